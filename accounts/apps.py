@@ -1,0 +1,16 @@
+"""Who is asking, and on what plan."""
+
+from django.apps import AppConfig
+from django.db.models.signals import post_migrate
+
+
+class AccountsConfig(AppConfig):
+    name = "accounts"
+    verbose_name = "Accounts"
+
+    def ready(self) -> None:
+        from accounts.api import schema  # noqa: F401  (names the credentials in the OpenAPI schema)
+        from accounts.plans import make_default_plans
+
+        # Not in a migration: a test's flush would take them away for good.
+        post_migrate.connect(make_default_plans, sender=self)

@@ -1,0 +1,34 @@
+"""`manage.py create_service_key --product blog`"""
+
+from argparse import ArgumentParser
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.core.management.base import BaseCommand, CommandError
+
+from accounts.keys import issue_service_key
+
+
+class Command(BaseCommand):
+    help = (
+        "Make a service key for a product and print it, alone, on the last line. It is not shown again. "
+        "A product may have several, so that one can be changed for another without a gap."
+    )
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--product", required=True, help="the product that charges, such as blog")
+        parser.add_argument(
+            "--feature-prefix",
+            action="append",
+            default=[],
+            dest="feature_prefixes",
+            help="limit the key to features that begin so; may be given again",
+        )
+
+    def handle(self, *, product: str, feature_prefixes: list[str], **options: Any) -> None:
+        try:
+            key, secret = issue_service_key(product=product, feature_prefixes=feature_prefixes)
+        except ValidationError as error:
+            raise CommandError("; ".join(error.messages)) from error
+        self.stderr.write(f"Service key {key} made. Keep it now: only its digest is stored.")
+        self.stdout.write(secret)

@@ -1,0 +1,134 @@
+"""Who is asking: Misar users by their Misar ID, products by service keys, and the plan a user is on.
+
+A wallet needs no User: products charge by Misar ID alone. A User row is made for whoever signs in or
+owns something here.
+"""
+
+from datetime import datetime
+from typing import Any, ClassVar
+
+from django.contrib.auth.models import AbstractBaseUser, BaseUserManager, PermissionsMixin
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+from django.db.models import Q
+from django.utils import timezone
+
+from accounts.misar_ids import MISAR_ID_LENGTH, STAFF_PREFIX, validate_misar_id
+
+
+class Plan(models.Model):
+    """What a creator pays us for: the platform fee, and how many API keys."""
+
+    slug = models.SlugField(primary_key=True, max_length=40)
+    name = models.CharField(max_length=80)
+    fee_bps = models.PositiveIntegerField(
+        "platform fee", help_text="In basis points of the gross amount: 500 is 5 %."
+    )
+    key_limit = models.PositiveIntegerField(
+        "API keys", null=True, blank=True, help_text="Active keys at once; empty for no limit."
+    )
+
+    class Meta:
+        ordering = ("-fee_bps", "slug")
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(fee_bps__lte=10_000), name="accounts_plan_fee_is_at_most_the_whole"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class UserManager(BaseUserManager["User"]):
+    """Makes users; a password is for staff only."""
+
+    def create_user(self, misar_id: str, **fields: Any) -> "User":
+        user = self.model(misar_id=misar_id, **fields)
+        user.set_unusable_password()
+        user.full_clean(exclude=["password"])
+        user.save(using=self._db)
+        return user
+
+    def create_superuser(self, misar_id: str, password: str | None = None, **fields: Any) -> "User":
+        """A member of staff who may do everything. The id begins `staff:`, which no SSO user's does."""
+        if not misar_id.startswith(STAFF_PREFIX):
+            misar_id = STAFF_PREFIX + misar_id
+        user = self.model(misar_id=misar_id, is_staff=True, is_superuser=True, **fields)
+        user.set_password(password)
+        user.save(using=self._db)
+        return user
+
+
+class User(AbstractBaseUser, PermissionsMixin):
+    """A Misar user, or a member of staff; the Misar ID is the same as the wallet's `user_id`."""
+
+    misar_id = models.CharField(
+        "Misar ID", primary_key=True, max_length=MISAR_ID_LENGTH, validators=[validate_misar_id]
+    )
+    email = models.EmailField(blank=True)
+    name = models.CharField(max_length=200, blank=True)
+    plan = models.ForeignKey(Plan, on_delete=models.PROTECT, default="free", related_name="users")
+    is_staff = models.BooleanField("may enter the back-office", default=False)
+    is_active = models.BooleanField(default=True)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    objects: ClassVar[UserManager] = UserManager()
+
+    USERNAME_FIELD = "misar_id"
+    EMAIL_FIELD = "email"
+    REQUIRED_FIELDS: ClassVar[list[str]] = []
+
+    def __str__(self) -> str:
+        return self.misar_id
+
+
+class ServiceKeyQuerySet(models.QuerySet["ServiceKey"]):
+    def usable(self, at: datetime) -> "ServiceKeyQuerySet":
+        """Keys that open a door at that moment: not revoked, not expired."""
+        return self.filter(Q(expires_at=None) | Q(expires_at__gt=at), revoked_at=None)
+
+
+class ServiceKey(models.Model):
+    """A product's right to charge and top up any wallet. Only a digest of the secret is kept."""
+
+    product = models.SlugField(max_length=40, help_text="The product that charges: blog, mail, reach.")
+    prefix = models.CharField(max_length=12, unique=True, editable=False)
+    digest = models.CharField(max_length=64, editable=False)
+    feature_prefixes = ArrayField(
+        models.CharField(max_length=100),
+        default=list,
+        blank=True,
+        help_text="Only features that begin with one of these may be charged, such as blog. with its dot; "
+        "empty for every feature.",
+    )
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    expires_at = models.DateTimeField(null=True, blank=True)
+    revoked_at = models.DateTimeField(null=True, blank=True, editable=False)
+    last_used_at = models.DateTimeField(null=True, blank=True, editable=False)
+
+    objects = ServiceKeyQuerySet.as_manager()
+
+    class Meta:
+        ordering = ("-created_at", "-pk")
+
+    def __str__(self) -> str:
+        return f"{self.product} ({self.prefix}…)"
+
+    def may_charge(self, feature: str) -> bool:
+        """Whether this key may charge the feature (contract 7)."""
+        return not self.feature_prefixes or feature.startswith(tuple(self.feature_prefixes))
+
+
+class RateCounter(models.Model):
+    """Requests counted in a fixed window. The table is UNLOGGED: a crash forgets counts, never money."""
+
+    bucket = models.CharField(primary_key=True, max_length=64)
+    window = models.BigIntegerField()
+    hits = models.IntegerField()
+
+    class Meta:
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return self.bucket

@@ -1,0 +1,148 @@
+"""SSO access tokens: is this bearer who it says, and for us?
+
+A token is a JWT of the configured issuer and audience. With `SSO_JWKS_URL` only RS256 and ES256 are taken,
+with `SSO_JWT_SECRET` only HS256, so that a public key can never pass for a shared secret.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Sequence
+from functools import cache
+from typing import Any
+
+import jwt
+import requests
+from django.conf import settings
+
+from accounts.errors import InvalidToken, IssuerOutOfReach
+from accounts.misar_ids import STAFF_PREFIX, is_misar_id
+
+logger = logging.getLogger(__name__)
+
+LEEWAY_SECONDS = 30
+TOKEN_LENGTH_MAX = 8_192
+JWKS_ALGORITHMS = ("RS256", "ES256")
+SECRET_ALGORITHMS = ("HS256",)
+
+
+def misar_id_of(token: str) -> str:
+    """The Misar ID a bearer token proves.
+
+    Raises InvalidToken for a token that is expired, early, foreign, unsigned or malformed, and
+    IssuerOutOfReach when it cannot be told.
+    """
+    if len(token) > TOKEN_LENGTH_MAX:
+        raise InvalidToken
+    try:
+        key, algorithms = _key_for(token)
+        claims = jwt.decode(
+            token,
+            key=key,
+            algorithms=list(algorithms),
+            issuer=settings.SSO_ISSUER,
+            audience=settings.SSO_AUDIENCE,
+            leeway=LEEWAY_SECONDS,
+            options={"require": ["exp", "iss", "aud", "sub"]},
+        )
+    # Any other exception than PyJWT's own is a token that PyJWT did not expect: still no good token.
+    except (jwt.PyJWTError, ValueError, TypeError, OverflowError, RecursionError) as error:
+        raise InvalidToken from error
+    subject = claims["sub"]
+    if not is_misar_id(subject) or subject.startswith(STAFF_PREFIX):
+        raise InvalidToken
+    return str(subject)
+
+
+def _key_for(token: str) -> tuple[Any, Sequence[str]]:
+    if settings.SSO_JWT_SECRET:
+        return settings.SSO_JWT_SECRET, SECRET_ALGORITHMS
+    if not settings.SSO_JWKS_URL:
+        raise InvalidToken
+    header = jwt.get_unverified_header(token)
+    if header.get("alg") not in JWKS_ALGORITHMS:  # Before a key is fetched for it.
+        raise InvalidToken
+    key = key_set(settings.SSO_JWKS_URL).find(header.get("kid"))
+    if key.algorithm_name != header["alg"]:
+        raise InvalidToken
+    return key, JWKS_ALGORITHMS
+
+
+@cache
+def key_set(url: str) -> "KeySet":
+    """The one key set of a process for that address."""
+    return KeySet(url)
+
+
+class KeySet:
+    """An issuer's public keys: cached, fetched again when a key is unknown, and kept through an outage.
+
+    A fetch takes at most 2 s and happens at most once in 30 s unless the last good one is older than
+    ten minutes; keys once seen are served for 24 h while the issuer is away.
+    """
+
+    FETCH_TIMEOUT_SECONDS = (0.5, 1.5)  # To connect, and to hear something.
+    FRESH_SECONDS = 10 * 60
+    SERVED_SECONDS = 24 * 3600
+    PAUSE_SECONDS = 30
+    ANSWER_BYTES_MAX = 256 * 1024
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self._lock = threading.Lock()
+        self._keys: dict[str | None, jwt.PyJWK] = {}
+        self._fetched_at = float("-inf")
+        self._tried_at = float("-inf")
+        self._failed = False
+
+    def find(self, key_id: str | None) -> jwt.PyJWK:
+        """The key of that id; a token without one is taken to mean the only key there is."""
+        key = self._known(key_id)
+        if key is None or self._age() > self.FRESH_SECONDS:
+            self._refresh()
+            key = self._known(key_id)
+        if key is not None and self._age() <= self.SERVED_SECONDS:
+            return key
+        if self._failed or self._age() > self.SERVED_SECONDS:
+            # The issuer may have rotated to a key that could not be fetched: the token may be good.
+            raise IssuerOutOfReach
+        raise InvalidToken
+
+    def _known(self, key_id: str | None) -> jwt.PyJWK | None:
+        if key_id is None and len(self._keys) == 1:
+            return next(iter(self._keys.values()))
+        return self._keys.get(key_id) if isinstance(key_id, str) else None
+
+    def _age(self) -> float:
+        return time.monotonic() - self._fetched_at
+
+    def _refresh(self) -> None:
+        # One fetch at a time: whoever has keys goes on with them meanwhile, the others wait for the first.
+        wait = 0 if self._keys else sum(self.FETCH_TIMEOUT_SECONDS)
+        if not self._lock.acquire(timeout=wait):
+            return
+        try:
+            if time.monotonic() - self._tried_at < self.PAUSE_SECONDS:
+                return
+            self._tried_at = time.monotonic()
+            self._keys = self._fetch()
+            self._fetched_at = time.monotonic()
+            self._failed = False
+        except (requests.RequestException, ValueError, TypeError, jwt.PyJWTError) as error:
+            self._failed = True
+            logger.warning("The keys of the SSO issuer could not be fetched: %s", error)
+        finally:
+            self._lock.release()
+
+    def _fetch(self) -> dict[str | None, jwt.PyJWK]:
+        with requests.get(
+            self.url, timeout=self.FETCH_TIMEOUT_SECONDS, allow_redirects=False, stream=True
+        ) as answer:
+            answer.raise_for_status()
+            if answer.status_code != requests.codes.ok:
+                raise ValueError(f"answered {answer.status_code}")
+            body = answer.raw.read(self.ANSWER_BYTES_MAX + 1, decode_content=True)
+        if len(body) > self.ANSWER_BYTES_MAX:
+            raise ValueError("the answer is too long")
+        found = jwt.PyJWKSet.from_json(body.decode()).keys
+        return {key.key_id: key for key in found if key.algorithm_name in JWKS_ALGORITHMS}

@@ -1,0 +1,19 @@
+"""Every address of the service."""
+
+from django.contrib import admin
+from django.urls import include, path
+from django.views.generic import RedirectView
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
+
+handler400 = "misar_billing.last_resort.bad_request"
+handler403 = "misar_billing.last_resort.permission_denied"
+handler404 = "misar_billing.last_resort.page_not_found"
+handler500 = "misar_billing.last_resort.server_error"
+
+urlpatterns = [
+    path("", RedirectView.as_view(url="/docs"), name="home"),
+    path("io/wallet/", include("wallet.api.urls")),
+    path("schema", SpectacularAPIView.as_view(), name="schema"),
+    path("docs", SpectacularSwaggerSplitView.as_view(url_name="schema"), name="docs"),
+    path("admin/", admin.site.urls),
+]

@@ -1,0 +1,148 @@
+"""The six endpoints of the Universal Wallet. Each says who may ask, reads, calls one verb, answers."""
+
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, PolymorphicProxySerializer, extend_schema
+from rest_framework.decorators import action
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from accounts.authentication import BearerAuthentication, ServiceKeyAuthentication
+from accounts.errors import FeatureNotAllowed
+from accounts.models import ServiceKey
+from accounts.permissions import IsService, IsServiceOrBearer
+from misar_billing.api import JSONViewSet, no_store, read_body
+from wallet import deductions, ledger, statements, topups, webhooks
+from wallet.api import queries, serializers, throttles
+from wallet.errors import InsufficientCredits
+from wallet.models import Rate
+
+WEBHOOK_BYTES_MAX = 1024 * 1024
+REPLAYED = {"Idempotent-Replayed": "true"}  # Stripe's name for it.
+
+SELF_OR_SERVICE = {
+    "authentication_classes": [ServiceKeyAuthentication, BearerAuthentication],
+    "permission_classes": [IsServiceOrBearer],
+}
+SERVICE_ONLY = {"authentication_classes": [ServiceKeyAuthentication], "permission_classes": [IsService]}
+
+USER_ID = OpenApiParameter(
+    "user_id",
+    OpenApiTypes.STR,
+    description="Required with a service key; with a bearer, nobody but the bearer.",
+)
+
+
+def errors(*statuses: int, shape: type = serializers.WalletError) -> dict[int, OpenApiResponse]:
+    """The schema of an endpoint's refusals, with those any endpoint can answer."""
+    return {status: OpenApiResponse(shape) for status in (*statuses, 404, 405, 500, 503)}
+
+
+class WalletViewSet(JSONViewSet):
+    """One credit balance per user, shared by every product."""
+
+    @extend_schema(
+        operation_id="wallet_balance",
+        parameters=[USER_ID],
+        responses={200: serializers.Balance} | errors(400, 401, 403, 429),
+    )
+    @action(methods=["get"], detail=False, throttle_classes=[throttles.BalanceReads], **SELF_OR_SERVICE)
+    def balance(self, request: Request) -> Response:
+        """Read a user's balance. An unknown user has 0 credits."""
+        return no_store({"credits": ledger.balance_of(queries.wallet_owner(request))})
+
+    @extend_schema(
+        operation_id="wallet_deduct",
+        request=serializers.DeductRequest,
+        responses={
+            200: PolymorphicProxySerializer(
+                component_name="Deduction",
+                serializers=[serializers.DeductionAllowed, serializers.DeductionDenied],
+                resource_type_field_name=None,
+            )
+        }
+        | errors(400, 403, 409, 413, 415, 429, shape=serializers.DeductError),
+    )
+    @action(methods=["post"], detail=False, throttle_classes=[throttles.Charges], **SERVICE_ONLY)
+    def deduct(self, request: Request) -> Response:
+        """Charge a user for a feature. Too few credits is an answer too: 200 with `allowed: false`."""
+        service: ServiceKey = request.auth
+        asked = self.parsed(serializers.DeductRequest)
+        if not service.may_charge(asked["feature"]):
+            raise FeatureNotAllowed(asked["feature"])
+        try:
+            charge = deductions.deduct(
+                user_id=asked["user_id"],
+                feature=asked["feature"],
+                count=asked["count"],
+                key=asked.get("idempotency_key", ""),
+                product=service.product,
+                actor=f"service:{service.prefix}",
+            )
+        except InsufficientCredits as denied:
+            return no_store(serializers.DeductionDenied(denied).data)
+        answer = no_store(serializers.DeductionAllowed(charge.entry).data)
+        if charge.replayed:
+            answer.headers.update(REPLAYED)
+        return answer
+
+    @extend_schema(
+        operation_id="wallet_topup_session",
+        request=serializers.TopUpRequest,
+        responses={200: serializers.TopUpSession} | errors(400, 403, 413, 415),
+    )
+    @action(methods=["post"], detail=False, url_path="topup-session", **SERVICE_ONLY)
+    def topup_session(self, request: Request) -> Response:
+        """Open a Stripe Checkout for whole dollars. Credits come when Stripe confirms the payment."""
+        asked = self.parsed(serializers.TopUpRequest)
+        url = topups.start(
+            user_id=asked["user_id"],
+            amount_dollars=asked["amountDollars"],
+            product=asked["product"],
+            return_url=asked["returnUrl"],
+        )
+        return no_store({"url": url})
+
+    @extend_schema(
+        operation_id="wallet_transactions",
+        parameters=[
+            USER_ID,
+            OpenApiParameter("limit", {"type": "integer", "minimum": 1, "maximum": 100, "default": 20}),
+            OpenApiParameter("cursor", OpenApiTypes.STR, description="The `nextCursor` of the page before."),
+        ],
+        responses={200: serializers.TransactionsPage} | errors(400, 401, 403, 429),
+    )
+    @action(methods=["get"], detail=False, throttle_classes=[throttles.TransactionReads], **SELF_OR_SERVICE)
+    def transactions(self, request: Request) -> Response:
+        """Read a user's history, newest first."""
+        page = statements.page(
+            user_id=queries.wallet_owner(request),
+            limit=queries.page_limit(request),
+            cursor=queries.page_cursor(request),
+        )
+        return no_store(serializers.TransactionsPage(page).data)
+
+    @extend_schema(operation_id="wallet_rates", auth=[], responses={200: serializers.RateTable} | errors())
+    @action(methods=["get"], detail=False)
+    def rates(self, request: Request) -> Response:
+        """The public rate table."""
+        table = serializers.RateTable({"rates": Rate.objects.active()}).data
+        return Response(table, headers={"Cache-Control": "public, max-age=60"})
+
+    @extend_schema(
+        operation_id="wallet_webhook",
+        auth=[],
+        request=OpenApiTypes.OBJECT,
+        parameters=[OpenApiParameter("Stripe-Signature", OpenApiTypes.STR, OpenApiParameter.HEADER, required=True)],
+        responses={200: serializers.Received} | errors(400, 413),
+    )
+    @action(methods=["post"], detail=False)
+    def webhook(self, request: Request) -> Response:
+        """Stripe tells what happened to a checkout. Only Stripe's signature opens this door."""
+        body = read_body(request._request, limit_bytes=WEBHOOK_BYTES_MAX)
+        webhooks.receive(body, request.headers.get("Stripe-Signature", ""))
+        return no_store({"received": True})
+
+    @property
+    def reads_json(self) -> bool:  # type: ignore[override]
+        """The webhook asks for no media type: its body is bytes under a signature."""
+        return self.action != "webhook"

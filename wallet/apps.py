@@ -1,0 +1,15 @@
+"""Whose credits are where."""
+
+from django.apps import AppConfig
+from django.db.models.signals import post_migrate
+
+
+class WalletConfig(AppConfig):
+    name = "wallet"
+    verbose_name = "Universal Wallet"
+
+    def ready(self) -> None:
+        from wallet.rates import make_default_rates
+
+        # Not in a migration: a test's flush would take them away for good.
+        post_migrate.connect(make_default_rates, sender=self)

@@ -1,0 +1,67 @@
+"""What can stop a verb of the wallet."""
+
+from misar_billing.errors import BillingError, TryAgainLater
+
+
+class InsufficientCredits(BillingError):
+    """Raised when a debit asks for more than the wallet holds. `balance` is below `required`, in credits."""
+
+    def __init__(self, *, balance: int, required: int) -> None:
+        self.balance, self.required = balance, required
+        super().__init__(f"The wallet holds {balance} credits; {required} are required")
+
+
+class UnknownFeature(BillingError):
+    """Raised when a feature has no active rate: it is never free."""
+
+    def __init__(self, feature: str) -> None:
+        super().__init__(f"Unknown feature: {feature}")
+
+
+class KeyReused(BillingError):
+    """Raised when an idempotency key comes again with another request."""
+
+    status = 409
+    sentence = "This idempotency_key was used for another feature or count"
+
+
+class ChargeGivenBack(BillingError):
+    """Raised when a key comes again whose charge has been given back in whole."""
+
+    status = 409
+    sentence = "This charge was given back; use a new key"
+
+
+class NothingToGiveBack(BillingError):
+    """Raised when more would be given back than an entry still holds, or of an entry that is no charge."""
+
+
+class InvalidCursor(BillingError):
+    """Raised when a cursor is malformed or belongs to another wallet."""
+
+    sentence = "Invalid cursor"
+
+
+class StripeOutOfReach(TryAgainLater):
+    """Raised when Stripe does not answer, refuses us, or too many requests wait for it already."""
+
+    def __init__(self) -> None:
+        super().__init__("Checkout is not available right now; please try again.", retry_after_seconds=5)
+
+
+class BadSignature(BillingError):
+    """Raised when a webhook is not signed by Stripe, is too old or too new, or cannot be read."""
+
+    sentence = "Invalid Stripe signature"
+
+
+class UnreadableEvent(BillingError):
+    """Raised when a signed webhook is no event."""
+
+    sentence = "The body is not a Stripe event"
+
+
+class EventFailed(TryAgainLater):
+    """Raised when an event was stored but its effect failed; Stripe delivers it again."""
+
+    sentence = "The event was stored but could not be handled yet"

@@ -1,0 +1,138 @@
+"""The laws of the books as queries: one list for tests, for the night-time check and for operators.
+
+Constraints and triggers keep most of these from ever being broken; a backup restored in part, a trigger
+dropped by hand or a bug in a migration can still do it, and this would tell.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from django.db import connection
+
+WALLETS_AT_A_TIME = 1000
+
+
+@dataclass(frozen=True)
+class Violation:
+    """A law that is broken, by whom, and how."""
+
+    law: str
+    subject: str
+    detail: str
+
+
+# Each query returns (subject, detail) of what breaks its law, for wallets with ids above `after` up to `last`.
+LAWS_OF_WALLETS = {
+    "A wallet's balance is the sum of its entries": """
+        SELECT w.user_id, format('balance %%s, entries add up to %%s', w.balance, coalesce(sum(e.credits), 0))
+          FROM wallet_wallet w LEFT JOIN wallet_entry e ON e.wallet_id = w.user_id
+         WHERE w.user_id > %(after)s AND w.user_id <= %(last)s
+         GROUP BY w.user_id HAVING w.balance <> coalesce(sum(e.credits), 0)
+    """,
+    "A wallet counts its entries, numbered from 1 without a gap": """
+        SELECT w.user_id, format('%%s counted, %%s there, last number %%s',
+                                 w.entries_count, count(e.id), coalesce(max(e.sequence), 0))
+          FROM wallet_wallet w LEFT JOIN wallet_entry e ON e.wallet_id = w.user_id
+         WHERE w.user_id > %(after)s AND w.user_id <= %(last)s
+         GROUP BY w.user_id
+        HAVING w.entries_count <> count(e.id) OR w.entries_count <> coalesce(max(e.sequence), 0)
+    """,
+    "Each balance_after is the one before plus the entry's credits": """
+        SELECT id, format('%%s %%s gave %%s', before, credits, balance_after)
+          FROM (SELECT id, credits, balance_after,
+                       lag(balance_after, 1, 0::bigint) OVER (PARTITION BY wallet_id ORDER BY sequence) AS before
+                  FROM wallet_entry WHERE wallet_id > %(after)s AND wallet_id <= %(last)s) AS chain
+         WHERE balance_after <> before + credits
+    """,
+    "Nothing but a clawback leaves less than nothing": """
+        SELECT id, format('%%s of %%s left %%s', kind, credits, balance_after)
+          FROM wallet_entry
+         WHERE wallet_id > %(after)s AND wallet_id <= %(last)s
+           AND credits < 0 AND kind <> 'clawback' AND balance_after < 0
+    """,
+    "The reversals of an entry never come to more than the entry": """
+        SELECT charge.id, format('%%s credits, %%s reversed', charge.credits, sum(back.credits))
+          FROM wallet_entry back LEFT JOIN wallet_entry charge
+            ON charge.id = back.reverses_id AND charge.wallet_id = back.wallet_id
+         WHERE back.wallet_id > %(after)s AND back.wallet_id <= %(last)s AND back.reverses_id IS NOT NULL
+         GROUP BY charge.id, charge.credits
+        HAVING charge.id IS NULL OR abs(sum(back.credits)) > abs(charge.credits)
+            OR sign(sum(back.credits)) = sign(charge.credits)
+    """,
+    "Every top-up entry stands for one paid checkout of the same user, at a credit a whole dollar": """
+        SELECT e.id, format('session %%s, %%s credits, paid %%s cents', e.stripe_session_id, e.credits, t.paid_cents)
+          FROM wallet_entry e LEFT JOIN wallet_topup t ON t.entry_id = e.id AND t.state = 'paid'
+         WHERE e.wallet_id > %(after)s AND e.wallet_id <= %(last)s AND e.kind = 'topup'
+           AND (t.id IS NULL OR t.user_id <> e.wallet_id OR t.stripe_session_id <> e.stripe_session_id
+                OR t.paid_cents / 100 <> e.credits)
+    """,
+}
+
+LAWS_OF_THE_WHOLE = {
+    "No entry is without a wallet": """
+        SELECT e.id, e.wallet_id FROM wallet_entry e LEFT JOIN wallet_wallet w ON w.user_id = e.wallet_id
+         WHERE w.user_id IS NULL
+    """,
+    "Every paid top-up has its entry": """
+        SELECT t.id, coalesce(t.entry_id, 'no entry')
+          FROM wallet_topup t LEFT JOIN wallet_entry e ON e.id = t.entry_id AND e.kind = 'topup'
+         WHERE t.state = 'paid' AND e.id IS NULL
+    """,
+    "The triggers that keep the laws are in force": """
+        SELECT wanted.name, coalesce(found.state::text, 'missing')
+          FROM (VALUES ('wallet_entry_is_history'), ('wallet_entry_is_not_truncated'),
+                       ('wallet_entry_follows_its_wallet'), ('wallet_wallet_moves_with_an_entry'),
+                       ('wallet_ratechange_is_history'), ('wallet_ratechange_is_not_truncated')) AS wanted (name)
+          LEFT JOIN (SELECT tgname, tgenabled AS state FROM pg_trigger) AS found ON found.tgname = wanted.name
+         WHERE found.state IS DISTINCT FROM 'O' AND found.state IS DISTINCT FROM 'A'
+    """,
+    "The constraints that keep the laws are in force": """
+        SELECT wanted.name, 'missing or not validated'
+          FROM (VALUES ('wallet_entry_moves_something'), ('wallet_entry_never_overdraws'),
+                       ('wallet_entry_sign_fits_kind'), ('wallet_topup_is_paid_with_an_entry')) AS wanted (name)
+         WHERE NOT EXISTS (SELECT FROM pg_constraint WHERE conname = wanted.name AND convalidated)
+    """,
+    "The indexes that keep a key and a checkout to once are in force": """
+        SELECT wanted.name, 'missing or not valid'
+          FROM (VALUES ('wallet_entry_key_once'), ('wallet_entry_checkout_once'), ('wallet_entry_one_per_place'))
+            AS wanted (name)
+         WHERE NOT EXISTS (SELECT FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid
+                            WHERE relname = wanted.name AND indisunique AND indisvalid)
+    """,
+}
+
+
+def violations() -> list[Violation]:
+    """Every law that is broken now; [] is what everybody wants."""
+    return list(find_violations())
+
+
+def find_violations(*, on_wallets: Callable[[int], None] = lambda count: None) -> Iterator[Violation]:
+    """The same one by one, in one pass over the wallets, telling how many have been seen.
+
+    To be exact while charges go on, call it in a REPEATABLE READ transaction.
+    """
+    for law, query in LAWS_OF_THE_WHOLE.items():
+        yield from _broken(law, query, {})
+    after = ""
+    while batch := _next_wallets(after):
+        for law, query in LAWS_OF_WALLETS.items():
+            yield from _broken(law, query, {"after": after, "last": batch[-1]})
+        after = batch[-1]
+        on_wallets(len(batch))
+
+
+def _next_wallets(after: str) -> list[str]:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT user_id FROM wallet_wallet WHERE user_id > %s ORDER BY user_id LIMIT %s",
+            [after, WALLETS_AT_A_TIME],
+        )
+        return [user_id for (user_id,) in cursor.fetchall()]
+
+
+def _broken(law: str, query: str, values: dict[str, str]) -> Iterator[Violation]:
+    with connection.cursor() as cursor:
+        cursor.execute(query, values)
+        for subject, detail in cursor.fetchall():
+            yield Violation(law, str(subject), str(detail))

@@ -1,0 +1,138 @@
+"""The only writer of balances and entries.
+
+Each verb is one transaction: a guarded F() update of the wallet's row, which takes its lock, then the
+entry. Under READ COMMITTED PostgreSQL looks at the guard again on the new version of the row after waiting
+for a lock, because the guard stands on the very row that is updated. No row that wallets share is touched.
+"""
+
+from datetime import datetime
+from typing import TypedDict, Unpack
+
+from django.db import transaction
+from django.db.models import F
+from django.utils import timezone
+
+from wallet.errors import InsufficientCredits, NothingToGiveBack
+from wallet.models import Entry, Wallet
+
+
+class Facts(TypedDict, total=False):
+    """What an entry remembers beside its numbers."""
+
+    feature: str
+    count: int
+    product: str
+    idempotency_key: str
+    stripe_session_id: str
+    reason: str
+    reverses: Entry
+    effective_at: datetime
+
+
+def balance_of(user_id: str) -> int:
+    """The credits a user has now; 0 for a user without a wallet. May be negative after a clawback."""
+    return Wallet.objects.filter(pk=user_id).values_list("balance", flat=True).first() or 0
+
+
+@transaction.atomic
+def debit(*, user_id: str, credits: int, kind: Entry.Kind, actor: str, **facts: Unpack[Facts]) -> Entry:
+    """Take credits out of a wallet, or raise InsufficientCredits and change nothing.
+
+    Raises IntegrityError where the idempotency key was used before; nothing has moved then.
+    """
+    assert credits > 0, "a debit takes a positive number of credits"
+    affordable = Wallet.objects.filter(pk=user_id, balance__gte=credits)
+    taken = {"balance": F("balance") - credits, "entries_count": F("entries_count") + 1}
+    if not affordable.update(**taken):
+        # Credits may have come in since. With the row locked the answer is certain, either way.
+        wallet = Wallet.objects.locked(user_id).first()
+        balance = wallet.balance if wallet else 0
+        if balance < credits:
+            raise InsufficientCredits(balance=balance, required=credits)
+        affordable.update(**taken)
+    return _append(user_id, credits=-credits, kind=kind, actor=actor, **facts)
+
+
+@transaction.atomic
+def credit(*, user_id: str, credits: int, kind: Entry.Kind, actor: str, **facts: Unpack[Facts]) -> Entry:
+    """Put credits into a wallet; a user's first ones make the wallet.
+
+    Raises IntegrityError where the idempotency key, or the Checkout Session of a top-up, was used before.
+    """
+    assert credits > 0, "a credit adds a positive number of credits"
+    Wallet.objects.bulk_create([Wallet(user_id=user_id)], ignore_conflicts=True)
+    Wallet.objects.filter(pk=user_id).update(
+        balance=F("balance") + credits, entries_count=F("entries_count") + 1
+    )
+    return _append(user_id, credits=credits, kind=kind, actor=actor, **facts)
+
+
+@transaction.atomic
+def adjust(*, user_id: str, credits: int, reason: str, key: str, actor: str) -> Entry:
+    """Correct a wallet by hand: a positive number adds, a negative one takes what is there.
+
+    The key belongs to one decision of one member of staff: the same again returns the first entry and
+    moves nothing. Raises InsufficientCredits where more would be taken than there is.
+    """
+    assert key, "an adjustment has a key, so that sending the form twice moves nothing twice"
+    # Lock first: of two sent at once, the second then sees the first's entry.
+    Wallet.objects.bulk_create([Wallet(user_id=user_id)], ignore_conflicts=True)
+    Wallet.objects.locked(user_id).get()
+    kind = Entry.Kind.ADJUSTMENT
+    if first := Entry.objects.with_key(user_id=user_id, product="", kind=kind, key=key).first():
+        return first
+    move = credit if credits > 0 else debit
+    return move(
+        user_id=user_id, credits=abs(credits), kind=kind, actor=actor, reason=reason, idempotency_key=key
+    )
+
+
+@transaction.atomic
+def give_back(
+    *, entry: Entry, credits: int | None = None, reason: str, key: str, actor: str
+) -> Entry:
+    """Give a charge back, in whole or in part, as a new entry that names it.
+
+    Raises NothingToGiveBack where that would be more than the charge, all earlier ones together. The
+    same key again returns the first entry.
+    """
+    user_id = entry.wallet_id
+    if entry.kind not in (Entry.Kind.DEDUCT, Entry.Kind.CAPTURE):
+        raise NothingToGiveBack("Only a charge can be given back")
+    # What is left of the charge is judged under the wallet's lock.
+    Wallet.objects.locked(user_id).get()
+    kind = Entry.Kind.REFUND
+    if first := Entry.objects.with_key(user_id=user_id, product=entry.product, kind=kind, key=key).first():
+        return first
+    left = entry.charged - Entry.objects.given_back(entry)
+    credits = left if credits is None else credits
+    if not 0 < credits <= left:
+        raise NothingToGiveBack(f"{left} credits of this charge are left to give back")
+    return credit(
+        user_id=user_id,
+        credits=credits,
+        kind=kind,
+        actor=actor,
+        reason=reason,
+        idempotency_key=key,
+        feature=entry.feature,
+        product=entry.product,
+        reverses=entry,
+    )
+
+
+def _append(user_id: str, *, credits: int, kind: Entry.Kind, actor: str, **facts: Unpack[Facts]) -> Entry:
+    """Write the entry of an update just made: its transaction still holds the row, so this reads its own."""
+    balance, sequence = Wallet.objects.values_list("balance", "entries_count").get(pk=user_id)
+    now = timezone.now()
+    facts.setdefault("effective_at", now)
+    return Entry.objects.create(
+        wallet_id=user_id,
+        sequence=sequence,
+        kind=kind,
+        credits=credits,
+        balance_after=balance,
+        actor=actor,
+        created_at=now,
+        **facts,
+    )

@@ -1,0 +1,89 @@
+"""`manage.py reconcile_stripe [--since 14d] [--apply] [--json]`: Stripe against the books."""
+
+import json
+import re
+from argparse import ArgumentParser, ArgumentTypeError
+from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from django.utils import timezone
+
+from misar_billing import money
+from misar_billing.operators import LookingCommand, database_read
+from wallet import reconciliation
+from wallet.reconciliation import Finding
+
+AGE = re.compile(r"([1-9][0-9]{0,3})([dhw])", re.ASCII)
+UNITS = {"h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
+
+MEANINGS = {
+    "uncredited": "paid at Stripe, not credited",
+    "credited": "paid at Stripe, credited now",
+    "unpaid": "credited, but not paid at Stripe",
+    "parked": "paid at Stripe, a person must decide",
+}
+
+
+def moment(text: str) -> datetime:
+    """`14d`, `36h`, `2w` back from now, or a date such as 2026-11-01 in UTC."""
+    if age := AGE.fullmatch(text):
+        return timezone.now() - int(age[1]) * UNITS[age[2]]
+    try:
+        return datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC)
+    except ValueError as error:
+        raise ArgumentTypeError(f"{text!r} is neither an age such as 14d nor a date such as 2026-11-01") from error
+
+
+class Command(LookingCommand):
+    help = (
+        "Compare Stripe's Checkout Sessions with the books: finds what was paid and not credited, and what was "
+        "credited and not paid. Changes nothing without --apply, which credits the first kind. Safe to run "
+        "again. Exit code 0: they agree (after --apply: now). 1: they don't. 2: could not look."
+    )
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument(
+            "--since", type=moment, default="14d", help="how far back: 14d, 36h, 2w or a date (default 14d)"
+        )
+        parser.add_argument("--apply", action="store_true", help="credit what was paid and not credited")
+        parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
+
+    def handle(self, *, since: datetime, apply: bool, json: bool, **options: Any) -> None:
+        findings: list[Finding] = []
+        seen = 0
+        with self.progress("Reading Stripe's sessions") as advance:
+
+            def count_one() -> None:
+                nonlocal seen
+                seen += 1
+                advance()
+
+            for finding in reconciliation.reconcile(since=since, apply=apply, on_session=count_one):
+                findings.append(finding)
+                if not json:
+                    self.stdout.write(_line(finding))
+        self._report(as_json=json, since=since, seen=seen, findings=findings)
+        if any(finding.is_open for finding in findings):
+            self.found()
+
+    def _report(self, *, as_json: bool, since: datetime, seen: int, findings: list[Finding]) -> None:
+        counts = {kind: sum(finding.kind == kind for finding in findings) for kind in MEANINGS}
+        if as_json:
+            report = {
+                "database": database_read(),
+                "since": since.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+                "sessions": seen,
+                "findings": [asdict(finding) for finding in findings],
+                **counts,
+            }
+            self.stdout.write(json.dumps(report))
+            return
+        told = ", ".join(f"{count} {MEANINGS[kind]}" for kind, count in counts.items() if count)
+        self.stdout.write(f"{seen} sessions against {database_read()}: {told or 'Stripe and the books agree'}.")
+
+
+def _line(finding: Finding) -> str:
+    amount = money.dollars(finding.cents) if isinstance(finding.cents, int) else "no amount"
+    remark = f" {finding.remark}" if finding.remark else ""
+    return f"{finding.session_id}: {MEANINGS[finding.kind]}: {amount} for {finding.user_id!r}.{remark}"

@@ -1,0 +1,305 @@
+"""The books: wallets, their entries, the top-ups behind some of them, the prices, Stripe's inbox.
+
+A wallet's balance is the sum of its entries, always. An entry is never changed or removed; a correction is
+a new entry. Each entry holds the balance it left (`balance_after`) and its place in its wallet
+(`sequence`, from 1 without a gap), so that history reads without adding up and a missing line shows.
+
+Credits are whole numbers, 1 credit = US$1. What adds is positive, what takes is negative. The laws below
+are constraints; those that need more than one row are triggers (migrations/laws.sql); all of them are
+checked again by `invariants.py`. Only `ledger.py` writes wallets and entries.
+"""
+
+from django.db import models
+from django.db.models import F, Q
+from django.utils import timezone
+
+from accounts.misar_ids import MISAR_ID_LENGTH
+from misar_billing import identifiers
+from wallet.querysets import EntryQuerySet, RateQuerySet, StripeEventQuerySet, TopUpQuerySet, WalletQuerySet
+
+FEATURE_LENGTH = 100
+PRODUCT_LENGTH = 100
+KEY_LENGTH = 255
+STRIPE_ID_LENGTH = 255
+
+# An adjustment may do either.
+ADDING_KINDS = ("topup", "refund", "reinstatement", "grant")
+TAKING_KINDS = ("deduct", "clawback", "expiry", "capture")
+
+
+class Wallet(models.Model):
+    """One user's credits. The row is the lock, the counter and one day the shard key."""
+
+    user_id = models.CharField("Misar ID", primary_key=True, max_length=MISAR_ID_LENGTH)
+    balance = models.BigIntegerField(default=0, help_text="In credits; negative after a clawback.")
+    entries_count = models.BigIntegerField(default=0)
+    created_at = models.DateTimeField(default=timezone.now)
+
+    objects = WalletQuerySet.as_manager()
+
+    class Meta:
+        default_permissions = ("view",)
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(entries_count__gte=0), name="wallet_wallet_counts_from_zero"
+            ),
+            models.CheckConstraint(
+                condition=Q(entries_count__gt=0) | Q(balance=0), name="wallet_wallet_starts_empty"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.user_id
+
+
+class Entry(models.Model):
+    """One line of the ledger; on the wire, a transaction."""
+
+    class Kind(models.TextChoices):
+        """Why credits moved: the wire's vocabulary (contract 11)."""
+
+        TOPUP = "topup", "Top-up"
+        DEDUCT = "deduct", "Charge"
+        REFUND = "refund", "Given back"
+        ADJUSTMENT = "adjustment", "Adjustment by staff"
+        CLAWBACK = "clawback", "Clawback"
+        REINSTATEMENT = "reinstatement", "Reinstatement"
+        GRANT = "grant", "Grant"
+        EXPIRY = "expiry", "Expiry"
+        CAPTURE = "capture", "Charge of a hold"
+
+    id = models.CharField(
+        primary_key=True,
+        max_length=identifiers.IDENTIFIER_LENGTH,
+        default=identifiers.transaction_id,
+        editable=False,
+    )
+    wallet = models.ForeignKey(Wallet, on_delete=models.PROTECT, related_name="entries")
+    sequence = models.BigIntegerField()
+    kind = models.CharField(max_length=20, choices=Kind)
+    credits = models.BigIntegerField()
+    balance_after = models.BigIntegerField()
+    feature = models.CharField(max_length=FEATURE_LENGTH, blank=True)
+    count = models.PositiveIntegerField(null=True, blank=True)
+    product = models.CharField(max_length=PRODUCT_LENGTH, blank=True)
+    idempotency_key = models.CharField(max_length=KEY_LENGTH, blank=True)
+    stripe_session_id = models.CharField(max_length=STRIPE_ID_LENGTH, blank=True)
+    actor = models.CharField(
+        max_length=300, help_text="Who caused it: service:<prefix of its key>, user:<Misar ID of staff>, stripe."
+    )
+    reason = models.TextField(blank=True)
+    reverses = models.ForeignKey(
+        "self", on_delete=models.PROTECT, null=True, blank=True, related_name="reversals"
+    )
+    effective_at = models.DateTimeField(help_text="When it happened in the world.")
+    created_at = models.DateTimeField(default=timezone.now, help_text="When it was written.")
+
+    objects = EntryQuerySet.as_manager()
+
+    class Meta:
+        verbose_name_plural = "entries"
+        default_permissions = ("view",)
+        constraints = [
+            # Every unique constraint holds the wallet, so that the table can be distributed by it.
+            models.UniqueConstraint(fields=["wallet", "sequence"], name="wallet_entry_one_per_place"),
+            models.UniqueConstraint(
+                fields=["wallet", "product", "kind", "idempotency_key"],
+                condition=~Q(idempotency_key=""),
+                name="wallet_entry_key_once",
+            ),
+            models.UniqueConstraint(
+                fields=["wallet", "stripe_session_id"],
+                condition=Q(kind="topup"),
+                name="wallet_entry_checkout_once",
+            ),
+            models.CheckConstraint(condition=~Q(credits=0), name="wallet_entry_moves_something"),
+            models.CheckConstraint(condition=Q(sequence__gte=1), name="wallet_entry_counts_from_one"),
+            models.CheckConstraint(
+                condition=(Q(kind__in=ADDING_KINDS) & Q(credits__gt=0))
+                | (Q(kind__in=TAKING_KINDS) & Q(credits__lt=0))
+                | Q(kind="adjustment"),
+                name="wallet_entry_sign_fits_kind",
+            ),
+            # A user can owe after a clawback; nothing else that takes may leave less than nothing.
+            models.CheckConstraint(
+                condition=Q(credits__gt=0) | Q(kind="clawback") | Q(balance_after__gte=0),
+                name="wallet_entry_never_overdraws",
+            ),
+            models.CheckConstraint(
+                condition=~Q(kind="topup") | ~Q(stripe_session_id=""),
+                name="wallet_entry_topup_names_its_checkout",
+            ),
+            models.CheckConstraint(
+                condition=~Q(kind__in=["deduct", "capture"]) | (~Q(feature="") & Q(count__gte=1)),
+                name="wallet_entry_charge_names_its_feature",
+            ),
+            models.CheckConstraint(
+                condition=~Q(kind="refund") | Q(reverses__isnull=False),
+                name="wallet_entry_refund_names_its_charge",
+            ),
+        ]
+        indexes = [
+            models.Index(F("created_at").desc(), name="wallet_entry_newest"),
+            models.Index(
+                fields=["stripe_session_id"], condition=~Q(stripe_session_id=""), name="wallet_entry_session"
+            ),
+            models.Index(
+                fields=["idempotency_key"], condition=~Q(idempotency_key=""), name="wallet_entry_key"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.id
+
+    @property
+    def balance_before(self) -> int:
+        """The balance this entry found, in credits."""
+        return self.balance_after - self.credits
+
+    @property
+    def charged(self) -> int:
+        """What a charge took, as a positive number of credits."""
+        return -self.credits
+
+
+class TopUp(models.Model):
+    """A user's wish to buy credits, its Checkout Session at Stripe, and what came of it.
+
+    The session's id is unique over all wallets: one payment can never credit two of them. Only the
+    transaction that moves this row to paid writes the entry.
+    """
+
+    class State(models.TextChoices):
+        CREATING = "creating", "Being created"
+        CREATED = "created", "Waiting for payment"
+        PENDING = "pending", "Payment on its way"
+        PAID = "paid", "Paid"
+        FAILED = "failed", "Failed"
+        EXPIRED = "expired", "Expired"
+
+    id = models.CharField(
+        primary_key=True,
+        max_length=identifiers.IDENTIFIER_LENGTH,
+        default=identifiers.topup_id,
+        editable=False,
+    )
+    user_id = models.CharField("Misar ID", max_length=MISAR_ID_LENGTH)
+    product = models.CharField(max_length=PRODUCT_LENGTH, blank=True)
+    state = models.CharField(max_length=20, choices=State, default=State.CREATING)
+    amount_cents = models.BigIntegerField("asked for", null=True, blank=True)
+    paid_cents = models.BigIntegerField("paid", null=True, blank=True)
+    stripe_session_id = models.CharField(max_length=STRIPE_ID_LENGTH, null=True, blank=True, unique=True)
+    payment_intent_id = models.CharField(max_length=STRIPE_ID_LENGTH, blank=True)
+    livemode = models.BooleanField(null=True, blank=True)
+    entry = models.OneToOneField(
+        Entry, on_delete=models.PROTECT, null=True, blank=True, related_name="topup"
+    )
+    remark = models.TextField(blank=True, help_text="What staff should know: another amount than asked, a failure.")
+    created_at = models.DateTimeField(default=timezone.now)
+    paid_at = models.DateTimeField(null=True, blank=True)
+
+    objects = TopUpQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = "top-up"
+        default_permissions = ("view",)
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(state="paid", entry__isnull=False, paid_cents__gt=0, stripe_session_id__isnull=False)
+                | (~Q(state="paid") & Q(entry__isnull=True)),
+                name="wallet_topup_is_paid_with_an_entry",
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["user_id", "-created_at"], name="wallet_topup_user"),
+            models.Index(fields=["-created_at"], name="wallet_topup_newest"),
+            models.Index(
+                fields=["payment_intent_id"], condition=~Q(payment_intent_id=""), name="wallet_topup_intent"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.id
+
+
+class Rate(models.Model):
+    """The price of one unit of a feature, in whole credits."""
+
+    feature = models.CharField(max_length=FEATURE_LENGTH, unique=True)
+    label = models.CharField(max_length=200)
+    credits = models.PositiveIntegerField(help_text="Whole credits for one unit.")
+    unit = models.CharField(max_length=100, help_text="What one unit is: article, 1000 emails.")
+    active = models.BooleanField(default=True)
+
+    objects = RateQuerySet.as_manager()
+
+    class Meta:
+        ordering = ("feature",)
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(credits__gte=1) & Q(credits__lte=1_000_000_000),
+                name="wallet_rate_is_never_free",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.feature
+
+
+class RateChange(models.Model):
+    """A rate as it was set, by whom and when: append-only."""
+
+    feature = models.CharField(max_length=FEATURE_LENGTH)
+    label = models.CharField(max_length=200)
+    credits = models.PositiveIntegerField()
+    unit = models.CharField(max_length=100)
+    active = models.BooleanField()
+    actor = models.CharField(max_length=300)
+    created_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        default_permissions = ("view",)
+        indexes = [models.Index(fields=["feature", "-created_at"], name="wallet_ratechange_feature")]
+
+    def __str__(self) -> str:
+        return f"{self.feature}: {self.credits}"
+
+
+class StripeEvent(models.Model):
+    """The inbox: every verified event, once, with what came of it."""
+
+    class State(models.TextChoices):
+        WAITING = "waiting", "Waiting to be handled"
+        HANDLED = "handled", "Handled"
+        PARKED = "parked", "Parked for staff"
+        KEPT = "kept", "Kept for later"
+        IGNORED = "ignored", "Not ours"
+
+    id = models.CharField(primary_key=True, max_length=STRIPE_ID_LENGTH)
+    type = models.CharField(max_length=255)
+    state = models.CharField(max_length=20, choices=State, default=State.WAITING)
+    # The text as it was signed: JSON in PostgreSQL cannot hold every character that JSON can.
+    payload = models.TextField(blank=True)
+    stripe_session_id = models.CharField(max_length=STRIPE_ID_LENGTH, blank=True)
+    remark = models.TextField(blank=True, help_text="Why it was parked or what was odd.")
+    traceback = models.TextField(blank=True, help_text="Of the last try, where it failed.")
+    tries = models.PositiveIntegerField(default=0)
+    received_at = models.DateTimeField(default=timezone.now)
+    handled_at = models.DateTimeField(null=True, blank=True)
+
+    objects = StripeEventQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = "Stripe event"
+        default_permissions = ("view",)
+        indexes = [
+            models.Index(fields=["-received_at"], name="wallet_event_newest"),
+            models.Index(fields=["state", "-received_at"], name="wallet_event_state"),
+            models.Index(
+                fields=["stripe_session_id"], condition=~Q(stripe_session_id=""), name="wallet_event_session"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.id
+

@@ -1,0 +1,61 @@
+"""Where a user may be sent back to after a checkout: to Misar, nowhere else (contract 10)."""
+
+import re
+from urllib.parse import urlsplit, urlunsplit
+
+from django.conf import settings
+
+LENGTH_MAX = 2048
+# No backslash (browsers read it as a slash), no space, nothing outside ASCII.
+PLAIN = re.compile(r"[!-\[\]-~]+")
+
+
+def success(return_url: str) -> str:
+    """Where a user comes back to after paying."""
+    return _with_outcome(_allowed(return_url), "success")
+
+
+def cancelled(return_url: str) -> str:
+    """Where a user comes back to who left the checkout."""
+    return _with_outcome(_allowed(return_url), "cancelled")
+
+
+def _allowed(return_url: str) -> str:
+    """The address itself if it is ours to send people to, else our wallet page."""
+    if is_relative_path(return_url):
+        return settings.PUBLIC_URL + return_url
+    if is_allowed_address(return_url):
+        return return_url
+    return f"{settings.PUBLIC_URL}/wallet"
+
+
+def is_relative_path(url: str) -> bool:
+    """Whether this is a path on our own site. `//host` would name another one."""
+    return bool(PLAIN.fullmatch(url)) and url.startswith("/") and not url.startswith("//") and len(url) <= LENGTH_MAX
+
+
+def is_allowed_address(url: str) -> bool:
+    """Whether this is an https address, without user or port, of a host on the allow-list."""
+    if not PLAIN.fullmatch(url) or len(url) > LENGTH_MAX:
+        return False
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        return False
+    host = parts.hostname or ""
+    # The host as it stands between the slashes: no user, no port but the usual one, no second reading.
+    plain = parts.netloc.lower() in {host, f"{host}:443"} and port in {None, 443}
+    return parts.scheme == "https" and plain and any(_matches(host, allowed) for allowed in settings.RETURN_URL_HOSTS)
+
+
+def _matches(host: str, allowed: str) -> bool:
+    if allowed.startswith("*."):
+        return host.endswith(allowed[1:]) and host != allowed[1:]
+    return host == allowed
+
+
+def _with_outcome(url: str, outcome: str) -> str:
+    parts = urlsplit(url)
+    query = f"{parts.query}&wallet_topup={outcome}" if parts.query else f"wallet_topup={outcome}"
+    return urlunsplit(parts._replace(query=query))

@@ -1,0 +1,213 @@
+"""The only file that speaks to Stripe. What leaves it are plain dicts and our own errors."""
+
+import json
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, TypeVar
+
+import stripe
+from django.conf import settings
+
+from wallet.errors import BadSignature, StripeOutOfReach, UnreadableEvent
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+# The version whose parameters this file uses; a new one is a change of code (stripe-python 16 sends it).
+API_VERSION = "2026-10-28.endive"
+CONNECT_TIMEOUT_SECONDS = 2
+READ_TIMEOUT_SECONDS = 3
+RETRIES_MAX = 1
+# A whole call, retries and a dripping answer included.
+CALL_SECONDS_MAX = 9
+SIGNATURE_AGE_SECONDS_MAX = 300
+# An abandoned checkout ends after this, the shortest that leaves a person time to find a card.
+SESSION_SECONDS = 3600
+
+
+@dataclass(frozen=True)
+class CheckoutSession:
+    """A session just created: where to send the user."""
+
+    id: str
+    url: str
+
+
+def is_live() -> bool:
+    """Whether our key moves real money."""
+    return settings.STRIPE_SECRET_KEY.startswith(("sk_live_", "rk_live_"))
+
+
+def create_checkout(
+    *,
+    topup_id: str,
+    user_id: str,
+    product: str,
+    amount_cents: int,
+    success_url: str,
+    cancel_url: str,
+) -> CheckoutSession:
+    """A Checkout Session for one top-up. The same `topup_id` again is the same session.
+
+    Raises StripeOutOfReach within 10 s, whatever Stripe does.
+    """
+    # On the session for the webhook, and on the payment intent for refunds and disputes, which see only that.
+    metadata = {"type": "wallet_topup", "user_id": user_id, "product": product, "topup_id": topup_id}
+    params: Any = {
+        "mode": "payment",
+        "allowed_payment_method_types": ["card"],
+        # Off by our word: the dashboard's default must not change what a dollar buys.
+        "adaptive_pricing": {"enabled": False},
+        "automatic_tax": {"enabled": False},
+        "line_items": [
+            {
+                "quantity": 1,
+                "price_data": {
+                    "currency": "usd",
+                    "unit_amount": amount_cents,
+                    "product_data": {"name": "Misar credits"},
+                },
+            }
+        ],
+        "client_reference_id": user_id[:200],  # Stripe's limit; it is for people who look there, nothing reads it.
+        "metadata": metadata,
+        "payment_intent_data": {"metadata": metadata},
+        "success_url": success_url,
+        "cancel_url": cancel_url,
+        "expires_at": int(time.time()) + SESSION_SECONDS,
+    }
+    options: Any = {"idempotency_key": topup_id}
+    session = _within_limits(
+        lambda: _client().v1.checkout.sessions.create(params=params, options=options)
+    )
+    if not session.url:
+        raise StripeOutOfReach
+    return CheckoutSession(id=session.id, url=session.url)
+
+
+def retrieve_session(session_id: str) -> dict[str, Any] | None:
+    """A session as Stripe has it now; None where Stripe knows no such session."""
+    assert session_id, "an empty id would ask for the list"
+
+    def session_or_none() -> dict[str, Any] | None:
+        try:
+            return _client().v1.checkout.sessions.retrieve(session_id).to_dict()
+        except stripe.InvalidRequestError as error:
+            if error.code == "resource_missing":
+                return None
+            raise
+
+    return _translated(session_or_none)
+
+
+def completed_sessions(*, since_unix: int) -> Iterator[dict[str, Any]]:
+    """Every session created since then whose form was completed, newest first, page by page."""
+    params: Any = {"created": {"gte": since_unix}, "status": "complete", "limit": 100}
+    sessions = _translated(lambda: _client().v1.checkout.sessions.list(params=params))
+    paging = iter(sessions.auto_paging_iter())
+    while session := _translated(lambda: next(paging, None)):
+        yield session.to_dict()
+
+
+def verified_event(body: bytes, signature: str) -> dict[str, Any]:
+    """The event of a webhook, once it is certain that Stripe sent it just now.
+
+    Raises BadSignature, or UnreadableEvent where Stripe signed something that is no event.
+    """
+    try:
+        text = body.decode("utf-8")
+        genuine = any(_is_signed(text, signature, secret) for secret in settings.STRIPE_WEBHOOK_SECRETS)
+    except (ValueError, TypeError) as error:  # Odd bytes, in the body or the header.
+        raise BadSignature from error
+    if not genuine:
+        raise BadSignature
+    try:
+        event = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise UnreadableEvent from error
+    if not isinstance(event, dict) or event.get("object", "event") != "event":
+        raise UnreadableEvent
+    return event
+
+
+def _is_signed(text: str, header: str, secret: str) -> bool:
+    try:
+        stripe.WebhookSignature.verify_header(text, header, secret, tolerance=SIGNATURE_AGE_SECONDS_MAX)
+    except stripe.SignatureVerificationError:
+        return False
+    # The library lets a timestamp from the future pass.
+    stamps = [int(part[2:]) for part in header.split(",") if part.startswith("t=")]
+    return all(stamp <= time.time() + SIGNATURE_AGE_SECONDS_MAX for stamp in stamps)
+
+
+# --- The client and its limits ----------------------------------------------------------------------
+
+
+@cache
+def _client() -> stripe.StripeClient:
+    """One client a process, made on first use: after the fork, before which no socket may be opened."""
+    return stripe.StripeClient(
+        settings.STRIPE_SECRET_KEY,
+        stripe_version=API_VERSION,
+        base_addresses={"api": settings.STRIPE_API_BASE},
+        max_network_retries=RETRIES_MAX,
+        http_client=stripe.RequestsClient(timeout=(CONNECT_TIMEOUT_SECONDS, READ_TIMEOUT_SECONDS)),
+    )
+
+
+@cache
+def _places() -> threading.BoundedSemaphore:
+    """How many of this process's calls may be under way at once, requests waiting or not."""
+    return threading.BoundedSemaphore(settings.STRIPE_CALLS_AT_ONCE)
+
+
+def _within_limits(call: Callable[[], T]) -> T:
+    """Make a call that a request waits for: bounded in time, and one of few at once.
+
+    The next beyond the few is refused at once, so that a silent Stripe never holds the threads that charge.
+    A call that outlasts the limit goes on in its own thread and keeps its place until it ends.
+    """
+    places = _places()
+    if not places.acquire(blocking=False):
+        raise StripeOutOfReach
+    outcome: Future[T] = Future()
+
+    def work() -> None:
+        try:
+            outcome.set_result(_translated(call))
+        except BaseException as error:  # noqa: B036 (handed to the waiting thread, which raises it)
+            outcome.set_exception(error)
+        finally:
+            places.release()
+
+    threading.Thread(target=work, name="stripe", daemon=True).start()
+    try:
+        return outcome.result(timeout=CALL_SECONDS_MAX)
+    except TimeoutError as error:
+        raise StripeOutOfReach from error
+
+
+def _translated(call: Callable[[], T]) -> T:
+    """Every trouble with Stripe as our own error. Its message may name what was sent: only a kind is logged."""
+    try:
+        return call()
+    except stripe.InvalidRequestError as error:
+        logger.error("Stripe refused our request: %s %s", error.code, error.param)
+        raise StripeOutOfReach from error
+    except stripe.StripeError as error:
+        logger.warning("Stripe is out of reach: %s", type(error).__name__)
+        raise StripeOutOfReach from error
+
+
+def text_at(source: Mapping[str, Any], *names: str) -> str:
+    """The text at a path of an event, or "" where anything else stands there."""
+    value: Any = source
+    for name in names:
+        value = value.get(name) if isinstance(value, Mapping) else None
+    return value if isinstance(value, str) else ""

@@ -1,0 +1,145 @@
+"""The inbox: verify, store, then handle.
+
+An event is stored in a transaction of its own, its effect and `handled_at` are a second. If the effect
+fails the traceback is kept and the answer is 503: Stripe delivers again, and staff can replay. The effect
+is unique by its own fact, the Checkout Session, never by the event.
+"""
+
+import json
+import logging
+import traceback
+from datetime import UTC, datetime
+from typing import Any
+
+from django.db import transaction
+from django.db.models import F
+from django.utils import timezone
+
+from misar_billing.transactions import is_out_of_reach, retried
+from wallet import stripe_gateway, topups
+from wallet.errors import EventFailed, UnreadableEvent
+from wallet.models import STRIPE_ID_LENGTH, StripeEvent, TopUp
+from wallet.stripe_gateway import text_at
+from wallet.topups import Parked
+
+logger = logging.getLogger(__name__)
+
+State = StripeEvent.State
+
+# Which event says what of a Checkout Session: the state an unpaid one leads to.
+CHECKOUT_EVENTS: dict[str, TopUp.State] = {
+    "checkout.session.completed": TopUp.State.PENDING,
+    "checkout.session.async_payment_succeeded": TopUp.State.PENDING,
+    "checkout.session.async_payment_failed": TopUp.State.FAILED,
+    "checkout.session.expired": TopUp.State.EXPIRED,
+}
+# Kept whole for the settlement of refunds and disputes, which does not exist yet.
+KEPT_PREFIXES = ("charge.refund", "charge.dispute.", "refund.")
+
+
+def receive(body: bytes, signature: str) -> StripeEvent:
+    """Take in one delivery. Raises BadSignature, UnreadableEvent, or EventFailed once it is stored."""
+    event = stripe_gateway.verified_event(body, signature)
+    stored = _store(event, body)
+    if stored.handled_at is None and stored.state == State.WAITING:
+        handle(stored)
+    return stored
+
+
+def handle(stored: StripeEvent) -> None:
+    """Bring about the effect of a stored event; again is harmless. Raises EventFailed where it fails."""
+    try:
+        _bring_about(stored)
+    except Exception as error:
+        # Whatever went wrong, the event is safe and Stripe must come again.
+        if not is_out_of_reach(error):
+            logger.error("Event %s could not be handled", stored.pk, exc_info=error)
+        _note_failure(stored)
+        raise EventFailed from error
+
+
+@retried
+@transaction.atomic
+def _bring_about(stored: StripeEvent) -> None:
+    """The second transaction: the effect, and that it is done."""
+    state, remark = _effect(json.loads(stored.payload))
+    _close(stored, state, remark)
+
+
+def _effect(event: dict[str, Any]) -> tuple[State, str]:
+    """What an event did: the state to close it with, and a remark."""
+    session = event["data"]["object"]
+    if event.get("account"):
+        return State.PARKED, "It belongs to a connected account."
+    if "livemode" in event:
+        session = session | {"livemode": event["livemode"]}
+    try:
+        # A savepoint: what a parked event had begun is undone, and the event still closed.
+        with transaction.atomic():
+            remark = topups.settle(
+                session, happened_at=_created_at(event), unpaid=CHECKOUT_EVENTS[event["type"]]
+            )
+    except Parked as parked:
+        logger.error("Stripe event %s is parked: %s", event["id"], parked)
+        return State.PARKED, str(parked)
+    return State.HANDLED, remark
+
+
+def _store(event: dict[str, Any], body: bytes) -> StripeEvent:
+    """The stored event: this delivery's, or the one an earlier delivery left."""
+    event_id, event_type = text_at(event, "id"), text_at(event, "type")
+    for value in (event_id, event_type):
+        if not (1 <= len(value) <= STRIPE_ID_LENGTH and value.isprintable()):
+            raise UnreadableEvent
+    state = _first_state(event, event_type)
+    session_id = text_at(event, "data", "object", "id") if event_type in CHECKOUT_EVENTS else ""
+    fresh = StripeEvent(
+        id=event_id,
+        type=event_type,
+        state=state,
+        # Of events that are not ours only id and type are kept.
+        payload="" if state == State.IGNORED else body.decode(),
+        stripe_session_id=session_id if len(session_id) <= STRIPE_ID_LENGTH and session_id.isprintable() else "",
+        handled_at=timezone.now() if state == State.IGNORED else None,
+    )
+    StripeEvent.objects.bulk_create([fresh], ignore_conflicts=True)
+    return StripeEvent.objects.get(pk=event_id)
+
+
+def _first_state(event: dict[str, Any], event_type: str) -> State:
+    if event_type.startswith(KEPT_PREFIXES):
+        return State.KEPT
+    data = event.get("data")
+    subject = data.get("object") if isinstance(data, dict) else None
+    if event_type in CHECKOUT_EVENTS and isinstance(subject, dict) and topups.is_ours(subject):
+        return State.WAITING
+    return State.IGNORED
+
+
+def _close(stored: StripeEvent, state: State, remark: str) -> None:
+    StripeEvent.objects.filter(pk=stored.pk).update(
+        state=state,
+        remark=remark,
+        traceback="",
+        tries=F("tries") + 1,
+        handled_at=timezone.now() if state == State.HANDLED else None,
+    )
+    stored.refresh_from_db()
+
+
+def _note_failure(stored: StripeEvent) -> None:
+    """Keep why it failed; where even that fails, the 503 alone has to do."""
+    try:
+        StripeEvent.objects.filter(pk=stored.pk).update(
+            traceback=traceback.format_exc().replace("\0", ""), tries=F("tries") + 1
+        )
+    except Exception as error:
+        logger.warning("The failure of %s could not be noted: %s", stored.pk, type(error).__name__)
+
+
+def _created_at(event: dict[str, Any]) -> datetime:
+    """When it happened at Stripe; now, where the event does not say."""
+    created = event.get("created")
+    if type(created) is int and 0 < created < 32_503_680_000:  # Up to the year 3000.
+        return datetime.fromtimestamp(created, tz=UTC)
+    return timezone.now()
