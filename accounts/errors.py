@@ -56,4 +56,6 @@ class IssuerOutOfReach(TryAgainLater):
     """Raised when no key of the SSO issuer is to be had: the token may well be good, so this is no 401."""
 
     def __init__(self) -> None:
-        super().__init__("Access tokens cannot be checked right now; please try again.", retry_after_seconds=5)
+        super().__init__(
+            "Access tokens cannot be checked right now; please try again.", retry_after_seconds=5
+        )

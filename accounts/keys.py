@@ -38,7 +38,9 @@ def find_service_key(secret: str) -> ServiceKey:
     now = timezone.now()
     # Nothing of another shape is looked up: PostgreSQL would choke on a NUL.
     shape_is_ours = secret.startswith(SERVICE_KEY_PREFIX) and secret.isascii() and secret.isprintable()
-    found = ServiceKey.objects.usable(now).filter(prefix=secret[:SHOWN_LENGTH]).first() if shape_is_ours else None
+    found = (
+        ServiceKey.objects.usable(now).filter(prefix=secret[:SHOWN_LENGTH]).first() if shape_is_ours else None
+    )
     if found is None or not secrets.compare_digest(found.digest, digest_of(secret)):
         raise InvalidServiceKey
     if found.last_used_at is None or now - found.last_used_at >= USE_RECORDED_EVERY:

@@ -62,7 +62,10 @@ def error_response(
     headers: Mapping[str, str] | None = None,
 ) -> JsonResponse:
     """An error in the envelope of the request's path."""
-    return JsonResponse(envelope(request.path, sentence, details), status=status, headers=headers)
+    body = envelope(request.path, sentence, details)
+    # As compact as the answers of the views, and as the documented bodies.
+    compact = {"separators": (",", ":"), "ensure_ascii": False}
+    return JsonResponse(body, status=status, headers=headers, json_dumps_params=compact)
 
 
 def exception_handler(error: Exception, context: Mapping[str, Any]) -> JsonResponse:
@@ -274,9 +277,7 @@ class StrictSerializer(serializers.Serializer):
     def to_internal_value(self, data: Any) -> Any:
         if isinstance(data, dict):
             optional = {name for name, field in self.fields.items() if not field.required}
-            data = {
-                name: value for name, value in data.items() if not (value is None and name in optional)
-            }
+            data = {name: value for name, value in data.items() if not (value is None and name in optional)}
         return super().to_internal_value(data)
 
 
@@ -299,23 +300,27 @@ class JSONViewSet(ViewSet):
     parser_classes = (StrictJSONParser,)
     renderer_classes = (JSONRenderer,)
     content_negotiation_class = AlwaysJSON
-    metadata_class = None  # OPTIONS is 405; CORS answers its own preflights before this.
+    format_kwarg = None
+    # Without OPTIONS: CORS answers its preflights before a view is asked.
+    http_method_names: ClassVar[list[str]] = ["get", "head", "post", "put", "patch", "delete"]
 
     reads_json: ClassVar[bool] = True
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         request.accepted_renderer, request.accepted_media_type = self.perform_content_negotiation(request)
+        if request.method.lower() not in self.action_map:
+            raise exceptions.MethodNotAllowed(request.method)  # Whoever asks: no credential changes it.
         self.perform_authentication(request)
         # DRF checks rights first; here every authenticated request counts, whatever its answer (contract 15).
         self.check_throttles(request)
         self.check_permissions(request)
-        if request.method in {"POST", "PUT", "PATCH"} and self.reads_json and self.action:
+        if request.method in {"POST", "PUT", "PATCH"} and self.reads_json:
             _require_json(request)
 
     def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
         if isinstance(response, JsonResponse):
             # An error, rendered already; DRF would look for a renderer to set on it.
-            if "Allow" not in response and response.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+            if response.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
                 response["Allow"] = ", ".join(self.allowed_methods)
             response["Cache-Control"] = "no-store"
             return response

@@ -9,9 +9,7 @@ from django.core.checks import CheckMessage, Error, Tags, Warning, register
 
 
 @register(Tags.security, deploy=True)
-def sandbox_is_for_development(
-    app_configs: Sequence[AppConfig] | None, **kwargs: Any
-) -> list[CheckMessage]:
+def sandbox_is_for_development(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
     """A deployment speaks to Stripe itself, and knows how its users sign in."""
     found: list[CheckMessage] = []
     if not settings.PRODUCTION:

@@ -27,7 +27,9 @@ def database_trouble() -> str | None:
     """Why the books cannot be written, in a few words; None when they can."""
     try:
         with connection.cursor() as cursor:
-            cursor.execute("SELECT current_setting('transaction_read_only') = 'on', to_regclass('wallet_wallet')")
+            cursor.execute(
+                "SELECT current_setting('transaction_read_only') = 'on', to_regclass('wallet_wallet')"
+            )
             read_only, books = cursor.fetchone()
     except (DatabaseError, InterfaceError):
         return "the database is out of reach"

@@ -22,9 +22,7 @@ class Charge:
 
 
 @retried
-def deduct(
-    *, user_id: str, feature: str, count: int = 1, key: str = "", product: str, actor: str
-) -> Charge:
+def deduct(*, user_id: str, feature: str, count: int = 1, key: str = "", product: str, actor: str) -> Charge:
     """Charge `count` units (1 to 1,000,000) of a feature at its rate of this moment.
 
     With a key, the same request again gives the first charge again, whatever happened to the balance or

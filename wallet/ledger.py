@@ -88,9 +88,7 @@ def adjust(*, user_id: str, credits: int, reason: str, key: str, actor: str) -> 
 
 
 @transaction.atomic
-def give_back(
-    *, entry: Entry, credits: int | None = None, reason: str, key: str, actor: str
-) -> Entry:
+def give_back(*, entry: Entry, credits: int | None = None, reason: str, key: str, actor: str) -> Entry:
     """Give a charge back, in whole or in part, as a new entry that names it.
 
     Raises NothingToGiveBack where that would be more than the charge, all earlier ones together. The

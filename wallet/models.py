@@ -40,9 +40,7 @@ class Wallet(models.Model):
     class Meta:
         default_permissions = ("view",)
         constraints = [
-            models.CheckConstraint(
-                condition=Q(entries_count__gte=0), name="wallet_wallet_counts_from_zero"
-            ),
+            models.CheckConstraint(condition=Q(entries_count__gte=0), name="wallet_wallet_counts_from_zero"),
             models.CheckConstraint(
                 condition=Q(entries_count__gt=0) | Q(balance=0), name="wallet_wallet_starts_empty"
             ),
@@ -85,7 +83,8 @@ class Entry(models.Model):
     idempotency_key = models.CharField(max_length=KEY_LENGTH, blank=True)
     stripe_session_id = models.CharField(max_length=STRIPE_ID_LENGTH, blank=True)
     actor = models.CharField(
-        max_length=300, help_text="Who caused it: service:<prefix of its key>, user:<Misar ID of staff>, stripe."
+        max_length=300,
+        help_text="Who caused it: service:<prefix of its key>, user:<Misar ID of staff>, stripe.",
     )
     reason = models.TextField(blank=True)
     reverses = models.ForeignKey(
@@ -191,10 +190,10 @@ class TopUp(models.Model):
     stripe_session_id = models.CharField(max_length=STRIPE_ID_LENGTH, null=True, blank=True, unique=True)
     payment_intent_id = models.CharField(max_length=STRIPE_ID_LENGTH, blank=True)
     livemode = models.BooleanField(null=True, blank=True)
-    entry = models.OneToOneField(
-        Entry, on_delete=models.PROTECT, null=True, blank=True, related_name="topup"
+    entry = models.OneToOneField(Entry, on_delete=models.PROTECT, null=True, blank=True, related_name="topup")
+    remark = models.TextField(
+        blank=True, help_text="What staff should know: another amount than asked, a failure."
     )
-    remark = models.TextField(blank=True, help_text="What staff should know: another amount than asked, a failure.")
     created_at = models.DateTimeField(default=timezone.now)
     paid_at = models.DateTimeField(null=True, blank=True)
 
@@ -205,7 +204,9 @@ class TopUp(models.Model):
         default_permissions = ("view",)
         constraints = [
             models.CheckConstraint(
-                condition=Q(state="paid", entry__isnull=False, paid_cents__gt=0, stripe_session_id__isnull=False)
+                condition=Q(
+                    state="paid", entry__isnull=False, paid_cents__gt=0, stripe_session_id__isnull=False
+                )
                 | (~Q(state="paid") & Q(entry__isnull=True)),
                 name="wallet_topup_is_paid_with_an_entry",
             ),
@@ -302,4 +303,3 @@ class StripeEvent(models.Model):
 
     def __str__(self) -> str:
         return self.id
-

@@ -28,7 +28,9 @@ class EntryQuerySet(models.QuerySet["Entry"]):
 
     def given_back(self, entry: Entry) -> int:
         """How many credits of a charge have been given back so far."""
-        total = self.filter(wallet_id=entry.wallet_id, reverses=entry).aggregate(total=Sum("credits"))["total"]
+        total = self.filter(wallet_id=entry.wallet_id, reverses=entry).aggregate(total=Sum("credits"))[
+            "total"
+        ]
         return total or 0
 
 

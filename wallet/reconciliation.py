@@ -78,7 +78,9 @@ def _asked(topup: TopUp, *, apply: bool) -> Iterator[Finding]:
 
 def _is_paid_topup(session: dict[str, Any]) -> bool:
     return (
-        topups.is_ours(session) and session.get("mode") == "payment" and session.get("payment_status") == "paid"
+        topups.is_ours(session)
+        and session.get("mode") == "payment"
+        and session.get("payment_status") == "paid"
     )
 
 

@@ -31,7 +31,12 @@ def _allowed(return_url: str) -> str:
 
 def is_relative_path(url: str) -> bool:
     """Whether this is a path on our own site. `//host` would name another one."""
-    return bool(PLAIN.fullmatch(url)) and url.startswith("/") and not url.startswith("//") and len(url) <= LENGTH_MAX
+    return (
+        bool(PLAIN.fullmatch(url))
+        and url.startswith("/")
+        and not url.startswith("//")
+        and len(url) <= LENGTH_MAX
+    )
 
 
 def is_allowed_address(url: str) -> bool:
@@ -46,7 +51,11 @@ def is_allowed_address(url: str) -> bool:
     host = parts.hostname or ""
     # The host as it stands between the slashes: no user, no port but the usual one, no second reading.
     plain = parts.netloc.lower() in {host, f"{host}:443"} and port in {None, 443}
-    return parts.scheme == "https" and plain and any(_matches(host, allowed) for allowed in settings.RETURN_URL_HOSTS)
+    return (
+        parts.scheme == "https"
+        and plain
+        and any(_matches(host, allowed) for allowed in settings.RETURN_URL_HOSTS)
+    )
 
 
 def _matches(host: str, allowed: str) -> bool:

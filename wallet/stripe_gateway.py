@@ -75,7 +75,9 @@ def create_checkout(
                 },
             }
         ],
-        "client_reference_id": user_id[:200],  # Stripe's limit; it is for people who look there, nothing reads it.
+        "client_reference_id": user_id[
+            :200
+        ],  # Stripe's limit; it is for people who look there, nothing reads it.
         "metadata": metadata,
         "payment_intent_data": {"metadata": metadata},
         "success_url": success_url,
@@ -83,9 +85,7 @@ def create_checkout(
         "expires_at": int(time.time()) + SESSION_SECONDS,
     }
     options: Any = {"idempotency_key": topup_id}
-    session = _within_limits(
-        lambda: _client().v1.checkout.sessions.create(params=params, options=options)
-    )
+    session = _within_limits(lambda: _client().v1.checkout.sessions.create(params=params, options=options))
     if not session.url:
         raise StripeOutOfReach
     return CheckoutSession(id=session.id, url=session.url)

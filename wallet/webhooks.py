@@ -99,7 +99,9 @@ def _store(event: dict[str, Any], body: bytes) -> StripeEvent:
         state=state,
         # Of events that are not ours only id and type are kept.
         payload="" if state == State.IGNORED else body.decode(),
-        stripe_session_id=session_id if len(session_id) <= STRIPE_ID_LENGTH and session_id.isprintable() else "",
+        stripe_session_id=session_id
+        if len(session_id) <= STRIPE_ID_LENGTH and session_id.isprintable()
+        else "",
         handled_at=timezone.now() if state == State.IGNORED else None,
     )
     StripeEvent.objects.bulk_create([fresh], ignore_conflicts=True)

@@ -19,7 +19,10 @@ class DeductRequest(StrictSerializer):
     user_id = StrictText(max_length=MISAR_ID_LENGTH, help_text="The Misar ID of the user to charge.")
     feature = StrictText(max_length=FEATURE_LENGTH, help_text="A feature of the rate table.")
     count = StrictInteger(
-        min_value=1, max_value=COUNT_MAX, default=1, help_text="Units; the price is count × the rate's credits."
+        min_value=1,
+        max_value=COUNT_MAX,
+        default=1,
+        help_text="Units; the price is count × the rate's credits.",
     )
     idempotency_key = StrictText(
         max_length=KEY_LENGTH,
@@ -63,7 +66,9 @@ class TopUpRequest(StrictSerializer):
             "max_value": f"Maximum top-up per transaction is ${DOLLARS_MAX:,}",
         },
     )
-    product = StrictText(max_length=PRODUCT_LENGTH, help_text="The product the user came from: blog, mail, reach.")
+    product = StrictText(
+        max_length=PRODUCT_LENGTH, help_text="The product the user came from: blog, mail, reach."
+    )
     returnUrl = StrictText(
         help_text="Where to come back to: a path, or an https address of a Misar site. Anything else is "
         "ignored and the user comes back to the wallet page."

@@ -17,7 +17,6 @@ from wallet.errors import InsufficientCredits
 from wallet.models import Rate
 
 WEBHOOK_BYTES_MAX = 1024 * 1024
-REPLAYED = {"Idempotent-Replayed": "true"}  # Stripe's name for it.
 
 SELF_OR_SERVICE = {
     "authentication_classes": [ServiceKeyAuthentication, BearerAuthentication],
@@ -82,7 +81,7 @@ class WalletViewSet(JSONViewSet):
             return no_store(serializers.DeductionDenied(denied).data)
         answer = no_store(serializers.DeductionAllowed(charge.entry).data)
         if charge.replayed:
-            answer.headers.update(REPLAYED)
+            answer["Idempotent-Replayed"] = "true"  # Stripe's name for it.
         return answer
 
     @extend_schema(
@@ -132,7 +131,9 @@ class WalletViewSet(JSONViewSet):
         operation_id="wallet_webhook",
         auth=[],
         request=OpenApiTypes.OBJECT,
-        parameters=[OpenApiParameter("Stripe-Signature", OpenApiTypes.STR, OpenApiParameter.HEADER, required=True)],
+        parameters=[
+            OpenApiParameter("Stripe-Signature", OpenApiTypes.STR, OpenApiParameter.HEADER, required=True)
+        ],
         responses={200: serializers.Received} | errors(400, 413),
     )
     @action(methods=["post"], detail=False)

@@ -38,9 +38,7 @@ class Command(LookingCommand):
         if count:
             self.found()
 
-    def _report(
-        self, *, as_json: bool, wallets: int, count: int, found: list[invariants.Violation]
-    ) -> None:
+    def _report(self, *, as_json: bool, wallets: int, count: int, found: list[invariants.Violation]) -> None:
         if as_json:
             report = {
                 "database": database_read(),

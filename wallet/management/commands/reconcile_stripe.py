@@ -32,7 +32,9 @@ def moment(text: str) -> datetime:
     try:
         return datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC)
     except ValueError as error:
-        raise ArgumentTypeError(f"{text!r} is neither an age such as 14d nor a date such as 2026-11-01") from error
+        raise ArgumentTypeError(
+            f"{text!r} is neither an age such as 14d nor a date such as 2026-11-01"
+        ) from error
 
 
 class Command(LookingCommand):
@@ -80,7 +82,9 @@ class Command(LookingCommand):
             self.stdout.write(json.dumps(report))
             return
         told = ", ".join(f"{count} {MEANINGS[kind]}" for kind, count in counts.items() if count)
-        self.stdout.write(f"{seen} sessions against {database_read()}: {told or 'Stripe and the books agree'}.")
+        self.stdout.write(
+            f"{seen} sessions against {database_read()}: {told or 'Stripe and the books agree'}."
+        )
 
 
 def _line(finding: Finding) -> str:

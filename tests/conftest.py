@@ -1,0 +1,282 @@
+"""The cast, the credentials, and the books: checked after every test that used the database.
+
+Nothing of ours is mocked. The database is PostgreSQL, the sandbox and the live server are processes or
+threads of their own.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from typing import Any
+
+import jwt
+import pytest
+import requests
+import stripe
+from django.conf import settings
+from django.db import connection, transaction
+from django.db.backends.postgresql.operations import DatabaseOperations
+from django.test import Client
+from django.utils import timezone
+
+from accounts.keys import issue_service_key
+from tests.factories import StaffFactory
+from wallet import invariants, ledger, rates
+from wallet.models import Entry, TopUp
+
+execute_sql_flush = DatabaseOperations.execute_sql_flush
+
+
+def flush_past_the_law(self: DatabaseOperations, sql_list: list[str]) -> None:
+    """The flush after a test with threads truncates tables that refuse it; here alone, triggers rest."""
+    execute_sql_flush(self, ["SET LOCAL session_replication_role = replica", *sql_list])
+
+
+DatabaseOperations.execute_sql_flush = flush_past_the_law  # type: ignore[method-assign]
+
+
+@pytest.fixture(autouse=True)
+def the_books_balance(request: pytest.FixtureRequest) -> Iterator[None]:
+    """The laws of wallet/invariants.py hold after every test that used the database."""
+    uses_database = {"db", "transactional_db", "live_server"} & set(request.fixturenames)
+    if not uses_database and not request.node.get_closest_marker("django_db"):
+        yield
+        return
+    request.getfixturevalue("db")  # Set up first, so that it is torn down after the look below.
+    yield
+    if request.node.get_closest_marker("breaks_the_books"):
+        return
+    if connection.in_atomic_block and connection.needs_rollback:
+        transaction.set_rollback(False)
+    if connection.in_atomic_block:
+        connection.check_constraints()  # Deferred laws speak now, not at a commit that never comes.
+    assert invariants.violations() == []
+
+
+# --- Wallets ----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def give(db: None) -> Callable[..., Entry]:
+    """Credits for a user, as from a paid checkout."""
+
+    def give_credits(user_id: str, credits: int, session_id: str = "") -> Entry:
+        session_id = session_id or f"cs_test_{user_id}_{time.monotonic_ns()}"
+        with transaction.atomic():
+            entry = ledger.credit(
+                user_id=user_id,
+                credits=credits,
+                kind=Entry.Kind.TOPUP,
+                actor="stripe",
+                product="blog",
+                stripe_session_id=session_id,
+            )
+            TopUp.objects.create(
+                user_id=user_id,
+                product="blog",
+                state=TopUp.State.PAID,
+                amount_cents=credits * 100,
+                paid_cents=credits * 100,
+                stripe_session_id=session_id,
+                entry=entry,
+                paid_at=timezone.now(),
+            )
+        return entry
+
+    return give_credits
+
+
+@pytest.fixture
+def article_rate(db: None) -> str:
+    """A feature that costs one credit."""
+    rates.set_rate(
+        feature="blog.article.generate", label="Generate an article", credits=1, unit="article", actor="test"
+    )
+    return "blog.article.generate"
+
+
+# --- Credentials ------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def service_key(db: None) -> str:
+    """The blog's key."""
+    return issue_service_key(product="blog")[1]
+
+
+@pytest.fixture
+def expired_service_key(db: None) -> str:
+    return issue_service_key(product="blog", expires_at=timezone.now() - timedelta(seconds=1))[1]
+
+
+@pytest.fixture
+def as_service(service_key: str) -> "Caller":
+    """A product that asks with its service key."""
+    return Caller({"x-wallet-service-key": service_key})
+
+
+@pytest.fixture
+def as_nobody(db: None) -> "Caller":
+    return Caller({})
+
+
+@pytest.fixture
+def sso_secret(settings: Any) -> str:
+    """SSO by shared secret: tokens a test can make by itself."""
+    settings.SSO_JWKS_URL = ""
+    settings.SSO_JWT_SECRET = "a shared secret of the tests, long enough"
+    return settings.SSO_JWT_SECRET
+
+
+@pytest.fixture
+def token(sso_secret: str) -> Callable[..., str]:
+    """An access token for a user; claims can be changed, or taken out with None."""
+
+    def make(user_id: str, secret: str = "", algorithm: str = "HS256", **claims: Any) -> str:
+        now = int(time.time())
+        full = {
+            "sub": user_id,
+            "iss": settings.SSO_ISSUER,
+            "aud": settings.SSO_AUDIENCE,
+            "iat": now,
+            "exp": now + 600,
+        } | claims
+        kept = {name: value for name, value in full.items() if value is not None}
+        return jwt.encode(kept, secret or sso_secret, algorithm=algorithm)
+
+    return make
+
+
+@pytest.fixture
+def as_user(token: Callable[..., str]) -> Callable[[str], "Caller"]:
+    """A user who asks with their SSO token."""
+    return lambda user_id: Caller({"Authorization": f"Bearer {token(user_id)}"})
+
+
+@pytest.fixture
+def staff(client: Client, db: None) -> Client:
+    """A browser of somebody of the back-office."""
+    client.force_login(StaffFactory())
+    return client
+
+
+class Caller:
+    """Django's test client with one credential and JSON in and out."""
+
+    def __init__(self, headers: dict[str, str]) -> None:
+        self.headers = headers
+        self.client = Client(raise_request_exception=False)
+
+    def get(self, path: str, **query: Any) -> Any:
+        return self.client.get(path, query, headers=self.headers)
+
+    def post(self, path: str, body: Any = None, *, raw: bytes | None = None, **options: Any) -> Any:
+        """`raw` is sent as it is; options go to the request, such as content_type."""
+        data = json.dumps(body) if raw is None else raw
+        headers = self.headers | options.pop("headers", {})
+        options.setdefault("content_type", "application/json")
+        return self.client.post(path, data, headers=headers, **options)
+
+    def deduct(self, user_id: str = "usr_1", feature: str = "blog.article.generate", **body: Any) -> Any:
+        return self.post("/io/wallet/deduct", {"user_id": user_id, "feature": feature, **body})
+
+
+# --- Stripe -----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def checkout_event() -> Callable[..., dict[str, Any]]:
+    """An event of a paid Checkout Session, as Stripe writes it; fields of the session can be changed."""
+
+    def make(
+        session_id: str = "cs_test_1",
+        event_id: str = "",
+        type: str = "checkout.session.completed",
+        user_id: str = "usr_1",
+        event: dict[str, Any] | None = None,
+        **session: Any,
+    ) -> dict[str, Any]:
+        full_session = {
+            "id": session_id,
+            "object": "checkout.session",
+            "mode": "payment",
+            "payment_status": "paid",
+            "status": "complete",
+            "amount_total": 2500,
+            "currency": "usd",
+            "livemode": False,
+            "created": int(time.time()),
+            "payment_intent": f"pi_{session_id}",
+            "metadata": {"type": "wallet_topup", "user_id": user_id, "product": "blog"},
+        } | session
+        return {
+            "id": event_id or f"evt_{session_id}_{type}",
+            "object": "event",
+            "type": type,
+            "created": int(time.time()),
+            "livemode": False,
+            "data": {"object": full_session},
+        } | (event or {})
+
+    return make
+
+
+def signed(body: bytes | str, *, at: int | None = None, secret: str = "") -> str:
+    """The Stripe-Signature of a body."""
+    text = body.decode("utf-8", "surrogateescape") if isinstance(body, bytes) else body
+    secret = secret or settings.STRIPE_WEBHOOK_SECRETS[0]
+    return stripe.WebhookSignature.generate_signature_header(text, secret, timestamp=at)
+
+
+@pytest.fixture
+def deliver(db: None) -> Callable[..., Any]:
+    """Send an event to the webhook as Stripe would."""
+
+    def send(event: Any, **options: Any) -> Any:
+        body = event if isinstance(event, bytes) else json.dumps(event).encode()
+        header = options.pop("signature", None) or signed(body, **options)
+        client = Client(raise_request_exception=False)
+        return client.post(
+            "/io/wallet/webhook", body, content_type="application/json", headers={"Stripe-Signature": header}
+        )
+
+    return send
+
+
+@pytest.fixture(scope="session")
+def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator["Sandbox"]:
+    """The sandbox as a process of its own, where the settings expect it."""
+    environment = os.environ | {"DATA_DIR": str(tmp_path_factory.mktemp("sandbox"))}
+    process = subprocess.Popen([sys.executable, "-m", "misar_billing.sandbox"], env=environment)
+    stand_in = Sandbox(settings.STRIPE_API_BASE)
+    try:
+        stand_in.wait_until_ready()
+        yield stand_in
+    finally:
+        process.terminate()
+        process.wait(timeout=10)
+
+
+class Sandbox:
+    """The controls of the sandbox."""
+
+    def __init__(self, address: str) -> None:
+        self.address = address
+
+    def wait_until_ready(self) -> None:
+        for _ in range(100):
+            try:
+                if requests.get(f"{self.address}/health", timeout=1).ok:
+                    return
+            except requests.ConnectionError:
+                time.sleep(0.1)
+        raise AssertionError("the sandbox did not start")
+
+    def control(self, path: str, **body: Any) -> Any:
+        answer = requests.post(f"{self.address}/_sandbox/{path}", json=body, timeout=10)
+        answer.raise_for_status()
+        return answer.json()
