@@ -111,6 +111,8 @@ class ServiceKey(models.Model):
 
     class Meta:
         ordering = ("-created_at", "-pk")
+        default_permissions = ("add", "view")
+        permissions = (("revoke_servicekey", "Can revoke a service key"),)
 
     def __str__(self) -> str:
         return f"{self.product} ({self.prefix}…)"

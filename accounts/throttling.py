@@ -34,7 +34,7 @@ def hit(*facts: str, limit: int) -> int | None:
     """
     # The length of each fact goes in, so that no two lists of facts share a bucket.
     named = "".join(f"{len(fact)}:{fact}" for fact in facts)
-    values = {
+    values: dict[str, str | int] = {
         "bucket": hashlib.sha256(named.encode()).hexdigest(),
         "seconds": WINDOW_SECONDS,
         "limit": limit,

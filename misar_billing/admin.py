@@ -1,9 +1,25 @@
-"""What the back-office is made of: the site, an admin that only shows, a form that asks for a reason."""
+"""What the back-office is made of: the site, an admin that only shows, and pages that run a verb.
+
+Staff look freely and change nothing by editing. What they may do is a page of its own: a form with a
+reason, a verb of the domain behind it, and a line in the log of who did it.
+"""
+
+import secrets
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 from django import forms
-from django.contrib import admin
+from django.contrib import admin, messages
+from django.contrib.admin.models import CHANGE, LogEntry
+from django.contrib.admin.utils import unquote
+from django.core.exceptions import PermissionDenied
 from django.db import models
-from django.http import HttpRequest
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
+
+from misar_billing.errors import BillingError
 
 
 class BackOffice(admin.AdminSite):
@@ -13,7 +29,33 @@ class BackOffice(admin.AdminSite):
     site_title = "Misar Billing"
     index_title = "Back-office"
     site_url = None
-    enable_nav_sidebar = True
+
+
+class ReasonForm(forms.Form):
+    """Why; and a key that makes sending the same form twice the same as once."""
+
+    reason = forms.CharField(
+        max_length=500,
+        widget=forms.Textarea(attrs={"rows": 3}),
+        help_text="For whoever asks later: what happened, and who asked for this.",
+    )
+    key = forms.CharField(max_length=64, widget=forms.HiddenInput)
+
+
+@dataclass(frozen=True)
+class Verb:
+    """Something staff can do to one row, on a page of its own.
+
+    `run` takes the row, the cleaned form and the actor, calls the domain and returns what to tell; a
+    BillingError it raises is shown on the form.
+    """
+
+    name: str
+    label: str
+    permission: str
+    run: Callable[[Any, dict[str, Any], str], str]
+    form: type[ReasonForm] = ReasonForm
+    applies: Callable[[Any], bool] = lambda row: True
 
 
 class ReadOnlyAdmin(admin.ModelAdmin):
@@ -22,6 +64,8 @@ class ReadOnlyAdmin(admin.ModelAdmin):
     actions = None
     show_full_result_count = False
     list_per_page = 50
+    change_form_template = "admin/row.html"
+    verbs: ClassVar[Sequence[Verb]] = ()
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
@@ -32,13 +76,81 @@ class ReadOnlyAdmin(admin.ModelAdmin):
     def has_delete_permission(self, request: HttpRequest, obj: models.Model | None = None) -> bool:
         return False
 
+    def get_urls(self) -> list[URLPattern]:
+        pages = [
+            path(
+                f"<path:object_id>/{verb.name}/",
+                self.admin_site.admin_view(self._page(verb)),
+                name=self._page_name(verb),
+            )
+            for verb in self.verbs
+        ]
+        return pages + super().get_urls()
 
-class ReasonForm(forms.Form):
-    """Why, and a key that makes sending the same form twice the same as once."""
+    def render_change_form(
+        self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
+    ) -> Any:
+        row = kwargs.get("obj")
+        context["verbs"] = [
+            {"label": verb.label, "url": self._page_url(verb, row)}
+            for verb in self.verbs
+            if row is not None and verb.applies(row) and request.user.has_perm(verb.permission)  # type: ignore[union-attr]
+        ]
+        return super().render_change_form(request, context, *args, **kwargs)
 
-    reason = forms.CharField(
-        max_length=500,
-        widget=forms.Textarea(attrs={"rows": 3}),
-        help_text="For whoever asks later: what happened, and who asked for this.",
+    def _page_name(self, verb: Verb) -> str:
+        return f"{self.opts.app_label}_{self.opts.model_name}_{verb.name}"
+
+    def _page_url(self, verb: Verb, row: models.Model) -> str:
+        return reverse(f"admin:{self._page_name(verb)}", args=[admin.utils.quote(row.pk)])
+
+    def _page(self, verb: Verb) -> Callable[..., HttpResponse]:
+        def page(request: HttpRequest, object_id: str) -> HttpResponse:
+            if not request.user.has_perm(verb.permission):  # type: ignore[union-attr]
+                raise PermissionDenied
+            row = self.get_object(request, unquote(object_id))
+            if row is None or not verb.applies(row):
+                raise Http404
+            form = verb.form(request.POST or None, initial={"key": secrets.token_hex(16)})
+            if request.method == "POST" and form.is_valid():
+                if done := self._run(verb, request, row, form):
+                    return done
+            return TemplateResponse(request, "admin/verb.html", self._context(verb, request, row, form))
+
+        return page
+
+    def _run(
+        self, verb: Verb, request: HttpRequest, row: models.Model, form: ReasonForm
+    ) -> HttpResponse | None:
+        try:
+            told = verb.run(row, form.cleaned_data, actor_of(request))
+        except BillingError as refusal:
+            form.add_error(None, str(refusal))
+            return None
+        log_act(request, row, f"{told} Reason: {form.cleaned_data['reason']}")
+        messages.success(request, told)
+        change_url = f"admin:{self.opts.app_label}_{self.opts.model_name}_change"
+        return HttpResponseRedirect(reverse(change_url, args=[admin.utils.quote(row.pk)]))
+
+    def _context(
+        self, verb: Verb, request: HttpRequest, row: models.Model, form: ReasonForm
+    ) -> dict[str, Any]:
+        return self.admin_site.each_context(request) | {
+            "title": verb.label,
+            "opts": self.opts,
+            "original": row,
+            "form": form,
+            "media": self.media + form.media,
+        }
+
+
+def actor_of(request: HttpRequest) -> str:
+    """How the books name this member of staff."""
+    return f"user:{request.user.pk}"
+
+
+def log_act(request: HttpRequest, row: models.Model, told: str) -> None:
+    """Write down in the admin's log who did what to which row."""
+    LogEntry.objects.log_actions(
+        user_id=request.user.pk, queryset=[row], action_flag=CHANGE, change_message=told, single_object=True
     )
-    key = forms.CharField(max_length=64, widget=forms.HiddenInput)

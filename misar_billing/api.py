@@ -99,7 +99,7 @@ def _known(error: Exception) -> tuple[int, str, dict[str, str]] | None:
         case RequestDataTooBig():
             return 413, str(TooLarge()), {}
         case exceptions.Throttled():
-            wait = max(1, int(error.wait or 1))
+            wait = max(1, int(getattr(error, "wait", None) or 1))
             return 429, "Too many requests. Please slow down.", {"Retry-After": str(wait)}
         case exceptions.MethodNotAllowed():
             return 405, "Method not allowed", {}
@@ -302,19 +302,20 @@ class JSONViewSet(ViewSet):
     content_negotiation_class = AlwaysJSON
     format_kwarg = None
     # Without OPTIONS: CORS answers its preflights before a view is asked.
-    http_method_names: ClassVar[list[str]] = ["get", "head", "post", "put", "patch", "delete"]
+    http_method_names = ["get", "head", "post", "put", "patch", "delete"]
 
     reads_json: ClassVar[bool] = True
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         request.accepted_renderer, request.accepted_media_type = self.perform_content_negotiation(request)
-        if request.method.lower() not in self.action_map:
-            raise exceptions.MethodNotAllowed(request.method)  # Whoever asks: no credential changes it.
+        method = str(request.method)
+        if method.lower() not in self.action_map:
+            raise exceptions.MethodNotAllowed(method)  # Whoever asks: no credential changes it.
         self.perform_authentication(request)
         # DRF checks rights first; here every authenticated request counts, whatever its answer (contract 15).
         self.check_throttles(request)
         self.check_permissions(request)
-        if request.method in {"POST", "PUT", "PATCH"} and self.reads_json:
+        if method in {"POST", "PUT", "PATCH"} and self.reads_json:
             _require_json(request)
 
     def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:

@@ -19,7 +19,7 @@ class BillingError(Exception):
 
 
 class TryAgainLater(BillingError):
-    """Raised when something this service stands on is out of reach for the moment: nothing is known to have moved."""
+    """Raised when something this service stands on is out of reach: nothing is known to have moved."""
 
     status = 503
     sentence = "The service cannot answer right now; please try again."

@@ -50,7 +50,7 @@ class LookingCommand(BaseCommand):
 
 @contextmanager
 def snapshot() -> Iterator[None]:
-    """One moment of the database for everything read inside, however long it takes. Nothing can be written."""
+    """One moment of the database for all that is read inside, however long. Nothing can be written."""
     with transaction.atomic():
         with connection.cursor() as cursor:
             cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")

@@ -21,7 +21,7 @@ class Violation:
     detail: str
 
 
-# Each query returns (subject, detail) of what breaks its law, for wallets with ids above `after` up to `last`.
+# Each query returns (subject, detail) of what breaks its law, for wallets above `after` up to `last`.
 LAWS_OF_WALLETS = {
     "A wallet's balance is the sum of its entries": """
         SELECT w.user_id, format('balance %%s, entries add up to %%s', w.balance, coalesce(sum(e.credits), 0))

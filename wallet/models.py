@@ -39,6 +39,7 @@ class Wallet(models.Model):
 
     class Meta:
         default_permissions = ("view",)
+        permissions = (("adjust_wallet", "Can adjust a balance"),)
         constraints = [
             models.CheckConstraint(condition=Q(entries_count__gte=0), name="wallet_wallet_counts_from_zero"),
             models.CheckConstraint(
@@ -98,6 +99,7 @@ class Entry(models.Model):
     class Meta:
         verbose_name_plural = "entries"
         default_permissions = ("view",)
+        permissions = (("give_back_entry", "Can give a charge back"),)
         constraints = [
             # Every unique constraint holds the wallet, so that the table can be distributed by it.
             models.UniqueConstraint(fields=["wallet", "sequence"], name="wallet_entry_one_per_place"),
@@ -293,6 +295,7 @@ class StripeEvent(models.Model):
     class Meta:
         verbose_name = "Stripe event"
         default_permissions = ("view",)
+        permissions = (("replay_stripeevent", "Can handle an event again"),)
         indexes = [
             models.Index(fields=["-received_at"], name="wallet_event_newest"),
             models.Index(fields=["state", "-received_at"], name="wallet_event_state"),

@@ -1,7 +1,5 @@
 """The reading language of the books. Nothing here writes."""
 
-from __future__ import annotations
-
 from typing import TYPE_CHECKING, Self
 
 from django.db import models
@@ -26,7 +24,7 @@ class EntryQuerySet(models.QuerySet["Entry"]):
         """The entry this idempotency key made, if any."""
         return self.filter(wallet_id=user_id, product=product, kind=kind, idempotency_key=key)
 
-    def given_back(self, entry: Entry) -> int:
+    def given_back(self, entry: "Entry") -> int:
         """How many credits of a charge have been given back so far."""
         total = self.filter(wallet_id=entry.wallet_id, reverses=entry).aggregate(total=Sum("credits"))[
             "total"

@@ -181,7 +181,7 @@ def _within_limits(call: Callable[[], T]) -> T:
     def work() -> None:
         try:
             outcome.set_result(_translated(call))
-        except BaseException as error:  # noqa: B036 (handed to the waiting thread, which raises it)
+        except BaseException as error:
             outcome.set_exception(error)
         finally:
             places.release()
@@ -194,7 +194,7 @@ def _within_limits(call: Callable[[], T]) -> T:
 
 
 def _translated(call: Callable[[], T]) -> T:
-    """Every trouble with Stripe as our own error. Its message may name what was sent: only a kind is logged."""
+    """Every trouble with Stripe as our own error. Its message may hold what was sent: it is not logged."""
     try:
         return call()
     except stripe.InvalidRequestError as error:

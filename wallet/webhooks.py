@@ -33,6 +33,8 @@ CHECKOUT_EVENTS: dict[str, TopUp.State] = {
     "checkout.session.async_payment_failed": TopUp.State.FAILED,
     "checkout.session.expired": TopUp.State.EXPIRED,
 }
+# What staff may have handled again. Of an event that is not ours there is nothing to handle.
+REPLAYABLE = (State.WAITING, State.PARKED, State.HANDLED)
 # Kept whole for the settlement of refunds and disputes, which does not exist yet.
 KEPT_PREFIXES = ("charge.refund", "charge.dispute.", "refund.")
 

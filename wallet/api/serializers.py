@@ -48,7 +48,9 @@ class DeductionDenied(serializers.Serializer):
 
     allowed = serializers.SerializerMethodField(method_name="get_allowed")
     balanceBefore = serializers.IntegerField(source="balance")
-    required = serializers.IntegerField(help_text="The full price of the request, in credits.")
+    required = serializers.IntegerField(  # type: ignore[assignment]  # The wire's name.
+        help_text="The full price of the request, in credits."
+    )
 
     def get_allowed(self, denied: Any) -> bool:
         return False

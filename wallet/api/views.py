@@ -1,5 +1,7 @@
 """The six endpoints of the Universal Wallet. Each says who may ask, reads, calls one verb, answers."""
 
+from typing import Any, cast
+
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, PolymorphicProxySerializer, extend_schema
 from rest_framework.decorators import action
@@ -18,11 +20,14 @@ from wallet.models import Rate
 
 WEBHOOK_BYTES_MAX = 1024 * 1024
 
-SELF_OR_SERVICE = {
+SELF_OR_SERVICE: dict[str, Any] = {
     "authentication_classes": [ServiceKeyAuthentication, BearerAuthentication],
     "permission_classes": [IsServiceOrBearer],
 }
-SERVICE_ONLY = {"authentication_classes": [ServiceKeyAuthentication], "permission_classes": [IsService]}
+SERVICE_ONLY: dict[str, Any] = {
+    "authentication_classes": [ServiceKeyAuthentication],
+    "permission_classes": [IsService],
+}
 
 USER_ID = OpenApiParameter(
     "user_id",
@@ -64,7 +69,7 @@ class WalletViewSet(JSONViewSet):
     @action(methods=["post"], detail=False, throttle_classes=[throttles.Charges], **SERVICE_ONLY)
     def deduct(self, request: Request) -> Response:
         """Charge a user for a feature. Too few credits is an answer too: 200 with `allowed: false`."""
-        service: ServiceKey = request.auth
+        service = cast(ServiceKey, request.auth)
         asked = self.parsed(serializers.DeductRequest)
         if not service.may_charge(asked["feature"]):
             raise FeatureNotAllowed(asked["feature"])

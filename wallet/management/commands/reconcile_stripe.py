@@ -39,14 +39,14 @@ def moment(text: str) -> datetime:
 
 class Command(LookingCommand):
     help = (
-        "Compare Stripe's Checkout Sessions with the books: finds what was paid and not credited, and what was "
+        "Compare Stripe's Checkout Sessions with the books: what was paid and not credited, and what was "
         "credited and not paid. Changes nothing without --apply, which credits the first kind. Safe to run "
         "again. Exit code 0: they agree (after --apply: now). 1: they don't. 2: could not look."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(
-            "--since", type=moment, default="14d", help="how far back: 14d, 36h, 2w or a date (default 14d)"
+            "--since", type=moment, default="14d", help="how far back: 14d, 36h, 2w or a date"
         )
         parser.add_argument("--apply", action="store_true", help="credit what was paid and not credited")
         parser.add_argument("--json", action="store_true", help="one JSON object on stdout")

@@ -1,0 +1,197 @@
+"""The wallet in the back-office: everything can be seen, and balances move only with a reason."""
+
+from typing import Any, cast
+
+from django import forms
+from django.conf import settings
+from django.contrib import admin
+from django.db import models
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.html import format_html
+
+from misar_billing import money
+from misar_billing.admin import ReadOnlyAdmin, ReasonForm, Verb, actor_of
+from wallet import ledger, rates, webhooks
+from wallet.models import Entry, Rate, RateChange, StripeEvent, TopUp, Wallet
+
+
+class AdjustmentForm(ReasonForm):
+    """How many credits, and why."""
+
+    credits = forms.IntegerField(
+        help_text="Whole credits: 25 adds, -25 takes. No more can be taken than there is."
+    )
+    field_order = ("credits", "reason")
+
+    def clean_credits(self) -> int:
+        credits = cast(int, self.cleaned_data["credits"])
+        if credits == 0:
+            raise forms.ValidationError("0 credits move nothing.")
+        if abs(credits) > settings.ADJUSTMENT_CREDITS_MAX:
+            raise forms.ValidationError(f"At most {settings.ADJUSTMENT_CREDITS_MAX:,} credits at once.")
+        return credits
+
+
+def adjust(wallet: Wallet, asked: dict[str, Any], actor: str) -> str:
+    """Run the adjustment staff asked for."""
+    entry = ledger.adjust(
+        user_id=wallet.pk, credits=asked["credits"], reason=asked["reason"], key=asked["key"], actor=actor
+    )
+    return f"Adjusted by {money.signed(entry.credits)} credits to {money.plain(entry.balance_after)}."
+
+
+class GiveBackForm(ReasonForm):
+    """How much of a charge, and why."""
+
+    credits = forms.IntegerField(
+        min_value=1, required=False, help_text="Whole credits; empty for all that is left of the charge."
+    )
+    field_order = ("credits", "reason")
+
+
+def give_back(charge: Entry, asked: dict[str, Any], actor: str) -> str:
+    """Give a charge back, wholly or in part."""
+    entry = ledger.give_back(
+        entry=charge, credits=asked["credits"], reason=asked["reason"], key=asked["key"], actor=actor
+    )
+    return f"Gave {money.plain(entry.credits)} credits back."
+
+
+def replay(event: StripeEvent, asked: dict[str, Any], actor: str) -> str:
+    """Handle a stored event again, as if Stripe had just sent it."""
+    webhooks.handle(event)
+    return f"Handled again: {event.get_state_display()}. {event.remark}".strip()
+
+
+@admin.register(Wallet)
+class WalletAdmin(ReadOnlyAdmin):
+    list_display = ("user_id", "balance", "entries_count", "created_at")
+    search_fields = ("user_id__exact",)
+    search_help_text = "A Misar ID, whole."
+    ordering = ("user_id",)
+    verbs = (Verb("adjust", "Adjust the balance", "wallet.adjust_wallet", adjust, AdjustmentForm),)
+    readonly_fields = ("history",)
+
+    @admin.display(description="entries")
+    def history(self, wallet: Wallet) -> str:
+        url = reverse("admin:wallet_entry_changelist")
+        return format_html(
+            '<a href="{}?wallet__user_id__exact={}">{} entries</a>', url, wallet.pk, wallet.entries_count
+        )
+
+
+@admin.register(Entry)
+class EntryAdmin(ReadOnlyAdmin):
+    list_display = (
+        "id",
+        "created_at",
+        "wallet_id",
+        "kind",
+        "feature",
+        "product",
+        "credits",
+        "balance_after",
+        "actor",
+    )
+    list_filter = ("kind", "product")
+    search_fields = (
+        "wallet__user_id__exact",
+        "id__exact",
+        "idempotency_key__exact",
+        "stripe_session_id__exact",
+    )
+    search_help_text = "A Misar ID, an entry, an idempotency key or a Stripe session; whole."
+    ordering = ("-created_at",)
+    verbs = (
+        Verb(
+            "give-back",
+            "Give this charge back",
+            "wallet.give_back_entry",
+            give_back,
+            GiveBackForm,
+            applies=lambda entry: entry.kind in (Entry.Kind.DEDUCT, Entry.Kind.CAPTURE),
+        ),
+    )
+
+    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:
+        return lookup == "wallet__user_id__exact" or super().lookup_allowed(lookup, value, request)
+
+
+@admin.register(TopUp)
+class TopUpAdmin(ReadOnlyAdmin):
+    list_display = (
+        "id",
+        "created_at",
+        "user_id",
+        "product",
+        "state",
+        "asked",
+        "paid",
+        "stripe_session_id",
+        "remark",
+    )
+    list_filter = ("state", "product")
+    search_fields = ("user_id__exact", "id__exact", "stripe_session_id__exact", "payment_intent_id__exact")
+    search_help_text = "A Misar ID, a top-up, a Stripe session or a payment intent; whole."
+    ordering = ("-created_at",)
+
+    @admin.display(description="asked for", ordering="amount_cents")
+    def asked(self, topup: TopUp) -> str:
+        return money.dollars(topup.amount_cents) if topup.amount_cents is not None else "–"
+
+    @admin.display(description="paid", ordering="paid_cents")
+    def paid(self, topup: TopUp) -> str:
+        return money.dollars(topup.paid_cents) if topup.paid_cents is not None else "–"
+
+
+@admin.register(StripeEvent)
+class StripeEventAdmin(ReadOnlyAdmin):
+    list_display = ("id", "received_at", "type", "state", "tries", "stripe_session_id", "remark")
+    list_filter = ("state", "type")
+    search_fields = ("id__exact", "stripe_session_id__exact")
+    search_help_text = "An event or a Checkout Session; whole."
+    ordering = ("-received_at",)
+    verbs = (
+        Verb(
+            "replay",
+            "Handle it again",
+            "wallet.replay_stripeevent",
+            replay,
+            applies=lambda event: event.state in webhooks.REPLAYABLE,
+        ),
+    )
+
+
+@admin.register(Rate)
+class RateAdmin(admin.ModelAdmin):
+    """Prices are edited here; the verb keeps each setting. A price is withdrawn, never removed."""
+
+    list_display = ("feature", "label", "credits", "unit", "active")
+    list_filter = ("active",)
+    search_fields = ("feature", "label")
+    actions = None
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Rate | None = None) -> tuple[str, ...]:
+        return ("feature",) if obj else ()
+
+    def has_delete_permission(self, request: HttpRequest, obj: models.Model | None = None) -> bool:
+        return False
+
+    def save_model(self, request: HttpRequest, obj: Rate, form: Any, change: bool) -> None:
+        saved = rates.set_rate(
+            feature=obj.feature,
+            label=obj.label,
+            credits=obj.credits,
+            unit=obj.unit,
+            active=obj.active,
+            actor=actor_of(request),
+        )
+        obj.pk = saved.pk
+
+
+@admin.register(RateChange)
+class RateChangeAdmin(ReadOnlyAdmin):
+    list_display = ("created_at", "feature", "credits", "unit", "active", "actor")
+    list_filter = ("feature",)
+    ordering = ("-created_at",)
