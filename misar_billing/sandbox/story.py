@@ -1,0 +1,188 @@
+"""The story of the Universal Wallet over real HTTP, each request and answer shown, each promise checked."""
+
+import json
+import secrets
+import time
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlsplit
+
+import requests
+from rich.console import Console
+from rich.markup import escape
+
+FEATURE = "blog.article.generate"
+RACERS = 50
+RACE_CREDITS = 20
+DUPLICATES = 10
+PATIENCE_SECONDS = 15
+
+
+@dataclass
+class Story:
+    """A run of the story: who tells it, to whom, and which promises were not kept."""
+
+    wallet: str
+    sandbox: str
+    service_key: str
+    token_for: Callable[[str], str]
+    console: Console
+    # For whoever doubts that a broken promise is noticed: the retry forgets its key, and charges again.
+    forget_the_key: bool = False
+    broken: list[str] = field(default_factory=list)
+
+    def tell(self) -> list[str]:
+        """Run every chapter; returns the promises that were broken."""
+        # New names each time: the story can be told again on the same data.
+        mark = secrets.token_hex(4)
+        reader, racer = f"usr_reader_{mark}", f"usr_racer_{mark}"
+        self._prices()
+        session_id = self._top_up(reader, dollars=25)
+        self._charge(reader)
+        self._history(reader)
+        self._duplicated_webhook(reader, session_id)
+        self._race(racer)
+        return self.broken
+
+    # --- Chapters ---------------------------------------------------------------------------------
+
+    def _prices(self) -> None:
+        self._chapter("Anybody can read the prices")
+        answer = self._ask("GET", "/rates", headers={})
+        prices = {row["feature"]: row["credits"] for row in answer.json()["rates"]}
+        self._promise("the price of an article is listed", prices.get(FEATURE) == 1)
+
+    def _top_up(self, user_id: str, dollars: int) -> str:
+        self._chapter(f"{user_id} buys {dollars} credits")
+        body = {"user_id": user_id, "amountDollars": dollars, "product": "blog", "returnUrl": "/wallet"}
+        url = self._ask("POST", "/topup-session", json=body).json()["url"]
+        self._promise("nothing is credited before the payment", self._balance(user_id) == 0)
+        session_id = urlsplit(url).path.rpartition("/")[2]
+        self._say(f"The user pays at {url}")
+        self._control(f"sessions/{session_id}/pay")
+        credited = self._wait_for(lambda: self._balance(user_id, quietly=True) == dollars)
+        self._balance(user_id)
+        self._promise(f"the signed webhook credits {dollars}", credited)
+        return session_id
+
+    def _charge(self, user_id: str) -> None:
+        self._chapter("The blog charges for an article, and retries")
+        work = {"user_id": user_id, "feature": FEATURE, "idempotency_key": "article:my-post-slug"}
+        first = self._ask("POST", "/deduct", json=work)
+        self._promise(
+            "1 credit is taken",
+            first.json() == {"allowed": True, "balanceBefore": 25, "balanceAfter": 24, "deducted": 1},
+        )
+        retry = {
+            name: value
+            for name, value in work.items()
+            if name != "idempotency_key" or not self.forget_the_key
+        }
+        again = self._ask("POST", "/deduct", json=retry)
+        self._promise("the same key gives the same answer, byte for byte", again.content == first.content)
+        self._promise("and says that it is the same", again.headers.get("Idempotent-Replayed") == "true")
+        self._promise("and takes nothing", self._balance(user_id) == 24)
+        other = self._ask("POST", "/deduct", json=work | {"count": 2})
+        self._promise("the same key for other work is refused", other.status_code == 409)
+        refused = self._ask("POST", "/deduct", json={"user_id": user_id, "feature": FEATURE, "count": 1000})
+        self._promise(
+            "what the wallet cannot pay is denied, and nothing is taken",
+            refused.json() == {"allowed": False, "balanceBefore": 24, "required": 1000},
+        )
+
+    def _history(self, user_id: str) -> None:
+        self._chapter("The user reads the history, with their own SSO token")
+        bearer = {"Authorization": f"Bearer {self.token_for(user_id)}"}
+        items = self._ask("GET", "/transactions", headers=bearer).json()["items"]
+        told = [(row["type"], row["credits"], row["balance_after"]) for row in items]
+        self._promise("every credit is accounted for", told == [("deduct", -1, 24), ("topup", 25, 25)])
+        stranger = {"Authorization": f"Bearer {self.token_for('usr_stranger')}"}
+        answer = self._ask("GET", "/transactions", headers=stranger, params={"user_id": user_id})
+        self._promise("and nobody else may read them", answer.status_code == 403)
+
+    def _duplicated_webhook(self, user_id: str, session_id: str) -> None:
+        self._chapter(f"Stripe delivers the same event {DUPLICATES} times at once")
+        events = requests.get(
+            f"{self.sandbox}/_sandbox/events", params={"session": session_id}, timeout=PATIENCE_SECONDS
+        ).json()
+        event_id = _first_id(events)
+        before = self._balance(user_id)
+        answer = self._control(f"events/{event_id}/resend", times=DUPLICATES, at_once=True)
+        self._say(f"Delivered: {json.dumps(answer)[:200]}")
+        time.sleep(1)
+        self._promise("the payment is credited once", self._balance(user_id) == before)
+
+    def _race(self, user_id: str) -> None:
+        self._top_up(user_id, dollars=RACE_CREDITS)
+        self._chapter(f"{RACERS} charges at once on {RACE_CREDITS} credits")
+        body = {"user_id": user_id, "feature": FEATURE}
+
+        def charge(racer: int) -> bool:
+            answer = self._ask(
+                "POST", "/deduct", json=body | {"idempotency_key": f"race:{racer}"}, quietly=True
+            )
+            return bool(answer.json()["allowed"])
+
+        with ThreadPoolExecutor(RACERS) as pool:
+            allowed = sum(pool.map(charge, range(RACERS)))
+        self._say(f"{allowed} allowed, {RACERS - allowed} denied")
+        self._promise(f"exactly {RACE_CREDITS} are allowed", allowed == RACE_CREDITS)
+        self._promise("and nothing is left, nor owed", self._balance(user_id) == 0)
+
+    # --- How it is told ---------------------------------------------------------------------------
+
+    def _ask(
+        self,
+        method: str,
+        path: str,
+        *,
+        headers: dict[str, str] | None = None,
+        quietly: bool = False,
+        **rest: Any,
+    ) -> requests.Response:
+        headers = {"x-wallet-service-key": self.service_key} if headers is None else headers
+        answer = requests.request(
+            method, f"{self.wallet}/io/wallet{path}", headers=headers, timeout=PATIENCE_SECONDS, **rest
+        )
+        if not quietly:
+            query = "?" + "&".join(f"{k}={v}" for k, v in rest["params"].items()) if "params" in rest else ""
+            sent = f" {json.dumps(rest['json'])}" if "json" in rest else ""
+            self.console.print(f"  [bold]{method}[/] /io/wallet{path}{query}{escape(sent)}", highlight=False)
+            self.console.print(f"    [dim]{answer.status_code}[/] {escape(answer.text)}", highlight=False)
+        return answer
+
+    def _balance(self, user_id: str, quietly: bool = False) -> int:
+        answer = self._ask("GET", "/balance", params={"user_id": user_id}, quietly=quietly)
+        return int(answer.json()["credits"])
+
+    def _control(self, path: str, **body: Any) -> Any:
+        answer = requests.post(f"{self.sandbox}/_sandbox/{path}", json=body, timeout=PATIENCE_SECONDS)
+        answer.raise_for_status()
+        return answer.json()
+
+    def _wait_for(self, happened: Callable[[], bool]) -> bool:
+        give_up_at = time.monotonic() + PATIENCE_SECONDS
+        while time.monotonic() < give_up_at:
+            if happened():
+                return True
+            time.sleep(0.1)
+        return False
+
+    def _chapter(self, title: str) -> None:
+        self.console.print(f"\n[bold]{escape(title)}[/]")
+
+    def _say(self, sentence: str) -> None:
+        self.console.print(f"  {escape(sentence)}", highlight=False)
+
+    def _promise(self, promise: str, kept: bool) -> None:
+        mark = "[green]kept[/]  " if kept else "[red]BROKEN[/]"
+        self.console.print(f"  {mark} {escape(promise)}", highlight=False)
+        if not kept:
+            self.broken.append(promise)
+
+
+def _first_id(events: Any) -> str:
+    found: Iterable[Any] = events["data"] if isinstance(events, dict) else events
+    return str(next(event["id"] for event in found if event["type"] == "checkout.session.completed"))
