@@ -89,9 +89,8 @@ class ServiceKeyAdmin(ReadOnlyAdmin):
             "secret": secret,
             "media": self.media + form.media,
         }
-        answer = TemplateResponse(request, "admin/service_key.html", context)
-        answer["Cache-Control"] = "no-store"
-        return answer
+        # The admin's pages are never cached, by anybody.
+        return TemplateResponse(request, "admin/service_key.html", context)
 
 
 @admin.register(User)

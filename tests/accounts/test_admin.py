@@ -1,0 +1,72 @@
+"""Service keys, users and plans in the back-office."""
+
+from django.contrib.admin.models import LogEntry
+from django.urls import reverse
+
+from accounts.keys import digest_of
+from accounts.models import Plan, ServiceKey
+from tests.factories import UserFactory
+
+
+def issue(staff, **fields):
+    body = {"product": "mail", "feature_prefixes": "", "expires_at_0": "", "expires_at_1": ""} | fields
+    return staff.post(reverse("admin:accounts_servicekey_add"), body)
+
+
+def test_a_key_is_shown_once_and_stored_as_a_digest(staff):
+    answer = issue(staff, feature_prefixes="mail.\nreach.")
+    secret = answer.context["secret"]
+    assert secret in answer.text
+    assert "no-store" in answer["Cache-Control"]
+    key = ServiceKey.objects.get()
+    assert (key.digest, key.feature_prefixes) == (digest_of(secret), ["mail.", "reach."])
+    for page in ("changelist", "change"):
+        args = [key.pk] if page == "change" else []
+        shown = staff.get(reverse(f"admin:accounts_servicekey_{page}", args=args)).text
+        assert secret not in shown
+        assert key.digest not in shown
+    assert secret not in LogEntry.objects.get().change_message
+
+
+def test_a_key_that_makes_no_sense_is_not_made(staff):
+    for fields in (
+        {"product": "no spaces"},
+        {"product": ""},
+        {"expires_at_0": "2020-01-01", "expires_at_1": "00:00"},
+    ):
+        answer = issue(staff, **fields)
+        assert answer.status_code == 200
+        assert answer.context["secret"] is None
+    assert not ServiceKey.objects.exists()
+
+
+def test_a_revoked_key_opens_nothing_from_the_next_request_on(staff, as_nobody):
+    secret = issue(staff).context["secret"]
+    key = ServiceKey.objects.get()
+    as_nobody.headers["x-wallet-service-key"] = secret
+    assert as_nobody.get("/io/wallet/balance", user_id="usr_1").status_code == 200
+    url = reverse("admin:accounts_servicekey_revoke", args=[key.pk])
+    assert staff.post(url, {"reason": "leaked", "key": "k"}).status_code == 302
+    assert as_nobody.get("/io/wallet/balance", user_id="usr_1").status_code == 403
+    assert staff.get(url).status_code == 404
+
+
+def test_keys_cannot_be_edited_or_deleted(staff):
+    issue(staff)
+    key = ServiceKey.objects.get()
+    for page in ("change", "delete"):
+        url = reverse(f"admin:accounts_servicekey_{page}", args=[key.pk])
+        assert staff.post(url, {"product": "blog", "post": "yes"}).status_code == 403
+
+
+def test_users_and_plans_open(staff):
+    user = UserFactory()
+    for url in (
+        reverse("admin:index"),
+        reverse("admin:accounts_user_changelist"),
+        reverse("admin:accounts_user_change", args=[user.pk]),
+        reverse("admin:accounts_plan_changelist"),
+        reverse("admin:accounts_plan_change", args=["free"]),
+    ):
+        assert staff.get(url).status_code == 200
+    assert [plan.fee_bps for plan in Plan.objects.all()] == [500, 400, 300, 200]

@@ -1,0 +1,177 @@
+"""The back-office of the wallet: everything can be looked at, credits move only by a form with a reason."""
+
+import pytest
+from django.contrib.admin.models import LogEntry
+from django.contrib.auth.models import Permission
+from django.urls import reverse
+
+from tests.factories import UserFactory
+from wallet import ledger, rates
+from wallet.models import Entry, Rate, RateChange, StripeEvent, Wallet
+
+READ_ONLY = ["wallet", "entry", "topup", "stripeevent", "ratechange"]
+
+
+@pytest.fixture
+def funded(give):
+    """A wallet with 10 credits."""
+    give("usr_ada", 10)
+    return Wallet.objects.get(pk="usr_ada")
+
+
+def adjust_page(user_id: str) -> str:
+    return reverse("admin:wallet_wallet_adjust", args=[user_id])
+
+
+def adjustment(page, **changes):
+    """What the form as shown would send."""
+    key = page.context["form"].initial["key"]
+    return {"credits": "5", "reason": "asked by mail", "key": key} | changes
+
+
+@pytest.mark.parametrize("model", [*READ_ONLY, "rate"])
+def test_every_list_opens(staff, funded, model, deliver, checkout_event):
+    deliver(checkout_event())
+    assert staff.get(reverse(f"admin:wallet_{model}_changelist")).status_code == 200
+
+
+@pytest.mark.parametrize("model", READ_ONLY)
+def test_nothing_can_be_added_by_hand(staff, model):
+    page = reverse(f"admin:wallet_{model}_add")
+    assert staff.get(page).status_code == 403
+    assert staff.post(page, {"credits": 5}).status_code == 403
+
+
+def test_no_row_of_history_can_be_edited_or_deleted(staff, funded):
+    entry = Entry.objects.get()
+    for action in ("change", "delete"):
+        page = reverse(f"admin:wallet_entry_{action}", args=[entry.pk])
+        assert staff.post(page, {"credits": "999", "post": "yes"}).status_code == 403
+    assert Entry.objects.get().credits == 10
+
+
+def test_a_user_a_key_and_a_session_find_their_entries(staff, funded, as_service, article_rate):
+    as_service.deduct("usr_ada", idempotency_key="article:1")
+    session = Entry.objects.get(kind="topup").stripe_session_id
+    for term, found in (("usr_ada", 2), ("article:1", 1), (session, 1), ("usr_nobody", 0)):
+        page = staff.get(reverse("admin:wallet_entry_changelist"), {"q": term})
+        assert page.context["cl"].result_count == found
+
+
+def test_an_adjustment_calls_the_ledger_and_says_who_and_why(staff, funded):
+    page = staff.get(adjust_page("usr_ada"))
+    answer = staff.post(adjust_page("usr_ada"), adjustment(page))
+    assert answer.status_code == 302
+    entry = Entry.objects.get(kind="adjustment")
+    member = LogEntry.objects.get().user
+    assert (entry.credits, entry.balance_after, entry.reason) == (5, 15, "asked by mail")
+    assert entry.actor == f"user:{member.pk}"
+    assert "asked by mail" in LogEntry.objects.get().change_message
+
+
+def test_the_same_form_sent_twice_moves_credits_once(staff, funded):
+    form = adjustment(staff.get(adjust_page("usr_ada")))
+    for _ in range(2):
+        assert staff.post(adjust_page("usr_ada"), form).status_code == 302
+    assert ledger.balance_of("usr_ada") == 15
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"credits": "0"}, "0 credits move nothing"),
+        ({"credits": "-11"}, "holds 10 credits"),
+        ({"credits": "100001"}, "At most 100,000 credits"),
+        ({"credits": "2.5"}, "whole number"),
+        ({"credits": ""}, "required"),
+        ({"reason": " "}, "required"),
+        ({"key": ""}, "required"),
+    ],
+)
+def test_an_adjustment_that_makes_no_sense_moves_nothing(staff, funded, change, said):
+    page = staff.get(adjust_page("usr_ada"))
+    answer = staff.post(adjust_page("usr_ada"), adjustment(page, **change))
+    assert answer.status_code == 200
+    assert said in answer.text
+    assert ledger.balance_of("usr_ada") == 10
+
+
+def test_staff_without_the_right_neither_see_nor_reach_the_form(client, funded):
+    looker = UserFactory(misar_id="staff:looker", is_staff=True)
+    looker.user_permissions.set(Permission.objects.filter(codename__startswith="view_"))
+    client.force_login(looker)
+    page = client.get(reverse("admin:wallet_wallet_change", args=["usr_ada"]))
+    assert "Adjust the balance" not in page.text
+    assert client.get(adjust_page("usr_ada")).status_code == 403
+    body = {"credits": "5", "reason": "x", "key": "k"}
+    assert client.post(adjust_page("usr_ada"), body).status_code == 403
+    assert ledger.balance_of("usr_ada") == 10
+
+
+def test_a_stranger_is_sent_to_sign_in(client, funded):
+    assert client.get(adjust_page("usr_ada")).status_code == 302
+
+
+def test_a_wallet_id_with_odd_characters_has_its_page(staff, give):
+    odd = "usr/_a?b&c <i>"
+    give(odd, 10)
+    changelist = staff.get(reverse("admin:wallet_wallet_changelist"))
+    assert "<i>" not in changelist.text
+    page = staff.get(reverse("admin:wallet_wallet_adjust", args=["usr_2F_5Fa_3Fb_26c _3Ci_3E"]))
+    assert page.status_code == 200
+
+
+def test_a_charge_is_given_back_with_a_reason(staff, funded, as_service, article_rate):
+    as_service.deduct("usr_ada", count=4)
+    charge = Entry.objects.get(kind="deduct")
+    url = reverse("admin:wallet_entry_give-back", args=[charge.pk])
+    key = staff.get(url).context["form"].initial["key"]
+    assert staff.post(url, {"credits": "5", "reason": "failed", "key": key}).status_code == 200
+    assert ledger.balance_of("usr_ada") == 6
+    assert staff.post(url, {"credits": "", "reason": "failed", "key": key}).status_code == 302
+    assert ledger.balance_of("usr_ada") == 10
+
+
+def test_only_a_charge_can_be_given_back(staff, funded):
+    topup = Entry.objects.get()
+    assert staff.get(reverse("admin:wallet_entry_give-back", args=[topup.pk])).status_code == 404
+
+
+def test_a_parked_event_can_be_handled_again_once_the_cause_is_gone(staff, deliver, checkout_event, settings):
+    settings.STRIPE_SECRET_KEY = "sk_live_x"
+    deliver(checkout_event(user_id="usr_ada"))
+    event = StripeEvent.objects.get()
+    assert event.state == "parked"
+    settings.STRIPE_SECRET_KEY = "sk_test_x"
+    url = reverse("admin:wallet_stripeevent_replay", args=[event.pk])
+    key = staff.get(url).context["form"].initial["key"]
+    assert staff.post(url, {"reason": "key was wrong", "key": key}).status_code == 302
+    assert ledger.balance_of("usr_ada") == 25
+    assert StripeEvent.objects.get().state == "handled"
+
+
+def test_a_rate_is_set_through_its_verb_and_every_setting_is_kept(staff):
+    add = reverse("admin:wallet_rate_add")
+    body = {"feature": "reach.post", "label": "Post", "credits": "2", "unit": "post", "active": "on"}
+    assert staff.post(add, body).status_code == 302
+    rate = Rate.objects.get(feature="reach.post")
+    change = reverse("admin:wallet_rate_change", args=[rate.pk])
+    assert staff.post(change, body | {"credits": "3", "feature": "renamed"}).status_code == 302
+    assert rates.price("reach.post", 1) == 3
+    settings_kept = RateChange.objects.filter(feature="reach.post").order_by("pk")
+    assert [change.credits for change in settings_kept] == [2, 3]
+    assert settings_kept[0].actor.startswith("user:staff:")
+    assert staff.post(reverse("admin:wallet_rate_delete", args=[rate.pk]), {"post": "yes"}).status_code == 403
+
+
+def test_hostile_text_shows_as_text(staff, deliver, checkout_event):
+    hostile = "<script>alert(1)</script>"
+    deliver(
+        checkout_event(
+            user_id=hostile, metadata={"type": "wallet_topup", "user_id": hostile, "product": hostile}
+        )
+    )
+    for model in ("wallet", "entry", "topup"):
+        page = staff.get(reverse(f"admin:wallet_{model}_changelist"))
+        assert hostile not in page.text
+        assert "&lt;script&gt;" in page.text
