@@ -4,6 +4,7 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin
+from django.contrib.admin.widgets import AdminSplitDateTime
 from django.db import models
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
@@ -25,7 +26,7 @@ class ServiceKeyForm(forms.Form):
         "Empty for every feature.",
     )
     expires_at = forms.SplitDateTimeField(
-        required=False, widget=admin.widgets.AdminSplitDateTime, help_text="In UTC; empty for never."
+        required=False, widget=AdminSplitDateTime, help_text="In UTC; empty for never."
     )
 
     def clean_feature_prefixes(self) -> list[str]:
@@ -69,7 +70,7 @@ class ServiceKeyAdmin(ReadOnlyAdmin):
     )
 
     def has_add_permission(self, request: HttpRequest) -> bool:
-        return request.user.has_perm("accounts.add_servicekey")  # type: ignore[union-attr]
+        return request.user.has_perm("accounts.add_servicekey")
 
     def add_view(
         self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.request import Request
 
-from accounts import keys, sso
-from accounts.errors import InvalidToken
-from accounts.models import ServiceKey
+from accounts import api_keys, keys, sso
+from accounts.errors import InvalidApiKey, InvalidToken
+from accounts.models import ApiKey, ServiceKey, User
 
 
 @dataclass(frozen=True)
@@ -33,10 +33,47 @@ class BearerAuthentication(BaseAuthentication):
     """`Authorization: Bearer <SSO access token>`."""
 
     def authenticate(self, request: Request) -> tuple[None, Bearer] | None:
-        header = request.META.get("HTTP_AUTHORIZATION")
-        if header is None:
+        token = bearer_of(request)
+        return None if token is None else (None, Bearer(misar_id=sso.misar_id_of(token)))
+
+
+class ApiKeyAuthentication(BaseAuthentication):
+    """`Authorization: Bearer msk_...`: in the name of the key's owner."""
+
+    def authenticate(self, request: Request) -> tuple[User, ApiKey] | None:
+        try:
+            token = bearer_of(request)
+        except InvalidToken as error:
+            raise InvalidApiKey from error
+        if token is None or not token.startswith(api_keys.API_KEY_PREFIX):
             return None
-        scheme, _, token = header.partition(" ")
-        if scheme.lower() != "bearer" or not token.isascii():
-            raise InvalidToken
-        return None, Bearer(misar_id=sso.misar_id_of(token.strip()))
+        key = api_keys.find(token)
+        return key.owner, key
+
+
+class SsoUserAuthentication(BaseAuthentication):
+    """`Authorization: Bearer <SSO access token>`: in the name of that user, who is made if need be."""
+
+    def authenticate(self, request: Request) -> tuple[User, Bearer] | None:
+        token = bearer_of(request)
+        if token is None:
+            return None
+        try:
+            bearer = Bearer(misar_id=sso.misar_id_of(token))
+        except InvalidToken as error:
+            raise InvalidApiKey from error
+        user, _ = User.objects.get_or_create(misar_id=bearer.misar_id)
+        if not user.is_active:
+            raise InvalidApiKey
+        return user, bearer
+
+
+def bearer_of(request: Request) -> str | None:
+    """The token of the Authorization header; None without the header, InvalidToken if it holds no token."""
+    header = request.META.get("HTTP_AUTHORIZATION")
+    if header is None:
+        return None
+    scheme, _, token = header.partition(" ")
+    if scheme.lower() != "bearer" or not token.isascii():
+        raise InvalidToken
+    return str(token.strip())

@@ -52,6 +52,56 @@ class FeatureNotAllowed(BillingError):
         super().__init__(f"This service key may not charge {feature}")
 
 
+class InvalidApiKey(BillingError):
+    """Raised when a creator's endpoint is asked with no credential or a wrong one. It never says which."""
+
+    status = 401
+    sentence = "Invalid or missing API key. Use: Authorization: Bearer msk_..."
+
+    def __init__(self) -> None:
+        super().__init__(headers={"WWW-Authenticate": "Bearer"})
+
+
+class MissingScope(BillingError):
+    """Raised when a key is good, but not for this. Names the scope that would be."""
+
+    status = 403
+
+    def __init__(self, scope: str) -> None:
+        super().__init__(f"API key does not have '{scope}' scope")
+
+
+class SessionRequired(BillingError):
+    """Raised when keys are managed by anything but a browser's session: no key may mint a lasting key."""
+
+    status = 401
+    sentence = "Sign in to manage API keys"
+
+
+class BadCSRFToken(BillingError):
+    """Raised when a session sends an unsafe request without its CSRF token."""
+
+    status = 403
+    sentence = "CSRF token missing or incorrect"
+
+
+class KeyLimitReached(BillingError):
+    """Raised when a plan has no room for another active key."""
+
+    status = 403
+
+    def __init__(self, limit: int) -> None:
+        keys = "1 active API key" if limit == 1 else f"{limit} active API keys"
+        super().__init__(f"Your plan allows {keys}. Revoke one, or change your plan")
+
+
+class UnknownApiKey(BillingError):
+    """Raised when a key is not there, not the asker's, or revoked already."""
+
+    status = 404
+    sentence = "API key not found"
+
+
 class IssuerOutOfReach(TryAgainLater):
     """Raised when no key of the SSO issuer is to be had: the token may well be good, so this is no 401."""
 

@@ -4,6 +4,7 @@ A wallet needs no User: products charge by Misar ID alone. A User row is made fo
 owns something here.
 """
 
+import uuid
 from datetime import datetime
 from typing import Any, ClassVar
 
@@ -120,6 +121,61 @@ class ServiceKey(models.Model):
     def may_charge(self, feature: str) -> bool:
         """Whether this key may charge the feature (contract 7)."""
         return not self.feature_prefixes or feature.startswith(tuple(self.feature_prefixes))
+
+
+class ApiKeyQuerySet(models.QuerySet["ApiKey"]):
+    def usable(self, at: datetime) -> "ApiKeyQuerySet":
+        """Keys that open a door at that moment: not revoked, not expired."""
+        return self.filter(Q(expires_at=None) | Q(expires_at__gt=at), revoked_at=None)
+
+
+class ApiKey(models.Model):
+    """A creator's `msk_` key: it reaches its owner's records, as far as its scopes go."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    owner = models.ForeignKey(User, on_delete=models.PROTECT, related_name="api_keys")
+    name = models.CharField(max_length=80)
+    prefix = models.CharField(max_length=12, db_index=True, editable=False)
+    digest = models.CharField(max_length=64, unique=True, editable=False)
+    scopes = ArrayField(models.CharField(max_length=40))
+    allowed_account_id = models.UUIDField(null=True, blank=True)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    expires_at = models.DateTimeField(null=True, blank=True)
+    revoked_at = models.DateTimeField(null=True, blank=True, editable=False)
+    last_used_at = models.DateTimeField(null=True, blank=True, editable=False)
+
+    objects = ApiKeyQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = "API key"
+        default_permissions = ("view",)
+        permissions = (("revoke_apikey", "Can revoke an API key"),)
+        indexes = [models.Index(fields=["owner", "-created_at"], name="accounts_apikey_of_owner")]
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.prefix}…)"
+
+    def is_usable(self, at: datetime) -> bool:
+        """Whether it opens a door at that moment."""
+        return self.revoked_at is None and (self.expires_at is None or self.expires_at > at)
+
+
+class PlanChange(models.Model):
+    """A plan as it was set, by whom and when: append-only."""
+
+    slug = models.CharField(max_length=40)
+    name = models.CharField(max_length=80)
+    fee_bps = models.PositiveIntegerField()
+    key_limit = models.PositiveIntegerField(null=True)
+    actor = models.CharField(max_length=300)
+    created_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        default_permissions = ("view",)
+        indexes = [models.Index(fields=["slug", "-created_at"], name="accounts_planchange_of_plan")]
+
+    def __str__(self) -> str:
+        return f"{self.slug}: {self.fee_bps} bps"
 
 
 class RateCounter(models.Model):

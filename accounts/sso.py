@@ -128,7 +128,7 @@ class KeySet:
             self._keys = self._fetch()
             self._fetched_at = time.monotonic()
             self._failed = False
-        except (requests.RequestException, ValueError, TypeError, jwt.PyJWTError) as error:
+        except Exception as error:  # PyJWT expects a set of keys; an issuer may publish anything.
             self._failed = True
             logger.warning("The keys of the SSO issuer could not be fetched: %s", error)
         finally:

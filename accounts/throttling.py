@@ -5,6 +5,7 @@ were allowed.
 """
 
 import hashlib
+from dataclasses import dataclass
 
 from django.db import connection
 from rest_framework.request import Request
@@ -22,16 +23,26 @@ ON CONFLICT (bucket) DO UPDATE
    SET hits = CASE WHEN counter."window" < excluded."window" THEN 1 ELSE counter.hits + 1 END,
        "window" = GREATEST(counter."window", excluded."window")
  WHERE counter."window" < excluded."window" OR counter.hits < %(limit)s
-RETURNING hits
+RETURNING hits, "window"
 """
-SECONDS_LEFT = "SELECT %(seconds)s - floor(extract(epoch FROM clock_timestamp()))::bigint %% %(seconds)s"
+NOW = "SELECT floor(extract(epoch FROM clock_timestamp()))::bigint"
 
 
-def hit(*facts: str, limit: int) -> int | None:
-    """Count one request in the current window of whoever `facts` name.
+@dataclass(frozen=True)
+class Count:
+    """Where somebody stands in the current window."""
 
-    Returns None if it may pass, else the whole seconds (1 to 60) until it may.
-    """
+    allowed: bool
+    limit: int
+    remaining: int
+    # When the window ends, in Unix seconds.
+    reset_at: int
+    # Whole seconds until then, at least 1; only told to who was refused.
+    wait_seconds: int = 0
+
+
+def hit(*facts: str, limit: int) -> Count:
+    """Count one request in the current window of whoever `facts` name, unless the window is full."""
     # The length of each fact goes in, so that no two lists of facts share a bucket.
     named = "".join(f"{len(fact)}:{fact}" for fact in facts)
     values: dict[str, str | int] = {
@@ -41,17 +52,21 @@ def hit(*facts: str, limit: int) -> int | None:
     }
     with connection.cursor() as cursor:
         cursor.execute(HIT, values)
-        if cursor.fetchone():
-            return None
-        cursor.execute(SECONDS_LEFT, values)
-        (seconds_left,) = cursor.fetchone()
-        return int(seconds_left)
+        if counted := cursor.fetchone():
+            hits, window = counted
+            return Count(True, limit, limit - hits, (window + 1) * WINDOW_SECONDS)
+        cursor.execute(NOW)
+        (now,) = cursor.fetchone()
+    reset_at = (now // WINDOW_SECONDS + 1) * WINDOW_SECONDS
+    return Count(False, limit, 0, reset_at, wait_seconds=reset_at - now)
 
 
 class WindowThrottle(BaseThrottle):
     """Counts authenticated requests per credential and user; a subclass says the scope and the limit."""
 
     scope: str
+    # Whether every answer says how many requests are left.
+    tells = False
 
     def limit(self) -> int:
         """How many requests a window lets through; 0 for no limit."""
@@ -63,8 +78,17 @@ class WindowThrottle(BaseThrottle):
 
     def allow_request(self, request: Request, view: APIView) -> bool:
         facts, limit = self.facts(request), self.limit()
-        self._wait = hit(self.scope, *facts, limit=limit) if facts and limit else None
-        return self._wait is None
+        if facts is None or not limit:
+            return True
+        count = hit(self.scope, *facts, limit=limit)
+        self._wait_seconds = count.wait_seconds
+        if self.tells:
+            view.rate_limit_headers = {  # type: ignore[attr-defined]
+                "X-RateLimit-Limit": str(count.limit),
+                "X-RateLimit-Remaining": str(count.remaining),
+                "X-RateLimit-Reset": str(count.reset_at),
+            }
+        return count.allowed
 
     def wait(self) -> float | None:
-        return self._wait
+        return self._wait_seconds

@@ -94,7 +94,7 @@ class ReadOnlyAdmin(admin.ModelAdmin):
         context["verbs"] = [
             {"label": verb.label, "url": self._page_url(verb, row)}
             for verb in self.verbs
-            if row is not None and verb.applies(row) and request.user.has_perm(verb.permission)  # type: ignore[union-attr]
+            if row is not None and verb.applies(row) and request.user.has_perm(verb.permission)
         ]
         return super().render_change_form(request, context, *args, **kwargs)
 
@@ -106,7 +106,7 @@ class ReadOnlyAdmin(admin.ModelAdmin):
 
     def _page(self, verb: Verb) -> Callable[..., HttpResponse]:
         def page(request: HttpRequest, object_id: str) -> HttpResponse:
-            if not request.user.has_perm(verb.permission):  # type: ignore[union-attr]
+            if not request.user.has_perm(verb.permission):
                 raise PermissionDenied
             row = self.get_object(request, unquote(object_id))
             if row is None or not verb.applies(row):
@@ -152,5 +152,9 @@ def actor_of(request: HttpRequest) -> str:
 def log_act(request: HttpRequest, row: models.Model, told: str) -> None:
     """Write down in the admin's log who did what to which row."""
     LogEntry.objects.log_actions(
-        user_id=request.user.pk, queryset=[row], action_flag=CHANGE, change_message=told, single_object=True
+        user_id=str(request.user.pk),
+        queryset=[row],
+        action_flag=CHANGE,
+        change_message=told,
+        single_object=True,
     )

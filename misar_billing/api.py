@@ -1,8 +1,7 @@
-"""What every API path shares: strict reading, the two error envelopes, the one exception handler.
+"""What every API path shares: the two error envelopes, the one exception handler, the strict parser.
 
-Reading is strict (contract 5): JSON only, at most 64 KiB, nesting at most 32, no duplicate keys, no NaN
-or infinity; an integer is exactly a JSON integer and text exactly a JSON string. DRF as shipped takes
-`"2"` for 2 and trims text, which is no way to read an amount.
+Bodies are JSON only, at most 64 KiB, nesting at most 32, without duplicate keys, NaN or infinity
+(contract 5). What may stand in them is the matter of fields.py.
 """
 
 import json
@@ -12,7 +11,7 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any, ClassVar
 
-from django.core.exceptions import PermissionDenied, RequestDataTooBig
+from django.core.exceptions import PermissionDenied, RequestDataTooBig, SuspiciousOperation
 from django.http import Http404, HttpRequest, JsonResponse
 from rest_framework import exceptions, serializers
 from rest_framework.negotiation import BaseContentNegotiation
@@ -37,20 +36,34 @@ BEYOND_REACH = "The ledger cannot be reached right now; please try again."
 
 def is_api_path(path: str) -> bool:
     """Whether everything under this path is answered in JSON, errors of any kind included."""
-    return path.startswith(("/io/wallet/", "/mail/v1/", "/v1/"))
+    return f"{path}/".startswith(("/io/wallet/", "/mail/v1/", "/v1/"))
 
 
-def envelope(path: str, sentence: str, details: Mapping[str, Any] | None = None) -> dict[str, Any]:
+def is_wallet_path(path: str) -> bool:
+    """Whether errors of this path are in the wallet's envelope."""
+    return f"{path}/".startswith("/io/wallet/")
+
+
+def envelope(
+    path: str,
+    sentence: str,
+    details: Mapping[str, Any] | None = None,
+    retry_after_seconds: int | None = None,
+) -> dict[str, Any]:
     """The error body of a path (contract 2).
 
     Chosen by path, not by view, because a wrong host, an unknown path and a crash have no view.
     """
-    if not path.startswith("/io/wallet/"):
-        return {"success": False, "error": sentence} | ({"details": details} if details else {})
-    if path.rstrip("/") == "/io/wallet/deduct":
-        # A caller that reads only `allowed` must be denied by whatever is not a 200.
-        return {"allowed": False, "error": sentence}
-    return {"error": sentence}
+    if is_wallet_path(path):
+        # On deduct a caller that reads only `allowed` must be denied by whatever is not a 200.
+        denied = {"allowed": False} if path.rstrip("/") == "/io/wallet/deduct" else {}
+        return denied | {"error": sentence}
+    body: dict[str, Any] = {"success": False, "error": sentence}
+    if details:
+        body["details"] = details
+    if retry_after_seconds is not None:
+        body["retryAfter"] = retry_after_seconds
+    return body
 
 
 def error_response(
@@ -62,7 +75,9 @@ def error_response(
     headers: Mapping[str, str] | None = None,
 ) -> JsonResponse:
     """An error in the envelope of the request's path."""
-    body = envelope(request.path, sentence, details)
+    headers = headers or {}
+    wait = int(headers["Retry-After"]) if status == HTTPStatus.TOO_MANY_REQUESTS else None
+    body = envelope(request.path, sentence, details, wait)
     # As compact as the answers of the views, and as the documented bodies.
     compact = {"separators": (",", ":"), "ensure_ascii": False}
     return JsonResponse(body, status=status, headers=headers, json_dumps_params=compact)
@@ -78,9 +93,12 @@ def exception_handler(error: Exception, context: Mapping[str, Any]) -> JsonRespo
         return error_response(http, 500, "Something went wrong on our side.")
     status, sentence, headers = known
     details = None
-    if isinstance(error, exceptions.ValidationError):
-        details = flattened(error.detail)
-        sentence = sentence_of(details) if http.path.startswith("/io/wallet/") else "Validation failed"
+    if isinstance(error, exceptions.ValidationError | BadJSON):
+        found = flattened(error.detail if isinstance(error, exceptions.ValidationError) else [sentence])
+        if is_wallet_path(http.path):
+            sentence = sentence_of(found)
+        else:
+            sentence, details = "Validation failed", spoken(found)
     return error_response(http, status, sentence, details=details, headers=headers)
 
 
@@ -98,6 +116,8 @@ def _known(error: Exception) -> tuple[int, str, dict[str, str]] | None:
             return 403, "You may not do this", {}
         case RequestDataTooBig():
             return 413, str(TooLarge()), {}
+        case SuspiciousOperation():  # For example more query parameters than anybody means.
+            return 400, "The request cannot be read.", {}
         case exceptions.Throttled():
             wait = max(1, int(getattr(error, "wait", None) or 1))
             return 429, "Too many requests. Please slow down.", {"Retry-After": str(wait)}
@@ -114,6 +134,18 @@ def flattened(errors: Any) -> dict[str, Any]:
         return {"fieldErrors": {}, "formErrors": [str(error) for error in errors]}
     fields = {str(name): [str(one) for one in found] for name, found in errors.items()}
     return {"formErrors": fields.pop("non_field_errors", []), "fieldErrors": fields}
+
+
+def spoken(details: Mapping[str, Any]) -> dict[str, Any]:
+    """Messages as a form shows them beside its fields: `Required`, `Must be an integer`."""
+
+    def say(message: str) -> str:
+        return "Required" if message == "is required" else message[:1].upper() + message[1:]
+
+    return {
+        "fieldErrors": {name: [say(one) for one in found] for name, found in details["fieldErrors"].items()},
+        "formErrors": [say(one) for one in details["formErrors"]],
+    }
 
 
 def sentence_of(details: Mapping[str, Any]) -> str:
@@ -223,64 +255,6 @@ class StrictJSONParser(BaseParser):
         return parse_json(read_body(parser_context["request"]._request, limit_bytes=BODY_BYTES_MAX))
 
 
-class StrictInteger(serializers.IntegerField):
-    """Exactly a JSON integer: `"2"`, `2.0`, `1e2` and `true` are not."""
-
-    default_error_messages: ClassVar[dict[str, Any]] = {
-        "required": "is required",
-        "null": "is required",
-        "invalid": "must be an integer",
-        "min_value": "must be at least {min_value}",
-        "max_value": "must be at most {max_value}",
-    }
-
-    def to_internal_value(self, data: Any) -> int:
-        if type(data) is not int:
-            self.fail("invalid")
-        return data
-
-
-class StrictText(serializers.CharField):
-    """Exactly a JSON string, never trimmed, 1 to `max_length` printable characters."""
-
-    default_error_messages: ClassVar[dict[str, Any]] = {
-        "required": "is required",
-        "null": "is required",
-        "blank": "must not be empty",
-        "invalid": "must be text",
-        "unprintable": "must hold printable characters only",
-        "max_length": "must be at most {max_length} characters",
-    }
-
-    def __init__(self, **options: Any) -> None:
-        super().__init__(trim_whitespace=False, **options)
-
-    def run_validation(self, data: Any = serializers.empty) -> Any:
-        # DRF's own version trims before it looks for a blank.
-        if isinstance(data, str) and data == "":
-            self.fail("blank")
-        return super(serializers.CharField, self).run_validation(data)
-
-    def to_internal_value(self, data: Any) -> str:
-        if not isinstance(data, str):
-            self.fail("invalid")
-        if not data.isprintable():  # Control characters, NUL and lone surrogates are all unprintable.
-            self.fail("unprintable")
-        return data
-
-
-class StrictSerializer(serializers.Serializer):
-    """A request's shape. `null` in an optional field means absent; unknown fields are ignored."""
-
-    default_error_messages: ClassVar[dict[str, Any]] = {"invalid": "The body must be a JSON object"}
-
-    def to_internal_value(self, data: Any) -> Any:
-        if isinstance(data, dict):
-            optional = {name for name, field in self.fields.items() if not field.required}
-            data = {name: value for name, value in data.items() if not (value is None and name in optional)}
-        return super().to_internal_value(data)
-
-
 # --- The base of every API view ---------------------------------------------------------------------
 
 
@@ -305,6 +279,8 @@ class JSONViewSet(ViewSet):
     http_method_names = ["get", "head", "post", "put", "patch", "delete"]
 
     reads_json: ClassVar[bool] = True
+    # What a throttle wants every answer to say.
+    rate_limit_headers: Mapping[str, str] = {}
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         request.accepted_renderer, request.accepted_media_type = self.perform_content_negotiation(request)
@@ -324,8 +300,11 @@ class JSONViewSet(ViewSet):
             if response.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
                 response["Allow"] = ", ".join(self.allowed_methods)
             response["Cache-Control"] = "no-store"
-            return response
-        return super().finalize_response(request, response, *args, **kwargs)
+        else:
+            response = super().finalize_response(request, response, *args, **kwargs)
+        for name, value in self.rate_limit_headers.items():
+            response[name] = value
+        return response
 
     def parsed(self, shape: type[serializers.Serializer], data: Any = None) -> dict[str, Any]:
         """The body (or `data`) in the given shape, or a validation error."""

@@ -23,3 +23,23 @@ def transaction_id() -> str:
 def topup_id() -> str:
     """The id of a top-up; never on the wire, it is our idempotency key at Stripe."""
     return new("top")
+
+
+def sponsor_id() -> str:
+    """The id of a sponsor slot."""
+    return new("spon")
+
+
+def subscription_id() -> str:
+    """The id of a reader's subscription."""
+    return new("sub")
+
+
+def tip_id() -> str:
+    """The id of a tip."""
+    return new("tip")
+
+
+def refund_id() -> str:
+    """The id of a tip's refund."""
+    return new("rfd")

@@ -1,4 +1,4 @@
-"""The only place where credits and cents meet, and where either becomes text.
+"""The only place where credits and cents meet, and where any amount becomes text.
 
 Credits are whole numbers; 1 credit = US$1. Cents are what Stripe counts. No float appears anywhere.
 """
@@ -41,3 +41,47 @@ def dollars(cents: int) -> str:
     ('$25.00', '$19.99')
     """
     return f"${cents // 100:,}.{cents % 100:02d}"
+
+
+# --- Currencies, as Stripe's API counts them (docs.stripe.com/currencies) ----------------------------
+
+_TWO_DECIMALS = (
+    "AED AFN ALL AMD ANG AOA ARS AUD AWG AZN BAM BBD BDT BGN BMD BND BOB BRL BSD BWP BYN BZD CAD CDF CHF CNY "
+    "COP CRC CVE CZK DKK DOP DZD EGP ETB EUR FJD FKP GBP GEL GIP GMD GTQ GYD HKD HNL HTG HUF IDR ILS INR ISK "
+    "JMD KES KGS KHR KYD KZT LAK LBP LKR LRD LSL MAD MDL MKD MMK MNT MOP MRU MUR MVR MWK MXN MYR MZN NAD NGN "
+    "NIO NOK NPR NZD PAB PEN PGK PHP PKR PLN QAR RON RSD RUB SAR SBD SCR SEK SGD SHP SLE SOS SRD STN SZL THB "
+    "TJS TOP TRY TTD TWD TZS UAH UGX USD UYU UZS WST XCD YER ZAR ZMW"
+)
+_NO_DECIMALS = "BIF CLP DJF GNF JPY KMF KRW MGA PYG RWF VND VUV XAF XOF XPF"
+_THREE_DECIMALS = "BHD JOD KWD OMR TND"
+
+EXPONENTS = (
+    dict.fromkeys(_TWO_DECIMALS.split(), 2)
+    | dict.fromkeys(_NO_DECIMALS.split(), 0)
+    | dict.fromkeys(_THREE_DECIMALS.split(), 3)
+)
+# Stripe counts these in hundredths but takes whole ones only; of three decimals the last must be 0.
+_STEPS = {"ISK": 100, "UGX": 100} | dict.fromkeys(_THREE_DECIMALS.split(), 10)
+
+
+def is_currency(code: str) -> bool:
+    """Whether this is an upper-case ISO 4217 code that amounts can be recorded in."""
+    return code in EXPONENTS
+
+
+def step_of(code: str) -> int:
+    """What an amount in the smallest unit must be a multiple of."""
+    return _STEPS.get(code, 1)
+
+
+def amount(smallest_units: int, code: str) -> str:
+    """An amount as people read it, a true minus sign before it, the currency after.
+
+    >>> amount(799, "USD"), amount(-500, "JPY"), amount(1234567, "EUR")
+    ('7.99 USD', '−500 JPY', '12,345.67 EUR')
+    """
+    exponent = EXPONENTS[code]
+    whole, rest = divmod(abs(smallest_units), 10**exponent)
+    sign = "\N{MINUS SIGN}" if smallest_units < 0 else ""
+    decimals = f".{rest:0{exponent}d}" if exponent else ""
+    return f"{sign}{whole:,}{decimals} {code}"

@@ -93,6 +93,7 @@ INSTALLED_APPS = [
     "drf_spectacular_sidecar",
     "accounts",
     "wallet",
+    "monetization",
 ]
 
 MIDDLEWARE = [
@@ -193,7 +194,13 @@ CORS_EXPOSE_HEADERS = ["X-Request-ID", "Retry-After"]
 
 WALLET_READS_PER_MINUTE = env.int("WALLET_READS_PER_MINUTE", default=200)
 WALLET_CHARGES_PER_MINUTE = env.int("WALLET_CHARGES_PER_MINUTE", default=0)  # 0: no limit (contract 15).
+CREATOR_REQUESTS_PER_MINUTE = env.int("CREATOR_REQUESTS_PER_MINUTE", default=60)
 ADJUSTMENT_CREDITS_MAX = env.int("ADJUSTMENT_CREDITS_MAX", default=100_000)
+
+# --- Fees -------------------------------------------------------------------------------------------
+
+# Whether the platform's fee goes back, pro rata, with a refunded tip.
+REFUNDS_RETURN_THE_FEE = env.bool("REFUNDS_RETURN_THE_FEE", default=True)
 
 # --- REST -------------------------------------------------------------------------------------------
 
@@ -215,7 +222,7 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "SERVE_PUBLIC": True,
-    "SCHEMA_PATH_PREFIX": "/io/wallet",
+    "SCHEMA_PATH_PREFIX": "/(io/wallet|mail/v1)",
     "ENUM_NAME_OVERRIDES": {"EntryKind": "wallet.models.Entry.Kind"},
 }
 

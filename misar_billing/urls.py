@@ -10,9 +10,14 @@ handler403 = "misar_billing.last_resort.permission_denied"
 handler404 = "misar_billing.last_resort.page_not_found"
 handler500 = "misar_billing.last_resort.server_error"
 
+# What creators call, under both its names: the views are the same.
+creators = [path("", include("monetization.api.urls")), path("", include("accounts.api.urls"))]
+
 urlpatterns = [
     path("", RedirectView.as_view(url="/docs"), name="home"),
     path("io/wallet/", include("wallet.api.urls")),
+    path("mail/v1/", include(creators)),
+    path("v1/", include(creators)),
     path("schema", SpectacularAPIView.as_view(), name="schema"),
     path("docs", SpectacularSwaggerSplitView.as_view(url_name="schema"), name="docs"),
     path("admin/", admin.site.urls),

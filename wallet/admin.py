@@ -114,7 +114,7 @@ class EntryAdmin(ReadOnlyAdmin):
         ),
     )
 
-    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:
+    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
         return lookup == "wallet__user_id__exact" or super().lookup_allowed(lookup, value, request)
 
 

@@ -51,11 +51,11 @@ LAWS_OF_WALLETS = {
            AND credits < 0 AND kind <> 'clawback' AND balance_after < 0
     """,
     "The reversals of an entry never come to more than the entry": """
-        SELECT charge.id, format('%%s credits, %%s reversed', charge.credits, sum(back.credits))
+        SELECT back.reverses_id, format('%%s credits, %%s reversed', coalesce(charge.credits, 0), sum(back.credits))
           FROM wallet_entry back LEFT JOIN wallet_entry charge
             ON charge.id = back.reverses_id AND charge.wallet_id = back.wallet_id
          WHERE back.wallet_id > %(after)s AND back.wallet_id <= %(last)s AND back.reverses_id IS NOT NULL
-         GROUP BY charge.id, charge.credits
+         GROUP BY back.reverses_id, charge.id, charge.credits
         HAVING charge.id IS NULL OR abs(sum(back.credits)) > abs(charge.credits)
             OR sign(sum(back.credits)) = sign(charge.credits)
     """,
@@ -63,8 +63,9 @@ LAWS_OF_WALLETS = {
         SELECT e.id, format('session %%s, %%s credits, paid %%s cents', e.stripe_session_id, e.credits, t.paid_cents)
           FROM wallet_entry e LEFT JOIN wallet_topup t ON t.entry_id = e.id AND t.state = 'paid'
          WHERE e.wallet_id > %(after)s AND e.wallet_id <= %(last)s AND e.kind = 'topup'
-           AND (t.id IS NULL OR t.user_id <> e.wallet_id OR t.stripe_session_id <> e.stripe_session_id
-                OR t.paid_cents / 100 <> e.credits)
+           AND (t.id IS NULL OR t.user_id <> e.wallet_id
+                OR t.stripe_session_id IS DISTINCT FROM e.stripe_session_id
+                OR t.paid_cents / 100 IS DISTINCT FROM e.credits)
     """,
 }
 
@@ -88,14 +89,18 @@ LAWS_OF_THE_WHOLE = {
     """,
     "The constraints that keep the laws are in force": """
         SELECT wanted.name, 'missing or not validated'
-          FROM (VALUES ('wallet_entry_moves_something'), ('wallet_entry_never_overdraws'),
-                       ('wallet_entry_sign_fits_kind'), ('wallet_topup_is_paid_with_an_entry')) AS wanted (name)
+          FROM (VALUES ('wallet_wallet_counts_from_zero'), ('wallet_wallet_starts_empty'),
+                       ('wallet_entry_moves_something'), ('wallet_entry_counts_from_one'),
+                       ('wallet_entry_sign_fits_kind'), ('wallet_entry_never_overdraws'),
+                       ('wallet_entry_topup_names_its_checkout'), ('wallet_entry_charge_names_its_feature'),
+                       ('wallet_entry_refund_names_its_charge'), ('wallet_topup_is_paid_with_an_entry'),
+                       ('wallet_rate_is_never_free')) AS wanted (name)
          WHERE NOT EXISTS (SELECT FROM pg_constraint WHERE conname = wanted.name AND convalidated)
     """,
     "The indexes that keep a key and a checkout to once are in force": """
         SELECT wanted.name, 'missing or not valid'
-          FROM (VALUES ('wallet_entry_key_once'), ('wallet_entry_checkout_once'), ('wallet_entry_one_per_place'))
-            AS wanted (name)
+          FROM (VALUES ('wallet_entry_key_once'), ('wallet_entry_checkout_once'), ('wallet_entry_one_per_place'),
+                       ('wallet_topup_stripe_session_id_key'), ('wallet_topup_entry_id_key')) AS wanted (name)
          WHERE NOT EXISTS (SELECT FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid
                             WHERE relname = wanted.name AND indisunique AND indisvalid)
     """,

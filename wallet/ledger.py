@@ -12,7 +12,7 @@ from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
 
-from wallet.errors import InsufficientCredits, NothingToGiveBack
+from wallet.errors import InsufficientCredits, KeyReused, NothingToGiveBack
 from wallet.models import Entry, Wallet
 
 
@@ -60,7 +60,7 @@ def credit(*, user_id: str, credits: int, kind: Entry.Kind, actor: str, **facts:
     Raises IntegrityError where the idempotency key, or the Checkout Session of a top-up, was used before.
     """
     assert credits > 0, "a credit adds a positive number of credits"
-    Wallet.objects.bulk_create([Wallet(user_id=user_id)], ignore_conflicts=True)
+    _make_wallet(user_id)
     Wallet.objects.filter(pk=user_id).update(
         balance=F("balance") + credits, entries_count=F("entries_count") + 1
     )
@@ -76,7 +76,7 @@ def adjust(*, user_id: str, credits: int, reason: str, key: str, actor: str) -> 
     """
     assert key, "an adjustment has a key, so that sending the form twice moves nothing twice"
     # Lock first: of two sent at once, the second then sees the first's entry.
-    Wallet.objects.bulk_create([Wallet(user_id=user_id)], ignore_conflicts=True)
+    _make_wallet(user_id)
     Wallet.objects.locked(user_id).get()
     kind = Entry.Kind.ADJUSTMENT
     if first := Entry.objects.with_key(user_id=user_id, product="", kind=kind, key=key).first():
@@ -92,8 +92,9 @@ def give_back(*, entry: Entry, credits: int | None = None, reason: str, key: str
     """Give a charge back, in whole or in part, as a new entry that names it.
 
     Raises NothingToGiveBack where that would be more than the charge, all earlier ones together. The
-    same key again returns the first entry.
+    same key again returns the first entry; KeyReused where it gave back another charge.
     """
+    assert key, "giving back has a key, so that asking twice moves nothing twice"
     user_id = entry.wallet_id
     if entry.kind not in (Entry.Kind.DEDUCT, Entry.Kind.CAPTURE):
         raise NothingToGiveBack("Only a charge can be given back")
@@ -101,6 +102,8 @@ def give_back(*, entry: Entry, credits: int | None = None, reason: str, key: str
     Wallet.objects.locked(user_id).get()
     kind = Entry.Kind.REFUND
     if first := Entry.objects.with_key(user_id=user_id, product=entry.product, kind=kind, key=key).first():
+        if first.reverses_id != entry.pk:
+            raise KeyReused("This key gave back another charge")
         return first
     left = entry.charged - Entry.objects.given_back(entry)
     credits = left if credits is None else credits
@@ -117,6 +120,11 @@ def give_back(*, entry: Entry, credits: int | None = None, reason: str, key: str
         product=entry.product,
         reverses=entry,
     )
+
+
+def _make_wallet(user_id: str) -> None:
+    """The user's wallet, if it is not there yet."""
+    Wallet.objects.bulk_create([Wallet(user_id=user_id, created_at=timezone.now())], ignore_conflicts=True)
 
 
 def _append(user_id: str, *, credits: int, kind: Entry.Kind, actor: str, **facts: Unpack[Facts]) -> Entry:

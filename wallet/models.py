@@ -131,7 +131,9 @@ class Entry(models.Model):
                 name="wallet_entry_topup_names_its_checkout",
             ),
             models.CheckConstraint(
-                condition=~Q(kind__in=["deduct", "capture"]) | (~Q(feature="") & Q(count__gte=1)),
+                # Said twice of the count: a check that comes to NULL passes.
+                condition=~Q(kind__in=["deduct", "capture"])
+                | (~Q(feature="") & Q(count__gte=1, count__isnull=False)),
                 name="wallet_entry_charge_names_its_feature",
             ),
             models.CheckConstraint(
@@ -207,7 +209,11 @@ class TopUp(models.Model):
         constraints = [
             models.CheckConstraint(
                 condition=Q(
-                    state="paid", entry__isnull=False, paid_cents__gt=0, stripe_session_id__isnull=False
+                    state="paid",
+                    entry__isnull=False,
+                    paid_cents__gt=0,
+                    paid_cents__isnull=False,
+                    stripe_session_id__isnull=False,
                 )
                 | (~Q(state="paid") & Q(entry__isnull=True)),
                 name="wallet_topup_is_paid_with_an_entry",

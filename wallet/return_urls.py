@@ -8,6 +8,8 @@ from django.conf import settings
 LENGTH_MAX = 2048
 # No backslash (browsers read it as a slash), no space, nothing outside ASCII.
 PLAIN = re.compile(r"[!-\[\]-~]+")
+# Labels of letters, digits and hyphens: a %2f in a host is read as a slash by some.
+HOST_NAME = re.compile(r"[a-z0-9-]+(\.[a-z0-9-]+)+")
 
 
 def success(return_url: str) -> str:
@@ -54,6 +56,7 @@ def is_allowed_address(url: str) -> bool:
     return (
         parts.scheme == "https"
         and plain
+        and bool(HOST_NAME.fullmatch(host))
         and any(_matches(host, allowed) for allowed in settings.RETURN_URL_HOSTS)
     )
 

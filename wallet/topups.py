@@ -98,13 +98,16 @@ def settle(session: dict[str, Any], *, happened_at: datetime, unpaid: State = St
     if session.get("mode") != "payment":
         return "Not a payment: nothing to credit."
     checkout = judge(session)
-    if session.get("payment_status") == "paid":
+    status = session.get("payment_status")
+    if status == "paid":
         return _credit(checkout, happened_at=happened_at)
+    if status == "no_payment_required":
+        unpaid = State.FAILED  # Nothing is on its way.
     with transaction.atomic():
         topup = _topup_of(checkout)
         if topup.state in (State.CREATING, State.CREATED, State.PENDING):
             _save(topup, state=unpaid, payment_intent_id=checkout.payment_intent_id)
-    return "" if session.get("payment_status") == "unpaid" else "No money came with it: nothing to credit."
+    return "" if status == "unpaid" else "No money came with it: nothing to credit."
 
 
 def judge(session: dict[str, Any]) -> Checkout:
@@ -120,10 +123,10 @@ def judge(session: dict[str, Any]) -> Checkout:
         raise Parked("livemode is neither true nor false.")
     if bool(session.get("livemode")) != stripe_gateway.is_live():
         raise Parked("Its livemode does not match the mode of our Stripe key.")
-    intent = text_at(session, "payment_intent")
+    topup_id, intent = text_at(session, "metadata", "topup_id"), text_at(session, "payment_intent")
     return Checkout(
         session_id=session_id,
-        topup_id=text_at(session, "metadata", "topup_id"),
+        topup_id=topup_id if _is_plain(topup_id) else "",
         user_id=user_id,
         product=product[:PRODUCT_LENGTH] if product.isprintable() else "",
         payment_intent_id=intent if _is_plain(intent) else "",

@@ -74,6 +74,8 @@ def _effect(event: dict[str, Any]) -> tuple[State, str]:
     if event.get("account"):
         return State.PARKED, "It belongs to a connected account."
     if "livemode" in event:
+        if session.get("livemode", event["livemode"]) != event["livemode"]:
+            return State.PARKED, "The event and its session differ in livemode."
         session = session | {"livemode": event["livemode"]}
     try:
         # A savepoint: what a parked event had begun is undone, and the event still closed.

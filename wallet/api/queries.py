@@ -1,6 +1,7 @@
 """Strict reading of what stands in the address: whose wallet, how many rows, from where."""
 
 import re
+from urllib.parse import unquote_to_bytes
 
 from rest_framework.request import Request
 
@@ -48,6 +49,11 @@ def page_cursor(request: Request) -> str | None:
 
 
 def _single(request: Request, name: str) -> str | None:
+    try:
+        # Django puts a replacement character for what it cannot read; two ids would then look the same.
+        unquote_to_bytes(request.META.get("QUERY_STRING", "").encode("latin-1")).decode("utf-8")
+    except UnicodeError as error:
+        raise BadQuery("The address is not UTF-8") from error
     values = request.query_params.getlist(name)
     if len(values) > 1:
         raise BadQuery(f"{name} is given twice")

@@ -5,12 +5,10 @@ from typing import Any
 from rest_framework import serializers
 
 from accounts.misar_ids import MISAR_ID_LENGTH
-from misar_billing.api import StrictInteger, StrictSerializer, StrictText
+from misar_billing.fields import WIRE_TIME, StrictInteger, StrictSerializer, StrictText
 from wallet.deductions import COUNT_MAX
 from wallet.models import FEATURE_LENGTH, KEY_LENGTH, PRODUCT_LENGTH, Entry, Rate
 from wallet.topups import DOLLARS_MAX, DOLLARS_MIN
-
-WIRE_TIME = "%Y-%m-%dT%H:%M:%SZ"
 
 
 class DeductRequest(StrictSerializer):

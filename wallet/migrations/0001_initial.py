@@ -2,185 +2,409 @@
 
 import django.db.models.deletion
 import django.utils.timezone
-import misar_billing.identifiers
 from django.db import migrations, models
+
+import misar_billing.identifiers
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
-    dependencies = [
-    ]
+    dependencies = []
 
     operations = [
         migrations.CreateModel(
-            name='Rate',
+            name="Rate",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('feature', models.CharField(max_length=100, unique=True)),
-                ('label', models.CharField(max_length=200)),
-                ('credits', models.PositiveIntegerField(help_text='Whole credits for one unit.')),
-                ('unit', models.CharField(help_text='What one unit is: article, 1000 emails.', max_length=100)),
-                ('active', models.BooleanField(default=True)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("feature", models.CharField(max_length=100, unique=True)),
+                ("label", models.CharField(max_length=200)),
+                ("credits", models.PositiveIntegerField(help_text="Whole credits for one unit.")),
+                (
+                    "unit",
+                    models.CharField(help_text="What one unit is: article, 1000 emails.", max_length=100),
+                ),
+                ("active", models.BooleanField(default=True)),
             ],
             options={
-                'ordering': ('feature',),
-                'constraints': [models.CheckConstraint(condition=models.Q(('credits__gte', 1), ('credits__lte', 1000000000)), name='wallet_rate_is_never_free')],
+                "ordering": ("feature",),
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(("credits__gte", 1), ("credits__lte", 1000000000)),
+                        name="wallet_rate_is_never_free",
+                    )
+                ],
             },
         ),
         migrations.CreateModel(
-            name='RateChange',
+            name="RateChange",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('feature', models.CharField(max_length=100)),
-                ('label', models.CharField(max_length=200)),
-                ('credits', models.PositiveIntegerField()),
-                ('unit', models.CharField(max_length=100)),
-                ('active', models.BooleanField()),
-                ('actor', models.CharField(max_length=300)),
-                ('created_at', models.DateTimeField(default=django.utils.timezone.now)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("feature", models.CharField(max_length=100)),
+                ("label", models.CharField(max_length=200)),
+                ("credits", models.PositiveIntegerField()),
+                ("unit", models.CharField(max_length=100)),
+                ("active", models.BooleanField()),
+                ("actor", models.CharField(max_length=300)),
+                ("created_at", models.DateTimeField(default=django.utils.timezone.now)),
             ],
             options={
-                'default_permissions': ('view',),
-                'indexes': [models.Index(fields=['feature', '-created_at'], name='wallet_ratechange_feature')],
+                "default_permissions": ("view",),
+                "indexes": [
+                    models.Index(fields=["feature", "-created_at"], name="wallet_ratechange_feature")
+                ],
             },
         ),
         migrations.CreateModel(
-            name='StripeEvent',
+            name="StripeEvent",
             fields=[
-                ('id', models.CharField(max_length=255, primary_key=True, serialize=False)),
-                ('type', models.CharField(max_length=255)),
-                ('state', models.CharField(choices=[('waiting', 'Waiting to be handled'), ('handled', 'Handled'), ('parked', 'Parked for staff'), ('kept', 'Kept for later'), ('ignored', 'Not ours')], default='waiting', max_length=20)),
-                ('payload', models.TextField(blank=True)),
-                ('stripe_session_id', models.CharField(blank=True, max_length=255)),
-                ('remark', models.TextField(blank=True, help_text='Why it was parked or what was odd.')),
-                ('traceback', models.TextField(blank=True, help_text='Of the last try, where it failed.')),
-                ('tries', models.PositiveIntegerField(default=0)),
-                ('received_at', models.DateTimeField(default=django.utils.timezone.now)),
-                ('handled_at', models.DateTimeField(blank=True, null=True)),
+                ("id", models.CharField(max_length=255, primary_key=True, serialize=False)),
+                ("type", models.CharField(max_length=255)),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[
+                            ("waiting", "Waiting to be handled"),
+                            ("handled", "Handled"),
+                            ("parked", "Parked for staff"),
+                            ("kept", "Kept for later"),
+                            ("ignored", "Not ours"),
+                        ],
+                        default="waiting",
+                        max_length=20,
+                    ),
+                ),
+                ("payload", models.TextField(blank=True)),
+                ("stripe_session_id", models.CharField(blank=True, max_length=255)),
+                ("remark", models.TextField(blank=True, help_text="Why it was parked or what was odd.")),
+                ("traceback", models.TextField(blank=True, help_text="Of the last try, where it failed.")),
+                ("tries", models.PositiveIntegerField(default=0)),
+                ("received_at", models.DateTimeField(default=django.utils.timezone.now)),
+                ("handled_at", models.DateTimeField(blank=True, null=True)),
             ],
             options={
-                'verbose_name': 'Stripe event',
-                'permissions': (('replay_stripeevent', 'Can handle an event again'),),
-                'default_permissions': ('view',),
-                'indexes': [models.Index(fields=['-received_at'], name='wallet_event_newest'), models.Index(fields=['state', '-received_at'], name='wallet_event_state'), models.Index(condition=models.Q(('stripe_session_id', ''), _negated=True), fields=['stripe_session_id'], name='wallet_event_session')],
+                "verbose_name": "Stripe event",
+                "permissions": (("replay_stripeevent", "Can handle an event again"),),
+                "default_permissions": ("view",),
+                "indexes": [
+                    models.Index(fields=["-received_at"], name="wallet_event_newest"),
+                    models.Index(fields=["state", "-received_at"], name="wallet_event_state"),
+                    models.Index(
+                        condition=models.Q(("stripe_session_id", ""), _negated=True),
+                        fields=["stripe_session_id"],
+                        name="wallet_event_session",
+                    ),
+                ],
             },
         ),
         migrations.CreateModel(
-            name='Wallet',
+            name="Wallet",
             fields=[
-                ('user_id', models.CharField(max_length=255, primary_key=True, serialize=False, verbose_name='Misar ID')),
-                ('balance', models.BigIntegerField(default=0, help_text='In credits; negative after a clawback.')),
-                ('entries_count', models.BigIntegerField(default=0)),
-                ('created_at', models.DateTimeField(default=django.utils.timezone.now)),
+                (
+                    "user_id",
+                    models.CharField(
+                        max_length=255, primary_key=True, serialize=False, verbose_name="Misar ID"
+                    ),
+                ),
+                (
+                    "balance",
+                    models.BigIntegerField(default=0, help_text="In credits; negative after a clawback."),
+                ),
+                ("entries_count", models.BigIntegerField(default=0)),
+                ("created_at", models.DateTimeField(default=django.utils.timezone.now)),
             ],
             options={
-                'permissions': (('adjust_wallet', 'Can adjust a balance'),),
-                'default_permissions': ('view',),
-                'constraints': [models.CheckConstraint(condition=models.Q(('entries_count__gte', 0)), name='wallet_wallet_counts_from_zero'), models.CheckConstraint(condition=models.Q(('entries_count__gt', 0), ('balance', 0), _connector='OR'), name='wallet_wallet_starts_empty')],
+                "permissions": (("adjust_wallet", "Can adjust a balance"),),
+                "default_permissions": ("view",),
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(("entries_count__gte", 0)), name="wallet_wallet_counts_from_zero"
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(("entries_count__gt", 0), ("balance", 0), _connector="OR"),
+                        name="wallet_wallet_starts_empty",
+                    ),
+                ],
             },
         ),
         migrations.CreateModel(
-            name='Entry',
+            name="Entry",
             fields=[
-                ('id', models.CharField(default=misar_billing.identifiers.transaction_id, editable=False, max_length=40, primary_key=True, serialize=False)),
-                ('sequence', models.BigIntegerField()),
-                ('kind', models.CharField(choices=[('topup', 'Top-up'), ('deduct', 'Charge'), ('refund', 'Given back'), ('adjustment', 'Adjustment by staff'), ('clawback', 'Clawback'), ('reinstatement', 'Reinstatement'), ('grant', 'Grant'), ('expiry', 'Expiry'), ('capture', 'Charge of a hold')], max_length=20)),
-                ('credits', models.BigIntegerField()),
-                ('balance_after', models.BigIntegerField()),
-                ('feature', models.CharField(blank=True, max_length=100)),
-                ('count', models.PositiveIntegerField(blank=True, null=True)),
-                ('product', models.CharField(blank=True, max_length=100)),
-                ('idempotency_key', models.CharField(blank=True, max_length=255)),
-                ('stripe_session_id', models.CharField(blank=True, max_length=255)),
-                ('actor', models.CharField(help_text='Who caused it: service:<prefix of its key>, user:<Misar ID of staff>, stripe.', max_length=300)),
-                ('reason', models.TextField(blank=True)),
-                ('effective_at', models.DateTimeField(help_text='When it happened in the world.')),
-                ('created_at', models.DateTimeField(default=django.utils.timezone.now, help_text='When it was written.')),
-                ('reverses', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='reversals', to='wallet.entry')),
-                ('wallet', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='entries', to='wallet.wallet')),
+                (
+                    "id",
+                    models.CharField(
+                        default=misar_billing.identifiers.transaction_id,
+                        editable=False,
+                        max_length=40,
+                        primary_key=True,
+                        serialize=False,
+                    ),
+                ),
+                ("sequence", models.BigIntegerField()),
+                (
+                    "kind",
+                    models.CharField(
+                        choices=[
+                            ("topup", "Top-up"),
+                            ("deduct", "Charge"),
+                            ("refund", "Given back"),
+                            ("adjustment", "Adjustment by staff"),
+                            ("clawback", "Clawback"),
+                            ("reinstatement", "Reinstatement"),
+                            ("grant", "Grant"),
+                            ("expiry", "Expiry"),
+                            ("capture", "Charge of a hold"),
+                        ],
+                        max_length=20,
+                    ),
+                ),
+                ("credits", models.BigIntegerField()),
+                ("balance_after", models.BigIntegerField()),
+                ("feature", models.CharField(blank=True, max_length=100)),
+                ("count", models.PositiveIntegerField(blank=True, null=True)),
+                ("product", models.CharField(blank=True, max_length=100)),
+                ("idempotency_key", models.CharField(blank=True, max_length=255)),
+                ("stripe_session_id", models.CharField(blank=True, max_length=255)),
+                (
+                    "actor",
+                    models.CharField(
+                        help_text="Who caused it: service:<prefix of its key>, user:<Misar ID of staff>, stripe.",
+                        max_length=300,
+                    ),
+                ),
+                ("reason", models.TextField(blank=True)),
+                ("effective_at", models.DateTimeField(help_text="When it happened in the world.")),
+                (
+                    "created_at",
+                    models.DateTimeField(default=django.utils.timezone.now, help_text="When it was written."),
+                ),
+                (
+                    "reverses",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="reversals",
+                        to="wallet.entry",
+                    ),
+                ),
+                (
+                    "wallet",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="entries",
+                        to="wallet.wallet",
+                    ),
+                ),
             ],
             options={
-                'verbose_name_plural': 'entries',
-                'permissions': (('give_back_entry', 'Can give a charge back'),),
-                'default_permissions': ('view',),
+                "verbose_name_plural": "entries",
+                "permissions": (("give_back_entry", "Can give a charge back"),),
+                "default_permissions": ("view",),
             },
         ),
         migrations.CreateModel(
-            name='TopUp',
+            name="TopUp",
             fields=[
-                ('id', models.CharField(default=misar_billing.identifiers.topup_id, editable=False, max_length=40, primary_key=True, serialize=False)),
-                ('user_id', models.CharField(max_length=255, verbose_name='Misar ID')),
-                ('product', models.CharField(blank=True, max_length=100)),
-                ('state', models.CharField(choices=[('creating', 'Being created'), ('created', 'Waiting for payment'), ('pending', 'Payment on its way'), ('paid', 'Paid'), ('failed', 'Failed'), ('expired', 'Expired')], default='creating', max_length=20)),
-                ('amount_cents', models.BigIntegerField(blank=True, null=True, verbose_name='asked for')),
-                ('paid_cents', models.BigIntegerField(blank=True, null=True, verbose_name='paid')),
-                ('stripe_session_id', models.CharField(blank=True, max_length=255, null=True, unique=True)),
-                ('payment_intent_id', models.CharField(blank=True, max_length=255)),
-                ('livemode', models.BooleanField(blank=True, null=True)),
-                ('remark', models.TextField(blank=True, help_text='What staff should know: another amount than asked, a failure.')),
-                ('created_at', models.DateTimeField(default=django.utils.timezone.now)),
-                ('paid_at', models.DateTimeField(blank=True, null=True)),
-                ('entry', models.OneToOneField(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='topup', to='wallet.entry')),
+                (
+                    "id",
+                    models.CharField(
+                        default=misar_billing.identifiers.topup_id,
+                        editable=False,
+                        max_length=40,
+                        primary_key=True,
+                        serialize=False,
+                    ),
+                ),
+                ("user_id", models.CharField(max_length=255, verbose_name="Misar ID")),
+                ("product", models.CharField(blank=True, max_length=100)),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[
+                            ("creating", "Being created"),
+                            ("created", "Waiting for payment"),
+                            ("pending", "Payment on its way"),
+                            ("paid", "Paid"),
+                            ("failed", "Failed"),
+                            ("expired", "Expired"),
+                        ],
+                        default="creating",
+                        max_length=20,
+                    ),
+                ),
+                ("amount_cents", models.BigIntegerField(blank=True, null=True, verbose_name="asked for")),
+                ("paid_cents", models.BigIntegerField(blank=True, null=True, verbose_name="paid")),
+                ("stripe_session_id", models.CharField(blank=True, max_length=255, null=True, unique=True)),
+                ("payment_intent_id", models.CharField(blank=True, max_length=255)),
+                ("livemode", models.BooleanField(blank=True, null=True)),
+                (
+                    "remark",
+                    models.TextField(
+                        blank=True, help_text="What staff should know: another amount than asked, a failure."
+                    ),
+                ),
+                ("created_at", models.DateTimeField(default=django.utils.timezone.now)),
+                ("paid_at", models.DateTimeField(blank=True, null=True)),
+                (
+                    "entry",
+                    models.OneToOneField(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="topup",
+                        to="wallet.entry",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'top-up',
-                'default_permissions': ('view',),
-                'indexes': [models.Index(fields=['user_id', '-created_at'], name='wallet_topup_user'), models.Index(fields=['-created_at'], name='wallet_topup_newest'), models.Index(condition=models.Q(('payment_intent_id', ''), _negated=True), fields=['payment_intent_id'], name='wallet_topup_intent')],
-                'constraints': [models.CheckConstraint(condition=models.Q(models.Q(('entry__isnull', False), ('paid_cents__gt', 0), ('state', 'paid'), ('stripe_session_id__isnull', False)), models.Q(models.Q(('state', 'paid'), _negated=True), ('entry__isnull', True)), _connector='OR'), name='wallet_topup_is_paid_with_an_entry')],
+                "verbose_name": "top-up",
+                "default_permissions": ("view",),
+                "indexes": [
+                    models.Index(fields=["user_id", "-created_at"], name="wallet_topup_user"),
+                    models.Index(fields=["-created_at"], name="wallet_topup_newest"),
+                    models.Index(
+                        condition=models.Q(("payment_intent_id", ""), _negated=True),
+                        fields=["payment_intent_id"],
+                        name="wallet_topup_intent",
+                    ),
+                ],
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            models.Q(
+                                ("entry__isnull", False),
+                                ("paid_cents__gt", 0),
+                                ("paid_cents__isnull", False),
+                                ("state", "paid"),
+                                ("stripe_session_id__isnull", False),
+                            ),
+                            models.Q(models.Q(("state", "paid"), _negated=True), ("entry__isnull", True)),
+                            _connector="OR",
+                        ),
+                        name="wallet_topup_is_paid_with_an_entry",
+                    )
+                ],
             },
         ),
         migrations.AddIndex(
-            model_name='entry',
-            index=models.Index(models.OrderBy(models.F('created_at'), descending=True), name='wallet_entry_newest'),
+            model_name="entry",
+            index=models.Index(
+                models.OrderBy(models.F("created_at"), descending=True), name="wallet_entry_newest"
+            ),
         ),
         migrations.AddIndex(
-            model_name='entry',
-            index=models.Index(condition=models.Q(('stripe_session_id', ''), _negated=True), fields=['stripe_session_id'], name='wallet_entry_session'),
+            model_name="entry",
+            index=models.Index(
+                condition=models.Q(("stripe_session_id", ""), _negated=True),
+                fields=["stripe_session_id"],
+                name="wallet_entry_session",
+            ),
         ),
         migrations.AddIndex(
-            model_name='entry',
-            index=models.Index(condition=models.Q(('idempotency_key', ''), _negated=True), fields=['idempotency_key'], name='wallet_entry_key'),
+            model_name="entry",
+            index=models.Index(
+                condition=models.Q(("idempotency_key", ""), _negated=True),
+                fields=["idempotency_key"],
+                name="wallet_entry_key",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='entry',
-            constraint=models.UniqueConstraint(fields=('wallet', 'sequence'), name='wallet_entry_one_per_place'),
+            model_name="entry",
+            constraint=models.UniqueConstraint(
+                fields=("wallet", "sequence"), name="wallet_entry_one_per_place"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='entry',
-            constraint=models.UniqueConstraint(condition=models.Q(('idempotency_key', ''), _negated=True), fields=('wallet', 'product', 'kind', 'idempotency_key'), name='wallet_entry_key_once'),
+            model_name="entry",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("idempotency_key", ""), _negated=True),
+                fields=("wallet", "product", "kind", "idempotency_key"),
+                name="wallet_entry_key_once",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='entry',
-            constraint=models.UniqueConstraint(condition=models.Q(('kind', 'topup')), fields=('wallet', 'stripe_session_id'), name='wallet_entry_checkout_once'),
+            model_name="entry",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("kind", "topup")),
+                fields=("wallet", "stripe_session_id"),
+                name="wallet_entry_checkout_once",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='entry',
-            constraint=models.CheckConstraint(condition=models.Q(('credits', 0), _negated=True), name='wallet_entry_moves_something'),
+            model_name="entry",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("credits", 0), _negated=True), name="wallet_entry_moves_something"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='entry',
-            constraint=models.CheckConstraint(condition=models.Q(('sequence__gte', 1)), name='wallet_entry_counts_from_one'),
+            model_name="entry",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("sequence__gte", 1)), name="wallet_entry_counts_from_one"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='entry',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('kind__in', ('topup', 'refund', 'reinstatement', 'grant')), ('credits__gt', 0)), models.Q(('kind__in', ('deduct', 'clawback', 'expiry', 'capture')), ('credits__lt', 0)), ('kind', 'adjustment'), _connector='OR'), name='wallet_entry_sign_fits_kind'),
+            model_name="entry",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(("kind__in", ("topup", "refund", "reinstatement", "grant")), ("credits__gt", 0)),
+                    models.Q(("kind__in", ("deduct", "clawback", "expiry", "capture")), ("credits__lt", 0)),
+                    ("kind", "adjustment"),
+                    _connector="OR",
+                ),
+                name="wallet_entry_sign_fits_kind",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='entry',
-            constraint=models.CheckConstraint(condition=models.Q(('credits__gt', 0), ('kind', 'clawback'), ('balance_after__gte', 0), _connector='OR'), name='wallet_entry_never_overdraws'),
+            model_name="entry",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("credits__gt", 0), ("kind", "clawback"), ("balance_after__gte", 0), _connector="OR"
+                ),
+                name="wallet_entry_never_overdraws",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='entry',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('kind', 'topup'), _negated=True), models.Q(('stripe_session_id', ''), _negated=True), _connector='OR'), name='wallet_entry_topup_names_its_checkout'),
+            model_name="entry",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(("kind", "topup"), _negated=True),
+                    models.Q(("stripe_session_id", ""), _negated=True),
+                    _connector="OR",
+                ),
+                name="wallet_entry_topup_names_its_checkout",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='entry',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('kind__in', ['deduct', 'capture']), _negated=True), models.Q(models.Q(('feature', ''), _negated=True), ('count__gte', 1)), _connector='OR'), name='wallet_entry_charge_names_its_feature'),
+            model_name="entry",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(("kind__in", ["deduct", "capture"]), _negated=True),
+                    models.Q(
+                        models.Q(("feature", ""), _negated=True), ("count__gte", 1), ("count__isnull", False)
+                    ),
+                    _connector="OR",
+                ),
+                name="wallet_entry_charge_names_its_feature",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='entry',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('kind', 'refund'), _negated=True), ('reverses__isnull', False), _connector='OR'), name='wallet_entry_refund_names_its_charge'),
+            model_name="entry",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(("kind", "refund"), _negated=True), ("reverses__isnull", False), _connector="OR"
+                ),
+                name="wallet_entry_refund_names_its_charge",
+            ),
         ),
     ]

@@ -1,0 +1,80 @@
+"""The base of a creator's endpoints under /mail/v1: who may ask, how often, and in whose name."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from functools import cached_property
+from typing import Any, ClassVar, cast
+
+from django.conf import settings
+from django.utils import timezone
+from drf_spectacular.utils import OpenApiResponse
+from rest_framework import serializers
+from rest_framework.authentication import SessionAuthentication
+from rest_framework.request import Request
+
+from accounts.authentication import ApiKeyAuthentication, SsoUserAuthentication
+from accounts.models import ApiKey, User
+from accounts.permissions import Access, HasAccess
+from accounts.throttling import WindowThrottle
+from misar_billing.api import JSONViewSet
+
+
+class CreatorThrottle(WindowThrottle):
+    """Requests a minute per key, or per user with a session; every answer says how many are left."""
+
+    scope = "mail"
+    tells = True
+
+    def limit(self) -> int:
+        return settings.CREATOR_REQUESTS_PER_MINUTE
+
+    def facts(self, request: Request) -> tuple[str, ...] | None:
+        if isinstance(request.auth, ApiKey):
+            return "key", str(request.auth.pk)
+        return ("user", str(request.user.pk)) if request.user else None
+
+
+class CreatorViewSet(JSONViewSet):
+    """A viewset in the name of one creator. `access` says for each action who may ask."""
+
+    authentication_classes: Sequence[Any] = (
+        ApiKeyAuthentication,
+        SsoUserAuthentication,
+        SessionAuthentication,
+    )
+    permission_classes: Sequence[Any] = (HasAccess,)
+    throttle_classes = (CreatorThrottle,)
+    access: ClassVar[dict[str, Access]]
+
+    @property
+    def creator(self) -> User:
+        """Whose records these are."""
+        return cast(User, self.request.user)
+
+    @cached_property
+    def now(self) -> datetime:
+        """One moment for all that a request asks of the clock."""
+        return timezone.now()
+
+
+class Details(serializers.Serializer):
+    """What is wrong, by field and with the whole."""
+
+    fieldErrors = serializers.DictField(child=serializers.ListField(child=serializers.CharField()))
+    formErrors = serializers.ListField(child=serializers.CharField())
+
+
+class CreatorError(serializers.Serializer):
+    """Why a request was not served."""
+
+    success = serializers.BooleanField(default=False)
+    error = serializers.CharField()
+    details = Details(required=False)
+    retryAfter = serializers.IntegerField(required=False)
+
+
+def errors(*statuses: int) -> dict[int, Any]:
+    """The schema of an endpoint's refusals, with those any of these endpoints can answer."""
+    return {
+        status: OpenApiResponse(CreatorError) for status in (*statuses, 401, 403, 404, 405, 429, 500, 503)
+    }

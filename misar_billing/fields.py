@@ -1,0 +1,157 @@
+"""Fields and shapes that take exactly what they say (contract 5).
+
+An integer is exactly a JSON integer, text exactly a JSON string, never trimmed. DRF as shipped takes `"2"`
+for 2 and turns numbers into text, which is no way to read an amount. Messages are predicates in lower case;
+the envelope decides how they are said.
+"""
+
+import re
+import unicodedata
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, ClassVar
+
+from django.utils.dateparse import parse_date, parse_datetime
+from rest_framework import serializers
+
+WIRE_TIME = "%Y-%m-%dT%H:%M:%SZ"  # Of a UTC datetime: whole seconds (contract 3).
+
+
+class StrictInteger(serializers.IntegerField):
+    """Exactly a JSON integer: `"2"`, `2.0`, `1e2` and `true` are not."""
+
+    default_error_messages: ClassVar[dict[str, Any]] = {
+        "required": "is required",
+        "null": "is required",
+        "invalid": "must be an integer",
+        "min_value": "must be at least {min_value}",
+        "max_value": "must be at most {max_value}",
+    }
+
+    def to_internal_value(self, data: Any) -> int:
+        if type(data) is not int:
+            self.fail("invalid")
+        return data
+
+
+class StrictText(serializers.CharField):
+    """Exactly a JSON string, never trimmed, 1 to `max_length` printable characters."""
+
+    default_error_messages: ClassVar[dict[str, Any]] = {
+        "required": "is required",
+        "null": "is required",
+        "blank": "must not be empty",
+        "invalid": "must be text",
+        "unprintable": "must hold printable characters only",
+        "max_length": "must be at most {max_length} characters",
+    }
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(trim_whitespace=False, **options)
+
+    def run_validation(self, data: Any = serializers.empty) -> Any:
+        # DRF's own version trims before it looks for a blank.
+        if isinstance(data, str) and data == "":
+            self.fail("blank")
+        return super(serializers.CharField, self).run_validation(data)
+
+    def to_internal_value(self, data: Any) -> str:
+        if not isinstance(data, str):
+            self.fail("invalid")
+        if not self.is_printable(data):
+            self.fail("unprintable")
+        return data
+
+    def is_printable(self, text: str) -> bool:
+        """No control characters, NUL, lone surrogates, nor blanks other than the plain one."""
+        return text.isprintable()
+
+
+class PlainText(StrictText):
+    """Text for people: what they may write in any script, no control characters, not blanks alone."""
+
+    # Emoji are joined by U+200D, and scripts need other marks of the same class (Cf). The ones left out turn
+    # the direction of what follows, or hide.
+    JOINERS = "\u200c\u200d"
+
+    def is_printable(self, text: str) -> bool:
+        return all(
+            character.isprintable() or character in self.JOINERS or unicodedata.category(character) == "Zs"
+            for character in text
+        )
+
+    def to_internal_value(self, data: Any) -> str:
+        text = super().to_internal_value(data)
+        if not text.strip():
+            self.fail("blank")
+        return text
+
+
+class Moment(serializers.Field):
+    """An instant in ISO 8601: without an offset in UTC, a bare date its midnight, fractions cut off."""
+
+    default_error_messages: ClassVar[dict[str, Any]] = {
+        "required": "is required",
+        "null": "is required",
+        "invalid": "must be a time in ISO 8601",
+    }
+    SHAPE = re.compile(
+        r"\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}(?::\d{2}(?:[.,]\d+)?)?(?:Z|z|[+-]\d{2}(?::?\d{2})?)?)?",
+        re.ASCII,
+    )
+
+    def to_internal_value(self, data: Any) -> datetime:
+        if not isinstance(data, str) or len(data) > 64 or not self.SHAPE.fullmatch(data):
+            self.fail("invalid")
+        try:
+            moment = self._read(data)
+            return moment.astimezone(UTC).replace(microsecond=0)
+        except (ValueError, OverflowError):
+            self.fail("invalid")
+
+    def to_representation(self, value: datetime) -> str:
+        return value.astimezone(UTC).strftime(WIRE_TIME)
+
+    def _read(self, text: str) -> datetime:
+        if day := parse_date(text):
+            return datetime(day.year, day.month, day.day, tzinfo=UTC)
+        moment = parse_datetime(text.replace("z", "Z"))
+        if moment is None:
+            raise ValueError(text)
+        return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+class StrictSerializer(serializers.Serializer):
+    """A request's shape. `null` in an optional field means absent; unknown fields are ignored."""
+
+    default_error_messages: ClassVar[dict[str, Any]] = {"invalid": "The body must be a JSON object"}
+
+    def run_validation(self, data: Any = serializers.empty) -> Any:
+        # A body of `null` is no object; DRF would say that there was no body.
+        return super().run_validation([] if data is None else data)
+
+    def to_internal_value(self, data: Any) -> dict[str, Any]:
+        if not isinstance(data, dict):
+            raise serializers.ValidationError({"non_field_errors": [self.error_messages["invalid"]]})
+        accepted: dict[str, Any] = {}
+        errors: dict[str, Any] = {}
+        for field in self._writable_fields:
+            name = str(field.field_name)
+            value = data.get(name, serializers.empty)
+            if value is None and not field.required:
+                value = serializers.empty
+            try:
+                accepted[name] = field.run_validation(value)
+            except serializers.ValidationError as error:
+                errors[name] = error.detail
+            except serializers.SkipField:
+                continue
+        # DRF looks across fields only once each is right; a caller is told everything at once.
+        errors = dict(self.across(accepted)) | errors
+        if errors:
+            raise serializers.ValidationError(errors)
+        return accepted
+
+    def across(self, accepted: Mapping[str, Any]) -> dict[str, list[str]]:
+        """What is wrong with fields taken together, by field; those that were refused are not there."""
+        return {}

@@ -1,0 +1,318 @@
+"""The shapes on the wire, and the only place for its names (contract part B, section 4)."""
+
+import re
+from collections.abc import Mapping
+from typing import Any, ClassVar
+from urllib.parse import urlsplit
+
+from django.core.exceptions import ValidationError
+from django.core.validators import validate_email
+from rest_framework import serializers
+
+from misar_billing import money
+from misar_billing.fields import Moment, PlainText, StrictInteger, StrictSerializer, StrictText
+from monetization.models import (
+    EMAIL_LENGTH,
+    MESSAGE_LENGTH,
+    NAME_LENGTH,
+    PLAN_LENGTH,
+    PRICE_CENTS_MAX,
+    STRIPE_ID_LENGTH,
+    URL_LENGTH,
+    Sponsor,
+    Subscription,
+    Tip,
+)
+
+TIP_CENTS_MIN = 50
+TIP_CENTS_MAX = 100_000
+DEFAULT_CURRENCY = "USD"
+
+# --- Fields -----------------------------------------------------------------------------------------
+
+
+class Message(PlainText):
+    """The same, over several lines."""
+
+    def is_printable(self, text: str) -> bool:
+        return super().is_printable(text.replace("\r\n", "").replace("\n", ""))
+
+
+class Email(StrictText):
+    """One e-mail address, nothing around it."""
+
+    default_error_messages: ClassVar[dict[str, Any]] = {"email": "must be an e-mail address"}
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(max_length=EMAIL_LENGTH, **options)
+
+    def to_internal_value(self, data: Any) -> str:
+        text = super().to_internal_value(data)
+        try:
+            validate_email(text)
+        except ValidationError:
+            self.fail("email")
+        return text
+
+
+class WebAddress(StrictText):
+    """A web address without credentials; it is shown, never fetched."""
+
+    PLAIN = re.compile(r"[!-;=?-\[\]^_a-z~%|{}`]+", re.IGNORECASE)  # ASCII without blank, <, > and backslash.
+    default_error_messages: ClassVar[dict[str, Any]] = {
+        "url": "must be an {schemes} address without credentials"
+    }
+
+    def __init__(self, *schemes: str, **options: Any) -> None:
+        self.schemes = schemes
+        super().__init__(max_length=URL_LENGTH, **options)
+
+    def to_internal_value(self, data: Any) -> str:
+        text = super().to_internal_value(data)
+        if not self._is_fit(text):
+            self.fail("url", schemes=" or ".join(self.schemes))
+        return text
+
+    def _is_fit(self, text: str) -> bool:
+        try:
+            parts = urlsplit(text)
+            port = parts.port
+        except ValueError:
+            return False
+        host = parts.hostname or ""
+        return (
+            bool(self.PLAIN.fullmatch(text))
+            and parts.scheme in self.schemes
+            and text.lower().startswith(f"{parts.scheme}://")
+            and "@" not in parts.netloc
+            and bool(re.fullmatch(r"[a-z0-9.-]+|[0-9a-f:.]+", host))
+            and (port is None or 0 < port < 65536)
+        )
+
+
+class Currency(StrictText):
+    """An ISO 4217 code of the allow-list, in any case; upper-cased on the way in."""
+
+    default_error_messages: ClassVar[dict[str, Any]] = {
+        "currency": "must be an ISO 4217 currency code we know"
+    }
+
+    def to_internal_value(self, data: Any) -> str:
+        code = super().to_internal_value(data)
+        if not code.isascii() or not money.is_currency(code.upper()):
+            self.fail("currency")
+        return code.upper()
+
+
+def choice(choices: Any, **options: Any) -> serializers.ChoiceField:
+    """Exactly one of the words."""
+    words = ", ".join(choices.values)
+    messages: dict[str, Any] = {
+        "required": "is required",
+        "null": "is required",
+        "invalid_choice": f"must be one of {words}",
+    }
+    return ExactChoice(choices=choices.choices, error_messages=messages, **options)
+
+
+class ExactChoice(serializers.ChoiceField):
+    """DRF's own takes 1 for "1"."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        if not isinstance(data, str):
+            self.fail("invalid_choice", input=data)
+        return super().to_internal_value(data)
+
+
+def out_of_step(accepted: Mapping[str, Any], field: str) -> dict[str, list[str]]:
+    """What is wrong with an amount that its currency cannot be charged in."""
+    amount, currency = accepted.get(field), accepted.get("currency")
+    if amount is None or currency is None or amount % money.step_of(currency) == 0:
+        return {}
+    return {field: [f"must be a multiple of {money.step_of(currency)} in {currency}"]}
+
+
+# --- Requests ---------------------------------------------------------------------------------------
+
+
+class SponsorRequest(StrictSerializer):
+    """A placement sold."""
+
+    sponsor_name = PlainText(max_length=NAME_LENGTH)
+    logo_url = WebAddress("https", help_text="Shown to readers; never fetched by us.")
+    target_url = WebAddress("http", "https")
+    position = choice(Sponsor.Position)
+    active_from = Moment()
+    active_until = Moment(help_text="Not included: the period ends just before.")
+    price_cents = StrictInteger(min_value=0, max_value=PRICE_CENTS_MAX, required=False)
+    currency = Currency(default=DEFAULT_CURRENCY)
+
+    def across(self, accepted: Mapping[str, Any]) -> dict[str, list[str]]:
+        errors = out_of_step(accepted, "price_cents")
+        begins, ends = accepted.get("active_from"), accepted.get("active_until")
+        if begins and ends and ends <= begins:
+            errors["active_until"] = ["must be after active_from"]
+        return errors
+
+
+class SubscriptionRequest(StrictSerializer):
+    """A new paid subscriber."""
+
+    subscriber_email = Email()
+    plan = PlainText(max_length=PLAN_LENGTH)
+    amount_cents = StrictInteger(min_value=0, max_value=PRICE_CENTS_MAX)
+    currency = Currency()
+    stripe_subscription_id = StrictText(max_length=STRIPE_ID_LENGTH, required=False)
+
+    def across(self, accepted: Mapping[str, Any]) -> dict[str, list[str]]:
+        return out_of_step(accepted, "amount_cents")
+
+
+class SubscriptionChange(StrictSerializer):
+    """What has become of a subscription; what is not said stays."""
+
+    status = choice(Subscription.Status, required=False)
+    plan = PlainText(max_length=PLAN_LENGTH, required=False)
+    amount_cents = StrictInteger(min_value=0, max_value=PRICE_CENTS_MAX, required=False)
+    occurred_at = Moment(
+        required=False, help_text="When it happened; an older change never overwrites a newer one."
+    )
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if not attrs.keys() & {"status", "plan", "amount_cents"}:
+            raise serializers.ValidationError("Say what changes: status, plan or amount_cents")
+        return attrs
+
+
+class TipRequest(StrictSerializer):
+    """A reader's tip."""
+
+    amount_cents = StrictInteger(min_value=TIP_CENTS_MIN, max_value=TIP_CENTS_MAX)
+    currency = Currency(default=DEFAULT_CURRENCY)
+    email = Email(required=False)
+    name = PlainText(max_length=NAME_LENGTH, required=False)
+    message = Message(max_length=MESSAGE_LENGTH, required=False)
+    stripe_payment_id = StrictText(max_length=STRIPE_ID_LENGTH, required=False)
+
+    def across(self, accepted: Mapping[str, Any]) -> dict[str, list[str]]:
+        return out_of_step(accepted, "amount_cents")
+
+
+# --- Answers ----------------------------------------------------------------------------------------
+
+
+class SponsorRow(serializers.ModelSerializer):
+    """A placement in the list."""
+
+    active_from = Moment()
+    active_until = Moment()
+
+    class Meta:
+        model = Sponsor
+        fields = ("id", "sponsor_name", "logo_url", "target_url", "position", "active_from", "active_until")
+
+
+class SponsorMade(serializers.ModelSerializer):
+    """A placement just recorded."""
+
+    active_from = Moment()
+    active_until = Moment()
+
+    class Meta:
+        model = Sponsor
+        fields = ("id", "sponsor_name", "position", "active_from", "active_until")
+
+
+class SubscriptionRow(serializers.ModelSerializer):
+    """A subscription in the list."""
+
+    created_at = Moment()
+
+    class Meta:
+        model = Subscription
+        fields = ("id", "subscriber_email", "plan", "amount_cents", "currency", "status", "created_at")
+
+
+class SubscriptionMade(serializers.Serializer):
+    """A subscription just recorded."""
+
+    id = serializers.CharField()
+    subscriber_email = serializers.CharField()
+    plan = serializers.CharField()
+    status = serializers.ChoiceField(choices=["active"])
+
+
+class TipMade(serializers.Serializer):
+    """A tip and what it brings."""
+
+    success = serializers.BooleanField(default=True)
+    tip_id = serializers.CharField(source="pk")
+    gross_amount_cents = serializers.IntegerField(source="gross_cents")
+    platform_fee_cents = serializers.IntegerField(source="fee_cents")
+    net_amount_cents = serializers.IntegerField(source="net_cents")
+    timestamp = Moment(source="created_at")
+
+    def to_representation(self, instance: Tip) -> dict[str, Any]:
+        return {"success": True, **super().to_representation(instance)}
+
+
+class TipRow(serializers.ModelSerializer):
+    """A tip in the list."""
+
+    gross_amount_cents = serializers.IntegerField(source="gross_cents")
+    platform_fee_cents = serializers.IntegerField(source="fee_cents")
+    net_amount_cents = serializers.IntegerField(source="net_cents")
+    created_at = Moment()
+
+    class Meta:
+        model = Tip
+        fields = (
+            "id",
+            "gross_amount_cents",
+            "platform_fee_cents",
+            "net_amount_cents",
+            "currency",
+            "refunded_cents",
+            "fee_returned_cents",
+            "email",
+            "name",
+            "message",
+            "stripe_payment_id",
+            "created_at",
+        )
+
+
+class ChurnFigures(serializers.Serializer):
+    """Readers who paid 30 days ago and pay no longer."""
+
+    left = serializers.IntegerField()
+    of = serializers.IntegerField()
+    percent = serializers.FloatField(allow_null=True, help_text="null where nobody paid 30 days ago.")
+
+
+class CurrencyFigures(serializers.Serializer):
+    """One currency's figures, amounts in its smallest unit."""
+
+    gross_cents = serializers.IntegerField()
+    fee_cents = serializers.IntegerField()
+    net_cents = serializers.IntegerField()
+    refunded_cents = serializers.IntegerField()
+    fee_returned_cents = serializers.IntegerField()
+    net_after_refunds_cents = serializers.IntegerField()
+    tips = serializers.IntegerField()
+    sponsors_booked = serializers.IntegerField()
+    sponsors_booked_cents = serializers.IntegerField()
+    mrr_cents = serializers.IntegerField()
+    at_risk_cents = serializers.IntegerField()
+    paying_subscribers = serializers.IntegerField()
+    subscriptions_of_unknown_interval = serializers.IntegerField()
+    churn = ChurnFigures()
+
+
+class StatsData(serializers.Serializer):
+    """A creator's figures by currency."""
+
+    period = serializers.CharField()
+    since = Moment()
+    until = Moment()
+    currencies = serializers.DictField(child=CurrencyFigures())

@@ -1,0 +1,32 @@
+"""/mail/v1/monetization/*, and the same under /v1: without a trailing slash."""
+
+from django.urls import path, register_converter
+
+from monetization.api.views import SponsorViewSet, StatsViewSet, SubscriptionViewSet, TipViewSet
+
+
+class Identifier:
+    """What can be an id of ours; anything else is no address of a row."""
+
+    regex = "[a-z]+_[0-9a-z]{1,36}"
+
+    def to_python(self, value: str) -> str:
+        return value
+
+    def to_url(self, value: str) -> str:
+        return value
+
+
+register_converter(Identifier, "identifier")
+
+urlpatterns = [
+    path("monetization/sponsors", SponsorViewSet.as_view({"get": "list", "post": "create"})),
+    path("monetization/sponsors/<identifier:pk>", SponsorViewSet.as_view({"delete": "destroy"})),
+    path("monetization/subscriptions", SubscriptionViewSet.as_view({"get": "list", "post": "create"})),
+    path(
+        "monetization/subscriptions/<identifier:pk>", SubscriptionViewSet.as_view({"patch": "partial_update"})
+    ),
+    path("monetization/tips", TipViewSet.as_view({"get": "list"})),
+    path("monetization/tip", TipViewSet.as_view({"post": "create"})),
+    path("monetization/stats", StatsViewSet.as_view({"get": "list"})),
+]

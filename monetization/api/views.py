@@ -1,0 +1,206 @@
+"""The creators' endpoints. Each says who may ask, reads, calls one verb, answers."""
+
+from typing import Any, ClassVar, cast
+
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, extend_schema, inline_serializer
+from rest_framework import serializers as drf
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from accounts.api.creators import CreatorViewSet, errors
+from accounts.models import User
+from accounts.permissions import Access
+from misar_billing.api import no_store
+from monetization import replays, sponsors, stats, subscriptions, tips
+from monetization.api import serializers
+from monetization.api.pages import page
+from monetization.models import FirstAnswer, Sponsor, Subscription, Tip
+from monetization.replays import Made
+
+KEY_LENGTH_MAX = 255
+READ = Access(scopes=("monetization", "read"))
+WRITE = Access(scopes=("monetization",))
+
+PAGING = [
+    OpenApiParameter("limit", {"type": "integer", "minimum": 1, "maximum": 1000, "default": 1000}),
+    OpenApiParameter(
+        "cursor", OpenApiTypes.STR, description="Where the `Link` header of the page before points."
+    ),
+]
+IDEMPOTENCY_KEY = OpenApiParameter(
+    "Idempotency-Key",
+    {"type": "string", "minLength": 1, "maxLength": KEY_LENGTH_MAX},
+    OpenApiParameter.HEADER,
+    description="The same key and body again is answered the same, and makes nothing twice.",
+)
+
+
+def data_of(name: str, shape: type[drf.Serializer]) -> drf.Serializer:
+    """The schema of `{success, data}`."""
+    return inline_serializer(name, {"success": drf.BooleanField(), "data": shape()})
+
+
+def made(data: dict[str, Any]) -> dict[str, Any]:
+    """The body of what was made or changed."""
+    return {"success": True, "data": data}
+
+
+def once(request: Request, endpoint: FirstAnswer.Endpoint, body: dict[str, Any], make: Any) -> dict[str, Any]:
+    """Run `make` at most once for the request's Idempotency-Key."""
+    key = request.headers.get("Idempotency-Key")
+    if key is not None and not (1 <= len(key) <= KEY_LENGTH_MAX and key.isascii() and key.isprintable()):
+        raise drf.ValidationError([f"Idempotency-Key must be 1 to {KEY_LENGTH_MAX} printable characters"])
+    creator = cast(User, request.user)
+    return replays.once(creator=creator, endpoint=endpoint, key=key or "", body=body, make=make)
+
+
+class SponsorViewSet(CreatorViewSet):
+    """Placements sold to sponsors."""
+
+    access: ClassVar = {"list": READ, "create": WRITE, "destroy": WRITE}
+
+    @extend_schema(
+        operation_id="sponsors_list",
+        parameters=PAGING,
+        responses={200: serializers.SponsorRow(many=True)} | errors(400),
+    )
+    def list(self, request: Request) -> Response:
+        """List what is active and upcoming, soonest first."""
+        mine = Sponsor.objects.visible_to(self.creator).active_or_upcoming(self.now)
+        return page(request, mine, by="active_from", shape=serializers.SponsorRow)
+
+    @extend_schema(
+        operation_id="sponsors_create",
+        request=serializers.SponsorRequest,
+        parameters=[IDEMPOTENCY_KEY],
+        responses={201: data_of("SponsorCreated", serializers.SponsorMade)} | errors(400, 409, 413, 415),
+    )
+    def create(self, request: Request) -> Response:
+        """Record a placement."""
+        asked = self.parsed(serializers.SponsorRequest)
+
+        def make() -> Made:
+            sponsor = sponsors.place(creator=self.creator, **asked)
+            return Made(sponsor.pk, made(serializers.SponsorMade(sponsor).data))
+
+        return Response(once(request, FirstAnswer.Endpoint.SPONSOR, asked, make), status=201)
+
+    @extend_schema(
+        operation_id="sponsors_cancel",
+        responses={200: inline_serializer("Done", {"success": drf.BooleanField()})} | errors(),
+    )
+    def destroy(self, request: Request, pk: str) -> Response:
+        """Cancel a placement that has not ended."""
+        sponsors.cancel(creator=self.creator, sponsor_id=pk)
+        return no_store({"success": True})
+
+
+class SubscriptionViewSet(CreatorViewSet):
+    """Readers' paid subscriptions."""
+
+    access: ClassVar = {"list": READ, "create": WRITE, "partial_update": WRITE}
+
+    @extend_schema(
+        operation_id="subscriptions_list",
+        parameters=PAGING,
+        responses={200: serializers.SubscriptionRow(many=True)} | errors(400),
+    )
+    def list(self, request: Request) -> Response:
+        """List every subscription, newest first."""
+        mine = Subscription.objects.visible_to(self.creator)
+        return page(request, mine, by="-created_at", shape=serializers.SubscriptionRow)
+
+    @extend_schema(
+        operation_id="subscriptions_create",
+        request=serializers.SubscriptionRequest,
+        parameters=[IDEMPOTENCY_KEY],
+        responses={201: data_of("SubscriptionCreated", serializers.SubscriptionMade)}
+        | errors(400, 409, 413, 415),
+    )
+    def create(self, request: Request) -> Response:
+        """Record a new paid subscriber."""
+        asked = self.parsed(serializers.SubscriptionRequest)
+
+        def make() -> Made:
+            subscription = subscriptions.record(creator=self.creator, **asked)
+            return Made(subscription.pk, made(_first_answer(subscription)))
+
+        return Response(once(request, FirstAnswer.Endpoint.SUBSCRIPTION, asked, make), status=201)
+
+    @extend_schema(
+        operation_id="subscriptions_change",
+        request=serializers.SubscriptionChange,
+        responses={200: data_of("SubscriptionChanged", serializers.SubscriptionRow)} | errors(400, 413, 415),
+    )
+    def partial_update(self, request: Request, pk: str) -> Response:
+        """Change status, plan or price. A change older than the last one changes nothing."""
+        asked = self.parsed(serializers.SubscriptionChange)
+        changed = subscriptions.change(creator=self.creator, subscription_id=pk, **asked)
+        return no_store(made(serializers.SubscriptionRow(changed).data))
+
+
+class TipViewSet(CreatorViewSet):
+    """Readers' tips."""
+
+    access: ClassVar = {
+        "list": READ,
+        "create": Access(scopes=("monetization", "send:transactional", "send"), session=False),
+    }
+
+    @extend_schema(
+        operation_id="tips_list",
+        parameters=PAGING,
+        responses={200: serializers.TipRow(many=True)} | errors(400),
+    )
+    def list(self, request: Request) -> Response:
+        """List every tip, newest first."""
+        mine = Tip.objects.visible_to(self.creator)
+        return page(request, mine, by="-created_at", shape=serializers.TipRow)
+
+    @extend_schema(
+        operation_id="tip",
+        request=serializers.TipRequest,
+        parameters=[IDEMPOTENCY_KEY],
+        responses={200: serializers.TipMade} | errors(400, 409, 413, 415),
+    )
+    def create(self, request: Request) -> Response:
+        """Record a tip and its platform fee."""
+        asked = self.parsed(serializers.TipRequest)
+
+        def make() -> Made:
+            tip = tips.record(creator=self.creator, **asked)
+            return Made(tip.pk, dict(serializers.TipMade(tip).data))
+
+        return no_store(once(request, FirstAnswer.Endpoint.TIP, asked, make))
+
+
+class StatsViewSet(CreatorViewSet):
+    """What a creator earned."""
+
+    access: ClassVar = {"list": Access(scopes=None)}
+
+    @extend_schema(
+        operation_id="monetization_stats",
+        parameters=[
+            OpenApiParameter("period", {"type": "string", "enum": list(stats.PERIODS), "default": "30d"})
+        ],
+        responses={200: data_of("Stats", serializers.StatsData)} | errors(400),
+    )
+    def list(self, request: Request) -> Response:
+        """Read the figures of a period, per currency."""
+        periods = request.query_params.getlist("period") or ["30d"]
+        if len(periods) > 1 or periods[0] not in stats.PERIODS:
+            raise drf.ValidationError({"period": [f"must be one of {', '.join(stats.PERIODS)}"]})
+        found = stats.of_creator(self.creator, period=periods[0])
+        return no_store(made(serializers.StatsData(found).data))
+
+
+def _first_answer(subscription: Subscription) -> dict[str, Any]:
+    """What recording a subscription was first answered with, whatever became of it since."""
+    return {
+        "id": subscription.pk,
+        "subscriber_email": subscription.subscriber_email,
+        "plan": subscriptions.beginning(subscription).plan,
+        "status": Subscription.Status.ACTIVE.value,
+    }

@@ -1,0 +1,44 @@
+"""What can stop a verb of monetization."""
+
+from collections.abc import Sequence
+
+from misar_billing.errors import BillingError
+
+
+class NotFound(BillingError):
+    """Raised when a row is not there, or is somebody else's: the two cannot be told apart."""
+
+    status = 404
+    sentence = "Not found"
+
+
+class AlreadyRecorded(BillingError):
+    """Raised when a Stripe id was recorded with other facts."""
+
+    status = 409
+
+
+class KeyReused(BillingError):
+    """Raised when an Idempotency-Key comes again with another body."""
+
+    status = 409
+    sentence = "This Idempotency-Key was used for another request"
+
+
+class PositionTaken(BillingError):
+    """Raised when a creator allows one sponsor at a time and the period is not free. Names the sponsors."""
+
+    status = 409
+
+    def __init__(self, position: str, sponsors: Sequence[str]) -> None:
+        super().__init__(f"The {position} is taken in that period by {', '.join(sponsors)}")
+
+
+class TooLate(BillingError):
+    """Raised when a change comes after the moment it was possible."""
+
+    status = 409
+
+
+class RefundTooLarge(BillingError):
+    """Raised when more would be refunded than a tip still holds."""

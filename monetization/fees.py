@@ -1,0 +1,39 @@
+"""The platform's fee: pure arithmetic in the smallest unit of a currency."""
+
+from dataclasses import dataclass
+
+BPS_OF_THE_WHOLE = 10_000
+
+
+@dataclass(frozen=True)
+class Split:
+    """What a reader paid, and how it is shared. The parts always add up."""
+
+    gross_cents: int
+    fee_cents: int
+    net_cents: int
+
+    def __post_init__(self) -> None:
+        assert self.fee_cents + self.net_cents == self.gross_cents
+        assert 0 <= self.fee_cents <= self.gross_cents
+
+
+def split(gross_cents: int, *, fee_bps: int) -> Split:
+    """Fee and net of a tip, the fee rounded half up (contract 19).
+
+    `fee_bps` is in basis points, 0 to 10,000.
+
+    >>> split(500, fee_bps=500)
+    Split(gross_cents=500, fee_cents=25, net_cents=475)
+    """
+    fee_cents = (gross_cents * fee_bps + BPS_OF_THE_WHOLE // 2) // BPS_OF_THE_WHOLE
+    return Split(gross_cents, fee_cents, gross_cents - fee_cents)
+
+
+def returned(fee_cents: int, *, refunded_cents: int, gross_cents: int) -> int:
+    """How much of a fee has gone back in all, once `refunded_cents` in all have: pro rata, half up.
+
+    Taken on the running total, so that the parts come to exactly the fee: 999 with a fee of 50 in three
+    thirds gives back 17, 16 and 17; each rounded alone would give 51.
+    """
+    return (2 * fee_cents * refunded_cents + gross_cents) // (2 * gross_cents)

@@ -1,0 +1,31 @@
+"""`manage.py erase_reader reader@example.com --apply`"""
+
+from argparse import ArgumentParser
+from typing import Any
+
+from django.core.management.base import BaseCommand
+
+from misar_billing.database import patient
+from monetization import readers
+
+
+class Command(BaseCommand):
+    help = (
+        "Erase one reader's address, name and messages wherever they are kept. Amounts, ids and dates stay. "
+        "Changes nothing without --apply; safe to run again."
+    )
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("email", help="the reader's e-mail address, in any case")
+        parser.add_argument("--apply", action="store_true", help="really erase; there is no way back")
+
+    def handle(self, *, email: str, apply: bool, **options: Any) -> None:
+        # The address is never written here: output ends up in logs.
+        if not apply:
+            kept = readers.export(email)
+            tips, subscriptions = len(kept["tips"]), len(kept["subscriptions"])
+            self.stdout.write(f"Would erase {tips} tips and {subscriptions} subscriptions. Run with --apply.")
+            return
+        with patient():
+            erased = readers.erase(email, actor="operator")
+        self.stdout.write(f"Erased {erased.tips} tips and {erased.subscriptions} subscriptions.")

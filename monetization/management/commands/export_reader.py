@@ -1,0 +1,19 @@
+"""`manage.py export_reader reader@example.com`"""
+
+import json
+from argparse import ArgumentParser
+from typing import Any
+
+from django.core.management.base import BaseCommand
+
+from monetization import readers
+
+
+class Command(BaseCommand):
+    help = "Print everything kept about one reader, over all creators, as JSON."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("email", help="the reader's e-mail address, in any case")
+
+    def handle(self, *, email: str, **options: Any) -> None:
+        self.stdout.write(json.dumps(readers.export(email), indent=2, ensure_ascii=False))

@@ -1,0 +1,348 @@
+"""How creators earn: sponsor slots, paid subscriptions, tips.
+
+These are records of money that moved elsewhere. Amounts are integers in the smallest unit of their
+currency, as Stripe counts them, and amounts of different currencies are never added. Nothing here ever
+touches a wallet. History (subscription events, refunds) is append-only, by trigger (migrations/laws.sql).
+"""
+
+from datetime import datetime
+
+from django.conf import settings
+from django.db import models
+from django.db.models import F, Q
+from django.utils import timezone
+
+from misar_billing import identifiers
+from monetization.querysets import SponsorQuerySet, SubscriptionQuerySet, TipQuerySet
+
+NAME_LENGTH = 200
+PLAN_LENGTH = 100
+EMAIL_LENGTH = 254
+URL_LENGTH = 2048
+STRIPE_ID_LENGTH = 255
+MESSAGE_LENGTH = 500
+KEY_LENGTH = 255
+PRICE_CENTS_MAX = 99_999_999
+
+
+class Earner(models.Model):
+    """A creator's own rules; the row is also the lock for what must be decided one at a time."""
+
+    creator = models.OneToOneField(
+        settings.AUTH_USER_MODEL, primary_key=True, on_delete=models.PROTECT, related_name="earner"
+    )
+    one_sponsor_at_a_time = models.BooleanField(
+        default=False, help_text="Refuse a placement whose position is taken in that period."
+    )
+
+    def __str__(self) -> str:
+        return self.creator_id
+
+
+class Sponsor(models.Model):
+    """A placement sold to a sponsor, over the half-open period [active_from, active_until)."""
+
+    class Position(models.TextChoices):
+        HEADER = "header", "Header"
+        FOOTER = "footer", "Footer"
+        INLINE = "inline", "Inline"
+
+    class State(models.TextChoices):
+        """What the clock makes of a placement; never stored."""
+
+        UPCOMING = "upcoming", "Upcoming"
+        ACTIVE = "active", "Active"
+        ENDED = "ended", "Ended"
+        CANCELLED = "cancelled", "Cancelled"
+
+    id = models.CharField(
+        primary_key=True,
+        max_length=identifiers.IDENTIFIER_LENGTH,
+        default=identifiers.sponsor_id,
+        editable=False,
+    )
+    creator = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="sponsors")
+    sponsor_name = models.CharField(max_length=NAME_LENGTH)
+    # Shown to readers' browsers; never fetched by us.
+    logo_url = models.CharField(max_length=URL_LENGTH)
+    target_url = models.CharField(max_length=URL_LENGTH)
+    position = models.CharField(max_length=10, choices=Position)
+    active_from = models.DateTimeField()
+    active_until = models.DateTimeField()
+    price_cents = models.BigIntegerField(null=True, blank=True)
+    currency = models.CharField(max_length=3, default="USD")
+    cancelled_at = models.DateTimeField(null=True, blank=True)
+    created_at = models.DateTimeField(default=timezone.now)
+
+    objects = SponsorQuerySet.as_manager()
+
+    class Meta:
+        default_permissions = ("view",)
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(active_until__gt=F("active_from")),
+                name="monetization_sponsor_ends_after_it_begins",
+            ),
+            models.CheckConstraint(
+                condition=Q(price_cents=None) | Q(price_cents__gte=0),
+                name="monetization_sponsor_price_not_negative",
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["creator", "active_from", "id"], name="monetization_sponsor_soonest"),
+            models.Index(fields=["creator", "position", "active_from"], name="monetization_sponsor_slot"),
+        ]
+
+    def __str__(self) -> str:
+        return self.id
+
+    def state_at(self, moment: datetime) -> State:
+        """What it is at that moment."""
+        if self.cancelled_at:
+            return self.State.CANCELLED
+        if moment < self.active_from:
+            return self.State.UPCOMING
+        return self.State.ACTIVE if moment < self.active_until else self.State.ENDED
+
+
+class Subscription(models.Model):
+    """A reader's paid subscription as it is now; how it came to be so is in its events."""
+
+    class Status(models.TextChoices):
+        ACTIVE = "active", "Active"
+        PAST_DUE = "past_due", "Past due"
+        CANCELLED = "cancelled", "Cancelled"
+
+    class Interval(models.TextChoices):
+        WEEK = "week", "Weekly"
+        MONTH = "month", "Monthly"
+        QUARTER = "quarter", "Quarterly"
+        YEAR = "year", "Yearly"
+        UNKNOWN = "unknown", "Not known"
+
+    id = models.CharField(
+        primary_key=True,
+        max_length=identifiers.IDENTIFIER_LENGTH,
+        default=identifiers.subscription_id,
+        editable=False,
+    )
+    creator = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="subscriptions"
+    )
+    subscriber_email = models.CharField(max_length=EMAIL_LENGTH)
+    # The address in lower case, or the stand-in of an erased reader: who counts as one subscriber.
+    reader = models.CharField(max_length=EMAIL_LENGTH)
+    plan = models.CharField(max_length=PLAN_LENGTH)
+    interval = models.CharField(max_length=10, choices=Interval)
+    amount_cents = models.BigIntegerField()
+    currency = models.CharField(max_length=3)
+    # What it adds to a year, so that a month's twelfth is never rounded; 0 unless paying and known.
+    yearly_cents = models.BigIntegerField()
+    status = models.CharField(max_length=10, choices=Status, default=Status.ACTIVE)
+    stripe_subscription_id = models.CharField(  # noqa: DJ001 (two without one are two)
+        max_length=STRIPE_ID_LENGTH, null=True, blank=True
+    )
+    # When, in the world, status and terms last changed: an older change never overwrites a newer one.
+    # Empty until a first change, since a record may be made after what it records.
+    status_at = models.DateTimeField(null=True, blank=True)
+    terms_at = models.DateTimeField(null=True, blank=True)
+    created_at = models.DateTimeField(default=timezone.now)
+
+    objects = SubscriptionQuerySet.as_manager()
+
+    class Meta:
+        default_permissions = ("view",)
+        constraints = [
+            models.UniqueConstraint(
+                fields=["creator", "stripe_subscription_id"], name="monetization_subscription_stripe_id_once"
+            ),
+            models.CheckConstraint(
+                condition=Q(amount_cents__gte=0) & Q(yearly_cents__gte=0),
+                name="monetization_subscription_not_negative",
+            ),
+            models.CheckConstraint(
+                condition=~Q(status="cancelled") | Q(yearly_cents=0),
+                name="monetization_subscription_cancelled_earns_nothing",
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["creator", "-created_at", "-id"], name="monetization_sub_newest"),
+            models.Index(fields=["creator", "status"], name="monetization_sub_status"),
+            models.Index(fields=["reader"], name="monetization_sub_reader"),
+        ]
+
+    def __str__(self) -> str:
+        return self.id
+
+
+class SubscriptionEvent(models.Model):
+    """One change of a subscription and what it did to the year's income: append-only."""
+
+    class Kind(models.TextChoices):
+        CREATED = "created", "New"
+        REACTIVATED = "reactivated", "Reactivated"
+        PAST_DUE = "past_due", "Past due"
+        CANCELLED = "cancelled", "Cancelled"
+        CHANGED = "changed", "Plan or price changed"
+
+    subscription = models.ForeignKey(Subscription, on_delete=models.PROTECT, related_name="events")
+    creator = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
+    kind = models.CharField(max_length=12, choices=Kind)
+    status = models.CharField(max_length=10, choices=Subscription.Status)
+    plan = models.CharField(max_length=PLAN_LENGTH)
+    amount_cents = models.BigIntegerField()
+    currency = models.CharField(max_length=3)
+    yearly_cents_delta = models.BigIntegerField(help_text="MRR moves by a twelfth of this.")
+    occurred_at = models.DateTimeField(help_text="When it happened in the world.")
+    created_at = models.DateTimeField(default=timezone.now, help_text="When it was recorded.")
+
+    class Meta:
+        default_permissions = ("view",)
+        indexes = [
+            models.Index(fields=["creator", "created_at"], name="monetization_event_of_creator"),
+            models.Index(fields=["subscription", "id"], name="monetization_event_of_sub"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.subscription_id} {self.kind}"
+
+
+class Tip(models.Model):
+    """A reader's one-time gift. What it was worth that day is stored with it and never changes."""
+
+    id = models.CharField(
+        primary_key=True, max_length=identifiers.IDENTIFIER_LENGTH, default=identifiers.tip_id, editable=False
+    )
+    creator = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="tips")
+    gross_cents = models.BigIntegerField()
+    fee_cents = models.BigIntegerField()
+    net_cents = models.BigIntegerField()
+    fee_bps = models.PositiveIntegerField()
+    plan = models.CharField(max_length=40, help_text="The creator's plan when it was recorded.")
+    currency = models.CharField(max_length=3)
+    refunded_cents = models.BigIntegerField(default=0)
+    fee_returned_cents = models.BigIntegerField(default=0)
+    email = models.CharField(max_length=EMAIL_LENGTH, blank=True)
+    reader = models.CharField(max_length=EMAIL_LENGTH, blank=True)
+    name = models.CharField(max_length=NAME_LENGTH, blank=True)
+    message = models.TextField(max_length=MESSAGE_LENGTH, blank=True)
+    stripe_payment_id = models.CharField(  # noqa: DJ001 (two without one are two)
+        max_length=STRIPE_ID_LENGTH, null=True, blank=True
+    )
+    created_at = models.DateTimeField(default=timezone.now)
+
+    objects = TipQuerySet.as_manager()
+
+    class Meta:
+        default_permissions = ("view",)
+        permissions = (("refund_tip", "Can record a refund"),)
+        constraints = [
+            models.UniqueConstraint(
+                fields=["creator", "stripe_payment_id"], name="monetization_tip_stripe_id_once"
+            ),
+            models.CheckConstraint(
+                condition=Q(
+                    gross_cents=F("fee_cents") + F("net_cents"),
+                    gross_cents__gt=0,
+                    fee_cents__gte=0,
+                    net_cents__gte=0,
+                ),
+                name="monetization_tip_parts_add_up",
+            ),
+            models.CheckConstraint(
+                condition=Q(
+                    refunded_cents__gte=0,
+                    refunded_cents__lte=F("gross_cents"),
+                    fee_returned_cents__gte=0,
+                    fee_returned_cents__lte=F("fee_cents"),
+                ),
+                name="monetization_tip_refunds_at_most_the_whole",
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["creator", "-created_at", "-id"], name="monetization_tip_newest"),
+            models.Index(fields=["reader"], condition=~Q(reader=""), name="monetization_tip_reader"),
+        ]
+
+    def __str__(self) -> str:
+        return self.id
+
+
+class Refund(models.Model):
+    """Money that went back to a reader, and the part of our fee that went with it: append-only."""
+
+    id = models.CharField(
+        primary_key=True,
+        max_length=identifiers.IDENTIFIER_LENGTH,
+        default=identifiers.refund_id,
+        editable=False,
+    )
+    tip = models.ForeignKey(Tip, on_delete=models.PROTECT, related_name="refunds")
+    creator = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
+    amount_cents = models.BigIntegerField()
+    fee_returned_cents = models.BigIntegerField()
+    currency = models.CharField(max_length=3)
+    key = models.CharField(max_length=KEY_LENGTH)
+    actor = models.CharField(max_length=300)
+    reason = models.CharField(max_length=500, blank=True)
+    created_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        default_permissions = ("view",)
+        constraints = [
+            models.UniqueConstraint(fields=["tip", "key"], name="monetization_refund_key_once"),
+            models.CheckConstraint(
+                condition=Q(amount_cents__gt=0, fee_returned_cents__gte=0),
+                name="monetization_refund_moves_something",
+            ),
+        ]
+        indexes = [models.Index(fields=["creator", "created_at"], name="monetization_refund_of_creator")]
+
+    def __str__(self) -> str:
+        return self.id
+
+
+class FirstAnswer(models.Model):
+    """What a POST was first answered with, so that the same again is answered the same."""
+
+    class Endpoint(models.TextChoices):
+        SPONSOR = "sponsor", "Sponsor"
+        SUBSCRIPTION = "subscription", "Subscription"
+        TIP = "tip", "Tip"
+
+    creator = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
+    endpoint = models.CharField(max_length=12, choices=Endpoint)
+    key = models.CharField(max_length=KEY_LENGTH)
+    # Keyed with SECRET_KEY: the body holds addresses, which a plain digest would let anybody guess at.
+    digest = models.CharField(max_length=64)
+    row_id = models.CharField(max_length=identifiers.IDENTIFIER_LENGTH)
+    # As text: jsonb would forget the order of the keys.
+    answer = models.TextField()
+    created_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        default_permissions = ()
+        constraints = [
+            models.UniqueConstraint(
+                fields=["creator", "endpoint", "key"], name="monetization_firstanswer_key_once"
+            ),
+        ]
+        indexes = [models.Index(fields=["row_id"], name="monetization_firstanswer_row")]
+
+    def __str__(self) -> str:
+        return f"{self.endpoint} {self.key}"
+
+
+class Erasure(models.Model):
+    """That a reader was erased, without saying who."""
+
+    actor = models.CharField(max_length=300)
+    tips = models.PositiveIntegerField()
+    subscriptions = models.PositiveIntegerField()
+    created_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        default_permissions = ("view",)
+
+    def __str__(self) -> str:
+        return f"{self.created_at:%Y-%m-%d}"

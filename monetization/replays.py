@@ -1,0 +1,80 @@
+"""A POST that says `Idempotency-Key`: the same again is answered the same (contract 20)."""
+
+import hashlib
+import hmac
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from django.conf import settings
+from django.db import IntegrityError, transaction
+
+from accounts.models import User
+from misar_billing.transactions import retried
+from monetization.errors import KeyReused
+from monetization.models import FirstAnswer
+
+Body = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Made:
+    """What a POST made, and the body it is answered with."""
+
+    row_id: str
+    answer: Body
+
+
+@retried
+def once(
+    *,
+    creator: User,
+    endpoint: FirstAnswer.Endpoint,
+    key: str,
+    body: Mapping[str, Any],
+    make: Callable[[], Made],
+) -> Body:
+    """The answer of `make`, run at most once per creator, endpoint and key; without a key, always run.
+
+    Raises KeyReused where the key came with another body. Of two at once, one is undone and answered
+    with what the other made.
+    """
+    if not key:
+        return make().answer
+    digest = digest_of(body)
+    try:
+        with transaction.atomic():
+            if first := _first(creator, endpoint, key):
+                return _same(first, digest)
+            made = make()
+            FirstAnswer.objects.create(
+                creator=creator,
+                endpoint=endpoint,
+                key=key,
+                digest=digest,
+                row_id=made.row_id,
+                answer=json.dumps(made.answer),
+            )
+            return made.answer
+    except IntegrityError:
+        if first := _first(creator, endpoint, key):
+            return _same(first, digest)
+        raise
+
+
+def digest_of(body: Mapping[str, Any]) -> str:
+    """A digest of a validated body, of no use to whoever does not know our secret."""
+    text = json.dumps(body, sort_keys=True, default=str)
+    return hmac.new(settings.SECRET_KEY.encode(), text.encode(), hashlib.sha256).hexdigest()
+
+
+def _first(creator: User, endpoint: FirstAnswer.Endpoint, key: str) -> FirstAnswer | None:
+    return FirstAnswer.objects.filter(creator=creator, endpoint=endpoint, key=key).first()
+
+
+def _same(first: FirstAnswer, digest: str) -> Body:
+    if not hmac.compare_digest(first.digest, digest):
+        raise KeyReused
+    answer: Body = json.loads(first.answer)
+    return answer

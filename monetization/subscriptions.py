@@ -1,0 +1,192 @@
+"""Readers' paid subscriptions: recorded, changed, and every change kept with what it did to the income.
+
+Income is counted a year, in whole smallest units: a month's price times 12, a quarter's times 4, a week's
+times 52. MRR is a twelfth of the sum, rounded once (docs/monetization.md). A subscription whose billing
+interval is not known is in no such sum, and is counted as not known.
+"""
+
+import re
+from datetime import datetime, timedelta
+
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from accounts.models import User
+from misar_billing.errors import BillingError
+from monetization.errors import AlreadyRecorded, NotFound
+from monetization.models import Subscription, SubscriptionEvent
+
+Status = Subscription.Status
+Interval = Subscription.Interval
+Kind = SubscriptionEvent.Kind
+
+TIMES_A_YEAR = {Interval.WEEK: 52, Interval.MONTH: 12, Interval.QUARTER: 4, Interval.YEAR: 1}
+# What a plan's name says of its interval, as a word or a part of one; the first that fits.
+NAMES = (
+    (Interval.QUARTER, re.compile(r"quarter", re.IGNORECASE)),
+    (Interval.WEEK, re.compile(r"week", re.IGNORECASE)),
+    (Interval.YEAR, re.compile(r"year|annual|(?<![a-z])yr(?![a-z])", re.IGNORECASE)),
+    (Interval.MONTH, re.compile(r"month|(?<![a-z])mo(?![a-z])", re.IGNORECASE)),
+)
+# Clocks differ; further ahead than this is a mistake, and would shut out every later change.
+AHEAD_MAX = timedelta(minutes=5)
+
+
+class NotYet(BillingError):
+    """Raised when a change is said to have happened in the future."""
+
+    sentence = "occurred_at must not be in the future"
+
+
+def interval_of(plan: str) -> Interval:
+    """The billing interval a plan's name says, where it does."""
+    return next((interval for interval, name in NAMES if name.search(plan)), Interval.UNKNOWN)
+
+
+def yearly_cents(*, status: str, interval: str, amount_cents: int) -> int:
+    """What a subscription brings in a year, in the smallest unit; nothing once it is cancelled."""
+    if status == Status.CANCELLED:
+        return 0
+    return amount_cents * TIMES_A_YEAR.get(Interval(interval), 0)
+
+
+def record(
+    *,
+    creator: User,
+    subscriber_email: str,
+    plan: str,
+    amount_cents: int,
+    currency: str,
+    stripe_subscription_id: str | None = None,
+) -> Subscription:
+    """Record a new paid subscriber, active from now.
+
+    The same `stripe_subscription_id` again returns the first record, unchanged; with another plan, amount or
+    currency it raises AlreadyRecorded.
+    """
+    interval = interval_of(plan)
+    yearly = yearly_cents(status=Status.ACTIVE, interval=interval, amount_cents=amount_cents)
+    try:
+        with transaction.atomic():
+            subscription = Subscription.objects.create(
+                creator=creator,
+                subscriber_email=subscriber_email,
+                reader=subscriber_email.lower(),
+                plan=plan,
+                interval=interval,
+                amount_cents=amount_cents,
+                currency=currency,
+                yearly_cents=yearly,
+                stripe_subscription_id=stripe_subscription_id,
+            )
+            _write(subscription, Kind.CREATED, delta=yearly, occurred_at=subscription.created_at)
+            return subscription
+    except IntegrityError:
+        known = Subscription.objects.visible_to(creator)
+        first = known.filter(stripe_subscription_id=stripe_subscription_id).first()
+        if not stripe_subscription_id or first is None:
+            raise
+        began = beginning(first)
+        if (began.plan, began.amount_cents, began.currency) != (plan, amount_cents, currency):
+            raise AlreadyRecorded(
+                "This stripe_subscription_id was recorded with another plan, amount or currency; "
+                "use PATCH to change a subscription"
+            ) from None
+        return first
+
+
+def beginning(subscription: Subscription) -> SubscriptionEvent:
+    """How a subscription was first recorded."""
+    return SubscriptionEvent.objects.filter(subscription=subscription).order_by("pk")[0]
+
+
+@transaction.atomic
+def change(
+    *,
+    creator: User,
+    subscription_id: str,
+    status: str | None = None,
+    plan: str | None = None,
+    amount_cents: int | None = None,
+    occurred_at: datetime | None = None,
+) -> Subscription:
+    """Change what is given, as of `occurred_at` (now, if not said), and keep it as an event.
+
+    Messages arrive in any order: what happened before the last change of the same thing (the status on one
+    side, plan and price on the other) changes nothing. Raises NotFound, and NotYet.
+    """
+    now = timezone.now()
+    occurred_at = occurred_at or now
+    if occurred_at > now + AHEAD_MAX:
+        raise NotYet
+    mine = Subscription.objects.visible_to(creator).select_for_update()
+    subscription = mine.filter(pk=subscription_id).first()
+    if subscription is None:
+        raise NotFound
+    if status is not None:
+        _change_status(subscription, Status(status), occurred_at)
+    if plan is not None or amount_cents is not None:
+        _change_terms(subscription, plan, amount_cents, occurred_at)
+    return subscription
+
+
+def _change_status(subscription: Subscription, status: Status, occurred_at: datetime) -> None:
+    if subscription.status_at and occurred_at < subscription.status_at:
+        return
+    kind = {
+        Status.ACTIVE: Kind.REACTIVATED,
+        Status.PAST_DUE: Kind.PAST_DUE,
+        Status.CANCELLED: Kind.CANCELLED,
+    }[status]
+    changed = subscription.status != status
+    subscription.status, subscription.status_at = status, occurred_at
+    _save(subscription, "status", "status_at", event=kind if changed else None, occurred_at=occurred_at)
+
+
+def _change_terms(
+    subscription: Subscription, plan: str | None, amount_cents: int | None, occurred_at: datetime
+) -> None:
+    if subscription.terms_at and occurred_at < subscription.terms_at:
+        return
+    before = (subscription.plan, subscription.amount_cents)
+    if plan is not None:
+        subscription.plan, subscription.interval = plan, interval_of(plan)
+    if amount_cents is not None:
+        subscription.amount_cents = amount_cents
+    changed = before != (subscription.plan, subscription.amount_cents)
+    subscription.terms_at = occurred_at
+    _save(
+        subscription,
+        "plan",
+        "interval",
+        "amount_cents",
+        "terms_at",
+        event=Kind.CHANGED if changed else None,
+        occurred_at=occurred_at,
+    )
+
+
+def _save(subscription: Subscription, *fields: str, event: Kind | None, occurred_at: datetime) -> None:
+    before = subscription.yearly_cents
+    subscription.yearly_cents = yearly_cents(
+        status=subscription.status,
+        interval=subscription.interval,
+        amount_cents=subscription.amount_cents,
+    )
+    subscription.save(update_fields=[*fields, "yearly_cents"])
+    if event:
+        _write(subscription, event, delta=subscription.yearly_cents - before, occurred_at=occurred_at)
+
+
+def _write(subscription: Subscription, kind: Kind, *, delta: int, occurred_at: datetime) -> None:
+    SubscriptionEvent.objects.create(
+        subscription=subscription,
+        creator_id=subscription.creator_id,
+        kind=kind,
+        status=subscription.status,
+        plan=subscription.plan,
+        amount_cents=subscription.amount_cents,
+        currency=subscription.currency,
+        yearly_cents_delta=delta,
+        occurred_at=occurred_at,
+    )
