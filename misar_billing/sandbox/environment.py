@@ -1,0 +1,205 @@
+"""The sandbox's environment: what stands in for settings that nobody set.
+
+`make run` prepares it and remembers it in DATA_DIR/sandbox.env, so that manage.py, run beside it with an
+empty environment, finds the same database, keys and addresses. What the caller set always wins. wsgi.py
+reads none of this.
+"""
+
+import fcntl
+import hashlib
+import hmac
+import os
+import secrets
+import socket
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from misar_billing import database
+from misar_billing.errors import BillingError
+
+DEFAULT_HOST = "127.0.0.1"
+DEFAULT_PORT = 8000
+WILDCARD_HOSTS = {"0.0.0.0", "::"}  # noqa: S104 (compared with, not listened on)
+
+# Made once for a DATA_DIR and kept, so that sessions and keys outlive a restart.
+SECRETS: dict[str, Callable[[], str]] = {
+    "SECRET_KEY": lambda: secrets.token_urlsafe(48),
+    "STRIPE_SECRET_KEY": lambda: f"sk_test_{secrets.token_hex(24)}",
+    "STRIPE_WEBHOOK_SECRETS": lambda: f"whsec_{secrets.token_hex(24)}",
+    "SSO_CLIENT_SECRET": lambda: secrets.token_urlsafe(32),
+}
+DATABASE_URL_DIGEST = "DATABASE_URL_DIGEST"
+
+
+class SandboxRefused(BillingError):
+    """Raised when the sandbox cannot be run as asked."""
+
+
+def prepare(environ: MutableMapping[str, str]) -> None:
+    """Fill in what the sandbox needs and the environment does not say, and remember it for manage.py.
+
+    Secrets are made the first time and kept; addresses follow HOST, PORT and SANDBOX_PORT of this run.
+    """
+    if environ.get("ENVIRONMENT", "sandbox") != "sandbox":
+        raise SandboxRefused("ENVIRONMENT is production, and this command runs a sandbox. Unset it.")
+    data_dir = database.data_directory(environ)
+    data_dir.mkdir(parents=True, exist_ok=True)
+    kept = _remembered(data_dir)
+    generated = {name: kept.get(name) or make() for name, make in SECRETS.items()}
+    addresses = _addresses(environ)
+    # Never on here: its error pages show settings, and it keeps every query in memory.
+    environ["DEBUG"] = "false"
+    environ["DATA_DIR"] = str(data_dir)
+    _fill_in(environ, {"ENVIRONMENT": "sandbox", **generated, **addresses})
+
+    # The caller's addresses are remembered, the caller's secrets are not.
+    in_effect = {name: environ[name] for name in addresses}
+    if programs := environ.get("PG_BIN"):
+        in_effect["PG_BIN"] = programs
+    if url := environ.get("DATABASE_URL"):
+        in_effect[DATABASE_URL_DIGEST] = _digest(url, key=generated["SECRET_KEY"])
+    _remember(data_dir, {"ENVIRONMENT": "sandbox", **generated, **in_effect})
+
+
+def adopt(environ: MutableMapping[str, str]) -> None:
+    """Fill in unset variables from the sandbox that ran here, unless this is another environment.
+
+    It is another one when ENVIRONMENT says so, or when DATABASE_URL is not the sandbox's and nothing says
+    that this is the sandbox all the same.
+    """
+    if environ.get("ENVIRONMENT", "sandbox") != "sandbox":
+        return
+    data_dir = database.data_directory(environ)
+    remembered = _remembered(data_dir)
+    if not remembered:
+        return
+    url = environ.get("DATABASE_URL")
+    if url and "ENVIRONMENT" not in environ and not _ran_on(url, remembered):
+        return
+    remembered.pop(DATABASE_URL_DIGEST, None)
+    environ["DATA_DIR"] = str(data_dir)
+    _fill_in(environ, remembered)
+
+
+def ran_on_a_database_url(environ: Mapping[str, str]) -> bool:
+    """True when the sandbox of this DATA_DIR last ran on a DATABASE_URL instead of a private server."""
+    return DATABASE_URL_DIGEST in _remembered(database.data_directory(environ))
+
+
+def set_apart(environ: MutableMapping[str, str]) -> None:
+    """Give a demonstration data, ports and addresses of its own, whatever the shell is otherwise used for."""
+    for name in (
+        "DATABASE_URL",
+        "PUBLIC_URL",
+        "STRIPE_API_BASE",
+        "SSO_ISSUER",
+        "SSO_JWKS_URL",
+        "SSO_JWT_SECRET",
+    ):
+        environ.pop(name, None)
+    environ["DATA_DIR"] = str(database.data_directory(environ) / "demo")
+    for name in ("PORT", "SANDBOX_PORT"):
+        if not environ.get(name):
+            environ[name] = str(free_port())
+
+
+def free_port() -> int:
+    """A port of this machine on which nobody listens right now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def claimed(data_dir: Path) -> Iterator[None]:
+    """Inside, no second sandbox runs on the same data. Ends with the process, however that ends."""
+    try:
+        data_dir.mkdir(parents=True, exist_ok=True)
+        lock = open(data_dir / "run.lock", "a")
+    except OSError as error:
+        raise SandboxRefused(
+            f"{error.filename} cannot be used ({error.strerror}). Set DATA_DIR to a folder of this user."
+        ) from error
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise SandboxRefused(
+                f"A sandbox is already running on {data_dir}. Stop it, or set DATA_DIR and PORT for another."
+            ) from None
+        yield
+
+
+def _addresses(environ: Mapping[str, str]) -> dict[str, str]:
+    """The settings that are no secrets, each following from those before it."""
+    host = environ.get("HOST") or DEFAULT_HOST
+    port = _port(environ, "PORT", DEFAULT_PORT)
+    sandbox = f"http://127.0.0.1:{_port(environ, 'SANDBOX_PORT', port + 1)}"
+    public_url = environ.get("PUBLIC_URL") or f"http://{_name_in_url(host)}:{port}"
+    issuer = environ.get("SSO_ISSUER") or f"{sandbox}/sso"
+    # Whoever listens on every address expects callers under names not known here.
+    hosts = "*" if host in WILDCARD_HOSTS else ",".join({host: 0, "127.0.0.1": 0, "localhost": 0})
+    addresses = {
+        "HOST": host,
+        "PORT": str(port),
+        "SANDBOX_PORT": sandbox.rpartition(":")[2],
+        "PUBLIC_URL": public_url,
+        "ALLOWED_HOSTS": hosts,
+        "CSRF_TRUSTED_ORIGINS": public_url,
+        "STRIPE_API_BASE": sandbox,
+        "SSO_ISSUER": issuer,
+        "SSO_AUDIENCE": "misar-billing",
+        "SSO_CLIENT_ID": "misar-billing-web",
+    }
+    if not environ.get("SSO_JWT_SECRET"):  # Tokens are proven by one or the other, never both.
+        addresses["SSO_JWKS_URL"] = f"{issuer}/jwks.json"
+    return addresses
+
+
+def _port(environ: Mapping[str, str], name: str, default: int) -> int:
+    said = environ.get(name) or str(default)
+    if not (said.isascii() and said.isdigit() and 0 < int(said) < 65536):
+        raise SandboxRefused(f"{name} is {said}, which is not a port from 1 to 65535.")
+    return int(said)
+
+
+def _name_in_url(host: str) -> str:
+    if host in WILDCARD_HOSTS:
+        return DEFAULT_HOST
+    return f"[{host}]" if ":" in host else host
+
+
+def _fill_in(environ: MutableMapping[str, str], values: Mapping[str, str]) -> None:
+    for name, value in values.items():
+        if not environ.get(name):  # Empty counts as not set.
+            environ[name] = value
+
+
+def _digest(url: str, *, key: str) -> str:
+    return hmac.new(key.encode(), url.encode(), hashlib.sha256).hexdigest()
+
+
+def _ran_on(url: str, remembered: Mapping[str, str]) -> bool:
+    digest = _digest(url, key=remembered.get("SECRET_KEY", ""))
+    return hmac.compare_digest(digest, remembered.get(DATABASE_URL_DIGEST, ""))
+
+
+def _remembered(data_dir: Path) -> dict[str, str]:
+    try:
+        lines = (data_dir / "sandbox.env").read_text().splitlines()
+    except FileNotFoundError:
+        return {}
+    except PermissionError as denied:
+        raise SandboxRefused(
+            f"{denied.filename} is another user's sandbox. Work as that user, or set DATA_DIR."
+        ) from denied
+    return dict(line.split("=", 1) for line in lines if "=" in line)
+
+
+def _remember(data_dir: Path, values: Mapping[str, str]) -> None:
+    # Written aside and renamed: a reader sees the old file or the new one, and only this user sees any.
+    unfinished = data_dir / f"sandbox.env.{os.getpid()}"
+    with open(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+        file.writelines(f"{name}={value}\n" for name, value in values.items())
+    unfinished.replace(data_dir / "sandbox.env")

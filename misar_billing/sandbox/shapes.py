@@ -1,0 +1,270 @@
+"""Stripe's objects as its API shows them, with the fields a wallet may meet. Plain dicts, no memory."""
+
+import secrets
+import string
+import time
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+# The version this stand-in speaks; events carry it too.
+API_VERSION = "2026-10-28.endive"
+DISPUTE_FEE_CENTS = 1500
+ALPHABET = string.ascii_letters + string.digits
+
+Body = dict[str, Any]
+
+
+def new_id(prefix: str, length: int = 24) -> str:
+    """An id in Stripe's manner: pi_3... and letters and digits."""
+    return prefix + "".join(secrets.choice(ALPHABET) for _ in range(length))
+
+
+@dataclass(frozen=True)
+class Order:
+    """What is bought in a session: the sum of its lines."""
+
+    amount: int
+    currency: str
+    names: tuple[str, ...]
+    payment_metadata: dict[str, str] = field(default_factory=dict)
+    payment_method_types: tuple[str, ...] = ("card",)
+
+    def as_notes(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_notes(cls, notes: dict[str, Any]) -> "Order":
+        """The order of a document's notes, which JSON gave lists for tuples."""
+        kept = {name: notes[name] for name in ("amount", "currency", "payment_metadata")}
+        return cls(
+            names=tuple(notes["names"]), payment_method_types=tuple(notes["payment_method_types"]), **kept
+        )
+
+
+def checkout_session(
+    order: Order,
+    *,
+    session_id: str,
+    created: int,
+    expires_at: int,
+    metadata: dict[str, str],
+    client_reference_id: str | None = None,
+    success_url: str | None = None,
+    cancel_url: str | None = None,
+    url: str | None = None,
+    automatic_tax: bool = False,
+    adaptive_pricing: bool = False,
+) -> Body:
+    """A session that is open and waits for its buyer."""
+    return {
+        "id": session_id,
+        "object": "checkout.session",
+        "adaptive_pricing": {"enabled": adaptive_pricing},
+        "after_expiration": None,
+        "allow_promotion_codes": None,
+        "amount_subtotal": order.amount,
+        "amount_total": order.amount,
+        "automatic_tax": {"enabled": automatic_tax, "liability": None, "provider": None, "status": None},
+        "billing_address_collection": None,
+        "cancel_url": cancel_url,
+        "client_reference_id": client_reference_id,
+        "client_secret": None,
+        "created": created,
+        "currency": order.currency,
+        "custom_fields": [],
+        "customer": None,
+        "customer_details": None,
+        "customer_email": None,
+        "discounts": [],
+        "expires_at": expires_at,
+        "invoice": None,
+        "livemode": False,
+        "locale": None,
+        "metadata": metadata,
+        "mode": "payment",
+        "payment_intent": None,
+        "payment_link": None,
+        "payment_method_types": list(order.payment_method_types),
+        "payment_status": "unpaid",
+        "setup_intent": None,
+        "shipping_options": [],
+        "status": "open",
+        "subscription": None,
+        "success_url": success_url,
+        "total_details": {"amount_discount": 0, "amount_shipping": 0, "amount_tax": 0},
+        "ui_mode": "hosted_page",
+        "url": url,
+    }
+
+
+def payment_intent(order: Order, *, created: int) -> Body:
+    """The payment of a session, from the moment the buyer first tries to pay."""
+    return {
+        "id": new_id("pi_3"),
+        "object": "payment_intent",
+        "amount": order.amount,
+        "amount_received": 0,
+        "canceled_at": None,
+        "capture_method": "automatic_async",
+        "created": created,
+        "currency": order.currency,
+        "customer": None,
+        "description": None,
+        "last_payment_error": None,
+        "latest_charge": None,
+        "livemode": False,
+        "metadata": dict(order.payment_metadata),
+        "payment_method_types": list(order.payment_method_types),
+        "status": "requires_payment_method",
+    }
+
+
+def charge(intent: Body, *, created: int) -> Body:
+    """The money of a payment that came. Its metadata is a copy of the payment's at that moment."""
+    return {
+        "id": new_id("ch_3"),
+        "object": "charge",
+        "amount": intent["amount"],
+        "amount_captured": intent["amount"],
+        "amount_refunded": 0,
+        "captured": True,
+        "created": created,
+        "currency": intent["currency"],
+        "customer": None,
+        "description": None,
+        "disputed": False,
+        "failure_code": None,
+        "failure_message": None,
+        "livemode": False,
+        "metadata": dict(intent["metadata"]),
+        "paid": True,
+        "payment_intent": intent["id"],
+        "refunded": False,
+        "status": "succeeded",
+    }
+
+
+def complete(session: Body, intent: Body) -> None:
+    """The buyer has filled in the form: the session is done, which does not say that money came."""
+    intent["last_payment_error"] = None
+    session["payment_intent"] = intent["id"]
+    session["status"] = "complete"
+    session["url"] = None
+    session["customer_details"] = {
+        "address": {
+            "city": None,
+            "country": "US",
+            "line1": None,
+            "line2": None,
+            "postal_code": "94111",
+            "state": None,
+        },
+        "email": "buyer@example.com",
+        "name": "Sandbox Buyer",
+        "phone": None,
+        "tax_exempt": "none",
+        "tax_ids": [],
+    }
+
+
+def succeed(session: Body, intent: Body, charge: Body) -> None:
+    """The money came."""
+    intent["status"] = "succeeded"
+    intent["amount_received"] = intent["amount"]
+    intent["latest_charge"] = charge["id"]
+    session["payment_status"] = "paid"
+
+
+def refuse(intent: Body, *, code: str, message: str) -> None:
+    """The buyer's bank said no."""
+    intent["status"] = "requires_payment_method"
+    intent["last_payment_error"] = {
+        "code": code,
+        "decline_code": "generic_decline" if code == "card_declined" else None,
+        "message": message,
+        "type": "card_error" if code == "card_declined" else "invalid_request_error",
+    }
+
+
+def refund(charge: Body, *, amount: int, status: str, reason: str | None, metadata: dict[str, str]) -> Body:
+    return {
+        "id": new_id("re_3"),
+        "object": "refund",
+        "amount": amount,
+        "balance_transaction": new_id("txn_3"),
+        "charge": charge["id"],
+        "created": int(time.time()),
+        "currency": charge["currency"],
+        "destination_details": {"card": {"type": "refund"}, "type": "card"},
+        "metadata": metadata,
+        "payment_intent": charge["payment_intent"],
+        "pending_reason": "processing" if status == "pending" else None,
+        "reason": reason,
+        "receipt_number": None,
+        "status": status,
+    }
+
+
+def dispute(charge: Body, *, amount: int, reason: str) -> Body:
+    """A buyer's complaint to their bank. No money has moved yet."""
+    now = int(time.time())
+    return {
+        "id": new_id("dp_1"),
+        "object": "dispute",
+        "amount": amount,
+        "balance_transactions": [],
+        "charge": charge["id"],
+        "created": now,
+        "currency": charge["currency"],
+        "evidence": {},
+        "evidence_details": {"due_by": now + 9 * 24 * 3600, "has_evidence": False, "submission_count": 0},
+        "is_charge_refundable": False,
+        "livemode": False,
+        "metadata": {},
+        "payment_intent": charge["payment_intent"],
+        "reason": reason,
+        "status": "needs_response",
+    }
+
+
+def dispute_transaction(dispute: Body, *, amount: int, fee: int) -> Body:
+    """Money that a dispute took (below 0) or gave back."""
+    now = int(time.time())
+    fee_details = [
+        {"amount": fee, "currency": dispute["currency"], "description": "Dispute fee", "type": "stripe_fee"}
+    ]
+    return {
+        "id": new_id("txn_1"),
+        "object": "balance_transaction",
+        "amount": amount,
+        "available_on": now,
+        "created": now,
+        "currency": dispute["currency"],
+        "description": f"Chargeback {'withdrawal' if amount < 0 else 'reversal'} for {dispute['charge']}",
+        "exchange_rate": None,
+        "fee": fee,
+        "fee_details": fee_details if fee else [],
+        "net": amount - fee,
+        "reporting_category": "dispute" if amount < 0 else "dispute_reversal",
+        "source": dispute["id"],
+        "status": "available",
+        "type": "adjustment",
+    }
+
+
+def event(event_type: str, about: Body, *, previous: Body | None = None, by_request: bool) -> Body:
+    """Something that happened to an object, with the object as it was right then."""
+    data: Body = {"object": about}
+    if previous:
+        data["previous_attributes"] = previous
+    return {
+        "id": new_id("evt_1"),
+        "object": "event",
+        "api_version": API_VERSION,
+        "created": int(time.time()),
+        "data": data,
+        "livemode": False,
+        "pending_webhooks": 1,
+        "request": {"id": new_id("req_", 14) if by_request else None, "idempotency_key": None},
+        "type": event_type,
+    }

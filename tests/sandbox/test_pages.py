@@ -1,0 +1,284 @@
+"""The sandbox's pages in a real Chromium: what a person sees and presses, without any script of ours."""
+
+import re
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from tests.sandbox.conftest import Receiver, StandIn, line, session_params
+
+CHROMIUM = Path("/usr/bin/chromium")
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(1)>"
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(not CHROMIUM.exists(), reason="there is no /usr/bin/chromium here"),
+]
+
+
+@pytest.fixture(scope="module")
+def shop() -> Iterator[str]:
+    """The merchant's site, to which buyers return: another origin than the payment page's."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            body = b"<!doctype html><title>Shop</title><link rel=icon href='data:,'><p>Back at the shop"
+            self.send_response(200)
+            self.send_header("Content-Type", "text/html")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *args: Any) -> None:
+            """Keep the tests' output clean."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Any]:
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(chromium: Any) -> Iterator[Any]:
+    """A tab on a phone. Any complaint of the browser, such as a blocked form or style, fails the test."""
+    context = chromium.new_context(viewport={"width": 390, "height": 844})
+    tab = context.new_page()
+    complaints: list[str] = []
+    tab.on("console", lambda message: complaints.append(message.text))
+    tab.on("pageerror", lambda error: complaints.append(str(error)))
+    yield tab
+    context.close()
+    assert complaints == []
+
+
+@pytest.fixture
+def new_session(stand_in: StandIn, shop: str) -> Callable[..., Any]:
+    """A session that returns to the shop."""
+    return lambda **changes: stand_in.new_session(
+        success_url=f"{shop}/done?session_id={{CHECKOUT_SESSION_ID}}&a=%7Bb%7D",
+        cancel_url=f"{shop}/cancelled",
+        **changes,
+    )
+
+
+def button(page: Any, name: str) -> Any:
+    return page.get_by_role("button", name=name, exact=True)
+
+
+def test_a_buyer_pays_and_returns_to_the_shop(
+    page: Any, new_session: Callable[..., Any], shop: str, receiver: Receiver
+):
+    session = new_session()
+    page.goto(session.url)
+    assert page.get_by_label("Card number").input_value() == "4242 4242 4242 4242"
+    button(page, "Pay $25.00").click()
+    page.wait_for_url(f"{shop}/done?session_id={session.id}&a=%7Bb%7D")
+    (webhook,) = receiver.wait_for(1)
+    assert webhook.event["data"]["object"]["payment_status"] == "paid"
+
+
+def test_a_buyer_without_javascript_pays(chromium: Any, new_session: Callable[..., Any], shop: str):
+    context = chromium.new_context(java_script_enabled=False)
+    tab = context.new_page()
+    tab.goto(new_session().url)
+    button(tab, "Pay $25.00").click()
+    tab.wait_for_url(f"{shop}/done?**")
+    context.close()
+
+
+def test_a_buyer_is_declined_and_tries_again(page: Any, new_session: Callable[..., Any], shop: str):
+    session = new_session()
+    page.goto(session.url)
+    button(page, "Decline").click()
+    assert page.url == session.url
+    assert "Your card was declined." in page.get_by_role("alert").inner_text()
+    button(page, "Pay $25.00").click()
+    page.wait_for_url(f"{shop}/done?**")
+
+
+def test_a_declined_test_card_is_declined(page: Any, new_session: Callable[..., Any]):
+    page.goto(new_session().url)
+    page.get_by_label("Card number").fill("4000 0000 0000 0002")
+    button(page, "Pay $25.00").click()
+    assert "Your card was declined." in page.get_by_role("alert").inner_text()
+
+
+def test_a_slip_in_the_card_number_is_told_beside_it(stand_in: StandIn, new_session: Callable[..., Any]):
+    """By a plain client: a browser notes the 400 of the page in its console."""
+    url = new_session().url
+    client = requests.Session()
+    token = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', client.get(url, timeout=5).text)
+    assert token
+    sent = {"csrfmiddlewaretoken": token[1], "action": "pay", "card_number": "42 forty-two"}
+    answer = client.post(url, sent, timeout=5)
+    assert answer.status_code == 400
+    assert "A card number has 13 to 19 digits." in answer.text
+    assert 'value="42 forty-two"' in answer.text
+
+
+def test_a_buyer_pays_later_and_the_money_comes(
+    page: Any, new_session: Callable[..., Any], shop: str, receiver: Receiver
+):
+    session = new_session()
+    page.goto(session.url)
+    button(page, "Pay later").click()
+    page.wait_for_url(f"{shop}/done?**")
+    page.goto(session.url)
+    assert "has not confirmed the payment yet" in page.content()
+    button(page, "Let it succeed").click()
+    assert page.get_by_text("This payment is complete.").is_visible()
+    receiver.wait_for(2)
+    assert receiver.types() == ["checkout.session.async_payment_succeeded", "checkout.session.completed"]
+
+
+def test_a_buyer_leaves_and_may_come_back(page: Any, new_session: Callable[..., Any], shop: str):
+    session = new_session()
+    page.goto(session.url)
+    page.get_by_role("link", name="Leave").click()
+    page.wait_for_url(f"{shop}/cancelled")
+    page.goto(session.url)
+    assert button(page, "Pay $25.00").is_visible()
+
+
+def test_a_second_tab_pays_once_and_returns_as_well(
+    page: Any, chromium: Any, new_session: Callable[..., Any], shop: str, receiver: Receiver
+):
+    session = new_session()
+    page.goto(session.url)
+    other = page.context.new_page()
+    other.goto(session.url)
+    for tab in (page, other):
+        button(tab, "Pay $25.00").click()
+        tab.wait_for_url(f"{shop}/done?**")
+    receiver.wait_for(1)
+    assert receiver.types() == ["checkout.session.completed"]
+
+
+def test_what_is_over_says_so(page: Any, stand_in: StandIn, new_session: Callable[..., Any], shop: str):
+    paid, expired = new_session(), new_session()
+    stand_in.control(f"sessions/{paid.id}/pay")
+    stand_in.control(f"sessions/{expired.id}/expire")
+    page.goto(paid.url)
+    assert page.get_by_text("This payment is complete.").is_visible()
+    link = page.get_by_role("link", name="Return to Misar")
+    assert link.get_attribute("href") == f"{shop}/done?session_id={paid.id}&a=%7Bb%7D"
+    page.goto(expired.url)
+    assert page.get_by_text("This payment page has expired.").is_visible()
+    assert page.get_by_role("button").count() == 0
+
+
+def test_hostile_text_is_shown_as_text(page: Any, stand_in: StandIn, new_session: Callable[..., Any]):
+    product = {"currency": "usd", "unit_amount": 2500, "product_data": {"name": HOSTILE}}
+    session = new_session(
+        line_items=[line(price_data=product)],
+        metadata={"user_id": HOSTILE, "product": HOSTILE, HOSTILE[:40]: HOSTILE},
+    )
+    stand_in.control(f"sessions/{session.id}/pay")
+    for path in (f"/c/pay/{session.id}", "/", f"/sessions/{session.id}"):
+        page.goto(f"{stand_in.url}{path}")
+        assert page.locator("main script, main img").count() == 0
+        assert HOSTILE in page.locator("main").inner_text()
+
+
+def test_no_page_is_wider_than_the_phone(page: Any, stand_in: StandIn, new_session: Callable[..., Any]):
+    session = new_session(metadata={"user_id": "u" * 255, "product": "blog"})
+    addresses = [session.url, stand_in.url, f"{stand_in.url}/sessions/{session.id}"]
+    for address in addresses:
+        page.goto(address)
+        body = page.locator("body").bounding_box()
+        main = page.locator("main").bounding_box()
+        assert main["width"] <= body["width"] <= 390
+
+
+# --- The sandbox's own pages ------------------------------------------------------------------------
+
+
+def test_staff_refund_and_dispute_from_the_page(
+    page: Any, stand_in: StandIn, new_session: Callable[..., Any]
+):
+    session = new_session()
+    stand_in.control(f"sessions/{session.id}/pay")
+    page.goto(stand_in.url)
+    page.get_by_role("table").first.get_by_role("link").click()
+    page.get_by_label("Amount in dollars").fill("10.00")
+    button(page, "Refund").click()
+    assert page.get_by_text("$15.00 can still be refunded.").is_visible()
+    button(page, "Dispute").click()
+    button(page, "Merchant wins").click()
+    types = [event["type"] for event in stand_in.look("events", session=session.id)["data"]]
+    assert types[::-1] == [
+        "checkout.session.completed",
+        "refund.created",
+        "charge.refunded",
+        "charge.dispute.created",
+        "charge.dispute.funds_withdrawn",
+        "charge.dispute.funds_reinstated",
+        "charge.dispute.closed",
+    ]
+
+
+def test_an_event_is_sent_twice_at_once_from_the_page(
+    page: Any, stand_in: StandIn, new_session: Callable[..., Any], receiver: Receiver
+):
+    stand_in.control(f"sessions/{new_session().id}/pay")
+    receiver.wait_for(1)
+    page.goto(stand_in.url)
+    button(page, "Twice at once").click()
+    receiver.wait_for(3)
+
+
+def test_trouble_is_switched_on_and_off_from_the_page(page: Any, stand_in: StandIn):
+    page.goto(stand_in.url)
+    page.get_by_label("Drop all webhooks").check()
+    page.get_by_label("The API answers late by").fill("1.5")
+    page.get_by_label("The API", exact=True).select_option("503")
+    button(page, "Save").click()
+    assert stand_in.look("settings") == {
+        "drop_webhooks": True,
+        "webhook_delay_seconds": 0,
+        "api_delay_seconds": 1.5,
+        "api_failure": 503,
+    }
+    assert page.get_by_text("Webhooks are being dropped.").is_visible()
+    page.get_by_label("Drop all webhooks").uncheck()
+    page.get_by_label("The API", exact=True).select_option("")
+    button(page, "Save").click()
+    assert stand_in.look("settings")["api_failure"] is None
+
+
+def test_the_policy_lets_forms_lead_to_the_shop_and_nowhere_else(stand_in: StandIn):
+    params = session_params(
+        success_url="https://misar.io/done?x=1", cancel_url="http://127.0.0.1:9/cancelled"
+    )
+    url = stand_in.stripe.v1.checkout.sessions.create(params=params).url
+    policy = requests.get(str(url), timeout=5).headers["Content-Security-Policy"]
+    assert policy == (
+        "default-src 'none'; style-src 'self'; img-src 'self' data:; base-uri 'none'; "
+        "frame-ancestors 'none'; form-action 'self' http://127.0.0.1:9 https://misar.io"
+    )

@@ -1,0 +1,249 @@
+"""What happens to a session's money: paid, declined, paid later, refunded, disputed."""
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+import requests
+import stripe
+
+from tests.sandbox.conftest import Receiver, StandIn, wait_until
+
+
+def control_refusal(stand_in: StandIn, path: str, **body: Any) -> requests.Response:
+    return requests.post(f"{stand_in.url}/_sandbox/{path}", json=body, timeout=10)
+
+
+def events_of(stand_in: StandIn, session_id: str) -> list[str]:
+    return [event["type"] for event in stand_in.look("events", session=session_id)["data"]][::-1]
+
+
+# --- Paying -----------------------------------------------------------------------------------------
+
+
+def test_a_paid_session_has_its_payment_and_its_charge(stand_in: StandIn):
+    session = stand_in.paid_session()
+    assert (session["status"], session["payment_status"], session["url"]) == ("complete", "paid", None)
+    assert session["customer_details"]["email"]
+    intent = stand_in.stripe.v1.payment_intents.retrieve(session["payment_intent"]).to_dict()
+    assert (intent["status"], intent["amount_received"]) == ("succeeded", 2500)
+    assert intent["metadata"] == {"type": "wallet_topup", "user_id": "usr_1", "product": "blog"}
+    charge = stand_in.stripe.v1.charges.retrieve(intent["latest_charge"]).to_dict()
+    assert (charge["amount"], charge["payment_intent"]) == (2500, intent["id"])
+    assert charge["metadata"] == intent["metadata"]
+
+
+def test_a_session_is_paid_once_however_many_press_the_button(stand_in: StandIn, receiver: Receiver):
+    session_id = stand_in.new_session().id
+    with ThreadPoolExecutor(8) as crowd:
+        answers = list(crowd.map(lambda _: control_refusal(stand_in, f"sessions/{session_id}/pay"), range(8)))
+    assert sorted(answer.status_code for answer in answers) == [200] + [409] * 7
+    receiver.wait_for(1)
+    time.sleep(0.3)
+    assert receiver.types() == ["checkout.session.completed"]
+
+
+def test_a_declined_card_leaves_the_session_open(stand_in: StandIn):
+    session_id = stand_in.new_session().id
+    declined = stand_in.control(f"sessions/{session_id}/decline")
+    assert (declined["status"], declined["payment_status"]) == ("open", "unpaid")
+    intent = stand_in.stripe.v1.payment_intents.retrieve(declined["payment_intent"]).to_dict()
+    assert intent["status"] == "requires_payment_method"
+    assert intent["last_payment_error"]["code"] == "card_declined"
+    assert events_of(stand_in, session_id) == []
+    paid = stand_in.control(f"sessions/{session_id}/pay")
+    assert paid["payment_intent"] == declined["payment_intent"]
+
+
+def test_a_delayed_payment_completes_unpaid_and_is_paid_later(stand_in: StandIn, receiver: Receiver):
+    session_id = stand_in.new_session().id
+    session = stand_in.control(f"sessions/{session_id}/pay_later")
+    assert (session["status"], session["payment_status"]) == ("complete", "unpaid")
+    stand_in.control(f"sessions/{session_id}/settle")
+    snapshots = {hook.event["type"]: hook.event["data"]["object"] for hook in receiver.wait_for(2)}
+    assert snapshots["checkout.session.completed"]["payment_status"] == "unpaid"
+    assert snapshots["checkout.session.async_payment_succeeded"]["payment_status"] == "paid"
+
+
+def test_a_delayed_payment_may_fail(stand_in: StandIn):
+    session_id = stand_in.new_session().id
+    stand_in.control(f"sessions/{session_id}/pay_later")
+    failed = stand_in.control(f"sessions/{session_id}/fail")
+    assert (failed["status"], failed["payment_status"]) == ("complete", "unpaid")
+    assert events_of(stand_in, session_id)[-1] == "checkout.session.async_payment_failed"
+    assert control_refusal(stand_in, f"sessions/{session_id}/settle").status_code == 409
+
+
+def test_a_delayed_payment_succeeds_by_itself(start_another: Any, receiver: Receiver):
+    stand_in = start_another(SANDBOX_DELAYED_SECONDS="0.5")
+    session_id = stand_in.new_session().id
+    stand_in.control(f"sessions/{session_id}/pay_later")
+    receiver.wait_for(2)
+    assert receiver.types() == ["checkout.session.async_payment_succeeded", "checkout.session.completed"]
+
+
+@pytest.mark.parametrize("verb", ["pay", "decline", "pay_later"])
+def test_an_expired_session_takes_no_payment(stand_in: StandIn, verb: str):
+    session_id = stand_in.new_session().id
+    stand_in.control(f"sessions/{session_id}/expire")
+    answer = control_refusal(stand_in, f"sessions/{session_id}/{verb}")
+    assert (answer.status_code, list(answer.json())) == (409, ["error"])
+
+
+# --- Refunds ----------------------------------------------------------------------------------------
+
+
+def refund(stand_in: StandIn, intent: str, **params: Any) -> dict[str, Any]:
+    params["payment_intent"] = intent
+    return stand_in.stripe.v1.refunds.create(params=params).to_dict()  # type: ignore[arg-type]
+
+
+def test_refunds_add_up_on_the_charge_and_never_exceed_it(stand_in: StandIn):
+    session = stand_in.paid_session()
+    intent = session["payment_intent"]
+    first = refund(stand_in, intent, amount=1000, reason="requested_by_customer")
+    assert (first["amount"], first["status"], first["payment_intent"]) == (1000, "succeeded", intent)
+    with pytest.raises(stripe.InvalidRequestError, match=r"\$15\.01.*\$15\.00"):
+        refund(stand_in, intent, amount=1501)
+    second = refund(stand_in, intent)
+    assert second["amount"] == 1500
+    with pytest.raises(stripe.InvalidRequestError) as refused:
+        refund(stand_in, intent)
+    assert refused.value.code == "charge_already_refunded"
+
+    listed = stand_in.stripe.v1.refunds.list(params={"payment_intent": intent})
+    assert [each.id for each in listed.data] == [second["id"], first["id"]]
+    charges = [
+        event["data"]["object"]
+        for event in stand_in.look("events", session=session["id"])["data"][::-1]
+        if event["type"] == "charge.refunded"
+    ]
+    told = [(charge["amount_refunded"], charge["refunded"]) for charge in charges]
+    assert told == [(1000, False), (2500, True)]
+
+
+def test_parallel_refunds_do_not_exceed_the_charge(stand_in: StandIn):
+    session = stand_in.paid_session()
+    with ThreadPoolExecutor(6) as crowd:
+        answers = list(
+            crowd.map(
+                lambda _: control_refusal(stand_in, f"sessions/{session['id']}/refund", amount=1000), range(6)
+            )
+        )
+    assert sorted(answer.status_code for answer in answers) == [200, 200, 409, 409, 409, 409]
+
+
+def test_an_unpaid_session_cannot_be_refunded(stand_in: StandIn):
+    session_id = stand_in.new_session().id
+    assert control_refusal(stand_in, f"sessions/{session_id}/refund").status_code == 409
+    declined = stand_in.control(f"sessions/{session_id}/decline")
+    with pytest.raises(stripe.InvalidRequestError):
+        refund(stand_in, declined["payment_intent"])
+
+
+def test_a_pending_refund_succeeds_or_fails_later(stand_in: StandIn):
+    session_id = stand_in.paid_session()["id"]
+    first = stand_in.control(f"sessions/{session_id}/refund", amount=500, pending=True)
+    assert first["status"] == "pending"
+    assert stand_in.control(f"refunds/{first['id']}/succeed")["status"] == "succeeded"
+    second = stand_in.control(f"sessions/{session_id}/refund", amount=700)
+    assert stand_in.control(f"refunds/{second['id']}/fail")["status"] == "failed"
+    assert events_of(stand_in, session_id)[1:] == [
+        "refund.created",
+        "charge.refunded",
+        "refund.updated",
+        "refund.created",
+        "charge.refunded",
+        "refund.updated",
+        "refund.failed",
+    ]
+    # What failed can be refunded again.
+    assert stand_in.control(f"sessions/{session_id}/refund")["amount"] == 2000
+
+
+# --- Disputes ---------------------------------------------------------------------------------------
+
+
+def disputed(stand_in: StandIn) -> tuple[dict[str, Any], dict[str, Any]]:
+    session = stand_in.paid_session()
+    return session, stand_in.control(f"sessions/{session['id']}/dispute")
+
+
+def moved_by(stand_in: StandIn, session_id: str) -> list[tuple[str, list[int]]]:
+    """Each dispute event, with the amounts that had moved by then."""
+    return [
+        (event["type"], [each["amount"] for each in event["data"]["object"]["balance_transactions"]])
+        for event in stand_in.look("events", session=session_id)["data"][::-1]
+        if event["type"].startswith("charge.dispute")
+    ]
+
+
+def test_a_dispute_takes_the_money_and_a_won_one_gives_it_back(stand_in: StandIn):
+    session, dispute = disputed(stand_in)
+    assert stand_in.control(f"disputes/{dispute['id']}/win")["status"] == "won"
+    assert moved_by(stand_in, session["id"]) == [
+        ("charge.dispute.created", []),
+        ("charge.dispute.funds_withdrawn", [-2500]),
+        ("charge.dispute.funds_reinstated", [-2500, 2500]),
+        ("charge.dispute.closed", [-2500, 2500]),
+    ]
+    listed = stand_in.stripe.v1.disputes.list(params={"payment_intent": session["payment_intent"]})
+    assert [(each.id, each.status) for each in listed.data] == [(dispute["id"], "won")]
+
+
+def test_a_lost_dispute_gives_nothing_back(stand_in: StandIn):
+    session, dispute = disputed(stand_in)
+    assert stand_in.control(f"disputes/{dispute['id']}/lose")["status"] == "lost"
+    assert moved_by(stand_in, session["id"])[-1] == ("charge.dispute.closed", [-2500])
+    assert control_refusal(stand_in, f"disputes/{dispute['id']}/win").status_code == 409
+
+
+def test_a_charge_is_disputed_once_and_not_after_a_full_refund(stand_in: StandIn):
+    session, _ = disputed(stand_in)
+    assert control_refusal(stand_in, f"sessions/{session['id']}/dispute").status_code == 409
+    refunded = stand_in.paid_session()
+    stand_in.control(f"sessions/{refunded['id']}/refund")
+    assert control_refusal(stand_in, f"sessions/{refunded['id']}/dispute").status_code == 409
+
+
+# --- Events by the API ------------------------------------------------------------------------------
+
+
+def test_events_are_listed_by_type(stand_in: StandIn):
+    paid = stand_in.paid_session()
+    stand_in.control(f"sessions/{paid['id']}/refund")
+
+    def found(**params: Any) -> list[str]:
+        events = stand_in.stripe.v1.events.list(params=params)  # type: ignore[arg-type]
+        return [event.type for event in events.data]
+
+    assert found() == ["charge.refunded", "refund.created", "checkout.session.completed"]
+    assert found(type="refund.created") == ["refund.created"]
+    assert found(type="refund.*") == ["refund.created"]
+    assert found(types=["refund.created", "checkout.session.completed"]) == [
+        "refund.created",
+        "checkout.session.completed",
+    ]
+    assert found(created={"gte": int(time.time()) + 60}) == []
+    assert len(list(stand_in.stripe.v1.events.list(params={"limit": 1}).auto_paging_iter())) == 3
+
+
+def test_an_event_shows_whether_it_was_delivered(stand_in: StandIn, receiver: Receiver):
+    stand_in.control("settings", drop_webhooks=True)
+    stand_in.paid_session()
+    wait_until(lambda: [each["state"] for each in stand_in.look("deliveries")["data"]] == ["dropped"])
+    lost = stand_in.stripe.v1.events.list(params={"delivery_success": False}).data
+    assert len(lost) == 1
+    event = stand_in.stripe.v1.events.retrieve(lost[0].id).to_dict()
+    expected = {
+        "object": "event",
+        "api_version": "2026-10-28.endive",
+        "livemode": False,
+        "pending_webhooks": 1,
+    }
+    assert {name: event[name] for name in expected} == expected
+    stand_in.control("settings", drop_webhooks=False)
+    stand_in.control(f"events/{event['id']}/resend")
+    receiver.wait_for(1)
+    wait_until(lambda: not stand_in.stripe.v1.events.list(params={"delivery_success": False}).data)

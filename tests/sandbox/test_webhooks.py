@@ -1,0 +1,154 @@
+"""Webhooks as they arrive: signed, retried, duplicated, delayed, dropped, and not forgotten."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import requests
+import stripe
+
+from tests.sandbox.conftest import OLD_SECRET, SECRET, Receiver, StandIn, wait_until
+
+
+def test_a_webhook_carries_the_event_and_one_signature_for_each_secret(stand_in: StandIn, receiver: Receiver):
+    session = stand_in.paid_session()
+    (webhook,) = receiver.wait_for(1)
+    for secret in (SECRET, OLD_SECRET):
+        webhook.verify(secret)
+    with pytest.raises(stripe.SignatureVerificationError):
+        webhook.verify("whsec_of_somebody_else")
+    assert webhook.event["type"] == "checkout.session.completed"
+    assert webhook.event["data"]["object"] == session
+
+
+@pytest.mark.parametrize("answer", [500, 301, 404])
+def test_anything_but_2xx_is_tried_again_with_a_fresh_signature(
+    stand_in: StandIn, receiver: Receiver, answer: int
+):
+    receiver.answers = [answer]
+    stand_in.paid_session()
+    first, second = receiver.wait_for(2)
+    assert first.event["id"] == second.event["id"]
+    assert second.at - first.at >= 1
+    assert first.signature != second.signature
+    second.verify(SECRET)
+    (delivery,) = stand_in.look("deliveries")["data"]
+    assert [attempt["status"] for attempt in delivery["attempts"]] == [answer, 200]
+    assert (delivery["state"], delivery["tries"]) == ("delivered", 2)
+
+
+def test_an_answer_of_204_is_good_enough(stand_in: StandIn, receiver: Receiver):
+    receiver.answers = [204]
+    stand_in.paid_session()
+    wait_until(lambda: stand_in.look("deliveries")["data"][0]["state"] == "delivered")
+
+
+def test_nobody_listening_is_tried_again(start_another: Callable[..., StandIn]):
+    stand_in = start_another(SANDBOX_WEBHOOK_URL="http://127.0.0.1:9/")
+    stand_in.paid_session()
+    wait_until(lambda: stand_in.look("deliveries")["data"][0]["tries"] >= 2)
+    (delivery,) = stand_in.look("deliveries")["data"]
+    assert delivery["state"] == "waiting"
+    assert delivery["attempts"][0]["status"] is None
+    assert "ConnectionRefusedError" in delivery["attempts"][0]["remark"]
+
+
+def test_webhooks_go_to_the_public_address_unless_told_otherwise(
+    start_another: Callable[..., StandIn], receiver: Receiver
+):
+    public_url = receiver.url.removesuffix("/io/wallet/webhook")
+    start_another(SANDBOX_WEBHOOK_URL="", PUBLIC_URL=public_url).paid_session()
+    receiver.wait_for(1)
+
+
+def test_a_slow_receiver_does_not_hold_up_the_next_webhook(stand_in: StandIn, receiver: Receiver):
+    receiver.seconds_to_answer = 1
+    for _ in range(3):
+        stand_in.paid_session()
+    first, *_, last = receiver.wait_for(3)
+    assert last.at - first.at < 1
+
+
+def test_an_event_is_sent_again_one_after_the_other(stand_in: StandIn, receiver: Receiver):
+    stand_in.paid_session()
+    (webhook,) = receiver.wait_for(1)
+    receiver.seconds_to_answer = 0.2
+    stand_in.control(f"events/{webhook.event['id']}/resend", times=2)
+    _, second, third = receiver.wait_for(3)
+    assert {second.event["id"], third.event["id"]} == {webhook.event["id"]}
+    assert third.at - second.at >= 0.2
+
+
+def test_an_event_is_sent_several_times_at_once(stand_in: StandIn, receiver: Receiver):
+    stand_in.paid_session()
+    (webhook,) = receiver.wait_for(1)
+    receiver.seconds_to_answer = 0.5
+    stand_in.control(f"events/{webhook.event['id']}/resend", times=5, at_once=True)
+    copies = receiver.wait_for(6)[1:]
+    assert {copy.event["id"] for copy in copies} == {webhook.event["id"]}
+    assert copies[-1].at - copies[0].at < 0.5
+
+
+def test_webhooks_can_leave_late(stand_in: StandIn, receiver: Receiver):
+    stand_in.control("settings", webhook_delay_seconds=0.7)
+    paid_at = time.time()
+    stand_in.paid_session()
+    (webhook,) = receiver.wait_for(1)
+    assert webhook.at - paid_at >= 0.7
+
+
+def test_dropped_webhooks_never_come(stand_in: StandIn, receiver: Receiver):
+    stand_in.control("settings", drop_webhooks=True)
+    session = stand_in.paid_session()
+    wait_until(lambda: stand_in.look("deliveries")["data"][0]["state"] == "dropped")
+    stand_in.control("settings", drop_webhooks=False)
+    time.sleep(0.3)
+    assert receiver.webhooks == []
+    assert stand_in.stripe.v1.checkout.sessions.retrieve(session["id"]).payment_status == "paid"
+
+
+# --- Restarts ---------------------------------------------------------------------------------------
+
+
+def test_everything_survives_a_restart(start_another: Callable[..., StandIn], receiver: Receiver):
+    """Sessions, keys, settings, and the webhooks nobody has answered well yet."""
+    stand_in = start_another()
+    options: Any = {"idempotency_key": "key_1"}
+    params: Any = {"payment_intent": stand_in.paid_session()["payment_intent"], "amount": 100}
+    refund = stand_in.stripe.v1.refunds.create(params=params, options=options)
+    receiver.wait_for(3)
+    waiting = stand_in.new_session()
+    stand_in.control("settings", api_delay_seconds=0.01)
+    receiver.answers = [503] * 50
+    stand_in.control(f"sessions/{waiting.id}/pay_later")
+    receiver.wait_for(4)
+    kid = key_id(stand_in)
+    stand_in.stop()
+
+    receiver.answers.clear()
+    stand_in.start()
+    undelivered = receiver.wait_for(5)[-1]
+    assert undelivered.event["data"]["object"]["id"] == waiting.id
+    assert stand_in.stripe.v1.checkout.sessions.retrieve(waiting.id).status == "complete"
+    assert stand_in.stripe.v1.refunds.create(params=params, options=options).id == refund.id
+    assert stand_in.look("settings")["api_delay_seconds"] == 0.01
+    assert key_id(stand_in) == kid
+
+
+def test_stopping_is_prompt_even_while_an_answer_is_awaited(
+    start_another: Callable[..., StandIn], receiver: Receiver
+):
+    stand_in = start_another()
+    receiver.seconds_to_answer = 8
+    stand_in.paid_session()
+    receiver.wait_for(1)
+    began = time.monotonic()
+    stand_in.stop()
+    assert time.monotonic() - began < 3
+    assert stand_in.process.returncode == 0
+
+
+def key_id(stand_in: StandIn) -> str:
+    answer = requests.get(f"{stand_in.url}/sso/jwks.json", timeout=5)
+    return str(answer.json()["keys"][0]["kid"])
