@@ -1,4 +1,4 @@
-"""Users, plans and service keys in the back-office."""
+"""Users, plans and keys in the back-office."""
 
 from typing import Any
 
@@ -10,9 +10,9 @@ from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.utils import timezone
 
-from accounts import keys
-from accounts.models import Plan, ServiceKey, User
-from misar_billing.admin import ReadOnlyAdmin, Verb, log_act
+from accounts import api_keys, keys, plans
+from accounts.models import ApiKey, Plan, PlanChange, ServiceKey, User
+from misar_billing.admin import ReadOnlyAdmin, ReasonForm, Verb, actor_of, log_act
 
 
 class ServiceKeyForm(forms.Form):
@@ -94,13 +94,59 @@ class ServiceKeyAdmin(ReadOnlyAdmin):
         return TemplateResponse(request, "admin/service_key.html", context)
 
 
+def revoke_api_key(key: ApiKey, asked: dict[str, Any], actor: str) -> str:
+    """Shut a creator's key out at once."""
+    api_keys.revoke(owner=key.owner, key_id=key.pk)
+    return f"Revoked {key}."
+
+
+@admin.register(ApiKey)
+class ApiKeyAdmin(ReadOnlyAdmin):
+    list_display = (
+        "prefix",
+        "name",
+        "owner_id",
+        "scopes",
+        "created_at",
+        "last_used_at",
+        "expires_at",
+        "revoked_at",
+    )
+    search_fields = ("owner__misar_id__exact", "prefix__exact")
+    search_help_text = "A Misar ID, or the twelve characters of a key that are shown."
+    exclude = ("digest",)
+    verbs = (
+        Verb(
+            "revoke",
+            "Revoke this key",
+            "accounts.revoke_apikey",
+            revoke_api_key,
+            applies=lambda key: key.revoked_at is None,
+        ),
+    )
+
+
+class PlanChoice(ReasonForm):
+    """Which plan, and why."""
+
+    plan = forms.ModelChoiceField(Plan.objects.all())
+    field_order = ("plan", "reason")
+
+
+def assign_plan(user: User, asked: dict[str, Any], actor: str) -> str:
+    """Put a user on another plan."""
+    before = user.plan_id
+    plans.assign(user=user, plan=asked["plan"])
+    return f"Moved from {before} to {asked['plan'].pk}."
+
+
 @admin.register(User)
-class UserAdmin(admin.ModelAdmin):
+class UserAdmin(ReadOnlyAdmin):
     list_display = ("misar_id", "name", "email", "plan", "is_staff", "is_active", "created_at")
     list_filter = ("plan", "is_staff", "is_active")
     list_select_related = ("plan",)
-    search_fields = ("misar_id__exact", "email__iexact", "name")
-    search_help_text = "A Misar ID or an e-mail address, whole; or a part of a name."
+    search_fields = ("misar_id__exact", "email__iexact")
+    search_help_text = "A Misar ID or an e-mail address, whole."
     fields = (
         "misar_id",
         "name",
@@ -112,19 +158,13 @@ class UserAdmin(admin.ModelAdmin):
         "created_at",
         "last_login",
     )
-    readonly_fields = ("misar_id", "created_at", "last_login")
-    filter_horizontal = ("groups",)
-    actions = None
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False  # Users come by signing in, staff by `manage.py createsuperuser`.
-
-    def has_delete_permission(self, request: HttpRequest, obj: models.Model | None = None) -> bool:
-        return False
+    verbs = (Verb("plan", "Change the plan", "accounts.change_user", assign_plan, PlanChoice),)
 
 
 @admin.register(Plan)
 class PlanAdmin(admin.ModelAdmin):
+    """Plans are edited here; the verb keeps each setting. A plan is never removed: users may be on it."""
+
     list_display = ("slug", "name", "fee_bps", "key_limit")
     actions = None
 
@@ -133,3 +173,19 @@ class PlanAdmin(admin.ModelAdmin):
 
     def has_delete_permission(self, request: HttpRequest, obj: models.Model | None = None) -> bool:
         return False
+
+    def save_model(self, request: HttpRequest, obj: Plan, form: Any, change: bool) -> None:
+        plans.set_plan(
+            slug=obj.slug,
+            name=obj.name,
+            fee_bps=obj.fee_bps,
+            key_limit=obj.key_limit,
+            actor=actor_of(request),
+        )
+
+
+@admin.register(PlanChange)
+class PlanChangeAdmin(ReadOnlyAdmin):
+    list_display = ("created_at", "slug", "fee_bps", "key_limit", "actor")
+    list_filter = ("slug",)
+    ordering = ("-created_at",)

@@ -1,8 +1,10 @@
-"""The plans a service starts with; staff edit them afterwards."""
+"""Plans: what a service starts with, and changing one, each change kept."""
 
 from typing import Any
 
-from accounts.models import Plan
+from django.db import transaction
+
+from accounts.models import Plan, PlanChange, User
 
 # Contract 19 and part B 6.2: fees in basis points, and active API keys (None: no limit).
 DEFAULT_PLANS = (
@@ -13,10 +15,23 @@ DEFAULT_PLANS = (
 )
 
 
+@transaction.atomic
+def set_plan(*, slug: str, name: str, fee_bps: int, key_limit: int | None, actor: str) -> Plan:
+    """Set a plan from now on, and keep who set it. Tips recorded before keep the fee of their moment."""
+    setting = {"name": name, "fee_bps": fee_bps, "key_limit": key_limit}
+    plan, _ = Plan.objects.update_or_create(slug=slug, defaults=setting)
+    PlanChange.objects.create(slug=slug, actor=actor, **setting)
+    return plan
+
+
+def assign(*, user: User, plan: Plan) -> None:
+    """Put a user on a plan. Keys beyond its limit stay; no further one can be made."""
+    User.objects.filter(pk=user.pk).update(plan=plan)
+
+
 def make_default_plans(using: str = "default", **signal: Any) -> None:
     """Make the plans that are not there yet; what staff changed stays."""
-    plans = [
-        Plan(slug=slug, name=name, fee_bps=fee_bps, key_limit=key_limit)
-        for slug, name, fee_bps, key_limit in DEFAULT_PLANS
-    ]
-    Plan.objects.using(using).bulk_create(plans, ignore_conflicts=True)
+    there = set(Plan.objects.using(using).values_list("slug", flat=True))
+    for slug, name, fee_bps, key_limit in DEFAULT_PLANS:
+        if slug not in there:
+            set_plan(slug=slug, name=name, fee_bps=fee_bps, key_limit=key_limit, actor="default")

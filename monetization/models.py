@@ -78,6 +78,7 @@ class Sponsor(models.Model):
 
     class Meta:
         default_permissions = ("view",)
+        permissions = (("cancel_sponsor", "Can cancel a placement"),)
         constraints = [
             models.CheckConstraint(
                 condition=Q(active_until__gt=F("active_from")),
@@ -152,6 +153,7 @@ class Subscription(models.Model):
 
     class Meta:
         default_permissions = ("view",)
+        permissions = (("change_status", "Can change a subscription's status"),)
         constraints = [
             models.UniqueConstraint(
                 fields=["creator", "stripe_subscription_id"], name="monetization_subscription_stripe_id_once"
@@ -235,7 +237,7 @@ class Tip(models.Model):
 
     class Meta:
         default_permissions = ("view",)
-        permissions = (("refund_tip", "Can record a refund"),)
+        permissions = (("refund_tip", "Can record a refund"), ("erase_reader", "Can erase a reader"))
         constraints = [
             models.UniqueConstraint(
                 fields=["creator", "stripe_payment_id"], name="monetization_tip_stripe_id_once"
