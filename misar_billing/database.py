@@ -49,6 +49,7 @@ PATIENT_LOCK_TIMEOUT_MS = 5000
 CONNECTIONS_MAX = 300
 SOCKET_LOCK = ".s.PGSQL.5432.lock"
 START_TRIES = 10
+ANSWER_SECONDS_MAX = 10  # Of a private server; a busy machine is no reason to think it dead.
 STOP_SECONDS_MAX = 20
 WARM_UP_SECONDS_MAX = 60
 
@@ -155,7 +156,7 @@ class PrivateServer:
         if not self._has_private_socket():
             return False
         target = conninfo.make_conninfo(
-            host=str(self.socket_directory), user=NAME, dbname=NAME, connect_timeout=CONNECT_TIMEOUT_SECONDS
+            host=str(self.socket_directory), user=NAME, dbname=NAME, connect_timeout=ANSWER_SECONDS_MAX
         )
         give_up_at = time.monotonic() + WARM_UP_SECONDS_MAX
         while (answer := pq.PGconn.ping(target.encode())) == pq.Ping.REJECT:
@@ -325,9 +326,9 @@ def _create(data: Path, account: postgres.Account, programs: postgres.Programs) 
         shutil.rmtree(leftover, ignore_errors=True)
     unfinished = data.with_name(f"unfinished-{os.getpid()}-{time.time_ns()}")
     # Code points decide order and every script has upper and lower case, on each machine alike.
-    locale = ("--locale=C.UTF-8",)
+    locale = ["--locale=C.UTF-8"]
     if programs.major >= 17:
-        locale = ("--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8")
+        locale = ["--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
     made = account.run(
         programs.path("initdb"),
         *(f"--username={NAME}", "--auth=trust", "--encoding=UTF8", *locale, "--data-checksums"),

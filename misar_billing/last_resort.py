@@ -8,28 +8,31 @@ from django.shortcuts import render
 
 from misar_billing.api import error_response, is_api_path
 
+WRITE_TO_US = "Please try again. If it stays like this, tell us the time and what you were doing."
+
 
 def bad_request(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
     """400, for example a host that is not ours."""
-    return _answer(request, 400, "The request cannot be read.")
+    return _answer(request, 400, "The request cannot be read.", WRITE_TO_US)
 
 
 def permission_denied(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
     """403."""
-    return _answer(request, 403, "You may not see this page.")
+    return _answer(request, 403, "You may not see this page.", "Ask whoever gave you access, if you need it.")
 
 
 def page_not_found(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
     """404."""
-    return _answer(request, 404, "There is nothing at this address.")
+    return _answer(request, 404, "There is nothing at this address.", "The link may be old, or mistyped.")
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
     """500."""
-    return _answer(request, 500, "Something went wrong on our side.")
+    return _answer(request, 500, "Something went wrong on our side.", WRITE_TO_US)
 
 
-def _answer(request: HttpRequest, status: int, sentence: str) -> HttpResponse:
+def _answer(request: HttpRequest, status: int, sentence: str, next_step: str) -> HttpResponse:
     if is_api_path(request.path):
         return error_response(request, status, sentence)
-    return render(request, "error.html", {"status": status, "sentence": sentence}, status=status)
+    page = {"status": status, "sentence": sentence, "next_step": next_step}
+    return render(request, "error.html", page, status=status)

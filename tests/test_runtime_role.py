@@ -44,11 +44,7 @@ def runtime_role(db):
         cursor.execute(f"CREATE ROLE {name}")
         cursor.execute(f"GRANT USAGE ON SCHEMA public TO {name}")
         # What the default privileges of the docs come to for tables that are there already.
-        (granted,) = {
-            re.search(r"GRANT (.*) ON TABLES", one)[1]
-            for one in documented("ALTER DEFAULT")
-            if "TABLES" in one
-        }
+        (granted,) = re.findall(r"GRANT ([A-Z, ]+) ON TABLES", " ".join(documented("ALTER DEFAULT")))
         cursor.execute(f"GRANT {granted} ON ALL TABLES IN SCHEMA public TO {name}")
         cursor.execute(f"GRANT USAGE, SELECT ON ALL SEQUENCES IN SCHEMA public TO {name}")
         for revoke in documented("REVOKE"):

@@ -10,7 +10,7 @@ from accounts.misar_ids import STAFF_PREFIX, is_misar_id
 
 
 class Command(BaseCommand):
-    help = "Print an access token of the sandbox's SSO issuer for a user. There is no such thing in production."
+    help = "Print an access token of the sandbox's SSO issuer for a user. Production has no such thing."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--user", required=True, help="the Misar ID")

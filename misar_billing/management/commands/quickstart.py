@@ -14,26 +14,30 @@ WELCOME = """
 Misar Billing is running. Ctrl-C stops it; the data stays in {data_dir}.
 
   The API, to read and to try    {url}/docs
-  The back office                {url}/admin/
+  The back office                {url}/admin/  (user {staff}, password {staff_password})
   The stand-in for Stripe        {sandbox}/
-"""
-CURL = """
-A balance, and a charge against it:
+
+A balance, a charge against it, and a page to buy credits on:
 
   curl -H 'x-wallet-service-key: {service_key}' '{url}/io/wallet/balance?user_id={user_id}'
 
   curl -H 'x-wallet-service-key: {service_key}' -H 'Content-Type: application/json' \\
-    -d '{{"user_id": "{user_id}", "feature": "{feature}", "idempotency_key": "article:my-first"}}' \\
+    -d '{{"user_id": "{user_id}", "feature": "{feature}", "idempotency_key": "article:my-post-slug"}}' \\
     {url}/io/wallet/deduct
+
+  curl -H 'x-wallet-service-key: {service_key}' -H 'Content-Type: application/json' \\
+    -d '{{"user_id": "{user_id}", "amountDollars": 25, "product": "blog", "returnUrl": "/docs"}}' \\
+    {url}/io/wallet/topup-session
 """
 
 
 class Command(BaseCommand):
     help = "Run the service with a sandbox around it: migrate, seed, serve until Ctrl-C. Keeps its data."
-    requires_system_checks = []
 
     def handle(self, **options: Any) -> None:
-        host, port, sandbox_port = os.environ["HOST"], int(os.environ["PORT"]), int(os.environ["SANDBOX_PORT"])
+        # manage.py has prepared the sandbox's environment, so these are set.
+        host, port = os.environ["HOST"], int(os.environ["PORT"])
+        sandbox_port = int(os.environ["SANDBOX_PORT"])
         try:
             refuse_busy_ports({"PORT": (host, port), "SANDBOX_PORT": (host, sandbox_port)})
             call_command("migrate", verbosity=0)
@@ -51,7 +55,8 @@ class Command(BaseCommand):
 
 
 def seed() -> dict[str, str]:
-    """Put rates, plans and a demonstration's data in place, once; the keys that its curl lines need."""
+    """Put rates and a demonstration's data in place, once; the keys and names that `welcome` shows."""
+    # Imported here: production has no use for the sandbox's code.
     from misar_billing.sandbox import seeds
 
     with database.patient():
@@ -60,9 +65,6 @@ def seed() -> dict[str, str]:
 
 def welcome(keys: dict[str, str]) -> str:
     """Where to look, and lines to paste into a second terminal."""
-    text = WELCOME.format(
-        url=settings.PUBLIC_URL, sandbox=settings.STRIPE_API_BASE, data_dir=os.environ["DATA_DIR"]
+    return WELCOME.format(
+        url=settings.PUBLIC_URL, sandbox=settings.STRIPE_API_BASE, data_dir=os.environ["DATA_DIR"], **keys
     )
-    if "service_key" in keys:
-        text += CURL.format_map({"url": settings.PUBLIC_URL, **keys})
-    return text
