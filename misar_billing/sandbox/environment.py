@@ -135,7 +135,8 @@ def _addresses(environ: Mapping[str, str]) -> dict[str, str]:
     """The settings that are no secrets, each following from those before it."""
     host = environ.get("HOST") or DEFAULT_HOST
     port = _port(environ, "PORT", DEFAULT_PORT)
-    sandbox = f"http://127.0.0.1:{_port(environ, 'SANDBOX_PORT', port + 1)}"
+    # Both processes listen on HOST, so this is where the stand-in is reached too.
+    sandbox = f"http://{_name_in_url(host)}:{_port(environ, 'SANDBOX_PORT', port + 1)}"
     public_url = environ.get("PUBLIC_URL") or f"http://{_name_in_url(host)}:{port}"
     issuer = environ.get("SSO_ISSUER") or f"{sandbox}/sso"
     # Whoever listens on every address expects callers under names not known here.

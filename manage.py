@@ -1,0 +1,90 @@
+#!/usr/bin/env python
+"""Django's command line, with the database that a command needs and no other.
+
+Only quickstart and demo may make a private server; every other command uses one that exists, since an
+operator who forgot DATABASE_URL must not be shown empty books.
+"""
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from django.core.exceptions import ImproperlyConfigured
+from django.core.management import execute_from_command_line
+
+from misar_billing import database
+from misar_billing.errors import BillingError
+from misar_billing.sandbox import environment, processes
+
+RUN_A_SANDBOX = ("quickstart", "demo")
+NEED_NO_DATABASE = (
+    "check",
+    "collectstatic",
+    "compilemessages",
+    "diffsettings",
+    "findstatic",
+    "help",
+    "makemessages",
+    "makemigrations",
+    "spectacular",
+    "version",
+)
+COULD_NOT_LOOK = 2
+
+
+def main(argv: list[str]) -> int:
+    """Run one command. A refusal to start is a sentence and exit code 2, never a traceback."""
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "misar_billing.settings")
+    command = argv[1] if len(argv) > 1 else "help"
+    try:
+        with sandbox_for(command) if command in RUN_A_SANDBOX else database_for(command, argv):
+            execute_from_command_line(argv)
+    except (BillingError, ImproperlyConfigured) as refusal:
+        sys.stderr.write(f"{refusal}\n")
+        return COULD_NOT_LOOK
+    return 0
+
+
+@contextmanager
+def sandbox_for(command: str) -> Iterator[None]:
+    """The surroundings of a command that runs a sandbox: its settings, and a database made if need be."""
+    processes.exit_cleanly_on_signals()
+    if command == "demo":
+        environment.set_apart(os.environ)
+    data_dir = database.data_directory(os.environ)
+    with environment.claimed(data_dir):
+        environment.prepare(os.environ)
+        if os.environ.get("DATABASE_URL"):
+            yield
+        else:
+            with database.PrivateServer(data_dir).lease(create=True):
+                yield
+
+
+@contextmanager
+def database_for(command: str, argv: list[str]) -> Iterator[None]:
+    """The surroundings of every other command: the sandbox's if one ran here, and a database that exists."""
+    environment.adopt(os.environ)
+    if os.environ.get("DATABASE_URL") or not needs_database(command, argv):
+        yield
+        return
+    data_dir = database.data_directory(os.environ)
+    if os.environ.get("ENVIRONMENT") != "sandbox":
+        raise database.no_database(data_dir)
+    if environment.ran_on_a_database_url(os.environ):
+        raise database.NoDatabase(
+            f"The sandbox of {data_dir} ran on a database of its own choice. Set that DATABASE_URL again."
+        )
+    with database.PrivateServer(data_dir).lease(create=False):
+        yield
+
+
+def needs_database(command: str, argv: list[str]) -> bool:
+    if command.startswith("-") or {"--help", "-h"} & set(argv):
+        return False
+    return command not in NEED_NO_DATABASE or any(word.startswith("--database") for word in argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv))

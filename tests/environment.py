@@ -1,0 +1,103 @@
+"""The environment of the tests, set before Django reads its settings; and a database for as long as they run.
+
+Loaded by `-p tests.environment` (pyproject.toml). Nothing of the developer's own environment reaches the
+tests but DATABASE_URL, PG_BIN and DATA_DIR, which choose the PostgreSQL.
+"""
+
+import fcntl
+import os
+from collections.abc import Generator, Iterator
+from contextlib import ExitStack, contextmanager
+from itertools import count
+from pathlib import Path
+
+import pytest
+
+from misar_billing import database
+from misar_billing.errors import BillingError
+from misar_billing.sandbox import environment
+
+ROOT = Path(__file__).resolve().parent.parent
+
+SETTINGS = {
+    "ENVIRONMENT": "sandbox",
+    "SECRET_KEY": "for-the-tests-only-and-long-enough-for-a-deployment-too",
+    "PUBLIC_URL": "http://testserver",
+    "STRIPE_SECRET_KEY": "sk_test_of_the_tests",
+    "STRIPE_WEBHOOK_SECRETS": "whsec_of_the_tests",
+    "SSO_AUDIENCE": "misar-billing",
+    "SSO_CLIENT_ID": "misar-billing-web",
+    "SSO_CLIENT_SECRET": "client-secret-of-the-tests",
+}
+OF_THE_DEVELOPER = (
+    "ACCESS_LOG",
+    "ADJUSTMENT_CREDITS_MAX",
+    "ALLOWED_HOSTS",
+    "CSRF_TRUSTED_ORIGINS",
+    "DEBUG",
+    "EMAIL_URL",
+    "HOST",
+    "LOG_LEVEL",
+    "PORT",
+    "RETURN_URL_HOSTS",
+    "SSO_JWT_SECRET",
+    "TRUSTED_PROXIES",
+    "WALLET_CHARGES_PER_MINUTE",
+    "WALLET_READS_PER_MINUTE",
+    "WEB_THREADS",
+    "WEB_WORKERS",
+)
+held = pytest.StashKey[ExitStack]()
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None]:
+    """Before pytest-django loads the settings, which it does in this very hook."""
+    early_config.stash[held] = ExitStack()
+    for name in OF_THE_DEVELOPER:
+        os.environ.pop(name, None)
+    port = environment.free_port()  # Each worker has a sandbox of its own.
+    stand_in = f"http://127.0.0.1:{port}"
+    os.environ.update(
+        SETTINGS,
+        SANDBOX_PORT=str(port),
+        STRIPE_API_BASE=stand_in,
+        SSO_ISSUER=f"{stand_in}/sso",
+        SSO_JWKS_URL=f"{stand_in}/sso/jwks.json",
+    )
+    os.environ.setdefault("DATA_DIR", str(ROOT / "var" / "tests"))
+    if not os.environ.get("DATABASE_URL") and "PYTEST_XDIST_WORKER" not in os.environ:
+        early_config.stash[held].enter_context(database_name_of_our_own())
+    return (yield)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Take a lease on the private server, each worker its own."""
+    if os.environ.get("DATABASE_URL"):
+        return
+    server = database.PrivateServer(database.data_directory(os.environ))
+    try:
+        config.stash[held].enter_context(server.lease(create=True))
+    except BillingError as refusal:
+        raise pytest.UsageError(str(refusal)) from refusal
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Give the lease back; the last one stops the server."""
+    config.stash[held].close()
+
+
+@contextmanager
+def database_name_of_our_own() -> Iterator[None]:
+    """Two runs of the tests at once on one server take databases of different names, from a small stock."""
+    data_dir = database.data_directory(os.environ)
+    data_dir.mkdir(parents=True, exist_ok=True)
+    for number in count(1):
+        with open(data_dir / f"tests-{number}.lock", "a") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                continue
+            os.environ["TEST_DATABASE_NAME"] = f"test_misar_billing_{number}"
+            yield
+            return
