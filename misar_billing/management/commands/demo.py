@@ -11,9 +11,9 @@ from django.core.management.base import BaseCommand, CommandError
 from rich.console import Console
 
 from accounts.keys import issue_service_key
+from misar_billing.demo.story import Story
 from misar_billing.sandbox import sso
 from misar_billing.sandbox.processes import SANDBOX, WEB, Processes, ProcessTrouble
-from misar_billing.sandbox.story import Story
 
 
 class Command(BaseCommand):

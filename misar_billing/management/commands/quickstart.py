@@ -28,6 +28,14 @@ A balance, a charge against it, and a page to buy credits on:
   curl -H 'x-wallet-service-key: {service_key}' -H 'Content-Type: application/json' \\
     -d '{{"user_id": "{user_id}", "amountDollars": 25, "product": "blog", "returnUrl": "/docs"}}' \\
     {url}/io/wallet/topup-session
+
+A tip for a creator, and what they earned:
+
+  curl -H 'Authorization: Bearer {api_key}' -H 'Content-Type: application/json' \\
+    -d '{{"amount_cents": 500, "name": "Alex", "message": "Great newsletter!"}}' \\
+    {url}/mail/v1/monetization/tip
+
+  curl -H 'Authorization: Bearer {api_key}' {url}/mail/v1/monetization/stats
 """
 
 
@@ -57,7 +65,7 @@ class Command(BaseCommand):
 def seed() -> dict[str, str]:
     """Put rates and a demonstration's data in place, once; the keys and names that `welcome` shows."""
     # Imported here: production has no use for the sandbox's code.
-    from misar_billing.sandbox import seeds
+    from misar_billing.demo import seeds
 
     with database.patient():
         return seeds.seed()

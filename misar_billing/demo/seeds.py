@@ -6,20 +6,19 @@ Everything is made by the verbs that production uses, one day after another, and
 import json
 import os
 import secrets
-from collections.abc import Iterator
-from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from random import Random
-from unittest import mock
 
-from django.conf import settings
 from django.utils import timezone
 
-from accounts import keys
-from accounts.errors import InvalidServiceKey
+from accounts import api_keys, keys
+from accounts.errors import InvalidApiKey, InvalidServiceKey
 from accounts.models import User
+from misar_billing.demo import newsletter
+from misar_billing.demo.past import clock_at
 from misar_billing.sandbox import store
+from monetization.models import Tip
 from wallet import deductions, ledger, rates, topups
 from wallet.errors import InsufficientCredits
 from wallet.models import Entry, Rate, Wallet
@@ -46,6 +45,8 @@ LOW_CREDITS = 6
 def seed() -> dict[str, str]:
     """Put everything in place that is not there yet; what the welcome shows."""
     shown = demo_credentials()
+    if not Tip.objects.filter(creator_id=DEMO_USER).exists():
+        newsletter.live_through_a_year(User.objects.get(pk=DEMO_USER), DAYS)
     if not Wallet.objects.filter(pk=DEMO_USER).exists():
         for feature, label, credits, unit in RATES:
             if not Rate.objects.filter(feature=feature).exists():
@@ -55,7 +56,7 @@ def seed() -> dict[str, str]:
 
 
 def demo_credentials() -> dict[str, str]:
-    """A service key and a member of staff, kept beside the data so that they work after a restart too."""
+    """The keys and the member of staff of the demo, kept beside the data: they outlive a restart."""
     place = Path(os.environ["DATA_DIR"]) / "demo.json"
     kept = json.loads(place.read_text()) if place.exists() else {}
     try:
@@ -68,6 +69,15 @@ def demo_credentials() -> dict[str, str]:
         staff = staff or User.objects.create_superuser(DEMO_STAFF, name="Demo Staff")
         staff.set_password(kept["staff_password"])
         staff.save(update_fields=["password"])
+    creator = User.objects.filter(pk=DEMO_USER).first() or User.objects.create_user(
+        DEMO_USER, name="Dana Demo", email="dana@example.com", plan_id="pro"
+    )
+    try:
+        api_keys.find(kept.get("api_key", ""))
+    except InvalidApiKey:
+        kept["api_key"] = api_keys.issue(
+            owner=creator, name="Demo", scopes=["monetization", "read"], within_limit=False
+        )[1]
     with open(os.open(place, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
         json.dump(kept, file)
     return kept | {"staff": DEMO_STAFF}
@@ -131,11 +141,3 @@ def give_back(charge: Entry) -> None:
         key=f"failed:{charge.pk}",
         actor=f"user:{DEMO_STAFF}",
     )
-
-
-@contextmanager
-def clock_at(moment: datetime) -> Iterator[None]:
-    """Let the verbs write as if it were then. A sandbox has a past; nothing else may have one made up."""
-    assert not settings.PRODUCTION
-    with mock.patch.object(timezone, "now", return_value=moment.astimezone(UTC)):
-        yield
