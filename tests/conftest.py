@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from datetime import timedelta
 from typing import Any
 
@@ -37,6 +38,39 @@ def flush_past_the_law(self: DatabaseOperations, sql_list: list[str]) -> None:
 
 
 DatabaseOperations.execute_sql_flush = flush_past_the_law  # type: ignore[method-assign]
+
+
+# --- The database -----------------------------------------------------------------------------------
+
+
+@contextmanager
+def all_the_time_it_needs() -> Iterator[None]:
+    """Making or dropping a whole database takes longer than an answer may."""
+    options = connection.settings_dict["OPTIONS"]
+    short = options["options"]
+    connection.close()
+    options["options"] = "-c statement_timeout=0"
+    try:
+        yield
+    finally:
+        connection.close()
+        options["options"] = short
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(django_db_modify_db_settings: None) -> Iterator[ExitStack]:
+    """Before pytest-django makes the database."""
+    with ExitStack() as patience:
+        patience.enter_context(all_the_time_it_needs())
+        yield patience
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_modify_db_settings: ExitStack, django_db_setup: None) -> Iterator[None]:
+    """The tests themselves have the service's own limits."""
+    django_db_modify_db_settings.close()
+    yield
+    django_db_modify_db_settings.enter_context(all_the_time_it_needs())
 
 
 @pytest.fixture(autouse=True)
