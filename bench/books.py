@@ -1,0 +1,121 @@
+"""The wallets that are charged, and whether every answer is in the books afterwards."""
+
+import json
+from collections.abc import Iterator, Mapping
+from itertools import count, cycle
+
+from django.db import connection, transaction
+from django.db.models import F, OuterRef, Subquery, Sum
+from django.db.models.functions import Coalesce
+
+from accounts.keys import issue_service_key
+from bench.plan import OURS, USUAL, Variant
+from bench.usual import models as usual
+from misar_billing.errors import BillingError
+from wallet import invariants, ledger
+from wallet.models import Entry, Wallet
+from wallet.rates import DEFAULT_RATES
+
+FEATURE = DEFAULT_RATES[0][0]
+OPENING_CREDITS = 1_000_000_000  # Nobody runs out.
+HOT = "bench_hot"
+BROKEN_LAWS_TOLD_MAX = 10
+
+
+# What a table is made of, but for its name.
+SHAPE = """
+SELECT format('column %%s %%s, null %%s', column_name, data_type, is_nullable)
+  FROM information_schema.columns WHERE table_schema = current_schema() AND table_name = %(table)s
+ UNION ALL
+SELECT format('%%s %%s', split_part(indexdef, ' INDEX ', 1), split_part(indexdef, ' USING ', 2))
+  FROM pg_indexes WHERE schemaname = current_schema() AND tablename = %(table)s
+"""
+
+
+class NotAlike(BillingError):
+    """Raised when the usual wallet no longer writes the same rows and indexes as ours."""
+
+
+class Books:
+    """Wallets of both kinds with the same ids and the same credits, and a key that may charge them."""
+
+    def __init__(self, wallets: int) -> None:
+        require_likeness()
+        self.user_ids = [f"bench_{number:05}" for number in range(wallets)]
+        self._open([*self.user_ids, HOT])
+        _, self.secret = issue_service_key(product="bench")
+        # Every charge of the run is new work: no key comes twice.
+        self._keys = count(1)
+
+    @transaction.atomic
+    def _open(self, user_ids: list[str]) -> None:
+        for user_id in user_ids:
+            ledger.credit(
+                user_id=user_id, credits=OPENING_CREDITS, kind=Entry.Kind.GRANT, actor="bench", reason="bench"
+            )
+        opened = {"credits": OPENING_CREDITS, "balance_after": OPENING_CREDITS, "sequence": 1}
+        usual.Wallet.objects.bulk_create(
+            usual.Wallet(user_id=user_id, balance=OPENING_CREDITS, entries_count=1) for user_id in user_ids
+        )
+        usual.Entry.objects.bulk_create(
+            usual.Entry(wallet_id=user_id, kind="grant", actor="bench", reason="bench", **opened)
+            for user_id in user_ids
+        )
+
+    def charges(self, variant: Variant, *, one_wallet: bool) -> Iterator[bytes]:
+        """Requests without end, ready to send: of one wallet, or of all of them in turn."""
+        for user_id in cycle([HOT] if one_wallet else self.user_ids):
+            body = {"user_id": user_id, "feature": FEATURE, "idempotency_key": f"bench:{next(self._keys)}"}
+            yield _request(variant.path, self.secret, json.dumps(body).encode())
+
+
+def _request(path: str, secret: str, body: bytes) -> bytes:
+    head = (
+        f"POST {path} HTTP/1.1\r\n"
+        "Host: 127.0.0.1\r\n"
+        f"x-wallet-service-key: {secret}\r\n"
+        "Content-Type: application/json\r\n"
+        f"Content-Length: {len(body)}\r\n"
+        "\r\n"
+    )
+    return head.encode() + body
+
+
+def require_likeness() -> None:
+    """Raise unless the tables of both wallets have the same columns and the same indexes."""
+    for ours, theirs in ((Wallet, usual.Wallet), (Entry, usual.Entry)):
+        if different := _shape(ours._meta.db_table) ^ _shape(theirs._meta.db_table):
+            raise NotAlike(
+                f"{theirs._meta.db_table} is not like {ours._meta.db_table}: {'; '.join(sorted(different))}. "
+                "Bring bench/usual/models.py up to date, or the comparison is not fair."
+            )
+
+
+def _shape(table: str) -> set[str]:
+    with connection.cursor() as cursor:
+        cursor.execute(SHAPE, {"table": table})
+        return {part for (part,) in cursor.fetchall()}
+
+
+def troubles(allowed: Mapping[str, int]) -> list[str]:
+    """Why the books do not bear out the answers, a sentence each; `allowed` counts them by variant."""
+    found = [
+        f"{broken.law}, but not {broken.subject}: {broken.detail}"
+        for broken in invariants.violations()[:BROKEN_LAWS_TOLD_MAX]
+    ]
+    written = {
+        OURS: Entry.objects.filter(kind="deduct").count(),
+        USUAL: usual.Entry.objects.filter(kind="deduct").count(),
+    }
+    for variant, entries in written.items():
+        if entries != allowed[variant.name]:
+            found.append(f"{variant.title}: {allowed[variant.name]} answers, {entries} entries")
+    if off := _usual_wallets_off():
+        found.append(f"{USUAL.title}: {off} balances are not the sum of their entries")
+    return found
+
+
+def _usual_wallets_off() -> int:
+    of_wallet = usual.Entry.objects.filter(wallet=OuterRef("pk")).order_by().values("wallet")
+    total = Subquery(of_wallet.annotate(total=Sum("credits")).values("total"))
+    return usual.Wallet.objects.annotate(total=Coalesce(total, 0)).exclude(balance=F("total")).count()

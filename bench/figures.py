@@ -1,0 +1,96 @@
+"""What the measurements come to."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from statistics import median
+from typing import Any
+
+from bench.contest import Outcome, Turn
+from bench.plan import NOTHING, SCENARIOS, USUAL, VARIANTS, Scenario, Variant
+
+
+@dataclass(frozen=True)
+class Spread:
+    """A figure over the rounds: its median, and how far single rounds were from it."""
+
+    median: float
+    lowest: float
+    highest: float
+
+    @classmethod
+    def of(cls, values: Sequence[float]) -> "Spread":
+        return cls(median(values), min(values), max(values))
+
+
+@dataclass(frozen=True)
+class Figures:
+    """One variant under one load.
+
+    Latencies are of all requests of all rounds. A ratio is of two rates of the same round, so that what
+    slowed the machine in that round is in both; above 1 is quicker than what it is compared with.
+    Processor times are per request, 0 where they cannot be seen.
+    """
+
+    requests: int
+    errors: int
+    per_second: Spread
+    p50_ms: float
+    p99_ms: float
+    to_usual: Spread
+    to_nothing: Spread
+    web_cpu_ms: float
+    database_cpu_ms: float
+
+
+def figures(outcome: Outcome, scenario: Scenario, variant: Variant) -> Figures:
+    """What one variant came to under one load."""
+    turns = outcome.of(scenario, variant)
+    latencies = sorted(latency for turn in turns for latency in turn.answers.latencies)
+    return Figures(
+        requests=len(latencies),
+        errors=sum(len(turn.answers.errors) for turn in turns),
+        per_second=Spread.of([turn.per_second for turn in turns]),
+        p50_ms=percentile(latencies, 50) * 1000,
+        p99_ms=percentile(latencies, 99) * 1000,
+        to_usual=_ratio(turns, outcome.of(scenario, USUAL)),
+        to_nothing=_ratio(turns, outcome.of(scenario, NOTHING)),
+        web_cpu_ms=_per_request_ms([turn.spent.web for turn in turns], latencies),
+        database_cpu_ms=_per_request_ms([turn.spent.database for turn in turns], latencies),
+    )
+
+
+def percentile(ascending: Sequence[float], percent: int) -> float:
+    """The smallest value that so many percent of all values do not exceed; 0 of nothing."""
+    if not ascending:
+        return 0.0
+    return ascending[math.ceil(len(ascending) * percent / 100) - 1]
+
+
+def as_json(outcome: Outcome, machine: dict[str, str]) -> dict[str, Any]:
+    """Everything for a program to read."""
+    loads = {
+        scenario.name: {
+            "load": scenario.title,
+            "variants": {variant.name: asdict(figures(outcome, scenario, variant)) for variant in VARIANTS},
+        }
+        for scenario in SCENARIOS
+    }
+    return {
+        "machine": machine,
+        "loads": loads,
+        "client_cpu_ms": outcome.client_ms,
+        "cores_of_strangers": outcome.cores_of_strangers,
+        "web_workers_bytes": [asdict(worker) for worker in outcome.memory],
+        "errors": outcome.errors[:10],
+        "troubles": outcome.troubles,
+    }
+
+
+def _ratio(turns: Sequence[Turn], others: Sequence[Turn]) -> Spread:
+    rates = [(turn.per_second, other.per_second) for turn, other in zip(turns, others, strict=True)]
+    return Spread.of([mine / theirs if theirs else 0.0 for mine, theirs in rates])
+
+
+def _per_request_ms(seconds: Sequence[float], latencies: Sequence[float]) -> float:
+    return sum(seconds) * 1000 / len(latencies) if latencies else 0.0

@@ -1,0 +1,96 @@
+"""The same wallet and the same entry as ours, column by column and index by index, without triggers.
+
+Of the laws, what most projects write down is here: a balance is never negative, a key is used once.
+"""
+
+from typing import ClassVar
+
+from django.db import models
+from django.db.models import F, Q
+from django.utils import timezone
+
+from accounts.misar_ids import MISAR_ID_LENGTH
+from misar_billing import identifiers
+from wallet.models import FEATURE_LENGTH, KEY_LENGTH, PRODUCT_LENGTH, STRIPE_ID_LENGTH
+
+
+class Wallet(models.Model):
+    """One user's credits."""
+
+    user_id = models.CharField(primary_key=True, max_length=MISAR_ID_LENGTH)
+    balance = models.BigIntegerField(default=0)
+    entries_count = models.BigIntegerField(default=0)
+    created_at = models.DateTimeField(default=timezone.now)
+
+    # Said aloud for the type checker, whose settings are the service's.
+    objects: ClassVar[models.Manager["Wallet"]] = models.Manager()
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(condition=Q(balance__gte=0), name="usual_wallet_is_never_negative"),
+        ]
+
+    def __str__(self) -> str:
+        return self.user_id
+
+
+class Entry(models.Model):
+    """One movement of credits."""
+
+    id = models.CharField(
+        primary_key=True, max_length=identifiers.IDENTIFIER_LENGTH, default=identifiers.transaction_id
+    )
+    wallet = models.ForeignKey(Wallet, on_delete=models.PROTECT, related_name="entries")
+    sequence = models.BigIntegerField()
+    kind = models.CharField(max_length=20)
+    credits = models.BigIntegerField()
+    balance_after = models.BigIntegerField()
+    feature = models.CharField(max_length=FEATURE_LENGTH, blank=True)
+    count = models.PositiveIntegerField(null=True, blank=True)
+    product = models.CharField(max_length=PRODUCT_LENGTH, blank=True)
+    idempotency_key = models.CharField(max_length=KEY_LENGTH, blank=True)
+    stripe_session_id = models.CharField(max_length=STRIPE_ID_LENGTH, blank=True)
+    actor = models.CharField(max_length=300)
+    reason = models.TextField(blank=True)
+    reverses = models.ForeignKey(
+        "self", on_delete=models.PROTECT, null=True, blank=True, related_name="reversals"
+    )
+    effective_at = models.DateTimeField(default=timezone.now)
+    created_at = models.DateTimeField(default=timezone.now)
+
+    objects: ClassVar[models.Manager["Entry"]] = models.Manager()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["wallet", "sequence"], name="usual_entry_one_per_place"),
+            models.UniqueConstraint(
+                fields=["wallet", "product", "kind", "idempotency_key"],
+                condition=~Q(idempotency_key=""),
+                name="usual_entry_key_once",
+            ),
+            models.UniqueConstraint(
+                fields=["wallet", "stripe_session_id"],
+                condition=Q(kind="topup"),
+                name="usual_entry_checkout_once",
+            ),
+        ]
+        indexes = [
+            models.Index(F("created_at").desc(), name="usual_entry_newest"),
+            models.Index(
+                fields=["stripe_session_id"], condition=~Q(stripe_session_id=""), name="usual_entry_session"
+            ),
+            models.Index(
+                fields=["idempotency_key"], condition=~Q(idempotency_key=""), name="usual_entry_key"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.id
+
+    @property
+    def balance_before(self) -> int:
+        return self.balance_after - self.credits
+
+    @property
+    def charged(self) -> int:
+        return -self.credits

@@ -1,0 +1,37 @@
+"""The bench runs to its end and tells what it promises. How quick anything is, no test says."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from django.conf import settings
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def test_the_bench_is_no_part_of_the_service():
+    assert not [app for app in settings.INSTALLED_APPS if app.startswith("bench")]
+
+
+@pytest.mark.slow
+def test_a_tiny_run_measures_every_variant_under_every_load_and_leaves_clean_books(tmp_path):
+    run = subprocess.run(
+        [sys.executable, "-m", "bench", "--quick", "--rounds", "1", "--seconds", "0.2", "--json"],
+        cwd=ROOT,
+        env=os.environ | {"DATA_DIR": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=180,
+    )
+    assert run.returncode == 0, run.stderr
+    told = json.loads(run.stdout)
+    assert set(told["loads"]) == {"many", "hot", "alone"}
+    for load in told["loads"].values():
+        assert set(load["variants"]) == {"ours", "usual", "nothing"}
+        for figures in load["variants"].values():
+            assert figures["requests"] > 0
+            assert figures["errors"] == 0
+    assert told["troubles"] == []
