@@ -41,7 +41,10 @@ def main(arguments: Sequence[str]) -> int:
 
 def read(arguments: Sequence[str]) -> Namespace:
     """The options, or usage and exit code 2."""
-    parser = ArgumentParser(prog="python -m bench", description="Charges over HTTP beside the usual way.")
+    parser = ArgumentParser(
+        prog="python -m bench",
+        description="Charges over HTTP beside the usual way, and long histories beside short ones.",
+    )
     parser.add_argument(
         "--quick", action="store_true", help="a smoke run of 20 seconds; its figures are noise"
     )
@@ -65,18 +68,19 @@ def measure(asked: Namespace) -> int:
     import django  # From here on, since the settings are read from the environment prepared above.
 
     django.setup()
-    from bench import contest, figures, machine, report
+    from bench import contest, figures, histories, machine, report
 
     with surroundings.fresh_database(), surroundings.web_server() as address:
         facts = machine.facts()
         with progress(asked.plan) as on_turn:
             outcome = contest.hold(asked.plan, address, on_turn)
+        readings = histories.read(address, asked.plan.reads, long=asked.plan.long_history)
     if asked.json:
-        sys.stdout.write(json.dumps(figures.as_json(outcome, facts), indent=2) + "\n")
+        sys.stdout.write(json.dumps(figures.as_json(outcome, readings, facts), indent=2) + "\n")
     else:
-        report.show(outcome, facts, Console())
+        report.show(outcome, readings, facts, Console())
     if asked.write:
-        sys.stderr.write(f"Written: {report.write(outcome, facts)}\n")
+        sys.stderr.write(f"Written: {report.write(outcome, readings, facts)}\n")
     return FALSE if outcome.errors or outcome.troubles else TRUE
 
 

@@ -7,6 +7,7 @@ from statistics import median
 from typing import Any
 
 from bench.contest import Outcome, Turn
+from bench.histories import Reading
 from bench.plan import NOTHING, SCENARIOS, USUAL, VARIANTS, Scenario, Variant
 
 
@@ -67,7 +68,7 @@ def percentile(ascending: Sequence[float], percent: int) -> float:
     return ascending[math.ceil(len(ascending) * percent / 100) - 1]
 
 
-def as_json(outcome: Outcome, machine: dict[str, str]) -> dict[str, Any]:
+def as_json(outcome: Outcome, readings: Sequence[Reading], machine: dict[str, str]) -> dict[str, Any]:
     """Everything for a program to read."""
     loads = {
         scenario.name: {
@@ -79,6 +80,7 @@ def as_json(outcome: Outcome, machine: dict[str, str]) -> dict[str, Any]:
     return {
         "machine": machine,
         "loads": loads,
+        "histories": {reading.title: reading.as_json() for reading in readings},
         "client_cpu_ms": outcome.client_ms,
         "cores_of_strangers": outcome.cores_of_strangers,
         "web_workers_bytes": [asdict(worker) for worker in outcome.memory],

@@ -1,7 +1,7 @@
 """What is compared, under which load, for how long."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from misar_billing import gunicorn_conf
 
@@ -42,12 +42,28 @@ SCENARIOS = (
 
 
 @dataclass(frozen=True)
+class History:
+    """How much a creator has recorded over a year."""
+
+    name: str
+    tips: int
+    subscriptions: int
+
+
+SHORT = History("short", tips=2_000, subscriptions=200)
+LONG = History("long", tips=200_000, subscriptions=20_000)
+
+
+@dataclass(frozen=True)
 class Plan:
     """How long to measure. A variant is loaded for `seconds` in each round of each scenario."""
 
     rounds: int
     seconds: float
     wallets: int
+    # How often each read of a creator is timed, and how long the long history is.
+    reads: int
+    long_history: History
 
     @property
     def warm_up_seconds(self) -> float:
@@ -55,8 +71,8 @@ class Plan:
 
 
 # Six rounds of three variants: each comes first, second and last twice.
-FULL = Plan(rounds=6, seconds=2.2, wallets=1000)
-QUICK = Plan(rounds=3, seconds=0.3, wallets=100)
+FULL = Plan(rounds=6, seconds=2.2, wallets=1000, reads=25, long_history=LONG)
+QUICK = Plan(rounds=3, seconds=0.3, wallets=100, reads=3, long_history=replace(LONG, tips=4_000))
 
 
 def order(round_number: int) -> Iterator[Variant]:

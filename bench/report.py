@@ -11,6 +11,7 @@ from rich.table import Table
 from bench.consumption import Memory
 from bench.contest import Outcome
 from bench.figures import Figures, Spread, figures
+from bench.histories import Reading
 from bench.plan import SCENARIOS, VARIANTS, Scenario
 
 RESULTS = Path(__file__).with_name("RESULTS.md")
@@ -18,10 +19,12 @@ HOW_TO_READ = Path(__file__).with_name("how_to_read.md")
 WIDTH_MIN = 120
 MEBIBYTE = 1024 * 1024
 
+HISTORIES = "A creator's reads: 200,000 tips and 20,000 subscriptions beside 2,000 and 200"
+HISTORY_COLUMNS = ("", "short ms", "long ms", "long / short")
 COLUMNS = ("", "requests/s", "p50 ms", "p99 ms", "× usual", "× no-op", "CPU ms", "errors")
 
 
-def show(outcome: Outcome, machine: Mapping[str, str], console: Console) -> None:
+def show(outcome: Outcome, readings: Sequence[Reading], machine: Mapping[str, str], console: Console) -> None:
     """Tables on a terminal. A pipe has no width, and a wrapped table is no table."""
     console.width = max(console.width, WIDTH_MIN)
     for scenario in SCENARIOS:
@@ -32,19 +35,20 @@ def show(outcome: Outcome, machine: Mapping[str, str], console: Console) -> None
         for row in _rows(outcome, scenario):
             table.add_row(*row)
         console.print(table)
+    console.print(_history_table(readings))
     for name, fact in machine.items():
         console.print(f"[dim]{escape(name)}: {escape(fact)}[/]", highlight=False)
     for sentence in _besides(outcome):
         console.print(escape(sentence), highlight=False, soft_wrap=True)
 
 
-def write(outcome: Outcome, machine: Mapping[str, str]) -> Path:
+def write(outcome: Outcome, readings: Sequence[Reading], machine: Mapping[str, str]) -> Path:
     """Put the figures into bench/RESULTS.md; returns where that is."""
-    RESULTS.write_text("\n".join(_markdown(outcome, machine)) + "\n")
+    RESULTS.write_text("\n".join(_markdown(outcome, readings, machine)) + "\n")
     return RESULTS
 
 
-def _markdown(outcome: Outcome, machine: Mapping[str, str]) -> Iterator[str]:
+def _markdown(outcome: Outcome, readings: Sequence[Reading], machine: Mapping[str, str]) -> Iterator[str]:
     yield "# What a charge costs\n"
     yield "Written by `make bench ARGS=--write`. How to read it is said below the figures.\n"
     yield from (f"- {name}: {fact}" for name, fact in machine.items())
@@ -53,9 +57,27 @@ def _markdown(outcome: Outcome, machine: Mapping[str, str]) -> Iterator[str]:
         yield "| " + " | ".join(COLUMNS) + " |"
         yield "| --- " + "| ---: " * (len(COLUMNS) - 1) + "|"
         yield from ("| " + " | ".join(row) + " |" for row in _rows(outcome, scenario))
+    yield f"\n## {HISTORIES}\n"
+    yield "| " + " | ".join(HISTORY_COLUMNS) + " |"
+    yield "| --- | ---: | ---: | ---: |"
+    yield from ("| " + " | ".join(row) + " |" for row in _history_rows(readings))
     yield "\n## Beside the figures\n"
     yield from (f"- {sentence}" for sentence in _besides(outcome))
     yield "\n" + HOW_TO_READ.read_text().rstrip()
+
+
+def _history_table(readings: Sequence[Reading]) -> Table:
+    table = Table(title=HISTORIES, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
+    for number, name in enumerate(HISTORY_COLUMNS):
+        table.add_column(name, justify="right" if number else "left", no_wrap=True)
+    for row in _history_rows(readings):
+        table.add_row(*row)
+    return table
+
+
+def _history_rows(readings: Sequence[Reading]) -> Iterator[Sequence[str]]:
+    for reading in readings:
+        yield reading.title, f"{reading.short_ms:.1f}", f"{reading.long_ms:.1f}", f"{reading.ratio:.2f}"
 
 
 def _rows(outcome: Outcome, scenario: Scenario) -> Iterator[Sequence[str]]:

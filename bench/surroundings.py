@@ -32,6 +32,7 @@ def prepared(environ: MutableMapping[str, str]) -> Iterator[None]:
         ALLOWED_HOSTS="127.0.0.1",
         LOG_LEVEL="WARNING",  # gunicorn's greetings would stand between the figures.
         WALLET_CHARGES_PER_MINUTE="0",
+        CREATOR_REQUESTS_PER_MINUTE="0",
     )
     environ.pop("ACCESS_LOG", None)
     with environment.claimed(data_dir):

@@ -124,45 +124,66 @@ def _add_subscriptions(found: dict[str, Figures], creator: User) -> None:
     sums = paying.values("currency").annotate(
         yearly=Sum("yearly_cents"),
         at_risk=Coalesce(Sum("yearly_cents", filter=Q(status="past_due")), 0),
-        readers=Count("reader", distinct=True),
         unknown=Count("pk", filter=Q(interval="unknown")),
     )
     for row in sums:
         figures = _of(found, row["currency"])
         figures.mrr_cents, figures.at_risk_cents = mrr_of(row["yearly"]), mrr_of(row["at_risk"])
-        figures.paying_subscribers = row["readers"]
         figures.subscriptions_of_unknown_interval = row["unknown"]
+    with connection.cursor() as cursor:
+        cursor.execute(READERS, {"creator": creator.pk})
+        for currency, readers in cursor.fetchall():
+            _of(found, currency).paying_subscribers = readers
 
 
-# Who paid then: the readers of subscriptions whose last event by then left them paying. A reader with two, of
-# whom one is cancelled, has not left.
-CHURN = """
-WITH paid_then AS (
-    SELECT subscription.currency, subscription.reader
-      FROM monetization_subscription subscription
-     CROSS JOIN LATERAL (
+# Apart from the sums: count(DISTINCT reader) beside them sorts every row, three times as slow at 20,000.
+READERS = """
+SELECT currency, count(*)
+  FROM (SELECT DISTINCT currency, reader FROM monetization_subscription
+         WHERE creator_id = %(creator)s AND status IN ('active', 'past_due')) AS readers
+ GROUP BY currency
+"""
+
+# Only readers with an event since then can have come or gone. Of those, each subscription is looked at as it
+# is and as its last event by then left it: a reader with two, of whom one is cancelled, has not left.
+CAME_AND_WENT = """
+WITH touched AS (
+    SELECT DISTINCT subscription.currency, subscription.reader
+      FROM monetization_subscriptionevent event
+      JOIN monetization_subscription subscription ON subscription.id = event.subscription_id
+     WHERE event.creator_id = %(creator)s AND event.created_at > %(then)s
+), readers AS (
+    SELECT currency, reader,
+           bool_or(subscription.status IN ('active', 'past_due')) AS pays_now,
+           coalesce(bool_or(last.status IN ('active', 'past_due')), false) AS paid_then
+      FROM touched
+      JOIN monetization_subscription subscription USING (currency, reader)
+      LEFT JOIN LATERAL (
            SELECT status FROM monetization_subscriptionevent event
             WHERE event.subscription_id = subscription.id AND event.created_at <= %(then)s
             ORDER BY event.id DESC LIMIT 1
-      ) last
-     WHERE subscription.creator_id = %(creator)s AND last.status IN ('active', 'past_due')
-     GROUP BY subscription.currency, subscription.reader
-), pays_now AS (
-    SELECT currency, reader FROM monetization_subscription
-     WHERE creator_id = %(creator)s AND status IN ('active', 'past_due')
+      ) last ON true
+     WHERE subscription.creator_id = %(creator)s
      GROUP BY currency, reader
 )
-SELECT currency, count(*), count(*) FILTER (WHERE pays_now.reader IS NULL)
-  FROM paid_then LEFT JOIN pays_now USING (currency, reader)
- GROUP BY currency
+SELECT currency,
+       count(*) FILTER (WHERE pays_now AND NOT paid_then),
+       count(*) FILTER (WHERE paid_then AND NOT pays_now)
+  FROM readers GROUP BY currency
 """
 
 
 def _add_churn(found: dict[str, Figures], creator: User, then: datetime) -> None:
+    """After the subscribers of now are known: those of then are these, less who came, plus who went."""
+    came_and_went: dict[str, tuple[int, int]] = {}
     with connection.cursor() as cursor:
-        cursor.execute(CHURN, {"creator": creator.pk, "then": then})
-        for currency, of, left in cursor.fetchall():
-            _of(found, currency).churn = Churn(left=left, of=of)
+        cursor.execute(CAME_AND_WENT, {"creator": creator.pk, "then": then})
+        for currency, came, went in cursor.fetchall():
+            _of(found, currency)
+            came_and_went[currency] = came, went
+    for currency, figures in found.items():
+        came, went = came_and_went.get(currency, (0, 0))
+        figures.churn = Churn(left=went, of=figures.paying_subscribers - came + went)
 
 
 def _of(found: dict[str, Figures], currency: str) -> Figures:

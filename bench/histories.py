@@ -1,0 +1,117 @@
+"""What a creator's reads cost when the history is long: a short one and a long one, read in turn."""
+
+import http.client
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from statistics import median
+from typing import Any
+
+from django.db import connection
+
+from accounts import api_keys
+from accounts.models import User
+from bench.plan import LONG, SHORT, History
+from misar_billing.database import patient
+
+PATHS = {
+    "stats": "/mail/v1/monetization/stats",
+    "tips, the first page of 100": "/mail/v1/monetization/tips?limit=100",
+    "subscriptions, the first page of 100": "/mail/v1/monetization/subscriptions?limit=100",
+    "sponsors": "/mail/v1/monetization/sponsors",
+}
+
+
+@dataclass
+class Reading:
+    """One read, in milliseconds by history, as often for each."""
+
+    title: str
+    milliseconds: dict[str, list[float]] = field(default_factory=lambda: {"short": [], "long": []})
+
+    @property
+    def short_ms(self) -> float:
+        return median(self.milliseconds["short"])
+
+    @property
+    def long_ms(self) -> float:
+        return median(self.milliseconds["long"])
+
+    @property
+    def ratio(self) -> float:
+        """How many times longer with a hundred times the history: the median of neighbours' ratios."""
+        pairs = zip(self.milliseconds["long"], self.milliseconds["short"], strict=True)
+        return median(long / short for long, short in pairs)
+
+    def as_json(self) -> dict[str, Any]:
+        return {"short_ms": self.short_ms, "long_ms": self.long_ms, "ratio": self.ratio}
+
+
+def read(
+    address: tuple[str, int], times: int, *, long: History = LONG, on_read: Callable[[], None] = lambda: None
+) -> list[Reading]:
+    """Fill two creators' histories, then read each in turn so that noise hits both alike."""
+    with patient():
+        keys = {history.name: _filled(history) for history in (SHORT, long)}
+        with connection.cursor() as cursor:
+            cursor.execute("VACUUM (ANALYZE)")
+    readings = [Reading(title) for title in PATHS]
+    caller = http.client.HTTPConnection(*address, timeout=30)
+    for number in range(times + 1):
+        for reading, path in zip(readings, PATHS.values(), strict=True):
+            for name, key in keys.items():
+                milliseconds = _timed(caller, path, key)
+                if number:  # The first round warms caches and connections.
+                    reading.milliseconds[name].append(milliseconds)
+        on_read()
+    caller.close()
+    return readings
+
+
+def _timed(caller: http.client.HTTPConnection, path: str, key: str) -> float:
+    began = time.perf_counter()
+    caller.request("GET", path, headers={"Authorization": f"Bearer {key}"})
+    answer = caller.getresponse()
+    answer.read()
+    assert answer.status == http.client.OK, (path, answer.status)
+    return (time.perf_counter() - began) * 1000
+
+
+def _filled(history: History) -> str:
+    """A creator with that history, evenly over the last year; returns their key."""
+    creator = User.objects.create_user(f"usr_{history.name}_history")
+    with connection.cursor() as cursor:
+        values = asdict(history) | {"creator": creator.pk}
+        for statement in (TIPS, SUBSCRIPTIONS, EVENTS):
+            cursor.execute(statement, values)
+    return api_keys.issue(owner=creator, name="bench", scopes=["read"], within_limit=False)[1]
+
+
+TIPS = """
+INSERT INTO monetization_tip (id, creator_id, gross_cents, fee_cents, net_cents, fee_bps, plan, currency,
+       refunded_cents, fee_returned_cents, email, reader, name, message, created_at)
+SELECT 'tip_' || %(name)s || n, %(creator)s, 500, 25, 475, 500, 'free', 'USD', 0, 0,
+       'r' || n %% 5000 || '@example.com', 'r' || n %% 5000 || '@example.com', 'Reader', 'Thank you',
+       now() - interval '365 days' * n / %(tips)s
+  FROM generate_series(1, %(tips)s) AS n
+"""
+SUBSCRIPTIONS = """
+INSERT INTO monetization_subscription (id, creator_id, subscriber_email, reader, plan, interval,
+       amount_cents, currency, yearly_cents, status, created_at)
+SELECT 'sub_' || %(name)s || n, %(creator)s, 'r' || n || '@example.com', 'r' || n || '@example.com',
+       'monthly', 'month', 799, 'USD', CASE WHEN n %% 10 = 0 THEN 0 ELSE 9588 END,
+       CASE WHEN n %% 10 = 0 THEN 'cancelled' WHEN n %% 10 = 1 THEN 'past_due' ELSE 'active' END,
+       now() - interval '365 days' * n / %(subscriptions)s
+  FROM generate_series(1, %(subscriptions)s) AS n
+"""
+EVENTS = """
+INSERT INTO monetization_subscriptionevent (subscription_id, creator_id, kind, status, plan, amount_cents,
+       currency, yearly_cents_delta, occurred_at, created_at)
+SELECT id, creator_id, kind, event_status, plan, amount_cents, currency, delta, created_at, created_at
+  FROM monetization_subscription
+ CROSS JOIN LATERAL (
+       VALUES ('created', 'active', 9588::bigint), (status, status, yearly_cents - 9588)
+  ) AS event (kind, event_status, delta)
+ WHERE creator_id = %(creator)s AND (kind = 'created' OR status <> 'active')
+ ORDER BY id, kind = 'created' DESC
+"""
