@@ -82,6 +82,7 @@ class KeySet:
     """
 
     FETCH_TIMEOUT_SECONDS = (0.5, 1.5)  # To connect, and to hear something.
+    FETCH_SECONDS_MAX = 2  # For all of it.
     FRESH_SECONDS = 10 * 60
     SERVED_SECONDS = 24 * 3600
     PAUSE_SECONDS = 30
@@ -118,31 +119,43 @@ class KeySet:
 
     def _refresh(self) -> None:
         # One fetch at a time: whoever has keys goes on with them meanwhile, the others wait for the first.
-        wait = 0 if self._keys else sum(self.FETCH_TIMEOUT_SECONDS)
-        if not self._lock.acquire(timeout=wait):
+        if not self._lock.acquire(timeout=0 if self._keys else self.FETCH_SECONDS_MAX):
             return
+        if time.monotonic() - self._tried_at < self.PAUSE_SECONDS:
+            self._lock.release()
+            return
+        self._tried_at = time.monotonic()
+        self._failed = True  # Until it has succeeded.
+        # In a thread of its own, which keeps the lock: an answer that drips never meets a socket's timeout.
+        fetch = threading.Thread(target=self._fetch_and_release, name="jwks", daemon=True)
+        fetch.start()
+        fetch.join(self.FETCH_SECONDS_MAX)
+
+    def _fetch_and_release(self) -> None:
         try:
-            if time.monotonic() - self._tried_at < self.PAUSE_SECONDS:
-                return
-            self._tried_at = time.monotonic()
             self._keys = self._fetch()
             self._fetched_at = time.monotonic()
             self._failed = False
         except Exception as error:  # PyJWT expects a set of keys; an issuer may publish anything.
-            self._failed = True
             logger.warning("The keys of the SSO issuer could not be fetched: %s", error)
         finally:
             self._lock.release()
 
     def _fetch(self) -> dict[str | None, jwt.PyJWK]:
         with requests.get(
-            self.url, timeout=self.FETCH_TIMEOUT_SECONDS, allow_redirects=False, stream=True
+            self.url,
+            timeout=self.FETCH_TIMEOUT_SECONDS,
+            headers={"Accept-Encoding": "identity"},  # What is packed small may unpack large.
+            allow_redirects=False,
+            stream=True,
         ) as answer:
             answer.raise_for_status()
             if answer.status_code != requests.codes.ok:
                 raise ValueError(f"answered {answer.status_code}")
-            body = answer.raw.read(self.ANSWER_BYTES_MAX + 1, decode_content=True)
-        if len(body) > self.ANSWER_BYTES_MAX:
-            raise ValueError("the answer is too long")
+            body, give_up_at = b"", time.monotonic() + self.FETCH_SECONDS_MAX
+            while chunk := answer.raw.read1(self.ANSWER_BYTES_MAX, decode_content=False):
+                body += chunk
+                if len(body) > self.ANSWER_BYTES_MAX or time.monotonic() > give_up_at:
+                    raise ValueError("the answer is too long")
         found = jwt.PyJWKSet.from_json(body.decode()).keys
         return {key.key_id: key for key in found if key.algorithm_name in JWKS_ALGORITHMS}

@@ -12,6 +12,8 @@ from datetime import UTC, datetime
 from typing import Any, ClassVar
 
 from django.utils.dateparse import parse_date, parse_datetime
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 WIRE_TIME = "%Y-%m-%dT%H:%M:%SZ"  # Of a UTC datetime: whole seconds (contract 3).
@@ -73,20 +75,23 @@ class PlainText(StrictText):
     # Emoji are joined by U+200D, and scripts need other marks of the same class (Cf). The ones left out turn
     # the direction of what follows, or hide.
     JOINERS = "\u200c\u200d"
+    # The flags of England, Scotland and Wales: letters that hide anywhere else.
+    FLAG = re.compile("\U0001f3f4[\U000e0061-\U000e007a]{5}\U000e007f")
 
     def is_printable(self, text: str) -> bool:
         return all(
             character.isprintable() or character in self.JOINERS or unicodedata.category(character) == "Zs"
-            for character in text
+            for character in self.FLAG.sub("", text)
         )
 
     def to_internal_value(self, data: Any) -> str:
         text = super().to_internal_value(data)
-        if not text.strip():
+        if not re.sub(f"[{self.JOINERS}]", "", text).strip():
             self.fail("blank")
         return text
 
 
+@extend_schema_field(OpenApiTypes.DATETIME)
 class Moment(serializers.Field):
     """An instant in ISO 8601: without an offset in UTC, a bare date its midnight, fractions cut off."""
 
@@ -96,7 +101,7 @@ class Moment(serializers.Field):
         "invalid": "must be a time in ISO 8601",
     }
     SHAPE = re.compile(
-        r"\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}(?::\d{2}(?:[.,]\d+)?)?(?:Z|z|[+-]\d{2}(?::?\d{2})?)?)?",
+        r"\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}(?::\d{2}(?:[.,]\d+)?)?(?:Z|z|[+-]\d{2}(?::?[0-5]\d)?)?)?",
         re.ASCII,
     )
 
@@ -110,7 +115,8 @@ class Moment(serializers.Field):
             self.fail("invalid")
 
     def to_representation(self, value: datetime) -> str:
-        return value.astimezone(UTC).strftime(WIRE_TIME)
+        # strftime would write the year 999 with three digits.
+        return value.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="seconds") + "Z"
 
     def _read(self, text: str) -> datetime:
         if day := parse_date(text):

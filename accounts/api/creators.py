@@ -67,14 +67,28 @@ class Details(serializers.Serializer):
 class CreatorError(serializers.Serializer):
     """Why a request was not served."""
 
-    success = serializers.BooleanField(default=False)
+    success = serializers.BooleanField(help_text="False, always.")
     error = serializers.CharField()
     details = Details(required=False)
     retryAfter = serializers.IntegerField(required=False)
 
 
+REFUSALS = {
+    400: "The request cannot be read, or is not what it must be: `details` names all that is wrong.",
+    401: "No credential, or one that is not valid now.",
+    403: "The key lacks the scope, the session its CSRF token, or the plan has no room.",
+    404: "Not there, or somebody else's; or nothing is at this address.",
+    405: "Another method is meant; `Allow` says which.",
+    409: "It was recorded otherwise, the key was used for another body, or the place is taken.",
+    413: "The body is too large.",
+    415: "The body is not said to be JSON.",
+    429: "Too many requests; ask again after `Retry-After` seconds.",
+    500: "A fault of ours.",
+    503: "Nothing is known to have happened; ask again after `Retry-After` seconds.",
+}
+ANYWHERE = (400, 401, 403, 404, 405, 429, 500, 503)
+
+
 def errors(*statuses: int) -> dict[int, Any]:
     """The schema of an endpoint's refusals, with those any of these endpoints can answer."""
-    return {
-        status: OpenApiResponse(CreatorError) for status in (*statuses, 401, 403, 404, 405, 429, 500, 503)
-    }
+    return {s: OpenApiResponse(CreatorError, REFUSALS[s]) for s in sorted({*statuses, *ANYWHERE})}

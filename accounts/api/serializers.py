@@ -5,13 +5,18 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from django.utils import timezone
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import extend_schema_field, extend_schema_serializer
 from rest_framework import serializers
 
 from accounts import api_keys
 from accounts.models import ApiKey
 from misar_billing.fields import Moment, PlainText, StrictSerializer, StrictText
 
+SCOPES_SCHEMA = {"type": "array", "items": {"type": "string", "enum": list(api_keys.SCOPES)}, "minItems": 1}
 
+
+@extend_schema_field(SCOPES_SCHEMA)
 class ScopeList(serializers.Field):
     """One or more scopes, each once."""
 
@@ -28,10 +33,8 @@ class ScopeList(serializers.Field):
                 self.fail("unknown", scope=scope[:40] if scope.isprintable() else "?")
         return list(dict.fromkeys(data))
 
-    def to_representation(self, value: list[str]) -> str:
-        return ",".join(value)
 
-
+@extend_schema_field(OpenApiTypes.UUID)
 class AccountId(StrictText):
     """A UUID."""
 
@@ -41,9 +44,6 @@ class AccountId(StrictText):
             return uuid.UUID(text)
         except ValueError:
             raise serializers.ValidationError("must be a UUID") from None
-
-    def to_representation(self, value: Any) -> str:
-        return str(value)
 
 
 class KeyRequest(StrictSerializer):
@@ -66,9 +66,9 @@ class KeyRow(serializers.ModelSerializer):
 
     scopes = serializers.SerializerMethodField()
     is_active = serializers.SerializerMethodField()
-    last_used_at = Moment()
+    last_used_at = Moment(allow_null=True)
     created_at = Moment()
-    expires_at = Moment()
+    expires_at = Moment(allow_null=True)
 
     class Meta:
         model = ApiKey
@@ -93,10 +93,18 @@ class KeyRow(serializers.ModelSerializer):
         return key.is_usable(timezone.now())
 
 
+@extend_schema_serializer(many=False)
+class KeyList(serializers.Serializer):
+    """A user's keys."""
+
+    success = serializers.BooleanField()
+    keys = KeyRow(many=True)
+
+
 class KeyMade(serializers.Serializer):
     """A key just made, with its secret for the only time."""
 
-    success = serializers.BooleanField(default=True)
+    success = serializers.BooleanField()
     key = serializers.CharField()
     keyId = serializers.CharField()
     prefix = serializers.CharField()

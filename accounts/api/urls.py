@@ -5,6 +5,6 @@ from django.urls import path
 from accounts.api.views import KeyViewSet
 
 urlpatterns = [
-    path("keys", KeyViewSet.as_view({"get": "list", "post": "create", "delete": "destroy"})),
+    path("keys", KeyViewSet.as_view({"get": "list", "post": "create", "delete": "destroy_named"})),
     path("keys/<uuid:pk>", KeyViewSet.as_view({"delete": "destroy"})),
 ]

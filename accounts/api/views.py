@@ -13,15 +13,16 @@ from rest_framework.response import Response
 from accounts import api_keys
 from accounts.api import serializers
 from accounts.api.creators import CreatorViewSet, errors
+from accounts.api.schema import creators_schema
 from accounts.errors import UnknownApiKey
 from accounts.models import ApiKey
 from accounts.permissions import IsBrowser
 from misar_billing.api import no_store
 
-KEYS = inline_serializer("KeyList", {"success": drf.BooleanField(), "keys": serializers.KeyRow(many=True)})
 DONE = inline_serializer("KeyRevoked", {"success": drf.BooleanField()})
 
 
+@creators_schema
 class KeyViewSet(CreatorViewSet):
     """A user's own `msk_` keys."""
 
@@ -29,7 +30,7 @@ class KeyViewSet(CreatorViewSet):
     permission_classes = (IsBrowser,)
     access: ClassVar = {}
 
-    @extend_schema(operation_id="keys_list", responses={200: KEYS} | errors())
+    @extend_schema(operation_id="keys_list", responses={200: serializers.KeyList} | errors())
     def list(self, request: Request) -> Response:
         """List every key, newest first, revoked ones included."""
         mine = ApiKey.objects.filter(owner=self.creator).order_by("-created_at")
@@ -38,7 +39,7 @@ class KeyViewSet(CreatorViewSet):
     @extend_schema(
         operation_id="keys_create",
         request=serializers.KeyRequest,
-        responses={201: serializers.KeyMade} | errors(400, 413, 415),
+        responses={201: serializers.KeyMade} | errors(413, 415),
     )
     def create(self, request: Request) -> Response:
         """Make a key. Its secret is in this answer and nowhere else, ever."""
@@ -62,15 +63,20 @@ class KeyViewSet(CreatorViewSet):
         }
         return Response(serializers.KeyMade(shown).data, status=201, headers={"Cache-Control": "no-store"})
 
-    @extend_schema(
-        operation_id="keys_revoke",
-        parameters=[OpenApiParameter("id", OpenApiTypes.UUID, required=True)],
-        responses={200: DONE} | errors(400),
-    )
-    def destroy(self, request: Request, pk: UUID | None = None) -> Response:
-        """Revoke a key, named by `?id=` or in the path."""
-        api_keys.revoke(owner=self.creator, key_id=pk or _named(request))
+    @extend_schema(operation_id="keys_revoke", responses={200: DONE} | errors())
+    def destroy(self, request: Request, pk: UUID) -> Response:
+        """Revoke a key."""
+        api_keys.revoke(owner=self.creator, key_id=pk)
         return no_store({"success": True})
+
+    @extend_schema(
+        operation_id="keys_revoke_named",
+        parameters=[OpenApiParameter("id", OpenApiTypes.UUID, required=True)],
+        responses={200: DONE} | errors(),
+    )
+    def destroy_named(self, request: Request) -> Response:
+        """Revoke the key that `?id=` names."""
+        return self.destroy(request, _named(request))
 
 
 def _named(request: Request) -> UUID:

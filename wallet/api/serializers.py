@@ -141,4 +141,4 @@ class WalletError(serializers.Serializer):
 class DeductError(WalletError):
     """Why a charge was not made: whoever reads only `allowed` is denied."""
 
-    allowed = serializers.BooleanField(default=False)
+    allowed = serializers.BooleanField(help_text="False, always.")

@@ -3,7 +3,7 @@
 from typing import Any, cast
 
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, PolymorphicProxySerializer, extend_schema
+from drf_spectacular.utils import PolymorphicProxySerializer, extend_schema
 from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -14,7 +14,8 @@ from accounts.models import ServiceKey
 from accounts.permissions import IsService, IsServiceOrBearer
 from misar_billing.api import JSONViewSet, no_store, read_body
 from wallet import deductions, ledger, statements, topups, webhooks
-from wallet.api import queries, serializers, throttles
+from wallet.api import queries, schema, serializers, throttles
+from wallet.api.schema import errors
 from wallet.errors import InsufficientCredits
 from wallet.models import Rate
 
@@ -29,25 +30,15 @@ SERVICE_ONLY: dict[str, Any] = {
     "permission_classes": [IsService],
 }
 
-USER_ID = OpenApiParameter(
-    "user_id",
-    OpenApiTypes.STR,
-    description="Required with a service key; with a bearer, nobody but the bearer.",
-)
 
-
-def errors(*statuses: int, shape: type = serializers.WalletError) -> dict[int, OpenApiResponse]:
-    """The schema of an endpoint's refusals, with those any endpoint can answer."""
-    return {status: OpenApiResponse(shape) for status in (*statuses, 404, 405, 500, 503)}
-
-
+@extend_schema(tags=["Universal Wallet"], parameters=[schema.REQUEST_ID, schema.RETRY_AFTER])
 class WalletViewSet(JSONViewSet):
     """One credit balance per user, shared by every product."""
 
     @extend_schema(
         operation_id="wallet_balance",
-        parameters=[USER_ID],
-        responses={200: serializers.Balance} | errors(400, 401, 403, 429),
+        parameters=[schema.USER_ID],
+        responses={200: serializers.Balance} | errors(401, 403, 429),
     )
     @action(methods=["get"], detail=False, throttle_classes=[throttles.BalanceReads], **SELF_OR_SERVICE)
     def balance(self, request: Request) -> Response:
@@ -57,6 +48,7 @@ class WalletViewSet(JSONViewSet):
     @extend_schema(
         operation_id="wallet_deduct",
         request=serializers.DeductRequest,
+        parameters=[schema.REPLAYED],
         responses={
             200: PolymorphicProxySerializer(
                 component_name="Deduction",
@@ -64,7 +56,7 @@ class WalletViewSet(JSONViewSet):
                 resource_type_field_name=None,
             )
         }
-        | errors(400, 403, 409, 413, 415, 429, shape=serializers.DeductError),
+        | errors(403, 409, 413, 415, 429, shape=serializers.DeductError),
     )
     @action(methods=["post"], detail=False, throttle_classes=[throttles.Charges], **SERVICE_ONLY)
     def deduct(self, request: Request) -> Response:
@@ -92,7 +84,7 @@ class WalletViewSet(JSONViewSet):
     @extend_schema(
         operation_id="wallet_topup_session",
         request=serializers.TopUpRequest,
-        responses={200: serializers.TopUpSession} | errors(400, 403, 413, 415),
+        responses={200: serializers.TopUpSession} | errors(403, 413, 415),
     )
     @action(methods=["post"], detail=False, url_path="topup-session", **SERVICE_ONLY)
     def topup_session(self, request: Request) -> Response:
@@ -108,12 +100,8 @@ class WalletViewSet(JSONViewSet):
 
     @extend_schema(
         operation_id="wallet_transactions",
-        parameters=[
-            USER_ID,
-            OpenApiParameter("limit", {"type": "integer", "minimum": 1, "maximum": 100, "default": 20}),
-            OpenApiParameter("cursor", OpenApiTypes.STR, description="The `nextCursor` of the page before."),
-        ],
-        responses={200: serializers.TransactionsPage} | errors(400, 401, 403, 429),
+        parameters=[schema.USER_ID, schema.LIMIT, schema.CURSOR],
+        responses={200: serializers.TransactionsPage} | errors(401, 403, 429),
     )
     @action(methods=["get"], detail=False, throttle_classes=[throttles.TransactionReads], **SELF_OR_SERVICE)
     def transactions(self, request: Request) -> Response:
@@ -136,10 +124,8 @@ class WalletViewSet(JSONViewSet):
         operation_id="wallet_webhook",
         auth=[],
         request=OpenApiTypes.OBJECT,
-        parameters=[
-            OpenApiParameter("Stripe-Signature", OpenApiTypes.STR, OpenApiParameter.HEADER, required=True)
-        ],
-        responses={200: serializers.Received} | errors(400, 413),
+        parameters=[schema.STRIPE_SIGNATURE],
+        responses={200: serializers.Received} | errors(413),
     )
     @action(methods=["post"], detail=False)
     def webhook(self, request: Request) -> Response:

@@ -1,0 +1,129 @@
+"""GET /health"""
+
+from contextlib import contextmanager
+
+import pytest
+from django.db import connection
+from django.test import Client
+
+from tests.conftest import Caller
+
+
+@contextmanager
+def database_gone(tmp_path, **changes):
+    """This thread's next connection goes to a socket where nobody listens."""
+    connection.close()
+    kept = dict(connection.settings_dict)
+    connection.settings_dict.update({"HOST": str(tmp_path)} | changes)
+    try:
+        yield
+    finally:
+        connection.close()
+        connection.settings_dict.update(kept)
+
+
+@pytest.mark.django_db
+def test_all_is_well():
+    response = Client().get("/health")
+    assert response.status_code == 200
+    assert response.json() == {"status": "ok"}
+    assert response["Cache-Control"] == "no-store"
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("host", ["10.0.0.7", "evil.com", "a b", ""])
+def test_a_probe_need_not_know_our_name(settings, host):
+    settings.ALLOWED_HOSTS = ["billing.misar.io"]
+    assert Client().get("/health", headers={"Host": host}).status_code == 200
+
+
+@pytest.mark.django_db
+def test_a_probe_is_not_sent_to_https(settings):
+    settings.SECURE_SSL_REDIRECT = True
+    assert Client().get("/health").status_code == 200
+
+
+@pytest.mark.django_db
+def test_a_probe_may_ask_with_head():
+    response = Client().head("/health")
+    assert response.status_code == 200
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS"])
+def test_there_is_nothing_to_change(method):
+    response = Client().generic(method, "/health")
+    assert response.status_code == 405
+    assert response["Allow"] == "GET, HEAD"
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("path", ["/health/", "/healthz", "/Health"])
+def test_only_this_address_is_the_health_check(path):
+    assert Client(raise_request_exception=False).get(path).status_code == 404
+
+
+@pytest.mark.django_db(transaction=True)
+def test_without_its_database_it_can_take_no_work(tmp_path):
+    with database_gone(tmp_path):
+        response = Client().get("/health")
+        assert response.status_code == 503
+        assert response.json() == {"status": "unavailable", "reason": "the database is out of reach"}
+        assert response["X-Request-ID"].startswith("req_")
+    assert Client().get("/health").status_code == 200
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_empty_database_takes_no_work():
+    connection.close()
+    kept = connection.settings_dict["NAME"]
+    connection.settings_dict["NAME"] = "postgres"
+    try:
+        response = Client().get("/health")
+    finally:
+        connection.close()
+        connection.settings_dict["NAME"] = kept
+    assert response.status_code == 503
+    assert response.json()["reason"] == "the database has no tables yet; run migrate"
+
+
+@pytest.mark.django_db
+def test_a_standby_takes_no_work():
+    with connection.cursor() as cursor:
+        cursor.execute("SET TRANSACTION READ ONLY")
+    response = Client().get("/health")
+    assert response.status_code == 503
+    assert response.json()["reason"] == "the database is read-only"
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("path", ["/io/wallet/balance", "/io/wallet/transactions", "/io/wallet/rates"])
+def test_reads_without_the_database_are_503_never_401_or_403(tmp_path, token, path):
+    for headers in (
+        {"x-wallet-service-key": "wsk_" + "0" * 64},
+        {"Authorization": f"Bearer {token('usr_1')}"},
+    ):
+        with database_gone(tmp_path):
+            response = Caller(headers).get(path, user_id="usr_1")
+        assert response.status_code == 503
+        assert response.json() == {"error": "The ledger cannot be reached right now; please try again."}
+        assert response["Retry-After"] == "1"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_charge_without_the_database_is_503_and_denied(tmp_path):
+    with database_gone(tmp_path):
+        response = Caller({"x-wallet-service-key": "wsk_" + "0" * 64}).deduct("usr_1")
+    assert response.status_code == 503
+    assert response.json() == {
+        "allowed": False,
+        "error": "The ledger cannot be reached right now; please try again.",
+    }
+    assert response["Retry-After"] == "1"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_webhook_without_the_database_is_503_so_that_stripe_comes_again(tmp_path, deliver, checkout_event):
+    with database_gone(tmp_path):
+        response = deliver(checkout_event())
+    assert response.status_code == 503
+    assert response["Retry-After"] == "1"

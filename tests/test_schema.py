@@ -1,0 +1,282 @@
+"""The published schema: valid, readable in a browser, and true of what the server answers."""
+
+import re
+from collections import Counter
+from io import StringIO
+
+import hypothesis
+import pytest
+import schemathesis
+import yaml
+from django.core.management import call_command
+from django.test import Client
+from hypothesis import HealthCheck, given
+from hypothesis import strategies as st
+from schemathesis import GenerationMode
+from schemathesis.checks import not_a_server_error
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    negative_data_rejection,
+    response_headers_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+
+from wallet.models import Entry
+
+SEED = 20260601
+EXAMPLES = 200
+CHECKS = [
+    not_a_server_error,
+    status_code_conformance,
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+    negative_data_rejection,
+]
+WALLET = {
+    "wallet_balance": ("GET", "/io/wallet/balance"),
+    "wallet_deduct": ("POST", "/io/wallet/deduct"),
+    "wallet_topup_session": ("POST", "/io/wallet/topup-session"),
+    "wallet_transactions": ("GET", "/io/wallet/transactions"),
+    "wallet_rates": ("GET", "/io/wallet/rates"),
+    "wallet_webhook": ("POST", "/io/wallet/webhook"),
+}
+
+
+@pytest.fixture
+def published(db):
+    return yaml.safe_load(Client().get("/schema").content)
+
+
+# --- The schema itself ------------------------------------------------------------------------------
+
+
+def test_the_schema_is_valid_and_made_without_a_warning():
+    out, err = StringIO(), StringIO()
+    call_command("spectacular", validate=True, fail_on_warn=True, stdout=out, stderr=err)
+    assert yaml.safe_load(out.getvalue())["openapi"].startswith("3.")
+
+
+def test_it_describes_the_six_endpoints(published):
+    found = {
+        (operation["operationId"], method.upper(), path)
+        for path, methods in published["paths"].items()
+        if path.startswith("/io/wallet/")
+        for method, operation in methods.items()
+    }
+    assert found == {(name, *where) for name, where in WALLET.items()}
+
+
+@pytest.mark.parametrize(
+    ("operation", "statuses"),
+    [
+        ("wallet_balance", "200 400 401 403 404 405 429 500 503"),
+        ("wallet_transactions", "200 400 401 403 404 405 429 500 503"),
+        ("wallet_rates", "200 400 404 405 500 503"),
+        ("wallet_deduct", "200 400 403 404 405 409 413 415 429 500 503"),
+        ("wallet_topup_session", "200 400 403 404 405 413 415 500 503"),
+        ("wallet_webhook", "200 400 404 405 413 500 503"),
+    ],
+)
+def test_it_names_every_status_an_endpoint_can_answer(published, operation, statuses):
+    method, path = WALLET[operation]
+    responses = published["paths"][path][method.lower()]["responses"]
+    assert sorted(responses) == statuses.split()
+    for response in responses.values():
+        assert set(response["content"]) == {"application/json"}
+        assert response["headers"]["X-Request-ID"]["required"] is True
+    assert {status for status in responses if "Retry-After" in responses[status]["headers"]} == (
+        {"429", "503"} & set(responses)
+    )
+
+
+def test_it_names_the_credentials(published):
+    schemes = published["components"]["securitySchemes"]
+    assert schemes["serviceKey"] == {"type": "apiKey", "in": "header", "name": "x-wallet-service-key"}
+    assert schemes["ssoBearer"] == {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
+    asked = {
+        name: [next(iter(scheme)) for scheme in published["paths"][path][method.lower()].get("security", [])]
+        for name, (method, path) in WALLET.items()
+    }
+    assert asked == {
+        "wallet_balance": ["serviceKey", "ssoBearer"],
+        "wallet_transactions": ["serviceKey", "ssoBearer"],
+        "wallet_deduct": ["serviceKey"],
+        "wallet_topup_session": ["serviceKey"],
+        "wallet_rates": [],
+        "wallet_webhook": [],
+    }
+
+
+# --- In a browser -----------------------------------------------------------------------------------
+
+
+def test_anybody_can_fetch_it(db):
+    response = Client().get("/schema")
+    assert response.status_code == 200
+    assert response["Content-Type"].startswith("application/vnd.oai.openapi")
+
+
+def test_anybody_can_browse_it_without_a_script_in_the_page(db):
+    response = Client().get("/docs")
+    assert response.status_code == 200
+    assert response["Content-Type"].startswith("text/html")
+    page = response.content.decode()
+    assert "swagger-ui" in page
+    scripts = re.findall(r"<script\b([^>]*)>(.*?)</script>", page, re.DOTALL)
+    assert scripts
+    for attributes, content in scripts:
+        assert 'src="' in attributes
+        assert content.strip() == ""
+    assert not re.search(r"\son[a-z]+\s*=", page)
+    assert "javascript:" not in page
+
+
+def test_the_page_needs_no_other_site(db):
+    page = Client().get("/docs").content.decode()
+    addresses = re.findall(r'(?:src|href)="([^"]*)"', page)
+    assert addresses
+    for address in addresses:
+        assert re.match("/[^/]", address), address
+        assert Client().get(address).status_code == 200, address
+
+
+def test_its_script_starts_the_page_with_our_schema(db):
+    page = Client().get("/docs").content.decode()
+    (address,) = re.findall(r'<script src="(/docs[^"]*)"', page)
+    response = Client().get(address.replace("&amp;", "&"))
+    assert response.status_code == 200
+    assert b"/schema" in response.content
+
+
+# --- Against the live server --------------------------------------------------------------------------
+
+
+@pytest.fixture
+def credentials(transactional_db, service_key, token):
+    return {
+        "service key": {"x-wallet-service-key": service_key},
+        "bearer": {"Authorization": f"Bearer {token('usr_1')}"},
+        "nothing": {},
+    }
+
+
+@pytest.mark.slow
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(
+    ("operation", "credential", "examples", "expected"),
+    [
+        ("wallet_balance", "service key", EXAMPLES, {200, 400}),
+        ("wallet_balance", "bearer", EXAMPLES, {200, 400, 403}),
+        ("wallet_transactions", "service key", EXAMPLES, {200, 400}),
+        ("wallet_transactions", "bearer", EXAMPLES, {200, 400, 403}),
+        ("wallet_deduct", "service key", EXAMPLES, {200, 400, 409}),
+        ("wallet_deduct", "bearer", 20, {403}),
+        ("wallet_topup_session", "service key", EXAMPLES, {200, 400}),
+        ("wallet_topup_session", "bearer", 20, {403}),
+        ("wallet_rates", "nothing", EXAMPLES, {200}),
+        ("wallet_webhook", "nothing", EXAMPLES, {400}),
+    ],
+)
+def test_whatever_is_asked_the_answer_is_in_the_schema(
+    live_server, sandbox, credentials, give, article_rate, operation, credential, examples, expected
+):
+    give("usr_1", 1000)
+    schema = schemathesis.openapi.from_url(f"{live_server.url}/schema", config=schemathesis.Config())
+    asked = schema.find_operation_by_id(operation)
+    seen = ask(asked, live_server.url, credentials[credential], examples)
+    assert expected <= set(seen), f"{dict(seen)} tells nothing of {expected - set(seen)}"
+
+
+def ask(operation, url: str, headers: dict[str, str], examples: int) -> Counter[int]:
+    """Send generated requests, good and bad by turns; how often each status came back."""
+    cases = st.one_of(
+        operation.as_strategy(GenerationMode.POSITIVE).map(about_what_there_is),
+        operation.as_strategy(GenerationMode.POSITIVE),
+        operation.as_strategy(GenerationMode.NEGATIVE),
+    )
+    seen: Counter[int] = Counter()
+
+    @hypothesis.seed(SEED)
+    @hypothesis.settings(
+        max_examples=examples, deadline=None, database=None, suppress_health_check=list(HealthCheck)
+    )
+    @given(case=cases)
+    def answer_is_in_the_schema(case) -> None:
+        response = case.call(base_url=url, headers=headers)
+        seen[response.status_code] += 1
+        case.validate_response(response, checks=CHECKS)
+        if operation.path == "/io/wallet/deduct" and response.status_code != 200:
+            assert response.json()["allowed"] is False
+
+    answer_is_in_the_schema()
+    return seen
+
+
+def about_what_there_is(case):
+    """The same request about a user with credits, a feature with a price, an address we would go back to."""
+    there_is = {
+        "user_id": "usr_1",
+        "feature": "blog.article.generate",
+        "idempotency_key": "article:my-post",
+        "product": "blog",
+        "returnUrl": "/settings",
+    }
+    if case.query:
+        case.query.pop("cursor", None)
+    for values in (case.body, case.query):
+        if isinstance(values, dict):
+            values.update({name: value for name, value in there_is.items() if name in values})
+    return case
+
+
+EVENTS = st.fixed_dictionaries(
+    {
+        "id": st.text(max_size=20).map("evt_".__add__),
+        "type": st.sampled_from(
+            ["checkout.session.completed", "checkout.session.expired", "charge.refunded"]
+        ),
+        "data": st.fixed_dictionaries(
+            {
+                "object": st.fixed_dictionaries(
+                    {"metadata": st.just({"type": "wallet_topup"})},
+                    optional={
+                        name: st.none() | st.booleans() | st.integers() | st.text() | st.lists(st.none())
+                        for name in ("id", "mode", "payment_status", "amount_total", "currency", "livemode")
+                    },
+                )
+            }
+        ),
+    },
+    optional={
+        "created": st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+        "livemode": st.booleans() | st.none() | st.text(),
+        "account": st.text(),
+    },
+)
+ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=10), inner, max_size=4),
+)
+
+
+@pytest.mark.slow
+@pytest.mark.django_db
+def test_whatever_stripe_signs_is_taken_in_or_refused_but_never_fails(deliver, published):
+    """The schema's own requests stop at the signature; these get past it."""
+    responses = published["paths"]["/io/wallet/webhook"]["post"]["responses"]
+
+    @hypothesis.seed(SEED)
+    @hypothesis.settings(
+        max_examples=EXAMPLES, deadline=None, database=None, suppress_health_check=list(HealthCheck)
+    )
+    @given(event=EVENTS | ANYTHING)
+    def is_taken_in_or_refused(event) -> None:
+        response = deliver(event)
+        assert response.status_code in (200, 400)
+        assert str(response.status_code) in responses
+        assert set(response.json()) == ({"received"} if response.status_code == 200 else {"error"})
+
+    is_taken_in_or_refused()
+    assert not Entry.objects.exists()

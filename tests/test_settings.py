@@ -1,0 +1,222 @@
+"""Production starts with a complete environment, and with nothing less or else."""
+
+import os
+import runpy
+import subprocess
+import sys
+
+import pytest
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+
+from misar_billing.errors import BillingError
+
+COMPLETE = {
+    "ENVIRONMENT": "production",
+    "SECRET_KEY": "a-secret-of-django-51-characters-and-more-and-moRe-8f2k1",
+    "DATABASE_URL": "postgres://billing:database-passw0rd@db.internal:5432/billing",
+    "STRIPE_SECRET_KEY": "sk_live_stripe-secret",
+    "STRIPE_WEBHOOK_SECRETS": "whsec_webhook-secret,whsec_second-secret",
+    "PUBLIC_URL": "https://billing.misar.io",
+    "SSO_ISSUER": "https://id.misar.io",
+    "SSO_AUDIENCE": "misar-billing",
+    "SSO_JWKS_URL": "https://id.misar.io/jwks.json",
+}
+BY_SECRET = {"SSO_JWKS_URL": "", "SSO_JWT_SECRET": "a-shared-secret-of-32-bytes-or-more"}
+SECRETS = (
+    COMPLETE["SECRET_KEY"],
+    "database-passw0rd",
+    "stripe-secret",
+    "webhook-secret",
+    "second-secret",
+    BY_SECRET["SSO_JWT_SECRET"],
+)
+
+
+def read(monkeypatch, **changes: str | None) -> dict:
+    """What settings.py makes of the complete environment with these changes; None takes a variable out."""
+    environment = {name: value for name, value in (COMPLETE | changes).items() if value is not None}
+    for name in tuple(os.environ):
+        if name not in {"PATH", "HOME", "LANG"}:
+            monkeypatch.delenv(name)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    return runpy.run_path(str(settings.BASE_DIR / "misar_billing" / "settings.py"))
+
+
+def refusal(monkeypatch, **changes: str | None) -> str:
+    """Why production does not start with these changes: a sentence without a secret in it."""
+    with pytest.raises((ImproperlyConfigured, BillingError)) as refused:
+        read(monkeypatch, **changes)
+    sentence = str(refused.value)
+    assert sentence.endswith((".", "?"))
+    assert not [secret for secret in SECRETS if secret in sentence]
+    return sentence
+
+
+def manage(*arguments: str, **changes: str) -> subprocess.CompletedProcess[str]:
+    """manage.py as an operator runs it, in an environment of its own."""
+    environment = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+    return subprocess.run(
+        [sys.executable, "manage.py", *arguments],
+        cwd=settings.BASE_DIR,
+        env=environment | COMPLETE | changes,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+# --- A complete environment ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("changes", [{}, BY_SECRET], ids=["published keys", "shared secret"])
+def test_a_complete_environment_passes_the_deployment_check(changes):
+    run = manage("check", "--deploy", "--fail-level", "INFO", **changes)
+    assert (run.stdout, run.stderr) == ("System check identified no issues (0 silenced).\n", "")
+    assert run.returncode == 0
+
+
+def test_a_complete_environment_starts_the_application():
+    run = subprocess.run(
+        [sys.executable, "-c", "from misar_billing.wsgi import application; print(application)"],
+        cwd=settings.BASE_DIR,
+        env={"PATH": os.environ["PATH"]} | COMPLETE,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert run.returncode == 0
+    assert "WSGIHandler" in run.stdout
+    assert "Traceback" not in run.stderr
+
+
+def test_production_is_what_an_unset_environment_means(monkeypatch):
+    assert read(monkeypatch, ENVIRONMENT=None)["PRODUCTION"] is True
+
+
+def test_production_is_locked_down(monkeypatch):
+    found = read(monkeypatch)
+    assert found["DEBUG"] is False
+    assert found["ALLOWED_HOSTS"] == ["billing.misar.io"]
+    for name in ("SECURE_SSL_REDIRECT", "SESSION_COOKIE_SECURE", "CSRF_COOKIE_SECURE"):
+        assert found[name] is True
+    assert found["SECURE_HSTS_SECONDS"] >= 365 * 24 * 3600
+    assert found["STRIPE_API_BASE"] == "https://api.stripe.com"
+    assert found["STRIPE_WEBHOOK_SECRETS"] == ["whsec_webhook-secret", "whsec_second-secret"]
+
+
+def test_a_deployment_without_sso_is_warned():
+    run = manage("check", "--deploy", SSO_JWKS_URL="", SSO_ISSUER="", SSO_AUDIENCE="")
+    assert "misar.W001" in run.stderr + run.stdout
+
+
+def test_the_deployment_check_knows_a_sandbox():
+    run = manage("check", "--deploy", ENVIRONMENT="sandbox", STRIPE_API_BASE="http://127.0.0.1:8001")
+    assert run.returncode != 0
+    assert "misar.E001" in run.stderr
+    assert "misar.E002" in run.stderr
+
+
+# --- What production refuses ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("empty", [None, "", "  "], ids=["unset", "empty", "blank"])
+@pytest.mark.parametrize(
+    "name", ["SECRET_KEY", "DATABASE_URL", "STRIPE_SECRET_KEY", "STRIPE_WEBHOOK_SECRETS", "PUBLIC_URL"]
+)
+def test_each_vital_variable_is_asked_for_by_name(monkeypatch, name, empty):
+    assert f"{name} is not set." in refusal(monkeypatch, **{name: empty})
+
+
+def test_everything_that_is_missing_is_said_at_once(monkeypatch):
+    sentence = refusal(monkeypatch, SECRET_KEY=None, DATABASE_URL=None, PUBLIC_URL=None)
+    for name in ("SECRET_KEY", "DATABASE_URL", "PUBLIC_URL"):
+        assert f"{name} is not set." in sentence
+
+
+@pytest.mark.parametrize("on", ["true", "True", "1", "on", "yes"])
+def test_debug_is_refused(monkeypatch, on):
+    assert "DEBUG is on." in refusal(monkeypatch, DEBUG=on)
+
+
+@pytest.mark.parametrize(
+    "base", ["http://127.0.0.1:8001", "https://api.stripe.com.evil.com", "http://api.stripe.com", "x"]
+)
+def test_a_stand_in_for_stripe_is_refused(monkeypatch, base):
+    assert "STRIPE_API_BASE points at a stand-in" in refusal(monkeypatch, STRIPE_API_BASE=base)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "http://id.misar.io",
+        "http://127.0.0.1:8001/sso",
+        "https://127.0.0.1/sso",
+        "https://127.1.2.3/sso",
+        "https://localhost/sso",
+        "https://LOCALHOST:8001/sso",
+        "https://[::1]/sso",
+        "https://0.0.0.0/sso",
+        "https:///sso",
+        "id.misar.io",
+        "ftp://id.misar.io",
+    ],
+)
+def test_an_address_that_is_not_public_https_is_refused(monkeypatch, address):
+    for name in ("PUBLIC_URL", "SSO_ISSUER", "SSO_JWKS_URL"):
+        assert f"{name} is not a public https address." in refusal(monkeypatch, **{name: address})
+
+
+def test_two_ways_to_prove_a_token_are_refused(monkeypatch):
+    secret = BY_SECRET["SSO_JWT_SECRET"]
+    sentence = refusal(monkeypatch, SSO_JWT_SECRET=secret)
+    assert sentence == "Set SSO_JWKS_URL or SSO_JWT_SECRET, not both."
+
+
+def test_a_short_shared_secret_is_refused(monkeypatch):
+    sentence = refusal(monkeypatch, SSO_JWKS_URL=None, SSO_JWT_SECRET="only-31-bytes-are-not-enough-xx")
+    assert sentence == "SSO_JWT_SECRET must be at least 32 bytes."
+    assert "only-31" not in sentence
+
+
+def test_a_short_secret_key_is_refused(monkeypatch):
+    assert "SECRET_KEY is shorter than 50 characters." in refusal(monkeypatch, SECRET_KEY="x" * 49)
+
+
+@pytest.mark.parametrize("name", ["SSO_ISSUER", "SSO_AUDIENCE"])
+@pytest.mark.parametrize("mode", [{}, BY_SECRET], ids=["published keys", "shared secret"])
+def test_tokens_need_an_issuer_and_an_audience(monkeypatch, name, mode):
+    assert refusal(monkeypatch, **mode, **{name: None}) == "SSO needs SSO_ISSUER and SSO_AUDIENCE."
+
+
+@pytest.mark.parametrize("name", ["staging", "Production", "test", " "])
+def test_there_are_two_environments(monkeypatch, name):
+    assert refusal(monkeypatch, ENVIRONMENT=name) == "ENVIRONMENT must be production or sandbox."
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "mysql://billing:database-passw0rd@db/billing",
+        "sqlite:///billing.db",
+        "billing:database-passw0rd@db/billing",
+        "postgres://billing:database-passw0rd#@db:54#2/billing",
+        "postgres://billing:database-passw0rd@db:port/billing",
+        "postgres://billing:database-passw0rd@db",
+    ],
+)
+def test_a_database_address_that_cannot_be_read_is_refused_without_its_password(monkeypatch, url):
+    assert "DATABASE_URL" in refusal(monkeypatch, DATABASE_URL=url)
+
+
+@pytest.mark.parametrize(
+    "changes", [{"DATABASE_URL": ""}, {"DEBUG": "true"}, {"SSO_JWT_SECRET": "short"}], ids=str
+)
+def test_an_operator_is_told_in_a_sentence_without_a_traceback(changes):
+    run = manage("migrate", **changes)
+    assert run.returncode == 2
+    assert run.stdout == ""
+    assert run.stderr.count("\n") == 1
+    assert "Traceback" not in run.stderr
+    assert not [secret for secret in SECRETS if secret in run.stderr]
