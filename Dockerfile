@@ -10,13 +10,14 @@ COPY manage.py pyproject.toml ./
 COPY misar_billing misar_billing
 COPY accounts accounts
 COPY wallet wallet
+COPY monetization monetization
 COPY templates templates
 COPY static static
 # Values that only let the settings load while static files are collected; none of them is in the image.
 RUN ENVIRONMENT=production \
     SECRET_KEY=only-while-the-static-files-of-the-image-are-collected \
     DATABASE_URL=postgres://nobody@localhost/none \
-    STRIPE_SECRET_KEY=none STRIPE_WEBHOOK_SECRETS=none PUBLIC_URL=https://build.invalid \
+    STRIPE_SECRET_KEY=sk_test_none STRIPE_WEBHOOK_SECRETS=whsec_none PUBLIC_URL=https://build.invalid \
     /opt/venv/bin/python manage.py collectstatic --noinput
 
 FROM python:3.12-slim-bookworm

@@ -5,14 +5,18 @@ from typing import Any
 from django import forms
 from django.contrib import admin
 from django.contrib.admin.widgets import AdminSplitDateTime
+from django.contrib.auth.models import Group
 from django.db import models
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.utils import timezone
 
-from accounts import api_keys, keys, plans
+from accounts import access, api_keys, keys, plans
+from accounts.forms import SlowedLoginForm
 from accounts.models import ApiKey, Plan, PlanChange, ServiceKey, User
 from misar_billing.admin import ReadOnlyAdmin, ReasonForm, Verb, actor_of, log_act
+
+admin.site.login_form = SlowedLoginForm
 
 
 class ServiceKeyForm(forms.Form):
@@ -140,6 +144,24 @@ def assign_plan(user: User, asked: dict[str, Any], actor: str) -> str:
     return f"Moved from {before} to {asked['plan'].pk}."
 
 
+class AccessForm(ReasonForm):
+    """What somebody may do in the back-office, and why."""
+
+    is_active = forms.BooleanField(required=False, label="May sign in")
+    is_staff = forms.BooleanField(required=False, label="May enter the back-office")
+    groups = forms.ModelMultipleChoiceField(Group.objects.all(), required=False)
+    field_order = ("is_active", "is_staff", "groups", "reason")
+
+
+def set_access(user: User, asked: dict[str, Any], actor: str) -> str:
+    """Open or shut the back-office for somebody."""
+    access.set_access(
+        user=user, is_active=asked["is_active"], is_staff=asked["is_staff"], groups=asked["groups"]
+    )
+    groups = ", ".join(sorted(group.name for group in asked["groups"])) or "none"
+    return f"May sign in: {asked['is_active']}. Back-office: {asked['is_staff']}. Groups: {groups}."
+
+
 @admin.register(User)
 class UserAdmin(ReadOnlyAdmin):
     list_display = ("misar_id", "name", "email", "plan", "is_staff", "is_active", "created_at")
@@ -158,7 +180,10 @@ class UserAdmin(ReadOnlyAdmin):
         "created_at",
         "last_login",
     )
-    verbs = (Verb("plan", "Change the plan", "accounts.change_user", assign_plan, PlanChoice),)
+    verbs = (
+        Verb("plan", "Change the plan", "accounts.assign_plan", assign_plan, PlanChoice),
+        Verb("access", "Change the access", "accounts.grant_access", set_access, AccessForm),
+    )
 
 
 @admin.register(Plan)

@@ -90,7 +90,7 @@ def find(secret: str) -> ApiKey:
     if found is None:
         raise InvalidApiKey
     if found.last_used_at is None or now - found.last_used_at >= USE_RECORDED_EVERY:
-        ApiKey.objects.filter(pk=found.pk).update(last_used_at=now)
+        ApiKey.objects.note_use(found, at=now)
     return found
 
 

@@ -78,13 +78,6 @@ class SessionRequired(BillingError):
     sentence = "Sign in to manage API keys"
 
 
-class BadCSRFToken(BillingError):
-    """Raised when a session sends an unsafe request without its CSRF token."""
-
-    status = 403
-    sentence = "CSRF token missing or incorrect"
-
-
 class KeyLimitReached(BillingError):
     """Raised when a plan has no room for another active key."""
 

@@ -44,7 +44,7 @@ def find_service_key(secret: str) -> ServiceKey:
     if found is None or not secrets.compare_digest(found.digest, digest_of(secret)):
         raise InvalidServiceKey
     if found.last_used_at is None or now - found.last_used_at >= USE_RECORDED_EVERY:
-        ServiceKey.objects.filter(pk=found.pk).update(last_used_at=now)
+        ServiceKey.objects.note_use(found, at=now)
     return found
 
 

@@ -15,6 +15,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from accounts.misar_ids import MISAR_ID_LENGTH, STAFF_PREFIX, validate_misar_id
+from accounts.querysets import KeyQuerySet
 
 
 class Plan(models.Model):
@@ -76,18 +77,19 @@ class User(AbstractBaseUser, PermissionsMixin):
 
     objects: ClassVar[UserManager] = UserManager()
 
+    class Meta:
+        default_permissions = ("view",)
+        permissions = (
+            ("assign_plan", "Can put a user on another plan"),
+            ("grant_access", "Can open and shut the back-office for others"),
+        )
+
     USERNAME_FIELD = "misar_id"
     EMAIL_FIELD = "email"
     REQUIRED_FIELDS: ClassVar[list[str]] = []
 
     def __str__(self) -> str:
         return self.misar_id
-
-
-class ServiceKeyQuerySet(models.QuerySet["ServiceKey"]):
-    def usable(self, at: datetime) -> "ServiceKeyQuerySet":
-        """Keys that open a door at that moment: not revoked, not expired."""
-        return self.filter(Q(expires_at=None) | Q(expires_at__gt=at), revoked_at=None)
 
 
 class ServiceKey(models.Model):
@@ -108,7 +110,7 @@ class ServiceKey(models.Model):
     revoked_at = models.DateTimeField(null=True, blank=True, editable=False)
     last_used_at = models.DateTimeField(null=True, blank=True, editable=False)
 
-    objects = ServiceKeyQuerySet.as_manager()
+    objects = KeyQuerySet.as_manager()
 
     class Meta:
         ordering = ("-created_at", "-pk")
@@ -121,12 +123,6 @@ class ServiceKey(models.Model):
     def may_charge(self, feature: str) -> bool:
         """Whether this key may charge the feature (contract 7)."""
         return not self.feature_prefixes or feature.startswith(tuple(self.feature_prefixes))
-
-
-class ApiKeyQuerySet(models.QuerySet["ApiKey"]):
-    def usable(self, at: datetime) -> "ApiKeyQuerySet":
-        """Keys that open a door at that moment: not revoked, not expired."""
-        return self.filter(Q(expires_at=None) | Q(expires_at__gt=at), revoked_at=None)
 
 
 class ApiKey(models.Model):
@@ -144,7 +140,7 @@ class ApiKey(models.Model):
     revoked_at = models.DateTimeField(null=True, blank=True, editable=False)
     last_used_at = models.DateTimeField(null=True, blank=True, editable=False)
 
-    objects = ApiKeyQuerySet.as_manager()
+    objects = KeyQuerySet.as_manager()
 
     class Meta:
         verbose_name = "API key"

@@ -100,7 +100,7 @@ class KeySet:
         """The key of that id; a token without one is taken to mean the only key there is."""
         key = self._known(key_id)
         if key is None or self._age() > self.FRESH_SECONDS:
-            self._refresh()
+            self._refresh(wait_seconds=0 if key else self.FETCH_SECONDS_MAX)
             key = self._known(key_id)
         if key is not None and self._age() <= self.SERVED_SECONDS:
             return key
@@ -117,9 +117,9 @@ class KeySet:
     def _age(self) -> float:
         return time.monotonic() - self._fetched_at
 
-    def _refresh(self) -> None:
-        # One fetch at a time: whoever has keys goes on with them meanwhile, the others wait for the first.
-        if not self._lock.acquire(timeout=0 if self._keys else self.FETCH_SECONDS_MAX):
+    def _refresh(self, *, wait_seconds: float) -> None:
+        # One fetch at a time: whoever has the key goes on with it meanwhile, the others wait for the first.
+        if not self._lock.acquire(timeout=wait_seconds):
             return
         if time.monotonic() - self._tried_at < self.PAUSE_SECONDS:
             self._lock.release()

@@ -98,6 +98,10 @@ class ReadOnlyAdmin(admin.ModelAdmin):
         ]
         return super().render_change_form(request, context, *args, **kwargs)
 
+    def not_there_yet(self, key: str) -> models.Model | None:
+        """A row that a verb may bring about, for a key without one."""
+        return None
+
     def _page_name(self, verb: Verb) -> str:
         return f"{self.opts.app_label}_{self.opts.model_name}_{verb.name}"
 
@@ -106,9 +110,10 @@ class ReadOnlyAdmin(admin.ModelAdmin):
 
     def _page(self, verb: Verb) -> Callable[..., HttpResponse]:
         def page(request: HttpRequest, object_id: str) -> HttpResponse:
-            if not request.user.has_perm(verb.permission):
+            if not (request.user.has_perm(verb.permission) and self.has_view_permission(request)):
                 raise PermissionDenied
-            row = self.get_object(request, unquote(object_id))
+            key = unquote(object_id)
+            row = self.get_object(request, key) or self.not_there_yet(key)
             if row is None or not verb.applies(row):
                 raise Http404
             form = verb.form(request.POST or None, initial={"key": secrets.token_hex(16)})
@@ -127,7 +132,7 @@ class ReadOnlyAdmin(admin.ModelAdmin):
         except BillingError as refusal:
             form.add_error(None, str(refusal))
             return None
-        log_act(request, row, f"{told} Reason: {form.cleaned_data['reason']}")
+        log_once(request, row, told, form.cleaned_data)
         messages.success(request, told)
         change_url = f"admin:{self.opts.app_label}_{self.opts.model_name}_change"
         return HttpResponseRedirect(reverse(change_url, args=[admin.utils.quote(row.pk)]))
@@ -147,6 +152,13 @@ class ReadOnlyAdmin(admin.ModelAdmin):
 def actor_of(request: HttpRequest) -> str:
     """How the books name this member of staff."""
     return f"user:{request.user.pk}"
+
+
+def log_once(request: HttpRequest, row: models.Model, told: str, form: dict[str, Any]) -> None:
+    """The same for a form, which may be sent twice and is one act."""
+    mark = f"(form {form['key']})"
+    if not LogEntry.objects.filter(object_id=row.pk, change_message__endswith=mark).exists():
+        log_act(request, row, f"{told} Reason: {form['reason']} {mark}")
 
 
 def log_act(request: HttpRequest, row: models.Model, told: str) -> None:

@@ -12,7 +12,7 @@ from http import HTTPStatus
 from typing import Any, ClassVar
 
 from django.core.exceptions import PermissionDenied, RequestDataTooBig, SuspiciousOperation
-from django.http import Http404, HttpRequest, JsonResponse
+from django.http import Http404, HttpRequest, JsonResponse, UnreadablePostError
 from rest_framework import exceptions, serializers
 from rest_framework.negotiation import BaseContentNegotiation
 from rest_framework.parsers import BaseParser
@@ -28,6 +28,7 @@ logger = logging.getLogger(__name__)
 
 BODY_BYTES_MAX = 64 * 1024
 NESTING_MAX = 32
+NOTHING_HERE = "There is nothing at this address."
 BEYOND_REACH = "The ledger cannot be reached right now; please try again."
 
 
@@ -75,7 +76,7 @@ def error_response(
     headers: Mapping[str, str] | None = None,
 ) -> JsonResponse:
     """An error in the envelope of the request's path."""
-    headers = headers or {}
+    headers = {"Cache-Control": "no-store"} | dict(headers or {})
     wait = int(headers["Retry-After"]) if status == HTTPStatus.TOO_MANY_REQUESTS else None
     body = envelope(request.path, sentence, details, wait)
     # As compact as the answers of the views, and as the documented bodies.
@@ -111,9 +112,11 @@ def _known(error: Exception) -> tuple[int, str, dict[str, str]] | None:
         case BillingError():
             return error.status, str(error), error.headers
         case Http404():
-            return 404, "Not found", {}
+            return 404, NOTHING_HERE, {}
         case PermissionDenied():
             return 403, "You may not do this", {}
+        case UnreadablePostError():  # The client went away, or fell silent.
+            return 408, "The body did not arrive in time", {}
         case RequestDataTooBig():
             return 413, str(TooLarge()), {}
         case SuspiciousOperation():  # For example more query parameters than anybody means.
@@ -299,7 +302,6 @@ class JSONViewSet(ViewSet):
             # An error, rendered already; DRF would look for a renderer to set on it.
             if response.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
                 response["Allow"] = ", ".join(self.allowed_methods)
-            response["Cache-Control"] = "no-store"
         else:
             response = super().finalize_response(request, response, *args, **kwargs)
         for name, value in self.rate_limit_headers.items():

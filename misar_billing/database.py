@@ -31,7 +31,7 @@ NAME = "misar_billing"  # Of the private server's database, and of its only role
 # wait has an end of its own, sooner than that.
 CONNECT_TIMEOUT_SECONDS = 2
 STATEMENT_TIMEOUT_MS = 2000
-LOCK_TIMEOUT_MS = 1500
+LOCK_TIMEOUT_MS = 1000
 # A worker that died between two statements must not keep its locks for long.
 IDLE_IN_TRANSACTION_TIMEOUT_MS = 10_000
 # A server that vanishes from the network closes no connection. Ignored on a local socket.
@@ -74,11 +74,12 @@ def configuration(environ: Mapping[str, str]) -> dict[str, Any]:
     else:
         server = PrivateServer(data_directory(environ))
         config = {
-            "ENGINE": "django.db.backends.postgresql",
             "NAME": NAME,
             "USER": NAME,
             "HOST": str(server.socket_directory),
         }
+    # Django's own, with a deadline for a server that is frozen and keeps none itself.
+    config["ENGINE"] = "misar_billing.database_engine"
     config.setdefault("CONN_MAX_AGE", CONNECTION_AGE_MAX_SECONDS)
     config.setdefault("CONN_HEALTH_CHECKS", True)
     config["OPTIONS"] = _options(config.get("OPTIONS", {}))
@@ -122,16 +123,23 @@ def patient(alias: str = "default") -> Iterator[None]:
     """
     from django.db import connections  # Here, since this module is imported before there are settings.
 
-    connection = connections[alias]
+    connection: Any = connections[alias]
+    usual, connection.seconds_max = connection.seconds_max, None
     with connection.cursor() as cursor:
-        cursor.execute(f"SET statement_timeout = 0; SET lock_timeout = {PATIENT_LOCK_TIMEOUT_MS}")
+        cursor.execute(
+            "SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0; "
+            f"SET lock_timeout = {PATIENT_LOCK_TIMEOUT_MS}"
+        )
     try:
         yield
     finally:
         # A connection that broke, or whose transaction failed, brings its first limits back by itself.
         if connection.is_usable():
             with connection.cursor() as cursor:
-                cursor.execute("RESET statement_timeout; RESET lock_timeout")
+                cursor.execute(
+                    "RESET statement_timeout; RESET lock_timeout; RESET idle_in_transaction_session_timeout"
+                )
+        connection.seconds_max = usual
 
 
 class PrivateServer:

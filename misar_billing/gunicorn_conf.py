@@ -1,6 +1,9 @@
 """How gunicorn serves the application; everything an operator may change comes from the environment."""
 
 import os
+import socket
+import struct
+from typing import Any
 
 _host = os.environ.get("HOST") or "127.0.0.1"
 _port = os.environ.get("PORT") or "8000"
@@ -10,8 +13,10 @@ bind = f"[{_host}]:{_port}" if ":" in _host else f"{_host}:{_port}"
 worker_class = "gthread"
 workers = int(os.environ.get("WEB_WORKERS") or 2)
 threads = int(os.environ.get("WEB_THREADS") or 8)
-# A worker whose main thread is silent for this long is replaced. No request takes a tenth of it.
+# A worker whose main thread is silent for this long is replaced. (Threads do not count here: see when_ready.)
 timeout = 30
+# Longer than a proxy keeps its connections, so that it never sends into one that is just being closed.
+keepalive = 75
 graceful_timeout = 10
 # Workers do not leak, so none is replaced for its age.
 max_requests = 0
@@ -24,3 +29,26 @@ control_socket_disable = True
 accesslog = "-" if os.environ.get("ACCESS_LOG") else None
 errorlog = "-"
 loglevel = (os.environ.get("LOG_LEVEL") or "info").lower()
+
+# A client that says nothing for so long is not waited for: twenty of them would hold every thread.
+SILENT_CLIENT_SECONDS = 2
+
+
+def on_starting(server: Any) -> None:
+    """Say what is allowed to be missing, and what follows from it."""
+    if os.environ.get("ENVIRONMENT", "production") != "production":
+        return
+    if not forwarded_allow_ips:
+        server.log.warning(
+            "TRUSTED_PROXIES is not set: nobody is believed that a request came over https, so every page "
+            "redirects to itself and every API call is refused."
+        )
+    if not (os.environ.get("SSO_JWKS_URL") or os.environ.get("SSO_JWT_SECRET")):
+        server.log.warning("Neither SSO_JWKS_URL nor SSO_JWT_SECRET is set: every bearer token is refused.")
+
+
+def when_ready(server: Any) -> None:
+    """Give the listening sockets a receive timeout, which the connections they accept inherit on Linux."""
+    for listener in server.LISTENERS:
+        timeout_value = struct.pack("ll", SILENT_CLIENT_SECONDS, 0)
+        listener.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, timeout_value)

@@ -3,7 +3,10 @@
 from collections.abc import Callable
 
 from django.db import DatabaseError, InterfaceError, connection
+from django.db.migrations.executor import MigrationExecutor
 from django.http import HttpRequest, HttpResponse, JsonResponse
+
+_migrated = False
 
 
 def answer_health(
@@ -31,8 +34,17 @@ def database_trouble() -> str | None:
                 "SELECT current_setting('transaction_read_only') = 'on', to_regclass('wallet_wallet')"
             )
             read_only, books = cursor.fetchone()
+        if read_only:
+            return "the database is read-only"
+        return None if books and is_migrated() else "the database is behind the code; run migrate"
     except (DatabaseError, InterfaceError):
         return "the database is out of reach"
-    if read_only:
-        return "the database is read-only"
-    return None if books else "the database has no tables yet; run migrate"
+
+
+def is_migrated() -> bool:
+    """Whether every migration of this code has been applied; once true, it is not asked again."""
+    global _migrated
+    if not _migrated:
+        executor = MigrationExecutor(connection)
+        _migrated = not executor.migration_plan(executor.loader.graph.leaf_nodes())
+    return _migrated

@@ -6,7 +6,7 @@ Under an API path they are JSON in that path's envelope, elsewhere a short page.
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
-from misar_billing.api import error_response, is_api_path
+from misar_billing.api import NOTHING_HERE, error_response, is_api_path
 
 WRITE_TO_US = "Please try again. If it stays like this, tell us the time and what you were doing."
 
@@ -23,7 +23,7 @@ def permission_denied(request: HttpRequest, exception: Exception | None = None) 
 
 def page_not_found(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
     """404."""
-    return _answer(request, 404, "There is nothing at this address.", "The link may be old, or mistyped.")
+    return _answer(request, 404, NOTHING_HERE, "The link may be old, or mistyped.")
 
 
 def server_error(request: HttpRequest) -> HttpResponse:

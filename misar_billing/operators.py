@@ -1,5 +1,6 @@
 """What the operators' commands share: exit codes, a word on the database, progress on a terminal."""
 
+import logging
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,6 +21,8 @@ from rich.progress import (
 from misar_billing.database import patient
 from misar_billing.errors import BillingError
 
+logger = logging.getLogger(__name__)
+
 CLEAN, FOUND, COULD_NOT_LOOK = 0, 1, 2
 
 
@@ -30,7 +33,11 @@ class LookingCommand(BaseCommand):
         try:
             with patient():
                 return super().execute(*args, **options)
-        except (Error, BillingError) as error:
+        except (CommandError, SystemExit):
+            raise
+        except Exception as error:  # Whatever it was: 1 would say that something was found.
+            if not isinstance(error, Error | BillingError):
+                logger.exception("A check failed")
             sentence = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
             raise CommandError(f"Could not look: {sentence}", returncode=COULD_NOT_LOOK) from error
 

@@ -1,13 +1,19 @@
-"""Every request has an id: in the answer's `X-Request-ID`, and in each line it logs."""
+"""Every request has an id, is read over https, and holds no NUL: what is asked of all of them alike."""
 
 import logging
 import re
 from collections.abc import Callable
 from contextvars import ContextVar
 
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
 
 from misar_billing import identifiers
+from misar_billing.api import error_response, is_api_path
+from misar_billing.last_resort import bad_request
+
+Handler = Callable[[HttpRequest], HttpResponseBase]
 
 request_id: ContextVar[str] = ContextVar("request_id", default="-")
 
@@ -15,25 +21,50 @@ request_id: ContextVar[str] = ContextVar("request_id", default="-")
 ACCEPTABLE = re.compile(r"[A-Za-z0-9._-]{1,128}")
 
 
-def identify(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
-    """Middleware, the outermost, so that no answer leaves without an id."""
+def identify(get_response: Handler) -> Handler:
+    """Middleware, the outermost, so that no answer leaves without `X-Request-ID`."""
 
-    def middleware(request: HttpRequest) -> HttpResponse:
+    def middleware(request: HttpRequest) -> HttpResponseBase:
         sent = request.headers.get("X-Request-ID", "")
-        token = request_id.set(sent if ACCEPTABLE.fullmatch(sent) else identifiers.new("req"))
+        request.request_id = sent if ACCEPTABLE.fullmatch(sent) else identifiers.new("req")  # type: ignore[attr-defined]
+        token = request_id.set(request.request_id)  # type: ignore[attr-defined]
         try:
             response = get_response(request)
-            response["X-Request-ID"] = request_id.get()
-            return response
         finally:
             request_id.reset(token)
+        response["X-Request-ID"] = request.request_id  # type: ignore[attr-defined]
+        if request.method == "HEAD" and isinstance(response, HttpResponse):
+            response.content = b""  # Its length has been told; the server would complain of the rest.
+        return response
+
+    return middleware
+
+
+def require_https(get_response: Handler) -> Handler:
+    """Middleware: refuse an API call over plain http in production, and a NUL anywhere in an address."""
+
+    def middleware(request: HttpRequest) -> HttpResponseBase:
+        if settings.PRODUCTION and is_api_path(request.path) and not request.is_secure():
+            return error_response(request, 403, "Use https")
+        # PostgreSQL takes no NUL, and no address of ours has one.
+        if "\0" in request.path or "%00" in request.META.get("QUERY_STRING", ""):
+            return bad_request(request)
+        return get_response(request)
 
     return middleware
 
 
 class RequestFilter(logging.Filter):
-    """Puts the id of the current request on a log record."""
+    """Puts the id of its request on a log record, also where the record is made after the answer."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        record.request_id = request_id.get()
+        request = getattr(record, "request", None)
+        record.request_id = getattr(request, "request_id", None) or request_id.get()
         return True
+
+
+class UnexpectedFilter(logging.Filter):
+    """Lets no 503 pass: something out of reach was logged where it was noticed, once."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return getattr(record, "status_code", None) != 503

@@ -34,16 +34,40 @@ SSO_JWKS_URL = env.str("SSO_JWKS_URL", default="")
 SSO_JWT_SECRET = env.str("SSO_JWT_SECRET", default="")
 DEBUG = env.bool("DEBUG", default=False)
 
+
+def _words(name: str, default: list[str]) -> list[str]:
+    """A list separated by commas, blanks around its words forgiven."""
+    return [word.strip() for word in env.list(name, default=default) if word.strip()]
+
+
+def _count(name: str, default: int, *, least: int = 0) -> int:
+    """A whole number, or a sentence instead of a traceback."""
+    text = env.str(name, default=str(default)).strip() or str(default)
+    if not (text.isascii() and text.isdigit() and int(text) >= least):
+        raise ImproperlyConfigured(f"{name} must be a whole number of at least {least}.")
+    return int(text)
+
+
+STRIPE_SECRET_KEY = env.str("STRIPE_SECRET_KEY", default="")
+STRIPE_WEBHOOK_SECRETS = _words("STRIPE_WEBHOOK_SECRETS", default=[])
+
 VITAL = ("SECRET_KEY", "DATABASE_URL", "STRIPE_SECRET_KEY", "STRIPE_WEBHOOK_SECRETS", "PUBLIC_URL")
 
 
 def _refusals() -> list[str]:
     """Why this environment cannot be production, a sentence each."""
-    found = [f"{name} is not set." for name in VITAL if not env.str(name, default="").strip()]
+    found = [f"{name} is not set." for name in VITAL if not env.str(name, default="").strip(" ,")]
     if DEBUG:
         found.append("DEBUG is on.")
     if len(env.str("SECRET_KEY", default="x" * 50)) < 50:
         found.append("SECRET_KEY is shorter than 50 characters.")
+    if STRIPE_SECRET_KEY and not re.fullmatch(r"(sk|rk)_(live|test)_\S+", STRIPE_SECRET_KEY):
+        found.append("STRIPE_SECRET_KEY is not a secret or restricted key of Stripe.")
+    if not all(secret.startswith("whsec_") for secret in STRIPE_WEBHOOK_SECRETS):
+        found.append("STRIPE_WEBHOOK_SECRETS holds something that is no signing secret.")
+    public = urlsplit(PUBLIC_URL)
+    if public.path or public.query or public.fragment or "@" in public.netloc:
+        found.append("PUBLIC_URL is more than a scheme and a host.")
     if STRIPE_API_BASE != STRIPE_PRODUCTION_BASE:
         found.append("STRIPE_API_BASE points at a stand-in for Stripe.")
     addresses = {"PUBLIC_URL": PUBLIC_URL, "SSO_ISSUER": SSO_ISSUER, "SSO_JWKS_URL": SSO_JWKS_URL}
@@ -68,8 +92,8 @@ if (SSO_JWKS_URL or SSO_JWT_SECRET) and not (SSO_ISSUER and SSO_AUDIENCE):
 
 SECRET_KEY = env.str("SECRET_KEY")
 # The health check answers before the host check, so an address is never needed here for probes.
-ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=[urlsplit(PUBLIC_URL).hostname or "localhost"])
-CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
+ALLOWED_HOSTS = _words("ALLOWED_HOSTS", default=[urlsplit(PUBLIC_URL).hostname or "localhost"])
+CSRF_TRUSTED_ORIGINS = _words("CSRF_TRUSTED_ORIGINS", default=[])
 ROOT_URLCONF = "misar_billing.urls"
 WSGI_APPLICATION = "misar_billing.wsgi.application"
 APPEND_SLASH = False  # A trailing slash is 404, never a redirect (contract 5).
@@ -100,6 +124,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "misar_billing.requests.identify",
     "misar_billing.health.answer_health",
+    "misar_billing.requests.require_https",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "corsheaders.middleware.CorsMiddleware",
@@ -159,7 +184,11 @@ STORAGES = {
 
 # Whose X-Forwarded-Proto is believed is gunicorn's matter (TRUSTED_PROXIES in gunicorn_conf.py):
 # it sets the scheme, and Django never reads the header.
+TRUSTED_PROXIES = _words("TRUSTED_PROXIES", default=[])
 SECURE_SSL_REDIRECT = PRODUCTION
+# An API is refused over plain http instead (requests.require_https): a redirect would come too late for the
+# key that was sent, and many clients repeat a POST as a GET.
+SECURE_REDIRECT_EXEMPT = [r"^(io/wallet|mail/v1|v1)(/|$)"]
 SECURE_HSTS_SECONDS = 365 * 24 * 3600 if PRODUCTION else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = PRODUCTION
 SECURE_HSTS_PRELOAD = PRODUCTION
@@ -170,16 +199,14 @@ X_FRAME_OPTIONS = "DENY"
 
 # --- Stripe -----------------------------------------------------------------------------------------
 
-STRIPE_SECRET_KEY = env.str("STRIPE_SECRET_KEY", default="")
-STRIPE_WEBHOOK_SECRETS = env.list("STRIPE_WEBHOOK_SECRETS", default=[])
 # How many requests of one process may wait for Stripe at once: a quarter of its threads, so that a
 # silent Stripe leaves the rest to charges.
-WEB_THREADS = env.int("WEB_THREADS", default=8)
+WEB_THREADS = _count("WEB_THREADS", 8, least=1)
 STRIPE_CALLS_AT_ONCE = max(1, WEB_THREADS // 4)
 
 # --- Who may be returned to, and who may read from a browser ------------------------------------------
 
-RETURN_URL_HOSTS = env.list(
+RETURN_URL_HOSTS = _words(
     "RETURN_URL_HOSTS", default=["misar.io", "*.misar.io", "misar.blog", "*.misar.blog"]
 )
 CORS_URLS_REGEX = r"^/io/wallet/(balance|transactions|rates)$"
@@ -193,10 +220,10 @@ CORS_EXPOSE_HEADERS = ["X-Request-ID", "Retry-After"]
 
 # --- Limits -----------------------------------------------------------------------------------------
 
-WALLET_READS_PER_MINUTE = env.int("WALLET_READS_PER_MINUTE", default=200)
-WALLET_CHARGES_PER_MINUTE = env.int("WALLET_CHARGES_PER_MINUTE", default=0)  # 0: no limit (contract 15).
-CREATOR_REQUESTS_PER_MINUTE = env.int("CREATOR_REQUESTS_PER_MINUTE", default=60)
-ADJUSTMENT_CREDITS_MAX = env.int("ADJUSTMENT_CREDITS_MAX", default=100_000)
+WALLET_READS_PER_MINUTE = _count("WALLET_READS_PER_MINUTE", 200)
+WALLET_CHARGES_PER_MINUTE = _count("WALLET_CHARGES_PER_MINUTE", 0)  # 0: no limit (contract 15).
+CREATOR_REQUESTS_PER_MINUTE = _count("CREATOR_REQUESTS_PER_MINUTE", 60)
+ADJUSTMENT_CREDITS_MAX = _count("ADJUSTMENT_CREDITS_MAX", 100_000)
 
 # --- Fees -------------------------------------------------------------------------------------------
 
@@ -233,13 +260,16 @@ SPECTACULAR_SETTINGS = {
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "filters": {"request": {"()": "misar_billing.requests.RequestFilter"}},
+    "filters": {
+        "request": {"()": "misar_billing.requests.RequestFilter"},
+        "unexpected": {"()": "misar_billing.requests.UnexpectedFilter"},
+    },
     "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s [%(request_id)s] %(message)s"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["request"]}},
     "root": {"handlers": ["stderr"], "level": env.str("LOG_LEVEL", default="INFO")},
     "loggers": {
         # 4xx are the callers' affair and stand in the access log.
-        "django.request": {"level": "ERROR"},
+        "django.request": {"level": "ERROR", "filters": ["unexpected"]},
         "django.security.DisallowedHost": {"level": "CRITICAL"},
         "stripe": {"level": "WARNING"},
     },

@@ -58,6 +58,16 @@ def cancel(sponsor: Sponsor, asked: dict[str, Any], actor: str) -> str:
     return "Cancelled."
 
 
+class EraseForm(ReasonForm):
+    """Why, without saying who: the reason is written to the log after the reader is erased from it."""
+
+    def clean_reason(self) -> str:
+        reason: str = self.cleaned_data["reason"]
+        if "@" in reason:
+            raise forms.ValidationError("Write no e-mail address here: it would be kept.")
+        return reason
+
+
 def erase_reader(row: Tip | Subscription, asked: dict[str, Any], actor: str) -> str:
     """Erase the reader of this row wherever they are."""
     erased = readers.erase(row.reader, actor=actor)
@@ -69,6 +79,7 @@ ERASE = Verb(
     "Erase this reader everywhere",
     "monetization.erase_reader",
     erase_reader,
+    EraseForm,
     applies=lambda row: bool(row.reader) and not row.reader.endswith(f"@{readers.STAND_IN_DOMAIN}"),
 )
 

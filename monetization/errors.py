@@ -34,6 +34,20 @@ class PositionTaken(BillingError):
         super().__init__(f"The {position} is taken in that period by {', '.join(sponsors)}")
 
 
+class PlacementsOverlap(PositionTaken):
+    """Raised when one sponsor at a time is asked for while placements overlap. Names the sponsors."""
+
+    def __init__(self, pairs: Sequence[tuple[str, str, str]]) -> None:
+        named = "; ".join(f"{first} and {second} in the {position}" for position, first, second in pairs)
+        BillingError.__init__(self, f"Placements overlap: {named}")
+
+
+class NotAnAddress(BillingError):
+    """Raised when a reader is asked for by something that is no e-mail address."""
+
+    sentence = "This is not an e-mail address"
+
+
 class TooLate(BillingError):
     """Raised when a change comes after the moment it was possible."""
 

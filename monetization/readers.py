@@ -7,20 +7,37 @@ address becomes a stand-in, one per reader and creator, so that no figure change
 import json
 import re
 import secrets
+from operator import attrgetter
 from typing import Any
 
 from django.contrib.admin.models import LogEntry
+from django.core.exceptions import ValidationError
+from django.core.validators import validate_email
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import Model, Q, QuerySet
 
-from monetization.models import Erasure, FirstAnswer, Subscription, Tip
+from misar_billing.transactions import retried
+from monetization.errors import NotAnAddress
+from monetization.models import Erasure, FirstAnswer, Refund, Subscription, Tip
 from wallet.models import StripeEvent
 
 STAND_IN_DOMAIN = "erased.invalid"  # .invalid is nobody's, for ever (RFC 2606).
+ERASED = "(erased)"
+# Where the words of staff and of Stripe are kept.
+TEXTS: tuple[tuple[type[Model], tuple[str, ...]], ...] = (
+    (LogEntry, ("change_message",)),
+    (Refund, ("reason",)),
+    (StripeEvent, ("payload", "remark", "traceback")),
+)
+# What Stripe tells of somebody in one breath with their address.
+BESIDE_AN_ADDRESS = ("name", "individual_name", "business_name", "phone", "address")
 
 
 def export(email: str) -> dict[str, Any]:
     """Everything kept about the reader of this address, in any case, over all creators."""
+    _require_address(email)
+    tips = _tips(email).order_by("created_at", "pk").prefetch_related("refunds")
+    subscriptions = _subscriptions(email).order_by("created_at", "pk").prefetch_related("events")
     return {
         "email": email,
         "tips": [
@@ -35,8 +52,12 @@ def export(email: str) -> dict[str, Any]:
                 "message": tip.message,
                 "stripe_payment_id": tip.stripe_payment_id,
                 "created_at": tip.created_at.isoformat(),
+                "refunds": [
+                    {"amount_cents": refund.amount_cents, "created_at": refund.created_at.isoformat()}
+                    for refund in sorted(tip.refunds.all(), key=attrgetter("created_at", "pk"))
+                ],
             }
-            for tip in _tips(email).order_by("created_at", "pk").iterator()
+            for tip in tips
         ],
         "subscriptions": [
             {
@@ -49,31 +70,53 @@ def export(email: str) -> dict[str, Any]:
                 "status": subscription.status,
                 "stripe_subscription_id": subscription.stripe_subscription_id,
                 "created_at": subscription.created_at.isoformat(),
+                "changes": [
+                    {
+                        "kind": event.kind,
+                        "status": event.status,
+                        "plan": event.plan,
+                        "amount_cents": event.amount_cents,
+                        "occurred_at": event.occurred_at.isoformat(),
+                    }
+                    for event in sorted(subscription.events.all(), key=attrgetter("pk"))
+                ],
             }
-            for subscription in _subscriptions(email).order_by("created_at", "pk").iterator()
+            for subscription in subscriptions
         ],
     }
 
 
+@retried
 @transaction.atomic
 def erase(email: str, *, actor: str) -> Erasure:
-    """Erase the reader of this address, in any case, and keep that it was done, without the address."""
-    tips, subscriptions = _tips(email), _subscriptions(email)
+    """Erase the reader of this address, in any case, and keep that it was done, without the address.
+
+    What is recorded at the same moment is erased whole or not at all; running it again gets the rest.
+    """
+    _require_address(email)
     creators = {
-        *tips.values_list("creator_id", flat=True),
-        *subscriptions.values_list("creator_id", flat=True),
+        *_tips(email).values_list("creator_id", flat=True),
+        *_subscriptions(email).values_list("creator_id", flat=True),
     }
-    erased_tips = erased_subscriptions = 0
+    tips = subscriptions = 0
     for creator_id in sorted(creators):
         stand_in = f"reader-{secrets.token_hex(8)}@{STAND_IN_DOMAIN}"
-        theirs = _subscriptions(email).filter(creator_id=creator_id)
-        _erase_answers(theirs, stand_in)
-        erased_subscriptions += theirs.update(subscriber_email=stand_in, reader=stand_in)
         gave = _tips(email).filter(creator_id=creator_id)
-        FirstAnswer.objects.filter(row_id__in=gave.values("pk")).update(digest="")
-        erased_tips += gave.update(email=stand_in, reader=stand_in, name="", message="")
+        tips += gave.update(email=stand_in, reader=stand_in, name="", message="")
+        subscribed = _subscriptions(email).filter(creator_id=creator_id)
+        subscriptions += subscribed.update(subscriber_email=stand_in, reader=stand_in)
+        # The rows first: an answer is written together with its row, so none of them can be missed.
+        _erase_answers(stand_in)
     _erase_words(email)
-    return Erasure.objects.create(actor=actor, tips=erased_tips, subscriptions=erased_subscriptions)
+    return Erasure.objects.create(actor=actor, tips=tips, subscriptions=subscriptions)
+
+
+def _require_address(email: str) -> None:
+    # Nothing would be every anonymous reader's address, and half a word is in many a text.
+    try:
+        validate_email(email)
+    except ValidationError:
+        raise NotAnAddress from None
 
 
 def _tips(email: str) -> QuerySet[Tip]:
@@ -84,9 +127,12 @@ def _subscriptions(email: str) -> QuerySet[Subscription]:
     return Subscription.objects.filter(reader=email.lower())
 
 
-def _erase_answers(subscriptions: QuerySet[Subscription], stand_in: str) -> None:
-    """The answers kept for replays show the address, and their digest was made with it."""
-    for first in FirstAnswer.objects.filter(row_id__in=subscriptions.values("pk")):
+def _erase_answers(stand_in: str) -> None:
+    """The answers kept for replays may show the address, and their digest was made with it."""
+    gave = Tip.objects.filter(reader=stand_in).values("pk")
+    FirstAnswer.objects.filter(row_id__in=gave).update(digest="")
+    subscribed = Subscription.objects.filter(reader=stand_in).values("pk")
+    for first in FirstAnswer.objects.filter(row_id__in=subscribed):
         answer = json.loads(first.answer)
         answer["data"]["subscriber_email"] = stand_in
         first.answer, first.digest = json.dumps(answer), ""
@@ -95,11 +141,41 @@ def _erase_answers(subscriptions: QuerySet[Subscription], stand_in: str) -> None
 
 def _erase_words(email: str) -> None:
     """Where staff or Stripe wrote the address into a text."""
-    # Bounded, so that bob@example.com is left alone where jacob@example.com is erased.
-    written = re.compile(rf"(?<![\w.+-]){re.escape(email)}(?![\w-])", re.IGNORECASE)
-    for entry in LogEntry.objects.filter(change_message__icontains=email):
-        entry.change_message = written.sub("(erased)", entry.change_message)
-        entry.save(update_fields=["change_message"])
-    for event in StripeEvent.objects.filter(payload__icontains=email):
-        event.payload = written.sub("(erased)", event.payload)
-        event.save(update_fields=["payload"])
+    # Bounded, so that bob@x.co is left alone in jacob@x.co, bob@x.com and bob@x.co.uk.
+    written = re.compile(rf"(?<![\w.+-]){re.escape(email)}(?![\w-]|\.\w)", re.IGNORECASE)
+    local_part = email.rpartition("@")[0]
+    for model, fields in TEXTS:
+        for field in fields:
+            # JSON may write any character as \u0062; whether it did is seen when it is read.
+            maybe = Q(**{f"{field}__icontains": f"{local_part}@"}) | Q(**{f"{field}__contains": "\\u"})
+            for row in model._default_manager.filter(maybe):
+                text = getattr(row, field)
+                if (without := _without(text, written)) != text:
+                    setattr(row, field, without)
+                    row.save(update_fields=[field])
+
+
+def _without(text: str, written: re.Pattern[str]) -> str:
+    """A text without the address; where it is JSON, read as JSON."""
+    try:
+        told = json.loads(text)
+    except ValueError:
+        return written.sub(ERASED, text)
+    left = _left_of(told, written)
+    return text if left == told else json.dumps(left)
+
+
+def _left_of(told: Any, written: re.Pattern[str]) -> Any:
+    if isinstance(told, str):
+        return written.sub(ERASED, told)
+    if isinstance(told, list):
+        return [_left_of(each, written) for each in told]
+    if isinstance(told, dict):
+        theirs = isinstance(told.get("email"), str) and written.fullmatch(told["email"])
+        return {
+            written.sub(ERASED, name): None
+            if theirs and name in BESIDE_AN_ADDRESS
+            else _left_of(value, written)
+            for name, value in told.items()
+        }
+    return told

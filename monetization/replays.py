@@ -11,6 +11,7 @@ from django.conf import settings
 from django.db import IntegrityError, transaction
 
 from accounts.models import User
+from misar_billing.errors import BillingError
 from misar_billing.transactions import retried
 from monetization.errors import KeyReused
 from monetization.models import FirstAnswer
@@ -41,7 +42,8 @@ def once(
     with what the other made.
     """
     if not key:
-        return make().answer
+        with transaction.atomic():  # All of the answer is there before the commit.
+            return make().answer
     digest = digest_of(body)
     try:
         with transaction.atomic():
@@ -57,7 +59,8 @@ def once(
                 answer=json.dumps(made.answer),
             )
             return made.answer
-    except IntegrityError:
+    except (IntegrityError, BillingError):
+        # Also a refusal may come of the other: the slot is taken by what this very request placed.
         if first := _first(creator, endpoint, key):
             return _same(first, digest)
         raise

@@ -7,8 +7,10 @@ from django.db import transaction
 from django.utils import timezone
 
 from accounts.models import User
-from monetization.errors import NotFound, PositionTaken
+from monetization.errors import NotFound, PlacementsOverlap, PositionTaken
 from monetization.models import Earner, Sponsor
+
+NAMED_MAX = 10  # Of what a refusal names.
 
 
 @transaction.atomic
@@ -23,7 +25,12 @@ def place(
     if _locked(creator).one_sponsor_at_a_time:
         _require_free(creator, position, active_from, active_until)
     return Sponsor.objects.create(
-        creator=creator, position=position, active_from=active_from, active_until=active_until, **facts
+        creator=creator,
+        position=position,
+        active_from=active_from,
+        active_until=active_until,
+        created_at=timezone.now(),
+        **facts,
     )
 
 
@@ -39,11 +46,12 @@ def cancel(*, creator: User, sponsor_id: str) -> Sponsor:
 
 @transaction.atomic
 def set_one_at_a_time(*, creator: User, on: bool) -> None:
-    """Switch a creator's rule. Raises PositionTaken, naming the sponsors, over existing overlaps."""
+    """Switch a creator's rule. Raises PlacementsOverlap, naming the sponsors, over existing overlaps."""
     earner = _locked(creator)
-    if on:
-        for first, second in overlaps(creator, at=timezone.now()):
-            raise PositionTaken(first.position, [first.sponsor_name, second.sponsor_name])
+    if on and (pairs := overlaps(creator, at=timezone.now())[:NAMED_MAX]):
+        raise PlacementsOverlap(
+            [(first.position, first.sponsor_name, second.sponsor_name) for first, second in pairs]
+        )
     earner.one_sponsor_at_a_time = on
     earner.save(update_fields=["one_sponsor_at_a_time"])
 
@@ -66,7 +74,7 @@ def _require_free(creator: User, position: str, active_from: datetime, active_un
     there = Sponsor.objects.visible_to(creator).overlapping(
         position=position, active_from=active_from, active_until=active_until
     )
-    if names := list(there.order_by("active_from").values_list("sponsor_name", flat=True)[:10]):
+    if names := list(there.order_by("active_from").values_list("sponsor_name", flat=True)[:NAMED_MAX]):
         raise PositionTaken(position, names)
 
 

@@ -23,8 +23,18 @@ Kind = SubscriptionEvent.Kind
 TIMES_A_YEAR = {Interval.WEEK: 52, Interval.MONTH: 12, Interval.QUARTER: 4, Interval.YEAR: 1}
 # What a plan's name says of its interval, as a word or a part of one; the first that fits.
 NAMES = (
+    # A multiple or a half of one is none of ours: "6 months", "biweekly". ("Tier 2 monthly" is a month.)
+    (
+        Interval.UNKNOWN,
+        re.compile(
+            r"(?<!\d)(?!1\D)\d+[\s_-]*(?:week|month|mo|quarter|year|yr)s?(?![a-z])"
+            r"|(?<![a-z])(?:bi|tri|semi|half|two|three|four|six|every[\s_-]+(?:other|second))[\s_-]*"
+            r"(?:week|month|quarter|year|annual)",
+            re.IGNORECASE,
+        ),
+    ),
     (Interval.QUARTER, re.compile(r"quarter", re.IGNORECASE)),
-    (Interval.WEEK, re.compile(r"week", re.IGNORECASE)),
+    (Interval.WEEK, re.compile(r"week(?!end)", re.IGNORECASE)),
     (Interval.YEAR, re.compile(r"year|annual|(?<![a-z])yr(?![a-z])", re.IGNORECASE)),
     (Interval.MONTH, re.compile(r"month|(?<![a-z])mo(?![a-z])", re.IGNORECASE)),
 )
@@ -78,6 +88,7 @@ def record(
                 currency=currency,
                 yearly_cents=yearly,
                 stripe_subscription_id=stripe_subscription_id,
+                created_at=timezone.now(),
             )
             _write(subscription, Kind.CREATED, delta=yearly, occurred_at=subscription.created_at)
             return subscription
@@ -149,7 +160,7 @@ def _change_terms(
     if subscription.terms_at and occurred_at < subscription.terms_at:
         return
     before = (subscription.plan, subscription.amount_cents)
-    if plan is not None:
+    if plan is not None and plan != subscription.plan:
         subscription.plan, subscription.interval = plan, interval_of(plan)
     if amount_cents is not None:
         subscription.amount_cents = amount_cents
@@ -189,4 +200,5 @@ def _write(subscription: Subscription, kind: Kind, *, delta: int, occurred_at: d
         currency=subscription.currency,
         yearly_cents_delta=delta,
         occurred_at=occurred_at,
+        created_at=timezone.now(),
     )

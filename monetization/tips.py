@@ -6,6 +6,7 @@ from typing import TypedDict, Unpack
 from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.db.models import F
+from django.utils import timezone
 
 from accounts.models import Plan, User
 from monetization import fees
@@ -45,6 +46,7 @@ def record(
                 currency=currency,
                 reader=facts.get("email", "").lower(),
                 stripe_payment_id=stripe_payment_id,
+                created_at=timezone.now(),
                 **asdict(parts),
                 **facts,
             )
@@ -90,6 +92,7 @@ def refund(*, tip_id: str, amount_cents: int | None = None, reason: str = "", ke
         key=key,
         actor=actor,
         reason=reason,
+        created_at=timezone.now(),
     )
 
 

@@ -83,7 +83,7 @@ def test_an_empty_database_takes_no_work():
         connection.close()
         connection.settings_dict["NAME"] = kept
     assert response.status_code == 503
-    assert response.json()["reason"] == "the database has no tables yet; run migrate"
+    assert response.json()["reason"] == "the database is behind the code; run migrate"
 
 
 @pytest.mark.django_db

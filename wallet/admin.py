@@ -10,6 +10,7 @@ from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html
 
+from accounts.misar_ids import is_misar_id
 from misar_billing import money
 from misar_billing.admin import ReadOnlyAdmin, ReasonForm, Verb, actor_of
 from wallet import ledger, rates, webhooks
@@ -72,6 +73,11 @@ class WalletAdmin(ReadOnlyAdmin):
     ordering = ("user_id",)
     verbs = (Verb("adjust", "Adjust the balance", "wallet.adjust_wallet", adjust, AdjustmentForm),)
     readonly_fields = ("history",)
+    change_list_template = "admin/wallets.html"
+
+    def not_there_yet(self, key: str) -> Wallet | None:
+        """A user whose first payment was parked has no wallet, and may be given credits all the same."""
+        return Wallet(pk=key) if is_misar_id(key) else None
 
     @admin.display(description="entries")
     def history(self, wallet: Wallet) -> str:
@@ -163,9 +169,21 @@ class StripeEventAdmin(ReadOnlyAdmin):
     )
 
 
+class RateForm(forms.ModelForm):
+    """A price; the feature must be one that the API can name."""
+
+    def clean_feature(self) -> str:
+        feature = str(self.cleaned_data["feature"])
+        if not feature.isprintable():
+            raise forms.ValidationError("Printable characters only.")
+        return feature
+
+
 @admin.register(Rate)
 class RateAdmin(admin.ModelAdmin):
     """Prices are edited here; the verb keeps each setting. A price is withdrawn, never removed."""
+
+    form = RateForm
 
     list_display = ("feature", "label", "credits", "unit", "active")
     list_filter = ("active",)

@@ -118,11 +118,11 @@ def find_violations(*, on_wallets: Callable[[int], None] = lambda count: None) -
     To be exact while charges go on, call it in a REPEATABLE READ transaction.
     """
     for law, query in LAWS_OF_THE_WHOLE.items():
-        yield from _broken(law, query, {})
+        yield from broken(law, query, {})
     after = ""
     while batch := _next_wallets(after):
         for law, query in LAWS_OF_WALLETS.items():
-            yield from _broken(law, query, {"after": after, "last": batch[-1]})
+            yield from broken(law, query, {"after": after, "last": batch[-1]})
         after = batch[-1]
         on_wallets(len(batch))
 
@@ -136,7 +136,8 @@ def _next_wallets(after: str) -> list[str]:
         return [user_id for (user_id,) in cursor.fetchall()]
 
 
-def _broken(law: str, query: str, values: dict[str, str]) -> Iterator[Violation]:
+def broken(law: str, query: str, values: dict[str, str]) -> Iterator[Violation]:
+    """What breaks one law; the query gives (subject, detail)."""
     with connection.cursor() as cursor:
         cursor.execute(query, values)
         for subject, detail in cursor.fetchall():

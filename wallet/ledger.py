@@ -15,6 +15,8 @@ from django.utils import timezone
 from wallet.errors import InsufficientCredits, KeyReused, NothingToGiveBack
 from wallet.models import Entry, Wallet
 
+FORM_USED = "This form was used already, with other content; open it again"
+
 
 class Facts(TypedDict, total=False):
     """What an entry remembers beside its numbers."""
@@ -72,7 +74,8 @@ def adjust(*, user_id: str, credits: int, reason: str, key: str, actor: str) -> 
     """Correct a wallet by hand: a positive number adds, a negative one takes what is there.
 
     The key belongs to one decision of one member of staff: the same again returns the first entry and
-    moves nothing. Raises InsufficientCredits where more would be taken than there is.
+    moves nothing; with another amount or reason it raises KeyReused. Raises InsufficientCredits where more
+    would be taken than there is.
     """
     assert key, "an adjustment has a key, so that sending the form twice moves nothing twice"
     # Lock first: of two sent at once, the second then sees the first's entry.
@@ -80,6 +83,8 @@ def adjust(*, user_id: str, credits: int, reason: str, key: str, actor: str) -> 
     Wallet.objects.locked(user_id).get()
     kind = Entry.Kind.ADJUSTMENT
     if first := Entry.objects.with_key(user_id=user_id, product="", kind=kind, key=key).first():
+        if (first.credits, first.reason) != (credits, reason):
+            raise KeyReused(FORM_USED)
         return first
     move = credit if credits > 0 else debit
     return move(
@@ -102,7 +107,7 @@ def give_back(*, entry: Entry, credits: int | None = None, reason: str, key: str
     Wallet.objects.locked(user_id).get()
     kind = Entry.Kind.REFUND
     if first := Entry.objects.with_key(user_id=user_id, product=entry.product, kind=kind, key=key).first():
-        if first.reverses_id != entry.pk:
+        if first.reverses_id != entry.pk or credits not in (None, first.credits):
             raise KeyReused("This key gave back another charge")
         return first
     left = entry.charged - Entry.objects.given_back(entry)

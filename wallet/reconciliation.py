@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
 
+from django.utils import timezone
+
 from wallet import stripe_gateway, topups
 from wallet.models import TopUp
 from wallet.stripe_gateway import text_at
@@ -74,6 +76,9 @@ def _asked(topup: TopUp, *, apply: bool) -> Iterator[Finding]:
         yield Finding("unpaid", topup.stripe_session_id, topup.user_id, topup.paid_cents, remark)
     elif paid and session is not None:
         yield from _missing(session, apply=apply)
+    elif apply and session is not None and session.get("status") == "expired":
+        # Its event was lost. Nothing moves; the row only stops looking payable.
+        topups.settle(session, happened_at=timezone.now(), unpaid=TopUp.State.EXPIRED)
 
 
 def _is_paid_topup(session: dict[str, Any]) -> bool:

@@ -92,7 +92,7 @@ def create_checkout(
 
 
 def retrieve_session(session_id: str) -> dict[str, Any] | None:
-    """A session as Stripe has it now; None where Stripe knows no such session."""
+    """A session as Stripe has it now; None where Stripe knows no such session. Raises StripeOutOfReach."""
     assert session_id, "an empty id would ask for the list"
 
     def session_or_none() -> dict[str, Any] | None:
@@ -186,7 +186,11 @@ def _within_limits(call: Callable[[], T]) -> T:
         finally:
             places.release()
 
-    threading.Thread(target=work, name="stripe", daemon=True).start()
+    try:
+        threading.Thread(target=work, name="stripe", daemon=True).start()
+    except RuntimeError as error:  # No more threads to be had.
+        places.release()
+        raise StripeOutOfReach from error
     try:
         return outcome.result(timeout=CALL_SECONDS_MAX)
     except TimeoutError as error:

@@ -43,7 +43,7 @@ def receive(body: bytes, signature: str) -> StripeEvent:
     """Take in one delivery. Raises BadSignature, UnreadableEvent, or EventFailed once it is stored."""
     event = stripe_gateway.verified_event(body, signature)
     stored = _store(event, body)
-    if stored.handled_at is None and stored.state == State.WAITING:
+    if stored.state == State.WAITING:
         handle(stored)
     return stored
 

@@ -156,7 +156,11 @@ class Migration(migrations.Migration):
                 ),
             ],
             options={
-                "abstract": False,
+                "default_permissions": ("view",),
+                "permissions": (
+                    ("assign_plan", "Can put a user on another plan"),
+                    ("grant_access", "Can open and shut the back-office for others"),
+                ),
             },
         ),
     ]

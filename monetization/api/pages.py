@@ -5,7 +5,6 @@ import binascii
 import json
 import re
 from typing import Any
-from urllib.parse import urlencode
 
 from django.db.models import Model, Q, QuerySet
 from rest_framework import serializers
@@ -19,11 +18,21 @@ LIMIT_MAX = 1000
 SMALL_NUMBER = re.compile(r"[0-9]{1,5}", re.ASCII)
 
 
-def page(request: Request, rows: QuerySet[Any], *, by: str, shape: type[serializers.Serializer]) -> Response:
-    """Up to `limit` rows ordered by a field, equal ones by id; `by` begins with a minus for newest first."""
+def page(
+    request: Request,
+    rows: QuerySet[Any],
+    *,
+    by: str,
+    shape: type[serializers.Serializer],
+    among: QuerySet[Any] | None = None,
+) -> Response:
+    """Up to `limit` rows ordered by a field, equal ones by id; `by` begins with a minus for newest first.
+
+    A cursor names a row of `among`, where rows may leave the list while somebody turns its pages.
+    """
     limit, cursor = _limit(request), _single(request, "cursor")
     if cursor is not None:
-        rows = rows.filter(_after(rows, cursor, by))
+        rows = rows.filter(_after(rows if among is None else among, cursor, by))
     tie = "-pk" if by.startswith("-") else "pk"
     found = list(rows.order_by(by, tie)[: limit + 1])  # One more tells whether there is a next page.
     more, found = len(found) > limit, found[:limit]
@@ -31,7 +40,7 @@ def page(request: Request, rows: QuerySet[Any], *, by: str, shape: type[serializ
     if more:
         query = request.query_params.copy()
         query["cursor"] = _cursor_at(found[-1])
-        next_page = request.build_absolute_uri(f"{request.path}?{urlencode(query)}")
+        next_page = request.build_absolute_uri(f"{request.path}?{query.urlencode()}")
         answer["Link"] = f'<{next_page}>; rel="next"'
     return answer
 

@@ -7,6 +7,8 @@ from urllib.parse import urlsplit
 
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
+from django.utils import timezone
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from misar_billing import money
@@ -23,6 +25,7 @@ from monetization.models import (
     Subscription,
     Tip,
 )
+from monetization.subscriptions import AHEAD_MAX
 
 TIP_CENTS_MIN = 50
 TIP_CENTS_MAX = 100_000
@@ -38,9 +41,11 @@ class Message(PlainText):
         return super().is_printable(text.replace("\r\n", "").replace("\n", ""))
 
 
+@extend_schema_field({"type": "string", "format": "email", "maxLength": EMAIL_LENGTH})
 class Email(StrictText):
-    """One e-mail address, nothing around it."""
+    """One e-mail address, nothing around it; none that would need quotes, or could break a header's line."""
 
+    TRICK = re.compile('"|%0[ad]', re.IGNORECASE)
     default_error_messages: ClassVar[dict[str, Any]] = {"email": "must be an e-mail address"}
 
     def __init__(self, **options: Any) -> None:
@@ -48,6 +53,8 @@ class Email(StrictText):
 
     def to_internal_value(self, data: Any) -> str:
         text = super().to_internal_value(data)
+        if self.TRICK.search(text):
+            self.fail("email")
         try:
             validate_email(text)
         except ValidationError:
@@ -55,10 +62,14 @@ class Email(StrictText):
         return text
 
 
+@extend_schema_field({"type": "string", "format": "uri", "maxLength": URL_LENGTH})
 class WebAddress(StrictText):
     """A web address without credentials; it is shown, never fetched."""
 
-    PLAIN = re.compile(r"[!-;=?-\[\]^_a-z~%|{}`]+", re.IGNORECASE)  # ASCII without blank, <, > and backslash.
+    PLAIN = re.compile(
+        r"[!#-;=?-\[\]^_a-z~%|{}`]+", re.IGNORECASE
+    )  # ASCII without blank, ", <, >, backslash.
+    HOST = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?\.?|[0-9a-f]*:[0-9a-f:.]+")
     default_error_messages: ClassVar[dict[str, Any]] = {
         "url": "must be an {schemes} address without credentials"
     }
@@ -85,11 +96,12 @@ class WebAddress(StrictText):
             and parts.scheme in self.schemes
             and text.lower().startswith(f"{parts.scheme}://")
             and "@" not in parts.netloc
-            and bool(re.fullmatch(r"[a-z0-9.-]+|[0-9a-f:.]+", host))
+            and bool(self.HOST.fullmatch(host))
             and (port is None or 0 < port < 65536)
         )
 
 
+@extend_schema_field({"type": "string", "pattern": "^[A-Za-z]{3}$"})
 class Currency(StrictText):
     """An ISO 4217 code of the allow-list, in any case; upper-cased on the way in."""
 
@@ -178,6 +190,12 @@ class SubscriptionChange(StrictSerializer):
         required=False, help_text="When it happened; an older change never overwrites a newer one."
     )
 
+    def across(self, accepted: Mapping[str, Any]) -> dict[str, list[str]]:
+        occurred_at = accepted.get("occurred_at")
+        if occurred_at and occurred_at > timezone.now() + AHEAD_MAX:
+            return {"occurred_at": ["must not be in the future"]}
+        return {}
+
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         if not attrs.keys() & {"status", "plan", "amount_cents"}:
             raise serializers.ValidationError("Say what changes: status, plan or amount_cents")
@@ -239,21 +257,21 @@ class SubscriptionMade(serializers.Serializer):
     id = serializers.CharField()
     subscriber_email = serializers.CharField()
     plan = serializers.CharField()
-    status = serializers.ChoiceField(choices=["active"])
+    status = serializers.CharField(help_text="Always active.")
 
 
 class TipMade(serializers.Serializer):
     """A tip and what it brings."""
 
-    success = serializers.BooleanField(default=True)
+    success = serializers.SerializerMethodField()
     tip_id = serializers.CharField(source="pk")
     gross_amount_cents = serializers.IntegerField(source="gross_cents")
     platform_fee_cents = serializers.IntegerField(source="fee_cents")
     net_amount_cents = serializers.IntegerField(source="net_cents")
     timestamp = Moment(source="created_at")
 
-    def to_representation(self, instance: Tip) -> dict[str, Any]:
-        return {"success": True, **super().to_representation(instance)}
+    def get_success(self, tip: Tip) -> bool:
+        return True
 
 
 class TipRow(serializers.ModelSerializer):

@@ -28,5 +28,5 @@ urlpatterns = [
     ),
     path("monetization/tips", TipViewSet.as_view({"get": "list"})),
     path("monetization/tip", TipViewSet.as_view({"post": "create"})),
-    path("monetization/stats", StatsViewSet.as_view({"get": "list"})),
+    path("monetization/stats", StatsViewSet.as_view({"get": "retrieve"})),
 ]

@@ -9,6 +9,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.api.creators import CreatorViewSet, errors
+from accounts.api.schema import creators_schema, header
 from accounts.models import User
 from accounts.permissions import Access
 from misar_billing.api import no_store
@@ -28,9 +29,11 @@ PAGING = [
         "cursor", OpenApiTypes.STR, description="Where the `Link` header of the page before points."
     ),
 ]
+LINK = header("Link", OpenApiTypes.STR, 'The next page: `<...>; rel="next"`.', response=[200], required=False)
+KEY_ALONE: Any = [{"apiKey": []}]
 IDEMPOTENCY_KEY = OpenApiParameter(
     "Idempotency-Key",
-    {"type": "string", "minLength": 1, "maxLength": KEY_LENGTH_MAX},
+    {"type": "string", "minLength": 1, "maxLength": KEY_LENGTH_MAX, "pattern": "^[ -~]*$"},
     OpenApiParameter.HEADER,
     description="The same key and body again is answered the same, and makes nothing twice.",
 )
@@ -55,6 +58,7 @@ def once(request: Request, endpoint: FirstAnswer.Endpoint, body: dict[str, Any],
     return replays.once(creator=creator, endpoint=endpoint, key=key or "", body=body, make=make)
 
 
+@creators_schema
 class SponsorViewSet(CreatorViewSet):
     """Placements sold to sponsors."""
 
@@ -62,19 +66,20 @@ class SponsorViewSet(CreatorViewSet):
 
     @extend_schema(
         operation_id="sponsors_list",
-        parameters=PAGING,
-        responses={200: serializers.SponsorRow(many=True)} | errors(400),
+        parameters=[*PAGING, LINK],
+        responses={200: serializers.SponsorRow(many=True)} | errors(),
     )
     def list(self, request: Request) -> Response:
         """List what is active and upcoming, soonest first."""
-        mine = Sponsor.objects.visible_to(self.creator).active_or_upcoming(self.now)
-        return page(request, mine, by="active_from", shape=serializers.SponsorRow)
+        mine = Sponsor.objects.visible_to(self.creator)
+        listed = mine.active_or_upcoming(self.now)
+        return page(request, listed, by="active_from", shape=serializers.SponsorRow, among=mine)
 
     @extend_schema(
         operation_id="sponsors_create",
         request=serializers.SponsorRequest,
         parameters=[IDEMPOTENCY_KEY],
-        responses={201: data_of("SponsorCreated", serializers.SponsorMade)} | errors(400, 409, 413, 415),
+        responses={201: data_of("SponsorCreated", serializers.SponsorMade)} | errors(409, 413, 415),
     )
     def create(self, request: Request) -> Response:
         """Record a placement."""
@@ -96,6 +101,7 @@ class SponsorViewSet(CreatorViewSet):
         return no_store({"success": True})
 
 
+@creators_schema
 class SubscriptionViewSet(CreatorViewSet):
     """Readers' paid subscriptions."""
 
@@ -103,8 +109,8 @@ class SubscriptionViewSet(CreatorViewSet):
 
     @extend_schema(
         operation_id="subscriptions_list",
-        parameters=PAGING,
-        responses={200: serializers.SubscriptionRow(many=True)} | errors(400),
+        parameters=[*PAGING, LINK],
+        responses={200: serializers.SubscriptionRow(many=True)} | errors(),
     )
     def list(self, request: Request) -> Response:
         """List every subscription, newest first."""
@@ -115,8 +121,7 @@ class SubscriptionViewSet(CreatorViewSet):
         operation_id="subscriptions_create",
         request=serializers.SubscriptionRequest,
         parameters=[IDEMPOTENCY_KEY],
-        responses={201: data_of("SubscriptionCreated", serializers.SubscriptionMade)}
-        | errors(400, 409, 413, 415),
+        responses={201: data_of("SubscriptionCreated", serializers.SubscriptionMade)} | errors(409, 413, 415),
     )
     def create(self, request: Request) -> Response:
         """Record a new paid subscriber."""
@@ -131,15 +136,20 @@ class SubscriptionViewSet(CreatorViewSet):
     @extend_schema(
         operation_id="subscriptions_change",
         request=serializers.SubscriptionChange,
-        responses={200: data_of("SubscriptionChanged", serializers.SubscriptionRow)} | errors(400, 413, 415),
+        responses={200: data_of("SubscriptionChanged", serializers.SubscriptionRow)} | errors(413, 415),
     )
     def partial_update(self, request: Request, pk: str) -> Response:
         """Change status, plan or price. A change older than the last one changes nothing."""
         asked = self.parsed(serializers.SubscriptionChange)
+        mine = Subscription.objects.visible_to(self.creator).filter(pk=pk)
+        currency = mine.values_list("currency", flat=True).first()  # It never changes.
+        if wrong := serializers.out_of_step({**asked, "currency": currency}, "amount_cents"):
+            raise drf.ValidationError(wrong)
         changed = subscriptions.change(creator=self.creator, subscription_id=pk, **asked)
         return no_store(made(serializers.SubscriptionRow(changed).data))
 
 
+@creators_schema
 class TipViewSet(CreatorViewSet):
     """Readers' tips."""
 
@@ -150,8 +160,8 @@ class TipViewSet(CreatorViewSet):
 
     @extend_schema(
         operation_id="tips_list",
-        parameters=PAGING,
-        responses={200: serializers.TipRow(many=True)} | errors(400),
+        parameters=[*PAGING, LINK],
+        responses={200: serializers.TipRow(many=True)} | errors(),
     )
     def list(self, request: Request) -> Response:
         """List every tip, newest first."""
@@ -160,9 +170,10 @@ class TipViewSet(CreatorViewSet):
 
     @extend_schema(
         operation_id="tip",
+        auth=KEY_ALONE,
         request=serializers.TipRequest,
         parameters=[IDEMPOTENCY_KEY],
-        responses={200: serializers.TipMade} | errors(400, 409, 413, 415),
+        responses={200: serializers.TipMade} | errors(409, 413, 415),
     )
     def create(self, request: Request) -> Response:
         """Record a tip and its platform fee."""
@@ -175,19 +186,20 @@ class TipViewSet(CreatorViewSet):
         return no_store(once(request, FirstAnswer.Endpoint.TIP, asked, make))
 
 
+@creators_schema
 class StatsViewSet(CreatorViewSet):
     """What a creator earned."""
 
-    access: ClassVar = {"list": Access(scopes=None)}
+    access: ClassVar = {"retrieve": Access(scopes=None)}
 
     @extend_schema(
         operation_id="monetization_stats",
         parameters=[
             OpenApiParameter("period", {"type": "string", "enum": list(stats.PERIODS), "default": "30d"})
         ],
-        responses={200: data_of("Stats", serializers.StatsData)} | errors(400),
+        responses={200: data_of("Stats", serializers.StatsData)} | errors(),
     )
-    def list(self, request: Request) -> Response:
+    def retrieve(self, request: Request) -> Response:
         """Read the figures of a period, per currency."""
         periods = request.query_params.getlist("period") or ["30d"]
         if len(periods) > 1 or periods[0] not in stats.PERIODS:

@@ -4,17 +4,24 @@ CREATE TRIGGER monetization_event_is_history BEFORE UPDATE OR DELETE ON monetiza
     FOR EACH ROW EXECUTE FUNCTION wallet_is_history();
 CREATE TRIGGER monetization_event_is_not_truncated BEFORE TRUNCATE ON monetization_subscriptionevent
     FOR EACH STATEMENT EXECUTE FUNCTION wallet_is_history();
-CREATE TRIGGER monetization_refund_is_history BEFORE UPDATE OR DELETE ON monetization_refund
+CREATE TRIGGER monetization_refund_is_not_deleted BEFORE DELETE ON monetization_refund
     FOR EACH ROW EXECUTE FUNCTION wallet_is_history();
+-- But for a reader's address, taken out of the words of a reason (readers.py).
+CREATE TRIGGER monetization_refund_is_history BEFORE UPDATE ON monetization_refund
+    FOR EACH ROW WHEN (NEW.reason NOT LIKE '%(erased)%' OR
+                       to_jsonb(NEW) - 'reason' IS DISTINCT FROM to_jsonb(OLD) - 'reason')
+    EXECUTE FUNCTION wallet_is_history();
 CREATE TRIGGER monetization_refund_is_not_truncated BEFORE TRUNCATE ON monetization_refund
     FOR EACH STATEMENT EXECUTE FUNCTION wallet_is_history();
 
 -- What a tip was worth when it was recorded never changes, whatever becomes of plans and fees.
 CREATE FUNCTION monetization_tip_keeps_its_worth() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    IF (NEW.gross_cents, NEW.fee_cents, NEW.net_cents, NEW.fee_bps, NEW.currency, NEW.creator_id, NEW.created_at)
+    IF (NEW.id, NEW.gross_cents, NEW.fee_cents, NEW.net_cents, NEW.fee_bps, NEW.plan, NEW.currency,
+        NEW.creator_id, NEW.created_at)
        IS DISTINCT FROM
-       (OLD.gross_cents, OLD.fee_cents, OLD.net_cents, OLD.fee_bps, OLD.currency, OLD.creator_id, OLD.created_at)
+       (OLD.id, OLD.gross_cents, OLD.fee_cents, OLD.net_cents, OLD.fee_bps, OLD.plan, OLD.currency,
+        OLD.creator_id, OLD.created_at)
     THEN
         RAISE EXCEPTION 'the worth of % is history: record a refund instead', OLD.id
             USING ERRCODE = 'restrict_violation';
@@ -23,11 +30,18 @@ BEGIN
 END $$;
 CREATE TRIGGER monetization_tip_keeps_its_worth BEFORE UPDATE ON monetization_tip
     FOR EACH ROW EXECUTE FUNCTION monetization_tip_keeps_its_worth();
+CREATE TRIGGER monetization_tip_is_not_deleted BEFORE DELETE ON monetization_tip
+    FOR EACH ROW EXECUTE FUNCTION wallet_is_history();
+CREATE TRIGGER monetization_tip_is_not_truncated BEFORE TRUNCATE ON monetization_tip
+    FOR EACH STATEMENT EXECUTE FUNCTION wallet_is_history();
 
 --- reverse:
+DROP TRIGGER monetization_tip_is_not_truncated ON monetization_tip;
+DROP TRIGGER monetization_tip_is_not_deleted ON monetization_tip;
 DROP TRIGGER monetization_tip_keeps_its_worth ON monetization_tip;
 DROP FUNCTION monetization_tip_keeps_its_worth();
 DROP TRIGGER monetization_refund_is_not_truncated ON monetization_refund;
 DROP TRIGGER monetization_refund_is_history ON monetization_refund;
+DROP TRIGGER monetization_refund_is_not_deleted ON monetization_refund;
 DROP TRIGGER monetization_event_is_not_truncated ON monetization_subscriptionevent;
 DROP TRIGGER monetization_event_is_history ON monetization_subscriptionevent;

@@ -4,6 +4,7 @@ from django.conf import settings
 from rest_framework.request import Request
 
 from accounts.authentication import Bearer
+from accounts.misar_ids import is_misar_id
 from accounts.models import ServiceKey
 from accounts.throttling import WindowThrottle
 
@@ -21,7 +22,8 @@ class PerCredentialAndUser(WindowThrottle):
 
     def named_user(self, request: Request) -> str:
         """The user a product asks about."""
-        return request.query_params.get("user_id", "")
+        named = request.query_params.get("user_id", "")
+        return named if is_misar_id(named) else ""  # One bucket for all that is no id.
 
 
 class BalanceReads(PerCredentialAndUser):

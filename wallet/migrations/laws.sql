@@ -16,9 +16,13 @@ CREATE TRIGGER wallet_ratechange_is_history BEFORE UPDATE OR DELETE ON wallet_ra
 CREATE TRIGGER wallet_ratechange_is_not_truncated BEFORE TRUNCATE ON wallet_ratechange
     FOR EACH STATEMENT EXECUTE FUNCTION wallet_is_history();
 
+-- The functions below look tables up under a search path of their own: a temporary table of the same name
+-- would otherwise come first and answer for the books.
+
 -- 2. An entry tells what its wallet's row has just become: the balance it left and its place in the row of
 --    entries. The wallet is updated first, in the same transaction, so its row is locked here.
-CREATE FUNCTION wallet_entry_follows_its_wallet() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE FUNCTION wallet_entry_follows_its_wallet() RETURNS trigger LANGUAGE plpgsql
+    SET search_path = pg_catalog, public, pg_temp AS $$
 DECLARE
     wallet wallet_wallet%ROWTYPE;
     charge wallet_entry%ROWTYPE;
@@ -50,7 +54,8 @@ CREATE TRIGGER wallet_entry_follows_its_wallet BEFORE INSERT ON wallet_entry
 
 -- 3. A wallet moves only together with an entry that says by how much. Judged at the end of the
 --    transaction, because the entry is written after the update.
-CREATE FUNCTION wallet_moves_with_an_entry() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE FUNCTION wallet_moves_with_an_entry() RETURNS trigger LANGUAGE plpgsql
+    SET search_path = pg_catalog, public, pg_temp AS $$
 DECLARE
     balance_before bigint := 0;
     count_before bigint := 0;

@@ -3,10 +3,11 @@
 from argparse import ArgumentParser
 from typing import Any
 
-from django.core.management.base import BaseCommand
+from django.core.management.base import BaseCommand, CommandError
 
 from misar_billing.database import patient
 from monetization import readers
+from monetization.errors import NotAnAddress
 
 
 class Command(BaseCommand):
@@ -21,11 +22,17 @@ class Command(BaseCommand):
 
     def handle(self, *, email: str, apply: bool, **options: Any) -> None:
         # The address is never written here: output ends up in logs.
-        if not apply:
-            kept = readers.export(email)
-            tips, subscriptions = len(kept["tips"]), len(kept["subscriptions"])
-            self.stdout.write(f"Would erase {tips} tips and {subscriptions} subscriptions. Run with --apply.")
-            return
+        try:
+            self.stdout.write(self._erase(email) if apply else self._would_erase(email))
+        except NotAnAddress as refusal:
+            raise CommandError(str(refusal)) from refusal
+
+    def _would_erase(self, email: str) -> str:
+        kept = readers.export(email)
+        tips, subscriptions = len(kept["tips"]), len(kept["subscriptions"])
+        return f"Would erase {tips} tips and {subscriptions} subscriptions. Run with --apply."
+
+    def _erase(self, email: str) -> str:
         with patient():
             erased = readers.erase(email, actor="operator")
-        self.stdout.write(f"Erased {erased.tips} tips and {erased.subscriptions} subscriptions.")
+        return f"Erased {erased.tips} tips and {erased.subscriptions} subscriptions."

@@ -4,9 +4,10 @@ import json
 from argparse import ArgumentParser
 from typing import Any
 
-from django.core.management.base import BaseCommand
+from django.core.management.base import BaseCommand, CommandError
 
 from monetization import readers
+from monetization.errors import NotAnAddress
 
 
 class Command(BaseCommand):
@@ -16,4 +17,8 @@ class Command(BaseCommand):
         parser.add_argument("email", help="the reader's e-mail address, in any case")
 
     def handle(self, *, email: str, **options: Any) -> None:
-        self.stdout.write(json.dumps(readers.export(email), indent=2, ensure_ascii=False))
+        try:
+            kept = readers.export(email)
+        except NotAnAddress as refusal:
+            raise CommandError(str(refusal)) from refusal
+        self.stdout.write(json.dumps(kept, indent=2, ensure_ascii=False))

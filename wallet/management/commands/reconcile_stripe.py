@@ -7,11 +7,13 @@ from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from django.core.management.base import CommandError
 from django.utils import timezone
 
 from misar_billing import money
-from misar_billing.operators import LookingCommand, database_read
+from misar_billing.operators import COULD_NOT_LOOK, LookingCommand, database_read
 from wallet import reconciliation
+from wallet.errors import StripeOutOfReach
 from wallet.reconciliation import Finding
 
 AGE = re.compile(r"([1-9][0-9]{0,3})([dhw])", re.ASCII)
@@ -61,10 +63,14 @@ class Command(LookingCommand):
                 seen += 1
                 advance()
 
-            for finding in reconciliation.reconcile(since=since, apply=apply, on_session=count_one):
-                findings.append(finding)
-                if not json:
-                    self.stdout.write(_line(finding))
+            try:
+                for finding in reconciliation.reconcile(since=since, apply=apply, on_session=count_one):
+                    findings.append(finding)
+                    if not json:
+                        self.stdout.write(_line(finding))
+            except StripeOutOfReach as error:
+                sentence = "Could not look: Stripe cannot be reached, or refuses our key; the log says which."
+                raise CommandError(sentence, returncode=COULD_NOT_LOOK) from error
         self._report(as_json=json, since=since, seen=seen, findings=findings)
         if any(finding.is_open for finding in findings):
             self.found()

@@ -1,0 +1,33 @@
+"""The laws of creators' records as queries, checked beside those of the wallet's books."""
+
+from collections.abc import Iterator
+
+from wallet.invariants import Violation, broken
+
+LAWS = {
+    "A subscription brings in a year what its events add up to": """
+        SELECT subscription.id, format('%s, events add up to %s',
+                                       subscription.yearly_cents, sum(event.yearly_cents_delta))
+          FROM monetization_subscription subscription
+          LEFT JOIN monetization_subscriptionevent event ON event.subscription_id = subscription.id
+         GROUP BY subscription.id
+        HAVING subscription.yearly_cents IS DISTINCT FROM sum(event.yearly_cents_delta)
+    """,
+    "What a tip has given back is what its refunds add up to": """
+        SELECT tip.id, format('%s and %s of the fee, refunds add up to %s and %s',
+                              tip.refunded_cents, tip.fee_returned_cents,
+                              coalesce(sum(refund.amount_cents), 0),
+                              coalesce(sum(refund.fee_returned_cents), 0))
+          FROM monetization_tip tip LEFT JOIN monetization_refund refund ON refund.tip_id = tip.id
+         GROUP BY tip.id
+        HAVING tip.refunded_cents <> coalesce(sum(refund.amount_cents), 0)
+            OR tip.fee_returned_cents <> coalesce(sum(refund.fee_returned_cents), 0)
+            OR bool_or(refund.currency <> tip.currency OR refund.creator_id <> tip.creator_id)
+    """,
+}
+
+
+def find_violations() -> Iterator[Violation]:
+    """Every law of these that is broken now."""
+    for law, query in LAWS.items():
+        yield from broken(law, query.replace("%", "%%"), {})
