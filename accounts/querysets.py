@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any, Self
 
-from django.db import models
+from django.db import models, transaction
 from django.db.models import Q
 
 
@@ -14,5 +14,6 @@ class KeyQuerySet(models.QuerySet[Any]):
 
     def note_use(self, key: models.Model, *, at: datetime) -> None:
         """Write down when a key was used, unless somebody holds its row: no request waits for this."""
-        free = self.select_for_update(skip_locked=True).filter(pk=key.pk).values("pk")
-        self.filter(pk__in=free).update(last_used_at=at)
+        with transaction.atomic():
+            free = self.select_for_update(skip_locked=True).filter(pk=key.pk).values("pk")
+            self.filter(pk__in=free).update(last_used_at=at)

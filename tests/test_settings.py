@@ -8,6 +8,7 @@ import sys
 import pytest
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
+from django.test import Client
 
 from misar_billing.errors import BillingError
 
@@ -215,3 +216,55 @@ def test_an_operator_is_told_in_a_sentence_without_a_traceback(changes):
     assert run.stderr.count("\n") == 1
     assert "Traceback" not in run.stderr
     assert not [secret for secret in SECRETS if secret in run.stderr]
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"STRIPE_SECRET_KEY": "pk_live_published"}, "STRIPE_SECRET_KEY"),
+        ({"STRIPE_SECRET_KEY": " sk_live_blank"}, "STRIPE_SECRET_KEY"),
+        ({"STRIPE_WEBHOOK_SECRETS": ","}, "STRIPE_WEBHOOK_SECRETS"),
+        ({"STRIPE_WEBHOOK_SECRETS": "whsec_a,other"}, "STRIPE_WEBHOOK_SECRETS"),
+        ({"PUBLIC_URL": "https://billing.misar.io/wallet?a=1"}, "PUBLIC_URL"),
+        ({"PUBLIC_URL": "https://user@billing.misar.io"}, "PUBLIC_URL"),
+        ({"WEB_THREADS": "many"}, "WEB_THREADS"),
+        ({"WEB_THREADS": "0"}, "WEB_THREADS"),
+    ],
+)
+def test_a_sloppy_value_stops_production(monkeypatch, change, said):
+    assert said in refusal(monkeypatch, **change)
+
+
+def test_blanks_around_the_words_of_a_list_are_forgiven(monkeypatch):
+    found = read(
+        monkeypatch,
+        STRIPE_WEBHOOK_SECRETS="whsec_a, whsec_b ,",
+        RETURN_URL_HOSTS="misar.io, *.misar.io",
+        ALLOWED_HOSTS="a.b, c.d",
+    )
+    assert found["STRIPE_WEBHOOK_SECRETS"] == ["whsec_a", "whsec_b"]
+    assert found["RETURN_URL_HOSTS"] == ["misar.io", "*.misar.io"]
+    assert found["ALLOWED_HOSTS"] == ["a.b", "c.d"]
+
+
+def test_in_production_an_api_call_over_plain_http_is_refused_and_a_page_redirected(settings):
+    settings.PRODUCTION = settings.SECURE_SSL_REDIRECT = True
+    client = Client()
+    denied = client.post("/io/wallet/deduct", {}, content_type="application/json")
+    assert (denied.status_code, denied.json()) == (403, {"allowed": False, "error": "Use https"})
+    assert client.get("/mail/v1/monetization/tips").json() == {"success": False, "error": "Use https"}
+    assert client.get("/docs").status_code == 301
+    assert (
+        client.post("/io/wallet/deduct", {}, content_type="application/json", secure=True).status_code == 403
+    )
+
+
+def test_the_image_holds_every_app_of_ours():
+    copied = (settings.BASE_DIR / "Dockerfile").read_text()
+    ours = {
+        app.partition(".")[0]
+        for app in settings.INSTALLED_APPS
+        if (settings.BASE_DIR / app.partition(".")[0]).is_dir()
+    }
+    assert ours == {"misar_billing", "accounts", "wallet", "monetization"}
+    assert not [app for app in ours if f"COPY {app} {app}" not in copied]

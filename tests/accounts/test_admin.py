@@ -1,11 +1,12 @@
 """Service keys, users and plans in the back-office."""
 
 from django.contrib.admin.models import LogEntry
+from django.contrib.auth.models import Group, Permission
 from django.urls import reverse
 
 from accounts.keys import digest_of
 from accounts.models import Plan, ServiceKey
-from tests.factories import UserFactory
+from tests.factories import StaffFactory, UserFactory
 
 
 def issue(staff, **fields):
@@ -70,3 +71,38 @@ def test_users_and_plans_open(staff):
     ):
         assert staff.get(url).status_code == 200
     assert [plan.fee_bps for plan in Plan.objects.all()] == [500, 400, 300, 200]
+
+
+def test_somebody_is_let_into_the_back_office_and_shut_out_again(staff):
+    user = UserFactory()
+    support = Group.objects.create(name="support")
+    url = reverse("admin:accounts_user_access", args=[user.pk])
+    form = {
+        "reason": "new colleague",
+        "key": "k1",
+        "is_active": "on",
+        "is_staff": "on",
+        "groups": [support.pk],
+    }
+    assert staff.post(url, form).status_code == 302
+    user.refresh_from_db()
+    assert (user.is_staff, list(user.groups.all())) == (True, [support])
+    assert staff.post(url, {"reason": "left", "key": "k2"}).status_code == 302
+    user.refresh_from_db()
+    assert (user.is_active, user.is_staff) == (False, False)
+
+
+def test_staff_who_may_not_grant_access_cannot_help_themselves(client, db):
+    member = UserFactory(misar_id="staff:member", is_staff=True)
+    member.user_permissions.set(Permission.objects.filter(codename="view_user"))
+    client.force_login(member)
+    url = reverse("admin:accounts_user_access", args=[member.pk])
+    assert client.post(url, {"reason": "x", "key": "k", "is_staff": "on"}).status_code == 403
+
+
+def test_a_password_cannot_be_guessed_at_speed(client, db):
+    StaffFactory(misar_id="staff:ada").set_password("right")
+    form = {"username": "staff:ada", "password": "wrong"}
+    pages = [client.post(reverse("admin:login"), form).text for _ in range(6)]
+    assert all("Too many tries" not in page for page in pages[:5])
+    assert "Too many tries" in pages[5]

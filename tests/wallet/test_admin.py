@@ -175,3 +175,31 @@ def test_hostile_text_shows_as_text(staff, deliver, checkout_event):
         page = staff.get(reverse(f"admin:wallet_{model}_changelist"))
         assert hostile not in page.text
         assert "&lt;script&gt;" in page.text
+
+
+def test_a_used_form_with_other_content_is_refused_and_logged_once(staff, funded):
+    form = adjustment(staff.get(adjust_page("usr_ada")))
+    for _ in range(2):
+        staff.post(adjust_page("usr_ada"), form)
+    answer = staff.post(adjust_page("usr_ada"), form | {"credits": "-3"})
+    assert "This form was used already" in answer.text
+    assert ledger.balance_of("usr_ada") == 15
+    assert LogEntry.objects.count() == 1
+
+
+def test_a_user_without_a_wallet_can_be_given_credits(staff):
+    listed = staff.get(reverse("admin:wallet_wallet_changelist"), {"q": "usr_new"})
+    assert adjust_page("usr_5Fnew") in listed.text
+    page = staff.get(adjust_page("usr_5Fnew"))
+    assert staff.post(adjust_page("usr_5Fnew"), adjustment(page)).status_code == 302
+    assert ledger.balance_of("usr_new") == 5
+
+
+def test_a_feature_that_the_api_cannot_name_gets_no_rate(staff):
+    body = {"feature": "a\u202eb", "label": "x", "credits": "1", "unit": "x", "active": "on"}
+    assert "Printable characters only" in staff.post(reverse("admin:wallet_rate_add"), body).text
+
+
+def test_a_nul_in_an_address_is_a_bad_request(staff):
+    assert staff.get("/admin/wallet/wallet/a%00b/change/").status_code == 400
+    assert staff.get("/admin/wallet/entry/?kind__exact=%00").status_code == 400
