@@ -251,13 +251,20 @@ def test_a_request_without_a_body_may_say_json_all_the_same(api, creator):
         "/mail/v1/keys/",
         "/mail/v1/keys/not-a-uuid",
         "/v1/monetization/stats/",
-        "/mail/v1/%00",
         "/mail/v1/monetization//tips",
     ],
 )
 @pytest.mark.parametrize("method", ["GET", "POST", "DELETE"])
 def test_an_unknown_address_is_404_in_the_envelope_never_a_redirect(api, path, method):
     refused(api.ask(method, path), 404, "There is nothing at this address.")
+
+
+@pytest.mark.parametrize(
+    "path", ["/mail/v1/%00", f"{SPONSORS}/spon_%00", f"{STATS}?period=%00", f"{KEYS}?id=%00"]
+)
+@pytest.mark.parametrize("method", ["GET", "DELETE"])
+def test_no_address_holds_a_nul(api, path, method):
+    refused(api.ask(method, path), 400, "The request cannot be read.")
 
 
 @pytest.mark.parametrize(

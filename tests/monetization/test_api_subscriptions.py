@@ -312,7 +312,7 @@ def test_nor_does_a_refusal_tell_that_it_is_there(api, stranger):
     assert (there.status_code, there.content) == (not_there.status_code, not_there.content)
 
 
-@pytest.mark.parametrize("name", ["sub", "sub_", "SUB_1", "sub_%00", "sub_" + "1" * 37])
+@pytest.mark.parametrize("name", ["sub", "sub_", "SUB_1", "sub_" + "1" * 37])
 def test_what_cannot_be_an_id_is_no_address(api, name):
     refused(api.patch(f"{SUBSCRIPTIONS}/{name}", {}), 404, "There is nothing at this address.")
 

@@ -1,0 +1,52 @@
+"""The books by raw SQL: what the laws must stop, and what verbs to come will be allowed."""
+
+from typing import Any
+
+from django.db import connection
+from django.utils import timezone
+
+from misar_billing import identifiers
+
+
+def sql(query: str, *values: Any) -> list[tuple[Any, ...]]:
+    """Run one statement past models and verbs; its rows, if it has any."""
+    with connection.cursor() as cursor:
+        cursor.execute(query, values)
+        return cursor.fetchall() if cursor.description else []
+
+
+def move(user_id: str, by: int, **entry: Any) -> str:
+    """Move a wallet, and write the entry that says so, as a verb would; the entry's id.
+
+    Columns of the entry may be given, also to say something else.
+    """
+    [(balance, count)] = sql(
+        "UPDATE wallet_wallet SET balance = balance + %s, entries_count = entries_count + 1"
+        " WHERE user_id = %s RETURNING balance, entries_count",
+        by,
+        user_id,
+    )
+    return insert_entry(user_id, **{"credits": by, "balance_after": balance, "sequence": count} | entry)
+
+
+def insert_entry(user_id: str, **entry: Any) -> str:
+    """Write an entry alone."""
+    now = timezone.now()
+    entry_id = identifiers.transaction_id()
+    row = {
+        "id": entry_id,
+        "wallet_id": user_id,
+        "kind": "adjustment",
+        "feature": "",
+        "product": "",
+        "idempotency_key": "",
+        "stripe_session_id": "",
+        "actor": "sql",
+        "reason": "",
+        "effective_at": now,
+        "created_at": now,
+    } | entry
+    columns = ", ".join(row)
+    places = ", ".join(["%s"] * len(row))
+    sql(f"INSERT INTO wallet_entry ({columns}) VALUES ({places})", *row.values())
+    return entry_id

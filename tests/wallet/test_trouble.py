@@ -1,0 +1,335 @@
+"""The database gone, silent or locked: 503 within three seconds, never allowed, and back by itself."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from socket import create_server
+
+import pytest
+import requests
+from django.conf import settings
+from django.db import connection
+
+from misar_billing import postgres
+from misar_billing.database import PrivateServer
+from misar_billing.sandbox.environment import free_port
+from tests.conftest import Caller, signed
+from tests.crowd import second_connection, wallet_locked_by_somebody
+from wallet import ledger
+from wallet.models import Entry, StripeEvent, TopUp
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+THREE_SECONDS = 3
+DENIED = {"allowed": False, "error": "The ledger cannot be reached right now; please try again."}
+
+
+@pytest.fixture
+def charging(give, article_rate, service_key):
+    """A user with 10 credits, and a product that charges; its key was used a moment ago."""
+    give("usr_1", 10)
+    service = Caller({"x-wallet-service-key": service_key})
+    assert service.deduct(idempotency_key="before").json()["allowed"] is True
+    return service
+
+
+@contextmanager
+def database_at(port):
+    """The database is looked for where it is not."""
+    where = connection.settings_dict
+    kept = where["HOST"], where["PORT"]
+    connection.close()
+    where["HOST"], where["PORT"] = "127.0.0.1", port
+    try:
+        yield
+    finally:
+        connection.close()
+        where["HOST"], where["PORT"] = kept
+
+
+def quickly(call):
+    """What a call returns, which it must within three seconds."""
+    began = time.monotonic()
+    answer = call()
+    assert time.monotonic() - began < THREE_SECONDS
+    return answer
+
+
+def unavailable(answer):
+    """503 in the wallet's envelope, with a word on when to come again."""
+    assert answer.status_code == 503
+    assert int(answer.headers["Retry-After"]) >= 1
+    assert answer.headers["Content-Type"] == "application/json"
+    assert answer.headers["X-Request-ID"]
+    body = dict(answer.json())
+    assert body.pop("error")
+    return body
+
+
+# --- Gone -------------------------------------------------------------------------------------------
+
+
+def test_while_the_database_is_gone_every_endpoint_says_so_and_afterwards_serves(
+    charging, as_user, checkout_event, deliver
+):
+    user = as_user("usr_1")
+    topup = {"user_id": "usr_1", "amountDollars": 25, "product": "blog", "returnUrl": "/wallet"}
+    calls = {
+        "balance": lambda: charging.get("/io/wallet/balance", user_id="usr_1"),
+        "own balance": lambda: user.get("/io/wallet/balance"),
+        "history": lambda: charging.get("/io/wallet/transactions", user_id="usr_1"),
+        "own history": lambda: user.get("/io/wallet/transactions"),
+        "top-up": lambda: charging.post("/io/wallet/topup-session", topup),
+        "rates": lambda: Caller({}).get("/io/wallet/rates"),
+        "webhook": lambda: deliver(checkout_event()),
+    }
+    with database_at(free_port()):
+        for name, call in calls.items():
+            assert unavailable(quickly(call)) == {}, name
+        denied = quickly(charging.deduct)
+        assert unavailable(denied) == {"allowed": False}
+        assert denied.json() == DENIED
+        health = Caller({}).get("/health")
+        assert (health.status_code, health.json()["status"]) == (503, "unavailable")
+    del calls["top-up"]  # It would need Stripe.
+    assert {name: call().status_code for name, call in calls.items()} == dict.fromkeys(calls, 200)
+    assert Caller({}).get("/health").status_code == 200
+    assert charging.deduct(idempotency_key="before").headers["Idempotent-Replayed"] == "true"
+    assert ledger.balance_of("usr_1") == 9 + 25
+
+
+def test_a_credential_that_cannot_be_checked_is_neither_good_nor_bad(charging):
+    with database_at(free_port()):
+        answer = Caller({"x-wallet-service-key": "wsk_" + "0" * 64}).get("/io/wallet/balance", user_id="u")
+        assert unavailable(answer) == {}
+
+
+def test_what_needs_no_database_is_answered_without_it(charging):
+    with database_at(free_port()):
+        assert Caller({}).deduct().status_code == 403
+        assert Caller({}).get("/io/wallet/balance").status_code == 401
+        assert Caller({}).get("/io/wallet/nothing").status_code == 404
+        assert Caller({}).post("/io/wallet/webhook", {}).status_code == 400
+
+
+def test_a_database_that_takes_the_connection_and_says_nothing(charging):
+    with create_server(("127.0.0.1", 0)) as silent, database_at(silent.getsockname()[1]):
+        assert unavailable(quickly(charging.deduct)) == {"allowed": False}
+    assert charging.deduct().json()["allowed"] is True
+
+
+def test_a_connection_that_died_between_two_requests_is_noticed(charging):
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_backend_pid()")
+        [pid] = cursor.fetchone()
+    with second_connection() as other, other.cursor() as cursor:
+        cursor.execute("SELECT pg_terminate_backend(%s, 5000)", [pid])
+    denied = charging.deduct(idempotency_key="during")
+    assert unavailable(denied) == {"allowed": False}
+    # What a server process does between two requests, and Django's test client does not.
+    connection.close_if_unusable_or_obsolete()
+    assert charging.deduct(idempotency_key="during").json()["allowed"] is True
+    assert ledger.balance_of("usr_1") == 8
+
+
+# --- Locked -----------------------------------------------------------------------------------------
+
+
+def test_a_wallet_that_somebody_holds_denies_within_three_seconds_and_moves_nothing(charging):
+    with wallet_locked_by_somebody("usr_1"):
+        denied = quickly(lambda: charging.deduct(idempotency_key="during"))
+        assert unavailable(denied) == {"allowed": False}
+        assert denied.json() == DENIED
+        # Whoever reads, or charges another wallet, need not wait.
+        assert charging.get("/io/wallet/balance", user_id="usr_1").json() == {"credits": 9}
+        assert charging.deduct("usr_2").json()["allowed"] is False
+    assert Entry.objects.filter(kind="deduct").count() == 1
+    again = charging.deduct(idempotency_key="during")
+    assert again.json() == {"allowed": True, "balanceBefore": 9, "balanceAfter": 8, "deducted": 1}
+    assert "Idempotent-Replayed" not in again.headers
+
+
+@contextmanager
+def table_locked_by_somebody(name):
+    """As a migration would that waits for something else."""
+    with second_connection() as other, other.cursor() as cursor:
+        cursor.execute("BEGIN")
+        cursor.execute(f"LOCK TABLE {name} IN ACCESS EXCLUSIVE MODE")
+        yield
+
+
+@pytest.mark.parametrize("table", ["wallet_entry", "wallet_rate", "accounts_servicekey"])
+def test_a_table_that_somebody_holds_denies_and_moves_nothing(charging, table):
+    """For the entries, the wallet has been updated by then: that is undone."""
+    with table_locked_by_somebody(table):
+        assert unavailable(quickly(lambda: charging.deduct(idempotency_key="during"))) == {"allowed": False}
+    assert ledger.balance_of("usr_1") == 9
+    assert charging.deduct(idempotency_key="during").json()["allowed"] is True
+
+
+def test_a_webhook_that_cannot_even_be_stored_comes_again(charging, deliver, checkout_event):
+    with table_locked_by_somebody("wallet_stripeevent"):
+        assert unavailable(quickly(lambda: deliver(checkout_event()))) == {}
+    assert not StripeEvent.objects.exists()
+    assert deliver(checkout_event()).status_code == 200
+    assert ledger.balance_of("usr_1") == 34
+
+
+def test_a_top_up_that_cannot_be_written_down_never_reaches_stripe(charging, stand_in):
+    asked = {"user_id": "usr_1", "amountDollars": 25, "product": "blog", "returnUrl": "/wallet"}
+    with table_locked_by_somebody("wallet_topup"):
+        answer = quickly(lambda: charging.post("/io/wallet/topup-session", asked))
+        assert unavailable(answer) == {}
+    assert stand_in.look("sessions") == []
+    assert not TopUp.objects.filter(state="creating").exists()
+
+
+# --- Killed and back --------------------------------------------------------------------------------
+
+
+class Deployment:
+    """gunicorn with two workers on a private PostgreSQL of its own."""
+
+    def __init__(self, data_dir):
+        self.server = PrivateServer(data_dir)
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.secret = "whsec_of_a_deployment"
+        self.service_key = ""
+        dropped = ("DATABASE_URL", "TEST_DATABASE_NAME")
+        inherited = {name: value for name, value in os.environ.items() if name not in dropped}
+        self.environment = inherited | {
+            "DATA_DIR": str(data_dir),
+            "PORT": str(self.port),
+            "PUBLIC_URL": self.url,
+            "ALLOWED_HOSTS": "127.0.0.1",
+            "STRIPE_WEBHOOK_SECRETS": self.secret,
+            "WEB_WORKERS": "2",
+            "LOG_LEVEL": "ERROR",
+        }
+
+    def manage(self, *command):
+        done = subprocess.run(
+            [sys.executable, "manage.py", *command],
+            cwd=settings.BASE_DIR,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout.strip().splitlines()[-1]
+
+    @contextmanager
+    def serving(self):
+        command = ["-m", "gunicorn", "--config", "python:misar_billing.gunicorn_conf", "misar_billing.wsgi"]
+        process = subprocess.Popen([sys.executable, *command], cwd=settings.BASE_DIR, env=self.environment)
+        try:
+            eventually(self.is_healthy)
+            yield
+        finally:
+            process.terminate()
+            process.wait(timeout=20)
+
+    def is_healthy(self):
+        try:
+            return requests.get(f"{self.url}/health", timeout=5).ok
+        except requests.ConnectionError:
+            return False
+
+    def credit(self, credits, checkout_event):
+        event = checkout_event(amount_total=credits * 100)
+        body = json.dumps(event)
+        header = {"Stripe-Signature": signed(body, secret=self.secret)}
+        answer = requests.post(f"{self.url}/io/wallet/webhook", body, headers=header, timeout=5)
+        assert answer.json() == {"received": True}
+
+    def deduct(self, key):
+        """One answer and how long it took."""
+        body = {"user_id": "usr_1", "feature": "mail.send", "idempotency_key": key}
+        headers = {"x-wallet-service-key": self.service_key}
+        began = time.monotonic()
+        answer = requests.post(f"{self.url}/io/wallet/deduct", json=body, headers=headers, timeout=10)
+        return answer, time.monotonic() - began
+
+    def balance(self):
+        headers = {"x-wallet-service-key": self.service_key}
+        query = {"user_id": "usr_1"}
+        return requests.get(f"{self.url}/io/wallet/balance", query, headers=headers, timeout=5).json()[
+            "credits"
+        ]
+
+    def kill_the_database(self):
+        pid = int((self.server._place() / "data" / "postmaster.pid").read_text().split()[0])
+        os.kill(pid, signal.SIGKILL)
+
+
+def eventually(fact, seconds=30):
+    give_up_at = time.monotonic() + seconds
+    while not fact():
+        assert time.monotonic() < give_up_at, "it did not happen in time"
+        time.sleep(0.1)
+
+
+@pytest.fixture
+def deployment(tmp_path, checkout_event):
+    try:
+        postgres.find_programs(os.environ)
+    except postgres.NoDatabase as missing:
+        pytest.skip(str(missing))
+    deployment = Deployment(tmp_path / "data")
+    with ExitStack() as stack:
+        stack.enter_context(deployment.server.lease(create=True))
+        deployment.manage("migrate")
+        deployment.service_key = deployment.manage("create_service_key", "--product", "blog")
+        stack.enter_context(deployment.serving())
+        deployment.credit(100, checkout_event)
+        yield deployment
+
+
+@pytest.mark.slow
+def test_a_database_that_was_killed_denies_in_time_and_when_it_is_back_so_is_the_service(deployment):
+    """Charges with keys go on all the while, each repeated until it is answered: each is made once."""
+    answers = []
+
+    def insist(key):
+        give_up_at = time.monotonic() + 60
+        while time.monotonic() < give_up_at:
+            answer, seconds = deployment.deduct(key)
+            answers.append((answer, seconds))
+            if answer.status_code == 200:
+                return answer.json()["allowed"]
+            time.sleep(0.05)
+        raise AssertionError("the service did not come back")
+
+    assert insist("before") is True
+    with ThreadPoolExecutor(8) as pool:
+        under_way = [pool.submit(insist, f"storm-{number}") for number in range(20)]
+        deployment.kill_the_database()
+        under_way += [pool.submit(insist, f"night-{number}") for number in range(20)]
+        eventually(lambda: sum(answer.status_code == 503 for answer, _ in answers) >= 16)
+        assert not deployment.is_healthy()
+        with deployment.server.lease(create=False):  # Starts what is down.
+            assert all(charge.result() for charge in under_way)
+
+    assert set(Counter(answer.status_code for answer, _ in answers)) == {200, 503}
+    for answer, seconds in answers:
+        assert seconds < THREE_SECONDS
+        if answer.status_code == 503:
+            assert unavailable(answer) == {"allowed": False}
+    # Killed and started again while nobody asks: nobody notices.
+    deployment.kill_the_database()
+    eventually(lambda: not deployment.server.is_running())
+    with deployment.server.lease(create=False):
+        assert [deployment.deduct(f"after-{number}")[0].status_code for number in range(16)] == [200] * 16
+
+    assert deployment.is_healthy()
+    assert deployment.balance() == 100 - 41 - 16
+    assert re.fullmatch(r"1 wallets in .* Every law holds\.", deployment.manage("check_ledger"))
