@@ -31,7 +31,8 @@ NAME = "misar_billing"  # Of the private server's database, and of its only role
 # wait has an end of its own, sooner than that.
 CONNECT_TIMEOUT_SECONDS = 2
 STATEMENT_TIMEOUT_MS = 2000
-LOCK_TIMEOUT_MS = 1000
+# More than the second after which PostgreSQL looks for a deadlock, or its victims would never be told.
+LOCK_TIMEOUT_MS = 1250
 # A worker that died between two statements must not keep its locks for long.
 IDLE_IN_TRANSACTION_TIMEOUT_MS = 10_000
 # A server that vanishes from the network closes no connection. Ignored on a local socket.

@@ -26,6 +26,7 @@ SHARED = {
     "fields",
     "health",
     "identifiers",
+    "last_resort",
     "money",
     "operators",
     "postgres",

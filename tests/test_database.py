@@ -384,7 +384,7 @@ def test_every_wait_ends_before_a_caller_gives_up(tmp_path):
     assert told["OPTIONS"]["connect_timeout"] == 2
     assert told["OPTIONS"]["tcp_user_timeout"] == 2000
     assert told["OPTIONS"]["options"] == (
-        "-c statement_timeout=2000 -c lock_timeout=1500 -c idle_in_transaction_session_timeout=10000"
+        "-c statement_timeout=2000 -c lock_timeout=1250 -c idle_in_transaction_session_timeout=10000"
     )
     assert (told["CONN_MAX_AGE"], told["CONN_HEALTH_CHECKS"]) == (600, True)
 
@@ -411,7 +411,7 @@ def test_of_two_timeouts_in_the_options_the_server_takes_the_one_of_the_url():
     arguments = {names[name]: value for name, value in where.items()}
     with psycopg.connect(dbname="postgres", **arguments, **options) as db:
         assert db.execute("SHOW statement_timeout").fetchone() == ("5s",)
-        assert db.execute("SHOW lock_timeout").fetchone() == ("1500ms",)
+        assert db.execute("SHOW lock_timeout").fetchone() == ("1250ms",)
 
 
 @pytest.mark.parametrize(
@@ -432,7 +432,7 @@ def test_a_request_waits_two_seconds_and_an_operator_as_long_as_it_takes():
         assert cursor.fetchone()[1] == "5s"
     with connection.cursor() as cursor:
         cursor.execute("SELECT current_setting('statement_timeout'), current_setting('lock_timeout')")
-        assert cursor.fetchone() == ("2s", "1500ms")
+        assert cursor.fetchone() == ("2s", "1250ms")
 
 
 @pytest.mark.django_db

@@ -120,7 +120,7 @@ def test_its_curl_lines_work_as_printed(data_dir):
     with running(data_dir) as run:
         lines = run.said().replace("\\\n", " ").splitlines()
         commands = [line for line in lines if line.strip().startswith("curl ")]
-        assert len(commands) == 3
+        assert len(commands) == 5
         for command in commands:
             shown = subprocess.run(
                 ["sh", "-c", f"{command} --fail-with-body -sS"], capture_output=True, text=True

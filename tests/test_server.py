@@ -12,11 +12,16 @@ from contextlib import ExitStack, contextmanager
 import pytest
 import requests
 
-from tests.wallet.test_trouble import THREE_SECONDS, Deployment, deployment, unavailable
-
-__all__ = ["deployment"]  # The fixture.
+from tests.deployment import Deployment, deployed
+from tests.wallet.test_trouble import THREE_SECONDS, unavailable
 
 pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
+
+
+@pytest.fixture
+def deployment(tmp_path, checkout_event):
+    with deployed(tmp_path / "data", checkout_event) as served:
+        yield served
 
 
 def chunked(served: Deployment, body: bytes) -> tuple[int, dict]:

@@ -77,7 +77,7 @@ class WalletAdmin(ReadOnlyAdmin):
 
     def not_there_yet(self, key: str) -> Wallet | None:
         """A user whose first payment was parked has no wallet, and may be given credits all the same."""
-        return Wallet(pk=key) if is_misar_id(key) else None
+        return ledger.unopened(key) if is_misar_id(key) else None
 
     @admin.display(description="entries")
     def history(self, wallet: Wallet) -> str:

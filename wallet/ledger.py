@@ -31,6 +31,11 @@ class Facts(TypedDict, total=False):
     effective_at: datetime
 
 
+def unopened(user_id: str) -> Wallet:
+    """The wallet of a user who has none yet, as it would be; nothing is written."""
+    return Wallet(user_id=user_id)
+
+
 def balance_of(user_id: str) -> int:
     """The credits a user has now; 0 for a user without a wallet. May be negative after a clawback."""
     return Wallet.objects.filter(pk=user_id).values_list("balance", flat=True).first() or 0

@@ -375,7 +375,7 @@ def test_staff_erase_a_reader_without_writing_the_address_into_the_log(staff, li
     assert not Erasure.objects.exists()
     assert staff.post(url, {"reason": "The reader asked", "key": "form-1"}).status_code == 302
     assert LogEntry.objects.get().change_message == (
-        "Erased a reader: 3 tips, 4 subscriptions. Reason: The reader asked"
+        "Erased a reader: 3 tips, 4 subscriptions. Reason: The reader asked (form form-1)"
     )
     assert Erasure.objects.get().actor.startswith("user:staff:")
     assert not Tip.objects.filter(reader=READER).exists()

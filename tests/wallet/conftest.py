@@ -106,3 +106,11 @@ def request_topup(caller: Caller, **body: Any) -> Any:
     """Ask for a checkout of $25 for usr_1, or what else is said."""
     asked = {"user_id": "usr_1", "amountDollars": 25, "product": "blog", "returnUrl": "/wallet"} | body
     return caller.post("/io/wallet/topup-session", asked)
+
+
+@pytest.fixture
+def asked_for(db):
+    """Our record of a checkout of $25 that usr_1 asked for."""
+    return TopUp.objects.create(
+        user_id="usr_1", product="mail", amount_cents=2500, state="created", stripe_session_id="cs_test_1"
+    )

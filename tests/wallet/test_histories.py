@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 import hypothesis.strategies as st
 import pytest
 from django.db import connection, transaction
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import (
     RuleBasedStateMachine,
     invariant,
@@ -263,6 +263,7 @@ def test_any_history_is_the_models(as_service):
         settings=settings(
             max_examples=40,
             stateful_step_count=30,
+            phases=(Phase.generate, Phase.shrink),
             derandomize=True,  # The same histories each time: a failure is somebody's change.
             database=None,
             deadline=None,

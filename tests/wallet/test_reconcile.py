@@ -277,7 +277,7 @@ def test_the_report_as_json(lost):
 
 
 def out_of_reach():
-    with pytest.raises(CommandError, match="Could not look: .*Stripe") as trouble:
+    with pytest.raises(CommandError, match=r"Could not look: .*Stripe") as trouble:
         call_command("reconcile_stripe", "--apply", "--json", stdout=StringIO())
     assert trouble.value.returncode == 2
     assert not Entry.objects.exists()

@@ -1,0 +1,119 @@
+"""gunicorn and a private PostgreSQL of a test's own, to be treated badly."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from contextlib import ExitStack, contextmanager
+
+import pytest
+import requests
+from django.conf import settings
+
+from misar_billing import postgres
+from misar_billing.database import PrivateServer
+from misar_billing.sandbox.environment import free_port
+from tests.conftest import signed
+
+
+class Deployment:
+    """gunicorn with two workers on a private PostgreSQL of its own."""
+
+    def __init__(self, data_dir):
+        self.server = PrivateServer(data_dir)
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.secret = "whsec_of_a_deployment"
+        self.service_key = ""
+        dropped = ("DATABASE_URL", "TEST_DATABASE_NAME")
+        inherited = {name: value for name, value in os.environ.items() if name not in dropped}
+        self.environment = inherited | {
+            "DATA_DIR": str(data_dir),
+            "PORT": str(self.port),
+            "PUBLIC_URL": self.url,
+            "ALLOWED_HOSTS": "127.0.0.1",
+            "STRIPE_WEBHOOK_SECRETS": self.secret,
+            "WEB_WORKERS": "2",
+            "LOG_LEVEL": "ERROR",
+        }
+
+    def manage(self, *command):
+        done = subprocess.run(
+            [sys.executable, "manage.py", *command],
+            cwd=settings.BASE_DIR,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout.strip().splitlines()[-1]
+
+    @contextmanager
+    def serving(self):
+        command = ["-m", "gunicorn", "--config", "python:misar_billing.gunicorn_conf", "misar_billing.wsgi"]
+        process = subprocess.Popen([sys.executable, *command], cwd=settings.BASE_DIR, env=self.environment)
+        try:
+            eventually(self.is_healthy)
+            yield
+        finally:
+            process.terminate()
+            process.wait(timeout=20)
+
+    def is_healthy(self):
+        try:
+            return requests.get(f"{self.url}/health", timeout=5).ok
+        except requests.ConnectionError:
+            return False
+
+    def credit(self, credits, checkout_event):
+        event = checkout_event(amount_total=credits * 100)
+        body = json.dumps(event)
+        header = {"Stripe-Signature": signed(body, secret=self.secret)}
+        answer = requests.post(f"{self.url}/io/wallet/webhook", body, headers=header, timeout=5)
+        assert answer.json() == {"received": True}
+
+    def deduct(self, key):
+        """One answer and how long it took."""
+        body = {"user_id": "usr_1", "feature": "mail.send", "idempotency_key": key}
+        headers = {"x-wallet-service-key": self.service_key}
+        began = time.monotonic()
+        answer = requests.post(f"{self.url}/io/wallet/deduct", json=body, headers=headers, timeout=10)
+        return answer, time.monotonic() - began
+
+    def balance(self):
+        headers = {"x-wallet-service-key": self.service_key}
+        query = {"user_id": "usr_1"}
+        return requests.get(f"{self.url}/io/wallet/balance", query, headers=headers, timeout=5).json()[
+            "credits"
+        ]
+
+    def kill_the_database(self):
+        pid = int((self.server._place() / "data" / "postmaster.pid").read_text().split()[0])
+        os.kill(pid, signal.SIGKILL)
+
+
+def eventually(fact, seconds=30):
+    give_up_at = time.monotonic() + seconds
+    while not fact():
+        assert time.monotonic() < give_up_at, "it did not happen in time"
+        time.sleep(0.1)
+
+
+@contextmanager
+def deployed(data_dir, checkout_event):
+    """One that serves, with 100 credits for usr_1; skipped where there is no PostgreSQL to start."""
+    try:
+        postgres.find_programs(os.environ)
+    except postgres.NoDatabase as missing:
+        pytest.skip(str(missing))
+    deployment = Deployment(data_dir)
+    with ExitStack() as stack:
+        stack.enter_context(deployment.server.lease(create=True))
+        deployment.manage("migrate")
+        deployment.service_key = deployment.manage("create_service_key", "--product", "blog")
+        stack.enter_context(deployment.serving())
+        deployment.credit(100, checkout_event)
+        yield deployment
