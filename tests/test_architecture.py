@@ -21,6 +21,7 @@ APPS = {"accounts": set(), "wallet": {"accounts"}, "monetization": {"wallet", "a
 SHARED = {
     "admin",
     "api",
+    "cursors",
     "database",
     "errors",
     "fields",

@@ -1,10 +1,8 @@
 """Reading a wallet's history, page by page."""
 
-import base64
-import binascii
-import json
 from dataclasses import dataclass
 
+from misar_billing.cursors import cursor_at, row_id_of
 from wallet.errors import InvalidCursor
 from wallet.models import Entry
 
@@ -28,25 +26,13 @@ def page(*, user_id: str, limit: int = PAGE_DEFAULT, cursor: str | None = None) 
     found = list(entries[: limit + 1])  # One more tells whether there is a next page.
     more = len(found) > limit
     found = found[:limit]
-    return Page(found, cursor_at(found[-1]) if more else None)
-
-
-def cursor_at(entry: Entry) -> str:
-    """The cursor of the page after this entry: base64url of `{"id":"txn_..."}` without padding."""
-    text = json.dumps({"id": entry.pk}, separators=(",", ":"))
-    return base64.urlsafe_b64encode(text.encode()).rstrip(b"=").decode()
+    return Page(found, cursor_at(found[-1].pk) if more else None)
 
 
 def _sequence_at(cursor: str, user_id: str) -> int:
-    try:
-        padded = cursor + "=" * (-len(cursor) % 4)
-        entry_id = json.loads(base64.b64decode(padded, altchars=b"-_", validate=True))["id"]
-    except (binascii.Error, ValueError, KeyError, TypeError, RecursionError) as error:
-        raise InvalidCursor from error
-    if not isinstance(entry_id, str) or not entry_id.isprintable():
-        raise InvalidCursor
     # Another wallet's entry is as unknown here as one that never was.
-    found = Entry.objects.filter(wallet_id=user_id, pk=entry_id).values_list("sequence", flat=True).first()
+    entries = Entry.objects.filter(wallet_id=user_id, pk=row_id_of(cursor) or "")
+    found = entries.values_list("sequence", flat=True).first()
     if found is None:
         raise InvalidCursor
     return found

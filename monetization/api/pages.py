@@ -1,17 +1,15 @@
 """Lists as bare arrays, page by page: the next page is in a `Link` header, so the body stays the array."""
 
-import base64
-import binascii
-import json
 import re
 from typing import Any
 
-from django.db.models import Model, Q, QuerySet
+from django.db.models import Q, QuerySet
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from misar_billing.api import no_store
+from misar_billing.cursors import cursor_at, row_id_of
 
 LIMIT_MAX = 1000
 # The bound keeps Python from reading a number of a thousand digits.
@@ -39,7 +37,7 @@ def page(
     answer = no_store(shape(found, many=True).data)
     if more:
         query = request.query_params.copy()
-        query["cursor"] = _cursor_at(found[-1])
+        query["cursor"] = cursor_at(found[-1].pk)
         next_page = request.build_absolute_uri(f"{request.path}?{query.urlencode()}")
         answer["Link"] = f'<{next_page}>; rel="next"'
     return answer
@@ -48,27 +46,12 @@ def page(
 def _after(rows: QuerySet[Any], cursor: str, by: str) -> Q:
     """What comes after the row of a cursor, which must be one of these rows."""
     field = by.removeprefix("-")
-    last = rows.filter(pk=_row_id(cursor)).values_list(field, flat=True).first()
+    row_id = row_id_of(cursor) or ""
+    last = rows.filter(pk=row_id).values_list(field, flat=True).first()
     if last is None:
         raise _wrong("cursor", "is not a cursor of this list")
     beyond = "lt" if by.startswith("-") else "gt"
-    return Q(**{f"{field}__{beyond}": last}) | Q(**{field: last, f"pk__{beyond}": _row_id(cursor)})
-
-
-def _cursor_at(row: Model) -> str:
-    text = json.dumps({"id": row.pk}, separators=(",", ":"))
-    return base64.urlsafe_b64encode(text.encode()).rstrip(b"=").decode()
-
-
-def _row_id(cursor: str) -> str:
-    try:
-        padded = cursor + "=" * (-len(cursor) % 4)
-        row_id = json.loads(base64.b64decode(padded, altchars=b"-_", validate=True))["id"]
-    except (binascii.Error, ValueError, KeyError, TypeError, RecursionError) as error:
-        raise _wrong("cursor", "is not a cursor of this list") from error
-    if not isinstance(row_id, str) or not row_id.isprintable():
-        raise _wrong("cursor", "is not a cursor of this list")
-    return row_id
+    return Q(**{f"{field}__{beyond}": last}) | Q(**{field: last, f"pk__{beyond}": row_id})
 
 
 def _limit(request: Request) -> int:

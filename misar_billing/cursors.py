@@ -1,0 +1,21 @@
+"""Where a page of a list begins: the id of the last row before it, opaque to whoever passes it on."""
+
+import base64
+import binascii
+import json
+
+
+def cursor_at(row_id: str) -> str:
+    """The cursor of the page after this row: base64url of `{"id":"txn_..."}` without padding."""
+    text = json.dumps({"id": row_id}, separators=(",", ":"))
+    return base64.urlsafe_b64encode(text.encode()).rstrip(b"=").decode()
+
+
+def row_id_of(cursor: str) -> str | None:
+    """The id a cursor names; None where it is no cursor of ours."""
+    try:
+        padded = cursor + "=" * (-len(cursor) % 4)
+        row_id = json.loads(base64.b64decode(padded, altchars=b"-_", validate=True))["id"]
+    except (binascii.Error, ValueError, KeyError, TypeError, RecursionError):
+        return None
+    return row_id if isinstance(row_id, str) and row_id.isprintable() else None
