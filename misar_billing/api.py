@@ -322,6 +322,6 @@ def _require_json(request: Request) -> None:
         raise WrongMediaType
 
 
-def no_store(body: Any) -> Response:
+def no_store(body: Any, *, status: int = 200) -> Response:
     """An answer that no cache on the way may keep."""
-    return Response(body, headers={"Cache-Control": "no-store"})
+    return Response(body, status=status, headers={"Cache-Control": "no-store"})

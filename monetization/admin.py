@@ -1,14 +1,17 @@
 """What creators recorded, in the back-office: looked at freely, changed only by the verbs of the API."""
 
+from itertools import islice
 from typing import Any
 
 from django import forms
 from django.contrib import admin
+from django.utils import timezone
 
 from misar_billing import money
 from misar_billing.admin import ReadOnlyAdmin, ReasonForm, Verb
 from monetization import readers, sponsors, subscriptions, tips
-from monetization.models import Erasure, Refund, Sponsor, Subscription, SubscriptionEvent, Tip
+from monetization.errors import TooLate
+from monetization.models import Earner, Erasure, Refund, Sponsor, Subscription, SubscriptionEvent, Tip
 
 
 class RefundForm(ReasonForm):
@@ -49,6 +52,8 @@ def change_status(subscription: Subscription, asked: dict[str, Any], actor: str)
     changed = subscriptions.change(
         creator=subscription.creator, subscription_id=subscription.pk, status=asked["status"]
     )
+    if changed.status != asked["status"]:
+        raise TooLate("A later change is known already, so this one changed nothing")
     return f"Now {changed.get_status_display().lower()}."
 
 
@@ -82,6 +87,38 @@ ERASE = Verb(
     EraseForm,
     applies=lambda row: bool(row.reader) and not row.reader.endswith(f"@{readers.STAND_IN_DOMAIN}"),
 )
+
+
+class RuleForm(ReasonForm):
+    """Whether a creator wants one sponsor at a time, and why."""
+
+    on = forms.BooleanField(required=False, label="One sponsor at a time")
+    field_order = ("on", "reason")
+
+
+def set_rule(earner: Earner, asked: dict[str, Any], actor: str) -> str:
+    """Switch a creator's rule; refused, naming the sponsors, over existing overlaps."""
+    sponsors.set_one_at_a_time(creator=earner.creator, on=asked["on"])
+    return f"One sponsor at a time: {'on' if asked['on'] else 'off'}."
+
+
+@admin.register(Earner)
+class EarnerAdmin(ReadOnlyAdmin):
+    list_display = ("creator_id", "one_sponsor_at_a_time")
+    search_fields = ("creator__misar_id__exact",)
+    search_help_text = "A creator's Misar ID, whole; creators are here once they placed a sponsor."
+    fields = ("creator", "one_sponsor_at_a_time", "overlaps")
+    readonly_fields = ("overlaps",)
+    verbs = (Verb("rule", "One sponsor at a time", "monetization.set_rule", set_rule, RuleForm),)
+
+    @admin.display(description="overlaps")
+    def overlaps(self, earner: Earner) -> str:
+        pairs = islice(sponsors.overlaps(earner.creator, at=timezone.now()), sponsors.NAMED_MAX)
+        named = [
+            f"{first.sponsor_name} and {second.sponsor_name} in the {first.position}"
+            for first, second in pairs
+        ]
+        return "; ".join(named) or "none"
 
 
 @admin.register(Sponsor)

@@ -34,12 +34,14 @@ class PositionTaken(BillingError):
         super().__init__(f"The {position} is taken in that period by {', '.join(sponsors)}")
 
 
-class PlacementsOverlap(PositionTaken):
+class PlacementsOverlap(BillingError):
     """Raised when one sponsor at a time is asked for while placements overlap. Names the sponsors."""
+
+    status = 409
 
     def __init__(self, pairs: Sequence[tuple[str, str, str]]) -> None:
         named = "; ".join(f"{first} and {second} in the {position}" for position, first, second in pairs)
-        BillingError.__init__(self, f"Placements overlap: {named}")
+        super().__init__(f"Placements overlap: {named}")
 
 
 class NotAnAddress(BillingError):

@@ -35,6 +35,10 @@ class Earner(models.Model):
         default=False, help_text="Refuse a placement whose position is taken in that period."
     )
 
+    class Meta:
+        default_permissions = ("view",)
+        permissions = (("set_rule", "Can switch a creator's rule"),)
+
     def __str__(self) -> str:
         return self.creator_id
 

@@ -9,6 +9,7 @@ import re
 import secrets
 from operator import attrgetter
 from typing import Any
+from urllib.parse import quote
 
 from django.contrib.admin.models import LogEntry
 from django.core.exceptions import ValidationError
@@ -25,12 +26,17 @@ STAND_IN_DOMAIN = "erased.invalid"  # .invalid is nobody's, for ever (RFC 2606).
 ERASED = "(erased)"
 # Where the words of staff and of Stripe are kept.
 TEXTS: tuple[tuple[type[Model], tuple[str, ...]], ...] = (
+    (Tip, ("name", "message")),  # Of a reader who left no address but wrote one.
     (LogEntry, ("change_message",)),
     (Refund, ("reason",)),
     (StripeEvent, ("payload", "remark", "traceback")),
 )
-# What Stripe tells of somebody in one breath with their address.
-BESIDE_AN_ADDRESS = ("name", "individual_name", "business_name", "phone", "address")
+# Where Stripe tells an address, and what it tells of somebody in one breath with it.
+ADDRESSES = ("email", "customer_email", "receipt_email", "customer_email_address")
+BESIDE_AN_ADDRESS = re.compile(
+    r"(customer_|individual_|business_|billing_|shipping_)?(name|phone|address)"
+    r"|(customer_)?shipping(_details)?|collected_information"
+)
 
 
 def export(email: str) -> dict[str, Any]:
@@ -140,19 +146,31 @@ def _erase_answers(stand_in: str) -> None:
 
 
 def _erase_words(email: str) -> None:
-    """Where staff or Stripe wrote the address into a text."""
+    """Where staff, Stripe or the reader wrote the address into a text, or a creator into a key."""
     # Bounded, so that bob@x.co is left alone in jacob@x.co, bob@x.com and bob@x.co.uk.
-    written = re.compile(rf"(?<![\w.+-]){re.escape(email)}(?![\w-]|\.\w)", re.IGNORECASE)
-    local_part = email.rpartition("@")[0]
+    either = f"(?:{re.escape(email)}|{re.escape(quote(email, safe=''))})"
+    written = re.compile(rf"(?<![\w.+-]){either}(?![\w-]|\.\w)", re.IGNORECASE)
+    for first in FirstAnswer.objects.filter(_may_hold(email, "key")).iterator():
+        if written.search(first.key):
+            FirstAnswer.objects.filter(pk=first.pk).update(key=f"{ERASED} {first.pk}")
     for model, fields in TEXTS:
         for field in fields:
-            # JSON may write any character as \u0062; whether it did is seen when it is read.
-            maybe = Q(**{f"{field}__icontains": f"{local_part}@"}) | Q(**{f"{field}__contains": "\\u"})
-            for row in model._default_manager.filter(maybe):
+            for row in model._default_manager.filter(_may_hold(email, field)).iterator():
                 text = getattr(row, field)
                 if (without := _without(text, written)) != text:
-                    setattr(row, field, without)
+                    longest = getattr(model._meta.get_field(field), "max_length", None)
+                    setattr(row, field, without if longest is None else without[:longest])
                     row.save(update_fields=[field])
+
+
+def _may_hold(email: str, field: str) -> Q:
+    """Which texts are worth reading: as it is, percent-encoded, or with its characters as JSON's \\u00xx."""
+    local_part = email.rpartition("@")[0]
+    return (
+        Q(**{f"{field}__icontains": f"{local_part}@"})
+        | Q(**{f"{field}__icontains": f"{quote(local_part, safe='')}%40"})
+        | Q(**{f"{field}__iregex": r"\\u00[2-7]"})
+    )
 
 
 def _without(text: str, written: re.Pattern[str]) -> str:
@@ -171,10 +189,10 @@ def _left_of(told: Any, written: re.Pattern[str]) -> Any:
     if isinstance(told, list):
         return [_left_of(each, written) for each in told]
     if isinstance(told, dict):
-        theirs = isinstance(told.get("email"), str) and written.fullmatch(told["email"])
+        theirs = any(isinstance(told.get(name), str) and written.fullmatch(told[name]) for name in ADDRESSES)
         return {
             written.sub(ERASED, name): None
-            if theirs and name in BESIDE_AN_ADDRESS
+            if theirs and BESIDE_AN_ADDRESS.fullmatch(name)
             else _left_of(value, written)
             for name, value in told.items()
         }

@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.conf import settings
-from django.db import IntegrityError, transaction
+from django.db import transaction
 
 from accounts.models import User
-from misar_billing.errors import BillingError
 from misar_billing.transactions import retried
 from monetization.errors import KeyReused
 from monetization.models import FirstAnswer
@@ -45,35 +44,23 @@ def once(
         with transaction.atomic():  # All of the answer is there before the commit.
             return make().answer
     digest = digest_of(body)
-    try:
-        with transaction.atomic():
-            if first := _first(creator, endpoint, key):
-                return _same(first, digest)
-            made = make()
-            FirstAnswer.objects.create(
-                creator=creator,
-                endpoint=endpoint,
-                key=key,
-                digest=digest,
-                row_id=made.row_id,
-                answer=json.dumps(made.answer),
-            )
-            return made.answer
-    except (IntegrityError, BillingError):
-        # Also a refusal may come of the other: the slot is taken by what this very request placed.
-        if first := _first(creator, endpoint, key):
+    mine = {"creator": creator, "endpoint": endpoint, "key": key}
+    with transaction.atomic():
+        # The claim comes first: whoever brings the same key waits here for what becomes of it.
+        FirstAnswer.objects.bulk_create([FirstAnswer(digest=digest, **mine)], ignore_conflicts=True)
+        first = FirstAnswer.objects.get(**mine)
+        if first.answer:
             return _same(first, digest)
-        raise
+        made = make()
+        first.row_id, first.answer = made.row_id, json.dumps(made.answer)
+        first.save(update_fields=["row_id", "answer"])
+        return made.answer
 
 
 def digest_of(body: Mapping[str, Any]) -> str:
     """A digest of a validated body, of no use to whoever does not know our secret."""
     text = json.dumps(body, sort_keys=True, default=str)
     return hmac.new(settings.SECRET_KEY.encode(), text.encode(), hashlib.sha256).hexdigest()
-
-
-def _first(creator: User, endpoint: FirstAnswer.Endpoint, key: str) -> FirstAnswer | None:
-    return FirstAnswer.objects.filter(creator=creator, endpoint=endpoint, key=key).first()
 
 
 def _same(first: FirstAnswer, digest: str) -> Body:

@@ -1,6 +1,8 @@
 """Sponsor slots: placed, cancelled, and kept apart where a creator wants one sponsor at a time."""
 
+from collections.abc import Iterator
 from datetime import datetime
+from itertools import islice
 from typing import Any
 
 from django.db import transaction
@@ -48,7 +50,7 @@ def cancel(*, creator: User, sponsor_id: str) -> Sponsor:
 def set_one_at_a_time(*, creator: User, on: bool) -> None:
     """Switch a creator's rule. Raises PlacementsOverlap, naming the sponsors, over existing overlaps."""
     earner = _locked(creator)
-    if on and (pairs := overlaps(creator, at=timezone.now())[:NAMED_MAX]):
+    if on and (pairs := list(islice(overlaps(creator, at=timezone.now()), NAMED_MAX))):
         raise PlacementsOverlap(
             [(first.position, first.sponsor_name, second.sponsor_name) for first, second in pairs]
         )
@@ -56,18 +58,16 @@ def set_one_at_a_time(*, creator: User, on: bool) -> None:
     earner.save(update_fields=["one_sponsor_at_a_time"])
 
 
-def overlaps(creator: User, *, at: datetime) -> list[tuple[Sponsor, Sponsor]]:
-    """Pairs of placements, running or to come, that share a position and a moment."""
+def overlaps(creator: User, *, at: datetime) -> Iterator[tuple[Sponsor, Sponsor]]:
+    """Pairs of placements, running or to come, that share a position and a moment; as they are found."""
     standing = Sponsor.objects.visible_to(creator).active_or_upcoming(at)
     placements = list(standing.order_by("position", "active_from", "pk"))
-    found = []
     for index, first in enumerate(placements):
-        for second in placements[index + 1 :]:
+        for second in islice(placements, index + 1, None):
             # In order of their beginning: the first that begins after this one's end ends the search.
             if second.position != first.position or second.active_from >= first.active_until:
                 break
-            found.append((first, second))
-    return found
+            yield first, second
 
 
 def _require_free(creator: User, position: str, active_from: datetime, active_until: datetime) -> None:

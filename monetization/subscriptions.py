@@ -8,7 +8,7 @@ interval is not known is in no such sum, and is counted as not known.
 import re
 from datetime import datetime, timedelta
 
-from django.db import IntegrityError, transaction
+from django.db import transaction
 from django.utils import timezone
 
 from accounts.models import User
@@ -28,15 +28,16 @@ NAMES = (
         Interval.UNKNOWN,
         re.compile(
             r"(?<!\d)(?!1\D)\d+[\s_-]*(?:week|month|mo|quarter|year|yr)s?(?![a-z])"
-            r"|(?<![a-z])(?:bi|tri|semi|half|two|three|four|six|every[\s_-]+(?:other|second))[\s_-]*"
+            r"|(?<![a-z])(?:bi|tri|semi|half|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve"
+            r"|[a-z]+teen|every[\s_-]+(?:other|second|third|\d+(?:st|nd|rd|th)?))[\s_-]*"
             r"(?:week|month|quarter|year|annual)",
             re.IGNORECASE,
         ),
     ),
-    (Interval.QUARTER, re.compile(r"quarter", re.IGNORECASE)),
-    (Interval.WEEK, re.compile(r"week(?!end)", re.IGNORECASE)),
+    (Interval.QUARTER, re.compile(r"(?<![a-z])quarter", re.IGNORECASE)),
     (Interval.YEAR, re.compile(r"year|annual|(?<![a-z])yr(?![a-z])", re.IGNORECASE)),
     (Interval.MONTH, re.compile(r"month|(?<![a-z])mo(?![a-z])", re.IGNORECASE)),
+    (Interval.WEEK, re.compile(r"week(?!end)", re.IGNORECASE)),
 )
 # Clocks differ; further ahead than this is a mistake, and would shut out every later change.
 AHEAD_MAX = timedelta(minutes=5)
@@ -76,34 +77,32 @@ def record(
     """
     interval = interval_of(plan)
     yearly = yearly_cents(status=Status.ACTIVE, interval=interval, amount_cents=amount_cents)
-    try:
-        with transaction.atomic():
-            subscription = Subscription.objects.create(
-                creator=creator,
-                subscriber_email=subscriber_email,
-                reader=subscriber_email.lower(),
-                plan=plan,
-                interval=interval,
-                amount_cents=amount_cents,
-                currency=currency,
-                yearly_cents=yearly,
-                stripe_subscription_id=stripe_subscription_id,
-                created_at=timezone.now(),
-            )
+    subscription = Subscription(
+        creator=creator,
+        subscriber_email=subscriber_email,
+        reader=subscriber_email.lower(),
+        plan=plan,
+        interval=interval,
+        amount_cents=amount_cents,
+        currency=currency,
+        yearly_cents=yearly,
+        stripe_subscription_id=stripe_subscription_id,
+        created_at=timezone.now(),
+    )
+    with transaction.atomic():
+        Subscription.objects.bulk_create([subscription], ignore_conflicts=True)
+        known = Subscription.objects.visible_to(creator)
+        if known.filter(pk=subscription.pk).exists():
             _write(subscription, Kind.CREATED, delta=yearly, occurred_at=subscription.created_at)
             return subscription
-    except IntegrityError:
-        known = Subscription.objects.visible_to(creator)
-        first = known.filter(stripe_subscription_id=stripe_subscription_id).first()
-        if not stripe_subscription_id or first is None:
-            raise
-        began = beginning(first)
-        if (began.plan, began.amount_cents, began.currency) != (plan, amount_cents, currency):
-            raise AlreadyRecorded(
-                "This stripe_subscription_id was recorded with another plan, amount or currency; "
-                "use PATCH to change a subscription"
-            ) from None
-        return first
+    first = known.get(stripe_subscription_id=stripe_subscription_id)
+    began = beginning(first)
+    if (began.plan, began.amount_cents, began.currency) != (plan, amount_cents, currency):
+        raise AlreadyRecorded(
+            "This stripe_subscription_id was recorded with another plan, amount or currency; "
+            "use PATCH to change a subscription"
+        )
+    return first
 
 
 def beginning(subscription: Subscription) -> SubscriptionEvent:
@@ -127,9 +126,10 @@ def change(
     side, plan and price on the other) changes nothing. Raises NotFound, and NotYet.
     """
     now = timezone.now()
-    occurred_at = occurred_at or now
-    if occurred_at > now + AHEAD_MAX:
+    if occurred_at and occurred_at > now + AHEAD_MAX:
         raise NotYet
+    # Whole seconds on both sides: Stripe tells no more, and 10.0 must not count as before 10.4.
+    occurred_at = min(occurred_at or now.replace(microsecond=0), now)
     mine = Subscription.objects.visible_to(creator).select_for_update()
     subscription = mine.filter(pk=subscription_id).first()
     if subscription is None:

@@ -4,7 +4,7 @@ from dataclasses import asdict
 from typing import TypedDict, Unpack
 
 from django.conf import settings
-from django.db import IntegrityError, transaction
+from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
 
@@ -37,28 +37,25 @@ def record(
     """
     plan = Plan.objects.get(pk=creator.plan_id)
     parts = fees.split(amount_cents, fee_bps=plan.fee_bps)
-    try:
-        with transaction.atomic():
-            return Tip.objects.create(
-                creator=creator,
-                fee_bps=plan.fee_bps,
-                plan=plan.slug,
-                currency=currency,
-                reader=facts.get("email", "").lower(),
-                stripe_payment_id=stripe_payment_id,
-                created_at=timezone.now(),
-                **asdict(parts),
-                **facts,
-            )
-    except IntegrityError:
-        first = Tip.objects.visible_to(creator).filter(stripe_payment_id=stripe_payment_id).first()
-        if not stripe_payment_id or first is None:
-            raise
-        if (first.gross_cents, first.currency) != (amount_cents, currency):
-            raise AlreadyRecorded(
-                "This stripe_payment_id was recorded with another amount or currency"
-            ) from None
-        return first
+    tip = Tip(
+        creator=creator,
+        fee_bps=plan.fee_bps,
+        plan=plan.slug,
+        currency=currency,
+        reader=facts.get("email", "").lower(),
+        stripe_payment_id=stripe_payment_id,
+        created_at=timezone.now(),
+        **asdict(parts),
+        **facts,
+    )
+    # Not tried and caught: PostgreSQL's log would hold the refused row, address and message included.
+    Tip.objects.bulk_create([tip], ignore_conflicts=True)
+    first = Tip.objects.visible_to(creator).get(
+        **({"stripe_payment_id": stripe_payment_id} if stripe_payment_id else {"pk": tip.pk})
+    )
+    if (first.gross_cents, first.currency) != (amount_cents, currency):
+        raise AlreadyRecorded("This stripe_payment_id was recorded with another amount or currency")
+    return first
 
 
 @transaction.atomic

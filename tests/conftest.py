@@ -37,7 +37,7 @@ def flush_past_the_law(self: DatabaseOperations, sql_list: list[str]) -> None:
     execute_sql_flush(self, ["SET LOCAL session_replication_role = replica", *sql_list])
 
 
-DatabaseOperations.execute_sql_flush = flush_past_the_law  # type: ignore[method-assign]
+DatabaseOperations.execute_sql_flush = flush_past_the_law  # type: ignore[method-assign,assignment]
 
 
 # --- The database -----------------------------------------------------------------------------------
@@ -46,14 +46,17 @@ DatabaseOperations.execute_sql_flush = flush_past_the_law  # type: ignore[method
 @contextmanager
 def all_the_time_it_needs() -> Iterator[None]:
     """Making or dropping a whole database takes longer than an answer may."""
-    options = connection.settings_dict["OPTIONS"]
+    engine: Any = connection
+    options = engine.settings_dict["OPTIONS"]
     short = options["options"]
     connection.close()
     options["options"] = "-c statement_timeout=0"
+    usual, engine.seconds_max = engine.seconds_max, None
     try:
         yield
     finally:
         connection.close()
+        engine.seconds_max = usual
         options["options"] = short
 
 
@@ -194,7 +197,7 @@ def as_user(token: Callable[..., str]) -> Callable[[str], "Caller"]:
 @pytest.fixture
 def staff(client: Client, db: None) -> Client:
     """A browser of somebody of the back-office."""
-    client.force_login(StaffFactory())
+    client.force_login(StaffFactory.create())
     return client
 
 

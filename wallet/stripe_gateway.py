@@ -53,7 +53,7 @@ def create_checkout(
     success_url: str,
     cancel_url: str,
 ) -> CheckoutSession:
-    """A Checkout Session for one top-up. The same `topup_id` again is the same session.
+    """A Checkout Session for one top-up. Retries within the call come to the same session, by its id.
 
     Raises StripeOutOfReach within 10 s, whatever Stripe does.
     """

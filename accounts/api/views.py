@@ -61,7 +61,7 @@ class KeyViewSet(CreatorViewSet):
             "createdAt": key.created_at,
             "expiresAt": key.expires_at,
         }
-        return Response(serializers.KeyMade(shown).data, status=201, headers={"Cache-Control": "no-store"})
+        return no_store(serializers.KeyMade(shown).data, status=201)
 
     @extend_schema(operation_id="keys_revoke", responses={200: DONE} | errors())
     def destroy(self, request: Request, pk: UUID) -> Response:

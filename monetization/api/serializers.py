@@ -53,7 +53,8 @@ class Email(StrictText):
 
     def to_internal_value(self, data: Any) -> str:
         text = super().to_internal_value(data)
-        if self.TRICK.search(text):
+        # In lower case, as readers are told apart, some letters are longer.
+        if self.TRICK.search(text) or len(text) <= EMAIL_LENGTH < len(text.lower()):
             self.fail("email")
         try:
             validate_email(text)

@@ -89,7 +89,7 @@ class SponsorViewSet(CreatorViewSet):
             sponsor = sponsors.place(creator=self.creator, **asked)
             return Made(sponsor.pk, made(serializers.SponsorMade(sponsor).data))
 
-        return Response(once(request, FirstAnswer.Endpoint.SPONSOR, asked, make), status=201)
+        return no_store(once(request, FirstAnswer.Endpoint.SPONSOR, asked, make), status=201)
 
     @extend_schema(
         operation_id="sponsors_cancel",
@@ -131,7 +131,7 @@ class SubscriptionViewSet(CreatorViewSet):
             subscription = subscriptions.record(creator=self.creator, **asked)
             return Made(subscription.pk, made(_first_answer(subscription)))
 
-        return Response(once(request, FirstAnswer.Endpoint.SUBSCRIPTION, asked, make), status=201)
+        return no_store(once(request, FirstAnswer.Endpoint.SUBSCRIPTION, asked, make), status=201)
 
     @extend_schema(
         operation_id="subscriptions_change",

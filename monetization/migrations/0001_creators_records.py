@@ -38,6 +38,10 @@ class Migration(migrations.Migration):
                     ),
                 ),
             ],
+            options={
+                "default_permissions": ("view",),
+                "permissions": (("set_rule", "Can switch a creator's rule"),),
+            },
         ),
         migrations.CreateModel(
             name="Erasure",

@@ -14,6 +14,10 @@ CREATE TRIGGER monetization_refund_is_history BEFORE UPDATE ON monetization_refu
 CREATE TRIGGER monetization_refund_is_not_truncated BEFORE TRUNCATE ON monetization_refund
     FOR EACH STATEMENT EXECUTE FUNCTION wallet_is_history();
 
+-- That somebody was erased stays on record.
+CREATE TRIGGER monetization_erasure_is_history BEFORE UPDATE OR DELETE ON monetization_erasure
+    FOR EACH ROW EXECUTE FUNCTION wallet_is_history();
+
 -- What a tip was worth when it was recorded never changes, whatever becomes of plans and fees.
 CREATE FUNCTION monetization_tip_keeps_its_worth() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
@@ -36,6 +40,7 @@ CREATE TRIGGER monetization_tip_is_not_truncated BEFORE TRUNCATE ON monetization
     FOR EACH STATEMENT EXECUTE FUNCTION wallet_is_history();
 
 --- reverse:
+DROP TRIGGER monetization_erasure_is_history ON monetization_erasure;
 DROP TRIGGER monetization_tip_is_not_truncated ON monetization_tip;
 DROP TRIGGER monetization_tip_is_not_deleted ON monetization_tip;
 DROP TRIGGER monetization_tip_keeps_its_worth ON monetization_tip;

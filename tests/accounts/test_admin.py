@@ -61,7 +61,7 @@ def test_keys_cannot_be_edited_or_deleted(staff):
 
 
 def test_users_and_plans_open(staff):
-    user = UserFactory()
+    user = UserFactory.create()
     for url in (
         reverse("admin:index"),
         reverse("admin:accounts_user_changelist"),
@@ -74,7 +74,7 @@ def test_users_and_plans_open(staff):
 
 
 def test_somebody_is_let_into_the_back_office_and_shut_out_again(staff):
-    user = UserFactory()
+    user = UserFactory.create()
     support = Group.objects.create(name="support")
     url = reverse("admin:accounts_user_access", args=[user.pk])
     form = {
@@ -93,7 +93,7 @@ def test_somebody_is_let_into_the_back_office_and_shut_out_again(staff):
 
 
 def test_staff_who_may_not_grant_access_cannot_help_themselves(client, db):
-    member = UserFactory(misar_id="staff:member", is_staff=True)
+    member = UserFactory.create(misar_id="staff:member", is_staff=True)
     member.user_permissions.set(Permission.objects.filter(codename="view_user"))
     client.force_login(member)
     url = reverse("admin:accounts_user_access", args=[member.pk])
@@ -101,7 +101,7 @@ def test_staff_who_may_not_grant_access_cannot_help_themselves(client, db):
 
 
 def test_a_password_cannot_be_guessed_at_speed(client, db):
-    StaffFactory(misar_id="staff:ada").set_password("right")
+    StaffFactory.create(misar_id="staff:ada").set_password("right")
     form = {"username": "staff:ada", "password": "wrong"}
     pages = [client.post(reverse("admin:login"), form).text for _ in range(6)]
     assert all("Too many tries" not in page for page in pages[:5])

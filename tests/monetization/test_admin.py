@@ -1,20 +1,24 @@
 """The back-office of monetization: money is looked at, and changed by the same verbs as the API."""
 
+from datetime import timedelta
+from typing import Any
+
 import pytest
 from django.contrib.admin.models import LogEntry
 from django.urls import reverse
+from django.utils import timezone
 
 from accounts.models import PlanChange
-from monetization import subscriptions, tips
-from monetization.models import Erasure, Refund, Subscription, Tip
+from monetization import sponsors, subscriptions, tips
+from monetization.models import Earner, Erasure, Refund, Subscription, Tip
 from tests.factories import UserFactory
 
-MODELS = ["sponsor", "subscription", "subscriptionevent", "tip", "refund", "erasure"]
+MODELS = ["earner", "sponsor", "subscription", "subscriptionevent", "tip", "refund", "erasure"]
 
 
 @pytest.fixture
 def earner(db):
-    return UserFactory()
+    return UserFactory.create()
 
 
 @pytest.fixture
@@ -99,7 +103,7 @@ def test_a_plan_is_set_through_its_verb_and_every_setting_is_kept(staff):
     staff.post(url, {"name": "Pro", "fee_bps": "350", "key_limit": "5"})
     kept = PlanChange.objects.filter(slug="pro").order_by("pk")
     assert [change.fee_bps for change in kept] == [400, 350]
-    assert kept.last().actor.startswith("user:staff:")
+    assert kept[1].actor.startswith("user:staff:")
 
 
 def test_a_fee_above_the_whole_is_refused_on_the_form(staff):
@@ -114,3 +118,37 @@ def test_a_user_is_moved_to_another_plan_with_a_reason(staff, earner):
     assert staff.post(url, {"plan": "max", "reason": "upgraded", "key": key}).status_code == 302
     earner.refresh_from_db()
     assert earner.plan_id == "max"
+
+
+def test_staff_switch_a_creators_rule_and_see_what_overlaps(staff, earner):
+    now = timezone.now()
+    facts: dict[str, Any] = {
+        "logo_url": "https://a.example/l.png",
+        "target_url": "https://a.example",
+        "currency": "USD",
+    }
+    for name in ("Acme", "Globex"):
+        period = {"active_from": now, "active_until": now + timedelta(days=7)}
+        placed = sponsors.place(creator=earner, position="header", sponsor_name=name, **period, **facts)
+    row = Earner.objects.get()
+    page = staff.get(reverse("admin:monetization_earner_change", args=[row.pk]))
+    assert "Acme and Globex in the header" in page.text
+    assert "Acme and Globex in the header" in verb(staff, "earner_rule", row, on="on").text
+    sponsors.cancel(creator=earner, sponsor_id=placed.pk)
+    assert verb(staff, "earner_rule", row, on="on").status_code == 302
+    assert Earner.objects.get().one_sponsor_at_a_time is True
+
+
+def test_a_whole_refund_sent_twice_is_as_good_as_once(staff, tip):
+    url = reverse("admin:monetization_tip_refund", args=[tip.pk])
+    form = {"reason": "twice", "key": staff.get(url).context["form"].initial["key"], "amount_cents": ""}
+    assert [staff.post(url, form).status_code for _ in range(2)] == [302, 302]
+    assert Refund.objects.count() == 1
+    assert staff.get(url).status_code == 404
+
+
+def test_a_change_that_came_too_late_is_not_called_done(staff, subscription):
+    ahead = timezone.now() + timedelta(days=1)
+    Subscription.objects.filter(pk=subscription.pk).update(status_at=ahead)
+    answer = verb(staff, "subscription_status", subscription, status="cancelled")
+    assert "A later change is known already" in answer.text

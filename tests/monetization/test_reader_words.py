@@ -6,7 +6,7 @@ import pytest
 from django.contrib.admin.models import LogEntry
 
 from monetization import readers, tips
-from monetization.models import Refund
+from monetization.models import FirstAnswer, Refund
 from tests.monetization.records import (
     NAME,
     NEIGHBOURS,
@@ -130,3 +130,41 @@ def test_an_address_goes_from_remarks_tracebacks_and_reasons_of_refunds(creator)
     assert (event.remark, event.traceback) == ("Of (erased)", "'(erased)'\n")
     assert (back.reason, back.amount_cents, back.fee_returned_cents) == ("(erased) asked", 100, 5)
     refused("monetization_refund is history", "UPDATE monetization_refund SET reason = 'nicer'")
+
+
+def test_what_stands_beside_any_kind_of_address_goes_too():
+    told = {
+        "customer_email": READER,
+        "customer_name": NAME,
+        "customer_phone": "+1 555",
+        "charge": {"receipt_email": READER, "shipping": {"name": NAME, "address": {"city": "Lund"}}},
+        "url": "https://pay.example/?prefilled_email=bob%40x.co",
+        "neighbour": {"email": NEIGHBOURS[0], "name": "Jacob"},
+    }
+    StripeEvent.objects.create(id="evt_1", type="charge.refunded", state="kept", payload=json.dumps(told))
+    readers.erase(READER, actor="test")
+    left = StripeEvent.objects.get().payload
+    assert READER not in left
+    assert "bob%40x.co" not in left
+    assert NAME not in left
+    assert "Lund" not in left
+    assert NEIGHBOURS[0] in left
+    assert "Jacob" in left
+
+
+def test_an_address_in_an_anonymous_tip_or_a_key_is_no_address_kept(creator):
+    given = tips.record(
+        creator=creator, amount_cents=500, email="", name=READER, message=f"from {READER}, thanks"
+    )
+    FirstAnswer.objects.create(
+        creator=creator, endpoint="tip", key=f"tip:{READER}", digest="x", row_id=given.pk, answer="{}"
+    )
+    readers.erase(READER, actor="test")
+    assert tables_with(READER) == set()
+
+
+def test_a_long_reason_full_of_the_address_is_erased_all_the_same(creator):
+    given = give(creator)
+    tips.refund(tip_id=given.pk, amount_cents=1, reason=("b@x.co " * 72)[:500], key="k", actor="staff")
+    readers.erase("b@x.co", actor="test")
+    assert "b@x.co" not in Refund.objects.get().reason

@@ -17,6 +17,7 @@ from wallet.errors import StripeOutOfReach
 from wallet.reconciliation import Finding
 
 AGE = re.compile(r"([1-9][0-9]{0,3})([dhw])", re.ASCII)
+EPOCH = datetime(2000, 1, 1, tzinfo=UTC)  # Before Stripe; its API takes no negative time.
 UNITS = {"h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
 
 MEANINGS = {
@@ -30,9 +31,9 @@ MEANINGS = {
 def moment(text: str) -> datetime:
     """`14d`, `36h`, `2w` back from now, or a date such as 2026-11-01 in UTC."""
     if age := AGE.fullmatch(text):
-        return timezone.now() - int(age[1]) * UNITS[age[2]]
+        return max(timezone.now() - int(age[1]) * UNITS[age[2]], EPOCH)
     try:
-        return datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC)
+        return max(datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC), EPOCH)
     except ValueError as error:
         raise ArgumentTypeError(
             f"{text!r} is neither an age such as 14d nor a date such as 2026-11-01"
