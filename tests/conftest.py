@@ -25,6 +25,7 @@ from django.test import Client
 from django.utils import timezone
 
 from accounts.keys import issue_service_key
+from misar_billing.database_engine.base import ANSWER_SECONDS_MAX, DatabaseWrapper
 from tests.factories import StaffFactory
 from wallet import invariants, ledger, rates
 from wallet.models import Entry, TopUp
@@ -46,17 +47,17 @@ DatabaseOperations.execute_sql_flush = flush_past_the_law  # type: ignore[method
 @contextmanager
 def all_the_time_it_needs() -> Iterator[None]:
     """Making or dropping a whole database takes longer than an answer may."""
-    engine: Any = connection
-    options = engine.settings_dict["OPTIONS"]
+    options = connection.settings_dict["OPTIONS"]
     short = options["options"]
     connection.close()
     options["options"] = "-c statement_timeout=0"
-    usual, engine.seconds_max = engine.seconds_max, None
+    # Of the class, since Django drops a database through a connection beside this one.
+    DatabaseWrapper._seconds_max = None
     try:
         yield
     finally:
         connection.close()
-        engine.seconds_max = usual
+        DatabaseWrapper._seconds_max = ANSWER_SECONDS_MAX
         options["options"] = short
 
 

@@ -43,11 +43,12 @@ class DatabaseWrapper(base.DatabaseWrapper):
     """The engine. `seconds_max` may be changed for a command that has time (database.patient)."""
 
     Database: Any = Driver()
+    _seconds_max: float | None = ANSWER_SECONDS_MAX
 
     @property
     def seconds_max(self) -> float | None:
         """How long a statement may take to be answered; None for as long as it takes."""
-        return getattr(self, "_seconds_max", ANSWER_SECONDS_MAX)
+        return self._seconds_max
 
     @seconds_max.setter
     def seconds_max(self, limit: float | None) -> None:
