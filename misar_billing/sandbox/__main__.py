@@ -26,6 +26,7 @@ def serve() -> None:
     os.environ["DJANGO_SETTINGS_MODULE"] = "misar_billing.sandbox.settings"
     from django.core.servers.basehttp import ThreadedWSGIServer, WSGIRequestHandler
     from django.core.wsgi import get_wsgi_application
+    from django.urls import get_resolver
 
     from misar_billing.sandbox import clock, idempotency, settings
 
@@ -37,8 +38,10 @@ def serve() -> None:
         # Head and body are two writes; without this the second waits 40 ms for the first to be acknowledged.
         disable_nagle_algorithm = True
 
+    application = get_wsgi_application()
+    get_resolver().url_patterns  # noqa: B018 (every view is imported now, not while the first caller waits)
     server = Server((settings.HOST, settings.PORT), Handler, ipv6=":" in settings.HOST)
-    server.set_app(get_wsgi_application())
+    server.set_app(application)
     for number in (signal.SIGTERM, signal.SIGINT):
         # From another thread: shutdown() waits for the loop that this signal has interrupted.
         signal.signal(number, lambda *signal_and_frame: threading.Thread(target=server.shutdown).start())

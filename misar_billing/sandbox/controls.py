@@ -14,7 +14,7 @@ from django.http import HttpRequest, HttpResponseBase, JsonResponse
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST, require_safe
 
-from misar_billing.sandbox import behaviour, disputes, events, refunds, sessions, sso, store
+from misar_billing.sandbox import behaviour, disputes, events, grants, refunds, sessions, sso, store
 from misar_billing.sandbox.errors import NoSuchObject, StripeError
 from misar_billing.sandbox.store import Body, Document
 
@@ -116,6 +116,7 @@ def resend(request: HttpRequest, event_id: str) -> JsonResponse:
 def reset(request: HttpRequest) -> JsonResponse:
     """Forget everything but the SSO keys."""
     store.forget_everything()
+    grants.forget_codes()
     return JsonResponse({"reset": True})
 
 

@@ -14,6 +14,7 @@ import socket
 from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import quote
 
 from misar_billing import database
 from misar_billing.errors import BillingError
@@ -51,12 +52,15 @@ def prepare(environ: MutableMapping[str, str]) -> None:
     # Never on here: its error pages show settings, and it keeps every query in memory.
     environ["DEBUG"] = "false"
     environ["DATA_DIR"] = str(data_dir)
-    _fill_in(environ, {"ENVIRONMENT": "sandbox", **generated, **addresses})
+    mail = {"EMAIL_URL": mail_url(data_dir)}
+    _fill_in(environ, {"ENVIRONMENT": "sandbox", **generated, **addresses, **mail})
 
     # The caller's addresses are remembered, the caller's secrets are not.
     in_effect = {name: environ[name] for name in addresses}
     if programs := environ.get("PG_BIN"):
         in_effect["PG_BIN"] = programs
+    if environ["EMAIL_URL"] == mail["EMAIL_URL"]:  # Another one may hold a password.
+        in_effect |= mail
     if url := environ.get("DATABASE_URL"):
         in_effect[DATABASE_URL_DIGEST] = _digest(url, key=generated["SECRET_KEY"])
     _remember(data_dir, {"ENVIRONMENT": "sandbox", **generated, **in_effect})
@@ -96,12 +100,23 @@ def set_apart(environ: MutableMapping[str, str]) -> None:
         "SSO_ISSUER",
         "SSO_JWKS_URL",
         "SSO_JWT_SECRET",
+        "EMAIL_URL",  # A demonstration writes to nobody.
     ):
         environ.pop(name, None)
     environ["DATA_DIR"] = str(database.data_directory(environ) / "demo")
     for name in ("PORT", "SANDBOX_PORT"):
         if not environ.get(name):
             environ[name] = str(free_port())
+
+
+def mail_directory(data_dir: Path) -> Path:
+    """Where the service's mail is kept instead of being sent."""
+    return data_dir / "mail"
+
+
+def mail_url(data_dir: Path) -> str:
+    """EMAIL_URL for that folder. The fourth slash is the path's own: the reader takes three away."""
+    return f"filemail:///{quote(str(mail_directory(data_dir)))}"
 
 
 def free_port() -> int:

@@ -5,6 +5,7 @@ from typing import Any
 from django import forms
 
 from misar_billing.sandbox import behaviour
+from misar_billing.sandbox.grants import STAFF_PREFIX, USER_ID_LENGTH_MAX, Person
 
 CARD_NUMBER = "4242 4242 4242 4242"
 DECLINED_CARD_NUMBER = "4000 0000 0000 0002"
@@ -26,6 +27,49 @@ class CardForm(forms.Form):
     @property
     def is_declined(self) -> bool:
         return bool(self.cleaned_data["card_number"] == DECLINED_CARD_NUMBER.replace(" ", ""))
+
+
+class SomebodyForm(forms.Form):
+    """Somebody who signs in without being on the list."""
+
+    user_id = forms.CharField(
+        max_length=USER_ID_LENGTH_MAX,
+        strip=False,
+        error_messages={
+            "required": "Type a Misar ID.",
+            "max_length": f"A Misar ID has at most {USER_ID_LENGTH_MAX} characters.",
+        },
+    )
+    name = forms.CharField(
+        required=False,
+        max_length=150,
+        error_messages={"max_length": "A name has at most 150 characters here."},
+    )
+    email = forms.EmailField(
+        required=False,
+        error_messages={"invalid": "Type an address such as dana@example.com, or leave it empty."},
+    )
+
+    def clean_user_id(self) -> str:
+        user_id = str(self.cleaned_data["user_id"])
+        if not user_id.isprintable():
+            raise forms.ValidationError("A Misar ID has printable characters only.")
+        if user_id.startswith(STAFF_PREFIX):
+            raise forms.ValidationError(
+                f"{STAFF_PREFIX} is for accounts of the back-office, not for a Misar ID."
+            )
+        return user_id
+
+    def clean_name(self) -> str:
+        name = str(self.cleaned_data["name"])
+        if not name.isprintable():
+            raise forms.ValidationError("A name has printable characters only.")
+        return name
+
+    @property
+    def person(self) -> Person:
+        """Who it is, once the form is valid."""
+        return Person(**self.cleaned_data)
 
 
 class AmountForm(forms.Form):

@@ -23,13 +23,15 @@ def add_page_headers(get_response: GetResponse) -> GetResponse:
     return answer
 
 
-def content_policy(*form_targets: str | None) -> str:
+def content_policy(*form_targets: str | None, frames: bool = False) -> str:
     """The content security policy. A form may lead to the origins of `form_targets` as well: browsers
-    hold the redirect after a form to the same rule as the form."""
+    hold the redirect after a form to the same rule as the form. With `frames`, the page may show pages of
+    ours inside."""
     targets = " ".join(["'self'", *sorted({_origin(url) for url in form_targets if url})])
+    framed = "frame-src 'self'; " if frames else ""
     return (
         "default-src 'none'; style-src 'self'; img-src 'self' data:; base-uri 'none'; "
-        f"frame-ancestors 'none'; form-action {targets}"
+        f"{framed}frame-ancestors 'none'; form-action {targets}"
     )
 
 

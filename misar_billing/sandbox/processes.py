@@ -25,6 +25,7 @@ WEB = (
     "python:misar_billing.gunicorn_conf",
     "misar_billing.wsgi",
 )
+MAIL = (sys.executable, "manage.py", "send_mail", "--watch", "--every", "2")
 STOP_SECONDS_MAX = 15  # gunicorn lets requests end for 10.
 START_SECONDS_MAX = 60
 PR_SET_PDEATHSIG = 1  # From Linux's prctl.h.

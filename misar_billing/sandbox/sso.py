@@ -1,7 +1,7 @@
 """The SSO issuer: its keys, the tokens it signs, and what it publishes about itself.
 
-Tokens can be issued in any process on the same DATA_DIR: the keys are in a file. The sign-in by browser
-(authorization code, token and userinfo endpoints) will be added below; until then it is not announced.
+Tokens can be issued in any process on the same DATA_DIR: the keys are in a file. The sign-in by browser is
+in sign_in.py (its page) and tokens.py (what the service fetches afterwards).
 """
 
 import hashlib
@@ -105,20 +105,56 @@ def issue_token(*, user_id: str, audience: str, issuer: str, expires_in: int, **
     return jwt.encode(ours | claims, key.private_pem, algorithm=ALGORITHM, headers={"kid": key.key_id})
 
 
+def read_token(token: str, *, audience: str, issuer: str) -> dict[str, Any]:
+    """The claims of a token that one of our keys signed; raises jwt.InvalidTokenError for any other."""
+    key_id = jwt.get_unverified_header(token).get("kid")
+    for key in keys():
+        if key.key_id == key_id:
+            public = jwt.PyJWK(key.as_jwk())
+            return jwt.decode(token, public, algorithms=[ALGORITHM], audience=audience, issuer=issuer)
+    raise jwt.InvalidTokenError("The token is signed by an unknown key.")
+
+
 # --- What the issuer publishes ----------------------------------------------------------------------
+
+
+def issuer(request: HttpRequest) -> str:
+    """The issuer's name, which is also the address that its endpoints begin with."""
+    return os.environ.get("SSO_ISSUER") or request.build_absolute_uri("/sso")
 
 
 @require_safe
 def configuration(request: HttpRequest) -> JsonResponse:
     """The discovery document: what is served here, and nothing that is not."""
-    issuer = os.environ.get("SSO_ISSUER") or request.build_absolute_uri("/sso")
+    name = issuer(request)
+    base = name.rstrip("/")
     return JsonResponse(
         {
-            "issuer": issuer,
-            "jwks_uri": f"{issuer.rstrip('/')}/jwks.json",
+            "issuer": name,
+            "authorization_endpoint": f"{base}/authorize",
+            "token_endpoint": f"{base}/token",
+            "userinfo_endpoint": f"{base}/userinfo",
+            "jwks_uri": f"{base}/jwks.json",
+            "scopes_supported": ["openid", "profile", "email"],
+            "response_types_supported": ["code"],
+            "response_modes_supported": ["query"],
+            "grant_types_supported": ["authorization_code"],
             "subject_types_supported": ["public"],
             "id_token_signing_alg_values_supported": [ALGORITHM],
-            "claims_supported": ["iss", "sub", "aud", "iat", "exp"],
+            "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post"],
+            "code_challenge_methods_supported": ["S256"],
+            "claims_supported": [
+                "iss",
+                "sub",
+                "aud",
+                "iat",
+                "exp",
+                "auth_time",
+                "nonce",
+                "name",
+                "email",
+                "email_verified",
+            ],
         }
     )
 

@@ -3,7 +3,17 @@
 from django.http import HttpRequest, JsonResponse
 from django.urls import path
 
-from misar_billing.sandbox import controls, overview, payment_page, sso, stripe_api
+from misar_billing.sandbox import (
+    controls,
+    mail_pages,
+    overview,
+    payment_page,
+    second_factor,
+    sign_in,
+    sso,
+    stripe_api,
+    tokens,
+)
 from misar_billing.sandbox.stripe_api import endpoint
 
 
@@ -35,6 +45,9 @@ urlpatterns = [
     # The SSO issuer.
     path("sso/.well-known/openid-configuration", sso.configuration),
     path("sso/jwks.json", sso.key_set),
+    path("sso/authorize", sign_in.authorize, name="sign-in"),
+    path("sso/token", tokens.token),
+    path("sso/userinfo", tokens.userinfo),
     # The sandbox's own pages.
     path("", overview.overview, name="overview"),
     path("settings", overview.change_settings, name="settings"),
@@ -43,6 +56,10 @@ urlpatterns = [
     path("refunds/<str:refund_id>/<str:verb>", overview.play_refund, name="play-refund"),
     path("disputes/<str:dispute_id>/<str:verb>", overview.play_dispute, name="play-dispute"),
     path("events/<str:event_id>/resend", overview.resend, name="resend"),
+    path("mail", mail_pages.mailbox, name="mailbox"),
+    path("mail/<str:mail_id>", mail_pages.mail, name="mail"),
+    path("mail/<str:mail_id>/html", mail_pages.html_part, name="mail-html"),
+    path("second-factor", second_factor.page, name="second-factor"),
     # The same for programs.
     path("_sandbox/settings", controls.settings),
     path("_sandbox/reset", controls.reset),

@@ -91,7 +91,7 @@ class StandIn:
     def is_healthy(self) -> bool:
         try:
             return requests.get(f"{self.url}/health", timeout=1).ok
-        except requests.ConnectionError:
+        except (requests.ConnectionError, requests.Timeout):
             assert self.process.poll() is None, "the sandbox ended by itself"
             return False
 

@@ -10,7 +10,14 @@ import requests
 
 from tests.sandbox.conftest import KEY, ROOT, StandIn, environment_of
 
-DEFAULTS = {"drop_webhooks": False, "webhook_delay_seconds": 0, "api_delay_seconds": 0, "api_failure": None}
+DEFAULTS: dict[str, Any] = {
+    "drop_webhooks": False,
+    "webhook_delay_seconds": 0,
+    "api_delay_seconds": 0,
+    "api_failure": None,
+    "redirect_origins": [],
+    "code_seconds": 60,
+}
 
 
 def post(stand_in: StandIn, path: str, **options: Any) -> requests.Response:
@@ -48,6 +55,10 @@ def test_the_api_is_as_slow_as_told(stand_in: StandIn):
         ("settings", {"json": {"drop_webhooks": "yes"}}, 409),
         ("settings", {"json": {"api_failure": 200}}, 409),
         ("settings", {"json": {"webhook_delay_seconds": -1}}, 409),
+        ("settings", {"json": {"code_seconds": "60"}}, 409),
+        ("settings", {"json": {"redirect_origins": "http://localhost:8123"}}, 409),
+        ("settings", {"json": {"redirect_origins": ["http://localhost:8123/"]}}, 409),
+        ("settings", {"json": {"redirect_origins": ["localhost:8123"]}}, 409),
         ("settings", {"data": "{"}, 400),
         ("settings", {"json": []}, 400),
         ("sessions/cs_test_nothing/pay", {}, 404),

@@ -1,0 +1,16 @@
+"""The browser of the tests: Debian's Chromium, driven by Playwright."""
+
+from pathlib import Path
+
+CHROMIUM = Path("/usr/bin/chromium")
+# Without its own sandbox, which root is not given; and without a word to anybody but the pages of a test.
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+SIZES = {"desktop": (1280, 900), "phone": (390, 844)}
