@@ -2,6 +2,9 @@
 
 from typing import Any
 
+from allauth.account.models import EmailAddress
+from allauth.mfa.models import Authenticator
+from allauth.socialaccount.models import SocialAccount, SocialApp, SocialToken
 from django import forms
 from django.contrib import admin
 from django.contrib.admin.widgets import AdminSplitDateTime
@@ -11,12 +14,14 @@ from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.utils import timezone
 
-from accounts import access, api_keys, keys, plans
-from accounts.forms import SlowedLoginForm
-from accounts.models import ApiKey, Plan, PlanChange, ServiceKey, User
+from accounts import access, api_keys, keys, plans, second_factor
+from accounts.models import ApiKey, OutgoingMail, Plan, PlanChange, ServiceKey, User
 from misar_billing.admin import ReadOnlyAdmin, ReasonForm, Verb, actor_of, log_act
 
-admin.site.login_form = SlowedLoginForm
+# allauth brings pages that would edit identities and secrets by hand.
+for model in (EmailAddress, SocialAccount, SocialApp, SocialToken, Authenticator):
+    if admin.site.is_registered(model):
+        admin.site.unregister(model)
 
 
 class ServiceKeyForm(forms.Form):
@@ -162,6 +167,12 @@ def set_access(user: User, asked: dict[str, Any], actor: str) -> str:
     return f"May sign in: {asked['is_active']}. Back-office: {asked['is_staff']}. Groups: {groups}."
 
 
+def reset_second_factor(user: User, asked: dict[str, Any], actor: str) -> str:
+    """Let somebody who lost their phone set up another one."""
+    there_was_one = second_factor.reset(user)
+    return "The second factor is reset." if there_was_one else "There was no second factor to reset."
+
+
 @admin.register(User)
 class UserAdmin(ReadOnlyAdmin):
     list_display = ("misar_id", "name", "email", "plan", "is_staff", "is_active", "created_at")
@@ -183,6 +194,13 @@ class UserAdmin(ReadOnlyAdmin):
     verbs = (
         Verb("plan", "Change the plan", "accounts.assign_plan", assign_plan, PlanChoice),
         Verb("access", "Change the access", "accounts.grant_access", set_access, AccessForm),
+        Verb(
+            "second-factor",
+            "Reset the second factor",
+            "accounts.grant_access",
+            reset_second_factor,
+            applies=lambda user: user.is_staff,
+        ),
     )
 
 
@@ -213,4 +231,16 @@ class PlanAdmin(admin.ModelAdmin):
 class PlanChangeAdmin(ReadOnlyAdmin):
     list_display = ("created_at", "slug", "fee_bps", "key_limit", "actor")
     list_filter = ("slug",)
+    ordering = ("-created_at",)
+
+
+@admin.register(OutgoingMail)
+class OutgoingMailAdmin(ReadOnlyAdmin):
+    """Which mails went out, and which could not: never to whom, nor what they say."""
+
+    list_display = ("created_at", "kind", "state", "tries", "next_try_at", "sent_at", "last_error")
+    list_filter = ("kind", "state")
+    search_fields = ("fact__exact", "user__misar_id__exact")
+    search_help_text = "A Misar ID, or what a mail is about, such as receipt:top_…"
+    exclude = ("to", "subject", "text", "html")
     ordering = ("-created_at",)

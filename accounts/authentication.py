@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.request import Request
 
-from accounts import api_keys, keys, sso
+from accounts import api_keys, keys, sso, users
 from accounts.errors import InvalidApiKey, InvalidToken
 from accounts.models import ApiKey, ServiceKey, User
 
@@ -62,7 +62,7 @@ class SsoUserAuthentication(BaseAuthentication):
             bearer = Bearer(misar_id=sso.misar_id_of(token))
         except InvalidToken as error:
             raise InvalidApiKey from error
-        user, _ = User.objects.get_or_create(misar_id=bearer.misar_id)
+        user = users.known_as(bearer.misar_id)
         if not user.is_active:
             raise InvalidApiKey
         return user, bearer

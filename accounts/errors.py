@@ -102,3 +102,10 @@ class IssuerOutOfReach(TryAgainLater):
         super().__init__(
             "Access tokens cannot be checked right now; please try again.", retry_after_seconds=5
         )
+
+
+class ForeignSubject(BillingError):
+    """Raised when the issuer names somebody who cannot be a Misar user here: staff, or no id at all."""
+
+    status = 403
+    sentence = "This Misar account cannot sign in here"

@@ -17,6 +17,10 @@ from django.utils import timezone
 from accounts.misar_ids import MISAR_ID_LENGTH, STAFF_PREFIX, validate_misar_id
 from accounts.querysets import KeyQuerySet
 
+KIND_LENGTH = 40
+FACT_LENGTH = 200
+SUBJECT_LENGTH = 200
+
 
 class Plan(models.Model):
     """What a creator pays us for: the platform fee, and how many API keys."""
@@ -74,6 +78,13 @@ class User(AbstractBaseUser, PermissionsMixin):
     is_staff = models.BooleanField("may enter the back-office", default=False)
     is_active = models.BooleanField(default=True)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
+    mails_off = ArrayField(
+        models.CharField(max_length=KIND_LENGTH),
+        default=list,
+        blank=True,
+        editable=False,
+        help_text="Kinds of mail this user switched off.",
+    )
 
     objects: ClassVar[UserManager] = UserManager()
 
@@ -186,3 +197,63 @@ class RateCounter(models.Model):
 
     def __str__(self) -> str:
         return self.bucket
+
+
+class OutgoingMail(models.Model):
+    """A mail that is to go out, written in the transaction of what it tells of.
+
+    Once it has ended, as sent or not, only what happened stays: the address and the words are gone.
+    """
+
+    class State(models.TextChoices):
+        WAITING = "waiting", "Waiting to be sent"
+        SENT = "sent", "Sent"
+        FAILED = "failed", "Given up"
+        DROPPED = "dropped", "No longer wanted"
+
+    # Random, since the Message-ID is made of it and must stay unique when a backup is restored.
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    kind = models.CharField(max_length=KIND_LENGTH)
+    fact = models.CharField(
+        max_length=FACT_LENGTH, unique=True, help_text="What it tells of, told once: receipt:top_..."
+    )
+    # A mail goes with its user: it only repeats what is kept elsewhere, and must not stop an erasure.
+    user = models.ForeignKey(
+        User, on_delete=models.CASCADE, null=True, blank=True, related_name="outgoing_mails"
+    )
+    to = models.CharField(max_length=254, blank=True)
+    subject = models.CharField(max_length=SUBJECT_LENGTH, blank=True)
+    text = models.TextField(blank=True)
+    html = models.TextField(blank=True)
+    state = models.CharField(max_length=20, choices=State, default=State.WAITING)
+    tries = models.PositiveIntegerField(default=0)
+    next_try_at = models.DateTimeField(default=timezone.now)
+    last_error = models.CharField(
+        max_length=100, blank=True, help_text="The kind of failure; never a server's words, which may quote."
+    )
+    created_at = models.DateTimeField(default=timezone.now)
+    sent_at = models.DateTimeField(null=True, blank=True)
+    given_up_at = models.DateTimeField(null=True, blank=True, help_text="When it failed or was dropped.")
+
+    class Meta:
+        verbose_name = "outgoing mail"
+        default_permissions = ("view",)
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(state="waiting", sent_at=None, given_up_at=None)
+                | Q(state="sent", sent_at__isnull=False, given_up_at=None)
+                | Q(state__in=["failed", "dropped"], sent_at=None, given_up_at__isnull=False),
+                name="accounts_outgoingmail_ends_once",
+            ),
+            models.CheckConstraint(
+                condition=(Q(state="waiting") & ~Q(to="")) | Q(to="", subject="", text="", html=""),
+                name="accounts_outgoingmail_ends_empty",
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["next_try_at"], condition=Q(state="waiting"), name="accounts_mail_due"),
+            models.Index(fields=["-created_at"], name="accounts_mail_newest"),
+        ]
+
+    def __str__(self) -> str:
+        return self.fact

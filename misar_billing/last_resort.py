@@ -13,25 +13,26 @@ WRITE_TO_US = "Please try again. If it stays like this, tell us the time and wha
 
 def bad_request(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
     """400, for example a host that is not ours."""
-    return _answer(request, 400, "The request cannot be read.", WRITE_TO_US)
+    return answer(request, 400, "The request cannot be read.", WRITE_TO_US)
 
 
 def permission_denied(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
     """403."""
-    return _answer(request, 403, "You may not see this page.", "Ask whoever gave you access, if you need it.")
+    return answer(request, 403, "You may not see this page.", "Ask whoever gave you access, if you need it.")
 
 
 def page_not_found(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
     """404."""
-    return _answer(request, 404, NOTHING_HERE, "The link may be old, or mistyped.")
+    return answer(request, 404, NOTHING_HERE, "The link may be old, or mistyped.")
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
     """500."""
-    return _answer(request, 500, "Something went wrong on our side.", WRITE_TO_US)
+    return answer(request, 500, "Something went wrong on our side.", WRITE_TO_US)
 
 
-def _answer(request: HttpRequest, status: int, sentence: str, next_step: str) -> HttpResponse:
+def answer(request: HttpRequest, status: int, sentence: str, next_step: str) -> HttpResponse:
+    """An error: the API's envelope under an API path, elsewhere a page that says what to do next."""
     if is_api_path(request.path):
         return error_response(request, status, sentence)
     page = {"status": status, "sentence": sentence, "next_step": next_step}

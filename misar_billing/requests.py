@@ -1,5 +1,6 @@
 """Every request has an id, is read over https, and holds no NUL: what is asked of all of them alike."""
 
+import ipaddress
 import logging
 import re
 from collections.abc import Callable
@@ -53,6 +54,32 @@ def require_https(get_response: Handler) -> Handler:
         return get_response(request)
 
     return middleware
+
+
+def client_address(request: HttpRequest) -> str:
+    """The address of whoever asks: behind trusted proxies, the last one that they did not add themselves."""
+    address = request.META.get("REMOTE_ADDR") or "127.0.0.1"
+    forwarded = [hop.strip() for hop in request.headers.get("X-Forwarded-For", "").split(",")]
+    while forwarded and _is_proxy(address) and _is_address(forwarded[-1]):
+        address = forwarded.pop()
+    return address
+
+
+def _is_proxy(address: str) -> bool:
+    """Whether TRUSTED_PROXIES names it: an address or a network. (`*` trusts whoever connects, for the scheme
+    alone: nobody could be told from anybody by what everybody may send.)"""
+    networks = [each for each in settings.TRUSTED_PROXIES if each != "*"]
+    return _is_address(address) and any(
+        ipaddress.ip_address(address) in ipaddress.ip_network(network, strict=False) for network in networks
+    )
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
 
 
 class RequestFilter(logging.Filter):

@@ -6,10 +6,12 @@ and with anything that belongs to the sandbox. `.env.example` lists every variab
 
 import os
 import re
+from datetime import timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import environ
+from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
 from misar_billing import database
@@ -32,12 +34,20 @@ SSO_ISSUER = env.str("SSO_ISSUER", default="")
 SSO_AUDIENCE = env.str("SSO_AUDIENCE", default="")
 SSO_JWKS_URL = env.str("SSO_JWKS_URL", default="")
 SSO_JWT_SECRET = env.str("SSO_JWT_SECRET", default="")
+SSO_CLIENT_ID = env.str("SSO_CLIENT_ID", default="")
+SSO_CLIENT_SECRET = env.str("SSO_CLIENT_SECRET", default="")
 DEBUG = env.bool("DEBUG", default=False)
 
 
 def _words(name: str, default: list[str]) -> list[str]:
     """A list separated by commas, blanks around its words forgiven."""
     return [word.strip() for word in env.list(name, default=default) if word.strip()]
+
+
+def _origin(url: str) -> str:
+    """The scheme and host of an address; "" of none."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}" if parts.netloc else ""
 
 
 def _count(name: str, default: int, *, least: int = 0) -> int:
@@ -68,6 +78,8 @@ def _refusals() -> list[str]:
     public = urlsplit(PUBLIC_URL)
     if public.path or public.query or public.fragment or "@" in public.netloc:
         found.append("PUBLIC_URL is more than a scheme and a host.")
+    if not env.str("EMAIL_URL", default="smtp://").startswith("smtp"):
+        found.append("EMAIL_URL is not a mail server's.")
     if STRIPE_API_BASE != STRIPE_PRODUCTION_BASE:
         found.append("STRIPE_API_BASE points at a stand-in for Stripe.")
     addresses = {"PUBLIC_URL": PUBLIC_URL, "SSO_ISSUER": SSO_ISSUER, "SSO_JWKS_URL": SSO_JWKS_URL}
@@ -87,10 +99,16 @@ if SSO_JWT_SECRET and len(SSO_JWT_SECRET.encode()) < 32:
     raise ImproperlyConfigured("SSO_JWT_SECRET must be at least 32 bytes.")
 if (SSO_JWKS_URL or SSO_JWT_SECRET) and not (SSO_ISSUER and SSO_AUDIENCE):
     raise ImproperlyConfigured("SSO needs SSO_ISSUER and SSO_AUDIENCE.")
+if SSO_CLIENT_ID and not (SSO_CLIENT_SECRET and SSO_ISSUER):
+    raise ImproperlyConfigured("Signing in by browser needs SSO_CLIENT_SECRET and SSO_ISSUER too.")
+if SSO_CLIENT_ID and SSO_CLIENT_ID == SSO_AUDIENCE:
+    raise ImproperlyConfigured("SSO_AUDIENCE must differ from SSO_CLIENT_ID: an ID token is no access token.")
 
 # --- Django -----------------------------------------------------------------------------------------
 
 SECRET_KEY = env.str("SECRET_KEY")
+# While SECRET_KEY is changed: what was signed or encrypted with the old one still opens.
+SECRET_KEY_FALLBACKS = _words("SECRET_KEY_FALLBACKS", default=[])
 # The health check answers before the host check, so an address is never needed here for probes.
 ALLOWED_HOSTS = _words("ALLOWED_HOSTS", default=[urlsplit(PUBLIC_URL).hostname or "localhost"])
 CSRF_TRUSTED_ORIGINS = _words("CSRF_TRUSTED_ORIGINS", default=[])
@@ -112,7 +130,14 @@ INSTALLED_APPS = [
     "django.contrib.sessions",
     "django.contrib.messages",
     "django.contrib.staticfiles",
+    "allauth",
+    "allauth.account",
+    "allauth.socialaccount",
+    "allauth.socialaccount.providers.openid_connect",
+    "allauth.mfa",
+    "axes",
     "corsheaders",
+    "csp",
     "rest_framework",
     "drf_spectacular",
     "drf_spectacular_sidecar",
@@ -126,6 +151,7 @@ MIDDLEWARE = [
     "misar_billing.health.answer_health",
     "misar_billing.requests.require_https",
     "django.middleware.security.SecurityMiddleware",
+    "csp.middleware.CSPMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "corsheaders.middleware.CorsMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -134,6 +160,10 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
+    "accounts.middleware.require_second_factor",
+    # The innermost: it turns the answer to a sign-in that was one too many into the page that says so.
+    "axes.middleware.AxesMiddleware",
 ]
 
 TEMPLATES = [
@@ -157,10 +187,109 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
 ]
 
+# --- Signing in ---------------------------------------------------------------------------------------
+
+# Users come from the SSO issuer (OpenID Connect), staff also with a password and a second factor. What
+# allauth could serve beyond that (sign-up, e-mail addresses, password resets) has no address here.
+AUTHENTICATION_BACKENDS = [
+    "axes.backends.AxesStandaloneBackend",
+    "allauth.account.auth_backends.AuthenticationBackend",
+]
+LOGIN_URL = "sign-in"
+LOGIN_REDIRECT_URL = "/wallet"
+SESSION_COOKIE_AGE = _count("SESSION_HOURS", 24, least=1) * 3600
+
+ACCOUNT_ADAPTER = "accounts.adapters.AccountAdapter"
+ACCOUNT_USER_MODEL_USERNAME_FIELD = "misar_id"
+ACCOUNT_LOGIN_METHODS = {"username"}
+ACCOUNT_SIGNUP_FIELDS = ["username*", "password1*"]
+ACCOUNT_EMAIL_VERIFICATION = "none"
+ACCOUNT_UNIQUE_EMAIL = False
+ACCOUNT_SESSION_REMEMBER = True  # For SESSION_HOURS, whichever way somebody signed in.
+ACCOUNT_DEFAULT_HTTP_PROTOCOL = "https" if PRODUCTION else "http"
+ACCOUNT_FORMS = {"login": "accounts.forms.StaffSignInForm"}
+# Passwords are counted by axes; this counts the codes of the second factor.
+ACCOUNT_RATE_LIMITS = {"login": None, "login_failed": "5/5m/key", "reauthenticate": "10/m/user"}
+
+SOCIALACCOUNT_ADAPTER = "accounts.adapters.SsoAdapter"
+SOCIALACCOUNT_REQUESTS_TIMEOUT = 3
+SOCIALACCOUNT_PROVIDERS = {"openid_connect": {"OAUTH_PKCE_ENABLED": True, "APPS": []}}
+if SSO_CLIENT_ID:
+    SOCIALACCOUNT_PROVIDERS["openid_connect"]["APPS"] = [
+        {
+            "provider_id": "misar",
+            "name": "Misar",
+            "client_id": SSO_CLIENT_ID,
+            "secret": SSO_CLIENT_SECRET,
+            "settings": {"server_url": SSO_ISSUER.rstrip("/")},
+        }
+    ]
+
+MFA_ADAPTER = "accounts.adapters.SecondFactorAdapter"
+MFA_SUPPORTED_TYPES = ["totp", "recovery_codes"]
+MFA_TOTP_ISSUER = "Misar Billing"
+MFA_TOTP_TOLERANCE = 1  # Half a minute either way: clocks of phones differ.
+MFA_RECOVERY_CODES_SHOW_ONCE = True
+MFA_ALLOW_UNVERIFIED_EMAIL = True  # There are no e-mail addresses of staff to verify.
+
+AXES_FAILURE_LIMIT = _count("SIGN_IN_TRIES", 5, least=1)
+AXES_COOLOFF_TIME = timedelta(minutes=_count("SIGN_IN_PAUSE_MINUTES", 15, least=1))
+# The name from that address: a stranger elsewhere cannot shut a member of staff out.
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+AXES_USERNAME_FORM_FIELD = "login"
+AXES_USERNAME_CALLABLE = "accounts.forms.name_tried"
+AXES_RESET_ON_SUCCESS = True
+AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
+AXES_ENABLE_ADMIN = False
+AXES_DISABLE_ACCESS_LOG = True
+AXES_VERBOSE = False
+AXES_CLIENT_IP_CALLABLE = "misar_billing.requests.client_address"
+AXES_LOCKOUT_CALLABLE = "accounts.views.shut_out"
+
+# --- What a page may load, and where its forms may lead -----------------------------------------------
+
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": [NONE],
+        "script-src": [SELF],
+        "style-src": [SELF],
+        "img-src": [SELF, "data:"],  # data: for the QR code of a second factor.
+        "font-src": [SELF],
+        "connect-src": [SELF],
+        "form-action": [SELF],  # Two pages lead further: misar_billing/policy.py.
+        "base-uri": [NONE],
+        "frame-ancestors": [NONE],
+    }
+}
+STRIPE_CHECKOUT_ORIGIN = "https://checkout.stripe.com"
+# Browsers hold every redirect after a form to the policy of the page with the form.
+CHECKOUT_ORIGINS = _words(
+    "CHECKOUT_ORIGINS",
+    default=[STRIPE_CHECKOUT_ORIGIN]
+    if PRODUCTION
+    else [_origin(STRIPE_API_BASE), _origin(env.str("SANDBOX_URL", default=""))],
+)
+SSO_ORIGINS = _words("SSO_ORIGINS", default=[_origin(SSO_ISSUER)])
+
 # --- Data -------------------------------------------------------------------------------------------
 
 # ATOMIC_REQUESTS stays off: the verb owns its transaction.
 DATABASES = {"default": database.configuration(os.environ)}
+# Shared by all processes, so that a code of a second factor opens one of them once and its tries are counted
+# over all. Nothing of the money's path reads it.
+CACHES = {"default": {"BACKEND": "django.core.cache.backends.db.DatabaseCache", "LOCATION": "accounts_cache"}}
+
+# --- Mail -------------------------------------------------------------------------------------------
+
+# Without EMAIL_URL nothing is queued and nothing sent.
+MAIL_ENABLED = bool(env.str("EMAIL_URL", default=""))
+if MAIL_ENABLED:
+    try:
+        vars().update(env.email_url("EMAIL_URL"))
+    except (KeyError, ValueError, ImproperlyConfigured):  # Without its cause, which holds the password.
+        raise ImproperlyConfigured("EMAIL_URL cannot be read.") from None
+EMAIL_TIMEOUT = 10
+DEFAULT_FROM_EMAIL = env.str("MAIL_FROM", default="Misar Billing <billing@misar.io>")
 
 # --- Static files -----------------------------------------------------------------------------------
 
@@ -169,6 +298,7 @@ STATIC_URL = "/static/"
 STATIC_ROOT = BASE_DIR / "staticfiles" if PRODUCTION else None
 STATICFILES_DIRS = [BASE_DIR / "static"]
 WHITENOISE_USE_FINDERS = not PRODUCTION
+WHITENOISE_AUTOREFRESH = not PRODUCTION  # A style sheet that is being written shows at once.
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {
@@ -271,6 +401,7 @@ LOGGING = {
         # 4xx are the callers' affair and stand in the access log.
         "django.request": {"level": "ERROR", "filters": ["unexpected"]},
         "django.security.DisallowedHost": {"level": "CRITICAL"},
+        "axes": {"level": "WARNING"},
         "stripe": {"level": "WARNING"},
     },
 }

@@ -17,6 +17,7 @@ from django.core.validators import validate_email
 from django.db import transaction
 from django.db.models import Model, Q, QuerySet
 
+from accounts import outbox
 from misar_billing.transactions import retried
 from monetization.errors import NotAnAddress
 from monetization.models import Erasure, FirstAnswer, Refund, Subscription, Tip
@@ -113,6 +114,7 @@ def erase(email: str, *, actor: str) -> Erasure:
         subscriptions += subscribed.update(subscriber_email=stand_in, reader=stand_in)
         # The rows first: an answer is written together with its row, so none of them can be missed.
         _erase_answers(stand_in)
+    outbox.forget(email)
     _erase_words(email)
     return Erasure.objects.create(actor=actor, tips=tips, subscriptions=subscriptions)
 

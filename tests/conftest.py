@@ -310,7 +310,7 @@ class Sandbox:
             try:
                 if requests.get(f"{self.address}/health", timeout=1).ok:
                     return
-            except requests.ConnectionError:
+            except (requests.ConnectionError, requests.Timeout):
                 time.sleep(0.1)
         raise AssertionError("the sandbox did not start")
 

@@ -33,14 +33,24 @@ OF_THE_DEVELOPER = (
     "ACCESS_LOG",
     "ADJUSTMENT_CREDITS_MAX",
     "ALLOWED_HOSTS",
+    "CHECKOUT_ORIGINS",
+    "CREATOR_REQUESTS_PER_MINUTE",
     "CSRF_TRUSTED_ORIGINS",
     "DEBUG",
     "EMAIL_URL",
     "HOST",
     "LOG_LEVEL",
+    "MAIL_FROM",
     "PORT",
+    "REFUNDS_RETURN_THE_FEE",
     "RETURN_URL_HOSTS",
+    "SANDBOX_URL",
+    "SECRET_KEY_FALLBACKS",
+    "SESSION_HOURS",
+    "SIGN_IN_PAUSE_MINUTES",
+    "SIGN_IN_TRIES",
     "SSO_JWT_SECRET",
+    "SSO_ORIGINS",
     "TRUSTED_PROXIES",
     "WALLET_CHARGES_PER_MINUTE",
     "WALLET_READS_PER_MINUTE",
@@ -58,8 +68,11 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None
         os.environ.pop(name, None)
     port = environment.free_port()  # Each worker has a sandbox of its own.
     stand_in = f"http://127.0.0.1:{port}"
+    live = f"127.0.0.1:{environment.free_port()}"  # Where a test that asks for `live_server` has it.
     os.environ.update(
         SETTINGS,
+        DJANGO_LIVE_TEST_SERVER_ADDRESS=live,
+        SANDBOX_WEBHOOK_URL=f"http://{live}/io/wallet/webhook",
         SANDBOX_PORT=str(port),
         STRIPE_API_BASE=stand_in,
         SSO_ISSUER=f"{stand_in}/sso",

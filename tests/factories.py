@@ -1,8 +1,13 @@
 """Rows for the cast. Credits and entries come from the ledger's own verbs, never from here."""
 
+from typing import Any
+
 import factory
 
+from accounts import second_factor
 from accounts.models import User
+
+SECOND_FACTOR_SECRET = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"
 
 
 class UserFactory(factory.django.DjangoModelFactory[User]):
@@ -17,8 +22,16 @@ class UserFactory(factory.django.DjangoModelFactory[User]):
 
 
 class StaffFactory(UserFactory):
-    """Somebody of the back-office who may do everything."""
+    """Somebody of the back-office who may do everything; `with_second_factor=False` for one without."""
+
+    class Meta:
+        skip_postgeneration_save = True
 
     misar_id = factory.Sequence(lambda number: f"staff:{number}")
     is_staff = True
     is_superuser = True
+
+    @factory.post_generation
+    def with_second_factor(user: User, create: bool, wanted: bool | None, **kwargs: Any) -> None:
+        if create and wanted is not False:
+            second_factor.set_up(user, SECOND_FACTOR_SECRET)

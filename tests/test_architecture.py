@@ -30,20 +30,31 @@ SHARED = {
     "last_resort",
     "money",
     "operators",
+    "policy",
     "postgres",
     "requests",
+    "spreadsheets",
     "transactions",
 }
 # Where an app meets the outside; everything else in it is a model or a verb.
-EDGES = {"admin", "api", "apps", "authentication", "forms", "management", "migrations", "permissions"} | {
-    "throttling",
-    "urls",
-    "views",
+EDGES = {
+    *(
+        "adapters",
+        "admin",
+        "api",
+        "apps",
+        "authentication",
+        "decorators",
+        "forms",
+        "management",
+        "middleware",
+    ),
+    *("migrations", "permissions", "throttling", "urls", "views"),
 }
 VERBS = {
-    "wallet": "ledger deductions rates topups statements return_urls webhooks reconciliation invariants "
-    "stripe_gateway",
-    "accounts": "keys sso plans",
+    "wallet": "ledger deductions rates topups statements periods spending return_urls webhooks "
+    "reconciliation invariants stripe_gateway",
+    "accounts": "keys sso plans users outbox second_factor",
 }
 WRITES = {
     "create",

@@ -186,6 +186,36 @@ def test_tokens_need_an_issuer_and_an_audience(monkeypatch, name, mode):
     assert refusal(monkeypatch, **mode, **{name: None}) == "SSO needs SSO_ISSUER and SSO_AUDIENCE."
 
 
+BROWSER = {"SSO_CLIENT_ID": "misar-billing-web", "SSO_CLIENT_SECRET": "client-secret"}
+
+
+def test_signing_in_by_browser_needs_all_of_its_settings(monkeypatch):
+    found = read(monkeypatch, **BROWSER)
+    (app,) = found["SOCIALACCOUNT_PROVIDERS"]["openid_connect"]["APPS"]
+    assert app["settings"] == {"server_url": "https://id.misar.io"}
+    assert found["SSO_ORIGINS"] == ["https://id.misar.io"]
+    assert found["CHECKOUT_ORIGINS"] == ["https://checkout.stripe.com"]
+    sentence = "Signing in by browser needs SSO_CLIENT_SECRET and SSO_ISSUER too."
+    assert refusal(monkeypatch, SSO_CLIENT_ID="misar-billing-web") == sentence
+
+
+def test_an_id_token_must_not_pass_for_an_access_token(monkeypatch):
+    sentence = refusal(monkeypatch, **BROWSER | {"SSO_CLIENT_ID": COMPLETE["SSO_AUDIENCE"]})
+    assert sentence == "SSO_AUDIENCE must differ from SSO_CLIENT_ID: an ID token is no access token."
+
+
+def test_mail_goes_to_a_mail_server_or_nowhere(monkeypatch):
+    assert read(monkeypatch)["MAIL_ENABLED"] is False
+    found = read(monkeypatch, EMAIL_URL="smtp+tls://billing:mail-secret@mail.internal:587")
+    assert (found["MAIL_ENABLED"], found["EMAIL_HOST"]) == (True, "mail.internal")
+    assert (found["EMAIL_USE_TLS"], found["EMAIL_TIMEOUT"]) == (True, 10)
+    for url in ("consolemail://", "filemail:///tmp/mail", "memorymail://", "dummymail://", "mail.internal"):
+        assert "EMAIL_URL is not a mail server's." in refusal(monkeypatch, EMAIL_URL=url)
+    for url in ("smtpx://a:mail-secret@b", "smtp://a:mail-secret@b:x"):
+        sentence = refusal(monkeypatch, EMAIL_URL=url)
+        assert sentence == "EMAIL_URL cannot be read."
+
+
 @pytest.mark.parametrize("name", ["staging", "Production", "test", " "])
 def test_there_are_two_environments(monkeypatch, name):
     assert refusal(monkeypatch, ENVIRONMENT=name) == "ENVIRONMENT must be production or sandbox."

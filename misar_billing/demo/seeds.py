@@ -3,6 +3,7 @@
 Everything is made by the verbs that production uses, one day after another, and only once for a database.
 """
 
+import base64
 import json
 import os
 import secrets
@@ -12,7 +13,7 @@ from random import Random
 
 from django.utils import timezone
 
-from accounts import api_keys, keys
+from accounts import api_keys, keys, second_factor
 from accounts.errors import InvalidApiKey, InvalidServiceKey
 from accounts.models import User
 from misar_billing.demo import newsletter
@@ -24,6 +25,7 @@ from wallet.errors import InsufficientCredits
 from wallet.models import Entry, Rate, Wallet
 
 DEMO_USER = "usr_demo"
+DEMO_NAME = "Dana Demo"
 DEMO_STAFF = "staff:demo"
 DEMO_FEATURE = "blog.article.generate"
 
@@ -52,7 +54,7 @@ def seed() -> dict[str, str]:
             if not Rate.objects.filter(feature=feature).exists():
                 rates.set_rate(feature=feature, label=label, credits=credits, unit=unit, actor="sandbox")
         live_through_a_year(Random(2026))  # noqa: S311 (believable, the same every time, and no secret)
-    return shown | {"user_id": DEMO_USER, "feature": DEMO_FEATURE}
+    return shown | {"user_id": DEMO_USER, "user_name": DEMO_NAME, "feature": DEMO_FEATURE}
 
 
 def demo_credentials() -> dict[str, str]:
@@ -69,8 +71,13 @@ def demo_credentials() -> dict[str, str]:
         staff = staff or User.objects.create_superuser(DEMO_STAFF, name="Demo Staff")
         staff.set_password(kept["staff_password"])
         staff.save(update_fields=["password"])
+    if "staff_totp_secret" not in kept or second_factor.is_missing(staff):
+        # Set up beforehand; the sandbox shows the code of now, as a phone would.
+        kept["staff_totp_secret"] = base64.b32encode(secrets.token_bytes(20)).decode()
+        second_factor.reset(staff)
+        second_factor.set_up(staff, kept["staff_totp_secret"])
     creator = User.objects.filter(pk=DEMO_USER).first() or User.objects.create_user(
-        DEMO_USER, name="Dana Demo", email="dana@example.com", plan_id="pro"
+        DEMO_USER, name=DEMO_NAME, email="dana@example.com", plan_id="pro"
     )
     try:
         api_keys.find(kept.get("api_key", ""))

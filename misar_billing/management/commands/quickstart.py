@@ -8,14 +8,17 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 
 from misar_billing import database
-from misar_billing.sandbox.processes import SANDBOX, WEB, Processes, ProcessTrouble, refuse_busy_ports
+from misar_billing.sandbox.processes import MAIL, SANDBOX, WEB, Processes, ProcessTrouble, refuse_busy_ports
 
 WELCOME = """
 Misar Billing is running. Ctrl-C stops it; the data stays in {data_dir}.
 
+  The wallet, as a user sees it  {url}/wallet  (sign in as {user_name})
   The API, to read and to try    {url}/docs
-  The back office                {url}/admin/  (user {staff}, password {staff_password})
-  The stand-in for Stripe        {sandbox}/
+  The back office                {url}/admin/  (user {staff}, password {staff_password},
+                                 code from {sandbox}/second-factor)
+  The stand-in for Stripe, the   {sandbox}/
+  sign-in, and the mail sent
 
 A balance, a charge against it, and a page to buy credits on:
 
@@ -53,6 +56,7 @@ class Command(BaseCommand):
             with Processes() as processes:
                 processes.start("The sandbox", SANDBOX)
                 processes.start("The web server", WEB)
+                processes.start("The sender of mails", MAIL)
                 processes.wait_until_healthy("The sandbox", host, sandbox_port)
                 processes.wait_until_healthy("The web server", host, port)
                 self.stdout.write(welcome(keys))

@@ -1,0 +1,23 @@
+"""For staff who lost phone and recovery codes, where no colleague is left to help in the back-office."""
+
+from argparse import ArgumentParser
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+
+from accounts import second_factor
+from accounts.models import User
+
+
+class Command(BaseCommand):
+    help = "Forget somebody's second factor; their next sign-in sets up another one. Safe to run again."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--user", required=True, help="The Misar ID, such as staff:ada.")
+
+    def handle(self, *, user: str, **options: Any) -> None:
+        found = User.objects.filter(pk=user).first()
+        if found is None:
+            raise CommandError(f"There is no user {user}.")
+        done = "reset" if second_factor.reset(found) else "not set up"
+        self.stdout.write(f"The second factor of {user} is {done}.")

@@ -1,0 +1,27 @@
+"""Addresses of signing in and out, of the second factor, and of one's account.
+
+The names with `account_`, `mfa_` and `openid_connect_` are those that allauth looks its pages up by. What
+is not here (sign-up, e-mail addresses, password resets, linked accounts) has no address at all.
+"""
+
+from django.urls import path, re_path
+
+from accounts import views
+
+urlpatterns = [
+    path("sign-in", views.sign_in, name="sign-in"),
+    path("sign-in/misar", views.start, name="sign-in-misar"),
+    # The address to register with the issuer: https://<our host>/sign-in/misar/callback
+    re_path(r"^sign-in/(?P<provider_id>misar)/callback$", views.come_back, name="openid_connect_callback"),
+    path("sign-in/staff", views.staff_sign_in, name="account_login"),
+    path("sign-in/code", views.code, name="mfa_authenticate"),
+    path("sign-in/closed", views.inactive, name="account_inactive"),
+    path("sign-out", views.sign_out, name="sign-out"),
+    path("signed-out", views.signed_out, name="signed-out"),
+    path("account", views.account, name="account"),
+    path("account/second-factor", views.set_up, name="mfa_activate_totp"),
+    path("account/recovery-codes", views.recovery_codes, name="mfa_view_recovery_codes"),
+    path("account/recovery-codes/new", views.new_recovery_codes, name="mfa_generate_recovery_codes"),
+    path("account/password", views.password_again, name="account_reauthenticate"),
+    path("account/code", views.code_again, name="mfa_reauthenticate"),
+]

@@ -1,0 +1,183 @@
+"""The pages of signing in and out, of the second factor, and of one's account."""
+
+from http import HTTPStatus
+from typing import Any
+
+from allauth.account.views import LoginView, ReauthenticateView
+from allauth.mfa.base.views import AuthenticateView
+from allauth.mfa.base.views import ReauthenticateView as CodeAgainView
+from allauth.mfa.recovery_codes.views import GenerateRecoveryCodesView, ViewRecoveryCodesView
+from allauth.mfa.totp.views import ActivateTOTPView
+from allauth.socialaccount.providers.openid_connect import views as openid_connect
+from django.conf import settings
+from django.contrib import messages
+from django.contrib.auth import REDIRECT_FIELD_NAME, logout
+from django.contrib.auth.decorators import login_required
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.shortcuts import redirect, render, resolve_url
+from django.urls import reverse
+from django.utils.http import url_has_allowed_host_and_scheme, urlencode
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from accounts import outbox, second_factor
+from accounts.decorators import for_staff, issuer_in_reach
+from accounts.forms import MailSwitches
+from misar_billing import policy
+from misar_billing.last_resort import answer
+
+PROVIDER = "misar"
+
+# --- Signing in -------------------------------------------------------------------------------------
+
+
+@never_cache
+@require_safe
+@policy.leads_to_sign_in
+def sign_in(request: HttpRequest) -> HttpResponse:
+    """Where whoever is not signed in is sent. The back-office has a door of its own."""
+    going_to = _destination(request)
+    if request.user.is_authenticated:
+        return redirect(going_to)
+    if going_to.startswith(reverse("admin:index")):
+        return redirect(_with_destination("account_login", going_to))
+    return render(request, "accounts/sign_in.html", _doors(going_to))
+
+
+@policy.leads_to_sign_in
+def staff_sign_in(request: HttpRequest) -> HttpResponseBase:
+    """A password; the code of the second factor is asked for after it."""
+    view = LoginView.as_view(
+        template_name="accounts/staff_sign_in.html", extra_context=_doors(_destination(request))
+    )
+    return view(request)
+
+
+@require_POST
+@issuer_in_reach
+def start(request: HttpRequest) -> HttpResponseBase:
+    """On to the issuer."""
+    return openid_connect.login(request, PROVIDER)
+
+
+@require_safe
+@issuer_in_reach
+def come_back(request: HttpRequest, provider_id: str) -> HttpResponseBase:
+    """Back from the issuer, with a code or with a refusal."""
+    return openid_connect.callback(request, provider_id)
+
+
+def shut_out(
+    request: HttpRequest, original: HttpResponseBase | None, credentials: dict[str, Any] | None
+) -> HttpResponse:
+    """What axes answers after too many wrong passwords."""
+    minutes = int(settings.AXES_COOLOFF_TIME.total_seconds()) // 60
+    answered = answer(
+        request,
+        HTTPStatus.TOO_MANY_REQUESTS,
+        "Too many wrong passwords.",
+        f"Signing in with this name is paused for {minutes} minutes. Ask a colleague, if you forgot yours.",
+    )
+    answered["Retry-After"] = str(minutes * 60)
+    return answered
+
+
+@never_cache
+@require_safe
+def inactive(request: HttpRequest) -> HttpResponse:
+    """For a user whom staff have shut out."""
+    return answer(
+        request, HTTPStatus.FORBIDDEN, "This account is closed.", "Ask support, if you need it open."
+    )
+
+
+# --- Signing out ------------------------------------------------------------------------------------
+
+
+@never_cache
+@require_http_methods(["GET", "HEAD", "POST"])
+def sign_out(request: HttpRequest) -> HttpResponse:
+    """By POST; a GET asks first, so that no link elsewhere can do it."""
+    if request.method == "POST":
+        logout(request)
+        return redirect("signed-out")
+    return render(request, "accounts/sign_out.html")
+
+
+@require_safe
+def signed_out(request: HttpRequest) -> HttpResponse:
+    """The last page of a session."""
+    return render(request, "accounts/signed_out.html")
+
+
+# --- The second factor of staff ---------------------------------------------------------------------
+
+
+@never_cache
+@for_staff
+def set_up(request: HttpRequest) -> HttpResponseBase:
+    """The first page of whoever may enter the back-office and has no second factor yet."""
+    if not second_factor.is_missing(request.user):  # type: ignore[arg-type]
+        return redirect("account")
+    return ActivateTOTPView.as_view(template_name="accounts/second_factor.html")(request)
+
+
+@never_cache
+@for_staff
+def recovery_codes(request: HttpRequest) -> HttpResponseBase:
+    """Ten codes for the day the phone is lost: shown once, right after they were made."""
+    return ViewRecoveryCodesView.as_view(template_name="accounts/recovery_codes.html")(request)
+
+
+@never_cache
+@for_staff
+def new_recovery_codes(request: HttpRequest) -> HttpResponseBase:
+    """Ten others, which make the old ones worthless."""
+    return GenerateRecoveryCodesView.as_view(template_name="accounts/new_recovery_codes.html")(request)
+
+
+# A code after the password; and the two ways to prove once more that it is still the same person.
+code = AuthenticateView.as_view(template_name="accounts/code.html")
+password_again = ReauthenticateView.as_view(template_name="accounts/password_again.html")
+code_again = CodeAgainView.as_view(template_name="accounts/code_again.html")
+
+
+# --- One's account ----------------------------------------------------------------------------------
+
+
+@never_cache
+@login_required
+@require_http_methods(["GET", "HEAD", "POST"])
+def account(request: HttpRequest) -> HttpResponse:
+    """Who is signed in, and which mails they want."""
+    user = request.user
+    wanted = {kind: outbox.wants(user, kind) for kind in outbox.KINDS}  # type: ignore[arg-type]
+    form = MailSwitches(request.POST or None, initial=wanted)
+    if request.method == "POST" and form.is_valid():
+        outbox.set_switches(user, form.switched_on)  # type: ignore[arg-type]
+        messages.success(request, "Saved.")
+        return redirect("account")
+    return render(request, "accounts/account.html", {"form": form, "mail_enabled": settings.MAIL_ENABLED})
+
+
+# --- Where to go after ------------------------------------------------------------------------------
+
+
+def _destination(request: HttpRequest) -> str:
+    """The page asked for before signing in; the wallet where there is none, or one that is not ours."""
+    wish = request.GET.get(REDIRECT_FIELD_NAME, "")
+    ours = url_has_allowed_host_and_scheme(wish, allowed_hosts=None, require_https=request.is_secure())
+    return wish if ours else resolve_url(settings.LOGIN_REDIRECT_URL)
+
+
+def _with_destination(name: str, going_to: str) -> str:
+    return f"{reverse(name)}?{urlencode({REDIRECT_FIELD_NAME: going_to})}"
+
+
+def _doors(going_to: str) -> dict[str, Any]:
+    """The ways in, each leading to the same page afterwards."""
+    return {
+        "misar_url": _with_destination("sign-in-misar", going_to) if settings.SSO_CLIENT_ID else "",
+        "staff_url": _with_destination("account_login", going_to),
+        "going_to": going_to,
+    }

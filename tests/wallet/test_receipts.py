@@ -1,0 +1,167 @@
+"""The receipt of a top-up: written with the credit, once, and never in its way."""
+
+import re
+from datetime import UTC, datetime
+
+import pytest
+from django.core import mail
+from django.db import transaction
+
+from accounts import outbox
+from accounts.models import OutgoingMail
+from tests.factories import UserFactory
+from wallet import ledger, receipts, topups
+from wallet.models import TopUp
+
+pytestmark = pytest.mark.django_db
+
+ADDRESS = "anna@example.com"
+PAID_AT = datetime(2026, 11, 22, 9, 47, tzinfo=UTC)
+
+
+@pytest.fixture(autouse=True)
+def mail_is_on(settings):
+    settings.MAIL_ENABLED = True
+
+
+@pytest.fixture
+def anna(db):
+    return UserFactory.create(misar_id="usr_anna", email=ADDRESS, name="Anna <b>")
+
+
+@pytest.fixture
+def credit(checkout_event):
+    """A paid checkout becomes credits, and its receipt is written beside them."""
+
+    def settle(session_id="cs_test_1", **session):
+        event = checkout_event(session_id=session_id, user_id="usr_anna", **session)
+        with transaction.atomic():
+            topups.settle(event["data"]["object"], happened_at=PAID_AT)
+            topup = TopUp.objects.get(stripe_session_id=session_id)
+            receipts.queue(topup)
+        return topup
+
+    return settle
+
+
+def the_mail():
+    return OutgoingMail.objects.get()
+
+
+def lines_of(text):
+    return dict(line.split(": ", 1) for line in text.splitlines() if ": " in line)
+
+
+def test_a_receipt_tells_what_was_paid_and_what_it_became(anna, give, credit):
+    give("usr_anna", 1000)
+    topup = credit(amount_total=125_000, payment_intent="pi_3QabcdefghijklmnopqrXY12")
+    receipt = the_mail()
+    assert receipt.to == ADDRESS
+    assert receipt.user == anna
+    assert receipt.fact == f"receipt:{topup.pk}"
+    assert receipt.subject == "Receipt: $1,250.00 for 1,250 Misar credits"
+    assert "Your payment of $1,250.00 became 1,250 Misar credits in your wallet." in receipt.text
+    assert lines_of(receipt.text) == {
+        "Paid": "$1,250.00",
+        "Credits added": "1,250",
+        "Balance after it": "2,250 Misar credits",
+        "Date": "22 November 2026, 09:47 UTC",
+        "Bought in": "blog",
+        "Top-up": topup.pk,
+        "Stripe payment": "pi_3Qabcdef…opqrXY12",
+    }
+
+
+@pytest.mark.parametrize("part", ["text", "html"])
+def test_a_receipt_leads_to_the_wallet_its_statement_and_the_switches(anna, credit, part):
+    topup = credit()
+    written = getattr(the_mail(), part)
+    month = f"{topup.entry.created_at:%Y-%m}"
+    for path in ("wallet", f"wallet/statements/{month}", "account"):
+        assert f"http://testserver/{path}" in written
+
+
+@pytest.mark.parametrize(
+    "told", ["$25.00", "25 Misar credits", "22 November 2026, 09:47 UTC", "blog", "pi_cs_test_1"]
+)
+def test_the_page_tells_what_the_text_tells(anna, credit, told):
+    topup = credit()
+    assert told in the_mail().text
+    assert told in the_mail().html
+    assert topup.pk in the_mail().html
+
+
+def test_one_credit_is_one_credit(anna, credit):
+    credit(amount_total=199)
+    assert the_mail().subject == "Receipt: $1.99 for 1 Misar credit"
+
+
+def test_a_payment_told_of_often_has_one_receipt(anna, credit):
+    for _ in range(3):
+        credit()
+    outbox.send_due(10)
+    credit()
+    outbox.send_due(10)
+    assert len(mail.outbox) == 1
+
+
+def test_a_credit_that_is_undone_mails_nothing(anna, credit):
+    with transaction.atomic():
+        credit()
+        transaction.set_rollback(True)
+    assert ledger.balance_of("usr_anna") == 0
+    assert not OutgoingMail.objects.exists()
+
+
+def test_an_owner_without_an_address_or_who_never_signed_in_gets_none(credit):
+    credit()
+    UserFactory.create(misar_id="usr_anna", email="")
+    credit(session_id="cs_test_2")
+    assert not OutgoingMail.objects.exists()
+    assert ledger.balance_of("usr_anna") == 50
+
+
+def test_an_owner_who_switched_receipts_off_gets_none(anna, credit):
+    outbox.set_switches(anna, set())
+    credit()
+    assert not OutgoingMail.objects.exists()
+    assert ledger.balance_of("usr_anna") == 25
+
+
+def test_without_mail_a_receipt_asks_the_database_nothing(anna, give, settings, django_assert_num_queries):
+    topup = give("usr_anna", 25).topup
+    settings.MAIL_ENABLED = False
+    with django_assert_num_queries(0):
+        receipts.queue(topup)
+
+
+def test_a_template_that_is_missing_never_stops_a_credit(anna, credit, settings):
+    settings.TEMPLATES = [settings.TEMPLATES[0] | {"DIRS": [], "APP_DIRS": False}]
+    assert credit().state == "paid"
+    assert ledger.balance_of("usr_anna") == 25
+    assert not OutgoingMail.objects.exists()
+
+
+def test_an_address_that_is_none_never_stops_a_credit(anna, credit):
+    type(anna).objects.update(email="anna\nBcc: eve@example.com")
+    assert credit().state == "paid"
+    assert not OutgoingMail.objects.exists()
+
+
+def test_hostile_names_and_products_are_text(anna, credit):
+    product = '<img src=x onerror="alert(1)">{{ balance }}'
+    metadata = {"type": "wallet_topup", "user_id": "usr_anna", "product": product}
+    credit(metadata=metadata, payment_intent="pi_<script>\u202e")
+    receipt = the_mail()
+    assert lines_of(receipt.text)["Bought in"] == product
+    assert "&lt;img src=x onerror=&quot;alert(1)&quot;&gt;{{ balance }}" in receipt.html
+    for tag in ("<img", "<script", "<b>", "\u202e"):
+        assert tag not in receipt.html
+
+
+def test_the_page_loads_nothing_from_elsewhere_and_carries_no_inline_style(anna, credit):
+    credit()
+    html = the_mail().html
+    for word in ("src=", "<link", "<script", "@import", "url(", "style="):
+        assert word not in html
+    assert not re.search(r"\son\w+\s*=", html)
