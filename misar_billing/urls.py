@@ -14,7 +14,9 @@ handler500 = "misar_billing.last_resort.server_error"
 creators = [path("", include("monetization.api.urls")), path("", include("accounts.api.urls"))]
 
 urlpatterns = [
-    path("", RedirectView.as_view(url="/docs"), name="home"),
+    path("", RedirectView.as_view(url="/wallet"), name="home"),
+    path("", include("accounts.urls")),
+    path("", include("wallet.urls")),
     path("io/wallet/", include("wallet.api.urls")),
     path("mail/v1/", include(creators)),
     path("v1/", include(creators)),

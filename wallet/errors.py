@@ -49,6 +49,24 @@ class StripeOutOfReach(TryAgainLater):
         super().__init__("Checkout is not available right now; please try again.", retry_after_seconds=5)
 
 
+class TopUpDone(BillingError):
+    """Raised when a top-up's form comes again whose payment was made, or is on its way."""
+
+    status = 409
+
+    def __init__(self, *, on_its_way: bool) -> None:
+        self.on_its_way = on_its_way
+        paid = "The payment of this top-up is on its way" if on_its_way else "This top-up was paid already"
+        super().__init__(f"{paid}. Nothing was charged again.")
+
+
+class CheckoutOver(BillingError):
+    """Raised when a top-up's form comes again whose checkout failed or has ended."""
+
+    status = 409
+    sentence = "This checkout has ended. Nothing was charged; start again."
+
+
 class BadSignature(BillingError):
     """Raised when a webhook is not signed by Stripe, is too old or too new, or cannot be read."""
 

@@ -21,6 +21,7 @@ FEATURE_LENGTH = 100
 PRODUCT_LENGTH = 100
 KEY_LENGTH = 255
 STRIPE_ID_LENGTH = 255
+FORM_KEY_LENGTH = 64
 
 # An adjustment may do either.
 ADDING_KINDS = ("topup", "refund", "reinstatement", "grant")
@@ -193,6 +194,14 @@ class TopUp(models.Model):
     paid_cents = models.BigIntegerField("paid", null=True, blank=True)
     stripe_session_id = models.CharField(max_length=STRIPE_ID_LENGTH, null=True, blank=True, unique=True)
     payment_intent_id = models.CharField(max_length=STRIPE_ID_LENGTH, blank=True)
+    # The database's own default is for a release before this one that still runs beside it.
+    form_key = models.CharField(
+        max_length=FORM_KEY_LENGTH,
+        blank=True,
+        default="",
+        db_default="",
+        help_text="Of the page it was asked for on: sent twice, the form comes to one checkout.",
+    )
     livemode = models.BooleanField(null=True, blank=True)
     entry = models.OneToOneField(Entry, on_delete=models.PROTECT, null=True, blank=True, related_name="topup")
     remark = models.TextField(
@@ -217,6 +226,11 @@ class TopUp(models.Model):
                 )
                 | (~Q(state="paid") & Q(entry__isnull=True)),
                 name="wallet_topup_is_paid_with_an_entry",
+            ),
+            models.UniqueConstraint(
+                fields=["user_id", "form_key", "amount_cents"],
+                condition=~Q(form_key=""),
+                name="wallet_topup_form_once",
             ),
         ]
         indexes = [

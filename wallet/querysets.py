@@ -20,6 +20,10 @@ class EntryQuerySet(models.QuerySet["Entry"]):
         """One wallet's entries, newest first: by its own sequence, so that `balance_after` always chains."""
         return self.filter(wallet_id=user_id).order_by("-sequence")
 
+    def between(self, first: int, last: int) -> Self:
+        """Entries after the place `first`, up to and including the place `last`, by their sequence."""
+        return self.filter(sequence__gt=first, sequence__lte=last)
+
     def with_key(self, *, user_id: str, product: str, kind: str, key: str) -> Self:
         """The entry this idempotency key made, if any."""
         return self.filter(wallet_id=user_id, product=product, kind=kind, idempotency_key=key)
@@ -36,6 +40,10 @@ class TopUpQuerySet(models.QuerySet["TopUp"]):
     def locked(self) -> Self:
         """Lock these top-ups; always before a wallet."""
         return self.select_for_update().order_by("pk")
+
+    def of_user(self, user_id: str) -> Self:
+        """One user's top-ups, newest first."""
+        return self.filter(user_id=user_id).order_by("-created_at", "-pk")
 
     def unsettled(self) -> Self:
         """Top-ups whose Checkout Session may still be paid."""

@@ -6,6 +6,7 @@ from urllib.parse import urlsplit, urlunsplit
 from django.conf import settings
 
 LENGTH_MAX = 2048
+OUR_OWN_NAME = "Misar"
 # No backslash (browsers read it as a slash), no space, nothing outside ASCII.
 PLAIN = re.compile(r"[!-\[\]-~]+")
 # Labels of letters, digits and hyphens: a %2f in a host is read as a slash by some.
@@ -20,6 +21,17 @@ def success(return_url: str) -> str:
 def cancelled(return_url: str) -> str:
     """Where a user comes back to who left the checkout."""
     return _with_outcome(_allowed(return_url), "cancelled")
+
+
+def is_allowed(url: str) -> bool:
+    """Whether people may be sent there: a path on our own site, or an address of Misar's."""
+    return is_relative_path(url) or is_allowed_address(url)
+
+
+def name_of(url: str) -> str:
+    """What an allowed address is called in "Back to ...": its host, or Misar for a path on our own site."""
+    host = (urlsplit(url).hostname or "") if is_allowed_address(url) else ""
+    return host.removeprefix("www.") or OUR_OWN_NAME
 
 
 def _allowed(return_url: str) -> str:

@@ -7,7 +7,9 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
-from functools import cache
+from datetime import datetime
+from functools import cache, partial
+from http import HTTPStatus
 from typing import Any, TypeVar
 
 import stripe
@@ -29,6 +31,11 @@ CALL_SECONDS_MAX = 9
 SIGNATURE_AGE_SECONDS_MAX = 300
 # An abandoned checkout ends after this, the shortest that leaves a person time to find a card.
 SESSION_SECONDS = 3600
+# Stripe opens no session that would end sooner than this.
+SESSION_SECONDS_MIN = 1800
+# While the first call of an idempotency key runs, Stripe refuses its second, which asks again for so long.
+BUSY_SECONDS_MAX = 6
+BUSY_PAUSE_SECONDS = 0.5
 
 
 @dataclass(frozen=True)
@@ -52,9 +59,14 @@ def create_checkout(
     amount_cents: int,
     success_url: str,
     cancel_url: str,
+    started_at: datetime,
+    of_a_form: bool = False,
 ) -> CheckoutSession:
-    """A Checkout Session for one top-up. Retries within the call come to the same session, by its id.
+    """A Checkout Session for one top-up, open for an hour from its start.
 
+    The top-up's id is the idempotency key: the same call again, from here or anywhere, within a day, comes to
+    the same session. Stripe refuses it with any other parameter, so each is a fact of the top-up or its form.
+    A form can be sent twice at once: with `of_a_form`, the answer of such a call under way is waited for.
     Raises StripeOutOfReach within 10 s, whatever Stripe does.
     """
     # On the session for the webhook, and on the payment intent for refunds and disputes, which see only that.
@@ -82,28 +94,50 @@ def create_checkout(
         "payment_intent_data": {"metadata": metadata},
         "success_url": success_url,
         "cancel_url": cancel_url,
-        "expires_at": int(time.time()) + SESSION_SECONDS,
+        "expires_at": int(started_at.timestamp()) + SESSION_SECONDS,
     }
     options: Any = {"idempotency_key": topup_id}
-    session = _within_limits(lambda: _client().v1.checkout.sessions.create(params=params, options=options))
+
+    def create() -> stripe.checkout.Session:
+        return _client().v1.checkout.sessions.create(params=params, options=options)
+
+    session = _within_limits(partial(_once_free, create) if of_a_form else create)
     if not session.url:
         raise StripeOutOfReach
     return CheckoutSession(id=session.id, url=session.url)
 
 
+def _once_free(call: Callable[[], T]) -> T:
+    """Make a call again while another one with its idempotency key is being answered."""
+    began = time.monotonic()
+    while True:
+        try:
+            return call()
+        except stripe.StripeError as error:
+            busy = error.http_status == HTTPStatus.CONFLICT
+            if not busy or time.monotonic() - began > BUSY_SECONDS_MAX:
+                raise
+        time.sleep(BUSY_PAUSE_SECONDS)
+
+
 def retrieve_session(session_id: str) -> dict[str, Any] | None:
     """A session as Stripe has it now; None where Stripe knows no such session. Raises StripeOutOfReach."""
+    return _translated(lambda: _session_or_none(session_id))
+
+
+def session_while_waited_for(session_id: str) -> dict[str, Any] | None:
+    """The same for a request that waits: within 10 s, and one of few at once."""
+    return _within_limits(lambda: _session_or_none(session_id))
+
+
+def _session_or_none(session_id: str) -> dict[str, Any] | None:
     assert session_id, "an empty id would ask for the list"
-
-    def session_or_none() -> dict[str, Any] | None:
-        try:
-            return _client().v1.checkout.sessions.retrieve(session_id).to_dict()
-        except stripe.InvalidRequestError as error:
-            if error.code == "resource_missing":
-                return None
-            raise
-
-    return _translated(session_or_none)
+    try:
+        return _client().v1.checkout.sessions.retrieve(session_id).to_dict()
+    except stripe.InvalidRequestError as error:
+        if error.code == "resource_missing":
+            return None
+        raise
 
 
 def completed_sessions(*, since_unix: int) -> Iterator[dict[str, Any]]:

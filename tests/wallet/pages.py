@@ -1,0 +1,50 @@
+"""What the tests of the wallet's pages share: somebody signed in, and what a browser would read."""
+
+import re
+from html import unescape
+from typing import Any
+
+from django.test import Client
+
+from accounts.models import User
+from tests.factories import UserFactory
+
+
+def browser_of(user: User | None = None, **fields: Any) -> Client:
+    """A browser in which this user, or a new one, is signed in."""
+    client = Client()
+    client.force_login(user or UserFactory.create(**fields))
+    return client
+
+
+def words(response: Any) -> str:
+    """What a page says, in one line."""
+    html = re.sub(r"(?s)<(script|style|noscript)\b.*?</\1>", " ", response.content.decode())
+    return " ".join(unescape(re.sub(r"<[^>]*>", " ", html)).split())
+
+
+def table(response: Any, labelled_by: str) -> list[list[str]]:
+    """The body of the table with this label, cell by cell."""
+    html = response.content.decode()
+    found = re.search(rf'(?s)<table[^>]*aria-labelledby="{labelled_by}".*?<tbody>(.*?)</tbody>', html)
+    assert found, f"no table {labelled_by}"
+    rows = re.findall(r"(?s)<tr>(.*?)</tr>", found[1])
+    return [[text(cell) for cell in re.findall(r"(?s)<td[^>]*>(.*?)</td>", row)] for row in rows]
+
+
+def text(html: str) -> str:
+    return " ".join(unescape(re.sub(r"<[^>]*>", " ", html)).split())
+
+
+def link(response: Any, name: str) -> str:
+    """Where the link of this name leads."""
+    found = re.search(rf'<a\b[^>]*href="([^"]*)"[^>]*>{re.escape(name)}</a>', response.content.decode())
+    assert found, f"no link {name}"
+    return unescape(found[1])
+
+
+def hidden(response: Any, name: str) -> str:
+    """The value of a form's hidden field."""
+    found = re.search(rf'<input type="hidden" name="{name}" value="([^"]*)"', response.content.decode())
+    assert found, f"no field {name}"
+    return unescape(found[1])

@@ -1,0 +1,147 @@
+"""What a user types on the wallet's pages: an amount to buy, and which part of the history to see."""
+
+import re
+import secrets
+from datetime import date
+from typing import Any
+
+from django import forms
+
+from wallet import pages
+from wallet.spending import Choices
+from wallet.statements import Choice
+from wallet.topups import DOLLARS_MAX, DOLLARS_MIN
+
+SUGGESTED_DOLLARS = (10, 25, 50, 100)
+OTHER = "other"
+AMOUNTS = [(str(dollars), f"${dollars}") for dollars in SUGGESTED_DOLLARS] + [(OTHER, "Other")]
+
+# What people write for forty dollars: 40, $40, 40.00, 1,000.
+WHOLE_DOLLARS = re.compile(r"\$? ?([0-9]{1,3}(?:,[0-9]{3})+|[0-9]+)(?:\.0{0,2})?")
+KEY = re.compile(r"[0-9a-f]{32}")
+
+FIRST_DAY_MIN = date(2000, 1, 1)
+LAST_DAY_MAX = date(2999, 12, 31)
+
+
+def new_key() -> str:
+    """The key of one form on one page: sent twice, it opens one checkout."""
+    return secrets.token_hex(16)
+
+
+class TopUpForm(forms.Form):
+    """How many whole dollars to pay: one of the suggested amounts, or another where that is chosen.
+
+    What stands in `own_amount` counts only with the choice "Other". `cleaned_data["dollars"]` is the
+    result, within the bounds of a top-up.
+    """
+
+    amount = forms.ChoiceField(
+        choices=AMOUNTS,
+        widget=forms.RadioSelect(attrs={"class": "chip-input"}),
+        error_messages={"required": "Choose an amount.", "invalid_choice": "Choose one of these amounts."},
+    )
+    own_amount = forms.CharField(
+        required=False,
+        label="Amount in US dollars",
+        widget=forms.TextInput(
+            attrs={"class": "input", "inputmode": "numeric", "autocomplete": "off", "maxlength": 12}
+        ),
+    )
+    key = forms.RegexField(
+        KEY,
+        widget=forms.HiddenInput,
+        error_messages={
+            "required": "This page was incomplete. Nothing was charged; please continue again.",
+            "invalid": "This page was incomplete. Nothing was charged; please continue again.",
+        },
+    )
+
+    def clean(self) -> dict[str, Any]:
+        """Read the amount that is meant into `dollars`."""
+        data = super().clean() or self.cleaned_data
+        chosen = data.get("amount")
+        if chosen == OTHER:
+            self._read_own_amount(data)
+        elif chosen:
+            data["dollars"] = int(chosen)
+        return data
+
+    def renew_key(self) -> None:
+        """Give the form, to be shown again, the key of another checkout."""
+        self.data = dict(self.data.items()) | {"key": new_key()}
+
+    def _read_own_amount(self, data: dict[str, Any]) -> None:
+        read = WHOLE_DOLLARS.fullmatch(data.get("own_amount", ""))
+        digits = read[1].replace(",", "").lstrip("0") if read else ""
+        if not read:
+            self.add_error("own_amount", "Write a whole number of dollars, such as 40.")
+        elif len(digits) > len(str(DOLLARS_MAX)) or int(digits or 0) > DOLLARS_MAX:
+            self.add_error("own_amount", f"The most is ${DOLLARS_MAX:,} at once.")
+        elif int(digits or 0) < DOLLARS_MIN:
+            self.add_error("own_amount", f"The least is ${DOLLARS_MIN}.")
+        else:
+            data["dollars"] = int(digits)
+
+
+class HistoryForm(forms.Form):
+    """Which entries of the history to see. A value that cannot be read is told and left out."""
+
+    kind = forms.ChoiceField(required=False, label="What")
+    product = forms.ChoiceField(required=False, label="Product")
+    feature = forms.ChoiceField(required=False, label="Feature")
+
+    def __init__(self, data: dict[str, str], *, choices: Choices, labels: dict[str, str]) -> None:
+        super().__init__(data, auto_id="history_%s")
+        everything = [("", "Everything")] + [(name, label) for name, (label, _) in pages.KIND_GROUPS.items()]
+        products = [("", "All products")] + [(each, each) for each in choices.products]
+        features = [("", "All features")] + [(each, labels.get(each, each)) for each in choices.features]
+        for name, known in (("kind", everything), ("product", products), ("feature", features)):
+            field = self.fields[name]
+            assert isinstance(field, forms.ChoiceField)
+            field.choices = known
+            field.error_messages["invalid_choice"] = "Your history has nothing like this; it is left out."
+        for name, label in (("from", "From"), ("to", "To")):
+            self.fields[name] = _day_field(label)
+        for field in self.fields.values():
+            field.widget.attrs["class"] = "input"
+
+    def clean(self) -> dict[str, Any]:
+        """Leave the last day out where it comes before the first."""
+        data = super().clean() or self.cleaned_data
+        first_day, last_day = data.get("from"), data.get("to")
+        if first_day and last_day and last_day < first_day:
+            self.add_error("to", "This day comes before the first; it is left out.")
+        return data
+
+    def choice(self) -> Choice:
+        """The entries that are asked for, by what could be read."""
+        self.is_valid()
+        data = self.cleaned_data
+        return Choice(
+            kinds=pages.KIND_GROUPS[data["kind"]][1] if data.get("kind") else (),
+            product=data.get("product", ""),
+            feature=data.get("feature", ""),
+            first_day=data.get("from"),
+            last_day=data.get("to"),
+        )
+
+
+def _day_field(label: str) -> forms.DateField:
+    bounds = {"min": FIRST_DAY_MIN.isoformat(), "max": LAST_DAY_MAX.isoformat()}
+    return _DayField(
+        required=False,
+        label=label,
+        input_formats=["%Y-%m-%d"],
+        widget=forms.DateInput(format="%Y-%m-%d", attrs={"type": "date"} | bounds),
+        error_messages={"invalid": "Write a day as 2026-10-31; this is left out."},
+    )
+
+
+class _DayField(forms.DateField):
+    """A day that can be compared and counted from without leaving the calendar."""
+
+    def validate(self, value: date | None) -> None:
+        super().validate(value)
+        if value and not FIRST_DAY_MIN <= value <= LAST_DAY_MAX:
+            raise forms.ValidationError("This day is out of the calendar's reach; it is left out.")

@@ -1,0 +1,106 @@
+"""What a wallet's credits were spent on."""
+
+from dataclasses import dataclass
+from datetime import date
+
+from django.db import connection
+
+from wallet.models import Rate
+from wallet.periods import cuts, end_of, start_of
+
+CHOICES_MAX = 100
+# The newest entries that are looked through for choices. No index holds what products and features a wallet
+# has, since every index costs each charge; so many entries are a few milliseconds, however long the history.
+ENTRIES_LOOKED_THROUGH = 10_000
+
+# What is given back names its charge, and is counted where the charge is. The LIMIT keeps each look for a
+# charge one look into the index: the planner cannot know how few there are.
+SPENT = """
+SELECT product, feature, sum(units)::bigint, sum(credits)::bigint
+  FROM (SELECT product, feature, count AS units, -credits AS credits
+          FROM wallet_entry
+         WHERE wallet_id = %(user_id)s AND sequence > %(first)s AND sequence <= %(last)s
+           AND kind IN ('deduct', 'capture')
+         UNION ALL
+        SELECT charge.product, charge.feature, 0, -back.credits
+          FROM wallet_entry back, LATERAL (
+               SELECT product, feature, sequence FROM wallet_entry WHERE id = back.reverses_id LIMIT 1) charge
+         WHERE back.wallet_id = %(user_id)s AND back.sequence > %(first)s AND back.kind = 'refund'
+           AND charge.sequence > %(first)s AND charge.sequence <= %(last)s) moves
+ GROUP BY product, feature
+HAVING sum(credits) > 0
+ ORDER BY 4 DESC, product, feature
+"""
+
+OCCURRING = """
+SELECT DISTINCT product, feature
+  FROM (SELECT product, feature
+          FROM wallet_entry
+         WHERE wallet_id = %(user_id)s
+         ORDER BY sequence DESC
+         LIMIT %(entries)s) newest
+"""
+
+
+@dataclass(frozen=True)
+class Spending:
+    """One feature of one product over some days: units charged, and credits as a positive number.
+
+    `credits` is what the charges took less what was given back of them, whenever it came back. `label` is the
+    rate table's, the feature itself where it has no rate. `share_percent` is 0 to 100, of all rows together.
+    """
+
+    product: str
+    feature: str
+    label: str
+    units: int
+    credits: int
+    share_percent: int
+
+
+@dataclass(frozen=True)
+class Choices:
+    """What a history can be narrowed to, each in the order of the alphabet."""
+
+    products: list[str]
+    features: list[str]
+
+
+def by_feature(*, user_id: str, first_day: date, last_day: date) -> list[Spending]:
+    """What was charged on these UTC days, both included, the most credits first.
+
+    A feature of which everything was given back is left out. The shares are whole percents that come to 100.
+    """
+    first, last = cuts(user_id, [start_of(first_day), end_of(last_day)])
+    with connection.cursor() as cursor:
+        cursor.execute(SPENT, {"user_id": user_id, "first": first.sequence, "last": last.sequence})
+        rows = cursor.fetchall()
+    labels = dict(Rate.objects.filter(feature__in={row[1] for row in rows}).values_list("feature", "label"))
+    percents = shares([credits for *_, credits in rows])
+    return [
+        Spending(product, feature, labels.get(feature) or feature, units, credits, percent)
+        for (product, feature, units, credits), percent in zip(rows, percents, strict=True)
+    ]
+
+
+def shares(parts: list[int]) -> list[int]:
+    """Each positive part's share in whole percents that come to 100: those cut off most are rounded up.
+
+    >>> shares([1, 1, 1])
+    [34, 33, 33]
+    """
+    total = sum(parts)
+    percents = [part * 100 // total for part in parts]
+    by_what_was_cut_off = sorted(range(len(parts)), key=lambda place: -(parts[place] * 100 % total))
+    for place in by_what_was_cut_off[: 100 - sum(percents)]:
+        percents[place] += 1
+    return percents
+
+
+def choices(user_id: str) -> Choices:
+    """The products and features of the wallet's newest 10,000 entries, at most 100 each."""
+    with connection.cursor() as cursor:
+        cursor.execute(OCCURRING, {"user_id": user_id, "entries": ENTRIES_LOOKED_THROUGH})
+        pairs = cursor.fetchall()
+    products, features = ({pair[side] for pair in pairs} - {""} for side in (0, 1))
+    return Choices(sorted(products)[:CHOICES_MAX], sorted(features)[:CHOICES_MAX])
