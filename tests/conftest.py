@@ -26,6 +26,7 @@ from django.utils import timezone
 
 from accounts.keys import issue_service_key
 from misar_billing.database_engine.base import ANSWER_SECONDS_MAX, DatabaseWrapper
+from tests.chromium import CHROMIUM, FLAGS
 from tests.factories import StaffFactory
 from wallet import invariants, ledger, rates
 from wallet.models import Entry, TopUp
@@ -221,6 +222,22 @@ class Caller:
 
     def deduct(self, user_id: str = "usr_1", feature: str = "blog.article.generate", **body: Any) -> Any:
         return self.post("/io/wallet/deduct", {"user_id": user_id, "feature": feature, **body})
+
+
+# --- A browser --------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Any]:
+    """One Chromium for all tests of a process: Playwright runs once in it."""
+    from playwright.sync_api import sync_playwright
+
+    # Its event loop stays in this thread, and Django would refuse the database for it.
+    os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=FLAGS)
+        yield browser
+        browser.close()
 
 
 # --- Stripe -----------------------------------------------------------------------------------------

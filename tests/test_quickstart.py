@@ -105,7 +105,7 @@ def test_a_newcomer_finds_everything_running_and_a_stop_leaves_nothing_behind(da
         sandbox = f"http://127.0.0.1:{run.environ['SANDBOX_PORT']}/health"
         assert requests.get(sandbox, timeout=5).status_code == 200
         children = run.children()
-        assert len(children) == 2
+        assert len(children) == 3
 
         run.process.send_signal(signal.SIGTERM)
         assert run.exit_code() == 0, run.said()
@@ -169,7 +169,7 @@ def test_a_child_that_dies_ends_the_run_with_a_sentence(data_dir):
     with running(data_dir) as run:
         os.kill(max(run.children()), signal.SIGKILL)
         assert run.exit_code() == 1
-        assert re.search(r"The (web server|sandbox) ended by itself", run.said())
+        assert re.search(r"The (web server|sandbox|sender of mails) ended by itself", run.said())
         assert not run.server.is_running()
 
 

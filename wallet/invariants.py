@@ -100,7 +100,8 @@ LAWS_OF_THE_WHOLE = {
     "The indexes that keep a key and a checkout to once are in force": """
         SELECT wanted.name, 'missing or not valid'
           FROM (VALUES ('wallet_entry_key_once'), ('wallet_entry_checkout_once'), ('wallet_entry_one_per_place'),
-                       ('wallet_topup_stripe_session_id_key'), ('wallet_topup_entry_id_key')) AS wanted (name)
+                       ('wallet_topup_stripe_session_id_key'), ('wallet_topup_entry_id_key'),
+                       ('wallet_topup_form_once')) AS wanted (name)
          WHERE NOT EXISTS (SELECT FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid
                             WHERE relname = wanted.name AND indisunique AND indisvalid)
     """,

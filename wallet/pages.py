@@ -181,12 +181,11 @@ def spending_of(user_id: str, shown: Range) -> SpendingTable:
 
 @dataclass(frozen=True)
 class HistoryRow:
-    """One entry as a line of the history or of a statement."""
+    """One entry as a line of the history or of a statement. Staff's reason is for staff, and is not in it."""
 
     id: str
     at: datetime
     what: str
-    remark: str
     product: str
     credits: str
     balance_after: str
@@ -201,7 +200,6 @@ def history_rows(entries: Iterable[Entry], labels: dict[str, str]) -> list[Histo
             id=entry.pk,
             at=entry.created_at,
             what=what_happened(entry, labels),
-            remark=entry.reason,
             product=entry.product,
             credits=money.signed(entry.credits),
             balance_after=money.plain(entry.balance_after),
@@ -229,7 +227,7 @@ def labels_of_features() -> dict[str, str]:
 
 
 CSV_HEADER = (
-    *("id", "time", "type", "credits", "balance_after", "feature", "count", "product", "reason"),
+    *("id", "time", "type", "credits", "balance_after", "feature", "count", "product"),
     "stripe_session_id",
 )
 
@@ -238,7 +236,7 @@ def csv_row(entry: Entry) -> Sequence[str | int | None]:
     """An entry as a line of the file; times are UTC, ISO 8601."""
     return (
         *(entry.pk, f"{entry.created_at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}", entry.kind, entry.credits),
-        *(entry.balance_after, entry.feature, entry.count, entry.product, entry.reason),
+        *(entry.balance_after, entry.feature, entry.count, entry.product),
         entry.stripe_session_id,
     )
 

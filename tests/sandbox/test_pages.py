@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 import pytest
 import requests
 
-from tests.chromium import CHROMIUM, FLAGS
+from tests.chromium import CHROMIUM
 from tests.sandbox.conftest import Receiver, StandIn, line, session_params
 
 HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(1)>"
@@ -44,16 +44,6 @@ def shop() -> Iterator[str]:
     yield f"http://127.0.0.1:{server.server_port}"
     server.shutdown()
     server.server_close()
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Any]:
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=FLAGS)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from tests.wallet.pages import browser_of, link
 from wallet import ledger, pages
 from wallet.models import Entry
 
-HEADER = "id time type credits balance_after feature count product reason stripe_session_id".split()
+HEADER = "id time type credits balance_after feature count product stripe_session_id".split()
 
 pytestmark = pytest.mark.django_db
 
@@ -58,7 +58,6 @@ def test_it_holds_every_entry_newest_first(dana):
         assert (int(row["credits"]), int(row["balance_after"])) == (entry.credits, entry.balance_after)
         assert (row["feature"], row["product"]) == (entry.feature, entry.product)
         assert row["count"] == ("" if entry.count is None else str(entry.count))
-        assert row["reason"] == entry.reason
         assert row["stripe_session_id"] == entry.stripe_session_id
         assert datetime.fromisoformat(row["time"]) == entry.created_at.replace(microsecond=0)
     assert sum(int(row["credits"]) for row in rows) == ledger.balance_of(dana.pk)

@@ -98,7 +98,7 @@ def test_without_javascript_the_page_looks_again_a_bounded_number_of_times(check
     assert "returnTo=%2Fdocs" in address
 
 
-def test_a_bank_transfer_on_its_way_needs_no_waiting(checkout, tell, browser):
+def test_a_bank_transfer_on_its_way_asks_nobody_to_wait(checkout, tell, browser):
     tell("pay_later", checkout)
     answer = browser.get(f"{SUCCESS}&session={checkout}")
     assert (
@@ -106,7 +106,9 @@ def test_a_bank_transfer_on_its_way_needs_no_waiting(checkout, tell, browser):
         in words(answer)
     )
     assert "$25.00 is on its way" in words(answer)
-    assert "data-waiting" not in answer.content.decode()
+    assert 'data-state="on_its_way"' in answer.content.decode()  # Whoever stays sees it arrive.
+    assert "http-equiv" not in answer.content.decode()
+    assert "data-longer" not in answer.content.decode()
     assert state_of(browser, checkout) == "on_its_way"
 
 

@@ -1,0 +1,71 @@
+/* The wallet's pages work without this. It looks again by itself while a payment is not confirmed, tidies the
+   address afterwards, keeps a form from being sent twice by an impatient finger, and offers to print. */
+
+"use strict";
+
+(() => {
+  const LOOK_AFTER_MS = 2000;
+  const LOOK_AFTER_MS_MAX = 15000;
+  const LONGER_AFTER_MS = 30000;
+  const GIVE_UP_AFTER_MS = 10 * 60000;
+
+  // --- A payment that is not confirmed -------------------------------------------------------------
+
+  async function lookAgain(notice, since, pause) {
+    const waited = Date.now() - since;
+    if (waited > LONGER_AFTER_MS) notice.querySelector("[data-longer]")?.removeAttribute("hidden");
+    if (waited > GIVE_UP_AFTER_MS) return;
+    const before = notice.dataset.state;
+    let state = before;
+    try {
+      const answer = await fetch(notice.dataset.waiting, { headers: { Accept: "application/json" }, cache: "no-store" });
+      if (answer.status === 401) return location.reload(); // Signed out meanwhile: the page says where to sign in.
+      if (answer.ok) state = (await answer.json()).state;
+    } catch {
+      // Offline for a moment: the next look may find more.
+    }
+    if (state === before) {
+      const next = Math.min(pause * 1.3, LOOK_AFTER_MS_MAX);
+      setTimeout(() => lookAgain(notice, since, next), pause);
+    } else if (state !== "unknown") {
+      location.reload();
+    }
+  }
+
+  const waiting = document.querySelector("[data-waiting]");
+  if (waiting) setTimeout(() => lookAgain(waiting, Date.now(), LOOK_AFTER_MS), LOOK_AFTER_MS);
+
+  // What is said once need not be said again when the page is opened a second time.
+  if (document.querySelector("[data-news]")) {
+    const address = new URL(location.href);
+    for (const name of ["wallet_topup", "session", "looks"]) address.searchParams.delete(name);
+    history.replaceState(null, "", address);
+  }
+
+  // --- Forms ---------------------------------------------------------------------------------------
+
+  for (const form of document.querySelectorAll("form[data-once]")) {
+    const button = form.querySelector("button:not([type='button'])");
+    const words = button.textContent;
+    const set = (busy) => {
+      form.classList.toggle("is-busy", busy);
+      button.textContent = busy ? form.dataset.once : words;
+    };
+    form.addEventListener("submit", (event) => {
+      if (form.classList.contains("is-busy")) return event.preventDefault();
+      set(true);
+    });
+    // Somebody who comes back from the payment page finds the form as it was.
+    addEventListener("pageshow", () => set(false));
+  }
+
+  const other = document.querySelector(".chip-input[value='other']");
+  other?.addEventListener("change", () => document.getElementById("id_own_amount")?.focus());
+
+  // --- Printing ------------------------------------------------------------------------------------
+
+  for (const button of document.querySelectorAll("[data-print]")) {
+    button.hidden = false;
+    button.addEventListener("click", () => print());
+  }
+})();

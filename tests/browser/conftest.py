@@ -1,0 +1,160 @@
+"""A real Chromium before the real pages: Django's live server, with the sandbox as Stripe and as issuer.
+
+A page may complain of nothing: an error on the console, a violation of the content security policy, a file
+that is not there, fails the test, whatever it was about.
+"""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from django.conf import settings as django_settings
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page
+
+from tests.chromium import CHROMIUM, SIZES
+from tests.conftest import Sandbox
+from tests.wallet.conftest import forget_the_client
+
+# Chromium reports violations on the console as well, but not all of them in all frames.
+REPORT_VIOLATIONS = """
+document.addEventListener("securitypolicyviolation", (event) =>
+  console.error(`policy: ${event.violatedDirective} blocked ${event.blockedURI}`));
+"""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    here = Path(__file__).parent
+    for item in items:
+        if here in item.path.parents:
+            item.add_marker(pytest.mark.browser)
+            item.add_marker(pytest.mark.django_db(transaction=True))
+            if not CHROMIUM.exists():
+                item.add_marker(pytest.mark.skip(reason=f"there is no {CHROMIUM} here"))
+
+
+@pytest.fixture
+def site(live_server: Any, sandbox: Sandbox, settings: Any) -> Iterator["Site"]:
+    """The service and the sandbox, each knowing where the other is."""
+    settings.PUBLIC_URL = live_server.url
+    forget_the_client()
+    sandbox.control("reset")
+    sandbox.control("settings", redirect_origins=[live_server.url])
+    yield Site(live_server.url, sandbox)
+    sandbox.control("reset")
+    forget_the_client()
+
+
+class Site:
+    """Where things are."""
+
+    def __init__(self, address: str, sandbox: Sandbox) -> None:
+        self.address, self.sandbox = address, sandbox
+
+    def at(self, path: str) -> str:
+        return self.address + path
+
+
+@pytest.fixture
+def open_browser(chromium: Browser, site: Site) -> Iterator[Callable[..., "Person"]]:
+    """A browser of somebody's own; what it complained of is looked at when the test is over."""
+    contexts: list[BrowserContext] = []
+    complaints: list[str] = []
+
+    def complain(message: ConsoleMessage) -> None:
+        if message.type in ("error", "warning"):
+            complaints.append(f"{message.text} ({message.location.get('url')})")
+
+    def open_one(
+        *, size: str = "desktop", scheme: Any = "light", javascript: bool = True, may_fail: bool = False
+    ) -> Person:
+        width, height = SIZES[size]
+        context = chromium.new_context(
+            viewport={"width": width, "height": height},
+            color_scheme=scheme,
+            java_script_enabled=javascript,
+            is_mobile=size == "phone",
+            has_touch=size == "phone",
+            reduced_motion="reduce",
+        )
+        contexts.append(context)
+        context.set_default_timeout(10_000)
+        page = context.new_page()
+        if javascript:
+            page.add_init_script(REPORT_VIOLATIONS)
+        if not may_fail:  # For a page that answers with an error on purpose, which Chromium notes.
+            page.on("console", complain)
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        return Person(page, site, complaints)
+
+    yield open_one
+    for context in contexts:
+        context.close()
+    assert complaints == []
+
+
+@pytest.fixture
+def ada(open_browser: Callable[..., "Person"]) -> "Person":
+    """Somebody at a desk, by daylight."""
+    return open_browser()
+
+
+class Person:
+    """Somebody with a browser: what they do, and what they see."""
+
+    def __init__(self, page: Page, site: Site, complaints: list[str]) -> None:
+        self.page, self.site, self.complaints = page, site, complaints
+
+    def goes_to(self, path: str) -> None:
+        self.page.goto(self.site.at(path))
+
+    def presses(self, name: str) -> None:
+        self.page.get_by_role("button", name=name, exact=True).click()
+
+    def follows(self, name: str) -> None:
+        self.page.get_by_role("link", name=name, exact=True).first.click()
+
+    def types(self, label: str, text: str) -> None:
+        self.page.get_by_label(label, exact=True).fill(text)
+
+    def sees(self, text: str) -> bool:
+        """Waits until the text is there."""
+        self.page.get_by_text(text).first.wait_for()
+        return True
+
+    def is_at(self, path: str) -> bool:
+        """Waits until the address is this one, query included."""
+        self.page.wait_for_url(self.site.at(path))
+        return True
+
+    def reads(self) -> str:
+        return self.page.locator("main").inner_text()
+
+    def signs_in(self, name: str = "Dana Demo", *, going_to: str = "/wallet") -> None:
+        """Through the issuer's page, as one of its demo people."""
+        self.goes_to(going_to)
+        self.presses("Continue with Misar")
+        self.page.get_by_role("button", name=name).click()
+        self.page.wait_for_url(lambda url: url.startswith(self.site.address))
+
+    def is_never_stopped_by_the_page(self) -> None:
+        """axe-core finds nothing serious, and nothing is wider than the window."""
+        so_far = len(self.complaints)
+        violations = Axe().run(self.page).response["violations"]
+        self.page.wait_for_timeout(50)
+        del self.complaints[so_far:]  # axe-core tries inline styles of its own, and the policy stops them.
+        found = [
+            f"{each['id']} ({each['impact']}): {node['html'][:200]} {node['failureSummary']}"
+            for each in violations
+            if each["impact"] in ("serious", "critical")
+            for node in each["nodes"]
+        ]
+        assert found == [], self.page.url
+        too_wide = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+        assert self.page.evaluate(too_wide) <= 0, f"{self.page.url} scrolls sideways"
+
+
+@pytest.fixture
+def issuer_address() -> str:
+    return str(django_settings.SSO_ISSUER)

@@ -1,0 +1,77 @@
+"""Every page at two widths, light and dark: nothing serious for axe-core, nothing wider than the window."""
+
+import re
+from datetime import timedelta
+
+import pytest
+import requests
+from django.utils import timezone
+
+from misar_billing.demo.past import clock_at
+from wallet import deductions, ledger
+
+LOOKS = [("desktop", "light"), ("phone", "dark")]
+HTML_BYTES_MAX = 150 * 1024
+SCRIPT_BYTES_MAX = 100 * 1024
+USER = "usr_demo"
+# What the policy would block, told by name: in the page as it is served, before any script has run.
+INLINE = re.compile(r"<script(?![^>]*\ssrc=)|<style|\sstyle=|\son[a-z]+=|javascript:", re.IGNORECASE)
+
+
+@pytest.fixture(params=LOOKS, ids=lambda look: " ".join(look))
+def ada(request, open_browser):
+    size, scheme = request.param
+    return open_browser(size=size, scheme=scheme)
+
+
+@pytest.fixture
+def history(give, article_rate):
+    """Some weeks of a user, with a text of every sort that somebody could have written."""
+    give(USER, 500)
+    began = timezone.now() - timedelta(days=40)
+    for number in range(60):
+        with clock_at(began + timedelta(hours=15 * number)):
+            charge = deductions.deduct(
+                user_id=USER,
+                feature=article_rate,
+                count=1 + number % 4,
+                product=f"product-{number % 3}-<script>alert(1)</script>",
+                actor="service:test",
+            ).entry
+    ledger.give_back(entry=charge, reason="<b>The work failed</b>", key="k", actor="user:staff:1")
+
+
+def look_at(person, path):
+    """Open a page, weigh it, and let axe-core look."""
+    person.goes_to(path)
+    scripts = []
+    sources = person.page.eval_on_selector_all("script[src]", "all => all.map((each) => each.src)")
+    for source in sources:
+        scripts.append(len(requests.get(source, timeout=10).content))
+    assert sum(scripts) < SCRIPT_BYTES_MAX, path
+    assert len(person.page.content().encode()) < HTML_BYTES_MAX, path
+    served = person.page.context.request.get(person.site.at(path)).text()
+    assert not INLINE.search(served), path
+    person.is_never_stopped_by_the_page()
+
+
+def test_pages_before_signing_in(ada):
+    for path in ("/sign-in", "/sign-in/staff", "/signed-out"):
+        look_at(ada, path)
+
+
+def test_pages_of_a_user_with_a_history(ada, history):
+    ada.signs_in()
+    month = timezone.now().strftime("%Y-%m")
+    for path in (
+        *("/wallet", "/wallet?range=12m", "/wallet?kind=charges&product=nothing", "/wallet?kind=charges"),
+        *("/wallet?wallet_topup=success", "/wallet/statements", f"/wallet/statements/{month}"),
+        *("/account", "/sign-out", "/wallet?returnTo=https://www.misar.blog/"),
+    ):
+        look_at(ada, path)
+
+
+def test_pages_of_a_new_user(ada):
+    ada.signs_in()
+    for path in ("/wallet", "/wallet/statements", "/account"):
+        look_at(ada, path)

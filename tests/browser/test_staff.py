@@ -1,0 +1,75 @@
+"""Staff come in with a password and a code, and find the admin under the same policy."""
+
+import time
+
+import pytest
+from allauth.mfa.totp.internal.auth import format_hotp_value, hotp_value
+
+from tests.factories import SECOND_FACTOR_SECRET, StaffFactory
+
+PASSWORD = "correct horse battery"
+
+
+def code_of(secret=SECOND_FACTOR_SECRET):
+    return format_hotp_value(hotp_value(secret, int(time.time()) // 30))
+
+
+@pytest.fixture
+def somebody(site):
+    """A member of staff; `first_day` for one without a second factor."""
+
+    def make(*, first_day=False):
+        member = StaffFactory.create(misar_id="staff:grace", with_second_factor=not first_day)
+        member.set_password(PASSWORD)
+        member.save()
+        return member
+
+    return make
+
+
+def test_staff_sign_in_with_a_code_and_walk_the_back_office(ada, somebody, give):
+    somebody()
+    give("usr_1", 25)
+    ada.goes_to("/admin/")
+    ada.types("Name", "grace")
+    ada.types("Password", PASSWORD)
+    ada.presses("Sign in")
+    ada.types("Code:" if ada.page.get_by_label("Code:", exact=True).count() else "Code", code_of())
+    ada.presses("Go on")
+    assert ada.is_at("/admin/")
+    for path in (
+        *("wallet/wallet/", "wallet/wallet/usr_5F1/change/", "wallet/wallet/usr_5F1/adjust/"),
+        *("wallet/entry/", "wallet/topup/", "wallet/stripeevent/", "wallet/rate/", "wallet/rate/add/"),
+        *(
+            "accounts/user/",
+            "accounts/servicekey/add/",
+            "accounts/outgoingmail/",
+            "accounts/plan/free/change/",
+        ),
+        *("monetization/tip/", "monetization/sponsor/", "monetization/subscription/"),
+    ):
+        ada.goes_to(f"/admin/{path}")
+        assert ada.page.locator("#site-name").count() == 1
+
+
+def test_the_first_day_begins_with_the_second_factor(ada, somebody):
+    somebody(first_day=True)
+    ada.goes_to("/sign-in/staff")
+    ada.types("Name", "grace")
+    ada.types("Password", PASSWORD)
+    ada.presses("Sign in")
+    assert ada.is_at("/account/second-factor")
+    assert ada.page.get_by_alt_text("A QR code").evaluate("image => image.naturalWidth") > 0
+    ada.goes_to("/wallet")
+    assert ada.is_at("/account/second-factor")
+    ada.page.get_by_text("I cannot scan it").click()
+    secret = ada.page.locator("details code").inner_text()
+    ada.types("Authenticator code", code_of(secret)) if ada.page.get_by_label(
+        "Authenticator code", exact=True
+    ).count() else ada.types("Code", code_of(secret))
+    ada.presses("Switch it on")
+    assert ada.is_at("/account/recovery-codes")
+    assert ada.page.locator(".codes code").count() == 10
+    ada.is_never_stopped_by_the_page()
+    ada.follows("I have kept them")
+    assert ada.is_at("/admin/")
