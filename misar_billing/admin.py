@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 from allauth.account.decorators import secure_admin_login
 from django import forms
-from django.contrib import admin, messages
+from django.contrib import admin, auth, messages
 from django.contrib.admin.models import CHANGE, LogEntry
 from django.contrib.admin.utils import unquote
 from django.core.exceptions import PermissionDenied
@@ -40,7 +40,9 @@ class BackOffice(admin.AdminSite):
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
         """The same door out as everybody's."""
-        return redirect("sign-out")
+        if request.method == "POST":
+            auth.logout(request)
+        return redirect("signed-out")
 
 
 class ReasonForm(forms.Form):
