@@ -1,6 +1,7 @@
 """Service keys, users and plans in the back-office."""
 
 from django.contrib.admin.models import LogEntry
+from django.contrib.admin.utils import quote
 from django.contrib.auth.models import Group, Permission
 from django.urls import reverse
 
@@ -65,7 +66,7 @@ def test_users_and_plans_open(staff):
     for url in (
         reverse("admin:index"),
         reverse("admin:accounts_user_changelist"),
-        reverse("admin:accounts_user_change", args=[user.pk]),
+        reverse("admin:accounts_user_change", args=[quote(user.pk)]),
         reverse("admin:accounts_plan_changelist"),
         reverse("admin:accounts_plan_change", args=["free"]),
     ):
@@ -76,7 +77,7 @@ def test_users_and_plans_open(staff):
 def test_somebody_is_let_into_the_back_office_and_shut_out_again(staff):
     user = UserFactory.create()
     support = Group.objects.create(name="support")
-    url = reverse("admin:accounts_user_access", args=[user.pk])
+    url = reverse("admin:accounts_user_access", args=[quote(user.pk)])
     form = {
         "reason": "new colleague",
         "key": "k1",
@@ -96,5 +97,5 @@ def test_staff_who_may_not_grant_access_cannot_help_themselves(client, db):
     member = StaffFactory.create(misar_id="staff:member", is_superuser=False)
     member.user_permissions.set(Permission.objects.filter(codename="view_user"))
     client.force_login(member)
-    url = reverse("admin:accounts_user_access", args=[member.pk])
+    url = reverse("admin:accounts_user_access", args=[quote(member.pk)])
     assert client.post(url, {"reason": "x", "key": "k", "is_staff": "on"}).status_code == 403

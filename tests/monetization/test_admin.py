@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from django.contrib.admin.models import LogEntry
+from django.contrib.admin.utils import quote
 from django.urls import reverse
 from django.utils import timezone
 
@@ -37,7 +38,7 @@ def subscription(earner):
 
 def verb(staff, page, row, **fields):
     """Open the page of a verb and send its form."""
-    url = reverse(f"admin:monetization_{page}", args=[row.pk])
+    url = reverse(f"admin:monetization_{page}", args=[quote(row.pk)])
     key = staff.get(url).context["form"].initial["key"]
     return staff.post(url, {"reason": "asked by mail", "key": key} | fields)
 
@@ -57,7 +58,7 @@ def test_a_stripe_id_and_an_address_find_a_tip(staff, tip, term):
 def test_no_row_can_be_edited_or_deleted(staff, tip, subscription):
     for name, row in (("tip", tip), ("subscription", subscription)):
         for page in ("change", "delete"):
-            url = reverse(f"admin:monetization_{name}_{page}", args=[row.pk])
+            url = reverse(f"admin:monetization_{name}_{page}", args=[quote(row.pk)])
             assert staff.post(url, {"gross_cents": "1", "post": "yes"}).status_code == 403
 
 
@@ -113,7 +114,7 @@ def test_a_fee_above_the_whole_is_refused_on_the_form(staff):
 
 
 def test_a_user_is_moved_to_another_plan_with_a_reason(staff, earner):
-    url = reverse("admin:accounts_user_plan", args=[earner.pk])
+    url = reverse("admin:accounts_user_plan", args=[quote(earner.pk)])
     key = staff.get(url).context["form"].initial["key"]
     assert staff.post(url, {"plan": "max", "reason": "upgraded", "key": key}).status_code == 302
     earner.refresh_from_db()
@@ -131,7 +132,7 @@ def test_staff_switch_a_creators_rule_and_see_what_overlaps(staff, earner):
         period = {"active_from": now, "active_until": now + timedelta(days=7)}
         placed = sponsors.place(creator=earner, position="header", sponsor_name=name, **period, **facts)
     row = Earner.objects.get()
-    page = staff.get(reverse("admin:monetization_earner_change", args=[row.pk]))
+    page = staff.get(reverse("admin:monetization_earner_change", args=[quote(row.pk)]))
     assert "Acme and Globex in the header" in page.text
     assert "Acme and Globex in the header" in verb(staff, "earner_rule", row, on="on").text
     sponsors.cancel(creator=earner, sponsor_id=placed.pk)
