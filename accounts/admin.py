@@ -38,6 +38,12 @@ class ServiceKeyForm(forms.Form):
         required=False, widget=AdminSplitDateTime, help_text="In UTC; empty for never."
     )
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        # One label stands before two fields.
+        day, time = self.fields["expires_at"].widget.widgets
+        day.attrs["aria-label"], time.attrs["aria-label"] = "Expires at, day", "Expires at, time"
+
     def clean_feature_prefixes(self) -> list[str]:
         return self.cleaned_data["feature_prefixes"].split()
 

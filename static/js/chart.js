@@ -284,7 +284,7 @@
     plot.setAttribute("role", "img");
     plot.setAttribute("aria-label", figure.querySelector("[data-chart-sentence]")?.textContent.trim() ?? "");
 
-    if (figure.dataset.chart === "bars" && data.names.length > 1) plot.before(keyOf(data));
+    if (figure.dataset.chart === "bars" && data.names.length > 1) plot.after(keyOf(data));
 
     const shown = figure.dataset.chart === "bars" ? stacked(data.series).reverse() : data.series;
     let chart = null;

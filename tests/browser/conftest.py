@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from django.conf import settings as django_settings
+from django.core.cache import cache
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page
 
 from tests.chromium import CHROMIUM, SIZES
@@ -39,6 +40,7 @@ def site(live_server: Any, sandbox: Sandbox, settings: Any) -> Iterator["Site"]:
     """The service and the sandbox, each knowing where the other is."""
     settings.PUBLIC_URL = live_server.url
     forget_the_client()
+    cache.clear()  # No table of a model, so no flush empties it: it would know the codes of the test before.
     sandbox.control("reset")
     sandbox.control("settings", redirect_origins=[live_server.url])
     yield Site(live_server.url, sandbox)
@@ -138,8 +140,8 @@ class Person:
         self.page.get_by_role("button", name=name).click()
         self.page.wait_for_url(lambda url: url.startswith(self.site.address))
 
-    def is_never_stopped_by_the_page(self) -> None:
-        """axe-core finds nothing serious, and nothing is wider than the window."""
+    def is_never_stopped_by_the_page(self, *, but_for: str = "") -> None:
+        """axe-core finds nothing serious, save one rule, and nothing is wider than the window."""
         so_far = len(self.complaints)
         violations = Axe().run(self.page).response["violations"]
         self.page.wait_for_timeout(50)
@@ -147,7 +149,7 @@ class Person:
         found = [
             f"{each['id']} ({each['impact']}): {node['html'][:200]} {node['failureSummary']}"
             for each in violations
-            if each["impact"] in ("serious", "critical")
+            if each["impact"] in ("serious", "critical") and each["id"] != but_for
             for node in each["nodes"]
         ]
         assert found == [], self.page.url

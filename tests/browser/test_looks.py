@@ -75,3 +75,10 @@ def test_pages_of_a_new_user(ada):
     ada.signs_in()
     for path in ("/wallet", "/wallet/statements", "/account"):
         look_at(ada, path)
+
+
+def test_the_page_of_the_api(ada):
+    ada.goes_to("/docs")
+    assert ada.sees("Universal Wallet")
+    # Swagger puts a button to copy into the button that opens an operation.
+    ada.is_never_stopped_by_the_page(but_for="nested-interactive")
