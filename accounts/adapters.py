@@ -1,7 +1,7 @@
 """What django-allauth is told about this service: who may sign in, and how secrets are kept."""
 
-import base64
 import hashlib
+import logging
 import time
 from typing import Any
 
@@ -11,20 +11,20 @@ from allauth.account.authentication import get_authentication_records
 from allauth.core import context
 from allauth.core.exceptions import ImmediateHttpResponse
 from allauth.mfa.adapter import DefaultMFAAdapter
+from allauth.mfa.totp.internal.auth import generate_totp_secret
 from allauth.socialaccount.adapter import DefaultSocialAccountAdapter
 from allauth.socialaccount.models import SocialLogin
 from allauth.socialaccount.providers.base.constants import AuthError
 from allauth.socialaccount.providers.openid_connect.provider import OpenIDConnectProvider
-from cryptography.fernet import Fernet, MultiFernet
-from django.conf import settings
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.http import HttpRequest
-from django.utils.crypto import salted_hmac
 
-from accounts import users
+from accounts import second_factor, users
 from accounts.errors import ForeignSubject
 from misar_billing.last_resort import answer
 from misar_billing.requests import client_address
+
+logger = logging.getLogger(__name__)
 
 
 class AccountAdapter(DefaultAccountAdapter):
@@ -106,27 +106,24 @@ class SsoAdapter(DefaultSocialAccountAdapter):
 
 
 class SecondFactorAdapter(DefaultMFAAdapter):
-    """The secret behind the codes must be readable to check one, so it is kept encrypted.
+    """Its secrets are kept as second_factor.py says."""
 
-    The key comes from SECRET_KEY; those of SECRET_KEY_FALLBACKS still decrypt.
-    """
-
-    error_messages = DefaultMFAAdapter.error_messages | {"incorrect_code": "This is not the code of now."}
+    error_messages = DefaultMFAAdapter.error_messages | {
+        "incorrect_code": "This code is wrong or has run out."
+    }
 
     def get_totp_label(self, user: AbstractBaseUser) -> str:
         return str(user.pk)
 
     def encrypt(self, text: str) -> str:
-        return _box().encrypt(text.encode()).decode()
+        return second_factor.encrypted(text)
 
     def decrypt(self, encrypted_text: str) -> str:
-        return _box().decrypt(encrypted_text.encode()).decode()
-
-
-def _box() -> MultiFernet:
-    secrets = [settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS]
-    digests = [
-        salted_hmac("accounts.second_factor", "", secret=secret, algorithm="sha256").digest()
-        for secret in secrets
-    ]
-    return MultiFernet([Fernet(base64.urlsafe_b64encode(digest)) for digest in digests])
+        """The secret; another one, which no code fits, where no key opens it any more."""
+        try:
+            return second_factor.decrypted(encrypted_text)
+        except second_factor.Unreadable:
+            logger.error(
+                "A second factor cannot be read: SECRET_KEY was changed without SECRET_KEY_FALLBACKS"
+            )
+            return generate_totp_secret()

@@ -8,7 +8,7 @@ import logging
 import re
 import smtplib
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from datetime import timedelta
@@ -62,6 +62,10 @@ class Kind:
 
 KINDS = {
     "receipt": Kind("Receipts", "When a payment has become credits in your wallet."),
+    "tip_received": Kind("Tips", "When a reader has given you a tip."),
+    "subscription_past_due": Kind(
+        "Payments past due", "When the payment of a reader's subscription has not come."
+    ),
 }
 
 
@@ -228,6 +232,14 @@ def forget(address: str) -> int:
     One that a sender has in its hands at this moment may still arrive.
     """
     return _drop(Q(to__iexact=address))
+
+
+def withdraw(facts: Collection[str]) -> int:
+    """Drop the mails that wait to tell these facts, with all they say; how many.
+
+    One that a sender has in its hands at this moment may still arrive.
+    """
+    return _drop(Q(fact__in=facts))
 
 
 def _drop(which: Q) -> int:

@@ -126,6 +126,8 @@ def set_up(request: HttpRequest) -> HttpResponseBase:
 @for_staff
 def recovery_codes(request: HttpRequest) -> HttpResponseBase:
     """Ten codes for the day the phone is lost: shown once, right after they were made."""
+    if not second_factor.has_recovery_codes(request.user):  # type: ignore[arg-type]
+        return redirect("mfa_generate_recovery_codes")
     return ViewRecoveryCodesView.as_view(template_name="accounts/recovery_codes.html")(request)
 
 

@@ -21,6 +21,17 @@ def permission_denied(request: HttpRequest, exception: Exception | None = None) 
     return answer(request, 403, "You may not see this page.", "Ask whoever gave you access, if you need it.")
 
 
+def form_too_old(request: HttpRequest, reason: str = "") -> HttpResponse:
+    """403 for a form whose token does not fit: mostly one from before its user signed in or out."""
+    return answer(
+        request,
+        403,
+        "This form is too old to be sent.",
+        "It was opened before you signed in or out, or cookies are switched off. Nothing was changed; go back, "
+        "open the page again, and send it once more.",
+    )
+
+
 def page_not_found(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
     """404."""
     return answer(request, 404, NOTHING_HERE, "The link may be old, or mistyped.")
@@ -35,5 +46,10 @@ def answer(request: HttpRequest, status: int, sentence: str, next_step: str) -> 
     """An error: the API's envelope under an API path, elsewhere a page that says what to do next."""
     if is_api_path(request.path):
         return error_response(request, status, sentence)
-    page = {"status": status, "sentence": sentence, "next_step": next_step}
+    page = {
+        "status": status,
+        "sentence": sentence,
+        "next_step": next_step,
+        "request_id": getattr(request, "request_id", ""),
+    }
     return render(request, "error.html", page, status=status)

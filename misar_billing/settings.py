@@ -111,6 +111,7 @@ SECRET_KEY = env.str("SECRET_KEY")
 SECRET_KEY_FALLBACKS = _words("SECRET_KEY_FALLBACKS", default=[])
 # The health check answers before the host check, so an address is never needed here for probes.
 ALLOWED_HOSTS = _words("ALLOWED_HOSTS", default=[urlsplit(PUBLIC_URL).hostname or "localhost"])
+CSRF_FAILURE_VIEW = "misar_billing.last_resort.form_too_old"
 CSRF_TRUSTED_ORIGINS = _words("CSRF_TRUSTED_ORIGINS", default=[])
 ROOT_URLCONF = "misar_billing.urls"
 WSGI_APPLICATION = "misar_billing.wsgi.application"

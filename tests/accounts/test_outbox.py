@@ -226,7 +226,7 @@ def test_every_kind_is_on_until_it_is_switched_off(anna):
 
 def test_kinds_it_does_not_know_stay_as_they_are(anna):
     User.objects.filter(pk=anna.pk).update(mails_off=["of_tomorrow"])
-    outbox.set_switches(anna, {"receipt", "of_tomorrow", "nonsense"})
+    outbox.set_switches(anna, {*outbox.KINDS, "of_tomorrow", "nonsense"})
     assert User.objects.get(pk=anna.pk).mails_off == ["of_tomorrow"]
 
 
@@ -439,6 +439,16 @@ def test_what_waits_for_an_address_is_forgotten_in_any_case(anna):
     }
     assert not OutgoingMail.objects.filter(state=State.DROPPED).exclude(to="", text="", html="").exists()
     assert outbox.forget("") == 0
+
+
+def test_a_fact_that_is_withdrawn_is_told_to_nobody(anna):
+    for number in range(4):
+        queue(anna, fact=f"receipt:top_{number}")
+    outbox.send_due(1)
+    assert outbox.withdraw(["receipt:top_0", "receipt:top_1", "receipt:top_2", "receipt:none"]) == 2
+    assert OutgoingMail.objects.get(state=State.WAITING).fact == "receipt:top_3"
+    assert not OutgoingMail.objects.filter(state=State.DROPPED).exclude(to="", text="", html="").exists()
+    assert outbox.withdraw([]) == 0
 
 
 def test_old_mails_are_pruned_and_waiting_ones_never(anna):

@@ -257,8 +257,37 @@ def test_where_no_colleague_is_left_the_operator_resets_it(ada, capsys):
         call_command("reset_second_factor", user="staff:nobody")
 
 
-def test_secrets_outlive_a_change_of_the_secret_key(ada, client, settings):
+NEW_KEY = "another one, long enough for a deployment as well, too"
+
+
+def test_secrets_outlive_a_change_of_the_secret_key(ada, client, settings, capsys):
     settings.SECRET_KEY_FALLBACKS = [settings.SECRET_KEY]
-    settings.SECRET_KEY = "another one, long enough for a deployment as well, too"
+    settings.SECRET_KEY = NEW_KEY
+    call_command("reencrypt_second_factors")
+    assert "1 encrypted" in capsys.readouterr().out
+    settings.SECRET_KEY_FALLBACKS = []
     try_password(client, "ada", PASSWORD)
     assert client.post("/sign-in/code", {"code": code_of()}).status_code == 302
+
+
+def test_a_secret_that_no_key_opens_is_a_wrong_code_and_told_to_the_operator(ada, client, settings):
+    settings.SECRET_KEY = NEW_KEY
+    try_password(client, "ada", PASSWORD)
+    assert client.post("/sign-in/code", {"code": code_of()}).status_code == 200
+    with pytest.raises(CommandError, match="staff:ada"):
+        call_command("reencrypt_second_factors")
+
+
+def test_staff_without_recovery_codes_are_led_to_make_some(staff):
+    answer = staff.get("/account/recovery-codes", follow=True)
+    assert answer.request["PATH_INFO"].startswith("/account/")
+    assert answer.status_code == 200
+
+
+def test_a_form_from_before_signing_in_is_told_in_words(ada):
+    strict = Client(enforce_csrf_checks=True)
+    strict.force_login(ada)
+    answer = strict.post("/account", {"receipt": "on"})
+    assert answer.status_code == 403
+    assert "too old to be sent" in answer.text
+    assert "DEBUG" not in answer.text
