@@ -16,8 +16,11 @@ from allauth.socialaccount.adapter import DefaultSocialAccountAdapter
 from allauth.socialaccount.models import SocialLogin
 from allauth.socialaccount.providers.base.constants import AuthError
 from allauth.socialaccount.providers.openid_connect.provider import OpenIDConnectProvider
+from allauth.socialaccount.providers.openid_connect.views import OpenIDConnectOAuth2Adapter
 from django.contrib.auth.base_user import AbstractBaseUser
+from django.core.cache import cache
 from django.http import HttpRequest
+from django.utils.http import url_has_allowed_host_and_scheme
 
 from accounts import second_factor, users
 from accounts.errors import ForeignSubject
@@ -25,6 +28,9 @@ from misar_billing.last_resort import answer
 from misar_billing.requests import client_address
 
 logger = logging.getLogger(__name__)
+
+PUBLISHED_SECONDS = 600
+GO_BACK = "Go back and try again. Nothing was changed."
 
 
 class AccountAdapter(DefaultAccountAdapter):
@@ -49,6 +55,12 @@ class AccountAdapter(DefaultAccountAdapter):
             return False
         return super().is_reauthentication_required(app=app, **kwargs)
 
+    def is_safe_url(self, url: str | None) -> bool:
+        """Whether somebody may be sent there after signing in: a page of this very host."""
+        return url_has_allowed_host_and_scheme(
+            url, allowed_hosts={context.request.get_host()}, require_https=context.request.is_secure()
+        )
+
     def add_message(self, *args: Any, **kwargs: Any) -> None:
         """Nothing: each page says what is so."""
 
@@ -56,9 +68,24 @@ class AccountAdapter(DefaultAccountAdapter):
         return client_address(request)
 
 
+class Issuer(OpenIDConnectOAuth2Adapter):
+    """The SSO issuer; what it publishes about itself is asked for every ten minutes, not at every sign-in."""
+
+    @property
+    def openid_config(self) -> dict[str, Any]:
+        address = self.get_provider().server_url
+        published: dict[str, Any] | None = cache.get(f"oidc:{address}")
+        if published is None:
+            published = super().openid_config
+            cache.set(f"oidc:{address}", published, timeout=PUBLISHED_SECONDS)
+        return published
+
+
 class MisarProvider(OpenIDConnectProvider):
     """allauth keeps 191 characters of whom the issuer names, fewer than a Misar ID may have; nothing is kept
     here (SsoAdapter reads the token itself), so a digest does for its purposes."""
+
+    oauth2_adapter_class = Issuer
 
     def extract_uid(self, data: dict[str, Any]) -> str:
         return hashlib.sha256(super().extract_uid(data).encode()).hexdigest()
@@ -76,6 +103,8 @@ class SsoAdapter(DefaultSocialAccountAdapter):
         return False
 
     def pre_social_login(self, request: HttpRequest, sociallogin: SocialLogin) -> None:
+        if sociallogin.state.get("process", "login") != "login":
+            raise ImmediateHttpResponse(answer(request, 400, "There is nothing to connect here.", GO_BACK))
         said = sociallogin.account.extra_data
         identity, profile = said.get("id_token") or {}, said.get("userinfo") or {}
         try:
@@ -99,7 +128,7 @@ class SsoAdapter(DefaultSocialAccountAdapter):
         exception: Exception | None = None,
         extra_context: dict[str, Any] | None = None,
     ) -> None:
-        sentence, next_step = "Signing in did not work.", "Go back and try again. Nothing was changed."
+        sentence, next_step = "Signing in did not work.", GO_BACK
         if error == AuthError.CANCELLED:
             sentence, next_step = "You did not sign in.", "Nothing was changed. You can close this page."
         raise ImmediateHttpResponse(answer(request, 400, sentence, next_step))

@@ -9,8 +9,10 @@ class AccountsConfig(AppConfig):
     verbose_name = "Accounts"
 
     def ready(self) -> None:
+        from accounts import sessions
         from accounts.api import schema  # noqa: F401  (names the credentials in the OpenAPI schema)
         from accounts.plans import make_default_plans
 
+        sessions.connect()
         # Not in a migration: a test's flush would take them away for good.
         post_migrate.connect(make_default_plans, sender=self)

@@ -1,37 +1,63 @@
 """What is asked of every request that comes with a session."""
 
 from collections.abc import Callable
+from enum import Enum
 
 from django.conf import settings
+from django.contrib.auth import logout
+from django.contrib.auth.views import redirect_to_login
 from django.http import HttpRequest, HttpResponseRedirect
 from django.http.response import HttpResponseBase
 from django.urls import reverse
 
-from accounts import second_factor
+from accounts import second_factor, sessions
 from misar_billing.api import error_response, is_api_path
 
 # What somebody of the back-office reaches without a second factor.
 OPEN_WITHOUT_IT = ("mfa_activate_totp", "account_reauthenticate", "sign-out", "signed-out")
 
 
-def require_second_factor(
+class Standing(Enum):
+    """What a session is good for."""
+
+    GOOD = "good"
+    OVER = "over"
+    # Of staff: the user has no second factor yet, or this session did not pass the one of now.
+    NO_FACTOR = "no factor"
+    NOT_PASSED = "not passed"
+
+
+def require_good_session(
     get_response: Callable[[HttpRequest], HttpResponseBase],
-) -> Callable[..., HttpResponseBase]:
-    """Middleware: staff without a second factor reach nothing but its set-up and the way out."""
+) -> Callable[[HttpRequest], HttpResponseBase]:
+    """Middleware: a session that is over ends; staff without a second factor reach nothing but its set-up."""
 
     def middleware(request: HttpRequest) -> HttpResponseBase:
         # Without a cookie there is no session: a product's request never asks who is signed in.
-        if settings.SESSION_COOKIE_NAME in request.COOKIES and _is_kept_out(request):
-            if is_api_path(request.path):
-                return error_response(request, 403, "Set up a second factor first")
+        if settings.SESSION_COOKIE_NAME not in request.COOKIES or not request.user.is_authenticated:
+            return get_response(request)
+        standing = _standing_of(request)
+        if standing is Standing.NO_FACTOR and request.path in {reverse(name) for name in OPEN_WITHOUT_IT}:
+            return get_response(request)
+        if standing is Standing.GOOD:
+            return get_response(request)
+        if is_api_path(request.path):
+            return error_response(request, 403, "Sign in again, with your second factor")
+        if standing is Standing.NO_FACTOR:
             return HttpResponseRedirect(reverse("mfa_activate_totp"))
-        return get_response(request)
+        logout(request)
+        if request.method not in ("GET", "HEAD"):
+            return HttpResponseRedirect(reverse("sign-in"))
+        return redirect_to_login(request.get_full_path())
 
     return middleware
 
 
-def _is_kept_out(request: HttpRequest) -> bool:
+def _standing_of(request: HttpRequest) -> Standing:
     user = request.user
-    if not user.is_authenticated or not second_factor.is_missing(user):
-        return False
-    return request.path not in {reverse(name) for name in OPEN_WITHOUT_IT}
+    assert user.is_authenticated
+    if sessions.is_over(request.session):
+        return Standing.OVER
+    if not user.is_staff or sessions.has_passed(request.session, user):
+        return Standing.GOOD
+    return Standing.NO_FACTOR if second_factor.is_missing(user) else Standing.NOT_PASSED

@@ -81,6 +81,7 @@ class User(AbstractBaseUser, PermissionsMixin):
     mails_off = ArrayField(
         models.CharField(max_length=KIND_LENGTH),
         default=list,
+        db_default=[],  # The release before this one makes users too while both run.
         blank=True,
         editable=False,
         help_text="Kinds of mail this user switched off.",

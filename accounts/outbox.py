@@ -45,6 +45,8 @@ TRIES_MAX = len(PAUSES) + 1
 # How long a mail belongs to the sender that took it. An SMTP dialogue is a dozen answers, each waited for
 # EMAIL_TIMEOUT (10 s) at most.
 CLAIM = timedelta(minutes=5)
+# How long a mail waits for a mail server that cannot be reached; after that, it would only surprise.
+WAITED_MAX = timedelta(days=7)
 KEPT = timedelta(days=30)
 PRUNED_AT_ONCE = 1000
 
@@ -200,7 +202,7 @@ def send_due(limit: int, *, go_on: Callable[[], bool] = lambda: True) -> Outcome
             if mail is None:
                 break
             error = line.send(mail)
-            counts[_record(mail, error)] += 1
+            counts[_record(mail, error, reached=not line.is_dead)] += 1
             if line.is_dead:
                 break
     return Outcome(
@@ -270,8 +272,11 @@ def _claim() -> OutgoingMail | None:
             _drop(Q(pk=mail.pk))  # Switched off since it was written.
 
 
-def _record(mail: OutgoingMail, error: Exception | None) -> OutgoingMail.State:
-    """Write down what came of a try: sent, waiting for another, or failed for good."""
+def _record(mail: OutgoingMail, error: Exception | None, *, reached: bool) -> OutgoingMail.State:
+    """Write down what came of a try: sent, waiting for another, or failed for good.
+
+    Where no server was reached, or it did not let us in, the mail itself was not tried: it waits, for days.
+    """
     now = timezone.now()
     # Of this very try: where the claim ran out, the mail is somebody else's by now.
     ours = OutgoingMail.objects.filter(pk=mail.pk, state=State.WAITING, tries=mail.tries)
@@ -279,7 +284,11 @@ def _record(mail: OutgoingMail, error: Exception | None) -> OutgoingMail.State:
         ours.update(state=State.SENT, sent_at=now, last_error="", **EMPTY)
         return State.SENT
     words = _kind_of(error)
-    if mail.tries < TRIES_MAX:
+    if not reached and now < mail.created_at + WAITED_MAX:
+        ours.update(next_try_at=now + PAUSES[0], tries=mail.tries - 1, last_error=words)
+        logger.warning("Mail %s (%s) waits, no mail server took it: %s", mail.pk, mail.kind, words)
+        return State.WAITING
+    if reached and mail.tries < TRIES_MAX:
         ours.update(next_try_at=now + PAUSES[mail.tries - 1], last_error=words)
         logger.warning("Mail %s (%s) failed, try %s: %s", mail.pk, mail.kind, mail.tries, words)
         return State.WAITING

@@ -20,7 +20,7 @@ SECRETS = {Kind.TOTP: "secret", Kind.RECOVERY_CODES: "seed"}
 
 
 class Unreadable(Exception):
-    """Raised when no key opens a secret: SECRET_KEY was changed and the old one is not among the fallbacks."""
+    """Raised when no key opens a secret: the SECRET_KEY of before is not among the fallbacks."""
 
 
 def is_missing(user: User) -> bool:

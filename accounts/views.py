@@ -8,25 +8,29 @@ from allauth.mfa.base.views import AuthenticateView
 from allauth.mfa.base.views import ReauthenticateView as CodeAgainView
 from allauth.mfa.recovery_codes.views import GenerateRecoveryCodesView, ViewRecoveryCodesView
 from allauth.mfa.totp.views import ActivateTOTPView
-from allauth.socialaccount.providers.openid_connect import views as openid_connect
+from allauth.socialaccount.providers.oauth2.views import OAuth2CallbackView, OAuth2LoginView
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth import REDIRECT_FIELD_NAME, logout
 from django.contrib.auth.decorators import login_required
-from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.contrib.auth.views import redirect_to_login
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, QueryDict
 from django.shortcuts import redirect, render, resolve_url
 from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme, urlencode
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from accounts import outbox, second_factor
-from accounts.decorators import for_staff, issuer_in_reach
+from accounts import outbox, second_factor, sessions
+from accounts.adapters import Issuer
+from accounts.decorators import for_staff, issuer_in_reach, not_too_often
 from accounts.forms import MailSwitches
+from accounts.models import User
 from misar_billing import policy
 from misar_billing.last_resort import answer
 
 PROVIDER = "misar"
+FRESH_SECONDS = 300
 
 # --- Signing in -------------------------------------------------------------------------------------
 
@@ -54,17 +58,20 @@ def staff_sign_in(request: HttpRequest) -> HttpResponseBase:
 
 
 @require_POST
-@issuer_in_reach
+@not_too_often("sign-in.start")
+@issuer_in_reach("start")
 def start(request: HttpRequest) -> HttpResponseBase:
-    """On to the issuer."""
-    return openid_connect.login(request, PROVIDER)
+    """On to the issuer. Of what the address asks, only where to go afterwards is passed on."""
+    request.GET = QueryDict(urlencode({REDIRECT_FIELD_NAME: _destination(request)}))
+    return OAuth2LoginView.adapter_view(Issuer(request, PROVIDER))(request)
 
 
 @require_safe
-@issuer_in_reach
+@not_too_often("sign-in.callback")
+@issuer_in_reach("callback")
 def come_back(request: HttpRequest, provider_id: str) -> HttpResponseBase:
     """Back from the issuer, with a code or with a refusal."""
-    return openid_connect.callback(request, provider_id)
+    return OAuth2CallbackView.adapter_view(Issuer(request, provider_id))(request)
 
 
 def shut_out(
@@ -117,9 +124,17 @@ def signed_out(request: HttpRequest) -> HttpResponse:
 @for_staff
 def set_up(request: HttpRequest) -> HttpResponseBase:
     """The first page of whoever may enter the back-office and has no second factor yet."""
-    if not second_factor.is_missing(request.user):  # type: ignore[arg-type]
+    user = request.user
+    assert isinstance(user, User)
+    if not second_factor.is_missing(user):
         return redirect("account")
-    return ActivateTOTPView.as_view(template_name="accounts/second_factor.html")(request)
+    if not user.has_usable_password() and sessions.age_seconds(request.session) > FRESH_SECONDS:
+        logout(request)  # There is no password to ask for once more: the issuer is asked who it is.
+        return redirect_to_login(request.path)
+    answered = ActivateTOTPView.as_view(template_name="accounts/second_factor.html")(request)
+    if not second_factor.is_missing(user):
+        sessions.note_passed(request.session, user)
+    return answered
 
 
 @never_cache

@@ -4,29 +4,39 @@ import http.client
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
+from importlib import import_module
 from statistics import median
 from typing import Any
 
+from django.conf import settings
+from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
 from django.db import connection
 
 from accounts import api_keys
 from accounts.models import User
-from bench.plan import LONG, SHORT, History
+from bench.plan import FEW, LONG, SHORT, History
 from misar_billing.database import patient
 
+# With the creator's key, and in the creator's browser.
 PATHS = {
     "stats": "/mail/v1/monetization/stats",
     "tips, the first page of 100": "/mail/v1/monetization/tips?limit=100",
     "subscriptions, the first page of 100": "/mail/v1/monetization/subscriptions?limit=100",
     "sponsors": "/mail/v1/monetization/sponsors",
 }
+PAGES = {
+    "the dashboard's overview, beside 20 tips and 2 subscriptions": "/dashboard",
+    "the same over all time": "/dashboard?range=all",
+}
 
 
 @dataclass
 class Reading:
-    """One read, in milliseconds by history, as often for each."""
+    """One read, in milliseconds by history, as often for each. `headers` say who reads which history."""
 
     title: str
+    path: str
+    headers: dict[str, dict[str, str]]
     milliseconds: dict[str, list[float]] = field(default_factory=lambda: {"short": [], "long": []})
 
     @property
@@ -39,7 +49,7 @@ class Reading:
 
     @property
     def ratio(self) -> float:
-        """How many times longer with a hundred times the history: the median of neighbours' ratios."""
+        """How many times longer with the long history: the median of neighbours' ratios."""
         pairs = zip(self.milliseconds["long"], self.milliseconds["short"], strict=True)
         return median(long / short for long, short in pairs)
 
@@ -50,17 +60,20 @@ class Reading:
 def read(
     address: tuple[str, int], times: int, *, long: History = LONG, on_read: Callable[[], None] = lambda: None
 ) -> list[Reading]:
-    """Fill two creators' histories, then read each in turn so that noise hits both alike."""
+    """Fill creators' histories, then read short and long in turn so that noise hits both alike."""
     with patient():
-        keys = {history.name: _filled(history) for history in (SHORT, long)}
+        few, short, longer = (_filled(history) for history in (FEW, SHORT, long))
         with connection.cursor() as cursor:
             cursor.execute("VACUUM (ANALYZE)")
-    readings = [Reading(title) for title in PATHS]
+    keys = {"short": _with_a_key(short), "long": _with_a_key(longer)}
+    browsers = {"short": _in_a_browser(few), "long": _in_a_browser(longer)}
+    readings = [Reading(title, path, keys) for title, path in PATHS.items()]
+    readings += [Reading(title, path, browsers) for title, path in PAGES.items()]
     caller = http.client.HTTPConnection(*address, timeout=30)
     for number in range(times + 1):
-        for reading, path in zip(readings, PATHS.values(), strict=True):
-            for name, key in keys.items():
-                milliseconds = _timed(caller, path, key)
+        for reading in readings:
+            for name, headers in reading.headers.items():
+                milliseconds = _timed(caller, reading.path, headers)
                 if number:  # The first round warms caches and connections.
                     reading.milliseconds[name].append(milliseconds)
         on_read()
@@ -68,23 +81,38 @@ def read(
     return readings
 
 
-def _timed(caller: http.client.HTTPConnection, path: str, key: str) -> float:
+def _timed(caller: http.client.HTTPConnection, path: str, headers: dict[str, str]) -> float:
     began = time.perf_counter()
-    caller.request("GET", path, headers={"Authorization": f"Bearer {key}"})
+    caller.request("GET", path, headers=headers)
     answer = caller.getresponse()
     answer.read()
     assert answer.status == http.client.OK, (path, answer.status)
     return (time.perf_counter() - began) * 1000
 
 
-def _filled(history: History) -> str:
-    """A creator with that history, evenly over the last year; returns their key."""
+def _with_a_key(creator: User) -> dict[str, str]:
+    _, secret = api_keys.issue(owner=creator, name="bench", scopes=["read"], within_limit=False)
+    return {"Authorization": f"Bearer {secret}"}
+
+
+def _in_a_browser(creator: User) -> dict[str, str]:
+    """The cookie of somebody who has signed in."""
+    session = import_module(settings.SESSION_ENGINE).SessionStore()
+    session[SESSION_KEY] = creator.pk
+    session[BACKEND_SESSION_KEY] = settings.AUTHENTICATION_BACKENDS[-1]
+    session[HASH_SESSION_KEY] = creator.get_session_auth_hash()
+    session.create()
+    return {"Cookie": f"{settings.SESSION_COOKIE_NAME}={session.session_key}"}
+
+
+def _filled(history: History) -> User:
+    """A creator with that history, evenly over the last year."""
     creator = User.objects.create_user(f"usr_{history.name}_history")
     with connection.cursor() as cursor:
         values = asdict(history) | {"creator": creator.pk}
         for statement in (TIPS, SUBSCRIPTIONS, EVENTS):
             cursor.execute(statement, values)
-    return api_keys.issue(owner=creator, name="bench", scopes=["read"], within_limit=False)[1]
+    return creator
 
 
 TIPS = """

@@ -50,6 +50,7 @@ class History:
     subscriptions: int
 
 
+FEW = History("few", tips=20, subscriptions=2)
 SHORT = History("short", tips=2_000, subscriptions=200)
 LONG = History("long", tips=200_000, subscriptions=20_000)
 

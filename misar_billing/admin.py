@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from allauth.account.decorators import secure_admin_login
+from allauth.account.decorators import reauthentication_required, secure_admin_login
 from django import forms
 from django.contrib import admin, auth, messages
 from django.contrib.admin.models import CHANGE, LogEntry
@@ -35,6 +35,12 @@ class BackOffice(admin.AdminSite):
     def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         """Nobody signs in at the admin's own form, which would ask for no second factor."""
         return secure_admin_login(super().login)(request, extra_context)
+
+    def password_change(  # type: ignore[override]
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """A new password, for whoever has just proven to be its owner."""
+        return reauthentication_required(super().password_change)(request, extra_context)
 
     def logout(  # type: ignore[override]
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None

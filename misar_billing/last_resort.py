@@ -27,14 +27,21 @@ def form_too_old(request: HttpRequest, reason: str = "") -> HttpResponse:
         request,
         403,
         "This form is too old to be sent.",
-        "It was opened before you signed in or out, or cookies are switched off. Nothing was changed; go back, "
-        "open the page again, and send it once more.",
+        "It was opened before you signed in or out, or cookies are switched off. Nothing was changed. "
+        "Open the page again and send it once more.",
     )
 
 
 def page_not_found(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
     """404."""
     return answer(request, 404, NOTHING_HERE, "The link may be old, or mistyped.")
+
+
+def too_many_requests(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
+    """429."""
+    answered = answer(request, 429, "Too many tries.", "Please wait a minute, then try again.")
+    answered["Retry-After"] = "60"
+    return answered
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
@@ -52,4 +59,6 @@ def answer(request: HttpRequest, status: int, sentence: str, next_step: str) -> 
         "next_step": next_step,
         "request_id": getattr(request, "request_id", ""),
     }
-    return render(request, "error.html", page, status=status)
+    response = render(request, "error.html", page, status=status)
+    response["Cache-Control"] = "no-store"
+    return response

@@ -34,6 +34,20 @@ def plain(amount: int) -> str:
     return f"{amount:,}".replace("-", "\N{MINUS SIGN}")
 
 
+def credits(amount: int) -> str:
+    """An amount of credits with its unit.
+
+    >>> credits(1), credits(-40), credits(1250)
+    ('1 credit', '−40 credits', '1,250 credits')
+    """
+    return f"{plain(amount)} {unit(amount)}"
+
+
+def unit(amount: int) -> str:
+    """The word after an amount of credits."""
+    return "credit" if abs(amount) == 1 else "credits"
+
+
 def dollars(cents: int) -> str:
     """US cents as people read them.
 

@@ -65,6 +65,14 @@ def client_address(request: HttpRequest) -> str:
     return address
 
 
+def client_network(request: HttpRequest) -> str:
+    """The same for counting: of an IPv6 address the /64, which is what one subscriber has."""
+    address = client_address(request)
+    if not _is_address(address) or ipaddress.ip_address(address).version == 4:
+        return address
+    return str(ipaddress.ip_network((address, 64), strict=False).network_address)
+
+
 def _is_proxy(address: str) -> bool:
     """Whether TRUSTED_PROXIES names it: an address or a network. (`*` trusts whoever connects, for the scheme
     alone: nobody could be told from anybody by what everybody may send.)"""

@@ -153,9 +153,10 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "misar_billing.requests.identify",
     "misar_billing.health.answer_health",
-    "misar_billing.requests.require_https",
-    "django.middleware.security.SecurityMiddleware",
+    # Around all that may answer by itself, so that no page leaves without their headers.
     "csp.middleware.CSPMiddleware",
+    "django.middleware.security.SecurityMiddleware",
+    "misar_billing.requests.require_https",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "corsheaders.middleware.CorsMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -165,7 +166,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "allauth.account.middleware.AccountMiddleware",
-    "accounts.middleware.require_second_factor",
+    "accounts.middleware.require_good_session",
     # The innermost: it turns the answer to a sign-in that was one too many into the page that says so.
     "axes.middleware.AxesMiddleware",
 ]
@@ -201,6 +202,7 @@ AUTHENTICATION_BACKENDS = [
 ]
 LOGIN_URL = "sign-in"
 LOGIN_REDIRECT_URL = "/wallet"
+SIGN_INS_PER_MINUTE = _count("SIGN_INS_PER_MINUTE", 60, least=1)  # From one address.
 SESSION_COOKIE_AGE = _count("SESSION_HOURS", 24, least=1) * 3600
 
 ACCOUNT_ADAPTER = "accounts.adapters.AccountAdapter"
@@ -232,7 +234,8 @@ if SSO_CLIENT_ID:
 MFA_ADAPTER = "accounts.adapters.SecondFactorAdapter"
 MFA_SUPPORTED_TYPES = ["totp", "recovery_codes"]
 MFA_TOTP_ISSUER = "Misar Billing"
-MFA_TOTP_TOLERANCE = 1  # Half a minute either way: clocks of phones differ.
+# A code is good for its own half minute alone, which is as long as allauth remembers that it was used.
+MFA_TOTP_TOLERANCE = 0
 MFA_RECOVERY_CODES_SHOW_ONCE = True
 MFA_ALLOW_UNVERIFIED_EMAIL = True  # There are no e-mail addresses of staff to verify.
 
@@ -247,7 +250,7 @@ AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
 AXES_ENABLE_ADMIN = False
 AXES_DISABLE_ACCESS_LOG = True
 AXES_VERBOSE = False
-AXES_CLIENT_IP_CALLABLE = "misar_billing.requests.client_address"
+AXES_CLIENT_IP_CALLABLE = "misar_billing.requests.client_network"
 AXES_LOCKOUT_CALLABLE = "accounts.views.shut_out"
 
 # --- What a page may load, and where its forms may lead -----------------------------------------------
@@ -328,6 +331,10 @@ SECURE_HSTS_INCLUDE_SUBDOMAINS = PRODUCTION
 SECURE_HSTS_PRELOAD = PRODUCTION
 SESSION_COOKIE_SECURE = PRODUCTION
 CSRF_COOKIE_SECURE = PRODUCTION
+if PRODUCTION:
+    # Browsers take cookies so named from this very host alone: no neighbour under our domain can plant one.
+    SESSION_COOKIE_NAME = "__Host-sessionid"
+    CSRF_COOKIE_NAME = "__Host-csrftoken"
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
 

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 from collections.abc import Iterable, Iterator, Sequence
 
 Cell = str | int | None
@@ -13,6 +14,8 @@ FORMULA_STARTS = frozenset(
 )
 # Some drop these, and then look at what follows.
 DROPPED_STARTS = frozenset("\t\r\n\0")
+# Where a spreadsheet separates by something else than commas, a cell of ours ends there and another begins.
+HIDDEN_FORMULA = re.compile(rf"(?<!^)([;|\t]\s*)([{re.escape(''.join(sorted(FORMULA_STARTS)))}])")
 PIECE_CHARACTERS = 16_384
 
 
@@ -37,9 +40,10 @@ def rows_as_csv(header: Sequence[str], rows: Iterable[Sequence[Cell]]) -> Iterat
 
 
 def _shown(cell: Cell) -> Cell:
-    if isinstance(cell, str) and _could_be_a_formula(cell):
-        return f"'{cell}"
-    return cell
+    if not isinstance(cell, str):
+        return cell
+    text = HIDDEN_FORMULA.sub(r"\1'\2", cell)
+    return f"'{text}" if _could_be_a_formula(text) else text
 
 
 def _could_be_a_formula(text: str) -> bool:

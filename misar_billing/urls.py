@@ -8,6 +8,7 @@ from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitVie
 handler400 = "misar_billing.last_resort.bad_request"
 handler403 = "misar_billing.last_resort.permission_denied"
 handler404 = "misar_billing.last_resort.page_not_found"
+handler429 = "misar_billing.last_resort.too_many_requests"  # allauth looks it up here.
 handler500 = "misar_billing.last_resort.server_error"
 
 # What creators call, under both its names: the views are the same.
@@ -17,6 +18,7 @@ urlpatterns = [
     path("", RedirectView.as_view(url="/wallet"), name="home"),
     path("", include("accounts.urls")),
     path("", include("wallet.urls")),
+    path("", include("monetization.urls")),
     path("io/wallet/", include("wallet.api.urls")),
     path("mail/v1/", include(creators)),
     path("v1/", include(creators)),

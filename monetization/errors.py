@@ -25,6 +25,25 @@ class KeyReused(BillingError):
     sentence = "This Idempotency-Key was used for another request"
 
 
+class FormSent(BillingError):
+    """Raised when a browser's form comes again, and no longer says what it placed."""
+
+    status = 409
+    sentence = "This form was sent before; open it again to place another sponsor"
+
+
+class EndsBeforeItBegins(BillingError):
+    """Raised when a placement would not end after it begins."""
+
+    sentence = "A placement must end after it begins"
+
+
+class InvalidCursor(BillingError):
+    """Raised when a cursor is none of a creator's lists."""
+
+    sentence = "Invalid cursor"
+
+
 class PositionTaken(BillingError):
     """Raised when a creator allows one sponsor at a time and the period is not free. Names the sponsors."""
 

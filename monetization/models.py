@@ -22,6 +22,7 @@ URL_LENGTH = 2048
 STRIPE_ID_LENGTH = 255
 MESSAGE_LENGTH = 500
 KEY_LENGTH = 255
+FORM_KEY_LENGTH = 64
 PRICE_CENTS_MAX = 99_999_999
 
 
@@ -76,6 +77,14 @@ class Sponsor(models.Model):
     price_cents = models.BigIntegerField(null=True, blank=True)
     currency = models.CharField(max_length=3, default="USD")
     cancelled_at = models.DateTimeField(null=True, blank=True)
+    # The database's own default is for a release before this one that still runs beside it.
+    form_key = models.CharField(
+        max_length=FORM_KEY_LENGTH,
+        blank=True,
+        default="",
+        db_default="",
+        help_text="Of the page it was entered on: sent twice, the form places once.",
+    )
     created_at = models.DateTimeField(default=timezone.now)
 
     objects = SponsorQuerySet.as_manager()
@@ -91,6 +100,11 @@ class Sponsor(models.Model):
             models.CheckConstraint(
                 condition=Q(price_cents=None) | Q(price_cents__gte=0),
                 name="monetization_sponsor_price_not_negative",
+            ),
+            models.UniqueConstraint(
+                fields=["creator", "form_key"],
+                condition=~Q(form_key=""),
+                name="monetization_sponsor_form_once",
             ),
         ]
         indexes = [
@@ -232,6 +246,9 @@ class Tip(models.Model):
     reader = models.CharField(max_length=EMAIL_LENGTH, blank=True)
     name = models.CharField(max_length=NAME_LENGTH, blank=True)
     message = models.TextField(max_length=MESSAGE_LENGTH, blank=True)
+    message_hidden_at = models.DateTimeField(
+        null=True, blank=True, help_text="Hidden by the creator: shown on no page, in no file and no mail."
+    )
     stripe_payment_id = models.CharField(  # noqa: DJ001 (two without one are two)
         max_length=STRIPE_ID_LENGTH, null=True, blank=True
     )
@@ -272,6 +289,21 @@ class Tip(models.Model):
 
     def __str__(self) -> str:
         return self.id
+
+    @property
+    def shown_message(self) -> str:
+        """The reader's words, or nothing where the creator has hidden them."""
+        return "" if self.message_hidden_at else self.message
+
+    @property
+    def refundable_cents(self) -> int:
+        """What can still go back to the reader, in the smallest unit."""
+        return self.gross_cents - self.refunded_cents
+
+    @property
+    def net_after_refunds_cents(self) -> int:
+        """What stays with the creator; below 0 where a tip went back whole and its fee did not."""
+        return self.net_cents - (self.refunded_cents - self.fee_returned_cents)
 
 
 class Refund(models.Model):

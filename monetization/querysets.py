@@ -24,6 +24,16 @@ class SponsorQuerySet(models.QuerySet["Sponsor"]):
         """Placements that run or will run: listed while the moment is before their end."""
         return self.booked().filter(active_until__gt=at)
 
+    def in_state(self, state: str, at: datetime) -> Self:
+        """Placements that are upcoming, active, ended or cancelled at that moment, as `state_at` has it."""
+        if state == "cancelled":
+            return self.exclude(cancelled_at=None)
+        return {
+            "upcoming": self.booked().filter(active_from__gt=at),
+            "active": self.booked().filter(active_from__lte=at, active_until__gt=at),
+            "ended": self.booked().filter(active_until__lte=at),
+        }[state]
+
     def overlapping(self, *, position: str, active_from: datetime, active_until: datetime) -> Self:
         """Placements of that position whose half-open period meets [from, until)."""
         return self.booked().filter(

@@ -16,11 +16,14 @@ from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 from django.db import transaction
 from django.db.models import Model, Q, QuerySet
+from django.utils.html import escape
 
 from accounts import outbox
+from accounts.models import OutgoingMail
 from misar_billing.transactions import retried
+from monetization import mails
 from monetization.errors import NotAnAddress
-from monetization.models import Erasure, FirstAnswer, Refund, Subscription, Tip
+from monetization.models import Erasure, FirstAnswer, Refund, Subscription, SubscriptionEvent, Tip
 from wallet.models import StripeEvent
 
 STAND_IN_DOMAIN = "erased.invalid"  # .invalid is nobody's, for ever (RFC 2606).
@@ -109,11 +112,12 @@ def erase(email: str, *, actor: str) -> Erasure:
     for creator_id in sorted(creators):
         stand_in = f"reader-{secrets.token_hex(8)}@{STAND_IN_DOMAIN}"
         gave = _tips(email).filter(creator_id=creator_id)
-        tips += gave.update(email=stand_in, reader=stand_in, name="", message="")
+        tips += gave.update(email=stand_in, reader=stand_in, name="", message="", message_hidden_at=None)
         subscribed = _subscriptions(email).filter(creator_id=creator_id)
         subscriptions += subscribed.update(subscriber_email=stand_in, reader=stand_in)
         # The rows first: an answer is written together with its row, so none of them can be missed.
         _erase_answers(stand_in)
+        _drop_mails(stand_in)
     outbox.forget(email)
     _erase_words(email)
     return Erasure.objects.create(actor=actor, tips=tips, subscriptions=subscriptions)
@@ -147,11 +151,21 @@ def _erase_answers(stand_in: str) -> None:
         first.save(update_fields=["answer", "digest"])
 
 
+def _drop_mails(stand_in: str) -> None:
+    """The mails that wait to tell a creator of the reader: they quote the name, the words or the address."""
+    mails.withdraw_tips(Tip.objects.filter(reader=stand_in).values_list("pk", flat=True))
+    late = SubscriptionEvent.objects.filter(
+        subscription__reader=stand_in, kind=SubscriptionEvent.Kind.PAST_DUE
+    )
+    mails.withdraw_past_due(late.values_list("pk", flat=True))
+
+
 def _erase_words(email: str) -> None:
     """Where staff, Stripe or the reader wrote the address into a text, or a creator into a key."""
-    # Bounded, so that bob@x.co is left alone in jacob@x.co, bob@x.com and bob@x.co.uk.
-    either = f"(?:{re.escape(email)}|{re.escape(quote(email, safe=''))})"
-    written = re.compile(rf"(?<![\w.+-]){either}(?![\w-]|\.\w)", re.IGNORECASE)
+    # Bounded, so that bob@x.co is left alone in jacob@x.co, bob@x.com and bob@x.co.uk. As it is,
+    # percent-encoded, or escaped for HTML.
+    ways = dict.fromkeys(re.escape(each) for each in (email, quote(email, safe=""), escape(email)))
+    written = re.compile(rf"(?<![\w.+-])(?:{'|'.join(ways)})(?![\w-]|\.\w)", re.IGNORECASE)
     for first in FirstAnswer.objects.filter(_may_hold(email, "key")).iterator():
         if written.search(first.key):
             FirstAnswer.objects.filter(pk=first.pk).update(key=f"{ERASED} {first.pk}")
@@ -163,13 +177,27 @@ def _erase_words(email: str) -> None:
                     longest = getattr(model._meta.get_field(field), "max_length", None)
                     setattr(row, field, without if longest is None else without[:longest])
                     row.save(update_fields=[field])
+    _drop_mails_with(email, written)
+
+
+def _drop_mails_with(email: str, written: re.Pattern[str]) -> None:
+    """Dropped whole, not rewritten: one that goes out at this very moment must end empty all the same."""
+    may_hold = _may_hold(email, "subject") | _may_hold(email, "text") | _may_hold(email, "html")
+    waiting = OutgoingMail.objects.filter(may_hold, state=OutgoingMail.State.WAITING)
+    told = [
+        mail.fact
+        for mail in waiting.iterator()
+        if written.search(f"{mail.subject}\n{mail.text}\n{mail.html}")
+    ]
+    outbox.withdraw(told)
 
 
 def _may_hold(email: str, field: str) -> Q:
-    """Which texts are worth reading: as it is, percent-encoded, or with its characters as JSON's \\u00xx."""
+    """Which texts are worth reading: as it is, for HTML, percent-encoded, or with JSON's \\u00xx in it."""
     local_part = email.rpartition("@")[0]
     return (
         Q(**{f"{field}__icontains": f"{local_part}@"})
+        | Q(**{f"{field}__icontains": f"{escape(local_part)}@"})
         | Q(**{f"{field}__icontains": f"{quote(local_part, safe='')}%40"})
         | Q(**{f"{field}__iregex": r"\\u00[2-7]"})
     )

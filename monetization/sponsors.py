@@ -1,39 +1,119 @@
-"""Sponsor slots: placed, cancelled, and kept apart where a creator wants one sponsor at a time."""
+"""Sponsor slots: placed, edited, cancelled, and kept apart where a creator wants one sponsor at a time."""
 
 from collections.abc import Iterator
 from datetime import datetime
 from itertools import islice
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
 from django.db import transaction
 from django.utils import timezone
 
 from accounts.models import User
-from monetization.errors import NotFound, PlacementsOverlap, PositionTaken
-from monetization.models import Earner, Sponsor
+from monetization.errors import (
+    EndsBeforeItBegins,
+    FormSent,
+    NotFound,
+    PlacementsOverlap,
+    PositionTaken,
+    TooLate,
+)
+from monetization.models import FORM_KEY_LENGTH, Earner, Sponsor
 
 NAMED_MAX = 10  # Of what a refusal names.
+# What can be edited, in the words of a refusal.
+FIELDS = {
+    "sponsor_name": "sponsor's name",
+    "logo_url": "logo",
+    "target_url": "target",
+    "position": "position",
+    "active_from": "beginning",
+    "active_until": "end",
+    "price_cents": "price",
+    "currency": "currency",
+}
+OPEN_WHILE_ACTIVE = frozenset({"active_until", "target_url", "logo_url"})
+PERIOD = frozenset({"position", "active_from", "active_until"})
+
+State = Sponsor.State
+
+
+class Changes(TypedDict, total=False):
+    """What is to be different about a placement; what is not said stays. As `place` takes them."""
+
+    sponsor_name: str
+    logo_url: str
+    target_url: str
+    position: str
+    active_from: datetime
+    active_until: datetime
+    price_cents: int | None
+    currency: str
 
 
 @transaction.atomic
 def place(
-    *, creator: User, position: str, active_from: datetime, active_until: datetime, **facts: Any
+    *,
+    creator: User,
+    position: str,
+    active_from: datetime,
+    active_until: datetime,
+    key: str = "",
+    **facts: Any,
 ) -> Sponsor:
     """Record a placement over [active_from, active_until); one in the past may be recorded too.
 
     Overlaps in a position are allowed unless the creator has one sponsor at a time: then PositionTaken.
+
+    With a browser form's one-time key (1 to 64 characters) the same form again returns the first placement,
+    also when both are sent at once. Raises FormSent where it says something else, or that was cancelled.
     """
+    assert len(key) <= FORM_KEY_LENGTH, "the form has refused anything longer"
+    wish = {"position": position, "active_from": active_from, "active_until": active_until, **facts}
     # The lock makes two placements of one creator take turns, so that neither misses the other.
-    if _locked(creator).one_sponsor_at_a_time:
+    earner = _locked(creator)
+    if key and (first := Sponsor.objects.visible_to(creator).filter(form_key=key).first()):
+        if first.cancelled_at or any(getattr(first, name) != value for name, value in wish.items()):
+            raise FormSent
+        return first
+    if earner.one_sponsor_at_a_time:
         _require_free(creator, position, active_from, active_until)
-    return Sponsor.objects.create(
-        creator=creator,
-        position=position,
-        active_from=active_from,
-        active_until=active_until,
-        created_at=timezone.now(),
-        **facts,
-    )
+    return Sponsor.objects.create(creator=creator, form_key=key, created_at=timezone.now(), **wish)
+
+
+@transaction.atomic
+def edit(*, creator: User, sponsor_id: str, **changes: Unpack[Changes]) -> Sponsor:
+    """Change a placement: everything before it begins; afterwards its end and its addresses alone.
+
+    What is said as it was is no change. Raises NotFound (also for another creator's), TooLate, which names
+    what cannot change any more, EndsBeforeItBegins, and PositionTaken where the creator has one sponsor
+    at a time and the new period is not free.
+    """
+    assert changes.keys() <= FIELDS.keys(), "the edge has refused anything else"
+    # As for a placement; whoever cancels this one at the same moment waits for the row.
+    earner = _locked(creator)
+    mine = Sponsor.objects.visible_to(creator).select_for_update()
+    sponsor = mine.filter(pk=sponsor_id).first()
+    if sponsor is None:
+        raise NotFound
+    different = {name: value for name, value in changes.items() if getattr(sponsor, name) != value}
+    _require_open(sponsor, different.keys() - open_fields(sponsor, at=timezone.now()))
+    for name, value in different.items():
+        setattr(sponsor, name, value)
+    if sponsor.active_until <= sponsor.active_from:
+        raise EndsBeforeItBegins
+    if earner.one_sponsor_at_a_time and different.keys() & PERIOD:
+        _require_free(creator, sponsor.position, sponsor.active_from, sponsor.active_until, but=sponsor)
+    if different:
+        sponsor.save(update_fields=list(different))
+    return sponsor
+
+
+def open_fields(sponsor: Sponsor, *, at: datetime) -> frozenset[str]:
+    """Which of FIELDS `edit` can change at that moment; none once a placement has ended or was cancelled."""
+    state = sponsor.state_at(at)
+    if state == State.UPCOMING:
+        return frozenset(FIELDS)
+    return OPEN_WHILE_ACTIVE if state == State.ACTIVE else frozenset()
 
 
 @transaction.atomic
@@ -70,10 +150,45 @@ def overlaps(creator: User, *, at: datetime) -> Iterator[tuple[Sponsor, Sponsor]
             yield first, second
 
 
-def _require_free(creator: User, position: str, active_from: datetime, active_until: datetime) -> None:
+def conflicts(creator: User, *, at: datetime) -> dict[str, list[Sponsor]]:
+    """Of each placement, running or to come, that shares position and time with others: those others.
+
+    By the placement's id, the others in order of their beginning; a placement without conflict is not there.
+    """
+    found: dict[str, list[Sponsor]] = {}
+    for first, second in overlaps(creator, at=at):
+        found.setdefault(first.pk, []).append(second)
+        found.setdefault(second.pk, []).append(first)
+    return {
+        sponsor_id: sorted(others, key=lambda other: (other.active_from, other.pk))
+        for sponsor_id, others in found.items()
+    }
+
+
+def _require_open(sponsor: Sponsor, closed: set[str]) -> None:
+    if not closed:
+        return
+    if sponsor.cancelled_at:
+        raise TooLate("This placement was cancelled, so nothing about it can change")
+    named = " and ".join(FIELDS[name] for name in FIELDS if name in closed)
+    if sponsor.active_until <= timezone.now():
+        raise TooLate("This placement has ended, so nothing about it can change")
+    raise TooLate(f"This placement has begun, so these can no longer change: {named}")
+
+
+def _require_free(
+    creator: User,
+    position: str,
+    active_from: datetime,
+    active_until: datetime,
+    *,
+    but: Sponsor | None = None,
+) -> None:
     there = Sponsor.objects.visible_to(creator).overlapping(
         position=position, active_from=active_from, active_until=active_until
     )
+    if but is not None:
+        there = there.exclude(pk=but.pk)
     if names := list(there.order_by("active_from").values_list("sponsor_name", flat=True)[:NAMED_MAX]):
         raise PositionTaken(position, names)
 

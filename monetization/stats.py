@@ -5,7 +5,8 @@ currencies are never added.
 """
 
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
+from typing import Literal
 
 from django.db import connection
 from django.db.models import Count, Q, Sum
@@ -13,7 +14,9 @@ from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from accounts.models import User
-from monetization.models import Refund, Sponsor, Subscription, Tip
+from monetization import payers
+from monetization.models import Refund, Sponsor, Subscription, SubscriptionEvent, Tip
+from monetization.windows import A_MOMENT, Window, last_days
 
 PERIODS = {"today": 1, "7d": 7, "30d": 30, "90d": 90}
 CHURN_DAYS = 30
@@ -34,6 +37,18 @@ class Churn:
         return (2000 * self.left + self.of) // (2 * self.of) / 10
 
 
+@dataclass(frozen=True)
+class Trend:
+    """How a figure stands to what it was: up, down, same, new (it was 0) or none (nothing to compare with).
+
+    `percent` is how much, whole and half up, never negative; 0 is less than half a percent. It is None where
+    there is none to say: for same, new and none, and where the earlier figure was not above 0.
+    """
+
+    kind: Literal["up", "down", "same", "new", "none"]
+    percent: int | None = None
+
+
 @dataclass
 class Figures:
     """One currency's figures. Amounts are in its smallest unit.
@@ -41,20 +56,26 @@ class Figures:
     Gross, fee and net are of the tips recorded in the window; refunds count on the day they happen and never
     change that day's tips. `net_cents` is before the payment processor's own fee, which is not known here.
     Sponsors are booked, not received: the prices of placements that begin in the window and were not
-    cancelled. MRR, at risk, subscribers and churn are of now, whatever the window.
+    cancelled. New and left subscribers are the readers who pay at its end and did not at its beginning, and
+    the other way round. MRR, paying subscribers and churn are as of the window's end, or of now where that
+    lies ahead. At risk, unknown intervals and active sponsors are of now alone: 0 in a window that has ended.
     """
 
     gross_cents: int = 0
     fee_cents: int = 0
     net_cents: int = 0
     tips: int = 0
+    refunds: int = 0
     refunded_cents: int = 0
     fee_returned_cents: int = 0
     sponsors_booked: int = 0
     sponsors_booked_cents: int = 0
+    sponsors_active_now: int = 0
     mrr_cents: int = 0
     at_risk_cents: int = 0
     paying_subscribers: int = 0
+    new_subscribers: int = 0
+    left_subscribers: int = 0
     subscriptions_of_unknown_interval: int = 0
     churn: Churn = field(default_factory=Churn)
 
@@ -62,6 +83,11 @@ class Figures:
     def net_after_refunds_cents(self) -> int:
         """What is left for the creator: the net less what refunds took of it."""
         return self.net_cents - (self.refunded_cents - self.fee_returned_cents)
+
+    @property
+    def average_tip_cents(self) -> int | None:
+        """Gross by tip, half up; None where there is none."""
+        return (2 * self.gross_cents + self.tips) // (2 * self.tips) if self.tips else None
 
 
 @dataclass(frozen=True)
@@ -77,15 +103,43 @@ class Stats:
 def of_creator(creator: User, *, period: str = "30d") -> Stats:
     """A creator's figures for one of PERIODS, until now."""
     now = timezone.now()
-    midnight = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-    since = midnight - timedelta(days=PERIODS[period] - 1)
+    window = last_days(PERIODS[period], name=period, at=now)
+    return Stats(period, window.since, now, of_window(creator, window))
+
+
+def of_window(creator: User, window: Window) -> dict[str, Figures]:
+    """A creator's figures of a window by currency, in the order of the alphabet.
+
+    A currency is there where it has something to tell of the window or of now: `.get(currency, Figures())`.
+    The same number of queries however many rows there are.
+    """
+    now = timezone.now()
     found: dict[str, Figures] = {}
-    _add_tips(found, creator, since)
-    _add_refunds(found, creator, since)
-    _add_sponsors(found, creator, since, midnight + timedelta(days=1))
-    _add_subscriptions(found, creator)
-    _add_readers(found, creator, now - timedelta(days=CHURN_DAYS))
-    return Stats(period, since, now, dict(sorted(found.items())))
+    _add_tips(found, creator, window)
+    _add_refunds(found, creator, window)
+    _add_sponsors(found, creator, window, now)
+    _add_subscriptions(found, creator, window, now)
+    _add_readers(found, creator, window, now)
+    return dict(sorted(found.items()))
+
+
+def currencies_of(creator: User) -> list[str]:
+    """The currencies of a creator's tips, subscriptions and placements, the one with most rows first."""
+    with connection.cursor() as cursor:
+        cursor.execute(CURRENCIES, {"creator": creator.pk})
+        return [currency for (currency,) in cursor.fetchall()]
+
+
+def trend(now: int, before: int | None) -> Trend:
+    """How a figure stands to that of the equal window before; `before` is None where there is no such."""
+    if before is None:
+        return Trend("none")
+    if now == before:
+        return Trend("same")
+    if before == 0 and now > 0:
+        return Trend("new")
+    kind: Literal["up", "down"] = "up" if now > before else "down"
+    return Trend(kind, (200 * abs(now - before) + before) // (2 * before) if before > 0 else None)
 
 
 def mrr_of(yearly_cents: int) -> int:
@@ -93,8 +147,20 @@ def mrr_of(yearly_cents: int) -> int:
     return (yearly_cents + 6) // 12
 
 
-def _add_tips(found: dict[str, Figures], creator: User, since: datetime) -> None:
-    tips = Tip.objects.visible_to(creator).filter(created_at__gte=since).order_by()
+CURRENCIES = """
+SELECT currency
+  FROM (SELECT currency FROM monetization_tip WHERE creator_id = %(creator)s
+         UNION ALL
+        SELECT currency FROM monetization_subscription WHERE creator_id = %(creator)s
+         UNION ALL
+        SELECT currency FROM monetization_sponsor WHERE creator_id = %(creator)s) AS records
+ GROUP BY currency
+ ORDER BY count(*) DESC, currency
+"""
+
+
+def _add_tips(found: dict[str, Figures], creator: User, window: Window) -> None:
+    tips = Tip.objects.visible_to(creator).filter(_within(window)).order_by()
     sums = tips.values("currency").annotate(
         count=Count("pk"), gross=Sum("gross_cents"), fee=Sum("fee_cents"), net=Sum("net_cents")
     )
@@ -104,22 +170,42 @@ def _add_tips(found: dict[str, Figures], creator: User, since: datetime) -> None
         figures.gross_cents, figures.fee_cents, figures.net_cents = row["gross"], row["fee"], row["net"]
 
 
-def _add_refunds(found: dict[str, Figures], creator: User, since: datetime) -> None:
-    refunds = Refund.objects.filter(creator=creator, created_at__gte=since).order_by()
-    for row in refunds.values("currency").annotate(back=Sum("amount_cents"), fee=Sum("fee_returned_cents")):
+def _add_refunds(found: dict[str, Figures], creator: User, window: Window) -> None:
+    refunds = Refund.objects.filter(_within(window), creator=creator).order_by()
+    sums = refunds.values("currency").annotate(
+        count=Count("pk"), back=Sum("amount_cents"), fee=Sum("fee_returned_cents")
+    )
+    for row in sums:
         figures = _of(found, row["currency"])
+        figures.refunds = row["count"]
         figures.refunded_cents, figures.fee_returned_cents = row["back"], row["fee"]
 
 
-def _add_sponsors(found: dict[str, Figures], creator: User, since: datetime, until: datetime) -> None:
+def _add_sponsors(found: dict[str, Figures], creator: User, window: Window, now: datetime) -> None:
+    begins = Q(active_from__gte=window.since, active_from__lt=window.until)
+    is_active = Q(active_from__lte=now, active_until__gt=now) if now < window.until else Q(pk=None)
     booked = Sponsor.objects.visible_to(creator).booked().order_by()
-    begun = booked.filter(active_from__gte=since, active_from__lt=until)
-    for row in begun.values("currency").annotate(count=Count("pk"), price=Coalesce(Sum("price_cents"), 0)):
+    sums = (
+        booked.filter(begins | is_active)
+        .values("currency")
+        .annotate(
+            count=Count("pk", filter=begins),
+            price=Coalesce(Sum("price_cents", filter=begins), 0),
+            active=Count("pk", filter=is_active),
+        )
+    )
+    for row in sums:
         figures = _of(found, row["currency"])
         figures.sponsors_booked, figures.sponsors_booked_cents = row["count"], row["price"]
+        figures.sponsors_active_now = row["active"]
 
 
-def _add_subscriptions(found: dict[str, Figures], creator: User) -> None:
+def _add_subscriptions(found: dict[str, Figures], creator: User, window: Window, now: datetime) -> None:
+    if window.until <= now:
+        events = SubscriptionEvent.objects.filter(creator=creator, created_at__lt=window.until).order_by()
+        for row in events.values("currency").annotate(yearly=Sum("yearly_cents_delta")):
+            _of(found, row["currency"]).mrr_cents = mrr_of(row["yearly"])
+        return
     paying = Subscription.objects.visible_to(creator).paying().order_by()
     sums = paying.values("currency").annotate(
         yearly=Sum("yearly_cents"),
@@ -132,53 +218,26 @@ def _add_subscriptions(found: dict[str, Figures], creator: User) -> None:
         figures.subscriptions_of_unknown_interval = row["unknown"]
 
 
-# Readers are counted apart from the sums: count(DISTINCT reader) beside them sorts every row. Only readers
-# with an event since then can have come or gone. Of those, each subscription is looked at as it is and as
-# its last event by then left it: a reader with two, of whom one is cancelled, has not left. One statement,
-# so that all of it is of one moment.
-READERS = """
-WITH paying AS (
-    SELECT currency, count(*) AS readers
-      FROM (SELECT DISTINCT currency, reader FROM monetization_subscription
-             WHERE creator_id = %(creator)s AND status IN ('active', 'past_due')) AS distinct_readers
-     GROUP BY currency
-), touched AS (
-    SELECT DISTINCT subscription.currency, subscription.reader
-      FROM monetization_subscriptionevent event
-      JOIN monetization_subscription subscription ON subscription.id = event.subscription_id
-     WHERE event.creator_id = %(creator)s AND event.created_at > %(then)s
-), changed AS (
-    SELECT currency, reader,
-           bool_or(subscription.status IN ('active', 'past_due')) AS pays_now,
-           coalesce(bool_or(last.status IN ('active', 'past_due')), false) AS paid_then
-      FROM touched
-      JOIN monetization_subscription subscription USING (currency, reader)
-      LEFT JOIN LATERAL (
-           SELECT status FROM monetization_subscriptionevent event
-            WHERE event.subscription_id = subscription.id AND event.created_at <= %(then)s
-            ORDER BY event.id DESC LIMIT 1
-      ) last ON true
-     WHERE subscription.creator_id = %(creator)s
-     GROUP BY currency, reader
-), moved AS (
-    SELECT currency,
-           count(*) FILTER (WHERE pays_now AND NOT paid_then) AS came,
-           count(*) FILTER (WHERE paid_then AND NOT pays_now) AS went
-      FROM changed GROUP BY currency
-)
-SELECT currency, coalesce(readers, 0), coalesce(came, 0), coalesce(went, 0)
-  FROM paying FULL JOIN moved USING (currency)
-"""
+def _add_readers(found: dict[str, Figures], creator: User, window: Window, now: datetime) -> None:
+    # Up to the last moment that is still within, and up to the last one before it began.
+    end = min(now, window.until - A_MOMENT)
+    start, a_month_ago = window.since - A_MOMENT, end - timedelta(days=CHURN_DAYS)
+    ended = end < now
+    for currency, readers in payers.at(creator, [a_month_ago, start, *([end] if ended else [])]).items():
+        figures = _of(found, currency)
+        for group in readers:
+            paid_a_month_ago, paid_at_start, *_ = group.paid
+            pays = group.paid[-1] if ended else group.pays_now
+            figures.paying_subscribers += group.readers * pays
+            figures.new_subscribers += group.readers * (pays and not paid_at_start)
+            figures.left_subscribers += group.readers * (paid_at_start and not pays)
+            left = group.readers * (paid_a_month_ago and not pays)
+            of = group.readers * paid_a_month_ago
+            figures.churn = Churn(figures.churn.left + left, figures.churn.of + of)
 
 
-def _add_readers(found: dict[str, Figures], creator: User, then: datetime) -> None:
-    with connection.cursor() as cursor:
-        cursor.execute(READERS, {"creator": creator.pk, "then": then})
-        for currency, readers, came, went in cursor.fetchall():
-            figures = _of(found, currency)
-            figures.paying_subscribers = readers
-            # Those of then are those of now, less who came, plus who went.
-            figures.churn = Churn(left=went, of=readers - came + went)
+def _within(window: Window) -> Q:
+    return Q(created_at__gte=window.since, created_at__lt=window.until)
 
 
 def _of(found: dict[str, Figures], currency: str) -> Figures:

@@ -13,6 +13,7 @@ from django.utils import timezone
 
 from accounts.models import User
 from misar_billing.errors import BillingError
+from monetization import mails
 from monetization.errors import AlreadyRecorded, NotFound
 from monetization.models import Subscription, SubscriptionEvent
 
@@ -123,7 +124,8 @@ def change(
     """Change what is given, as of `occurred_at` (now, if not said), and keep it as an event.
 
     Messages arrive in any order: what happened before the last change of the same thing (the status on one
-    side, plan and price on the other) changes nothing. Raises NotFound, and NotYet.
+    side, plan and price on the other) changes nothing. A subscription that becomes past due is told to its
+    creator by mail. Raises NotFound, and NotYet.
     """
     now = timezone.now()
     if occurred_at and occurred_at > now + AHEAD_MAX:
@@ -135,15 +137,19 @@ def change(
     if subscription is None:
         raise NotFound
     if status is not None:
-        _change_status(subscription, Status(status), occurred_at)
+        event = _change_status(subscription, Status(status), occurred_at)
+        if event and event.kind == Kind.PAST_DUE:
+            mails.tell_of_past_due(creator, event)
     if plan is not None or amount_cents is not None:
         _change_terms(subscription, plan, amount_cents, occurred_at)
     return subscription
 
 
-def _change_status(subscription: Subscription, status: Status, occurred_at: datetime) -> None:
+def _change_status(
+    subscription: Subscription, status: Status, occurred_at: datetime
+) -> SubscriptionEvent | None:
     if subscription.status_at and occurred_at < subscription.status_at:
-        return
+        return None
     kind = {
         Status.ACTIVE: Kind.REACTIVATED,
         Status.PAST_DUE: Kind.PAST_DUE,
@@ -151,7 +157,9 @@ def _change_status(subscription: Subscription, status: Status, occurred_at: date
     }[status]
     changed = subscription.status != status
     subscription.status, subscription.status_at = status, occurred_at
-    _save(subscription, "status", "status_at", event=kind if changed else None, occurred_at=occurred_at)
+    return _save(
+        subscription, "status", "status_at", event=kind if changed else None, occurred_at=occurred_at
+    )
 
 
 def _change_terms(
@@ -177,7 +185,9 @@ def _change_terms(
     )
 
 
-def _save(subscription: Subscription, *fields: str, event: Kind | None, occurred_at: datetime) -> None:
+def _save(
+    subscription: Subscription, *fields: str, event: Kind | None, occurred_at: datetime
+) -> SubscriptionEvent | None:
     before = subscription.yearly_cents
     subscription.yearly_cents = yearly_cents(
         status=subscription.status,
@@ -185,12 +195,13 @@ def _save(subscription: Subscription, *fields: str, event: Kind | None, occurred
         amount_cents=subscription.amount_cents,
     )
     subscription.save(update_fields=[*fields, "yearly_cents"])
-    if event:
-        _write(subscription, event, delta=subscription.yearly_cents - before, occurred_at=occurred_at)
+    if event is None:
+        return None
+    return _write(subscription, event, delta=subscription.yearly_cents - before, occurred_at=occurred_at)
 
 
-def _write(subscription: Subscription, kind: Kind, *, delta: int, occurred_at: datetime) -> None:
-    SubscriptionEvent.objects.create(
+def _write(subscription: Subscription, kind: Kind, *, delta: int, occurred_at: datetime) -> SubscriptionEvent:
+    return SubscriptionEvent.objects.create(
         subscription=subscription,
         creator_id=subscription.creator_id,
         kind=kind,

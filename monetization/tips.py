@@ -1,6 +1,6 @@
 """Tips: recorded with the fee of that moment, refunded with the fee pro rata."""
 
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import TypedDict, Unpack
 
 from django.conf import settings
@@ -9,7 +9,7 @@ from django.db.models import F
 from django.utils import timezone
 
 from accounts.models import Plan, User
-from monetization import fees
+from monetization import fees, mails
 from monetization.errors import AlreadyRecorded, NotFound, RefundTooLarge
 from monetization.models import Refund, Tip
 
@@ -22,6 +22,20 @@ class Facts(TypedDict, total=False):
     message: str
 
 
+@dataclass(frozen=True)
+class RefundPreview:
+    """What a refund would move, in the smallest unit of the tip's currency; nothing has moved yet.
+
+    What the reader gets is what the creator gives and the part of the platform's fee that goes back.
+    """
+
+    currency: str
+    reader_gets_cents: int
+    creator_gives_cents: int
+    fee_returned_cents: int
+
+
+@transaction.atomic
 def record(
     *,
     creator: User,
@@ -33,7 +47,7 @@ def record(
     """Record a tip of `amount_cents` smallest units, and what the platform keeps of it.
 
     The same `stripe_payment_id` again returns the first tip, whatever the plan is by now; with another
-    amount or currency it raises AlreadyRecorded.
+    amount or currency it raises AlreadyRecorded. A tip that is new is told to its creator by mail.
     """
     plan = Plan.objects.get(pk=creator.plan_id)
     parts = fees.split(amount_cents, fee_bps=plan.fee_bps)
@@ -55,26 +69,46 @@ def record(
     )
     if (first.gross_cents, first.currency) != (amount_cents, currency):
         raise AlreadyRecorded("This stripe_payment_id was recorded with another amount or currency")
+    if first.pk == tip.pk:
+        mails.tell_of_tip(creator, tip)
     return first
 
 
+def preview_refund(tip: Tip, amount_cents: int | None = None) -> RefundPreview:
+    """What `refund` would record for this tip as it is now; None for all that is left.
+
+    Raises RefundTooLarge.
+    """
+    amount_cents = _refundable(tip, amount_cents)
+    fee_cents = fee_to_return(tip, amount_cents)
+    return RefundPreview(tip.currency, amount_cents, amount_cents - fee_cents, fee_cents)
+
+
 @transaction.atomic
-def refund(*, tip_id: str, amount_cents: int | None = None, reason: str = "", key: str, actor: str) -> Refund:
+def refund(
+    *,
+    tip_id: str,
+    amount_cents: int | None = None,
+    reason: str = "",
+    key: str,
+    actor: str,
+    creator: User | None = None,
+) -> Refund:
     """Record that a tip, or a part of it, went back to the reader; None for all that is left.
+
+    With a `creator`, only of their own tips: any other is NotFound. Staff pass None.
 
     Our fee goes back pro rata on the running total, so that the parts of a whole refund come to exactly the
     fee (unless REFUNDS_RETURN_THE_FEE is off). The same key again returns the first refund. Raises
     RefundTooLarge and NotFound.
     """
-    tip = Tip.objects.select_for_update().filter(pk=tip_id).first()
+    tips = Tip.objects.all() if creator is None else Tip.objects.visible_to(creator)
+    tip = tips.select_for_update().filter(pk=tip_id).first()
     if tip is None:
         raise NotFound
     if first := Refund.objects.filter(tip=tip, key=key).first():
         return first
-    left = tip.gross_cents - tip.refunded_cents
-    amount_cents = left if amount_cents is None else amount_cents
-    if not 0 < amount_cents <= left:
-        raise RefundTooLarge(f"{left} of this tip are left to refund, in its smallest unit")
+    amount_cents = _refundable(tip, amount_cents)
     fee_cents = fee_to_return(tip, amount_cents)
     Tip.objects.filter(pk=tip.pk).update(
         refunded_cents=F("refunded_cents") + amount_cents,
@@ -101,3 +135,31 @@ def fee_to_return(tip: Tip, amount_cents: int) -> int:
         tip.fee_cents, refunded_cents=tip.refunded_cents + amount_cents, gross_cents=tip.gross_cents
     )
     return total - tip.fee_returned_cents
+
+
+def _refundable(tip: Tip, amount_cents: int | None) -> int:
+    left = tip.refundable_cents
+    amount_cents = left if amount_cents is None else amount_cents
+    if not 0 < amount_cents <= left:
+        raise RefundTooLarge(f"{left} of this tip are left to refund, in its smallest unit")
+    return amount_cents
+
+
+@transaction.atomic
+def hide_message(*, creator: User, tip_id: str, hidden: bool) -> Tip:
+    """Hide a tip's message from the creator's pages, files and mails, or show it again.
+
+    The words stay recorded, and the creator's API goes on telling them. Done twice it is done once. Raises
+    NotFound, also for another creator's tip.
+    """
+    mine = Tip.objects.visible_to(creator).select_for_update()
+    tip = mine.filter(pk=tip_id).first()
+    if tip is None:
+        raise NotFound
+    if hidden != bool(tip.message_hidden_at):
+        tip.message_hidden_at = timezone.now() if hidden else None
+        tip.save(update_fields=["message_hidden_at"])
+    if hidden:
+        # Whoever hides it has seen the tip; a mail that still waits would show the words after all.
+        mails.withdraw_tips([tip.pk])
+    return tip

@@ -27,7 +27,7 @@ from django.utils import timezone
 from accounts.keys import issue_service_key
 from misar_billing.database_engine.base import ANSWER_SECONDS_MAX, DatabaseWrapper
 from tests.chromium import CHROMIUM, FLAGS
-from tests.factories import StaffFactory
+from tests.factories import StaffFactory, enter
 from wallet import invariants, ledger, rates
 from wallet.models import Entry, TopUp
 
@@ -199,7 +199,7 @@ def as_user(token: Callable[..., str]) -> Callable[[str], "Caller"]:
 @pytest.fixture
 def staff(client: Client, db: None) -> Client:
     """A browser of somebody of the back-office."""
-    client.force_login(StaffFactory.create())
+    enter(client, StaffFactory.create())
     return client
 
 

@@ -3,11 +3,20 @@
 from typing import Any
 
 import factory
+from django.test import Client
 
-from accounts import second_factor
+from accounts import second_factor, sessions
 from accounts.models import User
 
 SECOND_FACTOR_SECRET = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"
+
+
+def enter(client: Client, member: User) -> None:
+    """A session of staff that has passed the second factor."""
+    client.force_login(member)
+    session = client.session
+    sessions.note_passed(session, member)
+    session.save()
 
 
 class UserFactory(factory.django.DjangoModelFactory[User]):

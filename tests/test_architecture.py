@@ -49,7 +49,7 @@ EDGES = {
         "management",
         "middleware",
     ),
-    *("migrations", "permissions", "throttling", "urls", "views"),
+    *("migrations", "permissions", "sessions", "throttling", "urls", "views"),
 }
 VERBS = {
     "wallet": "ledger deductions rates topups statements periods spending return_urls webhooks "

@@ -36,4 +36,4 @@ def test_a_tiny_run_measures_every_variant_under_every_load_and_leaves_clean_boo
             assert figures["errors"] == 0
     assert told["troubles"] == []
     assert all(reading["ratio"] > 0 for reading in told["histories"].values())
-    assert len(told["histories"]) == 4
+    assert len(told["histories"]) == 6

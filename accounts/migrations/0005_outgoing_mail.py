@@ -21,6 +21,7 @@ class Migration(migrations.Migration):
             field=django.contrib.postgres.fields.ArrayField(
                 base_field=models.CharField(max_length=40),
                 blank=True,
+                db_default=[],
                 default=list,
                 editable=False,
                 help_text="Kinds of mail this user switched off.",

@@ -13,7 +13,7 @@ from random import Random
 
 from django.utils import timezone
 
-from accounts import api_keys, keys, second_factor
+from accounts import api_keys, keys, outbox, second_factor
 from accounts.errors import InvalidApiKey, InvalidServiceKey
 from accounts.models import User
 from misar_billing.demo import newsletter
@@ -47,13 +47,17 @@ LOW_CREDITS = 6
 def seed() -> dict[str, str]:
     """Put everything in place that is not there yet; what the welcome shows."""
     shown = demo_credentials()
+    dana = User.objects.get(pk=DEMO_USER)
+    wanted = {kind for kind in outbox.KINDS if outbox.wants(dana, kind)}
+    outbox.set_switches(dana, set())  # Nobody wants a year of mails at once.
     if not Tip.objects.filter(creator_id=DEMO_USER).exists():
-        newsletter.live_through_a_year(User.objects.get(pk=DEMO_USER), DAYS)
+        newsletter.live_through_a_year(dana, DAYS)
     if not Wallet.objects.filter(pk=DEMO_USER).exists():
         for feature, label, credits, unit in RATES:
             if not Rate.objects.filter(feature=feature).exists():
                 rates.set_rate(feature=feature, label=label, credits=credits, unit=unit, actor="sandbox")
         live_through_a_year(Random(2026))  # noqa: S311 (believable, the same every time, and no secret)
+    outbox.set_switches(dana, wanted)
     return shown | {"user_id": DEMO_USER, "user_name": DEMO_NAME, "feature": DEMO_FEATURE}
 
 

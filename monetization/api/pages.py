@@ -10,6 +10,7 @@ from rest_framework.response import Response
 
 from misar_billing.api import no_store
 from misar_billing.cursors import cursor_at, row_id_of
+from monetization import lists
 
 LIMIT_MAX = 1000
 # The bound keeps Python from reading a number of a thousand digits.
@@ -50,8 +51,7 @@ def _after(rows: QuerySet[Any], cursor: str, by: str) -> Q:
     last = rows.filter(pk=row_id).values_list(field, flat=True).first()
     if last is None:
         raise _wrong("cursor", "is not a cursor of this list")
-    beyond = "lt" if by.startswith("-") else "gt"
-    return Q(**{f"{field}__{beyond}": last}) | Q(**{field: last, f"pk__{beyond}": row_id})
+    return lists.after(by, last, row_id)
 
 
 def _limit(request: Request) -> int:

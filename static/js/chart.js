@@ -248,7 +248,7 @@
     return {
       width: plot.clientWidth,
       height: plot.clientHeight,
-      padding: [12, labels.length ? Math.ceil(widthOf(labels.map((label) => label.words))) + 16 : 8, 0, 0],
+      padding: [12, labels.length ? Math.ceil(widthOf(labels.map((label) => label.words))) + 16 : 20, 0, 0],
       legend: { show: false },
       tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), "Etc/UTC"),
       cursor: { y: false, drag: { x: false, y: false }, points: isBars ? { show: false } : { size: 8, width: 0 } },

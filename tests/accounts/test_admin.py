@@ -7,7 +7,7 @@ from django.urls import reverse
 
 from accounts.keys import digest_of
 from accounts.models import Plan, ServiceKey
-from tests.factories import StaffFactory, UserFactory
+from tests.factories import StaffFactory, UserFactory, enter
 
 
 def issue(staff, **fields):
@@ -96,6 +96,6 @@ def test_somebody_is_let_into_the_back_office_and_shut_out_again(staff):
 def test_staff_who_may_not_grant_access_cannot_help_themselves(client, db):
     member = StaffFactory.create(misar_id="staff:member", is_superuser=False)
     member.user_permissions.set(Permission.objects.filter(codename="view_user"))
-    client.force_login(member)
+    enter(client, member)
     url = reverse("admin:accounts_user_access", args=[quote(member.pk)])
     assert client.post(url, {"reason": "x", "key": "k", "is_staff": "on"}).status_code == 403

@@ -336,9 +336,29 @@ def test_a_server_that_cannot_be_reached_ends_the_round(anna, smtp, caplog):
         queue(anna, fact=f"receipt:top_{number}")
     assert outbox.send_due(10) == Outcome(sent=0, failed=1, given_up=0, waiting=3)
     assert smtp.connections == 1
-    assert OutgoingMail.objects.filter(tries=0).count() == 2
-    assert OutgoingMail.objects.get(tries=1).last_error == "SMTPConnectError 421 4.3.2"
+    assert OutgoingMail.objects.filter(tries=0).count() == 3  # Nothing was tried of the mails themselves.
+    assert OutgoingMail.objects.get(last_error__gt="").last_error == "SMTPConnectError 421 4.3.2"
     assert ADDRESS not in caplog.text
+
+
+def test_a_server_that_is_away_for_days_loses_no_mail(anna, smtp):
+    queue(anna)
+    smtp.away = True
+    for _ in range(outbox.TRIES_MAX + 2):
+        due_again()
+        assert outbox.send_due(10).given_up == 0
+    smtp.away = False
+    due_again()
+    assert outbox.send_due(10).sent == 1
+
+
+def test_after_a_week_without_a_server_a_mail_would_only_surprise(anna, smtp):
+    queue(anna)
+    smtp.away = True
+    due_again()
+    OutgoingMail.objects.update(created_at=timezone.now() - outbox.WAITED_MAX)
+    assert outbox.send_due(10).given_up == 1
+    assert (the_mail().state, the_mail().to, the_mail().text) == (State.FAILED, "", "")
 
 
 @pytest.mark.parametrize("command", ["EHLO", "RCPT", "DATA"])
@@ -420,7 +440,7 @@ def test_a_sender_whose_claim_ran_out_changes_nothing(anna):
     assert slow is not None
     due_again()
     assert outbox.send_due(10).sent == 1
-    outbox._record(slow, TimeoutError())
+    outbox._record(slow, TimeoutError(), reached=True)
     assert (the_mail().state, the_mail().tries) == (State.SENT, 2)
 
 

@@ -1,6 +1,5 @@
 """Users sign in with their Misar account: OpenID Connect against the sandbox's issuer, over real HTTP."""
 
-import re
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -15,22 +14,16 @@ from accounts import users
 from accounts.errors import ForeignSubject
 from accounts.models import User
 from tests.factories import UserFactory
+from tests.patterns import matched
 
 pytestmark = pytest.mark.django_db
-
-
-def found(pattern, text):
-    """The first group of a pattern that must be there."""
-    match = re.search(pattern, text)
-    assert match, text
-    return match[1]
 
 
 def choose(address, **person):
     """Sign in at the issuer's page as a demo user (`person=`) or as anybody; where it sends the browser."""
     browser = requests.Session()
     page = browser.get(address, timeout=10)
-    token = found(r'name="csrfmiddlewaretoken" value="([^"]+)"', page.text)
+    token = matched(r'name="csrfmiddlewaretoken" value="([^"]+)"', page.text)[1]
     form = person | {"csrfmiddlewaretoken": token}
     answer = browser.post(address, form, headers={"Referer": address}, allow_redirects=False, timeout=10)
     assert answer.status_code == 302, answer.text
@@ -57,7 +50,7 @@ def test_a_stranger_is_asked_to_sign_in_and_comes_back_to_the_page_they_wanted(c
     answer = client.get("/account?x=1")
     assert answer["Location"] == "/sign-in?next=/account%3Fx%3D1"
     page = client.get(answer["Location"])
-    action = found(r'action="(/sign-in/[^"]+)"', page.text)
+    action = matched(r'action="(/sign-in/[^"]+)"', page.text)[1]
     answer = client.post(action)
     asked = parse_qs(urlsplit(answer["Location"]).query)
     assert asked["redirect_uri"] == ["http://testserver/sign-in/misar/callback"]
@@ -187,6 +180,23 @@ def test_what_is_no_name_or_address_is_left_out(db):
     assert (user.name, user.email) == ("x" * 200, "")
     user = users.arrive(misar_id="usr_1", name="two\nlines", email=["a@example.com"])
     assert (user.name, user.email) == ("", "")
+
+
+@pytest.mark.parametrize("process", ["connect", "redirect", "x"])
+def test_a_sign_in_is_nothing_but_a_sign_in(client, sandbox, process):
+    query = {"process": process, "next": "/account", "auth_params": "redirect_uri=https://evil.example"}
+    answer = client.post("/sign-in/misar", query_params=query)
+    assert "evil.example" not in answer["Location"]
+    assert client.get(path_of(choose(answer["Location"], person="usr_demo")))["Location"] == "/account"
+    assert client.session["_auth_user_id"] == "usr_demo"
+    assert not SocialAccount.objects.exists()
+
+
+def test_one_network_cannot_begin_sign_ins_without_end(client, sandbox, settings):
+    settings.SIGN_INS_PER_MINUTE = 3
+    answers = [client.post("/sign-in/misar") for _ in range(4)]
+    assert [answer.status_code for answer in answers] == [302, 302, 302, 429]
+    assert 1 <= int(answers[3]["Retry-After"]) <= 60
 
 
 def test_a_silent_issuer_is_said_in_words(client, settings):

@@ -11,8 +11,8 @@ from django.core.management import CommandError, call_command
 from django.test import Client
 from django.urls import reverse
 
-from accounts import second_factor
-from tests.factories import SECOND_FACTOR_SECRET, StaffFactory, UserFactory
+from accounts import second_factor, sessions
+from tests.factories import SECOND_FACTOR_SECRET, StaffFactory, UserFactory, enter
 
 pytestmark = pytest.mark.django_db
 
@@ -93,6 +93,14 @@ def test_a_code_opens_once(ada):
         browser = Client()
         try_password(browser, "ada", PASSWORD)
         assert browser.post("/sign-in/code", {"code": code}).status_code == expected
+
+
+def test_the_code_before_and_the_code_after_open_nothing(client, ada):
+    """A code that outlived its half minute would outlive what remembers that it was used."""
+    try_password(client, "ada", PASSWORD)
+    for seconds_ago in (31, -30):
+        if code_of(seconds_ago=seconds_ago) != code_of():
+            assert client.post("/sign-in/code", {"code": code_of(seconds_ago=seconds_ago)}).status_code == 200
 
 
 def test_codes_cannot_be_guessed_at_speed(client, ada):
@@ -238,6 +246,62 @@ def test_new_recovery_codes_make_the_old_ones_worthless(client, newcomer):
     assert not set(old) & set(new)
 
 
+# --- What a session has proven ----------------------------------------------------------------------
+
+
+def test_a_session_from_before_the_set_up_is_no_good_after_it(newcomer):
+    thief, owner = Client(), Client()
+    for browser in (thief, owner):
+        answer = browser.post(SIGN_IN, {"login": "new", "password": PASSWORD}, follow=True)
+    owner.post(SET_UP, {"code": code_of(answer.context["form"].secret)})
+    assert owner.get("/admin/").status_code == 200
+    answer = thief.get("/admin/accounts/user/")
+    assert answer["Location"] == "/sign-in?next=/admin/accounts/user/"
+    assert "_auth_user_id" not in thief.session
+
+
+def test_a_session_from_before_a_reset_is_no_good_after_it(ada):
+    thief, owner = Client(), Client()
+    enter(thief, ada)
+    assert thief.get("/admin/").status_code == 200
+    second_factor.reset(ada)
+    assert thief.get("/admin/")["Location"] == SET_UP
+    answer = owner.post(SIGN_IN, {"login": "ada", "password": PASSWORD}, follow=True)
+    owner.post(SET_UP, {"code": code_of(answer.context["form"].secret)})
+    assert owner.get("/admin/").status_code == 200
+    assert thief.get("/admin/").status_code == 302
+    assert thief.get("/mail/v1/keys").status_code in (401, 403)
+
+
+def test_a_user_made_staff_comes_in_again_before_setting_up_a_factor(client):
+    user = UserFactory.create(misar_id="usr_1")
+    user.set_unusable_password()
+    user.is_staff = True
+    user.save()
+    client.force_login(user)
+    assert client.get(SET_UP).status_code == 200  # Just signed in at the issuer.
+    session = client.session
+    session[sessions.SIGNED_IN_AT] = time.time() - 301
+    session.save()
+    assert client.get(SET_UP)["Location"] == f"/sign-in?next={SET_UP}"
+    assert "_auth_user_id" not in client.session
+
+
+def test_a_session_ends_when_its_time_is_up_whatever_is_done_in_it(client, settings):
+    client.force_login(UserFactory.create())
+    session = client.session
+    session[sessions.SIGNED_IN_AT] = time.time() - settings.SESSION_COOKIE_AGE - 1
+    session.set_expiry(settings.SESSION_COOKIE_AGE)
+    session.save()
+    assert client.get("/account")["Location"] == "/sign-in?next=/account"
+    assert "_auth_user_id" not in client.session
+
+
+def test_a_new_password_asks_for_a_fresh_proof(client, ada):
+    enter(client, ada)  # A session that no password was given in.
+    assert client.get("/admin/password_change/")["Location"].startswith("/account/")
+
+
 # --- Lost -------------------------------------------------------------------------------------------
 
 
@@ -286,7 +350,7 @@ def test_staff_without_recovery_codes_are_led_to_make_some(staff):
 
 def test_a_form_from_before_signing_in_is_told_in_words(ada):
     strict = Client(enforce_csrf_checks=True)
-    strict.force_login(ada)
+    enter(strict, ada)
     answer = strict.post("/account", {"receipt": "on"})
     assert answer.status_code == 403
     assert "too old to be sent" in answer.text

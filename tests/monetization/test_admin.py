@@ -129,7 +129,7 @@ def test_staff_switch_a_creators_rule_and_see_what_overlaps(staff, earner):
         "currency": "USD",
     }
     for name in ("Acme", "Globex"):
-        period = {"active_from": now, "active_until": now + timedelta(days=7)}
+        period: dict[str, Any] = {"active_from": now, "active_until": now + timedelta(days=7)}
         placed = sponsors.place(creator=earner, position="header", sponsor_name=name, **period, **facts)
     row = Earner.objects.get()
     page = staff.get(reverse("admin:monetization_earner_change", args=[quote(row.pk)]))

@@ -13,7 +13,7 @@ from django.utils import timezone
 from hypothesis import given, settings
 
 from monetization import sponsors
-from monetization.errors import NotFound, PlacementsOverlap, PositionTaken
+from monetization.errors import FormSent, NotFound, PlacementsOverlap, PositionTaken
 from monetization.models import Earner, Sponsor
 from tests.crowd import begin, outcomes_at_once, patiently, wait_until_somebody_waits
 from tests.factories import UserFactory
@@ -117,6 +117,52 @@ def test_a_placement_cancelled_by_many_at_once_is_cancelled_once(creator):
     assert Counter(type(outcome.exception()) for outcome in outcomes) == {type(None): 1, NotFound: 7}
 
 
+# --- Placed by a form -------------------------------------------------------------------------------
+
+
+def test_the_same_form_again_is_the_first_placement(creator):
+    first = place(creator, starts=NOON, key="form-1")
+    assert place(creator, starts=NOON, key="form-1") == first
+    assert Sponsor.objects.count() == 1
+
+
+def test_it_is_so_where_one_sponsor_at_a_time_is_wanted(creator):
+    one_at_a_time(creator)
+    assert place(creator, starts=NOON, key="form-1") == place(creator, starts=NOON, key="form-1")
+
+
+def test_keys_are_each_creators_own_and_none_is_no_key(creator, stranger):
+    for who in (creator, stranger):
+        place(who, starts=NOON, key="form-1")
+        place(who, starts=NOON)
+        place(who, starts=NOON)
+    assert Sponsor.objects.count() == 6
+
+
+def test_a_form_that_says_something_else_by_now_is_refused(creator):
+    first = place(creator, starts=NOON, key="form-1")
+    with pytest.raises(FormSent):
+        place(creator, "Globex", starts=NOON, key="form-1")
+    with clock_at(NOON - days(1)):
+        cancel(first)
+    with pytest.raises(FormSent):
+        place(creator, starts=NOON, key="form-1")
+    assert Sponsor.objects.count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_one_form_sent_many_times_at_once_places_once(creator):
+    sent = partial(patiently, partial(place, creator, starts=NOON, key="form-1"))
+    assert len({outcome.result().pk for outcome in outcomes_at_once([sent] * 8)}) == 1
+    assert Sponsor.objects.count() == 1
+
+
+def test_a_key_is_used_once_whatever_the_code_does(creator):
+    place(creator, key="form-1")
+    place(creator)
+    refused("monetization_sponsor_form_once", "UPDATE monetization_sponsor SET form_key = 'form-1'")
+
+
 # --- Overlaps ---------------------------------------------------------------------------------------
 
 
@@ -129,6 +175,20 @@ def test_overlaps_are_found_in_pairs(creator):
     place(creator, "Globex", starts=NOON + days(2), ends=NOON + days(3))
     place(creator, "Initech", starts=NOON + days(2) + A_MOMENT, ends=NOON + days(9))
     assert overlaps(creator) == [("Acme", "Globex"), ("Acme", "Initech"), ("Globex", "Initech")]
+
+
+def test_conflicts_name_each_others_partners_in_order(creator, stranger):
+    acme = place(creator, "Acme", starts=NOON, ends=NOON + days(7))
+    initech = place(creator, "Initech", starts=NOON + days(6), ends=NOON + days(9))
+    globex = place(creator, "Globex", starts=NOON + days(2), ends=NOON + days(3))
+    place(creator, "Hooli", starts=NOON + days(9), ends=NOON + days(10))
+    place(creator, "Umbrella", position="footer", starts=NOON)
+    place(stranger, "Stark", starts=NOON)
+    assert sponsors.conflicts(creator, at=NOON) == {
+        acme.pk: [globex, initech],
+        globex.pk: [acme],
+        initech.pk: [acme],
+    }
 
 
 @pytest.mark.parametrize(

@@ -7,14 +7,17 @@ from typing import Any
 import hypothesis.strategies as st
 import pytest
 from django.db import transaction
+from django.test import override_settings
 from hypothesis import given, settings
 
 from accounts.models import Plan
+from monetization import tips
 from monetization.errors import AlreadyRecorded, NotFound, RefundTooLarge
 from monetization.models import Refund, Tip
 from tests.crowd import at_once, begin, outcomes_at_once, patiently, wait_until_somebody_waits
 from tests.factories import UserFactory
-from tests.monetization.records import broken_records, refund, refused, tip
+from tests.monetization.conftest import TIPS
+from tests.monetization.records import NOON, broken_records, clock_at, refund, refused, tip
 from tests.wallet.books import sql
 
 pytestmark = pytest.mark.django_db
@@ -281,6 +284,107 @@ def test_a_refund_waits_for_the_one_before(creator):
         wait_until_somebody_waits()
     with pytest.raises(RefundTooLarge, match="200 of this tip"):
         second.result(timeout=10)
+
+
+# --- Previewed ---------------------------------------------------------------------------------------
+
+
+def test_a_preview_says_who_gets_and_gives_what(creator):
+    found = tips.preview_refund(tip(creator))
+    assert (found.reader_gets_cents, found.creator_gives_cents, found.fee_returned_cents) == (500, 475, 25)
+    assert found.currency == "USD"
+
+
+def test_a_preview_moves_nothing(creator):
+    given = tip(creator)
+    tips.preview_refund(given, 300)
+    given.refresh_from_db()
+    assert (given.refunded_cents, given.refundable_cents) == (0, 500)
+    assert not Refund.objects.exists()
+
+
+@settings(derandomize=True, database=None, deadline=None, max_examples=40)
+@given(
+    amount=st.integers(50, 2000),
+    parts=st.lists(st.integers(-5, 900), max_size=6),
+    keeps=st.booleans(),
+    plan=st.sampled_from(["free", "max"]),
+)
+def test_a_refund_moves_exactly_what_its_preview_says(amount, parts, keeps, plan):
+    given_tip = tip(UserFactory(plan_id=plan), amount)
+    with override_settings(REFUNDS_RETURN_THE_FEE=not keeps):
+        for number, part in enumerate([*parts, None]):
+            given_tip.refresh_from_db()
+            try:
+                told = tips.preview_refund(given_tip, part)
+            except RefundTooLarge as error:
+                with pytest.raises(RefundTooLarge, match=str(error)):
+                    refund(given_tip, part, key=f"form-{number}")
+                continue
+            before = given_tip.net_after_refunds_cents
+            back = refund(given_tip, part, key=f"form-{number}")
+            assert (told.reader_gets_cents, told.fee_returned_cents) == (
+                back.amount_cents,
+                back.fee_returned_cents,
+            )
+            given_tip.refresh_from_db()
+            assert before - given_tip.net_after_refunds_cents == told.creator_gives_cents
+
+
+# --- Whose ------------------------------------------------------------------------------------------
+
+
+def test_a_creator_refunds_their_own_tips_and_nobody_elses(creator, stranger):
+    asked: dict[str, Any] = {"tip_id": tip(creator).pk, "key": "form-1", "actor": "user:usr_creator"}
+    with pytest.raises(NotFound):
+        tips.refund(**asked, creator=stranger)
+    assert not Refund.objects.exists()
+    assert tips.refund(**asked, creator=creator).amount_cents == 500
+    # Not even what was refunded before is told.
+    with pytest.raises(NotFound):
+        tips.refund(**asked, creator=stranger)
+
+
+# --- Messages ---------------------------------------------------------------------------------------
+
+
+def hide(tip, hidden=True, *, creator=None):
+    return tips.hide_message(creator=creator or tip.creator, tip_id=tip.pk, hidden=hidden)
+
+
+def test_a_hidden_message_is_not_shown_and_is_kept(creator):
+    given = tip(creator, message="Love it")
+    assert given.shown_message == "Love it"
+    with clock_at(NOON):
+        hidden = hide(given)
+    assert (hidden.shown_message, hidden.message, hidden.message_hidden_at) == ("", "Love it", NOON)
+    assert hide(given, False).shown_message == "Love it"
+
+
+def test_hidden_twice_it_is_hidden_once(creator):
+    given = tip(creator, message="Love it")
+    with clock_at(NOON):
+        hide(given)
+    assert hide(given).message_hidden_at == NOON
+    hide(given, False)
+    assert hide(given, False).message_hidden_at is None
+
+
+def test_a_strangers_message_is_not_found(creator, stranger):
+    given = tip(creator, message="Love it")
+    with pytest.raises(NotFound):
+        hide(given, creator=stranger)
+    with pytest.raises(NotFound):
+        hide(Tip(pk="tip_none", creator=creator))
+    given.refresh_from_db()
+    assert given.message_hidden_at is None
+
+
+def test_the_api_goes_on_telling_what_is_hidden_from_the_pages(creator, api):
+    hide(tip(creator, message="Love it"))
+    (row,) = api.get(TIPS).json()
+    assert row["message"] == "Love it"
+    assert "message_hidden_at" not in row
 
 
 # --- The laws ---------------------------------------------------------------------------------------

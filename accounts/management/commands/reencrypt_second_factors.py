@@ -18,5 +18,6 @@ class Command(BaseCommand):
         self.stdout.write(f"{done} encrypted with the key of now.")
         if lost:
             raise CommandError(
-                f"No key opens those of {', '.join(lost)}: add the old key to SECRET_KEY_FALLBACKS, or reset them."
+                f"No key opens those of {', '.join(lost)}: "
+                "add the old key to SECRET_KEY_FALLBACKS, or reset them."
             )

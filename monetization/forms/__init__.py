@@ -1,0 +1,1 @@
+"""What a creator types on the dashboard."""

@@ -1,0 +1,114 @@
+"""What creators are told by mail: a tip that came, a subscription whose payment did not.
+
+A reader's words are plain text there, quoted as theirs line by line, and no address is in a subject.
+"""
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+
+from accounts import outbox
+from accounts.models import User
+from misar_billing import money
+from monetization.models import (
+    MESSAGE_LENGTH,
+    NAME_LENGTH,
+    PLAN_LENGTH,
+    STRIPE_ID_LENGTH,
+    SubscriptionEvent,
+    Tip,
+)
+
+TIP = "tip_received"
+PAST_DUE = "subscription_past_due"
+# Of a name in a subject, which a list of mails shows the beginning of.
+SUBJECT_NAME_LENGTH = 60
+
+
+@outbox.never_in_the_way
+def tell_of_tip(creator: User, tip: Tip) -> None:
+    """Tell a creator of a tip just recorded, in its transaction; once per tip.
+
+    Nothing is written for a creator without an address, or who switched this kind off. Never raises on the
+    mail's account.
+    """
+    name = outbox.one_line(tip.name, NAME_LENGTH)
+    short_name = outbox.one_line(tip.name, SUBJECT_NAME_LENGTH) or "a reader"
+    gross = money.amount(tip.gross_cents, tip.currency)
+    outbox.queue(
+        user=creator,
+        to=creator.email,
+        kind=TIP,
+        fact=fact_of_tip(tip.pk),
+        subject=f"A tip of {gross} from {short_name}",
+        template="monetization/mail/tip_received",
+        context={
+            "name": name,
+            "gross": gross,
+            "fee": money.amount(tip.fee_cents, tip.currency),
+            "rate": f"{tip.fee_bps / 100:g} %",
+            "net": money.amount(tip.net_cents, tip.currency),
+            "date": _moment(tip.created_at),
+            "lines": _lines(tip.shown_message),
+            "tip_id": tip.pk,
+            "stripe_payment_id": outbox.one_line(tip.stripe_payment_id or "", STRIPE_ID_LENGTH),
+        },
+    )
+
+
+@outbox.never_in_the_way
+def tell_of_past_due(creator: User, event: SubscriptionEvent) -> None:
+    """Tell a creator of a subscription that has become past due, in the transaction of its event; once.
+
+    As for a tip, nothing may be written, and nothing is raised on the mail's account.
+    """
+    subscription = event.subscription
+    amount = money.amount(event.amount_cents, event.currency)
+    outbox.queue(
+        user=creator,
+        to=creator.email,
+        kind=PAST_DUE,
+        fact=fact_of_past_due(event.pk),
+        subject=f"A subscription of {amount} is past due",
+        template="monetization/mail/subscription_past_due",
+        context={
+            "reader": outbox.one_line(subscription.subscriber_email, len(subscription.subscriber_email) + 1),
+            "plan": outbox.one_line(event.plan, PLAN_LENGTH),
+            "amount": amount,
+            "in_mrr": subscription.yearly_cents > 0,
+            "date": _moment(event.occurred_at),
+            "subscription_id": subscription.pk,
+            "stripe_subscription_id": outbox.one_line(
+                subscription.stripe_subscription_id or "", STRIPE_ID_LENGTH
+            ),
+        },
+    )
+
+
+def withdraw_tips(tip_ids: Iterable[str]) -> None:
+    """Drop the mails that wait to tell of these tips."""
+    outbox.withdraw([fact_of_tip(tip_id) for tip_id in tip_ids])
+
+
+def withdraw_past_due(event_ids: Iterable[int]) -> None:
+    """Drop the mails that wait to tell of these events."""
+    outbox.withdraw([fact_of_past_due(event_id) for event_id in event_ids])
+
+
+def fact_of_tip(tip_id: str) -> str:
+    """What the outbox calls the mail of a tip."""
+    return f"{TIP}:{tip_id}"
+
+
+def fact_of_past_due(event_id: int) -> str:
+    """What the outbox calls the mail of an event."""
+    return f"{PAST_DUE}:{event_id}"
+
+
+def _lines(message: str) -> list[str]:
+    """A message line by line, so that each can be marked as the reader's."""
+    return [outbox.one_line(line, MESSAGE_LENGTH) for line in message.strip().splitlines()]
+
+
+def _moment(at: datetime) -> str:
+    at = at.astimezone(UTC)
+    return f"{at.day} {at:%B %Y, %H:%M} UTC"

@@ -1,0 +1,1 @@
+"""The creator's dashboard: one module for each tab."""

@@ -1,0 +1,90 @@
+"""A creator's API keys: the list, making one, and revoking one."""
+
+from uuid import UUID
+
+from django.contrib import messages
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils import timezone
+from django.views.decorators.http import require_http_methods
+
+from accounts import api_keys
+from accounts.errors import KeyLimitReached, UnknownApiKey
+from accounts.models import ApiKey
+from monetization import key_forms, list_pages
+from monetization.errors import FormSent
+from monetization.forms.fields import new_key
+from monetization.forms.records import KeyForm
+from monetization.views import listing
+from monetization.views.listing import user_of
+from wallet.views import page_of_the_user
+
+DEFAULT_SCOPES = ("monetization",)
+
+
+@page_of_the_user
+@require_http_methods(["GET", "HEAD", "POST"])
+def keys(request: HttpRequest) -> HttpResponse:
+    """Every key; a POST makes one, and its secret is in that answer alone. Sent twice, the form makes one."""
+    if request.method != "POST":
+        return _page(request, KeyForm(initial={"key": new_key(), "scopes": DEFAULT_SCOPES}))
+    form = KeyForm(request.POST)
+    if not form.is_valid():
+        if "key" in form.errors:
+            form.renew_key()
+        return _page(request, form, status=400)
+    data = form.cleaned_data
+    try:
+        made, secret = key_forms.make(
+            owner=user_of(request), form_key=data["key"], name=data["name"], scopes=data["scopes"]
+        )
+    except (KeyLimitReached, FormSent) as error:
+        form.renew_key()
+        return _page(request, form, trouble=f"{error}.", status=error.status)
+    context = {
+        "tab": "keys",
+        "made": made,
+        "secret": secret,
+        "base_url": listing.base_url(request),
+        "reads": bool({"monetization", "read"} & set(made.scopes)),
+    }
+    return render(request, "monetization/key_made.html", context)
+
+
+@page_of_the_user
+@require_http_methods(["GET", "HEAD", "POST"])
+def revoke_key(request: HttpRequest, pk: UUID) -> HttpResponse:
+    """Shut a key out, by POST; a GET asks first."""
+    owner = user_of(request)
+    key = ApiKey.objects.filter(owner=owner, pk=pk).first()
+    if key is None:
+        raise Http404
+    if request.method == "POST":
+        try:
+            api_keys.revoke(owner=owner, key_id=pk)
+        except UnknownApiKey:  # Of what is theirs: it was revoked before.
+            messages.info(request, f"{key.name} was revoked already.")
+        else:
+            messages.success(request, f"{key.name} is revoked. Whoever uses it is refused from now on.")
+        return redirect("dashboard:keys")
+    if key.revoked_at:
+        messages.info(request, f"{key.name} was revoked already.")
+        return redirect("dashboard:keys")
+    return render(request, "monetization/key_revoke.html", {"tab": "keys", "key": key})
+
+
+def _page(request: HttpRequest, form: KeyForm, *, trouble: str = "", status: int = 200) -> HttpResponse:
+    owner, now = user_of(request), timezone.now()
+    mine = ApiKey.objects.filter(owner=owner).order_by("-created_at", "-pk")
+    rows = list_pages.key_rows(list(mine), at=now)
+    active = sum(key.is_usable(now) for key in mine)
+    limit = owner.plan.key_limit
+    context = {
+        "tab": "keys",
+        "form": form,
+        "trouble": trouble,
+        "keys": rows,
+        "limit_sentence": list_pages.key_limit(owner, active),
+        "is_full": limit is not None and active >= limit,
+    }
+    return render(request, "monetization/keys.html", context, status=status)

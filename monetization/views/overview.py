@@ -1,0 +1,97 @@
+"""The creator's overview: what they earned, from whom, and what to do next."""
+
+from typing import Any
+from urllib.parse import urlencode
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.urls import reverse
+from django.utils import timezone
+from django.views.decorators.http import require_safe
+
+from misar_billing import money
+from monetization import overview_page, stats, windows
+from monetization.attention import Line
+from monetization.views.listing import base_url, user_of
+from wallet.views import page_of_the_user
+
+MAIL = "/mail/v1/monetization"
+# Where the rows are that a line of the attention strip speaks of.
+LISTS: dict[str, tuple[str, dict[str, str]]] = {
+    "past_due": ("subscriptions", {"status": "past_due"}),
+    "double_booked": ("sponsors", {}),
+    "starting": ("sponsors", {"state": "upcoming"}),
+    "ended": ("sponsors", {"state": "ended"}),
+    "unknown_interval": ("subscriptions", {}),
+    "no_stripe_id": ("tips", {}),
+}
+
+
+@page_of_the_user
+@require_safe
+def overview(request: HttpRequest) -> HttpResponse:
+    """The figures, charts and lists of one currency over one range; whoever has no record yet is welcomed."""
+    creator, at = user_of(request), timezone.now()
+    currencies = stats.currencies_of(creator)
+    context: dict[str, Any] = {"tab": "overview", "mail_url": base_url(request) + MAIL}
+    if not currencies:
+        context |= {
+            "tiles": overview_page.empty_tiles(),
+            "plan": overview_page.plan_sentence(creator, "USD"),
+            "has_key": overview_page.has_key(creator, at=at),
+        }
+        return render(request, "monetization/overview.html", context)
+    currency = request.GET.get("currency", "")
+    currency = currency if currency in currencies else currencies[0]
+    window = windows.window_of(creator, request.GET.get("range", ""), at=at)
+    page = overview_page.overview_of(creator, currency, window, at=at)
+    # The default stays out of the address, so that the page has one.
+    state = {
+        "range": "" if window.name == windows.RANGE_DEFAULT else window.name,
+        "currency": "" if currency == currencies[0] else currency,
+    }
+    context |= {
+        "page": page,
+        "tiles": page.tiles,
+        "plan": overview_page.plan_sentence(creator, currency),
+        "attention": [(line, _list_of(line)) for line in page.attention],
+        "window": window,
+        "in_window": "so far" if window.name == "all" else f"in {window.label}",
+        "range_title": window.label.removeprefix("the ").capitalize(),
+        "compared_with": overview_page.compared_with(window),
+        "currency": currency,
+        "decimals": money.EXPONENTS[currency],
+        "ranges": _choices(state, "range", windows.RANGES, window.name, windows.RANGE_DEFAULT),
+        "currencies": _choices(
+            state, "currency", {code: code for code in currencies}, currency, currencies[0]
+        ),
+        "wider_url": _address(state | {"range": page.silence.wider}) if page.silence else "",
+        "wider_name": windows.RANGES.get(page.silence.wider, "") if page.silence else "",
+    }
+    return render(request, "monetization/overview.html", context)
+
+
+def _choices(
+    state: dict[str, str], name: str, names: dict[str, str], chosen: str, default: str
+) -> list[dict[str, Any]]:
+    """The links of a choice, each keeping what else the address says."""
+    return [
+        {
+            "name": words,
+            "url": _address(state | {name: "" if value == default else value}),
+            "is_chosen": value == chosen,
+        }
+        for value, words in names.items()
+    ]
+
+
+def _list_of(line: Line) -> str:
+    page, query = LISTS[line.kind]
+    if line.position:
+        query = query | {"position": line.position}
+    return reverse(f"dashboard:{page}") + (f"?{urlencode(query)}" if query else "")
+
+
+def _address(state: dict[str, str]) -> str:
+    query = urlencode({name: value for name, value in state.items() if value})
+    return reverse("dashboard:overview") + (f"?{query}" if query else "")

@@ -1,0 +1,190 @@
+"""A creator's sponsors: the list, its file, and the forms that add, change and cancel a placement."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from django.contrib import messages
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
+from django.shortcuts import redirect, render
+from django.utils import timezone
+from django.views.decorators.http import require_GET, require_http_methods, require_safe
+
+from misar_billing.errors import BillingError
+from monetization import list_pages, lists, record_pages, stats
+from monetization import sponsors as verbs
+from monetization.api.serializers import DEFAULT_CURRENCY
+from monetization.errors import FormSent, NotFound
+from monetization.forms.fields import new_key
+from monetization.forms.filters import SponsorFilterForm
+from monetization.forms.records import SponsorForm, sponsor_initial
+from monetization.models import Sponsor
+from monetization.views import listing
+from monetization.views.listing import user_of
+from wallet.views import page_of_the_user
+
+FILTERS = ("state", "position")
+
+
+@page_of_the_user
+@require_safe
+def sponsors(request: HttpRequest) -> HttpResponse:
+    """Every placement under the filters of the address, with its state and whom it collides with."""
+    creator, now = user_of(request), timezone.now()
+    asked = listing.asked_of(request, FILTERS)
+    form = SponsorFilterForm(asked.filters)
+    page = listing.context_of("sponsors", asked, form.chosen(now).apply(creator))
+    conflicts = verbs.conflicts(creator, at=now)
+    context = {
+        **page,
+        "tab": "sponsors",
+        "filters": form,
+        "placements": list_pages.sponsor_rows(page["records"], conflicts, at=now),
+        "conflicts": len(conflicts),
+        "curl": list_pages.curl_of("sponsors", listing.base_url(request), at=now),
+    }
+    return render(request, "monetization/sponsors.html", context)
+
+
+@page_of_the_user
+@require_GET
+def sponsors_csv(request: HttpRequest) -> HttpResponseBase:
+    """The same placements as a file; a wrong filter is told on the page."""
+    creator, now = user_of(request), timezone.now()
+    asked = listing.asked_of(request, FILTERS)
+    form = SponsorFilterForm(asked.filters)
+    if not form.is_valid():
+        return listing.without_search("sponsors", asked)
+    found = lists.every_row(form.chosen(now).apply(creator))
+    rows = (lists.sponsor_csv_row(each, at=now) for each in found)
+    return listing.csv_answer(request, "sponsors", lists.SPONSOR_CSV_HEADER, rows)
+
+
+@page_of_the_user
+@require_http_methods(["GET", "HEAD", "POST"])
+def add_sponsor(request: HttpRequest) -> HttpResponse:
+    """Place a sponsor; the same form sent twice places once."""
+    creator = user_of(request)
+    if request.method != "POST":
+        return _form_page(request, SponsorForm(initial=_beginning(request) | {"key": new_key()}))
+    form = SponsorForm(request.POST)
+    if not form.is_valid():
+        if "key" in form.errors:
+            form.renew_key()
+        return _form_page(request, form, status=400)
+    try:
+        placed = verbs.place(creator=creator, key=form.cleaned_data["key"], **form.changes())
+    except BillingError as error:
+        if isinstance(error, FormSent):
+            form.renew_key()
+        form.add_error(None, f"{error}.")
+        return _form_page(request, form, status=error.status)
+    messages.success(request, f"{placed.sponsor_name} is placed in the {placed.position}.")
+    _warn_of_conflicts(request, placed)
+    return redirect("dashboard:sponsors")
+
+
+@page_of_the_user
+@require_http_methods(["GET", "HEAD", "POST"])
+def edit_sponsor(request: HttpRequest, pk: str) -> HttpResponse:
+    """Change a placement: everything before it begins; afterwards its end and its addresses."""
+    sponsor = _own(request, pk)
+    editable = verbs.open_fields(sponsor, at=timezone.now())
+    if request.method != "POST":
+        form = SponsorForm(initial=sponsor_initial(sponsor), editable=editable)
+        return _form_page(request, form, sponsor=sponsor, editable=editable)
+    form = SponsorForm(request.POST, initial=sponsor_initial(sponsor), editable=editable)
+    if not form.is_valid():
+        return _form_page(request, form, sponsor=sponsor, editable=editable, status=400)
+    try:
+        changed = verbs.edit(creator=user_of(request), sponsor_id=pk, **form.changes())
+    except BillingError as error:
+        form.add_error(None, f"{error}.")
+        return _form_page(request, form, sponsor=sponsor, editable=editable, status=error.status)
+    messages.success(
+        request, f"Saved. {changed.sponsor_name} runs until {record_pages.moment(changed.active_until)} UTC."
+    )
+    _warn_of_conflicts(request, changed)
+    return redirect("dashboard:sponsors")
+
+
+@page_of_the_user
+@require_http_methods(["GET", "HEAD", "POST"])
+def cancel_sponsor(request: HttpRequest, pk: str) -> HttpResponse:
+    """Take a placement back, by POST; a GET asks first. Once cancelled it stays so."""
+    sponsor = _own(request, pk)
+    state = sponsor.state_at(timezone.now())
+    if request.method == "POST":
+        try:
+            verbs.cancel(creator=user_of(request), sponsor_id=pk)
+        except NotFound:  # Of what is theirs: it is over, or was cancelled already.
+            messages.info(request, f"{sponsor.sponsor_name} was {state.label.lower()} already.")
+        else:
+            messages.success(request, f"{sponsor.sponsor_name} is cancelled.")
+        return redirect("dashboard:sponsors")
+    if state in (Sponsor.State.ENDED, Sponsor.State.CANCELLED):
+        messages.info(request, f"{sponsor.sponsor_name} was {state.label.lower()} already.")
+        return redirect("dashboard:sponsors")
+    context = {
+        "tab": "sponsors",
+        "sponsor": sponsor,
+        "is_active": state == Sponsor.State.ACTIVE,
+        "facts": record_pages.sponsor_facts(sponsor),
+    }
+    return render(request, "monetization/sponsor_cancel.html", context)
+
+
+def _own(request: HttpRequest, pk: str) -> Sponsor:
+    sponsor = Sponsor.objects.visible_to(user_of(request)).filter(pk=pk).first()
+    if sponsor is None:
+        raise Http404
+    return sponsor
+
+
+def _beginning(request: HttpRequest) -> dict[str, Any]:
+    """What a new form has in it: a placement to be sold again, or what a link of the overview names."""
+    creator = user_of(request)
+    copied = Sponsor.objects.visible_to(creator).filter(pk=request.GET.get("copy", "")).first()
+    if copied:
+        begins, ends = record_pages.in_next_month(copied, at=timezone.now())
+        return sponsor_initial(copied) | {"active_from": begins, "active_until": ends}
+    position = request.GET.get("position", "")
+    currencies = stats.currencies_of(creator)
+    return {
+        "position": position if position in Sponsor.Position.values else Sponsor.Position.HEADER,
+        "active_from": _midnight(request.GET.get("from", "")),
+        "active_until": _midnight(request.GET.get("until", ""), days_later=1),
+        "currency": currencies[0] if currencies else DEFAULT_CURRENCY,
+    }
+
+
+def _midnight(day: str, *, days_later: int = 0) -> datetime | None:
+    """The first moment of a day written 2026-12-31, or of one after it; None for anything else."""
+    try:
+        return datetime.strptime(day, "%Y-%m-%d").replace(tzinfo=UTC) + timedelta(days=days_later)
+    except (ValueError, OverflowError):
+        return None
+
+
+def _form_page(
+    request: HttpRequest,
+    form: SponsorForm,
+    *,
+    sponsor: Sponsor | None = None,
+    editable: frozenset[str] = frozenset(verbs.FIELDS),
+    status: int = 200,
+) -> HttpResponse:
+    context = {
+        "tab": "sponsors",
+        "form": form,
+        "sponsor": sponsor,
+        "has_begun": sponsor is not None and editable == verbs.OPEN_WHILE_ACTIVE,
+        "is_over": not editable,
+        "facts": record_pages.sponsor_facts(sponsor, but=editable) if sponsor else [],
+    }
+    return render(request, "monetization/sponsor_form.html", context, status=status)
+
+
+def _warn_of_conflicts(request: HttpRequest, sponsor: Sponsor) -> None:
+    others = verbs.conflicts(sponsor.creator, at=timezone.now()).get(sponsor.pk, [])
+    if others:
+        messages.warning(request, f"{list_pages.conflict_of(sponsor, others)}: both will be shown.")

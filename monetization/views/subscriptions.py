@@ -1,0 +1,138 @@
+"""A creator's subscriptions: the list, its file, and one subscription with its history and its changes."""
+
+from typing import Any
+
+from django.contrib import messages
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
+from django.shortcuts import redirect, render
+from django.utils import timezone
+from django.views.decorators.http import require_http_methods
+
+from misar_billing.errors import BillingError
+from monetization import list_pages, lists, record_pages, stats
+from monetization import subscriptions as verbs
+from monetization.forms.fields import amount_text
+from monetization.forms.filters import SubscriptionFilterForm
+from monetization.forms.records import SubscriptionForm
+from monetization.models import Subscription
+from monetization.views import listing
+from monetization.views.listing import user_of
+from wallet.views import page_of_the_user
+
+FILTERS = ("status", "currency", "search")
+
+
+@page_of_the_user
+@require_http_methods(["GET", "HEAD", "POST"])
+def subscriptions(request: HttpRequest) -> HttpResponse:
+    """Every subscription under the filters, newest first; a search comes by POST (see listing)."""
+    creator = user_of(request)
+    asked = listing.asked_of(request, FILTERS)
+    if request.method == "POST" and not asked.is_search:
+        return listing.without_search("subscriptions", asked)
+    form = SubscriptionFilterForm(asked.filters, currencies=stats.currencies_of(creator))
+    page = listing.context_of("subscriptions", asked, form.chosen().apply(creator))
+    context = {
+        **page,
+        "tab": "subscriptions",
+        "filters": form,
+        "subscriptions": list_pages.subscription_rows(page["records"]),
+        "curl": list_pages.curl_of("subscriptions", listing.base_url(request), at=timezone.now()),
+    }
+    return render(request, "monetization/subscriptions.html", context)
+
+
+@page_of_the_user
+@require_http_methods(["GET", "HEAD", "POST"])
+def subscriptions_csv(request: HttpRequest) -> HttpResponseBase:
+    """The same subscriptions as a file; a wrong filter is told on the page."""
+    creator = user_of(request)
+    asked = listing.asked_of(request, FILTERS)
+    form = SubscriptionFilterForm(asked.filters, currencies=stats.currencies_of(creator))
+    if not form.is_valid():
+        return listing.without_search("subscriptions", asked)
+    rows = (lists.subscription_csv_row(each) for each in lists.every_row(form.chosen().apply(creator)))
+    return listing.csv_answer(request, "subscriptions", lists.SUBSCRIPTION_CSV_HEADER, rows)
+
+
+@page_of_the_user
+@require_http_methods(["GET", "HEAD", "POST"])
+def change_subscription(request: HttpRequest, pk: str) -> HttpResponse:
+    """One subscription. A change is shown with what it does to MRR, and made once it is confirmed."""
+    subscription = Subscription.objects.visible_to(user_of(request)).filter(pk=pk).first()
+    if subscription is None:
+        raise Http404
+    if request.method != "POST":
+        return _page(request, subscription, _form_of(subscription))
+    form = SubscriptionForm(request.POST, currency=subscription.currency)
+    if not form.is_valid():
+        return _page(request, subscription, form, status=400)
+    data = form.cleaned_data
+    wish = {"status": data["status"], "plan": data["plan"], "amount_cents": data["price"]}
+    plan = record_pages.planned(subscription, **wish)
+    if not plan.lines:
+        # Also where the form was sent twice: the first has done it.
+        messages.info(request, "Everything is as you asked; nothing had to change.")
+        return redirect("dashboard:subscription", pk=pk)
+    seen = record_pages.fingerprint(subscription)
+    if not data["confirmed"] or data["seen"] != seen:
+        is_stale = data["confirmed"]
+        return _preview_page(request, subscription, form, plan, seen, is_stale=is_stale)
+    try:
+        changed = verbs.change(creator=user_of(request), subscription_id=pk, **wish)
+    except BillingError as error:
+        form.add_error(None, f"{error}.")
+        return _page(request, subscription, form, status=error.status)
+    if record_pages.planned(changed, **wish).lines:
+        messages.warning(request, "A later change is known already, so not all of yours was made.")
+    else:
+        messages.success(request, f"Saved. {plan.effect}")
+    return redirect("dashboard:subscription", pk=pk)
+
+
+def _form_of(subscription: Subscription) -> SubscriptionForm:
+    initial = {
+        "status": subscription.status,
+        "plan": subscription.plan,
+        "price": amount_text(subscription.amount_cents, subscription.currency),
+    }
+    return SubscriptionForm(initial=initial, currency=subscription.currency)
+
+
+def _page(
+    request: HttpRequest, subscription: Subscription, form: SubscriptionForm, *, status: int = 200
+) -> HttpResponse:
+    events = subscription.events.order_by("-pk")
+    context = _about(subscription) | {
+        "form": form,
+        "facts": record_pages.subscription_facts(subscription),
+        "events": record_pages.event_rows(list(events)),
+    }
+    return render(request, "monetization/subscription.html", context, status=status)
+
+
+def _preview_page(
+    request: HttpRequest,
+    subscription: Subscription,
+    form: SubscriptionForm,
+    plan: record_pages.Planned,
+    seen: str,
+    *,
+    is_stale: bool,
+) -> HttpResponse:
+    sent = {name: form.data.get(name, "") for name in ("status", "plan", "price")}
+    context = _about(subscription) | {
+        "planned": plan,
+        "is_stale": is_stale,
+        "sent": list((sent | {"seen": seen, "confirmed": "1"}).items()),
+    }
+    return render(request, "monetization/subscription_change.html", context, status=409 if is_stale else 200)
+
+
+def _about(subscription: Subscription) -> dict[str, Any]:
+    return {
+        "tab": "subscriptions",
+        "subscription": subscription,
+        "email": list_pages.shown_email(subscription.subscriber_email),
+        "status": list_pages.status_tag(subscription.status),
+    }

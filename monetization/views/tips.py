@@ -1,0 +1,159 @@
+"""A creator's tips: the list with its totals, its file, and one tip with its refunds and its message."""
+
+from typing import Any
+
+from django.contrib import messages
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
+from django.shortcuts import redirect, render
+from django.utils import timezone
+from django.views.decorators.http import require_http_methods, require_POST
+
+from misar_billing import money
+from monetization import list_pages, lists, record_pages, stats
+from monetization import tips as verbs
+from monetization.errors import RefundTooLarge
+from monetization.forms.fields import amount_text
+from monetization.forms.filters import TipFilterForm
+from monetization.forms.records import MessageForm, RefundForm
+from monetization.models import Tip
+from monetization.views import listing
+from monetization.views.listing import user_of
+from wallet.views import page_of_the_user
+
+FILTERS = ("from", "to", "least", "currency", "message", "refunded", "search")
+
+
+@page_of_the_user
+@require_http_methods(["GET", "HEAD", "POST"])
+def tips(request: HttpRequest) -> HttpResponse:
+    """Every tip under the filters, newest first, and what all of them add up to; a search comes by POST."""
+    creator = user_of(request)
+    asked = listing.asked_of(request, FILTERS)
+    if request.method == "POST" and not asked.is_search:
+        return listing.without_search("tips", asked)
+    form = TipFilterForm(asked.filters, currencies=stats.currencies_of(creator))
+    chosen = form.chosen()
+    page = listing.context_of("tips", asked, chosen.apply(creator))
+    context = {
+        **page,
+        "tab": "tips",
+        "filters": form,
+        "tips": list_pages.tip_rows(page["records"]),
+        "totals": list_pages.total_rows(lists.tip_totals(creator, chosen)),
+        "curl": list_pages.curl_of("tips", listing.base_url(request), at=timezone.now()),
+    }
+    return render(request, "monetization/tips.html", context)
+
+
+@page_of_the_user
+@require_http_methods(["GET", "HEAD", "POST"])
+def tips_csv(request: HttpRequest) -> HttpResponseBase:
+    """The same tips as a file; a wrong filter is told on the page."""
+    creator = user_of(request)
+    asked = listing.asked_of(request, FILTERS)
+    form = TipFilterForm(asked.filters, currencies=stats.currencies_of(creator))
+    if not form.is_valid():
+        return listing.without_search("tips", asked)
+    rows = (lists.tip_csv_row(each) for each in lists.every_row(form.chosen().apply(creator)))
+    return listing.csv_answer(request, "tips", lists.TIP_CSV_HEADER, rows)
+
+
+@page_of_the_user
+@require_http_methods(["GET", "HEAD", "POST"])
+def tip(request: HttpRequest, pk: str) -> HttpResponse:
+    """One tip. A refund is shown with what everybody gets, and recorded once it is confirmed.
+
+    The key of a refund is what had been refunded before it. So a form sent twice, from two windows or by the
+    back button, comes to one refund; and a page that is out of date is shown anew.
+    """
+    found = _own(request, pk)
+    if request.method != "POST":
+        return _page(request, found)
+    form = RefundForm(request.POST, tip=found)
+    if not form.is_valid():
+        return _page(request, found, form, status=400)
+    amount_cents, seen = form.cleaned_data["amount"], form.cleaned_data["seen"]
+    key = record_pages.refund_key(seen)
+    if form.cleaned_data["confirmed"] and found.refunds.filter(key=key).exists():
+        messages.info(request, "This refund was recorded already; nothing more was given back.")
+        return redirect("dashboard:tip", pk=pk)
+    try:
+        preview = verbs.preview_refund(found, amount_cents)
+        if not form.cleaned_data["confirmed"] or seen != found.refunded_cents:
+            return _preview_page(request, found, preview, is_stale=form.cleaned_data["confirmed"])
+        made = verbs.refund(
+            tip_id=pk,
+            amount_cents=amount_cents,
+            key=key,
+            actor=f"user:{user_of(request).pk}",
+            creator=found.creator,
+        )
+    except RefundTooLarge:
+        found.refresh_from_db()
+        left = money.amount(found.refundable_cents, found.currency)
+        form.add_error("amount", f"Only {left} of this tip are left.")
+        return _page(request, found, form, status=400)
+    given = money.amount(made.amount_cents, made.currency)
+    messages.success(request, f"Recorded a refund of {given}. Give the money back at your payment processor.")
+    return redirect("dashboard:tip", pk=pk)
+
+
+@page_of_the_user
+@require_POST
+def hide_message(request: HttpRequest, pk: str) -> HttpResponse:
+    """Hide a tip's message, or show it again."""
+    found = _own(request, pk)
+    form = MessageForm(request.POST)
+    if form.is_valid():
+        hidden = form.cleaned_data["hidden"] == "yes"
+        verbs.hide_message(creator=user_of(request), tip_id=found.pk, hidden=hidden)
+        messages.success(request, "The message is hidden." if hidden else "The message is shown again.")
+    return redirect("dashboard:tip", pk=pk)
+
+
+def _own(request: HttpRequest, pk: str) -> Tip:
+    mine = Tip.objects.visible_to(user_of(request)).select_related("creator")
+    found = mine.filter(pk=pk).first()
+    if found is None:
+        raise Http404
+    return found
+
+
+def _page(
+    request: HttpRequest, tip: Tip, form: RefundForm | None = None, *, status: int = 200
+) -> HttpResponse:
+    initial = {
+        "amount": amount_text(tip.refundable_cents, tip.currency),
+        "seen": tip.refunded_cents,
+    }
+    refunds = tip.refunds.order_by("created_at", "pk")
+    context = _about(tip) | {
+        "form": form or RefundForm(initial=initial, tip=tip),
+        "can_refund": tip.refundable_cents > 0,
+        "is_hidden": tip.message_hidden_at is not None,
+        "facts": record_pages.tip_facts(tip),
+        "refunds": record_pages.refund_rows(list(refunds)),
+        "thanks_url": record_pages.thanks_url(tip, tip.creator),
+    }
+    return render(request, "monetization/tip.html", context, status=status)
+
+
+def _preview_page(
+    request: HttpRequest, tip: Tip, preview: verbs.RefundPreview, *, is_stale: bool
+) -> HttpResponse:
+    context = _about(tip) | {
+        "preview": record_pages.refund_sentences(preview),
+        "amount": amount_text(preview.reader_gets_cents, tip.currency),
+        "seen": tip.refunded_cents,
+        "is_stale": is_stale,
+    }
+    return render(request, "monetization/tip_refund.html", context, status=409 if is_stale else 200)
+
+
+def _about(tip: Tip) -> dict[str, Any]:
+    return {
+        "tab": "tips",
+        "tip": tip,
+        "who": list_pages.who_gave(tip),
+        "email": "" if list_pages.is_erased(tip.email) else tip.email,
+    }

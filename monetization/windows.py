@@ -1,0 +1,129 @@
+"""The span of days that figures are of: whole days in UTC, both ends included, today's too.
+
+A window is named in the page's address: `7d`, `30d` and `90d` are so many days, `12m` is a year to the day,
+and `all` begins with the first thing recorded.
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+
+from django.db import connection
+
+from accounts.models import User
+
+RANGES = {"7d": "7 days", "30d": "30 days", "90d": "90 days", "12m": "12 months", "all": "all time"}
+RANGE_DEFAULT = "30d"
+DAYS = {"7d": 7, "30d": 30, "90d": 90}
+DAY = timedelta(days=1)
+A_MOMENT = timedelta(microseconds=1)  # The shortest that PostgreSQL keeps.
+MONTHS_OF_A_YEAR = 12
+
+# Each is one look into an index. A placement counts where it begins, which may be before it was recorded.
+FIRST_RECORD = """
+SELECT least((SELECT min(created_at) FROM monetization_tip WHERE creator_id = %(creator)s),
+             (SELECT min(created_at) FROM monetization_subscription WHERE creator_id = %(creator)s),
+             (SELECT min(active_from) FROM monetization_sponsor
+               WHERE creator_id = %(creator)s AND cancelled_at IS NULL))
+"""
+
+
+@dataclass(frozen=True)
+class Window:
+    """Some UTC days, both included. `name` is one of RANGES, or of the periods that the API knows.
+
+    `label` fits behind "in": "the last 30 days".
+    """
+
+    name: str
+    first_day: date
+    last_day: date
+    label: str
+
+    @property
+    def since(self) -> datetime:
+        """The midnight at which the first day begins."""
+        return start_of(self.first_day)
+
+    @property
+    def until(self) -> datetime:
+        """The midnight at which the last day ends; no longer within the window."""
+        return start_of(self.last_day) + DAY
+
+    @property
+    def days(self) -> int:
+        """How many, at least 1."""
+        return (self.last_day - self.first_day).days + 1
+
+
+def window_of(creator: User, name: str, *, at: datetime) -> Window:
+    """The window of one of RANGES that ends with the day of `at`; of RANGE_DEFAULT for any other name.
+
+    `all` begins with the day of the creator's first tip, subscription or placement, and is today alone where
+    there is none.
+    """
+    name = name if name in RANGES else RANGE_DEFAULT
+    today = day_of(at)
+    if name in DAYS:
+        return last_days(DAYS[name], name=name, at=at)
+    if name == "12m":
+        return Window(name, _a_year_before(today) + DAY, today, "the last 12 months")
+    return Window(name, min(_first_day(creator) or today, today), today, "all time")
+
+
+def last_days(count: int, *, name: str, at: datetime) -> Window:
+    """The `count` days that end with the day of `at`."""
+    today = day_of(at)
+    label = "today" if count == 1 else f"the last {count} days"
+    return Window(name, today - timedelta(days=count - 1), today, label)
+
+
+def before(window: Window) -> Window | None:
+    """As many days, up to the day before it; None before all time, since nothing was."""
+    if window.name == "all":
+        return None
+    first_day = window.first_day - timedelta(days=window.days)
+    return Window(window.name, first_day, window.first_day - DAY, f"the {window.days} days before")
+
+
+def day_of(moment: datetime) -> date:
+    """The UTC day on which a moment lies."""
+    return moment.astimezone(UTC).date()
+
+
+def last_day_of(until: datetime) -> date:
+    """The last UTC day of a half-open period that ends at `until`: midnight belongs to the day before."""
+    return day_of(until - A_MOMENT)
+
+
+def start_of(day: date) -> datetime:
+    """The midnight, UTC, at which a day begins."""
+    return datetime.combine(day, time.min, tzinfo=UTC)
+
+
+def add_months(first: date, months: int) -> date:
+    """The first day of the month that is so many months later, or earlier where it is negative."""
+    years, month = divmod(first.month - 1 + months, MONTHS_OF_A_YEAR)
+    return date(first.year + years, month + 1, 1)
+
+
+def written(day: date, *, today: date) -> str:
+    """A day as a sentence has it, with its year where that is another one than today's.
+
+    >>> written(date(2026, 12, 31), today=date(2026, 6, 1)), written(date(2027, 1, 1), today=date(2026, 6, 1))
+    ('31 December', '1 January 2027')
+    """
+    return f"{day.day} {day:%B}" if day.year == today.year else f"{day.day} {day:%B} {day.year}"
+
+
+def _a_year_before(day: date) -> date:
+    try:
+        return day.replace(year=day.year - 1)
+    except ValueError:  # 29 February
+        return date(day.year - 1, 2, 28)
+
+
+def _first_day(creator: User) -> date | None:
+    with connection.cursor() as cursor:
+        cursor.execute(FIRST_RECORD, {"creator": creator.pk})
+        [first] = cursor.fetchone() or [None]
+    return day_of(first) if first else None

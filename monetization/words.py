@@ -1,0 +1,56 @@
+"""How the creator's pages write days and amounts."""
+
+from datetime import date
+
+from misar_billing import money
+
+
+def figure(cents: int, currency: str) -> str:
+    """An amount without its currency, for where that is said beside it.
+
+    >>> figure(-799, "USD"), figure(500, "JPY")
+    ('−7.99', '500')
+    """
+    return money.amount(cents, currency).removesuffix(f" {currency}")
+
+
+def count(number: int, thing: str) -> str:
+    """How many of something whose plural takes an s.
+
+    >>> count(1, "tip"), count(1250, "tip")
+    ('1 tip', '1,250 tips')
+    """
+    return f"{money.plain(number)} {thing}{'' if number == 1 else 's'}"
+
+
+def day_words(day: date) -> str:
+    """A day as a table has it.
+
+    >>> day_words(date(2026, 10, 3))
+    '3 Oct 2026'
+    """
+    return f"{day.day} {day:%b %Y}"
+
+
+def span_words(first_day: date, last_day: date) -> str:
+    """Some days in few words, both included.
+
+    >>> span_words(date(2026, 12, 3), date(2026, 12, 9)), span_words(date(2026, 11, 30), date(2026, 12, 2))
+    ('3–9 Dec', '30 Nov–2 Dec')
+    """
+    last = f"{last_day.day} {last_day:%b}"
+    if first_day == last_day:
+        return last
+    same_month = (first_day.year, first_day.month) == (last_day.year, last_day.month)
+    first = f"{first_day.day}" if same_month else f"{first_day.day} {first_day:%b}"
+    return f"{first}\N{EN DASH}{last}"
+
+
+def shortened(text: str, length: int) -> str:
+    """A text in one line, of at most `length` characters.
+
+    >>> shortened("Love your\\nweekly deep-dives", 16)
+    'Love your weekl…'
+    """
+    line = " ".join(text.split())
+    return line if len(line) <= length else f"{line[: length - 1].rstrip()}…"
