@@ -5,10 +5,12 @@ that is not there, fails the test, whatever it was about.
 """
 
 from collections.abc import Callable, Iterator
+from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 from axe_playwright_python.sync_playwright import Axe
 from django.conf import settings as django_settings
 from django.core.cache import cache
@@ -18,6 +20,8 @@ from tests.chromium import CHROMIUM, SIZES
 from tests.conftest import Sandbox
 from tests.wallet.conftest import forget_the_client
 
+HTML_BYTES_MAX = 150 * 1024
+SCRIPT_BYTES_MAX = 100 * 1024
 # Chromium reports violations on the console as well, but not all of them in all frames.
 REPORT_VIOLATIONS = """
 document.addEventListener("securitypolicyviolation", (event) =>
@@ -140,6 +144,16 @@ class Person:
         self.page.get_by_role("button", name=name).click()
         self.page.wait_for_url(lambda url: url.startswith(self.site.address))
 
+    def weighs(self, path: str) -> None:
+        """Opens a page whose HTML and scripts are within bounds and that has nothing inline."""
+        self.goes_to(path)
+        sources = self.page.eval_on_selector_all("script[src]", "all => all.map((each) => each.src)")
+        scripts = sum(len(requests.get(source, timeout=10).content) for source in sources)
+        assert scripts < SCRIPT_BYTES_MAX, f"{path} has {scripts} bytes of scripts"
+        served = self.page.context.request.get(self.site.at(path)).text()
+        assert len(served.encode()) < HTML_BYTES_MAX, path
+        assert inline_parts(served) == [], path
+
     def is_never_stopped_by_the_page(self, *, but_for: str = "") -> None:
         """axe-core finds nothing serious, save one rule, and nothing is wider than the window."""
         so_far = len(self.complaints)
@@ -155,6 +169,30 @@ class Person:
         assert found == [], self.page.url
         too_wide = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
         assert self.page.evaluate(too_wide) <= 0, f"{self.page.url} scrolls sideways"
+
+
+class InlineParts(HTMLParser):
+    """Finds what the policy would block, in the page as it is served: before any script has run."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        names = {name for name, _ in attrs}
+        if tag == "style" or (tag == "script" and "src" not in names):
+            self.found.append(tag)
+        self.found += [f"{tag} {name}" for name in names if name == "style" or name.startswith("on")]
+        self.found += [
+            f"{tag} {value}" for _, value in attrs if (value or "").strip().lower().startswith("javascript:")
+        ]
+
+
+def inline_parts(html: str) -> list[str]:
+    """Scripts, styles and handlers that stand in the page itself."""
+    parser = InlineParts()
+    parser.feed(html)
+    return parser.found
 
 
 @pytest.fixture

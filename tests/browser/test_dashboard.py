@@ -1,0 +1,261 @@
+"""The dashboard as its creator walks through it, and as a stranger who tries the same addresses."""
+
+import re
+from datetime import timedelta
+
+import pytest
+import requests
+from django.utils import timezone
+
+from accounts.models import ApiKey, User
+from misar_billing.demo.past import clock_at
+from monetization import sponsors, subscriptions, tips
+from monetization.models import Refund, Sponsor, Subscription, Tip
+
+CREATOR = "usr_demo"
+HOSTILE = "<img src=x onerror=alert(1)>"
+
+
+@pytest.fixture
+def creator(site):
+    return User.objects.create_user(CREATOR, name="Dana Demo", email="dana@example.com", plan_id="pro")
+
+
+@pytest.fixture
+def records(creator):
+    """Some weeks of a creator: tips in two currencies, one refunded, three subscriptions, two placements."""
+    now = timezone.now()
+    for days_ago in (40, 20, 9, 8, 3, 1, 0):
+        with clock_at(now - timedelta(days=days_ago)):
+            tip = tips.record(
+                creator=creator,
+                amount_cents=500 + days_ago,
+                currency="EUR" if days_ago == 8 else "USD",
+                name=HOSTILE if days_ago == 3 else "Alex",
+                email="alex@example.com",
+                message="Thank you\nfor all of it " + HOSTILE,
+                stripe_payment_id=f"pi_{days_ago}",
+            )
+    with clock_at(now - timedelta(days=30)):
+        for plan, reader in (
+            ("Monthly", "a@example.com"),
+            ("Yearly", "b@example.com"),
+            ("Plus", "c@example.com"),
+        ):
+            subscriptions.record(
+                creator=creator,
+                subscriber_email=reader,
+                plan=plan,
+                amount_cents=999,
+                currency="USD",
+            )
+    late = Subscription.objects.get(subscriber_email="a@example.com")
+    subscriptions.change(creator=creator, subscription_id=late.pk, status="past_due")
+    for name, position in (("Wayland", "header"), (HOSTILE, "header"), ("Globex", "footer")):
+        sponsors.place(
+            creator=creator,
+            position=position,
+            sponsor_name=name,
+            active_from=now + timedelta(days=2),
+            active_until=now + timedelta(days=9),
+            logo_url="https://acme.example/logo.png",
+            target_url="https://acme.example/",
+            price_cents=25000,
+            currency="USD",
+        )
+    return tip
+
+
+@pytest.fixture
+def dana(ada, records):
+    ada.signs_in(going_to="/dashboard")
+    return ada
+
+
+def test_the_overview_tells_what_was_earned_and_what_to_do(dana):
+    said = dana.reads()
+    assert "1 subscription is past due" in said
+    assert "platform fee 4" in said
+    assert "double-booked" in said.lower()
+    assert dana.page.locator("figure[data-chart] canvas").count() == 3
+    dana.follows("7 days")
+    assert "range=7d" in dana.page.url
+    dana.follows("EUR")
+    assert "range=7d" in dana.page.url
+    assert "currency=EUR" in dana.page.url
+    assert "USD" not in dana.page.locator(".figures").inner_text()
+
+
+# How many pixels of the first chart have the colour that refunds are drawn in.
+PIXELS_OF_REFUNDS = """
+() => {
+  const canvas = document.querySelector("figure[data-chart=bars] canvas");
+  const colour = getComputedStyle(document.documentElement).getPropertyValue("--chart-2").trim();
+  const [red, green, blue] = colour.match(/[0-9a-f]{2}/gi).map((part) => parseInt(part, 16));
+  const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+  let count = 0;
+  for (let at = 0; at < data.length; at += 4) {
+    if (data[at] === red && data[at + 1] === green && data[at + 2] === blue && data[at + 3] === 255) count++;
+  }
+  return count;
+}
+"""
+
+
+def test_a_refund_is_drawn_and_not_hidden_behind_what_came_in(dana, records):
+    dana.goes_to("/dashboard?range=7d&currency=USD")
+    dana.page.locator("figure[data-chart=bars] canvas").first.wait_for()
+    assert dana.page.evaluate(PIXELS_OF_REFUNDS) == 0
+    tips.refund(tip_id=records.pk, amount_cents=300, key="k", actor="user:staff:1")
+    dana.page.reload()
+    dana.page.locator("figure[data-chart=bars] canvas").first.wait_for()
+    assert dana.page.evaluate(PIXELS_OF_REFUNDS) > 50
+
+
+def test_a_creator_sells_changes_and_cancels_a_placement(dana):
+    dana.goes_to("/dashboard/sponsors")
+    dana.follows("Add a sponsor")
+    day = (timezone.now() + timedelta(days=20)).strftime("%Y-%m-%dT10:00")
+    later = (timezone.now() + timedelta(days=27)).strftime("%Y-%m-%dT10:00")
+    dana.page.locator("[name=sponsor_name]").fill("Initech")
+    dana.page.get_by_text("Inline", exact=True).click()
+    dana.page.locator("[name=active_from]").fill(day)
+    dana.page.locator("[name=active_until]").fill(later)
+    dana.page.locator("[name=target_url]").fill("https://initech.example/")
+    dana.page.locator("[name=logo_url]").fill("https://initech.example/logo.png")
+    dana.page.locator("[name=price]").fill("120.50")
+    dana.presses("Add the sponsor")
+    assert dana.sees("Initech")
+    placed = Sponsor.objects.get(sponsor_name="Initech")
+    assert (placed.price_cents, placed.position) == (12050, "inline")
+    dana.goes_to(f"/dashboard/sponsors/{placed.pk}/edit")
+    dana.page.locator("[name=sponsor_name]").fill("Initrode")
+    dana.presses("Save")
+    assert dana.sees("Initrode")
+    dana.goes_to(f"/dashboard/sponsors/{placed.pk}/cancel")
+    dana.page.locator("form.actions button, form button.button-danger, main form button").last.click()
+    placed.refresh_from_db()
+    assert placed.cancelled_at
+
+
+def test_a_tip_is_refunded_with_a_preview_and_only_once(dana, records):
+    dana.goes_to(f"/dashboard/tips/{records.pk}")
+    assert HOSTILE in dana.reads()
+    dana.page.locator("[name=amount]").fill("2.50")
+    dana.presses("See who gets what")
+    said = dana.reads()
+    assert "2.50 USD" in said
+    assert "2.40 USD" in said  # What the creator gives; the fee of 4 % comes back with it.
+    assert "0.10 USD" in said
+    assert not Refund.objects.exists()
+    dana.page.get_by_role("button", name="Record the refund").dblclick()
+    dana.page.wait_for_url(re.compile(rf"/dashboard/tips/{records.pk}$"))
+    assert dana.sees("Refunds so far")
+    assert Refund.objects.get().amount_cents == 250
+
+
+def test_a_message_is_hidden_and_shown_again(dana, records):
+    dana.goes_to(f"/dashboard/tips/{records.pk}")
+    dana.presses("Hide the message")
+    assert dana.sees("You have hidden this message")
+    assert "Thank you" not in dana.reads()
+    dana.presses("Show the message")
+    assert dana.sees("Thank you")
+    assert (
+        dana.page.get_by_role("link", name="Say thanks by mail").get_attribute("href").startswith("mailto:")
+    )
+
+
+def test_a_subscription_is_brought_back_after_a_look_at_what_it_does(dana):
+    late = Subscription.objects.get(subscriber_email="a@example.com")
+    dana.goes_to("/dashboard/subscriptions?status=past_due")
+    assert "a@example.com" in dana.reads()
+    assert "b@example.com" not in dana.reads()
+    dana.goes_to(f"/dashboard/subscriptions/{late.pk}")
+    dana.page.get_by_text("Cancelled", exact=True).first.click()
+    dana.presses("See what it does")
+    assert "9.99" in dana.reads()
+    late.refresh_from_db()
+    assert late.status == "past_due"
+    dana.page.locator("main form button.button-primary").click()
+    dana.page.wait_for_load_state()
+    late.refresh_from_db()
+    assert late.status == "cancelled"
+
+
+def test_a_reader_is_found_without_their_address_in_the_addresses(dana):
+    dana.goes_to("/dashboard/subscriptions")
+    dana.page.locator("[name=search]").fill("b@example.com")
+    dana.page.locator("form:has([name=search]) button").first.click()
+    dana.page.wait_for_load_state()
+    assert "b@example.com" in dana.reads()
+    assert "a@example.com" not in dana.reads()
+    assert "example.com" not in dana.page.url
+
+
+def test_a_key_is_shown_once_works_and_is_revoked(dana, site):
+    dana.goes_to("/dashboard/keys")
+    dana.page.locator("form [name=name]").fill("My site")
+    dana.page.locator("[name=scopes][value=monetization]").check()
+    dana.presses("Make the key")
+    secret = dana.page.locator("#secret").inner_text()
+    headers = {"Authorization": f"Bearer {secret}"}
+    stats = site.at("/mail/v1/monetization/stats")
+    assert requests.get(stats, headers=headers, timeout=10).status_code == 200
+    dana.goes_to("/dashboard/keys")
+    assert secret not in dana.page.content()
+    dana.page.get_by_role("link", name="Revoke My site").click()
+    dana.page.locator("main form button").last.click()
+    dana.page.wait_for_load_state()
+    assert ApiKey.objects.get().revoked_at
+    assert requests.get(stats, headers=headers, timeout=10).status_code == 401
+
+
+def test_a_stranger_sees_none_of_it_and_finds_their_own_beginning(open_browser, records):
+    stranger = open_browser(may_fail=True)
+    stranger.signs_in("Ines", going_to="/dashboard")
+    said = stranger.reads()
+    assert "Wayland" not in said
+    assert "alex@example.com" not in said
+    assert "YOUR_KEY" in said
+    for path in ("sponsors", "subscriptions", "tips", "keys"):
+        stranger.goes_to(f"/dashboard/{path}")
+        assert not re.search(r"\b(a|b|c|alex)@example\.com", stranger.reads())
+        assert "Wayland" not in stranger.reads()
+    sponsor, subscription = Sponsor.objects.first(), Subscription.objects.first()
+    for path in (
+        *(f"tips/{records.pk}", f"subscriptions/{subscription.pk}"),
+        *(f"sponsors/{sponsor.pk}/edit", f"sponsors/{sponsor.pk}/cancel"),
+    ):
+        stranger.goes_to(f"/dashboard/{path}")
+        assert "nothing at this address" in stranger.reads()
+    assert Tip.objects.filter(message_hidden_at=None).count() == Tip.objects.count()
+
+
+LOOKS = [("desktop", "light"), ("phone", "dark")]
+
+
+@pytest.mark.parametrize("look", LOOKS, ids=" ".join)
+def test_every_page_of_the_dashboard(open_browser, look, records):
+    size, scheme = look
+    dana = open_browser(size=size, scheme=scheme)
+    dana.signs_in(going_to="/dashboard")
+    sponsor, subscription = Sponsor.objects.first(), Subscription.objects.first()
+    for path in (
+        *("", "?range=12m", "?currency=EUR&range=all", "/sponsors", "/sponsors/add"),
+        *(f"/sponsors/{sponsor.pk}/edit", f"/sponsors/{sponsor.pk}/cancel", "/subscriptions"),
+        *(f"/subscriptions/{subscription.pk}", "/tips", f"/tips/{records.pk}", "/tips?refunded=yes", "/keys"),
+    ):
+        dana.weighs(f"/dashboard{path}")
+        dana.is_never_stopped_by_the_page()
+
+
+@pytest.mark.parametrize("look", LOOKS, ids=" ".join)
+def test_every_page_of_a_dashboard_that_is_empty(open_browser, look, creator):
+    size, scheme = look
+    dana = open_browser(size=size, scheme=scheme)
+    dana.signs_in(going_to="/dashboard")
+    for path in ("", "/sponsors", "/subscriptions", "/tips", "/keys"):
+        dana.weighs(f"/dashboard{path}")
+        dana.is_never_stopped_by_the_page()
+        assert dana.page.locator("canvas").count() == 0  # Never a chart of zeros.
