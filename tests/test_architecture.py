@@ -52,8 +52,8 @@ EDGES = {
     *("migrations", "permissions", "sessions", "throttling", "urls", "views"),
 }
 VERBS = {
-    "wallet": "ledger deductions rates topups statements periods spending return_urls webhooks "
-    "reconciliation invariants stripe_gateway",
+    "wallet": "ledger deductions rates topups statements periods spending products pages receipts "
+    "return_urls webhooks reconciliation invariants stripe_gateway",
     "accounts": "keys sso plans users outbox second_factor",
 }
 WRITES = {

@@ -7,12 +7,13 @@ from typing import Any
 
 from django import forms
 
-from wallet import pages
+from wallet import pages, products
 from wallet.spending import Choices
 from wallet.statements import Choice
 from wallet.topups import DOLLARS_MAX, DOLLARS_MIN
 
 SUGGESTED_DOLLARS = (10, 25, 50, 100)
+USUAL_DOLLARS = 25
 OTHER = "other"
 AMOUNTS = [(str(dollars), f"${dollars}") for dollars in SUGGESTED_DOLLARS] + [(OTHER, "Other")]
 
@@ -29,6 +30,22 @@ def new_key() -> str:
     return secrets.token_hex(16)
 
 
+def first_choice(owed: int) -> dict[str, str]:
+    """What the form has chosen before anybody chooses: the usual amount, or enough to settle a debt.
+
+    `owed` is in credits, 0 for a balance that owes nothing.
+
+    >>> first_choice(0), first_choice(12), first_choice(300)
+    ({'amount': '25'}, {'amount': '25'}, {'amount': 'other', 'own_amount': '300'})
+    """
+    if not owed:
+        return {"amount": str(USUAL_DOLLARS)}
+    enough = [dollars for dollars in SUGGESTED_DOLLARS if dollars >= owed]
+    if enough:
+        return {"amount": str(min(enough))}
+    return {"amount": OTHER, "own_amount": str(min(owed, DOLLARS_MAX))}
+
+
 class TopUpForm(forms.Form):
     """How many whole dollars to pay: one of the suggested amounts, or another where that is chosen.
 
@@ -37,13 +54,15 @@ class TopUpForm(forms.Form):
     """
 
     amount = forms.ChoiceField(
+        label="Amount in US dollars",
         choices=AMOUNTS,
         widget=forms.RadioSelect(attrs={"class": "chip-input"}),
         error_messages={"required": "Choose an amount.", "invalid_choice": "Choose one of these amounts."},
     )
     own_amount = forms.CharField(
         required=False,
-        label="Amount in US dollars",
+        label="Other amount",
+        help_text=f"Whole dollars, from ${DOLLARS_MIN} to ${DOLLARS_MAX:,}.",
         widget=forms.TextInput(
             attrs={"class": "input", "inputmode": "numeric", "autocomplete": "off", "maxlength": 12}
         ),
@@ -94,9 +113,9 @@ class HistoryForm(forms.Form):
     def __init__(self, data: dict[str, str], *, choices: Choices, labels: dict[str, str]) -> None:
         super().__init__(data, auto_id="history_%s")
         everything = [("", "Everything")] + [(name, label) for name, (label, _) in pages.KIND_GROUPS.items()]
-        products = [("", "All products")] + [(each, each) for each in choices.products]
+        makers = [("", "All products")] + [(each, products.name_of(each)) for each in choices.products]
         features = [("", "All features")] + [(each, labels.get(each, each)) for each in choices.features]
-        for name, known in (("kind", everything), ("product", products), ("feature", features)):
+        for name, known in (("kind", everything), ("product", makers), ("feature", features)):
             field = self.fields[name]
             assert isinstance(field, forms.ChoiceField)
             field.choices = known
@@ -133,9 +152,20 @@ def _day_field(label: str) -> forms.DateField:
         required=False,
         label=label,
         input_formats=["%Y-%m-%d"],
-        widget=forms.DateInput(format="%Y-%m-%d", attrs={"type": "date"} | bounds),
+        widget=_DayInput(format="%Y-%m-%d", attrs={"type": "date"} | bounds),
         error_messages={"invalid": "Write a day as 2026-10-31; this is left out."},
     )
+
+
+class _DayInput(forms.DateInput):
+    """Shows days alone: browsers complain of a date field that is given other words."""
+
+    def format_value(self, value: Any) -> str | None:
+        text = super().format_value(value)
+        try:
+            return text and date.fromisoformat(text).isoformat()
+        except ValueError:
+            return None
 
 
 class _DayField(forms.DateField):

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
 from django.utils import timezone
+from django.utils.dateformat import format as in_words
 
 from misar_billing import money
-from wallet import ledger, spending, statements, topups
+from wallet import ledger, products, spending, statements, topups
 from wallet.models import Entry, Rate, TopUp
 from wallet.statements import DayBalance, MonthlyStatement
 
@@ -60,20 +61,14 @@ class Range:
 # A year of days would be a table of 365 rows; of weeks it can still be read.
 RANGES = {"30d": Range("30 days", 30, 1), "90d": Range("90 days", 90, 1), "12m": Range("12 months", 365, 7)}
 RANGE_DEFAULT = "30d"
+# A day and a month as people write them, in the letters that the templates' `date` knows too.
+DAY = "j F Y"
+MONTH = "F Y"
 
 
 def today() -> date:
     """The calendar day in UTC."""
     return timezone.now().astimezone(UTC).date()
-
-
-def words_of(day: date) -> str:
-    """A day as people write it.
-
-    >>> words_of(date(2026, 10, 3))
-    '3 October 2026'
-    """
-    return f"{day.day} {day:%B %Y}"
 
 
 def month_at(text: str) -> date | None:
@@ -114,13 +109,18 @@ def chart_of(user_id: str, shown: Range) -> Chart:
     days = statements.closing_balances(
         user_id=user_id, first_day=shown.first_day(last_day), last_day=last_day
     )
-    lowest, highest = min(days, key=_balance), max(days, key=_balance)
+    drawn = days[:: -shown.step_days][::-1]
+    # Of what is drawn, so that nobody looks for a day in the picture that is not in it.
+    lowest, highest = min(drawn, key=_balance), max(drawn, key=_balance)
+    weekly = shown.step_days > 1
+    where = "at the weeks' ends " if weekly else ""
     sentence = (
-        f"From {credits(days[0].balance)} on {words_of(days[0].day)} to {credits(days[-1].balance)} today; "
+        f"From {money.credits(drawn[0].balance)} on {in_words(drawn[0].day, DAY)} "
+        f"to {money.credits(drawn[-1].balance)} today; {where}"
         f"lowest {money.plain(lowest.balance)}, highest {money.plain(highest.balance)}."
     )
-    points = [Point(each.day, money.plain(each.balance)) for each in days[:: -shown.step_days][::-1]]
-    return Chart(points, sentence, weekly=shown.step_days > 1)
+    points = [Point(each.day, money.plain(each.balance)) for each in drawn]
+    return Chart(points, sentence, weekly)
 
 
 def _balance(day: DayBalance) -> int:
@@ -147,7 +147,6 @@ class SpendingTable:
 
     rows: list[SpendingRow]
     total: str
-    sentence: str
 
 
 def spending_of(user_id: str, shown: Range) -> SpendingTable:
@@ -171,9 +170,7 @@ def spending_of(user_id: str, shown: Range) -> SpendingTable:
                 share_percent=sum(each.share_percent for each in rest),
             )
         )
-    total = sum(each.credits for each in found)
-    sentence = f"{credits(total)} spent in the last {shown.name}." if total else ""
-    return SpendingTable(rows, money.plain(total), sentence)
+    return SpendingTable(rows, money.plain(sum(each.credits for each in found)))
 
 
 # --- History ----------------------------------------------------------------------------------------
@@ -200,7 +197,7 @@ def history_rows(entries: Iterable[Entry], labels: dict[str, str]) -> list[Histo
             id=entry.pk,
             at=entry.created_at,
             what=what_happened(entry, labels),
-            product=entry.product,
+            product=products.name_of(entry.product),
             credits=money.signed(entry.credits),
             balance_after=money.plain(entry.balance_after),
             adds=entry.credits > 0,
@@ -261,15 +258,35 @@ class Year:
     months: list[MonthLink]
 
 
+@dataclass(frozen=True)
+class Neighbours:
+    """The months with a statement on both sides of one; None where there is none."""
+
+    previous: MonthLink | None
+    next: MonthLink | None
+
+
+def neighbours_of(user_id: str, first_day: date) -> Neighbours:
+    """The nearest months before and after this one that have a statement."""
+    months = statements.months(user_id)
+    previous = max((month for month in months if month < first_day), default=None)
+    following = min((month for month in months if month > first_day), default=None)
+    return Neighbours(
+        previous=_link_to(previous) if previous else None, next=_link_to(following) if following else None
+    )
+
+
 def years_of(user_id: str) -> list[Year]:
     """The months that have a statement by their years, newest first."""
-    running = f"{today():%Y-%m}"
     years: dict[int, list[MonthLink]] = {}
     for month in statements.months(user_id):
-        address = f"{month:%Y-%m}"
-        link = MonthLink(f"{month:%B %Y}", address, is_running=address == running)
-        years.setdefault(month.year, []).append(link)
+        years.setdefault(month.year, []).append(_link_to(month))
     return [Year(number, months) for number, months in years.items()]
+
+
+def _link_to(month: date) -> MonthLink:
+    running = today().replace(day=1)
+    return MonthLink(in_words(month, MONTH), f"{month:%Y-%m}", is_running=month == running)
 
 
 @dataclass(frozen=True)
@@ -279,6 +296,7 @@ class Figure:
     name: str
     credits: str
     entries: str = ""
+    unit: str = "credits"
 
 
 @dataclass(frozen=True)
@@ -294,10 +312,10 @@ class DayRow:
 def month_totals(made: MonthlyStatement) -> list[Figure]:
     """From the opening balance to the closing one."""
     return [
-        Figure("Opening balance", money.plain(made.opening)),
-        Figure("Added", money.signed(made.added) if made.added else "0"),
-        Figure("Taken", money.signed(-made.taken) if made.taken else "0"),
-        Figure("Closing balance", money.plain(made.closing)),
+        Figure("Opening balance", money.plain(made.opening), unit=money.unit(made.opening)),
+        Figure("Added", money.signed(made.added) if made.added else "0", unit=money.unit(made.added)),
+        Figure("Taken", money.signed(-made.taken) if made.taken else "0", unit=money.unit(made.taken)),
+        Figure("Closing balance", money.plain(made.closing), unit=money.unit(made.closing)),
     ]
 
 
@@ -350,7 +368,7 @@ ON_ITS_WAY = News(
 )
 FAILED = News("failed", "The payment did not go through. Nothing was charged.", "bad")
 EXPIRED = News("failed", "This checkout has expired. Nothing was charged.", "bad")
-LEFT = News("failed", "You left the checkout. Nothing was charged.")
+LEFT = News("failed", "You left the checkout. If you paid all the same, the credits arrive by themselves.")
 
 
 def news_of(user_id: str, *, outcome: str, session_id: str) -> News:
@@ -378,25 +396,11 @@ def _thanks_for(topup: TopUp) -> News:
         return News("paid")
     balance = ledger.balance_of(topup.user_id)
     verb = "was" if entry.credits == 1 else "were"
-    added = f"{credits(entry.credits)} {verb} added."
+    added = f"{money.credits(entry.credits)} {verb} added."
     return News("paid", f"{added} Your balance is {money.plain(balance)}.", "good")
 
 
 # --- Words ------------------------------------------------------------------------------------------
-
-
-def credits(amount: int) -> str:
-    """An amount with its unit.
-
-    >>> credits(1), credits(-40), credits(1250)
-    ('1 credit', '−40 credits', '1,250 credits')
-    """
-    return f"{money.plain(amount)} {unit(amount)}"
-
-
-def unit(amount: int) -> str:
-    """The word after an amount of credits."""
-    return "credit" if abs(amount) == 1 else "credits"
 
 
 def debt(balance: int) -> str:
@@ -410,4 +414,4 @@ def debt(balance: int) -> str:
     owed = -balance
     if owed == 1:
         return "You owe 1 credit. The first dollar of your next top-up settles this."
-    return f"You owe {credits(owed)}. The first ${owed:,} of your next top-up settle this."
+    return f"You owe {money.credits(owed)}. The first ${owed:,} of your next top-up settle this."

@@ -1,11 +1,14 @@
 """The receipt of a top-up, by mail, to the wallet's owner."""
 
-from datetime import UTC, datetime
+from datetime import UTC
 from typing import Any
+
+from django.utils.dateformat import format as in_words
 
 from accounts import outbox
 from accounts.models import User
 from misar_billing import money
+from wallet import products
 from wallet.models import PRODUCT_LENGTH, TopUp
 
 SHOWN_WHOLE_MAX = 20
@@ -21,7 +24,7 @@ def queue(topup: TopUp) -> None:
     user = User.objects.filter(pk=topup.user_id).first()
     if user is None or not user.email:
         return
-    told = context_of(topup)
+    told = context_of(topup, user)
     outbox.queue(
         user=user,
         to=user.email,
@@ -33,8 +36,8 @@ def queue(topup: TopUp) -> None:
     )
 
 
-def context_of(topup: TopUp) -> dict[str, Any]:
-    """What a receipt tells, as people read it. The top-up must be paid; dates are UTC."""
+def context_of(topup: TopUp, user: User) -> dict[str, Any]:
+    """What a receipt tells its user, as people read it. The top-up must be paid; dates are UTC."""
     entry, paid_at = topup.entry, topup.paid_at
     assert entry is not None
     assert topup.paid_cents is not None
@@ -43,24 +46,24 @@ def context_of(topup: TopUp) -> dict[str, Any]:
     written_at = entry.created_at.astimezone(UTC)
     return {
         "paid": money.dollars(topup.paid_cents),
-        "credits": _credits(entry.credits),
-        "added": money.plain(entry.credits),
-        "balance": _credits(entry.balance_after),
-        "date": _moment(paid_at.astimezone(UTC)),
-        "product": outbox.one_line(topup.product, PRODUCT_LENGTH),
+        "credits": money.credits(entry.credits),
+        "balance": money.credits(entry.balance_after),
+        "owner": _named(user),
+        "date": f"{in_words(paid_at.astimezone(UTC), 'j F Y, H:i')} UTC",
+        # The wallet's own page is where nobody remembers to have bought anything.
+        "product": outbox.one_line(topup.product, PRODUCT_LENGTH) if topup.product != products.WALLET else "",
         "topup_id": topup.pk,
         "stripe_reference": _shortened(topup.payment_intent_id or topup.stripe_session_id or ""),
         "month": f"{written_at:%Y-%m}",
-        "month_name": f"{written_at:%B %Y}",
+        "month_name": in_words(written_at, "F Y"),
     }
 
 
-def _credits(count: int) -> str:
-    return f"{money.plain(count)} Misar {'credit' if abs(count) == 1 else 'credits'}"
-
-
-def _moment(at: datetime) -> str:
-    return f"{at.day} {at:%B %Y, %H:%M} UTC"
+def _named(user: User) -> str:
+    """Whose wallet it is: the name where there is one, and the Misar ID."""
+    misar_id = outbox.one_line(user.misar_id, len(user.misar_id) + 1)
+    name = outbox.one_line(user.name, len(user.name) + 1)
+    return f"{name}, Misar ID {misar_id}" if name else f"Misar ID {misar_id}"
 
 
 def _shortened(stripe_id: str) -> str:

@@ -86,6 +86,14 @@ def start(*, user_id: str, amount_dollars: int, product: str, return_url: str, k
     return _open(topup, return_url=return_url, is_new=is_new)
 
 
+def is_open(*, user_id: str, amount_dollars: int, key: str) -> bool:
+    """Whether the checkout of this form is being opened, or was: the form sent again still leads there."""
+    of_the_form = TopUp.objects.filter(
+        user_id=user_id, form_key=key, amount_cents=money.cents_from_dollars(amount_dollars)
+    )
+    return of_the_form.filter(state__in=[State.CREATING, State.CREATED]).exists()
+
+
 def _first_of_its_form(wish: TopUp) -> TopUp:
     """The wish itself, written down; or the one that its form asked for before."""
     if not wish.form_key:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlencode
 
+from django.conf import settings
 from django.contrib.auth.decorators import login_required
 from django.http import (
     Http404,
@@ -22,14 +23,14 @@ from django.views.decorators.cache import cache_control
 from django.views.decorators.http import require_GET, require_http_methods, require_safe
 
 from accounts.models import User
+from accounts.throttling import hit
 from misar_billing import money, policy, spreadsheets
 from misar_billing.errors import BillingError
-from wallet import ledger, pages, return_urls, spending, statements, topups
+from wallet import ledger, pages, products, return_urls, spending, statements, topups
 from wallet.errors import InvalidCursor
-from wallet.forms import HistoryForm, TopUpForm, new_key
+from wallet.forms import HistoryForm, TopUpForm, first_choice, new_key
 from wallet.models import Rate, Wallet
 
-PRODUCT = "wallet"
 ENTRIES_A_PAGE = 25
 # What narrows the history, and all that a link of the page keeps.
 FILTERS = ("kind", "product", "feature", "from", "to")
@@ -37,6 +38,10 @@ STATE = ("returnTo", "range", *FILTERS, "cursor")
 # Without JavaScript the page asks again so many times, this many seconds apart.
 LOOKS_MAX = 8
 LOOK_EVERY_SECONDS = 4
+
+TOO_OFTEN = "Too many payments were begun in the last minute. Nothing was charged; please wait a minute."
+# Percent signs make it longer, and the address Stripe brings the user back with must hold it whole.
+RETURN_TO_LENGTH_MAX = 1500
 
 View = Callable[..., HttpResponseBase]
 
@@ -54,7 +59,7 @@ def page_of_the_user(view: View) -> View:
 @require_safe
 def wallet(request: HttpRequest) -> HttpResponse:
     """The balance, a way to buy credits, what was spent and on what, and every entry."""
-    return _wallet_page(request, TopUpForm(initial={"amount": "25", "key": new_key()}))
+    return _wallet_page(request)
 
 
 @policy.leads_to_checkout
@@ -69,16 +74,25 @@ def top_up(request: HttpRequest) -> HttpResponse:
         if "key" in form.errors:
             form.renew_key()
         return _wallet_page(request, form, status=400)
+    user_id = _user(request).pk
+    dollars, key = form.cleaned_data["dollars"], form.cleaned_data["key"]
+    count = hit("wallet.top-up", user_id, limit=settings.TOP_UPS_PER_MINUTE)
+    if not count.allowed:
+        response = _wallet_page(request, form, status=429, trouble=TOO_OFTEN)
+        response["Retry-After"] = str(count.wait_seconds)
+        return response
     try:
         checkout = topups.start(
-            user_id=_user(request).pk,
-            amount_dollars=form.cleaned_data["dollars"],
-            product=PRODUCT,
+            user_id=user_id,
+            amount_dollars=dollars,
+            product=products.WALLET,
             return_url=_coming_back(request),
-            key=form.cleaned_data["key"],
+            key=key,
         )
     except BillingError as error:
-        form.renew_key()
+        # The key stays while its checkout is open: of two sent at once, one may only have come too early.
+        if not topups.is_open(user_id=user_id, amount_dollars=dollars, key=key):
+            form.renew_key()
         response = _wallet_page(request, form, status=error.status, trouble=str(error))
         for name, value in error.headers.items():
             response[name] = value
@@ -105,19 +119,20 @@ def old_address(request: HttpRequest) -> HttpResponse:
 
 
 def _wallet_page(
-    request: HttpRequest, form: TopUpForm, *, status: int = 200, trouble: str = ""
+    request: HttpRequest, form: TopUpForm | None = None, *, status: int = 200, trouble: str = ""
 ) -> HttpResponse:
     user_id = _user(request).pk
     wallet = Wallet.objects.filter(pk=user_id).first() or ledger.unopened(user_id)
+    if form is None:
+        form = TopUpForm(initial=first_choice(max(0, -wallet.balance)) | {"key": new_key()})
     return_to = _return_to(request)
     context = {
         "balance": money.plain(wallet.balance),
-        "unit": pages.unit(wallet.balance),
+        "unit": money.unit(wallet.balance),
         "debt": pages.debt(wallet.balance) if wallet.balance < 0 else "",
         "has_history": wallet.entries_count > 0,
+        "reversed_url": _filtered(request, kind="payments"),
         "form": form,
-        "dollars_min": topups.DOLLARS_MIN,
-        "dollars_max": money.plain(topups.DOLLARS_MAX),
         "trouble": trouble,
         "top_up_url": _address(request, page="wallet:top-up"),
         "back": {"url": return_to, "name": return_urls.name_of(return_to)} if return_to else None,
@@ -189,7 +204,7 @@ def _history_part(request: HttpRequest, user_id: str) -> dict[str, Any]:
         "page_is_lost": lost,
         "older_url": older,
         "newest_url": _address(request, cursor="") + "#history" if cursor else "",
-        "unfiltered_url": _address(request, cursor="", **dict.fromkeys(FILTERS, "")) + "#history",
+        "unfiltered_url": _filtered(request),
         "csv_url": _with_query(reverse("wallet:history-csv"), _chosen(request, *FILTERS)),
     }
 
@@ -230,11 +245,13 @@ def statement(request: HttpRequest, month: str) -> HttpResponse:
         raise Http404
     user = _user(request)
     made = statements.month(user_id=user.pk, first_day=first_day)
+    neighbours = pages.neighbours_of(user.pk, first_day)
     context = {
         "owner": user,
         "statement": made,
         "is_complete": made.last_day < pages.today(),
         "made_at": timezone.now(),
+        "neighbours": neighbours,
         "totals": pages.month_totals(made),
         "kinds": pages.kind_rows(made),
         "entries": pages.history_rows(made.entries, pages.labels_of_features()),
@@ -255,7 +272,8 @@ def _user(request: HttpRequest) -> User:
 def _return_to(request: HttpRequest) -> str:
     """Where the user wants to go back to, if they may be sent there."""
     url = request.GET.get("returnTo", "")
-    return url if return_urls.is_allowed(url) else ""
+    fits = len(urlencode({"returnTo": url})) <= RETURN_TO_LENGTH_MAX
+    return url if fits and return_urls.is_allowed(url) else ""
 
 
 def _chosen(request: HttpRequest, *names: str) -> dict[str, str]:
@@ -270,6 +288,11 @@ def _address(request: HttpRequest, *, page: str = "wallet:wallet", **changes: st
     """The page as it is asked for, with some of it changed; "" takes a part out."""
     state = _chosen(request, *STATE) | changes
     return _with_query(reverse(page), {name: value for name, value in state.items() if value})
+
+
+def _filtered(request: HttpRequest, **filters: str) -> str:
+    """The history under these filters and no others, with everything else of the address."""
+    return _address(request, cursor="", **dict.fromkeys(FILTERS, "") | filters) + "#history"
 
 
 def _with_query(path: str, query: dict[str, str]) -> str:

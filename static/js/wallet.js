@@ -1,5 +1,5 @@
-/* The wallet's pages work without this. It looks again by itself while a payment is not confirmed, tidies the
-   address afterwards, keeps a form from being sent twice by an impatient finger, and offers to print. */
+/* The wallet's page works without this. It looks again by itself while a payment is not confirmed, tidies the
+   address afterwards, and waits for an amount where one is typed. */
 
 "use strict";
 
@@ -42,30 +42,12 @@
     history.replaceState(null, "", address);
   }
 
-  // --- Forms ---------------------------------------------------------------------------------------
+  // --- An amount of one's own ----------------------------------------------------------------------
 
-  for (const form of document.querySelectorAll("form[data-once]")) {
-    const button = form.querySelector("button:not([type='button'])");
-    const words = button.textContent;
-    const set = (busy) => {
-      form.classList.toggle("is-busy", busy);
-      button.textContent = busy ? form.dataset.once : words;
-    };
-    form.addEventListener("submit", (event) => {
-      if (form.classList.contains("is-busy")) return event.preventDefault();
-      set(true);
-    });
-    // Somebody who comes back from the payment page finds the form as it was.
-    addEventListener("pageshow", () => set(false));
-  }
-
+  // Whoever points at "Other" wants to type; whoever comes by with the arrow keys may want to go on.
+  let points = false;
+  addEventListener("pointerdown", () => (points = true), true);
+  addEventListener("keydown", () => (points = false), true);
   const other = document.querySelector(".chip-input[value='other']");
-  other?.addEventListener("change", () => document.getElementById("id_own_amount")?.focus());
-
-  // --- Printing ------------------------------------------------------------------------------------
-
-  for (const button of document.querySelectorAll("[data-print]")) {
-    button.hidden = false;
-    button.addEventListener("click", () => print());
-  }
+  other?.addEventListener("change", () => points && document.getElementById("id_own_amount")?.focus());
 })();

@@ -96,7 +96,7 @@ def sign_in_as_staff(page: Page, address: str, look: str) -> None:
     picture(page, "sign-in-code", look)
     while True:
         page.get_by_label("Code").fill(code_at(kept["staff_totp_secret"], time.time()))
-        page.get_by_role("button", name="Go on").click()
+        page.get_by_role("button", name="Continue").click()
         page.wait_for_load_state()
         if "/sign-in/code" not in page.url:
             return

@@ -222,7 +222,7 @@ def test_a_stranger_sees_none_of_it_and_finds_their_own_beginning(open_browser, 
         stranger.goes_to(f"/dashboard/{path}")
         assert not re.search(r"\b(a|b|c|alex)@example\.com", stranger.reads())
         assert "Wayland" not in stranger.reads()
-    sponsor, subscription = Sponsor.objects.first(), Subscription.objects.first()
+    sponsor, subscription = Sponsor.objects.all()[0], Subscription.objects.all()[0]
     for path in (
         *(f"tips/{records.pk}", f"subscriptions/{subscription.pk}"),
         *(f"sponsors/{sponsor.pk}/edit", f"sponsors/{sponsor.pk}/cancel"),
@@ -240,7 +240,7 @@ def test_every_page_of_the_dashboard(open_browser, look, records):
     size, scheme = look
     dana = open_browser(size=size, scheme=scheme)
     dana.signs_in(going_to="/dashboard")
-    sponsor, subscription = Sponsor.objects.first(), Subscription.objects.first()
+    sponsor, subscription = Sponsor.objects.all()[0], Subscription.objects.all()[0]
     for path in (
         *("", "?range=12m", "?currency=EUR&range=all", "/sponsors", "/sponsors/add"),
         *(f"/sponsors/{sponsor.pk}/edit", f"/sponsors/{sponsor.pk}/cancel", "/subscriptions"),

@@ -39,7 +39,7 @@ def test_staff_sign_in_with_a_code_and_walk_the_back_office(open_browser, look, 
     ada.types("Password", PASSWORD)
     ada.presses("Sign in")
     ada.types("Code", code_of())
-    ada.presses("Go on")
+    ada.presses("Continue")
     assert ada.is_at("/admin/")
     for path in (
         *("wallet/wallet/", "wallet/wallet/usr_5F1/change/", "wallet/wallet/usr_5F1/adjust/"),

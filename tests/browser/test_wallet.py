@@ -78,7 +78,7 @@ def test_the_page_waits_for_the_webhook_and_does_not_believe_the_redirect(at_the
 def test_leaving_the_checkout_charges_nothing(at_the_checkout):
     ada = at_the_checkout
     ada.follows("Leave")
-    assert ada.sees("You left the checkout. Nothing was charged.")
+    assert ada.sees("You left the checkout. If you paid all the same")
     assert ledger.balance_of(USER) == 0
 
 

@@ -5,7 +5,7 @@ from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Permission
 from django.urls import reverse
 
-from tests.factories import StaffFactory
+from tests.factories import StaffFactory, enter
 from wallet import ledger, rates
 from wallet.models import Entry, Rate, RateChange, StripeEvent, Wallet
 
@@ -99,7 +99,7 @@ def test_an_adjustment_that_makes_no_sense_moves_nothing(staff, funded, change, 
 def test_staff_without_the_right_neither_see_nor_reach_the_form(client, funded):
     looker = StaffFactory.create(misar_id="staff:looker", is_superuser=False)
     looker.user_permissions.set(Permission.objects.filter(codename__startswith="view_"))
-    client.force_login(looker)
+    enter(client, looker)
     page = client.get(reverse("admin:wallet_wallet_change", args=["usr_ada"]))
     assert "Adjust the balance" not in page.text
     assert client.get(adjust_page("usr_ada")).status_code == 403

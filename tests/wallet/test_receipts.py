@@ -59,12 +59,11 @@ def test_a_receipt_tells_what_was_paid_and_what_it_became(anna, give, credit):
     assert receipt.to == ADDRESS
     assert receipt.user == anna
     assert receipt.fact == f"receipt:{topup.pk}"
-    assert receipt.subject == "Receipt: $1,250.00 for 1,250 Misar credits"
-    assert "Your payment of $1,250.00 became 1,250 Misar credits in your wallet." in receipt.text
+    assert receipt.subject == "Receipt: $1,250.00 for 1,250 credits"
+    assert "Your payment of $1,250.00 became 1,250 credits in your wallet." in receipt.text
     assert lines_of(receipt.text) == {
-        "Paid": "$1,250.00",
-        "Credits added": "1,250",
-        "Balance after it": "2,250 Misar credits",
+        "Wallet of": "Anna <b>, Misar ID usr_anna",
+        "Balance after it": "2,250 credits",
         "Date": "22 November 2026, 09:47 UTC",
         "Bought in": "blog",
         "Top-up": topup.pk,
@@ -82,7 +81,7 @@ def test_a_receipt_leads_to_the_wallet_its_statement_and_the_switches(anna, cred
 
 
 @pytest.mark.parametrize(
-    "told", ["$25.00", "25 Misar credits", "22 November 2026, 09:47 UTC", "blog", "pi_cs_test_1"]
+    "told", ["$25.00", "25 credits", "usr_anna", "22 November 2026, 09:47 UTC", "blog", "pi_cs_test_1"]
 )
 def test_the_page_tells_what_the_text_tells(anna, credit, told):
     topup = credit()
@@ -93,7 +92,25 @@ def test_the_page_tells_what_the_text_tells(anna, credit, told):
 
 def test_one_credit_is_one_credit(anna, credit):
     credit(amount_total=199)
-    assert the_mail().subject == "Receipt: $1.99 for 1 Misar credit"
+    assert the_mail().subject == "Receipt: $1.99 for 1 credit"
+
+
+def test_what_was_paid_is_said_once(anna, credit):
+    credit()
+    for part in (the_mail().text, the_mail().html.partition("<body>")[2]):
+        assert part.count("$25.00") == 1
+
+
+def test_a_wallet_without_a_name_has_its_misar_id(anna, credit):
+    type(anna).objects.update(name="")
+    credit()
+    assert lines_of(the_mail().text)["Wallet of"] == "Misar ID usr_anna"
+
+
+def test_a_top_up_from_the_wallets_own_page_was_bought_in_no_product(anna, credit):
+    credit(metadata={"type": "wallet_topup", "user_id": "usr_anna", "product": "wallet"})
+    assert "Bought in" not in the_mail().text
+    assert "Bought in" not in the_mail().html
 
 
 def test_a_payment_told_of_often_has_one_receipt(anna, credit):

@@ -1,5 +1,6 @@
 """Monthly statements: which months there are, and a month whose figures tie."""
 
+import re
 from datetime import UTC, datetime
 
 import pytest
@@ -77,6 +78,26 @@ def test_it_lists_every_entry_oldest_first(dana):
         ("1 Sep, 12:00", "−5", "45"),
         ("30 Sep, 12:00", "−6", "39"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("month", "around"),
+    [
+        ("2026-06", [("next", "July 2026")]),
+        ("2026-07", [("next", "August 2026")]),
+        ("2026-08", [("prev", "July 2026"), ("next", "September 2026")]),
+        ("2026-10", [("prev", "September 2026")]),
+        ("2026-11", [("prev", "October 2026")]),
+    ],
+)
+def test_the_months_around_it_are_one_step_away(dana, month, around):
+    html = browser_of(dana).get(f"/wallet/statements/{month}").content.decode()
+    assert re.findall(r'<a href="[^"]*" rel="(prev|next)">(?:Previous|Next): (.*?)</a>', html) == around
+
+
+def test_figures_have_their_unit(dana):
+    said = words(browser_of(dana).get("/wallet/statements/2026-09"))
+    assert "Opening balance 50 credits Added 0 credits" in said
 
 
 def test_it_says_who_it_is_for_and_which_days(dana):

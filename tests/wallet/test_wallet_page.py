@@ -10,6 +10,7 @@ from django.test import Client
 from django.utils import timezone
 
 from tests.factories import UserFactory
+from tests.patterns import matched
 from tests.wallet.books import move, sql
 from tests.wallet.pages import browser_of, link, table, words
 from wallet import deductions, ledger, pages, rates, spending, statements
@@ -103,6 +104,34 @@ def test_a_debt_is_named_before_the_button_that_pays(give):
     assert debt < said.index("Continue to payment")
 
 
+@pytest.mark.parametrize(
+    ("owed", "amount", "own_amount"),
+    [(1, "10", ""), (10, "10", ""), (12, "25", ""), (100, "100", ""), (101, "other", "101")],
+)
+def test_a_debt_has_an_amount_chosen_that_settles_it(give, owed, amount, own_amount):
+    user = UserFactory.create()
+    give(user.pk, 25)
+    move(user.pk, -25 - owed, kind="clawback")
+    html = browser_of(user).get("/wallet").content.decode()
+    assert f'value="{amount}"' in html.partition("checked")[0].rpartition("<input")[2]
+    typed = matched(r'<input type="text" name="own_amount"[^>]*>', html)[0]
+    assert (f'value="{own_amount}"' in typed) == bool(own_amount)
+
+
+def test_see_which_shows_the_reversed_payments_and_keeps_the_rest_of_the_address(give):
+    user = UserFactory.create()
+    give(user.pk, 25)
+    move(user.pk, -37, kind="clawback")
+    answer = browser_of(user).get("/wallet?returnTo=/docs&range=90d&kind=charges&product=blog")
+    assert link(answer, "See which") == "/wallet?returnTo=%2Fdocs&range=90d&kind=payments#history"
+
+
+def test_a_top_up_of_this_page_is_the_wallets_own(dana):
+    move(dana.pk, 5, product="wallet")
+    rows = table(browser_of(dana).get("/wallet?product=wallet"), "history_title")
+    assert [row[1] for row in rows] == ["Wallet"]
+
+
 def test_a_new_user_is_told_what_will_be_here():
     answer = browser_of().get("/wallet")
     said = words(answer)
@@ -133,7 +162,7 @@ def test_what_things_cost_lists_the_active_rates(dana):
 def chart_of(answer):
     """The points of the chart: day and balance."""
     html = answer.content.decode()
-    figure = re.search(r"(?s)<figure.*?</figure>", html)[0]
+    figure = matched(r"(?s)<figure.*?</figure>", html)[0]
     return re.findall(r'<time datetime="([\d-]+)">.*?<td class="number">(.*?)</td>', figure)
 
 
@@ -150,6 +179,19 @@ def test_the_chart_holds_the_closing_balances_of_its_days(dana, range_, days, po
     assert len(shown) == points
     assert all(balances[day] == balance for day, balance in shown)
     assert shown[-1] == (f"{today}", f"{ledger.balance_of(dana.pk)}")
+
+
+@pytest.mark.parametrize(("range_", "drawn"), [("90d", "steps"), ("12m", "line")])
+def test_what_the_sentence_says_is_in_the_picture(dana, give, range_, drawn):
+    backdate(dana.pk, days=3)  # Between the ends of two weeks: the year's picture has no point there.
+    html = browser_of(dana).get(f"/wallet?range={range_}").content.decode()
+    assert f'data-chart="{drawn}"' in html
+    sentence = matched(r"data-chart-sentence>(.*?)</p>", html)[1]
+    lowest, highest = map(int, matched(r"lowest (\d+), highest (\d+)", sentence).groups())
+    balances = [
+        int(balance) for _, balance in re.findall(r'<time datetime="([\d-]+)">.*?number">(\d+)</td>', html)
+    ]
+    assert (lowest, highest) == (min(balances), max(balances))
 
 
 def backdate(user_id, *, days):
@@ -267,6 +309,13 @@ def test_a_wrong_filter_is_told_and_left_out(dana, query, told):
     answer = browser_of(dana).get(f"/wallet?{query}")
     assert answer.status_code == 200
     assert told in words(answer)
+
+
+def test_a_day_that_is_none_is_not_put_into_the_field_for_days(dana):
+    html = browser_of(dana).get("/wallet?from=yesterday&to=2026-02-01").content.decode()
+    fields = re.findall(r'<input type="date"[^>]*>', html)
+    assert ["yesterday" in each for each in fields] == [False, False]
+    assert 'value="2026-02-01"' in fields[1]
 
 
 @pytest.mark.parametrize(
@@ -411,7 +460,7 @@ def with_entry(user_id, *, feature, product):
 def test_all_scripts_of_the_page_together_stay_small(dana):
     html = browser_of(dana).get("/wallet").content.decode()
     scripts = re.findall(r'<script src="/static/([^"]+)"', html)
-    assert len(scripts) == 3
+    assert len(scripts) == 4
     assert (
         sum((Path(settings.BASE_DIR) / "static" / each).stat().st_size for each in scripts) < SCRIPT_BYTES_MAX
     )

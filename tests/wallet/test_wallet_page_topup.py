@@ -7,6 +7,7 @@ import pytest
 from django.test import Client
 
 from tests.factories import UserFactory
+from tests.patterns import matched
 from tests.wallet.pages import browser_of, hidden, words
 from wallet.forms import SUGGESTED_DOLLARS, new_key
 from wallet.models import TopUp
@@ -118,6 +119,16 @@ def test_what_cannot_be_paid_is_told_beside_the_field_and_opens_nothing(stand_in
     assert not TopUp.objects.exists()
 
 
+def test_a_refusal_stands_at_the_top_too_and_leads_to_its_field(browser):
+    html = pay(browser, amount="other", own_amount="9").content.decode()
+    assert '<a href="#id_own_amount">Other amount</a>: The least is $10.' in html
+    field = matched(r'<input type="text" name="own_amount"[^>]*>', html)[0]
+    assert 'aria-invalid="true"' in field
+    assert 'aria-describedby="id_own_amount_helptext id_own_amount_error"' in field
+    assert html.count('id="id_own_amount_helptext"') == html.count('id="id_own_amount_error"') == 1
+    assert '<a href="#id_amount">' in pay(browser).content.decode()
+
+
 def test_what_was_typed_is_kept(browser):
     html = pay(browser, query="?returnTo=/docs", amount="other", own_amount='7"<b>').content.decode()
     assert 'value="7&quot;&lt;b&gt;"' in html
@@ -205,3 +216,21 @@ def test_a_form_whose_checkout_has_ended_is_told_so_and_can_be_sent_anew(stand_i
     assert answer.status_code == 409
     assert "This checkout has ended. Nothing was charged; start again." in words(answer)
     assert pay(browser, amount="25", key=hidden(answer, "key")).status_code == 303
+
+
+def test_one_user_cannot_begin_payments_without_end(stand_in, browser, settings):
+    settings.TOP_UPS_PER_MINUTE = 2
+    answers = [pay(browser, amount="25") for _ in range(3)]
+    assert [answer.status_code for answer in answers] == [303, 303, 429]
+    assert 1 <= int(answers[2]["Retry-After"]) <= 60
+    assert "please wait a minute" in words(answers[2])
+    assert TopUp.objects.count() == 2
+
+
+def test_a_way_back_that_would_not_fit_the_address_is_not_kept(stand_in, browser):
+    long = "/" + "%20" * 500
+    assert "Back to" not in words(browser.get("/wallet", {"returnTo": long}))
+    answer = pay(browser, amount="25", query=f"?returnTo={long}")
+    assert answer.status_code == 303
+    success = stand_in.session(TopUp.objects.get().stripe_session_id)["success_url"]
+    assert "session=" in success

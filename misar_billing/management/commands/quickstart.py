@@ -15,7 +15,7 @@ Misar Billing is running. Ctrl-C stops it; the data stays in {data_dir}.
 
   The wallet, as a user sees it  {url}/wallet  (sign in as {user_name})
   The API, to read and to try    {url}/docs
-  The back office                {url}/admin/  (user {staff}, password {staff_password},
+  The back-office                {url}/admin/  (user {staff}, password {staff_password},
                                  code from {sandbox}/second-factor)
   The stand-in for Stripe, the   {sandbox}/
   sign-in, and the mail sent

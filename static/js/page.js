@@ -1,0 +1,44 @@
+/* What several pages share, and none needs: it keeps a form from being sent twice by an impatient finger, offers
+   to print, and opens on paper the tables that charts are drawn from. */
+
+"use strict";
+
+(() => {
+  // --- Forms ---------------------------------------------------------------------------------------
+
+  for (const form of document.querySelectorAll("form[data-once]")) {
+    const button = form.querySelector("button:not([type='button'])");
+    const words = button.textContent;
+    const set = (busy) => {
+      form.classList.toggle("is-busy", busy);
+      if (busy) button.setAttribute("aria-disabled", "true");
+      else button.removeAttribute("aria-disabled");
+      button.textContent = busy ? form.dataset.once : words;
+    };
+    form.addEventListener("submit", (event) => {
+      if (form.classList.contains("is-busy")) return event.preventDefault();
+      set(true);
+    });
+    // Somebody who comes back finds the form as it was.
+    addEventListener("pageshow", () => set(false));
+  }
+
+  // --- Printing ------------------------------------------------------------------------------------
+
+  for (const button of document.querySelectorAll("[data-print]")) {
+    button.hidden = false;
+    button.addEventListener("click", () => print());
+  }
+
+  const opened = new Set();
+  addEventListener("beforeprint", () => {
+    for (const table of document.querySelectorAll("figure details:not([open])")) {
+      table.open = true;
+      opened.add(table);
+    }
+  });
+  addEventListener("afterprint", () => {
+    for (const table of opened) table.open = false;
+    opened.clear();
+  });
+})();
