@@ -128,7 +128,7 @@ def test_a_checkout_that_expired_is_told(checkout, tell, browser):
     )
 
 
-def test_somebody_who_left_the_checkout_is_told_that_nothing_was_charged(checkout, browser):
+def test_somebody_who_left_the_checkout_is_told_only_what_is_known(checkout, browser):
     # Stripe puts the session's name into the address after a payment only.
     answer = browser.get("/wallet?session=%7BCHECKOUT_SESSION_ID%7D&wallet_topup=cancelled")
     assert "You left the checkout. If you paid all the same, the credits arrive by themselves." in words(
