@@ -10,6 +10,7 @@ import requests
 from django.conf import settings
 from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpRequest, HttpResponseBase
+from django.views.decorators.cache import cache_control
 
 from accounts.throttling import hit
 from misar_billing.last_resort import answer
@@ -21,6 +22,11 @@ View = Callable[..., HttpResponseBase]
 OUT_OF_REACH = "Signing in is not possible right now."
 WAIT_A_MINUTE = "Please wait a minute, then try again. Nothing was changed."
 TRY_AGAIN = "Misar's sign-in does not answer. Please try again in a minute; nothing was changed."
+
+
+def page_of_the_user(view: View) -> View:
+    """For a page of whoever is signed in; no cache on the way keeps it. Anybody else signs in first."""
+    return login_required(cache_control(private=True, no_store=True)(view))
 
 
 def for_staff(view: View) -> View:

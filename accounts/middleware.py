@@ -5,13 +5,13 @@ from enum import Enum
 
 from django.conf import settings
 from django.contrib.auth import logout
-from django.contrib.auth.views import redirect_to_login
+from django.contrib.auth.models import AnonymousUser
 from django.http import HttpRequest, HttpResponseRedirect
 from django.http.response import HttpResponseBase
 from django.urls import reverse
 
 from accounts import second_factor, sessions
-from misar_billing.api import error_response, is_api_path
+from misar_billing.api import is_api_path
 
 # What somebody of the back-office reaches without a second factor.
 OPEN_WITHOUT_IT = ("mfa_activate_totp", "account_reauthenticate", "sign-out", "signed-out")
@@ -37,18 +37,15 @@ def require_good_session(
         if settings.SESSION_COOKIE_NAME not in request.COOKIES or not request.user.is_authenticated:
             return get_response(request)
         standing = _standing_of(request)
-        if standing is Standing.NO_FACTOR and request.path in {reverse(name) for name in OPEN_WITHOUT_IT}:
-            return get_response(request)
         if standing is Standing.GOOD:
             return get_response(request)
         if is_api_path(request.path):
-            return error_response(request, 403, "Sign in again, with your second factor")
-        if standing is Standing.NO_FACTOR:
+            request.user = AnonymousUser()  # No session, and no obstacle to another credential.
+        elif standing is not Standing.NO_FACTOR:
+            logout(request)  # The page then says for itself whether it wants somebody signed in.
+        elif request.path not in {reverse(name) for name in OPEN_WITHOUT_IT}:
             return HttpResponseRedirect(reverse("mfa_activate_totp"))
-        logout(request)
-        if request.method not in ("GET", "HEAD"):
-            return HttpResponseRedirect(reverse("sign-in"))
-        return redirect_to_login(request.get_full_path())
+        return get_response(request)
 
     return middleware
 

@@ -14,6 +14,7 @@ from django.db import connection
 
 from accounts import api_keys
 from accounts.models import User
+from accounts.sessions import SIGNED_IN_AT
 from bench.plan import FEW, LONG, SHORT, History
 from misar_billing.database import patient
 
@@ -101,6 +102,7 @@ def _in_a_browser(creator: User) -> dict[str, str]:
     session[SESSION_KEY] = creator.pk
     session[BACKEND_SESSION_KEY] = settings.AUTHENTICATION_BACKENDS[-1]
     session[HASH_SESSION_KEY] = creator.get_session_auth_hash()
+    session[SIGNED_IN_AT] = time.time()
     session.create()
     return {"Cookie": f"{settings.SESSION_COOKIE_NAME}={session.session_key}"}
 

@@ -94,8 +94,27 @@ def amount(smallest_units: int, code: str) -> str:
     >>> amount(799, "USD"), amount(-500, "JPY"), amount(1234567, "EUR")
     ('7.99 USD', '−500 JPY', '12,345.67 EUR')
     """
-    exponent = EXPONENTS[code]
-    whole, rest = divmod(abs(smallest_units), 10**exponent)
+    return f"{figure(smallest_units, code)} {code}"
+
+
+def figure(smallest_units: int, code: str) -> str:
+    """An amount as people read it, for where its currency is said beside it.
+
+    >>> figure(-79900, "USD"), figure(1500, "JPY")
+    ('−799.00', '1,500')
+    """
+    whole, _, decimals = decimal_text(abs(smallest_units), code).partition(".")
     sign = "\N{MINUS SIGN}" if smallest_units < 0 else ""
-    decimals = f".{rest:0{exponent}d}" if exponent else ""
-    return f"{sign}{whole:,}{decimals} {code}"
+    return f"{sign}{int(whole):,}{'.' if decimals else ''}{decimals}"
+
+
+def decimal_text(smallest_units: int, code: str) -> str:
+    """An amount of 0 or more as a form and a spreadsheet take it: no separators, no currency.
+
+    >>> decimal_text(123450, "USD"), decimal_text(500, "JPY"), decimal_text(5, "KWD")
+    ('1234.50', '500', '0.005')
+    """
+    assert smallest_units >= 0, "what is below 0 is written for people alone"
+    exponent = EXPONENTS[code]
+    whole, rest = divmod(smallest_units, 10**exponent)
+    return f"{whole}.{rest:0{exponent}d}" if exponent else str(whole)

@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from misar_billing import money
 from misar_billing.admin import ReadOnlyAdmin, ReasonForm, Verb
-from monetization import readers, sponsors, subscriptions, tips
+from monetization import fees, readers, sponsors, subscriptions, supporters, tips
 from monetization.errors import TooLate
 from monetization.models import Earner, Erasure, Refund, Sponsor, Subscription, SubscriptionEvent, Tip
 
@@ -85,7 +85,7 @@ ERASE = Verb(
     "monetization.erase_reader",
     erase_reader,
     EraseForm,
-    applies=lambda row: bool(row.reader) and not row.reader.endswith(f"@{readers.STAND_IN_DOMAIN}"),
+    applies=lambda row: bool(row.reader) and not supporters.is_erased(row.reader),
 )
 
 
@@ -217,7 +217,7 @@ class TipAdmin(ReadOnlyAdmin):
 
     @admin.display(description="fee")
     def fee(self, tip: Tip) -> str:
-        return f"{money.amount(tip.fee_cents, tip.currency)} ({tip.fee_bps / 100:g} %)"
+        return f"{money.amount(tip.fee_cents, tip.currency)} ({fees.percent(tip.fee_bps)})"
 
     @admin.display(description="net")
     def net(self, tip: Tip) -> str:

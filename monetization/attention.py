@@ -10,7 +10,7 @@ from django.db.models import Count, Q, Sum
 
 from accounts.models import User
 from misar_billing import money
-from monetization import payers
+from monetization import payers, words
 from monetization.models import Sponsor, Subscription, Tip
 from monetization.stats import mrr_of
 from monetization.windows import A_MOMENT, day_of, last_day_of, start_of, written
@@ -18,6 +18,10 @@ from monetization.windows import A_MOMENT, day_of, last_day_of, start_of, writte
 Kind = Literal["past_due", "double_booked", "starting", "ended", "unknown_interval", "no_stripe_id"]
 SOON = timedelta(days=3)
 NAMED_MAX = 3  # Of what one sentence names.
+# A name between the two is laid out by itself: one that runs from right to left moves no word beside it. What
+# it holds of their kind would end that too early, or never.
+ISOLATE, END_OF_ISOLATE = "\N{FIRST STRONG ISOLATE}", "\N{POP DIRECTIONAL ISOLATE}"
+ISOLATES = str.maketrans("", "", "\u2066\u2067\u2068\u2069")
 TIPS_COUNTED = (
     1000  # Of those without a Stripe id: whether it is more says nothing new, and would be read in vain.
 )
@@ -36,15 +40,14 @@ SELECT count(*)
 
 @dataclass(frozen=True)
 class Line:
-    """One thing to look at: a plain sentence that may quote names, and of how many rows it speaks.
+    """One thing to look at: a plain sentence that may quote names.
 
-    `kind` says which list shows them. `position` is that of placements where the line is of one position,
-    else empty. Names are as they were recorded: the page escapes them.
+    `kind` says which list shows what it speaks of. `position` is that of placements where the line is of one
+    position, else empty. Names are shortened and isolated (`quoted`), and the page escapes them.
     """
 
     kind: Kind
     sentence: str
-    count: int
     position: str = ""
 
 
@@ -83,10 +86,22 @@ def summary(creator: User, *, at: datetime) -> str:
     parts = [
         *([counted(tips, "tip")] if tips else []),
         *([counted(readers, "new subscriber")] if readers else []),
-        *(f"{each.sponsor_name} {_where(each)} until {_last_day(each, at)}" for each in running[:NAMED_MAX]),
+        *(
+            f"{quoted(each.sponsor_name)} {_where(each)} through {_last_day(each, at)}"
+            for each in running[:NAMED_MAX]
+        ),
         *([counted(more, "more sponsor")] if (more := len(running) - NAMED_MAX) > 0 else []),
     ]
     return f"This month: {', '.join(parts) or 'nothing yet'}."
+
+
+def quoted(name: str) -> str:
+    """A name within a sentence: of at most 60 characters, and of its own direction.
+
+    >>> quoted("Acme Corp")
+    '\\u2068Acme Corp\\u2069'
+    """
+    return f"{ISOLATE}{words.shortened(name.translate(ISOLATES), words.NAME_SHOWN)}{END_OF_ISOLATE}"
 
 
 def counted(number: int, noun: str) -> str:
@@ -113,10 +128,10 @@ def _of_subscriptions(creator: User) -> tuple[list[Line], list[Line]]:
             at_risk.append(money.amount(mrr_of(row["yearly"]), row["currency"]))
     worth = f": {listed(at_risk)} a month at risk" if at_risk else ""
     sentence = f"{counted(late, 'subscription')} {is_or_are(late)} past due{worth}."
-    past_due = Line("past_due", sentence, late)
+    past_due = Line("past_due", sentence)
     not_known = f"no known billing period and {is_or_are(unknown)} not in MRR."
     has = "has" if unknown == 1 else "have"
-    unknowns = Line("unknown_interval", f"{counted(unknown, 'subscription')} {has} {not_known}", unknown)
+    unknowns = Line("unknown_interval", f"{counted(unknown, 'subscription')} {has} {not_known}")
     return [past_due] if late else [], [unknowns] if unknown else []
 
 
@@ -126,17 +141,14 @@ def _double_booked(standing: list[Sponsor], at: datetime) -> Iterator[Line]:
         placements = [each for each in standing if each.position == position]
         if not (spans := _overlapping_spans(placements)):
             continue
-        shared = [
-            [each for each in placements if each.active_from < until and each.active_until > since]
-            for since, until in spans
-        ]
         since, until = spans[0]
-        names = listed(list(dict.fromkeys(each.sponsor_name for each in shared[0])))
+        shared = [each for each in placements if each.active_from < until and each.active_until > since]
+        names = listed(list(dict.fromkeys(quoted(each.sponsor_name) for each in shared)))
         others = f", and {counted(len(spans) - 1, 'more time')}" if len(spans) > 1 else ""
         days = _span(day_of(since), last_day_of(until), today=day_of(at))
         where = "inline position" if position == Sponsor.Position.INLINE else position
         sentence = f"The {where} is double-booked {days}: {names}{others}."
-        yield Line("double_booked", sentence, len({each.pk for span in shared for each in span}), position)
+        yield Line("double_booked", sentence, position)
 
 
 def _overlapping_spans(placements: list[Sponsor]) -> list[tuple[datetime, datetime]]:
@@ -159,9 +171,9 @@ def _starting(placements: list[Sponsor], at: datetime) -> Iterator[Line]:
     clauses = []
     for each in placements:
         days = (day_of(each.active_from) - today).days
-        clauses.append(f"{each.sponsor_name} starts {_ahead(days)} {_where(each)}")
+        clauses.append(f"{quoted(each.sponsor_name)} starts {_ahead(days)} {_where(each)}")
     if clauses:
-        yield Line("starting", _named(clauses, "more placement", "within 3 days"), len(clauses))
+        yield Line("starting", _named(clauses, "more placement", "within 3 days"))
 
 
 def _ended(placements: list[Sponsor], at: datetime) -> Iterator[Line]:
@@ -170,9 +182,9 @@ def _ended(placements: list[Sponsor], at: datetime) -> Iterator[Line]:
     clauses = []
     for each in latest:
         days = (today - last_day_of(each.active_until)).days
-        clauses.append(f"{each.sponsor_name} ended {_ago(days)} {_where(each)}")
+        clauses.append(f"{quoted(each.sponsor_name)} ended {_ago(days)} {_where(each)}")
     if clauses:
-        yield Line("ended", _named(clauses, "more placement", "in the last 3 days"), len(clauses))
+        yield Line("ended", _named(clauses, "more placement", "in the last 3 days"))
 
 
 def _without_stripe_id(creator: User) -> Iterator[Line]:
@@ -184,7 +196,7 @@ def _without_stripe_id(creator: User) -> Iterator[Line]:
         tips = (
             counted(count, "tip") if count <= TIPS_COUNTED else f"More than {money.plain(TIPS_COUNTED)} tips"
         )
-        yield Line("no_stripe_id", f"{tips} {has} no Stripe id.", min(count, TIPS_COUNTED))
+        yield Line("no_stripe_id", f"{tips} {has} no Stripe id.")
 
 
 def is_or_are(number: int) -> str:

@@ -77,3 +77,10 @@ class TooLate(BillingError):
 
 class RefundTooLarge(BillingError):
     """Raised when more would be refunded than a tip still holds."""
+
+
+class ChangedMeanwhile(BillingError):
+    """Raised when a decision was made on a page that is no longer true."""
+
+    status = 409
+    sentence = "This was changed meanwhile; look at it again"

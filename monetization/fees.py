@@ -18,6 +18,16 @@ class Split:
         assert 0 <= self.fee_cents <= self.gross_cents
 
 
+def percent(bps: int) -> str:
+    """A fee of so many basis points as people read it.
+
+    >>> percent(500), percent(275), percent(50)
+    ('5%', '2.75%', '0.5%')
+    """
+    whole, rest = divmod(bps, 100)
+    return f"{whole}.{rest:02d}".rstrip("0").rstrip(".") + "%"
+
+
 def split(gross_cents: int, *, fee_bps: int) -> Split:
     """Fee and net of a tip, the fee rounded half up (contract 19).
 

@@ -4,6 +4,7 @@ Nothing here writes. Days and times are UTC; amounts come as text.
 """
 
 import json
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -11,13 +12,13 @@ from urllib.parse import urlsplit
 
 from accounts.models import ApiKey, User
 from misar_billing import money
-from monetization import stats, words
+from monetization import fees, stats, words
 from monetization.lists import Totals
 from monetization.models import Sponsor, Subscription, Tip
-from monetization.readers import STAND_IN_DOMAIN
-from monetization.supporters import ANONYMOUS, ERASED
+from monetization.sponsors import Conflicts
+from monetization.supporters import ANONYMOUS, ERASED, is_erased
+from monetization.words import NAME_SHOWN, NONE
 
-NONE = "–"
 EXCERPT_LENGTH = 80
 DAY = timedelta(days=1)
 
@@ -39,11 +40,6 @@ class Tag:
     tone: str
 
 
-def is_erased(email: str) -> bool:
-    """Whether this is the stand-in of an erased reader."""
-    return email.endswith(f"@{STAND_IN_DOMAIN}")
-
-
 def shown_email(email: str) -> str:
     """A reader's address as a list shows it; a stand-in is nobody's address."""
     return ERASED if is_erased(email) else email
@@ -63,6 +59,7 @@ class SponsorRow:
     position: str
     begins: datetime
     ends: datetime
+    until: str
     days_left: str
     price: str
     state: Tag
@@ -72,23 +69,24 @@ class SponsorRow:
 
 
 def sponsor_rows(
-    placements: Sequence[Sponsor], conflicts: Mapping[str, Sequence[Sponsor]], *, at: datetime
+    placements: Sequence[Sponsor], conflicts: Mapping[str, Conflicts], *, at: datetime
 ) -> list[SponsorRow]:
     """Placements as they stand at that moment, each with those it shares position and time with."""
-    return [_sponsor_row(each, conflicts.get(each.pk, ()), at) for each in placements]
+    return [_sponsor_row(each, conflicts.get(each.pk), at) for each in placements]
 
 
-def _sponsor_row(sponsor: Sponsor, others: Sequence[Sponsor], at: datetime) -> SponsorRow:
+def _sponsor_row(sponsor: Sponsor, others: Conflicts | None, at: datetime) -> SponsorRow:
     state = sponsor.state_at(at)
     stands = state in (State.UPCOMING, State.ACTIVE)
     return SponsorRow(
         pk=sponsor.pk,
-        name=sponsor.sponsor_name,
+        name=words.shortened(sponsor.sponsor_name, NAME_SHOWN),
         target_host=host_of(sponsor.target_url),
         target_url=sponsor.target_url,
         position=sponsor.get_position_display(),
         begins=sponsor.active_from,
         ends=sponsor.active_until,
+        until=words.end_words(sponsor.active_until),
         days_left=days_left(sponsor, at),
         price=price_of(sponsor),
         state=Tag(state.label, TONES.get(state, "")),
@@ -115,11 +113,19 @@ def _days(span: timedelta) -> str:
     return words.count(-(-span // DAY), "day")
 
 
-def conflict_of(sponsor: Sponsor, others: Sequence[Sponsor]) -> str:
+def conflict_of(sponsor: Sponsor, others: Conflicts | None) -> str:
     """With whom a placement shares position and time, in words; empty for nobody."""
     if not others:
         return ""
-    return f"Same {sponsor.position}, same days as {listed([other.sponsor_name for other in others])}"
+    names = [words.shortened(name, NAME_SHOWN) for name in others.names]
+    more = [f"{others.more} more"] if others.more else []
+    place = "inline position" if sponsor.position == Sponsor.Position.INLINE else sponsor.position
+    return f"Same {place}, same days as {listed([*names, *more])}"
+
+
+def where(sponsor: Sponsor) -> str:
+    """Where a placement is, in a sentence: "inline", "in the header"."""
+    return "inline" if sponsor.position == Sponsor.Position.INLINE else f"in the {sponsor.position}"
 
 
 def listed(names: Sequence[str]) -> str:
@@ -150,7 +156,6 @@ class SubscriptionRow:
 
     pk: str
     email: str
-    is_erased: bool
     plan: str
     interval: str
     amount: str
@@ -165,8 +170,7 @@ def subscription_rows(subscriptions: Sequence[Subscription]) -> list[Subscriptio
     return [
         SubscriptionRow(
             pk=each.pk,
-            email=shown_email(each.subscriber_email),
-            is_erased=is_erased(each.subscriber_email),
+            email=words.shortened(shown_email(each.subscriber_email), NAME_SHOWN),
             plan=each.plan,
             interval=each.get_interval_display(),
             amount=money.amount(each.amount_cents, each.currency),
@@ -219,13 +223,13 @@ def tip_rows(tips: Sequence[Tip]) -> list[TipRow]:
         TipRow(
             pk=each.pk,
             at=each.created_at,
-            who=who_gave(each),
-            email="" if is_erased(each.email) else each.email,
+            who=words.shortened(who_gave(each), NAME_SHOWN),
+            email="" if is_erased(each.email) else words.shortened(each.email, NAME_SHOWN),
             excerpt=words.shortened(each.shown_message, EXCERPT_LENGTH),
             is_hidden=bool(each.message and each.message_hidden_at),
             gross=money.amount(each.gross_cents, each.currency),
             fee=money.amount(each.fee_cents, each.currency),
-            rate=rate(each.fee_bps),
+            rate=fees.percent(each.fee_bps),
             net=money.amount(each.net_cents, each.currency),
             refunded=money.amount(each.refunded_cents, each.currency) if each.refunded_cents else "",
             stripe_id=each.stripe_payment_id or "",
@@ -239,16 +243,6 @@ def who_gave(tip: Tip) -> str:
     if is_erased(tip.email):
         return ERASED
     return tip.name or ANONYMOUS
-
-
-def rate(fee_bps: int) -> str:
-    """A fee in percent.
-
-    >>> rate(500), rate(275)
-    ('5%', '2.75%')
-    """
-    whole, rest = divmod(fee_bps, 100)
-    return f"{whole}.{rest:02d}".rstrip("0").rstrip(".") + "%"
 
 
 @dataclass(frozen=True)
@@ -265,7 +259,7 @@ class TotalRow:
 
 
 def total_rows(totals: Sequence[Totals]) -> list[TotalRow]:
-    """The totals under the list, one row per currency."""
+    """The totals above the list, one row per currency."""
     return [
         TotalRow(
             currency=each.currency,
@@ -304,7 +298,7 @@ def key_rows(keys: Sequence[ApiKey], *, at: datetime) -> list[KeyRow]:
     return [
         KeyRow(
             pk=str(key.pk),
-            name=key.name,
+            name=words.shortened(key.name, NAME_SHOWN),
             prefix=f"{key.prefix}…",
             scopes=", ".join(key.scopes),
             state=_key_state(key, at),
@@ -333,55 +327,58 @@ def key_limit(creator: User, active: int) -> str:
     return f"Your plan, {creator.plan.name}, allows {allowed}; {room}."
 
 
-# --- What an empty list shows -------------------------------------------------------------------------
+# --- Lines to paste -----------------------------------------------------------------------------------
 
 
-def curl_of(kind: str, base_url: str, *, at: datetime) -> str:
-    """A line to paste into a terminal that records a first sponsor, subscription or tip.
+def curl_of(kind: str, base_url: str, *, at: datetime, currency: str = "USD") -> str:
+    """A line for a terminal that records a first sponsor, subscription or tip, or reads the stats.
 
-    `base_url` is this service's address; the key is for the reader to put in.
+    `kind` is sponsors, subscriptions, tips or stats, `base_url` this service's address; the key is for the
+    reader to put in. Pasted twice it records once: it names a Stripe id or has an Idempotency-Key.
     """
-    path, body = _examples(at)[kind]
-    return (
-        f"curl -X POST {base_url}/mail/v1/monetization/{path} \\\n"
-        '  -H "Authorization: Bearer YOUR_KEY" \\\n'
-        '  -H "Content-Type: application/json" \\\n'
-        f"  -d '{json.dumps(body)}'"
-    )
+    address = shlex.quote(f"{base_url}/mail/v1/monetization/{PATHS[kind]}")
+    bearer = '-H "Authorization: Bearer YOUR_KEY"'
+    if kind == "stats":
+        return f"curl {bearer} \\\n  {address}"
+    body, key = _example(kind, at, currency)
+    headers = [
+        bearer,
+        '-H "Content-Type: application/json"',
+        *([f'-H "Idempotency-Key: {key}"'] if key else []),
+    ]
+    return " \\\n  ".join([f"curl -X POST {address}", *headers, f"-d {shlex.quote(json.dumps(body))}"])
 
 
-def _examples(at: datetime) -> dict[str, tuple[str, dict[str, object]]]:
+PATHS = {"sponsors": "sponsors", "subscriptions": "subscriptions", "tips": "tip", "stats": "stats"}
+
+
+def _example(kind: str, at: datetime, currency: str) -> tuple[dict[str, object], str]:
+    """What to record, and the key to record it by where it names no Stripe id."""
+    if kind == "tips":
+        return {
+            "amount_cents": 500,
+            "currency": currency,
+            "name": "Alex",
+            "message": "Love your weekly deep-dives",
+            "stripe_payment_id": "pi_3OaBcDeFgHiJkL",
+        }, ""
+    step = money.step_of(currency)
+    if kind == "subscriptions":
+        return {
+            "subscriber_email": "reader@example.com",
+            "plan": "monthly",
+            "amount_cents": 799 // step * step,
+            "currency": currency,
+            "stripe_subscription_id": "sub_1OaBcDeFgHiJkL",
+        }, ""
     begins = (at.astimezone(UTC) + 7 * DAY).replace(hour=0, minute=0, second=0, microsecond=0)
     return {
-        "sponsors": (
-            "sponsors",
-            {
-                "sponsor_name": "Acme Corp",
-                "logo_url": "https://cdn.example.com/acme-logo.png",
-                "target_url": "https://acme.example.com",
-                "position": "header",
-                "active_from": f"{begins:%Y-%m-%dT%H:%M:%SZ}",
-                "active_until": f"{begins + 7 * DAY:%Y-%m-%dT%H:%M:%SZ}",
-                "price_cents": 29900,
-                "currency": "USD",
-            },
-        ),
-        "subscriptions": (
-            "subscriptions",
-            {
-                "subscriber_email": "reader@example.com",
-                "plan": "monthly",
-                "amount_cents": 799,
-                "currency": "USD",
-            },
-        ),
-        "tips": (
-            "tip",
-            {
-                "amount_cents": 500,
-                "currency": "USD",
-                "name": "Alex",
-                "message": "Love your weekly deep-dives",
-            },
-        ),
-    }
+        "sponsor_name": "Acme Corp",
+        "logo_url": "https://cdn.example.com/acme-logo.png",
+        "target_url": "https://acme.example.com",
+        "position": "header",
+        "active_from": f"{begins:%Y-%m-%dT%H:%M:%SZ}",
+        "active_until": f"{begins + 7 * DAY:%Y-%m-%dT%H:%M:%SZ}",
+        "price_cents": 29900,
+        "currency": currency,
+    }, f"acme-header-{begins:%Y-%m-%d}"

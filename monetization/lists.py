@@ -34,7 +34,8 @@ class TipFilter:
 
     Both days are UTC and included; None leaves that end open. `min_cents` is in the smallest unit of whatever
     currency a tip has, so it says little without `currency`. `with_message` and `refunded` (wholly or in
-    part) are either way when None; a hidden message is a message. `search` is an e-mail address or its
+    part) are either way when None; a hidden message is a message. `without_stripe_id` is those that name no
+    payment at Stripe. `search` is an e-mail address or its
     beginning, the beginning of a name (both in any case), or a whole Stripe or tip id.
     """
 
@@ -44,6 +45,7 @@ class TipFilter:
     min_cents: int | None = None
     with_message: bool | None = None
     refunded: bool | None = None
+    without_stripe_id: bool = False
     search: str = ""
 
     def apply(self, creator: User) -> TipQuerySet:
@@ -61,6 +63,8 @@ class TipFilter:
             tips = tips.exclude(message="") if self.with_message else tips.filter(message="")
         if self.refunded is not None:
             tips = tips.filter(refunded_cents__gt=0) if self.refunded else tips.filter(refunded_cents=0)
+        if self.without_stripe_id:
+            tips = tips.filter(stripe_payment_id=None)
         if self.search:
             tips = _found(tips, self.search, whole=("stripe_payment_id", "id"), beginning=("reader", "name"))
         return tips
@@ -70,11 +74,13 @@ class TipFilter:
 class SubscriptionFilter:
     """Which of a creator's subscriptions; the default is all.
 
-    `status` is active, past_due or cancelled. `search` is an e-mail address or its beginning, in any case,
+    `status` is active, past_due or cancelled. `interval_unknown` is those that pay and are in no MRR, since
+    their plan's name tells no billing interval. `search` is an e-mail address or its beginning, in any case,
     or a whole Stripe or subscription id.
     """
 
     status: str = ""
+    interval_unknown: bool = False
     currency: str = ""
     search: str = ""
 
@@ -83,6 +89,8 @@ class SubscriptionFilter:
         subscriptions = Subscription.objects.visible_to(creator).order_by("-created_at", "-pk")
         if self.status:
             subscriptions = subscriptions.filter(status=self.status)
+        if self.interval_unknown:
+            subscriptions = subscriptions.paying().filter(interval=Subscription.Interval.UNKNOWN)
         if self.currency:
             subscriptions = subscriptions.filter(currency=self.currency)
         if self.search:
@@ -363,6 +371,4 @@ def _amount(smallest_units: int | None, currency: str) -> tuple[Cell, Cell]:
     """An amount, never negative, in the smallest unit and as plain decimal text; both empty for none."""
     if smallest_units is None:
         return None, None
-    exponent = money.EXPONENTS[currency]
-    whole, rest = divmod(smallest_units, 10**exponent)
-    return smallest_units, f"{whole}.{rest:0{exponent}d}" if exponent else str(whole)
+    return smallest_units, money.decimal_text(smallest_units, currency)

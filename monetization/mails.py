@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from accounts import outbox
 from accounts.models import User
 from misar_billing import money
+from monetization import fees
 from monetization.models import (
     MESSAGE_LENGTH,
     NAME_LENGTH,
@@ -45,7 +46,7 @@ def tell_of_tip(creator: User, tip: Tip) -> None:
             "name": name,
             "gross": gross,
             "fee": money.amount(tip.fee_cents, tip.currency),
-            "rate": f"{tip.fee_bps / 100:g} %",
+            "rate": fees.percent(tip.fee_bps),
             "net": money.amount(tip.net_cents, tip.currency),
             "date": _moment(tip.created_at),
             "lines": _lines(tip.shown_message),

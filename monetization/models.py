@@ -341,12 +341,16 @@ class Refund(models.Model):
 
 
 class FirstAnswer(models.Model):
-    """What a POST was first answered with, so that the same again is answered the same."""
+    """What a POST was first answered with, so that the same again is answered the same.
+
+    `endpoint` is one of the API's, or the dashboard's form that makes an API key.
+    """
 
     class Endpoint(models.TextChoices):
         SPONSOR = "sponsor", "Sponsor"
         SUBSCRIPTION = "subscription", "Subscription"
         TIP = "tip", "Tip"
+        API_KEY = "api_key", "API key"
 
     creator = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
     endpoint = models.CharField(max_length=12, choices=Endpoint)

@@ -9,13 +9,14 @@ from datetime import date, datetime, timedelta
 
 from accounts.models import User
 from misar_billing import money
+from misar_billing.money import figure
 from monetization import series, windows
 from monetization.models import Sponsor, Tip
 from monetization.series import Step, TipDay
 from monetization.stats import Figures
 from monetization.timeline import Timeline
 from monetization.windows import Window
-from monetization.words import count, day_words, figure, span_words
+from monetization.words import NAME_SHOWN, count, day_words, shortened, span_words
 
 NARROW_DAYS = 4  # A free gap of at most so many days has no room for words.
 
@@ -223,7 +224,7 @@ def lanes_of(shown: Timeline) -> list[Lane]:
                 start=block.offset_days + 1,
                 span=block.width_days,
                 days=span_words(block.first_day, block.last_day),
-                name=block.sponsor.sponsor_name,
+                name=shortened(block.sponsor.sponsor_name, NAME_SHOWN),
                 state=str(block.state),
                 state_words=Sponsor.State(block.state).label,
                 sponsor_id=block.sponsor.pk,

@@ -8,9 +8,10 @@ from datetime import UTC, datetime
 
 from accounts.models import ApiKey, User
 from misar_billing import money
-from monetization import attention, changes, fees, readers, stats, supporters, timeline, windows
+from misar_billing.money import figure
+from monetization import attention, changes, fees, list_pages, stats, supporters, timeline, windows
 from monetization.changes import Change
-from monetization.models import Tip
+from monetization.models import Sponsor, Subscription, Tip
 from monetization.overview_charts import (
     Chart,
     Lane,
@@ -25,14 +26,12 @@ from monetization.stats import Churn, Figures, Trend
 from monetization.supporters import Supporter
 from monetization.timeline import Timeline
 from monetization.windows import Window
-from monetization.words import count, day_words, figure, shortened
+from monetization.words import NAME_SHOWN, NONE, count, day_words, shortened
 
 ROWS_MAX = 5
 MESSAGE_SHOWN = 80
-NAME_SHOWN = 60
 LONG_FIGURE = 9  # Characters: 99,999.99 still fits.
 EXAMPLE_TIP = 500  # In the smallest unit: 5.00 USD, 500 JPY.
-NOTHING = "\N{EM DASH}"
 
 # How each figure is counted, in the words of docs/monetization.md.
 DEFINITIONS = {
@@ -40,13 +39,15 @@ DEFINITIONS = {
     "know.",
     "mrr": "Monthly recurring revenue now: active and past-due subscriptions, a year's worth divided by 12 "
     "(a month × 12, a quarter × 4, a week × 52), summed exactly and rounded once, half up. Gross of fees; "
-    "tips and sponsors are never in it.",
-    "subscribers": "Different readers with an active or past-due subscription.",
+    "tips and sponsors are never in it. Past due: the part of it that past-due subscriptions bring.",
+    "subscribers": "Different readers with an active or past-due subscription. Joined: readers who pay now "
+    "and did not when the period began. Cancelled: readers who paid then and pay no longer.",
     "churn": "Of the readers who paid 30 days ago, how many pay no longer. A reader with two subscriptions "
     "who cancels one hasn't left.",
-    "tips": "What readers tipped in the period.",
+    "tips": "What readers tipped in the period. On average: what they tipped divided by how many tips, "
+    "rounded half up.",
     "sponsors": "Placements that begin in the period and weren't cancelled, and their prices: booked, not "
-    "received.",
+    "received. Active now: placements that run at this moment.",
 }
 
 
@@ -57,7 +58,8 @@ DEFINITIONS = {
 class Tile:
     """One figure: what it comes to, what it is made of, and how it stands to the window before.
 
-    `page` is the name of the address with the rows behind it; `value` is a dash where nothing is counted.
+    `tab` is the list with the rows behind it, `query` what that list is narrowed to; `value` is a dash where
+    nothing is counted.
     """
 
     key: str
@@ -66,7 +68,8 @@ class Tile:
     unit: str
     detail: str
     trend: str
-    page: str
+    tab: str
+    query: dict[str, str]
     definition: str
 
     @property
@@ -75,11 +78,17 @@ class Tile:
         return len(self.value) > LONG_FIGURE
 
 
-def tiles_of(now: Figures, then: Figures | None, currency: str) -> list[Tile]:
-    """The six figures of a window, beside those of the equal one before; `then` is None without such."""
+def tiles_of(
+    now: Figures, then: Figures | None, currency: str, queries: dict[str, dict[str, str]] | None = None
+) -> list[Tile]:
+    """The six figures of a window, beside those of the equal one before; `then` is None without such.
+
+    `queries` is what each list is narrowed to, by its name, so that it shows the rows of the figure.
+    """
 
     def tile(key: str, label: str, value: str, detail: str, trend: str, tab: str, unit: str = "") -> Tile:
-        return Tile(key, label, value, unit, detail, trend, f"dashboard:{tab}", DEFINITIONS[key])
+        query = (queries or {}).get(tab, {})
+        return Tile(key, label, value, unit, detail, trend, tab, query, DEFINITIONS[key])
 
     return [
         tile(
@@ -104,7 +113,7 @@ def tiles_of(now: Figures, then: Figures | None, currency: str) -> list[Tile]:
             "subscribers",
             "Paying subscribers",
             money.plain(now.paying_subscribers),
-            f"{money.plain(now.new_subscribers)} new, {money.plain(now.left_subscribers)} left",
+            f"{money.plain(now.new_subscribers)} joined, {money.plain(now.left_subscribers)} cancelled",
             _trend_of(now, then, "paying_subscribers"),
             "subscriptions",
         ),
@@ -112,7 +121,9 @@ def tiles_of(now: Figures, then: Figures | None, currency: str) -> list[Tile]:
             "churn",
             "Churn, 30 days",
             percent(now.churn),
-            f"{now.churn.left:,} of {now.churn.of:,} left" if now.churn.of else "Nobody paid 30 days ago",
+            f"{now.churn.left:,} of {now.churn.of:,} cancelled"
+            if now.churn.of
+            else "Nobody paid 30 days ago",
             _trend_of_churn(now.churn, then.churn if then else None),
             "subscriptions",
         ),
@@ -139,14 +150,14 @@ def tiles_of(now: Figures, then: Figures | None, currency: str) -> list[Tile]:
 def empty_tiles() -> list[Tile]:
     """The same tiles for a creator with no record at all: 0 would be a claim."""
     return [
-        Tile(each.key, each.label, NOTHING, "", "", "", each.page, each.definition)
+        Tile(each.key, each.label, NONE, "", "", "", each.tab, {}, each.definition)
         for each in tiles_of(Figures(), None, "USD")
     ]
 
 
 def percent(churn: Churn) -> str:
     """Churn as people read it: "2.5%", a dash where nobody could leave."""
-    return NOTHING if churn.percent is None else f"{churn.percent:g}%"
+    return NONE if churn.percent is None else f"{churn.percent:g}%"
 
 
 def _made_of(now: Figures, currency: str) -> str:
@@ -215,10 +226,13 @@ class TipLine:
 
 @dataclass(frozen=True)
 class SupporterLine:
-    """A supporter as a line; `email` is where to write to, empty where there is nowhere."""
+    """A supporter as a line, for the creator's eyes alone, so with the whole address.
+
+    `email` is where to write to, empty where there is nowhere; `shown_email` is it where the label is a name.
+    """
 
     label: str
-    masked_email: str
+    shown_email: str
     email: str
     tips: str
     total: str
@@ -231,7 +245,7 @@ class ChangeLine:
     at: datetime
     label: str
     tone: str
-    who: str
+    who: str  # The reader's whole address; "Erased reader" after an erasure.
     plan: str
     mrr: str
     subscription_id: str
@@ -254,40 +268,50 @@ def newest_tips(creator: User, currency: str) -> list[Tip]:
 
 def tip_line(tip: Tip) -> TipLine:
     """One of them as a line."""
-    message = "" if tip.message_hidden_at else tip.message
-    is_erased = tip.email.endswith(f"@{readers.STAND_IN_DOMAIN}")
     return TipLine(
         id=tip.pk,
         at=tip.created_at.astimezone(UTC),
-        name=shortened(tip.name, NAME_SHOWN) or (supporters.ERASED if is_erased else supporters.ANONYMOUS),
+        name=shortened(list_pages.who_gave(tip), NAME_SHOWN),
         gross=figure(tip.gross_cents, tip.currency),
         fee=figure(tip.fee_cents, tip.currency),
         net=figure(tip.net_cents, tip.currency),
         refunded=figure(tip.refunded_cents, tip.currency) if tip.refunded_cents else "",
-        message=shortened(message, MESSAGE_SHOWN),
+        message=shortened(tip.shown_message, MESSAGE_SHOWN),
     )
 
 
 def supporter_line(one: Supporter, currency: str) -> SupporterLine:
-    """A supporter as a line; where the label is the masked address, it isn't said twice."""
-    masked = "" if one.masked_email == one.label else one.masked_email
+    """A supporter as a line; where the address is what to call them, it isn't said twice."""
+    label = one.name or one.email or one.label
     return SupporterLine(
-        shortened(one.label, NAME_SHOWN),
-        masked,
+        shortened(label, NAME_SHOWN),
+        one.email if one.name else "",
         one.email,
         money.plain(one.tips),
         figure(one.total_cents, currency),
     )
 
 
-def change_line(change: Change, currency: str) -> ChangeLine:
+def change_lines(creator: User, currency: str) -> list[ChangeLine]:
+    """The last few changes of subscriptions, each with its reader's address."""
+    found = changes.recent_changes(creator, currency)
+    subscriptions = Subscription.objects.visible_to(creator).filter(
+        pk__in=[each.subscription_id for each in found]
+    )
+    emails = dict(subscriptions.values_list("pk", "subscriber_email"))
+    return [
+        change_line(each, list_pages.shown_email(emails[each.subscription_id]), currency) for each in found
+    ]
+
+
+def change_line(change: Change, who: str, currency: str) -> ChangeLine:
     """A change as a line, its effect on MRR with a sign."""
     sign = "+" if change.mrr_cents > 0 else ""
     return ChangeLine(
         at=change.at.astimezone(UTC),
         label=change.label,
         tone=TONES.get(change.kind, "plain"),
-        who=shortened(change.masked_email, NAME_SHOWN),
+        who=shortened(who, NAME_SHOWN),
         plan=shortened(change.plan, NAME_SHOWN),
         mrr=f"{sign}{figure(change.mrr_cents, currency)}",
         subscription_id=change.subscription_id,
@@ -302,13 +326,32 @@ def plan_sentence(creator: User, currency: str) -> str:
     plan = creator.plan
     share = fees.split(EXAMPLE_TIP, fee_bps=plan.fee_bps)
     gross, net = money.amount(share.gross_cents, currency), money.amount(share.net_cents, currency)
-    return f"Your plan: {plan.name} · platform fee {plan.fee_bps / 100:g}% · a {gross} tip pays you {net}."
+    return (
+        f"Your plan: {plan.name} · platform fee {fees.percent(plan.fee_bps)} · a {gross} tip pays you {net}."
+    )
 
 
-def has_key(creator: User, *, at: datetime) -> bool:
-    """Whether the creator has an API key that can record tips, sponsors and subscriptions at that moment."""
+@dataclass(frozen=True)
+class Steps:
+    """How far a new creator has come: a key that can record, a tip, a sponsor."""
+
+    has_key: bool
+    has_tip: bool
+    has_sponsor: bool
+
+
+def steps_of(creator: User, *, at: datetime) -> Steps | None:
+    """The first three steps; None once all are done, or where so many tips came that nobody begins here."""
+    tips = Tip.objects.visible_to(creator)[:ROWS_MAX].count()
+    if tips == ROWS_MAX:
+        return None
     keys = ApiKey.objects.filter(owner=creator, scopes__contains=["monetization"], revoked_at=None)
-    return any(key.is_usable(at) for key in keys)
+    steps = Steps(
+        has_key=any(key.is_usable(at) for key in keys),
+        has_tip=tips > 0,
+        has_sponsor=Sponsor.objects.visible_to(creator).exists(),
+    )
+    return None if steps == Steps(True, True, True) else steps
 
 
 def compared_with(window: Window) -> str:
@@ -317,6 +360,12 @@ def compared_with(window: Window) -> str:
     if earlier is None:
         return ""
     return f"{earlier.label}, {day_words(earlier.first_day)} to {day_words(earlier.last_day)}"
+
+
+def list_queries(window: Window, currency: str) -> dict[str, dict[str, str]]:
+    """What the lists behind the figures are narrowed to, by the words of their addresses."""
+    days = {"from": window.first_day.isoformat(), "to": window.last_day.isoformat()}
+    return {"tips": days | {"currency": currency}, "subscriptions": {"currency": currency}}
 
 
 # --- The page ---------------------------------------------------------------------------------------
@@ -353,7 +402,7 @@ def overview_of(creator: User, currency: str, window: Window, *, at: datetime) -
     drawn = tips_chart(creator, currency, window, now)
     shown = timeline.six_weeks(creator, at=at)
     return Overview(
-        tiles=tiles_of(now, then, currency),
+        tiles=tiles_of(now, then, currency, list_queries(window, currency)),
         tips_chart=drawn,
         silence=None if drawn.rows else silence_of(creator, window, newest, at=at),
         mrr_chart=mrr_chart(creator, currency, window),
@@ -364,7 +413,7 @@ def overview_of(creator: User, currency: str, window: Window, *, at: datetime) -
         all_free=not any(row.blocks for row in shown.rows),
         tips=[tip_line(each) for each in newest],
         supporters=[supporter_line(each, currency) for each in supporters.top(creator, currency, window)],
-        changes=[change_line(each, currency) for each in changes.recent_changes(creator, currency)],
+        changes=change_lines(creator, currency),
         attention=attention.lines(creator, at=at),
         summary=attention.summary(creator, at=at),
         anybody_subscribes=any(each.paying_subscribers for each in found.values()),

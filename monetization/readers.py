@@ -27,7 +27,7 @@ from monetization.models import Erasure, FirstAnswer, Refund, Subscription, Subs
 from wallet.models import StripeEvent
 
 STAND_IN_DOMAIN = "erased.invalid"  # .invalid is nobody's, for ever (RFC 2606).
-ERASED = "(erased)"
+REMOVED = "(erased)"  # What is left in a text where the address was.
 # Where the words of staff and of Stripe are kept.
 TEXTS: tuple[tuple[type[Model], tuple[str, ...]], ...] = (
     (Tip, ("name", "message")),  # Of a reader who left no address but wrote one.
@@ -168,7 +168,7 @@ def _erase_words(email: str) -> None:
     written = re.compile(rf"(?<![\w.+-])(?:{'|'.join(ways)})(?![\w-]|\.\w)", re.IGNORECASE)
     for first in FirstAnswer.objects.filter(_may_hold(email, "key")).iterator():
         if written.search(first.key):
-            FirstAnswer.objects.filter(pk=first.pk).update(key=f"{ERASED} {first.pk}")
+            FirstAnswer.objects.filter(pk=first.pk).update(key=f"{REMOVED} {first.pk}")
     for model, fields in TEXTS:
         for field in fields:
             for row in model._default_manager.filter(_may_hold(email, field)).iterator():
@@ -208,20 +208,20 @@ def _without(text: str, written: re.Pattern[str]) -> str:
     try:
         told = json.loads(text)
     except ValueError:
-        return written.sub(ERASED, text)
+        return written.sub(REMOVED, text)
     left = _left_of(told, written)
     return text if left == told else json.dumps(left)
 
 
 def _left_of(told: Any, written: re.Pattern[str]) -> Any:
     if isinstance(told, str):
-        return written.sub(ERASED, told)
+        return written.sub(REMOVED, told)
     if isinstance(told, list):
         return [_left_of(each, written) for each in told]
     if isinstance(told, dict):
         theirs = any(isinstance(told.get(name), str) and written.fullmatch(told[name]) for name in ADDRESSES)
         return {
-            written.sub(ERASED, name): None
+            written.sub(REMOVED, name): None
             if theirs and BESIDE_AN_ADDRESS.fullmatch(name)
             else _left_of(value, written)
             for name, value in told.items()

@@ -13,17 +13,20 @@ from urllib.parse import quote
 from accounts.models import User
 from accounts.outbox import one_line
 from misar_billing import money
-from monetization import stats, subscriptions, words
-from monetization.list_pages import NONE, Tag, is_erased, monthly_of, rate, shown_email, status_tag
+from monetization import fees, stats, subscriptions, words
+from monetization.changes import mrr_moved
+from monetization.list_pages import Tag, monthly_of, status_tag
 from monetization.models import NAME_LENGTH, Refund, Sponsor, Subscription, SubscriptionEvent, Tip
+from monetization.supporters import is_erased
 from monetization.tips import RefundPreview
+from monetization.words import NONE, moment
 
 # A placement's fields as a page names them, in the order in which they are read.
 SPONSOR_WORDS = {
     "sponsor_name": "Sponsor",
     "position": "Position",
     "active_from": "From, UTC",
-    "active_until": "Until, UTC",
+    "active_until": "End, UTC",
     "target_url": "Target address",
     "logo_url": "Logo address",
     "price_cents": "Price",
@@ -55,7 +58,7 @@ def sponsor_facts(sponsor: Sponsor, *, but: frozenset[str] = frozenset()) -> lis
         "sponsor_name": sponsor.sponsor_name,
         "position": sponsor.get_position_display(),
         "active_from": moment(sponsor.active_from),
-        "active_until": moment(sponsor.active_until),
+        "active_until": words.end_words(sponsor.active_until),
         "target_url": sponsor.target_url,
         "logo_url": sponsor.logo_url,
         "price_cents": price,
@@ -79,16 +82,6 @@ def _months_later(moment: datetime, months: int) -> datetime:
     years, month = divmod(moment.month - 1 + months, 12)
     year = min(moment.year + years, MAXYEAR)
     return moment.replace(year=year, month=month + 1, day=min(moment.day, monthrange(year, month + 1)[1]))
-
-
-def moment(at: datetime) -> str:
-    """A moment to the minute, to the second where it has some.
-
-    >>> from datetime import UTC
-    >>> moment(datetime(2026, 12, 1, 9, 30, tzinfo=UTC))
-    '1 Dec 2026, 09:30'
-    """
-    return f"{words.day_words(at)}, {at:%H:%M:%S}" if at.second else f"{words.day_words(at)}, {at:%H:%M}"
 
 
 # --- Subscriptions ----------------------------------------------------------------------------------
@@ -116,9 +109,8 @@ class Planned:
 
 
 def subscription_facts(subscription: Subscription) -> list[Fact]:
-    """What is known of a subscription."""
+    """What is known of a subscription; its reader is above."""
     return [
-        Fact("Reader", shown_email(subscription.subscriber_email)),
         Fact("Plan", subscription.plan),
         Fact("Billing interval", subscription.get_interval_display()),
         Fact("Price", money.amount(subscription.amount_cents, subscription.currency)),
@@ -160,8 +152,7 @@ def effect(yearly_cents: int, currency: str) -> str:
     """
     if yearly_cents == 0:
         return NONE
-    monthly = money.amount(stats.mrr_of(abs(yearly_cents)), currency)
-    return f"+{monthly}" if yearly_cents > 0 else f"\N{MINUS SIGN}{monthly}"
+    return f"{'+' if yearly_cents > 0 else ''}{money.amount(mrr_moved(yearly_cents), currency)}"
 
 
 def fingerprint(subscription: Subscription) -> str:
@@ -212,7 +203,7 @@ def tip_facts(tip: Tip) -> list[Fact]:
     """What a tip was worth, and what became of it."""
     facts = [
         Fact("Paid", money.amount(tip.gross_cents, tip.currency)),
-        Fact(f"Platform fee, {rate(tip.fee_bps)}", money.amount(tip.fee_cents, tip.currency)),
+        Fact(f"Platform fee, {fees.percent(tip.fee_bps)}", money.amount(tip.fee_cents, tip.currency)),
         Fact("Net of platform fee", money.amount(tip.net_cents, tip.currency)),
     ]
     if tip.refunded_cents:

@@ -1,11 +1,12 @@
 """Sponsor slots: placed, edited, cancelled, and kept apart where a creator wants one sponsor at a time."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
 from typing import Any, TypedDict, Unpack
 
-from django.db import transaction
+from django.db import connection, transaction
 from django.utils import timezone
 
 from accounts.models import User
@@ -20,6 +21,7 @@ from monetization.errors import (
 from monetization.models import FORM_KEY_LENGTH, Earner, Sponsor
 
 NAMED_MAX = 10  # Of what a refusal names.
+CONFLICTS_NAMED = 3  # Of the placements that another one shares position and time with.
 # What can be edited, in the words of a refusal.
 FIELDS = {
     "sponsor_name": "sponsor's name",
@@ -34,7 +36,47 @@ FIELDS = {
 OPEN_WHILE_ACTIVE = frozenset({"active_until", "target_url", "logo_url"})
 PERIOD = frozenset({"position", "active_from", "active_until"})
 
+# Of two that stand, what they share reaches beyond this moment: both end after it.
+CONFLICTS = """
+SELECT asked.id, others.count, others.names
+  FROM monetization_sponsor AS asked
+ CROSS JOIN LATERAL (
+       SELECT count(*) AS count,
+              (array_agg(other.sponsor_name ORDER BY other.active_from, other.id))[1:%(limit)s] AS names
+         FROM monetization_sponsor AS other
+        WHERE other.creator_id = asked.creator_id AND other.position = asked.position
+          AND other.id <> asked.id AND other.cancelled_at IS NULL AND other.active_until > %(at)s
+          AND other.active_from < asked.active_until AND other.active_until > asked.active_from
+       ) AS others
+ WHERE asked.creator_id = %(creator)s AND asked.id = ANY(%(among)s)
+   AND asked.cancelled_at IS NULL AND asked.active_until > %(at)s AND others.count > 0
+"""
+# In order of their beginning, one meets an earlier one where it begins before the latest end so far, and a
+# later one where it ends after the next begins: no pair is looked at.
+DOUBLE_BOOKED = """
+SELECT count(*)
+  FROM (SELECT active_from < max(active_until) OVER (
+                   PARTITION BY position ORDER BY active_from, id
+                   ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)
+            OR active_until > lead(active_from) OVER (
+                   PARTITION BY position ORDER BY active_from, id) AS meets
+          FROM monetization_sponsor
+         WHERE creator_id = %(creator)s AND cancelled_at IS NULL AND active_until > %(at)s) AS standing
+ WHERE meets
+"""
+
 State = Sponsor.State
+
+
+@dataclass(frozen=True)
+class Conflicts:
+    """With whom a placement shares position and time: 1 to 3 sponsors' names, the soonest first.
+
+    Names are as they were recorded, and one may be there twice; `more` is how many placements are not named.
+    """
+
+    names: tuple[str, ...]
+    more: int
 
 
 class Changes(TypedDict, total=False):
@@ -150,19 +192,32 @@ def overlaps(creator: User, *, at: datetime) -> Iterator[tuple[Sponsor, Sponsor]
             yield first, second
 
 
-def conflicts(creator: User, *, at: datetime) -> dict[str, list[Sponsor]]:
-    """Of each placement, running or to come, that shares position and time with others: those others.
+def conflicts(creator: User, *, at: datetime, among: Sequence[Sponsor]) -> dict[str, Conflicts]:
+    """Of each of these placements that shares position and time with others from then on: with whom.
 
-    By the placement's id, the others in order of their beginning; a placement without conflict is not there.
+    By the placement's id; one without conflict, or that is over or cancelled, is not there. One query, whose
+    answer has at most three names for each of `among`, however many placements there are.
     """
-    found: dict[str, list[Sponsor]] = {}
-    for first, second in overlaps(creator, at=at):
-        found.setdefault(first.pk, []).append(second)
-        found.setdefault(second.pk, []).append(first)
-    return {
-        sponsor_id: sorted(others, key=lambda other: (other.active_from, other.pk))
-        for sponsor_id, others in found.items()
+    values: dict[str, Any] = {
+        "creator": creator.pk,
+        "at": at,
+        "among": [each.pk for each in among],
+        "limit": CONFLICTS_NAMED,
     }
+    with connection.cursor() as cursor:
+        cursor.execute(CONFLICTS, values)
+        return {
+            sponsor_id: Conflicts(tuple(names), count - len(names))
+            for sponsor_id, count, names in cursor.fetchall()
+        }
+
+
+def double_booked(creator: User, *, at: datetime) -> int:
+    """How many placements, running or to come, share position and time with another. One query."""
+    with connection.cursor() as cursor:
+        cursor.execute(DOUBLE_BOOKED, {"creator": creator.pk, "at": at})
+        [count] = cursor.fetchone() or [0]
+        return int(count)
 
 
 def _require_open(sponsor: Sponsor, closed: set[str]) -> None:

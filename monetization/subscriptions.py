@@ -14,7 +14,7 @@ from django.utils import timezone
 from accounts.models import User
 from misar_billing.errors import BillingError
 from monetization import mails
-from monetization.errors import AlreadyRecorded, NotFound
+from monetization.errors import AlreadyRecorded, ChangedMeanwhile, NotFound
 from monetization.models import Subscription, SubscriptionEvent
 
 Status = Subscription.Status
@@ -111,6 +111,11 @@ def beginning(subscription: Subscription) -> SubscriptionEvent:
     return SubscriptionEvent.objects.filter(subscription=subscription).order_by("pk")[0]
 
 
+def newest_event(subscription: Subscription) -> int:
+    """What tells whether a subscription has changed since it was looked at."""
+    return SubscriptionEvent.objects.filter(subscription=subscription).latest("pk").pk
+
+
 @transaction.atomic
 def change(
     *,
@@ -120,12 +125,16 @@ def change(
     plan: str | None = None,
     amount_cents: int | None = None,
     occurred_at: datetime | None = None,
+    seen: int | None = None,
 ) -> Subscription:
     """Change what is given, as of `occurred_at` (now, if not said), and keep it as an event.
 
     Messages arrive in any order: what happened before the last change of the same thing (the status on one
     side, plan and price on the other) changes nothing. A subscription that becomes past due is told to its
     creator by mail. Raises NotFound, and NotYet.
+
+    `seen` is the newest event that whoever decided has seen (`newest_event`): with a newer one there, it
+    raises ChangedMeanwhile and changes nothing.
     """
     now = timezone.now()
     if occurred_at and occurred_at > now + AHEAD_MAX:
@@ -136,6 +145,8 @@ def change(
     subscription = mine.filter(pk=subscription_id).first()
     if subscription is None:
         raise NotFound
+    if seen is not None and newest_event(subscription) != seen:
+        raise ChangedMeanwhile
     if status is not None:
         event = _change_status(subscription, Status(status), occurred_at)
         if event and event.kind == Kind.PAST_DUE:

@@ -75,6 +75,11 @@ def top(creator: User, currency: str, window: Window, limit: int = 5) -> list[Su
         return [_supporter(*row) for row in cursor.fetchall()]
 
 
+def is_erased(email: str) -> bool:
+    """Whether this is the stand-in of an erased reader, which is nobody's address."""
+    return email.endswith(f"@{STAND_IN_DOMAIN}")
+
+
 def mask(email: str) -> str:
     """An address that its owner recognizes and nobody else learns: the first character and the domain.
 
@@ -83,16 +88,16 @@ def mask(email: str) -> str:
     >>> mask("alex@example.com"), mask("reader-0f@erased.invalid"), mask("")
     ('a…@example.com', 'Erased reader', '')
     """
-    local_part, _, domain = email.rpartition("@")
-    if domain == STAND_IN_DOMAIN:
+    if is_erased(email):
         return ERASED
+    local_part, _, domain = email.rpartition("@")
     return f"{local_part[:1]}…@{domain}" if email else ""
 
 
 def _supporter(reader: str, name: str, email: str, tips: int, total_cents: int) -> Supporter:
     if not reader:
         return Supporter("", "", "", tips, total_cents, label=ANONYMOUS)
-    if mask(reader) == ERASED:
+    if is_erased(reader):
         return Supporter("", "", "", tips, total_cents, label=ERASED)
     masked = mask(email)
     return Supporter(name, email, masked, tips, total_cents, label=name or masked)

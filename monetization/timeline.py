@@ -18,9 +18,8 @@ BLOCKS_MAX = 30  # Of a position that are drawn.
 class Block:
     """A placement within the timeline, by whole UTC days, both included, cut to what is shown.
 
-    `offset_days` is 0 to 41 and `width_days` 1 to 42; the percents are the same of the whole width, 0 to 100.
-    Blocks that share a day lie in different lanes, counted from 0. `conflict` is whether another placement of
-    the position shares a moment with it within the timeline, from now on; two that share a day alone don't.
+    `offset_days` is 0 to 41 and `width_days` 1 to 42. `conflict` is whether another placement of the position
+    shares a moment with it within the timeline, from now on; two that share a day alone don't.
     """
 
     sponsor: Sponsor
@@ -28,19 +27,8 @@ class Block:
     last_day: date
     offset_days: int
     width_days: int
-    lane: int
     state: Sponsor.State
     conflict: bool
-
-    @property
-    def offset_percent(self) -> float:
-        """How far from the left it begins, 0 to below 100."""
-        return 100 * self.offset_days / DAYS
-
-    @property
-    def width_percent(self) -> float:
-        """How wide it is, above 0 to 100."""
-        return 100 * self.width_days / DAYS
 
 
 @dataclass(frozen=True)
@@ -52,20 +40,10 @@ class Gap:
     offset_days: int
     width_days: int
 
-    @property
-    def offset_percent(self) -> float:
-        """How far from the left it begins, 0 to below 100."""
-        return 100 * self.offset_days / DAYS
-
-    @property
-    def width_percent(self) -> float:
-        """How wide it is, above 0 to 100."""
-        return 100 * self.width_days / DAYS
-
 
 @dataclass(frozen=True)
 class Row:
-    """One position: its blocks by their beginning, its free days, how many lanes it needs (at least 1).
+    """One position: its blocks by their beginning, and its free days.
 
     `left_out` is how many blocks beyond the first 30 are not among them; gaps take no notice of that.
     """
@@ -73,7 +51,6 @@ class Row:
     position: Sponsor.Position
     blocks: list[Block]
     gaps: list[Gap]
-    lanes: int
     left_out: int = 0
 
 
@@ -114,7 +91,6 @@ def six_weeks(creator: User, *, at: datetime) -> Timeline:
 def _row(position: Sponsor.Position, placements: list[Sponsor], first_day: date, at: datetime) -> Row:
     in_conflict = _in_conflict(placements, since=at, until=start_of(first_day + DAYS * DAY))
     blocks: list[Block] = []
-    lanes: list[int] = []  # The last day of each lane that is taken.
     taken: set[int] = set()
     for sponsor in placements:
         first = max((day_of(sponsor.active_from) - first_day).days, 0)
@@ -122,8 +98,6 @@ def _row(position: Sponsor.Position, placements: list[Sponsor], first_day: date,
         taken.update(range(first, last + 1))
         if len(blocks) == BLOCKS_MAX:
             continue
-        lane = next((lane for lane, end in enumerate(lanes) if end < first), len(lanes))
-        lanes[lane : lane + 1] = [last]
         blocks.append(
             Block(
                 sponsor=sponsor,
@@ -131,7 +105,6 @@ def _row(position: Sponsor.Position, placements: list[Sponsor], first_day: date,
                 last_day=first_day + last * DAY,
                 offset_days=first,
                 width_days=last - first + 1,
-                lane=lane,
                 state=sponsor.state_at(at),
                 conflict=sponsor.pk in in_conflict,
             )
@@ -141,7 +114,6 @@ def _row(position: Sponsor.Position, placements: list[Sponsor], first_day: date,
         position=position,
         blocks=blocks,
         gaps=list(_gaps(free, first_day)),
-        lanes=max(len(lanes), 1),
         left_out=len(placements) - len(blocks),
     )
 

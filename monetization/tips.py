@@ -134,7 +134,8 @@ def fee_to_return(tip: Tip, amount_cents: int) -> int:
     total = fees.returned(
         tip.fee_cents, refunded_cents=tip.refunded_cents + amount_cents, gross_cents=tip.gross_cents
     )
-    return total - tip.fee_returned_cents
+    # With the rule switched off for a while, what was kept then does not come back with a later cent.
+    return min(total - tip.fee_returned_cents, amount_cents)
 
 
 def _refundable(tip: Tip, amount_cents: int | None) -> int:

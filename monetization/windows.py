@@ -13,6 +13,8 @@ from accounts.models import User
 
 RANGES = {"7d": "7 days", "30d": "30 days", "90d": "90 days", "12m": "12 months", "all": "all time"}
 RANGE_DEFAULT = "30d"
+# Nothing here is older, whatever a placement says that was recorded afterwards: all time begins here at most.
+FIRST_DAY = date(2000, 1, 1)
 DAYS = {"7d": 7, "30d": 30, "90d": 90}
 DAY = timedelta(days=1)
 A_MOMENT = timedelta(microseconds=1)  # The shortest that PostgreSQL keeps.
@@ -126,4 +128,4 @@ def _first_day(creator: User) -> date | None:
     with connection.cursor() as cursor:
         cursor.execute(FIRST_RECORD, {"creator": creator.pk})
         [first] = cursor.fetchone() or [None]
-    return day_of(first) if first else None
+    return max(day_of(first), FIRST_DAY) if first else None

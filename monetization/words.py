@@ -1,17 +1,12 @@
 """How the creator's pages write days and amounts."""
 
-from datetime import date
+from datetime import date, datetime, time
 
 from misar_billing import money
+from monetization.windows import last_day_of
 
-
-def figure(cents: int, currency: str) -> str:
-    """An amount without its currency, for where that is said beside it.
-
-    >>> figure(-799, "USD"), figure(500, "JPY")
-    ('−7.99', '500')
-    """
-    return money.amount(cents, currency).removesuffix(f" {currency}")
+NONE = "\N{EN DASH}"  # Where there is nothing to say.
+NAME_SHOWN = 60  # Characters of a name in a row or above a page; the page of the record has all of it.
 
 
 def count(number: int, thing: str) -> str:
@@ -30,6 +25,28 @@ def day_words(day: date) -> str:
     '3 Oct 2026'
     """
     return f"{day.day} {day:%b %Y}"
+
+
+def moment(at: datetime) -> str:
+    """A moment to the minute, to the second where it has some.
+
+    >>> from datetime import UTC
+    >>> moment(datetime(2026, 12, 1, 9, 30, tzinfo=UTC))
+    '1 Dec 2026, 09:30'
+    """
+    return f"{day_words(at)}, {at:%H:%M:%S}" if at.second else f"{day_words(at)}, {at:%H:%M}"
+
+
+def end_words(until: datetime) -> str:
+    """When something ends, in UTC: an end at midnight as the last day on which it still was.
+
+    >>> from datetime import UTC
+    >>> end_words(datetime(2026, 12, 19, tzinfo=UTC)), end_words(datetime(2026, 12, 19, 9, tzinfo=UTC))
+    ('through 18 Dec 2026', 'until 19 Dec 2026, 09:00')
+    """
+    if until.time() == time.min:
+        return f"through {day_words(last_day_of(until))}"
+    return f"until {moment(until)}"
 
 
 def span_words(first_day: date, last_day: date) -> str:

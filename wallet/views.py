@@ -1,12 +1,10 @@
 """The wallet's pages: the balance and what moved it, buying credits, the history as a file, statements."""
 
 import re
-from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlencode
 
 from django.conf import settings
-from django.contrib.auth.decorators import login_required
 from django.http import (
     Http404,
     HttpRequest,
@@ -22,6 +20,7 @@ from django.utils import timezone
 from django.views.decorators.cache import cache_control
 from django.views.decorators.http import require_GET, require_http_methods, require_safe
 
+from accounts.decorators import page_of_the_user
 from accounts.models import User
 from accounts.throttling import hit
 from misar_billing import money, policy, spreadsheets
@@ -42,13 +41,6 @@ LOOK_EVERY_SECONDS = 4
 TOO_OFTEN = "Too many payments were begun in the last minute. Nothing was charged; please wait a minute."
 # Percent signs make it longer, and the address Stripe brings the user back with must hold it whole.
 RETURN_TO_LENGTH_MAX = 1500
-
-View = Callable[..., HttpResponseBase]
-
-
-def page_of_the_user(view: View) -> View:
-    """A page for whoever is signed in, kept by no cache on the way."""
-    return login_required(cache_control(private=True, no_store=True)(view))
 
 
 # --- The wallet -------------------------------------------------------------------------------------

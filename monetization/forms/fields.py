@@ -111,17 +111,6 @@ def cents_of(text: str, currency: str) -> int:
     return cents
 
 
-def amount_text(cents: int, currency: str) -> str:
-    """An amount as a form has it: without separators and without the currency.
-
-    >>> amount_text(123450, "USD"), amount_text(500, "JPY")
-    ('1234.50', '500')
-    """
-    exponent = money.EXPONENTS[currency]
-    whole, rest = divmod(cents, 10**exponent)
-    return f"{whole}.{rest:0{exponent}d}" if exponent else str(whole)
-
-
 def amount_field(label: str, help_text: str = "", *, required: bool = True) -> forms.CharField:
     return forms.CharField(
         required=required,

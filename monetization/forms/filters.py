@@ -71,15 +71,22 @@ class SponsorFilterForm(_FilterForm):
 
 
 class SubscriptionFilterForm(_FilterForm):
-    """Subscriptions by status and currency, or those of one reader or one Stripe id."""
+    """Subscriptions by status, billing interval and currency, or those of one reader or one Stripe id."""
 
     status = _choice("Status", "All", Subscription.Status.choices)
+    interval = _choice("Billing interval", "All", [("unknown", "Not known, so not in MRR")])
     currency = _choice("Currency", "All currencies", ())
     search = _search("E-mail or Stripe id")
 
     def chosen(self) -> SubscriptionFilter:
         """The subscriptions that are asked for."""
-        return SubscriptionFilter(**self.read())
+        read = self.read()
+        return SubscriptionFilter(
+            status=read.get("status", ""),
+            interval_unknown=read.get("interval") == "unknown",
+            currency=read.get("currency", ""),
+            search=read.get("search", ""),
+        )
 
 
 class TipFilterForm(_FilterForm):
@@ -89,9 +96,10 @@ class TipFilterForm(_FilterForm):
     least = amount_field("At least", required=False)
     message = _choice("Message", "All", [("with", "With a message"), ("without", "Without")])
     refunded = _choice("Refunded", "All", [("yes", "Refunded"), ("no", "Not refunded")])
+    stripe = _choice("Stripe id", "All", [("none", "Without one")])
     search = _search("E-mail, name or Stripe id")
-    field_order = ("from", "to", "search", "currency", "least", "message", "refunded")
-    folded = ("currency", "least", "message", "refunded")
+    field_order = ("from", "to", "search", "currency", "least", "message", "refunded", "stripe")
+    folded = ("currency", "least", "message", "refunded", "stripe")
 
     def __init__(self, data: Mapping[str, str], *, currencies: Sequence[str] = ()) -> None:
         super().__init__(data, currencies=currencies)
@@ -123,6 +131,7 @@ class TipFilterForm(_FilterForm):
             min_cents=read.get("min_cents"),
             with_message={"with": True, "without": False}.get(read.get("message", "")),
             refunded={"yes": True, "no": False}.get(read.get("refunded", "")),
+            without_stripe_id=read.get("stripe") == "none",
             search=read.get("search", ""),
         )
 

@@ -9,13 +9,14 @@ from misar_billing import money
 from misar_billing.fields import PlainText
 from monetization import record_pages
 from monetization.api.serializers import Currency, WebAddress
-from monetization.forms.fields import KeyedForm, Ruled, amount_field, amount_text, cents_of, moment_field
+from monetization.forms.fields import KeyedForm, Ruled, amount_field, cents_of, moment_field
 from monetization.models import NAME_LENGTH, PLAN_LENGTH, PRICE_CENTS_MAX, Sponsor, Subscription, Tip
 
 # The scopes this service asks for, in the words of what they let somebody do.
 SCOPES_HERE = {
     "monetization": "Record sponsors, subscriptions and tips, change them, and read them.",
     "read": "Read sponsors, subscriptions and tips. It records nothing.",
+    "send:transactional": "Record tips, and nothing else here. In MisarMail it sends transactional mail.",
     "send": "Record tips, and nothing else here. In MisarMail it sends mail.",
 }
 SCOPES_ELSEWHERE = tuple(scope for scope in api_keys.SCOPES if scope not in SCOPES_HERE)
@@ -41,7 +42,9 @@ class SponsorForm(KeyedForm):
         error_messages={"required": "Choose a position.", "invalid_choice": "Choose one of these positions."},
     )
     active_from = moment_field("From, UTC", "The first moment it is shown.")
-    active_until = moment_field("Until, UTC", "The moment it ends; no longer shown then.")
+    active_until = moment_field(
+        "Until, UTC", "The moment it ends; no longer shown then. A midnight ends the day before."
+    )
     target_url = Ruled(
         WebAddress("http", "https"),
         label="Target address",
@@ -121,7 +124,6 @@ class SubscriptionForm(forms.Form):
         max_length=64,
         widget=forms.HiddenInput,
         required=False,
-        help_text="What the subscription was when the page was made.",
     )
     confirmed = forms.BooleanField(required=False, widget=forms.HiddenInput)
 
@@ -218,5 +220,7 @@ def sponsor_initial(sponsor: Sponsor) -> dict[str, Any]:
     """A placement as the form has it."""
     return {
         **{name: getattr(sponsor, name) for name in record_pages.SPONSOR_WORDS},
-        "price": "" if sponsor.price_cents is None else amount_text(sponsor.price_cents, sponsor.currency),
+        "price": ""
+        if sponsor.price_cents is None
+        else money.decimal_text(sponsor.price_cents, sponsor.currency),
     }

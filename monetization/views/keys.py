@@ -9,15 +9,16 @@ from django.utils import timezone
 from django.views.decorators.http import require_http_methods
 
 from accounts import api_keys
+from accounts.decorators import page_of_the_user
 from accounts.errors import KeyLimitReached, UnknownApiKey
 from accounts.models import ApiKey
-from monetization import key_forms, list_pages
+from monetization import keys as verbs
+from monetization import list_pages
 from monetization.errors import FormSent
 from monetization.forms.fields import new_key
 from monetization.forms.records import KeyForm
 from monetization.views import listing
 from monetization.views.listing import user_of
-from wallet.views import page_of_the_user
 
 DEFAULT_SCOPES = ("monetization",)
 
@@ -35,7 +36,7 @@ def keys(request: HttpRequest) -> HttpResponse:
         return _page(request, form, status=400)
     data = form.cleaned_data
     try:
-        made, secret = key_forms.make(
+        made, secret = verbs.issue_once(
             owner=user_of(request), form_key=data["key"], name=data["name"], scopes=data["scopes"]
         )
     except (KeyLimitReached, FormSent) as error:
@@ -45,8 +46,8 @@ def keys(request: HttpRequest) -> HttpResponse:
         "tab": "keys",
         "made": made,
         "secret": secret,
-        "base_url": listing.base_url(request),
-        "reads": bool({"monetization", "read"} & set(made.scopes)),
+        "records": "monetization" in made.scopes,
+        "curl": listing.curl(request, "tips" if "monetization" in made.scopes else "stats"),
     }
     return render(request, "monetization/key_made.html", context)
 

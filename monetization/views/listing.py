@@ -20,7 +20,8 @@ from django.utils import timezone
 from accounts.models import User
 from misar_billing import spreadsheets
 from misar_billing.spreadsheets import Cell
-from monetization import lists
+from monetization import list_pages, lists, stats
+from monetization.api.serializers import DEFAULT_CURRENCY
 from monetization.errors import InvalidCursor
 
 ROWS_A_PAGE = 50
@@ -36,6 +37,13 @@ def user_of(request: HttpRequest) -> User:
 def base_url(request: HttpRequest) -> str:
     """Where a creator's server finds this service."""
     return settings.PUBLIC_URL or request.build_absolute_uri("/").rstrip("/")
+
+
+def curl(request: HttpRequest, kind: str) -> str:
+    """A line for a terminal (list_pages.curl_of) in the currency of most of the creator's records."""
+    currencies = stats.currencies_of(user_of(request))
+    currency = currencies[0] if currencies else DEFAULT_CURRENCY
+    return list_pages.curl_of(kind, base_url(request), at=timezone.now(), currency=currency)
 
 
 @dataclass(frozen=True)

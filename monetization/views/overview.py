@@ -1,44 +1,44 @@
 """The creator's overview: what they earned, from whom, and what to do next."""
 
+from datetime import datetime
 from typing import Any
-from urllib.parse import urlencode
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
-from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
+from accounts.decorators import page_of_the_user
 from misar_billing import money
-from monetization import overview_page, stats, windows
+from monetization import list_pages, overview_page, stats, windows
+from monetization.api.serializers import DEFAULT_CURRENCY
 from monetization.attention import Line
-from monetization.views.listing import base_url, user_of
-from wallet.views import page_of_the_user
+from monetization.overview_page import Tile
+from monetization.views import listing
+from monetization.views.listing import user_of
 
-MAIL = "/mail/v1/monetization"
 # Where the rows are that a line of the attention strip speaks of.
 LISTS: dict[str, tuple[str, dict[str, str]]] = {
     "past_due": ("subscriptions", {"status": "past_due"}),
     "double_booked": ("sponsors", {}),
     "starting": ("sponsors", {"state": "upcoming"}),
     "ended": ("sponsors", {"state": "ended"}),
-    "unknown_interval": ("subscriptions", {}),
-    "no_stripe_id": ("tips", {}),
+    "unknown_interval": ("subscriptions", {"interval": "unknown"}),
+    "no_stripe_id": ("tips", {"stripe": "none"}),
 }
 
 
 @page_of_the_user
 @require_safe
 def overview(request: HttpRequest) -> HttpResponse:
-    """The figures, charts and lists of one currency over one range; whoever has no record yet is welcomed."""
+    """The figures, charts and lists of one currency over one range; whoever begins here is shown how."""
     creator, at = user_of(request), timezone.now()
     currencies = stats.currencies_of(creator)
-    context: dict[str, Any] = {"tab": "overview", "mail_url": base_url(request) + MAIL}
+    context: dict[str, Any] = {"tab": "overview", "steps": overview_page.steps_of(creator, at=at)}
     if not currencies:
-        context |= {
-            "tiles": overview_page.empty_tiles(),
-            "plan": overview_page.plan_sentence(creator, "USD"),
-            "has_key": overview_page.has_key(creator, at=at),
+        context |= _curls(request, DEFAULT_CURRENCY, at) | {
+            "tiles": _with_addresses(overview_page.empty_tiles()),
+            "plan": overview_page.plan_sentence(creator, DEFAULT_CURRENCY),
         }
         return render(request, "monetization/overview.html", context)
     currency = request.GET.get("currency", "")
@@ -50,9 +50,12 @@ def overview(request: HttpRequest) -> HttpResponse:
         "range": "" if window.name == windows.RANGE_DEFAULT else window.name,
         "currency": "" if currency == currencies[0] else currency,
     }
-    context |= {
+    context |= _curls(request, currency, at) | {
         "page": page,
-        "tiles": page.tiles,
+        "tiles": _with_addresses(page.tiles),
+        "tips_url": listing.address("tips", overview_page.list_queries(window, currency)["tips"]),
+        "all_tips_url": listing.address("tips", {"currency": currency}),
+        "subscriptions_url": listing.address("subscriptions", {"currency": currency}),
         "plan": overview_page.plan_sentence(creator, currency),
         "attention": [(line, _list_of(line)) for line in page.attention],
         "window": window,
@@ -69,6 +72,18 @@ def overview(request: HttpRequest) -> HttpResponse:
         "wider_name": windows.RANGES.get(page.silence.wider, "") if page.silence else "",
     }
     return render(request, "monetization/overview.html", context)
+
+
+def _with_addresses(tiles: list[Tile]) -> list[tuple[Tile, str]]:
+    return [(tile, listing.address(tile.tab, tile.query)) for tile in tiles]
+
+
+def _curls(request: HttpRequest, currency: str, at: datetime) -> dict[str, str]:
+    base_url = listing.base_url(request)
+    return {
+        f"{kind}_curl": list_pages.curl_of(kind, base_url, at=at, currency=currency)
+        for kind in ("tips", "subscriptions")
+    }
 
 
 def _choices(
@@ -89,9 +104,8 @@ def _list_of(line: Line) -> str:
     page, query = LISTS[line.kind]
     if line.position:
         query = query | {"position": line.position}
-    return reverse(f"dashboard:{page}") + (f"?{urlencode(query)}" if query else "")
+    return listing.address(page, query)
 
 
 def _address(state: dict[str, str]) -> str:
-    query = urlencode({name: value for name, value in state.items() if value})
-    return reverse("dashboard:overview") + (f"?{query}" if query else "")
+    return listing.address("overview", state)

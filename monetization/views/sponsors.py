@@ -9,8 +9,9 @@ from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_GET, require_http_methods, require_safe
 
+from accounts.decorators import page_of_the_user
 from misar_billing.errors import BillingError
-from monetization import list_pages, lists, record_pages, stats
+from monetization import list_pages, lists, record_pages, stats, words
 from monetization import sponsors as verbs
 from monetization.api.serializers import DEFAULT_CURRENCY
 from monetization.errors import FormSent, NotFound
@@ -20,7 +21,6 @@ from monetization.forms.records import SponsorForm, sponsor_initial
 from monetization.models import Sponsor
 from monetization.views import listing
 from monetization.views.listing import user_of
-from wallet.views import page_of_the_user
 
 FILTERS = ("state", "position")
 
@@ -33,14 +33,14 @@ def sponsors(request: HttpRequest) -> HttpResponse:
     asked = listing.asked_of(request, FILTERS)
     form = SponsorFilterForm(asked.filters)
     page = listing.context_of("sponsors", asked, form.chosen(now).apply(creator))
-    conflicts = verbs.conflicts(creator, at=now)
+    conflicts = verbs.conflicts(creator, at=now, among=page["records"])
     context = {
         **page,
         "tab": "sponsors",
         "filters": form,
         "placements": list_pages.sponsor_rows(page["records"], conflicts, at=now),
-        "conflicts": len(conflicts),
-        "curl": list_pages.curl_of("sponsors", listing.base_url(request), at=now),
+        "conflicts": verbs.double_booked(creator, at=now),
+        "curl": listing.curl(request, "sponsors"),
     }
     return render(request, "monetization/sponsors.html", context)
 
@@ -65,7 +65,9 @@ def add_sponsor(request: HttpRequest) -> HttpResponse:
     """Place a sponsor; the same form sent twice places once."""
     creator = user_of(request)
     if request.method != "POST":
-        return _form_page(request, SponsorForm(initial=_beginning(request) | {"key": new_key()}))
+        copied = _own_or_none(request, request.GET.get("copy", ""))
+        initial = _copy_of(copied) if copied else _beginning(request)
+        return _form_page(request, SponsorForm(initial=initial | {"key": new_key()}), copied=copied)
     form = SponsorForm(request.POST)
     if not form.is_valid():
         if "key" in form.errors:
@@ -78,7 +80,7 @@ def add_sponsor(request: HttpRequest) -> HttpResponse:
             form.renew_key()
         form.add_error(None, f"{error}.")
         return _form_page(request, form, status=error.status)
-    messages.success(request, f"{placed.sponsor_name} is placed in the {placed.position}.")
+    messages.success(request, f"{_name(placed)} is placed {list_pages.where(placed)}.")
     _warn_of_conflicts(request, placed)
     return redirect("dashboard:sponsors")
 
@@ -100,9 +102,7 @@ def edit_sponsor(request: HttpRequest, pk: str) -> HttpResponse:
     except BillingError as error:
         form.add_error(None, f"{error}.")
         return _form_page(request, form, sponsor=sponsor, editable=editable, status=error.status)
-    messages.success(
-        request, f"Saved. {changed.sponsor_name} runs until {record_pages.moment(changed.active_until)} UTC."
-    )
+    messages.success(request, f"Saved. {_name(changed)} runs {words.end_words(changed.active_until)}, UTC.")
     _warn_of_conflicts(request, changed)
     return redirect("dashboard:sponsors")
 
@@ -117,16 +117,18 @@ def cancel_sponsor(request: HttpRequest, pk: str) -> HttpResponse:
         try:
             verbs.cancel(creator=user_of(request), sponsor_id=pk)
         except NotFound:  # Of what is theirs: it is over, or was cancelled already.
-            messages.info(request, f"{sponsor.sponsor_name} was {state.label.lower()} already.")
+            sponsor.refresh_from_db()
+            messages.info(request, _over(sponsor))
         else:
-            messages.success(request, f"{sponsor.sponsor_name} is cancelled.")
+            messages.success(request, f"{_name(sponsor)} is cancelled.")
         return redirect("dashboard:sponsors")
     if state in (Sponsor.State.ENDED, Sponsor.State.CANCELLED):
-        messages.info(request, f"{sponsor.sponsor_name} was {state.label.lower()} already.")
+        messages.info(request, _over(sponsor))
         return redirect("dashboard:sponsors")
     context = {
         "tab": "sponsors",
         "sponsor": sponsor,
+        "name": _name(sponsor),
         "is_active": state == Sponsor.State.ACTIVE,
         "facts": record_pages.sponsor_facts(sponsor),
     }
@@ -134,21 +136,36 @@ def cancel_sponsor(request: HttpRequest, pk: str) -> HttpResponse:
 
 
 def _own(request: HttpRequest, pk: str) -> Sponsor:
-    sponsor = Sponsor.objects.visible_to(user_of(request)).filter(pk=pk).first()
+    sponsor = _own_or_none(request, pk)
     if sponsor is None:
         raise Http404
     return sponsor
 
 
+def _own_or_none(request: HttpRequest, pk: str) -> Sponsor | None:
+    return Sponsor.objects.visible_to(user_of(request)).filter(pk=pk).first()
+
+
+def _name(sponsor: Sponsor) -> str:
+    return words.shortened(sponsor.sponsor_name, words.NAME_SHOWN)
+
+
+def _over(sponsor: Sponsor) -> str:
+    if sponsor.cancelled_at:
+        return f"{_name(sponsor)} was cancelled already."
+    return f"{_name(sponsor)} is over already."
+
+
+def _copy_of(sponsor: Sponsor) -> dict[str, Any]:
+    """A placement to be sold again: all that it was, on the same days of the next month to come."""
+    begins, ends = record_pages.in_next_month(sponsor, at=timezone.now())
+    return sponsor_initial(sponsor) | {"active_from": begins, "active_until": ends}
+
+
 def _beginning(request: HttpRequest) -> dict[str, Any]:
-    """What a new form has in it: a placement to be sold again, or what a link of the overview names."""
-    creator = user_of(request)
-    copied = Sponsor.objects.visible_to(creator).filter(pk=request.GET.get("copy", "")).first()
-    if copied:
-        begins, ends = record_pages.in_next_month(copied, at=timezone.now())
-        return sponsor_initial(copied) | {"active_from": begins, "active_until": ends}
+    """What a new form has in it: what a link of the overview names."""
     position = request.GET.get("position", "")
-    currencies = stats.currencies_of(creator)
+    currencies = stats.currencies_of(user_of(request))
     return {
         "position": position if position in Sponsor.Position.values else Sponsor.Position.HEADER,
         "active_from": _midnight(request.GET.get("from", "")),
@@ -170,6 +187,7 @@ def _form_page(
     form: SponsorForm,
     *,
     sponsor: Sponsor | None = None,
+    copied: Sponsor | None = None,
     editable: frozenset[str] = frozenset(verbs.FIELDS),
     status: int = 200,
 ) -> HttpResponse:
@@ -177,6 +195,8 @@ def _form_page(
         "tab": "sponsors",
         "form": form,
         "sponsor": sponsor,
+        "name": _name(sponsor) if sponsor else "",
+        "copied": _name(copied) if copied else "",
         "has_begun": sponsor is not None and editable == verbs.OPEN_WHILE_ACTIVE,
         "is_over": not editable,
         "facts": record_pages.sponsor_facts(sponsor, but=editable) if sponsor else [],
@@ -185,6 +205,6 @@ def _form_page(
 
 
 def _warn_of_conflicts(request: HttpRequest, sponsor: Sponsor) -> None:
-    others = verbs.conflicts(sponsor.creator, at=timezone.now()).get(sponsor.pk, [])
+    others = verbs.conflicts(sponsor.creator, at=timezone.now(), among=[sponsor]).get(sponsor.pk)
     if others:
         messages.warning(request, f"{list_pages.conflict_of(sponsor, others)}: both will be shown.")

@@ -5,21 +5,20 @@ from typing import Any
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
-from django.utils import timezone
 from django.views.decorators.http import require_http_methods
 
+from accounts.decorators import page_of_the_user
+from misar_billing import money
 from misar_billing.errors import BillingError
-from monetization import list_pages, lists, record_pages, stats
+from monetization import list_pages, lists, record_pages, stats, words
 from monetization import subscriptions as verbs
-from monetization.forms.fields import amount_text
 from monetization.forms.filters import SubscriptionFilterForm
 from monetization.forms.records import SubscriptionForm
 from monetization.models import Subscription
 from monetization.views import listing
 from monetization.views.listing import user_of
-from wallet.views import page_of_the_user
 
-FILTERS = ("status", "currency", "search")
+FILTERS = ("status", "interval", "currency", "search")
 
 
 @page_of_the_user
@@ -37,7 +36,7 @@ def subscriptions(request: HttpRequest) -> HttpResponse:
         "tab": "subscriptions",
         "filters": form,
         "subscriptions": list_pages.subscription_rows(page["records"]),
-        "curl": list_pages.curl_of("subscriptions", listing.base_url(request), at=timezone.now()),
+        "curl": listing.curl(request, "subscriptions"),
     }
     return render(request, "monetization/subscriptions.html", context)
 
@@ -94,7 +93,7 @@ def _form_of(subscription: Subscription) -> SubscriptionForm:
     initial = {
         "status": subscription.status,
         "plan": subscription.plan,
-        "price": amount_text(subscription.amount_cents, subscription.currency),
+        "price": money.decimal_text(subscription.amount_cents, subscription.currency),
     }
     return SubscriptionForm(initial=initial, currency=subscription.currency)
 
@@ -130,9 +129,11 @@ def _preview_page(
 
 
 def _about(subscription: Subscription) -> dict[str, Any]:
+    email = list_pages.shown_email(subscription.subscriber_email)
     return {
         "tab": "subscriptions",
         "subscription": subscription,
-        "email": list_pages.shown_email(subscription.subscriber_email),
+        "email": email,
+        "short_email": words.shortened(email, words.NAME_SHOWN),
         "status": list_pages.status_tag(subscription.status),
     }

@@ -5,22 +5,23 @@ from typing import Any
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
-from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST
 
+from accounts.decorators import page_of_the_user
 from misar_billing import money
-from monetization import list_pages, lists, record_pages, stats
+from monetization import list_pages, lists, record_pages, stats, supporters, words
 from monetization import tips as verbs
 from monetization.errors import RefundTooLarge
-from monetization.forms.fields import amount_text
 from monetization.forms.filters import TipFilterForm
 from monetization.forms.records import MessageForm, RefundForm
 from monetization.models import Tip
 from monetization.views import listing
 from monetization.views.listing import user_of
-from wallet.views import page_of_the_user
 
-FILTERS = ("from", "to", "least", "currency", "message", "refunded", "search")
+FILTERS = ("from", "to", "least", "currency", "message", "refunded", "stripe", "search")
+
+# What hiding a message does, and what it does not.
+HIDDEN_FROM = "hidden from these pages and files, and from mail not yet sent; the API still returns it"
 
 
 @page_of_the_user
@@ -40,7 +41,7 @@ def tips(request: HttpRequest) -> HttpResponse:
         "filters": form,
         "tips": list_pages.tip_rows(page["records"]),
         "totals": list_pages.total_rows(lists.tip_totals(creator, chosen)),
-        "curl": list_pages.curl_of("tips", listing.base_url(request), at=timezone.now()),
+        "curl": listing.curl(request, "tips"),
     }
     return render(request, "monetization/tips.html", context)
 
@@ -107,7 +108,9 @@ def hide_message(request: HttpRequest, pk: str) -> HttpResponse:
     if form.is_valid():
         hidden = form.cleaned_data["hidden"] == "yes"
         verbs.hide_message(creator=user_of(request), tip_id=found.pk, hidden=hidden)
-        messages.success(request, "The message is hidden." if hidden else "The message is shown again.")
+        messages.success(
+            request, f"The message is {HIDDEN_FROM}." if hidden else "The message is shown again."
+        )
     return redirect("dashboard:tip", pk=pk)
 
 
@@ -123,13 +126,14 @@ def _page(
     request: HttpRequest, tip: Tip, form: RefundForm | None = None, *, status: int = 200
 ) -> HttpResponse:
     initial = {
-        "amount": amount_text(tip.refundable_cents, tip.currency),
+        "amount": money.decimal_text(tip.refundable_cents, tip.currency),
         "seen": tip.refunded_cents,
     }
     refunds = tip.refunds.order_by("created_at", "pk")
     context = _about(tip) | {
         "form": form or RefundForm(initial=initial, tip=tip),
         "can_refund": tip.refundable_cents > 0,
+        "hidden_from": HIDDEN_FROM,
         "is_hidden": tip.message_hidden_at is not None,
         "facts": record_pages.tip_facts(tip),
         "refunds": record_pages.refund_rows(list(refunds)),
@@ -143,7 +147,7 @@ def _preview_page(
 ) -> HttpResponse:
     context = _about(tip) | {
         "preview": record_pages.refund_sentences(preview),
-        "amount": amount_text(preview.reader_gets_cents, tip.currency),
+        "amount": money.decimal_text(preview.reader_gets_cents, tip.currency),
         "seen": tip.refunded_cents,
         "is_stale": is_stale,
     }
@@ -155,5 +159,6 @@ def _about(tip: Tip) -> dict[str, Any]:
         "tab": "tips",
         "tip": tip,
         "who": list_pages.who_gave(tip),
-        "email": "" if list_pages.is_erased(tip.email) else tip.email,
+        "short_who": words.shortened(list_pages.who_gave(tip), words.NAME_SHOWN),
+        "email": "" if supporters.is_erased(tip.email) else tip.email,
     }

@@ -1,8 +1,10 @@
-/* Copies a key that is shown once. */
+/* Copies a key that is shown once, and leads to what is wrong with a form. */
 
 "use strict";
 
 (() => {
+  document.querySelector("[data-errors]")?.focus();
+
   for (const button of document.querySelectorAll("[data-copy]")) {
     const source = document.getElementById(button.dataset.copy);
     const told = document.querySelector("[data-copied]");

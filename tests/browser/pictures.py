@@ -1,37 +1,104 @@
-"""Pictures of every page, from a sandbox that runs: `python -m tests.browser.pictures http://127.0.0.1:8000`.
+"""Pictures of the pages, from a sandbox that runs: `python -m tests.browser.pictures http://127.0.0.1:8000`.
 
-They go to docs/pictures, one file a page, width and colour scheme. Run it after `make run` has printed its
-welcome, with the DATA_DIR of that sandbox.
+They go to docs/pictures, one file a page, width and colour scheme, and docs/pages.md shows them. Run it
+after `make run` has printed its welcome, with the DATA_DIR of that sandbox. Where pngquant is installed it
+makes them a third as large.
 """
 
 import json
 import os
+import shutil
+import subprocess
 import sys
 import time
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import BrowserContext, Page, sync_playwright
 
 from misar_billing.sandbox.second_factor import code_at
 from tests.chromium import CHROMIUM, FLAGS, SIZES
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 PLACE = ROOT / "docs" / "pictures"
-# Where a page is, by what its picture is called.
-OF_NOBODY = {"sign-in": "/sign-in", "sign-in-staff": "/sign-in/staff", "not-found": "/nowhere"}
-OF_A_USER = {
-    "wallet": "/wallet",
-    "statements": "/wallet/statements",
-    "statement": "/wallet/statements/{month}",
-    "account": "/account",
+HEIGHT_MAX = 2400  # Of a long list the beginning tells enough.
+# What is shown, in order: a part of docs/pages.md, then a page's name and address.
+NOBODY = {"sign-in": "/sign-in", "sign-in-staff": "/sign-in/staff", "not-found": "/nowhere"}
+USER = {"wallet": "/wallet", "statements": "/wallet/statements", "account": "/account"}
+CREATOR = {
+    "dashboard": "/dashboard",
+    "sponsors": "/dashboard/sponsors",
+    "sponsor-add": "/dashboard/sponsors/add",
+    "subscriptions": "/dashboard/subscriptions",
+    "tips": "/dashboard/tips",
+    "keys": "/dashboard/keys",
 }
-OF_STAFF = {
+NEWCOMER = {"wallet-new": "/wallet", "dashboard-new": "/dashboard"}
+STAFF = {
     "admin": "/admin/",
-    "admin-wallets": "/admin/wallet/wallet/",
     "admin-wallet": "/admin/wallet/wallet/usr_5Fdemo/change/",
     "admin-adjust": "/admin/wallet/wallet/usr_5Fdemo/adjust/",
 }
+
+
+class Pictures:
+    """One width and colour scheme: whoever is signed in goes from page to page."""
+
+    def __init__(self, context: BrowserContext, address: str, look: str) -> None:
+        self.page: Page = context.new_page()
+        self.address, self.look = address, look
+
+    def take(self, name: str) -> None:
+        """The page as it is."""
+        self.page.wait_for_load_state("networkidle")
+        height = min(HEIGHT_MAX, self.page.evaluate("document.documentElement.scrollHeight"))
+        clip: Any = {"x": 0, "y": 0, "width": self.page.viewport_size["width"], "height": height}  # type: ignore[index]
+        self.page.screenshot(path=PLACE / f"{name}-{self.look}.png", full_page=True, clip=clip)
+
+    def visit(self, pages: dict[str, str]) -> None:
+        for name, path in pages.items():
+            self.page.goto(self.address + path)
+            self.take(name)
+
+    def follow(self, path: str, link: str, name: str, *, which: int = 0) -> None:
+        """A page that another leads to."""
+        self.page.goto(self.address + path)
+        self.page.locator(link).nth(which).click()
+        self.page.wait_for_load_state()
+        self.take(name)
+
+    def sign_in(self, person: str) -> None:
+        self.page.goto(f"{self.address}/account")
+        self.page.get_by_role("button", name="Continue with Misar").click()
+        if person == "Dana Demo":
+            self.take("sandbox-sign-in")
+            self.page.get_by_role("button", name=person).click()
+        else:
+            self.page.get_by_label("Misar ID").fill(person)
+            self.page.get_by_role("button", name="Sign in", exact=True).click()
+        self.page.wait_for_url(f"{self.address}/account")
+
+    def top_up(self) -> None:
+        """To the checkout, and back from a payment that is not there yet."""
+        self.page.goto(f"{self.address}/wallet")
+        self.page.get_by_role("button", name="Continue to payment").click()
+        self.take("sandbox-checkout")
+        self.page.get_by_role("button", name="Pay later").click()
+        self.page.wait_for_url(f"{self.address}/wallet?**")
+        self.take("wallet-on-its-way")
+
+    def sign_in_as_staff(self) -> None:
+        kept = json.loads((Path(os.environ.get("DATA_DIR") or ROOT / "var") / "demo.json").read_text())
+        self.page.goto(f"{self.address}/sign-in/staff")
+        self.page.locator("[name=login]").fill("demo")
+        self.page.locator("[name=password]").fill(kept["staff_password"])
+        self.page.get_by_role("button", name="Sign in", exact=True).click()
+        self.take("sign-in-code")
+        while "/sign-in/code" in self.page.url:
+            self.page.locator("[name=code]").fill(code_at(kept["staff_totp_secret"], time.time()))
+            self.page.get_by_role("button", name="Continue", exact=True).click()
+            self.page.wait_for_load_state()
+            time.sleep(5)  # A code opens once: the next look waits for the next one.
 
 
 def main(address: str) -> None:
@@ -41,66 +108,36 @@ def main(address: str) -> None:
         for size, (width, height) in SIZES.items():
             for scheme in ("light", "dark"):
                 look: Any = {"viewport": {"width": width, "height": height}, "color_scheme": scheme}
-                name = f"{size}-{scheme}"
-                take(browser.new_context(**look).new_page(), address, OF_NOBODY, name)
-                user = browser.new_context(**look).new_page()
-                sign_in(user, address)
-                take(user, address, OF_A_USER, name)
-                top_up(user, address, name)
-                staff = browser.new_context(**look).new_page()
-                sign_in_as_staff(staff, address, name)
-                take(staff, address, OF_STAFF, name)
+                take_all(lambda look=look: browser.new_context(**look), address, f"{size}-{scheme}")  # type: ignore[misc]
         browser.close()
+    make_small()
 
 
-def take(page: Page, address: str, pages: dict[str, str], look: str) -> None:
-    for name, path in pages.items():
-        page.goto(address + path.format(month=last_month(page, address) if "{month}" in path else ""))
-        picture(page, name, look)
+def take_all(new_context: Any, address: str, look: str) -> None:
+    Pictures(new_context(), address, look).visit(NOBODY)
+    dana = Pictures(new_context(), address, look)
+    dana.sign_in("Dana Demo")
+    dana.visit(USER)
+    dana.follow("/wallet/statements", "main a[href*='/wallet/statements/']", "statement", which=1)
+    dana.visit(CREATOR)
+    dana.follow("/dashboard/tips", "tbody a[href*='/dashboard/tips/']", "tip")
+    dana.follow("/dashboard/subscriptions", "tbody a[href*='/dashboard/subscriptions/']", "subscription")
+    dana.top_up()
+    nova = Pictures(new_context(), address, look)
+    nova.sign_in("usr_nova")
+    nova.visit(NEWCOMER)
+    staff = Pictures(new_context(), address, look)
+    staff.sign_in_as_staff()
+    staff.visit(STAFF)
 
 
-def picture(page: Page, name: str, look: str) -> None:
-    page.wait_for_load_state("networkidle")
-    page.screenshot(path=PLACE / f"{name}-{look}.png", full_page=True)
-
-
-def last_month(page: Page, address: str) -> str:
-    """The newest month that is over."""
-    page.goto(f"{address}/wallet/statements")
-    links = page.locator("main a[href*='/wallet/statements/']")
-    return str(links.nth(1).get_attribute("href")).rpartition("/")[2]
-
-
-def sign_in(page: Page, address: str) -> None:
-    page.goto(f"{address}/wallet")
-    page.get_by_role("button", name="Continue with Misar").click()
-    page.get_by_role("button", name="Dana Demo").click()
-    page.wait_for_url(f"{address}/wallet")
-
-
-def top_up(page: Page, address: str, look: str) -> None:
-    """Coming back from a payment that is not there yet."""
-    page.goto(f"{address}/wallet")
-    page.get_by_role("button", name="Continue to payment").click()
-    page.get_by_role("button", name="Pay later").click()
-    page.wait_for_url(f"{address}/wallet?**")
-    picture(page, "wallet-on-its-way", look)
-
-
-def sign_in_as_staff(page: Page, address: str, look: str) -> None:
-    kept = json.loads((Path(os.environ.get("DATA_DIR") or ROOT / "var") / "demo.json").read_text())
-    page.goto(f"{address}/sign-in/staff")
-    page.get_by_label("Name").fill("demo")
-    page.get_by_label("Password").fill(kept["staff_password"])
-    page.get_by_role("button", name="Sign in", exact=True).click()
-    picture(page, "sign-in-code", look)
-    while True:
-        page.get_by_label("Code").fill(code_at(kept["staff_totp_secret"], time.time()))
-        page.get_by_role("button", name="Continue").click()
-        page.wait_for_load_state()
-        if "/sign-in/code" not in page.url:
-            return
-        time.sleep(5)  # A code opens once: the next look waits for the next one.
+def make_small() -> None:
+    """Fewer colours, where the program for it is installed."""
+    if pngquant := shutil.which("pngquant"):
+        pictures = sorted(str(each) for each in PLACE.glob("*.png"))
+        subprocess.run(
+            [pngquant, "--force", "--ext", ".png", "--skip-if-larger", "48", *pictures], check=False
+        )
 
 
 if __name__ == "__main__":

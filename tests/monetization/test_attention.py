@@ -21,6 +21,11 @@ def sentences(creator, kind=None, at=NOON):
     return [line.sentence for line in told(creator, kind, at)]
 
 
+def named(name):
+    """A name as a sentence has it: laid out by itself."""
+    return f"\u2068{name}\u2069"
+
+
 def late(creator, email, **facts):
     change(subscribe(creator, email, **facts), status="past_due")
 
@@ -36,12 +41,12 @@ def test_past_due_says_how_many_and_what_is_at_risk_per_currency(creator, strang
     late(stranger, "a@example.com")
     late(creator, "a@example.com")
     assert told(creator) == [
-        Line("past_due", "1 subscription is past due: 7.99 USD a month at risk.", 1),
+        Line("past_due", "1 subscription is past due: 7.99 USD a month at risk."),
     ]
     late(creator, "b@example.com", plan="annual", amount_cents=100)
     late(creator, "c@example.com", amount_cents=500, currency="JPY")
     assert told(creator) == [
-        Line("past_due", "3 subscriptions are past due: 500 JPY and 8.07 USD a month at risk.", 3)
+        Line("past_due", "3 subscriptions are past due: 500 JPY and 8.07 USD a month at risk.")
     ]
 
 
@@ -57,7 +62,7 @@ def test_an_unknown_interval_counts_until_it_is_cancelled(creator):
     gold, _ = subscribe(creator, plan="gold"), subscribe(creator, "b@example.com", plan="silver")
     assert sentences(creator) == ["2 subscriptions have no known billing period and are not in MRR."]
     change(gold, status="cancelled")
-    assert told(creator)[0].count == 1
+    assert sentences(creator) == ["1 subscription has no known billing period and is not in MRR."]
 
 
 # --- Placements -------------------------------------------------------------------------------------
@@ -70,8 +75,7 @@ def test_a_position_that_is_sold_twice_says_when_and_to_whom(creator):
     assert told(creator) == [
         Line(
             "double_booked",
-            "The header is double-booked from 26 to 27 June: Acme and Globex.",
-            2,
+            f"The header is double-booked from 26 to 27 June: {named('Acme')} and {named('Globex')}.",
             "header",
         )
     ]
@@ -105,8 +109,8 @@ def test_many_overlaps_of_a_position_are_one_line(creator):
     assert told(creator) == [
         Line(
             "double_booked",
-            "The header is double-booked on 1 July: A, B, C and 1 more, and 2 more times.",
-            9,
+            f"The header is double-booked on 1 July: {named('A')}, {named('B')}, {named('C')} and 1 more, "
+            "and 2 more times.",
             "header",
         )
     ]
@@ -132,7 +136,7 @@ def test_a_span_over_the_turn_of_the_year_names_both_ends(creator):
 )
 def test_what_starts_within_three_days_is_told(creator, starts, said):
     place(creator, starts=starts, ends=NOON + days(30))
-    assert sentences(creator) == ([f"Acme starts {said} in the header."] if said else [])
+    assert sentences(creator) == ([f"{named('Acme')} starts {said} in the header."] if said else [])
 
 
 @pytest.mark.parametrize(
@@ -147,7 +151,7 @@ def test_what_starts_within_three_days_is_told(creator, starts, said):
 )
 def test_what_ended_in_the_last_three_days_is_told(creator, ends, said):
     place(creator, starts=NOON - days(30), ends=ends, position="inline")
-    assert sentences(creator) == ([f"Acme ended {said} inline."] if said else [])
+    assert sentences(creator) == ([f"{named('Acme')} ended {said} inline."] if said else [])
 
 
 def test_many_that_start_are_one_line_with_their_count(creator):
@@ -156,10 +160,9 @@ def test_many_that_start_are_one_line_with_their_count(creator):
     for n in range(2):
         place(creator, "Late", starts=NOON + days(2 + n / 2), ends=NOON + days(2.4 + n / 2))
     [line] = told(creator, "starting")
-    assert line.count == 5
     assert line.sentence == (
-        "S0 starts tomorrow in the header; S1 starts tomorrow in the footer; "
-        "S2 starts tomorrow inline; 2 more placements within 3 days."
+        f"{named('S0')} starts tomorrow in the header; {named('S1')} starts tomorrow in the footer; "
+        f"{named('S2')} starts tomorrow inline; 2 more placements within 3 days."
     )
 
 
@@ -172,7 +175,7 @@ def test_tips_without_a_stripe_id_are_told_where_others_have_one(creator, strang
         tip(creator)
     assert told(creator) == []
     tip(creator, stripe_payment_id="pi_1")
-    assert told(creator) == [Line("no_stripe_id", "2 tips have no Stripe id.", 2)]
+    assert told(creator) == [Line("no_stripe_id", "2 tips have no Stripe id.")]
 
 
 def test_very_many_are_not_counted_out(creator, monkeypatch):
@@ -180,7 +183,7 @@ def test_very_many_are_not_counted_out(creator, monkeypatch):
     tip(creator, stripe_payment_id="pi_1")
     for _ in range(4):
         tip(creator)
-    assert told(creator) == [Line("no_stripe_id", "More than 2 tips have no Stripe id.", 2)]
+    assert told(creator) == [Line("no_stripe_id", "More than 2 tips have no Stripe id.")]
 
 
 # --- The sentence -----------------------------------------------------------------------------------
@@ -205,14 +208,16 @@ def test_the_month_so_far_is_one_sentence(creator, stranger):
     place(creator, "Past", starts=JUNE - days(9), ends=JUNE)
     with clock_at(NOON):
         assert summary(creator, at=NOON) == (
-            "This month: 1 tip, 1 new subscriber, Acme in the header until 31 December."
+            f"This month: 1 tip, 1 new subscriber, {named('Acme')} in the header through 31 December."
         )
         tip(creator)
         subscribe(creator, "third@example.com")
         for _ in range(3):
             place(creator, "Soon", starts=NOON, ends=JUNE + days(20), position="inline")
         assert summary(creator, at=NOON) == (
-            "This month: 2 tips, 2 new subscribers, " + "Soon inline until 20 June, " * 3 + "1 more sponsor."
+            "This month: 2 tips, 2 new subscribers, "
+            + f"{named('Soon')} inline until 20 June, " * 3
+            + "1 more sponsor."
         )
 
 
@@ -220,7 +225,29 @@ def test_a_hostile_name_is_told_as_it_was_recorded(creator):
     """The page escapes it."""
     name = "<script>alert(1)</script>, and\u202e more"
     place(creator, name, starts=NOON - days(1), ends=NOON + days(1))
-    assert name in summary(creator, at=NOON)
+    assert f"{named(name)} in the header" in summary(creator, at=NOON)
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("Acme\u2069 gone\u2067", "Acme gone"),  # Marks that would end the isolation, or never.
+        ("\u202eemca", "\u202eemca"),  # Held by the isolation.
+        ("x" * 60, "x" * 60),
+        ("x" * 61, "x" * 59 + "…"),
+        ("Two\nlines", "Two lines"),
+    ],
+)
+def test_a_name_is_short_and_moves_no_word_beside_it(creator, name, said):
+    place(creator, name, starts=NOON - days(1), ends=NOON + days(1))
+    place(creator, name, starts=NOON + days(1), ends=NOON + days(9))
+    place(creator, name, starts=NOON - days(9), ends=NOON - days(1))
+    place(creator, name, starts=NOON + days(5), ends=NOON + days(9))
+    assert summary(creator, at=NOON).startswith(f"This month: {named(said)} in the header")
+    double, starting, ended = sentences(creator)
+    assert double.endswith(f": {named(said)}.")
+    assert starting.startswith(f"{named(said)} starts tomorrow")
+    assert ended.startswith(f"{named(said)} ended yesterday")
 
 
 def test_the_queries_are_as_many_for_many_rows(creator, stranger, django_assert_num_queries):
@@ -239,6 +266,6 @@ def test_inline_is_told_as_a_place_of_its_own(creator):
     for name in ("Acme", "Globex"):
         place(creator, name, starts=NOON + days(1), ends=NOON + days(2), position="inline")
     assert sentences(creator) == [
-        "The inline position is double-booked from 16 to 17 June: Acme and Globex.",
-        "Acme starts tomorrow inline; Globex starts tomorrow inline.",
+        f"The inline position is double-booked from 16 to 17 June: {named('Acme')} and {named('Globex')}.",
+        f"{named('Acme')} starts tomorrow inline; {named('Globex')} starts tomorrow inline.",
     ]

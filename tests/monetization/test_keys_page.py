@@ -1,20 +1,24 @@
 """The keys page: what each key may do, a secret that is shown once, and a form that makes one key."""
 
 import re
+import shlex
 from functools import partial
 
 import pytest
+from django.test import Client
+from django.urls import URLResolver, get_resolver
 from django.utils import timezone
 
 from accounts import api_keys
 from accounts.errors import InvalidApiKey
 from accounts.models import ApiKey
+from monetization import list_pages
 from monetization.forms.fields import new_key
 from monetization.forms.records import SCOPES_ELSEWHERE, SCOPES_HERE
 from monetization.models import FirstAnswer
 from tests.crowd import at_once
 from tests.factories import UserFactory
-from tests.monetization.conftest import STATS, caller_with
+from tests.monetization.conftest import STATS, caller_with, key_of
 from tests.monetization.list_pages import (
     HOSTILE,
     is_shut_to,
@@ -22,7 +26,7 @@ from tests.monetization.list_pages import (
     is_text_only,
     strict_browser_of,
 )
-from tests.monetization.records import days
+from tests.monetization.records import days, tip
 from tests.wallet.pages import browser_of, hidden, table, words
 
 KEYS = "/dashboard/keys"
@@ -118,6 +122,25 @@ def test_hostile_words_are_words(creator, page, word):
     assert word in words(page.get(KEYS))
 
 
+def scopes_asked_for():
+    """Every scope that an endpoint of this service lets a key in by."""
+    views = [getattr(pattern.callback, "cls", None) for pattern in every_pattern(get_resolver().url_patterns)]
+    accesses = [each for view in views for each in getattr(view, "access", {}).values()]
+    return {scope for access in accesses for scope in access.scopes or ()}
+
+
+def every_pattern(patterns):
+    for pattern in patterns:
+        if isinstance(pattern, URLResolver):
+            yield from every_pattern(pattern.url_patterns)
+        else:
+            yield pattern
+
+
+def test_the_scopes_of_this_service_are_those_its_endpoints_ask_for():
+    assert set(SCOPES_HERE) == scopes_asked_for()
+
+
 # --- Making one -------------------------------------------------------------------------------------
 
 
@@ -132,6 +155,40 @@ def test_the_secret_is_shown_once_and_opens_the_door(creator, page):
     assert not SECRET.search(page.get(KEYS).content.decode())
     kept = FirstAnswer.objects.get()
     assert secret not in kept.answer + kept.key
+
+
+def test_the_next_step_is_a_test_tip_where_the_key_can_record_one(page, creator):
+    tip(creator, currency="JPY")
+    said = words(page.post(KEYS, filled()))
+    assert "Next: record a test tip" in said
+    assert '"currency": "JPY"' in said
+
+
+def test_a_key_that_only_reads_is_tried_by_reading(page):
+    said = words(page.post(KEYS, filled(scopes=["read"])))
+    assert "record a test tip" not in said
+    assert "/mail/v1/monetization/stats" in said
+
+
+@pytest.mark.parametrize("currency", ["USD", "JPY", "KWD", "ISK"])
+@pytest.mark.parametrize("kind", ["sponsors", "subscriptions", "tips"])
+def test_a_ready_line_records_and_pasted_twice_records_once(creator, kind, currency):
+    secret = key_of(creator, "monetization")
+    line = list_pages.curl_of(kind, "https://x.example/it's", at=timezone.now(), currency=currency)
+    parts = shlex.split(line.replace("\\\n", " ").replace("YOUR_KEY", secret))
+    address, body = parts[3], parts[-1]
+    headers = dict(header.split(": ", 1) for header in parts[5:-2:2])
+    answers = [
+        Client().post(
+            address.removeprefix("https://x.example/it's"),
+            body,
+            content_type=headers["Content-Type"],
+            headers={name: value for name, value in headers.items() if name != "Content-Type"},
+        )
+        for _ in range(2)
+    ]
+    assert all(answer.status_code in (200, 201) for answer in answers), answers[0].content
+    assert answers[0].json() == answers[1].json()
 
 
 def test_the_page_does_not_leave_the_house(page):

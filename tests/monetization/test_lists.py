@@ -107,6 +107,13 @@ def test_tips_are_narrowed_by_whether_something_went_back(creator):
     assert amounts(creator, refunded=False) == [100]
 
 
+def test_tips_are_narrowed_to_those_without_a_stripe_id(creator):
+    tip(creator, 100)
+    tip(creator, 200, stripe_payment_id="pi_1")
+    assert amounts(creator, without_stripe_id=True) == [100]
+    assert amounts(creator) == [200, 100]
+
+
 @pytest.fixture
 def searched(creator):
     """Tips whose amounts say which they are."""
@@ -195,6 +202,14 @@ def subscribed(creator, stranger):
 )
 def test_subscriptions_are_newest_first_and_narrowed(subscribed, filter, found):
     assert cents(subscribed, **filter) == found
+
+
+def test_subscriptions_are_narrowed_to_those_that_pay_and_are_in_no_mrr(creator):
+    subscribe(creator, "a@example.com", amount_cents=100)
+    subscribe(creator, "b@example.com", "gold", amount_cents=200)
+    change(subscribe(creator, "c@example.com", "gold", amount_cents=300), status="cancelled")
+    change(subscribe(creator, "d@example.com", "gold", amount_cents=400), status="past_due")
+    assert cents(creator, interval_unknown=True) == [400, 200]
 
 
 def test_a_subscription_is_found_by_its_own_id(subscribed):

@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from monetization import sponsors
 from monetization.errors import FormSent, NotFound, PlacementsOverlap, PositionTaken
 from monetization.models import Earner, Sponsor
+from monetization.sponsors import Conflicts
 from tests.crowd import begin, outcomes_at_once, patiently, wait_until_somebody_waits
 from tests.factories import UserFactory
 from tests.monetization.records import NOON, clock_at, days, place, refused
@@ -184,11 +185,81 @@ def test_conflicts_name_each_others_partners_in_order(creator, stranger):
     place(creator, "Hooli", starts=NOON + days(9), ends=NOON + days(10))
     place(creator, "Umbrella", position="footer", starts=NOON)
     place(stranger, "Stark", starts=NOON)
-    assert sponsors.conflicts(creator, at=NOON) == {
-        acme.pk: [globex, initech],
-        globex.pk: [acme],
-        initech.pk: [acme],
+    everything = list(Sponsor.objects.all())
+    assert sponsors.conflicts(creator, at=NOON, among=everything) == {
+        acme.pk: Conflicts(("Globex", "Initech"), 0),
+        globex.pk: Conflicts(("Acme",), 0),
+        initech.pk: Conflicts(("Acme",), 0),
     }
+    assert sponsors.conflicts(creator, at=NOON, among=[globex]).keys() == {globex.pk}
+    assert sponsors.conflicts(creator, at=NOON, among=[]) == {}
+    assert sponsors.double_booked(creator, at=NOON) == 3
+
+
+def test_what_is_over_or_cancelled_conflicts_with_nothing(creator):
+    acme = place(creator, "Acme", starts=NOON - days(9), ends=NOON)
+    globex = place(creator, "Globex", starts=NOON - days(9), ends=NOON + days(1))
+    with clock_at(NOON):
+        initech = cancel(place(creator, "Initech", starts=NOON, ends=NOON + days(1)))
+    assert sponsors.conflicts(creator, at=NOON, among=[acme, globex, initech]) == {}
+    assert sponsors.double_booked(creator, at=NOON) == 0
+    a_moment_ago = NOON - A_MOMENT
+    found = sponsors.conflicts(creator, at=a_moment_ago, among=[acme, globex, initech])
+    assert found == {acme.pk: Conflicts(("Globex",), 0), globex.pk: Conflicts(("Acme",), 0)}
+    assert sponsors.double_booked(creator, at=a_moment_ago) == 2
+
+
+@settings(derandomize=True, database=None, deadline=None, max_examples=30)
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(["header", "footer"]), st.integers(0, 6), st.integers(1, 4)), max_size=8
+    )
+)
+def test_any_conflicts_are_those_of_a_look_at_every_pair(periods):
+    creator = UserFactory.create()
+    placed = [
+        place(
+            creator, f"S{n}", position=position, starts=NOON + days(first), ends=NOON + days(first + length)
+        )
+        for n, (position, first, length) in enumerate(periods)
+    ]
+    at = NOON + days(2)
+    partners: dict[str, list[Sponsor]] = {}
+    for one, other in combinations(sorted(placed, key=lambda each: (each.active_from, each.pk)), 2):
+        meet = one.active_from < other.active_until and other.active_from < one.active_until
+        if meet and one.position == other.position and min(one.active_until, other.active_until) > at:
+            partners.setdefault(one.pk, []).append(other)
+            partners.setdefault(other.pk, []).append(one)
+    expected = {}
+    for pk, others in partners.items():
+        names = [each.sponsor_name for each in sorted(others, key=lambda each: (each.active_from, each.pk))]
+        expected[pk] = Conflicts(tuple(names[:3]), max(0, len(names) - 3))
+    assert sponsors.conflicts(creator, at=at, among=placed) == expected
+    assert sponsors.double_booked(creator, at=at) == len(expected)
+
+
+def test_very_many_overlaps_are_named_three_at_a_time_by_one_query(creator, django_assert_num_queries):
+    """2,000 placements that all overlap are two million pairs, and no page reads them."""
+    many = [
+        Sponsor(
+            creator=creator,
+            sponsor_name=f"S{n:04}",
+            position="header",
+            active_from=NOON + timedelta(minutes=n),
+            active_until=NOON + days(30),
+        )
+        for n in range(2000)
+    ]
+    Sponsor.objects.bulk_create(many)
+    with django_assert_num_queries(2):
+        found = sponsors.conflicts(creator, at=NOON, among=many[:50])
+        assert sponsors.double_booked(creator, at=NOON) == 2000
+    assert len(found) == 50
+    assert found[many[0].pk] == Conflicts(("S0001", "S0002", "S0003"), 1996)
+    assert found[many[1].pk] == Conflicts(("S0000", "S0002", "S0003"), 1996)
+    with clock_at(NOON), pytest.raises(PlacementsOverlap) as refusal:
+        one_at_a_time(creator)
+    assert str(refusal.value).count(" and ") == sponsors.NAMED_MAX
 
 
 @pytest.mark.parametrize(

@@ -103,7 +103,7 @@ def test_each_row_says_what_the_record_says(creator):
         "Upcoming begins in 10 days",
         "Header",
         "1 Dec 2026 00:00",
-        "31 Dec 2026 23:59",
+        "until 31 Dec 2026, 23:59:59",
         "29,900 JPY",
     ]
 
@@ -322,6 +322,34 @@ def test_next_month_begins_with_the_same_days(creator):
     assert 'value="2027-01-30T23:59:59"' in html
     assert 'value="299.00"' in html
     assert 'value="Acme"' in html
+    assert "Copied from Acme, on the same days of the next month to come." in html
+
+
+def test_a_placement_is_said_to_be_where_it_is(page):
+    assert "Acme is placed inline." in told(page.post(ADD, fields(position="inline")), page)
+    assert "Acme is placed in the footer." in told(page.post(ADD, fields(position="footer")), page)
+
+
+def test_a_long_name_is_shortened_and_whole_once_on_the_page_of_its_record(creator, page):
+    name = "Acme of the very long name, which goes on and on, and then on to its end"
+    sponsor = upcoming(creator, name)
+    for answer in (page.get(LIST), page.get(edit_of(sponsor)), page.get(cancel_of(sponsor))):
+        assert "Acme of the very long name, which goes on" in words(answer)
+        assert "to its end" not in words(answer).partition("Begins")[0].partition("Sponsor Acme")[0]
+    assert name in page.get(edit_of(sponsor)).content.decode()
+    assert words(page.get(cancel_of(sponsor))).count(name) == 1
+
+
+def test_an_end_at_midnight_is_the_day_before(creator, page):
+    place(creator, starts=NOON + days(1), ends=datetime(2099, 12, 19, tzinfo=UTC))
+    assert "through 18 Dec 2099" in words(page.get(LIST))
+
+
+def test_a_refused_page_says_so_first(page):
+    answer = page.post(ADD, fields(sponsor_name=""))
+    html = answer.content.decode()
+    assert words(answer).startswith("Error: Add a sponsor")
+    assert 'id="errors" role="alert" tabindex="-1"' in html
 
 
 # --- Editing ----------------------------------------------------------------------------------------
@@ -331,7 +359,7 @@ def test_before_it_begins_everything_can_change(creator, page):
     sponsor = upcoming(creator, price_cents=100)
     answer = page.post(edit_of(sponsor), fields(sponsor_name="Globex", position="inline", price=""))
     sponsor.refresh_from_db()
-    assert "Saved. Globex runs until" in told(answer, page)
+    assert "Saved. Globex runs through" in told(answer, page)
     assert (sponsor.sponsor_name, sponsor.position, sponsor.price_cents) == ("Globex", "inline", None)
 
 

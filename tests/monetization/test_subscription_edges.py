@@ -6,6 +6,7 @@ import pytest
 from django.utils import timezone
 
 from monetization import subscriptions
+from monetization.errors import ChangedMeanwhile
 from monetization.models import Subscription
 from tests.monetization.records import change, subscribe
 
@@ -43,3 +44,15 @@ def test_a_clock_that_is_ahead_shuts_nothing_out(creator):
     # A whole second may pass between what is cut to it and what is not.
     change(found, status="cancelled", occurred_at=timezone.now() + timedelta(seconds=1))
     assert Subscription.objects.get(pk=found.pk).status == "cancelled"
+
+
+def test_a_decision_on_an_old_page_changes_nothing(creator):
+    subscription = subscriptions.record(
+        creator=creator, subscriber_email="r@example.com", plan="monthly", amount_cents=799, currency="USD"
+    )
+    seen = subscriptions.newest_event(subscription)
+    subscriptions.change(creator=creator, subscription_id=subscription.pk, status="cancelled", seen=seen)
+    with pytest.raises(ChangedMeanwhile):
+        subscriptions.change(creator=creator, subscription_id=subscription.pk, status="active", seen=seen)
+    subscription.refresh_from_db()
+    assert subscription.status == "cancelled"

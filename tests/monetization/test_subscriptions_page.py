@@ -103,6 +103,17 @@ def test_filters_narrow_page_and_file_alike(creator, page):
     assert [row["subscriber_email"] for row in rows] == ["cy@example.com"]
 
 
+def test_those_in_no_mrr_are_shown_where_attention_leads(creator, page):
+    subscribe(creator, "ada@example.com")
+    subscribe(creator, "bo@example.com", "gold")
+    change(subscribe(creator, "cy@example.com", "gold"), status="cancelled")
+    answer = page.get(f"{LIST}?interval=unknown")
+    assert [row[0] for row in table(answer, "list_title")] == ["bo@example.com"]
+    rows = file_of(page.get(link(answer, "Download CSV")))
+    assert [row["subscriber_email"] for row in rows] == ["bo@example.com"]
+    assert "There is nothing like this; it is left out." in words(page.get(f"{LIST}?interval=monthly"))
+
+
 def test_a_filter_that_makes_no_sense_is_told_and_left_out(creator, page):
     subscribe(creator)
     answer = page.get(f"{LIST}?status=unhappy")

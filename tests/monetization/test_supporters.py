@@ -4,7 +4,7 @@ import pytest
 
 from monetization import readers
 from monetization.changes import recent_changes
-from monetization.supporters import mask, top
+from monetization.supporters import is_erased, mask, top
 from monetization.windows import window_of
 from tests.monetization.records import NOON, change, clock_at, days, refund, subscribe, tip
 
@@ -104,6 +104,7 @@ def test_it_is_one_query(creator, django_assert_num_queries):
 )
 def test_an_address_is_masked_but_for_its_first_character_and_domain(email, shown):
     assert mask(email) == shown
+    assert is_erased(email) is (shown == "Erased reader")
 
 
 # --- Changes of subscriptions -----------------------------------------------------------------------
@@ -133,7 +134,7 @@ def test_the_last_changes_come_first_with_what_each_did_to_mrr(creator, stranger
         ("Past due", 0),
         ("New", 8),
     ]
-    assert {each.masked_email for each in changes} == {"A…@example.com"}
+    assert {(each.email, each.masked_email) for each in changes} == {("Alex@example.com", "A…@example.com")}
     assert changes[0].plan == "weekly"
     assert changes[0].at == NOON - days(1)
     assert recent_changes(creator, "USD", limit=2) == changes[:2]
@@ -149,4 +150,5 @@ def test_a_change_of_an_erased_reader_shows_no_stand_in(creator, django_assert_n
     subscribe(creator, "alex@example.com")
     readers.erase("alex@example.com", actor="operator")
     with django_assert_num_queries(1):
-        assert [each.masked_email for each in recent_changes(creator, "USD")] == ["Erased reader"]
+        [found] = recent_changes(creator, "USD")
+    assert (found.email, found.masked_email) == ("", "Erased reader")

@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 
 from monetization import sponsors
-from monetization.timeline import BLOCKS_MAX, DAYS, six_weeks
+from monetization.timeline import BLOCKS_MAX, six_weeks
 from tests.monetization.records import NOON, clock_at, days, place
 
 pytestmark = pytest.mark.django_db
@@ -24,7 +24,7 @@ def put(creator, name, first, last, **facts):
 
 
 def where(blocks):
-    return [(each.sponsor.sponsor_name, each.offset_days, each.width_days, each.lane) for each in blocks]
+    return [(each.sponsor.sponsor_name, each.offset_days, each.width_days) for each in blocks]
 
 
 def test_it_begins_on_monday_and_has_a_row_for_each_position(creator):
@@ -34,7 +34,7 @@ def test_it_begins_on_monday_and_has_a_row_for_each_position(creator):
     assert found.today_offset_days == 2
     assert [each.position for each in found.rows] == ["header", "footer", "inline"]
     for each in found.rows:
-        assert (each.blocks, each.lanes, each.left_out) == ([], 1, 0)
+        assert (each.blocks, each.left_out) == ([], 0)
         [gap] = each.gaps
         assert (gap.first_day, gap.last_day) == (date(2026, 6, 10), date(2026, 7, 19))
         assert (gap.offset_days, gap.width_days) == (2, 40)
@@ -62,10 +62,9 @@ def test_a_block_covers_its_days_and_is_cut_to_what_is_shown(creator, stranger):
     with clock_at(WEDNESDAY):
         sponsors.cancel(creator=creator, sponsor_id=put(creator, "Cancelled", 20, 22).pk)
     found = row(creator)
-    assert where(found.blocks) == [("Before", 0, 2, 0), ("Acme", 7, 7, 0), ("Beyond", 40, 2, 0)]
+    assert where(found.blocks) == [("Before", 0, 2), ("Acme", 7, 7), ("Beyond", 40, 2)]
     acme = found.blocks[1]
     assert (acme.first_day, acme.last_day) == (date(2026, 6, 15), date(2026, 6, 21))
-    assert (acme.offset_percent, acme.width_percent) == (100 * 7 / DAYS, 100 * 7 / DAYS)
     assert [(gap.offset_days, gap.width_days) for gap in found.gaps] == [(2, 5), (14, 26)]
     assert (found.gaps[0].first_day, found.gaps[0].last_day) == (date(2026, 6, 10), date(2026, 6, 14))
 
@@ -77,7 +76,7 @@ def test_a_block_has_the_state_of_that_moment(creator):
     assert [each.state for each in row(creator).blocks] == ["ended", "active", "upcoming"]
 
 
-def test_overlaps_have_lanes_and_are_flagged(creator):
+def test_overlaps_are_flagged(creator):
     put(creator, "Long", 3, 20)
     put(creator, "First", 5, 8)
     put(creator, "Second", 9, 10)
@@ -85,13 +84,12 @@ def test_overlaps_have_lanes_and_are_flagged(creator):
     put(creator, "Elsewhere", 5, 8, position="footer")
     found = row(creator)
     assert where(found.blocks) == [
-        ("Long", 3, 18, 0),
-        ("First", 5, 4, 1),
-        ("Second", 9, 2, 1),
-        ("Free", 21, 5, 0),
+        ("Long", 3, 18),
+        ("First", 5, 4),
+        ("Second", 9, 2),
+        ("Free", 21, 5),
     ]
     assert [each.conflict for each in found.blocks] == [True, True, True, False]
-    assert found.lanes == 2
     assert [each.conflict for each in row(creator, "footer").blocks] == [False]
 
 
@@ -100,7 +98,7 @@ def test_two_that_share_a_day_and_no_moment_are_no_conflict(creator):
     place(creator, "Morning", starts=MONDAY + days(4), ends=noon)
     place(creator, "Evening", starts=noon, ends=MONDAY + days(7))
     found = row(creator)
-    assert where(found.blocks) == [("Morning", 4, 2, 0), ("Evening", 5, 2, 1)]
+    assert where(found.blocks) == [("Morning", 4, 2), ("Evening", 5, 2)]
     assert [each.conflict for each in found.blocks] == [False, False]
 
 
@@ -112,16 +110,15 @@ def test_what_overlapped_before_now_is_no_conflict_any_more(creator):
 
 def test_a_placement_until_a_second_before_midnight_covers_the_day(creator):
     place(creator, starts=MONDAY + days(3), ends=MONDAY + days(4) - timedelta(seconds=1))
-    assert where(row(creator).blocks) == [("Acme", 3, 1, 0)]
+    assert where(row(creator).blocks) == [("Acme", 3, 1)]
 
 
 def test_the_conflicts_are_those_of_the_list(creator):
     chance_days = [(3, 5), (4, 4), (6, 9), (9, 9), (11, 14), (15, 20), (15, 15), (21, 21)]
-    for n, (first, last) in enumerate(chance_days):
-        put(creator, f"Sponsor {n}", first, last)
+    placed = [put(creator, f"Sponsor {n}", first, last) for n, (first, last) in enumerate(chance_days)]
     flagged = {each.sponsor.pk for each in row(creator).blocks if each.conflict}
-    assert flagged == set(sponsors.conflicts(creator, at=WEDNESDAY))
-    assert len(flagged) == 6
+    assert flagged == set(sponsors.conflicts(creator, at=WEDNESDAY, among=placed))
+    assert len(flagged) == sponsors.double_booked(creator, at=WEDNESDAY) == 6
 
 
 def test_more_than_can_be_drawn_are_counted_and_still_not_free(creator):
@@ -129,7 +126,7 @@ def test_more_than_can_be_drawn_are_counted_and_still_not_free(creator):
         put(creator, f"Sponsor {n:02}", 3, 4)
     put(creator, "Last", 10, 11)
     found = row(creator)
-    assert (len(found.blocks), found.left_out, found.lanes) == (BLOCKS_MAX, 3, BLOCKS_MAX)
+    assert (len(found.blocks), found.left_out) == (BLOCKS_MAX, 3)
     assert [(gap.offset_days, gap.width_days) for gap in found.gaps] == [(2, 1), (5, 5), (12, 30)]
 
 

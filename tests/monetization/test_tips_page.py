@@ -126,6 +126,22 @@ def test_a_hidden_message_is_on_no_page_and_in_no_file(creator, page):
     assert file_of(page.get(f"{LIST}.csv"))[0]["message"] == ""
 
 
+def test_the_totals_and_the_file_come_before_the_rows(creator, page):
+    tip(creator)
+    html = page.get(LIST).content.decode()
+    assert html.index('id="totals"') < html.index("Download CSV") < html.index('class="table tips"')
+
+
+def test_a_long_name_is_shortened_in_rows_and_crumbs_and_whole_once_on_its_page(creator, page):
+    name = "Alexandra " * 9 + "End"
+    one = tip(creator, name=name)
+    assert "Alexandra…" in table(page.get(LIST), "list_title")[0][0]
+    assert words(page.get(at(one))).count(name) == 1
+    asked = page.post(refund_of(one), {"amount": "5.00", "seen": 0})
+    assert "Alexandra…" in words(asked)
+    assert name not in words(asked)
+
+
 def test_the_totals_are_those_of_the_whole_filter_and_of_a_plain_sum(creator, stranger, page):
     for number in range(60):
         one = tip(creator, 500 + number, currency="EUR" if number % 7 == 0 else "USD")
@@ -164,12 +180,13 @@ def test_the_totals_are_those_of_the_whole_filter_and_of_a_plain_sum(creator, st
         ("refunded=yes", ["Noon"]),
         ("refunded=no", ["New", "Old"]),
         ("least=6&currency=USD", ["Noon"]),
+        ("stripe=none", ["New", "Noon"]),
         ("least=6&currency=USD&refunded=no", []),
     ],
 )
 def test_filters_narrow_page_and_file_alike(creator, page, query, names):
     for name, day, cents, facts in (
-        ("Old", -3, 500, {"message": "Hello"}),
+        ("Old", -3, 500, {"message": "Hello", "stripe_payment_id": "pi_1"}),
         ("Noon", 0, 700, {}),
         ("New", 3, 900, {"currency": "EUR"}),
     ):
@@ -180,7 +197,8 @@ def test_filters_narrow_page_and_file_alike(creator, page, query, names):
     answer = page.get(f"{LIST}?{query}")
     shown = [row[0] for row in table(answer, "list_title")] if names else []
     assert shown == names
-    assert [row["name"] for row in file_of(page.get(link(answer, "Download CSV")))] == names
+    file = link(answer, "Download CSV") if names else f"{LIST}.csv?{query}"
+    assert [row["name"] for row in file_of(page.get(file))] == names
 
 
 @pytest.mark.parametrize(
@@ -444,7 +462,10 @@ def test_sent_many_times_at_once_it_refunds_once(creator):
 def test_a_message_is_hidden_and_shown_again(creator, page):
     one = tip(creator, message="Hello")
     assert "Hello" in words(page.get(at(one)))
-    assert "The message is hidden." in told(page.post(message_of(one), {"hidden": "yes"}), page)
+    hidden_from = "hidden from these pages and files, and from mail not yet sent; the API still returns it."
+    said = told(page.post(message_of(one), {"hidden": "yes"}), page)
+    assert f"The message is {hidden_from}" in said
+    assert f"You have hidden this message. It is {hidden_from}" in said
     assert "Hello" not in words(page.get(at(one)))
     page.post(message_of(one), {"hidden": "yes"})
     assert "The message is shown again." in told(page.post(message_of(one), {"hidden": "no"}), page)

@@ -14,6 +14,7 @@ WELCOME = """
 Misar Billing is running. Ctrl-C stops it; the data stays in {data_dir}.
 
   The wallet, as a user sees it  {url}/wallet  (sign in as {user_name})
+  What they earn as a creator    {url}/dashboard
   The API, to read and to try    {url}/docs
   The back-office                {url}/admin/  (user {staff}, password {staff_password},
                                  code from {sandbox}/second-factor)

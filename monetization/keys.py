@@ -1,22 +1,20 @@
 """A key asked for on the dashboard's page: made once, however often its form is sent."""
 
 from collections.abc import Sequence
-from typing import Any
 
 from accounts import api_keys
 from accounts.models import ApiKey, User
 from monetization import replays
 from monetization.errors import FormSent, KeyReused
+from monetization.models import FirstAnswer
 
-# Beside the endpoints of the API: what a form was used for is kept as what an Idempotency-Key was.
-KEY_FORM: Any = "api_key"
 MADE_BEFORE = (
     "This form was sent before, and its key was made then. Its secret cannot be shown again: if you did not "
     "copy it, revoke that key and make another"
 )
 
 
-def make(*, owner: User, form_key: str, name: str, scopes: Sequence[str]) -> tuple[ApiKey, str]:
+def issue_once(*, owner: User, form_key: str, name: str, scopes: Sequence[str]) -> tuple[ApiKey, str]:
     """A new key and its secret, for a form with a one-time key of 1 to 255 characters.
 
     Raises FormSent where that form has made its key, also when both are sent at once: a secret is in one
@@ -29,9 +27,12 @@ def make(*, owner: User, form_key: str, name: str, scopes: Sequence[str]) -> tup
         made[:] = [(key, secret)]  # Undone and tried again, it is the last one that stands.
         return replays.Made(row_id=str(key.pk), answer={"id": str(key.pk)})
 
+    # The form's key is kept where an Idempotency-Key is, beside the API's endpoints.
     body = {"name": name, "scopes": list(scopes)}
     try:
-        replays.once(creator=owner, endpoint=KEY_FORM, key=form_key, body=body, make=issue)
+        replays.once(
+            creator=owner, endpoint=FirstAnswer.Endpoint.API_KEY, key=form_key, body=body, make=issue
+        )
     except KeyReused:
         raise FormSent(MADE_BEFORE) from None
     if not made:
