@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -108,7 +109,7 @@ def main(address: str) -> None:
         for size, (width, height) in SIZES.items():
             for scheme in ("light", "dark"):
                 look: Any = {"viewport": {"width": width, "height": height}, "color_scheme": scheme}
-                take_all(lambda look=look: browser.new_context(**look), address, f"{size}-{scheme}")  # type: ignore[misc]
+                take_all(partial(browser.new_context, **look), address, f"{size}-{scheme}")
         browser.close()
     make_small()
 

@@ -216,7 +216,7 @@ def test_the_month_so_far_is_one_sentence(creator, stranger):
             place(creator, "Soon", starts=NOON, ends=JUNE + days(20), position="inline")
         assert summary(creator, at=NOON) == (
             "This month: 2 tips, 2 new subscribers, "
-            + f"{named('Soon')} inline until 20 June, " * 3
+            + f"{named('Soon')} inline through 20 June, " * 3
             + "1 more sponsor."
         )
 
