@@ -9,9 +9,10 @@ from django.utils import timezone
 
 from misar_billing import money
 from misar_billing.admin import ReadOnlyAdmin, ReasonForm, Verb
-from monetization import fees, readers, sponsors, subscriptions, supporters, tips
+from monetization import fees, readers, sponsors, subscriptions, tips
 from monetization.errors import TooLate
 from monetization.models import Earner, Erasure, Refund, Sponsor, Subscription, SubscriptionEvent, Tip
+from monetization.stand_ins import is_erased
 
 
 class RefundForm(ReasonForm):
@@ -49,6 +50,8 @@ class StatusForm(ReasonForm):
 
 def change_status(subscription: Subscription, asked: dict[str, Any], actor: str) -> str:
     """Change a subscription's status as its creator would."""
+    if subscription.status == asked["status"]:  # To say it again would date it anew.
+        return f"It was {subscription.get_status_display().lower()} already."
     changed = subscriptions.change(
         creator=subscription.creator, subscription_id=subscription.pk, status=asked["status"]
     )
@@ -85,7 +88,7 @@ ERASE = Verb(
     "monetization.erase_reader",
     erase_reader,
     EraseForm,
-    applies=lambda row: bool(row.reader) and not supporters.is_erased(row.reader),
+    applies=lambda row: bool(row.reader) and not is_erased(row.reader),
 )
 
 

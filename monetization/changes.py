@@ -5,8 +5,9 @@ from datetime import datetime
 
 from accounts.models import User
 from monetization.models import Subscription, SubscriptionEvent
+from monetization.stand_ins import is_erased
 from monetization.stats import mrr_of
-from monetization.supporters import is_erased, mask
+from monetization.supporters import mask
 
 
 @dataclass(frozen=True)

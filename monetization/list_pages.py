@@ -16,7 +16,8 @@ from monetization import fees, stats, words
 from monetization.lists import Totals
 from monetization.models import Sponsor, Subscription, Tip
 from monetization.sponsors import Conflicts
-from monetization.supporters import ANONYMOUS, ERASED, is_erased
+from monetization.stand_ins import is_erased
+from monetization.supporters import ANONYMOUS, ERASED
 from monetization.words import NAME_SHOWN, NONE
 
 EXCERPT_LENGTH = 80
@@ -315,6 +316,17 @@ def _key_state(key: ApiKey, at: datetime) -> Tag:
     if key.revoked_at:
         return Tag("Revoked", "")
     return Tag("Active", "good") if key.is_usable(at) else Tag("Expired", "warn")
+
+
+def more_revoked(count: int) -> str:
+    """How many revoked keys are not in the list, in a sentence; empty for none.
+
+    >>> more_revoked(1), more_revoked(2), more_revoked(0)
+    ('1 more key was revoked earlier.', '2 more keys were revoked earlier.', '')
+    """
+    if count == 0:
+        return ""
+    return f"{words.count(count, 'more key')} {'was' if count == 1 else 'were'} revoked earlier."
 
 
 def key_limit(creator: User, active: int) -> str:

@@ -18,9 +18,11 @@ from monetization.models import (
     SubscriptionEvent,
     Tip,
 )
+from monetization.stand_ins import is_erased
 
 TIP = "tip_received"
 PAST_DUE = "subscription_past_due"
+ERASED = "a reader who was erased"
 # Of a name in a subject, which a list of mails shows the beginning of.
 SUBJECT_NAME_LENGTH = 60
 
@@ -72,7 +74,7 @@ def tell_of_past_due(creator: User, event: SubscriptionEvent) -> None:
         subject=f"A subscription of {amount} is past due",
         template="monetization/mail/subscription_past_due",
         context={
-            "reader": outbox.one_line(subscription.subscriber_email, len(subscription.subscriber_email) + 1),
+            "reader": _reader(subscription.subscriber_email),
             "plan": outbox.one_line(event.plan, PLAN_LENGTH),
             "amount": amount,
             "in_mrr": subscription.yearly_cents > 0,
@@ -103,6 +105,11 @@ def fact_of_tip(tip_id: str) -> str:
 def fact_of_past_due(event_id: int) -> str:
     """What the outbox calls the mail of an event."""
     return f"{PAST_DUE}:{event_id}"
+
+
+def _reader(email: str) -> str:
+    """A reader's address on one line; whoever was erased is named by nothing."""
+    return ERASED if is_erased(email) else outbox.one_line(email, len(email) + 1)
 
 
 def _lines(message: str) -> list[str]:

@@ -24,9 +24,9 @@ from misar_billing.transactions import retried
 from monetization import mails
 from monetization.errors import NotAnAddress
 from monetization.models import Erasure, FirstAnswer, Refund, Subscription, SubscriptionEvent, Tip
+from monetization.stand_ins import STAND_IN_DOMAIN
 from wallet.models import StripeEvent
 
-STAND_IN_DOMAIN = "erased.invalid"  # .invalid is nobody's, for ever (RFC 2606).
 REMOVED = "(erased)"  # What is left in a text where the address was.
 # Where the words of staff and of Stripe are kept.
 TEXTS: tuple[tuple[type[Model], tuple[str, ...]], ...] = (

@@ -3,7 +3,6 @@
 Nothing here writes. Days and times are UTC; amounts come as text.
 """
 
-import hashlib
 from calendar import monthrange
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ from monetization import fees, stats, subscriptions, words
 from monetization.changes import mrr_moved
 from monetization.list_pages import Tag, monthly_of, status_tag
 from monetization.models import NAME_LENGTH, Refund, Sponsor, Subscription, SubscriptionEvent, Tip
-from monetization.supporters import is_erased
+from monetization.stand_ins import is_erased
 from monetization.tips import RefundPreview
 from monetization.words import NONE, moment
 
@@ -153,12 +152,6 @@ def effect(yearly_cents: int, currency: str) -> str:
     if yearly_cents == 0:
         return NONE
     return f"{'+' if yearly_cents > 0 else ''}{money.amount(mrr_moved(yearly_cents), currency)}"
-
-
-def fingerprint(subscription: Subscription) -> str:
-    """What a page saw of a subscription: another one where something was changed meanwhile."""
-    seen = (subscription.status, subscription.plan, subscription.amount_cents)
-    return hashlib.sha256(repr(seen).encode()).hexdigest()
 
 
 def planned(subscription: Subscription, *, status: str, plan: str, amount_cents: int) -> Planned:

@@ -1,8 +1,9 @@
 """Sponsor slots: placed, edited, cancelled, and kept apart where a creator wants one sponsor at a time."""
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from itertools import islice
 from typing import Any, TypedDict, Unpack
 
@@ -11,6 +12,7 @@ from django.utils import timezone
 
 from accounts.models import User
 from monetization.errors import (
+    ChangedMeanwhile,
     EndsBeforeItBegins,
     FormSent,
     NotFound,
@@ -123,12 +125,15 @@ def place(
 
 
 @transaction.atomic
-def edit(*, creator: User, sponsor_id: str, **changes: Unpack[Changes]) -> Sponsor:
+def edit(*, creator: User, sponsor_id: str, seen: str | None = None, **changes: Unpack[Changes]) -> Sponsor:
     """Change a placement: everything before it begins; afterwards its end and its addresses alone.
 
     What is said as it was is no change. Raises NotFound (also for another creator's), TooLate, which names
     what cannot change any more, EndsBeforeItBegins, and PositionTaken where the creator has one sponsor
     at a time and the new period is not free.
+
+    `seen` is what whoever decided has seen (`fingerprint`): where the placement is another by now, it raises
+    ChangedMeanwhile and changes nothing.
     """
     assert changes.keys() <= FIELDS.keys(), "the edge has refused anything else"
     # As for a placement; whoever cancels this one at the same moment waits for the row.
@@ -138,6 +143,8 @@ def edit(*, creator: User, sponsor_id: str, **changes: Unpack[Changes]) -> Spons
     if sponsor is None:
         raise NotFound
     different = {name: value for name, value in changes.items() if getattr(sponsor, name) != value}
+    if different and seen is not None and seen != fingerprint(sponsor):
+        raise ChangedMeanwhile
     _require_open(sponsor, different.keys() - open_fields(sponsor, at=timezone.now()))
     for name, value in different.items():
         setattr(sponsor, name, value)
@@ -148,6 +155,13 @@ def edit(*, creator: User, sponsor_id: str, **changes: Unpack[Changes]) -> Spons
     if different:
         sponsor.save(update_fields=list(different))
     return sponsor
+
+
+def fingerprint(sponsor: Sponsor) -> str:
+    """What tells whether a placement has changed since it was looked at: 64 hexadecimal digits."""
+    values = [getattr(sponsor, name) for name in (*FIELDS, "cancelled_at")]
+    told = [each.astimezone(UTC).isoformat() if isinstance(each, datetime) else each for each in values]
+    return hashlib.sha256(repr(told).encode()).hexdigest()
 
 
 def open_fields(sponsor: Sponsor, *, at: datetime) -> frozenset[str]:

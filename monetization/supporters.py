@@ -6,7 +6,7 @@ from typing import Any
 from django.db import connection
 
 from accounts.models import User
-from monetization.readers import STAND_IN_DOMAIN
+from monetization.stand_ins import is_erased
 from monetization.windows import Window
 
 ANONYMOUS = "Anonymous"
@@ -73,11 +73,6 @@ def top(creator: User, currency: str, window: Window, limit: int = 5) -> list[Su
     with connection.cursor() as cursor:
         cursor.execute(TOP, values)
         return [_supporter(*row) for row in cursor.fetchall()]
-
-
-def is_erased(email: str) -> bool:
-    """Whether this is the stand-in of an erased reader, which is nobody's address."""
-    return email.endswith(f"@{STAND_IN_DOMAIN}")
 
 
 def mask(email: str) -> str:

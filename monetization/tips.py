@@ -9,9 +9,15 @@ from django.db.models import F
 from django.utils import timezone
 
 from accounts.models import Plan, User
+from misar_billing import money
+from misar_billing.errors import BillingError
 from monetization import fees, mails
-from monetization.errors import AlreadyRecorded, NotFound, RefundTooLarge
+from monetization.errors import AlreadyRecorded, ChangedMeanwhile, NotFound, RefundTooLarge
 from monetization.models import Refund, Tip
+
+
+class NotAMultiple(BillingError):
+    """Raised when a part of a tip would be refunded that nobody can be paid in its currency."""
 
 
 class Facts(TypedDict, total=False):
@@ -77,7 +83,7 @@ def record(
 def preview_refund(tip: Tip, amount_cents: int | None = None) -> RefundPreview:
     """What `refund` would record for this tip as it is now; None for all that is left.
 
-    Raises RefundTooLarge.
+    Raises RefundTooLarge and NotAMultiple.
     """
     amount_cents = _refundable(tip, amount_cents)
     fee_cents = fee_to_return(tip, amount_cents)
@@ -93,14 +99,20 @@ def refund(
     key: str,
     actor: str,
     creator: User | None = None,
+    seen_refunded_cents: int | None = None,
+    seen_fee_cents: int | None = None,
 ) -> Refund:
     """Record that a tip, or a part of it, went back to the reader; None for all that is left.
 
     With a `creator`, only of their own tips: any other is NotFound. Staff pass None.
 
     Our fee goes back pro rata on the running total, so that the parts of a whole refund come to exactly the
-    fee (unless REFUNDS_RETURN_THE_FEE is off). The same key again returns the first refund. Raises
-    RefundTooLarge and NotFound.
+    fee (unless REFUNDS_RETURN_THE_FEE is off). The same key again returns the first refund, whatever its
+    amount. Raises RefundTooLarge, NotAMultiple for a part that is no multiple of the currency's step, and
+    NotFound.
+
+    `seen_refunded_cents` and `seen_fee_cents` are what whoever decided has seen: what had been refunded, and
+    the fee that would go back. Where either is another by now, it raises ChangedMeanwhile.
     """
     tips = Tip.objects.all() if creator is None else Tip.objects.visible_to(creator)
     tip = tips.select_for_update().filter(pk=tip_id).first()
@@ -108,8 +120,12 @@ def refund(
         raise NotFound
     if first := Refund.objects.filter(tip=tip, key=key).first():
         return first
+    if seen_refunded_cents not in (None, tip.refunded_cents):
+        raise ChangedMeanwhile
     amount_cents = _refundable(tip, amount_cents)
     fee_cents = fee_to_return(tip, amount_cents)
+    if seen_fee_cents not in (None, fee_cents):
+        raise ChangedMeanwhile
     Tip.objects.filter(pk=tip.pk).update(
         refunded_cents=F("refunded_cents") + amount_cents,
         fee_returned_cents=F("fee_returned_cents") + fee_cents,
@@ -143,6 +159,9 @@ def _refundable(tip: Tip, amount_cents: int | None) -> int:
     amount_cents = left if amount_cents is None else amount_cents
     if not 0 < amount_cents <= left:
         raise RefundTooLarge(f"{left} of this tip are left to refund, in its smallest unit")
+    step = money.step_of(tip.currency)
+    if amount_cents != left and amount_cents % step:
+        raise NotAMultiple(f"A part of a tip in {tip.currency} is a multiple of {step}, in its smallest unit")
     return amount_cents
 
 

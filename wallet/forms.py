@@ -19,7 +19,8 @@ AMOUNTS = [(str(dollars), f"${dollars}") for dollars in SUGGESTED_DOLLARS] + [(O
 
 # What people write for forty dollars: 40, $40, 40.00, 1,000.
 WHOLE_DOLLARS = re.compile(r"\$? ?([0-9]{1,3}(?:,[0-9]{3})+|[0-9]+)(?:\.0{0,2})?")
-KEY = re.compile(r"[0-9a-f]{32}")
+# Anchored: a form field looks for it anywhere.
+KEY = re.compile(r"\A[0-9a-f]{32}\Z")
 
 FIRST_DAY_MIN = date(2000, 1, 1)
 LAST_DAY_MAX = date(2999, 12, 31)

@@ -25,6 +25,7 @@ from monetization.models import (
     Subscription,
     Tip,
 )
+from monetization.stand_ins import is_erased
 from monetization.subscriptions import AHEAD_MAX
 
 TIP_CENTS_MIN = 50
@@ -55,6 +56,9 @@ class Email(StrictText):
         text = super().to_internal_value(data)
         # In lower case, as readers are told apart, some letters are longer.
         if self.TRICK.search(text) or len(text) <= EMAIL_LENGTH < len(text.lower()):
+            self.fail("email")
+        # A stand-in is nobody's address; taken as one, its reader would be told of as erased.
+        if is_erased(text):
             self.fail("email")
         try:
             validate_email(text)

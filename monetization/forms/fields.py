@@ -16,7 +16,8 @@ from misar_billing.fields import Moment
 
 # 1,234.50 or 1234.5; more digits than any amount here may have are not read at all.
 AMOUNT = re.compile(r"([0-9]{1,3}(?:,[0-9]{3}){1,3}|[0-9]{1,12})(?:\.([0-9]{0,3}))?", re.ASCII)
-KEY = re.compile(r"[0-9a-f]{32}")
+# A field of a form searches: anchored, so that nothing stands before or after it.
+KEY = re.compile(r"\A[0-9a-f]{32}\Z")
 FIRST_DAY_MIN = date(2000, 1, 1)
 LAST_DAY_MAX = date(2999, 12, 31)
 INCOMPLETE = "This page was incomplete, so nothing was recorded. Please send it again."
@@ -89,10 +90,11 @@ class DayField(forms.DateField):
             raise forms.ValidationError("This day is out of the calendar's reach; it is left out.")
 
 
-def cents_of(text: str, currency: str) -> int:
+def cents_of(text: str, currency: str, *, whatever_step: int | None = None) -> int:
     """An amount as people write it, in the smallest unit of its currency.
 
     `1,234.50` is 123450 in USD. Raises ValidationError, in words, for what is no amount of that currency.
+    `whatever_step` is an amount in the smallest unit that is right whatever the currency's step.
     """
     exponent = money.EXPONENTS[currency]
     read = AMOUNT.fullmatch(text.strip())
@@ -104,7 +106,7 @@ def cents_of(text: str, currency: str) -> int:
         count = f"at most {exponent} decimals" if exponent else "no decimals"
         raise forms.ValidationError(f"An amount in {currency} has {count}.")
     cents = int(read[1].replace(",", "") + decimals.ljust(exponent, "0"))
-    if cents % money.step_of(currency):
+    if cents != whatever_step and cents % money.step_of(currency):
         raise forms.ValidationError(
             f"An amount in {currency} is a multiple of {money.amount(money.step_of(currency), currency)}."
         )

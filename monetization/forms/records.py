@@ -1,13 +1,13 @@
 """What a creator records or changes on the dashboard: sponsors, subscriptions, refunds, keys."""
 
-from typing import Any
+from typing import Any, TypedDict
 
 from django import forms
 
 from accounts import api_keys
 from misar_billing import money
 from misar_billing.fields import PlainText
-from monetization import record_pages
+from monetization import record_pages, sponsors
 from monetization.api.serializers import Currency, WebAddress
 from monetization.forms.fields import KeyedForm, Ruled, amount_field, cents_of, moment_field
 from monetization.models import NAME_LENGTH, PLAN_LENGTH, PRICE_CENTS_MAX, Sponsor, Subscription, Tip
@@ -27,9 +27,11 @@ SCOPES_ELSEWHERE = tuple(scope for scope in api_keys.SCOPES if scope not in SCOP
 class SponsorForm(KeyedForm):
     """A placement: who, where, from when until when, and for how much.
 
-    `editable` names what can still be changed of a placement that is there; None is for a new one, which
-    has a key. `changes()` is what the verbs take.
+    `editable` names what can still be changed of a placement that is there, whose form has what was seen of
+    it; None is for a new one, which has a key. `changes()` is what the verbs take.
     """
+
+    seen = forms.CharField(max_length=64, required=False, widget=forms.HiddenInput)
 
     sponsor_name = Ruled(
         PlainText(max_length=NAME_LENGTH),
@@ -70,9 +72,11 @@ class SponsorForm(KeyedForm):
 
     def __init__(self, *args: Any, editable: frozenset[str] | None = None, **options: Any) -> None:
         super().__init__(*args, **options)
-        if editable is not None:
-            del self.fields["key"]
-            for name in set(self.fields) - editable - ({"price"} if "price_cents" in editable else set()):
+        if editable is None:
+            del self.fields["seen"]
+        else:
+            kept = editable | {"seen"} | ({"price"} if "price_cents" in editable else set())
+            for name in set(self.fields) - kept:
                 del self.fields[name]
         for field in self.fields.values():
             if not isinstance(field.widget, forms.RadioSelect):
@@ -97,7 +101,7 @@ class SponsorForm(KeyedForm):
 
     def changes(self) -> dict[str, Any]:
         """What was entered, under the names of the verbs."""
-        data = {name: value for name, value in self.cleaned_data.items() if name not in ("key", "price")}
+        data = {name: value for name, value in self.cleaned_data.items() if name in sponsors.FIELDS}
         if "price" in self.fields:
             data.setdefault("price_cents", None)
         return data
@@ -106,8 +110,19 @@ class SponsorForm(KeyedForm):
 # --- Subscriptions ----------------------------------------------------------------------------------
 
 
+class Wish(TypedDict, total=False):
+    """What a subscription shall be; the amount is in its currency's smallest unit."""
+
+    status: str
+    plan: str
+    amount_cents: int
+
+
 class SubscriptionForm(forms.Form):
-    """What a subscription has become: its status, its plan, its price in the currency it has."""
+    """What a subscription has become: its status, its plan, its price in the currency it has.
+
+    `seen` is the newest event of the subscription when the page was made.
+    """
 
     status = forms.ChoiceField(
         choices=Subscription.Status.choices,
@@ -140,6 +155,11 @@ class SubscriptionForm(forms.Form):
             raise forms.ValidationError(f"The most is {money.amount(PRICE_CENTS_MAX, self.currency)}.")
         return cents
 
+    def wish(self) -> Wish:
+        """What the subscription shall be, under the names of the verb."""
+        data = self.cleaned_data
+        return {"status": data["status"], "plan": data["plan"], "amount_cents": data["price"]}
+
 
 # --- Tips -------------------------------------------------------------------------------------------
 
@@ -147,11 +167,13 @@ class SubscriptionForm(forms.Form):
 class RefundForm(forms.Form):
     """How much of a tip goes back to its reader, at most what is left of it.
 
-    `seen` is what had been refunded when the page was made: from there, one refund goes on.
+    `seen` is what had been refunded when the page was made: from there, one refund goes on. `fee` is what of
+    the fee would go back, as the preview said.
     """
 
     amount = amount_field("Amount")
     seen = forms.IntegerField(min_value=0, max_value=10**12, widget=forms.HiddenInput)
+    fee = forms.IntegerField(required=False, min_value=0, max_value=10**12, widget=forms.HiddenInput)
     confirmed = forms.BooleanField(required=False, widget=forms.HiddenInput)
 
     def __init__(self, *args: Any, tip: Tip, **options: Any) -> None:
@@ -163,7 +185,9 @@ class RefundForm(forms.Form):
 
     def clean_amount(self) -> int:
         """The amount in the currency's smallest unit, above 0. What is left is the verb's to say."""
-        cents = cents_of(self.cleaned_data["amount"], self.tip.currency)
+        # All that is left can go back, also where it is no multiple of the currency's step.
+        left = self.tip.refundable_cents
+        cents = cents_of(self.cleaned_data["amount"], self.tip.currency, whatever_step=left)
         if cents == 0:
             raise forms.ValidationError("Write an amount above 0.")
         return cents
@@ -220,6 +244,7 @@ def sponsor_initial(sponsor: Sponsor) -> dict[str, Any]:
     """A placement as the form has it."""
     return {
         **{name: getattr(sponsor, name) for name in record_pages.SPONSOR_WORDS},
+        "seen": sponsors.fingerprint(sponsor),
         "price": ""
         if sponsor.price_cents is None
         else money.decimal_text(sponsor.price_cents, sponsor.currency),

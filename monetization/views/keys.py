@@ -20,13 +20,17 @@ from monetization.forms.records import KeyForm
 from monetization.views import listing
 from monetization.views.listing import user_of
 
+REVOKED_SHOWN = 20
 DEFAULT_SCOPES = ("monetization",)
 
 
 @page_of_the_user
 @require_http_methods(["GET", "HEAD", "POST"])
 def keys(request: HttpRequest) -> HttpResponse:
-    """Every key; a POST makes one, and its secret is in that answer alone. Sent twice, the form makes one."""
+    """Every key but those revoked long ago; a POST makes one, and tells its secret once.
+
+    The secret is in that answer alone; sent twice, the form makes one key.
+    """
     if request.method != "POST":
         return _page(request, KeyForm(initial={"key": new_key(), "scopes": DEFAULT_SCOPES}))
     form = KeyForm(request.POST)
@@ -76,15 +80,18 @@ def revoke_key(request: HttpRequest, pk: UUID) -> HttpResponse:
 
 def _page(request: HttpRequest, form: KeyForm, *, trouble: str = "", status: int = 200) -> HttpResponse:
     owner, now = user_of(request), timezone.now()
-    mine = ApiKey.objects.filter(owner=owner).order_by("-created_at", "-pk")
-    rows = list_pages.key_rows(list(mine), at=now)
-    active = sum(key.is_usable(now) for key in mine)
+    mine = ApiKey.objects.filter(owner=owner)
+    standing = list(mine.filter(revoked_at=None).order_by("-created_at", "-pk"))
+    revoked = mine.exclude(revoked_at=None)
+    shown = list(revoked.order_by("-revoked_at", "-pk")[:REVOKED_SHOWN])
+    active = sum(key.is_usable(now) for key in standing)
     limit = owner.plan.key_limit
     context = {
         "tab": "keys",
         "form": form,
         "trouble": trouble,
-        "keys": rows,
+        "keys": list_pages.key_rows([*standing, *shown], at=now),
+        "more_revoked": list_pages.more_revoked(revoked.count() - len(shown)),
         "limit_sentence": list_pages.key_limit(owner, active),
         "is_full": limit is not None and active >= limit,
     }

@@ -14,7 +14,7 @@ from misar_billing.errors import BillingError
 from monetization import list_pages, lists, record_pages, stats, words
 from monetization import sponsors as verbs
 from monetization.api.serializers import DEFAULT_CURRENCY
-from monetization.errors import FormSent, NotFound
+from monetization.errors import ChangedMeanwhile, FormSent, NotFound, TooLate
 from monetization.forms.fields import new_key
 from monetization.forms.filters import SponsorFilterForm
 from monetization.forms.records import SponsorForm, sponsor_initial
@@ -23,6 +23,7 @@ from monetization.views import listing
 from monetization.views.listing import user_of
 
 FILTERS = ("state", "position")
+BEGUN = "This placement has begun, so only its end and its addresses can still change."
 
 
 @page_of_the_user
@@ -94,11 +95,26 @@ def edit_sponsor(request: HttpRequest, pk: str) -> HttpResponse:
     if request.method != "POST":
         form = SponsorForm(initial=sponsor_initial(sponsor), editable=editable)
         return _form_page(request, form, sponsor=sponsor, editable=editable)
+    if not editable:
+        return _anew(request, sponsor, _over(sponsor))
     form = SponsorForm(request.POST, initial=sponsor_initial(sponsor), editable=editable)
     if not form.is_valid():
         return _form_page(request, form, sponsor=sponsor, editable=editable, status=400)
+    # A form that was opened before it began has fields that are closed by now: the verb tells what they are.
+    closed = SponsorForm(request.POST, editable=_sent(request) - editable)
+    if not closed.is_valid():
+        return _anew(request, sponsor, BEGUN)
     try:
-        changed = verbs.edit(creator=user_of(request), sponsor_id=pk, **form.changes())
+        changed = verbs.edit(
+            creator=user_of(request),
+            sponsor_id=pk,
+            seen=form.cleaned_data["seen"],
+            **{**form.changes(), **closed.changes()},
+        )
+    except ChangedMeanwhile:
+        return _anew(request, sponsor, "This placement was changed meanwhile.")
+    except TooLate as error:
+        return _anew(request, sponsor, f"{error}.")
     except BillingError as error:
         form.add_error(None, f"{error}.")
         return _form_page(request, form, sponsor=sponsor, editable=editable, status=error.status)
@@ -133,6 +149,21 @@ def cancel_sponsor(request: HttpRequest, pk: str) -> HttpResponse:
         "facts": record_pages.sponsor_facts(sponsor),
     }
     return render(request, "monetization/sponsor_cancel.html", context)
+
+
+def _sent(request: HttpRequest) -> frozenset[str]:
+    """The fields of a placement that a form has sent."""
+    return frozenset(
+        name for name in verbs.FIELDS if ("price" if name == "price_cents" else name) in request.POST
+    )
+
+
+def _anew(request: HttpRequest, sponsor: Sponsor, trouble: str) -> HttpResponse:
+    """The form with the placement as it is by now: what was sent is not to be had any more."""
+    sponsor.refresh_from_db()
+    editable = verbs.open_fields(sponsor, at=timezone.now())
+    form = SponsorForm(initial=sponsor_initial(sponsor), editable=editable)
+    return _form_page(request, form, sponsor=sponsor, editable=editable, trouble=trouble, status=409)
 
 
 def _own(request: HttpRequest, pk: str) -> Sponsor:
@@ -189,11 +220,13 @@ def _form_page(
     sponsor: Sponsor | None = None,
     copied: Sponsor | None = None,
     editable: frozenset[str] = frozenset(verbs.FIELDS),
+    trouble: str = "",
     status: int = 200,
 ) -> HttpResponse:
     context = {
         "tab": "sponsors",
         "form": form,
+        "trouble": trouble,
         "sponsor": sponsor,
         "name": _name(sponsor) if sponsor else "",
         "copied": _name(copied) if copied else "",

@@ -12,6 +12,7 @@ from misar_billing import money
 from misar_billing.errors import BillingError
 from monetization import list_pages, lists, record_pages, stats, words
 from monetization import subscriptions as verbs
+from monetization.errors import ChangedMeanwhile
 from monetization.forms.filters import SubscriptionFilterForm
 from monetization.forms.records import SubscriptionForm
 from monetization.models import Subscription
@@ -66,19 +67,26 @@ def change_subscription(request: HttpRequest, pk: str) -> HttpResponse:
     form = SubscriptionForm(request.POST, currency=subscription.currency)
     if not form.is_valid():
         return _page(request, subscription, form, status=400)
-    data = form.cleaned_data
-    wish = {"status": data["status"], "plan": data["plan"], "amount_cents": data["price"]}
+    # The event before the row: whatever comes between the two makes the event an old one.
+    newest = verbs.newest_event(subscription)
+    subscription.refresh_from_db()
+    data, wish = form.cleaned_data, form.wish()
     plan = record_pages.planned(subscription, **wish)
     if not plan.lines:
         # Also where the form was sent twice: the first has done it.
         messages.info(request, "Everything is as you asked; nothing had to change.")
         return redirect("dashboard:subscription", pk=pk)
-    seen = record_pages.fingerprint(subscription)
-    if not data["confirmed"] or data["seen"] != seen:
-        is_stale = data["confirmed"]
-        return _preview_page(request, subscription, form, plan, seen, is_stale=is_stale)
+    is_stale = bool(data["confirmed"] or data["seen"]) and data["seen"] != str(newest)
+    if is_stale or not data["confirmed"]:
+        return _preview_page(request, subscription, form, is_stale=is_stale)
+    # What stays is not sent: a status said again would shut out a cancellation that Stripe tells late.
+    different: dict[str, Any] = {
+        name: value for name, value in wish.items() if getattr(subscription, name) != value
+    }
     try:
-        changed = verbs.change(creator=user_of(request), subscription_id=pk, **wish)
+        changed = verbs.change(creator=user_of(request), subscription_id=pk, seen=newest, **different)
+    except ChangedMeanwhile:
+        return _preview_page(request, subscription, form, is_stale=True)
     except BillingError as error:
         form.add_error(None, f"{error}.")
         return _page(request, subscription, form, status=error.status)
@@ -93,6 +101,7 @@ def _form_of(subscription: Subscription) -> SubscriptionForm:
     initial = {
         "status": subscription.status,
         "plan": subscription.plan,
+        "seen": verbs.newest_event(subscription),
         "price": money.decimal_text(subscription.amount_cents, subscription.currency),
     }
     return SubscriptionForm(initial=initial, currency=subscription.currency)
@@ -114,14 +123,14 @@ def _preview_page(
     request: HttpRequest,
     subscription: Subscription,
     form: SubscriptionForm,
-    plan: record_pages.Planned,
-    seen: str,
     *,
     is_stale: bool,
 ) -> HttpResponse:
+    seen = verbs.newest_event(subscription)
+    subscription.refresh_from_db()
     sent = {name: form.data.get(name, "") for name in ("status", "plan", "price")}
     context = _about(subscription) | {
-        "planned": plan,
+        "planned": record_pages.planned(subscription, **form.wish()),
         "is_stale": is_stale,
         "sent": list((sent | {"seen": seen, "confirmed": "1"}).items()),
     }

@@ -1,5 +1,6 @@
 """A creator's tips: the list with its totals, its file, and one tip with its refunds and its message."""
 
+from contextlib import suppress
 from typing import Any
 
 from django.contrib import messages
@@ -9,12 +10,13 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from accounts.decorators import page_of_the_user
 from misar_billing import money
-from monetization import list_pages, lists, record_pages, stats, supporters, words
+from monetization import list_pages, lists, record_pages, stats, words
 from monetization import tips as verbs
-from monetization.errors import RefundTooLarge
+from monetization.errors import ChangedMeanwhile, RefundTooLarge
 from monetization.forms.filters import TipFilterForm
 from monetization.forms.records import MessageForm, RefundForm
-from monetization.models import Tip
+from monetization.models import Refund, Tip
+from monetization.stand_ins import is_erased
 from monetization.views import listing
 from monetization.views.listing import user_of
 
@@ -73,30 +75,50 @@ def tip(request: HttpRequest, pk: str) -> HttpResponse:
     form = RefundForm(request.POST, tip=found)
     if not form.is_valid():
         return _page(request, found, form, status=400)
-    amount_cents, seen = form.cleaned_data["amount"], form.cleaned_data["seen"]
-    key = record_pages.refund_key(seen)
-    if form.cleaned_data["confirmed"] and found.refunds.filter(key=key).exists():
+    amount_cents, is_confirmed = form.cleaned_data["amount"], form.cleaned_data["confirmed"]
+    key = record_pages.refund_key(form.cleaned_data["seen"])
+    first = found.refunds.filter(key=key).first() if is_confirmed else None
+    if first and first.amount_cents == amount_cents:
         messages.info(request, "This refund was recorded already; nothing more was given back.")
         return redirect("dashboard:tip", pk=pk)
     try:
-        preview = verbs.preview_refund(found, amount_cents)
-        if not form.cleaned_data["confirmed"] or seen != found.refunded_cents:
-            return _preview_page(request, found, preview, is_stale=form.cleaned_data["confirmed"])
-        made = verbs.refund(
-            tip_id=pk,
-            amount_cents=amount_cents,
-            key=key,
-            actor=f"user:{user_of(request).pk}",
-            creator=found.creator,
-        )
+        made = first or (_refund(request, found, form, key) if is_confirmed else None)
+        if made is None:
+            found.refresh_from_db()
+            preview = verbs.preview_refund(found, amount_cents)
+            return _preview_page(request, found, preview, is_stale=is_confirmed)
     except RefundTooLarge:
         found.refresh_from_db()
         left = money.amount(found.refundable_cents, found.currency)
         form.add_error("amount", f"Only {left} of this tip are left.")
         return _page(request, found, form, status=400)
-    given = money.amount(made.amount_cents, made.currency)
-    messages.success(request, f"Recorded a refund of {given}. Give the money back at your payment processor.")
+    except verbs.NotAMultiple as error:
+        form.add_error("amount", f"{error}.")
+        return _page(request, found, form, status=error.status)
+    given, wanted = (money.amount(each, found.currency) for each in (made.amount_cents, amount_cents))
+    if given == wanted:
+        said = f"Recorded a refund of {given}. Give the money back at your payment processor."
+        messages.success(request, said)
+    else:
+        said = f"A refund of {given} was recorded from this page, and stands; one of {wanted} was not."
+        messages.warning(request, said)
     return redirect("dashboard:tip", pk=pk)
+
+
+def _refund(request: HttpRequest, tip: Tip, form: RefundForm, key: str) -> Refund | None:
+    """The refund with this key; None where the tip is no longer as the form has seen it."""
+    data = form.cleaned_data
+    with suppress(ChangedMeanwhile):
+        return verbs.refund(
+            tip_id=tip.pk,
+            amount_cents=data["amount"],
+            key=key,
+            actor=f"user:{user_of(request).pk}",
+            creator=tip.creator,
+            seen_refunded_cents=data["seen"],
+            seen_fee_cents=data["fee"],
+        )
+    return None
 
 
 @page_of_the_user
@@ -149,6 +171,7 @@ def _preview_page(
         "preview": record_pages.refund_sentences(preview),
         "amount": money.decimal_text(preview.reader_gets_cents, tip.currency),
         "seen": tip.refunded_cents,
+        "fee": preview.fee_returned_cents,
         "is_stale": is_stale,
     }
     return render(request, "monetization/tip_refund.html", context, status=409 if is_stale else 200)
@@ -160,5 +183,5 @@ def _about(tip: Tip) -> dict[str, Any]:
         "tip": tip,
         "who": list_pages.who_gave(tip),
         "short_who": words.shortened(list_pages.who_gave(tip), words.NAME_SHOWN),
-        "email": "" if supporters.is_erased(tip.email) else tip.email,
+        "email": "" if is_erased(tip.email) else tip.email,
     }

@@ -18,6 +18,9 @@ HOSTILE = (
     "=HYPERLINK(1)",
 )
 
+# None is a form's one-time key: too short, too long, with something before it or after it.
+NO_KEYS = ("", "short", "a" * 65, "a" * 300, "zzz" + "a" * 32, "a" * 32 + "é", "A" * 32)
+
 
 def file_of(answer: Any) -> list[dict[str, str]]:
     """A file's rows as a spreadsheet reads them, by the name of the column."""

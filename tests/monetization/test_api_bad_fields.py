@@ -185,6 +185,8 @@ NO_ADDRESSES = (
     "a@example.com.",
     "é@example.com",
     "a@example",
+    "reader-0f@erased.invalid",
+    "a@ERASED.invalid",
 )
 UNPRINTABLE_ADDRESSES = (
     "a@example.com\n",

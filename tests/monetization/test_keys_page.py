@@ -21,6 +21,7 @@ from tests.factories import UserFactory
 from tests.monetization.conftest import STATS, caller_with, key_of
 from tests.monetization.list_pages import (
     HOSTILE,
+    NO_KEYS,
     is_shut_to,
     is_shut_to_nobody,
     is_text_only,
@@ -92,6 +93,21 @@ def test_each_row_says_what_the_record_says(creator, page):
 def test_no_secret_is_in_the_list(creator, page):
     _, secret = a_key(creator)
     assert secret not in page.get(KEYS).content.decode()
+
+
+@pytest.mark.parametrize(
+    ("revoked", "sentence"),
+    [(20, ""), (21, "1 more key was revoked earlier."), (25, "5 more keys were revoked earlier.")],
+)
+def test_keys_revoked_long_ago_are_only_counted(creator, page, revoked, sentence):
+    a_key(creator, "Server")
+    for number in range(revoked):
+        api_keys.revoke(owner=creator, key_id=a_key(creator, f"Gone {number}")[0].pk)
+    answer = page.get(KEYS)
+    names = [row[0] for row in table(answer, "list_title")]
+    assert names[0] == "Server"
+    assert set(names[1:]) == {f"Gone {number}" for number in range(revoked - 20, revoked)}
+    assert "revoked earlier" not in words(answer) if not sentence else sentence in words(answer)
 
 
 def test_without_a_key_it_says_what_will_be_here(page):
@@ -203,7 +219,7 @@ def test_the_page_does_not_leave_the_house(page):
         ({"name": "x" * 81}, "This must be at most 80 characters."),
         ({"scopes": []}, "Choose at least one thing that the key may do."),
         ({"scopes": ["everything"]}, "Choose from these only."),
-        ({"key": ""}, "This page was incomplete, so nothing was recorded."),
+        *(({"key": key}, "This page was incomplete, so nothing was recorded.") for key in NO_KEYS),
     ],
 )
 def test_what_is_wrong_is_told_beside_the_field_and_nothing_is_made(page, changes, sentence):

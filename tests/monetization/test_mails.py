@@ -9,7 +9,7 @@ from django.db import transaction
 
 from accounts import outbox
 from accounts.models import OutgoingMail, User
-from monetization import mails, readers, tips
+from monetization import mails, readers, stand_ins, tips
 from monetization.errors import AlreadyRecorded
 from monetization.models import Subscription, Tip
 from tests.crowd import at_once, patiently
@@ -218,6 +218,15 @@ def test_it_is_said_to_be_at_risk_where_it_is_in_a_figure(creator, plan, counts)
     late(creator, plan=plan)
     for part in (the_mail().text, the_mail().html):
         assert ("as at risk" in part) is counts
+
+
+def test_an_erased_reader_is_named_by_nothing(creator):
+    found = subscribe(creator, READER)
+    readers.erase(READER, actor="user:staff:1")
+    change(found, status="past_due")
+    text = the_mail().text
+    assert lines_of(text)["Subscriber"] == "a reader who was erased"
+    assert stand_ins.STAND_IN_DOMAIN not in text + the_mail().html
 
 
 def test_only_becoming_past_due_is_told_and_each_time(creator):

@@ -16,7 +16,7 @@ from django.test.utils import CaptureQueriesContext
 from accounts.models import User
 from misar_billing import money
 from misar_billing.money import figure
-from monetization import overview_charts, overview_page, readers, series, stats, tips, windows
+from monetization import overview_charts, overview_page, readers, series, stand_ins, stats, tips, windows
 from monetization.models import Sponsor, Tip
 from monetization.stats import Figures, Trend
 from tests.factories import UserFactory
@@ -390,7 +390,7 @@ def test_an_erased_reader_keeps_the_figures_and_loses_the_name():
     answer = page_of(creator)
     assert all(value(answer, key) == value(before, key) for key in overview_page.DEFINITIONS)
     assert "bob" not in words(answer).lower()
-    assert readers.STAND_IN_DOMAIN not in answer.content.decode()
+    assert stand_ins.STAND_IN_DOMAIN not in answer.content.decode()
     assert table(answer, "tips_title")[0][0] == "Erased reader"
 
 

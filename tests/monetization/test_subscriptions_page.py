@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from monetization import readers, record_pages
+from monetization import readers, record_pages, subscriptions
 from monetization.models import Subscription, SubscriptionEvent
 from tests.monetization.list_pages import (
     HOSTILE,
@@ -60,7 +60,7 @@ def test_another_creators_subscription_is_not_there(creator, stranger):
     one = subscribe(creator, "secret@example.com")
     is_shut_to(stranger, at(one), "get", "post")
     theirs = browser_of(stranger)
-    seen = record_pages.fingerprint(one)
+    seen = subscriptions.newest_event(one)
     assert theirs.post(at(one), wish(status="cancelled", seen=seen, confirmed="1")).status_code == 404
     for answer in (theirs.get(LIST), theirs.post(LIST, {"search": one.pk})):
         assert "secret@example.com" not in words(answer)
@@ -281,7 +281,7 @@ def test_nothing_to_change_is_said(creator, page):
 )
 def test_what_is_wrong_is_told_beside_the_field_and_nothing_changes(creator, page, asked, sentence):
     one = subscribe(creator)
-    answer = page.post(at(one), asked | {"confirmed": "1", "seen": record_pages.fingerprint(one)})
+    answer = page.post(at(one), asked | {"confirmed": "1", "seen": subscriptions.newest_event(one)})
     assert answer.status_code == 400
     assert sentence in words(answer)
     assert SubscriptionEvent.objects.count() == 1
@@ -290,7 +290,7 @@ def test_what_is_wrong_is_told_beside_the_field_and_nothing_changes(creator, pag
 def test_a_form_without_its_token_is_refused(creator):
     one = subscribe(creator)
     strict = strict_browser_of(creator)
-    sent = wish(status="cancelled", confirmed="1", seen=record_pages.fingerprint(one))
+    sent = wish(status="cancelled", confirmed="1", seen=subscriptions.newest_event(one))
     assert strict.post(at(one), sent).status_code == 403
     assert strict.post(LIST, {"search": "a"}).status_code == 403
     assert Subscription.objects.get().status == "active"

@@ -4,7 +4,8 @@ import pytest
 
 from monetization import readers
 from monetization.changes import recent_changes
-from monetization.supporters import is_erased, mask, top
+from monetization.stand_ins import is_erased
+from monetization.supporters import mask, top
 from monetization.windows import window_of
 from tests.monetization.records import NOON, change, clock_at, days, refund, subscribe, tip
 
