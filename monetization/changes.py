@@ -7,7 +7,6 @@ from accounts.models import User
 from monetization.models import Subscription, SubscriptionEvent
 from monetization.stand_ins import is_erased
 from monetization.stats import mrr_of
-from monetization.supporters import mask
 
 
 @dataclass(frozen=True)
@@ -24,7 +23,6 @@ class Change:
     kind: str
     label: str
     email: str
-    masked_email: str
     plan: str
     mrr_cents: int
 
@@ -40,7 +38,6 @@ def recent_changes(creator: User, currency: str, limit: int = 5) -> list[Change]
             kind=event.kind,
             label=event.get_kind_display(),
             email=_address_of(event.subscription),
-            masked_email=mask(event.subscription.subscriber_email),
             plan=event.plan,
             mrr_cents=mrr_moved(event.yearly_cents_delta),
         )

@@ -135,7 +135,7 @@ def test_the_last_changes_come_first_with_what_each_did_to_mrr(creator, stranger
         ("Past due", 0),
         ("New", 8),
     ]
-    assert {(each.email, each.masked_email) for each in changes} == {("Alex@example.com", "A…@example.com")}
+    assert {each.email for each in changes} == {"Alex@example.com"}
     assert changes[0].plan == "weekly"
     assert changes[0].at == NOON - days(1)
     assert recent_changes(creator, "USD", limit=2) == changes[:2]
@@ -152,4 +152,4 @@ def test_a_change_of_an_erased_reader_shows_no_stand_in(creator, django_assert_n
     readers.erase("alex@example.com", actor="operator")
     with django_assert_num_queries(1):
         [found] = recent_changes(creator, "USD")
-    assert (found.email, found.masked_email) == ("", "Erased reader")
+    assert found.email == ""
