@@ -1,6 +1,6 @@
 """Users, plans and keys in the back-office."""
 
-from typing import Any
+from typing import Any, cast
 
 from allauth.account.models import EmailAddress
 from allauth.mfa.models import Authenticator
@@ -10,13 +10,14 @@ from django.contrib import admin
 from django.contrib.admin.widgets import AdminSplitDateTime
 from django.contrib.auth.models import Group
 from django.db import models
-from django.http import HttpRequest, HttpResponse
-from django.template.response import TemplateResponse
+from django.http import HttpRequest
 from django.utils import timezone
 
 from accounts import access, api_keys, keys, plans, second_factor
+from accounts.acting import ActingAdmin, Addition, Made, ReasonForm, Verb
+from accounts.acts import actor_of
 from accounts.models import ApiKey, OutgoingMail, Plan, PlanChange, ServiceKey, User
-from misar_billing.admin import ReadOnlyAdmin, ReasonForm, Verb, actor_of, log_act
+from misar_billing.admin import ReadOnlyAdmin
 
 # allauth brings pages that would edit identities and secrets by hand.
 for model in (EmailAddress, SocialAccount, SocialApp, SocialToken, Authenticator):
@@ -24,7 +25,7 @@ for model in (EmailAddress, SocialAccount, SocialApp, SocialToken, Authenticator
         admin.site.unregister(model)
 
 
-class ServiceKeyForm(forms.Form):
+class ServiceKeyForm(ReasonForm):
     """What a new service key may do, and for how long."""
 
     product = forms.SlugField(max_length=40, help_text="The product that charges: blog, mail, reach.")
@@ -37,6 +38,7 @@ class ServiceKeyForm(forms.Form):
     expires_at = forms.SplitDateTimeField(
         required=False, widget=AdminSplitDateTime, help_text="In UTC; empty for never."
     )
+    field_order = ("product", "feature_prefixes", "expires_at", "reason")
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -54,14 +56,24 @@ class ServiceKeyForm(forms.Form):
         return expires_at
 
 
-def revoke(key: ServiceKey, asked: dict[str, Any], actor: str) -> str:
+def issue(asked: dict[str, Any], staff: User) -> Made:
+    """Make a service key."""
+    key, secret = keys.issue_service_key(
+        product=asked["product"],
+        feature_prefixes=asked["feature_prefixes"],
+        expires_at=asked["expires_at"],
+    )
+    return Made(key, f"Issued {key}.", secret)
+
+
+def revoke(key: ServiceKey, asked: dict[str, Any], staff: User) -> str:
     """Shut a key out at once."""
     keys.revoke_service_key(key)
     return f"Revoked {key}."
 
 
 @admin.register(ServiceKey)
-class ServiceKeyAdmin(ReadOnlyAdmin):
+class ServiceKeyAdmin(ActingAdmin):
     list_display = (
         "prefix",
         "product",
@@ -83,40 +95,17 @@ class ServiceKeyAdmin(ReadOnlyAdmin):
             applies=lambda key: key.revoked_at is None,
         ),
     )
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return request.user.has_perm("accounts.add_servicekey")
-
-    def add_view(
-        self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None
-    ) -> HttpResponse:
-        """Make a key and show its secret on the very page that answers, so that it is stored nowhere."""
-        if not self.has_add_permission(request):
-            return self.changelist_view(request)
-        form = ServiceKeyForm(request.POST or None)
-        secret = None
-        if request.method == "POST" and form.is_valid():
-            key, secret = keys.issue_service_key(**form.cleaned_data)
-            log_act(request, key, f"Issued {key}.")
-        context = self.admin_site.each_context(request) | {
-            "title": "Add a service key",
-            "opts": self.opts,
-            "form": form,
-            "secret": secret,
-            "media": self.media + form.media,
-        }
-        # The admin's pages are never cached, by anybody.
-        return TemplateResponse(request, "admin/service_key.html", context)
+    addition = Addition("Add a service key", "accounts.add_servicekey", issue, ServiceKeyForm)
 
 
-def revoke_api_key(key: ApiKey, asked: dict[str, Any], actor: str) -> str:
+def revoke_api_key(key: ApiKey, asked: dict[str, Any], staff: User) -> str:
     """Shut a creator's key out at once."""
     api_keys.revoke(owner=key.owner, key_id=key.pk)
     return f"Revoked {key}."
 
 
 @admin.register(ApiKey)
-class ApiKeyAdmin(ReadOnlyAdmin):
+class ApiKeyAdmin(ActingAdmin):
     list_display = (
         "prefix",
         "name",
@@ -148,7 +137,7 @@ class PlanChoice(ReasonForm):
     field_order = ("plan", "reason")
 
 
-def assign_plan(user: User, asked: dict[str, Any], actor: str) -> str:
+def assign_plan(user: User, asked: dict[str, Any], staff: User) -> str:
     """Put a user on another plan."""
     before = user.plan_id
     plans.assign(user=user, plan=asked["plan"])
@@ -164,7 +153,7 @@ class AccessForm(ReasonForm):
     field_order = ("is_active", "is_staff", "groups", "reason")
 
 
-def set_access(user: User, asked: dict[str, Any], actor: str) -> str:
+def set_access(user: User, asked: dict[str, Any], staff: User) -> str:
     """Open or shut the back-office for somebody."""
     access.set_access(
         user=user, is_active=asked["is_active"], is_staff=asked["is_staff"], groups=asked["groups"]
@@ -173,14 +162,14 @@ def set_access(user: User, asked: dict[str, Any], actor: str) -> str:
     return f"May sign in: {asked['is_active']}. Back-office: {asked['is_staff']}. Groups: {groups}."
 
 
-def reset_second_factor(user: User, asked: dict[str, Any], actor: str) -> str:
+def reset_second_factor(user: User, asked: dict[str, Any], staff: User) -> str:
     """Let somebody who lost their phone set up another one."""
     there_was_one = second_factor.reset(user)
     return "The second factor is reset." if there_was_one else "There was no second factor to reset."
 
 
 @admin.register(User)
-class UserAdmin(ReadOnlyAdmin):
+class UserAdmin(ActingAdmin):
     list_display = ("misar_id", "name", "email", "plan", "is_staff", "is_active", "created_at")
     list_filter = ("plan", "is_staff", "is_active")
     list_select_related = ("plan",)
@@ -229,7 +218,7 @@ class PlanAdmin(admin.ModelAdmin):
             name=obj.name,
             fee_bps=obj.fee_bps,
             key_limit=obj.key_limit,
-            actor=actor_of(request),
+            actor=actor_of(cast(User, request.user)),
         )
 
 

@@ -109,3 +109,10 @@ class ForeignSubject(BillingError):
 
     status = 403
     sentence = "This Misar account cannot sign in here"
+
+
+class FormUsed(BillingError):
+    """Raised when a form of the back-office that was used is sent again with other content."""
+
+    status = 409
+    sentence = "This form was used already, with other content; open it again"

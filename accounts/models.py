@@ -12,6 +12,7 @@ from django.contrib.auth.models import AbstractBaseUser, BaseUserManager, Permis
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Q
+from django.db.models.functions import Upper
 from django.utils import timezone
 
 from accounts.misar_ids import MISAR_ID_LENGTH, STAFF_PREFIX, validate_misar_id
@@ -94,7 +95,10 @@ class User(AbstractBaseUser, PermissionsMixin):
         permissions = (
             ("assign_plan", "Can put a user on another plan"),
             ("grant_access", "Can open and shut the back-office for others"),
+            ("export_lists", "Can take lists out of the back-office as files"),
         )
+        # Support is given an address as it was typed.
+        indexes = [models.Index(Upper("email"), name="accounts_user_email")]
 
     USERNAME_FIELD = "misar_id"
     EMAIL_FIELD = "email"
@@ -158,7 +162,10 @@ class ApiKey(models.Model):
         verbose_name = "API key"
         default_permissions = ("view",)
         permissions = (("revoke_apikey", "Can revoke an API key"),)
-        indexes = [models.Index(fields=["owner", "-created_at"], name="accounts_apikey_of_owner")]
+        indexes = [
+            models.Index(fields=["owner", "-created_at"], name="accounts_apikey_of_owner"),
+            models.Index(fields=["-created_at"], name="accounts_apikey_newest"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.name} ({self.prefix}…)"
@@ -184,6 +191,47 @@ class PlanChange(models.Model):
 
     def __str__(self) -> str:
         return f"{self.slug}: {self.fee_bps} bps"
+
+
+class Act(models.Model):
+    """Something a member of staff did in the back-office, to which row and why: append-only.
+
+    Written in the transaction of what it tells of. Its words can be redacted (a reader who is erased), and
+    nothing else of it can change.
+    """
+
+    staff = models.ForeignKey(User, on_delete=models.PROTECT, related_name="acts", db_index=False)
+    verb = models.CharField(max_length=40, help_text="As in the address of its page: adjust, plan, revoke.")
+    label = models.CharField(max_length=80, help_text="As its button says.")
+    model = models.CharField(max_length=100, help_text="What kind of row it was done to: wallet.wallet.")
+    row_id = models.CharField(max_length=255)
+    about = models.CharField(
+        "Misar ID", max_length=MISAR_ID_LENGTH, blank=True, help_text="The user whose affairs it touched."
+    )
+    told = models.TextField("what was done")
+    reason = models.TextField(blank=True)
+    form_key = models.CharField(
+        max_length=64, help_text="Of the form it was asked with: sent twice, done once."
+    )
+    content = models.CharField(max_length=64, help_text="A digest of what that form asked for.")
+    created_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        default_permissions = ("view",)
+        constraints = [
+            models.UniqueConstraint(
+                fields=["staff", "form_key"], condition=~Q(form_key=""), name="accounts_act_form_once"
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["-created_at"], name="accounts_act_newest"),
+            models.Index(fields=["model", "row_id", "-created_at"], name="accounts_act_of_row"),
+            models.Index(fields=["about", "-created_at"], condition=~Q(about=""), name="accounts_act_about"),
+            models.Index(fields=["staff", "-created_at"], name="accounts_act_of_staff"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.label}: {self.row_id}"
 
 
 class RateCounter(models.Model):

@@ -58,6 +58,20 @@ def _count(name: str, default: int, *, least: int = 0) -> int:
     return int(text)
 
 
+def _counts_by_role(name: str, default: str) -> dict[str, int]:
+    """A whole number for each role: billing=1000,admin=100000. A role that is not named has 0."""
+    pairs = [
+        word.strip() for word in (env.str(name, default="").strip() or default).split(",") if word.strip()
+    ]
+    found = {}
+    for pair in pairs:
+        role, _, count = (part.strip() for part in pair.partition("="))
+        if not (role and count.isascii() and count.isdigit()):
+            raise ImproperlyConfigured(f"{name} must read like {default}.")
+        found[role] = int(count)
+    return found
+
+
 STRIPE_SECRET_KEY = env.str("STRIPE_SECRET_KEY", default="")
 STRIPE_WEBHOOK_SECRETS = _words("STRIPE_WEBHOOK_SECRETS", default=[])
 
@@ -127,7 +141,6 @@ DATE_FORMAT = "j M Y"
 DATETIME_FORMAT = r"j M Y, H:i:s \U\T\C"
 
 INSTALLED_APPS = [
-    "misar_billing.apps.BillingConfig",
     "misar_billing.apps.BackOfficeConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -148,6 +161,8 @@ INSTALLED_APPS = [
     "accounts",
     "wallet",
     "monetization",
+    # Last: the roles are made once the permissions of all others are there.
+    "misar_billing.apps.BillingConfig",
 ]
 
 MIDDLEWARE = [
@@ -366,6 +381,10 @@ WALLET_CHARGES_PER_MINUTE = _count("WALLET_CHARGES_PER_MINUTE", 0)  # 0: no limi
 TOP_UPS_PER_MINUTE = _count("TOP_UPS_PER_MINUTE", 10, least=1)  # Begun on the wallet page, of one user.
 CREATOR_REQUESTS_PER_MINUTE = _count("CREATOR_REQUESTS_PER_MINUTE", 60)
 ADJUSTMENT_CREDITS_MAX = _count("ADJUSTMENT_CREDITS_MAX", 100_000)
+# What one member of staff may move by hand in 24 hours, by role; the largest of their roles counts.
+STAFF_CREDITS_A_DAY = _counts_by_role("STAFF_CREDITS_A_DAY", default="billing=1000,admin=100000")
+# What one member of staff may record as refunded of one tip, in its currency's smallest unit, by role.
+STAFF_REFUND_CENTS_MAX = _counts_by_role("STAFF_REFUND_CENTS_MAX", default="billing=20000,admin=100000")
 
 # --- Fees -------------------------------------------------------------------------------------------
 

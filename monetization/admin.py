@@ -7,8 +7,11 @@ from django import forms
 from django.contrib import admin
 from django.utils import timezone
 
+from accounts.acting import ActingAdmin, ReasonForm, Verb
+from accounts.acts import actor_of
+from accounts.models import User
 from misar_billing import money
-from misar_billing.admin import ReadOnlyAdmin, ReasonForm, Verb
+from misar_billing.admin import ReadOnlyAdmin
 from monetization import fees, readers, sponsors, subscriptions, tips
 from monetization.errors import TooLate
 from monetization.models import Earner, Erasure, Refund, Sponsor, Subscription, SubscriptionEvent, Tip
@@ -27,14 +30,14 @@ class RefundForm(ReasonForm):
     field_order = ("amount_cents", "reason")
 
 
-def refund(tip: Tip, asked: dict[str, Any], actor: str) -> str:
+def refund(tip: Tip, asked: dict[str, Any], staff: User) -> str:
     """Record a refund."""
     made = tips.refund(
         tip_id=tip.pk,
         amount_cents=asked["amount_cents"],
         reason=asked["reason"],
         key=asked["key"],
-        actor=actor,
+        actor=actor_of(staff),
     )
     back = money.amount(made.amount_cents, made.currency)
     fee = money.amount(made.fee_returned_cents, made.currency)
@@ -48,7 +51,7 @@ class StatusForm(ReasonForm):
     field_order = ("status", "reason")
 
 
-def change_status(subscription: Subscription, asked: dict[str, Any], actor: str) -> str:
+def change_status(subscription: Subscription, asked: dict[str, Any], staff: User) -> str:
     """Change a subscription's status as its creator would."""
     if subscription.status == asked["status"]:  # To say it again would date it anew.
         return f"It was {subscription.get_status_display().lower()} already."
@@ -60,7 +63,7 @@ def change_status(subscription: Subscription, asked: dict[str, Any], actor: str)
     return f"Now {changed.get_status_display().lower()}."
 
 
-def cancel(sponsor: Sponsor, asked: dict[str, Any], actor: str) -> str:
+def cancel(sponsor: Sponsor, asked: dict[str, Any], staff: User) -> str:
     """Cancel a placement as its creator would."""
     sponsors.cancel(creator=sponsor.creator, sponsor_id=sponsor.pk)
     return "Cancelled."
@@ -76,9 +79,9 @@ class EraseForm(ReasonForm):
         return reason
 
 
-def erase_reader(row: Tip | Subscription, asked: dict[str, Any], actor: str) -> str:
+def erase_reader(row: Tip | Subscription, asked: dict[str, Any], staff: User) -> str:
     """Erase the reader of this row wherever they are."""
-    erased = readers.erase(row.reader, actor=actor)
+    erased = readers.erase(row.reader, actor=actor_of(staff))
     return f"Erased a reader: {erased.tips} tips, {erased.subscriptions} subscriptions."
 
 
@@ -99,14 +102,14 @@ class RuleForm(ReasonForm):
     field_order = ("on", "reason")
 
 
-def set_rule(earner: Earner, asked: dict[str, Any], actor: str) -> str:
+def set_rule(earner: Earner, asked: dict[str, Any], staff: User) -> str:
     """Switch a creator's rule; refused, naming the sponsors, over existing overlaps."""
     sponsors.set_one_at_a_time(creator=earner.creator, on=asked["on"])
     return f"One sponsor at a time: {'on' if asked['on'] else 'off'}."
 
 
 @admin.register(Earner)
-class EarnerAdmin(ReadOnlyAdmin):
+class EarnerAdmin(ActingAdmin):
     list_display = ("creator_id", "one_sponsor_at_a_time")
     search_fields = ("creator__misar_id__exact",)
     search_help_text = "A creator's Misar ID, whole; creators are here once they placed a sponsor."
@@ -125,7 +128,7 @@ class EarnerAdmin(ReadOnlyAdmin):
 
 
 @admin.register(Sponsor)
-class SponsorAdmin(ReadOnlyAdmin):
+class SponsorAdmin(ActingAdmin):
     list_display = (
         "id",
         "creator_id",
@@ -156,7 +159,7 @@ class SponsorAdmin(ReadOnlyAdmin):
 
 
 @admin.register(Subscription)
-class SubscriptionAdmin(ReadOnlyAdmin):
+class SubscriptionAdmin(ActingAdmin):
     list_display = ("id", "creator_id", "subscriber_email", "plan", "amount", "status", "created_at")
     list_filter = ("status", "interval", "currency")
     search_fields = (
@@ -196,7 +199,7 @@ class SubscriptionEventAdmin(ReadOnlyAdmin):
 
 
 @admin.register(Tip)
-class TipAdmin(ReadOnlyAdmin):
+class TipAdmin(ActingAdmin):
     list_display = ("id", "creator_id", "gross", "fee", "net", "refunded", "name", "created_at")
     list_filter = ("currency",)
     search_fields = ("id__exact", "creator__misar_id__exact", "reader__exact", "stripe_payment_id__exact")

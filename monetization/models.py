@@ -110,6 +110,8 @@ class Sponsor(models.Model):
         indexes = [
             models.Index(fields=["creator", "active_from", "id"], name="monetization_sponsor_soonest"),
             models.Index(fields=["creator", "position", "active_from"], name="monetization_sponsor_slot"),
+            # Of all creators, as the back-office lists them; likewise below.
+            models.Index(fields=["-created_at"], name="monetization_sponsor_all"),
         ]
 
     def __str__(self) -> str:
@@ -189,6 +191,13 @@ class Subscription(models.Model):
             models.Index(fields=["creator", "-created_at", "-id"], name="monetization_sub_newest"),
             models.Index(fields=["creator", "status"], name="monetization_sub_status"),
             models.Index(fields=["reader"], name="monetization_sub_reader"),
+            models.Index(fields=["-created_at"], name="monetization_sub_all"),
+            # What support is given may be Stripe's id alone; likewise below.
+            models.Index(
+                fields=["stripe_subscription_id"],
+                condition=Q(stripe_subscription_id__isnull=False),
+                name="monetization_sub_stripe_id",
+            ),
         ]
 
     def __str__(self) -> str:
@@ -221,6 +230,7 @@ class SubscriptionEvent(models.Model):
         indexes = [
             models.Index(fields=["creator", "created_at"], name="monetization_event_of_creator"),
             models.Index(fields=["subscription", "id"], name="monetization_event_of_sub"),
+            models.Index(fields=["-created_at"], name="monetization_event_all"),
         ]
 
     def __str__(self) -> str:
@@ -285,6 +295,12 @@ class Tip(models.Model):
         indexes = [
             models.Index(fields=["creator", "-created_at", "-id"], name="monetization_tip_newest"),
             models.Index(fields=["reader"], condition=~Q(reader=""), name="monetization_tip_reader"),
+            models.Index(fields=["-created_at"], name="monetization_tip_all"),
+            models.Index(
+                fields=["stripe_payment_id"],
+                condition=Q(stripe_payment_id__isnull=False),
+                name="monetization_tip_stripe_id",
+            ),
         ]
 
     def __str__(self) -> str:
@@ -334,7 +350,10 @@ class Refund(models.Model):
                 name="monetization_refund_moves_something",
             ),
         ]
-        indexes = [models.Index(fields=["creator", "created_at"], name="monetization_refund_of_creator")]
+        indexes = [
+            models.Index(fields=["creator", "created_at"], name="monetization_refund_of_creator"),
+            models.Index(fields=["-created_at"], name="monetization_refund_all"),
+        ]
 
     def __str__(self) -> str:
         return self.id

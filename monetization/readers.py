@@ -19,7 +19,7 @@ from django.db.models import Model, Q, QuerySet
 from django.utils.html import escape
 
 from accounts import outbox
-from accounts.models import OutgoingMail
+from accounts.models import Act, OutgoingMail
 from misar_billing.transactions import retried
 from monetization import mails
 from monetization.errors import NotAnAddress
@@ -31,6 +31,7 @@ REMOVED = "(erased)"  # What is left in a text where the address was.
 # Where the words of staff and of Stripe are kept.
 TEXTS: tuple[tuple[type[Model], tuple[str, ...]], ...] = (
     (Tip, ("name", "message")),  # Of a reader who left no address but wrote one.
+    (Act, ("told", "reason")),
     (LogEntry, ("change_message",)),
     (Refund, ("reason",)),
     (StripeEvent, ("payload", "remark", "traceback")),

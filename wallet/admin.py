@@ -10,9 +10,12 @@ from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html
 
+from accounts.acting import ActingAdmin, ReasonForm, Verb
+from accounts.acts import actor_of
 from accounts.misar_ids import is_misar_id
+from accounts.models import User
 from misar_billing import money
-from misar_billing.admin import ReadOnlyAdmin, ReasonForm, Verb, actor_of
+from misar_billing.admin import ReadOnlyAdmin
 from wallet import ledger, rates, webhooks
 from wallet.models import Entry, Rate, RateChange, StripeEvent, TopUp, Wallet
 
@@ -34,10 +37,14 @@ class AdjustmentForm(ReasonForm):
         return credits
 
 
-def adjust(wallet: Wallet, asked: dict[str, Any], actor: str) -> str:
+def adjust(wallet: Wallet, asked: dict[str, Any], staff: User) -> str:
     """Run the adjustment staff asked for."""
     entry = ledger.adjust(
-        user_id=wallet.pk, credits=asked["credits"], reason=asked["reason"], key=asked["key"], actor=actor
+        user_id=wallet.pk,
+        credits=asked["credits"],
+        reason=asked["reason"],
+        key=asked["key"],
+        actor=actor_of(staff),
     )
     return f"Adjusted by {money.signed(entry.credits)} credits to {money.plain(entry.balance_after)}."
 
@@ -51,22 +58,26 @@ class GiveBackForm(ReasonForm):
     field_order = ("credits", "reason")
 
 
-def give_back(charge: Entry, asked: dict[str, Any], actor: str) -> str:
+def give_back(charge: Entry, asked: dict[str, Any], staff: User) -> str:
     """Give a charge back, wholly or in part."""
     entry = ledger.give_back(
-        entry=charge, credits=asked["credits"], reason=asked["reason"], key=asked["key"], actor=actor
+        entry=charge,
+        credits=asked["credits"],
+        reason=asked["reason"],
+        key=asked["key"],
+        actor=actor_of(staff),
     )
     return f"Gave {money.plain(entry.credits)} credits back."
 
 
-def replay(event: StripeEvent, asked: dict[str, Any], actor: str) -> str:
+def replay(event: StripeEvent, asked: dict[str, Any], staff: User) -> str:
     """Handle a stored event again, as if Stripe had just sent it."""
     webhooks.handle(event)
     return f"Handled again: {event.get_state_display()}. {event.remark}".strip()
 
 
 @admin.register(Wallet)
-class WalletAdmin(ReadOnlyAdmin):
+class WalletAdmin(ActingAdmin):
     list_display = ("user_id", "balance", "entries_count", "created_at")
     search_fields = ("user_id__exact",)
     search_help_text = "A Misar ID, whole."
@@ -88,7 +99,7 @@ class WalletAdmin(ReadOnlyAdmin):
 
 
 @admin.register(Entry)
-class EntryAdmin(ReadOnlyAdmin):
+class EntryAdmin(ActingAdmin):
     list_display = (
         "id",
         "created_at",
@@ -125,7 +136,7 @@ class EntryAdmin(ReadOnlyAdmin):
 
 
 @admin.register(TopUp)
-class TopUpAdmin(ReadOnlyAdmin):
+class TopUpAdmin(ActingAdmin):
     list_display = (
         "id",
         "created_at",
@@ -152,7 +163,7 @@ class TopUpAdmin(ReadOnlyAdmin):
 
 
 @admin.register(StripeEvent)
-class StripeEventAdmin(ReadOnlyAdmin):
+class StripeEventAdmin(ActingAdmin):
     list_display = ("id", "received_at", "type", "state", "tries", "stripe_session_id", "remark")
     list_filter = ("state", "type")
     search_fields = ("id__exact", "stripe_session_id__exact")
@@ -203,7 +214,7 @@ class RateAdmin(admin.ModelAdmin):
             credits=obj.credits,
             unit=obj.unit,
             active=obj.active,
-            actor=actor_of(request),
+            actor=actor_of(cast(User, request.user)),
         )
         obj.pk = saved.pk
 

@@ -74,7 +74,8 @@ class Entry(models.Model):
         default=identifiers.transaction_id,
         editable=False,
     )
-    wallet = models.ForeignKey(Wallet, on_delete=models.PROTECT, related_name="entries")
+    # No index of its own: the one that keeps the sequence begins with the wallet.
+    wallet = models.ForeignKey(Wallet, on_delete=models.PROTECT, related_name="entries", db_index=False)
     sequence = models.BigIntegerField()
     kind = models.CharField(max_length=20, choices=Kind)
     credits = models.BigIntegerField()
@@ -90,7 +91,7 @@ class Entry(models.Model):
     )
     reason = models.TextField(blank=True)
     reverses = models.ForeignKey(
-        "self", on_delete=models.PROTECT, null=True, blank=True, related_name="reversals"
+        "self", on_delete=models.PROTECT, null=True, blank=True, related_name="reversals", db_index=False
     )
     effective_at = models.DateTimeField(help_text="When it happened in the world.")
     created_at = models.DateTimeField(default=timezone.now, help_text="When it was written.")
@@ -144,6 +145,14 @@ class Entry(models.Model):
         ]
         indexes = [
             models.Index(F("created_at").desc(), name="wallet_entry_newest"),
+            models.Index(fields=["product", "-created_at"], name="wallet_entry_product"),
+            # Charges are nearly all there is, and the newest of all are the newest of them.
+            models.Index(
+                fields=["kind", "-created_at"], condition=~Q(kind="deduct"), name="wallet_entry_kind"
+            ),
+            models.Index(
+                fields=["reverses"], condition=Q(reverses__isnull=False), name="wallet_entry_reverses"
+            ),
             models.Index(
                 fields=["stripe_session_id"], condition=~Q(stripe_session_id=""), name="wallet_entry_session"
             ),
@@ -215,6 +224,7 @@ class TopUp(models.Model):
     class Meta:
         verbose_name = "top-up"
         default_permissions = ("view",)
+        permissions = (("settle_topup", "Can have Stripe asked about a top-up"),)
         constraints = [
             models.CheckConstraint(
                 condition=Q(
@@ -236,6 +246,7 @@ class TopUp(models.Model):
         indexes = [
             models.Index(fields=["user_id", "-created_at"], name="wallet_topup_user"),
             models.Index(fields=["-created_at"], name="wallet_topup_newest"),
+            models.Index(fields=["state", "-created_at"], name="wallet_topup_state"),
             models.Index(
                 fields=["payment_intent_id"], condition=~Q(payment_intent_id=""), name="wallet_topup_intent"
             ),
@@ -295,6 +306,7 @@ class StripeEvent(models.Model):
         WAITING = "waiting", "Waiting to be handled"
         HANDLED = "handled", "Handled"
         PARKED = "parked", "Parked for staff"
+        RESOLVED = "resolved", "Resolved by hand"
         KEPT = "kept", "Kept for later"
         IGNORED = "ignored", "Not ours"
 
@@ -304,6 +316,15 @@ class StripeEvent(models.Model):
     # The text as it was signed: JSON in PostgreSQL cannot hold every character that JSON can.
     payload = models.TextField(blank=True)
     stripe_session_id = models.CharField(max_length=STRIPE_ID_LENGTH, blank=True)
+    # The database's own default is for a release before this one that still runs beside it.
+    user_id = models.CharField(
+        "Misar ID",
+        max_length=MISAR_ID_LENGTH,
+        blank=True,
+        default="",
+        db_default="",
+        help_text="Whom it names, if that can be a Misar ID.",
+    )
     remark = models.TextField(blank=True, help_text="Why it was parked or what was odd.")
     traceback = models.TextField(blank=True, help_text="Of the last try, where it failed.")
     tries = models.PositiveIntegerField(default=0)
@@ -315,10 +336,16 @@ class StripeEvent(models.Model):
     class Meta:
         verbose_name = "Stripe event"
         default_permissions = ("view",)
-        permissions = (("replay_stripeevent", "Can handle an event again"),)
+        permissions = (
+            ("replay_stripeevent", "Can handle an event again"),
+            ("resolve_stripeevent", "Can resolve a parked event by hand"),
+        )
         indexes = [
             models.Index(fields=["-received_at"], name="wallet_event_newest"),
             models.Index(fields=["state", "-received_at"], name="wallet_event_state"),
+            models.Index(
+                fields=["user_id", "-received_at"], condition=~Q(user_id=""), name="wallet_event_user"
+            ),
             models.Index(
                 fields=["stripe_session_id"], condition=~Q(stripe_session_id=""), name="wallet_event_session"
             ),
@@ -326,3 +353,66 @@ class StripeEvent(models.Model):
 
     def __str__(self) -> str:
         return self.id
+
+
+class ClosedDay(models.Model):
+    """A finished day (UTC) whose entries have been added up: they never change, so neither do its totals."""
+
+    day = models.DateField(primary_key=True)
+    entries = models.BigIntegerField(help_text="How many were written on that day.")
+    closed_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        default_permissions = ("view",)
+
+    def __str__(self) -> str:
+        return str(self.day)
+
+
+class DayTotal(models.Model):
+    """What a closed day moved, by product and kind, in credits with their sign."""
+
+    day = models.ForeignKey(ClosedDay, on_delete=models.CASCADE, related_name="totals", db_index=False)
+    product = models.CharField(max_length=PRODUCT_LENGTH, blank=True)
+    kind = models.CharField(max_length=20, choices=Entry.Kind)
+    credits = models.BigIntegerField()
+    entries = models.BigIntegerField()
+
+    class Meta:
+        default_permissions = ("view",)
+        constraints = [
+            models.UniqueConstraint(fields=["day", "product", "kind"], name="wallet_daytotal_once"),
+            models.CheckConstraint(condition=Q(entries__gte=1), name="wallet_daytotal_adds_something_up"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.day_id} {self.product} {self.kind}: {self.credits}"
+
+
+class Audit(models.Model):
+    """One examination of the books: what was compared, when, and what was found."""
+
+    class Kind(models.TextChoices):
+        LAWS = "laws", "Laws of the books"
+        STRIPE = "stripe", "Stripe against the books"
+
+    class Outcome(models.TextChoices):
+        CLEAN = "clean", "Clean"
+        FOUND = "found", "Something found"
+        UNFINISHED = "unfinished", "Could not look"
+
+    kind = models.CharField(max_length=10, choices=Kind)
+    outcome = models.CharField(max_length=10, choices=Outcome)
+    seen_count = models.BigIntegerField("seen", help_text="Wallets, or sessions of Stripe.")
+    found_count = models.BigIntegerField("found")
+    findings = models.JSONField(default=list, help_text="The first hundred, as the command prints them.")
+    remark = models.TextField(blank=True, help_text="Why it could not look.")
+    started_at = models.DateTimeField()
+    ended_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        default_permissions = ("view",)
+        indexes = [models.Index(fields=["kind", "-ended_at"], name="wallet_audit_last")]
+
+    def __str__(self) -> str:
+        return f"{self.get_kind_display()}, {self.ended_at:%Y-%m-%d %H:%M}"

@@ -9,10 +9,9 @@ from unittest import mock
 
 import pytest
 from django.db import IntegrityError, connection, transaction
-from django.http import HttpRequest
 from django.utils import timezone
 
-from misar_billing.admin import log_act
+from accounts.models import Act
 from monetization import sponsors, subscriptions, tips
 from monetization.models import Refund, Sponsor, Subscription, Tip
 from tests.factories import StaffFactory
@@ -158,9 +157,9 @@ def tables_with(*words: str) -> set[str]:
 def write_to_the_log(words: str, row: Any) -> None:
     """What staff wrote beside an act of theirs."""
     staff: Any = StaffFactory()
-    request = HttpRequest()
-    request.user = staff
-    log_act(request, row, words)
+    Act.objects.create(
+        staff=staff, verb="plan", label="Change", model=row._meta.label_lower, row_id=row.pk, told=words
+    )
 
 
 def hear_of(data: Any, **options: Any) -> StripeEvent:

@@ -4,12 +4,11 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.contrib.admin.models import LogEntry
 from django.contrib.admin.utils import quote
 from django.urls import reverse
 from django.utils import timezone
 
-from accounts.models import PlanChange
+from accounts.models import Act, PlanChange
 from monetization import sponsors, subscriptions, tips
 from monetization.models import Earner, Erasure, Refund, Subscription, Tip
 from tests.factories import UserFactory
@@ -67,7 +66,7 @@ def test_a_refund_is_recorded_with_a_reason_and_the_fee_goes_back(staff, tip):
     made = Refund.objects.get()
     assert (made.amount_cents, made.fee_returned_cents, made.reason) == (333, 17, "asked by mail")
     assert made.actor.startswith("user:staff:")
-    assert "asked by mail" in LogEntry.objects.get().change_message
+    assert "asked by mail" in Act.objects.get().reason
 
 
 def test_a_refund_beyond_the_tip_is_refused_on_the_form(staff, tip):
@@ -96,7 +95,7 @@ def test_a_reader_is_erased_and_the_log_does_not_say_who(staff, tip, subscriptio
     assert Tip.objects.get().name == ""
     assert "alex" not in Subscription.objects.get().subscriber_email
     assert Erasure.objects.get().tips == 1
-    assert "alex" not in LogEntry.objects.get().change_message.lower()
+    assert "alex" not in Act.objects.get().reason.lower()
 
 
 def test_a_plan_is_set_through_its_verb_and_every_setting_is_kept(staff):

@@ -1,10 +1,10 @@
 """The back-office of the wallet: everything can be looked at, credits move only by a form with a reason."""
 
 import pytest
-from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Permission
 from django.urls import reverse
 
+from accounts.models import Act
 from tests.factories import StaffFactory, enter
 from wallet import ledger, rates
 from wallet.models import Entry, Rate, RateChange, StripeEvent, Wallet
@@ -63,10 +63,10 @@ def test_an_adjustment_calls_the_ledger_and_says_who_and_why(staff, funded):
     answer = staff.post(adjust_page("usr_ada"), adjustment(page))
     assert answer.status_code == 302
     entry = Entry.objects.get(kind="adjustment")
-    member = LogEntry.objects.get().user
+    member = Act.objects.get().staff
     assert (entry.credits, entry.balance_after, entry.reason) == (5, 15, "asked by mail")
     assert entry.actor == f"user:{member.pk}"
-    assert "asked by mail" in LogEntry.objects.get().change_message
+    assert "asked by mail" in Act.objects.get().reason
 
 
 def test_the_same_form_sent_twice_moves_credits_once(staff, funded):
@@ -184,7 +184,7 @@ def test_a_used_form_with_other_content_is_refused_and_logged_once(staff, funded
     answer = staff.post(adjust_page("usr_ada"), form | {"credits": "-3"})
     assert "This form was used already" in answer.text
     assert ledger.balance_of("usr_ada") == 15
-    assert LogEntry.objects.count() == 1
+    assert Act.objects.count() == 1
 
 
 def test_a_user_without_a_wallet_can_be_given_credits(staff):

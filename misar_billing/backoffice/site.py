@@ -1,0 +1,50 @@
+"""The admin's site: who comes in, and the pages that show all apps at once."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from allauth.account.decorators import reauthentication_required, secure_admin_login
+from django.contrib import admin, auth
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.urls import path
+
+from misar_billing.backoffice import views
+
+
+class BackOffice(admin.AdminSite):
+    """The staff's side of the service."""
+
+    site_header = "Misar Billing"
+    site_title = "Misar Billing"
+    index_title = "Back-office"
+    site_url = None
+
+    def get_urls(self) -> list[Any]:
+        pages = [
+            path("user/<path:object_id>/", self._staff_page(views.one_user), name="one_user"),
+        ]
+        return pages + super().get_urls()
+
+    def _staff_page(self, view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
+        """A page of ours, behind the same door as the others."""
+        return self.admin_view(partial(view, self))
+
+    def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        """Nobody signs in at the admin's own form, which would ask for no second factor."""
+        return secure_admin_login(super().login)(request, extra_context)
+
+    def password_change(  # type: ignore[override]
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """A new password, for whoever has just proven to be its owner."""
+        return reauthentication_required(super().password_change)(request, extra_context)
+
+    def logout(  # type: ignore[override]
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """The same door out as everybody's."""
+        if request.method == "POST":
+            auth.logout(request)
+        return redirect("signed-out")
