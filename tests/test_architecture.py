@@ -44,6 +44,7 @@ EDGES = {
         "admin",
         "api",
         "apps",
+        "by_hand",
         "authentication",
         "decorators",
         "forms",

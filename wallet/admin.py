@@ -3,77 +3,20 @@
 from typing import Any, cast
 
 from django import forms
-from django.conf import settings
 from django.contrib import admin
 from django.db import models
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html
 
-from accounts.acting import ActingAdmin, ReasonForm, Verb
+from accounts.acting import ActingAdmin
 from accounts.acts import actor_of
 from accounts.misar_ids import is_misar_id
 from accounts.models import User
 from misar_billing import money
 from misar_billing.admin import ReadOnlyAdmin
-from wallet import ledger, rates, webhooks
+from wallet import by_hand, ledger, rates
 from wallet.models import Entry, Rate, RateChange, StripeEvent, TopUp, Wallet
-
-
-class AdjustmentForm(ReasonForm):
-    """How many credits, and why."""
-
-    credits = forms.IntegerField(
-        help_text="Whole credits: 25 adds, -25 takes. No more can be taken than there is."
-    )
-    field_order = ("credits", "reason")
-
-    def clean_credits(self) -> int:
-        credits = cast(int, self.cleaned_data["credits"])
-        if credits == 0:
-            raise forms.ValidationError("0 credits move nothing.")
-        if abs(credits) > settings.ADJUSTMENT_CREDITS_MAX:
-            raise forms.ValidationError(f"At most {settings.ADJUSTMENT_CREDITS_MAX:,} credits at once.")
-        return credits
-
-
-def adjust(wallet: Wallet, asked: dict[str, Any], staff: User) -> str:
-    """Run the adjustment staff asked for."""
-    entry = ledger.adjust(
-        user_id=wallet.pk,
-        credits=asked["credits"],
-        reason=asked["reason"],
-        key=asked["key"],
-        actor=actor_of(staff),
-    )
-    return f"Adjusted by {money.signed(entry.credits)} credits to {money.plain(entry.balance_after)}."
-
-
-class GiveBackForm(ReasonForm):
-    """How much of a charge, and why."""
-
-    credits = forms.IntegerField(
-        min_value=1, required=False, help_text="Whole credits; empty for all that is left of the charge."
-    )
-    field_order = ("credits", "reason")
-
-
-def give_back(charge: Entry, asked: dict[str, Any], staff: User) -> str:
-    """Give a charge back, wholly or in part."""
-    entry = ledger.give_back(
-        entry=charge,
-        credits=asked["credits"],
-        reason=asked["reason"],
-        key=asked["key"],
-        actor=actor_of(staff),
-    )
-    return f"Gave {money.plain(entry.credits)} credits back."
-
-
-def replay(event: StripeEvent, asked: dict[str, Any], staff: User) -> str:
-    """Handle a stored event again, as if Stripe had just sent it."""
-    webhooks.handle(event)
-    return f"Handled again: {event.get_state_display()}. {event.remark}".strip()
 
 
 @admin.register(Wallet)
@@ -82,7 +25,7 @@ class WalletAdmin(ActingAdmin):
     search_fields = ("user_id__exact",)
     search_help_text = "A Misar ID, whole."
     ordering = ("user_id",)
-    verbs = (Verb("adjust", "Adjust the balance", "wallet.adjust_wallet", adjust, AdjustmentForm),)
+    verbs = by_hand.OF_WALLET
     readonly_fields = ("history",)
     change_list_template = "admin/wallets.html"
 
@@ -120,16 +63,7 @@ class EntryAdmin(ActingAdmin):
     )
     search_help_text = "A Misar ID, an entry, an idempotency key or a Stripe session; whole."
     ordering = ("-created_at",)
-    verbs = (
-        Verb(
-            "give-back",
-            "Give this charge back",
-            "wallet.give_back_entry",
-            give_back,
-            GiveBackForm,
-            applies=lambda entry: entry.kind in (Entry.Kind.DEDUCT, Entry.Kind.CAPTURE),
-        ),
-    )
+    verbs = by_hand.OF_ENTRY
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
         return lookup == "wallet__user_id__exact" or super().lookup_allowed(lookup, value, request)
@@ -169,15 +103,7 @@ class StripeEventAdmin(ActingAdmin):
     search_fields = ("id__exact", "stripe_session_id__exact")
     search_help_text = "An event or a Checkout Session; whole."
     ordering = ("-received_at",)
-    verbs = (
-        Verb(
-            "replay",
-            "Handle it again",
-            "wallet.replay_stripeevent",
-            replay,
-            applies=lambda event: event.state in webhooks.REPLAYABLE,
-        ),
-    )
+    verbs = by_hand.OF_STRIPE_EVENT
 
 
 class RateForm(forms.ModelForm):
