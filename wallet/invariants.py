@@ -94,16 +94,43 @@ LAWS_OF_THE_WHOLE = {
                        ('wallet_entry_sign_fits_kind'), ('wallet_entry_never_overdraws'),
                        ('wallet_entry_topup_names_its_checkout'), ('wallet_entry_charge_names_its_feature'),
                        ('wallet_entry_refund_names_its_charge'), ('wallet_topup_is_paid_with_an_entry'),
-                       ('wallet_rate_is_never_free')) AS wanted (name)
+                       ('wallet_rate_is_never_free'), ('wallet_daytotal_adds_something_up')) AS wanted (name)
          WHERE NOT EXISTS (SELECT FROM pg_constraint WHERE conname = wanted.name AND convalidated)
     """,
     "The indexes that keep a key and a checkout to once are in force": """
         SELECT wanted.name, 'missing or not valid'
           FROM (VALUES ('wallet_entry_key_once'), ('wallet_entry_checkout_once'), ('wallet_entry_one_per_place'),
                        ('wallet_topup_stripe_session_id_key'), ('wallet_topup_entry_id_key'),
-                       ('wallet_topup_form_once')) AS wanted (name)
+                       ('wallet_topup_form_once'), ('wallet_daytotal_once')) AS wanted (name)
          WHERE NOT EXISTS (SELECT FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid
                             WHERE relname = wanted.name AND indisunique AND indisvalid)
+    """,
+}
+
+# What was added up once, both ways: a total that is wrong or of nothing, and one that is missing.
+LAWS_OF_DAYS = {
+    "The totals of a closed day are what its entries add up to": """
+        WITH added AS (
+             SELECT (created_at AT TIME ZONE 'UTC')::date AS day, product, kind,
+                    sum(credits) AS credits, count(*) AS entries
+               FROM wallet_entry
+              WHERE created_at < (SELECT (max(day) + 1)::timestamp AT TIME ZONE 'UTC' FROM wallet_closedday)
+              GROUP BY 1, 2, 3),
+        there AS (
+             SELECT added.* FROM added JOIN wallet_closedday USING (day)),
+        kept AS (
+             SELECT day_id AS day, product, kind, credits, entries FROM wallet_daytotal)
+        SELECT concat_ws(' ', day, nullif(product, ''), kind),
+               format('%%s credits in %%s entries kept, %%s in %%s there', coalesce(kept.credits, 0),
+                      coalesce(kept.entries, 0), coalesce(there.credits, 0), coalesce(there.entries, 0))
+          FROM kept FULL JOIN there USING (day, product, kind)
+         WHERE kept.credits IS DISTINCT FROM there.credits OR kept.entries IS DISTINCT FROM there.entries
+         UNION ALL
+        SELECT closed.day::text, format('%%s entries counted, %%s there', closed.entries,
+                                        coalesce(sum(there.entries), 0))
+          FROM wallet_closedday closed LEFT JOIN there USING (day)
+         GROUP BY closed.day HAVING closed.entries <> coalesce(sum(there.entries), 0)
+         ORDER BY 1
     """,
 }
 
@@ -118,7 +145,7 @@ def find_violations(*, on_wallets: Callable[[int], None] = lambda count: None) -
 
     To be exact while charges go on, call it in a REPEATABLE READ transaction.
     """
-    for law, query in LAWS_OF_THE_WHOLE.items():
+    for law, query in (LAWS_OF_THE_WHOLE | LAWS_OF_DAYS).items():
         yield from broken(law, query, {})
     after = ""
     while batch := _next_wallets(after):

@@ -2,16 +2,28 @@
 
 import json
 from argparse import ArgumentParser
-from dataclasses import asdict
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
 from itertools import chain
 from typing import Any
 
+from django.utils import timezone
+
 from misar_billing.operators import LookingCommand, database_read, snapshot
 from monetization import invariants as records
-from wallet import invariants
-from wallet.models import Wallet
+from wallet import audits, invariants
+from wallet.models import Audit, Wallet
 
 NAMED_MAX = 1000
+
+
+@dataclass
+class Look:
+    """How far one run has come: wallets seen, violations counted, and the first of them."""
+
+    wallets: int = 0
+    count: int = 0
+    found: list[invariants.Violation] = field(default_factory=list)
 
 
 class Command(LookingCommand):
@@ -24,22 +36,41 @@ class Command(LookingCommand):
         parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
 
     def handle(self, *, json: bool, **options: Any) -> None:
-        found: list[invariants.Violation] = []
-        count = 0
-        with snapshot():
-            wallets = Wallet.objects.count()
-            with self.progress("Checking wallets", wallets) as advance:
-                books = invariants.find_violations(on_wallets=advance)
-                for violation in chain(books, records.find_violations()):
-                    count += 1
-                    if not json:
-                        # As they are found: a check of millions must not keep its first finding to itself.
-                        self.stdout.write(f"{violation.law}: {violation.subject}: {violation.detail}")
-                    elif count <= NAMED_MAX:
-                        found.append(violation)
-        self._report(as_json=json, wallets=wallets, count=count, found=found)
-        if count:
+        look, started_at = Look(), timezone.now()
+        outcome, remark = Audit.Outcome.UNFINISHED, ""
+        try:
+            with snapshot():
+                # As they are found: a check of millions must not keep its first finding to itself.
+                self._look(look, told=(lambda line: None) if json else self.stdout.write)
+            outcome = Audit.Outcome.FOUND if look.count else Audit.Outcome.CLEAN
+        except Exception as error:
+            remark = (str(error).strip() or type(error).__name__).splitlines()[0]
+            raise
+        finally:
+            audits.note(
+                Audit.Kind.LAWS,
+                started_at=started_at,
+                seen=look.wallets,
+                findings=[asdict(violation) for violation in look.found[: audits.FINDINGS_MAX]],
+                found=look.count,
+                outcome=outcome,
+                remark=remark,
+                on_trouble=self.stderr.write,
+            )
+        self._report(as_json=json, wallets=look.wallets, count=look.count, found=look.found)
+        if look.count:
             self.found()
+
+    def _look(self, look: Look, told: Callable[[str], object]) -> None:
+        wallets = Wallet.objects.count()
+        with self.progress("Checking wallets", wallets) as advance:
+            books = invariants.find_violations(on_wallets=advance)
+            for violation in chain(books, records.find_violations()):
+                look.count += 1
+                told(f"{violation.law}: {violation.subject}: {violation.detail}")
+                if look.count <= NAMED_MAX:
+                    look.found.append(violation)
+        look.wallets = wallets
 
     def _report(self, *, as_json: bool, wallets: int, count: int, found: list[invariants.Violation]) -> None:
         if as_json:

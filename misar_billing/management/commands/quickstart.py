@@ -1,11 +1,13 @@
 """`make run`: everything needed to try the service, in one terminal."""
 
 import os
+from datetime import date
 from typing import Any
 
 from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
+from django.utils import timezone
 
 from misar_billing import database
 from misar_billing.sandbox.processes import MAIL, SANDBOX, WEB, Processes, ProcessTrouble, refuse_busy_ports
@@ -71,9 +73,14 @@ def seed() -> dict[str, str]:
     """Put rates and a demonstration's data in place, once; the keys and names that `welcome` shows."""
     # Imported here: production has no use for the sandbox's code.
     from misar_billing.demo import seeds
+    from wallet import days
 
     with database.patient():
-        return seeds.seed()
+        shown = seeds.seed()
+        # A past that was made up just now may lie in days that an earlier run had closed.
+        days.reopen(date.min)
+        days.close_days(now=timezone.now())
+    return shown
 
 
 def welcome(keys: dict[str, str]) -> str:

@@ -3,7 +3,8 @@
 import json
 import re
 from argparse import ArgumentParser, ArgumentTypeError
-from dataclasses import asdict
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -12,8 +13,9 @@ from django.utils import timezone
 
 from misar_billing import money
 from misar_billing.operators import COULD_NOT_LOOK, LookingCommand, database_read
-from wallet import reconciliation
+from wallet import audits, reconciliation
 from wallet.errors import StripeOutOfReach
+from wallet.models import Audit
 from wallet.reconciliation import Finding
 
 AGE = re.compile(r"([1-9][0-9]{0,3})([dhw])", re.ASCII)
@@ -40,6 +42,19 @@ def moment(text: str) -> datetime:
         ) from error
 
 
+@dataclass
+class Look:
+    """How far one run has come: sessions seen, and on which Stripe and the books disagree."""
+
+    seen: int = 0
+    findings: list[Finding] = field(default_factory=list)
+
+    @property
+    def still_open(self) -> list[Finding]:
+        """Those that were not repaired just now."""
+        return [finding for finding in self.findings if finding.is_open]
+
+
 class Command(LookingCommand):
     help = (
         "Compare Stripe's Checkout Sessions with the books: what was paid and not credited, and what was "
@@ -55,26 +70,49 @@ class Command(LookingCommand):
         parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
 
     def handle(self, *, since: datetime, apply: bool, json: bool, **options: Any) -> None:
-        findings: list[Finding] = []
-        seen = 0
+        look, started_at = Look(), timezone.now()
+        outcome, remark = Audit.Outcome.UNFINISHED, ""
+        try:
+            self._look(
+                look, since=since, apply=apply, told=(lambda line: None) if json else self.stdout.write
+            )
+            outcome = Audit.Outcome.FOUND if look.still_open else Audit.Outcome.CLEAN
+        except StripeOutOfReach as error:
+            remark = "Stripe cannot be reached, or refuses our key; the log says which."
+            raise CommandError(f"Could not look: {remark}", returncode=COULD_NOT_LOOK) from error
+        except Exception as error:
+            remark = (str(error).strip() or type(error).__name__).splitlines()[0]
+            raise
+        finally:
+            self._note(look, started_at, outcome, remark)
+        self._report(as_json=json, since=since, seen=look.seen, findings=look.findings)
+        if look.still_open:
+            self.found()
+
+    def _look(self, look: Look, *, since: datetime, apply: bool, told: Callable[[str], object]) -> None:
         with self.progress("Reading Stripe's sessions") as advance:
 
             def count_one() -> None:
-                nonlocal seen
-                seen += 1
+                look.seen += 1
                 advance()
 
-            try:
-                for finding in reconciliation.reconcile(since=since, apply=apply, on_session=count_one):
-                    findings.append(finding)
-                    if not json:
-                        self.stdout.write(_line(finding))
-            except StripeOutOfReach as error:
-                sentence = "Could not look: Stripe cannot be reached, or refuses our key; the log says which."
-                raise CommandError(sentence, returncode=COULD_NOT_LOOK) from error
-        self._report(as_json=json, since=since, seen=seen, findings=findings)
-        if any(finding.is_open for finding in findings):
-            self.found()
+            for finding in reconciliation.reconcile(since=since, apply=apply, on_session=count_one):
+                look.findings.append(finding)
+                told(_line(finding))
+
+    def _note(self, look: Look, started_at: datetime, outcome: Audit.Outcome, remark: str) -> None:
+        credited = len(look.findings) - len(look.still_open)
+        audits.note(
+            Audit.Kind.STRIPE,
+            started_at=started_at,
+            seen=look.seen,
+            # What still stands comes first, and alone is counted.
+            findings=[asdict(each) for each in sorted(look.findings, key=lambda each: not each.is_open)],
+            found=len(look.still_open),
+            outcome=outcome,
+            remark=remark or (f"{credited} {MEANINGS['credited']}." if credited else ""),
+            on_trouble=self.stderr.write,
+        )
 
     def _report(self, *, as_json: bool, since: datetime, seen: int, findings: list[Finding]) -> None:
         counts = {kind: sum(finding.kind == kind for finding in findings) for kind in MEANINGS}

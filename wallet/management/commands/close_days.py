@@ -1,0 +1,50 @@
+"""`manage.py close_days [--again 2026-11-01]`: add finished days up."""
+
+from argparse import ArgumentParser, ArgumentTypeError
+from datetime import date
+from typing import Any
+
+from django.core.management.base import BaseCommand
+from django.utils import timezone
+
+from misar_billing.database import patient
+from wallet import days
+
+
+def day(text: str) -> date:
+    """A date such as 2026-11-01."""
+    try:
+        return date.fromisoformat(text)
+    except ValueError as error:
+        raise ArgumentTypeError(f"{text!r} is not a date such as 2026-11-01") from error
+
+
+class Command(BaseCommand):
+    help = (
+        "Add up each finished day (UTC) of the ledger that is not added up yet, so that the back-office's "
+        "overview need not. Safe to run again, and to run twice at once."
+    )
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument(
+            "--again",
+            type=day,
+            metavar="DATE",
+            help="forget the totals from this day on first, and add those days up again",
+        )
+
+    def handle(self, *, again: date | None, **options: Any) -> None:
+        with patient():
+            if again is not None:
+                self.stdout.write(f"{_count(days.reopen(again))} forgotten, from {again} on.")
+            closed = days.close_days(now=timezone.now())
+        if not closed:
+            self.stdout.write("No finished day was open.")
+            return
+        entries = sum(each.entries for each in closed)
+        which = f"{closed[0].day}" if len(closed) == 1 else f"{closed[0].day} to {closed[-1].day}"
+        self.stdout.write(f"{_count(len(closed))} added up, {which}: {entries} entries.")
+
+
+def _count(number: int) -> str:
+    return "1 day" if number == 1 else f"{number} days"
