@@ -12,7 +12,7 @@ from django.apps.registry import Apps
 
 SUPPORT = (
     *("accounts.view_user", "accounts.view_plan", "accounts.view_planchange", "accounts.view_act"),
-    *("accounts.view_apikey", "accounts.view_servicekey", "accounts.view_outgoingmail"),
+    *("accounts.view_apikey", "accounts.view_servicekey", "accounts.view_outgoingmail", "auth.view_group"),
     *("wallet.view_wallet", "wallet.view_entry", "wallet.view_topup", "wallet.view_stripeevent"),
     *("wallet.view_rate", "wallet.view_ratechange", "wallet.view_audit", "wallet.view_closedday"),
     *("monetization.view_earner", "monetization.view_sponsor", "monetization.view_subscription"),

@@ -10,7 +10,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import path
 
-from misar_billing.backoffice import views
+from misar_billing.backoffice import overview_page, views
 
 
 class BackOffice(admin.AdminSite):
@@ -23,9 +23,16 @@ class BackOffice(admin.AdminSite):
 
     def get_urls(self) -> list[Any]:
         pages = [
+            path("find/", self._staff_page(views.find), name="find"),
             path("user/<path:object_id>/", self._staff_page(views.one_user), name="one_user"),
         ]
         return pages + super().get_urls()
+
+    def index(  # type: ignore[override]
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """What is so in the whole service; the lists stand beside it."""
+        return overview_page.overview(self, request)
 
     def _staff_page(self, view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
         """A page of ours, behind the same door as the others."""

@@ -110,7 +110,7 @@
     if (!data.areDays) return { values: (u, splits) => splits.map((at) => data.words[at] ?? ""), incrs: [1, 2, 5, 10, 20, 50] };
     const days = (data.x[data.x.length - 1] - data.x[0]) / DAY_SECONDS;
     if (days > MONTHS_FROM_DAYS) return { splits: monthSplits, values: axisMonths, size: 48 };
-    return { values: axisDays, incrs: [1, 2, 3, 7, 14, 28].map((step) => step * DAY_SECONDS) };
+    return { values: axisDays, incrs: [1, 2, 3, 7, 14, 28, 56].map((step) => step * DAY_SECONDS) };
   }
 
   // Zero is always in sight, and the highest value has air above it.

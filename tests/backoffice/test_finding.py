@@ -1,0 +1,309 @@
+"""Finding: whatever support is given leads to the user it is about, and nobody's e-mail into an address."""
+
+import logging
+
+import pytest
+from django.contrib.admin.utils import quote
+from django.contrib.auth.models import Group, Permission
+from django.db import connection
+from django.urls import reverse
+from django.utils import timezone
+
+from accounts import api_keys, keys
+from misar_billing.backoffice import finding
+from tests.backoffice.plans import captured, plans_of, scans_of
+from tests.factories import StaffFactory, UserFactory, enter
+from tests.monetization.records import place, refund, subscribe, tip
+from tests.wallet.books import sql
+from tests.wallet.past import charged, wrote
+from wallet.models import StripeEvent, TopUp
+
+FIND = reverse("admin:find")
+
+
+def user_page(user_id):
+    return reverse("admin:one_user", args=[quote(user_id)])
+
+
+def find(client, sought):
+    return client.post(FIND, {"sought": sought})
+
+
+def names(answer):
+    """What the page lists."""
+    return [match.name for match in answer.context["found"].matches]
+
+
+def everything(permission):
+    return True
+
+
+# --- One match leads there ----------------------------------------------------------------------------
+
+
+def test_a_misar_id_leads_to_its_page(staff):
+    UserFactory.create(misar_id="usr_signed_in")
+    wrote(5, timezone.now(), user_id="usr_wallet_only")
+    TopUp.objects.create(user_id="usr_topup_only")
+    StripeEvent.objects.create(id="evt_1", type="x", state="parked", user_id="usr_event_only")
+    for user_id in ("usr_signed_in", "usr_wallet_only", "usr_topup_only", "usr_event_only"):
+        assert find(staff, user_id).headers["Location"] == user_page(user_id)
+
+
+def test_an_odd_misar_id_leads_to_its_page(staff):
+    for user_id in ("a/b?c#d", "名前", "x" * 255, "100%", "with space", "staff:grace"):
+        UserFactory.create(misar_id=user_id, email="")
+        answer = staff.post(FIND, {"sought": user_id}, follow=True)
+        assert answer.redirect_chain == [(user_page(user_id), 302)]
+        assert answer.context["head"].user_id == user_id
+
+
+def test_the_users_address_leads_to_their_page_in_any_case(staff):
+    user = UserFactory.create(email="Ada.Lovelace@Example.com")
+    for sought in ("ada.lovelace@example.com", "ADA.LOVELACE@EXAMPLE.COM", " <Ada.Lovelace@Example.com> "):
+        assert find(staff, sought).headers["Location"] == user_page(user.pk)
+
+
+def test_ids_of_rows_lead_to_the_user_and_say_by_what(staff, give):
+    entry = give("usr_1", 25, session_id="cs_test_a1")
+    topup = TopUp.objects.get()
+    TopUp.objects.update(payment_intent_id="pi_1")
+    charge = charged(3, timezone.now(), idempotency_key="article:my-post")
+    StripeEvent.objects.create(id="evt_1", type="x", state="handled", user_id="usr_1")
+    for sought, name in {
+        entry.pk: entry.pk,
+        charge.pk: charge.pk,
+        "article:my-post": charge.pk,
+        topup.pk: topup.pk,
+        "cs_test_a1": topup.pk,
+        "pi_1": topup.pk,
+        "evt_1": "evt_1",
+    }.items():
+        answer = find(staff, sought)
+        assert answer.headers["Location"] == f"{user_page('usr_1')}?found={name}"
+        page = staff.get(answer.headers["Location"])
+        assert page.context["found"].name == name
+        assert "Found by" in page.text
+
+
+def test_what_creators_recorded_leads_to_the_creator(staff):
+    creator = UserFactory.create(misar_id="usr_creator")
+    given = tip(creator, stripe_payment_id="pi_tip")
+    back = refund(given, 100)
+    subscription = subscribe(creator, stripe_subscription_id="sub_stripe")
+    placement = place(creator)
+    for sought, name in {
+        given.pk: given.pk,
+        "pi_tip": given.pk,
+        back.pk: back.pk,
+        subscription.pk: subscription.pk,
+        "sub_stripe": subscription.pk,
+        placement.pk: placement.pk,
+    }.items():
+        assert find(staff, sought).headers["Location"] == f"{user_page('usr_creator')}?found={name}"
+
+
+def test_a_row_of_nobodys_leads_to_its_own_page(staff):
+    StripeEvent.objects.create(id="evt_1", type="x", state="ignored")
+    assert find(staff, "evt_1").headers["Location"] == reverse(
+        "admin:wallet_stripeevent_change", args=[quote("evt_1")]
+    )
+
+
+# --- Keys ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("given", ["{}", "Authorization: Bearer {}", '"{}"', "{:.12}"])
+def test_of_a_key_only_the_beginning_is_read_and_sent_on(staff, given, caplog):
+    caplog.set_level(logging.DEBUG)
+    owner = UserFactory.create(misar_id="usr_owner")
+    _, secret = api_keys.issue(owner=owner, name="Newsletter")
+    with captured() as asked:
+        answer = find(staff, given.format(secret))
+    assert answer.headers["Location"] == f"{user_page('usr_owner')}?found={secret[:12]}"
+    rest = secret[12:]
+    assert rest not in caplog.text
+    assert not [query for query in asked if rest in query]
+    assert rest not in staff.get(answer.headers["Location"]).text
+
+
+def test_a_service_key_leads_to_its_own_page(staff):
+    key, secret = keys.issue_service_key(product="blog")
+    for sought in (secret, secret[:12], f"service:{secret[:12]}"):
+        assert find(staff, sought).headers["Location"] == reverse(
+            "admin:accounts_servicekey_change", args=[key.pk]
+        )
+
+
+def test_a_key_that_is_not_ours_is_not_echoed(staff):
+    answer = find(staff, "msk_" + "0123456789abcdef" * 4)
+    assert "msk_01234567" in answer.text
+    assert "msk_012345678" not in answer.text
+
+
+# --- Several, and none --------------------------------------------------------------------------------
+
+
+def test_an_address_of_several_lists_them_all(staff):
+    first, second = (UserFactory.create(email="shared@example.com") for _ in range(2))
+    creator = UserFactory.create()
+    given = tip(creator, email="Shared@example.com")
+    subscription = subscribe(creator, email="shared@example.com")
+    answer = find(staff, "shared@Example.com")
+    assert set(names(answer)) == {first.pk, second.pk, given.pk, subscription.pk}
+    for user in (first, second, creator):
+        assert user_page(user.pk) in answer.text
+
+
+def test_a_readers_tips_lead_to_their_creators(staff):
+    creators = [UserFactory.create() for _ in range(2)]
+    tips = [tip(creator, email="reader@example.com") for creator in creators]
+    answer = find(staff, "reader@example.com")
+    assert set(names(answer)) == {each.pk for each in tips}
+    lone = tip(creators[0], email="lone@example.com")
+    assert (
+        find(staff, "Lone@example.com").headers["Location"] == f"{user_page(creators[0].pk)}?found={lone.pk}"
+    )
+
+
+def test_no_address_ever_stands_in_an_address(staff):
+    creator = UserFactory.create(email="ada@example.com")
+    tip(creator, email="ada@example.com")
+    for sought in ("ada@example.com", "nobody@example.com"):
+        answer = find(staff, sought)
+        assert "Location" not in answer.headers
+        assert not [link for link in answer.text.split('"') if "/admin/" in link and "@" in link]
+        assert "%40" not in answer.text
+
+
+def test_many_matches_are_cut_and_that_is_said(staff):
+    for number in range(25):
+        wrote(1, timezone.now(), user_id=f"usr_{number}", idempotency_key="1")
+    answer = find(staff, "1")
+    assert len(names(answer)) == finding.MATCHES_MAX
+    assert "Found 20 and more" in answer.text
+
+
+def test_nothing_found_says_what_can_be_found(staff):
+    answer = find(staff, "txn_unknown")
+    assert "Nothing is known of this" in answer.text
+    assert "What can be found" in answer.text
+    assert user_page("txn_unknown") not in answer.text
+
+
+def test_somebody_new_can_be_opened_by_who_may_adjust(client, staff):
+    assert user_page("usr_new") in find(staff, "usr_new").text
+    member = StaffFactory.create(is_superuser=False)
+    member.groups.add(Group.objects.get(name="support"))
+    enter(client, member)
+    assert user_page("usr_new") not in find(client, "usr_new").text
+
+
+@pytest.mark.parametrize(
+    "sought", ["", "   ", "\0", "usr\0_1", "x" * 10_000, "a\nb", "'\"` ", "\udcff", "%", "_"]
+)
+def test_what_can_be_nothing_finds_nothing_and_harms_nothing(staff, sought):
+    UserFactory.create(misar_id="usr_1")
+    body = b"sought=" + sought.encode("utf-8", "surrogatepass").replace(b"%", b"%25")
+    answer = staff.generic("POST", FIND, body, content_type="application/x-www-form-urlencoded")
+    assert answer.status_code == 200
+    assert names(answer) == []
+
+
+def test_blanks_and_quotes_round_it_do_not_matter():
+    for given in (" usr_1 ", '"usr_1"', "“usr_1”", "`usr_1`", "<usr_1>", "\N{ZERO WIDTH SPACE}usr_1\r\n"):
+        assert finding.tidied(given) == "usr_1"
+
+
+# --- Who may ------------------------------------------------------------------------------------------
+
+
+def test_only_what_the_asker_may_view_is_looked_into(client, give):
+    entry = give("usr_1", 25, session_id="cs_1")
+    UserFactory.create(misar_id="usr_1")
+    member = StaffFactory.create(is_superuser=False)
+    member.user_permissions.set(Permission.objects.filter(codename="view_topup"))
+    enter(client, member)
+    for sought in ("usr_1", "usr_1@example.com", entry.pk):
+        assert names(find(client, sought)) == []
+    # Without the right to view users there is no page of theirs to lead to.
+    topup = TopUp.objects.get()
+    assert find(client, "cs_1").headers["Location"] == reverse(
+        "admin:wallet_topup_change", args=[quote(topup.pk)]
+    )
+
+
+def test_it_is_for_staff_alone(client, db):
+    for somebody in (None, UserFactory.create(misar_id="usr_1")):
+        if somebody:
+            client.force_login(somebody)
+        answer = find(client, "usr_1")
+        assert answer.status_code in (302, 403)
+        assert user_page("usr_1") not in answer.headers.get("Location", "")
+
+
+def test_looking_at_the_page_finds_nothing(staff):
+    UserFactory.create(misar_id="usr_1")
+    answer = staff.get(FIND, {"sought": "usr_1"})
+    assert names(answer) == []
+    assert "Nothing is known" not in answer.text
+
+
+def test_the_box_is_on_every_page(staff, give):
+    entry = give("usr_1", 25)
+    for path in (
+        reverse("admin:wallet_entry_changelist"),
+        reverse("admin:wallet_entry_change", args=[quote(entry.pk)]),
+        user_page("usr_1"),
+        FIND,
+    ):
+        assert f'action="{FIND}"' in staff.get(path).text
+
+
+# --- What it costs ------------------------------------------------------------------------------------
+
+WALLETS = (
+    "INSERT INTO wallet_wallet SELECT id, %(entries)s, %(entries)s, now() FROM unnest(%(ids)s::text[]) AS id"
+)
+LEDGER = """
+INSERT INTO wallet_entry (id, wallet_id, sequence, kind, credits, balance_after, feature, product,
+       idempotency_key, stripe_session_id, actor, reason, effective_at, created_at)
+SELECT 'txn_' || id || '_' || n, id, n, 'adjustment', 1, n, '', '', 'key_' || id || '_' || n, '', 'sql', '',
+       now(), now()
+  FROM unnest(%(ids)s::text[]) AS id, generate_series(1, %(entries)s) AS n
+"""
+
+
+def fill(user_ids, entries):
+    """A wallet for each, with so many entries."""
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL session_replication_role = replica")  # The laws rest; these rows keep them.
+        for statement in (WALLETS, LEDGER):
+            cursor.execute(statement, {"ids": list(user_ids), "entries": entries})
+        cursor.execute("SET LOCAL session_replication_role = origin")
+        for table in ("wallet_wallet", "wallet_entry"):
+            cursor.execute(f"ANALYZE {table}")
+
+
+@pytest.mark.parametrize(
+    "sought",
+    ["usr_7", "txn_usr_7_7", "key_usr_7_7", "cs_unknown", "ada@example.com", "msk_00000000", "no such thing"],
+)
+def test_every_look_goes_by_an_index_of_the_ledger(db, sought):
+    fill([f"usr_{number}" for number in range(20)], 500)
+    with captured() as asked:
+        finding.look(sought, may=everything)
+    assert len(asked) <= 26
+    assert scans_of(asked) == []
+
+
+def test_no_look_at_any_table_needs_to_read_all_of_it(db):
+    """With reading everything made unattractive, PostgreSQL finds an index for each look."""
+    with captured() as asked:
+        finding.look("ada@example.com", may=everything)
+        finding.look("usr_7", may=everything)
+    sql("SET LOCAL enable_seqscan = off")
+    for query, nodes in plans_of(asked):
+        for node in nodes:
+            assert node["Node Type"] != "Seq Scan", query
+            assert "Index Name" not in node or "Index Cond" in node, query

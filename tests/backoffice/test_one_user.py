@@ -1,0 +1,397 @@
+"""One user, one page: who they are, where their credits went, and what may be done about it."""
+
+import re
+from datetime import timedelta
+
+import pytest
+from django.contrib.admin.utils import quote
+from django.contrib.auth.models import Group, Permission
+from django.template.loader import render_to_string
+from django.urls import reverse
+from django.utils import timezone
+
+from accounts import api_keys
+from accounts.models import Act, OutgoingMail
+from misar_billing.backoffice import one_user
+from tests.backoffice.plans import captured, plans_of, scans_of
+from tests.backoffice.test_finding import fill, user_page
+from tests.factories import StaffFactory, UserFactory, enter
+from tests.monetization.records import place, refund, subscribe, tip
+from tests.wallet.books import sql
+from tests.wallet.past import charged, gave_back, wrote
+from wallet import ledger
+from wallet.models import Entry, StripeEvent, TopUp
+
+
+def page_of(client, user_id, **query):
+    answer = client.get(user_page(user_id), query)
+    assert answer.status_code == 200
+    return answer
+
+
+def words_of(answer):
+    """What the page says, in one line."""
+    main = answer.text.partition('id="content-main"')[2]
+    return " ".join(re.sub(r"<[^>]*>", " ", main).split())
+
+
+def member_of(client, role):
+    member = StaffFactory.create(is_superuser=False)
+    member.groups.add(Group.objects.get(name=role))
+    enter(client, member)
+    return member
+
+
+def labels(actions):
+    return [action.label for action in actions]
+
+
+# --- Who it is ----------------------------------------------------------------------------------------
+
+
+def test_a_user_with_a_wallet(staff, give):
+    UserFactory.create(misar_id="usr_1", name="Ada", email="ada@example.com")
+    give("usr_1", 1250)
+    words = words_of(page_of(staff, "usr_1"))
+    for told in ("Ada", "usr_1", "ada@example.com", "Free plan", "1,250 credits", "1 entry"):
+        assert told in words
+
+
+def test_a_user_without_a_wallet(staff):
+    UserFactory.create(misar_id="usr_1")
+    answer = page_of(staff, "usr_1")
+    assert "No wallet yet" in words_of(answer)
+    assert answer.context["actions"][0].label == "Adjust the balance"
+
+
+def test_a_wallet_without_a_user(staff, give):
+    give("usr_1", 25)
+    words = words_of(page_of(staff, "usr_1"))
+    assert "Has never signed in here" in words
+    assert "plan" not in words.replace("address and plan", "")
+
+
+def test_a_nobody(staff):
+    answer = page_of(staff, "usr_nobody")
+    assert "Nothing is known of this Misar ID" in words_of(answer)
+    assert labels(answer.context["actions"]) == ["Adjust the balance"]
+
+
+def test_who_owes_who_works_here_and_who_is_shut_out_is_tagged(staff, give):
+    UserFactory.create(misar_id="usr_1", is_active=False, is_staff=True)
+    give("usr_1", 10)
+    ledger_row = TopUp.objects.get()
+    wrote(-12, timezone.now(), kind="clawback", stripe_session_id=ledger_row.stripe_session_id)
+    answer = page_of(staff, "usr_1")
+    assert [tag.word for tag in answer.context["head"].tags] == ["Staff", "May not sign in", "Owes"]
+    assert "−2 credits" in words_of(answer)
+
+
+def test_what_is_no_misar_id_has_no_page(staff):
+    for address in ("a_0Ab", "x" * 256):
+        assert staff.get(f"/admin/user/{address}/").status_code == 404
+
+
+def test_names_are_shown_as_they_are(staff, give):
+    UserFactory.create(misar_id="<i>usr</i>", name="<script>alert(1)</script>", email="")
+    wrote(5, timezone.now(), user_id="<i>usr</i>", reason="<b>bold</b>", actor="user:<u>")
+    answer = page_of(staff, "<i>usr</i>", found="<script>")
+    for piece in ("<script>alert", "<i>usr", "<b>bold", "<u>"):
+        assert piece not in answer.text
+
+
+# --- Where the credits went ---------------------------------------------------------------------------
+
+
+def test_what_was_spent_this_month_and_last_is_told_by_feature(staff, article_rate):
+    now = timezone.now()
+    last_month = now.replace(day=1) - timedelta(days=3)
+    wrote(100, last_month - timedelta(days=90))
+    charged(10, last_month, feature=article_rate, product="blog")
+    charge = charged(8, last_month, feature="mail.send")
+    charged(3, now, feature=article_rate, product="blog")
+    gave_back(charge, 3, now)
+    spending = page_of(staff, "usr_1").context["spending"]
+    assert [(row.label, row.product, row.this_month, row.last_month) for row in spending.rows] == [
+        ("Generate an article", "blog", "3", "10"),
+        ("Send an email", "mail", "0", "5"),
+    ]
+    assert (spending.this_total, spending.last_total) == ("3", "15")
+    counts = [staff.get(url).context["cl"].result_count for url in (spending.this_url, spending.last_url)]
+    assert counts == [2, 2]
+
+
+def test_many_features_end_in_one_row(db):
+    wrote(1000, timezone.now())
+    for number in range(one_user.SPENDING_ROWS_MAX + 3):
+        charged(number + 1, timezone.now(), feature=f"f.{number}")
+    spending = one_user.spending_of("usr_1")
+    assert len(spending.rows) == one_user.SPENDING_ROWS_MAX + 1
+    assert (spending.rows[-1].label, spending.rows[-1].this_month) == ("3 more", "6")
+    assert spending.this_total == "120"
+
+
+def test_the_newest_entries_tell_what_happened_by_whom_and_why(staff, article_rate):
+    wrote(100, timezone.now())
+    charge = charged(3, timezone.now(), feature=article_rate, product="blog", actor="service:wsk_1a2b3c4d")
+    adjusted = ledger.adjust(
+        user_id="usr_1", credits=5, reason="Sorry for the wait", key="k", actor="user:staff:grace"
+    )
+    answer = page_of(staff, "usr_1")
+    newest, second, _ = answer.context["entries"]
+    assert (newest.id, newest.credits, newest.balance_after, newest.who, newest.reason) == (
+        adjusted.pk,
+        "+5",
+        "102",
+        "staff:grace",
+        "Sorry for the wait",
+    )
+    assert (second.what, second.credits, second.who) == ("Generate an article × 3", "−3", "wsk_1a2b3c4d")
+    for entry in (adjusted, charge):
+        assert reverse("admin:wallet_entry_change", args=[quote(entry.pk)]) in answer.text
+    assert "?wallet__user_id__exact=usr_1" in answer.text
+
+
+def test_what_a_search_led_to_is_named_and_marked(staff):
+    entry = wrote(5, timezone.now())
+    wrote(7, timezone.now(), user_id="usr_2")
+    answer = page_of(staff, "usr_1", found=entry.pk)
+    assert f"Found by entry {entry.pk} : Adjustment by staff of 5 credits" in words_of(answer)
+    assert [row.is_found for row in answer.context["entries"]] == [True]
+    assert answer.context["found_actions"] == []  # An adjustment is taken back by another one.
+    for other in ("txn_unknown", Entry.objects.get(wallet="usr_2").pk, "ada@example.com", "\N{BELL}", ""):
+        assert page_of(staff, "usr_1", found=other).context["found"] is None
+
+
+def test_a_charge_that_was_found_can_be_given_back_from_here(staff):
+    wrote(5, timezone.now())
+    charge = charged(3, timezone.now())
+    for _ in range(30):  # So old that it is not in the list any more.
+        wrote(1, timezone.now())
+    answer = page_of(staff, "usr_1", found=charge.pk)
+    assert labels(answer.context["found_actions"]) == ["Give this charge back"]
+    assert charge.pk not in [row.id for row in answer.context["entries"]]
+    give_back = answer.context["found_actions"][0].url
+    done = staff.post(give_back, {"credits": "3", "reason": "It failed", "key": "k"})
+    assert done.headers["Location"] == user_page("usr_1")
+
+
+# --- Payments -----------------------------------------------------------------------------------------
+
+
+def test_a_top_up_stands_beside_what_stripe_said_of_it(staff, deliver, checkout_event):
+    deliver(checkout_event("cs_test_1", event_id="evt_1", payment_intent="pi_1"))
+    answer = page_of(staff, "usr_1")
+    [topup] = answer.context["topups"]
+    assert (topup.state.word, topup.paid, topup.session_id) == ("Paid", "$25.00", "cs_test_1")
+    assert topup.dashboard_url == "https://dashboard.stripe.com/test/payments/pi_1"
+    assert [(event.id, event.state.word) for event in topup.events] == [("evt_1", "Handled")]
+    assert 'rel="noopener noreferrer"' in answer.text
+
+
+def test_a_live_payment_is_linked_to_the_live_dashboard():
+    topup = TopUp(payment_intent_id="pi_1", livemode=True)
+    assert one_user.payment_at_stripe(topup) == "https://dashboard.stripe.com/payments/pi_1"
+    assert one_user.payment_at_stripe(TopUp(payment_intent_id="", livemode=True)) == ""
+    assert one_user.payment_at_stripe(TopUp(payment_intent_id="../x", livemode=True)) == ""
+
+
+def test_parked_and_failed_events_that_name_the_user_come_first(staff):
+    now = timezone.now()
+    for state, tries in (("parked", 1), ("waiting", 2), ("handled", 1), ("resolved", 1), ("ignored", 1)):
+        StripeEvent.objects.create(
+            id=f"evt_{state}",
+            type="checkout.session.completed",
+            state=state,
+            tries=tries,
+            user_id="usr_1",
+            remark=f"Because it was {state}",
+            received_at=now,
+        )
+        now -= timedelta(minutes=1)
+    answer = page_of(staff, "usr_1")
+    assert [(event.id, event.state.word) for event in answer.context["trouble"]] == [
+        ("evt_parked", "Parked for staff"),
+        ("evt_waiting", "Failed 2 times"),
+    ]
+    words = words_of(answer)
+    assert words.index("Because it was parked") < words.index("Where the credits went")
+    assert "Handle it again" in words
+
+
+def test_what_can_be_done_leads_back_to_this_page(staff, give):
+    UserFactory.create(misar_id="usr_1")
+    give("usr_1", 25)
+    answer = page_of(staff, "usr_1")
+    adjust = answer.context["actions"][0].url
+    assert adjust == reverse("admin:wallet_wallet_adjust", args=[quote("usr_1")]) + "?from=user"
+    done = staff.post(adjust, {"credits": "5", "reason": "A gift", "key": "k"})
+    assert done.headers["Location"] == user_page("usr_1")
+    words = words_of(page_of(staff, "usr_1"))
+    assert "What staff did" in words
+    assert "A gift" in words
+    assert "30 credits" in words
+
+
+# --- Keys, income, mail, acts -------------------------------------------------------------------------
+
+
+def test_keys_are_shown_with_their_state_and_can_be_revoked(staff):
+    owner = UserFactory.create(misar_id="usr_1")
+    key, secret = api_keys.issue(owner=owner, name="Newsletter")
+    gone, _ = api_keys.issue(owner=owner, name="Old", within_limit=False)
+    api_keys.revoke(owner=owner, key_id=gone.pk)
+    answer = page_of(staff, "usr_1")
+    shown = {each.name: (each.state.word, labels(each.actions)) for each in answer.context["keys"]}
+    assert shown == {"Newsletter": ("Active", ["Revoke this key"]), "Old": ("Revoked", [])}
+    assert secret[:12] in answer.text
+    assert secret[:13] not in answer.text
+    assert key.digest not in answer.text
+
+
+def test_a_creators_records_are_counted_by_currency(staff):
+    creator = UserFactory.create(misar_id="usr_1")
+    given = tip(creator, 500, name="Alex")
+    tip(creator, 700, currency="EUR")
+    back = refund(given, 100)
+    subscribe(creator)
+    place(creator, price_cents=5000)
+    answer = page_of(staff, "usr_1")
+    creator_part = answer.context["creator"]
+    assert [(each.what, each.currency, each.count, each.sum) for each in creator_part.figures] == [
+        ("Tips", "EUR", "1", "7.00 EUR"),
+        ("Tips", "USD", "1", "5.00 USD"),
+        ("Subscriptions", "USD", "1", "95.88 USD a year"),
+        ("Placements", "USD", "1", "50.00 USD booked"),
+    ]
+    assert creator_part.fee == "5%"
+    assert [each.id for each in creator_part.refunds] == [back.pk]
+    assert "from Alex, 1.00 USD refunded" in words_of(answer)
+    assert page_of(staff, UserFactory.create().pk).context["creator"] is None
+
+
+def test_mails_are_named_and_never_read(staff):
+    user = UserFactory.create(misar_id="usr_1")
+    OutgoingMail.objects.create(
+        kind="receipt",
+        fact="receipt:top_1",
+        user=user,
+        to="ada@elsewhere.example",
+        subject="s",
+        text="secret",
+    )
+    answer = page_of(staff, "usr_1")
+    assert "Receipts" in words_of(answer)
+    assert "ada@elsewhere.example" not in answer.text
+    assert "secret" not in words_of(answer)
+
+
+# --- Who sees and does what ---------------------------------------------------------------------------
+
+
+@pytest.fixture
+def somebody_with_everything(give):
+    creator = UserFactory.create(misar_id="usr_1")
+    give("usr_1", 25)
+    refund(tip(creator), 100)
+    api_keys.issue(owner=creator, name="Newsletter")
+    StripeEvent.objects.create(id="evt_1", type="x", state="parked", user_id="usr_1")
+    member = StaffFactory.create()
+    Act.objects.create(
+        **{"staff": member, "verb": "plan", "label": "Change the plan", "model": "accounts.user"},
+        **{"row_id": "usr_1", "about": "usr_1", "told": "Moved.", "reason": "Asked", "form_key": "k"},
+        content="c",
+    )
+    return creator
+
+
+def test_support_sees_all_of_it_and_may_do_nothing(client, somebody_with_everything):
+    member_of(client, "support")
+    answer = page_of(client, "usr_1")
+    for part in ("Entries", "Top-ups", "To look at", "API keys", "As a creator", "What staff did"):
+        assert part in words_of(answer)
+    assert answer.context["actions"] == []
+    assert "?from=user" not in answer.text
+
+
+def test_billing_may_act_and_not_change_the_access(client, somebody_with_everything):
+    member_of(client, "billing")
+    answer = page_of(client, "usr_1")
+    assert labels(answer.context["actions"]) == ["Adjust the balance", "Change the plan"]
+    assert labels(answer.context["keys"][0].actions) == ["Revoke this key"]
+
+
+def test_each_part_is_for_whom_may_view_its_rows(client, somebody_with_everything):
+    member = StaffFactory.create(is_superuser=False)
+    enter(client, member)
+    assert client.get(user_page("usr_1")).status_code == 403
+    parts = {
+        "accounts.view_user": "usr_1@example.com",
+        "wallet.view_wallet": "25 credits",
+        "wallet.view_entry": "Where the credits went",
+        "wallet.view_topup": "$25.00",
+        "wallet.view_stripeevent": "To look at",
+        "accounts.view_apikey": "API keys",
+        "monetization.view_tip": "Newest tips",
+        "monetization.view_refund": "Newest refunds",
+        "accounts.view_act": "Moved.",
+    }
+    for number, permission in enumerate(parts, start=1):
+        app, codename = permission.split(".")
+        member.user_permissions.add(Permission.objects.get(content_type__app_label=app, codename=codename))
+        words = words_of(page_of(client, "usr_1"))
+        assert [part in words for part in parts.values()] == [True] * number + [False] * (
+            len(parts) - number
+        ), permission
+
+
+def test_an_unknown_visitor_is_sent_to_the_door(client, somebody_with_everything):
+    assert client.get(user_page("usr_1")).status_code == 302
+    client.force_login(somebody_with_everything)
+    assert client.get(user_page("usr_1")).status_code in (302, 403)
+
+
+# --- What it costs ------------------------------------------------------------------------------------
+
+
+def asked_for(client, user_id):
+    with captured() as asked:
+        page_of(client, user_id)
+    return [query.strip() for query in asked]
+
+
+def test_the_page_asks_as_often_for_10000_entries_as_for_10(staff):
+    for user_id, entries in (("usr_few", 10), ("usr_many", 10_000)):
+        UserFactory.create(misar_id=user_id)
+        fill([user_id], entries)
+    few, many = (asked_for(staff, user_id) for user_id in ("usr_few", "usr_many"))
+    assert len(few) == len(many) <= 40
+
+
+def test_no_query_of_the_page_reads_all_of_the_ledger(staff):
+    UserFactory.create(misar_id="usr_7")
+    fill([f"usr_{number}" for number in range(20)], 1000)
+    asked = asked_for(staff, "usr_7")
+    assert len([query for query in asked if "wallet_entry" in query]) >= 5
+    assert scans_of(asked) == []
+
+
+def test_no_part_of_the_page_needs_to_read_a_whole_table(staff):
+    """With reading everything made unattractive, PostgreSQL finds an index for each part."""
+    creator = UserFactory.create(misar_id="usr_7")
+    fill(["usr_7"], 10)
+    refund(tip(creator), 100)
+    subscribe(creator)
+    place(creator)
+    TopUp.objects.create(user_id="usr_7", stripe_session_id="cs_1", state="created")
+    asked = asked_for(staff, "usr_7")
+    sql("SET LOCAL enable_seqscan = off")
+    for query, nodes in plans_of(asked):
+        assert "Seq Scan" not in {node["Node Type"] for node in nodes}, query
+
+
+def test_what_takes_too_long_to_add_up_is_said():
+    """How a part is given up in time is tested with the overview's; None is what is left of it."""
+    told = render_to_string("admin/_user_spending.html", {"spending": None})
+    assert "too many entries to add up" in told
+    assert "Nothing was charged" not in told
