@@ -109,6 +109,14 @@ class ActingAdmin(ReadOnlyAdmin):
         """The page of a verb on a row."""
         return reverse(f"admin:{self._page_name(verb)}", args=[quote(row.pk)])
 
+    def links_on(self, row: models.Model, staff: User, *, from_user: bool = False) -> list[dict[str, str]]:
+        """Label and address of each of these pages; `from_user` for those that lead back to the user's."""
+        query = f"?{FROM_USER}" if from_user else ""
+        return [
+            {"label": verb.label, "url": self.address_of(verb, row) + query}
+            for verb in self.verbs_on(row, staff)
+        ]
+
     def get_urls(self) -> list[URLPattern]:
         pages = [
             path(
@@ -125,10 +133,7 @@ class ActingAdmin(ReadOnlyAdmin):
     ) -> Any:
         row = kwargs.get("obj")
         if row is not None:
-            staff = cast(User, request.user)
-            context["verbs"] = [
-                {"label": verb.label, "url": self.address_of(verb, row)} for verb in self.verbs_on(row, staff)
-            ]
+            context["verbs"] = self.links_on(row, cast(User, request.user))
             context["about"] = self.about(row)
             context["acts"] = list(acts.on_row(row).select_related("staff")[:ACTS_SHOWN_MAX])
         return super().render_change_form(request, context, *args, **kwargs)

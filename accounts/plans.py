@@ -6,6 +6,7 @@ from django.apps import apps as installed
 from django.apps.registry import Apps
 from django.db import transaction
 
+from accounts.errors import PlanThere
 from accounts.models import Plan, PlanChange, User
 
 # Contract 19 and part B 6.2: fees in basis points, and active API keys (None: no limit).
@@ -15,6 +16,22 @@ DEFAULT_PLANS = (
     ("max", "Max", 300, None),
     ("enterprise", "Enterprise", 200, None),
 )
+
+
+@transaction.atomic
+def add_plan(*, slug: str, name: str, fee_bps: int, key_limit: int | None, actor: str) -> Plan:
+    """Make a plan that nobody is on yet, and keep who made it. Raises PlanThere."""
+    setting = {"name": name, "fee_bps": fee_bps, "key_limit": key_limit}
+    plan, is_new = Plan.objects.get_or_create(slug=slug, defaults=setting)
+    if not is_new:
+        raise PlanThere(slug)
+    PlanChange.objects.create(slug=slug, actor=actor, **setting)
+    return plan
+
+
+def locked(slug: str) -> Plan:
+    """A plan as it is now, held until the caller's transaction ends."""
+    return Plan.objects.select_for_update().get(pk=slug)
 
 
 @transaction.atomic

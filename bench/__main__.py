@@ -43,7 +43,7 @@ def read(arguments: Sequence[str]) -> Namespace:
     """The options, or usage and exit code 2."""
     parser = ArgumentParser(
         prog="python -m bench",
-        description="Charges over HTTP beside the usual way, and long histories beside short ones.",
+        description="Charges over HTTP beside the usual way, long histories and ledgers beside short ones.",
     )
     parser.add_argument(
         "--quick", action="store_true", help="a smoke run of 20 seconds; its figures are noise"
@@ -68,19 +68,23 @@ def measure(asked: Namespace) -> int:
     import django  # From here on, since the settings are read from the environment prepared above.
 
     django.setup()
-    from bench import contest, figures, histories, machine, report
+    from bench import contest, figures, histories, ledgers, machine, report
 
     with surroundings.fresh_database(), surroundings.web_server() as address:
         facts = machine.facts()
         with progress(asked.plan) as on_turn:
             outcome = contest.hold(asked.plan, address, on_turn)
         readings = histories.read(address, asked.plan.reads, long=asked.plan.long_history)
+    # A database of its own: the back-office looks at all entries there are, so there must be few at first.
+    with surroundings.fresh_database(), surroundings.web_server() as address:
+        pages = ledgers.read(address, asked.plan.reads, long=asked.plan.long_ledger)
+    measured = report.Measured(outcome, readings, pages, facts)
     if asked.json:
-        sys.stdout.write(json.dumps(figures.as_json(outcome, readings, facts), indent=2) + "\n")
+        sys.stdout.write(json.dumps(figures.as_json(outcome, readings, pages, facts), indent=2) + "\n")
     else:
-        report.show(outcome, readings, facts, Console())
+        report.show(measured, Console())
     if asked.write:
-        sys.stderr.write(f"Written: {report.write(outcome, readings, facts)}\n")
+        sys.stderr.write(f"Written: {report.write(measured)}\n")
     return FALSE if outcome.errors or outcome.troubles else TRUE
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from bench.contest import Outcome, Turn
 from bench.histories import Reading
+from bench.ledgers import Page
 from bench.plan import NOTHING, SCENARIOS, USUAL, VARIANTS, Scenario, Variant
 
 
@@ -68,7 +69,9 @@ def percentile(ascending: Sequence[float], percent: int) -> float:
     return ascending[math.ceil(len(ascending) * percent / 100) - 1]
 
 
-def as_json(outcome: Outcome, readings: Sequence[Reading], machine: dict[str, str]) -> dict[str, Any]:
+def as_json(
+    outcome: Outcome, readings: Sequence[Reading], pages: Sequence[Page], machine: dict[str, str]
+) -> dict[str, Any]:
     """Everything for a program to read."""
     loads = {
         scenario.name: {
@@ -81,6 +84,7 @@ def as_json(outcome: Outcome, readings: Sequence[Reading], machine: dict[str, st
         "machine": machine,
         "loads": loads,
         "histories": {reading.title: reading.as_json() for reading in readings},
+        "back_office": {page.title: page.as_json() for page in pages},
         "client_cpu_ms": outcome.client_ms,
         "cores_of_strangers": outcome.cores_of_strangers,
         "web_workers_bytes": [asdict(worker) for worker in outcome.memory],

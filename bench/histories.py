@@ -67,14 +67,14 @@ def read(
         with connection.cursor() as cursor:
             cursor.execute("VACUUM (ANALYZE)")
     keys = {"short": _with_a_key(short), "long": _with_a_key(longer)}
-    browsers = {"short": _in_a_browser(few), "long": _in_a_browser(longer)}
+    browsers = {"short": session_of(few), "long": session_of(longer)}
     readings = [Reading(title, path, keys) for title, path in PATHS.items()]
     readings += [Reading(title, path, browsers) for title, path in PAGES.items()]
     caller = http.client.HTTPConnection(*address, timeout=30)
     for number in range(times + 1):
         for reading in readings:
             for name, headers in reading.headers.items():
-                milliseconds = _timed(caller, reading.path, headers)
+                milliseconds = timed(caller, reading.path, headers)
                 if number:  # The first round warms caches and connections.
                     reading.milliseconds[name].append(milliseconds)
         on_read()
@@ -82,7 +82,8 @@ def read(
     return readings
 
 
-def _timed(caller: http.client.HTTPConnection, path: str, headers: dict[str, str]) -> float:
+def timed(caller: http.client.HTTPConnection, path: str, headers: dict[str, str]) -> float:
+    """One read: how many milliseconds from asking to the last byte."""
     began = time.perf_counter()
     caller.request("GET", path, headers=headers)
     answer = caller.getresponse()
@@ -96,13 +97,14 @@ def _with_a_key(creator: User) -> dict[str, str]:
     return {"Authorization": f"Bearer {secret}"}
 
 
-def _in_a_browser(creator: User) -> dict[str, str]:
-    """The cookie of somebody who has signed in."""
+def session_of(user: User, *, also: Callable[[Any], None] = lambda session: None) -> dict[str, str]:
+    """The cookie of somebody who has signed in; `also` puts more into the session."""
     session = import_module(settings.SESSION_ENGINE).SessionStore()
-    session[SESSION_KEY] = creator.pk
+    session[SESSION_KEY] = user.pk
     session[BACKEND_SESSION_KEY] = settings.AUTHENTICATION_BACKENDS[-1]
-    session[HASH_SESSION_KEY] = creator.get_session_auth_hash()
+    session[HASH_SESSION_KEY] = user.get_session_auth_hash()
     session[SIGNED_IN_AT] = time.time()
+    also(session)
     session.create()
     return {"Cookie": f"{settings.SESSION_COOKIE_NAME}={session.session_key}"}
 

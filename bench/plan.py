@@ -65,6 +65,8 @@ class Plan:
     # How often each read of a creator is timed, and how long the long history is.
     reads: int
     long_history: History
+    # How many entries the long ledger has that the back-office looks at.
+    long_ledger: int
 
     @property
     def warm_up_seconds(self) -> float:
@@ -72,8 +74,15 @@ class Plan:
 
 
 # Six rounds of three variants: each comes first, second and last twice.
-FULL = Plan(rounds=6, seconds=2.2, wallets=1000, reads=25, long_history=LONG)
-QUICK = Plan(rounds=3, seconds=0.3, wallets=100, reads=3, long_history=replace(LONG, tips=4_000))
+FULL = Plan(rounds=6, seconds=2.2, wallets=1000, reads=25, long_history=LONG, long_ledger=1_000_000)
+QUICK = Plan(
+    rounds=3,
+    seconds=0.3,
+    wallets=100,
+    reads=3,
+    long_history=replace(LONG, tips=4_000),
+    long_ledger=20_000,
+)
 
 
 def order(round_number: int) -> Iterator[Variant]:

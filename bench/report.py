@@ -1,6 +1,7 @@
 """The figures as a person reads them: on a terminal, and as bench/RESULTS.md."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from rich import box
@@ -12,6 +13,7 @@ from bench.consumption import Memory
 from bench.contest import Outcome
 from bench.figures import Figures, Spread, figures
 from bench.histories import Reading
+from bench.ledgers import Page
 from bench.plan import SCENARIOS, VARIANTS, Scenario
 
 RESULTS = Path(__file__).with_name("RESULTS.md")
@@ -20,64 +22,77 @@ WIDTH_MIN = 120
 MEBIBYTE = 1024 * 1024
 
 HISTORIES = "A creator's reads: 200,000 tips and 20,000 subscriptions beside 2,000 and 200"
-HISTORY_COLUMNS = ("", "short ms", "long ms", "long / short")
+PAIR_COLUMNS = ("", "short ms", "long ms", "long / short")
+LEDGERS = "The back-office: 1,000,000 entries beside 10,000"
 COLUMNS = ("", "requests/s", "p50 ms", "p99 ms", "× usual", "× no-op", "CPU ms", "errors")
 
 
-def show(outcome: Outcome, readings: Sequence[Reading], machine: Mapping[str, str], console: Console) -> None:
+@dataclass(frozen=True)
+class Measured:
+    """All that a run found."""
+
+    outcome: Outcome
+    readings: Sequence[Reading]
+    pages: Sequence[Page]
+    machine: Mapping[str, str]
+
+    @property
+    def pairs(self) -> dict[str, Sequence[Reading | Page]]:
+        """What was read short and long, by title."""
+        return {HISTORIES: self.readings, LEDGERS: self.pages}
+
+
+def show(measured: Measured, console: Console) -> None:
     """Tables on a terminal. A pipe has no width, and a wrapped table is no table."""
     console.width = max(console.width, WIDTH_MIN)
     for scenario in SCENARIOS:
-        title = scenario.title.capitalize()
-        table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
-        for number, name in enumerate(COLUMNS):
-            table.add_column(name, justify="right" if number else "left", no_wrap=True)
-        for row in _rows(outcome, scenario):
-            table.add_row(*row)
-        console.print(table)
-    console.print(_history_table(readings))
-    for name, fact in machine.items():
+        console.print(_table(scenario.title.capitalize(), COLUMNS, _rows(measured.outcome, scenario)))
+    for title, found in measured.pairs.items():
+        console.print(_table(title, PAIR_COLUMNS, _pair_rows(found)))
+    for name, fact in measured.machine.items():
         console.print(f"[dim]{escape(name)}: {escape(fact)}[/]", highlight=False)
-    for sentence in _besides(outcome):
+    for sentence in _besides(measured.outcome):
         console.print(escape(sentence), highlight=False, soft_wrap=True)
 
 
-def write(outcome: Outcome, readings: Sequence[Reading], machine: Mapping[str, str]) -> Path:
+def write(measured: Measured) -> Path:
     """Put the figures into bench/RESULTS.md; returns where that is."""
-    RESULTS.write_text("\n".join(_markdown(outcome, readings, machine)) + "\n")
+    RESULTS.write_text("\n".join(_markdown(measured)) + "\n")
     return RESULTS
 
 
-def _markdown(outcome: Outcome, readings: Sequence[Reading], machine: Mapping[str, str]) -> Iterator[str]:
+def _markdown(measured: Measured) -> Iterator[str]:
     yield "# What a charge costs\n"
     yield "Written by `make bench ARGS=--write`. How to read it is said below the figures.\n"
-    yield from (f"- {name}: {fact}" for name, fact in machine.items())
+    yield from (f"- {name}: {fact}" for name, fact in measured.machine.items())
     for scenario in SCENARIOS:
-        yield f"\n## {scenario.title.capitalize()}\n"
-        yield "| " + " | ".join(COLUMNS) + " |"
-        yield "| --- " + "| ---: " * (len(COLUMNS) - 1) + "|"
-        yield from ("| " + " | ".join(row) + " |" for row in _rows(outcome, scenario))
-    yield f"\n## {HISTORIES}\n"
-    yield "| " + " | ".join(HISTORY_COLUMNS) + " |"
-    yield "| --- | ---: | ---: | ---: |"
-    yield from ("| " + " | ".join(row) + " |" for row in _history_rows(readings))
+        yield from _section(scenario.title.capitalize(), COLUMNS, _rows(measured.outcome, scenario))
+    for title, found in measured.pairs.items():
+        yield from _section(title, PAIR_COLUMNS, _pair_rows(found))
     yield "\n## Beside the figures\n"
-    yield from (f"- {sentence}" for sentence in _besides(outcome))
+    yield from (f"- {sentence}" for sentence in _besides(measured.outcome))
     yield "\n" + HOW_TO_READ.read_text().rstrip()
 
 
-def _history_table(readings: Sequence[Reading]) -> Table:
-    table = Table(title=HISTORIES, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
-    for number, name in enumerate(HISTORY_COLUMNS):
+def _section(title: str, columns: Sequence[str], rows: Iterator[Sequence[str]]) -> Iterator[str]:
+    yield f"\n## {title}\n"
+    yield "| " + " | ".join(columns) + " |"
+    yield "| --- " + "| ---: " * (len(columns) - 1) + "|"
+    yield from ("| " + " | ".join(row) + " |" for row in rows)
+
+
+def _table(title: str, columns: Sequence[str], rows: Iterator[Sequence[str]]) -> Table:
+    table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
+    for number, name in enumerate(columns):
         table.add_column(name, justify="right" if number else "left", no_wrap=True)
-    for row in _history_rows(readings):
+    for row in rows:
         table.add_row(*row)
     return table
 
 
-def _history_rows(readings: Sequence[Reading]) -> Iterator[Sequence[str]]:
-    for reading in readings:
-        yield reading.title, f"{reading.short_ms:.1f}", f"{reading.long_ms:.1f}", f"{reading.ratio:.2f}"
+def _pair_rows(found: Sequence[Reading | Page]) -> Iterator[Sequence[str]]:
+    for each in found:
+        yield each.title, f"{each.short_ms:.1f}", f"{each.long_ms:.1f}", f"{each.ratio:.2f}"
 
 
 def _rows(outcome: Outcome, scenario: Scenario) -> Iterator[Sequence[str]]:

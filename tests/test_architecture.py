@@ -20,6 +20,8 @@ APPS = {"accounts": set(), "wallet": {"accounts"}, "monetization": {"wallet", "a
 # The side of the project package that all apps share; the rest is wiring, which no app imports.
 SHARED = {
     "admin",
+    "admin_files",
+    "admin_lists",
     "api",
     "cursors",
     "database",

@@ -37,3 +37,4 @@ def test_a_tiny_run_measures_every_variant_under_every_load_and_leaves_clean_boo
     assert told["troubles"] == []
     assert all(reading["ratio"] > 0 for reading in told["histories"].values())
     assert len(told["histories"]) == 6
+    assert all(page["ratio"] > 0 for page in told["back_office"].values())

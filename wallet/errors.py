@@ -18,6 +18,15 @@ class UnknownFeature(BillingError):
         super().__init__(f"Unknown feature: {feature}")
 
 
+class RateThere(BillingError):
+    """Raised when a price is added for a feature that has one, in use or withdrawn."""
+
+    status = 409
+
+    def __init__(self, feature: str) -> None:
+        super().__init__(f"{feature} has a price already: change that one")
+
+
 class KeyReused(BillingError):
     """Raised when an idempotency key comes again with another request."""
 
@@ -65,6 +74,12 @@ class CheckoutOver(BillingError):
 
     status = 409
     sentence = "This checkout has ended. Nothing was charged; start again."
+
+
+class NotToResolve(BillingError):
+    """Raised when an event cannot be resolved by hand as asked: it is done, or its payment has come in."""
+
+    status = 409
 
 
 class BadSignature(BillingError):

@@ -75,8 +75,12 @@ def credit(*, user_id: str, credits: int, kind: Entry.Kind, actor: str, **facts:
 
 
 @transaction.atomic
-def adjust(*, user_id: str, credits: int, reason: str, key: str, actor: str) -> Entry:
+def adjust(
+    *, user_id: str, credits: int, reason: str, key: str, actor: str, stripe_session_id: str = ""
+) -> Entry:
     """Correct a wallet by hand: a positive number adds, a negative one takes what is there.
+
+    `stripe_session_id` names the payment it stands for, where it does.
 
     The key belongs to one decision of one member of staff: the same again returns the first entry and
     moves nothing; with another amount or reason it raises KeyReused. Raises InsufficientCredits where more
@@ -93,7 +97,13 @@ def adjust(*, user_id: str, credits: int, reason: str, key: str, actor: str) -> 
         return first
     move = credit if credits > 0 else debit
     return move(
-        user_id=user_id, credits=abs(credits), kind=kind, actor=actor, reason=reason, idempotency_key=key
+        user_id=user_id,
+        credits=abs(credits),
+        kind=kind,
+        actor=actor,
+        reason=reason,
+        idempotency_key=key,
+        stripe_session_id=stripe_session_id,
     )
 
 

@@ -1,9 +1,11 @@
 """The reading language of the books. Nothing here writes."""
 
+from datetime import datetime
 from typing import TYPE_CHECKING, Self
 
 from django.db import models
 from django.db.models import Sum
+from django.db.models.functions import Abs
 
 if TYPE_CHECKING:
     from wallet.models import Entry, Rate, StripeEvent, TopUp, Wallet
@@ -35,6 +37,11 @@ class EntryQuerySet(models.QuerySet["Entry"]):
         ]
         return total or 0
 
+    def moved_by_hand(self, actor: str, *, since: datetime) -> int:
+        """How many credits a member of staff adjusted and gave back since then, up and down as one sum."""
+        theirs = self.filter(kind__in=["adjustment", "refund"], created_at__gte=since, actor=actor)
+        return theirs.aggregate(total=Sum(Abs("credits")))["total"] or 0
+
 
 class TopUpQuerySet(models.QuerySet["TopUp"]):
     def locked(self) -> Self:
@@ -57,6 +64,10 @@ class RateQuerySet(models.QuerySet["Rate"]):
 
 
 class StripeEventQuerySet(models.QuerySet["StripeEvent"]):
+    def of_session(self, session_id: str) -> Self:
+        """What Stripe told of one Checkout Session."""
+        return self.filter(stripe_session_id=session_id).order_by("pk")
+
     def unhandled(self) -> Self:
         """Events whose effect has not been brought about."""
         return self.filter(handled_at=None, state="waiting")

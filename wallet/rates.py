@@ -6,7 +6,7 @@ from django.apps import apps as installed
 from django.apps.registry import Apps
 from django.db import transaction
 
-from wallet.errors import UnknownFeature
+from wallet.errors import RateThere, UnknownFeature
 from wallet.models import Rate, RateChange
 
 # The two features of the documented rate table (contract part B, 2.5).
@@ -22,6 +22,22 @@ def price(feature: str, count: int) -> int:
     if per_unit is None:
         raise UnknownFeature(feature)
     return per_unit * count
+
+
+@transaction.atomic
+def add_rate(*, feature: str, label: str, credits: int, unit: str, active: bool = True, actor: str) -> Rate:
+    """Price a feature that had no price, and keep who did. Raises RateThere."""
+    setting = {"label": label, "credits": credits, "unit": unit, "active": active}
+    rate, is_new = Rate.objects.get_or_create(feature=feature, defaults=setting)
+    if not is_new:
+        raise RateThere(feature)
+    RateChange.objects.create(feature=feature, actor=actor, **setting)
+    return rate
+
+
+def locked(key: int) -> Rate:
+    """A price as it is now, held until the caller's transaction ends."""
+    return Rate.objects.select_for_update().get(pk=key)
 
 
 @transaction.atomic

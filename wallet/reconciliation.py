@@ -24,7 +24,8 @@ class Finding:
     """One session on which Stripe and the books disagree, or did until now.
 
     `uncredited`: paid at Stripe, not in the books. `credited`: the same, repaired just now. `unpaid`: in
-    the books, not paid at Stripe. `parked`: paid, but a person must decide.
+    the books, not paid at Stripe. `parked`: paid, but a person must decide. Once they
+    have, by resolving its event by hand, there is no finding any more.
     """
 
     kind: Kind
@@ -95,6 +96,8 @@ def _missing(session: dict[str, Any], *, apply: bool) -> Iterator[Finding]:
     booked = TopUp.objects.filter(stripe_session_id=session_id, state=TopUp.State.PAID).first()
     if booked and booked.user_id == user_id:
         return
+    if topups.was_resolved(session_id):
+        return  # A person has decided.
     cents = session.get("amount_total")
     try:
         topups.judge(session)

@@ -1,15 +1,19 @@
 """Buying credits: from the wish to the paid Checkout Session.
 
 Whatever tells of a session (a webhook, twenty at once, or reconciliation weeks later) ends in `settle`,
-which may run any number of times and credits once.
+which may run any number of times and credits once. Staff may have resolved a payment by hand instead
+(`webhooks.resolve`): then it is never credited here.
+
+Locks are taken in this order: the Checkout Session (`hold`), its event, its top-up, the wallet.
 """
 
+import json
 import logging
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from django.db import transaction
+from django.db import connection, transaction
 from django.utils import timezone
 
 from accounts.misar_ids import is_misar_id
@@ -18,7 +22,7 @@ from misar_billing.errors import BillingError
 from misar_billing.transactions import retried
 from wallet import ledger, receipts, return_urls, stripe_gateway
 from wallet.errors import CheckoutOver, TopUpDone
-from wallet.models import FORM_KEY_LENGTH, PRODUCT_LENGTH, STRIPE_ID_LENGTH, Entry, TopUp
+from wallet.models import FORM_KEY_LENGTH, PRODUCT_LENGTH, STRIPE_ID_LENGTH, Entry, StripeEvent, TopUp
 from wallet.stripe_gateway import text_at
 
 logger = logging.getLogger(__name__)
@@ -37,6 +41,10 @@ REOPENED_AFTER_MAX = timedelta(
 )
 
 State = TopUp.State
+
+
+NOT_PAID = "Stripe has no money yet: it waits for the bank, or the bank refused. Nothing was credited."
+RESOLVED_REMARK = "Its payment was resolved by hand."
 
 
 class Parked(Exception):
@@ -183,7 +191,8 @@ def settle(session: dict[str, Any], *, happened_at: datetime, unpaid: State = St
     """Bring the books to what Stripe says of this session, and return a remark for staff, mostly empty.
 
     Paid means credited, once per session over all wallets; anything else moves no credits and only
-    leads an open top-up to the `unpaid` state. Raises Parked where it cannot be credited.
+    leads an open top-up to the `unpaid` state. Raises Parked where it cannot be credited, or where staff
+    resolved its payment by hand.
     """
     if session.get("mode") != "payment":
         return "Not a payment: nothing to credit."
@@ -198,6 +207,33 @@ def settle(session: dict[str, Any], *, happened_at: datetime, unpaid: State = St
         if topup.state in (State.CREATING, State.CREATED, State.PENDING):
             _save(topup, state=unpaid, payment_intent_id=checkout.payment_intent_id)
     return "" if status == "unpaid" else "No money came with it: nothing to credit."
+
+
+@retried
+@transaction.atomic
+def settle_as_told(session: dict[str, Any]) -> str:
+    """Bring the books to what Stripe answered of a session just now; tell what it said and what followed."""
+    if not is_ours(session):
+        return "Stripe does not call this a top-up of the wallet; nothing was changed."
+    status = session.get("status")
+    if status == "open":
+        return "Stripe still waits for the user to pay; nothing was changed."
+    session_id = text_at(session, "id")
+    hold(session_id)
+    credited = TopUp.objects.filter(stripe_session_id=session_id, state=State.PAID)
+    was_credited = credited.exists()
+    created_at = datetime.fromtimestamp(session["created"], tz=UTC)
+    unpaid = State.EXPIRED if status == "expired" else State.PENDING
+    try:
+        remark = settle(session, happened_at=created_at, unpaid=unpaid)
+    except Parked as parked:
+        return f"It cannot be credited: {parked}"
+    if session.get("payment_status") != "paid":
+        return "Stripe calls it expired." if status == "expired" else remark or NOT_PAID
+    if was_credited:
+        return "Stripe calls it paid, and its credits had come in already."
+    entry = Entry.objects.get(topup__in=credited)
+    return f"Stripe calls it paid: {money.credits(entry.credits)} came in. {remark}".strip()
 
 
 def judge(session: dict[str, Any]) -> Checkout:
@@ -240,9 +276,12 @@ def _paid_cents(session: dict[str, Any]) -> int:
 def _credit(checkout: Checkout, *, happened_at: datetime) -> str:
     paid_cents = checkout.paid_cents
     assert paid_cents is not None
+    hold(checkout.session_id)
     topup = _topup_of(checkout)
     if topup.state == State.PAID:
         return topup.remark
+    if was_resolved(checkout.session_id):
+        raise Parked("This payment was resolved by hand before: it is not credited again.")
     entry = ledger.credit(
         user_id=checkout.user_id,
         credits=money.credits_from_cents(paid_cents),
@@ -266,6 +305,51 @@ def _credit(checkout: Checkout, *, happened_at: datetime) -> str:
     )
     receipts.queue(topup)
     return remark
+
+
+def hold(session_id: str) -> None:
+    """Take turns on a Checkout Session until the caller's transaction ends; "" is nobody's session.
+
+    Whoever credits a session and whoever resolves it by hand comes through here first. A lock on a row would
+    not do: reconciliation may credit a session of which there is no event and no top-up yet.
+    """
+    if session_id:
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"checkout {session_id}"]
+            )
+
+
+def was_resolved(session_id: str) -> bool:
+    """Whether staff resolved the payment of this session by hand: gave its credits, or closed its event.
+
+    Exact only for whoever holds the session.
+    """
+    given = Entry.objects.filter(stripe_session_id=session_id, kind=Entry.Kind.ADJUSTMENT)
+    if not session_id or given.exists():
+        return bool(session_id)
+    closed = StripeEvent.objects.of_session(session_id).filter(state=StripeEvent.State.RESOLVED)
+    return any(tells_of_payment(event) for event in closed)
+
+
+def tells_of_payment(event: StripeEvent) -> bool:
+    """Whether a stored event of a checkout says that it was paid."""
+    return text_at(session_of(event), "payment_status") == "paid"
+
+
+def session_of(event: StripeEvent) -> dict[str, Any]:
+    """The session a stored event tells of, as Stripe wrote it; {} where it tells of none."""
+    told = json.loads(event.payload or "{}")
+    data = told.get("data") if isinstance(told, dict) else None
+    session = data.get("object") if isinstance(data, dict) else None
+    return session if isinstance(session, dict) else {}
+
+
+def close_resolved(session_id: str, *, user_id: str) -> None:
+    """End the wait of a user's own open top-up whose payment staff resolved by hand."""
+    waiting = TopUp.objects.locked().filter(stripe_session_id=session_id, user_id=user_id)
+    for topup in waiting.filter(state__in=[State.CREATED, State.PENDING]):
+        _save(topup, state=State.FAILED, remark=RESOLVED_REMARK)
 
 
 def _topup_of(checkout: Checkout) -> TopUp:

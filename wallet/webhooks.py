@@ -2,7 +2,8 @@
 
 An event is stored in a transaction of its own, its effect and `handled_at` are a second. If the effect
 fails the traceback is kept and the answer is 503: Stripe delivers again, and staff can replay. The effect
-is unique by its own fact, the Checkout Session, never by the event.
+is unique by its own fact, the Checkout Session, never by the event. What can have no effect is parked, and
+staff resolve it by hand.
 """
 
 import json
@@ -15,10 +16,12 @@ from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
 
+from accounts.misar_ids import is_misar_id
+from misar_billing import money
 from misar_billing.transactions import is_out_of_reach, retried
-from wallet import stripe_gateway, topups
-from wallet.errors import EventFailed, UnreadableEvent
-from wallet.models import STRIPE_ID_LENGTH, StripeEvent, TopUp
+from wallet import ledger, stripe_gateway, topups
+from wallet.errors import EventFailed, NotToResolve, UnreadableEvent
+from wallet.models import STRIPE_ID_LENGTH, Entry, StripeEvent, TopUp
 from wallet.stripe_gateway import text_at
 from wallet.topups import Parked
 
@@ -49,7 +52,10 @@ def receive(body: bytes, signature: str) -> StripeEvent:
 
 
 def handle(stored: StripeEvent) -> None:
-    """Bring about the effect of a stored event; again is harmless. Raises EventFailed where it fails."""
+    """Bring about the effect of a stored event; again is harmless. Raises EventFailed where it fails.
+
+    One that staff resolved by hand stays as it is.
+    """
     try:
         _bring_about(stored)
     except Exception as error:
@@ -64,8 +70,68 @@ def handle(stored: StripeEvent) -> None:
 @transaction.atomic
 def _bring_about(stored: StripeEvent) -> None:
     """The second transaction: the effect, and that it is done."""
-    state, remark = _effect(json.loads(stored.payload))
+    topups.hold(stored.stripe_session_id)
+    current = StripeEvent.objects.select_for_update().get(pk=stored.pk)
+    if current.state == State.RESOLVED:
+        stored.refresh_from_db()
+        return
+    state, remark = _effect(json.loads(current.payload))
     _close(stored, state, remark)
+
+
+def is_resolvable(event: StripeEvent) -> bool:
+    """Whether staff may close it by hand: it is parked, or its effect failed."""
+    return event.state == State.PARKED or (event.state == State.WAITING and event.tries > 0)
+
+
+@retried
+@transaction.atomic
+def resolve(
+    event: StripeEvent, *, user_id: str = "", credits: int | None = None, reason: str, key: str, actor: str
+) -> StripeEvent:
+    """Close an event that has no effect by itself, as staff decided, and give its credits where they say so.
+
+    With credits (at least 1, to the Misar ID `user_id`) an adjustment that names the session is written in
+    the same transaction. Where the event tells of a payment, nothing else will ever credit that payment.
+    Raises NotToResolve where the event is neither parked nor failed, and for credits where the payment came
+    in meanwhile or was given by hand already.
+    """
+    assert credits is None or (credits > 0 and is_misar_id(user_id)), "the form has refused anything else"
+    session_id = event.stripe_session_id
+    topups.hold(session_id)
+    stored = StripeEvent.objects.select_for_update().get(pk=event.pk)
+    if not is_resolvable(stored):
+        raise NotToResolve(f"This event is {stored.get_state_display().lower()}: there is nothing to resolve")
+    how = "Resolved by hand"
+    if credits is not None:
+        _require_not_given(session_id)
+        ledger.adjust(
+            user_id=user_id,
+            credits=credits,
+            reason=reason,
+            key=key,
+            actor=actor,
+            stripe_session_id=session_id,
+        )
+        how += f", with {money.credits(credits)} for {user_id}"
+    if session_id and (credits is not None or topups.tells_of_payment(stored)):
+        topups.close_resolved(session_id, user_id=user_id or stored.user_id)
+    stored.state, stored.handled_at = State.RESOLVED, timezone.now()
+    stored.remark = f"{stored.remark} {how}: {reason}".strip()
+    stored.user_id = stored.user_id or user_id  # From now on it is this user's affair.
+    stored.save(update_fields=["state", "handled_at", "remark", "user_id"])
+    return stored
+
+
+def _require_not_given(session_id: str) -> None:
+    """The credits of a payment are given once, whoever gives them."""
+    if not session_id:
+        return
+    if paid := TopUp.objects.filter(stripe_session_id=session_id, state=TopUp.State.PAID).first():
+        raise NotToResolve(f"The payment came in meanwhile, as {paid.pk}: no credits are missing")
+    given = Entry.objects.filter(stripe_session_id=session_id, kind=Entry.Kind.ADJUSTMENT).first()
+    if given:
+        raise NotToResolve(f"The credits of this payment were given by hand already: {given.pk}")
 
 
 def _effect(event: dict[str, Any]) -> tuple[State, str]:
@@ -97,6 +163,7 @@ def _store(event: dict[str, Any], body: bytes) -> StripeEvent:
             raise UnreadableEvent
     state = _first_state(event, event_type)
     session_id = text_at(event, "data", "object", "id") if event_type in CHECKOUT_EVENTS else ""
+    user_id = text_at(event, "data", "object", "metadata", "user_id") if state != State.IGNORED else ""
     fresh = StripeEvent(
         id=event_id,
         type=event_type,
@@ -106,6 +173,7 @@ def _store(event: dict[str, Any], body: bytes) -> StripeEvent:
         stripe_session_id=session_id
         if len(session_id) <= STRIPE_ID_LENGTH and session_id.isprintable()
         else "",
+        user_id=user_id if is_misar_id(user_id) else "",
         handled_at=timezone.now() if state == State.IGNORED else None,
     )
     StripeEvent.objects.bulk_create([fresh], ignore_conflicts=True)
@@ -136,7 +204,7 @@ def _close(stored: StripeEvent, state: State, remark: str) -> None:
 def _note_failure(stored: StripeEvent) -> None:
     """Keep why it failed; where even that fails, the 503 alone has to do."""
     try:
-        StripeEvent.objects.filter(pk=stored.pk).update(
+        StripeEvent.objects.filter(pk=stored.pk).exclude(state=State.RESOLVED).update(
             traceback=traceback.format_exc().replace("\0", ""), tries=F("tries") + 1
         )
     except Exception as error:

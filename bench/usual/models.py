@@ -40,7 +40,7 @@ class Entry(models.Model):
     id = models.CharField(
         primary_key=True, max_length=identifiers.IDENTIFIER_LENGTH, default=identifiers.transaction_id
     )
-    wallet = models.ForeignKey(Wallet, on_delete=models.PROTECT, related_name="entries")
+    wallet = models.ForeignKey(Wallet, on_delete=models.PROTECT, related_name="entries", db_index=False)
     sequence = models.BigIntegerField()
     kind = models.CharField(max_length=20)
     credits = models.BigIntegerField()
@@ -53,7 +53,7 @@ class Entry(models.Model):
     actor = models.CharField(max_length=300)
     reason = models.TextField(blank=True)
     reverses = models.ForeignKey(
-        "self", on_delete=models.PROTECT, null=True, blank=True, related_name="reversals"
+        "self", on_delete=models.PROTECT, null=True, blank=True, related_name="reversals", db_index=False
     )
     effective_at = models.DateTimeField(default=timezone.now)
     created_at = models.DateTimeField(default=timezone.now)
@@ -76,6 +76,13 @@ class Entry(models.Model):
         ]
         indexes = [
             models.Index(F("created_at").desc(), name="usual_entry_newest"),
+            models.Index(fields=["product", "-created_at"], name="usual_entry_product"),
+            models.Index(
+                fields=["kind", "-created_at"], condition=~Q(kind="deduct"), name="usual_entry_kind"
+            ),
+            models.Index(
+                fields=["reverses"], condition=Q(reverses__isnull=False), name="usual_entry_reverses"
+            ),
             models.Index(
                 fields=["stripe_session_id"], condition=~Q(stripe_session_id=""), name="usual_entry_session"
             ),

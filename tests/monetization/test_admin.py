@@ -99,16 +99,21 @@ def test_a_reader_is_erased_and_the_log_does_not_say_who(staff, tip, subscriptio
 
 
 def test_a_plan_is_set_through_its_verb_and_every_setting_is_kept(staff):
-    url = reverse("admin:accounts_plan_change", args=["pro"])
-    staff.post(url, {"name": "Pro", "fee_bps": "350", "key_limit": "5"})
+    url = reverse("admin:accounts_plan_set", args=["pro"])
+    shown = staff.get(url).context["form"].initial
+    assert (shown["name"], shown["fee_bps"], shown["key_limit"]) == ("Pro", 400, 5)
+    form = {"name": "Pro", "fee_bps": "350", "key_limit": "", "reason": "agreed", "key": "k"}
+    assert staff.post(url, form).status_code == 302
+    assert Act.objects.get().told == "Pro: fee from 4.00% to 3.50%; API keys from 5 to any number."
     kept = PlanChange.objects.filter(slug="pro").order_by("pk")
     assert [change.fee_bps for change in kept] == [400, 350]
     assert kept[1].actor.startswith("user:staff:")
 
 
 def test_a_fee_above_the_whole_is_refused_on_the_form(staff):
-    url = reverse("admin:accounts_plan_change", args=["pro"])
-    assert staff.post(url, {"name": "Pro", "fee_bps": "10001", "key_limit": "5"}).status_code == 200
+    url = reverse("admin:accounts_plan_set", args=["pro"])
+    form = {"name": "Pro", "fee_bps": "10001", "key_limit": "5", "reason": "agreed", "key": "k"}
+    assert "less than or equal to 10000" in staff.post(url, form).text
     assert PlanChange.objects.filter(slug="pro").count() == 1
 
 
@@ -118,6 +123,18 @@ def test_a_user_is_moved_to_another_plan_with_a_reason(staff, earner):
     assert staff.post(url, {"plan": "max", "reason": "upgraded", "key": key}).status_code == 302
     earner.refresh_from_db()
     assert earner.plan_id == "max"
+    assert Act.objects.get().told == "Moved from Free (fee 5.00%) to Max (fee 3.00%)."
+    again = staff.post(url, {"plan": "max", "reason": "upgraded", "key": "another"})
+    assert "nothing would change" in again.text
+
+
+def test_a_plan_is_made_once(staff):
+    form = {"slug": "team", "name": "Team", "fee_bps": "250", "key_limit": "20", "reason": "new", "key": "k"}
+    assert staff.post(reverse("admin:accounts_plan_add"), form).status_code == 302
+    assert Act.objects.get().told == "Made Team: fee 2.50%, API keys 20."
+    again = staff.post(reverse("admin:accounts_plan_add"), form | {"key": "k2", "fee_bps": "100"})
+    assert "There is a plan team already" in again.text
+    assert PlanChange.objects.filter(slug="team").count() == 1
 
 
 def test_staff_switch_a_creators_rule_and_see_what_overlaps(staff, earner):

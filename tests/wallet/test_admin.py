@@ -153,10 +153,16 @@ def test_a_parked_event_can_be_handled_again_once_the_cause_is_gone(staff, deliv
 def test_a_rate_is_set_through_its_verb_and_every_setting_is_kept(staff):
     add = reverse("admin:wallet_rate_add")
     body = {"feature": "reach.post", "label": "Post", "credits": "2", "unit": "post", "active": "on"}
+    body |= {"reason": "a new product", "key": "k1"}
     assert staff.post(add, body).status_code == 302
     rate = Rate.objects.get(feature="reach.post")
-    change = reverse("admin:wallet_rate_change", args=[rate.pk])
-    assert staff.post(change, body | {"credits": "3", "feature": "renamed"}).status_code == 302
+    assert Act.objects.latest("pk").told == "Priced reach.post: 2 credits for each post; in use."
+    page = reverse("admin:wallet_rate_set", args=[rate.pk])
+    shown = staff.get(page).context["form"].initial
+    assert (shown["label"], shown["credits"], shown["unit"], shown["active"]) == ("Post", 2, "post", True)
+    changed = {"credits": "3", "feature": "renamed", "key": "k2", "seen": shown["seen"]}
+    assert staff.post(page, body | changed).status_code == 302
+    assert Act.objects.latest("pk").told == "reach.post: price from 2 credits to 3 credits."
     assert rates.price("reach.post", 1) == 3
     settings_kept = RateChange.objects.filter(feature="reach.post").order_by("pk")
     assert [change.credits for change in settings_kept] == [2, 3]
@@ -197,9 +203,53 @@ def test_a_user_without_a_wallet_can_be_given_credits(staff):
 
 def test_a_feature_that_the_api_cannot_name_gets_no_rate(staff):
     body = {"feature": "a\u202eb", "label": "x", "credits": "1", "unit": "x", "active": "on"}
+    body |= {"reason": "a trick", "key": "k1"}
     assert "Printable characters only" in staff.post(reverse("admin:wallet_rate_add"), body).text
 
 
 def test_a_nul_in_an_address_is_a_bad_request(staff):
     assert staff.get("/admin/wallet/wallet/a%00b/change/").status_code == 400
     assert staff.get("/admin/wallet/entry/?kind__exact=%00").status_code == 400
+
+
+RATE = {"label": "Generate an article", "unit": "article", "active": "on", "reason": "asked for", "key": "k1"}
+
+
+def test_a_feature_is_priced_once(staff):
+    body = RATE | {"feature": "mail.send", "credits": "9"}
+    answer = staff.post(reverse("admin:wallet_rate_add"), body)
+    assert "mail.send has a price already" in answer.text
+    assert rates.price("mail.send", 1) == 1
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"credits": "0"}, "greater than or equal to 1"),
+        ({"credits": "1000000001"}, "less than or equal to 1000000000"),
+        ({"credits": "1"}, "nothing would change"),
+        ({"credits": "2", "reason": ""}, "required"),
+    ],
+)
+def test_a_price_that_makes_no_sense_is_not_set(staff, change, said):
+    rate = Rate.objects.get(feature="blog.article.generate")
+    answer = staff.post(reverse("admin:wallet_rate_set", args=[rate.pk]), RATE | change)
+    assert said in answer.text
+    assert RateChange.objects.filter(feature=rate.feature).count() == 1
+
+
+def test_of_two_who_change_one_price_the_second_is_told(staff):
+    rate = Rate.objects.get(feature="blog.article.generate")
+    page = reverse("admin:wallet_rate_set", args=[rate.pk])
+    seen = staff.get(page).context["form"].initial["seen"]
+    assert staff.post(page, RATE | {"credits": "2", "seen": seen}).status_code == 302
+    answer = staff.post(page, RATE | {"credits": "3", "seen": seen, "key": "k2"})
+    assert "Somebody changed this" in answer.text
+    assert rates.price(rate.feature, 1) == 2
+
+
+def test_a_withdrawn_price_is_told_as_such(staff):
+    rate = Rate.objects.get(feature="blog.article.generate")
+    body = {name: value for name, value in RATE.items() if name != "active"} | {"credits": "1"}
+    assert staff.post(reverse("admin:wallet_rate_set", args=[rate.pk]), body).status_code == 302
+    assert Act.objects.get().told == "blog.article.generate: state from in use to withdrawn."

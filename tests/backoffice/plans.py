@@ -1,0 +1,46 @@
+"""How PostgreSQL answers the queries of a page: captured while the page is made, explained after it."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+LEDGER = "wallet_entry"
+
+
+@contextmanager
+def captured() -> Iterator[list[str]]:
+    """The SQL of what runs inside, once the block has ended."""
+    found: list[str] = []
+    with CaptureQueriesContext(connection) as queries:
+        yield found
+    found += [query["sql"] for query in queries.captured_queries]
+
+
+def plans_of(queries: list[str]) -> Iterator[tuple[str, list[Any]]]:
+    """Each query that reads tables, and the nodes of its plan."""
+    for query in queries:
+        if query.startswith(("SELECT", "WITH")):
+            with connection.cursor() as cursor:
+                # What Django captures has its values in it.
+                cursor.execute("EXPLAIN (FORMAT JSON) " + query)
+                (plan,) = cursor.fetchone()
+            yield query, list(nodes_of(plan[0]["Plan"]))
+
+
+def nodes_of(node: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """A node of a plan and all below it."""
+    yield node
+    for below in node.get("Plans", ()):
+        yield from nodes_of(below)
+
+
+def scans_of(queries: list[str], table: str = LEDGER) -> list[str]:
+    """The queries that read a table from its beginning to its end."""
+    return [
+        query
+        for query, nodes in plans_of(queries)
+        if any(node["Node Type"] == "Seq Scan" and node["Relation Name"] == table for node in nodes)
+    ]

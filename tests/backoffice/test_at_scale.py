@@ -1,0 +1,237 @@
+"""With a million entries every list, the user page and the overview read the ledger by its indexes alone.
+
+The rows are written past the ledger, in one transaction that is rolled back: what is looked at is how
+PostgreSQL answers the pages, which is in its plans whatever the machine.
+"""
+
+import re
+from html import unescape
+from typing import Any
+
+import pytest
+from django.contrib import admin
+from django.contrib.admin.utils import quote
+from django.db import connection
+from django.urls import reverse
+
+from misar_billing.database import patient
+from tests.backoffice.plans import captured, scans_of
+from tests.factories import UserFactory
+from wallet.models import Entry, TopUp, Wallet
+
+pytestmark = [pytest.mark.django_db, pytest.mark.slow, pytest.mark.breaks_the_books]
+
+ENTRIES, WALLETS, HEAVY = 1_000_000, 5_000, 100_000
+QUERIES_MAX = 12
+# A user's page and the overview say more, and as often for a long history as for a short one.
+QUERIES_OF_PAGES_MAX = 60
+
+# One wallet has a tenth of all; nearly all entries are charges, as in life, and times go with the rows.
+FILL = """
+CREATE TEMP TABLE filling ON COMMIT DROP AS
+SELECT n,
+       CASE WHEN n %% 10 = 0 THEN 'usr_heavy' ELSE 'usr_' || n %% %(wallets)s END AS wallet_id,
+       CASE WHEN n %% 100 = 1 THEN 'topup' WHEN n %% 500 = 2 THEN 'refund'
+            WHEN n %% 1000 = 3 THEN 'adjustment' WHEN n %% 5000 = 4 THEN 'clawback' ELSE 'deduct' END AS kind
+  FROM generate_series(1, %(entries)s) AS n;
+INSERT INTO wallet_entry (id, wallet_id, sequence, kind, credits, balance_after, feature, count, product,
+       idempotency_key, stripe_session_id, actor, reason, reverses_id, effective_at, created_at)
+SELECT 'txn_' || n, wallet_id, row_number() OVER (PARTITION BY wallet_id ORDER BY n), kind,
+       CASE WHEN kind IN ('topup', 'refund', 'adjustment') THEN 5 ELSE -1 END, 100,
+       CASE WHEN kind IN ('deduct', 'refund') THEN 'mail.send' ELSE '' END,
+       CASE WHEN kind = 'deduct' THEN 1 END,
+       CASE WHEN kind = 'topup' THEN 'wallet' WHEN kind = 'adjustment' THEN ''
+            ELSE (ARRAY['mail', 'mail', 'mail', 'blog', 'reach'])[1 + n %% 5] END,
+       CASE WHEN kind = 'deduct' THEN 'key:' || n ELSE '' END,
+       CASE WHEN kind IN ('topup', 'clawback') THEN 'cs_' || n ELSE '' END,
+       'service:abc', '', CASE WHEN kind = 'refund' THEN 'txn_' || n + 3 END,
+       now() - interval '365 days' * (%(entries)s - n) / %(entries)s,
+       now() - interval '365 days' * (%(entries)s - n) / %(entries)s
+  FROM filling ORDER BY n;
+INSERT INTO wallet_wallet (user_id, balance, entries_count, created_at)
+SELECT wallet_id, 100, count(*), now() FROM filling GROUP BY wallet_id;
+INSERT INTO accounts_user (misar_id, password, is_superuser, email, name, plan_id, is_staff, is_active,
+       created_at, mails_off)
+SELECT user_id, '!', false, user_id || '@example.com', '', 'free', false, true, now(), '{}'
+  FROM wallet_wallet ON CONFLICT DO NOTHING;
+INSERT INTO wallet_topup (id, user_id, product, state, amount_cents, paid_cents, stripe_session_id,
+       payment_intent_id, entry_id, remark, created_at, paid_at)
+SELECT 'top_' || n, wallet_id, 'wallet', 'paid', 500, 500, 'cs_' || n, 'pi_' || n, 'txn_' || n, '',
+       now() - interval '365 days' * (%(entries)s - n) / %(entries)s, now()
+  FROM filling WHERE kind = 'topup';
+INSERT INTO wallet_stripeevent (id, type, state, payload, stripe_session_id, user_id, remark, traceback,
+       tries, received_at)
+SELECT 'evt_' || n, 'checkout.session.completed', CASE WHEN n %% 1000 = 1 THEN 'parked' ELSE 'handled' END,
+       '{}', 'cs_' || n, wallet_id, '', '', 0, now() - interval '365 days' * (%(entries)s - n) / %(entries)s
+  FROM filling WHERE kind = 'topup';
+INSERT INTO monetization_tip (id, creator_id, gross_cents, fee_cents, net_cents, fee_bps, plan, currency,
+       refunded_cents, fee_returned_cents, email, reader, name, message, stripe_payment_id, created_at)
+SELECT 'tip_' || n, wallet_id, 500, 25, 475, 500, 'free', 'USD', 0, 0, 'r' || n || '@example.com',
+       'r' || n || '@example.com', '', '', 'pi_' || n, now() - interval '365 days' * n / %(entries)s
+  FROM filling WHERE n %% 100 = 1;
+INSERT INTO accounts_act (staff_id, verb, label, model, row_id, about, told, reason, form_key, content,
+       created_at)
+SELECT (SELECT misar_id FROM accounts_user WHERE is_staff LIMIT 1), 'adjust', 'Adjust', 'wallet.wallet',
+       wallet_id, wallet_id, '', '', '', '', now() - interval '365 days' * n / %(entries)s
+  FROM filling WHERE n %% 100 = 1;
+"""
+# Built again over all rows at once, which is several times quicker than row by row.
+INDEXES = """
+SELECT indexrelid::regclass::text, pg_get_indexdef(indexrelid) FROM pg_index
+ WHERE indrelid = 'wallet_entry'::regclass AND NOT indisprimary
+   AND NOT EXISTS (SELECT FROM pg_constraint WHERE conindid = indexrelid)
+"""
+
+
+def fill():
+    connection.check_constraints()  # Deferred laws of the rows before speak now, while they can.
+    with patient(), connection.cursor() as cursor:
+        cursor.execute("SET LOCAL session_replication_role = replica")
+        cursor.execute(INDEXES)
+        indexes = cursor.fetchall()
+        for name, _ in indexes:
+            cursor.execute(f"DROP INDEX {name}")
+        cursor.execute(FILL, {"entries": ENTRIES, "wallets": WALLETS})
+        for _, definition in indexes:
+            cursor.execute(definition)
+        cursor.execute("SET LOCAL session_replication_role = origin")
+        cursor.execute("ANALYZE")
+
+
+# --- What is asked of every list --------------------------------------------------------------------------
+
+TERMS = (
+    "usr_heavy",
+    "usr_7",
+    "usr_nobody",
+    "txn_77",
+    "key:77",
+    "cs_101",
+    "pi_101",
+    "evt_101",
+    "tip_101",
+    "nothing",
+)
+ADDRESSES = ("usr_7@example.com", "R101@example.com", "nobody@example.com")
+VALUES = {
+    "kind": ("topup", "deduct", "adjustment", "grant"),
+    "product": ("mail", "wallet", "nothing"),
+    "wallet__user_id": ("usr_heavy", "usr_7", "usr_nobody"),
+    "stripe_session_id": ("cs_101", "nothing"),
+    "created_at": ("2026-01-01T00:00:00+00:00", "1999-01-01", "2999-01-01"),
+}
+# As the overview and the user page ask them together.
+TOGETHER = (
+    "kind__exact=topup&created_at__gte={since}&created_at__lt={now}",
+    "kind__exact=deduct&product__exact=blog&created_at__gte={since}&created_at__lt={now}",
+    "kind__exact=adjustment&product__exact=mail&when=30d",
+    "wallet__user_id__exact=usr_heavy&kind__exact=topup",
+    "wallet__user_id__exact=usr_7&product__exact=mail&when=7d",
+    "product__exact=nothing&kind__exact=deduct",
+    "kind__exact=grant&when=today",
+)
+
+
+def asked_of(model, client):
+    """Addresses of a list: plain, each filter, each search, each order, further pages, nothing found."""
+    url = reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist")
+    of_model: Any = admin.site.get_model_admin(model)
+    shown = client.get(url).context["cl"]
+    yield url
+    for spec in shown.filter_specs:
+        yield from (url + choice["query_string"] for choice in spec.choices(shown))
+    for lookup in of_model.lookups:
+        values = VALUES.get(lookup.rpartition("__")[0], ("usr_heavy", "nothing"))
+        yield from (f"{url}?{lookup}={value.replace('+', '%2B')}" for value in values)
+    for place, name in enumerate(of_model.list_display):
+        if name in of_model.sortable_by:
+            yield from (f"{url}?o={place}", f"{url}?o=-{place}", f"{url}?o=-{place}&p=2")
+    yield from (f"{url}?p=2", f"{url}?p=99999", f"{url}?when=today&p=2")
+    if of_model.search_fields:
+        yield from (f"{url}?q={term}" for term in TERMS)
+    if model is Entry:
+        yield f"{url}?q=usr_heavy&p=200"
+        yield from (f"{url}?{each}".format(since="2026-01-01", now="2026-12-01") for each in TOGETHER)
+
+
+def pages_of_rows():
+    yield reverse("admin:wallet_wallet_change", args=[quote("usr_heavy")])
+    for entry in (
+        "txn_10",
+        "txn_1",
+        "txn_2",
+        "txn_5",
+    ):  # A charge, a top-up, a refund and what it gives back.
+        yield reverse("admin:wallet_entry_change", args=[quote(entry)])
+    yield reverse("admin:wallet_topup_change", args=[quote("top_1")])
+    yield reverse("admin:wallet_stripeevent_change", args=[quote("evt_1")])
+
+
+def looked_at(get, address, most):
+    """What is wrong with one page: reads of the whole ledger, too many queries."""
+    with captured() as queries:
+        answer = get(address)
+        assert answer.status_code in (200, 302, 303), address
+        if answer.streaming:
+            assert b"".join(answer.streaming_content)
+    wrong = [f"{address} reads the whole ledger: {query[:1500]}" for query in scans_of(queries)]
+    if len(queries) > most:
+        wrong.append(f"{address} asks {len(queries)} times")
+    return wrong
+
+
+def counts_of_lists(client):
+    """How often each list asks the database."""
+    counts = {}
+    for model in admin.site._registry:
+        with captured() as queries:
+            page = client.get(reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist"))
+        # Of an empty list there are no rows to ask for.
+        counts[model._meta.label] = len(queries) + (page.context["cl"].result_count == 0)
+    return counts
+
+
+def test_no_page_reads_the_ledger_from_end_to_end(staff, give):
+    give("usr_small", 10)
+    UserFactory.create(misar_id="usr_small")
+    counts_of_lists(staff)
+    few = counts_of_lists(staff)
+    user_page = reverse("admin:one_user", args=["usr_5Fsmall"])
+    staff.get(user_page)
+    with captured() as of_a_small_user:
+        assert staff.get(user_page).status_code == 200
+    fill()
+    assert Entry.objects.count() > ENTRIES
+    with patient():  # Their plans are looked at here; how long they take is for the bench.
+        assert counts_of_lists(staff) == few
+        # What would be noticed is noticed.
+        assert len(scans_of(["SELECT 1 FROM wallet_entry WHERE reason = 'x'", "SELECT 1"])) == 1
+        wrong = []
+        for model in admin.site._registry:
+            name = f"admin:{model._meta.app_label}_{model._meta.model_name}"
+            for address in dict.fromkeys(asked_of(model, staff)):
+                wrong += looked_at(staff.get, address, QUERIES_MAX)
+            if admin.site._registry[model].search_fields:
+                for term in ADDRESSES:
+                    post = lambda url: staff.post(url, {"q": term})  # noqa: B023, E731 (called at once)
+                    wrong += looked_at(post, reverse(f"{name}_changelist"), QUERIES_MAX)
+            wrong += looked_at(staff.get, reverse(f"{name}_csv"), QUERIES_MAX)
+        for model, query in (
+            (Entry, "kind__exact=topup"),
+            (Entry, "q=usr_heavy"),
+            (TopUp, "q=usr_7"),
+            (Wallet, ""),
+        ):
+            wrong += looked_at(
+                staff.get, f"{reverse(f'admin:wallet_{model._meta.model_name}_csv')}?{query}", QUERIES_MAX
+            )
+        for address in pages_of_rows():
+            wrong += looked_at(staff.get, address, QUERIES_MAX)
+        for user in ("usr_heavy", "usr_7", "usr_nobody"):
+            wrong += looked_at(staff.get, reverse("admin:one_user", args=[quote(user)]), QUERIES_OF_PAGES_MAX)
+        overview = reverse("admin:index")
+        windows = set(re.findall(r'href="(\?[^"]+)"', staff.get(overview).text))
+        for address in (overview, *(overview + unescape(window) for window in sorted(windows))):
+            wrong += looked_at(staff.get, address, QUERIES_OF_PAGES_MAX)
+    assert wrong == []
+    assert len(of_a_small_user) <= QUERIES_OF_PAGES_MAX

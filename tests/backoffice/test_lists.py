@@ -1,0 +1,352 @@
+"""The lists of the back-office: what an address may ask of them, what they find, in which order."""
+
+import logging
+from typing import Any
+
+import pytest
+from django.contrib import admin
+from django.contrib.auth.models import Group
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+from django.utils import timezone
+
+from accounts.acts import actor_of
+from accounts.models import Act, User
+from misar_billing import admin_lists
+from monetization import subscriptions, tips
+from tests.factories import StaffFactory, UserFactory, enter
+from tests.wallet.past import charged, wrote
+from wallet.models import Audit, Entry, StripeEvent, TopUp, Wallet
+
+ADMINS = sorted(admin.site._registry, key=lambda model: model._meta.label)
+LABELS = [model._meta.label_lower for model in ADMINS]
+GUESSES = ("startswith", "contains", "iexact", "regex", "gt", "lte", "in", "isnull", "range", "exact", "lt")
+
+
+def list_of(model):
+    return reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist")
+
+
+def found(page):
+    """The keys of the rows that a page shows."""
+    return [row.pk for row in page.context["cl"].result_list]
+
+
+# --- What an address may ask ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("model", ADMINS, ids=LABELS)
+def test_a_list_filters_by_what_it_declares_and_by_nothing_else(staff, model):
+    url = list_of(model)
+    of_model: Any = admin.site.get_model_admin(model)
+    assert staff.get(url).status_code == 200
+    declared = {
+        *of_model.lookups,
+        *admin_lists.lookups_of(model._meta, of_model.get_list_filter(None)),
+    }
+    for field in model._meta.get_fields():
+        for guess in GUESSES:
+            lookup = f"{field.name}__{guess}"
+            if lookup not in declared:
+                answer = staff.get(url, {lookup: "1"})
+                assert (answer.status_code, answer.headers["Location"]) == (302, f"{url}?e=1"), lookup
+
+
+@pytest.mark.parametrize("model", ADMINS, ids=LABELS)
+def test_every_filter_that_is_declared_answers_also_what_makes_no_sense(staff, model):
+    url = list_of(model)
+    of_model: Any = admin.site.get_model_admin(model)
+    for lookup in {*of_model.lookups, *admin_lists.lookups_of(model._meta, of_model.get_list_filter(None))}:
+        for value in (
+            "1",
+            "",
+            "2026-11-22",
+            "2026-11-22T10:00:00+00:00",
+            "0001-01-01T00:00:00+23:59",
+            "x'\"<",
+        ):
+            assert staff.get(url, {lookup: value}).status_code in (200, 302), (lookup, value)
+        for value in ("9" * 30, "-" + "9" * 30, "9999-12-31T23:59:59-23:59", "1" * 2000):
+            assert staff.get(url, {lookup: value}).status_code in (200, 302), (lookup, value)
+
+
+@pytest.mark.parametrize(
+    ("model", "lookup"),
+    [
+        (User, "password__startswith"),
+        (User, "email__contains"),
+        (User, "api_keys__digest__startswith"),
+        (StripeEvent, "payload__contains"),
+        (Entry, "wallet__balance__gte"),
+        (Act, "staff__password__startswith"),
+        (Entry, "reverses__wallet__user_id__exact"),
+        (Group, "user__password__startswith"),
+    ],
+)
+def test_nothing_secret_can_be_guessed_at(staff, model, lookup):
+    assert staff.get(list_of(model), {lookup: "a"}).headers["Location"].endswith("?e=1")
+
+
+def test_an_unknown_filter_is_told_and_never_called_an_error_of_the_database(staff):
+    page = staff.get(list_of(Entry), {"nonsense": "1"}, follow=True)
+    assert "something that this list does not know" in page.text
+    again = staff.get(list_of(Entry), {"nonsense": "1", "e": "1"}, follow=True)
+    assert "Database error" not in again.text
+
+
+@pytest.mark.parametrize(
+    "junk", ["_facets=True", "all=", "p=0", "p=-1", "p=x", "p=99999", "o=x", "o=99", "o=-0.-1"]
+)
+def test_what_the_stock_admin_reads_besides_does_no_harm(staff, give, junk):
+    give("usr_1", 10)
+    page = staff.get(f"{list_of(Entry)}?{junk}")
+    assert page.status_code == 200
+    assert len(found(page)) == 1
+
+
+@pytest.mark.parametrize("value", ["id", "digest", "stripe_session_id"])
+def test_rows_are_found_by_their_key_alone(staff, value):
+    assert staff.get(list_of(Entry), {"_to_field": value}).status_code == 400
+
+
+# --- What is declared is what other pages lead to ---------------------------------------------------------
+
+
+def test_entries_of_a_kind_a_product_a_user_and_a_time(staff, give):
+    give("usr_1", 10)
+    charge = charged(2, "2026-03-01 10:00:00")
+    ask = {
+        "kind__exact": "deduct",
+        "product__exact": "mail",
+        "wallet__user_id__exact": "usr_1",
+        "created_at__gte": "2026-03-01T00:00:00+00:00",
+        "created_at__lt": "2026-03-02",
+    }
+    page = staff.get(list_of(Entry), ask)
+    assert found(page) == [charge.pk]
+    assert "Written" not in page.text
+    assert "Wallet is usr_1" in page.text
+    assert "Created at from 1 Mar 2026, 00:00:00 UTC" in page.text
+    for each in page.context["cl"].narrowed:
+        assert len(staff.get(list_of(Entry) + each.url).context["cl"].narrowed) == 2
+    assert found(staff.get(list_of(Entry), ask | {"created_at__lt": "2026-02-01"})) == []
+
+
+def test_one_wallets_entries_come_in_the_order_of_its_ledger(staff):
+    first = wrote(5, "2026-03-02 10:00:00")
+    second = wrote(5, "2026-03-01 10:00:00")  # By a host whose clock was behind.
+    assert found(staff.get(list_of(Entry), {"wallet__user_id__exact": "usr_1"})) == [second.pk, first.pk]
+    assert found(staff.get(list_of(Entry), {"q": "usr_1"})) == [second.pk, first.pk]
+    assert found(staff.get(list_of(Entry))) == [first.pk, second.pk]
+
+
+def test_when_is_counted_back_from_now(staff):
+    now = timezone.now()
+    new = wrote(5, now)
+    old = wrote(5, now.replace(year=now.year - 1))
+    assert set(found(staff.get(list_of(Entry)))) == {new.pk, old.pk}
+    for when in ("today", "7d", "30d", "month"):
+        assert found(staff.get(list_of(Entry), {"when": when})) == [new.pk]
+    assert staff.get(list_of(Entry), {"when": "whenever"}).status_code == 302
+
+
+def test_wallets_that_owe_and_events_that_failed(staff, give):
+    give("usr_1", 10)
+    assert found(staff.get(list_of(Wallet), {"balance__lt": "0"})) == []
+    StripeEvent.objects.create(id="evt_1", type="checkout.session.completed", tries=2, user_id="usr_1")
+    StripeEvent.objects.create(id="evt_2", type="other.type", state="kept")
+    ask = {"state__exact": "waiting", "tries__gte": "1"}
+    assert found(staff.get(list_of(StripeEvent), ask)) == ["evt_1"]
+    assert found(staff.get(list_of(StripeEvent), {"user_id__exact": "usr_1"})) == ["evt_1"]
+    other = staff.get(list_of(StripeEvent), {"type__exact": "other.type"})
+    assert found(other) == ["evt_2"]
+    assert "other.type" in str(
+        [list(spec.choices(other.context["cl"])) for spec in other.context["cl"].filter_specs]
+    )
+
+
+def test_a_finding_of_an_audit_is_text(staff):
+    now = timezone.now()
+    audit = Audit.objects.create(
+        kind="laws",
+        outcome="found",
+        seen_count=1,
+        found_count=1,
+        findings=[{"law": "A <b>law</b>", "subject": "usr_1"}],
+        started_at=now,
+    )
+    assert found(staff.get(list_of(Audit), {"kind__exact": "laws", "outcome__exact": "found"})) == [audit.pk]
+    page = staff.get(reverse("admin:wallet_audit_change", args=[audit.pk]))
+    assert "law: A &lt;b&gt;law&lt;/b&gt;; subject: usr_1" in page.text
+
+
+# --- Searching ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("model", ADMINS, ids=LABELS)
+def test_a_search_is_for_the_whole_of_what_was_given(staff, model, give):
+    give("usr_1", 10)
+    UserFactory.create(misar_id="usr_1")
+    for term in ("usr_", "usr", "%", "_", "cs_test", "a" * 5000, "'; --", "x y", "\\", "ａ", "@", "a@b"):
+        page = staff.post(list_of(model), {"q": term}, follow=True)
+        assert page.status_code in (200, 405), term
+        if page.status_code == 200 and page.context["cl"].search_fields:
+            assert found(page) == [], term
+
+
+def test_a_search_becomes_an_address_that_can_be_kept_with_its_filters(staff, give):
+    give("usr_1", 10)
+    url = f"{list_of(Entry)}?kind__exact=topup&p=1"
+    answer = staff.post(url, {"q": " usr_1 "})
+    assert answer.status_code == 303
+    assert answer.headers["Location"] == f"{list_of(Entry)}?kind__exact=topup&q=usr_1"
+    assert len(found(staff.get(answer.headers["Location"]))) == 1
+
+
+@pytest.mark.parametrize("model", [Wallet, Entry, TopUp])
+def test_an_e_mail_address_leads_to_its_users_rows_and_stands_in_no_address(staff, give, model):
+    give("usr_1", 10)
+    UserFactory.create(misar_id="usr_1", email="Ada@Example.com")
+    answer = staff.post(list_of(model), {"q": "ada@example.COM"})
+    assert answer.headers["Location"] == f"{list_of(model)}?q=usr_1"
+    assert len(found(staff.get(answer.headers["Location"]))) == 1
+    give("usr_2", 10)
+    UserFactory.create(misar_id="usr_2", email="ada@example.com")
+    both = staff.post(list_of(model), {"q": "ada@example.com"})
+    assert len(found(both)) == 2
+    assert not [line for line in both.text.split('href="') if "ada" in line.split('"')[0]]
+
+
+def test_a_reader_is_found_by_address_in_any_case(staff):
+    creator = UserFactory.create()
+    tip = tips.record(creator=creator, amount_cents=999, email="Alex@Example.com")
+    subscription = subscriptions.record(
+        creator=creator, subscriber_email="Alex@Example.com", plan="monthly", amount_cents=799, currency="USD"
+    )
+    for row in (tip, subscription):
+        assert found(staff.post(list_of(type(row)), {"q": "aLEX@example.com"})) == [row.pk]
+        assert found(staff.get(list_of(type(row)), {"q": row.pk})) == [row.pk]
+        assert found(staff.get(list_of(type(row)), {"creator__misar_id__exact": creator.pk})) == [row.pk]
+
+
+def test_what_was_searched_for_is_not_logged(staff, caplog):
+    with caplog.at_level(logging.DEBUG):
+        logging.getLogger("django.db.backends").setLevel(logging.CRITICAL)
+        staff.post(list_of(User), {"q": "secret@example.com"})
+        staff.get(list_of(User), {"q": "secret@example.com"})
+    assert "secret@example.com" not in caplog.text
+
+
+def test_acts_are_found_by_user_by_staff_and_by_row(staff, give):
+    give("usr_1", 10)
+    member = StaffFactory.create()
+    Act.objects.create(
+        staff=member,
+        verb="adjust",
+        label="Adjust",
+        model="wallet.wallet",
+        row_id="row_1",
+        about="usr_1",
+        told="x",
+    )
+    for term in ("usr_1", member.pk, "row_1"):
+        page = staff.get(list_of(Act), {"q": term})
+        assert len(found(page)) == 1
+    assert actor_of(member) not in page.text
+    ask = {"model__exact": "wallet.wallet", "row_id__exact": "row_1", "staff__misar_id__exact": member.pk}
+    assert len(found(staff.get(list_of(Act), ask | {"about__exact": "usr_1"}))) == 1
+
+
+# --- Order and pages ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("model", ADMINS, ids=LABELS)
+def test_a_list_is_sorted_by_what_it_declares_alone(staff, model):
+    of_model: Any = admin.site.get_model_admin(model)
+    plain = staff.get(list_of(model)).context["cl"]
+    usual = plain.queryset.query.order_by
+    for place, name in enumerate(of_model.list_display):
+        for sign in ("", "-"):
+            asked = staff.get(list_of(model), {"o": f"{sign}{place}"}).context["cl"].queryset.query.order_by
+            if name in of_model.sortable_by:
+                assert asked[0].removesuffix("_id") == f"{sign}{name}".removesuffix("_id")
+            else:
+                assert asked == usual
+
+
+def test_pages_end_at_the_ceiling_and_say_so(staff, monkeypatch):
+    monkeypatch.setattr(admin_lists, "CEILING", 60)
+    Act.objects.bulk_create(
+        Act(staff=StaffFactory.create(), verb="v", label="l", model="m", row_id=str(number), form_key="")
+        for number in range(70)
+    )
+    first = staff.get(list_of(Act))
+    assert "60+ acts" in first.text
+    assert "there are more rows" not in first.text
+    last = staff.get(list_of(Act), {"p": "2"})
+    assert len(found(last)) == 10
+    assert "there are more rows" in last.text
+    assert found(staff.get(list_of(Act), {"p": "3"})) == found(last)
+
+
+def test_a_list_asks_as_often_for_many_rows_as_for_few(staff, give):
+    def queries():
+        with CaptureQueriesContext(connection) as asked:
+            assert staff.get(list_of(Entry)).status_code == 200
+            assert staff.get(list_of(Wallet)).status_code == 200
+            assert staff.get(list_of(User)).status_code == 200
+        return len(asked)
+
+    give("usr_1", 1)
+    queries()
+    few = queries()
+    for number in range(2, 40):
+        give(f"usr_{number}", 1)
+        UserFactory.create()
+    assert queries() == few
+
+
+# --- What a page is made of -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("model", ADMINS, ids=LABELS)
+def test_a_list_loads_no_script_but_the_sidebars(staff, model):
+    page = staff.get(list_of(model)).text
+    scripts = [part.split('"')[1] for part in page.split("<script ")[1:]]
+    assert [script for script in scripts if "jquery" in script or "jsi18n" in script] == []
+    assert len(scripts) <= 2, scripts
+    assert "<style" not in page
+    assert " style=" not in page
+
+
+def test_a_row_loads_none_either_and_has_no_form_of_its_own(staff, give):
+    entry = give("usr_1", 10)
+    page = staff.get(reverse("admin:wallet_entry_change", args=[entry.pk])).text
+    assert "jquery" not in page
+    assert "jsi18n" not in page
+    assert "_save" not in page
+
+
+def test_an_entry_leads_to_what_it_belongs_to(staff, give):
+    topup_entry = give("usr_1", 10)
+    topup = TopUp.objects.get()
+    charge = charged(3, timezone.now())
+    page = staff.get(reverse("admin:wallet_entry_change", args=[topup_entry.pk])).text
+    assert topup.pk in page
+    assert "usr_5F1" in page
+    assert "3" in staff.get(reverse("admin:wallet_entry_change", args=[charge.pk])).text
+
+
+def test_a_role_shows_its_members_and_what_it_may(client, db):
+    member = StaffFactory.create(is_superuser=False)
+    support = Group.objects.get(name="support")
+    member.groups.add(support)
+    enter(client, member)
+    assert found(client.get(list_of(Group))) == [group.pk for group in Group.objects.order_by("name")]
+    page = client.get(reverse("admin:auth_group_change", args=[support.pk])).text
+    assert member.pk in page
+    assert "wallet.view_entry" in page
+    nobody = StaffFactory.create(is_superuser=False)
+    enter(client, nobody)
+    assert client.get(list_of(Group)).status_code == 403

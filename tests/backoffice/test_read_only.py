@@ -1,0 +1,240 @@
+"""Every page of the admin, asked by every role in every way: no money and no history is changed by hand.
+
+What staff do goes through the verbs, which have tests of their own (test_acts.py); their pages are asked here
+without a reason and a key, as somebody would who tries.
+"""
+
+import secrets
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.contrib import admin
+from django.contrib.admin.utils import quote
+from django.contrib.auth.models import Group
+from django.db import connection, models
+from django.urls import URLPattern, URLResolver, get_resolver, reverse
+from django.utils import timezone
+
+from accounts import api_keys, keys
+from accounts.acting import ActingAdmin
+from accounts.models import Act, OutgoingMail
+from monetization import sponsors, subscriptions, tips
+from monetization.models import Erasure
+from tests.factories import StaffFactory, UserFactory, enter
+from tests.wallet.past import charged, gave_back
+from wallet.models import Audit, ClosedDay, DayTotal, RateChange, StripeEvent
+
+ADMINS = sorted(admin.site._registry, key=lambda model: model._meta.label)
+LABELS = [model._meta.label_lower for model in ADMINS]
+ROLES = ["superuser", "support", "billing", "admin", "nobody"]
+# What signing in and looking write themselves.
+PASSING = {"django_session", "accounts_cache", "accounts_ratecounter", "axes_accessattempt", "axes_accesslog"}
+ADDITIONS = {"accounts.servicekey", "accounts.plan", "wallet.rate"}
+
+
+@pytest.fixture
+def rows(give, article_rate):
+    """A row of every kind."""
+    creator = UserFactory.create(misar_id="usr_1")
+    now = timezone.now()
+    give("usr_1", 50)
+    gave_back(charged(9, now), 4, now)
+    tip = tips.record(creator=creator, amount_cents=999, email="alex@example.com")
+    tips.refund(creator=creator, tip_id=tip.pk, amount_cents=100, key="k", actor="user:x")
+    subscriptions.record(
+        creator=creator, subscriber_email="alex@example.com", plan="monthly", amount_cents=799, currency="USD"
+    )
+    sponsors.place(
+        creator=creator,
+        sponsor_name="Acme",
+        position="header",
+        active_from=now,
+        active_until=now + timedelta(days=7),
+        logo_url="https://a.example/l.png",
+        target_url="https://a.example",
+        currency="USD",
+    )
+    keys.issue_service_key(product="mail")
+    api_keys.issue(owner=creator, name="k", scopes=["read"])
+    StripeEvent.objects.create(id="evt_1", type="checkout.session.completed", state="parked", user_id="usr_1")
+    RateChange.objects.create(feature="f", label="l", credits=1, unit="u", active=True, actor="user:x")
+    Audit.objects.create(kind="laws", outcome="clean", seen_count=1, found_count=0, started_at=now)
+    Erasure.objects.create(actor="user:x", tips=0, subscriptions=0)
+    day = ClosedDay.objects.create(day="2020-01-01", entries=0)
+    OutgoingMail.objects.create(kind="receipt", fact="receipt:1", user=creator, to="a@b.c")
+    Act.objects.create(staff=StaffFactory.create(), verb="v", label="l", model="m", row_id="r", told="t")
+    assert not DayTotal.objects.filter(day=day).exists()
+
+
+@pytest.fixture
+def as_role(client, db):
+    """A browser of a member of a role; "nobody" has the back-office and no role in it."""
+
+    def come(role):
+        member = StaffFactory.create(is_superuser=role == "superuser")
+        if role in ("support", "billing", "admin"):
+            member.groups.add(Group.objects.get(name=role))
+        enter(client, member)
+        return client
+
+    return come
+
+
+def digests():
+    """What every table holds: one digest of all its rows and columns."""
+    found = {}
+    with connection.cursor() as cursor:
+        for table in sorted(set(connection.introspection.table_names(cursor)) - PASSING):
+            cursor.execute(f"SELECT md5(string_agg(t::text, ',' ORDER BY t::text)) FROM {table} t")
+            (found[table],) = cursor.fetchone()
+    return found
+
+
+def page_of(model, name, *args):
+    return reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_{name}", args=args)
+
+
+def values_of(row):
+    """All that a form could send of a row, each value another one than it has where that is possible."""
+    sent = {}
+    for field in row._meta.concrete_fields:
+        value = getattr(row, field.attname)
+        if isinstance(field, models.BooleanField):
+            sent[field.name] = "" if value else "on"
+        elif isinstance(field, models.IntegerField):
+            sent[field.name] = str((value or 0) + 1)
+        elif isinstance(field, models.DateTimeField):
+            sent |= {f"{field.name}_0": "2030-01-01", f"{field.name}_1": "00:00:00"}
+        elif field.choices:
+            sent[field.name] = next((choice for choice, _ in field.flatchoices if choice != value), value)
+        elif field.is_relation or field.primary_key:
+            sent[field.name] = str(value or "")
+        else:
+            sent[field.name] = f"{value or ''}x"
+    return sent | {"_save": "Save", "_continue": "1", "_saveasnew": "1", "post": "yes", "is_superuser": "on"}
+
+
+def formset_of(row):
+    """The same as a list that could be edited would send it."""
+    each = {f"form-0-{name}": value for name, value in values_of(row).items()}
+    key = {f"form-0-{row._meta.pk.name}": str(row.pk)}
+    counts = {"form-TOTAL_FORMS": "1", "form-INITIAL_FORMS": "1", "form-MIN_NUM_FORMS": "0"}
+    return each | key | counts | {"_save": "Save"}
+
+
+def actions_on(row):
+    chosen = {"_selected_action": [str(row.pk)], "select_across": "1"}
+    return [
+        chosen | {"action": "delete_selected", "index": "0"},
+        chosen | {"action": "delete_selected", "post": "yes"},
+    ]
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_no_hand_made_request_changes_a_row(rows, as_role, role):
+    client = as_role(role)
+    before = digests()
+    for model in ADMINS:
+        row = model._default_manager.first()
+        assert row is not None, f"there is no {model} to try it on"
+        key, data = quote(row.pk), values_of(row)
+        for extra in ("", "?_popup=1", f"?_to_field={row._meta.pk.name}", "?_changelist_filters=x"):
+            for page in (page_of(model, "add"), page_of(model, "change", key), page_of(model, "delete", key)):
+                assert client.post(page + extra, data).status_code in (200, 400, 403), page
+                assert client.get(page + extra).status_code in (200, 400, 403), page
+            client.get(page_of(model, "history", key) + extra)
+            client.post(page_of(model, "history", key) + extra, data)
+            client.post(page_of(model, "csv") + extra, data)
+            for sent in (formset_of(row), *actions_on(row)):
+                assert client.post(page_of(model, "changelist") + extra, sent).status_code in (403, 405)
+        for method in ("put", "patch", "delete"):
+            getattr(client, method)(page_of(model, "change", key), data, content_type="application/json")
+    assert digests() == before
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_a_verb_without_a_reason_and_a_key_does_nothing(rows, as_role, role):
+    client = as_role(role)
+    before = digests()
+    for model in ADMINS:
+        of_model: Any = admin.site.get_model_admin(model)
+        row = model._default_manager.first()
+        for verb in getattr(of_model, "verbs", ()):
+            page = of_model.address_of(verb, row)
+            no_reason = {"reason": " ", "key": secrets.token_hex(8)}
+            for sent in ({"x": ""}, values_of(row), values_of(row) | no_reason):
+                assert client.post(page, sent).status_code in (200, 403), page
+        client.post(page_of(model, "add"), values_of(model._default_manager.first()))
+    assert digests() == before
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_rows_are_added_by_declared_additions_alone_and_never_changed_or_deleted(rf, as_role, role):
+    client = as_role(role)
+    request = rf.get("/admin/")
+    request.user = client.get("/admin/password_change/").wsgi_request.user
+    for model in ADMINS:
+        of_model = admin.site.get_model_admin(model)
+        may_add = isinstance(of_model, ActingAdmin) and of_model.has_add_permission(request)
+        assert of_model.has_add_permission(request) == may_add
+        assert not may_add or model._meta.label_lower in ADDITIONS
+        assert not of_model.has_change_permission(request)
+        assert not of_model.has_delete_permission(request)
+        assert not of_model.get_actions(request)
+        assert not of_model.list_editable
+        assert not of_model.inlines
+
+
+def test_the_additions_are_those_that_are_meant(rf, as_role):
+    request = rf.get("/admin/")
+    request.user = as_role("superuser").get("/admin/password_change/").wsgi_request.user
+    may_add = {
+        model._meta.label_lower for model in ADMINS if admin.site._registry[model].has_add_permission(request)
+    }
+    assert may_add == ADDITIONS
+
+
+# --- The door ---------------------------------------------------------------------------------------------
+
+
+def addresses(resolver, prefix):
+    """Every address below the admin's, with a key where one is asked for."""
+    for each in resolver.url_patterns:
+        address = prefix + str(each.pattern)
+        if isinstance(each, URLResolver):
+            yield from addresses(each, address)
+        elif isinstance(each, URLPattern):
+            yield address
+
+
+def admin_addresses():
+    (root,) = [each for each in get_resolver().url_patterns if str(each.pattern) == "admin/"]
+    for address in addresses(root, "/admin/"):
+        if address.startswith("/admin/r/"):
+            yield "/admin/r/1/1/"
+        elif "^" in address:
+            yield "/admin/wallet/"  # The one that lists an app's models.
+        else:
+            yield address.replace("<path:object_id>", "x").replace("<path:url>", "x")
+
+
+# They are addresses of their own, and the door they lead to is tested with the sign-in.
+OPEN = {"/admin/login/", "/admin/logout/"}
+
+
+def test_there_are_many_addresses():
+    assert len(set(admin_addresses())) > 100
+
+
+def test_whoever_is_not_signed_in_is_sent_to_sign_in_from_every_address(client, db):
+    for address in sorted({*admin_addresses()} - OPEN):
+        for answer in (client.get(address), client.post(address, {"q": "x", "reason": "x", "key": "k"})):
+            assert answer.status_code == 302, address
+            assert "/sign-in" in answer["Location"] or "/admin/login/" in answer["Location"], address
+
+
+def test_an_ordinary_user_is_let_in_nowhere(client, db):
+    client.force_login(UserFactory.create())
+    for address in sorted({*admin_addresses()} - OPEN):
+        assert client.get(address).status_code in (302, 403), address
