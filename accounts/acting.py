@@ -102,7 +102,9 @@ class ActingAdmin(ReadOnlyAdmin):
         return self.addition is not None and request.user.has_perm(self.addition.permission)
 
     def verbs_on(self, row: models.Model, staff: User) -> list[Verb]:
-        """What this member of staff may do to this row as it is now."""
+        """What this member of staff may do to this row as it is now: to their own, nothing."""
+        if self.about(row) == staff.pk:
+            return []
         return [verb for verb in self.verbs if staff.has_perm(verb.permission) and verb.applies(row)]
 
     def address_of(self, verb: Verb, row: models.Model) -> str:

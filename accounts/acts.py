@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from django.db import models, transaction
 
-from accounts.errors import FormUsed
+from accounts.errors import FormUsed, OwnAffairs
 from accounts.models import Act, User
 from misar_billing.transactions import retried
 
@@ -34,8 +34,8 @@ def perform(
 
     `page` is the address of the form and `asked` what was sent with it; `run` answers with the row and what
     to tell, and what it raises undoes everything. The same form again runs nothing and returns the first
-    act. Raises FormUsed where it asks for something else. A member's acts are done one at a time, so that
-    limits hold however many forms are sent at once.
+    act. Raises FormUsed where it asks for something else, and OwnAffairs where the row is the member's own.
+    A member's acts are done one at a time, so that limits hold however many forms are sent at once.
     """
     User.objects.select_for_update(no_key=True).get(pk=staff.pk)
     content = _digest(page, dict(asked))
@@ -44,13 +44,16 @@ def perform(
             raise FormUsed
         return first
     row, told = run()
+    whose = about(row)
+    if whose == staff.pk:
+        raise OwnAffairs
     return Act.objects.create(
         staff=staff,
         verb=verb,
         label=label,
         model=row._meta.label_lower,
         row_id=str(row.pk),
-        about=about(row),
+        about=whose,
         told=told,
         reason=reason,
         form_key=form_key,

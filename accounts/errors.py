@@ -150,3 +150,10 @@ class AccessRefused(BillingError):
     """Raised when somebody's access to the back-office may not be changed by whoever asks, or at all."""
 
     status = 403
+
+
+class OwnAffairs(BillingError):
+    """Raised when a member of staff would act in their own affairs."""
+
+    status = 403
+    sentence = "Nobody acts in their own affairs here: ask a colleague"

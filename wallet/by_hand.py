@@ -8,7 +8,7 @@ from django.conf import settings
 from accounts.acting import Addition, Made, ReasonForm, Verb
 from accounts.acts import actor_of
 from accounts.by_hand import Facts, SettingForm, told_from_to
-from accounts.errors import FormUsed
+from accounts.errors import FormUsed, OwnAffairs
 from accounts.misar_ids import MISAR_ID_LENGTH, is_misar_id
 from accounts.models import User
 from misar_billing import money
@@ -176,6 +176,8 @@ def resolve(event: StripeEvent, asked: dict[str, Any], staff: User) -> str:
     """Close an event that can have no effect by itself, giving its credits by hand where that is right."""
     credits = asked.get("credits")
     user_id = asked["user_id"] if credits else ""
+    if user_id == staff.pk:
+        raise OwnAffairs
     webhooks.resolve(
         event,
         user_id=user_id,

@@ -98,3 +98,10 @@ class EventFailed(TryAgainLater):
     """Raised when an event was stored but its effect failed; Stripe delivers it again."""
 
     sentence = "The event was stored but could not be handled yet"
+
+
+class GapInHistory(BillingError):
+    """Raised when a wallet's entries do not follow one another: the laws of the books are broken."""
+
+    status = 500
+    sentence = "This wallet's history has a gap"

@@ -13,6 +13,9 @@ from typing import Any
 
 from django.db import connection
 
+from wallet.errors import GapInHistory
+from wallet.models import Wallet
+
 # How much later than its successor an entry may say it was written.
 CLOCKS_APART = timedelta(minutes=5)
 # No wallet has entries outside these; a day typed by hand may lie there.
@@ -70,10 +73,15 @@ def end_of(day: date) -> datetime:
 def cuts(user_id: str, moments: Sequence[datetime]) -> list[Cut]:
     """For each moment the place before it, by one query: all of them as the wallet is now.
 
-    Moments in order give places in order. A wallet that is not there is cut at 0.
+    Moments in order give places in order. A wallet that is not there is cut at 0. Raises GapInHistory where
+    an entry that must be there is missing.
     """
     values: dict[str, Any] = {"user_id": user_id, "moments": list(moments), "clocks_apart": CLOCKS_APART}
     with connection.cursor() as cursor:
         cursor.execute(CUTS, values)
         found = [Cut(*row) for row in cursor.fetchall()]
-    return found or [Cut(0, 0)] * len(moments)
+    if len(found) == len(moments):
+        return found
+    if Wallet.objects.filter(pk=user_id).exists():
+        raise GapInHistory  # The search fell into it.
+    return [Cut(0, 0)] * len(moments)

@@ -18,8 +18,14 @@ from misar_billing.backoffice import one_user as user_page
 from misar_billing.backoffice.finding import Found, Match
 from misar_billing.backoffice.one_user import Action, ActionsOn
 from misar_billing.backoffice.overview import in_time
+from wallet.errors import GapInHistory
 
 SEES_USERS = "accounts.view_user"
+TOO_MANY = "There are too many entries to add up while you wait. The rest of this page is complete."
+GAP = (
+    "An entry is missing from this history. Tell whoever runs the service, who has manage.py check_ledger "
+    "look, and do nothing to this wallet before they know why."
+)
 
 
 # --- Finding ----------------------------------------------------------------------------------------
@@ -103,7 +109,7 @@ def _about_credits(
     parts["head"] = user_page.head_of(user_id, user, parts["wallet"])
     if staff.has_perm("wallet.view_entry"):
         parts["sees_entries"] = True
-        parts["spending"] = in_time(lambda: user_page.spending_of(user_id))
+        parts["spending"], parts["no_spending"] = _spending(user_id)
         parts["entries"] = user_page.entries_of(user_id, found=found)
     sees_events = staff.has_perm("wallet.view_stripeevent")
     if staff.has_perm("wallet.view_topup"):
@@ -114,6 +120,15 @@ def _about_credits(
     if sees_events:
         parts["trouble"] = user_page.trouble_of(user_id, actions_on=actions_on, found=found)
     return parts
+
+
+def _spending(user_id: str) -> tuple[user_page.Spending | None, str]:
+    """Where the credits went, or why that is not said: the rest of the page is needed all the more then."""
+    try:
+        found = in_time(lambda: user_page.spending_of(user_id))
+    except GapInHistory:
+        return None, GAP
+    return found, "" if found else TOO_MANY
 
 
 def _about_records(

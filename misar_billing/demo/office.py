@@ -1,4 +1,4 @@
-"""What the back-office of a sandbox has seen: people with names, an act of staff, a payment that is parked."""
+"""What the back-office of a sandbox has seen: people with names, an act of staff, a parked payment."""
 
 import json
 import time

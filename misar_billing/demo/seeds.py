@@ -16,7 +16,7 @@ from django.utils import timezone
 from accounts import api_keys, keys, outbox, second_factor
 from accounts.errors import InvalidApiKey, InvalidServiceKey
 from accounts.models import User
-from misar_billing.demo import newsletter
+from misar_billing.demo import newsletter, office
 from misar_billing.demo.past import clock_at
 from misar_billing.sandbox import store
 from monetization.models import Tip
@@ -57,6 +57,7 @@ def seed() -> dict[str, str]:
             if not Rate.objects.filter(feature=feature).exists():
                 rates.set_rate(feature=feature, label=label, credits=credits, unit=unit, actor="sandbox")
         live_through_a_year(Random(2026))  # noqa: S311 (believable, the same every time, and no secret)
+    office.have_seen_something(User.objects.get(pk=DEMO_STAFF))
     outbox.set_switches(dana, wanted)
     return shown | {"user_id": DEMO_USER, "user_name": DEMO_NAME, "feature": DEMO_FEATURE}
 

@@ -232,3 +232,21 @@ def test_its_words_alone_can_be_redacted(act):
     Act.objects.filter(pk=act.pk).update(told="(erased)", reason="(erased)")
     act.refresh_from_db()
     assert (act.told, act.reason) == ("(erased)", "(erased)")
+
+
+def test_nobody_acts_in_their_own_affairs(client, give):
+    member = StaffFactory.create(misar_id="usr_colleague")
+    give("usr_colleague", 10)
+    enter(client, member)
+    address = reverse("admin:wallet_wallet_adjust", args=[quote("usr_colleague")])
+    answer = client.post(address, {"credits": "5", "reason": "mine", "key": "k"})
+    assert "Nobody acts in their own affairs" in answer.text
+    assert ledger.balance_of("usr_colleague") == 10
+    assert not Act.objects.exists()
+    for page in ("wallet_wallet", "accounts_user"):
+        row = client.get(reverse(f"admin:{page}_change", args=[quote("usr_colleague")]))
+        assert "Adjust the balance" not in row.text
+        assert "Change the plan" not in row.text
+    assert (
+        "Adjust the balance" not in client.get(reverse("admin:one_user", args=[quote("usr_colleague")])).text
+    )

@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from accounts import api_keys
 from accounts.models import Act, OutgoingMail
-from misar_billing.backoffice import one_user
+from misar_billing.backoffice import one_user, views
 from tests.backoffice.plans import captured, plans_of, scans_of
 from tests.backoffice.test_finding import fill, user_page
 from tests.factories import StaffFactory, UserFactory, enter
@@ -392,6 +392,18 @@ def test_no_part_of_the_page_needs_to_read_a_whole_table(staff):
 
 def test_what_takes_too_long_to_add_up_is_said():
     """How a part is given up in time is tested with the overview's; None is what is left of it."""
-    told = render_to_string("admin/_user_spending.html", {"spending": None})
+    told = render_to_string("admin/_user_spending.html", {"no_spending": views.TOO_MANY})
     assert "too many entries to add up" in told
     assert "Nothing was charged" not in told
+
+
+@pytest.mark.breaks_the_books
+def test_a_history_with_a_gap_still_has_its_page(staff, give):
+    for _ in range(3):
+        give("usr_1", 5)
+    sql("SET CONSTRAINTS ALL IMMEDIATE")
+    sql("SET LOCAL session_replication_role = replica")
+    sql("DELETE FROM wallet_entry WHERE sequence = 2")
+    page = page_of(staff, "usr_1")
+    assert "An entry is missing from this history" in page.text
+    assert len(page.context["entries"]) == 2
