@@ -27,6 +27,8 @@ worker_tmp_dir = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa:
 # It would be a file in somebody's home that outlives a kill.
 control_socket_disable = True
 accesslog = "-" if os.environ.get("ACCESS_LOG") else None
+# Without what stands behind a question mark: it may hold whom somebody looked for.
+access_log_format = '%(h)s %(t)s "%(m)s %(U)s %(H)s" %(s)s %(b)s'
 errorlog = "-"
 loglevel = (os.environ.get("LOG_LEVEL") or "info").lower()
 

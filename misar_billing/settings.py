@@ -136,9 +136,8 @@ LANGUAGE_CODE = "en"
 USE_I18N = False
 USE_TZ = True
 TIME_ZONE = "UTC"
-# As the admin shows them; the other pages say their own.
-DATE_FORMAT = "j M Y"
-DATETIME_FORMAT = r"j M Y, H:i:s \U\T\C"
+# Days and times as the admin shows them; the other pages say their own.
+FORMAT_MODULE_PATH = "misar_billing.formats"
 
 INSTALLED_APPS = [
     "misar_billing.apps.BackOfficeConfig",

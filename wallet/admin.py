@@ -276,7 +276,7 @@ class StripeEventAdmin(AddressedAdmin):
             text = json.dumps(json.loads(event.payload), indent=2, ensure_ascii=False)
         except ValueError:
             text = event.payload
-        return format_html("<pre>{}</pre>", text)
+        return format_html('<pre tabindex="0">{}</pre>', text)  # It scrolls, so a keyboard must reach it.
 
 
 @admin.register(Rate)

@@ -22,7 +22,7 @@ def captured() -> Iterator[list[str]]:
 def plans_of(queries: list[str]) -> Iterator[tuple[str, list[Any]]]:
     """Each query that reads tables, and the nodes of its plan."""
     for query in queries:
-        if query.startswith(("SELECT", "WITH")):
+        if query.lstrip().startswith(("SELECT", "WITH")):
             with connection.cursor() as cursor:
                 # What Django captures has its values in it.
                 cursor.execute("EXPLAIN (FORMAT JSON) " + query)
