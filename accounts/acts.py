@@ -5,6 +5,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 
 from django.db import models, transaction
+from django.utils import timezone
 
 from accounts.errors import FormUsed, OwnAffairs
 from accounts.models import Act, User
@@ -58,6 +59,7 @@ def perform(
         reason=reason,
         form_key=form_key,
         content=content,
+        created_at=timezone.now(),
     )
 
 

@@ -20,7 +20,7 @@ from accounts.models import ServiceKey
 from misar_billing import money
 from misar_billing.admin import ReadOnlyAdmin
 from misar_billing.admin_lists import ListedFilter, is_private, list_link, row_link, user_link
-from wallet import by_hand, ledger
+from wallet import by_hand, days, ledger
 from wallet.models import Audit, ClosedDay, Entry, Rate, RateChange, StripeEvent, TopUp, Wallet
 from wallet.products import WALLET
 
@@ -37,14 +37,14 @@ TOTAL = (
 
 
 class ProductFilter(ListedFilter):
-    """Of one product: those that have a service key, and the wallet itself."""
+    """Of one product: those that have a service key or entries, and the wallet itself."""
 
     title = "product"
     parameter_name = "product__exact"
 
     def offered(self) -> Iterable[str]:
         named = ServiceKey.objects.order_by("product").values_list("product", flat=True).distinct()
-        return [*named, WALLET]
+        return sorted({*named, *days.products(), WALLET} - {""})
 
 
 class TypeFilter(ListedFilter):

@@ -377,6 +377,7 @@ def _make(checkout: Checkout) -> TopUp:
         state=State.CREATED,
         stripe_session_id=checkout.session_id,
         livemode=checkout.livemode,
+        created_at=timezone.now(),
     )
     # Another event of the same session may be making it too: then theirs is the row.
     TopUp.objects.bulk_create([unknown], ignore_conflicts=True)

@@ -350,3 +350,12 @@ def test_a_role_shows_its_members_and_what_it_may(client, db):
     nobody = StaffFactory.create(is_superuser=False)
     enter(client, nobody)
     assert client.get(list_of(Group)).status_code == 403
+
+
+def test_every_list_stands_in_the_column_beside_the_pages(staff):
+    listed = [
+        model["model"] for app in staff.get("/admin/").context["available_apps"] for model in app["models"]
+    ]
+    assert sorted(model.__name__ for model in listed) == sorted(
+        model.__name__ for model in admin.site._registry
+    )
