@@ -2,6 +2,7 @@
 
 import os
 from datetime import date
+from io import StringIO
 from typing import Any
 
 from django.conf import settings
@@ -10,6 +11,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
 from misar_billing import database
+from misar_billing.operators import FOUND
 from misar_billing.sandbox.processes import MAIL, SANDBOX, WEB, Processes, ProcessTrouble, refuse_busy_ports
 
 WELCOME = """
@@ -64,6 +66,7 @@ class Command(BaseCommand):
                 processes.wait_until_healthy("The web server", host, port)
                 self.stdout.write(welcome(keys))
                 self.stdout.flush()
+                check_the_books()
                 processes.watch()
         except ProcessTrouble as trouble:
             raise CommandError(str(trouble)) from trouble
@@ -81,6 +84,18 @@ def seed() -> dict[str, str]:
         days.reopen(date.min)
         days.close_days(now=timezone.now())
     return shown
+
+
+def check_the_books() -> None:
+    """What operators have run at night: the back-office shows when it was, and what came of it."""
+    for command in ("check_ledger", "reconcile_stripe"):
+        try:
+            call_command(command, stdout=StringIO(), stderr=StringIO())
+        except CommandError:
+            pass  # That it could not look stands there too.
+        except SystemExit as end:
+            if end.code != FOUND:
+                raise  # Somebody stops us.
 
 
 def welcome(keys: dict[str, str]) -> str:
