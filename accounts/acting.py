@@ -5,7 +5,8 @@ Nothing is changed by editing a row. A page runs a verb of the domain, under a p
 """
 
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, ClassVar, cast
 
@@ -13,17 +14,24 @@ from django import forms
 from django.contrib import messages
 from django.contrib.admin.utils import quote, unquote
 from django.core.exceptions import PermissionDenied
-from django.db import models
+from django.db import DatabaseError, models
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 
 from accounts import acts
+from accounts.acts import Done
 from accounts.models import Act, User
 from misar_billing.admin import ReadOnlyAdmin
 from misar_billing.errors import BillingError
+from misar_billing.transactions import is_out_of_reach
 
 ACTS_SHOWN_MAX = 20
+BUSY = "The database is busy right now. Nothing has moved; please send this again."
+SENT_BEFORE = (
+    "This form was sent before, and its secret was shown then. If you did not see it, revoke this key and "
+    "add another one."
+)
 # The page of a verb was opened from the page of its user, and leads back there.
 FROM_USER = "from=user"
 
@@ -50,14 +58,15 @@ class ReasonForm(forms.Form):
 class Verb:
     """Something staff can do to one row, on a page of its own.
 
-    `run` takes the row, the cleaned form and the member of staff, calls the domain and returns what to tell;
-    a BillingError it raises is shown on the form, and nothing has moved. `warning` stands above the form.
+    `run` takes the row, the cleaned form and the member of staff, calls the domain and returns what to tell,
+    or a Done where it touched the affairs of somebody else than the row's user. A BillingError it raises is
+    shown on the form, and nothing has moved. `warning` stands above the form.
     """
 
     name: str
     label: str
     permission: str
-    run: Callable[[Any, dict[str, Any], User], str]
+    run: Callable[[Any, dict[str, Any], User], str | Done]
     form: type[ReasonForm] = ReasonForm
     applies: Callable[[Any], bool] = lambda row: True
     warning: str = ""
@@ -80,6 +89,20 @@ class Addition:
     permission: str
     run: Callable[[dict[str, Any], User], Made]
     form: type[ReasonForm]
+    has_secret: bool = False
+
+
+@contextmanager
+def refusals_shown_on(form: ReasonForm) -> Iterator[None]:
+    """Whatever refuses inside is said on the form, so that nothing typed is lost. Nothing has moved then."""
+    try:
+        yield
+    except BillingError as refusal:
+        form.add_error(None, str(refusal))
+    except DatabaseError as error:
+        if not is_out_of_reach(error):
+            raise
+        form.add_error(None, BUSY)
 
 
 class ActingAdmin(ReadOnlyAdmin):
@@ -155,10 +178,8 @@ class ActingAdmin(ReadOnlyAdmin):
         addition = self.addition
         form = self._form(addition.form, request, None)
         if request.method == "POST" and form.is_valid():
-            try:
+            with refusals_shown_on(form):
                 return self._add(addition, request, form)
-            except BillingError as refusal:
-                form.add_error(None, str(refusal))
         return self.verb_page(addition, request, None, form)
 
     def perform(
@@ -166,15 +187,15 @@ class ActingAdmin(ReadOnlyAdmin):
         verb: Verb | Addition,
         request: HttpRequest,
         form: ReasonForm,
-        run: Callable[[], tuple[models.Model, str]],
+        run: Callable[[], Done],
     ) -> Act:
         """Run it once for this form, and write it down. Raises what the verb does."""
         return acts.perform(
             staff=cast(User, request.user),
+            permission=verb.permission,
             page=request.path,
             verb=verb.name if isinstance(verb, Verb) else "add",
             label=verb.label,
-            about=self.about,
             reason=form.cleaned_data["reason"],
             form_key=form.cleaned_data["key"],
             asked={name: values for name, values in request.POST.lists() if name != "csrfmiddlewaretoken"},
@@ -202,13 +223,14 @@ class ActingAdmin(ReadOnlyAdmin):
 
     def _page(self, verb: Verb) -> Callable[..., HttpResponse]:
         def page(request: HttpRequest, object_id: str) -> HttpResponse:
-            if not (request.user.has_perm(verb.permission) and self.has_view_permission(request)):
+            staff = cast(User, request.user)
+            if not (staff.has_perm(verb.permission) and self.has_view_permission(request)):
                 raise PermissionDenied
             key = unquote(object_id)
             row = self.get_object(request, key) or self.not_there_yet(key)
             # Whether it applies is asked of the page alone: the same form sent again is as good as once, and
             # the verb refuses by itself what does not fit.
-            if row is None or (request.method != "POST" and not verb.applies(row)):
+            if row is None or (request.method != "POST" and verb not in self.verbs_on(row, staff)):
                 raise Http404
             form = self._form(verb.form, request, row)
             if request.method == "POST" and form.is_valid():
@@ -225,9 +247,9 @@ class ActingAdmin(ReadOnlyAdmin):
     def _add(self, addition: Addition, request: HttpRequest, form: ReasonForm) -> HttpResponse:
         made: list[Made] = []
 
-        def run() -> tuple[models.Model, str]:
+        def run() -> Done:
             made[:] = [addition.run(form.cleaned_data, cast(User, request.user))]
-            return made[0].row, made[0].told
+            return Done(made[0].row, made[0].told, self.about(made[0].row))
 
         act = self.perform(addition, request, form, run)
         if made and made[0].secret:
@@ -239,19 +261,24 @@ class ActingAdmin(ReadOnlyAdmin):
             }
             return TemplateResponse(request, "admin/secret.html", context)
         messages.success(request, act.told)
+        if addition.has_secret:
+            messages.warning(request, SENT_BEFORE)
         return HttpResponseRedirect(self._row_url(act.row_id))
 
     def _run(
         self, verb: Verb, request: HttpRequest, row: models.Model, form: ReasonForm
     ) -> HttpResponse | None:
         staff = cast(User, request.user)
-        try:
-            act = self.perform(verb, request, form, lambda: (row, verb.run(row, form.cleaned_data, staff)))
-        except BillingError as refusal:
-            form.add_error(None, str(refusal))
-            return None
-        messages.success(request, act.told)
-        return HttpResponseRedirect(self._back_url(request, row))
+
+        def run() -> Done:
+            done = verb.run(row, form.cleaned_data, staff)
+            return done if isinstance(done, Done) else Done(row, done, self.about(row))
+
+        with refusals_shown_on(form):
+            act = self.perform(verb, request, form, run)
+            messages.success(request, act.told)
+            return HttpResponseRedirect(self._back_url(request, row))
+        return None
 
     def _back_url(self, request: HttpRequest, row: models.Model | None) -> str:
         """Where a page leads when it is done, or left."""

@@ -3,11 +3,12 @@
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 from django.db import models, transaction
 from django.utils import timezone
 
-from accounts.errors import FormUsed, OwnAffairs
+from accounts.errors import AccessRefused, FormUsed, OwnAffairs
 from accounts.models import Act, User
 from misar_billing.transactions import retried
 
@@ -17,45 +18,57 @@ def actor_of(staff: User) -> str:
     return f"user:{staff.pk}"
 
 
+@dataclass(frozen=True)
+class Done:
+    """What a verb did: to which row, in words, and whose affairs it touched ("" for nobody's)."""
+
+    row: models.Model
+    told: str
+    about: str = ""
+
+
 @retried
 @transaction.atomic
 def perform(
     *,
     staff: User,
+    permission: str,
     page: str,
     verb: str,
     label: str,
-    about: Callable[[models.Model], str],
     reason: str,
     form_key: str,
     asked: Mapping[str, Sequence[str]],
-    run: Callable[[], tuple[models.Model, str]],
+    run: Callable[[], Done],
 ) -> Act:
     """Run a verb and write down who did it to which row, and why.
 
-    `page` is the address of the form and `asked` what was sent with it; `run` answers with the row and what
-    to tell, and what it raises undoes everything. The same form again runs nothing and returns the first
-    act. Raises FormUsed where it asks for something else, and OwnAffairs where the row is the member's own.
-    A member's acts are done one at a time, so that limits hold however many forms are sent at once.
+    `page` is the address of the form and `asked` what was sent with it; what `run` raises undoes everything.
+    The same form again runs nothing and returns the first act. Raises FormUsed where it asks for something
+    else, OwnAffairs where the row is the member's own, and AccessRefused where the permission was taken
+    while the form waited. A member's acts are done one at a time, so that limits hold however many forms
+    are sent at once.
     """
-    User.objects.select_for_update(no_key=True).get(pk=staff.pk)
+    # As they are now: their rights may have been taken while this form waited for the lock.
+    now = User.objects.select_for_update(no_key=True).get(pk=staff.pk)
+    if not (now.is_active and now.is_staff and now.has_perm(permission)):
+        raise AccessRefused("Your access was changed meanwhile")
     content = _digest(page, dict(asked))
     if first := Act.objects.filter(staff=staff, form_key=form_key).first():
         if first.content != content:
             raise FormUsed
         return first
-    row, told = run()
-    whose = about(row)
-    if whose == staff.pk:
+    done = run()
+    if done.about == staff.pk:
         raise OwnAffairs
     return Act.objects.create(
         staff=staff,
         verb=verb,
         label=label,
-        model=row._meta.label_lower,
-        row_id=str(row.pk),
-        about=whose,
-        told=told,
+        model=done.row._meta.label_lower,
+        row_id=str(done.row.pk),
+        about=done.about,
+        told=done.told,
         reason=reason,
         form_key=form_key,
         content=content,

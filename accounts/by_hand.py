@@ -292,7 +292,9 @@ OF_SERVICE_KEY = (
         warning="Whoever uses this key is shut out from the next request on. A key cannot be brought back.",
     ),
 )
-NEW_SERVICE_KEY = Addition("Add a service key", "accounts.add_servicekey", issue, ServiceKeyForm)
+NEW_SERVICE_KEY = Addition(
+    "Add a service key", "accounts.add_servicekey", issue, ServiceKeyForm, has_secret=True
+)
 OF_API_KEY = (
     Verb(
         "revoke",

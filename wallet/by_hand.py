@@ -6,9 +6,9 @@ from django import forms
 from django.conf import settings
 
 from accounts.acting import Addition, Made, ReasonForm, Verb
-from accounts.acts import actor_of
+from accounts.acts import Done, actor_of
 from accounts.by_hand import Facts, SettingForm, told_from_to
-from accounts.errors import FormUsed, OwnAffairs
+from accounts.errors import FormUsed
 from accounts.misar_ids import MISAR_ID_LENGTH, is_misar_id
 from accounts.models import User
 from misar_billing import money
@@ -172,12 +172,10 @@ class ResolveForm(EventForm, CreditsForm):
         return asked
 
 
-def resolve(event: StripeEvent, asked: dict[str, Any], staff: User) -> str:
+def resolve(event: StripeEvent, asked: dict[str, Any], staff: User) -> str | Done:
     """Close an event that can have no effect by itself, giving its credits by hand where that is right."""
     credits = asked.get("credits")
     user_id = asked["user_id"] if credits else ""
-    if user_id == staff.pk:
-        raise OwnAffairs
     webhooks.resolve(
         event,
         user_id=user_id,
@@ -190,7 +188,7 @@ def resolve(event: StripeEvent, asked: dict[str, Any], staff: User) -> str:
     if not credits:
         return "Resolved by hand; no credits were given."
     allowances.require_kept(staff, credits)
-    return f"Resolved by hand; {money.credits(credits)} went to {user_id}."
+    return Done(event, f"Resolved by hand; {money.credits(credits)} went to {user_id}.", about=user_id)
 
 
 class AskForm(ReasonForm):

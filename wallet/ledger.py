@@ -83,7 +83,7 @@ def adjust(
     `stripe_session_id` names the payment it stands for, where it does.
 
     The key belongs to one decision of one member of staff: the same again returns the first entry and
-    moves nothing; with another amount or reason it raises KeyReused. Raises InsufficientCredits where more
+    moves nothing; anything else asked for with it raises KeyReused. Raises InsufficientCredits where more
     would be taken than there is.
     """
     assert key, "an adjustment has a key, so that sending the form twice moves nothing twice"
@@ -92,7 +92,8 @@ def adjust(
     Wallet.objects.locked(user_id).get()
     kind = Entry.Kind.ADJUSTMENT
     if first := Entry.objects.with_key(user_id=user_id, product="", kind=kind, key=key).first():
-        if (first.credits, first.reason) != (credits, reason):
+        asked = (credits, reason, actor, stripe_session_id)
+        if (first.credits, first.reason, first.actor, first.stripe_session_id) != asked:
             raise KeyReused(FORM_USED)
         return first
     move = credit if credits > 0 else debit

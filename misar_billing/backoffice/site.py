@@ -33,7 +33,9 @@ class BackOffice(admin.AdminSite):
             path("find/", self._staff_page(views.find), name="find"),
             path("user/<path:object_id>/", self._staff_page(views.one_user), name="one_user"),
         ]
-        return pages + super().get_urls()
+        # Nothing here has a page of its own on the site that rows could lead to.
+        stock = [page for page in super().get_urls() if getattr(page, "name", "") != "view_on_site"]
+        return pages + stock
 
     def get_app_list(self, request: HttpRequest, app_label: str | None = None) -> list[Any]:
         """What stands in the column beside each page: of all lists those that its reader may see."""

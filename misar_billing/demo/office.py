@@ -38,14 +38,14 @@ def give_goodwill(staff: User, at: datetime) -> None:
     with clock_at(at):
         acts.perform(
             staff=staff,
+            permission="wallet.adjust_wallet",
             page="demo",
             verb="adjust",
             label="Adjust the balance",
-            about=lambda row: str(row.pk),
             reason=str(asked["reason"]),
             form_key="demo",
             asked={},
-            run=lambda: (wallet, by_hand.adjust(wallet, asked, staff)),
+            run=lambda: acts.Done(wallet, by_hand.adjust(wallet, asked, staff), wallet.pk),
         )
 
 

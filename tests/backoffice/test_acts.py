@@ -10,6 +10,7 @@ from django.test import Client
 from django.urls import reverse
 
 from accounts import acts
+from accounts.acts import Done
 from accounts.errors import FormUsed
 from accounts.models import Act, User
 from tests.crowd import at_once, outcomes_at_once
@@ -40,10 +41,10 @@ def another_member():
 def perform(staff, *, run, form_key=KEY, reason="asked by mail", label="Adjust the balance", **asked):
     return acts.perform(
         staff=staff,
+        permission="wallet.adjust_wallet",
         page="/admin/wallet/wallet/usr_1/adjust/",
         verb="adjust",
         label=label,
-        about=lambda row: row.pk,
         reason=reason,
         form_key=form_key,
         asked={name: [value] for name, value in asked.items()},
@@ -55,7 +56,7 @@ def give_five(staff):
     ledger.adjust(
         user_id="usr_1", credits=5, reason="x", key=secrets.token_hex(8), actor=acts.actor_of(staff)
     )
-    return ledger.unopened("usr_1"), "Gave 5."
+    return Done(ledger.unopened("usr_1"), "Gave 5.", "usr_1")
 
 
 # --- What is written ----------------------------------------------------------------------------------
