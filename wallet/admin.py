@@ -244,15 +244,15 @@ class StripeEventAdmin(AddressedAdmin):
         *("received_at__gte", "received_at__lt", "tries__gte", "user_id__exact"),
         "stripe_session_id__exact",
     )
-    search_fields = ("id", "stripe_session_id", "user_id")
-    search_help_text = "An event, a Checkout Session, a Misar ID or its e-mail address; whole."
+    search_fields = ("id", "stripe_session_id", "payment_intent_id", "user_id")
+    search_help_text = "An event, a Checkout Session, a payment, a Misar ID or its e-mail address; whole."
     ordering = ("-received_at",)
     nothing_yet = "Nothing has come from Stripe yet."
     fields = (
-        *("type", "state", "remark", "tries", "user", "sessions", "received_at", "handled_at"),
-        *("as_sent", "traceback"),
+        *("type", "state", "remark", "tries", "user", "sessions", "payment"),
+        *("received_at", "handled_at", "as_sent", "traceback"),
     )
-    readonly_fields = ("user", "sessions", "as_sent")
+    readonly_fields = ("user", "sessions", "payment", "as_sent")
     kept_out_of_files = ("payload", "traceback")
     verbs = by_hand.OF_STRIPE_EVENT
 
@@ -269,13 +269,19 @@ class StripeEventAdmin(AddressedAdmin):
         session = event.stripe_session_id
         return list_link(StripeEvent, session, stripe_session_id__exact=session) if session else ""
 
+    @admin.display(description="Payment at Stripe")
+    def payment(self, event: StripeEvent) -> str:
+        return by_hand.payment_link(event)
+
     @admin.display(description="as Stripe sent it")
     def as_sent(self, event: StripeEvent) -> str:
         """The event with a line for each fact; as it came, where it cannot be read."""
         try:
             text = json.dumps(json.loads(event.payload), indent=2, ensure_ascii=False)
-        except ValueError:
+        except (ValueError, RecursionError):
             text = event.payload
+        # Half of a surrogate pair is no character that a page can hold: it stays escaped, as Stripe sent it.
+        text = text.encode(errors="backslashreplace").decode()
         return format_html('<pre tabindex="0">{}</pre>', text)  # It scrolls, so a keyboard must reach it.
 
 

@@ -4,10 +4,10 @@ from typing import Any, cast
 
 from django import forms
 from django.conf import settings
+from django.utils.html import format_html
 
-from accounts.acting import Addition, Made, ReasonForm, Verb
+from accounts.acting import Addition, Facts, Made, ReasonForm, SettingForm, Verb, told_from_to
 from accounts.acts import Done, actor_of
-from accounts.by_hand import Facts, SettingForm, told_from_to
 from accounts.errors import FormUsed
 from accounts.misar_ids import MISAR_ID_LENGTH, is_misar_id
 from accounts.models import User
@@ -26,9 +26,8 @@ class CreditsForm(ReasonForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        field = self.fields.get("credits")
-        if field and (allowance := allowances.of(self.staff)):
-            field.help_text = f"{field.help_text} {allowance.in_words}"
+        if "credits" in self.fields and (allowance := allowances.of(self.staff)):
+            self.tell_limit("credits", allowance.in_words)
 
     def clean_credits(self) -> int | None:
         credits = cast(int | None, self.cleaned_data["credits"])
@@ -121,7 +120,16 @@ class EventForm(ReasonForm):
             ("Remark", self.row.remark),
             ("Session", self.row.stripe_session_id),
             ("Stripe says", _payment_in_words(self.row)),
+            ("Payment at Stripe", payment_link(self.row)),
         ]
+
+
+def payment_link(event: StripeEvent) -> str:
+    """The payment of an event, as a link to its page in Stripe's dashboard."""
+    url = stripe_gateway.page_of_payment(event.payment_intent_id)
+    if not url:
+        return event.payment_intent_id
+    return format_html('<a href="{}" rel="noopener noreferrer">{}</a>', url, event.payment_intent_id)
 
 
 def _payment_in_words(event: StripeEvent) -> str:
@@ -130,7 +138,8 @@ def _payment_in_words(event: StripeEvent) -> str:
     cents, currency = told.get("amount_total"), text_at(told, "currency").upper()
     if type(cents) is not int or cents < 0 or not money.is_currency(currency):
         return ""
-    return f"{money.amount(cents, currency)}, {text_at(told, 'payment_status') or 'not said whether paid'}"
+    status = text_at(told, "payment_status")
+    return f"{money.amount(cents, currency)}, {status if status.isidentifier() else 'not said whether paid'}"
 
 
 def replay(event: StripeEvent, asked: dict[str, Any], staff: User) -> str:

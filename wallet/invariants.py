@@ -79,10 +79,17 @@ LAWS_OF_THE_WHOLE = {
           FROM wallet_topup t LEFT JOIN wallet_entry e ON e.id = t.entry_id AND e.kind = 'topup'
          WHERE t.state = 'paid' AND e.id IS NULL
     """,
+    "No payment is credited both by itself and by hand": """
+        SELECT given.id, format('session %%s, credited by itself as %%s', given.stripe_session_id, topup.id)
+          FROM wallet_entry given JOIN wallet_entry topup
+            ON topup.stripe_session_id = given.stripe_session_id AND topup.stripe_session_id <> ''
+         WHERE given.kind = 'adjustment' AND given.stripe_session_id <> '' AND topup.kind = 'topup'
+    """,
     "The triggers that keep the laws are in force": """
         SELECT wanted.name, coalesce(found.state::text, 'missing')
           FROM (VALUES ('wallet_entry_is_history'), ('wallet_entry_is_not_truncated'),
                        ('wallet_entry_follows_its_wallet'), ('wallet_wallet_moves_with_an_entry'),
+                       ('wallet_entry_pays_once'),
                        ('wallet_ratechange_is_history'), ('wallet_ratechange_is_not_truncated')) AS wanted (name)
           LEFT JOIN (SELECT tgname, tgenabled AS state FROM pg_trigger) AS found ON found.tgname = wanted.name
          WHERE found.state IS DISTINCT FROM 'O' AND found.state IS DISTINCT FROM 'A'

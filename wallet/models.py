@@ -325,6 +325,13 @@ class StripeEvent(models.Model):
         db_default="",
         help_text="Whom it names, if that can be a Misar ID.",
     )
+    payment_intent_id = models.CharField(
+        max_length=STRIPE_ID_LENGTH,
+        blank=True,
+        default="",
+        db_default="",
+        help_text="The payment of its session.",
+    )
     remark = models.TextField(blank=True, help_text="Why it was parked or what was odd.")
     traceback = models.TextField(blank=True, help_text="Of the last try, where it failed.")
     tries = models.PositiveIntegerField(default=0)
@@ -345,6 +352,9 @@ class StripeEvent(models.Model):
             models.Index(fields=["state", "-received_at"], name="wallet_event_state"),
             models.Index(
                 fields=["user_id", "-received_at"], condition=~Q(user_id=""), name="wallet_event_user"
+            ),
+            models.Index(
+                fields=["payment_intent_id"], condition=~Q(payment_intent_id=""), name="wallet_event_intent"
             ),
             models.Index(
                 fields=["stripe_session_id"], condition=~Q(stripe_session_id=""), name="wallet_event_session"

@@ -368,6 +368,9 @@ ON_ITS_WAY = News(
 )
 FAILED = News("failed", "The payment did not go through. Nothing was charged.", "bad")
 EXPIRED = News("failed", "This checkout has expired. Nothing was charged.", "bad")
+BY_HAND = News(
+    "failed", "Misar settled this payment by hand. If credits were added for it, your history shows them."
+)
 LEFT = News("failed", "You left the checkout. If you paid all the same, the credits arrive by themselves.")
 
 
@@ -387,6 +390,8 @@ def news_of(user_id: str, *, outcome: str, session_id: str) -> News:
         return WAITING if outcome == "success" else LEFT
     if topup.state == State.PAID:
         return _thanks_for(topup) if outcome == "success" else NO_NEWS
+    if topups.was_settled_by_hand(topup):
+        return BY_HAND
     return {State.PENDING: ON_ITS_WAY, State.EXPIRED: EXPIRED}.get(State(topup.state), FAILED)
 
 

@@ -21,6 +21,7 @@ logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
+DASHBOARD = "https://dashboard.stripe.com"
 # The version whose parameters this file uses; a new one is a change of code (stripe-python 16 sends it).
 API_VERSION = "2026-10-28.endive"
 CONNECT_TIMEOUT_SECONDS = 2
@@ -49,6 +50,14 @@ class CheckoutSession:
 def is_live() -> bool:
     """Whether our key moves real money."""
     return settings.STRIPE_SECRET_KEY.startswith(("sk_live_", "rk_live_"))
+
+
+def page_of_payment(payment_intent_id: str, *, live: bool | None = None) -> str:
+    """A payment's page in Stripe's dashboard, in the mode of our key unless said; "" where there is none."""
+    if not payment_intent_id.startswith("pi_"):
+        return ""
+    mode = "" if (is_live() if live is None else live) else "/test"
+    return f"{DASHBOARD}{mode}/payments/{payment_intent_id}"
 
 
 def create_checkout(

@@ -203,6 +203,9 @@ def settle(session: dict[str, Any], *, happened_at: datetime, unpaid: State = St
     if status == "no_payment_required":
         unpaid = State.FAILED  # Nothing is on its way.
     with transaction.atomic():
+        hold(checkout.session_id)
+        if was_resolved(checkout.session_id):
+            return "Its payment was resolved by hand."  # Nothing is on its way any more.
         topup = _topup_of(checkout)
         if topup.state in (State.CREATING, State.CREATED, State.PENDING):
             _save(topup, state=unpaid, payment_intent_id=checkout.payment_intent_id)
@@ -252,10 +255,10 @@ def judge(session: dict[str, Any]) -> Checkout:
     topup_id, intent = text_at(session, "metadata", "topup_id"), text_at(session, "payment_intent")
     return Checkout(
         session_id=session_id,
-        topup_id=topup_id if _is_plain(topup_id) else "",
+        topup_id=plain_or_nothing(topup_id),
         user_id=user_id,
         product=product[:PRODUCT_LENGTH] if product.isprintable() else "",
-        payment_intent_id=intent if _is_plain(intent) else "",
+        payment_intent_id=plain_or_nothing(intent),
         livemode=bool(session.get("livemode")),
         paid_cents=_paid_cents(session) if session.get("payment_status") == "paid" else None,
     )
@@ -333,23 +336,42 @@ def was_resolved(session_id: str) -> bool:
 
 
 def tells_of_payment(event: StripeEvent) -> bool:
-    """Whether a stored event of a checkout says that it was paid."""
-    return text_at(session_of(event), "payment_status") == "paid"
+    """Whether a stored event of a checkout says that it was paid, or cannot be read and so may say it."""
+    session = _session_in(event.payload)
+    return session is None or text_at(session, "payment_status") == "paid"
 
 
 def session_of(event: StripeEvent) -> dict[str, Any]:
-    """The session a stored event tells of, as Stripe wrote it; {} where it tells of none."""
-    told = json.loads(event.payload or "{}")
+    """The session a stored event tells of, as Stripe wrote it; {} where there is none to read."""
+    return _session_in(event.payload) or {}
+
+
+def _session_in(payload: str) -> dict[str, Any] | None:
+    """None where nobody can read it: no JSON, or nested too deeply."""
+    try:
+        told = json.loads(payload or "{}")
+    except (ValueError, RecursionError):
+        return None
     data = told.get("data") if isinstance(told, dict) else None
     session = data.get("object") if isinstance(data, dict) else None
     return session if isinstance(session, dict) else {}
 
 
-def close_resolved(session_id: str, *, user_id: str) -> None:
-    """End the wait of a user's own open top-up whose payment staff resolved by hand."""
-    waiting = TopUp.objects.locked().filter(stripe_session_id=session_id, user_id=user_id)
+def close_resolved(session_id: str, *, given_to: str = "") -> None:
+    """End the wait of a session's open top-up, whoever's it is: staff resolved its payment by hand.
+
+    `given_to` is the Misar ID that got the credits, "" where nobody did.
+    """
+    waiting = TopUp.objects.locked().filter(stripe_session_id=session_id)
     for topup in waiting.filter(state__in=[State.CREATED, State.PENDING]):
-        _save(topup, state=State.FAILED, remark=RESOLVED_REMARK)
+        elsewhere = given_to not in ("", topup.user_id)
+        remark = f"{RESOLVED_REMARK} The credits went to {given_to}." if elsewhere else RESOLVED_REMARK
+        _save(topup, state=State.FAILED, remark=remark)
+
+
+def was_settled_by_hand(topup: TopUp) -> bool:
+    """Whether a top-up failed only because staff settled its payment themselves."""
+    return topup.state == State.FAILED and was_resolved(topup.stripe_session_id or "")
 
 
 def _topup_of(checkout: Checkout) -> TopUp:
@@ -388,6 +410,11 @@ def _save(topup: TopUp, **changes: Any) -> None:
     for name, value in changes.items():
         setattr(topup, name, value)
     topup.save(update_fields=list(changes))
+
+
+def plain_or_nothing(stripe_id: str) -> str:
+    """An id of Stripe's as our columns hold it; "" for what cannot be one."""
+    return stripe_id if _is_plain(stripe_id) else ""
 
 
 def _is_plain(stripe_id: str) -> bool:

@@ -102,9 +102,13 @@ def resolve(
     stored = StripeEvent.objects.select_for_update().get(pk=event.pk)
     if not is_resolvable(stored):
         raise NotToResolve(f"This event is {stored.get_state_display().lower()}: there is nothing to resolve")
-    how = "Resolved by hand"
     if credits is not None:
         _require_not_given(session_id)
+    # Before the wallet, as everybody locks them.
+    if session_id and (credits is not None or topups.tells_of_payment(stored)):
+        topups.close_resolved(session_id, given_to=user_id if credits is not None else "")
+    how = "Resolved by hand"
+    if credits is not None:
         ledger.adjust(
             user_id=user_id,
             credits=credits,
@@ -114,8 +118,6 @@ def resolve(
             stripe_session_id=session_id,
         )
         how += f", with {money.credits(credits)} for {user_id}"
-    if session_id and (credits is not None or topups.tells_of_payment(stored)):
-        topups.close_resolved(session_id, user_id=user_id or stored.user_id)
     stored.state, stored.handled_at = State.RESOLVED, timezone.now()
     stored.remark = f"{stored.remark} {how}: {reason}".strip()
     stored.user_id = stored.user_id or user_id  # From now on it is this user's affair.
@@ -162,17 +164,17 @@ def _store(event: dict[str, Any], body: bytes) -> StripeEvent:
         if not (1 <= len(value) <= STRIPE_ID_LENGTH and value.isprintable()):
             raise UnreadableEvent
     state = _first_state(event, event_type)
+    # Of events that are not ours only id and type are kept.
+    told: Any = {} if state == State.IGNORED else event
     session_id = text_at(event, "data", "object", "id") if event_type in CHECKOUT_EVENTS else ""
-    user_id = text_at(event, "data", "object", "metadata", "user_id") if state != State.IGNORED else ""
+    user_id = text_at(told, "data", "object", "metadata", "user_id")
     fresh = StripeEvent(
         id=event_id,
         type=event_type,
         state=state,
-        # Of events that are not ours only id and type are kept.
-        payload="" if state == State.IGNORED else body.decode(),
-        stripe_session_id=session_id
-        if len(session_id) <= STRIPE_ID_LENGTH and session_id.isprintable()
-        else "",
+        payload=body.decode() if told else "",
+        stripe_session_id=topups.plain_or_nothing(session_id),
+        payment_intent_id=topups.plain_or_nothing(text_at(told, "data", "object", "payment_intent")),
         user_id=user_id if is_misar_id(user_id) else "",
         handled_at=timezone.now() if state == State.IGNORED else None,
     )

@@ -133,7 +133,7 @@ LOOKS = (
     Look(
         "Stripe event",
         StripeEvent,
-        ("pk", "stripe_session_id"),
+        ("pk", "stripe_session_id", "payment_intent_id"),
         "user_id",
         _event,
         at="received_at",

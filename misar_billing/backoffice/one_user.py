@@ -23,7 +23,6 @@ TOPUPS_SHOWN = 10
 EVENTS_SHOWN = 50
 TROUBLE_SHOWN = 10
 SPENDING_ROWS_MAX = 12
-DASHBOARD = "https://dashboard.stripe.com"
 
 # How a state is coloured; the word for it is the model's own.
 TOPUP_TONES = {"paid": "good", "pending": "warn", "failed": "bad"}
@@ -244,13 +243,15 @@ def who_is(actor: str) -> str:
 
 @dataclass(frozen=True)
 class EventRow:
-    """What Stripe said, and what came of it."""
+    """What Stripe said, and what came of it; `dashboard_url` as with a top-up."""
 
     id: str
     type: str
     at: datetime
     state: Tag
     remark: str
+    payment_intent_id: str
+    dashboard_url: str
     actions: list[Action]
     is_found: bool
 
@@ -287,13 +288,13 @@ def topups_of(user_id: str, *, with_events: bool, actions_on: ActionsOn, found: 
             at=topup.created_at,
             paid_at=topup.paid_at,
             product=products.name_of(topup.product),
-            state=Tag(topup.get_state_display(), TOPUP_TONES.get(topup.state, "")),
+            state=_state_of_topup(topup, events.get(topup.stripe_session_id or "", [])),
             asked=_dollars(topup.amount_cents),
             paid=_dollars(topup.paid_cents),
             remark=topup.remark,
             session_id=topup.stripe_session_id or "",
             payment_intent_id=topup.payment_intent_id,
-            dashboard_url=payment_at_stripe(topup),
+            dashboard_url=stripe_gateway.page_of_payment(topup.payment_intent_id, live=topup.livemode),
             entry_id=topup.entry_id or "",
             actions=actions_on(topup),
             is_found=topup.pk == found,
@@ -301,14 +302,6 @@ def topups_of(user_id: str, *, with_events: bool, actions_on: ActionsOn, found: 
         )
         for topup in topups
     ]
-
-
-def payment_at_stripe(topup: TopUp) -> str:
-    """The payment's page in Stripe's dashboard; "" before Stripe has named one."""
-    if not topup.payment_intent_id.startswith("pi_"):
-        return ""
-    live = stripe_gateway.is_live() if topup.livemode is None else topup.livemode
-    return f"{DASHBOARD}{'' if live else '/test'}/payments/{topup.payment_intent_id}"
 
 
 def trouble_of(user_id: str, *, actions_on: ActionsOn, found: str = "") -> list[EventRow]:
@@ -339,6 +332,8 @@ def _event_rows(events: Iterable[StripeEvent], actions_on: ActionsOn, found: str
             at=event.received_at,
             state=_state_of(event),
             remark=event.remark,
+            payment_intent_id=event.payment_intent_id,
+            dashboard_url=stripe_gateway.page_of_payment(event.payment_intent_id),
             actions=actions_on(event) if event.state in OPEN_STATES else [],
             is_found=event.pk == found,
         )
@@ -346,10 +341,22 @@ def _event_rows(events: Iterable[StripeEvent], actions_on: ActionsOn, found: str
     ]
 
 
+def _state_of_topup(topup: TopUp, events: list[EventRow]) -> Tag:
+    """Its state; or that a word of Stripe's about it is parked: "waiting for payment" would mislead then."""
+    parked = _tag_of(StripeEvent.State.PARKED)
+    if topup.state != TopUp.State.PAID and any(event.state == parked for event in events):
+        return parked
+    return Tag(topup.get_state_display(), TOPUP_TONES.get(topup.state, ""))
+
+
+def _tag_of(state: StripeEvent.State) -> Tag:
+    return Tag(str(state.label), EVENT_TONES.get(state, ""))
+
+
 def _state_of(event: StripeEvent) -> Tag:
     if event.state == StripeEvent.State.WAITING and event.tries:
         return Tag(f"Failed {event.tries} {'time' if event.tries == 1 else 'times'}", "bad")
-    return Tag(event.get_state_display(), EVENT_TONES.get(event.state, ""))
+    return _tag_of(StripeEvent.State(event.state))
 
 
 def _dollars(cents: int | None) -> str:

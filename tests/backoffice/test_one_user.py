@@ -19,7 +19,7 @@ from tests.factories import StaffFactory, UserFactory, enter
 from tests.monetization.records import place, refund, subscribe, tip
 from tests.wallet.books import sql
 from tests.wallet.past import charged, gave_back, wrote
-from wallet import ledger
+from wallet import ledger, stripe_gateway
 from wallet.models import Entry, StripeEvent, TopUp
 
 
@@ -190,10 +190,21 @@ def test_a_top_up_stands_beside_what_stripe_said_of_it(staff, deliver, checkout_
 
 
 def test_a_live_payment_is_linked_to_the_live_dashboard():
-    topup = TopUp(payment_intent_id="pi_1", livemode=True)
-    assert one_user.payment_at_stripe(topup) == "https://dashboard.stripe.com/payments/pi_1"
-    assert one_user.payment_at_stripe(TopUp(payment_intent_id="", livemode=True)) == ""
-    assert one_user.payment_at_stripe(TopUp(payment_intent_id="../x", livemode=True)) == ""
+    page = stripe_gateway.page_of_payment
+    assert page("pi_1", live=True) == "https://dashboard.stripe.com/payments/pi_1"
+    assert page("pi_1") == "https://dashboard.stripe.com/test/payments/pi_1"
+    assert page("", live=True) == page("../x", live=True) == ""
+
+
+def test_a_parked_payment_is_found_and_not_called_unpaid(staff, deliver, checkout_event):
+    TopUp.objects.create(user_id="usr_1", stripe_session_id="cs_test_1", state="created", amount_cents=2500)
+    deliver(checkout_event("cs_test_1", payment_intent="pi_1", currency="eur"))
+    found = staff.post(reverse("admin:find"), {"sought": "pi_1"}, follow=True)
+    assert found.redirect_chain[-1][0].startswith(reverse("admin:one_user", args=[quote("usr_1")]))
+    [topup] = found.context["topups"]
+    assert topup.state.word == "Parked for staff"
+    [event] = found.context["trouble"]
+    assert event.dashboard_url == "https://dashboard.stripe.com/test/payments/pi_1"
 
 
 def test_parked_and_failed_events_that_name_the_user_come_first(staff):

@@ -25,7 +25,7 @@ from wallet import deductions, invariants, ledger
 from wallet.models import Entry, TopUp, Wallet
 
 BALANCE, COUNT, CHAIN, OVERDRAWN, REVERSALS, TOPUP = invariants.LAWS_OF_WALLETS
-ORPHAN, PAID, TRIGGERS, CONSTRAINTS, INDEXES = invariants.LAWS_OF_THE_WHOLE
+ORPHAN, PAID, TWICE, TRIGGERS, CONSTRAINTS, INDEXES = invariants.LAWS_OF_THE_WHOLE
 
 breaks_the_books = pytest.mark.breaks_the_books
 
@@ -220,6 +220,26 @@ def test_a_paid_top_up_whose_entry_is_a_charge(lawless):
         (PAID, topup.pk, charge),
         (TOPUP, credited, "session cs_test_2, 5 credits, paid  cents"),
     ]
+
+
+@breaks_the_books
+@pytest.mark.parametrize("user_id", ["usr_1", "usr_2"])
+def test_a_payment_that_was_credited_by_itself_and_by_hand(lawless, user_id):
+    sql(
+        "UPDATE wallet_wallet SET balance = balance + 5, entries_count = entries_count + 1"
+        " WHERE user_id = %s",
+        user_id,
+    )
+    wallet = Wallet.objects.get(pk=user_id)
+    given = insert_entry(
+        user_id,
+        credits=5,
+        balance_after=wallet.balance,
+        sequence=wallet.entries_count,
+        stripe_session_id="cs_test_2",
+    )
+    credited = the("topup", "usr_2")
+    assert found() == [(TWICE, given, f"session cs_test_2, credited by itself as {credited}")]
 
 
 TRIGGER_NAMES = re.findall(r"\('(\w+)'\)", invariants.LAWS_OF_THE_WHOLE[TRIGGERS])

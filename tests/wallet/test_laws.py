@@ -3,6 +3,7 @@
 import pytest
 from django.db import Error, IntegrityError, connection, transaction
 
+from tests.crowd import begin, wait_until_somebody_waits
 from tests.wallet.books import insert_entry, move, sql
 from wallet import ledger
 from wallet.models import Entry, RateChange, TopUp, Wallet
@@ -310,6 +311,47 @@ def test_a_checkout_belongs_to_one_user(refused, give):
         "stripe_session_id",
         lambda: TopUp.objects.filter(pk=open_one.pk).update(stripe_session_id="cs_test_paid"),
     )
+
+
+@pytest.mark.parametrize("user_id", ["usr_1", "usr_2"])
+def test_a_payment_given_by_hand_is_not_credited_by_itself_too(refused, give, user_id):
+    give("usr_2", 5)
+    move(user_id, 10, stripe_session_id="cs_test_by_hand")
+    refused(
+        "wallet_entry_pays_once",
+        lambda: move("usr_1", 10, kind="topup", stripe_session_id="cs_test_by_hand"),
+    )
+
+
+@pytest.mark.parametrize("user_id", ["usr_1", "usr_2"])
+@pytest.mark.parametrize("credits", [10, -1])
+def test_a_payment_credited_by_itself_is_not_given_by_hand_too(refused, give, user_id, credits):
+    give("usr_2", 5)
+    refused("wallet_entry_pays_once", lambda: move(user_id, credits, stripe_session_id="cs_test_paid"))
+
+
+def test_adjustments_that_name_no_checkout_are_free(wallet):
+    move("usr_1", 1)
+    move("usr_1", -1)
+    # What follows a payment names its session too, and is neither of the two.
+    move("usr_1", -5, kind="clawback", stripe_session_id="cs_test_paid")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_payment_is_credited_once_also_where_neither_sees_the_other_yet(wallet, give):
+    """By hand for one wallet and by itself for another at one moment: no row makes them take turns."""
+    give("usr_2", 5)
+
+    def credit_by_itself():
+        in_a_transaction(lambda: move("usr_1", 10, kind="topup", stripe_session_id="cs_test_both"))
+
+    with transaction.atomic():
+        move("usr_2", 10, stripe_session_id="cs_test_both")
+        by_itself = begin(credit_by_itself)
+        wait_until_somebody_waits()
+    with pytest.raises(IntegrityError, match="wallet_entry_pays_once"):
+        by_itself.result(timeout=10)
+    assert (ledger.balance_of("usr_1"), ledger.balance_of("usr_2")) == (7, 15)
 
 
 def test_an_entry_stands_for_one_top_up(refused):

@@ -7,6 +7,7 @@ from io import StringIO
 
 import pytest
 from django.core.management import call_command
+from django.db import IntegrityError, transaction
 from django.urls import reverse
 from django.utils import timezone
 
@@ -114,13 +115,33 @@ def test_a_top_up_that_waited_for_the_payment_waits_no_longer(deliver, checkout_
     assert (topup.state, topup.remark) == ("failed", "Its payment was resolved by hand.")
 
 
-def test_somebody_elses_top_up_is_left_alone(deliver, checkout_event, asked_for):
+def test_somebody_elses_top_up_waits_no_longer_either(deliver, checkout_event, asked_for):
     TopUp.objects.update(user_id="usr_2")
     deliver(checkout_event())
     event = StripeEvent.objects.get()
     assert "names another user" in event.remark
     resolve(event, credits=25)
-    assert TopUp.objects.get().state == "created"
+    topup = TopUp.objects.get()
+    assert topup.state == "failed"
+    assert topup.remark == "Its payment was resolved by hand. The credits went to usr_1."
+
+
+@pytest.mark.parametrize(
+    ("credits", "remark"),
+    [
+        (25, "Its payment was resolved by hand. The credits went to usr_2."),
+        (None, "Its payment was resolved by hand."),
+    ],
+)
+def test_nobody_waits_for_a_payment_whose_credits_went_to_another_user(
+    deliver, checkout_event, asked_for, credits, remark
+):
+    deliver(checkout_event(currency="eur"))
+    TopUp.objects.update(state="pending")
+    resolve(StripeEvent.objects.get(), credits=credits, user_id="usr_2")
+    topup = TopUp.objects.get()
+    assert (topup.state, topup.remark) == ("failed", remark)
+    assert topups.on_their_way("usr_1") == []
 
 
 # --- Never again --------------------------------------------------------------------------------------
@@ -182,6 +203,26 @@ def test_an_event_that_tells_of_no_payment_does_not_stop_the_one_that_does(
     resolve(first)
     deliver(good_again)
     assert ledger.balance_of("usr_1") == 25
+
+
+@pytest.mark.parametrize("user_id", ["usr_1", "usr_2"])
+def test_a_release_that_knows_nothing_of_it_does_not_credit_it_either(parked, user_id):
+    """It asks no more than whether the session's top-up is paid; the books themselves refuse it."""
+    resolve(parked, credits=25, user_id=user_id)
+    with pytest.raises(IntegrityError, match="wallet_entry_pays_once"), transaction.atomic():
+        ledger.credit(
+            user_id="usr_1", credits=25, kind=Entry.Kind.TOPUP, actor="stripe", stripe_session_id="cs_test_1"
+        )
+    assert ledger.balance_of(user_id) == 25
+
+
+@pytest.mark.parametrize("payload", ["[" * 100_000, "not JSON"], ids=["too deep", "no JSON"])
+def test_an_event_that_nobody_can_read_may_tell_of_the_payment(parked, good_again, deliver, payload):
+    StripeEvent.objects.update(payload=payload)
+    resolve(parked)
+    deliver(good_again)
+    assert StripeEvent.objects.get(pk="evt_later").state == "parked"
+    assert not Entry.objects.exists()
 
 
 # --- At once ------------------------------------------------------------------------------------------
@@ -323,3 +364,36 @@ def test_a_replay_of_what_was_resolved_meanwhile_is_refused(staff, parked):
     assert "resolved by hand meanwhile" in answer.text
     assert staff.get(page).status_code == 404
     assert not Act.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("payload", "shown"),
+    [
+        ("[" * 100_000, "[[[["),
+        ('{"data": ' + "9" * 5000 + "}", "9999"),
+        ("not JSON", "not JSON"),
+        (
+            '{"data": {"object": {"customer": "\\ud800 x", "deep": ' + "[" * 500 + "]" * 500 + "}}}",
+            "\\ud800 x",
+        ),
+        ('{"data": {"object": {"customer": "\\ud800 x"}}}', "\\ud800 x"),
+    ],
+    ids=["too deep", "too long a number", "no JSON", "too deep to lay out", "half a character"],
+)
+def test_an_event_that_cannot_be_read_has_its_pages_all_the_same(staff, parked, payload, shown):
+    StripeEvent.objects.update(payload=payload)
+    for name in ("change", "resolve", "replay"):
+        answer = staff.get(reverse(f"admin:wallet_stripeevent_{name}", args=[parked.pk]))
+        assert answer.status_code == 200
+        if name == "change":
+            assert shown in answer.text
+        else:
+            assert ("Stripe says", "") in answer.context["form"].facts()
+
+
+def test_a_late_word_of_an_unpaid_session_makes_nobody_wait(parked, deliver, checkout_event):
+    resolve(parked, credits=27)
+    late = checkout_event(event_id="evt_late", payment_status="unpaid")
+    assert deliver(late).status_code == 200
+    assert StripeEvent.objects.get(pk="evt_late").remark == "Its payment was resolved by hand."
+    assert not TopUp.objects.exists()

@@ -9,8 +9,8 @@ from django.utils import timezone
 from tests.factories import UserFactory
 from tests.wallet.books import move, sql
 from tests.wallet.pages import browser_of, hidden, link, words
-from wallet import ledger, pages
-from wallet.models import TopUp
+from wallet import ledger, pages, webhooks
+from wallet.models import StripeEvent, TopUp
 
 SUCCESS = "/wallet?wallet_topup=success"
 NOT_CONFIRMED = "Stripe has not confirmed the payment yet."
@@ -119,6 +119,22 @@ def test_a_bank_transfer_that_failed_is_told(checkout, tell, browser):
         browser.get(f"{SUCCESS}&session={checkout}")
     )
     assert state_of(browser, checkout) == "failed"
+
+
+def test_a_payment_that_staff_settled_is_not_called_a_failed_one(checkout, stand_in, browser, deliver):
+    stand_in.happens("pay", checkout)
+    for event in stand_in.events(checkout):
+        event["data"]["object"]["currency"] = "eur"
+        deliver(event)
+    [event] = StripeEvent.objects.filter(state="parked")
+    webhooks.resolve(
+        event, user_id="usr_other", credits=25, reason="Hers", key="form-1", actor="user:staff:ada"
+    )
+    for address in (f"{SUCCESS}&session={checkout}", SUCCESS):
+        said = words(browser.get(address))
+        assert "Misar settled this payment by hand." in said
+        assert "Nothing was charged" not in said
+    assert state_of(browser, checkout) == "failed"  # There is nothing to wait for.
 
 
 def test_a_checkout_that_expired_is_told(checkout, tell, browser):

@@ -129,6 +129,17 @@ class Migration(migrations.Migration):
                 verbose_name="Misar ID",
             ),
         ),
+        migrations.AddField(
+            model_name="stripeevent",
+            name="payment_intent_id",
+            field=models.CharField(
+                blank=True,
+                db_default="",
+                default="",
+                help_text="The payment of its session.",
+                max_length=255,
+            ),
+        ),
         migrations.AlterField(
             model_name="stripeevent",
             name="state",

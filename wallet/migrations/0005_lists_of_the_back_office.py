@@ -38,6 +38,14 @@ class Migration(migrations.Migration):
             ),
         ),
         AddIndexConcurrently(
+            model_name="stripeevent",
+            index=models.Index(
+                condition=models.Q(("payment_intent_id", ""), _negated=True),
+                fields=["payment_intent_id"],
+                name="wallet_event_intent",
+            ),
+        ),
+        AddIndexConcurrently(
             model_name="topup",
             index=models.Index(fields=["state", "-created_at"], name="wallet_topup_state"),
         ),
