@@ -4,8 +4,9 @@ Nothing is changed by editing a row. A page runs a verb of the domain, under a p
 `acts` writes down who did it.
 """
 
+import hashlib
 import secrets
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, ClassVar, cast
@@ -21,6 +22,7 @@ from django.urls import URLPattern, path, reverse
 
 from accounts import acts
 from accounts.acts import Done
+from accounts.errors import BeyondAllowance, ChangedSince, NothingToChange
 from accounts.models import Act, User
 from misar_billing.admin import ReadOnlyAdmin
 from misar_billing.errors import BillingError
@@ -34,6 +36,11 @@ SENT_BEFORE = (
 )
 # The page of a verb was opened from the page of its user, and leads back there.
 FROM_USER = "from=user"
+
+# What the page of a verb says of its row, in words by their label; what is empty is left out.
+Facts = list[tuple[str, str]]
+
+# --- Forms ----------------------------------------------------------------------------------------------
 
 
 class ReasonForm(forms.Form):
@@ -52,6 +59,70 @@ class ReasonForm(forms.Form):
     def __init__(self, *args: Any, row: Any, staff: User, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.row, self.staff = row, staff
+        self._unlimited: dict[str, str] = {}
+
+    def tell_limit(self, name: str, words: str) -> None:
+        """Say beneath a field how much this member of staff may do."""
+        field = self.fields[name]
+        self._unlimited[name] = str(field.help_text)
+        field.help_text = f"{field.help_text} {words}"
+
+    def refuse(self, refusal: BillingError) -> None:
+        """Say what refused. A limit that did is said there, as it is now, and not beneath its field too."""
+        self.add_error(None, str(refusal))
+        if isinstance(refusal, BeyondAllowance):
+            for name, help_text in self._unlimited.items():
+                self[name].help_text = help_text
+
+
+class SettingForm(ReasonForm):
+    """How something is set, to be set otherwise.
+
+    What was shown is sent along, as a digest: of two who change the same at once, the second is told.
+    """
+
+    seen = forms.CharField(required=False, widget=forms.HiddenInput)
+    setting: ClassVar[tuple[str, ...]] = ()
+    field_order: tuple[str, ...] = ()
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if self.row is not None:
+            self.initial = {**self.shown(self.row), "seen": self.digest(self.row), **self.initial}
+
+    @classmethod
+    def shown(cls, row: Any) -> dict[str, Any]:
+        """The values of a row that the form shows, by field."""
+        return {name: getattr(row, name) for name in cls.setting}
+
+    @classmethod
+    def digest(cls, row: Any) -> str:
+        return hashlib.sha256(repr(sorted(cls.shown(row).items())).encode()).hexdigest()
+
+    @classmethod
+    def require_as_shown(cls, row: Any, asked: Mapping[str, Any]) -> None:
+        """Raise ChangedSince where the row, locked by now, is no longer what the form showed."""
+        if asked["seen"] and asked["seen"] != cls.digest(row):
+            raise ChangedSince
+
+
+def told_from_to(subject: str, before: Mapping[str, str], after: Mapping[str, str]) -> str:
+    """What changed of something, in words by their label. Raises NothingToChange.
+
+    >>> told_from_to("mail.send", {"price": "1 credit"}, {"price": "2 credits"})
+    'mail.send: price from 1 credit to 2 credits.'
+    """
+    changed = [
+        f"{label} from {was or 'nothing'} to {after[label] or 'nothing'}"
+        for label, was in before.items()
+        if after[label] != was
+    ]
+    if not changed:
+        raise NothingToChange
+    return f"{subject}: {'; '.join(changed)}."
+
+
+# --- Verbs ----------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -98,7 +169,7 @@ def refusals_shown_on(form: ReasonForm) -> Iterator[None]:
     try:
         yield
     except BillingError as refusal:
-        form.add_error(None, str(refusal))
+        form.refuse(refusal)
     except DatabaseError as error:
         if not is_out_of_reach(error):
             raise
@@ -162,12 +233,6 @@ class ActingAdmin(ReadOnlyAdmin):
             context["about"] = self.about(row)
             context["acts"] = list(acts.on_row(row).select_related("staff")[:ACTS_SHOWN_MAX])
         return super().render_change_form(request, context, *args, **kwargs)
-
-    def history_view(
-        self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
-    ) -> HttpResponse:
-        """What was done to a row stands on the row's own page."""
-        return HttpResponseRedirect(self._row_url(unquote(object_id)))
 
     def add_view(
         self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None

@@ -15,6 +15,7 @@ from django.utils.html import format_html, format_html_join
 from accounts import by_hand
 from accounts.acting import ActingAdmin
 from accounts.models import Act, ApiKey, OutgoingMail, Plan, PlanChange, ServiceKey, User
+from accounts.roles import roles_of
 from misar_billing import money
 from misar_billing.admin import ReadOnlyAdmin
 from misar_billing.admin_lists import is_private, row_link, user_link
@@ -84,14 +85,31 @@ class UserAdmin(ActingAdmin):
     search_help_text = "A Misar ID or an e-mail address, whole."
     ordering = ("misar_id",)
     fields = (
-        *("misar_id", "name", "email", "plan", "is_active", "is_staff", "is_superuser", "groups"),
+        *("misar_id", "name", "email", "plan", "may_sign_in", "may_enter", "may_all", "its_roles"),
         *("created_at", "last_login"),
     )
+    readonly_fields = ("may_sign_in", "may_enter", "may_all", "its_roles")
     kept_out_of_files = ("password", "mails_off")
     verbs = by_hand.OF_USER
 
     def about(self, row: User) -> str:
         return row.pk
+
+    @admin.display(description="may sign in")
+    def may_sign_in(self, user: User) -> bool:
+        return user.is_active
+
+    @admin.display(description="may enter the back-office")
+    def may_enter(self, user: User) -> bool:
+        return user.is_staff
+
+    @admin.display(description="superuser")
+    def may_all(self, user: User) -> bool:
+        return user.is_superuser
+
+    @admin.display(description="roles")
+    def its_roles(self, user: User) -> str:
+        return ", ".join(roles_of(user))
 
     @admin.display(description="user")
     def everything(self, user: User) -> str:

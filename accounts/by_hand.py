@@ -1,71 +1,17 @@
 """What staff may do to users, plans and keys, each with a form, a reason and a permission."""
 
-import hashlib
-from collections.abc import Mapping
-from typing import Any, ClassVar
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from django import forms
 from django.contrib.auth.models import Group
 from django.utils import timezone
 
 from accounts import access, api_keys, keys, plans, roles
-from accounts.acting import Addition, Made, ReasonForm, Verb
+from accounts.acting import Addition, Facts, Made, ReasonForm, SettingForm, Verb, told_from_to
 from accounts.acts import actor_of
-from accounts.errors import ChangedSince, NothingToChange
+from accounts.errors import NothingToChange
 from accounts.models import ApiKey, Plan, ServiceKey, User
-
-# --- What is set: shown as it is, and told from what to what -------------------------------------------
-
-
-class SettingForm(ReasonForm):
-    """How something is set, to be set otherwise.
-
-    What was shown is sent along, as a digest: of two who change the same at once, the second is told.
-    """
-
-    seen = forms.CharField(required=False, widget=forms.HiddenInput)
-    setting: ClassVar[tuple[str, ...]] = ()
-    field_order: tuple[str, ...] = ()
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        if self.row is not None:
-            self.initial = {**self.shown(self.row), "seen": self.digest(self.row), **self.initial}
-
-    @classmethod
-    def shown(cls, row: Any) -> dict[str, Any]:
-        """The values of a row that the form shows, by field."""
-        return {name: getattr(row, name) for name in cls.setting}
-
-    @classmethod
-    def digest(cls, row: Any) -> str:
-        return hashlib.sha256(repr(sorted(cls.shown(row).items())).encode()).hexdigest()
-
-    @classmethod
-    def require_as_shown(cls, row: Any, asked: Mapping[str, Any]) -> None:
-        """Raise ChangedSince where the row, locked by now, is no longer what the form showed."""
-        if asked["seen"] and asked["seen"] != cls.digest(row):
-            raise ChangedSince
-
-
-def told_from_to(subject: str, before: Mapping[str, str], after: Mapping[str, str]) -> str:
-    """What changed of something, in words by their label. Raises NothingToChange.
-
-    >>> told_from_to("mail.send", {"price": "1 credit"}, {"price": "2 credits"})
-    'mail.send: price from 1 credit to 2 credits.'
-    """
-    changed = [
-        f"{label} from {was or 'nothing'} to {after[label] or 'nothing'}"
-        for label, was in before.items()
-        if after[label] != was
-    ]
-    if not changed:
-        raise NothingToChange
-    return f"{subject}: {'; '.join(changed)}."
-
-
-# What the page of a verb says of its row, in words by their label; what is empty is left out.
-Facts = list[tuple[str, str]]
 
 # What PostgreSQL keeps in an integer.
 POSITIVE_INTEGER_MAX = 2_147_483_647
@@ -281,31 +227,24 @@ def reset_second_factor(user: User, asked: dict[str, Any], staff: User) -> str:
 
 # --- On which rows ------------------------------------------------------------------------------------
 
-OF_SERVICE_KEY = (
-    Verb(
+
+def _revoking(permission: str, run: Callable[[Any, dict[str, Any], User], str]) -> Verb:
+    return Verb(
         "revoke",
         "Revoke this key",
-        "accounts.revoke_servicekey",
-        revoke,
+        permission,
+        run,
         KeyForm,
         applies=lambda key: key.revoked_at is None,
         warning="Whoever uses this key is shut out from the next request on. A key cannot be brought back.",
-    ),
-)
+    )
+
+
+OF_SERVICE_KEY = (_revoking("accounts.revoke_servicekey", revoke),)
 NEW_SERVICE_KEY = Addition(
     "Add a service key", "accounts.add_servicekey", issue, ServiceKeyForm, has_secret=True
 )
-OF_API_KEY = (
-    Verb(
-        "revoke",
-        "Revoke this key",
-        "accounts.revoke_apikey",
-        revoke_api_key,
-        KeyForm,
-        applies=lambda key: key.revoked_at is None,
-        warning="Whoever uses this key is shut out from the next request on. A key cannot be brought back.",
-    ),
-)
+OF_API_KEY = (_revoking("accounts.revoke_apikey", revoke_api_key),)
 OF_PLAN = (Verb("set", "Change this plan", "accounts.change_plan", change_plan, PlanForm),)
 NEW_PLAN = Addition("Add a plan", "accounts.add_plan", add_plan, NewPlanForm)
 OF_USER = (

@@ -15,13 +15,7 @@ from django.contrib.admin.views.main import ERROR_FLAG, SEARCH_VAR
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import models
 from django.db.models import Q
-from django.http import (
-    HttpRequest,
-    HttpResponse,
-    HttpResponseNotAllowed,
-    HttpResponseRedirect,
-    StreamingHttpResponse,
-)
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
 from django.http.response import HttpResponseBase
 from django.urls import URLPattern, path, reverse
 
@@ -107,7 +101,7 @@ class ReadOnlyAdmin(admin.ModelAdmin):
             request.GET = query  # type: ignore[assignment]
         return super().changelist_view(request, extra_context)
 
-    def csv_view(self, request: HttpRequest) -> HttpResponseRedirect | StreamingHttpResponse:
+    def csv_view(self, request: HttpRequest) -> HttpResponse:
         """The list as a file, filtered and searched as it is on the page."""
         if not self.may_take_files(request):
             raise PermissionDenied
@@ -140,6 +134,18 @@ class ReadOnlyAdmin(admin.ModelAdmin):
         if object_id is None or request.method not in ("GET", "HEAD"):
             raise PermissionDenied
         return super().changeform_view(request, object_id, form_url, extra_context)
+
+    def render_change_form(
+        self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
+    ) -> Any:
+        row = kwargs.get("obj")
+        if row is not None:
+            context["facts"] = list(admin_lists.facts_of(self, context["adminform"], row))
+        return super().render_change_form(request, context, *args, **kwargs)
+
+    def _get_obj_does_not_exist_redirect(self, request: HttpRequest, opts: Any, object_id: str) -> Any:
+        """The stock page leads to the overview and guesses that the row was deleted: none ever is."""
+        raise Http404
 
     def history_view(
         self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None

@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 from django.db import models
-from django.http import HttpRequest, StreamingHttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 
 from misar_billing import spreadsheets
@@ -27,7 +27,7 @@ def answer(
     name: str,
     fields: Sequence["models.Field[Any, Any]"],
     same: Mapping[str, str],
-) -> StreamingHttpResponse:
+) -> HttpResponse:
     """A file of these rows, in their order, a column for each field and then those that all have alike.
 
     At most ROWS_MAX of them: where there are more, a last line says so. Amounts are integers in their
@@ -38,7 +38,7 @@ def answer(
     found = list(rows.values_list(*columns)[: ROWS_MAX + 1])
     logger.info("%s took %s as a file: %d rows.", request.user.pk, name, min(len(found), ROWS_MAX))
     header = [*(field.attname for field in fields), *same]
-    response = StreamingHttpResponse(
+    response = HttpResponse(
         spreadsheets.rows_as_csv(header, _lines(found, len(columns), tuple(same.values()))),
         content_type="text/csv; charset=utf-8",
     )

@@ -39,6 +39,8 @@ from django.utils.dateparse import parse_datetime
 from django.utils.html import format_html
 from django.utils.text import capfirst
 
+from misar_billing import money
+
 # No list counts further than this, and none has pages beyond it.
 CEILING = 10_000
 MOMENT = "j M Y, H:i:s"
@@ -377,13 +379,43 @@ class List(ChangeList):
     def _shown(self, row: models.Model, name: str) -> str:
         empty = self.model_admin.get_empty_value_display()
         field, _, value = lookup_field(name, row, self.model_admin)
-        if isinstance(value, bool):
-            return "Yes" if value else "No"
+        if (said := _in_plain_words(field, value)) is not None:
+            return said
         if isinstance(value, datetime):
             return _moment(value)
         if field is None:
             return display_for_value(value, "" if value == "" else empty)
         return display_for_field(value, field, empty)
+
+
+@dataclass(frozen=True)
+class Fact:
+    """What a row's page says of one thing: its word, its value, and what to know of it ("" for nothing)."""
+
+    name: str
+    label: str
+    shown: str
+    help_text: str
+
+
+def facts_of(model_admin: Any, adminform: Any, row: models.Model) -> Iterator[Fact]:
+    """What the page of a row says, in the words and figures that lists have too."""
+    for fieldset in adminform:
+        for line in fieldset:
+            for each in line:
+                told = each.field
+                field, _, value = lookup_field(told["field"], row, model_admin)
+                said = _in_plain_words(field, value)
+                shown = each.contents() if said is None else said
+                yield Fact(told["name"], capfirst(told["label"]), shown, told["help_text"])
+
+
+def _in_plain_words(field: Any, value: Any) -> str | None:
+    """Yes and no as words, a figure with its thousands apart; None for all else, keys among it."""
+    if isinstance(value, bool):
+        return "Yes" if value else "No"
+    is_key = field is not None and (field.primary_key or field.is_relation)
+    return money.plain(value) if isinstance(value, int) and not is_key else None
 
 
 def _moment(value: datetime) -> str:

@@ -1,4 +1,4 @@
-"""System checks: what settings.py cannot refuse by itself, said by `manage.py check --deploy`."""
+"""System checks: what settings.py cannot refuse by itself, said before any command of manage.py runs."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -7,10 +7,14 @@ from django.apps import AppConfig
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, register
 
+from accounts import roles
+
+LIMITS_BY_ROLE = ("STAFF_CREDITS_A_DAY", "STAFF_REFUND_CENTS_MAX")
+
 
 @register(Tags.security, deploy=True)
 def sandbox_is_for_development(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
-    """A deployment speaks to Stripe itself."""
+    """A deployment speaks to Stripe itself. Asked by `check --deploy` alone."""
     found: list[CheckMessage] = []
     if not settings.PRODUCTION:
         found.append(Error("ENVIRONMENT is sandbox.", hint="Set it to production.", id="misar.E001"))
@@ -19,3 +23,18 @@ def sandbox_is_for_development(app_configs: Sequence[AppConfig] | None, **kwargs
             Error("STRIPE_API_BASE points at a stand-in.", hint="Unset it in production.", id="misar.E002")
         )
     return found
+
+
+@register()
+def limits_are_of_roles(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """A limit for a role that is not there would leave the role that was meant with 0."""
+    return [
+        Error(
+            f"{name} names {role!r}, which is no role.",
+            hint=f"The roles are {', '.join(roles.NAMES)}.",
+            id="misar.E003",
+        )
+        for name in LIMITS_BY_ROLE
+        for role in getattr(settings, name)
+        if role not in roles.NAMES
+    ]

@@ -1,12 +1,16 @@
 """Answers for requests that no view answered: a wrong host, an unknown path, a crash.
 
-Under an API path they are JSON in that path's envelope, elsewhere a short page.
+Under an API path they are JSON in that path's envelope, elsewhere a short page with a way on.
 """
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
 from misar_billing.api import NOTHING_HERE, error_response, is_api_path
+
+# Where such a page leads: whoever works in the back-office has no wallet to look for.
+BACK_OFFICE = {"url": "/admin/", "words": "To the back-office"}
+WALLET = {"url": "/wallet", "words": "To your wallet"}
 
 WRITE_TO_US = "Please try again. If it stays like this, tell us the time and what you were doing."
 
@@ -57,6 +61,7 @@ def answer(request: HttpRequest, status: int, sentence: str, next_step: str) -> 
         "status": status,
         "sentence": sentence,
         "next_step": next_step,
+        "way_on": BACK_OFFICE if request.path.startswith("/admin/") else WALLET,
         "request_id": getattr(request, "request_id", ""),
     }
     response = render(request, "error.html", page, status=status)

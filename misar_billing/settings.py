@@ -59,15 +59,20 @@ def _count(name: str, default: int, *, least: int = 0) -> int:
 
 
 def _counts_by_role(name: str, default: str) -> dict[str, int]:
-    """A whole number for each role: billing=1000,admin=100000. A role that is not named has 0."""
+    """A whole number for each role: billing=1000,admin=100000. A role that is not named has 0.
+
+    Whether there is such a role is asked by checks.py, when the apps are there.
+    """
     pairs = [
         word.strip() for word in (env.str(name, default="").strip() or default).split(",") if word.strip()
     ]
-    found = {}
+    found: dict[str, int] = {}
     for pair in pairs:
         role, _, count = (part.strip() for part in pair.partition("="))
         if not (role and count.isascii() and count.isdigit()):
             raise ImproperlyConfigured(f"{name} must read like {default}.")
+        if role in found:
+            raise ImproperlyConfigured(f"{name} names a role twice.")
         found[role] = int(count)
     return found
 

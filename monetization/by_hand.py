@@ -7,9 +7,8 @@ from django.conf import settings
 from django.db.models import Sum
 
 from accounts import roles
-from accounts.acting import ReasonForm, Verb
+from accounts.acting import Facts, ReasonForm, Verb
 from accounts.acts import actor_of
-from accounts.by_hand import Facts
 from accounts.errors import BeyondAllowance, FormUsed, NothingToChange
 from accounts.models import User
 from misar_billing import money
@@ -32,11 +31,14 @@ class RefundForm(ReasonForm):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         left, currency = self.row.refundable_cents, self.row.currency
-        words = [f"In the smallest unit: {left} for {money.amount(left, currency)}. Empty for all of that."]
+        self.fields[
+            "amount_cents"
+        ].help_text = (
+            f"In the smallest unit: {left} for {money.amount(left, currency)}. Empty for all of that."
+        )
         most = roles.allowance(self.staff, settings.STAFF_REFUND_CENTS_MAX)
         if most is not None:
-            words.append(_limit_in_words(most, currency))
-        self.fields["amount_cents"].help_text = " ".join(words)
+            self.tell_limit("amount_cents", _limit_in_words(most, currency))
 
     def facts(self) -> Facts:
         """What the page says of the tip."""
@@ -163,7 +165,9 @@ def set_rule(earner: Earner, asked: dict[str, Any], staff: User) -> str:
 
 # --- On which rows ------------------------------------------------------------------------------------
 
-OF_EARNER = (Verb("rule", "One sponsor at a time", "monetization.set_rule", set_rule, RuleForm),)
+OF_EARNER = (
+    Verb("rule", "Change the rule: one sponsor at a time", "monetization.set_rule", set_rule, RuleForm),
+)
 OF_SPONSOR = (
     Verb(
         "cancel",

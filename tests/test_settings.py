@@ -10,6 +10,7 @@ from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.test import Client
 
+from misar_billing.checks import limits_are_of_roles
 from misar_billing.errors import BillingError
 
 COMPLETE = {
@@ -263,6 +264,56 @@ def test_an_operator_is_told_in_a_sentence_without_a_traceback(changes):
 )
 def test_a_sloppy_value_stops_production(monkeypatch, change, said):
     assert said in refusal(monkeypatch, **change)
+
+
+LIMITS = ("STAFF_CREDITS_A_DAY", "STAFF_REFUND_CENTS_MAX")
+
+
+@pytest.mark.parametrize("name", LIMITS)
+@pytest.mark.parametrize(
+    ("value", "limits"),
+    [
+        ("billing=5", {"billing": 5}),
+        (" support = 0 , billing = 1000,, ", {"support": 0, "billing": 1000}),
+    ],
+)
+def test_limits_by_role_are_read(monkeypatch, name, value, limits):
+    assert read(monkeypatch, **{name: value})[name] == limits
+
+
+@pytest.mark.parametrize("name", LIMITS)
+def test_without_limits_by_role_the_usual_ones_hold(monkeypatch, name):
+    for value in (None, "", "  "):
+        assert set(read(monkeypatch, **{name: value})[name]) == {"billing", "admin"}
+
+
+@pytest.mark.parametrize("name", LIMITS)
+@pytest.mark.parametrize(
+    "value",
+    [
+        *("billing", "billing=", "=5", "billing=-5", "billing=1.5", "billing=1,000", "billing=1_000"),
+        *("billing=many", "billing=5=6", "billing:5", "billing=\N{ARABIC-INDIC DIGIT FIVE}", "1000"),
+        *("billing=5,billing=6", "billing=5, billing =5"),
+    ],
+)
+def test_limits_by_role_that_cannot_be_meant_are_refused(monkeypatch, name, value):
+    assert name in refusal(monkeypatch, **{name: value})
+
+
+@pytest.mark.parametrize("name", LIMITS)
+@pytest.mark.parametrize("role", ["biling", "Billing", "ADMIN", "superuser"])
+def test_a_limit_for_a_role_that_is_not_there_is_refused(settings, name, role):
+    setattr(settings, name, {role: 1000, "admin": 5})
+    (found,) = limits_are_of_roles(None)
+    assert (found.id, found.msg) == ("misar.E003", f"{name} names {role!r}, which is no role.")
+    assert found.hint == "The roles are support, billing, admin."
+
+
+def test_a_limit_for_a_role_that_is_not_there_stops_every_command():
+    run = manage("check", STAFF_CREDITS_A_DAY="biling=1000")
+    assert run.returncode == 1
+    assert "(misar.E003) STAFF_CREDITS_A_DAY names 'biling', which is no role." in run.stderr
+    assert manage("check").returncode == 0
 
 
 def test_blanks_around_the_words_of_a_list_are_forgiven(monkeypatch):

@@ -58,6 +58,12 @@ class BackOffice(admin.AdminSite):
         """What is so in the whole service; the lists stand beside it."""
         return overview_page.overview(self, request)
 
+    def app_index(  # type: ignore[override]
+        self, request: HttpRequest, app_label: str, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """Staff know no apps: the lists stand beside the overview."""
+        return redirect("admin:index")
+
     def _staff_page(self, view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
         """A page of ours, behind the same door as the others."""
         return self.admin_view(partial(view, self))

@@ -19,13 +19,13 @@ def captured() -> Iterator[list[str]]:
     found += [query["sql"] for query in queries.captured_queries]
 
 
-def plans_of(queries: list[str]) -> Iterator[tuple[str, list[Any]]]:
-    """Each query that reads tables, and the nodes of its plan."""
+def plans_of(queries: list[str], how: str = "") -> Iterator[tuple[str, list[Any]]]:
+    """Each query that reads tables, and the nodes of its plan; `how` "ANALYZE, " runs it."""
     for query in queries:
         if query.lstrip().startswith(("SELECT", "WITH")):
             with connection.cursor() as cursor:
                 # What Django captures has its values in it.
-                cursor.execute("EXPLAIN (FORMAT JSON) " + query)
+                cursor.execute(f"EXPLAIN ({how}FORMAT JSON) {query}")
                 (plan,) = cursor.fetchone()
             yield query, list(nodes_of(plan[0]["Plan"]))
 
@@ -44,3 +44,19 @@ def scans_of(queries: list[str], table: str = LEDGER) -> list[str]:
         for query, nodes in plans_of(queries)
         if any(node["Node Type"] == "Seq Scan" and node["Relation Name"] == table for node in nodes)
     ]
+
+
+def rows_read(queries: list[str], table: str = LEDGER) -> Iterator[tuple[str, int]]:
+    """Each query that reads a table, and the most rows that one node of its plan reads of it by any way.
+
+    The queries run again for this, so that what is counted is what was read.
+    """
+    for query, nodes in plans_of(queries, how="ANALYZE, TIMING OFF, "):
+        read = [_rows_of(node) for node in nodes if node.get("Relation Name") == table]
+        if read:
+            yield query, max(read)
+
+
+def _rows_of(node: dict[str, Any]) -> int:
+    counts = ("Actual Rows", "Rows Removed by Filter", "Rows Removed by Index Recheck")
+    return round(sum(node.get(name, 0) for name in counts) * node["Actual Loops"])

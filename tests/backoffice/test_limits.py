@@ -20,6 +20,7 @@ from monetization import tips
 from monetization.models import Refund
 from tests.crowd import at_once
 from tests.factories import StaffFactory, UserFactory, enter
+from tests.wallet.past import wrote
 from wallet import allowances, ledger, webhooks
 from wallet.models import Entry, StripeEvent
 
@@ -142,6 +143,12 @@ def test_after_24_hours_there_is_room_again(billing):
     moved = partial(Entry.objects.moved_by_hand, actor_of(billing))
     assert moved(since=entry.created_at) == 100
     assert moved(since=entry.created_at + timedelta(microseconds=1)) == 0
+
+
+@pytest.mark.parametrize(("hours", "counted"), [(23, 100), (25, 0)])
+def test_what_was_moved_counts_for_24_hours(billing, hours, counted):
+    wrote(100, timezone.now() - timedelta(hours=hours), actor=actor_of(billing))
+    assert allowances.of(billing) == allowances.Allowance(100, counted)
 
 
 def test_a_role_that_is_not_in_the_setting_may_move_nothing(billing, settings):

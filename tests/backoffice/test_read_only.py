@@ -211,10 +211,8 @@ def addresses(resolver, prefix):
 def admin_addresses():
     (root,) = [each for each in get_resolver().url_patterns if str(each.pattern) == "admin/"]
     for address in addresses(root, "/admin/"):
-        if address.startswith("/admin/r/"):
-            yield "/admin/r/1/1/"
-        elif "^" in address:
-            yield "/admin/wallet/"  # The one that lists an app's models.
+        if "^" in address:
+            yield "/admin/wallet/"  # The one of an app.
         else:
             yield address.replace("<path:object_id>", "x").replace("<path:url>", "x")
 

@@ -1,0 +1,28 @@
+"""Every picture that a document shows is there, and every one that is there is shown."""
+
+import re
+
+import pytest
+
+from tests.environment import ROOT
+
+DOCUMENTS = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
+PICTURE = re.compile(r'!\[[^\]]*\]\(([^)\s]+)\)|<img [^>]*src="([^"]+)"')
+
+
+def pictures_of(document):
+    named = ("".join(found) for found in PICTURE.findall(document.read_text()))
+    return {(document.parent / name).resolve() for name in named if "://" not in name}
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda each: each.name)
+def test_every_picture_a_document_shows_is_there(document):
+    assert [picture.name for picture in sorted(pictures_of(document)) if not picture.is_file()] == []
+
+
+def test_every_picture_is_shown_somewhere():
+    shown = set().union(*map(pictures_of, DOCUMENTS))
+    assert len(shown) > 50
+    assert (
+        sorted(path.name for path in (ROOT / "docs/pictures").iterdir() if path.resolve() not in shown) == []
+    )
