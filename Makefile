@@ -26,7 +26,7 @@ demo: $(VENV)/base.installed $(EMBEDDED)
 	@exec $(PY) manage.py demo
 
 test: $(VENV)/dev.installed $(POSTGRESQL)
-	@exec $(PY) -m pytest -n 2 $(ARGS)
+	@exec $(PY) -m pytest -n 2 --dist worksteal $(ARGS)
 
 bench: $(VENV)/dev.installed $(POSTGRESQL)
 	@exec $(PY) -m bench $(ARGS)
@@ -39,7 +39,7 @@ check: $(VENV)/dev.installed $(POSTGRESQL)
 	$(PY) -m ruff check .
 	$(PY) -m mypy .
 	$(PY) -W "ignore:Got an error checking:RuntimeWarning" manage.py makemigrations --check --dry-run
-	$(PY) -m pytest -n 2 $(ARGS)
+	$(PY) -m pytest -n 2 --dist worksteal $(ARGS)
 
 # --- The virtual environment; a stamp for each list of packages, so that nothing is installed twice ---
 

@@ -81,7 +81,7 @@ QUICK = Plan(
     wallets=100,
     reads=3,
     long_history=replace(LONG, tips=4_000),
-    long_ledger=20_000,
+    long_ledger=5_000,
 )
 
 

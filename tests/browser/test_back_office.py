@@ -345,11 +345,11 @@ def test_the_overview_and_every_list_are_never_in_the_way(comes_in, case, look):
     )
     paths = sorted({path for path in lists if re.fullmatch(r"/admin/\w+/\w+/", path)} - {"/admin/find/"})
     assert len(paths) > 15
-    # They are all of one make: on a phone some of them tell enough.
-    for path in paths if size == "desktop" else paths[::4]:
+    # They are all of one make: on a phone some of them tell enough, and of the rows everywhere.
+    for number, path in enumerate(paths if size == "desktop" else paths[::5]):
         adam.goes_to(path)
         adam.is_never_stopped_by_the_page()
         first = adam.page.locator("#result_list tbody a").first
-        if first.count():
+        if number % 3 == 0 and first.count():
             first.click()
             adam.is_never_stopped_by_the_page()
