@@ -8,14 +8,14 @@ operator who forgot DATABASE_URL must not be shown empty books.
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
+from importlib.util import find_spec
 
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management import execute_from_command_line
 
 from misar_billing import database
 from misar_billing.errors import BillingError
-from misar_billing.sandbox import environment, processes
 
 RUN_A_SANDBOX = ("quickstart", "demo")
 NEED_NO_DATABASE = (
@@ -38,7 +38,7 @@ def main(argv: list[str]) -> int:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "misar_billing.settings")
     command = argv[1] if len(argv) > 1 else "help"
     try:
-        with sandbox_for(command) if command in RUN_A_SANDBOX else database_for(command, argv):
+        with surroundings_of(command, argv):
             execute_from_command_line(argv)
     except (BillingError, ImproperlyConfigured) as refusal:
         sys.stderr.write(f"{refusal}\n")
@@ -46,9 +46,29 @@ def main(argv: list[str]) -> int:
     return 0
 
 
+def surroundings_of(command: str, argv: list[str]) -> AbstractContextManager[None]:
+    """The settings and the database that a command runs with."""
+    if find_spec("sandbox") is None:  # In the image of a deployment.
+        return deployment_for(command, argv)
+    return sandbox_for(command) if command in RUN_A_SANDBOX else database_for(command, argv)
+
+
+@contextmanager
+def deployment_for(command: str, argv: list[str]) -> Iterator[None]:
+    """The surroundings of a command where only the environment says which database it is."""
+    if command in RUN_A_SANDBOX:
+        raise database.NoDatabase(f"{command} needs the sandbox, which is not part of this image.")
+    if needs_database(command, argv) and not os.environ.get("DATABASE_URL"):
+        raise database.no_database(database.data_directory(os.environ))
+    yield
+
+
 @contextmanager
 def sandbox_for(command: str) -> Iterator[None]:
     """The surroundings of a command that runs a sandbox: its settings, and a database made if need be."""
+    from sandbox import environment, processes
+    from sandbox.private_postgres import PrivateServer
+
     processes.exit_cleanly_on_signals()
     if command == "demo":
         environment.set_apart(os.environ)
@@ -58,13 +78,16 @@ def sandbox_for(command: str) -> Iterator[None]:
         if os.environ.get("DATABASE_URL"):
             yield
         else:
-            with database.PrivateServer(data_dir).lease(create=True):
+            with PrivateServer(data_dir).lease(create=True):
                 yield
 
 
 @contextmanager
 def database_for(command: str, argv: list[str]) -> Iterator[None]:
     """The surroundings of every other command: the sandbox's if one ran here, and a database that exists."""
+    from sandbox import environment
+    from sandbox.private_postgres import PrivateServer
+
     environment.adopt(os.environ)
     if os.environ.get("DATABASE_URL") or not needs_database(command, argv):
         yield
@@ -76,7 +99,7 @@ def database_for(command: str, argv: list[str]) -> Iterator[None]:
         raise database.NoDatabase(
             f"The sandbox of {data_dir} ran on a database of its own choice. Set that DATABASE_URL again."
         )
-    with database.PrivateServer(data_dir).lease(create=False):
+    with PrivateServer(data_dir).lease(create=False):
         yield
 
 

@@ -18,7 +18,7 @@ from rich.progress import Progress
 from bench import surroundings
 from bench.plan import FULL, QUICK, SCENARIOS, VARIANTS, Plan
 from misar_billing.errors import BillingError
-from misar_billing.sandbox import processes
+from sandbox import processes
 
 TRUE, FALSE, COULD_NOT_MEASURE = 0, 1, 2
 ROUNDS_MAX = 100

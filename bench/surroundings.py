@@ -10,8 +10,8 @@ from psycopg import sql
 
 from misar_billing import database
 from misar_billing.errors import BillingError
-from misar_billing.sandbox import environment
-from misar_billing.sandbox.processes import WEB, Processes
+from sandbox import environment, private_postgres
+from sandbox.processes import WEB, Processes
 
 WEB_SERVER = "The web server"
 
@@ -40,7 +40,7 @@ def prepared(environ: MutableMapping[str, str]) -> Iterator[None]:
         if environ.get("DATABASE_URL"):
             yield
         else:
-            with database.PrivateServer(data_dir).lease(create=True):
+            with private_postgres.PrivateServer(data_dir).lease(create=True):
                 yield
 
 

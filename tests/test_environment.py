@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from misar_billing.database import PrivateServer
-from misar_billing.sandbox import environment
-from misar_billing.sandbox.environment import SandboxRefused
+from sandbox import environment
+from sandbox.environment import SandboxRefused
+from sandbox.private_postgres import PrivateServer
 
 ROOT = Path(__file__).resolve().parent.parent
 

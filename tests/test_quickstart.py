@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 import requests
 
-from misar_billing.database import PrivateServer
-from misar_billing.sandbox.environment import free_port
+from sandbox.environment import free_port
+from sandbox.private_postgres import PrivateServer
 
 ROOT = Path(__file__).resolve().parent.parent
 PATIENCE_SECONDS = 120  # On a busy machine.

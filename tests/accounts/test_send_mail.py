@@ -13,7 +13,7 @@ from django.db import connection
 
 from accounts import outbox
 from accounts.models import OutgoingMail
-from misar_billing.sandbox.environment import free_port
+from sandbox.environment import free_port
 from tests.accounts import mail_server
 from tests.deployment import eventually
 from tests.factories import UserFactory

@@ -17,7 +17,7 @@ from typing import Any
 
 from playwright.sync_api import BrowserContext, Page, sync_playwright
 
-from misar_billing.sandbox.second_factor import code_at
+from sandbox.second_factor import code_at
 from tests.chromium import CHROMIUM, FLAGS, SIZES
 
 ROOT = Path(__file__).resolve().parent.parent.parent

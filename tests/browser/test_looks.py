@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from misar_billing.demo.past import clock_at
+from demo.past import clock_at
 from wallet import deductions, ledger
 
 LOOKS = [("desktop", "light"), ("phone", "dark")]

@@ -19,7 +19,7 @@ import pytest
 import requests
 import stripe
 
-from misar_billing.sandbox.environment import free_port
+from sandbox.environment import free_port
 
 KEY = "sk_test_of_these_tests"
 SECRET = "whsec_of_these_tests"
@@ -79,9 +79,7 @@ class StandIn:
         )
 
     def start(self) -> None:
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "misar_billing.sandbox"], env=self.environment, cwd=ROOT
-        )
+        self.process = subprocess.Popen([sys.executable, "-m", "sandbox"], env=self.environment, cwd=ROOT)
         wait_until(self.is_healthy, seconds=20)
 
     def stop(self) -> None:

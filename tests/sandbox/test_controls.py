@@ -108,7 +108,7 @@ def test_a_foreign_name_of_this_host_is_refused(stand_in: StandIn):
 )
 def test_it_refuses_to_start_in_the_wrong_place(tmp_path: Path, changes: dict[str, str], reason: str):
     environment = environment_of(tmp_path, "http://127.0.0.1:9/", **changes)
-    command = [sys.executable, "-m", "misar_billing.sandbox"]
+    command = [sys.executable, "-m", "sandbox"]
     ended = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True, timeout=20)
     assert ended.returncode == 1
     assert reason in ended.stderr

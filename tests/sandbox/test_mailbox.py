@@ -13,7 +13,7 @@ import requests
 from django.core import mail
 from django.core.mail import EmailMultiAlternatives
 
-from misar_billing.sandbox import environment
+from sandbox import environment
 from tests.sandbox.conftest import StandIn
 
 BACKEND = "django.core.mail.backends.filebased.EmailBackend"

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from misar_billing.sandbox.second_factor import code_at
+from sandbox.second_factor import code_at
 from tests.sandbox.conftest import StandIn
 
 SECRET = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"

@@ -15,7 +15,7 @@ import jwt
 import pytest
 import requests
 
-from misar_billing.sandbox.environment import free_port
+from sandbox.environment import free_port
 from tests.sandbox.conftest import StandIn, environment_of
 
 CLIENT_ID = "misar-billing-web"

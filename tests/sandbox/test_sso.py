@@ -12,7 +12,7 @@ import jwt
 import pytest
 import requests
 
-from misar_billing.sandbox import sso
+from sandbox import sso
 from tests.sandbox.conftest import ROOT, StandIn, environment_of
 
 ISSUER = "http://issuer.test/sso"
@@ -79,7 +79,7 @@ def test_the_configuration_names_what_is_served(stand_in: StandIn):
 
 
 def test_two_processes_that_begin_at_once_make_one_key(tmp_path: Path):
-    program = "from misar_billing.sandbox import sso; print(sso.keys()[0].key_id)"
+    program = "from sandbox import sso; print(sso.keys()[0].key_id)"
     environment = environment_of(tmp_path, "http://127.0.0.1:9/")
 
     def first_key(_: int) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from misar_billing.sandbox import store
+from sandbox import store
 from tests.sandbox.conftest import Receiver, StandIn, wait_until
 
 LONG_AGO = 1_700_000_000

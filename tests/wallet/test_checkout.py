@@ -15,7 +15,7 @@ import stripe
 from django.conf import settings as django_settings
 from django.utils import timezone
 
-from misar_billing.sandbox.environment import free_port
+from sandbox.environment import free_port
 from tests.conftest import Caller, Sandbox
 from tests.crowd import begin, wallet_locked_by_somebody
 from tests.wallet.conftest import StandIn, forget_the_client, request_topup
@@ -182,7 +182,7 @@ def one_telling_sandbox(live_server, tmp_path_factory):
         "SANDBOX_WEBHOOK_URL": f"{live_server.url}/io/wallet/webhook",
     }
     process = subprocess.Popen(
-        [sys.executable, "-m", "misar_billing.sandbox"], env=environment, cwd=django_settings.BASE_DIR
+        [sys.executable, "-m", "sandbox"], env=environment, cwd=django_settings.BASE_DIR
     )
     sandbox = Sandbox(f"http://127.0.0.1:{environment['SANDBOX_PORT']}")
     try:

@@ -14,7 +14,7 @@ from django.conf import settings as django_settings
 from django.core.management import CommandError, call_command
 from django.utils import timezone
 
-from misar_billing.sandbox.environment import free_port
+from sandbox.environment import free_port
 from tests.wallet.conftest import forget_the_client
 from wallet import ledger, topups
 from wallet.management.commands.reconcile_stripe import moment

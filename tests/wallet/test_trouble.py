@@ -10,7 +10,7 @@ from socket import create_server
 import pytest
 from django.db import connection
 
-from misar_billing.sandbox.environment import free_port
+from sandbox.environment import free_port
 from tests.conftest import Caller
 from tests.crowd import second_connection, wallet_locked_by_somebody
 from tests.deployment import deployed, eventually

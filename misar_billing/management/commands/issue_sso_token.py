@@ -22,7 +22,7 @@ class Command(BaseCommand):
         if not is_misar_id(user) or user.startswith(STAFF_PREFIX):
             raise CommandError("A Misar ID is 1 to 255 printable characters and does not begin with staff:")
         # Imported here: production has no use for the sandbox's code.
-        from misar_billing.sandbox import sso
+        from sandbox import sso
 
         self.stdout.write(
             sso.issue_token(

@@ -1,0 +1,79 @@
+"""What the back-office of a sandbox has seen: people with names, an act of staff, a parked payment."""
+
+import json
+import time
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.conf import settings
+from django.utils import timezone
+
+from accounts import acts, users
+from accounts.models import User
+from demo.past import clock_at
+from sandbox.webhooks import signature
+from wallet import by_hand, webhooks
+from wallet.models import StripeEvent, Wallet
+
+NAMES = {"usr_ines": ("Ines Pilot", "ines@example.com"), "usr_tomas": ("Tomas Reach", "tomas@example.com")}
+GOODWILL_CREDITS = 5
+PARKED_EVENT = "evt_demo_in_euros"
+
+
+def have_seen_something(staff: User) -> None:
+    """Everything once for a database."""
+    if StripeEvent.objects.filter(pk=PARKED_EVENT).exists():
+        return
+    for misar_id, (name, email) in NAMES.items():
+        users.arrive(misar_id=misar_id, name=name, email=email)
+    today = timezone.now().replace(hour=0, minute=0, second=0, microsecond=0)
+    give_goodwill(staff, today - timedelta(days=2) + timedelta(hours=10))
+    pay_in_euros(today - timedelta(days=1) + timedelta(hours=15))
+
+
+def give_goodwill(staff: User, at: datetime) -> None:
+    """A few credits for the trouble, given by hand."""
+    wallet = Wallet.objects.get(pk="usr_ines")
+    asked = {"credits": GOODWILL_CREDITS, "reason": "An article was lost; Ines wrote to us.", "key": "demo"}
+    with clock_at(at):
+        acts.perform(
+            staff=staff,
+            permission="wallet.adjust_wallet",
+            page="demo",
+            verb="adjust",
+            label="Adjust the balance",
+            reason=str(asked["reason"]),
+            form_key="demo",
+            asked={},
+            run=lambda: acts.Done(wallet, by_hand.adjust(wallet, asked, staff), wallet.pk),
+        )
+
+
+def pay_in_euros(at: datetime) -> None:
+    """A payment that a product opened in another currency: it is for us, and a person must decide."""
+    event: dict[str, Any] = {
+        "id": PARKED_EVENT,
+        "object": "event",
+        "type": "checkout.session.completed",
+        "created": int(at.timestamp()),
+        "livemode": False,
+        "data": {
+            "object": {
+                "id": "cs_test_demo_in_euros",
+                "object": "checkout.session",
+                "mode": "payment",
+                "status": "complete",
+                "payment_status": "paid",
+                "payment_intent": "pi_demo_in_euros",
+                "amount_total": 2500,
+                "currency": "eur",
+                "livemode": False,
+                "created": int(at.timestamp()),
+                "metadata": {"type": "wallet_topup", "user_id": "usr_tomas", "product": "mail"},
+            }
+        },
+    }
+    body = json.dumps(event).encode()
+    signed = signature(body, at=int(time.time()), secrets=settings.STRIPE_WEBHOOK_SECRETS)
+    with clock_at(at):
+        webhooks.receive(body, signed)

@@ -1,0 +1,100 @@
+"""What `make run` does: everything needed to try the service, in one terminal."""
+
+import os
+from datetime import date
+from io import StringIO
+
+from django.conf import settings
+from django.core.management import call_command
+from django.core.management.base import CommandError, OutputWrapper
+from django.utils import timezone
+
+from demo import seeds
+from misar_billing import database
+from misar_billing.operators import FOUND
+from sandbox.processes import MAIL, SANDBOX, WEB, Processes, ProcessTrouble, refuse_busy_ports
+from wallet import days
+
+WELCOME = """
+Misar Billing is running. Ctrl-C stops it; the data stays in {data_dir}.
+
+  The wallet, as a user sees it  {url}/wallet  (sign in as {user_name})
+  What they earn as a creator    {url}/dashboard
+  The API, to read and to try    {url}/docs
+  The back-office                {url}/admin/  (user {staff}, password {staff_password},
+                                 code from {sandbox}/second-factor)
+  The stand-in for Stripe, the   {sandbox}/
+  sign-in, and the mail sent
+
+A balance, a charge against it, and a page to buy credits on:
+
+  curl -H 'x-wallet-service-key: {service_key}' '{url}/io/wallet/balance?user_id={user_id}'
+
+  curl -H 'x-wallet-service-key: {service_key}' -H 'Content-Type: application/json' \\
+    -d '{{"user_id": "{user_id}", "feature": "{feature}", "idempotency_key": "article:my-post-slug"}}' \\
+    {url}/io/wallet/deduct
+
+  curl -H 'x-wallet-service-key: {service_key}' -H 'Content-Type: application/json' \\
+    -d '{{"user_id": "{user_id}", "amountDollars": 25, "product": "blog", "returnUrl": "/docs"}}' \\
+    {url}/io/wallet/topup-session
+
+A tip for a creator, and what they earned:
+
+  curl -H 'Authorization: Bearer {api_key}' -H 'Content-Type: application/json' \\
+    -d '{{"amount_cents": 500, "name": "Alex", "message": "Great newsletter!"}}' \\
+    {url}/mail/v1/monetization/tip
+
+  curl -H 'Authorization: Bearer {api_key}' {url}/mail/v1/monetization/stats
+"""
+
+
+def run(stdout: OutputWrapper) -> None:
+    """Migrate, seed, and serve until Ctrl-C."""
+    # manage.py has prepared the sandbox's environment, so these are set.
+    host, port = os.environ["HOST"], int(os.environ["PORT"])
+    sandbox_port = int(os.environ["SANDBOX_PORT"])
+    try:
+        refuse_busy_ports({"PORT": (host, port), "SANDBOX_PORT": (host, sandbox_port)})
+        call_command("migrate", verbosity=0)
+        keys = seed()
+        with Processes() as processes:
+            processes.start("The sandbox", SANDBOX)
+            processes.start("The web server", WEB)
+            processes.start("The sender of mails", MAIL)
+            processes.wait_until_healthy("The sandbox", host, sandbox_port)
+            processes.wait_until_healthy("The web server", host, port)
+            stdout.write(welcome(keys))
+            stdout.flush()
+            check_the_books()
+            processes.watch()
+    except ProcessTrouble as trouble:
+        raise CommandError(str(trouble)) from trouble
+
+
+def seed() -> dict[str, str]:
+    """Put rates and a demonstration's data in place, once; the keys and names that `welcome` shows."""
+    with database.patient():
+        shown = seeds.seed()
+        # A past that was made up just now may lie in days that an earlier run had closed.
+        days.reopen(date.min)
+        days.close_days(now=timezone.now())
+    return shown
+
+
+def check_the_books() -> None:
+    """What operators have run at night: the back-office shows when it was, and what came of it."""
+    for command in ("check_ledger", "reconcile_stripe"):
+        try:
+            call_command(command, stdout=StringIO(), stderr=StringIO())
+        except CommandError:
+            pass  # That it could not look stands there too.
+        except SystemExit as end:
+            if end.code != FOUND:
+                raise  # Somebody stops us.
+
+
+def welcome(keys: dict[str, str]) -> str:
+    """Where to look, and lines to paste into a second terminal."""
+    return WELCOME.format(
+        url=settings.PUBLIC_URL, sandbox=settings.STRIPE_API_BASE, data_dir=os.environ["DATA_DIR"], **keys
+    )

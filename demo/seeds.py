@@ -1,0 +1,155 @@
+"""What a sandbox starts with: keys that its curl lines need, and a year of a few users' believable history.
+
+Everything is made by the verbs that production uses, one day after another, and only once for a database.
+"""
+
+import base64
+import json
+import os
+import secrets
+from datetime import datetime, timedelta
+from pathlib import Path
+from random import Random
+
+from django.utils import timezone
+
+from accounts import api_keys, keys, outbox, second_factor
+from accounts.errors import InvalidApiKey, InvalidServiceKey
+from accounts.models import User
+from demo import newsletter, office
+from demo.past import clock_at
+from monetization.models import Tip
+from sandbox import store
+from wallet import deductions, ledger, rates, topups
+from wallet.errors import InsufficientCredits
+from wallet.models import Entry, Rate, Wallet
+
+DEMO_USER = "usr_demo"
+DEMO_NAME = "Dana Demo"
+DEMO_STAFF = "staff:demo"
+DEMO_FEATURE = "blog.article.generate"
+
+# Beyond the documented two, so that the rate table looks like one.
+RATES = (
+    ("reach.campaign.send", "Send a campaign", 2, "campaign"),
+    ("mail.warmup", "Warm up a mailbox", 1, "mailbox and week"),
+)
+# Who uses what how often: charges a week of each feature.
+HABITS = {
+    DEMO_USER: {"blog.article.generate": 4, "mail.send": 2, "reach.campaign.send": 1},
+    "usr_ines": {"blog.article.generate": 2},
+    "usr_tomas": {"mail.send": 3, "mail.warmup": 1},
+}
+DAYS = 365
+LOW_CREDITS = 6
+
+
+def seed() -> dict[str, str]:
+    """Put everything in place that is not there yet; what the welcome shows."""
+    shown = demo_credentials()
+    dana = User.objects.get(pk=DEMO_USER)
+    wanted = {kind for kind in outbox.KINDS if outbox.wants(dana, kind)}
+    outbox.set_switches(dana, set())  # Nobody wants a year of mails at once.
+    if not Tip.objects.filter(creator_id=DEMO_USER).exists():
+        newsletter.live_through_a_year(dana, DAYS)
+    if not Wallet.objects.filter(pk=DEMO_USER).exists():
+        for feature, label, credits, unit in RATES:
+            if not Rate.objects.filter(feature=feature).exists():
+                rates.set_rate(feature=feature, label=label, credits=credits, unit=unit, actor="sandbox")
+        live_through_a_year(Random(2026))  # noqa: S311 (believable, the same every time, and no secret)
+    office.have_seen_something(User.objects.get(pk=DEMO_STAFF))
+    outbox.set_switches(dana, wanted)
+    return shown | {"user_id": DEMO_USER, "user_name": DEMO_NAME, "feature": DEMO_FEATURE}
+
+
+def demo_credentials() -> dict[str, str]:
+    """The keys and the member of staff of the demo, kept beside the data: they outlive a restart."""
+    place = Path(os.environ["DATA_DIR"]) / "demo.json"
+    kept = json.loads(place.read_text()) if place.exists() else {}
+    try:
+        keys.find_service_key(kept.get("service_key", ""))
+    except InvalidServiceKey:
+        kept["service_key"] = keys.issue_service_key(product="blog")[1]
+    staff = User.objects.filter(pk=DEMO_STAFF).first()
+    if staff is None or not staff.check_password(kept.get("staff_password", "")):
+        kept["staff_password"] = secrets.token_urlsafe(12)
+        staff = staff or User.objects.create_superuser(DEMO_STAFF, name="Demo Staff")
+        staff.set_password(kept["staff_password"])
+        staff.save(update_fields=["password"])
+    if "staff_totp_secret" not in kept or second_factor.is_missing(staff):
+        # Set up beforehand; the sandbox shows the code of now, as a phone would.
+        kept["staff_totp_secret"] = base64.b32encode(secrets.token_bytes(20)).decode()
+        second_factor.reset(staff)
+        second_factor.set_up(staff, kept["staff_totp_secret"])
+    creator = User.objects.filter(pk=DEMO_USER).first() or User.objects.create_user(
+        DEMO_USER, name=DEMO_NAME, email="dana@example.com", plan_id="pro"
+    )
+    try:
+        api_keys.find(kept.get("api_key", ""))
+    except InvalidApiKey:
+        kept["api_key"] = api_keys.issue(
+            owner=creator, name="Demo", scopes=["monetization", "read"], within_limit=False
+        )[1]
+    with open(os.open(place, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+        json.dump(kept, file)
+    return kept | {"staff": DEMO_STAFF}
+
+
+# --- A year -----------------------------------------------------------------------------------------
+
+
+def live_through_a_year(chance: Random) -> None:
+    """Top-ups when the credits run low, charges on most days, now and then one that is given back."""
+    today = timezone.now().replace(hour=0, minute=0, second=0, microsecond=0)
+    for day in range(DAYS, 0, -1):
+        for user_id, habits in HABITS.items():
+            at = today - timedelta(days=day) + timedelta(minutes=chance.randrange(7 * 60, 20 * 60))
+            live_through_a_day(user_id, habits, at, chance)
+
+
+def live_through_a_day(user_id: str, habits: dict[str, int], at: datetime, chance: Random) -> None:
+    """One user's day: at most one charge of each feature, about as often as they are used to."""
+    if ledger.balance_of(user_id) < LOW_CREDITS:
+        top_up(user_id, dollars=chance.choice((10, 25, 25, 50)), at=at)
+    for feature, times_a_week in habits.items():
+        if chance.random() >= times_a_week / 7:
+            continue
+        at += timedelta(minutes=chance.randrange(5, 60))
+        with clock_at(at):
+            try:
+                charge = charge_for(user_id, feature, at)
+            except InsufficientCredits:
+                continue
+            if chance.random() < 0.02:
+                give_back(charge)
+
+
+def top_up(user_id: str, *, dollars: int, at: datetime) -> None:
+    """A payment at the stand-in for Stripe and its credits, so that the two agree when they are compared."""
+    session = store.add_paid_session(
+        user_id=user_id, product="blog", amount_cents=dollars * 100, created=int(at.timestamp())
+    )
+    with clock_at(at):
+        topups.settle(session, happened_at=at)
+
+
+def charge_for(user_id: str, feature: str, at: datetime) -> Entry:
+    """A charge as the product would make it."""
+    product = feature.partition(".")[0]
+    return deductions.deduct(
+        user_id=user_id,
+        feature=feature,
+        key=f"{product}:{at:%Y%m%d%H%M}",
+        product=product,
+        actor=f"service:{product}",
+    ).entry
+
+
+def give_back(charge: Entry) -> None:
+    """The work failed: the credits go back."""
+    ledger.give_back(
+        entry=charge,
+        reason="The work failed",
+        key=f"failed:{charge.pk}",
+        actor=f"user:{DEMO_STAFF}",
+    )

@@ -1,0 +1,167 @@
+"""Events and their deliveries: what happened, who was told, and how they answered."""
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from sandbox import behaviour, shapes, store
+from sandbox.errors import NoSuchObject, Refused
+from sandbox.store import Body, Document
+
+TRIES_MAX = 20
+TIMES_MAX = 20
+BACK_OFF_SECONDS_MAX = 30
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One POST of a webhook. No status means that no answer came; the remark says why."""
+
+    at: float
+    status: int | None
+    remark: str
+
+    @property
+    def succeeded(self) -> bool:
+        return self.status is not None and 200 <= self.status < 300
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """An event on its way to the webhook: waiting, delivered, dropped or given_up."""
+
+    id: int
+    event: str
+    state: str
+    due_at: float
+    tries: int
+    attempts: tuple[Attempt, ...]
+
+
+def record(
+    event_type: str, about: Document, *, previous: Body | None = None, by_request: bool = False
+) -> None:
+    """Note that something happened and send it out. Part of the transaction that made it happen."""
+    body = shapes.event(event_type, about.body, previous=previous, by_request=by_request)
+    store.add(Document(body, session=about.session))
+    _queue(body["id"], repeats=0)
+
+
+def find(event_id: str) -> Document:
+    event = store.get("event", event_id)
+    if event is None:
+        raise NoSuchObject("event", event_id)
+    return event
+
+
+def resend(event_id: str, *, times: int = 1, at_once: bool = False) -> None:
+    """Send an event again: one after the other was answered, or all of them at the same moment."""
+    if not 1 <= times <= TIMES_MAX:
+        raise Refused(f"times is from 1 to {TIMES_MAX}.")
+    with store.transaction():
+        find(event_id)
+        if at_once:
+            for _ in range(times):
+                _queue(event_id, repeats=0)
+        else:
+            _queue(event_id, repeats=times - 1)
+
+
+def _queue(event_id: str, *, repeats: int) -> None:
+    due_at = time.time() + behaviour.current().webhook_delay_seconds
+    with store.transaction() as connection:
+        connection.execute(
+            "INSERT INTO deliveries (event, state, due_at, repeats) VALUES (?, 'waiting', ?, ?)",
+            (event_id, due_at, repeats),
+        )
+
+
+# --- For the courier --------------------------------------------------------------------------------
+
+
+def deliveries_due(now: float) -> dict[int, str]:
+    """Which deliveries are to be tried by now, each with its event's id."""
+    with store.transaction() as connection:
+        rows = connection.execute(
+            "SELECT id, event FROM deliveries WHERE state = 'waiting' AND due_at <= ? ORDER BY due_at, id",
+            (now,),
+        ).fetchall()
+    return {row["id"]: row["event"] for row in rows}
+
+
+def drop(delivery_id: int) -> None:
+    """The delivery is lost on the way and not tried again."""
+    with store.transaction() as connection:
+        connection.execute("UPDATE deliveries SET state = 'dropped' WHERE id = ?", (delivery_id,))
+
+
+def note_attempt(delivery_id: int, attempt: Attempt) -> None:
+    """Keep the answer, and decide what follows: done, sent again, tried later, or given up."""
+    with store.transaction() as connection:
+        delivery = connection.execute("SELECT * FROM deliveries WHERE id = ?", (delivery_id,)).fetchone()
+        if delivery is None:  # Everything was forgotten in the meantime.
+            return
+        connection.execute(
+            "INSERT INTO attempts (delivery, at, status, remark) VALUES (?, ?, ?, ?)",
+            (delivery_id, attempt.at, attempt.status, attempt.remark),
+        )
+        tries = delivery["tries"] + 1
+        state = "delivered" if attempt.succeeded else "given_up" if tries >= TRIES_MAX else "waiting"
+        connection.execute(
+            "UPDATE deliveries SET state = ?, tries = ?, due_at = ? WHERE id = ?",
+            (state, tries, time.time() + back_off_seconds(tries), delivery_id),
+        )
+        if attempt.succeeded:
+            _mark_received(delivery["event"])
+            if delivery["repeats"]:
+                _queue(delivery["event"], repeats=delivery["repeats"] - 1)
+
+
+def back_off_seconds(tries: int) -> float:
+    """How long to wait after that many failures: 1, 2, 4 ... seconds, far less than Stripe's hours."""
+    return min(BACK_OFF_SECONDS_MAX, 2 ** (tries - 1))
+
+
+def _mark_received(event_id: str) -> None:
+    if event := store.get("event", event_id):
+        event.body["pending_webhooks"] = 0
+        store.save(event)
+
+
+# --- For people and tests ---------------------------------------------------------------------------
+
+
+def deliveries(event_id: str | None = None) -> list[Delivery]:
+    """Every delivery, of one event or of all, oldest first, with its attempts."""
+    with store.transaction() as connection:
+        rows = connection.execute(
+            "SELECT * FROM deliveries WHERE ? IS NULL OR event = ? ORDER BY id", (event_id, event_id)
+        ).fetchall()
+        return [
+            Delivery(
+                id=row["id"],
+                event=row["event"],
+                state=row["state"],
+                due_at=row["due_at"],
+                tries=row["tries"],
+                attempts=tuple(
+                    Attempt(**attempt)
+                    for attempt in connection.execute(
+                        "SELECT at, status, remark FROM attempts WHERE delivery = ? ORDER BY at", (row["id"],)
+                    )
+                ),
+            )
+            for row in rows
+        ]
+
+
+def listed(*, session_id: str | None = None, limit: int) -> list[dict[str, Any]]:
+    """The newest events, of one session or of all, each with its session and its deliveries beside it."""
+    if session_id is not None:
+        documents = store.of_session("event", session_id)[::-1][:limit]
+    else:
+        documents = store.page("event", limit=limit).documents
+    return [
+        {"event": document.body, "session": document.session, "deliveries": deliveries(document.id)}
+        for document in documents
+    ]

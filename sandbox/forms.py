@@ -1,0 +1,121 @@
+"""What people type on the sandbox's pages."""
+
+from typing import Any
+
+from django import forms
+
+from sandbox import behaviour
+from sandbox.grants import STAFF_PREFIX, USER_ID_LENGTH_MAX, Person
+
+CARD_NUMBER = "4242 4242 4242 4242"
+DECLINED_CARD_NUMBER = "4000 0000 0000 0002"
+
+
+class CardForm(forms.Form):
+    """A test card. It is looked at and forgotten."""
+
+    card_number = forms.CharField(
+        max_length=30, initial=CARD_NUMBER, error_messages={"required": "Type a card number."}
+    )
+
+    def clean_card_number(self) -> str:
+        digits = str(self.cleaned_data["card_number"]).replace(" ", "").replace("-", "")
+        if not (digits.isascii() and digits.isdigit() and 13 <= len(digits) <= 19):
+            raise forms.ValidationError("A card number has 13 to 19 digits. Try " + CARD_NUMBER + ".")
+        return digits
+
+    @property
+    def is_declined(self) -> bool:
+        return bool(self.cleaned_data["card_number"] == DECLINED_CARD_NUMBER.replace(" ", ""))
+
+
+class SomebodyForm(forms.Form):
+    """Somebody who signs in without being on the list."""
+
+    user_id = forms.CharField(
+        max_length=USER_ID_LENGTH_MAX,
+        strip=False,
+        error_messages={
+            "required": "Type a Misar ID.",
+            "max_length": f"A Misar ID has at most {USER_ID_LENGTH_MAX} characters.",
+        },
+    )
+    name = forms.CharField(
+        required=False,
+        max_length=150,
+        error_messages={"max_length": "A name has at most 150 characters here."},
+    )
+    email = forms.EmailField(
+        required=False,
+        error_messages={"invalid": "Type an address such as dana@example.com, or leave it empty."},
+    )
+
+    def clean_user_id(self) -> str:
+        user_id = str(self.cleaned_data["user_id"])
+        if not user_id.isprintable():
+            raise forms.ValidationError("A Misar ID has printable characters only.")
+        if user_id.startswith(STAFF_PREFIX):
+            raise forms.ValidationError(
+                f"{STAFF_PREFIX} is for accounts of the back-office, not for a Misar ID."
+            )
+        return user_id
+
+    def clean_name(self) -> str:
+        name = str(self.cleaned_data["name"])
+        if not name.isprintable():
+            raise forms.ValidationError("A name has printable characters only.")
+        return name
+
+    @property
+    def person(self) -> Person:
+        """Who it is, once the form is valid."""
+        return Person(**self.cleaned_data)
+
+
+class AmountForm(forms.Form):
+    """An amount in dollars; empty means all that is left."""
+
+    amount = forms.DecimalField(
+        required=False,
+        min_value=0.01,
+        max_digits=9,
+        decimal_places=2,
+        error_messages={"invalid": "Type an amount such as 5.00."},
+    )
+
+    @property
+    def cents(self) -> int | None:
+        amount = self.cleaned_data["amount"]
+        return None if amount is None else int(amount * 100)
+
+
+class BehaviourForm(forms.Form):
+    """How the sandbox misbehaves."""
+
+    FAILURES = (
+        ("", "works"),
+        ("401", "fails: 401, wrong key"),
+        ("429", "fails: 429, too many calls"),
+        ("500", "fails: 500, their trouble"),
+        ("503", "fails: 503, out of service"),
+    )
+
+    drop_webhooks = forms.BooleanField(required=False)
+    webhook_delay_seconds = forms.FloatField(min_value=0, max_value=behaviour.SECONDS_MAX)
+    api_delay_seconds = forms.FloatField(min_value=0, max_value=behaviour.SECONDS_MAX)
+    api_failure = forms.TypedChoiceField(choices=FAILURES, required=False, coerce=int, empty_value=None)
+
+    def __init__(self, data: Any = None, *, initial: dict[str, Any] | None = None) -> None:
+        super().__init__(data, initial=initial)
+        status = (initial or {}).get("api_failure")
+        if status and str(status) not in dict(
+            self.FAILURES
+        ):  # Set by a test to one that is not offered here.
+            self.fields["api_failure"].choices = [*self.FAILURES, (str(status), f"fails: {status}")]  # type: ignore[attr-defined]
+
+
+class ResendForm(forms.Form):
+    """How often to send an event again."""
+
+    times = forms.IntegerField(min_value=1, max_value=20)
+    at_once = forms.BooleanField(required=False)

@@ -1,0 +1,165 @@
+"""The sign-in page of the SSO issuer: where the service sends a browser, and what it is sent back with.
+
+OpenID Connect's authorization code flow (https://openid.net/specs/openid-connect-core-1_0.html, 3.1). The
+sandbox knows no passwords: whoever is here chooses who they are.
+"""
+
+import os
+import re
+import time
+from dataclasses import dataclass, replace
+from typing import Any, Self
+from urllib.parse import urlencode
+
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import render
+from django.views.decorators.http import require_http_methods
+
+from sandbox import behaviour, grants
+from sandbox.forms import SomebodyForm
+from sandbox.page_headers import content_policy
+
+SCOPES = ("openid", "profile", "email")
+CODE_CHALLENGE_METHOD = "S256"
+CODE_CHALLENGE = re.compile(r"[A-Za-z0-9_-]{43}")  # Of 32 bytes in base64url, without padding.
+# Once is all a parameter may come (RFC 6749, 3.1).
+PARAMETERS = (
+    "client_id",
+    "redirect_uri",
+    "response_type",
+    "scope",
+    "state",
+    "nonce",
+    "prompt",
+    "code_challenge",
+    "code_challenge_method",
+)
+
+
+class NobodyToReturnTo(Exception):
+    """Raised when the request does not show that it comes from the service: nothing is sent anywhere."""
+
+
+class AuthorizationRefused(Exception):
+    """Raised when the service asked for what is not served; it is told so by the redirect."""
+
+    def __init__(self, error: str, description: str) -> None:
+        super().__init__(description)
+        self.error = error
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A service's request that somebody sign in."""
+
+    redirect_uri: str
+    state: str | None
+    scopes: frozenset[str] = frozenset()
+    nonce: str = ""
+    code_challenge: str = ""
+
+    @classmethod
+    def read(cls, request: HttpRequest) -> Self:
+        """Who asks and where the answer goes; raises NobodyToReturnTo."""
+        client_id, redirect_uri = request.GET.get("client_id"), request.GET.get("redirect_uri", "")
+        known = os.environ.get("SSO_CLIENT_ID")
+        if not known:
+            raise NobodyToReturnTo("SSO_CLIENT_ID is not set, so no service may sign people in here.")
+        if client_id != known:
+            raise NobodyToReturnTo("client_id is not the service that is registered here.")
+        if not is_registered(redirect_uri):
+            bases = " or ".join(redirect_bases()) or "PUBLIC_URL, which is not set"
+            raise NobodyToReturnTo(f"redirect_uri must begin with {bases}.")
+        return cls(redirect_uri, request.GET.get("state"))
+
+    def with_terms(self, request: HttpRequest) -> Self:
+        """The rest of the request, once it is known where a refusal goes; raises AuthorizationRefused."""
+        given = {name: request.GET.get(name, "") for name in PARAMETERS}
+        repeated = [name for name in PARAMETERS if len(request.GET.getlist(name)) > 1]
+        scopes = frozenset(given["scope"].split())
+        challenge, method = given["code_challenge"], given["code_challenge_method"]
+        if repeated:
+            raise AuthorizationRefused("invalid_request", f"{repeated[0]} came more than once.")
+        if given["response_type"] != "code":
+            raise AuthorizationRefused("unsupported_response_type", "response_type must be code.")
+        if "openid" not in scopes:
+            raise AuthorizationRefused("invalid_scope", "scope must contain openid.")
+        if (challenge or method) and method != CODE_CHALLENGE_METHOD:
+            raise AuthorizationRefused("invalid_request", "code_challenge_method must be S256.")
+        if (challenge or method) and not CODE_CHALLENGE.fullmatch(challenge):
+            raise AuthorizationRefused("invalid_request", "code_challenge is not the S256 of a verifier.")
+        if "none" in given["prompt"].split():
+            raise AuthorizationRefused("login_required", "Nobody is signed in here until they choose.")
+        return replace(self, scopes=scopes & set(SCOPES), nonce=given["nonce"], code_challenge=challenge)
+
+    def answered(self, **answer: str) -> str:
+        """The address that brings the answer to the service, with its own `state` beside it."""
+        if self.state is not None:
+            answer["state"] = self.state
+        return f"{self.redirect_uri}{'&' if '?' in self.redirect_uri else '?'}{urlencode(answer)}"
+
+    def refused(self, error: str, description: str) -> str:
+        return self.answered(error=error, error_description=description)
+
+
+def redirect_bases() -> list[str]:
+    """What an address must begin with to be sent a code: PUBLIC_URL, and what a test added."""
+    public_url = os.environ.get("PUBLIC_URL", "")
+    return [f"{each.rstrip('/')}/" for each in (public_url, *behaviour.current().redirect_origins) if each]
+
+
+def is_registered(redirect_uri: str) -> bool:
+    """Whether a code may be sent there: the service's own address, absolute and without a fragment."""
+    is_plain = redirect_uri.isascii() and redirect_uri.isprintable() and not set(" #\\") & set(redirect_uri)
+    return is_plain and redirect_uri.startswith(tuple(redirect_bases()))
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def authorize(request: HttpRequest) -> HttpResponse:
+    """Ask who signs in; the choice is a POST, and its answer leads back with a code."""
+    try:
+        asked = Asked.read(request)
+    except NobodyToReturnTo as refusal:
+        return render(request, "sandbox/sign_in_refused.html", {"refusal": str(refusal)}, status=400)
+    try:
+        asked = asked.with_terms(request)
+    except AuthorizationRefused as refusal:
+        return _sent_back(asked, asked.refused(refusal.error, str(refusal)))
+    if request.method != "POST":
+        return _page(request, asked, SomebodyForm())
+    for person in grants.PEOPLE:
+        if request.POST.get("person") == person.user_id:
+            return _signed_in(asked, person)
+    form = SomebodyForm(request.POST)
+    if not form.is_valid():
+        return _page(request, asked, form, status=400)
+    return _signed_in(asked, form.person)
+
+
+def _signed_in(asked: Asked, person: grants.Person) -> HttpResponse:
+    grant = grants.Grant(
+        person=person,
+        redirect_uri=asked.redirect_uri,
+        scopes=asked.scopes,
+        nonce=asked.nonce,
+        code_challenge=asked.code_challenge,
+        granted_at=int(time.time()),
+    )
+    return _sent_back(asked, asked.answered(code=grants.issue_code(grant)))
+
+
+def _sent_back(asked: Asked, address: str) -> HttpResponse:
+    answer = HttpResponseRedirect(address)
+    answer["Content-Security-Policy"] = content_policy(asked.redirect_uri)
+    return answer
+
+
+def _page(request: HttpRequest, asked: Asked, form: SomebodyForm, *, status: int = 200) -> HttpResponse:
+    facts: dict[str, Any] = {
+        "people": grants.PEOPLE,
+        "form": form,
+        "cancel_url": asked.refused("access_denied", "The sign-in was cancelled."),
+    }
+    response = render(request, "sandbox/sign_in.html", facts, status=status)
+    response["Content-Security-Policy"] = content_policy(asked.redirect_uri)
+    return response

@@ -1,0 +1,78 @@
+"""Addresses of the sandbox: Stripe's API, Stripe's payment page, the SSO issuer, and its own controls."""
+
+from django.http import HttpRequest, JsonResponse
+from django.urls import path
+
+from sandbox import (
+    controls,
+    mail_pages,
+    overview,
+    payment_page,
+    second_factor,
+    sign_in,
+    sso,
+    stripe_api,
+    tokens,
+)
+from sandbox.stripe_api import endpoint
+
+
+def health(request: HttpRequest) -> JsonResponse:
+    return JsonResponse({"status": "ok"})
+
+
+sessions = endpoint(get=stripe_api.list_sessions, post=stripe_api.create_session)
+
+urlpatterns = [
+    path("health", health),
+    # Stripe's API.
+    path("v1/checkout/sessions", sessions),
+    # Where an empty session id leads: at Stripe, too, it is the list.
+    path("v1/checkout/sessions/", sessions),
+    path("v1/checkout/sessions/<str:session_id>", endpoint(get=stripe_api.retrieve_session)),
+    path("v1/checkout/sessions/<str:session_id>/expire", endpoint(post=stripe_api.expire_session)),
+    path("v1/payment_intents/<str:intent_id>", endpoint(get=stripe_api.retrieve_payment_intent)),
+    path("v1/charges/<str:charge_id>", endpoint(get=stripe_api.retrieve_charge)),
+    path("v1/refunds", endpoint(get=stripe_api.list_refunds, post=stripe_api.create_refund)),
+    path("v1/refunds/<str:refund_id>", endpoint(get=stripe_api.retrieve_refund)),
+    path("v1/disputes", endpoint(get=stripe_api.list_disputes)),
+    path("v1/disputes/<str:dispute_id>", endpoint(get=stripe_api.retrieve_dispute)),
+    path("v1/events", endpoint(get=stripe_api.list_events)),
+    path("v1/events/<str:event_id>", endpoint(get=stripe_api.retrieve_event)),
+    path("v1/<path:path>", stripe_api.unknown),
+    # Stripe's payment page.
+    path("c/pay/<str:session_id>", payment_page.payment_page, name="payment"),
+    # The SSO issuer.
+    path("sso/.well-known/openid-configuration", sso.configuration),
+    path("sso/jwks.json", sso.key_set),
+    path("sso/authorize", sign_in.authorize, name="sign-in"),
+    path("sso/token", tokens.token),
+    path("sso/userinfo", tokens.userinfo),
+    # The sandbox's own pages.
+    path("", overview.overview, name="overview"),
+    path("settings", overview.change_settings, name="settings"),
+    path("sessions/<str:session_id>", overview.session, name="session"),
+    path("sessions/<str:session_id>/<str:verb>", overview.play, name="play"),
+    path("refunds/<str:refund_id>/<str:verb>", overview.play_refund, name="play-refund"),
+    path("disputes/<str:dispute_id>/<str:verb>", overview.play_dispute, name="play-dispute"),
+    path("events/<str:event_id>/resend", overview.resend, name="resend"),
+    path("mail", mail_pages.mailbox, name="mailbox"),
+    path("mail/<str:mail_id>", mail_pages.mail, name="mail"),
+    path("mail/<str:mail_id>/html", mail_pages.html_part, name="mail-html"),
+    path("second-factor", second_factor.page, name="second-factor"),
+    # The same for programs.
+    path("_sandbox/settings", controls.settings),
+    path("_sandbox/reset", controls.reset),
+    path("_sandbox/sso/rotate", controls.rotate_sso_key),
+    path("_sandbox/sessions", controls.list_sessions),
+    path("_sandbox/sessions/<str:session_id>/refund", controls.refund_session),
+    path("_sandbox/sessions/<str:session_id>/dispute", controls.dispute_session),
+    path("_sandbox/sessions/<str:session_id>/<str:verb>", controls.session_verb),
+    path("_sandbox/refunds/<str:refund_id>/<str:verb>", controls.refund_verb),
+    path("_sandbox/disputes/<str:dispute_id>/<str:verb>", controls.dispute_verb),
+    path("_sandbox/events", controls.list_events),
+    path("_sandbox/events/<str:event_id>/resend", controls.resend),
+    path("_sandbox/deliveries", controls.list_deliveries),
+]
+
+handler404 = "sandbox.overview.not_found"

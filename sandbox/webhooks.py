@@ -1,0 +1,88 @@
+"""The courier: signs events as Stripe does, posts them, and tries again until somebody answers well."""
+
+import hashlib
+import hmac
+import http.client
+import json
+import os
+import threading
+import time
+from collections.abc import Sequence
+from urllib.parse import urlsplit
+
+from sandbox import behaviour, events, store
+from sandbox.events import Attempt
+from sandbox.shapes import API_VERSION
+
+TIMEOUT_SECONDS = 10
+AT_ONCE_MAX = 24
+
+
+def url() -> str:
+    """Where webhooks go."""
+    return (
+        os.environ.get("SANDBOX_WEBHOOK_URL") or f"{os.environ['PUBLIC_URL'].rstrip('/')}/io/wallet/webhook"
+    )
+
+
+def secrets() -> list[str]:
+    return [secret.strip() for secret in os.environ["STRIPE_WEBHOOK_SECRETS"].split(",") if secret.strip()]
+
+
+def signature(body: bytes, *, at: int, secrets: Sequence[str]) -> str:
+    """The Stripe-Signature header: one v1 for each secret, as while a secret is being rolled."""
+    signed = b"%d.%b" % (at, body)
+    digests = [hmac.new(secret.encode(), signed, hashlib.sha256).hexdigest() for secret in secrets]
+    return ",".join([f"t={at}", *(f"v1={digest}" for digest in digests)])
+
+
+class Courier:
+    """Carries what is due, each delivery in a thread of its own, so that a slow answer holds up nobody."""
+
+    def __init__(self) -> None:
+        self._under_way: set[int] = set()
+        self._lock = threading.Lock()
+
+    def carry_what_is_due(self) -> None:
+        dropping = behaviour.current().drop_webhooks
+        for delivery_id, event_id in events.deliveries_due(time.time()).items():
+            if dropping:
+                events.drop(delivery_id)
+                continue
+            with self._lock:
+                if delivery_id in self._under_way or len(self._under_way) >= AT_ONCE_MAX:
+                    continue
+                self._under_way.add(delivery_id)
+            # A daemon: stopping does not wait for an answer; what was not noted is sent again.
+            threading.Thread(target=self._carry, args=(delivery_id, event_id), daemon=True).start()
+
+    def _carry(self, delivery_id: int, event_id: str) -> None:
+        try:
+            if event := store.get("event", event_id):
+                events.note_attempt(delivery_id, _post(json.dumps(event.body, indent=2).encode()))
+        finally:
+            with self._lock:
+                self._under_way.discard(delivery_id)
+
+
+def _post(body: bytes) -> Attempt:
+    """One try. A redirect is an answer like any other, and not a good one."""
+    at = time.time()
+    target = urlsplit(url())
+    connect = http.client.HTTPSConnection if target.scheme == "https" else http.client.HTTPConnection
+    connection = connect(target.hostname or "", target.port, timeout=TIMEOUT_SECONDS)
+    headers = {
+        "Content-Type": "application/json; charset=utf-8",
+        "Stripe-Signature": signature(body, at=int(at), secrets=secrets()),
+        "User-Agent": "Stripe/1.0 (sandbox)",
+        "Stripe-Version": API_VERSION,
+    }
+    path = target.path + (f"?{target.query}" if target.query else "")
+    try:
+        connection.request("POST", path, body, headers)
+        answer = connection.getresponse()
+        return Attempt(at=at, status=answer.status, remark=answer.reason)
+    except (OSError, http.client.HTTPException) as trouble:
+        return Attempt(at=at, status=None, remark=f"{type(trouble).__name__}: {trouble}")
+    finally:
+        connection.close()
