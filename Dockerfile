@@ -7,6 +7,7 @@ RUN python -m venv /opt/venv
 COPY requirements/base.txt requirements/
 RUN /opt/venv/bin/pip install --no-cache-dir --require-hashes -r requirements/base.txt
 COPY manage.py pyproject.toml ./
+COPY foundation foundation
 COPY misar_billing misar_billing
 COPY accounts accounts
 COPY wallet wallet

@@ -14,8 +14,8 @@ from importlib.util import find_spec
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management import execute_from_command_line
 
-from misar_billing import database
-from misar_billing.errors import BillingError
+from foundation.database import configuration
+from foundation.errors import BillingError
 
 RUN_A_SANDBOX = ("quickstart", "demo")
 NEED_NO_DATABASE = (
@@ -57,9 +57,9 @@ def surroundings_of(command: str, argv: list[str]) -> AbstractContextManager[Non
 def deployment_for(command: str, argv: list[str]) -> Iterator[None]:
     """The surroundings of a command where only the environment says which database it is."""
     if command in RUN_A_SANDBOX:
-        raise database.NoDatabase(f"{command} needs the sandbox, which is not part of this image.")
+        raise configuration.NoDatabase(f"{command} needs the sandbox, which is not part of this image.")
     if needs_database(command, argv) and not os.environ.get("DATABASE_URL"):
-        raise database.no_database(database.data_directory(os.environ))
+        raise configuration.no_database(configuration.data_directory(os.environ))
     yield
 
 
@@ -72,7 +72,7 @@ def sandbox_for(command: str) -> Iterator[None]:
     processes.exit_cleanly_on_signals()
     if command == "demo":
         environment.set_apart(os.environ)
-    data_dir = database.data_directory(os.environ)
+    data_dir = configuration.data_directory(os.environ)
     with environment.claimed(data_dir):
         environment.prepare(os.environ)
         if os.environ.get("DATABASE_URL"):
@@ -92,11 +92,11 @@ def database_for(command: str, argv: list[str]) -> Iterator[None]:
     if os.environ.get("DATABASE_URL") or not needs_database(command, argv):
         yield
         return
-    data_dir = database.data_directory(os.environ)
+    data_dir = configuration.data_directory(os.environ)
     if os.environ.get("ENVIRONMENT") != "sandbox":
-        raise database.no_database(data_dir)
+        raise configuration.no_database(data_dir)
     if environment.ran_on_a_database_url(os.environ):
-        raise database.NoDatabase(
+        raise configuration.NoDatabase(
             f"The sandbox of {data_dir} ran on a database of its own choice. Set that DATABASE_URL again."
         )
     with PrivateServer(data_dir).lease(create=False):

@@ -24,9 +24,9 @@ from accounts import acts
 from accounts.acts import Done
 from accounts.errors import BeyondAllowance, ChangedSince, NothingToChange
 from accounts.models import Act, User
+from foundation.database.transactions import is_out_of_reach
+from foundation.errors import BillingError
 from misar_billing.admin import ReadOnlyAdmin
-from misar_billing.errors import BillingError
-from misar_billing.transactions import is_out_of_reach
 
 ACTS_SHOWN_MAX = 20
 BUSY = "The database is busy right now. Nothing has moved; please send this again."

@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from accounts.errors import AccessRefused, FormUsed, OwnAffairs
 from accounts.models import Act, User
-from misar_billing.transactions import retried
+from foundation.database.transactions import retried
 
 
 def actor_of(staff: User) -> str:

@@ -24,8 +24,8 @@ from django.utils.http import url_has_allowed_host_and_scheme
 
 from accounts import second_factor, users
 from accounts.errors import ForeignSubject
-from misar_billing.last_resort import answer
-from misar_billing.requests import client_address
+from foundation.http.client_addresses import client_address
+from foundation.http.last_resort import answer
 
 logger = logging.getLogger(__name__)
 

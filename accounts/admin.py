@@ -16,7 +16,7 @@ from accounts import by_hand
 from accounts.acting import ActingAdmin
 from accounts.models import Act, ApiKey, OutgoingMail, Plan, PlanChange, ServiceKey, User
 from accounts.roles import roles_of
-from misar_billing import money
+from foundation import money
 from misar_billing.admin import ReadOnlyAdmin
 from misar_billing.admin_lists import is_private, row_link, user_link
 

@@ -12,7 +12,10 @@ class AccountsConfig(AppConfig):
         from accounts import sessions
         from accounts.api import schema  # noqa: F401  (names the credentials in the OpenAPI schema)
         from accounts.plans import make_default_plans
+        from foundation.http import envelope
 
+        for prefix in ("/mail/v1/", "/v1/"):  # What creators call, under both its names.
+            envelope.register(prefix, envelope.Envelope())
         sessions.connect()
         # Not in a migration: a test's flush would take them away for good.
         post_migrate.connect(make_default_plans, sender=self)

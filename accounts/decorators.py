@@ -13,8 +13,8 @@ from django.http import Http404, HttpRequest, HttpResponseBase
 from django.views.decorators.cache import cache_control
 
 from accounts.throttling import hit
-from misar_billing.last_resort import answer
-from misar_billing.requests import client_network
+from foundation.http.client_addresses import client_network
+from foundation.http.last_resort import answer
 
 logger = logging.getLogger(__name__)
 

@@ -1,6 +1,6 @@
 """What can be wrong with whoever asks."""
 
-from misar_billing.errors import BillingError, TryAgainLater
+from foundation.errors import BillingError, TryAgainLater
 
 
 class NoCredentials(BillingError):

@@ -11,7 +11,7 @@ from django.http.response import HttpResponseBase
 from django.urls import reverse
 
 from accounts import second_factor, sessions
-from misar_billing.api import is_api_path
+from foundation.http.envelope import is_api_path
 
 # What somebody of the back-office reaches without a second factor.
 OPEN_WITHOUT_IT = ("mfa_activate_totp", "account_reauthenticate", "sign-out", "signed-out")

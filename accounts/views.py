@@ -26,8 +26,8 @@ from accounts.adapters import Issuer
 from accounts.decorators import for_staff, issuer_in_reach, not_too_often
 from accounts.forms import MailSwitches
 from accounts.models import User
-from misar_billing import policy
-from misar_billing.last_resort import answer
+from foundation.http import content_security
+from foundation.http.last_resort import answer
 
 PROVIDER = "misar"
 FRESH_SECONDS = 300
@@ -37,7 +37,7 @@ FRESH_SECONDS = 300
 
 @never_cache
 @require_safe
-@policy.leads_to_sign_in
+@content_security.leads_to_sign_in
 def sign_in(request: HttpRequest) -> HttpResponse:
     """Where whoever is not signed in is sent. The back-office has a door of its own."""
     going_to = _destination(request)
@@ -48,7 +48,7 @@ def sign_in(request: HttpRequest) -> HttpResponse:
     return render(request, "accounts/sign_in.html", _doors(going_to))
 
 
-@policy.leads_to_sign_in
+@content_security.leads_to_sign_in
 def staff_sign_in(request: HttpRequest) -> HttpResponseBase:
     """A password; the code of the second factor is asked for after it."""
     view = LoginView.as_view(

@@ -17,7 +17,7 @@ from rich.progress import Progress
 
 from bench import surroundings
 from bench.plan import FULL, QUICK, SCENARIOS, VARIANTS, Plan
-from misar_billing.errors import BillingError
+from foundation.errors import BillingError
 from sandbox import processes
 
 TRUE, FALSE, COULD_NOT_MEASURE = 0, 1, 2

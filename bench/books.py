@@ -11,7 +11,7 @@ from django.db.models.functions import Coalesce
 from accounts.keys import issue_service_key
 from bench.plan import OURS, USUAL, Variant
 from bench.usual import models as usual
-from misar_billing.errors import BillingError
+from foundation.errors import BillingError
 from wallet import invariants, ledger
 from wallet.models import Entry, Wallet
 from wallet.rates import DEFAULT_RATES

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from misar_billing.errors import BillingError
+from foundation.errors import BillingError
 
 ANSWER_SECONDS_MAX = 10
 CONTENT_LENGTH = re.compile(rb"^content-length: *([0-9]+)\r?$", re.IGNORECASE | re.MULTILINE)

@@ -11,7 +11,7 @@ from bench.books import Books
 from bench.client import Answers
 from bench.consumption import Memory
 from bench.plan import Plan, Scenario, Variant
-from misar_billing.database import patient
+from foundation.database.patience import patient
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from accounts import api_keys
 from accounts.models import User
 from accounts.sessions import SIGNED_IN_AT
 from bench.plan import FEW, LONG, SHORT, History
-from misar_billing.database import patient
+from foundation.database.patience import patient
 
 # With the creator's key, and in the creator's browser.
 PATHS = {

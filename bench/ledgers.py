@@ -13,7 +13,7 @@ from django.utils import timezone
 from accounts import second_factor, sessions
 from accounts.models import User
 from bench.histories import session_of, timed
-from misar_billing.database import patient
+from foundation.database.patience import patient
 from wallet import days
 
 SHORT_ENTRIES, LONG_ENTRIES = 10_000, 1_000_000

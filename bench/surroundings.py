@@ -8,8 +8,8 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
-from misar_billing import database
-from misar_billing.errors import BillingError
+from foundation.database import configuration
+from foundation.errors import BillingError
 from sandbox import environment, private_postgres
 from sandbox.processes import WEB, Processes
 
@@ -23,7 +23,7 @@ class NoBenchDatabase(BillingError):
 @contextmanager
 def prepared(environ: MutableMapping[str, str]) -> Iterator[None]:
     """Settings of a sandbox under DATA_DIR/bench, and PostgreSQL running: DATABASE_URL's or a private one."""
-    data_dir = database.data_directory(environ) / "bench"
+    data_dir = configuration.data_directory(environ) / "bench"
     environ.update(
         DATA_DIR=str(data_dir),
         DJANGO_SETTINGS_MODULE="bench.settings",

@@ -10,8 +10,8 @@ from django.core.management.base import CommandError, OutputWrapper
 from django.utils import timezone
 
 from demo import seeds
-from misar_billing import database
-from misar_billing.operators import FOUND
+from foundation.database import patience
+from foundation.operators import FOUND
 from sandbox.processes import MAIL, SANDBOX, WEB, Processes, ProcessTrouble, refuse_busy_ports
 from wallet import days
 
@@ -73,7 +73,7 @@ def run(stdout: OutputWrapper) -> None:
 
 def seed() -> dict[str, str]:
     """Put rates and a demonstration's data in place, once; the keys and names that `welcome` shows."""
-    with database.patient():
+    with patience.patient():
         shown = seeds.seed()
         # A past that was made up just now may lie in days that an earlier run had closed.
         days.reopen(date.min)

@@ -11,8 +11,8 @@ from django.db import models
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 
-from misar_billing import spreadsheets
-from misar_billing.spreadsheets import Cell
+from foundation import spreadsheets
+from foundation.spreadsheets import Cell
 
 logger = logging.getLogger(__name__)
 

@@ -39,7 +39,7 @@ from django.utils.dateparse import parse_datetime
 from django.utils.html import format_html
 from django.utils.text import capfirst
 
-from misar_billing import money
+from foundation import money
 
 # No list counts further than this, and none has pages beyond it.
 CEILING = 10_000

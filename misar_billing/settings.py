@@ -14,7 +14,7 @@ import environ
 from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
-from misar_billing import database
+from foundation.database.configuration import configuration
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -130,7 +130,7 @@ SECRET_KEY = env.str("SECRET_KEY")
 SECRET_KEY_FALLBACKS = _words("SECRET_KEY_FALLBACKS", default=[])
 # The health check answers before the host check, so an address is never needed here for probes.
 ALLOWED_HOSTS = _words("ALLOWED_HOSTS", default=[urlsplit(PUBLIC_URL).hostname or "localhost"])
-CSRF_FAILURE_VIEW = "misar_billing.last_resort.form_too_old"
+CSRF_FAILURE_VIEW = "foundation.http.last_resort.form_too_old"
 CSRF_TRUSTED_ORIGINS = _words("CSRF_TRUSTED_ORIGINS", default=[])
 ROOT_URLCONF = "misar_billing.urls"
 WSGI_APPLICATION = "misar_billing.wsgi.application"
@@ -170,12 +170,12 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
-    "misar_billing.requests.identify",
+    "foundation.http.request_ids.identify",
     "misar_billing.health.answer_health",
     # Around all that may answer by itself, so that no page leaves without their headers.
     "csp.middleware.CSPMiddleware",
     "django.middleware.security.SecurityMiddleware",
-    "misar_billing.requests.require_https",
+    "foundation.http.https_only.require_https",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "corsheaders.middleware.CorsMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -269,7 +269,7 @@ AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
 AXES_ENABLE_ADMIN = False
 AXES_DISABLE_ACCESS_LOG = True
 AXES_VERBOSE = False
-AXES_CLIENT_IP_CALLABLE = "misar_billing.requests.client_network"
+AXES_CLIENT_IP_CALLABLE = "foundation.http.client_addresses.client_network"
 AXES_LOCKOUT_CALLABLE = "accounts.views.shut_out"
 
 # --- What a page may load, and where its forms may lead -----------------------------------------------
@@ -282,7 +282,7 @@ CONTENT_SECURITY_POLICY = {
         "img-src": [SELF, "data:"],  # data: for the QR code of a second factor.
         "font-src": [SELF],
         "connect-src": [SELF],
-        "form-action": [SELF],  # Two pages lead further: misar_billing/policy.py.
+        "form-action": [SELF],  # Two pages lead further: foundation/http/content_security.py.
         "base-uri": [NONE],
         "frame-ancestors": [NONE],
     }
@@ -300,7 +300,7 @@ SSO_ORIGINS = _words("SSO_ORIGINS", default=[_origin(SSO_ISSUER)])
 # --- Data -------------------------------------------------------------------------------------------
 
 # ATOMIC_REQUESTS stays off: the verb owns its transaction.
-DATABASES = {"default": database.configuration(os.environ)}
+DATABASES = {"default": configuration(os.environ)}
 # Shared by all processes, so that a code of a second factor opens one of them once and its tries are counted
 # over all. Nothing of the money's path reads it.
 CACHES = {"default": {"BACKEND": "django.core.cache.backends.db.DatabaseCache", "LOCATION": "accounts_cache"}}
@@ -398,7 +398,7 @@ REFUNDS_RETURN_THE_FEE = env.bool("REFUNDS_RETURN_THE_FEE", default=True)
 # --- REST -------------------------------------------------------------------------------------------
 
 REST_FRAMEWORK = {
-    "EXCEPTION_HANDLER": "misar_billing.api.exception_handler",
+    "EXCEPTION_HANDLER": "foundation.http.envelope.exception_handler",
     "DEFAULT_AUTHENTICATION_CLASSES": [],
     "DEFAULT_PERMISSION_CLASSES": [],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
@@ -426,8 +426,8 @@ LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "filters": {
-        "request": {"()": "misar_billing.requests.RequestFilter"},
-        "unexpected": {"()": "misar_billing.requests.UnexpectedFilter"},
+        "request": {"()": "foundation.http.request_ids.RequestFilter"},
+        "unexpected": {"()": "foundation.http.request_ids.UnexpectedFilter"},
     },
     "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s [%(request_id)s] %(message)s"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["request"]}},

@@ -5,11 +5,11 @@ from django.urls import include, path
 from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
-handler400 = "misar_billing.last_resort.bad_request"
-handler403 = "misar_billing.last_resort.permission_denied"
-handler404 = "misar_billing.last_resort.page_not_found"
-handler429 = "misar_billing.last_resort.too_many_requests"  # allauth looks it up here.
-handler500 = "misar_billing.last_resort.server_error"
+handler400 = "foundation.http.last_resort.bad_request"
+handler403 = "foundation.http.last_resort.permission_denied"
+handler404 = "foundation.http.last_resort.page_not_found"
+handler429 = "foundation.http.last_resort.too_many_requests"  # allauth looks it up here.
+handler500 = "foundation.http.last_resort.server_error"
 
 # What creators call, under both its names: the views are the same.
 creators = [path("", include("monetization.api.urls")), path("", include("accounts.api.urls"))]

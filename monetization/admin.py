@@ -12,7 +12,7 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from accounts.acting import ActingAdmin
-from misar_billing import money
+from foundation import money
 from misar_billing.admin import ReadOnlyAdmin
 from misar_billing.admin_lists import ListedFilter, is_private, list_link, row_link, user_link
 from monetization import by_hand, fees, sponsors

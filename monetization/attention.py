@@ -9,11 +9,11 @@ from django.db import connection
 from django.db.models import Count, Q, Sum
 
 from accounts.models import User
-from misar_billing import money
-from monetization import payers, words
+from foundation import money, words
+from foundation.calendar import A_MOMENT, day_of, last_day_of, start_of, written
+from monetization import payers
 from monetization.models import Sponsor, Subscription, Tip
 from monetization.stats import mrr_of
-from monetization.windows import A_MOMENT, day_of, last_day_of, start_of, written
 
 Kind = Literal["past_due", "double_booked", "starting", "ended", "unknown_interval", "no_stripe_id"]
 SOON = timedelta(days=3)

@@ -11,7 +11,7 @@ from accounts.acting import Facts, ReasonForm, Verb
 from accounts.acts import actor_of
 from accounts.errors import BeyondAllowance, FormUsed, NothingToChange
 from accounts.models import User
-from misar_billing import money
+from foundation import money
 from monetization import readers, sponsors, subscriptions, tips
 from monetization.errors import TooLate
 from monetization.models import Earner, Refund, Sponsor, Subscription, Tip

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from misar_billing.errors import BillingError
+from foundation.errors import BillingError
 
 
 class NotFound(BillingError):

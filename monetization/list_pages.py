@@ -11,14 +11,14 @@ from datetime import UTC, datetime, timedelta
 from urllib.parse import urlsplit
 
 from accounts.models import ApiKey, User
-from misar_billing import money
-from monetization import fees, stats, words
+from foundation import money, words
+from foundation.words import NAME_SHOWN, NONE
+from monetization import fees, stats
 from monetization.lists import Totals
 from monetization.models import Sponsor, Subscription, Tip
 from monetization.sponsors import Conflicts
 from monetization.stand_ins import is_erased
 from monetization.supporters import ANONYMOUS, ERASED
-from monetization.words import NAME_SHOWN, NONE
 
 EXCERPT_LENGTH = 80
 DAY = timedelta(days=1)

@@ -12,9 +12,9 @@ from django.db.models import Count, Model, Q, QuerySet, Sum
 from django.utils import timezone
 
 from accounts.models import User
-from misar_billing import money
-from misar_billing.cursors import cursor_at, row_id_of
-from misar_billing.spreadsheets import Cell
+from foundation import money
+from foundation.http.cursors import cursor_at, row_id_of
+from foundation.spreadsheets import Cell
 from monetization.errors import InvalidCursor
 from monetization.models import Sponsor, Subscription, Tip
 from monetization.querysets import SponsorQuerySet, SubscriptionQuerySet, TipQuerySet

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 from accounts import outbox
 from accounts.models import User
-from misar_billing import money
+from foundation import money
 from monetization import fees
 from monetization.models import (
     MESSAGE_LENGTH,

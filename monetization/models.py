@@ -12,7 +12,8 @@ from django.db import models
 from django.db.models import F, Q
 from django.utils import timezone
 
-from misar_billing import identifiers
+from foundation.identifiers import IDENTIFIER_LENGTH
+from monetization import identifiers
 from monetization.querysets import SponsorQuerySet, SubscriptionQuerySet, TipQuerySet
 
 NAME_LENGTH = 200
@@ -62,7 +63,7 @@ class Sponsor(models.Model):
 
     id = models.CharField(
         primary_key=True,
-        max_length=identifiers.IDENTIFIER_LENGTH,
+        max_length=IDENTIFIER_LENGTH,
         default=identifiers.sponsor_id,
         editable=False,
     )
@@ -143,7 +144,7 @@ class Subscription(models.Model):
 
     id = models.CharField(
         primary_key=True,
-        max_length=identifiers.IDENTIFIER_LENGTH,
+        max_length=IDENTIFIER_LENGTH,
         default=identifiers.subscription_id,
         editable=False,
     )
@@ -241,7 +242,7 @@ class Tip(models.Model):
     """A reader's one-time gift. What it was worth that day is stored with it and never changes."""
 
     id = models.CharField(
-        primary_key=True, max_length=identifiers.IDENTIFIER_LENGTH, default=identifiers.tip_id, editable=False
+        primary_key=True, max_length=IDENTIFIER_LENGTH, default=identifiers.tip_id, editable=False
     )
     creator = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="tips")
     gross_cents = models.BigIntegerField()
@@ -327,7 +328,7 @@ class Refund(models.Model):
 
     id = models.CharField(
         primary_key=True,
-        max_length=identifiers.IDENTIFIER_LENGTH,
+        max_length=IDENTIFIER_LENGTH,
         default=identifiers.refund_id,
         editable=False,
     )
@@ -376,7 +377,7 @@ class FirstAnswer(models.Model):
     key = models.CharField(max_length=KEY_LENGTH)
     # Keyed with SECRET_KEY: the body holds addresses, which a plain digest would let anybody guess at.
     digest = models.CharField(max_length=64)
-    row_id = models.CharField(max_length=identifiers.IDENTIFIER_LENGTH)
+    row_id = models.CharField(max_length=IDENTIFIER_LENGTH)
     # As text: jsonb would forget the order of the keys.
     answer = models.TextField()
     created_at = models.DateTimeField(default=timezone.now)

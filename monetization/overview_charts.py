@@ -8,15 +8,16 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 
 from accounts.models import User
-from misar_billing import money
-from misar_billing.money import figure
-from monetization import series, windows
+from foundation import calendar, money
+from foundation.money import figure
+from foundation.words import NAME_SHOWN, count, day_words, shortened, span_words
+from monetization import series
+from monetization.figures import windows
+from monetization.figures.windows import Window
 from monetization.models import Sponsor, Tip
 from monetization.series import Step, TipDay
 from monetization.stats import Figures
 from monetization.timeline import Timeline
-from monetization.windows import Window
-from monetization.words import NAME_SHOWN, count, day_words, shortened, span_words
 
 NARROW_DAYS = 4  # A free gap of at most so many days has no room for words.
 
@@ -172,7 +173,7 @@ def silence_of(creator: User, window: Window, tips: Sequence[Tip], *, at: dateti
     """What to say in place of a chart of tips; `tips` are the creator's newest of the currency."""
     if not tips:
         return Silence("Tips you record through the API appear here, day by day.")
-    last = windows.day_of(tips[0].created_at)
+    last = calendar.day_of(tips[0].created_at)
     sentence = f"No tips in {window.label}. The last one came on {day_words(last)}."
     names = list(windows.RANGES)
     for name in names[names.index(window.name) + 1 :]:

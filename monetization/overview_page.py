@@ -7,10 +7,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from accounts.models import ApiKey, User
-from misar_billing import money
-from misar_billing.money import figure
-from monetization import attention, changes, fees, list_pages, stats, supporters, timeline, windows
+from foundation import money
+from foundation.money import figure
+from foundation.words import NAME_SHOWN, NONE, count, day_words, shortened
+from monetization import attention, changes, fees, list_pages, stats, supporters, timeline
 from monetization.changes import Change
+from monetization.figures import windows
+from monetization.figures.windows import Window
 from monetization.models import Sponsor, Subscription, Tip
 from monetization.overview_charts import (
     Chart,
@@ -25,8 +28,6 @@ from monetization.overview_charts import (
 from monetization.stats import Churn, Figures, Trend
 from monetization.supporters import Supporter
 from monetization.timeline import Timeline
-from monetization.windows import Window
-from monetization.words import NAME_SHOWN, NONE, count, day_words, shortened
 
 ROWS_MAX = 5
 MESSAGE_SHOWN = 80

@@ -20,7 +20,7 @@ from django.utils.html import escape
 
 from accounts import outbox
 from accounts.models import Act, OutgoingMail
-from misar_billing.transactions import retried
+from foundation.database.transactions import retried
 from monetization import mails
 from monetization.errors import NotAnAddress
 from monetization.models import Erasure, FirstAnswer, Refund, Subscription, SubscriptionEvent, Tip

@@ -11,14 +11,14 @@ from urllib.parse import quote
 
 from accounts.models import User
 from accounts.outbox import one_line
-from misar_billing import money
-from monetization import fees, stats, subscriptions, words
+from foundation import money, words
+from foundation.words import NONE, moment
+from monetization import fees, stats, subscriptions
 from monetization.changes import mrr_moved
 from monetization.list_pages import Tag, monthly_of, status_tag
 from monetization.models import NAME_LENGTH, Refund, Sponsor, Subscription, SubscriptionEvent, Tip
 from monetization.stand_ins import is_erased
 from monetization.tips import RefundPreview
-from monetization.words import NONE, moment
 
 # A placement's fields as a page names them, in the order in which they are read.
 SPONSOR_WORDS = {

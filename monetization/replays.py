@@ -11,7 +11,7 @@ from django.conf import settings
 from django.db import transaction
 
 from accounts.models import User
-from misar_billing.transactions import retried
+from foundation.database.transactions import retried
 from monetization.errors import KeyReused
 from monetization.models import FirstAnswer
 

@@ -13,9 +13,10 @@ from django.db.models import Count, DateField, QuerySet, Sum
 from django.db.models.functions import Trunc
 
 from accounts.models import User
+from foundation.calendar import DAY, MONTHS_OF_A_YEAR, add_months, day_of, start_of
+from monetization.figures.windows import Window
 from monetization.models import Refund, Tip
 from monetization.stats import mrr_of
-from monetization.windows import DAY, MONTHS_OF_A_YEAR, Window, add_months, day_of, start_of
 
 Step = Literal["day", "week", "month", "year"]
 # The longest windows, in days, that are shown by this step: a chart has room for some hundred points.

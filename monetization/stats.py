@@ -14,9 +14,10 @@ from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from accounts.models import User
+from foundation.calendar import A_MOMENT
 from monetization import payers
+from monetization.figures.windows import Window, last_days
 from monetization.models import Refund, Sponsor, Subscription, SubscriptionEvent, Tip
-from monetization.windows import A_MOMENT, Window, last_days
 
 PERIODS = {"today": 1, "7d": 7, "30d": 30, "90d": 90}
 CHURN_DAYS = 30

@@ -12,7 +12,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from accounts.models import User
-from misar_billing.errors import BillingError
+from foundation.errors import BillingError
 from monetization import mails
 from monetization.errors import AlreadyRecorded, ChangedMeanwhile, NotFound
 from monetization.models import Subscription, SubscriptionEvent

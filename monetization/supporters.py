@@ -6,8 +6,8 @@ from typing import Any
 from django.db import connection
 
 from accounts.models import User
+from monetization.figures.windows import Window
 from monetization.stand_ins import is_erased
-from monetization.windows import Window
 
 ANONYMOUS = "Anonymous"
 ERASED = "Erased reader"

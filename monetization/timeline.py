@@ -6,8 +6,8 @@ from datetime import date, datetime
 from itertools import groupby, pairwise
 
 from accounts.models import User
+from foundation.calendar import DAY, day_of, last_day_of, start_of
 from monetization.models import Sponsor
-from monetization.windows import DAY, day_of, last_day_of, start_of
 
 WEEKS = 6
 DAYS = 7 * WEEKS

@@ -9,8 +9,8 @@ from django.db.models import F
 from django.utils import timezone
 
 from accounts.models import Plan, User
-from misar_billing import money
-from misar_billing.errors import BillingError
+from foundation import money
+from foundation.errors import BillingError
 from monetization import fees, mails
 from monetization.errors import AlreadyRecorded, ChangedMeanwhile, NotFound, RefundTooLarge
 from monetization.models import Refund, Tip

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from misar_billing import database
+from foundation.database import configuration
 
 
 def path() -> Path:
     """The directory, made when it is not there yet."""
-    directory = database.data_directory(os.environ) / "sandbox"
+    directory = configuration.data_directory(os.environ) / "sandbox"
     directory.mkdir(parents=True, exist_ok=True)
     directory.chmod(0o700)
     return directory

@@ -16,8 +16,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import quote
 
-from misar_billing import database
-from misar_billing.errors import BillingError
+from foundation.database import configuration
+from foundation.errors import BillingError
 
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 8000
@@ -44,7 +44,7 @@ def prepare(environ: MutableMapping[str, str]) -> None:
     """
     if environ.get("ENVIRONMENT", "sandbox") != "sandbox":
         raise SandboxRefused("ENVIRONMENT is production, and this command runs a sandbox. Unset it.")
-    data_dir = database.data_directory(environ)
+    data_dir = configuration.data_directory(environ)
     data_dir.mkdir(parents=True, exist_ok=True)
     kept = _remembered(data_dir)
     generated = {name: kept.get(name) or make() for name, make in SECRETS.items()}
@@ -74,7 +74,7 @@ def adopt(environ: MutableMapping[str, str]) -> None:
     """
     if environ.get("ENVIRONMENT", "sandbox") != "sandbox":
         return
-    data_dir = database.data_directory(environ)
+    data_dir = configuration.data_directory(environ)
     remembered = _remembered(data_dir)
     if not remembered:
         return
@@ -88,7 +88,7 @@ def adopt(environ: MutableMapping[str, str]) -> None:
 
 def ran_on_a_database_url(environ: Mapping[str, str]) -> bool:
     """True when the sandbox of this DATA_DIR last ran on a DATABASE_URL instead of a private server."""
-    return DATABASE_URL_DIGEST in _remembered(database.data_directory(environ))
+    return DATABASE_URL_DIGEST in _remembered(configuration.data_directory(environ))
 
 
 def set_apart(environ: MutableMapping[str, str]) -> None:
@@ -103,7 +103,7 @@ def set_apart(environ: MutableMapping[str, str]) -> None:
         "EMAIL_URL",  # A demonstration writes to nobody.
     ):
         environ.pop(name, None)
-    environ["DATA_DIR"] = str(database.data_directory(environ) / "demo")
+    environ["DATA_DIR"] = str(configuration.data_directory(environ) / "demo")
     for name in ("PORT", "SANDBOX_PORT"):
         if not environ.get(name):
             environ[name] = str(free_port())

@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from misar_billing import database
+from foundation.database import configuration
 from sandbox import environment
 
 FILES_READ_MAX = 200  # The newest; nobody looks further back in a sandbox.
@@ -56,13 +56,13 @@ class Mail:
 
 def directory() -> Path:
     """The folder of this DATA_DIR; it is there once the first mail was sent."""
-    return environment.mail_directory(database.data_directory(os.environ))
+    return environment.mail_directory(configuration.data_directory(os.environ))
 
 
 def is_elsewhere() -> bool:
     """Whether EMAIL_URL sends the service's mail to another place than this folder."""
     chosen = os.environ.get("EMAIL_URL")
-    return bool(chosen) and chosen != environment.mail_url(database.data_directory(os.environ))
+    return bool(chosen) and chosen != environment.mail_url(configuration.data_directory(os.environ))
 
 
 def listed() -> list[Mail]:

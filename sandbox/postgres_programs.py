@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from misar_billing.database import NoDatabase
+from foundation.database.configuration import NoDatabase
 
 MAJOR_MIN = 14  # Django 5.2 speaks to nothing older.
 SYSTEM_FOLDERS = ("/usr/lib/postgresql/*/bin", "/usr/pgsql-*/bin", "/opt/homebrew/opt/postgresql@*/bin")

@@ -17,8 +17,8 @@ from typing import IO
 
 from psycopg import conninfo, pq
 
-from misar_billing import database
-from misar_billing.database import NAME, NoDatabase, no_database
+from foundation.database import configuration
+from foundation.database.configuration import NAME, NoDatabase, no_database
 from sandbox import postgres_programs
 
 CONNECTIONS_MAX = 300
@@ -38,7 +38,7 @@ class PrivateServer:
     def __init__(self, data_dir: Path) -> None:
         self.data_dir = data_dir.resolve()
         self.home = self.data_dir / "postgres"
-        self.socket_directory = database.socket_directory(self.data_dir)
+        self.socket_directory = configuration.socket_directory(self.data_dir)
 
     def exists(self) -> bool:
         """True when there is data of an earlier run."""
@@ -136,7 +136,7 @@ class PrivateServer:
                 f"{data} was made by root where user namespaces are allowed; here they are not. "
                 "Set DATA_DIR to another folder, or DATABASE_URL."
             )
-        place = Path("/var/tmp") / database.private_name(self.data_dir)  # noqa: S108 (private, and checked to be so)
+        place = Path("/var/tmp") / configuration.private_name(self.data_dir)  # noqa: S108 (private, and checked to be so)
         account, programs = postgres_programs.substitute(home=place, programs=programs)
         (self.home / "elsewhere").write_text(f"{place}\n")
         return place, account, programs

@@ -12,8 +12,8 @@ from collections.abc import Callable, Mapping, Sequence
 from types import FrameType, TracebackType
 from typing import Self
 
-from misar_billing import database
-from misar_billing.errors import BillingError
+from foundation.database import configuration
+from foundation.errors import BillingError
 from sandbox.environment import WILDCARD_HOSTS
 
 SANDBOX = (sys.executable, "-m", "sandbox")
@@ -59,7 +59,7 @@ class Processes:
         """Start a child that ends with this process, even when this one is killed."""
         self._running[name] = subprocess.Popen(  # noqa: S603 (commands of our own)
             command,
-            cwd=database.ROOT,  # Where Python finds the modules these commands name.
+            cwd=configuration.ROOT,  # Where Python finds the modules these commands name.
             stdin=subprocess.DEVNULL,
             # Ctrl-C at the terminal is for this process, which then stops the children in order.
             start_new_session=True,

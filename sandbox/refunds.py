@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from misar_billing import money
+from foundation import money
 from sandbox import events, shapes, store
 from sandbox.errors import NoSuchObject, Refused
 from sandbox.store import Document

@@ -14,7 +14,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
-from misar_billing import database
+from foundation.database import configuration
 
 STEP_SECONDS = 30
 DIGITS = 6
@@ -33,7 +33,7 @@ def code_at(secret: str, at: float) -> str:
 
 def secret_of_the_demo() -> str | None:
     """What the demo's data keeps as `staff_totp_secret`; None where there is no demo or no such secret."""
-    file = database.data_directory(os.environ) / "demo.json"
+    file = configuration.data_directory(os.environ) / "demo.json"
     try:
         kept = json.loads(file.read_text())
     except (OSError, ValueError):

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from misar_billing import money
+from foundation import money
 
 ZERO_DECIMAL_CURRENCIES = {"jpy"}
 

@@ -25,7 +25,7 @@ from django.test import Client
 from django.utils import timezone
 
 from accounts.keys import issue_service_key
-from misar_billing.database_engine.base import ANSWER_SECONDS_MAX, DatabaseWrapper
+from foundation.database.engine.base import ANSWER_SECONDS_MAX, DatabaseWrapper
 from tests.chromium import CHROMIUM, FLAGS
 from tests.factories import StaffFactory, enter
 from wallet import invariants, ledger, rates

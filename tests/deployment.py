@@ -12,7 +12,7 @@ import pytest
 import requests
 from django.conf import settings
 
-from misar_billing import database
+from foundation.database import configuration
 from sandbox import postgres_programs
 from sandbox.environment import free_port
 from sandbox.private_postgres import PrivateServer
@@ -108,7 +108,7 @@ def deployed(data_dir, checkout_event):
     """One that serves, with 100 credits for usr_1; skipped where there is no PostgreSQL to start."""
     try:
         postgres_programs.find_programs(os.environ)
-    except database.NoDatabase as missing:
+    except configuration.NoDatabase as missing:
         pytest.skip(str(missing))
     deployment = Deployment(data_dir)
     with ExitStack() as stack:

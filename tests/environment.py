@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from misar_billing import database
-from misar_billing.errors import BillingError
+from foundation.database import configuration
+from foundation.errors import BillingError
 from sandbox import environment, private_postgres
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -92,7 +92,7 @@ def pytest_configure(config: pytest.Config) -> None:
     """Take a lease on the private server, each worker its own."""
     if os.environ.get("DATABASE_URL"):
         return
-    server = private_postgres.PrivateServer(database.data_directory(os.environ))
+    server = private_postgres.PrivateServer(configuration.data_directory(os.environ))
     try:
         config.stash[held].enter_context(server.lease(create=True))
     except BillingError as refusal:
@@ -107,7 +107,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 @contextmanager
 def database_name_of_our_own() -> Iterator[None]:
     """Two runs of the tests at once on one server take databases of different names, from a small stock."""
-    data_dir = database.data_directory(os.environ)
+    data_dir = configuration.data_directory(os.environ)
     data_dir.mkdir(parents=True, exist_ok=True)
     for number in count(1):
         with open(data_dir / f"tests-{number}.lock", "a") as lock:

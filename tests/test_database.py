@@ -17,8 +17,8 @@ from django.core.management import call_command
 from django.db import DataError, OperationalError, connection, transaction
 from django.db.models.signals import pre_migrate
 
-from misar_billing import database
-from misar_billing.database import NoDatabase
+from foundation.database import configuration, patience
+from foundation.database.configuration import NoDatabase
 from sandbox import postgres_programs, private_postgres
 from sandbox.private_postgres import PrivateServer
 
@@ -31,7 +31,7 @@ PR_SET_CHILD_SUBREAPER = 36
 HOLDER = """
 import sys
 from pathlib import Path
-from misar_billing.database import PrivateServer
+from foundation.database.configuration import PrivateServer
 with PrivateServer(Path(sys.argv[1])).lease(create=True):
     print("leased", flush=True)
     sys.stdin.read()
@@ -56,7 +56,7 @@ def stop_and_forget(server: PrivateServer) -> None:
 
 def connect(server: PrivateServer) -> psycopg.Connection:
     return psycopg.connect(
-        host=str(server.socket_directory), user=database.NAME, dbname=database.NAME, autocommit=True
+        host=str(server.socket_directory), user=configuration.NAME, dbname=configuration.NAME, autocommit=True
     )
 
 
@@ -380,14 +380,14 @@ def test_the_system_s_postgresql_serves_where_there_is_no_wheel(monkeypatch, ser
 
 
 def test_without_a_url_django_is_sent_to_the_private_socket(tmp_path):
-    told = database.configuration({"DATA_DIR": str(tmp_path)})
+    told = configuration.configuration({"DATA_DIR": str(tmp_path)})
     assert told["HOST"] == str(PrivateServer(tmp_path).socket_directory)
     assert told["NAME"] == told["USER"] == "misar_billing"
     assert not list(tmp_path.iterdir())
 
 
 def test_every_wait_ends_before_a_caller_gives_up(tmp_path):
-    told = database.configuration({"DATA_DIR": str(tmp_path)})
+    told = configuration.configuration({"DATA_DIR": str(tmp_path)})
     assert told["OPTIONS"]["connect_timeout"] == 2
     assert told["OPTIONS"]["tcp_user_timeout"] == 2000
     assert told["OPTIONS"]["options"] == (
@@ -401,7 +401,7 @@ def test_what_the_url_says_wins(server):
         "postgres://billing:p%40ss@db.misar.io:6432/books?sslmode=require&connect_timeout=7&conn_max_age=0"
         "&options=-c%20statement_timeout%3D5000"
     )
-    told = database.configuration({"DATABASE_URL": url, "DATA_DIR": "/ignored"})
+    told = configuration.configuration({"DATABASE_URL": url, "DATA_DIR": "/ignored"})
     assert (told["HOST"], told["PORT"], told["NAME"]) == ("db.misar.io", 6432, "books")
     assert (told["USER"], told["PASSWORD"]) == ("billing", "p@ss")
     assert told["OPTIONS"]["sslmode"] == "require"
@@ -411,7 +411,7 @@ def test_what_the_url_says_wins(server):
 
 
 def test_of_two_timeouts_in_the_options_the_server_takes_the_one_of_the_url():
-    options = database._options({"options": "-c statement_timeout=5000"})
+    options = configuration._options({"options": "-c statement_timeout=5000"})
     settings = connection.settings_dict
     where = {name: settings[name] for name in ("HOST", "PORT", "USER", "PASSWORD") if settings[name]}
     names = {"HOST": "host", "PORT": "port", "USER": "user", "PASSWORD": "password"}
@@ -426,7 +426,7 @@ def test_of_two_timeouts_in_the_options_the_server_takes_the_one_of_the_url():
 )
 def test_a_url_that_cannot_be_used_is_refused_without_repeating_it(url):
     with pytest.raises(NoDatabase, match="DATABASE_URL") as refused:
-        database.configuration({"DATABASE_URL": url})
+        configuration.configuration({"DATABASE_URL": url})
     assert "hunter2" not in str(refused.value)
 
 
@@ -434,7 +434,7 @@ def test_a_url_that_cannot_be_used_is_refused_without_repeating_it(url):
 def test_a_request_waits_two_seconds_and_an_operator_as_long_as_it_takes():
     with pytest.raises(OperationalError, match="statement timeout"), connection.cursor() as cursor:
         cursor.execute("SELECT pg_sleep(2.5)")
-    with database.patient(), connection.cursor() as cursor:
+    with patience.patient(), connection.cursor() as cursor:
         cursor.execute("SELECT pg_sleep(2.5), current_setting('lock_timeout')")
         assert cursor.fetchone()[1] == "5s"
     with connection.cursor() as cursor:
@@ -464,7 +464,7 @@ def test_an_error_inside_patience_is_not_hidden_by_its_end():
     with (
         pytest.raises(DataError, match="division by zero"),
         transaction.atomic(),
-        database.patient(),
+        patience.patient(),
         connection.cursor() as cursor,
     ):
         cursor.execute("SELECT 1 / 0")

@@ -10,8 +10,8 @@ from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.test import Client
 
+from foundation.errors import BillingError
 from misar_billing.checks import limits_are_of_roles
-from misar_billing.errors import BillingError
 
 COMPLETE = {
     "ENVIRONMENT": "production",

@@ -5,7 +5,7 @@ import io
 
 import pytest
 
-from misar_billing.spreadsheets import rows_as_csv
+from foundation.spreadsheets import rows_as_csv
 
 HEADER = ["id", "credits", "reason"]
 

@@ -17,7 +17,7 @@ from accounts.acting import ActingAdmin
 from accounts.addresses import ids_with_address
 from accounts.misar_ids import is_misar_id
 from accounts.models import ServiceKey
-from misar_billing import money
+from foundation import money
 from misar_billing.admin import ReadOnlyAdmin
 from misar_billing.admin_lists import ListedFilter, is_private, list_link, row_link, user_link
 from wallet import by_hand, days, ledger

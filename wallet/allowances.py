@@ -13,7 +13,7 @@ from accounts import roles
 from accounts.acts import actor_of
 from accounts.errors import BeyondAllowance
 from accounts.models import User
-from misar_billing import money
+from foundation import money
 from wallet.models import Entry
 
 WINDOW = timedelta(hours=24)

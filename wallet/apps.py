@@ -9,7 +9,10 @@ class WalletConfig(AppConfig):
     verbose_name = "Universal Wallet"
 
     def ready(self) -> None:
+        from foundation.http import envelope
+        from wallet.api.envelope import WalletEnvelope
         from wallet.rates import make_default_rates
 
+        envelope.register("/io/wallet/", WalletEnvelope())
         # Not in a migration: a test's flush would take them away for good.
         post_migrate.connect(make_default_rates, sender=self)

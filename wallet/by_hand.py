@@ -11,7 +11,7 @@ from accounts.acts import Done, actor_of
 from accounts.errors import FormUsed
 from accounts.misar_ids import MISAR_ID_LENGTH, is_misar_id
 from accounts.models import User
-from misar_billing import money
+from foundation import money
 from wallet import allowances, ledger, rates, stripe_gateway, topups, webhooks
 from wallet.errors import EventFailed, NotToResolve, StripeOutOfReach
 from wallet.models import FEATURE_LENGTH, Entry, Rate, StripeEvent, TopUp, Wallet

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 from django.db import IntegrityError
 
-from misar_billing.errors import BillingError
-from misar_billing.transactions import retried
+from foundation.database.transactions import retried
+from foundation.errors import BillingError
 from wallet import ledger, rates
 from wallet.errors import ChargeGivenBack, KeyReused
 from wallet.models import Entry

@@ -1,6 +1,6 @@
 """What can stop a verb of the wallet."""
 
-from misar_billing.errors import BillingError, TryAgainLater
+from foundation.errors import BillingError, TryAgainLater
 
 
 class InsufficientCredits(BillingError):

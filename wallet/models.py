@@ -14,7 +14,8 @@ from django.db.models import F, Q
 from django.utils import timezone
 
 from accounts.misar_ids import MISAR_ID_LENGTH
-from misar_billing import identifiers
+from foundation.identifiers import IDENTIFIER_LENGTH
+from wallet import identifiers
 from wallet.querysets import EntryQuerySet, RateQuerySet, StripeEventQuerySet, TopUpQuerySet, WalletQuerySet
 
 FEATURE_LENGTH = 100
@@ -70,7 +71,7 @@ class Entry(models.Model):
 
     id = models.CharField(
         primary_key=True,
-        max_length=identifiers.IDENTIFIER_LENGTH,
+        max_length=IDENTIFIER_LENGTH,
         default=identifiers.transaction_id,
         editable=False,
     )
@@ -192,7 +193,7 @@ class TopUp(models.Model):
 
     id = models.CharField(
         primary_key=True,
-        max_length=identifiers.IDENTIFIER_LENGTH,
+        max_length=IDENTIFIER_LENGTH,
         default=identifiers.topup_id,
         editable=False,
     )

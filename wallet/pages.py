@@ -10,7 +10,7 @@ from datetime import UTC, date, datetime, timedelta
 from django.utils import timezone
 from django.utils.dateformat import format as in_words
 
-from misar_billing import money
+from foundation import money
 from wallet import ledger, products, spending, statements, topups
 from wallet.models import Entry, Rate, TopUp
 from wallet.statements import DayBalance, MonthlyStatement

@@ -7,7 +7,7 @@ from django.utils.dateformat import format as in_words
 
 from accounts import outbox
 from accounts.models import User
-from misar_billing import money
+from foundation import money
 from wallet import products
 from wallet.models import PRODUCT_LENGTH, TopUp
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from django.db import connection
 
-from misar_billing.cursors import cursor_at, row_id_of
+from foundation.http.cursors import cursor_at, row_id_of
 from wallet.errors import InvalidCursor
 from wallet.models import Entry
 from wallet.periods import CLOCKS_APART, Cut, cuts, end_of, start_of

@@ -17,9 +17,9 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from accounts.misar_ids import is_misar_id
-from misar_billing import money
-from misar_billing.errors import BillingError
-from misar_billing.transactions import retried
+from foundation import money
+from foundation.database.transactions import retried
+from foundation.errors import BillingError
 from wallet import ledger, receipts, return_urls, stripe_gateway
 from wallet.errors import CheckoutOver, TopUpDone
 from wallet.models import FORM_KEY_LENGTH, PRODUCT_LENGTH, STRIPE_ID_LENGTH, Entry, StripeEvent, TopUp

@@ -23,8 +23,9 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from accounts.decorators import page_of_the_user
 from accounts.models import User
 from accounts.throttling import hit
-from misar_billing import money, policy, spreadsheets
-from misar_billing.errors import BillingError
+from foundation import money, spreadsheets
+from foundation.errors import BillingError
+from foundation.http import content_security
 from wallet import ledger, pages, products, return_urls, spending, statements, topups
 from wallet.errors import InvalidCursor
 from wallet.forms import HistoryForm, TopUpForm, first_choice, new_key
@@ -46,7 +47,7 @@ RETURN_TO_LENGTH_MAX = 1500
 # --- The wallet -------------------------------------------------------------------------------------
 
 
-@policy.leads_to_checkout
+@content_security.leads_to_checkout
 @page_of_the_user
 @require_safe
 def wallet(request: HttpRequest) -> HttpResponse:
@@ -54,7 +55,7 @@ def wallet(request: HttpRequest) -> HttpResponse:
     return _wallet_page(request)
 
 
-@policy.leads_to_checkout
+@content_security.leads_to_checkout
 @page_of_the_user
 @require_http_methods(["GET", "HEAD", "POST"])
 def top_up(request: HttpRequest) -> HttpResponse:

@@ -17,8 +17,8 @@ from django.db.models import F
 from django.utils import timezone
 
 from accounts.misar_ids import is_misar_id
-from misar_billing import money
-from misar_billing.transactions import is_out_of_reach, retried
+from foundation import money
+from foundation.database.transactions import is_out_of_reach, retried
 from wallet import ledger, stripe_gateway, topups
 from wallet.errors import EventFailed, NotToResolve, UnreadableEvent
 from wallet.models import STRIPE_ID_LENGTH, Entry, StripeEvent, TopUp

@@ -16,7 +16,7 @@ from accounts.authentication import ApiKeyAuthentication, SsoUserAuthentication
 from accounts.models import ApiKey, User
 from accounts.permissions import Access, HasAccess
 from accounts.throttling import WindowThrottle
-from misar_billing.api import JSONViewSet
+from foundation.http.views import JSONViewSet
 
 
 class CreatorThrottle(WindowThrottle):

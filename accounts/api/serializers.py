@@ -11,7 +11,7 @@ from rest_framework import serializers
 
 from accounts import api_keys
 from accounts.models import ApiKey
-from misar_billing.fields import Moment, PlainText, StrictSerializer, StrictText
+from foundation.http.fields import Moment, PlainText, StrictSerializer, StrictText
 
 SCOPES_SCHEMA = {"type": "array", "items": {"type": "string", "enum": list(api_keys.SCOPES)}, "minItems": 1}
 

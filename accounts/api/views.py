@@ -17,7 +17,7 @@ from accounts.api.schema import creators_schema
 from accounts.errors import UnknownApiKey
 from accounts.models import ApiKey
 from accounts.permissions import IsBrowser
-from misar_billing.api import no_store
+from foundation.http.views import no_store
 
 DONE = inline_serializer("KeyRevoked", {"success": drf.BooleanField()})
 

@@ -10,7 +10,8 @@ from django.db.models import F, Q
 from django.utils import timezone
 
 from accounts.misar_ids import MISAR_ID_LENGTH
-from misar_billing import identifiers
+from foundation.identifiers import IDENTIFIER_LENGTH
+from wallet import identifiers
 from wallet.models import FEATURE_LENGTH, KEY_LENGTH, PRODUCT_LENGTH, STRIPE_ID_LENGTH
 
 
@@ -37,9 +38,7 @@ class Wallet(models.Model):
 class Entry(models.Model):
     """One movement of credits."""
 
-    id = models.CharField(
-        primary_key=True, max_length=identifiers.IDENTIFIER_LENGTH, default=identifiers.transaction_id
-    )
+    id = models.CharField(primary_key=True, max_length=IDENTIFIER_LENGTH, default=identifiers.transaction_id)
     wallet = models.ForeignKey(Wallet, on_delete=models.PROTECT, related_name="entries", db_index=False)
     sequence = models.BigIntegerField()
     kind = models.CharField(max_length=20)

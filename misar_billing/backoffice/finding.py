@@ -15,7 +15,7 @@ from django.db import models
 from accounts.keys import SHOWN_LENGTH
 from accounts.misar_ids import is_misar_id
 from accounts.models import ApiKey, ServiceKey, User
-from misar_billing import money
+from foundation import money
 from monetization.models import Refund, Sponsor, Subscription, Tip
 from wallet.models import Entry, StripeEvent, TopUp, Wallet
 

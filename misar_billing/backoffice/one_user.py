@@ -13,7 +13,7 @@ from django.db import models
 from django.utils.dateformat import format as in_words
 
 from accounts.models import User
-from misar_billing import money
+from foundation import money
 from misar_billing.backoffice import overview_links
 from wallet import ledger, pages, periods, products, spending, stripe_gateway
 from wallet.models import Entry, StripeEvent, TopUp, Wallet

@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from accounts import acts, outbox
 from accounts.models import ApiKey, OutgoingMail, User
-from misar_billing import money
+from foundation import money
 from misar_billing.backoffice.finding import May
 from misar_billing.backoffice.one_user import Action, ActionsOn, Tag, who_is
 from monetization import fees

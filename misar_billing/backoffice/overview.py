@@ -15,15 +15,15 @@ import psycopg
 from django.db import OperationalError, connection, transaction
 from django.db.models import Count, Q, Sum
 
-from misar_billing import money, operators
+from foundation import calendar, money, operators
+from foundation.words import count
 from misar_billing.backoffice import overview_attention, overview_charts
 from misar_billing.backoffice.overview_attention import Check, Line, Sees
 from misar_billing.backoffice.overview_charts import Chart
 from misar_billing.backoffice.overview_links import entries, rows, within
-from monetization import windows
+from monetization.figures import windows
+from monetization.figures.windows import Window
 from monetization.models import Tip
-from monetization.windows import Window
-from monetization.words import count
 from wallet import days
 from wallet.days import Flow
 from wallet.models import ClosedDay, Entry, Wallet
@@ -193,7 +193,7 @@ def window_of(name: str, *, at: datetime) -> Window:
     name = name if name in WINDOWS else WINDOW_DEFAULT
     if name != "12m":
         return windows.last_days(int(name.removesuffix("d")), name=name, at=at)
-    today = windows.day_of(at)
+    today = calendar.day_of(at)
     try:
         a_year_ago = today.replace(year=today.year - 1)
     except ValueError:  # 29 February

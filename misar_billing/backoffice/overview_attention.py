@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 from django.db.models import Count, Q
 
 from accounts.models import OutgoingMail
+from foundation.words import count, day_words, moment
 from misar_billing.backoffice.overview_links import row, rows
-from monetization.words import count, day_words, moment
 from wallet import audits, days
 from wallet.models import Audit, ClosedDay, StripeEvent, TopUp
 

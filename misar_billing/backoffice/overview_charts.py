@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Literal
 
-from misar_billing import money
+from foundation import money
+from foundation.calendar import DAY
+from foundation.words import day_words
 from misar_billing.backoffice.overview_links import entries
-from monetization.windows import DAY, Window
-from monetization.words import day_words
+from monetization.figures.windows import Window
 from wallet.days import Flow
 from wallet.models import Entry
 from wallet.products import name_of

@@ -7,7 +7,7 @@ from django.contrib.admin.utils import quote
 from django.db import models
 from django.urls import reverse
 
-from monetization.windows import Window
+from monetization.figures.windows import Window
 from wallet.models import Entry
 
 Condition = str | int | datetime

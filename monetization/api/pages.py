@@ -8,8 +8,8 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from misar_billing.api import no_store
-from misar_billing.cursors import cursor_at, row_id_of
+from foundation.http.cursors import cursor_at, row_id_of
+from foundation.http.views import no_store
 from monetization import lists
 
 LIMIT_MAX = 1000

@@ -11,8 +11,8 @@ from django.utils import timezone
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from misar_billing import money
-from misar_billing.fields import Moment, PlainText, StrictInteger, StrictSerializer, StrictText
+from foundation import money
+from foundation.http.fields import Moment, PlainText, StrictInteger, StrictSerializer, StrictText
 from monetization.models import (
     EMAIL_LENGTH,
     MESSAGE_LENGTH,

@@ -12,7 +12,7 @@ from accounts.api.creators import CreatorViewSet, errors
 from accounts.api.schema import creators_schema, header
 from accounts.models import User
 from accounts.permissions import Access
-from misar_billing.api import no_store
+from foundation.http.views import no_store
 from monetization import replays, sponsors, stats, subscriptions, tips
 from monetization.api import serializers
 from monetization.api.pages import page

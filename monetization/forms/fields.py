@@ -11,8 +11,8 @@ from typing import Any
 from django import forms
 from rest_framework import serializers as drf
 
-from misar_billing import money
-from misar_billing.fields import Moment
+from foundation import money
+from foundation.http.fields import Moment
 
 # 1,234.50 or 1234.5; more digits than any amount here may have are not read at all.
 AMOUNT = re.compile(r"([0-9]{1,3}(?:,[0-9]{3}){1,3}|[0-9]{1,12})(?:\.([0-9]{0,3}))?", re.ASCII)

@@ -5,8 +5,8 @@ from typing import Any, TypedDict
 from django import forms
 
 from accounts import api_keys
-from misar_billing import money
-from misar_billing.fields import PlainText
+from foundation import money
+from foundation.http.fields import PlainText
 from monetization import record_pages, sponsors
 from monetization.api.serializers import Currency, WebAddress
 from monetization.forms.fields import KeyedForm, Ruled, amount_field, cents_of, moment_field

@@ -6,7 +6,7 @@ import django.utils.timezone
 from django.conf import settings
 from django.db import migrations, models
 
-import misar_billing.identifiers
+import monetization.identifiers
 
 
 class Migration(migrations.Migration):
@@ -67,7 +67,7 @@ class Migration(migrations.Migration):
                 (
                     "id",
                     models.CharField(
-                        default=misar_billing.identifiers.subscription_id,
+                        default=monetization.identifiers.subscription_id,
                         editable=False,
                         max_length=40,
                         primary_key=True,
@@ -186,7 +186,7 @@ class Migration(migrations.Migration):
                 (
                     "id",
                     models.CharField(
-                        default=misar_billing.identifiers.tip_id,
+                        default=monetization.identifiers.tip_id,
                         editable=False,
                         max_length=40,
                         primary_key=True,
@@ -233,7 +233,7 @@ class Migration(migrations.Migration):
                 (
                     "id",
                     models.CharField(
-                        default=misar_billing.identifiers.refund_id,
+                        default=monetization.identifiers.refund_id,
                         editable=False,
                         max_length=40,
                         primary_key=True,
@@ -314,7 +314,7 @@ class Migration(migrations.Migration):
                 (
                     "id",
                     models.CharField(
-                        default=misar_billing.identifiers.sponsor_id,
+                        default=monetization.identifiers.sponsor_id,
                         editable=False,
                         max_length=40,
                         primary_key=True,

@@ -18,8 +18,8 @@ from django.urls import reverse
 from django.utils import timezone
 
 from accounts.models import User
-from misar_billing import spreadsheets
-from misar_billing.spreadsheets import Cell
+from foundation import spreadsheets
+from foundation.spreadsheets import Cell
 from monetization import list_pages, lists, stats
 from monetization.api.serializers import DEFAULT_CURRENCY
 from monetization.errors import InvalidCursor

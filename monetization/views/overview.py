@@ -9,10 +9,11 @@ from django.utils import timezone
 from django.views.decorators.http import require_safe
 
 from accounts.decorators import page_of_the_user
-from misar_billing import money
-from monetization import list_pages, overview_page, stats, windows
+from foundation import money
+from monetization import list_pages, overview_page, stats
 from monetization.api.serializers import DEFAULT_CURRENCY
 from monetization.attention import Line
+from monetization.figures import windows
 from monetization.overview_page import Tile
 from monetization.views import listing
 from monetization.views.listing import user_of

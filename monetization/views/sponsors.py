@@ -10,8 +10,9 @@ from django.utils import timezone
 from django.views.decorators.http import require_GET, require_http_methods, require_safe
 
 from accounts.decorators import page_of_the_user
-from misar_billing.errors import BillingError
-from monetization import list_pages, lists, record_pages, stats, words
+from foundation import words
+from foundation.errors import BillingError
+from monetization import list_pages, lists, record_pages, stats
 from monetization import sponsors as verbs
 from monetization.api.serializers import DEFAULT_CURRENCY
 from monetization.errors import ChangedMeanwhile, FormSent, NotFound, TooLate

@@ -8,9 +8,9 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods
 
 from accounts.decorators import page_of_the_user
-from misar_billing import money
-from misar_billing.errors import BillingError
-from monetization import list_pages, lists, record_pages, stats, words
+from foundation import money, words
+from foundation.errors import BillingError
+from monetization import list_pages, lists, record_pages, stats
 from monetization import subscriptions as verbs
 from monetization.errors import ChangedMeanwhile
 from monetization.forms.filters import SubscriptionFilterForm

@@ -9,8 +9,8 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods, require_POST
 
 from accounts.decorators import page_of_the_user
-from misar_billing import money
-from monetization import list_pages, lists, record_pages, stats, words
+from foundation import money, words
+from monetization import list_pages, lists, record_pages, stats
 from monetization import tips as verbs
 from monetization.errors import ChangedMeanwhile, RefundTooLarge
 from monetization.forms.filters import TipFilterForm

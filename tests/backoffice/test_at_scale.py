@@ -16,7 +16,7 @@ from django.db.models import Count
 from django.urls import reverse
 from django.utils import timezone
 
-from misar_billing.database import patient
+from foundation.database.patience import patient
 from tests.backoffice.plans import captured, rows_read, scans_of
 from tests.factories import UserFactory
 from wallet import days

@@ -11,9 +11,10 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import HealthCheck, given, settings
 
+from foundation.calendar import day_of
 from monetization import series, stats, supporters
+from monetization.figures.windows import RANGES, before, window_of
 from monetization.stats import Figures
-from monetization.windows import RANGES, before, day_of, window_of
 from tests.monetization.conftest import STATS, caller_with, key_of
 from tests.monetization.histories import Life, lived
 from tests.monetization.records import NOON, broken_records, clock_at, days

@@ -2,7 +2,7 @@
 
 import pytest
 
-from misar_billing import money
+from foundation import money
 from tests.monetization.conftest import (
     CHANGE,
     GOOD,

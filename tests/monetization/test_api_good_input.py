@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from misar_billing import money
+from foundation import money
 from monetization.models import Sponsor, Subscription, Tip
 from tests.monetization.conftest import (
     CHANGE,

@@ -7,7 +7,7 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import given, settings
 
-from misar_billing import money
+from foundation import money
 from monetization import fees
 
 amounts = st.integers(1, 10**9)

@@ -7,7 +7,7 @@ from functools import partial
 import pytest
 from django.utils import timezone
 
-from misar_billing.spreadsheets import rows_as_csv
+from foundation.spreadsheets import rows_as_csv
 from monetization import lists, tips
 from monetization.lists import SponsorFilter, SubscriptionFilter, TipFilter
 from tests.monetization.records import NOON, change, clock_at, days, place, refund, subscribe, tip

@@ -7,7 +7,7 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import given, settings
 
-from misar_billing.cursors import cursor_at
+from foundation.http.cursors import cursor_at
 from monetization import lists, readers, tips
 from monetization.errors import InvalidCursor
 from monetization.lists import SponsorFilter, SubscriptionFilter, TipFilter

@@ -4,7 +4,7 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from misar_billing.database import patient
+from foundation.database.patience import patient
 from tests.factories import UserFactory
 from tests.monetization.records import NOON, clock_at
 from tests.monetization.test_overview_cost import TIPS, analyze

@@ -14,9 +14,10 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from accounts.models import User
-from misar_billing import money
-from misar_billing.money import figure
-from monetization import overview_charts, overview_page, readers, series, stand_ins, stats, tips, windows
+from foundation import money
+from foundation.money import figure
+from monetization import overview_charts, overview_page, readers, series, stand_ins, stats, tips
+from monetization.figures import windows
 from monetization.models import Sponsor, Tip
 from monetization.stats import Figures, Trend
 from tests.factories import UserFactory

@@ -5,8 +5,8 @@ from datetime import UTC, date, datetime
 import pytest
 
 from monetization import series, sponsors
+from monetization.figures.windows import Window, window_of
 from monetization.series import IncomeMonth, TipDay
-from monetization.windows import Window, window_of
 from tests.monetization.records import NOON, change, clock_at, days, place, refund, subscribe, tip
 
 pytestmark = pytest.mark.django_db

@@ -4,9 +4,9 @@ import pytest
 
 from monetization import readers
 from monetization.changes import recent_changes
+from monetization.figures.windows import window_of
 from monetization.stand_ins import is_erased
 from monetization.supporters import mask, top
-from monetization.windows import window_of
 from tests.monetization.records import NOON, change, clock_at, days, refund, subscribe, tip
 
 pytestmark = pytest.mark.django_db

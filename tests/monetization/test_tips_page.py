@@ -7,7 +7,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 import pytest
 from django.utils import timezone
 
-from misar_billing import money
+from foundation import money
 from monetization import readers, tips
 from monetization.models import Refund, Tip
 from tests.crowd import at_once

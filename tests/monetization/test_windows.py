@@ -5,9 +5,10 @@ from datetime import timezone as offset
 
 import pytest
 
+from foundation.calendar import add_months, last_day_of, written
 from monetization import sponsors, stats
+from monetization.figures.windows import RANGES, before, window_of
 from monetization.stats import Figures, Trend
-from monetization.windows import RANGES, add_months, before, last_day_of, window_of, written
 from tests.monetization.records import NOON, change, clock_at, days, place, refund, subscribe, tip
 
 pytestmark = pytest.mark.django_db

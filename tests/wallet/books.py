@@ -5,7 +5,7 @@ from typing import Any
 from django.db import connection
 from django.utils import timezone
 
-from misar_billing import identifiers
+from wallet import identifiers
 
 
 def sql(query: str, *values: Any) -> list[tuple[Any, ...]]:

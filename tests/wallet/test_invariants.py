@@ -18,7 +18,7 @@ from django.conf import settings
 from django.core.management import CommandError, call_command
 from django.db import DatabaseError, connection, models, transaction
 
-from misar_billing.operators import snapshot
+from foundation.operators import snapshot
 from tests.crowd import begin, second_connection
 from tests.wallet.books import insert_entry, sql
 from wallet import deductions, invariants, ledger

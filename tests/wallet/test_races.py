@@ -8,7 +8,7 @@ import psycopg
 import pytest
 from django.db import OperationalError, connection, transaction
 
-from misar_billing.transactions import TRIES_MAX, retried
+from foundation.database.transactions import TRIES_MAX, retried
 from tests.conftest import Caller
 from tests.crowd import (
     at_once,

@@ -8,7 +8,7 @@ from rest_framework.request import Request
 from accounts.authentication import Bearer
 from accounts.errors import SomebodyElsesWallet
 from accounts.misar_ids import is_misar_id
-from misar_billing.errors import BillingError
+from foundation.errors import BillingError
 from wallet.statements import PAGE_DEFAULT, PAGE_MAX
 
 # The bounds keep Python from reading a number of a thousand digits.

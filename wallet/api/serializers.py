@@ -5,7 +5,7 @@ from typing import Any
 from rest_framework import serializers
 
 from accounts.misar_ids import MISAR_ID_LENGTH
-from misar_billing.fields import WIRE_TIME, StrictInteger, StrictSerializer, StrictText
+from foundation.http.fields import WIRE_TIME, StrictInteger, StrictSerializer, StrictText
 from wallet.deductions import COUNT_MAX
 from wallet.models import FEATURE_LENGTH, KEY_LENGTH, PRODUCT_LENGTH, Entry, Rate
 from wallet.topups import DOLLARS_MAX, DOLLARS_MIN

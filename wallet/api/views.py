@@ -12,7 +12,8 @@ from accounts.authentication import BearerAuthentication, ServiceKeyAuthenticati
 from accounts.errors import FeatureNotAllowed
 from accounts.models import ServiceKey
 from accounts.permissions import IsService, IsServiceOrBearer
-from misar_billing.api import JSONViewSet, no_store, read_body
+from foundation.http.strict_json import read_body
+from foundation.http.views import JSONViewSet, no_store
 from wallet import deductions, ledger, statements, topups, webhooks
 from wallet.api import queries, schema, serializers, throttles
 from wallet.api.schema import errors

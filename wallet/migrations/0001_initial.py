@@ -4,7 +4,7 @@ import django.db.models.deletion
 import django.utils.timezone
 from django.db import migrations, models
 
-import misar_billing.identifiers
+import wallet.identifiers
 
 
 class Migration(migrations.Migration):
@@ -143,7 +143,7 @@ class Migration(migrations.Migration):
                 (
                     "id",
                     models.CharField(
-                        default=misar_billing.identifiers.transaction_id,
+                        default=wallet.identifiers.transaction_id,
                         editable=False,
                         max_length=40,
                         primary_key=True,
@@ -219,7 +219,7 @@ class Migration(migrations.Migration):
                 (
                     "id",
                     models.CharField(
-                        default=misar_billing.identifiers.topup_id,
+                        default=wallet.identifiers.topup_id,
                         editable=False,
                         max_length=40,
                         primary_key=True,

@@ -11,7 +11,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import Error, close_old_connections
 
 from accounts import outbox
-from misar_billing.operators import COULD_NOT_LOOK, LookingCommand
+from foundation.operators import COULD_NOT_LOOK, LookingCommand
 
 SENT_AT_ONCE = 1000
 PRUNED_EVERY_SECONDS = 3600

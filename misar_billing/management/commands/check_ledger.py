@@ -9,7 +9,7 @@ from typing import Any
 
 from django.utils import timezone
 
-from misar_billing.operators import LookingCommand, database_read, snapshot
+from foundation.operators import LookingCommand, database_read, snapshot
 from monetization import invariants as records
 from wallet import audits, invariants
 from wallet.models import Audit, Wallet

@@ -4,10 +4,10 @@ from typing import Any
 
 from django.core.management.commands import migrate
 
-from misar_billing import database
+from foundation.database import patience
 
 
 class Command(migrate.Command):
     def handle(self, *args: Any, **options: Any) -> None:
-        with database.patient(options["database"]):
+        with patience.patient(options["database"]):
             super().handle(*args, **options)

@@ -5,7 +5,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from misar_billing.database import patient
+from foundation.database.patience import patient
 from monetization import readers
 from monetization.errors import NotAnAddress
 

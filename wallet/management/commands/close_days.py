@@ -7,7 +7,7 @@ from typing import Any
 from django.core.management.base import BaseCommand
 from django.utils import timezone
 
-from misar_billing.database import patient
+from foundation.database.patience import patient
 from wallet import days
 
 

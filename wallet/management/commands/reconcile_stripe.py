@@ -11,8 +11,8 @@ from typing import Any
 from django.core.management.base import CommandError
 from django.utils import timezone
 
-from misar_billing import money
-from misar_billing.operators import COULD_NOT_LOOK, LookingCommand, database_read
+from foundation import money
+from foundation.operators import COULD_NOT_LOOK, LookingCommand, database_read
 from wallet import audits, reconciliation
 from wallet.errors import StripeOutOfReach
 from wallet.models import Audit

@@ -2,8 +2,8 @@
 
 from datetime import date, datetime, time
 
-from misar_billing import money
-from monetization.windows import last_day_of
+from foundation import money
+from foundation.calendar import last_day_of
 
 NONE = "\N{EN DASH}"  # Where there is nothing to say.
 NAME_SHOWN = 60  # Characters of a name in a row or above a page; the page of the record has all of it.

@@ -5,20 +5,18 @@ and `all` begins with the first thing recorded.
 """
 
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime, timedelta
 
 from django.db import connection
 
 from accounts.models import User
+from foundation.calendar import DAY, day_of, start_of
 
 RANGES = {"7d": "7 days", "30d": "30 days", "90d": "90 days", "12m": "12 months", "all": "all time"}
 RANGE_DEFAULT = "30d"
 # Nothing here is older, whatever a placement says that was recorded afterwards: all time begins here at most.
 FIRST_DAY = date(2000, 1, 1)
 DAYS = {"7d": 7, "30d": 30, "90d": 90}
-DAY = timedelta(days=1)
-A_MOMENT = timedelta(microseconds=1)  # The shortest that PostgreSQL keeps.
-MONTHS_OF_A_YEAR = 12
 
 # Each is one look into an index. A placement counts where it begins, which may be before it was recorded.
 FIRST_RECORD = """
@@ -85,36 +83,6 @@ def before(window: Window) -> Window | None:
         return None
     first_day = window.first_day - timedelta(days=window.days)
     return Window(window.name, first_day, window.first_day - DAY, f"the {window.days} days before")
-
-
-def day_of(moment: datetime) -> date:
-    """The UTC day on which a moment lies."""
-    return moment.astimezone(UTC).date()
-
-
-def last_day_of(until: datetime) -> date:
-    """The last UTC day of a half-open period that ends at `until`: midnight belongs to the day before."""
-    return day_of(until - A_MOMENT)
-
-
-def start_of(day: date) -> datetime:
-    """The midnight, UTC, at which a day begins."""
-    return datetime.combine(day, time.min, tzinfo=UTC)
-
-
-def add_months(first: date, months: int) -> date:
-    """The first day of the month that is so many months later, or earlier where it is negative."""
-    years, month = divmod(first.month - 1 + months, MONTHS_OF_A_YEAR)
-    return date(first.year + years, month + 1, 1)
-
-
-def written(day: date, *, today: date) -> str:
-    """A day as a sentence has it, with its year where that is another one than today's.
-
-    >>> written(date(2026, 12, 31), today=date(2026, 6, 1)), written(date(2027, 1, 1), today=date(2026, 6, 1))
-    ('31 December', '1 January 2027')
-    """
-    return f"{day.day} {day:%B}" if day.year == today.year else f"{day.day} {day:%B} {day.year}"
 
 
 def _a_year_before(day: date) -> date:

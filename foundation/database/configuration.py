@@ -7,16 +7,15 @@ Django has settings.
 import hashlib
 import os
 import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from environ import Env
 
-from misar_billing.errors import BillingError
+from foundation.errors import BillingError
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]  # Where manage.py is.
 NAME = "misar_billing"  # Of the private server's database, and of its only role.
 
 # A caller has an answer within three seconds even while the database is dead or a row is locked, so every
@@ -36,8 +35,6 @@ VANISHED_SERVER = {
     "tcp_user_timeout": 2000,
 }
 CONNECTION_AGE_MAX_SECONDS = 600
-# Long enough to wait for a quick writer, short enough that nobody queues behind a waiting migration for long.
-PATIENT_LOCK_TIMEOUT_MS = 5000
 
 
 class NoDatabase(BillingError):
@@ -83,7 +80,7 @@ def configuration(environ: Mapping[str, str]) -> dict[str, Any]:
             "HOST": str(socket_directory(data_directory(environ))),
         }
     # Django's own, with a deadline for a server that is frozen and keeps none itself.
-    config["ENGINE"] = "misar_billing.database_engine"
+    config["ENGINE"] = "foundation.database.engine"
     config.setdefault("CONN_MAX_AGE", CONNECTION_AGE_MAX_SECONDS)
     config.setdefault("CONN_HEALTH_CHECKS", True)
     config["OPTIONS"] = _options(config.get("OPTIONS", {}))
@@ -117,30 +114,3 @@ def _options(chosen: Mapping[str, Any]) -> dict[str, Any]:
     # Of two settings of one name the server takes the last.
     session = f"{ours} {chosen.get('options', '')}".strip()
     return {"connect_timeout": CONNECT_TIMEOUT_SECONDS, **VANISHED_SERVER, **chosen, "options": session}
-
-
-@contextmanager
-def patient(alias: str = "default") -> Iterator[None]:
-    """For an operator's command: statements may take as long as they take, locks are waited for longer.
-
-    The limits of a request come back afterwards.
-    """
-    from django.db import connections  # Here, since this module is imported before there are settings.
-
-    connection: Any = connections[alias]
-    usual, connection.seconds_max = connection.seconds_max, None
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0; "
-            f"SET lock_timeout = {PATIENT_LOCK_TIMEOUT_MS}"
-        )
-    try:
-        yield
-    finally:
-        # A connection that broke, or whose transaction failed, brings its first limits back by itself.
-        if connection.is_usable():
-            with connection.cursor() as cursor:
-                cursor.execute(
-                    "RESET statement_timeout; RESET lock_timeout; RESET idle_in_transaction_session_timeout"
-                )
-        connection.seconds_max = usual

@@ -6,7 +6,7 @@ Under an API path they are JSON in that path's envelope, elsewhere a short page 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
-from misar_billing.api import NOTHING_HERE, error_response, is_api_path
+from foundation.http.envelope import NOTHING_HERE, error_response, is_api_path
 
 # Where such a page leads: whoever works in the back-office has no wallet to look for.
 BACK_OFFICE = {"url": "/admin/", "words": "To the back-office"}

@@ -18,8 +18,8 @@ from rich.progress import (
     TimeElapsedColumn,
 )
 
-from misar_billing.database import patient
-from misar_billing.errors import BillingError
+from foundation.database.patience import patient
+from foundation.errors import BillingError
 
 logger = logging.getLogger(__name__)
 

@@ -1,0 +1,1 @@
+"""What every app stands on. It imports no app; a newcomer finds here what has no noun of the business."""

@@ -1,0 +1,35 @@
+"""Time for an operator's command: the limits of a request are not its own."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+# Long enough to wait for a quick writer, short enough that nobody queues behind a waiting migration for long.
+PATIENT_LOCK_TIMEOUT_MS = 5000
+
+
+@contextmanager
+def patient(alias: str = "default") -> Iterator[None]:
+    """For an operator's command: statements may take as long as they take, locks are waited for longer.
+
+    The limits of a request come back afterwards.
+    """
+    from django.db import connections  # Here, since this module is imported before there are settings.
+
+    connection: Any = connections[alias]
+    usual, connection.seconds_max = connection.seconds_max, None
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0; "
+            f"SET lock_timeout = {PATIENT_LOCK_TIMEOUT_MS}"
+        )
+    try:
+        yield
+    finally:
+        # A connection that broke, or whose transaction failed, brings its first limits back by itself.
+        if connection.is_usable():
+            with connection.cursor() as cursor:
+                cursor.execute(
+                    "RESET statement_timeout; RESET lock_timeout; RESET idle_in_transaction_session_timeout"
+                )
+        connection.seconds_max = usual

@@ -1,0 +1,1 @@
+"""What all paths share: envelopes, strict reading, request ids, the last resort."""

@@ -1,0 +1,149 @@
+"""Errors as JSON: the envelope of each path, and the one exception handler."""
+
+import logging
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+from django.core.exceptions import PermissionDenied, RequestDataTooBig, SuspiciousOperation
+from django.http import Http404, HttpRequest, JsonResponse, UnreadablePostError
+from rest_framework import exceptions
+from rest_framework.request import Request
+
+from foundation.database.transactions import is_out_of_reach
+from foundation.errors import BillingError, TryAgainLater
+from foundation.http.strict_json import BadJSON, TooLarge
+
+logger = logging.getLogger(__name__)
+NOTHING_HERE = "There is nothing at this address."
+BEYOND_REACH = "The ledger cannot be reached right now; please try again."
+
+
+# --- The envelopes ----------------------------------------------------------------------------------
+
+
+class Envelope:
+    """How errors look under a path (contract 2): this way, unless the path's app registers a subclass."""
+
+    def body(
+        self,
+        path: str,
+        sentence: str,
+        *,
+        details: Mapping[str, Any] | None = None,
+        retry_after_seconds: int | None = None,
+    ) -> dict[str, Any]:
+        """The body of an error."""
+        body: dict[str, Any] = {"success": False, "error": sentence}
+        if details:
+            body["details"] = details
+        if retry_after_seconds is not None:
+            body["retryAfter"] = retry_after_seconds
+        return body
+
+    def of_validation(self, found: Mapping[str, Any]) -> tuple[str, dict[str, Any] | None]:
+        """The sentence and the details of a body that is not as it must be; `found` comes from `flattened`."""
+        return "Validation failed", spoken(found)
+
+
+_envelopes: dict[str, Envelope] = {}
+
+
+def register(prefix: str, envelope: Envelope) -> None:
+    """Have everything under a prefix such as `/v1/` answered in JSON, its errors in this envelope.
+
+    An envelope goes by path, not by view: a wrong host, an unknown path and a crash have no view.
+    """
+    _envelopes[prefix] = envelope
+
+
+def is_api_path(path: str) -> bool:
+    """Whether everything under this path is answered in JSON, errors of any kind included."""
+    return f"{path}/".startswith(tuple(_envelopes))
+
+
+def envelope_of(path: str) -> Envelope:
+    """The envelope of a path's errors."""
+    found = (envelope for prefix, envelope in _envelopes.items() if f"{path}/".startswith(prefix))
+    return next(found, Envelope())
+
+
+def error_response(
+    request: HttpRequest,
+    status: int,
+    sentence: str,
+    *,
+    details: Mapping[str, Any] | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> JsonResponse:
+    """An error in the envelope of the request's path."""
+    headers = {"Cache-Control": "no-store"} | dict(headers or {})
+    wait = int(headers["Retry-After"]) if status == HTTPStatus.TOO_MANY_REQUESTS else None
+    body = envelope_of(request.path).body(request.path, sentence, details=details, retry_after_seconds=wait)
+    # As compact as the answers of the views, and as the documented bodies.
+    compact = {"separators": (",", ":"), "ensure_ascii": False}
+    return JsonResponse(body, status=status, headers=headers, json_dumps_params=compact)
+
+
+def exception_handler(error: Exception, context: Mapping[str, Any]) -> JsonResponse:
+    """Turn whatever a view raised into an answer in its envelope. Nothing gets past it as HTML."""
+    request: Request = context["request"]
+    http: HttpRequest = request._request
+    known = _known(error)
+    if known is None:
+        logger.error("Unexpected failure on %s", http.path, exc_info=error)
+        return error_response(http, 500, "Something went wrong on our side.")
+    status, sentence, headers = known
+    details = None
+    if isinstance(error, exceptions.ValidationError | BadJSON):
+        found = flattened(error.detail if isinstance(error, exceptions.ValidationError) else [sentence])
+        sentence, details = envelope_of(http.path).of_validation(found)
+    return error_response(http, status, sentence, details=details, headers=headers)
+
+
+def _known(error: Exception) -> tuple[int, str, dict[str, str]] | None:
+    """Status, sentence and headers of an expected failure; None for a bug."""
+    if is_out_of_reach(error):
+        logger.warning("Database out of reach: %s", str(error).splitlines()[0] if str(error) else error)
+        error = TryAgainLater(BEYOND_REACH)
+    match error:
+        case BillingError():
+            return error.status, str(error), error.headers
+        case Http404():
+            return 404, NOTHING_HERE, {}
+        case PermissionDenied():
+            return 403, "You may not do this", {}
+        case UnreadablePostError():  # The client went away, or fell silent.
+            return 408, "The body did not arrive in time", {}
+        case RequestDataTooBig():
+            return 413, str(TooLarge()), {}
+        case SuspiciousOperation():  # For example more query parameters than anybody means.
+            return 400, "The request cannot be read.", {}
+        case exceptions.Throttled():
+            wait = max(1, int(getattr(error, "wait", None) or 1))
+            return 429, "Too many requests. Please slow down.", {"Retry-After": str(wait)}
+        case exceptions.MethodNotAllowed():
+            return 405, "Method not allowed", {}
+        case exceptions.APIException():
+            return error.status_code, str(error.detail), {}
+    return None
+
+
+def flattened(errors: Any) -> dict[str, Any]:
+    """DRF's nested error lists as `fieldErrors` and `formErrors`, always both (contract 2)."""
+    if isinstance(errors, list):
+        return {"fieldErrors": {}, "formErrors": [str(error) for error in errors]}
+    fields = {str(name): [str(one) for one in found] for name, found in errors.items()}
+    return {"formErrors": fields.pop("non_field_errors", []), "fieldErrors": fields}
+
+
+def spoken(details: Mapping[str, Any]) -> dict[str, Any]:
+    """Messages as a form shows them beside its fields: `Required`, `Must be an integer`."""
+
+    def say(message: str) -> str:
+        return "Required" if message == "is required" else message[:1].upper() + message[1:]
+
+    return {
+        "fieldErrors": {name: [say(one) for one in found] for name, found in details["fieldErrors"].items()},
+        "formErrors": [say(one) for one in details["formErrors"]],
+    }

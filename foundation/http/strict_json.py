@@ -1,0 +1,110 @@
+"""Reading a body: JSON only, at most 64 KiB, nesting at most 32, no duplicate keys, NaN or infinity.
+
+Contract 5. What may stand in a body is the matter of fields.py.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+from django.http import HttpRequest
+from rest_framework.parsers import BaseParser
+
+from foundation.errors import BillingError
+
+BODY_BYTES_MAX = 64 * 1024
+NESTING_MAX = 32
+
+
+# --- Strict reading ---------------------------------------------------------------------------------
+
+
+class BadJSON(BillingError):
+    """Raised when a body is not the strict JSON this service reads."""
+
+    sentence = "The body is not valid JSON"
+
+
+class TooLarge(BillingError):
+    """Raised when a body is longer than the path reads."""
+
+    status = 413
+    sentence = "The body is too large"
+
+
+class WrongMediaType(BillingError):
+    """Raised when a request with a body does not say that it is JSON."""
+
+    status = HTTPStatus.UNSUPPORTED_MEDIA_TYPE
+    sentence = "Content-Type must be application/json"
+
+
+def read_body(request: HttpRequest, *, limit_bytes: int) -> bytes:
+    """The raw body, refused by its declared length before a byte of it is read."""
+    declared = request.META.get("CONTENT_LENGTH") or "0"
+    if not declared.isdigit() or int(declared) > limit_bytes:
+        raise TooLarge
+    return request.read(limit_bytes)
+
+
+def parse_json(body: bytes) -> Any:
+    """Strict JSON, or BadJSON with the reason."""
+    try:
+        text = body.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise BadJSON("The body is not UTF-8") from error
+    if _depth(text) > NESTING_MAX:
+        raise BadJSON(f"The body is nested deeper than {NESTING_MAX} levels")
+    try:
+        return json.loads(
+            text,
+            object_pairs_hook=_without_duplicates,
+            parse_constant=_no_constant,
+            parse_float=_finite,
+        )
+    except ValueError as error:  # Includes integers longer than Python converts.
+        raise BadJSON from error
+
+
+_STRING = re.compile(r'"(?:[^"\\]|\\.)*"?', re.DOTALL)
+
+
+def _depth(text: str) -> int:
+    """How deep the brackets go, counted before the parser recurses into them."""
+    depth = deepest = 0
+    for bracket in re.findall(r"[\[\]{}]", _STRING.sub("", text)):
+        depth += 1 if bracket in "[{" else -1
+        deepest = max(deepest, depth)
+    return deepest
+
+
+def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise BadJSON("The body names a key twice")
+    return found
+
+
+def _no_constant(name: str) -> Any:
+    raise BadJSON(f"The body holds {name}, which is not JSON")
+
+
+def _finite(digits: str) -> float:
+    number = float(digits)
+    if number in (float("inf"), float("-inf")):
+        raise BadJSON("The body holds a number that is too large")
+    return number
+
+
+class StrictJSONParser(BaseParser):
+    """DRF's way to `parse_json`."""
+
+    media_type = "application/json"
+
+    def parse(
+        self, stream: Any, media_type: str | None = None, parser_context: Mapping[str, Any] | None = None
+    ) -> Any:
+        assert parser_context is not None  # DRF always passes it
+        return parse_json(read_body(parser_context["request"]._request, limit_bytes=BODY_BYTES_MAX))

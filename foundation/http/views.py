@@ -1,0 +1,83 @@
+"""The base of every API view."""
+
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any, ClassVar
+
+from django.http import JsonResponse
+from rest_framework import exceptions, serializers
+from rest_framework.negotiation import BaseContentNegotiation
+from rest_framework.renderers import JSONRenderer
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.viewsets import ViewSet
+
+from foundation.http.strict_json import StrictJSONParser, WrongMediaType
+
+# --- The base of every API view ---------------------------------------------------------------------
+
+
+class AlwaysJSON(BaseContentNegotiation):
+    """Answer JSON whatever `Accept` asks for: there is nothing else to choose from."""
+
+    def select_parser(self, request: Request, parsers: Any) -> Any:
+        return parsers[0]
+
+    def select_renderer(self, request: Request, renderers: Any, format_suffix: str | None = None) -> Any:
+        return renderers[0], renderers[0].media_type
+
+
+class JSONViewSet(ViewSet):
+    """A viewset that reads strictly, answers JSON only, and counts a request before it judges rights."""
+
+    parser_classes = (StrictJSONParser,)
+    renderer_classes = (JSONRenderer,)
+    content_negotiation_class = AlwaysJSON
+    format_kwarg = None
+    # Without OPTIONS: CORS answers its preflights before a view is asked.
+    http_method_names = ["get", "head", "post", "put", "patch", "delete"]
+
+    reads_json: ClassVar[bool] = True
+    # What a throttle wants every answer to say.
+    rate_limit_headers: Mapping[str, str] = {}
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        request.accepted_renderer, request.accepted_media_type = self.perform_content_negotiation(request)
+        method = str(request.method)
+        if method.lower() not in self.action_map:
+            raise exceptions.MethodNotAllowed(method)  # Whoever asks: no credential changes it.
+        self.perform_authentication(request)
+        # DRF checks rights first; here every authenticated request counts, whatever its answer (contract 15).
+        self.check_throttles(request)
+        self.check_permissions(request)
+        if method in {"POST", "PUT", "PATCH"} and self.reads_json:
+            _require_json(request)
+
+    def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
+        if isinstance(response, JsonResponse):
+            # An error, rendered already; DRF would look for a renderer to set on it.
+            if response.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+                response["Allow"] = ", ".join(self.allowed_methods)
+        else:
+            response = super().finalize_response(request, response, *args, **kwargs)
+        for name, value in self.rate_limit_headers.items():
+            response[name] = value
+        return response
+
+    def parsed(self, shape: type[serializers.Serializer], data: Any = None) -> dict[str, Any]:
+        """The body (or `data`) in the given shape, or a validation error."""
+        reading = shape(data=self.request.data if data is None else data)
+        reading.is_valid(raise_exception=True)
+        return dict(reading.validated_data)
+
+
+def _require_json(request: Request) -> None:
+    media_type, _, parameters = (request.content_type or "").partition(";")
+    charset = parameters.strip().lower().removeprefix("charset=").strip('"')
+    if media_type.strip().lower() != "application/json" or charset not in {"", "utf-8", "utf8"}:
+        raise WrongMediaType
+
+
+def no_store(body: Any, *, status: int = 200) -> Response:
+    """An answer that no cache on the way may keep."""
+    return Response(body, status=status, headers={"Cache-Control": "no-store"})

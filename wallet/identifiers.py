@@ -1,0 +1,13 @@
+"""The identifiers of the wallet's rows."""
+
+from foundation import identifiers
+
+
+def transaction_id() -> str:
+    """The id of a ledger entry, which the wire calls a transaction."""
+    return identifiers.new("txn")
+
+
+def topup_id() -> str:
+    """The id of a top-up; never on the wire, it is our idempotency key at Stripe."""
+    return identifiers.new("top")
