@@ -111,13 +111,6 @@ class ForeignSubject(BillingError):
     sentence = "This Misar account cannot sign in here"
 
 
-class FormUsed(BillingError):
-    """Raised when a form of the back-office that was used is sent again with other content."""
-
-    status = 409
-    sentence = "This form was used already, with other content; open it again"
-
-
 class PlanThere(BillingError):
     """Raised when a plan is added under the name of another one."""
 
@@ -125,35 +118,3 @@ class PlanThere(BillingError):
 
     def __init__(self, slug: str) -> None:
         super().__init__(f"There is a plan {slug} already: change that one")
-
-
-class ChangedSince(BillingError):
-    """Raised when what a form of the back-office showed has been changed by somebody since."""
-
-    status = 409
-    sentence = "Somebody changed this since the form was opened; open it again to see how it is now"
-
-
-class NothingToChange(BillingError):
-    """Raised when a form of the back-office asks for what is so already."""
-
-    sentence = "That is how it is already: nothing would change"
-
-
-class BeyondAllowance(BillingError):
-    """Raised when a member of staff asks for more than their role may move. It says what is left."""
-
-    status = 403
-
-
-class AccessRefused(BillingError):
-    """Raised when somebody's access to the back-office may not be changed by whoever asks, or at all."""
-
-    status = 403
-
-
-class OwnAffairs(BillingError):
-    """Raised when a member of staff would act in their own affairs."""
-
-    status = 403
-    sentence = "Nobody acts in their own affairs here: ask a colleague"

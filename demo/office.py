@@ -8,11 +8,13 @@ from typing import Any
 from django.conf import settings
 from django.utils import timezone
 
-from accounts import acts, users
+from accounts import users
 from accounts.models import User
+from backoffice.actions import acts
+from backoffice.credits import actions
 from demo.past import clock_at
 from sandbox.webhooks import signature
-from wallet import by_hand, webhooks
+from wallet import webhooks
 from wallet.models import StripeEvent, Wallet
 
 NAMES = {"usr_ines": ("Ines Pilot", "ines@example.com"), "usr_tomas": ("Tomas Reach", "tomas@example.com")}
@@ -45,7 +47,7 @@ def give_goodwill(staff: User, at: datetime) -> None:
             reason=str(asked["reason"]),
             form_key="demo",
             asked={},
-            run=lambda: acts.Done(wallet, by_hand.adjust(wallet, asked, staff), wallet.pk),
+            run=lambda: acts.Done(wallet, actions.adjust(wallet, asked, staff), wallet.pk),
         )
 
 

@@ -1,8 +1,6 @@
-"""The project package as an app (commands, checks), and the admin with our own site."""
+"""The project package as an app: operators' commands, and system checks."""
 
-from django.apps import AppConfig, apps
-from django.contrib.admin.apps import AdminConfig
-from django.db.models.signals import post_migrate
+from django.apps import AppConfig
 
 
 class BillingConfig(AppConfig):
@@ -11,11 +9,3 @@ class BillingConfig(AppConfig):
 
     def ready(self) -> None:
         from misar_billing import checks  # noqa: F401  (registers them)
-        from misar_billing.backoffice.roles import make_roles
-
-        # After the last of our apps, when the permissions of all are there.
-        post_migrate.connect(make_roles, sender=apps.get_app_config("monetization"))
-
-
-class BackOfficeConfig(AdminConfig):
-    default_site = "misar_billing.backoffice.site.BackOffice"

@@ -7,7 +7,7 @@ from django.apps import AppConfig
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, register
 
-from accounts import roles
+from backoffice import roles
 
 LIMITS_BY_ROLE = ("STAFF_CREDITS_A_DAY", "STAFF_REFUND_CENTS_MAX")
 

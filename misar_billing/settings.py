@@ -145,7 +145,7 @@ TIME_ZONE = "UTC"
 FORMAT_MODULE_PATH = "misar_billing.formats"
 
 INSTALLED_APPS = [
-    "misar_billing.apps.BackOfficeConfig",
+    "backoffice.apps.BackOfficeSiteConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -165,7 +165,7 @@ INSTALLED_APPS = [
     "accounts",
     "wallet",
     "monetization",
-    # Last: the roles are made once the permissions of all others are there.
+    "backoffice.apps.BackOfficeConfig",
     "misar_billing.apps.BillingConfig",
 ]
 

@@ -42,7 +42,7 @@ class Envelope:
         return body
 
     def of_validation(self, found: Mapping[str, Any]) -> tuple[str, dict[str, Any] | None]:
-        """The sentence and the details of a body that is not as it must be; `found` comes from `flattened`."""
+        """The sentence and details of a body that is not as it must be; `found` comes from `flattened`."""
         return "Validation failed", spoken(found)
 
 

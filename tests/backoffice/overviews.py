@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from misar_billing.backoffice.overview_attention import lines
+from backoffice.overview.attention import lines
 from wallet import audits
 from wallet.models import Audit
 

@@ -11,8 +11,8 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from accounts import acting, acts
 from accounts.models import Act, ServiceKey, User
+from backoffice.actions import acts, pages
 from tests.crowd import at_once, begin, wait_until_somebody_waits, wallet_locked_by_somebody
 from tests.factories import StaffFactory, UserFactory, enter
 from wallet import ledger, topups
@@ -175,7 +175,7 @@ def test_a_busy_database_is_said_on_the_form_with_what_was_typed(give):
     with wallet_locked_by_somebody("usr_1"):
         answer = client.post(page, form)
     assert answer.status_code == 200
-    assert acting.BUSY in answer.text
+    assert pages.BUSY in answer.text
     assert "typed with care" in answer.text
     assert 'value="7"' in answer.text
     assert (ledger.balance_of("usr_1"), Act.objects.exists()) == (10, False)

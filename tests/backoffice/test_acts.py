@@ -9,10 +9,11 @@ from django.db import DatabaseError, IntegrityError, connection, transaction
 from django.test import Client
 from django.urls import reverse
 
-from accounts import acts
-from accounts.acts import Done
-from accounts.errors import FormUsed
+from accounts import actors
 from accounts.models import Act, User
+from backoffice.actions import acts
+from backoffice.actions.acts import Done
+from backoffice.errors import FormUsed
 from tests.crowd import at_once, outcomes_at_once
 from tests.factories import StaffFactory, UserFactory, enter
 from wallet import ledger
@@ -54,7 +55,7 @@ def perform(staff, *, run, form_key=KEY, reason="asked by mail", label="Adjust t
 
 def give_five(staff):
     ledger.adjust(
-        user_id="usr_1", credits=5, reason="x", key=secrets.token_hex(8), actor=acts.actor_of(staff)
+        user_id="usr_1", credits=5, reason="x", key=secrets.token_hex(8), actor=actors.actor_of(staff)
     )
     return Done(ledger.unopened("usr_1"), "Gave 5.", "usr_1")
 

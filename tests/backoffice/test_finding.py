@@ -10,7 +10,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from accounts import api_keys, keys
-from misar_billing.backoffice import finding
+from backoffice.find import search
 from tests.backoffice.plans import captured, plans_of, scans_of
 from tests.factories import StaffFactory, UserFactory, enter
 from tests.monetization.records import place, refund, subscribe, tip
@@ -180,7 +180,7 @@ def test_many_matches_are_cut_and_that_is_said(staff):
     for number in range(25):
         wrote(1, timezone.now(), user_id=f"usr_{number}", idempotency_key="1")
     answer = find(staff, "1")
-    assert len(names(answer)) == finding.MATCHES_MAX
+    assert len(names(answer)) == search.MATCHES_MAX
     assert "Found 20 and more" in answer.text
 
 
@@ -212,7 +212,7 @@ def test_what_can_be_nothing_finds_nothing_and_harms_nothing(staff, sought):
 
 def test_blanks_and_quotes_round_it_do_not_matter():
     for given in (" usr_1 ", '"usr_1"', "“usr_1”", "`usr_1`", "<usr_1>", "\N{ZERO WIDTH SPACE}usr_1\r\n"):
-        assert finding.tidied(given) == "usr_1"
+        assert search.tidied(given) == "usr_1"
 
 
 # --- Who may ------------------------------------------------------------------------------------------
@@ -292,7 +292,7 @@ def fill(user_ids, entries):
 def test_every_look_goes_by_an_index_of_the_ledger(db, sought):
     fill([f"usr_{number}" for number in range(20)], 500)
     with captured() as asked:
-        finding.look(sought, may=everything)
+        search.look(sought, may=everything)
     assert len(asked) <= 26
     assert scans_of(asked) == []
 
@@ -300,8 +300,8 @@ def test_every_look_goes_by_an_index_of_the_ledger(db, sought):
 def test_no_look_at_any_table_needs_to_read_all_of_it(db):
     """With reading everything made unattractive, PostgreSQL finds an index for each look."""
     with captured() as asked:
-        finding.look("ada@example.com", may=everything)
-        finding.look("usr_7", may=everything)
+        search.look("ada@example.com", may=everything)
+        search.look("usr_7", may=everything)
     sql("SET LOCAL enable_seqscan = off")
     for query, nodes in plans_of(asked):
         for node in nodes:

@@ -13,15 +13,16 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
-from accounts import roles
-from accounts.acts import actor_of
+from accounts.actors import actor_of
 from accounts.models import Act
+from backoffice import roles
+from backoffice.credits import allowances
 from monetization import tips
 from monetization.models import Refund
 from tests.crowd import at_once
 from tests.factories import StaffFactory, UserFactory, enter
 from tests.wallet.past import wrote
-from wallet import allowances, ledger, webhooks
+from wallet import ledger, webhooks
 from wallet.models import Entry, StripeEvent
 
 pytestmark = pytest.mark.django_db

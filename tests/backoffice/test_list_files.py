@@ -10,7 +10,7 @@ from django.contrib.auth.models import Group
 from django.urls import reverse
 
 from accounts.models import User
-from misar_billing import admin_files
+from backoffice.lists import csv_files
 from monetization import tips
 from monetization.models import Tip
 from tests.factories import StaffFactory, UserFactory, enter
@@ -70,7 +70,7 @@ def test_text_is_no_formula(staff):
 
 
 def test_a_file_that_is_cut_says_so(staff, monkeypatch):
-    monkeypatch.setattr(admin_files, "ROWS_MAX", 2)
+    monkeypatch.setattr(csv_files, "ROWS_MAX", 2)
     for _ in range(3):
         UserFactory.create()
     rows = rows_of(staff.get(file_of(User)))

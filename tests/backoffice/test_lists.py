@@ -11,9 +11,9 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
-from accounts.acts import actor_of
+from accounts.actors import actor_of
 from accounts.models import Act, User
-from misar_billing import admin_lists
+from backoffice.lists import change_list
 from monetization import subscriptions, tips
 from tests.factories import StaffFactory, UserFactory, enter
 from tests.wallet.past import charged, wrote
@@ -43,7 +43,7 @@ def test_a_list_filters_by_what_it_declares_and_by_nothing_else(staff, model):
     assert staff.get(url).status_code == 200
     declared = {
         *of_model.lookups,
-        *admin_lists.lookups_of(model._meta, of_model.get_list_filter(None)),
+        *change_list.lookups_of(model._meta, of_model.get_list_filter(None)),
     }
     for field in model._meta.get_fields():
         for guess in GUESSES:
@@ -57,7 +57,7 @@ def test_a_list_filters_by_what_it_declares_and_by_nothing_else(staff, model):
 def test_every_filter_that_is_declared_answers_also_what_makes_no_sense(staff, model):
     url = list_of(model)
     of_model: Any = admin.site.get_model_admin(model)
-    for lookup in {*of_model.lookups, *admin_lists.lookups_of(model._meta, of_model.get_list_filter(None))}:
+    for lookup in {*of_model.lookups, *change_list.lookups_of(model._meta, of_model.get_list_filter(None))}:
         for value in (
             "1",
             "",
@@ -276,7 +276,7 @@ def test_a_list_is_sorted_by_what_it_declares_alone(staff, model):
 
 
 def test_pages_end_at_the_ceiling_and_say_so(staff, monkeypatch):
-    monkeypatch.setattr(admin_lists, "CEILING", 60)
+    monkeypatch.setattr(change_list, "CEILING", 60)
     Act.objects.bulk_create(
         Act(staff=StaffFactory.create(), verb="v", label="l", model="m", row_id=str(number), form_key="")
         for number in range(70)

@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from accounts import api_keys
 from accounts.models import Act, OutgoingMail
-from misar_billing.backoffice import one_user, views
+from backoffice.one_user import credits, views
 from tests.backoffice.plans import captured, plans_of
 from tests.backoffice.test_finding import fill, user_page
 from tests.factories import StaffFactory, UserFactory, enter
@@ -123,10 +123,10 @@ def test_what_was_spent_this_month_and_last_is_told_by_feature(staff, article_ra
 
 def test_many_features_end_in_one_row(db):
     wrote(1000, timezone.now())
-    for number in range(one_user.SPENDING_ROWS_MAX + 3):
+    for number in range(credits.SPENDING_ROWS_MAX + 3):
         charged(number + 1, timezone.now(), feature=f"f.{number}")
-    spending = one_user.spending_of("usr_1")
-    assert len(spending.rows) == one_user.SPENDING_ROWS_MAX + 1
+    spending = credits.spending_of("usr_1")
+    assert len(spending.rows) == credits.SPENDING_ROWS_MAX + 1
     assert (spending.rows[-1].label, spending.rows[-1].this_month) == ("3 more", "6")
     assert spending.this_total == "120"
 

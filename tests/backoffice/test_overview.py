@@ -12,7 +12,7 @@ from django.contrib.auth.models import Group, Permission
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from misar_billing.backoffice import overview
+from backoffice.overview import figures
 from tests.backoffice.overviews import DAY, NOW, behind, text_of
 from tests.factories import StaffFactory, UserFactory, enter
 from tests.monetization.records import clock_at
@@ -127,7 +127,7 @@ def test_what_is_outstanding_and_what_is_owed(staff):
     assert behind(staff, outstanding.figure.url).count() == Wallet.objects.count()
     assert [wallet.pk for wallet in behind(staff, owed.figure.url)] == ["usr_2"]
     [(change,)] = sql("SELECT sum(credits)::int FROM wallet_entry WHERE created_at >= '2026-06-01Z'")
-    assert outstanding.details == ("in 1 wallet", f"{overview.money.signed(change)} in the last 30 days")
+    assert outstanding.details == ("in 1 wallet", f"{figures.money.signed(change)} in the last 30 days")
 
 
 def test_a_chart_has_every_day_of_its_window_and_twelve_months_are_weeks(staff):
@@ -159,7 +159,7 @@ def test_a_window_or_a_product_that_there_is_not_is_as_if_none_was_named(staff):
 
 
 def test_a_year_that_ends_on_a_leap_day():
-    window = overview.window_of("12m", at=datetime(2028, 2, 29, 12, tzinfo=UTC))
+    window = figures.window_of("12m", at=datetime(2028, 2, 29, 12, tzinfo=UTC))
     assert (window.first_day, window.last_day) == (date(2027, 3, 1), date(2028, 2, 29))
 
 
@@ -324,8 +324,8 @@ def test_what_takes_too_long_is_left_out_and_said():
         sql("SET LOCAL statement_timeout = 20")
         sql("SELECT pg_sleep(5)")
 
-    assert overview.in_time(too_long) is None
-    assert overview.in_time(lambda: sql("SELECT 1")) == [(1,)]
+    assert figures.in_time(too_long) is None
+    assert figures.in_time(lambda: sql("SELECT 1")) == [(1,)]
 
 
 @pytest.mark.django_db(transaction=True)

@@ -17,8 +17,8 @@ from django.urls import URLPattern, URLResolver, get_resolver, reverse
 from django.utils import timezone
 
 from accounts import api_keys, keys
-from accounts.acting import ActingAdmin
 from accounts.models import Act, OutgoingMail
+from backoffice.actions.pages import ActingAdmin
 from monetization import sponsors, subscriptions, tips
 from monetization.models import Erasure
 from tests.factories import StaffFactory, UserFactory, enter
@@ -160,8 +160,8 @@ def test_a_verb_without_a_reason_and_a_key_does_nothing(rows, as_role, role):
     for model in ADMINS:
         of_model: Any = admin.site.get_model_admin(model)
         row = model._default_manager.first()
-        for verb in getattr(of_model, "verbs", ()):
-            page = of_model.address_of(verb, row)
+        for action in getattr(of_model, "staff_actions", ()):
+            page = of_model.address_of(action, row)
             no_reason = {"reason": " ", "key": secrets.token_hex(8)}
             for sent in ({"x": ""}, values_of(row), values_of(row) | no_reason):
                 assert client.post(page, sent).status_code in (200, 403), page

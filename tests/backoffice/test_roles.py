@@ -1,4 +1,4 @@
-"""Who may do what: exactly what stands in misar_billing/backoffice/roles.py, seen and unseen."""
+"""Who may do what: exactly what stands in backoffice/roles.py, seen and unseen."""
 
 import secrets
 from collections.abc import Iterator
@@ -15,12 +15,14 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from accounts import access as access_verbs
-from accounts import api_keys, keys, roles
-from accounts.acting import ActingAdmin, Verb
-from accounts.errors import AccessRefused
+from accounts import api_keys, keys
 from accounts.models import Act, User
-from misar_billing.backoffice.roles import ROLES
+from backoffice import roles
+from backoffice.actions.pages import ActingAdmin
+from backoffice.actions.staff_action import StaffAction
+from backoffice.errors import AccessRefused
+from backoffice.people import access as access_verbs
+from backoffice.roles import ROLES
 from monetization import sponsors, subscriptions, tips
 from monetization.models import Earner
 from tests.crowd import at_once
@@ -78,7 +80,7 @@ def test_support_looks_and_nothing_else():
 
 def test_every_verb_and_every_addition_is_some_roles():
     for each in acting():
-        wanted = {verb.permission for verb in each.verbs}
+        wanted = {action.permission for action in each.staff_actions}
         if each.addition:
             wanted.add(each.addition.permission)
         assert wanted <= set(ROLES["admin"]), each.opts.label
@@ -154,25 +156,25 @@ def rows(give, deliver, checkout_event) -> dict[type[models.Model], list[models.
     return by_model
 
 
-def pages_of(rows: Any) -> Iterator[tuple[ActingAdmin, Verb, models.Model]]:
+def pages_of(rows: Any) -> Iterator[tuple[ActingAdmin, StaffAction, models.Model]]:
     """Every verb there is with a row to which it applies; one without such a row is a gap in this test."""
     for each in acting():
-        for verb in each.verbs:
-            fitting = [row for row in rows.get(each.model, []) if verb.applies(row)]
-            assert fitting, f"no row for {verb.name} of {each.opts.label}"
-            yield each, verb, fitting[0]
+        for action in each.staff_actions:
+            fitting = [row for row in rows.get(each.model, []) if action.applies(row)]
+            assert fitting, f"no row for {action.name} of {each.opts.label}"
+            yield each, action, fitting[0]
 
 
 @pytest.mark.parametrize("role", [*ROLES, "nobody's"])
 def test_what_a_role_may_not_do_is_neither_shown_nor_reachable(rows, role):
     client = signed_in(member_of(role))
     held = set(ROLES.get(role, ()))
-    for each, verb, row in pages_of(rows):
-        page = each.address_of(verb, row)
+    for each, action, row in pages_of(rows):
+        page = each.address_of(action, row)
         shown = client.get(
             reverse(f"admin:{each.opts.app_label}_{each.opts.model_name}_change", args=[quote(row.pk)])
         )
-        if verb.permission in held:
+        if action.permission in held:
             assert page in shown.text, page
             assert client.get(page).status_code == 200, page
             # Without a reason nothing is done, but the form answers.
@@ -209,15 +211,15 @@ def test_a_right_without_the_right_to_look_opens_nothing(rows):
     unseeing = Permission.objects.exclude(codename__regex="^(view|change)_")
     member.user_permissions.set(unseeing)
     client = signed_in(member)
-    for each, verb, row in pages_of(rows):
-        if not verb.permission.partition(".")[2].startswith("change_"):
-            assert client.get(each.address_of(verb, row)).status_code == 403, verb.name
+    for each, action, row in pages_of(rows):
+        if not action.permission.partition(".")[2].startswith("change_"):
+            assert client.get(each.address_of(action, row)).status_code == 403, action.name
 
 
 def test_nobody_of_the_staff_reaches_a_verb(rows):
     for client in (Client(), signed_in(UserFactory.create())):
-        for each, verb, row in pages_of(rows):
-            page = each.address_of(verb, row)
+        for each, action, row in pages_of(rows):
+            page = each.address_of(action, row)
             for answer in (client.get(page), client.post(page, {"reason": "x", "key": "k"})):
                 assert answer.status_code == 302, page
                 assert answer["Location"].startswith("/admin/login/"), page

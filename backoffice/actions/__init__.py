@@ -1,0 +1,1 @@
+"""What staff may do: forms with a reason, pages, and what was done."""

@@ -1,0 +1,20 @@
+"""The back-office: an app without models, and the admin with our own site."""
+
+from django.apps import AppConfig, apps
+from django.contrib.admin.apps import AdminConfig
+from django.db.models.signals import post_migrate
+
+
+class BackOfficeConfig(AppConfig):
+    name = "backoffice"
+    verbose_name = "Back-office"
+
+    def ready(self) -> None:
+        from backoffice.roles import make_roles
+
+        # After the last app with models, when the permissions of all are there.
+        post_migrate.connect(make_roles, sender=apps.get_app_config("monetization"))
+
+
+class BackOfficeSiteConfig(AdminConfig):
+    default_site = "backoffice.site.BackOffice"

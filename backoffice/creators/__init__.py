@@ -1,0 +1,1 @@
+"""Creators' records: staff's lists and actions."""

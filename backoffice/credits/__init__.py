@@ -1,0 +1,1 @@
+"""The wallet: staff's lists and actions."""

@@ -1,0 +1,65 @@
+"""The filters that lists share."""
+
+from collections.abc import Iterable
+from datetime import timedelta
+from typing import Any, cast
+
+from django.contrib.admin import SimpleListFilter
+from django.contrib.admin.options import IncorrectLookupParameters
+from django.db import models
+from django.http import HttpRequest
+from django.utils import timezone
+
+# --- Filters --------------------------------------------------------------------------------------------
+
+
+class When(SimpleListFilter):
+    """Rows of today, of the last days, of this month; in UTC, by the instant their list declares."""
+
+    title = "when"
+    parameter_name = "when"
+
+    def __init__(self, request: HttpRequest, params: Any, model: Any, model_admin: Any) -> None:
+        super().__init__(request, params, model, model_admin)
+        self.instant = model_admin.instant
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("today", "Today"), ("7d", "7 days"), ("30d", "30 days"), ("month", "This month")]
+
+    def queryset(self, request: HttpRequest, queryset: models.QuerySet[Any]) -> models.QuerySet[Any]:
+        if self.value() is None:
+            return queryset
+        now = timezone.now()
+        midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
+        since = {
+            "today": midnight,
+            "7d": now - timedelta(days=7),
+            "30d": now - timedelta(days=30),
+            "month": midnight.replace(day=1),
+        }.get(str(self.value()))
+        if since is None:
+            raise IncorrectLookupParameters
+        return queryset.filter(**{f"{self.instant}__gte": since})
+
+
+class ListedFilter(SimpleListFilter):
+    """Rows with one of the values that are offered, or with another that an address names.
+
+    A subclass names the lookup (`parameter_name`) and says which values to offer: asking a table of millions
+    for all its values would read it whole.
+    """
+
+    def offered(self) -> Iterable[str]:
+        """The values to choose from."""
+        raise NotImplementedError
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        offered = list(self.offered())
+        asked = self.value()
+        if asked and asked not in offered:
+            offered.append(asked)
+        return [(value, value) for value in offered]
+
+    def queryset(self, request: HttpRequest, queryset: models.QuerySet[Any]) -> models.QuerySet[Any]:
+        asked = self.value()
+        return queryset if asked is None else queryset.filter(**{cast(str, self.parameter_name): asked})

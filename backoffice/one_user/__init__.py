@@ -1,0 +1,1 @@
+"""Everything about one user, on one page."""

@@ -1,0 +1,1 @@
+"""The front page: what needs a person, and the figures."""

@@ -1,0 +1,1 @@
+"""Users, keys, plans and access: lists and actions."""
