@@ -52,7 +52,7 @@ def refusals_shown_on(form: ReasonForm) -> Iterator[None]:
 class ActingAdmin(ReadOnlyAdmin):
     """Rows that can be looked at, with a page for each thing that staff may do to one."""
 
-    change_form_template = "admin/row.html"
+    change_form_template = "backoffice/row.html"
     staff_actions: ClassVar[Sequence[StaffAction]] = ()
     addition: ClassVar[Addition | None] = None
 
@@ -158,7 +158,7 @@ class ActingAdmin(ReadOnlyAdmin):
             "form": form,
             "media": self.media + form.media,
         }
-        return TemplateResponse(request, "admin/action.html", context)
+        return TemplateResponse(request, "backoffice/action.html", context)
 
     def _page_name(self, action: StaffAction) -> str:
         return f"{self.opts.app_label}_{self.opts.model_name}_{action.name}"
@@ -201,7 +201,7 @@ class ActingAdmin(ReadOnlyAdmin):
                 "opts": self.opts,
                 "secret": made[0].secret,
             }
-            return TemplateResponse(request, "admin/secret.html", context)
+            return TemplateResponse(request, "backoffice/secret.html", context)
         messages.success(request, act.told)
         if addition.has_secret:
             messages.warning(request, SENT_BEFORE)

@@ -96,7 +96,7 @@ class WalletAdmin(AddressedAdmin):
     staff_actions = actions.OF_WALLET
     fields = ("user_id", "credits", "entries", "created_at")
     readonly_fields = ("credits", "entries")
-    change_list_template = "admin/wallets.html"
+    change_list_template = "backoffice/wallets.html"
 
     def about(self, row: Wallet) -> str:
         return row.pk

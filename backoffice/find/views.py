@@ -31,7 +31,7 @@ def find(site: AdminSite, request: HttpRequest) -> HttpResponse:
         "could_be_new": not found.matches and may_open and search.could_be_new(sought),
         "sees_users": staff.has_perm(SEES_USERS),
     }
-    return TemplateResponse(request, "admin/find.html", context)
+    return TemplateResponse(request, "backoffice/find.html", context)
 
 
 def _where_it_leads(found: Found, staff: User) -> str:

@@ -51,7 +51,7 @@ def one_user(site: AdminSite, request: HttpRequest, object_id: str) -> HttpRespo
     shown = any(row.is_found and row.actions for row in listed)
     context["found_actions"] = actions_on(found.row) if found and not shown else []
     context["is_nobody"] = not search.is_known(user_id)
-    return TemplateResponse(request, "admin/one_user.html", context)
+    return TemplateResponse(request, "backoffice/one_user.html", context)
 
 
 def _about_credits(

@@ -37,7 +37,7 @@ def overview(site: AdminSite, request: HttpRequest) -> HttpResponse:
         "product_name": name_of(page.product),
         "all_products_url": _address(page.window.name, ""),
     }
-    return TemplateResponse(request, "admin/overview.html", context)
+    return TemplateResponse(request, "backoffice/overview.html", context)
 
 
 def _address(window: str, product: str) -> str:

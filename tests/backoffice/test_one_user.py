@@ -398,7 +398,7 @@ def test_no_part_of_the_page_needs_to_read_a_whole_table(staff):
 
 def test_what_takes_too_long_to_add_up_is_said():
     """How a part is given up in time is tested with the overview's; None is what is left of it."""
-    told = render_to_string("admin/_user_spending.html", {"no_spending": views.TOO_MANY})
+    told = render_to_string("backoffice/_user_spending.html", {"no_spending": views.TOO_MANY})
     assert "too many entries to add up" in told
     assert "Nothing was charged" not in told
 
