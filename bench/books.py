@@ -12,9 +12,9 @@ from accounts.keys import issue_service_key
 from bench.plan import OURS, USUAL, Variant
 from bench.usual import models as usual
 from foundation.errors import BillingError
-from wallet import invariants, ledger
+from wallet.books import laws, ledger
 from wallet.models import Entry, Wallet
-from wallet.rates import DEFAULT_RATES
+from wallet.prices.rates import DEFAULT_RATES
 
 FEATURE = DEFAULT_RATES[0][0]
 OPENING_CREDITS = 1_000_000_000  # Nobody runs out.
@@ -101,7 +101,7 @@ def troubles(allowed: Mapping[str, int]) -> list[str]:
     """Why the books do not bear out the answers, a sentence each; `allowed` counts them by variant."""
     found = [
         f"{broken.law}, but not {broken.subject}: {broken.detail}"
-        for broken in invariants.violations()[:BROKEN_LAWS_TOLD_MAX]
+        for broken in laws.violations()[:BROKEN_LAWS_TOLD_MAX]
     ]
     written = {
         OURS: Entry.objects.filter(kind="deduct").count(),

@@ -14,7 +14,7 @@ from accounts import second_factor, sessions
 from accounts.models import User
 from bench.histories import session_of, timed
 from foundation.database.patience import patient
-from wallet import days
+from wallet.books import days
 
 SHORT_ENTRIES, LONG_ENTRIES = 10_000, 1_000_000
 WALLETS = 1_000

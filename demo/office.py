@@ -14,8 +14,8 @@ from backoffice.actions import acts
 from backoffice.credits import actions
 from demo.past import clock_at
 from sandbox.webhooks import signature
-from wallet import webhooks
 from wallet.models import StripeEvent, Wallet
+from wallet.payments import inbox
 
 NAMES = {"usr_ines": ("Ines Pilot", "ines@example.com"), "usr_tomas": ("Tomas Reach", "tomas@example.com")}
 GOODWILL_CREDITS = 5
@@ -78,4 +78,4 @@ def pay_in_euros(at: datetime) -> None:
     body = json.dumps(event).encode()
     signed = signature(body, at=int(time.time()), secrets=settings.STRIPE_WEBHOOK_SECRETS)
     with clock_at(at):
-        webhooks.receive(body, signed)
+        inbox.receive(body, signed)

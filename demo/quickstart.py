@@ -13,7 +13,7 @@ from demo import seeds
 from foundation.database import patience
 from foundation.operators import FOUND
 from sandbox.processes import MAIL, SANDBOX, WEB, Processes, ProcessTrouble, refuse_busy_ports
-from wallet import days
+from wallet.books import days
 
 WELCOME = """
 Misar Billing is running. Ctrl-C stops it; the data stays in {data_dir}.

@@ -20,9 +20,12 @@ from demo import newsletter, office
 from demo.past import clock_at
 from monetization.models import Tip
 from sandbox import store
-from wallet import deductions, ledger, rates, topups
+from wallet.books import ledger
+from wallet.charges import deductions
 from wallet.errors import InsufficientCredits
 from wallet.models import Entry, Rate, Wallet
+from wallet.payments import settlement
+from wallet.prices import rates
 
 DEMO_USER = "usr_demo"
 DEMO_NAME = "Dana Demo"
@@ -130,7 +133,7 @@ def top_up(user_id: str, *, dollars: int, at: datetime) -> None:
         user_id=user_id, product="blog", amount_cents=dollars * 100, created=int(at.timestamp())
     )
     with clock_at(at):
-        topups.settle(session, happened_at=at)
+        settlement.settle(session, happened_at=at)
 
 
 def charge_for(user_id: str, feature: str, at: datetime) -> Entry:

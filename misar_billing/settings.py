@@ -417,7 +417,7 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "SERVE_PUBLIC": True,
     "SCHEMA_PATH_PREFIX": "/(io/wallet|mail/v1)",
-    "ENUM_NAME_OVERRIDES": {"EntryKind": "wallet.models.Entry.Kind"},
+    "ENUM_NAME_OVERRIDES": {"EntryKind": "wallet.books.models.Entry.Kind"},
 }
 
 # --- Log --------------------------------------------------------------------------------------------

@@ -17,7 +17,7 @@ creators = [path("", include("monetization.api.urls")), path("", include("accoun
 urlpatterns = [
     path("", RedirectView.as_view(url="/wallet"), name="home"),
     path("", include("accounts.urls")),
-    path("", include("wallet.urls")),
+    path("", include("wallet.pages.urls")),
     path("", include("monetization.urls")),
     path("io/wallet/", include("wallet.api.urls")),
     path("mail/v1/", include(creators)),

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from wallet.invariants import Violation, broken
+from wallet.books.laws import Violation, broken
 
 LAWS = {
     "A subscription brings in a year what its events add up to": """

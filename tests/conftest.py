@@ -28,8 +28,9 @@ from accounts.keys import issue_service_key
 from foundation.database.engine.base import ANSWER_SECONDS_MAX, DatabaseWrapper
 from tests.chromium import CHROMIUM, FLAGS
 from tests.factories import StaffFactory, enter
-from wallet import invariants, ledger, rates
+from wallet.books import laws, ledger
 from wallet.models import Entry, TopUp
+from wallet.prices import rates
 
 execute_sql_flush = DatabaseOperations.execute_sql_flush
 
@@ -80,7 +81,7 @@ def django_db_setup(django_db_modify_db_settings: ExitStack, django_db_setup: No
 
 @pytest.fixture(autouse=True)
 def the_books_balance(request: pytest.FixtureRequest) -> Iterator[None]:
-    """The laws of wallet/invariants.py hold after every test that used the database."""
+    """The laws of wallet/books/laws.py hold after every test that used the database."""
     uses_database = {"db", "transactional_db", "live_server"} & set(request.fixturenames)
     if not uses_database and not request.node.get_closest_marker("django_db"):
         yield
@@ -93,7 +94,7 @@ def the_books_balance(request: pytest.FixtureRequest) -> Iterator[None]:
         transaction.set_rollback(False)
     if connection.in_atomic_block:
         connection.check_constraints()  # Deferred laws speak now, not at a commit that never comes.
-    assert invariants.violations() == []
+    assert laws.violations() == []
 
 
 # --- Wallets ----------------------------------------------------------------------------------------

@@ -171,7 +171,7 @@ def test_one_file_speaks_to_stripe():
         for path in python_files("accounts", "wallet", "monetization", "misar_billing")
         if any(is_within(module, "stripe") for module in imports_of(path))
     ]
-    assert speakers == ["wallet.stripe_gateway"]
+    assert speakers == ["wallet.payments.stripe_gateway"]
 
 
 def test_production_code_never_imports_the_tests():
@@ -209,7 +209,7 @@ def writes(call: ast.Call, models: tuple[str, ...], through: str) -> bool:
 
 
 def test_the_ledger_alone_writes_entries_and_balances():
-    assert set(writers_of("Entry", "Wallet", through="entries")) == {"wallet.ledger"}
+    assert set(writers_of("Entry", "Wallet", through="entries")) == {"wallet.books.ledger"}
 
 
 def test_no_sql_in_python_goes_round_the_ledger():

@@ -11,7 +11,7 @@ class WalletConfig(AppConfig):
     def ready(self) -> None:
         from foundation.http import envelope
         from wallet.api.envelope import WalletEnvelope
-        from wallet.rates import make_default_rates
+        from wallet.prices.rates import make_default_rates
 
         envelope.register("/io/wallet/", WalletEnvelope())
         # Not in a migration: a test's flush would take them away for good.

@@ -15,10 +15,12 @@ from backoffice.actions.staff_action import Addition, Made, StaffAction
 from backoffice.credits import allowances
 from backoffice.errors import FormUsed
 from foundation import money
-from wallet import ledger, rates, stripe_gateway, topups, webhooks
+from wallet.books import ledger
 from wallet.errors import EventFailed, NotToResolve, StripeOutOfReach
 from wallet.models import FEATURE_LENGTH, Entry, Rate, StripeEvent, TopUp, Wallet
-from wallet.stripe_gateway import text_at
+from wallet.payments import inbox, sessions, settlement, stripe_gateway
+from wallet.payments.sessions import text_at
+from wallet.prices import rates
 
 # What the books let a unit cost (wallet_rate_is_never_free).
 RATE_CREDITS_MAX = 1_000_000_000
@@ -136,7 +138,7 @@ def payment_link(event: StripeEvent) -> str:
 
 def _payment_in_words(event: StripeEvent) -> str:
     """The amount that an event tells of and whether it was paid; "" where it tells of none."""
-    told = topups.session_of(event)
+    told = sessions.session_of(event)
     cents, currency = told.get("amount_total"), text_at(told, "currency").upper()
     if type(cents) is not int or cents < 0 or not money.is_currency(currency):
         return ""
@@ -147,7 +149,7 @@ def _payment_in_words(event: StripeEvent) -> str:
 def replay(event: StripeEvent, asked: dict[str, Any], staff: User) -> str:
     """Handle a stored event again, as if Stripe had just sent it. To fail again is an act too."""
     try:
-        webhooks.handle(event)
+        inbox.handle(event)
     except EventFailed:
         return "It failed again: the traceback stands on the event."
     if event.state == StripeEvent.State.RESOLVED:
@@ -187,7 +189,7 @@ def resolve(event: StripeEvent, asked: dict[str, Any], staff: User) -> str | Don
     """Close an event that can have no effect by itself, giving its credits by hand where that is right."""
     credits = asked.get("credits")
     user_id = asked["user_id"] if credits else ""
-    webhooks.resolve(
+    settlement.resolve(
         event,
         user_id=user_id,
         credits=credits,
@@ -232,7 +234,7 @@ def ask_stripe(topup: TopUp, asked: dict[str, Any], staff: User) -> str:
     session = asked["session"]
     if session is None:
         return "Stripe knows no such session; nothing was changed."
-    return topups.settle_as_told(session)
+    return settlement.settle_as_told(session)
 
 
 # --- Prices -------------------------------------------------------------------------------------------
@@ -323,7 +325,7 @@ OF_STRIPE_EVENT = (
         "wallet.replay_stripeevent",
         replay,
         EventForm,
-        applies=lambda event: event.state in webhooks.REPLAYABLE,
+        applies=lambda event: event.state in inbox.REPLAYABLE,
     ),
     StaffAction(
         "resolve",
@@ -331,7 +333,7 @@ OF_STRIPE_EVENT = (
         "wallet.resolve_stripeevent",
         resolve,
         ResolveForm,
-        applies=webhooks.is_resolvable,
+        applies=settlement.is_resolvable,
         warning="This closes the event for good: its payment is never credited by itself afterwards, "
         "whatever Stripe still sends. Look at the payment at Stripe first.",
     ),

@@ -23,9 +23,9 @@ from backoffice.lists.filters import ListedFilter
 from backoffice.lists.links import list_link, row_link, user_link
 from backoffice.lists.read_only import ReadOnlyAdmin
 from foundation import money
-from wallet import days, ledger
+from wallet.books import days, ledger
+from wallet.history.products import WALLET
 from wallet.models import Audit, ClosedDay, Entry, Rate, RateChange, StripeEvent, TopUp, Wallet
-from wallet.products import WALLET
 
 REVERSALS_SHOWN_MAX = 50
 TOTALS = (

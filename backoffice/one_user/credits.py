@@ -15,8 +15,11 @@ from django.utils.dateformat import format as in_words
 from accounts.models import User
 from backoffice.overview import links
 from foundation import money
-from wallet import ledger, pages, periods, products, spending, stripe_gateway
+from wallet.books import ledger, places
+from wallet.history import products, spending
 from wallet.models import Entry, StripeEvent, TopUp, Wallet
+from wallet.pages import chart, tables
+from wallet.payments import stripe_gateway
 
 ENTRIES_SHOWN = 25
 TOPUPS_SHOWN = 10
@@ -146,7 +149,7 @@ class Spending:
 
 def spending_of(user_id: str) -> Spending:
     """By product and feature, the most credits of both months first; the smallest together in one row."""
-    today = pages.today()
+    today = chart.today()
     first = today.replace(day=1)
     end_before = first - timedelta(days=1)
     this = spending.by_feature(user_id=user_id, first_day=first, last_day=today)
@@ -179,7 +182,7 @@ def spending_of(user_id: str) -> Spending:
 
 
 def _entries_of(user_id: str, first_day: date, last_day: date) -> str:
-    days = links.within(periods.start_of(first_day), periods.end_of(last_day))
+    days = links.within(places.start_of(first_day), places.end_of(last_day))
     return links.rows(Entry, wallet__user_id__exact=user_id, **days)
 
 
@@ -207,12 +210,12 @@ class EntryRow:
 
 def entries_of(user_id: str, *, found: str = "") -> list[EntryRow]:
     """The newest 25 entries, newest first; the one that a search led to is marked."""
-    labels = pages.labels_of_features()
+    labels = tables.labels_of_features()
     return [
         EntryRow(
             id=entry.pk,
             at=entry.created_at,
-            what=pages.what_happened(entry, labels),
+            what=tables.what_happened(entry, labels),
             feature=entry.feature,
             product=products.name_of(entry.product),
             credits=money.signed(entry.credits),

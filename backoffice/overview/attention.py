@@ -9,7 +9,7 @@ from django.db.models import Count, Q
 from accounts.models import OutgoingMail
 from backoffice.overview.links import row, rows
 from foundation.words import count, day_words, moment
-from wallet import audits, days
+from wallet.books import audits, days
 from wallet.models import Audit, ClosedDay, StripeEvent, TopUp
 
 LATE_EVENT = timedelta(minutes=5)

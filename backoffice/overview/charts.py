@@ -11,9 +11,9 @@ from foundation import money
 from foundation.calendar import DAY
 from foundation.words import day_words
 from monetization.figures.windows import Window
-from wallet.days import Flow
+from wallet.books.days import Flow
+from wallet.history.products import name_of
 from wallet.models import Entry
-from wallet.products import name_of
 
 Kind = Entry.Kind
 Step = Literal["day", "week"]

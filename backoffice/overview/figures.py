@@ -24,10 +24,10 @@ from foundation.words import count
 from monetization.figures import windows
 from monetization.figures.windows import Window
 from monetization.models import Tip
-from wallet import days
-from wallet.days import Flow
+from wallet.books import days
+from wallet.books.days import Flow
+from wallet.history.products import name_of
 from wallet.models import ClosedDay, Entry, Wallet
-from wallet.products import name_of
 
 T = TypeVar("T")
 Kind = Entry.Kind

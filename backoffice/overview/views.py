@@ -12,7 +12,7 @@ from django.utils import timezone
 from accounts.models import User
 from backoffice.overview import figures as figures
 from backoffice.overview.figures import WINDOW_DEFAULT, WINDOWS
-from wallet.products import name_of
+from wallet.history.products import name_of
 
 
 def overview(site: AdminSite, request: HttpRequest) -> HttpResponse:

@@ -12,9 +12,9 @@ from accounts.errors import FeatureNotAllowed
 from accounts.models import ServiceKey
 from accounts.permissions import IsService
 from bench.usual.models import Entry, Wallet
-from wallet import rates
 from wallet.api.serializers import DeductionAllowed, DeductionDenied, DeductRequest
 from wallet.errors import InsufficientCredits
+from wallet.prices import rates
 
 
 class UsualCharge(APIView):

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from backoffice.overview.attention import lines
-from wallet import audits
+from wallet.books import audits
 from wallet.models import Audit
 
 NOW = datetime(2026, 6, 30, 12, 30, tzinfo=UTC)

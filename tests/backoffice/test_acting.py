@@ -15,8 +15,9 @@ from accounts.models import Act, ServiceKey, User
 from backoffice.actions import acts, pages
 from tests.crowd import at_once, begin, wait_until_somebody_waits, wallet_locked_by_somebody
 from tests.factories import StaffFactory, UserFactory, enter
-from wallet import ledger, topups
+from wallet.books import ledger
 from wallet.models import Entry, StripeEvent, TopUp, Wallet
+from wallet.payments import settlement
 
 pytestmark = pytest.mark.django_db
 
@@ -157,7 +158,7 @@ def test_what_stripe_says_of_a_payment_that_is_none_of_ours_changes_nothing(db, 
     """The session of a top-up whose metadata somebody changed at Stripe."""
     topup = TopUp.objects.create(user_id="usr_1", stripe_session_id="cs_test_1", state="pending")
     session = checkout_event(metadata=metadata)["data"]["object"]
-    told = topups.settle_as_told(session)
+    told = settlement.settle_as_told(session)
     assert told == "Stripe does not call this a top-up of the wallet; nothing was changed."
     topup.refresh_from_db()
     assert (topup.state, Entry.objects.exists()) == ("pending", False)

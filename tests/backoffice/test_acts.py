@@ -16,7 +16,7 @@ from backoffice.actions.acts import Done
 from backoffice.errors import FormUsed
 from tests.crowd import at_once, outcomes_at_once
 from tests.factories import StaffFactory, UserFactory, enter
-from wallet import ledger
+from wallet.books import ledger
 from wallet.errors import InsufficientCredits
 from wallet.models import Entry, Wallet
 

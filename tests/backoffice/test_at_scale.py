@@ -19,7 +19,7 @@ from django.utils import timezone
 from foundation.database.patience import patient
 from tests.backoffice.plans import captured, rows_read, scans_of
 from tests.factories import UserFactory
-from wallet import days
+from wallet.books import days
 from wallet.models import Entry, TopUp, Wallet
 
 pytestmark = [pytest.mark.django_db, pytest.mark.slow, pytest.mark.breaks_the_books]

@@ -22,8 +22,9 @@ from monetization.models import Refund
 from tests.crowd import at_once
 from tests.factories import StaffFactory, UserFactory, enter
 from tests.wallet.past import wrote
-from wallet import ledger, webhooks
+from wallet.books import ledger
 from wallet.models import Entry, StripeEvent
+from wallet.payments import settlement
 
 pytestmark = pytest.mark.django_db
 
@@ -222,7 +223,7 @@ def test_who_may_not_adjust_may_close_an_event_and_give_nothing(deliver, checkou
     )
     assert not Entry.objects.exists()
     event.refresh_from_db()
-    assert webhooks.is_resolvable(event) is False
+    assert settlement.is_resolvable(event) is False
 
 
 # --- Refunds of tips ----------------------------------------------------------------------------------

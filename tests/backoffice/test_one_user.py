@@ -19,8 +19,9 @@ from tests.factories import StaffFactory, UserFactory, enter
 from tests.monetization.records import place, refund, subscribe, tip
 from tests.wallet.books import sql
 from tests.wallet.past import charged, gave_back, wrote
-from wallet import ledger, stripe_gateway
+from wallet.books import ledger
 from wallet.models import Entry, StripeEvent, TopUp
+from wallet.payments import stripe_gateway
 
 
 def page_of(client, user_id, **query):

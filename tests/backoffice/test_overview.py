@@ -18,7 +18,7 @@ from tests.factories import StaffFactory, UserFactory, enter
 from tests.monetization.records import clock_at
 from tests.wallet.books import sql
 from tests.wallet.past import charged, gave_back, wrote
-from wallet import days
+from wallet.books import days
 from wallet.models import StripeEvent, TopUp, Wallet
 
 pytestmark = pytest.mark.django_db

@@ -9,7 +9,7 @@ from tests.backoffice.overviews import DAY, HOUR, NOW, attention, behind, examin
 from tests.factories import UserFactory
 from tests.monetization.records import clock_at
 from tests.wallet.past import wrote
-from wallet import days
+from wallet.books import days
 from wallet.models import Audit, StripeEvent, TopUp
 
 pytestmark = pytest.mark.django_db

@@ -27,7 +27,7 @@ from monetization import sponsors, subscriptions, tips
 from monetization.models import Earner
 from tests.crowd import at_once
 from tests.factories import StaffFactory, UserFactory, enter
-from wallet import ledger
+from wallet.books import ledger
 from wallet.models import Entry, Rate, StripeEvent, TopUp, Wallet
 
 pytestmark = pytest.mark.django_db

@@ -12,7 +12,7 @@ from monetization import tips
 from monetization.models import Refund
 from tests.browser.test_staff import PASSWORD, code_of
 from tests.factories import StaffFactory, UserFactory
-from wallet import ledger
+from wallet.books import ledger
 from wallet.models import Entry, Rate, StripeEvent
 
 LOOKS = [("desktop", "light"), ("phone", "dark")]

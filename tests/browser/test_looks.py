@@ -6,7 +6,8 @@ import pytest
 from django.utils import timezone
 
 from demo.past import clock_at
-from wallet import deductions, ledger
+from wallet.books import ledger
+from wallet.charges import deductions
 
 LOOKS = [("desktop", "light"), ("phone", "dark")]
 USER = "usr_demo"

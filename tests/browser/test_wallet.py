@@ -3,7 +3,7 @@
 import pytest
 import requests
 
-from wallet import ledger
+from wallet.books import ledger
 from wallet.models import TopUp
 
 USER = "usr_demo"

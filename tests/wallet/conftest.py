@@ -9,8 +9,8 @@ import stripe
 from django.conf import settings
 
 from tests.conftest import Caller, Sandbox
-from wallet import stripe_gateway
 from wallet.models import TopUp
+from wallet.payments import stripe_gateway
 
 
 class StandIn:

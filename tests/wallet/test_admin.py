@@ -6,8 +6,9 @@ from django.urls import reverse
 
 from accounts.models import Act
 from tests.factories import StaffFactory, enter
-from wallet import ledger, rates
+from wallet.books import ledger
 from wallet.models import Entry, Rate, RateChange, StripeEvent, Wallet
+from wallet.prices import rates
 
 READ_ONLY = ["wallet", "entry", "topup", "stripeevent", "ratechange"]
 

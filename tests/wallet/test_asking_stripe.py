@@ -5,7 +5,7 @@ from django.urls import reverse
 
 from accounts.models import Act
 from tests.wallet.conftest import forget_the_client
-from wallet import ledger
+from wallet.books import ledger
 from wallet.models import Entry, StripeEvent, TopUp
 
 pytestmark = pytest.mark.django_db

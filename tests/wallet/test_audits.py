@@ -8,12 +8,12 @@ from django.db import connection
 from django.utils import timezone
 
 from tests.wallet.books import sql
-from wallet import audits, invariants
+from wallet.books import audits, laws
 from wallet.models import Audit
 
 pytestmark = pytest.mark.django_db
 
-BALANCE = next(iter(invariants.LAWS_OF_WALLETS))
+BALANCE = next(iter(laws.LAWS_OF_WALLETS))
 
 
 def run(command, *options):

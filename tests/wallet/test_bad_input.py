@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from django.db import connection, transaction
 
-from wallet import ledger
+from wallet.books import ledger
 from wallet.models import Entry, TopUp
 
 pytestmark = pytest.mark.django_db

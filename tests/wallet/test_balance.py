@@ -2,7 +2,7 @@
 
 import pytest
 
-from wallet import ledger
+from wallet.books import ledger
 from wallet.models import Entry, Wallet
 
 pytestmark = pytest.mark.django_db

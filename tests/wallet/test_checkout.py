@@ -19,8 +19,9 @@ from sandbox.environment import free_port
 from tests.conftest import Caller, Sandbox
 from tests.crowd import begin, wallet_locked_by_somebody
 from tests.wallet.conftest import StandIn, forget_the_client, request_topup
-from wallet import ledger, stripe_gateway
+from wallet.books import ledger
 from wallet.models import Entry, StripeEvent, TopUp
+from wallet.payments import stripe_gateway
 
 pytestmark = pytest.mark.django_db
 

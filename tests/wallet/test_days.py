@@ -14,12 +14,12 @@ from django.test.utils import CaptureQueriesContext
 from tests.crowd import begin
 from tests.wallet.books import sql
 from tests.wallet.past import at, charged, gave_back, wrote
-from wallet import days, invariants
+from wallet.books import days, laws
 from wallet.models import ClosedDay, DayTotal
 
 pytestmark = pytest.mark.django_db
 
-LAW = next(iter(invariants.LAWS_OF_DAYS))
+LAW = next(iter(laws.LAWS_OF_DAYS))
 FIRST, LAST = date(2026, 3, 1), date(2026, 3, 20)
 NOW = datetime(2026, 3, 20, 12, tzinfo=UTC)
 
@@ -249,9 +249,9 @@ def test_no_figure_reads_the_ledger_from_end_to_end(days_open, product):
 )
 def test_totals_that_are_not_what_the_entries_add_up_to(three_days, change, broken):
     days.close_days(now=NOW)
-    assert invariants.violations() == []
+    assert laws.violations() == []
     sql(change)
-    assert [(v.law, v.subject, v.detail) for v in invariants.violations()] == [
+    assert [(v.law, v.subject, v.detail) for v in laws.violations()] == [
         (LAW, subject, detail) for subject, detail in broken
     ]
 
@@ -260,21 +260,21 @@ def test_totals_that_are_not_what_the_entries_add_up_to(three_days, change, brok
 def test_an_entry_that_came_into_a_closed_day_breaks_the_law_and_again_heals_it(three_days):
     days.close_days(now=NOW)
     charged(5, "2026-03-02 12:00:00")
-    assert {violation.subject for violation in invariants.violations()} == {
+    assert {violation.subject for violation in laws.violations()} == {
         "2026-03-02",
         "2026-03-02 mail deduct",
     }
     out = StringIO()
     call_command("close_days", "--again", "2026-03-02", stdout=out)
     assert "forgotten, from 2026-03-02 on." in out.getvalue()
-    assert invariants.violations() == []
+    assert laws.violations() == []
     assert told(last=date(2026, 3, 3)) == by_hand(last=date(2026, 3, 3))
 
 
 def test_an_entry_of_a_day_that_is_open_breaks_nothing(three_days):
     days.close_days(now=at("2026-03-03 12:00:00"))
     charged(5, "2026-03-03 13:00:00")
-    assert invariants.violations() == []
+    assert laws.violations() == []
 
 
 # --- The command ------------------------------------------------------------------------------------

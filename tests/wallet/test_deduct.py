@@ -5,8 +5,9 @@ from django.utils import timezone
 
 from accounts.keys import issue_service_key
 from tests.conftest import Caller
-from wallet import ledger, rates
+from wallet.books import ledger
 from wallet.models import Entry, Wallet
+from wallet.prices import rates
 
 pytestmark = pytest.mark.django_db
 

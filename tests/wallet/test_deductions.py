@@ -4,9 +4,11 @@ import pytest
 
 from tests.crowd import wallet_locked_by_somebody
 from tests.wallet.books import move
-from wallet import deductions, ledger, rates
+from wallet.books import ledger
+from wallet.charges import deductions
 from wallet.errors import ChargeGivenBack, InsufficientCredits, KeyReused, UnknownFeature
 from wallet.models import Entry
+from wallet.prices import rates
 
 ARTICLE = "blog.article.generate"
 KEY = "article:my-post"

@@ -21,9 +21,11 @@ from hypothesis.stateful import (
 )
 
 from tests.conftest import Caller
-from wallet import invariants, ledger, rates, topups
+from wallet.books import laws, ledger
 from wallet.errors import InsufficientCredits, KeyReused, NothingToGiveBack
 from wallet.models import Entry, TopUp, Wallet
+from wallet.payments import sessions, settlement
+from wallet.prices import rates
 
 ARTICLE, MAIL = "blog.article.generate", "mail.send"
 NOON = datetime(2026, 6, 1, 12, tzinfo=UTC)
@@ -121,7 +123,7 @@ class Histories(RuleBasedStateMachine):
             "currency": "usd",
             "metadata": {"type": "wallet_topup", "user_id": user_id or self.user_id, "product": "blog"},
         }
-        topups.settle(session, happened_at=NOON)
+        settlement.settle(session, happened_at=NOON)
 
     # --- What can happen ---
 
@@ -141,7 +143,7 @@ class Histories(RuleBasedStateMachine):
     @rule(data=st.data())
     def hear_of_a_checkout_for_somebody_else(self, data):
         session_id = data.draw(st.sampled_from(self.sessions))
-        with pytest.raises(topups.Parked):
+        with pytest.raises(sessions.Parked):
             self.settle(session_id, 1000, user_id="usr_other")
 
     @rule(cents=st.integers(100, 3000), pays=st.booleans())
@@ -155,7 +157,7 @@ class Histories(RuleBasedStateMachine):
 
     @rule(cents=st.sampled_from([-100, 0, 99, 10_000_001, None, "2500", 25.0, True]))
     def hear_of_a_checkout_that_cannot_be(self, cents):
-        with pytest.raises(topups.Parked):
+        with pytest.raises(sessions.Parked):
             self.settle(f"cs_test_{self.user_id}_odd", cents)
 
     @rule(
@@ -253,7 +255,7 @@ class Histories(RuleBasedStateMachine):
 
     @invariant()
     def every_law_holds(self):
-        assert invariants.violations() == []
+        assert laws.violations() == []
 
 
 def test_any_history_is_the_models(as_service):

@@ -8,8 +8,9 @@ import pytest
 
 from tests.factories import UserFactory
 from tests.wallet.pages import browser_of, link
-from wallet import ledger, pages
+from wallet.books import ledger
 from wallet.models import Entry
+from wallet.pages import chart
 
 HEADER = "id time type credits balance_after feature count product stripe_session_id".split()
 
@@ -90,7 +91,7 @@ def test_its_name_holds_nothing_that_could_be_more_than_a_name(give):
     user = UserFactory.create(misar_id='../../a "b"\\c;ü<x>')
     give(user.pk, 1)
     answer = browser_of(user).get("/wallet/history.csv")
-    assert answer["Content-Disposition"] == f'attachment; filename="wallet-a-b-c-x-{pages.today()}.csv"'
+    assert answer["Content-Disposition"] == f'attachment; filename="wallet-a-b-c-x-{chart.today()}.csv"'
 
 
 @pytest.mark.parametrize("product", ["=1+1", "+cmd", "-2", "@SUM(A1)", "＝1", '"quoted", and more'])

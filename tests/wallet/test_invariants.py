@@ -21,11 +21,12 @@ from django.db import DatabaseError, connection, models, transaction
 from foundation.operators import snapshot
 from tests.crowd import begin, second_connection
 from tests.wallet.books import insert_entry, sql
-from wallet import deductions, invariants, ledger
+from wallet.books import laws, ledger
+from wallet.charges import deductions
 from wallet.models import Entry, TopUp, Wallet
 
-BALANCE, COUNT, CHAIN, OVERDRAWN, REVERSALS, TOPUP = invariants.LAWS_OF_WALLETS
-ORPHAN, PAID, TWICE, TRIGGERS, CONSTRAINTS, INDEXES = invariants.LAWS_OF_THE_WHOLE
+BALANCE, COUNT, CHAIN, OVERDRAWN, REVERSALS, TOPUP = laws.LAWS_OF_WALLETS
+ORPHAN, PAID, TWICE, TRIGGERS, CONSTRAINTS, INDEXES = laws.LAWS_OF_THE_WHOLE
 
 breaks_the_books = pytest.mark.breaks_the_books
 
@@ -35,7 +36,7 @@ def left_clean(django_db_setup, django_db_blocker):
     """Whatever was broken here is whole again for the tests that come after."""
     yield
     with django_db_blocker.unblock():
-        assert invariants.violations() == []
+        assert laws.violations() == []
         assert not Wallet.objects.exists()
 
 
@@ -54,7 +55,7 @@ def books(give, article_rate):
     )
     ledger.give_back(entry=charge, credits=1, reason="It failed.", key="refund-1", actor="user:staff:1")
     give("usr_2", 5, session_id="cs_test_2")
-    assert invariants.violations() == []
+    assert laws.violations() == []
 
 
 @pytest.fixture
@@ -65,7 +66,7 @@ def lawless(books):
 
 
 def found():
-    return [(violation.law, violation.subject, violation.detail) for violation in invariants.violations()]
+    return [(violation.law, violation.subject, violation.detail) for violation in laws.violations()]
 
 
 def the(kind, user_id="usr_1"):
@@ -242,9 +243,9 @@ def test_a_payment_that_was_credited_by_itself_and_by_hand(lawless, user_id):
     assert found() == [(TWICE, given, f"session cs_test_2, credited by itself as {credited}")]
 
 
-TRIGGER_NAMES = re.findall(r"\('(\w+)'\)", invariants.LAWS_OF_THE_WHOLE[TRIGGERS])
-CONSTRAINT_NAMES = re.findall(r"\('(\w+)'\)", invariants.LAWS_OF_THE_WHOLE[CONSTRAINTS])
-INDEX_NAMES = re.findall(r"\('(\w+)'\)", invariants.LAWS_OF_THE_WHOLE[INDEXES])
+TRIGGER_NAMES = re.findall(r"\('(\w+)'\)", laws.LAWS_OF_THE_WHOLE[TRIGGERS])
+CONSTRAINT_NAMES = re.findall(r"\('(\w+)'\)", laws.LAWS_OF_THE_WHOLE[CONSTRAINTS])
+INDEX_NAMES = re.findall(r"\('(\w+)'\)", laws.LAWS_OF_THE_WHOLE[INDEXES])
 
 
 def test_every_trigger_constraint_and_unique_index_is_watched(db):
@@ -327,7 +328,7 @@ def test_a_unique_index_that_is_gone(books, name):
 def test_every_wallet_is_seen_whatever_the_batch(db):
     sql("INSERT INTO wallet_wallet SELECT to_char(n, 'FM00000'), 0, 0, now() FROM generate_series(1, 2500) n")
     seen: list[int] = []
-    assert list(invariants.find_violations(on_wallets=seen.append)) == []
+    assert list(laws.find_violations(on_wallets=seen.append)) == []
     assert seen == [1000, 1000, 500]
     connection.check_constraints()
     sql("SET LOCAL session_replication_role = replica")

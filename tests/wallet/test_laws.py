@@ -5,7 +5,7 @@ from django.db import Error, IntegrityError, connection, transaction
 
 from tests.crowd import begin, wait_until_somebody_waits
 from tests.wallet.books import insert_entry, move, sql
-from wallet import ledger
+from wallet.books import ledger
 from wallet.models import Entry, RateChange, TopUp, Wallet
 
 

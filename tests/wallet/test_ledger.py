@@ -7,7 +7,7 @@ from django.db import IntegrityError, transaction
 
 from tests.crowd import begin, wait_until_somebody_waits
 from tests.wallet.books import move
-from wallet import ledger
+from wallet.books import ledger
 from wallet.errors import InsufficientCredits, KeyReused, NothingToGiveBack
 from wallet.models import Entry, Wallet
 

@@ -10,9 +10,10 @@ from django.db import transaction
 from hypothesis import HealthCheck, Phase, given, settings
 
 from tests.wallet.past import at, charged, gave_back, wrote
-from wallet import ledger, periods, spending, statements
+from wallet.books import ledger, places
+from wallet.history import spending, statements
+from wallet.history.statements import Choice, DayBalance, DayLine, KindTotal
 from wallet.models import Entry
-from wallet.statements import Choice, DayBalance, DayLine, KindTotal
 
 pytestmark = pytest.mark.django_db
 
@@ -310,6 +311,6 @@ def test_moments_in_order_are_places_in_order():
     for number in range(40):
         wrote(1, at("2026-01-01 00:00:00") + timedelta(hours=(number * 29) % 40))
     moments = [at("2025-12-31 23:00:00") + timedelta(hours=hour) for hour in range(60)]
-    places = [cut.sequence for cut in periods.cuts("usr_1", moments)]
-    assert places == sorted(places)
-    assert (places[0], places[-1]) == (0, 40)
+    found = [cut.sequence for cut in places.cuts("usr_1", moments)]
+    assert found == sorted(found)
+    assert (found[0], found[-1]) == (0, 40)

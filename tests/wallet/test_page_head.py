@@ -8,7 +8,7 @@ from django.test import Client
 from tests.factories import StaffFactory
 from tests.patterns import matched
 from tests.wallet.pages import browser_of, link
-from wallet import pages
+from wallet.pages import chart
 
 pytestmark = pytest.mark.django_db
 
@@ -29,7 +29,7 @@ def head_of(answer):
     ],
 )
 def test_it_marks_the_place_that_a_page_belongs_to(path, marked):
-    answer = browser_of().get(path.format(month=f"{pages.today():%Y-%m}"))
+    answer = browser_of().get(path.format(month=f"{chart.today():%Y-%m}"))
     assert re.findall(r'aria-current="(\w+)">(\w+)</a>', head_of(answer)) == [marked]
 
 

@@ -19,7 +19,7 @@ from tests.crowd import (
     wait_until_somebody_waits,
 )
 from tests.wallet.books import sql
-from wallet import ledger
+from wallet.books import ledger
 from wallet.errors import InsufficientCredits, NothingToGiveBack
 from wallet.models import Entry, StripeEvent, TopUp, Wallet
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from wallet import rates
 from wallet.models import RateChange
+from wallet.prices import rates
 
 pytestmark = pytest.mark.django_db
 

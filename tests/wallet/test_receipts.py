@@ -10,8 +10,9 @@ from django.db import transaction
 from accounts import outbox
 from accounts.models import OutgoingMail
 from tests.factories import UserFactory
-from wallet import ledger, receipts, topups
+from wallet.books import ledger
 from wallet.models import TopUp
+from wallet.payments import receipts, settlement
 
 pytestmark = pytest.mark.django_db
 
@@ -36,7 +37,7 @@ def credit(checkout_event):
     def settle(session_id="cs_test_1", **session):
         event = checkout_event(session_id=session_id, user_id="usr_anna", **session)
         with transaction.atomic():
-            topups.settle(event["data"]["object"], happened_at=PAID_AT)
+            settlement.settle(event["data"]["object"], happened_at=PAID_AT)
             topup = TopUp.objects.get(stripe_session_id=session_id)
             receipts.queue(topup)
         return topup

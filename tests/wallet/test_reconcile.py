@@ -16,9 +16,10 @@ from django.utils import timezone
 
 from sandbox.environment import free_port
 from tests.wallet.conftest import forget_the_client
-from wallet import ledger, topups
+from wallet.books import ledger
 from wallet.management.commands.reconcile_stripe import moment
 from wallet.models import Entry, StripeEvent, TopUp
+from wallet.payments import settlement
 
 pytestmark = pytest.mark.django_db
 
@@ -190,7 +191,7 @@ def test_credits_for_a_session_that_stripe_does_not_call_paid(stand_in, start_to
     for verb in verbs:
         stand_in.happens(verb, topup.stripe_session_id)
     forged = stand_in.session(topup.stripe_session_id) | {"payment_status": "paid"}
-    topups.settle(forged, happened_at=timezone.now())
+    settlement.settle(forged, happened_at=timezone.now())
     code, text = reconcile("--json", "--apply")
     [finding] = json.loads(text)["findings"]
     assert code == 1

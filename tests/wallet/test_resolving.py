@@ -13,15 +13,16 @@ from django.utils import timezone
 
 from accounts.models import Act
 from tests.crowd import outcomes_at_once, patiently, wallet_locked_by_somebody
-from wallet import ledger, reconciliation, topups, webhooks
+from wallet.books import ledger
 from wallet.errors import NotToResolve
 from wallet.models import Entry, StripeEvent, TopUp
+from wallet.payments import checkout, inbox, reconciliation, sessions, settlement
 
 pytestmark = pytest.mark.django_db
 
 
 def resolve(event, *, credits=None, user_id="usr_1", key="form-1", reason="Looked at Stripe"):
-    return webhooks.resolve(
+    return settlement.resolve(
         event, user_id=user_id, credits=credits, reason=reason, key=key, actor="user:staff:ada"
     )
 
@@ -141,7 +142,7 @@ def test_nobody_waits_for_a_payment_whose_credits_went_to_another_user(
     resolve(StripeEvent.objects.get(), credits=credits, user_id="usr_2")
     topup = TopUp.objects.get()
     assert (topup.state, topup.remark) == ("failed", remark)
-    assert topups.on_their_way("usr_1") == []
+    assert checkout.on_their_way("usr_1") == []
 
 
 # --- Never again --------------------------------------------------------------------------------------
@@ -161,9 +162,9 @@ def test_neither_a_redelivery_nor_a_replay_opens_it_again(parked, deliver, check
     resolve(parked, credits=25)
     assert deliver(checkout_event(currency="eur")).status_code == 200
     event = StripeEvent.objects.get()
-    webhooks.handle(event)
+    inbox.handle(event)
     assert (event.state, event.tries) == ("resolved", 1)
-    assert event.state not in webhooks.REPLAYABLE
+    assert event.state not in inbox.REPLAYABLE
     assert ledger.balance_of("usr_1") == 25
 
 
@@ -245,11 +246,11 @@ def test_resolving_and_settling_one_session_at_once_moves_its_credits_once(deliv
             partial(resolve, event, credits=25, key=f"form-{n}-a"),
             partial(resolve, event, credits=25, key=f"form-{n}-b"),
             partial(patiently, partial(deliver, good)),
-            partial(topups.settle, session, happened_at=timezone.now()),
+            partial(settlement.settle, session, happened_at=timezone.now()),
         ]
         outcomes = outcomes_at_once(calls)
         refusals = [outcome.exception() for outcome in outcomes if outcome.exception()]
-        assert all(isinstance(error, NotToResolve | topups.Parked) for error in refusals), refusals
+        assert all(isinstance(error, NotToResolve | sessions.Parked) for error in refusals), refusals
         assert ledger.balance_of("usr_1") == 25 * (n + 1)
 
 
@@ -269,7 +270,7 @@ def test_a_replay_and_a_resolution_at_once_leave_one_of_them(deliver, checkout_e
     settings.STRIPE_SECRET_KEY = "sk_test_of_the_tests"
     event = StripeEvent.objects.get()
 
-    replay = partial(webhooks.handle, StripeEvent.objects.get())
+    replay = partial(inbox.handle, StripeEvent.objects.get())
     outcomes = outcomes_at_once([partial(resolve, event, credits=25), replay])
     assert {type(outcome.exception()) for outcome in outcomes} <= {type(None), NotToResolve}
     event.refresh_from_db()

@@ -2,7 +2,7 @@
 
 import pytest
 
-from wallet import return_urls
+from wallet.payments import return_urls
 
 HOME = "http://testserver/wallet"
 

@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.wallet.past import charged, gave_back, wrote
-from wallet import rates, spending
-from wallet.spending import Choices, Spending
+from wallet.history import spending
+from wallet.history.spending import Choices, Spending
+from wallet.prices import rates
 
 pytestmark = pytest.mark.django_db
 

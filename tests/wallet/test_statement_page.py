@@ -8,8 +8,9 @@ import pytest
 from tests.factories import UserFactory
 from tests.wallet.books import move, sql
 from tests.wallet.pages import browser_of, table, words
-from wallet import pages, statements
+from wallet.history import statements
 from wallet.models import Entry
+from wallet.pages import chart
 
 pytestmark = pytest.mark.django_db
 
@@ -112,7 +113,7 @@ def test_a_month_without_entries_says_so(dana):
 
 
 def test_the_running_month_says_that_it_is_not_over(dana):
-    said = words(browser_of(dana).get(f"/wallet/statements/{pages.today():%Y-%m}"))
+    said = words(browser_of(dana).get(f"/wallet/statements/{chart.today():%Y-%m}"))
     assert "the month is not over, so figures may still change" in said
 
 

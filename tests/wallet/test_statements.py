@@ -5,9 +5,9 @@ from datetime import date
 import pytest
 
 from tests.wallet.past import charged, gave_back, wrote
-from wallet import statements
 from wallet.errors import InvalidCursor
-from wallet.statements import Choice
+from wallet.history import statements
+from wallet.history.statements import Choice
 
 pytestmark = pytest.mark.django_db
 

@@ -9,16 +9,16 @@ from django.utils import timezone
 
 from tests.crowd import at_once, begin
 from tests.wallet.books import sql
-from wallet import stripe_gateway, topups
 from wallet.errors import CheckoutOver, StripeOutOfReach, TopUpDone
 from wallet.models import TopUp
+from wallet.payments import checkout, settlement, stripe_gateway
 
 KEY = "1f" * 32
 State = TopUp.State
 
 
 def start(key=KEY, user_id="usr_1", dollars=25, product="wallet", return_url="/wallet"):
-    return topups.start(
+    return checkout.start(
         user_id=user_id, amount_dollars=dollars, product=product, return_url=return_url, key=key
     )
 
@@ -200,7 +200,7 @@ def test_a_form_whose_checkout_is_over_is_told_what_came_of_it(stand_in, told, h
     if told:
         unpaid = State.EXPIRED if happened == ["expire"] else State.PENDING
         session = stand_in.session(topup.stripe_session_id)
-        topups.settle(session, happened_at=timezone.now(), unpaid=unpaid)
+        settlement.settle(session, happened_at=timezone.now(), unpaid=unpaid)
     with pytest.raises(error, match=sentence) as raised:
         start()
     assert raised.value.status == 409
@@ -214,7 +214,7 @@ def test_a_form_whose_slow_payment_failed_has_ended(stand_in):
     for verb in ("pay_later", "fail"):
         stand_in.happens(verb, topup.stripe_session_id)
     session = stand_in.session(topup.stripe_session_id)
-    topups.settle(session, happened_at=timezone.now(), unpaid=State.FAILED)
+    settlement.settle(session, happened_at=timezone.now(), unpaid=State.FAILED)
     with pytest.raises(CheckoutOver, match=OVER):
         start()
 
@@ -237,7 +237,7 @@ def topup_of(user_id="usr_1", **facts):
 @pytest.mark.django_db
 def test_a_user_comes_back_to_their_own_top_up():
     topup = topup_of(stripe_session_id="cs_test_1")
-    assert topups.returning(user_id="usr_1", session_id="cs_test_1") == topup
+    assert checkout.returning(user_id="usr_1", session_id="cs_test_1") == topup
 
 
 @pytest.mark.django_db
@@ -248,7 +248,7 @@ def test_nobody_comes_back_to_somebody_elses_or_an_unknown_one(session_id):
     topup_of(stripe_session_id="cs_test_1")
     topup_of(user_id="usr_2", stripe_session_id="cs_test_2")
     topup_of(stripe_session_id=None)
-    assert topups.returning(user_id="usr_1", session_id=session_id) is None
+    assert checkout.returning(user_id="usr_1", session_id=session_id) is None
 
 
 @pytest.mark.django_db
@@ -257,11 +257,11 @@ def test_the_latest_top_up_is_the_newest_of_two_hours():
         return timezone.now() - timedelta(**age)
 
     topup_of(created_at=ago(hours=2, seconds=1))
-    assert topups.latest("usr_1") is None
+    assert checkout.latest("usr_1") is None
     topup_of(user_id="usr_2")
     topup_of(created_at=ago(minutes=50))
     newest = topup_of(created_at=ago(minutes=40))
-    assert topups.latest("usr_1") == newest
+    assert checkout.latest("usr_1") == newest
 
 
 @pytest.mark.django_db
@@ -273,5 +273,5 @@ def test_payments_on_their_way_are_the_pending_ones_newest_first():
     topup_of()
     pending(1, user_id="usr_2")
     waiting = [pending(minutes) for minutes in range(25)]
-    assert topups.on_their_way("usr_1") == waiting[:20]
-    assert topups.on_their_way("usr_0") == []
+    assert checkout.on_their_way("usr_1") == waiting[:20]
+    assert checkout.on_their_way("usr_0") == []

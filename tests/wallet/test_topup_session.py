@@ -7,8 +7,9 @@ import pytest
 import requests
 from django.conf import settings
 
-from wallet import ledger, stripe_gateway
+from wallet.books import ledger
 from wallet.models import Entry, TopUp
+from wallet.payments import stripe_gateway
 
 pytestmark = pytest.mark.django_db
 

@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import pytest
 
-from wallet import ledger
+from wallet.books import ledger
 from wallet.models import Entry, Wallet
 
 pytestmark = pytest.mark.django_db

@@ -14,7 +14,7 @@ from sandbox.environment import free_port
 from tests.conftest import Caller
 from tests.crowd import second_connection, wallet_locked_by_somebody
 from tests.deployment import deployed, eventually
-from wallet import ledger
+from wallet.books import ledger
 from wallet.models import Entry, StripeEvent, TopUp
 
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -13,8 +13,12 @@ from tests.factories import UserFactory
 from tests.patterns import matched
 from tests.wallet.books import move, sql
 from tests.wallet.pages import browser_of, link, table, words
-from wallet import deductions, ledger, pages, rates, spending, statements
+from wallet.books import ledger
+from wallet.charges import deductions
+from wallet.history import spending, statements
 from wallet.models import Entry, TopUp
+from wallet.pages import chart, tables
+from wallet.prices import rates
 
 HTML_BYTES_MAX = 150_000
 SCRIPT_BYTES_MAX = 100_000
@@ -171,7 +175,7 @@ def test_the_chart_holds_the_closing_balances_of_its_days(dana, range_, days, po
     backdate(dana.pk, days=40)
     charge(dana.pk)
     shown = chart_of(browser_of(dana).get(f"/wallet?range={range_}"))
-    today = pages.today()
+    today = chart.today()
     closing = statements.closing_balances(
         user_id=dana.pk, first_day=today - timedelta(days=days - 1), last_day=today
     )
@@ -258,8 +262,8 @@ def test_the_history_is_every_entry_newest_first(dana):
 
 
 def test_every_kind_of_entry_has_words_and_one_filter():
-    in_groups = [kind for _, kinds in pages.KIND_GROUPS.values() for kind in kinds]
-    assert sorted(in_groups) == sorted(Entry.Kind.values) == sorted(pages.KIND_NAMES)
+    in_groups = [kind for _, kinds in tables.KIND_GROUPS.values() for kind in kinds]
+    assert sorted(in_groups) == sorted(Entry.Kind.values) == sorted(tables.KIND_NAMES)
 
 
 @pytest.mark.parametrize(
@@ -280,7 +284,7 @@ def test_filters_narrow_it(dana, query, expected):
 def test_days_narrow_it_and_both_ends_count(dana):
     backdate(dana.pk, days=10)
     charge(dana.pk)
-    browser, today = browser_of(dana), pages.today()
+    browser, today = browser_of(dana), chart.today()
     then = today - timedelta(days=10)
     assert len(table(browser.get(f"/wallet?from={today}"), "history_title")) == 1
     assert len(table(browser.get(f"/wallet?from={then}&to={then}"), "history_title")) == 5
@@ -413,7 +417,7 @@ def test_text_of_services_and_staff_stays_text(give):
     rates.set_rate(feature=HOSTILE[:90], label=HOSTILE, credits=1, unit=HOSTILE, actor="t")
     charge(user.pk, feature=HOSTILE[:90], product=HOSTILE[:100])
     ledger.adjust(user_id=user.pk, credits=1, reason=HOSTILE, key="k", actor="user:staff:1")
-    for path in ("/wallet", f"/wallet/statements/{pages.today():%Y-%m}"):
+    for path in ("/wallet", f"/wallet/statements/{chart.today():%Y-%m}"):
         answer = browser_of(user).get(path)
         assert answer.status_code == 200
         assert "<script>alert" not in answer.content.decode()
@@ -485,7 +489,7 @@ def test_a_user_with_an_odd_id_sees_their_wallet(give):
 
 def test_figures_agree_with_the_sum_of_the_rows(dana):
     """Spending of the table and the entries of the history come to the same."""
-    spent = spending.by_feature(user_id=dana.pk, first_day=pages.today(), last_day=pages.today())
+    spent = spending.by_feature(user_id=dana.pk, first_day=chart.today(), last_day=chart.today())
     moved = Entry.objects.filter(wallet_id=dana.pk, kind__in=["deduct", "refund"]).values_list(
         "credits", flat=True
     )

@@ -9,8 +9,10 @@ from django.utils import timezone
 from tests.factories import UserFactory
 from tests.wallet.books import move, sql
 from tests.wallet.pages import browser_of, hidden, link, words
-from wallet import ledger, pages, webhooks
+from wallet.books import ledger
 from wallet.models import StripeEvent, TopUp
+from wallet.pages import topup_news
+from wallet.payments import settlement
 
 SUCCESS = "/wallet?wallet_topup=success"
 NOT_CONFIRMED = "Stripe has not confirmed the payment yet."
@@ -127,7 +129,7 @@ def test_a_payment_that_staff_settled_is_not_called_a_failed_one(checkout, stand
         event["data"]["object"]["currency"] = "eur"
         deliver(event)
     [event] = StripeEvent.objects.filter(state="parked")
-    webhooks.resolve(
+    settlement.resolve(
         event, user_id="usr_other", credits=25, reason="Hers", key="form-1", actor="user:staff:ada"
     )
     for address in (f"{SUCCESS}&session={checkout}", SUCCESS):
@@ -187,7 +189,9 @@ def test_a_cancelled_address_says_nothing_of_a_payment_that_was_made(checkout, t
 def test_an_address_kept_for_long_says_nothing(checkout, tell, browser):
     tell("pay", checkout)
     sql("SET LOCAL session_replication_role = replica")
-    sql("UPDATE wallet_entry SET created_at = %s", timezone.now() - pages.NEWS_FOR - timedelta(seconds=1))
+    sql(
+        "UPDATE wallet_entry SET created_at = %s", timezone.now() - topup_news.NEWS_FOR - timedelta(seconds=1)
+    )
     sql("SET LOCAL session_replication_role = DEFAULT")
     said = words(browser.get(f"{SUCCESS}&session={checkout}"))
     assert not [each for each in NOTICES if each in said]

@@ -9,8 +9,8 @@ from django.test import Client
 from tests.factories import UserFactory
 from tests.patterns import matched
 from tests.wallet.pages import browser_of, hidden, words
-from wallet.forms import SUGGESTED_DOLLARS, new_key
 from wallet.models import TopUp
+from wallet.pages.forms import SUGGESTED_DOLLARS, new_key
 
 pytestmark = pytest.mark.django_db
 

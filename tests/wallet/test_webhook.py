@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from tests.wallet.inbox import PAID_TYPES, RECEIVED, metadata, nothing_moved, parked, stored
-from wallet import ledger
+from wallet.books import ledger
 from wallet.models import Entry, StripeEvent, TopUp
 
 pytestmark = pytest.mark.django_db

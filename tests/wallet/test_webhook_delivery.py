@@ -20,9 +20,10 @@ from tests.wallet.inbox import (
     signature_of,
     stored,
 )
-from wallet import ledger, webhooks
+from wallet.books import ledger
 from wallet.errors import EventFailed
 from wallet.models import StripeEvent
+from wallet.payments import inbox
 
 pytestmark = pytest.mark.django_db
 
@@ -336,12 +337,12 @@ def test_staff_can_replay_an_event_that_failed(give, deliver, checkout_event):
     with wallet_locked_by_somebody("usr_1"):
         deliver(checkout_event())
         with pytest.raises(EventFailed):
-            webhooks.handle(stored())
+            inbox.handle(stored())
     assert stored().tries == 2
     event = stored()
-    webhooks.handle(event)
+    inbox.handle(event)
     assert (event.state, event.tries, event.traceback) == ("handled", 3, "")
-    webhooks.handle(event)  # Again is harmless.
+    inbox.handle(event)  # Again is harmless.
     assert ledger.balance_of("usr_1") == 30
 
 
@@ -351,13 +352,13 @@ def test_staff_can_replay_a_parked_event_once_its_cause_is_gone(deliver, checkou
     assert parked("livemode")
     settings.STRIPE_SECRET_KEY = "sk_test_of_the_tests"
     event = stored()
-    webhooks.handle(event)
+    inbox.handle(event)
     assert (event.state, event.remark) == ("handled", "")
     assert ledger.balance_of("usr_1") == 25
 
 
 def test_a_replay_of_what_is_parked_for_good_stays_parked(deliver, checkout_event):
     deliver(checkout_event(currency="eur"))
-    webhooks.handle(stored())
+    inbox.handle(stored())
     assert (stored().state, stored().tries) == ("parked", 2)
     assert nothing_moved()

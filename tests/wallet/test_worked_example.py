@@ -3,8 +3,9 @@
 import re
 from pathlib import Path
 
-from wallet import ledger, rates
+from wallet.books import ledger
 from wallet.models import Entry, Wallet
+from wallet.prices import rates
 
 LEDGER = Path(__file__).parents[2] / "docs" / "ledger.md"
 

@@ -9,7 +9,7 @@ from accounts.authentication import Bearer
 from accounts.errors import SomebodyElsesWallet
 from accounts.misar_ids import is_misar_id
 from foundation.errors import BillingError
-from wallet.statements import PAGE_DEFAULT, PAGE_MAX
+from wallet.history.statements import PAGE_DEFAULT, PAGE_MAX
 
 # The bounds keep Python from reading a number of a thousand digits.
 SMALL_NUMBER = re.compile(r"[0-9]{1,4}", re.ASCII)

@@ -5,7 +5,7 @@ from drf_spectacular.utils import OpenApiParameter, OpenApiResponse
 
 from accounts.misar_ids import MISAR_ID_LENGTH
 from wallet.api import serializers
-from wallet.statements import PAGE_DEFAULT, PAGE_MAX
+from wallet.history.statements import PAGE_DEFAULT, PAGE_MAX
 
 USER_ID = OpenApiParameter(
     "user_id",

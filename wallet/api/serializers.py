@@ -6,9 +6,10 @@ from rest_framework import serializers
 
 from accounts.misar_ids import MISAR_ID_LENGTH
 from foundation.http.fields import WIRE_TIME, StrictInteger, StrictSerializer, StrictText
-from wallet.deductions import COUNT_MAX
-from wallet.models import FEATURE_LENGTH, KEY_LENGTH, PRODUCT_LENGTH, Entry, Rate
-from wallet.topups import DOLLARS_MAX, DOLLARS_MIN
+from wallet.books.models import FEATURE_LENGTH, KEY_LENGTH, PRODUCT_LENGTH, Entry
+from wallet.charges.deductions import COUNT_MAX
+from wallet.payments.checkout import DOLLARS_MAX, DOLLARS_MIN
+from wallet.prices.models import Rate
 
 
 class DeductRequest(StrictSerializer):

@@ -14,11 +14,14 @@ from accounts.models import ServiceKey
 from accounts.permissions import IsService, IsServiceOrBearer
 from foundation.http.strict_json import read_body
 from foundation.http.views import JSONViewSet, no_store
-from wallet import deductions, ledger, statements, topups, webhooks
 from wallet.api import queries, schema, serializers, throttles
 from wallet.api.schema import errors
+from wallet.books import ledger
+from wallet.charges import deductions
 from wallet.errors import InsufficientCredits
-from wallet.models import Rate
+from wallet.history import statements
+from wallet.payments import checkout, inbox
+from wallet.prices.models import Rate
 
 WEBHOOK_BYTES_MAX = 1024 * 1024
 
@@ -91,7 +94,7 @@ class WalletViewSet(JSONViewSet):
     def topup_session(self, request: Request) -> Response:
         """Open a Stripe Checkout for whole dollars. Credits come when Stripe confirms the payment."""
         asked = self.parsed(serializers.TopUpRequest)
-        url = topups.start(
+        url = checkout.start(
             user_id=asked["user_id"],
             amount_dollars=asked["amountDollars"],
             product=asked["product"],
@@ -132,7 +135,7 @@ class WalletViewSet(JSONViewSet):
     def webhook(self, request: Request) -> Response:
         """Stripe tells what happened to a checkout. Only Stripe's signature opens this door."""
         body = read_body(request._request, limit_bytes=WEBHOOK_BYTES_MAX)
-        webhooks.receive(body, request.headers.get("Stripe-Signature", ""))
+        inbox.receive(body, request.headers.get("Stripe-Signature", ""))
         return no_store({"received": True})
 
     @property

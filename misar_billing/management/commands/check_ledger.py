@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from foundation.operators import LookingCommand, database_read, snapshot
 from monetization import invariants as records
-from wallet import audits, invariants
+from wallet.books import audits, laws
 from wallet.models import Audit, Wallet
 
 NAMED_MAX = 1000
@@ -23,7 +23,7 @@ class Look:
 
     wallets: int = 0
     count: int = 0
-    found: list[invariants.Violation] = field(default_factory=list)
+    found: list[laws.Violation] = field(default_factory=list)
 
 
 class Command(LookingCommand):
@@ -64,7 +64,7 @@ class Command(LookingCommand):
     def _look(self, look: Look, told: Callable[[str], object]) -> None:
         wallets = Wallet.objects.count()
         with self.progress("Checking wallets", wallets) as advance:
-            books = invariants.find_violations(on_wallets=advance)
+            books = laws.find_violations(on_wallets=advance)
             for violation in chain(books, records.find_violations()):
                 look.count += 1
                 told(f"{violation.law}: {violation.subject}: {violation.detail}")
@@ -72,7 +72,7 @@ class Command(LookingCommand):
                     look.found.append(violation)
         look.wallets = wallets
 
-    def _report(self, *, as_json: bool, wallets: int, count: int, found: list[invariants.Violation]) -> None:
+    def _report(self, *, as_json: bool, wallets: int, count: int, found: list[laws.Violation]) -> None:
         if as_json:
             report = {
                 "database": database_read(),

@@ -8,7 +8,7 @@ from django.core.management.base import BaseCommand
 from django.utils import timezone
 
 from foundation.database.patience import patient
-from wallet import days
+from wallet.books import days
 
 
 def day(text: str) -> date:

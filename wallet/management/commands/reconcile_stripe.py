@@ -13,10 +13,11 @@ from django.utils import timezone
 
 from foundation import money
 from foundation.operators import COULD_NOT_LOOK, LookingCommand, database_read
-from wallet import audits, reconciliation
+from wallet.books import audits
+from wallet.books.models import Audit
 from wallet.errors import StripeOutOfReach
-from wallet.models import Audit
-from wallet.reconciliation import Finding
+from wallet.payments import reconciliation
+from wallet.payments.reconciliation import Finding
 
 AGE = re.compile(r"([1-9][0-9]{0,3})([dhw])", re.ASCII)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)  # Stripe's API counts from here, and takes no negative time.

@@ -7,7 +7,7 @@ from django.apps.registry import Apps
 from django.db import transaction
 
 from wallet.errors import RateThere, UnknownFeature
-from wallet.models import Rate, RateChange
+from wallet.prices.models import Rate, RateChange
 
 # The two features of the documented rate table (contract part B, 2.5).
 DEFAULT_RATES = (

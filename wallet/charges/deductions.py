@@ -6,9 +6,10 @@ from django.db import IntegrityError
 
 from foundation.database.transactions import retried
 from foundation.errors import BillingError
-from wallet import ledger, rates
+from wallet.books import ledger
+from wallet.books.models import Entry
 from wallet.errors import ChargeGivenBack, KeyReused
-from wallet.models import Entry
+from wallet.prices import rates
 
 COUNT_MAX = 1_000_000
 

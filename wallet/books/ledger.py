@@ -12,8 +12,8 @@ from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
 
+from wallet.books.models import Entry, Wallet
 from wallet.errors import InsufficientCredits, KeyReused, NothingToGiveBack
-from wallet.models import Entry, Wallet
 
 FORM_USED = "This form was used already, with other content; open it again"
 

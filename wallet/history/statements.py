@@ -13,10 +13,9 @@ from typing import Any
 from django.db import connection
 
 from foundation.http.cursors import cursor_at, row_id_of
+from wallet.books.models import Entry, EntryQuerySet
+from wallet.books.places import CLOCKS_APART, Cut, cuts, end_of, start_of
 from wallet.errors import InvalidCursor
-from wallet.models import Entry
-from wallet.periods import CLOCKS_APART, Cut, cuts, end_of, start_of
-from wallet.querysets import EntryQuerySet
 
 PAGE_DEFAULT = 20
 PAGE_MAX = 100

@@ -11,10 +11,9 @@ from typing import Any, Literal
 
 from django.utils import timezone
 
-from wallet import stripe_gateway, topups
-from wallet.models import TopUp
-from wallet.stripe_gateway import text_at
-from wallet.topups import Parked
+from wallet.payments import sessions, settlement, stripe_gateway
+from wallet.payments.models import TopUp
+from wallet.payments.sessions import Parked, text_at
 
 Kind = Literal["uncredited", "credited", "unpaid", "parked"]
 
@@ -79,12 +78,12 @@ def _asked(topup: TopUp, *, apply: bool) -> Iterator[Finding]:
         yield from _missing(session, apply=apply)
     elif apply and session is not None and session.get("status") == "expired":
         # Its event was lost. Nothing moves; the row only stops looking payable.
-        topups.settle(session, happened_at=timezone.now(), unpaid=TopUp.State.EXPIRED)
+        settlement.settle(session, happened_at=timezone.now(), unpaid=TopUp.State.EXPIRED)
 
 
 def _is_paid_topup(session: dict[str, Any]) -> bool:
     return (
-        topups.is_ours(session)
+        sessions.is_ours(session)
         and session.get("mode") == "payment"
         and session.get("payment_status") == "paid"
     )
@@ -96,18 +95,18 @@ def _missing(session: dict[str, Any], *, apply: bool) -> Iterator[Finding]:
     booked = TopUp.objects.filter(stripe_session_id=session_id, state=TopUp.State.PAID).first()
     if booked and booked.user_id == user_id:
         return
-    if topups.was_resolved(session_id):
+    if settlement.was_resolved(session_id):
         return  # A person has decided.
     cents = session.get("amount_total")
     try:
-        topups.judge(session)
+        sessions.judge(session)
         if booked:
             raise Parked(f"Our record of the session ({booked.pk}) names another user.")
         if not apply:
             yield Finding("uncredited", session_id, user_id, cents)
             return
         created = datetime.fromtimestamp(session["created"], tz=UTC)
-        remark = topups.settle(session, happened_at=created)
+        remark = settlement.settle(session, happened_at=created)
         yield Finding("credited", session_id, user_id, cents, remark)
     except Parked as parked:
         yield Finding("parked", session_id, user_id, cents, str(parked))

@@ -13,8 +13,8 @@ from typing import Any
 
 from django.db import connection
 
+from wallet.books.models import Wallet
 from wallet.errors import GapInHistory
-from wallet.models import Wallet
 
 # How much later than its successor an entry may say it was written.
 CLOCKS_APART = timedelta(minutes=5)

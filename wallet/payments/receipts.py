@@ -8,8 +8,9 @@ from django.utils.dateformat import format as in_words
 from accounts import outbox
 from accounts.models import User
 from foundation import money
-from wallet import products
-from wallet.models import PRODUCT_LENGTH, TopUp
+from wallet.books.models import PRODUCT_LENGTH
+from wallet.history import products
+from wallet.payments.models import TopUp
 
 SHOWN_WHOLE_MAX = 20
 

@@ -4,7 +4,7 @@ import json
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import datetime
@@ -250,11 +250,3 @@ def _translated(call: Callable[[], T]) -> T:
     except stripe.StripeError as error:
         logger.warning("Stripe is out of reach: %s", type(error).__name__)
         raise StripeOutOfReach from error
-
-
-def text_at(source: Mapping[str, Any], *names: str) -> str:
-    """The text at a path of an event, or "" where anything else stands there."""
-    value: Any = source
-    for name in names:
-        value = value.get(name) if isinstance(value, Mapping) else None
-    return value if isinstance(value, str) else ""

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from wallet import views
+from wallet.pages import views
 
 app_name = "wallet"
 urlpatterns = [

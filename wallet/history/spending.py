@@ -5,8 +5,8 @@ from datetime import date
 
 from django.db import connection
 
-from wallet.models import Rate
-from wallet.periods import cuts, end_of, start_of
+from wallet.books.places import cuts, end_of, start_of
+from wallet.prices.models import Rate
 
 CHOICES_MAX = 100
 # The newest entries that are looked through for choices. No index holds what products and features a wallet

@@ -9,7 +9,7 @@ from typing import Any
 
 from django.db import Error, transaction
 
-from wallet.models import Audit
+from wallet.books.models import Audit
 
 FINDINGS_MAX = 100
 

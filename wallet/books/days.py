@@ -11,8 +11,8 @@ from typing import Any
 
 from django.db import connection
 
-from wallet.models import ClosedDay
-from wallet.periods import end_of, start_of
+from wallet.books.models import ClosedDay
+from wallet.books.places import end_of, start_of
 
 # A charge is over within seconds, and the clocks of hosts are minutes apart at most: nothing is written into
 # a day that has been over for so long.

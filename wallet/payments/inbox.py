@@ -3,13 +3,15 @@
 An event is stored in a transaction of its own, its effect and `handled_at` are a second. If the effect
 fails the traceback is kept and the answer is 503: Stripe delivers again, and staff can replay. The effect
 is unique by its own fact, the Checkout Session, never by the event. What can have no effect is parked, and
-staff resolve it by hand.
+staff resolve it by hand (settlement.py).
 """
 
 import json
 import logging
 import traceback
+from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from django.db import transaction
@@ -17,24 +19,24 @@ from django.db.models import F
 from django.utils import timezone
 
 from accounts.misar_ids import is_misar_id
-from foundation import money
 from foundation.database.transactions import is_out_of_reach, retried
-from wallet import ledger, stripe_gateway, topups
-from wallet.errors import EventFailed, NotToResolve, UnreadableEvent
-from wallet.models import STRIPE_ID_LENGTH, Entry, StripeEvent, TopUp
-from wallet.stripe_gateway import text_at
-from wallet.topups import Parked
+from wallet.books.models import STRIPE_ID_LENGTH
+from wallet.errors import EventFailed, UnreadableEvent
+from wallet.payments import sessions, settlement, stripe_gateway
+from wallet.payments.models import StripeEvent, TopUp
+from wallet.payments.sessions import Parked, text_at
 
 logger = logging.getLogger(__name__)
 
 State = StripeEvent.State
 
-# Which event says what of a Checkout Session: the state an unpaid one leads to.
-CHECKOUT_EVENTS: dict[str, TopUp.State] = {
-    "checkout.session.completed": TopUp.State.PENDING,
-    "checkout.session.async_payment_succeeded": TopUp.State.PENDING,
-    "checkout.session.async_payment_failed": TopUp.State.FAILED,
-    "checkout.session.expired": TopUp.State.EXPIRED,
+# What brings the effect of an event about, by its type. It is called with the event's object and with
+# `happened_at`, returns a remark for staff, mostly empty, and raises Parked where a person must decide.
+HANDLERS: dict[str, Callable[..., str]] = {
+    "checkout.session.completed": partial(settlement.settle, unpaid=TopUp.State.PENDING),
+    "checkout.session.async_payment_succeeded": partial(settlement.settle, unpaid=TopUp.State.PENDING),
+    "checkout.session.async_payment_failed": partial(settlement.settle, unpaid=TopUp.State.FAILED),
+    "checkout.session.expired": partial(settlement.settle, unpaid=TopUp.State.EXPIRED),
 }
 # What staff may have handled again. Of an event that is not ours there is nothing to handle.
 REPLAYABLE = (State.WAITING, State.PARKED, State.HANDLED)
@@ -70,70 +72,13 @@ def handle(stored: StripeEvent) -> None:
 @transaction.atomic
 def _bring_about(stored: StripeEvent) -> None:
     """The second transaction: the effect, and that it is done."""
-    topups.hold(stored.stripe_session_id)
+    settlement.lock_checkout(stored.stripe_session_id)
     current = StripeEvent.objects.select_for_update().get(pk=stored.pk)
     if current.state == State.RESOLVED:
         stored.refresh_from_db()
         return
     state, remark = _effect(json.loads(current.payload))
     _close(stored, state, remark)
-
-
-def is_resolvable(event: StripeEvent) -> bool:
-    """Whether staff may close it by hand: it is parked, or its effect failed."""
-    return event.state == State.PARKED or (event.state == State.WAITING and event.tries > 0)
-
-
-@retried
-@transaction.atomic
-def resolve(
-    event: StripeEvent, *, user_id: str = "", credits: int | None = None, reason: str, key: str, actor: str
-) -> StripeEvent:
-    """Close an event that has no effect by itself, as staff decided, and give its credits where they say so.
-
-    With credits (at least 1, to the Misar ID `user_id`) an adjustment that names the session is written in
-    the same transaction. Where the event tells of a payment, nothing else will ever credit that payment.
-    Raises NotToResolve where the event is neither parked nor failed, and for credits where the payment came
-    in meanwhile or was given by hand already.
-    """
-    assert credits is None or (credits > 0 and is_misar_id(user_id)), "the form has refused anything else"
-    session_id = event.stripe_session_id
-    topups.hold(session_id)
-    stored = StripeEvent.objects.select_for_update().get(pk=event.pk)
-    if not is_resolvable(stored):
-        raise NotToResolve(f"This event is {stored.get_state_display().lower()}: there is nothing to resolve")
-    if credits is not None:
-        _require_not_given(session_id)
-    # Before the wallet, as everybody locks them.
-    if session_id and (credits is not None or topups.tells_of_payment(stored)):
-        topups.close_resolved(session_id, given_to=user_id if credits is not None else "")
-    how = "Resolved by hand"
-    if credits is not None:
-        ledger.adjust(
-            user_id=user_id,
-            credits=credits,
-            reason=reason,
-            key=key,
-            actor=actor,
-            stripe_session_id=session_id,
-        )
-        how += f", with {money.credits(credits)} for {user_id}"
-    stored.state, stored.handled_at = State.RESOLVED, timezone.now()
-    stored.remark = f"{stored.remark} {how}: {reason}".strip()
-    stored.user_id = stored.user_id or user_id  # From now on it is this user's affair.
-    stored.save(update_fields=["state", "handled_at", "remark", "user_id"])
-    return stored
-
-
-def _require_not_given(session_id: str) -> None:
-    """The credits of a payment are given once, whoever gives them."""
-    if not session_id:
-        return
-    if paid := TopUp.objects.filter(stripe_session_id=session_id, state=TopUp.State.PAID).first():
-        raise NotToResolve(f"The payment came in meanwhile, as {paid.pk}: no credits are missing")
-    given = Entry.objects.filter(stripe_session_id=session_id, kind=Entry.Kind.ADJUSTMENT).first()
-    if given:
-        raise NotToResolve(f"The credits of this payment were given by hand already: {given.pk}")
 
 
 def _effect(event: dict[str, Any]) -> tuple[State, str]:
@@ -148,9 +93,7 @@ def _effect(event: dict[str, Any]) -> tuple[State, str]:
     try:
         # A savepoint: what a parked event had begun is undone, and the event still closed.
         with transaction.atomic():
-            remark = topups.settle(
-                session, happened_at=_created_at(event), unpaid=CHECKOUT_EVENTS[event["type"]]
-            )
+            remark = HANDLERS[event["type"]](session, happened_at=_created_at(event))
     except Parked as parked:
         logger.error("Stripe event %s is parked: %s", event["id"], parked)
         return State.PARKED, str(parked)
@@ -166,15 +109,15 @@ def _store(event: dict[str, Any], body: bytes) -> StripeEvent:
     state = _first_state(event, event_type)
     # Of events that are not ours only id and type are kept.
     told: Any = {} if state == State.IGNORED else event
-    session_id = text_at(event, "data", "object", "id") if event_type in CHECKOUT_EVENTS else ""
+    session_id = text_at(event, "data", "object", "id") if event_type in HANDLERS else ""
     user_id = text_at(told, "data", "object", "metadata", "user_id")
     fresh = StripeEvent(
         id=event_id,
         type=event_type,
         state=state,
         payload=body.decode() if told else "",
-        stripe_session_id=topups.plain_or_nothing(session_id),
-        payment_intent_id=topups.plain_or_nothing(text_at(told, "data", "object", "payment_intent")),
+        stripe_session_id=sessions.plain_or_nothing(session_id),
+        payment_intent_id=sessions.plain_or_nothing(text_at(told, "data", "object", "payment_intent")),
         user_id=user_id if is_misar_id(user_id) else "",
         handled_at=timezone.now() if state == State.IGNORED else None,
     )
@@ -187,7 +130,7 @@ def _first_state(event: dict[str, Any], event_type: str) -> State:
         return State.KEPT
     data = event.get("data")
     subject = data.get("object") if isinstance(data, dict) else None
-    if event_type in CHECKOUT_EVENTS and isinstance(subject, dict) and topups.is_ours(subject):
+    if event_type in HANDLERS and isinstance(subject, dict) and sessions.is_ours(subject):
         return State.WAITING
     return State.IGNORED
 

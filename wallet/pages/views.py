@@ -26,10 +26,14 @@ from accounts.throttling import hit
 from foundation import money, spreadsheets
 from foundation.errors import BillingError
 from foundation.http import content_security
-from wallet import ledger, pages, products, return_urls, spending, statements, topups
+from wallet.books import ledger
+from wallet.books.models import Wallet
 from wallet.errors import InvalidCursor
-from wallet.forms import HistoryForm, TopUpForm, first_choice, new_key
-from wallet.models import Rate, Wallet
+from wallet.history import products, spending, statements
+from wallet.pages import chart, months, tables, topup_news
+from wallet.pages.forms import HistoryForm, TopUpForm, first_choice, new_key
+from wallet.payments import checkout, return_urls
+from wallet.prices.models import Rate
 
 ENTRIES_A_PAGE = 25
 # What narrows the history, and all that a link of the page keeps.
@@ -75,7 +79,7 @@ def top_up(request: HttpRequest) -> HttpResponse:
         response["Retry-After"] = str(count.wait_seconds)
         return response
     try:
-        checkout = topups.start(
+        payment_url = checkout.start(
             user_id=user_id,
             amount_dollars=dollars,
             product=products.WALLET,
@@ -84,13 +88,13 @@ def top_up(request: HttpRequest) -> HttpResponse:
         )
     except BillingError as error:
         # The key stays while its checkout is open: of two sent at once, one may only have come too early.
-        if not topups.is_open(user_id=user_id, amount_dollars=dollars, key=key):
+        if not checkout.is_open(user_id=user_id, amount_dollars=dollars, key=key):
             form.renew_key()
         response = _wallet_page(request, form, status=error.status, trouble=str(error))
         for name, value in error.headers.items():
             response[name] = value
         return response
-    return HttpResponseRedirect(checkout, status=303)
+    return HttpResponseRedirect(payment_url, status=303)
 
 
 @cache_control(private=True, no_store=True)
@@ -100,7 +104,7 @@ def top_up_state(request: HttpRequest) -> HttpResponse:
     if not request.user.is_authenticated:
         return HttpResponse(status=401)
     session_id = request.GET.get("session", "")
-    news = pages.news_of(_user(request).pk, outcome="success", session_id=session_id)
+    news = topup_news.news_of(_user(request).pk, outcome="success", session_id=session_id)
     return JsonResponse({"state": news.state})
 
 
@@ -122,14 +126,14 @@ def _wallet_page(
     context = {
         "balance": money.plain(wallet.balance),
         "unit": money.unit(wallet.balance),
-        "debt": pages.debt(wallet.balance) if wallet.balance < 0 else "",
+        "debt": topup_news.debt(wallet.balance) if wallet.balance < 0 else "",
         "has_history": wallet.entries_count > 0,
         "reversed_url": _filtered(request, kind="payments"),
         "form": form,
         "trouble": trouble,
         "top_up_url": _address(request, page="wallet:top-up"),
         "back": {"url": return_to, "name": return_urls.name_of(return_to)} if return_to else None,
-        "on_their_way": [money.dollars(each.amount_cents or 0) for each in topups.on_their_way(user_id)],
+        "on_their_way": [money.dollars(each.amount_cents or 0) for each in checkout.on_their_way(user_id)],
         "rates": list(Rate.objects.active()),
         **_news_part(request, user_id),
     }
@@ -141,9 +145,11 @@ def _wallet_page(
 def _news_part(request: HttpRequest, user_id: str) -> dict[str, Any]:
     """What came of a checkout, and where to look again while that is not known."""
     session_id = request.GET.get("session", "")
-    news = pages.news_of(user_id, outcome=request.GET.get("wallet_topup", ""), session_id=session_id)
+    news = topup_news.news_of(user_id, outcome=request.GET.get("wallet_topup", ""), session_id=session_id)
     state_url = reverse("wallet:top-up-state") + "?" + urlencode({"session": session_id})
-    if news == pages.ON_ITS_WAY:  # Days, with a bank: whoever stays sees it come, nobody is asked to wait.
+    if (
+        news == topup_news.ON_ITS_WAY
+    ):  # A bank takes days: the page shows it when it comes, and asks no one to wait.
         return {"news": news, "state_url": state_url}
     if not news.is_waiting:
         return {"news": news}
@@ -162,23 +168,23 @@ def _news_part(request: HttpRequest, user_id: str) -> dict[str, Any]:
 def _days_part(request: HttpRequest, user_id: str) -> dict[str, Any]:
     """The balance and the spending of the days that the address names."""
     chosen = request.GET.get("range", "")
-    chosen = chosen if chosen in pages.RANGES else pages.RANGE_DEFAULT
-    shown = pages.RANGES[chosen]
+    chosen = chosen if chosen in chart.RANGES else chart.RANGE_DEFAULT
+    shown = chart.RANGES[chosen]
     ranges = [
         {"name": each.name, "url": _address(request, range=key) + "#days", "is_chosen": key == chosen}
-        for key, each in pages.RANGES.items()
+        for key, each in chart.RANGES.items()
     ]
     return {
         "ranges": ranges,
         "range": shown,
-        "chart": pages.chart_of(user_id, shown),
-        "spending": pages.spending_of(user_id, shown),
+        "chart": chart.chart_of(user_id, shown),
+        "spending": tables.spending_of(user_id, shown),
     }
 
 
 def _history_part(request: HttpRequest, user_id: str) -> dict[str, Any]:
     """One page of the entries that the address asks for."""
-    labels = pages.labels_of_features()
+    labels = tables.labels_of_features()
     filters = HistoryForm(_chosen(request, *FILTERS), choices=spending.choices(user_id), labels=labels)
     choice = filters.choice()
     cursor = request.GET.get("cursor") or None
@@ -193,7 +199,7 @@ def _history_part(request: HttpRequest, user_id: str) -> dict[str, Any]:
         "filters": filters,
         "is_filtered": choice != statements.EVERYTHING,
         "kept": _chosen(request, "returnTo", "range").items(),
-        "entries": pages.history_rows(page.entries, labels),
+        "entries": tables.history_rows(page.entries, labels),
         "page_is_lost": lost,
         "older_url": older,
         "newest_url": _address(request, cursor="") + "#history" if cursor else "",
@@ -213,12 +219,12 @@ def history_csv(request: HttpRequest) -> HttpResponseBase:
     filters = HistoryForm(_chosen(request, *FILTERS), choices=spending.choices(user_id), labels={})
     if not filters.is_valid():
         return HttpResponseRedirect(_address(request) + "#history")
-    rows = (pages.csv_row(entry) for entry in statements.history(user_id=user_id, choice=filters.choice()))
+    rows = (tables.csv_row(entry) for entry in statements.history(user_id=user_id, choice=filters.choice()))
     response = StreamingHttpResponse(
-        spreadsheets.rows_as_csv(pages.CSV_HEADER, rows), content_type="text/csv; charset=utf-8"
+        spreadsheets.rows_as_csv(tables.CSV_HEADER, rows), content_type="text/csv; charset=utf-8"
     )
     who = re.sub(r"[^A-Za-z0-9_-]+", "-", user_id)[:64].strip("-") or "user"
-    response["Content-Disposition"] = f'attachment; filename="wallet-{who}-{pages.today()}.csv"'
+    response["Content-Disposition"] = f'attachment; filename="wallet-{who}-{chart.today()}.csv"'
     return response
 
 
@@ -226,30 +232,30 @@ def history_csv(request: HttpRequest) -> HttpResponseBase:
 @require_safe
 def statement_list(request: HttpRequest) -> HttpResponse:
     """The months that have a statement."""
-    return render(request, "wallet/statements.html", {"years": pages.years_of(_user(request).pk)})
+    return render(request, "wallet/statements.html", {"years": months.years_of(_user(request).pk)})
 
 
 @page_of_the_user
 @require_safe
 def statement(request: HttpRequest, month: str) -> HttpResponse:
     """One month, to be printed: opening, closing, and every move between them."""
-    first_day = pages.month_at(month)
+    first_day = months.month_at(month)
     if first_day is None:
         raise Http404
     user = _user(request)
     made = statements.month(user_id=user.pk, first_day=first_day)
-    neighbours = pages.neighbours_of(user.pk, first_day)
+    neighbours = months.neighbours_of(user.pk, first_day)
     context = {
         "owner": user,
         "statement": made,
-        "is_complete": made.last_day < pages.today(),
+        "is_complete": made.last_day < chart.today(),
         "made_at": timezone.now(),
         "neighbours": neighbours,
-        "totals": pages.month_totals(made),
-        "kinds": pages.kind_rows(made),
-        "entries": pages.history_rows(made.entries, pages.labels_of_features()),
+        "totals": months.month_totals(made),
+        "kinds": months.kind_rows(made),
+        "entries": tables.history_rows(made.entries, tables.labels_of_features()),
         "entries_count": money.plain(made.entries_count),
-        "days": pages.day_rows(made) if not made.entries else [],
+        "days": months.day_rows(made) if not made.entries else [],
     }
     return render(request, "wallet/statement.html", context)
 

@@ -7,10 +7,11 @@ from typing import Any
 
 from django import forms
 
-from wallet import pages, products
-from wallet.spending import Choices
-from wallet.statements import Choice
-from wallet.topups import DOLLARS_MAX, DOLLARS_MIN
+from wallet.history import products
+from wallet.history.spending import Choices
+from wallet.history.statements import Choice
+from wallet.pages import tables
+from wallet.payments.checkout import DOLLARS_MAX, DOLLARS_MIN
 
 SUGGESTED_DOLLARS = (10, 25, 50, 100)
 USUAL_DOLLARS = 25
@@ -113,7 +114,7 @@ class HistoryForm(forms.Form):
 
     def __init__(self, data: dict[str, str], *, choices: Choices, labels: dict[str, str]) -> None:
         super().__init__(data, auto_id="history_%s")
-        everything = [("", "Everything")] + [(name, label) for name, (label, _) in pages.KIND_GROUPS.items()]
+        everything = [("", "Everything")] + [(name, label) for name, (label, _) in tables.KIND_GROUPS.items()]
         makers = [("", "All products")] + [(each, products.name_of(each)) for each in choices.products]
         features = [("", "All features")] + [(each, labels.get(each, each)) for each in choices.features]
         for name, known in (("kind", everything), ("product", makers), ("feature", features)):
@@ -139,7 +140,7 @@ class HistoryForm(forms.Form):
         self.is_valid()
         data = self.cleaned_data
         return Choice(
-            kinds=pages.KIND_GROUPS[data["kind"]][1] if data.get("kind") else (),
+            kinds=tables.KIND_GROUPS[data["kind"]][1] if data.get("kind") else (),
             product=data.get("product", ""),
             feature=data.get("feature", ""),
             first_day=data.get("from"),

@@ -1,0 +1,273 @@
+"""The books: wallets, their entries, the totals of finished days, and the examinations.
+
+A wallet's balance is the sum of its entries, always. An entry is never changed or removed; a correction is
+a new entry. Each entry holds the balance it left (`balance_after`) and its place in its wallet
+(`sequence`, from 1 without a gap), so that history reads without adding up and a missing line shows.
+
+Credits are whole numbers, 1 credit = US$1. What adds is positive, what takes is negative. The laws below
+are constraints; those that need more than one row are triggers (migrations/laws.sql); all of them are
+checked again by `laws.py`. Only `ledger.py` writes wallets and entries.
+"""
+
+from datetime import datetime
+from typing import Self
+
+from django.db import models
+from django.db.models import F, Q, Sum
+from django.db.models.functions import Abs
+from django.utils import timezone
+
+from accounts.misar_ids import MISAR_ID_LENGTH
+from foundation.identifiers import IDENTIFIER_LENGTH
+from wallet import identifiers
+
+FEATURE_LENGTH = 100
+PRODUCT_LENGTH = 100
+KEY_LENGTH = 255
+STRIPE_ID_LENGTH = 255
+
+# An adjustment may do either.
+ADDING_KINDS = ("topup", "refund", "reinstatement", "grant")
+TAKING_KINDS = ("deduct", "clawback", "expiry", "capture")
+
+
+class WalletQuerySet(models.QuerySet["Wallet"]):
+    def locked(self, *user_ids: str) -> Self:
+        """Lock these wallets, in the order of their ids so that two callers cannot wait for each other."""
+        return self.select_for_update().filter(pk__in=user_ids).order_by("pk")
+
+
+class EntryQuerySet(models.QuerySet["Entry"]):
+    def of_user(self, user_id: str) -> Self:
+        """One wallet's entries, newest first: by its own sequence, so that `balance_after` always chains."""
+        return self.filter(wallet_id=user_id).order_by("-sequence")
+
+    def between(self, first: int, last: int) -> Self:
+        """Entries after the place `first`, up to and including the place `last`, by their sequence."""
+        return self.filter(sequence__gt=first, sequence__lte=last)
+
+    def with_key(self, *, user_id: str, product: str, kind: str, key: str) -> Self:
+        """The entry this idempotency key made, if any."""
+        return self.filter(wallet_id=user_id, product=product, kind=kind, idempotency_key=key)
+
+    def given_back(self, entry: "Entry") -> int:
+        """How many credits of a charge have been given back so far."""
+        total = self.filter(wallet_id=entry.wallet_id, reverses=entry).aggregate(total=Sum("credits"))[
+            "total"
+        ]
+        return total or 0
+
+    def moved_by_hand(self, actor: str, *, since: datetime) -> int:
+        """How many credits a member of staff adjusted and gave back since then, up and down as one sum."""
+        theirs = self.filter(kind__in=["adjustment", "refund"], created_at__gte=since, actor=actor)
+        return theirs.aggregate(total=Sum(Abs("credits")))["total"] or 0
+
+
+class Wallet(models.Model):
+    """One user's credits. The row is the lock, the counter and one day the shard key."""
+
+    user_id = models.CharField("Misar ID", primary_key=True, max_length=MISAR_ID_LENGTH)
+    balance = models.BigIntegerField(default=0, help_text="In credits; negative after a clawback.")
+    entries_count = models.BigIntegerField(default=0)
+    created_at = models.DateTimeField(default=timezone.now)
+
+    objects = WalletQuerySet.as_manager()
+
+    class Meta:
+        default_permissions = ("view",)
+        permissions = (("adjust_wallet", "Can adjust a balance"),)
+        constraints = [
+            models.CheckConstraint(condition=Q(entries_count__gte=0), name="wallet_wallet_counts_from_zero"),
+            models.CheckConstraint(
+                condition=Q(entries_count__gt=0) | Q(balance=0), name="wallet_wallet_starts_empty"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.user_id
+
+
+class Entry(models.Model):
+    """One line of the ledger; on the wire, a transaction."""
+
+    class Kind(models.TextChoices):
+        """Why credits moved: the wire's vocabulary (contract 11)."""
+
+        TOPUP = "topup", "Top-up"
+        DEDUCT = "deduct", "Charge"
+        REFUND = "refund", "Given back"
+        ADJUSTMENT = "adjustment", "Adjustment by staff"
+        CLAWBACK = "clawback", "Clawback"
+        REINSTATEMENT = "reinstatement", "Reinstatement"
+        GRANT = "grant", "Grant"
+        EXPIRY = "expiry", "Expiry"
+        CAPTURE = "capture", "Charge of a hold"
+
+    id = models.CharField(
+        primary_key=True,
+        max_length=IDENTIFIER_LENGTH,
+        default=identifiers.transaction_id,
+        editable=False,
+    )
+    # No index of its own: the one that keeps the sequence begins with the wallet.
+    wallet = models.ForeignKey(Wallet, on_delete=models.PROTECT, related_name="entries", db_index=False)
+    sequence = models.BigIntegerField()
+    kind = models.CharField(max_length=20, choices=Kind)
+    credits = models.BigIntegerField()
+    balance_after = models.BigIntegerField()
+    feature = models.CharField(max_length=FEATURE_LENGTH, blank=True)
+    count = models.PositiveIntegerField(null=True, blank=True)
+    product = models.CharField(max_length=PRODUCT_LENGTH, blank=True)
+    idempotency_key = models.CharField(max_length=KEY_LENGTH, blank=True)
+    stripe_session_id = models.CharField(max_length=STRIPE_ID_LENGTH, blank=True)
+    actor = models.CharField(
+        max_length=300,
+        help_text="Who caused it: service:<prefix of its key>, user:<Misar ID of staff>, stripe.",
+    )
+    reason = models.TextField(blank=True)
+    reverses = models.ForeignKey(
+        "self", on_delete=models.PROTECT, null=True, blank=True, related_name="reversals", db_index=False
+    )
+    effective_at = models.DateTimeField(help_text="When it happened in the world.")
+    created_at = models.DateTimeField(default=timezone.now, help_text="When it was written.")
+
+    objects = EntryQuerySet.as_manager()
+
+    class Meta:
+        verbose_name_plural = "entries"
+        default_permissions = ("view",)
+        permissions = (("give_back_entry", "Can give a charge back"),)
+        constraints = [
+            # Every unique constraint holds the wallet, so that the table can be distributed by it.
+            models.UniqueConstraint(fields=["wallet", "sequence"], name="wallet_entry_one_per_place"),
+            models.UniqueConstraint(
+                fields=["wallet", "product", "kind", "idempotency_key"],
+                condition=~Q(idempotency_key=""),
+                name="wallet_entry_key_once",
+            ),
+            models.UniqueConstraint(
+                fields=["wallet", "stripe_session_id"],
+                condition=Q(kind="topup"),
+                name="wallet_entry_checkout_once",
+            ),
+            models.CheckConstraint(condition=~Q(credits=0), name="wallet_entry_moves_something"),
+            models.CheckConstraint(condition=Q(sequence__gte=1), name="wallet_entry_counts_from_one"),
+            models.CheckConstraint(
+                condition=(Q(kind__in=ADDING_KINDS) & Q(credits__gt=0))
+                | (Q(kind__in=TAKING_KINDS) & Q(credits__lt=0))
+                | Q(kind="adjustment"),
+                name="wallet_entry_sign_fits_kind",
+            ),
+            # A user can owe after a clawback; nothing else that takes may leave less than nothing.
+            models.CheckConstraint(
+                condition=Q(credits__gt=0) | Q(kind="clawback") | Q(balance_after__gte=0),
+                name="wallet_entry_never_overdraws",
+            ),
+            models.CheckConstraint(
+                condition=~Q(kind="topup") | ~Q(stripe_session_id=""),
+                name="wallet_entry_topup_names_its_checkout",
+            ),
+            models.CheckConstraint(
+                # Said twice of the count: a check that comes to NULL passes.
+                condition=~Q(kind__in=["deduct", "capture"])
+                | (~Q(feature="") & Q(count__gte=1, count__isnull=False)),
+                name="wallet_entry_charge_names_its_feature",
+            ),
+            models.CheckConstraint(
+                condition=~Q(kind="refund") | Q(reverses__isnull=False),
+                name="wallet_entry_refund_names_its_charge",
+            ),
+        ]
+        indexes = [
+            models.Index(F("created_at").desc(), name="wallet_entry_newest"),
+            models.Index(fields=["product", "-created_at"], name="wallet_entry_product"),
+            # Charges are nearly all there is, and the newest of all are the newest of them.
+            models.Index(
+                fields=["kind", "-created_at"], condition=~Q(kind="deduct"), name="wallet_entry_kind"
+            ),
+            models.Index(
+                fields=["reverses"], condition=Q(reverses__isnull=False), name="wallet_entry_reverses"
+            ),
+            models.Index(
+                fields=["stripe_session_id"], condition=~Q(stripe_session_id=""), name="wallet_entry_session"
+            ),
+            models.Index(
+                fields=["idempotency_key"], condition=~Q(idempotency_key=""), name="wallet_entry_key"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.id
+
+    @property
+    def balance_before(self) -> int:
+        """The balance this entry found, in credits."""
+        return self.balance_after - self.credits
+
+    @property
+    def charged(self) -> int:
+        """What a charge took, as a positive number of credits."""
+        return -self.credits
+
+
+class ClosedDay(models.Model):
+    """A finished day (UTC) whose entries have been added up: they never change, so neither do its totals."""
+
+    day = models.DateField(primary_key=True)
+    entries = models.BigIntegerField(help_text="How many were written on that day.")
+    closed_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        default_permissions = ("view",)
+
+    def __str__(self) -> str:
+        return str(self.day)
+
+
+class DayTotal(models.Model):
+    """What a closed day moved, by product and kind, in credits with their sign."""
+
+    day = models.ForeignKey(ClosedDay, on_delete=models.CASCADE, related_name="totals", db_index=False)
+    product = models.CharField(max_length=PRODUCT_LENGTH, blank=True)
+    kind = models.CharField(max_length=20, choices=Entry.Kind)
+    credits = models.BigIntegerField()
+    entries = models.BigIntegerField()
+
+    class Meta:
+        default_permissions = ("view",)
+        constraints = [
+            models.UniqueConstraint(fields=["day", "product", "kind"], name="wallet_daytotal_once"),
+            models.CheckConstraint(condition=Q(entries__gte=1), name="wallet_daytotal_adds_something_up"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.day_id} {self.product} {self.kind}: {self.credits}"
+
+
+class Audit(models.Model):
+    """One examination of the books: what was compared, when, and what was found."""
+
+    class Kind(models.TextChoices):
+        LAWS = "laws", "Laws of the books"
+        STRIPE = "stripe", "Stripe against the books"
+
+    class Outcome(models.TextChoices):
+        CLEAN = "clean", "Clean"
+        FOUND = "found", "Something found"
+        UNFINISHED = "unfinished", "Could not look"
+
+    kind = models.CharField(max_length=10, choices=Kind)
+    outcome = models.CharField(max_length=10, choices=Outcome)
+    seen_count = models.BigIntegerField("seen", help_text="Wallets, or sessions of Stripe.")
+    found_count = models.BigIntegerField("found")
+    findings = models.JSONField(default=list, help_text="The first hundred, as the command prints them.")
+    remark = models.TextField(blank=True, help_text="Why it could not look.")
+    started_at = models.DateTimeField()
+    ended_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        default_permissions = ("view",)
+        indexes = [models.Index(fields=["kind", "-ended_at"], name="wallet_audit_last")]
+
+    def __str__(self) -> str:
+        return f"{self.get_kind_display()}, {self.ended_at:%Y-%m-%d %H:%M}"

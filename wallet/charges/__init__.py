@@ -1,0 +1,1 @@
+"""What products take out of a wallet."""

@@ -1,0 +1,1 @@
+"""Reading a wallet: its history, its months, what it was spent on."""

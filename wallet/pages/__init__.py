@@ -1,0 +1,1 @@
+"""The wallet as a user sees it."""

@@ -1,0 +1,1 @@
+"""Money from Stripe to credits, and back: checkout, inbox, settlement, reconciliation."""

@@ -1,0 +1,185 @@
+"""Payments: the top-ups, and the inbox of what Stripe sent."""
+
+from typing import Self
+
+from django.db import models
+from django.db.models import Q
+from django.utils import timezone
+
+from accounts.misar_ids import MISAR_ID_LENGTH
+from foundation.identifiers import IDENTIFIER_LENGTH
+from wallet import identifiers
+from wallet.books.models import PRODUCT_LENGTH, STRIPE_ID_LENGTH, Entry
+
+FORM_KEY_LENGTH = 64
+
+
+class TopUpQuerySet(models.QuerySet["TopUp"]):
+    def locked(self) -> Self:
+        """Lock these top-ups; always before a wallet."""
+        return self.select_for_update().order_by("pk")
+
+    def of_user(self, user_id: str) -> Self:
+        """One user's top-ups, newest first."""
+        return self.filter(user_id=user_id).order_by("-created_at", "-pk")
+
+    def unsettled(self) -> Self:
+        """Top-ups whose Checkout Session may still be paid."""
+        return self.filter(state__in=["created", "pending"])
+
+
+class StripeEventQuerySet(models.QuerySet["StripeEvent"]):
+    def of_session(self, session_id: str) -> Self:
+        """What Stripe told of one Checkout Session."""
+        return self.filter(stripe_session_id=session_id).order_by("pk")
+
+    def unhandled(self) -> Self:
+        """Events whose effect has not been brought about."""
+        return self.filter(handled_at=None, state="waiting")
+
+
+class TopUp(models.Model):
+    """A user's wish to buy credits, its Checkout Session at Stripe, and what came of it.
+
+    The session's id is unique over all wallets: one payment can never credit two of them. Only the
+    transaction that moves this row to paid writes the entry.
+    """
+
+    class State(models.TextChoices):
+        CREATING = "creating", "Being created"
+        CREATED = "created", "Waiting for payment"
+        PENDING = "pending", "Payment on its way"
+        PAID = "paid", "Paid"
+        FAILED = "failed", "Failed"
+        EXPIRED = "expired", "Expired"
+
+    id = models.CharField(
+        primary_key=True,
+        max_length=IDENTIFIER_LENGTH,
+        default=identifiers.topup_id,
+        editable=False,
+    )
+    user_id = models.CharField("Misar ID", max_length=MISAR_ID_LENGTH)
+    product = models.CharField(max_length=PRODUCT_LENGTH, blank=True)
+    state = models.CharField(max_length=20, choices=State, default=State.CREATING)
+    amount_cents = models.BigIntegerField("asked for", null=True, blank=True)
+    paid_cents = models.BigIntegerField("paid", null=True, blank=True)
+    stripe_session_id = models.CharField(max_length=STRIPE_ID_LENGTH, null=True, blank=True, unique=True)
+    payment_intent_id = models.CharField(max_length=STRIPE_ID_LENGTH, blank=True)
+    # The database's own default is for a release before this one that still runs beside it.
+    form_key = models.CharField(
+        max_length=FORM_KEY_LENGTH,
+        blank=True,
+        default="",
+        db_default="",
+        help_text="Of the page it was asked for on: sent twice, the form comes to one checkout.",
+    )
+    livemode = models.BooleanField(null=True, blank=True)
+    entry = models.OneToOneField(Entry, on_delete=models.PROTECT, null=True, blank=True, related_name="topup")
+    remark = models.TextField(
+        blank=True, help_text="What staff should know: another amount than asked, a failure."
+    )
+    created_at = models.DateTimeField(default=timezone.now)
+    paid_at = models.DateTimeField(null=True, blank=True)
+
+    objects = TopUpQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = "top-up"
+        default_permissions = ("view",)
+        permissions = (("settle_topup", "Can have Stripe asked about a top-up"),)
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(
+                    state="paid",
+                    entry__isnull=False,
+                    paid_cents__gt=0,
+                    paid_cents__isnull=False,
+                    stripe_session_id__isnull=False,
+                )
+                | (~Q(state="paid") & Q(entry__isnull=True)),
+                name="wallet_topup_is_paid_with_an_entry",
+            ),
+            models.UniqueConstraint(
+                fields=["user_id", "form_key", "amount_cents"],
+                condition=~Q(form_key=""),
+                name="wallet_topup_form_once",
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["user_id", "-created_at"], name="wallet_topup_user"),
+            models.Index(fields=["-created_at"], name="wallet_topup_newest"),
+            models.Index(fields=["state", "-created_at"], name="wallet_topup_state"),
+            models.Index(
+                fields=["payment_intent_id"], condition=~Q(payment_intent_id=""), name="wallet_topup_intent"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.id
+
+
+class StripeEvent(models.Model):
+    """The inbox: every verified event, once, with what came of it."""
+
+    class State(models.TextChoices):
+        WAITING = "waiting", "Waiting to be handled"
+        HANDLED = "handled", "Handled"
+        PARKED = "parked", "Parked for staff"
+        RESOLVED = "resolved", "Resolved by hand"
+        KEPT = "kept", "Kept for later"
+        IGNORED = "ignored", "Not ours"
+
+    id = models.CharField(primary_key=True, max_length=STRIPE_ID_LENGTH)
+    type = models.CharField(max_length=255)
+    state = models.CharField(max_length=20, choices=State, default=State.WAITING)
+    # The text as it was signed: JSON in PostgreSQL cannot hold every character that JSON can.
+    payload = models.TextField(blank=True)
+    stripe_session_id = models.CharField(max_length=STRIPE_ID_LENGTH, blank=True)
+    # The database's own default is for a release before this one that still runs beside it.
+    user_id = models.CharField(
+        "Misar ID",
+        max_length=MISAR_ID_LENGTH,
+        blank=True,
+        default="",
+        db_default="",
+        help_text="Whom it names, if that can be a Misar ID.",
+    )
+    payment_intent_id = models.CharField(
+        max_length=STRIPE_ID_LENGTH,
+        blank=True,
+        default="",
+        db_default="",
+        help_text="The payment of its session.",
+    )
+    remark = models.TextField(blank=True, help_text="Why it was parked or what was odd.")
+    traceback = models.TextField(blank=True, help_text="Of the last try, where it failed.")
+    tries = models.PositiveIntegerField(default=0)
+    received_at = models.DateTimeField(default=timezone.now)
+    handled_at = models.DateTimeField(null=True, blank=True)
+
+    objects = StripeEventQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = "Stripe event"
+        default_permissions = ("view",)
+        permissions = (
+            ("replay_stripeevent", "Can handle an event again"),
+            ("resolve_stripeevent", "Can resolve a parked event by hand"),
+        )
+        indexes = [
+            models.Index(fields=["-received_at"], name="wallet_event_newest"),
+            models.Index(fields=["state", "-received_at"], name="wallet_event_state"),
+            models.Index(
+                fields=["user_id", "-received_at"], condition=~Q(user_id=""), name="wallet_event_user"
+            ),
+            models.Index(
+                fields=["payment_intent_id"], condition=~Q(payment_intent_id=""), name="wallet_event_intent"
+            ),
+            models.Index(
+                fields=["stripe_session_id"], condition=~Q(stripe_session_id=""), name="wallet_event_session"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.id
