@@ -147,9 +147,8 @@ def _news_part(request: HttpRequest, user_id: str) -> dict[str, Any]:
     session_id = request.GET.get("session", "")
     news = topup_news.news_of(user_id, outcome=request.GET.get("wallet_topup", ""), session_id=session_id)
     state_url = reverse("wallet:top-up-state") + "?" + urlencode({"session": session_id})
-    if (
-        news == topup_news.ON_ITS_WAY
-    ):  # A bank takes days: the page shows it when it comes, and asks no one to wait.
+    # A bank takes days: the page shows the payment when it comes, and asks no one to wait.
+    if news == topup_news.ON_ITS_WAY:
         return {"news": news, "state_url": state_url}
     if not news.is_waiting:
         return {"news": news}

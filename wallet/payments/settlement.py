@@ -1,8 +1,8 @@
 """From what Stripe says of a Checkout Session to credits in the books.
 
 A webhook, twenty at once, or reconciliation weeks later: all end in `settle`, which may run any number of
-times and credits once. Staff may have resolved a payment by hand instead (`resolve`): then it is never credited
-here.
+times and credits once. Staff may have resolved a payment by hand instead (`resolve`): then it is never
+credited here.
 
 Locks are taken in this order: the Checkout Session (`lock_checkout`), its event, its top-up, the wallet.
 """
