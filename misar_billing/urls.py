@@ -18,7 +18,7 @@ urlpatterns = [
     path("", RedirectView.as_view(url="/wallet"), name="home"),
     path("", include("accounts.urls")),
     path("", include("wallet.pages.urls")),
-    path("", include("monetization.urls")),
+    path("", include("monetization.dashboard.urls")),
     path("io/wallet/", include("wallet.api.urls")),
     path("mail/v1/", include(creators)),
     path("v1/", include(creators)),

@@ -13,10 +13,11 @@ from backoffice.actions.forms import Facts, ReasonForm
 from backoffice.actions.staff_action import StaffAction
 from backoffice.errors import BeyondAllowance, FormUsed, NothingToChange
 from foundation import money
-from monetization import readers, sponsors, subscriptions, tips
+from monetization import sponsors, subscriptions, tips
 from monetization.errors import TooLate
 from monetization.models import Earner, Refund, Sponsor, Subscription, Tip
-from monetization.stand_ins import is_erased
+from monetization.privacy import readers
+from monetization.privacy.erased import is_erased
 
 
 class RefundForm(ReasonForm):

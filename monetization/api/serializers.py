@@ -1,152 +1,27 @@
 """The shapes on the wire, and the only place for its names (contract part B, section 4)."""
 
-import re
 from collections.abc import Mapping
-from typing import Any, ClassVar
-from urllib.parse import urlsplit
+from typing import Any
 
-from django.core.exceptions import ValidationError
-from django.core.validators import validate_email
 from django.utils import timezone
-from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from foundation import money
 from foundation.http.fields import Moment, PlainText, StrictInteger, StrictSerializer, StrictText
+from monetization.fields import DEFAULT_CURRENCY, Currency, Email, Message, WebAddress, choice, out_of_step
 from monetization.models import (
-    EMAIL_LENGTH,
     MESSAGE_LENGTH,
     NAME_LENGTH,
     PLAN_LENGTH,
     PRICE_CENTS_MAX,
     STRIPE_ID_LENGTH,
-    URL_LENGTH,
     Sponsor,
     Subscription,
     Tip,
 )
-from monetization.stand_ins import is_erased
 from monetization.subscriptions import AHEAD_MAX
 
 TIP_CENTS_MIN = 50
 TIP_CENTS_MAX = 100_000
-DEFAULT_CURRENCY = "USD"
-
-# --- Fields -----------------------------------------------------------------------------------------
-
-
-class Message(PlainText):
-    """The same, over several lines."""
-
-    def is_printable(self, text: str) -> bool:
-        return super().is_printable(text.replace("\r\n", "").replace("\n", ""))
-
-
-@extend_schema_field({"type": "string", "format": "email", "maxLength": EMAIL_LENGTH})
-class Email(StrictText):
-    """One e-mail address, nothing around it; none that would need quotes, or could break a header's line."""
-
-    TRICK = re.compile('"|%0[ad]', re.IGNORECASE)
-    default_error_messages: ClassVar[dict[str, Any]] = {"email": "must be an e-mail address"}
-
-    def __init__(self, **options: Any) -> None:
-        super().__init__(max_length=EMAIL_LENGTH, **options)
-
-    def to_internal_value(self, data: Any) -> str:
-        text = super().to_internal_value(data)
-        # In lower case, as readers are told apart, some letters are longer.
-        if self.TRICK.search(text) or len(text) <= EMAIL_LENGTH < len(text.lower()):
-            self.fail("email")
-        # A stand-in is nobody's address; taken as one, its reader would be told of as erased.
-        if is_erased(text):
-            self.fail("email")
-        try:
-            validate_email(text)
-        except ValidationError:
-            self.fail("email")
-        return text
-
-
-@extend_schema_field({"type": "string", "format": "uri", "maxLength": URL_LENGTH})
-class WebAddress(StrictText):
-    """A web address without credentials; it is shown, never fetched."""
-
-    PLAIN = re.compile(
-        r"[!#-;=?-\[\]^_a-z~%|{}`]+", re.IGNORECASE
-    )  # ASCII without blank, ", <, >, backslash.
-    HOST = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?\.?|[0-9a-f]*:[0-9a-f:.]+")
-    default_error_messages: ClassVar[dict[str, Any]] = {
-        "url": "must be an {schemes} address without credentials"
-    }
-
-    def __init__(self, *schemes: str, **options: Any) -> None:
-        self.schemes = schemes
-        super().__init__(max_length=URL_LENGTH, **options)
-
-    def to_internal_value(self, data: Any) -> str:
-        text = super().to_internal_value(data)
-        if not self._is_fit(text):
-            self.fail("url", schemes=" or ".join(self.schemes))
-        return text
-
-    def _is_fit(self, text: str) -> bool:
-        try:
-            parts = urlsplit(text)
-            port = parts.port
-        except ValueError:
-            return False
-        host = parts.hostname or ""
-        return (
-            bool(self.PLAIN.fullmatch(text))
-            and parts.scheme in self.schemes
-            and text.lower().startswith(f"{parts.scheme}://")
-            and "@" not in parts.netloc
-            and bool(self.HOST.fullmatch(host))
-            and (port is None or 0 < port < 65536)
-        )
-
-
-@extend_schema_field({"type": "string", "pattern": "^[A-Za-z]{3}$"})
-class Currency(StrictText):
-    """An ISO 4217 code of the allow-list, in any case; upper-cased on the way in."""
-
-    default_error_messages: ClassVar[dict[str, Any]] = {
-        "currency": "must be an ISO 4217 currency code we know"
-    }
-
-    def to_internal_value(self, data: Any) -> str:
-        code = super().to_internal_value(data)
-        if not code.isascii() or not money.is_currency(code.upper()):
-            self.fail("currency")
-        return code.upper()
-
-
-def choice(choices: Any, **options: Any) -> serializers.ChoiceField:
-    """Exactly one of the words."""
-    words = ", ".join(choices.values)
-    messages: dict[str, Any] = {
-        "required": "is required",
-        "null": "is required",
-        "invalid_choice": f"must be one of {words}",
-    }
-    return ExactChoice(choices=choices.choices, error_messages=messages, **options)
-
-
-class ExactChoice(serializers.ChoiceField):
-    """DRF's own takes 1 for "1"."""
-
-    def to_internal_value(self, data: Any) -> Any:
-        if not isinstance(data, str):
-            self.fail("invalid_choice", input=data)
-        return super().to_internal_value(data)
-
-
-def out_of_step(accepted: Mapping[str, Any], field: str) -> dict[str, list[str]]:
-    """What is wrong with an amount that its currency cannot be charged in."""
-    amount, currency = accepted.get(field), accepted.get("currency")
-    if amount is None or currency is None or amount % money.step_of(currency) == 0:
-        return {}
-    return {field: [f"must be a multiple of {money.step_of(currency)} in {currency}"]}
 
 
 # --- Requests ---------------------------------------------------------------------------------------

@@ -13,9 +13,10 @@ from accounts.api.schema import creators_schema, header
 from accounts.models import User
 from accounts.permissions import Access
 from foundation.http.views import no_store
-from monetization import replays, sponsors, stats, subscriptions, tips
+from monetization import fields, replays, sponsors, subscriptions, tips
 from monetization.api import serializers
-from monetization.api.pages import page
+from monetization.api.paging import page
+from monetization.figures import stats
 from monetization.models import FirstAnswer, Sponsor, Subscription, Tip
 from monetization.replays import Made
 
@@ -143,7 +144,7 @@ class SubscriptionViewSet(CreatorViewSet):
         asked = self.parsed(serializers.SubscriptionChange)
         mine = Subscription.objects.visible_to(self.creator).filter(pk=pk)
         currency = mine.values_list("currency", flat=True).first()  # It never changes.
-        if wrong := serializers.out_of_step({**asked, "currency": currency}, "amount_cents"):
+        if wrong := fields.out_of_step({**asked, "currency": currency}, "amount_cents"):
             raise drf.ValidationError(wrong)
         changed = subscriptions.change(creator=self.creator, subscription_id=pk, **asked)
         return no_store(made(serializers.SubscriptionRow(changed).data))

@@ -12,8 +12,9 @@ from random import Random
 from typing import Any
 
 from accounts.models import Plan
-from monetization import readers, sponsors
-from monetization.stats import Churn, Figures
+from monetization import sponsors
+from monetization.figures.stats import Churn, Figures
+from monetization.privacy import readers
 from tests.factories import UserFactory
 from tests.monetization.records import change, clock_at, days, place, refund, subscribe, tip
 

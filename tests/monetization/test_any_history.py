@@ -12,9 +12,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from foundation.calendar import day_of
-from monetization import series, stats, supporters
+from monetization.figures import series, stats, supporters
+from monetization.figures.stats import Figures
 from monetization.figures.windows import RANGES, before, window_of
-from monetization.stats import Figures
 from tests.monetization.conftest import STATS, caller_with, key_of
 from tests.monetization.histories import Life, lived
 from tests.monetization.records import NOON, broken_records, clock_at, days

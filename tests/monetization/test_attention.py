@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from monetization import sponsors
-from monetization.attention import Line, lines, summary
+from monetization.figures.attention import Line, lines, summary
 from tests.monetization.records import NOON, change, clock_at, days, place, subscribe, tip
 
 pytestmark = pytest.mark.django_db
@@ -179,7 +179,7 @@ def test_tips_without_a_stripe_id_are_told_where_others_have_one(creator, strang
 
 
 def test_very_many_are_not_counted_out(creator, monkeypatch):
-    monkeypatch.setattr("monetization.attention.TIPS_COUNTED", 2)
+    monkeypatch.setattr("monetization.figures.attention.TIPS_COUNTED", 2)
     tip(creator, stripe_payment_id="pi_1")
     for _ in range(4):
         tip(creator)

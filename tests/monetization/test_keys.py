@@ -5,7 +5,7 @@ import pytest
 from accounts import api_keys
 from accounts.errors import KeyLimitReached
 from accounts.models import ApiKey
-from monetization import keys
+from monetization.dashboard.keys import issuing
 from monetization.errors import FormSent
 from monetization.models import FirstAnswer
 
@@ -13,7 +13,7 @@ pytestmark = pytest.mark.django_db
 
 
 def issue(owner, form_key="form-1", name="Website"):
-    return keys.issue_once(owner=owner, form_key=form_key, name=name, scopes=["monetization"])
+    return issuing.issue_once(owner=owner, form_key=form_key, name=name, scopes=["monetization"])
 
 
 def test_a_form_makes_a_key_whose_secret_opens(creator):

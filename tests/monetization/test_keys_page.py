@@ -12,9 +12,9 @@ from django.utils import timezone
 from accounts import api_keys
 from accounts.errors import InvalidApiKey
 from accounts.models import ApiKey
-from monetization import list_pages
-from monetization.forms.fields import new_key
-from monetization.forms.records import SCOPES_ELSEWHERE, SCOPES_HERE
+from monetization.dashboard import curl
+from monetization.dashboard.fields import new_key
+from monetization.dashboard.keys.forms import SCOPES_ELSEWHERE, SCOPES_HERE
 from monetization.models import FirstAnswer
 from tests.crowd import at_once
 from tests.factories import UserFactory
@@ -190,7 +190,7 @@ def test_a_key_that_only_reads_is_tried_by_reading(page):
 @pytest.mark.parametrize("kind", ["sponsors", "subscriptions", "tips"])
 def test_a_ready_line_records_and_pasted_twice_records_once(creator, kind, currency):
     secret = key_of(creator, "monetization")
-    line = list_pages.curl_of(kind, "https://x.example/it's", at=timezone.now(), currency=currency)
+    line = curl.curl_of(kind, "https://x.example/it's", at=timezone.now(), currency=currency)
     parts = shlex.split(line.replace("\\\n", " ").replace("YOUR_KEY", secret))
     address, body = parts[3], parts[-1]
     headers = dict(header.split(": ", 1) for header in parts[5:-2:2])

@@ -8,8 +8,13 @@ import pytest
 from django.utils import timezone
 
 from foundation.spreadsheets import rows_as_csv
-from monetization import lists, tips
-from monetization.lists import SponsorFilter, SubscriptionFilter, TipFilter
+from monetization import tips
+from monetization.dashboard.sponsors.csv_rows import SPONSOR_CSV_HEADER, sponsor_csv_row
+from monetization.dashboard.sponsors.filters import SponsorFilter
+from monetization.dashboard.subscriptions.csv_rows import SUBSCRIPTION_CSV_HEADER, subscription_csv_row
+from monetization.dashboard.subscriptions.filters import SubscriptionFilter
+from monetization.dashboard.tips.csv_rows import TIP_CSV_HEADER, tip_csv_row
+from monetization.dashboard.tips.filters import TipFilter
 from tests.monetization.records import NOON, change, clock_at, days, place, refund, subscribe, tip
 
 pytestmark = pytest.mark.django_db
@@ -21,7 +26,7 @@ def table_of(header, rows):
 
 
 def tips_file(creator):
-    return table_of(lists.TIP_CSV_HEADER, map(lists.tip_csv_row, TipFilter().apply(creator)))
+    return table_of(TIP_CSV_HEADER, map(tip_csv_row, TipFilter().apply(creator)))
 
 
 def test_a_tip_in_the_file_says_its_amounts_in_both_ways(creator):
@@ -89,7 +94,7 @@ def test_no_words_of_a_reader_or_a_sponsor_are_a_formula(creator, words):
 
 def subscriptions_file(creator):
     rows = SubscriptionFilter().apply(creator)
-    return table_of(lists.SUBSCRIPTION_CSV_HEADER, map(lists.subscription_csv_row, rows))
+    return table_of(SUBSCRIPTION_CSV_HEADER, map(subscription_csv_row, rows))
 
 
 def test_a_subscription_in_the_file(creator):
@@ -118,8 +123,8 @@ def test_a_subscription_in_the_file(creator):
 
 def sponsors_file(creator, at=None):
     rows = SponsorFilter().apply(creator)
-    row = partial(lists.sponsor_csv_row, at=at or timezone.now())
-    return table_of(lists.SPONSOR_CSV_HEADER, map(row, rows))
+    row = partial(sponsor_csv_row, at=at or timezone.now())
+    return table_of(SPONSOR_CSV_HEADER, map(row, rows))
 
 
 def test_a_placement_in_the_file(creator):

@@ -8,10 +8,14 @@ import pytest
 from hypothesis import given, settings
 
 from foundation.http.cursors import cursor_at
-from monetization import lists, readers, tips
+from monetization import keyset, tips
+from monetization.dashboard.sponsors.filters import SponsorFilter
+from monetization.dashboard.subscriptions.filters import SubscriptionFilter
+from monetization.dashboard.tips import filters
+from monetization.dashboard.tips.filters import TipFilter
 from monetization.errors import InvalidCursor
-from monetization.lists import SponsorFilter, SubscriptionFilter, TipFilter
 from monetization.models import Sponsor, Subscription, Tip
+from monetization.privacy import readers
 from tests.factories import UserFactory
 from tests.monetization.records import NOON, change, clock_at, days, place, refund, subscribe, tip
 
@@ -261,7 +265,7 @@ def turned(queryset, limit):
     """Every page of a list."""
     pages, cursor = [], None
     while True:
-        page = lists.page_of(queryset, limit=limit, cursor=cursor)
+        page = keyset.page_of(queryset, limit=limit, cursor=cursor)
         pages.append(page.rows)
         if page.next_cursor is None:
             return pages
@@ -295,10 +299,10 @@ def test_the_pages_of_any_list_are_the_list(hours, limit, state):
 def test_a_row_that_leaves_the_list_does_not_end_it(creator):
     made = [tip_at(NOON + timedelta(hours=n), creator, 100 + n) for n in range(4)]
     unrefunded = TipFilter(refunded=False).apply(creator)
-    page = lists.page_of(unrefunded, limit=2)
+    page = keyset.page_of(unrefunded, limit=2)
     refund(made[2])
     refund(made[1])
-    assert [row.gross_cents for row in lists.page_of(unrefunded, limit=2, cursor=page.next_cursor).rows] == [
+    assert [row.gross_cents for row in keyset.page_of(unrefunded, limit=2, cursor=page.next_cursor).rows] == [
         100
     ]
 
@@ -306,9 +310,9 @@ def test_a_row_that_leaves_the_list_does_not_end_it(creator):
 def test_what_comes_in_meanwhile_moves_no_page(creator):
     for n in range(4):
         tip_at(NOON + timedelta(hours=n), creator, 100 + n)
-    first = lists.page_of(TipFilter().apply(creator), limit=2)
+    first = keyset.page_of(TipFilter().apply(creator), limit=2)
     tip_at(NOON + days(1), creator, 900)
-    second = lists.page_of(TipFilter().apply(creator), limit=2, cursor=first.next_cursor)
+    second = keyset.page_of(TipFilter().apply(creator), limit=2, cursor=first.next_cursor)
     assert [row.gross_cents for row in second.rows] == [101, 100]
 
 
@@ -332,22 +336,22 @@ def test_what_comes_in_meanwhile_moves_no_page(creator):
 )
 def test_what_is_no_cursor_is_refused(creator, cursor):
     with pytest.raises(InvalidCursor):
-        lists.page_of(TipFilter().apply(creator), limit=2, cursor=cursor)
+        keyset.page_of(TipFilter().apply(creator), limit=2, cursor=cursor)
 
 
 def test_a_cursor_shows_nobody_elses_rows(creator, stranger):
     for _ in range(3):
         tip(creator)
-    theirs = lists.page_of(TipFilter().apply(creator), limit=1).next_cursor
-    assert lists.page_of(TipFilter().apply(stranger), limit=1, cursor=theirs).rows == []
+    theirs = keyset.page_of(TipFilter().apply(creator), limit=1).next_cursor
+    assert keyset.page_of(TipFilter().apply(stranger), limit=1, cursor=theirs).rows == []
 
 
 def test_a_page_is_one_query_however_deep(creator, django_assert_num_queries):
     for n in range(6):
         tip_at(NOON + days(n), creator, 500)
-    page = lists.page_of(TipFilter().apply(creator), limit=2)
+    page = keyset.page_of(TipFilter().apply(creator), limit=2)
     with django_assert_num_queries(1):
-        lists.page_of(TipFilter().apply(creator), limit=2, cursor=page.next_cursor)
+        keyset.page_of(TipFilter().apply(creator), limit=2, cursor=page.next_cursor)
 
 
 def test_a_file_reads_a_thousand_rows_at_a_time(creator, django_assert_num_queries):
@@ -356,7 +360,7 @@ def test_a_file_reads_a_thousand_rows_at_a_time(creator, django_assert_num_queri
     worth = {name: getattr(made, name) for name in parts}
     Tip.objects.bulk_create([Tip(creator=creator, created_at=NOON, **worth) for _ in range(2000)])
     with django_assert_num_queries(3):
-        assert len({row.pk for row in lists.every_row(TipFilter().apply(creator))}) == 2001
+        assert len({row.pk for row in keyset.every_row(TipFilter().apply(creator))}) == 2001
 
 
 # --- Totals -----------------------------------------------------------------------------------------
@@ -367,8 +371,8 @@ def test_totals_are_of_the_whole_filter_by_currency_the_commonest_first(creator,
     tip(creator, 100)
     tip(creator, 1000, currency="EUR")
     tip(stranger, 700)
-    dollars, euros = lists.tip_totals(creator, TipFilter())
-    assert dollars == lists.Totals(
+    dollars, euros = filters.tip_totals(creator, TipFilter())
+    assert dollars == filters.Totals(
         currency="USD",
         count=2,
         gross_cents=600,
@@ -379,7 +383,7 @@ def test_totals_are_of_the_whole_filter_by_currency_the_commonest_first(creator,
     )
     assert dollars.net_after_refunds_cents == 570 - 190
     assert (euros.currency, euros.count, euros.gross_cents) == ("EUR", 1, 1000)
-    assert lists.tip_totals(creator, TipFilter(currency="GBP")) == []
+    assert filters.tip_totals(creator, TipFilter(currency="GBP")) == []
 
 
 @pytest.mark.parametrize("filter", [TipFilter(), TipFilter(refunded=True), TipFilter(min_cents=300)])
@@ -389,7 +393,7 @@ def test_totals_are_what_the_rows_add_up_to(creator, filter, django_assert_num_q
         if n % 2:
             refund(given_tip, 40 + n)
     with django_assert_num_queries(1):
-        found = lists.tip_totals(creator, filter)
+        found = filters.tip_totals(creator, filter)
     assert all(type(total.gross_cents) is int for total in found)
     for total in found:
         rows = [row for row in filter.apply(creator) if row.currency == total.currency]

@@ -8,7 +8,7 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from monetization import attention, changes, series, stats, supporters, timeline
+from monetization.figures import attention, changes, series, stats, supporters, timeline
 from monetization.figures.windows import before, window_of
 from tests.monetization.records import NOON, clock_at
 from tests.wallet.books import sql

@@ -16,10 +16,13 @@ from django.test.utils import CaptureQueriesContext
 from accounts.models import User
 from foundation import money
 from foundation.money import figure
-from monetization import overview_charts, overview_page, readers, series, stand_ins, stats, tips
-from monetization.figures import windows
+from monetization import tips
+from monetization.dashboard.overview import charts as chart_words
+from monetization.dashboard.overview import lines, page, tiles
+from monetization.figures import series, stats, windows
+from monetization.figures.stats import Figures, Trend
 from monetization.models import Sponsor, Tip
-from monetization.stats import Figures, Trend
+from monetization.privacy import erased, readers
 from tests.factories import UserFactory
 from tests.monetization.overview import cents, charts, live, page_of, tile, value
 from tests.monetization.records import NOON, clock_at, days, place, refund, subscribe, tip
@@ -98,7 +101,7 @@ def test_every_figure_is_that_of_the_window(dana, range_, currency):
     assert value(answer, "income") == money.amount(found.net_after_refunds_cents, currency)
     assert value(answer, "mrr") == money.amount(found.mrr_cents, currency)
     assert value(answer, "subscribers") == f"{found.paying_subscribers}"
-    assert value(answer, "churn") == overview_page.percent(found.churn)
+    assert value(answer, "churn") == tiles.percent(found.churn)
     assert value(answer, "tips") == f"{found.tips}"
     assert value(answer, "sponsors") == money.amount(found.sponsors_booked_cents, currency)
     assert f"{found.new_subscribers} joined, {found.left_subscribers} cancelled" in tile(
@@ -130,15 +133,15 @@ def test_each_tile_leads_to_its_list_and_tells_how_it_is_counted(dana):
     ):
         assert link(answer, name) == f"/dashboard/{path}"
     assert len(table(browser_of(dana).get(link(answer, "Net income from tips")), "list_title")) == 4
-    for key, definition in overview_page.DEFINITIONS.items():
+    for key, definition in tiles.DEFINITIONS.items():
         assert f"How is this counted? {definition}" in tile(answer, key)
 
 
-@pytest.mark.parametrize("key", overview_page.DEFINITIONS)
+@pytest.mark.parametrize("key", tiles.DEFINITIONS)
 def test_a_figure_is_counted_in_the_words_of_the_docs(key):
     docs = (Path(settings.BASE_DIR) / "docs" / "monetization.md").read_text()
     said = " ".join(re.sub(r" \(`\w+`\)|[`*]", "", docs).lower().split())
-    for sentence in overview_page.DEFINITIONS[key].rstrip(".").split(". "):
+    for sentence in tiles.DEFINITIONS[key].rstrip(".").split(". "):
         assert sentence.lower() in said
 
 
@@ -156,7 +159,7 @@ def test_a_figure_is_counted_in_the_words_of_the_docs(key):
     ],
 )
 def test_a_trend_is_said_in_words(trend, before, said):
-    assert overview_page.trend_words(trend, before, "USD") == said
+    assert tiles.trend_words(trend, before, "USD") == said
 
 
 def test_trends_are_against_the_equal_window_before(dana):
@@ -337,7 +340,7 @@ def test_what_asks_for_attention_leads_to_its_list(dana):
     assert "/dashboard/sponsors?position=header" in leads.values()
     [unknown] = [url for url in leads.values() if "interval=unknown" in url]
     assert len(table(browser_of(dana).get(unknown), "list_title")) == 1
-    assert len(leads) == len(overview_page.attention.lines(dana, at=NOON))
+    assert len(leads) == len(page.attention.lines(dana, at=NOON))
     for url in leads.values():
         assert browser_of(dana).get(url).status_code == 200
 
@@ -378,7 +381,7 @@ def test_a_long_message_is_cut_and_a_hidden_one_is_not_shown():
     tips.hide_message(creator=creator, tip_id=hidden.pk, hidden=True)
     messages = [row[2] for row in table(page_of(creator), "tips_title")]
     assert messages[0] == ""
-    assert len(messages[1]) <= overview_page.MESSAGE_SHOWN
+    assert len(messages[1]) <= lines.MESSAGE_SHOWN
     assert messages[1].endswith("…")
 
 
@@ -389,9 +392,9 @@ def test_an_erased_reader_keeps_the_figures_and_loses_the_name():
     before = page_of(creator)
     readers.erase("bob@example.com", actor="user:staff:1")
     answer = page_of(creator)
-    assert all(value(answer, key) == value(before, key) for key in overview_page.DEFINITIONS)
+    assert all(value(answer, key) == value(before, key) for key in tiles.DEFINITIONS)
     assert "bob" not in words(answer).lower()
-    assert stand_ins.STAND_IN_DOMAIN not in answer.content.decode()
+    assert erased.STAND_IN_DOMAIN not in answer.content.decode()
     assert table(answer, "tips_title")[0][0] == "Erased reader"
 
 
@@ -456,5 +459,5 @@ def test_the_page_stays_small_however_long_ago_it_began(dana, range_):
 
 
 def test_a_creator_with_nothing_in_a_currency_has_no_average():
-    assert overview_page.tiles_of(Figures(), None, "USD")[4].detail == ""
-    assert overview_charts.span_words(NOON.date(), NOON.date()) == "15 Jun"
+    assert tiles.tiles_of(Figures(), None, "USD")[4].detail == ""
+    assert chart_words.span_words(NOON.date(), NOON.date()) == "15 Jun"

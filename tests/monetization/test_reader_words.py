@@ -5,8 +5,9 @@ import json
 import pytest
 
 from accounts.models import Act
-from monetization import readers, tips
+from monetization import tips
 from monetization.models import FirstAnswer, Refund
+from monetization.privacy import readers
 from tests.monetization.records import (
     NAME,
     NEIGHBOURS,

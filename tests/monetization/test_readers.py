@@ -14,9 +14,10 @@ from django.urls import reverse
 from django.utils import timezone
 
 from accounts.models import Act
-from monetization import readers, stats
 from monetization.errors import NotAnAddress
+from monetization.figures import stats
 from monetization.models import Erasure, FirstAnswer, Refund, Subscription, Tip
+from monetization.privacy import readers
 from tests.crowd import at_once, begin, patiently, wait_until_somebody_waits
 from tests.monetization.conftest import SUBSCRIPTIONS, TIP
 from tests.monetization.records import (

@@ -4,9 +4,10 @@ from datetime import UTC, date, datetime
 
 import pytest
 
-from monetization import series, sponsors
+from monetization import sponsors
+from monetization.figures import series
+from monetization.figures.series import IncomeMonth, TipDay
 from monetization.figures.windows import Window, window_of
-from monetization.series import IncomeMonth, TipDay
 from tests.monetization.records import NOON, change, clock_at, days, place, refund, subscribe, tip
 
 pytestmark = pytest.mark.django_db

@@ -6,7 +6,7 @@ import pytest
 from django.utils import timezone
 
 from monetization import sponsors
-from monetization.forms.fields import new_key
+from monetization.dashboard.fields import new_key
 from monetization.models import Sponsor
 from tests.monetization.list_pages import (
     HOSTILE,

@@ -9,7 +9,8 @@ import pytest
 from django.db import transaction
 from django.utils import timezone
 
-from monetization import record_pages, sponsors, subscriptions
+from monetization import sponsors, subscriptions
+from monetization.dashboard.tips import facts
 from monetization.models import Refund, Sponsor, Subscription, Tip
 from tests.crowd import begin, wait_until_somebody_waits
 from tests.monetization.conftest import SUBSCRIPTIONS, on_wire
@@ -287,7 +288,7 @@ def test_two_amounts_at_once_are_told_the_one_that_stands(creator):
         Tip.objects.select_for_update().get(pk=one.pk)
         answer = begin(partial(page.post, refund_of(one), sent))
         wait_until_somebody_waits()
-        refund(one, 100, key=record_pages.refund_key(0))
+        refund(one, 100, key=facts.refund_key(0))
     assert answer.result().status_code == 302
     said = words(page.get(answer.result()["Location"]))
     assert "A refund of 1.00 USD was recorded from this page, and stands; one of 4.00 USD was not." in said

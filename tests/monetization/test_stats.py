@@ -9,8 +9,8 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from monetization import stats
-from monetization.stats import Churn, Figures
+from monetization.figures import stats
+from monetization.figures.stats import Churn, Figures
 from tests.monetization.conftest import SPONSORS, STATS, SUBSCRIPTIONS, TIPS
 from tests.monetization.records import (
     NOON,

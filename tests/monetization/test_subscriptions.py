@@ -18,8 +18,9 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from monetization import stats, subscriptions
+from monetization import subscriptions
 from monetization.errors import AlreadyRecorded, NotFound
+from monetization.figures import stats
 from monetization.models import Subscription, SubscriptionEvent
 from monetization.subscriptions import NotYet
 from tests.crowd import at_once, outcomes_at_once, patiently

@@ -5,8 +5,10 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from monetization import readers, record_pages, subscriptions
+from monetization import subscriptions
+from monetization.dashboard.subscriptions import facts
 from monetization.models import Subscription, SubscriptionEvent
+from monetization.privacy import readers
 from tests.monetization.list_pages import (
     HOSTILE,
     file_of,
@@ -217,7 +219,7 @@ def test_a_change_says_what_it_does_and_then_does_that(creator, page, asked, sen
     assert (one.status, one.plan) == (asked["status"], asked["plan"])
     assert ("stays" in sentence) == (delta == 0)
     if delta:
-        assert record_pages.effect(delta, "USD") in sentence
+        assert facts.effect(delta, "USD") in sentence
 
 
 def test_a_cancelled_one_is_taken_up_again(creator, page):

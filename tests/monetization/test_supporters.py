@@ -2,11 +2,11 @@
 
 import pytest
 
-from monetization import readers
-from monetization.changes import recent_changes
+from monetization.figures.changes import recent_changes
+from monetization.figures.supporters import mask, top
 from monetization.figures.windows import window_of
-from monetization.stand_ins import is_erased
-from monetization.supporters import mask, top
+from monetization.privacy import readers
+from monetization.privacy.erased import is_erased
 from tests.monetization.records import NOON, change, clock_at, days, refund, subscribe, tip
 
 pytestmark = pytest.mark.django_db

@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 
 from monetization import sponsors
-from monetization.timeline import BLOCKS_MAX, six_weeks
+from monetization.figures.timeline import BLOCKS_MAX, six_weeks
 from tests.monetization.records import NOON, clock_at, days, place
 
 pytestmark = pytest.mark.django_db

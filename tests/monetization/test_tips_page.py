@@ -8,8 +8,9 @@ import pytest
 from django.utils import timezone
 
 from foundation import money
-from monetization import readers, tips
+from monetization import tips
 from monetization.models import Refund, Tip
+from monetization.privacy import readers
 from tests.crowd import at_once
 from tests.monetization.list_pages import (
     HOSTILE,

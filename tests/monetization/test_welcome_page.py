@@ -2,7 +2,7 @@
 
 import pytest
 
-from monetization import overview_page
+from monetization.dashboard.overview import page, tiles
 from tests.factories import UserFactory
 from tests.monetization.conftest import key_of
 from tests.monetization.overview import page_of, value
@@ -22,7 +22,7 @@ def test_a_new_creator_is_welcomed(settings):
     assert "Authorization: Bearer YOUR_KEY" in said
     assert link(answer, "Create a key") == "/dashboard/keys"
     assert link(answer, "Add a sponsor") == "/dashboard/sponsors/add"
-    for key in overview_page.DEFINITIONS:
+    for key in tiles.DEFINITIONS:
         assert value(answer, key) == "–"
     html = answer.content.decode()
     assert "data-chart" not in html
@@ -59,6 +59,6 @@ def test_the_welcome_stays_with_ticked_steps_until_all_are_done():
 
 def test_whoever_has_some_tips_is_welcomed_no_more():
     creator = UserFactory.create()
-    for _ in range(overview_page.ROWS_MAX):
+    for _ in range(page.ROWS_MAX):
         tip(creator)
     assert "You have begun." not in words(page_of(creator))

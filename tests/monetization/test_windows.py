@@ -6,9 +6,10 @@ from datetime import timezone as offset
 import pytest
 
 from foundation.calendar import add_months, last_day_of, written
-from monetization import sponsors, stats
+from monetization import sponsors
+from monetization.figures import stats
+from monetization.figures.stats import Figures, Trend
 from monetization.figures.windows import RANGES, before, window_of
-from monetization.stats import Figures, Trend
 from tests.monetization.records import NOON, change, clock_at, days, place, refund, subscribe, tip
 
 pytestmark = pytest.mark.django_db

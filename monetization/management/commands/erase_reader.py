@@ -6,8 +6,8 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from foundation.database.patience import patient
-from monetization import readers
 from monetization.errors import NotAnAddress
+from monetization.privacy import readers
 
 
 class Command(BaseCommand):

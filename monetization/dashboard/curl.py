@@ -1,0 +1,83 @@
+"""Lines to paste into a terminal: a first record, or the stats."""
+
+import json
+import shlex
+from datetime import UTC, datetime
+
+from django.conf import settings
+from django.http import HttpRequest
+from django.utils import timezone
+
+from foundation import money
+from foundation.calendar import DAY
+from monetization.dashboard.paging import user_of
+from monetization.fields import DEFAULT_CURRENCY
+from monetization.figures import stats
+
+# --- Lines to paste -----------------------------------------------------------------------------------
+
+
+def curl_of(kind: str, base_url: str, *, at: datetime, currency: str = "USD") -> str:
+    """A line for a terminal that records a first sponsor, subscription or tip, or reads the stats.
+
+    `kind` is sponsors, subscriptions, tips or stats, `base_url` this service's address; the key is for the
+    reader to put in. Pasted twice it records once: it names a Stripe id or has an Idempotency-Key.
+    """
+    address = shlex.quote(f"{base_url}/mail/v1/monetization/{PATHS[kind]}")
+    bearer = '-H "Authorization: Bearer YOUR_KEY"'
+    if kind == "stats":
+        return f"curl {bearer} \\\n  {address}"
+    body, key = _example(kind, at, currency)
+    headers = [
+        bearer,
+        '-H "Content-Type: application/json"',
+        *([f'-H "Idempotency-Key: {key}"'] if key else []),
+    ]
+    return " \\\n  ".join([f"curl -X POST {address}", *headers, f"-d {shlex.quote(json.dumps(body))}"])
+
+
+PATHS = {"sponsors": "sponsors", "subscriptions": "subscriptions", "tips": "tip", "stats": "stats"}
+
+
+def _example(kind: str, at: datetime, currency: str) -> tuple[dict[str, object], str]:
+    """What to record, and the key to record it by where it names no Stripe id."""
+    if kind == "tips":
+        return {
+            "amount_cents": 500,
+            "currency": currency,
+            "name": "Alex",
+            "message": "Love your weekly deep-dives",
+            "stripe_payment_id": "pi_3OaBcDeFgHiJkL",
+        }, ""
+    step = money.step_of(currency)
+    if kind == "subscriptions":
+        return {
+            "subscriber_email": "reader@example.com",
+            "plan": "monthly",
+            "amount_cents": 799 // step * step,
+            "currency": currency,
+            "stripe_subscription_id": "sub_1OaBcDeFgHiJkL",
+        }, ""
+    begins = (at.astimezone(UTC) + 7 * DAY).replace(hour=0, minute=0, second=0, microsecond=0)
+    return {
+        "sponsor_name": "Acme Corp",
+        "logo_url": "https://cdn.example.com/acme-logo.png",
+        "target_url": "https://acme.example.com",
+        "position": "header",
+        "active_from": f"{begins:%Y-%m-%dT%H:%M:%SZ}",
+        "active_until": f"{begins + 7 * DAY:%Y-%m-%dT%H:%M:%SZ}",
+        "price_cents": 29900,
+        "currency": currency,
+    }, f"acme-header-{begins:%Y-%m-%d}"
+
+
+def base_url(request: HttpRequest) -> str:
+    """Where a creator's server finds this service."""
+    return settings.PUBLIC_URL or request.build_absolute_uri("/").rstrip("/")
+
+
+def line_for(request: HttpRequest, kind: str) -> str:
+    """A line for a terminal (curl_of) in the currency of most of the creator's records."""
+    currencies = stats.currencies_of(user_of(request))
+    currency = currencies[0] if currencies else DEFAULT_CURRENCY
+    return curl_of(kind, base_url(request), at=timezone.now(), currency=currency)

@@ -1,0 +1,1 @@
+"""What a creator earned, from whom, and what to do next."""

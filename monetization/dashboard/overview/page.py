@@ -1,0 +1,99 @@
+"""What the creator's overview says, ready for its template."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from accounts.models import User
+from foundation.words import day_words
+from monetization.dashboard.overview.charts import (
+    Chart,
+    Lane,
+    Silence,
+    income_chart,
+    lanes_of,
+    mrr_chart,
+    silence_of,
+    tips_chart,
+)
+from monetization.dashboard.overview.lines import (
+    ChangeLine,
+    SupporterLine,
+    TipLine,
+    change_lines,
+    newest_tips,
+    supporter_line,
+    tip_line,
+)
+from monetization.dashboard.overview.tiles import Tile, tiles_of
+from monetization.figures import attention, stats, supporters, timeline, windows
+from monetization.figures.stats import Figures
+from monetization.figures.timeline import Timeline
+from monetization.figures.windows import Window
+
+ROWS_MAX = 5
+
+
+def compared_with(window: Window) -> str:
+    """What the trends compare with: "the 30 days before, 24 Sep 2026 to 23 Oct 2026"; empty for all time."""
+    earlier = windows.before(window)
+    if earlier is None:
+        return ""
+    return f"{earlier.label}, {day_words(earlier.first_day)} to {day_words(earlier.last_day)}"
+
+
+def list_queries(window: Window, currency: str) -> dict[str, dict[str, str]]:
+    """What the lists behind the figures are narrowed to, by the words of their addresses."""
+    days = {"from": window.first_day.isoformat(), "to": window.last_day.isoformat()}
+    return {"tips": days | {"currency": currency}, "subscriptions": {"currency": currency}}
+
+
+# --- The page ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Overview:
+    """All that the page shows of a creator with records."""
+
+    tiles: list[Tile]
+    tips_chart: Chart
+    silence: Silence | None
+    mrr_chart: Chart
+    income_chart: Chart
+    timeline: Timeline
+    today_column: int
+    lanes: list[Lane]
+    all_free: bool
+    tips: list[TipLine]
+    supporters: list[SupporterLine]
+    changes: list[ChangeLine]
+    attention: list[attention.Line]
+    summary: str
+    anybody_subscribes: bool  # In any currency.
+
+
+def overview_of(creator: User, currency: str, window: Window, *, at: datetime) -> Overview:
+    """The page of one currency and one window; the same number of queries however many rows there are."""
+    found = stats.of_window(creator, window)
+    now = found.get(currency, Figures())
+    earlier = windows.before(window)
+    then = stats.of_window(creator, earlier).get(currency, Figures()) if earlier else None
+    newest = newest_tips(creator, currency)
+    drawn = tips_chart(creator, currency, window, now)
+    shown = timeline.six_weeks(creator, at=at)
+    return Overview(
+        tiles=tiles_of(now, then, currency, list_queries(window, currency)),
+        tips_chart=drawn,
+        silence=None if drawn.rows else silence_of(creator, window, newest, at=at),
+        mrr_chart=mrr_chart(creator, currency, window),
+        income_chart=income_chart(creator, currency, at=at),
+        timeline=shown,
+        today_column=shown.today_offset_days + 1,
+        lanes=lanes_of(shown),
+        all_free=not any(row.blocks for row in shown.rows),
+        tips=[tip_line(each) for each in newest],
+        supporters=[supporter_line(each, currency) for each in supporters.top(creator, currency, window)],
+        changes=change_lines(creator, currency),
+        attention=attention.lines(creator, at=at),
+        summary=attention.summary(creator, at=at),
+        anybody_subscribes=any(each.paying_subscribers for each in found.values()),
+    )

@@ -1,0 +1,1 @@
+"""Placements: the list, its file, and the forms."""

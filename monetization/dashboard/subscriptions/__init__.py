@@ -1,0 +1,1 @@
+"""Subscriptions: the list, its file, one of them, and its changes."""

@@ -1,0 +1,1 @@
+"""Tips: the list, its file, one of them, and refunds."""

@@ -1,0 +1,207 @@
+"""A creator's figures along the time, for charts: every step is there, with zeros where nothing happened.
+
+Each is one or two queries however many rows there are. The sums of a series are those of stats.of_window().
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from typing import Any, Literal
+
+from django.db import connection
+from django.db.models import Count, DateField, QuerySet, Sum
+from django.db.models.functions import Trunc
+
+from accounts.models import User
+from foundation.calendar import DAY, MONTHS_OF_A_YEAR, add_months, day_of, start_of
+from monetization.figures.stats import mrr_of
+from monetization.figures.windows import Window
+from monetization.models import Refund, Tip
+
+Step = Literal["day", "week", "month", "year"]
+# The longest windows, in days, that are shown by this step: a chart has room for some hundred points.
+STEPS: tuple[tuple[int, Step], ...] = ((92, "day"), (731, "week"), (7306, "month"))
+DAYS_OF_A_WEEK = 7
+
+
+@dataclass(frozen=True)
+class TipDay:
+    """The tips and the refunds of one step, in the currency's smallest unit.
+
+    Gross and net are of the tips recorded in it, refunds of what went back in it, whenever the tip was given.
+    `day` and `last_day` are its first and last UTC day within the window, the same where the step is a day.
+    """
+
+    day: date
+    last_day: date
+    tips: int = 0
+    gross_cents: int = 0
+    net_cents: int = 0
+    refunded_cents: int = 0
+    fee_returned_cents: int = 0
+
+    @property
+    def net_after_refunds_cents(self) -> int:
+        """What the step left for the creator; below 0 where more went back than came."""
+        return self.net_cents - (self.refunded_cents - self.fee_returned_cents)
+
+
+@dataclass(frozen=True)
+class MrrDay:
+    """MRR at the end of one step, or now where it has not ended, in the currency's smallest unit."""
+
+    day: date
+    last_day: date
+    mrr_cents: int
+
+
+@dataclass(frozen=True)
+class IncomeMonth:
+    """What one UTC month brought, in the currency's smallest unit; `month` is its first day.
+
+    `tips_net_cents` is net of the platform's fee and of the refunds that happened in it, and can be below 0.
+    `sponsors_booked_cents` is the price of what begins in it and was not cancelled, later days of this month
+    included: booked, not received. What subscribers pay is in neither, since no payments of theirs are
+    recorded.
+    """
+
+    month: date
+    tips_net_cents: int = 0
+    sponsors_booked_cents: int = 0
+
+
+def step_of(window: Window) -> Step:
+    """What one point of a chart of this window covers: a day up to 92 of them, then a week, a month, a year.
+
+    Weeks begin on Monday.
+    """
+    return next((step for longest, step in STEPS if window.days <= longest), "year")
+
+
+def tips_by_day(creator: User, currency: str, window: Window) -> list[TipDay]:
+    """Tips and refunds of each step_of() the window, oldest first. Two queries."""
+    step = step_of(window)
+    tips = Tip.objects.visible_to(creator).filter(currency=currency)
+    given = _by_step(tips, window, step).annotate(
+        count=Count("pk"), gross=Sum("gross_cents"), net=Sum("net_cents")
+    )
+    refunds = Refund.objects.filter(creator=creator, currency=currency)
+    back = _by_step(refunds, window, step).annotate(amount=Sum("amount_cents"), fee=Sum("fee_returned_cents"))
+    tips_of, refunds_of = ({row["step"]: row for row in rows} for rows in (given, back))
+    nothing = {"count": 0, "gross": 0, "net": 0, "amount": 0, "fee": 0}
+    found = []
+    for begins, day, last_day in _steps(window, step):
+        row = nothing | tips_of.get(begins, {}) | refunds_of.get(begins, {})
+        found.append(TipDay(day, last_day, row["count"], row["gross"], row["net"], row["amount"], row["fee"]))
+    return found
+
+
+def mrr_by_day(creator: User, currency: str, window: Window) -> list[MrrDay]:
+    """MRR at the end of each step_of() the window, oldest first. One query.
+
+    It is the running sum of what each recorded change did to a year, by the moment it was recorded, a twelfth
+    of it rounded once per point. No later change, refund or erasure moves an earlier point.
+    """
+    step = step_of(window)
+    values: dict[str, Any] = {
+        "creator": creator.pk,
+        "currency": currency,
+        "since": window.since,
+        "until": window.until,
+        "step": step,
+    }
+    with connection.cursor() as cursor:
+        cursor.execute(DELTAS, values)
+        deltas = dict(cursor.fetchall())
+    yearly = deltas.get(None, 0)
+    found = []
+    for begins, day, last_day in _steps(window, step):
+        yearly += deltas.get(begins, 0)
+        found.append(MrrDay(day, last_day, mrr_of(yearly)))
+    return found
+
+
+def income_by_month(
+    creator: User, currency: str, *, at: datetime, months: int = MONTHS_OF_A_YEAR
+) -> list[IncomeMonth]:
+    """The `months` months that end with that of `at`, oldest first. One query."""
+    last = day_of(at).replace(day=1)
+    shown = [add_months(last, -back) for back in reversed(range(months))]
+    values: dict[str, Any] = {
+        "creator": creator.pk,
+        "currency": currency,
+        "since": start_of(shown[0]),
+        "until": start_of(add_months(last, 1)),
+    }
+    with connection.cursor() as cursor:
+        cursor.execute(INCOME, values)
+        income = {month: (tips, sponsors) for month, tips, sponsors in cursor.fetchall()}
+    return [IncomeMonth(month, *income.get(month, (0, 0))) for month in shown]
+
+
+# What was before the window is the sum that it begins with: NULL.
+DELTAS = """
+SELECT CASE WHEN created_at >= %(since)s
+            THEN date_trunc(%(step)s, created_at AT TIME ZONE 'UTC')::date END,
+       sum(yearly_cents_delta)::bigint
+  FROM monetization_subscriptionevent
+ WHERE creator_id = %(creator)s AND created_at < %(until)s AND currency = %(currency)s
+ GROUP BY 1
+"""
+INCOME = """
+SELECT date_trunc('month', moment AT TIME ZONE 'UTC')::date, sum(tips)::bigint, sum(sponsors)::bigint
+  FROM (SELECT created_at AS moment, net_cents AS tips, 0 AS sponsors
+          FROM monetization_tip
+         WHERE creator_id = %(creator)s AND currency = %(currency)s
+           AND created_at >= %(since)s AND created_at < %(until)s
+         UNION ALL
+        SELECT created_at, fee_returned_cents - amount_cents, 0
+          FROM monetization_refund
+         WHERE creator_id = %(creator)s AND currency = %(currency)s
+           AND created_at >= %(since)s AND created_at < %(until)s
+         UNION ALL
+        SELECT active_from, 0, coalesce(price_cents, 0)
+          FROM monetization_sponsor
+         WHERE creator_id = %(creator)s AND currency = %(currency)s AND cancelled_at IS NULL
+           AND active_from >= %(since)s AND active_from < %(until)s) moves
+ GROUP BY 1
+"""
+
+
+def _by_step(rows: QuerySet[Any], window: Window, step: Step) -> QuerySet[Any, dict[str, Any]]:
+    within = rows.filter(created_at__gte=window.since, created_at__lt=window.until).order_by()
+    begins = Trunc("created_at", step, output_field=DateField(), tzinfo=UTC)
+    return within.annotate(step=begins).values("step")
+
+
+def _steps(window: Window, step: Step) -> Iterator[tuple[date, date, date]]:
+    """Where each step begins by the calendar, and its first and last day within the window."""
+    begins = _beginning(window.first_day, step)
+    while begins <= window.last_day:
+        next_begins = _next(begins, step)
+        yield begins, max(begins, window.first_day), min(next_begins - DAY, window.last_day)
+        begins = next_begins
+
+
+def _beginning(day: date, step: Step) -> date:
+    match step:
+        case "day":
+            return day
+        case "week":
+            return day - day.weekday() * DAY
+        case "month":
+            return day.replace(day=1)
+        case "year":
+            return day.replace(month=1, day=1)
+
+
+def _next(begins: date, step: Step) -> date:
+    match step:
+        case "day":
+            return begins + DAY
+        case "week":
+            return begins + DAYS_OF_A_WEEK * DAY
+        case "month":
+            return add_months(begins, 1)
+        case "year":
+            return add_months(begins, MONTHS_OF_A_YEAR)

@@ -1,0 +1,245 @@
+"""What a creator earned, by the definitions of docs/monetization.md, per currency, in a handful of queries.
+
+A window is whole days in UTC, today's included: `7d` begins six midnights ago. Amounts of different
+currencies are never added.
+"""
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Literal
+
+from django.db import connection
+from django.db.models import Count, Q, Sum
+from django.db.models.functions import Coalesce
+from django.utils import timezone
+
+from accounts.models import User
+from foundation.calendar import A_MOMENT
+from monetization.figures import payers
+from monetization.figures.windows import Window, last_days
+from monetization.models import Refund, Sponsor, Subscription, SubscriptionEvent, Tip
+
+PERIODS = {"today": 1, "7d": 7, "30d": 30, "90d": 90}
+CHURN_DAYS = 30
+
+
+@dataclass(frozen=True)
+class Churn:
+    """How many of the readers who paid 30 days ago pay no longer."""
+
+    left: int = 0
+    of: int = 0
+
+    @property
+    def percent(self) -> float | None:
+        """0 to 100, one decimal, half up; None where nobody paid 30 days ago, since 0 would be a claim."""
+        if not self.of:
+            return None
+        return (2000 * self.left + self.of) // (2 * self.of) / 10
+
+
+@dataclass(frozen=True)
+class Trend:
+    """How a figure stands to what it was: up, down, same, new (it was 0) or none (nothing to compare with).
+
+    `percent` is how much, whole and half up, never negative; 0 is less than half a percent. It is None where
+    there is none to say: for same, new and none, and where the earlier figure was not above 0.
+    """
+
+    kind: Literal["up", "down", "same", "new", "none"]
+    percent: int | None = None
+
+
+@dataclass
+class Figures:
+    """One currency's figures. Amounts are in its smallest unit.
+
+    Gross, fee and net are of the tips recorded in the window; refunds count on the day they happen and never
+    change that day's tips. `net_cents` is before the payment processor's own fee, which is not known here.
+    Sponsors are booked, not received: the prices of placements that begin in the window and were not
+    cancelled. New and left subscribers are the readers who pay at its end and did not at its beginning, and
+    the other way round. MRR, paying subscribers and churn are as of the window's end, or of now where that
+    lies ahead. At risk, unknown intervals and active sponsors are of now alone: 0 in a window that has ended.
+    """
+
+    gross_cents: int = 0
+    fee_cents: int = 0
+    net_cents: int = 0
+    tips: int = 0
+    refunds: int = 0
+    refunded_cents: int = 0
+    fee_returned_cents: int = 0
+    sponsors_booked: int = 0
+    sponsors_booked_cents: int = 0
+    sponsors_active_now: int = 0
+    mrr_cents: int = 0
+    at_risk_cents: int = 0
+    paying_subscribers: int = 0
+    new_subscribers: int = 0
+    left_subscribers: int = 0
+    subscriptions_of_unknown_interval: int = 0
+    churn: Churn = field(default_factory=Churn)
+
+    @property
+    def net_after_refunds_cents(self) -> int:
+        """What is left for the creator: the net less what refunds took of it."""
+        return self.net_cents - (self.refunded_cents - self.fee_returned_cents)
+
+    @property
+    def average_tip_cents(self) -> int | None:
+        """Gross by tip, half up; None where there is none."""
+        return (2 * self.gross_cents + self.tips) // (2 * self.tips) if self.tips else None
+
+
+@dataclass(frozen=True)
+class Stats:
+    """A creator's figures by currency, and the window they are of."""
+
+    period: str
+    since: datetime
+    until: datetime
+    currencies: dict[str, Figures]
+
+
+def of_creator(creator: User, *, period: str = "30d") -> Stats:
+    """A creator's figures for one of PERIODS, until now."""
+    now = timezone.now()
+    window = last_days(PERIODS[period], name=period, at=now)
+    return Stats(period, window.since, now, of_window(creator, window))
+
+
+def of_window(creator: User, window: Window) -> dict[str, Figures]:
+    """A creator's figures of a window by currency, in the order of the alphabet.
+
+    A currency is there where it has something to tell of the window or of now: `.get(currency, Figures())`.
+    The same number of queries however many rows there are.
+    """
+    now = timezone.now()
+    found: dict[str, Figures] = {}
+    _add_tips(found, creator, window)
+    _add_refunds(found, creator, window)
+    _add_sponsors(found, creator, window, now)
+    _add_subscriptions(found, creator, window, now)
+    _add_readers(found, creator, window, now)
+    return dict(sorted(found.items()))
+
+
+def currencies_of(creator: User) -> list[str]:
+    """The currencies of a creator's tips, subscriptions and placements, the one with most rows first."""
+    with connection.cursor() as cursor:
+        cursor.execute(CURRENCIES, {"creator": creator.pk})
+        return [currency for (currency,) in cursor.fetchall()]
+
+
+def trend(now: int, before: int | None) -> Trend:
+    """How a figure stands to that of the equal window before; `before` is None where there is no such."""
+    if before is None:
+        return Trend("none")
+    if now == before:
+        return Trend("same")
+    if before == 0 and now > 0:
+        return Trend("new")
+    kind: Literal["up", "down"] = "up" if now > before else "down"
+    return Trend(kind, (200 * abs(now - before) + before) // (2 * before) if before > 0 else None)
+
+
+def mrr_of(yearly_cents: int) -> int:
+    """A month of what comes in a year, rounded half up, once."""
+    return (yearly_cents + 6) // 12
+
+
+CURRENCIES = """
+SELECT currency
+  FROM (SELECT currency FROM monetization_tip WHERE creator_id = %(creator)s
+         UNION ALL
+        SELECT currency FROM monetization_subscription WHERE creator_id = %(creator)s
+         UNION ALL
+        SELECT currency FROM monetization_sponsor WHERE creator_id = %(creator)s) AS records
+ GROUP BY currency
+ ORDER BY count(*) DESC, currency
+"""
+
+
+def _add_tips(found: dict[str, Figures], creator: User, window: Window) -> None:
+    tips = Tip.objects.visible_to(creator).filter(_within(window)).order_by()
+    sums = tips.values("currency").annotate(
+        count=Count("pk"), gross=Sum("gross_cents"), fee=Sum("fee_cents"), net=Sum("net_cents")
+    )
+    for row in sums:
+        figures = _of(found, row["currency"])
+        figures.tips = row["count"]
+        figures.gross_cents, figures.fee_cents, figures.net_cents = row["gross"], row["fee"], row["net"]
+
+
+def _add_refunds(found: dict[str, Figures], creator: User, window: Window) -> None:
+    refunds = Refund.objects.filter(_within(window), creator=creator).order_by()
+    sums = refunds.values("currency").annotate(
+        count=Count("pk"), back=Sum("amount_cents"), fee=Sum("fee_returned_cents")
+    )
+    for row in sums:
+        figures = _of(found, row["currency"])
+        figures.refunds = row["count"]
+        figures.refunded_cents, figures.fee_returned_cents = row["back"], row["fee"]
+
+
+def _add_sponsors(found: dict[str, Figures], creator: User, window: Window, now: datetime) -> None:
+    begins = Q(active_from__gte=window.since, active_from__lt=window.until)
+    is_active = Q(active_from__lte=now, active_until__gt=now) if now < window.until else Q(pk=None)
+    booked = Sponsor.objects.visible_to(creator).booked().order_by()
+    sums = (
+        booked.filter(begins | is_active)
+        .values("currency")
+        .annotate(
+            count=Count("pk", filter=begins),
+            price=Coalesce(Sum("price_cents", filter=begins), 0),
+            active=Count("pk", filter=is_active),
+        )
+    )
+    for row in sums:
+        figures = _of(found, row["currency"])
+        figures.sponsors_booked, figures.sponsors_booked_cents = row["count"], row["price"]
+        figures.sponsors_active_now = row["active"]
+
+
+def _add_subscriptions(found: dict[str, Figures], creator: User, window: Window, now: datetime) -> None:
+    if window.until <= now:
+        events = SubscriptionEvent.objects.filter(creator=creator, created_at__lt=window.until).order_by()
+        for row in events.values("currency").annotate(yearly=Sum("yearly_cents_delta")):
+            _of(found, row["currency"]).mrr_cents = mrr_of(row["yearly"])
+        return
+    paying = Subscription.objects.visible_to(creator).paying().order_by()
+    sums = paying.values("currency").annotate(
+        yearly=Sum("yearly_cents"),
+        at_risk=Coalesce(Sum("yearly_cents", filter=Q(status="past_due")), 0),
+        unknown=Count("pk", filter=Q(interval="unknown")),
+    )
+    for row in sums:
+        figures = _of(found, row["currency"])
+        figures.mrr_cents, figures.at_risk_cents = mrr_of(row["yearly"]), mrr_of(row["at_risk"])
+        figures.subscriptions_of_unknown_interval = row["unknown"]
+
+
+def _add_readers(found: dict[str, Figures], creator: User, window: Window, now: datetime) -> None:
+    # Up to the last moment that is still within, and up to the last one before it began.
+    end = min(now, window.until - A_MOMENT)
+    start, a_month_ago = window.since - A_MOMENT, end - timedelta(days=CHURN_DAYS)
+    ended = end < now
+    for currency, readers in payers.at(creator, [a_month_ago, start, *([end] if ended else [])]).items():
+        figures = _of(found, currency)
+        for group in readers:
+            paid_a_month_ago, paid_at_start, *_ = group.paid
+            pays = group.paid[-1] if ended else group.pays_now
+            figures.paying_subscribers += group.readers * pays
+            figures.new_subscribers += group.readers * (pays and not paid_at_start)
+            figures.left_subscribers += group.readers * (paid_at_start and not pays)
+            left = group.readers * (paid_a_month_ago and not pays)
+            of = group.readers * paid_a_month_ago
+            figures.churn = Churn(figures.churn.left + left, figures.churn.of + of)
+
+
+def _within(window: Window) -> Q:
+    return Q(created_at__gte=window.since, created_at__lt=window.until)
+
+
+def _of(found: dict[str, Figures], currency: str) -> Figures:
+    return found.setdefault(currency, Figures())

@@ -1,1 +1,0 @@
-"""What a creator types on the dashboard."""

@@ -1,0 +1,1 @@
+"""One reader's data: exported, or erased."""
