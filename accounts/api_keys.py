@@ -9,8 +9,8 @@ from django.db import transaction
 from django.utils import timezone
 
 from accounts.errors import InvalidApiKey, KeyLimitReached, UnknownApiKey
-from accounts.keys import USE_RECORDED_EVERY, digest_of
 from accounts.models import ApiKey, Plan, User
+from accounts.service_keys import USE_RECORDED_EVERY, digest_of
 
 API_KEY_PREFIX = "msk_"
 SECRET_LENGTH = len(API_KEY_PREFIX) + 64

@@ -9,13 +9,16 @@ class AccountsConfig(AppConfig):
     verbose_name = "Accounts"
 
     def ready(self) -> None:
-        from accounts import sessions
         from accounts.api import schema  # noqa: F401  (names the credentials in the OpenAPI schema)
+        from accounts.models import Act
         from accounts.plans import make_default_plans
+        from accounts.signing_in import sessions
+        from foundation import erasure
         from foundation.http import envelope
 
         for prefix in ("/mail/v1/", "/v1/"):  # What creators call, under both its names.
             envelope.register(prefix, envelope.Envelope())
+        erasure.register(Act, "told", "reason")
         sessions.connect()
         # Not in a migration: a test's flush would take them away for good.
         post_migrate.connect(make_default_plans, sender=self)

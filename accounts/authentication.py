@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.request import Request
 
-from accounts import api_keys, keys, sso, users
+from accounts import api_keys, service_keys, sso, users
 from accounts.errors import InvalidApiKey, InvalidToken
 from accounts.models import ApiKey, ServiceKey, User
 
@@ -26,7 +26,7 @@ class ServiceKeyAuthentication(BaseAuthentication):
 
     def authenticate(self, request: Request) -> tuple[None, ServiceKey] | None:
         secret = request.META.get("HTTP_X_WALLET_SERVICE_KEY")
-        return None if secret is None else (None, keys.find_service_key(secret))
+        return None if secret is None else (None, service_keys.find_service_key(secret))
 
 
 class BearerAuthentication(BaseAuthentication):

@@ -1,95 +1,14 @@
-"""What some pages ask before their view runs."""
+"""What every page of a user asks before its view runs."""
 
-import logging
-import threading
 from collections.abc import Callable
-from functools import cache, wraps
-from typing import Any
 
-import requests
-from django.conf import settings
 from django.contrib.auth.decorators import login_required
-from django.http import Http404, HttpRequest, HttpResponseBase
+from django.http import HttpResponseBase
 from django.views.decorators.cache import cache_control
 
-from accounts.throttling import hit
-from foundation.http.client_addresses import client_network
-from foundation.http.last_resort import answer
-
-logger = logging.getLogger(__name__)
-
 View = Callable[..., HttpResponseBase]
-OUT_OF_REACH = "Signing in is not possible right now."
-WAIT_A_MINUTE = "Please wait a minute, then try again. Nothing was changed."
-TRY_AGAIN = "Misar's sign-in does not answer. Please try again in a minute; nothing was changed."
 
 
 def page_of_the_user(view: View) -> View:
-    """For a page of whoever is signed in; no cache on the way keeps it. Anybody else signs in first."""
+    """For a page of the signed-in user; no cache on the way keeps it. Anyone else signs in first."""
     return login_required(cache_control(private=True, no_store=True)(view))
-
-
-def for_staff(view: View) -> View:
-    """For a page of the back-office's people alone; for everybody else there is nothing at its address."""
-
-    @wraps(view)
-    def wrapped(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        if not request.user.is_staff:
-            raise Http404
-        return view(request, *args, **kwargs)
-
-    return login_required(wrapped)
-
-
-def not_too_often(what: str) -> Callable[[View], View]:
-    """For a view that anybody may call and that costs: so many a minute from one address, then 429."""
-
-    def decorator(view: View) -> View:
-        @wraps(view)
-        def wrapped(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-            count = hit(what, client_network(request), limit=settings.SIGN_INS_PER_MINUTE)
-            if count.allowed:
-                return view(request, *args, **kwargs)
-            answered = answer(request, 429, "Too many sign-ins from your network.", WAIT_A_MINUTE)
-            answered["Retry-After"] = str(count.wait_seconds)
-            return answered
-
-        return wrapped
-
-    return decorator
-
-
-def issuer_in_reach(step: str) -> Callable[[View], View]:
-    """For a view that asks the SSO issuer: 503 where it does not answer, or where too many ask it at once.
-
-    At most a quarter of a process's threads wait for it at each step, so that charges go on while it is
-    silent, and whoever begins a sign-in stands in nobody's way who ends one.
-    """
-
-    def decorator(view: View) -> View:
-        @wraps(view)
-        def wrapped(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-            if not _places(step).acquire(blocking=False):
-                return _out_of_reach(request)
-            try:
-                return view(request, *args, **kwargs)
-            except (requests.RequestException, ValueError, KeyError) as error:  # Silent, or no issuer at all.
-                logger.warning("The SSO issuer is out of reach: %s", type(error).__name__)
-                return _out_of_reach(request)
-            finally:
-                _places(step).release()
-
-        return wrapped
-
-    return decorator
-
-
-@cache
-def _places(step: str) -> threading.BoundedSemaphore:
-    return threading.BoundedSemaphore(max(1, settings.WEB_THREADS // 4))
-
-
-def _out_of_reach(request: HttpRequest) -> HttpResponseBase:
-    answered = answer(request, 503, OUT_OF_REACH, TRY_AGAIN)
-    answered["Retry-After"] = "60"
-    return answered

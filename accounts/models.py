@@ -6,17 +6,16 @@ owns something here.
 
 import uuid
 from datetime import datetime
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 from django.contrib.auth.models import AbstractBaseUser, BaseUserManager, PermissionsMixin
 from django.contrib.postgres.fields import ArrayField
-from django.db import models
+from django.db import models, transaction
 from django.db.models import Q
 from django.db.models.functions import Upper
 from django.utils import timezone
 
 from accounts.misar_ids import MISAR_ID_LENGTH, STAFF_PREFIX, validate_misar_id
-from accounts.querysets import KeyQuerySet
 
 KIND_LENGTH = 40
 FACT_LENGTH = 200
@@ -106,6 +105,20 @@ class User(AbstractBaseUser, PermissionsMixin):
 
     def __str__(self) -> str:
         return self.misar_id
+
+
+class KeyQuerySet(models.QuerySet[Any]):
+    """Service keys and API keys alike."""
+
+    def usable(self, at: datetime) -> Self:
+        """Keys that open a door at that moment: not revoked, not expired."""
+        return self.filter(Q(expires_at=None) | Q(expires_at__gt=at), revoked_at=None)
+
+    def note_use(self, key: models.Model, *, at: datetime) -> None:
+        """Write down when a key was used, unless somebody holds its row: no request waits for this."""
+        with transaction.atomic():
+            free = self.select_for_update(skip_locked=True).filter(pk=key.pk).values("pk")
+            self.filter(pk__in=free).update(last_used_at=at)
 
 
 class ServiceKey(models.Model):

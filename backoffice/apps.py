@@ -10,8 +10,12 @@ class BackOfficeConfig(AppConfig):
     verbose_name = "Back-office"
 
     def ready(self) -> None:
-        from backoffice.roles import make_roles
+        from django.contrib.admin.models import LogEntry
 
+        from backoffice.roles import make_roles
+        from foundation import erasure
+
+        erasure.register(LogEntry, "change_message")
         # After the last app with models, when the permissions of all are there.
         post_migrate.connect(make_roles, sender=apps.get_app_config("monetization"))
 

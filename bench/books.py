@@ -8,7 +8,7 @@ from django.db import connection, transaction
 from django.db.models import F, OuterRef, Subquery, Sum
 from django.db.models.functions import Coalesce
 
-from accounts.keys import issue_service_key
+from accounts.service_keys import issue_service_key
 from bench.plan import OURS, USUAL, Variant
 from bench.usual import models as usual
 from foundation.errors import BillingError

@@ -14,7 +14,7 @@ from django.db import connection
 
 from accounts import api_keys
 from accounts.models import User
-from accounts.sessions import SIGNED_IN_AT
+from accounts.signing_in.sessions import SIGNED_IN_AT
 from bench.plan import FEW, LONG, SHORT, History
 from foundation.database.patience import patient
 

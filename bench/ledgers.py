@@ -10,8 +10,8 @@ from typing import Any
 from django.db import connection, transaction
 from django.utils import timezone
 
-from accounts import second_factor, sessions
 from accounts.models import User
+from accounts.signing_in import second_factor, sessions
 from bench.histories import session_of, timed
 from foundation.database.patience import patient
 from wallet.books import days

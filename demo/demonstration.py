@@ -8,7 +8,7 @@ from django.core.management import call_command
 from django.core.management.base import CommandError, OutputWrapper
 from rich.console import Console
 
-from accounts.keys import issue_service_key
+from accounts.service_keys import issue_service_key
 from demo.story import Story
 from sandbox import sso
 from sandbox.processes import SANDBOX, WEB, Processes, ProcessTrouble

@@ -13,9 +13,11 @@ from random import Random
 
 from django.utils import timezone
 
-from accounts import api_keys, keys, outbox, second_factor
+from accounts import api_keys, service_keys
 from accounts.errors import InvalidApiKey, InvalidServiceKey
+from accounts.mail import outbox
 from accounts.models import User
+from accounts.signing_in import second_factor
 from demo import newsletter, office
 from demo.past import clock_at
 from monetization.models import Tip
@@ -70,9 +72,9 @@ def demo_credentials() -> dict[str, str]:
     place = Path(os.environ["DATA_DIR"]) / "demo.json"
     kept = json.loads(place.read_text()) if place.exists() else {}
     try:
-        keys.find_service_key(kept.get("service_key", ""))
+        service_keys.find_service_key(kept.get("service_key", ""))
     except InvalidServiceKey:
-        kept["service_key"] = keys.issue_service_key(product="blog")[1]
+        kept["service_key"] = service_keys.issue_service_key(product="blog")[1]
     staff = User.objects.filter(pk=DEMO_STAFF).first()
     if staff is None or not staff.check_password(kept.get("staff_password", "")):
         kept["staff_password"] = secrets.token_urlsafe(12)

@@ -185,7 +185,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "allauth.account.middleware.AccountMiddleware",
-    "accounts.middleware.require_good_session",
+    "accounts.signing_in.middleware.require_good_session",
     # The innermost: it turns the answer to a sign-in that was one too many into the page that says so.
     "axes.middleware.AxesMiddleware",
 ]
@@ -224,7 +224,7 @@ LOGIN_REDIRECT_URL = "/wallet"
 SIGN_INS_PER_MINUTE = _count("SIGN_INS_PER_MINUTE", 60, least=1)  # From one address.
 SESSION_COOKIE_AGE = _count("SESSION_HOURS", 24, least=1) * 3600
 
-ACCOUNT_ADAPTER = "accounts.adapters.AccountAdapter"
+ACCOUNT_ADAPTER = "accounts.signing_in.adapters.AccountAdapter"
 ACCOUNT_USER_MODEL_USERNAME_FIELD = "misar_id"
 ACCOUNT_LOGIN_METHODS = {"username"}
 ACCOUNT_SIGNUP_FIELDS = ["username*", "password1*"]
@@ -232,11 +232,11 @@ ACCOUNT_EMAIL_VERIFICATION = "none"
 ACCOUNT_UNIQUE_EMAIL = False
 ACCOUNT_SESSION_REMEMBER = True  # For SESSION_HOURS, whichever way somebody signed in.
 ACCOUNT_DEFAULT_HTTP_PROTOCOL = "https" if PRODUCTION else "http"
-ACCOUNT_FORMS = {"login": "accounts.forms.StaffSignInForm"}
+ACCOUNT_FORMS = {"login": "accounts.signing_in.forms.StaffSignInForm"}
 # Passwords are counted by axes; this counts the codes of the second factor.
 ACCOUNT_RATE_LIMITS = {"login": None, "login_failed": "5/5m/key", "reauthenticate": "10/m/user"}
 
-SOCIALACCOUNT_ADAPTER = "accounts.adapters.SsoAdapter"
+SOCIALACCOUNT_ADAPTER = "accounts.signing_in.adapters.SsoAdapter"
 SOCIALACCOUNT_REQUESTS_TIMEOUT = 3
 SOCIALACCOUNT_PROVIDERS = {"openid_connect": {"OAUTH_PKCE_ENABLED": True, "APPS": []}}
 if SSO_CLIENT_ID:
@@ -250,7 +250,7 @@ if SSO_CLIENT_ID:
         }
     ]
 
-MFA_ADAPTER = "accounts.adapters.SecondFactorAdapter"
+MFA_ADAPTER = "accounts.signing_in.adapters.SecondFactorAdapter"
 MFA_SUPPORTED_TYPES = ["totp", "recovery_codes"]
 MFA_TOTP_ISSUER = "Misar Billing"
 # A code is good for its own half minute alone, which is as long as allauth remembers that it was used.
@@ -263,14 +263,14 @@ AXES_COOLOFF_TIME = timedelta(minutes=_count("SIGN_IN_PAUSE_MINUTES", 15, least=
 # The name from that address: a stranger elsewhere cannot shut a member of staff out.
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_USERNAME_FORM_FIELD = "login"
-AXES_USERNAME_CALLABLE = "accounts.forms.name_tried"
+AXES_USERNAME_CALLABLE = "accounts.signing_in.forms.name_tried"
 AXES_RESET_ON_SUCCESS = True
 AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
 AXES_ENABLE_ADMIN = False
 AXES_DISABLE_ACCESS_LOG = True
 AXES_VERBOSE = False
 AXES_CLIENT_IP_CALLABLE = "foundation.http.client_addresses.client_network"
-AXES_LOCKOUT_CALLABLE = "accounts.views.shut_out"
+AXES_LOCKOUT_CALLABLE = "accounts.signing_in.views.shut_out"
 
 # --- What a page may load, and where its forms may lead -----------------------------------------------
 

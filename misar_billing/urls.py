@@ -16,7 +16,7 @@ creators = [path("", include("monetization.api.urls")), path("", include("accoun
 
 urlpatterns = [
     path("", RedirectView.as_view(url="/wallet"), name="home"),
-    path("", include("accounts.urls")),
+    path("", include("accounts.signing_in.urls")),
     path("", include("wallet.pages.urls")),
     path("", include("monetization.dashboard.urls")),
     path("io/wallet/", include("wallet.api.urls")),

@@ -6,3 +6,12 @@ from django.apps import AppConfig
 class MonetizationConfig(AppConfig):
     name = "monetization"
     verbose_name = "Monetization"
+
+    def ready(self) -> None:
+        from foundation import erasure
+        from monetization import mails
+        from monetization.models import Refund, Tip
+
+        mails.register()
+        erasure.register(Tip, "name", "message")  # Of a reader who left no address but wrote one.
+        erasure.register(Refund, "reason")

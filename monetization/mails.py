@@ -6,7 +6,7 @@ A reader's words are plain text there, quoted as theirs line by line, and no add
 from collections.abc import Iterable
 from datetime import UTC, datetime
 
-from accounts import outbox
+from accounts.mail import outbox
 from accounts.models import User
 from foundation import money
 from monetization import fees
@@ -25,6 +25,15 @@ PAST_DUE = "subscription_past_due"
 ERASED = "a reader who was erased"
 # Of a name in a subject, which a list of mails shows the beginning of.
 SUBJECT_NAME_LENGTH = 60
+
+
+def register() -> None:
+    """Name these kinds of mail to the outbox."""
+    outbox.register(TIP, outbox.Kind("Tips", "When a reader has given you a tip."))
+    outbox.register(
+        PAST_DUE,
+        outbox.Kind("Payments past due", "When the payment of a reader's subscription has not come."),
+    )
 
 
 @outbox.never_in_the_way

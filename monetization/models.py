@@ -6,15 +6,16 @@ touches a wallet. History (subscription events, refunds) is append-only, by trig
 """
 
 from datetime import datetime
+from typing import Self
 
 from django.conf import settings
 from django.db import models
 from django.db.models import F, Q
 from django.utils import timezone
 
+from accounts.models import User
 from foundation.identifiers import IDENTIFIER_LENGTH
 from monetization import identifiers
-from monetization.querysets import SponsorQuerySet, SubscriptionQuerySet, TipQuerySet
 
 NAME_LENGTH = 200
 PLAN_LENGTH = 100
@@ -43,6 +44,36 @@ class Earner(models.Model):
 
     def __str__(self) -> str:
         return self.creator_id
+
+
+class SponsorQuerySet(models.QuerySet["Sponsor"]):
+    def visible_to(self, creator: User) -> Self:
+        """A creator's own, and nobody else's."""
+        return self.filter(creator_id=creator.pk)
+
+    def booked(self) -> Self:
+        """What was not cancelled."""
+        return self.filter(cancelled_at=None)
+
+    def active_or_upcoming(self, at: datetime) -> Self:
+        """Placements that run or will run: listed while the moment is before their end."""
+        return self.booked().filter(active_until__gt=at)
+
+    def in_state(self, state: str, at: datetime) -> Self:
+        """Placements that are upcoming, active, ended or cancelled at that moment, as `state_at` has it."""
+        if state == "cancelled":
+            return self.exclude(cancelled_at=None)
+        return {
+            "upcoming": self.booked().filter(active_from__gt=at),
+            "active": self.booked().filter(active_from__lte=at, active_until__gt=at),
+            "ended": self.booked().filter(active_until__lte=at),
+        }[state]
+
+    def overlapping(self, *, position: str, active_from: datetime, active_until: datetime) -> Self:
+        """Placements of that position whose half-open period meets [from, until)."""
+        return self.booked().filter(
+            position=position, active_from__lt=active_until, active_until__gt=active_from
+        )
 
 
 class Sponsor(models.Model):
@@ -125,6 +156,16 @@ class Sponsor(models.Model):
         if moment < self.active_from:
             return self.State.UPCOMING
         return self.State.ACTIVE if moment < self.active_until else self.State.ENDED
+
+
+class SubscriptionQuerySet(models.QuerySet["Subscription"]):
+    def visible_to(self, creator: User) -> Self:
+        """A creator's own, and nobody else's."""
+        return self.filter(creator_id=creator.pk)
+
+    def paying(self) -> Self:
+        """Active or past due: what counts in MRR until it is cancelled."""
+        return self.filter(status__in=["active", "past_due"])
 
 
 class Subscription(models.Model):
@@ -236,6 +277,12 @@ class SubscriptionEvent(models.Model):
 
     def __str__(self) -> str:
         return f"{self.subscription_id} {self.kind}"
+
+
+class TipQuerySet(models.QuerySet["Tip"]):
+    def visible_to(self, creator: User) -> Self:
+        """A creator's own, and nobody else's."""
+        return self.filter(creator_id=creator.pk)
 
 
 class Tip(models.Model):

@@ -24,7 +24,7 @@ from django.db.backends.postgresql.operations import DatabaseOperations
 from django.test import Client
 from django.utils import timezone
 
-from accounts.keys import issue_service_key
+from accounts.service_keys import issue_service_key
 from foundation.database.engine.base import ANSWER_SECONDS_MAX, DatabaseWrapper
 from tests.chromium import CHROMIUM, FLAGS
 from tests.factories import StaffFactory, enter

@@ -5,8 +5,8 @@ from typing import Any
 import factory
 from django.test import Client
 
-from accounts import second_factor, sessions
 from accounts.models import User
+from accounts.signing_in import second_factor, sessions
 
 SECOND_FACTOR_SECRET = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"
 

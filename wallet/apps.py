@@ -9,10 +9,15 @@ class WalletConfig(AppConfig):
     verbose_name = "Universal Wallet"
 
     def ready(self) -> None:
+        from foundation import erasure
         from foundation.http import envelope
         from wallet.api.envelope import WalletEnvelope
+        from wallet.payments import receipts
+        from wallet.payments.models import StripeEvent
         from wallet.prices.rates import make_default_rates
 
         envelope.register("/io/wallet/", WalletEnvelope())
+        receipts.register()
+        erasure.register(StripeEvent, "payload", "remark", "traceback")
         # Not in a migration: a test's flush would take them away for good.
         post_migrate.connect(make_default_rates, sender=self)

@@ -16,7 +16,7 @@ from foundation import money
 from monetization import sponsors, subscriptions, tips
 from monetization.errors import TooLate
 from monetization.models import Earner, Refund, Sponsor, Subscription, Tip
-from monetization.privacy import readers
+from monetization.privacy import erasure
 from monetization.privacy.erased import is_erased
 
 
@@ -129,7 +129,7 @@ class EraseForm(ReasonForm):
 
 def erase_reader(row: Tip | Subscription, asked: dict[str, Any], staff: User) -> str:
     """Erase the reader of this row wherever they are."""
-    erased = readers.erase(row.reader, actor=actor_of(staff))
+    erased = erasure.erase(row.reader, actor=actor_of(staff))
     tips_count = f"{erased.tips} tip{'' if erased.tips == 1 else 's'}"
     subscriptions_count = f"{erased.subscriptions} subscription{'' if erased.subscriptions == 1 else 's'}"
     return f"Erased a reader: {tips_count}, {subscriptions_count}."

@@ -1,4 +1,4 @@
-"""What creators recorded, in the back-office, to look at (what staff do: by_hand.py).
+"""What creators recorded, in the back-office, to look at (what staff do: actions.py).
 
 Readers are searched for by their address in any case, and no address of a page holds it.
 """

@@ -1,6 +1,6 @@
 """The wallet in the back-office, to look at: wallets, entries, payments, prices, and what was examined.
 
-What staff do here is in by_hand.py. Support is given an id, a key or an e-mail address, and each list finds
+What staff do here is in actions.py. Support is given an id, a key or an e-mail address, and each list finds
 by it what it names, whole.
 """
 

@@ -1,7 +1,7 @@
 """What every list and every row of the back-office has in common: staff look freely and edit nothing.
 
 What they may do is a page of its own, with a reason (backoffice/actions/pages.py). How a list is read is in
-admin_lists.py; how it leaves as a file in admin_files.py.
+change_list.py; how it leaves as a file in csv_files.py.
 """
 
 from collections.abc import Mapping, Sequence

@@ -12,7 +12,7 @@ from django.db import models
 from django.db.models import Count, Q, Sum
 from django.utils import timezone
 
-from accounts import outbox
+from accounts.mail import outbox
 from accounts.models import ApiKey, OutgoingMail, User
 from backoffice.actions import acts
 from backoffice.find.search import May

@@ -5,8 +5,8 @@ from collections.abc import Iterable
 from django.contrib.auth.models import Group
 from django.db import transaction
 
-from accounts import second_factor
 from accounts.models import User
+from accounts.signing_in import second_factor
 from backoffice.errors import AccessRefused
 
 

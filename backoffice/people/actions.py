@@ -7,7 +7,7 @@ from django import forms
 from django.contrib.auth.models import Group
 from django.utils import timezone
 
-from accounts import api_keys, keys, plans
+from accounts import api_keys, plans, service_keys
 from accounts.actors import actor_of
 from accounts.models import ApiKey, Plan, ServiceKey, User
 from backoffice import roles
@@ -55,7 +55,7 @@ class ServiceKeyForm(ReasonForm):
 
 def issue(asked: dict[str, Any], staff: User) -> Made:
     """Make a service key."""
-    key, secret = keys.issue_service_key(
+    key, secret = service_keys.issue_service_key(
         product=asked["product"],
         feature_prefixes=asked["feature_prefixes"],
         expires_at=asked["expires_at"],
@@ -80,7 +80,7 @@ class KeyForm(ReasonForm):
 def revoke(key: ServiceKey, asked: dict[str, Any], staff: User) -> str:
     """Shut a key out at once."""
     _require_standing(ServiceKey.objects.select_for_update().get(pk=key.pk))
-    keys.revoke_service_key(key)
+    service_keys.revoke_service_key(key)
     return f"Revoked {key}."
 
 

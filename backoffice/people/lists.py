@@ -1,4 +1,4 @@
-"""Users, plans, keys, roles and what staff did, to look at in the back-office (what staff do: by_hand.py)."""
+"""Users, plans, keys, roles and what staff did, to look at in the back-office (what staff do: actions.py)."""
 
 from typing import Any
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from accounts.keys import issue_service_key, revoke_service_key
+from accounts.service_keys import issue_service_key, revoke_service_key
 from tests.conftest import Caller
 
 pytestmark = pytest.mark.django_db

@@ -9,9 +9,9 @@ from django.core import mail
 from django.db import IntegrityError, OperationalError, connection, transaction
 from django.utils import timezone
 
-from accounts import outbox
+from accounts.mail import outbox
+from accounts.mail.outbox import Outcome
 from accounts.models import OutgoingMail, User
-from accounts.outbox import Outcome
 from tests.accounts import mail_server
 from tests.crowd import at_once, second_connection
 from tests.deployment import eventually

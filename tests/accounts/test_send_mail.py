@@ -11,7 +11,7 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection
 
-from accounts import outbox
+from accounts.mail import outbox
 from accounts.models import OutgoingMail
 from sandbox.environment import free_port
 from tests.accounts import mail_server

@@ -11,7 +11,7 @@ from django.core.management import CommandError, call_command
 from django.test import Client
 from django.urls import reverse
 
-from accounts import second_factor, sessions
+from accounts.signing_in import second_factor, sessions
 from tests.factories import SECOND_FACTOR_SECRET, StaffFactory, UserFactory, enter
 
 pytestmark = pytest.mark.django_db

@@ -7,8 +7,8 @@ from django.db import connection
 from django.db.models import F
 
 from accounts import throttling
-from accounts.keys import issue_service_key
 from accounts.models import RateCounter
+from accounts.service_keys import issue_service_key
 from accounts.throttling import hit
 from tests.conftest import Caller
 from tests.crowd import at_once

@@ -9,7 +9,7 @@ from django.db import connection
 from django.urls import reverse
 from django.utils import timezone
 
-from accounts import api_keys, keys
+from accounts import api_keys, service_keys
 from backoffice.find import search
 from tests.backoffice.plans import captured, plans_of, scans_of
 from tests.factories import StaffFactory, UserFactory, enter
@@ -128,7 +128,7 @@ def test_of_a_key_only_the_beginning_is_read_and_sent_on(staff, given, caplog):
 
 
 def test_a_service_key_leads_to_its_own_page(staff):
-    key, secret = keys.issue_service_key(product="blog")
+    key, secret = service_keys.issue_service_key(product="blog")
     for sought in (secret, secret[:12], f"service:{secret[:12]}"):
         assert find(staff, sought).headers["Location"] == reverse(
             "admin:accounts_servicekey_change", args=[key.pk]

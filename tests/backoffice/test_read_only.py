@@ -16,7 +16,7 @@ from django.db import connection, models
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
 from django.utils import timezone
 
-from accounts import api_keys, keys
+from accounts import api_keys, service_keys
 from accounts.models import Act, OutgoingMail
 from backoffice.actions.pages import ActingAdmin
 from monetization import sponsors, subscriptions, tips
@@ -55,7 +55,7 @@ def rows(give, article_rate):
         target_url="https://a.example",
         currency="USD",
     )
-    keys.issue_service_key(product="mail")
+    service_keys.issue_service_key(product="mail")
     api_keys.issue(owner=creator, name="k", scopes=["read"])
     StripeEvent.objects.create(id="evt_1", type="checkout.session.completed", state="parked", user_id="usr_1")
     RateChange.objects.create(feature="f", label="l", credits=1, unit="u", active=True, actor="user:x")

@@ -15,7 +15,7 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from accounts import api_keys, keys
+from accounts import api_keys, service_keys
 from accounts.models import Act, User
 from backoffice import roles
 from backoffice.actions.pages import ActingAdmin
@@ -141,7 +141,7 @@ def rows(give, deliver, checkout_event) -> dict[type[models.Model], list[models.
         creator,
         member_of("support"),
         creator.plan,
-        keys.issue_service_key(product="blog")[0],
+        service_keys.issue_service_key(product="blog")[0],
         api_keys.issue(owner=creator, name="mine")[0],
         Earner.objects.get(),
         placed,

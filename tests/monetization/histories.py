@@ -14,7 +14,7 @@ from typing import Any
 from accounts.models import Plan
 from monetization import sponsors
 from monetization.figures.stats import Churn, Figures
-from monetization.privacy import readers
+from monetization.privacy import erasure
 from tests.factories import UserFactory
 from tests.monetization.records import change, clock_at, days, place, refund, subscribe, tip
 
@@ -186,7 +186,7 @@ def lived(chance: Random, lives: list[Life], gaps: Iterable[int], ends: datetime
         chance.choice(lives).go_on(now)
         if chance.randrange(30) == 0:
             reader, erased = f"reader{chance.randrange(12)}@example.com", erased + 1
-            readers.erase(reader, actor="operator")
+            erasure.erase(reader, actor="operator")
             for life in lives:
                 life.forget(reader, erased)
         yield now

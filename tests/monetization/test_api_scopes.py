@@ -8,8 +8,8 @@ from django.urls import get_resolver
 from django.utils import timezone
 
 from accounts import api_keys, sso
-from accounts.keys import issue_service_key
 from accounts.models import ApiKey, User
+from accounts.service_keys import issue_service_key
 from monetization import sponsors, subscriptions
 from monetization.models import Sponsor, Subscription, Tip
 from tests.accounts.issuer import Issuer, body, signed

@@ -15,7 +15,7 @@ from monetization.dashboard.tips import filters
 from monetization.dashboard.tips.filters import TipFilter
 from monetization.errors import InvalidCursor
 from monetization.models import Sponsor, Subscription, Tip
-from monetization.privacy import readers
+from monetization.privacy import erasure
 from tests.factories import UserFactory
 from tests.monetization.records import NOON, change, clock_at, days, place, refund, subscribe, tip
 
@@ -168,7 +168,7 @@ def test_a_search_never_finds_what_is_somebody_elses(searched, stranger):
 
 
 def test_an_erased_reader_is_found_no_more(searched):
-    readers.erase("alex@example.com", actor="operator")
+    erasure.erase("alex@example.com", actor="operator")
     assert amounts(searched, search="alex@example.com") == []
     assert amounts(searched, search="åsa") == []
 

@@ -7,12 +7,12 @@ import pytest
 from django.core import mail
 from django.db import transaction
 
-from accounts import outbox
+from accounts.mail import outbox
 from accounts.models import OutgoingMail, User
 from monetization import mails, tips
 from monetization.errors import AlreadyRecorded
 from monetization.models import Subscription, Tip
-from monetization.privacy import erased, readers
+from monetization.privacy import erased, erasure
 from tests.crowd import at_once, patiently
 from tests.monetization.conftest import SUBSCRIPTIONS, TIP
 from tests.monetization.records import (
@@ -223,7 +223,7 @@ def test_it_is_said_to_be_at_risk_where_it_is_in_a_figure(creator, plan, counts)
 
 def test_an_erased_reader_is_named_by_nothing(creator):
     found = subscribe(creator, READER)
-    readers.erase(READER, actor="user:staff:1")
+    erasure.erase(READER, actor="user:staff:1")
     change(found, status="past_due")
     text = the_mail().text
     assert lines_of(text)["Subscriber"] == "a reader who was erased"
@@ -326,7 +326,7 @@ def test_nothing_of_an_erased_reader_waits_to_be_sent(creator, stranger):
     late(creator, email=READER.upper())
     assert len(told()) == 3
     assert "accounts_outgoingmail" in tables_with(READER)
-    readers.erase(READER, actor="operator")
+    erasure.erase(READER, actor="operator")
     assert told() == set()
     assert tables_with(READER, NAME, MESSAGE) == set()
     outbox.send_due(10)
@@ -338,7 +338,7 @@ def test_a_mail_that_quotes_an_erased_address_is_dropped_whoever_wrote_it(creato
     tip(creator, name="x" * 55 + " bob@x.co", message="please")
     tip(creator, message="bob@x.co or\nBOB@x.co!")
     kept = [tip(creator, message=f"Greetings from {neighbour}") for neighbour in NEIGHBOURS]
-    readers.erase(READER, actor="operator")
+    erasure.erase(READER, actor="operator")
     assert told() == {f"tip_received:{each.pk}" for each in kept}
     assert not OutgoingMail.objects.exclude(state="waiting").exclude(text="", html="", subject="")
 
@@ -348,14 +348,14 @@ def test_an_address_that_html_writes_otherwise_is_found(creator, address):
     tip(creator, message=f"I am {address}, hello")
     late(creator, email=address)
     OutgoingMail.objects.update(subject="", text="")
-    readers.erase(address, actor="operator")
+    erasure.erase(address, actor="operator")
     assert told() == set()
 
 
 def test_the_mails_of_other_readers_go_out(creator):
     give(creator)
     other = tip(creator, email="jacob@x.co", name="Jacob")
-    readers.erase(READER, actor="operator")
+    erasure.erase(READER, actor="operator")
     outbox.send_due(10)
     (sent,) = mail.outbox
     assert sent.subject == "A tip of 5.00 USD from Jacob"
@@ -365,5 +365,5 @@ def test_the_mails_of_other_readers_go_out(creator):
 def test_a_mail_that_is_already_sent_does_not_stand_in_the_way_of_an_erasure(creator):
     give(creator)
     outbox.send_due(10)
-    readers.erase(READER, actor="operator")
+    erasure.erase(READER, actor="operator")
     assert the_mail().state == "sent"

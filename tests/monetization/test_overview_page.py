@@ -22,7 +22,7 @@ from monetization.dashboard.overview import lines, page, tiles
 from monetization.figures import series, stats, windows
 from monetization.figures.stats import Figures, Trend
 from monetization.models import Sponsor, Tip
-from monetization.privacy import erased, readers
+from monetization.privacy import erased, erasure
 from tests.factories import UserFactory
 from tests.monetization.overview import cents, charts, live, page_of, tile, value
 from tests.monetization.records import NOON, clock_at, days, place, refund, subscribe, tip
@@ -390,7 +390,7 @@ def test_an_erased_reader_keeps_the_figures_and_loses_the_name():
     tip(creator, name="Bob", email="bob@example.com", message="From Bob")
     subscribe(creator, "bob@example.com")
     before = page_of(creator)
-    readers.erase("bob@example.com", actor="user:staff:1")
+    erasure.erase("bob@example.com", actor="user:staff:1")
     answer = page_of(creator)
     assert all(value(answer, key) == value(before, key) for key in tiles.DEFINITIONS)
     assert "bob" not in words(answer).lower()

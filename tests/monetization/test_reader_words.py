@@ -7,7 +7,7 @@ import pytest
 from accounts.models import Act
 from monetization import tips
 from monetization.models import FirstAnswer, Refund
-from monetization.privacy import readers
+from monetization.privacy import erasure
 from tests.monetization.records import (
     NAME,
     NEIGHBOURS,
@@ -42,13 +42,13 @@ pytestmark = pytest.mark.django_db
 )
 def test_an_address_is_taken_out_of_what_staff_wrote_and_no_other(creator, words, left):
     write_to_the_log(words, creator)
-    readers.erase(READER, actor="operator")
+    erasure.erase(READER, actor="operator")
     assert Act.objects.get().told == left
 
 
 def test_an_address_with_signs_of_patterns_in_it_is_taken_literally(creator):
     write_to_the_log("a.b+c_d@x-y.co axb+c_d@x-y.co a.b+cxd@x-y.co", creator)
-    readers.erase("a.b+c_d@x-y.co", actor="operator")
+    erasure.erase("a.b+c_d@x-y.co", actor="operator")
     assert Act.objects.get().told == "(erased) axb+c_d@x-y.co a.b+cxd@x-y.co"
 
 
@@ -70,7 +70,7 @@ def test_an_address_with_signs_of_patterns_in_it_is_taken_literally(creator):
 )
 def test_an_address_is_taken_out_of_stripes_events_however_it_is_written(payload):
     event = hear_of_text(payload)
-    readers.erase(READER, actor="operator")
+    erasure.erase(READER, actor="operator")
     event.refresh_from_db()
     assert "(erased)" in event.payload
     assert "x.co" not in event.payload
@@ -85,7 +85,7 @@ def test_the_name_told_in_one_breath_with_the_address_goes_too():
     person = {"email": "Bob@x.co", "name": NAME, "phone": "+1", "address": {"city": "Balboa"}, "tax_ids": []}
     other = {"email": "jacob@x.co", "name": "Jacob", "phone": "+2", "address": None}
     event = hear_of({"object": {"customer_details": person, "billing_details": other, "name": "A product"}})
-    readers.erase(READER, actor="operator")
+    erasure.erase(READER, actor="operator")
     event.refresh_from_db()
     assert json.loads(event.payload)["data"]["object"] == {
         "customer_details": {
@@ -104,7 +104,7 @@ def test_the_name_told_in_one_breath_with_the_address_goes_too():
 def test_other_events_stay_as_they_came_to_the_byte(neighbour):
     payload = json.dumps({"email": neighbour, "ä": "\u00e9\\u0040"}, indent=3)
     event = hear_of_text(payload)
-    readers.erase(READER, actor="operator")
+    erasure.erase(READER, actor="operator")
     event.refresh_from_db()
     assert event.payload == payload
 
@@ -113,7 +113,7 @@ def test_an_address_beyond_ascii_is_found_too(creator):
     subscribe(creator, "bob@bücher.example")
     escaped = hear_of({"email": "Bob@bücher.example"})
     plain = hear_of({"email": "bob@BÜCHER.example"}, ensure_ascii=False)
-    readers.erase("bob@bücher.example", actor="operator")
+    erasure.erase("bob@bücher.example", actor="operator")
     for event in (escaped, plain):
         event.refresh_from_db()
         assert json.loads(event.payload)["data"]["email"] == "(erased)"
@@ -126,7 +126,7 @@ def test_an_address_goes_from_remarks_tracebacks_and_reasons_of_refunds(creator)
     tips.refund(
         tip_id=given.pk, amount_cents=100, reason="bob@x.co asked", key="form-1", actor="user:staff:1"
     )
-    readers.erase(READER, actor="operator")
+    erasure.erase(READER, actor="operator")
     event, back = StripeEvent.objects.get(), Refund.objects.get()
     assert (event.remark, event.traceback) == ("Of (erased)", "'(erased)'\n")
     assert (back.reason, back.amount_cents, back.fee_returned_cents) == ("(erased) asked", 100, 5)
@@ -143,7 +143,7 @@ def test_what_stands_beside_any_kind_of_address_goes_too():
         "neighbour": {"email": NEIGHBOURS[0], "name": "Jacob"},
     }
     StripeEvent.objects.create(id="evt_1", type="charge.refunded", state="kept", payload=json.dumps(told))
-    readers.erase(READER, actor="test")
+    erasure.erase(READER, actor="test")
     left = StripeEvent.objects.get().payload
     assert READER not in left
     assert "bob%40x.co" not in left
@@ -160,12 +160,12 @@ def test_an_address_in_an_anonymous_tip_or_a_key_is_no_address_kept(creator):
     FirstAnswer.objects.create(
         creator=creator, endpoint="tip", key=f"tip:{READER}", digest="x", row_id=given.pk, answer="{}"
     )
-    readers.erase(READER, actor="test")
+    erasure.erase(READER, actor="test")
     assert tables_with(READER) == set()
 
 
 def test_a_long_reason_full_of_the_address_is_erased_all_the_same(creator):
     given = give(creator)
     tips.refund(tip_id=given.pk, amount_cents=1, reason=("b@x.co " * 72)[:500], key="k", actor="staff")
-    readers.erase("b@x.co", actor="test")
+    erasure.erase("b@x.co", actor="test")
     assert "b@x.co" not in Refund.objects.get().reason

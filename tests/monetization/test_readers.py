@@ -18,6 +18,7 @@ from monetization.errors import NotAnAddress
 from monetization.figures import stats
 from monetization.models import Erasure, FirstAnswer, Refund, Subscription, Tip
 from monetization.privacy import readers
+from monetization.privacy.erasure import erase
 from tests.crowd import at_once, begin, patiently, wait_until_somebody_waits
 from tests.monetization.conftest import SUBSCRIPTIONS, TIP
 from tests.monetization.records import (
@@ -78,7 +79,7 @@ def figures_of(*creators):
 
 def test_erasing_a_reader_changes_no_figure(life, creator, stranger):
     before = figures_of(creator, stranger)
-    readers.erase(READER, actor="operator")
+    erase(READER, actor="operator")
     assert figures_of(creator, stranger) == before
     assert before[2].currencies["JPY"].churn == stats.Churn(left=1, of=1)
     assert before[2].currencies["USD"].paying_subscribers == 1 + len(NEIGHBOURS)
@@ -110,7 +111,7 @@ def test_nothing_of_the_reader_is_left_in_any_table(life, creator, api):
         "accounts_act",
         "wallet_stripeevent",
     }
-    readers.erase("BOB@x.CO", actor="operator")
+    erase("BOB@x.CO", actor="operator")
     assert tables_with(READER, NAME, MESSAGE) == set()
 
 
@@ -130,7 +131,7 @@ def test_amounts_ids_and_dates_stay(life):
         )
 
     before = all_kept()
-    readers.erase(READER, actor="operator")
+    erase(READER, actor="operator")
     assert all_kept() == before
 
 
@@ -144,14 +145,14 @@ def test_nobody_else_is_touched(life):
 
     before = others()
     assert (len(before[0]), len(before[1])) == (len(NEIGHBOURS) + 1, len(NEIGHBOURS))
-    erased = readers.erase(READER, actor="operator")
+    erased = erase(READER, actor="operator")
     assert others() == before
     assert (erased.tips, erased.subscriptions) == (3, 4)
 
 
 def test_the_stand_in_is_one_per_reader_and_creator(life, creator, stranger):
     for email in (READER, NEIGHBOURS[0]):
-        readers.erase(email, actor="operator")
+        erase(email, actor="operator")
     stood_in = {
         (row.creator_id, row.reader)
         for model in (Tip, Subscription)
@@ -169,15 +170,15 @@ def test_the_stand_in_is_one_per_reader_and_creator(life, creator, stranger):
 def test_a_stand_in_is_drawn_anew_so_that_nobody_can_guess_whose_it_is(creator, stranger):
     for _ in range(3):
         give(creator)
-        readers.erase(READER, actor="operator")
+        erase(READER, actor="operator")
     found = set(Tip.objects.values_list("reader", flat=True))
     assert len(found) == 3
 
 
 def test_erasing_twice_is_harmless(life, creator, stranger):
-    readers.erase(READER, actor="operator")
+    erase(READER, actor="operator")
     before, figures = everything(), figures_of(creator, stranger)
-    again = readers.erase(READER, actor="operator")
+    again = erase(READER, actor="operator")
     assert (again.tips, again.subscriptions) == (0, 0)
     after = everything()
     assert {table for table in after if after[table] != before[table]} <= {"monetization_erasure"}
@@ -185,14 +186,14 @@ def test_erasing_twice_is_harmless(life, creator, stranger):
 
 
 def test_the_act_is_kept_without_the_address(life):
-    readers.erase(READER, actor="user:staff:1")
+    erase(READER, actor="user:staff:1")
     erasure = Erasure.objects.get()
     assert (erasure.actor, erasure.tips, erasure.subscriptions) == ("user:staff:1", 3, 4)
     assert "bob" not in everything()["monetization_erasure"].lower()
 
 
 def test_somebody_unknown_is_erased_as_nobody(life):
-    erased = readers.erase("unknown@example.com", actor="operator")
+    erased = erase("unknown@example.com", actor="operator")
     assert (erased.tips, erased.subscriptions) == (0, 0)
     assert tables_with("@erased.invalid") == set()
 
@@ -202,7 +203,7 @@ def test_what_is_no_address_is_nobodys(life, creator, email):
     """Nothing would be every anonymous reader's; half a word is in many a text."""
     write_to_the_log("bob asked @x.co", creator)
     before = everything()
-    for verb in (readers.export, partial(readers.erase, actor="operator")):
+    for verb in (readers.export, partial(erase, actor="operator")):
         with pytest.raises(NotAnAddress):
             verb(email)
     assert everything() == before
@@ -218,7 +219,7 @@ TIPPED = {"amount_cents": 500, "email": READER, "name": NAME, "message": MESSAGE
 @pytest.mark.parametrize(("path", "body"), [(SUBSCRIPTIONS, SUBSCRIBED), (TIP, TIPPED)])
 def test_an_answer_kept_for_replays_forgets_the_reader_and_makes_nothing_new(api, path, body):
     made = api.post(path, body, headers=KEY)
-    readers.erase(READER, actor="operator")
+    erase(READER, actor="operator")
     first = FirstAnswer.objects.get()
     assert first.digest == ""
     told = json.loads(first.answer)
@@ -239,7 +240,7 @@ def test_an_answer_kept_for_replays_forgets_the_reader_and_makes_nothing_new(api
 )
 def test_stripes_message_come_again_brings_the_reader_not_back(api, path, body, stripe_id):
     first = api.post(path, body | {stripe_id: "id_1"})
-    readers.erase(READER, actor="operator")
+    erase(READER, actor="operator")
     again = api.post(path, body | {stripe_id: "id_1"}, headers=KEY)
     assert again.status_code == first.status_code
     assert tables_with(READER, NAME, MESSAGE) == set()
@@ -248,7 +249,7 @@ def test_stripes_message_come_again_brings_the_reader_not_back(api, path, body, 
 def test_other_readers_replays_go_on(creator, api):
     first = api.post(TIP, TIPPED | {"email": "jacob@x.co"}, headers=KEY)
     give(creator)
-    readers.erase(READER, actor="operator")
+    erase(READER, actor="operator")
     assert api.post(TIP, TIPPED | {"email": "jacob@x.co"}, headers=KEY).content == first.content
 
 
@@ -325,7 +326,7 @@ def test_an_export_changes_nothing_and_after_an_erasure_it_is_empty(life):
     before = everything()
     readers.export(READER)
     assert everything() == before
-    readers.erase(READER, actor="operator")
+    erase(READER, actor="operator")
     assert readers.export(READER) == {"email": READER, "tips": [], "subscriptions": []}
 
 
@@ -398,10 +399,10 @@ def test_a_tip_under_way_while_its_reader_is_erased_is_kept_whole_and_erased_by_
     give(creator)
     with transaction.atomic():
         late = give(creator)
-        assert begin(lambda: readers.erase(READER, actor="operator")).result(timeout=10).tips == 1
+        assert begin(lambda: erase(READER, actor="operator")).result(timeout=10).tips == 1
     assert is_whole(late)
     assert late.email == READER
-    assert readers.erase(READER, actor="operator").tips == 1
+    assert erase(READER, actor="operator").tips == 1
     assert tables_with(READER, NAME, MESSAGE) == set()
 
 
@@ -410,7 +411,7 @@ def test_an_erasure_waits_for_a_refund_under_way_and_both_are_done(creator):
     given = give(creator)
     with transaction.atomic():
         refund(given, 200)
-        erasing = begin(lambda: readers.erase(READER, actor="operator"))
+        erasing = begin(lambda: erase(READER, actor="operator"))
         wait_until_somebody_waits()
     assert erasing.result(timeout=10).tips == 1
     given.refresh_from_db()
@@ -421,13 +422,13 @@ def test_an_erasure_waits_for_a_refund_under_way_and_both_are_done(creator):
 def test_erasures_and_new_records_at_once_leave_every_row_whole(creator, stranger):
     give(creator)
     subscribe(creator, READER)
-    calls: list[Any] = [lambda: readers.erase(READER, actor="operator")] * 4
+    calls: list[Any] = [lambda: erase(READER, actor="operator")] * 4
     calls += [partial(give, who) for who in (creator, stranger) * 4]
     calls += [partial(subscribe, who, READER) for who in (creator, stranger) * 2]
     at_once([partial(patiently, call) for call in calls])
     assert all(is_whole(given) for given in Tip.objects.all())
     assert Tip.objects.count() == 9
-    readers.erase(READER, actor="operator")
+    erase(READER, actor="operator")
     assert tables_with(READER, NAME, MESSAGE) == set()
     assert Erasure.objects.count() == 5
     assert broken_records() == []
@@ -437,7 +438,7 @@ def test_erasures_and_new_records_at_once_leave_every_row_whole(creator, strange
 def test_of_many_erasures_at_once_one_finds_the_reader(creator):
     give(creator)
     subscribe(creator, READER)
-    erased = at_once([lambda: patiently(lambda: readers.erase(READER, actor="operator"))] * 6)
+    erased = at_once([lambda: patiently(lambda: erase(READER, actor="operator"))] * 6)
     assert sum(each.tips for each in erased) == sum(each.subscriptions for each in erased) == 1
     assert timezone.now() - Erasure.objects.earliest("created_at").created_at < timedelta(minutes=5)
 
@@ -445,7 +446,7 @@ def test_of_many_erasures_at_once_one_finds_the_reader(creator):
 @pytest.mark.django_db(transaction=True)
 def test_a_tip_with_a_key_recorded_at_the_moment_of_an_erasure_keeps_no_digest_if_it_was_erased(creator, api):
     calls: list[Any] = [partial(api.post, TIP, TIPPED, headers=KEY)]
-    calls += [lambda: readers.erase(READER, actor="operator")] * 3
+    calls += [lambda: erase(READER, actor="operator")] * 3
     at_once([partial(patiently, call) for call in calls])
     for first in FirstAnswer.objects.all():
         erased = Tip.objects.get(pk=first.row_id).reader.endswith("@erased.invalid")

@@ -8,7 +8,7 @@ from django.utils import timezone
 from monetization import subscriptions
 from monetization.dashboard.subscriptions import facts
 from monetization.models import Subscription, SubscriptionEvent
-from monetization.privacy import readers
+from monetization.privacy import erasure
 from tests.monetization.list_pages import (
     HOSTILE,
     file_of,
@@ -172,7 +172,7 @@ def test_hostile_words_are_words(creator, page, word):
 
 def test_an_erased_reader_is_called_that(creator, page):
     one = subscribe(creator, "ada@example.com")
-    readers.erase("ada@example.com", actor="user:staff:1")
+    erasure.erase("ada@example.com", actor="user:staff:1")
     for answer in (page.get(LIST), page.get(at(one)), page.post(at(one), wish(status="cancelled"))):
         assert "Erased reader" in words(answer)
         assert "erased.invalid" not in answer.content.decode()

@@ -5,7 +5,7 @@ import pytest
 from monetization.figures.changes import recent_changes
 from monetization.figures.supporters import mask, top
 from monetization.figures.windows import window_of
-from monetization.privacy import readers
+from monetization.privacy import erasure
 from monetization.privacy.erased import is_erased
 from tests.monetization.records import NOON, change, clock_at, days, refund, subscribe, tip
 
@@ -63,7 +63,7 @@ def test_tips_without_an_address_are_one_line_and_never_merged_by_name(creator):
 
 def test_an_erased_reader_keeps_the_total_and_no_address(creator):
     gave(creator, 500, email="alex@example.com", name="Alex")
-    readers.erase("alex@example.com", actor="operator")
+    erasure.erase("alex@example.com", actor="operator")
     [erased] = found(creator)
     assert (erased.label, erased.name, erased.email, erased.masked_email) == ("Erased reader", "", "", "")
     assert erased.total_cents == 500
@@ -149,7 +149,7 @@ def test_what_comes_and_goes_is_the_same_figure_with_the_other_sign(creator):
 
 def test_a_change_of_an_erased_reader_shows_no_stand_in(creator, django_assert_num_queries):
     subscribe(creator, "alex@example.com")
-    readers.erase("alex@example.com", actor="operator")
+    erasure.erase("alex@example.com", actor="operator")
     with django_assert_num_queries(1):
         [found] = recent_changes(creator, "USD")
     assert found.email == ""

@@ -10,7 +10,7 @@ from django.utils import timezone
 from foundation import money
 from monetization import tips
 from monetization.models import Refund, Tip
-from monetization.privacy import readers
+from monetization.privacy import erasure
 from tests.crowd import at_once
 from tests.monetization.list_pages import (
     HOSTILE,
@@ -354,7 +354,7 @@ def test_thanks_are_a_mail_whose_words_are_only_words(creator, page):
 def test_there_is_nobody_to_thank_without_an_address_or_after_an_erasure(creator, page):
     silent = tip(creator, name="Alex")
     gone = tip(creator, name="Zoe", email="zoe@example.com", message="Words")
-    readers.erase("zoe@example.com", actor="user:staff:1")
+    erasure.erase("zoe@example.com", actor="user:staff:1")
     for one in (silent, gone):
         assert "mailto:" not in page.get(at(one)).content.decode()
     said = words(page.get(at(gone)))

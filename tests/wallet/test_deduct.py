@@ -3,7 +3,7 @@
 import pytest
 from django.utils import timezone
 
-from accounts.keys import issue_service_key
+from accounts.service_keys import issue_service_key
 from tests.conftest import Caller
 from wallet.books import ledger
 from wallet.models import Entry, Wallet

@@ -7,7 +7,7 @@ import pytest
 from django.core import mail
 from django.db import transaction
 
-from accounts import outbox
+from accounts.mail import outbox
 from accounts.models import OutgoingMail
 from tests.factories import UserFactory
 from wallet.books import ledger

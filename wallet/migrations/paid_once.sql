@@ -2,7 +2,7 @@
 -- whichever wallets they are of. The verbs see to it themselves. This is for whoever goes round them: a release
 -- before this one that runs beside it, or after going back to it, knows nothing of payments resolved by hand.
 --
--- Both kinds take turns on the session under the lock of the verbs (topups.hold), or two transactions at once
+-- Both kinds take turns on the session under the lock of the verbs (settlement.lock_checkout), or two transactions at once
 -- would not see each other's entry. Charges name no session, and cost nothing here.
 CREATE FUNCTION wallet_entry_pays_once() RETURNS trigger LANGUAGE plpgsql
     SET search_path = pg_catalog, public, pg_temp AS $$

@@ -5,7 +5,7 @@ from typing import Any
 
 from django.utils.dateformat import format as in_words
 
-from accounts import outbox
+from accounts.mail import outbox
 from accounts.models import User
 from foundation import money
 from wallet.books.models import PRODUCT_LENGTH
@@ -13,6 +13,12 @@ from wallet.history import products
 from wallet.payments.models import TopUp
 
 SHOWN_WHOLE_MAX = 20
+KIND = "receipt"
+
+
+def register() -> None:
+    """Name this kind of mail to the outbox."""
+    outbox.register(KIND, outbox.Kind("Receipts", "When a payment has become credits in your wallet."))
 
 
 @outbox.never_in_the_way
@@ -29,7 +35,7 @@ def queue(topup: TopUp) -> None:
     outbox.queue(
         user=user,
         to=user.email,
-        kind="receipt",
+        kind=KIND,
         fact=f"receipt:{topup.pk}",
         subject=f"Receipt: {told['paid']} for {told['credits']}",
         template="wallet/mail/receipt",

@@ -6,7 +6,7 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError
 
-from accounts.keys import issue_service_key
+from accounts.service_keys import issue_service_key
 
 
 class Command(BaseCommand):

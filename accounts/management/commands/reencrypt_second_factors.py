@@ -4,7 +4,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from accounts import second_factor
+from accounts.signing_in import second_factor
 
 
 class Command(BaseCommand):

@@ -5,8 +5,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from accounts import second_factor
 from accounts.models import User
+from accounts.signing_in import second_factor
 
 
 class Command(BaseCommand):

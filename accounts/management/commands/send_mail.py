@@ -10,7 +10,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from django.db import Error, close_old_connections
 
-from accounts import outbox
+from accounts.mail import outbox
 from foundation.operators import COULD_NOT_LOOK, LookingCommand
 
 SENT_AT_ONCE = 1000

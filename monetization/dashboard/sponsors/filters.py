@@ -7,8 +7,7 @@ from django.utils import timezone
 
 from accounts.models import User
 from monetization.dashboard.filters import FilterForm, choice_field
-from monetization.models import Sponsor
-from monetization.querysets import SponsorQuerySet
+from monetization.models import Sponsor, SponsorQuerySet
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,7 @@ from dataclasses import dataclass
 
 from accounts.models import User
 from monetization.dashboard.filters import FilterForm, choice_field, matching, search_field
-from monetization.models import Subscription
-from monetization.querysets import SubscriptionQuerySet
+from monetization.models import Subscription, SubscriptionQuerySet
 
 
 @dataclass(frozen=True)

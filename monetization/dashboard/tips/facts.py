@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from urllib.parse import quote
 
+from accounts.mail.outbox import one_line
 from accounts.models import User
-from accounts.outbox import one_line
 from foundation import money
 from monetization import fees
 from monetization.dashboard.tags import Fact

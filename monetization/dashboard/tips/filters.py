@@ -11,8 +11,7 @@ from django.db.models import Count, Sum
 from accounts.models import User
 from monetization.dashboard.fields import DayField, amount_field, cents_of
 from monetization.dashboard.filters import FilterForm, choice_field, matching, search_field
-from monetization.models import Tip
-from monetization.querysets import TipQuerySet
+from monetization.models import Tip, TipQuerySet
 
 # --- Filters ----------------------------------------------------------------------------------------
 

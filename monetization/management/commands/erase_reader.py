@@ -7,7 +7,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from foundation.database.patience import patient
 from monetization.errors import NotAnAddress
-from monetization.privacy import readers
+from monetization.privacy import erasure, readers
 
 
 class Command(BaseCommand):
@@ -34,5 +34,5 @@ class Command(BaseCommand):
 
     def _erase(self, email: str) -> str:
         with patient():
-            erased = readers.erase(email, actor="operator")
+            erased = erasure.erase(email, actor="operator")
         return f"Erased {erased.tips} tips and {erased.subscriptions} subscriptions."

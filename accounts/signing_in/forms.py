@@ -6,7 +6,7 @@ from allauth.account.forms import LoginForm
 from django import forms
 from django.http import HttpRequest
 
-from accounts import outbox
+from accounts.mail import outbox
 from accounts.misar_ids import STAFF_PREFIX
 
 

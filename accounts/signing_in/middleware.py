@@ -10,7 +10,7 @@ from django.http import HttpRequest, HttpResponseRedirect
 from django.http.response import HttpResponseBase
 from django.urls import reverse
 
-from accounts import second_factor, sessions
+from accounts.signing_in import second_factor, sessions
 from foundation.http.envelope import is_api_path
 
 # What somebody of the back-office reaches without a second factor.

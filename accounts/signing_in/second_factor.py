@@ -79,7 +79,7 @@ def decrypted(text: str) -> str:
 def _box() -> MultiFernet:
     secrets = [settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS]
     digests = [
-        salted_hmac("accounts.second_factor", "", secret=secret, algorithm="sha256").digest()
+        salted_hmac("accounts.signing_in.second_factor", "", secret=secret, algorithm="sha256").digest()
         for secret in secrets
     ]
     return MultiFernet([Fernet(base64.urlsafe_b64encode(digest)) for digest in digests])

@@ -22,8 +22,9 @@ from django.core.cache import cache
 from django.http import HttpRequest
 from django.utils.http import url_has_allowed_host_and_scheme
 
-from accounts import second_factor, users
+from accounts import users
 from accounts.errors import ForeignSubject
+from accounts.signing_in import second_factor
 from foundation.http.client_addresses import client_address
 from foundation.http.last_resort import answer
 

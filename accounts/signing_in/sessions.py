@@ -57,5 +57,5 @@ def _note_factor(sender: object, request: HttpRequest, user: User, **signal: obj
 
 def connect() -> None:
     """Have Django and allauth tell of each sign-in and each code."""
-    user_logged_in.connect(_note_sign_in, dispatch_uid="accounts.sessions")
-    authenticator_used.connect(_note_factor, dispatch_uid="accounts.sessions")
+    user_logged_in.connect(_note_sign_in, dispatch_uid="accounts.signing_in.sessions")
+    authenticator_used.connect(_note_factor, dispatch_uid="accounts.signing_in.sessions")

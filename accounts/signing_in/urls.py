@@ -6,7 +6,7 @@ is not here (sign-up, e-mail addresses, password resets, linked accounts) has no
 
 from django.urls import path, re_path
 
-from accounts import views
+from accounts.signing_in import views
 
 urlpatterns = [
     path("sign-in", views.sign_in, name="sign-in"),

@@ -21,11 +21,12 @@ from django.utils.http import url_has_allowed_host_and_scheme, urlencode
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from accounts import outbox, second_factor, sessions
-from accounts.adapters import Issuer
-from accounts.decorators import for_staff, issuer_in_reach, not_too_often
-from accounts.forms import MailSwitches
+from accounts.mail import outbox
 from accounts.models import User
+from accounts.signing_in import second_factor, sessions
+from accounts.signing_in.adapters import Issuer
+from accounts.signing_in.decorators import for_staff, issuer_in_reach, not_too_often
+from accounts.signing_in.forms import MailSwitches
 from foundation.http import content_security
 from foundation.http.last_resort import answer
 

@@ -27,6 +27,7 @@ from django.template.loader import render_to_string
 from django.utils import timezone
 
 from accounts.models import SUBJECT_LENGTH, OutgoingMail, User
+from foundation import erasure
 
 logger = logging.getLogger(__name__)
 
@@ -62,13 +63,13 @@ class Kind:
     sentence: str
 
 
-KINDS = {
-    "receipt": Kind("Receipts", "When a payment has become credits in your wallet."),
-    "tip_received": Kind("Tips", "When a reader has given you a tip."),
-    "subscription_past_due": Kind(
-        "Payments past due", "When the payment of a reader's subscription has not come."
-    ),
-}
+# By name, in the order of the switches.
+KINDS: dict[str, Kind] = {}
+
+
+def register(name: str, kind: Kind) -> None:
+    """Name a kind of mail that an app sends."""
+    KINDS[name] = kind
 
 
 @dataclass(frozen=True)
@@ -242,6 +243,25 @@ def withdraw(facts: Collection[str]) -> int:
     One that a sender has in its hands at this moment may still arrive.
     """
     return _drop(Q(fact__in=facts))
+
+
+def withdraw_naming(email: str) -> None:
+    """Drop the mails that wait and say this address anywhere, in any case.
+
+    Dropped whole, not rewritten: one that goes out at this very moment must end empty all the same.
+    """
+    pattern = erasure.pattern_of(email)
+    may_hold = Q()
+    for field in ("subject", "text", "html"):
+        may_hold |= erasure.may_hold(email, field)
+    waiting = OutgoingMail.objects.filter(may_hold, state=State.WAITING)
+    withdraw(
+        [
+            mail.fact
+            for mail in waiting.iterator()
+            if pattern.search(f"{mail.subject}\n{mail.text}\n{mail.html}")
+        ]
+    )
 
 
 def _drop(which: Q) -> int:

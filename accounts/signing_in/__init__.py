@@ -1,0 +1,1 @@
+"""How users and staff sign in, and their account page."""

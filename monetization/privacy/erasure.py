@@ -1,0 +1,76 @@
+"""Erasing a reader: the address, the name and the words go, wherever they are kept.
+
+Amounts, ids and dates stay, and the address becomes a stand-in, one per reader and creator, so that no figure
+changes.
+"""
+
+import json
+import secrets
+
+from django.db import transaction
+
+from accounts.mail import outbox
+from foundation import erasure
+from foundation.database.transactions import retried
+from monetization import mails
+from monetization.models import Erasure, FirstAnswer, Subscription, SubscriptionEvent, Tip
+from monetization.privacy import readers
+from monetization.privacy.erased import STAND_IN_DOMAIN
+
+
+@retried
+@transaction.atomic
+def erase(email: str, *, actor: str) -> Erasure:
+    """Erase the reader of this address, in any case, and keep that it was done, without the address.
+
+    What is recorded at the same moment is erased whole or not at all; running it again gets the rest.
+    """
+    readers.require_address(email)
+    creators = {
+        *readers.tips_of(email).values_list("creator_id", flat=True),
+        *readers.subscriptions_of(email).values_list("creator_id", flat=True),
+    }
+    tips = subscriptions = 0
+    for creator_id in sorted(creators):
+        stand_in = f"reader-{secrets.token_hex(8)}@{STAND_IN_DOMAIN}"
+        gave = readers.tips_of(email).filter(creator_id=creator_id)
+        tips += gave.update(email=stand_in, reader=stand_in, name="", message="", message_hidden_at=None)
+        subscribed = readers.subscriptions_of(email).filter(creator_id=creator_id)
+        subscriptions += subscribed.update(subscriber_email=stand_in, reader=stand_in)
+        # The rows first: an answer is written together with its row, so none of them can be missed.
+        _erase_answers(stand_in)
+        _drop_mails(stand_in)
+    outbox.forget(email)
+    _erase_keys(email)
+    erasure.erase_from_texts(email)
+    outbox.withdraw_naming(email)
+    return Erasure.objects.create(actor=actor, tips=tips, subscriptions=subscriptions)
+
+
+def _erase_answers(stand_in: str) -> None:
+    """The answers kept for replays may show the address, and their digest was made with it."""
+    gave = Tip.objects.filter(reader=stand_in).values("pk")
+    FirstAnswer.objects.filter(row_id__in=gave).update(digest="")
+    subscribed = Subscription.objects.filter(reader=stand_in).values("pk")
+    for first in FirstAnswer.objects.filter(row_id__in=subscribed):
+        answer = json.loads(first.answer)
+        answer["data"]["subscriber_email"] = stand_in
+        first.answer, first.digest = json.dumps(answer), ""
+        first.save(update_fields=["answer", "digest"])
+
+
+def _drop_mails(stand_in: str) -> None:
+    """The mails that wait to tell a creator of the reader: they quote the name, the words or the address."""
+    mails.withdraw_tips(Tip.objects.filter(reader=stand_in).values_list("pk", flat=True))
+    late = SubscriptionEvent.objects.filter(
+        subscription__reader=stand_in, kind=SubscriptionEvent.Kind.PAST_DUE
+    )
+    mails.withdraw_past_due(late.values_list("pk", flat=True))
+
+
+def _erase_keys(email: str) -> None:
+    """Where a creator wrote the address into an idempotency key."""
+    pattern = erasure.pattern_of(email)
+    for first in FirstAnswer.objects.filter(erasure.may_hold(email, "key")).iterator():
+        if pattern.search(first.key):
+            FirstAnswer.objects.filter(pk=first.pk).update(key=f"{erasure.REMOVED} {first.pk}")
