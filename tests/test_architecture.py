@@ -1,308 +1,161 @@
-"""The lines of the house: who may import whom, who may write what, and how long a file may be."""
+"""The lines of the house: imports run down, and what belongs to one room stays in it."""
 
-import ast
-from collections.abc import Iterator
-from functools import cache
-from pathlib import Path
+import re
 
 import pytest
-from django.conf import settings
-from django.core.management import call_command
-from django.db import connection
-from django.db.migrations.loader import MigrationLoader
 
-ROOT = Path(settings.BASE_DIR)
-LINES_MAX = 500
-NOT_OURS = {".venv", ".git", "var", "node_modules", "staticfiles"}
+from tests.source import PRODUCTION, ROOT, imports_of, is_within, name_of, python_files, tree_of
 
-# What each app may import of the others. Imports run one way.
-APPS = {"accounts": set(), "wallet": {"accounts"}, "monetization": {"wallet", "accounts"}}
-# The side of the project package that all apps share; the rest is wiring, which no app imports.
-SHARED = {
-    "admin",
-    "admin_files",
-    "admin_lists",
-    "api",
-    "cursors",
-    "database",
-    "errors",
+# From roof to ground: each imports those below it alone.
+FLOORS = ["misar_billing", "demo", "backoffice", "monetization", "wallet", "accounts", "foundation"]
+# The same inside the wallet.
+ROOMS = ["payments", "history", "charges", "prices", "books"]
+# Where an app meets the outside. None imports one of another kind.
+EDGES = {"api", "pages", "dashboard", "signing_in"}
+# Beside the edges, what these names stand for in each app is a matter of HTTP.
+OF_HTTP = {
+    *EDGES,
+    "http",
+    "management",
+    "authentication",
+    "decorators",
     "fields",
-    "health",
-    "identifiers",
-    "last_resort",
-    "money",
-    "operators",
-    "policy",
-    "postgres",
-    "requests",
-    "spreadsheets",
-    "transactions",
+    "permissions",
+    "throttling",
 }
-# Where an app meets the outside; everything else in it is a model or a verb.
-EDGES = {
-    *(
-        "acting",
-        "adapters",
-        "admin",
-        "api",
-        "apps",
-        "by_hand",
-        "authentication",
-        "decorators",
-        "forms",
-        "management",
-        "middleware",
-    ),
-    *("migrations", "permissions", "sessions", "throttling", "urls", "views"),
-}
-VERBS = {
-    "wallet": "ledger deductions rates topups statements periods spending products pages receipts "
-    "return_urls webhooks reconciliation invariants stripe_gateway",
-    "accounts": "acts keys sso plans users outbox second_factor",
-}
-WRITES = {
-    "create",
-    "bulk_create",
-    "get_or_create",
-    "update_or_create",
-    "update",
-    "bulk_update",
-    "delete",
-    "save",
-}
+LINES_MAX = 500
+
+FILES = {name_of(path): path for path in python_files()}
 
 
-def python_files(*folders: str) -> list[Path]:
-    places = [ROOT / folder for folder in folders] or [ROOT]
-    found = (path for place in places for path in sorted(place.rglob("*.py")))
-    return [path for path in found if not NOT_OURS & set(path.relative_to(ROOT).parts)]
+def files_of(*packages: str):
+    return [(name, path) for name, path in FILES.items() if name.split(".")[0] in packages]
 
 
-def name_of(path: Path) -> str:
-    """The module's name: wallet.api.views."""
-    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
-
-
-@cache
-def tree_of(path: Path) -> ast.Module:
-    return ast.parse(path.read_text(), filename=str(path))
-
-
-def imports_of(path: Path) -> Iterator[str]:
-    """Every module a file imports, wherever in it the import stands."""
-    for node in ast.walk(tree_of(path)):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{path} imports relatively"
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
-
-
-def is_within(module: str, package: str) -> bool:
-    return module == package or module.startswith(f"{package}.")
-
-
-# --- Imports ----------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("app", APPS)
-def test_imports_between_apps_run_one_way(app):
-    forbidden = set(APPS) - APPS[app] - {app}
-    crossings = [
-        f"{name_of(path)} imports {module}"
-        for path in python_files(app)
-        for module in imports_of(path)
-        if module.split(".")[0] in forbidden
-    ]
-    assert crossings == []
-
-
-@pytest.mark.parametrize("app", APPS)
-def test_an_app_imports_the_shared_side_of_the_project_only(app):
-    crossings = [
-        f"{name_of(path)} imports {module}"
-        for path in python_files(app)
-        for module in imports_of(path)
-        if is_within(module, "misar_billing") and module.split(".")[1] not in SHARED
-    ]
-    assert crossings == []
-
-
-@pytest.mark.parametrize("shared", sorted(SHARED))
-def test_what_all_apps_share_imports_none(shared):
-    path = ROOT / "misar_billing" / f"{shared}.py"
-    for module in imports_of(path):
-        assert module.split(".")[0] not in APPS, f"{shared} imports {module}"
-        if is_within(module, "misar_billing"):
-            assert module.split(".")[1] in SHARED, f"{shared} imports {module}"
-
-
-def inner_modules(app: str) -> list[Path]:
-    """An app's models and verbs."""
+def crossings(files, is_forbidden, **which) -> list[str]:
+    """The imports that must not be, as a person reads them; `is_forbidden` takes importer and imported."""
     return [
-        path
-        for path in python_files(app)
-        if path.relative_to(ROOT / app).parts[0].removesuffix(".py") not in EDGES
+        f"{name} imports {module}"
+        for name, path in files
+        for module in imports_of(path, **which)
+        if is_forbidden(name, module)
     ]
 
 
-def test_the_known_verbs_are_among_them():
-    for app, verbs in VERBS.items():
-        assert set(verbs.split()) <= {path.stem for path in inner_modules(app)}
+def test_imports_run_down():
+    def runs_up(name: str, module: str) -> bool:
+        above = FLOORS[: FLOORS.index(name.split(".")[0])]
+        return module.split(".")[0] in {*above, "tests", "bench"}
+
+    assert crossings(files_of(*FLOORS), runs_up) == []
 
 
-@pytest.mark.parametrize("app", APPS)
-def test_models_and_verbs_know_nothing_of_http_or_of_their_edges(app):
-    outside = ["rest_framework", "django.http", "django.shortcuts", "django.contrib.admin", "drf_spectacular"]
-    outside += [f"{each}.{edge}" for each in APPS for edge in EDGES]
-    crossings = [
-        f"{name_of(path)} imports {module}"
-        for path in inner_modules(app)
-        for module in imports_of(path)
-        if any(is_within(module, package) for package in outside)
-        and module != "django.contrib.admin.models.LogEntry"  # A table, not a page.
+def test_no_lower_app_names_an_upper_ones_module_in_a_string():
+    """A dotted path is an import too. (Settings stand on the top floor.)"""
+    for name, path in files_of(*FLOORS[1:]):
+        above = FLOORS[: FLOORS.index(name.split(".")[0])]
+        dotted = rf"[\"'](?:{'|'.join(above)})(?:\.[a-z_]+)+[\"']"
+        named = {text.strip("\"'") for text in re.findall(dotted, path.read_text())}
+        # Not a model's label, such as wallet.entry: a module, or a name in one.
+        modules = {each for each in named if {each, each.rpartition(".")[0]} & (FILES.keys() - set(FLOORS))}
+        assert modules == set(), name
+
+
+def room_of(module: str) -> int | None:
+    """How far down a module of the wallet is; None for what is in no room."""
+    app, _, rest = module.partition(".")
+    room = rest.split(".")[0]
+    return ROOMS.index(room) if app == "wallet" and room in ROOMS else None
+
+
+def stands_on_rooms(module: str) -> bool:
+    """Whether a module beside the rooms imports one, such as the index of the models."""
+    known = FILES.get(module) or FILES.get(module.rpartition(".")[0])
+    return known is not None and any(room_of(each) is not None for each in imports_of(known))
+
+
+def test_a_room_of_the_wallet_imports_lower_ones_alone():
+    def runs_up(name: str, module: str) -> bool:
+        if not is_within(module, "wallet"):
+            return False
+        here, there = room_of(name), room_of(module)
+        assert here is not None
+        return stands_on_rooms(module) if there is None else there < here
+
+    rooms = [(name, path) for name, path in FILES.items() if room_of(name) is not None]
+    assert {name.split(".")[1] for name, _ in rooms} == set(ROOMS)
+    assert crossings(rooms, runs_up) == []
+
+
+def edge_of(module: str) -> str | None:
+    """Which kind of edge a module belongs to: wallet.api.views to api."""
+    return next((part for part in module.split(".")[1:2] if part in EDGES), None)
+
+
+def test_no_edge_imports_an_edge_of_another_kind():
+    edges = [(name, path) for name, path in files_of("accounts", "wallet", "monetization") if edge_of(name)]
+    assert {edge_of(name) for name, _ in edges} == EDGES
+    assert crossings(edges, lambda name, module: edge_of(module) not in (None, edge_of(name))) == []
+
+
+def test_models_and_verbs_know_nothing_of_http_or_of_the_edges():
+    outside = ["rest_framework", "django.http", "django.shortcuts", "drf_spectacular"]
+    inner = [
+        (name, path)
+        for name, path in files_of("foundation", "accounts", "wallet", "monetization")
+        if not OF_HTTP & set(name.split(".")) and not name.endswith(".apps")
     ]
-    assert crossings == []
+
+    def is_outside(name: str, module: str) -> bool:
+        return edge_of(module) is not None or any(is_within(module, package) for package in outside)
+
+    assert crossings(inner, is_outside) == []
 
 
-def test_one_file_speaks_to_stripe():
-    speakers = [
-        name_of(path)
-        for path in python_files("accounts", "wallet", "monetization", "misar_billing")
-        if any(is_within(module, "stripe") for module in imports_of(path))
-    ]
-    assert speakers == ["wallet.payments.stripe_gateway"]
-
-
-def test_production_code_never_imports_the_tests():
-    for path in python_files("accounts", "wallet", "monetization", "misar_billing"):
-        assert not [module for module in imports_of(path) if is_within(module, "tests")], name_of(path)
-
-
-# --- Who writes -------------------------------------------------------------------------------------
-
-
-def writers_of(*models: str, through: str) -> dict[str, list[int]]:
-    """The files with a line that makes, changes or removes rows of these models, and which lines."""
-    found: dict[str, list[int]] = {}
-    for path in python_files("accounts", "wallet", "monetization", "misar_billing"):
-        if "migrations" in path.parts:
-            continue
-        for node in ast.walk(tree_of(path)):
-            if isinstance(node, ast.Call) and writes(node, models, through):
-                found.setdefault(name_of(path), []).append(node.lineno)
-    return found
-
-
-def writes(call: ast.Call, models: tuple[str, ...], through: str) -> bool:
-    """`Entry(...)`, `Entry.objects.filter(...).update(...)`, `wallet.entries.create(...)`."""
-    if isinstance(call.func, ast.Name):
-        return call.func.id in models
-    if not isinstance(call.func, ast.Attribute) or call.func.attr not in WRITES:
-        return False
-    node: ast.expr = call.func.value
-    while isinstance(node, ast.Attribute | ast.Call):
-        if isinstance(node, ast.Attribute) and node.attr == through:
-            return True
-        node = node.func if isinstance(node, ast.Call) else node.value
-    return isinstance(node, ast.Name) and node.id in models
-
-
-def test_the_ledger_alone_writes_entries_and_balances():
-    assert set(writers_of("Entry", "Wallet", through="entries")) == {"wallet.books.ledger"}
-
-
-def test_no_sql_in_python_goes_round_the_ledger():
-    for path in python_files("accounts", "wallet", "monetization", "misar_billing"):
-        for node in ast.walk(tree_of(path)):
-            if isinstance(node, ast.Constant) and isinstance(node.value, str):
-                text = " ".join(node.value.lower().split()).replace('"', "")
-                for verb in ("insert into", "update", "delete from", "truncate"):
-                    for table in ("wallet_entry", "wallet_wallet"):
-                        assert f"{verb} {table}" not in text, f"{name_of(path)}:{node.lineno}"
-
-
-def test_this_test_would_notice():
-    """The finder itself, on lines it must and must not report."""
-    must = (
-        "Entry(credits=1)",
-        "Entry.objects.create(credits=1)",
-        "Wallet.objects.filter(pk=1).update(balance=0)",
-        "Wallet.objects.select_for_update().get(pk=1).save()",
-        "wallet.entries.create(credits=1)",
-        "Entry.objects.all().delete()",
+@pytest.mark.parametrize(
+    ("library", "speaker"),
+    [("stripe", "wallet.payments.stripe_gateway"), ("django.contrib.admin", "backoffice")],
+)
+def test_one_place_alone_speaks_to(library, speaker):
+    files = [(name, path) for name, path in files_of(*PRODUCTION) if not is_within(name, speaker)]
+    # The wiring mounts the admin's addresses.
+    mounts = {("misar_billing.urls", "django.contrib.admin")}
+    assert (
+        crossings(files, lambda name, module: is_within(module, library) and (name, module) not in mounts)
+        == []
     )
-    must_not = (
-        "Entry.objects.filter(pk=1).first()",
-        "Rate.objects.create()",
-        "topup.save()",
-        "hash.update(b'')",
-    )
-    for line in (*must, *must_not):
-        (call,) = [node for node in ast.parse(line).body[0].__dict__.values() if isinstance(node, ast.Call)]
-        assert writes(call, ("Entry", "Wallet"), "entries") is (line in must), line
+    assert crossings(files_of(speaker.split(".")[0]), lambda name, module: is_within(module, library))
 
 
-# --- Migrations -------------------------------------------------------------------------------------
+@pytest.mark.parametrize("kept_out", ["sandbox", "demo"])
+def test_a_deployment_loads_neither_the_sandbox_nor_the_demonstration(kept_out):
+    """They are not in the image. manage.py and commands of the wiring import them when they need them."""
+
+    def is_kept_out(name: str, module: str) -> bool:
+        return is_within(module, kept_out)
+
+    assert crossings([*files_of(*PRODUCTION), *files_of("manage")], is_kept_out, lazy=False) == []
+    wiring = ("misar_billing.management", "manage")
+    rest = [(n, p) for n, p in files_of(*PRODUCTION) if not any(is_within(n, each) for each in wiring)]
+    assert crossings(rest, is_kept_out) == []
 
 
-def test_every_migration_can_be_undone():
-    loader = MigrationLoader(None, ignore_no_migrations=True)
-    one_way = [
-        f"{app}.{name}: {operation.describe()}"
-        for (app, name), migration in loader.disk_migrations.items()
-        if app in APPS
-        for operation in migration.operations
-        if not operation.reversible
-    ]
-    assert one_way == []
-
-
-@pytest.mark.django_db(transaction=True)  # Some indexes are built concurrently, outside any transaction.
-@pytest.mark.breaks_the_books
-def test_undone_and_done_again_the_tables_are_the_same():
-    before = tables()
-    for app in reversed(APPS):
-        call_command("migrate", app, "zero", verbosity=0)
-    assert not [name for name in tables() if name.startswith(tuple(APPS))]
-    call_command("migrate", verbosity=0)
-    assert tables() == before
-
-
-def tables() -> dict[str, set[tuple[str, ...]]]:
-    """Every table, and what it is made of: columns, constraints, indexes, triggers."""
-    found: dict[str, set[tuple[str, ...]]] = {}
-    queries = (
-        "SELECT table_name, column_name, data_type, is_nullable FROM information_schema.columns"
-        " WHERE table_schema = 'public'",
-        "SELECT conrelid::regclass::text, conname, pg_get_constraintdef(oid) FROM pg_constraint"
-        " WHERE connamespace = 'public'::regnamespace",
-        "SELECT tablename, indexname, indexdef FROM pg_indexes WHERE schemaname = 'public'",
-        "SELECT tgrelid::regclass::text, tgname, pg_get_triggerdef(oid) FROM pg_trigger"
-        " WHERE NOT tgisinternal",
-        "SELECT relname, relpersistence::text FROM pg_class WHERE relkind = 'r'"
-        " AND relnamespace = 'public'::regnamespace",
-    )
-    with connection.cursor() as cursor:
-        for query in queries:
-            cursor.execute(query)
-            for table, *facts in cursor.fetchall():
-                found.setdefault(table, set()).add(tuple(str(fact) for fact in facts))
-    return found
-
-
-@pytest.mark.django_db
-def test_the_models_have_all_their_migrations():
-    call_command("makemigrations", check=True, dry_run=True, verbosity=3)
-
-
-# --- Files ------------------------------------------------------------------------------------------
+def test_the_sandbox_knows_the_foundation_alone():
+    ours = {*FLOORS, "tests", "bench"} - {"foundation"}
+    assert crossings(files_of("sandbox"), lambda name, module: module.split(".")[0] in ours) == []
 
 
 def test_no_file_is_longer_than_can_be_read():
     long = {
-        name_of(path): count
-        for path in python_files()
-        if (count := len(path.read_text().splitlines())) > LINES_MAX
+        name: lines for name, path in FILES.items() if (lines := path.read_text().count("\n")) > LINES_MAX
     }
     assert long == {}
+
+
+def test_these_tests_would_notice():
+    assert {room_of("wallet.books.ledger"), room_of("wallet.payments.inbox")} == {0, len(ROOMS) - 1}
+    assert stands_on_rooms("wallet.models.Entry")
+    assert not stands_on_rooms("wallet.errors.KeyReused")
+    assert edge_of("monetization.dashboard.tips.views") == "dashboard"
+    assert [edge_of("wallet.history.statements"), edge_of("foundation.http.views")] == [None, None]
+    assert tree_of(ROOT / "manage.py").body

@@ -8,13 +8,13 @@ from foundation import money
 from foundation.money import figure
 from foundation.words import NAME_SHOWN, shortened
 from monetization.dashboard import tags
-from monetization.dashboard.overview.page import ROWS_MAX
 from monetization.dashboard.tips import rows
 from monetization.figures import changes
 from monetization.figures.changes import Change
 from monetization.figures.supporters import Supporter
 from monetization.models import Subscription, Tip
 
+ROWS_MAX = 5  # Of each list.
 MESSAGE_SHOWN = 80
 
 

@@ -30,8 +30,6 @@ from monetization.figures.stats import Figures
 from monetization.figures.timeline import Timeline
 from monetization.figures.windows import Window
 
-ROWS_MAX = 5
-
 
 def compared_with(window: Window) -> str:
     """What the trends compare with: "the 30 days before, 24 Sep 2026 to 23 Oct 2026"; empty for all time."""

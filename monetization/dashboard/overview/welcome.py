@@ -6,7 +6,7 @@ from datetime import datetime
 from accounts.models import ApiKey, User
 from foundation import money
 from monetization import fees
-from monetization.dashboard.overview.page import ROWS_MAX
+from monetization.dashboard.overview.lines import ROWS_MAX
 from monetization.models import Sponsor, Tip
 
 EXAMPLE_TIP = 500  # In the smallest unit: 5.00 USD, 500 JPY.
