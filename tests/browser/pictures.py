@@ -1,8 +1,8 @@
 """Pictures of the pages, from a sandbox that runs: `python -m tests.browser.pictures http://127.0.0.1:8000`.
 
-They go to docs/pictures, one file a page, width and colour scheme, and docs/pages.md shows them. Run it
-after `make run` has printed its welcome, with the DATA_DIR of that sandbox. Where pngquant is installed it
-makes them a third as large.
+They go to docs/pictures, one file a page, and docs/pages.md shows them. Run it after
+`make run` has printed its welcome, with the DATA_DIR of that sandbox. Where pngquant is installed it makes them
+a third as large.
 """
 
 import json
@@ -59,18 +59,18 @@ ACTS = {
 
 
 class Pictures:
-    """One width and colour scheme: whoever is signed in goes from page to page."""
+    """A browser in which one person goes from page to page."""
 
-    def __init__(self, context: BrowserContext, address: str, look: str) -> None:
+    def __init__(self, context: BrowserContext, address: str) -> None:
         self.page: Page = context.new_page()
-        self.address, self.look = address, look
+        self.address = address
 
     def take(self, name: str) -> None:
         """The page as it is."""
         self.page.wait_for_load_state("networkidle")
         height = min(HEIGHT_MAX, self.page.evaluate("document.documentElement.scrollHeight"))
         clip: Any = {"x": 0, "y": 0, "width": self.page.viewport_size["width"], "height": height}  # type: ignore[index]
-        self.page.screenshot(path=PLACE / f"{name}-{self.look}.png", full_page=True, clip=clip)
+        self.page.screenshot(path=PLACE / f"{name}.png", full_page=True, clip=clip)
 
     def visit(self, pages: dict[str, str]) -> None:
         for name, path in pages.items():
@@ -127,24 +127,23 @@ class Pictures:
             self.page.locator("[name=code]").fill(code_at(kept["staff_totp_secret"], time.time()))
             self.page.get_by_role("button", name="Continue", exact=True).click()
             self.page.wait_for_load_state()
-            time.sleep(5)  # A code opens once: the next look waits for the next one.
+            time.sleep(5)  # A code opens once: a code that was used already is followed by another.
 
 
 def main(address: str) -> None:
     PLACE.mkdir(parents=True, exist_ok=True)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=FLAGS)
-        for size, (width, height) in SIZES.items():
-            for scheme in ("light", "dark"):
-                look: Any = {"viewport": {"width": width, "height": height}, "color_scheme": scheme}
-                take_all(partial(browser.new_context, **look), address, f"{size}-{scheme}")
+        width, height = SIZES["desktop"]
+        look: Any = {"viewport": {"width": width, "height": height}, "color_scheme": "light"}
+        take_all(partial(browser.new_context, **look), address)
         browser.close()
     make_small()
 
 
-def take_all(new_context: Any, address: str, look: str) -> None:
-    Pictures(new_context(), address, look).visit(NOBODY)
-    dana = Pictures(new_context(), address, look)
+def take_all(new_context: Any, address: str) -> None:
+    Pictures(new_context(), address).visit(NOBODY)
+    dana = Pictures(new_context(), address)
     dana.sign_in("Dana Demo")
     dana.visit(USER)
     dana.follow("/wallet/statements", "main a[href*='/wallet/statements/']", "statement", which=1)
@@ -152,15 +151,14 @@ def take_all(new_context: Any, address: str, look: str) -> None:
     dana.follow("/dashboard/tips", "tbody a[href*='/dashboard/tips/']", "tip")
     dana.follow("/dashboard/subscriptions", "tbody a[href*='/dashboard/subscriptions/']", "subscription")
     dana.top_up()
-    nova = Pictures(new_context(), address, look)
+    nova = Pictures(new_context(), address)
     nova.sign_in("usr_nova")
     nova.visit(NEWCOMER)
-    staff = Pictures(new_context(), address, look)
+    staff = Pictures(new_context(), address)
     staff.sign_in_as_staff()
     staff.visit(STAFF)
-    if look == "desktop-light":  # For docs/back-office.md; they are all of one kind.
-        for name, (path, label) in ACTS.items():
-            staff.act(name, path, label)
+    for name, (path, label) in ACTS.items():
+        staff.act(name, path, label)
 
 
 def make_small() -> None:
