@@ -8,6 +8,7 @@ COPY requirements/base.txt requirements/
 RUN /opt/venv/bin/pip install --no-cache-dir --require-hashes -r requirements/base.txt
 COPY manage.py pyproject.toml ./
 COPY foundation foundation
+COPY backoffice backoffice
 COPY misar_billing misar_billing
 COPY accounts accounts
 COPY wallet wallet

@@ -31,7 +31,7 @@ PR_SET_CHILD_SUBREAPER = 36
 HOLDER = """
 import sys
 from pathlib import Path
-from foundation.database.configuration import PrivateServer
+from sandbox.private_postgres import PrivateServer
 with PrivateServer(Path(sys.argv[1])).lease(create=True):
     print("leased", flush=True)
     sys.stdin.read()

@@ -1,7 +1,7 @@
 """What the page of one user says of their credits and payments, ready for its template.
 
 "Where did my credits go?" is answered here: the balance, what took it, every line behind it, and what came
-in from Stripe. What the user owns besides is in one_user_records.py. Nothing here writes. Each part is read
+in from Stripe. What the user owns besides is in records.py. Nothing here writes. Each part is read
 by an index that begins with the user, and holds a number of rows that does not grow with their history.
 """
 

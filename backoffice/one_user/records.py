@@ -1,6 +1,6 @@
 """What the page of one user says of their keys, their income as a creator, their mail, and staff's acts.
 
-Like one_user.py: nothing here writes, and each part is read by an index that begins with the user.
+Like credits.py: nothing here writes, and each part is read by an index that begins with the user.
 """
 
 from collections.abc import Iterable

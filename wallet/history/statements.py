@@ -1,7 +1,7 @@
 """Reading a wallet's history: page by page, as a whole, by the day and by the month.
 
 Days are calendar days in UTC, both ends of a range included. Figures of days and months are cut out of the
-history by sequence (periods.py), so that opening and entries always come to the closing.
+history by sequence (places.py), so that opening and entries always come to the closing.
 """
 
 from calendar import monthrange
