@@ -1,7 +1,7 @@
 """Pictures of the pages, from a sandbox that runs: `python -m tests.browser.pictures http://127.0.0.1:8000`.
 
-They go to docs/pictures, one file a page, and docs/pages.md shows them. Run it after `make run` has printed its
-welcome, with the DATA_DIR of that sandbox. Where pngquant is installed it makes them a third as large.
+They go to docs/pictures, one file a page, and docs/pages.md shows them. Run it after `make run` has printed
+its welcome, with the DATA_DIR of that sandbox. Where pngquant is installed it makes them a third as large.
 """
 
 import json
