@@ -10,7 +10,7 @@ from backoffice.overview.links import entries
 from foundation import money
 from foundation.calendar import DAY
 from foundation.words import day_words
-from monetization.figures.windows import Window
+from monetization.figures.periods import Period
 from wallet.books.days import Flow
 from wallet.history.products import name_of
 from wallet.models import Entry
@@ -60,15 +60,15 @@ class _Series:
     def has(self, flow: Flow) -> bool:
         return flow.kind == self.kind and (self.products is None or flow.product in self.products)
 
-    def link(self, window: Window) -> str:
+    def link(self, period: Period) -> str:
         if self.products is None:
-            return entries(window, kind__exact=self.kind.value)
+            return entries(period, kind__exact=self.kind.value)
         if len(self.products) == 1:
-            return entries(window, product=self.products[0], kind__exact=self.kind.value)
+            return entries(period, product=self.products[0], kind__exact=self.kind.value)
         return ""  # No list shows several products alone.
 
 
-def flow_chart(flows: Sequence[Flow], window: Window, product: str) -> Chart:
+def flow_chart(flows: Sequence[Flow], period: Period, product: str) -> Chart:
     """What was topped up, and below the axis what was charged; empty where neither was."""
     products = (product,) if product else None
     series = (
@@ -79,10 +79,10 @@ def flow_chart(flows: Sequence[Flow], window: Window, product: str) -> Chart:
     if not topped_up and not charged:
         return Chart()
     sentence = f"{money.credits(topped_up)} topped up, {money.plain(-charged)} charged."
-    return Chart(tuple(each.name for each in series), _bars(series, flows, window), sentence, step_of(window))
+    return Chart(tuple(each.name for each in series), _bars(series, flows, period), sentence, step_of(period))
 
 
-def product_chart(flows: Sequence[Flow], window: Window) -> Chart:
+def product_chart(flows: Sequence[Flow], period: Period) -> Chart:
     """What each product charged: those with the most, and the others together; empty for a single one."""
     charged: Counter[str] = Counter()
     for flow in flows:
@@ -97,30 +97,30 @@ def product_chart(flows: Sequence[Flow], window: Window) -> Chart:
         series.append(_Series(f"{len(others)} others", Kind.DEDUCT, others, -1))
     told = ", ".join(f"{each.name} {money.plain(-_total(each, flows))}" for each in series)
     return Chart(
-        tuple(each.name for each in series), _bars(series, flows, window), f"{told}.", step_of(window)
+        tuple(each.name for each in series), _bars(series, flows, period), f"{told}.", step_of(period)
     )
 
 
-def step_of(window: Window) -> Step:
+def step_of(period: Period) -> Step:
     """How much a bar stands for: a week where days would be too many."""
-    return "week" if window.name == "12m" else "day"
+    return "week" if period.name == "12m" else "day"
 
 
 def _total(series: _Series, flows: Sequence[Flow]) -> int:
     return sum(flow.credits for flow in flows if series.has(flow))
 
 
-def _bars(series: Sequence[_Series], flows: Sequence[Flow], window: Window) -> list[Bar]:
-    step = step_of(window)
+def _bars(series: Sequence[_Series], flows: Sequence[Flow], period: Period) -> list[Bar]:
+    step = step_of(period)
     totals = [Counter[date]() for _ in series]
     for flow in flows:
         for each, total in zip(series, totals, strict=True):
             if each.has(flow):
                 total[_start_of(flow.day, step)] += each.sign * flow.credits
     bars = []
-    start = _start_of(window.first_day, step)
-    while start <= window.last_day:
-        part = _part(window, start, step)
+    start = _start_of(period.first_day, step)
+    while start <= period.last_day:
+        part = _part(period, start, step)
         cells = [
             (each.name, Cell(money.plain(total[start]), each.link(part)) if total[start] else Cell("0"))
             for each, total in zip(series, totals, strict=True)
@@ -132,11 +132,11 @@ def _bars(series: Sequence[_Series], flows: Sequence[Flow], window: Window) -> l
 
 
 def _start_of(day: date, step: Step) -> date:
-    # A window may begin in the middle of a week; drawn from its Monday, all bars are equally far apart.
+    # A period may begin in the middle of a week; drawn from its Monday, all bars are equally far apart.
     return day - timedelta(days=day.weekday()) if step == "week" else day
 
 
-def _part(window: Window, start: date, step: Step) -> Window:
-    """The days of a bar that lie within the window."""
+def _part(period: Period, start: date, step: Step) -> Period:
+    """The days of a bar that lie within the period."""
     last_day = start + timedelta(days=6) if step == "week" else start
-    return Window("", max(start, window.first_day), min(last_day, window.last_day), "")
+    return Period("", max(start, period.first_day), min(last_day, period.last_day), "")

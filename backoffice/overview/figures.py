@@ -21,8 +21,8 @@ from backoffice.overview.charts import Chart
 from backoffice.overview.links import entries, rows, within
 from foundation import calendar, money, operators
 from foundation.words import count
-from monetization.figures import windows
-from monetization.figures.windows import Window
+from monetization.figures import periods
+from monetization.figures.periods import Period
 from monetization.models import Tip
 from wallet.books import days
 from wallet.books.days import Flow
@@ -32,8 +32,8 @@ from wallet.models import ClosedDay, Entry, Wallet
 T = TypeVar("T")
 Kind = Entry.Kind
 
-WINDOWS = {"7d": "7 days", "30d": "30 days", "90d": "90 days", "12m": "12 months"}
-WINDOW_DEFAULT = "30d"
+PERIODS = {"7d": "7 days", "30d": "30 days", "90d": "90 days", "12m": "12 months"}
+PERIOD_DEFAULT = "30d"
 # In the order in which they are shown; those of OTHERS where anything moved.
 MAIN_KINDS = (Kind.TOPUP, Kind.DEDUCT, Kind.REFUND, Kind.ADJUSTMENT)
 OTHERS = (Kind.CLAWBACK, Kind.REINSTATEMENT, Kind.GRANT, Kind.EXPIRY, Kind.CAPTURE)
@@ -83,7 +83,7 @@ class Tile:
 
 @dataclass(frozen=True)
 class ProductRow:
-    """One product over the window: what each kind moved, behind the name of its column."""
+    """One product over the period: what each kind moved, behind the name of its column."""
 
     name: str
     named: list[tuple[str, Figure]]
@@ -92,7 +92,7 @@ class ProductRow:
 
 @dataclass(frozen=True)
 class TipsRow:
-    """The tips of one currency over the window: each figure behind the name of its column."""
+    """The tips of one currency over the period: each figure behind the name of its column."""
 
     currency: str
     named: list[tuple[str, Figure]]
@@ -100,7 +100,7 @@ class TipsRow:
 
 @dataclass(frozen=True)
 class Movements:
-    """What the ledger says of the window; `columns` are the table's kinds, `change` is of all products."""
+    """What the ledger says of the period; `columns` are the table's kinds, `change` is of all products."""
 
     tiles: list[Tile]
     flow_chart: Chart
@@ -120,7 +120,7 @@ class Overview:
     checks: list[Check] | None
     days_added_up: str
     days_url: str
-    window: Window
+    period: Period
     product: str
     products: list[str]
     balances: list[Tile] | None
@@ -129,13 +129,13 @@ class Overview:
     too_slow: tuple[str, ...]
 
 
-def overview_of(*, window: str, product: str, at: datetime, sees: Sees) -> Overview:
+def overview_of(*, period: str, product: str, at: datetime, sees: Sees) -> Overview:
     """The page at one moment of the database, for whoever `sees` so much of it, by permission.
 
-    `window` is one of WINDOWS, else WINDOW_DEFAULT; `product` one that entries name, else all of them.
+    `period` is one of PERIODS, else PERIOD_DEFAULT; `product` one that entries name, else all of them.
     """
     with _one_moment():
-        chosen = window_of(window, at=at)
+        chosen = period_of(period, at=at)
         names = days.products() if sees("wallet.view_entry") else []
         product = product if product in names else ""
         slow: list[str] = []
@@ -157,7 +157,7 @@ def overview_of(*, window: str, product: str, at: datetime, sees: Sees) -> Overv
             checks=attention.checks() if sees("wallet.view_audit") else None,
             days_added_up=attention.days_sentence() if sees("wallet.view_closedday") else "",
             days_url=rows(ClosedDay),
-            window=chosen,
+            period=chosen,
             product=product,
             products=names,
             balances=part("wallet.view_wallet", "the balances", lambda: balances(chosen, change)),
@@ -188,24 +188,24 @@ def in_time(ask: Callable[[], T]) -> T | None:
         return None
 
 
-def window_of(name: str, *, at: datetime) -> Window:
-    """The days of one of WINDOWS, today's included; of WINDOW_DEFAULT for any other name."""
-    name = name if name in WINDOWS else WINDOW_DEFAULT
+def period_of(name: str, *, at: datetime) -> Period:
+    """The days of one of PERIODS, today's included; of PERIOD_DEFAULT for any other name."""
+    name = name if name in PERIODS else PERIOD_DEFAULT
     if name != "12m":
-        return windows.last_days(int(name.removesuffix("d")), name=name, at=at)
+        return periods.last_days(int(name.removesuffix("d")), name=name, at=at)
     today = calendar.day_of(at)
     try:
         a_year_ago = today.replace(year=today.year - 1)
     except ValueError:  # 29 February
         a_year_ago = date(today.year - 1, 2, 28)
-    return Window(name, a_year_ago + timedelta(days=1), today, "the last 12 months")
+    return Period(name, a_year_ago + timedelta(days=1), today, "the last 12 months")
 
 
 # --- Balances ---------------------------------------------------------------------------------------
 
 
-def balances(window: Window, change: int | None) -> list[Tile]:
-    """What users hold and, where any do, what they owe; `change` is what the window did to both together."""
+def balances(period: Period, change: int | None) -> list[Tile]:
+    """What users hold and, where any do, what they owe; `change` is what the period did to both together."""
     positive, negative = Q(balance__gt=0), Q(balance__lt=0)
     held = Wallet.objects.aggregate(
         credits=Sum("balance", filter=positive, default=0),
@@ -215,7 +215,7 @@ def balances(window: Window, change: int | None) -> list[Tile]:
     )
     details = [f"in {count(held['wallets'], 'wallet')}" if held["wallets"] else "No wallet holds any yet."]
     if change:
-        details.append(f"{money.signed(change)} in {window.label}")
+        details.append(f"{money.signed(change)} in {period.label}")
     url = rows(Wallet) if held["wallets"] else ""
     tiles = [_tile("outstanding", "Credits outstanding", held["credits"], url, details)]
     if held["debtors"]:
@@ -235,9 +235,9 @@ def _tile(
 # --- What moved -------------------------------------------------------------------------------------
 
 
-def movements_of(window: Window, product: str) -> Movements:
-    """What the entries of the window add up to; tiles and charts of one product where one is named."""
-    flows = days.flows(window.first_day, window.last_day)
+def movements_of(period: Period, product: str) -> Movements:
+    """What the entries of the period add up to; tiles and charts of one product where one is named."""
+    flows = days.flows(period.first_day, period.last_day)
     by_product: dict[str, list[Flow]] = {}
     for flow in flows:
         by_product.setdefault(flow.product, []).append(flow)
@@ -245,10 +245,10 @@ def movements_of(window: Window, product: str) -> Movements:
     names = sorted(by_product, key=lambda name: (not name, name))
     kinds = [*MAIN_KINDS, *(kind for kind in OTHERS if any(flow.kind == kind for flow in flows))]
     return Movements(
-        tiles=_tiles(shown, window, product),
-        flow_chart=charts.flow_chart(shown, window, product),
-        product_chart=charts.product_chart(flows, window) if not product else Chart(),
-        products=[_product_row(name, kinds, by_product[name], window) for name in names],
+        tiles=_tiles(shown, period, product),
+        flow_chart=charts.flow_chart(shown, period, product),
+        product_chart=charts.product_chart(flows, period) if not product else Chart(),
+        products=[_product_row(name, kinds, by_product[name], period) for name in names],
         columns=[NAMES[kind] for kind in kinds],
         # Ordered, so that one look into an index tells, also where nothing was written yet.
         ever_moved=bool(flows) or Entry.objects.order_by("-created_at").values("pk").first() is not None,
@@ -256,12 +256,12 @@ def movements_of(window: Window, product: str) -> Movements:
     )
 
 
-def _tiles(flows: Sequence[Flow], window: Window, product: str) -> list[Tile]:
+def _tiles(flows: Sequence[Flow], period: Period, product: str) -> list[Tile]:
     credits, moves = _by_kind(flows)
     named = product or None
 
     def link(kind: Kind) -> str:
-        return entries(window, product=named, kind__exact=kind.value) if moves[kind] else ""
+        return entries(period, product=named, kind__exact=kind.value) if moves[kind] else ""
 
     charged, given_back = -credits[Kind.DEDUCT], credits[Kind.REFUND]
     of_charges = [f"{money.plain(charged - given_back)} net of what was given back"] if given_back else []
@@ -269,7 +269,7 @@ def _tiles(flows: Sequence[Flow], window: Window, product: str) -> list[Tile]:
         _tile("topup", "Topped up", credits[Kind.TOPUP], link(Kind.TOPUP), [_entries(moves[Kind.TOPUP])]),
         _tile("deduct", "Charged", charged, link(Kind.DEDUCT), [_entries(moves[Kind.DEDUCT]), *of_charges]),
         _tile("refund", "Given back", given_back, link(Kind.REFUND), [_entries(moves[Kind.REFUND])]),
-        _adjusted(credits[Kind.ADJUSTMENT], moves[Kind.ADJUSTMENT], window, product),
+        _adjusted(credits[Kind.ADJUSTMENT], moves[Kind.ADJUSTMENT], period, product),
     ]
     for kind in OTHERS:
         if moves[kind]:
@@ -279,11 +279,11 @@ def _tiles(flows: Sequence[Flow], window: Window, product: str) -> list[Tile]:
     return tiles
 
 
-def _adjusted(credits: int, moves: int, window: Window, product: str) -> Tile:
+def _adjusted(credits: int, moves: int, period: Period, product: str) -> Tile:
     if not moves:
         return _tile("adjustment", "Adjusted by staff", 0, "", [_entries(0)])
-    url = entries(window, product=product or None, kind__exact=Kind.ADJUSTMENT.value)
-    added, taken = days.adjusted(window.first_day, window.last_day, product)
+    url = entries(period, product=product or None, kind__exact=Kind.ADJUSTMENT.value)
+    added, taken = days.adjusted(period.first_day, period.last_day, product)
     details = (_entries(moves), f"{money.signed(added)} added, {money.plain(taken)} taken")
     figure = Figure(money.signed(credits) if credits else "0", url)
     return Tile("adjustment", "Adjusted by staff", figure, money.unit(credits), details)
@@ -303,13 +303,13 @@ def _by_kind(flows: Sequence[Flow]) -> tuple[Counter[str], Counter[str]]:
     return credits, moves
 
 
-def _product_row(name: str, kinds: Sequence[Kind], flows: Sequence[Flow], window: Window) -> ProductRow:
+def _product_row(name: str, kinds: Sequence[Kind], flows: Sequence[Flow], period: Period) -> ProductRow:
     credits, moves = _by_kind(flows)
 
     def figure(kind: Kind) -> Figure:
         if not moves[kind]:
             return Figure("0")
-        url = entries(window, product=name, kind__exact=kind.value)
+        url = entries(period, product=name, kind__exact=kind.value)
         if kind in UNSIGNED:
             return Figure(money.plain(abs(credits[kind])), url)
         return Figure(money.signed(credits[kind]) if credits[kind] else "0", url)
@@ -317,17 +317,17 @@ def _product_row(name: str, kinds: Sequence[Kind], flows: Sequence[Flow], window
     return ProductRow(
         name=name_of(name) or NO_PRODUCT,
         named=[(NAMES[kind], figure(kind)) for kind in kinds],
-        entries=Figure(money.plain(sum(moves.values())), entries(window, product=name)),
+        entries=Figure(money.plain(sum(moves.values())), entries(period, product=name)),
     )
 
 
 # --- Tips -------------------------------------------------------------------------------------------
 
 
-def tips_of(window: Window) -> list[TipsRow]:
-    """The tips recorded in the window, by currency, the most first; refunds of theirs, whenever they came."""
+def tips_of(period: Period) -> list[TipsRow]:
+    """The tips recorded in the period, by currency, the most first; refunds of theirs, whenever they came."""
     found = (
-        Tip.objects.filter(created_at__gte=window.since, created_at__lt=window.until)
+        Tip.objects.filter(created_at__gte=period.since, created_at__lt=period.until)
         .values("currency")
         .annotate(
             tips=Count("pk"),
@@ -338,13 +338,13 @@ def tips_of(window: Window) -> list[TipsRow]:
         )
         .order_by("-tips", "currency")
     )
-    return [_tips_row(window, **totals) for totals in found]
+    return [_tips_row(period, **totals) for totals in found]
 
 
 def _tips_row(
-    window: Window, *, currency: str, tips: int, gross: int, fee: int, refunded: int, fee_returned: int
+    period: Period, *, currency: str, tips: int, gross: int, fee: int, refunded: int, fee_returned: int
 ) -> TipsRow:
-    url = rows(Tip, currency__exact=currency, **within(window.since, window.until))
+    url = rows(Tip, currency__exact=currency, **within(period.since, period.until))
     return TipsRow(
         currency=currency,
         named=[

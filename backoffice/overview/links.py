@@ -7,7 +7,7 @@ from django.contrib.admin.utils import quote
 from django.db import models
 from django.urls import reverse
 
-from monetization.figures.windows import Window
+from monetization.figures.periods import Period
 from wallet.models import Entry
 
 Condition = str | int | datetime
@@ -30,11 +30,11 @@ def within(since: datetime, until: datetime) -> dict[str, Condition]:
     return {"created_at__gte": since, "created_at__lt": until}
 
 
-def entries(window: Window, *, product: str | None = None, **conditions: Condition) -> str:
-    """The ledger's entries of a window; of one product where one is named, which may be none, ""."""
+def entries(period: Period, *, product: str | None = None, **conditions: Condition) -> str:
+    """The ledger's entries of a period; of one product where one is named, which may be none, ""."""
     if product is not None:
         conditions["product__exact"] = product
-    return rows(Entry, **conditions, **within(window.since, window.until))
+    return rows(Entry, **conditions, **within(period.since, period.until))
 
 
 def _written(value: Condition | date) -> str:

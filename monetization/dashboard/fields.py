@@ -49,7 +49,7 @@ class Ruled(forms.CharField):
             raise forms.ValidationError([f"This {each}." for each in error.detail]) from None
 
 
-class Period(forms.DateTimeInput):
+class MomentInput(forms.DateTimeInput):
     """A moment in UTC, to the minute; with seconds where it has some."""
 
     input_type = "datetime-local"
@@ -66,7 +66,7 @@ def moment_field(label: str, help_text: str) -> Ruled:
         label=label,
         help_text=help_text,
         # Any second is a right one: a placement recorded by the API may end at 23:59:59.
-        widget=Period(attrs={"class": "input input-short", "step": "any"}),
+        widget=MomentInput(attrs={"class": "input input-short", "step": "any"}),
         error_messages={"required": "Choose a day and a time."},
     )
 

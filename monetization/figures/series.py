@@ -1,6 +1,6 @@
 """A creator's figures along the time, for charts: every step is there, with zeros where nothing happened.
 
-Each is one or two queries however many rows there are. The sums of a series are those of stats.of_window().
+Each is one or two queries however many rows there are. The sums of a series are those of stats.of_period().
 """
 
 from collections.abc import Iterator
@@ -14,12 +14,12 @@ from django.db.models.functions import Trunc
 
 from accounts.models import User
 from foundation.calendar import DAY, MONTHS_OF_A_YEAR, add_months, day_of, start_of
+from monetization.figures.periods import Period
 from monetization.figures.stats import mrr_of
-from monetization.figures.windows import Window
 from monetization.models import Refund, Tip
 
 Step = Literal["day", "week", "month", "year"]
-# The longest windows, in days, that are shown by this step: a chart has room for some hundred points.
+# The longest periods, in days, that are shown by this step: a chart has room for some hundred points.
 STEPS: tuple[tuple[int, Step], ...] = ((92, "day"), (731, "week"), (7306, "month"))
 DAYS_OF_A_WEEK = 7
 
@@ -29,7 +29,7 @@ class TipDay:
     """The tips and the refunds of one step, in the currency's smallest unit.
 
     Gross and net are of the tips recorded in it, refunds of what went back in it, whenever the tip was given.
-    `day` and `last_day` are its first and last UTC day within the window, the same where the step is a day.
+    `day` and `last_day` are its first and last UTC day within the period, the same where the step is a day.
     """
 
     day: date
@@ -70,44 +70,44 @@ class IncomeMonth:
     sponsors_booked_cents: int = 0
 
 
-def step_of(window: Window) -> Step:
-    """What one point of a chart of this window covers: a day up to 92 of them, then a week, a month, a year.
+def step_of(period: Period) -> Step:
+    """What one point of a chart of this period covers: a day up to 92 of them, then a week, a month, a year.
 
     Weeks begin on Monday.
     """
-    return next((step for longest, step in STEPS if window.days <= longest), "year")
+    return next((step for longest, step in STEPS if period.days <= longest), "year")
 
 
-def tips_by_day(creator: User, currency: str, window: Window) -> list[TipDay]:
-    """Tips and refunds of each step_of() the window, oldest first. Two queries."""
-    step = step_of(window)
+def tips_by_day(creator: User, currency: str, period: Period) -> list[TipDay]:
+    """Tips and refunds of each step_of() the period, oldest first. Two queries."""
+    step = step_of(period)
     tips = Tip.objects.visible_to(creator).filter(currency=currency)
-    given = _by_step(tips, window, step).annotate(
+    given = _by_step(tips, period, step).annotate(
         count=Count("pk"), gross=Sum("gross_cents"), net=Sum("net_cents")
     )
     refunds = Refund.objects.filter(creator=creator, currency=currency)
-    back = _by_step(refunds, window, step).annotate(amount=Sum("amount_cents"), fee=Sum("fee_returned_cents"))
+    back = _by_step(refunds, period, step).annotate(amount=Sum("amount_cents"), fee=Sum("fee_returned_cents"))
     tips_of, refunds_of = ({row["step"]: row for row in rows} for rows in (given, back))
     nothing = {"count": 0, "gross": 0, "net": 0, "amount": 0, "fee": 0}
     found = []
-    for begins, day, last_day in _steps(window, step):
+    for begins, day, last_day in _steps(period, step):
         row = nothing | tips_of.get(begins, {}) | refunds_of.get(begins, {})
         found.append(TipDay(day, last_day, row["count"], row["gross"], row["net"], row["amount"], row["fee"]))
     return found
 
 
-def mrr_by_day(creator: User, currency: str, window: Window) -> list[MrrDay]:
-    """MRR at the end of each step_of() the window, oldest first. One query.
+def mrr_by_day(creator: User, currency: str, period: Period) -> list[MrrDay]:
+    """MRR at the end of each step_of() the period, oldest first. One query.
 
     It is the running sum of what each recorded change did to a year, by the moment it was recorded, a twelfth
     of it rounded once per point. No later change, refund or erasure moves an earlier point.
     """
-    step = step_of(window)
+    step = step_of(period)
     values: dict[str, Any] = {
         "creator": creator.pk,
         "currency": currency,
-        "since": window.since,
-        "until": window.until,
+        "since": period.since,
+        "until": period.until,
         "step": step,
     }
     with connection.cursor() as cursor:
@@ -115,7 +115,7 @@ def mrr_by_day(creator: User, currency: str, window: Window) -> list[MrrDay]:
         deltas = dict(cursor.fetchall())
     yearly = deltas.get(None, 0)
     found = []
-    for begins, day, last_day in _steps(window, step):
+    for begins, day, last_day in _steps(period, step):
         yearly += deltas.get(begins, 0)
         found.append(MrrDay(day, last_day, mrr_of(yearly)))
     return found
@@ -139,7 +139,7 @@ def income_by_month(
     return [IncomeMonth(month, *income.get(month, (0, 0))) for month in shown]
 
 
-# What was before the window is the sum that it begins with: NULL.
+# What was before the period is the sum that it begins with: NULL.
 DELTAS = """
 SELECT CASE WHEN created_at >= %(since)s
             THEN date_trunc(%(step)s, created_at AT TIME ZONE 'UTC')::date END,
@@ -168,18 +168,18 @@ SELECT date_trunc('month', moment AT TIME ZONE 'UTC')::date, sum(tips)::bigint, 
 """
 
 
-def _by_step(rows: QuerySet[Any], window: Window, step: Step) -> QuerySet[Any, dict[str, Any]]:
-    within = rows.filter(created_at__gte=window.since, created_at__lt=window.until).order_by()
+def _by_step(rows: QuerySet[Any], period: Period, step: Step) -> QuerySet[Any, dict[str, Any]]:
+    within = rows.filter(created_at__gte=period.since, created_at__lt=period.until).order_by()
     begins = Trunc("created_at", step, output_field=DateField(), tzinfo=UTC)
     return within.annotate(step=begins).values("step")
 
 
-def _steps(window: Window, step: Step) -> Iterator[tuple[date, date, date]]:
-    """Where each step begins by the calendar, and its first and last day within the window."""
-    begins = _beginning(window.first_day, step)
-    while begins <= window.last_day:
+def _steps(period: Period, step: Step) -> Iterator[tuple[date, date, date]]:
+    """Where each step begins by the calendar, and its first and last day within the period."""
+    begins = _beginning(period.first_day, step)
+    while begins <= period.last_day:
         next_begins = _next(begins, step)
-        yield begins, max(begins, window.first_day), min(next_begins - DAY, window.last_day)
+        yield begins, max(begins, period.first_day), min(next_begins - DAY, period.last_day)
         begins = next_begins
 
 

@@ -1,6 +1,6 @@
 """What a creator earned, by the definitions of docs/monetization.md, per currency, in a handful of queries.
 
-A window is whole days in UTC, today's included: `7d` begins six midnights ago. Amounts of different
+A period is whole days in UTC, today's included: `7d` begins six midnights ago. Amounts of different
 currencies are never added.
 """
 
@@ -16,7 +16,7 @@ from django.utils import timezone
 from accounts.models import User
 from foundation.calendar import A_MOMENT
 from monetization.figures import payers
-from monetization.figures.windows import Window, last_days
+from monetization.figures.periods import Period, last_days
 from monetization.models import Refund, Sponsor, Subscription, SubscriptionEvent, Tip
 
 PERIODS = {"today": 1, "7d": 7, "30d": 30, "90d": 90}
@@ -54,12 +54,12 @@ class Trend:
 class Figures:
     """One currency's figures. Amounts are in its smallest unit.
 
-    Gross, fee and net are of the tips recorded in the window; refunds count on the day they happen and never
+    Gross, fee and net are of the tips recorded in the period; refunds count on the day they happen and never
     change that day's tips. `net_cents` is before the payment processor's own fee, which is not known here.
-    Sponsors are booked, not received: the prices of placements that begin in the window and were not
+    Sponsors are booked, not received: the prices of placements that begin in the period and were not
     cancelled. New and left subscribers are the readers who pay at its end and did not at its beginning, and
-    the other way round. MRR, paying subscribers and churn are as of the window's end, or of now where that
-    lies ahead. At risk, unknown intervals and active sponsors are of now alone: 0 in a window that has ended.
+    the other way round. MRR, paying subscribers and churn are as of the period's end, or of now where that
+    lies ahead. At risk, unknown intervals and active sponsors are of now alone: 0 in a period that has ended.
     """
 
     gross_cents: int = 0
@@ -93,7 +93,7 @@ class Figures:
 
 @dataclass(frozen=True)
 class Stats:
-    """A creator's figures by currency, and the window they are of."""
+    """A creator's figures by currency, and the period they are of."""
 
     period: str
     since: datetime
@@ -104,23 +104,23 @@ class Stats:
 def of_creator(creator: User, *, period: str = "30d") -> Stats:
     """A creator's figures for one of PERIODS, until now."""
     now = timezone.now()
-    window = last_days(PERIODS[period], name=period, at=now)
-    return Stats(period, window.since, now, of_window(creator, window))
+    days = last_days(PERIODS[period], name=period, at=now)
+    return Stats(period, days.since, now, of_period(creator, days))
 
 
-def of_window(creator: User, window: Window) -> dict[str, Figures]:
-    """A creator's figures of a window by currency, in the order of the alphabet.
+def of_period(creator: User, period: Period) -> dict[str, Figures]:
+    """A creator's figures of a period by currency, in the order of the alphabet.
 
-    A currency is there where it has something to tell of the window or of now: `.get(currency, Figures())`.
+    A currency is there where it has something to tell of the period or of now: `.get(currency, Figures())`.
     The same number of queries however many rows there are.
     """
     now = timezone.now()
     found: dict[str, Figures] = {}
-    _add_tips(found, creator, window)
-    _add_refunds(found, creator, window)
-    _add_sponsors(found, creator, window, now)
-    _add_subscriptions(found, creator, window, now)
-    _add_readers(found, creator, window, now)
+    _add_tips(found, creator, period)
+    _add_refunds(found, creator, period)
+    _add_sponsors(found, creator, period, now)
+    _add_subscriptions(found, creator, period, now)
+    _add_readers(found, creator, period, now)
     return dict(sorted(found.items()))
 
 
@@ -132,7 +132,7 @@ def currencies_of(creator: User) -> list[str]:
 
 
 def trend(now: int, before: int | None) -> Trend:
-    """How a figure stands to that of the equal window before; `before` is None where there is no such."""
+    """How a figure stands to that of the equal period before; `before` is None where there is no such."""
     if before is None:
         return Trend("none")
     if now == before:
@@ -160,8 +160,8 @@ SELECT currency
 """
 
 
-def _add_tips(found: dict[str, Figures], creator: User, window: Window) -> None:
-    tips = Tip.objects.visible_to(creator).filter(_within(window)).order_by()
+def _add_tips(found: dict[str, Figures], creator: User, period: Period) -> None:
+    tips = Tip.objects.visible_to(creator).filter(_within(period)).order_by()
     sums = tips.values("currency").annotate(
         count=Count("pk"), gross=Sum("gross_cents"), fee=Sum("fee_cents"), net=Sum("net_cents")
     )
@@ -171,8 +171,8 @@ def _add_tips(found: dict[str, Figures], creator: User, window: Window) -> None:
         figures.gross_cents, figures.fee_cents, figures.net_cents = row["gross"], row["fee"], row["net"]
 
 
-def _add_refunds(found: dict[str, Figures], creator: User, window: Window) -> None:
-    refunds = Refund.objects.filter(_within(window), creator=creator).order_by()
+def _add_refunds(found: dict[str, Figures], creator: User, period: Period) -> None:
+    refunds = Refund.objects.filter(_within(period), creator=creator).order_by()
     sums = refunds.values("currency").annotate(
         count=Count("pk"), back=Sum("amount_cents"), fee=Sum("fee_returned_cents")
     )
@@ -182,9 +182,9 @@ def _add_refunds(found: dict[str, Figures], creator: User, window: Window) -> No
         figures.refunded_cents, figures.fee_returned_cents = row["back"], row["fee"]
 
 
-def _add_sponsors(found: dict[str, Figures], creator: User, window: Window, now: datetime) -> None:
-    begins = Q(active_from__gte=window.since, active_from__lt=window.until)
-    is_active = Q(active_from__lte=now, active_until__gt=now) if now < window.until else Q(pk=None)
+def _add_sponsors(found: dict[str, Figures], creator: User, period: Period, now: datetime) -> None:
+    begins = Q(active_from__gte=period.since, active_from__lt=period.until)
+    is_active = Q(active_from__lte=now, active_until__gt=now) if now < period.until else Q(pk=None)
     booked = Sponsor.objects.visible_to(creator).booked().order_by()
     sums = (
         booked.filter(begins | is_active)
@@ -201,9 +201,9 @@ def _add_sponsors(found: dict[str, Figures], creator: User, window: Window, now:
         figures.sponsors_active_now = row["active"]
 
 
-def _add_subscriptions(found: dict[str, Figures], creator: User, window: Window, now: datetime) -> None:
-    if window.until <= now:
-        events = SubscriptionEvent.objects.filter(creator=creator, created_at__lt=window.until).order_by()
+def _add_subscriptions(found: dict[str, Figures], creator: User, period: Period, now: datetime) -> None:
+    if period.until <= now:
+        events = SubscriptionEvent.objects.filter(creator=creator, created_at__lt=period.until).order_by()
         for row in events.values("currency").annotate(yearly=Sum("yearly_cents_delta")):
             _of(found, row["currency"]).mrr_cents = mrr_of(row["yearly"])
         return
@@ -219,10 +219,10 @@ def _add_subscriptions(found: dict[str, Figures], creator: User, window: Window,
         figures.subscriptions_of_unknown_interval = row["unknown"]
 
 
-def _add_readers(found: dict[str, Figures], creator: User, window: Window, now: datetime) -> None:
+def _add_readers(found: dict[str, Figures], creator: User, period: Period, now: datetime) -> None:
     # Up to the last moment that is still within, and up to the last one before it began.
-    end = min(now, window.until - A_MOMENT)
-    start, a_month_ago = window.since - A_MOMENT, end - timedelta(days=CHURN_DAYS)
+    end = min(now, period.until - A_MOMENT)
+    start, a_month_ago = period.since - A_MOMENT, end - timedelta(days=CHURN_DAYS)
     ended = end < now
     for currency, readers in payers.at(creator, [a_month_ago, start, *([end] if ended else [])]).items():
         figures = _of(found, currency)
@@ -237,8 +237,8 @@ def _add_readers(found: dict[str, Figures], creator: User, window: Window, now: 
             figures.churn = Churn(figures.churn.left + left, figures.churn.of + of)
 
 
-def _within(window: Window) -> Q:
-    return Q(created_at__gte=window.since, created_at__lt=window.until)
+def _within(period: Period) -> Q:
+    return Q(created_at__gte=period.since, created_at__lt=period.until)
 
 
 def _of(found: dict[str, Figures], currency: str) -> Figures:

@@ -6,7 +6,7 @@ from typing import Any
 from django.db import connection
 
 from accounts.models import User
-from monetization.figures.windows import Window
+from monetization.figures.periods import Period
 from monetization.privacy.erased import is_erased
 
 ANONYMOUS = "Anonymous"
@@ -15,7 +15,7 @@ ERASED = "Erased reader"
 
 @dataclass(frozen=True)
 class Supporter:
-    """One reader's tips of a window, in the currency's smallest unit.
+    """One reader's tips of a period, in the currency's smallest unit.
 
     `total_cents` is gross, less all that was refunded of these tips. `name` is the latest they gave, `email`
     the address of their latest tip as they wrote it, for a mail to them; both are empty where there is none.
@@ -58,16 +58,16 @@ SELECT reader, coalesce(latest.name, ''), coalesce(latest.email, ''), tips, tota
 """
 
 
-def top(creator: User, currency: str, window: Window, limit: int = 5) -> list[Supporter]:
-    """The supporters with the largest totals of the window, the largest first, none with nothing left.
+def top(creator: User, currency: str, period: Period, limit: int = 5) -> list[Supporter]:
+    """The supporters with the largest totals of the period, the largest first, none with nothing left.
 
     A supporter is an address in any case. One query.
     """
     values: dict[str, Any] = {
         "creator": creator.pk,
         "currency": currency,
-        "since": window.since,
-        "until": window.until,
+        "since": period.since,
+        "until": period.until,
         "limit": limit,
     }
     with connection.cursor() as cursor:

@@ -281,8 +281,8 @@ def test_no_page_reads_the_ledger_from_end_to_end(staff, give):
         for user in ("usr_heavy", "usr_7", "usr_nobody"):
             wrong += looked_at(staff.get, reverse("admin:one_user", args=[quote(user)]), QUERIES_OF_PAGES_MAX)
         overview = reverse("admin:index")
-        windows = set(re.findall(r'href="(\?[^"]+)"', staff.get(overview).text))
-        for address in (overview, *(overview + unescape(window) for window in sorted(windows))):
+        periods = set(re.findall(r'href="(\?[^"]+)"', staff.get(overview).text))
+        for address in (overview, *(overview + unescape(period) for period in sorted(periods))):
             wrong += looked_at(staff.get, address, QUERIES_OF_PAGES_MAX)
         # Once finished days are added up, the overview reads what the others hold.
         days.close_days(now=timezone.now())

@@ -35,7 +35,7 @@ def at_noon():
 
 
 def a_history(seed):
-    """Forty days of several products and kinds; a debt, something outside every window, and tips."""
+    """Forty days of several products and kinds; a debt, something outside every period, and tips."""
     chance = Random(seed)  # noqa: S311 (a history, and no secret)
     wrote(500, NOW - 400 * DAY, product="blog")
     for _ in range(70):
@@ -71,13 +71,13 @@ SELECT coalesce(sum(credits), 0)::int FROM wallet_entry
 
 
 @pytest.mark.parametrize(("seed", "closed"), [(1, False), (2, True)])
-@pytest.mark.parametrize(("window", "back"), [("7d", 6), ("", 29), ("90d", 89)])
+@pytest.mark.parametrize(("period", "back"), [("7d", 6), ("", 29), ("90d", 89)])
 @pytest.mark.parametrize("product", ["", "blog"])
-def test_the_tiles_are_what_the_entries_add_up_to(staff, seed, closed, window, back, product):
+def test_the_tiles_are_what_the_entries_add_up_to(staff, seed, closed, period, back, product):
     a_history(seed)
     if closed:
         days.close_days(now=NOW)
-    page = of_the_page(staff, f"/admin/?range={window}&product={product}")
+    page = of_the_page(staff, f"/admin/?range={period}&product={product}")
     shown = {tile.key: abs(signed(tile.figure.text)) for tile in page.movements.tiles}
     for kind in ("topup", "deduct", "refund", "adjustment", "grant", "clawback"):
         [(wanted,)] = sql(SUM, kind, product, product, back)
@@ -152,15 +152,15 @@ def test_a_window_or_a_product_that_there_is_not_is_as_if_none_was_named(staff):
     wrote(50, NOW - 3 * DAY, product="blog")
     for query in ("range=1y&product=nothing", "range=30D", "product=%27--"):
         page = of_the_page(staff, f"/admin/?{query}")
-        assert (page.window.name, page.product) == ("30d", "")
+        assert (page.period.name, page.product) == ("30d", "")
     said = text_of(staff.get("/admin/?product=blog"))
     assert "Last 30 days, blog" in said
     assert staff.get("/admin/?product=a%00b").status_code == 400
 
 
 def test_a_year_that_ends_on_a_leap_day():
-    window = figures.window_of("12m", at=datetime(2028, 2, 29, 12, tzinfo=UTC))
-    assert (window.first_day, window.last_day) == (date(2027, 3, 1), date(2028, 2, 29))
+    period = figures.period_of("12m", at=datetime(2028, 2, 29, 12, tzinfo=UTC))
+    assert (period.first_day, period.last_day) == (date(2027, 3, 1), date(2028, 2, 29))
 
 
 # --- Tips -------------------------------------------------------------------------------------------

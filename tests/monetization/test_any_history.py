@@ -13,8 +13,8 @@ from hypothesis import HealthCheck, given, settings
 
 from foundation.calendar import day_of
 from monetization.figures import series, stats, supporters
+from monetization.figures.periods import RANGES, before, period_of
 from monetization.figures.stats import Figures
-from monetization.figures.windows import RANGES, before, window_of
 from tests.monetization.conftest import STATS, caller_with, key_of
 from tests.monetization.histories import Life, lived
 from tests.monetization.records import NOON, broken_records, clock_at, days
@@ -56,8 +56,8 @@ def who_paid(creator, currency, moment):
     return paid, int(mrr), int(late)
 
 
-def by_day(columns, table, creator, currency, window, moment="created_at", also="true"):
-    """Plain sums of columns over the rows whose UTC day is one of the window's."""
+def by_day(columns, table, creator, currency, period, moment="created_at", also="true"):
+    """Plain sums of columns over the rows whose UTC day is one of the period's."""
     [row] = sql(
         f"""SELECT count(*), {", ".join(f"coalesce(sum({column}), 0)::bigint" for column in columns)}
               FROM {table}
@@ -65,32 +65,32 @@ def by_day(columns, table, creator, currency, window, moment="created_at", also=
                AND ({moment} AT TIME ZONE 'UTC')::date BETWEEN %s AND %s""",
         creator.pk,
         currency,
-        window.first_day,
-        window.last_day,
+        period.first_day,
+        period.last_day,
     )
     return row
 
 
-def plainly(creator, currency, window, now):
+def plainly(creator, currency, period, now):
     """The figures by SQL, one at a time, without those that are of now alone."""
-    end = min(now, window.until - A_MOMENT)
+    end = min(now, period.until - A_MOMENT)
     count, gross, fee, net = by_day(
-        ["gross_cents", "fee_cents", "net_cents"], "monetization_tip", creator, currency, window
+        ["gross_cents", "fee_cents", "net_cents"], "monetization_tip", creator, currency, period
     )
     refunds, back, returned = by_day(
-        ["amount_cents", "fee_returned_cents"], "monetization_refund", creator, currency, window
+        ["amount_cents", "fee_returned_cents"], "monetization_refund", creator, currency, period
     )
     booked, price = by_day(
         ["price_cents"],
         "monetization_sponsor",
         creator,
         currency,
-        window,
+        period,
         moment="active_from",
         also="cancelled_at IS NULL",
     )
     pays, mrr, _ = who_paid(creator, currency, end)
-    paid, *_ = who_paid(creator, currency, window.since - A_MOMENT)
+    paid, *_ = who_paid(creator, currency, period.since - A_MOMENT)
     a_month_ago, *_ = who_paid(creator, currency, end - days(30))
     return {
         "gross_cents": gross,
@@ -140,14 +140,14 @@ def told(figures, expected):
 
 
 def check_figures(creator, now):
-    """Every figure of every range, and of the window before it, against SQL."""
+    """Every figure of every range, and of the period before it, against SQL."""
     for name in RANGES:
-        window = window_of(creator, name, at=now)
-        found = stats.of_window(creator, window)
-        earlier = before(window)
-        found_before = stats.of_window(creator, earlier) if earlier else {}
+        period = period_of(creator, name, at=now)
+        found = stats.of_period(creator, period)
+        earlier = before(period)
+        found_before = stats.of_period(creator, earlier) if earlier else {}
         for currency in CURRENCIES:
-            expected = plainly(creator, currency, window, now) | of_now(creator, currency, now)
+            expected = plainly(creator, currency, period, now) | of_now(creator, currency, now)
             assert told(found.get(currency, Figures()), expected) == expected
             if earlier:
                 expected = plainly(creator, currency, earlier, now)
@@ -161,7 +161,7 @@ def check_api(creator, now):
         answer = api.get(STATS, period=name)
         assert answer.status_code == 200
         currencies = answer.json()["data"]["currencies"]
-        found = stats.of_window(creator, window_of(creator, name, at=now))
+        found = stats.of_period(creator, period_of(creator, name, at=now))
         assert set(currencies) == set(found)
         for currency, figures in currencies.items():
             churn = figures.pop("churn")
@@ -172,27 +172,27 @@ def check_api(creator, now):
 def check_series(creator, now):
     """Each point against SQL of its days; all of them together against the figures."""
     for name in RANGES:
-        window = window_of(creator, name, at=now)
-        for currency, figures in stats.of_window(creator, window).items():
-            points = series.tips_by_day(creator, currency, window)
+        period = period_of(creator, name, at=now)
+        for currency, figures in stats.of_period(creator, period).items():
+            points = series.tips_by_day(creator, currency, period)
             sums = ["tips", "gross_cents", "net_cents", "refunded_cents", "fee_returned_cents"]
             for column in [*sums, "net_after_refunds_cents"]:
                 assert sum(getattr(point, column) for point in points) == getattr(figures, column)
-            mrr = series.mrr_by_day(creator, currency, window)
+            mrr = series.mrr_by_day(creator, currency, period)
             assert mrr[-1].mrr_cents == figures.mrr_cents
             assert [(point.day, point.last_day) for point in mrr] == [
                 (point.day, point.last_day) for point in points
             ]
             if name == "7d":
                 for point in mrr:
-                    end = window.until - days((window.last_day - point.last_day).days) - A_MOMENT
+                    end = period.until - days((period.last_day - point.last_day).days) - A_MOMENT
                     assert point.mrr_cents == who_paid(creator, currency, end)[1]
 
 
 def check_supporters(creator, now):
     """Totals by the address in lower case, against the tips one by one."""
     for name in ("30d", "all"):
-        window = window_of(creator, name, at=now)
+        period = period_of(creator, name, at=now)
         for currency in CURRENCIES:
             totals: dict[str, tuple[int, int]] = {}
             for reader, gross, back in sql(
@@ -201,16 +201,16 @@ def check_supporters(creator, now):
                       AND (created_at AT TIME ZONE 'UTC')::date BETWEEN %s AND %s""",
                 creator.pk,
                 currency,
-                window.first_day,
-                window.last_day,
+                period.first_day,
+                period.last_day,
             ):
                 count, total = totals.get(reader, (0, 0))
                 totals[reader] = count + 1, total + gross - back
             expected = sorted((kept for kept in totals.values() if kept[1]), key=lambda kept: -kept[1])
-            found = supporters.top(creator, currency, window, limit=100)
+            found = supporters.top(creator, currency, period, limit=100)
             assert [each.total_cents for each in found] == [total for _, total in expected]
             assert sorted((each.tips, each.total_cents) for each in found) == sorted(expected)
-            assert supporters.top(creator, currency, window, limit=2) == found[:2]
+            assert supporters.top(creator, currency, period, limit=2) == found[:2]
 
 
 @settings(
@@ -258,4 +258,4 @@ def test_every_figure_is_the_sum_of_the_notes_all_along_the_way(seed):
         for life in lives:
             check_figures(life.creator, now)
             check_series(life.creator, now)
-            assert day_of(now) == window_of(life.creator, "all", at=now).last_day
+            assert day_of(now) == period_of(life.creator, "all", at=now).last_day

@@ -9,7 +9,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from monetization.figures import attention, changes, series, stats, supporters, timeline
-from monetization.figures.windows import before, window_of
+from monetization.figures.periods import before, period_of
 from tests.monetization.records import NOON, clock_at
 from tests.wallet.books import sql
 
@@ -69,16 +69,16 @@ def analyze():
 
 def everything(creator, name):
     """All that the overview asks for."""
-    window = window_of(creator, name, at=NOON)
+    period = period_of(creator, name, at=NOON)
     for currency in stats.currencies_of(creator):
-        series.tips_by_day(creator, currency, window)
-        series.mrr_by_day(creator, currency, window)
+        series.tips_by_day(creator, currency, period)
+        series.mrr_by_day(creator, currency, period)
         series.income_by_month(creator, currency, at=NOON)
-        supporters.top(creator, currency, window)
+        supporters.top(creator, currency, period)
         changes.recent_changes(creator, currency)
-    stats.of_window(creator, window)
-    if earlier := before(window):
-        stats.of_window(creator, earlier)
+    stats.of_period(creator, period)
+    if earlier := before(period):
+        stats.of_period(creator, earlier)
     attention.lines(creator, at=NOON)
     attention.summary(creator, at=NOON)
     timeline.six_weeks(creator, at=NOON)
@@ -132,10 +132,10 @@ def test_the_sums_of_30_days_read_30_days(creator):
     """Of 5,000 tips over a year: by the index on creator and time, not all that the creator ever had."""
     fill(creator, 5000)
     analyze()
-    window = window_of(creator, "30d", at=NOON)
-    queries = asked_by(lambda: stats.of_window(creator, window))
-    queries += asked_by(lambda: series.tips_by_day(creator, "USD", window))
-    queries += asked_by(lambda: supporters.top(creator, "USD", window))
+    period = period_of(creator, "30d", at=NOON)
+    queries = asked_by(lambda: stats.of_period(creator, period))
+    queries += asked_by(lambda: series.tips_by_day(creator, "USD", period))
+    queries += asked_by(lambda: supporters.top(creator, "USD", period))
     looked_at = [rows_read(query) for query in queries]
     tips = [found["monetization_tip"] for found in looked_at if "monetization_tip" in found]
     assert len(tips) == 3
@@ -146,9 +146,9 @@ def test_the_sums_of_tips_go_by_the_index(creator, stranger):
     fill(creator, 2000)
     fill(stranger, 2000)
     analyze()
-    window = window_of(creator, "7d", at=NOON)
+    period = period_of(creator, "7d", at=NOON)
     sums = [
-        query for query in asked_by(lambda: stats.of_window(creator, window)) if "monetization_tip" in query
+        query for query in asked_by(lambda: stats.of_period(creator, period)) if "monetization_tip" in query
     ]
     [[told]] = sql(f"EXPLAIN (FORMAT JSON) {sums[0]}")
     [explained] = told if isinstance(told, list) else json.loads(told)

@@ -19,7 +19,7 @@ from foundation.money import figure
 from monetization import tips
 from monetization.dashboard.overview import charts as chart_words
 from monetization.dashboard.overview import lines, page, tiles
-from monetization.figures import series, stats, windows
+from monetization.figures import periods, series, stats
 from monetization.figures.stats import Figures, Trend
 from monetization.models import Sponsor, Tip
 from monetization.privacy import erased, erasure
@@ -93,10 +93,10 @@ def test_no_cache_on_the_way_keeps_it_and_it_is_read_only(dana):
 
 
 @pytest.mark.parametrize("currency", ["USD", "EUR"])
-@pytest.mark.parametrize("range_", windows.RANGES)
-def test_every_figure_is_that_of_the_window(dana, range_, currency):
-    window = windows.window_of(dana, range_, at=NOON)
-    found = stats.of_window(dana, window)[currency]
+@pytest.mark.parametrize("range_", periods.RANGES)
+def test_every_figure_is_that_of_the_period(dana, range_, currency):
+    period = periods.period_of(dana, range_, at=NOON)
+    found = stats.of_period(dana, period)[currency]
     answer = page_of(dana, f"?range={range_}&currency={currency}")
     assert value(answer, "income") == money.amount(found.net_after_refunds_cents, currency)
     assert value(answer, "mrr") == money.amount(found.mrr_cents, currency)
@@ -164,10 +164,10 @@ def test_a_trend_is_said_in_words(trend, before, said):
 
 def test_trends_are_against_the_equal_window_before(dana):
     answer = page_of(dana)
-    window = windows.window_of(dana, "30d", at=NOON)
-    earlier = windows.before(window)
+    period = periods.period_of(dana, "30d", at=NOON)
+    earlier = periods.before(period)
     assert earlier is not None
-    now, then = (stats.of_window(dana, each)["USD"] for each in (window, earlier))
+    now, then = (stats.of_period(dana, each)["USD"] for each in (period, earlier))
     assert (now.tips, then.tips) == (4, 1)
     assert "Up 300%" in tile(answer, "tips")
     assert "Changes are against the 30 days before, 17 Apr 2026 to 16 May 2026." in words(answer)
@@ -226,21 +226,21 @@ def test_a_single_currency_is_no_choice():
 # --- Charts -----------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("range_", windows.RANGES)
+@pytest.mark.parametrize("range_", periods.RANGES)
 def test_the_tips_of_a_chart_add_up_to_the_figures(dana, range_):
-    window = windows.window_of(dana, range_, at=NOON)
-    found = stats.of_window(dana, window)["USD"]
-    step = series.step_of(window)
+    period = periods.period_of(dana, range_, at=NOON)
+    found = stats.of_period(dana, period)["USD"]
+    step = series.step_of(period)
     rows = charts(page_of(dana, f"?range={range_}"))[f"Tips by {step}, USD"]
     gross, net, fee, refunded = (sum(cents(row[at]) for row in rows) for at in (1, 2, 3, 4))
     assert (gross, net, fee, -refunded) == (
         *(found.gross_cents, found.net_cents, found.fee_cents),
         found.refunded_cents,
     )
-    assert len(rows) == len(series.tips_by_day(dana, "USD", window))
+    assert len(rows) == len(series.tips_by_day(dana, "USD", period))
 
 
-@pytest.mark.parametrize("range_", windows.RANGES)
+@pytest.mark.parametrize("range_", periods.RANGES)
 def test_mrr_ends_with_the_figure(dana, range_):
     rows = charts(page_of(dana, f"?range={range_}"))["MRR, USD"]
     assert rows[-1] == ["15 Jun 2026", "12.99"]
@@ -432,7 +432,7 @@ def queries_of(creator: User, query: str) -> int:
     return len(queries)
 
 
-@pytest.mark.parametrize("range_", windows.RANGES)
+@pytest.mark.parametrize("range_", periods.RANGES)
 def test_it_asks_as_few_queries_for_2000_tips_as_for_20(range_):
     few, many = UserFactory.create(), UserFactory.create()
     many_tips(few, 20)
@@ -443,7 +443,7 @@ def test_it_asks_as_few_queries_for_2000_tips_as_for_20(range_):
     assert queries_of(many, f"?range={range_}") == queries_of(few, f"?range={range_}") <= 40
 
 
-@pytest.mark.parametrize("range_", windows.RANGES)
+@pytest.mark.parametrize("range_", periods.RANGES)
 def test_the_page_stays_small_however_long_ago_it_began(dana, range_):
     with clock_at(NOON - days(7000)):
         tip(dana)

@@ -6,8 +6,8 @@ import pytest
 
 from monetization import sponsors
 from monetization.figures import series
+from monetization.figures.periods import Period, period_of
 from monetization.figures.series import IncomeMonth, TipDay
-from monetization.figures.windows import Window, window_of
 from tests.monetization.records import NOON, change, clock_at, days, place, refund, subscribe, tip
 
 pytestmark = pytest.mark.django_db
@@ -16,11 +16,11 @@ TODAY = date(2026, 6, 15)
 
 
 def week(creator):
-    return window_of(creator, "7d", at=NOON)
+    return period_of(creator, "7d", at=NOON)
 
 
 def of_days(first_day, last_day=TODAY):
-    return Window("all", first_day, last_day, "all time")
+    return Period("all", first_day, last_day, "all time")
 
 
 # --- Steps ------------------------------------------------------------------------------------------
@@ -40,16 +40,16 @@ def of_days(first_day, last_day=TODAY):
     ],
 )
 def test_a_longer_window_has_longer_steps(creator, length, step, points):
-    window = of_days(TODAY - days(length - 1))
-    assert series.step_of(window) == step
-    found = series.tips_by_day(creator, "USD", window)
-    assert len(found) == len(series.mrr_by_day(creator, "USD", window)) == points
-    assert found[0].day == window.first_day
-    assert found[-1].last_day == window.last_day
+    period = of_days(TODAY - days(length - 1))
+    assert series.step_of(period) == step
+    found = series.tips_by_day(creator, "USD", period)
+    assert len(found) == len(series.mrr_by_day(creator, "USD", period)) == points
+    assert found[0].day == period.first_day
+    assert found[-1].last_day == period.last_day
     assert [each.last_day + days(1) for each in found[:-1]] == [each.day for each in found[1:]]
 
 
-def test_weeks_begin_on_monday_and_are_cut_to_the_window(creator):
+def test_weeks_begin_on_monday_and_are_cut_to_the_period(creator):
     found = series.tips_by_day(creator, "USD", of_days(date(2026, 1, 1)))
     assert (found[0].day, found[0].last_day) == (date(2026, 1, 1), date(2026, 1, 4))
     assert (found[1].day, found[1].last_day) == (date(2026, 1, 5), date(2026, 1, 11))
@@ -164,10 +164,10 @@ def test_income_is_the_tips_net_of_refunds_and_what_sponsors_booked(creator, str
 
 def test_each_series_is_one_or_two_queries(creator, django_assert_num_queries):
     tip(creator)
-    window = week(creator)
+    period = week(creator)
     with django_assert_num_queries(2):
-        series.tips_by_day(creator, "USD", window)
+        series.tips_by_day(creator, "USD", period)
     with django_assert_num_queries(1):
-        series.mrr_by_day(creator, "USD", window)
+        series.mrr_by_day(creator, "USD", period)
     with django_assert_num_queries(1):
         series.income_by_month(creator, "USD", at=NOON)

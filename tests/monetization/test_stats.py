@@ -35,7 +35,7 @@ def figures_of(creator, period="30d", at=NOON, currency="USD"):
         return stats.of_creator(creator, period=period).currencies.get(currency, Figures())
 
 
-# --- The window -------------------------------------------------------------------------------------
+# --- The period -------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("period", "length"), PERIODS)
@@ -53,8 +53,8 @@ def test_a_window_begins_at_midnight_utc_and_includes_today(creator, period, len
     assert (found.tips, found.gross_cents, found.refunded_cents) == (1, 500, 100)
     assert (found.sponsors_booked, found.sponsors_booked_cents) == (2, 20)
     with clock_at(now):
-        window = stats.of_creator(creator, period=period)
-    assert (window.since, window.until, window.period) == (since, now, period)
+        period = stats.of_creator(creator, period=period)
+    assert (period.since, period.until, period.period) == (since, now, period)
 
 
 def test_a_day_is_utcs_wherever_the_clock_is_read(creator):

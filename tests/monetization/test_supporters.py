@@ -3,8 +3,8 @@
 import pytest
 
 from monetization.figures.changes import recent_changes
+from monetization.figures.periods import period_of
 from monetization.figures.supporters import mask, top
-from monetization.figures.windows import window_of
 from monetization.privacy import erasure
 from monetization.privacy.erased import is_erased
 from tests.monetization.records import NOON, change, clock_at, days, refund, subscribe, tip
@@ -13,7 +13,7 @@ pytestmark = pytest.mark.django_db
 
 
 def found(creator, name="30d", currency="USD", limit=5):
-    return top(creator, currency, window_of(creator, name, at=NOON), limit)
+    return top(creator, currency, period_of(creator, name, at=NOON), limit)
 
 
 def gave(creator, amount, at=NOON, **facts):
@@ -87,9 +87,9 @@ def test_only_the_window_the_currency_and_the_first_few_count(creator):
 
 def test_it_is_one_query(creator, django_assert_num_queries):
     gave(creator, 500, email="alex@example.com", name="Alex")
-    window = window_of(creator, "30d", at=NOON)
+    period = period_of(creator, "30d", at=NOON)
     with django_assert_num_queries(1):
-        top(creator, "USD", window)
+        top(creator, "USD", period)
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 import pytest
 
-from monetization.dashboard.overview import page, tiles
+from monetization.dashboard.overview import lines, tiles
 from tests.factories import UserFactory
 from tests.monetization.conftest import key_of
 from tests.monetization.overview import page_of, value
@@ -59,6 +59,6 @@ def test_the_welcome_stays_with_ticked_steps_until_all_are_done():
 
 def test_whoever_has_some_tips_is_welcomed_no_more():
     creator = UserFactory.create()
-    for _ in range(page.ROWS_MAX):
+    for _ in range(lines.ROWS_MAX):
         tip(creator)
     assert "You have begun." not in words(page_of(creator))

@@ -8,8 +8,8 @@ import pytest
 from foundation.calendar import add_months, last_day_of, written
 from monetization import sponsors
 from monetization.figures import stats
+from monetization.figures.periods import RANGES, before, period_of
 from monetization.figures.stats import Figures, Trend
-from monetization.figures.windows import RANGES, before, window_of
 from tests.monetization.records import NOON, change, clock_at, days, place, refund, subscribe, tip
 
 pytestmark = pytest.mark.django_db
@@ -17,8 +17,8 @@ pytestmark = pytest.mark.django_db
 TODAY = date(2026, 6, 15)
 
 
-def window(creator, name="30d", at=NOON):
-    return window_of(creator, name, at=at)
+def period(creator, name="30d", at=NOON):
+    return period_of(creator, name, at=at)
 
 
 # --- Days -------------------------------------------------------------------------------------------
@@ -35,7 +35,7 @@ def window(creator, name="30d", at=NOON):
     ],
 )
 def test_a_range_ends_today_and_both_ends_are_included(creator, name, first_day, label):
-    found = window(creator, name)
+    found = period(creator, name)
     assert (found.name, found.first_day, found.last_day, found.label) == (name, first_day, TODAY, label)
     assert found.since == datetime(first_day.year, first_day.month, first_day.day, tzinfo=UTC)
     assert found.until == datetime(2026, 6, 16, tzinfo=UTC)
@@ -44,12 +44,12 @@ def test_a_range_ends_today_and_both_ends_are_included(creator, name, first_day,
 
 @pytest.mark.parametrize("name", ["", "30D", "1d", "today", "' OR 1=1", "\0"])
 def test_a_name_that_is_none_is_the_30_days(creator, name):
-    assert window(creator, name) == window(creator, "30d")
+    assert period(creator, name) == period(creator, "30d")
 
 
 def test_the_day_is_utcs_wherever_the_clock_is_read(creator):
     in_tokyo = datetime(2026, 6, 16, 8, tzinfo=offset(timedelta(hours=9)))
-    assert window(creator, "7d", in_tokyo).last_day == TODAY
+    assert period(creator, "7d", in_tokyo).last_day == TODAY
 
 
 @pytest.mark.parametrize(
@@ -58,7 +58,7 @@ def test_the_day_is_utcs_wherever_the_clock_is_read(creator):
 )
 def test_twelve_months_are_a_year_to_the_day(creator, today, first_day):
     at = datetime(today.year, today.month, today.day, tzinfo=UTC)
-    assert window(creator, "12m", at).first_day == first_day
+    assert period(creator, "12m", at).first_day == first_day
 
 
 def test_all_time_begins_with_the_first_record_of_any_kind(creator, stranger):
@@ -66,25 +66,25 @@ def test_all_time_begins_with_the_first_record_of_any_kind(creator, stranger):
         tip(stranger)
     with clock_at(NOON - days(3)):
         tip(creator)
-    assert window(creator, "all").first_day == TODAY - days(3)
+    assert period(creator, "all").first_day == TODAY - days(3)
     with clock_at(NOON - days(9)):
         subscribe(creator)
-    assert window(creator, "all").first_day == TODAY - days(9)
+    assert period(creator, "all").first_day == TODAY - days(9)
     gone = place(creator, starts=NOON - days(50), ends=NOON + days(50))
-    assert window(creator, "all").first_day == TODAY - days(50)
+    assert period(creator, "all").first_day == TODAY - days(50)
     with clock_at(NOON):
         sponsors.cancel(creator=creator, sponsor_id=gone.pk)
-    assert window(creator, "all").first_day == TODAY - days(9)
+    assert period(creator, "all").first_day == TODAY - days(9)
 
 
 def test_what_is_yet_to_come_does_not_begin_all_time(creator):
     place(creator, starts=NOON + days(5))
-    assert window(creator, "all").first_day == TODAY
+    assert period(creator, "all").first_day == TODAY
 
 
 @pytest.mark.parametrize("name", ["7d", "30d", "90d", "12m"])
 def test_the_window_before_is_as_long_and_ends_the_day_before(creator, name):
-    now = window(creator, name)
+    now = period(creator, name)
     then = before(now)
     assert then is not None
     assert (then.name, then.days, then.until) == (name, now.days, now.since)
@@ -92,7 +92,7 @@ def test_the_window_before_is_as_long_and_ends_the_day_before(creator, name):
 
 
 def test_before_all_time_there_is_nothing(creator):
-    assert before(window(creator, "all")) is None
+    assert before(period(creator, "all")) is None
 
 
 def test_a_period_that_ends_at_midnight_ends_the_day_before():
@@ -114,15 +114,15 @@ def test_a_day_is_written_with_its_year_only_where_that_is_another():
     assert written(date(2027, 1, 1), today=TODAY) == "1 January 2027"
 
 
-# --- Figures of a window ----------------------------------------------------------------------------
+# --- Figures of a period ----------------------------------------------------------------------------
 
 
 def figures(creator, name="7d", at=NOON, currency="USD", *, earlier=False):
-    chosen = window(creator, name, at)
+    chosen = period(creator, name, at)
     with clock_at(at):
         shown = before(chosen) if earlier else chosen
         assert shown is not None
-        found = stats.of_window(creator, shown)
+        found = stats.of_period(creator, shown)
     return found.get(currency, Figures())
 
 

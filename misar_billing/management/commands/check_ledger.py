@@ -10,7 +10,7 @@ from typing import Any
 from django.utils import timezone
 
 from foundation.operators import LookingCommand, database_read, snapshot
-from monetization import invariants as records
+from monetization import laws as records
 from wallet.books import audits, laws
 from wallet.models import Audit, Wallet
 

@@ -11,11 +11,11 @@ from accounts.models import User
 from foundation import calendar, money
 from foundation.money import figure
 from foundation.words import NAME_SHOWN, count, day_words, shortened, span_words
-from monetization.figures import series, windows
+from monetization.figures import periods, series
+from monetization.figures.periods import Period
 from monetization.figures.series import Step, TipDay
 from monetization.figures.stats import Figures
 from monetization.figures.timeline import Timeline
-from monetization.figures.windows import Window
 from monetization.models import Sponsor, Tip
 
 NARROW_DAYS = 4  # A free gap of at most so many days has no room for words.
@@ -64,12 +64,12 @@ class IncomeRow:
     sponsors: str
 
 
-def tips_chart(creator: User, currency: str, window: Window, figures: Figures) -> Chart:
-    """Tips and refunds by step; empty where the window has none of either."""
+def tips_chart(creator: User, currency: str, period: Period, figures: Figures) -> Chart:
+    """Tips and refunds by step; empty where the period has none of either."""
     if not figures.tips and not figures.refunds:
         return Chart()
-    step = series.step_of(window)
-    points = series.tips_by_day(creator, currency, window)
+    step = series.step_of(period)
+    points = series.tips_by_day(creator, currency, period)
     rows = [
         TipRow(
             starts=_start_of(each.day, step),
@@ -95,7 +95,7 @@ def _tips_sentence(figures: Figures, currency: str, points: list[TipDay], step: 
 
 
 def _start_of(day: date, step: Step) -> date:
-    # A window may begin in the middle of a week; drawn from its Monday, all bars are equally far apart.
+    # A period may begin in the middle of a week; drawn from its Monday, all bars are equally far apart.
     if step == "week":
         return day - timedelta(days=day.weekday())
     return day if step == "day" else day.replace(day=1, month=1 if step == "year" else day.month)
@@ -105,10 +105,10 @@ def _gross(point: TipDay) -> int:
     return point.gross_cents
 
 
-def mrr_chart(creator: User, currency: str, window: Window) -> Chart:
+def mrr_chart(creator: User, currency: str, period: Period) -> Chart:
     """MRR at the end of each step; empty where it was 0 all along."""
-    step = series.step_of(window)
-    points = series.mrr_by_day(creator, currency, window)
+    step = series.step_of(period)
+    points = series.mrr_by_day(creator, currency, period)
     if not any(each.mrr_cents for each in points):
         return Chart()
     rows = [MrrRow(p.last_day, day_words(p.last_day), figure(p.mrr_cents, currency)) for p in points]
@@ -168,15 +168,15 @@ class Silence:
     wider: str = ""
 
 
-def silence_of(creator: User, window: Window, tips: Sequence[Tip], *, at: datetime) -> Silence:
+def silence_of(creator: User, period: Period, tips: Sequence[Tip], *, at: datetime) -> Silence:
     """What to say in place of a chart of tips; `tips` are the creator's newest of the currency."""
     if not tips:
         return Silence("Tips you record through the API appear here, day by day.")
     last = calendar.day_of(tips[0].created_at)
-    sentence = f"No tips in {window.label}. The last one came on {day_words(last)}."
-    names = list(windows.RANGES)
-    for name in names[names.index(window.name) + 1 :]:
-        if name == "all" or windows.window_of(creator, name, at=at).first_day <= last:
+    sentence = f"No tips in {period.label}. The last one came on {day_words(last)}."
+    names = list(periods.RANGES)
+    for name in names[names.index(period.name) + 1 :]:
+        if name == "all" or periods.period_of(creator, name, at=at).first_day <= last:
             return Silence(sentence, name)
     return Silence(sentence)
 

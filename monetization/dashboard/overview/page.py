@@ -25,23 +25,23 @@ from monetization.dashboard.overview.lines import (
     tip_line,
 )
 from monetization.dashboard.overview.tiles import Tile, tiles_of
-from monetization.figures import attention, stats, supporters, timeline, windows
+from monetization.figures import attention, periods, stats, supporters, timeline
+from monetization.figures.periods import Period
 from monetization.figures.stats import Figures
 from monetization.figures.timeline import Timeline
-from monetization.figures.windows import Window
 
 
-def compared_with(window: Window) -> str:
+def compared_with(period: Period) -> str:
     """What the trends compare with: "the 30 days before, 24 Sep 2026 to 23 Oct 2026"; empty for all time."""
-    earlier = windows.before(window)
+    earlier = periods.before(period)
     if earlier is None:
         return ""
     return f"{earlier.label}, {day_words(earlier.first_day)} to {day_words(earlier.last_day)}"
 
 
-def list_queries(window: Window, currency: str) -> dict[str, dict[str, str]]:
+def list_queries(period: Period, currency: str) -> dict[str, dict[str, str]]:
     """What the lists behind the figures are narrowed to, by the words of their addresses."""
-    days = {"from": window.first_day.isoformat(), "to": window.last_day.isoformat()}
+    days = {"from": period.first_day.isoformat(), "to": period.last_day.isoformat()}
     return {"tips": days | {"currency": currency}, "subscriptions": {"currency": currency}}
 
 
@@ -69,27 +69,27 @@ class Overview:
     anybody_subscribes: bool  # In any currency.
 
 
-def overview_of(creator: User, currency: str, window: Window, *, at: datetime) -> Overview:
-    """The page of one currency and one window; the same number of queries however many rows there are."""
-    found = stats.of_window(creator, window)
+def overview_of(creator: User, currency: str, period: Period, *, at: datetime) -> Overview:
+    """The page of one currency and one period; the same number of queries however many rows there are."""
+    found = stats.of_period(creator, period)
     now = found.get(currency, Figures())
-    earlier = windows.before(window)
-    then = stats.of_window(creator, earlier).get(currency, Figures()) if earlier else None
+    earlier = periods.before(period)
+    then = stats.of_period(creator, earlier).get(currency, Figures()) if earlier else None
     newest = newest_tips(creator, currency)
-    drawn = tips_chart(creator, currency, window, now)
+    drawn = tips_chart(creator, currency, period, now)
     shown = timeline.six_weeks(creator, at=at)
     return Overview(
-        tiles=tiles_of(now, then, currency, list_queries(window, currency)),
+        tiles=tiles_of(now, then, currency, list_queries(period, currency)),
         tips_chart=drawn,
-        silence=None if drawn.rows else silence_of(creator, window, newest, at=at),
-        mrr_chart=mrr_chart(creator, currency, window),
+        silence=None if drawn.rows else silence_of(creator, period, newest, at=at),
+        mrr_chart=mrr_chart(creator, currency, period),
         income_chart=income_chart(creator, currency, at=at),
         timeline=shown,
         today_column=shown.today_offset_days + 1,
         lanes=lanes_of(shown),
         all_free=not any(row.blocks for row in shown.rows),
         tips=[tip_line(each) for each in newest],
-        supporters=[supporter_line(each, currency) for each in supporters.top(creator, currency, window)],
+        supporters=[supporter_line(each, currency) for each in supporters.top(creator, currency, period)],
         changes=change_lines(creator, currency),
         attention=attention.lines(creator, at=at),
         summary=attention.summary(creator, at=at),

@@ -33,7 +33,7 @@ DEFINITIONS = {
 
 @dataclass(frozen=True)
 class Tile:
-    """One figure: what it comes to, what it is made of, and how it stands to the window before.
+    """One figure: what it comes to, what it is made of, and how it stands to the period before.
 
     `tab` is the list with the rows behind it, `query` what that list is narrowed to; `value` is a dash where
     nothing is counted.
@@ -58,7 +58,7 @@ class Tile:
 def tiles_of(
     now: Figures, then: Figures | None, currency: str, queries: dict[str, dict[str, str]] | None = None
 ) -> list[Tile]:
-    """The six figures of a window, beside those of the equal one before; `then` is None without such.
+    """The six figures of a period, beside those of the equal one before; `then` is None without such.
 
     `queries` is what each list is narrowed to, by its name, so that it shows the rows of the figure.
     """

@@ -16,7 +16,7 @@ from monetization.dashboard.overview.page import compared_with, list_queries, ov
 from monetization.dashboard.overview.tiles import Tile, empty_tiles
 from monetization.dashboard.paging import user_of
 from monetization.fields import DEFAULT_CURRENCY
-from monetization.figures import stats, windows
+from monetization.figures import periods, stats
 from monetization.figures.attention import Line
 
 # Where the rows are that a line of the attention strip speaks of.
@@ -45,33 +45,33 @@ def overview(request: HttpRequest) -> HttpResponse:
         return render(request, "monetization/overview.html", context)
     currency = request.GET.get("currency", "")
     currency = currency if currency in currencies else currencies[0]
-    window = windows.window_of(creator, request.GET.get("range", ""), at=at)
-    page = overview_of(creator, currency, window, at=at)
+    period = periods.period_of(creator, request.GET.get("range", ""), at=at)
+    page = overview_of(creator, currency, period, at=at)
     # The default stays out of the address, so that the page has one.
     state = {
-        "range": "" if window.name == windows.RANGE_DEFAULT else window.name,
+        "range": "" if period.name == periods.RANGE_DEFAULT else period.name,
         "currency": "" if currency == currencies[0] else currency,
     }
     context |= _curls(request, currency, at) | {
         "page": page,
         "tiles": _with_addresses(page.tiles),
-        "tips_url": paging.address("tips", list_queries(window, currency)["tips"]),
+        "tips_url": paging.address("tips", list_queries(period, currency)["tips"]),
         "all_tips_url": paging.address("tips", {"currency": currency}),
         "subscriptions_url": paging.address("subscriptions", {"currency": currency}),
         "plan": welcome.plan_sentence(creator, currency),
         "attention": [(line, _list_of(line)) for line in page.attention],
-        "window": window,
-        "in_window": "so far" if window.name == "all" else f"in {window.label}",
-        "range_title": window.label.removeprefix("the ").capitalize(),
-        "compared_with": compared_with(window),
+        "period": period,
+        "in_period": "so far" if period.name == "all" else f"in {period.label}",
+        "range_title": period.label.removeprefix("the ").capitalize(),
+        "compared_with": compared_with(period),
         "currency": currency,
         "decimals": money.EXPONENTS[currency],
-        "ranges": _choices(state, "range", windows.RANGES, window.name, windows.RANGE_DEFAULT),
+        "ranges": _choices(state, "range", periods.RANGES, period.name, periods.RANGE_DEFAULT),
         "currencies": _choices(
             state, "currency", {code: code for code in currencies}, currency, currencies[0]
         ),
         "wider_url": _address(state | {"range": page.silence.wider}) if page.silence else "",
-        "wider_name": windows.RANGES.get(page.silence.wider, "") if page.silence else "",
+        "wider_name": periods.RANGES.get(page.silence.wider, "") if page.silence else "",
     }
     return render(request, "monetization/overview.html", context)
 

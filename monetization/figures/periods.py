@@ -1,6 +1,6 @@
 """The span of days that figures are of: whole days in UTC, both ends included, today's too.
 
-A window is named in the page's address: `7d`, `30d` and `90d` are so many days, `12m` is a year to the day,
+A period is named in the page's address: `7d`, `30d` and `90d` are so many days, `12m` is a year to the day,
 and `all` begins with the first thing recorded.
 """
 
@@ -28,8 +28,8 @@ SELECT least((SELECT min(created_at) FROM monetization_tip WHERE creator_id = %(
 
 
 @dataclass(frozen=True)
-class Window:
-    """Some UTC days, both included. `name` is one of RANGES, or of the periods that the API knows.
+class Period:
+    """Some UTC days, both included. `name` is one of RANGES, or one that the API knows.
 
     `label` fits behind "in": "the last 30 days".
     """
@@ -46,7 +46,7 @@ class Window:
 
     @property
     def until(self) -> datetime:
-        """The midnight at which the last day ends; no longer within the window."""
+        """The midnight at which the last day ends; no longer within the period."""
         return start_of(self.last_day) + DAY
 
     @property
@@ -55,8 +55,8 @@ class Window:
         return (self.last_day - self.first_day).days + 1
 
 
-def window_of(creator: User, name: str, *, at: datetime) -> Window:
-    """The window of one of RANGES that ends with the day of `at`; of RANGE_DEFAULT for any other name.
+def period_of(creator: User, name: str, *, at: datetime) -> Period:
+    """The period of one of RANGES that ends with the day of `at`; of RANGE_DEFAULT for any other name.
 
     `all` begins with the day of the creator's first tip, subscription or placement, and is today alone where
     there is none.
@@ -66,23 +66,23 @@ def window_of(creator: User, name: str, *, at: datetime) -> Window:
     if name in DAYS:
         return last_days(DAYS[name], name=name, at=at)
     if name == "12m":
-        return Window(name, _a_year_before(today) + DAY, today, "the last 12 months")
-    return Window(name, min(_first_day(creator) or today, today), today, "all time")
+        return Period(name, _a_year_before(today) + DAY, today, "the last 12 months")
+    return Period(name, min(_first_day(creator) or today, today), today, "all time")
 
 
-def last_days(count: int, *, name: str, at: datetime) -> Window:
+def last_days(count: int, *, name: str, at: datetime) -> Period:
     """The `count` days that end with the day of `at`."""
     today = day_of(at)
     label = "today" if count == 1 else f"the last {count} days"
-    return Window(name, today - timedelta(days=count - 1), today, label)
+    return Period(name, today - timedelta(days=count - 1), today, label)
 
 
-def before(window: Window) -> Window | None:
+def before(period: Period) -> Period | None:
     """As many days, up to the day before it; None before all time, since nothing was."""
-    if window.name == "all":
+    if period.name == "all":
         return None
-    first_day = window.first_day - timedelta(days=window.days)
-    return Window(window.name, first_day, window.first_day - DAY, f"the {window.days} days before")
+    first_day = period.first_day - timedelta(days=period.days)
+    return Period(period.name, first_day, period.first_day - DAY, f"the {period.days} days before")
 
 
 def _a_year_before(day: date) -> date:
