@@ -13,12 +13,12 @@ class AccountsConfig(AppConfig):
         from accounts.models import Act
         from accounts.plans import make_default_plans
         from accounts.signing_in import sessions
-        from foundation import erasure
+        from foundation import erased_texts
         from foundation.http import envelope
 
         for prefix in ("/mail/v1/", "/v1/"):  # What creators call, under both its names.
             envelope.register(prefix, envelope.Envelope())
-        erasure.register(Act, "told", "reason")
+        erased_texts.register(Act, "told", "reason")
         sessions.connect()
         # Not in a migration: a test's flush would take them away for good.
         post_migrate.connect(make_default_plans, sender=self)

@@ -13,9 +13,9 @@ class BackOfficeConfig(AppConfig):
         from django.contrib.admin.models import LogEntry
 
         from backoffice.roles import make_roles
-        from foundation import erasure
+        from foundation import erased_texts
 
-        erasure.register(LogEntry, "change_message")
+        erased_texts.register(LogEntry, "change_message")
         # After the last app with models, when the permissions of all are there.
         post_migrate.connect(make_roles, sender=apps.get_app_config("monetization"))
 

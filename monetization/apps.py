@@ -8,10 +8,10 @@ class MonetizationConfig(AppConfig):
     verbose_name = "Monetization"
 
     def ready(self) -> None:
-        from foundation import erasure
+        from foundation import erased_texts
         from monetization import mails
         from monetization.models import Refund, Tip
 
         mails.register()
-        erasure.register(Tip, "name", "message")  # Of a reader who left no address but wrote one.
-        erasure.register(Refund, "reason")
+        erased_texts.register(Tip, "name", "message")  # Of a reader who left no address but wrote one.
+        erased_texts.register(Refund, "reason")

@@ -16,7 +16,7 @@ from monetization.models import (
     EMAIL_LENGTH,
     URL_LENGTH,
 )
-from monetization.privacy.erased import is_erased
+from monetization.privacy.placeholders import is_erased
 
 DEFAULT_CURRENCY = "USD"
 

@@ -18,7 +18,7 @@ from monetization.models import (
     SubscriptionEvent,
     Tip,
 )
-from monetization.privacy.erased import is_erased
+from monetization.privacy.placeholders import is_erased
 
 TIP = "tip_received"
 PAST_DUE = "subscription_past_due"

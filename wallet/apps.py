@@ -9,7 +9,7 @@ class WalletConfig(AppConfig):
     verbose_name = "Universal Wallet"
 
     def ready(self) -> None:
-        from foundation import erasure
+        from foundation import erased_texts
         from foundation.http import envelope
         from wallet.api.envelope import WalletEnvelope
         from wallet.payments import receipts
@@ -18,6 +18,6 @@ class WalletConfig(AppConfig):
 
         envelope.register("/io/wallet/", WalletEnvelope())
         receipts.register()
-        erasure.register(StripeEvent, "payload", "remark", "traceback")
+        erased_texts.register(StripeEvent, "payload", "remark", "traceback")
         # Not in a migration: a test's flush would take them away for good.
         post_migrate.connect(make_default_rates, sender=self)

@@ -27,7 +27,7 @@ from django.template.loader import render_to_string
 from django.utils import timezone
 
 from accounts.models import SUBJECT_LENGTH, OutgoingMail, User
-from foundation import erasure
+from foundation import erased_texts
 
 logger = logging.getLogger(__name__)
 
@@ -250,10 +250,10 @@ def withdraw_naming(email: str) -> None:
 
     Dropped whole, not rewritten: one that goes out at this very moment must end empty all the same.
     """
-    pattern = erasure.pattern_of(email)
+    pattern = erased_texts.pattern_of(email)
     may_hold = Q()
     for field in ("subject", "text", "html"):
-        may_hold |= erasure.may_hold(email, field)
+        may_hold |= erased_texts.may_hold(email, field)
     waiting = OutgoingMail.objects.filter(may_hold, state=State.WAITING)
     withdraw(
         [

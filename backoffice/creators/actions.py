@@ -17,7 +17,7 @@ from monetization import sponsors, subscriptions, tips
 from monetization.errors import TooLate
 from monetization.models import Earner, Refund, Sponsor, Subscription, Tip
 from monetization.privacy import erasure
-from monetization.privacy.erased import is_erased
+from monetization.privacy.placeholders import is_erased
 
 
 class RefundForm(ReasonForm):

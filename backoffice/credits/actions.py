@@ -12,7 +12,7 @@ from accounts.models import User
 from backoffice.actions.acts import Done
 from backoffice.actions.forms import Facts, ReasonForm, SettingForm, told_from_to
 from backoffice.actions.staff_action import Addition, Made, StaffAction
-from backoffice.credits import allowances
+from backoffice.credits import limits
 from backoffice.errors import FormUsed
 from foundation import money
 from wallet.books import ledger
@@ -31,7 +31,7 @@ class CreditsForm(ReasonForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        if "credits" in self.fields and (allowance := allowances.of(self.staff)):
+        if "credits" in self.fields and (allowance := limits.of(self.staff)):
             self.tell_limit("credits", allowance.in_words)
 
     def clean_credits(self) -> int | None:
@@ -68,7 +68,7 @@ def adjust(wallet: Wallet, asked: dict[str, Any], staff: User) -> str:
         key=asked["key"],
         actor=actor_of(staff),
     )
-    allowances.require_kept(staff, entry.credits)
+    limits.require_kept(staff, entry.credits)
     return f"Adjusted by {money.signed(entry.credits)} credits to {money.plain(entry.balance_after)}."
 
 
@@ -106,7 +106,7 @@ def give_back(charge: Entry, asked: dict[str, Any], staff: User) -> str:
         actor=actor_of(staff),
     )
     _require_theirs(entry, staff)
-    allowances.require_kept(staff, entry.credits)
+    limits.require_kept(staff, entry.credits)
     return f"Gave {money.credits(entry.credits)} of {charge.pk} back."
 
 
@@ -200,7 +200,7 @@ def resolve(event: StripeEvent, asked: dict[str, Any], staff: User) -> str | Don
     event.refresh_from_db()
     if not credits:
         return "Resolved by hand; no credits were given."
-    allowances.require_kept(staff, credits)
+    limits.require_kept(staff, credits)
     return Done(event, f"Resolved by hand; {money.credits(credits)} went to {user_id}.", about=user_id)
 
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from monetization.figures.supporters import ERASED
 from monetization.models import Sponsor, Subscription
-from monetization.privacy.erased import is_erased
+from monetization.privacy.placeholders import is_erased
 
 State = Sponsor.State
 Status = Subscription.Status

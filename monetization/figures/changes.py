@@ -6,7 +6,7 @@ from datetime import datetime
 from accounts.models import User
 from monetization.figures.stats import mrr_of
 from monetization.models import Subscription, SubscriptionEvent
-from monetization.privacy.erased import is_erased
+from monetization.privacy.placeholders import is_erased
 
 
 @dataclass(frozen=True)

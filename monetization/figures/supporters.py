@@ -7,7 +7,7 @@ from django.db import connection
 
 from accounts.models import User
 from monetization.figures.periods import Period
-from monetization.privacy.erased import is_erased
+from monetization.privacy.placeholders import is_erased
 
 ANONYMOUS = "Anonymous"
 ERASED = "Erased reader"

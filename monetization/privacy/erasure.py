@@ -10,12 +10,12 @@ import secrets
 from django.db import transaction
 
 from accounts.mail import outbox
-from foundation import erasure
+from foundation import erased_texts
 from foundation.database.transactions import retried
 from monetization import mails
 from monetization.models import Erasure, FirstAnswer, Subscription, SubscriptionEvent, Tip
 from monetization.privacy import readers
-from monetization.privacy.erased import STAND_IN_DOMAIN
+from monetization.privacy.placeholders import STAND_IN_DOMAIN
 
 
 @retried
@@ -42,7 +42,7 @@ def erase(email: str, *, actor: str) -> Erasure:
         _drop_mails(stand_in)
     outbox.forget(email)
     _erase_keys(email)
-    erasure.erase_from_texts(email)
+    erased_texts.erase_from_texts(email)
     outbox.withdraw_naming(email)
     return Erasure.objects.create(actor=actor, tips=tips, subscriptions=subscriptions)
 
@@ -70,7 +70,7 @@ def _drop_mails(stand_in: str) -> None:
 
 def _erase_keys(email: str) -> None:
     """Where a creator wrote the address into an idempotency key."""
-    pattern = erasure.pattern_of(email)
-    for first in FirstAnswer.objects.filter(erasure.may_hold(email, "key")).iterator():
+    pattern = erased_texts.pattern_of(email)
+    for first in FirstAnswer.objects.filter(erased_texts.may_hold(email, "key")).iterator():
         if pattern.search(first.key):
-            FirstAnswer.objects.filter(pk=first.pk).update(key=f"{erasure.REMOVED} {first.pk}")
+            FirstAnswer.objects.filter(pk=first.pk).update(key=f"{erased_texts.REMOVED} {first.pk}")

@@ -16,7 +16,7 @@ from django.utils import timezone
 from accounts.actors import actor_of
 from accounts.models import Act
 from backoffice import roles
-from backoffice.credits import allowances
+from backoffice.credits import limits
 from monetization import tips
 from monetization.models import Refund
 from tests.crowd import at_once
@@ -30,7 +30,7 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture(autouse=True)
-def limits(settings):
+def usual_limits(settings):
     settings.STAFF_CREDITS_A_DAY = {"billing": 100, "admin": 1000}
     settings.STAFF_REFUND_CENTS_MAX = {"billing": 500, "admin": 5000}
 
@@ -130,7 +130,7 @@ def test_a_charge_that_its_product_gives_back_is_nobodys(give, billing):
     give("usr_1", 500)
     entry = charge(90)
     ledger.give_back(entry=entry, reason="failed", key="k", actor="service:wsk_test")
-    assert allowances.of(billing) == allowances.Allowance(100, 0)
+    assert limits.of(billing) == limits.Allowance(100, 0)
 
 
 def test_what_a_colleague_moved_does_not_count(give, billing):
@@ -150,7 +150,7 @@ def test_after_24_hours_there_is_room_again(billing):
 @pytest.mark.parametrize(("hours", "counted"), [(23, 100), (25, 0)])
 def test_what_was_moved_counts_for_24_hours(billing, hours, counted):
     wrote(100, timezone.now() - timedelta(hours=hours), actor=actor_of(billing))
-    assert allowances.of(billing) == allowances.Allowance(100, counted)
+    assert limits.of(billing) == limits.Allowance(100, counted)
 
 
 def test_a_role_that_is_not_in_the_setting_may_move_nothing(billing, settings):
@@ -186,7 +186,7 @@ def test_the_form_sent_again_is_not_counted_twice(billing):
     client = signed_in(billing)
     for _ in range(3):
         assert send(client, "wallet_wallet_adjust", "usr_1", credits="60", key="k").status_code == 302
-    assert allowances.of(billing) == allowances.Allowance(100, 60)
+    assert limits.of(billing) == limits.Allowance(100, 60)
 
 
 @pytest.mark.django_db(transaction=True)
@@ -195,7 +195,7 @@ def test_forms_sent_at_once_do_not_pass_the_limit_together(billing):
     clients = [signed_in(billing) for _ in range(6)]
     calls = [partial(adjust, client, 60, user_id=f"usr_{n}") for n, client in enumerate(clients)]
     assert sorted(answer.status_code for answer in at_once(calls)) == [200] * 5 + [302]
-    assert allowances.of(billing) == allowances.Allowance(100, 60)
+    assert limits.of(billing) == limits.Allowance(100, 60)
 
 
 def test_what_was_moved_is_read_through_an_index(billing):

@@ -8,7 +8,7 @@ import requests
 from django.utils import timezone
 
 from accounts.models import ApiKey, User
-from demo.past import clock_at
+from demo.made_up_past import clock_at
 from monetization import sponsors, subscriptions, tips
 from monetization.models import Refund, Sponsor, Subscription, Tip
 

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from demo.past import clock_at
+from demo.made_up_past import clock_at
 from wallet.books import ledger
 from wallet.charges import deductions
 

@@ -12,7 +12,7 @@ from accounts.models import OutgoingMail, User
 from monetization import mails, tips
 from monetization.errors import AlreadyRecorded
 from monetization.models import Subscription, Tip
-from monetization.privacy import erased, erasure
+from monetization.privacy import erasure, placeholders
 from tests.crowd import at_once, patiently
 from tests.monetization.conftest import SUBSCRIPTIONS, TIP
 from tests.monetization.records import (
@@ -227,7 +227,7 @@ def test_an_erased_reader_is_named_by_nothing(creator):
     change(found, status="past_due")
     text = the_mail().text
     assert lines_of(text)["Subscriber"] == "a reader who was erased"
-    assert erased.STAND_IN_DOMAIN not in text + the_mail().html
+    assert placeholders.STAND_IN_DOMAIN not in text + the_mail().html
 
 
 def test_only_becoming_past_due_is_told_and_each_time(creator):

@@ -22,7 +22,7 @@ from monetization.dashboard.overview import lines, page, tiles
 from monetization.figures import periods, series, stats
 from monetization.figures.stats import Figures, Trend
 from monetization.models import Sponsor, Tip
-from monetization.privacy import erased, erasure
+from monetization.privacy import erasure, placeholders
 from tests.factories import UserFactory
 from tests.monetization.overview import cents, charts, live, page_of, tile, value
 from tests.monetization.records import NOON, clock_at, days, place, refund, subscribe, tip
@@ -394,7 +394,7 @@ def test_an_erased_reader_keeps_the_figures_and_loses_the_name():
     answer = page_of(creator)
     assert all(value(answer, key) == value(before, key) for key in tiles.DEFINITIONS)
     assert "bob" not in words(answer).lower()
-    assert erased.STAND_IN_DOMAIN not in answer.content.decode()
+    assert placeholders.STAND_IN_DOMAIN not in answer.content.decode()
     assert table(answer, "tips_title")[0][0] == "Erased reader"
 
 

@@ -6,7 +6,7 @@ from monetization.figures.changes import recent_changes
 from monetization.figures.periods import period_of
 from monetization.figures.supporters import mask, top
 from monetization.privacy import erasure
-from monetization.privacy.erased import is_erased
+from monetization.privacy.placeholders import is_erased
 from tests.monetization.records import NOON, change, clock_at, days, refund, subscribe, tip
 
 pytestmark = pytest.mark.django_db

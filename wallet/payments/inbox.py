@@ -9,9 +9,7 @@ staff resolve it by hand (settlement.py).
 import json
 import logging
 import traceback
-from collections.abc import Callable
 from datetime import UTC, datetime
-from functools import partial
 from typing import Any
 
 from django.db import transaction
@@ -22,26 +20,16 @@ from accounts.misar_ids import is_misar_id
 from foundation.database.transactions import is_out_of_reach, retried
 from wallet.books.models import STRIPE_ID_LENGTH
 from wallet.errors import EventFailed, UnreadableEvent
-from wallet.payments import sessions, settlement, stripe_gateway
-from wallet.payments.models import StripeEvent, TopUp
+from wallet.payments import handlers, sessions, settlement, stripe_gateway
+from wallet.payments.models import StripeEvent
 from wallet.payments.sessions import Parked, text_at
 
 logger = logging.getLogger(__name__)
 
 State = StripeEvent.State
 
-# What brings the effect of an event about, by its type. It is called with the event's object and with
-# `happened_at`, returns a remark for staff, mostly empty, and raises Parked where a person must decide.
-HANDLERS: dict[str, Callable[..., str]] = {
-    "checkout.session.completed": partial(settlement.settle, unpaid=TopUp.State.PENDING),
-    "checkout.session.async_payment_succeeded": partial(settlement.settle, unpaid=TopUp.State.PENDING),
-    "checkout.session.async_payment_failed": partial(settlement.settle, unpaid=TopUp.State.FAILED),
-    "checkout.session.expired": partial(settlement.settle, unpaid=TopUp.State.EXPIRED),
-}
 # What staff may have handled again. Of an event that is not ours there is nothing to handle.
 REPLAYABLE = (State.WAITING, State.PARKED, State.HANDLED)
-# Kept whole for the settlement of refunds and disputes, which does not exist yet.
-KEPT_PREFIXES = ("charge.refund", "charge.dispute.", "refund.")
 
 
 def receive(body: bytes, signature: str) -> StripeEvent:
@@ -93,7 +81,7 @@ def _effect(event: dict[str, Any]) -> tuple[State, str]:
     try:
         # A savepoint: what a parked event had begun is undone, and the event still closed.
         with transaction.atomic():
-            remark = HANDLERS[event["type"]](session, happened_at=_created_at(event))
+            remark = handlers.HANDLERS[event["type"]](session, happened_at=_created_at(event))
     except Parked as parked:
         logger.error("Stripe event %s is parked: %s", event["id"], parked)
         return State.PARKED, str(parked)
@@ -109,7 +97,7 @@ def _store(event: dict[str, Any], body: bytes) -> StripeEvent:
     state = _first_state(event, event_type)
     # Of events that are not ours only id and type are kept.
     told: Any = {} if state == State.IGNORED else event
-    session_id = text_at(event, "data", "object", "id") if event_type in HANDLERS else ""
+    session_id = text_at(event, "data", "object", "id") if event_type in handlers.HANDLERS else ""
     user_id = text_at(told, "data", "object", "metadata", "user_id")
     fresh = StripeEvent(
         id=event_id,
@@ -126,11 +114,11 @@ def _store(event: dict[str, Any], body: bytes) -> StripeEvent:
 
 
 def _first_state(event: dict[str, Any], event_type: str) -> State:
-    if event_type.startswith(KEPT_PREFIXES):
+    if event_type.startswith(handlers.KEPT_PREFIXES):
         return State.KEPT
     data = event.get("data")
     subject = data.get("object") if isinstance(data, dict) else None
-    if event_type in HANDLERS and isinstance(subject, dict) and sessions.is_ours(subject):
+    if event_type in handlers.HANDLERS and isinstance(subject, dict) and sessions.is_ours(subject):
         return State.WAITING
     return State.IGNORED
 

@@ -22,6 +22,6 @@ class Command(BaseCommand):
 
     def handle(self, *, break_a_promise: bool, **options: Any) -> None:
         # Imported here: the image of a deployment holds neither the demonstration nor the sandbox.
-        from demo import demonstration
+        from demo import make_demo
 
-        demonstration.run(self.stdout, forget_the_key=break_a_promise)
+        make_demo.run(self.stdout, forget_the_key=break_a_promise)

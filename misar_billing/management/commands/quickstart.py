@@ -10,6 +10,6 @@ class Command(BaseCommand):
 
     def handle(self, **options: Any) -> None:
         # Imported here: the image of a deployment holds neither the demonstration nor the sandbox.
-        from demo import quickstart
+        from demo import make_run
 
-        quickstart.run(self.stdout)
+        make_run.run(self.stdout)

@@ -11,7 +11,7 @@ from foundation import money
 from monetization import fees
 from monetization.dashboard.tags import Fact
 from monetization.models import NAME_LENGTH, Refund, Tip
-from monetization.privacy.erased import is_erased
+from monetization.privacy.placeholders import is_erased
 from monetization.tips import RefundPreview
 
 # --- Tips -------------------------------------------------------------------------------------------

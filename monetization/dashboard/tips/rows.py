@@ -10,7 +10,7 @@ from monetization import fees
 from monetization.dashboard.tips.filters import Totals
 from monetization.figures.supporters import ANONYMOUS, ERASED
 from monetization.models import Tip
-from monetization.privacy.erased import is_erased
+from monetization.privacy.placeholders import is_erased
 
 EXCERPT_LENGTH = 80
 

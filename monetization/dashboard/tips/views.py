@@ -21,7 +21,7 @@ from monetization.dashboard.tips.rows import tip_rows, total_rows, who_gave
 from monetization.errors import ChangedMeanwhile, RefundTooLarge
 from monetization.figures import stats
 from monetization.models import Refund, Tip
-from monetization.privacy.erased import is_erased
+from monetization.privacy.placeholders import is_erased
 
 FILTERS = ("from", "to", "least", "currency", "message", "refunded", "stripe", "search")
 

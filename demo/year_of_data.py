@@ -18,8 +18,8 @@ from accounts.errors import InvalidApiKey, InvalidServiceKey
 from accounts.mail import outbox
 from accounts.models import User
 from accounts.signing_in import second_factor
-from demo import newsletter, office
-from demo.past import clock_at
+from demo import staff_history, year_of_a_newsletter
+from demo.made_up_past import clock_at
 from monetization.models import Tip
 from sandbox import store
 from wallet.books import ledger
@@ -56,13 +56,13 @@ def seed() -> dict[str, str]:
     wanted = {kind for kind in outbox.KINDS if outbox.wants(dana, kind)}
     outbox.set_switches(dana, set())  # Nobody wants a year of mails at once.
     if not Tip.objects.filter(creator_id=DEMO_USER).exists():
-        newsletter.live_through_a_year(dana, DAYS)
+        year_of_a_newsletter.live_through_a_year(dana, DAYS)
     if not Wallet.objects.filter(pk=DEMO_USER).exists():
         for feature, label, credits, unit in RATES:
             if not Rate.objects.filter(feature=feature).exists():
                 rates.set_rate(feature=feature, label=label, credits=credits, unit=unit, actor="sandbox")
         live_through_a_year(Random(2026))  # noqa: S311 (believable, the same every time, and no secret)
-    office.have_seen_something(User.objects.get(pk=DEMO_STAFF))
+    staff_history.have_seen_something(User.objects.get(pk=DEMO_STAFF))
     outbox.set_switches(dana, wanted)
     return shown | {"user_id": DEMO_USER, "user_name": DEMO_NAME, "feature": DEMO_FEATURE}
 

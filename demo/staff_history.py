@@ -12,7 +12,7 @@ from accounts import users
 from accounts.models import User
 from backoffice.actions import acts
 from backoffice.credits import actions
-from demo.past import clock_at
+from demo.made_up_past import clock_at
 from sandbox.webhooks import signature
 from wallet.models import StripeEvent, Wallet
 from wallet.payments import inbox

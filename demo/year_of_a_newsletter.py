@@ -6,7 +6,7 @@ from random import Random
 from django.utils import timezone
 
 from accounts.models import User
-from demo.past import clock_at
+from demo.made_up_past import clock_at
 from monetization import sponsors, subscriptions, tips
 from monetization.models import Sponsor, Subscription
 

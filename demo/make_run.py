@@ -9,7 +9,7 @@ from django.core.management import call_command
 from django.core.management.base import CommandError, OutputWrapper
 from django.utils import timezone
 
-from demo import seeds
+from demo import year_of_data
 from foundation.database import patience
 from foundation.operators import FOUND
 from sandbox.processes import MAIL, SANDBOX, WEB, Processes, ProcessTrouble, refuse_busy_ports
@@ -74,7 +74,7 @@ def run(stdout: OutputWrapper) -> None:
 def seed() -> dict[str, str]:
     """Put rates and a demonstration's data in place, once; the keys and names that `welcome` shows."""
     with patience.patient():
-        shown = seeds.seed()
+        shown = year_of_data.seed()
         # A past that was made up just now may lie in days that an earlier run had closed.
         days.reopen(date.min)
         days.close_days(now=timezone.now())
