@@ -1,8 +1,8 @@
 # run, test, check, demo, bench: nothing else needs to be known. Wants make and Python 3.11 or newer.
 #
 #   make run      the service with a sandbox around it, on http://127.0.0.1:8000 (PORT, HOST, DATA_DIR)
-#   make test     the tests; ARGS="-k wallet" for some of them
-#   make check    linters, types, migrations, tests: what CI runs
+#   make test     the tests but the slow ones; ARGS="-k wallet" for some of them
+#   make check    linters, types, migrations, all tests: what CI runs
 #   make demo     the whole story over real HTTP
 #   make bench    what the documents claim about speed, measured
 
@@ -26,7 +26,7 @@ demo: $(VENV)/base.installed $(EMBEDDED)
 	@exec $(PY) manage.py demo
 
 test: $(VENV)/dev.installed $(POSTGRESQL)
-	@exec $(PY) -m pytest -n 2 --dist worksteal $(ARGS)
+	@exec $(PY) -m pytest -n 2 --dist worksteal -m "not slow" $(ARGS)
 
 bench: $(VENV)/dev.installed $(POSTGRESQL)
 	@exec $(PY) -m bench $(ARGS)
@@ -39,7 +39,7 @@ check: $(VENV)/dev.installed $(POSTGRESQL)
 	$(PY) -m ruff check .
 	$(PY) -m mypy .
 	$(PY) -W "ignore:Got an error checking:RuntimeWarning" manage.py makemigrations --check --dry-run
-	$(PY) -m pytest -n 2 --dist worksteal $(ARGS)
+	$(PY) -m pytest -n 2 --dist worksteal --durations=10 $(ARGS)
 
 # --- The virtual environment; a stamp for each list of packages, so that nothing is installed twice ---
 

@@ -11,6 +11,7 @@ from contextlib import ExitStack, contextmanager
 from itertools import count
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from foundation.database import configuration
@@ -61,6 +62,8 @@ OF_THE_DEVELOPER = (
     "WEB_THREADS",
     "WEB_WORKERS",
 )
+# Of the tests alone: a DATA_DIR that was chosen may hold data of `make run` as well.
+OWN_DATA_DIR = ROOT / "var" / "tests"
 held = pytest.StashKey[ExitStack]()
 
 
@@ -82,7 +85,7 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None
         SSO_ISSUER=f"{stand_in}/sso",
         SSO_JWKS_URL=f"{stand_in}/sso/jwks.json",
     )
-    os.environ.setdefault("DATA_DIR", str(ROOT / "var" / "tests"))
+    os.environ.setdefault("DATA_DIR", str(OWN_DATA_DIR))
     if not os.environ.get("DATABASE_URL") and "PYTEST_XDIST_WORKER" not in os.environ:
         early_config.stash[held].enter_context(database_name_of_our_own())
     return (yield)
@@ -97,6 +100,18 @@ def pytest_configure(config: pytest.Config) -> None:
         config.stash[held].enter_context(server.lease(create=True))
     except BillingError as refusal:
         raise pytest.UsageError(str(refusal)) from refusal
+    if server.data_dir == OWN_DATA_DIR.resolve():
+        make_careless(server)
+
+
+def make_careless(server: private_postgres.PrivateServer) -> None:
+    """What the tests write need not outlive the machine. Tests that kill a server have one of their own."""
+    with psycopg.connect(
+        host=str(server.socket_directory), user=configuration.NAME, dbname=configuration.NAME, autocommit=True
+    ) as db:
+        for name in ("fsync", "full_page_writes", "synchronous_commit"):
+            db.execute(f"ALTER SYSTEM SET {name} = off")
+        db.execute("SELECT pg_reload_conf()")
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

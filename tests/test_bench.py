@@ -24,7 +24,7 @@ def test_a_tiny_run_measures_every_variant_under_every_load_and_leaves_clean_boo
         env=os.environ | {"DATA_DIR": str(tmp_path)},
         capture_output=True,
         text=True,
-        timeout=180,
+        timeout=900,
     )
     assert run.returncode == 0, run.stderr
     told = json.loads(run.stdout)

@@ -2,8 +2,6 @@
 
 import re
 
-import pytest
-
 from tests.environment import ROOT
 
 DOCUMENTS = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
@@ -15,9 +13,10 @@ def pictures_of(document):
     return {(document.parent / name).resolve() for name in named if "://" not in name}
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda each: each.name)
-def test_every_picture_a_document_shows_is_there(document):
-    assert [picture.name for picture in sorted(pictures_of(document)) if not picture.is_file()] == []
+def test_every_picture_a_document_shows_is_there(subtests):
+    for document in DOCUMENTS:
+        with subtests.test(document=document.name):
+            assert [picture.name for picture in sorted(pictures_of(document)) if not picture.is_file()] == []
 
 
 def test_every_picture_is_shown_somewhere():

@@ -81,7 +81,7 @@ def runs(live_server: Any, service_key: str, token: Callable[..., str]) -> Runs:
             ["sh", "-eu", "-c", command.replace("curl ", "curl -sS --fail-with-body ", 1)],
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=300,
             env=inherited | variables,
             check=False,
         )

@@ -31,7 +31,7 @@ def manage(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
     """manage.py with an empty environment but for these variables."""
     command = [sys.executable, str(ROOT / "manage.py"), *arguments]
     environ = {"PATH": os.environ["PATH"], **environ}
-    return subprocess.run(command, env=environ, capture_output=True, text=True, timeout=60)
+    return subprocess.run(command, env=environ, capture_output=True, text=True, timeout=120)
 
 
 # --- Preparing --------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from contextlib import ExitStack, contextmanager
 import pytest
 import requests
 
-from tests.deployment import Deployment, deployed
+from tests.deployment import TIMES, Deployment, deployed
 from tests.wallet.test_trouble import THREE_SECONDS, unavailable
 
 pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
@@ -26,7 +26,7 @@ def deployment(tmp_path, checkout_event):
 
 def chunked(served: Deployment, body: bytes) -> tuple[int, dict]:
     """A charge whose body comes in pieces without a length, as many clients send it."""
-    caller = http.client.HTTPConnection("127.0.0.1", served.port, timeout=10)
+    caller = http.client.HTTPConnection("127.0.0.1", served.port, timeout=120)
     headers = {"x-wallet-service-key": served.service_key, "Content-Type": "application/json"}
     pieces = (body[start : start + 1000] for start in range(0, len(body), 1000))
     caller.request("POST", "/io/wallet/deduct", pieces, headers, encode_chunked=True)
@@ -69,10 +69,10 @@ def test_clients_that_fall_silent_do_not_hold_the_others_up(deployment):
             one.sendall(head if number % 2 else head[:30])
             silent.append(one)
         began = time.monotonic()
-        answer = requests.get(f"{deployment.url}/io/wallet/rates", timeout=20)
+        answer = requests.get(f"{deployment.url}/io/wallet/rates", timeout=120)
         assert answer.status_code == 200
-        assert time.monotonic() - began < 10
-        silent[1].settimeout(10)
+        assert time.monotonic() - began < 20
+        silent[1].settimeout(120)
         assert silent[1].recv(100).startswith(b"HTTP/1.1 408")
 
 
@@ -87,7 +87,7 @@ def test_a_frozen_database_denies_in_time_and_serves_when_it_thaws(deployment):
             waits.append(seconds)
         # Without a deadline of ours none would be answered at all. On a machine that is busy with other
         # tests a single one may come late.
-        assert sorted(waits)[1] < THREE_SECONDS + 0.5
+        assert sorted(waits)[1] < THREE_SECONDS + 0.5 * TIMES
         assert not deployment.is_healthy()
     for number in range(4):
         answer, _ = deployment.deduct(f"frozen-{number}")

@@ -65,7 +65,7 @@ def manage(*arguments: str, **changes: str) -> subprocess.CompletedProcess[str]:
         env=environment | COMPLETE | changes,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
     )
 
 
@@ -86,7 +86,7 @@ def test_a_complete_environment_starts_the_application():
         env={"PATH": os.environ["PATH"]} | COMPLETE,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
     )
     assert run.returncode == 0
     assert "function application" in run.stdout

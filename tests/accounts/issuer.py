@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from django.conf import settings
 
+SILENT_SECONDS = 60
 Answer = Callable[[BaseHTTPRequestHandler], None]
 
 
@@ -125,23 +126,23 @@ def key_set(*jwks: Any) -> Answer:
     return body(json.dumps({"keys": jwks}).encode())
 
 
-def late(seconds: float, answer: Answer) -> Answer:
+def late(until: threading.Event, answer: Answer) -> Answer:
     def later(handler: BaseHTTPRequestHandler) -> None:
-        time.sleep(seconds)
+        until.wait(SILENT_SECONDS)
         answer(handler)
 
     return later
 
 
 def silent(handler: BaseHTTPRequestHandler) -> None:
-    time.sleep(5)
+    time.sleep(SILENT_SECONDS)
 
 
 def dripping(handler: BaseHTTPRequestHandler) -> None:
     """An answer that never ends and never stops coming."""
     handler.send_response(200)
     handler.end_headers()
-    for _ in range(25):
+    for _ in range(SILENT_SECONDS * 5):
         handler.wfile.write(b" ")
         handler.wfile.flush()
         time.sleep(0.2)
@@ -150,7 +151,7 @@ def dripping(handler: BaseHTTPRequestHandler) -> None:
 def dripping_headers(handler: BaseHTTPRequestHandler) -> None:
     """One whose headers never end."""
     handler.wfile.write(b"HTTP/1.1 200 OK\r\n")
-    for number in range(25):
+    for number in range(SILENT_SECONDS * 5):
         handler.wfile.write(f"X-{number}: x\r\n".encode())
         handler.wfile.flush()
         time.sleep(0.2)

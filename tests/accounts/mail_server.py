@@ -4,18 +4,17 @@ import email
 import email.policy
 import socketserver
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from email.message import EmailMessage
 from typing import Any
 
-HANG_SECONDS_MAX = 20
+HANG_SECONDS_MAX = 60
 
 
 class MailServer(socketserver.ThreadingTCPServer):
     """Keeps what it takes in `taken`. Refuses addresses of `refused`, hangs up at those of `hung_up_on`, is
-    silent for ever at the command `silent_at`, and hangs up at once when `away`.
+    silent at the command `silent_at` until it `hangs_up`, and hangs up at once when `away`.
     """
 
     allow_reuse_address = True
@@ -31,6 +30,7 @@ class MailServer(socketserver.ThreadingTCPServer):
         self.silent_at = ""
         self.away = False
         self.connections = 0
+        self.fell_silent, self.hangs_up = threading.Event(), threading.Event()
 
 
 class Dialogue(socketserver.StreamRequestHandler):
@@ -46,7 +46,8 @@ class Dialogue(socketserver.StreamRequestHandler):
         while line := self.rfile.readline().decode().strip():
             command = line[:4].upper()
             if command == self.server.silent_at:
-                time.sleep(HANG_SECONDS_MAX)
+                self.server.fell_silent.set()
+                self.server.hangs_up.wait(HANG_SECONDS_MAX)
                 return None
             if command == "RCPT" and any(address in line for address in self.server.hung_up_on):
                 return None

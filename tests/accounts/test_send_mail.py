@@ -97,7 +97,7 @@ class Watcher:
 
     def stop(self):
         self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(timeout=10)
+        return self.process.wait(timeout=120)
 
 
 @pytest.fixture
@@ -112,7 +112,7 @@ def watch(tmp_path):
     for watcher in begun:
         if watcher.process.poll() is None:
             watcher.process.kill()
-            watcher.process.wait(timeout=10)
+            watcher.process.wait(timeout=120)
 
 
 def url_of_the_test_database():

@@ -249,7 +249,7 @@ def test_run_as_a_process_it_refuses_in_a_sentence_without_a_traceback():
         cwd=settings.BASE_DIR,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
     )
     assert run.returncode != 0
     assert run.stdout == ""

@@ -13,6 +13,7 @@ from django.urls import get_resolver
 from accounts import users
 from accounts.errors import ForeignSubject
 from accounts.models import User
+from tests.accounts.test_throttling import with_time_left
 from tests.factories import UserFactory
 from tests.patterns import matched
 
@@ -22,10 +23,10 @@ pytestmark = pytest.mark.django_db
 def choose(address, **person):
     """Sign in at the issuer's page as a demo user (`person=`) or as anybody; where it sends the browser."""
     browser = requests.Session()
-    page = browser.get(address, timeout=10)
+    page = browser.get(address, timeout=120)
     token = matched(r'name="csrfmiddlewaretoken" value="([^"]+)"', page.text)[1]
     form = person | {"csrfmiddlewaretoken": token}
-    answer = browser.post(address, form, headers={"Referer": address}, allow_redirects=False, timeout=10)
+    answer = browser.post(address, form, headers={"Referer": address}, allow_redirects=False, timeout=120)
     assert answer.status_code == 302, answer.text
     return answer.headers["Location"]
 
@@ -194,6 +195,7 @@ def test_a_sign_in_is_nothing_but_a_sign_in(client, sandbox, process):
 
 def test_one_network_cannot_begin_sign_ins_without_end(client, sandbox, settings):
     settings.SIGN_INS_PER_MINUTE = 3
+    with_time_left(10)
     answers = [client.post("/sign-in/misar") for _ in range(4)]
     assert [answer.status_code for answer in answers] == [302, 302, 302, 429]
     assert 1 <= int(answers[3]["Retry-After"]) <= 60
@@ -269,11 +271,12 @@ NOT_SERVED = (
 
 
 @pytest.mark.parametrize("prefix", ["", "accounts/", "account/", "auth/"])
-@pytest.mark.parametrize("path", NOT_SERVED)
-def test_sign_up_password_reset_and_e_mail_pages_do_not_exist(client, db, prefix, path):
-    for slash in ("", "/"):
-        assert client.get(f"/{prefix}{path}{slash}").status_code == 404
-        assert client.post(f"/{prefix}{path}{slash}").status_code == 404
+def test_sign_up_password_reset_and_e_mail_pages_do_not_exist(client, db, subtests, prefix):
+    for path in NOT_SERVED:
+        with subtests.test(path=path):
+            for slash in ("", "/"):
+                assert client.get(f"/{prefix}{path}{slash}").status_code == 404
+                assert client.post(f"/{prefix}{path}{slash}").status_code == 404
 
 
 def test_of_allauth_no_page_is_served_but_those_that_are_meant():

@@ -20,8 +20,13 @@ from accounts.sso import misar_id_of
 from tests.accounts import issuer as answers
 from tests.accounts.issuer import Issuer, claims_of, private_key, public_jwk, public_pem, published, signed
 from tests.conftest import Caller
+from tests.deployment import eventually
 
 PATH = "/io/wallet/balance"
+
+
+# A fetch ends after two seconds; on a busy machine the answer may be later. An issuer here is silent for 60.
+LATE_SECONDS = 30
 
 
 @pytest.fixture
@@ -52,11 +57,11 @@ def refused(token: str) -> None:
 
 
 def cannot_be_told(token: str) -> None:
-    """Neither good nor bad, and that within the three seconds a request has."""
+    """Neither good nor bad, and that long before the issuer would have come to an end."""
     began = time.monotonic()
     with pytest.raises(IssuerOutOfReach):
         misar_id_of(token)
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < LATE_SECONDS
 
 
 # --- Signatures -------------------------------------------------------------------------------------
@@ -182,7 +187,9 @@ def test_keys_are_fetched_once_and_kept(issuer):
 
 
 def test_many_at_first_ask_the_issuer_once_and_all_get_in(issuer):
-    issuer.answer = answers.late(0.3, published("rsa-1"))
+    come = threading.Event()
+    issuer.answer = answers.late(come, published("rsa-1"))
+    threading.Timer(0.3, come.set).start()
     with ThreadPoolExecutor(20) as pool:
         found = list(pool.map(misar_id_of, [signed("rsa-1")] * 20))
     assert found == ["usr_1"] * 20
@@ -232,19 +239,25 @@ def test_an_issuer_gone_at_first_use_is_no_fault_of_the_token(issuer):
     cannot_be_told(signed("rsa-1"))
 
 
+def test_a_fetch_ends_within_the_three_seconds_that_a_request_has(limits_of_calls):
+    assert sso.KeySet.FETCH_SECONDS_MAX <= 2
+    assert sum(sso.KeySet.FETCH_TIMEOUT_SECONDS) <= 2
+
+
 @pytest.mark.parametrize("answer", ["dripping", "dripping_headers", "silent"])
-def test_an_issuer_that_does_not_come_to_an_end_is_not_waited_for(issuer, answer):
+def test_an_issuer_that_does_not_come_to_an_end_is_not_waited_for(issuer, limits_of_calls, answer):
     issuer.answer = getattr(answers, answer)
     cannot_be_told(signed("rsa-1"))
     cannot_be_told(signed("rsa-1"))
+    assert issuer.requests == 1
 
 
-def test_nobody_waits_long_while_somebody_fetches_in_vain(issuer):
-    issuer.answer = answers.late(5, published("rsa-1"))
+def test_nobody_waits_long_while_somebody_fetches_in_vain(issuer, limits_of_calls):
+    issuer.answer = answers.silent
     began = time.monotonic()
     with ThreadPoolExecutor(10) as pool:
         list(pool.map(lambda _: cannot_be_told(signed("rsa-1")), range(10)))
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < LATE_SECONDS
     assert issuer.requests == 1
 
 
@@ -359,13 +372,14 @@ def test_a_bad_answer_does_not_replace_good_keys(issuer, soon_stale, answer):
 
 def test_whoever_has_keys_does_not_wait_for_a_slow_issuer(issuer, soon_stale):
     misar_id_of(signed("rsa-1"))
-    issuer.answer = answers.late(1, published("rsa-1"))
+    come = threading.Event()
+    issuer.answer = answers.late(come, published("rsa-1"))
     fetching = threading.Thread(target=misar_id_of, args=[signed("rsa-1")])
     fetching.start()
-    time.sleep(0.2)
-    began = time.monotonic()
+    eventually(lambda: issuer.requests == 2)
     assert misar_id_of(signed("rsa-1")) == "usr_1"
-    assert time.monotonic() - began < 0.5
+    assert fetching.is_alive()  # The issuer has not answered yet.
+    come.set()
     fetching.join()
 
 

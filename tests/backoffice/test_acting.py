@@ -142,7 +142,7 @@ def test_a_form_whose_senders_rights_are_taken_while_it_waits_does_nothing(what,
         outcome = begin(call)
         wait_until_somebody_waits()
         TAKEN[what](member)
-    answer = outcome.result(timeout=30)
+    answer = outcome.result(timeout=120)
     assert answer.status_code == 200
     assert "Your access was changed meanwhile" in answer.text
     assert "secret" not in answer.context

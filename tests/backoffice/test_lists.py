@@ -20,7 +20,6 @@ from tests.wallet.past import charged, wrote
 from wallet.models import Audit, Entry, StripeEvent, TopUp, Wallet
 
 ADMINS = sorted(admin.site._registry, key=lambda model: model._meta.label)
-LABELS = [model._meta.label_lower for model in ADMINS]
 GUESSES = ("startswith", "contains", "iexact", "regex", "gt", "lte", "in", "isnull", "range", "exact", "lt")
 
 
@@ -36,39 +35,40 @@ def found(page):
 # --- What an address may ask ----------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("model", ADMINS, ids=LABELS)
-def test_a_list_filters_by_what_it_declares_and_by_nothing_else(staff, model):
-    url = list_of(model)
+def declared_by(model) -> set[str]:
+    """The filters that a list is meant to have."""
     of_model: Any = admin.site.get_model_admin(model)
-    assert staff.get(url).status_code == 200
-    declared = {
-        *of_model.lookups,
-        *change_list.lookups_of(model._meta, of_model.get_list_filter(None)),
-    }
-    for field in model._meta.get_fields():
-        for guess in GUESSES:
-            lookup = f"{field.name}__{guess}"
-            if lookup not in declared:
-                answer = staff.get(url, {lookup: "1"})
-                assert (answer.status_code, answer.headers["Location"]) == (302, f"{url}?e=1"), lookup
+    return {*of_model.lookups, *change_list.lookups_of(model._meta, of_model.get_list_filter(None))}
 
 
-@pytest.mark.parametrize("model", ADMINS, ids=LABELS)
-def test_every_filter_that_is_declared_answers_also_what_makes_no_sense(staff, model):
-    url = list_of(model)
-    of_model: Any = admin.site.get_model_admin(model)
-    for lookup in {*of_model.lookups, *change_list.lookups_of(model._meta, of_model.get_list_filter(None))}:
-        for value in (
-            "1",
-            "",
-            "2026-11-22",
-            "2026-11-22T10:00:00+00:00",
-            "0001-01-01T00:00:00+23:59",
-            "x'\"<",
-        ):
-            assert staff.get(url, {lookup: value}).status_code in (200, 302), (lookup, value)
-        for value in ("9" * 30, "-" + "9" * 30, "9999-12-31T23:59:59-23:59", "1" * 2000):
-            assert staff.get(url, {lookup: value}).status_code in (200, 302), (lookup, value)
+def test_a_list_filters_by_what_it_declares_and_by_nothing_else(staff, subtests):
+    for model in ADMINS:
+        url, declared = list_of(model), declared_by(model)
+        with subtests.test(model=model._meta.label):
+            assert staff.get(url).status_code == 200
+            for field in model._meta.get_fields():
+                for guess in GUESSES:
+                    lookup = f"{field.name}__{guess}"
+                    if lookup not in declared:
+                        answer = staff.get(url, {lookup: "1"})
+                        assert (answer.status_code, answer.headers["Location"]) == (302, f"{url}?e=1"), lookup
+
+
+NONSENSE = (
+    *("1", "", "2026-11-22", "2026-11-22T10:00:00+00:00", "0001-01-01T00:00:00+23:59", "x'\"<"),
+    *("9" * 30, "-" + "9" * 30, "9999-12-31T23:59:59-23:59", "1" * 2000),
+)
+
+
+def test_every_filter_that_is_declared_answers_also_what_makes_no_sense(staff, subtests):
+    for model in ADMINS:
+        with subtests.test(model=model._meta.label):
+            for lookup in declared_by(model):
+                for value in NONSENSE:
+                    assert staff.get(list_of(model), {lookup: value}).status_code in (200, 302), (
+                        lookup,
+                        value,
+                    )
 
 
 @pytest.mark.parametrize(
@@ -184,15 +184,29 @@ def test_a_finding_of_an_audit_is_text(staff):
 # --- Searching ------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("model", ADMINS, ids=LABELS)
-def test_a_search_is_for_the_whole_of_what_was_given(staff, model, give):
+def test_a_search_is_for_the_whole_of_what_was_given(staff, subtests, give):
     give("usr_1", 10)
     UserFactory.create(misar_id="usr_1")
-    for term in ("usr_", "usr", "%", "_", "cs_test", "a" * 5000, "'; --", "x y", "\\", "ａ", "@", "a@b"):
-        page = staff.post(list_of(model), {"q": term}, follow=True)
-        assert page.status_code in (200, 405), term
-        if page.status_code == 200 and page.context["cl"].search_fields:
-            assert found(page) == [], term
+    for model in ADMINS:
+        with subtests.test(model=model._meta.label):
+            for term in (
+                "usr_",
+                "usr",
+                "%",
+                "_",
+                "cs_test",
+                "a" * 5000,
+                "'; --",
+                "x y",
+                "\\",
+                "ａ",
+                "@",
+                "a@b",
+            ):
+                page = staff.post(list_of(model), {"q": term}, follow=True)
+                assert page.status_code in (200, 405), term
+                if page.status_code == 200 and page.context["cl"].search_fields:
+                    assert found(page) == [], term
 
 
 def test_a_search_becomes_an_address_that_can_be_kept_with_its_filters(staff, give):
@@ -261,18 +275,21 @@ def test_acts_are_found_by_user_by_staff_and_by_row(staff, give):
 # --- Order and pages ------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("model", ADMINS, ids=LABELS)
-def test_a_list_is_sorted_by_what_it_declares_alone(staff, model):
-    of_model: Any = admin.site.get_model_admin(model)
-    plain = staff.get(list_of(model)).context["cl"]
-    usual = plain.queryset.query.order_by
-    for place, name in enumerate(of_model.list_display):
-        for sign in ("", "-"):
-            asked = staff.get(list_of(model), {"o": f"{sign}{place}"}).context["cl"].queryset.query.order_by
-            if name in of_model.sortable_by:
-                assert asked[0].removesuffix("_id") == f"{sign}{name}".removesuffix("_id")
-            else:
-                assert asked == usual
+def test_a_list_is_sorted_by_what_it_declares_alone(staff, subtests):
+    def order(model, **asked):
+        return staff.get(list_of(model), asked).context["cl"].queryset.query.order_by
+
+    for model in ADMINS:
+        of_model: Any = admin.site.get_model_admin(model)
+        usual = order(model)
+        with subtests.test(model=model._meta.label):
+            for place, name in enumerate(of_model.list_display):
+                for sign in ("", "-"):
+                    asked = order(model, o=f"{sign}{place}")
+                    if name in of_model.sortable_by:
+                        assert asked[0].removesuffix("_id") == f"{sign}{name}".removesuffix("_id")
+                    else:
+                        assert asked == usual
 
 
 def test_pages_end_at_the_ceiling_and_say_so(staff, monkeypatch):
@@ -310,14 +327,15 @@ def test_a_list_asks_as_often_for_many_rows_as_for_few(staff, give):
 # --- What a page is made of -----------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("model", ADMINS, ids=LABELS)
-def test_a_list_loads_no_script_but_the_sidebars(staff, model):
-    page = staff.get(list_of(model)).text
-    scripts = [part.split('"')[1] for part in page.split("<script ")[1:]]
-    assert [script for script in scripts if "jquery" in script or "jsi18n" in script] == []
-    assert len(scripts) <= 2, scripts
-    assert "<style" not in page
-    assert " style=" not in page
+def test_a_list_loads_no_script_but_the_sidebars(staff, subtests):
+    for model in ADMINS:
+        page = staff.get(list_of(model)).text
+        with subtests.test(model=model._meta.label):
+            scripts = [part.split('"')[1] for part in page.split("<script ")[1:]]
+            assert [script for script in scripts if "jquery" in script or "jsi18n" in script] == []
+            assert len(scripts) <= 2, scripts
+            assert "<style" not in page
+            assert " style=" not in page
 
 
 def test_a_row_loads_none_either_and_has_no_form_of_its_own(staff, give):

@@ -13,7 +13,6 @@ import pytest
 import requests
 from axe_playwright_python.sync_playwright import Axe
 from django.conf import settings as django_settings
-from django.core.cache import cache
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page
 
 from tests.chromium import CHROMIUM, SIZES
@@ -34,6 +33,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if here in item.path.parents:
             item.add_marker(pytest.mark.browser)
+            item.add_marker(pytest.mark.slow)
             item.add_marker(pytest.mark.django_db(transaction=True))
             if not CHROMIUM.exists():
                 item.add_marker(pytest.mark.skip(reason=f"there is no {CHROMIUM} here"))
@@ -44,7 +44,6 @@ def site(live_server: Any, sandbox: Sandbox, settings: Any) -> Iterator["Site"]:
     """The service and the sandbox, each knowing where the other is."""
     settings.PUBLIC_URL = live_server.url
     forget_the_client()
-    cache.clear()  # No table of a model, so no flush empties it: it would know the codes of the test before.
     sandbox.control("reset")
     sandbox.control("settings", redirect_origins=[live_server.url])
     yield Site(live_server.url, sandbox)
@@ -85,7 +84,7 @@ def open_browser(chromium: Browser, site: Site) -> Iterator[Callable[..., "Perso
             reduced_motion="reduce",
         )
         contexts.append(context)
-        context.set_default_timeout(10_000)
+        context.set_default_timeout(60_000)
         page = context.new_page()
         if javascript:
             page.add_init_script(REPORT_VIOLATIONS)
@@ -148,7 +147,7 @@ class Person:
         """Opens a page whose HTML and scripts are within bounds and that has nothing inline."""
         self.goes_to(path)
         sources = self.page.eval_on_selector_all("script[src]", "all => all.map((each) => each.src)")
-        scripts = sum(len(requests.get(source, timeout=10).content) for source in sources)
+        scripts = sum(len(requests.get(source, timeout=120).content) for source in sources)
         assert scripts < SCRIPT_BYTES_MAX, f"{path} has {scripts} bytes of scripts"
         served = self.page.context.request.get(self.site.at(path)).text()
         assert len(served.encode()) < HTML_BYTES_MAX, path

@@ -10,7 +10,8 @@ from accounts import api_keys
 from accounts.models import Act, ApiKey, Plan, ServiceKey, User
 from monetization import tips
 from monetization.models import Refund
-from tests.browser.test_staff import PASSWORD, code_of
+from tests.browser.test_staff import PASSWORD
+from tests.codes import code_of
 from tests.factories import StaffFactory, UserFactory
 from wallet.books import ledger
 from wallet.models import Entry, Rate, StripeEvent
@@ -78,7 +79,7 @@ def comes_in(open_browser):
         person.types("Name", role)
         person.types("Password", PASSWORD)
         person.presses("Sign in")
-        person.types("Code", code_of())
+        person.types("Code", code_of(good_for=10))
         person.presses("Continue")
         assert person.is_at("/admin/")
         return person

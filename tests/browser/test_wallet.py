@@ -69,7 +69,7 @@ def test_the_page_waits_for_the_webhook_and_does_not_believe_the_redirect(at_the
     site.sandbox.control("settings", drop_webhooks=False)
     session_id = TopUp.objects.get().stripe_session_id
     (event,) = requests.get(
-        f"{site.sandbox.address}/_sandbox/events", {"session": session_id}, timeout=10
+        f"{site.sandbox.address}/_sandbox/events", {"session": session_id}, timeout=120
     ).json()["data"]
     site.sandbox.control(f"events/{event['id']}/resend")
     assert ada.sees("25 credits were added.")

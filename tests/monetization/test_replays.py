@@ -265,7 +265,7 @@ def test_whoever_waited_for_one_that_then_failed_makes_it(creator):
 
     with pytest.raises(ZeroDivisionError):
         once(creator, make_and_fail)
-    assert second[0].result(timeout=10) == {"id": Tip.objects.get().pk}
+    assert second[0].result(timeout=120) == {"id": Tip.objects.get().pk}
 
 
 @pytest.mark.django_db(transaction=True)
@@ -274,7 +274,7 @@ def test_whoever_waited_for_one_that_succeeded_has_its_answer_and_undoes_their_o
         first = once(creator, making_a_tip(creator))
         second = begin(lambda: once(creator, making_a_tip(creator)))
         wait_until_somebody_waits()
-    assert second.result(timeout=10) == first
+    assert second.result(timeout=120) == first
     assert Tip.objects.count() == 1
 
 
@@ -285,7 +285,7 @@ def test_whoever_waited_with_another_body_is_refused(creator):
         second = begin(lambda: once(creator, making_a_tip(creator, 700), body={"amount": 700}))
         wait_until_somebody_waits()
     with pytest.raises(KeyReused):
-        second.result(timeout=10)
+        second.result(timeout=120)
     assert Tip.objects.get().gross_cents == 500
 
 

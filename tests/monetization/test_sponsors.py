@@ -444,7 +444,7 @@ def test_the_rule_waits_for_a_placement_under_way(creator):
         switching = begin(lambda: one_at_a_time(creator))
         wait_until_somebody_waits()
     with pytest.raises(PlacementsOverlap, match="Acme and Globex"):
-        switching.result(timeout=10)
+        switching.result(timeout=120)
 
 
 @pytest.mark.django_db(transaction=True)
@@ -452,4 +452,4 @@ def test_different_creators_do_not_wait_for_each_other(creator, stranger):
     one_at_a_time(creator)
     with transaction.atomic():
         place(creator)
-        assert begin(lambda: place(stranger)).result(timeout=10)
+        assert begin(lambda: place(stranger)).result(timeout=120)

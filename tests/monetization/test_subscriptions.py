@@ -440,12 +440,13 @@ class Histories(RuleBasedStateMachine):
             assert found.at_risk_cents == (2 * at_risk[currency] + 12) // 24
 
 
-def test_after_any_history_the_income_from_events_is_the_income_from_rows(db):
+@pytest.mark.parametrize("histories", [5, pytest.param(25, marks=pytest.mark.slow)])
+def test_after_any_history_the_income_from_events_is_the_income_from_rows(db, histories):
     with clock_at(NOON + days(1)):
         run_state_machine_as_test(
             Histories,
             settings=settings(
-                max_examples=25,
+                max_examples=histories,
                 stateful_step_count=20,
                 derandomize=True,  # The same histories each time: a failure is somebody's change.
                 database=None,

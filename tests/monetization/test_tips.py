@@ -283,7 +283,7 @@ def test_a_refund_waits_for_the_one_before(creator):
         second = begin(lambda: refund(given, 300, key="form-2"))
         wait_until_somebody_waits()
     with pytest.raises(RefundTooLarge, match="200 of this tip"):
-        second.result(timeout=10)
+        second.result(timeout=120)
 
 
 # --- Previewed ---------------------------------------------------------------------------------------

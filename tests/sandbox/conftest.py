@@ -25,6 +25,7 @@ KEY = "sk_test_of_these_tests"
 SECRET = "whsec_of_these_tests"
 OLD_SECRET = "whsec_being_rolled_away"
 ROOT = Path(__file__).resolve().parent.parent.parent
+PATIENCE_SECONDS = 120  # On a busy machine.
 
 Params = dict[str, Any]
 
@@ -48,16 +49,27 @@ class Webhook:
 
 @dataclass
 class Receiver:
-    """A web server that keeps what it gets. `answers` are the next statuses; then it is always 200."""
+    """A web server that keeps what it gets. `answers` are the next statuses; then it is always 200.
+
+    While `silent` it keeps what comes, and answers when it is no longer silent.
+    """
 
     url: str = ""
     webhooks: list[Webhook] = field(default_factory=list)
     answers: list[int] = field(default_factory=list)
     seconds_to_answer: float = 0
+    answered: int = 0
+    _speaks: threading.Event = field(default_factory=threading.Event)
 
-    def wait_for(self, count: int, *, seconds: float = 10) -> list[Webhook]:
+    def be_silent(self, silent: bool) -> None:
+        (self._speaks.clear if silent else self._speaks.set)()
+
+    def wait_to_speak(self) -> None:
+        self._speaks.wait(PATIENCE_SECONDS)
+
+    def wait_for(self, count: int) -> list[Webhook]:
         """The webhooks so far, once there are that many."""
-        wait_until(lambda: len(self.webhooks) >= count, seconds=seconds)
+        wait_until(lambda: len(self.webhooks) >= count)
         return list(self.webhooks)
 
     def types(self) -> list[str]:
@@ -80,26 +92,26 @@ class StandIn:
 
     def start(self) -> None:
         self.process = subprocess.Popen([sys.executable, "-m", "sandbox"], env=self.environment, cwd=ROOT)
-        wait_until(self.is_healthy, seconds=20)
+        wait_until(self.is_healthy)
 
     def stop(self) -> None:
         self.process.terminate()
-        self.process.wait(timeout=10)
+        self.process.wait(timeout=120)
 
     def is_healthy(self) -> bool:
         try:
-            return requests.get(f"{self.url}/health", timeout=1).ok
-        except (requests.ConnectionError, requests.Timeout):
+            return requests.get(f"{self.url}/health", timeout=PATIENCE_SECONDS).ok
+        except requests.ConnectionError:
             assert self.process.poll() is None, "the sandbox ended by itself"
             return False
 
     def control(self, path: str, **body: Any) -> Any:
-        answer = requests.post(f"{self.url}/_sandbox/{path}", json=body, timeout=10)
+        answer = requests.post(f"{self.url}/_sandbox/{path}", json=body, timeout=120)
         assert answer.ok, answer.text
         return answer.json()
 
     def look(self, path: str, **query: Any) -> Any:
-        answer = requests.get(f"{self.url}/_sandbox/{path}", query, timeout=10)
+        answer = requests.get(f"{self.url}/_sandbox/{path}", query, timeout=120)
         assert answer.ok, answer.text
         return answer.json()
 
@@ -110,7 +122,7 @@ class StandIn:
     def raw(self, method: str, path: str, **options: Any) -> requests.Response:
         """A call to the API without Stripe's client, to see the answer as it is on the wire."""
         headers = {"Authorization": f"Bearer {KEY}"} | options.pop("headers", {})
-        return requests.request(method, f"{self.url}{path}", headers=headers, timeout=15, **options)
+        return requests.request(method, f"{self.url}{path}", headers=headers, timeout=120, **options)
 
     def new_session(self, **changes: Any) -> stripe.checkout.Session:
         return self.stripe.v1.checkout.sessions.create(params=session_params(**changes))
@@ -144,8 +156,8 @@ def line(cents: Any = 2500, **changes: Any) -> Params:
     return {"quantity": 1, "price_data": price} | changes
 
 
-def wait_until(fact: Callable[[], bool], *, seconds: float = 10) -> None:
-    deadline = time.monotonic() + seconds
+def wait_until(fact: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + PATIENCE_SECONDS
     while not fact():
         assert time.monotonic() < deadline, "it did not happen in time"
         time.sleep(0.02)
@@ -178,6 +190,8 @@ def one_receiver() -> Iterator[Receiver]:
             receiver.webhooks.append(webhook)
             status = receiver.answers.pop(0) if receiver.answers else 200
             time.sleep(receiver.seconds_to_answer)
+            receiver.wait_to_speak()
+            receiver.answered += 1
             self.send_response(status)
             self.send_header("Content-Length", "0")
             self.end_headers()
@@ -210,7 +224,8 @@ def receiver(one_receiver: Receiver) -> Receiver:
     """The receiver, empty and in good health."""
     one_receiver.webhooks.clear()
     one_receiver.answers.clear()
-    one_receiver.seconds_to_answer = 0
+    one_receiver.seconds_to_answer = one_receiver.answered = 0
+    one_receiver.be_silent(False)
     return one_receiver
 
 
@@ -221,6 +236,7 @@ def stand_in(one_stand_in: StandIn, receiver: Receiver) -> Iterator[StandIn]:
     receiver.webhooks.clear()
     yield one_stand_in
     receiver.seconds_to_answer = 0
+    receiver.be_silent(False)
     # Whatever this test set in motion arrives before the next test begins.
     wait_until(lambda: not one_stand_in.has_untried_deliveries())
 

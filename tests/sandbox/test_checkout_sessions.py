@@ -1,12 +1,14 @@
 """POST and GET /v1/checkout/sessions, by Stripe's own client."""
 
+import sqlite3
 import time
+from contextlib import closing
 from typing import Any
 
 import pytest
 import stripe
 
-from tests.sandbox.conftest import KEY, StandIn, line, session_params
+from tests.sandbox.conftest import KEY, StandIn, line, session_params, wait_until
 
 
 def refusal_of(stand_in: StandIn, **changes: Any) -> stripe.InvalidRequestError:
@@ -274,21 +276,28 @@ def test_a_refused_call_does_not_use_its_key_up(stand_in: StandIn):
 
 
 def test_a_key_in_use_is_409(stand_in: StandIn):
-    stand_in.control("settings", api_delay_seconds=1)
+    stand_in.control("settings", api_delay_seconds=3)
     impatient = stand_in.client(KEY, http_client=stripe.RequestsClient(timeout=0.3))
     params = session_params()
     with pytest.raises(stripe.APIConnectionError):
         impatient.v1.checkout.sessions.create(params=params, options={"idempotency_key": "key_1"})
+    wait_until(lambda: "key_1" in keys_taken(stand_in))
     with pytest.raises(stripe.StripeError) as in_use:
         stand_in.stripe.v1.checkout.sessions.create(params=params, options={"idempotency_key": "key_1"})
     assert in_use.value.http_status == 409
     body: Any = in_use.value.json_body
     assert body["error"]["code"] == "idempotency_key_in_use"
     # The first call went on after its caller had given up; its answer waits under the key.
-    time.sleep(1)
     stand_in.control("settings", api_delay_seconds=0)
+    wait_until(lambda: len(stand_in.look("sessions")["data"]) == 1)
     stand_in.stripe.v1.checkout.sessions.create(params=params, options={"idempotency_key": "key_1"})
     assert len(stand_in.look("sessions")["data"]) == 1
+
+
+def keys_taken(stand_in: StandIn) -> set[str]:
+    """The idempotency keys of calls that have begun."""
+    with closing(sqlite3.connect(stand_in.data_dir / "stripe.sqlite3")) as kept:
+        return {key for (key,) in kept.execute("SELECT key FROM idempotency_keys")}
 
 
 def test_reading_has_no_keys(stand_in: StandIn):

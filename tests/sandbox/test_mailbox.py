@@ -48,13 +48,13 @@ class Box:
         (self.folder / name).write_bytes(content)
 
     def look(self) -> requests.Response:
-        return requests.get(self.url, timeout=5)
+        return requests.get(self.url, timeout=120)
 
     def addresses(self) -> list[str]:
         return [f"{self.url}/{each}" for each in re.findall(r'href="/mail/([^"]+)"', self.look().text)]
 
     def open(self, address: str = "") -> requests.Response:
-        return requests.get(address or self.addresses()[0], timeout=5)
+        return requests.get(address or self.addresses()[0], timeout=120)
 
 
 @pytest.fixture
@@ -100,7 +100,7 @@ def test_an_empty_mailbox_says_so(box: Box):
 def test_a_mailbox_that_gets_nothing_says_so(start_another):
     another = start_another(EMAIL_URL="smtp://mail.test:25")
     assert "EMAIL_URL sends the service's mail elsewhere" in words(
-        requests.get(f"{another.url}/mail", timeout=5)
+        requests.get(f"{another.url}/mail", timeout=120)
     )
 
 
@@ -136,7 +136,7 @@ def test_the_html_of_a_mail_is_shown_where_it_can_do_nothing(box: Box):
     assert frame is not None
     assert HOSTILE not in page.text
     assert "frame-src 'self'" in page.headers["Content-Security-Policy"]
-    inner = requests.get(box.url.removesuffix("/mail") + frame[1], timeout=5)
+    inner = requests.get(box.url.removesuffix("/mail") + frame[1], timeout=120)
     assert inner.content.decode() == f"<p style='color: red'>Grüße</p>{HOSTILE}"
     assert inner.headers["X-Frame-Options"] == "SAMEORIGIN"
     policy = inner.headers["Content-Security-Policy"].split("; ")

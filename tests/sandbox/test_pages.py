@@ -18,6 +18,7 @@ HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(1)>"
 
 pytestmark = [
     pytest.mark.browser,
+    pytest.mark.slow,
     pytest.mark.skipif(not CHROMIUM.exists(), reason="there is no /usr/bin/chromium here"),
 ]
 
@@ -115,10 +116,10 @@ def test_a_slip_in_the_card_number_is_told_beside_it(stand_in: StandIn, new_sess
     """By a plain client: a browser notes the 400 of the page in its console."""
     url = new_session().url
     client = requests.Session()
-    token = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', client.get(url, timeout=5).text)
+    token = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', client.get(url, timeout=120).text)
     assert token
     sent = {"csrfmiddlewaretoken": token[1], "action": "pay", "card_number": "42 forty-two"}
-    answer = client.post(url, sent, timeout=5)
+    answer = client.post(url, sent, timeout=120)
     assert answer.status_code == 400
     assert "A card number has 13 to 19 digits." in answer.text
     assert 'value="42 forty-two"' in answer.text
@@ -260,7 +261,7 @@ def test_the_policy_lets_forms_lead_to_the_shop_and_nowhere_else(stand_in: Stand
         success_url="https://misar.io/done?x=1", cancel_url="http://127.0.0.1:9/cancelled"
     )
     url = stand_in.stripe.v1.checkout.sessions.create(params=params).url
-    policy = requests.get(str(url), timeout=5).headers["Content-Security-Policy"]
+    policy = requests.get(str(url), timeout=120).headers["Content-Security-Policy"]
     assert policy == (
         "default-src 'none'; style-src 'self'; img-src 'self' data:; base-uri 'none'; "
         "frame-ancestors 'none'; form-action 'self' http://127.0.0.1:9 https://misar.io"
@@ -331,5 +332,5 @@ def test_the_second_factor_follows_by_itself(page: Any, stand_in: StandIn):
     page.goto(f"{stand_in.url}/second-factor")
     assert page.get_by_text("No second factor yet").is_visible()
     file.write_text('{"staff_totp_secret": "JBSWY3DPEHPK3PXP"}')
-    page.locator(".figure").wait_for(timeout=10_000)
+    page.locator(".figure").wait_for(timeout=60_000)
     file.unlink()

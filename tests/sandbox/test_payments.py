@@ -12,7 +12,7 @@ from tests.sandbox.conftest import Receiver, StandIn, wait_until
 
 
 def control_refusal(stand_in: StandIn, path: str, **body: Any) -> requests.Response:
-    return requests.post(f"{stand_in.url}/_sandbox/{path}", json=body, timeout=10)
+    return requests.post(f"{stand_in.url}/_sandbox/{path}", json=body, timeout=120)
 
 
 def events_of(stand_in: StandIn, session_id: str) -> list[str]:
@@ -40,8 +40,9 @@ def test_a_session_is_paid_once_however_many_press_the_button(stand_in: StandIn,
         answers = list(crowd.map(lambda _: control_refusal(stand_in, f"sessions/{session_id}/pay"), range(8)))
     assert sorted(answer.status_code for answer in answers) == [200] + [409] * 7
     receiver.wait_for(1)
-    time.sleep(0.3)
+    wait_until(lambda: not stand_in.has_untried_deliveries())
     assert receiver.types() == ["checkout.session.completed"]
+    assert len(stand_in.look("deliveries")["data"]) == 1
 
 
 def test_a_declined_card_leaves_the_session_open(stand_in: StandIn):

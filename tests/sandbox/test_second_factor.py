@@ -34,7 +34,7 @@ def demo_file(stand_in: StandIn) -> Iterator[Path]:
 
 
 def open_page(stand_in: StandIn) -> requests.Response:
-    answer = requests.get(f"{stand_in.url}/second-factor", timeout=5)
+    answer = requests.get(f"{stand_in.url}/second-factor", timeout=120)
     assert answer.status_code == 200
     return answer
 
@@ -75,6 +75,6 @@ def test_a_secret_that_is_none_is_told(stand_in: StandIn, demo_file: Path):
 
 
 def test_the_overview_leads_there(stand_in: StandIn):
-    page = requests.get(stand_in.url, timeout=5).text
+    page = requests.get(stand_in.url, timeout=120).text
     assert 'href="/second-factor"' in page
     assert 'href="/mail"' in page

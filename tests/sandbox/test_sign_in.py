@@ -39,7 +39,7 @@ class Browser:
 
     def __post_init__(self) -> None:
         address = f"{self.issuer}/.well-known/openid-configuration"
-        self.configuration = self.http.get(address, timeout=5).json()
+        self.configuration = self.http.get(address, timeout=120).json()
 
     def asking(self, **changes: str | None) -> dict[str, str]:
         """The parameters of an authorization request; what is changed to None is left out."""
@@ -58,7 +58,7 @@ class Browser:
 
     def open(self, **changes: str | None) -> requests.Response:
         address = self.configuration["authorization_endpoint"]
-        return self.http.get(address, params=self.asking(**changes), timeout=5, allow_redirects=False)
+        return self.http.get(address, params=self.asking(**changes), timeout=120, allow_redirects=False)
 
     def choose(self, fields: dict[str, str], **changes: str | None) -> requests.Response:
         """Open the page and send one of its forms."""
@@ -67,7 +67,7 @@ class Browser:
         token = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', page.text)
         assert token is not None
         return self.http.post(
-            page.url, fields | {"csrfmiddlewaretoken": token[1]}, timeout=5, allow_redirects=False
+            page.url, fields | {"csrfmiddlewaretoken": token[1]}, timeout=120, allow_redirects=False
         )
 
     def code(self, fields: dict[str, str] | None = None, **changes: str | None) -> str:
@@ -88,7 +88,7 @@ class Browser:
         if auth is None:
             sent |= {"client_id": CLIENT_ID, "client_secret": CLIENT_SECRET}
         sent = {name: value for name, value in (sent | changes).items() if value is not None}
-        return requests.post(self.configuration["token_endpoint"], sent, auth=auth, timeout=5)
+        return requests.post(self.configuration["token_endpoint"], sent, auth=auth, timeout=120)
 
     def tokens(self, fields: dict[str, str] | None = None, **changes: str | None) -> dict[str, Any]:
         answer = self.exchange(self.code(fields, **changes))
@@ -102,7 +102,7 @@ class Browser:
 
     def userinfo(self, token: str) -> requests.Response:
         headers = {"Authorization": f"Bearer {token}"}
-        return requests.get(self.configuration["userinfo_endpoint"], headers=headers, timeout=5)
+        return requests.get(self.configuration["userinfo_endpoint"], headers=headers, timeout=120)
 
 
 def answer_of(response: requests.Response) -> dict[str, str]:
@@ -287,7 +287,7 @@ def test_what_is_not_served_is_told_to_the_service(browser: Browser, changes, er
 def test_a_parameter_that_comes_twice_is_refused(browser: Browser):
     address = browser.configuration["authorization_endpoint"]
     twice = [*browser.asking().items(), ("nonce", "another")]
-    answer = browser.http.get(address, params=twice, timeout=5, allow_redirects=False)
+    answer = browser.http.get(address, params=twice, timeout=120, allow_redirects=False)
     assert answer_of(answer)["error"] == "invalid_request"
 
 
@@ -321,7 +321,7 @@ def test_a_hostile_name_is_text(browser: Browser):
 
 def test_another_site_cannot_choose_for_somebody(browser: Browser):
     address = browser.open().url
-    sent = requests.post(address, {"person": "usr_demo"}, timeout=5, allow_redirects=False)
+    sent = requests.post(address, {"person": "usr_demo"}, timeout=120, allow_redirects=False)
     assert sent.status_code == 403
 
 
@@ -346,7 +346,7 @@ def test_a_wrong_secret_gets_nothing_and_does_not_use_the_code_up(browser: Brows
 def test_a_header_that_cannot_be_read_is_refused(browser: Browser):
     for header in ("Basic", "Basic !", "Basic /w==", "Digest abc", "Bearer abc"):
         answer = requests.post(
-            browser.configuration["token_endpoint"], headers={"Authorization": header}, timeout=5
+            browser.configuration["token_endpoint"], headers={"Authorization": header}, timeout=120
         )
         refused(answer, 401, "invalid_client")
         assert answer.headers["WWW-Authenticate"].startswith("Basic")
@@ -416,8 +416,8 @@ def test_userinfo_is_for_access_tokens_only(browser: Browser):
 
 def test_a_sandbox_that_knows_no_client_signs_nobody_in(stand_in: StandIn):
     sent = {"client_id": "", "redirect_uri": "/", "response_type": "code", "scope": "openid"}
-    page = requests.get(f"{stand_in.url}/sso/authorize", sent, timeout=5)
+    page = requests.get(f"{stand_in.url}/sso/authorize", sent, timeout=120)
     assert page.status_code == 400
     assert "SSO_CLIENT_ID is not set" in page.text
     sent = {"client_id": "", "client_secret": "", "grant_type": "authorization_code", "code": "x"}
-    refused(requests.post(f"{stand_in.url}/sso/token", sent, timeout=5), 401, "invalid_client")
+    refused(requests.post(f"{stand_in.url}/sso/token", sent, timeout=120), 401, "invalid_client")

@@ -65,17 +65,17 @@ def test_a_rotated_key_signs_and_the_old_one_still_proves(beside: StandIn):
 
 
 def test_only_public_halves_are_published(beside: StandIn):
-    for key in requests.get(f"{beside.url}/sso/jwks.json", timeout=5).json()["keys"]:
+    for key in requests.get(f"{beside.url}/sso/jwks.json", timeout=120).json()["keys"]:
         assert sorted(key) == ["alg", "e", "kid", "kty", "n", "use"]
 
 
 def test_the_configuration_names_what_is_served(stand_in: StandIn):
-    found = requests.get(f"{stand_in.url}/sso/.well-known/openid-configuration", timeout=5).json()
+    found = requests.get(f"{stand_in.url}/sso/.well-known/openid-configuration", timeout=120).json()
     assert (found["issuer"], found["jwks_uri"]) == (ISSUER, f"{ISSUER}/jwks.json")
     assert found["authorization_endpoint"] == f"{ISSUER}/authorize"
     assert "end_session_endpoint" not in found  # Nobody stays signed in here.
     for endpoint in ("authorize", "token", "userinfo", "jwks.json"):
-        assert requests.get(f"{stand_in.url}/sso/{endpoint}", timeout=5).status_code != 404
+        assert requests.get(f"{stand_in.url}/sso/{endpoint}", timeout=120).status_code != 404
 
 
 def test_two_processes_that_begin_at_once_make_one_key(tmp_path: Path):

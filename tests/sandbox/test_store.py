@@ -90,7 +90,7 @@ def test_several_threads_may_begin_at_once(tmp_path: Path, monkeypatch: pytest.M
     threads = [threading.Thread(target=seed) for _ in range(8)]
     for thread in threads:
         thread.start()
-    wait_until(lambda: not any(thread.is_alive() for thread in threads), seconds=30)
+    wait_until(lambda: not any(thread.is_alive() for thread in threads))
     assert len(store.page("checkout.session", limit=100).documents) == 40
 
 

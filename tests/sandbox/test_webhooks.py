@@ -63,11 +63,11 @@ def test_webhooks_go_to_the_public_address_unless_told_otherwise(
 
 
 def test_a_slow_receiver_does_not_hold_up_the_next_webhook(stand_in: StandIn, receiver: Receiver):
-    receiver.seconds_to_answer = 1
+    receiver.be_silent(True)
     for _ in range(3):
         stand_in.paid_session()
-    first, *_, last = receiver.wait_for(3)
-    assert last.at - first.at < 1
+    receiver.wait_for(3)
+    assert receiver.answered == 0
 
 
 def test_an_event_is_sent_again_one_after_the_other(stand_in: StandIn, receiver: Receiver):
@@ -83,11 +83,11 @@ def test_an_event_is_sent_again_one_after_the_other(stand_in: StandIn, receiver:
 def test_an_event_is_sent_several_times_at_once(stand_in: StandIn, receiver: Receiver):
     stand_in.paid_session()
     (webhook,) = receiver.wait_for(1)
-    receiver.seconds_to_answer = 0.5
+    receiver.be_silent(True)
     stand_in.control(f"events/{webhook.event['id']}/resend", times=5, at_once=True)
     copies = receiver.wait_for(6)[1:]
+    assert receiver.answered == 1  # All five have come, and none has its answer yet.
     assert {copy.event["id"] for copy in copies} == {webhook.event["id"]}
-    assert copies[-1].at - copies[0].at < 0.5
 
 
 def test_webhooks_can_leave_late(stand_in: StandIn, receiver: Receiver):
@@ -103,8 +103,10 @@ def test_dropped_webhooks_never_come(stand_in: StandIn, receiver: Receiver):
     session = stand_in.paid_session()
     wait_until(lambda: stand_in.look("deliveries")["data"][0]["state"] == "dropped")
     stand_in.control("settings", drop_webhooks=False)
-    time.sleep(0.3)
-    assert receiver.webhooks == []
+    later = stand_in.paid_session()
+    # One that is due would have left before a later one.
+    assert [hook.event["data"]["object"]["id"] for hook in receiver.wait_for(1)] == [later["id"]]
+    assert len(stand_in.look("deliveries")["data"]) == 2
     assert stand_in.stripe.v1.checkout.sessions.retrieve(session["id"]).payment_status == "paid"
 
 
@@ -140,15 +142,16 @@ def test_stopping_is_prompt_even_while_an_answer_is_awaited(
     start_another: Callable[..., StandIn], receiver: Receiver
 ):
     stand_in = start_another()
-    receiver.seconds_to_answer = 8
+    receiver.be_silent(True)
     stand_in.paid_session()
     receiver.wait_for(1)
     began = time.monotonic()
     stand_in.stop()
-    assert time.monotonic() - began < 3
+    assert receiver.answered == 0
+    assert time.monotonic() - began < 8  # It gives an answer up after ten.
     assert stand_in.process.returncode == 0
 
 
 def key_id(stand_in: StandIn) -> str:
-    answer = requests.get(f"{stand_in.url}/sso/jwks.json", timeout=5)
+    answer = requests.get(f"{stand_in.url}/sso/jwks.json", timeout=120)
     return str(answer.json()["keys"][0]["kid"])

@@ -40,7 +40,7 @@ class StandIn:
         ]
 
     def look(self, path: str, **query: str) -> list[dict[str, Any]]:
-        answer = requests.get(f"{self.sandbox.address}/_sandbox/{path}", query, timeout=10)
+        answer = requests.get(f"{self.sandbox.address}/_sandbox/{path}", query, timeout=120)
         answer.raise_for_status()
         return answer.json()["data"]
 

@@ -130,11 +130,11 @@ def test_two_that_close_at_once_close_each_day_once():
     start = threading.Barrier(2)
 
     def close():
-        start.wait(timeout=10)
+        start.wait(timeout=120)
         return [each.day for each in days.close_days(now=NOW)]
 
     one, other = (begin(close) for _ in range(2))
-    by_both = one.result(timeout=30) + other.result(timeout=30)
+    by_both = one.result(timeout=120) + other.result(timeout=120)
     assert sorted(by_both) == [date(2026, 3, day) for day in range(1, 20)]
     assert told(last=date(2026, 3, 19)) == by_hand(last=date(2026, 3, 19))
 

@@ -258,12 +258,13 @@ class Histories(RuleBasedStateMachine):
         assert laws.violations() == []
 
 
-def test_any_history_is_the_models(as_service):
+@pytest.mark.parametrize("histories", [8, pytest.param(40, marks=pytest.mark.slow)])
+def test_any_history_is_the_models(as_service, histories):
     Histories.service = as_service
     run_state_machine_as_test(
         Histories,
         settings=settings(
-            max_examples=40,
+            max_examples=histories,
             stateful_step_count=30,
             phases=(Phase.generate, Phase.shrink),
             derandomize=True,  # The same histories each time: a failure is somebody's change.

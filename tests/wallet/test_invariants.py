@@ -405,7 +405,7 @@ def test_books_that_cannot_be_reached_are_exit_code_2():
     environment = os.environ | {"DATABASE_URL": "postgres://nobody@127.0.0.1:9/none"}
     command = [sys.executable, "manage.py", "check_ledger", "--json"]
     done = subprocess.run(
-        command, cwd=settings.BASE_DIR, env=environment, capture_output=True, text=True, timeout=30
+        command, cwd=settings.BASE_DIR, env=environment, capture_output=True, text=True, timeout=300
     )
     assert done.returncode == 2
     assert done.stdout == ""
@@ -462,7 +462,7 @@ def test_the_books_are_clean_while_charges_go_on(books, article_rate):
         outcomes = [check_ledger() for _ in range(8)]
     finally:
         stop.set()
-    assert charging.result(timeout=10) > 0
+    assert charging.result(timeout=120) > 0
     assert {code for code, _ in outcomes} == {0}
 
 

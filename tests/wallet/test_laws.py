@@ -350,7 +350,7 @@ def test_a_payment_is_credited_once_also_where_neither_sees_the_other_yet(wallet
         by_itself = begin(credit_by_itself)
         wait_until_somebody_waits()
     with pytest.raises(IntegrityError, match="wallet_entry_pays_once"):
-        by_itself.result(timeout=10)
+        by_itself.result(timeout=120)
     assert (ledger.balance_of("usr_1"), ledger.balance_of("usr_2")) == (7, 15)
 
 

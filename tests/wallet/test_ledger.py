@@ -162,7 +162,7 @@ def test_a_debit_is_tried_again_when_credits_came_in_after_it_failed(give):
         give("usr_1", 9)
         debiting = begin(lambda: debit(6))
         wait_until_somebody_waits()
-    entry = debiting.result(timeout=10)
+    entry = debiting.result(timeout=120)
     assert (entry.balance_before, entry.balance_after, entry.sequence) == (10, 4, 3)
 
 
@@ -174,7 +174,7 @@ def test_a_refusal_tells_the_balance_after_what_came_in_between(give):
         debiting = begin(lambda: debit(6))
         wait_until_somebody_waits()
     with pytest.raises(InsufficientCredits) as refusal:
-        debiting.result(timeout=10)
+        debiting.result(timeout=120)
     assert (refusal.value.balance, refusal.value.required) == (3, 6)
     assert ledger.balance_of("usr_1") == 3
 
@@ -187,7 +187,7 @@ def test_a_debit_that_waits_for_another_debit_looks_again_at_what_is_left(give):
         debiting = begin(lambda: debit(5))
         wait_until_somebody_waits()
     with pytest.raises(InsufficientCredits) as refusal:
-        debiting.result(timeout=10)
+        debiting.result(timeout=120)
     assert (refusal.value.balance, refusal.value.required) == (1, 5)
 
 

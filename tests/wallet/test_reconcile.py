@@ -305,7 +305,7 @@ def test_a_database_that_is_not_there_is_exit_code_2_with_a_sentence():
         env=environment,
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=300,
     )
     assert (done.returncode, done.stdout) == (2, "")
     assert "Could not look: " in done.stderr

@@ -151,15 +151,17 @@ HOSTILE = [
 ]
 
 
-@pytest.mark.parametrize(("wanted", "found"), HONOURED)
-def test_misars_own_addresses_are_honoured(wanted, found):
-    assert return_urls.success(wanted) == found
+def test_misars_own_addresses_are_honoured(subtests):
+    for wanted, found in HONOURED:
+        with subtests.test(wanted=wanted):
+            assert return_urls.success(wanted) == found
 
 
-@pytest.mark.parametrize("wanted", HOSTILE)
-def test_anything_else_is_ignored_and_leads_to_our_wallet_page(wanted):
-    assert return_urls.success(wanted) == f"{HOME}?wallet_topup=success"
-    assert return_urls.cancelled(wanted) == f"{HOME}?wallet_topup=cancelled"
+def test_anything_else_is_ignored_and_leads_to_our_wallet_page(subtests):
+    for wanted in HOSTILE:
+        with subtests.test(wanted=ascii(wanted)):
+            assert return_urls.success(wanted) == f"{HOME}?wallet_topup=success"
+            assert return_urls.cancelled(wanted) == f"{HOME}?wallet_topup=cancelled"
 
 
 def test_who_left_the_checkout_is_told_so():
@@ -198,15 +200,17 @@ def test_our_own_address_is_a_setting(settings):
 # --- Links of our own pages -------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("url", [wanted for wanted, _ in HONOURED])
-def test_what_a_checkout_may_lead_to_a_link_may_lead_to(url):
-    assert return_urls.is_allowed(url)
+def test_what_a_checkout_may_lead_to_a_link_may_lead_to(subtests):
+    for url, _ in HONOURED:
+        with subtests.test(url=url):
+            assert return_urls.is_allowed(url)
 
 
-@pytest.mark.parametrize("url", [*HOSTILE, ""])
-def test_no_link_leads_anywhere_else_and_nothing_of_it_is_shown(url):
-    assert not return_urls.is_allowed(url)
-    assert return_urls.name_of(url) == "Misar"
+def test_no_link_leads_anywhere_else_and_nothing_of_it_is_shown(subtests):
+    for url in (*HOSTILE, ""):
+        with subtests.test(url=ascii(url)):
+            assert not return_urls.is_allowed(url)
+            assert return_urls.name_of(url) == "Misar"
 
 
 @pytest.mark.parametrize(

@@ -13,13 +13,15 @@ from django.db import connection
 from sandbox.environment import free_port
 from tests.conftest import Caller
 from tests.crowd import second_connection, wallet_locked_by_somebody
-from tests.deployment import deployed, eventually
+from tests.deployment import TIMES, deployed, eventually
+from tests.limits import OF_A_REQUEST, limited
 from wallet.books import ledger
 from wallet.models import Entry, StripeEvent, TopUp
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-THREE_SECONDS = 3
+# In which a caller has an answer: a request's limits come to less.
+THREE_SECONDS = 3 * TIMES
 DENIED = {"allowed": False, "error": "The ledger cannot be reached right now; please try again."}
 
 
@@ -29,7 +31,8 @@ def charging(give, article_rate, service_key):
     give("usr_1", 10)
     service = Caller({"x-wallet-service-key": service_key})
     assert service.deduct(idempotency_key="before").json()["allowed"] is True
-    return service
+    with limited(OF_A_REQUEST.times(TIMES)):
+        yield service
 
 
 @contextmanager
@@ -47,7 +50,7 @@ def database_at(port):
 
 
 def quickly(call):
-    """What a call returns, which it must within three seconds."""
+    """What a call returns, which it must within the three seconds."""
     began = time.monotonic()
     answer = call()
     assert time.monotonic() - began < THREE_SECONDS
@@ -122,7 +125,7 @@ def test_a_connection_that_died_between_two_requests_is_noticed(charging):
         cursor.execute("SELECT pg_backend_pid()")
         [pid] = cursor.fetchone()
     with second_connection() as other, other.cursor() as cursor:
-        cursor.execute("SELECT pg_terminate_backend(%s, 5000)", [pid])
+        cursor.execute("SELECT pg_terminate_backend(%s, 60000)", [pid])
     denied = charging.deduct(idempotency_key="during")
     assert unavailable(denied) == {"allowed": False}
     # What a server process does between two requests, and Django's test client does not.

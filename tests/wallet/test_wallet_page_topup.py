@@ -6,6 +6,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from django.test import Client
 
+from tests.accounts.test_throttling import with_time_left
 from tests.factories import UserFactory
 from tests.patterns import matched
 from tests.wallet.pages import browser_of, hidden, words
@@ -220,6 +221,7 @@ def test_a_form_whose_checkout_has_ended_is_told_so_and_can_be_sent_anew(stand_i
 
 def test_one_user_cannot_begin_payments_without_end(stand_in, browser, settings):
     settings.TOP_UPS_PER_MINUTE = 2
+    with_time_left(10)
     answers = [pay(browser, amount="25") for _ in range(3)]
     assert [answer.status_code for answer in answers] == [303, 303, 429]
     assert 1 <= int(answers[2]["Retry-After"]) <= 60

@@ -4,10 +4,13 @@ import json
 import time
 
 import pytest
+from django.db import transaction
 from django.test import Client
 
 from tests.conftest import signed
 from tests.crowd import locked_by_somebody, wallet_locked_by_somebody
+from tests.deployment import TIMES
+from tests.limits import OF_A_REQUEST, limited
 from tests.wallet.inbox import (
     DAY,
     PATH,
@@ -20,6 +23,7 @@ from tests.wallet.inbox import (
     signature_of,
     stored,
 )
+from tests.wallet.test_trouble import quickly
 from wallet.books import ledger
 from wallet.errors import EventFailed
 from wallet.models import StripeEvent
@@ -118,8 +122,17 @@ def test_odd_text_in_the_id_of_a_session_is_parked(deliver, checkout_event, odd)
     assert parked("The session has no id.")
 
 
-@pytest.mark.parametrize("odd", [*ODD, "x" * 5000, 7, None, [], {"a": "\0"}])
-@pytest.mark.parametrize("place", ["product", "topup_id", "payment_intent", "customer", "status", "anything"])
+# Each odd value once, each place at least twice.
+ODD_SOMEWHERE: list[tuple[object, str]] = list(
+    zip(
+        [*ODD, "x" * 5000, 7, None, [], {"a": "\0"}, "\0"],
+        ["product", "topup_id", "payment_intent", "customer", "status", "anything"] * 2,
+        strict=True,
+    )
+)
+
+
+@pytest.mark.parametrize(("odd", "place"), ODD_SOMEWHERE)
 def test_odd_text_anywhere_else_does_not_stop_the_credit(deliver, checkout_event, odd, place):
     changes = {"metadata": metadata() | {place: odd}} if place in ("product", "topup_id") else {place: odd}
     assert deliver(checkout_event(**changes)).content == RECEIVED
@@ -192,7 +205,14 @@ def test_a_wrong_secret_another_body_and_another_scheme_are_refused(body, checko
 
 @pytest.mark.parametrize("seconds", [-DAY, -301, 301, 310, DAY, 10**9])
 def test_a_timestamp_more_than_five_minutes_off_is_refused(body, seconds):
-    assert refused(post(body, signed(body, at=int(time.time()) + seconds)))
+    told = False
+    while not told:  # What is 301 seconds ahead is soon but 300 ahead; then it is sent again.
+        with transaction.atomic():
+            stamp = int(time.time()) + seconds
+            answer = post(body, signed(body, at=stamp))
+            if told := abs(stamp - time.time()) > 300:
+                assert refused(answer)
+            transaction.set_rollback(True)
 
 
 @pytest.mark.parametrize("seconds", [-295, -1, 0, 1, 295])
@@ -312,10 +332,8 @@ def test_an_event_whose_effect_failed_is_kept_with_the_reason_and_comes_again(
         "topup": locked_by_somebody("SELECT 1 FROM wallet_topup WHERE stripe_session_id = 'cs_test_1'"),
     }
     event = checkout_event()
-    with locked[table]:
-        began = time.monotonic()
-        answer = deliver(event)
-        assert time.monotonic() - began < 3
+    with limited(OF_A_REQUEST.times(TIMES)), locked[table]:
+        answer = quickly(lambda: deliver(event))
     assert answer.status_code == 503
     assert answer.json() == {"error": "The event was stored but could not be handled yet"}
     assert int(answer["Retry-After"]) >= 1
