@@ -14,7 +14,7 @@ from backoffice.find import search
 from tests.backoffice.plans import captured, plans_of, scans_of
 from tests.factories import StaffFactory, UserFactory, enter
 from tests.monetization.records import place, refund, subscribe, tip
-from tests.wallet.books import sql
+from tests.wallet.entries import sql
 from tests.wallet.past import charged, wrote
 from wallet.models import StripeEvent, TopUp
 

@@ -17,7 +17,7 @@ from tests.backoffice.plans import captured, plans_of
 from tests.backoffice.test_finding import fill, user_page
 from tests.factories import StaffFactory, UserFactory, enter
 from tests.monetization.records import place, refund, subscribe, tip
-from tests.wallet.books import sql
+from tests.wallet.entries import sql
 from tests.wallet.past import charged, gave_back, wrote
 from wallet.books import ledger
 from wallet.models import Entry, StripeEvent, TopUp

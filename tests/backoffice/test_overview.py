@@ -16,7 +16,7 @@ from backoffice.overview import figures
 from tests.backoffice.overviews import DAY, NOW, behind, text_of
 from tests.factories import StaffFactory, UserFactory, enter
 from tests.monetization.records import clock_at
-from tests.wallet.books import sql
+from tests.wallet.entries import sql
 from tests.wallet.past import charged, gave_back, wrote
 from wallet.books import days
 from wallet.models import StripeEvent, TopUp, Wallet

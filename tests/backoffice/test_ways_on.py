@@ -9,7 +9,7 @@ from django.test import Client
 from django.urls import NoReverseMatch, reverse
 
 from tests.factories import StaffFactory, UserFactory, enter
-from tests.wallet.pages import link
+from tests.html import link
 
 ADMINS = sorted(admin.site._registry, key=lambda model: model._meta.label)
 

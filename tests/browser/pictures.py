@@ -18,8 +18,8 @@ from playwright.sync_api import BrowserContext, Page, sync_playwright
 
 from sandbox.second_factor import code_at
 from tests.chromium import CHROMIUM, FLAGS, SIZES
+from tests.environment import ROOT
 
-ROOT = Path(__file__).resolve().parent.parent.parent
 PLACE = ROOT / "docs" / "pictures"
 HEIGHT_MAX = 2400  # Of a long list the beginning tells enough.
 # What is shown, in order: a part of docs/pages.md, then a page's name and address.

@@ -15,7 +15,7 @@ from accounts.models import Act
 from monetization import sponsors, subscriptions, tips
 from monetization.models import Refund, Sponsor, Subscription, Tip
 from tests.factories import StaffFactory
-from tests.wallet.books import sql
+from tests.wallet.entries import sql
 from wallet.models import StripeEvent
 
 NOON = datetime(2026, 6, 15, 12, tzinfo=UTC)

@@ -18,7 +18,7 @@ from tests.crowd import at_once, begin, outcomes_at_once, patiently, wait_until_
 from tests.factories import UserFactory
 from tests.monetization.conftest import TIPS
 from tests.monetization.records import NOON, broken_records, clock_at, refund, refused, tip
-from tests.wallet.books import sql
+from tests.wallet.entries import sql
 
 pytestmark = pytest.mark.django_db
 

@@ -20,11 +20,11 @@ import requests
 import stripe
 
 from sandbox.environment import free_port
+from tests.environment import ROOT
 
 KEY = "sk_test_of_these_tests"
 SECRET = "whsec_of_these_tests"
 OLD_SECRET = "whsec_being_rolled_away"
-ROOT = Path(__file__).resolve().parent.parent.parent
 PATIENCE_SECONDS = 120  # On a busy machine.
 
 Params = dict[str, Any]

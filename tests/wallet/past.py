@@ -5,7 +5,7 @@ from typing import Any
 
 from django.utils import timezone
 
-from tests.wallet.books import move, sql
+from tests.wallet.entries import move, sql
 from wallet.models import Entry
 
 

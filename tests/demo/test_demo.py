@@ -1,0 +1,40 @@
+"""`make demo` tells the truth: 0 when every promise was kept, 1 when one was broken."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.environment import ROOT
+
+pytestmark = pytest.mark.slow
+
+
+def demo(tmp_path: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    kept = {name: os.environ[name] for name in ("PATH", "HOME", "PG_BIN") if name in os.environ}
+    return subprocess.run(
+        [sys.executable, "manage.py", "demo", *arguments],
+        cwd=ROOT,
+        env=kept | {"DATA_DIR": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+
+
+def test_the_whole_story_comes_out_as_promised(tmp_path):
+    told = demo(tmp_path)
+    assert told.returncode == 0, told.stdout + told.stderr
+    assert "BROKEN" not in told.stdout
+    assert "20 allowed, 30 denied" in told.stdout
+    assert "Every law holds." in told.stdout
+    assert told.stdout.rstrip().endswith("Every promise was kept.")
+
+
+def test_a_broken_promise_is_noticed(tmp_path):
+    told = demo(tmp_path, "--break-a-promise")
+    assert told.returncode == 1
+    assert "BROKEN and takes nothing" in told.stdout
+    assert "promises were broken" in told.stderr

@@ -1,0 +1,97 @@
+"""What only a real gunicorn shows: chunked bodies, clients and a database that fall silent."""
+
+import http.client
+import json
+import os
+import signal
+import socket
+import subprocess
+import time
+from contextlib import ExitStack, contextmanager
+
+import pytest
+import requests
+
+from tests.deployment import TIMES, Deployment, deployed
+from tests.wallet.payments.test_trouble import THREE_SECONDS, unavailable
+
+pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
+
+
+@pytest.fixture
+def deployment(tmp_path, checkout_event):
+    with deployed(tmp_path / "data", checkout_event) as served:
+        yield served
+
+
+def chunked(served: Deployment, body: bytes) -> tuple[int, dict]:
+    """A charge whose body comes in pieces without a length, as many clients send it."""
+    caller = http.client.HTTPConnection("127.0.0.1", served.port, timeout=120)
+    headers = {"x-wallet-service-key": served.service_key, "Content-Type": "application/json"}
+    pieces = (body[start : start + 1000] for start in range(0, len(body), 1000))
+    caller.request("POST", "/io/wallet/deduct", pieces, headers, encode_chunked=True)
+    answer = caller.getresponse()
+    return answer.status, json.loads(answer.read())
+
+
+@contextmanager
+def frozen(served: Deployment):
+    """PostgreSQL stands still, all of it, and its kernel goes on saying that it is there."""
+    postmaster = int((served.server._place() / "data" / "postmaster.pid").read_text().split()[0])
+    listed = subprocess.check_output(["ps", "-eo", "pid=,ppid="], text=True).splitlines()
+    family = [int(pid) for pid, parent in map(str.split, listed) if int(parent) == postmaster]
+    stopped = [postmaster, *family]
+    for pid in stopped:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for pid in stopped:
+            os.kill(pid, signal.SIGCONT)
+
+
+def test_a_chunked_body_counts_as_what_it_is(deployment):
+    work = {"user_id": "usr_1", "feature": "mail.send", "idempotency_key": "chunked"}
+    status, body = chunked(deployment, json.dumps(work).encode())
+    assert (status, body["allowed"]) == (200, True)
+    status, body = chunked(deployment, json.dumps(work | {"padding": "x" * 70_000}).encode())
+    assert (status, body["allowed"]) == (413, False)
+    status, body = chunked(deployment, json.dumps(work | {"padding": "x" * 2_000_000}).encode())
+    assert (status, body["allowed"]) == (413, False)
+
+
+def test_clients_that_fall_silent_do_not_hold_the_others_up(deployment):
+    head = b"POST /io/wallet/webhook HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 1000\r\n\r\n{"
+    with ExitStack() as stack:
+        silent = []
+        for number in range(30):
+            one = stack.enter_context(socket.create_connection(("127.0.0.1", deployment.port)))
+            one.sendall(head if number % 2 else head[:30])
+            silent.append(one)
+        began = time.monotonic()
+        answer = requests.get(f"{deployment.url}/io/wallet/rates", timeout=120)
+        assert answer.status_code == 200
+        assert time.monotonic() - began < 20
+        silent[1].settimeout(120)
+        assert silent[1].recv(100).startswith(b"HTTP/1.1 408")
+
+
+def test_a_frozen_database_denies_in_time_and_serves_when_it_thaws(deployment):
+    answers = [deployment.deduct("warm")]
+    assert answers[0][0].json()["allowed"] is True
+    with frozen(deployment):
+        waits = []
+        for number in range(4):
+            answer, seconds = deployment.deduct(f"frozen-{number}")
+            assert unavailable(answer) == {"allowed": False}
+            waits.append(seconds)
+        # Without a deadline of ours none would be answered at all. On a machine that is busy with other
+        # tests a single one may come late.
+        assert sorted(waits)[1] < THREE_SECONDS + 0.5 * TIMES
+        assert not deployment.is_healthy()
+    for number in range(4):
+        answer, _ = deployment.deduct(f"frozen-{number}")
+        assert answer.json()["allowed"] is True
+    # What was asked while it was frozen was either never begun or is the very charge answered now.
+    assert deployment.balance() == 100 - 5
+    assert "Every law holds" in deployment.manage("check_ledger")

@@ -1,0 +1,318 @@
+"""The keys page: what each key may do, a secret that is shown once, and a form that makes one key."""
+
+import re
+import shlex
+from functools import partial
+
+import pytest
+from django.test import Client
+from django.urls import URLResolver, get_resolver
+from django.utils import timezone
+
+from accounts import api_keys
+from accounts.errors import InvalidApiKey
+from accounts.models import ApiKey
+from monetization.dashboard import curl
+from monetization.dashboard.fields import new_key
+from monetization.dashboard.keys.forms import SCOPES_ELSEWHERE, SCOPES_HERE
+from monetization.models import FirstAnswer
+from tests.crowd import at_once
+from tests.factories import UserFactory
+from tests.html import browser_of, hidden, table, words
+from tests.monetization.conftest import STATS, caller_with, key_of
+from tests.monetization.dashboard.list_pages import (
+    HOSTILE,
+    NO_KEYS,
+    is_shut_to,
+    is_shut_to_nobody,
+    is_text_only,
+    strict_browser_of,
+)
+from tests.monetization.records import days, tip
+
+KEYS = "/dashboard/keys"
+SECRET = re.compile(r"msk_[0-9a-f]{64}")
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def page(creator):
+    return browser_of(creator)
+
+
+def filled(**changes):
+    return {"name": "Website", "scopes": ["monetization"], "key": new_key()} | changes
+
+
+def a_key(owner, name="Server", **options):
+    return api_keys.issue(owner=owner, name=name, scopes=["monetization"], within_limit=False, **options)
+
+
+def revoke_of(key):
+    return f"{KEYS}/{key.pk}/revoke"
+
+
+def told(answer, page):
+    assert answer.status_code == 302, words(answer)
+    return words(page.get(answer["Location"]))
+
+
+# --- Who sees it ------------------------------------------------------------------------------------
+
+
+def test_nobody_sees_anything_without_signing_in(creator):
+    is_shut_to_nobody(KEYS)
+    is_shut_to_nobody(revoke_of(a_key(creator)[0]))
+
+
+def test_another_creators_key_is_not_there(creator, stranger):
+    key, _ = a_key(creator, "Secret server")
+    is_shut_to(stranger, revoke_of(key), "get", "post")
+    assert "Secret server" not in words(browser_of(stranger).get(KEYS))
+    assert ApiKey.objects.get().revoked_at is None
+
+
+# --- The list ---------------------------------------------------------------------------------------
+
+
+def test_each_row_says_what_the_record_says(creator, page):
+    key, secret = a_key(creator)
+    api_keys.find(secret)
+    expired, _ = a_key(creator, "Old", expires_at=timezone.now() - days(1))
+    api_keys.revoke(owner=creator, key_id=a_key(creator, "Gone")[0].pk)
+    rows = {row[0]: row[1:] for row in table(page.get(KEYS), "list_title")}
+    assert rows["Server"][:3] == ["Active", f"{key.prefix}…", "monetization"]
+    assert rows["Server"][4] != "never"
+    assert rows["Old"][0] == "Expired"
+    assert rows["Old"][5] == f"{expired.expires_at.day} {expired.expires_at:%b %Y}"
+    assert rows["Gone"][0] == "Revoked"
+    assert rows["Gone"][-1] == ""
+
+
+def test_no_secret_is_in_the_list(creator, page):
+    _, secret = a_key(creator)
+    assert secret not in page.get(KEYS).content.decode()
+
+
+@pytest.mark.parametrize(
+    ("revoked", "sentence"),
+    [(20, ""), (21, "1 more key was revoked earlier."), (25, "5 more keys were revoked earlier.")],
+)
+def test_keys_revoked_long_ago_are_only_counted(creator, page, revoked, sentence):
+    a_key(creator, "Server")
+    for number in range(revoked):
+        api_keys.revoke(owner=creator, key_id=a_key(creator, f"Gone {number}")[0].pk)
+    answer = page.get(KEYS)
+    names = [row[0] for row in table(answer, "list_title")]
+    assert names[0] == "Server"
+    assert set(names[1:]) == {f"Gone {number}" for number in range(revoked - 20, revoked)}
+    assert "revoked earlier" not in words(answer) if not sentence else sentence in words(answer)
+
+
+def test_without_a_key_it_says_what_will_be_here(page):
+    said = words(page.get(KEYS))
+    assert "No keys yet" in said
+    assert "Your plan, Free, allows 1 active key; you have none." in said
+
+
+def test_every_scope_has_its_box_and_those_of_this_service_a_sentence(page):
+    html = page.get(KEYS).content.decode()
+    for scope in api_keys.SCOPES:
+        assert f'name="scopes" value="{scope}"' in html
+    for sentence in SCOPES_HERE.values():
+        assert sentence in html
+    assert set(SCOPES_HERE) | set(SCOPES_ELSEWHERE) == set(api_keys.SCOPES)
+    assert re.findall(r'value="([a-z:]+)" checked', html) == ["monetization"]
+
+
+@pytest.mark.parametrize("word", HOSTILE)
+def test_hostile_words_are_words(creator, page, word):
+    key, _ = a_key(creator, word)
+    for answer in (
+        page.get(KEYS),
+        page.get(revoke_of(key)),
+        page.post(KEYS, filled(name=word, scopes=[word])),
+    ):
+        is_text_only(answer)
+    assert word in words(page.get(KEYS))
+
+
+def scopes_asked_for():
+    """Every scope that an endpoint of this service lets a key in by."""
+    views = [getattr(pattern.callback, "cls", None) for pattern in every_pattern(get_resolver().url_patterns)]
+    accesses = [each for view in views for each in getattr(view, "access", {}).values()]
+    return {scope for access in accesses for scope in access.scopes or ()}
+
+
+def every_pattern(patterns):
+    for pattern in patterns:
+        if isinstance(pattern, URLResolver):
+            yield from every_pattern(pattern.url_patterns)
+        else:
+            yield pattern
+
+
+def test_the_scopes_of_this_service_are_those_its_endpoints_ask_for():
+    assert set(SCOPES_HERE) == scopes_asked_for()
+
+
+# --- Making one -------------------------------------------------------------------------------------
+
+
+def test_the_secret_is_shown_once_and_opens_the_door(creator, page):
+    answer = page.post(KEYS, filled(scopes=["monetization", "read"]))
+    assert answer.status_code == 200
+    assert "no-store" in answer["Cache-Control"]
+    secret = SECRET.findall(answer.content.decode())[0]
+    key = ApiKey.objects.get()
+    assert (key.owner_id, key.name, key.scopes) == (creator.pk, "Website", ["monetization", "read"])
+    assert caller_with(secret).get(STATS).status_code == 200
+    assert not SECRET.search(page.get(KEYS).content.decode())
+    kept = FirstAnswer.objects.get()
+    assert secret not in kept.answer + kept.key
+
+
+def test_the_next_step_is_a_test_tip_where_the_key_can_record_one(page, creator):
+    tip(creator, currency="JPY")
+    said = words(page.post(KEYS, filled()))
+    assert "Next: record a test tip" in said
+    assert '"currency": "JPY"' in said
+
+
+def test_a_key_that_only_reads_is_tried_by_reading(page):
+    said = words(page.post(KEYS, filled(scopes=["read"])))
+    assert "record a test tip" not in said
+    assert "/mail/v1/monetization/stats" in said
+
+
+@pytest.mark.parametrize("currency", ["USD", "JPY", "KWD", "ISK"])
+@pytest.mark.parametrize("kind", ["sponsors", "subscriptions", "tips"])
+def test_a_ready_line_records_and_pasted_twice_records_once(creator, kind, currency):
+    secret = key_of(creator, "monetization")
+    line = curl.curl_of(kind, "https://x.example/it's", at=timezone.now(), currency=currency)
+    parts = shlex.split(line.replace("\\\n", " ").replace("YOUR_KEY", secret))
+    address, body = parts[3], parts[-1]
+    headers = dict(header.split(": ", 1) for header in parts[5:-2:2])
+    answers = [
+        Client().post(
+            address.removeprefix("https://x.example/it's"),
+            body,
+            content_type=headers["Content-Type"],
+            headers={name: value for name, value in headers.items() if name != "Content-Type"},
+        )
+        for _ in range(2)
+    ]
+    assert all(answer.status_code in (200, 201) for answer in answers), answers[0].content
+    assert answers[0].json() == answers[1].json()
+
+
+def test_the_page_does_not_leave_the_house(page):
+    html = page.post(KEYS, filled()).content.decode()
+    assert not re.search(r"<script(?![^>]*\ssrc=)|\sstyle=|\son[a-z]+=", html)
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"name": ""}, "Write a name."),
+        ({"name": "x" * 81}, "This must be at most 80 characters."),
+        ({"scopes": []}, "Choose at least one thing that the key may do."),
+        ({"scopes": ["everything"]}, "Choose from these only."),
+        *(({"key": key}, "This page was incomplete, so nothing was recorded.") for key in NO_KEYS),
+    ],
+)
+def test_what_is_wrong_is_told_beside_the_field_and_nothing_is_made(page, changes, sentence):
+    answer = page.post(KEYS, filled(**changes))
+    assert answer.status_code == 400
+    assert sentence in words(answer)
+    assert not ApiKey.objects.exists()
+    assert page.post(KEYS, filled(key=hidden(answer, "key"))).status_code == 200
+
+
+def test_what_was_chosen_is_kept_and_seen(page):
+    html = page.post(KEYS, filled(name="", scopes=["read", "contacts"])).content.decode()
+    assert re.findall(r'value="([a-z:]+)" checked', html) == ["read", "contacts"]
+    assert "<details open>" in html
+
+
+def test_the_plans_limit_is_told_and_holds(creator, page):
+    a_key(creator)
+    answer = page.get(KEYS)
+    assert "There is no room for another key." in words(answer)
+    assert "Make the key" not in words(answer)
+    refused = page.post(KEYS, filled())
+    assert refused.status_code == 403
+    assert "Your plan allows 1 active API key. Revoke one, or change your plan." in words(refused)
+    assert ApiKey.objects.count() == 1
+
+
+def test_a_plan_without_a_limit_says_so():
+    user = UserFactory.create(plan_id="max")
+    assert "Your plan, Max, allows any number of active keys." in words(browser_of(user).get(KEYS))
+
+
+# --- Twice is once ----------------------------------------------------------------------------------
+
+
+def test_the_same_form_sent_twice_makes_one_key(page):
+    sent = filled()
+    assert page.post(KEYS, sent).status_code == 200
+    answer = page.post(KEYS, sent)
+    assert answer.status_code == 409
+    assert "This form was sent before, and its key was made then." in words(answer)
+    assert not SECRET.search(answer.content.decode())
+    assert ApiKey.objects.count() == 1
+
+
+def test_the_same_form_with_another_name_makes_none(page):
+    sent = filled()
+    page.post(KEYS, sent)
+    assert page.post(KEYS, sent | {"name": "Other"}).status_code == 409
+    assert ApiKey.objects.count() == 1
+
+
+def test_a_form_that_was_refused_can_be_sent_again(creator, page):
+    key, _ = a_key(creator)
+    sent = filled()
+    assert page.post(KEYS, sent).status_code == 403
+    api_keys.revoke(owner=creator, key_id=key.pk)
+    assert page.post(KEYS, sent).status_code == 200
+
+
+@pytest.mark.django_db(transaction=True)
+def test_sent_many_times_at_once_it_makes_one_key():
+    user = UserFactory.create(plan_id="max")
+    sent, browsers = filled(), [browser_of(user) for _ in range(4)]
+    answers = at_once([partial(browser.post, KEYS, sent) for browser in browsers])
+    assert sorted(answer.status_code for answer in answers) == [200, 409, 409, 409]
+    assert ApiKey.objects.count() == 1
+
+
+# --- Revoking ---------------------------------------------------------------------------------------
+
+
+def test_a_key_is_revoked_by_post_after_a_question(creator, page):
+    key, secret = a_key(creator)
+    assert "Revoke Server?" in words(page.get(revoke_of(key)))
+    assert api_keys.find(secret)
+    assert "Server is revoked." in told(page.post(revoke_of(key)), page)
+    with pytest.raises(InvalidApiKey):
+        api_keys.find(secret)
+
+
+def test_revoking_twice_revokes_once(creator, page):
+    key, _ = a_key(creator)
+    page.post(revoke_of(key))
+    at = ApiKey.objects.get().revoked_at
+    assert "Server was revoked already." in told(page.post(revoke_of(key)), page)
+    assert "Server was revoked already." in told(page.get(revoke_of(key)), page)
+    assert ApiKey.objects.get().revoked_at == at
+
+
+def test_a_form_without_its_token_is_refused(creator):
+    key, _ = a_key(creator)
+    strict = strict_browser_of(creator)
+    assert strict.post(revoke_of(key)).status_code == 403
+    assert strict.post(KEYS, filled()).status_code == 403
+    assert ApiKey.objects.get().revoked_at is None

@@ -1,0 +1,472 @@
+"""The laws as queries: each tells of its own violation, of nothing else, and the command reports them.
+
+The books are broken as only an operator with a superuser's rights could: triggers rest, a constraint is
+dropped. Most of it is rolled back; what was committed, the flush takes away.
+"""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import threading
+from io import StringIO
+
+import pytest
+from django.apps import apps
+from django.conf import settings
+from django.core.management import CommandError, call_command
+from django.db import DatabaseError, connection, models, transaction
+
+from foundation.operators import snapshot
+from tests.crowd import begin, second_connection
+from tests.wallet.entries import insert_entry, sql
+from wallet.books import laws, ledger
+from wallet.charges import deductions
+from wallet.models import Entry, TopUp, Wallet
+
+BALANCE, COUNT, CHAIN, OVERDRAWN, REVERSALS, TOPUP = laws.LAWS_OF_WALLETS
+ORPHAN, PAID, TWICE, TRIGGERS, CONSTRAINTS, INDEXES = laws.LAWS_OF_THE_WHOLE
+
+breaks_the_books = pytest.mark.breaks_the_books
+
+
+@pytest.fixture(scope="module", autouse=True)
+def left_clean(django_db_setup, django_db_blocker):
+    """Whatever was broken here is whole again for the tests that come after."""
+    yield
+    with django_db_blocker.unblock():
+        assert laws.violations() == []
+        assert not Wallet.objects.exists()
+
+
+@pytest.fixture
+def books(give, article_rate):
+    """usr_1: 10 from a checkout, a charge of 4, 1 of it given back. usr_2: 5 from a checkout."""
+    give("usr_1", 10, session_id="cs_test_1")
+    charge = ledger.debit(
+        user_id="usr_1",
+        credits=4,
+        kind=Entry.Kind.DEDUCT,
+        actor="service:wsk_test",
+        feature=article_rate,
+        count=4,
+        product="blog",
+    )
+    ledger.give_back(entry=charge, credits=1, reason="It failed.", key="refund-1", actor="user:staff:1")
+    give("usr_2", 5, session_id="cs_test_2")
+    assert laws.violations() == []
+
+
+@pytest.fixture
+def lawless(books):
+    """Triggers rest until the end of the test's transaction."""
+    connection.check_constraints()  # What is due from before; a table with open business cannot be altered.
+    sql("SET LOCAL session_replication_role = replica")
+
+
+def found():
+    return [(violation.law, violation.subject, violation.detail) for violation in laws.violations()]
+
+
+def the(kind, user_id="usr_1"):
+    """The id of the one entry of a kind."""
+    return Entry.objects.get(kind=kind, wallet_id=user_id).pk
+
+
+# --- Wallets and entries ----------------------------------------------------------------------------
+
+
+@breaks_the_books
+def test_a_balance_that_is_not_the_sum(lawless):
+    sql("UPDATE wallet_wallet SET balance = 8 WHERE user_id = 'usr_1'")
+    assert found() == [(BALANCE, "usr_1", "balance 8, entries add up to 7")]
+
+
+@breaks_the_books
+def test_a_wallet_that_counts_wrong(lawless):
+    sql("UPDATE wallet_wallet SET entries_count = 4 WHERE user_id = 'usr_1'")
+    assert found() == [(COUNT, "usr_1", "4 counted, 3 there, last number 3")]
+
+
+@breaks_the_books
+def test_a_gap_in_the_numbers(lawless):
+    sql("UPDATE wallet_entry SET sequence = 4 WHERE wallet_id = 'usr_1' AND sequence = 3")
+    assert found() == [(COUNT, "usr_1", "3 counted, 3 there, last number 4")]
+
+
+@breaks_the_books
+def test_a_lost_entry(lawless):
+    sql("DELETE FROM wallet_entry WHERE kind = 'refund'")
+    assert found() == [
+        (BALANCE, "usr_1", "balance 7, entries add up to 6"),
+        (COUNT, "usr_1", "3 counted, 2 there, last number 2"),
+    ]
+
+
+@breaks_the_books
+def test_a_lost_first_entry(lawless):
+    sql("DELETE FROM wallet_entry WHERE wallet_id = 'usr_2'")
+    sql("UPDATE wallet_wallet SET balance = 0, entries_count = 0 WHERE user_id = 'usr_2'")
+    [topup] = TopUp.objects.filter(user_id="usr_2")
+    assert found() == [(PAID, topup.pk, topup.entry_id)]
+
+
+@breaks_the_books
+def test_a_balance_after_that_does_not_chain(lawless):
+    charge, back = the("deduct"), the("refund")
+    sql("UPDATE wallet_entry SET balance_after = 5 WHERE id = %s", charge)
+    assert found() == [(CHAIN, charge, "10 -4 gave 5"), (CHAIN, back, "5 1 gave 7")]
+
+
+@breaks_the_books
+def test_a_first_entry_that_begins_with_something(lawless):
+    topup = the("topup", "usr_2")
+    sql("UPDATE wallet_entry SET balance_after = 6 WHERE id = %s", topup)
+    assert found() == [(CHAIN, topup, "0 5 gave 6")]
+
+
+@breaks_the_books
+def test_a_charge_that_overdrew(lawless):
+    sql("ALTER TABLE wallet_entry DROP CONSTRAINT wallet_entry_never_overdraws")
+    sql("INSERT INTO wallet_wallet VALUES ('usr_3', -5, 1, now())")
+    entry_id = insert_entry("usr_3", credits=-5, balance_after=-5, sequence=1)
+    assert found() == [
+        (CONSTRAINTS, "wallet_entry_never_overdraws", "missing or not validated"),
+        (OVERDRAWN, entry_id, "adjustment of -5 left -5"),
+    ]
+
+
+@breaks_the_books
+def test_a_clawback_that_left_a_debt_is_no_violation(lawless):
+    sql("INSERT INTO wallet_wallet VALUES ('usr_3', -5, 1, now())")
+    insert_entry("usr_3", credits=-5, balance_after=-5, sequence=1, kind="clawback")
+    assert found() == []
+
+
+def refund(user_id, credits, **entry):
+    """A consistent entry, but for what it reverses."""
+    [(balance, count)] = sql(
+        "UPDATE wallet_wallet SET balance = balance + %s, entries_count = entries_count + 1"
+        " WHERE user_id = %s RETURNING balance, entries_count",
+        credits,
+        user_id,
+    )
+    insert_entry(user_id, credits=credits, balance_after=balance, sequence=count, **entry)
+
+
+@breaks_the_books
+def test_more_given_back_than_was_charged(lawless):
+    charge = the("deduct")
+    refund("usr_1", 4, kind="refund", reverses_id=charge)
+    assert found() == [(REVERSALS, charge, "-4 credits, 5 reversed")]
+
+
+@breaks_the_books
+def test_a_reversal_of_another_wallets_entry(lawless):
+    charge = the("deduct")
+    refund("usr_2", 1, kind="refund", reverses_id=charge)
+    assert found() == [(REVERSALS, charge, "0 credits, 1 reversed")]
+
+
+@breaks_the_books
+def test_a_reversal_of_the_same_sign(lawless):
+    topup = the("topup")
+    refund("usr_1", 2, reverses_id=topup)
+    assert found() == [(REVERSALS, topup, "10 credits, 2 reversed")]
+
+
+@breaks_the_books
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE wallet_topup SET user_id = 'usr_1' WHERE user_id = 'usr_2'",
+        "UPDATE wallet_topup SET stripe_session_id = 'cs_test_3' WHERE user_id = 'usr_2'",
+        "DELETE FROM wallet_topup WHERE user_id = 'usr_2'",
+        "UPDATE wallet_topup SET state = 'failed', entry_id = NULL WHERE user_id = 'usr_2'",
+    ],
+)
+def test_a_top_up_entry_without_the_checkout_it_stands_for(lawless, change):
+    sql(change)
+    [(law, subject, detail)] = found()
+    assert (law, subject) == (TOPUP, the("topup", "usr_2"))
+    assert detail.startswith("session cs_test_2, 5 credits, paid ")
+
+
+@breaks_the_books
+@pytest.mark.parametrize(("cents", "holds"), [(499, False), (500, True), (599, True), (600, False)])
+def test_a_credit_for_each_whole_dollar(lawless, cents, holds):
+    sql("UPDATE wallet_topup SET paid_cents = %s WHERE user_id = 'usr_2'", cents)
+    detail = f"session cs_test_2, 5 credits, paid {cents} cents"
+    assert found() == ([] if holds else [(TOPUP, the("topup", "usr_2"), detail)])
+
+
+# --- The whole --------------------------------------------------------------------------------------
+
+
+@breaks_the_books
+@pytest.mark.parametrize("user_id", ["usr_1", "usr_2"])
+def test_entries_without_a_wallet(lawless, user_id):
+    sql("DELETE FROM wallet_wallet WHERE user_id = %s", user_id)
+    orphans = Entry.objects.filter(wallet_id=user_id)
+    assert set(found()) == {(ORPHAN, entry.pk, user_id) for entry in orphans}
+
+
+@breaks_the_books
+def test_a_paid_top_up_whose_entry_is_a_charge(lawless):
+    [topup] = TopUp.objects.filter(user_id="usr_2")
+    charge, credited = the("deduct"), the("topup", "usr_2")
+    sql("UPDATE wallet_topup SET entry_id = %s WHERE id = %s", charge, topup.pk)
+    assert found() == [
+        (PAID, topup.pk, charge),
+        (TOPUP, credited, "session cs_test_2, 5 credits, paid  cents"),
+    ]
+
+
+@breaks_the_books
+@pytest.mark.parametrize("user_id", ["usr_1", "usr_2"])
+def test_a_payment_that_was_credited_by_itself_and_by_hand(lawless, user_id):
+    sql(
+        "UPDATE wallet_wallet SET balance = balance + 5, entries_count = entries_count + 1"
+        " WHERE user_id = %s",
+        user_id,
+    )
+    wallet = Wallet.objects.get(pk=user_id)
+    given = insert_entry(
+        user_id,
+        credits=5,
+        balance_after=wallet.balance,
+        sequence=wallet.entries_count,
+        stripe_session_id="cs_test_2",
+    )
+    credited = the("topup", "usr_2")
+    assert found() == [(TWICE, given, f"session cs_test_2, credited by itself as {credited}")]
+
+
+TRIGGER_NAMES = re.findall(r"\('(\w+)'\)", laws.LAWS_OF_THE_WHOLE[TRIGGERS])
+CONSTRAINT_NAMES = re.findall(r"\('(\w+)'\)", laws.LAWS_OF_THE_WHOLE[CONSTRAINTS])
+INDEX_NAMES = re.findall(r"\('(\w+)'\)", laws.LAWS_OF_THE_WHOLE[INDEXES])
+
+
+def test_every_trigger_constraint_and_unique_index_is_watched(db):
+    triggers = sql(
+        "SELECT tgname FROM pg_trigger JOIN pg_class ON pg_class.oid = tgrelid"
+        " WHERE NOT tgisinternal AND relname LIKE 'wallet_%%'"
+    )
+    assert sorted(name for (name,) in triggers) == sorted(TRIGGER_NAMES)
+    checks: set[str] = set()
+    uniques: set[str] = set()
+    for model in apps.get_app_config("wallet").get_models():
+        for constraint in model._meta.constraints:
+            (checks if isinstance(constraint, models.CheckConstraint) else uniques).add(constraint.name)
+    assert checks == set(CONSTRAINT_NAMES)
+    # And the two that say unique=True: one checkout one top-up, one top-up one entry.
+    uniques |= {"wallet_topup_stripe_session_id_key", "wallet_topup_entry_id_key"}
+    assert uniques == set(INDEX_NAMES)
+
+
+def table_of(name):
+    """The table a trigger, constraint or index is named after."""
+    return "_".join(name.split("_")[:2])
+
+
+@breaks_the_books
+@pytest.mark.parametrize("name", TRIGGER_NAMES)
+def test_a_trigger_that_is_off_or_gone(books, name):
+    connection.check_constraints()
+    for command, state in [
+        ("ALTER TABLE {table} DISABLE TRIGGER {name}", "D"),
+        ("ALTER TABLE {table} ENABLE REPLICA TRIGGER {name}", "R"),
+        ("DROP TRIGGER {name} ON {table}", "missing"),
+    ]:
+        sql(command.format(table=table_of(name), name=name))
+        assert found() == [(TRIGGERS, name, state)]
+
+
+@breaks_the_books
+def test_a_trigger_that_always_fires_is_in_force(books):
+    connection.check_constraints()
+    sql("ALTER TABLE wallet_entry ENABLE ALWAYS TRIGGER wallet_entry_is_history")
+    assert found() == []
+
+
+@breaks_the_books
+@pytest.mark.parametrize("name", CONSTRAINT_NAMES)
+def test_a_constraint_that_is_gone(books, name):
+    connection.check_constraints()
+    sql(f"ALTER TABLE {table_of(name)} DROP CONSTRAINT {name}")
+    assert found() == [(CONSTRAINTS, name, "missing or not validated")]
+
+
+@breaks_the_books
+def test_a_constraint_that_was_put_back_without_a_look_at_what_is_there(books):
+    connection.check_constraints()
+    name = "wallet_entry_moves_something"
+    sql(f"ALTER TABLE wallet_entry DROP CONSTRAINT {name}")
+    sql(f"ALTER TABLE wallet_entry ADD CONSTRAINT {name} CHECK (credits <> 0) NOT VALID")
+    assert found() == [(CONSTRAINTS, name, "missing or not validated")]
+    sql(f"ALTER TABLE wallet_entry VALIDATE CONSTRAINT {name}")
+    assert found() == []
+
+
+@breaks_the_books
+@pytest.mark.parametrize("name", INDEX_NAMES)
+def test_a_unique_index_that_is_gone(books, name):
+    connection.check_constraints()
+    table = table_of(name)
+    sql(f"ALTER TABLE {table} DROP CONSTRAINT IF EXISTS {name}")
+    sql(f"DROP INDEX IF EXISTS {name}")
+    assert found() == [(INDEXES, name, "missing or not valid")]
+    sql(f"CREATE INDEX {name} ON {table} (id)")  # Of that name, but not unique.
+    assert found() == [(INDEXES, name, "missing or not valid")]
+
+
+# --- Many wallets -----------------------------------------------------------------------------------
+
+
+@breaks_the_books
+def test_every_wallet_is_seen_whatever_the_batch(db):
+    sql("INSERT INTO wallet_wallet SELECT to_char(n, 'FM00000'), 0, 0, now() FROM generate_series(1, 2500) n")
+    seen: list[int] = []
+    assert list(laws.find_violations(on_wallets=seen.append)) == []
+    assert seen == [1000, 1000, 500]
+    connection.check_constraints()
+    sql("SET LOCAL session_replication_role = replica")
+    wrong = ["00001", "01000", "01001", "02000", "02001", "02500"]
+    sql("UPDATE wallet_wallet SET entries_count = 1 WHERE user_id = ANY (%s)", wrong)
+    assert found() == [(COUNT, user_id, "1 counted, 0 there, last number 0") for user_id in wrong]
+
+
+# --- check_ledger -----------------------------------------------------------------------------------
+
+
+def check_ledger(*options):
+    """The command's exit code and what it wrote."""
+    out = StringIO()
+    try:
+        call_command("check_ledger", *options, stdout=out)
+    except SystemExit as end:
+        return end.code, out.getvalue()
+    return 0, out.getvalue()
+
+
+def break_a_balance(other=connection):
+    """Committed, and nobody was there to refuse it."""
+    with other.cursor() as cursor:
+        cursor.execute("BEGIN")
+        cursor.execute("SET LOCAL session_replication_role = replica")
+        cursor.execute("UPDATE wallet_wallet SET balance = 8 WHERE user_id = 'usr_1'")
+        cursor.execute("COMMIT")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_clean_books_are_exit_code_0_and_the_report_says_which(books):
+    code, text = check_ledger()
+    name = connection.settings_dict["NAME"]
+    assert code == 0
+    assert re.fullmatch(rf"2 wallets in {name} at \S+\. Every law holds\.\n", text)
+    code, text = check_ledger("--json")
+    report = json.loads(text)
+    assert code == 0
+    assert report.pop("database").startswith(f"{name} at ")
+    assert report == {"wallets": 2, "violations": [], "violations_count": 0, "clean": True}
+
+
+@breaks_the_books
+@pytest.mark.django_db(transaction=True)
+def test_violations_are_exit_code_1_each_on_a_line(books):
+    break_a_balance()
+    code, text = check_ledger()
+    first, last = text.splitlines()
+    assert code == 1
+    assert first == f"{BALANCE}: usr_1: balance 8, entries add up to 7"
+    assert last.startswith("2 wallets in ")
+    assert last.endswith(" 1 violations.")
+    code, text = check_ledger("--json")
+    report = json.loads(text)
+    violation = {"law": BALANCE, "subject": "usr_1", "detail": "balance 8, entries add up to 7"}
+    assert code == 1
+    assert (report["violations"], report["violations_count"], report["clean"]) == ([violation], 1, False)
+
+
+@breaks_the_books
+@pytest.mark.django_db(transaction=True)
+def test_a_report_of_very_many_names_some_and_counts_all():
+    with transaction.atomic():
+        sql("SET LOCAL session_replication_role = replica")
+        sql("INSERT INTO wallet_wallet SELECT 'usr_' || n, 0, 1, now() FROM generate_series(1, 1200) n")
+    code, text = check_ledger("--json")
+    report = json.loads(text)
+    assert code == 1
+    assert (len(report["violations"]), report["violations_count"]) == (1000, 1200)
+
+
+def test_books_that_cannot_be_reached_are_exit_code_2():
+    environment = os.environ | {"DATABASE_URL": "postgres://nobody@127.0.0.1:9/none"}
+    command = [sys.executable, "manage.py", "check_ledger", "--json"]
+    done = subprocess.run(
+        command, cwd=settings.BASE_DIR, env=environment, capture_output=True, text=True, timeout=300
+    )
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert "Could not look: " in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_table_that_is_gone_is_exit_code_2_not_a_violation(books):
+    sql("ALTER TABLE wallet_topup RENAME TO wallet_topup_gone")
+    try:
+        with pytest.raises(CommandError, match="Could not look: ") as trouble:
+            call_command("check_ledger")
+    finally:
+        sql("ALTER TABLE wallet_topup_gone RENAME TO wallet_topup")
+    assert trouble.value.returncode == 2
+
+
+@breaks_the_books
+@pytest.mark.django_db(transaction=True)
+def test_one_moment_is_looked_at_whatever_is_committed_meanwhile(books):
+    with second_connection() as other:
+        broken: list[str] = []
+
+        def break_it_meanwhile(execute, query, params, many, context):
+            if "FROM wallet_entry" in query and not broken:
+                broken.append(query)
+                break_a_balance(other)
+            return execute(query, params, many, context)
+
+        with connection.execute_wrapper(break_it_meanwhile):
+            assert check_ledger()[0] == 0
+        assert broken
+    assert check_ledger()[0] == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_books_are_clean_while_charges_go_on(books, article_rate):
+    stop = threading.Event()
+
+    def charge():
+        charges = 0
+        while not stop.is_set():
+            user_id = "usr_1" if charges % 2 else "usr_2"
+            ledger.adjust(
+                user_id=user_id, credits=1, reason="More", key=f"more-{charges}", actor="user:staff:1"
+            )
+            deductions.deduct(user_id=user_id, feature=article_rate, product="blog", actor="service:wsk_test")
+            charges += 1
+        return charges
+
+    charging = begin(charge)
+    try:
+        outcomes = [check_ledger() for _ in range(8)]
+    finally:
+        stop.set()
+    assert charging.result(timeout=120) > 0
+    assert {code for code, _ in outcomes} == {0}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_look_can_write_nothing(books):
+    with pytest.raises(DatabaseError, match="read-only"), snapshot():
+        Wallet.objects.create(user_id="usr_3")

@@ -1,0 +1,224 @@
+"""Coming back from the checkout: the page says what the books know, whatever the address claims."""
+
+import re
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from tests.factories import UserFactory
+from tests.html import browser_of, hidden, link, words
+from tests.wallet.entries import move, sql
+from wallet.books import ledger
+from wallet.models import StripeEvent, TopUp
+from wallet.pages import topup_news
+from wallet.payments import settlement
+
+SUCCESS = "/wallet?wallet_topup=success"
+NOT_CONFIRMED = "Stripe has not confirmed the payment yet."
+NOTICES = ("added", "confirmed", "Nothing was charged")
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def fan():
+    return UserFactory.create(misar_id="usr_fan")
+
+
+@pytest.fixture
+def browser(fan):
+    return browser_of(fan)
+
+
+@pytest.fixture
+def checkout(stand_in, browser):
+    """The session of a checkout of $25 that was opened on the page."""
+    key = hidden(browser.get("/wallet"), "key")
+    answer = browser.post("/wallet/top-up?returnTo=/docs", {"amount": "25", "key": key})
+    return answer["Location"].rpartition("/")[2]
+
+
+@pytest.fixture
+def tell(stand_in, deliver):
+    """Let something happen to a session at Stripe, and let Stripe tell of it."""
+
+    def happen(verb, session_id):
+        stand_in.happens(verb, session_id)
+        for event in stand_in.events(session_id):
+            assert deliver(event).status_code == 200
+
+    return happen
+
+
+def state_of(browser, session_id):
+    return browser.get("/wallet/top-up/state", {"session": session_id}).json()["state"]
+
+
+# --- What came of it --------------------------------------------------------------------------------
+
+
+def test_a_payment_that_arrived_is_thanked_for(checkout, tell, browser, give, fan):
+    give(fan.pk, 59)
+    tell("pay", checkout)
+    answer = browser.get(f"{SUCCESS}&session={checkout}&returnTo=/docs")
+    assert "25 credits were added. Your balance is 84." in words(answer)
+    assert link(answer, "Back to Misar") == "/docs"
+    assert answer.content.decode().count("Back to Misar") == 2
+    assert "data-waiting" not in answer.content.decode()
+    assert state_of(browser, checkout) == "paid"
+
+
+def test_without_a_session_in_the_address_the_latest_top_up_is_meant(checkout, tell, browser):
+    assert NOT_CONFIRMED in words(browser.get(SUCCESS))
+    tell("pay", checkout)
+    assert "25 credits were added. Your balance is 25." in words(browser.get(SUCCESS))
+
+
+def test_a_payment_that_stripe_has_not_told_of_is_waited_for(checkout, stand_in, browser, fan):
+    stand_in.happens("pay", checkout)  # And no webhook yet.
+    answer = browser.get(f"{SUCCESS}&session={checkout}")
+    assert NOT_CONFIRMED in words(answer)
+    assert f'data-waiting="/wallet/top-up/state?session={checkout}"' in answer.content.decode()
+    assert state_of(browser, checkout) == "waiting"
+    assert ledger.balance_of(fan.pk) == 0
+
+
+def test_without_javascript_the_page_looks_again_a_bounded_number_of_times(checkout, browser):
+    address, looks = f"{SUCCESS}&session={checkout}&returnTo=/docs", 0
+    while True:
+        html = browser.get(address).content.decode()
+        found = re.search(
+            r'<noscript><meta http-equiv="refresh" content="\d+; url=([^"]+)"></noscript>', html
+        )
+        if not found:
+            break
+        address, looks = found[1].replace("&amp;", "&"), looks + 1
+        assert looks < 20
+    assert looks == 8
+    assert "this takes longer than usual. Credits arrive by themselves" in html
+    assert "returnTo=%2Fdocs" in address
+
+
+def test_a_bank_transfer_on_its_way_asks_nobody_to_wait(checkout, tell, browser):
+    tell("pay_later", checkout)
+    answer = browser.get(f"{SUCCESS}&session={checkout}")
+    assert (
+        "Your bank has not confirmed the payment yet. Credits arrive when it does; you can close this page."
+        in words(answer)
+    )
+    assert "$25.00 is on its way" in words(answer)
+    assert 'data-state="on_its_way"' in answer.content.decode()  # Whoever stays sees it arrive.
+    assert "http-equiv" not in answer.content.decode()
+    assert "data-longer" not in answer.content.decode()
+    assert state_of(browser, checkout) == "on_its_way"
+
+
+def test_a_bank_transfer_that_failed_is_told(checkout, tell, browser):
+    tell("pay_later", checkout)
+    tell("fail", checkout)
+    assert "The payment did not go through. Nothing was charged." in words(
+        browser.get(f"{SUCCESS}&session={checkout}")
+    )
+    assert state_of(browser, checkout) == "failed"
+
+
+def test_a_payment_that_staff_settled_is_not_called_a_failed_one(checkout, stand_in, browser, deliver):
+    stand_in.happens("pay", checkout)
+    for event in stand_in.events(checkout):
+        event["data"]["object"]["currency"] = "eur"
+        deliver(event)
+    [event] = StripeEvent.objects.filter(state="parked")
+    settlement.resolve(
+        event, user_id="usr_other", credits=25, reason="Hers", key="form-1", actor="user:staff:ada"
+    )
+    for address in (f"{SUCCESS}&session={checkout}", SUCCESS):
+        said = words(browser.get(address))
+        assert "Misar settled this payment by hand." in said
+        assert "Nothing was charged" not in said
+    assert state_of(browser, checkout) == "failed"  # There is nothing to wait for.
+
+
+def test_a_checkout_that_expired_is_told(checkout, tell, browser):
+    tell("expire", checkout)
+    assert "This checkout has expired. Nothing was charged." in words(
+        browser.get(f"{SUCCESS}&session={checkout}")
+    )
+
+
+def test_somebody_who_left_the_checkout_is_told_only_what_is_known(checkout, browser):
+    # Stripe puts the session's name into the address after a payment only.
+    answer = browser.get("/wallet?session=%7BCHECKOUT_SESSION_ID%7D&wallet_topup=cancelled")
+    assert "You left the checkout. If you paid all the same, the credits arrive by themselves." in words(
+        answer
+    )
+
+
+def test_the_part_that_settles_a_debt_is_not_shown_as_balance(checkout, tell, browser, give, fan):
+    give(fan.pk, 10)
+    move(fan.pk, -22, kind="clawback")
+    tell("pay", checkout)
+    answer = browser.get(f"{SUCCESS}&session={checkout}")
+    assert "25 credits were added. Your balance is 13." in words(answer)
+
+
+# --- What the address claims ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("outcome", ["success", "cancelled", "paid", "<script>"])
+@pytest.mark.parametrize("session", ["", "cs_test_nothing", "cs_" + "x" * 3000, "{CHECKOUT_SESSION_ID}"])
+def test_an_address_without_a_top_up_says_nothing(browser, outcome, session):
+    said = words(browser.get("/wallet", {"wallet_topup": outcome, "session": session}))
+    assert not [each for each in NOTICES if each in said]
+
+
+def test_a_strangers_session_says_nothing(checkout, tell):
+    tell("pay", checkout)
+    stranger = browser_of()
+    said = words(stranger.get(f"{SUCCESS}&session={checkout}"))
+    assert not [each for each in NOTICES if each in said]
+    assert state_of(stranger, checkout) == "unknown"
+
+
+def test_a_cancelled_address_says_nothing_of_a_payment_that_was_made(checkout, tell, browser):
+    tell("pay", checkout)
+    said = words(browser.get("/wallet?wallet_topup=cancelled"))
+    assert not [each for each in NOTICES if each in said]
+
+
+def test_an_address_kept_for_long_says_nothing(checkout, tell, browser):
+    tell("pay", checkout)
+    sql("SET LOCAL session_replication_role = replica")
+    sql(
+        "UPDATE wallet_entry SET created_at = %s", timezone.now() - topup_news.NEWS_FOR - timedelta(seconds=1)
+    )
+    sql("SET LOCAL session_replication_role = DEFAULT")
+    said = words(browser.get(f"{SUCCESS}&session={checkout}"))
+    assert not [each for each in NOTICES if each in said]
+
+
+@pytest.mark.parametrize("looks", ["-1", "x", "999999999999", "٣", "1e3"])
+def test_a_count_of_looks_that_is_none_begins_anew(checkout, browser, looks):
+    html = browser.get("/wallet", {"wallet_topup": "success", "looks": looks}).content.decode()
+    assert "looks=1" in html
+
+
+# --- The state that the page asks for ---------------------------------------------------------------
+
+
+def test_the_state_is_for_whoever_is_signed_in(client):
+    assert client.get("/wallet/top-up/state?session=cs_1").status_code == 401
+
+
+def test_the_state_is_kept_by_no_cache(browser):
+    answer = browser.get("/wallet/top-up/state?session=cs_1")
+    assert answer.json() == {"state": "unknown"}
+    assert "no-store" in answer["Cache-Control"]
+
+
+def test_looking_moves_nothing(checkout, stand_in, browser):
+    stand_in.happens("pay", checkout)
+    before = list(TopUp.objects.values())
+    browser.get(f"{SUCCESS}&session={checkout}")
+    state_of(browser, checkout)
+    assert list(TopUp.objects.values()) == before
