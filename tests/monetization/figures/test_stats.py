@@ -40,7 +40,7 @@ def figures_of(creator, period="30d", at=NOON, currency="USD"):
 
 @pytest.mark.parametrize(("period", "length"), PERIODS)
 @pytest.mark.parametrize("now", [MIDNIGHT, NOON, MIDNIGHT + days(1) - A_MOMENT])
-def test_a_window_begins_at_midnight_utc_and_includes_today(creator, period, length, now):
+def test_a_period_begins_at_midnight_utc_and_includes_today(creator, period, length, now):
     since = MIDNIGHT - days(length - 1)
     with clock_at(since - A_MOMENT):
         before = tip(creator, 1000)
@@ -53,8 +53,8 @@ def test_a_window_begins_at_midnight_utc_and_includes_today(creator, period, len
     assert (found.tips, found.gross_cents, found.refunded_cents) == (1, 500, 100)
     assert (found.sponsors_booked, found.sponsors_booked_cents) == (2, 20)
     with clock_at(now):
-        period = stats.of_creator(creator, period=period)
-    assert (period.since, period.until, period.period) == (since, now, period)
+        stated = stats.of_creator(creator, period=period)
+    assert (stated.since, stated.until, stated.period) == (since, now, period)
 
 
 def test_a_day_is_utcs_wherever_the_clock_is_read(creator):
