@@ -154,7 +154,7 @@ def test_no_file_is_longer_than_can_be_read():
 
 def test_these_tests_would_notice():
     assert {room_of("wallet.books.ledger"), room_of("wallet.payments.inbox")} == {0, len(ROOMS) - 1}
-    assert stands_on_rooms("wallet.books.models.Entry")
+    assert stands_on_rooms("wallet.models.Entry")
     assert not stands_on_rooms("wallet.errors.KeyReused")
     assert edge_of("monetization.dashboard.tips.views") == "dashboard"
     assert [edge_of("wallet.history.statements"), edge_of("foundation.http.views")] == [None, None]
