@@ -1,4 +1,4 @@
-"""`msk_` keys: made, found, counted, revoked; and the command. Their endpoints: test_api_key_endpoints.py."""
+"""`msk_` keys: made, found, counted, revoked; and the command. Their endpoints: api/test_keys.py."""
 
 import hashlib
 import logging

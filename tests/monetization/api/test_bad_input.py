@@ -1,6 +1,6 @@
 """Whatever is wrong is named, all of it at once, in the documented envelope; and nothing is recorded.
 
-Here bodies, addresses and methods; single fields are in test_api_bad_fields.py.
+Here bodies, addresses and methods; single fields are in test_bad_fields.py.
 """
 
 import json
