@@ -1,12 +1,11 @@
 """What a user types on the wallet's pages: an amount to buy, and which part of the history to see."""
 
 import re
-import secrets
-from datetime import date
 from typing import Any
 
 from django import forms
 
+from foundation.forms import DayField, KeyedForm
 from wallet.history import products
 from wallet.history.spending import Choices
 from wallet.history.statements import Choice
@@ -20,16 +19,6 @@ AMOUNTS = [(str(dollars), f"${dollars}") for dollars in SUGGESTED_DOLLARS] + [(O
 
 # What people write for forty dollars: 40, $40, 40.00, 1,000.
 WHOLE_DOLLARS = re.compile(r"\$? ?([0-9]{1,3}(?:,[0-9]{3})+|[0-9]+)(?:\.0{0,2})?")
-# Anchored: a form field looks for it anywhere.
-KEY = re.compile(r"\A[0-9a-f]{32}\Z")
-
-FIRST_DAY_MIN = date(2000, 1, 1)
-LAST_DAY_MAX = date(2999, 12, 31)
-
-
-def new_key() -> str:
-    """The key of one form on one page: sent twice, it opens one checkout."""
-    return secrets.token_hex(16)
 
 
 def first_choice(owed: int) -> dict[str, str]:
@@ -48,7 +37,7 @@ def first_choice(owed: int) -> dict[str, str]:
     return {"amount": OTHER, "own_amount": str(min(owed, DOLLARS_MAX))}
 
 
-class TopUpForm(forms.Form):
+class TopUpForm(KeyedForm):
     """How many whole dollars to pay: one of the suggested amounts, or another where that is chosen.
 
     What stands in `own_amount` counts only with the choice "Other". `cleaned_data["dollars"]` is the
@@ -69,14 +58,6 @@ class TopUpForm(forms.Form):
             attrs={"class": "input", "inputmode": "numeric", "autocomplete": "off", "maxlength": 12}
         ),
     )
-    key = forms.RegexField(
-        KEY,
-        widget=forms.HiddenInput,
-        error_messages={
-            "required": "This page was incomplete. Nothing was charged; please continue again.",
-            "invalid": "This page was incomplete. Nothing was charged; please continue again.",
-        },
-    )
 
     def clean(self) -> dict[str, Any]:
         """Read the amount that is meant into `dollars`."""
@@ -87,10 +68,6 @@ class TopUpForm(forms.Form):
         elif chosen:
             data["dollars"] = int(chosen)
         return data
-
-    def renew_key(self) -> None:
-        """Give the form, to be shown again, the key of another checkout."""
-        self.data = dict(self.data.items()) | {"key": new_key()}
 
     def _read_own_amount(self, data: dict[str, Any]) -> None:
         read = WHOLE_DOLLARS.fullmatch(data.get("own_amount", ""))
@@ -121,9 +98,11 @@ class HistoryForm(forms.Form):
             field = self.fields[name]
             assert isinstance(field, forms.ChoiceField)
             field.choices = known
-            field.error_messages["invalid_choice"] = "Your history has nothing like this; it is left out."
+            field.error_messages["invalid_choice"] = (
+                "Your history has no such entry. This filter is not applied."
+            )
         for name, label in (("from", "From"), ("to", "To")):
-            self.fields[name] = _day_field(label)
+            self.fields[name] = DayField(label)
         for field in self.fields.values():
             field.widget.attrs["class"] = "input"
 
@@ -132,7 +111,7 @@ class HistoryForm(forms.Form):
         data = super().clean() or self.cleaned_data
         first_day, last_day = data.get("from"), data.get("to")
         if first_day and last_day and last_day < first_day:
-            self.add_error("to", "This day comes before the first; it is left out.")
+            self.add_error("to", "The last day comes before the first. This filter is not applied.")
         return data
 
     def choice(self) -> Choice:
@@ -146,34 +125,3 @@ class HistoryForm(forms.Form):
             first_day=data.get("from"),
             last_day=data.get("to"),
         )
-
-
-def _day_field(label: str) -> forms.DateField:
-    bounds = {"min": FIRST_DAY_MIN.isoformat(), "max": LAST_DAY_MAX.isoformat()}
-    return _DayField(
-        required=False,
-        label=label,
-        input_formats=["%Y-%m-%d"],
-        widget=_DayInput(format="%Y-%m-%d", attrs={"type": "date"} | bounds),
-        error_messages={"invalid": "Write a day as 2026-10-31; this is left out."},
-    )
-
-
-class _DayInput(forms.DateInput):
-    """Shows days alone: browsers complain of a date field that is given other words."""
-
-    def format_value(self, value: Any) -> str | None:
-        text = super().format_value(value)
-        try:
-            return text and date.fromisoformat(text).isoformat()
-        except ValueError:
-            return None
-
-
-class _DayField(forms.DateField):
-    """A day that can be compared and counted from without leaving the calendar."""
-
-    def validate(self, value: date | None) -> None:
-        super().validate(value)
-        if value and not FIRST_DAY_MIN <= value <= LAST_DAY_MAX:
-            raise forms.ValidationError("This day is out of the calendar's reach; it is left out.")

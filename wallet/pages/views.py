@@ -25,13 +25,14 @@ from accounts.models import User
 from accounts.throttling import hit
 from foundation import money, spreadsheets
 from foundation.errors import BillingError
+from foundation.forms import new_key
 from foundation.http import content_security
 from wallet.books import ledger
 from wallet.books.models import Wallet
 from wallet.errors import InvalidCursor
 from wallet.history import products, spending, statements
 from wallet.pages import chart, months, tables, topup_news
-from wallet.pages.forms import HistoryForm, TopUpForm, first_choice, new_key
+from wallet.pages.forms import HistoryForm, TopUpForm, first_choice
 from wallet.payments import checkout, return_urls
 from wallet.prices.models import Rate
 

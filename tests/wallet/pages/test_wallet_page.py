@@ -298,14 +298,14 @@ def test_filters_that_fit_nothing_say_so(dana):
 @pytest.mark.parametrize(
     ("query", "told"),
     [
-        ("kind=nonsense", "Your history has nothing like this; it is left out."),
-        ("product=unheard", "Your history has nothing like this; it is left out."),
-        ("feature=" + "x" * 2000, "Your history has nothing like this; it is left out."),
-        ("from=yesterday", "Write a day as 2026-10-31; this is left out."),
-        ("to=2026-13-01", "Write a day as 2026-10-31; this is left out."),
-        ("from=0001-01-01", "This day is out of the calendar's reach; it is left out."),
-        ("to=9999-12-31", "This day is out of the calendar's reach; it is left out."),
-        ("from=2026-02-02&to=2026-02-01", "This day comes before the first; it is left out."),
+        ("kind=nonsense", "Your history has no such entry. This filter is not applied."),
+        ("product=unheard", "Your history has no such entry. This filter is not applied."),
+        ("feature=" + "x" * 2000, "Your history has no such entry. This filter is not applied."),
+        ("from=yesterday", "Enter a date such as 2026-10-31. This filter is not applied."),
+        ("to=2026-13-01", "Enter a date such as 2026-10-31. This filter is not applied."),
+        ("from=0001-01-01", "Enter a date between 2000 and 2999. This filter is not applied."),
+        ("to=9999-12-31", "Enter a date between 2000 and 2999. This filter is not applied."),
+        ("from=2026-02-02&to=2026-02-01", "The last day comes before the first. This filter is not applied."),
     ],
 )
 def test_a_wrong_filter_is_told_and_left_out(dana, query, told):

@@ -6,12 +6,13 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from django.test import Client
 
+from foundation.forms import new_key
 from tests.accounts.test_throttling import with_time_left
 from tests.factories import UserFactory
 from tests.html import browser_of, hidden, words
 from tests.patterns import matched
 from wallet.models import TopUp
-from wallet.pages.forms import SUGGESTED_DOLLARS, new_key
+from wallet.pages.forms import SUGGESTED_DOLLARS
 
 pytestmark = pytest.mark.django_db
 
@@ -109,8 +110,8 @@ def test_a_way_back_to_somewhere_else_is_not_taken_along(stand_in, browser):
         ({"amount": "other", "own_amount": "0"}, "The least is $10."),
         ({"amount": "other", "own_amount": "100001"}, "The most is $100,000 at once."),
         ({"amount": "other", "own_amount": "9" * 6000}, "The most is $100,000 at once."),
-        ({"amount": "25", "key": "short"}, "This page was incomplete."),
-        ({"amount": "25", "key": "K" * 32}, "This page was incomplete."),
+        ({"amount": "25", "key": "short"}, "This page was incomplete, so nothing was recorded."),
+        ({"amount": "25", "key": "K" * 32}, "This page was incomplete, so nothing was recorded."),
     ],
 )
 def test_what_cannot_be_paid_is_told_beside_the_field_and_opens_nothing(stand_in, browser, fields, told):

@@ -1,0 +1,63 @@
+"""What the forms of several pages share: a day, and a one-time key."""
+
+import re
+import secrets
+from datetime import date
+from typing import Any
+
+from django import forms
+from django.core.validators import MaxValueValidator, MinValueValidator
+
+FIRST_DAY, LAST_DAY = date(2000, 1, 1), date(2999, 12, 31)
+OUT_OF_RANGE = "Enter a date between 2000 and 2999. This filter is not applied."
+# Anchored, because a RegexField searches: nothing may stand before or after the key.
+KEY = re.compile(r"\A[0-9a-f]{32}\Z")
+INCOMPLETE = "This page was incomplete, so nothing was recorded. Please send it again."
+
+
+class DayInput(forms.DateInput):
+    """A browser's date field. It shows days only, because browsers complain about other text in it."""
+
+    input_type = "date"
+
+    def format_value(self, value: Any) -> str | None:
+        text = super().format_value(value)
+        try:
+            return text and date.fromisoformat(text).isoformat()
+        except ValueError:
+            return None
+
+
+class DayField(forms.DateField):
+    """A day of a filter, from 2000 to 2999: it can be compared and counted from in any calendar."""
+
+    def __init__(self, label: str) -> None:
+        bounds = {"min": FIRST_DAY.isoformat(), "max": LAST_DAY.isoformat()}
+        super().__init__(
+            required=False,
+            label=label,
+            input_formats=["%Y-%m-%d"],
+            widget=DayInput(format="%Y-%m-%d", attrs=bounds),
+            error_messages={"invalid": "Enter a date such as 2026-10-31. This filter is not applied."},
+            validators=[
+                MinValueValidator(FIRST_DAY, OUT_OF_RANGE),
+                MaxValueValidator(LAST_DAY, OUT_OF_RANGE),
+            ],
+        )
+
+
+def new_key() -> str:
+    """The key of one form on one page: a form that is submitted twice works once."""
+    return secrets.token_hex(16)
+
+
+class KeyedForm(forms.Form):
+    """A form with a one-time key: a form that is submitted twice works once."""
+
+    key = forms.RegexField(
+        KEY, widget=forms.HiddenInput, error_messages={"required": INCOMPLETE, "invalid": INCOMPLETE}
+    )
+
+    def renew_key(self) -> None:
+        """Give the form a key that was never used, before it is shown again."""
+        self.data = dict(self.data.items()) | {"key": new_key()}
