@@ -2,6 +2,7 @@
 
 import re
 import secrets
+from copy import copy
 from datetime import date
 from typing import Any
 
@@ -60,4 +61,6 @@ class KeyedForm(forms.Form):
 
     def renew_key(self) -> None:
         """Give the form a key that was never used, before it is shown again."""
-        self.data = dict(self.data.items()) | {"key": new_key()}
+        data: Any = copy(self.data)  # It keeps every value of a field that has several.
+        data["key"] = new_key()
+        self.data = data
