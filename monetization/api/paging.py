@@ -1,18 +1,18 @@
-"""Lists as bare arrays, page by page: the next page is in a `Link` header, so the body stays the array."""
+"""Lists as bare arrays, page by page: the body stays the array, because a `Link` header has the next page."""
 
 import re
 from typing import Any
 
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from foundation.http.cursors import cursor_at, row_id_of
 from foundation.http.views import no_store
 from monetization import keyset
+from monetization.errors import InvalidCursor
 
-LIMIT_MAX = 1000
+LIMIT_MAX = keyset.ROWS_MAX
 # The bound keeps Python from reading a number of a thousand digits.
 SMALL_NUMBER = re.compile(r"[0-9]{1,5}", re.ASCII)
 
@@ -25,33 +25,23 @@ def page(
     shape: type[serializers.Serializer],
     among: QuerySet[Any] | None = None,
 ) -> Response:
-    """Up to `limit` rows ordered by a field, equal ones by id; `by` begins with a minus for newest first.
+    """Up to `limit` rows, ordered by a field and then by pk; a minus before the field means newest first.
 
-    A cursor names a row of `among`, where rows may leave the list while somebody turns its pages.
+    A cursor names a row of `among`, where rows can leave the list between two pages.
     """
     limit, cursor = _limit(request), _single(request, "cursor")
-    if cursor is not None:
-        rows = rows.filter(_after(rows if among is None else among, cursor, by))
-    tie = "-pk" if by.startswith("-") else "pk"
-    found = list(rows.order_by(by, tie)[: limit + 1])  # One more tells whether there is a next page.
-    more, found = len(found) > limit, found[:limit]
-    answer = no_store(shape(found, many=True).data)
-    if more:
+    ordered = rows.order_by(by, "-pk" if by.startswith("-") else "pk")
+    try:
+        found = keyset.page_of(ordered, among=rows if among is None else among, limit=limit, cursor=cursor)
+    except InvalidCursor:
+        raise _wrong("cursor", "is not a cursor of this list") from None
+    answer = no_store(shape(found.rows, many=True).data)
+    if found.next_cursor:
         query = request.query_params.copy()
-        query["cursor"] = cursor_at(found[-1].pk)
+        query["cursor"] = found.next_cursor
         next_page = request.build_absolute_uri(f"{request.path}?{query.urlencode()}")
         answer["Link"] = f'<{next_page}>; rel="next"'
     return answer
-
-
-def _after(rows: QuerySet[Any], cursor: str, by: str) -> Q:
-    """What comes after the row of a cursor, which must be one of these rows."""
-    field = by.removeprefix("-")
-    row_id = row_id_of(cursor) or ""
-    last = rows.filter(pk=row_id).values_list(field, flat=True).first()
-    if last is None:
-        raise _wrong("cursor", "is not a cursor of this list")
-    return keyset.after(by, last, row_id)
 
 
 def _limit(request: Request) -> int:

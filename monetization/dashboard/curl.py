@@ -1,7 +1,8 @@
-"""Lines to paste into a terminal: a first record, or the stats."""
+"""Lines to paste into a terminal: they record a first sponsor, subscription or tip, or read the stats."""
 
 import json
 import shlex
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from django.conf import settings
@@ -10,18 +11,15 @@ from django.utils import timezone
 
 from foundation import money
 from foundation.calendar import DAY
-from monetization.dashboard.paging import user_of
 from monetization.fields import DEFAULT_CURRENCY
-from monetization.figures import stats
 
-# --- Lines to paste -----------------------------------------------------------------------------------
+PATHS = {"sponsors": "sponsors", "subscriptions": "subscriptions", "tips": "tip", "stats": "stats"}
 
 
 def curl_of(kind: str, base_url: str, *, at: datetime, currency: str = "USD") -> str:
-    """A line for a terminal that records a first sponsor, subscription or tip, or reads the stats.
+    """A line for a terminal; `kind` is one of PATHS, and the user puts their key in.
 
-    `kind` is sponsors, subscriptions, tips or stats, `base_url` this service's address; the key is for the
-    reader to put in. Pasted twice it records once: it names a Stripe id or has an Idempotency-Key.
+    Pasted twice it records once, because its body names a Stripe id or it has an Idempotency-Key.
     """
     address = shlex.quote(f"{base_url}/mail/v1/monetization/{PATHS[kind]}")
     bearer = '-H "Authorization: Bearer YOUR_KEY"'
@@ -36,11 +34,8 @@ def curl_of(kind: str, base_url: str, *, at: datetime, currency: str = "USD") ->
     return " \\\n  ".join([f"curl -X POST {address}", *headers, f"-d {shlex.quote(json.dumps(body))}"])
 
 
-PATHS = {"sponsors": "sponsors", "subscriptions": "subscriptions", "tips": "tip", "stats": "stats"}
-
-
 def _example(kind: str, at: datetime, currency: str) -> tuple[dict[str, object], str]:
-    """What to record, and the key to record it by where it names no Stripe id."""
+    """A body, and an Idempotency-Key where the body names no Stripe id."""
     if kind == "tips":
         return {
             "amount_cents": 500,
@@ -72,12 +67,11 @@ def _example(kind: str, at: datetime, currency: str) -> tuple[dict[str, object],
 
 
 def base_url(request: HttpRequest) -> str:
-    """Where a creator's server finds this service."""
+    """Where a creator's server reaches this service."""
     return settings.PUBLIC_URL or request.build_absolute_uri("/").rstrip("/")
 
 
-def line_for(request: HttpRequest, kind: str) -> str:
-    """A line for a terminal (curl_of) in the currency of most of the creator's records."""
-    currencies = stats.currencies_of(user_of(request))
+def line_for(request: HttpRequest, kind: str, currencies: Sequence[str]) -> str:
+    """A line for a terminal (curl_of) in the first of a creator's currencies."""
     currency = currencies[0] if currencies else DEFAULT_CURRENCY
     return curl_of(kind, base_url(request), at=timezone.now(), currency=currency)

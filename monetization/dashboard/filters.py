@@ -1,70 +1,75 @@
 """What the filters of all lists share."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, ClassVar
 
 from django import forms
-from django.db.models import Q
+from django.db.models import Q, QuerySet
+from django.utils import timezone
 
+from accounts.models import User
+from monetization.figures import stats
 from monetization.models import EMAIL_LENGTH
 
-
-def matching(rows: Any, search: str, *, whole: tuple[str, ...], beginning: tuple[str, ...]) -> Any:
-    """The rows where a field is what is searched for, or begins with it in any case."""
-    if "\0" in search:  # PostgreSQL takes none, so no text holds one.
-        return rows.none()
-    which = Q()
-    for name in whole:
-        which |= Q(**{name: search})
-    for name in beginning:
-        # An address is kept in lower case for this; a name as the reader wrote it.
-        which |= (
-            Q(reader__startswith=search.lower())
-            if name == "reader"
-            else Q(**{f"{name}__istartswith": search})
-        )
-    return rows.filter(which)
+SEARCH = "search"
 
 
 class FilterForm(forms.Form):
-    """Which rows of a list to see. A value that cannot be read is told and left out."""
+    """Which of a creator's records a list shows. A value that is not valid gets an error and no effect.
 
-    folded: tuple[str, ...] = ()
+    `conditions` says by a field's name how its cleaned value narrows the records.
+    """
 
-    def __init__(self, data: Mapping[str, str], *, currencies: Sequence[str] = ()) -> None:
-        super().__init__(dict(data), auto_id="filter_%s")
-        if "currency" in self.fields:
-            self._know_currencies(currencies)
-        for field in self.fields.values():
-            field.widget.attrs.setdefault("class", "input")
-            field.error_messages["invalid_choice"] = "There is nothing like this; it is left out."
+    model: ClassVar[Any]
+    order: ClassVar[tuple[str, str]] = ("-created_at", "-pk")
+    conditions: ClassVar[Mapping[str, Callable[[Any], Q]]]
+    folded: ClassVar[tuple[str, ...]] = ()  # Fields that the page hides until one of them is used.
 
-    def read(self) -> dict[str, Any]:
-        """What could be read of it."""
+    def __init__(self, given: Mapping[str, str], creator: User) -> None:
+        super().__init__({}, auto_id="filter_%s")
+        self.data = {name: text for name in self.fields if (text := given.get(name, "").strip())}
+        self.creator, self.now = creator, timezone.now()
+        self.currencies = stats.currencies_of(creator)
+        for name, field in self.fields.items():
+            field.widget.attrs["class"] = "input"
+            field.error_messages["invalid_choice"] = "There is no such choice. This filter is not applied."
+            if name == "currency":
+                assert isinstance(field, forms.ChoiceField)
+                field.choices = [("", "All currencies"), *((code, code) for code in self.currencies)]
+                if len(self.currencies) < 2:  # Nothing to choose.
+                    field.widget = forms.HiddenInput()
+
+    @property
+    def mine(self) -> QuerySet[Any]:
+        """All of the creator's records."""
+        records: QuerySet[Any] = self.model.objects.visible_to(self.creator)
+        return records
+
+    def records(self) -> QuerySet[Any]:
+        """The creator's records under all valid filters."""
         self.is_valid()
-        return self.cleaned_data
+        records = self.mine.order_by(*self.order)
+        for name, condition in self.conditions.items():
+            if (value := self.cleaned_data.get(name)) not in (None, ""):
+                records = records.filter(condition(value))
+        return records
 
-    def plain_fields(self) -> list[forms.BoundField]:
-        """The fields that are always seen."""
-        return [field for field in self.visible_fields() if field.name not in self.folded]
+    @property
+    def is_search(self) -> bool:
+        """Whether there is a search, so that every way on from the page must be a POST."""
+        return SEARCH in self.data
 
-    def folded_fields(self) -> list[forms.BoundField]:
-        """The fields that are folded away until one of them is used."""
-        return [field for field in self.visible_fields() if field.name in self.folded]
+    @property
+    def in_address(self) -> dict[str, str]:
+        """The filters that may be in a URL."""
+        return {name: value for name, value in self.data.items() if name != SEARCH}
 
     def opens(self) -> bool:
-        """Whether one of those is used."""
-        return any(self.data.get(name) for name in self.folded)
-
-    def _know_currencies(self, currencies: Sequence[str]) -> None:
-        field = self.fields["currency"]
-        assert isinstance(field, forms.ChoiceField)
-        field.choices = [("", "All currencies"), *((code, code) for code in currencies)]
-        if len(currencies) < 2:  # Nothing to choose.
-            field.widget = forms.HiddenInput()
+        """Whether a folded field is used."""
+        return any(name in self.data for name in self.folded)
 
 
-def choice_field(label: str, everything: str, choices: Iterable[tuple[str, Any]]) -> forms.ChoiceField:
+def choice_field(label: str, everything: str, choices: Iterable[tuple[str, Any]] = ()) -> forms.ChoiceField:
     return forms.ChoiceField(required=False, label=label, choices=[("", everything), *choices])
 
 

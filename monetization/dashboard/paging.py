@@ -1,92 +1,128 @@
-"""What the dashboard's lists share: reading what the address asks for, and turning pages.
+"""A tab's list: one page of the records that the filters choose, or all of them as a CSV file.
 
-What a creator searches for may be a reader's e-mail address, and addresses stay out of URLs, which end up in
-logs and histories. So a search comes by POST and is answered at once; nothing of it is kept, in the session
-either, where an erasure would not find it. Every other filter is in the address, to be kept and sent on.
+A search may hold a reader's e-mail address. Addresses stay out of URLs, because logs and browser histories
+keep them. So a search comes by POST and is answered at once. It is stored nowhere, not even in the session,
+where an erasure would not find it. Every other filter is in the URL, which can be bookmarked.
 """
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+import re
+from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
 
-from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponseBase, HttpResponseRedirect, StreamingHttpResponse
+from django.shortcuts import render
 from django.urls import reverse
+from django.utils.decorators import method_decorator
+from django.views import View
 
+from accounts.decorators import page_of_the_user
 from accounts.models import User
+from foundation import money, spreadsheets
+from foundation.http.fields import Moment
+from foundation.spreadsheets import Cell
 from monetization import keyset
+from monetization.dashboard import curl
+from monetization.dashboard.filters import SEARCH, FilterForm
 from monetization.errors import InvalidCursor
 
 ROWS_A_PAGE = 50
-SEARCH = "search"
 
 
 def user_of(request: HttpRequest) -> User:
     """Whose page it is."""
-    assert isinstance(request.user, User), "the view lets nobody else in"
+    assert isinstance(request.user, User), "the view admits signed-in users only"
     return request.user
 
 
-@dataclass(frozen=True)
-class Asked:
-    """What somebody asked to see: filters by name, the place to begin at, and whether they searched."""
-
-    filters: dict[str, str]
-    cursor: str
-
-    @property
-    def is_search(self) -> bool:
-        """Whether the answer is to a POST, so that all that follows from it must be one too."""
-        return bool(self.filters.get(SEARCH))
-
-    @property
-    def in_address(self) -> dict[str, str]:
-        """The filters that an address may hold."""
-        return {name: value for name, value in self.filters.items() if name != SEARCH}
-
-
-def asked_of(request: HttpRequest, names: Iterable[str]) -> Asked:
-    """The filters of these names and the cursor; a search only from a form that was sent."""
-    given = request.POST if request.method == "POST" else request.GET
-    filters = {name: value for name in names if (value := given.get(name, "").strip())}
-    if request.method != "POST":
-        filters.pop(SEARCH, None)
-    return Asked(filters, given.get("cursor", ""))
-
-
 def address(page: str, query: Mapping[str, str] | None = None) -> str:
-    """A page of the dashboard by its name, with what is asked of it; "" takes a part out."""
+    """The URL of a dashboard page by its name, with a query; "" leaves a part out."""
     kept = {name: value for name, value in (query or {}).items() if value}
     return reverse(f"dashboard:{page}") + (f"?{urlencode(kept)}" if kept else "")
 
 
-def without_search(page: str, asked: Asked) -> HttpResponseRedirect:
-    """Where a form without a search leads: to an address that can be kept."""
-    return HttpResponseRedirect(address(page, asked.in_address), status=303)
+@method_decorator(page_of_the_user, name="dispatch")
+class RecordList(View):
+    """A list of records under filters. A tab declares its list as a subclass.
 
-
-def context_of(page: str, asked: Asked, queryset: QuerySet[Any]) -> dict[str, Any]:
-    """One page of a list, and the ways on from it. `rows` are its records.
-
-    A search goes on by forms, which carry `kept`; everything else by links.
+    `tab` names the list's URL, its template and its file; the URL of the file is `<tab>-csv`. `columns` are
+    those of the file: by title, an attribute of the record or a function of the record and the current time.
+    A title that ends in `_cents` gets a second column: the same amount as decimal text.
     """
-    lost = False
-    try:
-        found = keyset.page_of(queryset, limit=ROWS_A_PAGE, cursor=asked.cursor or None)
-    except InvalidCursor:
-        found, lost = keyset.page_of(queryset, limit=ROWS_A_PAGE), True
-    older = found.next_cursor or ""
-    is_further = bool(asked.cursor) and not lost
-    return {
-        "records": found.rows,
-        "page_is_lost": lost,
-        "is_search": asked.is_search,
-        "kept": list(asked.filters.items()),
-        "list_url": address(page),
-        "csv_url": address(f"{page}-csv", asked.in_address),
-        "older_cursor": older,
-        "older_url": address(page, asked.in_address | {"cursor": older}) if older else "",
-        "newest_url": address(page, asked.in_address) if is_further else "",
-        "is_filtered": bool(asked.filters),
-    }
+
+    http_method_names = ["get", "head", "post"]
+    tab: str
+    filter_form: type[FilterForm]
+    columns: Mapping[str, str | Callable[[Any, datetime], Any]]
+    is_file = False
+
+    def more_context(self, form: FilterForm, records: list[Any]) -> dict[str, Any]:
+        """What the template needs beside `records`, the page's records."""
+        return {}
+
+    def get(self, request: HttpRequest) -> HttpResponseBase:
+        """The list; a search in the URL is ignored."""
+        query = {name: request.GET[name] for name in request.GET if name != SEARCH}
+        return self._list(request, self.filter_form(query, user_of(request)), query.get("cursor", ""))
+
+    def post(self, request: HttpRequest) -> HttpResponseBase:
+        """The list under a search. Without a search, a redirect to a URL that can be bookmarked."""
+        form = self.filter_form(request.POST, user_of(request))
+        if self.is_file or form.is_search:
+            return self._list(request, form, request.POST.get("cursor", ""))
+        return self._page_by_get(form)
+
+    def _list(self, request: HttpRequest, form: FilterForm, cursor: str) -> HttpResponseBase:
+        if not self.is_file:
+            return self._page(request, form, cursor)
+        # The page shows what is wrong with a filter.
+        return self._file(form) if form.is_valid() else self._page_by_get(form)
+
+    def _page_by_get(self, form: FilterForm) -> HttpResponseRedirect:
+        return HttpResponseRedirect(address(self.tab, form.in_address), status=303)
+
+    def _page(self, request: HttpRequest, form: FilterForm, cursor: str) -> HttpResponseBase:
+        records, is_lost = form.records(), False
+        try:
+            page = keyset.page_of(records, among=form.mine, limit=ROWS_A_PAGE, cursor=cursor or None)
+        except InvalidCursor:
+            page, is_lost = keyset.page_of(records, among=form.mine, limit=ROWS_A_PAGE), True
+        older = page.next_cursor or ""
+        context = {
+            "tab": self.tab,
+            "filters": form,
+            "records": page.rows,
+            "page_is_lost": is_lost,
+            "list_url": address(self.tab),
+            "csv_url": address(f"{self.tab}-csv", form.in_address),
+            "older_cursor": older,
+            "older_url": address(self.tab, form.in_address | {"cursor": older}) if older else "",
+            "newest_url": address(self.tab, form.in_address) if cursor and not is_lost else "",
+            "curl": curl.line_for(request, self.tab, form.currencies),
+        }
+        context |= self.more_context(form, page.rows)
+        return render(request, f"monetization/{self.tab}.html", context)
+
+    def _file(self, form: FilterForm) -> StreamingHttpResponse:
+        header = [name for title in self.columns for name in (title, *_decimal(title))]
+        rows = (list(self._cells(record, form.now)) for record in keyset.every_row(form.records()))
+        response = StreamingHttpResponse(
+            spreadsheets.rows_as_csv(header, rows), content_type="text/csv; charset=utf-8"
+        )
+        who = re.sub(r"[^A-Za-z0-9_-]+", "-", form.creator.pk)[:64].strip("-") or "creator"
+        filename = f"{self.tab}-{who}-{form.now:%Y-%m-%d}.csv"
+        response["Content-Disposition"] = f'attachment; filename="{filename}"'
+        return response
+
+    def _cells(self, record: Any, now: datetime) -> Iterator[Cell]:
+        for title, value in self.columns.items():
+            cell = getattr(record, value) if isinstance(value, str) else value(record, now)
+            yield Moment().to_representation(cell) if isinstance(cell, datetime) else cell
+            for _ in _decimal(title):
+                yield None if cell is None else money.decimal_text(cell, record.currency)
+
+
+def _decimal(title: str) -> list[str]:
+    """The second column of an amount: `price` for `price_cents`."""
+    return [title.removesuffix("_cents")] if title.endswith("_cents") else []

@@ -142,7 +142,7 @@ def test_a_tip_is_refunded_with_a_preview_and_only_once(dana, records):
     dana.goes_to(f"/dashboard/tips/{records.pk}")
     assert HOSTILE in dana.reads()
     dana.page.locator("[name=amount]").fill("2.50")
-    dana.presses("See who gets what")
+    dana.presses("Preview refund")
     said = dana.reads()
     assert "2.50 USD" in said
     assert "2.40 USD" in said  # What the creator gives; the fee of 4 % comes back with it.
@@ -173,7 +173,7 @@ def test_a_subscription_is_brought_back_after_a_look_at_what_it_does(dana):
     assert "b@example.com" not in dana.reads()
     dana.goes_to(f"/dashboard/subscriptions/{late.pk}")
     dana.page.get_by_text("Cancelled", exact=True).first.click()
-    dana.presses("See what it does")
+    dana.presses("Preview change")
     assert "9.99" in dana.reads()
     late.refresh_from_db()
     assert late.status == "past_due"

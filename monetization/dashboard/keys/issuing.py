@@ -1,4 +1,4 @@
-"""A key asked for on the dashboard's page: made once, however often its form is sent."""
+"""A key made by the dashboard's form: once, even if the form is submitted twice."""
 
 from collections.abc import Sequence
 
@@ -17,17 +17,17 @@ MADE_BEFORE = (
 def issue_once(*, owner: User, form_key: str, name: str, scopes: Sequence[str]) -> tuple[ApiKey, str]:
     """A new key and its secret, for a form with a one-time key of 1 to 255 characters.
 
-    Raises FormSent where that form has made its key, also when both are sent at once: a secret is in one
-    answer only. Raises KeyLimitReached where the owner's plan has no room.
+    Raises FormSent where the form has made its key before, or makes it at this moment: only one answer has
+    the secret. Raises KeyLimitReached where the owner's plan has no room.
     """
     made: list[tuple[ApiKey, str]] = []
 
     def issue() -> replays.Made:
         key, secret = api_keys.issue(owner=owner, name=name, scopes=scopes)
-        made[:] = [(key, secret)]  # Undone and tried again, it is the last one that stands.
+        made[:] = [(key, secret)]  # After a retry, only the last key was committed.
         return replays.Made(row_id=str(key.pk), answer={"id": str(key.pk)})
 
-    # The form's key is kept where an Idempotency-Key is, beside the API's endpoints.
+    # A form key is stored like an Idempotency-Key of the API.
     body = {"name": name, "scopes": list(scopes)}
     try:
         replays.once(

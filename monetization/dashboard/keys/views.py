@@ -3,8 +3,8 @@
 from uuid import UUID
 
 from django.contrib import messages
-from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import redirect, render
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods
 
@@ -12,13 +12,13 @@ from accounts import api_keys
 from accounts.decorators import page_of_the_user
 from accounts.errors import KeyLimitReached, UnknownApiKey
 from accounts.models import ApiKey
+from foundation.forms import new_key
 from monetization.dashboard import curl
-from monetization.dashboard.fields import new_key
-from monetization.dashboard.keys import issuing as verbs
-from monetization.dashboard.keys import rows
-from monetization.dashboard.keys.forms import KeyForm
+from monetization.dashboard.keys.forms import SCOPES_ELSEWHERE, SCOPES_HERE, KeyForm
+from monetization.dashboard.keys.issuing import issue_once
 from monetization.dashboard.paging import user_of
 from monetization.errors import FormSent
+from monetization.figures import stats
 
 REVOKED_SHOWN = 20
 DEFAULT_SCOPES = ("monetization",)
@@ -27,10 +27,7 @@ DEFAULT_SCOPES = ("monetization",)
 @page_of_the_user
 @require_http_methods(["GET", "HEAD", "POST"])
 def keys(request: HttpRequest) -> HttpResponse:
-    """Every key but those revoked long ago; a POST makes one, and tells its secret once.
-
-    The secret is in that answer alone; sent twice, the form makes one key.
-    """
+    """Every key except those revoked long ago. A POST makes one and shows its secret, in this answer only."""
     if request.method != "POST":
         return _page(request, KeyForm(initial={"key": new_key(), "scopes": DEFAULT_SCOPES}))
     form = KeyForm(request.POST)
@@ -38,20 +35,19 @@ def keys(request: HttpRequest) -> HttpResponse:
         if "key" in form.errors:
             form.renew_key()
         return _page(request, form, status=400)
-    data = form.cleaned_data
+    owner, data = user_of(request), form.cleaned_data
     try:
-        made, secret = verbs.issue_once(
-            owner=user_of(request), form_key=data["key"], name=data["name"], scopes=data["scopes"]
-        )
+        made, secret = issue_once(owner=owner, form_key=data["key"], name=data["name"], scopes=data["scopes"])
     except (KeyLimitReached, FormSent) as error:
         form.renew_key()
         return _page(request, form, trouble=f"{error}.", status=error.status)
+    can_record = "monetization" in made.scopes
     context = {
         "tab": "keys",
         "made": made,
         "secret": secret,
-        "records": "monetization" in made.scopes,
-        "curl": curl.line_for(request, "tips" if "monetization" in made.scopes else "stats"),
+        "can_record": can_record,
+        "curl": curl.line_for(request, "tips" if can_record else "stats", stats.currencies_of(owner)),
     }
     return render(request, "monetization/key_made.html", context)
 
@@ -59,19 +55,17 @@ def keys(request: HttpRequest) -> HttpResponse:
 @page_of_the_user
 @require_http_methods(["GET", "HEAD", "POST"])
 def revoke_key(request: HttpRequest, pk: UUID) -> HttpResponse:
-    """Shut a key out, by POST; a GET asks first."""
+    """Revoke a key for good, by POST; a GET shows what that does."""
     owner = user_of(request)
-    key = ApiKey.objects.filter(owner=owner, pk=pk).first()
-    if key is None:
-        raise Http404
+    key = get_object_or_404(ApiKey, owner=owner, pk=pk)
     if request.method == "POST":
         try:
             api_keys.revoke(owner=owner, key_id=pk)
-        except UnknownApiKey:  # Of what is theirs: it was revoked before.
-            messages.info(request, f"{key.name} was revoked already.")
+        except UnknownApiKey:  # It was revoked before.
+            key.refresh_from_db()
         else:
-            messages.success(request, f"{key.name} is revoked. Whoever uses it is refused from now on.")
-        return redirect("dashboard:keys")
+            messages.success(request, f"{key.name} is revoked. Requests with it are refused from now on.")
+            return redirect("dashboard:keys")
     if key.revoked_at:
         messages.info(request, f"{key.name} was revoked already.")
         return redirect("dashboard:keys")
@@ -84,15 +78,18 @@ def _page(request: HttpRequest, form: KeyForm, *, trouble: str = "", status: int
     standing = list(mine.filter(revoked_at=None).order_by("-created_at", "-pk"))
     revoked = mine.exclude(revoked_at=None)
     shown = list(revoked.order_by("-revoked_at", "-pk")[:REVOKED_SHOWN])
-    active = sum(key.is_usable(now) for key in standing)
+    active = [key for key in standing if key.is_usable(now)]
     limit = owner.plan.key_limit
     context = {
         "tab": "keys",
         "form": form,
         "trouble": trouble,
-        "keys": rows.key_rows([*standing, *shown], at=now),
-        "more_revoked": rows.more_revoked(revoked.count() - len(shown)),
-        "limit_sentence": rows.key_limit(owner, active),
-        "is_full": limit is not None and active >= limit,
+        "keys": [*standing, *shown],
+        "active": active,
+        "more_revoked": revoked.count() - len(shown),
+        "plan": owner.plan,
+        "is_full": limit is not None and len(active) >= limit,
+        "scopes_here": SCOPES_HERE,
+        "scopes_elsewhere": SCOPES_ELSEWHERE,
     }
     return render(request, "monetization/keys.html", context, status=status)

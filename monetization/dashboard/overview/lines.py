@@ -7,12 +7,11 @@ from accounts.models import User
 from foundation import money
 from foundation.money import figure
 from foundation.words import NAME_SHOWN, shortened
-from monetization.dashboard import tags
-from monetization.dashboard.tips import rows
 from monetization.figures import changes
 from monetization.figures.changes import Change
 from monetization.figures.supporters import Supporter
 from monetization.models import Subscription, Tip
+from monetization.templatetags.records import giver, shown_email
 
 ROWS_MAX = 5  # Of each list.
 MESSAGE_SHOWN = 80
@@ -82,7 +81,7 @@ def tip_line(tip: Tip) -> TipLine:
     return TipLine(
         id=tip.pk,
         at=tip.created_at.astimezone(UTC),
-        name=shortened(rows.who_gave(tip), NAME_SHOWN),
+        name=shortened(giver(tip), NAME_SHOWN),
         gross=figure(tip.gross_cents, tip.currency),
         fee=figure(tip.fee_cents, tip.currency),
         net=figure(tip.net_cents, tip.currency),
@@ -110,7 +109,7 @@ def change_lines(creator: User, currency: str) -> list[ChangeLine]:
         pk__in=[each.subscription_id for each in found]
     )
     emails = dict(subscriptions.values_list("pk", "subscriber_email"))
-    return [change_line(each, tags.shown_email(emails[each.subscription_id]), currency) for each in found]
+    return [change_line(each, shown_email(emails[each.subscription_id]), currency) for each in found]
 
 
 def change_line(change: Change, who: str, currency: str) -> ChangeLine:

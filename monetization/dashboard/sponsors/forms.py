@@ -1,25 +1,51 @@
-"""What a creator says of a placement."""
+"""What a creator enters about a placement, and which placements the list shows."""
 
 from typing import Any
 
 from django import forms
+from django.db.models import Q, QuerySet
 
 from foundation import money
+from foundation.forms import KeyedForm
 from foundation.http.fields import PlainText
 from monetization import sponsors
-from monetization.dashboard.fields import KeyedForm, Ruled, amount_field, cents_of, moment_field
-from monetization.dashboard.sponsors import facts
+from monetization.dashboard.fields import Ruled, amount_field, cents_of, moment_field
+from monetization.dashboard.filters import FilterForm, choice_field
 from monetization.fields import Currency, WebAddress
 from monetization.models import NAME_LENGTH, PRICE_CENTS_MAX, Sponsor
 
-# --- Sponsors ---------------------------------------------------------------------------------------
+
+class SponsorFilterForm(FilterForm):
+    """Placements by state and position: upcoming ones soonest first, all others latest first."""
+
+    model = Sponsor
+    order = ("-active_from", "-pk")
+    conditions = {"position": lambda position: Q(position=position)}
+    state = choice_field("State", "All states", Sponsor.State.choices)
+    position = choice_field("Position", "All positions", Sponsor.Position.choices)
+
+    def records(self) -> QuerySet[Any]:
+        """The creator's placements; a state is as of the moment when the form was made."""
+        placements: Any = super().records()
+        state = self.cleaned_data.get("state")
+        if state:
+            placements = placements.in_state(state, self.now)
+        return placements.order_by("active_from", "pk") if state == Sponsor.State.UPCOMING else placements
+
+
+def web_address(*schemes: str, **options: Any) -> Ruled:
+    """A web address that starts with one of these schemes."""
+    starts = " or ".join(f"{scheme}://" for scheme in schemes)
+    sentence = f"Enter a web address starting with {starts}, without a user name or password."
+    options["error_messages"] |= {"url": sentence}
+    return Ruled(WebAddress(*schemes), **options)
 
 
 class SponsorForm(KeyedForm):
-    """A placement: who, where, from when until when, and for how much.
+    """A placement: the sponsor, the position, the period and the price.
 
-    `editable` names what can still be changed of a placement that is there, whose form has what was seen of
-    it; None is for a new one, which has a key. `changes()` is what the verbs take.
+    `editable` names the fields that can still change. Such a form has `seen`, the fingerprint of the
+    placement that its page showed. None is for a new placement, whose form has a one-time key.
     """
 
     seen = forms.CharField(max_length=64, required=False, widget=forms.HiddenInput)
@@ -36,21 +62,22 @@ class SponsorForm(KeyedForm):
     )
     active_from = moment_field("From, UTC", "The first moment it is shown.")
     active_until = moment_field(
-        "Until, UTC", "The moment it ends; no longer shown then. A midnight ends the day before."
+        "Until, UTC", "When it stops. With 00:00, the day before is the last day it is shown."
     )
-    target_url = Ruled(
-        WebAddress("http", "https"),
+    target_url = web_address(
+        "http",
+        "https",
         label="Target address",
         help_text="Where a click leads, such as https://acme.example.com.",
         error_messages={"required": "Write the address that a click leads to."},
     )
-    logo_url = Ruled(
-        WebAddress("https"),
+    logo_url = web_address(
+        "https",
         label="Logo address",
-        help_text="An https address. Readers' browsers load it; this service never does.",
+        help_text="An https address. We don't copy the image; keep it online.",
         error_messages={"required": "Write the address of the logo."},
     )
-    price = amount_field("Price", "For your records; empty if there is none.", required=False)
+    price = amount_field("Price", "Optional. For your records.", required=False)
     currency = Ruled(
         Currency(),
         label="Currency",
@@ -67,11 +94,7 @@ class SponsorForm(KeyedForm):
             del self.fields["seen"]
         else:
             kept = editable | {"seen"} | ({"price"} if "price_cents" in editable else set())
-            for name in set(self.fields) - kept:
-                del self.fields[name]
-        for field in self.fields.values():
-            if not isinstance(field.widget, forms.RadioSelect):
-                field.widget.attrs.setdefault("class", "input")
+            self.fields = {name: field for name, field in self.fields.items() if name in kept}
 
     def clean(self) -> dict[str, Any]:
         """Read the price in its currency, and refuse an end before the beginning."""
@@ -81,17 +104,13 @@ class SponsorForm(KeyedForm):
             self.add_error("active_until", "It must end after it begins.")
         if data.get("price") and data.get("currency"):
             try:
-                data["price_cents"] = cents_of(data["price"], data["currency"])
+                data["price_cents"] = cents_of(data["price"], data["currency"], most=PRICE_CENTS_MAX)
             except forms.ValidationError as error:
                 self.add_error("price", error)
-            else:
-                if data["price_cents"] > PRICE_CENTS_MAX:
-                    most = money.amount(PRICE_CENTS_MAX, data["currency"])
-                    self.add_error("price", f"The most is {most}.")
         return data
 
     def changes(self) -> dict[str, Any]:
-        """What was entered, under the names of the verbs."""
+        """What the creator entered, under the names that the verbs take."""
         data = {name: value for name, value in self.cleaned_data.items() if name in sponsors.FIELDS}
         if "price" in self.fields:
             data.setdefault("price_cents", None)
@@ -99,11 +118,10 @@ class SponsorForm(KeyedForm):
 
 
 def sponsor_initial(sponsor: Sponsor) -> dict[str, Any]:
-    """A placement as the form has it."""
+    """A placement as the form shows it."""
+    price = sponsor.price_cents
     return {
-        **{name: getattr(sponsor, name) for name in facts.SPONSOR_WORDS},
+        **{name: getattr(sponsor, name) for name in sponsors.FIELDS},
         "seen": sponsors.fingerprint(sponsor),
-        "price": ""
-        if sponsor.price_cents is None
-        else money.decimal_text(sponsor.price_cents, sponsor.currency),
+        "price": "" if price is None else money.decimal_text(price, sponsor.currency),
     }

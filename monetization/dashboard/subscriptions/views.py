@@ -3,88 +3,76 @@
 from typing import Any
 
 from django.contrib import messages
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
-from django.shortcuts import redirect, render
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_http_methods
 
 from accounts.decorators import page_of_the_user
-from foundation import money, words
+from foundation import money
 from foundation.errors import BillingError
-from monetization import keyset
 from monetization import subscriptions as verbs
-from monetization.dashboard import csv_files, curl, paging, tags
-from monetization.dashboard.paging import user_of
-from monetization.dashboard.subscriptions import csv_rows, facts
-from monetization.dashboard.subscriptions.filters import SubscriptionFilterForm
-from monetization.dashboard.subscriptions.forms import SubscriptionForm
-from monetization.dashboard.subscriptions.rows import status_tag, subscription_rows
+from monetization.dashboard.paging import RecordList, user_of
+from monetization.dashboard.subscriptions.forms import SubscriptionFilterForm, SubscriptionForm
+from monetization.dashboard.subscriptions.preview import preview_of
 from monetization.errors import ChangedMeanwhile
-from monetization.figures import stats
 from monetization.models import Subscription
 
-FILTERS = ("status", "interval", "currency", "search")
 
+class SubscriptionList(RecordList):
+    """Subscriptions, newest first."""
 
-@page_of_the_user
-@require_http_methods(["GET", "HEAD", "POST"])
-def subscriptions(request: HttpRequest) -> HttpResponse:
-    """Every subscription under the filters, newest first; a search comes by POST (see listing)."""
-    creator = user_of(request)
-    asked = paging.asked_of(request, FILTERS)
-    if request.method == "POST" and not asked.is_search:
-        return paging.without_search("subscriptions", asked)
-    form = SubscriptionFilterForm(asked.filters, currencies=stats.currencies_of(creator))
-    page = paging.context_of("subscriptions", asked, form.chosen().apply(creator))
-    context = {
-        **page,
-        "tab": "subscriptions",
-        "filters": form,
-        "subscriptions": subscription_rows(page["records"]),
-        "curl": curl.line_for(request, "subscriptions"),
+    tab = "subscriptions"
+    filter_form = SubscriptionFilterForm
+    columns = {
+        "subscription_id": "pk",
+        "created_at": "created_at",
+        "subscriber_email": "subscriber_email",
+        "plan": "plan",
+        "interval": "interval",
+        "status": "status",
+        "status_at": "status_at",
+        "currency": "currency",
+        "amount_cents": "amount_cents",
+        "yearly_cents": lambda row, now: (
+            None if row.interval == Subscription.Interval.UNKNOWN else row.yearly_cents
+        ),
+        "stripe_subscription_id": "stripe_subscription_id",
     }
-    return render(request, "monetization/subscriptions.html", context)
-
-
-@page_of_the_user
-@require_http_methods(["GET", "HEAD", "POST"])
-def subscriptions_csv(request: HttpRequest) -> HttpResponseBase:
-    """The same subscriptions as a file; a wrong filter is told on the page."""
-    creator = user_of(request)
-    asked = paging.asked_of(request, FILTERS)
-    form = SubscriptionFilterForm(asked.filters, currencies=stats.currencies_of(creator))
-    if not form.is_valid():
-        return paging.without_search("subscriptions", asked)
-    rows = (csv_rows.subscription_csv_row(each) for each in keyset.every_row(form.chosen().apply(creator)))
-    return csv_files.csv_answer(request, "subscriptions", csv_rows.SUBSCRIPTION_CSV_HEADER, rows)
 
 
 @page_of_the_user
 @require_http_methods(["GET", "HEAD", "POST"])
 def change_subscription(request: HttpRequest, pk: str) -> HttpResponse:
-    """One subscription. A change is shown with what it does to MRR, and made once it is confirmed."""
-    subscription = Subscription.objects.visible_to(user_of(request)).filter(pk=pk).first()
-    if subscription is None:
-        raise Http404
+    """One subscription. A change is previewed with its effect on MRR, and made once it is confirmed."""
+    subscription = get_object_or_404(Subscription.objects.visible_to(user_of(request)), pk=pk)
     if request.method != "POST":
-        return _page(request, subscription, _form_of(subscription))
+        initial = {
+            "status": subscription.status,
+            "plan": subscription.plan,
+            "seen": verbs.newest_event(subscription),
+            "price": money.decimal_text(subscription.amount_cents, subscription.currency),
+        }
+        return _page(request, subscription, SubscriptionForm(initial=initial, currency=subscription.currency))
     form = SubscriptionForm(request.POST, currency=subscription.currency)
     if not form.is_valid():
         return _page(request, subscription, form, status=400)
-    # The event before the row: whatever comes between the two makes the event an old one.
+    # The event is read before the row: if a change comes between the two reads, the event is too old and the
+    # verb refuses.
     newest = verbs.newest_event(subscription)
     subscription.refresh_from_db()
-    data, wish = form.cleaned_data, form.wish()
-    plan = facts.planned(subscription, **wish)
-    if not plan.lines:
-        # Also where the form was sent twice: the first has done it.
-        messages.info(request, "Everything is as you asked; nothing had to change.")
+    data, terms = form.cleaned_data, form.terms()
+    preview = preview_of(subscription, **terms)
+    if not preview.lines:
+        # Also where the form was submitted twice: the first one has made the change.
+        messages.info(request, "The subscription is already like this, so nothing had to change.")
         return redirect("dashboard:subscription", pk=pk)
     is_stale = bool(data["confirmed"] or data["seen"]) and data["seen"] != str(newest)
     if is_stale or not data["confirmed"]:
         return _preview_page(request, subscription, form, is_stale=is_stale)
-    # What stays is not sent: a status said again would shut out a cancellation that Stripe tells late.
+    # What stays is not sent: the same status, set again now, would make a cancellation that Stripe reports
+    # late look outdated.
     different: dict[str, Any] = {
-        name: value for name, value in wish.items() if getattr(subscription, name) != value
+        name: value for name, value in terms.items() if getattr(subscription, name) != value
     }
     try:
         changed = verbs.change(creator=user_of(request), subscription_id=pk, seen=newest, **different)
@@ -93,59 +81,36 @@ def change_subscription(request: HttpRequest, pk: str) -> HttpResponse:
     except BillingError as error:
         form.add_error(None, f"{error}.")
         return _page(request, subscription, form, status=error.status)
-    if facts.planned(changed, **wish).lines:
+    if preview_of(changed, **terms).lines:
         messages.warning(request, "A later change is known already, so not all of yours was made.")
     else:
-        messages.success(request, f"Saved. {plan.effect}")
+        messages.success(request, f"Saved. {preview.effect}")
     return redirect("dashboard:subscription", pk=pk)
-
-
-def _form_of(subscription: Subscription) -> SubscriptionForm:
-    initial = {
-        "status": subscription.status,
-        "plan": subscription.plan,
-        "seen": verbs.newest_event(subscription),
-        "price": money.decimal_text(subscription.amount_cents, subscription.currency),
-    }
-    return SubscriptionForm(initial=initial, currency=subscription.currency)
 
 
 def _page(
     request: HttpRequest, subscription: Subscription, form: SubscriptionForm, *, status: int = 200
 ) -> HttpResponse:
-    events = subscription.events.order_by("-pk")
-    context = _about(subscription) | {
+    context = {
+        "tab": "subscriptions",
+        "subscription": subscription,
         "form": form,
-        "facts": facts.subscription_facts(subscription),
-        "events": facts.event_rows(list(events)),
+        "events": subscription.events.order_by("-pk"),
     }
     return render(request, "monetization/subscription.html", context, status=status)
 
 
 def _preview_page(
-    request: HttpRequest,
-    subscription: Subscription,
-    form: SubscriptionForm,
-    *,
-    is_stale: bool,
+    request: HttpRequest, subscription: Subscription, form: SubscriptionForm, *, is_stale: bool
 ) -> HttpResponse:
     seen = verbs.newest_event(subscription)
     subscription.refresh_from_db()
     sent = {name: form.data.get(name, "") for name in ("status", "plan", "price")}
-    context = _about(subscription) | {
-        "planned": facts.planned(subscription, **form.wish()),
-        "is_stale": is_stale,
-        "sent": list((sent | {"seen": seen, "confirmed": "1"}).items()),
-    }
-    return render(request, "monetization/subscription_change.html", context, status=409 if is_stale else 200)
-
-
-def _about(subscription: Subscription) -> dict[str, Any]:
-    email = tags.shown_email(subscription.subscriber_email)
-    return {
+    context = {
         "tab": "subscriptions",
         "subscription": subscription,
-        "email": email,
-        "short_email": words.shortened(email, words.NAME_SHOWN),
-        "status": status_tag(subscription.status),
+        "preview": preview_of(subscription, **form.terms()),
+        "is_stale": is_stale,
+        "sent": sent | {"seen": seen, "confirmed": "1"},
     }
+    return render(request, "monetization/subscription_change.html", context, status=409 if is_stale else 200)

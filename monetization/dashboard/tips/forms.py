@@ -1,21 +1,95 @@
-"""What a creator does about a tip: a refund, hiding its message."""
+"""What a creator enters about a tip, and which tips the list shows."""
 
+from datetime import UTC, datetime, time
 from typing import Any
 
 from django import forms
+from django.db.models import Count, F, Q, Sum
 
 from foundation import money
+from foundation.calendar import start_of
+from foundation.forms import DayField
 from monetization.dashboard.fields import amount_field, cents_of
+from monetization.dashboard.filters import FilterForm, choice_field, search_field
 from monetization.models import Tip
 
-# --- Tips -------------------------------------------------------------------------------------------
+
+class TipFilterForm(FilterForm):
+    """Tips by day, amount, message and refund, or those of one reader or one Stripe id.
+
+    Days are UTC, both included. A hidden message is a message. Refunded is also refunded in part.
+    """
+
+    model = Tip
+    conditions = {
+        "from": lambda day: Q(created_at__gte=start_of(day)),
+        "to": lambda day: Q(created_at__lte=datetime.combine(day, time.max, UTC)),
+        "currency": lambda currency: Q(currency=currency),
+        "least": lambda cents: Q(gross_cents__gte=cents),
+        "message": {"with": ~Q(message=""), "without": Q(message="")}.__getitem__,
+        "refunded": {"yes": Q(refunded_cents__gt=0), "no": Q(refunded_cents=0)}.__getitem__,
+        "stripe": {"none": Q(stripe_payment_id=None)}.__getitem__,
+        # The beginning of an e-mail address or of a name, in any case, or a whole id.
+        "search": lambda text: (
+            Q(reader__startswith=text.lower())
+            | Q(name__istartswith=text)
+            | Q(stripe_payment_id=text)
+            | Q(pk=text)
+        ),
+    }
+    currency = choice_field("Currency", "All currencies")
+    least = amount_field("At least", required=False)
+    message = choice_field("Message", "All", [("with", "With a message"), ("without", "Without")])
+    refunded = choice_field("Refunded", "All", [("yes", "Refunded"), ("no", "Not refunded")])
+    stripe = choice_field("Stripe id", "All", [("none", "Without one")])
+    search = search_field("E-mail, name or Stripe id")
+    field_order = ("from", "to", "search", "currency", "least", "message", "refunded", "stripe")
+    folded = ("currency", "least", "message", "refunded", "stripe")
+
+    def clean(self) -> dict[str, Any]:
+        """Read the amount in its currency; refuse it without one, and a last day before the first."""
+        data = super().clean() or self.cleaned_data
+        first_day, last_day = data.get("from"), data.get("to")
+        if first_day and last_day and last_day < first_day:
+            self.add_error("to", "The last day comes before the first. This filter is not applied.")
+        currency = data.get("currency") or (self.currencies[0] if len(self.currencies) == 1 else "")
+        if data.get("least"):
+            try:
+                if not currency:
+                    raise forms.ValidationError("Choose a currency too. This filter is not applied.")
+                data["least"] = cents_of(data["least"], currency)
+            except forms.ValidationError as error:
+                self.add_error("least", error)
+        return data
+
+    def totals(self) -> list[dict[str, Any]]:
+        """What all tips of the filters add up to: a row per currency, the one with most tips first.
+
+        Refunds are those of these tips, on whatever day they were made. One query.
+        """
+        parts = ("gross_cents", "fee_cents", "net_cents", "refunded_cents", "fee_returned_cents")
+        sums = (
+            self.records()
+            .order_by()
+            .values("currency")
+            .annotate(
+                count=Count("pk"),
+                net_after_refunds_cents=Sum(F("net_cents") - F("refunded_cents") + F("fee_returned_cents")),
+                **{name: Sum(name) for name in parts},
+            )
+        )
+        return list(sums.order_by("-count", "currency"))
+
+
+# `from` is a keyword of Python, so the class cannot declare that field as an attribute.
+TipFilterForm.base_fields |= {"from": DayField("From"), "to": DayField("To")}
 
 
 class RefundForm(forms.Form):
     """How much of a tip goes back to its reader, at most what is left of it.
 
-    `seen` is what had been refunded when the page was made: from there, one refund goes on. `fee` is what of
-    the fee would go back, as the preview said.
+    `seen` is how much had been refunded when the page was made, and `fee` is the part of the fee that the
+    preview showed.
     """
 
     amount = amount_field("Amount")
@@ -31,10 +105,10 @@ class RefundForm(forms.Form):
         self.fields["amount"].help_text = f"At most {left}, what is left of this tip."
 
     def clean_amount(self) -> int:
-        """The amount in the currency's smallest unit, above 0. What is left is the verb's to say."""
+        """The amount in the currency's smallest unit, above 0. The verb knows what is left by then."""
         # All that is left can go back, also where it is no multiple of the currency's step.
         left = self.tip.refundable_cents
-        cents = cents_of(self.cleaned_data["amount"], self.tip.currency, whatever_step=left)
+        cents = cents_of(self.cleaned_data["amount"], self.tip.currency, any_step=left)
         if cents == 0:
             raise forms.ValidationError("Write an amount above 0.")
         return cents

@@ -12,8 +12,8 @@ from django.utils import timezone
 from accounts import api_keys
 from accounts.errors import InvalidApiKey
 from accounts.models import ApiKey
+from foundation.forms import new_key
 from monetization.dashboard import curl
-from monetization.dashboard.fields import new_key
 from monetization.dashboard.keys.forms import SCOPES_ELSEWHERE, SCOPES_HERE
 from monetization.models import FirstAnswer
 from tests.crowd import at_once
@@ -234,6 +234,11 @@ def test_what_was_chosen_is_kept_and_seen(page):
     html = page.post(KEYS, filled(name="", scopes=["read", "contacts"])).content.decode()
     assert re.findall(r'value="([a-z:]+)" checked', html) == ["read", "contacts"]
     assert "<details open>" in html
+
+
+def test_what_was_chosen_is_kept_with_a_new_key_too(page):
+    html = page.post(KEYS, filled(key="", scopes=["read", "contacts"])).content.decode()
+    assert re.findall(r'value="([a-z:]+)" checked', html) == ["read", "contacts"]
 
 
 def test_the_plans_limit_is_told_and_holds(creator, page):

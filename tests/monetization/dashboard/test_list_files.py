@@ -1,32 +1,17 @@
 """A creator's lists as files: amounts in both ways, nothing hidden is told, and nothing runs."""
 
-import csv
-import io
-from functools import partial
-
 import pytest
-from django.utils import timezone
 
-from foundation.spreadsheets import rows_as_csv
 from monetization import tips
-from monetization.dashboard.sponsors.csv_rows import SPONSOR_CSV_HEADER, sponsor_csv_row
-from monetization.dashboard.sponsors.filters import SponsorFilter
-from monetization.dashboard.subscriptions.csv_rows import SUBSCRIPTION_CSV_HEADER, subscription_csv_row
-from monetization.dashboard.subscriptions.filters import SubscriptionFilter
-from monetization.dashboard.tips.csv_rows import TIP_CSV_HEADER, tip_csv_row
-from monetization.dashboard.tips.filters import TipFilter
+from tests.html import browser_of
+from tests.monetization.dashboard.list_pages import file_of
 from tests.monetization.records import NOON, change, clock_at, days, place, refund, subscribe, tip
 
 pytestmark = pytest.mark.django_db
 
 
-def table_of(header, rows):
-    """What a program reads in the file."""
-    return list(csv.DictReader(io.StringIO("".join(rows_as_csv(header, rows)))))
-
-
 def tips_file(creator):
-    return table_of(TIP_CSV_HEADER, map(tip_csv_row, TipFilter().apply(creator)))
+    return file_of(browser_of(creator).get("/dashboard/tips.csv"))
 
 
 def test_a_tip_in_the_file_says_its_amounts_in_both_ways(creator):
@@ -93,8 +78,7 @@ def test_no_words_of_a_reader_or_a_sponsor_are_a_formula(creator, words):
 
 
 def subscriptions_file(creator):
-    rows = SubscriptionFilter().apply(creator)
-    return table_of(SUBSCRIPTION_CSV_HEADER, map(subscription_csv_row, rows))
+    return file_of(browser_of(creator).get("/dashboard/subscriptions.csv"))
 
 
 def test_a_subscription_in_the_file(creator):
@@ -121,17 +105,15 @@ def test_a_subscription_in_the_file(creator):
     assert (unknown["amount"], unknown["status_at"], unknown["stripe_subscription_id"]) == ("799", "", "")
 
 
-def sponsors_file(creator, at=None):
-    rows = SponsorFilter().apply(creator)
-    row = partial(sponsor_csv_row, at=at or timezone.now())
-    return table_of(SPONSOR_CSV_HEADER, map(row, rows))
+def sponsors_file(creator):
+    return file_of(browser_of(creator).get("/dashboard/sponsors.csv"))
 
 
 def test_a_placement_in_the_file(creator):
     with clock_at(NOON):
         made = place(creator, price_cents=29900)
         place(creator, "Globex", starts=NOON - days(9))
-    priced, free = sponsors_file(creator, at=NOON)
+        priced, free = sponsors_file(creator)
     assert priced == {
         "sponsor_id": made.pk,
         "created_at": "2026-06-15T12:00:00Z",

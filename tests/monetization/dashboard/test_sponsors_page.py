@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from django.utils import timezone
 
+from foundation.forms import new_key
 from monetization import sponsors
-from monetization.dashboard.fields import new_key
 from monetization.models import Sponsor
 from tests.html import browser_of, hidden, link, table, words
 from tests.monetization.dashboard.list_pages import (
@@ -142,7 +142,7 @@ def test_a_conflict_is_said_in_words_with_whom(creator, page):
     rows = {row[0].split()[0]: row[0] for row in table(answer, "list_title")}
     assert "Same header, same days as Globex and Initech" in rows["Acme"]
     assert "Same" not in rows["Alone"]
-    assert "3 placements share a position and days with another one" in words(answer)
+    assert "3 placements overlap." in words(answer)
 
 
 def test_only_what_can_be_done_is_offered(creator, page):
@@ -157,7 +157,7 @@ def test_a_filter_that_makes_no_sense_is_told_and_left_out(creator, page):
     upcoming(creator)
     answer = page.get(f"{LIST}?state=nonsense")
     assert answer.status_code == 200
-    assert "There is nothing like this; it is left out." in words(answer)
+    assert "There is no such choice. This filter is not applied." in words(answer)
     assert len(table(answer, "list_title")) == 1
 
 
@@ -176,7 +176,7 @@ def test_it_is_read_page_by_page(creator, page):
 def test_a_page_that_is_not_there_is_the_first_one(creator, page):
     upcoming(creator)
     answer = page.get(f"{LIST}?cursor=nonsense")
-    assert "That page is not there any more" in words(answer)
+    assert "This page no longer exists" in words(answer)
     assert len(table(answer, "list_title")) == 1
 
 
@@ -262,8 +262,14 @@ def test_a_link_that_makes_no_sense_opens_an_empty_form(page, query):
         ({"active_from": ""}, "Choose a day and a time."),
         ({"active_from": "tomorrow"}, "This must be a time in ISO 8601."),
         ({"active_until": "2020-01-01T00:00"}, "It must end after it begins."),
-        ({"target_url": "javascript:alert(1)"}, "without credentials."),
-        ({"logo_url": "http://cdn.example.com/a.png"}, "This must be an https address without credentials."),
+        (
+            {"target_url": "javascript:alert(1)"},
+            "Enter a web address starting with http:// or https://, without a user name",
+        ),
+        (
+            {"logo_url": "http://cdn.example.com/a.png"},
+            "Enter a web address starting with https://, without a user name or password.",
+        ),
         ({"price": "ten"}, "Write an amount such as 12.50."),
         ({"price": "-1"}, "Write an amount such as 12.50."),
         ({"price": "1.005"}, "An amount in USD has at most 2 decimals."),
@@ -327,7 +333,7 @@ def test_next_month_begins_with_the_same_days(creator):
     assert 'value="2027-01-30T23:59:59"' in html
     assert 'value="299.00"' in html
     assert 'value="Acme"' in html
-    assert "Copied from Acme, on the same days of the next month to come." in html
+    assert "Copied from Acme to the same days of the next month." in html
 
 
 def test_a_placement_is_said_to_be_where_it_is(page):
@@ -393,7 +399,7 @@ def test_an_end_before_the_beginning_that_stays_is_told(creator, page):
 def test_what_is_over_has_no_form(creator, page):
     sponsor = place(creator, "Acme", starts=timezone.now() - days(9), ends=timezone.now() - days(1))
     answer = page.get(edit_of(sponsor))
-    assert "nothing about it can change any more" in words(answer)
+    assert "so it can no longer change" in words(answer)
     assert "active_until" not in answer.content.decode()
     answer = page.post(edit_of(sponsor), fields(active_until="2030-01-01T00:00"))
     assert answer.status_code == 409

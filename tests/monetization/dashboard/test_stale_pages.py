@@ -10,7 +10,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from monetization import sponsors, subscriptions
-from monetization.dashboard.tips import facts
+from monetization.dashboard.tips.views import refund_key
 from monetization.models import Refund, Sponsor, Subscription, Tip
 from tests.crowd import begin, wait_until_somebody_waits
 from tests.html import browser_of, hidden, words
@@ -73,7 +73,7 @@ def test_a_cancellation_sent_again_after_stripe_took_it_back_changes_nothing(cre
     change(one, status="active")  # By the webhook.
     again = page.post(page_of(one), sent)
     assert again.status_code == 409
-    assert "The subscription was changed meanwhile, so nothing was done yet." in words(again)
+    assert "The subscription was changed meanwhile, so nothing was saved yet." in words(again)
     one.refresh_from_db()
     assert (one.status, one.events.count()) == ("active", 3)
 
@@ -288,7 +288,7 @@ def test_two_amounts_at_once_are_told_the_one_that_stands(creator):
         Tip.objects.select_for_update().get(pk=one.pk)
         answer = begin(partial(page.post, refund_of(one), sent))
         wait_until_somebody_waits()
-        refund(one, 100, key=facts.refund_key(0))
+        refund(one, 100, key=refund_key(0))
     assert answer.result().status_code == 302
     said = words(page.get(answer.result()["Location"]))
     assert "A refund of 1.00 USD was recorded from this page, and stands; one of 4.00 USD was not." in said

@@ -6,9 +6,9 @@ import pytest
 from django.utils import timezone
 
 from monetization import subscriptions
-from monetization.dashboard.subscriptions import facts
 from monetization.models import Subscription, SubscriptionEvent
 from monetization.privacy import erasure
+from monetization.templatetags.records import effect
 from tests.html import browser_of, hidden, link, table, words
 from tests.monetization.dashboard.list_pages import (
     HOSTILE,
@@ -113,13 +113,15 @@ def test_those_in_no_mrr_are_shown_where_attention_leads(creator, page):
     assert [row[0] for row in table(answer, "list_title")] == ["bo@example.com"]
     rows = file_of(page.get(link(answer, "Download CSV")))
     assert [row["subscriber_email"] for row in rows] == ["bo@example.com"]
-    assert "There is nothing like this; it is left out." in words(page.get(f"{LIST}?interval=monthly"))
+    assert "There is no such choice. This filter is not applied." in words(
+        page.get(f"{LIST}?interval=monthly")
+    )
 
 
 def test_a_filter_that_makes_no_sense_is_told_and_left_out(creator, page):
     subscribe(creator)
     answer = page.get(f"{LIST}?status=unhappy")
-    assert "There is nothing like this; it is left out." in words(answer)
+    assert "There is no such choice. This filter is not applied." in words(answer)
     assert len(table(answer, "list_title")) == 1
     assert page.get(f"{LIST}.csv?status=unhappy").status_code == 303
 
@@ -202,7 +204,7 @@ def test_its_history_says_what_each_change_did_to_mrr(creator, page):
         (wish(status="past_due"), "MRR stays as it is. 7.99 USD of it is at risk"),
         (wish(price="9.99"), "MRR changes by +2.00 USD."),
         (wish(plan="annual", price="79"), "MRR changes by −1.41 USD."),
-        (wish(plan="gold"), "MRR changes by −7.99 USD. The plan's name tells no billing interval"),
+        (wish(plan="gold"), "MRR changes by −7.99 USD. The plan's name does not say the billing interval"),
         (wish(plan="monthly-gold"), "MRR stays as it is."),
     ],
 )
@@ -219,7 +221,7 @@ def test_a_change_says_what_it_does_and_then_does_that(creator, page, asked, sen
     assert (one.status, one.plan) == (asked["status"], asked["plan"])
     assert ("stays" in sentence) == (delta == 0)
     if delta:
-        assert facts.effect(delta, "USD") in sentence
+        assert effect(delta, "USD") in sentence
 
 
 def test_a_cancelled_one_is_taken_up_again(creator, page):

@@ -205,13 +205,13 @@ def test_filters_narrow_page_and_file_alike(creator, page, query, names):
 @pytest.mark.parametrize(
     ("query", "sentence"),
     [
-        ("from=yesterday", "Write a day as 2026-10-31; this is left out."),
-        ("from=2026-06-16&to=2026-06-15", "This day comes before the first; it is left out."),
-        ("from=0001-01-01", "This day is out of the calendar's reach; it is left out."),
-        ("currency=XXX", "There is nothing like this; it is left out."),
-        ("least=5", "Choose a currency with it; it is left out."),
+        ("from=yesterday", "Enter a date such as 2026-10-31. This filter is not applied."),
+        ("from=2026-06-16&to=2026-06-15", "The last day comes before the first. This filter is not applied."),
+        ("from=0001-01-01", "Enter a date between 2000 and 2999. This filter is not applied."),
+        ("currency=XXX", "There is no such choice. This filter is not applied."),
+        ("least=5", "Choose a currency too. This filter is not applied."),
         ("least=x&currency=USD", "Write an amount such as 12.50."),
-        ("refunded=maybe", "There is nothing like this; it is left out."),
+        ("refunded=maybe", "There is no such choice. This filter is not applied."),
     ],
 )
 def test_a_filter_that_makes_no_sense_is_told_and_left_out(creator, page, query, sentence):
@@ -332,8 +332,8 @@ def test_a_tip_says_what_was_paid_and_what_is_left(creator, page):
     refund(one, 333)
     said = words(page.get(at(one)))
     for words_of_it in (
-        *("Tip from Alex", "Paid 9.99 USD", "Platform fee, 5% 0.50 USD", "Net of platform fee 9.49 USD"),
-        *("Refunded so far 3.33 USD", "Fee returned with it 0.17 USD", "Left for you 6.33 USD"),
+        *("Tip from Alex", "Paid 9.99 USD", "Platform fee, 5% 0.50 USD", "After platform fee 9.49 USD"),
+        *("Refunded so far 3.33 USD", "Fee returned with it 0.17 USD", "You keep 6.33 USD"),
     ):
         assert words_of_it in said
     assert table(page.get(at(one)), "refunds")[0][1:] == ["3.33 USD", "3.16 USD", "0.17 USD"]

@@ -1,0 +1,69 @@
+"""How templates write a creator's records: {% load records %}."""
+
+from django import template
+
+from foundation import money, words
+from monetization import fees
+from monetization.figures import stats
+from monetization.figures.changes import mrr_moved
+from monetization.figures.supporters import ANONYMOUS, ERASED
+from monetization.models import Sponsor, Subscription, Tip
+from monetization.privacy.placeholders import is_erased
+
+register = template.Library()
+
+# {{ tip.fee_bps|percent }}: 5%. {{ sponsor.active_until|until }}: through 18 Dec 2026.
+register.filter("percent", fees.percent)
+register.filter("until", words.end_words)
+
+TONES: dict[str, str] = {
+    Sponsor.State.ACTIVE: "good",
+    Sponsor.State.UPCOMING: "accent",
+    Subscription.Status.PAST_DUE: "warn",
+}
+
+
+@register.filter
+def tone(state: str) -> str:
+    """The colour of a placement's state or a subscription's status; "" for a plain one."""
+    return TONES.get(state, "")
+
+
+@register.filter
+def known_email(email: str) -> str:
+    """A reader's address; empty after an erasure."""
+    return "" if is_erased(email) else email
+
+
+@register.filter
+def shown_email(email: str) -> str:
+    """A reader's address; "Erased reader" after an erasure."""
+    return known_email(email) or ERASED
+
+
+@register.filter
+def giver(tip: Tip) -> str:
+    """What to call the reader who gave a tip."""
+    return ERASED if is_erased(tip.email) else tip.name or ANONYMOUS
+
+
+@register.filter
+def monthly(subscription: Subscription) -> str:
+    """What a subscription adds to MRR, rounded; a dash where it is not in MRR."""
+    if subscription.status == Subscription.Status.CANCELLED:
+        return words.NONE
+    if subscription.interval == Subscription.Interval.UNKNOWN:
+        return words.NONE
+    return money.amount(stats.mrr_of(subscription.yearly_cents), subscription.currency)
+
+
+@register.filter
+def effect(yearly_cents: int, currency: str) -> str:
+    """What a change of the yearly income does to MRR, rounded half away from zero; a dash for nothing.
+
+    >>> effect(9588, "USD"), effect(-9588, "USD"), effect(0, "USD")
+    ('+7.99 USD', '−7.99 USD', '–')
+    """
+    if yearly_cents == 0:
+        return words.NONE
+    return f"{'+' if yearly_cents > 0 else ''}{money.amount(mrr_moved(yearly_cents), currency)}"
