@@ -1,4 +1,4 @@
-"""The dashboard as its creator walks through it, and as a stranger who tries the same addresses."""
+"""The dashboard in a browser: its creator uses every page, and a stranger tries the same URLs."""
 
 import re
 from datetime import timedelta
@@ -23,7 +23,7 @@ def creator(site):
 
 @pytest.fixture
 def records(creator):
-    """Some weeks of a creator: tips in two currencies, one refunded, three subscriptions, two placements."""
+    """Some weeks of a creator: tips in two currencies, three subscriptions, three placements."""
     now = timezone.now()
     for days_ago in (40, 20, 9, 8, 3, 1, 0):
         with clock_at(now - timedelta(days=days_ago)):
@@ -72,11 +72,11 @@ def dana(ada, records):
     return ada
 
 
-def test_the_overview_tells_what_was_earned_and_what_to_do(dana):
-    said = dana.reads()
-    assert "1 subscription is past due" in said
-    assert "platform fee 4" in said
-    assert "double-booked" in said.lower()
+def test_the_overview_shows_what_was_earned_and_what_to_do(dana):
+    page_text = dana.reads()
+    assert "1 subscription is past due" in page_text
+    assert "platform fee 4" in page_text
+    assert "double-booked" in page_text.lower()
     assert dana.page.locator("figure[data-chart] canvas").count() == 3
     dana.follows("7 days")
     assert "range=7d" in dana.page.url
@@ -102,7 +102,7 @@ PIXELS_OF_REFUNDS = """
 """
 
 
-def test_a_refund_is_drawn_and_not_hidden_behind_what_came_in(dana, records):
+def test_a_refund_is_drawn_in_front_of_the_income(dana, records):
     dana.goes_to("/dashboard?range=7d&currency=USD")
     dana.page.locator("figure[data-chart=bars] canvas").first.wait_for()
     assert dana.page.evaluate(PIXELS_OF_REFUNDS) == 0
@@ -143,10 +143,10 @@ def test_a_tip_is_refunded_with_a_preview_and_only_once(dana, records):
     assert HOSTILE in dana.reads()
     dana.page.locator("[name=amount]").fill("2.50")
     dana.presses("Preview refund")
-    said = dana.reads()
-    assert "2.50 USD" in said
-    assert "2.40 USD" in said  # What the creator gives; the fee of 4 % comes back with it.
-    assert "0.10 USD" in said
+    page_text = dana.reads()
+    assert "2.50 USD" in page_text
+    assert "2.40 USD" in page_text  # What the creator gives; the fee of 4 % comes back with it.
+    assert "0.10 USD" in page_text
     assert not Refund.objects.exists()
     dana.page.get_by_role("button", name="Record the refund").dblclick()
     dana.page.wait_for_url(re.compile(rf"/dashboard/tips/{records.pk}$"))
@@ -166,7 +166,7 @@ def test_a_message_is_hidden_and_shown_again(dana, records):
     )
 
 
-def test_a_subscription_is_brought_back_after_a_look_at_what_it_does(dana):
+def test_a_subscription_is_cancelled_after_a_preview(dana):
     late = Subscription.objects.get(subscriber_email="a@example.com")
     dana.goes_to("/dashboard/subscriptions?status=past_due")
     assert "a@example.com" in dana.reads()
@@ -183,7 +183,7 @@ def test_a_subscription_is_brought_back_after_a_look_at_what_it_does(dana):
     assert late.status == "cancelled"
 
 
-def test_a_reader_is_found_without_their_address_in_the_addresses(dana):
+def test_a_reader_is_found_without_their_address_in_the_url(dana):
     dana.goes_to("/dashboard/subscriptions")
     dana.page.locator("[name=search]").fill("b@example.com")
     dana.page.locator("form:has([name=search]) button").first.click()
@@ -211,13 +211,13 @@ def test_a_key_is_shown_once_works_and_is_revoked(dana, site):
     assert requests.get(stats, headers=headers, timeout=120).status_code == 401
 
 
-def test_a_stranger_sees_none_of_it_and_finds_their_own_beginning(open_browser, records):
+def test_a_stranger_sees_only_their_own_empty_dashboard(open_browser, records):
     stranger = open_browser(may_fail=True)
     stranger.signs_in("Ines", going_to="/dashboard")
-    said = stranger.reads()
-    assert "Wayland" not in said
-    assert "alex@example.com" not in said
-    assert "YOUR_KEY" in said
+    page_text = stranger.reads()
+    assert "Wayland" not in page_text
+    assert "alex@example.com" not in page_text
+    assert "YOUR_KEY" in page_text
     for path in ("sponsors", "subscriptions", "tips", "keys"):
         stranger.goes_to(f"/dashboard/{path}")
         assert not re.search(r"\b(a|b|c|alex)@example\.com", stranger.reads())

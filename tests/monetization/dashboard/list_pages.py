@@ -1,4 +1,4 @@
-"""What the tests of the dashboard's lists share: hostile words, files as a spreadsheet has them, doors."""
+"""What the tests of the dashboard's lists share: hostile text, files as rows, checks of access."""
 
 import csv
 import io
@@ -23,30 +23,30 @@ NO_KEYS = ("", "short", "a" * 65, "a" * 300, "zzz" + "a" * 32, "a" * 32 + "é", 
 
 
 def file_of(answer: Any) -> list[dict[str, str]]:
-    """A file's rows as a spreadsheet reads them, by the name of the column."""
+    """A file's rows as a spreadsheet reads them, by column title."""
     assert answer.status_code == 200
     assert answer["Content-Type"] == "text/csv; charset=utf-8"
     text = b"".join(answer.streaming_content).decode()
     return list(csv.DictReader(io.StringIO(text, newline="")))
 
 
-def is_shut_to_nobody(path: str, *, post: bool = True) -> None:
-    """Who is not signed in is sent to the sign-in page, whatever the method."""
+def requires_sign_in(path: str, *, post: bool = True) -> None:
+    """A visitor who is not signed in is redirected to the sign-in page."""
     client = Client()
     for answer in (client.get(path), *([client.post(path)] if post else [])):
         assert answer.status_code == 302
         assert answer["Location"].startswith("/sign-in?next=")
 
 
-def is_shut_to(stranger: User, path: str, *methods: str) -> None:
-    """Another creator cannot tell the page from one that is not there."""
+def is_missing_for(stranger: User, path: str, *methods: str) -> None:
+    """For another creator, the page does not exist."""
     browser = browser_of(stranger)
     for method in methods:
         assert getattr(browser, method)(path).status_code == 404, (method, path)
 
 
 def is_text_only(answer: Any) -> None:
-    """No word of HOSTILE has become a part of the page."""
+    """The page has no text of HOSTILE as markup."""
     html = answer.content.decode()
     for word in HOSTILE[
         :3

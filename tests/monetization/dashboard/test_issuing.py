@@ -1,4 +1,4 @@
-"""A key that the dashboard's form makes: once for each form, with its secret in one answer only."""
+"""A key made by the dashboard's form: one per form, with its secret in one answer only."""
 
 import pytest
 
@@ -16,21 +16,21 @@ def issue(owner, form_key="form-1", name="Website"):
     return issuing.issue_once(owner=owner, form_key=form_key, name=name, scopes=["monetization"])
 
 
-def test_a_form_makes_a_key_whose_secret_opens(creator):
+def test_a_form_makes_a_key_that_works(creator):
     key, secret = issue(creator)
     assert api_keys.find(secret) == key
     assert (key.owner, key.name, key.scopes) == (creator, "Website", ["monetization"])
 
 
 @pytest.mark.parametrize("name", ["Website", "Another"])
-def test_the_same_form_again_makes_none_and_tells_no_secret(creator, name):
+def test_the_same_form_again_makes_no_key_and_shows_no_secret(creator, name):
     issue(creator)
     with pytest.raises(FormSent):
         issue(creator, name=name)
     assert ApiKey.objects.count() == 1
 
 
-def test_what_is_kept_of_a_form_holds_no_secret(creator):
+def test_what_is_stored_for_a_form_holds_no_secret(creator):
     key, secret = issue(creator)
     first = FirstAnswer.objects.get()
     assert (first.endpoint, first.row_id) == (FirstAnswer.Endpoint.API_KEY, str(key.pk))
@@ -38,13 +38,13 @@ def test_what_is_kept_of_a_form_holds_no_secret(creator):
     assert first.get_endpoint_display() == "API key"
 
 
-def test_a_form_of_somebody_else_is_another(creator, stranger):
+def test_each_creator_has_their_own_form_keys(creator, stranger):
     issue(creator)
     issue(stranger)
     assert ApiKey.objects.count() == 2
 
 
-def test_a_form_that_found_no_room_can_be_sent_again(creator):
+def test_a_form_refused_by_the_key_limit_can_be_sent_again(creator):
     creator.plan.key_limit = 1
     creator.plan.save(update_fields=["key_limit"])
     first, _ = issue(creator, "form-1")

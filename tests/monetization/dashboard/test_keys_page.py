@@ -23,9 +23,9 @@ from tests.monetization.conftest import STATS, caller_with, key_of
 from tests.monetization.dashboard.list_pages import (
     HOSTILE,
     NO_KEYS,
-    is_shut_to,
-    is_shut_to_nobody,
+    is_missing_for,
     is_text_only,
+    requires_sign_in,
     strict_browser_of,
 )
 from tests.monetization.records import days, tip
@@ -53,7 +53,7 @@ def revoke_of(key):
     return f"{KEYS}/{key.pk}/revoke"
 
 
-def told(answer, page):
+def text_after(answer, page):
     assert answer.status_code == 302, words(answer)
     return words(page.get(answer["Location"]))
 
@@ -61,14 +61,14 @@ def told(answer, page):
 # --- Who sees it ------------------------------------------------------------------------------------
 
 
-def test_nobody_sees_anything_without_signing_in(creator):
-    is_shut_to_nobody(KEYS)
-    is_shut_to_nobody(revoke_of(a_key(creator)[0]))
+def test_every_page_requires_a_sign_in(creator):
+    requires_sign_in(KEYS)
+    requires_sign_in(revoke_of(a_key(creator)[0]))
 
 
 def test_another_creators_key_is_not_there(creator, stranger):
     key, _ = a_key(creator, "Secret server")
-    is_shut_to(stranger, revoke_of(key), "get", "post")
+    is_missing_for(stranger, revoke_of(key), "get", "post")
     assert "Secret server" not in words(browser_of(stranger).get(KEYS))
     assert ApiKey.objects.get().revoked_at is None
 
@@ -76,7 +76,7 @@ def test_another_creators_key_is_not_there(creator, stranger):
 # --- The list ---------------------------------------------------------------------------------------
 
 
-def test_each_row_says_what_the_record_says(creator, page):
+def test_each_row_shows_its_record(creator, page):
     key, secret = a_key(creator)
     api_keys.find(secret)
     expired, _ = a_key(creator, "Old", expires_at=timezone.now() - days(1))
@@ -110,10 +110,10 @@ def test_keys_revoked_long_ago_are_only_counted(creator, page, revoked, sentence
     assert "revoked earlier" not in words(answer) if not sentence else sentence in words(answer)
 
 
-def test_without_a_key_it_says_what_will_be_here(page):
-    said = words(page.get(KEYS))
-    assert "No keys yet" in said
-    assert "Your plan, Free, allows 1 active key; you have none." in said
+def test_without_a_key_the_page_says_what_will_be_here(page):
+    page_text = words(page.get(KEYS))
+    assert "No keys yet" in page_text
+    assert "Your plan, Free, allows 1 active key; you have none." in page_text
 
 
 def test_every_scope_has_its_box_and_those_of_this_service_a_sentence(page):
@@ -127,7 +127,7 @@ def test_every_scope_has_its_box_and_those_of_this_service_a_sentence(page):
 
 
 @pytest.mark.parametrize("word", HOSTILE)
-def test_hostile_words_are_words(creator, page, word):
+def test_hostile_text_stays_text(creator, page, word):
     key, _ = a_key(creator, word)
     for answer in (
         page.get(KEYS),
@@ -139,7 +139,7 @@ def test_hostile_words_are_words(creator, page, word):
 
 
 def scopes_asked_for():
-    """Every scope that an endpoint of this service lets a key in by."""
+    """Every scope that an endpoint of this service accepts."""
     views = [getattr(pattern.callback, "cls", None) for pattern in every_pattern(get_resolver().url_patterns)]
     accesses = [each for view in views for each in getattr(view, "access", {}).values()]
     return {scope for access in accesses for scope in access.scopes or ()}
@@ -160,7 +160,7 @@ def test_the_scopes_of_this_service_are_those_its_endpoints_ask_for():
 # --- Making one -------------------------------------------------------------------------------------
 
 
-def test_the_secret_is_shown_once_and_opens_the_door(creator, page):
+def test_the_secret_is_shown_once_and_works(creator, page):
     answer = page.post(KEYS, filled(scopes=["monetization", "read"]))
     assert answer.status_code == 200
     assert "no-store" in answer["Cache-Control"]
@@ -175,20 +175,20 @@ def test_the_secret_is_shown_once_and_opens_the_door(creator, page):
 
 def test_the_next_step_is_a_test_tip_where_the_key_can_record_one(page, creator):
     tip(creator, currency="JPY")
-    said = words(page.post(KEYS, filled()))
-    assert "Next: record a test tip" in said
-    assert '"currency": "JPY"' in said
+    page_text = words(page.post(KEYS, filled()))
+    assert "Next: record a test tip" in page_text
+    assert '"currency": "JPY"' in page_text
 
 
 def test_a_key_that_only_reads_is_tried_by_reading(page):
-    said = words(page.post(KEYS, filled(scopes=["read"])))
-    assert "record a test tip" not in said
-    assert "/mail/v1/monetization/stats" in said
+    page_text = words(page.post(KEYS, filled(scopes=["read"])))
+    assert "record a test tip" not in page_text
+    assert "/mail/v1/monetization/stats" in page_text
 
 
 @pytest.mark.parametrize("currency", ["USD", "JPY", "KWD", "ISK"])
 @pytest.mark.parametrize("kind", ["sponsors", "subscriptions", "tips"])
-def test_a_ready_line_records_and_pasted_twice_records_once(creator, kind, currency):
+def test_the_curl_line_pasted_twice_records_once(creator, kind, currency):
     secret = key_of(creator, "monetization")
     line = curl.curl_of(kind, "https://x.example/it's", at=timezone.now(), currency=currency)
     parts = shlex.split(line.replace("\\\n", " ").replace("YOUR_KEY", secret))
@@ -207,7 +207,7 @@ def test_a_ready_line_records_and_pasted_twice_records_once(creator, kind, curre
     assert answers[0].json() == answers[1].json()
 
 
-def test_the_page_does_not_leave_the_house(page):
+def test_the_page_has_no_inline_script_or_style(page):
     html = page.post(KEYS, filled()).content.decode()
     assert not re.search(r"<script(?![^>]*\ssrc=)|\sstyle=|\son[a-z]+=", html)
 
@@ -222,7 +222,7 @@ def test_the_page_does_not_leave_the_house(page):
         *(({"key": key}, "This page was incomplete, so nothing was recorded.") for key in NO_KEYS),
     ],
 )
-def test_what_is_wrong_is_told_beside_the_field_and_nothing_is_made(page, changes, sentence):
+def test_an_error_is_shown_beside_its_field_and_no_key_is_made(page, changes, sentence):
     answer = page.post(KEYS, filled(**changes))
     assert answer.status_code == 400
     assert sentence in words(answer)
@@ -241,7 +241,7 @@ def test_what_was_chosen_is_kept_with_a_new_key_too(page):
     assert re.findall(r'value="([a-z:]+)" checked', html) == ["read", "contacts"]
 
 
-def test_the_plans_limit_is_told_and_holds(creator, page):
+def test_the_plans_limit_is_shown_and_holds(creator, page):
     a_key(creator)
     answer = page.get(KEYS)
     assert "There is no room for another key." in words(answer)
@@ -270,7 +270,7 @@ def test_the_same_form_sent_twice_makes_one_key(page):
     assert ApiKey.objects.count() == 1
 
 
-def test_the_same_form_with_another_name_makes_none(page):
+def test_the_same_form_with_another_name_makes_no_key(page):
     sent = filled()
     page.post(KEYS, sent)
     assert page.post(KEYS, sent | {"name": "Other"}).status_code == 409
@@ -297,11 +297,11 @@ def test_sent_many_times_at_once_it_makes_one_key():
 # --- Revoking ---------------------------------------------------------------------------------------
 
 
-def test_a_key_is_revoked_by_post_after_a_question(creator, page):
+def test_a_key_is_revoked_by_post_after_a_confirmation_page(creator, page):
     key, secret = a_key(creator)
     assert "Revoke Server?" in words(page.get(revoke_of(key)))
     assert api_keys.find(secret)
-    assert "Server is revoked." in told(page.post(revoke_of(key)), page)
+    assert "Server is revoked." in text_after(page.post(revoke_of(key)), page)
     with pytest.raises(InvalidApiKey):
         api_keys.find(secret)
 
@@ -310,8 +310,8 @@ def test_revoking_twice_revokes_once(creator, page):
     key, _ = a_key(creator)
     page.post(revoke_of(key))
     at = ApiKey.objects.get().revoked_at
-    assert "Server was revoked already." in told(page.post(revoke_of(key)), page)
-    assert "Server was revoked already." in told(page.get(revoke_of(key)), page)
+    assert "Server was revoked already." in text_after(page.post(revoke_of(key)), page)
+    assert "Server was revoked already." in text_after(page.get(revoke_of(key)), page)
     assert ApiKey.objects.get().revoked_at == at
 
 

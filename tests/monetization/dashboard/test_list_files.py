@@ -1,4 +1,4 @@
-"""A creator's lists as files: amounts in both ways, nothing hidden is told, and nothing runs."""
+"""A creator's lists as files: amounts in cents and as decimals, no hidden message, no formula."""
 
 import pytest
 
@@ -14,7 +14,7 @@ def tips_file(creator):
     return file_of(browser_of(creator).get("/dashboard/tips.csv"))
 
 
-def test_a_tip_in_the_file_says_its_amounts_in_both_ways(creator):
+def test_a_tip_in_the_file_has_each_amount_in_cents_and_as_decimal_text(creator):
     with clock_at(NOON):
         made = tip(
             creator, 500, email="a@example.com", name="Åsa", message="Love\nit", stripe_payment_id="pi_1"
@@ -64,7 +64,7 @@ def test_a_hidden_message_is_empty_in_the_file(creator):
 @pytest.mark.parametrize(
     "words", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "  =1", "\N{FULLWIDTH EQUALS SIGN}1"]
 )
-def test_no_words_of_a_reader_or_a_sponsor_are_a_formula(creator, words):
+def test_no_text_of_a_reader_or_a_sponsor_is_a_formula(creator, words):
     tip(creator, name=words, message=words, email="=a@example.com")
     place(creator, words)
     subscribe(creator, "=a@example.com", plan=words)

@@ -78,7 +78,7 @@ def test_tips_are_newest_first_and_the_creators_own(creator, stranger):
 
 
 @pytest.mark.parametrize(
-    ("first_day", "last_day", "found"),
+    ("first_day", "last_day", "expected"),
     [
         (None, None, [104, 103, 102, 101]),
         (DAY, None, [104, 103, 102]),
@@ -88,13 +88,13 @@ def test_tips_are_newest_first_and_the_creators_own(creator, stranger):
         ("2000-01-01", "2999-12-31", [104, 103, 102, 101]),
     ],
 )
-def test_days_are_whole_days_in_utc_both_included(creator, first_day, last_day, found):
+def test_days_are_whole_days_in_utc_both_included(creator, first_day, last_day, expected):
     midnight = datetime(DAY.year, DAY.month, DAY.day, tzinfo=UTC)
     moments = [midnight - A_MOMENT, midnight, midnight + days(1) - A_MOMENT, midnight + days(1)]
     for n, moment in enumerate(moments, start=101):
         tip_at(moment, creator, n)
     days_of = {"from": str(first_day or ""), "to": str(last_day or "")}
-    assert amounts(creator, **days_of) == found
+    assert amounts(creator, **days_of) == expected
 
 
 def test_tips_are_narrowed_by_currency_and_amount(creator):
@@ -107,7 +107,7 @@ def test_tips_are_narrowed_by_currency_and_amount(creator):
     assert amounts(creator, currency="EUR", least="3.01") == []
 
 
-def test_tips_are_narrowed_by_whether_the_reader_wrote_something(creator):
+def test_tips_are_narrowed_by_whether_they_have_a_message(creator):
     tip(creator, 100)
     hidden = tip(creator, 200, message="Love it")
     tips.hide_message(creator=creator, tip_id=hidden.pk, hidden=True)
@@ -116,7 +116,7 @@ def test_tips_are_narrowed_by_whether_the_reader_wrote_something(creator):
     assert amounts(creator, message="without") == [100]
 
 
-def test_tips_are_narrowed_by_whether_something_went_back(creator):
+def test_tips_are_narrowed_by_whether_they_were_refunded(creator):
     tip(creator, 100)
     refund(tip(creator, 200), 1)
     refund(tip(creator, 300))
@@ -133,7 +133,7 @@ def test_tips_are_narrowed_to_those_without_a_stripe_id(creator):
 
 @pytest.fixture
 def searched(creator):
-    """Tips whose amounts say which they are."""
+    """Tips that their amounts identify."""
     tip(creator, 101, email="Alex@Example.com", name="Åsa Lind")
     tip(creator, 102, email="alexandra@example.com", name="Bo_b", stripe_payment_id="pi_1")
     tip(creator, 103, name="alex of no address", stripe_payment_id="pi_10")
@@ -142,7 +142,7 @@ def searched(creator):
 
 
 @pytest.mark.parametrize(
-    ("search", "found"),
+    ("search", "expected"),
     [
         ("alex@example.com", [101]),
         ("ALEX@EXAMPLE.COM", [101]),
@@ -159,8 +159,10 @@ def searched(creator):
         ("b__b", []),
     ],
 )
-def test_tips_are_searched_by_the_beginning_of_an_address_or_name_and_by_whole_ids(searched, search, found):
-    assert amounts(searched, search=search) == found
+def test_tips_are_searched_by_the_beginning_of_an_address_or_name_and_by_whole_ids(
+    searched, search, expected
+):
+    assert amounts(searched, search=search) == expected
 
 
 def test_a_tip_is_found_by_its_own_id(searched):
@@ -184,7 +186,7 @@ def test_a_search_never_finds_records_of_another_creator(searched, stranger):
         assert amounts(stranger, search=search) == []
 
 
-def test_an_erased_reader_is_found_no_more(searched):
+def test_an_erased_reader_is_no_longer_found(searched):
     erasure.erase("alex@example.com", actor="operator")
     assert amounts(searched, search="alex@example.com") == []
     assert amounts(searched, search="åsa") == []
@@ -195,7 +197,7 @@ def test_an_erased_reader_is_found_no_more(searched):
 
 @pytest.fixture
 def subscribed(creator, stranger):
-    """Subscriptions whose amounts say which they are."""
+    """Subscriptions that their amounts identify."""
     subscribe(creator, "Alex@Example.com", amount_cents=1)
     late = subscribe(creator, "alexandra@example.com", amount_cents=2, stripe_subscription_id="sub_1")
     gone = subscribe(creator, "bo@example.com", amount_cents=3, currency="EUR")
@@ -206,7 +208,7 @@ def subscribed(creator, stranger):
 
 
 @pytest.mark.parametrize(
-    ("filter", "found"),
+    ("filter", "expected"),
     [
         ({}, [3, 2, 1]),
         ({"status": "active"}, [1]),
@@ -221,8 +223,8 @@ def subscribed(creator, stranger):
         ({"search": "alex", "currency": "EUR"}, []),
     ],
 )
-def test_subscriptions_are_newest_first_and_narrowed(subscribed, filter, found):
-    assert cents(subscribed, **filter) == found
+def test_subscriptions_are_newest_first_and_narrowed(subscribed, filter, expected):
+    assert cents(subscribed, **filter) == expected
 
 
 def test_subscriptions_are_narrowed_to_those_that_pay_and_are_in_no_mrr(creator):
@@ -240,18 +242,18 @@ def test_a_subscription_is_found_by_its_own_id(subscribed):
 # --- Sponsors ---------------------------------------------------------------------------------------
 
 
-def test_placements_are_in_the_state_that_the_clock_says(creator):
+def test_the_state_of_a_placement_depends_on_the_clock(creator):
     for n, starts in enumerate((-days(7), -days(7) + A_MOMENT, -A_MOMENT, days(0), A_MOMENT, days(2))):
         place(creator, f"S{n}", starts=NOON + starts)
     cancelled = place(creator, "C", starts=NOON)
     Sponsor.objects.filter(pk=cancelled.pk).update(cancelled_at=NOON)
     for state in Sponsor.State.values:
-        found = set(sponsors_at(NOON, creator, state=state).records())
-        assert found == {row for row in Sponsor.objects.all() if row.state_at(NOON) == state}
-        assert found
+        rows = set(sponsors_at(NOON, creator, state=state).records())
+        assert rows == {row for row in Sponsor.objects.all() if row.state_at(NOON) == state}
+        assert rows
 
 
-def test_what_is_to_come_is_soonest_first_and_all_else_latest_first(creator, stranger):
+def test_upcoming_placements_are_soonest_first_and_all_others_latest_first(creator, stranger):
     for name, starts in (("last year", -400), ("last month", -30), ("soon", 2), ("later", 40)):
         place(creator, name, starts=NOON + days(starts))
     place(stranger, "theirs", starts=NOON + days(2))
@@ -267,7 +269,7 @@ def test_placements_are_narrowed_by_position(creator):
     assert names(creator, position="footer", state="ended") == []
 
 
-def test_the_clock_of_a_filter_is_the_moment_it_was_made(creator):
+def test_a_filter_uses_the_moment_when_it_was_made(creator):
     place(creator, "Acme", starts=NOON)
     assert names(creator, at=NOON - days(1), state="upcoming") == ["Acme"]
     assert names(creator, at=NOON, state="active") == ["Acme"]
@@ -290,9 +292,9 @@ def turned(form, limit):
 def test_there_is_a_next_page_only_where_there_is_more(creator):
     for _ in range(4):
         tip(creator)
-    found = tips_of(creator)
-    assert [len(page) for page in turned(found, 2)] == [2, 2]
-    assert [len(page) for page in turned(found, 3)] == [3, 1]
+    form = tips_of(creator)
+    assert [len(page) for page in turned(form, 2)] == [2, 2]
+    assert [len(page) for page in turned(form, 3)] == [3, 1]
     assert turned(tips_of(creator, refunded="yes"), 3) == [[]]
 
 
@@ -302,7 +304,7 @@ def test_there_is_a_next_page_only_where_there_is_more(creator):
     limit=st.integers(1, 5),
     state=st.sampled_from(["", "upcoming", "active"]),
 )
-def test_the_pages_of_any_list_are_the_list(hours, limit, state):
+def test_the_pages_together_are_the_list(hours, limit, state):
     creator: Any = UserFactory.create()
     for hour in hours:  # Many at the same moment.
         tip_at(NOON + timedelta(hours=hour), creator, 500)
@@ -311,7 +313,7 @@ def test_the_pages_of_any_list_are_the_list(hours, limit, state):
         assert [row for page in turned(form, limit) for row in page] == list(form.records())
 
 
-def test_a_row_that_leaves_the_list_does_not_end_it(creator):
+def test_a_row_can_leave_the_list_between_two_pages(creator):
     made = [tip_at(NOON + timedelta(hours=n), creator, 100 + n) for n in range(4)]
     unrefunded = tips_of(creator, refunded="no")
     page = page_of(unrefunded, 2)
@@ -320,7 +322,7 @@ def test_a_row_that_leaves_the_list_does_not_end_it(creator):
     assert [row.gross_cents for row in page_of(unrefunded, 2, page.next_cursor).rows] == [100]
 
 
-def test_what_comes_in_meanwhile_moves_no_page(creator):
+def test_a_new_row_does_not_move_the_next_page(creator):
     for n in range(4):
         tip_at(NOON + timedelta(hours=n), creator, 100 + n)
     first = page_of(tips_of(creator), 2)
@@ -347,7 +349,7 @@ def test_what_comes_in_meanwhile_moves_no_page(creator):
         cursor_at("2026-06-15T12:00:00/tip_none"),
     ],
 )
-def test_what_is_no_cursor_is_refused(creator, cursor):
+def test_a_malformed_cursor_is_refused(creator, cursor):
     with pytest.raises(InvalidCursor):
         page_of(tips_of(creator), 2, cursor)
 
@@ -382,7 +384,7 @@ def test_a_file_reads_a_thousand_rows_at_a_time(creator, django_assert_num_queri
 # --- Totals -----------------------------------------------------------------------------------------
 
 
-def test_totals_are_of_the_whole_filter_by_currency_the_commonest_first(creator, stranger):
+def test_totals_are_per_currency_with_the_most_used_first(creator, stranger):
     refund(tip(creator, 500), 200)
     tip(creator, 100)
     tip(creator, 1000, currency="EUR")
@@ -410,9 +412,9 @@ def test_totals_are_what_the_rows_add_up_to(creator, filters, django_assert_num_
             refund(given_tip, 40 + n)
     form = tips_of(creator, **filters)
     with django_assert_num_queries(1):
-        found = form.totals()
-    assert found
-    for total in found:
+        totals = form.totals()
+    assert totals
+    for total in totals:
         currency = total.pop("currency")
         rows = [row for row in form.records() if row.currency == currency]
         assert total.pop("count") == len(rows)

@@ -1,4 +1,4 @@
-"""A refund in a currency whose amounts come in steps: parts in steps, and the last of it whatever is left."""
+"""Refunds in a currency with a step: a partial refund is a multiple of it, the rest of a tip need not be."""
 
 import pytest
 
@@ -10,7 +10,7 @@ from tests.monetization.records import refund, tip
 pytestmark = pytest.mark.django_db
 
 
-def test_a_part_that_is_no_multiple_of_the_step_is_not_refunded(creator):
+def test_a_partial_refund_must_be_a_multiple_of_the_step(creator):
     one = tip(creator, 1050, currency="ISK")
     for attempt in (lambda: refund(one, 150), lambda: tips.preview_refund(one, 150)):
         with pytest.raises(tips.NotAMultiple, match="in ISK is a multiple of 100"):
@@ -19,12 +19,12 @@ def test_a_part_that_is_no_multiple_of_the_step_is_not_refunded(creator):
     assert not Refund.objects.exclude(amount_cents=100).exists()
 
 
-def test_all_that_is_left_goes_back_whatever_the_step(creator):
+def test_the_rest_of_a_tip_can_be_refunded_whatever_the_step(creator):
     one = tip(creator, 1050, currency="ISK")
     assert refund(one, 1050).amount_cents == 1050
 
 
-def test_the_page_refunds_what_is_left_and_no_other_odd_part(creator):
+def test_the_page_refunds_the_rest_but_no_other_amount_off_the_step(creator):
     one = tip(creator, 1050, currency="ISK")
     page = browser_of(creator)
     path = f"/dashboard/tips/{one.pk}/refund"

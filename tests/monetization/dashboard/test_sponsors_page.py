@@ -1,4 +1,4 @@
-"""The sponsors page: what is placed, in which state, against whom; and its forms, which do nothing twice."""
+"""The sponsors page: placements with their states and conflicts, and forms that can be submitted twice."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -13,9 +13,9 @@ from tests.monetization.dashboard.list_pages import (
     HOSTILE,
     NO_KEYS,
     file_of,
-    is_shut_to,
-    is_shut_to_nobody,
+    is_missing_for,
     is_text_only,
+    requires_sign_in,
     strict_browser_of,
 )
 from tests.monetization.records import NOON, clock_at, days, place
@@ -32,7 +32,7 @@ def page(creator):
 
 
 def fields(**changes):
-    """What a browser sends of a form that is filled in."""
+    """What a browser sends when the form is filled in."""
     begins = timezone.now().replace(hour=0, minute=0, second=0, microsecond=0) + days(3)
     return {
         "sponsor_name": "Acme",
@@ -63,8 +63,8 @@ def upcoming(creator, name="Acme", **facts):
     return place(creator, name, starts=timezone.now() + days(3), **facts)
 
 
-def told(answer, page):
-    """What the page says after a form has led back to it."""
+def text_after(answer, page):
+    """The text of the page that a form redirects to."""
     assert answer.status_code == 302, words(answer)
     return words(page.get(answer["Location"]))
 
@@ -72,17 +72,17 @@ def told(answer, page):
 # --- Who sees it ------------------------------------------------------------------------------------
 
 
-def test_nobody_sees_anything_without_signing_in(creator):
+def test_every_page_requires_a_sign_in(creator):
     sponsor = upcoming(creator)
     for path in (LIST, ADD, edit_of(sponsor), cancel_of(sponsor)):
-        is_shut_to_nobody(path)
-    is_shut_to_nobody(f"{LIST}.csv")
+        requires_sign_in(path)
+    requires_sign_in(f"{LIST}.csv")
 
 
 def test_another_creators_placement_is_not_there(creator, stranger):
     sponsor = upcoming(creator, "Secret Sauce")
-    is_shut_to(stranger, edit_of(sponsor), "get", "post")
-    is_shut_to(stranger, cancel_of(sponsor), "get", "post")
+    is_missing_for(stranger, edit_of(sponsor), "get", "post")
+    is_missing_for(stranger, cancel_of(sponsor), "get", "post")
     theirs = browser_of(stranger)
     assert "Secret Sauce" not in words(theirs.get(LIST))
     assert "Secret Sauce" not in theirs.get(f"{ADD}?copy={sponsor.pk}").content.decode()
@@ -91,14 +91,14 @@ def test_another_creators_placement_is_not_there(creator, stranger):
     assert sponsor.cancelled_at is None
 
 
-def test_no_cache_on_the_way_keeps_it(page):
+def test_no_cache_stores_the_pages(page):
     assert "no-store" in page.get(LIST)["Cache-Control"]
 
 
 # --- The list ---------------------------------------------------------------------------------------
 
 
-def test_each_row_says_what_the_record_says(creator):
+def test_each_row_shows_its_record(creator):
     begins, ends = datetime(2026, 12, 1, tzinfo=UTC), datetime(2026, 12, 31, 23, 59, 59, tzinfo=UTC)
     place(creator, "Acme", starts=begins, ends=ends, price_cents=29_900, currency="JPY")
     with clock_at(begins - timedelta(days=9, hours=12)):
@@ -113,7 +113,7 @@ def test_each_row_says_what_the_record_says(creator):
     ]
 
 
-def test_the_state_is_that_of_the_clock(creator):
+def test_the_list_shows_the_state_at_this_moment(creator):
     place(creator, "Past", starts=NOON - days(9), ends=NOON - days(2))
     place(creator, "Now", starts=NOON - days(1), ends=NOON + timedelta(hours=30))
     upcoming_one = place(creator, "Soon", starts=NOON + days(2), ends=NOON + days(4))
@@ -133,7 +133,7 @@ def test_the_state_is_that_of_the_clock(creator):
         assert len(table(page.get(f"{LIST}?position=header"), "list_title")) == 3
 
 
-def test_a_conflict_is_said_in_words_with_whom(creator, page):
+def test_a_conflict_names_the_other_sponsors(creator, page):
     begins = timezone.now() + days(3)
     for name in ("Acme", "Globex", "Initech"):
         place(creator, name, starts=begins)
@@ -145,7 +145,7 @@ def test_a_conflict_is_said_in_words_with_whom(creator, page):
     assert "3 placements overlap." in words(answer)
 
 
-def test_only_what_can_be_done_is_offered(creator, page):
+def test_only_possible_actions_are_offered(creator, page):
     over = place(creator, "Past", starts=timezone.now() - days(9), ends=timezone.now() - days(2))
     html = page.get(LIST).content.decode()
     assert edit_of(over) not in html
@@ -153,7 +153,7 @@ def test_only_what_can_be_done_is_offered(creator, page):
     assert f"{ADD}?copy={over.pk}" in html
 
 
-def test_a_filter_that_makes_no_sense_is_told_and_left_out(creator, page):
+def test_an_invalid_filter_is_shown_and_not_applied(creator, page):
     upcoming(creator)
     answer = page.get(f"{LIST}?state=nonsense")
     assert answer.status_code == 200
@@ -173,24 +173,24 @@ def test_it_is_read_page_by_page(creator, page):
     assert link(second, "Newest") == f"{LIST}?position=header"
 
 
-def test_a_page_that_is_not_there_is_the_first_one(creator, page):
+def test_a_page_that_does_not_exist_shows_the_first_one(creator, page):
     upcoming(creator)
     answer = page.get(f"{LIST}?cursor=nonsense")
     assert "This page no longer exists" in words(answer)
     assert len(table(answer, "list_title")) == 1
 
 
-def test_an_empty_list_says_what_will_be_here_and_how(creator, page, settings):
+def test_an_empty_list_says_what_will_be_here_and_how_to_start(creator, page, settings):
     settings.PUBLIC_URL = "https://billing.example"
     answer = page.get(LIST)
-    said = words(answer)
-    assert "All three positions are free" in said
-    assert "curl -X POST https://billing.example/mail/v1/monetization/sponsors" in said
-    assert "YOUR_KEY" in said
+    page_text = words(answer)
+    assert "All three positions are free" in page_text
+    assert "curl -X POST https://billing.example/mail/v1/monetization/sponsors" in page_text
+    assert "YOUR_KEY" in page_text
     assert "<table" not in answer.content.decode()
 
 
-def test_filters_that_fit_nothing_can_be_cleared(creator, page):
+def test_filters_that_match_nothing_can_be_cleared(creator, page):
     upcoming(creator)
     answer = page.get(f"{LIST}?position=footer")
     assert "No placement fits these filters." in words(answer)
@@ -206,7 +206,7 @@ def test_the_file_has_the_same_rows_under_the_same_filters(creator, page):
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_hostile_words_are_words(creator, page, name):
+def test_hostile_text_stays_text(creator, page, name):
     sponsor = upcoming(creator, name)
     upcoming(creator, name + " again")
     for path in (LIST, edit_of(sponsor), cancel_of(sponsor), f"{ADD}?copy={sponsor.pk}"):
@@ -217,7 +217,7 @@ def test_hostile_words_are_words(creator, page, name):
     assert cell[0] not in "=+-@"
 
 
-def test_an_address_that_is_none_is_no_link(creator, page):
+def test_a_target_that_is_no_web_address_is_not_a_link(creator, page):
     sponsor = upcoming(creator)
     Sponsor.objects.filter(pk=sponsor.pk).update(target_url="javascript:alert(1)")
     assert "javascript:" not in page.get(LIST).content.decode()
@@ -227,9 +227,9 @@ def test_an_address_that_is_none_is_no_link(creator, page):
 
 
 def test_a_sponsor_is_placed_as_the_form_says(creator, page):
-    said = told(page.post(ADD, fields(price="1,299.50", currency="usd")), page)
+    page_text = text_after(page.post(ADD, fields(price="1,299.50", currency="usd")), page)
     placed = Sponsor.objects.get()
-    assert "Acme is placed in the header." in said
+    assert "Acme is placed in the header." in page_text
     assert (placed.creator_id, placed.price_cents, placed.currency) == (creator.pk, 129_950, "USD")
     assert placed.active_until - placed.active_from == days(7)
     assert placed.active_from.astimezone(UTC).hour == 0
@@ -248,7 +248,7 @@ def test_a_new_form_has_what_the_link_names(page):
 
 
 @pytest.mark.parametrize("query", ["from=x&until=9999-12-31&position=x", "copy=nonsense", "from=0000-00-00"])
-def test_a_link_that_makes_no_sense_opens_an_empty_form(page, query):
+def test_an_invalid_link_opens_an_empty_form(page, query):
     assert page.get(f"{ADD}?{query}").status_code == 200
 
 
@@ -280,7 +280,7 @@ def test_a_link_that_makes_no_sense_opens_an_empty_form(page, query):
         *(({"key": key}, "This page was incomplete, so nothing was recorded.") for key in NO_KEYS),
     ],
 )
-def test_what_is_wrong_is_told_beside_the_field_and_nothing_is_placed(page, changes, sentence):
+def test_an_error_is_shown_beside_its_field_and_nothing_is_placed(page, changes, sentence):
     answer = page.post(ADD, fields(**changes))
     assert answer.status_code == 400
     assert sentence in words(answer)
@@ -300,7 +300,7 @@ def test_the_same_form_sent_twice_places_once(page):
     assert Sponsor.objects.count() == 1
 
 
-def test_the_same_form_with_other_words_is_told_and_can_be_sent_anew(page):
+def test_the_same_form_with_another_name_is_refused_and_can_be_sent_again(page):
     filled = fields()
     page.post(ADD, filled)
     answer = page.post(ADD, filled | {"sponsor_name": "Globex"})
@@ -310,7 +310,7 @@ def test_the_same_form_with_other_words_is_told_and_can_be_sent_anew(page):
     assert set(Sponsor.objects.values_list("sponsor_name", flat=True)) == {"Acme", "Globex"}
 
 
-def test_a_taken_position_is_told_where_one_sponsor_at_a_time_is_wanted(creator, page):
+def test_a_taken_position_is_refused_where_one_sponsor_at_a_time_is_allowed(creator, page):
     sponsors.set_one_at_a_time(creator=creator, on=True)
     upcoming(creator, "Globex")
     answer = page.post(ADD, fields())
@@ -319,9 +319,11 @@ def test_a_taken_position_is_told_where_one_sponsor_at_a_time_is_wanted(creator,
     assert Sponsor.objects.count() == 1
 
 
-def test_a_conflict_is_told_when_it_is_made(creator, page):
+def test_a_new_conflict_is_shown_as_a_warning(creator, page):
     upcoming(creator, "Globex")
-    assert "Same header, same days as Globex: both will be shown." in told(page.post(ADD, fields()), page)
+    assert "Same header, same days as Globex: both will be shown." in text_after(
+        page.post(ADD, fields()), page
+    )
 
 
 def test_next_month_begins_with_the_same_days(creator):
@@ -336,9 +338,9 @@ def test_next_month_begins_with_the_same_days(creator):
     assert "Copied from Acme to the same days of the next month." in html
 
 
-def test_a_placement_is_said_to_be_where_it_is(page):
-    assert "Acme is placed inline." in told(page.post(ADD, fields(position="inline")), page)
-    assert "Acme is placed in the footer." in told(page.post(ADD, fields(position="footer")), page)
+def test_the_message_names_the_position(page):
+    assert "Acme is placed inline." in text_after(page.post(ADD, fields(position="inline")), page)
+    assert "Acme is placed in the footer." in text_after(page.post(ADD, fields(position="footer")), page)
 
 
 def test_a_long_name_is_shortened_and_whole_once_on_the_page_of_its_record(creator, page):
@@ -356,7 +358,7 @@ def test_an_end_at_midnight_is_the_day_before(creator, page):
     assert "through 18 Dec 2099" in words(page.get(LIST))
 
 
-def test_a_refused_page_says_so_first(page):
+def test_a_page_with_errors_says_so_first(page):
     answer = page.post(ADD, fields(sponsor_name=""))
     html = answer.content.decode()
     assert words(answer).startswith("Error: Add a sponsor")
@@ -371,23 +373,23 @@ def test_before_it_begins_everything_can_change(creator, page):
     changes = fields(sponsor_name="Globex", position="inline", price="")
     answer = page.post(edit_of(sponsor), changes | seen_by(page, sponsor))
     sponsor.refresh_from_db()
-    assert "Saved. Globex runs through" in told(answer, page)
+    assert "Saved. Globex runs through" in text_after(answer, page)
     assert (sponsor.sponsor_name, sponsor.position, sponsor.price_cents) == ("Globex", "inline", None)
 
 
-def test_once_it_has_begun_the_rest_is_text(creator, page):
+def test_after_it_has_begun_closed_fields_are_text(creator, page):
     sponsor = place(creator, "Acme", starts=timezone.now() - days(1), ends=timezone.now() + days(1))
     answer = page.get(edit_of(sponsor))
     assert "What stays Sponsor Acme Position Header" in words(answer)
     assert 'name="sponsor_name"' not in answer.content.decode()
     opens = {name: fields()[name] for name in ("active_until", "target_url", "logo_url")}
     sent = opens | {"target_url": "https://b.example/x"} | seen_by(page, sponsor)
-    assert "Saved. Acme runs through" in told(page.post(edit_of(sponsor), sent), page)
+    assert "Saved. Acme runs through" in text_after(page.post(edit_of(sponsor), sent), page)
     sponsor.refresh_from_db()
     assert sponsor.target_url == "https://b.example/x"
 
 
-def test_an_end_before_the_beginning_that_stays_is_told(creator, page):
+def test_an_end_before_a_closed_beginning_is_refused(creator, page):
     sponsor = place(creator, "Acme", starts=timezone.now() - days(1), ends=timezone.now() + days(1))
     opens = {name: fields()[name] for name in ("target_url", "logo_url")}
     sent = opens | {"active_until": "2020-01-01T00:00"} | seen_by(page, sponsor)
@@ -396,7 +398,7 @@ def test_an_end_before_the_beginning_that_stays_is_told(creator, page):
     assert "A placement must end after it begins." in words(answer)
 
 
-def test_what_is_over_has_no_form(creator, page):
+def test_a_placement_that_is_over_has_no_form(creator, page):
     sponsor = place(creator, "Acme", starts=timezone.now() - days(9), ends=timezone.now() - days(1))
     answer = page.get(edit_of(sponsor))
     assert "so it can no longer change" in words(answer)
@@ -411,12 +413,12 @@ def test_what_is_over_has_no_form(creator, page):
 # --- Cancelling -------------------------------------------------------------------------------------
 
 
-def test_a_placement_is_cancelled_by_post_after_a_question(creator, page):
+def test_a_placement_is_cancelled_by_post_after_a_confirmation_page(creator, page):
     sponsor = upcoming(creator)
     assert "Cancel Acme?" in words(page.get(cancel_of(sponsor)))
     sponsor.refresh_from_db()
     assert sponsor.cancelled_at is None
-    assert "Acme is cancelled." in told(page.post(cancel_of(sponsor)), page)
+    assert "Acme is cancelled." in text_after(page.post(cancel_of(sponsor)), page)
     sponsor.refresh_from_db()
     assert sponsor.cancelled_at is not None
 
@@ -425,8 +427,8 @@ def test_cancelling_twice_cancels_once(creator, page):
     sponsor = upcoming(creator)
     page.post(cancel_of(sponsor))
     at = Sponsor.objects.get().cancelled_at
-    assert "Acme was cancelled already." in told(page.post(cancel_of(sponsor)), page)
-    assert "Acme was cancelled already." in told(page.get(cancel_of(sponsor)), page)
+    assert "Acme was cancelled already." in text_after(page.post(cancel_of(sponsor)), page)
+    assert "Acme was cancelled already." in text_after(page.get(cancel_of(sponsor)), page)
     assert Sponsor.objects.get().cancelled_at == at
 
 

@@ -1,4 +1,4 @@
-"""Pages that are no longer true when they are sent: what changed meanwhile stays, and is told."""
+"""Forms of outdated pages: what changed meanwhile stays, and the answer says so."""
 
 import re
 from datetime import timedelta
@@ -40,15 +40,15 @@ def page_of(one):
 
 
 def preview(page, one, **changes):
-    """What a confirmation of these changes would send."""
+    """What the confirmation of these changes sends."""
     opened = page.get(page_of(one)).content.decode()
     assert 'name="seen"' in opened
-    wish = {"status": one.status, "plan": one.plan, "price": "7.99"} | changes
-    answer = page.post(page_of(one), wish)
+    requested = {"status": one.status, "plan": one.plan, "price": "7.99"} | changes
+    answer = page.post(page_of(one), requested)
     return {name: hidden(answer, name) for name in SENT}
 
 
-def test_a_new_price_does_not_shut_out_a_cancellation_that_is_told_late(creator, page, api):
+def test_a_new_price_does_not_block_a_cancellation_that_arrives_late(creator, page, api):
     one = subscribe(creator)
     assert page.post(page_of(one), preview(page, one, price="9.99")).status_code == 302
     late = {"status": "cancelled", "occurred_at": ago(30)}
@@ -57,7 +57,7 @@ def test_a_new_price_does_not_shut_out_a_cancellation_that_is_told_late(creator,
     assert (one.status, one.amount_cents) == ("cancelled", 999)
 
 
-def test_a_cancellation_does_not_shut_out_a_new_price_that_is_told_late(creator, page, api):
+def test_a_cancellation_does_not_block_a_new_price_that_arrives_late(creator, page, api):
     one = subscribe(creator)
     assert page.post(page_of(one), preview(page, one, status="past_due")).status_code == 302
     late = {"amount_cents": 999, "occurred_at": ago(30)}
@@ -66,7 +66,7 @@ def test_a_cancellation_does_not_shut_out_a_new_price_that_is_told_late(creator,
     assert (one.status, one.amount_cents) == ("past_due", 999)
 
 
-def test_a_cancellation_sent_again_after_stripe_took_it_back_changes_nothing(creator, page):
+def test_a_cancellation_sent_again_after_stripe_undid_it_changes_nothing(creator, page):
     one = subscribe(creator)
     sent = preview(page, one, status="cancelled")
     assert page.post(page_of(one), sent).status_code == 302
@@ -78,27 +78,27 @@ def test_a_cancellation_sent_again_after_stripe_took_it_back_changes_nothing(cre
     assert (one.status, one.events.count()) == ("active", 3)
 
 
-def test_a_form_opened_before_a_change_tells_of_it_in_its_preview(creator, page):
+def test_the_preview_of_an_outdated_form_shows_the_change(creator, page):
     one = subscribe(creator)
     seen = hidden(page.get(page_of(one)), "seen")
     change(one, status="cancelled")
-    wish = {"status": "active", "plan": "monthly", "price": "9.99", "seen": seen}
-    answer = page.post(page_of(one), wish)
+    requested = {"status": "active", "plan": "monthly", "price": "9.99", "seen": seen}
+    answer = page.post(page_of(one), requested)
     assert answer.status_code == 409
     assert "from Cancelled to Active" in words(answer)
 
 
 @pytest.mark.parametrize("seen", ["", "0", "x", "9" * 64])
-def test_a_confirmation_that_saw_nothing_changes_nothing(creator, page, seen):
+def test_a_confirmation_without_the_newest_event_changes_nothing(creator, page, seen):
     one = subscribe(creator)
-    wish = {"status": "cancelled", "plan": "monthly", "price": "7.99", "seen": seen, "confirmed": "1"}
-    assert page.post(page_of(one), wish).status_code == 409
+    requested = {"status": "cancelled", "plan": "monthly", "price": "7.99", "seen": seen, "confirmed": "1"}
+    assert page.post(page_of(one), requested).status_code == 409
     one.refresh_from_db()
     assert one.status == "active"
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_webhook_between_the_look_and_the_lock_is_seen(creator):
+def test_a_webhook_between_the_read_and_the_lock_is_noticed(creator):
     one = subscribe(creator)
     page = browser_of(creator)
     sent = preview(page, one, status="cancelled")
@@ -134,7 +134,7 @@ def form_of(sponsor):
 
 
 def filled(page, sponsor, **changes):
-    """What a browser would send of the form as it is now."""
+    """What a browser sends for the current form."""
     return shown(page.get(form_of(sponsor))) | {"position": sponsor.position} | changes
 
 
@@ -161,7 +161,7 @@ def sponsor(creator):
         ({"position": "sidebar"}, "only its end and its addresses can still change."),
     ],
 )
-def test_a_form_opened_before_a_placement_began_is_told_what_is_closed(
+def test_a_form_opened_before_a_placement_began_names_the_closed_fields(
     creator, page, sponsor, changes, named
 ):
     sent = filled(page, sponsor, target_url="https://b.example/x", **changes)
@@ -187,8 +187,8 @@ def test_a_form_sent_after_the_end_is_never_saved(creator, page, sponsor, is_can
     with clock_at(sponsor.active_from + days(1 if is_cancelled else 8)):
         answer = browser_of(creator).post(form_of(sponsor), sent)
     assert answer.status_code == 409
-    said = "Acme was cancelled already." if is_cancelled else "Acme is over already."
-    assert f"{said} Nothing was saved." in words(answer)
+    sentence = "Acme was cancelled already." if is_cancelled else "Acme is over already."
+    assert f"{sentence} Nothing was saved." in words(answer)
 
 
 def test_a_form_opened_before_another_edit_does_not_undo_it(page, sponsor):
@@ -212,7 +212,7 @@ def test_the_same_edit_sent_twice_is_saved_once(page, sponsor):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_an_edit_between_the_look_and_the_lock_is_seen(creator):
+def test_an_edit_between_the_read_and_the_lock_is_noticed(creator):
     begins = timezone.now().replace(microsecond=0) + days(1)
     sponsor = place(creator, "Acme", starts=begins, ends=begins + days(7), price_cents=100)
     page = browser_of(creator)
@@ -233,16 +233,16 @@ def refund_of(one):
     return f"/dashboard/tips/{one.pk}/refund"
 
 
-def asked(page, one, amount):
-    """What a confirmation of this refund would send."""
+def confirmation_of(page, one, amount):
+    """What the confirmation of this refund sends."""
     seen = hidden(page.get(refund_of(one)), "seen")
     answer = page.post(refund_of(one), {"amount": amount, "seen": seen})
     return {name: hidden(answer, name) for name in ("amount", "seen", "fee", "confirmed")}
 
 
-def test_another_amount_from_the_same_page_is_told_which_one_stands(creator, page):
+def test_another_amount_from_the_same_page_is_refused_with_the_recorded_one(creator, page):
     one = tip(creator, 1000)
-    sent = asked(page, one, "4.00")
+    sent = confirmation_of(page, one, "4.00")
     page.post(refund_of(one), sent)
     answer = page.post(refund_of(one), sent | {"amount": "1.00"}, follow=True)
     assert "A refund of 4.00 USD was recorded from this page, and stands; one of 1.00 USD was not." in words(
@@ -251,9 +251,9 @@ def test_another_amount_from_the_same_page_is_told_which_one_stands(creator, pag
     assert Refund.objects.get().amount_cents == 400
 
 
-def test_another_fee_than_the_one_shown_is_shown_anew(creator, page, settings):
+def test_a_fee_that_has_changed_is_shown_again(creator, page, settings):
     one = tip(creator, 1000)
-    sent = asked(page, one, "4.00")
+    sent = confirmation_of(page, one, "4.00")
     settings.REFUNDS_RETURN_THE_FEE = False
     answer = page.post(refund_of(one), sent)
     assert answer.status_code == 409
@@ -266,10 +266,10 @@ def test_another_fee_than_the_one_shown_is_shown_anew(creator, page, settings):
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize(("meanwhile", "status"), [(300, 409), (700, 400)])
-def test_a_refund_between_the_look_and_the_lock_is_seen(creator, meanwhile, status):
+def test_a_refund_between_the_read_and_the_lock_is_noticed(creator, meanwhile, status):
     one = tip(creator, 1000)
     page = browser_of(creator)
-    sent = asked(page, one, "4.00")
+    sent = confirmation_of(page, one, "4.00")
     with transaction.atomic():
         Tip.objects.select_for_update().get(pk=one.pk)
         answer = begin(partial(page.post, refund_of(one), sent))
@@ -280,16 +280,18 @@ def test_a_refund_between_the_look_and_the_lock_is_seen(creator, meanwhile, stat
 
 
 @pytest.mark.django_db(transaction=True)
-def test_two_amounts_at_once_are_told_the_one_that_stands(creator):
+def test_of_two_amounts_at_once_the_answer_names_the_recorded_one(creator):
     one = tip(creator, 1000)
     page = browser_of(creator)
-    sent = asked(page, one, "4.00")
+    sent = confirmation_of(page, one, "4.00")
     with transaction.atomic():
         Tip.objects.select_for_update().get(pk=one.pk)
         answer = begin(partial(page.post, refund_of(one), sent))
         wait_until_somebody_waits()
         refund(one, 100, key=refund_key(0))
     assert answer.result().status_code == 302
-    said = words(page.get(answer.result()["Location"]))
-    assert "A refund of 1.00 USD was recorded from this page, and stands; one of 4.00 USD was not." in said
+    page_text = words(page.get(answer.result()["Location"]))
+    assert (
+        "A refund of 1.00 USD was recorded from this page, and stands; one of 4.00 USD was not." in page_text
+    )
     assert Refund.objects.get().amount_cents == 100

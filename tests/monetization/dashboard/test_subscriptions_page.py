@@ -1,4 +1,4 @@
-"""The subscriptions page: who pays what, found without an address in a URL; what a change does to MRR."""
+"""The subscriptions page: a search keeps addresses out of URLs, and a change shows its effect on MRR."""
 
 from datetime import timedelta
 
@@ -13,9 +13,9 @@ from tests.html import browser_of, hidden, link, table, words
 from tests.monetization.dashboard.list_pages import (
     HOSTILE,
     file_of,
-    is_shut_to,
-    is_shut_to_nobody,
+    is_missing_for,
     is_text_only,
+    requires_sign_in,
     strict_browser_of,
 )
 from tests.monetization.records import NOON, change, clock_at, days, subscribe
@@ -35,17 +35,17 @@ def at(one):
     return f"{LIST}/{one.pk}"
 
 
-def wish(status="active", plan="monthly", price="7.99", **more):
+def terms(status="active", plan="monthly", price="7.99", **more):
     return {"status": status, "plan": plan, "price": price, **more}
 
 
 def confirm(page, one, answer):
-    """Send what a preview asks to be confirmed."""
+    """Confirm what a preview shows."""
     assert answer.status_code in (200, 409), words(answer)
     return page.post(at(one), {name: hidden(answer, name) for name in SENT})
 
 
-def told(answer, page):
+def text_after(answer, page):
     assert answer.status_code == 302, words(answer)
     return words(page.get(answer["Location"]))
 
@@ -53,17 +53,17 @@ def told(answer, page):
 # --- Who sees it ------------------------------------------------------------------------------------
 
 
-def test_nobody_sees_anything_without_signing_in(creator):
+def test_every_page_requires_a_sign_in(creator):
     for path in (LIST, f"{LIST}.csv", at(subscribe(creator))):
-        is_shut_to_nobody(path)
+        requires_sign_in(path)
 
 
 def test_another_creators_subscription_is_not_there(creator, stranger):
     one = subscribe(creator, "secret@example.com")
-    is_shut_to(stranger, at(one), "get", "post")
+    is_missing_for(stranger, at(one), "get", "post")
     theirs = browser_of(stranger)
     seen = subscriptions.newest_event(one)
-    assert theirs.post(at(one), wish(status="cancelled", seen=seen, confirmed="1")).status_code == 404
+    assert theirs.post(at(one), terms(status="cancelled", seen=seen, confirmed="1")).status_code == 404
     for answer in (theirs.get(LIST), theirs.post(LIST, {"search": one.pk})):
         assert "secret@example.com" not in words(answer)
     assert file_of(theirs.get(f"{LIST}.csv")) == []
@@ -71,7 +71,7 @@ def test_another_creators_subscription_is_not_there(creator, stranger):
     assert one.status == "active"
 
 
-def test_no_cache_on_the_way_keeps_it(creator, page):
+def test_no_cache_stores_the_pages(creator, page):
     one = subscribe(creator)
     for answer in (page.get(LIST), page.get(at(one)), page.post(LIST, {"search": "a"})):
         assert "no-store" in answer["Cache-Control"]
@@ -80,7 +80,7 @@ def test_no_cache_on_the_way_keeps_it(creator, page):
 # --- The list ---------------------------------------------------------------------------------------
 
 
-def test_each_row_says_what_the_record_says(creator, page):
+def test_each_row_shows_its_record(creator, page):
     with clock_at(NOON):
         subscribe(creator, "ada@example.com", "annual", 7900, stripe_subscription_id="sub_1")
     with clock_at(NOON + days(1)):
@@ -105,7 +105,7 @@ def test_filters_narrow_page_and_file_alike(creator, page):
     assert [row["subscriber_email"] for row in rows] == ["cy@example.com"]
 
 
-def test_those_in_no_mrr_are_shown_where_attention_leads(creator, page):
+def test_subscriptions_outside_mrr_can_be_listed(creator, page):
     subscribe(creator, "ada@example.com")
     subscribe(creator, "bo@example.com", "gold")
     change(subscribe(creator, "cy@example.com", "gold"), status="cancelled")
@@ -118,7 +118,7 @@ def test_those_in_no_mrr_are_shown_where_attention_leads(creator, page):
     )
 
 
-def test_a_filter_that_makes_no_sense_is_told_and_left_out(creator, page):
+def test_an_invalid_filter_is_shown_and_not_applied(creator, page):
     subscribe(creator)
     answer = page.get(f"{LIST}?status=unhappy")
     assert "There is no such choice. This filter is not applied." in words(answer)
@@ -137,7 +137,7 @@ def test_a_reader_is_found_without_an_address_in_the_url(creator, page):
     assert [row["subscriber_email"] for row in rows] == ["bo@example.com"]
 
 
-def test_without_a_search_the_form_leads_to_an_address_that_can_be_kept(page):
+def test_without_a_search_the_form_redirects_to_a_url_that_can_be_bookmarked(page):
     answer = page.post(LIST, {"status": "past_due", "currency": "", "search": " "})
     assert (answer.status_code, answer["Location"]) == (303, f"{LIST}?status=past_due")
 
@@ -153,7 +153,7 @@ def test_it_is_read_page_by_page_also_under_a_search(creator, page):
     assert len({row[0] for answer in (first, second) for row in table(answer, "list_title")}) == 60
 
 
-def test_an_empty_list_says_what_will_be_here_and_how(page):
+def test_an_empty_list_says_what_will_be_here_and_how_to_start(page):
     answer = page.get(LIST)
     assert "No subscriptions yet" in words(answer)
     assert '/mail/v1/monetization/subscriptions \\ -H "Authorization: Bearer YOUR_KEY"' in words(answer)
@@ -161,21 +161,21 @@ def test_an_empty_list_says_what_will_be_here_and_how(page):
 
 
 @pytest.mark.parametrize("word", HOSTILE)
-def test_hostile_words_are_words(creator, page, word):
+def test_hostile_text_stays_text(creator, page, word):
     one = subscribe(creator, plan=word, stripe_subscription_id=word)
     for answer in (
         *(page.get(LIST), page.get(at(one)), page.post(LIST, {"search": word})),
-        *(page.post(at(one), wish(plan=word + "!")), page.post(at(one), wish(price=word))),
+        *(page.post(at(one), terms(plan=word + "!")), page.post(at(one), terms(price=word))),
     ):
         is_text_only(answer)
     assert word in words(page.get(LIST))
     assert file_of(page.get(f"{LIST}.csv"))[0]["plan"][0] not in "=+-@"
 
 
-def test_an_erased_reader_is_called_that(creator, page):
+def test_an_erased_reader_is_called_erased_reader(creator, page):
     one = subscribe(creator, "ada@example.com")
     erasure.erase("ada@example.com", actor="user:staff:1")
-    for answer in (page.get(LIST), page.get(at(one)), page.post(at(one), wish(status="cancelled"))):
+    for answer in (page.get(LIST), page.get(at(one)), page.post(at(one), terms(status="cancelled"))):
         assert "Erased reader" in words(answer)
         assert "erased.invalid" not in answer.content.decode()
 
@@ -183,7 +183,7 @@ def test_an_erased_reader_is_called_that(creator, page):
 # --- One subscription -------------------------------------------------------------------------------
 
 
-def test_its_history_says_what_each_change_did_to_mrr(creator, page):
+def test_the_history_shows_the_effect_of_each_change_on_mrr(creator, page):
     one = subscribe(creator, plan="monthly", amount_cents=799)
     change(one, status="past_due")
     change(one, plan="annual", amount_cents=7900)
@@ -198,35 +198,35 @@ def test_its_history_says_what_each_change_did_to_mrr(creator, page):
 
 
 @pytest.mark.parametrize(
-    ("asked", "sentence"),
+    ("requested", "sentence"),
     [
-        (wish(status="cancelled"), "MRR changes by −7.99 USD."),
-        (wish(status="past_due"), "MRR stays as it is. 7.99 USD of it is at risk"),
-        (wish(price="9.99"), "MRR changes by +2.00 USD."),
-        (wish(plan="annual", price="79"), "MRR changes by −1.41 USD."),
-        (wish(plan="gold"), "MRR changes by −7.99 USD. The plan's name does not say the billing interval"),
-        (wish(plan="monthly-gold"), "MRR stays as it is."),
+        (terms(status="cancelled"), "MRR changes by −7.99 USD."),
+        (terms(status="past_due"), "MRR stays as it is. 7.99 USD of it is at risk"),
+        (terms(price="9.99"), "MRR changes by +2.00 USD."),
+        (terms(plan="annual", price="79"), "MRR changes by −1.41 USD."),
+        (terms(plan="gold"), "MRR changes by −7.99 USD. The plan's name does not say the billing interval"),
+        (terms(plan="monthly-gold"), "MRR stays as it is."),
     ],
 )
-def test_a_change_says_what_it_does_and_then_does_that(creator, page, asked, sentence):
+def test_a_change_has_the_previewed_effect(creator, page, requested, sentence):
     one = subscribe(creator, plan="monthly", amount_cents=799)
     before = one.yearly_cents
-    answer = page.post(at(one), asked)
+    answer = page.post(at(one), requested)
     assert sentence in words(answer)
     one.refresh_from_db()
     assert (one.yearly_cents, one.events.count()) == (before, 1)
-    assert sentence in told(confirm(page, one, answer), page)
+    assert sentence in text_after(confirm(page, one, answer), page)
     one.refresh_from_db()
     delta = one.yearly_cents - before
-    assert (one.status, one.plan) == (asked["status"], asked["plan"])
+    assert (one.status, one.plan) == (requested["status"], requested["plan"])
     assert ("stays" in sentence) == (delta == 0)
     if delta:
         assert effect(delta, "USD") in sentence
 
 
-def test_a_cancelled_one_is_taken_up_again(creator, page):
+def test_a_cancelled_subscription_can_be_reactivated(creator, page):
     one = change(subscribe(creator), status="cancelled")
-    answer = page.post(at(one), wish(status="active"))
+    answer = page.post(at(one), terms(status="active"))
     assert "MRR changes by +7.99 USD." in words(answer)
     assert "from Cancelled to Active" in words(answer)
     confirm(page, one, answer)
@@ -235,16 +235,16 @@ def test_a_cancelled_one_is_taken_up_again(creator, page):
 
 def test_the_same_confirmation_twice_changes_once(creator, page):
     one = subscribe(creator)
-    answer = page.post(at(one), wish(status="past_due", price="9"))
+    answer = page.post(at(one), terms(status="past_due", price="9"))
     confirm(page, one, answer)
     events = SubscriptionEvent.objects.count()
-    assert "nothing had to change" in told(confirm(page, one, answer), page)
+    assert "nothing had to change" in text_after(confirm(page, one, answer), page)
     assert SubscriptionEvent.objects.count() == events == 3
 
 
-def test_a_page_that_is_out_of_date_is_shown_anew(creator, page):
+def test_an_outdated_page_is_shown_again(creator, page):
     one = subscribe(creator)
-    answer = page.post(at(one), wish(price="9.99"))
+    answer = page.post(at(one), terms(price="9.99"))
     change(one, plan="annual", amount_cents=7900)  # By the webhook, meanwhile.
     again = confirm(page, one, answer)
     assert again.status_code == 409
@@ -254,38 +254,38 @@ def test_a_page_that_is_out_of_date_is_shown_anew(creator, page):
     assert one.plan == "annual"
 
 
-def test_a_later_change_that_is_known_is_told(creator, page):
+def test_a_later_change_wins_and_the_page_says_so(creator, page):
     one = subscribe(creator)
     ahead = timezone.now() + timedelta(minutes=4)
     with clock_at(ahead):
         change(one, status="past_due")
-    answer = page.post(at(one), wish(status="cancelled"))
-    assert "A later change is known already" in told(confirm(page, one, answer), page)
+    answer = page.post(at(one), terms(status="cancelled"))
+    assert "A later change is known already" in text_after(confirm(page, one, answer), page)
     one.refresh_from_db()
     assert one.status == "past_due"
 
 
-def test_nothing_to_change_is_said(creator, page):
+def test_the_page_says_that_nothing_had_to_change(creator, page):
     one = subscribe(creator)
-    assert "nothing had to change" in told(page.post(at(one), wish()), page)
+    assert "nothing had to change" in text_after(page.post(at(one), terms()), page)
     assert SubscriptionEvent.objects.count() == 1
 
 
 @pytest.mark.parametrize(
-    ("asked", "sentence"),
+    ("requested", "sentence"),
     [
-        (wish(status="paused"), "Choose one of these."),
-        (wish(status=""), "Choose a status."),
-        (wish(plan=" "), "Write the plan's name."),
-        (wish(plan="x" * 101), "This must be at most 100 characters."),
-        (wish(price=""), "Write an amount."),
-        (wish(price="free"), "Write an amount such as 12.50."),
-        (wish(price="1000000"), "The most is 999,999.99 USD."),
+        (terms(status="paused"), "Choose one of these."),
+        (terms(status=""), "Choose a status."),
+        (terms(plan=" "), "Write the plan's name."),
+        (terms(plan="x" * 101), "This must be at most 100 characters."),
+        (terms(price=""), "Write an amount."),
+        (terms(price="free"), "Write an amount such as 12.50."),
+        (terms(price="1000000"), "The most is 999,999.99 USD."),
     ],
 )
-def test_what_is_wrong_is_told_beside_the_field_and_nothing_changes(creator, page, asked, sentence):
+def test_an_error_is_shown_beside_its_field_and_nothing_changes(creator, page, requested, sentence):
     one = subscribe(creator)
-    answer = page.post(at(one), asked | {"confirmed": "1", "seen": subscriptions.newest_event(one)})
+    answer = page.post(at(one), requested | {"confirmed": "1", "seen": subscriptions.newest_event(one)})
     assert answer.status_code == 400
     assert sentence in words(answer)
     assert SubscriptionEvent.objects.count() == 1
@@ -294,7 +294,7 @@ def test_what_is_wrong_is_told_beside_the_field_and_nothing_changes(creator, pag
 def test_a_form_without_its_token_is_refused(creator):
     one = subscribe(creator)
     strict = strict_browser_of(creator)
-    sent = wish(status="cancelled", confirmed="1", seen=subscriptions.newest_event(one))
+    sent = terms(status="cancelled", confirmed="1", seen=subscriptions.newest_event(one))
     assert strict.post(at(one), sent).status_code == 403
     assert strict.post(LIST, {"search": "a"}).status_code == 403
     assert Subscription.objects.get().status == "active"

@@ -1,4 +1,4 @@
-"""The tips page: every tip and what it brought, totals of the whole filter, refunds that happen once."""
+"""The tips page: every tip with its amounts, totals of all filtered tips, refunds that happen once."""
 
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -16,9 +16,9 @@ from tests.html import browser_of, hidden, link, table, words
 from tests.monetization.dashboard.list_pages import (
     HOSTILE,
     file_of,
-    is_shut_to,
-    is_shut_to_nobody,
+    is_missing_for,
     is_text_only,
+    requires_sign_in,
     strict_browser_of,
 )
 from tests.monetization.records import NOON, clock_at, days, refund, tip
@@ -50,7 +50,7 @@ def confirmed(one, amount="5.00", seen=0):
     return {"amount": amount, "seen": seen, "confirmed": "1"}
 
 
-def told(answer, page):
+def text_after(answer, page):
     assert answer.status_code == 302, words(answer)
     return words(page.get(answer["Location"]))
 
@@ -58,17 +58,17 @@ def told(answer, page):
 # --- Who sees it ------------------------------------------------------------------------------------
 
 
-def test_nobody_sees_anything_without_signing_in(creator):
+def test_every_page_requires_a_sign_in(creator):
     one = tip(creator)
     for path in (LIST, f"{LIST}.csv", at(one), refund_of(one), message_of(one)):
-        is_shut_to_nobody(path)
+        requires_sign_in(path)
 
 
 def test_another_creators_tip_is_not_there(creator, stranger):
     one = tip(creator, name="Secret Admirer", email="secret@example.com", message="For you alone")
-    is_shut_to(stranger, at(one), "get", "post")
-    is_shut_to(stranger, refund_of(one), "get", "post")
-    is_shut_to(stranger, message_of(one), "post")
+    is_missing_for(stranger, at(one), "get", "post")
+    is_missing_for(stranger, refund_of(one), "get", "post")
+    is_missing_for(stranger, message_of(one), "post")
     theirs = browser_of(stranger)
     assert theirs.post(refund_of(one), confirmed(one)).status_code == 404
     assert theirs.post(message_of(one), {"hidden": "yes"}).status_code == 404
@@ -79,7 +79,7 @@ def test_another_creators_tip_is_not_there(creator, stranger):
     assert (one.refunded_cents, one.message_hidden_at) == (0, None)
 
 
-def test_no_cache_on_the_way_keeps_it(creator, page):
+def test_no_cache_stores_the_pages(creator, page):
     for answer in (page.get(LIST), page.get(at(tip(creator))), page.post(LIST, {"search": "a"})):
         assert "no-store" in answer["Cache-Control"]
 
@@ -87,7 +87,7 @@ def test_no_cache_on_the_way_keeps_it(creator, page):
 # --- The list ---------------------------------------------------------------------------------------
 
 
-def test_each_row_says_what_the_record_says(creator, page):
+def test_each_row_shows_its_record(creator, page):
     with clock_at(NOON):
         one = tip(
             creator,
@@ -138,9 +138,9 @@ def test_a_long_name_is_shortened_in_rows_and_crumbs_and_whole_once_on_its_page(
     one = tip(creator, name=name)
     assert "Alexandra…" in table(page.get(LIST), "list_title")[0][0]
     assert words(page.get(at(one))).count(name) == 1
-    asked = page.post(refund_of(one), {"amount": "5.00", "seen": 0})
-    assert "Alexandra…" in words(asked)
-    assert name not in words(asked)
+    preview = page.post(refund_of(one), {"amount": "5.00", "seen": 0})
+    assert "Alexandra…" in words(preview)
+    assert name not in words(preview)
 
 
 def test_the_totals_are_those_of_the_whole_filter_and_of_a_plain_sum(creator, stranger, page):
@@ -214,7 +214,7 @@ def test_filters_narrow_page_and_file_alike(creator, page, query, names):
         ("refunded=maybe", "There is no such choice. This filter is not applied."),
     ],
 )
-def test_a_filter_that_makes_no_sense_is_told_and_left_out(creator, page, query, sentence):
+def test_an_invalid_filter_is_shown_and_not_applied(creator, page, query, sentence):
     tip(creator)
     tip(creator, currency="EUR")
     answer = page.get(f"{LIST}?{query}")
@@ -245,11 +245,11 @@ def test_it_is_read_page_by_page(creator, page):
     assert "Older</a>" not in older.content.decode()
 
 
-def test_an_empty_list_says_what_will_be_here_and_how(page):
+def test_an_empty_list_says_what_will_be_here_and_how_to_start(page):
     answer = page.get(LIST)
-    said = words(answer)
-    assert "No tips yet" in said
-    assert '/mail/v1/monetization/tip \\ -H "Authorization: Bearer YOUR_KEY"' in said
+    page_text = words(answer)
+    assert "No tips yet" in page_text
+    assert '/mail/v1/monetization/tip \\ -H "Authorization: Bearer YOUR_KEY"' in page_text
     assert "<table" not in answer.content.decode()
 
 
@@ -262,7 +262,7 @@ def test_the_number_of_queries_does_not_grow(creator, page, django_assert_max_nu
 
 
 @pytest.mark.parametrize("word", HOSTILE)
-def test_hostile_words_are_words(creator, page, word):
+def test_hostile_text_stays_text(creator, page, word):
     one = tip(creator, name=word, message=f"{word}\n{word}", stripe_payment_id=word)
     for answer in (
         *(page.get(LIST), page.get(at(one)), page.post(LIST, {"search": word})),
@@ -300,7 +300,7 @@ def test_a_search_in_the_address_is_not_read(creator, page):
     assert len(table(page.get(f"{LIST}?search=alex@example.com"), "list_title")) == 2
 
 
-def test_without_a_search_the_form_leads_to_an_address_that_can_be_kept(page):
+def test_without_a_search_the_form_redirects_to_a_url_that_can_be_bookmarked(page):
     answer = page.post(LIST, {"refunded": "yes", "from": "2026-06-15", "search": "", "currency": ""})
     assert answer.status_code == 303
     assert answer["Location"] == f"{LIST}?from=2026-06-15&refunded=yes"
@@ -309,15 +309,15 @@ def test_without_a_search_the_form_leads_to_an_address_that_can_be_kept(page):
 def test_a_search_is_read_page_by_page(creator, page):
     for number in range(60):
         tip(creator, name=f"Number {number}", email="alex@example.com")
-    tip(creator, name="Somebody else", email="zoe@example.com")
+    tip(creator, name="Zoe", email="zoe@example.com")
     first = page.post(LIST, {"search": "alex@"})
     second = page.post(LIST, {"search": "alex@", "cursor": hidden(first, "cursor")})
     names = {row[0] for answer in (first, second) for row in table(answer, "list_title")}
     assert len(names) == 60
 
 
-@pytest.mark.parametrize("search", ["%", "_", "\\", "a" * 300, "nobody@example.com"])
-def test_a_search_for_nothing_that_is_there_finds_nothing(creator, page, search):
+@pytest.mark.parametrize("search", ["%", "_", "\\", "a" * 300, "unknown@example.com"])
+def test_a_search_without_a_match_finds_nothing(creator, page, search):
     tip(creator, email="alex@example.com")
     answer = page.post(LIST, {"search": search})
     assert answer.status_code == 200
@@ -327,19 +327,19 @@ def test_a_search_for_nothing_that_is_there_finds_nothing(creator, page, search)
 # --- One tip ----------------------------------------------------------------------------------------
 
 
-def test_a_tip_says_what_was_paid_and_what_is_left(creator, page):
+def test_the_page_of_a_tip_shows_what_was_paid_and_what_the_creator_keeps(creator, page):
     one = tip(creator, 999, name="Alex", email="alex@example.com")
     refund(one, 333)
-    said = words(page.get(at(one)))
+    page_text = words(page.get(at(one)))
     for words_of_it in (
         *("Tip from Alex", "Paid 9.99 USD", "Platform fee, 5% 0.50 USD", "After platform fee 9.49 USD"),
         *("Refunded so far 3.33 USD", "Fee returned with it 0.17 USD", "You keep 6.33 USD"),
     ):
-        assert words_of_it in said
+        assert words_of_it in page_text
     assert table(page.get(at(one)), "refunds")[0][1:] == ["3.33 USD", "3.16 USD", "0.17 USD"]
 
 
-def test_thanks_are_a_mail_whose_words_are_only_words(creator, page):
+def test_the_text_of_a_mail_of_thanks_is_encoded(creator, page):
     one = tip(creator, name='A&B <x> "?cc=c@d"', email="o'neil+a%b&cc=x@example.com")
     url = link(page.get(at(one)), "Say thanks by mail")
     parts = urlsplit(url)
@@ -351,16 +351,16 @@ def test_thanks_are_a_mail_whose_words_are_only_words(creator, page):
     assert query["body"][0].startswith('Hi A&B <x> "?cc=c@d",\r\n\r\nthank you for your tip of 5.00 USD.')
 
 
-def test_there_is_nobody_to_thank_without_an_address_or_after_an_erasure(creator, page):
+def test_there_is_no_mail_of_thanks_without_an_address_or_after_an_erasure(creator, page):
     silent = tip(creator, name="Alex")
     gone = tip(creator, name="Zoe", email="zoe@example.com", message="Words")
     erasure.erase("zoe@example.com", actor="user:staff:1")
     for one in (silent, gone):
         assert "mailto:" not in page.get(at(one)).content.decode()
-    said = words(page.get(at(gone)))
-    assert "Tip from Erased reader" in said
-    assert "erased.invalid" not in said + words(page.get(LIST))
-    assert "Zoe" not in said
+    page_text = words(page.get(at(gone)))
+    assert "Tip from Erased reader" in page_text
+    assert "erased.invalid" not in page_text + words(page.get(LIST))
+    assert "Zoe" not in page_text
 
 
 # --- Refunds ----------------------------------------------------------------------------------------
@@ -369,11 +369,11 @@ def test_there_is_nobody_to_thank_without_an_address_or_after_an_erasure(creator
 def test_a_refund_is_shown_before_it_is_made(creator, page):
     one = tip(creator, 500)
     answer = page.post(refund_of(one), {"amount": "5.00", "seen": "0"})
-    said = words(answer)
-    assert "The reader gets 5.00 USD You give back 4.75 USD Fee returned 0.25 USD" in said
+    page_text = words(answer)
+    assert "The reader gets 5.00 USD You give back 4.75 USD Fee returned 0.25 USD" in page_text
     assert not Refund.objects.exists()
     sent = {name: hidden(answer, name) for name in ("amount", "seen", "confirmed")}
-    assert "Recorded a refund of 5.00 USD." in told(page.post(refund_of(one), sent), page)
+    assert "Recorded a refund of 5.00 USD." in text_after(page.post(refund_of(one), sent), page)
     made = Refund.objects.get()
     assert (made.amount_cents, made.fee_returned_cents, made.actor) == (500, 25, f"user:{creator.pk}")
     assert "All of this tip went back to its reader." in words(page.get(at(one)))
@@ -390,12 +390,14 @@ def test_parts_of_a_refund_come_to_exactly_the_fee(creator, page):
 def test_the_same_confirmation_twice_refunds_once(creator, page):
     one = tip(creator, 1000)
     page.post(refund_of(one), confirmed(one, "4.00"))
-    assert "This refund was recorded already" in told(page.post(refund_of(one), confirmed(one, "4.00")), page)
+    assert "This refund was recorded already" in text_after(
+        page.post(refund_of(one), confirmed(one, "4.00")), page
+    )
     one.refresh_from_db()
     assert one.refunded_cents == 400
 
 
-def test_a_second_window_of_the_same_moment_refunds_nothing_more(creator, page):
+def test_a_second_window_opened_at_the_same_time_refunds_nothing_more(creator, page):
     one = tip(creator, 1000)
     page.post(refund_of(one), confirmed(one, "4.00"))
     page.post(refund_of(one), confirmed(one, "1.00"))
@@ -403,7 +405,7 @@ def test_a_second_window_of_the_same_moment_refunds_nothing_more(creator, page):
     assert one.refunded_cents == 400
 
 
-def test_a_page_that_is_out_of_date_is_shown_anew(creator, page):
+def test_an_outdated_page_is_shown_again(creator, page):
     one = tip(creator, 1000)
     refund(one, 300)  # By staff, meanwhile.
     answer = page.post(refund_of(one), confirmed(one, "4.00"))
@@ -426,7 +428,7 @@ def test_a_page_that_is_out_of_date_is_shown_anew(creator, page):
         ("9" * 19, "Write an amount such as 12.50."),
     ],
 )
-def test_what_cannot_be_refunded_is_told_beside_the_field(creator, page, amount, sentence):
+def test_an_error_of_a_refund_is_shown_beside_its_field(creator, page, amount, sentence):
     one = tip(creator, 500)
     for sent in ({"amount": amount, "seen": "0"}, confirmed(one, amount)):
         answer = page.post(refund_of(one), sent)
@@ -442,7 +444,7 @@ def test_a_refund_in_yen_has_no_decimals(creator, page):
     assert Refund.objects.get().amount_cents == 500
 
 
-def test_a_get_of_the_refund_address_is_the_tips_page(creator, page):
+def test_a_get_of_the_refund_url_shows_the_tip(creator, page):
     assert "Tip from Anonymous" in words(page.get(refund_of(tip(creator))))
 
 
@@ -464,16 +466,16 @@ def test_a_message_is_hidden_and_shown_again(creator, page):
     one = tip(creator, message="Hello")
     assert "Hello" in words(page.get(at(one)))
     hidden_from = "hidden from these pages and files, and from mail not yet sent; the API still returns it."
-    said = told(page.post(message_of(one), {"hidden": "yes"}), page)
-    assert f"The message is {hidden_from}" in said
-    assert f"You have hidden this message. It is {hidden_from}" in said
+    page_text = text_after(page.post(message_of(one), {"hidden": "yes"}), page)
+    assert f"The message is {hidden_from}" in page_text
+    assert f"You have hidden this message. It is {hidden_from}" in page_text
     assert "Hello" not in words(page.get(at(one)))
     page.post(message_of(one), {"hidden": "yes"})
-    assert "The message is shown again." in told(page.post(message_of(one), {"hidden": "no"}), page)
+    assert "The message is shown again." in text_after(page.post(message_of(one), {"hidden": "no"}), page)
     assert "Hello" in words(page.get(at(one)))
 
 
-def test_an_answer_that_is_none_changes_nothing(creator, page):
+def test_an_invalid_choice_changes_nothing(creator, page):
     one = tip(creator, message="Hello")
     assert page.post(message_of(one), {"hidden": "perhaps"}).status_code == 302
     assert page.get(message_of(one)).status_code == 405
