@@ -71,7 +71,7 @@ def test_a_tip_is_told_to_its_creator_with_what_is_left_of_it(creator):
     assert lines_of(found.text) == {
         "Tip": "1,234.56 USD",
         "Platform fee (5%)": "61.73 USD",
-        "Net of platform fee": "1,172.83 USD",
+        "After platform fee": "1,172.83 USD",
         "Date": "22 November 2026, 09:47 UTC",
         "Tip ID": made.pk,
         "Stripe payment": "pi_1",
