@@ -1,4 +1,4 @@
-"""`make bench`: what a charge costs over real HTTP, beside the usual way to write one and beside nothing.
+"""`make bench`: what a charge costs over HTTP, compared with the usual way to write one and a no-op view.
 
-Never part of the service: bench.settings adds to its settings, and nothing of the service imports bench.
+It is not part of the service: bench.settings extends the service's settings; the service never imports bench.
 """

@@ -1,6 +1,6 @@
-"""`python -m bench`: measure, show, and say by the exit code whether the figures can be trusted.
+"""`python -m bench`: measure and show the figures; the exit code says whether they can be trusted.
 
-0: every request was answered as it should be and the books are clean; 1: not so; 2: it could not be measured.
+0: every answer was right and the books are clean; 1: something was wrong; 2: it could not be measured.
 """
 
 import json
@@ -20,18 +20,18 @@ from bench.plan import FULL, QUICK, SCENARIOS, VARIANTS, Plan
 from foundation.errors import BillingError
 from sandbox import processes
 
-TRUE, FALSE, COULD_NOT_MEASURE = 0, 1, 2
+TRUSTED, NOT_TRUSTED, COULD_NOT_MEASURE = 0, 1, 2
 ROUNDS_MAX = 100
 SECONDS_MAX = 60.0
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run once and report. A refusal is a sentence, never a traceback."""
-    asked = read(arguments)
+    """Run once and report. A refusal is printed as a sentence, never as a traceback."""
+    options = read(arguments)
     processes.exit_cleanly_on_signals()
     try:
         with surroundings.prepared(os.environ):
-            return measure(asked)
+            return measure(options)
     except (BillingError, ImproperlyConfigured) as refusal:
         sys.stderr.write(f"{refusal}\n")
     except SystemExit:
@@ -40,57 +40,61 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def read(arguments: Sequence[str]) -> Namespace:
-    """The options, or usage and exit code 2."""
+    """The options; wrong ones print the usage and exit with 2."""
     parser = ArgumentParser(
         prog="python -m bench",
-        description="Charges over HTTP beside the usual way, long histories and ledgers beside short ones.",
+        description="Compare our charge with other ways to write one, and long histories with short ones.",
     )
     parser.add_argument(
-        "--quick", action="store_true", help="a smoke run of 20 seconds; its figures are noise"
+        "--quick",
+        action="store_true",
+        help="a run of 20 seconds to see that it works; its figures mean nothing",
     )
-    parser.add_argument("--json", action="store_true", help="the figures as JSON on stdout")
-    parser.add_argument("--write", action="store_true", help="put the figures into bench/RESULTS.md")
-    parser.add_argument("--rounds", type=int, help=f"instead of {FULL.rounds}")
-    parser.add_argument("--seconds", type=float, help=f"of a variant in a round, instead of {FULL.seconds}")
-    asked = parser.parse_args(arguments)
-    asked.plan = QUICK if asked.quick else FULL
-    chosen = {name: given for name in ("rounds", "seconds") if (given := getattr(asked, name)) is not None}
-    asked.plan = replace(asked.plan, **chosen)
-    if not (1 <= asked.plan.rounds <= ROUNDS_MAX and 0 < asked.plan.seconds <= SECONDS_MAX):
+    parser.add_argument("--json", action="store_true", help="print the figures as JSON")
+    parser.add_argument("--write", action="store_true", help="write the figures to bench/RESULTS.md")
+    parser.add_argument("--rounds", type=int, help=f"how many rounds, instead of {FULL.rounds}")
+    parser.add_argument(
+        "--seconds", type=float, help=f"for each variant in a round, instead of {FULL.seconds}"
+    )
+    options = parser.parse_args(arguments)
+    options.plan = QUICK if options.quick else FULL
+    changes = {name: value for name in ("rounds", "seconds") if (value := getattr(options, name)) is not None}
+    options.plan = replace(options.plan, **changes)
+    if not (1 <= options.plan.rounds <= ROUNDS_MAX and 0 < options.plan.seconds <= SECONDS_MAX):
         parser.error(f"1 to {ROUNDS_MAX} rounds of at most {SECONDS_MAX:.0f} seconds")
-    if asked.quick and asked.write:
-        parser.error("a quick run is not worth writing down")
-    return asked
+    if options.quick and options.write:
+        parser.error("the figures of a quick run are not written")
+    return options
 
 
-def measure(asked: Namespace) -> int:
-    """One run from an empty database to its figures; the exit code."""
-    import django  # From here on, since the settings are read from the environment prepared above.
+def measure(options: Namespace) -> int:
+    """Measure once, starting from an empty database, and return the exit code."""
+    import django  # Not earlier: the settings are read from the environment, which is prepared by now.
 
     django.setup()
-    from bench import contest, figures, histories, ledgers, machine, report
+    from bench import figures, histories, ledgers, machine, report, rounds
 
     with surroundings.fresh_database(), surroundings.web_server() as address:
         facts = machine.facts()
-        with progress(asked.plan) as on_turn:
-            outcome = contest.hold(asked.plan, address, on_turn)
-        readings = histories.read(address, asked.plan.reads, long=asked.plan.long_history)
-    # A database of its own: the back-office looks at all entries there are, so there must be few at first.
+        with progress(options.plan) as on_turn:
+            outcome = rounds.run(options.plan, address, on_turn)
+        readings = histories.read(address, options.plan.reads, long=options.plan.long_history)
+    # In another database, since the back-office reads all entries and there must be few of them at first.
     with surroundings.fresh_database(), surroundings.web_server() as address:
-        pages = ledgers.read(address, asked.plan.reads, long=asked.plan.long_ledger)
+        pages = ledgers.read(address, options.plan.reads, long=options.plan.long_ledger)
     measured = report.Measured(outcome, readings, pages, facts)
-    if asked.json:
+    if options.json:
         sys.stdout.write(json.dumps(figures.as_json(outcome, readings, pages, facts), indent=2) + "\n")
     else:
         report.show(measured, Console())
-    if asked.write:
+    if options.write:
         sys.stderr.write(f"Written: {report.write(measured)}\n")
-    return FALSE if outcome.errors or outcome.troubles else TRUE
+    return NOT_TRUSTED if outcome.errors or outcome.troubles else TRUSTED
 
 
 @contextmanager
 def progress(plan: Plan) -> Iterator[Callable[[], None]]:
-    """A function to call after each turn, shown on stderr where that is a terminal."""
+    """A function to call after each turn. The progress is shown on stderr if that is a terminal."""
     turns = plan.rounds * len(SCENARIOS) * len(VARIANTS)
     with Progress(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as shown:
         task = shown.add_task("Measuring", total=turns)

@@ -1,4 +1,4 @@
-"""The wallets that are charged, and whether every answer is in the books afterwards."""
+"""The wallets that are charged, and the check that the books have an entry for every answer."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -9,20 +9,20 @@ from django.db.models import F, OuterRef, Subquery, Sum
 from django.db.models.functions import Coalesce
 
 from accounts.service_keys import issue_service_key
-from bench.plan import OURS, USUAL, Variant
-from bench.usual import models as usual
+from bench.plan import OURS, SELECT_FOR_UPDATE, Variant
+from bench.select_for_update_wallet import models as peer
 from foundation.errors import BillingError
 from wallet.books import laws, ledger
 from wallet.models import Entry, Wallet
 from wallet.prices.rates import DEFAULT_RATES
 
 FEATURE = DEFAULT_RATES[0][0]
-OPENING_CREDITS = 1_000_000_000  # Nobody runs out.
+OPENING_CREDITS = 1_000_000_000  # No wallet runs out.
 HOT = "bench_hot"
-BROKEN_LAWS_TOLD_MAX = 10
+VIOLATIONS_SHOWN_MAX = 10
 
 
-# What a table is made of, but for its name.
+# The columns and indexes of a table.
 SHAPE = """
 SELECT format('column %%s %%s, null %%s', column_name, data_type, is_nullable)
   FROM information_schema.columns WHERE table_schema = current_schema() AND table_name = %(table)s
@@ -33,18 +33,18 @@ SELECT format('%%s %%s', split_part(indexdef, ' INDEX ', 1), split_part(indexdef
 
 
 class NotAlike(BillingError):
-    """Raised when the usual wallet no longer writes the same rows and indexes as ours."""
+    """Raised when the tables of the two wallets no longer have the same columns and indexes."""
 
 
 class Books:
-    """Wallets of both kinds with the same ids and the same credits, and a key that may charge them."""
+    """Wallets of both kinds with the same ids and credits, and a key that may charge them."""
 
     def __init__(self, wallets: int) -> None:
         require_likeness()
         self.user_ids = [f"bench_{number:05}" for number in range(wallets)]
         self._open([*self.user_ids, HOT])
         _, self.secret = issue_service_key(product="bench")
-        # Every charge of the run is new work: no key comes twice.
+        # Each charge has a new key, so none is a replay.
         self._keys = count(1)
 
     @transaction.atomic
@@ -54,16 +54,16 @@ class Books:
                 user_id=user_id, credits=OPENING_CREDITS, kind=Entry.Kind.GRANT, actor="bench", reason="bench"
             )
         opened = {"credits": OPENING_CREDITS, "balance_after": OPENING_CREDITS, "sequence": 1}
-        usual.Wallet.objects.bulk_create(
-            usual.Wallet(user_id=user_id, balance=OPENING_CREDITS, entries_count=1) for user_id in user_ids
+        peer.Wallet.objects.bulk_create(
+            peer.Wallet(user_id=user_id, balance=OPENING_CREDITS, entries_count=1) for user_id in user_ids
         )
-        usual.Entry.objects.bulk_create(
-            usual.Entry(wallet_id=user_id, kind="grant", actor="bench", reason="bench", **opened)
+        peer.Entry.objects.bulk_create(
+            peer.Entry(wallet_id=user_id, kind="grant", actor="bench", reason="bench", **opened)
             for user_id in user_ids
         )
 
     def charges(self, variant: Variant, *, one_wallet: bool) -> Iterator[bytes]:
-        """Requests without end, ready to send: of one wallet, or of all of them in turn."""
+        """An endless series of requests, ready to send: all for one wallet, or for all wallets in turn."""
         for user_id in cycle([HOT] if one_wallet else self.user_ids):
             body = {"user_id": user_id, "feature": FEATURE, "idempotency_key": f"bench:{next(self._keys)}"}
             yield _request(variant.path, self.secret, json.dumps(body).encode())
@@ -82,12 +82,12 @@ def _request(path: str, secret: str, body: bytes) -> bytes:
 
 
 def require_likeness() -> None:
-    """Raise unless the tables of both wallets have the same columns and the same indexes."""
-    for ours, theirs in ((Wallet, usual.Wallet), (Entry, usual.Entry)):
+    """Raise NotAlike unless the tables of both wallets have the same columns and indexes."""
+    for ours, theirs in ((Wallet, peer.Wallet), (Entry, peer.Entry)):
         if different := _shape(ours._meta.db_table) ^ _shape(theirs._meta.db_table):
             raise NotAlike(
-                f"{theirs._meta.db_table} is not like {ours._meta.db_table}: {'; '.join(sorted(different))}. "
-                "Bring bench/usual/models.py up to date, or the comparison is not fair."
+                f"{theirs._meta.db_table} and {ours._meta.db_table} differ: {'; '.join(sorted(different))}. "
+                "Update bench/select_for_update_wallet/models.py, or the comparison is not fair."
             )
 
 
@@ -98,24 +98,24 @@ def _shape(table: str) -> set[str]:
 
 
 def troubles(allowed: Mapping[str, int]) -> list[str]:
-    """Why the books do not bear out the answers, a sentence each; `allowed` counts them by variant."""
-    found = [
+    """Where books and answers differ, a sentence each. `allowed` counts the allowed charges by variant."""
+    differences = [
         f"{broken.law}, but not {broken.subject}: {broken.detail}"
-        for broken in laws.violations()[:BROKEN_LAWS_TOLD_MAX]
+        for broken in laws.violations()[:VIOLATIONS_SHOWN_MAX]
     ]
     written = {
         OURS: Entry.objects.filter(kind="deduct").count(),
-        USUAL: usual.Entry.objects.filter(kind="deduct").count(),
+        SELECT_FOR_UPDATE: peer.Entry.objects.filter(kind="deduct").count(),
     }
     for variant, entries in written.items():
         if entries != allowed[variant.name]:
-            found.append(f"{variant.title}: {allowed[variant.name]} answers, {entries} entries")
-    if off := _usual_wallets_off():
-        found.append(f"{USUAL.title}: {off} balances are not the sum of their entries")
-    return found
+            differences.append(f"{variant.title}: {allowed[variant.name]} answers, {entries} entries")
+    if wrong := _wrong_peer_balances():
+        differences.append(f"{SELECT_FOR_UPDATE.title}: {wrong} balances are not the sum of their entries")
+    return differences
 
 
-def _usual_wallets_off() -> int:
-    of_wallet = usual.Entry.objects.filter(wallet=OuterRef("pk")).order_by().values("wallet")
+def _wrong_peer_balances() -> int:
+    of_wallet = peer.Entry.objects.filter(wallet=OuterRef("pk")).order_by().values("wallet")
     total = Subquery(of_wallet.annotate(total=Sum("credits")).values("total"))
-    return usual.Wallet.objects.annotate(total=Coalesce(total, 0)).exclude(balance=F("total")).count()
+    return peer.Wallet.objects.annotate(total=Coalesce(total, 0)).exclude(balance=F("total")).count()

@@ -1,6 +1,6 @@
-"""A client that costs little: raw sockets kept alive, one thread, requests that are ready bytes.
+"""A client that needs little processor time: raw sockets, one thread, requests prepared as bytes.
 
-It shares the machine with what it measures, so a client library would show in the figures.
+It runs on the machine that it measures, so the cost of a client library would be in the figures.
 """
 
 import re
@@ -18,11 +18,11 @@ CONTENT_LENGTH = re.compile(rb"^content-length: *([0-9]+)\r?$", re.IGNORECASE | 
 
 
 class NoAnswer(BillingError):
-    """Raised when the server closes a connection or does not answer: there is nothing to measure then."""
+    """Raised when the server closes a connection or does not answer, so nothing can be measured."""
 
 
 class Connection:
-    """One kept-alive connection with at most one request under way."""
+    """One kept-alive connection with at most one open request."""
 
     def __init__(self, address: tuple[str, int]) -> None:
         self.socket = socket.create_connection(address, timeout=ANSWER_SECONDS_MAX)
@@ -36,7 +36,7 @@ class Connection:
         self.socket.sendall(request)
 
     def receive(self) -> bytes | None:
-        """What there is to read; the whole answer once it is complete."""
+        """Read what has arrived. Returns the answer once it is complete, None before."""
         piece = self.socket.recv(65536)
         if not piece:
             raise NoAnswer("The server closed a connection in the middle of the run.")
@@ -50,7 +50,7 @@ class Connection:
 
 @contextmanager
 def connected(address: tuple[str, int], count: int) -> Iterator[list[Connection]]:
-    """This many connections, closed at the end."""
+    """Open this many connections and close them at the end."""
     connections: list[Connection] = []
     try:
         for _ in range(count):
@@ -63,10 +63,10 @@ def connected(address: tuple[str, int], count: int) -> Iterator[list[Connection]
 
 @dataclass
 class Answers:
-    """What came back: one latency in seconds for each charge that was allowed, one text for each other.
+    """The answers: a latency in seconds for each allowed charge, a text for each other answer.
 
-    `seconds` is from the first request to the last answer; `processor_seconds` is what this process used of
-    them to send, to wait and to read.
+    `seconds` is from the first request to the last answer; `processor_seconds` is the processor time that
+    this process used meanwhile.
     """
 
     seconds: float = 0.0
@@ -83,15 +83,15 @@ class Answers:
 
 
 def load(connections: Sequence[Connection], requests: Iterator[bytes], seconds: float) -> Answers:
-    """Keep every connection busy for this long, then let the requests under way be answered."""
+    """Keep every connection busy for this long, then wait for the open requests."""
     answers = Answers()
     with selectors.DefaultSelector() as selector:
         began_at, processor_before = time.perf_counter(), time.process_time()
         for connection in connections:
             selector.register(connection.socket, selectors.EVENT_READ, connection)
             connection.send(next(requests))
-        under_way = len(connections)
-        while under_way:
+        open_requests = len(connections)
+        while open_requests:
             ready = selector.select(timeout=ANSWER_SECONDS_MAX)
             if not ready:
                 raise NoAnswer(f"The server was silent for {ANSWER_SECONDS_MAX} seconds.")
@@ -105,7 +105,7 @@ def load(connections: Sequence[Connection], requests: Iterator[bytes], seconds: 
                 if now - began_at < seconds:
                     connection.send(next(requests))
                 else:
-                    under_way -= 1
+                    open_requests -= 1
         answers.seconds = time.perf_counter() - began_at
         answers.processor_seconds = time.process_time() - processor_before
     return answers

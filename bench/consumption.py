@@ -1,6 +1,6 @@
-"""What the processes of a run use: memory and processor time, read from Linux's /proc.
+"""Memory and processor time of the processes, read from Linux's /proc.
 
-Where there is no /proc, or the database runs elsewhere, the figures are left out.
+The figures are left out if there is no /proc or the database runs on another machine.
 """
 
 import os
@@ -17,8 +17,8 @@ PROC = Path("/proc")
 class Memory:
     """A process's memory in bytes.
 
-    `rss` counts pages it shares with others in full, `pss` in its part, `uss` not at all: the last is what
-    would come free if it ended.
+    Pages that it shares with other processes count in full in `rss`, by its share in `pss`, and not in `uss`,
+    which is what would be freed if the process ended.
     """
 
     rss: int
@@ -27,12 +27,12 @@ class Memory:
 
 
 def web_workers() -> list[int]:
-    """The gunicorn workers under this process: the children of its only child that has any."""
+    """The gunicorn workers: the children of the only child of this process that has children."""
     return [worker for master in _children(os.getpid()) for worker in _children(master)]
 
 
 def database_backends() -> list[int]:
-    """The processes of PostgreSQL that serve the web workers, if they are on this machine."""
+    """The PostgreSQL processes that serve the web workers, if they run on this machine."""
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT pid FROM pg_stat_activity WHERE datname = current_database()"
@@ -43,7 +43,7 @@ def database_backends() -> list[int]:
 
 
 def processor_seconds(pids: Iterable[int]) -> float:
-    """Processor time these processes have used so far, their own and the kernel's for them."""
+    """Processor time that these processes have used so far, with the kernel's time for them."""
     ticks = 0
     for pid in pids:
         fields = _status(pid)
@@ -51,8 +51,8 @@ def processor_seconds(pids: Iterable[int]) -> float:
     return ticks / os.sysconf("SC_CLK_TCK")
 
 
-def processor_seconds_of_everybody() -> float:
-    """Processor time all processes of the machine and its kernel have used so far."""
+def processor_seconds_of_machine() -> float:
+    """Processor time that all processes of the machine and its kernel have used so far."""
     try:
         total = (PROC / "stat").read_text().split("\n", 1)[0].split()
     except OSError:
@@ -77,7 +77,7 @@ def _children(parent: int) -> list[int]:
 
 
 def _status(pid: int) -> list[str]:
-    """The fields of /proc/<pid>/stat from the state on; [] when there is no such process."""
+    """The fields of /proc/<pid>/stat from the state on; [] if there is no such process."""
     try:
         return (PROC / str(pid) / "stat").read_text().rpartition(") ")[2].split()
     except OSError:

@@ -1,4 +1,4 @@
-"""What the measurements come to."""
+"""The figures computed from the measurements."""
 
 import math
 from collections.abc import Sequence
@@ -6,15 +6,15 @@ from dataclasses import asdict, dataclass
 from statistics import median
 from typing import Any
 
-from bench.contest import Outcome, Turn
 from bench.histories import Reading
 from bench.ledgers import Page
-from bench.plan import NOTHING, SCENARIOS, USUAL, VARIANTS, Scenario, Variant
+from bench.plan import NOOP, SCENARIOS, SELECT_FOR_UPDATE, VARIANTS, Scenario, Variant
+from bench.rounds import Outcome, Turn
 
 
 @dataclass(frozen=True)
 class Spread:
-    """A figure over the rounds: its median, and how far single rounds were from it."""
+    """A figure over the rounds: its median, the lowest and the highest round."""
 
     median: float
     lowest: float
@@ -29,9 +29,8 @@ class Spread:
 class Figures:
     """One variant under one load.
 
-    Latencies are of all requests of all rounds. A ratio is of two rates of the same round, so that what
-    slowed the machine in that round is in both; above 1 is quicker than what it is compared with.
-    Processor times are per request, 0 where they cannot be seen.
+    Latencies are of all requests of all rounds. A ratio compares two rates of the same round, so a slow
+    moment of the machine affects both; above 1 is faster. Processor times are per request, 0 if unknown.
     """
 
     requests: int
@@ -39,14 +38,14 @@ class Figures:
     per_second: Spread
     p50_ms: float
     p99_ms: float
-    to_usual: Spread
-    to_nothing: Spread
+    to_select_for_update: Spread
+    to_noop: Spread
     web_cpu_ms: float
     database_cpu_ms: float
 
 
 def figures(outcome: Outcome, scenario: Scenario, variant: Variant) -> Figures:
-    """What one variant came to under one load."""
+    """The figures of one variant under one load."""
     turns = outcome.of(scenario, variant)
     latencies = sorted(latency for turn in turns for latency in turn.answers.latencies)
     return Figures(
@@ -55,15 +54,15 @@ def figures(outcome: Outcome, scenario: Scenario, variant: Variant) -> Figures:
         per_second=Spread.of([turn.per_second for turn in turns]),
         p50_ms=percentile(latencies, 50) * 1000,
         p99_ms=percentile(latencies, 99) * 1000,
-        to_usual=_ratio(turns, outcome.of(scenario, USUAL)),
-        to_nothing=_ratio(turns, outcome.of(scenario, NOTHING)),
+        to_select_for_update=_ratio(turns, outcome.of(scenario, SELECT_FOR_UPDATE)),
+        to_noop=_ratio(turns, outcome.of(scenario, NOOP)),
         web_cpu_ms=_per_request_ms([turn.spent.web for turn in turns], latencies),
         database_cpu_ms=_per_request_ms([turn.spent.database for turn in turns], latencies),
     )
 
 
 def percentile(ascending: Sequence[float], percent: int) -> float:
-    """The smallest value that so many percent of all values do not exceed; 0 of nothing."""
+    """The smallest value that at least `percent` of all values do not exceed; 0 if there are none."""
     if not ascending:
         return 0.0
     return ascending[math.ceil(len(ascending) * percent / 100) - 1]
@@ -72,7 +71,7 @@ def percentile(ascending: Sequence[float], percent: int) -> float:
 def as_json(
     outcome: Outcome, readings: Sequence[Reading], pages: Sequence[Page], machine: dict[str, str]
 ) -> dict[str, Any]:
-    """Everything for a program to read."""
+    """Everything, for programs."""
     loads = {
         scenario.name: {
             "load": scenario.title,
@@ -86,7 +85,7 @@ def as_json(
         "histories": {reading.title: reading.as_json() for reading in readings},
         "back_office": {page.title: page.as_json() for page in pages},
         "client_cpu_ms": outcome.client_ms,
-        "cores_of_strangers": outcome.cores_of_strangers,
+        "cores_of_others": outcome.cores_of_others,
         "web_workers_bytes": [asdict(worker) for worker in outcome.memory],
         "errors": outcome.errors[:10],
         "troubles": outcome.troubles,

@@ -1,4 +1,4 @@
-"""What a creator's reads cost when the history is long: a short one and a long one, read in turn."""
+"""How much longer a creator's reads take with a long history: a short and a long one are read in turn."""
 
 import http.client
 import time
@@ -18,7 +18,7 @@ from accounts.signing_in.sessions import SIGNED_IN_AT
 from bench.plan import FEW, LONG, SHORT, History
 from foundation.database.patience import patient
 
-# With the creator's key, and in the creator's browser.
+# Read with the creator's key, and below in the creator's browser.
 PATHS = {
     "stats": "/mail/v1/monetization/stats",
     "tips, the first page of 100": "/mail/v1/monetization/tips?limit=100",
@@ -26,18 +26,17 @@ PATHS = {
     "sponsors": "/mail/v1/monetization/sponsors",
 }
 PAGES = {
-    "the dashboard's overview, beside 20 tips and 2 subscriptions": "/dashboard",
+    "the dashboard's overview, compared with 20 tips and 2 subscriptions": "/dashboard",
     "the same over all time": "/dashboard?range=all",
 }
 
 
 @dataclass
-class Reading:
-    """One read, in milliseconds by history, as often for each. `headers` say who reads which history."""
+class Timing:
+    """What is read, and how many milliseconds each read took with short data and with long data."""
 
     title: str
     path: str
-    headers: dict[str, dict[str, str]]
     milliseconds: dict[str, list[float]] = field(default_factory=lambda: {"short": [], "long": []})
 
     @property
@@ -50,26 +49,38 @@ class Reading:
 
     @property
     def ratio(self) -> float:
-        """How many times longer with the long history: the median of neighbours' ratios."""
-        pairs = zip(self.milliseconds["long"], self.milliseconds["short"], strict=True)
-        return median(long / short for long, short in pairs)
+        """How many times longer a read takes with long data."""
+        raise NotImplementedError
 
     def as_json(self) -> dict[str, Any]:
         return {"short_ms": self.short_ms, "long_ms": self.long_ms, "ratio": self.ratio}
 
 
+@dataclass
+class Reading(Timing):
+    """A creator's read. `headers` are those of the creator with the short history and with the long one."""
+
+    headers: dict[str, dict[str, str]] = field(default_factory=dict)
+
+    @property
+    def ratio(self) -> float:
+        """The median of the ratios of neighbouring reads, which were taken in turn."""
+        pairs = zip(self.milliseconds["long"], self.milliseconds["short"], strict=True)
+        return median(long / short for long, short in pairs)
+
+
 def read(
     address: tuple[str, int], times: int, *, long: History = LONG, on_read: Callable[[], None] = lambda: None
 ) -> list[Reading]:
-    """Fill creators' histories, then read short and long in turn so that noise hits both alike."""
+    """Fill the histories, then read short and long in turn, so noise on the machine affects both alike."""
     with patient():
         few, short, longer = (_filled(history) for history in (FEW, SHORT, long))
         with connection.cursor() as cursor:
             cursor.execute("VACUUM (ANALYZE)")
     keys = {"short": _with_a_key(short), "long": _with_a_key(longer)}
     browsers = {"short": session_of(few), "long": session_of(longer)}
-    readings = [Reading(title, path, keys) for title, path in PATHS.items()]
-    readings += [Reading(title, path, browsers) for title, path in PAGES.items()]
+    readings = [Reading(title, path, headers=keys) for title, path in PATHS.items()]
+    readings += [Reading(title, path, headers=browsers) for title, path in PAGES.items()]
     caller = http.client.HTTPConnection(*address, timeout=30)
     for number in range(times + 1):
         for reading in readings:
@@ -83,7 +94,7 @@ def read(
 
 
 def timed(caller: http.client.HTTPConnection, path: str, headers: dict[str, str]) -> float:
-    """One read: how many milliseconds from asking to the last byte."""
+    """Milliseconds of one read, from the request to the last byte."""
     began = time.perf_counter()
     caller.request("GET", path, headers=headers)
     answer = caller.getresponse()
@@ -98,7 +109,7 @@ def _with_a_key(creator: User) -> dict[str, str]:
 
 
 def session_of(user: User, *, also: Callable[[Any], None] = lambda session: None) -> dict[str, str]:
-    """The cookie of somebody who has signed in; `also` puts more into the session."""
+    """The cookie of a signed-in user; `also` may put more into the session."""
     session = import_module(settings.SESSION_ENGINE).SessionStore()
     session[SESSION_KEY] = user.pk
     session[BACKEND_SESSION_KEY] = settings.AUTHENTICATION_BACKENDS[-1]
@@ -110,7 +121,7 @@ def session_of(user: User, *, also: Callable[[Any], None] = lambda session: None
 
 
 def _filled(history: History) -> User:
-    """A creator with that history, evenly over the last year."""
+    """A creator with this history, spread evenly over the last year."""
     creator = User.objects.create_user(f"usr_{history.name}_history")
     with connection.cursor() as cursor:
         values = asdict(history) | {"creator": creator.pk}

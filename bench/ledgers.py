@@ -1,24 +1,21 @@
-"""What the back-office costs when the ledger is long: read beside a short one, then grown and read again."""
+"""How much longer back-office pages take with a long ledger: read with a short one, then with a long one."""
 
 import http.client
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from datetime import date
-from statistics import median
-from typing import Any
 
 from django.db import connection, transaction
 from django.utils import timezone
 
 from accounts.models import User
 from accounts.signing_in import second_factor, sessions
-from bench.histories import session_of, timed
+from bench.histories import Timing, session_of, timed
 from foundation.database.patience import patient
 from wallet.books import days
 
 SHORT_ENTRIES, LONG_ENTRIES = 10_000, 1_000_000
 WALLETS = 1_000
-# One user in whose wallet a tenth of all entries are.
+# The wallet of this user has a tenth of all entries.
 HEAVY = "usr_heavy"
 
 PAGES = {
@@ -32,29 +29,13 @@ PAGES = {
 }
 
 
-@dataclass
-class Page:
-    """A page and how long it took, in milliseconds, with the short ledger and with the long one."""
-
-    title: str
-    path: str
-    milliseconds: dict[str, list[float]] = field(default_factory=lambda: {"short": [], "long": []})
-
-    @property
-    def short_ms(self) -> float:
-        return median(self.milliseconds["short"])
-
-    @property
-    def long_ms(self) -> float:
-        return median(self.milliseconds["long"])
+class Page(Timing):
+    """A page, timed with the short ledger and later with the long one."""
 
     @property
     def ratio(self) -> float:
-        """How many times longer with the long ledger: of two medians, since the ledger grew between them."""
+        """The ratio of the two medians: there are no pairs, since the ledger grew between the reads."""
         return self.long_ms / self.short_ms
-
-    def as_json(self) -> dict[str, Any]:
-        return {"short_ms": self.short_ms, "long_ms": self.long_ms, "ratio": self.ratio}
 
 
 def read(
@@ -64,7 +45,7 @@ def read(
     long: int = LONG_ENTRIES,
     on_read: Callable[[], None] = lambda: None,
 ) -> list[Page]:
-    """Read each page beside a short ledger, let it grow to `long` entries, and read each again."""
+    """Read each page with a short ledger, add entries up to `long`, and read each page again."""
     staff = User.objects.create_superuser("bench")
     second_factor.set_up(staff, "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP")
     cookie = session_of(staff, also=lambda session: sessions.note_passed(session, staff))
@@ -88,19 +69,19 @@ def read(
 @transaction.atomic
 def _written(first: int, last: int) -> None:
     with connection.cursor() as cursor:
-        # The laws of single entries are not what is measured here: they would take minutes.
+        # Without the triggers, which would take minutes here and are not measured.
         cursor.execute("ALTER TABLE wallet_entry DISABLE TRIGGER USER")
         cursor.execute("ALTER TABLE wallet_wallet DISABLE TRIGGER USER")
         for statement in (OPENED, ENTRIES, COUNTED):
             cursor.execute(statement, {"first": first, "last": last, "wallets": WALLETS, "heavy": HEAVY})
-        # The foreign keys, whose checks wait for the end of a transaction, speak now.
+        # Check the foreign keys now; otherwise they are checked at the end of the transaction.
         cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
         cursor.execute("ALTER TABLE wallet_entry ENABLE TRIGGER USER")
         cursor.execute("ALTER TABLE wallet_wallet ENABLE TRIGGER USER")
 
 
 def _grow(first: int, last: int) -> None:
-    """Entries from the number `first` on, up to `last`, evenly over the last year; its days added up."""
+    """Add the entries after number `first` up to `last`, spread over the last year, and close the days."""
     _written(first, last)
     days.reopen(date.min)
     days.close_days(now=timezone.now())
@@ -114,7 +95,7 @@ SELECT 'usr_' || n, 0, 0, now() FROM generate_series(0, %(wallets)s - 1) AS n
  UNION ALL SELECT %(heavy)s, 0, 0, now()
     ON CONFLICT DO NOTHING
 """
-# Nearly all entries are charges, as in life; what is given back belongs to the charge before it.
+# Nearly all entries are charges, as in production; a refund gives back the charge before it.
 ENTRIES = """
 INSERT INTO wallet_entry (id, wallet_id, sequence, kind, credits, balance_after, feature, count, product,
        idempotency_key, stripe_session_id, actor, reason, reverses_id, effective_at, created_at)

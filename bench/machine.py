@@ -1,4 +1,4 @@
-"""On what a run was made: figures of two machines, or of two settings, are not to be compared."""
+"""The machine and settings of a run. Do not compare figures of different machines or settings."""
 
 import os
 import platform
@@ -13,7 +13,7 @@ DATABASE_SETTINGS = ("server_version", "fsync", "synchronous_commit", "shared_bu
 
 
 def facts() -> dict[str, str]:
-    """What to know about the machine, in words."""
+    """The facts about the machine, as texts."""
     database = {name: _database_setting(name) for name in DATABASE_SETTINGS}
     return {
         "Date": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",

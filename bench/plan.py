@@ -1,4 +1,4 @@
-"""What is compared, under which load, for how long."""
+"""What is compared, under which load, and for how long."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -16,14 +16,16 @@ class Variant:
 
 
 OURS = Variant("ours", "our charge", "/io/wallet/deduct")
-USUAL = Variant("usual", "the usual wallet", "/bench/usual/deduct")
-NOTHING = Variant("nothing", "a no-op view", "/bench/nothing/deduct")
-VARIANTS = (OURS, USUAL, NOTHING)
+SELECT_FOR_UPDATE = Variant(
+    "select_for_update", "a select_for_update wallet", "/bench/select_for_update/deduct"
+)
+NOOP = Variant("noop", "a no-op view", "/bench/noop/deduct")
+VARIANTS = (OURS, SELECT_FOR_UPDATE, NOOP)
 
 
 @dataclass(frozen=True)
 class Scenario:
-    """A load. Each connection sends its next request when it has the answer to the one before."""
+    """A load. Each connection sends its next request when the previous one is answered."""
 
     name: str
     title: str
@@ -31,7 +33,7 @@ class Scenario:
     one_wallet: bool
 
 
-# As many connections as the server has threads: all of them busy, nobody waiting for one.
+# As many connections as the server has threads: all threads are busy and no request waits for one.
 EVERY_THREAD = gunicorn_conf.workers * gunicorn_conf.threads
 
 SCENARIOS = (
@@ -43,7 +45,7 @@ SCENARIOS = (
 
 @dataclass(frozen=True)
 class History:
-    """How much a creator has recorded over a year."""
+    """How much a creator has recorded in a year."""
 
     name: str
     tips: int
@@ -57,15 +59,15 @@ LONG = History("long", tips=200_000, subscriptions=20_000)
 
 @dataclass(frozen=True)
 class Plan:
-    """How long to measure. A variant is loaded for `seconds` in each round of each scenario."""
+    """How long to measure. Each variant runs for `seconds` in each round of each scenario."""
 
     rounds: int
     seconds: float
     wallets: int
-    # How often each read of a creator is timed, and how long the long history is.
+    # How often each read is timed, and how long the long history is.
     reads: int
     long_history: History
-    # How many entries the long ledger has that the back-office looks at.
+    # How many entries the long ledger of the back-office has.
     long_ledger: int
 
     @property
@@ -73,7 +75,7 @@ class Plan:
         return min(1.0, self.seconds)
 
 
-# Six rounds of three variants: each comes first, second and last twice.
+# In six rounds each of the three variants is first, second and last twice.
 FULL = Plan(rounds=6, seconds=2.2, wallets=1000, reads=25, long_history=LONG, long_ledger=1_000_000)
 QUICK = Plan(
     rounds=3,
@@ -86,6 +88,6 @@ QUICK = Plan(
 
 
 def order(round_number: int) -> Iterator[Variant]:
-    """The variants in the order of a round, each round beginning with the next one."""
+    """The variants in the order of this round; each round begins with another one."""
     for place in range(len(VARIANTS)):
         yield VARIANTS[(round_number + place) % len(VARIANTS)]

@@ -1,11 +1,11 @@
-"""The service's own settings, and beside it the two views it is compared with, on a database of their own."""
+"""The service's settings, the two views that it is compared with, and a separate database."""
 
 from misar_billing import settings as service
 from misar_billing.settings import *  # noqa: F403 (the settings under test, all of them)
 
-INSTALLED_APPS = [*service.INSTALLED_APPS, "bench.usual"]
+INSTALLED_APPS = [*service.INSTALLED_APPS, "bench.select_for_update_wallet"]
 ROOT_URLCONF = "bench.urls"
 
-# Beside the one that the environment names, which is never touched.
+# On the same server as the database of the environment, which is never touched.
 DATABASE_NAME = "misar_billing_bench"
 DATABASES = {"default": {**service.DATABASES["default"], "NAME": DATABASE_NAME}}

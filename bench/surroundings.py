@@ -1,4 +1,4 @@
-"""Around a run: the environment, PostgreSQL, a database of its own, gunicorn as in production."""
+"""What a run needs: the environment, PostgreSQL, a separate database, gunicorn as in production."""
 
 import os
 from collections.abc import Iterator, MutableMapping
@@ -17,12 +17,12 @@ WEB_SERVER = "The web server"
 
 
 class NoBenchDatabase(BillingError):
-    """Raised when the database of a run cannot be made."""
+    """Raised when the database of a run cannot be created or dropped."""
 
 
 @contextmanager
 def prepared(environ: MutableMapping[str, str]) -> Iterator[None]:
-    """Settings of a sandbox under DATA_DIR/bench, and PostgreSQL running: DATABASE_URL's or a private one."""
+    """Set a sandbox's environment under DATA_DIR/bench, and run a private PostgreSQL without DATABASE_URL."""
     data_dir = configuration.data_directory(environ) / "bench"
     environ.update(
         DATA_DIR=str(data_dir),
@@ -30,7 +30,7 @@ def prepared(environ: MutableMapping[str, str]) -> Iterator[None]:
         HOST="127.0.0.1",
         PORT=str(environment.free_port()),
         ALLOWED_HOSTS="127.0.0.1",
-        LOG_LEVEL="WARNING",  # gunicorn's greetings would stand between the figures.
+        LOG_LEVEL="WARNING",  # Otherwise gunicorn's messages would mix with the figures.
         WALLET_CHARGES_PER_MINUTE="0",
         CREATOR_REQUESTS_PER_MINUTE="0",
     )
@@ -46,44 +46,44 @@ def prepared(environ: MutableMapping[str, str]) -> Iterator[None]:
 
 @contextmanager
 def fresh_database() -> Iterator[None]:
-    """An empty migrated database, made beside the one of the settings and dropped at the end."""
+    """An empty, migrated database, created for this run and dropped at the end."""
     from django.core.management import call_command
     from django.db import connection
 
     name = sql.Identifier(connection.settings_dict["NAME"])
     drop = sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(name)
-    _beside(drop)
-    _beside(sql.SQL("CREATE DATABASE {}").format(name))
+    _run_elsewhere(drop)
+    _run_elsewhere(sql.SQL("CREATE DATABASE {}").format(name))
     try:
         call_command("migrate", verbosity=0, run_syncdb=True)
         yield
     finally:
         connection.close()
-        _beside(drop)
+        _run_elsewhere(drop)
 
 
-def _beside(statement: sql.Composed) -> None:
-    """Run a statement in the database that the environment names."""
+def _run_elsewhere(statement: sql.Composed) -> None:
+    """Run a statement while connected to the database that the environment names."""
     from django.db import connection
 
     from misar_billing import settings as service
 
     target: dict[str, Any] = connection.get_connection_params()
     target["dbname"] = service.DATABASES["default"]["NAME"]
-    # A request's time limits are not for this.
+    # Without the time limits of a request.
     options = {"options", "context", "cursor_factory"}
     target = {key: value for key, value in target.items() if key not in options}
     try:
-        with psycopg.connect(**target, autocommit=True) as beside:
-            beside.execute(statement)
+        with psycopg.connect(**target, autocommit=True) as elsewhere:
+            elsewhere.execute(statement)
     except psycopg.Error as error:
         sentence = str(error).strip().splitlines()[0]
-        raise NoBenchDatabase(f"The database of the bench cannot be made or dropped: {sentence}") from error
+        raise NoBenchDatabase(f"The bench's database cannot be created or dropped: {sentence}") from error
 
 
 @contextmanager
 def web_server() -> Iterator[tuple[str, int]]:
-    """gunicorn with the service's configuration, serving all variants; its address."""
+    """Run gunicorn with the service's configuration, serving all variants; yields its address."""
     address = os.environ["HOST"], int(os.environ["PORT"])
     with Processes() as processes:
         processes.start(WEB_SERVER, WEB)

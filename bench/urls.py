@@ -1,10 +1,10 @@
-"""The service's addresses, and after them those it is compared with."""
+"""The URLs of the service, and of the views that it is compared with."""
 
 from django.urls import path
 
 from bench import plan
-from bench.nothing import Nothing
-from bench.usual.views import UsualCharge
+from bench.noop_view import NoopView
+from bench.select_for_update_wallet.views import SelectForUpdateCharge
 from misar_billing import urls as service
 
 handler400 = service.handler400
@@ -14,6 +14,6 @@ handler500 = service.handler500
 
 urlpatterns = [
     *service.urlpatterns,
-    path(plan.USUAL.path.lstrip("/"), UsualCharge.as_view()),
-    path(plan.NOTHING.path.lstrip("/"), Nothing.as_view()),
+    path(plan.SELECT_FOR_UPDATE.path.lstrip("/"), SelectForUpdateCharge.as_view()),
+    path(plan.NOOP.path.lstrip("/"), NoopView.as_view()),
 ]

@@ -1,4 +1,4 @@
-"""Stand-ins for what lies outside: Stripe, the SSO provider, and the settings of a deployment.
+"""Stand-ins for Stripe, the SSO provider and the settings of a deployment.
 
-Production never runs any of it: settings.py refuses to start with a sandbox's addresses.
+Production never runs them: the service's settings.py refuses to start with a sandbox's addresses.
 """

@@ -1,7 +1,4 @@
-"""What can be changed while the stand-in runs: how it misbehaves, and the terms of its sign-in.
-
-It misbehaves by lost or late webhooks and by a slow or failing API.
-"""
+"""Settings that can change while the sandbox runs: lost or late webhooks, a slow or failing API, the sign-in."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -16,10 +13,10 @@ SECONDS_MAX = 3600
 
 @dataclass(frozen=True)
 class Behaviour:
-    """What is switched on now; as created, nothing is.
+    """The settings; by default the sandbox behaves well.
 
-    `redirect_origins` are services, besides the one at PUBLIC_URL, that may have people signed in, each
-    such as http://localhost:8123. `code_seconds` is how long a code of the sign-in is good.
+    `redirect_origins` are the origins of other services, besides PUBLIC_URL, that may use the sign-in, such
+    as http://localhost:8123. A code of the sign-in is valid for `code_seconds`.
     """
 
     drop_webhooks: bool = False
@@ -35,7 +32,7 @@ def current() -> Behaviour:
 
 
 def change(changes: Mapping[str, Any]) -> Behaviour:
-    """Change what is named, leave the rest. A value without sense raises Refused and nothing changes."""
+    """Change the named settings and keep the others. An invalid value raises Refused and changes nothing."""
     for name, value in changes.items():
         _require_sense(name, value)
     store.change_settings(changes)

@@ -1,4 +1,4 @@
-"""The parameters of a new Checkout Session, as API version 2026-10-28.endive knows them."""
+"""The parameters of a new Checkout Session in API version 2026-10-28.endive."""
 
 import time
 from typing import Any
@@ -10,13 +10,13 @@ AMOUNT_MAX = 99_999_999
 QUANTITY_MAX = 999_999
 SESSION_SECONDS_MIN = 30 * 60
 SESSION_SECONDS_MAX = 24 * 3600
-# A caller computes the time before Stripe reads it.
+# The caller computes the time a little before Stripe reads it.
 CLOCK_SLACK_SECONDS = 60
 REFERENCE_LENGTH_MAX = 200
 CURRENCIES = ("usd", "eur", "gbp", "jpy", "aud", "cad", "chf")
 
-# Stripe takes these; a sandbox that only plays one-off payments has nothing to do for them.
-# `payment_method_types` is gone since 2026-09-30.endive and so is unknown, as at Stripe.
+# Stripe accepts these; they have no effect here, since the sandbox plays one-off payments only.
+# Stripe removed `payment_method_types` in 2026-09-30.endive, so it is unknown here too.
 WITHOUT_EFFECT = (
     "after_expiration",
     "allow_promotion_codes",
@@ -58,7 +58,7 @@ WITHOUT_EFFECT = (
 
 
 def new_session(parameters: Parameters) -> dict[str, Any]:
-    """What `sessions.create` needs, each value within Stripe's bounds; raises InvalidParameter otherwise."""
+    """The arguments for `sessions.create`. Raises InvalidParameter if a value is outside Stripe's limits."""
     parameters.ignore(*WITHOUT_EFFECT)
     _require_hosted_payment(parameters)
     success_url = parameters.url("success_url")
@@ -116,7 +116,7 @@ def _order(parameters: Parameters) -> Order:
 
 
 def _line(line: Parameters) -> tuple[int, str, str]:
-    """Amount, currency and name of a line."""
+    """The amount, currency and name of a line."""
     line.ignore("adjustable_quantity", "dynamic_tax_rates", "metadata", "tax_rates")
     if line.has("price"):
         raise line.invalid("price", "The sandbox keeps no prices; use price_data.")

@@ -1,4 +1,4 @@
-"""What happens by itself: sessions expire, delayed payments succeed, webhooks go out."""
+"""The background thread: sessions expire, delayed payments succeed, webhooks are sent."""
 
 import logging
 import sqlite3
@@ -14,7 +14,7 @@ logger = logging.getLogger(__name__)
 
 
 def start() -> None:
-    """Tick in the background until the process ends."""
+    """Run in the background until the process ends."""
     threading.Thread(target=_tick_for_ever, name="clock", daemon=True).start()
 
 
@@ -24,6 +24,6 @@ def _tick_for_ever() -> None:
         try:
             sessions.let_time_pass(time.time())
             courier.carry_what_is_due()
-        except sqlite3.Error:  # The file is busy or was removed: the next tick sees.
+        except sqlite3.Error:  # The file is busy or was removed: try again at the next tick.
             logger.exception("The clock missed a tick")
         time.sleep(TICK_SECONDS)

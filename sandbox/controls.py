@@ -1,7 +1,7 @@
-"""The controls: everything a person can do on the sandbox's page, as JSON, for tests and the demo.
+"""Everything that people can do on the sandbox's pages, as JSON, for tests and the demo.
 
-Errors are `{"error": "<sentence>"}`: 400 for a body that makes no sense, 404 for an id that names nothing,
-409 for what is not possible in the present state.
+Errors are `{"error": "<sentence>"}`: 400 for an invalid body, 404 for an unknown id, 409 for what the present
+state does not allow.
 """
 
 import json
@@ -22,7 +22,7 @@ Verbs = Mapping[str, Callable[[str], Document]]
 View = Callable[..., HttpResponseBase]
 
 LISTED_MAX = 1000
-# What a session's path may end in, apart from refund and dispute, which take an amount.
+# The verbs in a session's path, apart from refund and dispute, which take an amount.
 SESSION_VERBS: Verbs = {
     "pay": sessions.pay,
     "decline": sessions.decline,
@@ -36,11 +36,11 @@ DISPUTE_VERBS: Verbs = {"win": disputes.win, "lose": disputes.lose}
 
 
 class BadBody(Exception):
-    """Raised when the body of a control is not what the control takes."""
+    """Raised when the body of a request is invalid."""
 
 
 def control(view: View) -> View:
-    """A JSON view without a login: it may be called by anything but another site in a browser."""
+    """A JSON view without sign-in. Only a page of another site may not call it."""
 
     @csrf_exempt
     @wraps(view)
@@ -60,7 +60,7 @@ def control(view: View) -> View:
     return checked
 
 
-# --- What can be done -------------------------------------------------------------------------------
+# --- Actions ----------------------------------------------------------------------------------------
 
 
 @control
@@ -75,7 +75,7 @@ def session_verb(request: HttpRequest, session_id: str, verb: str) -> JsonRespon
 @control
 @require_POST
 def refund_session(request: HttpRequest, session_id: str) -> JsonResponse:
-    """`{"amount": cents, "pending": bool}`; without an amount, all that is left."""
+    """`{"amount": cents, "pending": bool}`; without an amount, all that can still be refunded."""
     asked = _body(request, "amount", "pending")
     return JsonResponse(refund(session_id, amount=_cents(asked), pending=_flag(asked, "pending")).body)
 
@@ -102,7 +102,7 @@ def dispute_verb(request: HttpRequest, dispute_id: str, verb: str) -> JsonRespon
 @control
 @require_POST
 def resend(request: HttpRequest, event_id: str) -> JsonResponse:
-    """`{"times": n, "at_once": bool}`; once unless told."""
+    """`{"times": n, "at_once": bool}`; once by default."""
     asked = _body(request, "times", "at_once")
     times = asked.get("times", 1)
     if type(times) is not int:
@@ -114,7 +114,7 @@ def resend(request: HttpRequest, event_id: str) -> JsonResponse:
 @control
 @require_POST
 def reset(request: HttpRequest) -> JsonResponse:
-    """Forget everything but the SSO keys."""
+    """Delete everything except the SSO keys."""
     store.forget_everything()
     grants.forget_codes()
     return JsonResponse({"reset": True})
@@ -128,14 +128,14 @@ def rotate_sso_key(request: HttpRequest) -> JsonResponse:
 
 @control
 def settings(request: HttpRequest) -> JsonResponse:
-    """GET tells how the sandbox misbehaves now, POST changes what its body names."""
+    """GET returns the settings, POST changes those that its body names."""
     if request.method == "POST":
         behaviour.change(_body(request, *behaviour.as_json()))
     return JsonResponse(behaviour.as_json())
 
 
 def refund(session_id: str, *, amount: int | None, pending: bool = False) -> Document:
-    """Give back what was paid in a session, or a part."""
+    """Refund the payment of a session, all or part of it."""
     charge = refunds.charge_of_session(sessions.find(session_id).id)
     return refunds.refund(charge.id, amount=amount, pending=pending)
 
@@ -145,7 +145,7 @@ def dispute(session_id: str, *, amount: int | None) -> Document:
     return disputes.open_dispute(charge.id, amount=amount)
 
 
-# --- What can be seen -------------------------------------------------------------------------------
+# --- Lists ------------------------------------------------------------------------------------------
 
 
 @control
@@ -158,7 +158,7 @@ def list_sessions(request: HttpRequest) -> JsonResponse:
 @control
 @require_safe
 def list_events(request: HttpRequest) -> JsonResponse:
-    """Events, newest first, each with its deliveries; `?session=` for one session's."""
+    """Events with their deliveries, newest first; `?session=` for those of one session."""
     found = events.listed(session_id=request.GET.get("session"), limit=LISTED_MAX)
     return JsonResponse(
         {
@@ -172,7 +172,7 @@ def list_events(request: HttpRequest) -> JsonResponse:
 @control
 @require_safe
 def list_deliveries(request: HttpRequest) -> JsonResponse:
-    """Every delivery with its attempts, oldest first; `?event=` for one event's."""
+    """Deliveries with their attempts, oldest first; `?event=` for those of one event."""
     return JsonResponse({"data": [asdict(each) for each in events.deliveries(request.GET.get("event"))]})
 
 
@@ -186,7 +186,7 @@ def _named_verb(verbs: Verbs, object_id: str, verb: str) -> JsonResponse:
 
 
 def _body(request: HttpRequest, *fields: str) -> Body:
-    """The JSON object sent, or {} where nothing was; only these fields may be in it."""
+    """The JSON object in the body, {} if the body is empty. Fields not listed in `fields` raise BadBody."""
     try:
         body = json.loads(request.body or b"{}")
     except (ValueError, RecursionError):

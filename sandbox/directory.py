@@ -1,4 +1,4 @@
-"""Where the stand-in keeps its state: DATA_DIR/sandbox, readable by this user alone."""
+"""The directory of the sandbox's state: DATA_DIR/sandbox, readable only by this user."""
 
 import fcntl
 import os
@@ -10,7 +10,7 @@ from foundation.database import configuration
 
 
 def path() -> Path:
-    """The directory, made when it is not there yet."""
+    """The directory; it is created if it does not exist."""
     directory = configuration.data_directory(os.environ) / "sandbox"
     directory.mkdir(parents=True, exist_ok=True)
     directory.chmod(0o700)
@@ -19,7 +19,7 @@ def path() -> Path:
 
 @contextmanager
 def locked() -> Iterator[Path]:
-    """The directory, while no other process of this machine holds it."""
+    """Lock the directory against other processes of this machine, and yield it."""
     directory = path()
     with open(directory / "lock", "a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

@@ -1,4 +1,4 @@
-"""A buyer's complaint to their bank: the money is taken at once, and comes back if the merchant wins."""
+"""Disputes: the buyer's bank takes the money at once, and the merchant gets it back by winning."""
 
 from sandbox import events, refunds, shapes, store
 from sandbox.errors import NoSuchObject, Refused
@@ -6,7 +6,7 @@ from sandbox.store import Document
 
 
 def open_dispute(charge_id: str, *, amount: int | None = None, reason: str = "fraudulent") -> Document:
-    """Dispute a charge, in whole unless told; after a partial refund a bank may still take the whole."""
+    """Dispute a charge, by default its whole amount, even after a partial refund, as banks do."""
     with store.transaction():
         charge = refunds.find_charge(charge_id)
         amount = charge.body["amount"] if amount is None else amount
@@ -28,7 +28,7 @@ def open_dispute(charge_id: str, *, amount: int | None = None, reason: str = "fr
 
 
 def win(dispute_id: str) -> Document:
-    """The bank decides for the merchant: the money comes back, then the dispute is closed."""
+    """The bank decides for the merchant: the money comes back, and the dispute is closed."""
     with store.transaction():
         dispute = _undecided(dispute_id)
         dispute.body["status"] = "won"
@@ -39,7 +39,7 @@ def win(dispute_id: str) -> Document:
 
 
 def lose(dispute_id: str) -> Document:
-    """The bank decides for the buyer: nothing comes back."""
+    """The bank decides for the buyer: the money does not come back."""
     with store.transaction():
         dispute = _undecided(dispute_id)
         dispute.body["status"] = "lost"

@@ -1,8 +1,8 @@
-"""The sandbox's environment: what stands in for settings that nobody set.
+"""The sandbox's environment: values for settings that are not set.
 
-`make run` prepares it and remembers it in DATA_DIR/sandbox.env, so that manage.py, run beside it with an
-empty environment, finds the same database, keys and addresses. What the caller set always wins. wsgi.py
-reads none of this.
+`make run` prepares it and saves it in DATA_DIR/sandbox.env. A manage.py command run at the same time then
+uses the same database, keys and addresses without setting anything. The caller's own settings always win.
+wsgi.py never reads the file.
 """
 
 import fcntl
@@ -23,7 +23,7 @@ DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 8000
 WILDCARD_HOSTS = {"0.0.0.0", "::"}  # noqa: S104 (compared with, not listened on)
 
-# Made once for a DATA_DIR and kept, so that sessions and keys outlive a restart.
+# Made once for each DATA_DIR and kept, so sessions and keys survive a restart.
 SECRETS: dict[str, Callable[[], str]] = {
     "SECRET_KEY": lambda: secrets.token_urlsafe(48),
     "STRIPE_SECRET_KEY": lambda: f"sk_test_{secrets.token_hex(24)}",
@@ -34,13 +34,13 @@ DATABASE_URL_DIGEST = "DATABASE_URL_DIGEST"
 
 
 class SandboxRefused(BillingError):
-    """Raised when the sandbox cannot be run as asked."""
+    """Raised when the sandbox cannot run with these settings."""
 
 
 def prepare(environ: MutableMapping[str, str]) -> None:
-    """Fill in what the sandbox needs and the environment does not say, and remember it for manage.py.
+    """Set what the sandbox needs and the environment lacks, and save it for manage.py.
 
-    Secrets are made the first time and kept; addresses follow HOST, PORT and SANDBOX_PORT of this run.
+    Secrets are made the first time and kept. Addresses are made from HOST, PORT and SANDBOX_PORT of this run.
     """
     if environ.get("ENVIRONMENT", "sandbox") != "sandbox":
         raise SandboxRefused("ENVIRONMENT is production, and this command runs a sandbox. Unset it.")
@@ -49,13 +49,13 @@ def prepare(environ: MutableMapping[str, str]) -> None:
     kept = _remembered(data_dir)
     generated = {name: kept.get(name) or make() for name, make in SECRETS.items()}
     addresses = _addresses(environ)
-    # Never on here: its error pages show settings, and it keeps every query in memory.
+    # Always off here: its error pages show settings, and it keeps every query in memory.
     environ["DEBUG"] = "false"
     environ["DATA_DIR"] = str(data_dir)
     mail = {"EMAIL_URL": mail_url(data_dir)}
     _fill_in(environ, {"ENVIRONMENT": "sandbox", **generated, **addresses, **mail})
 
-    # The caller's addresses are remembered, the caller's secrets are not.
+    # The caller's addresses are saved, the caller's secrets are not.
     in_effect = {name: environ[name] for name in addresses}
     if programs := environ.get("PG_BIN"):
         in_effect["PG_BIN"] = programs
@@ -67,10 +67,10 @@ def prepare(environ: MutableMapping[str, str]) -> None:
 
 
 def adopt(environ: MutableMapping[str, str]) -> None:
-    """Fill in unset variables from the sandbox that ran here, unless this is another environment.
+    """Set unset variables from the sandbox that ran here, unless this is another environment.
 
-    It is another one when ENVIRONMENT says so, or when DATABASE_URL is not the sandbox's and nothing says
-    that this is the sandbox all the same.
+    It is another environment if ENVIRONMENT is not sandbox, or if ENVIRONMENT is unset and DATABASE_URL is
+    not the sandbox's.
     """
     if environ.get("ENVIRONMENT", "sandbox") != "sandbox":
         return
@@ -92,7 +92,7 @@ def ran_on_a_database_url(environ: Mapping[str, str]) -> bool:
 
 
 def set_apart(environ: MutableMapping[str, str]) -> None:
-    """Give a demonstration data, ports and addresses of its own, whatever the shell is otherwise used for."""
+    """Give a demonstration its own data, ports and addresses, whatever is set in the shell."""
     for name in (
         "DATABASE_URL",
         "PUBLIC_URL",
@@ -100,7 +100,7 @@ def set_apart(environ: MutableMapping[str, str]) -> None:
         "SSO_ISSUER",
         "SSO_JWKS_URL",
         "SSO_JWT_SECRET",
-        "EMAIL_URL",  # A demonstration writes to nobody.
+        "EMAIL_URL",  # A demonstration sends no mail.
     ):
         environ.pop(name, None)
     environ["DATA_DIR"] = str(configuration.data_directory(environ) / "demo")
@@ -110,17 +110,17 @@ def set_apart(environ: MutableMapping[str, str]) -> None:
 
 
 def mail_directory(data_dir: Path) -> Path:
-    """Where the service's mail is kept instead of being sent."""
+    """The folder that keeps the service's mail instead of sending it."""
     return data_dir / "mail"
 
 
 def mail_url(data_dir: Path) -> str:
-    """EMAIL_URL for that folder. The fourth slash is the path's own: the reader takes three away."""
+    """EMAIL_URL for that folder. It has a fourth slash, because the reader of the URL removes three."""
     return f"filemail:///{quote(str(mail_directory(data_dir)))}"
 
 
 def free_port() -> int:
-    """A port of this machine on which nobody listens right now."""
+    """A port of this machine that is free right now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
@@ -128,7 +128,7 @@ def free_port() -> int:
 
 @contextmanager
 def claimed(data_dir: Path) -> Iterator[None]:
-    """Inside, no second sandbox runs on the same data. Ends with the process, however that ends."""
+    """Refuse a second sandbox on the same data. The claim ends with the process, even if it is killed."""
     try:
         data_dir.mkdir(parents=True, exist_ok=True)
         lock = open(data_dir / "run.lock", "a")
@@ -147,14 +147,14 @@ def claimed(data_dir: Path) -> Iterator[None]:
 
 
 def _addresses(environ: Mapping[str, str]) -> dict[str, str]:
-    """The settings that are no secrets, each following from those before it."""
+    """The settings that are not secret, each made from those before it."""
     host = environ.get("HOST") or DEFAULT_HOST
     port = _port(environ, "PORT", DEFAULT_PORT)
-    # Both processes listen on HOST, so this is where the stand-in is reached too.
+    # Both processes listen on HOST, so the sandbox has the same host.
     sandbox = f"http://{_name_in_url(host)}:{_port(environ, 'SANDBOX_PORT', port + 1)}"
     public_url = environ.get("PUBLIC_URL") or f"http://{_name_in_url(host)}:{port}"
     issuer = environ.get("SSO_ISSUER") or f"{sandbox}/sso"
-    # Whoever listens on every address expects callers under names not known here.
+    # If the service listens on every address, callers use host names that are not known here.
     hosts = "*" if host in WILDCARD_HOSTS else ",".join({host: 0, "127.0.0.1": 0, "localhost": 0})
     addresses = {
         "HOST": host,
@@ -214,7 +214,7 @@ def _remembered(data_dir: Path) -> dict[str, str]:
 
 
 def _remember(data_dir: Path, values: Mapping[str, str]) -> None:
-    # Written aside and renamed: a reader sees the old file or the new one, and only this user sees any.
+    # Written to another file and renamed: a reader sees the old file or the new one, and only this user can.
     unfinished = data_dir / f"sandbox.env.{os.getpid()}"
     with open(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
         file.writelines(f"{name}={value}\n" for name, value in values.items())

@@ -1,12 +1,12 @@
-"""What Stripe answers when it does not do as asked, in Stripe's own form."""
+"""Stripe's errors, in Stripe's form."""
 
 from typing import Any, ClassVar
 
 
 class StripeError(Exception):
-    """The base of Stripe's refusals: an HTTP status and the body `{"error": {...}}`.
+    """The base of Stripe's errors: an HTTP status and the body `{"error": {...}}`.
 
-    `executed` says whether the call had begun to run: only then does its idempotency key remember it.
+    `executed` says whether the call had started: only then is the error stored under its idempotency key.
     """
 
     status: int = 400
@@ -18,23 +18,23 @@ class StripeError(Exception):
         self.code, self.param = code, param
 
     def body(self) -> dict[str, Any]:
-        """The answer, without the fields that say nothing."""
+        """The body, without empty fields."""
         facts = {"type": self.kind, "message": str(self), "code": self.code, "param": self.param}
         return {"error": {name: value for name, value in facts.items() if value is not None}}
 
 
 class InvalidParameter(StripeError):
-    """Raised when a parameter is unknown, missing or malformed, before anything is done."""
+    """Raised when a parameter is unknown, missing or malformed, before the call starts."""
 
 
 class Refused(StripeError):
-    """Raised when the call is well formed and what it asks is not possible now."""
+    """Raised when a well-formed call is not possible in the present state."""
 
     executed = True
 
 
 class NoSuchObject(StripeError):
-    """Raised when an id names nothing here."""
+    """Raised when there is no object with this id."""
 
     status = 404
 
@@ -49,26 +49,26 @@ class UnknownAddress(StripeError):
 
 
 class Unauthenticated(StripeError):
-    """Raised when the key is missing or not the sandbox's."""
+    """Raised when the API key is missing or not the sandbox's."""
 
     status = 401
 
 
 class KeyReused(StripeError):
-    """Raised when an idempotency key comes back with other parameters."""
+    """Raised when an idempotency key is sent again with other parameters."""
 
     kind = "idempotency_error"
 
 
 class KeyInUse(StripeError):
-    """Raised when an idempotency key comes back while its first call is still running."""
+    """Raised when an idempotency key is sent again while its first call is still running."""
 
     status = 409
     kind = "idempotency_error"
 
 
 class Outage(StripeError):
-    """Raised for the failure that the sandbox was told to play."""
+    """Raised when the sandbox is set to fail every call."""
 
     KINDS: ClassVar[dict[int, str]] = {
         401: "invalid_request_error",
@@ -82,5 +82,5 @@ class Outage(StripeError):
         )
         self.status = status
         self.kind = self.KINDS.get(status, "api_error")
-        # Trouble of Stripe's own comes once the call runs, and its key replays it; a refusal comes before.
+        # Stripe's own failures happen after the call has started, so they are replayed; refusals happen before.
         self.executed = status >= 500

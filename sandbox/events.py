@@ -1,4 +1,4 @@
-"""Events and their deliveries: what happened, who was told, and how they answered."""
+"""Events, their deliveries as webhooks, and the answers to these."""
 
 import time
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ BACK_OFF_SECONDS_MAX = 30
 
 @dataclass(frozen=True)
 class Attempt:
-    """One POST of a webhook. No status means that no answer came; the remark says why."""
+    """One POST of a webhook. Without a status there was no answer; the remark says why."""
 
     at: float
     status: int | None
@@ -28,7 +28,7 @@ class Attempt:
 
 @dataclass(frozen=True)
 class Delivery:
-    """An event on its way to the webhook: waiting, delivered, dropped or given_up."""
+    """The delivery of an event to the webhook: waiting, delivered, dropped or given_up."""
 
     id: int
     event: str
@@ -41,7 +41,7 @@ class Delivery:
 def record(
     event_type: str, about: Document, *, previous: Body | None = None, by_request: bool = False
 ) -> None:
-    """Note that something happened and send it out. Part of the transaction that made it happen."""
+    """Store an event and queue its delivery, in the transaction of the change that it reports."""
     body = shapes.event(event_type, about.body, previous=previous, by_request=by_request)
     store.add(Document(body, session=about.session))
     _queue(body["id"], repeats=0)
@@ -55,7 +55,7 @@ def find(event_id: str) -> Document:
 
 
 def resend(event_id: str, *, times: int = 1, at_once: bool = False) -> None:
-    """Send an event again: one after the other was answered, or all of them at the same moment."""
+    """Send an event again, one at a time (each after the answer to the last) or all at the same moment."""
     if not 1 <= times <= TIMES_MAX:
         raise Refused(f"times is from 1 to {TIMES_MAX}.")
     with store.transaction():
@@ -80,7 +80,7 @@ def _queue(event_id: str, *, repeats: int) -> None:
 
 
 def deliveries_due(now: float) -> dict[int, str]:
-    """Which deliveries are to be tried by now, each with its event's id."""
+    """The deliveries that are due, each with its event's id."""
     with store.transaction() as connection:
         rows = connection.execute(
             "SELECT id, event FROM deliveries WHERE state = 'waiting' AND due_at <= ? ORDER BY due_at, id",
@@ -90,16 +90,16 @@ def deliveries_due(now: float) -> dict[int, str]:
 
 
 def drop(delivery_id: int) -> None:
-    """The delivery is lost on the way and not tried again."""
+    """Lose the delivery; it is not tried again."""
     with store.transaction() as connection:
         connection.execute("UPDATE deliveries SET state = 'dropped' WHERE id = ?", (delivery_id,))
 
 
 def note_attempt(delivery_id: int, attempt: Attempt) -> None:
-    """Keep the answer, and decide what follows: done, sent again, tried later, or given up."""
+    """Store the answer and decide what is next: done, sent again, tried later, or given up."""
     with store.transaction() as connection:
         delivery = connection.execute("SELECT * FROM deliveries WHERE id = ?", (delivery_id,)).fetchone()
-        if delivery is None:  # Everything was forgotten in the meantime.
+        if delivery is None:  # The sandbox was reset in the meantime.
             return
         connection.execute(
             "INSERT INTO attempts (delivery, at, status, remark) VALUES (?, ?, ?, ?)",
@@ -118,7 +118,7 @@ def note_attempt(delivery_id: int, attempt: Attempt) -> None:
 
 
 def back_off_seconds(tries: int) -> float:
-    """How long to wait after that many failures: 1, 2, 4 ... seconds, far less than Stripe's hours."""
+    """How long to wait after this many failures: 1, 2, 4 ... seconds, where Stripe waits for hours."""
     return min(BACK_OFF_SECONDS_MAX, 2 ** (tries - 1))
 
 
@@ -132,7 +132,7 @@ def _mark_received(event_id: str) -> None:
 
 
 def deliveries(event_id: str | None = None) -> list[Delivery]:
-    """Every delivery, of one event or of all, oldest first, with its attempts."""
+    """The deliveries of one event or of all, with their attempts, oldest first."""
     with store.transaction() as connection:
         rows = connection.execute(
             "SELECT * FROM deliveries WHERE ? IS NULL OR event = ? ORDER BY id", (event_id, event_id)
@@ -156,7 +156,7 @@ def deliveries(event_id: str | None = None) -> list[Delivery]:
 
 
 def listed(*, session_id: str | None = None, limit: int) -> list[dict[str, Any]]:
-    """The newest events, of one session or of all, each with its session and its deliveries beside it."""
+    """The newest events of one session or of all, each with its session and its deliveries."""
     if session_id is not None:
         documents = store.of_session("event", session_id)[::-1][:limit]
     else:

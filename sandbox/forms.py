@@ -1,4 +1,4 @@
-"""What people type on the sandbox's pages."""
+"""The forms of the sandbox's pages."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ DECLINED_CARD_NUMBER = "4000 0000 0000 0002"
 
 
 class CardForm(forms.Form):
-    """A test card. It is looked at and forgotten."""
+    """A test card. It is checked and not stored."""
 
     card_number = forms.CharField(
         max_length=30, initial=CARD_NUMBER, error_messages={"required": "Type a card number."}
@@ -30,7 +30,7 @@ class CardForm(forms.Form):
 
 
 class SomebodyForm(forms.Form):
-    """Somebody who signs in without being on the list."""
+    """A person who signs in without being on the list."""
 
     user_id = forms.CharField(
         max_length=USER_ID_LENGTH_MAX,
@@ -68,12 +68,12 @@ class SomebodyForm(forms.Form):
 
     @property
     def person(self) -> Person:
-        """Who it is, once the form is valid."""
+        """The person, once the form is valid."""
         return Person(**self.cleaned_data)
 
 
 class AmountForm(forms.Form):
-    """An amount in dollars; empty means all that is left."""
+    """An amount in dollars; empty means all that can still be refunded."""
 
     amount = forms.DecimalField(
         required=False,

@@ -1,6 +1,6 @@
-"""Who signs in, and the authorization codes: what a person chose, kept until the service fetches it.
+"""The people who sign in, and the authorization codes that the service exchanges for tokens.
 
-Codes live in this process's memory. They are good for a minute, and the sandbox is one process.
+Codes are kept in this process's memory: they are valid for a minute, and the sandbox is one process.
 """
 
 import base64
@@ -19,14 +19,14 @@ USER_ID_LENGTH_MAX = 255
 
 @dataclass(frozen=True)
 class Person:
-    """Somebody who can sign in. An empty name or address is one the issuer does not know."""
+    """A person who can sign in. If the name or address is empty, the issuer does not know it."""
 
     user_id: str
     name: str = ""
     email: str = ""
 
     def claims(self, scopes: frozenset[str]) -> dict[str, str | bool]:
-        """What the issuer tells of the person to whoever was granted these scopes, apart from `sub`."""
+        """The claims about this person that these scopes allow, apart from `sub`."""
         told: dict[str, str | bool] = {}
         if self.name and "profile" in scopes:
             told["name"] = self.name
@@ -44,7 +44,7 @@ PEOPLE = (
 
 @dataclass(frozen=True)
 class Grant:
-    """A person's yes to one client: where the code was sent, and what must come back with it."""
+    """A person's consent for one client: where the code is sent, and what must be sent back with it."""
 
     person: Person
     redirect_uri: str
@@ -54,9 +54,9 @@ class Grant:
     granted_at: int  # Unix seconds.
 
     def is_proven_by(self, code_verifier: str) -> bool:
-        """Whether the verifier is the one whose S256 challenge began this (RFC 7636).
+        """Whether the verifier matches the S256 challenge that started the sign-in (RFC 7636).
 
-        Without a challenge there must be none: otherwise a stolen code could be passed off with any.
+        Without a challenge there must be no verifier; otherwise a stolen code would work with any.
         """
         if not self.code_challenge or not code_verifier:
             return self.code_challenge == code_verifier
@@ -66,11 +66,13 @@ class Grant:
 
 
 _lock = Lock()
-_waiting: dict[str, tuple[float, Grant]] = {}  # By code; the float is when it ends, on the monotonic clock.
+_waiting: dict[
+    str, tuple[float, Grant]
+] = {}  # By code, with the expiry on the monotonic clock.
 
 
 def issue_code(grant: Grant) -> str:
-    """A code for the grant, good once and for `code_seconds` of the sandbox's settings."""
+    """A code for the grant. It works once, for `code_seconds` of the sandbox's settings."""
     code = secrets.token_urlsafe(32)
     now = time.monotonic()
     with _lock:
@@ -81,13 +83,13 @@ def issue_code(grant: Grant) -> str:
 
 
 def redeem(code: str) -> Grant | None:
-    """What the code stands for; None when it was never given out, was used, or is too old."""
+    """The grant of the code; None if the code is unknown, used or expired."""
     with _lock:
         ends_at, grant = _waiting.pop(code, (0.0, None))
     return grant if time.monotonic() < ends_at else None
 
 
 def forget_codes() -> None:
-    """Begin anew: no code given out so far is good."""
+    """Delete all codes."""
     with _lock:
         _waiting.clear()

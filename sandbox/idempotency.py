@@ -1,4 +1,4 @@
-"""Idempotency keys: the first answer to a key is the answer to that key, as long as it is remembered."""
+"""Idempotency keys: the first answer to a key is replayed as long as the key is kept."""
 
 import hashlib
 import json
@@ -17,7 +17,7 @@ KEPT_SECONDS = 24 * 3600
 
 @dataclass(frozen=True)
 class Answer:
-    """What goes back over the wire. `replayed`: it is the answer to an earlier call."""
+    """An answer of the API. `replayed` means that it was the answer to an earlier call."""
 
     status: int
     body: dict[str, Any]
@@ -25,11 +25,11 @@ class Answer:
 
 
 def once(key: str, *, request: str, begin: Callable[[], None], call: Callable[[], dict[str, Any]]) -> Answer:
-    """Run a call unless its key has been answered already.
+    """Run a call, or replay the answer if its key was used already.
 
-    `request` tells whether it is the same call. The effect and the memory of it are one transaction;
-    `begin` runs before it, and may be slow. An error is remembered too once the call had begun to run;
-    refused parameters leave the key free.
+    `request` identifies the call. Its effect and its answer are stored in one transaction. `begin` runs
+    before the transaction and may be slow. Errors of a call that had started are stored too; refused
+    parameters leave the key free.
     """
     if len(key) > KEY_LENGTH_MAX:
         raise InvalidParameter(f"Idempotency keys are up to {KEY_LENGTH_MAX} characters long.")
@@ -54,13 +54,13 @@ def digest_of(request: str) -> str:
 
 
 def forget_unfinished() -> None:
-    """After a start: what was running when the process ended will never be answered."""
+    """Delete the keys of calls that were running when the last process ended."""
     with store.transaction() as connection:
         connection.execute("DELETE FROM idempotency_keys WHERE status IS NULL")
 
 
 def _claim(key: str, request: str) -> Answer | None:
-    """Take the key for this call, or give the answer it has."""
+    """Reserve the key for this call, or return its stored answer."""
     with store.transaction() as connection:
         connection.execute("DELETE FROM idempotency_keys WHERE used_at < ?", (time.time() - KEPT_SECONDS,))
         row = connection.execute("SELECT * FROM idempotency_keys WHERE key = ?", (key,)).fetchone()

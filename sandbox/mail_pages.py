@@ -1,4 +1,4 @@
-"""The pages of the mailbox. A mail's HTML is shown in a frame of its own, where it can do nothing."""
+"""The pages of the mailbox. A mail's HTML is shown in a frame in which nothing can run."""
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -10,7 +10,7 @@ from sandbox.overview import not_found
 from sandbox.page_headers import content_policy
 
 MAILS_SHOWN = 100
-# Of the HTML that came by mail: its own styles and inlined images, no script, no request, no form, no link.
+# The mail's HTML may use its own styles and inlined images, but no script, request, form or link.
 HTML_POLICY = (
     "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'; "
     "frame-ancestors 'self'; sandbox"
@@ -18,7 +18,7 @@ HTML_POLICY = (
 
 
 class NoSuchMail(Exception):
-    """Raised when an address names no mail."""
+    """Raised when there is no mail at an address."""
 
 
 @require_safe
@@ -47,7 +47,7 @@ def mail(request: HttpRequest, mail_id: str) -> HttpResponse:
 
 @require_safe
 def html_part(request: HttpRequest, mail_id: str) -> HttpResponse:
-    """A mail's HTML as it came, for the frame of that mail's page."""
+    """The unchanged HTML of a mail, for the frame on its page."""
     found = box.find(mail_id)
     if found is None or found.html is None:
         return not_found(request, NoSuchMail(mail_id))

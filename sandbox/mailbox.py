@@ -1,7 +1,7 @@
-"""The mail that the service sent: read from the files of Django's file backend, which sends to nobody.
+"""The mail that the service sent, read from the files of Django's file backend, which sends nothing.
 
-That backend writes a file for each connection, and a line of 79 dashes after each mail. Whatever is in the
-folder is shown as far as it can be read: a mail is text that others wrote.
+The backend writes a file for each connection, and a line of 79 dashes after each mail. A mail can contain any
+text, so it is shown as far as it can be read.
 """
 
 import os
@@ -18,15 +18,15 @@ from typing import Any
 from foundation.database import configuration
 from sandbox import environment
 
-FILES_READ_MAX = 200  # The newest; nobody looks further back in a sandbox.
-# A line of dashes inside a mail ends nothing, unless a header seems to follow it.
+FILES_READ_MAX = 200  # The newest ones.
+# A line of dashes ends a mail only at the end of the file or before something like a header.
 END_OF_MAIL = re.compile(rb"^-{79}\n(?=[A-Za-z][A-Za-z0-9-]*: |\Z)", re.MULTILINE)
 SHOWN_FIRST = ("From", "To", "Cc", "Reply-To")
 
 
 @dataclass(frozen=True)
 class Mail:
-    """One mail, decoded. `sent_at` is its own Date, or when the file was written where it has none."""
+    """One decoded mail. `sent_at` is its Date, or when its file was written if it has none."""
 
     id: str
     sent_at: datetime
@@ -45,22 +45,22 @@ class Mail:
 
     @property
     def main_headers(self) -> list[tuple[str, str]]:
-        """What people look at first, where the mail has it."""
+        """The headers that are shown first, if the mail has them."""
         return [(name, value) for name in SHOWN_FIRST if (value := self.header(name))]
 
     def header(self, name: str) -> str:
-        """The first header of that name, "" where there is none."""
+        """The first header of that name, "" if there is none."""
         same = (value for found, value in self.headers if found.lower() == name.lower())
         return next(same, "")
 
 
 def directory() -> Path:
-    """The folder of this DATA_DIR; it is there once the first mail was sent."""
+    """The folder of this DATA_DIR; it exists after the first mail."""
     return environment.mail_directory(configuration.data_directory(os.environ))
 
 
 def is_elsewhere() -> bool:
-    """Whether EMAIL_URL sends the service's mail to another place than this folder."""
+    """Whether EMAIL_URL sends the service's mail somewhere else."""
     chosen = os.environ.get("EMAIL_URL")
     return bool(chosen) and chosen != environment.mail_url(configuration.data_directory(os.environ))
 
@@ -69,12 +69,12 @@ def listed() -> list[Mail]:
     """Every mail, newest first."""
     files = sorted(directory().glob("*.log"), key=_written_at, reverse=True)[:FILES_READ_MAX]
     found = [mail for file in reversed(files) for mail in _mails(file)]
-    # Oldest file first until here, and the sort is stable: of the same second, the last written is newest.
+    # The oldest file comes first, and the sort is stable: within one second, the last written is the newest.
     return sorted(found, key=lambda mail: mail.sent_at)[::-1]
 
 
 def find(mail_id: str) -> Mail | None:
-    """The mail of that id, as it is listed."""
+    """The mail with this id, None if there is none."""
     return next((mail for mail in listed() if mail.id == mail_id), None)
 
 
@@ -112,7 +112,7 @@ def _mail(message: EmailMessage, *, mail_id: str, written_at: datetime) -> Mail:
 
 
 def _tolerant(read: Callable[[], Any]) -> Any:
-    """What `read` finds; None where the mail is too broken for the parser, which fails in many ways."""
+    """The result of `read`; None if the parser fails, which it does in many ways for broken mails."""
     try:
         return read()
     except Exception:
@@ -131,12 +131,12 @@ def _headers(message: EmailMessage) -> Iterator[tuple[str, str]]:
 
 
 def _body(message: EmailMessage, subtype: str) -> str | None:
-    """The part of that kind that is meant to be read, None where there is none."""
+    """The text of this kind, None if the mail has none."""
     part = _tolerant(lambda: message.get_body((subtype,)))
     if part is None:
         return None
     content = _tolerant(part.get_content)
-    if content is None:  # In an alphabet nobody knows, for instance.
+    if content is None:  # An unknown character set, for example.
         content = _tolerant(lambda: bytes(part.get_payload(decode=True)).decode(errors="replace"))
     return _printable(content or "")
 
@@ -146,5 +146,5 @@ def _attachments(message: EmailMessage) -> list[str]:
 
 
 def _printable(text: str) -> str:
-    """Without lone surrogates, which stand for bytes that could not be read and cannot be sent."""
+    """The text without lone surrogates, which stand for unreadable bytes and cannot be encoded."""
     return text.encode(errors="replace").decode()

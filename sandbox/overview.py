@@ -1,4 +1,4 @@
-"""The sandbox's own pages: what happened so far, and buttons for what Stripe, banks and networks do."""
+"""The sandbox's own pages: what has happened, and buttons to play what Stripe, banks and networks do."""
 
 from typing import Any
 
@@ -32,7 +32,7 @@ def session(request: HttpRequest, session_id: str) -> HttpResponse:
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """For people who followed an old link; the sandbox may have been reset."""
+    """The page for an unknown address, such as an old link after a reset."""
     return render(request, "sandbox/not_found.html", status=404)
 
 
@@ -62,7 +62,7 @@ def resend(request: HttpRequest, event_id: str) -> HttpResponse:
 
 @require_POST
 def play(request: HttpRequest, session_id: str, verb: str) -> HttpResponse:
-    """Something happens to a session's money."""
+    """Play something that happens to a session's money."""
     form = AmountForm(request.POST)
     try:
         if not form.is_valid():
@@ -158,7 +158,7 @@ def _session_row(document: Document) -> dict[str, Any]:
 
 
 def _left(charge: Document) -> str:
-    """How much can still be refunded; "" when nothing can."""
+    """How much can still be refunded; "" if nothing can."""
     left = charge.body["amount"] - charge.body["amount_refunded"]
     return wording.amount(left, charge.body["currency"]) if left else ""
 
@@ -202,5 +202,5 @@ def _event_row(one: dict[str, Any]) -> dict[str, Any]:
 
 
 def _attempt_words(attempt: events.Attempt) -> str:
-    """An attempt in few words: 200, 503, or why there was no answer."""
+    """An attempt in short: its status, or why there was no answer."""
     return str(attempt.status) if attempt.status is not None else attempt.remark

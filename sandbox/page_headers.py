@@ -1,4 +1,4 @@
-"""The headers of every answer: nothing but our own styles, no framing, no forms that lead elsewhere."""
+"""The headers of every answer: only our own styles, no framing, no forms to other sites."""
 
 from collections.abc import Callable
 from urllib.parse import urlsplit
@@ -9,7 +9,7 @@ GetResponse = Callable[[HttpRequest], HttpResponseBase]
 
 
 def add_page_headers(get_response: GetResponse) -> GetResponse:
-    """Middleware; a view that set a header itself keeps it."""
+    """Middleware that adds the headers a view has not set itself."""
 
     def answer(request: HttpRequest) -> HttpResponseBase:
         response = get_response(request)
@@ -24,9 +24,11 @@ def add_page_headers(get_response: GetResponse) -> GetResponse:
 
 
 def content_policy(*form_targets: str | None, frames: bool = False) -> str:
-    """The content security policy. A form may lead to the origins of `form_targets` as well: browsers
-    hold the redirect after a form to the same rule as the form. With `frames`, the page may show pages of
-    ours inside."""
+    """The content security policy.
+
+    A form may also lead to the origins of `form_targets`: browsers apply the rule to the redirect after a
+    form too. With `frames`, the page may show our own pages in frames.
+    """
     targets = " ".join(["'self'", *sorted({_origin(url) for url in form_targets if url})])
     framed = "frame-src 'self'; " if frames else ""
     return (

@@ -1,6 +1,6 @@
-"""The same wallet and the same entry as ours, column by column and index by index, without triggers.
+"""The same wallet and entry as ours, column by column and index by index, without triggers.
 
-Of the laws, what most projects write down is here: a balance is never negative, a key is used once.
+It has the constraints that most projects write: a balance is never negative, a key is used once.
 """
 
 from typing import ClassVar
@@ -23,12 +23,12 @@ class Wallet(models.Model):
     entries_count = models.BigIntegerField(default=0)
     created_at = models.DateTimeField(default=timezone.now)
 
-    # Said aloud for the type checker, whose settings are the service's.
+    # For the type checker, which runs with the service's settings.
     objects: ClassVar[models.Manager["Wallet"]] = models.Manager()
 
     class Meta:
         constraints = [
-            models.CheckConstraint(condition=Q(balance__gte=0), name="usual_wallet_is_never_negative"),
+            models.CheckConstraint(condition=Q(balance__gte=0), name="for_update_wallet_never_negative"),
         ]
 
     def __str__(self) -> str:
@@ -61,32 +61,34 @@ class Entry(models.Model):
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(fields=["wallet", "sequence"], name="usual_entry_one_per_place"),
+            models.UniqueConstraint(fields=["wallet", "sequence"], name="for_update_entry_one_per_place"),
             models.UniqueConstraint(
                 fields=["wallet", "product", "kind", "idempotency_key"],
                 condition=~Q(idempotency_key=""),
-                name="usual_entry_key_once",
+                name="for_update_entry_key_once",
             ),
             models.UniqueConstraint(
                 fields=["wallet", "stripe_session_id"],
                 condition=Q(kind="topup"),
-                name="usual_entry_checkout_once",
+                name="for_update_entry_checkout_once",
             ),
         ]
         indexes = [
-            models.Index(F("created_at").desc(), name="usual_entry_newest"),
-            models.Index(fields=["product", "-created_at"], name="usual_entry_product"),
+            models.Index(F("created_at").desc(), name="for_update_entry_newest"),
+            models.Index(fields=["product", "-created_at"], name="for_update_entry_product"),
             models.Index(
-                fields=["kind", "-created_at"], condition=~Q(kind="deduct"), name="usual_entry_kind"
+                fields=["kind", "-created_at"], condition=~Q(kind="deduct"), name="for_update_entry_kind"
             ),
             models.Index(
-                fields=["reverses"], condition=Q(reverses__isnull=False), name="usual_entry_reverses"
+                fields=["reverses"], condition=Q(reverses__isnull=False), name="for_update_entry_reverses"
             ),
             models.Index(
-                fields=["stripe_session_id"], condition=~Q(stripe_session_id=""), name="usual_entry_session"
+                fields=["stripe_session_id"],
+                condition=~Q(stripe_session_id=""),
+                name="for_update_entry_session",
             ),
             models.Index(
-                fields=["idempotency_key"], condition=~Q(idempotency_key=""), name="usual_entry_key"
+                fields=["idempotency_key"], condition=~Q(idempotency_key=""), name="for_update_entry_key"
             ),
         ]
 

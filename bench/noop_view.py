@@ -1,4 +1,4 @@
-"""The floor: what gunicorn, Django and REST framework cost before anybody has charged anything."""
+"""What gunicorn, Django and REST framework cost without any charge."""
 
 from types import SimpleNamespace
 
@@ -8,12 +8,12 @@ from rest_framework.views import APIView
 
 from wallet.api.serializers import DeductionAllowed, DeductRequest
 
-ALWAYS = SimpleNamespace(balance_before=100, balance_after=99, charged=1)
+ANSWER = SimpleNamespace(balance_before=100, balance_after=99, charged=1)
 
 
-class Nothing(APIView):
-    """Reads the request and writes an answer with our serializers. No credential, no database."""
+class NoopView(APIView):
+    """Reads the request and answers with our serializers, without credential and database."""
 
     def post(self, request: Request) -> Response:
         DeductRequest(data=request.data).is_valid(raise_exception=True)
-        return Response(DeductionAllowed(ALWAYS).data)
+        return Response(DeductionAllowed(ANSWER).data)

@@ -1,4 +1,4 @@
-"""The charge as most Django projects write it: lock the row, look, decide in Python, save."""
+"""The charge as most Django projects write it: lock the row, read it, decide in Python, save."""
 
 from typing import cast
 
@@ -11,13 +11,13 @@ from accounts.authentication import ServiceKeyAuthentication
 from accounts.errors import FeatureNotAllowed
 from accounts.models import ServiceKey
 from accounts.permissions import IsService
-from bench.usual.models import Entry, Wallet
+from bench.select_for_update_wallet.models import Entry, Wallet
 from wallet.api.serializers import DeductionAllowed, DeductionDenied, DeductRequest
 from wallet.errors import InsufficientCredits
 from wallet.prices import rates
 
 
-class UsualCharge(APIView):
+class SelectForUpdateCharge(APIView):
     """The same credential, price, answer and entry as ours; REST framework's own parser."""
 
     authentication_classes = [ServiceKeyAuthentication]
@@ -25,17 +25,17 @@ class UsualCharge(APIView):
 
     def post(self, request: Request) -> Response:
         service = cast(ServiceKey, request.auth)
-        reading = DeductRequest(data=request.data)
-        reading.is_valid(raise_exception=True)
-        asked = reading.validated_data
-        if not service.may_charge(asked["feature"]):
-            raise FeatureNotAllowed(asked["feature"])
+        deduct = DeductRequest(data=request.data)
+        deduct.is_valid(raise_exception=True)
+        body = deduct.validated_data
+        if not service.may_charge(body["feature"]):
+            raise FeatureNotAllowed(body["feature"])
         try:
             entry = charge(
-                user_id=asked["user_id"],
-                feature=asked["feature"],
-                count=asked["count"],
-                key=asked["idempotency_key"],  # The bench always sends one.
+                user_id=body["user_id"],
+                feature=body["feature"],
+                count=body["count"],
+                key=body["idempotency_key"],  # The bench always sends one.
                 service=service,
             )
         except InsufficientCredits as denied:
@@ -44,10 +44,10 @@ class UsualCharge(APIView):
 
 
 def charge(*, user_id: str, feature: str, count: int, key: str, service: ServiceKey) -> Entry:
-    """The entry of this charge; with the same key, the first one again.
+    """The entry of this charge; the same key returns the first entry again.
 
-    The key is looked for before the lock is taken, to hold it no longer than needed; of two at once the
-    second meets the unique constraint.
+    The key is looked up before the lock is taken, so the lock is held only as long as needed. If two requests
+    with one key come at once, the second violates the unique constraint.
     """
     same = {"wallet_id": user_id, "product": service.product, "kind": "deduct", "idempotency_key": key}
     if first := Entry.objects.filter(**same).first():

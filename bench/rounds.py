@@ -1,4 +1,4 @@
-"""The run itself: rounds in which every variant has its turn, so that the machine's noise hits all alike."""
+"""The run: each round measures every variant, so noise on the machine affects all of them alike."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -15,18 +15,18 @@ from foundation.database.patience import patient
 
 
 @dataclass(frozen=True)
-class Spent:
-    """Processor time in seconds: of the web workers, of PostgreSQL's processes for them, of everybody."""
+class ProcessorTime:
+    """Processor time in seconds: of the web workers, of their PostgreSQL processes, of the whole machine."""
 
     web: float
     database: float
-    everybody: float
+    machine: float
 
-    def since(self, earlier: "Spent") -> "Spent":
-        return Spent(
+    def since(self, earlier: "ProcessorTime") -> "ProcessorTime":
+        return ProcessorTime(
             self.web - earlier.web,
             self.database - earlier.database,
-            self.everybody - earlier.everybody,
+            self.machine - earlier.machine,
         )
 
 
@@ -37,25 +37,25 @@ class Turn:
     scenario: Scenario
     variant: Variant
     answers: Answers
-    spent: Spent
+    spent: ProcessorTime
 
     @property
     def per_second(self) -> float:
         return len(self.answers.latencies) / self.answers.seconds
 
     @property
-    def strangers(self) -> float:
-        """Processor time of whoever has no part in the turn: what else runs on the machine."""
-        part = self.spent.web + self.spent.database + self.answers.processor_seconds
-        return max(0.0, self.spent.everybody - part)
+    def other_seconds(self) -> float:
+        """Processor time of all other processes on the machine."""
+        measured = self.spent.web + self.spent.database + self.answers.processor_seconds
+        return max(0.0, self.spent.machine - measured)
 
 
 @dataclass
 class Outcome:
-    """Everything a run has measured."""
+    """Everything that a run has measured."""
 
     turns: list[Turn] = field(default_factory=list)
-    # Not in the figures; but what goes wrong there is wrong all the same.
+    # Not in the figures, but its errors count.
     warm_up: list[Turn] = field(default_factory=list)
     memory: list[Memory] = field(default_factory=list)
     troubles: list[str] = field(default_factory=list)
@@ -65,13 +65,14 @@ class Outcome:
         return [turn for turn in self.turns if (turn.scenario, turn.variant) == (scenario, variant)]
 
     @property
-    def cores_of_strangers(self) -> float:
-        """How many cores others kept busy on average. PostgreSQL's log writer and the kernel are in it."""
-        return sum(turn.strangers for turn in self.turns) / sum(turn.answers.seconds for turn in self.turns)
+    def cores_of_others(self) -> float:
+        """How many cores other processes used on average, with PostgreSQL's log writer and the kernel."""
+        seconds = sum(turn.answers.seconds for turn in self.turns)
+        return sum(turn.other_seconds for turn in self.turns) / seconds
 
     @property
     def client_ms(self) -> float:
-        """Processor time the client used for a request, in milliseconds."""
+        """Processor time that the client used per request, in milliseconds."""
         requests = sum(len(turn.answers.latencies) for turn in self.turns)
         return sum(turn.answers.processor_seconds for turn in self.turns) * 1000 / max(requests, 1)
 
@@ -80,20 +81,20 @@ class Outcome:
         return [error for turn in self.warm_up + self.turns for error in turn.answers.errors]
 
 
-def hold(asked: Plan, address: tuple[str, int], on_turn: Callable[[], None]) -> Outcome:
-    """Measure as planned, then look at memory and at the books."""
+def run(options: Plan, address: tuple[str, int], on_turn: Callable[[], None]) -> Outcome:
+    """Measure as planned, then read the memory and check the books."""
     outcome = Outcome()
     with patient():
-        opened = Books(asked.wallets)
-    outcome.warm_up = list(_round(opened, address, round_number=0, seconds=asked.warm_up_seconds))
+        opened = Books(options.wallets)
+    outcome.warm_up = list(_round(opened, address, round_number=0, seconds=options.warm_up_seconds))
     with patient(), connection.cursor() as cursor:
-        # From here on the planner knows the tables, not whenever the first autovacuum comes by.
+        # Now the planner knows the tables. Otherwise it would learn them at the first autovacuum.
         cursor.execute("VACUUM (ANALYZE)")
-    for number in range(asked.rounds):
-        for turn in _round(opened, address, round_number=number, seconds=asked.seconds):
+    for number in range(options.rounds):
+        for turn in _round(opened, address, round_number=number, seconds=options.seconds):
             outcome.turns.append(turn)
             on_turn()
-    outcome.memory = [found for pid in consumption.web_workers() if (found := consumption.memory(pid))]
+    outcome.memory = [used for pid in consumption.web_workers() if (used := consumption.memory(pid))]
     allowed: Counter[str] = Counter()
     for turn in outcome.warm_up + outcome.turns:
         allowed[turn.variant.name] += len(turn.answers.latencies)
@@ -104,7 +105,7 @@ def hold(asked: Plan, address: tuple[str, int], on_turn: Callable[[], None]) -> 
 
 def _round(opened: Books, address: tuple[str, int], *, round_number: int, seconds: float) -> Iterator[Turn]:
     for scenario in plan.SCENARIOS:
-        # How connections fall to the workers is luck. In a round all variants share it.
+        # How connections are spread over the workers is chance. In a round all variants share it.
         with client.connected(address, scenario.connections) as connections:
             for variant in plan.order(round_number):
                 requests = opened.charges(variant, one_wallet=scenario.one_wallet)
@@ -118,14 +119,14 @@ def _turn(
     requests: Iterator[bytes],
     seconds: float,
 ) -> Turn:
-    before = _spent()
+    before = _processor_time()
     answers = client.load(connections, requests, seconds)
-    return Turn(scenario, variant, answers, _spent().since(before))
+    return Turn(scenario, variant, answers, _processor_time().since(before))
 
 
-def _spent() -> Spent:
-    return Spent(
+def _processor_time() -> ProcessorTime:
+    return ProcessorTime(
         web=consumption.processor_seconds(consumption.web_workers()),
         database=consumption.processor_seconds(consumption.database_backends()),
-        everybody=consumption.processor_seconds_of_everybody(),
+        machine=consumption.processor_seconds_of_machine(),
     )

@@ -1,1 +1,0 @@
-"""A wallet as most Django projects write it, correct and complete: what ours is measured against."""
