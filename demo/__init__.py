@@ -1,1 +1,1 @@
-"""What a demonstration shows: a year of believable data, and the story that `make demo` tells."""
+"""The demonstration: a year of realistic data, and the story that `make demo` tells."""

@@ -1,4 +1,4 @@
-"""A made-up past, for a sandbox alone."""
+"""Writing history at past times, for a sandbox only."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,7 +11,7 @@ from django.utils import timezone
 
 @contextmanager
 def clock_at(moment: datetime) -> Iterator[None]:
-    """Let the verbs write as if it were then. Nothing but a sandbox may have a past made up."""
+    """Set the time that the verbs see. Production refuses it."""
     assert not settings.PRODUCTION
     with mock.patch.object(timezone, "now", return_value=moment.astimezone(UTC)):
         yield

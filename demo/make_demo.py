@@ -1,4 +1,4 @@
-"""What `make demo` does: tell the story on a private server, and say whether every promise was kept."""
+"""What `make demo` does: tell the story on a private server, and report whether every promise was kept."""
 
 import os
 import sys
@@ -15,14 +15,14 @@ from sandbox.processes import SANDBOX, WEB, Processes, ProcessTrouble
 
 
 def run(stdout: OutputWrapper, *, forget_the_key: bool = False) -> None:
-    """Migrate and tell the story. Raises CommandError where a promise was broken."""
+    """Migrate and tell the story. Raises CommandError if a promise was broken."""
     call_command("migrate", verbosity=0)
     try:
         broken = _tell(stdout, forget_the_key=forget_the_key)
     except ProcessTrouble as trouble:
         raise CommandError(str(trouble)) from trouble
     except SystemExit as interrupted:
-        raise CommandError("The story was cut short.") from interrupted
+        raise CommandError("The story was interrupted.") from interrupted
     if broken:
         raise CommandError(f"{len(broken)} promises were broken: {'; '.join(broken)}.")
     stdout.write("\nEvery promise was kept.")

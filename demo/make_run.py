@@ -1,4 +1,4 @@
-"""What `make run` does: everything needed to try the service, in one terminal."""
+"""What `make run` does: start everything needed to try the service, in one terminal."""
 
 import os
 from datetime import date
@@ -18,15 +18,15 @@ from wallet.books import days
 WELCOME = """
 Misar Billing is running. Ctrl-C stops it; the data stays in {data_dir}.
 
-  The wallet, as a user sees it  {url}/wallet  (sign in as {user_name})
-  What they earn as a creator    {url}/dashboard
-  The API, to read and to try    {url}/docs
+  The wallet of a user           {url}/wallet  (sign in as {user_name})
+  Their dashboard as a creator   {url}/dashboard
+  The API documentation          {url}/docs
   The back-office                {url}/admin/  (user {staff}, password {staff_password},
                                  code from {sandbox}/second-factor)
-  The stand-in for Stripe, the   {sandbox}/
-  sign-in, and the mail sent
+  The sandbox: Stripe, sign-in   {sandbox}/
+  and the mail that was sent
 
-A balance, a charge against it, and a page to buy credits on:
+Read a balance, charge it, and get a page to buy credits on:
 
   curl -H 'x-wallet-service-key: {service_key}' '{url}/io/wallet/balance?user_id={user_id}'
 
@@ -38,7 +38,7 @@ A balance, a charge against it, and a page to buy credits on:
     -d '{{"user_id": "{user_id}", "amountDollars": 25, "product": "blog", "returnUrl": "/docs"}}' \\
     {url}/io/wallet/topup-session
 
-A tip for a creator, and what they earned:
+Record a tip for a creator, and read what they earned:
 
   curl -H 'Authorization: Bearer {api_key}' -H 'Content-Type: application/json' \\
     -d '{{"amount_cents": 500, "name": "Alex", "message": "Great newsletter!"}}' \\
@@ -60,7 +60,7 @@ def run(stdout: OutputWrapper) -> None:
         with Processes() as processes:
             processes.start("The sandbox", SANDBOX)
             processes.start("The web server", WEB)
-            processes.start("The sender of mails", MAIL)
+            processes.start("The mail sender", MAIL)
             processes.wait_until_healthy("The sandbox", host, sandbox_port)
             processes.wait_until_healthy("The web server", host, port)
             stdout.write(welcome(keys))
@@ -72,29 +72,29 @@ def run(stdout: OutputWrapper) -> None:
 
 
 def seed() -> dict[str, str]:
-    """Put rates and a demonstration's data in place, once; the keys and names that `welcome` shows."""
+    """Create rates and the demonstration's data, once. Returns the keys and names that `welcome` shows."""
     with patience.patient():
-        shown = year_of_data.seed()
-        # A past that was made up just now may lie in days that an earlier run had closed.
+        names_and_keys = year_of_data.seed()
+        # An earlier run may have closed days for which entries were just written.
         days.reopen(date.min)
         days.close_days(now=timezone.now())
-    return shown
+    return names_and_keys
 
 
 def check_the_books() -> None:
-    """What operators have run at night: the back-office shows when it was, and what came of it."""
+    """Run the nightly checks once, so the back-office shows their time and result."""
     for command in ("check_ledger", "reconcile_stripe"):
         try:
             call_command(command, stdout=StringIO(), stderr=StringIO())
         except CommandError:
-            pass  # That it could not look stands there too.
+            pass  # The back-office also shows that a check could not look.
         except SystemExit as end:
             if end.code != FOUND:
-                raise  # Somebody stops us.
+                raise  # A signal stops us.
 
 
 def welcome(keys: dict[str, str]) -> str:
-    """Where to look, and lines to paste into a second terminal."""
+    """The addresses, and commands to paste into a second terminal."""
     return WELCOME.format(
         url=settings.PUBLIC_URL, sandbox=settings.STRIPE_API_BASE, data_dir=os.environ["DATA_DIR"], **keys
     )

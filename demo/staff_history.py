@@ -1,4 +1,4 @@
-"""What the back-office of a sandbox has seen: people with names, an act of staff, a parked payment."""
+"""Data for a sandbox's back-office: named users, an act of staff, a parked payment."""
 
 import json
 import time
@@ -23,7 +23,7 @@ PARKED_EVENT = "evt_demo_in_euros"
 
 
 def have_seen_something(staff: User) -> None:
-    """Everything once for a database."""
+    """Create everything, once for each database."""
     if StripeEvent.objects.filter(pk=PARKED_EVENT).exists():
         return
     for misar_id, (name, email) in NAMES.items():
@@ -34,7 +34,7 @@ def have_seen_something(staff: User) -> None:
 
 
 def give_goodwill(staff: User, at: datetime) -> None:
-    """A few credits for the trouble, given by hand."""
+    """A staff member gives a few credits for the trouble."""
     wallet = Wallet.objects.get(pk="usr_ines")
     asked = {"credits": GOODWILL_CREDITS, "reason": "An article was lost; Ines wrote to us.", "key": "demo"}
     with clock_at(at):
@@ -52,7 +52,7 @@ def give_goodwill(staff: User, at: datetime) -> None:
 
 
 def pay_in_euros(at: datetime) -> None:
-    """A payment that a product opened in another currency: it is for us, and a person must decide."""
+    """A payment in another currency: it is for this service, and staff must decide."""
     event: dict[str, Any] = {
         "id": PARKED_EVENT,
         "object": "event",

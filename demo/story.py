@@ -1,4 +1,4 @@
-"""The story of the Universal Wallet over real HTTP, each request and answer shown, each promise checked."""
+"""The story of the Universal Wallet over real HTTP: shows each request and answer, checks each promise."""
 
 import json
 import secrets
@@ -22,20 +22,20 @@ PATIENCE_SECONDS = 15
 
 @dataclass
 class Story:
-    """A run of the story: who tells it, to whom, and which promises were not kept."""
+    """One run of the story, and the promises that were not kept."""
 
     wallet: str
     sandbox: str
     service_key: str
     token_for: Callable[[str], str]
     console: Console
-    # For whoever doubts that a broken promise is noticed: the retry forgets its key, and charges again.
+    # Shows that a broken promise is noticed: the retry leaves its key out and charges again.
     forget_the_key: bool = False
     broken: list[str] = field(default_factory=list)
 
     def tell(self) -> list[str]:
-        """Run every chapter; returns the promises that were broken."""
-        # New names each time: the story can be told again on the same data.
+        """Run every chapter. Returns the promises that were broken."""
+        # New names each time, so the story can run again on the same data.
         mark = secrets.token_hex(4)
         reader, racer = f"usr_reader_{mark}", f"usr_racer_{mark}"
         self._prices()
@@ -49,7 +49,7 @@ class Story:
     # --- Chapters ---------------------------------------------------------------------------------
 
     def _prices(self) -> None:
-        self._chapter("Anybody can read the prices")
+        self._chapter("Everyone can read the prices")
         answer = self._ask("GET", "/rates", headers={})
         prices = {row["feature"]: row["credits"] for row in answer.json()["rates"]}
         self._promise("the price of an article is listed", prices.get(FEATURE) == 1)
@@ -82,13 +82,13 @@ class Story:
         }
         again = self._ask("POST", "/deduct", json=retry)
         self._promise("the same key gives the same answer, byte for byte", again.content == first.content)
-        self._promise("and says that it is the same", again.headers.get("Idempotent-Replayed") == "true")
-        self._promise("and takes nothing", self._balance(user_id) == 24)
+        self._promise("a header marks it as a replay", again.headers.get("Idempotent-Replayed") == "true")
+        self._promise("the retry takes nothing", self._balance(user_id) == 24)
         other = self._ask("POST", "/deduct", json=work | {"count": 2})
-        self._promise("the same key for other work is refused", other.status_code == 409)
+        self._promise("the same key for another count is refused", other.status_code == 409)
         refused = self._ask("POST", "/deduct", json={"user_id": user_id, "feature": FEATURE, "count": 1000})
         self._promise(
-            "what the wallet cannot pay is denied, and nothing is taken",
+            "a charge that the wallet can't pay is denied and takes nothing",
             refused.json() == {"allowed": False, "balanceBefore": 24, "required": 1000},
         )
 
@@ -96,11 +96,11 @@ class Story:
         self._chapter("The user reads the history, with their own SSO token")
         bearer = {"Authorization": f"Bearer {self.token_for(user_id)}"}
         items = self._ask("GET", "/transactions", headers=bearer).json()["items"]
-        told = [(row["type"], row["credits"], row["balance_after"]) for row in items]
-        self._promise("every credit is accounted for", told == [("deduct", -1, 24), ("topup", 25, 25)])
+        rows = [(row["type"], row["credits"], row["balance_after"]) for row in items]
+        self._promise("every credit is accounted for", rows == [("deduct", -1, 24), ("topup", 25, 25)])
         stranger = {"Authorization": f"Bearer {self.token_for('usr_stranger')}"}
         answer = self._ask("GET", "/transactions", headers=stranger, params={"user_id": user_id})
-        self._promise("and nobody else may read them", answer.status_code == 403)
+        self._promise("another user may not read them", answer.status_code == 403)
 
     def _duplicated_webhook(self, user_id: str, session_id: str) -> None:
         self._chapter(f"Stripe delivers the same event {DUPLICATES} times at once")
@@ -116,7 +116,7 @@ class Story:
         return str(next(event["id"] for event in events if event["type"] == "checkout.session.completed"))
 
     def _deliveries_answered(self, event_id: str) -> int:
-        """How often an event was delivered and answered well, the first time included."""
+        """How often the event was delivered and answered with 200, the first time included."""
         deliveries = self._look("deliveries", event=event_id)
         return sum(
             attempt["status"] == requests.codes.ok for one in deliveries for attempt in one["attempts"]
@@ -137,9 +137,9 @@ class Story:
             allowed = sum(pool.map(charge, range(RACERS)))
         self._say(f"{allowed} allowed, {RACERS - allowed} denied")
         self._promise(f"exactly {RACE_CREDITS} are allowed", allowed == RACE_CREDITS)
-        self._promise("and nothing is left, nor owed", self._balance(user_id) == 0)
+        self._promise("the balance is exactly 0", self._balance(user_id) == 0)
 
-    # --- How it is told ---------------------------------------------------------------------------
+    # --- Requests and output ----------------------------------------------------------------------
 
     def _ask(
         self,

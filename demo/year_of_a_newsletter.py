@@ -1,4 +1,4 @@
-"""A year of a newsletter that earns: readers who come and go, tips, sponsors, by production's verbs."""
+"""A year of a newsletter that earns: readers, tips and sponsors, written by production's verbs."""
 
 from datetime import datetime, timedelta
 from random import Random
@@ -25,8 +25,8 @@ PLANS = (("monthly", 799), ("monthly", 799), ("monthly", 799), ("annual", 7900),
 
 
 def live_through_a_year(creator: User, days: int) -> None:
-    """Whatever happens on each of these days, the same every time."""
-    chance = Random(11)  # noqa: S311 (believable, and no secret)
+    """Write each of these days, the same every time."""
+    chance = Random(11)  # noqa: S311 (made-up data, no secret)
     today = timezone.now().replace(hour=0, minute=0, second=0, microsecond=0)
     for ago in range(days, 0, -1):
         at = today - timedelta(days=ago) + timedelta(minutes=chance.randrange(6 * 60, 22 * 60))
@@ -36,7 +36,7 @@ def live_through_a_year(creator: User, days: int) -> None:
 
 
 def live_through_a_day(creator: User, at: datetime, chance: Random) -> None:
-    """A tip on every third day, a new reader on every fourth, and now and then one who leaves."""
+    """A tip on about every third day, a subscription on every fourth, a change on every tenth."""
     reader = f"{chance.choice(READERS)}{chance.randrange(90)}"
     if chance.random() < 0.33:
         tip = tips.record(
@@ -65,7 +65,7 @@ def live_through_a_day(creator: User, at: datetime, chance: Random) -> None:
 
 
 def change_one(creator: User, chance: Random) -> None:
-    """A payment that fails, one that comes after all, or a reader who leaves."""
+    """A payment fails, a late one arrives, or a reader cancels."""
     paying = list(Subscription.objects.visible_to(creator).paying().order_by("created_at"))
     if paying:
         one = chance.choice(paying)
@@ -76,7 +76,7 @@ def change_one(creator: User, chance: Random) -> None:
 
 
 def book_sponsors(creator: User, today: datetime, days: int) -> None:
-    """Four weeks of header each, the last of them still to come; and an inline slot sold twice."""
+    """Header placements of four weeks each, the last one in the future, and two that overlap inline."""
     for number, begins in enumerate(range(-days, 36, 28)):
         with clock_at(today + timedelta(days=min(begins - 10, 0))):
             book(
@@ -87,7 +87,7 @@ def book_sponsors(creator: User, today: datetime, days: int) -> None:
 
 
 def book(creator: User, name: str, position: str, today: datetime, begins: int, ends: int) -> None:
-    """One placement, in days from today."""
+    """One placement; `begins` and `ends` are days from today."""
     host = name.lower().replace(" ", "-")
     sponsors.place(
         creator=creator,

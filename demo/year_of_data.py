@@ -1,6 +1,6 @@
-"""What a sandbox starts with: keys that its curl lines need, and a year of a few users' believable history.
+"""A sandbox's first data: the keys of its curl commands, and a year of realistic history of a few users.
 
-Everything is made by the verbs that production uses, one day after another, and only once for a database.
+Production's verbs write everything, day by day, and only once for each database.
 """
 
 import base64
@@ -34,12 +34,12 @@ DEMO_NAME = "Dana Demo"
 DEMO_STAFF = "staff:demo"
 DEMO_FEATURE = "blog.article.generate"
 
-# Beyond the documented two, so that the rate table looks like one.
+# More than the two documented ones, to fill the table of rates.
 RATES = (
     ("reach.campaign.send", "Send a campaign", 2, "campaign"),
-    ("mail.warmup", "Warm up a mailbox", 1, "mailbox and week"),
+    ("mail.warmup", "Warm up a mailbox", 1, "mailbox per week"),
 )
-# Who uses what how often: charges a week of each feature.
+# For each user, how often a week each feature is charged.
 HABITS = {
     DEMO_USER: {"blog.article.generate": 4, "mail.send": 2, "reach.campaign.send": 1},
     "usr_ines": {"blog.article.generate": 2},
@@ -50,25 +50,25 @@ LOW_CREDITS = 6
 
 
 def seed() -> dict[str, str]:
-    """Put everything in place that is not there yet; what the welcome shows."""
-    shown = demo_credentials()
+    """Create everything that does not exist yet. Returns the names and keys that the welcome shows."""
+    names_and_keys = demo_credentials()
     dana = User.objects.get(pk=DEMO_USER)
     wanted = {kind for kind in outbox.KINDS if outbox.wants(dana, kind)}
-    outbox.set_switches(dana, set())  # Nobody wants a year of mails at once.
+    outbox.set_switches(dana, set())  # Without this, a year of mails would be sent at once.
     if not Tip.objects.filter(creator_id=DEMO_USER).exists():
         year_of_a_newsletter.live_through_a_year(dana, DAYS)
     if not Wallet.objects.filter(pk=DEMO_USER).exists():
         for feature, label, credits, unit in RATES:
             if not Rate.objects.filter(feature=feature).exists():
                 rates.set_rate(feature=feature, label=label, credits=credits, unit=unit, actor="sandbox")
-        live_through_a_year(Random(2026))  # noqa: S311 (believable, the same every time, and no secret)
+        live_through_a_year(Random(2026))  # noqa: S311 (made-up data, the same every time, no secret)
     staff_history.have_seen_something(User.objects.get(pk=DEMO_STAFF))
     outbox.set_switches(dana, wanted)
-    return shown | {"user_id": DEMO_USER, "user_name": DEMO_NAME, "feature": DEMO_FEATURE}
+    return names_and_keys | {"user_id": DEMO_USER, "user_name": DEMO_NAME, "feature": DEMO_FEATURE}
 
 
 def demo_credentials() -> dict[str, str]:
-    """The keys and the member of staff of the demo, kept beside the data: they outlive a restart."""
+    """The keys and the staff member of the demo, kept with the data, so they survive a restart."""
     place = Path(os.environ["DATA_DIR"]) / "demo.json"
     kept = json.loads(place.read_text()) if place.exists() else {}
     try:
@@ -82,7 +82,7 @@ def demo_credentials() -> dict[str, str]:
         staff.set_password(kept["staff_password"])
         staff.save(update_fields=["password"])
     if "staff_totp_secret" not in kept or second_factor.is_missing(staff):
-        # Set up beforehand; the sandbox shows the code of now, as a phone would.
+        # Set up in advance; the sandbox shows the present code, as a phone would.
         kept["staff_totp_secret"] = base64.b32encode(secrets.token_bytes(20)).decode()
         second_factor.reset(staff)
         second_factor.set_up(staff, kept["staff_totp_secret"])
@@ -104,7 +104,7 @@ def demo_credentials() -> dict[str, str]:
 
 
 def live_through_a_year(chance: Random) -> None:
-    """Top-ups when the credits run low, charges on most days, now and then one that is given back."""
+    """Top up when credits run low, charge on most days, and give a charge back now and then."""
     today = timezone.now().replace(hour=0, minute=0, second=0, microsecond=0)
     for day in range(DAYS, 0, -1):
         for user_id, habits in HABITS.items():
@@ -113,7 +113,7 @@ def live_through_a_year(chance: Random) -> None:
 
 
 def live_through_a_day(user_id: str, habits: dict[str, int], at: datetime, chance: Random) -> None:
-    """One user's day: at most one charge of each feature, about as often as they are used to."""
+    """One user's day: at most one charge for each feature, on average as often as `habits` says."""
     if ledger.balance_of(user_id) < LOW_CREDITS:
         top_up(user_id, dollars=chance.choice((10, 25, 25, 50)), at=at)
     for feature, times_a_week in habits.items():
@@ -130,7 +130,7 @@ def live_through_a_day(user_id: str, habits: dict[str, int], at: datetime, chanc
 
 
 def top_up(user_id: str, *, dollars: int, at: datetime) -> None:
-    """A payment at the stand-in for Stripe and its credits, so that the two agree when they are compared."""
+    """Write a payment in the sandbox's Stripe and credit it, so that reconciliation finds no difference."""
     session = store.add_paid_session(
         user_id=user_id, product="blog", amount_cents=dollars * 100, created=int(at.timestamp())
     )
@@ -139,7 +139,7 @@ def top_up(user_id: str, *, dollars: int, at: datetime) -> None:
 
 
 def charge_for(user_id: str, feature: str, at: datetime) -> Entry:
-    """A charge as the product would make it."""
+    """Charge as the product would."""
     product = feature.partition(".")[0]
     return deductions.deduct(
         user_id=user_id,
@@ -151,7 +151,7 @@ def charge_for(user_id: str, feature: str, at: datetime) -> Entry:
 
 
 def give_back(charge: Entry) -> None:
-    """The work failed: the credits go back."""
+    """Give the credits of failed work back."""
     ledger.give_back(
         entry=charge,
         reason="The work failed",

@@ -1,4 +1,4 @@
-"""Settings that can change while the sandbox runs: lost or late webhooks, a slow or failing API, the sign-in."""
+"""The settings that can change while the sandbox runs: failures, delays, and the terms of the sign-in."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field

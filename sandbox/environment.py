@@ -168,7 +168,7 @@ def _addresses(environ: Mapping[str, str]) -> dict[str, str]:
         "SSO_AUDIENCE": "misar-billing",
         "SSO_CLIENT_ID": "misar-billing-web",
     }
-    if not environ.get("SSO_JWT_SECRET"):  # Tokens are proven by one or the other, never both.
+    if not environ.get("SSO_JWT_SECRET"):  # Tokens are verified with one of the two, never both.
         addresses["SSO_JWKS_URL"] = f"{issuer}/jwks.json"
     return addresses
 

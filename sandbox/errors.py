@@ -82,5 +82,5 @@ class Outage(StripeError):
         )
         self.status = status
         self.kind = self.KINDS.get(status, "api_error")
-        # Stripe's own failures happen after the call has started, so they are replayed; refusals happen before.
+        # Stripe's own failures happen after the call has started and are replayed; refusals happen before.
         self.executed = status >= 500

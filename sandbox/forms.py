@@ -108,9 +108,8 @@ class BehaviourForm(forms.Form):
     def __init__(self, data: Any = None, *, initial: dict[str, Any] | None = None) -> None:
         super().__init__(data, initial=initial)
         status = (initial or {}).get("api_failure")
-        if status and str(status) not in dict(
-            self.FAILURES
-        ):  # Set by a test to one that is not offered here.
+        # A test may have set a value that the form does not offer.
+        if status and str(status) not in dict(self.FAILURES):
             self.fields["api_failure"].choices = [*self.FAILURES, (str(status), f"fails: {status}")]  # type: ignore[attr-defined]
 
 

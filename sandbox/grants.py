@@ -66,9 +66,8 @@ class Grant:
 
 
 _lock = Lock()
-_waiting: dict[
-    str, tuple[float, Grant]
-] = {}  # By code, with the expiry on the monotonic clock.
+# By code; the float is when it expires, on the monotonic clock.
+_waiting: dict[str, tuple[float, Grant]] = {}
 
 
 def issue_code(grant: Grant) -> str:

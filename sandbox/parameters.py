@@ -1,6 +1,6 @@
-"""The parameters of a call: Stripe's form encoding, read strictly, with Stripe's words for what is wrong.
+"""The parameters of a call: Stripe's form encoding, read strictly, with Stripe's error messages.
 
-What a handler reads is known; `require_nothing_else` then refuses the rest as unknown, as Stripe does.
+A parameter that a handler reads is known; `require_nothing_else` refuses all others, as Stripe does.
 """
 
 import re
@@ -15,7 +15,7 @@ METADATA_KEY_LENGTH_MAX = 40
 METADATA_VALUE_LENGTH_MAX = 500
 URL_LENGTH_MAX = 5000
 DEPTH_MAX = 8
-# What a URL may be sent to and a browser's content policy can name: no user, no odd signs.
+# A host that a browser's content policy can name: no user name, no unusual characters.
 AUTHORITY = re.compile(r"([A-Za-z0-9-]+\.)*[A-Za-z0-9-]+(:[0-9]{1,5})?|\[[0-9A-Fa-f:]+\](:[0-9]{1,5})?")
 UNPRINTABLE = re.compile(r"[\x00-\x20\x7f-\x9f\u2028\u2029]")
 
@@ -23,7 +23,7 @@ Tree = dict[str, Any]
 
 
 def decoded(pairs: Iterable[tuple[str, str]]) -> Tree:
-    """`a[b][0]=x` as nested dicts; `a[]=x` counts up. Raises InvalidParameter for a malformed name."""
+    """`a[b][0]=x` as nested dicts; `a[]=x` is numbered. Raises InvalidParameter for a malformed name."""
     tree: Tree = {}
     for name, value in pairs:
         *path, last = _keys(name)
@@ -54,7 +54,7 @@ def _malformed(name: str) -> InvalidParameter:
 
 
 class Parameters:
-    """A tree of parameters, read name by name. `prefix` is where it hangs, for the error's `param`."""
+    """A tree of parameters, read name by name. `prefix` is its path, for the error's `param`."""
 
     def __init__(self, tree: Mapping[str, Any], *, prefix: str = "") -> None:
         self._tree = tree
@@ -63,7 +63,7 @@ class Parameters:
         self._branches: list[Parameters] = []
 
     def require_nothing_else(self) -> None:
-        """Raise for the first parameter that nobody asked for, at any depth."""
+        """Raise InvalidParameter for the first parameter, at any depth, that no handler has read."""
         for name in self._tree:
             if name not in self._read:
                 param = self._name(name)
@@ -74,13 +74,13 @@ class Parameters:
             branch.require_nothing_else()
 
     def ignore(self, *names: str) -> None:
-        """Stripe knows these; they change nothing here."""
+        """Accept parameters that Stripe knows and that have no effect here."""
         self._read.update(names)
 
     # --- Values ---
 
     def text(self, name: str, *, length_max: int = 5000) -> str | None:
-        """A text, or None where there is none. Stripe takes an empty value for the wish to unset it."""
+        """A text, or None if there is none. An empty value unsets a parameter, as at Stripe."""
         value = self._take(name)
         if value is None or value == "":
             return None
@@ -130,11 +130,11 @@ class Parameters:
         return value
 
     def metadata(self, name: str) -> dict[str, str]:
-        """Keys and values within Stripe's limits; an empty value is a key unset."""
-        found = self._dict(name)
-        if len(found) > METADATA_KEYS_MAX:
+        """Keys and values within Stripe's limits; an empty value unsets its key."""
+        metadata = self._dict(name)
+        if len(metadata) > METADATA_KEYS_MAX:
             raise self.invalid(name, f"You can specify up to {METADATA_KEYS_MAX} metadata keys.")
-        for key, value in found.items():
+        for key, value in metadata.items():
             if not isinstance(value, str):
                 raise self.invalid(name, "Metadata values must be strings.")
             if len(key) > METADATA_KEY_LENGTH_MAX:
@@ -145,10 +145,10 @@ class Parameters:
                 raise self.invalid(
                     name, f"Metadata values can have up to {METADATA_VALUE_LENGTH_MAX} characters."
                 )
-        return {key: value for key, value in found.items() if value}
+        return {key: value for key, value in metadata.items() if value}
 
     def texts(self, name: str) -> list[str]:
-        """A list of texts; [] where there is none."""
+        """A list of texts; [] if there is none."""
         items = _in_order(self._dict(name))
         if not all(isinstance(item, str) for item in items):
             raise self.invalid(name, "Invalid array")
@@ -157,29 +157,29 @@ class Parameters:
     # --- Branches ---
 
     def branch(self, name: str) -> "Parameters":
-        """The parameters below a name, none where it is missing."""
+        """The parameters below a name; empty if it is missing."""
         branch = Parameters(self._dict(name), prefix=self._name(name))
         self._branches.append(branch)
         return branch
 
     def branches(self, name: str) -> list["Parameters"]:
         """A list of branches, in the order of their numbers."""
-        found = []
+        branches = []
         for position, item in enumerate(_in_order(self._dict(name))):
             if not isinstance(item, dict):
                 raise self.invalid(name, "Invalid array")
-            found.append(Parameters(item, prefix=f"{self._name(name)}[{position}]"))
-        self._branches.extend(found)
-        return found
+            branches.append(Parameters(item, prefix=f"{self._name(name)}[{position}]"))
+        self._branches.extend(branches)
+        return branches
 
     def has(self, name: str) -> bool:
         return name in self._tree
 
     def is_text(self, name: str) -> bool:
-        """Whether a single value stands there, where a branch might."""
+        """Whether the parameter is a single value and not a branch."""
         return isinstance(self._tree.get(name), str)
 
-    # --- Complaints ---
+    # --- Errors ---
 
     def missing(self, name: str) -> InvalidParameter:
         param = self._name(name)

@@ -1,4 +1,4 @@
-"""Stripe's payment page: what the buyer sees between our checkout and the return to it."""
+"""Stripe's payment page, to which our checkout sends the buyer."""
 
 from typing import Any
 
@@ -18,7 +18,7 @@ MERCHANT = "Misar"
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def payment_page(request: HttpRequest, session_id: str) -> HttpResponse:
-    """Pay, decline or pay later by POST; leaving is a link."""
+    """Pay, decline or pay later by POST. Leaving is a link."""
     try:
         session = sessions.find(session_id)
     except NoSuchObject as error:
@@ -32,7 +32,7 @@ def payment_page(request: HttpRequest, session_id: str) -> HttpResponse:
 
 
 def _played(session: Document, form: CardForm, *, action: str) -> HttpResponse:
-    """Do what the buyer chose, and send them to where that leads."""
+    """Do what the buyer chose, and redirect them."""
     if action == "pay" and form.is_declined:
         action = "decline"
     verbs = {
@@ -45,10 +45,10 @@ def _played(session: Document, form: CardForm, *, action: str) -> HttpResponse:
     try:
         if action in verbs:
             session = verbs[action](session.id)
-    except Refused:  # Sent twice, or too late: the page, or the place of return, shows what is so.
+    except Refused:  # Sent twice, or too late: the next page shows the present state.
         session = sessions.find(session.id)
     if action in ("pay", "pay_later") and session.body["status"] == "complete":
-        # A buyer who pressed twice has paid once, and is sent on like the first time.
+        # A buyer who pressed the button twice has paid once, and is redirected like the first time.
         answer: HttpResponse = HttpResponseRedirect(return_url(session))
     else:
         answer = redirect("payment", session_id=session.id)
@@ -57,7 +57,7 @@ def _played(session: Document, form: CardForm, *, action: str) -> HttpResponse:
 
 
 def return_url(session: Document) -> str:
-    """Where a buyer who has filled in the form is sent, with the session's id where it was asked for."""
+    """The address for a buyer who has paid, with the session's id if the address asks for it."""
     success_url = session.body["success_url"] or ""
     return str(success_url).replace("{CHECKOUT_SESSION_ID}", session.id)
 

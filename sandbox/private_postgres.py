@@ -1,6 +1,6 @@
 """The private PostgreSQL of `make run` and of the tests, under DATA_DIR.
 
-`PrivateServer.lease` runs it for as long as a process needs it. It works before Django has settings.
+`PrivateServer.lease` runs it as long as a process needs it. It works before Django has settings.
 """
 
 import fcntl
@@ -30,9 +30,9 @@ WARM_UP_SECONDS_MAX = 60
 
 
 class PrivateServer:
-    """A PostgreSQL of our own: data under DATA_DIR, reached through a local socket only we can open.
+    """A private PostgreSQL: its data is under DATA_DIR, and only this user can open its local socket.
 
-    Any number of processes may use one at once, each under a lease.
+    Several processes may use it at the same time, each under a lease.
     """
 
     def __init__(self, data_dir: Path) -> None:
@@ -41,11 +41,11 @@ class PrivateServer:
         self.socket_directory = configuration.socket_directory(self.data_dir)
 
     def exists(self) -> bool:
-        """True when there is data of an earlier run."""
+        """Whether there is data of an earlier run."""
         return (self._place() / "data" / "PG_VERSION").exists()
 
     def is_running(self) -> bool:
-        """True when the server answers; one that is just starting or recovering is waited for."""
+        """Whether the server answers; waits for one that is starting or recovering."""
         if not self._has_private_socket():
             return False
         target = conninfo.make_conninfo(
@@ -60,9 +60,9 @@ class PrivateServer:
 
     @contextmanager
     def lease(self, *, create: bool) -> Iterator[None]:
-        """The server runs inside this block. Leaving it stops the server unless somebody else has a lease.
+        """Run the server inside this block. Leaving it stops the server, unless another process has a lease.
 
-        A lease ends with its process, however that ends. Without `create`, data must exist already.
+        A lease ends with its process, even if it is killed. Without `create`, data must exist already.
         """
         try:
             if not create and not self.exists():
@@ -73,7 +73,7 @@ class PrivateServer:
             raise NoDatabase(
                 f"{error.filename} cannot be used ({error.strerror}). Set DATA_DIR to a folder of this user."
             ) from error
-        # Nothing is inherited: Python opens files for this process alone, so no child keeps a lease alive.
+        # Python's files are not inherited, so no child process keeps a lease alive.
         with lease:
             try:
                 with self._guarded():
@@ -87,7 +87,7 @@ class PrivateServer:
                         self._stop()
 
     def _has_private_socket(self) -> bool:
-        """Nobody else can have put a server of theirs where ours is looked for."""
+        """Refuse a folder in which another user could have started a server."""
         try:
             found = self.socket_directory.lstat()
             owner = (self._place() / "data").stat().st_uid
@@ -100,7 +100,7 @@ class PrivateServer:
 
     @contextmanager
     def _guarded(self) -> Iterator[None]:
-        """One process at a time takes or gives back a lease, and so starts or stops the server."""
+        """Let only one process at a time take or return a lease, and so start or stop the server."""
         with self._open("guard.lock") as guard:
             fcntl.flock(guard, fcntl.LOCK_EX)
             yield
@@ -108,13 +108,13 @@ class PrivateServer:
     # --- Where the data is, and who owns it ---
 
     def _place(self) -> Path:
-        """The folder of the data: ours, or the one under /var/tmp that an earlier run had to take."""
+        """The folder of the data: ours, or the one under /var/tmp that an earlier run had to use."""
         with suppress(FileNotFoundError):
             return Path((self.home / "elsewhere").read_text().strip())
         return self.home
 
     def _settle(self) -> tuple[Path, postgres_programs.Account, postgres_programs.Programs]:
-        """Decide where the data lives and as whom PostgreSQL runs. Data that exists decides both."""
+        """Decide where the data is and which user runs PostgreSQL. Existing data decides both."""
         programs = postgres_programs.find_programs(os.environ)
         place = self._place()
         data = place / "data"
@@ -123,7 +123,7 @@ class PrivateServer:
             if owner not in {None, os.geteuid()}:
                 raise NoDatabase(f"{data} belongs to another user. Work as that user, or set DATA_DIR.")
             return place, postgres_programs.Account(), programs
-        if owner:  # Not root's: PostgreSQL runs as whoever made the data.
+        if owner:  # Not root's: PostgreSQL runs as the user who made the data.
             account = postgres_programs.Account(uid=owner, gid=data.stat().st_gid)
             if reachable := postgres_programs.within_reach(account, home=place, programs=programs):
                 return place, account, reachable
@@ -141,7 +141,7 @@ class PrivateServer:
         (self.home / "elsewhere").write_text(f"{place}\n")
         return place, account, programs
 
-    # --- Starting and stopping, by whoever holds the guard ---
+    # --- Starting and stopping, under the guard ---
 
     def _start(self) -> None:
         place, account, programs = self._settle()
@@ -169,7 +169,7 @@ class PrivateServer:
         }
         options = shlex.join(f"--{name}={value}" for name, value in settings.items())
         command = (programs.path("pg_ctl"), "start", "--wait", "--timeout=60", f"--log={log}", "-o", options)
-        # After a kill -9 the old processes need a moment to go before the data may be opened again.
+        # After a kill -9 the old processes need a moment to end before the data can be opened again.
         tries = START_TRIES if (data / "postmaster.pid").exists() else 1
         for tries_left in reversed(range(tries)):
             for pid_file in (data / "postmaster.pid", self.socket_directory / SOCKET_LOCK):
@@ -208,11 +208,11 @@ def _is_the_last_holder(lease: IO[str]) -> bool:
 
 
 def _create(data: Path, account: postgres_programs.Account, programs: postgres_programs.Programs) -> None:
-    """Make a new cluster with our database in it. It appears under its name only when it is complete."""
+    """Make a new cluster with our database in it. It gets its name only when it is complete."""
     for leftover in data.parent.glob("unfinished-*"):
         shutil.rmtree(leftover, ignore_errors=True)
     unfinished = data.with_name(f"unfinished-{os.getpid()}-{time.time_ns()}")
-    # Code points decide order and every script has upper and lower case, on each machine alike.
+    # The same on every machine: sorted by code points, with upper and lower case in every script.
     locale = ["--locale=C.UTF-8"]
     if programs.major >= 17:
         locale = ["--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
@@ -239,10 +239,10 @@ def _read_pid(pid_file: Path) -> int | None:
 
 
 def _forget_if_dead(pid_file: Path) -> None:
-    """Remove a pid file that would stop the start although its server is gone.
+    """Remove a pid file whose server is gone; it would prevent the start.
 
-    PostgreSQL sees only that some process has that number. It may be a dead one that nobody reaped (in a
-    container whose first process does not), or a stranger that came after a restart of the machine.
+    PostgreSQL only sees that a process with that number exists. It may be a dead one that was never reaped
+    (in a container whose first process does not reap), or another program after a restart of the machine.
     """
     pid = _read_pid(pid_file)
     if pid is None or not Path("/proc/self/stat").exists():
@@ -250,7 +250,7 @@ def _forget_if_dead(pid_file: Path) -> None:
     try:
         name, state = Path(f"/proc/{pid}/stat").read_text().split("(", 1)[1].rsplit(") ", 1)
     except (FileNotFoundError, ProcessLookupError):
-        return  # PostgreSQL sees that for itself.
+        return  # PostgreSQL sees this itself.
     if state.startswith("Z") or not name.startswith("postgres"):
         pid_file.unlink(missing_ok=True)
 

@@ -1,4 +1,4 @@
-"""The processes of a sandbox: started together, watched, and stopped together."""
+"""The processes of a sandbox: started, watched and stopped together."""
 
 import ctypes
 import http.client
@@ -26,7 +26,7 @@ WEB = (
     "misar_billing.wsgi",
 )
 MAIL = (sys.executable, "manage.py", "send_mail", "--watch", "--every", "2")
-STOP_SECONDS_MAX = 15  # gunicorn lets requests end for 10.
+STOP_SECONDS_MAX = 15  # gunicorn gives requests 10 to finish.
 START_SECONDS_MAX = 60
 PR_SET_PDEATHSIG = 1  # From Linux's prctl.h.
 
@@ -36,7 +36,7 @@ class ProcessTrouble(BillingError):
 
 
 class Processes:
-    """Child processes by name. Leaving the block stops them, the last one started first."""
+    """Child processes by name. Leaving the block stops them, in reverse order."""
 
     def __init__(self) -> None:
         self._running: dict[str, subprocess.Popen[bytes]] = {}
@@ -56,18 +56,18 @@ class Processes:
                 process.wait()
 
     def start(self, name: str, command: Sequence[str]) -> None:
-        """Start a child that ends with this process, even when this one is killed."""
+        """Start a child that ends with this process, even if this one is killed."""
         self._running[name] = subprocess.Popen(  # noqa: S603 (commands of our own)
             command,
-            cwd=configuration.ROOT,  # Where Python finds the modules these commands name.
+            cwd=configuration.ROOT,  # Python finds the modules of these commands here.
             stdin=subprocess.DEVNULL,
-            # Ctrl-C at the terminal is for this process, which then stops the children in order.
+            # Ctrl-C in the terminal reaches only this process, which then stops the children in order.
             start_new_session=True,
             preexec_fn=_ends_with(os.getpid()),
         )
 
     def wait_until_healthy(self, name: str, host: str, port: int) -> None:
-        """Return when GET /health is answered with 200."""
+        """Wait until GET /health answers 200."""
         give_up_at = time.monotonic() + START_SECONDS_MAX
         while not is_healthy(host, port):
             self.require_all()
@@ -76,20 +76,20 @@ class Processes:
             time.sleep(0.2)
 
     def watch(self) -> None:
-        """Return never; raise when a child ends by itself."""
+        """Wait for ever; raise ProcessTrouble when a child ends by itself."""
         while True:
             self.require_all()
             time.sleep(0.5)
 
     def require_all(self) -> None:
-        """Raise unless every child is alive."""
+        """Raise ProcessTrouble unless every child is alive."""
         for name, process in self._running.items():
             if (code := process.poll()) is not None:
                 raise ProcessTrouble(f"{name} ended by itself (exit code {code}).")
 
 
 def is_healthy(host: str, port: int) -> bool:
-    """Does GET /health answer 200 there?"""
+    """Whether GET /health answers 200 there."""
     connection = http.client.HTTPConnection(_reachable(host), port, timeout=2)
     try:
         connection.request("GET", "/health")
@@ -101,7 +101,7 @@ def is_healthy(host: str, port: int) -> bool:
 
 
 def refuse_busy_ports(ports: Mapping[str, tuple[str, int]]) -> None:
-    """Raise when somebody listens on one of these addresses, each named by the variable that moves it."""
+    """Raise ProcessTrouble if one of these addresses is in use; each is named by its variable."""
     for variable, (host, port) in ports.items():
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         with socket.socket(family) as probe:
@@ -115,15 +115,15 @@ def refuse_busy_ports(ports: Mapping[str, tuple[str, int]]) -> None:
 
 
 def exit_cleanly_on_signals() -> None:
-    """From now on SIGTERM, SIGHUP and Ctrl-C end this process in order, with exit code 0."""
+    """Make SIGTERM, SIGHUP and Ctrl-C end this process cleanly, with exit code 0."""
 
     def leave(signum: int, frame: FrameType | None) -> None:
         for each in signals:
-            signal.signal(each, signal.SIG_IGN)  # Stopping takes a bounded time; a second Ctrl-C waits too.
+            signal.signal(each, signal.SIG_IGN)  # A second Ctrl-C is ignored: stopping takes a limited time.
         raise SystemExit(0)
 
     signals = [signal.SIGTERM, signal.SIGINT]
-    if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # Under nohup it is, and stays so.
+    if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # nohup ignores it, and it stays ignored.
         signals.append(signal.SIGHUP)
     for each in signals:
         signal.signal(each, leave)
@@ -134,14 +134,14 @@ def _reachable(host: str) -> str:
 
 
 def _ends_with(parent: int) -> Callable[[], None] | None:
-    """For the child between fork and exec: be terminated when the parent is gone. Linux only."""
+    """Called in the child between fork and exec: terminate it when the parent ends. Linux only."""
     if sys.platform != "linux":
         return None
     prctl = ctypes.CDLL(None).prctl
 
     def end_with_parent() -> None:
         prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
-        if os.getppid() != parent:  # It went before the line above.
+        if os.getppid() != parent:  # The parent ended before the line above.
             os._exit(1)
 
     return end_with_parent

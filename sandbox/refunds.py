@@ -1,4 +1,4 @@
-"""Money that goes back to the buyer, in whole or in parts."""
+"""Refunds, full or partial."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from sandbox.store import Document
 
 
 def charge_of_session(session_id: str) -> Document:
-    """The money that came for a session; raises Refused when none did."""
+    """The charge of a session; raises Refused if it was not paid."""
     charges = store.of_session("charge", session_id)
     if not charges:
         raise Refused("Nothing was paid in this session.")
@@ -24,7 +24,7 @@ def refund(
     metadata: dict[str, str] | None = None,
     pending: bool = False,
 ) -> Document:
-    """Give back an amount, or all that is left. All refunds together never exceed the charge."""
+    """Refund an amount, or all that is left. All refunds together never exceed the charge."""
     with store.transaction():
         charge = find_charge(charge_id)
         left = charge.body["amount"] - charge.body["amount_refunded"]
@@ -61,7 +61,7 @@ def succeed(refund_id: str) -> Document:
 
 
 def fail(refund_id: str) -> Document:
-    """A refund, even one that had succeeded, bounced off the buyer's bank: the merchant has the money."""
+    """The buyer's bank returned a refund, even one that had succeeded: the merchant has the money."""
     with store.transaction():
         made = _pending_or_done(refund_id, allowed=("pending", "succeeded"))
         made.body |= {

@@ -1,4 +1,4 @@
-"""The second factor of the demo's staff, in place of the telephone that would show it."""
+"""The second factor of the demo's staff, shown instead of by a phone."""
 
 import base64
 import binascii
@@ -18,11 +18,11 @@ from foundation.database import configuration
 
 STEP_SECONDS = 30
 DIGITS = 6
-REFRESH_SECONDS = 5  # How stale the seconds on the page may be.
+REFRESH_SECONDS = 5  # How old the seconds on the page may be.
 
 
 def code_at(secret: str, at: float) -> str:
-    """The six digits of a base32 secret at a Unix time (RFC 6238, SHA-1); raises ValueError for no base32."""
+    """The six digits of a base32 secret at a Unix time (RFC 6238, SHA-1). Not base32 raises ValueError."""
     letters = secret.replace(" ", "").upper()
     key = base64.b32decode(letters + "=" * (-len(letters) % 8))
     mac = hmac.digest(key, int(at // STEP_SECONDS).to_bytes(8), hashlib.sha1)
@@ -32,7 +32,7 @@ def code_at(secret: str, at: float) -> str:
 
 
 def secret_of_the_demo() -> str | None:
-    """What the demo's data keeps as `staff_totp_secret`; None where there is no demo or no such secret."""
+    """`staff_totp_secret` in the demo's data; None if there is none."""
     file = configuration.data_directory(os.environ) / "demo.json"
     try:
         kept = json.loads(file.read_text())
@@ -44,7 +44,7 @@ def secret_of_the_demo() -> str | None:
 
 @require_safe
 def page(request: HttpRequest) -> HttpResponse:
-    """The code of now. The browser asks again by itself, and at once when the next code begins."""
+    """The present code. The browser reloads by itself, and at once when the next code begins."""
     now = time.time()
     facts: dict[str, Any] = {"code": None}
     seconds_left = STEP_SECONDS - int(now) % STEP_SECONDS

@@ -1,7 +1,7 @@
 """What happens to a Checkout Session: created, paid, declined, paid later, settled, failed, expired.
 
-Each verb changes the session, its payment and its charge together and records the event Stripe would send.
-A verb that does not fit the session's state raises Refused and changes nothing.
+Each verb changes the session, its payment and its charge together and records the event that Stripe would
+send. A verb that does not fit the session's state raises Refused and changes nothing.
 """
 
 import os
@@ -54,7 +54,7 @@ def create(
 
 
 def pay(session_id: str) -> Document:
-    """The card is good: the money is there at once."""
+    """The card is accepted: the session is paid at once."""
     with store.transaction():
         session, intent = _confirmed(session_id)
         _receive(session, intent)
@@ -65,7 +65,7 @@ def pay(session_id: str) -> Document:
 
 
 def pay_later(session_id: str) -> Document:
-    """The buyer chose a way of paying whose money comes days later; here, soon and by itself."""
+    """The buyer chose a payment method that takes days. Here the money comes by itself after some seconds."""
     with store.transaction():
         session, intent = _confirmed(session_id)
         intent.body["status"] = "processing"
@@ -76,7 +76,7 @@ def pay_later(session_id: str) -> Document:
 
 
 def decline(session_id: str) -> Document:
-    """The card is refused; the session stays open for another try. No event: it is the buyer who is told."""
+    """The card is declined; the session stays open for another try. Stripe sends no event for it."""
     with store.transaction():
         session = _open_session(session_id)
         intent = _payment_of(session)
@@ -87,7 +87,7 @@ def decline(session_id: str) -> Document:
 
 
 def settle(session_id: str) -> Document:
-    """The money of a delayed payment came."""
+    """The money of a delayed payment arrived."""
     with store.transaction():
         session, intent = _under_way(session_id)
         _receive(session, intent)
@@ -98,7 +98,7 @@ def settle(session_id: str) -> Document:
 
 
 def fail(session_id: str) -> Document:
-    """The money of a delayed payment will not come."""
+    """The money of a delayed payment will not arrive."""
     with store.transaction():
         session, intent = _under_way(session_id)
         shapes.refuse(intent.body, code="payment_intent_payment_attempt_failed", message=NOT_SETTLED)
@@ -109,7 +109,7 @@ def fail(session_id: str) -> Document:
 
 
 def expire(session_id: str, *, by_request: bool = True) -> Document:
-    """Nobody can pay any more."""
+    """The session can't be paid any more."""
     with store.transaction():
         session = find(session_id)
         if session.body["status"] != "open":
@@ -126,24 +126,24 @@ def expire(session_id: str, *, by_request: bool = True) -> Document:
 
 
 def let_time_pass(now: float) -> None:
-    """Do what is due by the clock: sessions nobody paid expire, delayed payments succeed."""
+    """Do what is due: unpaid sessions expire, delayed payments succeed."""
     for session in store.due("checkout.session", now):
         try:
             if session.body["status"] == "open":
                 expire(session.id, by_request=False)
             else:
                 settle(session.id)
-        except Refused:  # Somebody else was quicker.
+        except Refused:  # Another call was faster.
             continue
 
 
 def delay_seconds() -> float:
-    """How long the money of a delayed payment is on its way."""
+    """How long a delayed payment takes, in seconds."""
     return float(os.environ.get("SANDBOX_DELAYED_SECONDS") or 20)
 
 
 def state_of(session: Document) -> str:
-    """The state in one word for people: open, expired, paid, on_its_way or failed."""
+    """The state in one word: open, expired, paid, on_its_way or failed."""
     status, payment_status = session.body["status"], session.body["payment_status"]
     if status != "complete":
         return str(status)
@@ -153,7 +153,7 @@ def state_of(session: Document) -> str:
 
 
 def last_refusal(session: Document) -> str:
-    """Why the last try to pay failed, in words; "" when none did."""
+    """Why the last try to pay failed, as a sentence; "" if none failed."""
     intent = store.get("payment_intent", session.body["payment_intent"] or "")
     refusal = intent.body["last_payment_error"] if intent else None
     return str(refusal["message"]) if refusal else ""
@@ -184,7 +184,7 @@ def _under_way(session_id: str) -> tuple[Document, Document]:
 
 
 def _payment_of(session: Document) -> Document:
-    """The payment of a session, which exists from the first try to pay."""
+    """The payment of a session. It is created at the first try to pay."""
     if intent := store.get("payment_intent", session.body["payment_intent"] or ""):
         return intent
     body = shapes.payment_intent(Order.from_notes(session.notes), created=int(time.time()))

@@ -1,4 +1,4 @@
-"""Django's settings for the sandbox's own process. It has no database; its state is in store.py."""
+"""Django's settings for the sandbox's own process. It has no Django database; store.py keeps its state."""
 
 import os
 import secrets
@@ -11,7 +11,7 @@ WILDCARD_HOSTS = {"0.0.0.0", "::"}  # noqa: S104 (compared with, not listened on
 HOST = os.environ.get("HOST") or "127.0.0.1"
 PORT = int(os.environ.get("SANDBOX_PORT") or 8001)
 
-SECRET_KEY = secrets.token_hex(32)  # It signs nothing that must outlive the process.
+SECRET_KEY = secrets.token_hex(32)  # It signs nothing that must survive the process.
 DEBUG = False
 ALLOWED_HOSTS = [HOST, "127.0.0.1", "localhost", "[::1]"]
 if HOST in WILDCARD_HOSTS:
@@ -28,7 +28,7 @@ INSTALLED_APPS = ["django.contrib.staticfiles"]
 MIDDLEWARE = [
     "sandbox.page_headers.add_page_headers",
     "whitenoise.middleware.WhiteNoiseMiddleware",
-    "django.middleware.common.CommonMiddleware",  # It refuses hosts that are not ours.
+    "django.middleware.common.CommonMiddleware",  # It refuses other hosts.
     "django.middleware.csrf.CsrfViewMiddleware",
 ]
 TEMPLATES = [
@@ -38,7 +38,7 @@ TEMPLATES = [
         "OPTIONS": {"context_processors": ["django.template.context_processors.request"]},
     }
 ]
-# Cookies do not know ports: the service on the same host has a csrftoken of its own.
+# Cookies ignore ports: the service on the same host has its own csrftoken.
 CSRF_COOKIE_NAME = "sandbox_csrftoken"
 CSRF_COOKIE_HTTPONLY = True
 
@@ -53,7 +53,7 @@ LOGGING = {
     "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["stderr"], "level": os.environ.get("LOG_LEVEL") or "INFO"},
-    # Refusals are what a sandbox is for; each request is on the page.
+    # Refusals are normal in a sandbox.
     "loggers": {
         "django.server": {"level": "ERROR", "handlers": ["stderr"], "propagate": False},
         "django.request": {"level": "ERROR"},

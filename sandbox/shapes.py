@@ -1,4 +1,4 @@
-"""Stripe's objects as its API shows them, with the fields a wallet may meet. Plain dicts, no memory."""
+"""Stripe's objects as its API shows them, with the fields that a wallet may read. Plain dicts, not stored."""
 
 import secrets
 import string
@@ -6,7 +6,7 @@ import time
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-# The version this stand-in speaks; events carry it too.
+# The version of this API; events contain it too.
 API_VERSION = "2026-10-28.endive"
 DISPUTE_FEE_CENTS = 1500
 ALPHABET = string.ascii_letters + string.digits
@@ -15,7 +15,7 @@ Body = dict[str, Any]
 
 
 def new_id(prefix: str, length: int = 24) -> str:
-    """An id in Stripe's manner: pi_3... and letters and digits."""
+    """An id like Stripe's: pi_3... and letters and digits."""
     return prefix + "".join(secrets.choice(ALPHABET) for _ in range(length))
 
 
@@ -34,7 +34,7 @@ class Order:
 
     @classmethod
     def from_notes(cls, notes: dict[str, Any]) -> "Order":
-        """The order of a document's notes, which JSON gave lists for tuples."""
+        """The order from a document's notes, where JSON has made lists of its tuples."""
         kept = {name: notes[name] for name in ("amount", "currency", "payment_metadata")}
         return cls(
             names=tuple(notes["names"]), payment_method_types=tuple(notes["payment_method_types"]), **kept
@@ -55,7 +55,7 @@ def checkout_session(
     automatic_tax: bool = False,
     adaptive_pricing: bool = False,
 ) -> Body:
-    """A session that is open and waits for its buyer."""
+    """An open session that waits for its buyer."""
     return {
         "id": session_id,
         "object": "checkout.session",
@@ -98,7 +98,7 @@ def checkout_session(
 
 
 def payment_intent(order: Order, *, created: int) -> Body:
-    """The payment of a session, from the moment the buyer first tries to pay."""
+    """The payment of a session, created when the buyer first tries to pay."""
     return {
         "id": new_id("pi_3"),
         "object": "payment_intent",
@@ -120,7 +120,7 @@ def payment_intent(order: Order, *, created: int) -> Body:
 
 
 def charge(intent: Body, *, created: int) -> Body:
-    """The money of a payment that came. Its metadata is a copy of the payment's at that moment."""
+    """A successful charge of a payment. Its metadata is a copy of the payment's at that moment."""
     return {
         "id": new_id("ch_3"),
         "object": "charge",
@@ -145,7 +145,7 @@ def charge(intent: Body, *, created: int) -> Body:
 
 
 def complete(session: Body, intent: Body) -> None:
-    """The buyer has filled in the form: the session is done, which does not say that money came."""
+    """The buyer has completed the form. The session is complete, but not necessarily paid."""
     intent["last_payment_error"] = None
     session["payment_intent"] = intent["id"]
     session["status"] = "complete"
@@ -168,7 +168,7 @@ def complete(session: Body, intent: Body) -> None:
 
 
 def succeed(session: Body, intent: Body, charge: Body) -> None:
-    """The money came."""
+    """The money arrived."""
     intent["status"] = "succeeded"
     intent["amount_received"] = intent["amount"]
     intent["latest_charge"] = charge["id"]
@@ -176,7 +176,7 @@ def succeed(session: Body, intent: Body, charge: Body) -> None:
 
 
 def refuse(intent: Body, *, code: str, message: str) -> None:
-    """The buyer's bank said no."""
+    """The buyer's bank refused."""
     intent["status"] = "requires_payment_method"
     intent["last_payment_error"] = {
         "code": code,
@@ -206,7 +206,7 @@ def refund(charge: Body, *, amount: int, status: str, reason: str | None, metada
 
 
 def dispute(charge: Body, *, amount: int, reason: str) -> Body:
-    """A buyer's complaint to their bank. No money has moved yet."""
+    """A dispute: the buyer complains to the bank. No money has moved yet."""
     now = int(time.time())
     return {
         "id": new_id("dp_1"),
@@ -228,7 +228,7 @@ def dispute(charge: Body, *, amount: int, reason: str) -> Body:
 
 
 def dispute_transaction(dispute: Body, *, amount: int, fee: int) -> Body:
-    """Money that a dispute took (below 0) or gave back."""
+    """Money that a dispute took (below 0) or returned."""
     now = int(time.time())
     fee_details = [
         {"amount": fee, "currency": dispute["currency"], "description": "Dispute fee", "type": "stripe_fee"}
@@ -253,7 +253,7 @@ def dispute_transaction(dispute: Body, *, amount: int, fee: int) -> Body:
 
 
 def event(event_type: str, about: Body, *, previous: Body | None = None, by_request: bool) -> Body:
-    """Something that happened to an object, with the object as it was right then."""
+    """An event, with its object as it was at that moment."""
     data: Body = {"object": about}
     if previous:
         data["previous_attributes"] = previous

@@ -1,7 +1,7 @@
-"""The sign-in page of the SSO issuer: where the service sends a browser, and what it is sent back with.
+"""The sign-in page of the SSO issuer, to which the service sends a browser.
 
 OpenID Connect's authorization code flow (https://openid.net/specs/openid-connect-core-1_0.html, 3.1). The
-sandbox knows no passwords: whoever is here chooses who they are.
+sandbox asks for no password: the visitor chooses a user.
 """
 
 import os
@@ -21,8 +21,8 @@ from sandbox.page_headers import content_policy
 
 SCOPES = ("openid", "profile", "email")
 CODE_CHALLENGE_METHOD = "S256"
-CODE_CHALLENGE = re.compile(r"[A-Za-z0-9_-]{43}")  # Of 32 bytes in base64url, without padding.
-# Once is all a parameter may come (RFC 6749, 3.1).
+CODE_CHALLENGE = re.compile(r"[A-Za-z0-9_-]{43}")  # The length of 32 bytes in base64url, without padding.
+# Each parameter may be sent only once (RFC 6749, 3.1).
 PARAMETERS = (
     "client_id",
     "redirect_uri",
@@ -37,11 +37,11 @@ PARAMETERS = (
 
 
 class NobodyToReturnTo(Exception):
-    """Raised when the request does not show that it comes from the service: nothing is sent anywhere."""
+    """Raised when the request does not come from the registered service, so no answer is sent to it."""
 
 
 class AuthorizationRefused(Exception):
-    """Raised when the service asked for what is not served; it is told so by the redirect."""
+    """Raised when the service asks for something unsupported; the redirect tells it so."""
 
     def __init__(self, error: str, description: str) -> None:
         super().__init__(description)
@@ -50,7 +50,7 @@ class AuthorizationRefused(Exception):
 
 @dataclass(frozen=True)
 class Asked:
-    """A service's request that somebody sign in."""
+    """A service's request to sign a user in."""
 
     redirect_uri: str
     state: str | None
@@ -60,7 +60,7 @@ class Asked:
 
     @classmethod
     def read(cls, request: HttpRequest) -> Self:
-        """Who asks and where the answer goes; raises NobodyToReturnTo."""
+        """The client and the address for the answer; raises NobodyToReturnTo."""
         client_id, redirect_uri = request.GET.get("client_id"), request.GET.get("redirect_uri", "")
         known = os.environ.get("SSO_CLIENT_ID")
         if not known:
@@ -73,7 +73,7 @@ class Asked:
         return cls(redirect_uri, request.GET.get("state"))
 
     def with_terms(self, request: HttpRequest) -> Self:
-        """The rest of the request, once it is known where a refusal goes; raises AuthorizationRefused."""
+        """The rest of the request, now that a refusal can be sent back; raises AuthorizationRefused."""
         given = {name: request.GET.get(name, "") for name in PARAMETERS}
         repeated = [name for name in PARAMETERS if len(request.GET.getlist(name)) > 1]
         scopes = frozenset(given["scope"].split())
@@ -89,11 +89,11 @@ class Asked:
         if (challenge or method) and not CODE_CHALLENGE.fullmatch(challenge):
             raise AuthorizationRefused("invalid_request", "code_challenge is not the S256 of a verifier.")
         if "none" in given["prompt"].split():
-            raise AuthorizationRefused("login_required", "Nobody is signed in here until they choose.")
+            raise AuthorizationRefused("login_required", "No user is signed in until one is chosen.")
         return replace(self, scopes=scopes & set(SCOPES), nonce=given["nonce"], code_challenge=challenge)
 
     def answered(self, **answer: str) -> str:
-        """The address that brings the answer to the service, with its own `state` beside it."""
+        """The service's address with the answer and its own `state` added."""
         if self.state is not None:
             answer["state"] = self.state
         return f"{self.redirect_uri}{'&' if '?' in self.redirect_uri else '?'}{urlencode(answer)}"
@@ -103,20 +103,20 @@ class Asked:
 
 
 def redirect_bases() -> list[str]:
-    """What an address must begin with to be sent a code: PUBLIC_URL, and what a test added."""
+    """The origins that may receive a code: PUBLIC_URL's, and those that a test added."""
     public_url = os.environ.get("PUBLIC_URL", "")
     return [f"{each.rstrip('/')}/" for each in (public_url, *behaviour.current().redirect_origins) if each]
 
 
 def is_registered(redirect_uri: str) -> bool:
-    """Whether a code may be sent there: the service's own address, absolute and without a fragment."""
+    """Whether a code may be sent there: an absolute address of the service, without a fragment."""
     is_plain = redirect_uri.isascii() and redirect_uri.isprintable() and not set(" #\\") & set(redirect_uri)
     return is_plain and redirect_uri.startswith(tuple(redirect_bases()))
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def authorize(request: HttpRequest) -> HttpResponse:
-    """Ask who signs in; the choice is a POST, and its answer leads back with a code."""
+    """Ask which user signs in. The choice is a POST, which redirects back with a code."""
     try:
         asked = Asked.read(request)
     except NobodyToReturnTo as refusal:

@@ -1,7 +1,7 @@
 """The SSO issuer: its keys, the tokens it signs, and what it publishes about itself.
 
-Tokens can be issued in any process on the same DATA_DIR: the keys are in a file. The sign-in by browser is
-in sign_in.py (its page) and tokens.py (what the service fetches afterwards).
+Any process on the same DATA_DIR can issue tokens: the keys are in a file. The sign-in by browser is in
+sign_in.py (its page) and tokens.py (the service exchanges the code there).
 """
 
 import hashlib
@@ -27,7 +27,7 @@ KEY_BITS = 2048
 
 @dataclass(frozen=True)
 class SigningKey:
-    """An RSA key pair with its name, which tells verifiers which of the published keys to use."""
+    """An RSA key pair with its name, by which verifiers choose among the published keys."""
 
     key_id: str
     private_pem: str
@@ -44,7 +44,7 @@ class SigningKey:
         return cls(key_id=hashlib.sha256(public).hexdigest()[:16], private_pem=pem.decode())
 
     def as_jwk(self) -> dict[str, Any]:
-        """The public half, as published."""
+        """The public key, as it is published."""
         private = serialization.load_pem_private_key(self.private_pem.encode(), password=None)
         assert isinstance(private, rsa.RSAPrivateKey)
         public = jwt.algorithms.RSAAlgorithm.to_jwk(private.public_key(), as_dict=True)
@@ -59,13 +59,13 @@ class SigningKey:
 
 
 def keys() -> list[SigningKey]:
-    """Every key, the one that signs first. The first call makes it, in whichever process that is."""
+    """All keys; the first one signs. It is made at the first call, in any process."""
     with directory.locked() as place:
         return _read(place) or _write(place, [SigningKey.generate()])
 
 
 def rotate() -> SigningKey:
-    """Sign with a new key from now on. Tokens of the old ones stay good: those are still published."""
+    """Sign with a new key from now on. The old keys are still published, so their tokens stay valid."""
     with directory.locked() as place:
         return _write(place, [SigningKey.generate(), *_read(place)])[0]
 
@@ -79,7 +79,7 @@ def _read(place: Path) -> list[SigningKey]:
 
 
 def _write(place: Path, keys: list[SigningKey]) -> list[SigningKey]:
-    # Written aside and renamed, so that no reader meets half a file.
+    # Written to another file and renamed, so no reader sees half a file.
     unfinished = place / "sso_keys.json.new"
     with open(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
         json.dump([{"key_id": key.key_id, "private_pem": key.private_pem} for key in keys], file)
@@ -91,7 +91,7 @@ def _write(place: Path, keys: list[SigningKey]) -> list[SigningKey]:
 
 
 def issue_token(*, user_id: str, audience: str, issuer: str, expires_in: int, **claims: Any) -> str:
-    """A signed access token for a user, good for `expires_in` seconds; further claims replace ours."""
+    """A signed access token for a user, valid for `expires_in` seconds; further claims replace ours."""
     now = int(time.time())
     ours = {
         "iss": issuer,
@@ -106,7 +106,7 @@ def issue_token(*, user_id: str, audience: str, issuer: str, expires_in: int, **
 
 
 def read_token(token: str, *, audience: str, issuer: str) -> dict[str, Any]:
-    """The claims of a token that one of our keys signed; raises jwt.InvalidTokenError for any other."""
+    """The claims of a token signed by one of our keys; raises jwt.InvalidTokenError for any other."""
     key_id = jwt.get_unverified_header(token).get("kid")
     for key in keys():
         if key.key_id == key_id:
@@ -119,13 +119,13 @@ def read_token(token: str, *, audience: str, issuer: str) -> dict[str, Any]:
 
 
 def issuer(request: HttpRequest) -> str:
-    """The issuer's name, which is also the address that its endpoints begin with."""
+    """The issuer's name, which is also the start of its endpoints' addresses."""
     return os.environ.get("SSO_ISSUER") or request.build_absolute_uri("/sso")
 
 
 @require_safe
 def configuration(request: HttpRequest) -> JsonResponse:
-    """The discovery document: what is served here, and nothing that is not."""
+    """The discovery document, with only what is served here."""
     name = issuer(request)
     base = name.rstrip("/")
     return JsonResponse(
@@ -161,5 +161,5 @@ def configuration(request: HttpRequest) -> JsonResponse:
 
 @require_safe
 def key_set(request: HttpRequest) -> JsonResponse:
-    """Every public key whose tokens may still be about."""
+    """All public keys whose tokens may still be valid."""
     return JsonResponse({"keys": [key.as_jwk() for key in keys()]})

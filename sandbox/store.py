@@ -1,7 +1,7 @@
-"""What the stand-in remembers: Stripe's objects as JSON documents in one SQLite file.
+"""The sandbox's storage: Stripe's objects as JSON documents in one SQLite file.
 
-The file outlives the process, and several processes may use it at once: the sandbox itself, and a command
-that seeds a history. `transaction()` makes several changes one; every function joins the one that is open.
+The file survives the process, and several processes may use it at once: the sandbox itself, and a command
+that creates a history. Inside `transaction()` several changes are one; every function joins an open one.
 """
 
 import json
@@ -26,8 +26,8 @@ CREATE TABLE IF NOT EXISTS documents (
     created INTEGER NOT NULL,
     session TEXT NOT NULL,      -- the Checkout Session it belongs to
     body TEXT NOT NULL,         -- as Stripe's API shows it
-    notes TEXT NOT NULL,        -- what Stripe knows and does not show there
-    due_at REAL                 -- when the clock has something to do with it
+    notes TEXT NOT NULL,        -- what Stripe knows and its API does not show
+    due_at REAL                 -- when the background thread must change it
 );
 CREATE INDEX IF NOT EXISTS documents_newest ON documents (object, created, sequence);
 CREATE INDEX IF NOT EXISTS documents_session ON documents (session, object);
@@ -38,14 +38,14 @@ CREATE TABLE IF NOT EXISTS deliveries (
     state TEXT NOT NULL,        -- waiting, delivered, dropped, given_up
     due_at REAL NOT NULL,
     tries INTEGER NOT NULL DEFAULT 0,
-    repeats INTEGER NOT NULL    -- how often to send it again after it was answered well
+    repeats INTEGER NOT NULL    -- how often to send it again after a good answer
 );
 CREATE INDEX IF NOT EXISTS deliveries_due ON deliveries (due_at) WHERE state = 'waiting';
 CREATE INDEX IF NOT EXISTS deliveries_event ON deliveries (event);
 CREATE TABLE IF NOT EXISTS attempts (
     delivery INTEGER NOT NULL REFERENCES deliveries ON DELETE CASCADE,
     at REAL NOT NULL,
-    status INTEGER,             -- of the answer; NULL when there was none
+    status INTEGER,             -- of the answer; NULL if there was none
     remark TEXT NOT NULL
 );
 CREATE INDEX IF NOT EXISTS attempts_delivery ON attempts (delivery);
@@ -64,7 +64,7 @@ LOCK_SECONDS_MAX = 30
 
 @dataclass
 class Document:
-    """One object of Stripe's. Change `body`, `notes` and `due_at` at will, then `save` it."""
+    """One Stripe object. Change `body`, `notes` or `due_at`, then `save` it."""
 
     body: Body
     session: str
@@ -78,7 +78,7 @@ class Document:
 
 @dataclass(frozen=True)
 class Page:
-    """A stretch of a list, newest first."""
+    """A page of a list, newest first."""
 
     documents: list[Document]
     has_more: bool
@@ -92,7 +92,7 @@ _prepared: set[Path] = set()
 
 @contextmanager
 def transaction() -> Iterator[sqlite3.Connection]:
-    """All of it or nothing. Inside another transaction of the same thread, a part of that one."""
+    """Commit all changes or none. Inside another transaction of the same thread, it is part of that one."""
     if connection := getattr(_open, "connection", None):
         yield connection
         return
@@ -114,14 +114,14 @@ def _connect() -> sqlite3.Connection:
     connection = sqlite3.connect(file, timeout=LOCK_SECONDS_MAX, isolation_level=None)
     connection.row_factory = sqlite3.Row
     connection.execute("PRAGMA foreign_keys = ON")
-    connection.execute("PRAGMA synchronous = NORMAL")  # Enough to survive a crash of the process.
+    connection.execute("PRAGMA synchronous = NORMAL")  # This survives a crash of the process.
     return connection
 
 
 def _prepare(file: Path) -> None:
     with (
         directory.locked()
-    ):  # Two processes may start at once, and SQLite does not wait to change its journal.
+    ):  # Two processes may start at once, and SQLite does not wait for a lock to change its journal.
         connection = sqlite3.connect(file, timeout=LOCK_SECONDS_MAX)
         connection.execute("PRAGMA journal_mode = WAL")
         connection.executescript(SCHEMA)
@@ -130,7 +130,7 @@ def _prepare(file: Path) -> None:
 
 
 def forget_everything() -> None:
-    """Begin anew: no objects, no deliveries, no keys, every setting at its default."""
+    """Delete all objects, deliveries and keys, and reset every setting."""
     with transaction() as connection:
         for table in TABLES:
             connection.execute(f"DELETE FROM {table}")  # noqa: S608 (a name of the tuple above)
@@ -140,7 +140,7 @@ def forget_everything() -> None:
 
 
 def add(document: Document) -> Document:
-    """Keep a new object."""
+    """Store a new object."""
     body = document.body
     with transaction() as connection:
         connection.execute(
@@ -160,7 +160,7 @@ def add(document: Document) -> Document:
 
 
 def save(document: Document) -> None:
-    """Keep what was changed of an object."""
+    """Store the changes of an object."""
     with transaction() as connection:
         connection.execute(
             "UPDATE documents SET body = ?, notes = ?, due_at = ? WHERE id = ?",
@@ -169,7 +169,7 @@ def save(document: Document) -> None:
 
 
 def get(object_type: str, object_id: str) -> Document | None:
-    """The object of that type and id."""
+    """The object of this type and id, None if there is none."""
     with transaction() as connection:
         row = connection.execute(
             "SELECT * FROM documents WHERE id = ? AND object = ?", (object_id, object_type)
@@ -178,7 +178,7 @@ def get(object_type: str, object_id: str) -> Document | None:
 
 
 def of_session(object_type: str, session_id: str) -> list[Document]:
-    """Everything of that type that belongs to a Checkout Session, oldest first."""
+    """All objects of this type that belong to a Checkout Session, oldest first."""
     with transaction() as connection:
         rows = connection.execute(
             "SELECT * FROM documents WHERE session = ? AND object = ? ORDER BY sequence",
@@ -188,7 +188,7 @@ def of_session(object_type: str, session_id: str) -> list[Document]:
 
 
 def due(object_type: str, now: float) -> list[Document]:
-    """What the clock has to look at by now."""
+    """The objects that are due for the background thread."""
     with transaction() as connection:
         rows = connection.execute(
             "SELECT * FROM documents WHERE due_at <= ? AND object = ?", (now, object_type)
@@ -204,9 +204,9 @@ def page(
     starting_after: str | None = None,
     ending_before: str | None = None,
 ) -> Page:
-    """The newest objects that are `wanted`; those older than one id, or those just newer than one.
+    """The newest objects for which `wanted` is true; those older than an id, or those just newer than one.
 
-    An id that names nothing raises KeyError.
+    An unknown id raises KeyError.
     """
     with transaction() as connection:
         if ending_before is not None:
@@ -224,7 +224,7 @@ def page(
                 " ORDER BY created DESC, sequence DESC",
                 (object_type, *position),
             )
-        # Read only as far as needed: the list may be long.
+        # Read only as many as needed: the list may be long.
         matching = (document for document in map(_document, rows) if wanted(document.body))
         found = list(islice(matching, limit + 1))
     shown = found[:limit]
@@ -253,7 +253,7 @@ def _document(row: sqlite3.Row) -> Document:
 
 
 def settings() -> dict[str, Any]:
-    """Every setting that was changed, by name."""
+    """The settings that were changed, by name."""
     with transaction() as connection:
         rows = connection.execute("SELECT name, value FROM settings").fetchall()
     return {row["name"]: json.loads(row["value"]) for row in rows}
@@ -279,10 +279,10 @@ def add_paid_session(
     session_id: str | None = None,
     topup_id: str | None = None,
 ) -> Body:
-    """A top-up paid in the past, as Stripe would show it today; the answer is the session.
+    """Add a top-up paid in the past, as Stripe would show it today; returns the session.
 
-    For seeding a history: there are no events and no webhooks. The same `session_id` again is the same
-    session, unchanged.
+    It is for creating a history: there are no events and no webhooks. The same `session_id` again returns the
+    same session, unchanged.
     """
     metadata = {"type": "wallet_topup", "user_id": user_id, "product": product}
     if topup_id:

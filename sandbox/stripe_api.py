@@ -1,7 +1,7 @@
 """The part of Stripe's API that a wallet calls: Checkout Sessions, payments, refunds, disputes, events.
 
-A handler reads its parameters, refuses what it does not know, and calls one verb. What surrounds every call
-(key, slowness, failure, idempotency, form of the answer) is in `endpoint`.
+A handler reads its parameters, refuses unknown ones, and calls one verb. `endpoint` does what every call
+needs: API key, delay, failure, idempotency, form of the answer.
 """
 
 import hmac
@@ -29,11 +29,11 @@ LIMIT_MAX = 100
 TYPES_MAX = 20
 
 
-# --- What surrounds every call ----------------------------------------------------------------------
+# --- Around every call ------------------------------------------------------------------------------
 
 
 def endpoint(get: Handler | None = None, post: Handler | None = None) -> Callable[..., JsonResponse]:
-    """A view that speaks Stripe's HTTP for the handlers of its methods."""
+    """A view that answers like Stripe's HTTP API, with a handler for each method."""
     handlers = {"GET": get, "POST": post}
 
     @csrf_exempt
@@ -53,7 +53,7 @@ def endpoint(get: Handler | None = None, post: Handler | None = None) -> Callabl
 
 @csrf_exempt
 def unknown(request: HttpRequest, path: str) -> JsonResponse:
-    """Every other address below /v1."""
+    """The answer for every other address below /v1."""
     error = _unknown_address(request)
     return _response(request, Answer(error.status, error.body()))
 
@@ -81,13 +81,13 @@ def _run(handler: Handler, tree: Tree, request: HttpRequest) -> Body:
 
 
 def page_address(request: HttpRequest) -> str:
-    """Where payment pages are: below SANDBOX_URL, or below the address this call came to."""
+    """The start of payment pages' addresses: SANDBOX_URL, or the address of this call."""
     base = os.environ.get("SANDBOX_URL") or f"{request.scheme}://{request.get_host()}"
     return f"{base.rstrip('/')}/c/pay"
 
 
 def _misbehave() -> None:
-    """Be as slow, or fail, as the sandbox was told to."""
+    """Wait or fail as the sandbox's settings say."""
     asked = behaviour.current()
     time.sleep(asked.api_delay_seconds)
     if asked.api_failure is not None:
@@ -151,7 +151,7 @@ def expire_session(parameters: Parameters, *, session_id: str, **where: str) -> 
 def list_sessions(parameters: Parameters, **where: str) -> Body:
     status = parameters.choice("status", "open", "complete", "expired")
     payment_intent = parameters.text("payment_intent")
-    # This sandbox has no customers, links or subscriptions, so filtering by one finds nothing.
+    # There are no customers, links or subscriptions here, so a filter by one finds nothing.
     others = [
         parameters.text(name) for name in ("customer", "customer_account", "payment_link", "subscription")
     ]
@@ -246,7 +246,7 @@ def list_events(parameters: Parameters, **where: str) -> Body:
 
 
 def _is_of_type(event_type: str, asked: str) -> bool:
-    """`charge.*` asks for every type below charge."""
+    """Whether a type matches; `charge.*` matches every type that begins with `charge.`."""
     return event_type.startswith(asked[:-1]) if asked.endswith(".*") else event_type == asked
 
 
@@ -297,7 +297,7 @@ def _listed(
 
 
 def _created_filter(parameters: Parameters) -> Callable[[int], bool]:
-    """`created=...` means exactly then; `created[gte]=...` and its kin are bounds."""
+    """`created=...` is an exact time; `created[gte]=...` and the like are bounds."""
     if parameters.is_text("created"):
         exactly = parameters.integer("created")
         return lambda created: exactly is None or created == exactly

@@ -1,6 +1,6 @@
-"""The token and userinfo endpoints of the SSO issuer: what the service fetches with the code it was sent.
+"""The token and userinfo endpoints of the SSO issuer.
 
-Refusals are OAuth's own: `{"error": "invalid_grant", "error_description": "..."}` (RFC 6749, 5.2).
+Errors are OAuth's own: `{"error": "invalid_grant", "error_description": "..."}` (RFC 6749, 5.2).
 """
 
 import base64
@@ -17,12 +17,12 @@ from django.views.decorators.http import require_POST, require_safe
 
 from sandbox import grants, sso
 
-EXPIRES_IN = 3600  # Seconds; of the access token and of the ID token.
+EXPIRES_IN = 3600  # Seconds, for the access token and the ID token.
 USERINFO_CLAIMS = ("sub", "name", "email", "email_verified")
 
 
 class TokenRefused(Exception):
-    """Raised when no token is given; `error` is OAuth's word for why."""
+    """Raised when no token is issued; `error` is OAuth's code for the reason."""
 
     status = 400
 
@@ -32,7 +32,7 @@ class TokenRefused(Exception):
 
 
 class UnknownClient(TokenRefused):
-    """Raised when whoever asks has not proven to be the service."""
+    """Raised when the caller has not proven to be the service."""
 
     status = 401
 
@@ -46,7 +46,7 @@ class UnknownClient(TokenRefused):
 @csrf_exempt
 @require_POST
 def token(request: HttpRequest) -> JsonResponse:
-    """Tokens for a code, once, to the client it was sent to."""
+    """Exchange a code for tokens: once, and only for the client that received it."""
     try:
         _require_the_client(request)
         grant = _redeemed(request)
@@ -62,7 +62,7 @@ def token(request: HttpRequest) -> JsonResponse:
 
 
 def _require_the_client(request: HttpRequest) -> None:
-    """Raise unless the client's id and secret came, in the header or in the body, and not in both."""
+    """Raise TokenRefused unless the client's id and secret are in the header or in the body, not in both."""
     header = request.headers.get("Authorization", "")
     if header and "client_secret" in request.POST:
         raise TokenRefused("invalid_request", "Authenticate in the header or in the body, not in both.")
@@ -76,7 +76,7 @@ def _require_the_client(request: HttpRequest) -> None:
 
 
 def _basic(header: str) -> list[tuple[str, str]]:
-    """The id and secret in a Basic header: form-encoded as OAuth has it, or plain as many clients send it."""
+    """The id and secret of a Basic header: form-encoded as OAuth demands, or plain as some clients do."""
     scheme, _, credentials = header.partition(" ")
     if scheme.lower() != "basic":
         raise UnknownClient("Authenticate with client_secret_basic or client_secret_post.")
@@ -88,13 +88,13 @@ def _basic(header: str) -> list[tuple[str, str]]:
 
 
 def _are_equal(sent: tuple[str, str], known: tuple[str, str]) -> bool:
-    """In a time that does not tell how much of the secret was right."""
+    """Compare in constant time, so the time does not show how much of the secret was right."""
     same = [hmac.compare_digest(one.encode(), other.encode()) for one, other in zip(sent, known, strict=True)]
     return all(same)
 
 
 def _redeemed(request: HttpRequest) -> grants.Grant:
-    """The grant of the code that was sent. A code is used up by its first try, right or wrong."""
+    """The grant of the code in the request. The first try uses the code up, even if it fails."""
     if request.POST.get("grant_type") != "authorization_code":
         raise TokenRefused("unsupported_grant_type", "grant_type must be authorization_code.")
     if not (code := request.POST.get("code")):
@@ -138,12 +138,12 @@ def _tokens(grant: grants.Grant, *, issuer: str) -> dict[str, Any]:
     }
 
 
-# --- Who the token is about -------------------------------------------------------------------------
+# --- The token's user -------------------------------------------------------------------------------
 
 
 @require_safe
 def userinfo(request: HttpRequest) -> JsonResponse:
-    """What an access token tells of its user; the sandbox remembers nobody."""
+    """The claims about the user, read from the access token: the sandbox stores no users."""
     scheme, _, sent = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not sent:
         return _no_token("Bearer", {"error": "An access token is needed."})

@@ -27,7 +27,7 @@ urlpatterns = [
     path("health", health),
     # Stripe's API.
     path("v1/checkout/sessions", sessions),
-    # Where an empty session id leads: at Stripe, too, it is the list.
+    # An empty session id leads here; it is the list, as at Stripe.
     path("v1/checkout/sessions/", sessions),
     path("v1/checkout/sessions/<str:session_id>", endpoint(get=stripe_api.retrieve_session)),
     path("v1/checkout/sessions/<str:session_id>/expire", endpoint(post=stripe_api.expire_session)),

@@ -1,4 +1,4 @@
-"""The courier: signs events as Stripe does, posts them, and tries again until somebody answers well."""
+"""The courier: signs events as Stripe does, posts them, and retries until the answer is good."""
 
 import hashlib
 import hmac
@@ -30,14 +30,14 @@ def secrets() -> list[str]:
 
 
 def signature(body: bytes, *, at: int, secrets: Sequence[str]) -> str:
-    """The Stripe-Signature header: one v1 for each secret, as while a secret is being rolled."""
+    """The Stripe-Signature header: one v1 for each secret, as Stripe does while a secret is rolled."""
     signed = b"%d.%b" % (at, body)
     digests = [hmac.new(secret.encode(), signed, hashlib.sha256).hexdigest() for secret in secrets]
     return ",".join([f"t={at}", *(f"v1={digest}" for digest in digests)])
 
 
 class Courier:
-    """Carries what is due, each delivery in a thread of its own, so that a slow answer holds up nobody."""
+    """Sends due deliveries, each in its own thread, so a slow answer delays no other delivery."""
 
     def __init__(self) -> None:
         self._under_way: set[int] = set()
@@ -53,7 +53,7 @@ class Courier:
                 if delivery_id in self._under_way or len(self._under_way) >= AT_ONCE_MAX:
                     continue
                 self._under_way.add(delivery_id)
-            # A daemon: stopping does not wait for an answer; what was not noted is sent again.
+            # A daemon thread: stopping does not wait for it. Without a stored answer it is sent again.
             threading.Thread(target=self._carry, args=(delivery_id, event_id), daemon=True).start()
 
     def _carry(self, delivery_id: int, event_id: str) -> None:
@@ -66,7 +66,7 @@ class Courier:
 
 
 def _post(body: bytes) -> Attempt:
-    """One try. A redirect is an answer like any other, and not a good one."""
+    """Send once. A redirect counts as a bad answer."""
     at = time.time()
     target = urlsplit(url())
     connect = http.client.HTTPSConnection if target.scheme == "https" else http.client.HTTPConnection

@@ -1,4 +1,4 @@
-"""Figures, states and times as the sandbox's pages say them."""
+"""Amounts, states and times as the sandbox's pages show them."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -10,7 +10,7 @@ ZERO_DECIMAL_CURRENCIES = {"jpy"}
 
 @dataclass(frozen=True)
 class Tag:
-    """A state for people: a word, and the tone of its colour."""
+    """A state: a word, and the tone of its colour."""
 
     word: str
     tone: str = "plain"
@@ -42,7 +42,7 @@ DELIVERY_TAGS = {
 
 
 def amount(smallest_units: int, currency: str) -> str:
-    """An amount with its sign: $25.00, or 25.00 EUR where the sign is not ours to guess."""
+    """An amount with its currency: $25.00, or 25.00 EUR."""
     if currency == "usd":
         return money.dollars(smallest_units)
     if currency in ZERO_DECIMAL_CURRENCIES:
@@ -55,5 +55,5 @@ def moment(unix_seconds: float) -> datetime:
 
 
 def short(object_id: str) -> str:
-    """An id that fits a table: its beginning and its end."""
+    """An id shortened for a table: its beginning and its end."""
     return object_id if len(object_id) <= 20 else f"{object_id[:11]}…{object_id[-5:]}"
