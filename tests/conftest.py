@@ -1,7 +1,6 @@
-"""The cast, the credentials, and the books: checked after every test that used the database.
+"""The callers and their credentials, and the check of the books after every test that used the database.
 
-Nothing of ours is mocked. The database is PostgreSQL, the sandbox and the live server are processes or
-threads of their own.
+No code of ours is mocked. The database is PostgreSQL; the sandbox is a process, the live server a thread.
 """
 
 import json
@@ -41,7 +40,7 @@ KEEPERS = {law: query for law, query in laws.LAWS_OF_THE_WHOLE.items() if "FROM 
 # --- The database -----------------------------------------------------------------------------------
 
 
-# A slow machine finds examples slowly; that says nothing of what they show.
+# On a slow machine examples are generated slowly, which is no reason to fail.
 hypothesis.settings.register_profile(
     "of any machine", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
 )
@@ -60,7 +59,7 @@ CALLS: dict[tuple[Any, str], Any] = {
 
 
 def pytest_configure() -> None:
-    # Hashing a password well takes as long as many a test.
+    # A good password hash takes as long as a whole test.
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     settings.SOCIALACCOUNT_REQUESTS_TIMEOUT *= limits.PATIENCE
     for (owner, name), usual in CALLS.items():
@@ -69,7 +68,7 @@ def pytest_configure() -> None:
 
 @pytest.fixture
 def limits_of_calls(monkeypatch: pytest.MonkeyPatch) -> None:
-    """For a test that is about them: the service waits for others no longer than in production."""
+    """Use production's limits for calls to other services, for tests of these limits."""
     for (owner, name), usual in CALLS.items():
         monkeypatch.setattr(owner, name, usual)
 
@@ -78,12 +77,12 @@ def limits_of_calls(monkeypatch: pytest.MonkeyPatch) -> None:
 def django_db_setup(
     request: pytest.FixtureRequest, django_test_environment: None, django_db_blocker: Any
 ) -> Iterator[None]:
-    """Instead of pytest-django's, which migrates a database for each worker."""
+    """Replaces pytest-django's fixture, which migrates a database for each worker."""
     with ExitStack() as stack:
         with django_db_blocker.unblock():
             stack.enter_context(databases.copy_of_the_migrated_one(request.config.option.verbose))
             beginning = databases.Beginning()
-        # What ends a test with threads.
+        # Called at the end of a test with threads.
         TransactionTestCase._fixture_teardown = lambda case: beginning.restore()  # type: ignore[attr-defined]
         yield
         with django_db_blocker.unblock():
@@ -92,28 +91,28 @@ def django_db_setup(
 
 @pytest.fixture(autouse=True)
 def the_books_balance(request: pytest.FixtureRequest) -> Iterator[None]:
-    """The laws of wallet/books/laws.py hold after every test that used the database."""
+    """Check the laws of wallet/books/laws.py after every test that used the database."""
     uses_database = {"db", "transactional_db", "live_server"} & set(request.fixturenames)
     if not uses_database and not request.node.get_closest_marker("django_db"):
         yield
         return
-    request.getfixturevalue("db")  # Set up first, so that it is torn down after the look below.
+    request.getfixturevalue("db")  # Set up first, so it is torn down after the check below.
     yield
     if request.node.get_closest_marker("breaks_the_books"):
         return
     if connection.in_atomic_block and connection.needs_rollback:
         transaction.set_rollback(False)
     if connection.in_atomic_block:
-        connection.check_constraints()  # Deferred laws speak now, not at a commit that never comes.
+        connection.check_constraints()  # Check deferred laws now: the test never commits.
     if databases.hold_rows(LEDGER):
         assert laws.violations() == []
-    else:  # Of no rows nothing but the keepers of the laws can be missing.
+    else:  # Without rows, only a trigger or constraint can be missing.
         assert [broken for law, query in KEEPERS.items() for broken in laws.broken(law, query, {})] == []
 
 
 @pytest.fixture
 def one_window(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A test is counted in one window of the rate limits, however long it takes; no minute ends within it."""
+    """Make the rate limits' minute so long that none ends during the test."""
     monkeypatch.setattr(throttling, "WINDOW_SECONDS", 10**9)
 
 
@@ -122,7 +121,7 @@ def one_window(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def give(db: None) -> Callable[..., Entry]:
-    """Credits for a user, as from a paid checkout."""
+    """Give credits to a user, as from a paid checkout."""
 
     def give_credits(user_id: str, credits: int, session_id: str = "") -> Entry:
         session_id = session_id or f"cs_test_{user_id}_{time.monotonic_ns()}"
@@ -164,7 +163,7 @@ def article_rate(db: None) -> str:
 
 @pytest.fixture
 def service_key(db: None) -> str:
-    """The blog's key."""
+    """The blog's service key."""
     return issue_service_key(product="blog")[1]
 
 
@@ -175,7 +174,7 @@ def expired_service_key(db: None) -> str:
 
 @pytest.fixture
 def as_service(service_key: str) -> "Caller":
-    """A product that asks with its service key."""
+    """A product that calls with its service key."""
     return Caller({"x-wallet-service-key": service_key})
 
 
@@ -186,7 +185,7 @@ def as_nobody(db: None) -> "Caller":
 
 @pytest.fixture
 def sso_secret(settings: Any) -> str:
-    """SSO by shared secret: tokens a test can make by itself."""
+    """Verify tokens with a shared secret, so a test can make them itself."""
     settings.SSO_JWKS_URL = ""
     settings.SSO_JWT_SECRET = "a shared secret of the tests, long enough"
     return settings.SSO_JWT_SECRET
@@ -194,7 +193,7 @@ def sso_secret(settings: Any) -> str:
 
 @pytest.fixture
 def token(sso_secret: str) -> Callable[..., str]:
-    """An access token for a user; claims can be changed, or taken out with None."""
+    """An access token for a user; claims can be changed, or removed with None."""
 
     def make(user_id: str, secret: str = "", algorithm: str = "HS256", **claims: Any) -> str:
         now = int(time.time())
@@ -213,13 +212,13 @@ def token(sso_secret: str) -> Callable[..., str]:
 
 @pytest.fixture
 def as_user(token: Callable[..., str]) -> Callable[[str], "Caller"]:
-    """A user who asks with their SSO token."""
+    """A user who calls with their SSO token."""
     return lambda user_id: Caller({"Authorization": f"Bearer {token(user_id)}"})
 
 
 @pytest.fixture
 def staff(client: Client, db: None) -> Client:
-    """A browser of somebody of the back-office."""
+    """A browser of a signed-in staff member."""
     enter(client, StaffFactory.create())
     return client
 
@@ -235,7 +234,7 @@ class Caller:
         return self.client.get(path, query, headers=self.headers)
 
     def post(self, path: str, body: Any = None, *, raw: bytes | None = None, **options: Any) -> Any:
-        """`raw` is sent as it is; options go to the request, such as content_type."""
+        """POST a body as JSON, or `raw` unchanged; `options` go to the request, such as content_type."""
         data = json.dumps(body) if raw is None else raw
         headers = self.headers | options.pop("headers", {})
         options.setdefault("content_type", "application/json")
@@ -250,10 +249,10 @@ class Caller:
 
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Any]:
-    """One Chromium for all tests of a process: Playwright runs once in it."""
+    """One Chromium for all tests of a process, since Playwright can run only once in it."""
     from playwright.sync_api import sync_playwright
 
-    # Its event loop stays in this thread, and Django would refuse the database for it.
+    # Playwright's event loop stays in this thread, and Django would refuse to use the database because of it.
     os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=FLAGS)
@@ -266,7 +265,7 @@ def chromium() -> Iterator[Any]:
 
 @pytest.fixture
 def checkout_event() -> Callable[..., dict[str, Any]]:
-    """An event of a paid Checkout Session, as Stripe writes it; fields of the session can be changed."""
+    """An event of a paid Checkout Session, as Stripe sends it; fields of the session can be changed."""
 
     def make(
         session_id: str = "cs_test_1",
@@ -302,7 +301,7 @@ def checkout_event() -> Callable[..., dict[str, Any]]:
 
 
 def signed(body: bytes | str, *, at: int | None = None, secret: str = "") -> str:
-    """The Stripe-Signature of a body."""
+    """The Stripe-Signature header for a body."""
     text = body.decode("utf-8", "surrogateescape") if isinstance(body, bytes) else body
     secret = secret or settings.STRIPE_WEBHOOK_SECRETS[0]
     return stripe.WebhookSignature.generate_signature_header(text, secret, timestamp=at)
@@ -325,7 +324,7 @@ def deliver(db: None) -> Callable[..., Any]:
 
 @pytest.fixture(scope="session")
 def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator["Sandbox"]:
-    """The sandbox as a process of its own, where the settings expect it."""
+    """The sandbox as a separate process, at the address of the settings."""
     environment = os.environ | {"DATA_DIR": str(tmp_path_factory.mktemp("sandbox"))}
     process = subprocess.Popen([sys.executable, "-m", "sandbox"], env=environment)
     stand_in = Sandbox(settings.STRIPE_API_BASE)

@@ -1,6 +1,6 @@
-"""Many at once: real threads, each with a database connection of its own, and a second connection for one.
+"""Parallel calls in real threads, each with its own database connection, and a second connection.
 
-Only for tests with transaction=True: what a thread sees must have been committed.
+Only for tests with transaction=True: a thread sees only committed rows.
 """
 
 import threading
@@ -17,21 +17,21 @@ from tests.limits import waits_for_locks_end
 
 T = TypeVar("T")
 
-# Long enough for any machine: what ends a test here is a hang.
+# Long enough for any machine: only a hang reaches it.
 THREAD_SECONDS_MAX = 300
 WAITING_SECONDS_MAX = 60
 
 
 def at_once(calls: Sequence[Callable[[], T]]) -> list[T]:
-    """What the calls return, in their order: each in a thread, all let go at one moment.
+    """Run each call in a thread, all starting at one moment, and return the results in order.
 
-    The first exception is raised here, after all have ended.
+    Raises the first exception after all calls have ended.
     """
     return [outcome.result() for outcome in outcomes_at_once(calls)]
 
 
 def outcomes_at_once(calls: Sequence[Callable[[], T]]) -> list["Future[T]"]:
-    """The same, where some may raise: what came of each call, all of them ended."""
+    """The same for calls that may raise: the finished future of each call."""
     start = threading.Barrier(len(calls), timeout=THREAD_SECONDS_MAX)
     outcomes = [begin(call, start) for call in calls]
     for outcome in outcomes:
@@ -40,13 +40,13 @@ def outcomes_at_once(calls: Sequence[Callable[[], T]]) -> list["Future[T]"]:
 
 
 def begin(call: Callable[[], T], start: threading.Barrier | None = None) -> "Future[T]":
-    """Begin a call in a thread. Its connection is closed by the time its outcome is known."""
+    """Start a call in a thread. Its connection is closed before its outcome is set."""
     outcome: Future[T] = Future()
 
     def work() -> None:
         try:
             try:
-                connection.ensure_connection()  # First: it takes longer than what is raced for.
+                connection.ensure_connection()  # First, because it takes longer than the race itself.
                 if start:
                     start.wait()
                 result = call()
@@ -62,9 +62,9 @@ def begin(call: Callable[[], T], start: threading.Barrier | None = None) -> "Fut
 
 
 def patiently(call: Callable[[], T]) -> T:
-    """Repeat what is answered 503 or waits too long, as a caller with a key does, and as Stripe does.
+    """Repeat a call that is answered 503 or times out, as callers with a key and Stripe do.
 
-    On a machine with little to spare whoever is last in a long queue may be told to come again.
+    On a busy machine the last call in a long queue may get such an answer.
     """
     give_up_at = time.monotonic() + THREAD_SECONDS_MAX
     while time.monotonic() < give_up_at:
@@ -90,7 +90,7 @@ def second_connection() -> Iterator[BaseDatabaseWrapper]:
 
 @contextmanager
 def locked_by_somebody(query: str, *values: str) -> Iterator[None]:
-    """Another connection holds the rows of a query until the end of the block, longer than others wait."""
+    """Lock the rows of a query with another connection, until the end of the block."""
     with waits_for_locks_end(), second_connection() as other, other.cursor() as cursor:
         cursor.execute("BEGIN")
         cursor.execute(f"{query} FOR UPDATE", values)
@@ -99,12 +99,12 @@ def locked_by_somebody(query: str, *values: str) -> Iterator[None]:
 
 
 def wallet_locked_by_somebody(user_id: str) -> AbstractContextManager[None]:
-    """Another connection holds a wallet's row until the end of the block."""
+    """Lock a wallet's row with another connection until the end of the block."""
     return locked_by_somebody("SELECT 1 FROM wallet_wallet WHERE user_id = %s", user_id)
 
 
 def wait_until_somebody_waits() -> None:
-    """Return when another connection waits for a lock that this thread's connection holds."""
+    """Wait until another connection waits for a lock that this thread's connection holds."""
     give_up_at = time.monotonic() + WAITING_SECONDS_MAX
     with connection.cursor() as cursor:
         while time.monotonic() < give_up_at:
@@ -115,4 +115,4 @@ def wait_until_somebody_waits() -> None:
             if cursor.fetchone()[0]:
                 return
             time.sleep(0.01)
-    raise AssertionError("nobody waits")
+    raise AssertionError("no connection waits")

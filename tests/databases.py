@@ -1,4 +1,4 @@
-"""The tests' databases: migrated once a run, copied for each worker, put back after a test with threads."""
+"""The tests' databases: migrated once per run, copied for each worker, reset after a test with threads."""
 
 import os
 import re
@@ -13,7 +13,7 @@ from psycopg import sql
 
 from tests.limits import NONE, OF_TESTS, limit
 
-# --- One that is migrated, and copies of it -----------------------------------------------------------
+# --- The migrated database and its copies -------------------------------------------------------------
 
 RUN = os.environ.get("PYTEST_XDIST_TESTRUNUID") or uuid4().hex
 WORKER = os.environ.get("PYTEST_XDIST_WORKER") or "alone"
@@ -21,8 +21,8 @@ WORKER = os.environ.get("PYTEST_XDIST_WORKER") or "alone"
 
 @contextmanager
 def copy_of_the_migrated_one(verbosity: int) -> Iterator[None]:
-    """A database of this worker's own. The first worker to come migrates it, all others copy it; the last
-    one to leave drops it.
+    """This worker's own database. The first worker migrates one, the others copy it, and the last one to
+    leave drops it.
     """
     creation: Any = connection.creation
     usual, migrated = connection.settings_dict["NAME"], creation._get_test_db_name()
@@ -30,7 +30,7 @@ def copy_of_the_migrated_one(verbosity: int) -> Iterator[None]:
     limit(NONE)
     with _one_worker_at_a_time(migrated) as cursor:
         if _run_that_made(migrated, cursor) != RUN:
-            # Of a run that was killed. One that goes on keeps its databases: they cannot be dropped.
+            # Left by a killed run. Those of a run that goes on are in use and can't be dropped.
             for leftover in _copies_of(migrated, cursor):
                 _drop(leftover, cursor)
             creation.create_test_db(verbosity=max(verbosity - 1, 0), autoclobber=True, serialize=False)
@@ -46,7 +46,7 @@ def copy_of_the_migrated_one(verbosity: int) -> Iterator[None]:
     limit(NONE)
     _use(usual)
     with _one_worker_at_a_time(migrated) as cursor:
-        # A thread that a test left behind may still be connected.
+        # A thread that a test did not end may still be connected.
         _drop(copy, cursor, how="WITH (FORCE)")
         if not _copies_of(migrated, cursor):
             _drop(migrated, cursor)
@@ -59,7 +59,7 @@ def _use(name: str) -> None:
 
 @contextmanager
 def _one_worker_at_a_time(migrated: str) -> Iterator[Any]:
-    """A cursor beside the databases of tests, whose transaction no other worker shares."""
+    """A cursor outside the tests' databases, in a transaction that only one worker at a time can have."""
     with connection._nodb_cursor() as cursor:
         cursor.execute("SELECT pg_advisory_lock(hashtext(%s))", [migrated])
         yield cursor  # The lock ends with its connection.
@@ -83,14 +83,14 @@ def _drop(name: str, cursor: Any, *, how: str = "") -> None:
     cursor.execute(sql.SQL("DROP DATABASE IF EXISTS {} " + how).format(sql.Identifier(name)))
 
 
-# --- Back to how it was -------------------------------------------------------------------------------
+# --- Reset after a test -------------------------------------------------------------------------------
 
 
 class Beginning:
-    """What a database held when it was new, and the way back to that.
+    """The rows of a new database, and how to restore them.
 
-    Django empties all tables after a test with threads and makes their first rows anew. Here a table that
-    holds what it held is left alone, and one that does not gets its first rows back.
+    After a test with threads Django empties all tables and creates their first rows again. Here only tables
+    that have changed get their first rows back.
     """
 
     SECONDS_MAX = 60
@@ -103,26 +103,26 @@ class Beginning:
             )
             tables = [name for (name,) in cursor.fetchall()]
             self.rows = {table: _copied(table, cursor) for table in tables}
-            looks = []
+            checks = []
             for table in tables:
                 name = sql.Identifier(table)
                 if self.rows[table]:
                     cursor.execute(sql.SQL("SELECT ({})").format(DIGEST.format(name)))
                     (digest,) = cursor.fetchone()
-                    look = sql.SQL("({}) IS DISTINCT FROM {}").format(DIGEST.format(name), digest)
+                    check = sql.SQL("({}) IS DISTINCT FROM {}").format(DIGEST.format(name), digest)
                 else:
-                    look = sql.SQL("EXISTS (SELECT FROM {})").format(name)
-                looks.append(sql.SQL("SELECT {} WHERE {}").format(table, look))
-            self._changed = sql.SQL(" UNION ALL ").join(looks).as_string(cursor.connection)
+                    check = sql.SQL("EXISTS (SELECT FROM {})").format(name)
+                checks.append(sql.SQL("SELECT {} WHERE {}").format(table, check))
+            self._changed = sql.SQL(" UNION ALL ").join(checks).as_string(cursor.connection)
 
     def restore(self) -> None:
-        """Give every table the rows it had."""
+        """Restore the first rows of every changed table."""
         self._wait_for_writers()
         with connection.cursor() as cursor:
             cursor.execute(self._changed)
             changed = [table for (table,) in cursor.fetchall()]
         with transaction.atomic(), connection.cursor() as cursor:
-            # Triggers rest, here alone: they refuse that history is deleted.
+            # Only here without triggers, since they refuse to delete history.
             cursor.execute("SET LOCAL session_replication_role = replica")
             for table in changed:
                 cursor.execute(sql.SQL("DELETE FROM {}").format(sql.Identifier(table)))
@@ -132,7 +132,7 @@ class Beginning:
                         copy.write(self.rows[table])
 
     def _wait_for_writers(self) -> None:
-        """A thread that a test left behind may be about to write; its rows are seen once it has ended."""
+        """Wait until threads that a test did not end have finished writing."""
         give_up_at = time.monotonic() + self.SECONDS_MAX
         with connection.cursor() as cursor:
             while True:

@@ -1,4 +1,4 @@
-"""gunicorn and a private PostgreSQL of a test's own, to be treated badly."""
+"""gunicorn and a private PostgreSQL for one test, which may stop or kill them."""
 
 import json
 import os
@@ -18,13 +18,13 @@ from sandbox.environment import free_port
 from sandbox.private_postgres import PrivateServer
 from tests.conftest import signed
 
-# So many times as long are a request's limits where a test is about them, and so is what they come to: what a
-# busy machine adds is told apart from a wait too many.
+# Tests of a request's limits make each limit this many times longer, and the expected total too. So the extra
+# time of a busy machine is not mistaken for a wait too many.
 TIMES = 2
 
 
 class Deployment:
-    """gunicorn with two workers on a private PostgreSQL of its own, its limits `TIMES` as long."""
+    """gunicorn with two workers on its own private PostgreSQL; its limits are `TIMES` times longer."""
 
     def __init__(self, data_dir):
         self.server = PrivateServer(data_dir)
@@ -82,7 +82,7 @@ class Deployment:
         assert answer.json() == {"received": True}
 
     def deduct(self, key):
-        """One answer and how long it took."""
+        """One answer, and how long it took."""
         body = {"user_id": "usr_1", "feature": "mail.send", "idempotency_key": key}
         headers = {"x-wallet-service-key": self.service_key}
         began = time.monotonic()
@@ -110,7 +110,7 @@ def eventually(fact, seconds=120):
 
 @contextmanager
 def deployed(data_dir, checkout_event):
-    """One that serves, with 100 credits for usr_1; skipped where there is no PostgreSQL to start."""
+    """A running one, with 100 credits for usr_1. Skips the test if there is no PostgreSQL to start."""
     try:
         postgres_programs.find_programs(os.environ)
     except configuration.NoDatabase as missing:

@@ -1,7 +1,7 @@
-"""The environment of the tests, set before Django reads its settings; and a database for as long as they run.
+"""The environment of the tests, set before Django reads its settings, and their database.
 
-Loaded by `-p tests.environment` (pyproject.toml). Nothing of the developer's own environment reaches the
-tests but DATABASE_URL, PG_BIN and DATA_DIR, which choose the PostgreSQL.
+Loaded by `-p tests.environment` (pyproject.toml). From the developer's own environment the tests use only
+DATABASE_URL, PG_BIN and DATA_DIR, which choose the PostgreSQL.
 """
 
 import fcntl
@@ -62,20 +62,20 @@ OF_THE_DEVELOPER = (
     "WEB_THREADS",
     "WEB_WORKERS",
 )
-# Of the tests alone: a DATA_DIR that was chosen may hold data of `make run` as well.
+# Only for tests; another DATA_DIR may also have data of `make run`.
 OWN_DATA_DIR = ROOT / "var" / "tests"
 held = pytest.StashKey[ExitStack]()
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None]:
-    """Before pytest-django loads the settings, which it does in this very hook."""
+    """Set the environment before pytest-django loads the settings in the same hook."""
     early_config.stash[held] = ExitStack()
     for name in OF_THE_DEVELOPER:
         os.environ.pop(name, None)
     port = environment.free_port()  # Each worker has a sandbox of its own.
     stand_in = f"http://127.0.0.1:{port}"
-    live = f"127.0.0.1:{environment.free_port()}"  # Where a test that asks for `live_server` has it.
+    live = f"127.0.0.1:{environment.free_port()}"  # The address of the fixture `live_server`.
     os.environ.update(
         SETTINGS,
         DJANGO_LIVE_TEST_SERVER_ADDRESS=live,
@@ -92,7 +92,7 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Take a lease on the private server, each worker its own."""
+    """Take a lease on the private server, one for each worker."""
     if os.environ.get("DATABASE_URL"):
         return
     server = private_postgres.PrivateServer(configuration.data_directory(os.environ))
@@ -105,7 +105,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def make_careless(server: private_postgres.PrivateServer) -> None:
-    """What the tests write need not outlive the machine. Tests that kill a server have one of their own."""
+    """Switch off durability: tests need no data after a crash. Tests that kill a server have their own."""
     with psycopg.connect(
         host=str(server.socket_directory), user=configuration.NAME, dbname=configuration.NAME, autocommit=True
     ) as db:
@@ -115,13 +115,13 @@ def make_careless(server: private_postgres.PrivateServer) -> None:
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
-    """Give the lease back; the last one stops the server."""
+    """Return the lease; the last one stops the server."""
     config.stash[held].close()
 
 
 @contextmanager
 def database_name_of_our_own() -> Iterator[None]:
-    """Two runs of the tests at once on one server take databases of different names, from a small stock."""
+    """Set a database name that no other run of the tests on this server is using."""
     data_dir = configuration.data_directory(os.environ)
     data_dir.mkdir(parents=True, exist_ok=True)
     for number in count(1):

@@ -1,4 +1,4 @@
-"""Rows for the cast. Credits and entries come from the ledger's own verbs, never from here."""
+"""Users and staff for tests. Credits and entries are written only by the ledger's own verbs."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ SECOND_FACTOR_SECRET = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"
 
 
 def enter(client: Client, member: User) -> None:
-    """A session of staff that has passed the second factor."""
+    """Sign a staff member in, with the second factor passed."""
     client.force_login(member)
     session = client.session
     sessions.note_passed(session, member)
@@ -27,11 +27,11 @@ class UserFactory(factory.django.DjangoModelFactory[User]):
 
     misar_id = factory.Sequence(lambda number: f"usr_{number}")
     email = factory.LazyAttribute(lambda user: f"{user.misar_id}@example.com")
-    name = "Somebody"
+    name = "Test User"
 
 
 class StaffFactory(UserFactory):
-    """Somebody of the back-office who may do everything; `with_second_factor=False` for one without."""
+    """A staff member who may do everything; `with_second_factor=False` makes one without a second factor."""
 
     class Meta:
         skip_postgeneration_save = True

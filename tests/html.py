@@ -1,4 +1,4 @@
-"""What the tests of the wallet's pages share: somebody signed in, and what a browser would read."""
+"""Helpers for tests of pages: a signed-in browser, and reading the page's HTML."""
 
 import re
 from html import unescape
@@ -18,7 +18,7 @@ def browser_of(user: User | None = None, **fields: Any) -> Client:
 
 
 def words(response: Any) -> str:
-    """What a page says, in one line."""
+    """The text of a page, in one line."""
     html = re.sub(r"(?s)<(script|style|noscript)\b.*?</\1>", " ", response.content.decode())
     return " ".join(unescape(re.sub(r"<[^>]*>", " ", html)).split())
 
@@ -37,7 +37,7 @@ def text(html: str) -> str:
 
 
 def link(response: Any, name: str) -> str:
-    """Where the link of this name leads."""
+    """The address of the link with this name."""
     found = re.search(rf'<a\b[^>]*href="([^"]*)"[^>]*>{re.escape(name)}</a>', response.content.decode())
     assert found, f"no link {name}"
     return unescape(found[1])

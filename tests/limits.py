@@ -1,8 +1,8 @@
-"""The limits that tests work under.
+"""The time limits of the tests.
 
-In production each wait has an end of a few seconds, for a caller who waits. A test is no caller: its set-up
-takes as long as it takes, and a machine that is busy with other things proves nothing. So tests have limits
-that only a hang meets, and a test that is about the service's own limits asks for them.
+In production each wait ends after a few seconds, because a caller is waiting. In a test a slow set-up or a
+busy machine is no failure. So tests have limits that only a hang reaches, and a test of the service's own
+limits sets them itself.
 """
 
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ from foundation.database.engine import base
 
 @dataclass(frozen=True)
 class Limits:
-    """After how long each wait for the database ends."""
+    """How long each kind of wait for the database may last."""
 
     connect_seconds: int
     statement_ms: int
@@ -27,7 +27,7 @@ class Limits:
     ping_seconds: float
 
     def times(self, factor: int) -> "Limits":
-        """The same waits, each so many times as long."""
+        """The same limits, each `factor` times longer."""
         return Limits(
             connect_seconds=self.connect_seconds * factor,
             statement_ms=self.statement_ms * factor,
@@ -46,10 +46,10 @@ OF_A_REQUEST = Limits(
     answer_seconds=base.ANSWER_SECONDS_MAX,
     ping_seconds=base.PING_SECONDS_MAX,
 )
-# So many times as long a test waits for what a request waits for.
+# A test waits this many times longer than a request.
 PATIENCE = 60
 OF_TESTS = OF_A_REQUEST.times(PATIENCE)
-# Waits for a lock end as soon as in production, and all others as late as in any test.
+# Production's limit for locks, the tests' limits for all other waits.
 OF_LOCKS = replace(OF_TESTS, lock_ms=OF_A_REQUEST.lock_ms)
 NONE = replace(OF_TESTS, statement_ms=0, lock_ms=0, idle_ms=0, answer_seconds=None)
 
@@ -58,20 +58,20 @@ USUAL_OPTIONS = connection.settings_dict["OPTIONS"]["options"]
 
 
 def limit(limits: Limits) -> None:
-    """From now on this process's connections have these limits, the present one of this thread too."""
+    """Set the limits of this process's connections, this thread's present one included."""
     options = connection.settings_dict["OPTIONS"]
     options["connect_timeout"] = limits.connect_seconds
     session = {
         "statement_timeout": limits.statement_ms,
         "lock_timeout": limits.lock_ms,
         "idle_in_transaction_session_timeout": limits.idle_ms,
-        # What a test has written need not outlive the machine.
+        # Tests need no data after a crash.
         "synchronous_commit": "off",
     }
-    # Of two settings of one name the server takes the last.
+    # If a setting is named twice, the server takes the last.
     options["options"] = " ".join([USUAL_OPTIONS, *(f"-c {name}={value}" for name, value in session.items())])
     base.PING_SECONDS_MAX = limits.ping_seconds
-    # Of the class too: threads make connections of their own, and Django one beside this to drop a database.
+    # On the class too: threads have their own connections, and Django opens another one to drop a database.
     base.DatabaseWrapper._seconds_max = limits.answer_seconds
     connection.seconds_max = limits.answer_seconds  # type: ignore[attr-defined]
     if not connection.in_atomic_block:
@@ -80,8 +80,8 @@ def limit(limits: Limits) -> None:
 
 @contextmanager
 def limited(limits: Limits) -> Iterator[None]:
-    """These limits inside, for a test that is about them; those from before again after it."""
-    assert not connection.in_atomic_block, "a connection learns of its limits when it begins"
+    """Set these limits inside the block, for a test of the limits, and restore the earlier ones after it."""
+    assert not connection.in_atomic_block, "a connection gets its limits when it is opened"
     before = present[-1]
     present.append(limits)
     limit(limits)
@@ -94,13 +94,13 @@ def limited(limits: Limits) -> Iterator[None]:
 
 @contextmanager
 def waits_for_locks_end() -> Iterator[None]:
-    """A lock is waited for as long as in production, or as long as a test has chosen."""
+    """Wait for locks as long as production does, unless the test has set other limits."""
     with limited(OF_LOCKS) if present == [OF_TESTS] else nullcontext():
         yield
 
 
 def longer(seconds: float | tuple[float, ...]) -> float | tuple[float, ...]:
-    """A wait of production as long as tests have it, or several of them."""
+    """One of production's limits, or several, as long as the tests need them."""
     if isinstance(seconds, tuple):
         return tuple(each * PATIENCE for each in seconds)
     return seconds * PATIENCE

@@ -1,10 +1,10 @@
-"""Looking for what must be there."""
+"""Regular expressions that must match."""
 
 import re
 
 
 def matched(pattern: str, text: str) -> re.Match[str]:
-    """The first place where a pattern fits; the test fails where there is none."""
+    """The first match of a pattern; the test fails if there is none."""
     match = re.search(pattern, text)
     assert match, f"{pattern} is not in:\n{text}"
     return match

@@ -1,4 +1,4 @@
-"""The project's own Python files, as trees to ask questions of."""
+"""The project's own Python files and their syntax trees."""
 
 import ast
 from collections.abc import Iterator
@@ -29,9 +29,9 @@ def tree_of(path: Path) -> ast.Module:
 
 
 def imports_of(path: Path, *, lazy: bool = True) -> Iterator[str]:
-    """Every module a file imports, wherever the import stands; without `lazy`, only when it is loaded itself.
+    """The modules that a file imports anywhere; without `lazy`, only those that it imports when it is loaded.
 
-    Of `from a import b` this is a.b: `b` may be a module or a name in one.
+    `from a import b` gives a.b, because `b` may be a module or a name in one.
     """
     for node in ast.walk(tree_of(path)) if lazy else tree_of(path).body:
         if isinstance(node, ast.Import):

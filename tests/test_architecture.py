@@ -1,4 +1,4 @@
-"""The lines of the house: imports run down, and what belongs to one room stays in it."""
+"""The layers of the code: imports run down, and some libraries are imported in one place only."""
 
 import re
 
@@ -6,13 +6,13 @@ import pytest
 
 from tests.source import PRODUCTION, ROOT, imports_of, is_within, name_of, python_files, tree_of
 
-# From roof to ground: each imports those below it alone.
+# From top to bottom: each imports only those below it.
 FLOORS = ["misar_billing", "demo", "backoffice", "monetization", "wallet", "accounts", "foundation"]
 # The same inside the wallet.
 ROOMS = ["payments", "history", "charges", "prices", "books"]
-# Where an app meets the outside. None imports one of another kind.
+# The parts of an app that meet the outside. None imports one of another kind.
 EDGES = {"api", "pages", "dashboard", "signing_in"}
-# Beside the edges, what these names stand for in each app is a matter of HTTP.
+# The edges, and other modules that deal with HTTP in every app.
 OF_HTTP = {
     *EDGES,
     "http",
@@ -33,7 +33,7 @@ def files_of(*packages: str):
 
 
 def crossings(files, is_forbidden, **which) -> list[str]:
-    """The imports that must not be, as a person reads them; `is_forbidden` takes importer and imported."""
+    """The forbidden imports, as sentences; `is_forbidden` gets the importing and the imported module."""
     return [
         f"{name} imports {module}"
         for name, path in files
@@ -50,31 +50,31 @@ def test_imports_run_down():
     assert crossings(files_of(*FLOORS), runs_up) == []
 
 
-def test_no_lower_app_names_an_upper_ones_module_in_a_string():
-    """A dotted path is an import too. (Settings stand on the top floor.)"""
+def test_no_lower_app_names_a_module_of_an_upper_one_in_a_string():
+    """A dotted path counts as an import. (The settings are on the top floor.)"""
     for name, path in files_of(*FLOORS[1:]):
         above = FLOORS[: FLOORS.index(name.split(".")[0])]
         dotted = rf"[\"'](?:{'|'.join(above)})(?:\.[a-z_]+)+[\"']"
         named = {text.strip("\"'") for text in re.findall(dotted, path.read_text())}
-        # Not a model's label, such as wallet.entry: a module, or a name in one.
+        # Only modules and names in them, not labels of models such as wallet.entry.
         modules = {each for each in named if {each, each.rpartition(".")[0]} & (FILES.keys() - set(FLOORS))}
         assert modules == set(), name
 
 
 def room_of(module: str) -> int | None:
-    """How far down a module of the wallet is; None for what is in no room."""
+    """The index of a wallet module's room, counted from the top; None if it is in no room."""
     app, _, rest = module.partition(".")
     room = rest.split(".")[0]
     return ROOMS.index(room) if app == "wallet" and room in ROOMS else None
 
 
 def stands_on_rooms(module: str) -> bool:
-    """Whether a module beside the rooms imports one, such as the index of the models."""
+    """Whether a module outside the rooms imports one, as the index of the models does."""
     known = FILES.get(module) or FILES.get(module.rpartition(".")[0])
     return known is not None and any(room_of(each) is not None for each in imports_of(known))
 
 
-def test_a_room_of_the_wallet_imports_lower_ones_alone():
+def test_a_room_of_the_wallet_imports_only_lower_ones():
     def runs_up(name: str, module: str) -> bool:
         if not is_within(module, "wallet"):
             return False
@@ -98,7 +98,7 @@ def test_no_edge_imports_an_edge_of_another_kind():
     assert crossings(edges, lambda name, module: edge_of(module) not in (None, edge_of(name))) == []
 
 
-def test_models_and_verbs_know_nothing_of_http_or_of_the_edges():
+def test_models_and_verbs_import_no_http_and_no_edge():
     outside = ["rest_framework", "django.http", "django.shortcuts", "drf_spectacular"]
     inner = [
         (name, path)
@@ -116,7 +116,7 @@ def test_models_and_verbs_know_nothing_of_http_or_of_the_edges():
     ("library", "speaker"),
     [("stripe", "wallet.payments.stripe_gateway"), ("django.contrib.admin", "backoffice")],
 )
-def test_one_place_alone_speaks_to(library, speaker):
+def test_only_one_place_imports(library, speaker):
     files = [(name, path) for name, path in files_of(*PRODUCTION) if not is_within(name, speaker)]
     # The wiring mounts the admin's addresses.
     mounts = {("misar_billing.urls", "django.contrib.admin")}
@@ -129,7 +129,7 @@ def test_one_place_alone_speaks_to(library, speaker):
 
 @pytest.mark.parametrize("kept_out", ["sandbox", "demo"])
 def test_a_deployment_loads_neither_the_sandbox_nor_the_demonstration(kept_out):
-    """They are not in the image. manage.py and commands of the wiring import them when they need them."""
+    """They are not in the image. manage.py and some commands import them only when they run."""
 
     def is_kept_out(name: str, module: str) -> bool:
         return is_within(module, kept_out)
@@ -140,19 +140,19 @@ def test_a_deployment_loads_neither_the_sandbox_nor_the_demonstration(kept_out):
     assert crossings(rest, is_kept_out) == []
 
 
-def test_the_sandbox_knows_the_foundation_alone():
+def test_the_sandbox_imports_only_the_foundation():
     ours = {*FLOORS, "tests", "bench"} - {"foundation"}
     assert crossings(files_of("sandbox"), lambda name, module: module.split(".")[0] in ours) == []
 
 
-def test_no_file_is_longer_than_can_be_read():
+def test_no_file_is_longer_than_500_lines():
     long = {
         name: lines for name, path in FILES.items() if (lines := path.read_text().count("\n")) > LINES_MAX
     }
     assert long == {}
 
 
-def test_these_tests_would_notice():
+def test_these_tests_notice_a_forbidden_import():
     assert {room_of("wallet.books.ledger"), room_of("wallet.payments.inbox")} == {0, len(ROOMS) - 1}
     assert stands_on_rooms("wallet.models.Entry")
     assert not stands_on_rooms("wallet.errors.KeyReused")

@@ -16,7 +16,7 @@ def test_the_bench_is_not_part_of_the_service():
 
 
 @pytest.mark.slow
-def test_a_tiny_run_measures_every_variant_under_every_load_and_leaves_clean_books(tmp_path):
+def test_a_small_run_measures_every_variant_under_every_load_and_leaves_clean_books(tmp_path):
     run = subprocess.run(
         [sys.executable, "-m", "bench", "--quick", "--rounds", "1", "--seconds", "0.2", "--json"],
         cwd=ROOT,

@@ -1,4 +1,4 @@
-"""Every picture that a document shows is there, and every one that is there is shown."""
+"""Every picture in a document exists, and every picture is in a document."""
 
 import re
 
@@ -13,13 +13,13 @@ def pictures_of(document):
     return {(document.parent / name).resolve() for name in named if "://" not in name}
 
 
-def test_every_picture_a_document_shows_is_there(subtests):
+def test_every_picture_in_a_document_exists(subtests):
     for document in DOCUMENTS:
         with subtests.test(document=document.name):
             assert [picture.name for picture in sorted(pictures_of(document)) if not picture.is_file()] == []
 
 
-def test_every_picture_is_shown_somewhere():
+def test_every_picture_is_in_a_document():
     shown = set().union(*map(pictures_of, DOCUMENTS))
     assert len(shown) > 30
     assert (

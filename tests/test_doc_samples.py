@@ -1,4 +1,4 @@
-"""Every curl sample of the documents runs, and answers the keys that the documents show."""
+"""Every curl sample of the documents runs, and its answer has the keys that the documents show."""
 
 import json
 import os
@@ -22,7 +22,7 @@ BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 @dataclass(frozen=True)
 class Sample:
-    """A command, and the answers that are shown right after it: none, one, or one of several."""
+    """A command and the answers shown after it; with several, any one of them may come."""
 
     command: str
     answers: tuple[Any, ...]
@@ -33,7 +33,7 @@ class Sample:
 
 
 def samples_of(document: str) -> list[Sample]:
-    """The ```bash blocks of a document, each with the ```json blocks that follow it at once."""
+    """The ```bash blocks of a document, each with the ```json blocks directly after it."""
     blocks = list(BLOCK.finditer((ROOT / "docs" / document).read_text()))
     found = []
     for index, block in enumerate(blocks):
@@ -49,7 +49,7 @@ def samples_of(document: str) -> list[Sample]:
 
 
 def shape_of(value: Any) -> Any:
-    """The keys of a value, however deep; an array is as its rows are, in their order."""
+    """The keys of a value at every depth; an array becomes the keys of its items."""
     if isinstance(value, dict):
         return {name: shape_of(inner) for name, inner in value.items()}
     if isinstance(value, list):
@@ -62,7 +62,7 @@ Runs = Callable[[str], Any]
 
 @pytest.fixture
 def runs(live_server: Any, service_key: str, token: Callable[..., str]) -> Runs:
-    """Run a command as it stands, with the variables the documents use; what it printed, read as JSON."""
+    """Run a command unchanged, with the variables of the documents; returns its output, read as JSON."""
     if not shutil.which("curl"):
         pytest.skip("curl is not installed here")
     creator, _ = User.objects.get_or_create(misar_id="usr_123")
@@ -92,7 +92,7 @@ def runs(live_server: Any, service_key: str, token: Callable[..., str]) -> Runs:
 
 
 def show_what_is_documented(document: str, runs: Runs, subtests: Any) -> None:
-    """In the order of the document, since one sample reads what another made."""
+    """Run the samples in the order of the document, since one reads what another made."""
     samples = samples_of(document)
     assert len(samples) >= 4
     for sample in samples:

@@ -1,4 +1,4 @@
-"""Every migration can be undone, and done again leads to the same tables."""
+"""Every migration can be undone, and redoing it gives the same tables."""
 
 import pytest
 from django.core.management import call_command
@@ -20,9 +20,9 @@ def test_every_migration_can_be_undone():
     assert one_way == []
 
 
-@pytest.mark.django_db(transaction=True)  # Some indexes are built concurrently, outside any transaction.
+@pytest.mark.django_db(transaction=True)  # Some indexes are built concurrently, outside a transaction.
 @pytest.mark.breaks_the_books
-def test_undone_and_done_again_the_tables_are_the_same():
+def test_the_tables_are_the_same_after_undoing_and_redoing():
     before = tables()
     for app in reversed(APPS):
         call_command("migrate", app, "zero", verbosity=0)
@@ -32,7 +32,7 @@ def test_undone_and_done_again_the_tables_are_the_same():
 
 
 def tables() -> dict[str, set[tuple[str, ...]]]:
-    """Every table, and what it is made of: columns, constraints, indexes, triggers."""
+    """Every table with its columns, constraints, indexes and triggers."""
     found: dict[str, set[tuple[str, ...]]] = {}
     queries = (
         "SELECT table_name, column_name, data_type, is_nullable FROM information_schema.columns"

@@ -1,15 +1,15 @@
-"""Every file of ours that a document or a comment names is there."""
+"""Every file that a document or a comment names exists."""
 
 import re
 
 from tests.source import NOT_OURS, ROOT
 
-# With a folder before it, or alone: wallet/books/ledger.py, ledger.py.
+# With or without its folder: wallet/books/ledger.py, ledger.py.
 NAMED = re.compile(r"(?<![\w./:\\-])((?:[\w-]+/)*\w[\w-]*\.(?:py|sql))\b")
 SUFFIXES = {".py", ".md", ".sql", ".html", ".css", ".js", ".yaml", ".toml"}
 
 
-def test_every_file_that_is_named_is_there():
+def test_every_named_file_exists():
     files = [
         path.relative_to(ROOT)
         for path in ROOT.rglob("*")

@@ -1,13 +1,13 @@
-"""gunicorn's configuration for tests that are about a request's limits: each of them is longer.
+"""gunicorn's configuration for tests of a request's limits, with each limit longer.
 
-Between a wait that ends in time and one that does not is then room for what a busy machine adds.
+So the extra time of a busy machine does not decide whether a wait ends in time.
 """
 
 import os
 
 from foundation.database import configuration
 from foundation.database.engine import base
-from misar_billing.gunicorn_conf import *  # noqa: F403 (all but the limits is as in production)
+from misar_billing.gunicorn_conf import *  # noqa: F403 (as in production, except for the limits)
 
 TIMES = int(os.environ["LIMITS_TIMES"])
 

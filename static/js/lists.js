@@ -1,4 +1,4 @@
-/* Copies a key that is shown once, and leads to what is wrong with a form. */
+/* Copies a key that is shown once, and moves the focus to the errors of a form. */
 
 "use strict";
 
@@ -7,16 +7,16 @@
 
   for (const button of document.querySelectorAll("[data-copy]")) {
     const source = document.getElementById(button.dataset.copy);
-    const told = document.querySelector("[data-copied]");
+    const result = document.querySelector("[data-copied]");
     button.hidden = false;
     button.addEventListener("click", async () => {
       try {
         await navigator.clipboard.writeText(source.textContent);
-        told.textContent = "Copied.";
+        result.textContent = "Copied.";
       } catch {
-        // Where the browser does not let a page write there, one key press is left to do.
+        // If the browser does not let the page write to the clipboard, select the key for the user to copy.
         getSelection().selectAllChildren(source);
-        told.textContent = "Selected; copy it with your keyboard.";
+        result.textContent = "Selected. Copy it with your keyboard.";
       }
     });
   }

@@ -1,5 +1,5 @@
-/* What several pages share, and none needs: it keeps a form from being sent twice by an impatient finger, offers
-   to print, and opens on paper the tables that charts are drawn from. */
+/* Optional help for several pages: it keeps a form from being sent twice by a second click, shows print buttons,
+   and opens the tables of charts on paper. */
 
 "use strict";
 
@@ -19,7 +19,7 @@
       if (form.classList.contains("is-busy")) return event.preventDefault();
       set(true);
     });
-    // Somebody who comes back finds the form as it was.
+    // After going back to the page, the form can be sent again.
     addEventListener("pageshow", () => set(false));
   }
 

@@ -1,5 +1,5 @@
-/* The wallet's page works without this. It looks again by itself while a payment is not confirmed, tidies the
-   address afterwards, and waits for an amount where one is typed. */
+/* The wallet's page works without this. It checks a payment until it is confirmed, cleans the address
+   afterwards, and moves the focus to the field for another amount. */
 
 "use strict";
 
@@ -19,10 +19,10 @@
     let state = before;
     try {
       const answer = await fetch(notice.dataset.waiting, { headers: { Accept: "application/json" }, cache: "no-store" });
-      if (answer.status === 401) return location.reload(); // Signed out meanwhile: the page says where to sign in.
+      if (answer.status === 401) return location.reload(); // Signed out meanwhile: the page shows the sign-in.
       if (answer.ok) state = (await answer.json()).state;
     } catch {
-      // Offline for a moment: the next look may find more.
+      // Offline for a moment: try again.
     }
     if (state === before) {
       const next = Math.min(pause * 1.3, LOOK_AFTER_MS_MAX);
@@ -35,16 +35,16 @@
   const waiting = document.querySelector("[data-waiting]");
   if (waiting) setTimeout(() => lookAgain(waiting, Date.now(), LOOK_AFTER_MS), LOOK_AFTER_MS);
 
-  // What is said once need not be said again when the page is opened a second time.
+  // Opening the page again must not show the same news again.
   if (document.querySelector("[data-news]")) {
     const address = new URL(location.href);
     for (const name of ["wallet_topup", "session", "looks"]) address.searchParams.delete(name);
     history.replaceState(null, "", address);
   }
 
-  // --- An amount of one's own ----------------------------------------------------------------------
+  // --- Another amount ------------------------------------------------------------------------------
 
-  // Whoever points at "Other" wants to type; whoever comes by with the arrow keys may want to go on.
+  // A user who clicks "Other" wants to type an amount; one who uses the arrow keys may want to move on.
   let points = false;
   addEventListener("pointerdown", () => (points = true), true);
   addEventListener("keydown", () => (points = false), true);

@@ -1,7 +1,7 @@
-"""A real Chromium before the real pages: Django's live server, with the sandbox as Stripe and as issuer.
+"""A real Chromium on the real pages: Django's live server, with the sandbox as Stripe and as issuer.
 
-A page may complain of nothing: an error on the console, a violation of the content security policy, a file
-that is not there, fails the test, whatever it was about.
+Every complaint of the browser fails a test: an error on the console, a violation of the content security
+policy, a missing file.
 """
 
 from collections.abc import Callable, Iterator
@@ -41,7 +41,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture
 def site(live_server: Any, sandbox: Sandbox, settings: Any) -> Iterator["Site"]:
-    """The service and the sandbox, each knowing where the other is."""
+    """The service and the sandbox, with each other's address."""
     settings.PUBLIC_URL = live_server.url
     forget_the_client()
     sandbox.control("reset")
@@ -52,7 +52,7 @@ def site(live_server: Any, sandbox: Sandbox, settings: Any) -> Iterator["Site"]:
 
 
 class Site:
-    """Where things are."""
+    """The addresses of the service's pages, and the sandbox."""
 
     def __init__(self, address: str, sandbox: Sandbox) -> None:
         self.address, self.sandbox = address, sandbox
@@ -63,7 +63,7 @@ class Site:
 
 @pytest.fixture
 def open_browser(chromium: Browser, site: Site) -> Iterator[Callable[..., "Person"]]:
-    """A browser of somebody's own; what it complained of is looked at when the test is over."""
+    """Open a separate browser for a person. Complaints of any of them fail the test at its end."""
     contexts: list[BrowserContext] = []
     complaints: list[str] = []
 
@@ -88,7 +88,7 @@ def open_browser(chromium: Browser, site: Site) -> Iterator[Callable[..., "Perso
         page = context.new_page()
         if javascript:
             page.add_init_script(REPORT_VIOLATIONS)
-        if not may_fail:  # For a page that answers with an error on purpose, which Chromium notes.
+        if not may_fail:  # Chromium also reports the errors that a test causes on purpose.
             page.on("console", complain)
         page.on("pageerror", lambda error: complaints.append(str(error)))
         return Person(page, site, complaints)
@@ -101,12 +101,12 @@ def open_browser(chromium: Browser, site: Site) -> Iterator[Callable[..., "Perso
 
 @pytest.fixture
 def ada(open_browser: Callable[..., "Person"]) -> "Person":
-    """Somebody at a desk, by daylight."""
+    """A user with a desktop browser in light colours."""
     return open_browser()
 
 
 class Person:
-    """Somebody with a browser: what they do, and what they see."""
+    """A person with a browser: what they do and what they see."""
 
     def __init__(self, page: Page, site: Site, complaints: list[str]) -> None:
         self.page, self.site, self.complaints = page, site, complaints
@@ -124,12 +124,12 @@ class Person:
         self.page.get_by_label(label, exact=True).fill(text)
 
     def sees(self, text: str) -> bool:
-        """Waits until the text is there."""
+        """Waits until the text appears."""
         self.page.get_by_text(text).first.wait_for()
         return True
 
     def is_at(self, path: str) -> bool:
-        """Waits until the address is this one, query included."""
+        """Waits until this is the address, with its query."""
         self.page.wait_for_url(self.site.at(path))
         return True
 
@@ -137,14 +137,14 @@ class Person:
         return self.page.locator("main").inner_text()
 
     def signs_in(self, name: str = "Dana Demo", *, going_to: str = "/wallet") -> None:
-        """Through the issuer's page, as one of its demo people."""
+        """Signs in on the issuer's page as one of the demo's users."""
         self.goes_to(going_to)
         self.presses("Continue with Misar")
         self.page.get_by_role("button", name=name).click()
         self.page.wait_for_url(lambda url: url.startswith(self.site.address))
 
     def weighs(self, path: str) -> None:
-        """Opens a page whose HTML and scripts are within bounds and that has nothing inline."""
+        """Opens a page and checks the size of its HTML and scripts, and that nothing is inline."""
         self.goes_to(path)
         sources = self.page.eval_on_selector_all("script[src]", "all => all.map((each) => each.src)")
         scripts = sum(len(requests.get(source, timeout=120).content) for source in sources)
@@ -154,44 +154,44 @@ class Person:
         assert inline_parts(served) == [], path
 
     def is_never_stopped_by_the_page(self, *, but_for: str = "") -> None:
-        """axe-core finds nothing serious, save one rule, and nothing is wider than the window."""
+        """Checks that axe-core finds nothing serious, except by rule `but_for`, and that nothing is too wide."""
         so_far = len(self.complaints)
         violations = Axe().run(self.page).response["violations"]
         self.page.wait_for_timeout(50)
         del self.complaints[so_far:]  # axe-core tries inline styles of its own, and the policy stops them.
-        found = [
+        problems = [
             f"{each['id']} ({each['impact']}): {node['html'][:200]} {node['failureSummary']}"
             for each in violations
             if each["impact"] in ("serious", "critical") and each["id"] != but_for
             for node in each["nodes"]
         ]
-        assert found == [], self.page.url
+        assert problems == [], self.page.url
         too_wide = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
         assert self.page.evaluate(too_wide) <= 0, f"{self.page.url} scrolls sideways"
 
 
 class InlineParts(HTMLParser):
-    """Finds what the policy would block, in the page as it is served: before any script has run."""
+    """Finds what the policy would block in the HTML that is served, before any script runs."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.found: list[str] = []
+        self.parts: list[str] = []
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         names = {name for name, _ in attrs}
         if tag == "style" or (tag == "script" and "src" not in names):
-            self.found.append(tag)
-        self.found += [f"{tag} {name}" for name in names if name == "style" or name.startswith("on")]
-        self.found += [
+            self.parts.append(tag)
+        self.parts += [f"{tag} {name}" for name in names if name == "style" or name.startswith("on")]
+        self.parts += [
             f"{tag} {value}" for _, value in attrs if (value or "").strip().lower().startswith("javascript:")
         ]
 
 
 def inline_parts(html: str) -> list[str]:
-    """Scripts, styles and handlers that stand in the page itself."""
+    """The scripts, styles and handlers inside the page itself."""
     parser = InlineParts()
     parser.feed(html)
-    return parser.found
+    return parser.parts
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
-"""Pictures of the pages, from a sandbox that runs: `python -m tests.browser.pictures http://127.0.0.1:8000`.
+"""Pictures of the pages of a running sandbox: `python -m tests.browser.pictures http://127.0.0.1:8000`.
 
-They go to docs/pictures, one file a page, and docs/pages.md shows them. Run it after `make run` has printed
-its welcome, with the DATA_DIR of that sandbox. Where pngquant is installed it makes them a third as large.
+It writes one file for each page to docs/pictures; docs/pages.md shows them. Run it after `make run` has
+printed its welcome, with the same DATA_DIR. If pngquant is installed, the files get a third of the size.
 """
 
 import json
@@ -21,9 +21,9 @@ from tests.chromium import CHROMIUM, FLAGS, SIZES
 from tests.environment import ROOT
 
 PLACE = ROOT / "docs" / "pictures"
-HEIGHT_MAX = 2400  # Of a long list the beginning tells enough.
-# What is shown, in order: a part of docs/pages.md, then a page's name and address.
-NOBODY = {"sign-in": "/sign-in", "sign-in-staff": "/sign-in/staff", "not-found": "/nowhere"}
+HEIGHT_MAX = 2400  # The beginning of a long list is enough.
+# The pages by who is signed in: the name of each picture, and the page's address.
+SIGNED_OUT = {"sign-in": "/sign-in", "sign-in-staff": "/sign-in/staff", "not-found": "/nowhere"}
 USER = {"wallet": "/wallet", "statements": "/wallet/statements", "account": "/account"}
 CREATOR = {
     "dashboard": "/dashboard",
@@ -47,7 +47,7 @@ STAFF = {
     "admin-plan": "/admin/accounts/user/usr_5Fdemo/plan/",
     "admin-acts": "/admin/accounts/act/",
 }
-# What staff may do to the first row of a list: a page's name, the list, and the act.
+# Staff actions on the first row of a list: the picture's name, the list, and the action.
 ACTS = {
     "admin-give-back": ("/admin/wallet/entry/?kind__exact=deduct", "Give this charge back"),
     "admin-ask-stripe": ("/admin/wallet/topup/?state__exact=created", "Ask Stripe"),
@@ -58,14 +58,14 @@ ACTS = {
 
 
 class Pictures:
-    """A browser in which one person goes from page to page."""
+    """A browser in which one person visits pages."""
 
     def __init__(self, context: BrowserContext, address: str) -> None:
         self.page: Page = context.new_page()
         self.address = address
 
     def take(self, name: str) -> None:
-        """The page as it is."""
+        """Take a picture of the current page."""
         self.page.wait_for_load_state("networkidle")
         height = min(HEIGHT_MAX, self.page.evaluate("document.documentElement.scrollHeight"))
         clip: Any = {"x": 0, "y": 0, "width": self.page.viewport_size["width"], "height": height}  # type: ignore[index]
@@ -77,14 +77,14 @@ class Pictures:
             self.take(name)
 
     def follow(self, path: str, link: str, name: str, *, which: int = 0) -> None:
-        """A page that another leads to."""
+        """Take a picture of a page that another page links to."""
         self.page.goto(self.address + path)
         self.page.locator(link).nth(which).click()
         self.page.wait_for_load_state()
         self.take(name)
 
     def act(self, name: str, path: str, label: str) -> None:
-        """The form of an act on the first row of a list."""
+        """Take a picture of the form of an action on the first row of a list."""
         self.page.goto(self.address + path)
         self.page.locator("#result_list tbody tr th a").first.click()
         self.page.get_by_role("link", name=label, exact=True).first.click()
@@ -103,14 +103,14 @@ class Pictures:
         self.page.wait_for_url(f"{self.address}/account")
 
     def top_up(self) -> None:
-        """To the checkout, and back from a payment that is not there yet."""
+        """Go to the checkout, and come back from a payment that is not confirmed yet."""
         self.page.goto(f"{self.address}/wallet")
         self.page.get_by_role("button", name="Continue to payment").click()
         self.take("sandbox-checkout")
         self.page.get_by_role("button", name="Pay later").click()
         self.page.wait_for_url(f"{self.address}/wallet?**")
         self.take("wallet-on-its-way")
-        # Another one, which is left on Stripe's page: for staff to ask about.
+        # Leave a second one on Stripe's page; staff ask Stripe about it below.
         self.page.goto(f"{self.address}/wallet")
         self.page.get_by_role("button", name="Continue to payment").click()
         self.page.get_by_role("button", name="Pay later").wait_for()
@@ -126,7 +126,7 @@ class Pictures:
             self.page.locator("[name=code]").fill(code_at(kept["staff_totp_secret"], time.time()))
             self.page.get_by_role("button", name="Continue", exact=True).click()
             self.page.wait_for_load_state()
-            time.sleep(5)  # A code opens once: a code that was used already is followed by another.
+            time.sleep(5)  # A code works once; if it was used already, wait for the next.
 
 
 def main(address: str) -> None:
@@ -141,7 +141,7 @@ def main(address: str) -> None:
 
 
 def take_all(new_context: Any, address: str) -> None:
-    Pictures(new_context(), address).visit(NOBODY)
+    Pictures(new_context(), address).visit(SIGNED_OUT)
     dana = Pictures(new_context(), address)
     dana.sign_in("Dana Demo")
     dana.visit(USER)
@@ -161,7 +161,7 @@ def take_all(new_context: Any, address: str) -> None:
 
 
 def make_small() -> None:
-    """Fewer colours, where the program for it is installed."""
+    """Reduce the colours if pngquant is installed."""
     if pngquant := shutil.which("pngquant"):
         pictures = sorted(str(each) for each in PLACE.glob("*.png"))
         subprocess.run(

@@ -1,4 +1,4 @@
-"""Every page at two widths, light and dark: nothing serious for axe-core, nothing wider than the window."""
+"""Every page at two widths, light and dark: axe-core finds nothing serious, and nothing is too wide."""
 
 from datetime import timedelta
 
@@ -21,7 +21,7 @@ def ada(request, open_browser):
 
 @pytest.fixture
 def history(give, article_rate):
-    """Some weeks of a user, with a text of every sort that somebody could have written."""
+    """Some weeks of a user's history, with every kind of text that a user could have written."""
     give(USER, 500)
     began = timezone.now() - timedelta(days=40)
     for number in range(60):
@@ -37,7 +37,7 @@ def history(give, article_rate):
 
 
 def look_at(person, path):
-    """Open a page, weigh it, and let axe-core look."""
+    """Open a page, check its size, and run axe-core."""
     person.weighs(path)
     person.is_never_stopped_by_the_page()
 
@@ -67,5 +67,5 @@ def test_pages_of_a_new_user(ada):
 def test_the_page_of_the_api(ada):
     ada.goes_to("/docs")
     assert ada.sees("Universal Wallet")
-    # Swagger puts a button to copy into the button that opens an operation.
+    # Swagger puts a copy button inside the button that opens an operation.
     ada.is_never_stopped_by_the_page(but_for="nested-interactive")

@@ -1,4 +1,4 @@
-"""`make demo` tells the truth: 0 when every promise was kept, 1 when one was broken."""
+"""`make demo` exits with 0 if every promise was kept, and with 1 if one was broken."""
 
 import os
 import subprocess
@@ -24,7 +24,7 @@ def demo(tmp_path: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_the_whole_story_comes_out_as_promised(tmp_path):
+def test_every_promise_of_the_story_is_kept(tmp_path):
     told = demo(tmp_path)
     assert told.returncode == 0, told.stdout + told.stderr
     assert "BROKEN" not in told.stdout
@@ -36,5 +36,5 @@ def test_the_whole_story_comes_out_as_promised(tmp_path):
 def test_a_broken_promise_is_noticed(tmp_path):
     told = demo(tmp_path, "--break-a-promise")
     assert told.returncode == 1
-    assert "BROKEN and takes nothing" in told.stdout
+    assert "BROKEN the retry takes nothing" in told.stdout
     assert "promises were broken" in told.stderr

@@ -1,4 +1,4 @@
-"""`make run` as a newcomer meets it: real processes, real ports, stopped in every way there is."""
+"""`make run` with real processes and real ports, stopped in every possible way."""
 
 import os
 import re
@@ -25,7 +25,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.skipif(sys.platform != "linux", reas
 
 
 class Run:
-    """One `manage.py quickstart` on a folder of its own, with an otherwise empty environment."""
+    """A `manage.py quickstart` in its own folder, with an otherwise empty environment."""
 
     def __init__(self, data_dir: Path) -> None:
         self.port = free_port()
@@ -81,7 +81,7 @@ def wait_for(condition: Callable[[], bool], explanation: Callable[[], object] = 
 
 @pytest.fixture(scope="module")
 def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One for all tests here: a year of data is made once, and every start after the first finds it."""
+    """One folder for all tests here, so the year of data is made only once."""
     return tmp_path_factory.mktemp("quickstart") / "var"
 
 
@@ -98,7 +98,7 @@ def running(data_dir: Path) -> Iterator[Run]:
             run.server._stop()
 
 
-def test_a_newcomer_finds_everything_running_and_a_stop_leaves_nothing_behind(data_dir):
+def test_everything_runs_and_a_stop_leaves_no_process_behind(data_dir):
     with running(data_dir) as run:
         assert requests.get(f"{run.url}/health", timeout=120).json() == {"status": "ok"}
         assert requests.get(f"{run.url}/static/admin/css/base.css", timeout=120).status_code == 200
@@ -114,7 +114,7 @@ def test_a_newcomer_finds_everything_running_and_a_stop_leaves_nothing_behind(da
         assert "Traceback" not in run.said()
 
 
-def test_its_curl_lines_work_as_printed(data_dir):
+def test_its_curl_commands_work_as_printed(data_dir):
     if shutil.which("curl") is None:
         pytest.skip("there is no curl here")
     with running(data_dir) as run:
@@ -128,7 +128,7 @@ def test_its_curl_lines_work_as_printed(data_dir):
             assert shown.returncode == 0, f"{command}\n{shown.stdout}{shown.stderr}"
 
 
-def test_commands_beside_it_find_its_database_and_ctrl_c_keeps_the_data(data_dir):
+def test_other_commands_use_its_database_and_ctrl_c_keeps_the_data(data_dir):
     beside = {"PATH": os.environ["PATH"], "DATA_DIR": str(data_dir)}
     command = [sys.executable, str(ROOT / "manage.py"), "create_service_key", "--product", "blog"]
     with running(data_dir) as run:
@@ -143,7 +143,7 @@ def test_commands_beside_it_find_its_database_and_ctrl_c_keeps_the_data(data_dir
         assert requests.get(balance, headers=key, timeout=120).json() == {"credits": 0}
 
 
-def test_a_stop_in_the_middle_of_the_start_is_clean(tmp_path):
+def test_a_stop_during_the_start_is_clean(tmp_path):
     run = Run(tmp_path / "var")
     wait_for(run.server.is_running)
     run.process.send_signal(signal.SIGTERM)
@@ -151,13 +151,13 @@ def test_a_stop_in_the_middle_of_the_start_is_clean(tmp_path):
     assert not run.server.is_running()
 
 
-def test_its_children_end_with_it_even_when_it_is_killed(data_dir):
+def test_its_child_processes_end_with_it_even_if_it_is_killed(data_dir):
     with running(data_dir) as run:
         children = run.children()
         run.process.kill()
         run.process.wait()
         wait_for(lambda: not set(children) & set(all_processes()))
-        # The database may stay: the next start takes it over, and the next stop ends it.
+        # The database may go on running: the next start uses it, and the next stop ends it.
         again = Run(data_dir)
         again.wait_until_it_welcomes()
         again.process.terminate()
@@ -169,11 +169,11 @@ def test_a_child_that_dies_ends_the_run_with_a_sentence(data_dir):
     with running(data_dir) as run:
         os.kill(max(run.children()), signal.SIGKILL)
         assert run.exit_code() == 1
-        assert re.search(r"The (web server|sandbox|sender of mails) ended by itself", run.said())
+        assert re.search(r"The (web server|sandbox|mail sender) ended by itself", run.said())
         assert not run.server.is_running()
 
 
-def test_a_second_run_on_the_same_data_is_refused_and_disturbs_nothing(data_dir):
+def test_a_second_run_on_the_same_data_is_refused_and_the_first_goes_on(data_dir):
     with running(data_dir) as run:
         remembered = (data_dir / "sandbox.env").read_text()
         second = run.manage("quickstart")
@@ -183,7 +183,7 @@ def test_a_second_run_on_the_same_data_is_refused_and_disturbs_nothing(data_dir)
         assert requests.get(f"{run.url}/health", timeout=120).status_code == 200
 
 
-def test_a_busy_port_is_a_sentence(tmp_path):
+def test_a_busy_port_is_refused_with_a_sentence(tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as busy:
         port = str(busy.getsockname()[1])
         environ = {"PATH": os.environ["PATH"], "DATA_DIR": str(tmp_path), "PORT": port}

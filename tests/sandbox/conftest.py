@@ -1,6 +1,6 @@
-"""The sandbox as a process of its own, a receiver for its webhooks, and Stripe's real client to call it.
+"""The sandbox as a separate process, a receiver for its webhooks, and Stripe's real client.
 
-Nothing here needs a database: the sandbox keeps its own file in a temporary DATA_DIR.
+These tests need no database: the sandbox keeps its own file in a temporary DATA_DIR.
 """
 
 import json
@@ -49,9 +49,9 @@ class Webhook:
 
 @dataclass
 class Receiver:
-    """A web server that keeps what it gets. `answers` are the next statuses; then it is always 200.
+    """A web server that stores every request. It answers with the statuses in `answers`, then always 200.
 
-    While `silent` it keeps what comes, and answers when it is no longer silent.
+    While `silent` is set, it stores requests and answers them later.
     """
 
     url: str = ""
@@ -77,7 +77,7 @@ class Receiver:
 
 
 class StandIn:
-    """A running sandbox, its controls, and Stripe's client pointed at it."""
+    """A running sandbox, its controls, and a Stripe client for it."""
 
     def __init__(self, environment: dict[str, str]) -> None:
         self.environment = environment
@@ -120,7 +120,7 @@ class StandIn:
         return any(each["state"] == "waiting" and each["tries"] == 0 for each in deliveries)
 
     def raw(self, method: str, path: str, **options: Any) -> requests.Response:
-        """A call to the API without Stripe's client, to see the answer as it is on the wire."""
+        """A call to the API without Stripe's client, to see the answer on the wire."""
         headers = {"Authorization": f"Bearer {KEY}"} | options.pop("headers", {})
         return requests.request(method, f"{self.url}{path}", headers=headers, timeout=120, **options)
 
@@ -132,7 +132,7 @@ class StandIn:
 
 
 def session_params(**changes: Any) -> Any:
-    """A top-up of $25, as the service asks for it; what is changed to None is left out."""
+    """The parameters of a $25 top-up, as the service sends them; those changed to None are left out."""
     metadata = {"type": "wallet_topup", "user_id": "usr_1", "product": "blog"}
     params = {
         "mode": "payment",
@@ -151,7 +151,7 @@ def session_params(**changes: Any) -> Any:
 
 
 def line(cents: Any = 2500, **changes: Any) -> Params:
-    """A line of a session."""
+    """A line item of a session."""
     price = {"currency": "usd", "unit_amount": cents, "product_data": {"name": "Misar credits"}}
     return {"quantity": 1, "price_data": price} | changes
 
@@ -164,7 +164,7 @@ def wait_until(fact: Callable[[], bool]) -> None:
 
 
 def environment_of(data_dir: Path, webhook_url: str, **changes: str) -> dict[str, str]:
-    """A whole environment for a sandbox of its own."""
+    """A complete environment for a separate sandbox."""
     own = {
         "ENVIRONMENT": "sandbox",
         "DATA_DIR": str(data_dir),
@@ -221,7 +221,7 @@ def one_stand_in(one_receiver: Receiver, tmp_path_factory: pytest.TempPathFactor
 
 @pytest.fixture
 def receiver(one_receiver: Receiver) -> Receiver:
-    """The receiver, empty and in good health."""
+    """The receiver, empty, answering 200."""
     one_receiver.webhooks.clear()
     one_receiver.answers.clear()
     one_receiver.seconds_to_answer = one_receiver.answered = 0
@@ -231,19 +231,19 @@ def receiver(one_receiver: Receiver) -> Receiver:
 
 @pytest.fixture
 def stand_in(one_stand_in: StandIn, receiver: Receiver) -> Iterator[StandIn]:
-    """The sandbox with nothing in it."""
+    """The sandbox, empty."""
     one_stand_in.control("reset")
     receiver.webhooks.clear()
     yield one_stand_in
     receiver.seconds_to_answer = 0
     receiver.be_silent(False)
-    # Whatever this test set in motion arrives before the next test begins.
+    # Wait for the webhooks of this test before the next test begins.
     wait_until(lambda: not one_stand_in.has_untried_deliveries())
 
 
 @pytest.fixture
 def start_another(receiver: Receiver, tmp_path: Path) -> Iterator[Callable[..., StandIn]]:
-    """Start a sandbox of one's own, with an environment of one's own; it is stopped afterwards."""
+    """Start another sandbox with its own environment; it is stopped after the test."""
     started: list[StandIn] = []
 
     def start(**changes: str) -> StandIn:

@@ -1,4 +1,4 @@
-"""POST and GET /v1/checkout/sessions, by Stripe's own client."""
+"""POST and GET /v1/checkout/sessions, with Stripe's own client."""
 
 import sqlite3
 import time
@@ -46,13 +46,13 @@ def test_lines_are_added_up(stand_in: StandIn):
 
 def test_a_wrong_key_is_401_in_stripes_form(stand_in: StandIn):
     with pytest.raises(stripe.AuthenticationError, match="Invalid API Key provided: sk_test_"):
-        stand_in.client("sk_test_somebody_else").v1.checkout.sessions.list()
+        stand_in.client("sk_test_another").v1.checkout.sessions.list()
     answer = stand_in.raw("GET", "/v1/events", headers={"Authorization": ""})
     assert answer.status_code == 401
     assert answer.json()["error"]["type"] == "invalid_request_error"
 
 
-def test_the_parameter_that_stripe_removed_is_unknown(stand_in: StandIn):
+def test_a_parameter_that_stripe_removed_is_unknown(stand_in: StandIn):
     refusal = refusal_of(stand_in, payment_method_types=["card"])
     assert refusal.http_status == 400
     assert (refusal.code, refusal.param) == ("parameter_unknown", "payment_method_types")
@@ -90,7 +90,7 @@ def test_an_unknown_parameter_is_refused_at_any_depth(stand_in: StandIn):
     ],
     ids=str,
 )
-def test_what_stripe_would_not_take_is_refused(stand_in: StandIn, changes: dict[str, Any]):
+def test_a_value_that_stripe_refuses_is_refused(stand_in: StandIn, changes: dict[str, Any]):
     assert refusal_of(stand_in, **changes).http_status == 400
     assert stand_in.look("sessions") == {"data": []}
 
@@ -129,7 +129,7 @@ def test_metadata_within_the_limits_is_kept_as_sent(stand_in: StandIn):
     assert stand_in.stripe.v1.checkout.sessions.retrieve(session.id).to_dict()["metadata"] == metadata
 
 
-def test_an_id_that_names_nothing_is_404(stand_in: StandIn):
+def test_an_unknown_id_is_404(stand_in: StandIn):
     with pytest.raises(stripe.InvalidRequestError) as missing:
         stand_in.stripe.v1.checkout.sessions.retrieve("cs_test_nothing")
     assert (missing.value.http_status, missing.value.code) == (404, "resource_missing")
@@ -179,17 +179,17 @@ def test_lists_are_filtered_by_status_payment_and_time(stand_in: StandIn):
     waiting = stand_in.new_session()
     now = int(time.time())
 
-    def found(**params: Any) -> list[str]:
+    def ids(**params: Any) -> list[str]:
         sessions = stand_in.stripe.v1.checkout.sessions.list(params=params)  # type: ignore[arg-type]
         return [session.id for session in sessions.data]
 
-    assert found(status="complete") == [paid["id"]]
-    assert found(status="open") == [waiting.id]
-    assert found(payment_intent=paid["payment_intent"]) == [paid["id"]]
-    assert found(created={"gte": now - 60}) == [waiting.id, paid["id"]]
-    assert found(created={"gt": now + 60}) == []
-    assert found(created={"lt": now - 60}) == []
-    assert found(created={"lte": now}, limit=1) == [waiting.id]
+    assert ids(status="complete") == [paid["id"]]
+    assert ids(status="open") == [waiting.id]
+    assert ids(payment_intent=paid["payment_intent"]) == [paid["id"]]
+    assert ids(created={"gte": now - 60}) == [waiting.id, paid["id"]]
+    assert ids(created={"gt": now + 60}) == []
+    assert ids(created={"lt": now - 60}) == []
+    assert ids(created={"lte": now}, limit=1) == [waiting.id]
 
 
 @pytest.mark.parametrize(
@@ -204,7 +204,7 @@ def test_lists_are_filtered_by_status_payment_and_time(stand_in: StandIn):
     ],
     ids=str,
 )
-def test_a_list_refuses_what_it_does_not_know(stand_in: StandIn, params: Any):
+def test_a_list_refuses_unknown_parameters(stand_in: StandIn, params: Any):
     with pytest.raises(stripe.InvalidRequestError):
         stand_in.stripe.v1.checkout.sessions.list(params=params)
 
@@ -228,7 +228,7 @@ def test_the_same_key_gives_the_first_answer_again(stand_in: StandIn):
     first = create(stand_in, "key_1", expires_at=expires_at)
     stand_in.control(f"sessions/{first.id}/pay")
     again = create(stand_in, "key_1", expires_at=expires_at)
-    # As it was then, not as it is now.
+    # As it was at the first call.
     assert (again.id, again.status, again.url) == (first.id, "open", first.url)
     assert is_replayed(again)
     assert not is_replayed(first)
@@ -256,7 +256,7 @@ def test_an_error_of_a_call_that_ran_is_replayed(stand_in: StandIn):
     assert (refused.value.headers or {})["Idempotent-Replayed"] == "true"
 
 
-def test_stripes_own_trouble_is_replayed_even_when_it_is_over(stand_in: StandIn):
+def test_a_failure_of_stripe_is_replayed_even_after_it_ended(stand_in: StandIn):
     expires_at = int(time.time()) + 3600
     stand_in.control("settings", api_failure=500)
     with pytest.raises(stripe.APIError):
@@ -267,7 +267,7 @@ def test_stripes_own_trouble_is_replayed_even_when_it_is_over(stand_in: StandIn)
     assert create(stand_in, "key_2").status == "open"
 
 
-def test_a_refused_call_does_not_use_its_key_up(stand_in: StandIn):
+def test_a_refused_call_leaves_its_key_free(stand_in: StandIn):
     stand_in.control("settings", api_failure=429)
     with pytest.raises(stripe.RateLimitError):
         create(stand_in, "key_1")
@@ -287,7 +287,7 @@ def test_a_key_in_use_is_409(stand_in: StandIn):
     assert in_use.value.http_status == 409
     body: Any = in_use.value.json_body
     assert body["error"]["code"] == "idempotency_key_in_use"
-    # The first call went on after its caller had given up; its answer waits under the key.
+    # The first call went on after its caller had given up, and its answer was stored under the key.
     stand_in.control("settings", api_delay_seconds=0)
     wait_until(lambda: len(stand_in.look("sessions")["data"]) == 1)
     stand_in.stripe.v1.checkout.sessions.create(params=params, options={"idempotency_key": "key_1"})
@@ -295,12 +295,12 @@ def test_a_key_in_use_is_409(stand_in: StandIn):
 
 
 def keys_taken(stand_in: StandIn) -> set[str]:
-    """The idempotency keys of calls that have begun."""
+    """The idempotency keys of calls that have started."""
     with closing(sqlite3.connect(stand_in.data_dir / "stripe.sqlite3")) as kept:
         return {key for (key,) in kept.execute("SELECT key FROM idempotency_keys")}
 
 
-def test_reading_has_no_keys(stand_in: StandIn):
+def test_reads_ignore_keys(stand_in: StandIn):
     session = stand_in.new_session()
     path = f"/v1/checkout/sessions/{session.id}"
     headers = {"Idempotency-Key": "key_1"}

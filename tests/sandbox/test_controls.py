@@ -1,4 +1,4 @@
-"""The JSON controls under /_sandbox/, and the conditions under which a sandbox starts at all."""
+"""The JSON controls under /_sandbox/, and when a sandbox refuses to start."""
 
 import subprocess
 import sys
@@ -24,7 +24,7 @@ def post(stand_in: StandIn, path: str, **options: Any) -> requests.Response:
     return requests.post(f"{stand_in.url}/_sandbox/{path}", timeout=120, **options)
 
 
-def test_settings_change_what_is_named_and_keep_the_rest(stand_in: StandIn):
+def test_only_the_named_settings_change(stand_in: StandIn):
     assert stand_in.look("settings") == DEFAULTS
     stand_in.control("settings", drop_webhooks=True)
     assert stand_in.control("settings", api_failure=503) == DEFAULTS | {
@@ -36,14 +36,14 @@ def test_settings_change_what_is_named_and_keep_the_rest(stand_in: StandIn):
 
 
 @pytest.mark.parametrize("status", [401, 429, 500, 503])
-def test_the_api_fails_as_told(stand_in: StandIn, status: int):
+def test_the_api_fails_when_it_is_set_to_fail(stand_in: StandIn, status: int):
     stand_in.control("settings", api_failure=status)
     answer = stand_in.raw("GET", "/v1/checkout/sessions")
     assert answer.status_code == status
     assert answer.json()["error"]["message"]
 
 
-def test_the_api_is_as_slow_as_told(stand_in: StandIn):
+def test_the_api_is_as_slow_as_it_is_set(stand_in: StandIn):
     stand_in.control("settings", api_delay_seconds=0.5)
     assert stand_in.raw("GET", "/v1/checkout/sessions").elapsed.total_seconds() >= 0.5
 
@@ -71,7 +71,7 @@ def test_the_api_is_as_slow_as_told(stand_in: StandIn):
         ("events/evt_nothing/resend", {"json": {"times": 1.5}}, 400),
     ],
 )
-def test_what_makes_no_sense_is_told_in_a_sentence(
+def test_an_invalid_body_is_refused_with_a_sentence(
     stand_in: StandIn, path: str, options: dict[str, Any], status: int
 ):
     answer = post(stand_in, path, **options)
@@ -89,8 +89,8 @@ def test_another_site_in_a_browser_cannot_use_the_controls(stand_in: StandIn):
     assert stand_in.stripe.v1.checkout.sessions.retrieve(session_id).status == "open"
 
 
-def test_a_foreign_name_of_this_host_is_refused(stand_in: StandIn):
-    """A page that points a name of its own at 127.0.0.1 does not reach the sandbox."""
+def test_an_unknown_host_name_is_refused(stand_in: StandIn):
+    """A site that points its own host name at 127.0.0.1 can't reach the sandbox."""
     answer = requests.get(f"{stand_in.url}/_sandbox/sessions", headers={"Host": "evil.example"}, timeout=120)
     assert answer.status_code == 400
 
@@ -106,7 +106,7 @@ def test_a_foreign_name_of_this_host_is_refused(stand_in: StandIn):
         ({"SANDBOX_WEBHOOK_URL": ""}, "PUBLIC_URL"),
     ],
 )
-def test_it_refuses_to_start_in_the_wrong_place(tmp_path: Path, changes: dict[str, str], reason: str):
+def test_it_refuses_to_start_in_the_wrong_environment(tmp_path: Path, changes: dict[str, str], reason: str):
     environment = environment_of(tmp_path, "http://127.0.0.1:9/", **changes)
     command = [sys.executable, "-m", "sandbox"]
     ended = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True, timeout=120)

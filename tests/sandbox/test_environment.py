@@ -1,4 +1,4 @@
-"""What stands in for settings nobody set, and what manage.py does with it."""
+"""The sandbox's values for settings that are not set, and how manage.py uses them."""
 
 import os
 import stat
@@ -27,7 +27,7 @@ def adopted(tmp_path: Path, **chosen: str) -> dict[str, str]:
 
 
 def manage(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
-    """manage.py with an empty environment but for these variables."""
+    """Run manage.py with only these variables in its environment."""
     command = [sys.executable, str(ROOT / "manage.py"), *arguments]
     environ = {"PATH": os.environ["PATH"], **environ}
     return subprocess.run(command, env=environ, capture_output=True, text=True, timeout=120)
@@ -46,7 +46,7 @@ def test_addresses_follow_the_port(tmp_path):
     assert environ["ENVIRONMENT"] == "sandbox"
 
 
-def test_secrets_look_like_the_real_ones_and_are_different_everywhere(tmp_path):
+def test_secrets_have_the_real_form_and_differ_in_each_folder(tmp_path):
     one, other = prepared(tmp_path / "one"), prepared(tmp_path / "other")
     assert one["STRIPE_SECRET_KEY"].startswith("sk_test_")
     assert one["STRIPE_WEBHOOK_SECRETS"].startswith("whsec_")
@@ -60,7 +60,7 @@ def test_secrets_are_kept_when_the_ports_change(tmp_path):
     assert {first[name] for name in environment.SECRETS} == {second[name] for name in environment.SECRETS}
 
 
-def test_what_the_caller_set_wins_and_what_is_empty_was_not_set(tmp_path):
+def test_the_callers_values_win_and_empty_counts_as_unset(tmp_path):
     environ = prepared(
         tmp_path, PUBLIC_URL="https://billing.test", SSO_AUDIENCE="", ALLOWED_HOSTS="billing.test"
     )
@@ -70,7 +70,7 @@ def test_what_the_caller_set_wins_and_what_is_empty_was_not_set(tmp_path):
     assert environ["SSO_AUDIENCE"] == "misar-billing"
 
 
-def test_a_shared_secret_for_tokens_leaves_no_key_address(tmp_path):
+def test_with_a_shared_secret_no_key_address_is_set(tmp_path):
     assert "SSO_JWKS_URL" not in prepared(tmp_path, SSO_JWT_SECRET="s" * 32)
 
 
@@ -89,22 +89,22 @@ def test_the_file_is_private_and_holds_no_secret_of_the_caller(tmp_path):
 
 
 @pytest.mark.parametrize("port", ["0", "65536", "http", "-1", "8000 ", "٨٠٠٠"])
-def test_a_port_that_is_none_is_refused(tmp_path, port):
+def test_an_invalid_port_is_refused(tmp_path, port):
     with pytest.raises(SandboxRefused, match="PORT"):
         prepared(tmp_path, PORT=port)
 
 
-def test_the_last_port_leaves_none_for_the_sandbox(tmp_path):
+def test_after_the_last_port_there_is_none_for_the_sandbox(tmp_path):
     with pytest.raises(SandboxRefused, match="SANDBOX_PORT is 65536"):
         prepared(tmp_path, PORT="65535")
 
 
-def test_production_is_no_sandbox(tmp_path):
+def test_production_can_not_be_prepared_as_a_sandbox(tmp_path):
     with pytest.raises(SandboxRefused, match="ENVIRONMENT is production"):
         prepared(tmp_path, ENVIRONMENT="production")
 
 
-def test_every_name_is_welcome_only_to_whoever_listens_everywhere(tmp_path):
+def test_every_host_name_is_allowed_only_on_all_addresses(tmp_path):
     assert prepared(tmp_path, HOST="0.0.0.0")["ALLOWED_HOSTS"] == "*"  # noqa: S104
     assert prepared(tmp_path, HOST="::1")["PUBLIC_URL"] == "http://[::1]:8000"
     assert prepared(tmp_path)["ALLOWED_HOSTS"] == "127.0.0.1,localhost"
@@ -113,15 +113,15 @@ def test_every_name_is_welcome_only_to_whoever_listens_everywhere(tmp_path):
 # --- Adopting ---------------------------------------------------------------------------------------
 
 
-def test_an_empty_environment_finds_what_make_run_prepared(tmp_path):
+def test_an_empty_environment_adopts_what_make_run_prepared(tmp_path):
     ran = prepared(tmp_path, PORT="9100")
-    found = adopted(tmp_path)
-    assert {name: found[name] for name in found if name != "DATA_DIR"} == {
+    values = adopted(tmp_path)
+    assert {name: values[name] for name in values if name != "DATA_DIR"} == {
         name: ran[name] for name in ran if name not in {"DATA_DIR", "DEBUG"}
     }
 
 
-def test_what_is_set_wins_over_what_is_remembered(tmp_path):
+def test_set_values_win_over_saved_ones(tmp_path):
     prepared(tmp_path)
     assert adopted(tmp_path, PUBLIC_URL="https://billing.test")["PUBLIC_URL"] == "https://billing.test"
 
@@ -140,22 +140,22 @@ def test_another_environment_adopts_nothing(tmp_path, elsewhere):
 
 
 @pytest.mark.parametrize("chosen", [{}, {"ENVIRONMENT": "sandbox"}])
-def test_the_database_the_sandbox_ran_on_is_recognized(tmp_path, chosen):
+def test_the_sandboxs_database_is_recognized(tmp_path, chosen):
     url = "postgres://u@ours/books"
     prepared(tmp_path, DATABASE_URL=url)
-    found = adopted(tmp_path, DATABASE_URL=url, **chosen)
-    assert found["ENVIRONMENT"] == "sandbox"
-    assert found["STRIPE_SECRET_KEY"].startswith("sk_test_")
+    values = adopted(tmp_path, DATABASE_URL=url, **chosen)
+    assert values["ENVIRONMENT"] == "sandbox"
+    assert values["STRIPE_SECRET_KEY"].startswith("sk_test_")
 
 
-def test_a_sandbox_says_so_and_then_any_database_is_its_own(tmp_path):
+def test_with_environment_sandbox_any_database_is_accepted(tmp_path):
     prepared(tmp_path)
-    found = adopted(tmp_path, ENVIRONMENT="sandbox", DATABASE_URL="postgres://u@another/books")
-    assert found["DATABASE_URL"] == "postgres://u@another/books"
-    assert "SECRET_KEY" in found
+    values = adopted(tmp_path, ENVIRONMENT="sandbox", DATABASE_URL="postgres://u@another/books")
+    assert values["DATABASE_URL"] == "postgres://u@another/books"
+    assert "SECRET_KEY" in values
 
 
-def test_a_demonstration_keeps_away_from_what_the_shell_is_used_for(tmp_path):
+def test_a_demonstration_ignores_the_settings_of_the_shell(tmp_path):
     environ = {
         "DATA_DIR": str(tmp_path),
         "DATABASE_URL": "postgres://u@production/books",
@@ -179,7 +179,7 @@ def test_one_sandbox_at_a_time_runs_on_a_folder(tmp_path):
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")
-def test_a_sandbox_of_another_user_is_named_not_read(tmp_path):
+def test_another_users_sandbox_is_refused_and_not_read(tmp_path):
     prepared(tmp_path)
     (tmp_path / "sandbox.env").chmod(0)
     with pytest.raises(SandboxRefused, match="another user's sandbox"):
@@ -202,21 +202,21 @@ def test_a_command_without_a_database_is_refused_with_a_sentence(tmp_path, argum
     assert not list(tmp_path.iterdir())
 
 
-def test_a_sandbox_that_lost_its_database_url_is_not_shown_other_books(tmp_path):
+def test_without_its_database_url_a_sandbox_shows_no_other_books(tmp_path):
     prepared(tmp_path, DATABASE_URL="postgres://u@ours/books")
     ran = manage("check_ledger", DATA_DIR=str(tmp_path))
     assert ran.returncode == 2
     assert "Set that DATABASE_URL again" in ran.stderr
 
 
-def test_settings_that_refuse_to_start_are_a_sentence(tmp_path):
+def test_a_refusal_of_the_settings_is_a_sentence(tmp_path):
     ran = manage("migrate", DATA_DIR=str(tmp_path), DATABASE_URL="postgres://u@127.0.0.1:1/books")
     assert ran.returncode == 2
     assert ran.stderr.startswith("Production cannot start: SECRET_KEY is not set.")
     assert "Traceback" not in ran.stderr
 
 
-def test_a_database_url_that_cannot_be_used_is_a_sentence(tmp_path):
+def test_an_unusable_database_url_is_refused_with_a_sentence(tmp_path):
     prepared(tmp_path)
     ran = manage("migrate", DATA_DIR=str(tmp_path), ENVIRONMENT="sandbox", DATABASE_URL="mysql://u@h/books")
     assert (ran.returncode, ran.stderr) == (2, "DATABASE_URL must begin with postgres:// or postgresql://.\n")

@@ -1,4 +1,4 @@
-"""The mailbox: what Django's file backend writes is listed and shown, and nothing in a mail does anything."""
+"""The mailbox: mails of Django's file backend are listed and shown, and nothing in a mail can run."""
 
 import html
 import os
@@ -33,7 +33,7 @@ class Box:
         self.folder = environment.mail_directory(stand_in.data_dir)
 
     def send(self, *subjects: str, html_part: str | None = None, **fields: Any) -> None:
-        """All in one connection, as the service sends."""
+        """Send all mails in one connection, as the service does."""
         sent = [
             EmailMultiAlternatives(subject, **({"body": "Hello.", "to": ["dana@example.com"]} | fields))
             for subject in subjects
@@ -70,22 +70,22 @@ def test_the_environment_keeps_the_mail_in_files(tmp_path: Path):
     data_dir = tmp_path / "with a blank+%20"
     made = {"DATA_DIR": str(data_dir)}
     environment.prepare(made)
-    found = environ.Env.email_url_config(made["EMAIL_URL"])
-    assert found["EMAIL_BACKEND"] == BACKEND
-    assert found["EMAIL_FILE_PATH"] == str(data_dir / "mail")
+    email = environ.Env.email_url_config(made["EMAIL_URL"])
+    assert email["EMAIL_BACKEND"] == BACKEND
+    assert email["EMAIL_FILE_PATH"] == str(data_dir / "mail")
     later = {"DATA_DIR": str(data_dir)}
     environment.adopt(later)
     assert later["EMAIL_URL"] == made["EMAIL_URL"]
 
 
-def test_the_callers_mail_server_wins_and_is_not_remembered(tmp_path: Path):
+def test_the_callers_mail_server_wins_and_is_not_saved(tmp_path: Path):
     made = {"DATA_DIR": str(tmp_path), "EMAIL_URL": "smtp://billing:hunter2@mail.test:25"}
     environment.prepare(made)
     assert made["EMAIL_URL"].startswith("smtp://")
     assert "EMAIL_URL" not in (tmp_path / "sandbox.env").read_text()
 
 
-def test_a_demonstration_writes_to_nobody(tmp_path: Path):
+def test_a_demonstration_sends_no_mail(tmp_path: Path):
     made = {"DATA_DIR": str(tmp_path), "EMAIL_URL": "smtp://mail.test:25"}
     environment.set_apart(made)
     environment.prepare(made)
@@ -97,7 +97,7 @@ def test_an_empty_mailbox_says_so(box: Box):
     assert "elsewhere" not in box.look().text
 
 
-def test_a_mailbox_that_gets_nothing_says_so(start_another):
+def test_a_mailbox_that_receives_no_mail_says_so(start_another):
     another = start_another(EMAIL_URL="smtp://mail.test:25")
     assert "EMAIL_URL sends the service's mail elsewhere" in words(
         requests.get(f"{another.url}/mail", timeout=120)
@@ -129,7 +129,7 @@ def test_a_mail_shows_its_headers_and_text(box: Box):
     assert "<iframe" not in page.text
 
 
-def test_the_html_of_a_mail_is_shown_where_it_can_do_nothing(box: Box):
+def test_the_html_of_a_mail_is_shown_in_a_frame_without_rights(box: Box):
     box.send("Both", html_part=f"<p style='color: red'>Grüße</p>{HOSTILE}")
     page = box.open()
     frame = re.search(r'<iframe class="mail-frame" src="([^"]+)"[^>]* sandbox ', page.text)
@@ -157,7 +157,7 @@ def test_hostile_content_is_text(box: Box):
         assert 'href="javascript' not in page.text
 
 
-def test_a_line_of_dashes_inside_a_mail_ends_nothing(box: Box):
+def test_a_line_of_dashes_inside_a_mail_does_not_end_it(box: Box):
     box.send("Dashes", "After", body="above\n" + "-" * 79 + "\nbelow")
     assert len(box.addresses()) == 2
     assert "below" in box.open(box.addresses()[1]).text
@@ -177,7 +177,7 @@ def test_a_line_of_dashes_inside_a_mail_ends_nothing(box: Box):
         b"",
     ],
 )
-def test_a_broken_mail_does_not_close_the_mailbox(box: Box, content: bytes):
+def test_a_broken_mail_does_not_break_the_mailbox(box: Box, content: bytes):
     box.write("20260101-000000-1.log", content)
     box.send("A good one")
     assert "A good one" in box.look().text
@@ -186,6 +186,6 @@ def test_a_broken_mail_does_not_close_the_mailbox(box: Box, content: bytes):
 
 
 @pytest.mark.parametrize("mail_id", ["nothing", "..%2F..%2Fsandbox.env-0", "%00"])
-def test_an_address_of_no_mail_is_not_found(box: Box, mail_id: str):
+def test_an_unknown_mail_is_not_found(box: Box, mail_id: str):
     for ending in ("", "/html"):
         assert box.open(f"{box.url}/{mail_id}{ending}").status_code == 404

@@ -1,4 +1,4 @@
-"""The sandbox's pages in a real Chromium: what a person sees and presses, without any script of ours."""
+"""The sandbox's pages in a real Chromium. They have no scripts."""
 
 import re
 import shutil
@@ -25,7 +25,7 @@ pytestmark = [
 
 @pytest.fixture(scope="module")
 def shop() -> Iterator[str]:
-    """The merchant's site, to which buyers return: another origin than the payment page's."""
+    """The merchant's site, to which buyers return. It has another origin than the payment page."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -112,8 +112,8 @@ def test_a_declined_test_card_is_declined(page: Any, new_session: Callable[..., 
     assert "Your card was declined." in page.get_by_role("alert").inner_text()
 
 
-def test_a_slip_in_the_card_number_is_told_beside_it(stand_in: StandIn, new_session: Callable[..., Any]):
-    """By a plain client: a browser notes the 400 of the page in its console."""
+def test_a_mistake_in_the_card_number_is_shown_beside_it(stand_in: StandIn, new_session: Callable[..., Any]):
+    """With a plain HTTP client, since a browser reports the page's 400 in its console."""
     url = new_session().url
     client = requests.Session()
     token = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', client.get(url, timeout=120).text)
@@ -125,7 +125,7 @@ def test_a_slip_in_the_card_number_is_told_beside_it(stand_in: StandIn, new_sess
     assert 'value="42 forty-two"' in answer.text
 
 
-def test_a_buyer_pays_later_and_the_money_comes(
+def test_a_buyer_pays_later_and_the_payment_arrives(
     page: Any, new_session: Callable[..., Any], shop: str, receiver: Receiver
 ):
     session = new_session()
@@ -163,7 +163,7 @@ def test_a_second_tab_pays_once_and_returns_as_well(
     assert receiver.types() == ["checkout.session.completed"]
 
 
-def test_what_is_over_says_so(page: Any, stand_in: StandIn, new_session: Callable[..., Any], shop: str):
+def test_a_finished_session_says_so(page: Any, stand_in: StandIn, new_session: Callable[..., Any], shop: str):
     paid, expired = new_session(), new_session()
     stand_in.control(f"sessions/{paid.id}/pay")
     stand_in.control(f"sessions/{expired.id}/expire")
@@ -236,10 +236,10 @@ def test_an_event_is_sent_twice_at_once_from_the_page(
     receiver.wait_for(3)
 
 
-def test_trouble_is_switched_on_and_off_from_the_page(page: Any, stand_in: StandIn):
+def test_failures_are_switched_on_and_off_from_the_page(page: Any, stand_in: StandIn):
     page.goto(stand_in.url)
     page.get_by_label("Drop all webhooks").check()
-    page.get_by_label("The API answers late by").fill("1.5")
+    page.get_by_label("Delay of API answers").fill("1.5")
     page.get_by_label("The API", exact=True).select_option("503")
     button(page, "Save").click()
     changed = stand_in.look("settings")
@@ -256,7 +256,7 @@ def test_trouble_is_switched_on_and_off_from_the_page(page: Any, stand_in: Stand
     assert stand_in.look("settings")["api_failure"] is None
 
 
-def test_the_policy_lets_forms_lead_to_the_shop_and_nowhere_else(stand_in: StandIn):
+def test_the_policy_lets_forms_lead_only_to_the_shop(stand_in: StandIn):
     params = session_params(
         success_url="https://misar.io/done?x=1", cancel_url="http://127.0.0.1:9/cancelled"
     )
@@ -273,31 +273,31 @@ def test_the_policy_lets_forms_lead_to_the_shop_and_nowhere_else(stand_in: Stand
 
 @pytest.fixture
 def sign_in_address(start_another: Callable[..., StandIn], shop: str) -> str:
-    """Where the service sends a browser; here the shop is the service."""
+    """The address to which the service sends a browser; here the shop is the service."""
     issuer = start_another(PUBLIC_URL=shop, SSO_CLIENT_ID="web", SSO_CLIENT_SECRET="secret")
-    asked = {
+    parameters = {
         "client_id": "web",
         "redirect_uri": f"{shop}/callback",
         "response_type": "code",
         "scope": "openid profile email",
         "state": "abc",
     }
-    return f"{issuer.url}/sso/authorize?{urlencode(asked)}"
+    return f"{issuer.url}/sso/authorize?{urlencode(parameters)}"
 
 
-def test_somebody_of_the_demo_signs_in_with_one_press(page: Any, sign_in_address: str, shop: str):
+def test_a_user_of_the_demo_signs_in_with_one_press(page: Any, sign_in_address: str, shop: str):
     page.goto(sign_in_address)
     page.get_by_role("button", name="Dana Demo").click()
     page.wait_for_url(f"{shop}/callback?code=*&state=abc")
 
 
-def test_somebody_new_signs_in_after_a_slip(chromium: Any, sign_in_address: str, shop: str):
+def test_a_new_user_signs_in_after_a_mistake(chromium: Any, sign_in_address: str, shop: str):
     tab = chromium.new_context(java_script_enabled=False).new_page()
     tab.goto(sign_in_address)
     tab.get_by_label("Misar ID").fill("staff:nova")
     tab.get_by_label("Name").fill(HOSTILE)
     button(tab, "Sign in").click()
-    assert "Nobody was signed in" in tab.get_by_role("alert").inner_text()
+    assert "Not signed in" in tab.get_by_role("alert").inner_text()
     assert tab.get_by_label("Name").input_value() == HOSTILE
     tab.get_by_label("Misar ID").fill("usr_nova")
     button(tab, "Sign in").click()
@@ -311,8 +311,8 @@ def test_a_sign_in_is_cancelled(page: Any, sign_in_address: str, shop: str):
     page.wait_for_url(f"{shop}/callback?error=access_denied&*&state=abc")
 
 
-def test_a_mails_html_is_seen_and_its_script_does_not_run(chromium: Any, stand_in: StandIn):
-    page = chromium.new_page()  # Not the tab that minds complaints: of the script there is one.
+def test_a_mails_html_is_shown_and_its_script_does_not_run(chromium: Any, stand_in: StandIn):
+    page = chromium.new_page()  # Not `tab`: the blocked script is a complaint.
     folder = stand_in.data_dir / "mail"
     folder.mkdir(exist_ok=True)
     content = b"Subject: Hello\nContent-Type: text/html\n\n<p style='color: red'>In the frame</p>"
@@ -327,7 +327,7 @@ def test_a_mails_html_is_seen_and_its_script_does_not_run(chromium: Any, stand_i
     page.close()
 
 
-def test_the_second_factor_follows_by_itself(page: Any, stand_in: StandIn):
+def test_the_next_code_appears_automatically(page: Any, stand_in: StandIn):
     file = stand_in.data_dir / "demo.json"
     page.goto(f"{stand_in.url}/second-factor")
     assert page.get_by_text("No second factor yet").is_visible()

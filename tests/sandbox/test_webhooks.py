@@ -1,4 +1,4 @@
-"""Webhooks as they arrive: signed, retried, duplicated, delayed, dropped, and not forgotten."""
+"""Webhooks: signed, retried, duplicated, delayed, dropped, and kept over a restart."""
 
 import time
 from collections.abc import Callable
@@ -17,7 +17,7 @@ def test_a_webhook_carries_the_event_and_one_signature_for_each_secret(stand_in:
     for secret in (SECRET, OLD_SECRET):
         webhook.verify(secret)
     with pytest.raises(stripe.SignatureVerificationError):
-        webhook.verify("whsec_of_somebody_else")
+        webhook.verify("whsec_of_another_service")
     assert webhook.event["type"] == "checkout.session.completed"
     assert webhook.event["data"]["object"] == session
 
@@ -44,7 +44,7 @@ def test_an_answer_of_204_is_good_enough(stand_in: StandIn, receiver: Receiver):
     wait_until(lambda: stand_in.look("deliveries")["data"][0]["state"] == "delivered")
 
 
-def test_nobody_listening_is_tried_again(start_another: Callable[..., StandIn]):
+def test_a_webhook_without_a_receiver_is_tried_again(start_another: Callable[..., StandIn]):
     stand_in = start_another(SANDBOX_WEBHOOK_URL="http://127.0.0.1:9/")
     stand_in.paid_session()
     wait_until(lambda: stand_in.look("deliveries")["data"][0]["tries"] >= 2)
@@ -54,7 +54,7 @@ def test_nobody_listening_is_tried_again(start_another: Callable[..., StandIn]):
     assert "ConnectionRefusedError" in delivery["attempts"][0]["remark"]
 
 
-def test_webhooks_go_to_the_public_address_unless_told_otherwise(
+def test_webhooks_go_to_the_public_address_unless_another_is_set(
     start_another: Callable[..., StandIn], receiver: Receiver
 ):
     public_url = receiver.url.removesuffix("/io/wallet/webhook")
@@ -62,7 +62,7 @@ def test_webhooks_go_to_the_public_address_unless_told_otherwise(
     receiver.wait_for(1)
 
 
-def test_a_slow_receiver_does_not_hold_up_the_next_webhook(stand_in: StandIn, receiver: Receiver):
+def test_a_slow_answer_does_not_delay_the_next_webhook(stand_in: StandIn, receiver: Receiver):
     receiver.be_silent(True)
     for _ in range(3):
         stand_in.paid_session()
@@ -86,11 +86,11 @@ def test_an_event_is_sent_several_times_at_once(stand_in: StandIn, receiver: Rec
     receiver.be_silent(True)
     stand_in.control(f"events/{webhook.event['id']}/resend", times=5, at_once=True)
     copies = receiver.wait_for(6)[1:]
-    assert receiver.answered == 1  # All five have come, and none has its answer yet.
+    assert receiver.answered == 1  # All five have arrived, and none is answered yet.
     assert {copy.event["id"] for copy in copies} == {webhook.event["id"]}
 
 
-def test_webhooks_can_leave_late(stand_in: StandIn, receiver: Receiver):
+def test_webhooks_can_be_sent_late(stand_in: StandIn, receiver: Receiver):
     stand_in.control("settings", webhook_delay_seconds=0.7)
     paid_at = time.time()
     stand_in.paid_session()
@@ -98,13 +98,13 @@ def test_webhooks_can_leave_late(stand_in: StandIn, receiver: Receiver):
     assert webhook.at - paid_at >= 0.7
 
 
-def test_dropped_webhooks_never_come(stand_in: StandIn, receiver: Receiver):
+def test_dropped_webhooks_are_never_sent(stand_in: StandIn, receiver: Receiver):
     stand_in.control("settings", drop_webhooks=True)
     session = stand_in.paid_session()
     wait_until(lambda: stand_in.look("deliveries")["data"][0]["state"] == "dropped")
     stand_in.control("settings", drop_webhooks=False)
     later = stand_in.paid_session()
-    # One that is due would have left before a later one.
+    # A due webhook would have been sent before a later one.
     assert [hook.event["data"]["object"]["id"] for hook in receiver.wait_for(1)] == [later["id"]]
     assert len(stand_in.look("deliveries")["data"]) == 2
     assert stand_in.stripe.v1.checkout.sessions.retrieve(session["id"]).payment_status == "paid"
@@ -114,7 +114,7 @@ def test_dropped_webhooks_never_come(stand_in: StandIn, receiver: Receiver):
 
 
 def test_everything_survives_a_restart(start_another: Callable[..., StandIn], receiver: Receiver):
-    """Sessions, keys, settings, and the webhooks nobody has answered well yet."""
+    """Sessions, keys, settings, and webhooks without a good answer."""
     stand_in = start_another()
     options: Any = {"idempotency_key": "key_1"}
     params: Any = {"payment_intent": stand_in.paid_session()["payment_intent"], "amount": 100}
@@ -138,9 +138,7 @@ def test_everything_survives_a_restart(start_another: Callable[..., StandIn], re
     assert key_id(stand_in) == kid
 
 
-def test_stopping_is_prompt_even_while_an_answer_is_awaited(
-    start_another: Callable[..., StandIn], receiver: Receiver
-):
+def test_stopping_does_not_wait_for_an_answer(start_another: Callable[..., StandIn], receiver: Receiver):
     stand_in = start_another()
     receiver.be_silent(True)
     stand_in.paid_session()
@@ -148,7 +146,7 @@ def test_stopping_is_prompt_even_while_an_answer_is_awaited(
     began = time.monotonic()
     stand_in.stop()
     assert receiver.answered == 0
-    assert time.monotonic() - began < 8  # It gives an answer up after ten.
+    assert time.monotonic() - began < 8  # It waits at most ten for an answer.
     assert stand_in.process.returncode == 0
 
 
