@@ -408,9 +408,10 @@ class Refund(models.Model):
 
 
 class FirstAnswer(models.Model):
-    """What a POST was first answered with, so that the same again is answered the same.
+    """The fields of the first answer to a POST, without addresses, so that a replay is the same answer.
 
-    `endpoint` is one of the API's, or the dashboard's form that makes an API key.
+    `endpoint` is one of the API's, or the dashboard's form that makes an API key. An edit of the row does not
+    change the answer. An erased reader's answers are empty, and their keys count as used for another body.
     """
 
     class Endpoint(models.TextChoices):
@@ -422,10 +423,10 @@ class FirstAnswer(models.Model):
     creator = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
     endpoint = models.CharField(max_length=12, choices=Endpoint)
     key = models.CharField(max_length=KEY_LENGTH)
-    # Keyed with SECRET_KEY: the body holds addresses, which a plain digest would let anybody guess at.
+    # Keyed with SECRET_KEY: the body holds addresses, which could be guessed from a plain digest.
     digest = models.CharField(max_length=64)
     row_id = models.CharField(max_length=IDENTIFIER_LENGTH)
-    # As text: jsonb would forget the order of the keys.
+    # As text: jsonb would forget the order of the fields.
     answer = models.TextField()
     created_at = models.DateTimeField(default=timezone.now)
 

@@ -1,4 +1,4 @@
-"""A POST that says `Idempotency-Key`: the same again is answered the same (contract 20)."""
+"""A POST with an `Idempotency-Key`: the same request again gets the same answer (contract 20)."""
 
 import hashlib
 import hmac
@@ -13,17 +13,20 @@ from django.db import transaction
 from accounts.models import User
 from foundation.database.transactions import retried
 from monetization.errors import KeyReused
-from monetization.models import FirstAnswer
+from monetization.models import FirstAnswer, Subscription
 
-Body = dict[str, Any]
+Fields = dict[str, Any]
+
+# A reader's address is not kept. Only an erasure changes it, so a replay reads it from the row.
+ADDRESS = "subscriber_email"
 
 
 @dataclass(frozen=True)
 class Made:
-    """What a POST made, and the body it is answered with."""
+    """What a POST made, and the fields of its first answer."""
 
     row_id: str
-    answer: Body
+    fields: Mapping[str, Any]
 
 
 @retried
@@ -34,37 +37,43 @@ def once(
     key: str,
     body: Mapping[str, Any],
     make: Callable[[], Made],
-) -> Body:
-    """The answer of `make`, run at most once per creator, endpoint and key; without a key, always run.
+) -> Fields:
+    """The fields of the first answer; `make` runs at most once per creator, endpoint and key.
 
-    Raises KeyReused where the key came with another body. Of two at once, one is undone and answered
-    with what the other made.
+    Without a key it always runs. Raises KeyReused if the key was used with another body. When two requests
+    with one key run at once, the second waits and gets the answer of the first.
     """
     if not key:
-        with transaction.atomic():  # All of the answer is there before the commit.
-            return make().answer
+        with transaction.atomic():  # The whole answer is there before the commit.
+            return dict(make().fields)
     digest = digest_of(body)
     mine = {"creator": creator, "endpoint": endpoint, "key": key}
     with transaction.atomic():
-        # The claim comes first: whoever brings the same key waits here for what becomes of it.
+        # The claim comes first: another request with the same key waits here until this one has ended.
         FirstAnswer.objects.bulk_create([FirstAnswer(digest=digest, **mine)], ignore_conflicts=True)
         first = FirstAnswer.objects.get(**mine)
         if first.answer:
-            return _same(first, digest)
+            return _replayed(first, digest)
         made = make()
-        first.row_id, first.answer = made.row_id, json.dumps(made.answer)
+        kept = {name: value for name, value in made.fields.items() if name != ADDRESS}
+        first.row_id, first.answer = made.row_id, json.dumps(kept)
         first.save(update_fields=["row_id", "answer"])
-        return made.answer
+        return dict(made.fields)
 
 
 def digest_of(body: Mapping[str, Any]) -> str:
-    """A digest of a validated body, of no use to whoever does not know our secret."""
+    """A digest of a validated body. Without our secret, nothing can be guessed from it."""
     text = json.dumps(body, sort_keys=True, default=str)
     return hmac.new(settings.SECRET_KEY.encode(), text.encode(), hashlib.sha256).hexdigest()
 
 
-def _same(first: FirstAnswer, digest: str) -> Body:
+def _replayed(first: FirstAnswer, digest: str) -> Fields:
+    # An erasure empties the digest: then no body matches.
     if not hmac.compare_digest(first.digest, digest):
         raise KeyReused
-    answer: Body = json.loads(first.answer)
-    return answer
+    kept = json.loads(first.answer)
+    fields: Fields = kept.get("data", kept)  # An earlier release kept the whole body.
+    if first.endpoint == FirstAnswer.Endpoint.SUBSCRIPTION:
+        row = Subscription.objects.only(ADDRESS).get(pk=first.row_id)
+        fields[ADDRESS] = row.subscriber_email
+    return fields

@@ -51,7 +51,7 @@ def made(data: dict[str, Any]) -> dict[str, Any]:
 
 
 def once(request: Request, endpoint: FirstAnswer.Endpoint, body: dict[str, Any], make: Any) -> dict[str, Any]:
-    """Run `make` at most once for the request's Idempotency-Key."""
+    """The fields of the first answer; `make` runs at most once for the request's Idempotency-Key."""
     key = request.headers.get("Idempotency-Key")
     if key is not None and not (1 <= len(key) <= KEY_LENGTH_MAX and key.isascii() and key.isprintable()):
         raise drf.ValidationError([f"Idempotency-Key must be 1 to {KEY_LENGTH_MAX} printable characters"])
@@ -84,13 +84,13 @@ class SponsorViewSet(CreatorViewSet):
     )
     def create(self, request: Request) -> Response:
         """Record a placement."""
-        asked = self.parsed(serializers.SponsorRequest)
+        requested = self.parsed(serializers.SponsorRequest)
 
         def make() -> Made:
-            sponsor = sponsors.place(creator=self.creator, **asked)
-            return Made(sponsor.pk, made(serializers.SponsorMade(sponsor).data))
+            sponsor = sponsors.place(creator=self.creator, **requested)
+            return Made(sponsor.pk, serializers.SponsorMade(sponsor).data)
 
-        return no_store(once(request, FirstAnswer.Endpoint.SPONSOR, asked, make), status=201)
+        return no_store(made(once(request, FirstAnswer.Endpoint.SPONSOR, requested, make)), status=201)
 
     @extend_schema(
         operation_id="sponsors_cancel",
@@ -126,13 +126,16 @@ class SubscriptionViewSet(CreatorViewSet):
     )
     def create(self, request: Request) -> Response:
         """Record a new paid subscriber."""
-        asked = self.parsed(serializers.SubscriptionRequest)
+        requested = self.parsed(serializers.SubscriptionRequest)
 
         def make() -> Made:
-            subscription = subscriptions.record(creator=self.creator, **asked)
-            return Made(subscription.pk, made(_first_answer(subscription)))
+            subscription = subscriptions.record(creator=self.creator, **requested)
+            plan = subscriptions.beginning(subscription).plan
+            first = {"id": subscription.pk, "plan": plan, "status": Subscription.Status.ACTIVE.value}
+            return Made(subscription.pk, first | {"subscriber_email": subscription.subscriber_email})
 
-        return no_store(once(request, FirstAnswer.Endpoint.SUBSCRIPTION, asked, make), status=201)
+        fields_made = once(request, FirstAnswer.Endpoint.SUBSCRIPTION, requested, make)
+        return no_store(made(serializers.SubscriptionMade(fields_made).data), status=201)
 
     @extend_schema(
         operation_id="subscriptions_change",
@@ -141,12 +144,12 @@ class SubscriptionViewSet(CreatorViewSet):
     )
     def partial_update(self, request: Request, pk: str) -> Response:
         """Change status, plan or price. A change older than the last one changes nothing."""
-        asked = self.parsed(serializers.SubscriptionChange)
+        requested = self.parsed(serializers.SubscriptionChange)
         mine = Subscription.objects.visible_to(self.creator).filter(pk=pk)
         currency = mine.values_list("currency", flat=True).first()  # It never changes.
-        if wrong := fields.out_of_step({**asked, "currency": currency}, "amount_cents"):
+        if wrong := fields.out_of_step({**requested, "currency": currency}, "amount_cents"):
             raise drf.ValidationError(wrong)
-        changed = subscriptions.change(creator=self.creator, subscription_id=pk, **asked)
+        changed = subscriptions.change(creator=self.creator, subscription_id=pk, **requested)
         return no_store(made(serializers.SubscriptionRow(changed).data))
 
 
@@ -178,13 +181,13 @@ class TipViewSet(CreatorViewSet):
     )
     def create(self, request: Request) -> Response:
         """Record a tip and its platform fee."""
-        asked = self.parsed(serializers.TipRequest)
+        requested = self.parsed(serializers.TipRequest)
 
         def make() -> Made:
-            tip = tips.record(creator=self.creator, **asked)
-            return Made(tip.pk, dict(serializers.TipMade(tip).data))
+            tip = tips.record(creator=self.creator, **requested)
+            return Made(tip.pk, serializers.TipMade(tip).data)
 
-        return no_store(once(request, FirstAnswer.Endpoint.TIP, asked, make))
+        return no_store(once(request, FirstAnswer.Endpoint.TIP, requested, make))
 
 
 @creators_schema
@@ -207,13 +210,3 @@ class StatsViewSet(CreatorViewSet):
             raise drf.ValidationError({"period": [f"must be one of {', '.join(stats.PERIODS)}"]})
         found = stats.of_creator(self.creator, period=periods[0])
         return no_store(made(serializers.StatsData(found).data))
-
-
-def _first_answer(subscription: Subscription) -> dict[str, Any]:
-    """What recording a subscription was first answered with, whatever became of it since."""
-    return {
-        "id": subscription.pk,
-        "subscriber_email": subscription.subscriber_email,
-        "plan": subscriptions.beginning(subscription).plan,
-        "status": Subscription.Status.ACTIVE.value,
-    }

@@ -4,10 +4,10 @@ Amounts, ids and dates stay, and the address becomes a stand-in, one per reader 
 changes.
 """
 
-import json
 import secrets
 
 from django.db import transaction
+from django.db.models import Q
 
 from accounts.mail import outbox
 from foundation import erased_texts
@@ -37,7 +37,7 @@ def erase(email: str, *, actor: str) -> Erasure:
         tips += gave.update(email=stand_in, reader=stand_in, name="", message="", message_hidden_at=None)
         subscribed = readers.subscriptions_of(email).filter(creator_id=creator_id)
         subscriptions += subscribed.update(subscriber_email=stand_in, reader=stand_in)
-        # The rows first: an answer is written together with its row, so none of them can be missed.
+        # After the rows: an answer is written in the transaction of its row, so none can be missed.
         _erase_answers(stand_in)
         _drop_mails(stand_in)
     outbox.forget(email)
@@ -48,15 +48,11 @@ def erase(email: str, *, actor: str) -> Erasure:
 
 
 def _erase_answers(stand_in: str) -> None:
-    """The answers kept for replays may show the address, and their digest was made with it."""
+    """End the replays of the reader's rows: a digest was made with the address, and old answers hold it."""
     gave = Tip.objects.filter(reader=stand_in).values("pk")
-    FirstAnswer.objects.filter(row_id__in=gave).update(digest="")
     subscribed = Subscription.objects.filter(reader=stand_in).values("pk")
-    for first in FirstAnswer.objects.filter(row_id__in=subscribed):
-        answer = json.loads(first.answer)
-        answer["data"]["subscriber_email"] = stand_in
-        first.answer, first.digest = json.dumps(answer), ""
-        first.save(update_fields=["answer", "digest"])
+    theirs = FirstAnswer.objects.filter(Q(row_id__in=gave) | Q(row_id__in=subscribed))
+    theirs.update(digest="", answer="{}")
 
 
 def _drop_mails(stand_in: str) -> None:

@@ -1,5 +1,7 @@
-"""Idempotency-Key: the same again is answered the same, also when it comes many times at once."""
+"""Idempotency-Key: the same request again gets the same answer, also when it comes many times at once."""
 
+import hashlib
+import hmac
 from collections import Counter
 from functools import partial
 
@@ -9,6 +11,7 @@ from django.db import IntegrityError, OperationalError, connection, transaction
 from monetization import replays, sponsors, subscriptions
 from monetization.errors import KeyReused, PositionTaken
 from monetization.models import FirstAnswer, Sponsor, Subscription, SubscriptionEvent, Tip
+from monetization.privacy import erasure
 from monetization.replays import Made
 from tests.crowd import at_once, begin, outcomes_at_once, patiently, wait_until_somebody_waits
 from tests.monetization.conftest import (
@@ -21,7 +24,8 @@ from tests.monetization.conftest import (
     key_of,
 )
 from tests.monetization.records import change as change_subscription
-from tests.monetization.records import tip
+from tests.monetization.records import subscribe, tip
+from tests.wallet.entries import sql
 
 pytestmark = pytest.mark.django_db
 
@@ -196,6 +200,109 @@ def test_a_conflict_does_not_use_the_key_up(creator, api):
     tip(creator, 700, stripe_payment_id="pi_1")
     assert api.post(TIP, TIPPED | {"stripe_payment_id": "pi_1"}, headers=KEY).status_code == 409
     assert api.post(TIP, TIPPED | {"stripe_payment_id": "pi_2"}, headers=KEY).status_code == 200
+
+
+def test_an_edit_of_the_row_changes_no_replay(creator, api):
+    first = api.post(SPONSORS, SPONSOR_BODY, headers=KEY)
+    Sponsor.objects.update(sponsor_name="Other", position="footer")
+    assert api.post(SPONSORS, SPONSOR_BODY, headers=KEY).content == first.content
+
+
+@each_endpoint
+def test_a_readers_address_is_not_kept_with_the_answer(api, path, body, model):
+    first = api.post(path, body, headers=KEY)
+    assert "reader@example.com" not in FirstAnswer.objects.get().answer
+    assert ("reader@example.com" in first.content.decode()) is (model is Subscription)
+
+
+# --- Answers kept by an earlier release, which kept the whole body ----------------------------------
+
+EARLIER_BODIES = {
+    SPONSORS: (
+        "sponsor",
+        "spon_01m8kbbc5ngeshxrgnsjn7kep7",
+        '{"active_from": "2025-12-01 00:00:00+00:00", "active_until": "2025-12-31 23:59:59+00:00", '
+        '"currency": "USD", "logo_url": "https://cdn.example.com/acme-logo.png", "position": "header", '
+        '"price_cents": 29900, "sponsor_name": "Acme Corp", "target_url": "https://acme.example.com"}',
+        '{"success": true, "data": {"id": "spon_01m8kbbc5ngeshxrgnsjn7kep7", "sponsor_name": '
+        '"Acme \\u00e9", "position": "header", "active_from": "2025-12-01T00:00:00Z", '
+        '"active_until": "2025-12-31T23:59:59Z"}}',
+        '{"success":true,"data":{"id":"spon_01m8kbbc5ngeshxrgnsjn7kep7","sponsor_name":"Acme é",'
+        '"position":"header","active_from":"2025-12-01T00:00:00Z","active_until":"2025-12-31T23:59:59Z"}}',
+    ),
+    SUBSCRIPTIONS: (
+        "subscription",
+        "sub_01m8kbbc80ppxwr042m5e8s6ky",
+        '{"amount_cents": 799, "currency": "USD", "plan": "monthly", '
+        '"subscriber_email": "reader@example.com"}',
+        '{"success": true, "data": {"id": "sub_01m8kbbc80ppxwr042m5e8s6ky", '
+        '"subscriber_email": "reader@example.com", "plan": "monthly", "status": "active"}}',
+        '{"success":true,"data":{"id":"sub_01m8kbbc80ppxwr042m5e8s6ky",'
+        '"subscriber_email":"reader@example.com","plan":"monthly","status":"active"}}',
+    ),
+    TIP: (
+        "tip",
+        "tip_01m8kbbc9n97w68dj6q3z92vy7",
+        '{"amount_cents": 500, "currency": "USD", "email": "reader@example.com"}',
+        '{"success": true, "tip_id": "tip_01m8kbbc9n97w68dj6q3z92vy7", "gross_amount_cents": 500, '
+        '"platform_fee_cents": 25, "net_amount_cents": 475, "timestamp": "2026-11-29T09:49:31Z"}',
+        '{"success":true,"tip_id":"tip_01m8kbbc9n97w68dj6q3z92vy7","gross_amount_cents":500,'
+        '"platform_fee_cents":25,"net_amount_cents":475,"timestamp":"2026-11-29T09:49:31Z"}',
+    ),
+}
+
+
+def keep_as_before(creator, settings, path, *, erased=False):
+    """Write an answer down as the release before did, erased or not; the bytes it was answered with."""
+    endpoint, row_id, request, answer, wire = EARLIER_BODIES[path]
+    digest = hmac.new(settings.SECRET_KEY.encode(), request.encode(), hashlib.sha256).hexdigest()
+    if erased:
+        digest, answer = "", answer.replace("reader@example.com", "reader-0f@erased.invalid")
+    sql(
+        "INSERT INTO monetization_firstanswer (creator_id, endpoint, key, digest, row_id, answer, created_at)"
+        " VALUES (%s, %s, 'order-1', %s, %s, %s, now())",
+        *(creator.pk, endpoint, digest, row_id, answer),
+    )
+    if endpoint == "subscription":
+        row = subscribe(creator)
+        row.pk, row.plan = row_id, "annual"
+        row.subscriber_email = row.reader = "reader-0f@erased.invalid" if erased else "reader@example.com"
+        row.save(force_insert=True)
+    return wire.encode()
+
+
+@each_endpoint
+def test_an_answer_of_the_release_before_is_replayed_byte_for_byte(creator, api, settings, path, body, model):
+    first = keep_as_before(creator, settings, path)
+    there = model.objects.count()
+    again = api.post(path, body, headers=KEY)
+    assert again.status_code == (200 if path == TIP else 201)
+    assert again.content == first
+    assert model.objects.count() == there
+    other = api.post(path, body | {"currency": "EUR"}, headers=KEY)
+    assert other.status_code == 409
+
+
+@each_endpoint
+def test_an_answer_that_the_release_before_erased_is_still_refused(creator, api, settings, path, body, model):
+    keep_as_before(creator, settings, path, erased=True)
+    there = model.objects.count()
+    again = api.post(path, body, headers=KEY)
+    assert again.status_code == 409
+    assert again.json()["error"] == "This Idempotency-Key was used for another request"
+    assert model.objects.count() == there
+
+
+@pytest.mark.parametrize("path", [SUBSCRIPTIONS, TIP])
+def test_an_answer_of_the_release_before_can_be_erased(creator, api, settings, path):
+    keep_as_before(creator, settings, path)
+    if path == TIP:
+        given = tip(creator, email="reader@example.com")
+        FirstAnswer.objects.update(row_id=given.pk)
+    erasure.erase("reader@example.com", actor="operator")
+    first = FirstAnswer.objects.get()
+    assert (first.digest, "reader@example.com" in first.answer) == ("", False)
+    assert api.post(path, SUBSCRIBED if path == SUBSCRIPTIONS else TIPPED, headers=KEY).status_code == 409
 
 
 # --- Many at once -----------------------------------------------------------------------------------

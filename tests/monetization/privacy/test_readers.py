@@ -107,7 +107,6 @@ def test_nothing_of_the_reader_is_left_in_any_table(life, creator, api):
     assert tables_with(READER, NAME, MESSAGE) == {
         "monetization_tip",
         "monetization_subscription",
-        "monetization_firstanswer",
         "accounts_act",
         "wallet_stripeevent",
     }
@@ -218,16 +217,10 @@ TIPPED = {"amount_cents": 500, "email": READER, "name": NAME, "message": MESSAGE
 
 @pytest.mark.parametrize(("path", "body"), [(SUBSCRIPTIONS, SUBSCRIBED), (TIP, TIPPED)])
 def test_an_answer_kept_for_replays_forgets_the_reader_and_makes_nothing_new(api, path, body):
-    made = api.post(path, body, headers=KEY)
+    api.post(path, body, headers=KEY)
     erase(READER, actor="operator")
     first = FirstAnswer.objects.get()
-    assert first.digest == ""
-    told = json.loads(first.answer)
-    if path == SUBSCRIPTIONS:
-        row = Subscription.objects.get()
-        assert told == made.json() | {"data": made.json()["data"] | {"subscriber_email": row.reader}}
-    else:
-        assert told == made.json()
+    assert (first.digest, first.answer) == ("", "{}")
     again = api.post(path, body, headers=KEY)
     assert again.status_code == 409
     assert Tip.objects.count() + Subscription.objects.count() == 1
