@@ -1,16 +1,14 @@
-"""What can be wrong with whoever asks."""
+"""What can be wrong with the caller, and what a plan or a key refuses."""
 
-from foundation.errors import BillingError, TryAgainLater
+from foundation.errors import BillingError, Conflict, TryAgainLater
 
 
 class NoCredentials(BillingError):
-    """Raised when an endpoint that answers to a user or a product is asked by nobody."""
+    """Raised when a request without credentials comes to an endpoint for a user or a product."""
 
     status = 401
     sentence = "Send an SSO access token as Authorization: Bearer, or a service key"
-
-    def __init__(self) -> None:
-        super().__init__(headers={"WWW-Authenticate": "Bearer"})
+    headers = {"WWW-Authenticate": "Bearer"}
 
 
 class InvalidToken(BillingError):
@@ -18,13 +16,11 @@ class InvalidToken(BillingError):
 
     status = 401
     sentence = "Invalid or expired access token"
-
-    def __init__(self) -> None:
-        super().__init__(headers={"WWW-Authenticate": 'Bearer error="invalid_token"'})
+    headers = {"WWW-Authenticate": 'Bearer error="invalid_token"'}
 
 
 class NoServiceKey(BillingError):
-    """Raised when an endpoint for products alone is asked without a service key."""
+    """Raised when a request without a service key comes to an endpoint for products alone."""
 
     status = 403
     sentence = "This endpoint needs a valid x-wallet-service-key"
@@ -53,17 +49,15 @@ class FeatureNotAllowed(BillingError):
 
 
 class InvalidApiKey(BillingError):
-    """Raised when a creator's endpoint is asked with no credential or a wrong one. It never says which."""
+    """Raised when a request to a creator's endpoint has no credential or a wrong one. It never says which."""
 
     status = 401
     sentence = "Invalid or missing API key. Use: Authorization: Bearer msk_..."
-
-    def __init__(self) -> None:
-        super().__init__(headers={"WWW-Authenticate": "Bearer"})
+    headers = {"WWW-Authenticate": "Bearer"}
 
 
 class MissingScope(BillingError):
-    """Raised when a key is good, but not for this. Names the scope that would be."""
+    """Raised when a key is valid but lacks the scope of the endpoint, which it names."""
 
     status = 403
 
@@ -89,32 +83,25 @@ class KeyLimitReached(BillingError):
 
 
 class UnknownApiKey(BillingError):
-    """Raised when a key is not there, not the asker's, or revoked already."""
+    """Raised when a key does not exist, belongs to another user, or is revoked already."""
 
     status = 404
     sentence = "API key not found"
 
 
 class IssuerOutOfReach(TryAgainLater):
-    """Raised when no key of the SSO issuer is to be had: the token may well be good, so this is no 401."""
+    """Raised when no key of the SSO issuer is available. The token may be valid, so this is no 401."""
 
-    def __init__(self) -> None:
-        super().__init__(
-            "Access tokens cannot be checked right now; please try again.", retry_after_seconds=5
-        )
+    sentence = "Access tokens cannot be checked right now; please try again."
+    headers = {"Retry-After": "5"}
 
 
 class ForeignSubject(BillingError):
-    """Raised when the issuer names somebody who cannot be a Misar user here: staff, or no id at all."""
+    """Raised when the issuer's subject cannot be a Misar user here: a member of staff, or no id at all."""
 
     status = 403
     sentence = "This Misar account cannot sign in here"
 
 
-class PlanThere(BillingError):
+class PlanThere(Conflict):
     """Raised when a plan is added under the name of another one."""
-
-    status = 409
-
-    def __init__(self, slug: str) -> None:
-        super().__init__(f"There is a plan {slug} already: change that one")

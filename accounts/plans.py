@@ -24,7 +24,7 @@ def add_plan(*, slug: str, name: str, fee_bps: int, key_limit: int | None, actor
     setting = {"name": name, "fee_bps": fee_bps, "key_limit": key_limit}
     plan, is_new = Plan.objects.get_or_create(slug=slug, defaults=setting)
     if not is_new:
-        raise PlanThere(slug)
+        raise PlanThere(f"There is a plan {slug} already: change that one")
     PlanChange.objects.create(slug=slug, actor=actor, **setting)
     return plan
 

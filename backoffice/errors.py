@@ -3,13 +3,6 @@
 from foundation.errors import BillingError
 
 
-class FormUsed(BillingError):
-    """Raised when a form of the back-office that was used is sent again with other content."""
-
-    status = 409
-    sentence = "This form was used already, with other content; open it again"
-
-
 class ChangedSince(BillingError):
     """Raised when what a form of the back-office showed has been changed by somebody since."""
 

@@ -7,8 +7,8 @@ from typing import Any, Generic, TypeVar
 
 from django.db.models import Model, Q, QuerySet
 
+from foundation.errors import InvalidCursor
 from foundation.http.cursors import cursor_at, row_id_of
-from monetization.errors import InvalidCursor
 
 Row = TypeVar("Row", bound=Model)
 

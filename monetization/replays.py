@@ -12,7 +12,7 @@ from django.db import transaction
 
 from accounts.models import User
 from foundation.database.transactions import retried
-from monetization.errors import KeyReused
+from foundation.errors import KeyReused
 from monetization.models import FirstAnswer, Subscription
 
 Fields = dict[str, Any]
@@ -70,7 +70,7 @@ def digest_of(body: Mapping[str, Any]) -> str:
 def _replayed(first: FirstAnswer, digest: str) -> Fields:
     # An erasure empties the digest: then no body matches.
     if not hmac.compare_digest(first.digest, digest):
-        raise KeyReused
+        raise KeyReused("This Idempotency-Key was used for another request")
     kept = json.loads(first.answer)
     fields: Fields = kept.get("data", kept)  # An earlier release kept the whole body.
     if first.endpoint == FirstAnswer.Endpoint.SUBSCRIPTION:

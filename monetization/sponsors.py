@@ -11,10 +11,10 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from accounts.models import User
+from foundation.errors import KeyReused
 from monetization.errors import (
     ChangedMeanwhile,
     EndsBeforeItBegins,
-    FormSent,
     NotFound,
     PlacementsOverlap,
     PositionTaken,
@@ -109,7 +109,8 @@ def place(
     Overlaps in a position are allowed unless the creator has one sponsor at a time: then PositionTaken.
 
     With a browser form's one-time key (1 to 64 characters) the same form again returns the first placement,
-    also when both are sent at once. Raises FormSent where it says something else, or that was cancelled.
+    also when both are sent at once. Raises KeyReused if the form has changed or the placement was
+    cancelled.
     """
     assert len(key) <= FORM_KEY_LENGTH, "the form has refused anything longer"
     wish = {"position": position, "active_from": active_from, "active_until": active_until, **facts}
@@ -117,7 +118,7 @@ def place(
     earner = _locked(creator)
     if key and (first := Sponsor.objects.visible_to(creator).filter(form_key=key).first()):
         if first.cancelled_at or any(getattr(first, name) != value for name, value in wish.items()):
-            raise FormSent
+            raise KeyReused("This form was sent before; open it again to place another sponsor")
         return first
     if earner.one_sponsor_at_a_time:
         _require_free(creator, position, active_from, active_until)

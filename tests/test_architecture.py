@@ -155,7 +155,7 @@ def test_no_file_is_longer_than_500_lines():
 def test_these_tests_notice_a_forbidden_import():
     assert {room_of("wallet.books.ledger"), room_of("wallet.payments.inbox")} == {0, len(ROOMS) - 1}
     assert stands_on_rooms("wallet.models.Entry")
-    assert not stands_on_rooms("wallet.errors.KeyReused")
+    assert not stands_on_rooms("wallet.errors.InsufficientCredits")
     assert edge_of("monetization.dashboard.tips.views") == "dashboard"
     assert [edge_of("wallet.history.statements"), edge_of("foundation.http.views")] == [None, None]
     assert tree_of(ROOT / "manage.py").body

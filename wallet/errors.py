@@ -1,6 +1,6 @@
 """What can stop a verb of the wallet."""
 
-from foundation.errors import BillingError, TryAgainLater
+from foundation.errors import BillingError, Conflict, TryAgainLater
 
 
 class InsufficientCredits(BillingError):
@@ -18,68 +18,29 @@ class UnknownFeature(BillingError):
         super().__init__(f"Unknown feature: {feature}")
 
 
-class RateThere(BillingError):
-    """Raised when a price is added for a feature that has one, in use or withdrawn."""
-
-    status = 409
-
-    def __init__(self, feature: str) -> None:
-        super().__init__(f"{feature} has a price already: change that one")
+class RateThere(Conflict):
+    """Raised when a price is added for a feature that has one, active or withdrawn."""
 
 
-class KeyReused(BillingError):
-    """Raised when an idempotency key comes again with another request."""
-
-    status = 409
-    sentence = "This idempotency_key was used for another feature or count"
-
-
-class ChargeGivenBack(BillingError):
+class ChargeGivenBack(Conflict):
     """Raised when a key comes again whose charge has been given back in whole."""
 
-    status = 409
     sentence = "This charge was given back; use a new key"
 
 
 class NothingToGiveBack(BillingError):
-    """Raised when more would be given back than an entry still holds, or of an entry that is no charge."""
-
-
-class InvalidCursor(BillingError):
-    """Raised when a cursor is malformed or belongs to another wallet."""
-
-    sentence = "Invalid cursor"
+    """Raised when more would be given back than is left of an entry, or the entry is no charge."""
 
 
 class StripeOutOfReach(TryAgainLater):
-    """Raised when Stripe does not answer, refuses us, or too many requests wait for it already."""
+    """Raised when Stripe does not answer or refuses us, or too many requests wait for it already."""
 
-    def __init__(self) -> None:
-        super().__init__("Checkout is not available right now; please try again.", retry_after_seconds=5)
-
-
-class TopUpDone(BillingError):
-    """Raised when a top-up's form comes again whose payment was made, or is on its way."""
-
-    status = 409
-
-    def __init__(self, *, on_its_way: bool) -> None:
-        self.on_its_way = on_its_way
-        paid = "The payment of this top-up is on its way" if on_its_way else "This top-up was paid already"
-        super().__init__(f"{paid}. Nothing was charged again.")
+    sentence = "Checkout is not available right now; please try again."
+    headers = {"Retry-After": "5"}
 
 
-class CheckoutOver(BillingError):
-    """Raised when a top-up's form comes again whose checkout failed or has ended."""
-
-    status = 409
-    sentence = "This checkout has ended. Nothing was charged; start again."
-
-
-class NotToResolve(BillingError):
-    """Raised when an event cannot be resolved by hand as asked: it is done, or its payment has come in."""
-
-    status = 409
+class NotToResolve(Conflict):
+    """Raised when an event cannot be resolved by hand: it is done, or its payment has come in."""
 
 
 class BadSignature(BillingError):

@@ -9,8 +9,9 @@ from django.db import models, transaction
 from django.utils import timezone
 
 from accounts.models import Act, User
-from backoffice.errors import AccessRefused, FormUsed, OwnAffairs
+from backoffice.errors import AccessRefused, OwnAffairs
 from foundation.database.transactions import retried
+from foundation.errors import KeyReused
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ def perform(
     """Run a verb and write down who did it to which row, and why.
 
     `page` is the address of the form and `asked` what was sent with it; what `run` raises undoes everything.
-    The same form again runs nothing and returns the first act. Raises FormUsed where it asks for something
+    The same form again runs nothing and returns the first act. Raises KeyReused where it asks for something
     else, OwnAffairs where the row is the member's own, and AccessRefused where the permission was taken
     while the form waited. A member's acts are done one at a time, so that limits hold however many forms
     are sent at once.
@@ -51,7 +52,7 @@ def perform(
     content = _digest(page, dict(asked))
     if first := Act.objects.filter(staff=staff, form_key=form_key).first():
         if first.content != content:
-            raise FormUsed
+            raise KeyReused
         return first
     done = run()
     if done.about == staff.pk:

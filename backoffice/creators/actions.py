@@ -11,8 +11,9 @@ from accounts.models import User
 from backoffice import roles
 from backoffice.actions.forms import Facts, ReasonForm
 from backoffice.actions.staff_action import StaffAction
-from backoffice.errors import BeyondAllowance, FormUsed, NothingToChange
+from backoffice.errors import BeyondAllowance, NothingToChange
 from foundation import money
+from foundation.errors import KeyReused
 from monetization import sponsors, subscriptions, tips
 from monetization.errors import TooLate
 from monetization.models import Earner, Refund, Sponsor, Subscription, Tip
@@ -62,7 +63,7 @@ def refund(tip: Tip, asked: dict[str, Any], staff: User) -> str:
         actor=actor_of(staff),
     )
     if made.actor != actor_of(staff):  # The key is of a colleague's form.
-        raise FormUsed
+        raise KeyReused
     _require_within_role(staff, tip)
     back = money.amount(made.amount_cents, made.currency)
     fee = money.amount(made.fee_returned_cents, made.currency)

@@ -13,8 +13,8 @@ from backoffice.actions.acts import Done
 from backoffice.actions.forms import Facts, ReasonForm, SettingForm, told_from_to
 from backoffice.actions.staff_action import Addition, Made, StaffAction
 from backoffice.credits import limits
-from backoffice.errors import FormUsed
 from foundation import money
+from foundation.errors import KeyReused
 from wallet.books import ledger
 from wallet.errors import EventFailed, NotToResolve, StripeOutOfReach
 from wallet.models import FEATURE_LENGTH, Entry, Rate, StripeEvent, TopUp, Wallet
@@ -73,9 +73,9 @@ def adjust(wallet: Wallet, asked: dict[str, Any], staff: User) -> str:
 
 
 def _require_theirs(entry: Entry, staff: User) -> None:
-    """Raise FormUsed where a colleague's form had this very key: the entry is of their act."""
+    """Raise KeyReused where a colleague's form had this very key: the entry is of their act."""
     if entry.actor != actor_of(staff):
-        raise FormUsed
+        raise KeyReused
 
 
 class GiveBackForm(CreditsForm):

@@ -108,7 +108,7 @@ def _known(error: Exception) -> tuple[int, str, dict[str, str]] | None:
         error = TryAgainLater(BEYOND_REACH)
     match error:
         case BillingError():
-            return error.status, str(error), error.headers
+            return error.status, str(error), dict(error.headers)
         case Http404():
             return 404, NOTHING_HERE, {}
         case PermissionDenied():

@@ -25,7 +25,7 @@ from foundation.spreadsheets import Cell
 from monetization import keyset
 from monetization.dashboard import curl
 from monetization.dashboard.filters import SEARCH, FilterForm
-from monetization.errors import InvalidCursor
+from foundation.errors import InvalidCursor
 
 ROWS_A_PAGE = 50
 

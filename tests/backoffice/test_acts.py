@@ -13,7 +13,7 @@ from accounts import actors
 from accounts.models import Act, User
 from backoffice.actions import acts
 from backoffice.actions.acts import Done
-from backoffice.errors import FormUsed
+from foundation.errors import KeyReused
 from tests.crowd import at_once, outcomes_at_once
 from tests.factories import StaffFactory, UserFactory, enter
 from wallet.books import ledger
@@ -163,7 +163,7 @@ def test_of_one_form_with_two_contents_at_once_one_is_an_act():
     calls = [partial(perform, member, run=partial(give_five, member), credits=str(n)) for n in range(4)]
     outcomes = outcomes_at_once(calls)
     refused = [outcome.exception() for outcome in outcomes if outcome.exception()]
-    assert [type(error) for error in refused] == [FormUsed] * 3
+    assert [type(error) for error in refused] == [KeyReused] * 3
     assert Act.objects.count() == Entry.objects.count() == 1
 
 

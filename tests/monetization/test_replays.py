@@ -8,8 +8,9 @@ from functools import partial
 import pytest
 from django.db import IntegrityError, OperationalError, connection, transaction
 
+from foundation.errors import KeyReused
 from monetization import replays, sponsors, subscriptions
-from monetization.errors import KeyReused, PositionTaken
+from monetization.errors import PositionTaken
 from monetization.models import FirstAnswer, Sponsor, Subscription, SubscriptionEvent, Tip
 from monetization.privacy import erasure
 from monetization.replays import Made

@@ -12,8 +12,9 @@ from django.db import transaction
 from django.utils import timezone
 from hypothesis import given, settings
 
+from foundation.errors import KeyReused
 from monetization import sponsors
-from monetization.errors import FormSent, NotFound, PlacementsOverlap, PositionTaken
+from monetization.errors import NotFound, PlacementsOverlap, PositionTaken
 from monetization.models import Earner, Sponsor
 from monetization.sponsors import Conflicts
 from tests.crowd import begin, outcomes_at_once, patiently, wait_until_somebody_waits
@@ -142,11 +143,11 @@ def test_keys_are_each_creators_own_and_none_is_no_key(creator, stranger):
 
 def test_a_form_that_says_something_else_by_now_is_refused(creator):
     first = place(creator, starts=NOON, key="form-1")
-    with pytest.raises(FormSent):
+    with pytest.raises(KeyReused):
         place(creator, "Globex", starts=NOON, key="form-1")
     with clock_at(NOON - days(1)):
         cancel(first)
-    with pytest.raises(FormSent):
+    with pytest.raises(KeyReused):
         place(creator, starts=NOON, key="form-1")
     assert Sponsor.objects.count() == 1
 

@@ -12,10 +12,9 @@ from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
 
+from foundation.errors import KeyReused
 from wallet.books.models import Entry, Wallet
-from wallet.errors import InsufficientCredits, KeyReused, NothingToGiveBack
-
-FORM_USED = "This form was used already, with other content; open it again"
+from wallet.errors import InsufficientCredits, NothingToGiveBack
 
 
 class Facts(TypedDict, total=False):
@@ -94,7 +93,7 @@ def adjust(
     if first := Entry.objects.with_key(user_id=user_id, product="", kind=kind, key=key).first():
         asked = (credits, reason, actor, stripe_session_id)
         if (first.credits, first.reason, first.actor, first.stripe_session_id) != asked:
-            raise KeyReused(FORM_USED)
+            raise KeyReused
         return first
     move = credit if credits > 0 else debit
     return move(

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from django.db import IntegrityError
 
 from foundation.database.transactions import retried
-from foundation.errors import BillingError
+from foundation.errors import BillingError, KeyReused
 from wallet.books import ledger
 from wallet.books.models import Entry
-from wallet.errors import ChargeGivenBack, KeyReused
+from wallet.errors import ChargeGivenBack
 from wallet.prices import rates
 
 COUNT_MAX = 1_000_000
@@ -57,7 +57,7 @@ def _first_charge(*, user_id: str, product: str, key: str) -> Entry | None:
 
 def _replay(first: Entry, *, feature: str, count: int) -> Charge:
     if (first.feature, first.count) != (feature, count):
-        raise KeyReused
+        raise KeyReused("This idempotency_key was used for another feature or count")
     if Entry.objects.given_back(first) >= first.charged:
         raise ChargeGivenBack
     return Charge(first, replayed=True)

@@ -24,12 +24,11 @@ from accounts.decorators import page_of_the_user
 from accounts.models import User
 from accounts.throttling import hit
 from foundation import money, spreadsheets
-from foundation.errors import BillingError
+from foundation.errors import BillingError, InvalidCursor
 from foundation.forms import new_key
 from foundation.http import content_security
 from wallet.books import ledger
 from wallet.books.models import Wallet
-from wallet.errors import InvalidCursor
 from wallet.history import products, spending, statements
 from wallet.pages import chart, months, tables, topup_news
 from wallet.pages.forms import HistoryForm, TopUpForm, first_choice

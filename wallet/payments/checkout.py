@@ -5,8 +5,7 @@ from datetime import timedelta
 from django.utils import timezone
 
 from foundation import money
-from foundation.errors import BillingError
-from wallet.errors import CheckoutOver, TopUpDone
+from foundation.errors import BillingError, KeyReused
 from wallet.payments import return_urls, stripe_gateway
 from wallet.payments.models import FORM_KEY_LENGTH, TopUp
 from wallet.payments.sessions import is_plain, text_at
@@ -23,6 +22,11 @@ REOPENED_AFTER_MAX = timedelta(
     seconds=stripe_gateway.SESSION_SECONDS - stripe_gateway.SESSION_SECONDS_MIN - 60
 )
 
+# What the form of a checkout that is over says when it is sent again.
+PAID = "This top-up was paid already. Nothing was charged again."
+ON_ITS_WAY = "The payment of this top-up is on its way. Nothing was charged again."
+ENDED = "This checkout has ended. Nothing was charged; start again."
+
 
 # --- Starting ---------------------------------------------------------------------------------------
 
@@ -33,8 +37,8 @@ def start(*, user_id: str, amount_dollars: int, product: str, return_url: str, k
     Nothing is credited here. Raises StripeOutOfReach; the top-up is then closed as failed.
 
     With a form's one-time key (1 to 64 characters), the same user and amount again come to the same checkout,
-    also when both are sent at once. Raises TopUpDone where it was paid or its payment is on its way, and
-    CheckoutOver where it has ended.
+    also when both are sent at once. Raises KeyReused if that checkout was paid, its payment
+    is on its way, or it has ended.
     """
     assert DOLLARS_MIN <= amount_dollars <= DOLLARS_MAX, "the edge has refused anything else"
     assert len(key) <= FORM_KEY_LENGTH, "the form has refused anything longer"
@@ -74,23 +78,23 @@ def _first_of_its_form(wish: TopUp) -> TopUp:
 def _address_again(topup: TopUp) -> str:
     """Where a form leads that was sent before: to its checkout, or "" where that is only being opened.
 
-    Raises TopUpDone and CheckoutOver.
+    Raises KeyReused if that checkout is over.
     """
     if topup.state in (State.PAID, State.PENDING):
-        raise TopUpDone(on_its_way=topup.state == State.PENDING)
+        raise KeyReused(PAID if topup.state == State.PAID else ON_ITS_WAY)
     if topup.state in (State.FAILED, State.EXPIRED):
-        raise CheckoutOver
+        raise KeyReused(ENDED)
     if topup.stripe_session_id is None:
         # Cut off before anybody was told the address. Stripe would not open it any more either.
         if timezone.now() - topup.created_at > REOPENED_AFTER_MAX:
-            raise CheckoutOver
+            raise KeyReused(ENDED)
         return ""
     # Stripe may know more than its events have told so far.
     session = stripe_gateway.session_while_waited_for(topup.stripe_session_id) or {}
     if session.get("status") == "complete":
-        raise TopUpDone(on_its_way=session.get("payment_status") != "paid")
+        raise KeyReused(PAID if session.get("payment_status") == "paid" else ON_ITS_WAY)
     if session.get("status") != "open":
-        raise CheckoutOver
+        raise KeyReused(ENDED)
     return text_at(session, "url")
 
 

@@ -30,7 +30,7 @@ def add_rate(*, feature: str, label: str, credits: int, unit: str, active: bool 
     setting = {"label": label, "credits": credits, "unit": unit, "active": active}
     rate, is_new = Rate.objects.get_or_create(feature=feature, defaults=setting)
     if not is_new:
-        raise RateThere(feature)
+        raise RateThere(f"{feature} has a price already: change that one")
     RateChange.objects.create(feature=feature, actor=actor, **setting)
     return rate
 

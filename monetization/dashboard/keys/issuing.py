@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 from accounts import api_keys
 from accounts.models import ApiKey, User
+from foundation.errors import KeyReused
 from monetization import replays
-from monetization.errors import FormSent, KeyReused
 from monetization.models import FirstAnswer
 
 MADE_BEFORE = (
@@ -17,7 +17,7 @@ MADE_BEFORE = (
 def issue_once(*, owner: User, form_key: str, name: str, scopes: Sequence[str]) -> tuple[ApiKey, str]:
     """A new key and its secret, for a form with a one-time key of 1 to 255 characters.
 
-    Raises FormSent where the form has made its key before, or makes it at this moment: only one answer has
+    Raises KeyReused where the form has made its key before, or makes it at this moment: only one answer has
     the secret. Raises KeyLimitReached where the owner's plan has no room.
     """
     made: list[tuple[ApiKey, str]] = []
@@ -34,7 +34,7 @@ def issue_once(*, owner: User, form_key: str, name: str, scopes: Sequence[str]) 
             creator=owner, endpoint=FirstAnswer.Endpoint.API_KEY, key=form_key, body=body, make=issue
         )
     except KeyReused:
-        raise FormSent(MADE_BEFORE) from None
+        raise KeyReused(MADE_BEFORE) from None
     if not made:
-        raise FormSent(MADE_BEFORE)
+        raise KeyReused(MADE_BEFORE)
     return made[0]

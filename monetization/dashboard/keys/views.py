@@ -17,7 +17,7 @@ from monetization.dashboard import curl
 from monetization.dashboard.keys.forms import SCOPES_ELSEWHERE, SCOPES_HERE, KeyForm
 from monetization.dashboard.keys.issuing import issue_once
 from monetization.dashboard.paging import user_of
-from monetization.errors import FormSent
+from foundation.errors import KeyReused
 from monetization.figures import stats
 
 REVOKED_SHOWN = 20
@@ -38,7 +38,7 @@ def keys(request: HttpRequest) -> HttpResponse:
     owner, data = user_of(request), form.cleaned_data
     try:
         made, secret = issue_once(owner=owner, form_key=data["key"], name=data["name"], scopes=data["scopes"])
-    except (KeyLimitReached, FormSent) as error:
+    except (KeyLimitReached, KeyReused) as error:
         form.renew_key()
         return _page(request, form, trouble=f"{error}.", status=error.status)
     can_record = "monetization" in made.scopes

@@ -19,7 +19,8 @@ from monetization.dashboard.filters import FilterForm
 from monetization.dashboard.paging import RecordList, user_of
 from monetization.dashboard.sponsors.forms import SponsorFilterForm, SponsorForm, sponsor_initial
 from monetization.dashboard.sponsors.rows import PlacementRow, conflict_of
-from monetization.errors import ChangedMeanwhile, FormSent, NotFound, TooLate
+from foundation.errors import KeyReused
+from monetization.errors import ChangedMeanwhile, NotFound, TooLate
 from monetization.fields import DEFAULT_CURRENCY
 from monetization.figures import stats
 from monetization.models import Sponsor
@@ -74,7 +75,7 @@ def add_sponsor(request: HttpRequest) -> HttpResponse:
     try:
         placed = verbs.place(creator=creator, key=form.cleaned_data["key"], **form.changes())
     except BillingError as error:
-        if isinstance(error, FormSent):
+        if isinstance(error, KeyReused):
             form.renew_key()
         form.add_error(None, f"{error}.")
         return _form_page(request, form, status=error.status)

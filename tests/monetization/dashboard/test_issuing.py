@@ -5,8 +5,8 @@ import pytest
 from accounts import api_keys
 from accounts.errors import KeyLimitReached
 from accounts.models import ApiKey
+from foundation.errors import KeyReused
 from monetization.dashboard.keys import issuing
-from monetization.errors import FormSent
 from monetization.models import FirstAnswer
 
 pytestmark = pytest.mark.django_db
@@ -25,7 +25,7 @@ def test_a_form_makes_a_key_that_works(creator):
 @pytest.mark.parametrize("name", ["Website", "Another"])
 def test_the_same_form_again_makes_no_key_and_shows_no_secret(creator, name):
     issue(creator)
-    with pytest.raises(FormSent):
+    with pytest.raises(KeyReused):
         issue(creator, name=name)
     assert ApiKey.objects.count() == 1
 

@@ -7,12 +7,13 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import given, settings
 
+from foundation.errors import InvalidCursor
 from foundation.http.cursors import cursor_at
 from monetization import keyset, tips
 from monetization.dashboard.sponsors.forms import SponsorFilterForm
 from monetization.dashboard.subscriptions.forms import SubscriptionFilterForm
 from monetization.dashboard.tips.forms import TipFilterForm
-from monetization.errors import InvalidCursor
+from foundation.errors import InvalidCursor
 from monetization.models import Sponsor, Subscription, Tip
 from monetization.privacy import erasure
 from tests.factories import UserFactory

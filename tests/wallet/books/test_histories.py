@@ -20,9 +20,10 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
+from foundation.errors import KeyReused
 from tests.conftest import Caller
 from wallet.books import laws, ledger
-from wallet.errors import InsufficientCredits, KeyReused, NothingToGiveBack
+from wallet.errors import InsufficientCredits, NothingToGiveBack
 from wallet.models import Entry, TopUp, Wallet
 from wallet.payments import sessions, settlement
 from wallet.prices import rates

@@ -5,10 +5,11 @@ from typing import Any
 import pytest
 from django.db import IntegrityError, transaction
 
+from foundation.errors import KeyReused
 from tests.crowd import begin, wait_until_somebody_waits
 from tests.wallet.entries import move
 from wallet.books import ledger
-from wallet.errors import InsufficientCredits, KeyReused, NothingToGiveBack
+from wallet.errors import InsufficientCredits, NothingToGiveBack
 from wallet.models import Entry, Wallet
 
 Kind = Entry.Kind

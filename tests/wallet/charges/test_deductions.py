@@ -2,11 +2,12 @@
 
 import pytest
 
+from foundation.errors import KeyReused
 from tests.crowd import wallet_locked_by_somebody
 from tests.wallet.entries import move
 from wallet.books import ledger
 from wallet.charges import deductions
-from wallet.errors import ChargeGivenBack, InsufficientCredits, KeyReused, UnknownFeature
+from wallet.errors import ChargeGivenBack, InsufficientCredits, UnknownFeature
 from wallet.models import Entry
 from wallet.prices import rates
 

@@ -4,8 +4,8 @@ from datetime import date
 
 import pytest
 
+from foundation.errors import InvalidCursor
 from tests.wallet.past import charged, gave_back, wrote
-from wallet.errors import InvalidCursor
 from wallet.history import statements
 from wallet.history.statements import Choice
 
