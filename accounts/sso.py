@@ -16,7 +16,7 @@ import requests
 from django.conf import settings
 
 from accounts.errors import InvalidToken, IssuerOutOfReach
-from accounts.misar_ids import STAFF_PREFIX, is_misar_id
+from accounts.misar_ids import is_users_id
 
 logger = logging.getLogger(__name__)
 
@@ -49,7 +49,7 @@ def misar_id_of(token: str) -> str:
     except (jwt.PyJWTError, ValueError, TypeError, OverflowError, RecursionError) as error:
         raise InvalidToken from error
     subject = claims["sub"]
-    if not is_misar_id(subject) or subject.startswith(STAFF_PREFIX):
+    if not is_users_id(subject):
         raise InvalidToken
     return str(subject)
 

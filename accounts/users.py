@@ -5,7 +5,7 @@ from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 
 from accounts.errors import ForeignSubject
-from accounts.misar_ids import STAFF_PREFIX, is_misar_id
+from accounts.misar_ids import is_users_id
 from accounts.models import User
 
 NAME_LENGTH = 200
@@ -14,7 +14,7 @@ EMAIL_LENGTH = 254
 
 def known_as(misar_id: str) -> User:
     """The user of that Misar ID, made if need be. Raises ForeignSubject for an id that no SSO user has."""
-    if not is_misar_id(misar_id) or misar_id.startswith(STAFF_PREFIX):
+    if not is_users_id(misar_id):
         raise ForeignSubject
     user, _ = User.objects.get_or_create(misar_id=misar_id, defaults={"password": make_password(None)})
     return user

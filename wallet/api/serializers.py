@@ -4,7 +4,7 @@ from typing import Any
 
 from rest_framework import serializers
 
-from accounts.misar_ids import MISAR_ID_LENGTH
+from accounts.misar_ids import MISAR_ID_LENGTH, is_misar_id
 from foundation.http.fields import WIRE_TIME, StrictInteger, StrictSerializer, StrictText
 from wallet.books.models import FEATURE_LENGTH, KEY_LENGTH, PRODUCT_LENGTH, Entry
 from wallet.charges.deductions import COUNT_MAX
@@ -12,10 +12,23 @@ from wallet.payments.checkout import DOLLARS_MAX, DOLLARS_MIN
 from wallet.prices.models import Rate
 
 
+class MisarId(StrictText):
+    """A user's Misar ID. The rule is that of accounts; a refusal has the sentence of a text field."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(max_length=MISAR_ID_LENGTH, **options)
+
+    def run_validation(self, data: Any = serializers.empty) -> Any:
+        misar_id = super().run_validation(data)
+        if not is_misar_id(misar_id):
+            self.fail("invalid")
+        return misar_id
+
+
 class DeductRequest(StrictSerializer):
     """A charge for the use of a feature."""
 
-    user_id = StrictText(max_length=MISAR_ID_LENGTH, help_text="The Misar ID of the user to charge.")
+    user_id = MisarId(help_text="The Misar ID of the user to charge.")
     feature = StrictText(max_length=FEATURE_LENGTH, help_text="A feature of the rate table.")
     count = StrictInteger(
         min_value=1,
@@ -56,9 +69,9 @@ class DeductionDenied(serializers.Serializer):
 
 
 class TopUpRequest(StrictSerializer):
-    """A wish to buy credits for whole dollars."""
+    """A request to buy credits for whole dollars."""
 
-    user_id = StrictText(max_length=MISAR_ID_LENGTH)
+    user_id = MisarId()
     amountDollars = StrictInteger(
         min_value=DOLLARS_MIN,
         max_value=DOLLARS_MAX,
@@ -140,6 +153,6 @@ class WalletError(serializers.Serializer):
 
 
 class DeductError(WalletError):
-    """Why a charge was not made: whoever reads only `allowed` is denied."""
+    """Why a charge was not made. A caller that reads only `allowed` is denied too."""
 
     allowed = serializers.BooleanField(help_text="False, always.")

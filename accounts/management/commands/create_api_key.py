@@ -7,7 +7,7 @@ from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError
 
 from accounts import api_keys
-from accounts.misar_ids import STAFF_PREFIX, is_misar_id
+from accounts.misar_ids import is_users_id
 from accounts.models import User
 
 
@@ -30,7 +30,7 @@ class Command(BaseCommand):
         wanted = [scope.strip() for scope in scopes.split(",")]
         if unknown := [scope for scope in wanted if scope not in api_keys.SCOPES]:
             raise CommandError(f"Unknown scopes: {', '.join(unknown)}. Known: {', '.join(api_keys.SCOPES)}")
-        if not is_misar_id(user) or user.startswith(STAFF_PREFIX):
+        if not is_users_id(user):
             raise CommandError("A Misar ID is 1 to 255 printable characters and does not begin with staff:")
         try:
             owner = User.objects.filter(pk=user).first() or User.objects.create_user(user)
