@@ -6,6 +6,7 @@ from django.apps import apps as installed
 from django.apps.registry import Apps
 from django.db import transaction
 
+from accounts.actors import DEFAULT
 from accounts.errors import PlanThere
 from accounts.models import Plan, PlanChange, User
 
@@ -55,4 +56,4 @@ def make_default_plans(using: str = "default", apps: Apps = installed, **signal:
     there = set(Plan.objects.using(using).values_list("slug", flat=True))
     for slug, name, fee_bps, key_limit in DEFAULT_PLANS:
         if slug not in there:
-            set_plan(slug=slug, name=name, fee_bps=fee_bps, key_limit=key_limit, actor="default")
+            set_plan(slug=slug, name=name, fee_bps=fee_bps, key_limit=key_limit, actor=DEFAULT)

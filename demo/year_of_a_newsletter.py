@@ -5,6 +5,7 @@ from random import Random
 
 from django.utils import timezone
 
+from accounts.actors import actor_of
 from accounts.models import User
 from demo.made_up_past import clock_at
 from monetization import sponsors, subscriptions, tips
@@ -49,7 +50,7 @@ def live_through_a_day(creator: User, at: datetime, chance: Random) -> None:
             stripe_payment_id=f"pi_demo_{at:%Y%m%d}",
         )
         if chance.random() < 0.04:
-            tips.refund(tip_id=tip.pk, key="demo", reason="Sent twice", actor=f"user:{creator.pk}")
+            tips.refund(tip_id=tip.pk, key="demo", reason="Sent twice", actor=actor_of(creator))
     if chance.random() < 0.25:
         plan, amount_cents = chance.choice(PLANS)
         subscriptions.record(

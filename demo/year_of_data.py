@@ -14,9 +14,10 @@ from random import Random
 from django.utils import timezone
 
 from accounts import api_keys, service_keys
+from accounts.actors import actor_of
 from accounts.errors import InvalidApiKey, InvalidServiceKey
 from accounts.mail import outbox
-from accounts.models import User
+from accounts.models import ServiceKey, User
 from accounts.signing_in import second_factor
 from demo import staff_history, year_of_a_newsletter
 from demo.made_up_past import clock_at
@@ -142,11 +143,10 @@ def charge_for(user_id: str, feature: str, at: datetime) -> Entry:
     """Charge as the product would."""
     product = feature.partition(".")[0]
     return deductions.deduct(
+        service=ServiceKey(product=product, prefix=product),
         user_id=user_id,
         feature=feature,
         key=f"{product}:{at:%Y%m%d%H%M}",
-        product=product,
-        actor=f"service:{product}",
     ).entry
 
 
@@ -156,5 +156,5 @@ def give_back(charge: Entry) -> None:
         entry=charge,
         reason="The work failed",
         key=f"failed:{charge.pk}",
-        actor=f"user:{DEMO_STAFF}",
+        actor=actor_of(User(pk=DEMO_STAFF)),
     )

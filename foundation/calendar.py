@@ -5,6 +5,8 @@ from datetime import UTC, date, datetime, time, timedelta
 DAY = timedelta(days=1)
 A_MOMENT = timedelta(microseconds=1)  # The shortest that PostgreSQL keeps.
 MONTHS_OF_A_YEAR = 12
+# Nothing is recorded outside these; a day typed into a form may be.
+FIRST_DAY, LAST_DAY = date(1970, 1, 1), date(9998, 12, 31)
 
 
 def day_of(moment: datetime) -> date:
@@ -18,8 +20,13 @@ def last_day_of(until: datetime) -> date:
 
 
 def start_of(day: date) -> datetime:
-    """The midnight, UTC, at which a day begins."""
-    return datetime.combine(day, time.min, tzinfo=UTC)
+    """The midnight, UTC, at which a day begins; a day outside FIRST_DAY to LAST_DAY counts as the nearest."""
+    return datetime.combine(min(max(day, FIRST_DAY), LAST_DAY), time.min, tzinfo=UTC)
+
+
+def end_of(day: date) -> datetime:
+    """The midnight, UTC, at which a day ends and the next one begins."""
+    return start_of(day) + DAY
 
 
 def add_months(first: date, months: int) -> date:

@@ -16,8 +16,9 @@ from backoffice.credits import limits
 from foundation import money
 from foundation.errors import KeyReused
 from wallet.books import ledger
+from wallet.books.models import FEATURE_LENGTH
 from wallet.errors import EventFailed, NotToResolve, StripeOutOfReach
-from wallet.models import FEATURE_LENGTH, Entry, Rate, StripeEvent, TopUp, Wallet
+from wallet.models import Entry, Rate, StripeEvent, TopUp, Wallet
 from wallet.payments import inbox, sessions, settlement, stripe_gateway
 from wallet.payments.sessions import text_at
 from wallet.prices import rates

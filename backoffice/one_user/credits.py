@@ -12,10 +12,11 @@ from datetime import date, datetime, timedelta
 from django.db import models
 from django.utils.dateformat import format as in_words
 
+from accounts import actors
 from accounts.models import User
 from backoffice.overview import links
-from foundation import money
-from wallet.books import ledger, places
+from foundation import calendar, money
+from wallet.books import ledger
 from wallet.history import products, spending
 from wallet.models import Entry, StripeEvent, TopUp, Wallet
 from wallet.pages import chart, tables
@@ -182,7 +183,7 @@ def spending_of(user_id: str) -> Spending:
 
 
 def _entries_of(user_id: str, first_day: date, last_day: date) -> str:
-    days = links.within(places.start_of(first_day), places.end_of(last_day))
+    days = links.within(calendar.start_of(first_day), calendar.end_of(last_day))
     return links.rows(Entry, wallet__user_id__exact=user_id, **days)
 
 
@@ -222,23 +223,12 @@ def entries_of(user_id: str, *, found: str = "") -> list[EntryRow]:
             adds=entry.credits > 0,
             balance_after=money.plain(entry.balance_after),
             owes=entry.balance_after < 0,
-            who=who_is(entry.actor),
+            who=actors.name_of(entry.actor),
             reason=entry.reason,
             is_found=entry.pk == found,
         )
         for entry in Entry.objects.of_user(user_id)[:ENTRIES_SHOWN]
     ]
-
-
-def who_is(actor: str) -> str:
-    """Who caused something, as staff read it.
-
-    >>> who_is("stripe"), who_is("user:staff:grace"), who_is("service:wsk_1a2b3c4d")
-    ('Stripe', 'staff:grace', 'wsk_1a2b3c4d')
-    """
-    if actor == "stripe":
-        return "Stripe"
-    return actor.removeprefix("user:").removeprefix("service:")
 
 
 # --- Payments ---------------------------------------------------------------------------------------

@@ -12,11 +12,12 @@ from django.db import models
 from django.db.models import Count, Q, Sum
 from django.utils import timezone
 
+from accounts import actors
 from accounts.mail import outbox
 from accounts.models import ApiKey, OutgoingMail, User
 from backoffice.actions import acts
 from backoffice.find.search import May
-from backoffice.one_user.credits import Action, ActionsOn, Tag, who_is
+from backoffice.one_user.credits import Action, ActionsOn, Tag
 from foundation import money
 from monetization import fees
 from monetization.models import Refund, Sponsor, Subscription, Tip
@@ -227,7 +228,7 @@ def _refunds_of(user: User, found: str) -> list[RecordRow]:
             id=refund.pk,
             at=refund.created_at,
             amount=money.amount(-refund.amount_cents, refund.currency),
-            note=": ".join(part for part in (who_is(refund.actor), refund.reason) if part),
+            note=": ".join(part for part in (actors.name_of(refund.actor), refund.reason) if part),
             is_found=refund.pk == found,
         )
         for refund in newest

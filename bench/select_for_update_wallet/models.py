@@ -12,7 +12,7 @@ from django.utils import timezone
 from accounts.misar_ids import MISAR_ID_LENGTH
 from foundation.identifiers import IDENTIFIER_LENGTH
 from wallet import identifiers
-from wallet.models import FEATURE_LENGTH, KEY_LENGTH, PRODUCT_LENGTH, STRIPE_ID_LENGTH
+from wallet.books.models import FEATURE_LENGTH, KEY_LENGTH, PRODUCT_LENGTH, STRIPE_ID_LENGTH
 
 
 class Wallet(models.Model):

@@ -7,6 +7,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from accounts.actors import actor_of
 from accounts.authentication import ServiceKeyAuthentication
 from accounts.errors import FeatureNotAllowed
 from accounts.models import ServiceKey
@@ -68,7 +69,7 @@ def charge(*, user_id: str, feature: str, count: int, key: str, service: Service
                 balance_after=wallet.balance,
                 feature=feature,
                 count=count,
-                actor=f"service:{service.prefix}",
+                actor=actor_of(service),
             )
     except IntegrityError:
         return Entry.objects.get(**same)

@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
+from accounts.models import ServiceKey
 from demo.made_up_past import clock_at
 from wallet.books import ledger
 from wallet.charges import deductions
@@ -30,8 +31,7 @@ def history(give, article_rate):
                 user_id=USER,
                 feature=article_rate,
                 count=1 + number % 4,
-                product=f"product-{number % 3}-<script>alert(1)</script>",
-                actor="service:test",
+                service=ServiceKey(product=f"product-{number % 3}-<script>alert(1)</script>", prefix="test"),
             ).entry
     ledger.give_back(entry=charge, reason="<b>The work failed</b>", key="k", actor="user:staff:1")
 

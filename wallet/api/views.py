@@ -8,8 +8,8 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from accounts.api.schema import REQUEST_ID, RETRY_AFTER
 from accounts.authentication import BearerAuthentication, ServiceKeyAuthentication
-from accounts.errors import FeatureNotAllowed
 from accounts.models import ServiceKey
 from accounts.permissions import IsService, IsServiceOrBearer
 from foundation.http.strict_json import read_body
@@ -35,7 +35,7 @@ SERVICE_ONLY: dict[str, Any] = {
 }
 
 
-@extend_schema(tags=["Universal Wallet"], parameters=[schema.REQUEST_ID, schema.RETRY_AFTER])
+@extend_schema(tags=["Universal Wallet"], parameters=[REQUEST_ID, RETRY_AFTER])
 class WalletViewSet(JSONViewSet):
     """One credit balance per user, shared by every product."""
 
@@ -65,18 +65,14 @@ class WalletViewSet(JSONViewSet):
     @action(methods=["post"], detail=False, throttle_classes=[throttles.Charges], **SERVICE_ONLY)
     def deduct(self, request: Request) -> Response:
         """Charge a user for a feature. Too few credits is an answer too: 200 with `allowed: false`."""
-        service = cast(ServiceKey, request.auth)
-        asked = self.parsed(serializers.DeductRequest)
-        if not service.may_charge(asked["feature"]):
-            raise FeatureNotAllowed(asked["feature"])
+        requested = self.parsed(serializers.DeductRequest)
         try:
             charge = deductions.deduct(
-                user_id=asked["user_id"],
-                feature=asked["feature"],
-                count=asked["count"],
-                key=asked.get("idempotency_key", ""),
-                product=service.product,
-                actor=f"service:{service.prefix}",
+                service=cast(ServiceKey, request.auth),
+                user_id=requested["user_id"],
+                feature=requested["feature"],
+                count=requested["count"],
+                key=requested.get("idempotency_key", ""),
             )
         except InsufficientCredits as denied:
             return no_store(serializers.DeductionDenied(denied).data)
@@ -93,12 +89,12 @@ class WalletViewSet(JSONViewSet):
     @action(methods=["post"], detail=False, url_path="topup-session", **SERVICE_ONLY)
     def topup_session(self, request: Request) -> Response:
         """Open a Stripe Checkout for whole dollars. Credits come when Stripe confirms the payment."""
-        asked = self.parsed(serializers.TopUpRequest)
+        requested = self.parsed(serializers.TopUpRequest)
         url = checkout.start(
-            user_id=asked["user_id"],
-            amount_dollars=asked["amountDollars"],
-            product=asked["product"],
-            return_url=asked["returnUrl"],
+            user_id=requested["user_id"],
+            amount_dollars=requested["amountDollars"],
+            product=requested["product"],
+            return_url=requested["returnUrl"],
         )
         return no_store({"url": url})
 

@@ -6,13 +6,13 @@ written.
 """
 
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from django.db import connection
 
+from foundation.calendar import DAY, day_of, end_of, start_of
 from wallet.books.models import ClosedDay
-from wallet.books.places import end_of, start_of
 
 # A charge is over within seconds, and the clocks of hosts are minutes apart at most: nothing is written into
 # a day that has been over for so long.
@@ -115,7 +115,7 @@ def close_days(*, now: datetime) -> list[ClosedDay]:
 
 def open_days(*, now: datetime) -> list[date]:
     """The days that could be closed at `now` and are not, oldest first; none where there is no entry."""
-    last_day = (now - SETTLING).astimezone(UTC).date() - timedelta(days=1)
+    last_day = day_of(now - SETTLING) - DAY
     with connection.cursor() as cursor:
         cursor.execute(OPEN_DAYS, {"last_day": last_day})
         return [day for (day,) in cursor.fetchall()]

@@ -8,7 +8,7 @@ two such places adds up to the difference of their balances, and one day ends wh
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import connection
@@ -18,8 +18,6 @@ from wallet.errors import GapInHistory
 
 # How much later than its successor an entry may say it was written.
 CLOCKS_APART = timedelta(minutes=5)
-# No wallet has entries outside these; a day typed by hand may lie there.
-FIRST_DAY, LAST_DAY = date(1970, 1, 1), date(9998, 12, 31)
 
 # Sequences have no gap, so halving finds the place in twenty looks among a million entries, without an index
 # on the time. It is looked for a little later than asked for, and then walked back: the times are in order
@@ -58,16 +56,6 @@ class Cut:
 
     sequence: int
     balance: int
-
-
-def start_of(day: date) -> datetime:
-    """The midnight at which a UTC day begins."""
-    return datetime.combine(min(max(day, FIRST_DAY), LAST_DAY), time.min, tzinfo=UTC)
-
-
-def end_of(day: date) -> datetime:
-    """The midnight at which it ends: the next day's beginning."""
-    return start_of(day) + timedelta(days=1)
 
 
 def cuts(user_id: str, moments: Sequence[datetime]) -> list[Cut]:

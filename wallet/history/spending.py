@@ -5,7 +5,8 @@ from datetime import date
 
 from django.db import connection
 
-from wallet.books.places import cuts, end_of, start_of
+from foundation.calendar import end_of, start_of
+from wallet.books.places import cuts
 from wallet.prices.models import Rate
 
 CHOICES_MAX = 100

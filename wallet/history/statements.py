@@ -12,10 +12,11 @@ from typing import Any
 
 from django.db import connection
 
+from foundation.calendar import end_of, start_of
 from foundation.errors import InvalidCursor
 from foundation.http.cursors import cursor_at, row_id_of
 from wallet.books.models import Entry, EntryQuerySet
-from wallet.books.places import CLOCKS_APART, Cut, cuts, end_of, start_of
+from wallet.books.places import CLOCKS_APART, Cut, cuts
 
 PAGE_DEFAULT = 20
 PAGE_MAX = 100

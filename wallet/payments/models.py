@@ -33,10 +33,6 @@ class StripeEventQuerySet(models.QuerySet["StripeEvent"]):
         """What Stripe told of one Checkout Session."""
         return self.filter(stripe_session_id=session_id).order_by("pk")
 
-    def unhandled(self) -> Self:
-        """Events whose effect has not been brought about."""
-        return self.filter(handled_at=None, state="waiting")
-
 
 class TopUp(models.Model):
     """A user's wish to buy credits, its Checkout Session at Stripe, and what came of it.

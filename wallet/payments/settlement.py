@@ -14,6 +14,7 @@ from typing import Any
 from django.db import connection, transaction
 from django.utils import timezone
 
+from accounts.actors import STRIPE
 from accounts.misar_ids import is_misar_id
 from foundation import money
 from foundation.database.transactions import retried
@@ -99,7 +100,7 @@ def _credit(checkout: Checkout, *, happened_at: datetime) -> str:
         user_id=checkout.user_id,
         credits=money.credits_from_cents(paid_cents),
         kind=Entry.Kind.TOPUP,
-        actor="stripe",
+        actor=STRIPE,
         product=checkout.product or topup.product,
         stripe_session_id=checkout.session_id,
         effective_at=happened_at,

@@ -6,6 +6,7 @@ from django.apps import apps as installed
 from django.apps.registry import Apps
 from django.db import transaction
 
+from accounts.actors import DEFAULT
 from wallet.errors import RateThere, UnknownFeature
 from wallet.prices.models import Rate, RateChange
 
@@ -56,4 +57,4 @@ def make_default_rates(using: str = "default", apps: Apps = installed, **signal:
     there = set(Rate.objects.using(using).values_list("feature", flat=True))
     for feature, label, credits, unit in DEFAULT_RATES:
         if feature not in there:
-            set_rate(feature=feature, label=label, credits=credits, unit=unit, actor="default")
+            set_rate(feature=feature, label=label, credits=credits, unit=unit, actor=DEFAULT)

@@ -9,6 +9,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_http_methods, require_POST
 
+from accounts.actors import actor_of
 from accounts.decorators import page_of_the_user
 from foundation import money
 from monetization import tips as verbs
@@ -110,7 +111,7 @@ def _refund(request: HttpRequest, tip: Tip, form: RefundForm, key: str) -> Refun
             tip_id=tip.pk,
             amount_cents=data["amount"],
             key=key,
-            actor=f"user:{user_of(request).pk}",
+            actor=actor_of(user_of(request)),
             creator=tip.creator,
             seen_refunded_cents=data["seen"],
             seen_fee_cents=data["fee"],

@@ -5,6 +5,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
+from accounts.actors import OPERATOR
 from foundation.database.patience import patient
 from monetization.errors import NotAnAddress
 from monetization.privacy import erasure, readers
@@ -34,5 +35,5 @@ class Command(BaseCommand):
 
     def _erase(self, email: str) -> str:
         with patient():
-            erased = erasure.erase(email, actor="operator")
+            erased = erasure.erase(email, actor=OPERATOR)
         return f"Erased {erased.tips} tips and {erased.subscriptions} subscriptions."

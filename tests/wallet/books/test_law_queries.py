@@ -18,6 +18,7 @@ from django.conf import settings
 from django.core.management import CommandError, call_command
 from django.db import DatabaseError, connection, models, transaction
 
+from accounts.models import ServiceKey
 from foundation.operators import snapshot
 from tests.crowd import begin, second_connection
 from tests.wallet.entries import insert_entry, sql
@@ -453,7 +454,8 @@ def test_the_books_are_clean_while_charges_go_on(books, article_rate):
             ledger.adjust(
                 user_id=user_id, credits=1, reason="More", key=f"more-{charges}", actor="user:staff:1"
             )
-            deductions.deduct(user_id=user_id, feature=article_rate, product="blog", actor="service:wsk_test")
+            service = ServiceKey(product="blog", prefix="wsk_test")
+            deductions.deduct(service=service, user_id=user_id, feature=article_rate)
             charges += 1
         return charges
 

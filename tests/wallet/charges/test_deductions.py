@@ -2,6 +2,8 @@
 
 import pytest
 
+from accounts.errors import FeatureNotAllowed
+from accounts.models import ServiceKey
 from foundation.errors import KeyReused
 from tests.crowd import wallet_locked_by_somebody
 from tests.wallet.entries import move
@@ -16,9 +18,8 @@ KEY = "article:my-post"
 
 
 def deduct(count=1, *, key=KEY, feature=ARTICLE, user_id="usr_1", product="blog"):
-    return deductions.deduct(
-        user_id=user_id, feature=feature, count=count, key=key, product=product, actor="service:wsk_test"
-    )
+    service = ServiceKey(product=product, prefix="wsk_test")
+    return deductions.deduct(service=service, user_id=user_id, feature=feature, count=count, key=key)
 
 
 def set_price(credits, *, feature=ARTICLE, active=True):
@@ -213,3 +214,15 @@ def test_a_used_key_waits_for_the_wallet_like_any_charge(charge):
     with wallet_locked_by_somebody("usr_1"), pytest.raises(Exception, match="lock timeout"):
         deduct(2)
     assert deduct(2).replayed is True
+
+
+# --- Which features a service key may charge ---------------------------------------------------------
+
+
+def test_a_feature_outside_the_keys_prefixes_is_refused_before_the_history_decides(charge):
+    before = books()
+    service = ServiceKey(product="blog", prefix="wsk_test", feature_prefixes=["mail."])
+    for key in (KEY, "another"):
+        with pytest.raises(FeatureNotAllowed, match=f"may not charge {ARTICLE}"):
+            deductions.deduct(service=service, user_id="usr_1", feature=ARTICLE, count=2, key=key)
+    assert books() == before

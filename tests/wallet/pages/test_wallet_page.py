@@ -9,6 +9,7 @@ from django.conf import settings
 from django.test import Client
 from django.utils import timezone
 
+from accounts.models import ServiceKey
 from tests.factories import UserFactory
 from tests.html import browser_of, link, table, words
 from tests.patterns import matched
@@ -38,9 +39,8 @@ def dana(article_rate, give):
 
 
 def charge(user_id, *, feature="blog.article.generate", product="blog", count=1):
-    return deductions.deduct(
-        user_id=user_id, feature=feature, product=product, count=count, key="", actor="service:test"
-    ).entry
+    service = ServiceKey(product=product, prefix="test")
+    return deductions.deduct(service=service, user_id=user_id, feature=feature, count=count).entry
 
 
 def charge_many(user_id, times):

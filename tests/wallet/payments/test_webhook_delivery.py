@@ -340,7 +340,7 @@ def test_an_event_whose_effect_failed_is_kept_with_the_reason_and_comes_again(
     failed = stored()
     assert (failed.state, failed.handled_at, failed.tries) == ("waiting", None, 1)
     assert "LockNotAvailable" in failed.traceback
-    assert StripeEvent.objects.unhandled().count() == 1
+    assert StripeEvent.objects.filter(handled_at=None, state="waiting").count() == 1
     assert ledger.balance_of("usr_1") == 5
 
     assert deliver(event).content == RECEIVED
