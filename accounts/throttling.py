@@ -7,6 +7,7 @@ were allowed.
 import hashlib
 from dataclasses import dataclass
 
+from django.conf import settings
 from django.db import connection
 from rest_framework.request import Request
 from rest_framework.throttling import BaseThrottle
@@ -14,8 +15,8 @@ from rest_framework.views import APIView
 
 WINDOW_SECONDS = 60
 
-# One statement, committed alone. A refused request does not count (contract 15). The window is the
-# database's clock, not the process's; a request that comes late to a closed window counts in the next.
+# One statement, committed alone. A refused request does not count (contract 15). The window follows the
+# database's clock, not the process's. A request that comes late to a closed window counts in the next one.
 HIT = """
 INSERT INTO accounts_ratecounter AS counter (bucket, "window", hits)
 VALUES (%(bucket)s, floor(extract(epoch FROM clock_timestamp()) / %(seconds)s), 1)
@@ -30,20 +31,18 @@ NOW = "SELECT floor(extract(epoch FROM clock_timestamp()))::bigint"
 
 @dataclass(frozen=True)
 class Count:
-    """Where somebody stands in the current window."""
+    """How many requests a caller has left in this window."""
 
     allowed: bool
     limit: int
     remaining: int
-    # When the window ends, in Unix seconds.
-    reset_at: int
-    # Whole seconds until then, at least 1; only told to who was refused.
-    wait_seconds: int = 0
+    reset_at: int  # When the window ends, in Unix seconds.
+    wait_seconds: int = 0  # Until then, at least 1, for a request that was refused.
 
 
 def hit(*facts: str, limit: int) -> Count:
-    """Count one request in the current window of whoever `facts` name, unless the window is full."""
-    # The length of each fact goes in, so that no two lists of facts share a bucket.
+    """Count one request of the caller that `facts` name in the current window, unless the window is full."""
+    # With the length of each fact, no two lists of facts share a bucket.
     named = "".join(f"{len(fact)}:{fact}" for fact in facts)
     values: dict[str, str | int] = {
         "bucket": hashlib.sha256(named.encode()).hexdigest(),
@@ -62,22 +61,18 @@ def hit(*facts: str, limit: int) -> Count:
 
 
 class WindowThrottle(BaseThrottle):
-    """Counts authenticated requests per credential and user; a subclass says the scope and the limit."""
+    """Counts authenticated requests; a subclass names the scope, the limit and the caller."""
 
     scope: str
-    # Whether every answer says how many requests are left.
-    tells = False
-
-    def limit(self) -> int:
-        """How many requests a window lets through; 0 for no limit."""
-        raise NotImplementedError
+    limit_setting: str  # The setting with the requests that a window allows; 0 for no limit.
+    tells = False  # Whether every answer says how many requests are left.
 
     def facts(self, request: Request) -> tuple[str, ...] | None:
-        """Who is counted; None for a request that is not authenticated."""
+        """What names the caller; None for a request that is not authenticated."""
         raise NotImplementedError
 
     def allow_request(self, request: Request, view: APIView) -> bool:
-        facts, limit = self.facts(request), self.limit()
+        facts, limit = self.facts(request), getattr(settings, self.limit_setting)
         if facts is None or not limit:
             return True
         count = hit(self.scope, *facts, limit=limit)

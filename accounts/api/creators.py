@@ -1,17 +1,16 @@
-"""The base of a creator's endpoints under /mail/v1: who may ask, how often, and in whose name."""
+"""The base of a creator's endpoints under /mail/v1: who may call, how often, and in whose name."""
 
 from collections.abc import Sequence
 from datetime import datetime
 from functools import cached_property
 from typing import Any, ClassVar, cast
 
-from django.conf import settings
 from django.utils import timezone
-from drf_spectacular.utils import OpenApiResponse
 from rest_framework import serializers
 from rest_framework.authentication import SessionAuthentication
 from rest_framework.request import Request
 
+from accounts.api import schema
 from accounts.authentication import ApiKeyAuthentication, SsoUserAuthentication
 from accounts.models import ApiKey, User
 from accounts.permissions import Access, HasAccess
@@ -23,10 +22,8 @@ class CreatorThrottle(WindowThrottle):
     """Requests a minute per key, or per user with a session; every answer says how many are left."""
 
     scope = "mail"
+    limit_setting = "CREATOR_REQUESTS_PER_MINUTE"
     tells = True
-
-    def limit(self) -> int:
-        return settings.CREATOR_REQUESTS_PER_MINUTE
 
     def facts(self, request: Request) -> tuple[str, ...] | None:
         if isinstance(request.auth, ApiKey):
@@ -35,7 +32,7 @@ class CreatorThrottle(WindowThrottle):
 
 
 class CreatorViewSet(JSONViewSet):
-    """A viewset in the name of one creator. `access` says for each action who may ask."""
+    """A viewset in the name of one creator. `access` says for each action who may call it."""
 
     authentication_classes: Sequence[Any] = (
         ApiKeyAuthentication,
@@ -53,7 +50,7 @@ class CreatorViewSet(JSONViewSet):
 
     @cached_property
     def now(self) -> datetime:
-        """One moment for all that a request asks of the clock."""
+        """One moment for everything in this request that depends on the clock."""
         return timezone.now()
 
 
@@ -73,22 +70,16 @@ class CreatorError(serializers.Serializer):
     retryAfter = serializers.IntegerField(required=False)
 
 
-REFUSALS = {
+REFUSALS = schema.REFUSALS | {
     400: "The request cannot be read, or is not what it must be: `details` names all that is wrong.",
     401: "No credential, or one that is not valid now.",
     403: "The key lacks the scope, the session its CSRF token, or the plan has no room.",
-    404: "Not there, or somebody else's; or nothing is at this address.",
-    405: "Another method is meant; `Allow` says which.",
+    404: "Not there, or another creator's; or nothing is at this address.",
     409: "It was recorded otherwise, the key was used for another body, or the place is taken.",
-    413: "The body is too large.",
-    415: "The body is not said to be JSON.",
-    429: "Too many requests; ask again after `Retry-After` seconds.",
-    500: "A fault of ours.",
     503: "Nothing is known to have happened; ask again after `Retry-After` seconds.",
 }
-ANYWHERE = (400, 401, 403, 404, 405, 429, 500, 503)
 
 
 def errors(*statuses: int) -> dict[int, Any]:
     """The schema of an endpoint's refusals, with those any of these endpoints can answer."""
-    return {s: OpenApiResponse(CreatorError, REFUSALS[s]) for s in sorted({*statuses, *ANYWHERE})}
+    return schema.refusals(CreatorError, REFUSALS, *statuses, 400, 401, 403, 404, 405, 429, 500, 503)

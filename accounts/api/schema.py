@@ -1,10 +1,11 @@
-"""What the OpenAPI schema says beside the shapes: credentials, and the headers of creators' answers."""
+"""What the OpenAPI schema says beside the shapes: credentials, headers, and what each refusal means."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiParameter, extend_schema
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 
 # --- Credentials ------------------------------------------------------------------------------------
 
@@ -40,7 +41,7 @@ class SsoUserScheme(BearerScheme):
 
 # --- Headers of answers -----------------------------------------------------------------------------
 
-# Whoever is not known is counted nowhere, and told nothing of limits.
+# A caller that is not known is not counted, so these answers alone have the limits.
 COUNTED = [200, 201, 400, 403, 409, 413, 415, 429]
 
 
@@ -50,22 +51,37 @@ def header(name: str, kind: Any, description: str, **options: Any) -> OpenApiPar
     return OpenApiParameter(name, kind, OpenApiParameter.HEADER, description=description, **options)
 
 
+def _limit(name: str, description: str) -> OpenApiParameter:
+    return header(name, OpenApiTypes.INT, description, response=COUNTED, required=False)
+
+
+REQUEST_ID = header("X-Request-ID", OpenApiTypes.STR, "Names this request in our log.")
+RETRY_AFTER = header(
+    "Retry-After",
+    {"type": "integer", "minimum": 1},
+    "Seconds after which to ask again.",
+    response=[429, 503],
+)
 HEADERS = [
-    header("X-Request-ID", OpenApiTypes.STR, "Names this request in our log."),
-    header(
-        "Retry-After",
-        {"type": "integer", "minimum": 1},
-        "Seconds after which to ask again.",
-        response=[429, 503],
-    ),
-    header("X-RateLimit-Limit", OpenApiTypes.INT, "Requests a minute.", response=COUNTED, required=False),
-    header("X-RateLimit-Remaining", OpenApiTypes.INT, "How many are left.", response=COUNTED, required=False),
-    header(
-        "X-RateLimit-Reset",
-        OpenApiTypes.INT,
-        "When there are as many again, in Unix seconds.",
-        response=COUNTED,
-        required=False,
-    ),
+    REQUEST_ID,
+    RETRY_AFTER,
+    _limit("X-RateLimit-Limit", "Requests a minute."),
+    _limit("X-RateLimit-Remaining", "How many are left."),
+    _limit("X-RateLimit-Reset", "When there are as many again, in Unix seconds."),
 ]
 creators_schema = extend_schema(tags=["Creators"], parameters=HEADERS)
+
+# --- Refusals ---------------------------------------------------------------------------------------
+
+REFUSALS = {
+    405: "Another method is meant; `Allow` says which.",
+    413: "The body is too large.",
+    415: "The body is not said to be JSON.",
+    429: "Too many requests; ask again after `Retry-After` seconds.",
+    500: "A fault of ours.",
+}
+
+
+def refusals(shape: type, meanings: Mapping[int, str], *statuses: int) -> dict[int, Any]:
+    """The schema of an endpoint's refusals, all of one shape."""
+    return {status: OpenApiResponse(shape, meanings[status]) for status in sorted(set(statuses))}
