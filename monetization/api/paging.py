@@ -8,9 +8,9 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from foundation.errors import InvalidCursor
 from foundation.http.views import no_store
 from monetization import keyset
-from monetization.errors import InvalidCursor
 
 LIMIT_MAX = keyset.ROWS_MAX
 # The bound keeps Python from reading a number of a thousand digits.

@@ -20,12 +20,12 @@ from django.views import View
 from accounts.decorators import page_of_the_user
 from accounts.models import User
 from foundation import money, spreadsheets
+from foundation.errors import InvalidCursor
 from foundation.http.fields import Moment
 from foundation.spreadsheets import Cell
 from monetization import keyset
 from monetization.dashboard import curl
 from monetization.dashboard.filters import SEARCH, FilterForm
-from foundation.errors import InvalidCursor
 
 ROWS_A_PAGE = 50
 

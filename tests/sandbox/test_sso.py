@@ -26,13 +26,13 @@ def beside(stand_in: StandIn, monkeypatch: pytest.MonkeyPatch) -> StandIn:
 
 
 def issue(**claims: Any) -> str:
-    claims: dict[str, Any] = {
+    full: dict[str, Any] = {
         "user_id": "usr_1",
         "audience": AUDIENCE,
         "issuer": ISSUER,
         "expires_in": 600,
     } | claims
-    return sso.issue_token(**claims)
+    return sso.issue_token(**full)
 
 
 def proven(stand_in: StandIn, token: str) -> dict[str, Any]:

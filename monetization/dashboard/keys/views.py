@@ -12,12 +12,12 @@ from accounts import api_keys
 from accounts.decorators import page_of_the_user
 from accounts.errors import KeyLimitReached, UnknownApiKey
 from accounts.models import ApiKey
+from foundation.errors import KeyReused
 from foundation.forms import new_key
 from monetization.dashboard import curl
 from monetization.dashboard.keys.forms import SCOPES_ELSEWHERE, SCOPES_HERE, KeyForm
 from monetization.dashboard.keys.issuing import issue_once
 from monetization.dashboard.paging import user_of
-from foundation.errors import KeyReused
 from monetization.figures import stats
 
 REVOKED_SHOWN = 20

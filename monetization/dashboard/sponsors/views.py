@@ -12,14 +12,13 @@ from django.views.decorators.http import require_http_methods
 
 from accounts.decorators import page_of_the_user
 from foundation import words
-from foundation.errors import BillingError
+from foundation.errors import BillingError, KeyReused
 from foundation.forms import new_key
 from monetization import sponsors as verbs
 from monetization.dashboard.filters import FilterForm
 from monetization.dashboard.paging import RecordList, user_of
 from monetization.dashboard.sponsors.forms import SponsorFilterForm, SponsorForm, sponsor_initial
 from monetization.dashboard.sponsors.rows import PlacementRow, conflict_of
-from foundation.errors import KeyReused
 from monetization.errors import ChangedMeanwhile, NotFound, TooLate
 from monetization.fields import DEFAULT_CURRENCY
 from monetization.figures import stats

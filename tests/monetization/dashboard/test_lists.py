@@ -13,7 +13,6 @@ from monetization import keyset, tips
 from monetization.dashboard.sponsors.forms import SponsorFilterForm
 from monetization.dashboard.subscriptions.forms import SubscriptionFilterForm
 from monetization.dashboard.tips.forms import TipFilterForm
-from foundation.errors import InvalidCursor
 from monetization.models import Sponsor, Subscription, Tip
 from monetization.privacy import erasure
 from tests.factories import UserFactory
