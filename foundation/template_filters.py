@@ -13,8 +13,10 @@ register.filter("amount", money.amount)
 register.filter("figure", money.figure)
 # {{ topup.paid_cents|dollars }}: $25.00
 register.filter("dollars", money.dollars)
-# {{ wallet.balance|credits }}: 1,250 credits. `plain` is without the unit, `signed` has a plus where it adds.
+# {{ wallet.balance|credits }}: 1,250 credits. `plain` is without the unit, `unit` is the unit alone, `signed`
+# has a plus where it adds.
 register.filter("credits", money.credits)
+register.filter("unit", money.unit)
 register.filter("plain", money.plain)
 register.filter("signed", money.signed)
 # {{ entry.created_at|moment }}: 1 Dec 2026, 09:30. `day` is the day alone.

@@ -1,4 +1,4 @@
-"""Somebody signs in through the issuer's page, and out again."""
+"""A user signs in through the issuer's page, and out again."""
 
 from accounts.models import User
 
@@ -35,7 +35,7 @@ def test_it_works_without_javascript(open_browser):
     assert ada.is_at("/signed-out")
 
 
-def test_somebody_new_is_made_at_the_first_sign_in(ada):
+def test_a_new_user_is_made_at_the_first_sign_in(ada):
     ada.goes_to("/wallet")
     ada.presses("Continue with Misar")
     ada.types("Misar ID", "usr_<b>new</b>")

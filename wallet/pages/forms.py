@@ -1,4 +1,4 @@
-"""What a user types on the wallet's pages: an amount to buy, and which part of the history to see."""
+"""The forms of the wallet's pages: an amount to buy, and the filters of the history."""
 
 import re
 from typing import Any
@@ -22,7 +22,7 @@ WHOLE_DOLLARS = re.compile(r"\$? ?([0-9]{1,3}(?:,[0-9]{3})+|[0-9]+)(?:\.0{0,2})?
 
 
 def first_choice(owed: int) -> dict[str, str]:
-    """What the form has chosen before anybody chooses: the usual amount, or enough to settle a debt.
+    """The amount that is chosen when the page opens: the usual one, or enough to settle a debt.
 
     `owed` is in credits, 0 for a balance that owes nothing.
 
@@ -38,10 +38,10 @@ def first_choice(owed: int) -> dict[str, str]:
 
 
 class TopUpForm(KeyedForm):
-    """How many whole dollars to pay: one of the suggested amounts, or another where that is chosen.
+    """How many whole dollars to pay: one of the suggested amounts, or another one.
 
-    What stands in `own_amount` counts only with the choice "Other". `cleaned_data["dollars"]` is the
-    result, within the bounds of a top-up.
+    `own_amount` counts only with the choice "Other". `cleaned_data["dollars"]` is the result, within the
+    limits of a top-up.
     """
 
     amount = forms.ChoiceField(
@@ -59,65 +59,59 @@ class TopUpForm(KeyedForm):
         ),
     )
 
-    def clean(self) -> dict[str, Any]:
-        """Read the amount that is meant into `dollars`."""
-        data = super().clean() or self.cleaned_data
-        chosen = data.get("amount")
-        if chosen == OTHER:
-            self._read_own_amount(data)
-        elif chosen:
-            data["dollars"] = int(chosen)
-        return data
+    def clean_own_amount(self) -> str:
+        """The other amount in plain digits, if it is the one that counts."""
+        text: str = self.cleaned_data["own_amount"]
+        if self.cleaned_data.get("amount") != OTHER:
+            return text
+        written = WHOLE_DOLLARS.fullmatch(text)
+        if not written:
+            raise forms.ValidationError("Enter a whole number of dollars, such as 40.")
+        digits = written[1].replace(",", "").lstrip("0") or "0"
+        # The length first: Python does not read a number of thousands of digits.
+        if len(digits) > len(str(DOLLARS_MAX)) or int(digits) > DOLLARS_MAX:
+            raise forms.ValidationError(f"The maximum is ${DOLLARS_MAX:,} at once.")
+        if int(digits) < DOLLARS_MIN:
+            raise forms.ValidationError(f"The minimum is ${DOLLARS_MIN}.")
+        return digits
 
-    def _read_own_amount(self, data: dict[str, Any]) -> None:
-        read = WHOLE_DOLLARS.fullmatch(data.get("own_amount", ""))
-        digits = read[1].replace(",", "").lstrip("0") if read else ""
-        if not read:
-            self.add_error("own_amount", "Write a whole number of dollars, such as 40.")
-        elif len(digits) > len(str(DOLLARS_MAX)) or int(digits or 0) > DOLLARS_MAX:
-            self.add_error("own_amount", f"The most is ${DOLLARS_MAX:,} at once.")
-        elif int(digits or 0) < DOLLARS_MIN:
-            self.add_error("own_amount", f"The least is ${DOLLARS_MIN}.")
-        else:
-            data["dollars"] = int(digits)
+    def clean(self) -> None:
+        """Add `dollars`, where the fields are right."""
+        super().clean()
+        if not self.errors:
+            own = self.cleaned_data["amount"] == OTHER
+            self.cleaned_data["dollars"] = int(self.cleaned_data["own_amount" if own else "amount"])
 
 
 class HistoryForm(forms.Form):
-    """Which entries of the history to see. A value that cannot be read is told and left out."""
-
-    kind = forms.ChoiceField(required=False, label="What")
-    product = forms.ChoiceField(required=False, label="Product")
-    feature = forms.ChoiceField(required=False, label="Feature")
+    """Which entries of the history to show. A filter that cannot be read gets an error and is not applied."""
 
     def __init__(self, data: dict[str, str], *, choices: Choices, labels: dict[str, str]) -> None:
         super().__init__(data, auto_id="history_%s")
-        everything = [("", "Everything")] + [(name, label) for name, (label, _) in tables.KIND_GROUPS.items()]
-        makers = [("", "All products")] + [(each, products.name_of(each)) for each in choices.products]
-        features = [("", "All features")] + [(each, labels.get(each, each)) for each in choices.features]
-        for name, known in (("kind", everything), ("product", makers), ("feature", features)):
-            field = self.fields[name]
-            assert isinstance(field, forms.ChoiceField)
-            field.choices = known
-            field.error_messages["invalid_choice"] = (
-                "Your history has no such entry. This filter is not applied."
-            )
-        for name, label in (("from", "From"), ("to", "To")):
-            self.fields[name] = DayField(label)
+        kinds = [(name, label) for name, (label, _) in tables.KIND_GROUPS.items()]
+        makers = [(each, products.name_of(each)) for each in choices.products]
+        features = [(each, labels.get(each, each)) for each in choices.features]
+        self.fields |= {
+            "kind": _choice_field("What", "Everything", kinds),
+            "product": _choice_field("Product", "All products", makers),
+            "feature": _choice_field("Feature", "All features", features),
+            "from": DayField("From"),
+            "to": DayField("To"),
+        }
         for field in self.fields.values():
             field.widget.attrs["class"] = "input"
 
-    def clean(self) -> dict[str, Any]:
-        """Leave the last day out where it comes before the first."""
-        data = super().clean() or self.cleaned_data
-        first_day, last_day = data.get("from"), data.get("to")
+    def clean(self) -> None:
+        """Leave out a last day that comes before the first."""
+        super().clean()
+        first_day, last_day = self.cleaned_data.get("from"), self.cleaned_data.get("to")
         if first_day and last_day and last_day < first_day:
             self.add_error("to", "The last day comes before the first. This filter is not applied.")
-        return data
 
     def choice(self) -> Choice:
-        """The entries that are asked for, by what could be read."""
+        """The entries to show, by the filters that can be read."""
         self.is_valid()
-        data = self.cleaned_data
+        data: dict[str, Any] = self.cleaned_data
         return Choice(
             kinds=tables.KIND_GROUPS[data["kind"]][1] if data.get("kind") else (),
             product=data.get("product", ""),
@@ -125,3 +119,12 @@ class HistoryForm(forms.Form):
             first_day=data.get("from"),
             last_day=data.get("to"),
         )
+
+
+def _choice_field(label: str, everything: str, known: list[tuple[str, str]]) -> forms.ChoiceField:
+    return forms.ChoiceField(
+        required=False,
+        label=label,
+        choices=[("", everything), *known],
+        error_messages={"invalid_choice": "Your history has no such entry. This filter is not applied."},
+    )

@@ -1,8 +1,31 @@
 """The wallet's pages, at the root of the site."""
 
-from django.urls import path
+from datetime import date
+
+from django.urls import path, register_converter
+from django.views.decorators.http import require_safe
+from django.views.generic import RedirectView
 
 from wallet.pages import views
+from wallet.pages.chart import today
+
+
+class MonthConverter:
+    """A month that has begun, from 2000 on, as its first day; written 2026-10."""
+
+    regex = "2[0-9]{3}-(?:0[1-9]|1[0-2])"
+
+    def to_python(self, value: str) -> date:
+        first_day = date.fromisoformat(f"{value}-01")
+        if first_day > today():
+            raise ValueError  # For Django: no page has this address.
+        return first_day
+
+    def to_url(self, value: date) -> str:
+        return f"{value:%Y-%m}"
+
+
+register_converter(MonthConverter, "month")
 
 app_name = "wallet"
 urlpatterns = [
@@ -11,7 +34,10 @@ urlpatterns = [
     path("wallet/top-up/state", views.top_up_state, name="top-up-state"),
     path("wallet/history.csv", views.history_csv, name="history-csv"),
     path("wallet/statements", views.statement_list, name="statements"),
-    path("wallet/statements/<str:month>", views.statement, name="statement"),
-    # Where Misar's own pages have always pointed.
-    path("dashboard/wallet", views.old_address, name="old-address"),
+    path("wallet/statements/<month:month>", views.statement, name="statement"),
+    # The address that Misar's own pages have always used.
+    path(
+        "dashboard/wallet",
+        require_safe(RedirectView.as_view(pattern_name="wallet:wallet", query_string=True)),
+    ),
 ]

@@ -1,12 +1,12 @@
 """The wallet's pages: the balance and what moved it, buying credits, the history as a file, statements."""
 
 import re
+from datetime import date
 from typing import Any
 from urllib.parse import urlencode
 
 from django.conf import settings
 from django.http import (
-    Http404,
     HttpRequest,
     HttpResponse,
     HttpResponseBase,
@@ -23,28 +23,29 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from accounts.decorators import page_of_the_user
 from accounts.models import User
 from accounts.throttling import hit
-from foundation import money, spreadsheets
+from foundation import spreadsheets
 from foundation.errors import BillingError, InvalidCursor
 from foundation.forms import new_key
 from foundation.http import content_security
 from wallet.books import ledger
 from wallet.books.models import Wallet
 from wallet.history import products, spending, statements
-from wallet.pages import chart, months, tables, topup_news
+from wallet.pages import chart, tables, topup_news
 from wallet.pages.forms import HistoryForm, TopUpForm, first_choice
 from wallet.payments import checkout, return_urls
 from wallet.prices.models import Rate
 
 ENTRIES_A_PAGE = 25
-# What narrows the history, and all that a link of the page keeps.
+SPENDING_ROWS_MAX = 20
+# The filters of the history, and everything that a link of the page keeps.
 FILTERS = ("kind", "product", "feature", "from", "to")
 STATE = ("returnTo", "range", *FILTERS, "cursor")
-# Without JavaScript the page asks again so many times, this many seconds apart.
+# Without JavaScript the page loads itself again at most this often, with this pause.
 LOOKS_MAX = 8
 LOOK_EVERY_SECONDS = 4
 
-TOO_OFTEN = "Too many payments were begun in the last minute. Nothing was charged; please wait a minute."
-# Percent signs make it longer, and the address Stripe brings the user back with must hold it whole.
+TOO_OFTEN = "You started too many payments. Nothing was charged; please wait a minute."
+# Encoded: the address with which Stripe sends the user back must hold all of it.
 RETURN_TO_LENGTH_MAX = 1500
 
 
@@ -63,9 +64,9 @@ def wallet(request: HttpRequest) -> HttpResponse:
 @page_of_the_user
 @require_http_methods(["GET", "HEAD", "POST"])
 def top_up(request: HttpRequest) -> HttpResponse:
-    """Open a checkout and send the user there; the same form sent twice comes to the same checkout."""
+    """Open a checkout and send the user there. The same form sent twice opens one checkout."""
     if request.method != "POST":
-        return HttpResponseRedirect(_address(request))  # The page of a refused form, opened again.
+        return HttpResponseRedirect(_address(request))  # A refused form's page was opened again.
     form = TopUpForm(request.POST)
     if not form.is_valid():
         if "key" in form.errors:
@@ -87,7 +88,7 @@ def top_up(request: HttpRequest) -> HttpResponse:
             key=key,
         )
     except BillingError as error:
-        # The key stays while its checkout is open: of two sent at once, one may only have come too early.
+        # The key stays while its checkout is open: a form that was sent twice may only be too early.
         if not checkout.is_open(user_id=user_id, amount_dollars=dollars, key=key):
             form.renew_key()
         response = _wallet_page(request, form, status=error.status, trouble=str(error))
@@ -100,7 +101,7 @@ def top_up(request: HttpRequest) -> HttpResponse:
 @cache_control(private=True, no_store=True)
 @require_GET
 def top_up_state(request: HttpRequest) -> HttpResponse:
-    """What has come of the checkout a page waits for: paid, waiting, on_its_way, failed, or unknown."""
+    """What came of the checkout that a page waits for: paid, waiting, on_its_way, failed, or unknown."""
     if not request.user.is_authenticated:
         return HttpResponse(status=401)
     session_id = request.GET.get("session", "")
@@ -108,33 +109,23 @@ def top_up_state(request: HttpRequest) -> HttpResponse:
     return JsonResponse({"state": news.state})
 
 
-@require_safe
-def old_address(request: HttpRequest) -> HttpResponse:
-    """Where the wallet was before, with whatever was asked of it."""
-    query = request.META.get("QUERY_STRING", "")
-    return HttpResponseRedirect(reverse("wallet:wallet") + (f"?{query}" if query else ""))
-
-
 def _wallet_page(
     request: HttpRequest, form: TopUpForm | None = None, *, status: int = 200, trouble: str = ""
 ) -> HttpResponse:
     user_id = _user(request).pk
     wallet = Wallet.objects.filter(pk=user_id).first() or ledger.unopened(user_id)
-    if form is None:
-        form = TopUpForm(initial=first_choice(max(0, -wallet.balance)) | {"key": new_key()})
+    owed = max(0, -wallet.balance)
     return_to = _return_to(request)
     context = {
-        "balance": money.plain(wallet.balance),
-        "unit": money.unit(wallet.balance),
-        "debt": topup_news.debt(wallet.balance) if wallet.balance < 0 else "",
-        "has_history": wallet.entries_count > 0,
+        "wallet": wallet,
+        "owed": owed,
         "reversed_url": _filtered(request, kind="payments"),
-        "form": form,
+        "form": form or TopUpForm(initial=first_choice(owed) | {"key": new_key()}),
         "trouble": trouble,
         "top_up_url": _address(request, page="wallet:top-up"),
         "back": {"url": return_to, "name": return_urls.name_of(return_to)} if return_to else None,
-        "on_their_way": [money.dollars(each.amount_cents or 0) for each in checkout.on_their_way(user_id)],
-        "rates": list(Rate.objects.active()),
+        "on_their_way": checkout.on_their_way(user_id),
+        "rates": Rate.objects.active(),
         **_news_part(request, user_id),
     }
     if wallet.entries_count:
@@ -146,22 +137,19 @@ def _news_part(request: HttpRequest, user_id: str) -> dict[str, Any]:
     """What came of a checkout, and where to look again while that is not known."""
     session_id = request.GET.get("session", "")
     news = topup_news.news_of(user_id, outcome=request.GET.get("wallet_topup", ""), session_id=session_id)
-    state_url = reverse("wallet:top-up-state") + "?" + urlencode({"session": session_id})
-    # A bank takes days: the page shows the payment when it comes, and asks no one to wait.
-    if news == topup_news.ON_ITS_WAY:
-        return {"news": news, "state_url": state_url}
-    if not news.is_waiting:
-        return {"news": news}
-    looks = request.GET.get("looks", "")
-    looked = int(looks) if re.fullmatch("[0-9]{1,2}", looks) else 0
-    asked = {"wallet_topup": "success"} | ({"session": session_id} if session_id else {})
-    again = _address(request, **asked, looks=str(looked + 1))
-    return {
-        "news": news,
-        "state_url": state_url,
-        "look_again": {"url": again, "seconds": LOOK_EVERY_SECONDS} if looked < LOOKS_MAX else None,
-        "takes_longer": looked >= LOOKS_MAX,
-    }
+    part: dict[str, Any] = {"news": news}
+    if news.state in ("waiting", "on_its_way"):
+        part["state_url"] = reverse("wallet:top-up-state") + "?" + urlencode({"session": session_id})
+    # A bank takes days, so without JavaScript the page waits for a card's payment only.
+    if news.state == "waiting":
+        looks = request.GET.get("looks", "")
+        looked = int(looks) if re.fullmatch("[0-9]{1,2}", looks) else 0
+        part["takes_longer"] = looked >= LOOKS_MAX
+        if looked < LOOKS_MAX:
+            returned = {"wallet_topup": "success"} | ({"session": session_id} if session_id else {})
+            again = _address(request, **returned, looks=str(looked + 1))
+            part["look_again"] = {"url": again, "seconds": LOOK_EVERY_SECONDS}
+    return part
 
 
 def _days_part(request: HttpRequest, user_id: str) -> dict[str, Any]:
@@ -169,15 +157,23 @@ def _days_part(request: HttpRequest, user_id: str) -> dict[str, Any]:
     chosen = request.GET.get("range", "")
     chosen = chosen if chosen in chart.RANGES else chart.RANGE_DEFAULT
     shown = chart.RANGES[chosen]
-    ranges = [
-        {"name": each.name, "url": _address(request, range=key) + "#days", "is_chosen": key == chosen}
-        for key, each in chart.RANGES.items()
-    ]
+    today = chart.today()
+    spent = spending.by_feature(user_id=user_id, first_day=shown.first_day(today), last_day=today)
+    rest = spent[SPENDING_ROWS_MAX:]
     return {
-        "ranges": ranges,
+        "ranges": [
+            {"name": each.name, "url": _address(request, range=key) + "#days", "is_chosen": key == chosen}
+            for key, each in chart.RANGES.items()
+        ],
         "range": shown,
         "chart": chart.chart_of(user_id, shown),
-        "spending": tables.spending_of(user_id, shown),
+        "spending": spent[:SPENDING_ROWS_MAX],
+        "spending_rest": {
+            "features": len(rest),
+            "credits": sum(each.credits for each in rest),
+            "share_percent": sum(each.share_percent for each in rest),
+        },
+        "spending_total": sum(each.credits for each in spent),
     }
 
 
@@ -198,7 +194,7 @@ def _history_part(request: HttpRequest, user_id: str) -> dict[str, Any]:
         "filters": filters,
         "is_filtered": choice != statements.EVERYTHING,
         "kept": _chosen(request, "returnTo", "range").items(),
-        "entries": tables.history_rows(page.entries, labels),
+        "entries": tables.described(page.entries, labels),
         "page_is_lost": lost,
         "older_url": older,
         "newest_url": _address(request, cursor="") + "#history" if cursor else "",
@@ -213,7 +209,7 @@ def _history_part(request: HttpRequest, user_id: str) -> dict[str, Any]:
 @page_of_the_user
 @require_GET
 def history_csv(request: HttpRequest) -> HttpResponseBase:
-    """Every entry under the filters of the page, newest first, as CSV; a wrong filter is told on the page."""
+    """Every entry under the filters of the page, newest first, as CSV. A wrong filter leads to the page."""
     user_id = _user(request).pk
     filters = HistoryForm(_chosen(request, *FILTERS), choices=spending.choices(user_id), labels={})
     if not filters.is_valid():
@@ -222,8 +218,8 @@ def history_csv(request: HttpRequest) -> HttpResponseBase:
     response = StreamingHttpResponse(
         spreadsheets.rows_as_csv(tables.CSV_HEADER, rows), content_type="text/csv; charset=utf-8"
     )
-    who = re.sub(r"[^A-Za-z0-9_-]+", "-", user_id)[:64].strip("-") or "user"
-    response["Content-Disposition"] = f'attachment; filename="wallet-{who}-{chart.today()}.csv"'
+    owner = re.sub(r"[^A-Za-z0-9_-]+", "-", user_id)[:64].strip("-") or "user"
+    response["Content-Disposition"] = f'attachment; filename="wallet-{owner}-{chart.today()}.csv"'
     return response
 
 
@@ -231,30 +227,29 @@ def history_csv(request: HttpRequest) -> HttpResponseBase:
 @require_safe
 def statement_list(request: HttpRequest) -> HttpResponse:
     """The months that have a statement."""
-    return render(request, "wallet/statements.html", {"years": months.years_of(_user(request).pk)})
+    context = {
+        "months": statements.months(_user(request).pk),
+        "running": chart.today().replace(day=1),
+    }
+    return render(request, "wallet/statements.html", context)
 
 
 @page_of_the_user
 @require_safe
-def statement(request: HttpRequest, month: str) -> HttpResponse:
+def statement(request: HttpRequest, month: date) -> HttpResponse:
     """One month, to be printed: opening, closing, and every move between them."""
-    first_day = months.month_at(month)
-    if first_day is None:
-        raise Http404
     user = _user(request)
-    made = statements.month(user_id=user.pk, first_day=first_day)
-    neighbours = months.neighbours_of(user.pk, first_day)
+    summary = statements.month(user_id=user.pk, first_day=month)
+    months = statements.months(user.pk)
     context = {
         "owner": user,
-        "statement": made,
-        "is_complete": made.last_day < chart.today(),
+        "statement": summary,
+        "is_complete": summary.last_day < chart.today(),
         "made_at": timezone.now(),
-        "neighbours": neighbours,
-        "totals": months.month_totals(made),
-        "kinds": months.kind_rows(made),
-        "entries": tables.history_rows(made.entries, tables.labels_of_features()),
-        "entries_count": money.plain(made.entries_count),
-        "days": months.day_rows(made) if not made.entries else [],
+        "previous": max((each for each in months if each < month), default=None),
+        "next": min((each for each in months if each > month), default=None),
+        "kinds": [(tables.KIND_NAMES[each.kind], each) for each in summary.by_kind],
+        "entries": tables.described(summary.entries, tables.labels_of_features()),
     }
     return render(request, "wallet/statement.html", context)
 
@@ -263,19 +258,19 @@ def statement(request: HttpRequest, month: str) -> HttpResponse:
 
 
 def _user(request: HttpRequest) -> User:
-    assert isinstance(request.user, User), "the view lets nobody else in"
+    assert isinstance(request.user, User), "the view lets users in only"
     return request.user
 
 
 def _return_to(request: HttpRequest) -> str:
-    """Where the user wants to go back to, if they may be sent there."""
+    """The page that the user wants to go back to, if this service may send them there; else ""."""
     url = request.GET.get("returnTo", "")
     fits = len(urlencode({"returnTo": url})) <= RETURN_TO_LENGTH_MAX
     return url if fits and return_urls.is_allowed(url) else ""
 
 
 def _chosen(request: HttpRequest, *names: str) -> dict[str, str]:
-    """What the address says of these, by its last word; an address that nobody may be sent to is not kept."""
+    """The last value of each of these names in the address; a `returnTo` that is not allowed is left out."""
     chosen = {name: request.GET[name] for name in names if request.GET.get(name)}
     if "returnTo" in chosen and not _return_to(request):
         del chosen["returnTo"]
@@ -283,13 +278,13 @@ def _chosen(request: HttpRequest, *names: str) -> dict[str, str]:
 
 
 def _address(request: HttpRequest, *, page: str = "wallet:wallet", **changes: str) -> str:
-    """The page as it is asked for, with some of it changed; "" takes a part out."""
+    """The address of this page with these changes; "" removes a name."""
     state = _chosen(request, *STATE) | changes
     return _with_query(reverse(page), {name: value for name, value in state.items() if value})
 
 
 def _filtered(request: HttpRequest, **filters: str) -> str:
-    """The history under these filters and no others, with everything else of the address."""
+    """The address of the history under these filters only; the rest of the address stays."""
     return _address(request, cursor="", **dict.fromkeys(FILTERS, "") | filters) + "#history"
 
 
@@ -298,6 +293,6 @@ def _with_query(path: str, query: dict[str, str]) -> str:
 
 
 def _coming_back(request: HttpRequest) -> str:
-    """Where Stripe sends the user back to. After a payment it puts the session's id for the braces."""
+    """Where Stripe sends the user back to. After a payment Stripe replaces the braces by the session's id."""
     query = urlencode(_chosen(request, "returnTo"))
     return f"{reverse('wallet:wallet')}?{query}{'&' if query else ''}session={{CHECKOUT_SESSION_ID}}"

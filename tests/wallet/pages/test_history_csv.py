@@ -19,7 +19,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture
 def dana(give):
-    """Somebody with a top-up, three charges, and one of them given back."""
+    """A user with a top-up, three charges, and one of them given back."""
     user = UserFactory.create(misar_id="usr_dana")
     give(user.pk, 50, session_id="cs_dana")
     charges = [charge(user.pk, credits) for credits in (1, 2, 3)]
@@ -40,7 +40,7 @@ def charge(user_id, credits, *, product="blog", feature="blog.article"):
 
 
 def read(answer):
-    """The file's lines as a spreadsheet reads them."""
+    """The lines of the file as a spreadsheet reads them."""
     text = b"".join(answer.streaming_content).decode().removeprefix("\ufeff")
     header, *rows = csv.reader(io.StringIO(text, newline=""))
     assert header == HEADER
@@ -71,13 +71,13 @@ def test_the_link_of_the_page_keeps_its_filters(dana):
     assert [row["type"] for row in read(browser.get(address))] == ["deduct"] * 3
 
 
-def test_a_wrong_filter_leads_to_the_page_that_tells(dana):
+def test_a_wrong_filter_leads_to_the_page_that_names_it(dana):
     answer = browser_of(dana).get("/wallet/history.csv?kind=nonsense")
     assert answer.status_code == 302
     assert answer["Location"] == "/wallet?kind=nonsense#history"
 
 
-def test_it_holds_nobody_elses_entries(dana, give):
+def test_it_holds_no_other_users_entries(dana, give):
     other = UserFactory.create()
     give(other.pk, 7)
     assert [row["credits"] for row in read(browser_of(other).get("/wallet/history.csv"))] == ["7"]

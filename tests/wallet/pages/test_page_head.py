@@ -1,4 +1,4 @@
-"""The head of every page: where one is, where one can go, and what is left out where it leads nowhere."""
+"""The head of every page: the current place, the ways to others, and no way that leads nowhere."""
 
 import re
 
@@ -34,7 +34,7 @@ def test_it_marks_the_place_that_a_page_belongs_to(path, marked):
 
 
 @pytest.mark.parametrize("path", ["/sign-in", "/sign-in/staff", "/signed-out"])
-def test_whoever_is_signing_in_is_shown_no_other_way_to_do_so(client, path):
+def test_the_pages_of_signing_in_have_no_second_way_to_sign_in(client, path):
     assert "Sign in" not in head_of(client.get(path))
 
 

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture
 def dana():
-    """Somebody with entries in September and October 2026, none in August, one in July."""
+    """A user with entries in September and October 2026, none in August, one in July."""
     user = UserFactory.create(misar_id="usr_dana", name="Dana <Demo>")
     sql(
         "INSERT INTO wallet_wallet (user_id, balance, entries_count, created_at) VALUES (%s, 0, 0, now())",
@@ -40,9 +40,9 @@ def _day(month, day):
 
 def figures(answer):
     """Opening, added, taken, closing."""
-    said = words(answer)
+    shown = words(answer)
     names = ("Opening balance", "Added", "Taken", "Closing balance")
-    return [said.partition(f"{name} ")[2].split()[0] for name in names]
+    return [shown.partition(f"{name} ")[2].split()[0] for name in names]
 
 
 def test_the_list_has_every_month_between_the_first_entry_and_the_last(dana):
@@ -97,24 +97,24 @@ def test_the_months_around_it_are_one_step_away(dana, month, around):
 
 
 def test_figures_have_their_unit(dana):
-    said = words(browser_of(dana).get("/wallet/statements/2026-09"))
-    assert "Opening balance 50 credits Added 0 credits" in said
+    shown = words(browser_of(dana).get("/wallet/statements/2026-09"))
+    assert "Opening balance 50 credits Added 0 credits" in shown
 
 
-def test_it_says_who_it_is_for_and_which_days(dana):
-    said = words(browser_of(dana).get("/wallet/statements/2026-09"))
-    assert "Statement for September 2026" in said
-    assert "Dana <Demo>, Misar ID usr_dana" in said
-    assert "1 September to 30 September 2026, days in UTC" in said
+def test_it_names_its_owner_and_its_days(dana):
+    shown = words(browser_of(dana).get("/wallet/statements/2026-09"))
+    assert "Statement for September 2026" in shown
+    assert "Dana <Demo>, Misar ID usr_dana" in shown
+    assert "1 September to 30 September 2026, days in UTC" in shown
 
 
 def test_a_month_without_entries_says_so(dana):
-    assert "Nothing moved in this month." in words(browser_of(dana).get("/wallet/statements/2026-08"))
+    assert "No entries in this month." in words(browser_of(dana).get("/wallet/statements/2026-08"))
 
 
 def test_the_running_month_says_that_it_is_not_over(dana):
-    said = words(browser_of(dana).get(f"/wallet/statements/{chart.today():%Y-%m}"))
-    assert "the month is not over, so figures may still change" in said
+    shown = words(browser_of(dana).get(f"/wallet/statements/{chart.today():%Y-%m}"))
+    assert "the month is not over, so figures may still change" in shown
 
 
 def test_a_month_with_very_many_entries_has_a_line_for_each_day():
@@ -163,5 +163,5 @@ def test_a_month_that_is_none_or_has_not_begun_is_not_found(dana, month):
     assert browser_of(dana).get(f"/wallet/statements/{month}").status_code == 404
 
 
-def test_nobody_sees_anybody_elses(dana):
+def test_a_user_sees_nothing_of_another_user(dana):
     assert figures(browser_of().get("/wallet/statements/2026-10")) == ["0", "0", "0", "0"]

@@ -1,4 +1,4 @@
-"""A top-up asked for on a page: its form, however often it is sent, opens one checkout."""
+"""The form of a top-up opens one checkout, however often it is sent."""
 
 import time
 from datetime import timedelta
@@ -56,7 +56,7 @@ def test_another_amount_user_or_form_is_another_top_up(stand_in, other):
 
 
 @pytest.mark.django_db
-def test_without_a_key_each_wish_is_a_top_up_of_its_own(stand_in):
+def test_without_a_key_each_request_is_a_top_up_of_its_own(stand_in):
     assert start(key="") != start(key="")
     assert TopUp.objects.filter(form_key="").count() == 2
 
@@ -182,7 +182,7 @@ OVER = "This checkout has ended. Nothing was charged; start again."
 
 
 @pytest.mark.django_db
-@pytest.mark.parametrize("told", [True, False])
+@pytest.mark.parametrize("event_came", [True, False])
 @pytest.mark.parametrize(
     ("happened", "sentence"),
     [
@@ -192,13 +192,13 @@ OVER = "This checkout has ended. Nothing was charged; start again."
         (["expire"], OVER),
     ],
 )
-def test_a_form_whose_checkout_is_over_is_told_what_came_of_it(stand_in, told, happened, sentence):
-    """Also while the event that would tell us is on its way: then Stripe is asked."""
+def test_a_form_whose_checkout_is_over_names_what_came_of_it(stand_in, event_came, happened, sentence):
+    """Also before the event has come: then Stripe is asked."""
     start()
     topup = TopUp.objects.get()
     for verb in happened:
         stand_in.happens(verb, topup.stripe_session_id)
-    if told:
+    if event_came:
         unpaid = State.EXPIRED if happened == ["expire"] else State.PENDING
         session = stand_in.session(topup.stripe_session_id)
         settlement.settle(session, happened_at=timezone.now(), unpaid=unpaid)
@@ -245,7 +245,7 @@ def test_a_user_comes_back_to_their_own_top_up():
 @pytest.mark.parametrize(
     "session_id", ["cs_test_2", "cs_test_3", "", "\0", "x" * 300, "{CHECKOUT_SESSION_ID}", "cs_test_%"]
 )
-def test_nobody_comes_back_to_somebody_elses_or_an_unknown_one(session_id):
+def test_the_top_up_of_another_user_or_an_unknown_one_is_not_there(session_id):
     topup_of(stripe_session_id="cs_test_1")
     topup_of(user_id="usr_2", stripe_session_id="cs_test_2")
     topup_of(stripe_session_id=None)

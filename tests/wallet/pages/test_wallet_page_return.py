@@ -1,4 +1,4 @@
-"""Coming back from the checkout: the page says what the books know, whatever the address claims."""
+"""Coming back from the checkout: the page shows what the books know, whatever the address claims."""
 
 import re
 from datetime import timedelta
@@ -15,8 +15,8 @@ from wallet.pages import topup_news
 from wallet.payments import settlement
 
 SUCCESS = "/wallet?wallet_topup=success"
-NOT_CONFIRMED = "Stripe has not confirmed the payment yet."
-NOTICES = ("added", "confirmed", "Nothing was charged")
+ADDING = "Adding your 25 credits. This usually takes a few seconds."
+NOTICES = ("added", "Adding", "confirmed", "Nothing was charged")
 
 pytestmark = pytest.mark.django_db
 
@@ -41,7 +41,7 @@ def checkout(stand_in, browser):
 
 @pytest.fixture
 def tell(stand_in, deliver):
-    """Let something happen to a session at Stripe, and let Stripe tell of it."""
+    """Let something happen to a session at Stripe, and deliver its events."""
 
     def happen(verb, session_id):
         stand_in.happens(verb, session_id)
@@ -70,15 +70,15 @@ def test_a_payment_that_arrived_is_thanked_for(checkout, tell, browser, give, fa
 
 
 def test_without_a_session_in_the_address_the_latest_top_up_is_meant(checkout, tell, browser):
-    assert NOT_CONFIRMED in words(browser.get(SUCCESS))
+    assert ADDING in words(browser.get(SUCCESS))
     tell("pay", checkout)
     assert "25 credits were added. Your balance is 25." in words(browser.get(SUCCESS))
 
 
-def test_a_payment_that_stripe_has_not_told_of_is_waited_for(checkout, stand_in, browser, fan):
+def test_a_payment_without_an_event_from_stripe_is_waited_for(checkout, stand_in, browser, fan):
     stand_in.happens("pay", checkout)  # And no webhook yet.
     answer = browser.get(f"{SUCCESS}&session={checkout}")
-    assert NOT_CONFIRMED in words(answer)
+    assert ADDING in words(answer)
     assert f'data-waiting="/wallet/top-up/state?session={checkout}"' in answer.content.decode()
     assert state_of(browser, checkout) == "waiting"
     assert ledger.balance_of(fan.pk) == 0
@@ -96,11 +96,11 @@ def test_without_javascript_the_page_looks_again_a_bounded_number_of_times(check
         address, looks = found[1].replace("&amp;", "&"), looks + 1
         assert looks < 20
     assert looks == 8
-    assert "this takes longer than usual. Credits arrive by themselves" in html
+    assert "This takes longer than usual. Your credits will appear here" in html
     assert "returnTo=%2Fdocs" in address
 
 
-def test_a_bank_transfer_on_its_way_asks_nobody_to_wait(checkout, tell, browser):
+def test_a_bank_transfer_on_its_way_asks_no_user_to_wait(checkout, tell, browser):
     tell("pay_later", checkout)
     answer = browser.get(f"{SUCCESS}&session={checkout}")
     assert (
@@ -108,13 +108,13 @@ def test_a_bank_transfer_on_its_way_asks_nobody_to_wait(checkout, tell, browser)
         in words(answer)
     )
     assert "$25.00 is on its way" in words(answer)
-    assert 'data-state="on_its_way"' in answer.content.decode()  # Whoever stays sees it arrive.
+    assert 'data-state="on_its_way"' in answer.content.decode()  # A user who stays sees it arrive.
     assert "http-equiv" not in answer.content.decode()
     assert "data-longer" not in answer.content.decode()
     assert state_of(browser, checkout) == "on_its_way"
 
 
-def test_a_bank_transfer_that_failed_is_told(checkout, tell, browser):
+def test_a_bank_transfer_that_failed_is_named(checkout, tell, browser):
     tell("pay_later", checkout)
     tell("fail", checkout)
     assert "The payment did not go through. Nothing was charged." in words(
@@ -133,25 +133,23 @@ def test_a_payment_that_staff_settled_is_not_called_a_failed_one(checkout, stand
         event, user_id="usr_other", credits=25, reason="Hers", key="form-1", actor="user:staff:ada"
     )
     for address in (f"{SUCCESS}&session={checkout}", SUCCESS):
-        said = words(browser.get(address))
-        assert "Misar settled this payment by hand." in said
-        assert "Nothing was charged" not in said
+        shown = words(browser.get(address))
+        assert "Misar settled this payment by hand." in shown
+        assert "Nothing was charged" not in shown
     assert state_of(browser, checkout) == "failed"  # There is nothing to wait for.
 
 
-def test_a_checkout_that_expired_is_told(checkout, tell, browser):
+def test_a_checkout_that_expired_is_named(checkout, tell, browser):
     tell("expire", checkout)
     assert "This checkout has expired. Nothing was charged." in words(
         browser.get(f"{SUCCESS}&session={checkout}")
     )
 
 
-def test_somebody_who_left_the_checkout_is_told_only_what_is_known(checkout, browser):
+def test_a_user_who_left_the_checkout_reads_only_what_is_known(checkout, browser):
     # Stripe puts the session's name into the address after a payment only.
     answer = browser.get("/wallet?session=%7BCHECKOUT_SESSION_ID%7D&wallet_topup=cancelled")
-    assert "You left the checkout. If you paid all the same, the credits arrive by themselves." in words(
-        answer
-    )
+    assert "Payment not completed. If you did pay, your credits will appear here shortly." in words(answer)
 
 
 def test_the_part_that_settles_a_debt_is_not_shown_as_balance(checkout, tell, browser, give, fan):
@@ -168,22 +166,22 @@ def test_the_part_that_settles_a_debt_is_not_shown_as_balance(checkout, tell, br
 @pytest.mark.parametrize("outcome", ["success", "cancelled", "paid", "<script>"])
 @pytest.mark.parametrize("session", ["", "cs_test_nothing", "cs_" + "x" * 3000, "{CHECKOUT_SESSION_ID}"])
 def test_an_address_without_a_top_up_says_nothing(browser, outcome, session):
-    said = words(browser.get("/wallet", {"wallet_topup": outcome, "session": session}))
-    assert not [each for each in NOTICES if each in said]
+    shown = words(browser.get("/wallet", {"wallet_topup": outcome, "session": session}))
+    assert not [each for each in NOTICES if each in shown]
 
 
 def test_a_strangers_session_says_nothing(checkout, tell):
     tell("pay", checkout)
     stranger = browser_of()
-    said = words(stranger.get(f"{SUCCESS}&session={checkout}"))
-    assert not [each for each in NOTICES if each in said]
+    shown = words(stranger.get(f"{SUCCESS}&session={checkout}"))
+    assert not [each for each in NOTICES if each in shown]
     assert state_of(stranger, checkout) == "unknown"
 
 
 def test_a_cancelled_address_says_nothing_of_a_payment_that_was_made(checkout, tell, browser):
     tell("pay", checkout)
-    said = words(browser.get("/wallet?wallet_topup=cancelled"))
-    assert not [each for each in NOTICES if each in said]
+    shown = words(browser.get("/wallet?wallet_topup=cancelled"))
+    assert not [each for each in NOTICES if each in shown]
 
 
 def test_an_address_kept_for_long_says_nothing(checkout, tell, browser):
@@ -193,8 +191,8 @@ def test_an_address_kept_for_long_says_nothing(checkout, tell, browser):
         "UPDATE wallet_entry SET created_at = %s", timezone.now() - topup_news.NEWS_FOR - timedelta(seconds=1)
     )
     sql("SET LOCAL session_replication_role = DEFAULT")
-    said = words(browser.get(f"{SUCCESS}&session={checkout}"))
-    assert not [each for each in NOTICES if each in said]
+    shown = words(browser.get(f"{SUCCESS}&session={checkout}"))
+    assert not [each for each in NOTICES if each in shown]
 
 
 @pytest.mark.parametrize("looks", ["-1", "x", "999999999999", "٣", "1e3"])
@@ -203,10 +201,10 @@ def test_a_count_of_looks_that_is_none_begins_anew(checkout, browser, looks):
     assert "looks=1" in html
 
 
-# --- The state that the page asks for ---------------------------------------------------------------
+# --- The state that the page loads ------------------------------------------------------------------
 
 
-def test_the_state_is_for_whoever_is_signed_in(client):
+def test_the_state_is_for_signed_in_users_only(client):
     assert client.get("/wallet/top-up/state?session=cs_1").status_code == 401
 
 

@@ -66,7 +66,7 @@ def test_an_amount_of_ones_own_counts_where_other_is_chosen(stand_in, browser, t
     assert TopUp.objects.get().amount_cents == cents
 
 
-def test_what_stands_in_the_field_counts_for_nothing_where_a_chip_is_chosen(stand_in, browser):
+def test_the_other_amount_counts_for_nothing_where_a_chip_is_chosen(stand_in, browser):
     assert pay(browser, amount="10", own_amount="99999").status_code == 303
     assert TopUp.objects.get().amount_cents == 1_000
 
@@ -95,35 +95,35 @@ def test_a_way_back_to_somewhere_else_is_not_taken_along(stand_in, browser):
 
 
 @pytest.mark.parametrize(
-    ("fields", "told"),
+    ("fields", "sentence"),
     [
         ({}, "Choose an amount."),
         ({"amount": "26"}, "Choose one of these amounts."),
-        ({"amount": "other"}, "Write a whole number of dollars, such as 40."),
-        ({"amount": "other", "own_amount": "ten"}, "Write a whole number of dollars, such as 40."),
-        ({"amount": "other", "own_amount": "25.50"}, "Write a whole number of dollars, such as 40."),
-        ({"amount": "other", "own_amount": "-25"}, "Write a whole number of dollars, such as 40."),
-        ({"amount": "other", "own_amount": "1e3"}, "Write a whole number of dollars, such as 40."),
-        ({"amount": "other", "own_amount": "1,00"}, "Write a whole number of dollars, such as 40."),
-        ({"amount": "other", "own_amount": "٤٠"}, "Write a whole number of dollars, such as 40."),
-        ({"amount": "other", "own_amount": "9"}, "The least is $10."),
-        ({"amount": "other", "own_amount": "0"}, "The least is $10."),
-        ({"amount": "other", "own_amount": "100001"}, "The most is $100,000 at once."),
-        ({"amount": "other", "own_amount": "9" * 6000}, "The most is $100,000 at once."),
+        ({"amount": "other"}, "Enter a whole number of dollars, such as 40."),
+        ({"amount": "other", "own_amount": "ten"}, "Enter a whole number of dollars, such as 40."),
+        ({"amount": "other", "own_amount": "25.50"}, "Enter a whole number of dollars, such as 40."),
+        ({"amount": "other", "own_amount": "-25"}, "Enter a whole number of dollars, such as 40."),
+        ({"amount": "other", "own_amount": "1e3"}, "Enter a whole number of dollars, such as 40."),
+        ({"amount": "other", "own_amount": "1,00"}, "Enter a whole number of dollars, such as 40."),
+        ({"amount": "other", "own_amount": "٤٠"}, "Enter a whole number of dollars, such as 40."),
+        ({"amount": "other", "own_amount": "9"}, "The minimum is $10."),
+        ({"amount": "other", "own_amount": "0"}, "The minimum is $10."),
+        ({"amount": "other", "own_amount": "100001"}, "The maximum is $100,000 at once."),
+        ({"amount": "other", "own_amount": "9" * 6000}, "The maximum is $100,000 at once."),
         ({"amount": "25", "key": "short"}, "This page was incomplete, so nothing was recorded."),
         ({"amount": "25", "key": "K" * 32}, "This page was incomplete, so nothing was recorded."),
     ],
 )
-def test_what_cannot_be_paid_is_told_beside_the_field_and_opens_nothing(stand_in, browser, fields, told):
+def test_what_cannot_be_paid_is_named_beside_the_field_and_opens_nothing(stand_in, browser, fields, sentence):
     answer = pay(browser, **fields)
     assert answer.status_code == 400
-    assert told in words(answer)
+    assert sentence in words(answer)
     assert not TopUp.objects.exists()
 
 
-def test_a_refusal_stands_at_the_top_too_and_leads_to_its_field(browser):
+def test_an_error_is_also_at_the_top_and_leads_to_its_field(browser):
     html = pay(browser, amount="other", own_amount="9").content.decode()
-    assert '<a href="#id_own_amount">Other amount</a>: The least is $10.' in html
+    assert '<a href="#id_own_amount">Other amount</a>: The minimum is $10.' in html
     field = matched(r'<input type="text" name="own_amount"[^>]*>', html)[0]
     assert 'aria-invalid="true"' in field
     assert 'aria-describedby="id_own_amount_helptext id_own_amount_error"' in field
@@ -148,7 +148,7 @@ def test_a_refused_page_opened_again_is_the_wallet_page(browser):
     assert (answer.status_code, answer["Location"]) == (302, "/wallet?returnTo=%2Fdocs")
 
 
-def test_a_stripe_out_of_reach_is_told_and_the_choice_is_kept(stand_in, browser):
+def test_an_unreachable_stripe_is_named_and_the_choice_is_kept(stand_in, browser):
     stand_in.misbehaves(api_failure=500)
     answer = pay(browser, amount="50")
     assert answer.status_code == 503
@@ -166,7 +166,7 @@ def test_a_form_without_the_csrf_token_is_refused(fan):
     assert not TopUp.objects.exists()
 
 
-def test_nobody_pays_without_signing_in(client):
+def test_signed_in_users_alone_can_pay(client):
     answer = client.post("/wallet/top-up", {"amount": "25", "key": new_key()})
     assert answer.status_code == 302
     assert answer["Location"].startswith("/sign-in")
@@ -195,7 +195,7 @@ def test_the_same_form_with_another_amount_is_another_checkout(stand_in, browser
     assert TopUp.objects.count() == 2
 
 
-def test_a_form_whose_payment_was_made_is_told_so_and_can_be_sent_anew(stand_in, browser, deliver):
+def test_a_form_whose_payment_was_made_is_refused_and_can_be_sent_anew(stand_in, browser, deliver):
     key = hidden(browser.get("/wallet"), "key")
     session_id = pay(browser, amount="25", key=key)["Location"].rpartition("/")[2]
     stand_in.happens("pay", session_id)
@@ -208,7 +208,7 @@ def test_a_form_whose_payment_was_made_is_told_so_and_can_be_sent_anew(stand_in,
     assert pay(browser, amount="25", key=hidden(answer, "key")).status_code == 303
 
 
-def test_a_form_whose_checkout_has_ended_is_told_so_and_can_be_sent_anew(stand_in, browser, deliver):
+def test_a_form_whose_checkout_has_ended_is_refused_and_can_be_sent_anew(stand_in, browser, deliver):
     key = hidden(browser.get("/wallet"), "key")
     session_id = pay(browser, amount="25", key=key)["Location"].rpartition("/")[2]
     stand_in.happens("expire", session_id)
