@@ -1,11 +1,11 @@
-"""What users call the products that charge them and that they top up from."""
+"""The names of products, as users read them."""
 
-# The name under which the wallet's own page tops up.
+# The product of a top-up from the wallet's own page.
 WALLET = "wallet"
 
 
 def name_of(product: str) -> str:
-    """A product as the history shows it: its own name; the wallet, which is none of them, by its title.
+    """A product as pages show it: by its own name, and the wallet, which is no product, as "Wallet".
 
     >>> name_of("blog"), name_of("wallet"), name_of("")
     ('blog', 'Wallet', '')

@@ -10,12 +10,12 @@ from wallet.books.places import cuts
 from wallet.prices.models import Rate
 
 CHOICES_MAX = 100
-# The newest entries that are looked through for choices. No index holds what products and features a wallet
-# has, since every index costs each charge; so many entries are a few milliseconds, however long the history.
+# How many of the newest entries are read for choices. No index holds the products and features of a wallet,
+# because every index makes each charge slower. Reading these takes a few milliseconds.
 ENTRIES_LOOKED_THROUGH = 10_000
 
-# What is given back names its charge, and is counted where the charge is. The LIMIT keeps each look for a
-# charge one look into the index: the planner cannot know how few there are.
+# Credits given back count on the day of their charge. The LIMIT makes each search for a charge one index
+# lookup: the planner cannot know how few there are.
 SPENT = """
 SELECT product, feature, sum(units)::bigint, sum(credits)::bigint
   FROM (SELECT product, feature, count AS units, -credits AS credits
@@ -47,8 +47,8 @@ SELECT DISTINCT product, feature
 class Spending:
     """One feature of one product over some days: units charged, and credits as a positive number.
 
-    `credits` is what the charges took less what was given back of them, whenever it came back. `label` is the
-    rate table's, the feature itself where it has no rate. `share_percent` is 0 to 100, of all rows together.
+    `credits` is what the charges took, less what was given back of them at any time. `label` is from the
+    rate table, or the feature itself if it has no rate. `share_percent` is 0 to 100, of all rows together.
     """
 
     product: str
@@ -61,7 +61,7 @@ class Spending:
 
 @dataclass(frozen=True)
 class Choices:
-    """What a history can be narrowed to, each in the order of the alphabet."""
+    """The products and features that a history can be filtered by, in alphabetical order."""
 
     products: list[str]
     features: list[str]
@@ -70,7 +70,7 @@ class Choices:
 def by_feature(*, user_id: str, first_day: date, last_day: date) -> list[Spending]:
     """What was charged on these UTC days, both included, the most credits first.
 
-    A feature of which everything was given back is left out. The shares are whole percents that come to 100.
+    A feature that was given back in whole is left out. The shares are whole percents that add up to 100.
     """
     first, last = cuts(user_id, [start_of(first_day), end_of(last_day)])
     with connection.cursor() as cursor:
@@ -85,15 +85,15 @@ def by_feature(*, user_id: str, first_day: date, last_day: date) -> list[Spendin
 
 
 def shares(parts: list[int]) -> list[int]:
-    """Each positive part's share in whole percents that come to 100: those cut off most are rounded up.
+    """Each positive part's share in whole percents that add up to 100: the largest fractions round up.
 
     >>> shares([1, 1, 1])
     [34, 33, 33]
     """
     total = sum(parts)
     percents = [part * 100 // total for part in parts]
-    by_what_was_cut_off = sorted(range(len(parts)), key=lambda place: -(parts[place] * 100 % total))
-    for place in by_what_was_cut_off[: 100 - sum(percents)]:
+    largest_fraction_first = sorted(range(len(parts)), key=lambda place: -(parts[place] * 100 % total))
+    for place in largest_fraction_first[: 100 - sum(percents)]:
         percents[place] += 1
     return percents
 

@@ -1,7 +1,7 @@
 """Reading a wallet's history: page by page, as a whole, by the day and by the month.
 
-Days are calendar days in UTC, both ends of a range included. Figures of days and months are cut out of the
-history by sequence (places.py), so that opening and entries always come to the closing.
+Days are calendar days in UTC, and a range includes both ends. Days and months are cut by sequence
+(places.py), so the opening balance and the entries always add up to the closing balance.
 """
 
 from calendar import monthrange
@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
 
-from django.db import connection
+from django.contrib.postgres.fields import ArrayField
+from django.db.models import BigIntegerField, Count, F, Func, IntegerField, Q, Sum, Value
 
-from foundation.calendar import end_of, start_of
+from foundation.calendar import add_months, end_of, start_of
 from foundation.errors import InvalidCursor
 from foundation.http.cursors import cursor_at, row_id_of
 from wallet.books.models import Entry, EntryQuerySet
@@ -20,17 +21,17 @@ from wallet.books.places import CLOCKS_APART, Cut, cuts
 
 PAGE_DEFAULT = 20
 PAGE_MAX = 100
-# A month's statement lists at most so many entries; a longer one has a line for each day.
+# A statement of more entries than these has a line for each day only.
 ENTRIES_SHOWN_MAX = 300
-# How much of a history one query of `history` looks through.
+# How many places of a history one query of `history` reads.
 PLACES_AT_ONCE = 5000
 
 
 @dataclass(frozen=True)
 class Choice:
-    """Which entries of a wallet: of these kinds, this product, this feature, these days; the default is all.
+    """Which entries of a wallet: by kind, product, feature and days; the default is all of them.
 
-    An entry belongs to the UTC day on which it was written. A day left None leaves that end open.
+    An entry belongs to the UTC day on which it was written. None leaves that end open.
     """
 
     kinds: tuple[str, ...] = ()
@@ -45,7 +46,7 @@ EVERYTHING = Choice()
 
 @dataclass(frozen=True)
 class Page:
-    """Some entries, newest first, and where the next page begins; None after the last."""
+    """Some entries, newest first, and the cursor of the next page; None on the last page."""
 
     entries: list[Entry]
     next_cursor: str | None
@@ -53,7 +54,7 @@ class Page:
 
 @dataclass(frozen=True)
 class DayBalance:
-    """What a wallet held at the end of a day, in credits; negative where the user owed."""
+    """The balance of a wallet at the end of a day, in credits; negative where the user owed."""
 
     day: date
     balance: int
@@ -61,7 +62,7 @@ class DayBalance:
 
 @dataclass(frozen=True)
 class KindTotal:
-    """The entries of one kind in a month: how many, and their credits with their sign."""
+    """The entries of one kind in a month: how many, and the sum of their credits with its sign."""
 
     kind: Entry.Kind
     entries: int
@@ -70,7 +71,7 @@ class KindTotal:
 
 @dataclass(frozen=True)
 class DayLine:
-    """A day with entries: credits added and taken, both as positive numbers, and the balance it left."""
+    """A day with entries: credits added and taken, both positive, and the balance at its end."""
 
     day: date
     added: int
@@ -80,13 +81,12 @@ class DayLine:
 
 @dataclass(frozen=True)
 class MonthlyStatement:
-    """One month of a wallet, in credits: `opening + added - taken == closing`, both moves positive numbers.
+    """One month of a wallet, in credits: `opening + added - taken == closing`; `taken` is positive.
 
-    `entries` are oldest first; () where the month has more than ENTRIES_SHOWN_MAX (`entries_count` says how
-    many). `by_kind` is in the order of Entry.Kind, `days` has a line for each day with entries.
+    `entries` are oldest first, and () where there are more than ENTRIES_SHOWN_MAX; `entries_count` counts
+    all of them. `by_kind` is in the order of Entry.Kind, `days` has a line for each day with entries.
     """
 
-    user_id: str
     first_day: date
     last_day: date
     opening: int
@@ -108,17 +108,15 @@ def page(
         entries = entries.between(*_places(user_id, choice))
     if cursor is not None:
         entries = entries.filter(sequence__lt=_sequence_at(cursor, user_id))
-    found = list(entries[: limit + 1])  # One more tells whether there is a next page.
-    more = len(found) > limit
-    found = found[:limit]
-    return Page(found, cursor_at(found[-1].pk) if more else None)
+    rows = list(entries[: limit + 1])  # One more shows whether there is a next page.
+    return Page(rows[:limit], cursor_at(rows[limit - 1].pk) if len(rows) > limit else None)
 
 
 def history(*, user_id: str, choice: Choice = EVERYTHING) -> Iterator[Entry]:
-    """Every entry of the choice as of the first one read, newest first.
+    """Every entry of the choice, newest first; entries written after the first one was read are left out.
 
-    Read some thousand places of the history at a time, each by a query of its own: between them no cursor
-    and no transaction is held, however slowly the caller goes on.
+    Each query reads some thousand places of the history. Between the queries no cursor and no transaction
+    is open, so a slow caller holds nothing.
     """
     first, last = _places(user_id, choice)
     for top in range(last, first, -PLACES_AT_ONCE):
@@ -127,10 +125,10 @@ def history(*, user_id: str, choice: Choice = EVERYTHING) -> Iterator[Entry]:
 
 
 def closing_balances(*, user_id: str, first_day: date, last_day: date) -> list[DayBalance]:
-    """What the wallet held at the end of each day, oldest first, both days included.
+    """The balance of the wallet at the end of each day, oldest first, both days included.
 
-    0 before its first entry; a day without entries, also one to come, ends as the day before it. One query,
-    of an effort that grows with the days and hardly with the entries; for a few years at most.
+    It is 0 before the first entry. A day without entries, also a future one, ends as the day before it.
+    One query, whose cost grows with the days and hardly with the entries; for a few years at most.
     """
     days = _days(first_day, last_day)
     places = cuts(user_id, [end_of(day) for day in days])
@@ -143,14 +141,13 @@ def months(user_id: str) -> list[date]:
     newest, oldest = written.first(), written.last()
     if newest is None or oldest is None:
         return []
-    # By the clock of another host the second entry may be of the month before the first.
-    eve = start_of(oldest.date().replace(day=1)) - timedelta(days=1)
-    if cuts(user_id, [end_of(eve.date())])[0].sequence:
-        oldest = eve
-    first_day, found = newest.date().replace(day=1), []
-    while first_day >= oldest.date().replace(day=1):
-        found.append(first_day)
-        first_day = (first_day - timedelta(days=1)).replace(day=1)
+    first_month = oldest.date().replace(day=1)
+    # Host clocks differ, so a later entry can carry an earlier time: the month before may have entries too.
+    if cuts(user_id, [start_of(first_month)])[0].sequence:
+        first_month = add_months(first_month, -1)
+    found = [newest.date().replace(day=1)]
+    while found[-1] > first_month:
+        found.append(add_months(found[-1], -1))
     return found
 
 
@@ -161,44 +158,70 @@ def month(*, user_id: str, first_day: date) -> MonthlyStatement:
     days = _days(first_day, last_day)
     opening, *ends = cuts(user_id, [start_of(first_day), *(end_of(day) for day in days)])
     closing = ends[-1]
-    moves = _moves(user_id, [opening, *ends])
     entries_count = closing.sequence - opening.sequence
     entries = Entry.objects.of_user(user_id).between(opening.sequence, closing.sequence).order_by("sequence")
+    moves = _moves(entries, [opening, *ends])
+    by_kind = [(kind, [move for move in moves if move["kind"] == kind]) for kind in Entry.Kind]
+    by_day = [[move for move in moves if move["day"] == number] for number in range(1, len(days) + 1)]
     return MonthlyStatement(
-        user_id=user_id,
         first_day=first_day,
         last_day=last_day,
         opening=opening.balance,
         closing=closing.balance,
-        added=sum(move.added for move in moves),
-        taken=sum(move.taken for move in moves),
+        added=_sum(moves, "added"),
+        taken=_sum(moves, "taken"),
         entries_count=entries_count,
-        by_kind=_by_kind(moves),
+        by_kind=[
+            KindTotal(kind, _sum(of_kind, "entries"), _sum(of_kind, "added") - _sum(of_kind, "taken"))
+            for kind, of_kind in by_kind
+            if of_kind
+        ],
         entries=tuple(entries) if entries_count <= ENTRIES_SHOWN_MAX else (),
-        days=_day_lines(days, ends, moves),
+        days=[
+            DayLine(day, _sum(of_day, "added"), _sum(of_day, "taken"), end.balance)
+            for day, end, of_day in zip(days, ends, by_day, strict=True)
+            if of_day
+        ],
     )
+
+
+def _moves(entries: EntryQuerySet, places: list[Cut]) -> list[dict[str, Any]]:
+    """What the entries of each kind added and took on each day of a month (numbered from 1)."""
+    sequences = Value([place.sequence for place in places], output_field=ArrayField(BigIntegerField()))
+    # A day begins at each place but the last: its number is the number of places that an entry lies after.
+    day = Func(F("sequence") - 1, sequences, function="width_bucket", output_field=IntegerField())
+    return list(
+        entries.order_by()
+        .values("kind", day=day)
+        .annotate(
+            entries=Count("pk"),
+            added=Sum("credits", filter=Q(credits__gt=0), default=0),
+            taken=Sum(-F("credits"), filter=Q(credits__lt=0), default=0),
+        )
+    )
+
+
+def _sum(moves: list[dict[str, Any]], name: str) -> int:
+    return sum(move[name] for move in moves)
 
 
 # --- Choosing ---------------------------------------------------------------------------------------
 
 
 def _chosen(entries: EntryQuerySet, choice: Choice) -> EntryQuerySet:
-    if choice.kinds:
-        entries = entries.filter(kind__in=choice.kinds)
-    if choice.product:
-        entries = entries.filter(product=choice.product)
-    if choice.feature:
-        entries = entries.filter(feature=choice.feature)
-    if choice.first_day:
-        entries = entries.filter(created_at__gte=start_of(choice.first_day))
-    if choice.last_day:
-        entries = entries.filter(created_at__lt=end_of(choice.last_day))
-    return entries
+    conditions = {
+        "kind__in": choice.kinds,
+        "product": choice.product,
+        "feature": choice.feature,
+        "created_at__gte": choice.first_day and start_of(choice.first_day),
+        "created_at__lt": choice.last_day and end_of(choice.last_day),
+    }
+    return entries.filter(**{name: value for name, value in conditions.items() if value})
 
 
 def _places(user_id: str, choice: Choice) -> tuple[int, int]:
-    """Between which places of the history the days of a choice lie, so that no more of it is read."""
-    # A little early: an entry may say a later time than the one after it.
+    """The places of the history between which the days of a choice lie; no query reads more than these."""
+    # A little early: an entry can carry a later time than the entry after it.
     first = start_of(choice.first_day or date.min) - CLOCKS_APART
     last = end_of(choice.last_day or date.max)
     before, until = cuts(user_id, [first, last])
@@ -206,71 +229,12 @@ def _places(user_id: str, choice: Choice) -> tuple[int, int]:
 
 
 def _sequence_at(cursor: str, user_id: str) -> int:
-    # Another wallet's entry is as unknown here as one that never was.
+    # A cursor of another wallet is as invalid as one that was made up.
     entries = Entry.objects.filter(wallet_id=user_id, pk=row_id_of(cursor) or "")
-    found = entries.values_list("sequence", flat=True).first()
-    if found is None:
+    sequence = entries.values_list("sequence", flat=True).first()
+    if sequence is None:
         raise InvalidCursor
-    return found
-
-
-# --- Adding up --------------------------------------------------------------------------------------
-
-# The day's number, from 1, is the number of days' beginnings that an entry lies after.
-MOVES = """
-SELECT width_bucket(sequence - 1, %(places)s::bigint[]), kind, count(*),
-       coalesce(sum(credits) FILTER (WHERE credits > 0), 0)::bigint,
-       coalesce(-sum(credits) FILTER (WHERE credits < 0), 0)::bigint
-  FROM wallet_entry
- WHERE wallet_id = %(user_id)s AND sequence > %(first)s AND sequence <= %(last)s
- GROUP BY 1, 2
- ORDER BY 1, 2
-"""
-
-
-@dataclass(frozen=True)
-class _Move:
-    """What the entries of one kind did on one day of a month (numbered from 1)."""
-
-    day_number: int
-    kind: str
-    entries: int
-    added: int
-    taken: int
-
-
-def _moves(user_id: str, places: list[Cut]) -> list[_Move]:
-    """What moved between each two neighbouring places."""
-    sequences = [place.sequence for place in places]
-    values: dict[str, Any] = {
-        "user_id": user_id,
-        "places": sequences,
-        "first": sequences[0],
-        "last": sequences[-1],
-    }
-    with connection.cursor() as cursor:
-        cursor.execute(MOVES, values)
-        return [_Move(*row) for row in cursor.fetchall()]
-
-
-def _by_kind(moves: list[_Move]) -> list[KindTotal]:
-    totals = []
-    for kind in Entry.Kind:
-        of_kind = [move for move in moves if move.kind == kind]
-        if of_kind:
-            credits = sum(move.added - move.taken for move in of_kind)
-            totals.append(KindTotal(kind, sum(move.entries for move in of_kind), credits))
-    return totals
-
-
-def _day_lines(days: list[date], ends: list[Cut], moves: list[_Move]) -> list[DayLine]:
-    lines = []
-    for number, (day, end) in enumerate(zip(days, ends, strict=True), start=1):
-        of_day = [move for move in moves if move.day_number == number]
-        if of_day:
-            added, taken = sum(move.added for move in of_day), sum(move.taken for move in of_day)
-            lines.append(DayLine(day, added, taken, end.balance))
-    return lines
+    return sequence
 
 
 def _days(first_day: date, last_day: date) -> list[date]:
