@@ -36,7 +36,7 @@ def register() -> None:
     )
 
 
-@outbox.never_in_the_way
+@outbox.isolated
 def tell_of_tip(creator: User, tip: Tip) -> None:
     """Tell a creator of a tip just recorded, in its transaction; once per tip.
 
@@ -67,7 +67,7 @@ def tell_of_tip(creator: User, tip: Tip) -> None:
     )
 
 
-@outbox.never_in_the_way
+@outbox.isolated
 def tell_of_past_due(creator: User, event: SubscriptionEvent) -> None:
     """Tell a creator of a subscription that has become past due, in the transaction of its event; once.
 

@@ -1,13 +1,14 @@
-"""Mail: written down with what it tells of, sent later, by a process of its own.
+"""Mail: written in the transaction of its event, and sent later by another process.
 
-A mail is a row of the same transaction: what is undone mails nothing, and no caller waits for a mail server.
-Nothing that goes wrong with a mail stops its caller.
+A transaction that is rolled back mails nothing, and no caller waits for a mail server. An error in a mail
+never stops its caller.
 """
 
 import logging
 import re
 import smtplib
 import traceback
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping
 from contextlib import closing, suppress
 from dataclasses import dataclass
@@ -34,19 +35,13 @@ logger = logging.getLogger(__name__)
 P = ParamSpec("P")
 State = OutgoingMail.State
 
-# After the first failure, the second, ...; after one more the mail is given up.
-PAUSES = (
-    timedelta(minutes=1),
-    timedelta(minutes=5),
-    timedelta(minutes=30),
-    timedelta(hours=2),
-    timedelta(hours=12),
-)
+# The pause after the first failure, the second, and so on; after one more the mail is given up.
+PAUSES = [timedelta(minutes=minutes) for minutes in (1, 5, 30, 120, 720)]
 TRIES_MAX = len(PAUSES) + 1
-# How long a mail belongs to the sender that took it. An SMTP dialogue is a dozen answers, each waited for
-# EMAIL_TIMEOUT (10 s) at most.
+# How long a mail belongs to the process that sends it. An SMTP dialogue has a dozen answers, and each may
+# take EMAIL_TIMEOUT (10 s).
 CLAIM = timedelta(minutes=5)
-# How long a mail waits for a mail server that cannot be reached; after that, it would only surprise.
+# How long a mail waits for a mail server that cannot be reached. Later it would only surprise its reader.
 WAITED_MAX = timedelta(days=7)
 KEPT = timedelta(days=30)
 PRUNED_AT_ONCE = 1000
@@ -68,13 +63,13 @@ KINDS: dict[str, Kind] = {}
 
 
 def register(name: str, kind: Kind) -> None:
-    """Name a kind of mail that an app sends."""
+    """Register a kind of mail that an app sends."""
     KINDS[name] = kind
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What one round of sending came to, in mails. `waiting` is what is left, due or not."""
+    """How many mails one round sent, failed to send, and gave up; `waiting` are left, due or not."""
 
     sent: int
     failed: int
@@ -85,18 +80,18 @@ class Outcome:
         return f"{self.sent} sent, {self.failed} failed, {self.given_up} given up"
 
 
-# --- What a user wants --------------------------------------------------------------------------------
+# --- Switches -----------------------------------------------------------------------------------------
 
 
 def wants(user: User, kind: str) -> bool:
-    """Whether the user has left this kind of mail on."""
+    """Whether this kind of mail is on for the user; it is until the user switches it off."""
     return kind not in user.mails_off
 
 
 def set_switches(user: User, on: set[str]) -> None:
-    """Switch these kinds on and all others of KINDS off; kinds that KINDS does not know stay as they are."""
+    """Switch these kinds on and all others of KINDS off; kinds that are not in KINDS stay as they are."""
     with transaction.atomic():
-        # Not a key of theirs is touched, so rows that refer to this user do not wait.
+        # The key does not change, so another process can still write rows that refer to this user.
         locked = User.objects.select_for_update(no_key=True).get(pk=user.pk)
         unknown = [kind for kind in locked.mails_off if kind not in KINDS]
         locked.mails_off = unknown + [kind for kind in KINDS if kind not in on]
@@ -107,33 +102,32 @@ def set_switches(user: User, on: set[str]) -> None:
 # --- Writing ------------------------------------------------------------------------------------------
 
 
-def never_in_the_way(verb: Callable[P, None]) -> Callable[P, None]:
-    """Let a verb that prepares a mail fail alone: what it did is undone, its caller's transaction goes on.
+def isolated(verb: Callable[P, None]) -> Callable[P, None]:
+    """If writing the mail fails, roll back the mail only; the caller's transaction goes on.
 
-    Only where that transaction itself is lost does the error go on to the caller, who has failed as well.
-    Where mail is off, nothing is done at all.
+    The error is raised only if the caller's transaction is lost as well. With mail off, nothing is done.
     """
 
     @wraps(verb)
-    def alone(*args: P.args, **kwargs: P.kwargs) -> None:
+    def wrapped(*args: P.args, **kwargs: P.kwargs) -> None:
         if not settings.MAIL_ENABLED:
             return
         try:
             with transaction.atomic():
                 verb(*args, **kwargs)
         except Exception as error:
-            # Swallowed here, a lost transaction would end in a silent rollback that looks like success.
+            # Without this error, a lost transaction would roll back silently and look like a success.
             if connection.needs_rollback or connection.closed_in_transaction:
                 raise
-            # Where and of which kind. A message or a traceback may quote the address.
+            # The kind and the line only: a message or a traceback may quote the address.
             where = traceback.extract_tb(error.__traceback__)[-1]
             kind = type(error).__name__
             logger.error("A mail was not written: %s in %s, line %s", kind, where.filename, where.lineno)
 
-    return alone
+    return wrapped
 
 
-@never_in_the_way
+@isolated
 def queue(
     *,
     user: User | None,
@@ -144,25 +138,24 @@ def queue(
     template: str,
     context: Mapping[str, Any],
 ) -> None:
-    """Write a mail down in the caller's transaction; it goes out once that is committed.
+    """Write a mail in the caller's transaction; it is sent after the commit.
 
-    `template` is a path without its ending: .txt and .html are rendered now, with `public_url` and `kind`
-    besides the context. `fact` is the kind and what it tells of, such as receipt:top_...: the same fact
-    is never told twice. Nothing is written where mail is off, where the user switched this kind off, or
-    where there is no usable address. Never raises on the mail's account.
+    `template` is a path without its ending: .txt and .html are rendered now, with `public_url`, `kind` and
+    `subject` added to the context. `fact` names the event, such as receipt:top_..., and each fact is mailed
+    once. Nothing is written if mail is off, if the user switched this kind off, or without a usable address.
     """
     if not is_address(to) or (user is not None and not wants(user, kind)):
         return
-    full = {"public_url": settings.PUBLIC_URL, "kind": KINDS[kind], **context}
     subject = one_line(subject, SUBJECT_LENGTH)
+    context = {"public_url": settings.PUBLIC_URL, "kind": KINDS[kind], **context, "subject": subject}
     mail = OutgoingMail(
         user=user,
         to=to,
         kind=kind,
         fact=fact,
         subject=subject,
-        text=_storable(render_to_string(f"{template}.txt", full | {"subject": subject})),
-        html=_storable(render_to_string(f"{template}.html", full | {"subject": subject})),
+        text=_storable(render_to_string(f"{template}.txt", context)),
+        html=_storable(render_to_string(f"{template}.html", context)),
     )
     OutgoingMail.objects.bulk_create([mail], ignore_conflicts=True)
 
@@ -176,14 +169,14 @@ def is_address(to: str) -> bool:
     return True
 
 
-def one_line(text: str, length: int) -> str:
-    """A text on one line of at most `length` characters, without anything that would break or hide it."""
+def one_line(text: str, length: int | None = None) -> str:
+    """A text on one line of printable characters, at most `length` of them; None for no limit."""
     line = " ".join("".join(each if each.isprintable() else " " for each in text).split())
-    return line if len(line) <= length else line[: length - 1] + "…"
+    return line if length is None or len(line) <= length else line[: length - 1] + "…"
 
 
 def _storable(text: str) -> str:
-    # PostgreSQL takes neither.
+    # PostgreSQL stores neither a NUL nor half a surrogate pair.
     return text.replace("\0", "").encode(errors="replace").decode()
 
 
@@ -191,12 +184,12 @@ def _storable(text: str) -> str:
 
 
 def send_due(limit: int, *, go_on: Callable[[], bool] = lambda: True) -> Outcome:
-    """Send up to `limit` mails that are due, oldest first, over one connection; `go_on` is asked before each.
+    """Send up to `limit` mails that are due, oldest first, over one connection, while `go_on()` is true.
 
-    Any number of processes may do this at once. A mail that fails waits longer each time and does not
-    stop the others; a mail server that cannot be reached ends the round, since it would fail them all.
+    Several processes may do this at once. A mail that fails waits longer each time and does not stop the
+    others. A mail server that cannot be reached ends the round, because all mails would fail.
     """
-    counts = {State.SENT: 0, State.WAITING: 0, State.FAILED: 0}
+    counts: Counter[OutgoingMail.State] = Counter()
     with closing(_Line()) as line:
         for _ in range(limit):
             mail = _claim() if go_on() else None
@@ -215,14 +208,14 @@ def send_due(limit: int, *, go_on: Callable[[], bool] = lambda: True) -> Outcome
 
 
 def prune() -> int:
-    """Forget mails that ended more than 30 days ago; how many."""
+    """Delete mails that were sent or dropped more than 30 days ago; how many."""
     before = timezone.now() - KEPT
     ended = OutgoingMail.objects.filter(
         Q(sent_at__lt=before) | Q(given_up_at__lt=before), created_at__lt=before
     )
     pruned = 0
     while True:
-        # By portions, so that no statement meets its deadline.
+        # In portions, because a longer statement would reach its timeout.
         count, _ = OutgoingMail.objects.filter(pk__in=ended.values("pk")[:PRUNED_AT_ONCE]).delete()
         pruned += count
         if not count:
@@ -230,38 +223,33 @@ def prune() -> int:
 
 
 def forget(address: str) -> int:
-    """Drop every mail that waits for this address, in any case, with all it says; how many.
+    """Drop the waiting mails to this address, in upper or lower case, with their texts; how many.
 
-    One that a sender has in its hands at this moment may still arrive.
+    A mail that is being sent at this moment may still arrive.
     """
     return _drop(Q(to__iexact=address))
 
 
 def withdraw(facts: Collection[str]) -> int:
-    """Drop the mails that wait to tell these facts, with all they say; how many.
+    """Drop the waiting mails about these facts, with their texts; how many.
 
-    One that a sender has in its hands at this moment may still arrive.
+    A mail that is being sent at this moment may still arrive.
     """
     return _drop(Q(fact__in=facts))
 
 
 def withdraw_naming(email: str) -> None:
-    """Drop the mails that wait and say this address anywhere, in any case.
+    """Drop the waiting mails that contain this address anywhere, in upper or lower case.
 
-    Dropped whole, not rewritten: one that goes out at this very moment must end empty all the same.
+    A mail is dropped, not rewritten, because one that is being sent at this moment must end empty as well.
     """
     pattern = erased_texts.pattern_of(email)
     may_hold = Q()
     for field in ("subject", "text", "html"):
         may_hold |= erased_texts.may_hold(email, field)
     waiting = OutgoingMail.objects.filter(may_hold, state=State.WAITING)
-    withdraw(
-        [
-            mail.fact
-            for mail in waiting.iterator()
-            if pattern.search(f"{mail.subject}\n{mail.text}\n{mail.html}")
-        ]
-    )
+    texts = ((mail.fact, f"{mail.subject}\n{mail.text}\n{mail.html}") for mail in waiting.iterator())
+    withdraw([fact for fact, text in texts if pattern.search(text)])
 
 
 def _drop(which: Q) -> int:
@@ -270,11 +258,11 @@ def _drop(which: Q) -> int:
 
 
 def _claim() -> OutgoingMail | None:
-    """The next mail that is due, taken for CLAIM and counted as tried.
+    """The next mail that is due, claimed for the time CLAIM, with one more try counted.
 
-    No lock is held while a mail server is spoken to: that may take minutes, PostgreSQL ends a transaction
-    that idles for ten seconds, and whoever erases an address must not wait for it. A sender that dies has
-    failed its try, and the mail is due again when the claim has run out.
+    No lock is held during the SMTP dialogue. It may take minutes, PostgreSQL ends a transaction that idles
+    for ten seconds, and an erasure of the address must not wait for it. If the sending process dies, its try
+    has failed, and the mail is due again when the claim expires.
     """
     while True:
         with transaction.atomic():
@@ -289,16 +277,16 @@ def _claim() -> OutgoingMail | None:
                 mail.next_try_at = now + CLAIM
                 mail.save(update_fields=["tries", "next_try_at"])
                 return mail
-            _drop(Q(pk=mail.pk))  # Switched off since it was written.
+            _drop(Q(pk=mail.pk))  # The user switched this kind off after it was written.
 
 
 def _record(mail: OutgoingMail, error: Exception | None, *, reached: bool) -> OutgoingMail.State:
-    """Write down what came of a try: sent, waiting for another, or failed for good.
+    """Record the result of a try: sent, waiting for another try, or given up.
 
-    Where no server was reached, or it did not let us in, the mail itself was not tried: it waits, for days.
+    If no server was reached, or it refused the connection, the mail itself was not tried: it waits for days.
     """
     now = timezone.now()
-    # Of this very try: where the claim ran out, the mail is somebody else's by now.
+    # Of this try only: if the claim has expired, another process has the mail now.
     ours = OutgoingMail.objects.filter(pk=mail.pk, state=State.WAITING, tries=mail.tries)
     if error is None:
         ours.update(state=State.SENT, sent_at=now, last_error="", **EMPTY)
@@ -318,7 +306,7 @@ def _record(mail: OutgoingMail, error: Exception | None, *, reached: bool) -> Ou
 
 
 def _kind_of(error: Exception) -> str:
-    """A failure without its words, since a mail server's often quote the address."""
+    """The kind of a failure, with its status codes. A mail server's message often quotes the address."""
     kind = type(error).__name__
     code: int
     words: bytes | str
@@ -334,33 +322,33 @@ def _kind_of(error: Exception) -> str:
 
 
 class _Line:
-    """A connection to the mail server: made when first needed, and anew after a failure."""
+    """A connection to the mail server: opened when first needed, and again after a failure."""
 
     def __init__(self) -> None:
         self.backend: BaseEmailBackend = get_connection()
         self.is_dead = False
 
     def send(self, mail: OutgoingMail) -> Exception | None:
-        """Hand one mail over; the failure, if it was one. `is_dead` when there was nobody to hand it to."""
+        """Send one mail and return its error, if any. `is_dead` is set if no server was reached."""
         try:
             self.backend.open()
-        except Exception as error:  # Of any backend, none of which may end the process.
+        except Exception as error:  # Of any backend: none may end the process.
             self.is_dead = True
             return error
         try:
             taken = message_of(mail, self.backend).send()
             return None if taken else smtplib.SMTPException("nothing was taken")
         except Exception as error:
-            self.close()  # What state the dialogue is in is not known.
+            self.close()  # The state of the dialogue is unknown.
             return error
 
     def close(self) -> None:
-        with suppress(OSError):  # Which every SMTPException is.
+        with suppress(OSError):  # Every SMTPException is one.
             self.backend.close()
 
 
 def message_of(mail: OutgoingMail, backend: BaseEmailBackend | None = None) -> EmailMultiAlternatives:
-    """The mail as it goes out: plain text, with the HTML beside it."""
+    """The mail as it is sent: plain text, with the HTML as an alternative."""
     _, sender = parseaddr(settings.DEFAULT_FROM_EMAIL)
     message = EmailMultiAlternatives(
         subject=mail.subject,
@@ -368,7 +356,7 @@ def message_of(mail: OutgoingMail, backend: BaseEmailBackend | None = None) -> E
         to=[mail.to],
         connection=backend,
         headers={
-            # The same for each try, so that a repetition can be recognised.
+            # The same for each try, so a mail server can recognise a repetition.
             "Message-ID": f"<{mail.pk}@{sender.rpartition('@')[2]}>",
             "Auto-Submitted": "auto-generated",
             "List-Unsubscribe": f"<{settings.PUBLIC_URL}/account>",

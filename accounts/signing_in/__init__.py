@@ -1,1 +1,1 @@
-"""How users and staff sign in, and their account page."""
+"""How users and staff sign in, and the account page."""

@@ -1,4 +1,4 @@
-"""What django-allauth is told about this service: who may sign in, and how secrets are kept."""
+"""How django-allauth works here: who may sign in, and how secrets are stored."""
 
 import hashlib
 import logging
@@ -35,10 +35,10 @@ GO_BACK = "Go back and try again. Nothing was changed."
 
 
 class AccountAdapter(DefaultAccountAdapter):
-    """Nobody signs up here, and axes counts the passwords that were tried."""
+    """No sign-up; and axes, not allauth, counts wrong passwords."""
 
     error_messages = DefaultAccountAdapter.error_messages | {
-        "username_password_mismatch": "This name and this password do not belong together.",
+        "username_password_mismatch": "The name or the password is wrong.",
         "too_many_login_attempts": "Too many tries. Please wait five minutes.",
     }
 
@@ -46,10 +46,10 @@ class AccountAdapter(DefaultAccountAdapter):
         return False
 
     def pre_authenticate(self, request: HttpRequest, **credentials: Any) -> None:
-        """Nothing: allauth would count by name alone, and let any stranger shut a member of staff out."""
+        """Nothing: allauth counts by name only, so a stranger could lock a staff member out."""
 
     def is_reauthentication_required(self, *, app: str, **kwargs: Any) -> bool:
-        """Not by whoever has just come in: the set-up of a second factor follows the password at once."""
+        """Not right after the sign-in: the set-up of a second factor follows the password at once."""
         request = context.request
         records = get_authentication_records(request, request.user)
         if records and time.time() - records[-1]["at"] < REAUTHENTICATION_TIMEOUT:
@@ -57,20 +57,20 @@ class AccountAdapter(DefaultAccountAdapter):
         return super().is_reauthentication_required(app=app, **kwargs)
 
     def is_safe_url(self, url: str | None) -> bool:
-        """Whether somebody may be sent there after signing in: a page of this very host."""
+        """Whether the user may be sent there after signing in: only to a page of this host."""
         return url_has_allowed_host_and_scheme(
             url, allowed_hosts={context.request.get_host()}, require_https=context.request.is_secure()
         )
 
     def add_message(self, *args: Any, **kwargs: Any) -> None:
-        """Nothing: each page says what is so."""
+        """Nothing: each page has its own words."""
 
     def get_client_ip(self, request: HttpRequest) -> str:
         return client_address(request)
 
 
 class Issuer(OpenIDConnectOAuth2Adapter):
-    """The SSO issuer; what it publishes about itself is asked for every ten minutes, not at every sign-in."""
+    """The SSO issuer; its configuration is loaded every ten minutes, not at every sign-in."""
 
     @property
     def openid_config(self) -> dict[str, Any]:
@@ -83,8 +83,10 @@ class Issuer(OpenIDConnectOAuth2Adapter):
 
 
 class MisarProvider(OpenIDConnectProvider):
-    """allauth keeps 191 characters of whom the issuer names, fewer than a Misar ID may have; nothing is kept
-    here (SsoAdapter reads the token itself), so a digest does for its purposes."""
+    """The issuer, with a digest as allauth's user id: allauth allows 191 characters, a Misar ID 255.
+
+    SsoAdapter reads the Misar ID from the token itself, and the digest is not stored.
+    """
 
     oauth2_adapter_class = Issuer
 
@@ -93,7 +95,7 @@ class MisarProvider(OpenIDConnectProvider):
 
 
 class SsoAdapter(DefaultSocialAccountAdapter):
-    """A user is who the issuer's `sub` says, and nothing else: no sign-up, no linking by e-mail."""
+    """The issuer's `sub` alone decides who the user is: no sign-up, no linking by e-mail."""
 
     def get_provider(
         self, request: HttpRequest, provider: str, client_id: str | None = None
@@ -105,9 +107,9 @@ class SsoAdapter(DefaultSocialAccountAdapter):
 
     def pre_social_login(self, request: HttpRequest, sociallogin: SocialLogin) -> None:
         if sociallogin.state.get("process", "login") != "login":
-            raise ImmediateHttpResponse(answer(request, 400, "There is nothing to connect here.", GO_BACK))
-        said = sociallogin.account.extra_data
-        identity, profile = said.get("id_token") or {}, said.get("userinfo") or {}
+            raise ImmediateHttpResponse(answer(request, 400, "Accounts cannot be connected here.", GO_BACK))
+        claims = sociallogin.account.extra_data
+        identity, profile = claims.get("id_token") or {}, claims.get("userinfo") or {}
         try:
             # The profile must be of the person whom the token names (OpenID Connect Core 5.3.2).
             if not identity.get("sub") or profile.get("sub") != identity["sub"]:
@@ -118,7 +120,7 @@ class SsoAdapter(DefaultSocialAccountAdapter):
                 email=profile.get("email", "") if profile.get("email_verified") is True else "",
             )
         except ForeignSubject as refusal:
-            next_step = "Sign in with another account, or ask support."
+            next_step = "Sign in with another account, or contact support."
             raise ImmediateHttpResponse(answer(request, 403, f"{refusal}.", next_step)) from refusal
 
     def on_authentication_error(
@@ -136,10 +138,10 @@ class SsoAdapter(DefaultSocialAccountAdapter):
 
 
 class SecondFactorAdapter(DefaultMFAAdapter):
-    """Its secrets are kept as second_factor.py says."""
+    """Secrets are stored as second_factor.py says."""
 
     error_messages = DefaultMFAAdapter.error_messages | {
-        "incorrect_code": "This code is wrong or has run out."
+        "incorrect_code": "This code is wrong or has expired."
     }
 
     def get_totp_label(self, user: AbstractBaseUser) -> str:
@@ -149,7 +151,7 @@ class SecondFactorAdapter(DefaultMFAAdapter):
         return second_factor.encrypted(text)
 
     def decrypt(self, encrypted_text: str) -> str:
-        """The secret; another one, which no code fits, where no key opens it any more."""
+        """The secret; if no key decrypts it any more, a new one that no code fits."""
         try:
             return second_factor.decrypted(encrypted_text)
         except second_factor.Unreadable:

@@ -1,4 +1,4 @@
-"""What the pages of signing in ask before their view runs."""
+"""The checks of the sign-in pages before their view runs."""
 
 import logging
 import threading
@@ -24,7 +24,7 @@ TRY_AGAIN = "Misar's sign-in does not answer. Please try again in a minute; noth
 
 
 def for_staff(view: View) -> View:
-    """For a page of the back-office's people alone; for everybody else there is nothing at its address."""
+    """For a page of staff; all other users get a 404."""
 
     @wraps(view)
     def wrapped(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
@@ -36,7 +36,7 @@ def for_staff(view: View) -> View:
 
 
 def not_too_often(what: str) -> Callable[[View], View]:
-    """For a view that anybody may call and that costs: so many a minute from one address, then 429."""
+    """Limit a view that needs no sign-in: SIGN_INS_PER_MINUTE from one network, then 429."""
 
     def decorator(view: View) -> View:
         @wraps(view)
@@ -44,9 +44,8 @@ def not_too_often(what: str) -> Callable[[View], View]:
             count = hit(what, client_network(request), limit=settings.SIGN_INS_PER_MINUTE)
             if count.allowed:
                 return view(request, *args, **kwargs)
-            answered = answer(request, 429, "Too many sign-ins from your network.", WAIT_A_MINUTE)
-            answered["Retry-After"] = str(count.wait_seconds)
-            return answered
+            sentence = "Too many sign-ins from your network."
+            return answer(request, 429, sentence, WAIT_A_MINUTE, retry_after_seconds=count.wait_seconds)
 
         return wrapped
 
@@ -54,10 +53,10 @@ def not_too_often(what: str) -> Callable[[View], View]:
 
 
 def issuer_in_reach(step: str) -> Callable[[View], View]:
-    """For a view that asks the SSO issuer: 503 where it does not answer, or where too many ask it at once.
+    """For a view that calls the SSO issuer: 503 if it does not answer, or if too many threads wait for it.
 
-    At most a quarter of a process's threads wait for it at each step, so that charges go on while it is
-    silent, and whoever begins a sign-in stands in nobody's way who ends one.
+    At most a quarter of a process's threads wait at each step. So charges go on while the issuer is silent,
+    and starting a sign-in never blocks another one from finishing.
     """
 
     def decorator(view: View) -> View:
@@ -67,7 +66,7 @@ def issuer_in_reach(step: str) -> Callable[[View], View]:
                 return _out_of_reach(request)
             try:
                 return view(request, *args, **kwargs)
-            except (requests.RequestException, ValueError, KeyError) as error:  # Silent, or no issuer at all.
+            except (requests.RequestException, ValueError, KeyError) as error:  # Silent, or not an issuer.
                 logger.warning("The SSO issuer is out of reach: %s", type(error).__name__)
                 return _out_of_reach(request)
             finally:
@@ -84,6 +83,4 @@ def _places(step: str) -> threading.BoundedSemaphore:
 
 
 def _out_of_reach(request: HttpRequest) -> HttpResponseBase:
-    answered = answer(request, 503, OUT_OF_REACH, TRY_AGAIN)
-    answered["Retry-After"] = "60"
-    return answered
+    return answer(request, 503, OUT_OF_REACH, TRY_AGAIN, retry_after_seconds=60)

@@ -1,4 +1,4 @@
-"""The forms of signing in, and of the account page."""
+"""The forms of the sign-in pages and of the account page."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from accounts.misar_ids import STAFF_PREFIX
 
 
 class StaffSignInForm(LoginForm):
-    """A member of staff's name, with or without its prefix, and password."""
+    """The name of a staff member, with or without its prefix, and the password."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -25,17 +25,17 @@ class StaffSignInForm(LoginForm):
 
 
 def name_tried(request: HttpRequest, credentials: dict[str, Any] | None) -> str:
-    """Whose password somebody tries, however the name is written: axes counts by it."""
+    """The full name that a password is tried for, however it is written. Axes counts tries by it."""
     return _full_name(request.POST.get("login", "").strip()).casefold()
 
 
 def _full_name(name: str) -> str:
-    """A staff name with the prefix that all of them have."""
+    """A staff name with its prefix."""
     return name if name.casefold().startswith(STAFF_PREFIX) else STAFF_PREFIX + name
 
 
 class MailSwitches(forms.Form):
-    """Which mails somebody wants: a box for each kind."""
+    """Which mails a user gets: a box for each kind."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -44,5 +44,5 @@ class MailSwitches(forms.Form):
 
     @property
     def switched_on(self) -> set[str]:
-        """The kinds that are wanted."""
-        return {name for name, wanted in self.cleaned_data.items() if wanted}
+        """The kinds that are switched on."""
+        return {name for name, is_on in self.cleaned_data.items() if is_on}

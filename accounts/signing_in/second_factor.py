@@ -1,7 +1,7 @@
-"""The second factor of staff: without one, nothing but its set-up is reachable (middleware.py).
+"""The second factor of staff: without one they reach only its set-up (middleware.py).
 
-The secret behind the codes must be readable to check one, so it is kept encrypted with a key from SECRET_KEY;
-those of SECRET_KEY_FALLBACKS still open it. Recovery codes follow from a seed that is kept the same way.
+Checking a code needs the secret, so the secret is stored encrypted with a key made from SECRET_KEY. Keys made
+from SECRET_KEY_FALLBACKS still decrypt it. Recovery codes come from a seed that is stored the same way.
 """
 
 import base64
@@ -15,16 +15,16 @@ from django.utils.crypto import salted_hmac
 from accounts.models import User
 
 Kind = Authenticator.Type
-# What of an authenticator is encrypted.
+# The field of an authenticator that is encrypted.
 SECRETS = {Kind.TOTP: "secret", Kind.RECOVERY_CODES: "seed"}
 
 
 class Unreadable(Exception):
-    """Raised when no key opens a secret: the SECRET_KEY of before is not among the fallbacks."""
+    """Raised when no key decrypts a secret: the earlier SECRET_KEY is not among the fallbacks."""
 
 
 def is_missing(user: User) -> bool:
-    """Whether this is somebody of the back-office who has not set up a second factor yet."""
+    """Whether this user is staff and has not set up a second factor yet."""
     return user.is_staff and not Authenticator.objects.filter(user=user, type=Kind.TOTP).exists()
 
 
@@ -34,22 +34,22 @@ def has_recovery_codes(user: User) -> bool:
 
 
 def set_up(user: User, secret: str) -> None:
-    """Take this secret (base32) as the one behind the user's codes, as a demonstration does beforehand."""
+    """Give the user a second factor with this secret (base32), as the demonstration does."""
     Authenticator.objects.create(user=user, type=Kind.TOTP, data={"secret": encrypted(secret)})
 
 
 def reset(user: User) -> bool:
-    """Forget a lost second factor, recovery codes included; the next sign-in asks for a new one.
+    """Delete a lost second factor and its recovery codes; the next sign-in sets up a new one.
 
-    False where there was none.
+    False if there was none.
     """
-    forgotten, _ = Authenticator.objects.filter(user=user).delete()
-    return forgotten > 0
+    deleted, _ = Authenticator.objects.filter(user=user).delete()
+    return deleted > 0
 
 
 @transaction.atomic
 def encrypt_anew() -> tuple[int, list[str]]:
-    """Encrypt every secret with the key of now: how many were, and the users whose no key opens."""
+    """Encrypt every secret with the current key: how many, and the users whose secret no key decrypts."""
     done, lost = 0, []
     for each in Authenticator.objects.select_for_update().filter(type__in=SECRETS).order_by("pk"):
         name = SECRETS[Kind(each.type)]
@@ -64,12 +64,12 @@ def encrypt_anew() -> tuple[int, list[str]]:
 
 
 def encrypted(text: str) -> str:
-    """A secret as it is kept."""
+    """A secret as it is stored."""
     return _box().encrypt(text.encode()).decode()
 
 
 def decrypted(text: str) -> str:
-    """A secret that was kept. Raises Unreadable."""
+    """A stored secret in clear text. Raises Unreadable."""
     try:
         return _box().decrypt(text.encode()).decode()
     except InvalidToken as error:

@@ -1,7 +1,7 @@
-"""What a browser's session has proven, and when: asked by the middleware on every request that has one.
+"""What a browser's session has proven, and when; the middleware reads it on every request with a session.
 
-A session ends SESSION_HOURS after the sign-in, whatever is done in it. For staff it must have passed the
-second factor that the user has now: one that was open before the factor was set up, or reset, has not.
+A session expires SESSION_HOURS after the sign-in, whatever is done in it. For staff it must have passed the
+second factor that the user has now. A session from before the factor was set up, or reset, has not passed.
 """
 
 import time
@@ -20,13 +20,13 @@ PASSED = "second_factor"
 
 
 def age_seconds(session: SessionBase) -> float:
-    """How long ago somebody signed in; endless where the session does not say."""
+    """How long ago the user signed in; infinite if the session does not say."""
     signed_in_at = session.get(SIGNED_IN_AT)
     return time.time() - signed_in_at if isinstance(signed_in_at, float) else float("inf")
 
 
 def is_over(session: SessionBase) -> bool:
-    """Whether it has lasted as long as a session may."""
+    """Whether the session has expired."""
     return age_seconds(session) > settings.SESSION_COOKIE_AGE
 
 
@@ -42,7 +42,7 @@ def note_passed(session: SessionBase, user: User) -> None:
 
 
 def _factor_of(user: User) -> int | None:
-    """The second factor of now. A recovery code stands in for it."""
+    """The second factor that the user has now; a recovery code proves the same one."""
     factors = Authenticator.objects.filter(user=user, type=Authenticator.Type.TOTP)
     return factors.values_list("pk", flat=True).first()
 
@@ -56,6 +56,6 @@ def _note_factor(sender: object, request: HttpRequest, user: User, **signal: obj
 
 
 def connect() -> None:
-    """Have Django and allauth tell of each sign-in and each code."""
+    """Note each sign-in of Django, and each code that allauth accepts."""
     user_logged_in.connect(_note_sign_in, dispatch_uid="accounts.signing_in.sessions")
     authenticator_used.connect(_note_factor, dispatch_uid="accounts.signing_in.sessions")

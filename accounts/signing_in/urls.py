@@ -1,7 +1,7 @@
-"""Addresses of signing in and out, of the second factor, and of one's account.
+"""Addresses of signing in and out, of the second factor, and of the account page.
 
-The names with `account_`, `mfa_` and `openid_connect_` are those that allauth looks its pages up by. What
-is not here (sign-up, e-mail addresses, password resets, linked accounts) has no address at all.
+Allauth finds its pages by the names that begin with `account_`, `mfa_` and `openid_connect_`. Its other pages
+(sign-up, e-mail addresses, password resets, linked accounts) have no address here.
 """
 
 from django.urls import path, re_path

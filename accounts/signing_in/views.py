@@ -1,6 +1,5 @@
-"""The pages of signing in and out, of the second factor, and of one's account."""
+"""The pages of signing in and out, of the second factor, and the account page."""
 
-from http import HTTPStatus
 from typing import Any
 
 from allauth.account.views import LoginView, ReauthenticateView
@@ -20,6 +19,7 @@ from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme, urlencode
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
+from django.views.generic import TemplateView
 
 from accounts.mail import outbox
 from accounts.models import User
@@ -40,7 +40,7 @@ FRESH_SECONDS = 300
 @require_safe
 @content_security.leads_to_sign_in
 def sign_in(request: HttpRequest) -> HttpResponse:
-    """Where whoever is not signed in is sent. The back-office has a door of its own."""
+    """The page to sign in with Misar. Staff on their way to the back-office get the page for staff."""
     going_to = _destination(request)
     if request.user.is_authenticated:
         return redirect(going_to)
@@ -51,7 +51,7 @@ def sign_in(request: HttpRequest) -> HttpResponse:
 
 @content_security.leads_to_sign_in
 def staff_sign_in(request: HttpRequest) -> HttpResponseBase:
-    """A password; the code of the second factor is asked for after it."""
+    """The password of staff; the code of the second factor comes after it."""
     view = LoginView.as_view(
         template_name="accounts/staff_sign_in.html", extra_context=_doors(_destination(request))
     )
@@ -62,7 +62,7 @@ def staff_sign_in(request: HttpRequest) -> HttpResponseBase:
 @not_too_often("sign-in.start")
 @issuer_in_reach("start")
 def start(request: HttpRequest) -> HttpResponseBase:
-    """On to the issuer. Of what the address asks, only where to go afterwards is passed on."""
+    """Send the browser to the issuer. Of the query only the page to return to is kept."""
     request.GET = QueryDict(urlencode({REDIRECT_FIELD_NAME: _destination(request)}))
     return OAuth2LoginView.adapter_view(Issuer(request, PROVIDER))(request)
 
@@ -71,32 +71,27 @@ def start(request: HttpRequest) -> HttpResponseBase:
 @not_too_often("sign-in.callback")
 @issuer_in_reach("callback")
 def come_back(request: HttpRequest, provider_id: str) -> HttpResponseBase:
-    """Back from the issuer, with a code or with a refusal."""
+    """Take the browser back from the issuer, with a code or with a refusal."""
     return OAuth2CallbackView.adapter_view(Issuer(request, provider_id))(request)
 
 
 def shut_out(
     request: HttpRequest, original: HttpResponseBase | None, credentials: dict[str, Any] | None
 ) -> HttpResponse:
-    """What axes answers after too many wrong passwords."""
-    minutes = int(settings.AXES_COOLOFF_TIME.total_seconds()) // 60
-    answered = answer(
-        request,
-        HTTPStatus.TOO_MANY_REQUESTS,
-        "Too many wrong passwords.",
-        f"Signing in with this name is paused for {minutes} minutes. Ask a colleague, if you forgot yours.",
+    """The answer of axes after too many wrong passwords."""
+    seconds = int(settings.AXES_COOLOFF_TIME.total_seconds())
+    next_step = (
+        f"Signing in with this name is paused for {seconds // 60} minutes. "
+        "If you forgot your password, ask a colleague."
     )
-    answered["Retry-After"] = str(minutes * 60)
-    return answered
+    return answer(request, 429, "Too many wrong passwords.", next_step, retry_after_seconds=seconds)
 
 
 @never_cache
 @require_safe
 def inactive(request: HttpRequest) -> HttpResponse:
-    """For a user whom staff have shut out."""
-    return answer(
-        request, HTTPStatus.FORBIDDEN, "This account is closed.", "Ask support, if you need it open."
-    )
+    """For a user whose account staff have closed."""
+    return answer(request, 403, "This account is closed.", "Contact support to reopen it.")
 
 
 # --- Signing out ------------------------------------------------------------------------------------
@@ -105,17 +100,14 @@ def inactive(request: HttpRequest) -> HttpResponse:
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
 def sign_out(request: HttpRequest) -> HttpResponse:
-    """By POST; a GET asks first, so that no link elsewhere can do it."""
+    """Sign out by POST. A GET asks first, because a link on another site must not sign a user out."""
     if request.method == "POST":
         logout(request)
         return redirect("signed-out")
     return render(request, "accounts/sign_out.html")
 
 
-@require_safe
-def signed_out(request: HttpRequest) -> HttpResponse:
-    """The last page of a session."""
-    return render(request, "accounts/signed_out.html")
+signed_out = require_safe(TemplateView.as_view(template_name="accounts/signed_out.html"))
 
 
 # --- The second factor of staff ---------------------------------------------------------------------
@@ -124,13 +116,13 @@ def signed_out(request: HttpRequest) -> HttpResponse:
 @never_cache
 @for_staff
 def set_up(request: HttpRequest) -> HttpResponseBase:
-    """The first page of whoever may enter the back-office and has no second factor yet."""
+    """The only page for staff without a second factor."""
     user = request.user
     assert isinstance(user, User)
     if not second_factor.is_missing(user):
         return redirect("account")
     if not user.has_usable_password() and sessions.age_seconds(request.session) > FRESH_SECONDS:
-        logout(request)  # There is no password to ask for once more: the issuer is asked who it is.
+        logout(request)  # There is no password to enter again, so the issuer confirms the user again.
         return redirect_to_login(request.path)
     answered = ActivateTOTPView.as_view(template_name="accounts/second_factor.html")(request)
     if not second_factor.is_missing(user):
@@ -141,36 +133,33 @@ def set_up(request: HttpRequest) -> HttpResponseBase:
 @never_cache
 @for_staff
 def recovery_codes(request: HttpRequest) -> HttpResponseBase:
-    """Ten codes for the day the phone is lost: shown once, right after they were made."""
+    """Ten codes in place of a lost phone: shown once, right after they were made."""
     if not second_factor.has_recovery_codes(request.user):  # type: ignore[arg-type]
         return redirect("mfa_generate_recovery_codes")
     return ViewRecoveryCodesView.as_view(template_name="accounts/recovery_codes.html")(request)
 
 
-@never_cache
-@for_staff
-def new_recovery_codes(request: HttpRequest) -> HttpResponseBase:
-    """Ten others, which make the old ones worthless."""
-    return GenerateRecoveryCodesView.as_view(template_name="accounts/new_recovery_codes.html")(request)
-
-
-# A code after the password; and the two ways to prove once more that it is still the same person.
+# Ten new codes, which make the old ones invalid.
+new_recovery_codes = never_cache(
+    for_staff(GenerateRecoveryCodesView.as_view(template_name="accounts/new_recovery_codes.html"))
+)
+# A code after the password; and the two ways to confirm that it is still the same user.
 code = AuthenticateView.as_view(template_name="accounts/code.html")
 password_again = ReauthenticateView.as_view(template_name="accounts/password_again.html")
 code_again = CodeAgainView.as_view(template_name="accounts/code_again.html")
 
 
-# --- One's account ----------------------------------------------------------------------------------
+# --- The account page -------------------------------------------------------------------------------
 
 
 @never_cache
 @login_required
 @require_http_methods(["GET", "HEAD", "POST"])
 def account(request: HttpRequest) -> HttpResponse:
-    """Who is signed in, and which mails they want."""
+    """The signed-in user, and which mails they get."""
     user = request.user
-    wanted = {kind: outbox.wants(user, kind) for kind in outbox.KINDS}  # type: ignore[arg-type]
-    form = MailSwitches(request.POST or None, initial=wanted)
+    switches = {kind: outbox.wants(user, kind) for kind in outbox.KINDS}  # type: ignore[arg-type]
+    form = MailSwitches(request.POST or None, initial=switches)
     if request.method == "POST" and form.is_valid():
         outbox.set_switches(user, form.switched_on)  # type: ignore[arg-type]
         messages.success(request, "Saved.")
@@ -178,14 +167,14 @@ def account(request: HttpRequest) -> HttpResponse:
     return render(request, "accounts/account.html", {"form": form, "mail_enabled": settings.MAIL_ENABLED})
 
 
-# --- Where to go after ------------------------------------------------------------------------------
+# --- The page to return to --------------------------------------------------------------------------
 
 
 def _destination(request: HttpRequest) -> str:
-    """The page asked for before signing in; the wallet where there is none, or one that is not ours."""
-    wish = request.GET.get(REDIRECT_FIELD_NAME, "")
-    ours = url_has_allowed_host_and_scheme(wish, allowed_hosts=None, require_https=request.is_secure())
-    return wish if ours else resolve_url(settings.LOGIN_REDIRECT_URL)
+    """The page to return to after signing in, if it is ours; else the wallet."""
+    url = request.GET.get(REDIRECT_FIELD_NAME, "")
+    ours = url_has_allowed_host_and_scheme(url, allowed_hosts=None, require_https=request.is_secure())
+    return url if ours else resolve_url(settings.LOGIN_REDIRECT_URL)
 
 
 def _with_destination(name: str, going_to: str) -> str:
@@ -193,7 +182,7 @@ def _with_destination(name: str, going_to: str) -> str:
 
 
 def _doors(going_to: str) -> dict[str, Any]:
-    """The ways in, each leading to the same page afterwards."""
+    """The ways to sign in, each leading to the same page afterwards."""
     return {
         "misar_url": _with_destination("sign-in-misar", going_to) if settings.SSO_CLIENT_ID else "",
         "staff_url": _with_destination("account_login", going_to),

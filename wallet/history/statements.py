@@ -5,7 +5,7 @@ Days are calendar days in UTC, and a range includes both ends. Days and months a
 """
 
 from calendar import monthrange
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
@@ -185,7 +185,7 @@ def month(*, user_id: str, first_day: date) -> MonthlyStatement:
     )
 
 
-def _moves(entries: EntryQuerySet, places: list[Cut]) -> list[dict[str, Any]]:
+def _moves(entries: EntryQuerySet, places: list[Cut]) -> Sequence[Mapping[str, Any]]:
     """What the entries of each kind added and took on each day of a month (numbered from 1)."""
     sequences = Value([place.sequence for place in places], output_field=ArrayField(BigIntegerField()))
     # A day begins at each place but the last: its number is the number of places that an entry lies after.
@@ -201,7 +201,7 @@ def _moves(entries: EntryQuerySet, places: list[Cut]) -> list[dict[str, Any]]:
     )
 
 
-def _sum(moves: list[dict[str, Any]], name: str) -> int:
+def _sum(moves: Sequence[Mapping[str, Any]], name: str) -> int:
     return sum(move[name] for move in moves)
 
 
