@@ -12,13 +12,12 @@ class AccountsConfig(AppConfig):
         from accounts.api import schema  # noqa: F401  (names the credentials in the OpenAPI schema)
         from accounts.models import Act
         from accounts.plans import make_default_plans
-        from accounts.signing_in import sessions
+        from accounts.signing_in import sessions  # noqa: F401  (notes each sign-in and each code)
         from foundation import erased_texts
         from foundation.http import envelope
 
         for prefix in ("/mail/v1/", "/v1/"):  # What creators call, under both its names.
             envelope.register(prefix, envelope.Envelope())
         erased_texts.register(Act, "told", "reason")
-        sessions.connect()
         # Not in a migration: a test's flush would take them away for good.
         post_migrate.connect(make_default_plans, sender=self)

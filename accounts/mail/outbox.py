@@ -214,27 +214,19 @@ def prune() -> int:
         Q(sent_at__lt=before) | Q(given_up_at__lt=before), created_at__lt=before
     )
     pruned = 0
-    while True:
-        # In portions, because a longer statement would reach its timeout.
-        count, _ = OutgoingMail.objects.filter(pk__in=ended.values("pk")[:PRUNED_AT_ONCE]).delete()
+    # In portions, because a longer statement would reach its timeout.
+    while count := OutgoingMail.objects.filter(pk__in=ended.values("pk")[:PRUNED_AT_ONCE]).delete()[0]:
         pruned += count
-        if not count:
-            return pruned
+    return pruned
 
 
 def forget(address: str) -> int:
-    """Drop the waiting mails to this address, in upper or lower case, with their texts; how many.
-
-    A mail that is being sent at this moment may still arrive.
-    """
+    """Drop the waiting mails to this address, in upper or lower case; how many."""
     return _drop(Q(to__iexact=address))
 
 
 def withdraw(facts: Collection[str]) -> int:
-    """Drop the waiting mails about these facts, with their texts; how many.
-
-    A mail that is being sent at this moment may still arrive.
-    """
+    """Drop the waiting mails about these facts; how many."""
     return _drop(Q(fact__in=facts))
 
 
@@ -253,6 +245,7 @@ def withdraw_naming(email: str) -> None:
 
 
 def _drop(which: Q) -> int:
+    """Empty these mails, if they wait; how many. One that is being sent at this moment may still arrive."""
     waiting = OutgoingMail.objects.filter(which, state=State.WAITING)
     return waiting.update(state=State.DROPPED, given_up_at=timezone.now(), **EMPTY)
 
@@ -292,17 +285,14 @@ def _record(mail: OutgoingMail, error: Exception | None, *, reached: bool) -> Ou
         ours.update(state=State.SENT, sent_at=now, last_error="", **EMPTY)
         return State.SENT
     words = _kind_of(error)
-    if not reached and now < mail.created_at + WAITED_MAX:
-        ours.update(next_try_at=now + PAUSES[0], tries=mail.tries - 1, last_error=words)
-        logger.warning("Mail %s (%s) waits, no mail server took it: %s", mail.pk, mail.kind, words)
-        return State.WAITING
-    if reached and mail.tries < TRIES_MAX:
-        ours.update(next_try_at=now + PAUSES[mail.tries - 1], last_error=words)
-        logger.warning("Mail %s (%s) failed, try %s: %s", mail.pk, mail.kind, mail.tries, words)
-        return State.WAITING
-    ours.update(state=State.FAILED, given_up_at=now, last_error=words, **EMPTY)
-    logger.error("Mail %s (%s) was given up after %s tries: %s", mail.pk, mail.kind, mail.tries, words)
-    return State.FAILED
+    if (reached and mail.tries >= TRIES_MAX) or (not reached and now >= mail.created_at + WAITED_MAX):
+        ours.update(state=State.FAILED, given_up_at=now, last_error=words, **EMPTY)
+        logger.error("Mail %s (%s) was given up after %s tries: %s", mail.pk, mail.kind, mail.tries, words)
+        return State.FAILED
+    tries, pause = (mail.tries, PAUSES[mail.tries - 1]) if reached else (mail.tries - 1, PAUSES[0])
+    ours.update(next_try_at=now + pause, tries=tries, last_error=words)
+    logger.warning("Mail %s (%s) waits after %s failed tries: %s", mail.pk, mail.kind, tries, words)
+    return State.WAITING
 
 
 def _kind_of(error: Exception) -> str:

@@ -124,12 +124,7 @@ class SsoAdapter(DefaultSocialAccountAdapter):
             raise ImmediateHttpResponse(answer(request, 403, f"{refusal}.", next_step)) from refusal
 
     def on_authentication_error(
-        self,
-        request: HttpRequest,
-        provider: Any,
-        error: Any = None,
-        exception: Exception | None = None,
-        extra_context: dict[str, Any] | None = None,
+        self, request: HttpRequest, provider: Any, error: Any = None, **details: Any
     ) -> None:
         sentence, next_step = "Signing in did not work.", GO_BACK
         if error == AuthError.CANCELLED:

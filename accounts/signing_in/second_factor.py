@@ -28,11 +28,6 @@ def is_missing(user: User) -> bool:
     return user.is_staff and not Authenticator.objects.filter(user=user, type=Kind.TOTP).exists()
 
 
-def has_recovery_codes(user: User) -> bool:
-    """Whether recovery codes were ever made for this user's second factor."""
-    return Authenticator.objects.filter(user=user, type=Kind.RECOVERY_CODES).exists()
-
-
 def set_up(user: User, secret: str) -> None:
     """Give the user a second factor with this secret (base32), as the demonstration does."""
     Authenticator.objects.create(user=user, type=Kind.TOTP, data={"secret": encrypted(secret)})

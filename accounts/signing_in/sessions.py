@@ -11,6 +11,7 @@ from allauth.mfa.signals import authenticator_used
 from django.conf import settings
 from django.contrib.auth.signals import user_logged_in
 from django.contrib.sessions.backends.base import SessionBase
+from django.dispatch import receiver
 from django.http import HttpRequest
 
 from accounts.models import User
@@ -47,15 +48,11 @@ def _factor_of(user: User) -> int | None:
     return factors.values_list("pk", flat=True).first()
 
 
+@receiver(user_logged_in)
 def _note_sign_in(sender: object, request: HttpRequest, **signal: object) -> None:
     request.session[SIGNED_IN_AT] = time.time()
 
 
+@receiver(authenticator_used)
 def _note_factor(sender: object, request: HttpRequest, user: User, **signal: object) -> None:
     note_passed(request.session, user)
-
-
-def connect() -> None:
-    """Note each sign-in of Django, and each code that allauth accepts."""
-    user_logged_in.connect(_note_sign_in, dispatch_uid="accounts.signing_in.sessions")
-    authenticator_used.connect(_note_factor, dispatch_uid="accounts.signing_in.sessions")

@@ -5,8 +5,10 @@ from typing import Any
 from allauth.account.views import LoginView, ReauthenticateView
 from allauth.mfa.base.views import AuthenticateView
 from allauth.mfa.base.views import ReauthenticateView as CodeAgainView
+from allauth.mfa.models import Authenticator
 from allauth.mfa.recovery_codes.views import GenerateRecoveryCodesView, ViewRecoveryCodesView
 from allauth.mfa.totp.views import ActivateTOTPView
+from allauth.mfa.utils import is_mfa_enabled
 from allauth.socialaccount.providers.oauth2.views import OAuth2CallbackView, OAuth2LoginView
 from django.conf import settings
 from django.contrib import messages
@@ -134,7 +136,7 @@ def set_up(request: HttpRequest) -> HttpResponseBase:
 @for_staff
 def recovery_codes(request: HttpRequest) -> HttpResponseBase:
     """Ten codes in place of a lost phone: shown once, right after they were made."""
-    if not second_factor.has_recovery_codes(request.user):  # type: ignore[arg-type]
+    if not is_mfa_enabled(request.user, [Authenticator.Type.RECOVERY_CODES]):
         return redirect("mfa_generate_recovery_codes")
     return ViewRecoveryCodesView.as_view(template_name="accounts/recovery_codes.html")(request)
 

@@ -154,7 +154,7 @@ class Person:
         assert inline_parts(served) == [], path
 
     def is_never_stopped_by_the_page(self, *, but_for: str = "") -> None:
-        """Check that axe-core finds nothing serious but by the rule `but_for`, and that nothing is too wide."""
+        """Check that axe-core finds nothing serious but by rule `but_for`, and that nothing is too wide."""
         so_far = len(self.complaints)
         violations = Axe().run(self.page).response["violations"]
         self.page.wait_for_timeout(50)

@@ -29,11 +29,9 @@ def first_choice(owed: int) -> dict[str, str]:
     >>> first_choice(0), first_choice(12), first_choice(300)
     ({'amount': '25'}, {'amount': '25'}, {'amount': 'other', 'own_amount': '300'})
     """
-    if not owed:
-        return {"amount": str(USUAL_DOLLARS)}
     enough = [dollars for dollars in SUGGESTED_DOLLARS if dollars >= owed]
     if enough:
-        return {"amount": str(min(enough))}
+        return {"amount": str(min(enough) if owed else USUAL_DOLLARS)}
     return {"amount": OTHER, "own_amount": str(min(owed, DOLLARS_MAX))}
 
 

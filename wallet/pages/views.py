@@ -23,7 +23,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from accounts.decorators import page_of_the_user
 from accounts.models import User
 from accounts.throttling import hit
-from foundation import spreadsheets
+from foundation import money, spreadsheets
 from foundation.errors import BillingError, InvalidCursor
 from foundation.forms import new_key
 from foundation.http import content_security
@@ -105,14 +105,15 @@ def top_up_state(request: HttpRequest) -> HttpResponse:
     if not request.user.is_authenticated:
         return HttpResponse(status=401)
     session_id = request.GET.get("session", "")
-    news = topup_news.news_of(_user(request).pk, outcome="success", session_id=session_id)
-    return JsonResponse({"state": news.state})
+    news, _ = topup_news.news_of(_user(request).pk, outcome="success", session_id=session_id)
+    return JsonResponse({"state": "failed" if news in ("expired", "by_hand") else news})
 
 
 def _wallet_page(
     request: HttpRequest, form: TopUpForm | None = None, *, status: int = 200, trouble: str = ""
 ) -> HttpResponse:
     user_id = _user(request).pk
+    news = _news_part(request, user_id)  # Before the balance: credits that were added are in it.
     wallet = Wallet.objects.filter(pk=user_id).first() or ledger.unopened(user_id)
     owed = max(0, -wallet.balance)
     return_to = _return_to(request)
@@ -126,7 +127,7 @@ def _wallet_page(
         "back": {"url": return_to, "name": return_urls.name_of(return_to)} if return_to else None,
         "on_their_way": checkout.on_their_way(user_id),
         "rates": Rate.objects.active(),
-        **_news_part(request, user_id),
+        **news,
     }
     if wallet.entries_count:
         context |= _days_part(request, user_id) | _history_part(request, user_id)
@@ -136,12 +137,14 @@ def _wallet_page(
 def _news_part(request: HttpRequest, user_id: str) -> dict[str, Any]:
     """What came of a checkout, and where to look again while that is not known."""
     session_id = request.GET.get("session", "")
-    news = topup_news.news_of(user_id, outcome=request.GET.get("wallet_topup", ""), session_id=session_id)
-    part: dict[str, Any] = {"news": news}
-    if news.state in ("waiting", "on_its_way"):
+    outcome = request.GET.get("wallet_topup", "")
+    news, topup = topup_news.news_of(user_id, outcome=outcome, session_id=session_id)
+    part: dict[str, Any] = {"news": news, "news_topup": topup}
+    if news in ("waiting", "on_its_way"):
         part["state_url"] = reverse("wallet:top-up-state") + "?" + urlencode({"session": session_id})
     # A bank takes days, so without JavaScript the page waits for a card's payment only.
-    if news.state == "waiting":
+    if topup and news == "waiting":
+        part["credits_paid"] = money.credits_from_cents(topup.amount_cents or 0)
         looks = request.GET.get("looks", "")
         looked = int(looks) if re.fullmatch("[0-9]{1,2}", looks) else 0
         part["takes_longer"] = looked >= LOOKS_MAX

@@ -134,7 +134,7 @@ def test_a_payment_that_staff_settled_is_not_called_a_failed_one(checkout, stand
     )
     for address in (f"{SUCCESS}&session={checkout}", SUCCESS):
         shown = words(browser.get(address))
-        assert "Misar settled this payment by hand." in shown
+        assert "Misar settled this payment manually." in shown
         assert "Nothing was charged" not in shown
     assert state_of(browser, checkout) == "failed"  # There is nothing to wait for.
 
