@@ -10,7 +10,7 @@ import smtplib
 import traceback
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping
-from contextlib import closing, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from email.utils import parseaddr
@@ -190,15 +190,13 @@ def send_due(limit: int, *, go_on: Callable[[], bool] = lambda: True) -> Outcome
     others. A mail server that cannot be reached ends the round, because all mails would fail.
     """
     counts: Counter[OutgoingMail.State] = Counter()
-    with closing(_Line()) as line:
-        for _ in range(limit):
-            mail = _claim() if go_on() else None
-            if mail is None:
-                break
-            error = line.send(mail)
-            counts[_record(mail, error, reached=not line.is_dead)] += 1
-            if line.is_dead:
-                break
+    backend, reached = get_connection(), True
+    try:
+        while reached and counts.total() < limit and go_on() and (mail := _claim()):
+            error, reached = _try(mail, backend)
+            counts[_record(mail, error, reached=reached)] += 1
+    finally:
+        _hang_up(backend)
     return Outcome(
         sent=counts[State.SENT],
         failed=counts[State.WAITING],
@@ -298,7 +296,6 @@ def _record(mail: OutgoingMail, error: Exception | None, *, reached: bool) -> Ou
 def _kind_of(error: Exception) -> str:
     """The kind of a failure, with its status codes. A mail server's message often quotes the address."""
     kind = type(error).__name__
-    code: int
     words: bytes | str
     if isinstance(error, smtplib.SMTPRecipientsRefused):
         [(code, words)] = list(error.recipients.values())[:1] or [(0, b"")]
@@ -311,30 +308,23 @@ def _kind_of(error: Exception) -> str:
     return f"{kind} {code} {status[0]}" if status else f"{kind} {code}"
 
 
-class _Line:
-    """A connection to the mail server: opened when first needed, and again after a failure."""
+def _try(mail: OutgoingMail, backend: BaseEmailBackend) -> tuple[Exception | None, bool]:
+    """Send one mail: its error, if any, and whether a server was reached. No backend's error is raised."""
+    try:
+        backend.open()  # Does nothing while the connection is open.
+    except Exception as error:
+        return error, False
+    try:
+        taken = message_of(mail, backend).send()
+        return None if taken else smtplib.SMTPException("nothing was taken"), True
+    except Exception as error:
+        _hang_up(backend)  # The state of the dialogue is unknown.
+        return error, True
 
-    def __init__(self) -> None:
-        self.backend: BaseEmailBackend = get_connection()
-        self.is_dead = False
 
-    def send(self, mail: OutgoingMail) -> Exception | None:
-        """Send one mail and return its error, if any. `is_dead` is set if no server was reached."""
-        try:
-            self.backend.open()
-        except Exception as error:  # Of any backend: none may end the process.
-            self.is_dead = True
-            return error
-        try:
-            taken = message_of(mail, self.backend).send()
-            return None if taken else smtplib.SMTPException("nothing was taken")
-        except Exception as error:
-            self.close()  # The state of the dialogue is unknown.
-            return error
-
-    def close(self) -> None:
-        with suppress(OSError):  # Every SMTPException is one.
-            self.backend.close()
+def _hang_up(backend: BaseEmailBackend) -> None:
+    with suppress(OSError):  # Every SMTPException is one.
+        backend.close()
 
 
 def message_of(mail: OutgoingMail, backend: BaseEmailBackend | None = None) -> EmailMultiAlternatives:

@@ -3,7 +3,7 @@
 import hashlib
 import logging
 import time
-from typing import Any
+from typing import Any, cast
 
 from allauth.account.adapter import DefaultAccountAdapter
 from allauth.account.app_settings import REAUTHENTICATION_TIMEOUT
@@ -17,6 +17,7 @@ from allauth.socialaccount.models import SocialLogin
 from allauth.socialaccount.providers.base.constants import AuthError
 from allauth.socialaccount.providers.openid_connect.provider import OpenIDConnectProvider
 from allauth.socialaccount.providers.openid_connect.views import OpenIDConnectOAuth2Adapter
+from cryptography.fernet import InvalidToken
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.core.cache import cache
 from django.http import HttpRequest
@@ -30,7 +31,7 @@ from foundation.http.last_resort import answer
 
 logger = logging.getLogger(__name__)
 
-PUBLISHED_SECONDS = 600
+CONFIGURATION_SECONDS = 600
 GO_BACK = "Go back and try again. Nothing was changed."
 
 
@@ -73,13 +74,9 @@ class Issuer(OpenIDConnectOAuth2Adapter):
     """The SSO issuer; its configuration is loaded every ten minutes, not at every sign-in."""
 
     @property
-    def openid_config(self) -> dict[str, Any]:
-        address = self.get_provider().server_url
-        published: dict[str, Any] | None = cache.get(f"oidc:{address}")
-        if published is None:
-            published = super().openid_config
-            cache.set(f"oidc:{address}", published, timeout=PUBLISHED_SECONDS)
-        return published
+    def openid_config(self) -> Any:
+        key, issuer = f"oidc:{self.get_provider().server_url}", cast(Any, super())
+        return cache.get_or_set(key, lambda: issuer.openid_config, CONFIGURATION_SECONDS)
 
 
 class MisarProvider(OpenIDConnectProvider):
@@ -149,7 +146,7 @@ class SecondFactorAdapter(DefaultMFAAdapter):
         """The secret; if no key decrypts it any more, a new one that no code fits."""
         try:
             return second_factor.decrypted(encrypted_text)
-        except second_factor.Unreadable:
+        except InvalidToken:
             logger.error(
                 "A second factor cannot be read: SECRET_KEY was changed without SECRET_KEY_FALLBACKS"
             )

@@ -19,10 +19,6 @@ Kind = Authenticator.Type
 SECRETS = {Kind.TOTP: "secret", Kind.RECOVERY_CODES: "seed"}
 
 
-class Unreadable(Exception):
-    """Raised when no key decrypts a secret: the earlier SECRET_KEY is not among the fallbacks."""
-
-
 def is_missing(user: User) -> bool:
     """Whether this user is staff and has not set up a second factor yet."""
     return user.is_staff and not Authenticator.objects.filter(user=user, type=Kind.TOTP).exists()
@@ -50,7 +46,7 @@ def encrypt_anew() -> tuple[int, list[str]]:
         name = SECRETS[Kind(each.type)]
         try:
             each.data[name] = encrypted(decrypted(each.data[name]))
-        except Unreadable:
+        except InvalidToken:
             lost.append(str(each.user_id))
             continue
         each.save(update_fields=["data"])
@@ -64,11 +60,8 @@ def encrypted(text: str) -> str:
 
 
 def decrypted(text: str) -> str:
-    """A stored secret in clear text. Raises Unreadable."""
-    try:
-        return _box().decrypt(text.encode()).decode()
-    except InvalidToken as error:
-        raise Unreadable from error
+    """A stored secret in clear text. Raises InvalidToken if it is from a SECRET_KEY that is no fallback."""
+    return _box().decrypt(text.encode()).decode()
 
 
 def _box() -> MultiFernet:

@@ -55,12 +55,12 @@ def test_the_first_day_begins_with_the_second_factor(ada, somebody):
     assert ada.page.get_by_alt_text("A QR code").evaluate("image => image.naturalWidth") > 0
     ada.goes_to("/wallet")
     assert ada.is_at("/account/second-factor")
-    ada.page.get_by_text("I cannot scan it").click()
+    ada.page.get_by_text("I can't scan it").click()
     secret = ada.page.locator("details code").inner_text()
     ada.page.locator("input[name=code]").fill(code_of(secret, good_for=10))
-    ada.presses("Switch it on")
+    ada.presses("Turn on")
     assert ada.is_at("/account/recovery-codes")
     assert ada.page.locator(".codes code").count() == 10
     ada.is_never_stopped_by_the_page()
-    ada.follows("I have kept them")
+    ada.follows("I have saved them")
     assert ada.is_at("/admin/")

@@ -15,6 +15,7 @@ from django.http import (
     StreamingHttpResponse,
 )
 from django.shortcuts import render
+from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.cache import cache_control
@@ -76,9 +77,8 @@ def top_up(request: HttpRequest) -> HttpResponse:
     dollars, key = form.cleaned_data["dollars"], form.cleaned_data["key"]
     count = hit("wallet.top-up", user_id, limit=settings.TOP_UPS_PER_MINUTE)
     if not count.allowed:
-        response = _wallet_page(request, form, status=429, trouble=TOO_OFTEN)
-        response["Retry-After"] = str(count.wait_seconds)
-        return response
+        headers = {"Retry-After": str(count.wait_seconds)}
+        return _wallet_page(request, form, status=429, trouble=TOO_OFTEN, headers=headers)
     try:
         payment_url = checkout.start(
             user_id=user_id,
@@ -91,10 +91,7 @@ def top_up(request: HttpRequest) -> HttpResponse:
         # The key stays while its checkout is open: a form that was sent twice may only be too early.
         if not checkout.is_open(user_id=user_id, amount_dollars=dollars, key=key):
             form.renew_key()
-        response = _wallet_page(request, form, status=error.status, trouble=str(error))
-        for name, value in error.headers.items():
-            response[name] = value
-        return response
+        return _wallet_page(request, form, status=error.status, trouble=str(error), headers=error.headers)
     return HttpResponseRedirect(payment_url, status=303)
 
 
@@ -110,8 +107,9 @@ def top_up_state(request: HttpRequest) -> HttpResponse:
 
 
 def _wallet_page(
-    request: HttpRequest, form: TopUpForm | None = None, *, status: int = 200, trouble: str = ""
+    request: HttpRequest, form: TopUpForm | None = None, *, trouble: str = "", **answer: Any
 ) -> HttpResponse:
+    """The page, with a sentence about what went wrong; `answer` is the status and the headers, if any."""
     user_id = _user(request).pk
     news = _news_part(request, user_id)  # Before the balance: credits that were added are in it.
     wallet = Wallet.objects.filter(pk=user_id).first() or ledger.unopened(user_id)
@@ -131,7 +129,7 @@ def _wallet_page(
     }
     if wallet.entries_count:
         context |= _days_part(request, user_id) | _history_part(request, user_id)
-    return render(request, "wallet/wallet.html", context, status=status)
+    return HttpResponse(render_to_string("wallet/wallet.html", context, request), **answer)
 
 
 def _news_part(request: HttpRequest, user_id: str) -> dict[str, Any]:

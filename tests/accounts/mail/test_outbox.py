@@ -1,4 +1,4 @@
-"""Mail: written with what it tells of, sent once, given up at last, and never in anybody's way."""
+"""Mail: written with its event, sent once, given up at last, and isolated from its caller."""
 
 import logging
 import time
@@ -35,7 +35,7 @@ def anna(db):
 
 @pytest.fixture
 def smtp(settings):
-    """A real mail server, and the settings that lead to it."""
+    """A real mail server, with the settings to reach it."""
     with mail_server.serving() as server:
         settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
         settings.EMAIL_HOST, settings.EMAIL_PORT = server.address
@@ -52,7 +52,7 @@ def queue(user=None, to=ADDRESS, fact="receipt:top_1", subject="A receipt", **ch
 
 
 def due_again():
-    """All that waits has waited long enough."""
+    """Make every waiting mail due now."""
     OutgoingMail.objects.filter(state=State.WAITING).update(next_try_at=timezone.now())
 
 
@@ -61,7 +61,7 @@ def the_mail():
 
 
 def broken_mail(fact="receipt:broken"):
-    """A mail that no server is ever asked to take."""
+    """A mail that fails before any server is reached."""
     return OutgoingMail.objects.create(
         kind="receipt", fact=fact, to=ADDRESS, subject="a\nBcc: eve@example.com"
     )
@@ -79,14 +79,14 @@ def test_a_mail_waits_until_it_is_sent(anna):
     assert mail.outbox == []
 
 
-def test_what_is_undone_mails_nothing(anna):
+def test_a_transaction_that_is_rolled_back_mails_nothing(anna):
     with transaction.atomic():
         queue(anna)
         transaction.set_rollback(True)
     assert not OutgoingMail.objects.exists()
 
 
-def test_the_same_fact_is_told_once(anna):
+def test_the_same_fact_is_mailed_once(anna):
     queue(anna)
     queue(anna, subject="Another")
     assert the_mail().subject == "A receipt"
@@ -97,7 +97,7 @@ def test_the_same_fact_is_told_once(anna):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_the_same_fact_at_once_is_told_once(anna):
+def test_the_same_fact_at_once_is_mailed_once(anna):
     at_once([lambda: queue(anna)] * 6)
     assert OutgoingMail.objects.count() == 1
 
@@ -117,7 +117,7 @@ def test_nothing_is_written_without_a_usable_address(anna, to):
     assert not OutgoingMail.objects.exists()
 
 
-def test_somebody_without_a_user_can_be_written_to(db):
+def test_an_address_without_a_user_can_be_written_to(db):
     queue(None)
     assert outbox.send_due(10).sent == 1
 
@@ -166,14 +166,14 @@ def test_hostile_text_is_text(anna, smtp):
     assert "&lt;script&gt;alert(1)&lt;/script&gt; {{ public_url }} &#x27;o?" in html
 
 
-# --- Never in the way -------------------------------------------------------------------------------
+# --- Isolated ---------------------------------------------------------------------------------------
 
 
 def without_templates(settings):
     settings.TEMPLATES = [settings.TEMPLATES[0] | {"DIRS": [], "APP_DIRS": False}]
 
 
-def test_a_template_that_is_missing_stops_nobody(anna, settings, caplog):
+def test_a_missing_template_does_not_stop_the_caller(anna, settings, caplog):
     without_templates(settings)
     with transaction.atomic():
         UserFactory.create(misar_id="usr_beside")
@@ -184,7 +184,7 @@ def test_a_template_that_is_missing_stops_nobody(anna, settings, caplog):
     assert ADDRESS not in caplog.text
 
 
-def test_what_the_database_refuses_stops_nobody(anna, caplog):
+def test_a_mail_that_the_database_refuses_does_not_stop_the_caller(anna, caplog):
     with transaction.atomic():
         UserFactory.create(misar_id="usr_beside")
         queue(anna, fact="x" * 1000)
@@ -194,7 +194,7 @@ def test_what_the_database_refuses_stops_nobody(anna, caplog):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_transaction_that_is_lost_is_told_to_its_caller(anna):
+def test_a_lost_transaction_raises_in_its_caller(anna):
     def lose_it():
         with transaction.atomic():
             UserFactory.create(misar_id="usr_beside")
@@ -351,7 +351,7 @@ def test_a_server_that_is_away_for_days_loses_no_mail(anna, smtp):
     assert outbox.send_due(10).sent == 1
 
 
-def test_after_a_week_without_a_server_a_mail_would_only_surprise(anna, smtp):
+def test_after_a_week_without_a_server_a_mail_is_given_up(anna, smtp):
     queue(anna)
     smtp.away = True
     due_again()
@@ -372,7 +372,7 @@ def test_a_server_that_is_silent_is_not_waited_for(anna, smtp, settings, command
 
 
 @pytest.mark.django_db(transaction=True)
-def test_no_row_is_locked_while_a_server_is_spoken_to(anna, smtp):
+def test_no_row_is_locked_during_the_smtp_dialogue(anna, smtp):
     smtp.silent_at = "DATA"
     queue(anna)
     sending = begin(lambda: outbox.send_due(1))
@@ -457,7 +457,7 @@ def test_what_waits_for_an_address_is_forgotten_in_any_case(anna):
     assert outbox.forget("") == 0
 
 
-def test_a_fact_that_is_withdrawn_is_told_to_nobody(anna):
+def test_a_fact_that_is_withdrawn_is_not_mailed(anna):
     for number in range(4):
         queue(anna, fact=f"receipt:top_{number}")
     outbox.send_due(1)

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.django_db
 
 
 def choose(address, **person):
-    """Sign in at the issuer's page as a demo user (`person=`) or as anybody; where it sends the browser."""
+    """Sign in at the issuer's page as a demo user (`person=`) or any other; where it sends the browser."""
     browser = requests.Session()
     page = browser.get(address, timeout=120)
     token = matched(r'name="csrfmiddlewaretoken" value="([^"]+)"', page.text)[1]
@@ -123,7 +123,7 @@ def test_hostile_names_show_as_text(client, sandbox):
 # --- Not coming in ----------------------------------------------------------------------------------
 
 
-def test_somebody_who_cancels_is_told_so(client, sandbox):
+def test_a_user_who_cancels_reads_that_they_did_not_sign_in(client, sandbox):
     answer = client.post("/sign-in/misar")
     state = parse_qs(urlsplit(answer["Location"]).query)["state"][0]
     answer = client.get("/sign-in/misar/callback", {"error": "access_denied", "state": state})
@@ -134,13 +134,13 @@ def test_somebody_who_cancels_is_told_so(client, sandbox):
 @pytest.mark.parametrize(
     "query", [{}, {"code": "x"}, {"code": "x", "state": "made-up"}, {"error": "x", "state": ""}]
 )
-def test_an_answer_that_nobody_asked_for_signs_nobody_in(client, sandbox, query):
+def test_an_answer_without_a_request_signs_no_user_in(client, sandbox, query):
     answer = client.get("/sign-in/misar/callback", query)
     assert answer.status_code == 400
     assert "_auth_user_id" not in client.session
 
 
-def test_an_answer_for_another_browser_signs_nobody_in(client, sandbox):
+def test_an_answer_for_another_browser_signs_no_user_in(client, sandbox):
     answer = client.post("/sign-in/misar")
     stolen = choose(answer["Location"], person="usr_demo")
     other = Client()
@@ -156,12 +156,12 @@ def test_an_answer_comes_once(client, sandbox):
     assert client.get(back).status_code == 400
 
 
-def test_a_link_elsewhere_cannot_start_a_sign_in(client, sandbox):
+def test_a_link_on_another_site_cannot_start_a_sign_in(client, sandbox):
     assert client.get("/sign-in/misar").status_code == 405
     assert Client(enforce_csrf_checks=True).post("/sign-in/misar").status_code == 403
 
 
-def test_somebody_shut_out_does_not_come_in(client, sandbox):
+def test_a_user_with_a_closed_account_does_not_come_in(client, sandbox):
     UserFactory.create(misar_id="usr_demo", is_active=False)
     answer = sign_in(client, person="usr_demo")
     assert answer["Location"] == "/sign-in/closed"
@@ -201,7 +201,7 @@ def test_one_network_cannot_begin_sign_ins_without_end(client, sandbox, settings
     assert 1 <= int(answers[3]["Retry-After"]) <= 60
 
 
-def test_a_silent_issuer_is_said_in_words(client, settings):
+def test_a_silent_issuer_gets_an_error_page_in_words(client, settings):
     apps = settings.SOCIALACCOUNT_PROVIDERS["openid_connect"]["APPS"]
     broken = apps[0] | {"settings": {"server_url": "http://127.0.0.1:9"}}
     settings.SOCIALACCOUNT_PROVIDERS = {"openid_connect": {"APPS": [broken]}}
@@ -216,7 +216,7 @@ def test_without_an_issuer_the_page_says_so(client, settings, db):
     assert "not set up" in client.get("/sign-in").text
 
 
-# --- Where to after ---------------------------------------------------------------------------------
+# --- The page to return to --------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -230,7 +230,7 @@ def test_without_an_issuer_the_page_says_so(client, settings, db):
         "",
     ],
 )
-def test_nobody_is_sent_off_the_site_after_signing_in(client, sandbox, hostile):
+def test_no_user_is_sent_to_another_site_after_signing_in(client, sandbox, hostile):
     page = client.get("/sign-in", {"next": hostile})
     assert "evil.example" not in page.text
     assert "javascript" not in page.text
@@ -253,7 +253,7 @@ def test_signing_out_ends_the_session(client, sandbox):
     assert client.post("/sign-out").status_code == 302  # Again is harmless.
 
 
-def test_a_form_elsewhere_cannot_sign_anybody_out(sandbox):
+def test_a_form_on_another_site_cannot_sign_a_user_out(sandbox):
     strict = Client(enforce_csrf_checks=True)
     strict.force_login(UserFactory.create())
     assert strict.post("/sign-out").status_code == 403

@@ -23,7 +23,7 @@ SET_UP = "/account/second-factor"
 
 @pytest.fixture
 def ada(db):
-    """Somebody of the back-office with a password and a second factor."""
+    """A staff member with a password and a second factor."""
     ada = StaffFactory.create(misar_id="staff:ada")
     ada.set_password(PASSWORD)
     ada.save()
@@ -32,7 +32,7 @@ def ada(db):
 
 @pytest.fixture
 def newcomer(db):
-    """Somebody of the back-office on their first day."""
+    """A staff member on their first day."""
     newcomer = StaffFactory.create(misar_id="staff:new", with_second_factor=False)
     newcomer.set_password(PASSWORD)
     newcomer.save()
@@ -101,7 +101,7 @@ def test_codes_cannot_be_guessed_at_speed(client, ada):
     assert "Too many tries" in client.post("/sign-in/code", {"code": code_of()}).text
 
 
-def test_nobody_signs_in_with_a_password_who_is_not_staff_by_name(client):
+def test_a_user_without_a_staff_name_cannot_sign_in_with_a_password(client):
     user = UserFactory.create(misar_id="usr_1")
     user.set_password(PASSWORD)
     user.save()
@@ -109,7 +109,7 @@ def test_nobody_signs_in_with_a_password_who_is_not_staff_by_name(client):
     assert "_auth_user_id" not in client.session
 
 
-def test_somebody_shut_out_does_not_come_in(client, ada):
+def test_staff_with_a_closed_account_do_not_come_in(client, ada):
     ada.is_active = False
     ada.save()
     answer = client.post(SIGN_IN, {"login": "ada", "password": PASSWORD}, follow=True)
@@ -117,7 +117,7 @@ def test_somebody_shut_out_does_not_come_in(client, ada):
     assert "closed" in answer.text
 
 
-def test_somebody_shut_out_while_signed_in_is_out_from_the_next_request_on(staff):
+def test_closing_an_account_ends_its_session_at_the_next_request(staff):
     assert staff.get("/admin/").status_code == 200
     from accounts.models import User
 
@@ -138,7 +138,7 @@ def test_a_password_cannot_be_guessed_at_speed(client, ada):
         assert try_password(client, name, PASSWORD).status_code == 429
 
 
-def test_a_stranger_elsewhere_cannot_shut_staff_out(client, ada, settings):
+def test_a_stranger_on_another_network_cannot_lock_staff_out(client, ada, settings):
     settings.TRUSTED_PROXIES = ["127.0.0.1"]
     for n in range(6):
         try_password(client, "ada", f"wrong {n}", headers={"X-Forwarded-For": "203.0.113.9"})
@@ -204,7 +204,7 @@ def test_the_set_up_follows_the_first_password_and_shows_recovery_codes_once(cli
 
 
 def test_a_session_older_than_five_minutes_proves_itself_again_before_the_set_up(client, newcomer):
-    client.force_login(newcomer)  # As by a session that nobody remembers the password of.
+    client.force_login(newcomer)  # A session without a recent password.
     answer = client.get(SET_UP)
     assert answer["Location"].startswith("/account/password?next=")
     assert client.post(answer["Location"], {"password": "wrong"}).status_code == 200
@@ -320,7 +320,7 @@ def test_where_no_colleague_is_left_the_operator_resets_it(ada, capsys):
     assert second_factor.is_missing(ada)
     call_command("reset_second_factor", user="staff:ada")
     with pytest.raises(CommandError):
-        call_command("reset_second_factor", user="staff:nobody")
+        call_command("reset_second_factor", user="staff:unknown")
 
 
 NEW_KEY = "another one, long enough for a deployment as well, too"
@@ -336,7 +336,7 @@ def test_secrets_outlive_a_change_of_the_secret_key(ada, client, settings, capsy
     assert client.post("/sign-in/code", {"code": code_of()}).status_code == 302
 
 
-def test_a_secret_that_no_key_opens_is_a_wrong_code_and_told_to_the_operator(ada, client, settings):
+def test_a_secret_that_no_key_decrypts_is_a_wrong_code_and_reported_to_the_operator(ada, client, settings):
     settings.SECRET_KEY = NEW_KEY
     try_password(client, "ada", PASSWORD)
     assert client.post("/sign-in/code", {"code": code_of()}).status_code == 200
@@ -350,7 +350,7 @@ def test_staff_without_recovery_codes_are_led_to_make_some(staff):
     assert answer.status_code == 200
 
 
-def test_a_form_from_before_signing_in_is_told_in_words(ada):
+def test_a_form_from_before_signing_in_gets_an_error_page_in_words(ada):
     strict = Client(enforce_csrf_checks=True)
     enter(strict, ada)
     answer = strict.post("/account", {"receipt": "on"})

@@ -1,4 +1,4 @@
-"""Figures of days and months: whatever the clocks say, they come to the balance."""
+"""Figures of days and months add up to the balance, whatever the clocks of the hosts say."""
 
 from collections import Counter
 from datetime import UTC, date, datetime, timedelta
@@ -43,7 +43,7 @@ def test_a_day_to_come_holds_what_there_is():
     ]
 
 
-def test_nobody_holds_nothing():
+def test_an_unknown_user_has_no_credits():
     assert statements.closing_balances(user_id="usr_0", first_day=MARCH, last_day=MARCH) == [
         DayBalance(MARCH, 0)
     ]
@@ -76,7 +76,7 @@ def test_every_month_between_the_first_entry_and_the_last_has_a_statement():
     ]
 
 
-def test_nobody_has_a_statement():
+def test_an_unknown_user_has_no_statement():
     assert statements.months("usr_0") == []
 
 
@@ -145,7 +145,7 @@ def test_a_statement_is_three_queries(django_assert_num_queries):
         statements.month(user_id="usr_1", first_day=MARCH)
 
 
-# --- Histories nobody thought of --------------------------------------------------------------------
+# --- Generated histories ----------------------------------------------------------------------------
 
 # What happens, how long after the last, and by how much the clock of the host that writes is off.
 GAPS = st.one_of(
@@ -275,7 +275,7 @@ def check_spending(user_id, written, first, last):
 @settings(
     max_examples=120,
     phases=(Phase.generate, Phase.shrink),
-    derandomize=True,  # The same histories each time: a failure is somebody's change.
+    derandomize=True,  # The same histories each time: a failure comes from a change.
     database=None,
     deadline=None,
     suppress_health_check=list(HealthCheck),

@@ -1,4 +1,4 @@
-"""What credits were spent on, and what a history can be narrowed to."""
+"""What credits were spent on, and what a history can be filtered by."""
 
 from datetime import date
 
@@ -101,7 +101,7 @@ def test_a_withdrawn_rate_still_names_its_feature(credits):
     assert spent()[0].label == "The old one"
 
 
-def test_nobody_has_spent_nothing(db):
+def test_an_unknown_user_has_spent_nothing(db):
     assert spent("usr_0") == []
 
 
@@ -149,7 +149,7 @@ def test_choices_are_what_occurs_in_the_history(credits):
     assert spending.choices("usr_1") == Choices(["blog", "mail"], ["blog.article.generate", "mail.send"])
 
 
-def test_nobody_has_no_choices(db):
+def test_an_unknown_user_has_no_choices(db):
     assert spending.choices("usr_0") == Choices([], [])
 
 

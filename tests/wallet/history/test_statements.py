@@ -1,4 +1,4 @@
-"""Narrowing a history down, page by page and as a whole."""
+"""Filtering a history, page by page and as a whole."""
 
 from datetime import date
 
@@ -86,7 +86,7 @@ def test_a_cursor_of_another_wallet_is_refused_whatever_is_chosen(entries):
         statements.page(user_id="usr_1", cursor=cursor, choice=Choice(product="mail"))
 
 
-def test_nobody_has_a_history(db):
+def test_an_unknown_user_has_no_history(db):
     assert statements.page(user_id="usr_0", choice=Choice(first_day=date(2026, 3, 1))).entries == []
     assert list(statements.history(user_id="usr_0")) == []
 

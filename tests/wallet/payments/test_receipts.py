@@ -64,7 +64,7 @@ def test_a_receipt_tells_what_was_paid_and_what_it_became(anna, give, credit):
     assert "Your payment of $1,250.00 became 1,250 credits in your wallet." in receipt.text
     assert lines_of(receipt.text) == {
         "Wallet of": "Anna <b>, Misar ID usr_anna",
-        "Balance after it": "2,250 credits",
+        "Balance after": "2,250 credits",
         "Date": "22 November 2026, 09:47 UTC",
         "Bought in": "blog",
         "Top-up": topup.pk,
