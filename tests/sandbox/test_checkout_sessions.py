@@ -296,7 +296,7 @@ def test_a_key_in_use_is_409(stand_in: StandIn):
 
 def keys_taken(stand_in: StandIn) -> set[str]:
     """The idempotency keys of calls that have started."""
-    with closing(sqlite3.connect(stand_in.data_dir / "stripe.sqlite3")) as kept:
+    with closing(sqlite3.connect(stand_in.data_dir / "sandbox" / "stripe.sqlite3")) as kept:
         return {key for (key,) in kept.execute("SELECT key FROM idempotency_keys")}
 
 
