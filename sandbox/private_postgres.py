@@ -89,11 +89,11 @@ class PrivateServer:
     def _has_private_socket(self) -> bool:
         """Refuse a folder in which another user could have started a server."""
         try:
-            found = self.socket_directory.lstat()
+            status = self.socket_directory.lstat()
             owner = (self._place() / "data").stat().st_uid
         except FileNotFoundError:
             return False
-        return found.st_uid == owner and stat.S_ISDIR(found.st_mode) and not found.st_mode & 0o077
+        return status.st_uid == owner and stat.S_ISDIR(status.st_mode) and not status.st_mode & 0o077
 
     def _open(self, name: str) -> IO[str]:
         return open(self.home / name, "a")

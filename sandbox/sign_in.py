@@ -16,7 +16,7 @@ from django.shortcuts import render
 from django.views.decorators.http import require_http_methods
 
 from sandbox import behaviour, grants
-from sandbox.forms import SomebodyForm
+from sandbox.forms import PersonForm
 from sandbox.page_headers import content_policy
 
 SCOPES = ("openid", "profile", "email")
@@ -49,7 +49,7 @@ class AuthorizationRefused(Exception):
 
 
 @dataclass(frozen=True)
-class Asked:
+class Authorization:
     """A service's request to sign a user in."""
 
     redirect_uri: str
@@ -118,48 +118,50 @@ def is_registered(redirect_uri: str) -> bool:
 def authorize(request: HttpRequest) -> HttpResponse:
     """Ask which user signs in. The choice is a POST, which redirects back with a code."""
     try:
-        asked = Asked.read(request)
+        authorization = Authorization.read(request)
     except NobodyToReturnTo as refusal:
         return render(request, "sandbox/sign_in_refused.html", {"refusal": str(refusal)}, status=400)
     try:
-        asked = asked.with_terms(request)
+        authorization = authorization.with_terms(request)
     except AuthorizationRefused as refusal:
-        return _sent_back(asked, asked.refused(refusal.error, str(refusal)))
+        return _sent_back(authorization, authorization.refused(refusal.error, str(refusal)))
     if request.method != "POST":
-        return _page(request, asked, SomebodyForm())
+        return _page(request, authorization, PersonForm())
     for person in grants.PEOPLE:
         if request.POST.get("person") == person.user_id:
-            return _signed_in(asked, person)
-    form = SomebodyForm(request.POST)
+            return _signed_in(authorization, person)
+    form = PersonForm(request.POST)
     if not form.is_valid():
-        return _page(request, asked, form, status=400)
-    return _signed_in(asked, form.person)
+        return _page(request, authorization, form, status=400)
+    return _signed_in(authorization, form.person)
 
 
-def _signed_in(asked: Asked, person: grants.Person) -> HttpResponse:
+def _signed_in(authorization: Authorization, person: grants.Person) -> HttpResponse:
     grant = grants.Grant(
         person=person,
-        redirect_uri=asked.redirect_uri,
-        scopes=asked.scopes,
-        nonce=asked.nonce,
-        code_challenge=asked.code_challenge,
+        redirect_uri=authorization.redirect_uri,
+        scopes=authorization.scopes,
+        nonce=authorization.nonce,
+        code_challenge=authorization.code_challenge,
         granted_at=int(time.time()),
     )
-    return _sent_back(asked, asked.answered(code=grants.issue_code(grant)))
+    return _sent_back(authorization, authorization.answered(code=grants.issue_code(grant)))
 
 
-def _sent_back(asked: Asked, address: str) -> HttpResponse:
+def _sent_back(authorization: Authorization, address: str) -> HttpResponse:
     answer = HttpResponseRedirect(address)
-    answer["Content-Security-Policy"] = content_policy(asked.redirect_uri)
+    answer["Content-Security-Policy"] = content_policy(authorization.redirect_uri)
     return answer
 
 
-def _page(request: HttpRequest, asked: Asked, form: SomebodyForm, *, status: int = 200) -> HttpResponse:
+def _page(
+    request: HttpRequest, authorization: Authorization, form: PersonForm, *, status: int = 200
+) -> HttpResponse:
     facts: dict[str, Any] = {
         "people": grants.PEOPLE,
         "form": form,
-        "cancel_url": asked.refused("access_denied", "The sign-in was cancelled."),
+        "cancel_url": authorization.refused("access_denied", "The sign-in was cancelled."),
     }
     response = render(request, "sandbox/sign_in.html", facts, status=status)
-    response["Content-Security-Policy"] = content_policy(asked.redirect_uri)
+    response["Content-Security-Policy"] = content_policy(authorization.redirect_uri)
     return response

@@ -226,9 +226,9 @@ def page(
             )
         # Read only as many as needed: the list may be long.
         matching = (document for document in map(_document, rows) if wanted(document.body))
-        found = list(islice(matching, limit + 1))
-    shown = found[:limit]
-    return Page(shown[::-1] if ending_before is not None else shown, has_more=len(found) > limit)
+        documents = list(islice(matching, limit + 1))
+    shown = documents[:limit]
+    return Page(shown[::-1] if ending_before is not None else shown, has_more=len(documents) > limit)
 
 
 def _position(connection: sqlite3.Connection, object_type: str, object_id: str) -> tuple[int, int]:

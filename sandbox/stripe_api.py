@@ -88,10 +88,10 @@ def page_address(request: HttpRequest) -> str:
 
 def _misbehave() -> None:
     """Wait or fail as the sandbox's settings say."""
-    asked = behaviour.current()
-    time.sleep(asked.api_delay_seconds)
-    if asked.api_failure is not None:
-        raise Outage(asked.api_failure)
+    played = behaviour.current()
+    time.sleep(played.api_delay_seconds)
+    if played.api_failure is not None:
+        raise Outage(played.api_failure)
 
 
 def _require_key(request: HttpRequest) -> None:
@@ -133,9 +133,9 @@ def _response(request: HttpRequest, answer: Answer) -> JsonResponse:
 
 
 def create_session(parameters: Parameters, *, page_address: str) -> Body:
-    asked = new_session(parameters)
+    arguments = new_session(parameters)
     parameters.require_nothing_else()
-    return sessions.create(page_address=page_address, **asked).body
+    return sessions.create(page_address=page_address, **arguments).body
 
 
 def retrieve_session(parameters: Parameters, *, session_id: str, **where: str) -> Body:
@@ -232,22 +232,22 @@ def list_events(parameters: Parameters, **where: str) -> Body:
         raise parameters.invalid("types", "You may pass either type or types, not both.")
     if len(types) > TYPES_MAX:
         raise parameters.invalid("types", f"You may pass up to {TYPES_MAX} types.")
-    asked = [one_type] if one_type else types
+    wanted_types = [one_type] if one_type else types
     delivered = parameters.boolean("delivery_success")
     return _listed(
         "event",
         parameters,
         address="/v1/events",
         wanted=lambda event: (
-            (not asked or any(_is_of_type(event["type"], each) for each in asked))
+            (not wanted_types or any(_is_of_type(event["type"], each) for each in wanted_types))
             and (delivered is None or (event["pending_webhooks"] == 0) == delivered)
         ),
     )
 
 
-def _is_of_type(event_type: str, asked: str) -> bool:
+def _is_of_type(event_type: str, wanted: str) -> bool:
     """Whether a type matches; `charge.*` matches every type that begins with `charge.`."""
-    return event_type.startswith(asked[:-1]) if asked.endswith(".*") else event_type == asked
+    return event_type.startswith(wanted[:-1]) if wanted.endswith(".*") else event_type == wanted
 
 
 # --- Lists ------------------------------------------------------------------------------------------
@@ -262,12 +262,12 @@ def _retrieved(object_type: str, parameters: Parameters, object_id: str, *, para
 
 
 def _listed_by_payment(object_type: str, parameters: Parameters, *, address: str) -> Body:
-    asked = {name: parameters.text(name) for name in ("charge", "payment_intent")}
+    filters = {name: parameters.text(name) for name in ("charge", "payment_intent")}
     return _listed(
         object_type,
         parameters,
         address=address,
-        wanted=lambda body: all(body[name] == value for name, value in asked.items() if value),
+        wanted=lambda body: all(body[name] == value for name, value in filters.items() if value),
     )
 
 

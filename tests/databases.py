@@ -69,8 +69,8 @@ def _run_that_made(migrated: str, cursor: Any) -> str | None:
     cursor.execute(
         "SELECT shobj_description(oid, 'pg_database') FROM pg_database WHERE datname = %s", [migrated]
     )
-    found = cursor.fetchone()
-    return found[0] if found else None
+    row = cursor.fetchone()
+    return row[0] if row else None
 
 
 def _copies_of(migrated: str, cursor: Any) -> list[str]:

@@ -26,9 +26,9 @@ def words(response: Any) -> str:
 def table(response: Any, labelled_by: str) -> list[list[str]]:
     """The body of the table with this label, cell by cell."""
     html = response.content.decode()
-    found = re.search(rf'(?s)<table[^>]*aria-labelledby="{labelled_by}".*?<tbody>(.*?)</tbody>', html)
-    assert found, f"no table {labelled_by}"
-    rows = re.findall(r"(?s)<tr>(.*?)</tr>", found[1])
+    match = re.search(rf'(?s)<table[^>]*aria-labelledby="{labelled_by}".*?<tbody>(.*?)</tbody>', html)
+    assert match, f"no table {labelled_by}"
+    rows = re.findall(r"(?s)<tr>(.*?)</tr>", match[1])
     return [[text(cell) for cell in re.findall(r"(?s)<td[^>]*>(.*?)</td>", row)] for row in rows]
 
 
@@ -38,13 +38,13 @@ def text(html: str) -> str:
 
 def link(response: Any, name: str) -> str:
     """The address of the link with this name."""
-    found = re.search(rf'<a\b[^>]*href="([^"]*)"[^>]*>{re.escape(name)}</a>', response.content.decode())
-    assert found, f"no link {name}"
-    return unescape(found[1])
+    match = re.search(rf'<a\b[^>]*href="([^"]*)"[^>]*>{re.escape(name)}</a>', response.content.decode())
+    assert match, f"no link {name}"
+    return unescape(match[1])
 
 
 def hidden(response: Any, name: str) -> str:
     """The value of a form's hidden field."""
-    found = re.search(rf'<input type="hidden" name="{name}" value="([^"]*)"', response.content.decode())
-    assert found, f"no field {name}"
-    return unescape(found[1])
+    match = re.search(rf'<input type="hidden" name="{name}" value="([^"]*)"', response.content.decode())
+    assert match, f"no field {name}"
+    return unescape(match[1])

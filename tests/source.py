@@ -14,8 +14,8 @@ NOT_OURS = {".venv", ".git", "var", "node_modules", "staticfiles"}
 
 def python_files(*folders: str) -> list[Path]:
     places = [ROOT / folder for folder in folders] or [ROOT]
-    found = (path for place in places for path in sorted(place.rglob("*.py")))
-    return [path for path in found if not NOT_OURS & set(path.relative_to(ROOT).parts)]
+    paths = (path for place in places for path in sorted(place.rglob("*.py")))
+    return [path for path in paths if not NOT_OURS & set(path.relative_to(ROOT).parts)]
 
 
 def name_of(path: Path) -> str:

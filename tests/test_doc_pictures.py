@@ -9,7 +9,7 @@ PICTURE = re.compile(r'!\[[^\]]*\]\(([^)\s]+)\)|<img [^>]*src="([^"]+)"')
 
 
 def pictures_of(document):
-    named = ("".join(found) for found in PICTURE.findall(document.read_text()))
+    named = ("".join(groups) for groups in PICTURE.findall(document.read_text()))
     return {(document.parent / name).resolve() for name in named if "://" not in name}
 
 

@@ -35,7 +35,7 @@ class Sample:
 def samples_of(document: str) -> list[Sample]:
     """The ```bash blocks of a document, each with the ```json blocks directly after it."""
     blocks = list(BLOCK.finditer((ROOT / "docs" / document).read_text()))
-    found = []
+    samples = []
     for index, block in enumerate(blocks):
         if block[1] == "bash":
             answers, end = [], block.end()
@@ -44,8 +44,8 @@ def samples_of(document: str) -> list[Sample]:
                     break
                 answers.append(json.loads(later[2]))
                 end = later.end()
-            found.append(Sample(block[2].strip(), tuple(answers)))
-    return found
+            samples.append(Sample(block[2].strip(), tuple(answers)))
+    return samples
 
 
 def shape_of(value: Any) -> Any:

@@ -33,7 +33,7 @@ def test_the_tables_are_the_same_after_undoing_and_redoing():
 
 def tables() -> dict[str, set[tuple[str, ...]]]:
     """Every table with its columns, constraints, indexes and triggers."""
-    found: dict[str, set[tuple[str, ...]]] = {}
+    parts: dict[str, set[tuple[str, ...]]] = {}
     queries = (
         "SELECT table_name, column_name, data_type, is_nullable FROM information_schema.columns"
         " WHERE table_schema = 'public'",
@@ -49,8 +49,8 @@ def tables() -> dict[str, set[tuple[str, ...]]]:
         for query in queries:
             cursor.execute(query)
             for table, *facts in cursor.fetchall():
-                found.setdefault(table, set()).add(tuple(str(fact) for fact in facts))
-    return found
+                parts.setdefault(table, set()).add(tuple(str(fact) for fact in facts))
+    return parts
 
 
 @pytest.mark.django_db

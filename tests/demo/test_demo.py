@@ -25,16 +25,16 @@ def demo(tmp_path: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_every_promise_of_the_story_is_kept(tmp_path):
-    told = demo(tmp_path)
-    assert told.returncode == 0, told.stdout + told.stderr
-    assert "BROKEN" not in told.stdout
-    assert "20 allowed, 30 denied" in told.stdout
-    assert "Every law holds." in told.stdout
-    assert told.stdout.rstrip().endswith("Every promise was kept.")
+    run = demo(tmp_path)
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert "BROKEN" not in run.stdout
+    assert "20 allowed, 30 denied" in run.stdout
+    assert "Every law holds." in run.stdout
+    assert run.stdout.rstrip().endswith("Every promise was kept.")
 
 
 def test_a_broken_promise_is_noticed(tmp_path):
-    told = demo(tmp_path, "--break-a-promise")
-    assert told.returncode == 1
-    assert "BROKEN the retry takes nothing" in told.stdout
-    assert "promises were broken" in told.stderr
+    run = demo(tmp_path, "--break-a-promise")
+    assert run.returncode == 1
+    assert "BROKEN the retry takes nothing" in run.stdout
+    assert "promises were broken" in run.stderr

@@ -45,12 +45,12 @@ class Run:
             command = [sys.executable, str(ROOT / "manage.py"), *arguments]
             return subprocess.Popen(command, env=self.environ, stdout=log, stderr=subprocess.STDOUT, cwd="/")
 
-    def said(self) -> str:
+    def output(self) -> str:
         return self.log.read_text()
 
     def wait_until_it_welcomes(self) -> None:
-        wait_for(lambda: "is running" in self.said() or self.process.poll() is not None, self.said)
-        assert self.process.poll() is None, self.said()
+        wait_for(lambda: "is running" in self.output() or self.process.poll() is not None, self.output)
+        assert self.process.poll() is None, self.output()
 
     def children(self) -> list[int]:
         return [pid for pid, parent in all_processes().items() if parent == self.process.pid]
@@ -61,15 +61,15 @@ class Run:
 
 def all_processes() -> dict[int, int]:
     """Every living process, and its parent."""
-    found = {}
+    parents = {}
     for stat in Path("/proc").glob("[0-9]*/stat"):
         try:
             state, parent = stat.read_text().rsplit(") ", 1)[1].split()[:2]
         except (FileNotFoundError, ProcessLookupError):
             continue
         if state != "Z":
-            found[int(stat.parent.name)] = int(parent)
-    return found
+            parents[int(stat.parent.name)] = int(parent)
+    return parents
 
 
 def wait_for(condition: Callable[[], bool], explanation: Callable[[], object] = lambda: "") -> None:
@@ -108,17 +108,17 @@ def test_everything_runs_and_a_stop_leaves_no_process_behind(data_dir):
         assert len(children) == 3
 
         run.process.send_signal(signal.SIGTERM)
-        assert run.exit_code() == 0, run.said()
+        assert run.exit_code() == 0, run.output()
         assert not set(children) & set(all_processes())
         assert not run.server.is_running()
-        assert "Traceback" not in run.said()
+        assert "Traceback" not in run.output()
 
 
 def test_its_curl_commands_work_as_printed(data_dir):
     if shutil.which("curl") is None:
         pytest.skip("there is no curl here")
     with running(data_dir) as run:
-        lines = run.said().replace("\\\n", " ").splitlines()
+        lines = run.output().replace("\\\n", " ").splitlines()
         commands = [line for line in lines if line.strip().startswith("curl ")]
         assert len(commands) == 5
         for command in commands:
@@ -136,7 +136,7 @@ def test_other_commands_use_its_database_and_ctrl_c_keeps_the_data(data_dir):
         assert made.returncode == 0, made.stderr
         key = {"x-wallet-service-key": made.stdout.splitlines()[-1]}
         run.process.send_signal(signal.SIGINT)
-        assert run.exit_code() == 0, run.said()
+        assert run.exit_code() == 0, run.output()
         assert not run.server.is_running()
     with running(data_dir) as run:
         balance = f"{run.url}/io/wallet/balance?user_id=usr_1"
@@ -147,7 +147,7 @@ def test_a_stop_during_the_start_is_clean(tmp_path):
     run = Run(tmp_path / "var")
     wait_for(run.server.is_running)
     run.process.send_signal(signal.SIGTERM)
-    assert run.exit_code() == 0, run.said()
+    assert run.exit_code() == 0, run.output()
     assert not run.server.is_running()
 
 
@@ -169,7 +169,7 @@ def test_a_child_that_dies_ends_the_run_with_a_sentence(data_dir):
     with running(data_dir) as run:
         os.kill(max(run.children()), signal.SIGKILL)
         assert run.exit_code() == 1
-        assert re.search(r"The (web server|sandbox|mail sender) ended by itself", run.said())
+        assert re.search(r"The (web server|sandbox|mail sender) ended by itself", run.output())
         assert not run.server.is_running()
 
 
@@ -178,7 +178,7 @@ def test_a_second_run_on_the_same_data_is_refused_and_the_first_goes_on(data_dir
         remembered = (data_dir / "sandbox.env").read_text()
         second = run.manage("quickstart")
         assert second.wait(timeout=PATIENCE_SECONDS) == 2
-        assert "already running" in run.said()
+        assert "already running" in run.output()
         assert (data_dir / "sandbox.env").read_text() == remembered
         assert requests.get(f"{run.url}/health", timeout=120).status_code == 200
 
