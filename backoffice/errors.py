@@ -1,35 +1,35 @@
-"""What can stop an action of staff."""
+"""Why a staff action can be refused."""
 
 from foundation.errors import BillingError
 
 
 class ChangedSince(BillingError):
-    """Raised when what a form of the back-office showed has been changed by somebody since."""
+    """Raised when another staff member changed the values after the form showed them."""
 
     status = 409
-    sentence = "Somebody changed this since the form was opened; open it again to see how it is now"
+    sentence = "A colleague changed this after you opened the form; open it again to see the current values"
 
 
 class NothingToChange(BillingError):
-    """Raised when a form of the back-office asks for what is so already."""
+    """Raised when a form asks for what is already so."""
 
-    sentence = "That is how it is already: nothing would change"
+    sentence = "These are already the current values; nothing would change"
 
 
 class BeyondAllowance(BillingError):
-    """Raised when a member of staff asks for more than their role may move. It says what is left."""
+    """Raised when a staff member asks for more than their role may move. The sentence says what is left."""
 
     status = 403
 
 
 class AccessRefused(BillingError):
-    """Raised when somebody's access to the back-office may not be changed by whoever asks, or at all."""
+    """Raised when a staff member may not change this access, or lost their own."""
 
     status = 403
 
 
 class OwnAffairs(BillingError):
-    """Raised when a member of staff would act in their own affairs."""
+    """Raised when an action concerns the staff member who runs it."""
 
     status = 403
-    sentence = "Nobody acts in their own affairs here: ask a colleague"
+    sentence = "You can't do this for your own account; ask a colleague"

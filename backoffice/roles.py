@@ -1,10 +1,10 @@
-"""Who may do what in the back-office: support looks, billing acts, admin configures.
+"""The roles of staff and their permissions: support reads, billing acts, admin configures.
 
-The roles are groups, made again after each migration just as they stand here: what a role may do is read in
-this file, and nobody widens it by hand. How much a role may move is a setting (STAFF_CREDITS_A_DAY).
+The roles are groups. Each migration sets their permissions to what this file says, so a change by hand does
+not last. The setting STAFF_CREDITS_A_DAY says how many credits a role may move.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from django.apps import apps as installed
@@ -40,14 +40,14 @@ NAMES = tuple(ROLES)
 
 
 def roles_of(staff: User) -> list[str]:
-    """The names of somebody's roles, in the order of the alphabet."""
+    """The names of a staff member's roles, sorted."""
     return sorted(staff.groups.values_list("name", flat=True))
 
 
 def allowance(staff: User, table: Mapping[str, int]) -> int | None:
-    """How much somebody may do by a table of limits by role: the largest of their roles.
+    """The limit of a staff member by a table of limits by role: the largest limit of their roles.
 
-    None, which is no limit by role, for a superuser; 0 where the table names none of their roles.
+    0 if the table names none of their roles; None, which is no limit, for a superuser.
     """
     if staff.is_superuser:
         return None
@@ -55,18 +55,14 @@ def allowance(staff: User, table: Mapping[str, int]) -> int | None:
 
 
 def make_roles(using: str = "default", apps: Apps = installed, **signal: Any) -> None:
-    """Make the roles, or bring them back to what stands here; members stay."""
+    """Create the roles and set their permissions. Their members stay."""
     if "group" not in apps.all_models["auth"]:
-        return  # Migrated back to nothing.
+        return  # The migrations of auth were undone.
     groups = apps.get_model("auth", "Group").objects.using(using)
     permissions = apps.get_model("auth", "Permission").objects.using(using)
     labelled = permissions.values_list("content_type__app_label", "codename", "pk")
     known = {f"{app}.{codename}": pk for app, codename, pk in labelled}
-    for name, wanted in ROLES.items():
+    for name, permitted in ROLES.items():
         group, _ = groups.get_or_create(name=name)
-        group.permissions.set(_keys(wanted, known))
-
-
-def _keys(wanted: Iterable[str], known: dict[str, int]) -> list[int]:
-    """Those there are: while an app is migrated back to nothing, its permissions are not."""
-    return [known[name] for name in wanted if name in known]
+        # An app whose migrations were undone has no permissions.
+        group.permissions.set([known[permission] for permission in permitted if permission in known])

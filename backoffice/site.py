@@ -1,6 +1,5 @@
-"""The admin's site: who comes in, and the pages that show all apps at once."""
+"""The admin's site: its sign-in, its lists, and the pages that belong to no list."""
 
-from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -14,7 +13,7 @@ from backoffice.find.views import find
 from backoffice.one_user.views import one_user
 from backoffice.overview.views import overview
 
-# The lists as staff reach for them, not by the alphabet; a test holds that none is missing.
+# The lists in the order in which staff need them. A test checks that none is missing.
 LISTS = {
     "Credits": ("Wallet", "Entry", "TopUp", "StripeEvent", "Rate", "RateChange", "Audit", "ClosedDay"),
     "Creators": ("Tip", "Refund", "Subscription", "SubscriptionEvent", "Sponsor", "Earner", "Erasure"),
@@ -23,7 +22,7 @@ LISTS = {
 
 
 class BackOffice(admin.AdminSite):
-    """The staff's side of the service."""
+    """The back-office's site."""
 
     site_header = "Misar Billing"
     site_title = "Misar Billing"
@@ -32,22 +31,23 @@ class BackOffice(admin.AdminSite):
 
     def get_urls(self) -> list[Any]:
         pages = [
-            path("find/", self._staff_page(find), name="find"),
-            path("user/<path:object_id>/", self._staff_page(one_user), name="one_user"),
+            path("find/", self.admin_view(partial(find, self)), name="find"),
+            path("user/<path:object_id>/", self.admin_view(partial(one_user, self)), name="one_user"),
         ]
-        # Nothing here has a page of its own on the site that rows could lead to.
-        stock = [page for page in super().get_urls() if getattr(page, "name", "") != "view_on_site"]
-        return pages + stock
+        # view_on_site is left out: rows have no page outside the back-office.
+        return pages + [page for page in super().get_urls() if getattr(page, "name", "") != "view_on_site"]
 
     def get_app_list(self, request: HttpRequest, app_label: str | None = None) -> list[Any]:
-        """What stands in the column beside each page: of all lists those that its reader may see."""
+        """The lists in the column beside each page, as far as the staff member may see them."""
         apps = super().get_app_list(request, app_label)
         if app_label:
             return apps
-        seen = {model["object_name"]: (app, model) for app in apps for model in app["models"]}
-        if "Group" in seen:
-            seen["Group"][1]["name"] = "Roles"
-        parts = {title: [seen[name] for name in names if name in seen] for title, names in LISTS.items()}
+        visible = {model["object_name"]: (app, model) for app in apps for model in app["models"]}
+        if "Group" in visible:
+            visible["Group"][1]["name"] = "Roles"
+        parts = {
+            title: [visible[name] for name in names if name in visible] for title, names in LISTS.items()
+        }
         return [
             {**part[0][0], "name": title, "models": [model for _, model in part]}
             for title, part in parts.items()
@@ -57,33 +57,29 @@ class BackOffice(admin.AdminSite):
     def index(  # type: ignore[override]
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        """What is so in the whole service; the lists stand beside it."""
+        """The overview of the whole service."""
         return overview(self, request)
 
     def app_index(  # type: ignore[override]
         self, request: HttpRequest, app_label: str, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        """Staff know no apps: the lists stand beside the overview."""
+        """An app has no page of its own: the lists of all apps are beside the overview."""
         return redirect("admin:index")
 
-    def _staff_page(self, view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
-        """A page of ours, behind the same door as the others."""
-        return self.admin_view(partial(view, self))
-
     def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        """Nobody signs in at the admin's own form, which would ask for no second factor."""
+        """Staff sign in on allauth's page: the admin's own form would not ask for the second factor."""
         return secure_admin_login(super().login)(request, extra_context)
 
     def password_change(  # type: ignore[override]
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        """A new password, for whoever has just proven to be its owner."""
+        """A new password, for a staff member who has just confirmed who they are."""
         return reauthentication_required(super().password_change)(request, extra_context)
 
     def logout(  # type: ignore[override]
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        """The same door out as everybody's."""
+        """Sign out, as on every other page."""
         if request.method == "POST":
             auth.logout(request)
         return redirect("signed-out")

@@ -46,7 +46,7 @@ def give_goodwill(staff: User, at: datetime) -> None:
             label="Adjust the balance",
             reason=str(asked["reason"]),
             form_key="demo",
-            asked={},
+            form_data={},
             run=lambda: acts.Done(wallet, actions.adjust(wallet, asked, staff), wallet.pk),
         )
 

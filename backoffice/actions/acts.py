@@ -1,4 +1,4 @@
-"""What staff did: each act once, with its reason, in the transaction of what it did."""
+"""What staff did. Each act is written once, with its reason, in the transaction of its effect."""
 
 import hashlib
 import json
@@ -16,11 +16,15 @@ from foundation.errors import KeyReused
 
 @dataclass(frozen=True)
 class Done:
-    """What a verb did: to which row, in words, and whose affairs it touched ("" for nobody's)."""
+    """What a staff action did: the row, a summary, and the Misar ID of the user it concerns, "" for no user.
+
+    `secret` is shown once, on the answer to the form, and never stored.
+    """
 
     row: models.Model
-    told: str
+    summary: str
     about: str = ""
+    secret: str = ""
 
 
 @retried
@@ -34,22 +38,22 @@ def perform(
     label: str,
     reason: str,
     form_key: str,
-    asked: Mapping[str, Sequence[str]],
+    form_data: Mapping[str, Sequence[str]],
     run: Callable[[], Done],
 ) -> Act:
-    """Run a verb and write down who did it to which row, and why.
+    """Run a staff action and write down who did it to which row, and why.
 
-    `page` is the address of the form and `asked` what was sent with it; what `run` raises undoes everything.
-    The same form again runs nothing and returns the first act. Raises KeyReused where it asks for something
-    else, OwnAffairs where the row is the member's own, and AccessRefused where the permission was taken
-    while the form waited. A member's acts are done one at a time, so that limits hold however many forms
-    are sent at once.
+    `page` is the address of the form, and `form_data` is what was sent with it. If `run` raises, everything
+    is rolled back. A form that is sent again runs nothing and returns the first act. Raises KeyReused if its
+    key was used with other content, OwnAffairs if the act concerns the staff member, and AccessRefused if the
+    permission was taken away meanwhile. Acts of one staff member run one after another, so limits hold also
+    for forms sent at the same time.
     """
-    # As they are now: their rights may have been taken while this form waited for the lock.
-    now = User.objects.select_for_update(no_key=True).get(pk=staff.pk)
-    if not (now.is_active and now.is_staff and now.has_perm(permission)):
+    # Read the staff member again under the lock: the permission may have been taken away meanwhile.
+    member = User.objects.select_for_update(no_key=True).get(pk=staff.pk)
+    if not (member.is_active and member.is_staff and member.has_perm(permission)):
         raise AccessRefused("Your access was changed meanwhile")
-    content = _digest(page, dict(asked))
+    content = hashlib.sha256(json.dumps((page, dict(form_data)), sort_keys=True).encode()).hexdigest()
     if first := Act.objects.filter(staff=staff, form_key=form_key).first():
         if first.content != content:
             raise KeyReused
@@ -64,7 +68,7 @@ def perform(
         model=done.row._meta.label_lower,
         row_id=str(done.row.pk),
         about=done.about,
-        told=done.told,
+        told=done.summary,
         reason=reason,
         form_key=form_key,
         content=content,
@@ -73,14 +77,10 @@ def perform(
 
 
 def on_row(row: models.Model) -> models.QuerySet[Act]:
-    """What was done to this row, newest first."""
+    """The acts on this row, newest first."""
     return Act.objects.filter(model=row._meta.label_lower, row_id=str(row.pk)).order_by("-created_at", "-pk")
 
 
 def about_user(user_id: str) -> models.QuerySet[Act]:
-    """What was done in this user's affairs, newest first."""
+    """The acts that concern this user, newest first."""
     return Act.objects.filter(about=user_id).order_by("-created_at", "-pk")
-
-
-def _digest(*asked: object) -> str:
-    return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""The forms of staff actions: a reason, a one-time key, and what was shown."""
+"""The forms of staff actions: a reason, a form key, and a check that a setting is still as it was shown."""
 
 import hashlib
 from collections.abc import Mapping
@@ -10,22 +10,17 @@ from accounts.models import User
 from backoffice.errors import BeyondAllowance, ChangedSince, NothingToChange
 from foundation.errors import BillingError
 
-# What the page of a verb says of its row, in words by their label; what is empty is left out.
-Facts = list[tuple[str, str]]
-
-# --- Forms ----------------------------------------------------------------------------------------------
-
 
 class ReasonForm(forms.Form):
-    """Why; and a key that makes sending the same form twice the same as once.
+    """The reason of an act, and a form key: a form that is sent twice acts once.
 
-    `row` is what it is about, None where the verb makes it; `staff` is who asks.
+    `row` is what the action changes, None if it adds a row. `staff` is the staff member who sends the form.
     """
 
     reason = forms.CharField(
         max_length=500,
         widget=forms.Textarea(attrs={"rows": 3}),
-        help_text="For whoever asks later: what happened, and who asked for this.",
+        help_text="For your colleagues: what happened, and who asked for this.",
     )
     key = forms.CharField(max_length=64, widget=forms.HiddenInput)
 
@@ -34,14 +29,14 @@ class ReasonForm(forms.Form):
         self.row, self.staff = row, staff
         self._unlimited: dict[str, str] = {}
 
-    def tell_limit(self, name: str, words: str) -> None:
-        """Say beneath a field how much this member of staff may do."""
+    def show_limit(self, name: str, sentence: str) -> None:
+        """Say beneath a field how much this staff member may do."""
         field = self.fields[name]
         self._unlimited[name] = str(field.help_text)
-        field.help_text = f"{field.help_text} {words}"
+        field.help_text = f"{field.help_text} {sentence}"
 
     def refuse(self, refusal: BillingError) -> None:
-        """Say what refused. A limit that did is said there, as it is now, and not beneath its field too."""
+        """Show why nothing was done. A limit that refuses is shown here only, not beneath its field too."""
         self.add_error(None, str(refusal))
         if isinstance(refusal, BeyondAllowance):
             for name, help_text in self._unlimited.items():
@@ -49,9 +44,10 @@ class ReasonForm(forms.Form):
 
 
 class SettingForm(ReasonForm):
-    """How something is set, to be set otherwise.
+    """A form that shows the values of a row and changes them.
 
-    What was shown is sent along, as a digest: of two who change the same at once, the second is told.
+    It sends a digest of the values that it showed. If two staff members change a row at once, the second one
+    is refused.
     """
 
     seen = forms.CharField(required=False, widget=forms.HiddenInput)
@@ -69,26 +65,31 @@ class SettingForm(ReasonForm):
         return {name: getattr(row, name) for name in cls.setting}
 
     @classmethod
+    def values(cls, form_data: Mapping[str, Any]) -> dict[str, Any]:
+        """The values of a submitted form, by field."""
+        return {name: form_data[name] for name in cls.setting}
+
+    @classmethod
     def digest(cls, row: Any) -> str:
         return hashlib.sha256(repr(sorted(cls.shown(row).items())).encode()).hexdigest()
 
     @classmethod
-    def require_as_shown(cls, row: Any, asked: Mapping[str, Any]) -> None:
-        """Raise ChangedSince where the row, locked by now, is no longer what the form showed."""
-        if asked["seen"] and asked["seen"] != cls.digest(row):
+    def require_as_shown(cls, row: Any, form_data: Mapping[str, Any]) -> None:
+        """Raise ChangedSince if the row, which the caller has locked, is not as the form showed it."""
+        if form_data["seen"] and form_data["seen"] != cls.digest(row):
             raise ChangedSince
 
 
-def told_from_to(subject: str, before: Mapping[str, str], after: Mapping[str, str]) -> str:
-    """What changed of something, in words by their label. Raises NothingToChange.
+def summary_of_changes(subject: str, before: Mapping[str, str], after: Mapping[str, str]) -> str:
+    """What changed, in words by their label. Raises NothingToChange.
 
-    >>> told_from_to("mail.send", {"price": "1 credit"}, {"price": "2 credits"})
+    >>> summary_of_changes("mail.send", {"price": "1 credit"}, {"price": "2 credits"})
     'mail.send: price from 1 credit to 2 credits.'
     """
     changed = [
-        f"{label} from {was or 'nothing'} to {after[label] or 'nothing'}"
-        for label, was in before.items()
-        if after[label] != was
+        f"{label} from {old or 'nothing'} to {after[label] or 'nothing'}"
+        for label, old in before.items()
+        if after[label] != old
     ]
     if not changed:
         raise NothingToChange

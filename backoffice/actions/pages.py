@@ -1,15 +1,16 @@
-"""What staff may do in the back-office: a page for each action, with a form that asks for the reason.
+"""The pages of staff actions: each has a form that asks for a reason.
 
-Nothing is changed by editing a row. A page runs a verb of the domain, under a permission of its own, and
-`acts` writes down who did it.
+No page edits a row. It runs a domain function under a permission of its own, and `acts` writes down who did
+it.
 """
 
 import secrets
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, ClassVar, cast
 
-from django.contrib import messages
+from django.contrib import admin, messages
 from django.contrib.admin.utils import quote, unquote
 from django.core.exceptions import PermissionDenied
 from django.db import DatabaseError, models
@@ -17,28 +18,29 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 
-from accounts.models import Act, User
+from accounts.models import User
 from backoffice.actions import acts
 from backoffice.actions.acts import Done
 from backoffice.actions.forms import ReasonForm
-from backoffice.actions.staff_action import Addition, Made, StaffAction
+from backoffice.actions.staff_action import StaffAction
+from backoffice.lists.links import user_link
 from backoffice.lists.read_only import ReadOnlyAdmin
 from foundation.database.transactions import is_out_of_reach
 from foundation.errors import BillingError
 
 ACTS_SHOWN_MAX = 20
-BUSY = "The database is busy right now. Nothing has moved; please send this again."
+BUSY = "The database is busy right now. Nothing has changed; please send this again."
 SENT_BEFORE = (
     "This form was sent before, and its secret was shown then. If you did not see it, revoke this key and "
     "add another one."
 )
-# The page of an action was opened from the page of its user, and leads back there.
+# The query of an action's page that was opened from a user's page: the action leads back there.
 FROM_USER = "from=user"
 
 
 @contextmanager
 def refusals_shown_on(form: ReasonForm) -> Iterator[None]:
-    """Whatever refuses inside is said on the form, so that nothing typed is lost. Nothing has moved then."""
+    """Show a refusal on the form, so that nothing typed is lost. Everything has been rolled back by then."""
     try:
         yield
     except BillingError as refusal:
@@ -50,26 +52,36 @@ def refusals_shown_on(form: ReasonForm) -> Iterator[None]:
 
 
 class ActingAdmin(ReadOnlyAdmin):
-    """Rows that can be looked at, with a page for each thing that staff may do to one."""
+    """A read-only list with pages for what staff may do to its rows."""
 
     change_form_template = "backoffice/row.html"
     staff_actions: ClassVar[Sequence[StaffAction]] = ()
-    addition: ClassVar[Addition | None] = None
+    addition: ClassVar[StaffAction | None] = None
+    # The field with the Misar ID of the user whom a row concerns; "" if rows concern no user.
+    owner_field: ClassVar[str] = ""
 
     def about(self, row: Any) -> str:
-        """The Misar ID of the user whose affairs a row belongs to; "" for nobody's."""
-        return ""
+        """The Misar ID of the user whom a row concerns; "" for no user."""
+        return (getattr(row, self.owner_field) or "") if self.owner_field else ""
 
-    def not_there_yet(self, key: str) -> models.Model | None:
-        """A row that an action may bring about, for a key without one."""
+    @admin.display(description="Misar ID")
+    def user(self, row: Any) -> str:
+        return user_link(self.about(row))
+
+    @admin.display(description="user")
+    def everything(self, row: Any) -> str:
+        return user_link(self.about(row), "Everything")
+
+    def row_to_create(self, key: str) -> models.Model | None:
+        """The row that an action may create, for a key without a row; None where actions create none."""
         return None
 
     def has_add_permission(self, request: HttpRequest) -> bool:
-        """Whether there is a page that adds a row, and this member of staff may use it."""
+        """Whether there is a page that adds a row, and this staff member may use it."""
         return self.addition is not None and request.user.has_perm(self.addition.permission)
 
     def staff_actions_on(self, row: models.Model, staff: User) -> list[StaffAction]:
-        """What this member of staff may do to this row as it is now: to their own, nothing."""
+        """What this staff member may do to this row now; nothing if it concerns the staff member."""
         if self.about(row) == staff.pk:
             return []
         return [
@@ -80,10 +92,10 @@ class ActingAdmin(ReadOnlyAdmin):
 
     def address_of(self, action: StaffAction, row: models.Model) -> str:
         """The page of an action on a row."""
-        return reverse(f"admin:{self._page_name(action)}", args=[quote(row.pk)])
+        return self.url_of(action.name, row.pk)
 
     def links_on(self, row: models.Model, staff: User, *, from_user: bool = False) -> list[dict[str, str]]:
-        """Label and address of each of these pages; `from_user` for those that lead back to the user's."""
+        """Label and address of each action on a row; with `from_user` it leads back to the user's page."""
         query = f"?{FROM_USER}" if from_user else ""
         return [
             {"label": action.label, "url": self.address_of(action, row) + query}
@@ -94,8 +106,8 @@ class ActingAdmin(ReadOnlyAdmin):
         pages = [
             path(
                 f"<path:object_id>/{action.name}/",
-                self.admin_site.admin_view(self._page(action)),
-                name=self._page_name(action),
+                self.admin_site.admin_view(partial(self.action_view, action=action)),
+                name=f"{self.opts.app_label}_{self.opts.model_name}_{action.name}",
             )
             for action in self.staff_actions
         ]
@@ -108,7 +120,7 @@ class ActingAdmin(ReadOnlyAdmin):
         if row is not None:
             context["staff_actions"] = self.links_on(row, cast(User, request.user))
             context["about"] = self.about(row)
-            context["acts"] = list(acts.on_row(row).select_related("staff")[:ACTS_SHOWN_MAX])
+            context["acts"] = list(acts.on_row(row)[:ACTS_SHOWN_MAX])
         return super().render_change_form(request, context, *args, **kwargs)
 
     def add_view(
@@ -117,119 +129,83 @@ class ActingAdmin(ReadOnlyAdmin):
         """The page that adds a row."""
         if self.addition is None or not self.has_add_permission(request):
             raise PermissionDenied
-        addition = self.addition
-        form = self._form(addition.form, request, None)
+        return self._form_page(self.addition, request, None)
+
+    def action_view(self, request: HttpRequest, object_id: str, *, action: StaffAction) -> HttpResponse:
+        """The page of an action on a row."""
+        staff = cast(User, request.user)
+        if not (staff.has_perm(action.permission) and self.has_view_permission(request)):
+            raise PermissionDenied
+        key = unquote(object_id)
+        row = self.get_object(request, key) or self.row_to_create(key)
+        # The page checks whether the action applies. A form does not, since it may be sent twice; the domain
+        # function refuses what does not fit.
+        if row is None or (request.method != "POST" and action not in self.staff_actions_on(row, staff)):
+            raise Http404
+        return self._form_page(action, request, row)
+
+    def _form_page(self, action: StaffAction, request: HttpRequest, row: Any) -> HttpResponse:
+        """Perform the action if a valid form was sent. Show the form otherwise, with its errors."""
+        staff = cast(User, request.user)
+        form = action.form(request.POST or None, initial={"key": secrets.token_hex(16)}, row=row, staff=staff)
         if request.method == "POST" and form.is_valid():
             with refusals_shown_on(form):
-                return self._add(addition, request, form)
-        return self.action_page(addition, request, None, form)
-
-    def perform(
-        self,
-        action: StaffAction | Addition,
-        request: HttpRequest,
-        form: ReasonForm,
-        run: Callable[[], Done],
-    ) -> Act:
-        """Run it once for this form, and write it down. Raises what the action does."""
-        return acts.perform(
-            staff=cast(User, request.user),
-            permission=action.permission,
-            page=request.path,
-            verb=action.name if isinstance(action, StaffAction) else "add",
-            label=action.label,
-            reason=form.cleaned_data["reason"],
-            form_key=form.cleaned_data["key"],
-            asked={name: values for name, values in request.POST.lists() if name != "csrfmiddlewaretoken"},
-            run=run,
-        )
-
-    def action_page(
-        self, action: StaffAction | Addition, request: HttpRequest, row: models.Model | None, form: ReasonForm
-    ) -> TemplateResponse:
-        """The page with the form, as it is or with what is wrong."""
+                return self._perform(action, request, row, form)
         context = self.admin_site.each_context(request) | {
             "title": action.label,
-            "warning": action.warning if isinstance(action, StaffAction) else "",
+            "warning": action.warning,
             "opts": self.opts,
             "original": row,
             "about": self.about(row) if row is not None else "",
+            "facts": action.facts(row),
             "back": self._back_url(request, row),
             "form": form,
             "media": self.media + form.media,
         }
         return TemplateResponse(request, "backoffice/action.html", context)
 
-    def _page_name(self, action: StaffAction) -> str:
-        return f"{self.opts.app_label}_{self.opts.model_name}_{action.name}"
-
-    def _page(self, action: StaffAction) -> Callable[..., HttpResponse]:
-        def page(request: HttpRequest, object_id: str) -> HttpResponse:
-            staff = cast(User, request.user)
-            if not (staff.has_perm(action.permission) and self.has_view_permission(request)):
-                raise PermissionDenied
-            key = unquote(object_id)
-            row = self.get_object(request, key) or self.not_there_yet(key)
-            # Whether it applies is asked of the page alone: the same form sent again is as good as once, and
-            # the verb refuses by itself what does not fit.
-            if row is None or (request.method != "POST" and action not in self.staff_actions_on(row, staff)):
-                raise Http404
-            form = self._form(action.form, request, row)
-            if request.method == "POST" and form.is_valid():
-                if done := self._run(action, request, row, form):
-                    return done
-            return self.action_page(action, request, row, form)
-
-        return page
-
-    def _form(self, form: type[ReasonForm], request: HttpRequest, row: models.Model | None) -> ReasonForm:
-        key = {"key": secrets.token_hex(16)}
-        return form(request.POST or None, initial=key, row=row, staff=cast(User, request.user))
-
-    def _add(self, addition: Addition, request: HttpRequest, form: ReasonForm) -> HttpResponse:
-        made: list[Made] = []
-
-        def run() -> Done:
-            made[:] = [addition.run(form.cleaned_data, cast(User, request.user))]
-            return Done(made[0].row, made[0].told, self.about(made[0].row))
-
-        act = self.perform(addition, request, form, run)
-        if made and made[0].secret:
-            # The admin's pages are never cached, by anybody.
-            context = self.admin_site.each_context(request) | {
-                "title": act.told,
-                "opts": self.opts,
-                "secret": made[0].secret,
-            }
-            return TemplateResponse(request, "backoffice/secret.html", context)
-        messages.success(request, act.told)
-        if addition.has_secret:
-            messages.warning(request, SENT_BEFORE)
-        return HttpResponseRedirect(self._row_url(act.row_id))
-
-    def _run(
-        self, action: StaffAction, request: HttpRequest, row: models.Model, form: ReasonForm
-    ) -> HttpResponse | None:
+    def _perform(self, action: StaffAction, request: HttpRequest, row: Any, form: ReasonForm) -> HttpResponse:
+        """Perform the action once for this form, and write the act. Raises what the action raises."""
         staff = cast(User, request.user)
+        secret = ""
 
         def run() -> Done:
-            done = action.run(row, form.cleaned_data, staff)
-            return done if isinstance(done, Done) else Done(row, done, self.about(row))
+            nonlocal secret
+            result = action.run(row, form.cleaned_data, staff)
+            done = result if isinstance(result, Done) else Done(row, result, self.about(row))
+            secret = done.secret
+            return done
 
-        with refusals_shown_on(form):
-            act = self.perform(action, request, form, run)
-            messages.success(request, act.told)
-            return HttpResponseRedirect(self._back_url(request, row))
-        return None
+        act = acts.perform(
+            staff=staff,
+            permission=action.permission,
+            page=request.path,
+            verb=action.name,
+            label=action.label,
+            reason=form.cleaned_data["reason"],
+            form_key=form.cleaned_data["key"],
+            form_data={
+                name: values for name, values in request.POST.lists() if name != "csrfmiddlewaretoken"
+            },
+            run=run,
+        )
+        if secret:  # Pages of the admin are never cached.
+            context = {"title": act.told, "opts": self.opts, "secret": secret}
+            return TemplateResponse(
+                request, "backoffice/secret.html", self.admin_site.each_context(request) | context
+            )
+        messages.success(request, act.told)
+        if action.has_secret:
+            messages.warning(request, SENT_BEFORE)
+        return HttpResponseRedirect(
+            self._back_url(request, row) if row is not None else self.url_of("change", act.row_id)
+        )
 
     def _back_url(self, request: HttpRequest, row: models.Model | None) -> str:
-        """Where a page leads when it is done, or left."""
+        """Where the page of an action leads when it is done or cancelled."""
         if row is None:
-            return reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_changelist")
+            return self.url_of("changelist")
         about = self.about(row)
         if about and request.GET.urlencode() == FROM_USER:
             return reverse("admin:one_user", args=[quote(about)])
-        return self._row_url(row.pk)
-
-    def _row_url(self, key: Any) -> str:
-        return reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_change", args=[quote(key)])
+        return self.url_of("change", row.pk)

@@ -1,4 +1,4 @@
-"""What staff may do to creators' records, each with a form, a reason and a permission."""
+"""What staff may do to creators' records."""
 
 from typing import Any
 
@@ -9,11 +9,12 @@ from django.db.models import Sum
 from accounts.actors import actor_of
 from accounts.models import User
 from backoffice import roles
-from backoffice.actions.forms import Facts, ReasonForm
-from backoffice.actions.staff_action import StaffAction
+from backoffice.actions.forms import ReasonForm
+from backoffice.actions.staff_action import Facts, StaffAction
 from backoffice.errors import BeyondAllowance, NothingToChange
 from foundation import money
 from foundation.errors import KeyReused
+from foundation.words import count
 from monetization import sponsors, subscriptions, tips
 from monetization.errors import TooLate
 from monetization.models import Earner, Refund, Sponsor, Subscription, Tip
@@ -22,13 +23,9 @@ from monetization.privacy.placeholders import is_erased
 
 
 class RefundForm(ReasonForm):
-    """How much of a tip went back, and why."""
+    """How much of a tip was refunded."""
 
-    amount_cents = forms.IntegerField(
-        min_value=1,
-        required=False,
-        label="Amount",
-    )
+    amount_cents = forms.IntegerField(min_value=1, required=False, label="Amount")
     field_order = ("amount_cents", "reason")
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -37,41 +34,40 @@ class RefundForm(ReasonForm):
         self.fields[
             "amount_cents"
         ].help_text = (
-            f"In the smallest unit: {left} for {money.amount(left, currency)}. Empty for all of that."
+            f"In the smallest unit: {left} for {money.amount(left, currency)}. Leave empty for all of it."
         )
         most = roles.allowance(self.staff, settings.STAFF_REFUND_CENTS_MAX)
         if most is not None:
-            self.tell_limit("amount_cents", _limit_in_words(most, currency))
-
-    def facts(self) -> Facts:
-        """What the page says of the tip."""
-        tip = self.row
-        return [
-            ("Given", money.amount(tip.gross_cents, tip.currency)),
-            ("Refunded", money.amount(tip.refunded_cents, tip.currency)),
-            ("Left", money.amount(tip.refundable_cents, tip.currency)),
-        ]
+            self.show_limit("amount_cents", _limit_in_words(most, currency))
 
 
-def refund(tip: Tip, asked: dict[str, Any], staff: User) -> str:
+def _tip_facts(tip: Tip) -> Facts:
+    return [
+        ("Given", money.amount(tip.gross_cents, tip.currency)),
+        ("Refunded", money.amount(tip.refunded_cents, tip.currency)),
+        ("Left", money.amount(tip.refundable_cents, tip.currency)),
+    ]
+
+
+def refund(tip: Tip, form_data: dict[str, Any], staff: User) -> str:
     """Record a refund."""
     made = tips.refund(
         tip_id=tip.pk,
-        amount_cents=asked["amount_cents"],
-        reason=asked["reason"],
-        key=asked["key"],
+        amount_cents=form_data["amount_cents"],
+        reason=form_data["reason"],
+        key=form_data["key"],
         actor=actor_of(staff),
     )
-    if made.actor != actor_of(staff):  # The key is of a colleague's form.
+    if made.actor != actor_of(staff):  # A colleague's form had this key.
         raise KeyReused
     _require_within_role(staff, tip)
-    back = money.amount(made.amount_cents, made.currency)
+    refunded = money.amount(made.amount_cents, made.currency)
     fee = money.amount(made.fee_returned_cents, made.currency)
-    return f"Recorded a refund of {back}; {fee} of the fee went back."
+    return f"Recorded a refund of {refunded}; {fee} of the fee went back."
 
 
 def _require_within_role(staff: User, tip: Tip) -> None:
-    """Raise BeyondAllowance, which undoes the refund, where this member refunded too much of the tip."""
+    """Raise BeyondAllowance, which rolls back the refund, if this member refunded too much of the tip."""
     most = roles.allowance(staff, settings.STAFF_REFUND_CENTS_MAX)
     theirs = Refund.objects.filter(tip=tip, actor=actor_of(staff))
     refunded: int = theirs.aggregate(total=Sum("amount_cents"))["total"] or 0
@@ -86,54 +82,53 @@ def _limit_in_words(most: int, currency: str) -> str:
 
 
 class StatusForm(ReasonForm):
-    """What a subscription has become, and why."""
+    """The new status of a subscription."""
 
     status = forms.ChoiceField(choices=Subscription.Status.choices)
     field_order = ("status", "reason")
 
-    def facts(self) -> Facts:
-        """What the page says of the subscription."""
-        return [
-            ("Status", self.row.get_status_display()),
-            ("Amount", money.amount(self.row.amount_cents, self.row.currency)),
-        ]
+
+def _subscription_facts(subscription: Subscription) -> Facts:
+    return [
+        ("Status", subscription.get_status_display()),
+        ("Amount", money.amount(subscription.amount_cents, subscription.currency)),
+    ]
 
 
-def change_status(subscription: Subscription, asked: dict[str, Any], staff: User) -> str:
+def change_status(subscription: Subscription, form_data: dict[str, Any], staff: User) -> str:
     """Change a subscription's status as its creator would."""
-    if subscription.status == asked["status"]:  # To say it again would date it anew.
+    status = form_data["status"]
+    if subscription.status == status:  # To set it again would change its date.
         raise NothingToChange
     changed = subscriptions.change(
-        creator=subscription.creator, subscription_id=subscription.pk, status=asked["status"]
+        creator=subscription.creator, subscription_id=subscription.pk, status=status
     )
-    if changed.status != asked["status"]:
-        raise TooLate("A later change is known already, so this one changed nothing")
-    was, now = subscription.get_status_display().lower(), changed.get_status_display().lower()
-    return f"From {was} to {now}."
+    if changed.status != status:
+        raise TooLate("A later change is already recorded, so this one changed nothing")
+    old, new = subscription.get_status_display().lower(), changed.get_status_display().lower()
+    return f"From {old} to {new}."
 
 
-def cancel(sponsor: Sponsor, asked: dict[str, Any], staff: User) -> str:
+def cancel(sponsor: Sponsor, form_data: dict[str, Any], staff: User) -> str:
     """Cancel a placement as its creator would."""
     sponsors.cancel(creator=sponsor.creator, sponsor_id=sponsor.pk)
     return f"Cancelled the placement in the {sponsor.position}."
 
 
 class EraseForm(ReasonForm):
-    """Why, without saying who: the reason is written to the log after the reader is erased from it."""
+    """The reason without the reader's address: the act is written after the erasure and would keep it."""
 
     def clean_reason(self) -> str:
         reason: str = self.cleaned_data["reason"]
         if "@" in reason:
-            raise forms.ValidationError("Write no e-mail address here: it would be kept.")
+            raise forms.ValidationError("Don't enter an e-mail address here; it would be kept.")
         return reason
 
 
-def erase_reader(row: Tip | Subscription, asked: dict[str, Any], staff: User) -> str:
-    """Erase the reader of this row wherever they are."""
+def erase_reader(row: Tip | Subscription, form_data: dict[str, Any], staff: User) -> str:
+    """Erase the reader of this row from all records."""
     erased = erasure.erase(row.reader, actor=actor_of(staff))
-    tips_count = f"{erased.tips} tip{'' if erased.tips == 1 else 's'}"
-    subscriptions_count = f"{erased.subscriptions} subscription{'' if erased.subscriptions == 1 else 's'}"
-    return f"Erased a reader: {tips_count}, {subscriptions_count}."
+    return f"Erased a reader: {count(erased.tips, 'tip')}, {count(erased.subscriptions, 'subscription')}."
 
 
 ERASE = StaffAction(
@@ -142,13 +137,13 @@ ERASE = StaffAction(
     "monetization.erase_reader",
     erase_reader,
     EraseForm,
-    warning="Name, address and words go for good, from every creator's records, and cannot be brought back.",
+    warning="Name, address and messages are erased from every creator's records. This can't be undone.",
     applies=lambda row: bool(row.reader) and not is_erased(row.reader),
 )
 
 
 class RuleForm(ReasonForm):
-    """Whether a creator wants one sponsor at a time, and why."""
+    """Whether a creator has only one sponsor at a time."""
 
     on = forms.BooleanField(required=False, label="One sponsor at a time")
     field_order = ("on", "reason")
@@ -158,15 +153,15 @@ class RuleForm(ReasonForm):
         self.initial.setdefault("on", self.row.one_sponsor_at_a_time)
 
 
-def set_rule(earner: Earner, asked: dict[str, Any], staff: User) -> str:
-    """Switch a creator's rule; refused, naming the sponsors, over existing overlaps."""
-    if earner.one_sponsor_at_a_time == asked["on"]:
+def set_rule(earner: Earner, form_data: dict[str, Any], staff: User) -> str:
+    """Switch a creator's rule on or off. It can't be switched on while placements overlap."""
+    if earner.one_sponsor_at_a_time == form_data["on"]:
         raise NothingToChange
-    sponsors.set_one_at_a_time(creator=earner.creator, on=asked["on"])
-    return f"One sponsor at a time: {'on' if asked['on'] else 'off'}."
+    sponsors.set_one_at_a_time(creator=earner.creator, on=form_data["on"])
+    return f"One sponsor at a time: {'on' if form_data['on'] else 'off'}."
 
 
-# --- On which rows ------------------------------------------------------------------------------------
+# --- The actions of each list -------------------------------------------------------------------------
 
 OF_EARNER = (
     StaffAction(
@@ -183,7 +178,14 @@ OF_SPONSOR = (
     ),
 )
 OF_SUBSCRIPTION = (
-    StaffAction("status", "Change the status", "monetization.change_status", change_status, StatusForm),
+    StaffAction(
+        "status",
+        "Change status",
+        "monetization.change_status",
+        change_status,
+        StatusForm,
+        facts=_subscription_facts,
+    ),
     ERASE,
 )
 OF_TIP = (
@@ -194,6 +196,7 @@ OF_TIP = (
         refund,
         RefundForm,
         applies=lambda tip: tip.refunded_cents < tip.gross_cents,
+        facts=_tip_facts,
     ),
     ERASE,
 )

@@ -1,6 +1,6 @@
-"""What creators recorded, in the back-office, to look at (what staff do: actions.py).
+"""The lists of what creators recorded. What staff may do to the rows is in actions.py.
 
-Readers are searched for by their address in any case, and no address of a page holds it.
+A reader's e-mail address is found in upper or lower case. It never appears in the address of a page.
 """
 
 from collections.abc import Iterable
@@ -14,6 +14,7 @@ from django.utils import timezone
 from backoffice.actions.pages import ActingAdmin
 from backoffice.creators import actions
 from backoffice.lists.change_list import is_private
+from backoffice.lists.columns import amount_column, column
 from backoffice.lists.filters import ListedFilter
 from backoffice.lists.links import list_link, row_link, user_link
 from backoffice.lists.read_only import ReadOnlyAdmin
@@ -23,7 +24,7 @@ from monetization.models import Earner, Erasure, Refund, Sponsor, Subscription, 
 
 
 class CurrencyFilter(ListedFilter):
-    """In one currency: the usual ones are offered."""
+    """Rows in one currency. The most common currencies are offered."""
 
     title = "currency"
     parameter_name = "currency__exact"
@@ -38,22 +39,17 @@ class CreatorsAdmin(ActingAdmin):
     instant = "created_at"
     sortable_by = ("created_at",)
     ordering = ("-created_at",)
-
-    def about(self, row: Any) -> str:
-        return str(row.creator_id)
-
-    @admin.display(description="creator")
-    def its_creator(self, row: Any) -> str:
-        return user_link(row.creator_id)
+    owner_field = "creator_id"
+    its_creator = column("creator", lambda row: user_link(row.creator_id))
 
 
 class ReadersAdmin(CreatorsAdmin):
-    """Rows of a creator's readers, whose addresses are kept in lower case to find them by."""
+    """Rows about a creator's readers. The column `reader` holds their address in lower case."""
 
-    def found(self, queryset: QuerySet[Any], term: str) -> QuerySet[Any]:
-        if is_private(term) and (of_reader := queryset.filter(reader=term.lower())).exists():
-            return of_reader
-        return super().found(queryset, term)
+    def matching(self, queryset: QuerySet[Any], term: str) -> QuerySet[Any]:
+        if is_private(term) and (matches := queryset.filter(reader=term.lower())).exists():
+            return matches
+        return super().matching(queryset, term)
 
 
 @admin.register(Earner)
@@ -65,15 +61,8 @@ class EarnerAdmin(ActingAdmin):
     ordering = ("creator_id",)
     nothing_yet = "Creators are here once they placed a sponsor."
     fields = ("creator", "one_sponsor_at_a_time", "overlaps")
-    readonly_fields = ("overlaps",)
+    owner_field = "creator_id"
     staff_actions = actions.OF_EARNER
-
-    def about(self, row: Earner) -> str:
-        return row.creator_id
-
-    @admin.display(description="user")
-    def everything(self, earner: Earner) -> str:
-        return user_link(earner.creator_id, "Everything")
 
     @admin.display(description="overlaps")
     def overlaps(self, earner: Earner) -> str:
@@ -100,14 +89,10 @@ class SponsorAdmin(CreatorsAdmin):
         *("its_creator", "sponsor_name", "position", "active_from", "active_until", "price"),
         *("logo_url", "target_url", "cancelled_at", "created_at"),
     )
-    readonly_fields = ("its_creator", "price")
     kept_out_of_files = ("form_key",)
     nothing_yet = "No creator has placed a sponsor."
     staff_actions = actions.OF_SPONSOR
-
-    @admin.display(description="price")
-    def price(self, sponsor: Sponsor) -> str:
-        return money.amount(sponsor.price_cents, sponsor.currency) if sponsor.price_cents is not None else "–"
+    price = amount_column("price", "price_cents")
 
 
 @admin.register(Subscription)
@@ -124,17 +109,13 @@ class SubscriptionAdmin(ReadersAdmin):
         *("its_creator", "subscriber_email", "plan", "interval", "amount", "status", "events"),
         *("stripe_subscription_id", "status_at", "terms_at", "created_at"),
     )
-    readonly_fields = ("its_creator", "amount", "events")
     nothing_yet = "No creator has recorded a subscription."
     staff_actions = actions.OF_SUBSCRIPTION
-
-    @admin.display(description="amount")
-    def amount(self, subscription: Subscription) -> str:
-        return money.amount(subscription.amount_cents, subscription.currency)
-
-    @admin.display(description="events")
-    def events(self, subscription: Subscription) -> str:
-        return list_link(SubscriptionEvent, "What happened to it", subscription__id__exact=subscription.pk)
+    amount = amount_column("amount", "amount_cents")
+    events = column(
+        "events",
+        lambda row: list_link(SubscriptionEvent, "What happened to it", subscription__id__exact=row.pk),
+    )
 
 
 @admin.register(SubscriptionEvent)
@@ -146,14 +127,8 @@ class SubscriptionEventAdmin(CreatorsAdmin):
     search_fields = ("subscription__id", "creator__misar_id")
     search_help_text = "A subscription or a creator's Misar ID; whole."
     nothing_yet = "Nothing has happened to a subscription."
-
-    @admin.display(description="subscription")
-    def of(self, event: SubscriptionEvent) -> str:
-        return row_link(Subscription, event.subscription_id)
-
-    @admin.display(description="a year")
-    def yearly(self, event: SubscriptionEvent) -> str:
-        return money.amount(event.yearly_cents_delta, event.currency)
+    of = column("subscription", lambda event: row_link(Subscription, event.subscription_id))
+    yearly = amount_column("a year", "yearly_cents_delta")
 
 
 @admin.register(Tip)
@@ -168,29 +143,16 @@ class TipAdmin(ReadersAdmin):
         *("its_creator", "gross", "fee", "net", "refunded", "fee_returned", "refunds_of_it", "plan"),
         *("name", "email", "message", "message_hidden_at", "stripe_payment_id", "created_at"),
     )
-    readonly_fields = (*("its_creator", "gross", "fee", "net", "refunded", "fee_returned", "refunds_of_it"),)
     nothing_yet = "No creator has recorded a tip."
     staff_actions = actions.OF_TIP
-
-    @admin.display(description="gross")
-    def gross(self, tip: Tip) -> str:
-        return money.amount(tip.gross_cents, tip.currency)
+    gross = amount_column("gross", "gross_cents")
+    net = amount_column("net", "net_cents")
+    refunded = amount_column("refunded", "refunded_cents", dash_for_zero=True)
+    fee_returned = amount_column("fee returned", "fee_returned_cents", dash_for_zero=True)
 
     @admin.display(description="fee")
     def fee(self, tip: Tip) -> str:
         return f"{money.amount(tip.fee_cents, tip.currency)} ({fees.percent(tip.fee_bps)})"
-
-    @admin.display(description="net")
-    def net(self, tip: Tip) -> str:
-        return money.amount(tip.net_cents, tip.currency)
-
-    @admin.display(description="refunded")
-    def refunded(self, tip: Tip) -> str:
-        return money.amount(tip.refunded_cents, tip.currency) if tip.refunded_cents else "–"
-
-    @admin.display(description="fee returned")
-    def fee_returned(self, tip: Tip) -> str:
-        return money.amount(tip.fee_returned_cents, tip.currency) if tip.fee_returned_cents else "–"
 
     @admin.display(description="refunds")
     def refunds_of_it(self, tip: Tip) -> str:
@@ -206,20 +168,10 @@ class RefundAdmin(CreatorsAdmin):
     search_fields = ("id", "tip__id", "creator__misar_id")
     search_help_text = "A refund, a tip or a creator's Misar ID; whole."
     fields = ("of", "its_creator", "amount", "fee_returned", "actor", "reason", "key", "created_at")
-    readonly_fields = ("of", "its_creator", "amount", "fee_returned")
     nothing_yet = "No tip has been refunded."
-
-    @admin.display(description="tip")
-    def of(self, refund: Refund) -> str:
-        return row_link(Tip, refund.tip_id)
-
-    @admin.display(description="amount")
-    def amount(self, refund: Refund) -> str:
-        return money.amount(refund.amount_cents, refund.currency)
-
-    @admin.display(description="fee returned")
-    def fee_returned(self, refund: Refund) -> str:
-        return money.amount(refund.fee_returned_cents, refund.currency)
+    of = column("tip", lambda refund: row_link(Tip, refund.tip_id))
+    amount = amount_column("amount", "amount_cents")
+    fee_returned = amount_column("fee returned", "fee_returned_cents")
 
 
 @admin.register(Erasure)

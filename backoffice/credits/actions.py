@@ -1,4 +1,4 @@
-"""What staff may do to wallets, charges, payments and prices, each with a form, a reason and a permission."""
+"""What staff may do to wallets, charges, payments and prices."""
 
 from typing import Any, cast
 
@@ -10,8 +10,8 @@ from accounts.actors import actor_of
 from accounts.misar_ids import MISAR_ID_LENGTH, is_misar_id
 from accounts.models import User
 from backoffice.actions.acts import Done
-from backoffice.actions.forms import Facts, ReasonForm, SettingForm, told_from_to
-from backoffice.actions.staff_action import Addition, Made, StaffAction
+from backoffice.actions.forms import ReasonForm, SettingForm, summary_of_changes
+from backoffice.actions.staff_action import Facts, StaffAction
 from backoffice.credits import limits
 from foundation import money
 from foundation.errors import KeyReused
@@ -23,114 +23,104 @@ from wallet.payments import inbox, sessions, settlement, stripe_gateway
 from wallet.payments.sessions import text_at
 from wallet.prices import rates
 
-# What the books let a unit cost (wallet_rate_is_never_free).
+# The highest price that the database allows (wallet_rate_is_never_free).
 RATE_CREDITS_MAX = 1_000_000_000
 
 
 class CreditsForm(ReasonForm):
-    """How many credits, and why. The form says how many its member of staff may still move."""
+    """How many credits, and why. The form says how many its staff member may still move."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         if "credits" in self.fields and (allowance := limits.of(self.staff)):
-            self.tell_limit("credits", allowance.in_words)
+            self.show_limit("credits", allowance.in_words)
 
     def clean_credits(self) -> int | None:
         credits = cast(int | None, self.cleaned_data["credits"])
         if credits == 0:
-            raise forms.ValidationError("0 credits move nothing.")
+            raise forms.ValidationError("Enter a number other than 0.")
         if abs(credits or 0) > settings.ADJUSTMENT_CREDITS_MAX:
             raise forms.ValidationError(f"At most {settings.ADJUSTMENT_CREDITS_MAX:,} credits at once.")
         return credits
 
 
 class AdjustmentForm(CreditsForm):
-    """How many credits, and why."""
+    """How many credits to add or remove."""
 
     credits = forms.IntegerField(
-        help_text="Whole credits: 25 adds, -25 takes. No more can be taken than there is."
+        help_text="Use 25 to add, \N{MINUS SIGN}25 to remove. The balance can't go below 0."
     )
     field_order = ("credits", "reason")
 
-    def facts(self) -> Facts:
-        """What the page says of the wallet."""
-        return [
-            ("Balance", money.credits(self.row.balance)),
-            ("Entries", money.plain(self.row.entries_count)),
-        ]
 
-
-def adjust(wallet: Wallet, asked: dict[str, Any], staff: User) -> str:
-    """Run the adjustment staff asked for."""
+def adjust(wallet: Wallet, form_data: dict[str, Any], staff: User) -> str:
+    """Add credits to a wallet or remove them."""
     entry = ledger.adjust(
         user_id=wallet.pk,
-        credits=asked["credits"],
-        reason=asked["reason"],
-        key=asked["key"],
+        credits=form_data["credits"],
+        reason=form_data["reason"],
+        key=form_data["key"],
         actor=actor_of(staff),
     )
     limits.require_kept(staff, entry.credits)
     return f"Adjusted by {money.signed(entry.credits)} credits to {money.plain(entry.balance_after)}."
 
 
-def _require_theirs(entry: Entry, staff: User) -> None:
-    """Raise KeyReused where a colleague's form had this very key: the entry is of their act."""
-    if entry.actor != actor_of(staff):
-        raise KeyReused
+def _wallet_facts(wallet: Wallet) -> Facts:
+    return [("Balance", money.credits(wallet.balance)), ("Entries", money.plain(wallet.entries_count))]
 
 
 class GiveBackForm(CreditsForm):
-    """How much of a charge, and why."""
+    """How much of a charge to give back."""
 
     credits = forms.IntegerField(
-        min_value=1, required=False, help_text="Whole credits; empty for all that is left of the charge."
+        min_value=1,
+        required=False,
+        help_text="Whole credits; leave empty for all that is left of the charge.",
     )
     field_order = ("credits", "reason")
 
-    def facts(self) -> Facts:
-        """What the page says of the charge."""
-        given_back = Entry.objects.given_back(self.row)
-        return [
-            ("Charged", f"{money.credits(self.row.charged)} for {self.row.feature}, by {self.row.product}"),
-            ("Given back", money.credits(given_back)),
-            ("Left", money.credits(self.row.charged - given_back)),
-        ]
 
-
-def give_back(charge: Entry, asked: dict[str, Any], staff: User) -> str:
-    """Give a charge back, wholly or in part."""
+def give_back(charge: Entry, form_data: dict[str, Any], staff: User) -> str:
+    """Give back a charge or a part of it."""
     entry = ledger.give_back(
         entry=charge,
-        credits=asked["credits"],
-        reason=asked["reason"],
-        key=asked["key"],
+        credits=form_data["credits"],
+        reason=form_data["reason"],
+        key=form_data["key"],
         actor=actor_of(staff),
     )
-    _require_theirs(entry, staff)
+    if entry.actor != actor_of(staff):  # A colleague's form had this key, and the entry is from their act.
+        raise KeyReused
     limits.require_kept(staff, entry.credits)
     return f"Gave {money.credits(entry.credits)} of {charge.pk} back."
+
+
+def _charge_facts(charge: Entry) -> Facts:
+    given_back = Entry.objects.given_back(charge)
+    return [
+        ("Charged", f"{money.credits(charge.charged)} for {charge.feature}, by {charge.product}"),
+        ("Given back", money.credits(given_back)),
+        ("Left", money.credits(charge.charged - given_back)),
+    ]
 
 
 # --- Payments -----------------------------------------------------------------------------------------
 
 
-class EventForm(ReasonForm):
-    """Why, beneath what the event is."""
-
-    def facts(self) -> Facts:
-        """What the page says of the event."""
-        return [
-            ("Event", self.row.type),
-            ("State", self.row.get_state_display()),
-            ("Remark", self.row.remark),
-            ("Session", self.row.stripe_session_id),
-            ("Stripe says", _payment_in_words(self.row)),
-            ("Payment at Stripe", payment_link(self.row)),
-        ]
+def _event_facts(event: StripeEvent) -> Facts:
+    return [
+        ("Event", event.type),
+        ("State", event.get_state_display()),
+        ("Remark", event.remark),
+        ("Session", event.stripe_session_id),
+        ("Stripe says", _payment_in_words(event)),
+        ("Payment at Stripe", payment_link(event)),
+    ]
 
 
 def payment_link(event: StripeEvent) -> str:
-    """The payment of an event, as a link to its page in Stripe's dashboard."""
+    """The payment of an event as a link to its page in Stripe's dashboard."""
     url = stripe_gateway.page_of_payment(event.payment_intent_id)
     if not url:
         return event.payment_intent_id
@@ -138,37 +128,37 @@ def payment_link(event: StripeEvent) -> str:
 
 
 def _payment_in_words(event: StripeEvent) -> str:
-    """The amount that an event tells of and whether it was paid; "" where it tells of none."""
-    told = sessions.session_of(event)
-    cents, currency = told.get("amount_total"), text_at(told, "currency").upper()
+    """The amount of an event's session and whether it was paid; "" without a valid amount."""
+    session = sessions.session_of(event)
+    cents, currency = session.get("amount_total"), text_at(session, "currency").upper()
     if type(cents) is not int or cents < 0 or not money.is_currency(currency):
         return ""
-    status = text_at(told, "payment_status")
-    return f"{money.amount(cents, currency)}, {status if status.isidentifier() else 'not said whether paid'}"
+    status = text_at(session, "payment_status")
+    return f"{money.amount(cents, currency)}, {status if status.isidentifier() else 'payment status unknown'}"
 
 
-def replay(event: StripeEvent, asked: dict[str, Any], staff: User) -> str:
-    """Handle a stored event again, as if Stripe had just sent it. To fail again is an act too."""
+def replay(event: StripeEvent, form_data: dict[str, Any], staff: User) -> str:
+    """Handle a stored event again, as if Stripe had just sent it. The act is written even if it fails."""
     try:
         inbox.handle(event)
     except EventFailed:
-        return "It failed again: the traceback stands on the event."
+        return "It failed again. The event shows the traceback."
     if event.state == StripeEvent.State.RESOLVED:
         raise NotToResolve("This event was resolved by hand meanwhile: it is not handled again")
     return f"Handled again, now {event.get_state_display().lower()}. {event.remark}".strip()
 
 
-class ResolveForm(EventForm, CreditsForm):
-    """How a payment that no event can credit was settled, and why."""
+class ResolveForm(CreditsForm):
+    """How many credits to give for a payment that no event can credit, and to which user."""
 
     credits = forms.IntegerField(
         min_value=1,
         required=False,
         label="Credits to give",
-        help_text="Whole credits; empty where none are to be given, as for a payment that was refunded.",
+        help_text="Whole credits; leave empty to give none, for example if the payment was refunded.",
     )
     user_id = forms.CharField(
-        max_length=MISAR_ID_LENGTH, required=False, label="To whom", help_text="A Misar ID, whole."
+        max_length=MISAR_ID_LENGTH, required=False, label="To whom", help_text="A whole Misar ID."
     )
     field_order = ("credits", "user_id", "reason")
 
@@ -176,26 +166,26 @@ class ResolveForm(EventForm, CreditsForm):
         super().__init__(*args, **kwargs)
         if self.staff.has_perm("wallet.adjust_wallet"):
             self.initial.setdefault("user_id", self.row.user_id)
-        else:  # They may close the event, and give nothing.
+        else:  # This staff member may close the event, but may not give credits.
             del self.fields["credits"], self.fields["user_id"]
 
     def clean(self) -> dict[str, Any]:
-        asked = super().clean() or self.cleaned_data
-        if asked.get("credits") and not is_misar_id(asked.get("user_id")):
-            self.add_error("user_id", "Say whose credits these are: a Misar ID.")
-        return asked
+        form_data = super().clean() or self.cleaned_data
+        if form_data.get("credits") and not is_misar_id(form_data.get("user_id")):
+            self.add_error("user_id", "Enter the Misar ID of the user who gets the credits.")
+        return form_data
 
 
-def resolve(event: StripeEvent, asked: dict[str, Any], staff: User) -> str | Done:
-    """Close an event that can have no effect by itself, giving its credits by hand where that is right."""
-    credits = asked.get("credits")
-    user_id = asked["user_id"] if credits else ""
+def resolve(event: StripeEvent, form_data: dict[str, Any], staff: User) -> str | Done:
+    """Close an event that cannot be credited automatically, and give credits for it if the form says so."""
+    credits = form_data.get("credits")
+    user_id = form_data["user_id"] if credits else ""
     settlement.resolve(
         event,
         user_id=user_id,
         credits=credits,
-        reason=asked["reason"],
-        key=asked["key"],
+        reason=form_data["reason"],
+        key=form_data["key"],
         actor=actor_of(staff),
     )
     event.refresh_from_db()
@@ -206,33 +196,33 @@ def resolve(event: StripeEvent, asked: dict[str, Any], staff: User) -> str | Don
 
 
 class AskForm(ReasonForm):
-    """Why Stripe is asked, and what it answered: asked here, while no transaction is open."""
-
-    def facts(self) -> Facts:
-        """What the page says of the top-up."""
-        asked_for = self.row.amount_cents
-        return [
-            ("State", self.row.get_state_display()),
-            ("Asked for", money.dollars(asked_for) if asked_for is not None else ""),
-            ("Session", self.row.stripe_session_id),
-            ("Remark", self.row.remark),
-        ]
+    """Asks Stripe for the session of a top-up while the form is cleaned, when no transaction is open."""
 
     def clean(self) -> dict[str, Any]:
-        asked = super().clean() or self.cleaned_data
+        form_data = super().clean() or self.cleaned_data
         if not self.row.stripe_session_id:
-            raise forms.ValidationError("Stripe never answered with a session for this top-up.")
+            raise forms.ValidationError("Stripe never opened a session for this top-up.")
         if not self.errors:
             try:
-                asked["session"] = stripe_gateway.session_while_waited_for(self.row.stripe_session_id)
+                form_data["session"] = stripe_gateway.session_while_waited_for(self.row.stripe_session_id)
             except StripeOutOfReach as error:
                 raise forms.ValidationError("Stripe does not answer right now; please try again.") from error
-        return asked
+        return form_data
 
 
-def ask_stripe(topup: TopUp, asked: dict[str, Any], staff: User) -> str:
-    """Bring a top-up to what Stripe says of its session."""
-    session = asked["session"]
+def _topup_facts(topup: TopUp) -> Facts:
+    cents = topup.amount_cents
+    return [
+        ("State", topup.get_state_display()),
+        ("Asked for", money.dollars(cents) if cents is not None else ""),
+        ("Session", topup.stripe_session_id or ""),
+        ("Remark", topup.remark),
+    ]
+
+
+def ask_stripe(topup: TopUp, form_data: dict[str, Any], staff: User) -> str:
+    """Update a top-up to what Stripe says of its session."""
+    session = form_data["session"]
     if session is None:
         return "Stripe knows no such session; nothing was changed."
     return settlement.settle_as_told(session)
@@ -242,59 +232,55 @@ def ask_stripe(topup: TopUp, asked: dict[str, Any], staff: User) -> str:
 
 
 class RateForm(SettingForm):
-    """What one unit of a feature costs."""
+    """The price of one unit of a feature."""
 
-    label = forms.CharField(max_length=200, help_text="As users read it on their statement.")
+    label = forms.CharField(max_length=200, help_text="The name on users' statements.")
     credits = forms.IntegerField(
         min_value=1,
         max_value=RATE_CREDITS_MAX,
-        help_text="Whole credits for one unit, from now on. Charges made before are not touched.",
+        help_text="Whole credits for one unit, from now on. Earlier charges stay as they are.",
     )
-    unit = forms.CharField(max_length=100, help_text="What one unit is: article, 1000 emails.")
+    unit = forms.CharField(max_length=100, help_text="What one unit is: article, 1,000 emails.")
     active = forms.BooleanField(
-        required=False, initial=True, label="Can be charged", help_text="Without this, charges are refused."
+        required=False, initial=True, label="Can be charged", help_text="If off, charges are refused."
     )
     setting = ("label", "credits", "unit", "active")
     field_order: tuple[str, ...] = ("label", "credits", "unit", "active", "reason")
 
 
 class NewRateForm(RateForm):
-    """A feature that has no price yet."""
+    """The price of a feature that has none yet."""
 
     feature = forms.CharField(
         max_length=FEATURE_LENGTH,
-        help_text="As products charge it, for good: blog.article.generate.",
+        help_text="The name that products charge, such as blog.article.generate. It can't be changed later.",
     )
     field_order = ("feature", *RateForm.field_order)
 
     def clean_feature(self) -> str:
         feature: str = self.cleaned_data["feature"]
-        # What the API could not name could never be charged.
+        # The API accepts printable characters only, so no other feature could be charged.
         if not feature.isprintable():
             raise forms.ValidationError("Printable characters only.")
         return feature
 
 
-def change_rate(rate: Rate, asked: dict[str, Any], staff: User) -> str:
-    """Set what a feature costs from now on."""
-    before = rates.locked(rate.pk)
-    RateForm.require_as_shown(before, asked)
-    told = told_from_to(
-        before.feature, _rate_in_words(**RateForm.shown(before)), _rate_in_words(**_rate(asked))
-    )
-    rates.set_rate(feature=before.feature, actor=actor_of(staff), **_rate(asked))
-    return told
+def change_rate(rate: Rate, form_data: dict[str, Any], staff: User) -> str:
+    """Change the price of a feature from now on."""
+    before, values = rates.locked(rate.pk), RateForm.values(form_data)
+    RateForm.require_as_shown(before, form_data)
+    words_before = _rate_in_words(**RateForm.shown(before))
+    summary = summary_of_changes(before.feature, words_before, _rate_in_words(**values))
+    rates.set_rate(feature=before.feature, actor=actor_of(staff), **values)
+    return summary
 
 
-def add_rate(asked: dict[str, Any], staff: User) -> Made:
-    """Price a feature."""
-    rate = rates.add_rate(feature=asked["feature"], actor=actor_of(staff), **_rate(asked))
-    words = _rate_in_words(**_rate(asked))
-    return Made(rate, f"Priced {rate.feature}: {words['price']} for each {rate.unit}; {words['state']}.")
-
-
-def _rate(asked: dict[str, Any]) -> dict[str, Any]:
-    return {name: asked[name] for name in RateForm.setting}
+def add_rate(row: None, form_data: dict[str, Any], staff: User) -> Done:
+    """Set the first price of a feature."""
+    values = RateForm.values(form_data)
+    rate = rates.add_rate(feature=form_data["feature"], actor=actor_of(staff), **values)
+    words = _rate_in_words(**values)
+    return Done(rate, f"Priced {rate.feature}: {words['price']} for each {rate.unit}; {words['state']}.")
 
 
 def _rate_in_words(*, label: str, credits: int, unit: str, active: bool) -> dict[str, str]:
@@ -306,9 +292,18 @@ def _rate_in_words(*, label: str, credits: int, unit: str, active: bool) -> dict
     }
 
 
-# --- On which rows ------------------------------------------------------------------------------------
+# --- The actions of each list -------------------------------------------------------------------------
 
-OF_WALLET = (StaffAction("adjust", "Adjust the balance", "wallet.adjust_wallet", adjust, AdjustmentForm),)
+OF_WALLET = (
+    StaffAction(
+        "adjust",
+        "Adjust the balance",
+        "wallet.adjust_wallet",
+        adjust,
+        AdjustmentForm,
+        facts=_wallet_facts,
+    ),
+)
 OF_ENTRY = (
     StaffAction(
         "give-back",
@@ -317,6 +312,7 @@ OF_ENTRY = (
         give_back,
         GiveBackForm,
         applies=lambda entry: entry.kind in (Entry.Kind.DEDUCT, Entry.Kind.CAPTURE),
+        facts=_charge_facts,
     ),
 )
 OF_STRIPE_EVENT = (
@@ -325,8 +321,8 @@ OF_STRIPE_EVENT = (
         "Handle it again",
         "wallet.replay_stripeevent",
         replay,
-        EventForm,
         applies=lambda event: event.state in inbox.REPLAYABLE,
+        facts=_event_facts,
     ),
     StaffAction(
         "resolve",
@@ -335,8 +331,9 @@ OF_STRIPE_EVENT = (
         resolve,
         ResolveForm,
         applies=settlement.is_resolvable,
-        warning="This closes the event for good: its payment is never credited by itself afterwards, "
-        "whatever Stripe still sends. Look at the payment at Stripe first.",
+        facts=_event_facts,
+        warning="This closes the event for good. Its payment is never credited automatically afterwards, "
+        "whatever Stripe sends. Check the payment at Stripe first.",
     ),
 )
 OF_TOPUP = (
@@ -347,7 +344,8 @@ OF_TOPUP = (
         ask_stripe,
         AskForm,
         applies=lambda topup: bool(topup.stripe_session_id) and topup.state != TopUp.State.PAID,
+        facts=_topup_facts,
     ),
 )
 OF_RATE = (StaffAction("set", "Change this price", "wallet.change_rate", change_rate, RateForm),)
-NEW_RATE = Addition("Add a price", "wallet.add_rate", add_rate, NewRateForm)
+NEW_RATE = StaffAction("add", "Add a price", "wallet.add_rate", add_rate, NewRateForm)

@@ -1,6 +1,6 @@
-"""How many credits staff may move by hand: so many in 24 hours, by role (STAFF_CREDITS_A_DAY).
+"""How many credits a staff member may move by hand in 24 hours, by role (STAFF_CREDITS_A_DAY).
 
-What somebody moved is what the ledger says of them: adjustments and charges given back, up and down alike.
+The ledger says what they moved: adjustments and charges given back. Adding and removing count alike.
 """
 
 from dataclasses import dataclass
@@ -21,19 +21,19 @@ WINDOW = timedelta(hours=24)
 
 @dataclass(frozen=True)
 class Allowance:
-    """What a member of staff may move in 24 hours, and what they have, in credits."""
+    """The credits that a staff member may move in 24 hours, and the credits that they moved."""
 
     credits: int
     moved: int
 
     @property
     def left(self) -> int:
-        """What may still be moved now; never below 0."""
+        """The credits that may still be moved; never below 0."""
         return max(self.credits - self.moved, 0)
 
     @property
     def in_words(self) -> str:
-        """How much is left, as a sentence."""
+        """The allowance as a sentence."""
         if not self.credits:
             return "Your role may not move credits by hand."
         most, left = money.credits(self.credits), money.plain(self.left)
@@ -42,7 +42,7 @@ class Allowance:
 
 
 def of(staff: User) -> Allowance | None:
-    """What somebody may move; None where no limit by role holds, as for a superuser."""
+    """The allowance of a staff member; None for a superuser, who has no limit by role."""
     credits = roles.allowance(staff, settings.STAFF_CREDITS_A_DAY)
     if credits is None:
         return None
@@ -51,11 +51,11 @@ def of(staff: User) -> Allowance | None:
 
 
 def require_kept(staff: User, just_moved: int) -> None:
-    """Raise BeyondAllowance, which undoes the move, where it was one too many.
+    """Raise BeyondAllowance, which rolls back the move, if it went beyond the allowance.
 
-    `just_moved` are the credits that the caller's transaction moved. Exact within an act, which holds the row
-    of the member of staff: two forms sent at once take turns. Nobody moves more than ADJUSTMENT_CREDITS_MAX
-    at once.
+    `just_moved` are the credits that the caller's transaction moved. An act locks the row of its staff
+    member, so forms sent at the same time run one after another and the limit is exact. One move is at most
+    ADJUSTMENT_CREDITS_MAX, also for a superuser.
     """
     if abs(just_moved) > settings.ADJUSTMENT_CREDITS_MAX:
         raise BeyondAllowance(f"At most {money.credits(settings.ADJUSTMENT_CREDITS_MAX)} at once")

@@ -1,7 +1,6 @@
-"""The wallet in the back-office, to look at: wallets, entries, payments, prices, and what was examined.
+"""The lists of wallets, entries, payments, prices, checks and finished days.
 
-What staff do here is in actions.py. Support is given an id, a key or an e-mail address, and each list finds
-by it what it names, whole.
+What staff may do to the rows is in actions.py. A search must match a whole id, key or e-mail address.
 """
 
 import json
@@ -19,8 +18,9 @@ from accounts.models import ServiceKey
 from backoffice.actions.pages import ActingAdmin
 from backoffice.credits import actions
 from backoffice.lists.change_list import is_private
+from backoffice.lists.columns import column
 from backoffice.lists.filters import ListedFilter
-from backoffice.lists.links import list_link, row_link, user_link
+from backoffice.lists.links import list_link, row_link
 from backoffice.lists.read_only import ReadOnlyAdmin
 from foundation import money
 from wallet.books import days, ledger
@@ -40,7 +40,7 @@ TOTAL = (
 
 
 class ProductFilter(ListedFilter):
-    """Of one product: those that have a service key or entries, and the wallet itself."""
+    """Rows of one product: each with a service key or entries is offered, and the wallet itself."""
 
     title = "product"
     parameter_name = "product__exact"
@@ -51,7 +51,7 @@ class ProductFilter(ListedFilter):
 
 
 class TypeFilter(ListedFilter):
-    """Of one type, among those that Stripe is asked to send."""
+    """Rows of one event type, of those that Stripe is set up to send."""
 
     title = "type"
     parameter_name = "type__exact"
@@ -68,19 +68,19 @@ class TypeFilter(ListedFilter):
 
 
 class AddressedAdmin(ActingAdmin):
-    """Rows of users, who are found by their e-mail address too; `of_user` is where a row holds their id."""
+    """Rows of users. A search for a user's e-mail address finds them too."""
 
-    of_user = "user_id"
+    owner_field = "user_id"
 
-    def told_of(self, term: str) -> str:
+    def address_term(self, term: str) -> str:
         """The Misar ID of the one user who has this address."""
         ids = ids_with_address(term) if is_private(term) else []
         return ids[0] if len(ids) == 1 else term
 
-    def found(self, queryset: QuerySet[Any], term: str) -> QuerySet[Any]:
+    def matching(self, queryset: QuerySet[Any], term: str) -> QuerySet[Any]:
         if is_private(term) and (ids := ids_with_address(term)):
-            return queryset.filter(**{f"{self.of_user}__in": [*ids, term]})
-        return super().found(queryset, term)
+            return queryset.filter(**{f"{self.owner_field}__in": [*ids, term]})
+        return super().matching(queryset, term)
 
 
 @admin.register(Wallet)
@@ -95,33 +95,22 @@ class WalletAdmin(AddressedAdmin):
     nothing_yet = "A wallet opens with the first credits of its user."
     staff_actions = actions.OF_WALLET
     fields = ("user_id", "credits", "entries", "created_at")
-    readonly_fields = ("credits", "entries")
     change_list_template = "backoffice/wallets.html"
+    credits = column("balance", lambda wallet: money.credits(wallet.balance))
 
-    def about(self, row: Wallet) -> str:
-        return row.pk
-
-    def not_there_yet(self, key: str) -> Wallet | None:
-        """A user whose first payment was parked has no wallet, and may be given credits all the same."""
+    def row_to_create(self, key: str) -> Wallet | None:
+        """The wallet of a user without one. A user whose first payment was parked may be given credits."""
         return ledger.unopened(key) if is_misar_id(key) else None
-
-    @admin.display(description="balance")
-    def credits(self, wallet: Wallet) -> str:
-        return money.credits(wallet.balance)
 
     @admin.display(description="entries")
     def entries(self, wallet: Wallet) -> str:
         return list_link(Entry, money.plain(wallet.entries_count), wallet__user_id__exact=wallet.pk)
 
-    @admin.display(description="user")
-    def everything(self, wallet: Wallet) -> str:
-        return user_link(wallet.pk, "Everything")
-
 
 @admin.register(Entry)
 class EntryAdmin(AddressedAdmin):
-    list_display = ("created_at", "user", "kind", "what", "product", "moved", "balance", "actor", "id")
-    figures = ("moved", "balance")
+    list_display = ("created_at", "user", "kind", "what", "product", "moved", "balance_after", "actor", "id")
+    figures = ("moved", "balance_after")
     sortable_by = ("created_at",)
     list_filter = ("kind", ProductFilter)
     instant = "created_at"
@@ -137,57 +126,33 @@ class EntryAdmin(AddressedAdmin):
         *("its_topup", "it_reverses", "reversed_by", "stripe_session_id", "idempotency_key", "sequence"),
         *("effective_at", "created_at"),
     )
-    readonly_fields = (
-        *("user", "moved", "balance_before", "what", "its_topup", "it_reverses", "reversed_by"),
-    )
-    of_user = "wallet_id"
+    owner_field = "wallet_id"
     staff_actions = actions.OF_ENTRY
-
-    def about(self, row: Entry) -> str:
-        return row.wallet_id
+    moved = column("credits", lambda entry: money.signed(entry.credits))
+    it_reverses = column("reverses", lambda entry: row_link(Entry, entry.reverses_id))
 
     def get_ordering(self, request: HttpRequest) -> tuple[str, ...]:
-        """One wallet's entries by their place in it, which its own index holds in order."""
+        """The entries of one wallet are sorted by their sequence number, which an index holds."""
         of_one = "wallet__user_id__exact" in request.GET
         return ("-sequence", "-created_at") if of_one else ("-created_at",)
 
-    def found(self, queryset: QuerySet[Entry], term: str) -> QuerySet[Entry]:
+    def matching(self, queryset: QuerySet[Entry], term: str) -> QuerySet[Entry]:
         if Wallet.objects.filter(pk=term).exists():
             return queryset.filter(wallet_id=term).order_by("-sequence", "-created_at")
-        return super().found(queryset, term)
-
-    @admin.display(description="Misar ID")
-    def user(self, entry: Entry) -> str:
-        return user_link(entry.wallet_id)
+        return super().matching(queryset, term)
 
     @admin.display(description="feature")
     def what(self, entry: Entry) -> str:
         return f"{entry.feature} × {money.plain(entry.count)}" if entry.count else entry.feature
-
-    @admin.display(description="credits")
-    def moved(self, entry: Entry) -> str:
-        return money.signed(entry.credits)
-
-    @admin.display(description="balance after")
-    def balance(self, entry: Entry) -> str:
-        return money.plain(entry.balance_after)
-
-    @admin.display(description="balance before")
-    def balance_before(self, entry: Entry) -> str:
-        return money.plain(entry.balance_before)
 
     @admin.display(description="top-up")
     def its_topup(self, entry: Entry) -> str:
         topup = TopUp.objects.filter(entry=entry).first() if entry.kind == Entry.Kind.TOPUP else None
         return row_link(TopUp, topup.pk) if topup else ""
 
-    @admin.display(description="reverses")
-    def it_reverses(self, entry: Entry) -> str:
-        return row_link(Entry, entry.reverses_id)
-
     @admin.display(description="reversed by")
     def reversed_by(self, entry: Entry) -> str:
-        """What was given back or clawed back of it, oldest first."""
+        """The entries that gave it back or clawed it back, oldest first."""
         reversals = entry.reversals.order_by("sequence")[:REVERSALS_SHOWN_MAX]
         shown = ((row_link(Entry, each.pk), money.signed(each.credits)) for each in reversals)
         return format_html_join(", ", "{} ({})", shown)
@@ -211,29 +176,16 @@ class TopUpAdmin(AddressedAdmin):
         *("user", "product", "state", "asked", "paid", "its_entry", "remark", "stripe_session_id"),
         *("payment_intent_id", "livemode", "created_at", "paid_at"),
     )
-    readonly_fields = ("user", "asked", "paid", "its_entry")
     same_in_files = {"currency": "USD"}
     kept_out_of_files = ("form_key",)
     staff_actions = actions.OF_TOPUP
+    asked = column("asked for", lambda topup: _dollars(topup.amount_cents))
+    paid = column("paid", lambda topup: _dollars(topup.paid_cents))
+    its_entry = column("entry", lambda topup: row_link(Entry, topup.entry_id))
 
-    def about(self, row: TopUp) -> str:
-        return row.user_id
 
-    @admin.display(description="Misar ID")
-    def user(self, topup: TopUp) -> str:
-        return user_link(topup.user_id)
-
-    @admin.display(description="asked for")
-    def asked(self, topup: TopUp) -> str:
-        return money.dollars(topup.amount_cents) if topup.amount_cents is not None else "–"
-
-    @admin.display(description="paid")
-    def paid(self, topup: TopUp) -> str:
-        return money.dollars(topup.paid_cents) if topup.paid_cents is not None else "–"
-
-    @admin.display(description="entry")
-    def its_entry(self, topup: TopUp) -> str:
-        return row_link(Entry, topup.entry_id)
+def _dollars(cents: int | None) -> str:
+    return "–" if cents is None else money.dollars(cents)
 
 
 @admin.register(StripeEvent)
@@ -255,45 +207,34 @@ class StripeEventAdmin(AddressedAdmin):
         *("type", "state", "remark", "tries", "user", "sessions", "payment"),
         *("received_at", "handled_at", "as_sent", "traceback"),
     )
-    readonly_fields = ("user", "sessions", "payment", "as_sent")
     kept_out_of_files = ("payload", "traceback")
     staff_actions = actions.OF_STRIPE_EVENT
-
-    def about(self, row: StripeEvent) -> str:
-        return row.user_id
-
-    @admin.display(description="Misar ID")
-    def user(self, event: StripeEvent) -> str:
-        return user_link(event.user_id)
+    payment = column("Payment at Stripe", actions.payment_link)
 
     @admin.display(description="Stripe session")
     def sessions(self, event: StripeEvent) -> str:
-        """Its session, with the other events of it."""
+        """Its session, as a link to all events of that session."""
         session = event.stripe_session_id
         return list_link(StripeEvent, session, stripe_session_id__exact=session) if session else ""
 
-    @admin.display(description="Payment at Stripe")
-    def payment(self, event: StripeEvent) -> str:
-        return actions.payment_link(event)
-
     @admin.display(description="as Stripe sent it")
     def as_sent(self, event: StripeEvent) -> str:
-        """The event with a line for each fact; as it came, where it cannot be read."""
+        """The event with one line for each fact. An event that cannot be parsed is shown as it came."""
         try:
             text = json.dumps(json.loads(event.payload), indent=2, ensure_ascii=False)
         except (ValueError, RecursionError):
             text = event.payload
-        # Half of a surrogate pair is no character that a page can hold: it stays escaped, as Stripe sent it.
+        # A page cannot hold half of a surrogate pair, so it stays escaped, as Stripe sent it.
         text = text.encode(errors="backslashreplace").decode()
-        return format_html('<pre tabindex="0">{}</pre>', text)  # It scrolls, so a keyboard must reach it.
+        return format_html('<pre tabindex="0">{}</pre>', text)  # It scrolls, so the keyboard must reach it.
 
 
 @admin.register(Rate)
 class RateAdmin(ActingAdmin):
     """Prices. A price is withdrawn, never removed."""
 
-    list_display = ("feature", "label", "price", "unit", "active")
-    figures = ("price",)
+    list_display = ("feature", "label", "credits", "unit", "active")
+    figures = ("credits",)
     sortable_by = ("feature",)
     list_filter = ("active",)
     search_fields = ("feature",)
@@ -304,29 +245,21 @@ class RateAdmin(ActingAdmin):
     staff_actions = actions.OF_RATE
     addition = actions.NEW_RATE
 
-    @admin.display(description="credits")
-    def price(self, rate: Rate) -> str:
-        return money.plain(rate.credits)
-
 
 @admin.register(RateChange)
 class RateChangeAdmin(ReadOnlyAdmin):
-    list_display = ("created_at", "feature", "label", "price", "unit", "active", "actor")
-    figures = ("price",)
+    list_display = ("created_at", "feature", "label", "credits", "unit", "active", "actor")
+    figures = ("credits",)
     instant = "created_at"
     lookups = ("feature__exact",)
     search_fields = ("feature",)
     search_help_text = "A feature, whole."
     ordering = ("-created_at",)
 
-    @admin.display(description="credits")
-    def price(self, change: RateChange) -> str:
-        return money.plain(change.credits)
-
 
 @admin.register(Audit)
 class AuditAdmin(ReadOnlyAdmin):
-    """What was compared with what, and what was found."""
+    """The checks of the ledger and of Stripe, with their findings."""
 
     list_display = ("ended_at", "kind", "outcome", "seen_count", "found_count", "remark")
     figures = ("seen_count", "found_count")
@@ -334,30 +267,21 @@ class AuditAdmin(ReadOnlyAdmin):
     list_filter = ("kind", "outcome")
     instant = "ended_at"
     ordering = ("-ended_at",)
-    nothing_yet = "The books have not been examined: check_ledger and reconcile_stripe do it, at night."
+    nothing_yet = "No check has run yet. check_ledger and reconcile_stripe run every night."
     fields = (
-        "kind",
-        "outcome",
-        "seen_count",
-        "found_count",
-        "found_here",
-        "remark",
-        "started_at",
-        "ended_at",
+        *("kind", "outcome", "seen_count", "found_count", "found_here", "remark", "started_at", "ended_at"),
     )
-    readonly_fields = ("found_here",)
 
     @admin.display(description="findings")
     def found_here(self, audit: Audit) -> str:
-        """The first hundred, a line each."""
-        lines = ((_in_a_line(finding),) for finding in audit.findings or ())
-        return (
-            format_html("<ol>{}</ol>", format_html_join("", "<li>{}</li>", lines)) if audit.findings else ""
-        )
+        """The first hundred findings, one line each."""
+        if not audit.findings:
+            return ""
+        lines = format_html_join("", "<li>{}</li>", ((_in_a_line(finding),) for finding in audit.findings))
+        return format_html("<ol>{}</ol>", lines)
 
 
 def _in_a_line(finding: Any) -> str:
-    """A finding as somebody reads it: its facts by name."""
     if isinstance(finding, dict):
         return "; ".join(f"{name}: {value}" for name, value in finding.items())
     return str(finding)
@@ -365,19 +289,14 @@ def _in_a_line(finding: Any) -> str:
 
 @admin.register(ClosedDay)
 class ClosedDayAdmin(ReadOnlyAdmin):
-    """Finished days, and what they come to."""
+    """Finished days and their totals."""
 
-    list_display = ("day", "count", "closed_at")
-    figures = ("count",)
+    list_display = ("day", "entries", "closed_at")
+    figures = ("entries",)
     sortable_by = ("day",)
     ordering = ("-day",)
-    nothing_yet = "No day has been added up: close_days does it, at night."
-    fields = ("day", "count", "totals", "closed_at")
-    readonly_fields = ("count", "totals")
-
-    @admin.display(description="entries")
-    def count(self, closed: ClosedDay) -> str:
-        return money.plain(closed.entries)
+    nothing_yet = "No day has been added up yet. close_days runs every night."
+    fields = ("day", "entries", "totals", "closed_at")
 
     @admin.display(description="credits by product and kind")
     def totals(self, closed: ClosedDay) -> str:

@@ -1,7 +1,7 @@
-"""How a list of the back-office is read: a page of rows in one query, however many rows there are.
+"""How a list of the back-office is read: one page of rows in one query, at the same cost for a large table.
 
-Rows are counted up to a ceiling, filtered by what their list declares and sorted by what an index serves; an
-address that asks for anything else shows the list as it is. Nothing here writes.
+Rows are counted up to CEILING. Only declared filters and columns with an index for sorting are accepted; an
+address with anything else shows the whole list. Nothing here writes.
 """
 
 from collections.abc import Iterator, Sequence
@@ -30,26 +30,25 @@ from django.core.exceptions import FieldDoesNotExist
 from django.core.paginator import Paginator
 from django.db import models
 from django.http import HttpRequest
-from django.urls import reverse
 from django.utils.text import capfirst
 
 from backoffice.lists.facts import in_plain_words, instant, moment_in_words
 
-# No list counts further than this, and none has pages beyond it.
+# No list counts or shows more rows than this.
 CEILING = 10_000
 WORDS = {"exact": "is", "gte": "from", "lt": "before"}
 
 
-# --- What is asked for ----------------------------------------------------------------------------------
+# --- The request ---------------------------------------------------------------------------------------
 
 
 def is_private(term: str) -> bool:
-    """Whether a search names somebody's e-mail address, which no address of ours may hold."""
+    """Whether a search term may be an e-mail address, which must not be part of a page's address."""
     return "@" in term
 
 
 def searched(request: HttpRequest) -> str:
-    """What a request searches for. A term sent by POST is put where the list looks for it."""
+    """The search term of a request. A term sent by POST is copied to GET, where Django reads it."""
     if request.method == "POST":
         query = request.GET.copy()
         query[SEARCH_VAR] = request.POST.get(SEARCH_VAR, "").strip()
@@ -59,7 +58,7 @@ def searched(request: HttpRequest) -> str:
 
 
 def address_with(request: HttpRequest, term: str) -> str:
-    """The address of this list, filtered as it is, with this search."""
+    """The address of this list with its filters and this search term."""
     query = request.GET.copy()
     for name in (SEARCH_VAR, PAGE_VAR, ERROR_FLAG):
         query.pop(name, None)
@@ -69,7 +68,7 @@ def address_with(request: HttpRequest, term: str) -> str:
 
 
 def lookups_of(opts: Any, list_filter: Sequence[Any]) -> Iterator[str]:
-    """The parameters that a list's filters read."""
+    """The parameters of the address that the filters of a list read."""
     for each in list_filter:
         if isinstance(each, str):
             field = opts.get_field(each)
@@ -83,7 +82,7 @@ def lookups_of(opts: Any, list_filter: Sequence[Any]) -> Iterator[str]:
 
 
 class CappedPaginator(Paginator):
-    """Counts rows up to CEILING, in the order of the list, so that the index that sorts them counts them."""
+    """Counts rows up to CEILING. It counts in the order of the list, which an index serves."""
 
     @cached_property
     def _counted(self) -> int:
@@ -103,7 +102,7 @@ class CappedPaginator(Paginator):
 
 @dataclass(frozen=True)
 class Column:
-    """A column of a list: where its head leads, and how it is sorted now ("" for not)."""
+    """A column of a list. `sort_url` is "" if it cannot be sorted; `sorted` is "" if it is not sorted."""
 
     name: str
     label: str
@@ -112,28 +111,11 @@ class Column:
     sorted: str
 
 
-@dataclass(frozen=True)
-class Cell:
-    """What a row says in a column; `url` leads to the row's page, "" where nothing does."""
-
-    column: Column
-    shown: str
-    url: str
-
-
-@dataclass(frozen=True)
-class Narrowed:
-    """A filter that an address asks for, in words, and the address without it."""
-
-    words: str
-    url: str
-
-
 class List(ChangeList):
-    """A page of rows, and the ways on from it."""
+    """A page of rows with its links."""
 
     model_admin: Any  # ReadOnlyAdmin, which this module cannot import.
-    by_hand: dict[str, list[Any]]
+    other_filters: dict[str, list[Any]]
 
     def __init__(self, request: HttpRequest, *args: Any) -> None:
         super().__init__(request, *args)
@@ -143,21 +125,21 @@ class List(ChangeList):
         self.is_private = is_private(self.query)
 
     def get_filters(self, request: HttpRequest) -> Any:
-        self._keep_to_what_sorts()
+        self._keep_sortable_order()
         for lookup in self.get_filters_params():
             if not self.model_admin.lookup_allowed(lookup, "", request):
                 raise IncorrectLookupParameters
-        specs, has_filters, by_hand, may_repeat, has_active = super().get_filters(request)
-        self.by_hand = {lookup: self._read(lookup, values) for lookup, values in by_hand.items()}
-        return specs, has_filters, self.by_hand, may_repeat, has_active
+        specs, has_filters, others, may_repeat, has_active = super().get_filters(request)
+        self.other_filters = {lookup: self._parsed(lookup, values) for lookup, values in others.items()}
+        return specs, has_filters, self.other_filters, may_repeat, has_active
 
     def get_query_string(self, new_params: Any = None, remove: Any = None) -> str:
-        """An address of this list, in which no e-mail address stands."""
+        """The query string of this list, without an e-mail address that was searched for."""
         dropped = [SEARCH_VAR] if is_private(self.query) else []
         return super().get_query_string(new_params, [*(remove or ()), *dropped])
 
     def get_results(self, request: HttpRequest) -> None:
-        """One page. A page beyond the last, or before the first, is the nearest one."""
+        """Read one page. A page number out of range gives the nearest page."""
         pages = self.model_admin.get_paginator(request, self.queryset, self.list_per_page)
         self.paginator = pages
         self.page_num = min(max(1, self.page_num), pages.num_pages)
@@ -166,11 +148,11 @@ class List(ChangeList):
         self.multi_page = pages.num_pages > 1
         self.result_list = pages.page(self.page_num).object_list
 
-    # --- What the page says ---
+    # --- For the template ---
 
     @property
     def counted(self) -> str:
-        """How many rows there are, as far as they are counted."""
+        """How many rows there are, such as "1 tip" or "10,000+ tips"."""
         if self.paginator.has_more:
             return f"{CEILING:,}+ {self.opts.verbose_name_plural}"
         noun = self.opts.verbose_name if self.result_count == 1 else self.opts.verbose_name_plural
@@ -178,53 +160,50 @@ class List(ChangeList):
 
     @property
     def is_cut(self) -> bool:
-        """Whether this is the last page that there is, and not the last of the rows."""
+        """Whether this is the last page, though there are more rows."""
         return bool(self.paginator.has_more and self.page_num == self.paginator.num_pages)
 
     @property
     def is_narrowed(self) -> bool:
-        """Whether there may be rows that this list leaves out."""
+        """Whether a search or a filter may leave out rows."""
         return bool(self.query or self.get_filters_params())
 
     @cached_property
-    def narrowed(self) -> list[Narrowed]:
-        """The filters that no choice on the page stands for."""
+    def narrowed(self) -> list[tuple[str, str]]:
+        """The filters that the page offers no choice for: each in words, with the address without it."""
         return [
-            Narrowed(self._in_words(lookup, values), self.get_query_string(remove=[lookup]))
-            for lookup, values in self.by_hand.items()
+            (self._in_words(lookup, values), self.get_query_string(remove=[lookup]))
+            for lookup, values in self.other_filters.items()
         ]
 
     @property
     def csv_url(self) -> str:
-        """The file of this list."""
-        name = f"admin:{self.opts.app_label}_{self.opts.model_name}_csv"
-        return reverse(name) + self.get_query_string(remove=[ORDER_VAR])
+        """The address of this list as a CSV file."""
+        return str(self.model_admin.url_of("csv")) + self.get_query_string(remove=[ORDER_VAR])
 
     @property
     def search_url(self) -> str:
-        """Where a search is sent: this list, filtered as it is."""
+        """The address that a search is sent to: this list with its filters."""
         return self.get_query_string(remove=[SEARCH_VAR])
 
     @cached_property
-    def pages(self) -> list[tuple[str, str]]:
-        """The pages to choose from, each with its address; "" for this one and for those between."""
+    def pages(self) -> list[tuple[int | str, str]]:
+        """The pages to choose from, each with its address; "" for this page and for the gaps."""
         if not self.multi_page:
             return []
         return [
-            (str(page), self.get_query_string({PAGE_VAR: page}))
-            if isinstance(page, int) and page != self.page_num
-            else (str(page), "")
+            (
+                page,
+                self.get_query_string({PAGE_VAR: page})
+                if page not in (self.page_num, self.paginator.ELLIPSIS)
+                else "",
+            )
             for page in self.paginator.get_elided_page_range(self.page_num, on_each_side=2, on_ends=1)
         ]
 
-    @property
-    def page_now(self) -> str:
-        """The number of this page, as `pages` names it."""
-        return str(self.page_num)
-
     @cached_property
     def columns(self) -> list[Column]:
-        """The heads of the table."""
+        """The columns, in order."""
         sorted_by = self.get_ordering_field_columns()
         return [
             self._column(place, name, sorted_by.get(place, ""))
@@ -232,50 +211,43 @@ class List(ChangeList):
         ]
 
     @cached_property
-    def rows(self) -> list[list[Cell]]:
-        """The cells of the table, a row each."""
+    def rows(self) -> list[tuple[str, list[tuple[Column, str]]]]:
+        """Each row: the address of its page, and its text in each column."""
         return [
-            [
-                Cell(column, self._shown(row, column.name), "" if place else self.url_for_result(row))
-                for place, column in enumerate(self.columns)
-            ]
+            (self.url_for_result(row), [(column, self._shown(row, column.name)) for column in self.columns])
             for row in self.result_list
         ]
 
-    # --- Below ---
+    # --- Internal ---
 
-    def _keep_to_what_sorts(self) -> None:
-        """Forget an order that no index serves, wherever it was asked for; of several, keep the first."""
-        asked = self.params.pop(ORDER_VAR, "")
+    def _keep_sortable_order(self) -> None:
+        """Keep the first sort column that was requested, and only if an index sorts by it."""
+        order = self.params.pop(ORDER_VAR, "").split(".")[0]
         self.filter_params.pop(ORDER_VAR, None)
-        place = asked.split(".")[0].removeprefix("-")
+        place = order.removeprefix("-")
         if place.isascii() and place.isdigit() and int(place) < len(self.list_display):
             if self.list_display[int(place)] in (self.sortable_by or ()):
-                self.params[ORDER_VAR] = asked.split(".")[0]
-                self.filter_params[ORDER_VAR] = [asked.split(".")[0]]
+                self.params[ORDER_VAR] = order
+                self.filter_params[ORDER_VAR] = [order]
 
-    def _read(self, lookup: str, values: Any) -> list[Any]:
-        """The values of a lookup; an instant without a zone is in UTC."""
+    def _parsed(self, lookup: str, values: Any) -> list[Any]:
+        """The values of a lookup. A time without a time zone is in UTC."""
         values = values if isinstance(values, list) else [values]
-        if not isinstance(self._field_of(lookup), models.DateTimeField):
-            return values
-        return [instant(value) for value in values]
-
-    def _field_of(self, lookup: str) -> Any:
         try:
-            return get_fields_from_path(self.model, lookup.rpartition("__")[0])[-1]
+            field = get_fields_from_path(self.model, lookup.rpartition("__")[0])[-1]
         except FieldDoesNotExist:
             raise IncorrectLookupParameters from None
+        return [instant(value) for value in values] if isinstance(field, models.DateTimeField) else values
 
     def _in_words(self, lookup: str, values: Sequence[Any]) -> str:
         field_path, _, word = lookup.rpartition("__")
-        # Of a user who is reached through a row, the row's own word says which: the owner, the creator.
+        # The first field of the path names the user's part in the row: owner, creator.
         field = get_fields_from_path(self.model, field_path)[0]
-        said = (
+        shown = (
             f"{moment_in_words(value)} UTC" if isinstance(value, datetime) else str(value) or "empty"
             for value in values
         )
-        return f"{capfirst(str(field.verbose_name))} {WORDS[word]} {' or '.join(said)}"
+        return f"{capfirst(str(field.verbose_name))} {WORDS[word]} {' or '.join(shown)}"
 
     def _column(self, place: int, name: Any, sorted_now: str) -> Column:
         label, _ = label_for_field(name, self.model, model_admin=self.model_admin, return_attr=True)
@@ -293,8 +265,8 @@ class List(ChangeList):
     def _shown(self, row: models.Model, name: str) -> str:
         empty = self.model_admin.get_empty_value_display()
         field, _, value = lookup_field(name, row, self.model_admin)
-        if (said := in_plain_words(field, value)) is not None:
-            return said
+        if (plain := in_plain_words(field, value)) is not None:
+            return plain
         if isinstance(value, datetime):
             return moment_in_words(value)
         if field is None:
@@ -302,4 +274,4 @@ class List(ChangeList):
         return display_for_field(value, field, empty)
 
 
-assert PAGE_VAR not in IGNORED_PARAMS, "the list itself takes the page out of what filters read"
+assert PAGE_VAR not in IGNORED_PARAMS, "Django's list removes the page number before filters read the rest"

@@ -1,4 +1,4 @@
-"""Lists of the back-office as files: CSV that runs nothing in a spreadsheet, for whoever may take them."""
+"""Lists of the back-office as CSV files that run no formula in a spreadsheet."""
 
 import json
 import logging
@@ -16,7 +16,7 @@ from foundation.spreadsheets import Cell
 
 logger = logging.getLogger(__name__)
 
-# How many rows a file holds at most.
+# The most rows in one file.
 ROWS_MAX = 10_000
 
 
@@ -28,18 +28,17 @@ def answer(
     fields: Sequence["models.Field[Any, Any]"],
     same: Mapping[str, str],
 ) -> HttpResponse:
-    """A file of these rows, in their order, a column for each field and then those that all have alike.
+    """A CSV file of these rows, in their order: a column for each field, then the columns of `same`.
 
-    At most ROWS_MAX of them: where there are more, a last line says so. Amounts are integers in their
-    smallest unit, instants are in UTC. Who took which list is logged, and not what was asked of it.
+    It holds at most ROWS_MAX rows; if there are more, the last line says so. Amounts are integers in their
+    smallest unit, times are in UTC. The log keeps who took which list, and no search or filter.
     """
     columns = [field.attname for field in fields]
-    # All of them at once: a database that goes away halfway would leave half a file that looks whole.
-    found = list(rows.values_list(*columns)[: ROWS_MAX + 1])
-    logger.info("%s took %s as a file: %d rows.", request.user.pk, name, min(len(found), ROWS_MAX))
-    header = [*(field.attname for field in fields), *same]
+    # Read all rows first: if the database fails halfway, half a file would look complete.
+    values = list(rows.values_list(*columns)[: ROWS_MAX + 1])
+    logger.info("%s took %s as a file: %d rows.", request.user.pk, name, min(len(values), ROWS_MAX))
     response = HttpResponse(
-        spreadsheets.rows_as_csv(header, _lines(found, len(columns), tuple(same.values()))),
+        spreadsheets.rows_as_csv([*columns, *same], _lines(values, len(columns), tuple(same.values()))),
         content_type="text/csv; charset=utf-8",
     )
     stem = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
@@ -47,16 +46,16 @@ def answer(
     return response
 
 
-def _lines(found: list[tuple[Any, ...]], columns: int, same: tuple[str, ...]) -> Iterator[tuple[Cell, ...]]:
-    for row in found[:ROWS_MAX]:
+def _lines(rows: list[tuple[Any, ...]], columns: int, same: tuple[str, ...]) -> Iterator[tuple[Cell, ...]]:
+    for row in rows[:ROWS_MAX]:
         yield (*(_cell(value) for value in row), *same)
-    if len(found) > ROWS_MAX:
-        said = f"Only the first {ROWS_MAX:,} rows are here. Narrow the list for the others."
-        yield (said, *[None] * (columns + len(same) - 1))
+    if len(rows) > ROWS_MAX:
+        note = f"Only the first {ROWS_MAX:,} rows are here. Filter the list to get the others."
+        yield (note, *[None] * (columns + len(same) - 1))
 
 
 def _cell(value: Any) -> Cell:
-    """A value as a file has it: true and false as words, instants in UTC, lists and objects as JSON."""
+    """A value as the file writes it: booleans as words, times in UTC, lists and objects as JSON."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if value is None or isinstance(value, str | int):

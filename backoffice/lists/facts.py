@@ -1,4 +1,4 @@
-"""What the page of a row says of it."""
+"""The facts on the page of a row, and how lists and row pages write values."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -6,9 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from django.contrib.admin.options import IncorrectLookupParameters
-from django.contrib.admin.utils import (
-    lookup_field,
-)
+from django.contrib.admin.utils import lookup_field
 from django.db import models
 from django.utils import dateformat, timezone
 from django.utils.dateparse import parse_datetime
@@ -16,12 +14,10 @@ from django.utils.text import capfirst
 
 from foundation import money
 
-MOMENT = "j M Y, H:i:s"
-
 
 @dataclass(frozen=True)
 class Fact:
-    """What a row's page says of one thing: its word, its value, and what to know of it ("" for nothing)."""
+    """One fact on the page of a row. `help_text` may be ""."""
 
     name: str
     label: str
@@ -30,19 +26,22 @@ class Fact:
 
 
 def facts_of(model_admin: Any, adminform: Any, row: models.Model) -> Iterator[Fact]:
-    """What the page of a row says, in the words and figures that lists have too."""
+    """The facts of a row, written as lists write them."""
     for fieldset in adminform:
         for line in fieldset:
             for each in line:
-                told = each.field
-                field, _, value = lookup_field(told["field"], row, model_admin)
-                said = in_plain_words(field, value)
-                shown = each.contents() if said is None else said
-                yield Fact(told["name"], capfirst(told["label"]), shown, told["help_text"])
+                field, _, value = lookup_field(each.field["field"], row, model_admin)
+                plain = in_plain_words(field, value)
+                yield Fact(
+                    name=each.field["name"],
+                    label=capfirst(each.field["label"]),
+                    shown=each.contents() if plain is None else plain,
+                    help_text=each.field["help_text"],
+                )
 
 
 def in_plain_words(field: Any, value: Any) -> str | None:
-    """Yes and no as words, a figure with its thousands apart; None for all else, keys among it."""
+    """Yes or No for a boolean, a figure with commas for a number; None for any other value and for keys."""
     if isinstance(value, bool):
         return "Yes" if value else "No"
     is_key = field is not None and (field.primary_key or field.is_relation)
@@ -50,11 +49,12 @@ def in_plain_words(field: Any, value: Any) -> str | None:
 
 
 def moment_in_words(value: datetime) -> str:
-    """An instant in UTC, to the second: what a log or another list is compared with."""
-    return dateformat.format(value.astimezone(UTC), MOMENT)
+    """A time in UTC, to the second, so that it can be compared with a log or another list."""
+    return dateformat.format(value.astimezone(UTC), "j M Y, H:i:s")
 
 
 def instant(text: Any) -> datetime:
+    """A time as an address writes it; without a time zone it is in UTC. Raises IncorrectLookupParameters."""
     try:
         moment = parse_datetime(str(text))
         if moment is None:

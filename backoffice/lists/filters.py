@@ -1,4 +1,4 @@
-"""The filters that lists share."""
+"""Filters that several lists use."""
 
 from collections.abc import Iterable
 from datetime import timedelta
@@ -10,11 +10,9 @@ from django.db import models
 from django.http import HttpRequest
 from django.utils import timezone
 
-# --- Filters --------------------------------------------------------------------------------------------
-
 
 class When(SimpleListFilter):
-    """Rows of today, of the last days, of this month; in UTC, by the instant their list declares."""
+    """Rows of today, of the last days or of this month, in UTC. The list declares the field, `instant`."""
 
     title = "when"
     parameter_name = "when"
@@ -43,10 +41,10 @@ class When(SimpleListFilter):
 
 
 class ListedFilter(SimpleListFilter):
-    """Rows with one of the values that are offered, or with another that an address names.
+    """Rows with one value. The page offers some values, and the address may name another one.
 
-    A subclass names the lookup (`parameter_name`) and says which values to offer: asking a table of millions
-    for all its values would read it whole.
+    A subclass sets the lookup, `parameter_name`, and the values to offer. To read all values from a table of
+    millions of rows would take too long.
     """
 
     def offered(self) -> Iterable[str]:
@@ -55,11 +53,11 @@ class ListedFilter(SimpleListFilter):
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
         offered = list(self.offered())
-        asked = self.value()
-        if asked and asked not in offered:
-            offered.append(asked)
+        chosen = self.value()
+        if chosen and chosen not in offered:
+            offered.append(chosen)
         return [(value, value) for value in offered]
 
     def queryset(self, request: HttpRequest, queryset: models.QuerySet[Any]) -> models.QuerySet[Any]:
-        asked = self.value()
-        return queryset if asked is None else queryset.filter(**{cast(str, self.parameter_name): asked})
+        chosen = self.value()
+        return queryset if chosen is None else queryset.filter(**{cast(str, self.parameter_name): chosen})

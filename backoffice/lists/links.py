@@ -3,33 +3,36 @@
 from typing import Any
 from urllib.parse import urlencode
 
-from django.contrib.admin.utils import (
-    quote,
-)
+from django.contrib.admin.utils import quote
 from django.db import models
 from django.urls import reverse
 from django.utils.html import format_html
 
 
-def user_link(misar_id: str, words: str = "") -> str:
-    """A Misar ID, or these words, as a link to everything about its user; "" for nobody's."""
+def name_of_page(model: type[models.Model], page: str) -> str:
+    """The name of an admin page of a model: "changelist", "change", or a staff action."""
+    return f"admin:{model._meta.app_label}_{model._meta.model_name}_{page}"
+
+
+def user_link(misar_id: str | None, text: str = "") -> str:
+    """A link to the page about a user; "" without a Misar ID. It reads `text`, or the Misar ID."""
     if not misar_id:
         return ""
     url = reverse("admin:one_user", args=[quote(misar_id)])
-    return format_html('<a href="{}">{}</a>', url, words or misar_id)
+    return format_html('<a href="{}">{}</a>', url, text or misar_id)
 
 
-def row_link(model: type[models.Model], key: Any, words: str = "") -> str:
-    """A row's key as a link to its page; "" for none."""
-    if not key:
-        return ""
-    opts = model._meta
-    url = reverse(f"admin:{opts.app_label}_{opts.model_name}_change", args=[quote(key)])
-    return format_html('<a href="{}">{}</a>', url, words or key)
+def row_url(model: type[models.Model], key: Any) -> str:
+    """The address of a row's page."""
+    return reverse(name_of_page(model, "change"), args=[quote(key)])
 
 
-def list_link(model: type[models.Model], words: str, **lookups: str) -> str:
-    """Words as a link to the rows that are meant."""
-    opts = model._meta
-    url = reverse(f"admin:{opts.app_label}_{opts.model_name}_changelist")
-    return format_html('<a href="{}?{}">{}</a>', url, urlencode(lookups), words)
+def row_link(model: type[models.Model], key: Any) -> str:
+    """A row's key as a link to its page; "" without a key."""
+    return format_html('<a href="{}">{}</a>', row_url(model, key), key) if key else ""
+
+
+def list_link(model: type[models.Model], text: str, **lookups: str) -> str:
+    """A link to the rows of a list that match these lookups."""
+    url = reverse(name_of_page(model, "changelist"))
+    return format_html('<a href="{}?{}">{}</a>', url, urlencode(lookups), text)

@@ -1,11 +1,11 @@
-"""What every list and every row of the back-office has in common: staff look freely and edit nothing.
+"""The base of every list and row page in the back-office: staff read everything and edit nothing.
 
-What they may do is a page of its own, with a reason (backoffice/actions/pages.py). How a list is read is in
-change_list.py; how it leaves as a file in csv_files.py.
+What staff may change has pages of its own, each with a reason (backoffice/actions/pages.py). change_list.py
+reads a list; csv_files.py writes it as a file.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar
 
 from django import forms
 from django.contrib import admin
@@ -20,12 +20,13 @@ from django.http.response import HttpResponseBase
 from django.urls import URLPattern, path, reverse
 
 from backoffice.lists import change_list, csv_files, facts, filters
+from backoffice.lists.links import name_of_page
 
 EXPORT_PERMISSION = "accounts.export_lists"
 
 
 class ReadOnlyAdmin(admin.ModelAdmin):
-    """Look freely, change nothing: money and history move through verbs alone."""
+    """A list and its row pages, for reading only. Money and history change through domain functions alone."""
 
     actions = None
     paginator = change_list.CappedPaginator
@@ -33,30 +34,30 @@ class ReadOnlyAdmin(admin.ModelAdmin):
     show_facets = admin.ShowFacets.NEVER
     list_per_page = 50
     list_max_show_all = 0
-    # Filters would travel in every link to a row, and with them what was searched for.
+    # Kept filters would put the search term into every link to a row.
     preserve_filters = False
     empty_value_display = "–"
     sortable_by: ClassVar[list[str] | tuple[str, ...] | None] = ()
 
-    # What an address may ask of this list beside its list_filter: entries of a kind, of a user, since when.
+    # Lookups that the address of the list may use, besides those of list_filter.
     lookups: ClassVar[Sequence[str]] = ()
-    # The field, with an index, that says when a row was made: it offers today, 7 days, 30 days, this month.
+    # The indexed field with the time of a row. It adds a filter: today, 7 days, 30 days, this month.
     instant: ClassVar[str] = ""
-    # Columns of a list whose values stand at the right.
+    # Columns with figures, which are aligned right.
     figures: ClassVar[Sequence[str]] = ()
-    # What a file of the list leaves out, beside what the row's page does.
+    # Fields that the CSV file leaves out, besides those in `exclude`.
     kept_out_of_files: ClassVar[Sequence[str]] = ()
-    # What a file says in a column of its own of all rows alike: the currency, where there is only one.
+    # Columns of the CSV file that have the same value in all rows, such as the only currency.
     same_in_files: ClassVar[Mapping[str, str]] = {}
-    # What a list without rows says.
+    # The text of an empty list.
     nothing_yet: ClassVar[str] = "There is nothing here yet."
 
     @property
     def media(self) -> forms.Media:
-        """No scripts: nothing on these pages can be typed into or picked."""
+        """No scripts: these pages have no fields."""
         return forms.Media()
 
-    # --- Who may what ---
+    # --- Permissions ---
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
@@ -68,11 +69,11 @@ class ReadOnlyAdmin(admin.ModelAdmin):
         return False
 
     def may_take_files(self, request: HttpRequest) -> bool:
-        """Whether this list may leave as a file with whoever asks."""
+        """Whether this staff member may download the list as a file."""
         return self.has_view_permission(request) and request.user.has_perm(EXPORT_PERMISSION)
 
     def to_field_allowed(self, request: HttpRequest, to_field: str) -> bool:
-        """Rows are found by their key alone: no other pages refer to them by anything else."""
+        """No: pages refer to rows by their key only."""
         return False
 
     # --- Pages ---
@@ -81,39 +82,42 @@ class ReadOnlyAdmin(admin.ModelAdmin):
         name = f"{self.opts.app_label}_{self.opts.model_name}_csv"
         return [path("csv/", self.admin_site.admin_view(self.csv_view), name=name), *super().get_urls()]
 
+    def url_of(self, page: str, *args: Any) -> str:
+        """The address of a page of this list: "changelist", or "change" with the key of a row."""
+        return reverse(name_of_page(self.model, page), args=[quote(arg) for arg in args])
+
     def changelist_view(  # type: ignore[override]
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponseBase:
-        """The list. A search comes by POST: an e-mail address is answered at once, all else by a link."""
+        """The list. A search is sent by POST. The answer is a redirect, except for an e-mail address."""
         if request.method == "POST":
             if not self.has_view_permission(request):
                 raise PermissionDenied
             if SEARCH_VAR not in request.POST:
                 return HttpResponseNotAllowed(["GET", "HEAD"])
             term = change_list.searched(request)
-            told = self.told_of(term)
-            if not change_list.is_private(told):
-                return HttpResponseRedirect(change_list.address_with(request, told), status=303)
+            address_term = self.address_term(term)
+            if not change_list.is_private(address_term):
+                return HttpResponseRedirect(change_list.address_with(request, address_term), status=303)
         elif len(request.GET) > 1 and ERROR_FLAG in request.GET:
-            # The mark of an answer to a filter that is not known, left in an address with others.
+            # The mark of an unknown filter was left in an address that has other filters too.
             query = request.GET.copy()
             del query[ERROR_FLAG]
             request.GET = query  # type: ignore[assignment]
         return super().changelist_view(request, extra_context)
 
     def csv_view(self, request: HttpRequest) -> HttpResponse:
-        """The list as a file, filtered and searched as it is on the page."""
+        """The list as a CSV file, with the filters and the search of the page."""
         if not self.may_take_files(request):
             raise PermissionDenied
         change_list.searched(request)
         try:
-            found = cast(change_list.List, self.get_changelist_instance(request))
+            rows = self.get_changelist_instance(request).queryset
         except IncorrectLookupParameters:
-            url = reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_changelist")
-            return HttpResponseRedirect(f"{url}?{ERROR_FLAG}=1")
+            return HttpResponseRedirect(f"{self.url_of('changelist')}?{ERROR_FLAG}=1")
         return csv_files.answer(
             request,
-            found.queryset,
+            rows,
             name=str(self.opts.verbose_name_plural),
             fields=self.fields_of_files(),
             same=self.same_in_files,
@@ -126,10 +130,10 @@ class ReadOnlyAdmin(admin.ModelAdmin):
         form_url: str = "",
         extra_context: dict[str, Any] | None = None,
     ) -> Any:
-        """A row's page, to look at. Nothing can be sent to it.
+        """A row's page, for reading only.
 
-        The stock page takes a form that asks to be saved as a new row from whoever may add one, and would
-        go round the verb that adds.
+        Django's own page would let a staff member who may add rows save this one as a new row, without a
+        reason and without an act.
         """
         if object_id is None or request.method not in ("GET", "HEAD"):
             raise PermissionDenied
@@ -144,15 +148,14 @@ class ReadOnlyAdmin(admin.ModelAdmin):
         return super().render_change_form(request, context, *args, **kwargs)
 
     def _get_obj_does_not_exist_redirect(self, request: HttpRequest, opts: Any, object_id: str) -> Any:
-        """The stock page leads to the overview and guesses that the row was deleted: none ever is."""
+        """Not found. Django's own page would redirect and say that the row may have been deleted."""
         raise Http404
 
     def history_view(
         self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        """What was done to a row stands on the row's own page."""
-        name = f"admin:{self.opts.app_label}_{self.opts.model_name}_change"
-        return HttpResponseRedirect(reverse(name, args=[quote(unquote(object_id))]))
+        """The history of a row is on the row's own page."""
+        return HttpResponseRedirect(self.url_of("change", unquote(object_id)))
 
     # --- What a list reads ---
 
@@ -163,30 +166,30 @@ class ReadOnlyAdmin(admin.ModelAdmin):
         return (*self.list_filter, filters.When) if self.instant else self.list_filter
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:
-        """Only what is declared: a lookup more would guess at digests, passwords and addresses."""
-        assert request is not None, "the list always says who asks"
+        """Only declared lookups. Any other lookup could guess digests, passwords and addresses."""
+        assert request is not None, "the list always passes the request"
         return lookup in {*self.lookups, *change_list.lookups_of(self.opts, self.get_list_filter(request))}
 
     def get_search_results(
         self, request: HttpRequest, queryset: models.QuerySet[Any], search_term: str
     ) -> tuple[models.QuerySet[Any], bool]:
         term = search_term.strip()
-        return (self.found(queryset, term) if term else queryset), False
+        return (self.matching(queryset, term) if term else queryset), False
 
-    def told_of(self, term: str) -> str:
-        """What an address may say instead of an e-mail address that was searched for, if there is such."""
+    def address_term(self, term: str) -> str:
+        """The search term as the address of the list may hold it: an id in place of an e-mail address."""
         return term
 
-    def found(self, queryset: models.QuerySet[Any], term: str) -> models.QuerySet[Any]:
-        """The rows that what support was given names, whole: no part of it, and no words of it apart."""
-        named = Q.create([(lookup, term) for lookup in self.search_fields], connector=Q.OR)
+    def matching(self, queryset: models.QuerySet[Any], term: str) -> models.QuerySet[Any]:
+        """The rows of which a search field equals the whole term."""
+        matches = Q.create([(lookup, term) for lookup in self.search_fields], connector=Q.OR)
         try:
-            return queryset.filter(named)
-        except (ValidationError, ValueError):  # No such key can be.
+            return queryset.filter(matches)
+        except (ValidationError, ValueError):  # The term cannot be a key of this model.
             return queryset.none()
 
     def fields_of_files(self) -> list["models.Field[Any, Any]"]:
-        """The columns of a file: the key, then what else the model holds, without what no page shows."""
+        """The columns of the CSV file: the key first, then all other fields that may be shown."""
         left_out = {*(self.exclude or ()), *self.kept_out_of_files}
         shown = [field for field in self.opts.concrete_fields if field.name not in left_out]
         return sorted(shown, key=lambda field: not field.primary_key)

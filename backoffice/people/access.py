@@ -1,4 +1,4 @@
-"""Who may enter the back-office, and who may say so."""
+"""Who may enter the back-office, and who may change that."""
 
 from collections.abc import Iterable
 
@@ -12,27 +12,27 @@ from backoffice.errors import AccessRefused
 
 @transaction.atomic
 def set_access(*, user: User, is_active: bool, is_staff: bool, groups: Iterable[Group], by: User) -> None:
-    """Let somebody in, or shut them out from the next request on.
+    """Change a user's access and roles from the next request on.
 
-    Raises AccessRefused for one's own access, for a superuser's unless another one asks, and where no
-    superuser could enter any more.
+    Raises AccessRefused if `by` is the user, if the user is a superuser and `by` is not, and if no superuser
+    could enter any more.
     """
     _require_may_change(user, by=by)
-    # All of them, in one order: two who shut each other out take turns, and the second is too late.
+    # Lock all superusers, in one order: if two remove each other at once, the second one is refused.
     enter = User.objects.select_for_update().filter(is_superuser=True, is_active=True, is_staff=True)
     can_enter = set(enter.order_by("pk").values_list("pk", flat=True))
     stays = is_active and is_staff
     if user.pk in can_enter and not stays and not can_enter - {user.pk}:
-        raise AccessRefused("This is the last superuser who can enter: nobody could undo this")
+        raise AccessRefused("This is the last superuser who can enter, so no one could undo this")
     User.objects.filter(pk=user.pk).update(is_active=is_active, is_staff=is_staff)
     user.groups.set(groups)
 
 
 @transaction.atomic
 def reset_second_factor(*, user: User, by: User) -> bool:
-    """Let a colleague who lost their phone set up another one; False where there was nothing to forget.
+    """Remove a colleague's second factor, so that they can set up another one; False if there was none.
 
-    Raises AccessRefused for one's own, and for a superuser's unless another one asks.
+    Raises AccessRefused if `by` is the user, and if the user is a superuser and `by` is not.
     """
     _require_may_change(user, by=by)
     return second_factor.reset(user)
@@ -40,6 +40,6 @@ def reset_second_factor(*, user: User, by: User) -> bool:
 
 def _require_may_change(user: User, *, by: User) -> None:
     if user.pk == by.pk:
-        raise AccessRefused("Nobody changes their own access: ask a colleague")
+        raise AccessRefused("You can't change your own access; ask a colleague")
     if user.is_superuser and not by.is_superuser:
-        raise AccessRefused("Only a superuser changes the access of a superuser")
+        raise AccessRefused("Only a superuser can change a superuser's access")

@@ -1,6 +1,6 @@
-"""What staff may do to users, plans and keys, each with a form, a reason and a permission."""
+"""What staff may do to users, plans and keys."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 from django import forms
@@ -11,35 +11,36 @@ from accounts import api_keys, plans, service_keys
 from accounts.actors import actor_of
 from accounts.models import ApiKey, Plan, ServiceKey, User
 from backoffice import roles
-from backoffice.actions.forms import Facts, ReasonForm, SettingForm, told_from_to
-from backoffice.actions.staff_action import Addition, Made, StaffAction
+from backoffice.actions.acts import Done
+from backoffice.actions.forms import ReasonForm, SettingForm, summary_of_changes
+from backoffice.actions.staff_action import Facts, StaffAction
 from backoffice.errors import NothingToChange
 from backoffice.people import access
 
-# What PostgreSQL keeps in an integer.
+# The largest integer that PostgreSQL stores.
 POSITIVE_INTEGER_MAX = 2_147_483_647
 
 # --- Keys ---------------------------------------------------------------------------------------------
 
 
 class ServiceKeyForm(ReasonForm):
-    """What a new service key may do, and for how long."""
+    """What a new service key may charge, and until when."""
 
     product = forms.SlugField(max_length=40, help_text="The product that charges: blog, mail, reach.")
     feature_prefixes = forms.CharField(
         required=False,
         widget=forms.Textarea(attrs={"rows": 3}),
-        help_text="One a line, such as blog. with its dot: only features that begin so may be charged. "
-        "Empty for every feature.",
+        help_text="One per line, such as blog. with its dot: the key can only charge features that start "
+        "with one of them. Leave empty for every feature.",
     )
     expires_at = forms.SplitDateTimeField(
         required=False,
-        # One label stands before two fields.
+        # The field has one label for two inputs.
         widget=forms.SplitDateTimeWidget(
             date_attrs={"type": "date", "aria-label": "Expires at, day"},
             time_attrs={"type": "time", "aria-label": "Expires at, time"},
         ),
-        help_text="In UTC; empty for never.",
+        help_text="In UTC; leave empty for never.",
     )
     field_order = ("product", "feature_prefixes", "expires_at", "reason")
 
@@ -49,137 +50,134 @@ class ServiceKeyForm(ReasonForm):
     def clean_expires_at(self) -> Any:
         expires_at = self.cleaned_data["expires_at"]
         if expires_at and expires_at <= timezone.now():
-            raise forms.ValidationError("That is in the past.")
+            raise forms.ValidationError("Enter a time in the future.")
         return expires_at
 
 
-def issue(asked: dict[str, Any], staff: User) -> Made:
-    """Make a service key."""
+def issue(row: None, form_data: dict[str, Any], staff: User) -> Done:
+    """Issue a service key."""
     key, secret = service_keys.issue_service_key(
-        product=asked["product"],
-        feature_prefixes=asked["feature_prefixes"],
-        expires_at=asked["expires_at"],
+        product=form_data["product"],
+        feature_prefixes=form_data["feature_prefixes"],
+        expires_at=form_data["expires_at"],
     )
-    return Made(key, f"Issued {key}.", secret)
+    return Done(key, f"Issued {key}.", secret=secret)
 
 
-class KeyForm(ReasonForm):
-    """Why, beneath which key it is."""
-
-    def facts(self) -> Facts:
-        """What the page says of a key."""
-        whose = self.row.owner_id if isinstance(self.row, ApiKey) else self.row.product
-        used = self.row.last_used_at
-        return [
-            ("Key", f"{self.row.prefix}…"),
-            ("Of", whose),
-            ("Last used", f"{used:%-d %B %Y, %H:%M} UTC" if used else "never"),
-        ]
+def _key_facts(key: ServiceKey | ApiKey) -> Facts:
+    used = key.last_used_at
+    return [
+        ("Key", f"{key.prefix}…"),
+        ("Of", key.owner_id if isinstance(key, ApiKey) else key.product),
+        ("Last used", f"{used:%-d %B %Y, %H:%M} UTC" if used else "never"),
+    ]
 
 
-def revoke(key: ServiceKey, asked: dict[str, Any], staff: User) -> str:
-    """Shut a key out at once."""
+def revoke(key: ServiceKey, form_data: dict[str, Any], staff: User) -> str:
+    """Revoke a service key at once."""
     _require_standing(ServiceKey.objects.select_for_update().get(pk=key.pk))
     service_keys.revoke_service_key(key)
     return f"Revoked {key}."
 
 
-def revoke_api_key(key: ApiKey, asked: dict[str, Any], staff: User) -> str:
-    """Shut a creator's key out at once."""
+def revoke_api_key(key: ApiKey, form_data: dict[str, Any], staff: User) -> str:
+    """Revoke a creator's API key at once."""
     _require_standing(ApiKey.objects.select_for_update().get(pk=key.pk))
     api_keys.revoke(owner=key.owner, key_id=key.pk)
-    return f"Revoked the key {key.prefix}…."  # Its name is its owner's own word.
+    return f"Revoked the key {key.prefix}…."  # The owner chose its name, which may say anything.
 
 
 def _require_standing(key: ServiceKey | ApiKey) -> None:
     if key.revoked_at:
-        raise NothingToChange("This key was revoked before: it opens nothing")
+        raise NothingToChange("This key is already revoked")
 
 
 # --- Plans --------------------------------------------------------------------------------------------
 
 
 class PlanForm(SettingForm):
-    """What a plan costs a creator, and how many keys it holds."""
+    """The fee of a plan, and how many API keys it allows."""
 
     name = forms.CharField(max_length=80)
     fee_bps = forms.IntegerField(
         min_value=0,
         max_value=10_000,
         label="Platform fee",
-        help_text="In basis points of the gross amount: 500 is 5 %. Tips recorded before keep theirs.",
+        help_text="In basis points of the gross amount: 500 is 5%. Earlier tips keep their fee.",
     )
     key_limit = forms.IntegerField(
         min_value=0,
         max_value=POSITIVE_INTEGER_MAX,
         required=False,
         label="API keys",
-        help_text="Active keys at once; empty for no limit.",
+        help_text="Active keys at the same time; leave empty for no limit.",
     )
     setting = ("name", "fee_bps", "key_limit")
     field_order: tuple[str, ...] = ("name", "fee_bps", "key_limit", "reason")
 
 
 class NewPlanForm(PlanForm):
-    """A plan that is not there yet."""
+    """A new plan."""
 
-    slug = forms.SlugField(max_length=40, help_text="Its name in the books, for good: pro, max.")
+    slug = forms.SlugField(
+        max_length=40, help_text="A short name, such as pro or max. It can't be changed later."
+    )
     field_order = ("slug", *PlanForm.field_order)
 
 
-def change_plan(plan: Plan, asked: dict[str, Any], staff: User) -> str:
-    """Set what a plan costs from now on."""
-    before = plans.locked(plan.pk)
-    PlanForm.require_as_shown(before, asked)
-    told = told_from_to(before.name, _plan_in_words(**PlanForm.shown(before)), _plan_in_words(**_plan(asked)))
-    plans.set_plan(slug=plan.pk, actor=actor_of(staff), **_plan(asked))
-    return told
+def change_plan(plan: Plan, form_data: dict[str, Any], staff: User) -> str:
+    """Change the fee or the key limit of a plan from now on."""
+    before, values = plans.locked(plan.pk), PlanForm.values(form_data)
+    PlanForm.require_as_shown(before, form_data)
+    words_before = _plan_in_words(**PlanForm.shown(before))
+    summary = summary_of_changes(before.name, words_before, _plan_in_words(**values))
+    plans.set_plan(slug=plan.pk, actor=actor_of(staff), **values)
+    return summary
 
 
-def add_plan(asked: dict[str, Any], staff: User) -> Made:
-    """Make a plan."""
-    plan = plans.add_plan(slug=asked["slug"], actor=actor_of(staff), **_plan(asked))
-    words = _plan_in_words(**_plan(asked))
-    return Made(plan, f"Made {plan.name}: fee {words['fee']}, API keys {words['API keys']}.")
-
-
-def _plan(asked: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: asked[name] for name in PlanForm.setting}
+def add_plan(row: None, form_data: dict[str, Any], staff: User) -> Done:
+    """Add a plan."""
+    values = PlanForm.values(form_data)
+    plan = plans.add_plan(slug=form_data["slug"], actor=actor_of(staff), **values)
+    words = _plan_in_words(**values)
+    return Done(plan, f"Made {plan.name}: fee {words['fee']}, API keys {words['API keys']}.")
 
 
 def _plan_in_words(*, name: str, fee_bps: int, key_limit: int | None) -> dict[str, str]:
-    percent, hundredths = divmod(fee_bps, 100)
     return {
         "name": name,
-        "fee": f"{percent}.{hundredths:02d}%",
+        "fee": _fee_in_words(fee_bps),
         "API keys": "any number" if key_limit is None else str(key_limit),
     }
 
 
+def _fee_in_words(fee_bps: int) -> str:
+    return f"{fee_bps // 100}.{fee_bps % 100:02d}%"
+
+
 class PlanChoice(ReasonForm):
-    """Which plan, and why."""
+    """The plan that a user moves to."""
 
     plan = forms.ModelChoiceField(Plan.objects.all())
     field_order = ("plan", "reason")
 
-    def facts(self) -> Facts:
-        """What the page says of the user."""
-        plan = self.row.plan
-        return [("Plan", plan.name), ("Fee", _plan_in_words(**PlanForm.shown(plan))["fee"])]
+
+def _plan_facts(user: User) -> Facts:
+    return [("Plan", user.plan.name), ("Fee", _fee_in_words(user.plan.fee_bps))]
 
 
-def assign_plan(user: User, asked: dict[str, Any], staff: User) -> str:
-    """Put a user on another plan."""
-    before, after = User.objects.select_for_update().get(pk=user.pk).plan, asked["plan"]
+def assign_plan(user: User, form_data: dict[str, Any], staff: User) -> str:
+    """Move a user to another plan."""
+    before, after = User.objects.select_for_update().get(pk=user.pk).plan, form_data["plan"]
     if before == after:
         raise NothingToChange
     plans.assign(user=user, plan=after)
-    was, now = (_plan_in_words(**PlanForm.shown(plan)) for plan in (before, after))
-    return f"Moved from {was['name']} (fee {was['fee']}) to {now['name']} (fee {now['fee']})."
+    old, new = (f"{plan.name} (fee {_fee_in_words(plan.fee_bps)})" for plan in (before, after))
+    return f"Moved from {old} to {new}."
 
 
 class AccessForm(SettingForm):
-    """What somebody may do in the back-office, and why."""
+    """Whether a user may sign in and enter the back-office, and with which roles."""
 
     is_active = forms.BooleanField(required=False, label="May sign in")
     is_staff = forms.BooleanField(required=False, label="May enter the back-office")
@@ -188,30 +186,30 @@ class AccessForm(SettingForm):
         required=False,
         label="Roles",
         widget=forms.CheckboxSelectMultiple,
-        help_text="Support looks, billing acts, admin configures.",
+        help_text="Support reads, billing acts, admin configures.",
     )
     setting = ("is_active", "is_staff")
     field_order = ("is_active", "is_staff", "groups", "reason")
 
     @classmethod
     def shown(cls, row: User) -> dict[str, Any]:
-        """The same with the keys of the groups they are in."""
+        """The values of the form, with the keys of the user's roles."""
         return {**super().shown(row), "groups": sorted(row.groups.values_list("pk", flat=True))}
 
 
-def set_access(user: User, asked: dict[str, Any], staff: User) -> str:
-    """Open or shut the back-office for somebody."""
+def set_access(user: User, form_data: dict[str, Any], staff: User) -> str:
+    """Change a user's access to the back-office."""
     before = User.objects.select_for_update().get(pk=user.pk)
-    AccessForm.require_as_shown(before, asked)
-    was = _access_in_words(before)
+    AccessForm.require_as_shown(before, form_data)
+    words_before = _access_in_words(before)
     access.set_access(
         user=before,
-        is_active=asked["is_active"],
-        is_staff=asked["is_staff"],
-        groups=asked["groups"],
+        is_active=form_data["is_active"],
+        is_staff=form_data["is_staff"],
+        groups=form_data["groups"],
         by=staff,
     )
-    return told_from_to(user.pk, was, _access_in_words(User.objects.get(pk=user.pk)))
+    return summary_of_changes(user.pk, words_before, _access_in_words(User.objects.get(pk=user.pk)))
 
 
 def _access_in_words(user: User) -> dict[str, str]:
@@ -222,13 +220,13 @@ def _access_in_words(user: User) -> dict[str, str]:
     }
 
 
-def reset_second_factor(user: User, asked: dict[str, Any], staff: User) -> str:
-    """Let somebody who lost their phone set up another one."""
-    there_was_one = access.reset_second_factor(user=user, by=staff)
-    return "The second factor is reset." if there_was_one else "There was no second factor to reset."
+def reset_second_factor(user: User, form_data: dict[str, Any], staff: User) -> str:
+    """Remove the second factor of a staff member, who can then set up another one."""
+    was_reset = access.reset_second_factor(user=user, by=staff)
+    return "The second factor is reset." if was_reset else "There was no second factor to reset."
 
 
-# --- On which rows ------------------------------------------------------------------------------------
+# --- The actions of each list -------------------------------------------------------------------------
 
 
 def _revoking(permission: str, run: Callable[[Any, dict[str, Any], User], str]) -> StaffAction:
@@ -237,28 +235,28 @@ def _revoking(permission: str, run: Callable[[Any, dict[str, Any], User], str]) 
         "Revoke this key",
         permission,
         run,
-        KeyForm,
         applies=lambda key: key.revoked_at is None,
-        warning="Whoever uses this key is shut out from the next request on. A key cannot be brought back.",
+        facts=_key_facts,
+        warning="Requests with this key fail from now on. You can't reactivate a revoked key.",
     )
 
 
 OF_SERVICE_KEY = (_revoking("accounts.revoke_servicekey", revoke),)
-NEW_SERVICE_KEY = Addition(
-    "Add a service key", "accounts.add_servicekey", issue, ServiceKeyForm, has_secret=True
+NEW_SERVICE_KEY = StaffAction(
+    "add", "Add a service key", "accounts.add_servicekey", issue, ServiceKeyForm, has_secret=True
 )
 OF_API_KEY = (_revoking("accounts.revoke_apikey", revoke_api_key),)
 OF_PLAN = (StaffAction("set", "Change this plan", "accounts.change_plan", change_plan, PlanForm),)
-NEW_PLAN = Addition("Add a plan", "accounts.add_plan", add_plan, NewPlanForm)
+NEW_PLAN = StaffAction("add", "Add a plan", "accounts.add_plan", add_plan, NewPlanForm)
 OF_USER = (
-    StaffAction("plan", "Change the plan", "accounts.assign_plan", assign_plan, PlanChoice),
-    StaffAction("access", "Change the access", "accounts.grant_access", set_access, AccessForm),
+    StaffAction("plan", "Change plan", "accounts.assign_plan", assign_plan, PlanChoice, facts=_plan_facts),
+    StaffAction("access", "Change access", "accounts.grant_access", set_access, AccessForm),
     StaffAction(
         "second-factor",
         "Reset the second factor",
         "accounts.grant_access",
         reset_second_factor,
         applies=lambda user: user.is_staff,
-        warning="Be sure whom you speak to: until they set up another one, one proof alone lets them in.",
+        warning="Make sure who is asking. Until a new second factor is set up, a password alone is enough.",
     ),
 )

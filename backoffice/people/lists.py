@@ -1,4 +1,4 @@
-"""Users, plans, keys, roles and what staff did, to look at in the back-office (what staff do: actions.py)."""
+"""The lists of users, plans, keys, roles and acts. What staff may do to the rows is in actions.py."""
 
 from typing import Any
 
@@ -15,15 +15,15 @@ from django.utils.html import format_html, format_html_join
 from accounts.models import Act, ApiKey, OutgoingMail, Plan, PlanChange, ServiceKey, User
 from backoffice.actions.pages import ActingAdmin
 from backoffice.lists.change_list import is_private
+from backoffice.lists.columns import column
 from backoffice.lists.links import row_link, user_link
 from backoffice.lists.read_only import ReadOnlyAdmin
 from backoffice.people import actions
 from backoffice.roles import roles_of
-from foundation import money
 
 MEMBERS_SHOWN_MAX = 100
 
-# allauth brings pages that would edit identities and secrets by hand, and Django one that would edit roles.
+# allauth registers pages that edit identities and secrets, and Django one that edits roles.
 for model in (EmailAddress, SocialAccount, SocialApp, SocialToken, Authenticator, Group):
     if admin.site.is_registered(model):
         admin.site.unregister(model)
@@ -32,8 +32,7 @@ for model in (EmailAddress, SocialAccount, SocialApp, SocialToken, Authenticator
 @admin.register(ServiceKey)
 class ServiceKeyAdmin(ActingAdmin):
     list_display = (
-        *("prefix", "product", "feature_prefixes", "created_at", "last_used_at", "expires_at"),
-        "revoked_at",
+        *("prefix", "product", "feature_prefixes", "created_at", "last_used_at", "expires_at", "revoked_at"),
     )
     lookups = ("product__exact",)
     search_fields = ("product", "prefix")
@@ -50,8 +49,7 @@ class ServiceKeyAdmin(ActingAdmin):
 @admin.register(ApiKey)
 class ApiKeyAdmin(ActingAdmin):
     list_display = (
-        *("prefix", "name", "its_owner", "scopes", "created_at", "last_used_at", "expires_at"),
-        "revoked_at",
+        *("prefix", "name", "its_owner", "scopes", "created_at", "last_used_at", "expires_at", "revoked_at"),
     )
     instant = "created_at"
     lookups = ("owner__misar_id__exact",)
@@ -64,16 +62,10 @@ class ApiKeyAdmin(ActingAdmin):
         *("prefix", "name", "its_owner", "scopes", "allowed_account_id"),
         *("created_at", "last_used_at", "expires_at", "revoked_at"),
     )
-    readonly_fields = ("its_owner",)
     nothing_yet = "No creator has made a key."
+    owner_field = "owner_id"
     staff_actions = actions.OF_API_KEY
-
-    def about(self, row: ApiKey) -> str:
-        return row.owner_id
-
-    @admin.display(description="owner")
-    def its_owner(self, key: ApiKey) -> str:
-        return user_link(key.owner_id)
+    its_owner = column("owner", lambda key: user_link(key.owner_id))
 
 
 @admin.register(User)
@@ -89,37 +81,18 @@ class UserAdmin(ActingAdmin):
         *("misar_id", "name", "email", "plan", "may_sign_in", "may_enter", "may_all", "its_roles"),
         *("created_at", "last_login"),
     )
-    readonly_fields = ("may_sign_in", "may_enter", "may_all", "its_roles")
     kept_out_of_files = ("password", "mails_off")
+    owner_field = "pk"
     staff_actions = actions.OF_USER
-
-    def about(self, row: User) -> str:
-        return row.pk
-
-    @admin.display(description="may sign in")
-    def may_sign_in(self, user: User) -> bool:
-        return user.is_active
-
-    @admin.display(description="may enter the back-office")
-    def may_enter(self, user: User) -> bool:
-        return user.is_staff
-
-    @admin.display(description="superuser")
-    def may_all(self, user: User) -> bool:
-        return user.is_superuser
-
-    @admin.display(description="roles")
-    def its_roles(self, user: User) -> str:
-        return ", ".join(roles_of(user))
-
-    @admin.display(description="user")
-    def everything(self, user: User) -> str:
-        return user_link(user.pk, "Everything")
+    may_sign_in = column("may sign in", lambda user: user.is_active)
+    may_enter = column("may enter the back-office", lambda user: user.is_staff)
+    may_all = column("superuser", lambda user: user.is_superuser)
+    its_roles = column("roles", lambda user: ", ".join(roles_of(user)))
 
 
 @admin.register(Plan)
 class PlanAdmin(ActingAdmin):
-    """Plans. One is never removed: users may be on it."""
+    """Plans. A plan is never removed, since users may be on it."""
 
     list_display = ("slug", "name", "fee_bps", "key_limit")
     figures = ("fee_bps", "key_limit")
@@ -139,7 +112,7 @@ class PlanChangeAdmin(ReadOnlyAdmin):
 
 @admin.register(OutgoingMail)
 class OutgoingMailAdmin(ActingAdmin):
-    """Which mails went out, and which could not: never to whom, nor what they say."""
+    """The state of each mail. Its address and its text are never shown."""
 
     list_display = ("created_at", "kind", "fact", "its_user", "state", "tries", "sent_at", "last_error")
     figures = ("tries",)
@@ -152,18 +125,13 @@ class OutgoingMailAdmin(ActingAdmin):
     exclude = ("to", "subject", "text", "html")
     ordering = ("-created_at",)
     nothing_yet = "No mail has been written."
-
-    def about(self, row: OutgoingMail) -> str:
-        return row.user_id or ""
-
-    @admin.display(description="Misar ID")
-    def its_user(self, mail: OutgoingMail) -> str:
-        return user_link(mail.user_id or "")
+    owner_field = "user_id"
+    its_user = column("Misar ID", lambda mail: user_link(mail.user_id))
 
 
 @admin.register(Act)
 class ActAdmin(ActingAdmin):
-    """What staff did, and why."""
+    """The acts of staff, with their reasons."""
 
     list_display = ("created_at", "its_staff", "label", "its_row", "user", "told", "reason")
     instant = "created_at"
@@ -173,27 +141,16 @@ class ActAdmin(ActingAdmin):
     search_help_text = "A Misar ID of a user or of a member of staff, or the id of a row; whole."
     exclude = ("form_key", "content")
     fields = ("created_at", "its_staff", "label", "its_row", "user", "told", "reason")
-    readonly_fields = ("its_staff", "its_row", "user")
     ordering = ("-created_at",)
     nothing_yet = "Staff have done nothing yet."
+    owner_field = "about"
+    its_staff = column("member of staff", lambda act: row_link(User, act.staff_id))
 
-    def about(self, row: Act) -> str:
-        return row.about
-
-    def found(self, queryset: models.QuerySet[Any], term: str) -> models.QuerySet[Any]:
-        # An act's row is found by its own id where that is asked for together with what kind of row it is;
-        # by the id alone, among the kinds there are pages for, so that the index serves.
+    def matching(self, queryset: models.QuerySet[Any], term: str) -> models.QuerySet[Any]:
+        # The index on a row's id begins with its model, so the id is looked for in all models with a page.
         kinds = [model._meta.label_lower for model in self.admin_site._registry]
         named = Q(about=term) | Q(staff_id=term) | Q(model__in=kinds, row_id=term)
         return queryset.none() if is_private(term) else queryset.filter(named)
-
-    @admin.display(description="member of staff")
-    def its_staff(self, act: Act) -> str:
-        return row_link(User, act.staff_id)
-
-    @admin.display(description="Misar ID")
-    def user(self, act: Act) -> str:
-        return user_link(act.about)
 
     @admin.display(description="row")
     def its_row(self, act: Act) -> str:
@@ -204,13 +161,13 @@ class ActAdmin(ActingAdmin):
 
 @admin.register(Group)
 class RoleAdmin(ReadOnlyAdmin):
-    """The roles of staff: who has them, and what they allow. backoffice/roles.py makes them."""
+    """The roles of staff, with their members and permissions. backoffice/roles.py makes them."""
 
     list_display = ("name", "count_of_members")
     figures = ("count_of_members",)
     ordering = ("name",)
     fields = ("name", "members", "allowed")
-    readonly_fields = ("members", "allowed")
+    count_of_members = column("members", lambda role: role.members_count)
 
     def has_module_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("accounts.view_user")
@@ -220,10 +177,6 @@ class RoleAdmin(ReadOnlyAdmin):
 
     def get_queryset(self, request: HttpRequest) -> models.QuerySet[Any]:
         return super().get_queryset(request).annotate(members_count=models.Count("user"))
-
-    @admin.display(description="members")
-    def count_of_members(self, role: Any) -> str:
-        return money.plain(role.members_count)
 
     @admin.display(description="members")
     def members(self, role: Group) -> str:

@@ -48,7 +48,7 @@ def perform(staff, *, run, form_key=KEY, reason="asked by mail", label="Adjust t
         label=label,
         reason=reason,
         form_key=form_key,
-        asked={name: [value] for name, value in asked.items()},
+        form_data={name: [value] for name, value in asked.items()},
         run=run,
     )
 
@@ -242,13 +242,13 @@ def test_nobody_acts_in_their_own_affairs(client, give):
     enter(client, member)
     address = reverse("admin:wallet_wallet_adjust", args=[quote("usr_colleague")])
     answer = client.post(address, {"credits": "5", "reason": "mine", "key": "k"})
-    assert "Nobody acts in their own affairs" in answer.text
+    assert "You can&#x27;t do this for your own account" in answer.text
     assert ledger.balance_of("usr_colleague") == 10
     assert not Act.objects.exists()
     for page in ("wallet_wallet", "accounts_user"):
         row = client.get(reverse(f"admin:{page}_change", args=[quote("usr_colleague")]))
         assert "Adjust the balance" not in row.text
-        assert "Change the plan" not in row.text
+        assert "Change plan" not in row.text
     assert (
         "Adjust the balance" not in client.get(reverse("admin:one_user", args=[quote("usr_colleague")])).text
     )

@@ -168,4 +168,4 @@ def test_a_change_that_came_too_late_is_not_called_done(staff, subscription):
     ahead = timezone.now() + timedelta(days=1)
     Subscription.objects.filter(pk=subscription.pk).update(status_at=ahead)
     answer = verb(staff, "subscription_status", subscription, status="cancelled")
-    assert "A later change is known already" in answer.text
+    assert "A later change is already recorded" in answer.text

@@ -80,7 +80,7 @@ def test_the_same_form_sent_twice_moves_credits_once(staff, funded):
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"credits": "0"}, "0 credits move nothing"),
+        ({"credits": "0"}, "Enter a number other than 0"),
         ({"credits": "-11"}, "holds 10 credits"),
         ({"credits": "100001"}, "At most 100,000 credits"),
         ({"credits": "2.5"}, "whole number"),
@@ -245,7 +245,7 @@ def test_of_two_who_change_one_price_the_second_is_told(staff):
     seen = staff.get(page).context["form"].initial["seen"]
     assert staff.post(page, RATE | {"credits": "2", "seen": seen}).status_code == 302
     answer = staff.post(page, RATE | {"credits": "3", "seen": seen, "key": "k2"})
-    assert "Somebody changed this" in answer.text
+    assert "A colleague changed this" in answer.text
     assert rates.price(rate.feature, 1) == 2
 
 
