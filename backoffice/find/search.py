@@ -1,7 +1,7 @@
-"""Finding what support was given: a Misar ID, an e-mail address, an id of ours or of Stripe's, a key.
+"""Finds the rows of a text that support was given: a Misar ID, an e-mail address, an id, a key.
 
-Every look is for the whole text and goes by an index, so that it costs the same beside a million rows. Only
-what the asker may view is looked into. Nothing here writes, and what was sought is not logged.
+Each search is for the whole text and uses an index, so it costs the same in a table of a million rows. Only
+tables that the staff member may view are searched. Nothing here writes, and searches are not logged.
 """
 
 import re
@@ -15,6 +15,7 @@ from django.db import models
 from accounts.misar_ids import is_misar_id
 from accounts.models import ApiKey, ServiceKey, User
 from accounts.service_keys import SHOWN_LENGTH
+from backoffice.lists.links import row_url
 from foundation import money
 from monetization.models import Refund, Sponsor, Subscription, Tip
 from wallet.models import Entry, StripeEvent, TopUp, Wallet
@@ -22,35 +23,34 @@ from wallet.models import Entry, StripeEvent, TopUp, Wallet
 May = Callable[[str], bool]
 
 MATCHES_MAX = 20
-# What comes along when something is copied out of a mail, a chat or a spreadsheet.
-ROUND_IT = " \t\r\n\v\f\N{NO-BREAK SPACE}\N{ZERO WIDTH SPACE}\N{ZERO WIDTH NO-BREAK SPACE}\"'`<>“”„‘’‚«»‹›"
-# Of a key only its beginning is ever looked for, shown or sent on.
+# Characters that get copied along from a mail, a chat or a spreadsheet.
+AROUND = " \t\r\n\v\f\N{NO-BREAK SPACE}\N{ZERO WIDTH SPACE}\N{ZERO WIDTH NO-BREAK SPACE}\"'`<>“”„‘’‚«»‹›"
+# Only the beginning of a key is ever searched for, shown or put into an address.
 KEY = re.compile(rf"(?:msk|wsk)_[0-9a-fA-F]{{{SHOWN_LENGTH - 4}}}")
-# What begins so is a row's id: nobody is offered it as the Misar ID of somebody new.
+# A text with one of these prefixes is a row's id, so it cannot be the Misar ID of a new user.
 ROW_PREFIXES = tuple("txn_ top_ tip_ rfd_ spon_ sub_ cs_ pi_ py_ ch_ evt_ in_ msk_ wsk_".split())
 
 
 @dataclass(frozen=True)
 class Match:
-    """A row that was found: what it is, what it says, and whose it is ("" for nobody's).
+    """A row that was found. `about` is the Misar ID of its user, "" for no user.
 
-    `page` is the name of the row's own page, "" where there is none. `name` is what it can be found by
-    again, and never an e-mail address. `row` is the row itself; None of a user without one.
+    `name` finds the row again; it is never an e-mail address. `url` is the row's page. A user who never
+    signed in has no row: `row` and `at` are None and `url` is "".
     """
 
     what: str
-    page: str
-    row_id: str
     name: str
     about: str
     says: str
+    url: str = ""
     at: datetime | None = None
     row: Any = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True)
 class Found:
-    """What there is, at most 20 rows; `is_cut` where there is more. `by_address`: for an e-mail address."""
+    """The matches, at most 20; `is_cut` if there are more. `by_address` if the text was an e-mail address."""
 
     matches: list[Match]
     is_cut: bool = False
@@ -58,16 +58,16 @@ class Found:
 
     @property
     def whose(self) -> str:
-        """The one user whom all of it is about; "" where there are several, or none."""
+        """The Misar ID of the one user whom all matches concern; "" if there is no such user."""
         users = {match.about for match in self.matches}
         return users.pop() if len(users) == 1 else ""
 
 
 @dataclass(frozen=True)
 class Look:
-    """A table, the columns that are looked into, and those for an e-mail address alone.
+    """A table and the columns that are searched in it; `by_address` are searched for an e-mail address only.
 
-    `whose` is the column with the Misar ID, `named_by` the one that the row is shown by.
+    `whose` is the column with the Misar ID, `named_by` the column with the name of a match.
     """
 
     what: str
@@ -82,29 +82,23 @@ class Look:
 
     @property
     def permission(self) -> str:
-        """What it takes to view such a row."""
+        """The permission to view the table."""
         return f"{self.table._meta.app_label}.view_{self.table._meta.model_name}"
 
     def rows(self, column: str, text: str) -> models.QuerySet[Any]:
-        """Some of the rows with this text. In no order: one could lead past the index of the column."""
+        """Some rows with this text, unsorted: to sort them, PostgreSQL could choose another index."""
         return self.table._default_manager.filter(**{column: text}).defer(*self.unread)[: MATCHES_MAX + 1]
 
     def match(self, row: Any) -> Match:
-        """A row as it is shown."""
         return Match(
             what=self.what,
-            page=f"admin:{row._meta.app_label}_{row._meta.model_name}_change",
-            row_id=str(row.pk),
             name=str(getattr(row, self.named_by)),
             about=getattr(row, self.whose) if self.whose else "",
             says=self.says(row),
+            url=row_url(self.table, row.pk),
             at=getattr(row, self.at),
             row=row,
         )
-
-
-def _entry(entry: Entry) -> str:
-    return f"{entry.get_kind_display()} of {money.credits(abs(entry.credits))}"
 
 
 def _topup(topup: TopUp) -> str:
@@ -113,33 +107,39 @@ def _topup(topup: TopUp) -> str:
     return f"{topup.get_state_display()}{amount}"
 
 
-def _event(event: StripeEvent) -> str:
-    return f"{event.type}: {event.get_state_display().lower()}"
-
-
-def _tip(tip: Tip) -> str:
-    return f"{money.amount(tip.gross_cents, tip.currency)} for this creator"
-
-
 def _subscription(subscription: Subscription) -> str:
     amount = money.amount(subscription.amount_cents, subscription.currency)
     return f"{subscription.get_status_display()}, {amount}, to this creator"
 
 
+USERS = Look("user", User, (), "pk", lambda user: user.name, by_address=("email__iexact",))
 LOOKS = (
-    Look("user", User, (), "pk", lambda user: user.name, by_address=("email__iexact",)),
+    USERS,
     Look("top-up", TopUp, ("pk", "stripe_session_id", "payment_intent_id"), "user_id", _topup),
-    Look("entry", Entry, ("pk", "idempotency_key", "stripe_session_id"), "wallet_id", _entry),
+    Look(
+        "entry",
+        Entry,
+        ("pk", "idempotency_key", "stripe_session_id"),
+        "wallet_id",
+        lambda entry: f"{entry.get_kind_display()} of {money.credits(abs(entry.credits))}",
+    ),
     Look(
         "Stripe event",
         StripeEvent,
         ("pk", "stripe_session_id", "payment_intent_id"),
         "user_id",
-        _event,
+        lambda event: f"{event.type}: {event.get_state_display().lower()}",
         at="received_at",
         unread=("payload", "traceback"),
     ),
-    Look("tip", Tip, ("pk", "stripe_payment_id"), "creator_id", _tip, by_address=("reader",)),
+    Look(
+        "tip",
+        Tip,
+        ("pk", "stripe_payment_id"),
+        "creator_id",
+        lambda tip: f"{money.amount(tip.gross_cents, tip.currency)} for this creator",
+        by_address=("reader",),
+    ),
     Look(
         "subscription",
         Subscription,
@@ -159,41 +159,6 @@ LOOKS = (
     Look("API key", ApiKey, ("prefix",), "owner_id", lambda key: key.name, named_by="prefix"),
     Look("service key", ServiceKey, ("prefix",), "", lambda key: key.product, named_by="prefix"),
 )
-
-
-def tidied(text: str) -> str:
-    """What was given without the blanks and quotes round it; of a key, the part that is shown."""
-    text = text.strip(ROUND_IT)
-    key = KEY.search(text)
-    return key[0].lower() if key else text
-
-
-def look(sought: str, *, may: May) -> Found:
-    """All rows of a tidied text that the asker may view. What can be no id at all finds nothing."""
-    if not is_misar_id(sought):  # Too long, empty, or with what PostgreSQL would choke on.
-        return Found([])
-    matches = list(dict.fromkeys(_all(sought, may)))  # A row may have it in two columns.
-    return Found(matches[:MATCHES_MAX], len(matches) > MATCHES_MAX, by_address="@" in sought)
-
-
-def again(name: str, *, may: May) -> Match | None:
-    """The row that a search led to, by its name."""
-    if not is_misar_id(name) or "@" in name:
-        return None
-    named = ((each, each.named_by) for each in LOOKS if each.table is not User and may(each.permission))
-    return next((each.match(row) for each, column in named for row in each.rows(column, name)[:1]), None)
-
-
-def is_known(user_id: str) -> bool:
-    """Whether anything here names this Misar ID as a user's."""
-    return any(table.objects.filter(**{column: user_id}).exists() for table, column in WHERE_USERS_ARE)
-
-
-def could_be_new(sought: str) -> bool:
-    """Whether this can be the Misar ID of somebody of whom nothing is known yet: no address, no other id."""
-    return is_misar_id(sought) and "@" not in sought and not sought.startswith(ROW_PREFIXES)
-
-
 WHERE_USERS_ARE: tuple[tuple[Any, str], ...] = (
     (User, "pk"),
     (Wallet, "pk"),
@@ -202,15 +167,45 @@ WHERE_USERS_ARE: tuple[tuple[Any, str], ...] = (
 )
 
 
-def _all(sought: str, may: May) -> Iterator[Match]:
-    if may(LOOKS[0].permission) and is_known(sought):
+def tidied(text: str) -> str:
+    """The text without the spaces and quotes around it; of a key, only its beginning."""
+    text = text.strip(AROUND)
+    key = KEY.search(text)
+    return key[0].lower() if key else text
+
+
+def look(sought: str, *, may: May) -> Found:
+    """The rows of a tidied text that the staff member may view; none for a text that cannot be an id."""
+    if not is_misar_id(sought):  # Empty, too long, or with characters that PostgreSQL refuses.
+        return Found([])
+    matches = list(dict.fromkeys(_matches(sought, may)))  # Two columns of a row may have the text.
+    return Found(matches[:MATCHES_MAX], len(matches) > MATCHES_MAX, by_address="@" in sought)
+
+
+def by_name(name: str, *, may: May) -> Match | None:
+    """The match with this name, which an earlier search led to."""
+    if not is_misar_id(name) or "@" in name:
+        return None
+    looks = (each for each in LOOKS if each is not USERS and may(each.permission))
+    return next((each.match(row) for each in looks for row in each.rows(each.named_by, name)[:1]), None)
+
+
+def is_known(user_id: str) -> bool:
+    """Whether this Misar ID has a user, a wallet, a top-up or a Stripe event."""
+    return any(table.objects.filter(**{column: user_id}).exists() for table, column in WHERE_USERS_ARE)
+
+
+def could_be_new(sought: str) -> bool:
+    """Whether this can be the Misar ID of a new user: it is no e-mail address and no id of a row."""
+    return is_misar_id(sought) and "@" not in sought and not sought.startswith(ROW_PREFIXES)
+
+
+def _matches(sought: str, may: May) -> Iterator[Match]:
+    if may(USERS.permission) and is_known(sought):
         user = User.objects.filter(pk=sought).first()
-        yield (
-            LOOKS[0].match(user) if user else Match("Misar ID", "", "", sought, sought, "Has never signed in")
-        )
+        yield USERS.match(user) if user else Match("Misar ID", sought, sought, "Has never signed in")
     for each in LOOKS:
         if may(each.permission):
-            columns = each.columns + (each.by_address if "@" in sought else ())
-            for column in columns:
+            for column in each.columns + (each.by_address if "@" in sought else ()):
                 text = sought.lower() if column == "reader" else sought
                 yield from (each.match(row) for row in each.rows(column, text))

@@ -1,5 +1,6 @@
 """Everything about one user, on one page."""
 
+from collections.abc import Callable
 from typing import Any, cast
 
 from django.contrib.admin import AdminSite
@@ -10,113 +11,118 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 
 from accounts.misar_ids import is_misar_id
-from accounts.models import User
+from accounts.models import Act, ApiKey, OutgoingMail, User
+from backoffice.actions import acts
 from backoffice.actions.pages import ActingAdmin
 from backoffice.find import search
-from backoffice.one_user import credits as user_page
-from backoffice.one_user import records
-from backoffice.one_user.credits import Action, ActionsOn
+from backoffice.find.search import May
+from backoffice.one_user import credits, records
 from backoffice.overview.figures import in_time
+from wallet.books import ledger
 from wallet.errors import GapInHistory
+from wallet.models import Entry, Wallet
+from wallet.pages import tables
 
 SEES_USERS = "accounts.view_user"
-TOO_MANY = "There are too many entries to add up while you wait. The rest of this page is complete."
+ENTRIES_SHOWN = 25
+KEYS_SHOWN = 20
+MAILS_SHOWN = 5
+ACTS_SHOWN = 20
+TOO_MANY = "This user has too many entries to add up now. The rest of the page is complete."
 GAP = (
-    "An entry is missing from this history. Tell whoever runs the service, who has manage.py check_ledger "
-    "look, and do nothing to this wallet before they know why."
+    "An entry is missing from this history. Ask the operators to run manage.py check_ledger, and do nothing "
+    "to this wallet until they know the cause."
 )
 
-
-# --- One user ---------------------------------------------------------------------------------------
+ActionsOn = Callable[[models.Model], list[dict[str, str]]]
 
 
 def one_user(site: AdminSite, request: HttpRequest, object_id: str) -> HttpResponse:
-    """Everything about one user, on one page: each part for whom may view its rows."""
-    staff = cast(User, request.user)
+    """Everything about one user. Each part is shown to staff who may view its rows."""
+    may = cast(User, request.user).has_perm
     user_id = unquote(object_id)
-    if not staff.has_perm(SEES_USERS):
+    if not may(SEES_USERS):
         raise PermissionDenied
     if not is_misar_id(user_id):
         raise Http404
-    found = search.again(request.GET.get("found", ""), may=staff.has_perm)
+    person = User.objects.select_related("plan").filter(pk=user_id).first()
+    found = search.by_name(request.GET.get("found", ""), may=may)
     if found and found.about != user_id:
         found = None
     actions_on = _actions(site, request)
-    user = User.objects.select_related("plan").filter(pk=user_id).first()
-    context = site.each_context(request) | {"title": user_id, "found": found}
-    context |= _about_credits(user_id, user, staff, actions_on, found.name if found else "")
-    context |= _about_records(user_id, user, staff, actions_on, found.name if found else "")
-    # What can be done to it may stand beside it already.
-    listed = [*context.get("trouble", ()), *context.get("topups", ()), *context.get("keys", ())]
-    shown = any(row.is_found and row.actions for row in listed)
-    context["found_actions"] = actions_on(found.row) if found and not shown else []
-    context["is_nobody"] = not search.is_known(user_id)
+    context = site.each_context(request) | {
+        "title": user_id,
+        "user_id": user_id,
+        "person": person,
+        "is_unknown": not search.is_known(user_id),
+        "found": found,
+        "actions_on": actions_on,
+    }
+    context |= _credits(user_id, may) | _records(user_id, person, may)
+    on_wallet = actions_on(context["wallet"]) if "wallet" in context else []
+    context["actions"] = on_wallet + (actions_on(person) if person else [])
+    created = [row.created_at for row in (person, context.get("wallet")) if row and not row._state.adding]
+    context["since"] = min(created, default=None)
+    # A row with actions of its own on this page has them in its table.
+    topups = [payment.topup for payment in context.get("payments", ())]
+    listed = [*context.get("trouble", ()), *topups, *context.get("keys", ())]
+    context["found_actions"] = actions_on(found.row) if found and found.row not in listed else []
     return TemplateResponse(request, "backoffice/one_user.html", context)
 
 
-def _about_credits(
-    user_id: str, user: User | None, staff: User, actions_on: ActionsOn, found: str
-) -> dict[str, Any]:
-    """Who it is, their credits and their payments."""
-    parts: dict[str, Any] = {"actions": [], "wallet": None}
-    if staff.has_perm("wallet.view_wallet"):
-        parts["wallet"], to_act_on = user_page.wallet_of(user_id)
-        parts["balance"] = user_page.balance_of(parts["wallet"])
-        parts["actions"] += actions_on(to_act_on)
-    if user:
-        parts["actions"] += actions_on(user)
-    parts["head"] = user_page.head_of(user_id, user, parts["wallet"])
-    if staff.has_perm("wallet.view_entry"):
-        parts["sees_entries"] = True
-        parts["spending"], parts["no_spending"] = _spending(user_id)
-        parts["entries"] = user_page.entries_of(user_id, found=found)
-    sees_events = staff.has_perm("wallet.view_stripeevent")
-    if staff.has_perm("wallet.view_topup"):
-        parts["sees_topups"] = True
-        parts["topups"] = user_page.topups_of(
-            user_id, with_events=sees_events, actions_on=actions_on, found=found
-        )
-    if sees_events:
-        parts["trouble"] = user_page.trouble_of(user_id, actions_on=actions_on, found=found)
-    return parts
-
-
-def _spending(user_id: str) -> tuple[user_page.Spending | None, str]:
-    """Where the credits went, or why that is not said: the rest of the page is needed all the more then."""
-    try:
-        found = in_time(lambda: user_page.spending_of(user_id))
-    except GapInHistory:
-        return None, GAP
-    return found, "" if found else TOO_MANY
-
-
-def _about_records(
-    user_id: str, user: User | None, staff: User, actions_on: ActionsOn, found: str
-) -> dict[str, Any]:
-    """What they own and earn, the mail they got, and what staff did."""
+def _credits(user_id: str, may: May) -> dict[str, Any]:
+    """The credits and payments, as far as the staff member may view them."""
     parts: dict[str, Any] = {}
-    if staff.has_perm("accounts.view_act"):
-        parts["acts"] = records.acts_of(user_id, may=staff.has_perm)
-    if user is None:  # Whoever owns something here has a row.
-        return parts
-    if staff.has_perm("accounts.view_apikey"):
-        parts["keys"] = records.keys_of(user_id, actions_on=actions_on, found=found)
-    if staff.has_perm("accounts.view_outgoingmail"):
-        parts["mails"] = records.mails_of(user_id)
-    # None is how a part says that there is nothing, and how it says that it took too long.
-    creator = in_time(lambda: (records.creator_of(user, may=staff.has_perm, found=found),))
-    parts["creator"], parts["creator_took_too_long"] = (creator[0], False) if creator else (None, True)
+    if may("wallet.view_wallet"):
+        wallet = Wallet.objects.filter(pk=user_id).first()
+        parts |= {"wallet": wallet or ledger.unopened(user_id), "has_wallet": wallet is not None}
+    if may("wallet.view_entry"):
+        entries = Entry.objects.of_user(user_id)[:ENTRIES_SHOWN]
+        parts["entries"] = tables.described(entries, tables.labels_of_features())
+        try:
+            parts["spending"] = in_time(lambda: credits.spending_of(user_id))
+            parts["no_spending"] = "" if parts["spending"] else TOO_MANY
+        except GapInHistory:  # The rest of the page is needed all the more.
+            parts["no_spending"] = GAP
+    sees_events = may("wallet.view_stripeevent")
+    if may("wallet.view_topup"):
+        parts["payments"] = credits.payments_of(user_id, with_events=sees_events)
+    if sees_events:
+        parts["trouble"] = credits.trouble_of(user_id)
     return parts
+
+
+def _records(user_id: str, person: User | None, may: May) -> dict[str, Any]:
+    """What staff did, and the user's keys, mails and records, as far as the staff member may view them."""
+    parts: dict[str, Any] = {}
+    if may("accounts.view_act"):
+        parts["acts"] = [(act, _page_of(act, may)) for act in acts.about_user(user_id)[:ACTS_SHOWN]]
+    if person is None:  # Keys, mails and records belong to a user who has signed in.
+        return parts
+    if may("accounts.view_apikey"):
+        parts["keys"] = list(ApiKey.objects.filter(owner=person).order_by("-created_at")[:KEYS_SHOWN])
+    if may("accounts.view_outgoingmail"):
+        mails = OutgoingMail.objects.filter(user=person).only("kind", "state", "created_at")
+        parts["mails"] = list(mails.order_by("-created_at")[:MAILS_SHOWN])
+    # in_time returns None if it took too long; the tuple tells that from a user without records.
+    result = in_time(lambda: (records.creator_of(person, may=may),))
+    parts |= {"creator": result[0] if result else None, "creator_took_too_long": result is None}
+    return parts
+
+
+def _page_of(act: Act, may: May) -> str:
+    """The name of the page of an act's row; "" if the staff member may not view it."""
+    return f"admin:{act.model.replace('.', '_')}_change" if may(act.model.replace(".", ".view_")) else ""
 
 
 def _actions(site: AdminSite, request: HttpRequest) -> ActionsOn:
-    """What whoever asks may do to a row, on pages that lead back to the user's."""
+    """What the staff member may do to a row, on pages that lead back to the user's page."""
     staff = cast(User, request.user)
 
-    def actions_on(row: models.Model) -> list[Action]:
+    def actions_on(row: models.Model) -> list[dict[str, str]]:
         page = site.get_model_admin(type(row)) if site.is_registered(type(row)) else None
         if not isinstance(page, ActingAdmin) or not page.has_view_permission(request, row):
             return []
-        return [Action(**link) for link in page.links_on(row, staff, from_user=True)]
+        return page.links_on(row, staff, from_user=True)
 
     return actions_on

@@ -55,7 +55,7 @@ def test_an_odd_misar_id_leads_to_its_page(staff):
         UserFactory.create(misar_id=user_id, email="")
         answer = staff.post(FIND, {"sought": user_id}, follow=True)
         assert answer.redirect_chain == [(user_page(user_id), 302)]
-        assert answer.context["head"].user_id == user_id
+        assert answer.context["user_id"] == user_id
 
 
 def test_the_users_address_leads_to_their_page_in_any_case(staff):
@@ -186,7 +186,7 @@ def test_many_matches_are_cut_and_that_is_said(staff):
 
 def test_nothing_found_says_what_can_be_found(staff):
     answer = find(staff, "txn_unknown")
-    assert "Nothing is known of this" in answer.text
+    assert 'No match for "txn_unknown".' in answer.text
     assert "What can be found" in answer.text
     assert user_page("txn_unknown") not in answer.text
 
@@ -246,7 +246,7 @@ def test_looking_at_the_page_finds_nothing(staff):
     UserFactory.create(misar_id="usr_1")
     answer = staff.get(FIND, {"sought": "usr_1"})
     assert names(answer) == []
-    assert "Nothing is known" not in answer.text
+    assert "No match" not in answer.text
 
 
 def test_the_box_is_on_every_page(staff, give):

@@ -1,0 +1,1 @@
+"""What only the back-office's templates load."""

@@ -1,0 +1,54 @@
+"""How the pages of the back-office write states, actors and actions."""
+
+from typing import Any
+
+from django import template
+from django.utils import timezone
+
+from accounts import actors
+from accounts.mail import outbox
+from accounts.models import ApiKey, OutgoingMail
+from backoffice.one_user.credits import OPEN_STATES
+from foundation.words import count
+from monetization import fees
+from wallet.history import products
+from wallet.models import StripeEvent, TopUp
+from wallet.payments import stripe_gateway
+
+register = template.Library()
+
+# The colour of a state. The model has its word.
+TONES = {
+    **{"paid": "good", "handled": "good", "sent": "good", "resolved": "accent"},
+    **{"pending": "warn", "waiting": "warn", "failed": "bad", "parked": "bad"},
+}
+
+register.filter("actor", actors.name_of)
+register.filter("percent", fees.percent)
+register.filter("product_name", products.name_of)
+register.simple_tag(stripe_gateway.page_of_payment)
+
+
+@register.filter
+def mail_kind(name: str) -> str:
+    """The label of a kind of mail."""
+    return outbox.KINDS[name].label if name in outbox.KINDS else name
+
+
+@register.inclusion_tag("_tag.html")
+def state(row: TopUp | StripeEvent | OutgoingMail | ApiKey) -> dict[str, str]:
+    """The state of a row in a word and a colour."""
+    if isinstance(row, ApiKey):
+        if row.revoked_at:
+            return {"word": "Revoked"}
+        return {"word": "Active", "tone": "good"} if row.is_usable(timezone.now()) else {"word": "Expired"}
+    if isinstance(row, StripeEvent) and row.state == StripeEvent.State.WAITING and row.tries:
+        return {"word": f"Failed {count(row.tries, 'time')}", "tone": "bad"}
+    return {"word": row.get_state_display(), "tone": TONES.get(row.state, "")}
+
+
+@register.inclusion_tag("backoffice/_user_row_actions.html", takes_context=True)
+def row_actions(context: dict[str, Any], row: Any, name: str) -> dict[str, Any]:
+    """The actions on a row of a user's page. A closed event has its actions on its own page only."""
+    is_closed = isinstance(row, StripeEvent) and row.state not in OPEN_STATES
+    return {"actions": [] if is_closed else context["actions_on"](row), "of": name}
