@@ -1,1 +1,1 @@
-"""The staff's side of the service: the site, and the pages that show all apps at once."""
+"""What staff see and do: the site, its lists, its actions and its other pages."""

@@ -1,1 +1,1 @@
-"""What staff may do: forms with a reason, pages, and what was done."""
+"""What staff may do: actions with forms and reasons, their pages, and the acts that record them."""

@@ -1,1 +1,1 @@
-"""Creators' records: staff's lists and actions."""
+"""The lists and actions for creators' records."""

@@ -1,1 +1,1 @@
-"""The wallet: staff's lists and actions."""
+"""The lists and actions for the wallet."""

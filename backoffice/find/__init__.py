@@ -1,1 +1,1 @@
-"""Finding what support was given."""
+"""Finding a user or a record by any id, key or e-mail address."""

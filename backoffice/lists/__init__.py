@@ -1,1 +1,1 @@
-"""What every list has in common: looked at freely, edited nowhere."""
+"""The base of all lists: they can be read by staff and edited by no one."""

@@ -1,1 +1,1 @@
-"""Users, keys, plans and access: lists and actions."""
+"""The lists and actions for users, keys, plans and access."""

@@ -1,1 +1,1 @@
-"""What only the back-office's templates load."""
+"""Tags and filters that only the templates of the back-office load."""

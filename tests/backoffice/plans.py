@@ -1,4 +1,4 @@
-"""How PostgreSQL answers the queries of a page: captured while the page is made, explained after it."""
+"""The plans of PostgreSQL for the queries of a page: captured during the request, explained after it."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,7 +12,7 @@ LEDGER = "wallet_entry"
 
 @contextmanager
 def captured() -> Iterator[list[str]]:
-    """The SQL of what runs inside, once the block has ended."""
+    """The SQL statements of the block. The list is filled when the block ends."""
     found: list[str] = []
     with CaptureQueriesContext(connection) as queries:
         yield found
@@ -24,14 +24,14 @@ def plans_of(queries: list[str], how: str = "") -> Iterator[tuple[str, list[Any]
     for query in queries:
         if query.lstrip().startswith(("SELECT", "WITH")):
             with connection.cursor() as cursor:
-                # What Django captures has its values in it.
+                # The SQL that Django captures includes the values.
                 cursor.execute(f"EXPLAIN ({how}FORMAT JSON) {query}")
                 (plan,) = cursor.fetchone()
             yield query, list(nodes_of(plan[0]["Plan"]))
 
 
 def nodes_of(node: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """A node of a plan and all below it."""
+    """A node of a plan and all nodes below it."""
     yield node
     for below in node.get("Plans", ()):
         yield from nodes_of(below)

@@ -1,4 +1,4 @@
-"""What the pages of acts ask again before anything moves, and what they say where nothing did."""
+"""The checks that a staff action repeats under its lock, and what its page says if nothing changed."""
 
 import secrets
 from functools import partial
@@ -51,10 +51,10 @@ def parked(user_id="usr_1", **fields):
 RESOLVE = ("wallet_stripeevent_resolve", "evt_1")
 
 
-# --- Whose affairs ------------------------------------------------------------------------------------
+# --- Own account --------------------------------------------------------------------------------------
 
 
-def test_nobody_gives_themselves_the_credits_of_a_payment_that_names_somebody_else(give):
+def test_a_staff_member_cannot_take_the_credits_of_another_users_payment(give):
     member = StaffFactory.create(misar_id="usr_colleague")
     event = parked("usr_1")
     answer = send(signed_in(member), page_of(*RESOLVE), credits="5", user_id="usr_colleague")
@@ -65,18 +65,18 @@ def test_nobody_gives_themselves_the_credits_of_a_payment_that_names_somebody_el
     assert event.state == "parked"
 
 
-def test_who_gets_the_credits_of_a_payment_has_the_act_on_their_page(staff):
+def test_the_act_is_shown_on_the_page_of_the_user_who_gets_the_credits(staff):
     parked("usr_1")
     assert send(staff, page_of(*RESOLVE), credits="5", user_id="usr_2").status_code == 302
     act = Act.objects.get()
     assert (act.about, act.model, act.row_id) == ("usr_2", "wallet.stripeevent", "evt_1")
-    told = "Resolved by hand; 5 credits went to usr_2."
-    assert told in staff.get(page_of("one_user", "usr_2")).text
-    assert told in staff.get(page_of("wallet_stripeevent_change", "evt_1")).text
+    summary = "Resolved by hand; 5 credits went to usr_2."
+    assert summary in staff.get(page_of("one_user", "usr_2")).text
+    assert summary in staff.get(page_of("wallet_stripeevent_change", "evt_1")).text
 
 
 @pytest.mark.parametrize("page", ["wallet_wallet_adjust", "accounts_user_plan", "accounts_user_access"])
-def test_there_is_no_form_for_ones_own_affairs(page):
+def test_there_is_no_form_for_ones_own_account(page):
     member = StaffFactory.create(misar_id="usr_colleague")
     Wallet.objects.create(user_id="usr_colleague", created_at=timezone.now())
     UserFactory.create(misar_id="usr_1")
@@ -85,32 +85,32 @@ def test_there_is_no_form_for_ones_own_affairs(page):
     assert client.get(page_of(page, "usr_1")).status_code == 200
 
 
-def test_an_act_on_a_wallet_is_none_on_the_user_of_the_same_key(staff):
+def test_an_act_on_a_wallet_is_not_an_act_on_the_user_with_the_same_key(staff):
     user = UserFactory.create(misar_id="usr_1")
     assert send(staff, page_of("wallet_wallet_adjust", "usr_1"), credits="5").status_code == 302
-    told = "Adjusted by +5 credits to 5."
-    assert told in staff.get(page_of("wallet_wallet_change", "usr_1")).text
-    assert told not in staff.get(page_of("accounts_user_change", "usr_1")).text
+    summary = "Adjusted by +5 credits to 5."
+    assert summary in staff.get(page_of("wallet_wallet_change", "usr_1")).text
+    assert summary not in staff.get(page_of("accounts_user_change", "usr_1")).text
     assert not acts.on_row(user).exists()
 
 
-def test_a_colleagues_adjustment_does_not_pass_for_the_credits_of_an_event():
-    """The ledger knows the key: with it the event would be closed, and no credit would have moved."""
+def test_a_colleagues_adjustment_does_not_count_as_the_credits_of_an_event():
+    """The ledger knows the key. Without the check, the event would be closed and no credit would move."""
     event = parked("usr_1")
     one, two = (signed_in(member_of("billing")) for _ in range(2))
-    asked = {"credits": "5", "key": "k" * 32}
-    assert send(one, page_of("wallet_wallet_adjust", "usr_1"), **asked).status_code == 302
-    answer = send(two, page_of(*RESOLVE), **asked, user_id="usr_1")
+    form = {"credits": "5", "key": "k" * 32}
+    assert send(one, page_of("wallet_wallet_adjust", "usr_1"), **form).status_code == 302
+    answer = send(two, page_of(*RESOLVE), **form, user_id="usr_1")
     assert "This form was used already" in answer.text
     event.refresh_from_db()
     assert (event.state, ledger.balance_of("usr_1"), Act.objects.count()) == ("parked", 5, 1)
 
 
-# --- With the rights of now ---------------------------------------------------------------------------
+# --- Current permissions -----------------------------------------------------------------------------
 
 
 @pytest.mark.django_db(transaction=True)
-def test_two_admins_who_shut_each_other_out_at_once_are_not_both_shut_out():
+def test_two_admins_who_remove_each_other_at_once_do_not_both_succeed():
     for _ in range(4):
         one, two = member_of("admin"), member_of("admin")
         calls = [
@@ -132,8 +132,8 @@ TAKEN = {
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("what", TAKEN)
-@pytest.mark.parametrize("adds", [False, True], ids=["verb", "addition"])
-def test_a_form_whose_senders_rights_are_taken_while_it_waits_does_nothing(what, adds):
+@pytest.mark.parametrize("adds", [False, True], ids=["action", "addition"])
+def test_a_form_does_nothing_if_its_sender_loses_access_while_it_waits(what, adds):
     member = member_of("admin")
     page = reverse("admin:accounts_servicekey_add") if adds else page_of("wallet_wallet_adjust", "usr_1")
     call = partial(send, signed_in(member), page, credits="5", product="mail")
@@ -150,25 +150,25 @@ def test_a_form_whose_senders_rights_are_taken_while_it_waits_does_nothing(what,
         assert not model._default_manager.exists()
 
 
-# --- Of what Stripe says ------------------------------------------------------------------------------
+# --- What Stripe says ---------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("metadata", [{}, {"type": "tip", "user_id": "usr_1"}, None])
-def test_what_stripe_says_of_a_payment_that_is_none_of_ours_changes_nothing(db, checkout_event, metadata):
-    """The session of a top-up whose metadata somebody changed at Stripe."""
+def test_a_session_at_stripe_that_is_not_ours_changes_nothing(db, checkout_event, metadata):
+    """The metadata of a top-up's session was changed at Stripe."""
     topup = TopUp.objects.create(user_id="usr_1", stripe_session_id="cs_test_1", state="pending")
     session = checkout_event(metadata=metadata)["data"]["object"]
-    told = settlement.settle_as_told(session)
-    assert told == "Stripe does not call this a top-up of the wallet; nothing was changed."
+    summary = settlement.settle_as_told(session)
+    assert summary == "Stripe does not call this a top-up of the wallet; nothing was changed."
     topup.refresh_from_db()
     assert (topup.state, Entry.objects.exists()) == ("pending", False)
 
 
-# --- What is said -------------------------------------------------------------------------------------
+# --- What pages say -----------------------------------------------------------------------------------
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_busy_database_is_said_on_the_form_with_what_was_typed(give):
+def test_the_form_keeps_what_was_typed_while_the_database_is_busy(give):
     give("usr_1", 10)
     client = signed_in(StaffFactory.create())
     page = page_of("wallet_wallet_adjust", "usr_1")
@@ -184,23 +184,25 @@ def test_a_busy_database_is_said_on_the_form_with_what_was_typed(give):
     assert ledger.balance_of("usr_1") == 17
 
 
-def test_a_limit_that_refuses_is_said_once(settings):
+def test_a_limit_that_refuses_is_shown_once(settings):
     settings.STAFF_CREDITS_A_DAY = {"billing": 100}
     client = signed_in(member_of("billing"))
     page = page_of("wallet_wallet_adjust", "usr_1")
-    said = "You may move 100 credits by hand in 24 hours; 100 of them are left."
-    assert client.get(page).text.count(said) == 1
+    sentence = "You may move 100 credits by hand in 24 hours; 100 of them are left."
+    assert client.get(page).text.count(sentence) == 1
     answer = send(client, page, credits="101")
-    assert answer.context["form"].non_field_errors() == [said]
-    assert answer.text.count(said) == 1
-    assert said in send(client, page, credits="x").text  # Refused for another cause: beneath its field.
+    assert answer.context["form"].non_field_errors() == [sentence]
+    assert answer.text.count(sentence) == 1
+    assert (
+        sentence in send(client, page, credits="x").text
+    )  # Refused for another reason, so the limit is shown beneath its field.
 
 
-def test_a_secret_is_shown_once_and_the_form_sent_again_says_so(staff):
-    asked = {"product": "mail", "key": "k"}
+def test_a_secret_is_shown_once_and_a_repeated_form_says_so(staff):
+    form = {"product": "mail", "key": "k"}
     page = reverse("admin:accounts_servicekey_add")
-    secret = send(staff, page, **asked).context["secret"]
-    again = staff.post(page, {"reason": "asked by mail"} | asked, follow=True)
+    secret = send(staff, page, **form).context["secret"]
+    again = staff.post(page, {"reason": "asked by mail"} | form, follow=True)
     assert again.redirect_chain[0][1] == 302
     assert secret not in again.text
     assert "its secret was shown then" in again.text

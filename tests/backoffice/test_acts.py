@@ -1,4 +1,4 @@
-"""What staff did is written down once, with its effect or not at all, and stays as it was written."""
+"""An act is written once, together with its effect, and never changes."""
 
 import secrets
 from functools import partial
@@ -39,7 +39,7 @@ def another_member():
     return client
 
 
-def perform(staff, *, run, form_key=KEY, reason="asked by mail", label="Adjust the balance", **asked):
+def perform(staff, *, run, form_key=KEY, reason="asked by mail", label="Adjust the balance", **fields):
     return acts.perform(
         staff=staff,
         permission="wallet.adjust_wallet",
@@ -48,7 +48,7 @@ def perform(staff, *, run, form_key=KEY, reason="asked by mail", label="Adjust t
         label=label,
         reason=reason,
         form_key=form_key,
-        form_data={name: [value] for name, value in asked.items()},
+        form_data={name: [value] for name, value in fields.items()},
         run=run,
     )
 
@@ -63,7 +63,7 @@ def give_five(staff):
 # --- What is written ----------------------------------------------------------------------------------
 
 
-def test_an_act_says_who_did_what_to_which_row_about_whom_and_why(staff):
+def test_an_act_says_who_did_what_to_which_row_and_user_and_why(staff):
     staff.post(page_of("usr/odd"), form())
     act = Act.objects.get()
     assert (act.verb, act.label, act.told) == (
@@ -82,7 +82,7 @@ def test_an_act_says_who_did_what_to_which_row_about_whom_and_why(staff):
     assert list(acts.on_row(Wallet.objects.get())) == [act]
 
 
-def test_an_act_is_read_beside_its_row(staff):
+def test_an_act_is_shown_on_the_page_of_its_row(staff):
     staff.post(page_of(), form(reason="<i>because</i>"))
     shown = staff.get(reverse("admin:wallet_wallet_change", args=[quote("usr_1")])).text
     assert "Adjusted by +5 credits to 5." in shown
@@ -112,8 +112,8 @@ def test_a_used_form_on_the_page_of_another_row_is_refused(staff):
     assert ledger.balance_of("usr_2") == 0
 
 
-def test_a_form_belongs_to_whom_it_was_shown(staff):
-    """Another member with the same key asks for something of their own."""
+def test_the_same_key_in_the_form_of_another_member_is_another_act(staff):
+    """Form keys count for each staff member."""
     staff.post(page_of(), form())
     answer = another_member().post(page_of("usr_2"), form())
     assert answer.status_code == 302
@@ -121,15 +121,15 @@ def test_a_form_belongs_to_whom_it_was_shown(staff):
     assert (ledger.balance_of("usr_1"), ledger.balance_of("usr_2")) == (5, 5)
 
 
-def test_one_form_sent_by_two_members_is_one_members_act(staff):
-    """The ledger knows the form by its key: what one member did, another does not claim."""
+def test_one_form_sent_by_two_members_is_the_act_of_the_first(staff):
+    """The ledger knows the key: the act of one member does not become the act of another."""
     staff.post(page_of(), form())
     assert "This form was used already" in another_member().post(page_of(), form()).text
     assert ledger.balance_of("usr_1") == 5
     assert Act.objects.count() == 1
 
 
-def test_a_token_against_forgery_is_no_content_of_a_form(staff):
+def test_the_csrf_token_is_not_part_of_a_forms_content(staff):
     staff.post(page_of(), form(csrfmiddlewaretoken="a"))
     assert staff.post(page_of(), form(csrfmiddlewaretoken="b")).status_code == 302
 
@@ -158,7 +158,7 @@ def test_one_form_sent_many_times_at_once_is_one_act():
 
 
 @pytest.mark.django_db(transaction=True)
-def test_of_one_form_with_two_contents_at_once_one_is_an_act():
+def test_one_form_sent_at_once_with_several_contents_is_one_act():
     member = StaffFactory.create()
     calls = [partial(perform, member, run=partial(give_five, member), credits=str(n)) for n in range(4)]
     outcomes = outcomes_at_once(calls)
@@ -167,10 +167,10 @@ def test_of_one_form_with_two_contents_at_once_one_is_an_act():
     assert Act.objects.count() == Entry.objects.count() == 1
 
 
-# --- With its effect or not at all --------------------------------------------------------------------
+# --- Together with its effect -------------------------------------------------------------------------
 
 
-def test_a_verb_that_fails_leaves_no_act():
+def test_an_action_that_fails_leaves_no_act():
     member = StaffFactory.create()
 
     def fails():
@@ -211,7 +211,7 @@ def test_an_act_cannot_be_changed(act, change):
         Act.objects.filter(pk=act.pk).update(**change)
 
 
-def test_an_act_cannot_be_given_to_somebody_else(act):
+def test_the_staff_member_of_an_act_cannot_be_changed(act):
     with pytest.raises(IntegrityError, match="is history"), transaction.atomic():
         Act.objects.filter(pk=act.pk).update(staff=UserFactory.create())
 
@@ -219,24 +219,24 @@ def test_an_act_cannot_be_given_to_somebody_else(act):
 def test_an_act_cannot_be_deleted(act):
     with pytest.raises(IntegrityError, match="is history"), transaction.atomic():
         act.delete()
-    connection.check_constraints()  # PostgreSQL truncates nothing of which a constraint still waits.
+    connection.check_constraints()  # PostgreSQL cannot truncate a table with deferred constraints.
     with pytest.raises(IntegrityError, match="is history"), transaction.atomic():
         with connection.cursor() as cursor:
             cursor.execute("TRUNCATE accounts_act CASCADE")
 
 
-def test_a_member_who_did_something_cannot_be_deleted(act):
+def test_a_staff_member_with_acts_cannot_be_deleted(act):
     with pytest.raises(IntegrityError), transaction.atomic():
         User.objects.filter(pk=act.staff_id).delete()
 
 
-def test_its_words_alone_can_be_redacted(act):
+def test_only_the_texts_of_an_act_can_be_redacted(act):
     Act.objects.filter(pk=act.pk).update(told="(erased)", reason="(erased)")
     act.refresh_from_db()
     assert (act.told, act.reason) == ("(erased)", "(erased)")
 
 
-def test_nobody_acts_in_their_own_affairs(client, give):
+def test_staff_cannot_act_on_their_own_account(client, give):
     member = StaffFactory.create(misar_id="usr_colleague")
     give("usr_colleague", 10)
     enter(client, member)

@@ -25,14 +25,14 @@ from wallet.models import Entry, TopUp, Wallet
 pytestmark = [pytest.mark.django_db, pytest.mark.slow, pytest.mark.breaks_the_books]
 
 ENTRIES, WALLETS, HEAVY = 1_000_000, 5_000, 100_000
-# What one query may read of the ledger: no whole of it, by an index neither.
+# The most rows of the ledger that one query may read, also through an index.
 ROWS_READ_MAX = 50_000
 QUERIES_MAX = 12
 # A user's page and the overview say more, and as often for a long history as for a short one.
 QUERIES_OF_PAGES_MAX = 60
 
-# One wallet has a tenth of all, and 10,000 of each kind of thing; of the others' entries nearly all are
-# charges, as in life. Times go with the rows.
+# One wallet has a tenth of all entries, and 10,000 of each kind. Nearly all other entries are charges, as in
+# production. Later rows have later times.
 FILL = """
 CREATE TEMP TABLE filling ON COMMIT DROP AS
 SELECT n,
@@ -83,7 +83,7 @@ SELECT (SELECT misar_id FROM accounts_user WHERE is_staff LIMIT 1), 'adjust', 'A
        wallet_id, wallet_id, '', '', '', '', now() - interval '365 days' * n / %(entries)s
   FROM filling WHERE n %% 100 IN (1, 10);
 """
-# Built again over all rows at once, which is several times quicker than row by row.
+# Indexes are built after the rows are written, which is several times faster.
 INDEXES = """
 SELECT indexrelid::regclass::text, pg_get_indexdef(indexrelid) FROM pg_index
  WHERE indrelid = 'wallet_entry'::regclass AND NOT indisprimary
@@ -92,7 +92,7 @@ SELECT indexrelid::regclass::text, pg_get_indexdef(indexrelid) FROM pg_index
 
 
 def fill():
-    connection.check_constraints()  # Deferred laws of the rows before speak now, while they can.
+    connection.check_constraints()  # Check the deferred constraints of earlier rows now.
     with patient(), connection.cursor() as cursor:
         cursor.execute("SET LOCAL session_replication_role = replica")
         cursor.execute(INDEXES)
@@ -106,12 +106,12 @@ def fill():
         cursor.execute("ANALYZE")
 
 
-# --- What is asked of every list --------------------------------------------------------------------------
+# --- The addresses of every list --------------------------------------------------------------------------
 
 TERMS = (
     "usr_heavy",
     "usr_7",
-    "usr_nobody",
+    "usr_unknown",
     "txn_77",
     "key:77",
     "cs_101",
@@ -120,11 +120,11 @@ TERMS = (
     "tip_101",
     "nothing",
 )
-ADDRESSES = ("usr_7@example.com", "R101@example.com", "nobody@example.com")
+ADDRESSES = ("usr_7@example.com", "R101@example.com", "unknown@example.com")
 VALUES = {
     "kind": ("topup", "deduct", "adjustment", "grant"),
     "product": ("mail", "wallet", "nothing"),
-    "wallet__user_id": ("usr_heavy", "usr_7", "usr_nobody"),
+    "wallet__user_id": ("usr_heavy", "usr_7", "usr_unknown"),
     "stripe_session_id": ("cs_101", "nothing"),
     "created_at": ("2026-01-01T00:00:00+00:00", "1999-01-01", "2999-01-01"),
 }
@@ -141,7 +141,7 @@ TOGETHER = (
 
 
 def asked_of(model, client):
-    """Addresses of a list: plain, each filter, each search, each order, further pages, nothing found."""
+    """Addresses of a list: plain, with each filter, search, order and page, and without matches."""
     url = reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist")
     of_model: Any = admin.site.get_model_admin(model)
     shown = client.get(url).context["cl"]
@@ -176,7 +176,7 @@ def pages_of_rows():
 
 
 def looked_at(get, address, most):
-    """What is wrong with one page: reads of the whole ledger, too many queries."""
+    """What is wrong with one page: it reads the whole ledger, or runs too many queries."""
     with captured() as queries:
         answer = get(address)
         assert answer.status_code in (200, 302, 303), address
@@ -194,7 +194,7 @@ def asked_by(get, address):
 
 
 def reading_too_much(get):
-    """Pages that read too many rows: of everybody's few, of the heavy wallet no more than its own."""
+    """Pages that read too many rows. A page about the heavy wallet may read that wallet's rows."""
     entries, user = (
         reverse("admin:wallet_entry_changelist"),
         lambda key: reverse("admin:one_user", args=[quote(key)]),
@@ -211,7 +211,7 @@ def reading_too_much(get):
             reverse("admin:wallet_entry_change", args=[quote("txn_10")]),
             reverse("admin:wallet_entry_csv") + "?kind__exact=deduct",
             user("usr_7"),
-            user("usr_nobody"),
+            user("usr_unknown"),
         ),
         ROWS_READ_MAX,
     )
@@ -223,12 +223,12 @@ def reading_too_much(get):
 
 
 def counts_of_lists(client):
-    """How often each list asks the database."""
+    """The number of queries of each list."""
     counts = {}
     for model in admin.site._registry:
         with captured() as queries:
             page = client.get(reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist"))
-        # Of an empty list there are no rows to ask for.
+        # An empty list does not query its rows.
         counts[model._meta.label] = len(queries) + (page.context["cl"].result_count == 0)
     return counts
 
@@ -244,9 +244,9 @@ def test_no_page_reads_the_ledger_from_end_to_end(staff, give):
         assert staff.get(user_page).status_code == 200
     fill()
     assert Entry.objects.count() > ENTRIES
-    with patient():  # Their plans are looked at here; how long they take is for the bench.
+    with patient():  # This test checks plans only; the bench measures times.
         assert counts_of_lists(staff) == few
-        # What would be noticed is noticed.
+        # First check that the test notices such reads.
         assert len(scans_of(["SELECT 1 FROM wallet_entry WHERE reason = 'x'", "SELECT 1"])) == 1
         ((_, whole),) = rows_read(
             ["SELECT count(*) FROM (SELECT id FROM wallet_entry ORDER BY id) AS sorted"]
@@ -278,7 +278,7 @@ def test_no_page_reads_the_ledger_from_end_to_end(staff, give):
             )
         for address in pages_of_rows():
             wrong += looked_at(staff.get, address, QUERIES_MAX)
-        for user in ("usr_heavy", "usr_7", "usr_nobody"):
+        for user in ("usr_heavy", "usr_7", "usr_unknown"):
             wrong += looked_at(staff.get, reverse("admin:one_user", args=[quote(user)]), QUERIES_OF_PAGES_MAX)
         overview = reverse("admin:index")
         periods = set(re.findall(r'href="(\?[^"]+)"', staff.get(overview).text))

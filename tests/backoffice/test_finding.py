@@ -1,4 +1,4 @@
-"""Finding: whatever support is given leads to the user it is about, and nobody's e-mail into an address."""
+"""Finding: an id, key or e-mail address leads to its user, and no page's address holds an e-mail address."""
 
 import logging
 
@@ -30,7 +30,7 @@ def find(client, sought):
 
 
 def names(answer):
-    """What the page lists."""
+    """The names of the matches on the page."""
     return [match.name for match in answer.context["found"].matches]
 
 
@@ -64,7 +64,7 @@ def test_the_users_address_leads_to_their_page_in_any_case(staff):
         assert find(staff, sought).headers["Location"] == user_page(user.pk)
 
 
-def test_ids_of_rows_lead_to_the_user_and_say_by_what(staff, give):
+def test_ids_of_rows_lead_to_the_user_and_name_the_row(staff, give):
     entry = give("usr_1", 25, session_id="cs_test_a1")
     topup = TopUp.objects.get()
     TopUp.objects.update(payment_intent_id="pi_1")
@@ -86,7 +86,7 @@ def test_ids_of_rows_lead_to_the_user_and_say_by_what(staff, give):
         assert "Found by" in page.text
 
 
-def test_what_creators_recorded_leads_to_the_creator(staff):
+def test_the_records_of_a_creator_lead_to_the_creator(staff):
     creator = UserFactory.create(misar_id="usr_creator")
     given = tip(creator, stripe_payment_id="pi_tip")
     back = refund(given, 100)
@@ -103,7 +103,7 @@ def test_what_creators_recorded_leads_to_the_creator(staff):
         assert find(staff, sought).headers["Location"] == f"{user_page('usr_creator')}?found={name}"
 
 
-def test_a_row_of_nobodys_leads_to_its_own_page(staff):
+def test_a_row_without_a_user_leads_to_its_own_page(staff):
     StripeEvent.objects.create(id="evt_1", type="x", state="ignored")
     assert find(staff, "evt_1").headers["Location"] == reverse(
         "admin:wallet_stripeevent_change", args=[quote("evt_1")]
@@ -114,7 +114,7 @@ def test_a_row_of_nobodys_leads_to_its_own_page(staff):
 
 
 @pytest.mark.parametrize("given", ["{}", "Authorization: Bearer {}", '"{}"', "{:.12}"])
-def test_of_a_key_only_the_beginning_is_read_and_sent_on(staff, given, caplog):
+def test_only_the_beginning_of_a_key_is_read_and_sent_on(staff, given, caplog):
     caplog.set_level(logging.DEBUG)
     owner = UserFactory.create(misar_id="usr_owner")
     _, secret = api_keys.issue(owner=owner, name="Newsletter")
@@ -144,7 +144,7 @@ def test_a_key_that_is_not_ours_is_not_echoed(staff):
 # --- Several, and none --------------------------------------------------------------------------------
 
 
-def test_an_address_of_several_lists_them_all(staff):
+def test_an_address_with_several_matches_lists_them_all(staff):
     first, second = (UserFactory.create(email="shared@example.com") for _ in range(2))
     creator = UserFactory.create()
     given = tip(creator, email="Shared@example.com")
@@ -166,17 +166,17 @@ def test_a_readers_tips_lead_to_their_creators(staff):
     )
 
 
-def test_no_address_ever_stands_in_an_address(staff):
+def test_no_pages_address_holds_an_e_mail_address(staff):
     creator = UserFactory.create(email="ada@example.com")
     tip(creator, email="ada@example.com")
-    for sought in ("ada@example.com", "nobody@example.com"):
+    for sought in ("ada@example.com", "unknown@example.com"):
         answer = find(staff, sought)
         assert "Location" not in answer.headers
         assert not [link for link in answer.text.split('"') if "/admin/" in link and "@" in link]
         assert "%40" not in answer.text
 
 
-def test_many_matches_are_cut_and_that_is_said(staff):
+def test_many_matches_are_cut_and_the_page_says_so(staff):
     for number in range(25):
         wrote(1, timezone.now(), user_id=f"usr_{number}", idempotency_key="1")
     answer = find(staff, "1")
@@ -184,14 +184,14 @@ def test_many_matches_are_cut_and_that_is_said(staff):
     assert "Found 20 and more" in answer.text
 
 
-def test_nothing_found_says_what_can_be_found(staff):
+def test_a_search_without_a_match_says_what_can_be_found(staff):
     answer = find(staff, "txn_unknown")
     assert 'No match for "txn_unknown".' in answer.text
     assert "What can be found" in answer.text
     assert user_page("txn_unknown") not in answer.text
 
 
-def test_somebody_new_can_be_opened_by_who_may_adjust(client, staff):
+def test_the_page_of_a_new_user_can_be_opened_by_staff_who_may_adjust(client, staff):
     assert user_page("usr_new") in find(staff, "usr_new").text
     member = StaffFactory.create(is_superuser=False)
     member.groups.add(Group.objects.get(name="support"))
@@ -202,7 +202,7 @@ def test_somebody_new_can_be_opened_by_who_may_adjust(client, staff):
 @pytest.mark.parametrize(
     "sought", ["", "   ", "\0", "usr\0_1", "x" * 10_000, "a\nb", "'\"` ", "\udcff", "%", "_"]
 )
-def test_what_can_be_nothing_finds_nothing_and_harms_nothing(staff, sought):
+def test_a_text_that_cannot_be_an_id_finds_nothing_and_does_no_harm(staff, sought):
     UserFactory.create(misar_id="usr_1")
     body = b"sought=" + sought.encode("utf-8", "surrogatepass").replace(b"%", b"%25")
     answer = staff.generic("POST", FIND, body, content_type="application/x-www-form-urlencoded")
@@ -210,15 +210,15 @@ def test_what_can_be_nothing_finds_nothing_and_harms_nothing(staff, sought):
     assert names(answer) == []
 
 
-def test_blanks_and_quotes_round_it_do_not_matter():
+def test_spaces_and_quotes_around_a_text_do_not_matter():
     for given in (" usr_1 ", '"usr_1"', "“usr_1”", "`usr_1`", "<usr_1>", "\N{ZERO WIDTH SPACE}usr_1\r\n"):
         assert search.tidied(given) == "usr_1"
 
 
-# --- Who may ------------------------------------------------------------------------------------------
+# --- Permissions --------------------------------------------------------------------------------------
 
 
-def test_only_what_the_asker_may_view_is_looked_into(client, give):
+def test_only_tables_that_the_staff_member_may_view_are_searched(client, give):
     entry = give("usr_1", 25, session_id="cs_1")
     UserFactory.create(misar_id="usr_1")
     member = StaffFactory.create(is_superuser=False)
@@ -226,23 +226,23 @@ def test_only_what_the_asker_may_view_is_looked_into(client, give):
     enter(client, member)
     for sought in ("usr_1", "usr_1@example.com", entry.pk):
         assert names(find(client, sought)) == []
-    # Without the right to view users there is no page of theirs to lead to.
+    # A staff member who may not view users is led to the row.
     topup = TopUp.objects.get()
     assert find(client, "cs_1").headers["Location"] == reverse(
         "admin:wallet_topup_change", args=[quote(topup.pk)]
     )
 
 
-def test_it_is_for_staff_alone(client, db):
-    for somebody in (None, UserFactory.create(misar_id="usr_1")):
-        if somebody:
-            client.force_login(somebody)
+def test_only_staff_can_find(client, db):
+    for visitor in (None, UserFactory.create(misar_id="usr_1")):
+        if visitor:
+            client.force_login(visitor)
         answer = find(client, "usr_1")
         assert answer.status_code in (302, 403)
         assert user_page("usr_1") not in answer.headers.get("Location", "")
 
 
-def test_looking_at_the_page_finds_nothing(staff):
+def test_opening_the_page_finds_nothing(staff):
     UserFactory.create(misar_id="usr_1")
     answer = staff.get(FIND, {"sought": "usr_1"})
     assert names(answer) == []
@@ -260,7 +260,7 @@ def test_the_box_is_on_every_page(staff, give):
         assert f'action="{FIND}"' in staff.get(path).text
 
 
-# --- What it costs ------------------------------------------------------------------------------------
+# --- Cost ---------------------------------------------------------------------------------------------
 
 WALLETS = (
     "INSERT INTO wallet_wallet SELECT id, %(entries)s, %(entries)s, now() FROM unnest(%(ids)s::text[]) AS id"
@@ -275,9 +275,11 @@ SELECT 'txn_' || id || '_' || n, id, n, 'adjustment', 1, n, '', '', 'key_' || id
 
 
 def fill(user_ids, entries):
-    """A wallet for each, with so many entries."""
+    """A wallet for each user, with this many entries."""
     with connection.cursor() as cursor:
-        cursor.execute("SET LOCAL session_replication_role = replica")  # The laws rest; these rows keep them.
+        cursor.execute(
+            "SET LOCAL session_replication_role = replica"
+        )  # Triggers are off; these rows keep the laws anyway.
         for statement in (WALLETS, LEDGER):
             cursor.execute(statement, {"ids": list(user_ids), "entries": entries})
         cursor.execute("SET LOCAL session_replication_role = origin")
@@ -289,7 +291,7 @@ def fill(user_ids, entries):
     "sought",
     ["usr_7", "txn_usr_7_7", "key_usr_7_7", "cs_unknown", "ada@example.com", "msk_00000000", "no such thing"],
 )
-def test_every_look_goes_by_an_index_of_the_ledger(db, sought):
+def test_every_search_uses_an_index_of_the_ledger(db, sought):
     fill([f"usr_{number}" for number in range(20)], 500)
     with captured() as asked:
         search.look(sought, may=everything)
@@ -297,8 +299,8 @@ def test_every_look_goes_by_an_index_of_the_ledger(db, sought):
     assert scans_of(asked) == []
 
 
-def test_no_look_at_any_table_needs_to_read_all_of_it(db):
-    """With reading everything made unattractive, PostgreSQL finds an index for each look."""
+def test_no_search_reads_a_whole_table(db):
+    """With sequential scans off, PostgreSQL finds an index for each search."""
     with captured() as asked:
         search.look("ada@example.com", may=everything)
         search.look("usr_7", may=everything)

@@ -1,4 +1,4 @@
-"""How much staff may move: by role, in 24 hours, however many forms are sent at once."""
+"""How many credits staff may move in 24 hours, by role, also with forms sent at the same time."""
 
 import secrets
 from datetime import timedelta
@@ -76,7 +76,7 @@ def charge(credits):
 # --- Which limit --------------------------------------------------------------------------------------
 
 
-def test_the_largest_of_somebodys_roles_counts():
+def test_the_role_with_the_largest_limit_counts():
     table = {"billing": 100, "admin": 1000}
     assert roles.allowance(member_of("billing"), table) == 100
     assert roles.allowance(member_of("support", "billing", "admin"), table) == 1000
@@ -101,7 +101,7 @@ def test_up_to_the_limit_and_not_beyond(give, billing):
     assert Act.objects.count() == 2
 
 
-def test_taking_counts_like_adding_and_over_all_users(give, billing):
+def test_removing_counts_like_adding_and_over_all_users(give, billing):
     give("usr_1", 500)
     client = signed_in(billing)
     assert adjust(client, -60).status_code == 302
@@ -109,7 +109,7 @@ def test_taking_counts_like_adding_and_over_all_users(give, billing):
     assert adjust(client, 40, user_id="usr_2").status_code == 302
 
 
-def test_what_is_given_back_and_what_is_resolved_count_too(give, billing, deliver, checkout_event):
+def test_credits_given_back_and_resolved_count_too(give, billing, deliver, checkout_event):
     give("usr_1", 500)
     entry = charge(90)
     deliver(checkout_event(currency="eur"))
@@ -120,26 +120,26 @@ def test_what_is_given_back_and_what_is_resolved_count_too(give, billing, delive
     assert back(credits="70").status_code == 302
     assert "30 of them are left" in resolved(credits="31").text
     event.refresh_from_db()
-    assert event.state == "parked"  # What went with the credits is undone with them.
+    assert event.state == "parked"  # The resolution is rolled back with the credits.
     assert resolved(credits="20").status_code == 302
     assert "10 of them are left" in back(credits="").text
     assert ledger.balance_of("usr_1") == 500
 
 
-def test_a_charge_that_its_product_gives_back_is_nobodys(give, billing):
+def test_a_charge_that_its_product_gives_back_counts_for_no_staff_member(give, billing):
     give("usr_1", 500)
     entry = charge(90)
     ledger.give_back(entry=entry, reason="failed", key="k", actor="service:wsk_test")
     assert limits.of(billing) == limits.Allowance(100, 0)
 
 
-def test_what_a_colleague_moved_does_not_count(give, billing):
+def test_credits_that_a_colleague_moved_do_not_count(give, billing):
     give("usr_1", 500)
     assert adjust(signed_in(member_of("billing")), 100).status_code == 302
     assert adjust(signed_in(billing), 100).status_code == 302
 
 
-def test_after_24_hours_there_is_room_again(billing):
+def test_moved_credits_no_longer_count_after_24_hours(billing):
     ledger.adjust(user_id="usr_1", credits=100, reason="x", key="k", actor=actor_of(billing))
     [entry] = Entry.objects.all()
     moved = partial(Entry.objects.moved_by_hand, actor_of(billing))
@@ -148,7 +148,7 @@ def test_after_24_hours_there_is_room_again(billing):
 
 
 @pytest.mark.parametrize(("hours", "counted"), [(23, 100), (25, 0)])
-def test_what_was_moved_counts_for_24_hours(billing, hours, counted):
+def test_moved_credits_count_for_24_hours(billing, hours, counted):
     wrote(100, timezone.now() - timedelta(hours=hours), actor=actor_of(billing))
     assert limits.of(billing) == limits.Allowance(100, counted)
 
@@ -159,7 +159,7 @@ def test_a_role_that_is_not_in_the_setting_may_move_nothing(billing, settings):
     assert not Entry.objects.exists()
 
 
-def test_a_superuser_has_no_limit_but_what_one_form_may_move(staff, settings):
+def test_a_superuser_is_limited_only_by_what_one_form_may_move(staff, settings):
     settings.ADJUSTMENT_CREDITS_MAX = 5000
     assert adjust(staff, 5000).status_code == 302
     assert "At most 5,000 credits at once" in adjust(staff, 5001).text
@@ -191,14 +191,14 @@ def test_the_form_sent_again_is_not_counted_twice(billing):
 
 @pytest.mark.django_db(transaction=True)
 def test_forms_sent_at_once_do_not_pass_the_limit_together(billing):
-    """Each takes 60 of 100 on a wallet of its own, so that no wallet makes them wait for each other."""
+    """Each form removes 60 of 100 from another wallet, so no lock of a wallet puts them in order."""
     clients = [signed_in(billing) for _ in range(6)]
     calls = [partial(adjust, client, 60, user_id=f"usr_{n}") for n, client in enumerate(clients)]
     assert sorted(answer.status_code for answer in at_once(calls)) == [200] * 5 + [302]
     assert limits.of(billing) == limits.Allowance(100, 60)
 
 
-def test_what_was_moved_is_read_through_an_index(billing):
+def test_moved_credits_are_read_through_an_index(billing):
     with CaptureQueriesContext(
         connection,
     ) as queries:
@@ -210,7 +210,7 @@ def test_what_was_moved_is_read_through_an_index(billing):
     assert "wallet_entry_kind" in plan
 
 
-def test_who_may_not_adjust_may_close_an_event_and_give_nothing(deliver, checkout_event):
+def test_staff_who_may_not_adjust_can_close_an_event_without_credits(deliver, checkout_event):
     deliver(checkout_event(currency="eur"))
     event = StripeEvent.objects.get()
     member = member_of("support")
@@ -244,7 +244,7 @@ def test_a_refund_is_limited_by_role_over_the_whole_tip(refund, billing):
     answer = refund(client, "501")
     assert "You may record at most 5.00 USD of one tip as refunded." in answer.text
     assert refund(client, "300").status_code == 302
-    assert refund(client, "201").status_code == 200  # In parts it is no more.
+    assert refund(client, "201").status_code == 200  # Refunds in parts count together.
     assert refund(client, "200").status_code == 302
     assert sum(Refund.objects.values_list("amount_cents", flat=True)) == 500
 

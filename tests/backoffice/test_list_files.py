@@ -1,4 +1,4 @@
-"""Lists as files: for whoever may take them, as the page shows them, without secrets and without formulas."""
+"""Lists as CSV files: for roles that may take them, with the rows of the page, no secrets and no formulas."""
 
 import csv
 import io
@@ -54,7 +54,7 @@ def test_a_file_holds_the_list_as_it_is_filtered_newest_first(staff, give):
     assert answer["Content-Disposition"].startswith('attachment; filename="entries-20')
 
 
-def test_amounts_stand_beside_their_currency(staff, give):
+def test_amounts_have_their_currency_in_a_column(staff, give):
     give("usr_1", 50)
     tips.record(creator=UserFactory.create(), amount_cents=999, currency="EUR")
     (topup,) = rows_of(staff.get(file_of(TopUp)))
@@ -63,7 +63,7 @@ def test_amounts_stand_beside_their_currency(staff, give):
     assert (tip["gross_cents"], tip["currency"]) == ("999", "EUR")
 
 
-def test_text_is_no_formula(staff):
+def test_text_cannot_become_a_formula(staff):
     wrote(5, "2026-03-01 10:00:00", reason='=HYPERLINK("https://evil.example")')
     (row,) = rows_of(staff.get(file_of(Entry)))
     assert row["reason"].startswith("'=")
@@ -78,7 +78,7 @@ def test_a_file_that_is_cut_says_so(staff, monkeypatch):
     assert rows[-1]["misar_id"].startswith("Only the first 2 rows are here")
 
 
-def test_an_address_that_is_searched_for_is_sent_and_not_linked(staff):
+def test_an_e_mail_address_that_is_searched_for_is_sent_by_post(staff):
     UserFactory.create(misar_id="usr_a", email="ada@example.com")
     UserFactory.create()
     page = staff.post(reverse("admin:accounts_user_changelist"), {"q": "ada@example.com"})
@@ -88,7 +88,7 @@ def test_an_address_that_is_searched_for_is_sent_and_not_linked(staff):
     ]
 
 
-def test_a_filter_that_is_not_known_makes_no_file(staff):
+def test_an_unknown_filter_makes_no_file(staff):
     answer = staff.get(file_of(User, "?password__startswith=a"))
     assert answer.status_code == 302
     assert answer["Location"].endswith("/admin/accounts/user/?e=1")

@@ -1,4 +1,4 @@
-"""The lists of the back-office: what an address may ask of them, what they find, in which order."""
+"""The lists of the back-office: their filters, searches, order and pages."""
 
 import logging
 from typing import Any
@@ -32,16 +32,16 @@ def found(page):
     return [row.pk for row in page.context["cl"].result_list]
 
 
-# --- What an address may ask ----------------------------------------------------------------------------
+# --- Filters --------------------------------------------------------------------------------------------
 
 
 def declared_by(model) -> set[str]:
-    """The filters that a list is meant to have."""
+    """The filters that a list declares."""
     of_model: Any = admin.site.get_model_admin(model)
     return {*of_model.lookups, *change_list.lookups_of(model._meta, of_model.get_list_filter(None))}
 
 
-def test_a_list_filters_by_what_it_declares_and_by_nothing_else(staff, subtests):
+def test_a_list_accepts_only_the_filters_that_it_declares(staff, subtests):
     for model in ADMINS:
         url, declared = list_of(model), declared_by(model)
         with subtests.test(model=model._meta.label):
@@ -60,7 +60,7 @@ NONSENSE = (
 )
 
 
-def test_every_filter_that_is_declared_answers_also_what_makes_no_sense(staff, subtests):
+def test_every_declared_filter_answers_also_a_value_that_makes_no_sense(staff, subtests):
     for model in ADMINS:
         with subtests.test(model=model._meta.label):
             for lookup in declared_by(model):
@@ -84,11 +84,11 @@ def test_every_filter_that_is_declared_answers_also_what_makes_no_sense(staff, s
         (Group, "user__password__startswith"),
     ],
 )
-def test_nothing_secret_can_be_guessed_at(staff, model, lookup):
+def test_no_filter_can_guess_a_secret(staff, model, lookup):
     assert staff.get(list_of(model), {lookup: "a"}).headers["Location"].endswith("?e=1")
 
 
-def test_an_unknown_filter_is_told_and_never_called_an_error_of_the_database(staff):
+def test_the_page_says_that_a_filter_is_unknown_and_shows_no_database_error(staff):
     page = staff.get(list_of(Entry), {"nonsense": "1"}, follow=True)
     assert "A filter in this address is unknown" in page.text
     again = staff.get(list_of(Entry), {"nonsense": "1", "e": "1"}, follow=True)
@@ -98,7 +98,7 @@ def test_an_unknown_filter_is_told_and_never_called_an_error_of_the_database(sta
 @pytest.mark.parametrize(
     "junk", ["_facets=True", "all=", "p=0", "p=-1", "p=x", "p=99999", "o=x", "o=99", "o=-0.-1"]
 )
-def test_what_the_stock_admin_reads_besides_does_no_harm(staff, give, junk):
+def test_other_parameters_of_djangos_admin_do_no_harm(staff, give, junk):
     give("usr_1", 10)
     page = staff.get(f"{list_of(Entry)}?{junk}")
     assert page.status_code == 200
@@ -106,11 +106,11 @@ def test_what_the_stock_admin_reads_besides_does_no_harm(staff, give, junk):
 
 
 @pytest.mark.parametrize("value", ["id", "digest", "stripe_session_id"])
-def test_rows_are_found_by_their_key_alone(staff, value):
+def test_rows_are_found_by_their_key_only(staff, value):
     assert staff.get(list_of(Entry), {"_to_field": value}).status_code == 400
 
 
-# --- What is declared is what other pages lead to ---------------------------------------------------------
+# --- Filters that other pages link to ---------------------------------------------------------------------
 
 
 def test_entries_of_a_kind_a_product_a_user_and_a_time(staff, give):
@@ -133,15 +133,15 @@ def test_entries_of_a_kind_a_product_a_user_and_a_time(staff, give):
     assert found(staff.get(list_of(Entry), ask | {"created_at__lt": "2026-02-01"})) == []
 
 
-def test_one_wallets_entries_come_in_the_order_of_its_ledger(staff):
+def test_the_entries_of_one_wallet_are_sorted_by_sequence(staff):
     first = wrote(5, "2026-03-02 10:00:00")
-    second = wrote(5, "2026-03-01 10:00:00")  # By a host whose clock was behind.
+    second = wrote(5, "2026-03-01 10:00:00")  # From a host with a slow clock.
     assert found(staff.get(list_of(Entry), {"wallet__user_id__exact": "usr_1"})) == [second.pk, first.pk]
     assert found(staff.get(list_of(Entry), {"q": "usr_1"})) == [second.pk, first.pk]
     assert found(staff.get(list_of(Entry))) == [first.pk, second.pk]
 
 
-def test_when_is_counted_back_from_now(staff):
+def test_the_time_filter_counts_back_from_now(staff):
     now = timezone.now()
     new = wrote(5, now)
     old = wrote(5, now.replace(year=now.year - 1))
@@ -184,7 +184,7 @@ def test_a_finding_of_an_audit_is_text(staff):
 # --- Searching ------------------------------------------------------------------------------------------
 
 
-def test_a_search_is_for_the_whole_of_what_was_given(staff, subtests, give):
+def test_a_search_must_match_the_whole_term(staff, subtests, give):
     give("usr_1", 10)
     UserFactory.create(misar_id="usr_1")
     for model in ADMINS:
@@ -219,7 +219,7 @@ def test_a_search_becomes_an_address_that_can_be_kept_with_its_filters(staff, gi
 
 
 @pytest.mark.parametrize("model", [Wallet, Entry, TopUp])
-def test_an_e_mail_address_leads_to_its_users_rows_and_stands_in_no_address(staff, give, model):
+def test_an_e_mail_address_finds_its_users_rows_and_is_in_no_link(staff, give, model):
     give("usr_1", 10)
     UserFactory.create(misar_id="usr_1", email="Ada@Example.com")
     answer = staff.post(list_of(model), {"q": "ada@example.COM"})
@@ -232,7 +232,7 @@ def test_an_e_mail_address_leads_to_its_users_rows_and_stands_in_no_address(staf
     assert not [line for line in both.text.split('href="') if "ada" in line.split('"')[0]]
 
 
-def test_a_reader_is_found_by_address_in_any_case(staff):
+def test_a_reader_is_found_by_address_in_upper_and_lower_case(staff):
     creator = UserFactory.create()
     tip = tips.record(creator=creator, amount_cents=999, email="Alex@Example.com")
     subscription = subscriptions.record(
@@ -275,7 +275,7 @@ def test_acts_are_found_by_user_by_staff_and_by_row(staff, give):
 # --- Order and pages ------------------------------------------------------------------------------------
 
 
-def test_a_list_is_sorted_by_what_it_declares_alone(staff, subtests):
+def test_a_list_is_sorted_only_by_the_columns_that_it_declares(staff, subtests):
     def order(model, **asked):
         return staff.get(list_of(model), asked).context["cl"].queryset.query.order_by
 
@@ -307,7 +307,7 @@ def test_pages_end_at_the_ceiling_and_say_so(staff, monkeypatch):
     assert found(staff.get(list_of(Act), {"p": "3"})) == found(last)
 
 
-def test_a_list_asks_as_often_for_many_rows_as_for_few(staff, give):
+def test_a_list_runs_as_many_queries_for_many_rows_as_for_few(staff, give):
     def queries():
         with CaptureQueriesContext(connection) as asked:
             assert staff.get(list_of(Entry)).status_code == 200
@@ -324,7 +324,7 @@ def test_a_list_asks_as_often_for_many_rows_as_for_few(staff, give):
     assert queries() == few
 
 
-# --- What a page is made of -----------------------------------------------------------------------------
+# --- The pages ------------------------------------------------------------------------------------------
 
 
 def test_a_list_loads_no_script_but_the_sidebars(staff, subtests):
@@ -338,7 +338,7 @@ def test_a_list_loads_no_script_but_the_sidebars(staff, subtests):
             assert " style=" not in page
 
 
-def test_a_row_loads_none_either_and_has_no_form_of_its_own(staff, give):
+def test_a_row_loads_no_script_and_has_no_form(staff, give):
     entry = give("usr_1", 10)
     page = staff.get(reverse("admin:wallet_entry_change", args=[entry.pk])).text
     assert "jquery" not in page
@@ -346,7 +346,7 @@ def test_a_row_loads_none_either_and_has_no_form_of_its_own(staff, give):
     assert "_save" not in page
 
 
-def test_an_entry_leads_to_what_it_belongs_to(staff, give):
+def test_an_entry_links_to_its_top_up_and_its_user(staff, give):
     topup_entry = give("usr_1", 10)
     topup = TopUp.objects.get()
     charge = charged(3, timezone.now())
@@ -365,12 +365,12 @@ def test_a_role_shows_its_members_and_what_it_may(client, db):
     page = client.get(reverse("admin:auth_group_change", args=[support.pk])).text
     assert member.pk in page
     assert "wallet.view_entry" in page
-    nobody = StaffFactory.create(is_superuser=False)
-    enter(client, nobody)
+    without_role = StaffFactory.create(is_superuser=False)
+    enter(client, without_role)
     assert client.get(list_of(Group)).status_code == 403
 
 
-def test_every_list_stands_in_the_column_beside_the_pages(staff):
+def test_every_list_is_in_the_column_beside_the_pages(staff):
     listed = [
         model["model"] for app in staff.get("/admin/").context["available_apps"] for model in app["models"]
     ]

@@ -1,4 +1,4 @@
-"""One user, one page: who they are, where their credits went, and what may be done about it."""
+"""The page about one user: who they are, where their credits went, and what staff may do."""
 
 import re
 from datetime import timedelta
@@ -31,7 +31,7 @@ def page_of(client, user_id, **query):
 
 
 def words_of(answer):
-    """What the page says, in one line."""
+    """The text of the page, in one line."""
     main = answer.text.partition('id="content-main"')[2]
     return " ".join(re.sub(r"<[^>]*>", " ", main).split())
 
@@ -48,7 +48,7 @@ def labels(actions):
 
 
 def rows_of(answer, part):
-    """What the page says in each row of a table, in one line."""
+    """The text of each row of a table, in one line."""
     table = (
         answer.text.partition(f'aria-labelledby="{part}">')[2].partition("<tbody>")[2].partition("</tbody>")
     )
@@ -62,8 +62,8 @@ def test_a_user_with_a_wallet(staff, give):
     UserFactory.create(misar_id="usr_1", name="Ada", email="ada@example.com")
     give("usr_1", 1250)
     words = words_of(page_of(staff, "usr_1"))
-    for told in ("Ada", "usr_1", "ada@example.com", "Free plan", "1,250 credits", "1 entry"):
-        assert told in words
+    for text in ("Ada", "usr_1", "ada@example.com", "Free plan", "1,250 credits", "1 entry"):
+        assert text in words
 
 
 def test_a_user_without_a_wallet(staff):
@@ -95,12 +95,12 @@ def test_users_who_owe_work_here_or_may_not_sign_in_are_tagged(staff, give):
     assert "Staff May not sign in Owes Balance −2 credits" in words_of(answer)
 
 
-def test_what_is_no_misar_id_has_no_page(staff):
+def test_an_invalid_misar_id_has_no_page(staff):
     for address in ("a_0Ab", "x" * 256):
         assert staff.get(f"/admin/user/{address}/").status_code == 404
 
 
-def test_names_are_shown_as_they_are(staff, give):
+def test_names_are_escaped(staff, give):
     UserFactory.create(misar_id="<i>usr</i>", name="<script>alert(1)</script>", email="")
     wrote(5, timezone.now(), user_id="<i>usr</i>", reason="<b>bold</b>", actor="user:<u>")
     answer = page_of(staff, "<i>usr</i>", found="<script>")
@@ -111,7 +111,7 @@ def test_names_are_shown_as_they_are(staff, give):
 # --- Where the credits went ---------------------------------------------------------------------------
 
 
-def test_what_was_spent_this_month_and_last_is_shown_by_feature(staff, article_rate):
+def test_spending_of_this_month_and_the_last_is_shown_by_feature(staff, article_rate):
     now = timezone.now()
     last_month = now.replace(day=1) - timedelta(days=3)
     wrote(100, last_month - timedelta(days=90))
@@ -156,22 +156,24 @@ def test_the_newest_entries_show_what_happened_by_whom_and_why(staff, article_ra
     assert "?wallet__user_id__exact=usr_1" in answer.text
 
 
-def test_what_a_search_led_to_is_named_and_marked(staff):
+def test_the_row_of_a_search_is_named_and_marked(staff):
     entry = wrote(5, timezone.now())
     wrote(7, timezone.now(), user_id="usr_2")
     answer = page_of(staff, "usr_1", found=entry.pk)
     assert f"Found by entry {entry.pk} : Adjustment by staff of 5 credits" in words_of(answer)
     assert [row.pk for row, _, _ in answer.context["entries"]] == [entry.pk]
     assert '<tr class="found">' in answer.text
-    assert answer.context["found_actions"] == []  # An adjustment is taken back by another one.
+    assert (
+        answer.context["found_actions"] == []
+    )  # An adjustment has no action; another adjustment corrects it.
     for other in ("txn_unknown", Entry.objects.get(wallet="usr_2").pk, "ada@example.com", "\N{BELL}", ""):
         assert page_of(staff, "usr_1", found=other).context["found"] is None
 
 
-def test_a_charge_that_was_found_can_be_given_back_from_here(staff):
+def test_a_charge_that_was_found_can_be_given_back_from_this_page(staff):
     wrote(5, timezone.now())
     charge = charged(3, timezone.now())
-    for _ in range(30):  # So old that it is not in the list any more.
+    for _ in range(30):  # The charge is too old for the list by now.
         wrote(1, timezone.now())
     answer = page_of(staff, "usr_1", found=charge.pk)
     assert labels(answer.context["found_actions"]) == ["Give this charge back"]
@@ -184,7 +186,7 @@ def test_a_charge_that_was_found_can_be_given_back_from_here(staff):
 # --- Payments -----------------------------------------------------------------------------------------
 
 
-def test_a_top_up_stands_beside_what_stripe_said_of_it(staff, deliver, checkout_event):
+def test_a_top_up_is_shown_with_its_stripe_events(staff, deliver, checkout_event):
     deliver(checkout_event("cs_test_1", event_id="evt_1", payment_intent="pi_1"))
     answer = page_of(staff, "usr_1")
     [topup] = rows_of(answer, "topups")
@@ -239,7 +241,7 @@ def test_parked_and_failed_events_that_name_the_user_come_first(staff):
     assert "Handle it again" in words
 
 
-def test_what_can_be_done_leads_back_to_this_page(staff, give):
+def test_an_action_leads_back_to_this_page(staff, give):
     UserFactory.create(misar_id="usr_1")
     give("usr_1", 25)
     answer = page_of(staff, "usr_1")
@@ -292,7 +294,7 @@ def test_a_creators_records_are_counted_by_currency(staff):
     assert page_of(staff, UserFactory.create().pk).context["creator"] is None
 
 
-def test_mails_are_named_and_never_read(staff):
+def test_mails_are_named_and_their_text_is_not_shown(staff):
     user = UserFactory.create(misar_id="usr_1")
     OutgoingMail.objects.create(
         kind="receipt",
@@ -308,7 +310,7 @@ def test_mails_are_named_and_never_read(staff):
     assert "secret" not in words_of(answer)
 
 
-# --- Who sees and does what ---------------------------------------------------------------------------
+# --- Permissions --------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -327,7 +329,7 @@ def user_with_everything(give):
     return creator
 
 
-def test_support_sees_all_of_it_and_may_do_nothing(client, user_with_everything):
+def test_support_sees_everything_and_may_do_nothing(client, user_with_everything):
     member_of(client, "support")
     answer = page_of(client, "usr_1")
     for part in ("Entries", "Top-ups", "Needs review", "API keys", "As a creator", "What staff did"):
@@ -367,33 +369,33 @@ def test_each_part_is_shown_to_staff_who_may_view_its_rows(client, user_with_eve
         ), permission
 
 
-def test_an_unknown_visitor_is_sent_to_the_door(client, user_with_everything):
+def test_visitors_who_are_not_staff_are_refused(client, user_with_everything):
     assert client.get(user_page("usr_1")).status_code == 302
     client.force_login(user_with_everything)
     assert client.get(user_page("usr_1")).status_code in (302, 403)
 
 
-# --- What it costs ------------------------------------------------------------------------------------
+# --- Cost ---------------------------------------------------------------------------------------------
 
 
-def asked_for(client, user_id):
-    with captured() as asked:
+def queries_of(client, user_id):
+    with captured() as queries:
         page_of(client, user_id)
-    return [query.strip() for query in asked]
+    return [query.strip() for query in queries]
 
 
-def test_the_page_asks_as_often_for_10000_entries_as_for_10(staff):
+def test_the_page_runs_as_many_queries_for_10000_entries_as_for_10(staff):
     for user_id, entries in (("usr_few", 10), ("usr_many", 10_000)):
         UserFactory.create(misar_id=user_id)
         fill([user_id], entries)
-    few, many = (asked_for(staff, user_id) for user_id in ("usr_few", "usr_many"))
+    few, many = (queries_of(staff, user_id) for user_id in ("usr_few", "usr_many"))
     assert len(few) == len(many) <= 40
 
 
-def test_no_part_of_the_page_needs_to_read_a_whole_table(staff):
-    """With reading everything made unattractive, PostgreSQL finds an index for each part.
+def test_no_part_of_the_page_reads_a_whole_table(staff):
+    """With sequential scans off, PostgreSQL finds an index for each part.
 
-    What it chooses by itself with a million entries is looked at in test_at_scale.py.
+    test_at_scale.py checks what it chooses by itself with a million entries.
     """
     creator = UserFactory.create(misar_id="usr_7")
     fill(["usr_7"], 10)
@@ -401,9 +403,9 @@ def test_no_part_of_the_page_needs_to_read_a_whole_table(staff):
     subscribe(creator)
     place(creator)
     TopUp.objects.create(user_id="usr_7", stripe_session_id="cs_1", state="created")
-    asked = asked_for(staff, "usr_7")
+    queries = queries_of(staff, "usr_7")
     sql("SET LOCAL enable_seqscan = off")
-    for query, nodes in plans_of(asked):
+    for query, nodes in plans_of(queries):
         assert "Seq Scan" not in {node["Node Type"] for node in nodes}, query
 
 

@@ -1,7 +1,6 @@
-"""Every page of the admin, asked by every role in every way: no money and no history is changed by hand.
+"""Every page of the admin, requested by every role in every way: no request edits money or history.
 
-What staff do goes through the verbs, which have tests of their own (test_acts.py); their pages are asked here
-without a reason and a key, as somebody would who tries.
+Staff actions have tests of their own (test_acts.py). Here their forms are sent without a reason and a key.
 """
 
 import secrets
@@ -26,8 +25,8 @@ from tests.wallet.past import charged, gave_back
 from wallet.models import Audit, ClosedDay, DayTotal, RateChange, StripeEvent
 
 ADMINS = sorted(admin.site._registry, key=lambda model: model._meta.label)
-ROLES = ["superuser", "support", "billing", "admin", "nobody"]
-# What signing in and looking write themselves.
+ROLES = ["superuser", "support", "billing", "admin", "none"]
+# Tables that a sign-in or a read writes to.
 PASSING = {"django_session", "accounts_cache", "accounts_ratecounter", "axes_accessattempt", "axes_accesslog"}
 ADDITIONS = {"accounts.servicekey", "accounts.plan", "wallet.rate"}
 
@@ -68,7 +67,7 @@ def rows(give, article_rate):
 
 @pytest.fixture
 def as_role(client, db):
-    """A browser of a member of a role; "nobody" has the back-office and no role in it."""
+    """A browser of a staff member with this role; "none" is a staff member without a role."""
 
     def come(role):
         member = StaffFactory.create(is_superuser=role == "superuser")
@@ -81,7 +80,7 @@ def as_role(client, db):
 
 
 def digests():
-    """What every table holds: one digest of all its rows and columns."""
+    """A digest of all rows and columns of each table."""
     found = {}
     with connection.cursor() as cursor:
         for table in sorted(set(connection.introspection.table_names(cursor)) - PASSING):
@@ -95,7 +94,7 @@ def page_of(model, name, *args):
 
 
 def values_of(row):
-    """All that a form could send of a row, each value another one than it has where that is possible."""
+    """All values that a form could send for a row, changed where possible."""
     sent = {}
     for field in row._meta.concrete_fields:
         value = getattr(row, field.attname)
@@ -115,7 +114,7 @@ def values_of(row):
 
 
 def formset_of(row):
-    """The same as a list that could be edited would send it."""
+    """The same values as an editable list would send them."""
     each = {f"form-0-{name}": value for name, value in values_of(row).items()}
     key = {f"form-0-{row._meta.pk.name}": str(row.pk)}
     counts = {"form-TOTAL_FORMS": "1", "form-INITIAL_FORMS": "1", "form-MIN_NUM_FORMS": "0"}
@@ -152,8 +151,8 @@ def test_no_hand_made_request_changes_a_row(rows, as_role, role):
 
 
 @pytest.mark.parametrize("extra", ["?_popup=1", "?_to_field={key}", "?_changelist_filters=x"])
-def test_what_the_stock_admin_reads_besides_changes_no_row(rows, as_role, extra):
-    """Asked by who may do all that anyone may."""
+def test_other_parameters_of_djangos_admin_change_no_row(rows, as_role, extra):
+    """A superuser sends them."""
     client = as_role("superuser")
     before = digests()
     for model in ADMINS:
@@ -168,7 +167,7 @@ def test_what_the_stock_admin_reads_besides_changes_no_row(rows, as_role, extra)
 
 
 @pytest.mark.parametrize("role", ROLES)
-def test_a_verb_without_a_reason_and_a_key_does_nothing(rows, as_role, role):
+def test_an_action_without_a_reason_and_a_key_does_nothing(rows, as_role, role):
     client = as_role(role)
     before = digests()
     for model in ADMINS:
@@ -184,7 +183,7 @@ def test_a_verb_without_a_reason_and_a_key_does_nothing(rows, as_role, role):
 
 
 @pytest.mark.parametrize("role", ROLES)
-def test_rows_are_added_by_declared_additions_alone_and_never_changed_or_deleted(rf, as_role, role):
+def test_only_declared_additions_add_rows_and_nothing_changes_or_deletes_them(rf, as_role, role):
     client = as_role(role)
     request = rf.get("/admin/")
     request.user = client.get("/admin/password_change/").wsgi_request.user
@@ -200,7 +199,7 @@ def test_rows_are_added_by_declared_additions_alone_and_never_changed_or_deleted
         assert not of_model.inlines
 
 
-def test_the_additions_are_those_that_are_meant(rf, as_role):
+def test_the_additions_are_these(rf, as_role):
     request = rf.get("/admin/")
     request.user = as_role("superuser").get("/admin/password_change/").wsgi_request.user
     may_add = {
@@ -209,11 +208,11 @@ def test_the_additions_are_those_that_are_meant(rf, as_role):
     assert may_add == ADDITIONS
 
 
-# --- The door ---------------------------------------------------------------------------------------------
+# --- Signing in -------------------------------------------------------------------------------------------
 
 
 def addresses(resolver, prefix):
-    """Every address below the admin's, with a key where one is asked for."""
+    """Every address of the admin, with a key where the address has one."""
     for each in resolver.url_patterns:
         address = prefix + str(each.pattern)
         if isinstance(each, URLResolver):
@@ -226,12 +225,12 @@ def admin_addresses():
     (root,) = [each for each in get_resolver().url_patterns if str(each.pattern) == "admin/"]
     for address in addresses(root, "/admin/"):
         if "^" in address:
-            yield "/admin/wallet/"  # The one of an app.
+            yield "/admin/wallet/"  # The page of an app.
         else:
             yield address.replace("<path:object_id>", "x").replace("<path:url>", "x")
 
 
-# They are addresses of their own, and the door they lead to is tested with the sign-in.
+# The tests of signing in cover these.
 OPEN = {"/admin/login/", "/admin/logout/"}
 
 
@@ -239,14 +238,14 @@ def test_there_are_many_addresses():
     assert len(set(admin_addresses())) > 100
 
 
-def test_whoever_is_not_signed_in_is_sent_to_sign_in_from_every_address(client, db):
+def test_every_address_sends_anonymous_visitors_to_sign_in(client, db):
     for address in sorted({*admin_addresses()} - OPEN):
         for answer in (client.get(address), client.post(address, {"q": "x", "reason": "x", "key": "k"})):
             assert answer.status_code == 302, address
             assert "/sign-in" in answer["Location"] or "/admin/login/" in answer["Location"], address
 
 
-def test_an_ordinary_user_is_let_in_nowhere(client, db):
+def test_a_user_who_is_not_staff_can_open_no_address(client, db):
     client.force_login(UserFactory.create())
     for address in sorted({*admin_addresses()} - OPEN):
         assert client.get(address).status_code in (302, 403), address

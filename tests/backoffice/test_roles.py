@@ -1,4 +1,4 @@
-"""Who may do what: exactly what stands in backoffice/roles.py, seen and unseen."""
+"""Each role may do exactly what backoffice/roles.py says, on the pages and by hand-made requests."""
 
 import secrets
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ from backoffice import roles
 from backoffice.actions.pages import ActingAdmin
 from backoffice.actions.staff_action import StaffAction
 from backoffice.errors import AccessRefused
-from backoffice.people import access as access_verbs
+from backoffice.people import access as domain
 from backoffice.roles import ROLES
 from monetization import sponsors, subscriptions, tips
 from monetization.models import Earner
@@ -64,26 +64,26 @@ def test_the_roles_are_the_ones_that_can_be_given():
 
 
 @pytest.mark.parametrize("role", ROLES)
-def test_a_role_has_exactly_the_permissions_that_stand_in_its_list(role):
-    """So a permission that does not exist is found here, too: nobody would have it."""
+def test_a_role_has_exactly_the_permissions_of_its_list(role):
+    """This also finds a listed permission that does not exist."""
     assert len(ROLES[role]) == len(set(ROLES[role]))
     assert permissions_of(role) == set(ROLES[role])
 
 
-def test_each_role_may_what_the_one_before_may():
+def test_each_role_may_do_all_that_the_role_before_may():
     assert set(ROLES["support"]) < set(ROLES["billing"]) < set(ROLES["admin"])
 
 
-def test_support_looks_and_nothing_else():
+def test_support_may_only_view():
     assert all(name.partition(".")[2].startswith("view_") for name in ROLES["support"])
 
 
-def test_every_verb_and_every_addition_is_some_roles():
+def test_every_action_and_every_addition_belongs_to_a_role():
     for each in acting():
-        wanted = {action.permission for action in each.staff_actions}
+        permissions = {action.permission for action in each.staff_actions}
         if each.addition:
-            wanted.add(each.addition.permission)
-        assert wanted <= set(ROLES["admin"]), each.opts.label
+            permissions.add(each.addition.permission)
+        assert permissions <= set(ROLES["admin"]), each.opts.label
 
 
 def test_every_role_sees_every_list():
@@ -92,7 +92,7 @@ def test_every_role_sees_every_list():
         assert all(name in ROLES[role] for role in ROLES), name
 
 
-def test_what_somebody_widened_by_hand_is_as_it_stands_after_the_next_migration():
+def test_a_migration_undoes_permissions_changed_by_hand():
     support = Group.objects.get(name="support")
     support.permissions.add(Permission.objects.get(codename="adjust_wallet"))
     Group.objects.get(name="billing").permissions.clear()
@@ -108,7 +108,7 @@ def test_what_somebody_widened_by_hand_is_as_it_stands_after_the_next_migration(
 
 @pytest.fixture
 def rows(give, deliver, checkout_event) -> dict[type[models.Model], list[models.Model]]:
-    """Rows of every kind that has verbs, in the states in which they apply."""
+    """Rows of every kind that has staff actions, in states in which they apply."""
     creator = UserFactory.create()
     give("usr_1", 10)
     charge = ledger.debit(
@@ -157,7 +157,7 @@ def rows(give, deliver, checkout_event) -> dict[type[models.Model], list[models.
 
 
 def pages_of(rows: Any) -> Iterator[tuple[ActingAdmin, StaffAction, models.Model]]:
-    """Every verb there is with a row to which it applies; one without such a row is a gap in this test."""
+    """Every staff action with a row to which it applies. Without such a row, this test has a gap."""
     for each in acting():
         for action in each.staff_actions:
             fitting = [row for row in rows.get(each.model, []) if action.applies(row)]
@@ -165,7 +165,7 @@ def pages_of(rows: Any) -> Iterator[tuple[ActingAdmin, StaffAction, models.Model
             yield each, action, fitting[0]
 
 
-@pytest.mark.parametrize("role", [*ROLES, "nobody's"])
+@pytest.mark.parametrize("role", [*ROLES, "none"])
 def test_what_a_role_may_not_do_is_neither_shown_nor_reachable(rows, role):
     client = signed_in(member_of(role))
     held = set(ROLES.get(role, ()))
@@ -177,7 +177,7 @@ def test_what_a_role_may_not_do_is_neither_shown_nor_reachable(rows, role):
         if action.permission in held:
             assert page in shown.text, page
             assert client.get(page).status_code == 200, page
-            # Without a reason nothing is done, but the form answers.
+            # Without a reason the form answers and nothing is done.
             assert client.post(page, {"reason": "", "key": "k"}).status_code == 200, page
         else:
             assert page not in shown.text, page
@@ -186,7 +186,7 @@ def test_what_a_role_may_not_do_is_neither_shown_nor_reachable(rows, role):
     assert not Act.objects.exists()
 
 
-@pytest.mark.parametrize("role", [*ROLES, "nobody's"])
+@pytest.mark.parametrize("role", [*ROLES, "none"])
 def test_what_a_role_may_not_add_is_neither_shown_nor_reachable(rows, role):
     client = signed_in(member_of(role))
     held = set(ROLES.get(role, ()))
@@ -205,9 +205,9 @@ def test_what_a_role_may_not_add_is_neither_shown_nor_reachable(rows, role):
     assert not Act.objects.exists()
 
 
-def test_a_right_without_the_right_to_look_opens_nothing(rows):
+def test_a_permission_to_act_without_permission_to_view_opens_nothing(rows):
     member = member_of()
-    # To Django, whoever may change a row may look at it.
+    # In Django, permission to change a row includes permission to view it.
     unseeing = Permission.objects.exclude(codename__regex="^(view|change)_")
     member.user_permissions.set(unseeing)
     client = signed_in(member)
@@ -216,7 +216,7 @@ def test_a_right_without_the_right_to_look_opens_nothing(rows):
             assert client.get(each.address_of(action, row)).status_code == 403, action.name
 
 
-def test_nobody_of_the_staff_reaches_a_verb(rows):
+def test_visitors_who_are_not_staff_reach_no_action(rows):
     for client in (Client(), signed_in(UserFactory.create())):
         for each, action, row in pages_of(rows):
             page = each.address_of(action, row)
@@ -226,7 +226,7 @@ def test_nobody_of_the_staff_reaches_a_verb(rows):
     assert not Act.objects.exists()
 
 
-# --- By hand-made requests ----------------------------------------------------------------------------
+# --- Hand-made requests -------------------------------------------------------------------------------
 
 
 def adjust_page(user_id: str = "usr_1") -> str:
@@ -245,7 +245,7 @@ def test_a_form_of_billing_replayed_by_support_moves_nothing():
     assert Act.objects.count() == 1
 
 
-def test_a_role_that_is_taken_away_is_gone_from_the_next_request_on():
+def test_a_role_that_is_taken_away_no_longer_counts_in_the_next_request():
     member = member_of("billing")
     client = signed_in(member)
     assert client.post(adjust_page(), adjustment()).status_code == 302
@@ -263,8 +263,8 @@ def test_a_role_that_is_taken_away_is_gone_from_the_next_request_on():
 # --- Access -------------------------------------------------------------------------------------------
 
 
-def access(client: Client, user: User, *groups: str, verb: str = "access", **fields: str) -> Any:
-    page = reverse(f"admin:accounts_user_{verb}", args=[quote(user.pk)])
+def access(client: Client, user: User, *groups: str, action: str = "access", **fields: str) -> Any:
+    page = reverse(f"admin:accounts_user_{action}", args=[quote(user.pk)])
     chosen = [str(pk) for pk in Group.objects.filter(name__in=groups).values_list("pk", flat=True)]
     form: dict[str, Any] = {"reason": "a new colleague", "key": secrets.token_hex(8), "groups": chosen}
     return client.post(page, form | fields)
@@ -273,7 +273,7 @@ def access(client: Client, user: User, *groups: str, verb: str = "access", **fie
 OPEN = {"is_active": "on", "is_staff": "on"}
 
 
-def test_an_admin_gives_a_role_and_it_is_told_from_what_to_what():
+def test_an_admin_gives_a_role_and_the_act_says_what_changed():
     user = UserFactory.create()
     client = signed_in(member_of("admin"))
     assert access(client, user, "support", **OPEN).status_code == 302
@@ -285,7 +285,7 @@ def test_an_admin_gives_a_role_and_it_is_told_from_what_to_what():
     assert "nothing would change" in access(client, user, "support", "billing", **OPEN).text
 
 
-def test_the_form_offers_the_roles_alone_and_shows_what_is_so():
+def test_the_form_offers_only_the_roles_and_shows_the_current_ones():
     Group.objects.create(name="of old")
     user = member_of("billing")
     page = signed_in(member_of("admin")).get(reverse("admin:accounts_user_access", args=[quote(user.pk)]))
@@ -295,36 +295,36 @@ def test_the_form_offers_the_roles_alone_and_shows_what_is_so():
     assert form.initial["is_staff"] is True
 
 
-def test_nobody_changes_their_own_access():
+def test_staff_cannot_change_their_own_access():
     for member in (member_of("admin"), StaffFactory.create()):
         client = signed_in(member)
         assert "You can&#x27;t change your own access" in access(client, member, "admin", **OPEN).text
-        assert "You can&#x27;t change your own access" in access(client, member, verb="second-factor").text
+        assert "You can&#x27;t change your own access" in access(client, member, action="second-factor").text
     assert not Act.objects.exists()
 
 
 def test_only_a_superuser_changes_a_superuser():
     chief, other = StaffFactory.create(), StaffFactory.create()
     admin_of = signed_in(member_of("admin"))
-    for verb in ("access", "second-factor"):
-        answer = access(admin_of, chief, verb=verb)
+    for action in ("access", "second-factor"):
+        answer = access(admin_of, chief, action=action)
         assert "Only a superuser can change a superuser&#x27;s access" in answer.text
     assert access(signed_in(other), chief, **OPEN | {"is_staff": ""}).status_code == 302
     chief.refresh_from_db()
     assert (chief.is_active, chief.is_staff) == (True, False)
 
 
-def test_the_last_superuser_is_not_shut_out():
-    """As from a request under way while its sender was shut out."""
+def test_the_last_superuser_keeps_their_access():
+    """The request was under way when its sender lost access."""
     chief = StaffFactory.create()
     gone = StaffFactory.create(is_active=False)
     with pytest.raises(AccessRefused, match="last superuser"):
-        access_verbs.set_access(user=chief, is_active=True, is_staff=False, groups=[], by=gone)
+        domain.set_access(user=chief, is_active=True, is_staff=False, groups=[], by=gone)
     assert User.objects.get(pk=chief.pk).is_staff
 
 
 @pytest.mark.django_db(transaction=True)
-def test_two_superusers_who_shut_each_other_out_at_once_leave_one():
+def test_two_superusers_who_remove_each_other_at_once_leave_one():
     for _ in range(4):
         User.objects.update(is_active=False)
         one, two = StaffFactory.create(), StaffFactory.create()

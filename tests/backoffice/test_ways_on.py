@@ -1,4 +1,4 @@
-"""No page of the back-office is a dead end, and none of them is the stock admin's."""
+"""Every page of the back-office has a link onward, and no page is Django's own."""
 
 import pytest
 from django.contrib import admin
@@ -43,7 +43,7 @@ def test_no_address_leads_to_a_row_on_the_site():
         reverse("admin:view_on_site", args=[1, "usr_1"])
 
 
-def test_what_a_role_may_not_leads_back_to_the_back_office(db):
+def test_a_page_without_permission_leads_back_to_the_back_office(db):
     member = StaffFactory.create(is_superuser=False)
     member.groups.set(Group.objects.filter(name="support"))
     client = Client()
@@ -57,7 +57,7 @@ def test_elsewhere_an_error_leads_to_the_wallet(client):
     assert link(client.get("/administration"), "To your wallet") == "/wallet"
 
 
-# --- Ours and not the stock admin's -------------------------------------------------------------------
+# --- Our own pages, not Django's ----------------------------------------------------------------------
 
 
 def test_the_lists_of_an_app_are_beside_the_overview(staff):
@@ -74,13 +74,13 @@ def test_no_page_leads_to_an_app(staff):
         assert 'href="/admin/accounts/user/"' in shown
 
 
-def test_a_users_row_says_yes_and_no_and_roles_in_our_words(staff):
+def test_a_users_row_shows_yes_and_no_and_the_roles(staff):
     member = StaffFactory.create(is_superuser=False)
     member.groups.set(Group.objects.filter(name__in=["support", "billing"]))
     page = staff.get(page_of(type(member), "change", quote(member.pk)))
     facts = {fact.label: fact.shown for fact in page.context["facts"]}
-    asked = ("May sign in", "May enter the back-office", "Superuser", "Roles")
-    assert [facts[label] for label in asked] == ["Yes", "Yes", "No", "billing, support"]
+    expected = ("May sign in", "May enter the back-office", "Superuser", "Roles")
+    assert [facts[label] for label in expected] == ["Yes", "Yes", "No", "billing, support"]
     assert "Designates" not in page.text
     assert "Groups" not in facts
     assert "icon-yes" not in page.text
@@ -112,6 +112,6 @@ SELECT 'usr_many' || n, '!', false, '', '', 'free', false, true, now(), '{}'
 )
 def test_no_list_counts_or_leads_further_than_ten_thousand_rows(staff, more, counted, is_cut):
     with connection.cursor() as cursor:
-        cursor.execute(USERS, [more])  # Beside the member of staff who looks.
+        cursor.execute(USERS, [more])  # The staff member who looks is one more.
     shown = staff.get(reverse("admin:accounts_user_changelist"), {"p": "999"}).context["cl"]
     assert (shown.counted, shown.page_num, shown.is_cut) == (counted, 200, is_cut)

@@ -1,4 +1,4 @@
-"""A day of support, of billing and of an admin: what each does, and what each may not, however they try."""
+"""A day of support, billing and an admin: what each role does, and what it cannot do."""
 
 import re
 
@@ -17,7 +17,7 @@ from wallet.books import ledger
 from wallet.models import Entry, Rate, StripeEvent
 
 LOOKS = [("desktop", "light"), ("phone", "dark")]
-# What support may not open, billing neither, by the address.
+# Addresses that the roles may not open.
 OF_BILLING = (
     "wallet/wallet/usr_5Fada/adjust/",
     "wallet/entry/{charge}/give-back/",
@@ -37,7 +37,7 @@ OF_ADMINS = (
     "accounts/user/usr_5Fada/access/",
     "monetization/tip/{tip}/erase-reader/",
 )
-OF_NOBODY = (
+OF_NO_ROLE = (
     "wallet/entry/add/",
     "wallet/entry/{charge}/delete/",
     "wallet/wallet/add/",
@@ -67,7 +67,7 @@ def case(site, give, as_service, article_rate, deliver, checkout_event):
 
 @pytest.fixture
 def comes_in(open_browser):
-    """Somebody of a role, signed in, in a browser of their own."""
+    """A staff member with a role, signed in, in a browser of their own."""
 
     def come(role, **options):
         member = StaffFactory.create(misar_id=f"staff:{role}", name=role.title(), is_superuser=False)
@@ -88,18 +88,18 @@ def comes_in(open_browser):
 
 
 def finds(person, sought):
-    """Through the box in the header."""
+    """Use the find box in the header."""
     box = person.page.locator("#find_anywhere")
     box.fill(sought)
     box.press("Enter")
 
 
 def does(person, act, reason, **fields):
-    """On the page of an act: fills in its form, sends it, and sees what was done."""
+    """Fill in the form of a staff action and send it."""
     for label, value in fields.items():
         named = re.compile(
             f"^{label.replace('_', ' ')}( |$)", re.IGNORECASE
-        )  # Some say that they are optional.
+        )  # Some labels end with "optional".
         person.page.get_by_label(named).fill(value)
     person.types("Reason", reason)
     person.is_never_stopped_by_the_page()
@@ -107,7 +107,7 @@ def does(person, act, reason, **fields):
 
 
 def status_of(person, path, form=None):
-    """The answer to an address as typed, or to a form made by hand with the session's own token."""
+    """The status of a request for an address, or of a hand-made form with the session's own token."""
     address = person.site.at(f"/admin/{path}")
     if form is None:
         return person.page.request.get(address, max_redirects=0).status
@@ -117,7 +117,7 @@ def status_of(person, path, form=None):
 
 
 def is_shut_out_of(person, paths, case):
-    """Neither looking nor sending gets anywhere, and nothing has moved."""
+    """Each address and each form is refused, and no credit moves."""
     before = ledger.balance_of("usr_ada")
     form = {"credits": "5", "reason": "by hand", "key": "k" * 32, "plan": "max", "amount_cents": "100"}
     for path in (path.format(**case) for path in paths):
@@ -138,19 +138,19 @@ def test_support_answers_where_the_credits_went(comes_in, case, look):
     finds(sue, "ada@example.com")
     assert sue.is_at("/admin/user/usr_5Fada/")
     assert sue.sees("Ada Lovelace")
-    said = sue.page.locator("main").inner_text()
-    assert re.search(r"22\s*credits", said)
-    assert "Generate an article" in said
+    text = sue.page.locator("main").inner_text()
+    assert re.search(r"22\s*credits", text)
+    assert "Generate an article" in text
     sue.is_never_stopped_by_the_page()
     for sought in ("txn_", "article:1", "cs_test_euros", "pi_tip"):
         finds(sue, Entry.objects.get(kind="deduct").pk if sought == "txn_" else sought)
         sue.page.wait_for_url(re.compile(r"/admin/user/usr_5Fada/\?found="))
-    finds(sue, "usr_nobody")
-    assert sue.sees('No match for "usr_nobody".')
+    finds(sue, "usr_unknown")
+    assert sue.sees('No match for "usr_unknown".')
     sue.is_never_stopped_by_the_page()
 
 
-def test_support_sees_no_act_and_reaches_none(comes_in, case):
+def test_support_sees_no_action_and_reaches_none(comes_in, case):
     sue = comes_in("support")
     for path in (
         "user/usr_5Fada/",
@@ -170,10 +170,10 @@ def test_support_sees_no_act_and_reaches_none(comes_in, case):
         )
         assert [label for label in labels if acts.match(label)] == []
         assert sue.page.get_by_text("CSV").count() == 0
-    is_shut_out_of(sue, (*OF_BILLING, *OF_ADMINS, *OF_NOBODY), case)
+    is_shut_out_of(sue, (*OF_BILLING, *OF_ADMINS, *OF_NO_ROLE), case)
 
 
-def test_an_address_that_is_not_for_somebody_says_so_on_a_page(comes_in, case):
+def test_a_page_without_permission_says_so(comes_in, case):
     sue = comes_in("support", may_fail=True)
     sue.goes_to("/admin/wallet/wallet/usr_5Fada/adjust/")
     assert sue.page.locator("h1").count() == 1
@@ -211,7 +211,7 @@ def test_billing_adjusts_within_the_limit_and_once(comes_in, case, look):
     assert bea.is_at("/admin/user/usr_5Fada/")
     assert bea.sees("Goodwill")
     assert ledger.balance_of("usr_ada") == 30
-    # The same form again, from the page that the browser kept and by hand.
+    # The same form again: from the page that the browser kept, and hand-made.
     form = dict(sent.value.post_data_json)
     form.pop("csrfmiddlewaretoken")
     assert status_of(bea, "wallet/wallet/usr_5Fada/adjust/", form) == 302
@@ -268,7 +268,7 @@ def test_billing_configures_nothing(comes_in, case):
     for path in ("wallet/rate/", "accounts/plan/", "accounts/servicekey/", "accounts/user/usr_5Fada/change/"):
         bea.goes_to(f"/admin/{path}")
         assert bea.page.get_by_role("link", name=re.compile("^(Add|Change access|Change this)")).count() == 0
-    is_shut_out_of(bea, (*OF_ADMINS, *OF_NOBODY), case)
+    is_shut_out_of(bea, (*OF_ADMINS, *OF_NO_ROLE), case)
 
 
 def test_billing_needs_no_script(comes_in, case):
@@ -316,7 +316,7 @@ def test_an_admin_sets_prices_plans_keys_and_access(comes_in, case):
 
 
 def is_kept_from_themselves(adam):
-    """Nobody widens their own access."""
+    """An admin cannot change their own access."""
     form = {"reason": "me", "key": "k" * 32, "is_active": "on", "is_staff": "on"}
     status_of(adam, "accounts/user/staff_3Aadmin/access/", form)
     member = User.objects.get(pk="staff:admin")
@@ -326,14 +326,14 @@ def is_kept_from_themselves(adam):
 
 def test_an_admin_changes_no_history(comes_in, case):
     adam = comes_in("admin")
-    is_shut_out_of(adam, OF_NOBODY, case)
+    is_shut_out_of(adam, OF_NO_ROLE, case)
 
 
-# --- Everybody ----------------------------------------------------------------------------------------
+# --- All pages ----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("look", LOOKS, ids=" ".join)
-def test_the_overview_and_every_list_are_never_in_the_way(comes_in, case, look):
+def test_the_overview_and_every_list_pass_the_checks_of_a_page(comes_in, case, look):
     size, scheme = look
     adam = comes_in("admin", size=size, scheme=scheme)
     for window in ("", "?range=12m"):
@@ -344,7 +344,7 @@ def test_the_overview_and_every_list_are_never_in_the_way(comes_in, case, look):
     )
     paths = sorted({path for path in lists if re.fullmatch(r"/admin/\w+/\w+/", path)} - {"/admin/find/"})
     assert len(paths) > 15
-    # They are all of one make: on a phone some of them tell enough, and of the rows everywhere.
+    # All lists have the same template, so on a phone a few are enough, and everywhere a few rows.
     for number, path in enumerate(paths if size == "desktop" else paths[::5]):
         adam.goes_to(path)
         adam.is_never_stopped_by_the_page()

@@ -1,4 +1,4 @@
-"""Staff come in with a password and a code, and find the admin under the same policy."""
+"""Staff sign in with a password and a code, and the back-office has the same security policy."""
 
 import re
 
@@ -11,23 +11,23 @@ PASSWORD = "correct horse battery"
 
 
 @pytest.fixture
-def somebody(site):
+def member(site):
     """A member of staff; `first_day` for one without a second factor."""
 
     def make(*, first_day=False):
-        member = StaffFactory.create(misar_id="staff:grace", with_second_factor=not first_day)
-        member.set_password(PASSWORD)
-        member.save()
-        return member
+        staff = StaffFactory.create(misar_id="staff:grace", with_second_factor=not first_day)
+        staff.set_password(PASSWORD)
+        staff.save()
+        return staff
 
     return make
 
 
 @pytest.mark.parametrize("look", [("desktop", "light"), ("phone", "dark")], ids=" ".join)
-def test_staff_sign_in_with_a_code_and_walk_the_back_office(open_browser, look, somebody, give):
+def test_staff_sign_in_with_a_code_and_walk_the_back_office(open_browser, look, member, give):
     size, scheme = look
     ada = open_browser(size=size, scheme=scheme)
-    somebody()
+    member()
     give("usr_1", 25)
     ada.goes_to("/admin/")
     ada.types("Name", "grace")
@@ -36,7 +36,7 @@ def test_staff_sign_in_with_a_code_and_walk_the_back_office(open_browser, look, 
     ada.types("Code", code_of(good_for=10))
     ada.presses("Continue")
     assert ada.is_at("/admin/")
-    # The lists and the acts are walked through in test_back_office.py.
+    # test_back_office.py covers the lists and the actions.
     for path in ("wallet/wallet/usr_5F1/change/", "accounts/servicekey/add/", "password_change/"):
         ada.goes_to(f"/admin/{path}")
         assert ada.page.locator("#site-name").count() == 1
@@ -45,8 +45,8 @@ def test_staff_sign_in_with_a_code_and_walk_the_back_office(open_browser, look, 
     assert ada.is_at("/signed-out")
 
 
-def test_the_first_day_begins_with_the_second_factor(ada, somebody):
-    somebody(first_day=True)
+def test_the_first_day_begins_with_the_second_factor(ada, member):
+    member(first_day=True)
     ada.goes_to("/sign-in/staff")
     ada.types("Name", "grace")
     ada.types("Password", PASSWORD)

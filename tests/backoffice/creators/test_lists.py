@@ -1,4 +1,4 @@
-"""The back-office of monetization: money is looked at, and changed by the same verbs as the API."""
+"""The lists and actions for creators' records. Actions use the same domain functions as the API."""
 
 from datetime import timedelta
 from typing import Any
@@ -35,8 +35,8 @@ def subscription(earner):
     )
 
 
-def verb(staff, page, row, **fields):
-    """Open the page of a verb and send its form."""
+def run_action(staff, page, row, **fields):
+    """Open the page of a staff action and send its form."""
     url = reverse(f"admin:monetization_{page}", args=[quote(row.pk)])
     key = staff.get(url).context["form"].initial["key"]
     return staff.post(url, {"reason": "asked by mail", "key": key} | fields)
@@ -62,7 +62,7 @@ def test_no_row_can_be_edited_or_deleted(staff, tip, subscription):
 
 
 def test_a_refund_is_recorded_with_a_reason_and_the_fee_goes_back(staff, tip):
-    assert verb(staff, "tip_refund", tip, amount_cents="333").status_code == 302
+    assert run_action(staff, "tip_refund", tip, amount_cents="333").status_code == 302
     made = Refund.objects.get()
     assert (made.amount_cents, made.fee_returned_cents, made.reason) == (333, 17, "asked by mail")
     assert made.actor.startswith("user:staff:")
@@ -70,7 +70,7 @@ def test_a_refund_is_recorded_with_a_reason_and_the_fee_goes_back(staff, tip):
 
 
 def test_a_refund_beyond_the_tip_is_refused_on_the_form(staff, tip):
-    answer = verb(staff, "tip_refund", tip, amount_cents="1000")
+    answer = run_action(staff, "tip_refund", tip, amount_cents="1000")
     assert answer.status_code == 200
     assert "999 of this tip are left" in answer.text
     assert not Refund.objects.exists()
@@ -84,21 +84,21 @@ def test_the_same_refund_form_sent_twice_refunds_once(staff, tip):
     assert Tip.objects.get().refunded_cents == 100
 
 
-def test_a_status_is_changed_by_the_verb_and_leaves_an_event(staff, subscription):
-    assert verb(staff, "subscription_status", subscription, status="cancelled").status_code == 302
+def test_a_change_of_status_leaves_an_event(staff, subscription):
+    assert run_action(staff, "subscription_status", subscription, status="cancelled").status_code == 302
     assert Subscription.objects.get().status == "cancelled"
     assert [event.kind for event in subscription.events.order_by("pk")] == ["created", "cancelled"]
 
 
-def test_a_reader_is_erased_and_the_log_does_not_say_who(staff, tip, subscription):
-    assert verb(staff, "tip_erase-reader", tip).status_code == 302
+def test_a_reader_is_erased_and_the_act_does_not_name_them(staff, tip, subscription):
+    assert run_action(staff, "tip_erase-reader", tip).status_code == 302
     assert Tip.objects.get().name == ""
     assert "alex" not in Subscription.objects.get().subscriber_email
     assert Erasure.objects.get().tips == 1
     assert "alex" not in Act.objects.get().reason.lower()
 
 
-def test_a_plan_is_set_through_its_verb_and_every_setting_is_kept(staff):
+def test_a_plan_is_changed_and_every_setting_is_kept(staff):
     url = reverse("admin:accounts_plan_set", args=["pro"])
     shown = staff.get(url).context["form"].initial
     assert (shown["name"], shown["fee_bps"], shown["key_limit"]) == ("Pro", 400, 5)
@@ -110,7 +110,7 @@ def test_a_plan_is_set_through_its_verb_and_every_setting_is_kept(staff):
     assert kept[1].actor.startswith("user:staff:")
 
 
-def test_a_fee_above_the_whole_is_refused_on_the_form(staff):
+def test_a_fee_above_100_percent_is_refused_on_the_form(staff):
     url = reverse("admin:accounts_plan_set", args=["pro"])
     form = {"name": "Pro", "fee_bps": "10001", "key_limit": "5", "reason": "agreed", "key": "k"}
     assert "less than or equal to 10000" in staff.post(url, form).text
@@ -128,7 +128,7 @@ def test_a_user_is_moved_to_another_plan_with_a_reason(staff, earner):
     assert "nothing would change" in again.text
 
 
-def test_a_plan_is_made_once(staff):
+def test_a_plan_is_added_once(staff):
     form = {"slug": "team", "name": "Team", "fee_bps": "250", "key_limit": "20", "reason": "new", "key": "k"}
     assert staff.post(reverse("admin:accounts_plan_add"), form).status_code == 302
     assert Act.objects.get().told == "Made Team: fee 2.50%, API keys 20."
@@ -150,13 +150,13 @@ def test_staff_switch_a_creators_rule_and_see_what_overlaps(staff, earner):
     row = Earner.objects.get()
     page = staff.get(reverse("admin:monetization_earner_change", args=[quote(row.pk)]))
     assert "Acme and Globex in the header" in page.text
-    assert "Acme and Globex in the header" in verb(staff, "earner_rule", row, on="on").text
+    assert "Acme and Globex in the header" in run_action(staff, "earner_rule", row, on="on").text
     sponsors.cancel(creator=earner, sponsor_id=placed.pk)
-    assert verb(staff, "earner_rule", row, on="on").status_code == 302
+    assert run_action(staff, "earner_rule", row, on="on").status_code == 302
     assert Earner.objects.get().one_sponsor_at_a_time is True
 
 
-def test_a_whole_refund_sent_twice_is_as_good_as_once(staff, tip):
+def test_a_full_refund_sent_twice_refunds_once(staff, tip):
     url = reverse("admin:monetization_tip_refund", args=[tip.pk])
     form = {"reason": "twice", "key": staff.get(url).context["form"].initial["key"], "amount_cents": ""}
     assert [staff.post(url, form).status_code for _ in range(2)] == [302, 302]
@@ -164,8 +164,8 @@ def test_a_whole_refund_sent_twice_is_as_good_as_once(staff, tip):
     assert staff.get(url).status_code == 404
 
 
-def test_a_change_that_came_too_late_is_not_called_done(staff, subscription):
+def test_a_change_that_came_too_late_is_refused(staff, subscription):
     ahead = timezone.now() + timedelta(days=1)
     Subscription.objects.filter(pk=subscription.pk).update(status_at=ahead)
-    answer = verb(staff, "subscription_status", subscription, status="cancelled")
+    answer = run_action(staff, "subscription_status", subscription, status="cancelled")
     assert "A later change is already recorded" in answer.text

@@ -1,4 +1,4 @@
-"""The back-office of the wallet: everything can be looked at, credits move only by a form with a reason."""
+"""The lists and actions of the wallet: staff may view everything, and move credits with a reason only."""
 
 import pytest
 from django.contrib.auth.models import Permission
@@ -25,7 +25,7 @@ def adjust_page(user_id: str) -> str:
 
 
 def adjustment(page, **changes):
-    """What the form as shown would send."""
+    """The data that the shown form would send."""
     key = page.context["form"].initial["key"]
     return {"credits": "5", "reason": "asked by mail", "key": key} | changes
 
@@ -54,12 +54,12 @@ def test_no_row_of_history_can_be_edited_or_deleted(staff, funded):
 def test_a_user_a_key_and_a_session_find_their_entries(staff, funded, as_service, article_rate):
     as_service.deduct("usr_ada", idempotency_key="article:1")
     session = Entry.objects.get(kind="topup").stripe_session_id
-    for term, found in (("usr_ada", 2), ("article:1", 1), (session, 1), ("usr_nobody", 0)):
+    for term, found in (("usr_ada", 2), ("article:1", 1), (session, 1), ("usr_unknown", 0)):
         page = staff.get(reverse("admin:wallet_entry_changelist"), {"q": term})
         assert page.context["cl"].result_count == found
 
 
-def test_an_adjustment_calls_the_ledger_and_says_who_and_why(staff, funded):
+def test_an_adjustment_writes_an_entry_and_an_act_with_its_reason(staff, funded):
     page = staff.get(adjust_page("usr_ada"))
     answer = staff.post(adjust_page("usr_ada"), adjustment(page))
     assert answer.status_code == 302
@@ -78,7 +78,7 @@ def test_the_same_form_sent_twice_moves_credits_once(staff, funded):
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "sentence"),
     [
         ({"credits": "0"}, "Enter a number other than 0"),
         ({"credits": "-11"}, "holds 10 credits"),
@@ -89,15 +89,15 @@ def test_the_same_form_sent_twice_moves_credits_once(staff, funded):
         ({"key": ""}, "required"),
     ],
 )
-def test_an_adjustment_that_makes_no_sense_moves_nothing(staff, funded, change, said):
+def test_an_adjustment_that_makes_no_sense_moves_nothing(staff, funded, change, sentence):
     page = staff.get(adjust_page("usr_ada"))
     answer = staff.post(adjust_page("usr_ada"), adjustment(page, **change))
     assert answer.status_code == 200
-    assert said in answer.text
+    assert sentence in answer.text
     assert ledger.balance_of("usr_ada") == 10
 
 
-def test_staff_without_the_right_neither_see_nor_reach_the_form(client, funded):
+def test_staff_without_permission_neither_see_nor_reach_the_form(client, funded):
     looker = StaffFactory.create(misar_id="staff:looker", is_superuser=False)
     looker.user_permissions.set(Permission.objects.filter(codename__startswith="view_"))
     enter(client, looker)
@@ -151,7 +151,7 @@ def test_a_parked_event_can_be_handled_again_once_the_cause_is_gone(staff, deliv
     assert StripeEvent.objects.get().state == "handled"
 
 
-def test_a_rate_is_set_through_its_verb_and_every_setting_is_kept(staff):
+def test_a_price_is_changed_and_every_setting_is_kept(staff):
     add = reverse("admin:wallet_rate_add")
     body = {"feature": "reach.post", "label": "Post", "credits": "2", "unit": "post", "active": "on"}
     body |= {"reason": "a new product", "key": "k1"}
@@ -202,7 +202,7 @@ def test_a_user_without_a_wallet_can_be_given_credits(staff):
     assert ledger.balance_of("usr_new") == 5
 
 
-def test_a_feature_that_the_api_cannot_name_gets_no_rate(staff):
+def test_a_feature_that_the_api_cannot_name_gets_no_price(staff):
     body = {"feature": "a\u202eb", "label": "x", "credits": "1", "unit": "x", "active": "on"}
     body |= {"reason": "a trick", "key": "k1"}
     assert "Printable characters only" in staff.post(reverse("admin:wallet_rate_add"), body).text
@@ -224,7 +224,7 @@ def test_a_feature_is_priced_once(staff):
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "sentence"),
     [
         ({"credits": "0"}, "greater than or equal to 1"),
         ({"credits": "1000000001"}, "less than or equal to 1000000000"),
@@ -232,14 +232,14 @@ def test_a_feature_is_priced_once(staff):
         ({"credits": "2", "reason": ""}, "required"),
     ],
 )
-def test_a_price_that_makes_no_sense_is_not_set(staff, change, said):
+def test_a_price_that_makes_no_sense_is_not_set(staff, change, sentence):
     rate = Rate.objects.get(feature="blog.article.generate")
     answer = staff.post(reverse("admin:wallet_rate_set", args=[rate.pk]), RATE | change)
-    assert said in answer.text
+    assert sentence in answer.text
     assert RateChange.objects.filter(feature=rate.feature).count() == 1
 
 
-def test_of_two_who_change_one_price_the_second_is_told(staff):
+def test_the_second_of_two_changes_of_one_price_is_refused(staff):
     rate = Rate.objects.get(feature="blog.article.generate")
     page = reverse("admin:wallet_rate_set", args=[rate.pk])
     seen = staff.get(page).context["form"].initial["seen"]
@@ -249,7 +249,7 @@ def test_of_two_who_change_one_price_the_second_is_told(staff):
     assert rates.price(rate.feature, 1) == 2
 
 
-def test_a_withdrawn_price_is_told_as_such(staff):
+def test_the_act_says_that_a_price_is_withdrawn(staff):
     rate = Rate.objects.get(feature="blog.article.generate")
     body = {name: value for name, value in RATE.items() if name != "active"} | {"credits": "1"}
     assert staff.post(reverse("admin:wallet_rate_set", args=[rate.pk]), body).status_code == 302

@@ -45,7 +45,7 @@ def test_a_key_that_makes_no_sense_is_not_made(staff):
     assert not ServiceKey.objects.exists()
 
 
-def test_a_revoked_key_opens_nothing_from_the_next_request_on(staff, as_nobody):
+def test_a_revoked_key_fails_from_the_next_request_on(staff, as_nobody):
     secret = issue(staff).context["secret"]
     key = ServiceKey.objects.get()
     as_nobody.headers["x-wallet-service-key"] = secret
@@ -59,7 +59,7 @@ def test_a_revoked_key_opens_nothing_from_the_next_request_on(staff, as_nobody):
     assert Act.objects.filter(verb="revoke").count() == 1
 
 
-def test_a_creators_key_is_revoked_and_its_name_is_not_told(staff):
+def test_a_creators_key_is_revoked_and_the_act_does_not_hold_its_name(staff):
     owner = UserFactory.create()
     key, _ = api_keys.issue(owner=owner, name="of alex@example.com")
     url = reverse("admin:accounts_apikey_revoke", args=[key.pk])
@@ -90,7 +90,7 @@ def test_users_and_plans_open(staff):
     assert [plan.fee_bps for plan in Plan.objects.all()] == [500, 400, 300, 200]
 
 
-def test_somebody_is_let_into_the_back_office_and_shut_out_again(staff):
+def test_a_user_gets_access_to_the_back_office_and_loses_it_again(staff):
     user = UserFactory.create()
     support = Group.objects.get(name="support")
     url = reverse("admin:accounts_user_access", args=[quote(user.pk)])
@@ -109,7 +109,7 @@ def test_somebody_is_let_into_the_back_office_and_shut_out_again(staff):
     assert (user.is_active, user.is_staff) == (False, False)
 
 
-def test_staff_who_may_not_grant_access_cannot_help_themselves(client, db):
+def test_staff_without_permission_cannot_grant_access_to_themselves(client, db):
     member = StaffFactory.create(misar_id="staff:member", is_superuser=False)
     member.user_permissions.set(Permission.objects.filter(codename="view_user"))
     enter(client, member)
