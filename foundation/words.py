@@ -1,21 +1,39 @@
 """How the creator's pages write days and amounts."""
 
+from collections.abc import Sequence
 from datetime import date, datetime, time
+
+from django.utils.text import get_text_list
 
 from foundation import money
 from foundation.calendar import last_day_of
 
 NONE = "\N{EN DASH}"  # Where there is nothing to say.
 NAME_SHOWN = 60  # Characters of a name in a row or above a page; the page of the record has all of it.
+NAMED_MAX = 3  # Names in one sentence.
 
 
-def count(number: int, thing: str) -> str:
-    """How many of something whose plural takes an s.
+def count(number: int, thing: str, things: str = "") -> str:
+    """How many of something; `things` is its plural where that is not `thing` with an s.
 
-    >>> count(1, "tip"), count(1250, "tip")
-    ('1 tip', '1,250 tips')
+    >>> count(1, "tip"), count(1250, "tip"), count(2, "entry", "entries")
+    ('1 tip', '1,250 tips', '2 entries')
     """
-    return f"{money.plain(number)} {thing}{'' if number == 1 else 's'}"
+    return f"{money.plain(number)} {thing if number == 1 else things or f'{thing}s'}"
+
+
+def listed(names: Sequence[str], *, and_others: bool = False) -> str:
+    """Names in a sentence, the first three of many; `and_others` where there are more than these.
+
+    >>> listed(["a", "b"]), listed(["a", "b", "c", "d", "e"]), listed(["a"], and_others=True)
+    ('a and b', 'a, b, c and 2 more', 'a and others')
+    """
+    shown = list(names[:NAMED_MAX])
+    if and_others:
+        shown.append("others")
+    elif len(names) > NAMED_MAX:
+        shown.append(f"{len(names) - NAMED_MAX} more")
+    return get_text_list(shown, "and")
 
 
 def day_words(day: date) -> str:
