@@ -10,7 +10,7 @@ from typing import Self
 
 from django.conf import settings
 from django.db import models
-from django.db.models import F, Q
+from django.db.models import F, OuterRef, Q
 from django.utils import timezone
 
 from accounts.models import User
@@ -69,11 +69,18 @@ class SponsorQuerySet(models.QuerySet["Sponsor"]):
             "ended": self.booked().filter(active_until__lte=at),
         }[state]
 
-    def overlapping(self, *, position: str, active_from: datetime, active_until: datetime) -> Self:
+    def overlapping(
+        self, *, position: str | OuterRef, active_from: datetime | OuterRef, active_until: datetime | OuterRef
+    ) -> Self:
         """Placements of that position whose half-open period meets [from, until)."""
         return self.booked().filter(
             position=position, active_from__lt=active_until, active_until__gt=active_from
         )
+
+    def sharing_with_outer_row(self) -> Self:
+        """In a subquery: the other placements that share position and time with the outer query's row."""
+        outer = {name: OuterRef(name) for name in ("position", "active_from", "active_until")}
+        return self.overlapping(**outer).exclude(pk=OuterRef("pk"))
 
 
 class Sponsor(models.Model):

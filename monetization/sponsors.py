@@ -1,13 +1,15 @@
 """Sponsor slots: placed, edited, cancelled, and kept apart where a creator wants one sponsor at a time."""
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice
 from typing import Any, TypedDict, Unpack
 
-from django.db import connection, transaction
+from django.contrib.postgres.expressions import ArraySubquery
+from django.db import transaction
+from django.db.models import Count, Subquery
 from django.utils import timezone
 
 from accounts.models import User
@@ -37,35 +39,6 @@ FIELDS = {
 }
 OPEN_WHILE_ACTIVE = frozenset({"active_until", "target_url", "logo_url"})
 PERIOD = frozenset({"position", "active_from", "active_until"})
-
-# Of two that stand, what they share reaches beyond this moment: both end after it.
-CONFLICTS = """
-SELECT asked.id, others.count, others.names
-  FROM monetization_sponsor AS asked
- CROSS JOIN LATERAL (
-       SELECT count(*) AS count,
-              (array_agg(other.sponsor_name ORDER BY other.active_from, other.id))[1:%(limit)s] AS names
-         FROM monetization_sponsor AS other
-        WHERE other.creator_id = asked.creator_id AND other.position = asked.position
-          AND other.id <> asked.id AND other.cancelled_at IS NULL AND other.active_until > %(at)s
-          AND other.active_from < asked.active_until AND other.active_until > asked.active_from
-       ) AS others
- WHERE asked.creator_id = %(creator)s AND asked.id = ANY(%(among)s)
-   AND asked.cancelled_at IS NULL AND asked.active_until > %(at)s AND others.count > 0
-"""
-# In order of their beginning, one meets an earlier one where it begins before the latest end so far, and a
-# later one where it ends after the next begins: no pair is looked at.
-DOUBLE_BOOKED = """
-SELECT count(*)
-  FROM (SELECT active_from < max(active_until) OVER (
-                   PARTITION BY position ORDER BY active_from, id
-                   ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)
-            OR active_until > lead(active_from) OVER (
-                   PARTITION BY position ORDER BY active_from, id) AS meets
-          FROM monetization_sponsor
-         WHERE creator_id = %(creator)s AND cancelled_at IS NULL AND active_until > %(at)s) AS standing
- WHERE meets
-"""
 
 State = Sponsor.State
 
@@ -208,31 +181,44 @@ def overlaps(creator: User, *, at: datetime) -> Iterator[tuple[Sponsor, Sponsor]
 
 
 def conflicts(creator: User, *, at: datetime, among: Sequence[Sponsor]) -> dict[str, Conflicts]:
-    """Of each of these placements that shares position and time with others from then on: with whom.
+    """With whom each of these placements shares position and time from then on, by the placement's id.
 
-    By the placement's id; one without conflict, or that is over or cancelled, is not there. One query, whose
-    answer has at most three names for each of `among`, however many placements there are.
+    A placement without conflict, or that is over or cancelled, is not there. One query, whose answer has at
+    most three names for each of `among`, however many placements there are.
     """
-    values: dict[str, Any] = {
-        "creator": creator.pk,
-        "at": at,
-        "among": [each.pk for each in among],
-        "limit": CONFLICTS_NAMED,
-    }
-    with connection.cursor() as cursor:
-        cursor.execute(CONFLICTS, values)
-        return {
-            sponsor_id: Conflicts(tuple(names), count - len(names))
-            for sponsor_id, count, names in cursor.fetchall()
-        }
+    standing = Sponsor.objects.visible_to(creator).active_or_upcoming(at)
+    others = standing.sharing_with_outer_row()
+    rows = standing.filter(pk__in=[each.pk for each in among]).annotate(
+        names=ArraySubquery(others.order_by("active_from", "pk").values("sponsor_name")[:CONFLICTS_NAMED]),
+        others=Subquery(others.order_by().values("position").annotate(count=Count("pk")).values("count")),
+    )
+    found = rows.values_list("pk", "names", "others")
+    return {pk: Conflicts(tuple(names), count - len(names)) for pk, names, count in found if count}
 
 
 def double_booked(creator: User, *, at: datetime) -> int:
     """How many placements, running or to come, share position and time with another. One query."""
-    with connection.cursor() as cursor:
-        cursor.execute(DOUBLE_BOOKED, {"creator": creator.pk, "at": at})
-        [count] = cursor.fetchone() or [0]
-        return int(count)
+    return len(in_conflict(Sponsor.objects.visible_to(creator).active_or_upcoming(at)))
+
+
+def in_conflict(placements: Iterable[Sponsor]) -> set[str]:
+    """The ids of those placements that share position and time with another one of them."""
+    return {each.pk for pair in neighbours(placements) for each in pair}
+
+
+def neighbours(placements: Iterable[Sponsor]) -> Iterator[tuple[Sponsor, Sponsor]]:
+    """Each placement that begins while others of its position run, behind the one of these that ends last.
+
+    Each placement that shares position and time with another one is in at least one pair; there are fewer
+    pairs than placements.
+    """
+    last_to_end: dict[str, Sponsor] = {}
+    for later in sorted(placements, key=lambda each: (each.active_from, each.pk)):
+        earlier = last_to_end.get(later.position)
+        if earlier and later.active_from < earlier.active_until:
+            yield earlier, later
+        if earlier is None or later.active_until > earlier.active_until:
+            last_to_end[later.position] = later
 
 
 def _require_open(sponsor: Sponsor, closed: set[str]) -> None:

@@ -1,4 +1,4 @@
-"""What a creator should know first: one plain sentence of how things are, and what asks to be looked at."""
+"""What a creator should know first: one sentence about the month so far, and what needs attention."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -7,27 +7,26 @@ from typing import Literal
 
 from django.db import connection
 from django.db.models import Count, Q, Sum
+from django.template.defaultfilters import pluralize
 
 from accounts.models import User
-from foundation import money, words
+from foundation import money
 from foundation.calendar import A_MOMENT, day_of, last_day_of, start_of, written
+from foundation.words import NAME_SHOWN, NAMED_MAX, count, listed, shortened
+from monetization import sponsors
 from monetization.figures import payers
 from monetization.figures.stats import mrr_of
 from monetization.models import Sponsor, Subscription, Tip
 
 Kind = Literal["past_due", "double_booked", "starting", "ended", "unknown_interval", "no_stripe_id"]
 SOON = timedelta(days=3)
-NAMED_MAX = 3  # Of what one sentence names.
-# A name between the two is laid out by itself: one that runs from right to left moves no word beside it. What
-# it holds of their kind would end that too early, or never.
+# A name between these two marks is laid out by itself, so a name that runs from right to left moves no word
+# beside it. Such marks within a name are removed: they would end the isolation too early, or never.
 ISOLATE, END_OF_ISOLATE = "\N{FIRST STRONG ISOLATE}", "\N{POP DIRECTIONAL ISOLATE}"
 ISOLATES = str.maketrans("", "", "\u2066\u2067\u2068\u2069")
-TIPS_COUNTED = (
-    1000  # Of those without a Stripe id: whether it is more says nothing new, and would be read in vain.
-)
+TIPS_COUNTED = 1000  # Without a Stripe id; an exact count of more would say nothing new and cost time.
 
-# Nothing where no tip has one: then the creator has no Stripe ids to give. Both looks are into the index of
-# ids.
+# 0 where no tip has a Stripe id: such a creator has none to give. Both SELECTs use the index of the ids.
 WITHOUT_STRIPE_ID = """
 SELECT count(*)
   FROM (SELECT FROM monetization_tip
@@ -40,10 +39,10 @@ SELECT count(*)
 
 @dataclass(frozen=True)
 class Line:
-    """One thing to look at: a plain sentence that may quote names.
+    """One thing that needs attention: a plain sentence that may quote names.
 
-    `kind` says which list shows what it speaks of. `position` is that of placements where the line is of one
-    position, else empty. Names are shortened and isolated (`quoted`), and the page escapes them.
+    `kind` says which list shows its rows; `position` is the position of placements where the line is about
+    one, else empty. Names are shortened and isolated (`quoted`), and the page escapes them.
     """
 
     kind: Kind
@@ -52,11 +51,11 @@ class Line:
 
 
 def lines(creator: User, *, at: datetime) -> list[Line]:
-    """What asks for attention at that moment, the most pressing first; only what applies. Three queries.
+    """What needs attention at that moment, the most pressing first. Three queries.
 
     Subscriptions past due with the month's worth at risk, per currency; positions that are sold twice over
     the same time from now on; placements that begin within three days or ended in the last three;
-    subscriptions whose interval is not known; tips without a Stripe id, where others have one.
+    subscriptions whose interval is unknown; tips without a Stripe id, where others have one.
     """
     recent = Sponsor.objects.visible_to(creator).booked().filter(active_until__gt=at - SOON)
     placements = list(recent.order_by("active_from", "pk"))
@@ -74,8 +73,8 @@ def lines(creator: User, *, at: datetime) -> list[Line]:
 def summary(creator: User, *, at: datetime) -> str:
     """How the UTC month of `at` goes so far, in one sentence, over all currencies. Three queries.
 
-    Tips are those recorded, new subscribers the readers who pay now and did not when the month began. Whoever
-    pays in two currencies is one reader here.
+    Tips are those recorded; new subscribers are the readers who pay now and did not when the month began. A
+    reader who pays in two currencies counts once.
     """
     month = start_of(day_of(at).replace(day=1))
     tips = Tip.objects.visible_to(creator).filter(created_at__gte=month, created_at__lte=at).count()
@@ -84,13 +83,14 @@ def summary(creator: User, *, at: datetime) -> str:
     active = Sponsor.objects.visible_to(creator).in_state(Sponsor.State.ACTIVE, at)
     running = list(active.order_by("active_until", "pk"))
     parts = [
-        *([counted(tips, "tip")] if tips else []),
-        *([counted(readers, "new subscriber")] if readers else []),
+        *([count(tips, "tip")] if tips else []),
+        *([count(readers, "new subscriber")] if readers else []),
         *(
-            f"{quoted(each.sponsor_name)} {_where(each)} through {_last_day(each, at)}"
+            f"{quoted(each.sponsor_name)} {_where(each)} "
+            f"through {written(last_day_of(each.active_until), today=day_of(at))}"
             for each in running[:NAMED_MAX]
         ),
-        *([counted(more, "more sponsor")] if (more := len(running) - NAMED_MAX) > 0 else []),
+        *([count(more, "more sponsor")] if (more := len(running) - NAMED_MAX) > 0 else []),
     ]
     return f"This month: {', '.join(parts) or 'nothing yet'}."
 
@@ -101,16 +101,7 @@ def quoted(name: str) -> str:
     >>> quoted("Acme Corp")
     '\\u2068Acme Corp\\u2069'
     """
-    return f"{ISOLATE}{words.shortened(name.translate(ISOLATES), words.NAME_SHOWN)}{END_OF_ISOLATE}"
-
-
-def counted(number: int, noun: str) -> str:
-    """A number with its noun, which takes an s.
-
-    >>> counted(1, "tip"), counted(1200, "tip")
-    ('1 tip', '1,200 tips')
-    """
-    return f"{money.plain(number)} {noun}{'' if number == 1 else 's'}"
+    return f"{ISOLATE}{shortened(name.translate(ISOLATES), NAME_SHOWN)}{END_OF_ISOLATE}"
 
 
 def _of_subscriptions(creator: User) -> tuple[list[Line], list[Line]]:
@@ -127,114 +118,83 @@ def _of_subscriptions(creator: User) -> tuple[list[Line], list[Line]]:
         if row["yearly"]:
             at_risk.append(money.amount(mrr_of(row["yearly"]), row["currency"]))
     worth = f": {listed(at_risk)} a month at risk" if at_risk else ""
-    sentence = f"{counted(late, 'subscription')} {is_or_are(late)} past due{worth}."
-    past_due = Line("past_due", sentence)
-    not_known = f"no known billing period and {is_or_are(unknown)} not in MRR."
-    has = "has" if unknown == 1 else "have"
-    unknowns = Line("unknown_interval", f"{counted(unknown, 'subscription')} {has} {not_known}")
-    return [past_due] if late else [], [unknowns] if unknown else []
+    past_due = f"{count(late, 'subscription')} {pluralize(late, 'is,are')} past due{worth}."
+    not_known = (
+        f"{count(unknown, 'subscription')} {pluralize(unknown, 'has,have')} no known billing period "
+        f"and {pluralize(unknown, 'is,are')} not in MRR."
+    )
+    return (
+        [Line("past_due", past_due)] if late else [],
+        [Line("unknown_interval", not_known)] if unknown else [],
+    )
 
 
 def _double_booked(standing: list[Sponsor], at: datetime) -> Iterator[Line]:
     """A line for each position with overlaps, of the first span; the placements are by their beginning."""
     for position in Sponsor.Position:
         placements = [each for each in standing if each.position == position]
-        if not (spans := _overlapping_spans(placements)):
+        if not (spans := _shared_spans(placements)):
             continue
         since, until = spans[0]
         shared = [each for each in placements if each.active_from < until and each.active_until > since]
         names = listed(list(dict.fromkeys(quoted(each.sponsor_name) for each in shared)))
-        others = f", and {counted(len(spans) - 1, 'more time')}" if len(spans) > 1 else ""
+        others = f", and {count(len(spans) - 1, 'more time')}" if len(spans) > 1 else ""
         days = _span(day_of(since), last_day_of(until), today=day_of(at))
         where = "inline position" if position == Sponsor.Position.INLINE else position
         sentence = f"The {where} is double-booked {days}: {names}{others}."
         yield Line("double_booked", sentence, position)
 
 
-def _overlapping_spans(placements: list[Sponsor]) -> list[tuple[datetime, datetime]]:
-    """When more than one of them runs, in order, spans that touch as one; by their beginning as given."""
+def _shared_spans(placements: list[Sponsor]) -> list[tuple[datetime, datetime]]:
+    """When more than one of the placements runs, in order; spans that touch are one."""
     spans: list[tuple[datetime, datetime]] = []
-    reach = None  # Until when one of those before runs.
-    for each in placements:
-        if reach and each.active_from < reach:
-            until = min(reach, each.active_until)
-            if spans and each.active_from <= spans[-1][1]:
-                spans[-1] = (spans[-1][0], max(spans[-1][1], until))
-            else:
-                spans.append((each.active_from, until))
-        reach = max(reach, each.active_until) if reach else each.active_until
+    for earlier, later in sponsors.neighbours(placements):
+        since, until = later.active_from, min(earlier.active_until, later.active_until)
+        if spans and since <= spans[-1][1]:
+            spans[-1] = (spans[-1][0], max(spans[-1][1], until))
+        else:
+            spans.append((since, until))
     return spans
 
 
 def _starting(placements: list[Sponsor], at: datetime) -> Iterator[Line]:
-    today = day_of(at)
     clauses = []
     for each in placements:
-        days = (day_of(each.active_from) - today).days
-        clauses.append(f"{quoted(each.sponsor_name)} starts {_ahead(days)} {_where(each)}")
+        days = (day_of(each.active_from) - day_of(at)).days
+        ahead = {0: "today", 1: "tomorrow"}.get(days, f"in {days} days")
+        clauses.append(f"{quoted(each.sponsor_name)} starts {ahead} {_where(each)}")
     if clauses:
-        yield Line("starting", _named(clauses, "more placement", "within 3 days"))
+        yield Line("starting", _named(clauses, "within 3 days"))
 
 
 def _ended(placements: list[Sponsor], at: datetime) -> Iterator[Line]:
-    today = day_of(at)
-    latest = sorted(placements, key=lambda each: each.active_until, reverse=True)
     clauses = []
-    for each in latest:
-        days = (today - last_day_of(each.active_until)).days
-        clauses.append(f"{quoted(each.sponsor_name)} ended {_ago(days)} {_where(each)}")
+    for each in sorted(placements, key=lambda each: each.active_until, reverse=True):
+        days = (day_of(at) - last_day_of(each.active_until)).days
+        ago = {0: "today", 1: "yesterday"}.get(days, f"{days} days ago")
+        clauses.append(f"{quoted(each.sponsor_name)} ended {ago} {_where(each)}")
     if clauses:
-        yield Line("ended", _named(clauses, "more placement", "in the last 3 days"))
+        yield Line("ended", _named(clauses, "in the last 3 days"))
 
 
 def _without_stripe_id(creator: User) -> Iterator[Line]:
     with connection.cursor() as cursor:
         cursor.execute(WITHOUT_STRIPE_ID, {"creator": creator.pk, "limit": TIPS_COUNTED + 1})
-        [count] = cursor.fetchone() or [0]
-    if count:
-        has = "has" if count == 1 else "have"
-        tips = (
-            counted(count, "tip") if count <= TIPS_COUNTED else f"More than {money.plain(TIPS_COUNTED)} tips"
-        )
-        yield Line("no_stripe_id", f"{tips} {has} no Stripe id.")
+        [number] = cursor.fetchone() or [0]
+    if number > TIPS_COUNTED:
+        yield Line("no_stripe_id", f"More than {count(TIPS_COUNTED, 'tip')} have no Stripe id.")
+    elif number:
+        yield Line("no_stripe_id", f"{count(number, 'tip')} {pluralize(number, 'has,have')} no Stripe id.")
 
 
-def is_or_are(number: int) -> str:
-    """The verb behind so many."""
-    return "is" if number == 1 else "are"
-
-
-def listed(names: list[str]) -> str:
-    """Some names in a sentence, the first few of many.
-
-    >>> listed(["a", "b"]), listed(["a", "b", "c", "d", "e"])
-    ('a and b', 'a, b, c and 2 more')
-    """
-    if len(names) > NAMED_MAX:
-        names = [*names[:NAMED_MAX], f"{len(names) - NAMED_MAX} more"]
-    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
-
-
-def _named(clauses: list[str], noun: str, when: str) -> str:
+def _named(clauses: list[str], when: str) -> str:
     more = len(clauses) - NAMED_MAX
-    others = [f"{counted(more, noun)} {when}"] if more > 0 else []
+    others = [f"{count(more, 'more placement')} {when}"] if more > 0 else []
     return "; ".join([*clauses[:NAMED_MAX], *others]) + "."
-
-
-def _ahead(days: int) -> str:
-    return {0: "today", 1: "tomorrow"}.get(days, f"in {days} days")
-
-
-def _ago(days: int) -> str:
-    return {0: "today", 1: "yesterday"}.get(days, f"{days} days ago")
 
 
 def _where(sponsor: Sponsor) -> str:
     return "inline" if sponsor.position == Sponsor.Position.INLINE else f"in the {sponsor.position}"
-
-
-def _last_day(sponsor: Sponsor, at: datetime) -> str:
-    return written(last_day_of(sponsor.active_until), today=day_of(at))
 
 
 def _span(first_day: date, last_day: date, *, today: date) -> str:

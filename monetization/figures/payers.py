@@ -1,7 +1,7 @@
-"""Which readers paid when: the ground of subscribers, churn, and who came and went.
+"""Which readers paid when: for subscribers, churn, and how many came and left.
 
 A reader pays while one of their subscriptions is active or past due, and is known by the address in lower
-case, or by the stand-in that took its place.
+case, or by the stand-in that took its place when the reader was erased.
 """
 
 from collections.abc import Sequence
@@ -13,12 +13,12 @@ from django.db import connection
 
 from accounts.models import User
 
-# Counted apart from the sums of money: count(DISTINCT reader) beside them sorts every row. Only readers with
-# an event since the earliest moment can have come or gone; all others who pay now paid at each of the
-# moments. Of those with one, each subscription is looked at as it is and as its last event by each moment
-# left it: a reader with two, of whom one is cancelled, still pays. The last event's answer is the lowest bit
-# of the largest 2 * id + answer, found in one pass without sorting. Of a reader the bits are whether they pay
-# now, and then whether they did at each moment. One statement, so that all of it is of one moment.
+# Only readers with an event since the earliest moment can have come or gone; all others who pay now paid at
+# each of the moments. Of those with one, each subscription is read as it is now and as its last event by each
+# moment left it: a reader with two subscriptions, of which one is cancelled, still pays. A reader's lowest
+# bit is whether they pay now, the next ones whether they paid at each moment. One statement, which sees one
+# moment of the database; the sums of money are another one, since count(DISTINCT reader) beside them would
+# sort every row.
 PAYERS = """
 WITH mine AS (
     SELECT id, CASE WHEN %(by_currency)s THEN currency ELSE '' END AS currency, reader,
@@ -32,13 +32,13 @@ WITH mine AS (
 ), looked_at AS (
     SELECT * FROM mine JOIN touched USING (currency, reader)
 ), was AS (
-    SELECT event.subscription_id, asked.number::int,
-           (max(2 * event.id + (event.status IN ('active', 'past_due'))::int) %% 2)::int AS paid
+    SELECT DISTINCT ON (event.subscription_id, moments.number)
+           event.subscription_id, moments.number::int, (event.status IN ('active', 'past_due'))::int AS paid
       FROM monetization_subscriptionevent event
-      JOIN unnest(%(moments)s::timestamptz[]) WITH ORDINALITY AS asked (moment, number)
-        ON event.created_at <= asked.moment
+      JOIN unnest(%(moments)s::timestamptz[]) WITH ORDINALITY AS moments (moment, number)
+        ON event.created_at <= moments.moment
      WHERE event.creator_id = %(creator)s AND event.subscription_id IN (SELECT id FROM looked_at)
-     GROUP BY event.subscription_id, asked.number
+     ORDER BY event.subscription_id, moments.number, event.id DESC
 ), lives AS (
     SELECT currency, bit_or(pays | coalesce(paid << number, 0)) AS bits
       FROM looked_at LEFT JOIN was ON was.subscription_id = looked_at.id
@@ -54,7 +54,7 @@ SELECT currency, NULL, count(*)
 
 @dataclass(frozen=True)
 class Group:
-    """So many readers who were alike: whether they paid at each of the moments asked for, and do now."""
+    """How many readers share these answers: whether they paid at each of the moments, and do now."""
 
     readers: int
     paid: list[bool]
@@ -64,7 +64,7 @@ class Group:
 def at(creator: User, moments: Sequence[datetime], *, by_currency: bool = True) -> dict[str, list[Group]]:
     """The readers who paid at one of the moments or pay now, by currency, in groups of the same answers.
 
-    With `by_currency` off a reader is one whatever they paid in, and the only currency is "".
+    With `by_currency` off, a reader who pays in two currencies counts once, and the only currency is "".
     """
     values: dict[str, Any] = {
         "creator": creator.pk,

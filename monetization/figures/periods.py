@@ -1,22 +1,29 @@
-"""The span of days that figures are of: whole days in UTC, both ends included, today's too.
+"""The days that figures are of, and the steps a chart divides them into: whole days in UTC, today's included.
 
-A period is named in the page's address: `7d`, `30d` and `90d` are so many days, `12m` is a year to the day,
-and `all` begins with the first thing recorded.
+A page's address names the days: `7d`, `30d` and `90d` are so many, `12m` is a year to the day, and `all`
+begins with the first record.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from typing import Literal
 
 from django.db import connection
 
 from accounts.models import User
-from foundation.calendar import DAY, day_of, start_of
+from foundation.calendar import DAY, MONTHS_OF_A_YEAR, add_months, day_of, start_of
+from foundation.words import day_words
 
 RANGES = {"7d": "7 days", "30d": "30 days", "90d": "90 days", "12m": "12 months", "all": "all time"}
 RANGE_DEFAULT = "30d"
-# Nothing here is older, whatever a placement says that was recorded afterwards: all time begins here at most.
+# A placement may be recorded long after it began; all time begins here at most.
 FIRST_DAY = date(2000, 1, 1)
-DAYS = {"7d": 7, "30d": 30, "90d": 90}
+
+Step = Literal["day", "week", "month", "year"]
+# The longest periods, in days, that are shown by this step: a chart has room for some hundred points.
+STEPS: tuple[tuple[int, Step], ...] = ((92, "day"), (731, "week"), (7306, "month"))
+DAYS_OF_A_WEEK = 7
 
 # Each is one look into an index. A placement counts where it begins, which may be before it was recorded.
 FIRST_RECORD = """
@@ -29,7 +36,7 @@ SELECT least((SELECT min(created_at) FROM monetization_tip WHERE creator_id = %(
 
 @dataclass(frozen=True)
 class Period:
-    """Some UTC days, both included. `name` is one of RANGES, or one that the API knows.
+    """Some UTC days, both ends included. `name` is one of RANGES, or one that the API knows.
 
     `label` fits behind "in": "the last 30 days".
     """
@@ -55,19 +62,19 @@ class Period:
         return (self.last_day - self.first_day).days + 1
 
 
-def period_of(creator: User, name: str, *, at: datetime) -> Period:
+def period_of(creator: User | None, name: str, *, at: datetime) -> Period:
     """The period of one of RANGES that ends with the day of `at`; of RANGE_DEFAULT for any other name.
 
     `all` begins with the day of the creator's first tip, subscription or placement, and is today alone where
-    there is none.
+    there is none. Without a creator, as for the whole service, there is no `all`.
     """
-    name = name if name in RANGES else RANGE_DEFAULT
     today = day_of(at)
-    if name in DAYS:
-        return last_days(DAYS[name], name=name, at=at)
+    if name == "all" and creator:
+        return Period(name, min(_first_day(creator) or today, today), today, "all time")
     if name == "12m":
         return Period(name, _a_year_before(today) + DAY, today, "the last 12 months")
-    return Period(name, min(_first_day(creator) or today, today), today, "all time")
+    name = name if name in ("7d", "30d", "90d") else RANGE_DEFAULT
+    return last_days(int(name.removesuffix("d")), name=name, at=at)
 
 
 def last_days(count: int, *, name: str, at: datetime) -> Period:
@@ -78,7 +85,7 @@ def last_days(count: int, *, name: str, at: datetime) -> Period:
 
 
 def before(period: Period) -> Period | None:
-    """As many days, up to the day before it; None before all time, since nothing was."""
+    """As many days, up to the day before the period begins; None before all time."""
     if period.name == "all":
         return None
     first_day = period.first_day - timedelta(days=period.days)
@@ -97,3 +104,49 @@ def _first_day(creator: User) -> date | None:
         cursor.execute(FIRST_RECORD, {"creator": creator.pk})
         [first] = cursor.fetchone() or [None]
     return max(day_of(first), FIRST_DAY) if first else None
+
+
+# --- Steps ------------------------------------------------------------------------------------------
+
+
+def step_of(period: Period) -> Step:
+    """What one point of a chart of this period covers: a day up to 92 of them, then a week, a month, a year.
+
+    Weeks begin on Monday.
+    """
+    return next((step for longest, step in STEPS if period.days <= longest), "year")
+
+
+def steps(period: Period, step: Step) -> Iterator[tuple[date, date, date]]:
+    """Where each step begins by the calendar, and its first and last day within the period."""
+    begins = beginning_of(period.first_day, step)
+    while begins <= period.last_day:
+        if step in ("month", "year"):
+            next_begins = add_months(begins, 1 if step == "month" else MONTHS_OF_A_YEAR)
+        else:
+            next_begins = begins + (DAYS_OF_A_WEEK if step == "week" else 1) * DAY
+        yield begins, max(begins, period.first_day), min(next_begins - DAY, period.last_day)
+        begins = next_begins
+
+
+def beginning_of(day: date, step: Step) -> date:
+    """The first day, by the calendar, of the step that a day lies in."""
+    match step:
+        case "day":
+            return day
+        case "week":
+            return day - day.weekday() * DAY
+        case "month":
+            return day.replace(day=1)
+        case "year":
+            return day.replace(month=1, day=1)
+
+
+def step_words(day: date, step: Step) -> str:
+    """A step by its first day within the period.
+
+    >>> step_words(date(2026, 10, 3), "week"), step_words(date(2026, 10, 1), "month")
+    ('Week of 3 Oct 2026', 'October 2026')
+    """
+    by_step = {"week": f"Week of {day_words(day)}", "month": f"{day:%B %Y}", "year": f"{day:%Y}"}
+    return by_step.get(step, day_words(day))

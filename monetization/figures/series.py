@@ -1,27 +1,21 @@
-"""A creator's figures along the time, for charts: every step is there, with zeros where nothing happened.
+"""A creator's figures over time, for charts: every step is there, with zeros where nothing happened.
 
-Each is one or two queries however many rows there are. The sums of a series are those of stats.of_period().
+Each series takes one or two queries, however many rows there are. Its sums are those of stats.of_period().
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from typing import Any, Literal
+from typing import Any
 
 from django.db import connection
 from django.db.models import Count, DateField, QuerySet, Sum
 from django.db.models.functions import Trunc
 
 from accounts.models import User
-from foundation.calendar import DAY, MONTHS_OF_A_YEAR, add_months, day_of, start_of
-from monetization.figures.periods import Period
+from foundation.calendar import MONTHS_OF_A_YEAR, add_months, day_of, start_of
+from monetization.figures.periods import Period, Step, step_of, steps
 from monetization.figures.stats import mrr_of
 from monetization.models import Refund, Tip
-
-Step = Literal["day", "week", "month", "year"]
-# The longest periods, in days, that are shown by this step: a chart has room for some hundred points.
-STEPS: tuple[tuple[int, Step], ...] = ((92, "day"), (731, "week"), (7306, "month"))
-DAYS_OF_A_WEEK = 7
 
 
 @dataclass(frozen=True)
@@ -70,14 +64,6 @@ class IncomeMonth:
     sponsors_booked_cents: int = 0
 
 
-def step_of(period: Period) -> Step:
-    """What one point of a chart of this period covers: a day up to 92 of them, then a week, a month, a year.
-
-    Weeks begin on Monday.
-    """
-    return next((step for longest, step in STEPS if period.days <= longest), "year")
-
-
 def tips_by_day(creator: User, currency: str, period: Period) -> list[TipDay]:
     """Tips and refunds of each step_of() the period, oldest first. Two queries."""
     step = step_of(period)
@@ -90,7 +76,7 @@ def tips_by_day(creator: User, currency: str, period: Period) -> list[TipDay]:
     tips_of, refunds_of = ({row["step"]: row for row in rows} for rows in (given, back))
     nothing = {"count": 0, "gross": 0, "net": 0, "amount": 0, "fee": 0}
     found = []
-    for begins, day, last_day in _steps(period, step):
+    for begins, day, last_day in steps(period, step):
         row = nothing | tips_of.get(begins, {}) | refunds_of.get(begins, {})
         found.append(TipDay(day, last_day, row["count"], row["gross"], row["net"], row["amount"], row["fee"]))
     return found
@@ -115,7 +101,7 @@ def mrr_by_day(creator: User, currency: str, period: Period) -> list[MrrDay]:
         deltas = dict(cursor.fetchall())
     yearly = deltas.get(None, 0)
     found = []
-    for begins, day, last_day in _steps(period, step):
+    for begins, day, last_day in steps(period, step):
         yearly += deltas.get(begins, 0)
         found.append(MrrDay(day, last_day, mrr_of(yearly)))
     return found
@@ -172,36 +158,3 @@ def _by_step(rows: QuerySet[Any], period: Period, step: Step) -> QuerySet[Any, d
     within = rows.filter(created_at__gte=period.since, created_at__lt=period.until).order_by()
     begins = Trunc("created_at", step, output_field=DateField(), tzinfo=UTC)
     return within.annotate(step=begins).values("step")
-
-
-def _steps(period: Period, step: Step) -> Iterator[tuple[date, date, date]]:
-    """Where each step begins by the calendar, and its first and last day within the period."""
-    begins = _beginning(period.first_day, step)
-    while begins <= period.last_day:
-        next_begins = _next(begins, step)
-        yield begins, max(begins, period.first_day), min(next_begins - DAY, period.last_day)
-        begins = next_begins
-
-
-def _beginning(day: date, step: Step) -> date:
-    match step:
-        case "day":
-            return day
-        case "week":
-            return day - day.weekday() * DAY
-        case "month":
-            return day.replace(day=1)
-        case "year":
-            return day.replace(month=1, day=1)
-
-
-def _next(begins: date, step: Step) -> date:
-    match step:
-        case "day":
-            return begins + DAY
-        case "week":
-            return begins + DAYS_OF_A_WEEK * DAY
-        case "month":
-            return add_months(begins, 1)
-        case "year":
-            return add_months(begins, MONTHS_OF_A_YEAR)

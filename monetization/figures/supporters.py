@@ -1,4 +1,4 @@
-"""Who gave a creator the most."""
+"""The readers who gave a creator the most."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -17,20 +17,18 @@ ERASED = "Erased reader"
 class Supporter:
     """One reader's tips of a period, in the currency's smallest unit.
 
-    `total_cents` is gross, less all that was refunded of these tips. `name` is the latest they gave, `email`
-    the address of their latest tip as they wrote it, for a mail to them; both are empty where there is none.
-    All tips without an address are one supporter, and never merged by name.
+    `label` is the latest name they gave, else their address, "Anonymous" or "Erased reader". `email` is the
+    address of their latest tip as they wrote it, empty where there is none. `total_cents` is gross, less all
+    that was refunded of these tips. All tips without an address are one supporter, and never merged by name.
     """
 
-    name: str
+    label: str
     email: str
-    masked_email: str
     tips: int
     total_cents: int
-    label: str  # What to call them: the name, else the masked address, "Anonymous" or "Erased reader".
 
 
-# The first pass finds who they are; the second reads the rows of those few again, for their latest name and
+# The first pass finds the supporters; the second reads the tips of those few again, for their latest name and
 # address.
 TOP = """
 WITH largest AS (
@@ -75,24 +73,7 @@ def top(creator: User, currency: str, period: Period, limit: int = 5) -> list[Su
         return [_supporter(*row) for row in cursor.fetchall()]
 
 
-def mask(email: str) -> str:
-    """An address that its owner recognizes and nobody else learns: the first character and the domain.
-
-    Of an erased reader's stand-in it says that they were erased.
-
-    >>> mask("alex@example.com"), mask("reader-0f@erased.invalid"), mask("")
-    ('a…@example.com', 'Erased reader', '')
-    """
-    if is_erased(email):
-        return ERASED
-    local_part, _, domain = email.rpartition("@")
-    return f"{local_part[:1]}…@{domain}" if email else ""
-
-
 def _supporter(reader: str, name: str, email: str, tips: int, total_cents: int) -> Supporter:
-    if not reader:
-        return Supporter("", "", "", tips, total_cents, label=ANONYMOUS)
-    if is_erased(reader):
-        return Supporter("", "", "", tips, total_cents, label=ERASED)
-    masked = mask(email)
-    return Supporter(name, email, masked, tips, total_cents, label=name or masked)
+    if not reader or is_erased(reader):
+        return Supporter(ERASED if reader else ANONYMOUS, "", tips, total_cents)
+    return Supporter(name or email, email, tips, total_cents)

@@ -3,55 +3,68 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, datetime
-from itertools import groupby, pairwise
+from itertools import groupby
 
 from accounts.models import User
 from foundation.calendar import DAY, day_of, last_day_of, start_of
+from foundation.words import span_words
+from monetization import sponsors
 from monetization.models import Sponsor
 
 WEEKS = 6
 DAYS = 7 * WEEKS
-BLOCKS_MAX = 30  # Of a position that are drawn.
+BLOCKS_MAX = 30  # Drawn of a position.
+NARROW_DAYS = 4  # A free gap of at most so many days has no room for words.
 
 
 @dataclass(frozen=True)
-class Block:
-    """A placement within the timeline, by whole UTC days, both included, cut to what is shown.
+class Slot:
+    """A placement within the timeline, or a gap without any, by whole UTC days, both ends included.
 
-    `offset_days` is 0 to 41 and `width_days` 1 to 42. `conflict` is whether another placement of the position
-    shares a moment with it within the timeline, from now on; two that share a day alone don't.
+    A placement is cut to what is shown; a gap begins today or later, and its `sponsor` is None. `offset_days`
+    is 0 to 41. `conflict` is whether another placement of the position shares a moment with it within the
+    timeline, from now on; two that share only a day do not.
     """
 
-    sponsor: Sponsor
     first_day: date
     last_day: date
     offset_days: int
-    width_days: int
-    state: Sponsor.State
-    conflict: bool
+    sponsor: Sponsor | None = None
+    state: Sponsor.State | None = None
+    conflict: bool = False
 
+    @property
+    def width_days(self) -> int:
+        """How many days, 1 to 42."""
+        return (self.last_day - self.first_day).days + 1
 
-@dataclass(frozen=True)
-class Gap:
-    """Whole UTC days, today or later and both included, on which a position has no sponsor at all."""
+    @property
+    def is_narrow(self) -> bool:
+        """Whether a wide screen has room for no more than a sign in it."""
+        return self.width_days <= NARROW_DAYS
 
-    first_day: date
-    last_day: date
-    offset_days: int
-    width_days: int
+    @property
+    def days(self) -> str:
+        """Its days in words."""
+        return span_words(self.first_day, self.last_day)
 
 
 @dataclass(frozen=True)
 class Row:
-    """One position: its blocks by their beginning, and its free days.
+    """One position: its placements by their beginning, and its free days.
 
-    `left_out` is how many blocks beyond the first 30 are not among them; gaps take no notice of that.
+    `left_out` is how many placements beyond the first 30 are not drawn. Their days are not free either.
     """
 
     position: Sponsor.Position
-    blocks: list[Block]
-    gaps: list[Gap]
+    blocks: list[Slot]
+    gaps: list[Slot]
     left_out: int = 0
+
+    @property
+    def slots(self) -> list[Slot]:
+        """All of them, by their beginning, the longest of a day first."""
+        return sorted((*self.blocks, *self.gaps), key=lambda slot: (slot.offset_days, -slot.width_days))
 
 
 @dataclass(frozen=True)
@@ -63,6 +76,11 @@ class Timeline:
     weeks: list[date]
     today_offset_days: int
     rows: list[Row]
+
+    @property
+    def is_free(self) -> bool:
+        """Whether no position has a placement."""
+        return not any(row.blocks for row in self.rows)
 
 
 def six_weeks(creator: User, *, at: datetime) -> Timeline:
@@ -88,53 +106,22 @@ def six_weeks(creator: User, *, at: datetime) -> Timeline:
     )
 
 
-def _row(position: Sponsor.Position, placements: list[Sponsor], first_day: date, at: datetime) -> Row:
-    in_conflict = _in_conflict(placements, since=at, until=start_of(first_day + DAYS * DAY))
-    blocks: list[Block] = []
-    taken: set[int] = set()
+def _row(position: Sponsor.Position, placements: list[Sponsor], monday: date, at: datetime) -> Row:
+    in_conflict = sponsors.in_conflict([each for each in placements if each.active_until > at])
+    blocks: list[Slot] = []
+    free = {monday + number * DAY for number in range((day_of(at) - monday).days, DAYS)}
     for sponsor in placements:
-        first = max((day_of(sponsor.active_from) - first_day).days, 0)
-        last = min((last_day_of(sponsor.active_until) - first_day).days, DAYS - 1)
-        taken.update(range(first, last + 1))
-        if len(blocks) == BLOCKS_MAX:
-            continue
-        blocks.append(
-            Block(
-                sponsor=sponsor,
-                first_day=first_day + first * DAY,
-                last_day=first_day + last * DAY,
-                offset_days=first,
-                width_days=last - first + 1,
-                state=sponsor.state_at(at),
-                conflict=sponsor.pk in in_conflict,
-            )
-        )
-    free = [day for day in range((day_of(at) - first_day).days, DAYS) if day not in taken]
-    return Row(
-        position=position,
-        blocks=blocks,
-        gaps=list(_gaps(free, first_day)),
-        left_out=len(placements) - len(blocks),
-    )
+        first_day = max(day_of(sponsor.active_from), monday)
+        last_day = min(last_day_of(sponsor.active_until), monday + (DAYS - 1) * DAY)
+        offset_days, state = (first_day - monday).days, sponsor.state_at(at)
+        blocks.append(Slot(first_day, last_day, offset_days, sponsor, state, sponsor.pk in in_conflict))
+        free.difference_update(first_day + number * DAY for number in range(blocks[-1].width_days))
+    gaps = list(_gaps(sorted(free), monday))
+    return Row(position, blocks[:BLOCKS_MAX], gaps, left_out=len(blocks[BLOCKS_MAX:]))
 
 
-def _in_conflict(placements: list[Sponsor], *, since: datetime, until: datetime) -> set[str]:
-    """The ids of those that share a moment of [since, until) with another; by their beginning as given."""
-    standing = [each for each in placements if each.active_until > since and each.active_from < until]
-    found = set()
-    # One that runs beside an earlier one begins before the latest end so far; one that runs beside a later
-    # one ends after the next one begins.
-    reach = standing[0].active_from if standing else since
-    for each in standing:
-        if each.active_from < reach:
-            found.add(each.pk)
-        reach = max(reach, each.active_until)
-    found.update(each.pk for each, later in pairwise(standing) if later.active_from < each.active_until)
-    return found
-
-
-def _gaps(free: list[int], first_day: date) -> Iterator[Gap]:
-    """Days in a row as one gap, of days in order."""
-    for _, run in groupby(enumerate(free), key=lambda numbered: numbered[1] - numbered[0]):
+def _gaps(free: list[date], monday: date) -> Iterator[Slot]:
+    """Days that follow each other as one gap; the days come in order."""
+    for _, run in groupby(enumerate(free), key=lambda numbered: numbered[1] - numbered[0] * DAY):
         days = [day for _, day in run]
-        yield Gap(first_day + days[0] * DAY, first_day + days[-1] * DAY, days[0], len(days))
+        yield Slot(days[0], days[-1], (days[0] - monday).days)

@@ -1,14 +1,12 @@
-"""The tiles of the overview: a figure, what it is made of, and its change."""
+"""The tiles of the overview: a figure, its parts, and its change."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from foundation import money
 from foundation.money import figure
 from foundation.words import NONE, count
 from monetization.figures import stats
 from monetization.figures.stats import Churn, Figures, Trend
-
-LONG_FIGURE = 9  # Characters: 99,999.99 still fits.
 
 # How each figure is counted, in the words of docs/monetization.md.
 DEFINITIONS = {
@@ -33,107 +31,77 @@ DEFINITIONS = {
 
 @dataclass(frozen=True)
 class Tile:
-    """One figure: what it comes to, what it is made of, and how it stands to the period before.
+    """One figure: its amount or number, its parts, and how it compares with the period before.
 
-    `tab` is the list with the rows behind it, `query` what that list is narrowed to; `value` is a dash where
-    nothing is counted.
+    `tab` is the list with the rows behind it; `value` is a dash where nothing is counted.
     """
 
     key: str
     label: str
-    value: str
-    unit: str
-    detail: str
-    trend: str
     tab: str
-    query: dict[str, str]
-    definition: str
+    value: str
+    unit: str = ""
+    detail: str = ""
+    trend: str = ""
 
     @property
-    def is_long(self) -> bool:
-        """Whether a small screen must write it smaller."""
-        return len(self.value) > LONG_FIGURE
+    def definition(self) -> str:
+        """How the figure is counted."""
+        return DEFINITIONS[self.key]
 
 
-def tiles_of(
-    now: Figures, then: Figures | None, currency: str, queries: dict[str, dict[str, str]] | None = None
-) -> list[Tile]:
-    """The six figures of a period, beside those of the equal one before; `then` is None without such.
+def tiles_of(now: Figures, then: Figures | None, currency: str) -> list[Tile]:
+    """The six figures of a period, beside those of the period before; `then` is None where there is none."""
 
-    `queries` is what each list is narrowed to, by its name, so that it shows the rows of the figure.
-    """
+    def trend(name: str, currency: str = "") -> str:
+        before = None if then is None else getattr(then, name)
+        return trend_words(stats.trend(getattr(now, name), before), before or 0, currency)
 
-    def tile(key: str, label: str, value: str, detail: str, trend: str, tab: str, unit: str = "") -> Tile:
-        query = (queries or {}).get(tab, {})
-        return Tile(key, label, value, unit, detail, trend, tab, query, DEFINITIONS[key])
-
+    income, mrr = figure(now.net_after_refunds_cents, currency), figure(now.mrr_cents, currency)
+    past_due = f"{money.amount(now.at_risk_cents, currency)} of it past due" if now.at_risk_cents else ""
+    readers = f"{money.plain(now.new_subscribers)} joined, {money.plain(now.left_subscribers)} cancelled"
+    left = (
+        f"{now.churn.left:,} of {now.churn.of:,} cancelled" if now.churn.of else "No readers paid 30 days ago"
+    )
+    booked = figure(now.sponsors_booked_cents, currency)
+    active = f"{count(now.sponsors_booked, 'placement')}, {money.plain(now.sponsors_active_now)} active now"
     return [
-        tile(
-            "income",
-            "Net income from tips",
-            figure(now.net_after_refunds_cents, currency),
-            _made_of(now, currency),
-            _trend_of(now, then, "net_after_refunds_cents", currency),
-            "tips",
-            currency,
+        Tile(
+            *("income", "Net income from tips", "tips", income, currency, _made_of(now, currency)),
+            trend("net_after_refunds_cents", currency),
         ),
-        tile(
-            "mrr",
-            "MRR",
-            figure(now.mrr_cents, currency),
-            f"{money.amount(now.at_risk_cents, currency)} of it past due" if now.at_risk_cents else "",
-            _trend_of(now, then, "mrr_cents", currency),
-            "subscriptions",
-            currency,
+        Tile("mrr", "MRR", "subscriptions", mrr, currency, past_due, trend("mrr_cents", currency)),
+        Tile(
+            *("subscribers", "Paying subscribers", "subscriptions", money.plain(now.paying_subscribers)),
+            detail=readers,
+            trend=trend("paying_subscribers"),
         ),
-        tile(
-            "subscribers",
-            "Paying subscribers",
-            money.plain(now.paying_subscribers),
-            f"{money.plain(now.new_subscribers)} joined, {money.plain(now.left_subscribers)} cancelled",
-            _trend_of(now, then, "paying_subscribers"),
-            "subscriptions",
+        Tile(
+            *("churn", "Churn, 30 days", "subscriptions", percent(now.churn)),
+            detail=left,
+            trend=_trend_of_churn(now.churn, then.churn if then else None),
         ),
-        tile(
-            "churn",
-            "Churn, 30 days",
-            percent(now.churn),
-            f"{now.churn.left:,} of {now.churn.of:,} cancelled"
-            if now.churn.of
-            else "Nobody paid 30 days ago",
-            _trend_of_churn(now.churn, then.churn if then else None),
-            "subscriptions",
+        Tile(
+            *("tips", "Tips", "tips", money.plain(now.tips)),
+            detail=_of_tips(now, currency),
+            trend=trend("tips"),
         ),
-        tile(
-            "tips",
-            "Tips",
-            money.plain(now.tips),
-            _of_tips(now, currency),
-            _trend_of(now, then, "tips"),
-            "tips",
-        ),
-        tile(
-            "sponsors",
-            "Sponsors booked",
-            figure(now.sponsors_booked_cents, currency),
-            f"{count(now.sponsors_booked, 'placement')}, {money.plain(now.sponsors_active_now)} active now",
-            _trend_of(now, then, "sponsors_booked_cents", currency),
-            "sponsors",
-            currency,
+        Tile(
+            *("sponsors", "Sponsors booked", "sponsors", booked, currency, active),
+            trend("sponsors_booked_cents", currency),
         ),
     ]
 
 
 def empty_tiles() -> list[Tile]:
-    """The same tiles for a creator with no record at all: 0 would be a claim."""
+    """The same tiles for a creator without any record: 0 would be a claim."""
     return [
-        Tile(each.key, each.label, NONE, "", "", "", each.tab, {}, each.definition)
-        for each in tiles_of(Figures(), None, "USD")
+        replace(each, value=NONE, unit="", detail="", trend="") for each in tiles_of(Figures(), None, "USD")
     ]
 
 
 def percent(churn: Churn) -> str:
-    """Churn as people read it: "2.5%", a dash where nobody could leave."""
+    """Churn as a percentage, "2.5%"; a dash where no reader could leave."""
     return NONE if churn.percent is None else f"{churn.percent:g}%"
 
 
@@ -154,13 +122,8 @@ def _of_tips(now: Figures, currency: str) -> str:
 # --- Trends -----------------------------------------------------------------------------------------
 
 
-def _trend_of(now: Figures, then: Figures | None, name: str, currency: str = "") -> str:
-    before = None if then is None else getattr(then, name)
-    return trend_words(stats.trend(getattr(now, name), before), before or 0, currency)
-
-
 def trend_words(trend: Trend, before: int, currency: str = "") -> str:
-    """A trend in words: the page never says it by colour or arrow alone."""
+    """A trend in words, since a colour or an arrow alone is not enough."""
     if trend.kind == "none" or (trend.kind == "same" and before == 0):
         return ""
     if trend.kind == "same":
@@ -168,15 +131,14 @@ def trend_words(trend: Trend, before: int, currency: str = "") -> str:
     if trend.kind == "new":
         return "New, none before"
     if trend.percent is None:
-        was = money.amount(before, currency) if currency else money.plain(before)
-        return f"{trend.kind.title()} from {was}"
-    return (
-        f"{trend.kind.title()} {trend.percent:,}%" if trend.percent else f"{trend.kind.title()} by under 1%"
-    )
+        return (
+            f"{trend.kind.title()} from {money.amount(before, currency) if currency else money.plain(before)}"
+        )
+    return f"{trend.kind.title()} {f'{trend.percent:,}%' if trend.percent else 'by under 1%'}"
 
 
 def _trend_of_churn(now: Churn, then: Churn | None) -> str:
-    # The percent of a percent would say nothing to anybody: the earlier share itself does.
+    # A percentage of a percentage is hard to read, so the earlier one is shown itself.
     if then is None or then.percent is None or now.percent is None:
         return ""
     if now.percent == then.percent:

@@ -1,6 +1,7 @@
 """The creator's overview: what they earned, from whom, and what to do next."""
 
-from datetime import datetime
+from collections.abc import Mapping
+from datetime import date, datetime
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
@@ -9,17 +10,22 @@ from django.utils import timezone
 from django.views.decorators.http import require_safe
 
 from accounts.decorators import page_of_the_user
-from foundation import money
+from accounts.models import User
+from foundation import calendar
+from foundation.words import day_words
 from monetization.dashboard import curl, paging
-from monetization.dashboard.overview import welcome
-from monetization.dashboard.overview.page import compared_with, list_queries, overview_of
-from monetization.dashboard.overview.tiles import Tile, empty_tiles
+from monetization.dashboard.overview import charts, tiles, welcome
 from monetization.dashboard.paging import user_of
+from monetization.dashboard.tags import shown_email
+from monetization.dashboard.tips.rows import who_gave
 from monetization.fields import DEFAULT_CURRENCY
-from monetization.figures import periods, stats
-from monetization.figures.attention import Line
+from monetization.figures import attention, changes, periods, stats, supporters, timeline
+from monetization.figures.periods import Period
+from monetization.figures.stats import Figures
+from monetization.models import Tip
 
-# Where the rows are that a line of the attention strip speaks of.
+ROWS_MAX = 5  # In each list.
+# The list with the rows that a line of the attention strip is about.
 LISTS: dict[str, tuple[str, dict[str, str]]] = {
     "past_due": ("subscriptions", {"status": "past_due"}),
     "double_booked": ("sponsors", {}),
@@ -28,70 +34,126 @@ LISTS: dict[str, tuple[str, dict[str, str]]] = {
     "unknown_interval": ("subscriptions", {"interval": "unknown"}),
     "no_stripe_id": ("tips", {"stripe": "none"}),
 }
+TONES = {
+    "created": "good",
+    "reactivated": "good",
+    "past_due": "warn",
+    "cancelled": "plain",
+    "changed": "accent",
+}
 
 
 @page_of_the_user
 @require_safe
 def overview(request: HttpRequest) -> HttpResponse:
-    """The figures, charts and lists of one currency over one range; whoever begins here is shown how."""
+    """The figures, charts and lists of one currency over one range; a new creator sees how to begin."""
     creator, at = user_of(request), timezone.now()
     currencies = stats.currencies_of(creator)
-    context: dict[str, Any] = {"tab": "overview", "steps": welcome.steps_of(creator, at=at)}
-    if not currencies:
-        context |= _curls(request, DEFAULT_CURRENCY, at) | {
-            "tiles": _with_addresses(empty_tiles()),
-            "plan": welcome.plan_sentence(creator, DEFAULT_CURRENCY),
-        }
-        return render(request, "monetization/overview.html", context)
     currency = request.GET.get("currency", "")
-    currency = currency if currency in currencies else currencies[0]
-    period = periods.period_of(creator, request.GET.get("range", ""), at=at)
-    page = overview_of(creator, currency, period, at=at)
-    # The default stays out of the address, so that the page has one.
-    state = {
-        "range": "" if period.name == periods.RANGE_DEFAULT else period.name,
-        "currency": "" if currency == currencies[0] else currency,
-    }
-    context |= _curls(request, currency, at) | {
-        "page": page,
-        "tiles": _with_addresses(page.tiles),
-        "tips_url": paging.address("tips", list_queries(period, currency)["tips"]),
-        "all_tips_url": paging.address("tips", {"currency": currency}),
-        "subscriptions_url": paging.address("subscriptions", {"currency": currency}),
+    if currency not in currencies:
+        currency = currencies[0] if currencies else DEFAULT_CURRENCY
+    base_url = curl.base_url(request)
+    context: dict[str, Any] = {
+        "tab": "overview",
+        "steps": welcome.steps_of(creator, at=at),
         "plan": welcome.plan_sentence(creator, currency),
-        "attention": [(line, _list_of(line)) for line in page.attention],
-        "period": period,
-        "in_period": "so far" if period.name == "all" else f"in {period.label}",
-        "range_title": period.label.removeprefix("the ").capitalize(),
-        "compared_with": compared_with(period),
         "currency": currency,
-        "decimals": money.EXPONENTS[currency],
-        "ranges": _choices(state, "range", periods.RANGES, period.name, periods.RANGE_DEFAULT),
-        "currencies": _choices(
-            state, "currency", {code: code for code in currencies}, currency, currencies[0]
-        ),
-        "wider_url": _address(state | {"range": page.silence.wider}) if page.silence else "",
-        "wider_name": periods.RANGES.get(page.silence.wider, "") if page.silence else "",
+        "tips_curl": curl.curl_of("tips", base_url, at=at, currency=currency),
+        "subscriptions_curl": curl.curl_of("subscriptions", base_url, at=at, currency=currency),
     }
+    if currencies:
+        period = periods.period_of(creator, request.GET.get("range", ""), at=at)
+        # The default stays out of the address, so that the page has one.
+        state = {
+            "range": "" if period.name == periods.RANGE_DEFAULT else period.name,
+            "currency": "" if currency == currencies[0] else currency,
+        }
+        codes = {code: code for code in currencies}
+        context |= _records(creator, currency, period, at) | {
+            "ranges": _choices(state, "range", periods.RANGES, period.name, periods.RANGE_DEFAULT),
+            "currencies": _choices(state, "currency", codes, currency, currencies[0]),
+        }
+        if wider := context["wider_range"]:
+            context["wider"] = {"name": periods.RANGES[wider], "url": _address(state | {"range": wider})}
+    else:
+        context["tiles"] = [(tile, paging.address(tile.tab)) for tile in tiles.empty_tiles()]
     return render(request, "monetization/overview.html", context)
 
 
-def _with_addresses(tiles: list[Tile]) -> list[tuple[Tile, str]]:
-    return [(tile, paging.address(tile.tab, tile.query)) for tile in tiles]
-
-
-def _curls(request: HttpRequest, currency: str, at: datetime) -> dict[str, str]:
-    base_url = curl.base_url(request)
+def _records(creator: User, currency: str, period: Period, at: datetime) -> dict[str, Any]:
+    """What is recorded; the same number of queries however many rows there are."""
+    figures, earlier = stats.of_period(creator, period), periods.before(period)
+    now = figures.get(currency, Figures())
+    then = stats.of_period(creator, earlier).get(currency, Figures()) if earlier else None
+    newest = Tip.objects.visible_to(creator).filter(currency=currency).order_by("-created_at", "-pk")
+    tips = list(newest[:ROWS_MAX])
+    tips_chart = charts.tips_chart(creator, currency, period, now)
+    # The lists behind the figures show the rows of the figures.
+    queries = {
+        "tips": {
+            "from": period.first_day.isoformat(),
+            "to": period.last_day.isoformat(),
+            "currency": currency,
+        },
+        "subscriptions": {"currency": currency},
+    }
+    wider = ""
+    if tips and not tips_chart:
+        wider = _wider_range(creator, period, calendar.day_of(tips[0].created_at), at)
     return {
-        f"{kind}_curl": curl.curl_of(kind, base_url, at=at, currency=currency)
-        for kind in ("tips", "subscriptions")
+        "has_records": True,
+        "summary": attention.summary(creator, at=at),
+        "attention": [(line, _list_of(line)) for line in attention.lines(creator, at=at)],
+        "tiles": [
+            (tile, paging.address(tile.tab, queries.get(tile.tab)))
+            for tile in tiles.tiles_of(now, then, currency)
+        ],
+        "period": period,
+        "in_period": "so far" if period.name == "all" else f"in {period.label}",
+        "range_title": period.label.removeprefix("the ").capitalize(),
+        "compared_with": f"{earlier.label}, {day_words(earlier.first_day)} to {day_words(earlier.last_day)}"
+        if earlier
+        else "",
+        "tips_chart": tips_chart,
+        "mrr_chart": charts.mrr_chart(creator, currency, period),
+        "income_chart": charts.income_chart(creator, currency, at=at),
+        "wider_range": wider,
+        "has_subscribers": any(each.paying_subscribers for each in figures.values()),
+        "timeline": timeline.six_weeks(creator, at=at),
+        "tips": [(tip, who_gave(tip)) for tip in tips],
+        "supporters": supporters.top(creator, currency, period),
+        "changes": [
+            (
+                change,
+                shown_email(change.subscription.subscriber_email),
+                TONES[change.kind],
+                changes.mrr_moved(change.yearly_cents_delta),
+            )
+            for change in changes.recent_changes(creator, currency)
+        ],
+        "tips_url": paging.address("tips", queries["tips"]),
+        "all_tips_url": paging.address("tips", {"currency": currency}),
+        "subscriptions_url": paging.address("subscriptions", queries["subscriptions"]),
     }
 
 
+def _wider_range(creator: User, period: Period, day: date, at: datetime) -> str:
+    """The name of the next range that reaches back to a day; "" where none does."""
+    names = list(periods.RANGES)
+    return next(
+        (
+            name
+            for name in names[names.index(period.name) + 1 :]
+            if periods.period_of(creator, name, at=at).first_day <= day
+        ),
+        "",
+    )
+
+
 def _choices(
-    state: dict[str, str], name: str, names: dict[str, str], chosen: str, default: str
+    state: dict[str, str], name: str, names: Mapping[str, str], chosen: str, default: str
 ) -> list[dict[str, Any]]:
-    """The links of a choice, each keeping what else the address says."""
+    """The links of a choice, each keeping the other one."""
     return [
         {
             "name": words,
@@ -102,12 +164,10 @@ def _choices(
     ]
 
 
-def _list_of(line: Line) -> str:
+def _list_of(line: attention.Line) -> str:
     page, query = LISTS[line.kind]
-    if line.position:
-        query = query | {"position": line.position}
-    return paging.address(page, query)
+    return paging.address(page, query | {"position": line.position})
 
 
 def _address(state: dict[str, str]) -> str:
-    return paging.address("overview", state)
+    return paging.address("overview", state) + "#figures"

@@ -1,18 +1,14 @@
-"""How a new creator begins."""
+"""What a new creator sees first."""
 
-from dataclasses import dataclass
 from datetime import datetime
 
 from accounts.models import ApiKey, User
 from foundation import money
 from monetization import fees
-from monetization.dashboard.overview.lines import ROWS_MAX
 from monetization.models import Sponsor, Tip
 
 EXAMPLE_TIP = 500  # In the smallest unit: 5.00 USD, 500 JPY.
-
-
-# --- Words ------------------------------------------------------------------------------------------
+TIPS_ENOUGH = 5  # A creator with so many tips needs no first steps.
 
 
 def plan_sentence(creator: User, currency: str) -> str:
@@ -25,24 +21,15 @@ def plan_sentence(creator: User, currency: str) -> str:
     )
 
 
-@dataclass(frozen=True)
-class Steps:
-    """How far a new creator has come: a key that can record, a tip, a sponsor."""
-
-    has_key: bool
-    has_tip: bool
-    has_sponsor: bool
-
-
-def steps_of(creator: User, *, at: datetime) -> Steps | None:
-    """The first three steps; None once all are done, or where so many tips came that nobody begins here."""
-    tips = Tip.objects.visible_to(creator)[:ROWS_MAX].count()
-    if tips == ROWS_MAX:
+def steps_of(creator: User, *, at: datetime) -> dict[str, bool] | None:
+    """Which of a new creator's three steps are done; None where all are, or for a creator with some tips."""
+    tips = Tip.objects.visible_to(creator)[:TIPS_ENOUGH].count()
+    if tips == TIPS_ENOUGH:
         return None
     keys = ApiKey.objects.filter(owner=creator, scopes__contains=["monetization"], revoked_at=None)
-    steps = Steps(
-        has_key=any(key.is_usable(at) for key in keys),
-        has_tip=tips > 0,
-        has_sponsor=Sponsor.objects.visible_to(creator).exists(),
-    )
-    return None if steps == Steps(True, True, True) else steps
+    steps = {
+        "has_key": any(key.is_usable(at) for key in keys),
+        "has_tip": tips > 0,
+        "has_sponsor": Sponsor.objects.visible_to(creator).exists(),
+    }
+    return None if all(steps.values()) else steps

@@ -2,7 +2,7 @@
 
 import pytest
 
-from monetization.dashboard.overview import lines, tiles
+from monetization.dashboard.overview import tiles, welcome
 from tests.factories import UserFactory
 from tests.html import browser_of, link, words
 from tests.monetization.conftest import key_of
@@ -57,8 +57,8 @@ def test_the_welcome_stays_with_ticked_steps_until_all_are_done():
     assert "You have begun." not in words(page_of(creator))
 
 
-def test_whoever_has_some_tips_is_welcomed_no_more():
+def test_a_creator_with_some_tips_is_welcomed_no_more():
     creator = UserFactory.create()
-    for _ in range(lines.ROWS_MAX):
+    for _ in range(welcome.TIPS_ENOUGH):
         tip(creator)
     assert "You have begun." not in words(page_of(creator))

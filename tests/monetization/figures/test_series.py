@@ -6,7 +6,7 @@ import pytest
 
 from monetization import sponsors
 from monetization.figures import series
-from monetization.figures.periods import Period, period_of
+from monetization.figures.periods import Period, period_of, step_of
 from monetization.figures.series import IncomeMonth, TipDay
 from tests.monetization.records import NOON, change, clock_at, days, place, refund, subscribe, tip
 
@@ -41,7 +41,7 @@ def of_days(first_day, last_day=TODAY):
 )
 def test_a_longer_window_has_longer_steps(creator, length, step, points):
     period = of_days(TODAY - days(length - 1))
-    assert series.step_of(period) == step
+    assert step_of(period) == step
     found = series.tips_by_day(creator, "USD", period)
     assert len(found) == len(series.mrr_by_day(creator, "USD", period)) == points
     assert found[0].day == period.first_day
