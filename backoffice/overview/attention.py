@@ -1,14 +1,16 @@
-"""What needs a person: what is parked, late, violated or not examined. Nothing here writes."""
+"""What needs attention: rows that are parked, late, violated or not examined. Nothing here writes."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from django.db.models import Count, Q
+from django.template.defaultfilters import pluralize
 
 from accounts.models import OutgoingMail
 from backoffice.overview.links import row, rows
-from foundation.words import count, day_words, moment
+from foundation.calendar import day_of
+from foundation.words import count, day_words, listed, moment
 from wallet.books import audits, days
 from wallet.models import Audit, ClosedDay, StripeEvent, TopUp
 
@@ -18,12 +20,11 @@ LATE_MAIL = timedelta(hours=1)
 LATE_AUDIT = timedelta(hours=26)  # A night's, and a little more.
 LATE_DAY = timedelta(days=2)
 MAILS_LOOKED_BACK = timedelta(days=7)
-NAMED_MAX = 3
 
 DIFFERENCES = {
     "uncredited": "Paid at Stripe, not credited",
     "unpaid": "Credited, but not paid at Stripe",
-    "parked": "Paid at Stripe, a person must decide",
+    "parked": "Paid at Stripe, needs review",
 }
 
 Sees = Callable[[str], bool]
@@ -31,66 +32,38 @@ Sees = Callable[[str], bool]
 
 @dataclass(frozen=True)
 class Line:
-    """One thing that needs a person: what is so, what to do, the rows; `details` name the first of them."""
+    """One thing that needs attention, what to do, and its rows; `details` name the first of them."""
 
     sentence: str
     what_to_do: str
     url: str = ""
-    details: tuple[str, ...] = ()
+    details: Sequence[str] = ()
     is_bad: bool = False
 
 
 @dataclass(frozen=True)
-class Check:
-    """The last examination of one kind, always shown; `tag` is good, bad, warn or, before the first, ""."""
-
-    name: str
-    tag: str
-    outcome: str
-    looked_at: str
-    ended_at: datetime | None
-    url: str
-    all_url: str
-
-
-@dataclass(frozen=True)
 class Examination:
-    """How one kind of examination is spoken of."""
+    """One kind of audit: its name, the command that runs it, and what it counts."""
 
     kind: Audit.Kind
-    never: str
-    late: str
-    could_not: str
+    name: str
     command: str
     seen: str
     found: str
 
 
 EXAMINATIONS = (
+    Examination(Audit.Kind.LAWS, "ledger check", "manage.py check_ledger", "wallet", "violation"),
     Examination(
-        kind=Audit.Kind.LAWS,
-        never="The laws of the books have never been checked.",
-        late="The laws of the books were last checked on {when}.",
-        could_not="The last check of the laws could not look.",
-        command="manage.py check_ledger",
-        seen="wallet",
-        found="violation",
-    ),
-    Examination(
-        kind=Audit.Kind.STRIPE,
-        never="Stripe and the books have never been compared.",
-        late="Stripe and the books were last compared on {when}.",
-        could_not="The last comparison with Stripe could not look.",
-        command="manage.py reconcile_stripe",
-        seen="session",
-        found="difference",
+        *(Audit.Kind.STRIPE, "Stripe reconciliation", "manage.py reconcile_stripe"),
+        *("session", "difference"),
     ),
 )
-TAGS = {Audit.Outcome.CLEAN: "good", Audit.Outcome.FOUND: "bad", Audit.Outcome.UNFINISHED: "warn"}
+TONES = {Audit.Outcome.CLEAN: "good", Audit.Outcome.FOUND: "bad", Audit.Outcome.UNFINISHED: "warn"}
 
 
 def lines(*, at: datetime, sees: Sees) -> list[Line]:
-    """All that needs a person, the worst first; `sees` says by permission what may be shown."""
+    """All that needs attention, the worst first; `sees` tells by permission what may be shown."""
     found: list[Line] = []
     if sees("wallet.view_audit"):
         for examination in EXAMINATIONS:
@@ -106,92 +79,60 @@ def lines(*, at: datetime, sees: Sees) -> list[Line]:
     return sorted(found, key=lambda line: not line.is_bad)
 
 
-def summary(found: list[Line]) -> str:
-    """How much there is to look at, in a sentence."""
-    if not found:
-        return "Nothing needs attention."
-    return "One thing needs attention." if len(found) == 1 else f"{len(found)} things need attention."
-
-
 # --- Examinations -----------------------------------------------------------------------------------
 
 
-def checks() -> list[Check]:
-    """The last examination of each kind."""
-    return [_check(examination) for examination in EXAMINATIONS]
-
-
-def _check(examination: Examination) -> Check:
-    audit = audits.last(examination.kind)
-    name = str(examination.kind.label)
-    all_url = rows(Audit, kind__exact=examination.kind.value)
-    if audit is None:
-        return Check(name, "", "Never ran", f"Run {examination.command}.", None, "", all_url)
-    looked_at = f"{count(audit.seen_count, examination.seen)} looked at"
-    if audit.outcome == Audit.Outcome.FOUND:
-        looked_at += f", {count(audit.found_count, examination.found)}"
-    tag = TAGS[Audit.Outcome(audit.outcome)]
-    return Check(name, tag, audit.get_outcome_display(), looked_at, audit.ended_at, row(audit), all_url)
+def checks() -> list[tuple[Examination, Audit | None, str]]:
+    """The last examination of each kind, None before the first, and the colour of its outcome."""
+    found = [(examination, audits.last(examination.kind)) for examination in EXAMINATIONS]
+    return [(each, audit, TONES[Audit.Outcome(audit.outcome)] if audit else "") for each, audit in found]
 
 
 def _of_examination(examination: Examination, at: datetime) -> Iterator[Line]:
+    name, command = examination.name, examination.command
     audit = audits.last(examination.kind)
     if audit is None:
-        yield Line(examination.never, f"Let {examination.command} run on a schedule.")
+        yield Line(f"The {name} has never run.", f"Run {command} on a schedule.")
         return
-    looked = audit if audit.outcome != Audit.Outcome.UNFINISHED else audits.last_finished(examination.kind)
-    if looked is not None and looked.outcome == Audit.Outcome.FOUND:
-        yield (_violated if examination.kind == Audit.Kind.LAWS else _disagreeing)(looked)
-    if audit.outcome == Audit.Outcome.UNFINISHED:
+    is_unfinished = audit.outcome == Audit.Outcome.UNFINISHED
+    finished = audits.last_finished(examination.kind) if is_unfinished else audit
+    if finished and finished.outcome == Audit.Outcome.FOUND:
+        yield (_violated if examination.kind == Audit.Kind.LAWS else _disagreeing)(finished)
+    if is_unfinished:
         why = (audit.remark,) if audit.remark else ()
-        yield Line(examination.could_not, f"Run {examination.command} again.", row(audit), why)
+        yield Line(f"The last {name} could not finish.", f"Run {command} again.", row(audit), why)
     if audit.ended_at < at - LATE_AUDIT:
-        late = examination.late.format(when=moment(audit.ended_at.astimezone(UTC).replace(second=0)))
-        yield Line(late, f"See why {examination.command} does not run.", row(audit))
+        when = moment(audit.ended_at.astimezone(UTC).replace(second=0))
+        yield Line(f"The {name} last ran on {when}.", f"Find out why {command} does not run.", row(audit))
 
 
 def _violated(audit: Audit) -> Line:
-    subjects = _grouped(audit, "law", "subject")
-    sentence = f"{count(audit.found_count, 'violation')} of the laws of the books."
+    subjects: dict[str, list[str]] = {}
+    for finding in audit.findings:
+        subjects.setdefault(str(finding.get("law")), []).append(str(finding.get("subject")))
     are_all = audit.found_count <= len(audit.findings)
+    sentence = f"{count(audit.found_count, 'violation')} of the ledger's laws."
     if are_all:
-        sentence = "A law of the books is violated."
-        if len(subjects) > 1:
-            sentence = f"{len(subjects)} laws of the books are violated."
-    what_to_do = "Stop and find out how before anything is corrected: no verb can do this."
+        sentence = f"{count(len(subjects), 'ledger law')} {pluralize(len(subjects), 'is,are')} violated."
+    what_to_do = "Find out the cause before you correct anything: the service itself cannot do this."
     return Line(sentence, what_to_do, row(audit), _named(subjects, are_all=are_all), is_bad=True)
 
 
 def _disagreeing(audit: Audit) -> Line:
-    still = [finding for finding in audit.findings if finding.get("kind") != "credited"]
+    open_findings = [finding for finding in audit.findings if finding.get("kind") != "credited"]
     sessions: dict[str, list[str]] = {}
-    for finding in still:
+    for finding in open_findings:
         kind = str(finding.get("kind"))
         sessions.setdefault(DIFFERENCES.get(kind, kind), []).append(str(finding.get("session_id")))
-    sentence = f"Stripe and the books disagree on {count(audit.found_count, 'session')}."
-    what_to_do = "manage.py reconcile_stripe --apply credits what was paid; the rest is for a person."
-    named = _named(sessions, are_all=audit.found_count <= len(still))
+    sentence = f"Stripe and the ledger disagree on {count(audit.found_count, 'session')}."
+    what_to_do = "manage.py reconcile_stripe --apply credits what was paid. Review the rest manually."
+    named = _named(sessions, are_all=audit.found_count <= len(open_findings))
     return Line(sentence, what_to_do, row(audit), named, is_bad=True)
 
 
-def _grouped(audit: Audit, by: str, what: str) -> dict[str, list[str]]:
-    groups: dict[str, list[str]] = {}
-    for finding in audit.findings:
-        groups.setdefault(str(finding.get(by)), []).append(str(finding.get(what)))
-    return groups
-
-
-def _named(groups: dict[str, list[str]], *, are_all: bool = True) -> tuple[str, ...]:
-    """Each group with its first few members; `are_all` where none but these were found.
-
-    >>> _named({"Paid": ["cs_1", "cs_2", "cs_3", "cs_4", "cs_5"]})
-    ('Paid: cs_1, cs_2, cs_3 and 2 more.',)
-    """
-    told = []
-    for name, members in groups.items():
-        more = f" and {len(members) - NAMED_MAX} more" if len(members) > NAMED_MAX else ""
-        told.append(f"{name}: {', '.join(members[:NAMED_MAX])}{more if are_all else ' and others'}.")
-    return tuple(told)
+def _named(groups: dict[str, list[str]], *, are_all: bool) -> list[str]:
+    """Each group with its first few members; `are_all` where there are no others."""
+    return [f"{name}: {listed(members, and_others=not are_all)}." for name, members in groups.items()]
 
 
 # --- Events and payments ----------------------------------------------------------------------------
@@ -209,21 +150,22 @@ def _of_events(at: datetime) -> Iterator[Line]:
     )
     if found["failed"]:
         yield Line(
-            f"{count(found['failed'], 'event')} of Stripe could not be handled.",
-            "Read the traceback; once the cause is gone, handle each again.",
+            f"{count(found['failed'], 'Stripe event')} could not be handled.",
+            "Read the traceback. Once the cause is fixed, handle each event again.",
             rows(StripeEvent, state__exact="waiting", tries__gte=1),
             is_bad=True,
         )
     if found["parked"]:
         yield Line(
-            f"{count(found['parked'], 'event')} of Stripe {_verb(found['parked'])} parked.",
-            "Retrying cannot heal them: decide on each, and resolve it by hand.",
+            f"{count(found['parked'], 'Stripe event')} {pluralize(found['parked'], 'needs,need')} review.",
+            "Retrying won't help. Review each one and resolve it manually.",
             rows(StripeEvent, state__exact="parked"),
         )
-    if found["untried"]:  # Those that failed have their own line, and are late too.
+    if found["untried"]:  # Events that failed have their own line, and are late too.
+        has = pluralize(found["late"], "has,have")
         yield Line(
-            f"{count(found['late'], 'event')} of Stripe {_has(found['late'])} waited for over five minutes.",
-            "Stripe delivers again within hours; handling by hand is quicker.",
+            f"{count(found['late'], 'Stripe event')} {has} waited for over five minutes.",
+            "Stripe delivers again within hours. Handling each one manually is quicker.",
             rows(StripeEvent, state__exact="waiting", received_at__lt=late),
         )
 
@@ -232,8 +174,8 @@ def _of_payments(at: datetime) -> Iterator[Line]:
     late = at - LATE_PAYMENT
     if pending := TopUp.objects.filter(state=TopUp.State.PENDING, created_at__lt=late).count():
         yield Line(
-            f"{count(pending, 'payment')} {_has(pending)} been on the way for over an hour.",
-            "Some banks take days. Have Stripe asked about those that are older.",
+            f"{count(pending, 'payment')} {pluralize(pending, 'has,have')} been pending for over an hour.",
+            "Some banks take days. Check older ones with Stripe.",
             rows(TopUp, state__exact="pending", created_at__lt=late),
         )
 
@@ -245,39 +187,23 @@ def _of_mails(at: datetime) -> Iterator[Line]:
     since, due = at - MAILS_LOOKED_BACK, at - LATE_MAIL
     if given_up := OutgoingMail.objects.filter(state="failed", created_at__gte=since).count():
         yield Line(
-            f"{count(given_up, 'mail')} of the last week {_verb(given_up, 'was', 'were')} given up.",
-            "The last error says whether the address was wrong or the mail server.",
+            f"{count(given_up, 'mail')} of the last week could not be sent.",
+            "The last error says whether the cause was the address or the mail server.",
             rows(OutgoingMail, state__exact="failed", when="7d"),
         )
     if waiting := OutgoingMail.objects.filter(state="waiting", next_try_at__lt=due).count():
         yield Line(
-            f"{count(waiting, 'mail')} {_verb(waiting, 'was', 'were')} due over an hour ago.",
-            "See whether manage.py send_mail --watch runs.",
+            f"{count(waiting, 'mail')} {pluralize(waiting, 'was,were')} due over an hour ago.",
+            "Check that manage.py send_mail --watch runs.",
             rows(OutgoingMail, state__exact="waiting"),
         )
 
 
 def _of_days(at: datetime) -> Iterator[Line]:
-    newest = (at - LATE_DAY).astimezone(UTC).date()
-    late = [day for day in days.open_days(now=at) if day < newest]
-    if late:
+    if late := [day for day in days.open_days(now=at) if day < day_of(at - LATE_DAY)]:
         yield Line(
-            f"{count(len(late), 'finished day')} {_verb(len(late), 'is', 'are')} not added up, "
+            f"{count(len(late), 'finished day')} {pluralize(len(late), 'has,have')} no daily totals, "
             f"from {day_words(late[0])} on.",
-            "Let manage.py close_days run every night: until then the figures here are slower, and as right.",
+            "Run manage.py close_days every night. Until then the figures here are slower, but as exact.",
             rows(ClosedDay),
         )
-
-
-def _verb(number: int, one: str = "is", many: str = "are") -> str:
-    return one if number == 1 else many
-
-
-def _has(number: int) -> str:
-    return _verb(number, "has", "have")
-
-
-def days_sentence() -> str:
-    """Up to which day the ledger is added up."""
-    newest = ClosedDay.objects.order_by("-day").values_list("day", flat=True).first()
-    return f"Through {day_words(newest)}" if newest else "None yet"

@@ -1,142 +1,109 @@
-"""The overview's charts: rows to draw from, each number with its rows, and a sentence that says the same."""
+"""The overview's charts of credits. Each figure leads to its entries."""
 
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
-from typing import Literal
+from datetime import date
 
 from backoffice.overview.links import entries
 from foundation import money
-from foundation.calendar import DAY
-from foundation.words import day_words
-from monetization.figures.periods import Period
+from foundation.charts import Cell, Chart, Column, Row, Table
+from monetization.figures.periods import Period, beginning_of, step_of, step_words, steps
 from wallet.books.days import Flow
 from wallet.history.products import name_of
 from wallet.models import Entry
 
 Kind = Entry.Kind
-Step = Literal["day", "week"]
-# As many as the chart has colours.
-SERIES_MAX = 3
+SERIES_MAX = 3  # The chart has so many colours.
 
 
 @dataclass(frozen=True)
-class Cell:
-    """A number of a chart's table, and its rows' address; none where it is 0 or of several products."""
-
-    text: str
-    url: str = ""
-
-
-@dataclass(frozen=True)
-class Bar:
-    """One day or week, drawn where it starts, with the number of each series behind its name."""
-
-    starts: date
-    words: str
-    named: list[tuple[str, Cell]]
-
-
-@dataclass(frozen=True)
-class Chart:
-    """A chart's series, by their names, and its rows; no rows where nothing is to be drawn."""
-
-    names: tuple[str, ...] = ()
-    rows: Sequence[Bar] = ()
-    sentence: str = ""
-    step: Step = "day"
-
-
-@dataclass(frozen=True)
-class _Series:
-    """What one series adds up: a kind, of these products or of all (None); `sign` is how it is drawn."""
+class Series:
+    """What a column adds up: one kind of entries, of these products or of all (None); drawn with `sign`."""
 
     name: str
     kind: Kind
     products: tuple[str, ...] | None
     sign: int = 1
 
-    def has(self, flow: Flow) -> bool:
-        return flow.kind == self.kind and (self.products is None or flow.product in self.products)
+    def amount(self, flow: Flow) -> int:
+        """What a flow adds to the column."""
+        is_in = flow.kind == self.kind and (self.products is None or flow.product in self.products)
+        return self.sign * flow.credits if is_in else 0
 
     def link(self, period: Period) -> str:
-        if self.products is None:
-            return entries(period, kind__exact=self.kind.value)
-        if len(self.products) == 1:
-            return entries(period, product=self.products[0], kind__exact=self.kind.value)
-        return ""  # No list shows several products alone.
+        """The entries of a period; "" for several products, since no list shows these alone."""
+        if self.products and len(self.products) > 1:
+            return ""
+        product = self.products[0] if self.products else None
+        return entries(period, product=product, kind__exact=self.kind.value)
 
 
-def flow_chart(flows: Sequence[Flow], period: Period, product: str) -> Chart:
-    """What was topped up, and below the axis what was charged; empty where neither was."""
+def flow_chart(flows: Sequence[Flow], period: Period, product: str) -> Chart | None:
+    """What was topped up, and below the axis what was charged; None where neither was."""
     products = (product,) if product else None
-    series = (
-        _Series("Topped up", Kind.TOPUP, products),
-        _Series("Charged", Kind.DEDUCT, products),
-    )
-    topped_up, charged = (_total(each, flows) for each in series)
+    series = (Series("Topped up", Kind.TOPUP, products), Series("Charged", Kind.DEDUCT, products))
+    topped_up, charged = (sum(map(each.amount, flows)) for each in series)
     if not topped_up and not charged:
-        return Chart()
-    sentence = f"{money.credits(topped_up)} topped up, {money.plain(-charged)} charged."
-    return Chart(tuple(each.name for each in series), _bars(series, flows, period), sentence, step_of(period))
+        return None
+    return _chart(
+        series,
+        flows,
+        period,
+        title=f"Topped up and charged by {step_of(period)}, credits",
+        sentence=f"{money.credits(topped_up)} topped up, {money.plain(-charged)} charged.",
+        caption="Credits topped up, and charged with a minus sign",
+    )
 
 
-def product_chart(flows: Sequence[Flow], period: Period) -> Chart:
-    """What each product charged: those with the most, and the others together; empty for a single one."""
+def product_chart(flows: Sequence[Flow], period: Period) -> Chart | None:
+    """What each product charged: those with the most, and the others together; None for fewer than two."""
     charged: Counter[str] = Counter()
     for flow in flows:
         if flow.kind == Kind.DEDUCT:
             charged[flow.product] -= flow.credits
-    ranked = [name for name, _ in sorted(charged.items(), key=lambda item: (-item[1], item[0]))]
+    ranked = sorted(charged, key=lambda name: (-charged[name], name))
     if len(ranked) < 2:
-        return Chart()
+        return None
     alone = ranked if len(ranked) <= SERIES_MAX else ranked[: SERIES_MAX - 1]
-    series = [_Series(name_of(name) or "No product", Kind.DEDUCT, (name,), -1) for name in alone]
+    series = [Series(name_of(name) or "No product", Kind.DEDUCT, (name,), -1) for name in alone]
     if others := tuple(ranked[len(alone) :]):
-        series.append(_Series(f"{len(others)} others", Kind.DEDUCT, others, -1))
-    told = ", ".join(f"{each.name} {money.plain(-_total(each, flows))}" for each in series)
-    return Chart(
-        tuple(each.name for each in series), _bars(series, flows, period), f"{told}.", step_of(period)
+        series.append(Series(f"{len(others)} others", Kind.DEDUCT, others, -1))
+    totals = [f"{each.name} {money.plain(sum(map(each.amount, flows)))}" for each in series]
+    return _chart(
+        series,
+        flows,
+        period,
+        title=f"Charged by product and {step_of(period)}, credits",
+        sentence=f"{', '.join(totals)}.",
+        caption="Credits charged by each product",
     )
 
 
-def step_of(period: Period) -> Step:
-    """How much a bar stands for: a week where days would be too many."""
-    return "week" if period.name == "12m" else "day"
-
-
-def _total(series: _Series, flows: Sequence[Flow]) -> int:
-    return sum(flow.credits for flow in flows if series.has(flow))
-
-
-def _bars(series: Sequence[_Series], flows: Sequence[Flow], period: Period) -> list[Bar]:
+def _chart(
+    series: Sequence[Series],
+    flows: Sequence[Flow],
+    period: Period,
+    *,
+    title: str,
+    sentence: str,
+    caption: str,
+) -> Chart:
     step = step_of(period)
     totals = [Counter[date]() for _ in series]
     for flow in flows:
         for each, total in zip(series, totals, strict=True):
-            if each.has(flow):
-                total[_start_of(flow.day, step)] += each.sign * flow.credits
-    bars = []
-    start = _start_of(period.first_day, step)
-    while start <= period.last_day:
-        part = _part(period, start, step)
+            total[beginning_of(flow.day, step)] += each.amount(flow)
+    rows = []
+    for begins, first_day, last_day in steps(period, step):
+        part = Period("", first_day, last_day, "")
         cells = [
-            (each.name, Cell(money.plain(total[start]), each.link(part)) if total[start] else Cell("0"))
+            Cell(money.plain(total[begins]), each.link(part)) if total[begins] else Cell("0")
             for each, total in zip(series, totals, strict=True)
         ]
-        words = day_words(part.first_day)
-        bars.append(Bar(start, f"Week of {words}" if step == "week" else words, cells))
-        start += timedelta(weeks=1) if step == "week" else DAY
-    return bars
-
-
-def _start_of(day: date, step: Step) -> date:
-    # A period may begin in the middle of a week; drawn from its Monday, all bars are equally far apart.
-    return day - timedelta(days=day.weekday()) if step == "week" else day
-
-
-def _part(period: Period, start: date, step: Step) -> Period:
-    """The days of a bar that lie within the period."""
-    last_day = start + timedelta(days=6) if step == "week" else start
-    return Period("", max(start, period.first_day), min(last_day, period.last_day), "")
+        # Drawn from the first day of the whole week, all bars are equally far apart.
+        rows.append(Row(step_words(first_day, step), cells, begins))
+    table = Table(f"{step.title()}, UTC", [Column(each.name) for each in series], rows)
+    return Chart(
+        title, sentence, f"{caption}, by {step}; days are UTC", table, drawn="bars", has_days=step == "day"
+    )

@@ -1,6 +1,8 @@
 """The front of the back-office."""
 
-from typing import cast
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any, TypeVar, cast
 from urllib.parse import urlencode
 
 from django.contrib.admin import AdminSite
@@ -10,38 +12,73 @@ from django.urls import reverse
 from django.utils import timezone
 
 from accounts.models import User
-from backoffice.overview import figures as figures
-from backoffice.overview.figures import PERIOD_DEFAULT, PERIODS
+from backoffice.overview import attention, figures
+from backoffice.overview.attention import Sees
+from monetization.figures.periods import RANGE_DEFAULT, RANGES, Period, period_of
+from wallet.books import days
 from wallet.history.products import name_of
+from wallet.models import ClosedDay
+
+T = TypeVar("T")
 
 
 def overview(site: AdminSite, request: HttpRequest) -> HttpResponse:
-    """What is so in the whole service, and what needs a person, as far as its reader may see it."""
-    staff = cast(User, request.user)
-    page = figures.overview_of(
-        period=request.GET.get("range", ""),
-        product=request.GET.get("product", ""),
-        at=timezone.now(),
-        sees=staff.has_perm,
-    )
+    """What is so in the whole service, and what needs attention, as far as the staff member may see it.
+
+    The address may name a period, else it is RANGE_DEFAULT, and a product that entries name, else it is all.
+    """
+    staff, at = cast(User, request.user), timezone.now()
+    period = period_of(None, request.GET.get("range", ""), at=at)
+    with figures.one_moment():
+        products = days.products() if staff.has_perm("wallet.view_entry") else []
+        product = request.GET.get("product", "")
+        product = product if product in products else ""
+        parts = _parts(period, product, at=at, sees=staff.has_perm)
     context = site.each_context(request) | {
         "title": "Overview",
-        "page": page,
-        "title_of_period": page.period.label.removeprefix("the ").capitalize(),
+        "period": period,
+        "title_of_period": period.label.removeprefix("the ").capitalize(),
         "ranges": [
-            {"name": words, "url": _address(name, page.product), "is_chosen": name == page.period.name}
-            for name, words in PERIODS.items()
+            {"name": words, "url": _address(name, product), "is_chosen": name == period.name}
+            for name, words in RANGES.items()
+            if name != "all"
         ],
-        "range": "" if page.period.name == PERIOD_DEFAULT else page.period.name,
-        "products": [(product, name_of(product)) for product in page.products],
-        "product_name": name_of(page.product),
-        "all_products_url": _address(page.period.name, ""),
+        "range": "" if period.name == RANGE_DEFAULT else period.name,
+        "product": product,
+        "products": [(each, name_of(each)) for each in products],
+        "product_name": name_of(product),
+        "all_products_url": _address(period.name, ""),
     }
-    return TemplateResponse(request, "backoffice/overview.html", context)
+    return TemplateResponse(request, "backoffice/overview.html", context | parts)
+
+
+def _parts(period: Period, product: str, *, at: datetime, sees: Sees) -> dict[str, Any]:
+    """What the page shows. A part that the staff member may not see is None, as is one that took too long."""
+    too_slow: list[str] = []
+
+    def part(permission: str, name: str, read: Callable[[], T]) -> T | None:
+        if not sees(permission):
+            return None
+        if (found := figures.in_time(read)) is None:
+            too_slow.append(name)
+        return found
+
+    movements = part("wallet.view_entry", "what moved", lambda: figures.movements_of(period, product))
+    change = movements.change if movements and not product else None
+    return {
+        "movements": movements,
+        "balances": part("wallet.view_wallet", "the balances", lambda: figures.balances(period, change)),
+        "tips": part("monetization.view_tip", "the tips", lambda: figures.tips_of(period)),
+        "too_slow": too_slow,
+        "attention": attention.lines(at=at, sees=sees),
+        "checks": attention.checks() if sees("wallet.view_audit") else None,
+        "sees_days": sees("wallet.view_closedday"),
+        "newest_day": ClosedDay.objects.order_by("-day").first() if sees("wallet.view_closedday") else None,
+    }
 
 
 def _address(period: str, product: str) -> str:
     # The default stays out of the address, so that the page has one.
-    asked = {"range": "" if period == PERIOD_DEFAULT else period, "product": product}
-    query = urlencode({name: value for name, value in asked.items() if value})
-    return f"{reverse('admin:index')}{f'?{query}' if query else ''}#figures"
+    query = {"range": "" if period == RANGE_DEFAULT else period, "product": product}
+    query_string = urlencode({name: value for name, value in query.items() if value})
+    return f"{reverse('admin:index')}{f'?{query_string}' if query_string else ''}#figures"

@@ -1,4 +1,4 @@
-"""The front of the back-office: what it says where nothing is there, and what needs somebody."""
+"""The front of the back-office: what it says where nothing is there, and what needs attention."""
 
 from datetime import timedelta
 
@@ -35,17 +35,17 @@ def examined():
 def test_a_fresh_installation_says_what_will_be_here_and_what_to_run(staff):
     said = text_of(staff.get("/admin/"))
     assert "2 things need attention." in said
-    assert "The laws of the books have never been checked. Let manage.py check_ledger run" in said
+    assert "The ledger check has never run. Run manage.py check_ledger on a schedule." in said
     assert "No wallet holds any yet." in said
     assert "No credits have moved yet." in said
     assert "No creator recorded a tip in the last 30 days." in said
-    assert "Days added up None yet" in said
+    assert "Daily totals through None yet" in said
 
 
 def test_where_nothing_needs_attention_the_page_says_so(staff, examined):
     said = text_of(staff.get("/admin/"))
     assert "Nothing needs attention." in said
-    assert "Laws of the books Clean 30 Jun, 02:30 3 wallets looked at" in said
+    assert "Ledger check Clean 30 Jun, 02:30 3 wallets checked" in said
 
 
 # --- What needs attention ---------------------------------------------------------------------------
@@ -65,28 +65,28 @@ class TestAttention:
         event("evt_handled", state="handled", handled_at=NOW)
         event("evt_resolved", state="resolved", handled_at=NOW)
         failed, parked, late = attention()
-        assert failed.sentence == "1 event of Stripe could not be handled."
-        assert parked.sentence == "2 events of Stripe are parked."
-        assert late.sentence == "1 event of Stripe has waited for over five minutes."
+        assert failed.sentence == "1 Stripe event could not be handled."
+        assert parked.sentence == "2 Stripe events need review."
+        assert late.sentence == "1 Stripe event has waited for over five minutes."
         found = [{row.pk for row in behind(staff, line.url)} for line in (failed, parked, late)]
         assert found == [{"evt_failed"}, {"evt_parked_1", "evt_parked_2"}, {"evt_late"}]
         assert "3 things need attention." in text_of(staff.get("/admin/"))
 
-    def test_an_event_that_failed_is_told_of_once(self):
+    def test_an_event_that_failed_has_one_line(self):
         StripeEvent.objects.create(id="evt_1", type="charge.refunded", tries=1, received_at=NOW - HOUR)
-        assert sentences() == ["1 event of Stripe could not be handled."]
+        assert sentences() == ["1 Stripe event could not be handled."]
 
-    def test_payments_that_have_been_on_the_way_for_over_an_hour(self, staff):
+    def test_payments_that_have_been_pending_for_over_an_hour(self, staff):
         for number, ago in enumerate((2 * HOUR, 3 * HOUR, HOUR / 2)):
             TopUp.objects.create(
                 user_id=f"usr_{number}", state="pending", amount_cents=500, created_at=NOW - ago
             )
         TopUp.objects.create(user_id="usr_9", state="expired", amount_cents=500, created_at=NOW - DAY)
         [line] = attention()
-        assert line.sentence == "2 payments have been on the way for over an hour."
+        assert line.sentence == "2 payments have been pending for over an hour."
         assert {row.user_id for row in behind(staff, line.url)} == {"usr_0", "usr_1"}
 
-    def test_mails_given_up_in_the_last_week_and_mails_that_nobody_sends(self, staff):
+    def test_mails_given_up_in_the_last_week_and_mails_that_are_not_sent(self, staff):
         def mail(fact, ago, **facts):
             OutgoingMail.objects.create(kind="receipt", fact=fact, user=user, created_at=NOW - ago, **facts)
 
@@ -97,14 +97,14 @@ class TestAttention:
         mail("receipt:3", DAY, to="a@example.com", next_try_at=NOW - 2 * HOUR)
         mail("receipt:4", DAY, to="a@example.com", next_try_at=NOW + HOUR)
         gone, waiting = attention()
-        assert gone.sentence == "1 mail of the last week was given up."
+        assert gone.sentence == "1 mail of the last week could not be sent."
         assert [row.fact for row in behind(staff, gone.url)] == ["receipt:1"]
         assert waiting.sentence == "1 mail was due over an hour ago."
         assert {row.fact for row in behind(staff, waiting.url)} == {"receipt:3", "receipt:4"}
 
     def test_days_that_have_been_over_for_two_days_and_are_not_added_up(self):
         wrote(5, "2026-06-26 12:00:00")
-        assert sentences() == ["2 finished days are not added up, from 26 Jun 2026 on."]
+        assert sentences() == ["2 finished days have no daily totals, from 26 Jun 2026 on."]
         days.close_days(now=NOW - DAY)
         assert sentences() == []
 
@@ -115,8 +115,8 @@ def test_violated_laws_are_named_with_their_first_subjects(staff):
     audit = examine(Audit.Kind.LAWS, "found", found)
     examine(Audit.Kind.STRIPE)
     [line] = attention()
-    assert line.sentence == "2 laws of the books are violated."
-    assert line.details == ("Balance: usr_0, usr_1, usr_2 and 2 more.", "Chain: txn_1.")
+    assert line.sentence == "2 ledger laws are violated."
+    assert line.details == ["Balance: usr_0, usr_1, usr_2 and 2 more.", "Chain: txn_1."]
     assert line.is_bad
     assert staff.get(line.url).status_code == 200
     assert line.url.endswith(f"/wallet/audit/{audit.pk}/change/")
@@ -132,11 +132,11 @@ def test_where_stripe_and_the_books_disagree_the_sessions_are_named():
     ]
     examine(Audit.Kind.STRIPE, "found", found)
     [line] = attention()
-    assert line.sentence == "Stripe and the books disagree on 3 sessions."
-    assert line.details == (
-        "Paid at Stripe, not credited: cs_1, cs_2.",
-        "Paid at Stripe, a person must decide: cs_3.",
-    )
+    assert line.sentence == "Stripe and the ledger disagree on 3 sessions."
+    assert line.details == [
+        "Paid at Stripe, not credited: cs_1 and cs_2.",
+        "Paid at Stripe, needs review: cs_3.",
+    ]
 
 
 def test_what_an_examination_found_stands_until_another_one_has_looked():
@@ -144,15 +144,15 @@ def test_what_an_examination_found_stands_until_another_one_has_looked():
     examine(Audit.Kind.LAWS, "unfinished", remark="The disk is full.")
     examine(Audit.Kind.STRIPE)
     violated, could_not = attention()
-    assert violated.sentence == "A law of the books is violated."
-    assert could_not.sentence == "The last check of the laws could not look."
+    assert violated.sentence == "1 ledger law is violated."
+    assert could_not.sentence == "The last ledger check could not finish."
     assert could_not.details == ("The disk is full.",)
 
 
-def test_an_examination_that_is_older_than_26_hours_is_told_of():
+def test_an_examination_that_is_older_than_26_hours_is_late():
     examine(Audit.Kind.LAWS, ago=27 * HOUR)
     examine(Audit.Kind.STRIPE, ago=25 * HOUR)
-    assert sentences() == ["The laws of the books were last checked on 29 Jun 2026, 09:30."]
+    assert sentences() == ["The ledger check last ran on 29 Jun 2026, 09:30."]
 
 
 def test_where_more_was_found_than_is_kept_the_named_are_said_to_be_some():
@@ -160,5 +160,5 @@ def test_where_more_was_found_than_is_kept_the_named_are_said_to_be_some():
     examine(Audit.Kind.LAWS, "found", found)
     examine(Audit.Kind.STRIPE)
     [line] = attention()
-    assert line.sentence == "120 violations of the laws of the books."
-    assert line.details == ("Balance: usr_0, usr_1, usr_2 and others.",)
+    assert line.sentence == "120 violations of the ledger's laws."
+    assert line.details == ["Balance: usr_0, usr_1, usr_2 and others."]
