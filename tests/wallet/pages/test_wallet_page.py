@@ -166,7 +166,9 @@ def chart_of(answer):
     """The points of the chart: day and balance."""
     html = answer.content.decode()
     figure = matched(r"(?s)<figure.*?</figure>", html)[0]
-    return re.findall(r'<time datetime="([\d-]+)">.*?<td class="number">(.*?)</td>', figure)
+    return re.findall(
+        r'<time datetime="([\d-]+)">.*?<td data-label="Balance" class="number">(.*?)</td>', figure
+    )
 
 
 @pytest.mark.parametrize(("range_", "days", "points"), [("30d", 30, 30), ("90d", 90, 90), ("12m", 365, 53)])
