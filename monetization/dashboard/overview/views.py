@@ -16,13 +16,12 @@ from foundation.words import day_words
 from monetization.dashboard import curl, paging
 from monetization.dashboard.overview import charts, tiles, welcome
 from monetization.dashboard.paging import user_of
-from monetization.dashboard.tags import shown_email
-from monetization.dashboard.tips.rows import who_gave
 from monetization.fields import DEFAULT_CURRENCY
 from monetization.figures import attention, changes, periods, stats, supporters, timeline
 from monetization.figures.periods import Period
 from monetization.figures.stats import Figures
 from monetization.models import Tip
+from monetization.templatetags.records import giver, shown_email
 
 ROWS_MAX = 5  # In each list.
 # The list with the rows that a line of the attention strip is about.
@@ -120,7 +119,7 @@ def _records(creator: User, currency: str, period: Period, at: datetime) -> dict
         "wider_range": wider,
         "has_subscribers": any(each.paying_subscribers for each in figures.values()),
         "timeline": timeline.six_weeks(creator, at=at),
-        "tips": [(tip, who_gave(tip)) for tip in tips],
+        "tips": [(tip, giver(tip)) for tip in tips],
         "supporters": supporters.top(creator, currency, period),
         "changes": [
             (

@@ -2,12 +2,12 @@
 
 import pytest
 
-from monetization.dashboard.tags import shown_email
 from monetization.figures.changes import mrr_moved, recent_changes
 from monetization.figures.periods import period_of
 from monetization.figures.supporters import top
 from monetization.privacy import erasure
 from monetization.privacy.placeholders import is_erased
+from monetization.templatetags.records import shown_email
 from tests.monetization.records import NOON, change, clock_at, days, refund, subscribe, tip
 
 pytestmark = pytest.mark.django_db
