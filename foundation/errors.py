@@ -43,3 +43,8 @@ class TryAgainLater(BillingError):
     status = 503
     sentence = "The service cannot answer right now; please try again."
     headers = {"Retry-After": "1"}
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of an error's message, or its type if it has none."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

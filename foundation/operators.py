@@ -19,7 +19,7 @@ from rich.progress import (
 )
 
 from foundation.database.patience import patient
-from foundation.errors import BillingError
+from foundation.errors import BillingError, first_line
 
 logger = logging.getLogger(__name__)
 
@@ -38,8 +38,7 @@ class LookingCommand(BaseCommand):
         except Exception as error:  # Whatever it was: 1 would say that something was found.
             if not isinstance(error, Error | BillingError):
                 logger.exception("A check failed")
-            sentence = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-            raise CommandError(f"Could not look: {sentence}", returncode=COULD_NOT_LOOK) from error
+            raise CommandError(f"Could not look: {first_line(error)}", returncode=COULD_NOT_LOOK) from error
 
     def found(self) -> NoReturn:
         """End with the exit code of a finding; the report has been written."""

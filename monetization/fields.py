@@ -7,24 +7,20 @@ from urllib.parse import urlsplit
 
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
+from django.db.models import TextChoices
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from foundation import money
-from foundation.http.fields import PlainText, StrictText
-from monetization.models import (
-    EMAIL_LENGTH,
-    URL_LENGTH,
-)
+from foundation.http.fields import REQUIRED, PlainText, StrictText
+from monetization.models import EMAIL_LENGTH, URL_LENGTH
 from monetization.privacy.placeholders import is_erased
 
 DEFAULT_CURRENCY = "USD"
 
-# --- Fields -----------------------------------------------------------------------------------------
-
 
 class Message(PlainText):
-    """The same, over several lines."""
+    """Text for people, over several lines."""
 
     def is_printable(self, text: str) -> bool:
         return super().is_printable(text.replace("\r\n", "").replace("\n", ""))
@@ -45,7 +41,7 @@ class Email(StrictText):
         # In lower case, as readers are told apart, some letters are longer.
         if self.TRICK.search(text) or len(text) <= EMAIL_LENGTH < len(text.lower()):
             self.fail("email")
-        # A stand-in is nobody's address; taken as one, its reader would be told of as erased.
+        # The stand-in of an erased reader is no address: a new reader with it would be shown as erased.
         if is_erased(text):
             self.fail("email")
         try:
@@ -59,9 +55,8 @@ class Email(StrictText):
 class WebAddress(StrictText):
     """A web address without credentials; it is shown, never fetched."""
 
-    PLAIN = re.compile(
-        r"[!#-;=?-\[\]^_a-z~%|{}`]+", re.IGNORECASE
-    )  # ASCII without blank, ", <, >, backslash.
+    # ASCII without blank, ", <, >, backslash.
+    PLAIN = re.compile(r"[!#-;=?-\[\]^_a-z~%|{}`]+", re.IGNORECASE)
     HOST = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?\.?|[0-9a-f]*:[0-9a-f:.]+")
     default_error_messages: ClassVar[dict[str, Any]] = {
         "url": "must be an {schemes} address without credentials"
@@ -109,24 +104,18 @@ class Currency(StrictText):
         return code.upper()
 
 
-def choice(choices: Any, **options: Any) -> serializers.ChoiceField:
-    """Exactly one of the words."""
-    words = ", ".join(choices.values)
-    messages: dict[str, Any] = {
-        "required": "is required",
-        "null": "is required",
-        "invalid_choice": f"must be one of {words}",
-    }
-    return ExactChoice(choices=choices.choices, error_messages=messages, **options)
-
-
 class ExactChoice(serializers.ChoiceField):
-    """DRF's own takes 1 for "1"."""
+    """Exactly one of the words. (DRF's own field takes 1 for "1".)"""
+
+    default_error_messages: ClassVar[dict[str, Any]] = REQUIRED | {"invalid_choice": "must be one of {words}"}
+
+    def __init__(self, words: type[TextChoices], **options: Any) -> None:
+        super().__init__(choices=words.choices, **options)
 
     def to_internal_value(self, data: Any) -> Any:
-        if not isinstance(data, str):
-            self.fail("invalid_choice", input=data)
-        return super().to_internal_value(data)
+        if not isinstance(data, str) or data not in self.choices:
+            self.fail("invalid_choice", words=", ".join(self.choices))
+        return data
 
 
 def out_of_step(accepted: Mapping[str, Any], field: str) -> dict[str, list[str]]:

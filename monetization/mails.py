@@ -50,7 +50,7 @@ def tell_of_tip(creator: User, tip: Tip) -> None:
         user=creator,
         to=creator.email,
         kind=TIP,
-        fact=fact_of_tip(tip.pk),
+        fact=_fact(TIP, tip.pk),
         subject=f"A tip of {gross} from {short_name}",
         template="monetization/mail/tip_received",
         context={
@@ -60,7 +60,10 @@ def tell_of_tip(creator: User, tip: Tip) -> None:
             "rate": fees.percent(tip.fee_bps),
             "net": money.amount(tip.net_cents, tip.currency),
             "date": _moment(tip.created_at),
-            "lines": _lines(tip.shown_message),
+            # Each line is marked as the reader's.
+            "lines": [
+                outbox.one_line(line, MESSAGE_LENGTH) for line in tip.shown_message.strip().splitlines()
+            ],
             "tip_id": tip.pk,
             "stripe_payment_id": outbox.one_line(tip.stripe_payment_id or "", STRIPE_ID_LENGTH),
         },
@@ -79,7 +82,7 @@ def tell_of_past_due(creator: User, event: SubscriptionEvent) -> None:
         user=creator,
         to=creator.email,
         kind=PAST_DUE,
-        fact=fact_of_past_due(event.pk),
+        fact=_fact(PAST_DUE, event.pk),
         subject=f"A subscription of {amount} is past due",
         template="monetization/mail/subscription_past_due",
         context={
@@ -96,34 +99,19 @@ def tell_of_past_due(creator: User, event: SubscriptionEvent) -> None:
     )
 
 
-def withdraw_tips(tip_ids: Iterable[str]) -> None:
-    """Drop the mails that wait to tell of these tips."""
-    outbox.withdraw([fact_of_tip(tip_id) for tip_id in tip_ids])
+def withdraw(kind: str, row_ids: Iterable[str | int]) -> None:
+    """Drop the mails of a kind that wait to tell of these tips or events."""
+    outbox.withdraw([_fact(kind, row_id) for row_id in row_ids])
 
 
-def withdraw_past_due(event_ids: Iterable[int]) -> None:
-    """Drop the mails that wait to tell of these events."""
-    outbox.withdraw([fact_of_past_due(event_id) for event_id in event_ids])
-
-
-def fact_of_tip(tip_id: str) -> str:
-    """What the outbox calls the mail of a tip."""
-    return f"{TIP}:{tip_id}"
-
-
-def fact_of_past_due(event_id: int) -> str:
-    """What the outbox calls the mail of an event."""
-    return f"{PAST_DUE}:{event_id}"
+def _fact(kind: str, row_id: str | int) -> str:
+    """What the outbox calls the mail of a tip or an event."""
+    return f"{kind}:{row_id}"
 
 
 def _reader(email: str) -> str:
-    """A reader's address on one line; whoever was erased is named by nothing."""
+    """A reader's address on one line; an erased reader has none."""
     return ERASED if is_erased(email) else outbox.one_line(email, len(email) + 1)
-
-
-def _lines(message: str) -> list[str]:
-    """A message line by line, so that each can be marked as the reader's."""
-    return [outbox.one_line(line, MESSAGE_LENGTH) for line in message.strip().splitlines()]
 
 
 def _moment(at: datetime) -> str:

@@ -6,7 +6,7 @@ touches a wallet. History (subscription events, refunds) is append-only, by trig
 """
 
 from datetime import datetime
-from typing import Self
+from typing import Self, TypeVar
 
 from django.conf import settings
 from django.db import models
@@ -14,7 +14,7 @@ from django.db.models import F, OuterRef, Q
 from django.utils import timezone
 
 from accounts.models import User
-from foundation.identifiers import IDENTIFIER_LENGTH
+from foundation.identifiers import IDENTIFIER_LENGTH, primary_key
 from monetization import identifiers
 
 NAME_LENGTH = 200
@@ -46,11 +46,18 @@ class Earner(models.Model):
         return self.creator_id
 
 
-class SponsorQuerySet(models.QuerySet["Sponsor"]):
+Row = TypeVar("Row", bound=models.Model)
+
+
+class RecordQuerySet(models.QuerySet[Row]):
+    """Rows that belong to a creator each."""
+
     def visible_to(self, creator: User) -> Self:
-        """A creator's own, and nobody else's."""
+        """This creator's own rows."""
         return self.filter(creator_id=creator.pk)
 
+
+class SponsorQuerySet(RecordQuerySet["Sponsor"]):
     def booked(self) -> Self:
         """What was not cancelled."""
         return self.filter(cancelled_at=None)
@@ -99,12 +106,7 @@ class Sponsor(models.Model):
         ENDED = "ended", "Ended"
         CANCELLED = "cancelled", "Cancelled"
 
-    id = models.CharField(
-        primary_key=True,
-        max_length=IDENTIFIER_LENGTH,
-        default=identifiers.sponsor_id,
-        editable=False,
-    )
+    id = primary_key(identifiers.sponsor_id)
     creator = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="sponsors")
     sponsor_name = models.CharField(max_length=NAME_LENGTH)
     # Shown to readers' browsers; never fetched by us.
@@ -165,11 +167,7 @@ class Sponsor(models.Model):
         return self.State.ACTIVE if moment < self.active_until else self.State.ENDED
 
 
-class SubscriptionQuerySet(models.QuerySet["Subscription"]):
-    def visible_to(self, creator: User) -> Self:
-        """A creator's own, and nobody else's."""
-        return self.filter(creator_id=creator.pk)
-
+class SubscriptionQuerySet(RecordQuerySet["Subscription"]):
     def paying(self) -> Self:
         """Active or past due: what counts in MRR until it is cancelled."""
         return self.filter(status__in=["active", "past_due"])
@@ -190,12 +188,7 @@ class Subscription(models.Model):
         YEAR = "year", "Yearly"
         UNKNOWN = "unknown", "Not known"
 
-    id = models.CharField(
-        primary_key=True,
-        max_length=IDENTIFIER_LENGTH,
-        default=identifiers.subscription_id,
-        editable=False,
-    )
+    id = primary_key(identifiers.subscription_id)
     creator = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="subscriptions"
     )
@@ -286,18 +279,14 @@ class SubscriptionEvent(models.Model):
         return f"{self.subscription_id} {self.kind}"
 
 
-class TipQuerySet(models.QuerySet["Tip"]):
-    def visible_to(self, creator: User) -> Self:
-        """A creator's own, and nobody else's."""
-        return self.filter(creator_id=creator.pk)
+class TipQuerySet(RecordQuerySet["Tip"]):
+    """A creator's tips."""
 
 
 class Tip(models.Model):
     """A reader's one-time gift. What it was worth that day is stored with it and never changes."""
 
-    id = models.CharField(
-        primary_key=True, max_length=IDENTIFIER_LENGTH, default=identifiers.tip_id, editable=False
-    )
+    id = primary_key(identifiers.tip_id)
     creator = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="tips")
     gross_cents = models.BigIntegerField()
     fee_cents = models.BigIntegerField()
@@ -380,12 +369,7 @@ class Tip(models.Model):
 class Refund(models.Model):
     """Money that went back to a reader, and the part of our fee that went with it: append-only."""
 
-    id = models.CharField(
-        primary_key=True,
-        max_length=IDENTIFIER_LENGTH,
-        default=identifiers.refund_id,
-        editable=False,
-    )
+    id = primary_key(identifiers.refund_id)
     tip = models.ForeignKey(Tip, on_delete=models.PROTECT, related_name="refunds")
     creator = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
     amount_cents = models.BigIntegerField()

@@ -181,5 +181,5 @@ def hide_message(*, creator: User, tip_id: str, hidden: bool) -> Tip:
         tip.save(update_fields=["message_hidden_at"])
     if hidden:
         # Whoever hides it has seen the tip; a mail that still waits would show the words after all.
-        mails.withdraw_tips([tip.pk])
+        mails.withdraw(mails.TIP, [tip.pk])
     return tip

@@ -1,7 +1,7 @@
 """The shapes of the key endpoints (contract part B, 6.2)."""
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
 from django.utils import timezone
@@ -46,8 +46,15 @@ class AccountId(StrictText):
             raise serializers.ValidationError("must be a UUID") from None
 
 
+class Joined(serializers.CharField):
+    """A list of words in one text, separated by commas."""
+
+    def to_representation(self, value: Iterable[str]) -> str:
+        return ",".join(value)
+
+
 class KeyRequest(StrictSerializer):
-    """A wish for a key."""
+    """A request for a key."""
 
     name = PlainText(max_length=api_keys.NAME_LENGTH)
     scopes = ScopeList(default=list(api_keys.DEFAULT_SCOPES))
@@ -62,9 +69,9 @@ class KeyRequest(StrictSerializer):
 
 
 class KeyRow(serializers.ModelSerializer):
-    """A key in the list; its secret is nowhere."""
+    """A key in the list, without its secret."""
 
-    scopes = serializers.SerializerMethodField()
+    scopes = Joined(read_only=True)
     is_active = serializers.SerializerMethodField()
     last_used_at = Moment(allow_null=True)
     created_at = Moment()
@@ -86,9 +93,6 @@ class KeyRow(serializers.ModelSerializer):
 
     key_prefix = serializers.CharField(source="prefix")
 
-    def get_scopes(self, key: ApiKey) -> str:
-        return ",".join(key.scopes)
-
     def get_is_active(self, key: ApiKey) -> bool:
         return key.is_usable(timezone.now())
 
@@ -102,13 +106,13 @@ class KeyList(serializers.Serializer):
 
 
 class KeyMade(serializers.Serializer):
-    """A key just made, with its secret for the only time."""
+    """A new key with its secret, which no other answer has."""
 
     success = serializers.BooleanField()
     key = serializers.CharField()
-    keyId = serializers.CharField()
-    prefix = serializers.CharField()
-    name = serializers.CharField()
-    scopes = serializers.CharField()
-    createdAt = Moment()
-    expiresAt = Moment(allow_null=True)
+    keyId = serializers.CharField(source="made.pk")
+    prefix = serializers.CharField(source="made.prefix")
+    name = serializers.CharField(source="made.name")
+    scopes = Joined(source="made.scopes")
+    createdAt = Moment(source="made.created_at")
+    expiresAt = Moment(source="made.expires_at", allow_null=True)

@@ -1,4 +1,4 @@
-"""The key endpoints: for a signed-in user in a browser, nobody else (contract 22)."""
+"""The key endpoints: for a user who is signed in with a browser, and no other caller (contract 22)."""
 
 from typing import ClassVar
 from uuid import UUID
@@ -43,25 +43,16 @@ class KeyViewSet(CreatorViewSet):
     )
     def create(self, request: Request) -> Response:
         """Make a key. Its secret is in this answer and nowhere else, ever."""
-        asked = self.parsed(serializers.KeyRequest)
-        key, secret = api_keys.issue(
+        requested = self.parsed(serializers.KeyRequest)
+        made, secret = api_keys.issue(
             owner=self.creator,
-            name=asked["name"],
-            scopes=asked["scopes"],
-            allowed_account_id=asked.get("allowedAccountId"),
-            expires_at=asked.get("expiresAt"),
+            name=requested["name"],
+            scopes=requested["scopes"],
+            allowed_account_id=requested.get("allowedAccountId"),
+            expires_at=requested.get("expiresAt"),
         )
-        shown = {
-            "success": True,
-            "key": secret,
-            "keyId": str(key.pk),
-            "prefix": key.prefix,
-            "name": key.name,
-            "scopes": ",".join(key.scopes),
-            "createdAt": key.created_at,
-            "expiresAt": key.expires_at,
-        }
-        return no_store(serializers.KeyMade(shown).data, status=201)
+        answer = serializers.KeyMade({"success": True, "key": secret, "made": made})
+        return no_store(answer.data, status=201)
 
     @extend_schema(operation_id="keys_revoke", responses={200: DONE} | errors())
     def destroy(self, request: Request, pk: UUID) -> Response:
@@ -76,15 +67,11 @@ class KeyViewSet(CreatorViewSet):
     )
     def destroy_named(self, request: Request) -> Response:
         """Revoke the key that `?id=` names."""
-        return self.destroy(request, _named(request))
-
-
-def _named(request: Request) -> UUID:
-    """The key that `?id=` names."""
-    named = request.query_params.get("id")
-    if not named:
-        raise drf.ValidationError({"id": ["is required"]})
-    try:
-        return UUID(named)
-    except ValueError:
-        raise UnknownApiKey from None
+        named = request.query_params.get("id")
+        if not named:
+            raise drf.ValidationError({"id": ["is required"]})
+        try:
+            key_id = UUID(named)
+        except ValueError:
+            raise UnknownApiKey from None
+        return self.destroy(request, key_id)

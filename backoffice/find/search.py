@@ -12,9 +12,9 @@ from typing import Any
 
 from django.db import models
 
+from accounts.key_secrets import SHOWN_LENGTH
 from accounts.misar_ids import is_misar_id
 from accounts.models import ApiKey, ServiceKey, User
-from accounts.service_keys import SHOWN_LENGTH
 from backoffice.lists.links import row_url
 from foundation import money
 from monetization.models import Refund, Sponsor, Subscription, Tip

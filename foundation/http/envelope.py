@@ -11,7 +11,7 @@ from rest_framework import exceptions
 from rest_framework.request import Request
 
 from foundation.database.transactions import is_out_of_reach
-from foundation.errors import BillingError, TryAgainLater
+from foundation.errors import BillingError, TryAgainLater, first_line
 from foundation.http.strict_json import BadJSON, TooLarge
 
 logger = logging.getLogger(__name__)
@@ -104,7 +104,7 @@ def exception_handler(error: Exception, context: Mapping[str, Any]) -> JsonRespo
 def _known(error: Exception) -> tuple[int, str, dict[str, str]] | None:
     """Status, sentence and headers of an expected failure; None for a bug."""
     if is_out_of_reach(error):
-        logger.warning("Database out of reach: %s", str(error).splitlines()[0] if str(error) else error)
+        logger.warning("Database out of reach: %s", first_line(error))
         error = TryAgainLater(BEYOND_REACH)
     match error:
         case BillingError():

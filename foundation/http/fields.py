@@ -17,14 +17,14 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 WIRE_TIME = "%Y-%m-%dT%H:%M:%SZ"  # Of a UTC datetime: whole seconds (contract 3).
+REQUIRED = {"required": "is required", "null": "is required"}
 
 
 class StrictInteger(serializers.IntegerField):
     """Exactly a JSON integer: `"2"`, `2.0`, `1e2` and `true` are not."""
 
     default_error_messages: ClassVar[dict[str, Any]] = {
-        "required": "is required",
-        "null": "is required",
+        **REQUIRED,
         "invalid": "must be an integer",
         "min_value": "must be at least {min_value}",
         "max_value": "must be at most {max_value}",
@@ -40,8 +40,7 @@ class StrictText(serializers.CharField):
     """Exactly a JSON string, never trimmed, 1 to `max_length` printable characters."""
 
     default_error_messages: ClassVar[dict[str, Any]] = {
-        "required": "is required",
-        "null": "is required",
+        **REQUIRED,
         "blank": "must not be empty",
         "invalid": "must be text",
         "unprintable": "must hold printable characters only",
@@ -95,11 +94,7 @@ class PlainText(StrictText):
 class Moment(serializers.Field):
     """An instant in ISO 8601: without an offset in UTC, a bare date its midnight, fractions cut off."""
 
-    default_error_messages: ClassVar[dict[str, Any]] = {
-        "required": "is required",
-        "null": "is required",
-        "invalid": "must be a time in ISO 8601",
-    }
+    default_error_messages: ClassVar[dict[str, Any]] = REQUIRED | {"invalid": "must be a time in ISO 8601"}
     SHAPE = re.compile(
         r"\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}(?::\d{2}(?:[.,]\d+)?)?(?:Z|z|[+-]\d{2}(?::?[0-5]\d)?)?)?",
         re.ASCII,

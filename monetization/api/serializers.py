@@ -7,7 +7,15 @@ from django.utils import timezone
 from rest_framework import serializers
 
 from foundation.http.fields import Moment, PlainText, StrictInteger, StrictSerializer, StrictText
-from monetization.fields import DEFAULT_CURRENCY, Currency, Email, Message, WebAddress, choice, out_of_step
+from monetization.fields import (
+    DEFAULT_CURRENCY,
+    Currency,
+    Email,
+    ExactChoice,
+    Message,
+    WebAddress,
+    out_of_step,
+)
 from monetization.models import (
     MESSAGE_LENGTH,
     NAME_LENGTH,
@@ -33,7 +41,7 @@ class SponsorRequest(StrictSerializer):
     sponsor_name = PlainText(max_length=NAME_LENGTH)
     logo_url = WebAddress("https", help_text="Shown to readers; never fetched by us.")
     target_url = WebAddress("http", "https")
-    position = choice(Sponsor.Position)
+    position = ExactChoice(Sponsor.Position)
     active_from = Moment()
     active_until = Moment(help_text="Not included: the period ends just before.")
     price_cents = StrictInteger(min_value=0, max_value=PRICE_CENTS_MAX, required=False)
@@ -63,7 +71,7 @@ class SubscriptionRequest(StrictSerializer):
 class SubscriptionChange(StrictSerializer):
     """What has become of a subscription; what is not said stays."""
 
-    status = choice(Subscription.Status, required=False)
+    status = ExactChoice(Subscription.Status, required=False)
     plan = PlainText(max_length=PLAN_LENGTH, required=False)
     amount_cents = StrictInteger(min_value=0, max_value=PRICE_CENTS_MAX, required=False)
     occurred_at = Moment(
@@ -110,11 +118,8 @@ class SponsorRow(serializers.ModelSerializer):
         fields = ("id", "sponsor_name", "logo_url", "target_url", "position", "active_from", "active_until")
 
 
-class SponsorMade(serializers.ModelSerializer):
+class SponsorMade(SponsorRow):
     """A placement just recorded."""
-
-    active_from = Moment()
-    active_until = Moment()
 
     class Meta:
         model = Sponsor

@@ -1,20 +1,15 @@
 """/mail/v1/monetization/*, and the same under /v1: without a trailing slash."""
 
 from django.urls import path, register_converter
+from django.urls.converters import StringConverter
 
 from monetization.api.views import SponsorViewSet, StatsViewSet, SubscriptionViewSet, TipViewSet
 
 
-class Identifier:
+class Identifier(StringConverter):
     """What can be an id of ours; anything else is no address of a row."""
 
     regex = "[a-z]+_[0-9a-z]{1,36}"
-
-    def to_python(self, value: str) -> str:
-        return value
-
-    def to_url(self, value: str) -> str:
-        return value
 
 
 register_converter(Identifier, "identifier")

@@ -57,11 +57,11 @@ def _erase_answers(stand_in: str) -> None:
 
 def _drop_mails(stand_in: str) -> None:
     """The mails that wait to tell a creator of the reader: they quote the name, the words or the address."""
-    mails.withdraw_tips(Tip.objects.filter(reader=stand_in).values_list("pk", flat=True))
+    mails.withdraw(mails.TIP, Tip.objects.filter(reader=stand_in).values_list("pk", flat=True))
     late = SubscriptionEvent.objects.filter(
         subscription__reader=stand_in, kind=SubscriptionEvent.Kind.PAST_DUE
     )
-    mails.withdraw_past_due(late.values_list("pk", flat=True))
+    mails.withdraw(mails.PAST_DUE, late.values_list("pk", flat=True))
 
 
 def _erase_keys(email: str) -> None:

@@ -13,7 +13,7 @@ from django.core.exceptions import ValidationError
 from django.core.management import CommandError, call_command
 from django.utils import timezone
 
-from accounts import service_keys
+from accounts import key_secrets
 from accounts.errors import InvalidServiceKey
 from accounts.models import ServiceKey
 from accounts.service_keys import find_service_key, issue_service_key, revoke_service_key
@@ -203,7 +203,7 @@ def test_a_use_is_noted_at_most_once_a_minute():
     almost = timezone.now() - timedelta(seconds=50)
     ServiceKey.objects.update(last_used_at=almost)
     assert last_used_after_a_request() == almost
-    ServiceKey.objects.update(last_used_at=timezone.now() - service_keys.USE_RECORDED_EVERY)
+    ServiceKey.objects.update(last_used_at=timezone.now() - key_secrets.USE_RECORDED_EVERY)
     assert last_used_after_a_request() > first
 
 

@@ -1,51 +1,52 @@
 """The examinations of the books, written down: what was looked at, when, and what was found.
 
-The commands that look say it to whoever runs them, and keep it here for whoever was not there.
+The commands that examine also print it; here it is kept for the back-office.
 """
 
-from collections.abc import Callable, Sequence
-from datetime import datetime
-from typing import Any
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from copy import copy
 
 from django.db import Error, transaction
+from django.utils import timezone
 
+from foundation.errors import first_line
 from wallet.books.models import Audit
 
 FINDINGS_MAX = 100
 
 
-def note(
-    kind: Audit.Kind,
-    *,
-    started_at: datetime,
-    seen: int,
-    findings: Sequence[dict[str, Any]],
-    outcome: Audit.Outcome,
-    remark: str = "",
-    found: int | None = None,
-    on_trouble: Callable[[str], object],
-) -> Audit | None:
-    """Write an examination down; its first 100 findings, of `found` or else of those given.
+@contextmanager
+def examination(kind: Audit.Kind, *, on_trouble: Callable[[str], object]) -> Iterator[Audit]:
+    """Write down the examination that the block makes, also if the block fails: then the remark says why.
 
-    `seen` is how many wallets, or sessions of Stripe, were looked at. Where nothing can be written, as on a
-    standby or by a role that may only read, `on_trouble` gets a sentence that says why, and None comes back:
-    what was found stands all the same.
+    The block fills in the audit: `seen_count` (wallets, or sessions of Stripe), `found_count` and `findings`.
     """
+    audit = Audit(kind=kind, seen_count=0, found_count=0, started_at=timezone.now())
+    audit.outcome = Audit.Outcome.UNFINISHED
+    try:
+        yield audit
+        audit.outcome = Audit.Outcome.FOUND if audit.found_count else Audit.Outcome.CLEAN
+    except Exception as error:
+        audit.remark = audit.remark or first_line(error)
+        raise
+    finally:
+        write_down(audit, on_trouble=on_trouble)
+
+
+def write_down(audit: Audit, *, on_trouble: Callable[[str], object]) -> None:
+    """Write an examination down, with its first 100 findings.
+
+    If nothing can be written, as on a standby or by a role that may only read, `on_trouble` gets a sentence
+    that says why.
+    """
+    kept = copy(audit)
+    kept.findings, kept.ended_at = audit.findings[:FINDINGS_MAX], timezone.now()
     try:
         with transaction.atomic():
-            return Audit.objects.create(
-                kind=kind,
-                started_at=started_at,
-                seen_count=seen,
-                found_count=len(findings) if found is None else found,
-                findings=list(findings[:FINDINGS_MAX]),
-                outcome=outcome,
-                remark=remark,
-            )
+            kept.save(force_insert=True)
     except Error as error:
-        why = (str(error).strip() or type(error).__name__).splitlines()[0]
-        on_trouble(f"This examination could not be written down: {why}")
-        return None
+        on_trouble(f"This examination could not be written down: {first_line(error)}")
 
 
 def last(kind: Audit.Kind) -> Audit | None:
@@ -54,6 +55,6 @@ def last(kind: Audit.Kind) -> Audit | None:
 
 
 def last_finished(kind: Audit.Kind) -> Audit | None:
-    """The newest examination of a kind that did look: what it found stands until another one has looked."""
+    """The newest finished examination of a kind: what it found stands until the next one has finished."""
     finished = Audit.objects.filter(kind=kind).exclude(outcome=Audit.Outcome.UNFINISHED)
     return finished.order_by("-ended_at").first()

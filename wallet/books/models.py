@@ -18,7 +18,7 @@ from django.db.models.functions import Abs
 from django.utils import timezone
 
 from accounts.misar_ids import MISAR_ID_LENGTH
-from foundation.identifiers import IDENTIFIER_LENGTH
+from foundation.identifiers import primary_key
 from wallet import identifiers
 
 FEATURE_LENGTH = 100
@@ -103,12 +103,7 @@ class Entry(models.Model):
         EXPIRY = "expiry", "Expiry"
         CAPTURE = "capture", "Charge of a hold"
 
-    id = models.CharField(
-        primary_key=True,
-        max_length=IDENTIFIER_LENGTH,
-        default=identifiers.transaction_id,
-        editable=False,
-    )
+    id = primary_key(identifiers.transaction_id)
     # No index of its own: the one that keeps the sequence begins with the wallet.
     wallet = models.ForeignKey(Wallet, on_delete=models.PROTECT, related_name="entries", db_index=False)
     sequence = models.BigIntegerField()

@@ -7,7 +7,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from accounts.misar_ids import MISAR_ID_LENGTH
-from foundation.identifiers import IDENTIFIER_LENGTH
+from foundation.identifiers import primary_key
 from wallet import identifiers
 from wallet.books.models import PRODUCT_LENGTH, STRIPE_ID_LENGTH, Entry
 
@@ -49,12 +49,7 @@ class TopUp(models.Model):
         FAILED = "failed", "Failed"
         EXPIRED = "expired", "Expired"
 
-    id = models.CharField(
-        primary_key=True,
-        max_length=IDENTIFIER_LENGTH,
-        default=identifiers.topup_id,
-        editable=False,
-    )
+    id = primary_key(identifiers.topup_id)
     user_id = models.CharField("Misar ID", max_length=MISAR_ID_LENGTH)
     product = models.CharField(max_length=PRODUCT_LENGTH, blank=True)
     state = models.CharField(max_length=20, choices=State, default=State.CREATING)

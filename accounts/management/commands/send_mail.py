@@ -11,6 +11,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import Error, close_old_connections
 
 from accounts.mail import outbox
+from foundation.errors import first_line
 from foundation.operators import COULD_NOT_LOOK, LookingCommand
 
 SENT_AT_ONCE = 1000
@@ -69,8 +70,7 @@ class Command(LookingCommand):
                     prune_at = time.monotonic() + PRUNED_EVERY_SECONDS
             except Error as error:
                 if reached:  # Once, not every few seconds for as long as it lasts.
-                    reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-                    self._say(f"The database cannot be used, trying on: {reason}")
+                    self._say(f"The database cannot be used, trying on: {first_line(error)}")
                 reached = False
             else:
                 reached = True

@@ -2,12 +2,9 @@
 
 import json
 from argparse import ArgumentParser
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from itertools import chain
 from typing import Any
-
-from django.utils import timezone
 
 from foundation.operators import LookingCommand, database_read, snapshot
 from monetization import laws as records
@@ -15,15 +12,6 @@ from wallet.books import audits, laws
 from wallet.models import Audit, Wallet
 
 NAMED_MAX = 1000
-
-
-@dataclass
-class Look:
-    """How far one run has come: wallets seen, violations counted, and the first of them."""
-
-    wallets: int = 0
-    count: int = 0
-    found: list[laws.Violation] = field(default_factory=list)
 
 
 class Command(LookingCommand):
@@ -36,52 +24,31 @@ class Command(LookingCommand):
         parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
 
     def handle(self, *, json: bool, **options: Any) -> None:
-        look, started_at = Look(), timezone.now()
-        outcome, remark = Audit.Outcome.UNFINISHED, ""
-        try:
-            with snapshot():
-                # As they are found: a check of millions must not keep its first finding to itself.
-                self._look(look, told=(lambda line: None) if json else self.stdout.write)
-            outcome = Audit.Outcome.FOUND if look.count else Audit.Outcome.CLEAN
-        except Exception as error:
-            remark = (str(error).strip() or type(error).__name__).splitlines()[0]
-            raise
-        finally:
-            audits.note(
-                Audit.Kind.LAWS,
-                started_at=started_at,
-                seen=look.wallets,
-                findings=[asdict(violation) for violation in look.found[: audits.FINDINGS_MAX]],
-                found=look.count,
-                outcome=outcome,
-                remark=remark,
-                on_trouble=self.stderr.write,
-            )
-        self._report(as_json=json, wallets=look.wallets, count=look.count, found=look.found)
-        if look.count:
+        with audits.examination(Audit.Kind.LAWS, on_trouble=self.stderr.write) as audit, snapshot():
+            wallets = Wallet.objects.count()
+            with self.progress("Checking wallets", wallets) as advance:
+                books = laws.find_violations(on_wallets=advance)
+                for violation in chain(books, records.find_violations()):
+                    audit.found_count += 1
+                    if audit.found_count <= NAMED_MAX:
+                        audit.findings.append(asdict(violation))
+                    if not json:  # At once: a check of millions must not keep its first finding to itself.
+                        self.stdout.write(f"{violation.law}: {violation.subject}: {violation.detail}")
+            audit.seen_count = wallets
+        self._report(audit, as_json=json)
+        if audit.found_count:
             self.found()
 
-    def _look(self, look: Look, told: Callable[[str], object]) -> None:
-        wallets = Wallet.objects.count()
-        with self.progress("Checking wallets", wallets) as advance:
-            books = laws.find_violations(on_wallets=advance)
-            for violation in chain(books, records.find_violations()):
-                look.count += 1
-                told(f"{violation.law}: {violation.subject}: {violation.detail}")
-                if look.count <= NAMED_MAX:
-                    look.found.append(violation)
-        look.wallets = wallets
-
-    def _report(self, *, as_json: bool, wallets: int, count: int, found: list[laws.Violation]) -> None:
+    def _report(self, audit: Audit, *, as_json: bool) -> None:
         if as_json:
             report = {
                 "database": database_read(),
-                "wallets": wallets,
-                "violations": [asdict(violation) for violation in found],
-                "violations_count": count,
-                "clean": not count,
+                "wallets": audit.seen_count,
+                "violations": audit.findings,
+                "violations_count": audit.found_count,
+                "clean": not audit.found_count,
             }
             self.stdout.write(json.dumps(report))
             return
-        outcome = f"{count} violations." if count else "Every law holds."
-        self.stdout.write(f"{wallets} wallets in {database_read()}. {outcome}")
+        outcome = f"{audit.found_count} violations." if audit.found_count else "Every law holds."
+        self.stdout.write(f"{audit.seen_count} wallets in {database_read()}. {outcome}")

@@ -7,8 +7,8 @@ from django.contrib.auth.models import Group, Permission
 from django.urls import reverse
 
 from accounts import api_keys
+from accounts.key_secrets import digest_of
 from accounts.models import Act, Plan, ServiceKey
-from accounts.service_keys import digest_of
 from tests.factories import StaffFactory, UserFactory, enter
 
 

@@ -3,8 +3,7 @@
 import json
 import re
 from argparse import ArgumentParser, ArgumentTypeError
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -43,19 +42,6 @@ def moment(text: str) -> datetime:
         ) from error
 
 
-@dataclass
-class Look:
-    """How far one run has come: sessions seen, and on which Stripe and the books disagree."""
-
-    seen: int = 0
-    findings: list[Finding] = field(default_factory=list)
-
-    @property
-    def still_open(self) -> list[Finding]:
-        """Those that were not repaired just now."""
-        return [finding for finding in self.findings if finding.is_open]
-
-
 class Command(LookingCommand):
     help = (
         "Compare Stripe's Checkout Sessions with the books: what was paid and not credited, and what was "
@@ -71,49 +57,37 @@ class Command(LookingCommand):
         parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
 
     def handle(self, *, since: datetime, apply: bool, json: bool, **options: Any) -> None:
-        look, started_at = Look(), timezone.now()
-        outcome, remark = Audit.Outcome.UNFINISHED, ""
-        try:
-            self._look(
-                look, since=since, apply=apply, told=(lambda line: None) if json else self.stdout.write
-            )
-            outcome = Audit.Outcome.FOUND if look.still_open else Audit.Outcome.CLEAN
-        except StripeOutOfReach as error:
-            remark = "Stripe cannot be reached, or refuses our key; the log says which."
-            raise CommandError(f"Could not look: {remark}", returncode=COULD_NOT_LOOK) from error
-        except Exception as error:
-            remark = (str(error).strip() or type(error).__name__).splitlines()[0]
-            raise
-        finally:
-            self._note(look, started_at, outcome, remark)
-        self._report(as_json=json, since=since, seen=look.seen, findings=look.findings)
-        if look.still_open:
+        findings: list[Finding] = []
+        with audits.examination(Audit.Kind.STRIPE, on_trouble=self.stderr.write) as audit:
+            try:
+                self._compare(audit, findings, since=since, apply=apply, quiet=json)
+            except StripeOutOfReach as error:
+                audit.remark = "Stripe cannot be reached, or refuses our key; the log says which."
+                raise CommandError(f"Could not look: {audit.remark}", returncode=COULD_NOT_LOOK) from error
+            finally:
+                # The open ones come first, and alone are counted.
+                open_first = sorted(findings, key=lambda finding: not finding.is_open)
+                audit.findings = [asdict(finding) for finding in open_first]
+                audit.found_count = sum(each.is_open for each in findings)
+            if credited := len(findings) - audit.found_count:
+                audit.remark = f"{credited} {MEANINGS['credited']}."
+        self._report(as_json=json, since=since, seen=audit.seen_count, findings=findings)
+        if audit.found_count:
             self.found()
 
-    def _look(self, look: Look, *, since: datetime, apply: bool, told: Callable[[str], object]) -> None:
+    def _compare(
+        self, audit: Audit, findings: list[Finding], *, since: datetime, apply: bool, quiet: bool
+    ) -> None:
         with self.progress("Reading Stripe's sessions") as advance:
 
             def count_one() -> None:
-                look.seen += 1
+                audit.seen_count += 1
                 advance()
 
             for finding in reconciliation.reconcile(since=since, apply=apply, on_session=count_one):
-                look.findings.append(finding)
-                told(_line(finding))
-
-    def _note(self, look: Look, started_at: datetime, outcome: Audit.Outcome, remark: str) -> None:
-        credited = len(look.findings) - len(look.still_open)
-        audits.note(
-            Audit.Kind.STRIPE,
-            started_at=started_at,
-            seen=look.seen,
-            # What still stands comes first, and alone is counted.
-            findings=[asdict(each) for each in sorted(look.findings, key=lambda each: not each.is_open)],
-            found=len(look.still_open),
-            outcome=outcome,
-            remark=remark or (f"{credited} {MEANINGS['credited']}." if credited else ""),
-            on_trouble=self.stderr.write,
-        )
+                findings.append(finding)
+                if not quiet:
+                    self.stdout.write(_line(finding))
 
     def _report(self, *, as_json: bool, since: datetime, seen: int, findings: list[Finding]) -> None:
         counts = {kind: sum(finding.kind == kind for finding in findings) for kind in MEANINGS}
@@ -127,9 +101,9 @@ class Command(LookingCommand):
             }
             self.stdout.write(json.dumps(report))
             return
-        told = ", ".join(f"{count} {MEANINGS[kind]}" for kind, count in counts.items() if count)
+        summary = ", ".join(f"{count} {MEANINGS[kind]}" for kind, count in counts.items() if count)
         self.stdout.write(
-            f"{seen} sessions against {database_read()}: {told or 'Stripe and the books agree'}."
+            f"{seen} sessions against {database_read()}: {summary or 'Stripe and the books agree'}."
         )
 
 
