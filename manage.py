@@ -1,8 +1,8 @@
 #!/usr/bin/env python
-"""Django's command line, with the database that a command needs and no other.
+"""Django's command line, with the database that a command needs.
 
-Only quickstart and demo may make a private server; every other command uses one that exists, since an
-operator who forgot DATABASE_URL must not be shown empty books.
+Only quickstart and demo may create a private server. Every other command uses an existing database: an
+operator who forgot DATABASE_URL must not see empty books.
 """
 
 import os
@@ -55,7 +55,7 @@ def surroundings_of(command: str, argv: list[str]) -> AbstractContextManager[Non
 
 @contextmanager
 def deployment_for(command: str, argv: list[str]) -> Iterator[None]:
-    """The surroundings of a command where only the environment says which database it is."""
+    """The surroundings of a command in a deployment: DATABASE_URL names its database."""
     if command in RUN_A_SANDBOX:
         raise configuration.NoDatabase(f"{command} needs the sandbox, which is not part of this image.")
     if needs_database(command, argv) and not os.environ.get("DATABASE_URL"):
@@ -65,7 +65,7 @@ def deployment_for(command: str, argv: list[str]) -> Iterator[None]:
 
 @contextmanager
 def sandbox_for(command: str) -> Iterator[None]:
-    """The surroundings of a command that runs a sandbox: its settings, and a database made if need be."""
+    """The surroundings of a command that runs a sandbox: its settings, and a database, created if missing."""
     from sandbox import environment, processes
     from sandbox.private_postgres import PrivateServer
 
@@ -84,7 +84,7 @@ def sandbox_for(command: str) -> Iterator[None]:
 
 @contextmanager
 def database_for(command: str, argv: list[str]) -> Iterator[None]:
-    """The surroundings of every other command: the sandbox's if one ran here, and a database that exists."""
+    """The surroundings of every other command: the sandbox's settings if one ran here, and its database."""
     from sandbox import environment
     from sandbox.private_postgres import PrivateServer
 

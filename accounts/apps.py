@@ -1,4 +1,4 @@
-"""Who is asking, and on what plan."""
+"""Users, products, their keys, and the plan a user is on."""
 
 from django.apps import AppConfig
 from django.db.models.signals import post_migrate
@@ -16,8 +16,8 @@ class AccountsConfig(AppConfig):
         from foundation import erased_texts
         from foundation.http import envelope
 
-        for prefix in ("/mail/v1/", "/v1/"):  # What creators call, under both its names.
+        for prefix in ("/mail/v1/", "/v1/"):  # The creators' API has two names.
             envelope.register(prefix, envelope.Envelope())
         erased_texts.register(Act, "told", "reason")
-        # Not in a migration: a test's flush would take them away for good.
+        # Not in a migration: a flush in the tests would remove them for good.
         post_migrate.connect(make_default_plans, sender=self)

@@ -1,7 +1,7 @@
-"""DRF authenticators: which credential did the request bring, and is it good?
+"""DRF authenticators: which credential does a request have, and is it valid?
 
-They set `request.auth` to the credential (a ServiceKey or a Bearer). Which credential an endpoint takes is
-the view's list; what happens without one is `permissions.py`.
+They set `request.auth` to the credential: a ServiceKey, a Bearer or an ApiKey. A view lists the ones that it
+accepts; `permissions.py` decides what happens without one.
 """
 
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ class Bearer:
 
 
 class ServiceKeyAuthentication(BaseAuthentication):
-    """`x-wallet-service-key`. One that is present but wrong ends it: no other credential is tried."""
+    """`x-wallet-service-key`. If it is present but wrong, no other credential is tried."""
 
     def authenticate(self, request: Request) -> tuple[None, ServiceKey] | None:
         secret = request.META.get("HTTP_X_WALLET_SERVICE_KEY")
@@ -38,7 +38,7 @@ class BearerAuthentication(BaseAuthentication):
 
 
 class ApiKeyAuthentication(BaseAuthentication):
-    """`Authorization: Bearer msk_...`: in the name of the key's owner."""
+    """`Authorization: Bearer msk_...`: the request acts for the key's owner."""
 
     def authenticate(self, request: Request) -> tuple[User, ApiKey] | None:
         try:
@@ -52,7 +52,7 @@ class ApiKeyAuthentication(BaseAuthentication):
 
 
 class SsoUserAuthentication(BaseAuthentication):
-    """`Authorization: Bearer <SSO access token>`: in the name of that user, who is made if need be."""
+    """`Authorization: Bearer <SSO access token>`: the request acts for that user, who is created if new."""
 
     def authenticate(self, request: Request) -> tuple[User, Bearer] | None:
         token = bearer_of(request)

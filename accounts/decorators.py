@@ -1,4 +1,4 @@
-"""What every page of a user asks before its view runs."""
+"""What every page of a user checks before its view runs."""
 
 from collections.abc import Callable
 
@@ -10,5 +10,5 @@ View = Callable[..., HttpResponseBase]
 
 
 def page_of_the_user(view: View) -> View:
-    """For a page of the signed-in user; no cache on the way keeps it. Anyone else signs in first."""
+    """A page of the signed-in user, kept by no cache. An anonymous visitor signs in first."""
     return login_required(cache_control(private=True, no_store=True)(view))

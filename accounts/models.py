@@ -1,7 +1,7 @@
-"""Who is asking: Misar users by their Misar ID, products by service keys, and the plan a user is on.
+"""Misar users by their Misar ID, products by service keys, and the plan a user is on.
 
-A wallet needs no User: products charge by Misar ID alone. A User row is made for whoever signs in or
-owns something here.
+A wallet needs no User: products charge by Misar ID alone. A User row is created when a user signs in or owns
+something here.
 """
 
 import uuid
@@ -23,7 +23,7 @@ SUBJECT_LENGTH = 200
 
 
 class Plan(models.Model):
-    """What a creator pays us for: the platform fee, and how many API keys."""
+    """What a creator pays us for: the platform fee and the number of API keys."""
 
     slug = models.SlugField(primary_key=True, max_length=40)
     name = models.CharField(max_length=80)
@@ -57,7 +57,7 @@ class UserManager(BaseUserManager["User"]):
         return user
 
     def create_superuser(self, misar_id: str, password: str | None = None, **fields: Any) -> "User":
-        """A member of staff who may do everything. The id begins `staff:`, which no SSO user's does."""
+        """A member of staff with every right. The id begins with `staff:`, and no SSO user's id does."""
         if not misar_id.startswith(STAFF_PREFIX):
             misar_id = STAFF_PREFIX + misar_id
         user = self.model(misar_id=misar_id, is_staff=True, is_superuser=True, **fields)
@@ -81,7 +81,7 @@ class User(AbstractBaseUser, PermissionsMixin):
     mails_off = ArrayField(
         models.CharField(max_length=KIND_LENGTH),
         default=list,
-        db_default=[],  # The release before this one makes users too while both run.
+        db_default=[],  # For the release before, which also creates users while both run.
         blank=True,
         editable=False,
         help_text="Kinds of mail this user switched off.",
@@ -96,7 +96,7 @@ class User(AbstractBaseUser, PermissionsMixin):
             ("grant_access", "Can open and shut the back-office for others"),
             ("export_lists", "Can take lists out of the back-office as files"),
         )
-        # Support is given an address as it was typed.
+        # Support searches by address, in any case.
         indexes = [models.Index(Upper("email"), name="accounts_user_email")]
 
     USERNAME_FIELD = "misar_id"
@@ -108,21 +108,21 @@ class User(AbstractBaseUser, PermissionsMixin):
 
 
 class KeyQuerySet(models.QuerySet[Any]):
-    """Service keys and API keys alike."""
+    """Service keys or API keys."""
 
     def usable(self, at: datetime) -> Self:
-        """Keys that open a door at that moment: not revoked, not expired."""
+        """Keys that are valid at that moment: not revoked, not expired."""
         return self.filter(Q(expires_at=None) | Q(expires_at__gt=at), revoked_at=None)
 
     def note_use(self, key: models.Model, *, at: datetime) -> None:
-        """Write down when a key was used, unless somebody holds its row: no request waits for this."""
+        """Record when a key was used, unless another process locks its row: no request waits for this."""
         with transaction.atomic():
             free = self.select_for_update(skip_locked=True).filter(pk=key.pk).values("pk")
             self.filter(pk__in=free).update(last_used_at=at)
 
 
 class ServiceKey(models.Model):
-    """A product's right to charge and top up any wallet. Only a digest of the secret is kept."""
+    """A product's right to charge and top up any wallet. Only a digest of the secret is stored."""
 
     product = models.SlugField(max_length=40, help_text="The product that charges: blog, mail, reach.")
     prefix = models.CharField(max_length=12, unique=True, editable=False)
@@ -155,7 +155,7 @@ class ServiceKey(models.Model):
 
 
 class ApiKey(models.Model):
-    """A creator's `msk_` key: it reaches its owner's records, as far as its scopes go."""
+    """A creator's `msk_` key: its scopes say what it may do with the owner's records."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     owner = models.ForeignKey(User, on_delete=models.PROTECT, related_name="api_keys")
@@ -184,12 +184,12 @@ class ApiKey(models.Model):
         return f"{self.name} ({self.prefix}…)"
 
     def is_usable(self, at: datetime) -> bool:
-        """Whether it opens a door at that moment."""
+        """Whether the key is valid at that moment."""
         return self.revoked_at is None and (self.expires_at is None or self.expires_at > at)
 
 
 class PlanChange(models.Model):
-    """A plan as it was set, by whom and when: append-only."""
+    """Each setting of a plan, with who set it and when: append-only."""
 
     slug = models.CharField(max_length=40)
     name = models.CharField(max_length=80)
@@ -207,10 +207,9 @@ class PlanChange(models.Model):
 
 
 class Act(models.Model):
-    """Something a member of staff did in the back-office, to which row and why: append-only.
+    """What a member of staff did in the back-office, to which row and why: append-only.
 
-    Written in the transaction of what it tells of. Its words can be redacted (a reader who is erased), and
-    nothing else of it can change.
+    It is written in the transaction of its effect. Only its texts can change, when a reader is erased.
     """
 
     staff = models.ForeignKey(User, on_delete=models.PROTECT, related_name="acts", db_index=False)
@@ -248,7 +247,7 @@ class Act(models.Model):
 
 
 class RateCounter(models.Model):
-    """Requests counted in a fixed window. The table is UNLOGGED: a crash forgets counts, never money."""
+    """Requests in a fixed window. The table is UNLOGGED: a crash loses counts, never money."""
 
     bucket = models.CharField(primary_key=True, max_length=64)
     window = models.BigIntegerField()
@@ -262,9 +261,9 @@ class RateCounter(models.Model):
 
 
 class OutgoingMail(models.Model):
-    """A mail that is to go out, written in the transaction of what it tells of.
+    """A mail to be sent, written in the transaction of the event it reports.
 
-    Once it has ended, as sent or not, only what happened stays: the address and the words are gone.
+    Once it is sent, failed or dropped, its address and texts are deleted and only the outcome stays.
     """
 
     class State(models.TextChoices):
@@ -273,13 +272,13 @@ class OutgoingMail(models.Model):
         FAILED = "failed", "Given up"
         DROPPED = "dropped", "No longer wanted"
 
-    # Random, since the Message-ID is made of it and must stay unique when a backup is restored.
+    # Random: the Message-ID is made from it and must stay unique after a backup is restored.
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     kind = models.CharField(max_length=KIND_LENGTH)
     fact = models.CharField(
         max_length=FACT_LENGTH, unique=True, help_text="What it tells of, told once: receipt:top_..."
     )
-    # A mail goes with its user: it only repeats what is kept elsewhere, and must not stop an erasure.
+    # A mail is deleted with its user: it only repeats what is kept elsewhere.
     user = models.ForeignKey(
         User, on_delete=models.CASCADE, null=True, blank=True, related_name="outgoing_mails"
     )

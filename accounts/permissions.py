@@ -1,4 +1,4 @@
-"""What a view asks of whoever calls."""
+"""Which callers a view accepts."""
 
 from dataclasses import dataclass
 
@@ -11,7 +11,7 @@ from accounts.models import ApiKey, ServiceKey
 
 
 class IsService(BasePermission):
-    """A product with its service key, or 403: a bearer is no credential here, good or bad."""
+    """A product with its service key, or 403. A bearer token is no credential here, valid or not."""
 
     def has_permission(self, request: Request, view: APIView) -> bool:
         if not isinstance(request.auth, ServiceKey):
@@ -20,7 +20,7 @@ class IsService(BasePermission):
 
 
 class IsServiceOrBearer(BasePermission):
-    """A product, or a user for themselves; 401 for nobody."""
+    """A product, or a user for their own wallet; 401 without credentials."""
 
     def has_permission(self, request: Request, view: APIView) -> bool:
         if request.auth is None:
@@ -30,14 +30,14 @@ class IsServiceOrBearer(BasePermission):
 
 @dataclass(frozen=True)
 class Access:
-    """Who may do one thing: a key with one of these scopes (None: any key), and a session or not."""
+    """Who may call an action: a key with one of these scopes (None: any key), and perhaps a session."""
 
     scopes: tuple[str, ...] | None
     session: bool = True
 
 
 class HasAccess(BasePermission):
-    """What the view's `access` says of the action."""
+    """Follows the view's `access` for the action."""
 
     def has_permission(self, request: Request, view: APIView) -> bool:
         access: Access = view.access[view.action]  # type: ignore[attr-defined]
@@ -51,7 +51,7 @@ class HasAccess(BasePermission):
 
 
 class IsBrowser(BasePermission):
-    """A user signed in with the dashboard's cookie, and nothing else."""
+    """A user who is signed in with the dashboard's cookie."""
 
     def has_permission(self, request: Request, view: APIView) -> bool:
         if request.user is None:

@@ -1,4 +1,4 @@
-"""Plans: what a service starts with, and changing one, each change kept."""
+"""Plans: the ones a new database starts with, and changing one. Every change is recorded."""
 
 from typing import Any
 
@@ -21,7 +21,7 @@ DEFAULT_PLANS = (
 
 @transaction.atomic
 def add_plan(*, slug: str, name: str, fee_bps: int, key_limit: int | None, actor: str) -> Plan:
-    """Make a plan that nobody is on yet, and keep who made it. Raises PlanThere."""
+    """Add a plan and record who added it. Raises PlanThere."""
     setting = {"name": name, "fee_bps": fee_bps, "key_limit": key_limit}
     plan, is_new = Plan.objects.get_or_create(slug=slug, defaults=setting)
     if not is_new:
@@ -31,13 +31,13 @@ def add_plan(*, slug: str, name: str, fee_bps: int, key_limit: int | None, actor
 
 
 def locked(slug: str) -> Plan:
-    """A plan as it is now, held until the caller's transaction ends."""
+    """A plan as it is now, locked until the caller's transaction ends."""
     return Plan.objects.select_for_update().get(pk=slug)
 
 
 @transaction.atomic
 def set_plan(*, slug: str, name: str, fee_bps: int, key_limit: int | None, actor: str) -> Plan:
-    """Set a plan from now on, and keep who set it. Tips recorded before keep the fee of their moment."""
+    """Change a plan and record who changed it. Tips recorded before keep their fee."""
     setting = {"name": name, "fee_bps": fee_bps, "key_limit": key_limit}
     plan, _ = Plan.objects.update_or_create(slug=slug, defaults=setting)
     PlanChange.objects.create(slug=slug, actor=actor, **setting)
@@ -45,15 +45,15 @@ def set_plan(*, slug: str, name: str, fee_bps: int, key_limit: int | None, actor
 
 
 def assign(*, user: User, plan: Plan) -> None:
-    """Put a user on a plan. Keys beyond its limit stay; no further one can be made."""
+    """Put a user on a plan. Keys beyond its limit stay valid, but no further one can be made."""
     User.objects.filter(pk=user.pk).update(plan=plan)
 
 
 def make_default_plans(using: str = "default", apps: Apps = installed, **signal: Any) -> None:
-    """Make the plans that are not there yet; what staff changed stays."""
+    """Add the plans that do not exist yet; what staff changed stays."""
     if "plan" not in apps.all_models["accounts"]:
-        return  # Migrated back to nothing.
-    there = set(Plan.objects.using(using).values_list("slug", flat=True))
+        return  # Every migration was undone.
+    existing = set(Plan.objects.using(using).values_list("slug", flat=True))
     for slug, name, fee_bps, key_limit in DEFAULT_PLANS:
-        if slug not in there:
+        if slug not in existing:
             set_plan(slug=slug, name=name, fee_bps=fee_bps, key_limit=key_limit, actor=DEFAULT)

@@ -1,7 +1,7 @@
-"""SSO access tokens: is this bearer who it says, and for us?
+"""SSO access tokens: is the token valid, and is it for us?
 
-A token is a JWT of the configured issuer and audience. With `SSO_JWKS_URL` only RS256 and ES256 are taken,
-with `SSO_JWT_SECRET` only HS256, so that a public key can never pass for a shared secret.
+A token is a JWT of the configured issuer and audience. With `SSO_JWKS_URL` only RS256 and ES256 are accepted,
+with `SSO_JWT_SECRET` only HS256: a public key is never used as a shared secret.
 """
 
 import logging
@@ -27,10 +27,10 @@ SECRET_ALGORITHMS = ("HS256",)
 
 
 def misar_id_of(token: str) -> str:
-    """The Misar ID a bearer token proves.
+    """The Misar ID that a bearer token proves.
 
-    Raises InvalidToken for a token that is expired, early, foreign, unsigned or malformed, and
-    IssuerOutOfReach when it cannot be told.
+    Raises InvalidToken for a token that is expired, not valid yet, foreign, unsigned or malformed, and
+    IssuerOutOfReach if the token cannot be checked.
     """
     if len(token) > TOKEN_LENGTH_MAX:
         raise InvalidToken
@@ -45,7 +45,7 @@ def misar_id_of(token: str) -> str:
             leeway=LEEWAY_SECONDS,
             options={"require": ["exp", "iss", "aud", "sub"]},
         )
-    # Any other exception than PyJWT's own is a token that PyJWT did not expect: still no good token.
+    # PyJWT raises other exceptions than its own for some malformed tokens.
     except (jwt.PyJWTError, ValueError, TypeError, OverflowError, RecursionError) as error:
         raise InvalidToken from error
     subject = claims["sub"]
@@ -60,7 +60,7 @@ def _key_for(token: str) -> tuple[Any, Sequence[str]]:
     if not settings.SSO_JWKS_URL:
         raise InvalidToken
     header = jwt.get_unverified_header(token)
-    if header.get("alg") not in JWKS_ALGORITHMS:  # Before a key is fetched for it.
+    if header.get("alg") not in JWKS_ALGORITHMS:  # Checked before a key is fetched.
         raise InvalidToken
     key = key_set(settings.SSO_JWKS_URL).find(header.get("kid"))
     if key.algorithm_name != header["alg"]:
@@ -70,19 +70,19 @@ def _key_for(token: str) -> tuple[Any, Sequence[str]]:
 
 @cache
 def key_set(url: str) -> "KeySet":
-    """The one key set of a process for that address."""
+    """The key set of this address, one per process."""
     return KeySet(url)
 
 
 class KeySet:
-    """An issuer's public keys: cached, fetched again when a key is unknown, and kept through an outage.
+    """An issuer's public keys: cached, fetched again when a key is unknown, and kept during an outage.
 
-    A fetch takes at most 2 s and happens at most once in 30 s unless the last good one is older than
-    ten minutes; keys once seen are served for 24 h while the issuer is away.
+    Keys are fresh for 10 minutes and are used for up to 24 hours if the issuer is down. A fetch takes at most
+    2 seconds, and another one is tried after 30 seconds at the earliest.
     """
 
-    FETCH_TIMEOUT_SECONDS = (0.5, 1.5)  # To connect, and to hear something.
-    FETCH_SECONDS_MAX = 2  # For all of it.
+    FETCH_TIMEOUT_SECONDS = (0.5, 1.5)  # To connect, and between two bytes.
+    FETCH_SECONDS_MAX = 2  # In all.
     FRESH_SECONDS = 10 * 60
     SERVED_SECONDS = 24 * 3600
     PAUSE_SECONDS = 30
@@ -97,7 +97,7 @@ class KeySet:
         self._failed = False
 
     def find(self, key_id: str | None) -> jwt.PyJWK:
-        """The key of that id; a token without one is taken to mean the only key there is."""
+        """The key with this id. A token without an id means the only key, if there is one only."""
         key = self._known(key_id)
         if key is None or self._age() > self.FRESH_SECONDS:
             self._refresh(wait_seconds=0 if key else self.FETCH_SECONDS_MAX)
@@ -105,7 +105,7 @@ class KeySet:
         if key is not None and self._age() <= self.SERVED_SECONDS:
             return key
         if self._failed or self._age() > self.SERVED_SECONDS:
-            # The issuer may have rotated to a key that could not be fetched: the token may be good.
+            # The issuer may have a new key that could not be fetched: the token may be valid.
             raise IssuerOutOfReach
         raise InvalidToken
 
@@ -118,15 +118,15 @@ class KeySet:
         return time.monotonic() - self._fetched_at
 
     def _refresh(self, *, wait_seconds: float) -> None:
-        # One fetch at a time: whoever has the key goes on with it meanwhile, the others wait for the first.
+        # One fetch at a time. A request whose key is known goes on with it; the others wait for the first.
         if not self._lock.acquire(timeout=wait_seconds):
             return
         if time.monotonic() - self._tried_at < self.PAUSE_SECONDS:
             self._lock.release()
             return
         self._tried_at = time.monotonic()
-        self._failed = True  # Until it has succeeded.
-        # In a thread of its own, which keeps the lock: an answer that drips never meets a socket's timeout.
+        self._failed = True  # Until it succeeds.
+        # In its own thread, which keeps the lock: a socket's timeout does not end an answer that drips.
         fetch = threading.Thread(target=self._fetch_and_release, name="jwks", daemon=True)
         fetch.start()
         fetch.join(self.FETCH_SECONDS_MAX)
@@ -136,7 +136,7 @@ class KeySet:
             self._keys = self._fetch()
             self._fetched_at = time.monotonic()
             self._failed = False
-        except Exception as error:  # PyJWT expects a set of keys; an issuer may publish anything.
+        except Exception as error:  # An issuer may publish anything; PyJWT expects a set of keys.
             logger.warning("The keys of the SSO issuer could not be fetched: %s", error)
         finally:
             self._lock.release()
@@ -145,7 +145,7 @@ class KeySet:
         with requests.get(
             self.url,
             timeout=self.FETCH_TIMEOUT_SECONDS,
-            headers={"Accept-Encoding": "identity"},  # What is packed small may unpack large.
+            headers={"Accept-Encoding": "identity"},  # A small packed answer may unpack to a large one.
             allow_redirects=False,
             stream=True,
         ) as answer:
@@ -157,5 +157,5 @@ class KeySet:
                 body += chunk
                 if len(body) > self.ANSWER_BYTES_MAX or time.monotonic() > give_up_at:
                     raise ValueError("the answer is too long")
-        found = jwt.PyJWKSet.from_json(body.decode()).keys
-        return {key.key_id: key for key in found if key.algorithm_name in JWKS_ALGORITHMS}
+        keys = jwt.PyJWKSet.from_json(body.decode()).keys
+        return {key.key_id: key for key in keys if key.algorithm_name in JWKS_ALGORITHMS}

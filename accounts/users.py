@@ -1,4 +1,4 @@
-"""Users as the SSO issuer knows them: the row is made when somebody first signs in."""
+"""Users as the SSO issuer knows them: the row is created at the first sign-in."""
 
 from django.contrib.auth.hashers import make_password
 from django.core.exceptions import ValidationError
@@ -13,7 +13,7 @@ EMAIL_LENGTH = 254
 
 
 def known_as(misar_id: str) -> User:
-    """The user of that Misar ID, made if need be. Raises ForeignSubject for an id that no SSO user has."""
+    """The user with this Misar ID, created if new. Raises ForeignSubject for an id that no SSO user has."""
     if not is_users_id(misar_id):
         raise ForeignSubject
     user, _ = User.objects.get_or_create(misar_id=misar_id, defaults={"password": make_password(None)})
@@ -21,28 +21,28 @@ def known_as(misar_id: str) -> User:
 
 
 def arrive(*, misar_id: str, name: object = "", email: object = "") -> User:
-    """The user who signs in, named and reached as the issuer says now.
+    """The user who signs in, with the name and address that the issuer sends now.
 
-    Only the Misar ID tells who it is: an address that another user has links nothing. What is no name or no
-    address is left out. Raises ForeignSubject.
+    Only the Misar ID identifies a user: the same address does not link two users. A value that is no name or
+    no address is ignored. Raises ForeignSubject.
     """
     user = known_as(misar_id)
-    said = (_name(name), _email(email))
-    if (user.name, user.email) != said:
-        user.name, user.email = said
+    current = (_name(name), _email(email))
+    if (user.name, user.email) != current:
+        user.name, user.email = current
         user.save(update_fields=["name", "email"])
     return user
 
 
-def _name(said: object) -> str:
-    return said[:NAME_LENGTH] if isinstance(said, str) and said.isprintable() else ""
+def _name(value: object) -> str:
+    return value[:NAME_LENGTH] if isinstance(value, str) and value.isprintable() else ""
 
 
-def _email(said: object) -> str:
-    if not isinstance(said, str) or len(said) > EMAIL_LENGTH:
+def _email(value: object) -> str:
+    if not isinstance(value, str) or len(value) > EMAIL_LENGTH:
         return ""
     try:
-        validate_email(said)
+        validate_email(value)
     except ValidationError:
         return ""
-    return said
+    return value

@@ -3,7 +3,7 @@
 from datetime import UTC, date, datetime, time, timedelta
 
 DAY = timedelta(days=1)
-A_MOMENT = timedelta(microseconds=1)  # The shortest that PostgreSQL keeps.
+A_MOMENT = timedelta(microseconds=1)  # PostgreSQL's smallest step.
 MONTHS_OF_A_YEAR = 12
 # Nothing is recorded outside these; a day typed into a form may be.
 FIRST_DAY, LAST_DAY = date(1970, 1, 1), date(9998, 12, 31)
@@ -30,13 +30,13 @@ def end_of(day: date) -> datetime:
 
 
 def add_months(first: date, months: int) -> date:
-    """The first day of the month that is so many months later, or earlier where it is negative."""
+    """The first day of the month that is `months` later, or earlier if negative."""
     years, month = divmod(first.month - 1 + months, MONTHS_OF_A_YEAR)
     return date(first.year + years, month + 1, 1)
 
 
 def written(day: date, *, today: date) -> str:
-    """A day as a sentence has it, with its year where that is another one than today's.
+    """A day as in a sentence, with its year unless that is this year.
 
     >>> written(date(2026, 12, 31), today=date(2026, 6, 1)), written(date(2027, 1, 1), today=date(2026, 6, 1))
     ('31 December', '1 January 2027')

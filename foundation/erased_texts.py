@@ -1,7 +1,7 @@
-"""Taking an e-mail address out of every text that the apps keep.
+"""Removing an e-mail address from every text that the apps keep.
 
-An app registers its texts in which staff, Stripe or a reader may have written an address. Amounts, ids and
-dates are never touched.
+An app registers the fields in which staff, Stripe or a reader may have written an address. Amounts, ids and
+dates do not change.
 """
 
 import json
@@ -12,8 +12,8 @@ from urllib.parse import quote
 from django.db.models import Model, Q
 from django.utils.html import escape
 
-REMOVED = "(erased)"  # What is left in a text where the address was.
-# Where Stripe tells an address, and what it tells of a person in one breath with it.
+REMOVED = "(erased)"  # Replaces the address in a text.
+# Stripe's fields with an address, and its fields about the same person beside one.
 ADDRESSES = ("email", "customer_email", "receipt_email", "customer_email_address")
 BESIDE_AN_ADDRESS = re.compile(
     r"(customer_|individual_|business_|billing_|shipping_)?(name|phone|address)"
@@ -24,12 +24,12 @@ _texts: list[tuple[type[Model], str]] = []
 
 
 def register(model: type[Model], *fields: str) -> None:
-    """Name fields of a model that hold free text, or JSON as text."""
+    """Register fields of a model that hold free text, or JSON as text."""
     _texts.extend((model, field) for field in fields)
 
 
 def erase_from_texts(email: str) -> None:
-    """Take this address, in any case, out of every registered text. Runs in the caller's transaction."""
+    """Remove this address, in any case, from every registered text. Runs in the caller's transaction."""
     pattern = pattern_of(email)
     for model, field in _texts:
         for row in model._default_manager.filter(may_hold(email, field)).iterator():
@@ -41,16 +41,16 @@ def erase_from_texts(email: str) -> None:
 
 
 def pattern_of(email: str) -> re.Pattern[str]:
-    """The address as it may be written: as it is, percent-encoded, or escaped for HTML.
+    """Matches the address: plain, percent-encoded, or escaped for HTML.
 
-    Bounded, so that bob@x.co is left alone in jacob@x.co, bob@x.com and bob@x.co.uk.
+    bob@x.co does not match in jacob@x.co, bob@x.com and bob@x.co.uk.
     """
-    ways = dict.fromkeys(re.escape(each) for each in (email, quote(email, safe=""), escape(email)))
-    return re.compile(rf"(?<![\w.+-])(?:{'|'.join(ways)})(?![\w-]|\.\w)", re.IGNORECASE)
+    forms = dict.fromkeys(re.escape(form) for form in (email, quote(email, safe=""), escape(email)))
+    return re.compile(rf"(?<![\w.+-])(?:{'|'.join(forms)})(?![\w-]|\.\w)", re.IGNORECASE)
 
 
 def may_hold(email: str, field: str) -> Q:
-    """Which texts are worth reading: as it is, for HTML, percent-encoded, or with JSON's \\u00xx in it."""
+    """Texts that may hold the address: plain, for HTML, percent-encoded, or with JSON's \\u00xx in it."""
     local_part = email.rpartition("@")[0]
     return (
         Q(**{f"{field}__icontains": f"{local_part}@"})
@@ -61,26 +61,27 @@ def may_hold(email: str, field: str) -> Q:
 
 
 def _without(text: str, pattern: re.Pattern[str]) -> str:
-    """A text without the address; where it is JSON, read as JSON."""
+    """A text without the address; JSON is read as JSON."""
     try:
-        told = json.loads(text)
+        value = json.loads(text)
     except ValueError:
         return pattern.sub(REMOVED, text)
-    left = _left_of(told, pattern)
-    return text if left == told else json.dumps(left)
+    erased = _erased(value, pattern)
+    return text if erased == value else json.dumps(erased)
 
 
-def _left_of(told: Any, pattern: re.Pattern[str]) -> Any:
-    if isinstance(told, str):
-        return pattern.sub(REMOVED, told)
-    if isinstance(told, list):
-        return [_left_of(each, pattern) for each in told]
-    if isinstance(told, dict):
-        theirs = any(isinstance(told.get(name), str) and pattern.fullmatch(told[name]) for name in ADDRESSES)
+def _erased(value: Any, pattern: re.Pattern[str]) -> Any:
+    if isinstance(value, str):
+        return pattern.sub(REMOVED, value)
+    if isinstance(value, list):
+        return [_erased(item, pattern) for item in value]
+    if isinstance(value, dict):
+        texts = [value[name] for name in ADDRESSES if isinstance(value.get(name), str)]
+        is_the_readers = any(pattern.fullmatch(text) for text in texts)
         return {
             pattern.sub(REMOVED, name): None
-            if theirs and BESIDE_AN_ADDRESS.fullmatch(name)
-            else _left_of(value, pattern)
-            for name, value in told.items()
+            if is_the_readers and BESIDE_AN_ADDRESS.fullmatch(name)
+            else _erased(item, pattern)
+            for name, item in value.items()
         }
-    return told
+    return value

@@ -1,4 +1,4 @@
-"""The only place where credits and cents meet, and where any amount becomes text.
+"""The only place that converts between credits and cents, and that writes amounts as text.
 
 Credits are whole numbers; 1 credit = US$1. Cents are what Stripe counts. No float appears anywhere.
 """
@@ -17,7 +17,7 @@ def cents_from_dollars(dollars: int) -> int:
 
 
 def signed(amount: int) -> str:
-    """A figure for people: thousands separated, a true minus sign, a plus where it adds.
+    """A figure for people: thousands separated, with a plus or a true minus sign.
 
     >>> signed(1250), signed(-40)
     ('+1,250', '−40')
@@ -49,7 +49,7 @@ def unit(amount: int) -> str:
 
 
 def dollars(cents: int) -> str:
-    """US cents as people read them.
+    """US cents for people.
 
     >>> dollars(2500), dollars(1999)
     ('$25.00', '$19.99')
@@ -74,7 +74,7 @@ EXPONENTS = (
     | dict.fromkeys(_NO_DECIMALS.split(), 0)
     | dict.fromkeys(_THREE_DECIMALS.split(), 3)
 )
-# Stripe counts these in hundredths but takes whole ones only; of three decimals the last must be 0.
+# Stripe counts these in hundredths but accepts whole units only; of three decimals the last must be 0.
 _STEPS = {"ISK": 100, "UGX": 100} | dict.fromkeys(_THREE_DECIMALS.split(), 10)
 
 
@@ -89,7 +89,7 @@ def step_of(code: str) -> int:
 
 
 def amount(smallest_units: int, code: str) -> str:
-    """An amount as people read it, a true minus sign before it, the currency after.
+    """An amount for people, with its currency and a true minus sign.
 
     >>> amount(799, "USD"), amount(-500, "JPY"), amount(1234567, "EUR")
     ('7.99 USD', '−500 JPY', '12,345.67 EUR')
@@ -98,7 +98,7 @@ def amount(smallest_units: int, code: str) -> str:
 
 
 def figure(smallest_units: int, code: str) -> str:
-    """An amount as people read it, for where its currency is said beside it.
+    """An amount for people, without its currency.
 
     >>> figure(-79900, "USD"), figure(1500, "JPY")
     ('−799.00', '1,500')
@@ -109,12 +109,12 @@ def figure(smallest_units: int, code: str) -> str:
 
 
 def decimal_text(smallest_units: int, code: str) -> str:
-    """An amount of 0 or more as a form and a spreadsheet take it: no separators, no currency.
+    """An amount of 0 or more for forms and spreadsheets: no separators, no currency.
 
     >>> decimal_text(123450, "USD"), decimal_text(500, "JPY"), decimal_text(5, "KWD")
     ('1234.50', '500', '0.005')
     """
-    assert smallest_units >= 0, "what is below 0 is written for people alone"
+    assert smallest_units >= 0, "forms and spreadsheets have no negative amounts"
     exponent = EXPONENTS[code]
     whole, rest = divmod(smallest_units, 10**exponent)
     return f"{whole}.{rest:0{exponent}d}" if exponent else str(whole)

@@ -1,4 +1,4 @@
-"""What the operators' commands share: exit codes, a word on the database, progress on a terminal."""
+"""What the operators' commands share: exit codes, the name of the database, progress on a terminal."""
 
 import logging
 import sys
@@ -35,18 +35,18 @@ class LookingCommand(BaseCommand):
                 return super().execute(*args, **options)
         except (CommandError, SystemExit):
             raise
-        except Exception as error:  # Whatever it was: 1 would say that something was found.
+        except Exception as error:  # Exit code 1 would mean that something was found.
             if not isinstance(error, Error | BillingError):
                 logger.exception("A check failed")
             raise CommandError(f"Could not look: {first_line(error)}", returncode=COULD_NOT_LOOK) from error
 
     def found(self) -> NoReturn:
-        """End with the exit code of a finding; the report has been written."""
+        """Exit with the code for a finding; the report is written already."""
         sys.exit(FOUND)
 
     @contextmanager
     def progress(self, what: str, total: int | None = None) -> Iterator[Any]:
-        """A function that counts, shown on stderr where that is a terminal."""
+        """A function that counts one or more; the count is shown on stderr if that is a terminal."""
         console = Console(file=self.stderr, force_terminal=None)  # type: ignore[arg-type]
         columns = (SpinnerColumn(), TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
         with Progress(*columns, console=console, transient=True, disable=not sys.stderr.isatty()) as shown:
@@ -56,7 +56,7 @@ class LookingCommand(BaseCommand):
 
 @contextmanager
 def snapshot() -> Iterator[None]:
-    """One moment of the database for all that is read inside, however long. Nothing can be written."""
+    """Everything read inside shows one moment of the database. Nothing can be written."""
     with transaction.atomic():
         with connection.cursor() as cursor:
             cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
@@ -65,6 +65,6 @@ def snapshot() -> Iterator[None]:
 
 def database_read() -> str:
     """Which database a report is about, without its password."""
-    found = connection.get_connection_params()
-    where = found.get("host") or "localhost"
-    return f"{found.get('dbname')} at {where}" + (f":{found['port']}" if found.get("port") else "")
+    params = connection.get_connection_params()
+    where = params.get("host") or "localhost"
+    return f"{params.get('dbname')} at {where}" + (f":{params['port']}" if params.get("port") else "")

@@ -1,4 +1,4 @@
-"""Tables as files that a spreadsheet opens: CSV that runs nothing there."""
+"""Tables as CSV files in which a spreadsheet finds no formula to run."""
 
 import csv
 import io
@@ -7,14 +7,14 @@ from collections.abc import Iterable, Iterator, Sequence
 
 Cell = str | int | None
 
-# What a spreadsheet takes for the beginning of a formula, and the wide forms that some read the same way.
+# A spreadsheet reads a cell that begins so as a formula. Some read the wide forms in the same way.
 FORMULA_STARTS = frozenset(
     "=+-@\N{FULLWIDTH EQUALS SIGN}\N{FULLWIDTH PLUS SIGN}\N{FULLWIDTH HYPHEN-MINUS}"
     "\N{FULLWIDTH COMMERCIAL AT}"
 )
-# Some drop these, and then look at what follows.
+# Some spreadsheets drop these and then read the rest.
 DROPPED_STARTS = frozenset("\t\r\n\0")
-# Where a spreadsheet separates by something else than commas, a cell of ours ends there and another begins.
+# A spreadsheet that does not separate by commas would begin a new cell here.
 HIDDEN_FORMULA = re.compile(rf"(?<!^)([;|\t]\s*)([{re.escape(''.join(sorted(FORMULA_STARTS)))}])")
 PIECE_CHARACTERS = 16_384
 
@@ -22,9 +22,9 @@ PIECE_CHARACTERS = 16_384
 def rows_as_csv(header: Sequence[str], rows: Iterable[Sequence[Cell]]) -> Iterator[str]:
     """A CSV file (RFC 4180, lines end in CRLF) in pieces of some kilobytes, as the rows come.
 
-    Text that a spreadsheet would take for a formula begins with an apostrophe. Integers are numbers, with a
-    hyphen for a minus; None is an empty cell. To be sent as UTF-8, without a byte order mark: a program
-    would read the mark as a part of the first column's name.
+    Text that a spreadsheet would read as a formula begins with an apostrophe. Integers are numbers, with a
+    hyphen as minus; None is an empty cell. Send it as UTF-8 without a byte order mark, which a program would
+    read as part of the first column's name.
     """
     piece = io.StringIO()
     writer = csv.writer(piece, lineterminator="\r\n")
@@ -47,5 +47,5 @@ def _shown(cell: Cell) -> Cell:
 
 
 def _could_be_a_formula(text: str) -> bool:
-    # Blanks before it are looked past: not every spreadsheet keeps them.
+    # Some spreadsheets drop leading blanks.
     return text[:1] in DROPPED_STARTS or text.lstrip()[:1] in FORMULA_STARTS

@@ -1,4 +1,4 @@
-"""How the creator's pages write days and amounts."""
+"""How pages write days, counts and short texts."""
 
 from collections.abc import Sequence
 from datetime import date, datetime, time
@@ -8,13 +8,13 @@ from django.utils.text import get_text_list
 from foundation import money
 from foundation.calendar import last_day_of
 
-NONE = "\N{EN DASH}"  # Where there is nothing to say.
-NAME_SHOWN = 60  # Characters of a name in a row or above a page; the page of the record has all of it.
+NONE = "\N{EN DASH}"  # For an empty cell.
+NAME_SHOWN = 60  # Characters of a name in a list or a heading; the page of the record shows all of it.
 NAMED_MAX = 3  # Names in one sentence.
 
 
 def count(number: int, thing: str, things: str = "") -> str:
-    """How many of something; `things` is its plural where that is not `thing` with an s.
+    """How many of a thing; `things` is its plural if that is not `thing` with an s.
 
     >>> count(1, "tip"), count(1250, "tip"), count(2, "entry", "entries")
     ('1 tip', '1,250 tips', '2 entries')
@@ -37,7 +37,7 @@ def listed(names: Sequence[str], *, and_others: bool = False) -> str:
 
 
 def day_words(day: date) -> str:
-    """A day as a table has it.
+    """A day in a table.
 
     >>> day_words(date(2026, 10, 3))
     '3 Oct 2026'
@@ -46,7 +46,7 @@ def day_words(day: date) -> str:
 
 
 def moment(at: datetime) -> str:
-    """A moment to the minute, to the second where it has some.
+    """A moment to the minute, or to the second if it has seconds.
 
     >>> from datetime import UTC
     >>> moment(datetime(2026, 12, 1, 9, 30, tzinfo=UTC))
@@ -56,7 +56,7 @@ def moment(at: datetime) -> str:
 
 
 def end_words(until: datetime) -> str:
-    """When something ends, in UTC: an end at midnight as the last day on which it still was.
+    """When a period ends, in UTC. An end at midnight is shown as the last day of the period.
 
     >>> from datetime import UTC
     >>> end_words(datetime(2026, 12, 19, tzinfo=UTC)), end_words(datetime(2026, 12, 19, 9, tzinfo=UTC))
@@ -68,7 +68,7 @@ def end_words(until: datetime) -> str:
 
 
 def span_words(first_day: date, last_day: date) -> str:
-    """Some days in few words, both included.
+    """A span of days, both included.
 
     >>> span_words(date(2026, 12, 3), date(2026, 12, 9)), span_words(date(2026, 11, 30), date(2026, 12, 2))
     ('3–9 Dec', '30 Nov–2 Dec')

@@ -1,4 +1,4 @@
-"""System checks: what settings.py cannot refuse by itself, said before any command of manage.py runs."""
+"""System checks for what settings.py cannot refuse by itself. They run before any command of manage.py."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -14,20 +14,20 @@ LIMITS_BY_ROLE = ("STAFF_CREDITS_A_DAY", "STAFF_REFUND_CENTS_MAX")
 
 @register(Tags.security, deploy=True)
 def sandbox_is_for_development(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
-    """A deployment speaks to Stripe itself. Asked by `check --deploy` alone."""
-    found: list[CheckMessage] = []
+    """A deployment uses the real Stripe. Checked by `check --deploy` alone."""
+    errors: list[CheckMessage] = []
     if not settings.PRODUCTION:
-        found.append(Error("ENVIRONMENT is sandbox.", hint="Set it to production.", id="misar.E001"))
+        errors.append(Error("ENVIRONMENT is sandbox.", hint="Set it to production.", id="misar.E001"))
     if settings.STRIPE_API_BASE != settings.STRIPE_PRODUCTION_BASE:
-        found.append(
+        errors.append(
             Error("STRIPE_API_BASE points at a stand-in.", hint="Unset it in production.", id="misar.E002")
         )
-    return found
+    return errors
 
 
 @register()
 def limits_are_of_roles(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
-    """A limit for a role that is not there would leave the role that was meant with 0."""
+    """A limit with a mistyped role would leave the real role with 0."""
     return [
         Error(
             f"{name} names {role!r}, which is no role.",

@@ -13,44 +13,44 @@ bind = f"[{_host}]:{_port}" if ":" in _host else f"{_host}:{_port}"
 worker_class = "gthread"
 workers = int(os.environ.get("WEB_WORKERS") or 2)
 threads = int(os.environ.get("WEB_THREADS") or 8)
-# A worker whose main thread is silent for this long is replaced. (Threads do not count here: see when_ready.)
+# A worker whose main thread is silent for so many seconds is replaced. (For threads, see when_ready.)
 timeout = 30
-# Longer than a proxy keeps its connections, so that it never sends into one that is just being closed.
+# Longer than a proxy keeps its connections, or it could send a request into one that is being closed.
 keepalive = 75
 graceful_timeout = 10
 # Workers do not leak, so none is replaced for its age.
 max_requests = 0
-# Whose X-Forwarded-Proto is believed; nobody's unless said.
+# The proxies whose X-Forwarded-Proto is trusted; none by default.
 forwarded_allow_ips = os.environ.get("TRUSTED_PROXIES") or ""
 # The heartbeat is a file; on a disk that stalls, a healthy worker would look dead.
 worker_tmp_dir = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108 (gunicorn makes it private)
-# It would be a file in somebody's home that outlives a kill.
+# It would be a file in a home directory that stays after a kill.
 control_socket_disable = True
 accesslog = "-" if os.environ.get("ACCESS_LOG") else None
-# Without what stands behind a question mark: it may hold whom somebody looked for.
+# Without the query string: it may hold the name or address that a member of staff searched for.
 access_log_format = '%(h)s %(t)s "%(m)s %(U)s %(H)s" %(s)s %(b)s'
 errorlog = "-"
 loglevel = (os.environ.get("LOG_LEVEL") or "info").lower()
 
-# A client that says nothing for so long is not waited for: twenty of them would hold every thread.
+# A client that is silent for longer is dropped: a few of them would hold every thread.
 SILENT_CLIENT_SECONDS = 2
 
 
 def on_starting(server: Any) -> None:
-    """Say what is allowed to be missing, and what follows from it."""
+    """Warn about settings that may be missing, and say what follows."""
     if os.environ.get("ENVIRONMENT", "production") != "production":
         return
     if not forwarded_allow_ips:
         server.log.warning(
-            "TRUSTED_PROXIES is not set: nobody is believed that a request came over https, so every page "
-            "redirects to itself and every API call is refused."
+            "TRUSTED_PROXIES is not set: no proxy is trusted to say that a request came over https, so every "
+            "page redirects to itself and every API call is refused."
         )
     if not (os.environ.get("SSO_JWKS_URL") or os.environ.get("SSO_JWT_SECRET")):
         server.log.warning("Neither SSO_JWKS_URL nor SSO_JWT_SECRET is set: every bearer token is refused.")
 
 
 def when_ready(server: Any) -> None:
-    """Give the listening sockets a receive timeout, which the connections they accept inherit on Linux."""
+    """Give the listening sockets a receive timeout. On Linux, accepted connections inherit it."""
     for listener in server.LISTENERS:
         timeout_value = struct.pack("ll", SILENT_CLIENT_SECONDS, 0)
         listener.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, timeout_value)

@@ -1,4 +1,4 @@
-"""`GET /health`: can this process take work?"""
+"""`GET /health`: can this process serve requests?"""
 
 from collections.abc import Callable
 
@@ -12,16 +12,16 @@ _migrated = False
 def answer_health(
     get_response: Callable[[HttpRequest], HttpResponse],
 ) -> Callable[[HttpRequest], HttpResponse]:
-    """Middleware, before the host check and any redirect: a probe knows neither our name nor TLS."""
+    """Middleware, before the host check and any redirect: a probe uses neither our host name nor TLS."""
 
     def middleware(request: HttpRequest) -> HttpResponse:
         if request.path != "/health":
             return get_response(request)
         if request.method not in {"GET", "HEAD"}:
             return JsonResponse({"error": "Method not allowed"}, status=405, headers={"Allow": "GET, HEAD"})
-        trouble = database_trouble()
-        body = {"status": "unavailable", "reason": trouble} if trouble else {"status": "ok"}
-        return JsonResponse(body, status=503 if trouble else 200, headers={"Cache-Control": "no-store"})
+        reason = database_trouble()
+        body = {"status": "unavailable", "reason": reason} if reason else {"status": "ok"}
+        return JsonResponse(body, status=503 if reason else 200, headers={"Cache-Control": "no-store"})
 
     return middleware
 
@@ -42,7 +42,7 @@ def database_trouble() -> str | None:
 
 
 def is_migrated() -> bool:
-    """Whether every migration of this code has been applied; once true, it is not asked again."""
+    """Whether every migration of this code is applied. Once true, it is not checked again."""
     global _migrated
     if not _migrated:
         executor = MigrationExecutor(connection)

@@ -25,7 +25,7 @@ if ENVIRONMENT not in {"production", "sandbox"}:
     raise ImproperlyConfigured("ENVIRONMENT must be production or sandbox.")
 PRODUCTION = ENVIRONMENT == "production"
 
-# --- What must be there, and what must not ------------------------------------------------------------
+# --- What production requires, and what it refuses ----------------------------------------------------
 
 STRIPE_PRODUCTION_BASE = "https://api.stripe.com"
 STRIPE_API_BASE = env.str("STRIPE_API_BASE", default=STRIPE_PRODUCTION_BASE).rstrip("/")
@@ -40,19 +40,19 @@ DEBUG = env.bool("DEBUG", default=False)
 
 
 def _words(name: str, default: list[str]) -> list[str]:
-    """A list separated by commas, blanks around its words forgiven."""
+    """A list separated by commas, without the blanks around its words."""
     return [word.strip() for word in env.list(name, default=default) if word.strip()]
 
 
 def _origin(url: str) -> str:
-    """The scheme and host of an address; "" of none."""
+    """The scheme and host of a URL; "" if it has none."""
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc}" if parts.netloc else ""
 
 
 def _count(name: str, default: int, *, least: int = 0) -> int:
-    """A whole number, or a sentence instead of a traceback."""
-    text = env.str(name, default=str(default)).strip() or str(default)
+    """A whole number. A wrong value ends the start with a sentence."""
+    text = env.str(name, default="").strip() or str(default)
     if not (text.isascii() and text.isdigit() and int(text) >= least):
         raise ImproperlyConfigured(f"{name} must be a whole number of at least {least}.")
     return int(text)
@@ -61,20 +61,18 @@ def _count(name: str, default: int, *, least: int = 0) -> int:
 def _counts_by_role(name: str, default: str) -> dict[str, int]:
     """A whole number for each role: billing=1000,admin=100000. A role that is not named has 0.
 
-    Whether there is such a role is asked by checks.py, when the apps are there.
+    checks.py looks whether such a role exists.
     """
-    pairs = [
-        word.strip() for word in (env.str(name, default="").strip() or default).split(",") if word.strip()
-    ]
-    found: dict[str, int] = {}
-    for pair in pairs:
+    counts: dict[str, int] = {}
+    text = env.str(name, default="").strip() or default
+    for pair in filter(str.strip, text.split(",")):
         role, _, count = (part.strip() for part in pair.partition("="))
         if not (role and count.isascii() and count.isdigit()):
             raise ImproperlyConfigured(f"{name} must read like {default}.")
-        if role in found:
+        if role in counts:
             raise ImproperlyConfigured(f"{name} names a role twice.")
-        found[role] = int(count)
-    return found
+        counts[role] = int(count)
+    return counts
 
 
 STRIPE_SECRET_KEY = env.str("STRIPE_SECRET_KEY", default="")
@@ -85,29 +83,29 @@ VITAL = ("SECRET_KEY", "DATABASE_URL", "STRIPE_SECRET_KEY", "STRIPE_WEBHOOK_SECR
 
 def _refusals() -> list[str]:
     """Why this environment cannot be production, a sentence each."""
-    found = [f"{name} is not set." for name in VITAL if not env.str(name, default="").strip(" ,")]
+    reasons = [f"{name} is not set." for name in VITAL if not env.str(name, default="").strip(" ,")]
     if DEBUG:
-        found.append("DEBUG is on.")
+        reasons.append("DEBUG is on.")
     if len(env.str("SECRET_KEY", default="x" * 50)) < 50:
-        found.append("SECRET_KEY is shorter than 50 characters.")
+        reasons.append("SECRET_KEY is shorter than 50 characters.")
     if STRIPE_SECRET_KEY and not re.fullmatch(r"(sk|rk)_(live|test)_\S+", STRIPE_SECRET_KEY):
-        found.append("STRIPE_SECRET_KEY is not a secret or restricted key of Stripe.")
+        reasons.append("STRIPE_SECRET_KEY is not a secret or restricted key of Stripe.")
     if not all(secret.startswith("whsec_") for secret in STRIPE_WEBHOOK_SECRETS):
-        found.append("STRIPE_WEBHOOK_SECRETS holds something that is no signing secret.")
+        reasons.append("STRIPE_WEBHOOK_SECRETS holds something that is no signing secret.")
     public = urlsplit(PUBLIC_URL)
     if public.path or public.query or public.fragment or "@" in public.netloc:
-        found.append("PUBLIC_URL is more than a scheme and a host.")
+        reasons.append("PUBLIC_URL is more than a scheme and a host.")
     if not env.str("EMAIL_URL", default="smtp://").startswith("smtp"):
-        found.append("EMAIL_URL is not a mail server's.")
+        reasons.append("EMAIL_URL is not a mail server's.")
     if STRIPE_API_BASE != STRIPE_PRODUCTION_BASE:
-        found.append("STRIPE_API_BASE points at a stand-in for Stripe.")
+        reasons.append("STRIPE_API_BASE points at a stand-in for Stripe.")
     addresses = {"PUBLIC_URL": PUBLIC_URL, "SSO_ISSUER": SSO_ISSUER, "SSO_JWKS_URL": SSO_JWKS_URL}
     for name, address in addresses.items():
         host = urlsplit(address).hostname or ""
         here = host in {"", "localhost", "::1", "0.0.0.0"} or host.startswith("127.")  # noqa: S104 (compared)
         if address and (here or not address.startswith("https://")):
-            found.append(f"{name} is not a public https address.")
-    return found
+            reasons.append(f"{name} is not a public https address.")
+    return reasons
 
 
 if PRODUCTION and (refusals := _refusals()):
@@ -126,9 +124,9 @@ if SSO_CLIENT_ID and SSO_CLIENT_ID == SSO_AUDIENCE:
 # --- Django -----------------------------------------------------------------------------------------
 
 SECRET_KEY = env.str("SECRET_KEY")
-# While SECRET_KEY is changed: what was signed or encrypted with the old one still opens.
+# While SECRET_KEY is replaced: data signed or encrypted with the old one stays readable.
 SECRET_KEY_FALLBACKS = _words("SECRET_KEY_FALLBACKS", default=[])
-# The health check answers before the host check, so an address is never needed here for probes.
+# Probes need no entry: the health check answers before the host check.
 ALLOWED_HOSTS = _words("ALLOWED_HOSTS", default=[urlsplit(PUBLIC_URL).hostname or "localhost"])
 CSRF_FAILURE_VIEW = "foundation.http.last_resort.form_too_old"
 CSRF_TRUSTED_ORIGINS = _words("CSRF_TRUSTED_ORIGINS", default=[])
@@ -141,7 +139,7 @@ LANGUAGE_CODE = "en"
 USE_I18N = False
 USE_TZ = True
 TIME_ZONE = "UTC"
-# Days and times as the admin shows them; the other pages say their own.
+# Days and times of the admin; the other pages use filters.
 FORMAT_MODULE_PATH = "misar_billing.formats"
 
 INSTALLED_APPS = [
@@ -172,7 +170,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "foundation.http.request_ids.identify",
     "misar_billing.health.answer_health",
-    # Around all that may answer by itself, so that no page leaves without their headers.
+    # Outside every middleware that may answer by itself, so that every page has their headers.
     "csp.middleware.CSPMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "foundation.http.https_only.require_https",
@@ -186,7 +184,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "allauth.account.middleware.AccountMiddleware",
     "accounts.signing_in.middleware.require_good_session",
-    # The innermost: it turns the answer to a sign-in that was one too many into the page that says so.
+    # The innermost: it replaces the answer to a sign-in that was one too many.
     "axes.middleware.AxesMiddleware",
 ]
 
@@ -214,8 +212,8 @@ AUTH_PASSWORD_VALIDATORS = [
 
 # --- Signing in ---------------------------------------------------------------------------------------
 
-# Users come from the SSO issuer (OpenID Connect), staff also with a password and a second factor. What
-# allauth could serve beyond that (sign-up, e-mail addresses, password resets) has no address here.
+# Users sign in with the SSO issuer (OpenID Connect), staff also with a password and a second factor. Other
+# pages of allauth (sign-up, e-mail addresses, password resets) have no URL here.
 AUTHENTICATION_BACKENDS = [
     "axes.backends.AxesStandaloneBackend",
     "allauth.account.auth_backends.AuthenticationBackend",
@@ -231,7 +229,7 @@ ACCOUNT_LOGIN_METHODS = {"username"}
 ACCOUNT_SIGNUP_FIELDS = ["username*", "password1*"]
 ACCOUNT_EMAIL_VERIFICATION = "none"
 ACCOUNT_UNIQUE_EMAIL = False
-ACCOUNT_SESSION_REMEMBER = True  # For SESSION_HOURS, whichever way somebody signed in.
+ACCOUNT_SESSION_REMEMBER = True  # For SESSION_HOURS, after either way to sign in.
 ACCOUNT_DEFAULT_HTTP_PROTOCOL = "https" if PRODUCTION else "http"
 ACCOUNT_FORMS = {"login": "accounts.signing_in.forms.StaffSignInForm"}
 # Passwords are counted by axes; this counts the codes of the second factor.
@@ -254,14 +252,14 @@ if SSO_CLIENT_ID:
 MFA_ADAPTER = "accounts.signing_in.adapters.SecondFactorAdapter"
 MFA_SUPPORTED_TYPES = ["totp", "recovery_codes"]
 MFA_TOTP_ISSUER = "Misar Billing"
-# A code is good for its own half minute alone, which is as long as allauth remembers that it was used.
+# A code is valid for its own 30 seconds only, as long as allauth remembers that it was used.
 MFA_TOTP_TOLERANCE = 0
 MFA_RECOVERY_CODES_SHOW_ONCE = True
-MFA_ALLOW_UNVERIFIED_EMAIL = True  # There are no e-mail addresses of staff to verify.
+MFA_ALLOW_UNVERIFIED_EMAIL = True  # Staff have no e-mail addresses to verify.
 
 AXES_FAILURE_LIMIT = _count("SIGN_IN_TRIES", 5, least=1)
 AXES_COOLOFF_TIME = timedelta(minutes=_count("SIGN_IN_PAUSE_MINUTES", 15, least=1))
-# The name from that address: a stranger elsewhere cannot shut a member of staff out.
+# By name and address together: a stranger elsewhere cannot lock a member of staff out.
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_USERNAME_FORM_FIELD = "login"
 AXES_USERNAME_CALLABLE = "accounts.signing_in.forms.name_tried"
@@ -289,7 +287,7 @@ CONTENT_SECURITY_POLICY = {
     }
 }
 STRIPE_CHECKOUT_ORIGIN = "https://checkout.stripe.com"
-# Browsers hold every redirect after a form to the policy of the page with the form.
+# A browser applies the policy of a form's page to every redirect that follows.
 CHECKOUT_ORIGINS = _words(
     "CHECKOUT_ORIGINS",
     default=[STRIPE_CHECKOUT_ORIGIN]
@@ -300,15 +298,15 @@ SSO_ORIGINS = _words("SSO_ORIGINS", default=[_origin(SSO_ISSUER)])
 
 # --- Data -------------------------------------------------------------------------------------------
 
-# ATOMIC_REQUESTS stays off: the verb owns its transaction.
+# ATOMIC_REQUESTS stays off: each verb owns its transaction.
 DATABASES = {"default": configuration(os.environ)}
-# Shared by all processes, so that a code of a second factor opens one of them once and its tries are counted
-# over all. Nothing of the money's path reads it.
+# Shared by all processes: a code of a second factor works once, and wrong codes are counted together. Charges
+# and payments do not use it.
 CACHES = {"default": {"BACKEND": "django.core.cache.backends.db.DatabaseCache", "LOCATION": "accounts_cache"}}
 
 # --- Mail -------------------------------------------------------------------------------------------
 
-# Without EMAIL_URL nothing is queued and nothing sent.
+# Without EMAIL_URL no mail is queued or sent.
 MAIL_ENABLED = bool(env.str("EMAIL_URL", default=""))
 if MAIL_ENABLED:
     try:
@@ -321,11 +319,11 @@ DEFAULT_FROM_EMAIL = env.str("MAIL_FROM", default="Misar Billing <billing@misar.
 # --- Static files -----------------------------------------------------------------------------------
 
 STATIC_URL = "/static/"
-# The sandbox serves static files from where they lie, without a collectstatic.
+# The sandbox serves static files from their source folder, without collectstatic.
 STATIC_ROOT = BASE_DIR / "staticfiles" if PRODUCTION else None
 STATICFILES_DIRS = [BASE_DIR / "static"]
 WHITENOISE_USE_FINDERS = not PRODUCTION
-WHITENOISE_AUTOREFRESH = not PRODUCTION  # A style sheet that is being written shows at once.
+WHITENOISE_AUTOREFRESH = not PRODUCTION  # A changed style sheet shows at once.
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {
@@ -339,12 +337,12 @@ STORAGES = {
 
 # --- Transport --------------------------------------------------------------------------------------
 
-# Whose X-Forwarded-Proto is believed is gunicorn's matter (TRUSTED_PROXIES in gunicorn_conf.py):
-# it sets the scheme, and Django never reads the header.
+# gunicorn_conf.py reads TRUSTED_PROXIES too: gunicorn sets the scheme from a trusted X-Forwarded-Proto, and
+# Django never reads the header.
 TRUSTED_PROXIES = _words("TRUSTED_PROXIES", default=[])
 SECURE_SSL_REDIRECT = PRODUCTION
-# An API is refused over plain http instead (requests.require_https): a redirect would come too late for the
-# key that was sent, and many clients repeat a POST as a GET.
+# The API refuses plain http instead (https_only.py): a redirect would come after the key was sent, and many
+# clients repeat a POST as a GET.
 SECURE_REDIRECT_EXEMPT = [r"^(io/wallet|mail/v1|v1)(/|$)"]
 SECURE_HSTS_SECONDS = 365 * 24 * 3600 if PRODUCTION else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = PRODUCTION
@@ -352,7 +350,7 @@ SECURE_HSTS_PRELOAD = PRODUCTION
 SESSION_COOKIE_SECURE = PRODUCTION
 CSRF_COOKIE_SECURE = PRODUCTION
 if PRODUCTION:
-    # Browsers take cookies so named from this very host alone: no neighbour under our domain can plant one.
+    # Browsers accept these names from this host alone: another host of our domain cannot set them.
     SESSION_COOKIE_NAME = "__Host-sessionid"
     CSRF_COOKIE_NAME = "__Host-csrftoken"
 SECURE_REFERRER_POLICY = "same-origin"
@@ -360,12 +358,12 @@ X_FRAME_OPTIONS = "DENY"
 
 # --- Stripe -----------------------------------------------------------------------------------------
 
-# How many requests of one process may wait for Stripe at once: a quarter of its threads, so that a
-# silent Stripe leaves the rest to charges.
+# How many requests of one process may wait for Stripe at once: a quarter of its threads. If Stripe is silent,
+# the others still charge.
 WEB_THREADS = _count("WEB_THREADS", 8, least=1)
 STRIPE_CALLS_AT_ONCE = max(1, WEB_THREADS // 4)
 
-# --- Who may be returned to, and who may read from a browser ------------------------------------------
+# --- Sites that users return to, and that may read from a browser -------------------------------------
 
 RETURN_URL_HOSTS = _words(
     "RETURN_URL_HOSTS", default=["misar.io", "*.misar.io", "misar.blog", "*.misar.blog"]
@@ -383,17 +381,17 @@ CORS_EXPOSE_HEADERS = ["X-Request-ID", "Retry-After"]
 
 WALLET_READS_PER_MINUTE = _count("WALLET_READS_PER_MINUTE", 200)
 WALLET_CHARGES_PER_MINUTE = _count("WALLET_CHARGES_PER_MINUTE", 0)  # 0: no limit (contract 15).
-TOP_UPS_PER_MINUTE = _count("TOP_UPS_PER_MINUTE", 10, least=1)  # Begun on the wallet page, of one user.
+TOP_UPS_PER_MINUTE = _count("TOP_UPS_PER_MINUTE", 10, least=1)  # Started on the wallet page, per user.
 CREATOR_REQUESTS_PER_MINUTE = _count("CREATOR_REQUESTS_PER_MINUTE", 60)
 ADJUSTMENT_CREDITS_MAX = _count("ADJUSTMENT_CREDITS_MAX", 100_000)
-# What one member of staff may move by hand in 24 hours, by role; the largest of their roles counts.
+# Credits that one member of staff may move by hand in 24 hours, by role; the largest of their roles counts.
 STAFF_CREDITS_A_DAY = _counts_by_role("STAFF_CREDITS_A_DAY", default="billing=1000,admin=100000")
-# What one member of staff may record as refunded of one tip, in its currency's smallest unit, by role.
+# What one member of staff may refund of one tip, in its currency's smallest unit, by role.
 STAFF_REFUND_CENTS_MAX = _counts_by_role("STAFF_REFUND_CENTS_MAX", default="billing=20000,admin=100000")
 
 # --- Fees -------------------------------------------------------------------------------------------
 
-# Whether the platform's fee goes back, pro rata, with a refunded tip.
+# Whether a refund of a tip returns the platform's fee, pro rata.
 REFUNDS_RETURN_THE_FEE = env.bool("REFUNDS_RETURN_THE_FEE", default=True)
 
 # --- REST -------------------------------------------------------------------------------------------
@@ -434,7 +432,7 @@ LOGGING = {
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["request"]}},
     "root": {"handlers": ["stderr"], "level": env.str("LOG_LEVEL", default="INFO")},
     "loggers": {
-        # 4xx are the callers' affair and stand in the access log.
+        # 4xx are the callers' errors and stand in the access log.
         "django.request": {"level": "ERROR", "filters": ["unexpected"]},
         "django.security.DisallowedHost": {"level": "CRITICAL"},
         "axes": {"level": "WARNING"},

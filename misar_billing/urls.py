@@ -1,4 +1,4 @@
-"""Every address of the service."""
+"""Every URL of the service."""
 
 from django.contrib import admin
 from django.urls import include, path
@@ -11,7 +11,7 @@ handler404 = "foundation.http.last_resort.page_not_found"
 handler429 = "foundation.http.last_resort.too_many_requests"  # allauth looks it up here.
 handler500 = "foundation.http.last_resort.server_error"
 
-# What creators call, under both its names: the views are the same.
+# The creators' API, with the same views under both its names.
 creators = [path("", include("monetization.api.urls")), path("", include("accounts.api.urls"))]
 
 urlpatterns = [

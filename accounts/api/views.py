@@ -42,7 +42,7 @@ class KeyViewSet(CreatorViewSet):
         responses={201: serializers.KeyMade} | errors(413, 415),
     )
     def create(self, request: Request) -> Response:
-        """Make a key. Its secret is in this answer and nowhere else, ever."""
+        """Make a key. Its secret is in this answer only."""
         requested = self.parsed(serializers.KeyRequest)
         made, secret = api_keys.issue(
             owner=self.creator,

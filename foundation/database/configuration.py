@@ -18,13 +18,13 @@ from foundation.errors import BillingError
 ROOT = Path(__file__).resolve().parents[2]  # Where manage.py is.
 NAME = "misar_billing"  # Of the private server's database, and of its only role.
 
-# A caller has an answer within three seconds even while the database is dead or a row is locked, so every
-# wait has an end of its own, sooner than that.
+# A caller gets an answer within three seconds even while the database is dead or a row is locked, so every
+# wait has a shorter limit.
 CONNECT_TIMEOUT_SECONDS = 2
 STATEMENT_TIMEOUT_MS = 2000
-# More than the second after which PostgreSQL looks for a deadlock, or its victims would never be told.
+# PostgreSQL looks for a deadlock after one second. A shorter limit would end the wait before it is found.
 LOCK_TIMEOUT_MS = 1250
-# A worker that died between two statements must not keep its locks for long.
+# A worker that dies between two statements must not keep its locks for long.
 IDLE_IN_TRANSACTION_TIMEOUT_MS = 10_000
 # A server that vanishes from the network closes no connection. Ignored on a local socket.
 VANISHED_SERVER = {
@@ -49,20 +49,20 @@ def data_directory(environ: Mapping[str, str]) -> Path:
 
 
 def private_name(data_dir: Path) -> str:
-    """What a DATA_DIR's private server is called: the same in every process, another for each DATA_DIR."""
+    """The name of a DATA_DIR's private server: the same in every process, different for each DATA_DIR."""
     return f"misar-billing-{hashlib.sha256(os.fsencode(data_dir)).hexdigest()[:12]}"
 
 
 def socket_directory(data_dir: Path) -> Path:
     """The folder of the private server's socket."""
-    # Not TMPDIR first: a shell without it must find the server of a shell with it.
-    common = Path("/tmp")  # noqa: S108 (the folder in it is private, and checked to be so)
+    # Not TMPDIR: a shell without it must find the server that a shell with it started.
+    common = Path("/tmp")  # noqa: S108 (the folder in it is private; this is checked)
     usable = os.access(common, os.W_OK | os.X_OK)
     return (common if usable else Path(tempfile.gettempdir())) / private_name(data_dir)
 
 
 def no_database(data_dir: Path) -> NoDatabase:
-    """The refusal of a command that was told of no database and may not make one."""
+    """The refusal of a command that has no database and may not create one."""
     return NoDatabase(
         f"There is no database: DATABASE_URL is not set, and {data_dir} holds no data of `make run`. "
         "Set DATABASE_URL, or start the sandbox with `make run`."
@@ -70,7 +70,7 @@ def no_database(data_dir: Path) -> NoDatabase:
 
 
 def configuration(environ: Mapping[str, str]) -> dict[str, Any]:
-    """Django's DATABASES["default"]. What DATABASE_URL says in its query wins over our own options."""
+    """Django's DATABASES["default"]. Options in the query of DATABASE_URL win over our own."""
     if url := environ.get("DATABASE_URL"):
         config = _parsed(url)
     else:
@@ -79,7 +79,7 @@ def configuration(environ: Mapping[str, str]) -> dict[str, Any]:
             "USER": NAME,
             "HOST": str(socket_directory(data_directory(environ))),
         }
-    # Django's own, with a deadline for a server that is frozen and keeps none itself.
+    # Django's own engine, with a deadline for a server that is frozen and keeps none itself.
     config["ENGINE"] = "foundation.database.engine"
     config.setdefault("CONN_MAX_AGE", CONNECTION_AGE_MAX_SECONDS)
     config.setdefault("CONN_HEALTH_CHECKS", True)
@@ -90,7 +90,7 @@ def configuration(environ: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _parsed(url: str) -> dict[str, Any]:
-    # The URL itself is never repeated: it holds a password.
+    # The URL is never repeated: it holds a password.
     if not url.startswith(("postgres://", "postgresql://")):
         raise NoDatabase("DATABASE_URL must begin with postgres:// or postgresql://.")
     try:
@@ -111,6 +111,6 @@ def _options(chosen: Mapping[str, Any]) -> dict[str, Any]:
         "idle_in_transaction_session_timeout": IDLE_IN_TRANSACTION_TIMEOUT_MS,
     }
     ours = " ".join(f"-c {name}={milliseconds}" for name, milliseconds in limits.items())
-    # Of two settings of one name the server takes the last.
+    # If a setting is there twice, the server takes the last.
     session = f"{ours} {chosen.get('options', '')}".strip()
     return {"connect_timeout": CONNECT_TIMEOUT_SECONDS, **VANISHED_SERVER, **chosen, "options": session}

@@ -1,20 +1,17 @@
-"""Time for an operator's command: the limits of a request are not its own."""
+"""Longer limits for an operator's command than for a request."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-# Long enough to wait for a quick writer, short enough that nobody queues behind a waiting migration for long.
+# Long enough to wait for a quick writer, short enough that requests do not queue behind a waiting migration.
 PATIENT_LOCK_TIMEOUT_MS = 5000
 
 
 @contextmanager
 def patient(alias: str = "default") -> Iterator[None]:
-    """For an operator's command: statements may take as long as they take, locks are waited for longer.
-
-    The limits of a request come back afterwards.
-    """
-    from django.db import connections  # Here, since this module is imported before there are settings.
+    """No limit for a statement and a longer one for a lock. The limits of a request return afterwards."""
+    from django.db import connections  # Here: this module is imported before there are settings.
 
     connection: Any = connections[alias]
     usual, connection.seconds_max = connection.seconds_max, None
@@ -26,7 +23,7 @@ def patient(alias: str = "default") -> Iterator[None]:
     try:
         yield
     finally:
-        # A connection that broke, or whose transaction failed, brings its first limits back by itself.
+        # A connection that broke, or whose transaction failed, returns to its first limits by itself.
         if connection.is_usable():
             with connection.cursor() as cursor:
                 cursor.execute(

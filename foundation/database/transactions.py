@@ -1,4 +1,4 @@
-"""When the database fails a transaction: is it worth another try, at once or later?"""
+"""When the database fails a transaction: is a retry worth it, at once or later?"""
 
 import random
 import time
@@ -14,14 +14,14 @@ T = TypeVar("T")
 
 TRIES_MAX = 3
 PAUSE_SECONDS = 0.02
-# The whole transaction was undone, so nothing moved. (A lock timeout is not here: it has waited enough.)
+# The whole transaction was rolled back. (A lock timeout is not here: it has waited long enough.)
 WORTH_ANOTHER_TRY = (psycopg.errors.DeadlockDetected, psycopg.errors.SerializationFailure)
 
 
 def retried(verb: Callable[P, T]) -> Callable[P, T]:
-    """Try a verb that owns its transaction up to three times when it was the victim of a deadlock.
+    """Run a verb that owns its transaction, up to three times if PostgreSQL ends it because of a deadlock.
 
-    Inside somebody else's transaction it runs once: only the outermost can begin again.
+    Inside a caller's transaction it runs once: only the outermost transaction can start again.
     """
 
     @wraps(verb)
@@ -42,7 +42,7 @@ def retried(verb: Callable[P, T]) -> Callable[P, T]:
 def is_out_of_reach(error: BaseException | None) -> bool:
     """Whether the database could not do its work: gone, too slow, locked, or read-only after a failover.
 
-    Nothing is known to have moved, and asking again may well succeed.
+    As far as we know nothing has moved, and a retry may succeed.
     """
     if isinstance(error, OperationalError | InterfaceError):
         return True

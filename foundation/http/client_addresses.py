@@ -1,4 +1,4 @@
-"""Where a request comes from, behind the proxies that are trusted."""
+"""The address of the caller, also behind trusted proxies."""
 
 import ipaddress
 
@@ -7,7 +7,7 @@ from django.http import HttpRequest
 
 
 def client_address(request: HttpRequest) -> str:
-    """The address of whoever asks: behind trusted proxies, the last one that they did not add themselves."""
+    """The caller's address: behind trusted proxies, the last forwarded one that is not a proxy's."""
     address = request.META.get("REMOTE_ADDR") or "127.0.0.1"
     forwarded = [hop.strip() for hop in request.headers.get("X-Forwarded-For", "").split(",")]
     while forwarded and _is_proxy(address) and _is_address(forwarded[-1]):
@@ -16,7 +16,7 @@ def client_address(request: HttpRequest) -> str:
 
 
 def client_network(request: HttpRequest) -> str:
-    """The same for counting: of an IPv6 address the /64, which is what one subscriber has."""
+    """The same for counting: an IPv6 subscriber has a whole /64, so that is what counts."""
     address = client_address(request)
     if not _is_address(address) or ipaddress.ip_address(address).version == 4:
         return address
@@ -24,9 +24,9 @@ def client_network(request: HttpRequest) -> str:
 
 
 def _is_proxy(address: str) -> bool:
-    """Whether TRUSTED_PROXIES names it: an address or a network. (`*` trusts whoever connects, for the scheme
-    alone: nobody could be told from anybody by what everybody may send.)"""
-    networks = [each for each in settings.TRUSTED_PROXIES if each != "*"]
+    """Whether TRUSTED_PROXIES names this address, or a network of it."""
+    # `*` trusts every connection for the scheme alone: a header that any caller may send proves no address.
+    networks = [network for network in settings.TRUSTED_PROXIES if network != "*"]
     return _is_address(address) and any(
         ipaddress.ip_address(address) in ipaddress.ip_network(network, strict=False) for network in networks
     )

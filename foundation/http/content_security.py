@@ -1,7 +1,7 @@
-"""Where the forms of a page may lead beyond our own site.
+"""Which other sites the form of a page may lead to.
 
-The content security policy of every page is in settings.py. A browser holds each redirect after a form to
-the policy of the page that had the form, so the two pages whose forms end elsewhere say so here.
+The content security policy of every page is in settings.py. A browser applies the policy of the form's page
+to each redirect that follows, so the two pages whose forms end on another site extend it.
 """
 
 from collections.abc import Callable
@@ -16,12 +16,12 @@ View = Callable[..., HttpResponseBase]
 
 
 def leads_to_checkout(view: View) -> View:
-    """For a page whose form ends at Stripe's payment page."""
+    """A page whose form ends at Stripe's payment page."""
     return _leading_to(lambda: settings.CHECKOUT_ORIGINS, view)
 
 
 def leads_to_sign_in(view: View) -> View:
-    """For a page whose form ends at the SSO issuer."""
+    """A page whose form ends at the SSO issuer."""
     return _leading_to(lambda: settings.SSO_ORIGINS, view)
 
 

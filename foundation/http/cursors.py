@@ -1,4 +1,4 @@
-"""Where a page of a list begins: the id of the last row before it, opaque to whoever passes it on."""
+"""Cursors of lists: the id of the last row before a page, opaque to the caller."""
 
 import base64
 import binascii
@@ -12,7 +12,7 @@ def cursor_at(row_id: str) -> str:
 
 
 def row_id_of(cursor: str) -> str | None:
-    """The id a cursor names; None where it is no cursor of ours."""
+    """The id in a cursor; None if it is no cursor of ours."""
     try:
         padded = cursor + "=" * (-len(cursor) % 4)
         row_id = json.loads(base64.b64decode(padded, altchars=b"-_", validate=True))["id"]

@@ -23,7 +23,7 @@ BEYOND_REACH = "The ledger cannot be reached right now; please try again."
 
 
 class Envelope:
-    """How errors look under a path (contract 2): this way, unless the path's app registers a subclass."""
+    """How errors look under a path (contract 2). An app may register a subclass for its paths."""
 
     def body(
         self,
@@ -42,7 +42,7 @@ class Envelope:
         return body
 
     def of_validation(self, found: Mapping[str, Any]) -> tuple[str, dict[str, Any] | None]:
-        """The sentence and details of a body that is not as it must be; `found` comes from `flattened`."""
+        """The sentence and details of an invalid body; `found` comes from `flattened`."""
         return "Validation failed", spoken(found)
 
 
@@ -50,9 +50,9 @@ _envelopes: dict[str, Envelope] = {}
 
 
 def register(prefix: str, envelope: Envelope) -> None:
-    """Have everything under a prefix such as `/v1/` answered in JSON, its errors in this envelope.
+    """Answer everything under a prefix such as `/v1/` in JSON, its errors in this envelope.
 
-    An envelope goes by path, not by view: a wrong host, an unknown path and a crash have no view.
+    An envelope belongs to a path, not to a view: a wrong host, an unknown path and a crash have no view.
     """
     _envelopes[prefix] = envelope
 
@@ -80,13 +80,13 @@ def error_response(
     headers = {"Cache-Control": "no-store"} | dict(headers or {})
     wait = int(headers["Retry-After"]) if status == HTTPStatus.TOO_MANY_REQUESTS else None
     body = envelope_of(request.path).body(request.path, sentence, details=details, retry_after_seconds=wait)
-    # As compact as the answers of the views, and as the documented bodies.
+    # As compact as the answers of the views.
     compact = {"separators": (",", ":"), "ensure_ascii": False}
     return JsonResponse(body, status=status, headers=headers, json_dumps_params=compact)
 
 
 def exception_handler(error: Exception, context: Mapping[str, Any]) -> JsonResponse:
-    """Turn whatever a view raised into an answer in its envelope. Nothing gets past it as HTML."""
+    """Turn what a view raised into an answer in its envelope, never HTML."""
     request: Request = context["request"]
     http: HttpRequest = request._request
     known = _known(error)
@@ -117,7 +117,7 @@ def _known(error: Exception) -> tuple[int, str, dict[str, str]] | None:
             return 408, "The body did not arrive in time", {}
         case RequestDataTooBig():
             return 413, str(TooLarge()), {}
-        case SuspiciousOperation():  # For example more query parameters than anybody means.
+        case SuspiciousOperation():  # For example too many query parameters.
             return 400, "The request cannot be read.", {}
         case exceptions.Throttled():
             wait = max(1, int(getattr(error, "wait", None) or 1))

@@ -1,8 +1,8 @@
-"""Fields and shapes that take exactly what they say (contract 5).
+"""Strict fields and shapes of requests (contract 5).
 
-An integer is exactly a JSON integer, text exactly a JSON string, never trimmed. DRF as shipped takes `"2"`
-for 2 and turns numbers into text, which is no way to read an amount. Messages are predicates in lower case;
-the envelope decides how they are said.
+An integer is exactly a JSON integer, a text exactly a JSON string, never trimmed. (DRF's own fields read
+`"2"` as 2 and turn numbers into text.) Messages are predicates in lower case; the envelope makes sentences of
+them.
 """
 
 import re
@@ -69,12 +69,12 @@ class StrictText(serializers.CharField):
 
 
 class PlainText(StrictText):
-    """Text for people: what they may write in any script, no control characters, not blanks alone."""
+    """Text for people, in any script: no control characters, and not only blanks."""
 
-    # Emoji are joined by U+200D, and scripts need other marks of the same class (Cf). The ones left out turn
-    # the direction of what follows, or hide.
+    # U+200D joins emoji, and some scripts need both. Other characters of this class (Cf) are refused: they
+    # reverse the text that follows, or hide.
     JOINERS = "\u200c\u200d"
-    # The flags of England, Scotland and Wales: letters that hide anywhere else.
+    # The flags of England, Scotland and Wales. Elsewhere these characters hide.
     FLAG = re.compile("\U0001f3f4[\U000e0061-\U000e007a]{5}\U000e007f")
 
     def is_printable(self, text: str) -> bool:
@@ -92,7 +92,7 @@ class PlainText(StrictText):
 
 @extend_schema_field(OpenApiTypes.DATETIME)
 class Moment(serializers.Field):
-    """An instant in ISO 8601: without an offset in UTC, a bare date its midnight, fractions cut off."""
+    """An instant in ISO 8601: UTC if it has no offset, midnight for a bare date, fractions cut off."""
 
     default_error_messages: ClassVar[dict[str, Any]] = REQUIRED | {"invalid": "must be a time in ISO 8601"}
     SHAPE = re.compile(
@@ -128,7 +128,7 @@ class StrictSerializer(serializers.Serializer):
     default_error_messages: ClassVar[dict[str, Any]] = {"invalid": "The body must be a JSON object"}
 
     def run_validation(self, data: Any = serializers.empty) -> Any:
-        # A body of `null` is no object; DRF would say that there was no body.
+        # A body of `null` is no object; DRF would take it for a missing body.
         return super().run_validation([] if data is None else data)
 
     def to_internal_value(self, data: Any) -> dict[str, Any]:
@@ -147,12 +147,12 @@ class StrictSerializer(serializers.Serializer):
                 errors[name] = error.detail
             except serializers.SkipField:
                 continue
-        # DRF looks across fields only once each is right; a caller is told everything at once.
+        # DRF compares fields only if each is valid. Here the caller gets all errors at once.
         errors = dict(self.across(accepted)) | errors
         if errors:
             raise serializers.ValidationError(errors)
         return accepted
 
     def across(self, accepted: Mapping[str, Any]) -> dict[str, list[str]]:
-        """What is wrong with fields taken together, by field; those that were refused are not there."""
+        """The errors of fields taken together, by field. `accepted` has the valid fields only."""
         return {}

@@ -1,4 +1,4 @@
-"""What is refused before any view: an API call over plain http, and a NUL in an address."""
+"""Requests that are refused before any view: an API call over plain http, and a NUL in an address."""
 
 from django.conf import settings
 from django.http import HttpRequest
@@ -15,7 +15,7 @@ def require_https(get_response: Handler) -> Handler:
     def middleware(request: HttpRequest) -> HttpResponseBase:
         if settings.PRODUCTION and is_api_path(request.path) and not request.is_secure():
             return error_response(request, 403, "Use https")
-        # PostgreSQL takes no NUL. The API reads strictly anyway; the admin would look it up.
+        # PostgreSQL takes no NUL. The API refuses it anyway; the admin would look it up.
         nul = "\0" in request.path or "%00" in request.META.get("QUERY_STRING", "")
         if nul and not is_api_path(request.path):
             return bad_request(request)

@@ -1,4 +1,4 @@
-"""Every request has an id, in its answer and on each line of its log."""
+"""Every request has an id, in its answer and in each line of its log."""
 
 import logging
 import re
@@ -14,7 +14,7 @@ Handler = Callable[[HttpRequest], HttpResponseBase]
 
 request_id: ContextVar[str] = ContextVar("request_id", default="-")
 
-# What a proxy or a caller sends is kept if it is harmless in a log line.
+# An id from a proxy or a caller is kept if it is harmless in a log line.
 ACCEPTABLE = re.compile(r"[A-Za-z0-9._-]{1,128}")
 
 
@@ -31,14 +31,14 @@ def identify(get_response: Handler) -> Handler:
             request_id.reset(token)
         response["X-Request-ID"] = request.request_id  # type: ignore[attr-defined]
         if request.method == "HEAD" and isinstance(response, HttpResponse):
-            response.content = b""  # Its length has been told; the server would complain of the rest.
+            response.content = b""  # Its length is sent already.
         return response
 
     return middleware
 
 
 class RequestFilter(logging.Filter):
-    """Puts the id of its request on a log record, also where the record is made after the answer."""
+    """Adds the id of the request to a log record, also to one written after the answer."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         request = getattr(record, "request", None)
@@ -47,7 +47,7 @@ class RequestFilter(logging.Filter):
 
 
 class UnexpectedFilter(logging.Filter):
-    """Lets no 503 pass: something out of reach was logged where it was noticed, once."""
+    """Drops records of a 503: its cause was logged where it was noticed."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         return getattr(record, "status_code", None) != 503

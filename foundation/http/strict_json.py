@@ -1,6 +1,6 @@
 """Reading a body: JSON only, at most 64 KiB, nesting at most 32, no duplicate keys, NaN or infinity.
 
-Contract 5. What may stand in a body is the matter of fields.py.
+Contract 5. The fields of a body are checked by fields.py.
 """
 
 import json
@@ -16,9 +16,6 @@ from foundation.errors import BillingError
 
 BODY_BYTES_MAX = 64 * 1024
 NESTING_MAX = 32
-
-
-# --- Strict reading ---------------------------------------------------------------------------------
 
 
 class BadJSON(BillingError):
@@ -42,7 +39,7 @@ class WrongMediaType(BillingError):
 
 
 def read_body(request: HttpRequest, *, limit_bytes: int) -> bytes:
-    """The raw body, refused by its declared length before a byte of it is read."""
+    """The raw body. One that is declared too long is refused before a byte is read."""
     declared = request.META.get("CONTENT_LENGTH") or "0"
     if not declared.isdigit() or int(declared) > limit_bytes:
         raise TooLarge
@@ -72,7 +69,7 @@ _STRING = re.compile(r'"(?:[^"\\]|\\.)*"?', re.DOTALL)
 
 
 def _depth(text: str) -> int:
-    """How deep the brackets go, counted before the parser recurses into them."""
+    """How deep the brackets are nested, counted before the parser recurses into them."""
     depth = deepest = 0
     for bracket in re.findall(r"[\[\]{}]", _STRING.sub("", text)):
         depth += 1 if bracket in "[{" else -1
@@ -99,7 +96,7 @@ def _finite(digits: str) -> float:
 
 
 class StrictJSONParser(BaseParser):
-    """DRF's way to `parse_json`."""
+    """`parse_json` for DRF."""
 
     media_type = "application/json"
 

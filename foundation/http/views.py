@@ -14,11 +14,9 @@ from rest_framework.viewsets import ViewSet
 
 from foundation.http.strict_json import StrictJSONParser, WrongMediaType
 
-# --- The base of every API view ---------------------------------------------------------------------
-
 
 class AlwaysJSON(BaseContentNegotiation):
-    """Answer JSON whatever `Accept` asks for: there is nothing else to choose from."""
+    """Answer JSON whatever `Accept` asks for: there is nothing else."""
 
     def select_parser(self, request: Request, parsers: Any) -> Any:
         return parsers[0]
@@ -28,26 +26,26 @@ class AlwaysJSON(BaseContentNegotiation):
 
 
 class JSONViewSet(ViewSet):
-    """A viewset that reads strictly, answers JSON only, and counts a request before it judges rights."""
+    """A viewset that reads strictly, answers JSON only, and counts a request before it checks permissions."""
 
     parser_classes = (StrictJSONParser,)
     renderer_classes = (JSONRenderer,)
     content_negotiation_class = AlwaysJSON
     format_kwarg = None
-    # Without OPTIONS: CORS answers its preflights before a view is asked.
+    # Without OPTIONS: the CORS middleware answers preflights before any view.
     http_method_names = ["get", "head", "post", "put", "patch", "delete"]
 
     reads_json: ClassVar[bool] = True
-    # What a throttle wants every answer to say.
+    # Set by a throttle, sent with every answer.
     rate_limit_headers: Mapping[str, str] = {}
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         request.accepted_renderer, request.accepted_media_type = self.perform_content_negotiation(request)
         method = str(request.method)
         if method.lower() not in self.action_map:
-            raise exceptions.MethodNotAllowed(method)  # Whoever asks: no credential changes it.
+            raise exceptions.MethodNotAllowed(method)  # With or without credentials.
         self.perform_authentication(request)
-        # DRF checks rights first; here every authenticated request counts, whatever its answer (contract 15).
+        # DRF checks permissions first; here every authenticated request counts (contract 15).
         self.check_throttles(request)
         self.check_permissions(request)
         if method in {"POST", "PUT", "PATCH"} and self.reads_json:
@@ -55,7 +53,7 @@ class JSONViewSet(ViewSet):
 
     def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
         if isinstance(response, JsonResponse):
-            # An error, rendered already; DRF would look for a renderer to set on it.
+            # An error that is rendered already; DRF would look for a renderer.
             if response.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
                 response["Allow"] = ", ".join(self.allowed_methods)
         else:

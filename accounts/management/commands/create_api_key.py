@@ -27,8 +27,8 @@ class Command(BaseCommand):
         parser.add_argument("--name", default="Made by an operator", help="what the owner will see")
 
     def handle(self, *, user: str, scopes: str, name: str, **options: Any) -> None:
-        wanted = [scope.strip() for scope in scopes.split(",")]
-        if unknown := [scope for scope in wanted if scope not in api_keys.SCOPES]:
+        requested = [scope.strip() for scope in scopes.split(",")]
+        if unknown := [scope for scope in requested if scope not in api_keys.SCOPES]:
             raise CommandError(f"Unknown scopes: {', '.join(unknown)}. Known: {', '.join(api_keys.SCOPES)}")
         if not is_users_id(user):
             raise CommandError("A Misar ID is 1 to 255 printable characters and does not begin with staff:")
@@ -36,6 +36,6 @@ class Command(BaseCommand):
             owner = User.objects.filter(pk=user).first() or User.objects.create_user(user)
         except ValidationError as error:
             raise CommandError("; ".join(error.messages)) from error
-        key, secret = api_keys.issue(owner=owner, name=name[:80], scopes=wanted, within_limit=False)
+        key, secret = api_keys.issue(owner=owner, name=name[:80], scopes=requested, within_limit=False)
         self.stderr.write(f"Key {key} made for {owner}. Keep it now: only its digest is stored.")
         self.stdout.write(secret)

@@ -1,4 +1,4 @@
-"""For staff who lost phone and recovery codes, where no colleague is left to help in the back-office."""
+"""For staff who lost phone and recovery codes and have no colleague to help in the back-office."""
 
 from argparse import ArgumentParser
 from typing import Any
@@ -10,7 +10,7 @@ from accounts.signing_in import second_factor
 
 
 class Command(BaseCommand):
-    help = "Forget somebody's second factor; their next sign-in sets up another one. Safe to run again."
+    help = "Delete a user's second factor; the next sign-in sets up another one. Safe to run again."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--user", required=True, help="The Misar ID, such as staff:ada.")

@@ -42,7 +42,7 @@ class Command(LookingCommand):
         if not settings.MAIL_ENABLED:
             raise CommandError("Mail is off: EMAIL_URL is not set.", returncode=COULD_NOT_LOOK)
         if options["watch"]:
-            # It may start before its database does, and a server that stands still must not stop it.
+            # It may start before its database does, and must not stop when the database does.
             return BaseCommand.execute(self, *args, **options)
         return super().execute(*args, **options)
 
@@ -69,7 +69,7 @@ class Command(LookingCommand):
                     outbox.prune()
                     prune_at = time.monotonic() + PRUNED_EVERY_SECONDS
             except Error as error:
-                if reached:  # Once, not every few seconds for as long as it lasts.
+                if reached:  # Once, not every few seconds.
                     self._say(f"The database cannot be used, trying on: {first_line(error)}")
                 reached = False
             else:

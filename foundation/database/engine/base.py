@@ -1,7 +1,7 @@
-"""A server that is frozen answers no timeout of its own, so this side stops waiting for it.
+"""A database engine that stops waiting for a frozen server.
 
-`statement_timeout` is kept by the very server that may be stopped (a stalled disk, a frozen machine), and its
-kernel goes on acknowledging packets. Where Django looks for the engine, the file has to have this name.
+The server itself keeps `statement_timeout`, and it may be frozen (a stalled disk, a stopped machine) while
+its kernel still acknowledges packets. Django requires this file name.
 """
 
 from typing import Any
@@ -9,14 +9,14 @@ from typing import Any
 import psycopg
 from django.db.backends.postgresql import base
 
-# A little more than statement_timeout, which gives the better error while the server is alive.
+# A little more than statement_timeout, whose error says more while the server is alive.
 ANSWER_SECONDS_MAX = 2.5
-# Asked before an idle connection is used again. With connecting anew after it, still within three seconds.
+# For the check of an idle connection before it is used. A new connection after it fits in three seconds.
 PING_SECONDS_MAX = 0.5
 
 
 class ImpatientConnection(psycopg.Connection[Any]):
-    """A connection that gives up, and is unusable from then on, when a statement is not answered in time."""
+    """A connection that gives up if a statement is not answered in time, and cannot be used afterwards."""
 
     seconds_max: float | None = ANSWER_SECONDS_MAX
 
@@ -25,13 +25,13 @@ class ImpatientConnection(psycopg.Connection[Any]):
         try:
             return super().wait(gen, interval=interval, timeout=limit)
         except psycopg.errors._WaitTimeout as error:
-            # What the server may still do with the statement is not known. Nothing may follow it here.
+            # The server may still run the statement, so nothing may follow it on this connection.
             self.pgconn.finish()
             raise psycopg.OperationalError("the database did not answer in time") from error
 
 
 class Driver:
-    """psycopg, but for the connections it makes."""
+    """psycopg, except that it makes our connections."""
 
     connect = staticmethod(ImpatientConnection.connect)
 
@@ -40,14 +40,14 @@ class Driver:
 
 
 class DatabaseWrapper(base.DatabaseWrapper):
-    """The engine. `seconds_max` may be changed for a command that has time (database.patient)."""
+    """The engine. A command that has time may change `seconds_max` (patience.py)."""
 
     Database: Any = Driver()
     _seconds_max: float | None = ANSWER_SECONDS_MAX
 
     @property
     def seconds_max(self) -> float | None:
-        """How long a statement may take to be answered; None for as long as it takes."""
+        """How long to wait for the answer to a statement; None for no limit."""
         return self._seconds_max
 
     @seconds_max.setter

@@ -1,4 +1,4 @@
-"""`make demo`: the whole story on a private server, and whether every promise was kept."""
+"""`make demo`: the story of a wallet on a private server, with a check of every promise."""
 
 from argparse import ArgumentParser
 from typing import Any
@@ -21,7 +21,7 @@ class Command(BaseCommand):
         )
 
     def handle(self, *, break_a_promise: bool, **options: Any) -> None:
-        # Imported here: the image of a deployment holds neither the demonstration nor the sandbox.
+        # Imported here: the image of a deployment has neither the demonstration nor the sandbox.
         from demo import make_demo
 
         make_demo.run(self.stdout, forget_the_key=break_a_promise)

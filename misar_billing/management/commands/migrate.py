@@ -1,4 +1,4 @@
-"""Django's own `migrate`, with more patience than a request has."""
+"""Django's own `migrate`, with the longer limits of a command."""
 
 from typing import Any
 

@@ -9,7 +9,7 @@ class Command(BaseCommand):
     help = "Run the service with a sandbox around it: migrate, seed, serve until Ctrl-C. Keeps its data."
 
     def handle(self, **options: Any) -> None:
-        # Imported here: the image of a deployment holds neither the demonstration nor the sandbox.
+        # Imported here: the image of a deployment has neither the demonstration nor the sandbox.
         from demo import make_run
 
         make_run.run(self.stdout)
