@@ -13,5 +13,5 @@ class MonetizationConfig(AppConfig):
         from monetization.models import Refund, Tip
 
         mails.register()
-        erased_texts.register(Tip, "name", "message")  # Of a reader who left no address but wrote one.
+        erased_texts.register(Tip, "name", "message")  # A reader may write an address there.
         erased_texts.register(Refund, "reason")

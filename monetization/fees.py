@@ -7,7 +7,7 @@ BPS_OF_THE_WHOLE = 10_000
 
 @dataclass(frozen=True)
 class Split:
-    """What a reader paid, and how it is shared. The parts always add up."""
+    """What a reader paid, and how it is split. The parts always add up."""
 
     gross_cents: int
     fee_cents: int
@@ -19,7 +19,7 @@ class Split:
 
 
 def percent(bps: int) -> str:
-    """A fee of so many basis points as people read it.
+    """A fee in basis points as a percentage.
 
     >>> percent(500), percent(275), percent(50)
     ('5%', '2.75%', '0.5%')
@@ -41,9 +41,9 @@ def split(gross_cents: int, *, fee_bps: int) -> Split:
 
 
 def returned(fee_cents: int, *, refunded_cents: int, gross_cents: int) -> int:
-    """How much of a fee has gone back in all, once `refunded_cents` in all have: pro rata, half up.
+    """The total fee to return once `refunded_cents` in total are refunded: pro rata, rounded half up.
 
-    Taken on the running total, so that the parts come to exactly the fee: 999 with a fee of 50 in three
-    thirds gives back 17, 16 and 17; each rounded alone would give 51.
+    It is computed on the running total, so the parts add up to exactly the fee: 999 with a fee of 50,
+    refunded in three thirds, returns 17, 16 and 17. Rounded one by one they would be 51.
     """
     return (2 * fee_cents * refunded_cents + gross_cents) // (2 * gross_cents)

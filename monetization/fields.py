@@ -1,4 +1,4 @@
-"""What a record may hold, as the API and the dashboard take it alike."""
+"""The fields of records, with the same rules for the API and the dashboard."""
 
 import re
 from collections.abc import Mapping
@@ -28,7 +28,7 @@ class Message(PlainText):
 
 @extend_schema_field({"type": "string", "format": "email", "maxLength": EMAIL_LENGTH})
 class Email(StrictText):
-    """One e-mail address, nothing around it; none that would need quotes, or could break a header's line."""
+    """One bare e-mail address; none that needs quotes or could break a header's line."""
 
     TRICK = re.compile('"|%0[ad]', re.IGNORECASE)
     default_error_messages: ClassVar[dict[str, Any]] = {"email": "must be an e-mail address"}
@@ -38,7 +38,7 @@ class Email(StrictText):
 
     def to_internal_value(self, data: Any) -> str:
         text = super().to_internal_value(data)
-        # In lower case, as readers are told apart, some letters are longer.
+        # Readers are compared in lower case, and some letters are longer there.
         if self.TRICK.search(text) or len(text) <= EMAIL_LENGTH < len(text.lower()):
             self.fail("email")
         # The stand-in of an erased reader is no address: a new reader with it would be shown as erased.
@@ -53,7 +53,7 @@ class Email(StrictText):
 
 @extend_schema_field({"type": "string", "format": "uri", "maxLength": URL_LENGTH})
 class WebAddress(StrictText):
-    """A web address without credentials; it is shown, never fetched."""
+    """A web address without credentials. It is shown and never fetched."""
 
     # ASCII without blank, ", <, >, backslash.
     PLAIN = re.compile(r"[!#-;=?-\[\]^_a-z~%|{}`]+", re.IGNORECASE)
@@ -91,7 +91,7 @@ class WebAddress(StrictText):
 
 @extend_schema_field({"type": "string", "pattern": "^[A-Za-z]{3}$"})
 class Currency(StrictText):
-    """An ISO 4217 code of the allow-list, in any case; upper-cased on the way in."""
+    """An ISO 4217 code of the allow-list, in any case; it is stored in upper case."""
 
     default_error_messages: ClassVar[dict[str, Any]] = {
         "currency": "must be an ISO 4217 currency code we know"
@@ -119,7 +119,7 @@ class ExactChoice(serializers.ChoiceField):
 
 
 def out_of_step(accepted: Mapping[str, Any], field: str) -> dict[str, list[str]]:
-    """What is wrong with an amount that its currency cannot be charged in."""
+    """The error of an amount that cannot be charged in its currency."""
     amount, currency = accepted.get(field), accepted.get("currency")
     if amount is None or currency is None or amount % money.step_of(currency) == 0:
         return {}

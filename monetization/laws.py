@@ -28,6 +28,6 @@ LAWS = {
 
 
 def find_violations() -> Iterator[Violation]:
-    """Every law of these that is broken now."""
+    """Every violation of these laws."""
     for law, query in LAWS.items():
         yield from broken(law, query.replace("%", "%%"), {})

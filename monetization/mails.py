@@ -1,6 +1,6 @@
-"""What creators are told by mail: a tip that came, a subscription whose payment did not.
+"""Mails to creators: a new tip, and a subscription that is past due.
 
-A reader's words are plain text there, quoted as theirs line by line, and no address is in a subject.
+A reader's message is plain text there, quoted line by line, and no subject holds an address.
 """
 
 from collections.abc import Iterable
@@ -23,12 +23,12 @@ from monetization.privacy.placeholders import is_erased
 TIP = "tip_received"
 PAST_DUE = "subscription_past_due"
 ERASED = "a reader who was erased"
-# Of a name in a subject, which a list of mails shows the beginning of.
+# Of a name in a subject: a list of mails shows only its beginning.
 SUBJECT_NAME_LENGTH = 60
 
 
 def register() -> None:
-    """Name these kinds of mail to the outbox."""
+    """Register these kinds of mail with the outbox."""
     outbox.register(TIP, outbox.Kind("Tips", "When a reader has given you a tip."))
     outbox.register(
         PAST_DUE,
@@ -38,10 +38,9 @@ def register() -> None:
 
 @outbox.isolated
 def tell_of_tip(creator: User, tip: Tip) -> None:
-    """Tell a creator of a tip just recorded, in its transaction; once per tip.
+    """Queue the mail about a new tip, in its transaction; once per tip.
 
-    Nothing is written for a creator without an address, or who switched this kind off. Never raises on the
-    mail's account.
+    Nothing is queued for a creator who has no address or switched this kind off.
     """
     name = outbox.one_line(tip.name, NAME_LENGTH)
     short_name = outbox.one_line(tip.name, SUBJECT_NAME_LENGTH) or "a reader"
@@ -72,10 +71,7 @@ def tell_of_tip(creator: User, tip: Tip) -> None:
 
 @outbox.isolated
 def tell_of_past_due(creator: User, event: SubscriptionEvent) -> None:
-    """Tell a creator of a subscription that has become past due, in the transaction of its event; once.
-
-    As for a tip, nothing may be written, and nothing is raised on the mail's account.
-    """
+    """Queue the mail about a subscription that is past due, in its event's transaction; once per event."""
     subscription = event.subscription
     amount = money.amount(event.amount_cents, event.currency)
     outbox.queue(

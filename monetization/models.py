@@ -1,8 +1,8 @@
 """How creators earn: sponsor slots, paid subscriptions, tips.
 
-These are records of money that moved elsewhere. Amounts are integers in the smallest unit of their
-currency, as Stripe counts them, and amounts of different currencies are never added. Nothing here ever
-touches a wallet. History (subscription events, refunds) is append-only, by trigger (migrations/laws.sql).
+These are records of money that moved elsewhere; no wallet changes. Amounts are integers in the smallest unit
+of their currency, as Stripe counts them, and amounts of different currencies are never added. History
+(subscription events, refunds) is append-only, by trigger (migrations/laws.sql).
 """
 
 from datetime import datetime
@@ -29,7 +29,7 @@ PRICE_CENTS_MAX = 99_999_999
 
 
 class Earner(models.Model):
-    """A creator's own rules; the row is also the lock for what must be decided one at a time."""
+    """A creator's own rules. The row is also the lock for placements, which are decided one at a time."""
 
     creator = models.OneToOneField(
         settings.AUTH_USER_MODEL, primary_key=True, on_delete=models.PROTECT, related_name="earner"
@@ -59,11 +59,11 @@ class RecordQuerySet(models.QuerySet[Row]):
 
 class SponsorQuerySet(RecordQuerySet["Sponsor"]):
     def booked(self) -> Self:
-        """What was not cancelled."""
+        """Placements that were not cancelled."""
         return self.filter(cancelled_at=None)
 
     def active_or_upcoming(self, at: datetime) -> Self:
-        """Placements that run or will run: listed while the moment is before their end."""
+        """Placements that have not ended at that moment."""
         return self.booked().filter(active_until__gt=at)
 
     def in_state(self, state: str, at: datetime) -> Self:
@@ -99,7 +99,7 @@ class Sponsor(models.Model):
         INLINE = "inline", "Inline"
 
     class State(models.TextChoices):
-        """What the clock makes of a placement; never stored."""
+        """The state of a placement at a moment; computed, never stored."""
 
         UPCOMING = "upcoming", "Upcoming"
         ACTIVE = "active", "Active"
@@ -151,7 +151,7 @@ class Sponsor(models.Model):
         indexes = [
             models.Index(fields=["creator", "active_from", "id"], name="monetization_sponsor_soonest"),
             models.Index(fields=["creator", "position", "active_from"], name="monetization_sponsor_slot"),
-            # Of all creators, as the back-office lists them; likewise below.
+            # For the lists of the back-office, over all creators; likewise below.
             models.Index(fields=["-created_at"], name="monetization_sponsor_all"),
         ]
 
@@ -159,7 +159,7 @@ class Sponsor(models.Model):
         return self.id
 
     def state_at(self, moment: datetime) -> State:
-        """What it is at that moment."""
+        """Its state at that moment."""
         if self.cancelled_at:
             return self.State.CANCELLED
         if moment < self.active_from:
@@ -169,12 +169,12 @@ class Sponsor(models.Model):
 
 class SubscriptionQuerySet(RecordQuerySet["Subscription"]):
     def paying(self) -> Self:
-        """Active or past due: what counts in MRR until it is cancelled."""
+        """Active or past due: these count in MRR until they are cancelled."""
         return self.filter(status__in=["active", "past_due"])
 
 
 class Subscription(models.Model):
-    """A reader's paid subscription as it is now; how it came to be so is in its events."""
+    """A reader's paid subscription as it is now. Its events are its history."""
 
     class Status(models.TextChoices):
         ACTIVE = "active", "Active"
@@ -193,20 +193,20 @@ class Subscription(models.Model):
         settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="subscriptions"
     )
     subscriber_email = models.CharField(max_length=EMAIL_LENGTH)
-    # The address in lower case, or the stand-in of an erased reader: who counts as one subscriber.
+    # The address in lower case, or the stand-in of an erased reader: equal values are one subscriber.
     reader = models.CharField(max_length=EMAIL_LENGTH)
     plan = models.CharField(max_length=PLAN_LENGTH)
     interval = models.CharField(max_length=10, choices=Interval)
     amount_cents = models.BigIntegerField()
     currency = models.CharField(max_length=3)
-    # What it adds to a year, so that a month's twelfth is never rounded; 0 unless paying and known.
+    # Its income in a year, not in a month, so nothing is rounded; 0 unless it pays and its interval is known.
     yearly_cents = models.BigIntegerField()
     status = models.CharField(max_length=10, choices=Status, default=Status.ACTIVE)
     stripe_subscription_id = models.CharField(  # noqa: DJ001 (two without one are two)
         max_length=STRIPE_ID_LENGTH, null=True, blank=True
     )
-    # When, in the world, status and terms last changed: an older change never overwrites a newer one.
-    # Empty until a first change, since a record may be made after what it records.
+    # When status and terms last changed in the world: an older change never overwrites a newer one. Empty
+    # until the first change: a subscription may be recorded later than its first change happened.
     status_at = models.DateTimeField(null=True, blank=True)
     terms_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(default=timezone.now)
@@ -234,7 +234,7 @@ class Subscription(models.Model):
             models.Index(fields=["creator", "status"], name="monetization_sub_status"),
             models.Index(fields=["reader"], name="monetization_sub_reader"),
             models.Index(fields=["-created_at"], name="monetization_sub_all"),
-            # What support is given may be Stripe's id alone; likewise below.
+            # Support may have Stripe's id only; likewise below.
             models.Index(
                 fields=["stripe_subscription_id"],
                 condition=Q(stripe_subscription_id__isnull=False),
@@ -247,7 +247,7 @@ class Subscription(models.Model):
 
 
 class SubscriptionEvent(models.Model):
-    """One change of a subscription and what it did to the year's income: append-only."""
+    """One change of a subscription, and by how much it changed the yearly income: append-only."""
 
     class Kind(models.TextChoices):
         CREATED = "created", "New"
@@ -284,7 +284,7 @@ class TipQuerySet(RecordQuerySet["Tip"]):
 
 
 class Tip(models.Model):
-    """A reader's one-time gift. What it was worth that day is stored with it and never changes."""
+    """A reader's one-time gift. Its amounts and its fee are stored with it and never change."""
 
     id = primary_key(identifiers.tip_id)
     creator = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="tips")
@@ -352,22 +352,22 @@ class Tip(models.Model):
 
     @property
     def shown_message(self) -> str:
-        """The reader's words, or nothing where the creator has hidden them."""
+        """The reader's message; "" if the creator has hidden it."""
         return "" if self.message_hidden_at else self.message
 
     @property
     def refundable_cents(self) -> int:
-        """What can still go back to the reader, in the smallest unit."""
+        """What can still be refunded, in the smallest unit."""
         return self.gross_cents - self.refunded_cents
 
     @property
     def net_after_refunds_cents(self) -> int:
-        """What stays with the creator; below 0 where a tip went back whole and its fee did not."""
+        """What stays with the creator; below 0 if a tip is refunded in whole and its fee is not."""
         return self.net_cents - (self.refunded_cents - self.fee_returned_cents)
 
 
 class Refund(models.Model):
-    """Money that went back to a reader, and the part of our fee that went with it: append-only."""
+    """A refund to a reader, and the part of our fee that it returned: append-only."""
 
     id = primary_key(identifiers.refund_id)
     tip = models.ForeignKey(Tip, on_delete=models.PROTECT, related_name="refunds")
@@ -435,7 +435,7 @@ class FirstAnswer(models.Model):
 
 
 class Erasure(models.Model):
-    """That a reader was erased, without saying who."""
+    """The fact that a reader was erased, without the address."""
 
     actor = models.CharField(max_length=300)
     tips = models.PositiveIntegerField()

@@ -1,4 +1,4 @@
-"""Sponsor slots: placed, edited, cancelled, and kept apart where a creator wants one sponsor at a time."""
+"""Sponsor slots: placed, edited, cancelled, and kept apart if a creator wants one sponsor at a time."""
 
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
@@ -26,7 +26,7 @@ from monetization.models import FORM_KEY_LENGTH, Earner, Sponsor
 
 NAMED_MAX = 10  # Of what a refusal names.
 CONFLICTS_NAMED = 3  # Of the placements that another one shares position and time with.
-# What can be edited, in the words of a refusal.
+# The fields that can be edited, as a refusal names them.
 FIELDS = {
     "sponsor_name": "sponsor's name",
     "logo_url": "logo",
@@ -55,7 +55,7 @@ class Conflicts:
 
 
 class Changes(TypedDict, total=False):
-    """What is to be different about a placement; what is not said stays. As `place` takes them."""
+    """The changes of a placement, with the names of `place`. A field that is not given stays."""
 
     sponsor_name: str
     logo_url: str
@@ -77,40 +77,40 @@ def place(
     key: str = "",
     **facts: Any,
 ) -> Sponsor:
-    """Record a placement over [active_from, active_until); one in the past may be recorded too.
+    """Record a placement over [active_from, active_until), also one in the past.
 
-    Overlaps in a position are allowed unless the creator has one sponsor at a time: then PositionTaken.
+    Placements may overlap in a position, unless the creator has one sponsor at a time: then PositionTaken.
 
     With a browser form's one-time key (1 to 64 characters) the same form again returns the first placement,
     also when both are sent at once. Raises KeyReused if the form has changed or the placement was
     cancelled.
     """
     assert len(key) <= FORM_KEY_LENGTH, "the form has refused anything longer"
-    wish = {"position": position, "active_from": active_from, "active_until": active_until, **facts}
-    # The lock makes two placements of one creator take turns, so that neither misses the other.
+    fields = {"position": position, "active_from": active_from, "active_until": active_until, **facts}
+    # The lock: two placements of one creator take turns, so each sees the other.
     earner = _locked(creator)
     if key and (first := Sponsor.objects.visible_to(creator).filter(form_key=key).first()):
-        if first.cancelled_at or any(getattr(first, name) != value for name, value in wish.items()):
+        if first.cancelled_at or any(getattr(first, name) != value for name, value in fields.items()):
             raise KeyReused("This form was sent before; open it again to place another sponsor")
         return first
     if earner.one_sponsor_at_a_time:
         _require_free(creator, position, active_from, active_until)
-    return Sponsor.objects.create(creator=creator, form_key=key, created_at=timezone.now(), **wish)
+    return Sponsor.objects.create(creator=creator, form_key=key, created_at=timezone.now(), **fields)
 
 
 @transaction.atomic
 def edit(*, creator: User, sponsor_id: str, seen: str | None = None, **changes: Unpack[Changes]) -> Sponsor:
-    """Change a placement: everything before it begins; afterwards its end and its addresses alone.
+    """Change a placement: every field before it begins; afterwards only its end and its addresses.
 
-    What is said as it was is no change. Raises NotFound (also for another creator's), TooLate, which names
-    what cannot change any more, EndsBeforeItBegins, and PositionTaken where the creator has one sponsor
-    at a time and the new period is not free.
+    A field with its present value is no change. Raises NotFound (also for another creator's placement),
+    TooLate, which names what can no longer change, EndsBeforeItBegins, and PositionTaken if the creator has
+    one sponsor at a time and the new period is not free.
 
-    `seen` is what whoever decided has seen (`fingerprint`): where the placement is another by now, it raises
+    `seen` is the `fingerprint` of the placement that the creator saw. If it has changed since, this raises
     ChangedMeanwhile and changes nothing.
     """
     assert changes.keys() <= FIELDS.keys(), "the edge has refused anything else"
-    # As for a placement; whoever cancels this one at the same moment waits for the row.
+    # The same lock as for a placement. A request that cancels it at the same moment waits for the row.
     earner = _locked(creator)
     mine = Sponsor.objects.visible_to(creator).select_for_update()
     sponsor = mine.filter(pk=sponsor_id).first()
@@ -132,14 +132,14 @@ def edit(*, creator: User, sponsor_id: str, seen: str | None = None, **changes: 
 
 
 def fingerprint(sponsor: Sponsor) -> str:
-    """What tells whether a placement has changed since it was looked at: 64 hexadecimal digits."""
+    """A digest of a placement, 64 hexadecimal digits: if it differs, the placement has changed."""
     values = [getattr(sponsor, name) for name in (*FIELDS, "cancelled_at")]
-    told = [each.astimezone(UTC).isoformat() if isinstance(each, datetime) else each for each in values]
-    return hashlib.sha256(repr(told).encode()).hexdigest()
+    plain = [each.astimezone(UTC).isoformat() if isinstance(each, datetime) else each for each in values]
+    return hashlib.sha256(repr(plain).encode()).hexdigest()
 
 
 def open_fields(sponsor: Sponsor, *, at: datetime) -> frozenset[str]:
-    """Which of FIELDS `edit` can change at that moment; none once a placement has ended or was cancelled."""
+    """The FIELDS that `edit` can change at that moment; none once a placement has ended or is cancelled."""
     state = sponsor.state_at(at)
     if state == State.UPCOMING:
         return frozenset(FIELDS)
@@ -148,7 +148,7 @@ def open_fields(sponsor: Sponsor, *, at: datetime) -> frozenset[str]:
 
 @transaction.atomic
 def cancel(*, creator: User, sponsor_id: str) -> Sponsor:
-    """Take a placement back that has not ended. Raises NotFound where there is none any more."""
+    """Cancel a placement that has not ended. Raises NotFound if there is none."""
     now = timezone.now()
     standing = Sponsor.objects.visible_to(creator).active_or_upcoming(now)
     if not standing.filter(pk=sponsor_id).update(cancelled_at=now):

@@ -1,8 +1,8 @@
-"""Readers' paid subscriptions: recorded, changed, and every change kept with what it did to the income.
+"""Readers' paid subscriptions: recorded and changed. Each change is kept with its effect on the income.
 
-Income is counted a year, in whole smallest units: a month's price times 12, a quarter's times 4, a week's
-times 52. MRR is a twelfth of the sum, rounded once (docs/monetization.md). A subscription whose billing
-interval is not known is in no such sum, and is counted as not known.
+Income is counted per year, in whole smallest units: a month's price times 12, a quarter's times 4, a week's
+times 52. MRR is a twelfth of the sum, rounded once (docs/monetization.md). A subscription with an unknown
+billing interval is in no sum and is counted apart.
 """
 
 import re
@@ -22,9 +22,9 @@ Interval = Subscription.Interval
 Kind = SubscriptionEvent.Kind
 
 TIMES_A_YEAR = {Interval.WEEK: 52, Interval.MONTH: 12, Interval.QUARTER: 4, Interval.YEAR: 1}
-# What a plan's name says of its interval, as a word or a part of one; the first that fits.
+# The interval in a plan's name, as a word or a part of one; the first match counts.
 NAMES = (
-    # A multiple or a half of one is none of ours: "6 months", "biweekly". ("Tier 2 monthly" is a month.)
+    # A multiple or a half of an interval is not known: "6 months", "biweekly". ("Tier 2 monthly" is a month.)
     (
         Interval.UNKNOWN,
         re.compile(
@@ -40,23 +40,23 @@ NAMES = (
     (Interval.MONTH, re.compile(r"month|(?<![a-z])mo(?![a-z])", re.IGNORECASE)),
     (Interval.WEEK, re.compile(r"week(?!end)", re.IGNORECASE)),
 )
-# Clocks differ; further ahead than this is a mistake, and would shut out every later change.
+# Clocks differ. A time further ahead is a mistake, and would block every later change.
 AHEAD_MAX = timedelta(minutes=5)
 
 
 class NotYet(BillingError):
-    """Raised when a change is said to have happened in the future."""
+    """Raised when the time of a change is in the future."""
 
     sentence = "occurred_at must not be in the future"
 
 
 def interval_of(plan: str) -> Interval:
-    """The billing interval a plan's name says, where it does."""
+    """The billing interval in a plan's name, or UNKNOWN."""
     return next((interval for interval, name in NAMES if name.search(plan)), Interval.UNKNOWN)
 
 
 def yearly_cents(*, status: str, interval: str, amount_cents: int) -> int:
-    """What a subscription brings in a year, in the smallest unit; nothing once it is cancelled."""
+    """The yearly income of a subscription, in the smallest unit; 0 once it is cancelled."""
     if status == Status.CANCELLED:
         return 0
     return amount_cents * TIMES_A_YEAR.get(Interval(interval), 0)
@@ -107,12 +107,12 @@ def record(
 
 
 def beginning(subscription: Subscription) -> SubscriptionEvent:
-    """How a subscription was first recorded."""
+    """The first event of a subscription."""
     return SubscriptionEvent.objects.filter(subscription=subscription).order_by("pk")[0]
 
 
 def newest_event(subscription: Subscription) -> int:
-    """What tells whether a subscription has changed since it was looked at."""
+    """The id of the newest event: a higher one later means that the subscription has changed."""
     return SubscriptionEvent.objects.filter(subscription=subscription).latest("pk").pk
 
 
@@ -127,19 +127,19 @@ def change(
     occurred_at: datetime | None = None,
     seen: int | None = None,
 ) -> Subscription:
-    """Change what is given, as of `occurred_at` (now, if not said), and keep it as an event.
+    """Change the given fields as of `occurred_at` (None: now), and keep the change as an event.
 
-    Messages arrive in any order: what happened before the last change of the same thing (the status on one
-    side, plan and price on the other) changes nothing. A subscription that becomes past due is told to its
-    creator by mail. Raises NotFound, and NotYet.
+    Messages arrive in any order. A change that happened before the last change of the same thing changes
+    nothing; status is one thing, plan and price are the other. If a subscription becomes past due, its
+    creator gets a mail. Raises NotFound and NotYet.
 
-    `seen` is the newest event that whoever decided has seen (`newest_event`): with a newer one there, it
-    raises ChangedMeanwhile and changes nothing.
+    `seen` is the `newest_event` that the creator saw. If there is a newer one, this raises ChangedMeanwhile
+    and changes nothing.
     """
     now = timezone.now()
     if occurred_at and occurred_at > now + AHEAD_MAX:
         raise NotYet
-    # Whole seconds on both sides: Stripe tells no more, and 10.0 must not count as before 10.4.
+    # Whole seconds on both sides: Stripe sends no fractions, and 10.0 must not count as before 10.4.
     occurred_at = min(occurred_at or now.replace(microsecond=0), now)
     mine = Subscription.objects.visible_to(creator).select_for_update()
     subscription = mine.filter(pk=subscription_id).first()

@@ -1,4 +1,4 @@
-"""Tips: recorded with the fee of that moment, refunded with the fee pro rata."""
+"""Tips: recorded with the fee of that moment, refunded with their fee pro rata."""
 
 from dataclasses import asdict, dataclass
 from typing import TypedDict, Unpack
@@ -17,11 +17,11 @@ from monetization.models import Refund, Tip
 
 
 class NotAMultiple(BillingError):
-    """Raised when a part of a tip would be refunded that nobody can be paid in its currency."""
+    """Raised when a part of a tip is to be refunded that cannot be paid in its currency."""
 
 
 class Facts(TypedDict, total=False):
-    """What a reader may have left with a tip."""
+    """What a reader may leave with a tip."""
 
     email: str
     name: str
@@ -30,9 +30,9 @@ class Facts(TypedDict, total=False):
 
 @dataclass(frozen=True)
 class RefundPreview:
-    """What a refund would move, in the smallest unit of the tip's currency; nothing has moved yet.
+    """What a refund would move, in the smallest unit of the tip's currency. Nothing has moved yet.
 
-    What the reader gets is what the creator gives and the part of the platform's fee that goes back.
+    The reader gets what the creator gives and the part of the platform's fee that is returned.
     """
 
     currency: str
@@ -50,10 +50,10 @@ def record(
     stripe_payment_id: str | None = None,
     **facts: Unpack[Facts],
 ) -> Tip:
-    """Record a tip of `amount_cents` smallest units, and what the platform keeps of it.
+    """Record a tip of `amount_cents` smallest units and its platform fee. A new tip is mailed to its creator.
 
-    The same `stripe_payment_id` again returns the first tip, whatever the plan is by now; with another
-    amount or currency it raises AlreadyRecorded. A tip that is new is told to its creator by mail.
+    The same `stripe_payment_id` again returns the first tip, whatever the plan is now; with another amount or
+    currency it raises AlreadyRecorded.
     """
     plan = Plan.objects.get(pk=creator.plan_id)
     parts = fees.split(amount_cents, fee_bps=plan.fee_bps)
@@ -68,7 +68,7 @@ def record(
         **asdict(parts),
         **facts,
     )
-    # Not tried and caught: PostgreSQL's log would hold the refused row, address and message included.
+    # Not an INSERT that may fail: PostgreSQL's log would hold the refused row, with address and message.
     Tip.objects.bulk_create([tip], ignore_conflicts=True)
     first = Tip.objects.visible_to(creator).get(
         **({"stripe_payment_id": stripe_payment_id} if stripe_payment_id else {"pk": tip.pk})
@@ -102,17 +102,16 @@ def refund(
     seen_refunded_cents: int | None = None,
     seen_fee_cents: int | None = None,
 ) -> Refund:
-    """Record that a tip, or a part of it, went back to the reader; None for all that is left.
+    """Record the refund of a tip, or of a part of it; None for all that is left.
 
-    With a `creator`, only of their own tips: any other is NotFound. Staff pass None.
+    With a `creator`, another creator's tip is NotFound. Staff pass None.
 
-    Our fee goes back pro rata on the running total, so that the parts of a whole refund come to exactly the
-    fee (unless REFUNDS_RETURN_THE_FEE is off). The same key again returns the first refund, whatever its
-    amount. Raises RefundTooLarge, NotAMultiple for a part that is no multiple of the currency's step, and
-    NotFound.
+    Our fee is returned pro rata on the running total, so the parts of a whole refund return exactly the fee
+    (unless REFUNDS_RETURN_THE_FEE is off). The same key again returns the first refund, whatever its amount.
+    Raises RefundTooLarge, NotAMultiple for a part that is no multiple of the currency's step, and NotFound.
 
-    `seen_refunded_cents` and `seen_fee_cents` are what whoever decided has seen: what had been refunded, and
-    the fee that would go back. Where either is another by now, it raises ChangedMeanwhile.
+    `seen_refunded_cents` and `seen_fee_cents` are the amounts on the page where the refund was decided:
+    already refunded, and the fee to return. If either has changed since, this raises ChangedMeanwhile.
     """
     tips = Tip.objects.all() if creator is None else Tip.objects.visible_to(creator)
     tip = tips.select_for_update().filter(pk=tip_id).first()
@@ -144,13 +143,13 @@ def refund(
 
 
 def fee_to_return(tip: Tip, amount_cents: int) -> int:
-    """The part of the fee that goes back with the next refund of this size."""
+    """The part of the fee that the next refund of this size returns."""
     if not settings.REFUNDS_RETURN_THE_FEE:
         return 0
     total = fees.returned(
         tip.fee_cents, refunded_cents=tip.refunded_cents + amount_cents, gross_cents=tip.gross_cents
     )
-    # With the rule switched off for a while, what was kept then does not come back with a later cent.
+    # A fee that was kept while the rule was off is not returned by a later small refund.
     return min(total - tip.fee_returned_cents, amount_cents)
 
 
@@ -167,10 +166,10 @@ def _refundable(tip: Tip, amount_cents: int | None) -> int:
 
 @transaction.atomic
 def hide_message(*, creator: User, tip_id: str, hidden: bool) -> Tip:
-    """Hide a tip's message from the creator's pages, files and mails, or show it again.
+    """Hide a tip's message on the creator's pages, files and mails, or show it again.
 
-    The words stay recorded, and the creator's API goes on telling them. Done twice it is done once. Raises
-    NotFound, also for another creator's tip.
+    The message stays recorded, and the creator's API still shows it. Raises NotFound, also for another
+    creator's tip.
     """
     mine = Tip.objects.visible_to(creator).select_for_update()
     tip = mine.filter(pk=tip_id).first()
@@ -180,6 +179,6 @@ def hide_message(*, creator: User, tip_id: str, hidden: bool) -> Tip:
         tip.message_hidden_at = timezone.now() if hidden else None
         tip.save(update_fields=["message_hidden_at"])
     if hidden:
-        # Whoever hides it has seen the tip; a mail that still waits would show the words after all.
+        # The creator has seen the tip, and a mail that still waits would show the message.
         mails.withdraw(mails.TIP, [tip.pk])
     return tip

@@ -1,4 +1,4 @@
-"""Whose credits are where."""
+"""Users' credits."""
 
 from django.apps import AppConfig
 from django.db.models.signals import post_migrate
@@ -19,5 +19,5 @@ class WalletConfig(AppConfig):
         envelope.register("/io/wallet/", WalletEnvelope())
         receipts.register()
         erased_texts.register(StripeEvent, "payload", "remark", "traceback")
-        # Not in a migration: a test's flush would take them away for good.
+        # Not in a migration: a flush in the tests would remove them for good.
         post_migrate.connect(make_default_rates, sender=self)

@@ -4,10 +4,10 @@ from foundation import identifiers
 
 
 def transaction_id() -> str:
-    """The id of a ledger entry, which the wire calls a transaction."""
+    """The id of a ledger entry, which the API calls a transaction."""
     return identifiers.new("txn")
 
 
 def topup_id() -> str:
-    """The id of a top-up; never on the wire, it is our idempotency key at Stripe."""
+    """The id of a top-up. The API never shows it; it is our idempotency key at Stripe."""
     return identifiers.new("top")

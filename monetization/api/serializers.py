@@ -69,7 +69,7 @@ class SubscriptionRequest(StrictSerializer):
 
 
 class SubscriptionChange(StrictSerializer):
-    """What has become of a subscription; what is not said stays."""
+    """The changes of a subscription. A field that is not given stays."""
 
     status = ExactChoice(Subscription.Status, required=False)
     plan = PlainText(max_length=PLAN_LENGTH, required=False)

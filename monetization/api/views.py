@@ -1,4 +1,4 @@
-"""The creators' endpoints. Each says who may ask, reads, calls one verb, answers."""
+"""The creators' endpoints. Each reads the request, calls one verb and answers."""
 
 from typing import Any, ClassVar, cast
 
@@ -46,7 +46,7 @@ def data_of(name: str, shape: type[drf.Serializer]) -> drf.Serializer:
 
 
 def made(data: dict[str, Any]) -> dict[str, Any]:
-    """The body of what was made or changed."""
+    """The body of an answer with data."""
     return {"success": True, "data": data}
 
 

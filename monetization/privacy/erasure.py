@@ -1,7 +1,6 @@
-"""Erasing a reader: the address, the name and the words go, wherever they are kept.
+"""Erasing a reader: the address, the name and the messages are removed wherever they are kept.
 
-Amounts, ids and dates stay, and the address becomes a stand-in, one per reader and creator, so that no figure
-changes.
+Amounts, ids and dates stay. The address becomes a stand-in, one per reader and creator, so no figure changes.
 """
 
 import secrets
@@ -21,9 +20,10 @@ from monetization.privacy.placeholders import STAND_IN_DOMAIN
 @retried
 @transaction.atomic
 def erase(email: str, *, actor: str) -> Erasure:
-    """Erase the reader of this address, in any case, and keep that it was done, without the address.
+    """Erase the reader with this address, in any case, and record the erasure without the address.
 
-    What is recorded at the same moment is erased whole or not at all; running it again gets the rest.
+    A tip or subscription that is recorded at the same moment is erased in whole or not at all. Running it
+    again erases the rest.
     """
     readers.require_address(email)
     creators = {
@@ -56,16 +56,16 @@ def _erase_answers(stand_in: str) -> None:
 
 
 def _drop_mails(stand_in: str) -> None:
-    """The mails that wait to tell a creator of the reader: they quote the name, the words or the address."""
+    """Drop the waiting mails about the reader: they quote the name, the message or the address."""
     mails.withdraw(mails.TIP, Tip.objects.filter(reader=stand_in).values_list("pk", flat=True))
-    late = SubscriptionEvent.objects.filter(
+    past_due = SubscriptionEvent.objects.filter(
         subscription__reader=stand_in, kind=SubscriptionEvent.Kind.PAST_DUE
     )
-    mails.withdraw(mails.PAST_DUE, late.values_list("pk", flat=True))
+    mails.withdraw(mails.PAST_DUE, past_due.values_list("pk", flat=True))
 
 
 def _erase_keys(email: str) -> None:
-    """Where a creator wrote the address into an idempotency key."""
+    """Replace idempotency keys that hold the address."""
     pattern = erased_texts.pattern_of(email)
     for first in FirstAnswer.objects.filter(erased_texts.may_hold(email, "key")).iterator():
         if pattern.search(first.key):

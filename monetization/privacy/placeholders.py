@@ -1,8 +1,8 @@
-"""What stands where an erased reader's address was."""
+"""The stand-in for an erased reader's address."""
 
-STAND_IN_DOMAIN = "erased.invalid"  # .invalid is nobody's, for ever (RFC 2606).
+STAND_IN_DOMAIN = "erased.invalid"  # No one can ever own a name under .invalid (RFC 2606).
 
 
 def is_erased(email: str) -> bool:
-    """Whether this is the stand-in of an erased reader, in any case, which is nobody's address."""
+    """Whether this is the stand-in of an erased reader, in any case."""
     return email.lower().endswith(f"@{STAND_IN_DOMAIN}")

@@ -12,7 +12,7 @@ from monetization.models import Subscription, Tip
 
 
 def export(email: str) -> dict[str, Any]:
-    """Everything kept about the reader of this address, in any case, over all creators."""
+    """Everything kept about the reader with this address, in any case, over all creators."""
     require_address(email)
     tips = tips_of(email).order_by("created_at", "pk").prefetch_related("refunds")
     subscriptions = subscriptions_of(email).order_by("created_at", "pk").prefetch_related("events")
@@ -66,7 +66,7 @@ def export(email: str) -> dict[str, Any]:
 
 def require_address(email: str) -> None:
     """Raise NotAnAddress for what is no e-mail address."""
-    # Nothing would be every anonymous reader's address, and half a word is in many a text.
+    # "" is the address of every anonymous reader, and a part of a word is in many texts.
     try:
         validate_email(email)
     except ValidationError:
@@ -74,7 +74,7 @@ def require_address(email: str) -> None:
 
 
 def tips_of(email: str) -> QuerySet[Tip]:
-    """The tips of the reader of this address, in any case, over all creators."""
+    """The tips of the reader with this address, in any case, over all creators."""
     return Tip.objects.filter(reader=email.lower())
 
 

@@ -8,7 +8,7 @@ from foundation.http.envelope import Envelope
 
 
 class WalletEnvelope(Envelope):
-    """`{"error": ...}`; a charge that was not made also says `"allowed": false`."""
+    """`{"error": ...}`; a charge that failed also says `"allowed": false`."""
 
     def body(
         self,
@@ -19,7 +19,7 @@ class WalletEnvelope(Envelope):
         retry_after_seconds: int | None = None,
     ) -> dict[str, Any]:
         """The body of an error. It holds one sentence, and no details."""
-        # On deduct a caller that reads only `allowed` must be denied by whatever is not a 200.
+        # A caller of deduct that reads only `allowed` must be denied by every answer but 200.
         denied = {"allowed": False} if path.rstrip("/") == "/io/wallet/deduct" else {}
         return denied | {"error": sentence}
 
@@ -29,10 +29,10 @@ class WalletEnvelope(Envelope):
 
 
 def sentence_of(details: Mapping[str, Any]) -> str:
-    """The first validation error as the one sentence a wallet answer holds.
+    """The first validation error as one sentence.
 
     A message in lower case is a predicate and gets its field's name, in snake case as in the documented
-    `amount_dollars must be an integer`; one that begins with a capital is a sentence already.
+    `amount_dollars must be an integer`. A message that begins with a capital is a sentence already.
     """
     if details["formErrors"]:
         return str(details["formErrors"][0])

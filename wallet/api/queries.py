@@ -1,4 +1,4 @@
-"""Strict reading of what stands in the address: whose wallet, how many rows, from where."""
+"""Strict reading of query parameters: the wallet, the limit, the cursor."""
 
 import re
 from urllib.parse import unquote_to_bytes
@@ -20,8 +20,8 @@ class BadQuery(BillingError):
 
 
 def wallet_owner(request: Request) -> str:
-    """Whose wallet a read is about: the bearer's own, or the one a product names."""
-    named = _single(request, "user_id")
+    """Whose wallet to read: the bearer's own, or the one that a product names."""
+    named = single(request, "user_id")
     if named is not None and not is_misar_id(named):
         raise BadQuery("user_id must be 1 to 255 printable characters")
     if isinstance(request.auth, Bearer):
@@ -34,8 +34,8 @@ def wallet_owner(request: Request) -> str:
 
 
 def page_limit(request: Request) -> int:
-    """How many rows are asked for."""
-    text = _single(request, "limit")
+    """How many rows the caller wants."""
+    text = single(request, "limit")
     if text is None:
         return PAGE_DEFAULT
     if not SMALL_NUMBER.fullmatch(text) or not 1 <= int(text) <= PAGE_MAX:
@@ -43,14 +43,10 @@ def page_limit(request: Request) -> int:
     return int(text)
 
 
-def page_cursor(request: Request) -> str | None:
-    """Where the page begins, still opaque."""
-    return _single(request, "cursor")
-
-
-def _single(request: Request, name: str) -> str | None:
+def single(request: Request, name: str) -> str | None:
+    """A parameter that may be given once; None without it."""
     try:
-        # Django puts a replacement character for what it cannot read; two ids would then look the same.
+        # Django replaces what it cannot decode by one character; two ids could then look the same.
         unquote_to_bytes(request.META.get("QUERY_STRING", "").encode("latin-1")).decode("utf-8")
     except UnicodeError as error:
         raise BadQuery("The address is not UTF-8") from error

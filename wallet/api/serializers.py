@@ -90,13 +90,13 @@ class TopUpRequest(StrictSerializer):
 
 
 class TopUpSession(serializers.Serializer):
-    """Where to send the user to pay."""
+    """The URL where the user pays."""
 
     url = serializers.URLField()
 
 
 class Balance(serializers.Serializer):
-    """What a user has now."""
+    """A user's balance."""
 
     credits = serializers.IntegerField(help_text="Whole credits; negative after a clawback.")
 

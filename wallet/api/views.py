@@ -1,4 +1,4 @@
-"""The six endpoints of the Universal Wallet. Each says who may ask, reads, calls one verb, answers."""
+"""The six endpoints of the Universal Wallet. Each reads the request, calls one verb and answers."""
 
 from typing import Any, cast
 
@@ -64,7 +64,7 @@ class WalletViewSet(JSONViewSet):
     )
     @action(methods=["post"], detail=False, throttle_classes=[throttles.Charges], **SERVICE_ONLY)
     def deduct(self, request: Request) -> Response:
-        """Charge a user for a feature. Too few credits is an answer too: 200 with `allowed: false`."""
+        """Charge a user for a feature. With too few credits the answer is 200 with `allowed: false`."""
         requested = self.parsed(serializers.DeductRequest)
         try:
             charge = deductions.deduct(
@@ -109,7 +109,7 @@ class WalletViewSet(JSONViewSet):
         page = statements.page(
             user_id=queries.wallet_owner(request),
             limit=queries.page_limit(request),
-            cursor=queries.page_cursor(request),
+            cursor=queries.single(request, "cursor"),
         )
         return no_store(serializers.TransactionsPage(page).data)
 
@@ -129,12 +129,12 @@ class WalletViewSet(JSONViewSet):
     )
     @action(methods=["post"], detail=False)
     def webhook(self, request: Request) -> Response:
-        """Stripe tells what happened to a checkout. Only Stripe's signature opens this door."""
+        """Receive an event of a checkout. Only Stripe's signature is accepted."""
         body = read_body(request._request, limit_bytes=WEBHOOK_BYTES_MAX)
         inbox.receive(body, request.headers.get("Stripe-Signature", ""))
         return no_store({"received": True})
 
     @property
     def reads_json(self) -> bool:  # type: ignore[override]
-        """The webhook asks for no media type: its body is bytes under a signature."""
+        """The webhook needs no media type: its body is bytes with a signature."""
         return self.action != "webhook"

@@ -1,1 +1,1 @@
-"""The books: wallets, entries, days, laws. Every other room stands on this one."""
+"""The books: wallets, entries, days, laws. Every other room uses this one."""

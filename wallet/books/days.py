@@ -1,8 +1,7 @@
-"""The ledger by day: what each finished day moved is added up once, and days that still run are read live.
+"""The ledger by day: totals of finished days are stored, other days are read from their entries.
 
-This is exact, not an estimate: entries are append-only, so what a finished day adds up to never changes, and
-whatever no total covers yet is read from the entries themselves. Days are those of UTC, by when an entry was
-written.
+The sums are exact: entries are append-only, so the total of a finished day never changes. Days are UTC days,
+by the time an entry was written.
 """
 
 from dataclasses import dataclass
@@ -14,13 +13,13 @@ from django.db import connection
 from foundation.calendar import DAY, day_of, end_of, start_of
 from wallet.books.models import ClosedDay
 
-# A charge is over within seconds, and the clocks of hosts are minutes apart at most: nothing is written into
-# a day that has been over for so long.
+# A charge takes seconds, and the clocks of hosts differ by minutes at most: after this time no more entry is
+# written into a finished day.
 SETTLING = timedelta(hours=1)
 PRODUCTS_MAX = 100
 
-# One statement sees one moment, so the count and the totals are of the same entries. Whoever closes the day
-# at the same time waits at the first INSERT, finds the day closed, and writes nothing.
+# One statement sees one moment, so the count and the totals are of the same entries. Another process that
+# closes the day at the same time waits at the first INSERT, finds the day closed, and writes nothing.
 CLOSE = """
 WITH added AS MATERIALIZED (
      SELECT product, kind, sum(credits) AS credits, count(*) AS entries
@@ -38,7 +37,7 @@ kept AS (
 SELECT entries FROM closed
 """
 
-# The days from the first entry's on that are over and not closed, oldest first.
+# The finished days that are not closed, from the first entry's day on, oldest first.
 OPEN_DAYS = """
 SELECT each::date
   FROM generate_series((SELECT min(created_at) AT TIME ZONE 'UTC' FROM wallet_entry)::date::timestamp,
@@ -47,8 +46,8 @@ SELECT each::date
  ORDER BY each
 """
 
-# Both halves in one statement, which sees one moment: a day that is closed meanwhile is in one of them. The
-# GROUP BY within the lateral query keeps it one look into the index on the time for each open day.
+# One statement sees one moment, so a day that is closed meanwhile is in one half only. With the GROUP BY in
+# the lateral query, each open day is one lookup in the index on the time.
 FLOWS = """
 SELECT day_id, product, kind, credits, entries
   FROM wallet_daytotal
@@ -66,7 +65,7 @@ SELECT each::date, live.product, live.kind, live.credits, live.entries
  ORDER BY 1, 2, 3
 """
 
-# From one product to the next through the index that begins with it, however many entries each has.
+# Jumps from one product to the next in the index that begins with it, however many entries each has.
 PRODUCTS = """
 WITH RECURSIVE seen (product) AS (
     (SELECT product FROM wallet_entry ORDER BY product LIMIT 1)
@@ -77,7 +76,7 @@ WITH RECURSIVE seen (product) AS (
 SELECT product FROM seen WHERE product <> '' LIMIT %(most)s
 """
 
-# By the index on the kind, which leaves charges out: adjustments are made by hand, one at a time.
+# Uses the index on the kind, which has no charges. There are few adjustments: staff make them one by one.
 ADJUSTED = """
 SELECT coalesce(sum(credits) FILTER (WHERE credits > 0), 0)::bigint,
        coalesce(sum(credits) FILTER (WHERE credits < 0), 0)::bigint
@@ -89,7 +88,7 @@ SELECT coalesce(sum(credits) FILTER (WHERE credits > 0), 0)::bigint,
 
 @dataclass(frozen=True)
 class Flow:
-    """What entries of one product and kind moved on one UTC day: credits with their sign, and how many."""
+    """What the entries of one product and kind moved on one UTC day: credits with their sign, and a count."""
 
     day: date
     product: str
@@ -99,10 +98,10 @@ class Flow:
 
 
 def close_days(*, now: datetime) -> list[ClosedDay]:
-    """Add up each day that was over an hour before `now` and is not closed; those closed, oldest first.
+    """Add up each day that ended an hour before `now` and is not closed; returns them, oldest first.
 
-    Begins with the first entry's day; days without entries are closed too. Each day is a transaction, so what
-    was done stays done. Safe to run again, and to run twice at once: a day is closed by one of the two.
+    It starts with the first entry's day and closes days without entries too. Each day is a transaction. It is
+    safe to run again, and to run twice at once: one of the two closes a day.
     """
     closed = []
     for day in open_days(now=now):
@@ -114,7 +113,7 @@ def close_days(*, now: datetime) -> list[ClosedDay]:
 
 
 def open_days(*, now: datetime) -> list[date]:
-    """The days that could be closed at `now` and are not, oldest first; none where there is no entry."""
+    """The days that can be closed at `now` and are not, oldest first; none without entries."""
     last_day = day_of(now - SETTLING) - DAY
     with connection.cursor() as cursor:
         cursor.execute(OPEN_DAYS, {"last_day": last_day})
@@ -122,9 +121,9 @@ def open_days(*, now: datetime) -> list[date]:
 
 
 def reopen(from_day: date) -> int:
-    """Forget the totals of this day and of all later ones, to be added up again; how many days.
+    """Delete the totals of this day and all later ones, to be added up again; returns how many days.
 
-    Nothing is lost: the totals follow from the entries, and until the days are closed these are read instead.
+    Nothing is lost: until the days are closed again, their entries are read instead.
     """
     _, deleted = ClosedDay.objects.filter(day__gte=from_day).delete()
     return deleted.get(ClosedDay._meta.label, 0)
@@ -133,8 +132,7 @@ def reopen(from_day: date) -> int:
 def flows(first_day: date, last_day: date, product: str = "") -> list[Flow]:
     """What moved on these UTC days, both included, by day, product and kind; `product` narrows it.
 
-    Exact at the moment it is asked: closed days come from their totals, which are final since entries are
-    append-only, all others from their entries, through the index on the time.
+    Closed days come from their totals, all others from their entries, through the index on the time.
     """
     values: dict[str, Any] = {"first_day": first_day, "last_day": last_day, "product": product}
     with connection.cursor() as cursor:
@@ -143,7 +141,7 @@ def flows(first_day: date, last_day: date, product: str = "") -> list[Flow]:
 
 
 def adjusted(first_day: date, last_day: date, product: str = "") -> tuple[int, int]:
-    """What staff's adjustments added and took on these UTC days: credits, from 0 up and from 0 down."""
+    """The credits that staff's adjustments added (0 or more) and took (0 or less) on these UTC days."""
     values: dict[str, Any] = {"since": start_of(first_day), "until": end_of(last_day), "product": product}
     with connection.cursor() as cursor:
         cursor.execute(ADJUSTED, values)
@@ -152,7 +150,7 @@ def adjusted(first_day: date, last_day: date, product: str = "") -> tuple[int, i
 
 
 def products() -> list[str]:
-    """Every product that entries name, in the order of the alphabet; the first hundred."""
+    """The products of all entries, sorted; at most 100."""
     with connection.cursor() as cursor:
         cursor.execute(PRODUCTS, {"most": PRODUCTS_MAX})
         return sorted(product for (product,) in cursor.fetchall())

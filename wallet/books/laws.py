@@ -1,7 +1,7 @@
-"""The laws of the books as queries: one list for tests, for the night-time check and for operators.
+"""The laws of the books as queries: one list for tests, for the nightly check and for operators.
 
-Constraints and triggers keep most of these from ever being broken; a backup restored in part, a trigger
-dropped by hand or a bug in a migration can still do it, and this would tell.
+Constraints and triggers keep most of these laws. A backup restored in part, a trigger dropped by hand or a bug in
+a migration can still break one, and these queries find it.
 """
 
 from collections.abc import Callable, Iterator
@@ -14,14 +14,14 @@ WALLETS_AT_A_TIME = 1000
 
 @dataclass(frozen=True)
 class Violation:
-    """A law that is broken, by whom, and how."""
+    """A broken law, the row that breaks it, and how."""
 
     law: str
     subject: str
     detail: str
 
 
-# Each query returns (subject, detail) of what breaks its law, for wallets above `after` up to `last`.
+# Each query returns (subject, detail) of the rows that break its law, for wallets above `after` up to `last`.
 LAWS_OF_WALLETS = {
     "A wallet's balance is the sum of its entries": """
         SELECT w.user_id, format('balance %%s, entries add up to %%s', w.balance, coalesce(sum(e.credits), 0))
@@ -114,7 +114,7 @@ LAWS_OF_THE_WHOLE = {
     """,
 }
 
-# What was added up once, both ways: a total that is wrong or of nothing, and one that is missing.
+# Both ways: a total that is wrong or has no entries, and a total that is missing.
 LAWS_OF_DAYS = {
     "The totals of a closed day are what its entries add up to": """
         WITH added AS (
@@ -143,12 +143,12 @@ LAWS_OF_DAYS = {
 
 
 def violations() -> list[Violation]:
-    """Every law that is broken now; [] is what everybody wants."""
+    """Every violation; [] if all laws hold."""
     return list(find_violations())
 
 
 def find_violations(*, on_wallets: Callable[[int], None] = lambda count: None) -> Iterator[Violation]:
-    """The same one by one, in one pass over the wallets, telling how many have been seen.
+    """The same one by one, in one pass over the wallets; `on_wallets` gets the number of each batch.
 
     To be exact while charges go on, call it in a REPEATABLE READ transaction.
     """
@@ -172,7 +172,7 @@ def _next_wallets(after: str) -> list[str]:
 
 
 def broken(law: str, query: str, values: dict[str, str]) -> Iterator[Violation]:
-    """What breaks one law; the query gives (subject, detail)."""
+    """The violations of one law; the query returns (subject, detail)."""
     with connection.cursor() as cursor:
         cursor.execute(query, values)
         for subject, detail in cursor.fetchall():

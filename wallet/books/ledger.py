@@ -1,8 +1,8 @@
 """The only writer of balances and entries.
 
-Each verb is one transaction: a guarded F() update of the wallet's row, which takes its lock, then the
-entry. Under READ COMMITTED PostgreSQL looks at the guard again on the new version of the row after waiting
-for a lock, because the guard stands on the very row that is updated. No row that wallets share is touched.
+Each verb is one transaction: a guarded F() update of the wallet's row, which takes its lock, then the entry.
+The guard is on the updated row itself, so under READ COMMITTED PostgreSQL checks it again on the new version
+of the row after waiting for the lock. No two wallets share a row.
 """
 
 from datetime import datetime
@@ -18,7 +18,7 @@ from wallet.errors import InsufficientCredits, NothingToGiveBack
 
 
 class Facts(TypedDict, total=False):
-    """What an entry remembers beside its numbers."""
+    """What an entry stores beside its numbers."""
 
     feature: str
     count: int
@@ -31,7 +31,7 @@ class Facts(TypedDict, total=False):
 
 
 def unopened(user_id: str) -> Wallet:
-    """The wallet of a user who has none yet, as it would be; nothing is written."""
+    """An empty wallet for a user who has none yet; nothing is written."""
     return Wallet(user_id=user_id)
 
 
@@ -44,13 +44,13 @@ def balance_of(user_id: str) -> int:
 def debit(*, user_id: str, credits: int, kind: Entry.Kind, actor: str, **facts: Unpack[Facts]) -> Entry:
     """Take credits out of a wallet, or raise InsufficientCredits and change nothing.
 
-    Raises IntegrityError where the idempotency key was used before; nothing has moved then.
+    Raises IntegrityError if the idempotency key was used before; nothing has moved then.
     """
     assert credits > 0, "a debit takes a positive number of credits"
     affordable = Wallet.objects.filter(pk=user_id, balance__gte=credits)
     taken = {"balance": F("balance") - credits, "entries_count": F("entries_count") + 1}
     if not affordable.update(**taken):
-        # Credits may have come in since. With the row locked the answer is certain, either way.
+        # Credits may have come in since. With the row locked, the answer is certain.
         wallet = Wallet.objects.locked(user_id).first()
         balance = wallet.balance if wallet else 0
         if balance < credits:
@@ -61,9 +61,9 @@ def debit(*, user_id: str, credits: int, kind: Entry.Kind, actor: str, **facts: 
 
 @transaction.atomic
 def credit(*, user_id: str, credits: int, kind: Entry.Kind, actor: str, **facts: Unpack[Facts]) -> Entry:
-    """Put credits into a wallet; a user's first ones make the wallet.
+    """Put credits into a wallet; a user's first credits create it.
 
-    Raises IntegrityError where the idempotency key, or the Checkout Session of a top-up, was used before.
+    Raises IntegrityError if the idempotency key, or the Checkout Session of a top-up, was used before.
     """
     assert credits > 0, "a credit adds a positive number of credits"
     _make_wallet(user_id)
@@ -77,22 +77,22 @@ def credit(*, user_id: str, credits: int, kind: Entry.Kind, actor: str, **facts:
 def adjust(
     *, user_id: str, credits: int, reason: str, key: str, actor: str, stripe_session_id: str = ""
 ) -> Entry:
-    """Correct a wallet by hand: a positive number adds, a negative one takes what is there.
+    """Correct a wallet by hand: a positive number adds credits, a negative one takes them.
 
-    `stripe_session_id` names the payment it stands for, where it does.
+    `stripe_session_id` names the payment that the adjustment replaces, if it does.
 
-    The key belongs to one decision of one member of staff: the same again returns the first entry and
-    moves nothing; anything else asked for with it raises KeyReused. Raises InsufficientCredits where more
-    would be taken than there is.
+    The key belongs to one decision of one member of staff: the same request again returns the first entry and
+    moves nothing, another request with it raises KeyReused. Raises InsufficientCredits if the wallet holds
+    too little.
     """
-    assert key, "an adjustment has a key, so that sending the form twice moves nothing twice"
-    # Lock first: of two sent at once, the second then sees the first's entry.
+    assert key, "an adjustment has a key: sending the form twice moves credits once"
+    # Lock first: if two requests come at once, the second sees the entry of the first.
     _make_wallet(user_id)
     Wallet.objects.locked(user_id).get()
     kind = Entry.Kind.ADJUSTMENT
     if first := Entry.objects.with_key(user_id=user_id, product="", kind=kind, key=key).first():
-        asked = (credits, reason, actor, stripe_session_id)
-        if (first.credits, first.reason, first.actor, first.stripe_session_id) != asked:
+        requested = (credits, reason, actor, stripe_session_id)
+        if (first.credits, first.reason, first.actor, first.stripe_session_id) != requested:
             raise KeyReused
         return first
     move = credit if credits > 0 else debit
@@ -109,16 +109,16 @@ def adjust(
 
 @transaction.atomic
 def give_back(*, entry: Entry, credits: int | None = None, reason: str, key: str, actor: str) -> Entry:
-    """Give a charge back, in whole or in part, as a new entry that names it.
+    """Give a charge back, in whole or in part (None: what is left), as a new entry that names it.
 
-    Raises NothingToGiveBack where that would be more than the charge, all earlier ones together. The
-    same key again returns the first entry; KeyReused where it gave back another charge.
+    Raises NothingToGiveBack if more would be given back than is left of the charge. The same key again
+    returns the first entry; KeyReused if that gave back another charge or amount.
     """
-    assert key, "giving back has a key, so that asking twice moves nothing twice"
+    assert key, "giving back has a key: a second request moves nothing"
     user_id = entry.wallet_id
     if entry.kind not in (Entry.Kind.DEDUCT, Entry.Kind.CAPTURE):
         raise NothingToGiveBack("Only a charge can be given back")
-    # What is left of the charge is judged under the wallet's lock.
+    # What is left of the charge is computed under the wallet's lock.
     Wallet.objects.locked(user_id).get()
     kind = Entry.Kind.REFUND
     if first := Entry.objects.with_key(user_id=user_id, product=entry.product, kind=kind, key=key).first():
@@ -143,12 +143,12 @@ def give_back(*, entry: Entry, credits: int | None = None, reason: str, key: str
 
 
 def _make_wallet(user_id: str) -> None:
-    """The user's wallet, if it is not there yet."""
+    """Create the user's wallet if it does not exist."""
     Wallet.objects.bulk_create([Wallet(user_id=user_id, created_at=timezone.now())], ignore_conflicts=True)
 
 
 def _append(user_id: str, *, credits: int, kind: Entry.Kind, actor: str, **facts: Unpack[Facts]) -> Entry:
-    """Write the entry of an update just made: its transaction still holds the row, so this reads its own."""
+    """Write the entry of an update, whose transaction still holds the lock and reads its own balance."""
     balance, sequence = Wallet.objects.values_list("balance", "entries_count").get(pk=user_id)
     now = timezone.now()
     facts.setdefault("effective_at", now)

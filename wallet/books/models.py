@@ -1,12 +1,12 @@
 """The books: wallets, their entries, the totals of finished days, and the examinations.
 
-A wallet's balance is the sum of its entries, always. An entry is never changed or removed; a correction is
-a new entry. Each entry holds the balance it left (`balance_after`) and its place in its wallet
-(`sequence`, from 1 without a gap), so that history reads without adding up and a missing line shows.
+A wallet's balance is always the sum of its entries. An entry is never changed or removed; a correction is a
+new entry. Each entry holds the balance after it (`balance_after`) and its place in the wallet (`sequence`,
+from 1 without a gap): history needs no adding up, and a missing entry is noticed.
 
-Credits are whole numbers, 1 credit = US$1. What adds is positive, what takes is negative. The laws below
-are constraints; those that need more than one row are triggers (migrations/laws.sql); all of them are
-checked again by `laws.py`. Only `ledger.py` writes wallets and entries.
+Credits are whole numbers, 1 credit = US$1, positive if they are added and negative if they are taken. The
+laws are constraints, or triggers if they need more than one row (migrations/laws.sql); `laws.py` checks all
+of them again. Only `ledger.py` writes wallets and entries.
 """
 
 from datetime import datetime
@@ -26,20 +26,20 @@ PRODUCT_LENGTH = 100
 KEY_LENGTH = 255
 STRIPE_ID_LENGTH = 255
 
-# An adjustment may do either.
+# An adjustment may add or take.
 ADDING_KINDS = ("topup", "refund", "reinstatement", "grant")
 TAKING_KINDS = ("deduct", "clawback", "expiry", "capture")
 
 
 class WalletQuerySet(models.QuerySet["Wallet"]):
     def locked(self, *user_ids: str) -> Self:
-        """Lock these wallets, in the order of their ids so that two callers cannot wait for each other."""
+        """Lock these wallets in the order of their ids, so two callers never wait for each other."""
         return self.select_for_update().filter(pk__in=user_ids).order_by("pk")
 
 
 class EntryQuerySet(models.QuerySet["Entry"]):
     def of_user(self, user_id: str) -> Self:
-        """One wallet's entries, newest first: by its own sequence, so that `balance_after` always chains."""
+        """One wallet's entries, newest first by its own sequence, so `balance_after` always chains."""
         return self.filter(wallet_id=user_id).order_by("-sequence")
 
     def between(self, first: int, last: int) -> Self:
@@ -47,24 +47,22 @@ class EntryQuerySet(models.QuerySet["Entry"]):
         return self.filter(sequence__gt=first, sequence__lte=last)
 
     def with_key(self, *, user_id: str, product: str, kind: str, key: str) -> Self:
-        """The entry this idempotency key made, if any."""
+        """The entry with this idempotency key, if any."""
         return self.filter(wallet_id=user_id, product=product, kind=kind, idempotency_key=key)
 
     def given_back(self, entry: "Entry") -> int:
         """How many credits of a charge have been given back so far."""
-        total = self.filter(wallet_id=entry.wallet_id, reverses=entry).aggregate(total=Sum("credits"))[
-            "total"
-        ]
-        return total or 0
+        reversals = self.filter(wallet_id=entry.wallet_id, reverses=entry)
+        return reversals.aggregate(total=Sum("credits"))["total"] or 0
 
     def moved_by_hand(self, actor: str, *, since: datetime) -> int:
-        """How many credits a member of staff adjusted and gave back since then, up and down as one sum."""
+        """How many credits a member of staff added, took and gave back since then, as one positive sum."""
         theirs = self.filter(kind__in=["adjustment", "refund"], created_at__gte=since, actor=actor)
         return theirs.aggregate(total=Sum(Abs("credits")))["total"] or 0
 
 
 class Wallet(models.Model):
-    """One user's credits. The row is the lock, the counter and one day the shard key."""
+    """One user's credits. The row is the lock and the counter; its key can be the shard key."""
 
     user_id = models.CharField("Misar ID", primary_key=True, max_length=MISAR_ID_LENGTH)
     balance = models.BigIntegerField(default=0, help_text="In credits; negative after a clawback.")
@@ -91,7 +89,7 @@ class Entry(models.Model):
     """One line of the ledger; on the wire, a transaction."""
 
     class Kind(models.TextChoices):
-        """Why credits moved: the wire's vocabulary (contract 11)."""
+        """Why credits moved, in the words of the API (contract 11)."""
 
         TOPUP = "topup", "Top-up"
         DEDUCT = "deduct", "Charge"
@@ -104,7 +102,7 @@ class Entry(models.Model):
         CAPTURE = "capture", "Charge of a hold"
 
     id = primary_key(identifiers.transaction_id)
-    # No index of its own: the one that keeps the sequence begins with the wallet.
+    # No index of its own: the index of the sequence begins with the wallet.
     wallet = models.ForeignKey(Wallet, on_delete=models.PROTECT, related_name="entries", db_index=False)
     sequence = models.BigIntegerField()
     kind = models.CharField(max_length=20, choices=Kind)
@@ -133,7 +131,7 @@ class Entry(models.Model):
         default_permissions = ("view",)
         permissions = (("give_back_entry", "Can give a charge back"),)
         constraints = [
-            # Every unique constraint holds the wallet, so that the table can be distributed by it.
+            # Every unique constraint includes the wallet, so the table can be sharded by it.
             models.UniqueConstraint(fields=["wallet", "sequence"], name="wallet_entry_one_per_place"),
             models.UniqueConstraint(
                 fields=["wallet", "product", "kind", "idempotency_key"],
@@ -153,7 +151,7 @@ class Entry(models.Model):
                 | Q(kind="adjustment"),
                 name="wallet_entry_sign_fits_kind",
             ),
-            # A user can owe after a clawback; nothing else that takes may leave less than nothing.
+            # A user can owe credits after a clawback. Nothing else may leave a negative balance.
             models.CheckConstraint(
                 condition=Q(credits__gt=0) | Q(kind="clawback") | Q(balance_after__gte=0),
                 name="wallet_entry_never_overdraws",
@@ -163,7 +161,7 @@ class Entry(models.Model):
                 name="wallet_entry_topup_names_its_checkout",
             ),
             models.CheckConstraint(
-                # Said twice of the count: a check that comes to NULL passes.
+                # Both conditions on the count are needed: a check that gives NULL passes.
                 condition=~Q(kind__in=["deduct", "capture"])
                 | (~Q(feature="") & Q(count__gte=1, count__isnull=False)),
                 name="wallet_entry_charge_names_its_feature",
@@ -176,7 +174,7 @@ class Entry(models.Model):
         indexes = [
             models.Index(F("created_at").desc(), name="wallet_entry_newest"),
             models.Index(fields=["product", "-created_at"], name="wallet_entry_product"),
-            # Charges are nearly all there is, and the newest of all are the newest of them.
+            # Nearly all entries are charges, so the newest charges need no index of their own.
             models.Index(
                 fields=["kind", "-created_at"], condition=~Q(kind="deduct"), name="wallet_entry_kind"
             ),
@@ -196,7 +194,7 @@ class Entry(models.Model):
 
     @property
     def balance_before(self) -> int:
-        """The balance this entry found, in credits."""
+        """The balance before this entry, in credits."""
         return self.balance_after - self.credits
 
     @property
@@ -206,7 +204,7 @@ class Entry(models.Model):
 
 
 class ClosedDay(models.Model):
-    """A finished day (UTC) whose entries have been added up: they never change, so neither do its totals."""
+    """A finished UTC day whose entries have been added up. They never change, so its totals are final."""
 
     day = models.DateField(primary_key=True)
     entries = models.BigIntegerField(help_text="How many were written on that day.")
@@ -240,7 +238,7 @@ class DayTotal(models.Model):
 
 
 class Audit(models.Model):
-    """One examination of the books: what was compared, when, and what was found."""
+    """One examination of the books: when, how many rows were looked at, and what was found."""
 
     class Kind(models.TextChoices):
         LAWS = "laws", "Laws of the books"

@@ -1,9 +1,9 @@
 """Where a day begins in a wallet's history.
 
-A history is in the order of its sequence. The times in it are those of the hosts that wrote it, whose clocks
-may disagree a little, so that around midnight yesterday and today can alternate. Here the line between two
-days is a place in the sequence: after the last entry that was written before midnight. Whatever lies between
-two such places adds up to the difference of their balances, and one day ends where the next begins.
+A history is ordered by its sequence. Host clocks differ, so a later entry can carry an earlier time, and
+around midnight the two days can alternate. Here the line between two days is a place in the sequence: after
+the last entry that was written before midnight. The entries between two such places add up to the difference
+of their balances, and one day ends where the next begins.
 """
 
 from collections.abc import Sequence
@@ -16,12 +16,12 @@ from django.db import connection
 from wallet.books.models import Wallet
 from wallet.errors import GapInHistory
 
-# How much later than its successor an entry may say it was written.
+# How much later than the next entry's time an entry's own time may be.
 CLOCKS_APART = timedelta(minutes=5)
 
-# Sequences have no gap, so halving finds the place in twenty looks among a million entries, without an index
-# on the time. It is looked for a little later than asked for, and then walked back: the times are in order
-# only as far as the clocks agree. A sub-select with a LIMIT keeps each look one look into the index.
+# Sequences have no gap, so a binary search finds the place in 20 lookups among a million entries, without an
+# index on the time. Times are in order only as far as the clocks agree, so the search aims a little later and
+# then walks back. With a LIMIT in its sub-select, each lookup reads one row of the index.
 CUTS = """
 WITH RECURSIVE search (number, moment, low, high) AS (
     SELECT number, moment, 0::bigint, wallet.entries_count + 1
@@ -52,24 +52,24 @@ SELECT coalesce(last.sequence, 0), coalesce(last.balance_after, 0)
 
 @dataclass(frozen=True)
 class Cut:
-    """A place in a history: the sequence of the last entry before it, and the balance that it left."""
+    """A place in a history: the sequence of the last entry before it, and the balance after that entry."""
 
     sequence: int
     balance: int
 
 
 def cuts(user_id: str, moments: Sequence[datetime]) -> list[Cut]:
-    """For each moment the place before it, by one query: all of them as the wallet is now.
+    """For each moment the place before it, by one query that sees the wallet at one moment.
 
-    Moments in order give places in order. A wallet that is not there is cut at 0. Raises GapInHistory where
-    an entry that must be there is missing.
+    Moments in order give places in order. A wallet that does not exist is cut at 0. Raises GapInHistory if an
+    entry is missing.
     """
     values: dict[str, Any] = {"user_id": user_id, "moments": list(moments), "clocks_apart": CLOCKS_APART}
     with connection.cursor() as cursor:
         cursor.execute(CUTS, values)
-        found = [Cut(*row) for row in cursor.fetchall()]
-    if len(found) == len(moments):
-        return found
+        places = [Cut(*row) for row in cursor.fetchall()]
+    if len(places) == len(moments):
+        return places
     if Wallet.objects.filter(pk=user_id).exists():
-        raise GapInHistory  # The search fell into it.
+        raise GapInHistory  # The search met a missing entry.
     return [Cut(0, 0)] * len(moments)

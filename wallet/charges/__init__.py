@@ -1,1 +1,1 @@
-"""What products take out of a wallet."""
+"""Charges: what products take from a wallet."""

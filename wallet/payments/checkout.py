@@ -1,4 +1,4 @@
-"""Buying credits: from a wish to the address of a Checkout Session, and looking back at it."""
+"""Buying credits: opening a Checkout Session, and finding the user's latest one."""
 
 from datetime import timedelta
 
@@ -14,10 +14,11 @@ State = TopUp.State
 
 DOLLARS_MIN = 10
 DOLLARS_MAX = 100_000
-# Twice a checkout's hour: for a person who comes back.
+# Twice the hour of a checkout, for a user who comes back late.
 LATELY = timedelta(hours=2)
 ON_THEIR_WAY_MAX = 20
-# So long after its start a checkout can be opened that will last as long as Stripe wants it to.
+# A checkout may be opened this long after the top-up was created; Stripe requires at least 30 minutes until
+# it expires.
 REOPENED_AFTER_MAX = timedelta(
     seconds=stripe_gateway.SESSION_SECONDS - stripe_gateway.SESSION_SECONDS_MIN - 60
 )
@@ -32,51 +33,53 @@ ENDED = "This checkout has ended. Nothing was charged; start again."
 
 
 def start(*, user_id: str, amount_dollars: int, product: str, return_url: str, key: str = "") -> str:
-    """Open a checkout for whole dollars (10 to 100,000) and return the address to send the user to.
+    """Open a checkout for whole dollars (10 to 100,000) and return the URL where the user pays.
 
     Nothing is credited here. Raises StripeOutOfReach; the top-up is then closed as failed.
 
-    With a form's one-time key (1 to 64 characters), the same user and amount again come to the same checkout,
-    also when both are sent at once. Raises KeyReused if that checkout was paid, its payment
+    With a form's key (1 to 64 characters), the same user and amount again get the same checkout, also if the
+    form is sent twice at once. Raises KeyReused if that checkout was paid, its payment
     is on its way, or it has ended.
     """
     assert DOLLARS_MIN <= amount_dollars <= DOLLARS_MAX, "the edge has refused anything else"
     assert len(key) <= FORM_KEY_LENGTH, "the form has refused anything longer"
-    wish = TopUp(
+    requested = TopUp(
         user_id=user_id,
         product=product,
         amount_cents=money.cents_from_dollars(amount_dollars),
         form_key=key,
         livemode=stripe_gateway.is_live(),
     )
-    # Committed before Stripe is asked: no row is locked and no transaction open while we wait.
-    topup = _first_of_its_form(wish)
-    is_new = topup.pk == wish.pk
+    # Committed before the call to Stripe: no row is locked and no transaction open while we wait.
+    topup = _first_of_its_form(requested)
+    is_new = topup.pk == requested.pk
     if not is_new and (address := _address_again(topup)):
         return address
     return _open(topup, return_url=return_url, is_new=is_new)
 
 
 def is_open(*, user_id: str, amount_dollars: int, key: str) -> bool:
-    """Whether the checkout of this form is being opened, or was: the form sent again still leads there."""
+    """Whether the checkout of this form is being opened or is open: the form sent again still leads there."""
     of_the_form = TopUp.objects.filter(
         user_id=user_id, form_key=key, amount_cents=money.cents_from_dollars(amount_dollars)
     )
     return of_the_form.filter(state__in=[State.CREATING, State.CREATED]).exists()
 
 
-def _first_of_its_form(wish: TopUp) -> TopUp:
-    """The wish itself, written down; or the one that its form asked for before."""
-    if not wish.form_key:
-        wish.save(force_insert=True)
-        return wish
-    # Of two sent at once the constraint lets one in, and makes the other wait until it is there.
-    TopUp.objects.bulk_create([wish], ignore_conflicts=True)
-    return TopUp.objects.get(user_id=wish.user_id, form_key=wish.form_key, amount_cents=wish.amount_cents)
+def _first_of_its_form(requested: TopUp) -> TopUp:
+    """The requested top-up, now saved, or the one that its form created before."""
+    if not requested.form_key:
+        requested.save(force_insert=True)
+        return requested
+    # If the form is sent twice at once, the constraint accepts one row and the other request waits for it.
+    TopUp.objects.bulk_create([requested], ignore_conflicts=True)
+    return TopUp.objects.get(
+        user_id=requested.user_id, form_key=requested.form_key, amount_cents=requested.amount_cents
+    )
 
 
 def _address_again(topup: TopUp) -> str:
-    """Where a form leads that was sent before: to its checkout, or "" where that is only being opened.
+    """The URL of the checkout of a form that was sent before; "" while it is being opened.
 
     Raises KeyReused if that checkout is over.
     """
@@ -85,11 +88,11 @@ def _address_again(topup: TopUp) -> str:
     if topup.state in (State.FAILED, State.EXPIRED):
         raise KeyReused(ENDED)
     if topup.stripe_session_id is None:
-        # Cut off before anybody was told the address. Stripe would not open it any more either.
+        # The request ended before the user got the URL. After this time Stripe would refuse to open it.
         if timezone.now() - topup.created_at > REOPENED_AFTER_MAX:
             raise KeyReused(ENDED)
         return ""
-    # Stripe may know more than its events have told so far.
+    # Stripe may know more than its events have said so far.
     session = stripe_gateway.session_while_waited_for(topup.stripe_session_id) or {}
     if session.get("status") == "complete":
         raise KeyReused(PAID if session.get("payment_status") == "paid" else ON_ITS_WAY)
@@ -108,14 +111,14 @@ def _open(topup: TopUp, *, return_url: str, is_new: bool) -> str:
             success_url=return_urls.success(return_url),
             cancel_url=return_urls.cancelled(return_url),
             started_at=topup.created_at,
-            of_a_form=bool(topup.form_key),  # The second one may come to Stripe first.
+            of_a_form=bool(topup.form_key),  # The second request may reach Stripe first.
         )
     except BillingError as error:
-        if is_new:  # Else the first request, which may be waiting for Stripe still, has the say.
+        if is_new:  # Otherwise the first request decides; it may still be waiting for Stripe.
             creating = TopUp.objects.filter(pk=topup.pk, state=State.CREATING)
             creating.update(state=State.FAILED, remark=str(error))
         raise
-    # Unless Stripe's word has overtaken its own answer: then the row has the session, and is further on.
+    # Unless an event came before Stripe's answer: then the row has the session already, and a later state.
     waiting = TopUp.objects.filter(pk=topup.pk, stripe_session_id=None)
     waiting.update(stripe_session_id=session.id, state=State.CREATED, remark="")
     return session.url
@@ -125,17 +128,17 @@ def _open(topup: TopUp, *, return_url: str, is_new: bool) -> str:
 
 
 def returning(*, user_id: str, session_id: str) -> TopUp | None:
-    """The user's own top-up of a Checkout Session; None for anybody else's, or one never heard of."""
+    """The user's own top-up of a Checkout Session; None for another user's or an unknown one."""
     if not is_plain(session_id):
         return None
     return TopUp.objects.of_user(user_id).filter(stripe_session_id=session_id).first()
 
 
 def latest(user_id: str) -> TopUp | None:
-    """The newest top-up that the user asked for within the last two hours."""
+    """The newest top-up that the user started within the last two hours."""
     return TopUp.objects.of_user(user_id).filter(created_at__gt=timezone.now() - LATELY).first()
 
 
 def on_their_way(user_id: str) -> list[TopUp]:
-    """The user's payments that were made and have not arrived, newest first, at most 20."""
+    """The user's payments that have not arrived yet, newest first, at most 20."""
     return list(TopUp.objects.of_user(user_id).filter(state=State.PENDING)[:ON_THEIR_WAY_MAX])

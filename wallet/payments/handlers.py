@@ -8,8 +8,8 @@ from wallet.payments.settlement import settle
 
 State = TopUp.State
 
-# A handler is called with the event's object and with `happened_at`. It brings the event's effect about and
-# returns a remark for staff, mostly empty; it raises Parked where a person must decide.
+# A handler gets the event's object and `happened_at`. It does what the event requires and returns a remark
+# for staff, mostly empty. It raises Parked if a person must decide.
 HANDLERS: dict[str, Callable[..., str]] = {
     "checkout.session.completed": partial(settle, unpaid=State.PENDING),
     "checkout.session.async_payment_succeeded": partial(settle, unpaid=State.PENDING),

@@ -1,9 +1,9 @@
 """The inbox: verify, store, then handle.
 
-An event is stored in a transaction of its own, its effect and `handled_at` are a second. If the effect
-fails the traceback is kept and the answer is 503: Stripe delivers again, and staff can replay. The effect
-is unique by its own fact, the Checkout Session, never by the event. What can have no effect is parked, and
-staff resolve it by hand (settlement.py).
+An event is stored in one transaction; its effect and `handled_at` are a second one. If the effect fails, the
+traceback is kept and the answer is 503: Stripe delivers again, and staff can replay. An effect happens once
+per Checkout Session, however many events report it. An event that can have no effect is parked, and staff
+resolve it by hand (settlement.py).
 """
 
 import json
@@ -28,12 +28,12 @@ logger = logging.getLogger(__name__)
 
 State = StripeEvent.State
 
-# What staff may have handled again. Of an event that is not ours there is nothing to handle.
+# Events that staff may have handled again. An event that is not ours has nothing to handle.
 REPLAYABLE = (State.WAITING, State.PARKED, State.HANDLED)
 
 
 def receive(body: bytes, signature: str) -> StripeEvent:
-    """Take in one delivery. Raises BadSignature, UnreadableEvent, or EventFailed once it is stored."""
+    """Receive one delivery. Raises BadSignature, UnreadableEvent, or EventFailed once it is stored."""
     event = stripe_gateway.verified_event(body, signature)
     stored = _store(event, body)
     if stored.state == State.WAITING:
@@ -42,14 +42,14 @@ def receive(body: bytes, signature: str) -> StripeEvent:
 
 
 def handle(stored: StripeEvent) -> None:
-    """Bring about the effect of a stored event; again is harmless. Raises EventFailed where it fails.
+    """Do what a stored event requires; doing it again is harmless. Raises EventFailed if it fails.
 
-    One that staff resolved by hand stays as it is.
+    An event that staff resolved by hand stays as it is.
     """
     try:
         _bring_about(stored)
     except Exception as error:
-        # Whatever went wrong, the event is safe and Stripe must come again.
+        # The event is stored, and Stripe must deliver it again.
         if not is_out_of_reach(error):
             logger.error("Event %s could not be handled", stored.pk, exc_info=error)
         _note_failure(stored)
@@ -59,7 +59,7 @@ def handle(stored: StripeEvent) -> None:
 @retried
 @transaction.atomic
 def _bring_about(stored: StripeEvent) -> None:
-    """The second transaction: the effect, and that it is done."""
+    """The second transaction: the effect, and the state of the event."""
     settlement.lock_checkout(stored.stripe_session_id)
     current = StripeEvent.objects.select_for_update().get(pk=stored.pk)
     if current.state == State.RESOLVED:
@@ -70,7 +70,7 @@ def _bring_about(stored: StripeEvent) -> None:
 
 
 def _effect(event: dict[str, Any]) -> tuple[State, str]:
-    """What an event did: the state to close it with, and a remark."""
+    """Do what an event requires; returns the state to close it with, and a remark."""
     session = event["data"]["object"]
     if event.get("account"):
         return State.PARKED, "It belongs to a connected account."
@@ -79,7 +79,7 @@ def _effect(event: dict[str, Any]) -> tuple[State, str]:
             return State.PARKED, "The event and its session differ in livemode."
         session = session | {"livemode": event["livemode"]}
     try:
-        # A savepoint: what a parked event had begun is undone, and the event still closed.
+        # A savepoint: the work of a parked event is rolled back, and the event is still closed.
         with transaction.atomic():
             remark = handlers.HANDLERS[event["type"]](session, happened_at=_created_at(event))
     except Parked as parked:
@@ -89,23 +89,23 @@ def _effect(event: dict[str, Any]) -> tuple[State, str]:
 
 
 def _store(event: dict[str, Any], body: bytes) -> StripeEvent:
-    """The stored event: this delivery's, or the one an earlier delivery left."""
+    """The stored event, from this delivery or an earlier one."""
     event_id, event_type = text_at(event, "id"), text_at(event, "type")
     for value in (event_id, event_type):
         if not (1 <= len(value) <= STRIPE_ID_LENGTH and value.isprintable()):
             raise UnreadableEvent
     state = _first_state(event, event_type)
-    # Of events that are not ours only id and type are kept.
-    told: Any = {} if state == State.IGNORED else event
+    # Only the id and type of an event that is not ours are kept.
+    kept: Any = {} if state == State.IGNORED else event
     session_id = text_at(event, "data", "object", "id") if event_type in handlers.HANDLERS else ""
-    user_id = text_at(told, "data", "object", "metadata", "user_id")
+    user_id = text_at(kept, "data", "object", "metadata", "user_id")
     fresh = StripeEvent(
         id=event_id,
         type=event_type,
         state=state,
-        payload=body.decode() if told else "",
+        payload=body.decode() if kept else "",
         stripe_session_id=sessions.plain_or_nothing(session_id),
-        payment_intent_id=sessions.plain_or_nothing(text_at(told, "data", "object", "payment_intent")),
+        payment_intent_id=sessions.plain_or_nothing(text_at(kept, "data", "object", "payment_intent")),
         user_id=user_id if is_misar_id(user_id) else "",
         handled_at=timezone.now() if state == State.IGNORED else None,
     )
@@ -135,7 +135,7 @@ def _close(stored: StripeEvent, state: State, remark: str) -> None:
 
 
 def _note_failure(stored: StripeEvent) -> None:
-    """Keep why it failed; where even that fails, the 503 alone has to do."""
+    """Keep the traceback. If even that fails, the answer is 503 all the same."""
     try:
         StripeEvent.objects.filter(pk=stored.pk).exclude(state=State.RESOLVED).update(
             traceback=traceback.format_exc().replace("\0", ""), tries=F("tries") + 1
@@ -145,7 +145,7 @@ def _note_failure(stored: StripeEvent) -> None:
 
 
 def _created_at(event: dict[str, Any]) -> datetime:
-    """When it happened at Stripe; now, where the event does not say."""
+    """When it happened at Stripe; now, if the event has no time."""
     created = event.get("created")
     if type(created) is int and 0 < created < 32_503_680_000:  # Up to the year 3000.
         return datetime.fromtimestamp(created, tz=UTC)

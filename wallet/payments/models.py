@@ -1,4 +1,4 @@
-"""Payments: the top-ups, and the inbox of what Stripe sent."""
+"""Payments: top-ups, and the inbox of Stripe's events."""
 
 from typing import Self
 
@@ -30,12 +30,12 @@ class TopUpQuerySet(models.QuerySet["TopUp"]):
 
 class StripeEventQuerySet(models.QuerySet["StripeEvent"]):
     def of_session(self, session_id: str) -> Self:
-        """What Stripe told of one Checkout Session."""
+        """The events of one Checkout Session."""
         return self.filter(stripe_session_id=session_id).order_by("pk")
 
 
 class TopUp(models.Model):
-    """A user's wish to buy credits, its Checkout Session at Stripe, and what came of it.
+    """A user's purchase of credits, its Checkout Session at Stripe, and the outcome.
 
     The session's id is unique over all wallets: one payment can never credit two of them. Only the
     transaction that moves this row to paid writes the entry.
@@ -111,7 +111,7 @@ class TopUp(models.Model):
 
 
 class StripeEvent(models.Model):
-    """The inbox: every verified event, once, with what came of it."""
+    """The inbox: every verified event, once, with its outcome."""
 
     class State(models.TextChoices):
         WAITING = "waiting", "Waiting to be handled"
@@ -124,7 +124,7 @@ class StripeEvent(models.Model):
     id = models.CharField(primary_key=True, max_length=STRIPE_ID_LENGTH)
     type = models.CharField(max_length=255)
     state = models.CharField(max_length=20, choices=State, default=State.WAITING)
-    # The text as it was signed: JSON in PostgreSQL cannot hold every character that JSON can.
+    # The text as it was signed: jsonb in PostgreSQL cannot hold every character that JSON can.
     payload = models.TextField(blank=True)
     stripe_session_id = models.CharField(max_length=STRIPE_ID_LENGTH, blank=True)
     # The database's own default is for a release before this one that still runs beside it.

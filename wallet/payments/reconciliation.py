@@ -1,7 +1,7 @@
 """Stripe against the books: what was paid and not credited, and what was credited and not paid.
 
-Matched by the session's id, never by amount. Changes nothing unless told to, and then only credits what
-was paid, through the same verb as the webhook.
+Sessions are matched by id, never by amount. Nothing changes without `apply`, which credits what was paid, by
+the same verb as the webhook.
 """
 
 from collections.abc import Callable, Iterator
@@ -20,11 +20,11 @@ Kind = Literal["uncredited", "credited", "unpaid", "parked"]
 
 @dataclass(frozen=True)
 class Finding:
-    """One session on which Stripe and the books disagree, or did until now.
+    """A session on which Stripe and the books disagree, or did until now.
 
-    `uncredited`: paid at Stripe, not in the books. `credited`: the same, repaired just now. `unpaid`: in
-    the books, not paid at Stripe. `parked`: paid, but a person must decide. Once they
-    have, by resolving its event by hand, there is no finding any more.
+    `uncredited`: paid at Stripe, not in the books. `credited`: the same, repaired just now. `unpaid`: in the
+    books, not paid at Stripe. `parked`: paid, but a person must decide; resolving its event by hand ends the
+    finding.
     """
 
     kind: Kind
@@ -35,7 +35,7 @@ class Finding:
 
     @property
     def is_open(self) -> bool:
-        """Whether it still stands."""
+        """Whether the two still disagree."""
         return self.kind != "credited"
 
 
@@ -44,7 +44,7 @@ def reconcile(
 ) -> Iterator[Finding]:
     """Compare every session created since then, as they are read; `apply` credits what was paid.
 
-    Raises StripeOutOfReach where Stripe cannot be read to the end: then the findings are not complete.
+    Raises StripeOutOfReach if Stripe cannot be read to the end: then the findings are not complete.
     """
     seen_paid: set[str] = set()
     for session in stripe_gateway.completed_sessions(since_unix=int(since.timestamp())):
@@ -52,7 +52,7 @@ def reconcile(
         if _is_paid_topup(session):
             seen_paid.add(session["id"])
             yield from _missing(session, apply=apply)
-    # Rows that wait since before, or whose session was not in the list: each is asked for by its id.
+    # Rows that have waited for longer, or whose session was not in the list: each is fetched by its id.
     for topup in _rows_to_ask_about(since, seen_paid):
         on_session()
         yield from _asked(topup, apply=apply)
@@ -77,7 +77,7 @@ def _asked(topup: TopUp, *, apply: bool) -> Iterator[Finding]:
     elif paid and session is not None:
         yield from _missing(session, apply=apply)
     elif apply and session is not None and session.get("status") == "expired":
-        # Its event was lost. Nothing moves; the row only stops looking payable.
+        # Its event was lost. No credits move; the row only gets its final state.
         settlement.settle(session, happened_at=timezone.now(), unpaid=TopUp.State.EXPIRED)
 
 
@@ -90,7 +90,7 @@ def _is_paid_topup(session: dict[str, Any]) -> bool:
 
 
 def _missing(session: dict[str, Any], *, apply: bool) -> Iterator[Finding]:
-    """What the books lack of a paid session."""
+    """The finding on a paid session that the books do not have."""
     session_id, user_id = session["id"], text_at(session, "metadata", "user_id")
     booked = TopUp.objects.filter(stripe_session_id=session_id, state=TopUp.State.PAID).first()
     if booked and booked.user_id == user_id:

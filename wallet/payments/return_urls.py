@@ -1,4 +1,4 @@
-"""Where a user may be sent back to after a checkout: to Misar, nowhere else (contract 10)."""
+"""The addresses that a user may return to after a checkout: Misar's alone (contract 10)."""
 
 import re
 from urllib.parse import urlsplit, urlunsplit
@@ -14,17 +14,17 @@ HOST_NAME = re.compile(r"[a-z0-9-]+(\.[a-z0-9-]+)+")
 
 
 def success(return_url: str) -> str:
-    """Where a user comes back to after paying."""
+    """Where a user returns after paying."""
     return _with_outcome(_allowed(return_url), "success")
 
 
 def cancelled(return_url: str) -> str:
-    """Where a user comes back to who left the checkout."""
+    """Where a user returns who left the checkout."""
     return _with_outcome(_allowed(return_url), "cancelled")
 
 
 def is_allowed(url: str) -> bool:
-    """Whether people may be sent there: a path on our own site, or an address of Misar's."""
+    """Whether users may be sent there: a path on our own site, or an address of Misar's."""
     return is_relative_path(url) or is_allowed_address(url)
 
 
@@ -35,7 +35,7 @@ def name_of(url: str) -> str:
 
 
 def _allowed(return_url: str) -> str:
-    """The address itself if it is ours to send people to, else our wallet page."""
+    """The address itself if it is allowed, else our wallet page."""
     if is_relative_path(return_url):
         return settings.PUBLIC_URL + return_url
     if is_allowed_address(return_url):
@@ -63,7 +63,7 @@ def is_allowed_address(url: str) -> bool:
     except ValueError:
         return False
     host = parts.hostname or ""
-    # The host as it stands between the slashes: no user, no port but the usual one, no second reading.
+    # Nothing but the host between the slashes: no user, and no port but the usual one.
     plain = parts.netloc.lower() in {host, f"{host}:443"} and port in {None, 443}
     return (
         parts.scheme == "https"

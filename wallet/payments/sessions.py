@@ -16,12 +16,12 @@ PAID_CENTS_MAX = 10_000_000
 
 
 class Parked(Exception):
-    """Raised when a session is for us but cannot be credited: staff must look, and trying again is no use."""
+    """Raised when a session is ours but cannot be credited: staff must decide, and a retry would not help."""
 
 
 @dataclass(frozen=True)
 class Checkout:
-    """What a session says, once it has been judged."""
+    """What a valid session says."""
 
     session_id: str
     topup_id: str
@@ -29,17 +29,17 @@ class Checkout:
     product: str
     payment_intent_id: str
     livemode: bool
-    # None while no money is there.
+    # None until it is paid.
     paid_cents: int | None
 
 
 def is_ours(session: dict[str, Any]) -> bool:
-    """Whether a session is a top-up of this wallet: its metadata says so, nothing else does."""
+    """Whether a session is a top-up of this wallet. Its metadata alone says so."""
     return text_at(session, "metadata", "type") == "wallet_topup"
 
 
 def judge(session: dict[str, Any]) -> Checkout:
-    """What a session says, or Parked with the reason."""
+    """The session as a Checkout. Raises Parked with the reason if it cannot be credited."""
     session_id = text_at(session, "id")
     user_id = text_at(session, "metadata", "user_id")
     product = text_at(session, "metadata", "product")
@@ -75,29 +75,29 @@ def _paid_cents(session: dict[str, Any]) -> int:
 
 
 def tells_of_payment(event: StripeEvent) -> bool:
-    """Whether a stored event of a checkout says that it was paid, or cannot be read and so may say it."""
+    """Whether a stored event says that its checkout was paid. An unreadable one may say so, and counts."""
     session = _session_in(event.payload)
     return session is None or text_at(session, "payment_status") == "paid"
 
 
 def session_of(event: StripeEvent) -> dict[str, Any]:
-    """The session a stored event tells of, as Stripe wrote it; {} where there is none to read."""
+    """The session in a stored event, as Stripe wrote it; {} if there is none to read."""
     return _session_in(event.payload) or {}
 
 
 def _session_in(payload: str) -> dict[str, Any] | None:
-    """None where nobody can read it: no JSON, or nested too deeply."""
+    """None if it cannot be read: no JSON, or nested too deeply."""
     try:
-        told = json.loads(payload or "{}")
+        event = json.loads(payload or "{}")
     except (ValueError, RecursionError):
         return None
-    data = told.get("data") if isinstance(told, dict) else None
+    data = event.get("data") if isinstance(event, dict) else None
     session = data.get("object") if isinstance(data, dict) else None
     return session if isinstance(session, dict) else {}
 
 
 def plain_or_nothing(stripe_id: str) -> str:
-    """An id of Stripe's as our columns hold it; "" for what cannot be one."""
+    """A Stripe id that our columns can hold; "" for anything else."""
     return stripe_id if is_plain(stripe_id) else ""
 
 
@@ -106,7 +106,7 @@ def is_plain(stripe_id: str) -> bool:
 
 
 def text_at(source: Mapping[str, Any], *names: str) -> str:
-    """The text at a path of an event, or "" where anything else stands there."""
+    """The text at a path of an event; "" if there is no text."""
     value: Any = source
     for name in names:
         value = value.get(name) if isinstance(value, Mapping) else None

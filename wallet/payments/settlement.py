@@ -1,8 +1,7 @@
-"""From what Stripe says of a Checkout Session to credits in the books.
+"""From a paid Checkout Session of Stripe to credits in the books.
 
-A webhook, twenty at once, or reconciliation weeks later: all end in `settle`, which may run any number of
-times and credits once. Staff may have resolved a payment by hand instead (`resolve`): then it is never
-credited here.
+A webhook, twenty webhooks at once, or reconciliation weeks later: all call `settle`, which may run any number
+of times and credits once. A payment that staff resolved by hand (`resolve`) is never credited here.
 
 Locks are taken in this order: the Checkout Session (`lock_checkout`), its event, its top-up, the wallet.
 """
@@ -35,11 +34,11 @@ RESOLVED_REMARK = "Its payment was resolved by hand."
 
 @retried
 def settle(session: dict[str, Any], *, happened_at: datetime, unpaid: State = State.PENDING) -> str:
-    """Bring the books to what Stripe says of this session, and return a remark for staff, mostly empty.
+    """Bring the books in line with this session of Stripe; returns a remark for staff, mostly empty.
 
-    Paid means credited, once per session over all wallets; anything else moves no credits and only
-    leads an open top-up to the `unpaid` state. Raises Parked where it cannot be credited, or where staff
-    resolved its payment by hand.
+    A paid session is credited once, over all wallets. Any other moves no credits and only gives an open
+    top-up the `unpaid` state. Raises Parked if the session cannot be credited, or if staff resolved its
+    payment by hand.
     """
     if session.get("mode") != "payment":
         return "Not a payment: nothing to credit."
@@ -48,11 +47,11 @@ def settle(session: dict[str, Any], *, happened_at: datetime, unpaid: State = St
     if status == "paid":
         return _credit(checkout, happened_at=happened_at)
     if status == "no_payment_required":
-        unpaid = State.FAILED  # Nothing is on its way.
+        unpaid = State.FAILED  # No payment will come.
     with transaction.atomic():
         lock_checkout(checkout.session_id)
         if was_resolved(checkout.session_id):
-            return "Its payment was resolved by hand."  # Nothing is on its way any more.
+            return RESOLVED_REMARK
         topup = _topup_of(checkout)
         if topup.state in (State.CREATING, State.CREATED, State.PENDING):
             _save(topup, state=unpaid, payment_intent_id=checkout.payment_intent_id)
@@ -62,7 +61,7 @@ def settle(session: dict[str, Any], *, happened_at: datetime, unpaid: State = St
 @retried
 @transaction.atomic
 def settle_as_told(session: dict[str, Any]) -> str:
-    """Bring the books to what Stripe answered of a session just now; tell what it said and what followed."""
+    """Bring the books in line with a session just fetched from Stripe; returns the outcome in a sentence."""
     if not is_ours(session):
         return "Stripe does not call this a top-up of the wallet; nothing was changed."
     status = session.get("status")
@@ -122,10 +121,10 @@ def _credit(checkout: Checkout, *, happened_at: datetime) -> str:
 
 
 def lock_checkout(session_id: str) -> None:
-    """Lock a Checkout Session until the caller's transaction ends; "" is nobody's session.
+    """Lock a Checkout Session until the caller's transaction ends; "" is no session.
 
-    Whoever credits a session and whoever resolves it by hand comes through here first. A lock on a row would
-    not do: reconciliation may credit a session of which there is no event and no top-up yet.
+    Crediting a session and resolving it by hand both start here. A row could not be the lock: reconciliation
+    may credit a session that has no event and no top-up yet.
     """
     if session_id:
         with connection.cursor() as cursor:
@@ -137,7 +136,7 @@ def lock_checkout(session_id: str) -> None:
 def was_resolved(session_id: str) -> bool:
     """Whether staff resolved the payment of this session by hand: gave its credits, or closed its event.
 
-    Exact only for whoever holds the session.
+    The answer is certain only while the caller has locked the session.
     """
     given = Entry.objects.filter(stripe_session_id=session_id, kind=Entry.Kind.ADJUSTMENT)
     if not session_id or given.exists():
@@ -147,9 +146,9 @@ def was_resolved(session_id: str) -> bool:
 
 
 def close_resolved(session_id: str, *, given_to: str = "") -> None:
-    """End the wait of a session's open top-up, whoever's it is: staff resolved its payment by hand.
+    """Close the open top-up of a session, of any user: staff resolved its payment by hand.
 
-    `given_to` is the Misar ID that got the credits, "" where nobody did.
+    `given_to` is the Misar ID that got the credits, "" if none were given.
     """
     waiting = TopUp.objects.locked().filter(stripe_session_id=session_id)
     for topup in waiting.filter(state__in=[State.CREATED, State.PENDING]):
@@ -159,12 +158,12 @@ def close_resolved(session_id: str, *, given_to: str = "") -> None:
 
 
 def was_settled_by_hand(topup: TopUp) -> bool:
-    """Whether a top-up failed only because staff settled its payment themselves."""
+    """Whether a top-up failed only because staff resolved its payment by hand."""
     return topup.state == State.FAILED and was_resolved(topup.stripe_session_id or "")
 
 
 def _topup_of(checkout: Checkout) -> TopUp:
-    """Our record of the session, locked; made now where there is none. Parked where it names another user."""
+    """Our record of the session, locked, created if missing. Raises Parked if it names another user."""
     topup = TopUp.objects.locked().filter(stripe_session_id=checkout.session_id).first()
     if topup is None:
         topup = _claim(checkout) or _make(checkout)
@@ -174,7 +173,7 @@ def _topup_of(checkout: Checkout) -> TopUp:
 
 
 def _claim(checkout: Checkout) -> TopUp | None:
-    """The top-up that asked for this session and was cut off before it learnt its id."""
+    """The top-up that opened this session but ended before the id was saved."""
     topup = TopUp.objects.locked().filter(pk=checkout.topup_id, stripe_session_id=None).first()
     if topup and topup.user_id == checkout.user_id:
         _save(topup, stripe_session_id=checkout.session_id)
@@ -182,7 +181,7 @@ def _claim(checkout: Checkout) -> TopUp | None:
 
 
 def _make(checkout: Checkout) -> TopUp:
-    unknown = TopUp(
+    topup = TopUp(
         user_id=checkout.user_id,
         product=checkout.product,
         state=State.CREATED,
@@ -190,8 +189,8 @@ def _make(checkout: Checkout) -> TopUp:
         livemode=checkout.livemode,
         created_at=timezone.now(),
     )
-    # Another event of the same session may be making it too: then theirs is the row.
-    TopUp.objects.bulk_create([unknown], ignore_conflicts=True)
+    # If another event of the same session creates it at the same time, that row is used.
+    TopUp.objects.bulk_create([topup], ignore_conflicts=True)
     return TopUp.objects.locked().get(stripe_session_id=checkout.session_id)
 
 
@@ -205,7 +204,7 @@ def _save(topup: TopUp, **changes: Any) -> None:
 
 
 def is_resolvable(event: StripeEvent) -> bool:
-    """Whether staff may close it by hand: it is parked, or its effect failed."""
+    """Whether staff may resolve it by hand: it is parked, or its effect failed."""
     return event.state == StripeEvent.State.PARKED or (
         event.state == StripeEvent.State.WAITING and event.tries > 0
     )
@@ -216,11 +215,11 @@ def is_resolvable(event: StripeEvent) -> bool:
 def resolve(
     event: StripeEvent, *, user_id: str = "", credits: int | None = None, reason: str, key: str, actor: str
 ) -> StripeEvent:
-    """Close an event that has no effect by itself, as staff decided, and give its credits where they say so.
+    """Close a parked or failed event as staff decided, and give its credits if they say so.
 
-    With credits (at least 1, to the Misar ID `user_id`) an adjustment that names the session is written in
-    the same transaction. Where the event tells of a payment, nothing else will ever credit that payment.
-    Raises NotToResolve where the event is neither parked nor failed, and for credits where the payment came
+    With credits (at least 1, to the Misar ID `user_id`), an adjustment that names the session is written in
+    the same transaction. If the event reports a payment, nothing else will ever credit that payment. Raises
+    NotToResolve if the event is neither parked nor failed, or if credits are to be given and the payment came
     in meanwhile or was given by hand already.
     """
     assert credits is None or (credits > 0 and is_misar_id(user_id)), "the form has refused anything else"
@@ -231,7 +230,7 @@ def resolve(
         raise NotToResolve(f"This event is {stored.get_state_display().lower()}: there is nothing to resolve")
     if credits is not None:
         _require_not_given(session_id)
-    # Before the wallet, as everybody locks them.
+    # Before the wallet: the order of locks.
     if session_id and (credits is not None or tells_of_payment(stored)):
         close_resolved(session_id, given_to=user_id if credits is not None else "")
     how = "Resolved by hand"
@@ -247,13 +246,13 @@ def resolve(
         how += f", with {money.credits(credits)} for {user_id}"
     stored.state, stored.handled_at = StripeEvent.State.RESOLVED, timezone.now()
     stored.remark = f"{stored.remark} {how}: {reason}".strip()
-    stored.user_id = stored.user_id or user_id  # From now on it is this user's affair.
+    stored.user_id = stored.user_id or user_id  # From now on the event is on this user's page.
     stored.save(update_fields=["state", "handled_at", "remark", "user_id"])
     return stored
 
 
 def _require_not_given(session_id: str) -> None:
-    """The credits of a payment are given once, whoever gives them."""
+    """The credits of a payment are given once: by its settlement, or by hand."""
     if not session_id:
         return
     if paid := TopUp.objects.filter(stripe_session_id=session_id, state=TopUp.State.PAID).first():

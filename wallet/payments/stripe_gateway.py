@@ -1,4 +1,4 @@
-"""The only file that speaks to Stripe. What leaves it are plain dicts and our own errors."""
+"""The only file that calls Stripe. It returns plain dicts and raises our own errors."""
 
 import json
 import logging
@@ -22,26 +22,26 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 DASHBOARD = "https://dashboard.stripe.com"
-# The version whose parameters this file uses; a new one is a change of code (stripe-python 16 sends it).
+# This file uses the parameters of this version, which stripe-python 16 sends. A new version needs new code.
 API_VERSION = "2026-10-28.endive"
 CONNECT_TIMEOUT_SECONDS = 2
 READ_TIMEOUT_SECONDS = 3
 RETRIES_MAX = 1
-# A whole call, retries and a dripping answer included.
+# For a whole call, with its retries and an answer that drips.
 CALL_SECONDS_MAX = 9
 SIGNATURE_AGE_SECONDS_MAX = 300
-# An abandoned checkout ends after this, the shortest that leaves a person time to find a card.
+# An abandoned checkout expires after this time, which is enough to find a card.
 SESSION_SECONDS = 3600
-# Stripe opens no session that would end sooner than this.
+# Stripe opens no session that would expire sooner.
 SESSION_SECONDS_MIN = 1800
-# While the first call of an idempotency key runs, Stripe refuses its second, which asks again for so long.
+# While the first call with an idempotency key runs, Stripe refuses a second one, which retries for this long.
 BUSY_SECONDS_MAX = 6
 BUSY_PAUSE_SECONDS = 0.5
 
 
 @dataclass(frozen=True)
 class CheckoutSession:
-    """A session just created: where to send the user."""
+    """A session just created, and the URL where the user pays."""
 
     id: str
     url: str
@@ -53,7 +53,7 @@ def is_live() -> bool:
 
 
 def page_of_payment(payment_intent_id: str, *, live: bool | None = None) -> str:
-    """A payment's page in Stripe's dashboard, in the mode of our key unless said; "" where there is none."""
+    """A payment's page in Stripe's dashboard, in our key's mode without `live`; "" if there is none."""
     if not payment_intent_id.startswith("pi_"):
         return ""
     mode = "" if (is_live() if live is None else live) else "/test"
@@ -73,17 +73,17 @@ def create_checkout(
 ) -> CheckoutSession:
     """A Checkout Session for one top-up, open for an hour from its start.
 
-    The top-up's id is the idempotency key: the same call again, from here or anywhere, within a day, comes to
-    the same session. Stripe refuses it with any other parameter, so each is a fact of the top-up or its form.
-    A form can be sent twice at once: with `of_a_form`, the answer of such a call under way is waited for.
-    Raises StripeOutOfReach within 10 s, whatever Stripe does.
+    The top-up's id is the idempotency key: the same call again within a day, from any process, returns the
+    same session. Stripe refuses it with other parameters, so each of them comes from the top-up or its form.
+    A form can be sent twice at once: with `of_a_form`, the second call waits for the first. Raises
+    StripeOutOfReach within 10 s.
     """
-    # On the session for the webhook, and on the payment intent for refunds and disputes, which see only that.
+    # On the session for the webhook, and on the payment intent for refunds and disputes.
     metadata = {"type": "wallet_topup", "user_id": user_id, "product": product, "topup_id": topup_id}
     params: Any = {
         "mode": "payment",
         "allowed_payment_method_types": ["card"],
-        # Off by our word: the dashboard's default must not change what a dollar buys.
+        # Off explicitly: a default in Stripe's dashboard must not change what a dollar buys.
         "adaptive_pricing": {"enabled": False},
         "automatic_tax": {"enabled": False},
         "line_items": [
@@ -96,9 +96,8 @@ def create_checkout(
                 },
             }
         ],
-        "client_reference_id": user_id[
-            :200
-        ],  # Stripe's limit; it is for people who look there, nothing reads it.
+        # Cut to Stripe's limit. It is for people who search there; no code reads it.
+        "client_reference_id": user_id[:200],
         "metadata": metadata,
         "payment_intent_data": {"metadata": metadata},
         "success_url": success_url,
@@ -117,7 +116,7 @@ def create_checkout(
 
 
 def _once_free(call: Callable[[], T]) -> T:
-    """Make a call again while another one with its idempotency key is being answered."""
+    """Retry a call while Stripe still answers another one with the same idempotency key."""
     began = time.monotonic()
     while True:
         try:
@@ -130,12 +129,12 @@ def _once_free(call: Callable[[], T]) -> T:
 
 
 def retrieve_session(session_id: str) -> dict[str, Any] | None:
-    """A session as Stripe has it now; None where Stripe knows no such session. Raises StripeOutOfReach."""
+    """A session as Stripe has it now; None if Stripe knows no such session. Raises StripeOutOfReach."""
     return _translated(lambda: _session_or_none(session_id))
 
 
 def session_while_waited_for(session_id: str) -> dict[str, Any] | None:
-    """The same for a request that waits: within 10 s, and one of few at once."""
+    """The same for a user's request: within 10 s, and one of few at once."""
     return _within_limits(lambda: _session_or_none(session_id))
 
 
@@ -159,9 +158,9 @@ def completed_sessions(*, since_unix: int) -> Iterator[dict[str, Any]]:
 
 
 def verified_event(body: bytes, signature: str) -> dict[str, Any]:
-    """The event of a webhook, once it is certain that Stripe sent it just now.
+    """The event of a webhook that Stripe signed and sent just now.
 
-    Raises BadSignature, or UnreadableEvent where Stripe signed something that is no event.
+    Raises BadSignature, or UnreadableEvent if Stripe signed something that is no event.
     """
     try:
         text = body.decode("utf-8")
@@ -184,7 +183,7 @@ def _is_signed(text: str, header: str, secret: str) -> bool:
         stripe.WebhookSignature.verify_header(text, header, secret, tolerance=SIGNATURE_AGE_SECONDS_MAX)
     except stripe.SignatureVerificationError:
         return False
-    # The library lets a timestamp from the future pass.
+    # The library accepts a timestamp from the future.
     stamps = [int(part[2:]) for part in header.split(",") if part.startswith("t=")]
     return all(stamp <= time.time() + SIGNATURE_AGE_SECONDS_MAX for stamp in stamps)
 
@@ -194,7 +193,7 @@ def _is_signed(text: str, header: str, secret: str) -> bool:
 
 @cache
 def _client() -> stripe.StripeClient:
-    """One client a process, made on first use: after the fork, before which no socket may be opened."""
+    """One client per process, made on first use: no socket may be opened before the fork."""
     return stripe.StripeClient(
         settings.STRIPE_SECRET_KEY,
         stripe_version=API_VERSION,
@@ -206,15 +205,15 @@ def _client() -> stripe.StripeClient:
 
 @cache
 def _places() -> threading.BoundedSemaphore:
-    """How many of this process's calls may be under way at once, requests waiting or not."""
+    """How many calls of this process may run at once."""
     return threading.BoundedSemaphore(settings.STRIPE_CALLS_AT_ONCE)
 
 
 def _within_limits(call: Callable[[], T]) -> T:
-    """Make a call that a request waits for: bounded in time, and one of few at once.
+    """Make a call for a user's request: limited in time, and one of few at once.
 
-    The next beyond the few is refused at once, so that a silent Stripe never holds the threads that charge.
-    A call that outlasts the limit goes on in its own thread and keeps its place until it ends.
+    One more call is refused at once, so a silent Stripe never blocks the threads that charge. A call that
+    takes longer than the limit goes on in its own thread and keeps its place until it ends.
     """
     places = _places()
     if not places.acquire(blocking=False):
@@ -231,7 +230,7 @@ def _within_limits(call: Callable[[], T]) -> T:
 
     try:
         threading.Thread(target=work, name="stripe", daemon=True).start()
-    except RuntimeError as error:  # No more threads to be had.
+    except RuntimeError as error:  # The process can start no more threads.
         places.release()
         raise StripeOutOfReach from error
     try:
@@ -241,7 +240,7 @@ def _within_limits(call: Callable[[], T]) -> T:
 
 
 def _translated(call: Callable[[], T]) -> T:
-    """Every trouble with Stripe as our own error. Its message may hold what was sent: it is not logged."""
+    """Turn every error of Stripe into our own. Its message may repeat what we sent, so it is not logged."""
     try:
         return call()
     except stripe.InvalidRequestError as error:

@@ -11,7 +11,7 @@ from wallet.books.models import FEATURE_LENGTH
 
 class RateQuerySet(models.QuerySet["Rate"]):
     def active(self) -> Self:
-        """What can be charged now."""
+        """The rates that can be charged now."""
         return self.filter(active=True).order_by("feature")
 
 
@@ -40,7 +40,7 @@ class Rate(models.Model):
 
 
 class RateChange(models.Model):
-    """A rate as it was set, by whom and when: append-only."""
+    """Each setting of a rate, with who set it and when: append-only."""
 
     feature = models.CharField(max_length=FEATURE_LENGTH)
     label = models.CharField(max_length=200)

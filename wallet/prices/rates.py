@@ -1,4 +1,4 @@
-"""Prices: read inside every deduction, set by staff, each setting kept."""
+"""Prices: read by every charge, set by staff. Every change is recorded."""
 
 from typing import Any
 
@@ -18,7 +18,7 @@ DEFAULT_RATES = (
 
 
 def price(feature: str, count: int) -> int:
-    """Credits for `count` units of a feature at the rate of this moment. Raises UnknownFeature."""
+    """Credits for `count` units of a feature at the current rate. Raises UnknownFeature."""
     per_unit = Rate.objects.active().filter(feature=feature).values_list("credits", flat=True).first()
     if per_unit is None:
         raise UnknownFeature(feature)
@@ -27,7 +27,7 @@ def price(feature: str, count: int) -> int:
 
 @transaction.atomic
 def add_rate(*, feature: str, label: str, credits: int, unit: str, active: bool = True, actor: str) -> Rate:
-    """Price a feature that had no price, and keep who did. Raises RateThere."""
+    """Add the price of a feature and record who added it. Raises RateThere."""
     setting = {"label": label, "credits": credits, "unit": unit, "active": active}
     rate, is_new = Rate.objects.get_or_create(feature=feature, defaults=setting)
     if not is_new:
@@ -37,13 +37,13 @@ def add_rate(*, feature: str, label: str, credits: int, unit: str, active: bool 
 
 
 def locked(key: int) -> Rate:
-    """A price as it is now, held until the caller's transaction ends."""
+    """A price as it is now, locked until the caller's transaction ends."""
     return Rate.objects.select_for_update().get(pk=key)
 
 
 @transaction.atomic
 def set_rate(*, feature: str, label: str, credits: int, unit: str, active: bool = True, actor: str) -> Rate:
-    """Set a feature's price from now on, and keep who set it. Charges made before are not touched."""
+    """Change a feature's price from now on and record who changed it. Earlier charges stay as they are."""
     setting = {"label": label, "credits": credits, "unit": unit, "active": active}
     rate, _ = Rate.objects.update_or_create(feature=feature, defaults=setting)
     RateChange.objects.create(feature=feature, actor=actor, **setting)
@@ -51,10 +51,10 @@ def set_rate(*, feature: str, label: str, credits: int, unit: str, active: bool 
 
 
 def make_default_rates(using: str = "default", apps: Apps = installed, **signal: Any) -> None:
-    """Make the documented rates where they are not there yet; what staff changed stays."""
+    """Add the documented rates that do not exist yet; what staff changed stays."""
     if "rate" not in apps.all_models["wallet"]:
-        return  # Migrated back to nothing.
-    there = set(Rate.objects.using(using).values_list("feature", flat=True))
+        return  # Every migration was undone.
+    existing = set(Rate.objects.using(using).values_list("feature", flat=True))
     for feature, label, credits, unit in DEFAULT_RATES:
-        if feature not in there:
+        if feature not in existing:
             set_rate(feature=feature, label=label, credits=credits, unit=unit, actor=DEFAULT)

@@ -22,7 +22,7 @@ class Command(BaseCommand):
         parser.add_argument("--apply", action="store_true", help="really erase; there is no way back")
 
     def handle(self, *, email: str, apply: bool, **options: Any) -> None:
-        # The address is never written here: output ends up in logs.
+        # The address is never printed: output ends up in logs.
         try:
             self.stdout.write(self._erase(email) if apply else self._would_erase(email))
         except NotAnAddress as refusal:

@@ -8,6 +8,7 @@ from django.core.management.base import BaseCommand
 from django.utils import timezone
 
 from foundation.database.patience import patient
+from foundation.words import count
 from wallet.books import days
 
 
@@ -36,15 +37,11 @@ class Command(BaseCommand):
     def handle(self, *, again: date | None, **options: Any) -> None:
         with patient():
             if again is not None:
-                self.stdout.write(f"{_count(days.reopen(again))} forgotten, from {again} on.")
+                self.stdout.write(f"{count(days.reopen(again), 'day')} forgotten, from {again} on.")
             closed = days.close_days(now=timezone.now())
         if not closed:
             self.stdout.write("No finished day was open.")
             return
         entries = sum(each.entries for each in closed)
         which = f"{closed[0].day}" if len(closed) == 1 else f"{closed[0].day} to {closed[-1].day}"
-        self.stdout.write(f"{_count(len(closed))} added up, {which}: {entries} entries.")
-
-
-def _count(number: int) -> str:
-    return "1 day" if number == 1 else f"{number} days"
+        self.stdout.write(f"{count(len(closed), 'day')} added up, {which}: {entries} entries.")

@@ -19,7 +19,7 @@ from wallet.payments import reconciliation
 from wallet.payments.reconciliation import Finding
 
 AGE = re.compile(r"([1-9][0-9]{0,3})([dhw])", re.ASCII)
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)  # Stripe's API counts from here, and takes no negative time.
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)  # Stripe's API takes no earlier time.
 UNITS = {"h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
 
 MEANINGS = {
