@@ -179,7 +179,7 @@ def as_service(service_key: str) -> "Caller":
 
 
 @pytest.fixture
-def as_nobody(db: None) -> "Caller":
+def as_anonymous(db: None) -> "Caller":
     return Caller({})
 
 

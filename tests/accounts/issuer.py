@@ -82,7 +82,7 @@ class Issuer:
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 issuer.requests += 1
-                with suppress(ConnectionError):  # Whoever asked may have hung up.
+                with suppress(ConnectionError):  # The client may have hung up.
                     issuer.answer(self)
 
             def log_message(self, *args: Any) -> None:

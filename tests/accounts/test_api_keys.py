@@ -191,7 +191,7 @@ def test_a_revoked_and_an_expired_key_take_no_place(browser, creator):
     refused(browser.post(KEYS, {"name": "One more"}), 403, ONE_KEY)
 
 
-def test_somebody_elses_keys_take_no_place(browser, stranger):
+def test_another_users_keys_take_no_place(browser, stranger):
     key_of(stranger, "read")
     made_by(browser)
 

@@ -17,7 +17,7 @@ ASKED: dict[str, tuple[str, str, dict[str, Any]]] = {
     "transactions": ("get", "/io/wallet/transactions", {"user_id": "usr_1"}),
     "rates": ("get", "/io/wallet/rates", {}),
     "deduct": ("post", "/io/wallet/deduct", {"user_id": "usr_1", "feature": "blog.article.generate"}),
-    # An amount too small: whoever may ask gets 400 before Stripe does.
+    # The amount is too small: an allowed caller gets 400, and Stripe is not called.
     "topup-session": (
         "post",
         "/io/wallet/topup-session",
@@ -118,9 +118,9 @@ def test_a_bearer_never_charges_whatever_it_says_beside(token, give, article_rat
     assert caller.get("/io/wallet/balance").json() == {"credits": 10}
 
 
-def test_credentials_are_judged_before_bodies(as_nobody):
+def test_credentials_are_judged_before_bodies(as_anonymous):
     """Who may not ask learns nothing of what would be a good request."""
     for path in ("/io/wallet/deduct", "/io/wallet/topup-session"):
         for raw in (b"", b"{", b"[" * 1000, b"x" * 70_000):
-            assert as_nobody.post(path, raw=raw).status_code == 403
-        assert as_nobody.post(path, raw=b"x", content_type="text/plain").status_code == 403
+            assert as_anonymous.post(path, raw=raw).status_code == 403
+        assert as_anonymous.post(path, raw=b"x", content_type="text/plain").status_code == 403

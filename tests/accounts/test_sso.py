@@ -62,7 +62,7 @@ def test_an_issuer_is_compared_exactly(token, settings):
 @pytest.mark.parametrize(
     "audience", ["", "misar-billing-web", "misar", "MISAR-BILLING", [], ["other"], 7, [7], {}]
 )
-def test_a_token_for_somebody_else_is_refused(token, audience):
+def test_a_token_for_another_audience_is_refused(token, audience):
     refused(token("usr_1", aud=audience))
 
 
@@ -164,7 +164,7 @@ def test_a_token_signed_with_a_private_key_is_refused(sso_secret):
     refused(jwt.encode(claims_of(), private_key("rsa-1"), algorithm="RS256"))
 
 
-def test_a_token_with_a_critical_extension_nobody_knows_is_refused(sso_secret):
+def test_a_token_with_an_unknown_critical_extension_is_refused(sso_secret):
     headers = {"crit": ["x-strange"], "x-strange": True}
     refused(jwt.encode(claims_of(), sso_secret, algorithm="HS256", headers=headers))
 

@@ -252,7 +252,7 @@ def test_an_issuer_that_does_not_come_to_an_end_is_not_waited_for(issuer, limits
     assert issuer.requests == 1
 
 
-def test_nobody_waits_long_while_somebody_fetches_in_vain(issuer, limits_of_calls):
+def test_no_request_waits_long_while_another_fetches_in_vain(issuer, limits_of_calls):
     issuer.answer = answers.silent
     began = time.monotonic()
     with ThreadPoolExecutor(10) as pool:
@@ -370,7 +370,7 @@ def test_a_bad_answer_does_not_replace_good_keys(issuer, soon_stale, answer):
     assert misar_id_of(signed("rsa-1")) == "usr_1"
 
 
-def test_whoever_has_keys_does_not_wait_for_a_slow_issuer(issuer, soon_stale):
+def test_a_request_with_a_known_key_does_not_wait_for_a_slow_issuer(issuer, soon_stale):
     misar_id_of(signed("rsa-1"))
     come = threading.Event()
     issuer.answer = answers.late(come, published("rsa-1"))

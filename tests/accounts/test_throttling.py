@@ -160,8 +160,8 @@ def test_a_request_that_was_told_to_wait_does_not_count(as_service, three_reads)
     assert RateCounter.objects.get().hits == 3
 
 
-def test_who_is_nobody_is_not_counted(as_nobody, sso_secret, three_reads):
-    assert reads(as_nobody, user_id="usr_1") == [401] * 4
+def test_an_anonymous_caller_is_not_counted(as_anonymous, sso_secret, three_reads):
+    assert reads(as_anonymous, user_id="usr_1") == [401] * 4
     assert reads(Caller({"Authorization": "Bearer nonsense"})) == [401] * 4
     assert reads(Caller({"x-wallet-service-key": "nonsense"}), user_id="usr_1") == [403] * 4
     assert not RateCounter.objects.exists()
@@ -172,8 +172,8 @@ def test_head_counts_like_get(as_service, three_reads):
     assert [response.status_code for response in heads] == [200, 200, 200, 429]
 
 
-def test_rates_are_not_counted(as_nobody, three_reads):
-    assert reads(as_nobody, 5, "/io/wallet/rates") == [200] * 5
+def test_rates_are_not_counted(as_anonymous, three_reads):
+    assert reads(as_anonymous, 5, "/io/wallet/rates") == [200] * 5
     assert not RateCounter.objects.exists()
 
 

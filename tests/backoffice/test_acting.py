@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from accounts.models import Act, ServiceKey, User
 from backoffice.actions import acts, pages
-from tests.crowd import at_once, begin, wait_until_somebody_waits, wallet_locked_by_somebody
+from tests.crowd import at_once, begin, wait_until_another_waits, wallet_locked_by_another
 from tests.factories import StaffFactory, UserFactory, enter
 from wallet.books import ledger
 from wallet.models import Entry, StripeEvent, TopUp, Wallet
@@ -140,7 +140,7 @@ def test_a_form_does_nothing_if_its_sender_loses_access_while_it_waits(what, add
     with transaction.atomic():
         User.objects.select_for_update().get(pk=member.pk)
         outcome = begin(call)
-        wait_until_somebody_waits()
+        wait_until_another_waits()
         TAKEN[what](member)
     answer = outcome.result(timeout=120)
     assert answer.status_code == 200
@@ -173,7 +173,7 @@ def test_the_form_keeps_what_was_typed_while_the_database_is_busy(give):
     client = signed_in(StaffFactory.create())
     page = page_of("wallet_wallet_adjust", "usr_1")
     form = {"credits": "7", "reason": "typed with care", "key": "k"}
-    with wallet_locked_by_somebody("usr_1"):
+    with wallet_locked_by_another("usr_1"):
         answer = client.post(page, form)
     assert answer.status_code == 200
     assert pages.BUSY in answer.text

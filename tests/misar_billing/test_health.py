@@ -11,7 +11,7 @@ from tests.conftest import Caller
 
 @contextmanager
 def database_gone(tmp_path, **changes):
-    """This thread's next connection goes to a socket where nobody listens."""
+    """This thread's next connection goes to a socket where no server listens."""
     connection.close()
     kept = dict(connection.settings_dict)
     connection.settings_dict.update({"HOST": str(tmp_path)} | changes)

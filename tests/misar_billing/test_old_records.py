@@ -79,7 +79,7 @@ def test_an_act_on_a_row_is_about_the_user_whose_row_it_is(give):
 
 
 @pytest.mark.parametrize("model", [Entry, ApiKey, StripeEvent, ServiceKey])
-def test_an_act_on_a_row_that_is_gone_or_nobodys_is_about_nobody(model):
+def test_an_act_on_a_row_that_is_gone_or_has_no_owner_is_about_no_user(model):
     logged("Done.", row_id="gone", model=model)
     keep_the_log()
     assert Act.objects.get().about == ""

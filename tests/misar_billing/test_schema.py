@@ -112,13 +112,13 @@ def test_it_names_the_credentials(published):
 # --- In a browser -----------------------------------------------------------------------------------
 
 
-def test_anybody_can_fetch_it(db):
+def test_an_anonymous_caller_can_fetch_it(db):
     response = Client().get("/schema")
     assert response.status_code == 200
     assert response["Content-Type"].startswith("application/vnd.oai.openapi")
 
 
-def test_anybody_can_browse_it_without_a_script_in_the_page(db):
+def test_an_anonymous_visitor_can_browse_it_without_a_script_in_the_page(db):
     response = Client().get("/docs")
     assert response.status_code == 200
     assert response["Content-Type"].startswith("text/html")

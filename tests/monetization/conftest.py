@@ -153,7 +153,7 @@ def unhurried(settings: Any) -> None:
 
 @pytest.fixture
 def creator(db: None) -> User:
-    """Somebody who earns, on the free plan: 5 % fee."""
+    """A creator on the free plan: 5 % fee."""
     return UserFactory.create(misar_id="usr_creator")
 
 
@@ -191,7 +191,7 @@ def as_creator(token: Callable[..., str]) -> Callable[[User], CreatorsCaller]:
 
 @pytest.fixture
 def nothing_is_recorded(db: None) -> Iterator[None]:
-    """Whoever is told that something is wrong has made nothing."""
+    """A refused request has made nothing."""
     yield
     assert not Sponsor.objects.exists()
     assert not Tip.objects.exists()

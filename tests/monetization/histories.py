@@ -111,7 +111,7 @@ class Life:
         )
 
     def forget(self, reader, times):
-        """An erased reader who comes again is somebody new."""
+        """An erased reader who comes again is a new reader."""
         for one in self.subscriptions:
             if one["reader"] == reader:
                 one["reader"] = f"{reader} (erased {times})"

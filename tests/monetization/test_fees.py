@@ -14,7 +14,7 @@ amounts = st.integers(1, 10**9)
 rates = st.integers(0, 10_000)
 
 
-# The same examples each time: a failure is somebody's change.
+# The same examples each time: a failure comes from a change of the code.
 examples = settings(derandomize=True, database=None, deadline=None, max_examples=300)
 
 # --- The fee ----------------------------------------------------------------------------------------

@@ -245,7 +245,7 @@ def test_only_becoming_past_due_is_told_and_each_time(creator):
     assert OutgoingMail.objects.count() == 2
 
 
-def test_a_message_that_came_too_late_is_told_to_nobody(creator):
+def test_a_message_that_came_too_late_is_not_mailed(creator):
     found = subscribe(creator)
     change(found, status="active")
     change(found, status="past_due", occurred_at=AT - timedelta(days=400))
@@ -267,7 +267,7 @@ def test_a_hostile_plan_and_address_are_text(creator):
     assert "o&#x27;&lt;b&gt;@example.com" in the_mail().html
 
 
-# --- Switched off, or in nobody's way ------------------------------------------------------------------
+# --- Switched off, or failing alone ---------------------------------------------------------------------
 
 
 def test_each_kind_can_be_switched_off(creator):
@@ -333,7 +333,7 @@ def test_nothing_of_an_erased_reader_waits_to_be_sent(creator, stranger):
     assert mail.outbox == []
 
 
-def test_a_mail_that_quotes_an_erased_address_is_dropped_whoever_wrote_it(creator):
+def test_a_mail_that_quotes_an_erased_address_is_dropped_from_any_writer(creator):
     tip(creator, name="Write to Bob@X.co", message="please")
     tip(creator, name="x" * 55 + " bob@x.co", message="please")
     tip(creator, message="bob@x.co or\nBOB@x.co!")

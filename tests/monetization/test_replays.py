@@ -14,7 +14,7 @@ from monetization.errors import PositionTaken
 from monetization.models import FirstAnswer, Sponsor, Subscription, SubscriptionEvent, Tip
 from monetization.privacy import erasure
 from monetization.replays import Made
-from tests.crowd import at_once, begin, outcomes_at_once, patiently, wait_until_somebody_waits
+from tests.crowd import at_once, begin, outcomes_at_once, patiently, wait_until_another_waits
 from tests.monetization.conftest import (
     SPONSOR_BODY,
     SPONSORS,
@@ -79,7 +79,7 @@ def test_bodies_that_look_alike_are_told_apart(creator, other):
     assert replays.digest_of({"a": 1}) != replays.digest_of(other)
 
 
-def test_a_digest_tells_nothing_to_whoever_does_not_know_our_secret(creator, settings):
+def test_a_digest_tells_nothing_without_our_secret(creator, settings):
     before = replays.digest_of({"email": "reader@example.com"})
     settings.SECRET_KEY = "another secret of the tests, long enough for anybody"
     assert replays.digest_of({"email": "reader@example.com"}) != before
@@ -126,7 +126,7 @@ def test_an_answer_that_cannot_be_written_down_is_not_committed(creator):
 
 @pytest.mark.parametrize("key", ["order-1", ""])
 def test_the_whole_answer_is_there_before_anything_is_committed(creator, key):
-    """After the commit nothing may fail: whoever is told of a failure posts again."""
+    """After the commit nothing may fail: a client posts again after a failure."""
     seen = []
 
     def make():
@@ -358,13 +358,13 @@ def test_one_key_for_different_bodies_at_once_has_one_winner(creator):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_whoever_waited_for_one_that_then_failed_makes_it(creator):
+def test_a_request_that_waited_for_one_that_failed_makes_it(creator):
     second = []
 
     def make_and_fail():
         made = tip(creator, stripe_payment_id="pi_1")
         second.append(begin(lambda: once(creator, make)))
-        wait_until_somebody_waits()
+        wait_until_another_waits()
         raise ZeroDivisionError(made.pk)
 
     def make():
@@ -377,21 +377,21 @@ def test_whoever_waited_for_one_that_then_failed_makes_it(creator):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_whoever_waited_for_one_that_succeeded_has_its_answer_and_undoes_their_own(creator):
+def test_a_request_that_waited_for_one_that_succeeded_has_its_answer(creator):
     with transaction.atomic():
         first = once(creator, making_a_tip(creator))
         second = begin(lambda: once(creator, making_a_tip(creator)))
-        wait_until_somebody_waits()
+        wait_until_another_waits()
     assert second.result(timeout=120) == first
     assert Tip.objects.count() == 1
 
 
 @pytest.mark.django_db(transaction=True)
-def test_whoever_waited_with_another_body_is_refused(creator):
+def test_a_request_that_waited_with_another_body_is_refused(creator):
     with transaction.atomic():
         once(creator, making_a_tip(creator))
         second = begin(lambda: once(creator, making_a_tip(creator, 700), body={"amount": 700}))
-        wait_until_somebody_waits()
+        wait_until_another_waits()
     with pytest.raises(KeyReused):
         second.result(timeout=120)
     assert Tip.objects.get().gross_cents == 500
@@ -425,7 +425,7 @@ def test_a_key_and_a_stripe_id_raced_for_crosswise_end_with_one_of_each(creator)
 
 @pytest.mark.django_db(transaction=True)
 def test_one_key_for_one_slot_from_many_is_placed_once_under_the_rule(creator):
-    """Whoever comes later finds the slot taken by their own placement, and has its answer all the same."""
+    """A later request finds the slot taken by its own placement, and gets its answer all the same."""
     sponsors.set_one_at_a_time(creator=creator, on=True)
     secret = key_of(creator, "monetization")
 

@@ -11,7 +11,7 @@ from django.utils import timezone
 from monetization import sponsors
 from monetization.errors import EndsBeforeItBegins, NotFound, PositionTaken, TooLate
 from monetization.models import Sponsor
-from tests.crowd import begin, outcomes_at_once, patiently, wait_until_somebody_waits
+from tests.crowd import begin, outcomes_at_once, patiently, wait_until_another_waits
 from tests.monetization.records import NOON, clock_at, days, place
 from tests.monetization.test_sponsors import A_MOMENT, cancel
 
@@ -152,6 +152,6 @@ def test_an_edit_waits_for_a_cancellation_and_then_comes_too_late(creator):
     with transaction.atomic():
         cancel(placed)
         second = begin(lambda: edit(placed, sponsor_name="Globex"))
-        wait_until_somebody_waits()
+        wait_until_another_waits()
     with pytest.raises(TooLate, match="was cancelled"):
         second.result(timeout=120)

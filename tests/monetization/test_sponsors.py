@@ -1,4 +1,4 @@
-"""Sponsor slots: what the clock makes of them, when two meet, and one at a time for whoever wants that."""
+"""Sponsor slots: their state, overlaps, and one at a time for creators who want that."""
 
 from collections import Counter
 from datetime import timedelta
@@ -17,7 +17,7 @@ from monetization import sponsors
 from monetization.errors import NotFound, PlacementsOverlap, PositionTaken
 from monetization.models import Earner, Sponsor
 from monetization.sponsors import Conflicts
-from tests.crowd import begin, outcomes_at_once, patiently, wait_until_somebody_waits
+from tests.crowd import begin, outcomes_at_once, patiently, wait_until_another_waits
 from tests.factories import UserFactory
 from tests.monetization.records import NOON, clock_at, days, place, refused
 
@@ -443,7 +443,7 @@ def test_the_rule_waits_for_a_placement_under_way(creator):
     with transaction.atomic():
         place(creator, "Globex")
         switching = begin(lambda: one_at_a_time(creator))
-        wait_until_somebody_waits()
+        wait_until_another_waits()
     with pytest.raises(PlacementsOverlap, match="Acme and Globex"):
         switching.result(timeout=120)
 

@@ -244,7 +244,7 @@ def test_sums_of_a_year_are_exact(creator):
     assert stats.of_creator(creator).currencies["USD"].mrr_cents == 250
 
 
-def test_somebody_elses_or_none_is_not_found(creator, stranger):
+def test_another_creators_or_none_is_not_found(creator, stranger):
     theirs = subscribe(stranger)
     for subscription_id in (theirs.pk, "sub_none"):
         with pytest.raises(NotFound):
@@ -448,7 +448,7 @@ def test_after_any_history_the_income_from_events_is_the_income_from_rows(db, hi
             settings=settings(
                 max_examples=histories,
                 stateful_step_count=20,
-                derandomize=True,  # The same histories each time: a failure is somebody's change.
+                derandomize=True,  # The same histories each time: a failure comes from a change of the code.
                 database=None,
                 deadline=None,
                 suppress_health_check=list(HealthCheck),

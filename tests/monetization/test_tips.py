@@ -14,7 +14,7 @@ from accounts.models import Plan
 from monetization import tips
 from monetization.errors import AlreadyRecorded, NotFound, RefundTooLarge
 from monetization.models import Refund, Tip
-from tests.crowd import at_once, begin, outcomes_at_once, patiently, wait_until_somebody_waits
+from tests.crowd import at_once, begin, outcomes_at_once, patiently, wait_until_another_waits
 from tests.factories import UserFactory
 from tests.monetization.conftest import TIPS
 from tests.monetization.records import NOON, broken_records, clock_at, refund, refused, tip
@@ -281,7 +281,7 @@ def test_a_refund_waits_for_the_one_before(creator):
     with transaction.atomic():
         refund(given, 300, key="form-1")
         second = begin(lambda: refund(given, 300, key="form-2"))
-        wait_until_somebody_waits()
+        wait_until_another_waits()
     with pytest.raises(RefundTooLarge, match="200 of this tip"):
         second.result(timeout=120)
 
@@ -334,7 +334,7 @@ def test_a_refund_moves_exactly_what_its_preview_says(amount, parts, keeps, plan
 # --- Whose ------------------------------------------------------------------------------------------
 
 
-def test_a_creator_refunds_their_own_tips_and_nobody_elses(creator, stranger):
+def test_a_creator_refunds_their_own_tips_and_no_others(creator, stranger):
     asked: dict[str, Any] = {"tip_id": tip(creator).pk, "key": "form-1", "actor": "user:usr_creator"}
     with pytest.raises(NotFound):
         tips.refund(**asked, creator=stranger)

@@ -184,7 +184,7 @@ def test_the_list_shows_all_but_the_secret_newest_first(browser, creator, path):
         assert kept not in response.content.decode()
 
 
-def test_nobody_has_no_keys(browser, stranger):
+def test_an_anonymous_caller_has_no_keys(browser, stranger):
     key_of(stranger, "read")
     assert browser.get(KEYS).json() == {"success": True, "keys": []}
 
@@ -214,7 +214,7 @@ def test_revoking_again_is_not_found_and_keeps_the_first_moment(browser):
     assert ApiKey.objects.get().revoked_at == revoked_at
 
 
-def test_somebody_elses_key_is_not_found(browser, stranger):
+def test_another_users_key_is_not_found(browser, stranger):
     key_of(stranger, "read")
     theirs = ApiKey.objects.get()
     refused(browser.delete(f"{KEYS}/{theirs.pk}"), 404, "API key not found")
@@ -247,7 +247,7 @@ def ask(caller: CreatorsCaller, method: str, path: str):
 
 
 @EVERY_ENDPOINT
-def test_nobody_manages_no_keys(method, path):
+def test_an_anonymous_caller_manages_no_keys(method, path):
     refused(ask(CreatorsCaller({}), method, path), 401, SIGN_IN)
 
 

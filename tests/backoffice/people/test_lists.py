@@ -48,11 +48,11 @@ def test_a_key_that_makes_no_sense_is_not_made(staff):
 def test_a_revoked_key_fails_from_the_next_request_on(staff, as_nobody):
     secret = issue(staff).context["secret"]
     key = ServiceKey.objects.get()
-    as_nobody.headers["x-wallet-service-key"] = secret
-    assert as_nobody.get("/io/wallet/balance", user_id="usr_1").status_code == 200
+    as_anonymous.headers["x-wallet-service-key"] = secret
+    assert as_anonymous.get("/io/wallet/balance", user_id="usr_1").status_code == 200
     url = reverse("admin:accounts_servicekey_revoke", args=[key.pk])
     assert staff.post(url, {"reason": "leaked", "key": "k"}).status_code == 302
-    assert as_nobody.get("/io/wallet/balance", user_id="usr_1").status_code == 403
+    assert as_anonymous.get("/io/wallet/balance", user_id="usr_1").status_code == 403
     assert staff.get(url).status_code == 404
     again = staff.post(url, {"reason": "leaked", "key": "another"})
     assert "This key is already revoked" in again.text

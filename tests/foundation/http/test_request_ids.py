@@ -1,4 +1,4 @@
-"""X-Request-ID: on every answer, whoever answered."""
+"""X-Request-ID: on every answer, from a view or from a middleware."""
 
 import pytest
 from django.test import Client
@@ -31,13 +31,13 @@ def test_every_answer_has_an_id(path, status):
     assert response["X-Request-ID"].startswith("req_")
 
 
-def test_two_answers_have_two_ids(as_nobody):
-    assert as_nobody.get(PATH)["X-Request-ID"] != as_nobody.get(PATH)["X-Request-ID"]
+def test_two_answers_have_two_ids(as_anonymous):
+    assert as_anonymous.get(PATH)["X-Request-ID"] != as_anonymous.get(PATH)["X-Request-ID"]
 
 
-def test_a_callers_own_id_comes_back_if_it_is_harmless(as_nobody):
+def test_a_callers_own_id_comes_back_if_it_is_harmless(as_anonymous):
     def answered(sent: str) -> str:
-        return as_nobody.client.get("/io/wallet/rates", headers={"X-Request-ID": sent})["X-Request-ID"]
+        return as_anonymous.client.get("/io/wallet/rates", headers={"X-Request-ID": sent})["X-Request-ID"]
 
     assert answered("trace-1.2_3") == "trace-1.2_3"
     assert answered("x" * 128) == "x" * 128

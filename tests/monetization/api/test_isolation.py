@@ -195,7 +195,7 @@ def test_a_stranger_revokes_nothing_by_query(creator, stranger, treasures):
 
 
 def test_a_strangers_stripe_ids_and_keys_are_their_own(api, strangers_api, treasures):
-    """The same ids and Idempotency-Keys as somebody else's make new rows: nothing can be probed for."""
+    """The same ids and Idempotency-Keys as another creator's make new rows: nothing can be probed for."""
     for path, body in (
         (SPONSORS, SPONSOR_BODY),
         (SUBSCRIPTIONS, SUBSCRIPTION_BODY | {"stripe_subscription_id": "sub_shared"}),

@@ -190,7 +190,7 @@ def test_a_refusal_counts_but_one_for_haste_does_not(creator, three_requests):
     assert RateCounter.objects.get().hits == 3
 
 
-def test_a_request_without_its_csrf_token_is_nobodys(creator, three_requests):
+def test_a_request_without_its_csrf_token_is_anonymous(creator, three_requests):
     for _ in range(4):
         assert Browser(creator, forgets_token=True).post(SPONSORS, {}).status_code == 403
     assert not RateCounter.objects.exists()

@@ -297,13 +297,13 @@ def test_what_has_ended_cannot_be_cancelled(api):
     refused(api.delete(f"{SPONSORS}/{made}"), 404, "Not found")
 
 
-def test_somebody_elses_placement_is_not_found(api, strangers_api):
+def test_another_creators_placement_is_not_found(api, strangers_api):
     theirs = strangers_api.post(SPONSORS, placement()).json()["data"]["id"]
     refused(api.delete(f"{SPONSORS}/{theirs}"), 404, "Not found")
     assert Sponsor.objects.get().cancelled_at is None
 
 
-def test_an_unknown_id_looks_just_like_somebody_elses(api):
+def test_an_unknown_id_looks_just_like_another_creators(api):
     refused(api.delete(f"{SPONSORS}/spon_01j9xkz3p"), 404, "Not found")
 
 

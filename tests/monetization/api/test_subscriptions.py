@@ -293,7 +293,7 @@ def test_an_amount_is_in_steps_of_the_currency_it_was_recorded_in(api, creator):
     assert api.patch(address(krona), {"amount_cents": 600}).status_code == 200
 
 
-def test_somebody_elses_subscription_is_not_found(api, strangers_subscription):
+def test_another_creators_subscription_is_not_found(api, strangers_subscription):
     refused(api.patch(address(strangers_subscription), {"status": "cancelled"}), 404, "Not found")
     strangers_subscription.refresh_from_db()
     assert strangers_subscription.status == "active"

@@ -71,7 +71,7 @@ def test_null_in_an_optional_field_means_absent(api):
     assert Tip.objects.get().currency == "USD"
 
 
-def test_what_nobody_asked_for_is_ignored(api):
+def test_unknown_parameters_are_ignored(api):
     more = MINIMAL | {"platform_fee_cents": 0, "net_amount_cents": 500, "creator": "usr_other", "id": "tip_1"}
     assert api.post(TIP, more).json()["platform_fee_cents"] == 25
     assert Tip.objects.get().pk != "tip_1"

@@ -12,7 +12,7 @@ from django.utils import timezone
 from monetization import sponsors, subscriptions
 from monetization.dashboard.tips.views import refund_key
 from monetization.models import Refund, Sponsor, Subscription, Tip
-from tests.crowd import begin, wait_until_somebody_waits
+from tests.crowd import begin, wait_until_another_waits
 from tests.html import browser_of, hidden, words
 from tests.monetization.conftest import SUBSCRIPTIONS, on_wire
 from tests.monetization.records import change, clock_at, days, place, refund, subscribe, tip
@@ -105,7 +105,7 @@ def test_a_webhook_between_the_read_and_the_lock_is_noticed(creator):
     with transaction.atomic():
         Subscription.objects.select_for_update().get(pk=one.pk)
         waiting = begin(partial(page.post, page_of(one), sent))
-        wait_until_somebody_waits()
+        wait_until_another_waits()
         subscriptions.change(creator=creator, subscription_id=one.pk, plan="annual")
     answer = waiting.result()
     assert answer.status_code == 409
@@ -220,7 +220,7 @@ def test_an_edit_between_the_read_and_the_lock_is_noticed(creator):
     with transaction.atomic():
         sponsors.edit(creator=creator, sponsor_id=sponsor.pk, target_url="https://b.example/x")
         answer = begin(partial(page.post, form_of(sponsor), sent))
-        wait_until_somebody_waits()
+        wait_until_another_waits()
     assert answer.result().status_code == 409
     placed = Sponsor.objects.get()
     assert (placed.sponsor_name, placed.target_url) == ("Acme", "https://b.example/x")
@@ -273,7 +273,7 @@ def test_a_refund_between_the_read_and_the_lock_is_noticed(creator, meanwhile, s
     with transaction.atomic():
         Tip.objects.select_for_update().get(pk=one.pk)
         answer = begin(partial(page.post, refund_of(one), sent))
-        wait_until_somebody_waits()
+        wait_until_another_waits()
         refund(one, meanwhile)  # By staff.
     assert answer.result().status_code == status
     assert Refund.objects.get().amount_cents == meanwhile

@@ -19,7 +19,7 @@ from monetization.figures import stats
 from monetization.models import Erasure, FirstAnswer, Refund, Subscription, Tip
 from monetization.privacy import erasure, readers
 from monetization.privacy.erasure import erase
-from tests.crowd import at_once, begin, patiently, wait_until_somebody_waits
+from tests.crowd import at_once, begin, patiently, wait_until_another_waits
 from tests.monetization.conftest import SUBSCRIPTIONS, TIP
 from tests.monetization.records import (
     MESSAGE,
@@ -134,7 +134,7 @@ def test_amounts_ids_and_dates_stay(life):
     assert all_kept() == before
 
 
-def test_nobody_else_is_touched(life):
+def test_no_other_reader_is_touched(life):
     def others():
         mine = {"email__in": [*NEIGHBOURS, ""]}, {"subscriber_email__in": NEIGHBOURS}
         return (
@@ -166,7 +166,7 @@ def test_the_stand_in_is_one_per_reader_and_creator(life, creator, stranger):
         assert (given.email, given.name, given.message) == (given.reader, "", "")
 
 
-def test_a_stand_in_is_drawn_anew_so_that_nobody_can_guess_whose_it_is(creator, stranger):
+def test_a_stand_in_is_random_and_cannot_be_guessed(creator, stranger):
     for _ in range(3):
         give(creator)
         erase(READER, actor="operator")
@@ -191,14 +191,14 @@ def test_the_act_is_kept_without_the_address(life):
     assert "bob" not in everything()["monetization_erasure"].lower()
 
 
-def test_somebody_unknown_is_erased_as_nobody(life):
+def test_an_unknown_reader_is_erased_without_a_row(life):
     erased = erase("unknown@example.com", actor="operator")
     assert (erased.tips, erased.subscriptions) == (0, 0)
     assert tables_with("@erased.invalid") == set()
 
 
 @pytest.mark.parametrize("email", ["", " ", "bob", "@x.co", "bob@", "%", "bob@x.co, jacob@x.co", " bob@x.co"])
-def test_what_is_no_address_is_nobodys(life, creator, email):
+def test_what_is_no_address_belongs_to_no_reader(life, creator, email):
     """Nothing would be every anonymous reader's; half a word is in many a text."""
     write_to_the_log("bob asked @x.co", creator)
     before = everything()
@@ -249,7 +249,7 @@ def test_other_readers_replays_go_on(creator, api):
 # --- Exported ---------------------------------------------------------------------------------------
 
 
-def test_the_export_is_everything_of_the_reader_and_nobody_elses(life, creator, stranger):
+def test_the_export_is_everything_of_the_reader_and_of_no_other(life, creator, stranger):
     found = readers.export("boB@x.co")
     assert found["email"] == "boB@x.co"
     assert {row["id"] for row in found["tips"]} == set(
@@ -405,7 +405,7 @@ def test_an_erasure_waits_for_a_refund_under_way_and_both_are_done(creator):
     with transaction.atomic():
         refund(given, 200)
         erasing = begin(lambda: erase(READER, actor="operator"))
-        wait_until_somebody_waits()
+        wait_until_another_waits()
     assert erasing.result(timeout=120).tips == 1
     given.refresh_from_db()
     assert (given.refunded_cents, given.name) == (200, "")

@@ -25,7 +25,7 @@ GOOD: dict[str, dict[str, Any]] = {
 
 @pytest.fixture(autouse=True)
 def nothing_moves(request, give, article_rate):
-    """Somebody has 10 credits, and has them still when the test is over."""
+    """A user has 10 credits, and still has them when the test is over."""
     give("usr_1", 10)
     yield
     if not request.node.get_closest_marker("breaks_the_books"):
@@ -262,7 +262,7 @@ def test_an_odd_user_id_in_the_address_is_refused(as_service, subtests, path):
 
 
 @pytest.mark.parametrize("path", READS)
-def test_more_parameters_than_anybody_means_are_refused_or_ignored(as_service, path):
+def test_too_many_parameters_are_refused_or_ignored(as_service, path):
     query = "&".join(["a"] * 1001)
     response = as_service.client.get(f"{path}?user_id=usr_1&{query}", headers=as_service.headers)
     if path == RATES:
@@ -392,8 +392,8 @@ def test_a_trailing_slash_is_404_never_a_redirect(as_service, subtests, method):
 
 
 @pytest.mark.parametrize("path", ["/mail/v1/nothing", "/v1/nothing", "/mail/v1/", "/v1/", "/mail/v1", "/v1"])
-def test_below_the_mail_api_an_unknown_address_has_the_mail_envelope(as_nobody, path):
-    response = as_nobody.get(path)
+def test_below_the_mail_api_an_unknown_address_has_the_mail_envelope(as_anonymous, path):
+    response = as_anonymous.get(path)
     assert response.status_code == 404
     assert response["Content-Type"] == "application/json"
     assert set(response.json()) == {"success", "error"}
@@ -404,7 +404,7 @@ METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", 
 
 
 @pytest.mark.parametrize("path", ALL)
-@pytest.mark.parametrize("who", ["as_service", "as_nobody"])
+@pytest.mark.parametrize("who", ["as_service", "as_anonymous"])
 def test_a_wrong_method_is_405_and_says_which_is_right(request, subtests, path, who):
     caller = request.getfixturevalue(who)
     right = {"GET", "HEAD"} if path in READS else {"POST"}

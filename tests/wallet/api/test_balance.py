@@ -36,8 +36,8 @@ def test_a_user_may_not_read_another_users_balance(as_user, give):
     assert response.json() == {"error": "You may read your own wallet only"}
 
 
-def test_nobody_reads_nothing(as_nobody):
-    response = as_nobody.get(PATH, user_id="usr_1")
+def test_an_anonymous_caller_reads_nothing(as_anonymous):
+    response = as_anonymous.get(PATH, user_id="usr_1")
     assert response.status_code == 401
     assert response.json() == {"error": "Send an SSO access token as Authorization: Bearer, or a service key"}
     assert response["WWW-Authenticate"] == "Bearer"
@@ -73,8 +73,8 @@ def test_no_cache_may_keep_a_balance(as_service, give, user_id):
     assert as_service.get(PATH, user_id=user_id)["Cache-Control"] == "no-store"
 
 
-def test_a_refusal_is_not_kept_either(as_nobody):
-    assert as_nobody.get(PATH)["Cache-Control"] == "no-store"
+def test_a_refusal_is_not_kept_either(as_anonymous):
+    assert as_anonymous.get(PATH)["Cache-Control"] == "no-store"
 
 
 def test_a_product_must_say_whose_balance(as_service):

@@ -247,8 +247,8 @@ def test_a_user_cannot_open_a_checkout_by_themselves(as_user):
     assert not TopUp.objects.exists()
 
 
-def test_nobody_can_open_a_checkout(as_nobody):
-    response = as_nobody.post(PATH, GOOD)
+def test_an_anonymous_caller_cannot_open_a_checkout(as_anonymous):
+    response = as_anonymous.post(PATH, GOOD)
     assert response.status_code == 403
     assert response.json() == {"error": "This endpoint needs a valid x-wallet-service-key"}
 

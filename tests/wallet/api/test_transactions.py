@@ -118,8 +118,8 @@ def test_a_user_may_not_read_another_users_history(as_user, give):
     assert response.json() == {"error": "You may read your own wallet only"}
 
 
-def test_nobody_reads_nothing(as_nobody):
-    assert as_nobody.get(PATH, user_id="usr_1").status_code == 401
+def test_an_anonymous_caller_reads_nothing(as_anonymous):
+    assert as_anonymous.get(PATH, user_id="usr_1").status_code == 401
 
 
 def test_a_product_must_say_whose_history(as_service):

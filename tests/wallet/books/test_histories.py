@@ -1,4 +1,4 @@
-"""Histories nobody thought of, against a small model of the books.
+"""Random histories, against a small model of the books.
 
 Hypothesis makes up what happens to one user: checkouts, charges with and without keys, replays, rates that
 change or are withdrawn, adjustments, charges given back. After each step the wallet, its history and the
@@ -142,7 +142,7 @@ class Histories(RuleBasedStateMachine):
 
     @precondition(lambda self: self.sessions)
     @rule(data=st.data())
-    def hear_of_a_checkout_for_somebody_else(self, data):
+    def hear_of_a_checkout_for_another_user(self, data):
         session_id = data.draw(st.sampled_from(self.sessions))
         with pytest.raises(sessions.Parked):
             self.settle(session_id, 1000, user_id="usr_other")
@@ -268,7 +268,7 @@ def test_any_history_is_the_models(as_service, histories):
             max_examples=histories,
             stateful_step_count=30,
             phases=(Phase.generate, Phase.shrink),
-            derandomize=True,  # The same histories each time: a failure is somebody's change.
+            derandomize=True,  # The same histories each time: a failure comes from a change of the code.
             database=None,
             deadline=None,
             suppress_health_check=list(HealthCheck),

@@ -352,7 +352,7 @@ def check_ledger(*options):
 
 
 def break_a_balance(other=connection):
-    """Committed, and nobody was there to refuse it."""
+    """Committed, and no trigger was there to refuse it."""
     with other.cursor() as cursor:
         cursor.execute("BEGIN")
         cursor.execute("SET LOCAL session_replication_role = replica")

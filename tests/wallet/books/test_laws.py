@@ -3,7 +3,7 @@
 import pytest
 from django.db import Error, IntegrityError, connection, transaction
 
-from tests.crowd import begin, wait_until_somebody_waits
+from tests.crowd import begin, wait_until_another_waits
 from tests.wallet.entries import insert_entry, move, sql
 from wallet.books import ledger
 from wallet.models import Entry, RateChange, TopUp, Wallet
@@ -348,7 +348,7 @@ def test_a_payment_is_credited_once_also_where_neither_sees_the_other_yet(wallet
     with transaction.atomic():
         move("usr_2", 10, stripe_session_id="cs_test_both")
         by_itself = begin(credit_by_itself)
-        wait_until_somebody_waits()
+        wait_until_another_waits()
     with pytest.raises(IntegrityError, match="wallet_entry_pays_once"):
         by_itself.result(timeout=120)
     assert (ledger.balance_of("usr_1"), ledger.balance_of("usr_2")) == (7, 15)

@@ -6,7 +6,7 @@ import pytest
 from django.db import IntegrityError, transaction
 
 from foundation.errors import KeyReused
-from tests.crowd import begin, wait_until_somebody_waits
+from tests.crowd import begin, wait_until_another_waits
 from tests.wallet.entries import move
 from wallet.books import ledger
 from wallet.errors import InsufficientCredits, NothingToGiveBack
@@ -105,7 +105,7 @@ def test_a_debit_beyond_the_balance_says_so_and_moves_nothing(give, held, asked)
     assert books_of() == before
 
 
-def test_whoever_owes_after_a_clawback_is_refused_with_the_true_balance(give):
+def test_a_user_who_owes_after_a_clawback_is_refused_with_the_true_balance(give):
     give("usr_1", 5)
     debit(5)
     move("usr_1", -5, kind="clawback")  # By SQL: no verb does it yet, the laws allow it.
@@ -162,7 +162,7 @@ def test_a_debit_is_tried_again_when_credits_came_in_after_it_failed(give):
     with transaction.atomic():
         give("usr_1", 9)
         debiting = begin(lambda: debit(6))
-        wait_until_somebody_waits()
+        wait_until_another_waits()
     entry = debiting.result(timeout=120)
     assert (entry.balance_before, entry.balance_after, entry.sequence) == (10, 4, 3)
 
@@ -173,7 +173,7 @@ def test_a_refusal_tells_the_balance_after_what_came_in_between(give):
     with transaction.atomic():
         give("usr_1", 2)
         debiting = begin(lambda: debit(6))
-        wait_until_somebody_waits()
+        wait_until_another_waits()
     with pytest.raises(InsufficientCredits) as refusal:
         debiting.result(timeout=120)
     assert (refusal.value.balance, refusal.value.required) == (3, 6)
@@ -186,7 +186,7 @@ def test_a_debit_that_waits_for_another_debit_looks_again_at_what_is_left(give):
     with transaction.atomic():
         debit(5)
         debiting = begin(lambda: debit(5))
-        wait_until_somebody_waits()
+        wait_until_another_waits()
     with pytest.raises(InsufficientCredits) as refusal:
         debiting.result(timeout=120)
     assert (refusal.value.balance, refusal.value.required) == (1, 5)

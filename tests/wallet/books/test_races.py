@@ -16,7 +16,7 @@ from tests.crowd import (
     outcomes_at_once,
     patiently,
     second_connection,
-    wait_until_somebody_waits,
+    wait_until_another_waits,
 )
 from tests.wallet.entries import sql
 from wallet.books import ledger
@@ -70,7 +70,7 @@ def test_160_charges_on_100_credits_let_exactly_100_through(give, article_rate, 
     assert Counter(answer.status_code for answer in answers) == {200: 160}
     bodies = [answer.json() for answer in answers]
     assert Counter(body["allowed"] for body in bodies) == {True: 100, False: 60}
-    # Each credit was somebody's, and whoever was refused was told of an empty wallet.
+    # Each credit went to one request, and every refused request was told of an empty wallet.
     assert sorted(body["balanceAfter"] for body in bodies if body["allowed"]) == list(range(100))
     assert all(
         body == {"allowed": False, "balanceBefore": 0, "required": 1}
@@ -282,14 +282,14 @@ def test_a_webhook_that_was_the_victim_of_a_deadlock_is_tried_again(give, delive
         sql("SET LOCAL deadlock_timeout = '10s'; SET LOCAL lock_timeout = 0; SET LOCAL statement_timeout = 0")
         sql("SELECT 1 FROM wallet_wallet FOR UPDATE")
         delivering = begin(lambda: deliver(checkout_event()))
-        wait_until_somebody_waits()
+        wait_until_another_waits()
         sql("SELECT 1 FROM wallet_topup WHERE stripe_session_id = 'cs_test_1' FOR UPDATE")
     assert delivering.result(timeout=120).status_code == 200
     assert ledger.balance_of("usr_1") == 30
     assert StripeEvent.objects.get().traceback == ""
 
 
-def write_over_a_change_of_somebody_else(tries):
+def write_over_a_change_of_another_process(tries):
     """A verb that another transaction always comes before: each try ends in a serialization failure."""
 
     @retried
@@ -308,7 +308,7 @@ def write_over_a_change_of_somebody_else(tries):
 def test_a_verb_that_fails_every_time_is_given_up(article_rate):
     tries: list[int] = []
     with pytest.raises(OperationalError) as failure:
-        write_over_a_change_of_somebody_else(tries)()
+        write_over_a_change_of_another_process(tries)()
     assert isinstance(failure.value.__cause__, psycopg.errors.SerializationFailure)
     assert len(tries) == TRIES_MAX
 

@@ -5,7 +5,7 @@ import pytest
 from accounts.errors import FeatureNotAllowed
 from accounts.models import ServiceKey
 from foundation.errors import KeyReused
-from tests.crowd import wallet_locked_by_somebody
+from tests.crowd import wallet_locked_by_another
 from tests.wallet.entries import move
 from wallet.books import ledger
 from wallet.charges import deductions
@@ -211,7 +211,7 @@ def test_a_price_is_the_one_of_the_moment(give, article_rate):
 @pytest.mark.django_db(transaction=True)
 def test_a_used_key_waits_for_the_wallet_like_any_charge(charge):
     """A wallet that is locked for long is the caller's 503, also for a replay: nothing is guessed."""
-    with wallet_locked_by_somebody("usr_1"), pytest.raises(Exception, match="lock timeout"):
+    with wallet_locked_by_another("usr_1"), pytest.raises(Exception, match="lock timeout"):
         deduct(2)
     assert deduct(2).replayed is True
 

@@ -16,7 +16,7 @@ from django.utils import timezone
 
 from sandbox.environment import free_port
 from tests.conftest import Caller, Sandbox
-from tests.crowd import begin, wallet_locked_by_somebody
+from tests.crowd import begin, wallet_locked_by_another
 from tests.deployment import eventually
 from tests.wallet.conftest import StandIn, forget_the_client, request_topup
 from wallet.books import ledger
@@ -247,7 +247,7 @@ def test_a_payment_becomes_credits_over_real_http(telling, live_server, service_
 def test_stripe_comes_again_after_a_webhook_that_could_not_be_handled(telling, give):
     give("usr_1", 5)
     session_id = telling.new_session()
-    with wallet_locked_by_somebody("usr_1"):
+    with wallet_locked_by_another("usr_1"):
         telling.happens("pay", session_id)
         eventually(lambda: StripeEvent.objects.exclude(traceback="").exists())
         assert ledger.balance_of("usr_1") == 5
@@ -303,14 +303,14 @@ def test_what_stripe_says_of_us_stays_out_of_the_answer_and_the_log(stand_in, as
 
 
 def test_a_stripe_that_answers_nonsense(as_service, settings, new_gateway):
-    with somebody_who_answers(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello") as address:
+    with a_server_that_answers(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello") as address:
         settings.STRIPE_API_BASE = address
         assert refused_for_now(request_topup(as_service))
     assert TopUp.objects.get().state == "failed"
 
 
 def test_a_stripe_that_hangs_up(as_service, settings, new_gateway):
-    with somebody_who_answers(b"") as address:
+    with a_server_that_answers(b"") as address:
         settings.STRIPE_API_BASE = address
         assert refused_for_now(request_topup(as_service))
     assert TopUp.objects.get().state == "failed"
@@ -324,7 +324,7 @@ def test_while_stripe_is_silent_charges_stay_quick_and_the_next_top_up_is_refuse
     service = Caller({"x-wallet-service-key": service_key})
     forget_the_client()
     places = settings.STRIPE_CALLS_AT_ONCE
-    with somebody_who_answers(b"too late", pause_seconds=SILENT_SECONDS) as settings.STRIPE_API_BASE:
+    with a_server_that_answers(b"too late", pause_seconds=SILENT_SECONDS) as settings.STRIPE_API_BASE:
         began = time.monotonic()
         hanging = [
             begin(lambda: request_topup(Caller({"x-wallet-service-key": service_key}))) for _ in range(places)
@@ -360,7 +360,7 @@ def test_a_stripe_that_drips_is_given_up_within_ten_seconds(
 ):
     """Each byte comes in time, the answer never ends: only a limit on the whole call helps."""
     drips = b"." * SILENT_SECONDS * 2
-    with somebody_who_answers(b"HTTP/1.1 200 OK\r\nX-Drip: " + drips, pause_seconds=0.5) as address:
+    with a_server_that_answers(b"HTTP/1.1 200 OK\r\nX-Drip: " + drips, pause_seconds=0.5) as address:
         settings.STRIPE_API_BASE = address
         began = time.monotonic()
         assert refused_for_now(request_topup(Caller({"x-wallet-service-key": service_key})))
@@ -369,7 +369,7 @@ def test_a_stripe_that_drips_is_given_up_within_ten_seconds(
 
 
 @contextmanager
-def somebody_who_answers(said, *, pause_seconds=0.0):
+def a_server_that_answers(said, *, pause_seconds=0.0):
     """The address of a server that says these bytes to everybody; with a pause, one at a time."""
     closed = threading.Event()
     listener = socket.create_server(("127.0.0.1", 0))

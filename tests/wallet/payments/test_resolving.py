@@ -12,7 +12,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from accounts.models import Act
-from tests.crowd import outcomes_at_once, patiently, wallet_locked_by_somebody
+from tests.crowd import outcomes_at_once, patiently, wallet_locked_by_another
 from wallet.books import ledger
 from wallet.errors import NotToResolve
 from wallet.models import Entry, StripeEvent, TopUp
@@ -65,7 +65,7 @@ def test_an_event_whose_effect_failed_can_be_resolved_and_one_that_waits_cannot(
     give, deliver, checkout_event
 ):
     give("usr_1", 5)
-    with wallet_locked_by_somebody("usr_1"):
+    with wallet_locked_by_another("usr_1"):
         assert deliver(checkout_event()).status_code == 503
     event = StripeEvent.objects.get()
     assert event.state == "waiting"
@@ -116,7 +116,7 @@ def test_a_top_up_that_waited_for_the_payment_waits_no_longer(deliver, checkout_
     assert (topup.state, topup.remark) == ("failed", "Its payment was resolved by hand.")
 
 
-def test_somebody_elses_top_up_waits_no_longer_either(deliver, checkout_event, asked_for):
+def test_another_users_top_up_waits_no_longer_either(deliver, checkout_event, asked_for):
     TopUp.objects.update(user_id="usr_2")
     deliver(checkout_event())
     event = StripeEvent.objects.get()
@@ -134,7 +134,7 @@ def test_somebody_elses_top_up_waits_no_longer_either(deliver, checkout_event, a
         (None, "Its payment was resolved by hand."),
     ],
 )
-def test_nobody_waits_for_a_payment_whose_credits_went_to_another_user(
+def test_no_top_up_waits_for_a_payment_whose_credits_went_to_another_user(
     deliver, checkout_event, asked_for, credits, remark
 ):
     deliver(checkout_event(currency="eur"))
@@ -218,7 +218,7 @@ def test_a_release_that_knows_nothing_of_it_does_not_credit_it_either(parked, us
 
 
 @pytest.mark.parametrize("payload", ["[" * 100_000, "not JSON"], ids=["too deep", "no JSON"])
-def test_an_event_that_nobody_can_read_may_tell_of_the_payment(parked, good_again, deliver, payload):
+def test_an_unreadable_event_may_tell_of_the_payment(parked, good_again, deliver, payload):
     StripeEvent.objects.update(payload=payload)
     resolve(parked)
     deliver(good_again)
@@ -232,7 +232,7 @@ def test_an_event_that_nobody_can_read_may_tell_of_the_payment(parked, good_agai
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("known", [True, False], ids=["with our record", "without"])
 def test_resolving_and_settling_one_session_at_once_moves_its_credits_once(deliver, checkout_event, known):
-    """By hand, by another event, and by reconciliation, which needs no event: whoever is first."""
+    """By hand, by another event, and by reconciliation, which needs no event: the first one wins."""
     for n in range(8):
         session_id = f"cs_test_{n}"
         if known:
@@ -314,9 +314,7 @@ def test_the_form_offers_the_user_that_the_event_names(staff, parked):
     assert "not in US dollars" in page.text
 
 
-def test_an_event_that_names_nobody_becomes_the_affair_of_whoever_got_its_credits(
-    staff, deliver, checkout_event
-):
+def test_an_event_without_a_user_belongs_to_the_user_who_got_its_credits(staff, deliver, checkout_event):
     deliver(checkout_event(metadata={"type": "wallet_topup"}))
     event = StripeEvent.objects.get()
     page = reverse("admin:wallet_stripeevent_resolve", args=[event.pk])
@@ -392,7 +390,7 @@ def test_an_event_that_cannot_be_read_has_its_pages_all_the_same(staff, parked, 
             assert ("Stripe says", "") in answer.context["form"].facts()
 
 
-def test_a_late_word_of_an_unpaid_session_makes_nobody_wait(parked, deliver, checkout_event):
+def test_a_late_event_of_an_unpaid_session_makes_no_top_up_wait(parked, deliver, checkout_event):
     resolve(parked, credits=27)
     late = checkout_event(event_id="evt_late", payment_status="unpaid")
     assert deliver(late).status_code == 200

@@ -34,7 +34,7 @@ HONOURED = [
 ]
 
 HOSTILE = [
-    # Somebody else's host.
+    # A foreign host.
     "https://evil.com/phish",
     "https://evil.com/misar.io",
     "https://evil.com?misar.io",

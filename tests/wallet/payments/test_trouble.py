@@ -12,7 +12,7 @@ from django.db import connection
 
 from sandbox.environment import free_port
 from tests.conftest import Caller
-from tests.crowd import second_connection, wallet_locked_by_somebody
+from tests.crowd import second_connection, wallet_locked_by_another
 from tests.deployment import TIMES, deployed, eventually
 from tests.limits import OF_A_REQUEST, limited
 from wallet.books import ledger
@@ -137,12 +137,12 @@ def test_a_connection_that_died_between_two_requests_is_noticed(charging):
 # --- Locked -----------------------------------------------------------------------------------------
 
 
-def test_a_wallet_that_somebody_holds_denies_within_three_seconds_and_moves_nothing(charging):
-    with wallet_locked_by_somebody("usr_1"):
+def test_a_wallet_locked_by_another_process_denies_within_three_seconds_and_moves_nothing(charging):
+    with wallet_locked_by_another("usr_1"):
         denied = quickly(lambda: charging.deduct(idempotency_key="during"))
         assert unavailable(denied) == {"allowed": False}
         assert denied.json() == DENIED
-        # Whoever reads, or charges another wallet, need not wait.
+        # A read, or a charge of another wallet, does not wait.
         assert charging.get("/io/wallet/balance", user_id="usr_1").json() == {"credits": 9}
         assert charging.deduct("usr_2").json()["allowed"] is False
     assert Entry.objects.filter(kind="deduct").count() == 1
@@ -152,7 +152,7 @@ def test_a_wallet_that_somebody_holds_denies_within_three_seconds_and_moves_noth
 
 
 @contextmanager
-def table_locked_by_somebody(name):
+def table_locked_by_another(name):
     """As a migration would that waits for something else."""
     with second_connection() as other, other.cursor() as cursor:
         cursor.execute("BEGIN")
@@ -161,16 +161,16 @@ def table_locked_by_somebody(name):
 
 
 @pytest.mark.parametrize("table", ["wallet_entry", "wallet_rate", "accounts_servicekey"])
-def test_a_table_that_somebody_holds_denies_and_moves_nothing(charging, table):
+def test_a_table_locked_by_another_process_denies_and_moves_nothing(charging, table):
     """For the entries, the wallet has been updated by then: that is undone."""
-    with table_locked_by_somebody(table):
+    with table_locked_by_another(table):
         assert unavailable(quickly(lambda: charging.deduct(idempotency_key="during"))) == {"allowed": False}
     assert ledger.balance_of("usr_1") == 9
     assert charging.deduct(idempotency_key="during").json()["allowed"] is True
 
 
 def test_a_webhook_that_cannot_even_be_stored_comes_again(charging, deliver, checkout_event):
-    with table_locked_by_somebody("wallet_stripeevent"):
+    with table_locked_by_another("wallet_stripeevent"):
         assert unavailable(quickly(lambda: deliver(checkout_event()))) == {}
     assert not StripeEvent.objects.exists()
     assert deliver(checkout_event()).status_code == 200
@@ -179,7 +179,7 @@ def test_a_webhook_that_cannot_even_be_stored_comes_again(charging, deliver, che
 
 def test_a_top_up_that_cannot_be_written_down_never_reaches_stripe(charging, stand_in):
     asked = {"user_id": "usr_1", "amountDollars": 25, "product": "blog", "returnUrl": "/wallet"}
-    with table_locked_by_somebody("wallet_topup"):
+    with table_locked_by_another("wallet_topup"):
         answer = quickly(lambda: charging.post("/io/wallet/topup-session", asked))
         assert unavailable(answer) == {}
     assert stand_in.look("sessions") == []
@@ -225,7 +225,7 @@ def test_a_database_that_was_killed_denies_in_time_and_when_it_is_back_so_is_the
         assert seconds < THREE_SECONDS
         if answer.status_code == 503:
             assert unavailable(answer) == {"allowed": False}
-    # Killed and started again while nobody asks: nobody notices.
+    # Killed and started again between two requests: no request notices.
     deployment.kill_the_database()
     eventually(lambda: not deployment.server.is_running())
     with deployment.server.lease(create=False):

@@ -252,7 +252,7 @@ def test_another_currency_is_parked(deliver, checkout_event, currency):
     [None, "", 7, ["usr_1"], {"id": "usr_1"}, "u" * 256, "usr\n1", "usr\x001", "usr\ud8001", "\u200b"],
 )
 @pytest.mark.parametrize("paid", ["paid", "unpaid"])
-def test_a_user_who_cannot_be_is_parked_and_nobody_stands_in(deliver, checkout_event, user_id, paid):
+def test_an_impossible_user_is_parked_and_no_other_is_credited(deliver, checkout_event, user_id, paid):
     event = checkout_event(
         metadata=metadata(user_id=user_id), client_reference_id="usr_1", customer="usr_1", payment_status=paid
     )

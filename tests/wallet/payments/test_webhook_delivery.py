@@ -8,7 +8,7 @@ from django.db import transaction
 from django.test import Client
 
 from tests.conftest import signed
-from tests.crowd import locked_by_somebody, wallet_locked_by_somebody
+from tests.crowd import locked_by_another, wallet_locked_by_another
 from tests.deployment import TIMES
 from tests.limits import OF_A_REQUEST, limited
 from tests.wallet.inbox import (
@@ -328,8 +328,8 @@ def test_an_event_whose_effect_failed_is_kept_with_the_reason_and_comes_again(
 ):
     give("usr_1", 5)
     locked = {
-        "wallet": wallet_locked_by_somebody("usr_1"),
-        "topup": locked_by_somebody("SELECT 1 FROM wallet_topup WHERE stripe_session_id = 'cs_test_1'"),
+        "wallet": wallet_locked_by_another("usr_1"),
+        "topup": locked_by_another("SELECT 1 FROM wallet_topup WHERE stripe_session_id = 'cs_test_1'"),
     }
     event = checkout_event()
     with limited(OF_A_REQUEST.times(TIMES)), locked[table]:
@@ -352,7 +352,7 @@ def test_an_event_whose_effect_failed_is_kept_with_the_reason_and_comes_again(
 @pytest.mark.django_db(transaction=True)
 def test_staff_can_replay_an_event_that_failed(give, deliver, checkout_event):
     give("usr_1", 5)
-    with wallet_locked_by_somebody("usr_1"):
+    with wallet_locked_by_another("usr_1"):
         deliver(checkout_event())
         with pytest.raises(EventFailed):
             inbox.handle(stored())
