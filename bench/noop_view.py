@@ -1,8 +1,4 @@
-<<<<<<< HEAD:bench/noop_view.py
 """What gunicorn, Django and REST framework cost without any charge."""
-=======
-"""The floor: what gunicorn, Django and REST framework cost before anything is charged."""
->>>>>>> bbec8d7 (Name the actor in tests, the sandbox, the demonstration and the bench):bench/nothing.py
 
 from types import SimpleNamespace
 

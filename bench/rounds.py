@@ -44,17 +44,10 @@ class Turn:
         return len(self.answers.latencies) / self.answers.seconds
 
     @property
-<<<<<<< HEAD:bench/rounds.py
     def other_seconds(self) -> float:
         """Processor time of all other processes on the machine."""
         measured = self.spent.web + self.spent.database + self.answers.processor_seconds
         return max(0.0, self.spent.machine - measured)
-=======
-    def strangers(self) -> float:
-        """Processor time of the other processes on the machine, which have no part in the turn."""
-        part = self.spent.web + self.spent.database + self.answers.processor_seconds
-        return max(0.0, self.spent.everybody - part)
->>>>>>> bbec8d7 (Name the actor in tests, the sandbox, the demonstration and the bench):bench/contest.py
 
 
 @dataclass

@@ -89,7 +89,7 @@ def second_connection() -> Iterator[BaseDatabaseWrapper]:
 
 
 @contextmanager
-def locked_by_somebody(query: str, *values: str) -> Iterator[None]:
+def locked_by_another(query: str, *values: str) -> Iterator[None]:
     """Lock the rows of a query with another connection, until the end of the block."""
     with waits_for_locks_end(), second_connection() as other, other.cursor() as cursor:
         cursor.execute("BEGIN")
@@ -98,12 +98,12 @@ def locked_by_somebody(query: str, *values: str) -> Iterator[None]:
         yield
 
 
-def wallet_locked_by_somebody(user_id: str) -> AbstractContextManager[None]:
+def wallet_locked_by_another(user_id: str) -> AbstractContextManager[None]:
     """Lock a wallet's row with another connection until the end of the block."""
-    return locked_by_somebody("SELECT 1 FROM wallet_wallet WHERE user_id = %s", user_id)
+    return locked_by_another("SELECT 1 FROM wallet_wallet WHERE user_id = %s", user_id)
 
 
-def wait_until_somebody_waits() -> None:
+def wait_until_another_waits() -> None:
     """Wait until another connection waits for a lock that this thread's connection holds."""
     give_up_at = time.monotonic() + WAITING_SECONDS_MAX
     with connection.cursor() as cursor:

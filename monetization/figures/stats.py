@@ -32,7 +32,7 @@ class Churn:
 
     @property
     def percent(self) -> float | None:
-        """0 to 100, one decimal, half up; None where nobody paid 30 days ago, since 0 would be a claim."""
+        """0 to 100, one decimal, half up; None where no reader paid 30 days ago: 0 would be a claim."""
         if not self.of:
             return None
         return (2000 * self.left + self.of) // (2 * self.of) / 10

@@ -45,7 +45,7 @@ def test_a_key_that_makes_no_sense_is_not_made(staff):
     assert not ServiceKey.objects.exists()
 
 
-def test_a_revoked_key_fails_from_the_next_request_on(staff, as_nobody):
+def test_a_revoked_key_fails_from_the_next_request_on(staff, as_anonymous):
     secret = issue(staff).context["secret"]
     key = ServiceKey.objects.get()
     as_anonymous.headers["x-wallet-service-key"] = secret

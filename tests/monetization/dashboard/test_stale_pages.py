@@ -287,7 +287,7 @@ def test_of_two_amounts_at_once_the_answer_names_the_recorded_one(creator):
     with transaction.atomic():
         Tip.objects.select_for_update().get(pk=one.pk)
         answer = begin(partial(page.post, refund_of(one), sent))
-        wait_until_somebody_waits()
+        wait_until_another_waits()
         refund(one, 100, key=refund_key(0))
     assert answer.result().status_code == 302
     page_text = words(page.get(answer.result()["Location"]))
