@@ -1,1 +1,1 @@
-"""The front page: what needs a person, and the figures."""
+"""The front page: what needs attention, and the figures."""

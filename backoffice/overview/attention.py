@@ -43,7 +43,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Examination:
-    """One kind of audit: its name, the command that runs it, and what it counts."""
+    """One kind of audit: its name, the command that runs it, and what it examines and finds."""
 
     kind: Audit.Kind
     name: str
@@ -53,10 +53,19 @@ class Examination:
 
 
 EXAMINATIONS = (
-    Examination(Audit.Kind.LAWS, "ledger check", "manage.py check_ledger", "wallet", "violation"),
     Examination(
-        *(Audit.Kind.STRIPE, "Stripe reconciliation", "manage.py reconcile_stripe"),
-        *("session", "difference"),
+        kind=Audit.Kind.LAWS,
+        name="ledger check",
+        command="manage.py check_ledger",
+        seen="wallet",
+        found="violation",
+    ),
+    Examination(
+        kind=Audit.Kind.STRIPE,
+        name="Stripe reconciliation",
+        command="manage.py reconcile_stripe",
+        seen="session",
+        found="difference",
     ),
 )
 TONES = {Audit.Outcome.CLEAN: "good", Audit.Outcome.FOUND: "bad", Audit.Outcome.UNFINISHED: "warn"}

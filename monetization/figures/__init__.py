@@ -1,1 +1,1 @@
-"""What a creator earned, from whom, and what changed: reading alone."""
+"""What a creator earned, from whom, and what changed. Nothing here writes."""

@@ -31,17 +31,15 @@ WITH mine AS (
      WHERE event.creator_id = %(creator)s AND event.created_at > %(earliest)s
 ), looked_at AS (
     SELECT * FROM mine JOIN touched USING (currency, reader)
-), was AS (
-    SELECT DISTINCT ON (event.subscription_id, moments.number)
-           event.subscription_id, moments.number::int, (event.status IN ('active', 'past_due'))::int AS paid
-      FROM monetization_subscriptionevent event
-      JOIN unnest(%(moments)s::timestamptz[]) WITH ORDINALITY AS moments (moment, number)
-        ON event.created_at <= moments.moment
-     WHERE event.creator_id = %(creator)s AND event.subscription_id IN (SELECT id FROM looked_at)
-     ORDER BY event.subscription_id, moments.number, event.id DESC
 ), lives AS (
-    SELECT currency, bit_or(pays | coalesce(paid << number, 0)) AS bits
-      FROM looked_at LEFT JOIN was ON was.subscription_id = looked_at.id
+    SELECT currency, bit_or(pays | coalesce(last.paid << moments.number::int, 0)) AS bits
+      FROM looked_at
+     CROSS JOIN unnest(%(moments)s::timestamptz[]) WITH ORDINALITY AS moments (moment, number)
+      LEFT JOIN LATERAL (
+           SELECT (event.status IN ('active', 'past_due'))::int AS paid
+             FROM monetization_subscriptionevent event
+            WHERE event.subscription_id = looked_at.id AND event.created_at <= moments.moment
+            ORDER BY event.id DESC LIMIT 1) AS last ON true
      GROUP BY currency, reader
 )
 SELECT currency, bits, count(*) FROM lives GROUP BY currency, bits

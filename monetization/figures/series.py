@@ -22,8 +22,9 @@ from monetization.models import Refund, Tip
 class TipDay:
     """The tips and the refunds of one step, in the currency's smallest unit.
 
-    Gross and net are of the tips recorded in it, refunds of what went back in it, whenever the tip was given.
-    `day` and `last_day` are its first and last UTC day within the period, the same where the step is a day.
+    Gross and net are of the tips recorded in the step; refunds are those of the step, whenever the tip was
+    given. `day` and `last_day` are its first and last UTC day within the period, the same where the step is a
+    day.
     """
 
     day: date
@@ -36,7 +37,7 @@ class TipDay:
 
     @property
     def net_after_refunds_cents(self) -> int:
-        """What the step left for the creator; below 0 where more went back than came."""
+        """What the creator keeps of the step; below 0 where refunds are more than tips."""
         return self.net_cents - (self.refunded_cents - self.fee_returned_cents)
 
 
@@ -53,10 +54,10 @@ class MrrDay:
 class IncomeMonth:
     """What one UTC month brought, in the currency's smallest unit; `month` is its first day.
 
-    `tips_net_cents` is net of the platform's fee and of the refunds that happened in it, and can be below 0.
-    `sponsors_booked_cents` is the price of what begins in it and was not cancelled, later days of this month
-    included: booked, not received. What subscribers pay is in neither, since no payments of theirs are
-    recorded.
+    `tips_net_cents` is net of the platform's fee and of that month's refunds, and can be below 0.
+    `sponsors_booked_cents` is the price of the placements that begin in the month and were not cancelled,
+    days to come included: booked, not received. What subscribers pay is in neither, since their payments are
+    not recorded.
     """
 
     month: date
@@ -85,8 +86,8 @@ def tips_by_day(creator: User, currency: str, period: Period) -> list[TipDay]:
 def mrr_by_day(creator: User, currency: str, period: Period) -> list[MrrDay]:
     """MRR at the end of each step_of() the period, oldest first. One query.
 
-    It is the running sum of what each recorded change did to a year, by the moment it was recorded, a twelfth
-    of it rounded once per point. No later change, refund or erasure moves an earlier point.
+    It is a twelfth, rounded once per point, of the sum of all changes recorded until then. No later change,
+    refund or erasure moves an earlier point.
     """
     step = step_of(period)
     values: dict[str, Any] = {
@@ -125,7 +126,7 @@ def income_by_month(
     return [IncomeMonth(month, *income.get(month, (0, 0))) for month in shown]
 
 
-# What was before the period is the sum that it begins with: NULL.
+# The row with NULL is the sum of all changes before the period.
 DELTAS = """
 SELECT CASE WHEN created_at >= %(since)s
             THEN date_trunc(%(step)s, created_at AT TIME ZONE 'UTC')::date END,

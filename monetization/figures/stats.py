@@ -1,4 +1,4 @@
-"""What a creator earned, by the definitions of docs/monetization.md, per currency, in a handful of queries.
+"""A creator's figures by currency, as docs/monetization.md defines them, in a few queries.
 
 A period is whole days in UTC, today's included: `7d` begins six midnights ago. Amounts of different
 currencies are never added.
@@ -25,7 +25,7 @@ CHURN_DAYS = 30
 
 @dataclass(frozen=True)
 class Churn:
-    """How many of the readers who paid 30 days ago pay no longer."""
+    """How many of the readers who paid 30 days ago no longer pay."""
 
     left: int = 0
     of: int = 0
@@ -40,10 +40,10 @@ class Churn:
 
 @dataclass(frozen=True)
 class Trend:
-    """How a figure stands to what it was: up, down, same, new (it was 0) or none (nothing to compare with).
+    """How a figure compares with the earlier one: up, down, same, new (it was 0) or none (no earlier one).
 
-    `percent` is how much, whole and half up, never negative; 0 is less than half a percent. It is None where
-    there is none to say: for same, new and none, and where the earlier figure was not above 0.
+    `percent` is the change, whole and rounded half up, never negative; 0 is less than half a percent. It is
+    None for same, new and none, and where the earlier figure was not above 0.
     """
 
     kind: Literal["up", "down", "same", "new", "none"]
@@ -82,18 +82,18 @@ class Figures:
 
     @property
     def net_after_refunds_cents(self) -> int:
-        """What is left for the creator: the net less what refunds took of it."""
+        """What the creator keeps: the net less what refunds took of it."""
         return self.net_cents - (self.refunded_cents - self.fee_returned_cents)
 
     @property
     def average_tip_cents(self) -> int | None:
-        """Gross by tip, half up; None where there is none."""
+        """Gross per tip, rounded half up; None without tips."""
         return (2 * self.gross_cents + self.tips) // (2 * self.tips) if self.tips else None
 
 
 @dataclass(frozen=True)
 class Stats:
-    """A creator's figures by currency, and the period they are of."""
+    """A creator's figures by currency, and their period."""
 
     period: str
     since: datetime
@@ -111,7 +111,7 @@ def of_creator(creator: User, *, period: str = "30d") -> Stats:
 def of_period(creator: User, period: Period) -> dict[str, Figures]:
     """A creator's figures of a period by currency, in the order of the alphabet.
 
-    A currency is there where it has something to tell of the period or of now: `.get(currency, Figures())`.
+    Currencies without any figure for the period or for now are left out: `.get(currency, Figures())`.
     The same number of queries however many rows there are.
     """
     now = timezone.now()
@@ -132,7 +132,7 @@ def currencies_of(creator: User) -> list[str]:
 
 
 def trend(now: int, before: int | None) -> Trend:
-    """How a figure stands to that of the equal period before; `before` is None where there is no such."""
+    """How a figure compares with that of the period before; `before` is None where there is none."""
     if before is None:
         return Trend("none")
     if now == before:
@@ -144,7 +144,7 @@ def trend(now: int, before: int | None) -> Trend:
 
 
 def mrr_of(yearly_cents: int) -> int:
-    """A month of what comes in a year, rounded half up, once."""
+    """The twelfth of a year's income, rounded half up, once."""
     return (yearly_cents + 6) // 12
 
 

@@ -53,42 +53,53 @@ class Tile:
 def tiles_of(now: Figures, then: Figures | None, currency: str) -> list[Tile]:
     """The six figures of a period, beside those of the period before; `then` is None where there is none."""
 
-    def trend(name: str, currency: str = "") -> str:
+    def trend(name: str) -> str:
         before = None if then is None else getattr(then, name)
-        return trend_words(stats.trend(getattr(now, name), before), before or 0, currency)
+        return trend_words(
+            stats.trend(getattr(now, name), before), before or 0, currency if name.endswith("_cents") else ""
+        )
 
     income, mrr = figure(now.net_after_refunds_cents, currency), figure(now.mrr_cents, currency)
     past_due = f"{money.amount(now.at_risk_cents, currency)} of it past due" if now.at_risk_cents else ""
+    paying, tips = money.plain(now.paying_subscribers), money.plain(now.tips)
     readers = f"{money.plain(now.new_subscribers)} joined, {money.plain(now.left_subscribers)} cancelled"
-    left = (
-        f"{now.churn.left:,} of {now.churn.of:,} cancelled" if now.churn.of else "No readers paid 30 days ago"
-    )
+    left = "No readers paid 30 days ago"
+    if now.churn.of:
+        left = f"{now.churn.left:,} of {now.churn.of:,} cancelled"
     booked = figure(now.sponsors_booked_cents, currency)
     active = f"{count(now.sponsors_booked, 'placement')}, {money.plain(now.sponsors_active_now)} active now"
+    parts, average = _made_of(now, currency), _of_tips(now, currency)
+    churn_trend = _trend_of_churn(now.churn, then.churn if then else None)
     return [
         Tile(
-            *("income", "Net income from tips", "tips", income, currency, _made_of(now, currency)),
-            trend("net_after_refunds_cents", currency),
+            "income",
+            "Net income from tips",
+            "tips",
+            income,
+            currency,
+            parts,
+            trend("net_after_refunds_cents"),
         ),
-        Tile("mrr", "MRR", "subscriptions", mrr, currency, past_due, trend("mrr_cents", currency)),
+        Tile("mrr", "MRR", "subscriptions", mrr, currency, past_due, trend("mrr_cents")),
         Tile(
-            *("subscribers", "Paying subscribers", "subscriptions", money.plain(now.paying_subscribers)),
-            detail=readers,
-            trend=trend("paying_subscribers"),
+            "subscribers",
+            "Paying subscribers",
+            "subscriptions",
+            paying,
+            "",
+            readers,
+            trend("paying_subscribers"),
         ),
+        Tile("churn", "Churn, 30 days", "subscriptions", percent(now.churn), "", left, churn_trend),
+        Tile("tips", "Tips", "tips", tips, "", average, trend("tips")),
         Tile(
-            *("churn", "Churn, 30 days", "subscriptions", percent(now.churn)),
-            detail=left,
-            trend=_trend_of_churn(now.churn, then.churn if then else None),
-        ),
-        Tile(
-            *("tips", "Tips", "tips", money.plain(now.tips)),
-            detail=_of_tips(now, currency),
-            trend=trend("tips"),
-        ),
-        Tile(
-            *("sponsors", "Sponsors booked", "sponsors", booked, currency, active),
-            trend("sponsors_booked_cents", currency),
+            "sponsors",
+            "Sponsors booked",
+            "sponsors",
+            booked,
+            currency,
+            active,
+            trend("sponsors_booked_cents"),
         ),
     ]
 

@@ -106,8 +106,8 @@ def nodes(plan):
 
 def rows_read(query):
     """Of each of monetization's tables, how many rows one run of a query took up, also those thrown away."""
-    [[told]] = sql(f"EXPLAIN (ANALYZE, FORMAT JSON, TIMING OFF) {query.replace('%', '%%')}")
-    [explained] = told if isinstance(told, list) else json.loads(told)
+    [[plan]] = sql(f"EXPLAIN (ANALYZE, FORMAT JSON, TIMING OFF) {query.replace('%', '%%')}")
+    [explained] = plan if isinstance(plan, list) else json.loads(plan)
     found: dict[str, int] = {}
     for node in nodes(explained["Plan"]):
         if table := node.get("Relation Name"):
@@ -150,7 +150,7 @@ def test_the_sums_of_tips_go_by_the_index(creator, stranger):
     sums = [
         query for query in asked_by(lambda: stats.of_period(creator, period)) if "monetization_tip" in query
     ]
-    [[told]] = sql(f"EXPLAIN (FORMAT JSON) {sums[0]}")
-    [explained] = told if isinstance(told, list) else json.loads(told)
+    [[plan]] = sql(f"EXPLAIN (FORMAT JSON) {sums[0]}")
+    [explained] = plan if isinstance(plan, list) else json.loads(plan)
     indexes = {node.get("Index Name") for node in nodes(explained["Plan"])}
     assert "monetization_tip_newest" in indexes

@@ -135,7 +135,7 @@ def of_now(creator, currency, now):
     }
 
 
-def told(figures, expected):
+def shown(figures, expected):
     return {name: getattr(figures, name) for name in expected}
 
 
@@ -148,10 +148,10 @@ def check_figures(creator, now):
         found_before = stats.of_period(creator, earlier) if earlier else {}
         for currency in CURRENCIES:
             expected = plainly(creator, currency, period, now) | of_now(creator, currency, now)
-            assert told(found.get(currency, Figures()), expected) == expected
+            assert shown(found.get(currency, Figures()), expected) == expected
             if earlier:
                 expected = plainly(creator, currency, earlier, now)
-                assert told(found_before.get(currency, Figures()), expected) == expected
+                assert shown(found_before.get(currency, Figures()), expected) == expected
 
 
 def check_api(creator, now):
@@ -165,8 +165,8 @@ def check_api(creator, now):
         assert set(currencies) == set(found)
         for currency, figures in currencies.items():
             churn = figures.pop("churn")
-            assert told(found[currency], figures) == figures
-            assert told(found[currency].churn, churn) == churn
+            assert shown(found[currency], figures) == figures
+            assert shown(found[currency].churn, churn) == churn
 
 
 def check_series(creator, now):

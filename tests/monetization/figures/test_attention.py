@@ -13,12 +13,12 @@ pytestmark = pytest.mark.django_db
 JUNE = datetime(2026, 6, 1, tzinfo=UTC)
 
 
-def told(creator, kind=None, at=NOON):
+def lines_of(creator, kind=None, at=NOON):
     return [line for line in lines(creator, at=at) if kind in (None, line.kind)]
 
 
 def sentences(creator, kind=None, at=NOON):
-    return [line.sentence for line in told(creator, kind, at)]
+    return [line.sentence for line in lines_of(creator, kind, at)]
 
 
 def named(name):
@@ -40,12 +40,12 @@ def test_where_nothing_asks_for_it_there_is_no_line(creator):
 def test_past_due_says_how_many_and_what_is_at_risk_per_currency(creator, stranger):
     late(stranger, "a@example.com")
     late(creator, "a@example.com")
-    assert told(creator) == [
+    assert lines_of(creator) == [
         Line("past_due", "1 subscription is past due: 7.99 USD a month at risk."),
     ]
     late(creator, "b@example.com", plan="annual", amount_cents=100)
     late(creator, "c@example.com", amount_cents=500, currency="JPY")
-    assert told(creator) == [
+    assert lines_of(creator) == [
         Line("past_due", "3 subscriptions are past due: 500 JPY and 8.07 USD a month at risk.")
     ]
 
@@ -72,7 +72,7 @@ def test_a_position_that_is_sold_twice_says_when_and_to_whom(creator):
     place(creator, "Acme", starts=JUNE + days(20), ends=JUNE + days(27))
     place(creator, "Globex", starts=JUNE + days(25), ends=JUNE + days(40))
     place(creator, "Initech", starts=JUNE + days(25), ends=JUNE + days(40), position="footer")
-    assert told(creator) == [
+    assert lines_of(creator) == [
         Line(
             "double_booked",
             f"The header is double-booked from 26 to 27 June: {named('Acme')} and {named('Globex')}.",
@@ -84,18 +84,18 @@ def test_a_position_that_is_sold_twice_says_when_and_to_whom(creator):
 def test_back_to_back_placements_are_not_double_booked(creator):
     place(creator, starts=JUNE + days(20), ends=JUNE + days(25))
     place(creator, starts=JUNE + days(25), ends=JUNE + days(30))
-    assert told(creator) == []
+    assert lines_of(creator) == []
 
 
-def test_what_was_double_booked_and_has_ended_or_was_cancelled_is_not_told(creator):
+def test_a_double_booking_that_ended_or_was_cancelled_has_no_line(creator):
     place(creator, starts=JUNE - days(20), ends=JUNE)
     place(creator, starts=JUNE - days(20), ends=JUNE)
     kept = place(creator, starts=JUNE + days(30), ends=JUNE + days(40))
     place(creator, starts=JUNE + days(30), ends=JUNE + days(40))
-    assert len(told(creator)) == 1
+    assert len(lines_of(creator)) == 1
     with clock_at(NOON):
         sponsors.cancel(creator=creator, sponsor_id=kept.pk)
-    assert told(creator) == []
+    assert lines_of(creator) == []
 
 
 def test_many_overlaps_of_a_position_are_one_line(creator):
@@ -106,7 +106,7 @@ def test_many_overlaps_of_a_position_are_one_line(creator):
     place(creator, "F", starts=JUNE + days(60), ends=JUNE + days(61))
     place(creator, "G", starts=JUNE + days(61), ends=JUNE + days(62))
     place(creator, "H", starts=JUNE + days(240), ends=JUNE + days(260))
-    assert told(creator) == [
+    assert lines_of(creator) == [
         Line(
             "double_booked",
             f"The header is double-booked on 1 July: {named('A')}, {named('B')}, {named('C')} and 1 more, "
@@ -124,7 +124,7 @@ def test_a_span_over_the_turn_of_the_year_names_both_ends(creator):
 
 
 @pytest.mark.parametrize(
-    ("starts", "said"),
+    ("starts", "expected"),
     [
         (NOON, None),
         (NOON + timedelta(seconds=1), "today"),
@@ -134,13 +134,13 @@ def test_a_span_over_the_turn_of_the_year_names_both_ends(creator):
         (NOON + days(3) + timedelta(seconds=1), None),
     ],
 )
-def test_what_starts_within_three_days_is_told(creator, starts, said):
+def test_what_starts_within_three_days_has_a_line(creator, starts, expected):
     place(creator, starts=starts, ends=NOON + days(30))
-    assert sentences(creator) == ([f"{named('Acme')} starts {said} in the header."] if said else [])
+    assert sentences(creator) == ([f"{named('Acme')} starts {expected} in the header."] if expected else [])
 
 
 @pytest.mark.parametrize(
-    ("ends", "said"),
+    ("ends", "expected"),
     [
         (NOON - days(3), None),
         (NOON - days(3) + timedelta(seconds=1), "3 days ago"),
@@ -149,9 +149,9 @@ def test_what_starts_within_three_days_is_told(creator, starts, said):
         (NOON + timedelta(seconds=1), None),
     ],
 )
-def test_what_ended_in_the_last_three_days_is_told(creator, ends, said):
+def test_what_ended_in_the_last_three_days_has_a_line(creator, ends, expected):
     place(creator, starts=NOON - days(30), ends=ends, position="inline")
-    assert sentences(creator) == ([f"{named('Acme')} ended {said} inline."] if said else [])
+    assert sentences(creator) == ([f"{named('Acme')} ended {expected} inline."] if expected else [])
 
 
 def test_many_that_start_are_one_line_with_their_count(creator):
@@ -159,7 +159,7 @@ def test_many_that_start_are_one_line_with_their_count(creator):
         place(creator, f"S{n}", starts=NOON + days(1), ends=NOON + days(2), position=position)
     for n in range(2):
         place(creator, "Late", starts=NOON + days(2 + n / 2), ends=NOON + days(2.4 + n / 2))
-    [line] = told(creator, "starting")
+    [line] = lines_of(creator, "starting")
     assert line.sentence == (
         f"{named('S0')} starts tomorrow in the header; {named('S1')} starts tomorrow in the footer; "
         f"{named('S2')} starts tomorrow inline; 2 more placements within 3 days."
@@ -169,13 +169,13 @@ def test_many_that_start_are_one_line_with_their_count(creator):
 # --- Tips without a Stripe id -----------------------------------------------------------------------
 
 
-def test_tips_without_a_stripe_id_are_told_where_others_have_one(creator, stranger):
+def test_tips_without_a_stripe_id_have_a_line_where_others_have_one(creator, stranger):
     tip(stranger, stripe_payment_id="pi_1")
     for _ in range(2):
         tip(creator)
-    assert told(creator) == []
+    assert lines_of(creator) == []
     tip(creator, stripe_payment_id="pi_1")
-    assert told(creator) == [Line("no_stripe_id", "2 tips have no Stripe id.")]
+    assert lines_of(creator) == [Line("no_stripe_id", "2 tips have no Stripe id.")]
 
 
 def test_very_many_are_not_counted_out(creator, monkeypatch):
@@ -183,7 +183,7 @@ def test_very_many_are_not_counted_out(creator, monkeypatch):
     tip(creator, stripe_payment_id="pi_1")
     for _ in range(4):
         tip(creator)
-    assert told(creator) == [Line("no_stripe_id", "More than 2 tips have no Stripe id.")]
+    assert lines_of(creator) == [Line("no_stripe_id", "More than 2 tips have no Stripe id.")]
 
 
 # --- The sentence -----------------------------------------------------------------------------------
@@ -221,7 +221,7 @@ def test_the_month_so_far_is_one_sentence(creator, stranger):
         )
 
 
-def test_a_hostile_name_is_told_as_it_was_recorded(creator):
+def test_a_hostile_name_is_quoted_as_it_was_recorded(creator):
     """The page escapes it."""
     name = "<script>alert(1)</script>, and\u202e more"
     place(creator, name, starts=NOON - days(1), ends=NOON + days(1))
@@ -229,7 +229,7 @@ def test_a_hostile_name_is_told_as_it_was_recorded(creator):
 
 
 @pytest.mark.parametrize(
-    ("name", "said"),
+    ("name", "expected"),
     [
         ("Acme\u2069 gone\u2067", "Acme gone"),  # Marks that would end the isolation, or never.
         ("\u202eemca", "\u202eemca"),  # Held by the isolation.
@@ -238,16 +238,16 @@ def test_a_hostile_name_is_told_as_it_was_recorded(creator):
         ("Two\nlines", "Two lines"),
     ],
 )
-def test_a_name_is_short_and_moves_no_word_beside_it(creator, name, said):
+def test_a_name_is_short_and_moves_no_word_beside_it(creator, name, expected):
     place(creator, name, starts=NOON - days(1), ends=NOON + days(1))
     place(creator, name, starts=NOON + days(1), ends=NOON + days(9))
     place(creator, name, starts=NOON - days(9), ends=NOON - days(1))
     place(creator, name, starts=NOON + days(5), ends=NOON + days(9))
-    assert summary(creator, at=NOON).startswith(f"This month: {named(said)} in the header")
+    assert summary(creator, at=NOON).startswith(f"This month: {named(expected)} in the header")
     double, starting, ended = sentences(creator)
-    assert double.endswith(f": {named(said)}.")
-    assert starting.startswith(f"{named(said)} starts tomorrow")
-    assert ended.startswith(f"{named(said)} ended yesterday")
+    assert double.endswith(f": {named(expected)}.")
+    assert starting.startswith(f"{named(expected)} starts tomorrow")
+    assert ended.startswith(f"{named(expected)} ended yesterday")
 
 
 def test_the_queries_are_as_many_for_many_rows(creator, stranger, django_assert_num_queries):
@@ -262,7 +262,7 @@ def test_the_queries_are_as_many_for_many_rows(creator, stranger, django_assert_
             summary(who, at=NOON)
 
 
-def test_inline_is_told_as_a_place_of_its_own(creator):
+def test_inline_is_a_place_of_its_own(creator):
     for name in ("Acme", "Globex"):
         place(creator, name, starts=NOON + days(1), ends=NOON + days(2), position="inline")
     assert sentences(creator) == [

@@ -121,7 +121,7 @@ def test_mrr_is_rounded_once_at_each_point(creator):
     assert [each.mrr_cents for each in found] == [8, 17, 25, 33, 42, 42, 42]
 
 
-def test_a_change_told_late_moves_mrr_on_the_day_it_was_told(creator):
+def test_a_change_recorded_late_moves_mrr_on_the_day_it_was_recorded(creator):
     with clock_at(NOON - days(30)):
         one = subscribe(creator)
     with clock_at(NOON - days(1)):

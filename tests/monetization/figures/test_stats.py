@@ -242,7 +242,7 @@ def test_the_period_asked_for_does_not_move_churn(creator):
     assert {figures_of(creator, period).churn for period, _ in PERIODS} == {Churn(left=1, of=1)}
 
 
-def test_where_nobody_paid_there_is_no_percentage(creator):
+def test_without_paying_readers_there_is_no_percentage(creator):
     subscribed(creator, NOON)
     assert figures_of(creator).churn == Churn(left=0, of=0)
     assert figures_of(creator).churn.percent is None
