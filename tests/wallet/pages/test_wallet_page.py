@@ -2,14 +2,13 @@
 
 import re
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
-from django.conf import settings
 from django.test import Client
 from django.utils import timezone
 
 from accounts.models import ServiceKey
+from tests.environment import ROOT
 from tests.factories import UserFactory
 from tests.html import browser_of, link, table, words
 from tests.patterns import matched
@@ -466,9 +465,7 @@ def test_all_scripts_of_the_page_together_stay_small(dana):
     html = browser_of(dana).get("/wallet").content.decode()
     scripts = re.findall(r'<script src="/static/([^"]+)"', html)
     assert len(scripts) == 4
-    assert (
-        sum((Path(settings.BASE_DIR) / "static" / each).stat().st_size for each in scripts) < SCRIPT_BYTES_MAX
-    )
+    assert sum((ROOT / "static" / each).stat().st_size for each in scripts) < SCRIPT_BYTES_MAX
 
 
 def test_the_number_of_queries_does_not_grow_with_the_history(
