@@ -263,41 +263,41 @@ def chromium() -> Iterator[Any]:
 # --- Stripe -----------------------------------------------------------------------------------------
 
 
+def paid_checkout(
+    session_id: str = "cs_test_1",
+    event_id: str = "",
+    type: str = "checkout.session.completed",
+    user_id: str = "usr_1",
+    event: dict[str, Any] | None = None,
+    **session: Any,
+) -> dict[str, Any]:
+    """An event of a paid Checkout Session, as Stripe sends it; fields of the session can be changed."""
+    full_session = {
+        "id": session_id,
+        "object": "checkout.session",
+        "mode": "payment",
+        "payment_status": "paid",
+        "status": "complete",
+        "amount_total": 2500,
+        "currency": "usd",
+        "livemode": False,
+        "created": int(time.time()),
+        "payment_intent": f"pi_{session_id}",
+        "metadata": {"type": "wallet_topup", "user_id": user_id, "product": "blog"},
+    } | session
+    return {
+        "id": event_id or f"evt_{session_id}_{type}",
+        "object": "event",
+        "type": type,
+        "created": int(time.time()),
+        "livemode": False,
+        "data": {"object": full_session},
+    } | (event or {})
+
+
 @pytest.fixture
 def checkout_event() -> Callable[..., dict[str, Any]]:
-    """An event of a paid Checkout Session, as Stripe sends it; fields of the session can be changed."""
-
-    def make(
-        session_id: str = "cs_test_1",
-        event_id: str = "",
-        type: str = "checkout.session.completed",
-        user_id: str = "usr_1",
-        event: dict[str, Any] | None = None,
-        **session: Any,
-    ) -> dict[str, Any]:
-        full_session = {
-            "id": session_id,
-            "object": "checkout.session",
-            "mode": "payment",
-            "payment_status": "paid",
-            "status": "complete",
-            "amount_total": 2500,
-            "currency": "usd",
-            "livemode": False,
-            "created": int(time.time()),
-            "payment_intent": f"pi_{session_id}",
-            "metadata": {"type": "wallet_topup", "user_id": user_id, "product": "blog"},
-        } | session
-        return {
-            "id": event_id or f"evt_{session_id}_{type}",
-            "object": "event",
-            "type": type,
-            "created": int(time.time()),
-            "livemode": False,
-            "data": {"object": full_session},
-        } | (event or {})
-
-    return make
+    return paid_checkout
 
 
 def signed(body: bytes | str, *, at: int | None = None, secret: str = "") -> str:

@@ -16,7 +16,7 @@ from foundation.database import configuration
 from sandbox import postgres_programs
 from sandbox.environment import free_port
 from sandbox.private_postgres import PrivateServer
-from tests.conftest import signed
+from tests.conftest import paid_checkout, signed
 
 # Tests of a request's limits make each limit this many times longer, and the expected total too. So the extra
 # time of a busy machine is not mistaken for a wait too many.
@@ -74,8 +74,8 @@ class Deployment:
         except requests.ConnectionError:
             return False
 
-    def credit(self, credits, checkout_event):
-        event = checkout_event(amount_total=credits * 100)
+    def credit(self, credits):
+        event = paid_checkout(amount_total=credits * 100)
         body = json.dumps(event)
         header = {"Stripe-Signature": signed(body, secret=self.secret)}
         answer = requests.post(f"{self.url}/io/wallet/webhook", body, headers=header, timeout=120)
@@ -109,7 +109,7 @@ def eventually(fact, seconds=120):
 
 
 @contextmanager
-def deployed(data_dir, checkout_event):
+def deployed(data_dir):
     """A running one, with 100 credits for usr_1. Skips the test if there is no PostgreSQL to start."""
     try:
         postgres_programs.find_programs(os.environ)
@@ -121,5 +121,5 @@ def deployed(data_dir, checkout_event):
         deployment.manage("migrate")
         deployment.service_key = deployment.manage("create_service_key", "--product", "blog")
         stack.enter_context(deployment.serving())
-        deployment.credit(100, checkout_event)
+        deployment.credit(100)
         yield deployment

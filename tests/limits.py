@@ -8,6 +8,7 @@ limits sets them itself.
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
+from typing import Any
 
 from django.db import connection
 
@@ -99,7 +100,7 @@ def waits_for_locks_end() -> Iterator[None]:
         yield
 
 
-def longer(seconds: float | tuple[float, ...]) -> float | tuple[float, ...]:
+def longer(seconds: Any) -> Any:
     """One of production's limits, or several, as long as the tests need them."""
     if isinstance(seconds, tuple):
         return tuple(each * PATIENCE for each in seconds)

@@ -22,6 +22,7 @@ def test_every_migration_can_be_undone():
 
 @pytest.mark.django_db(transaction=True)  # Some indexes are built concurrently, outside a transaction.
 @pytest.mark.breaks_the_books
+@pytest.mark.slow
 def test_the_tables_are_the_same_after_undoing_and_redoing():
     before = tables()
     for app in reversed(APPS):

@@ -157,7 +157,7 @@ def test_other_parameters_of_djangos_admin_change_no_row(rows, as_role, extra):
     before = digests()
     for model in ADMINS:
         row = model._default_manager.first()
-        assert row is not None
+        assert row is not None, f"there is no {model} to try it on"
         key, data, asked = quote(row.pk), values_of(row), extra.format(key=row._meta.pk.name)
         for page in (page_of(model, "add"), page_of(model, "change", key), page_of(model, "delete", key)):
             assert client.post(page + asked, data).status_code in (200, 400, 403), page

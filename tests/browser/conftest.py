@@ -153,6 +153,13 @@ class Person:
         assert len(served.encode()) < HTML_BYTES_MAX, path
         assert inline_parts(served) == [], path
 
+    def visits(self, path: str) -> None:
+        """Opens a page, and weighs it at a desk: the same page is served to a phone."""
+        if self.page.viewport_size == {"width": SIZES["desktop"][0], "height": SIZES["desktop"][1]}:
+            self.weighs(path)
+        else:
+            self.goes_to(path)
+
     def is_never_stopped_by_the_page(self, *, but_for: str = "") -> None:
         """Check that axe-core finds nothing serious but by rule `but_for`, and that nothing is too wide."""
         so_far = len(self.complaints)

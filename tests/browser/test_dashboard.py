@@ -246,7 +246,7 @@ def test_every_page_of_the_dashboard(open_browser, look, records):
         *(f"/sponsors/{sponsor.pk}/edit", f"/sponsors/{sponsor.pk}/cancel", "/subscriptions"),
         *(f"/subscriptions/{subscription.pk}", "/tips", f"/tips/{records.pk}", "/tips?refunded=yes", "/keys"),
     ):
-        dana.weighs(f"/dashboard{path}")
+        dana.visits(f"/dashboard{path}")
         dana.is_never_stopped_by_the_page()
 
 
@@ -256,6 +256,6 @@ def test_every_page_of_a_dashboard_that_is_empty(open_browser, look, creator):
     dana = open_browser(size=size, scheme=scheme)
     dana.signs_in(going_to="/dashboard")
     for path in ("", "/sponsors", "/subscriptions", "/tips", "/keys"):
-        dana.weighs(f"/dashboard{path}")
+        dana.visits(f"/dashboard{path}")
         dana.is_never_stopped_by_the_page()
         assert dana.page.locator("canvas").count() == 0  # Never a chart of zeros.

@@ -37,8 +37,8 @@ def history(give, article_rate):
 
 
 def look_at(person, path):
-    """Open a page, check its size, and run axe-core."""
-    person.weighs(path)
+    """Open a page, check its size once, and run axe-core."""
+    person.visits(path)
     person.is_never_stopped_by_the_page()
 
 

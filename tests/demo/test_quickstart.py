@@ -98,7 +98,7 @@ def running(data_dir: Path) -> Iterator[Run]:
             run.server._stop()
 
 
-def test_everything_runs_and_a_stop_leaves_no_process_behind(data_dir):
+def test_everything_runs_and_a_stop_leaves_no_process_behind(data_dir, subtests):
     with running(data_dir) as run:
         assert requests.get(f"{run.url}/health", timeout=120).json() == {"status": "ok"}
         assert requests.get(f"{run.url}/static/admin/css/base.css", timeout=120).status_code == 200
@@ -106,6 +106,10 @@ def test_everything_runs_and_a_stop_leaves_no_process_behind(data_dir):
         assert requests.get(sandbox, timeout=120).status_code == 200
         children = run.children()
         assert len(children) == 3
+        with subtests.test("its curl commands work as printed"):
+            its_curl_commands_work(run)
+        with subtests.test("a second run on the same data is refused and disturbs nothing"):
+            a_second_run_is_refused(run, data_dir)
 
         run.process.send_signal(signal.SIGTERM)
         assert run.exit_code() == 0, run.output()
@@ -114,18 +118,26 @@ def test_everything_runs_and_a_stop_leaves_no_process_behind(data_dir):
         assert "Traceback" not in run.output()
 
 
-def test_its_curl_commands_work_as_printed(data_dir):
+def its_curl_commands_work(run):
     if shutil.which("curl") is None:
         pytest.skip("there is no curl here")
-    with running(data_dir) as run:
-        lines = run.output().replace("\\\n", " ").splitlines()
-        commands = [line for line in lines if line.strip().startswith("curl ")]
-        assert len(commands) == 5
-        for command in commands:
-            shown = subprocess.run(
-                ["sh", "-c", f"{command} --fail-with-body -sS"], capture_output=True, text=True
-            )
-            assert shown.returncode == 0, f"{command}\n{shown.stdout}{shown.stderr}"
+    lines = run.output().replace("\\\n", " ").splitlines()
+    commands = [line for line in lines if line.strip().startswith("curl ")]
+    assert len(commands) == 5
+    for command in commands:
+        shown = subprocess.run(
+            ["sh", "-c", f"{command} --fail-with-body -sS"], capture_output=True, text=True
+        )
+        assert shown.returncode == 0, f"{command}\n{shown.stdout}{shown.stderr}"
+
+
+def a_second_run_is_refused(run, data_dir):
+    remembered = (data_dir / "sandbox.env").read_text()
+    second = run.manage("quickstart")
+    assert second.wait(timeout=PATIENCE_SECONDS) == 2
+    assert "already running" in run.output()
+    assert (data_dir / "sandbox.env").read_text() == remembered
+    assert requests.get(f"{run.url}/health", timeout=120).status_code == 200
 
 
 def test_other_commands_use_its_database_and_ctrl_c_keeps_the_data(data_dir):
@@ -171,16 +183,6 @@ def test_a_child_that_dies_ends_the_run_with_a_sentence(data_dir):
         assert run.exit_code() == 1
         assert re.search(r"The (web server|sandbox|mail sender) ended by itself", run.output())
         assert not run.server.is_running()
-
-
-def test_a_second_run_on_the_same_data_is_refused_and_the_first_goes_on(data_dir):
-    with running(data_dir) as run:
-        remembered = (data_dir / "sandbox.env").read_text()
-        second = run.manage("quickstart")
-        assert second.wait(timeout=PATIENCE_SECONDS) == 2
-        assert "already running" in run.output()
-        assert (data_dir / "sandbox.env").read_text() == remembered
-        assert requests.get(f"{run.url}/health", timeout=120).status_code == 200
 
 
 def test_a_busy_port_is_refused_with_a_sentence(tmp_path):

@@ -72,6 +72,7 @@ def manage(*arguments: str, **changes: str) -> subprocess.CompletedProcess[str]:
 # --- A complete environment ---------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("changes", [{}, BY_SECRET], ids=["published keys", "shared secret"])
 def test_a_complete_environment_passes_the_deployment_check(changes):
     run = manage("check", "--deploy", "--fail-level", "INFO", **changes)
@@ -108,6 +109,7 @@ def test_production_is_locked_down(monkeypatch):
     assert found["STRIPE_WEBHOOK_SECRETS"] == ["whsec_webhook-secret", "whsec_second-secret"]
 
 
+@pytest.mark.slow
 def test_the_deployment_check_knows_a_sandbox():
     run = manage("check", "--deploy", ENVIRONMENT="sandbox", STRIPE_API_BASE="http://127.0.0.1:8001")
     assert run.returncode != 0
@@ -309,6 +311,7 @@ def test_a_limit_for_a_role_that_is_not_there_is_refused(settings, name, role):
     assert found.hint == "The roles are support, billing, admin."
 
 
+@pytest.mark.slow
 def test_a_limit_for_a_role_that_is_not_there_stops_every_command():
     run = manage("check", STAFF_CREDITS_A_DAY="biling=1000")
     assert run.returncode == 1

@@ -222,6 +222,7 @@ def test_an_unusable_database_url_is_refused_with_a_sentence(tmp_path):
     assert (ran.returncode, ran.stderr) == (2, "DATABASE_URL must begin with postgres:// or postgresql://.\n")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "arguments", [["--version"], ["help"], ["check"], ["check_ledger", "--help"], ["diffsettings"]]
 )
@@ -232,6 +233,7 @@ def test_some_commands_need_no_database(tmp_path, arguments):
     assert [each.name for each in tmp_path.iterdir()] == ["sandbox.env"]
 
 
+@pytest.mark.slow
 def test_a_command_uses_the_server_that_exists_and_stops_it_again(tmp_path):
     prepared(tmp_path)
     server = PrivateServer(tmp_path)

@@ -128,6 +128,7 @@ def test_a_lease_starts_the_server_and_its_end_stops_it(server):
     assert not server.socket_directory.exists()
 
 
+@pytest.mark.slow
 def test_the_server_listens_only_on_a_private_socket(server):
     with server.lease(create=True):
         assert show(server, "listen_addresses") == ""
@@ -136,6 +137,7 @@ def test_the_server_listens_only_on_a_private_socket(server):
         assert len(f"{server.socket_directory}/.s.PGSQL.5432") < 107
 
 
+@pytest.mark.slow
 def test_data_of_an_earlier_run_is_still_there(server):
     with server.lease(create=True), connect(server) as db:
         db.execute("CREATE TABLE remembered AS SELECT 42 AS answer")
@@ -151,6 +153,7 @@ def test_the_last_of_two_leases_stops_the_server(server):
     assert not server.is_running()
 
 
+@pytest.mark.slow
 def test_a_killed_holder_leaves_no_lease_behind(server):
     with holders(server, 1) as [other]:
         other.wait_for_lease()
@@ -161,6 +164,7 @@ def test_a_killed_holder_leaves_no_lease_behind(server):
         assert not server.is_running()
 
 
+@pytest.mark.slow
 def test_a_child_process_of_a_holder_keeps_no_lease(server):
     with server.lease(create=True):
         child = subprocess.Popen(["sleep", "60"])
@@ -217,6 +221,7 @@ def as_the_first_process_of_a_container(data_dir: Path) -> None:
             assert show(server, "TimeZone") == "UTC"
 
 
+@pytest.mark.slow
 def test_another_process_with_a_dead_servers_pid_does_not_prevent_the_next_start(server):
     with server.lease(create=True):
         pid_files = [
@@ -235,6 +240,7 @@ def test_another_process_with_a_dead_servers_pid_does_not_prevent_the_next_start
             stranger.kill()
 
 
+@pytest.mark.slow
 def test_the_rest_of_a_killed_initdb_is_removed(server):
     half = server.home / "unfinished-1-1"
     (half / "base").mkdir(parents=True)
@@ -244,6 +250,7 @@ def test_the_rest_of_a_killed_initdb_is_removed(server):
         assert not half.exists()
 
 
+@pytest.mark.slow
 def test_a_failed_start_shows_the_message_of_postgresql(server):
     with server.lease(create=True):
         pass
@@ -252,6 +259,7 @@ def test_a_failed_start_shows_the_message_of_postgresql(server):
         pass
 
 
+@pytest.mark.slow
 def test_data_of_another_major_version_is_not_touched(server):
     with server.lease(create=True):
         pass
@@ -278,6 +286,7 @@ def test_a_socket_folder_of_another_user_is_refused(server):
 # --- Users and programs -----------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_an_ordinary_user_can_use_a_private_home():
     home = Path("/tmp") / f"misar-billing-home-{os.getpid()}"  # noqa: S108 (tmp_path is root's alone)
     home.mkdir(mode=0o700)
@@ -306,6 +315,7 @@ def as_an_ordinary_user(data_dir: Path) -> None:
     assert (server.home / "data").stat().st_uid == os.geteuid() != 0
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not AS_ROOT, reason="about root")
 def test_roots_data_still_belongs_to_root(server):
     if not postgres_programs.namespace().can_use(
@@ -365,6 +375,7 @@ def test_without_programs_a_sentence_names_three_solutions(monkeypatch, tmp_path
         postgres_programs.find_programs({})
 
 
+@pytest.mark.slow
 def test_without_the_wheel_the_systems_postgresql_is_used(monkeypatch, server):
     monkeypatch.setattr(postgres_programs, "_wheel_folder", lambda: None)
     monkeypatch.delenv("PG_BIN", raising=False)
@@ -412,10 +423,9 @@ def test_options_of_the_url_win(server):
 
 def test_the_timeout_of_the_url_wins_at_the_server():
     options = configuration._options({"options": "-c statement_timeout=5000"})
-    settings = connection.settings_dict
-    where = {name: settings[name] for name in ("HOST", "PORT", "USER", "PASSWORD") if settings[name]}
-    names = {"HOST": "host", "PORT": "port", "USER": "user", "PASSWORD": "password"}
-    arguments = {names[name]: value for name, value in where.items()}
+    parameters = connection.get_connection_params()
+    names = ("host", "port", "user", "password")
+    arguments = {name: parameters[name] for name in names if parameters.get(name)}
     with psycopg.connect(dbname="postgres", **arguments, **options) as db:
         assert db.execute("SHOW statement_timeout").fetchone() == ("5s",)
         assert db.execute("SHOW lock_timeout").fetchone() == ("1250ms",)

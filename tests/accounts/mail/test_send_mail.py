@@ -137,7 +137,8 @@ def test_a_watcher_sends_survives_a_lost_connection_and_ends_on_sigterm(anna, sm
     eventually(lambda: watcher.log.read_text().count("1 sent, 0 failed, 0 given up") == 1)
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            # Until it has ended: a mail that was claimed by then would wait for its claim to run out.
+            "SELECT pg_terminate_backend(pid, 60000) FROM pg_stat_activity"
             " WHERE datname = current_database() AND pid <> pg_backend_pid()"
         )
     queue(anna, fact="receipt:top_2")

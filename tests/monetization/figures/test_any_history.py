@@ -213,6 +213,7 @@ def check_supporters(creator, now):
             assert supporters.top(creator, currency, period, limit=2) == found[:2]
 
 
+@pytest.mark.slow
 @settings(
     derandomize=True,
     database=None,
@@ -236,7 +237,7 @@ def test_every_figure_is_the_sum_by_plain_sql_and_what_the_api_says(chance, gaps
     assert broken_records() == []
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in (1, 2))])
 def test_every_figure_is_the_sum_of_the_notes_all_along_the_way(seed):
     chance = Random(seed)  # noqa: S311 (a history, no secret)
     lives = [Life(chance, rate) for rate in (500, 360)]

@@ -353,12 +353,10 @@ def test_a_call_of_stripe_ends_within_ten_seconds(limits_of_calls):
     assert stripe_gateway.BUSY_SECONDS_MAX < stripe_gateway.CALL_SECONDS_MAX
 
 
-@pytest.mark.slow
 @pytest.mark.django_db(transaction=True)
-def test_a_stripe_that_drips_is_given_up_within_ten_seconds(
-    service_key, settings, new_gateway, limits_of_calls
-):
+def test_a_stripe_that_drips_is_given_up_within_ten_seconds(service_key, settings, new_gateway, monkeypatch):
     """Each byte comes in time, the answer never ends: only a limit on the whole call helps."""
+    monkeypatch.setattr(stripe_gateway, "CALL_SECONDS_MAX", 2)
     drips = b"." * SILENT_SECONDS * 2
     with a_server_that_answers(b"HTTP/1.1 200 OK\r\nX-Drip: " + drips, pause_seconds=0.5) as address:
         settings.STRIPE_API_BASE = address
@@ -403,12 +401,13 @@ def a_server_that_answers(said, *, pause_seconds=0.0):
 
 @pytest.mark.django_db(transaction=True)
 def test_a_session_that_stripe_made_although_we_gave_up_is_credited_to_its_record(
-    stand_in, service_key, deliver, limits_of_calls
+    stand_in, service_key, deliver, monkeypatch
 ):
     """The call outlasted our patience; the row is failed, yet the buyer could pay: the webhook finds it."""
     # Longer than one try; the second one meets its own key, whose first call still runs.
-    stand_in.misbehaves(api_delay_seconds=5)
+    monkeypatch.setattr(stripe_gateway, "READ_TIMEOUT_SECONDS", 1)
     forget_the_client()
+    stand_in.misbehaves(api_delay_seconds=3)
     answer = request_topup(Caller({"x-wallet-service-key": service_key}))
     assert refused_for_now(answer)
     topup = TopUp.objects.get()

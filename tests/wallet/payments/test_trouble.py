@@ -190,8 +190,8 @@ def test_a_top_up_that_cannot_be_written_down_never_reaches_stripe(charging, sta
 
 
 @pytest.fixture
-def deployment(tmp_path, checkout_event):
-    with deployed(tmp_path / "data", checkout_event) as served:
+def deployment(tmp_path):
+    with deployed(tmp_path / "data") as served:
         yield served
 
 
