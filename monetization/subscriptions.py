@@ -7,6 +7,7 @@ billing interval is in no sum and is counted apart.
 
 import re
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.db import transaction
 from django.utils import timezone
@@ -22,6 +23,11 @@ Interval = Subscription.Interval
 Kind = SubscriptionEvent.Kind
 
 TIMES_A_YEAR = {Interval.WEEK: 52, Interval.MONTH: 12, Interval.QUARTER: 4, Interval.YEAR: 1}
+KIND_OF = {
+    Status.ACTIVE: Kind.REACTIVATED,
+    Status.PAST_DUE: Kind.PAST_DUE,
+    Status.CANCELLED: Kind.CANCELLED,
+}
 # The interval in a plan's name, as a word or a part of one; the first match counts.
 NAMES = (
     # A multiple or a half of an interval is not known: "6 months", "biweekly". ("Tier 2 monthly" is a month.)
@@ -148,67 +154,42 @@ def change(
     if seen is not None and newest_event(subscription) != seen:
         raise ChangedMeanwhile
     if status is not None:
-        event = _change_status(subscription, Status(status), occurred_at)
+        kind = KIND_OF[Status(status)]
+        event = _change(subscription, kind, at="status_at", occurred_at=occurred_at, status=Status(status))
         if event and event.kind == Kind.PAST_DUE:
             mails.tell_of_past_due(creator, event)
     if plan is not None or amount_cents is not None:
-        _change_terms(subscription, plan, amount_cents, occurred_at)
+        terms: dict[str, Any] = {"plan": subscription.plan, "interval": subscription.interval}
+        if plan not in (None, subscription.plan):
+            terms = {"plan": plan, "interval": interval_of(plan)}
+        terms["amount_cents"] = subscription.amount_cents if amount_cents is None else amount_cents
+        _change(subscription, Kind.CHANGED, at="terms_at", occurred_at=occurred_at, **terms)
     return subscription
 
 
-def _change_status(
-    subscription: Subscription, status: Status, occurred_at: datetime
+def _change(
+    subscription: Subscription, kind: Kind, *, at: str, occurred_at: datetime, **values: Any
 ) -> SubscriptionEvent | None:
-    if subscription.status_at and occurred_at < subscription.status_at:
+    """Set these values and the time in the field `at`; the event, if one of the values is new.
+
+    Nothing changes if the values there are of a later time.
+    """
+    last_change = getattr(subscription, at)
+    if last_change and occurred_at < last_change:
         return None
-    kind = {
-        Status.ACTIVE: Kind.REACTIVATED,
-        Status.PAST_DUE: Kind.PAST_DUE,
-        Status.CANCELLED: Kind.CANCELLED,
-    }[status]
-    changed = subscription.status != status
-    subscription.status, subscription.status_at = status, occurred_at
-    return _save(
-        subscription, "status", "status_at", event=kind if changed else None, occurred_at=occurred_at
-    )
-
-
-def _change_terms(
-    subscription: Subscription, plan: str | None, amount_cents: int | None, occurred_at: datetime
-) -> None:
-    if subscription.terms_at and occurred_at < subscription.terms_at:
-        return
-    before = (subscription.plan, subscription.amount_cents)
-    if plan is not None and plan != subscription.plan:
-        subscription.plan, subscription.interval = plan, interval_of(plan)
-    if amount_cents is not None:
-        subscription.amount_cents = amount_cents
-    changed = before != (subscription.plan, subscription.amount_cents)
-    subscription.terms_at = occurred_at
-    _save(
-        subscription,
-        "plan",
-        "interval",
-        "amount_cents",
-        "terms_at",
-        event=Kind.CHANGED if changed else None,
-        occurred_at=occurred_at,
-    )
-
-
-def _save(
-    subscription: Subscription, *fields: str, event: Kind | None, occurred_at: datetime
-) -> SubscriptionEvent | None:
+    is_new = any(getattr(subscription, name) != value for name, value in values.items())
     before = subscription.yearly_cents
+    for name, value in (values | {at: occurred_at}).items():
+        setattr(subscription, name, value)
     subscription.yearly_cents = yearly_cents(
         status=subscription.status,
         interval=subscription.interval,
         amount_cents=subscription.amount_cents,
     )
-    subscription.save(update_fields=[*fields, "yearly_cents"])
-    if event is None:
+    subscription.save(update_fields=[*values, at, "yearly_cents"])
+    if not is_new:
         return None
-    return _write(subscription, event, delta=subscription.yearly_cents - before, occurred_at=occurred_at)
+    return _write(subscription, kind, delta=subscription.yearly_cents - before, occurred_at=occurred_at)
 
 
 def _write(subscription: Subscription, kind: Kind, *, delta: int, occurred_at: datetime) -> SubscriptionEvent:

@@ -5,7 +5,7 @@ from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
-from django.db.models import QuerySet
+from django.db.models import Model, QuerySet
 
 from monetization.errors import NotAnAddress
 from monetization.models import Subscription, Tip
@@ -23,12 +23,7 @@ def export(email: str) -> dict[str, Any]:
                 "id": tip.pk,
                 "creator": tip.creator_id,
                 "gross_amount_cents": tip.gross_cents,
-                "refunded_cents": tip.refunded_cents,
-                "currency": tip.currency,
-                "email": tip.email,
-                "name": tip.name,
-                "message": tip.message,
-                "stripe_payment_id": tip.stripe_payment_id,
+                **_values(tip, "refunded_cents", "currency", "email", "name", "message", "stripe_payment_id"),
                 "created_at": tip.created_at.isoformat(),
                 "refunds": [
                     {"amount_cents": refund.amount_cents, "created_at": refund.created_at.isoformat()}
@@ -41,19 +36,12 @@ def export(email: str) -> dict[str, Any]:
             {
                 "id": subscription.pk,
                 "creator": subscription.creator_id,
-                "subscriber_email": subscription.subscriber_email,
-                "plan": subscription.plan,
-                "amount_cents": subscription.amount_cents,
-                "currency": subscription.currency,
-                "status": subscription.status,
+                **_values(subscription, "subscriber_email", "plan", "amount_cents", "currency", "status"),
                 "stripe_subscription_id": subscription.stripe_subscription_id,
                 "created_at": subscription.created_at.isoformat(),
                 "changes": [
                     {
-                        "kind": event.kind,
-                        "status": event.status,
-                        "plan": event.plan,
-                        "amount_cents": event.amount_cents,
+                        **_values(event, "kind", "status", "plan", "amount_cents"),
                         "occurred_at": event.occurred_at.isoformat(),
                     }
                     for event in sorted(subscription.events.all(), key=attrgetter("pk"))
@@ -62,6 +50,10 @@ def export(email: str) -> dict[str, Any]:
             for subscription in subscriptions
         ],
     }
+
+
+def _values(row: Model, *fields: str) -> dict[str, Any]:
+    return {field: getattr(row, field) for field in fields}
 
 
 def require_address(email: str) -> None:

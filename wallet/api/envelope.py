@@ -10,14 +10,7 @@ from foundation.http.envelope import Envelope
 class WalletEnvelope(Envelope):
     """`{"error": ...}`; a charge that failed also says `"allowed": false`."""
 
-    def body(
-        self,
-        path: str,
-        sentence: str,
-        *,
-        details: Mapping[str, Any] | None = None,
-        retry_after_seconds: int | None = None,
-    ) -> dict[str, Any]:
+    def body(self, path: str, sentence: str, **left_out: Any) -> dict[str, Any]:
         """The body of an error. It holds one sentence, and no details."""
         # A caller of deduct that reads only `allowed` must be denied by every answer but 200.
         denied = {"allowed": False} if path.rstrip("/") == "/io/wallet/deduct" else {}
