@@ -10,17 +10,17 @@ from monetization.figures.stats import Churn, Figures, Trend
 
 # How each figure is counted, in the words of docs/monetization.md.
 DEFINITIONS = {
-    "income": "Net less what refunds took of it. Before your payment processor's own fee, which we don't "
-    "know.",
-    "mrr": "Monthly recurring revenue now: active and past-due subscriptions, a year's worth divided by 12 "
-    "(a month × 12, a quarter × 4, a week × 52), summed exactly and rounded once, half up. Gross of fees; "
-    "tips and sponsors are never in it. Past due: the part of it that past-due subscriptions bring.",
+    "income": "Net minus the part of it that refunds took. Your payment processor's own fee is not "
+    "deducted, since we don't know it.",
+    "mrr": "Monthly recurring revenue now, from active and past-due subscriptions. Each counts with its income "
+    "of a year (a month × 12, a quarter × 4, a week × 52); the exact sum is divided by 12 and rounded once, "
+    "half up. Fees are not deducted; tips and sponsors are never included. Past due: the part of it from "
+    "past-due subscriptions.",
     "subscribers": "Different readers with an active or past-due subscription. Joined: readers who pay now "
-    "and did not when the period began. Cancelled: readers who paid then and pay no longer.",
-    "churn": "Of the readers who paid 30 days ago, how many pay no longer. A reader with two subscriptions "
-    "who cancels one hasn't left.",
-    "tips": "What readers tipped in the period. On average: what they tipped divided by how many tips, "
-    "rounded half up.",
+    "and did not when the period began. Cancelled: readers who paid then and no longer pay.",
+    "churn": "The readers who were paying 30 days ago, how many of them no longer pay, and the percentage. A "
+    "reader with two subscriptions who cancels one hasn't left.",
+    "tips": "The amount tipped and the number of tips. Average: amount divided by number, rounded half up.",
     "sponsors": "Placements that begin in the period and weren't cancelled, and their prices: booked, not "
     "received. Active now: placements that run at this moment.",
 }
