@@ -192,8 +192,8 @@ def conflicts(creator: User, *, at: datetime, among: Sequence[Sponsor]) -> dict[
         names=ArraySubquery(others.order_by("active_from", "pk").values("sponsor_name")[:CONFLICTS_NAMED]),
         others=Subquery(others.order_by().values("position").annotate(count=Count("pk")).values("count")),
     )
-    found = rows.values_list("pk", "names", "others")
-    return {pk: Conflicts(tuple(names), count - len(names)) for pk, names, count in found if count}
+    answers = rows.values_list("pk", "names", "others")
+    return {pk: Conflicts(tuple(names), count - len(names)) for pk, names, count in answers if count}
 
 
 def double_booked(creator: User, *, at: datetime) -> int:

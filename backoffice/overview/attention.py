@@ -73,19 +73,19 @@ TONES = {Audit.Outcome.CLEAN: "good", Audit.Outcome.FOUND: "bad", Audit.Outcome.
 
 def lines(*, at: datetime, sees: Sees) -> list[Line]:
     """All that needs attention, the worst first; `sees` tells by permission what may be shown."""
-    found: list[Line] = []
+    needed: list[Line] = []
     if sees("wallet.view_audit"):
         for examination in EXAMINATIONS:
-            found += _of_examination(examination, at)
+            needed += _of_examination(examination, at)
     if sees("wallet.view_stripeevent"):
-        found += _of_events(at)
+        needed += _of_events(at)
     if sees("wallet.view_topup"):
-        found += _of_payments(at)
+        needed += _of_payments(at)
     if sees("accounts.view_outgoingmail"):
-        found += _of_mails(at)
+        needed += _of_mails(at)
     if sees("wallet.view_closedday"):
-        found += _of_days(at)
-    return sorted(found, key=lambda line: not line.is_bad)
+        needed += _of_days(at)
+    return sorted(needed, key=lambda line: not line.is_bad)
 
 
 # --- Examinations -----------------------------------------------------------------------------------

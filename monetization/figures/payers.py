@@ -73,14 +73,14 @@ def at(creator: User, moments: Sequence[datetime], *, by_currency: bool = True) 
     with connection.cursor() as cursor:
         cursor.execute(PAYERS, values)
         rows = cursor.fetchall()
-    found: dict[str, list[Group]] = {currency: [] for currency, *_ in rows}
+    groups: dict[str, list[Group]] = {currency: [] for currency, *_ in rows}
     steady = {currency: readers for currency, bits, readers in rows if bits is None}
     for currency, bits, readers in rows:
         if bits:
             pays_now, *paid = (bool(bits >> place & 1) for place in range(len(moments) + 1))
-            found[currency].append(Group(readers, paid, pays_now))
+            groups[currency].append(Group(readers, paid, pays_now))
             steady[currency] = steady.get(currency, 0) - readers * pays_now
     for currency, readers in steady.items():
         if readers:
-            found[currency].append(Group(readers, [True] * len(moments), pays_now=True))
-    return found
+            groups[currency].append(Group(readers, [True] * len(moments), pays_now=True))
+    return groups

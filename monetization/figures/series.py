@@ -76,11 +76,13 @@ def tips_by_day(creator: User, currency: str, period: Period) -> list[TipDay]:
     back = _by_step(refunds, period, step).annotate(amount=Sum("amount_cents"), fee=Sum("fee_returned_cents"))
     tips_of, refunds_of = ({row["step"]: row for row in rows} for rows in (given, back))
     nothing = {"count": 0, "gross": 0, "net": 0, "amount": 0, "fee": 0}
-    found = []
+    points = []
     for begins, day, last_day in steps(period, step):
         row = nothing | tips_of.get(begins, {}) | refunds_of.get(begins, {})
-        found.append(TipDay(day, last_day, row["count"], row["gross"], row["net"], row["amount"], row["fee"]))
-    return found
+        points.append(
+            TipDay(day, last_day, row["count"], row["gross"], row["net"], row["amount"], row["fee"])
+        )
+    return points
 
 
 def mrr_by_day(creator: User, currency: str, period: Period) -> list[MrrDay]:
@@ -101,11 +103,11 @@ def mrr_by_day(creator: User, currency: str, period: Period) -> list[MrrDay]:
         cursor.execute(DELTAS, values)
         deltas = dict(cursor.fetchall())
     yearly = deltas.get(None, 0)
-    found = []
+    points = []
     for begins, day, last_day in steps(period, step):
         yearly += deltas.get(begins, 0)
-        found.append(MrrDay(day, last_day, mrr_of(yearly)))
-    return found
+        points.append(MrrDay(day, last_day, mrr_of(yearly)))
+    return points
 
 
 def income_by_month(

@@ -115,13 +115,13 @@ def of_period(creator: User, period: Period) -> dict[str, Figures]:
     The same number of queries however many rows there are.
     """
     now = timezone.now()
-    found: dict[str, Figures] = {}
-    _add_tips(found, creator, period)
-    _add_refunds(found, creator, period)
-    _add_sponsors(found, creator, period, now)
-    _add_subscriptions(found, creator, period, now)
-    _add_readers(found, creator, period, now)
-    return dict(sorted(found.items()))
+    by_currency: dict[str, Figures] = {}
+    _add_tips(by_currency, creator, period)
+    _add_refunds(by_currency, creator, period)
+    _add_sponsors(by_currency, creator, period, now)
+    _add_subscriptions(by_currency, creator, period, now)
+    _add_readers(by_currency, creator, period, now)
+    return dict(sorted(by_currency.items()))
 
 
 def currencies_of(creator: User) -> list[str]:
@@ -160,29 +160,29 @@ SELECT currency
 """
 
 
-def _add_tips(found: dict[str, Figures], creator: User, period: Period) -> None:
+def _add_tips(by_currency: dict[str, Figures], creator: User, period: Period) -> None:
     tips = Tip.objects.visible_to(creator).filter(_within(period)).order_by()
     sums = tips.values("currency").annotate(
         count=Count("pk"), gross=Sum("gross_cents"), fee=Sum("fee_cents"), net=Sum("net_cents")
     )
     for row in sums:
-        figures = _of(found, row["currency"])
+        figures = _of(by_currency, row["currency"])
         figures.tips = row["count"]
         figures.gross_cents, figures.fee_cents, figures.net_cents = row["gross"], row["fee"], row["net"]
 
 
-def _add_refunds(found: dict[str, Figures], creator: User, period: Period) -> None:
+def _add_refunds(by_currency: dict[str, Figures], creator: User, period: Period) -> None:
     refunds = Refund.objects.filter(_within(period), creator=creator).order_by()
     sums = refunds.values("currency").annotate(
         count=Count("pk"), back=Sum("amount_cents"), fee=Sum("fee_returned_cents")
     )
     for row in sums:
-        figures = _of(found, row["currency"])
+        figures = _of(by_currency, row["currency"])
         figures.refunds = row["count"]
         figures.refunded_cents, figures.fee_returned_cents = row["back"], row["fee"]
 
 
-def _add_sponsors(found: dict[str, Figures], creator: User, period: Period, now: datetime) -> None:
+def _add_sponsors(by_currency: dict[str, Figures], creator: User, period: Period, now: datetime) -> None:
     begins = Q(active_from__gte=period.since, active_from__lt=period.until)
     is_active = Q(active_from__lte=now, active_until__gt=now) if now < period.until else Q(pk=None)
     booked = Sponsor.objects.visible_to(creator).booked().order_by()
@@ -196,16 +196,16 @@ def _add_sponsors(found: dict[str, Figures], creator: User, period: Period, now:
         )
     )
     for row in sums:
-        figures = _of(found, row["currency"])
+        figures = _of(by_currency, row["currency"])
         figures.sponsors_booked, figures.sponsors_booked_cents = row["count"], row["price"]
         figures.sponsors_active_now = row["active"]
 
 
-def _add_subscriptions(found: dict[str, Figures], creator: User, period: Period, now: datetime) -> None:
+def _add_subscriptions(by_currency: dict[str, Figures], creator: User, period: Period, now: datetime) -> None:
     if period.until <= now:
         events = SubscriptionEvent.objects.filter(creator=creator, created_at__lt=period.until).order_by()
         for row in events.values("currency").annotate(yearly=Sum("yearly_cents_delta")):
-            _of(found, row["currency"]).mrr_cents = mrr_of(row["yearly"])
+            _of(by_currency, row["currency"]).mrr_cents = mrr_of(row["yearly"])
         return
     paying = Subscription.objects.visible_to(creator).paying().order_by()
     sums = paying.values("currency").annotate(
@@ -214,18 +214,18 @@ def _add_subscriptions(found: dict[str, Figures], creator: User, period: Period,
         unknown=Count("pk", filter=Q(interval="unknown")),
     )
     for row in sums:
-        figures = _of(found, row["currency"])
+        figures = _of(by_currency, row["currency"])
         figures.mrr_cents, figures.at_risk_cents = mrr_of(row["yearly"]), mrr_of(row["at_risk"])
         figures.subscriptions_of_unknown_interval = row["unknown"]
 
 
-def _add_readers(found: dict[str, Figures], creator: User, period: Period, now: datetime) -> None:
+def _add_readers(by_currency: dict[str, Figures], creator: User, period: Period, now: datetime) -> None:
     # Up to the last moment that is still within, and up to the last one before it began.
     end = min(now, period.until - A_MOMENT)
     start, a_month_ago = period.since - A_MOMENT, end - timedelta(days=CHURN_DAYS)
     ended = end < now
     for currency, readers in payers.at(creator, [a_month_ago, start, *([end] if ended else [])]).items():
-        figures = _of(found, currency)
+        figures = _of(by_currency, currency)
         for group in readers:
             paid_a_month_ago, paid_at_start, *_ = group.paid
             pays = group.paid[-1] if ended else group.pays_now
@@ -241,5 +241,5 @@ def _within(period: Period) -> Q:
     return Q(created_at__gte=period.since, created_at__lt=period.until)
 
 
-def _of(found: dict[str, Figures], currency: str) -> Figures:
-    return found.setdefault(currency, Figures())
+def _of(by_currency: dict[str, Figures], currency: str) -> Figures:
+    return by_currency.setdefault(currency, Figures())
