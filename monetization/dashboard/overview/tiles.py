@@ -12,10 +12,10 @@ from monetization.figures.stats import Churn, Figures, Trend
 DEFINITIONS = {
     "income": "Net minus the part of it that refunds took. Your payment processor's own fee is not "
     "deducted, since we don't know it.",
-    "mrr": "Monthly recurring revenue now, from active and past-due subscriptions. Each counts with its income "
-    "of a year (a month × 12, a quarter × 4, a week × 52); the exact sum is divided by 12 and rounded once, "
-    "half up. Fees are not deducted; tips and sponsors are never included. Past due: the part of it from "
-    "past-due subscriptions.",
+    "mrr": "Monthly recurring revenue now, from active and past-due subscriptions. Each counts with its "
+    "income of a year (a month × 12, a quarter × 4, a week × 52); the exact sum is divided by 12 and rounded "
+    "once, half up. Fees are not deducted; tips and sponsors are never included. Past due: the part of it "
+    "from past-due subscriptions.",
     "subscribers": "Different readers with an active or past-due subscription. Joined: readers who pay now "
     "and did not when the period began. Cancelled: readers who paid then and no longer pay.",
     "churn": "The readers who were paying 30 days ago, how many of them no longer pay, and the percentage. A "
