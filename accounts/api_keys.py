@@ -1,4 +1,4 @@
-"""`msk_` keys: a creator's right to record and read, by scope."""
+"""`msk_` keys, with which a creator's server records and reads. The scopes of a key say what it may do."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -36,8 +36,8 @@ def issue(
 ) -> tuple[ApiKey, str]:
     """A new key and its secret, which is not stored and not shown again.
 
-    Raises KeyLimitReached if the owner's plan has no room; two requests at once take turns. Operators switch
-    the limit off with `within_limit`.
+    Raises KeyLimitReached if the owner's plan allows no further key. Two requests of one owner never run this
+    check at the same time. `within_limit=False` skips it; only operators use this.
     """
     if within_limit:
         _require_room(owner)
@@ -54,7 +54,7 @@ def issue(
 
 
 def find(secret: str) -> ApiKey:
-    """The usable key of this secret, or InvalidApiKey. Notes the use, at most once a minute."""
+    """The usable key with this secret. Records its use, at most once a minute. Raises InvalidApiKey."""
     keys = ApiKey.objects.filter(owner__is_active=True).select_related("owner")
     found = key_secrets.find(keys, secret)
     if found is None:
@@ -63,14 +63,17 @@ def find(secret: str) -> ApiKey:
 
 
 def revoke(*, owner: User, key_id: UUID) -> None:
-    """Refuse a key of this owner from the next request on; UnknownApiKey if there is none."""
+    """Revoke a key of this owner. It is refused from the next request on.
+
+    Raises UnknownApiKey if the owner has no such key, or if it is already revoked.
+    """
     standing = ApiKey.objects.filter(owner=owner, pk=key_id, revoked_at=None)
     if not standing.update(revoked_at=timezone.now()):
         raise UnknownApiKey
 
 
 def _require_room(owner: User) -> None:
-    # The owner's row is the lock, so that two requests cannot both take the last place.
+    # Lock the owner's row, so that two requests cannot both take the last place.
     locked = User.objects.select_for_update().get(pk=owner.pk)
     limit = Plan.objects.get(pk=locked.plan_id).key_limit
     active = ApiKey.objects.usable(timezone.now()).filter(owner=locked)

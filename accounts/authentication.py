@@ -1,7 +1,7 @@
 """DRF authenticators: which credential does a request have, and is it valid?
 
-They set `request.auth` to the credential: a ServiceKey, a Bearer or an ApiKey. A view lists the ones that it
-accepts; `permissions.py` decides what happens without one.
+They set `request.auth` to the credential: a ServiceKey, a Bearer or an ApiKey. A view lists the
+authenticators that it uses; `permissions.py` decides what happens to a request without a credential.
 """
 
 from dataclasses import dataclass
@@ -52,7 +52,7 @@ class ApiKeyAuthentication(BaseAuthentication):
 
 
 class SsoUserAuthentication(BaseAuthentication):
-    """`Authorization: Bearer <SSO access token>`: the request acts for that user, who is created if new."""
+    """`Authorization: Bearer <SSO access token>`: the request acts for that user. A new user is created."""
 
     def authenticate(self, request: Request) -> tuple[User, Bearer] | None:
         token = bearer_of(request)
@@ -69,7 +69,7 @@ class SsoUserAuthentication(BaseAuthentication):
 
 
 def bearer_of(request: Request) -> str | None:
-    """The token of the Authorization header; None without the header, InvalidToken if it holds no token."""
+    """The token of the Authorization header; None without the header. Raises InvalidToken without a token."""
     header = request.META.get("HTTP_AUTHORIZATION")
     if header is None:
         return None

@@ -11,7 +11,7 @@ from accounts.models import ApiKey, ServiceKey
 
 
 class IsService(BasePermission):
-    """A product with its service key, or 403. A bearer token is no credential here, valid or not."""
+    """Accepts a product with its service key; others get a 403. Even a valid bearer token does not count."""
 
     def has_permission(self, request: Request, view: APIView) -> bool:
         if not isinstance(request.auth, ServiceKey):
@@ -20,7 +20,7 @@ class IsService(BasePermission):
 
 
 class IsServiceOrBearer(BasePermission):
-    """A product, or a user for their own wallet; 401 without credentials."""
+    """Accepts a product, or a user for their own wallet. A request without credentials gets a 401."""
 
     def has_permission(self, request: Request, view: APIView) -> bool:
         if request.auth is None:
@@ -30,14 +30,17 @@ class IsServiceOrBearer(BasePermission):
 
 @dataclass(frozen=True)
 class Access:
-    """Who may call an action: a key with one of these scopes (None: any key), and perhaps a session."""
+    """Who may call an action: a key with one of these scopes (None: any key).
+
+    If `session` is true, a user with a session or an SSO access token may call it too.
+    """
 
     scopes: tuple[str, ...] | None
     session: bool = True
 
 
 class HasAccess(BasePermission):
-    """Follows the view's `access` for the action."""
+    """Accepts the callers that the view's `access` allows for the action."""
 
     def has_permission(self, request: Request, view: APIView) -> bool:
         access: Access = view.access[view.action]  # type: ignore[attr-defined]

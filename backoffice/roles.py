@@ -1,7 +1,7 @@
-"""The roles of staff and their permissions: support reads, billing acts, admin configures.
+"""The roles of staff: support may view, billing may also act, and admin may also change settings.
 
-The roles are groups. Each migration sets their permissions to what this file says, so a change by hand does
-not last. The setting STAFF_CREDITS_A_DAY says how many credits a role may move.
+The roles are groups. Each run of `migrate` sets their permissions to what this file says, so a change by hand
+does not last. The setting STAFF_CREDITS_A_DAY says how many credits a role may move.
 """
 
 from collections.abc import Mapping
@@ -45,9 +45,9 @@ def roles_of(staff: User) -> list[str]:
 
 
 def allowance(staff: User, table: Mapping[str, int]) -> int | None:
-    """The limit of a staff member by a table of limits by role: the largest limit of their roles.
+    """The largest limit that a staff member has through their roles; `table` gives the limit of each role.
 
-    0 if the table names none of their roles; None, which is no limit, for a superuser.
+    It is 0 if the table has none of their roles. A superuser has no limit, so the answer is None.
     """
     if staff.is_superuser:
         return None
@@ -55,7 +55,7 @@ def allowance(staff: User, table: Mapping[str, int]) -> int | None:
 
 
 def make_roles(using: str = "default", apps: Apps = installed, **signal: Any) -> None:
-    """Create the roles and set their permissions. Their members stay."""
+    """Create the roles and set their permissions. The members of a role stay in it."""
     if "group" not in apps.all_models["auth"]:
         return  # The migrations of auth were undone.
     groups = apps.get_model("auth", "Group").objects.using(using)

@@ -24,7 +24,7 @@ TRY_AGAIN = "Misar's sign-in does not answer. Please try again in a minute; noth
 
 
 def for_staff(view: View) -> View:
-    """For a page of staff; all other users get a 404."""
+    """Let only staff open this page. Other users get a 404, or the sign-in page if they are not signed in."""
 
     @wraps(view)
     def wrapped(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
@@ -36,7 +36,7 @@ def for_staff(view: View) -> View:
 
 
 def not_too_often(what: str) -> Callable[[View], View]:
-    """Limit a view that needs no sign-in: SIGN_INS_PER_MINUTE from one network, then 429."""
+    """Limit a view that needs no sign-in. Above SIGN_INS_PER_MINUTE from one network, the answer is a 429."""
 
     def decorator(view: View) -> View:
         @wraps(view)
@@ -53,10 +53,11 @@ def not_too_often(what: str) -> Callable[[View], View]:
 
 
 def issuer_in_reach(step: str) -> Callable[[View], View]:
-    """For a view that calls the SSO issuer: 503 if it does not answer, or if too many threads wait for it.
+    """Protect a view that calls the SSO issuer. If the issuer does not answer, the view answers with a 503.
 
-    At most a quarter of a process's threads wait at each step. So charges go on while the issuer is silent,
-    and starting a sign-in never blocks another one from finishing.
+    At most a quarter of a process's threads may wait for the issuer at each step; further requests get a 503
+    immediately. So products can charge while the issuer does not answer, and users who start a sign-in never
+    keep other users from finishing theirs.
     """
 
     def decorator(view: View) -> View:
@@ -66,7 +67,7 @@ def issuer_in_reach(step: str) -> Callable[[View], View]:
                 return _out_of_reach(request)
             try:
                 return view(request, *args, **kwargs)
-            except (requests.RequestException, ValueError, KeyError) as error:  # Silent, or not an issuer.
+            except (requests.RequestException, ValueError, KeyError) as error:  # No answer, or a wrong one.
                 logger.warning("The SSO issuer is out of reach: %s", type(error).__name__)
                 return _out_of_reach(request)
             finally:

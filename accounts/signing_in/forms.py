@@ -25,7 +25,7 @@ class StaffSignInForm(LoginForm):
 
 
 def name_tried(request: HttpRequest, credentials: dict[str, Any] | None) -> str:
-    """The full name that a password is tried for, however it is written. Axes counts tries by it."""
+    """The full staff name of a sign-in, always in lower case. Axes counts failed tries by this name."""
     return _full_name(request.POST.get("login", "").strip()).casefold()
 
 
@@ -35,7 +35,7 @@ def _full_name(name: str) -> str:
 
 
 class MailSwitches(forms.Form):
-    """Which mails a user gets: a box for each kind."""
+    """Which mails a user gets, with a checkbox for each kind of mail."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

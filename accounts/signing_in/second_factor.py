@@ -1,4 +1,4 @@
-"""The second factor of staff: without one they reach only its set-up (middleware.py).
+"""The second factor of staff. Until they have one, they can only open its set-up (middleware.py).
 
 Checking a code needs the secret, so the secret is stored encrypted with a key made from SECRET_KEY. Keys made
 from SECRET_KEY_FALLBACKS still decrypt it. Recovery codes come from a seed that is stored the same way.
@@ -15,7 +15,7 @@ from django.utils.crypto import salted_hmac
 from accounts.models import User
 
 Kind = Authenticator.Type
-# The field of an authenticator that is encrypted.
+# The field that is encrypted, for each type of authenticator.
 SECRETS = {Kind.TOTP: "secret", Kind.RECOVERY_CODES: "seed"}
 
 
@@ -25,7 +25,7 @@ def is_missing(user: User) -> bool:
 
 
 def set_up(user: User, secret: str) -> None:
-    """Give the user a second factor with this secret (base32), as the demonstration does."""
+    """Give the user a second factor with this secret (base32). The demonstration and bench use it."""
     Authenticator.objects.create(user=user, type=Kind.TOTP, data={"secret": encrypted(secret)})
 
 
@@ -40,7 +40,10 @@ def reset(user: User) -> bool:
 
 @transaction.atomic
 def encrypt_anew() -> tuple[int, list[str]]:
-    """Encrypt every secret with the current key: how many, and the users whose secret no key decrypts."""
+    """Encrypt every secret again, with the current key.
+
+    Returns how many were encrypted, and the ids of the users whose secret no key can decrypt.
+    """
     done, lost = 0, []
     for each in Authenticator.objects.select_for_update().filter(type__in=SECRETS).order_by("pk"):
         name = SECRETS[Kind(each.type)]
@@ -60,7 +63,7 @@ def encrypted(text: str) -> str:
 
 
 def decrypted(text: str) -> str:
-    """A stored secret in clear text. Raises InvalidToken if it is from a SECRET_KEY that is no fallback."""
+    """A stored secret in clear text. Raises InvalidToken if neither SECRET_KEY nor a fallback decrypts it."""
     return _box().decrypt(text.encode()).decode()
 
 

@@ -1,7 +1,7 @@
 """The pages of staff actions: each has a form that asks for a reason.
 
-No page edits a row. It runs a domain function under a permission of its own, and `acts` writes down who did
-it.
+These pages never edit a row directly. Each runs a domain function, for which it requires a permission of its
+own, and `acts` writes down which staff member did it.
 """
 
 import secrets
@@ -34,13 +34,13 @@ SENT_BEFORE = (
     "This form was sent before, and its secret was shown then. If you did not see it, revoke this key and "
     "add another one."
 )
-# The query of an action's page that was opened from a user's page: the action leads back there.
+# The query of an action's page that was opened from a user's page. It then leads back to the user's page.
 FROM_USER = "from=user"
 
 
 @contextmanager
 def refusals_shown_on(form: ReasonForm) -> Iterator[None]:
-    """Show a refusal on the form, so that nothing typed is lost. Everything has been rolled back by then."""
+    """Show a refusal on the form, which keeps what was typed. The transaction was already rolled back."""
     try:
         yield
     except BillingError as refusal:
@@ -73,7 +73,7 @@ class ActingAdmin(ReadOnlyAdmin):
         return user_link(self.about(row), "Everything")
 
     def row_to_create(self, key: str) -> models.Model | None:
-        """The row that an action may create, for a key without a row; None where actions create none."""
+        """An unsaved row for a key that has no row yet; None if the actions of this list create no rows."""
         return None
 
     def has_add_permission(self, request: HttpRequest) -> bool:
@@ -81,7 +81,7 @@ class ActingAdmin(ReadOnlyAdmin):
         return self.addition is not None and request.user.has_perm(self.addition.permission)
 
     def staff_actions_on(self, row: models.Model, staff: User) -> list[StaffAction]:
-        """What this staff member may do to this row now; nothing if it concerns the staff member."""
+        """What this staff member may do to this row now; nothing if the row is about this staff member."""
         if self.about(row) == staff.pk:
             return []
         return [
@@ -95,7 +95,7 @@ class ActingAdmin(ReadOnlyAdmin):
         return self.url_of(action.name, row.pk)
 
     def links_on(self, row: models.Model, staff: User, *, from_user: bool = False) -> list[dict[str, str]]:
-        """Label and address of each action on a row; with `from_user` it leads back to the user's page."""
+        """Label and address of each action on a row. With `from_user`, its page leads back to the user."""
         query = f"?{FROM_USER}" if from_user else ""
         return [
             {"label": action.label, "url": self.address_of(action, row) + query}
@@ -138,8 +138,8 @@ class ActingAdmin(ReadOnlyAdmin):
             raise PermissionDenied
         key = unquote(object_id)
         row = self.get_object(request, key) or self.row_to_create(key)
-        # The page checks whether the action applies. A form does not, since it may be sent twice; the domain
-        # function refuses what does not fit.
+        # The action must apply to the row when its page is opened, but not when its form is sent: a form may
+        # be sent twice, and the first time may have changed the row. The domain function refuses the rest.
         if row is None or (request.method != "POST" and action not in self.staff_actions_on(row, staff)):
             raise Http404
         return self._form_page(action, request, row)
@@ -189,7 +189,7 @@ class ActingAdmin(ReadOnlyAdmin):
             },
             run=run,
         )
-        if secret:  # Pages of the admin are never cached.
+        if secret:  # No browser or proxy keeps it: pages of the admin are never cached.
             context = {"title": act.told, "opts": self.opts, "secret": secret}
             return TemplateResponse(
                 request, "backoffice/secret.html", self.admin_site.each_context(request) | context

@@ -67,7 +67,7 @@ def refund(tip: Tip, form_data: dict[str, Any], staff: User) -> str:
 
 
 def _require_within_role(staff: User, tip: Tip) -> None:
-    """Raise BeyondAllowance, which rolls back the refund, if this member refunded too much of the tip."""
+    """Raise BeyondAllowance if this staff member refunded too much of the tip. It rolls back the refund."""
     most = roles.allowance(staff, settings.STAFF_REFUND_CENTS_MAX)
     theirs = Refund.objects.filter(tip=tip, actor=actor_of(staff))
     refunded: int = theirs.aggregate(total=Sum("amount_cents"))["total"] or 0
@@ -98,7 +98,7 @@ def _subscription_facts(subscription: Subscription) -> Facts:
 def change_status(subscription: Subscription, form_data: dict[str, Any], staff: User) -> str:
     """Change a subscription's status as its creator would."""
     status = form_data["status"]
-    if subscription.status == status:  # To set it again would change its date.
+    if subscription.status == status:  # Setting it again would change the date of the status.
         raise NothingToChange
     changed = subscriptions.change(
         creator=subscription.creator, subscription_id=subscription.pk, status=status
@@ -116,7 +116,7 @@ def cancel(sponsor: Sponsor, form_data: dict[str, Any], staff: User) -> str:
 
 
 class EraseForm(ReasonForm):
-    """The reason without the reader's address: the act is written after the erasure and would keep it."""
+    """A reason without an e-mail address: the act is written after the erasure and would keep the address."""
 
     def clean_reason(self) -> str:
         reason: str = self.cleaned_data["reason"]

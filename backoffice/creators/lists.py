@@ -57,9 +57,9 @@ class EarnerAdmin(ActingAdmin):
     list_display = ("creator_id", "one_sponsor_at_a_time", "everything")
     sortable_by = ("creator_id",)
     search_fields = ("creator__misar_id",)
-    search_help_text = "A creator's Misar ID, whole; creators are here once they placed a sponsor."
+    search_help_text = "A creator's whole Misar ID. A creator appears here after placing a sponsor."
     ordering = ("creator_id",)
-    nothing_yet = "Creators are here once they placed a sponsor."
+    nothing_yet = "A creator appears here after placing a sponsor."
     fields = ("creator", "one_sponsor_at_a_time", "overlaps")
     owner_field = "creator_id"
     staff_actions = actions.OF_EARNER
@@ -84,7 +84,7 @@ class SponsorAdmin(CreatorsAdmin):
     list_filter = ("position",)
     lookups = ("creator__misar_id__exact", "currency__exact", "created_at__gte", "created_at__lt")
     search_fields = ("id", "creator__misar_id")
-    search_help_text = "A placement or a creator's Misar ID; whole."
+    search_help_text = "A whole placement or creator's Misar ID."
     fields = (
         *("its_creator", "sponsor_name", "position", "active_from", "active_until", "price"),
         *("logo_url", "target_url", "cancelled_at", "created_at"),
@@ -104,7 +104,7 @@ class SubscriptionAdmin(ReadersAdmin):
     list_filter = ("status", "interval", CurrencyFilter)
     lookups = ("creator__misar_id__exact", "created_at__gte", "created_at__lt")
     search_fields = ("id", "creator__misar_id", "stripe_subscription_id")
-    search_help_text = "A subscription, a creator's Misar ID, a reader's address, a Stripe id; whole."
+    search_help_text = "A whole subscription, creator's Misar ID, reader's address or Stripe id."
     fields = (
         *("its_creator", "subscriber_email", "plan", "interval", "amount", "status", "events"),
         *("stripe_subscription_id", "status_at", "terms_at", "created_at"),
@@ -125,7 +125,7 @@ class SubscriptionEventAdmin(CreatorsAdmin):
     list_filter = ("kind",)
     lookups = ("subscription__id__exact", "creator__misar_id__exact")
     search_fields = ("subscription__id", "creator__misar_id")
-    search_help_text = "A subscription or a creator's Misar ID; whole."
+    search_help_text = "A whole subscription or creator's Misar ID."
     nothing_yet = "Nothing has happened to a subscription."
     of = column("subscription", lambda event: row_link(Subscription, event.subscription_id))
     yearly = amount_column("a year", "yearly_cents_delta")
@@ -138,7 +138,7 @@ class TipAdmin(ReadersAdmin):
     list_filter = (CurrencyFilter,)
     lookups = ("creator__misar_id__exact", "created_at__gte", "created_at__lt")
     search_fields = ("id", "creator__misar_id", "stripe_payment_id")
-    search_help_text = "A tip, a creator's Misar ID, a reader's address, a Stripe id; whole."
+    search_help_text = "A whole tip, creator's Misar ID, reader's address or Stripe id."
     fields = (
         *("its_creator", "gross", "fee", "net", "refunded", "fee_returned", "refunds_of_it", "plan"),
         *("name", "email", "message", "message_hidden_at", "stripe_payment_id", "created_at"),
@@ -166,7 +166,7 @@ class RefundAdmin(CreatorsAdmin):
     list_filter = (CurrencyFilter,)
     lookups = (*("creator__misar_id__exact", "created_at__gte", "created_at__lt", "tip__id__exact"),)
     search_fields = ("id", "tip__id", "creator__misar_id")
-    search_help_text = "A refund, a tip or a creator's Misar ID; whole."
+    search_help_text = "A whole refund, tip or creator's Misar ID."
     fields = ("of", "its_creator", "amount", "fee_returned", "actor", "reason", "key", "created_at")
     nothing_yet = "No tip has been refunded."
     of = column("tip", lambda refund: row_link(Tip, refund.tip_id))

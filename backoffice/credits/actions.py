@@ -28,7 +28,7 @@ RATE_CREDITS_MAX = 1_000_000_000
 
 
 class CreditsForm(ReasonForm):
-    """How many credits, and why. The form says how many its staff member may still move."""
+    """How many credits, and why. The form shows how many credits the staff member may still move."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -90,7 +90,7 @@ def give_back(charge: Entry, form_data: dict[str, Any], staff: User) -> str:
         key=form_data["key"],
         actor=actor_of(staff),
     )
-    if entry.actor != actor_of(staff):  # A colleague's form had this key, and the entry is from their act.
+    if entry.actor != actor_of(staff):  # A colleague's form already used this key.
         raise KeyReused
     limits.require_kept(staff, entry.credits)
     return f"Gave {money.credits(entry.credits)} of {charge.pk} back."
@@ -138,7 +138,7 @@ def _payment_in_words(event: StripeEvent) -> str:
 
 
 def replay(event: StripeEvent, form_data: dict[str, Any], staff: User) -> str:
-    """Handle a stored event again, as if Stripe had just sent it. The act is written even if it fails."""
+    """Handle a stored event again, as if Stripe had just sent it. The act is written even if this fails."""
     try:
         inbox.handle(event)
     except EventFailed:
@@ -149,7 +149,7 @@ def replay(event: StripeEvent, form_data: dict[str, Any], staff: User) -> str:
 
 
 class ResolveForm(CreditsForm):
-    """How many credits to give for a payment that no event can credit, and to which user."""
+    """How many credits to give to which user, for a payment that cannot be credited automatically."""
 
     credits = forms.IntegerField(
         min_value=1,
@@ -196,7 +196,7 @@ def resolve(event: StripeEvent, form_data: dict[str, Any], staff: User) -> str |
 
 
 class AskForm(ReasonForm):
-    """Asks Stripe for the session of a top-up while the form is cleaned, when no transaction is open."""
+    """Asks Stripe for the session of a top-up when the form is checked: no transaction is open then."""
 
     def clean(self) -> dict[str, Any]:
         form_data = super().clean() or self.cleaned_data
@@ -221,7 +221,7 @@ def _topup_facts(topup: TopUp) -> Facts:
 
 
 def ask_stripe(topup: TopUp, form_data: dict[str, Any], staff: User) -> str:
-    """Update a top-up to what Stripe says of its session."""
+    """Update a top-up to match what Stripe says about its session."""
     session = form_data["session"]
     if session is None:
         return "Stripe knows no such session; nothing was changed."
@@ -259,7 +259,7 @@ class NewRateForm(RateForm):
 
     def clean_feature(self) -> str:
         feature: str = self.cleaned_data["feature"]
-        # The API accepts printable characters only, so no other feature could be charged.
+        # A feature with other characters could never be charged: the API refuses them.
         if not feature.isprintable():
             raise forms.ValidationError("Printable characters only.")
         return feature

@@ -40,7 +40,7 @@ TOTAL = (
 
 
 class ProductFilter(ListedFilter):
-    """Rows of one product: each with a service key or entries is offered, and the wallet itself."""
+    """Rows of one product. It offers products with a service key or entries, and the wallet itself."""
 
     title = "product"
     parameter_name = "product__exact"
@@ -51,7 +51,7 @@ class ProductFilter(ListedFilter):
 
 
 class TypeFilter(ListedFilter):
-    """Rows of one event type, of those that Stripe is set up to send."""
+    """Rows of one event type. It offers the types that Stripe is set up to send."""
 
     title = "type"
     parameter_name = "type__exact"
@@ -73,7 +73,7 @@ class AddressedAdmin(ActingAdmin):
     owner_field = "user_id"
 
     def address_term(self, term: str) -> str:
-        """The Misar ID of the one user who has this address."""
+        """The Misar ID of the user with this e-mail address, if there is exactly one; otherwise the term."""
         ids = ids_with_address(term) if is_private(term) else []
         return ids[0] if len(ids) == 1 else term
 
@@ -90,7 +90,7 @@ class WalletAdmin(AddressedAdmin):
     sortable_by = ("user_id",)
     lookups = ("balance__lt",)
     search_fields = ("user_id",)
-    search_help_text = "A Misar ID or an e-mail address, whole."
+    search_help_text = "A whole Misar ID or e-mail address."
     ordering = ("user_id",)
     nothing_yet = "A wallet opens with the first credits of its user."
     staff_actions = actions.OF_WALLET
@@ -99,7 +99,10 @@ class WalletAdmin(AddressedAdmin):
     credits = column("balance", lambda wallet: money.credits(wallet.balance))
 
     def row_to_create(self, key: str) -> Wallet | None:
-        """The wallet of a user without one. A user whose first payment was parked may be given credits."""
+        """An unsaved wallet for a user who has none.
+
+        Staff may need it to give credits to a user whose first payment was parked.
+        """
         return ledger.unopened(key) if is_misar_id(key) else None
 
     @admin.display(description="entries")
@@ -116,9 +119,7 @@ class EntryAdmin(AddressedAdmin):
     instant = "created_at"
     lookups = ("created_at__gte", "created_at__lt", "wallet__user_id__exact", "stripe_session_id__exact")
     search_fields = ("id", "idempotency_key", "stripe_session_id")
-    search_help_text = (
-        "A Misar ID or its e-mail address, an entry, an idempotency key or a Stripe session; whole."
-    )
+    search_help_text = "A whole Misar ID, e-mail address, entry, idempotency key or Stripe session."
     ordering = ("-created_at",)
     nothing_yet = "Entries are written when users top up and products charge."
     fields = (
@@ -132,7 +133,7 @@ class EntryAdmin(AddressedAdmin):
     it_reverses = column("reverses", lambda entry: row_link(Entry, entry.reverses_id))
 
     def get_ordering(self, request: HttpRequest) -> tuple[str, ...]:
-        """The entries of one wallet are sorted by their sequence number, which an index holds."""
+        """Sort the entries of one wallet by their sequence number, because an index has this order."""
         of_one = "wallet__user_id__exact" in request.GET
         return ("-sequence", "-created_at") if of_one else ("-created_at",)
 
@@ -152,7 +153,7 @@ class EntryAdmin(AddressedAdmin):
 
     @admin.display(description="reversed by")
     def reversed_by(self, entry: Entry) -> str:
-        """The entries that gave it back or clawed it back, oldest first."""
+        """The entries that gave this entry back or clawed it back, oldest first."""
         reversals = entry.reversals.order_by("sequence")[:REVERSALS_SHOWN_MAX]
         shown = ((row_link(Entry, each.pk), money.signed(each.credits)) for each in reversals)
         return format_html_join(", ", "{} ({})", shown)
@@ -167,11 +168,9 @@ class TopUpAdmin(AddressedAdmin):
     instant = "created_at"
     lookups = ("created_at__gte", "created_at__lt", "user_id__exact")
     search_fields = ("user_id", "id", "stripe_session_id", "payment_intent_id")
-    search_help_text = (
-        "A Misar ID or its e-mail address, a top-up, a Stripe session or a payment intent; whole."
-    )
+    search_help_text = "A whole Misar ID, e-mail address, top-up, Stripe session or payment intent."
     ordering = ("-created_at",)
-    nothing_yet = "Top-ups are here from the moment a user asks for one."
+    nothing_yet = "A top-up appears here as soon as a user asks for one."
     fields = (
         *("user", "product", "state", "asked", "paid", "its_entry", "remark", "stripe_session_id"),
         *("payment_intent_id", "livemode", "created_at", "paid_at"),
@@ -200,7 +199,7 @@ class StripeEventAdmin(AddressedAdmin):
         "stripe_session_id__exact",
     )
     search_fields = ("id", "stripe_session_id", "payment_intent_id", "user_id")
-    search_help_text = "An event, a Checkout Session, a payment, a Misar ID or its e-mail address; whole."
+    search_help_text = "A whole event, Checkout Session, payment, Misar ID or e-mail address."
     ordering = ("-received_at",)
     nothing_yet = "Nothing has come from Stripe yet."
     fields = (
@@ -226,7 +225,7 @@ class StripeEventAdmin(AddressedAdmin):
             text = event.payload
         # A page cannot hold half of a surrogate pair, so it stays escaped, as Stripe sent it.
         text = text.encode(errors="backslashreplace").decode()
-        return format_html('<pre tabindex="0">{}</pre>', text)  # It scrolls, so the keyboard must reach it.
+        return format_html('<pre tabindex="0">{}</pre>', text)  # Keyboard users must reach it to scroll.
 
 
 @admin.register(Rate)
@@ -238,7 +237,7 @@ class RateAdmin(ActingAdmin):
     sortable_by = ("feature",)
     list_filter = ("active",)
     search_fields = ("feature",)
-    search_help_text = "A feature, whole."
+    search_help_text = "A whole feature name."
     ordering = ("feature",)
     nothing_yet = "No feature has a price, so none can be charged."
     fields = ("feature", "label", "credits", "unit", "active")
@@ -253,7 +252,7 @@ class RateChangeAdmin(ReadOnlyAdmin):
     instant = "created_at"
     lookups = ("feature__exact",)
     search_fields = ("feature",)
-    search_help_text = "A feature, whole."
+    search_help_text = "A whole feature name."
     ordering = ("-created_at",)
 
 

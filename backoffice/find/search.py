@@ -1,4 +1,4 @@
-"""Finds the rows of a text that support was given: a Misar ID, an e-mail address, an id, a key.
+"""Finds the rows that belong to a text from a support request: a Misar ID, an e-mail address, an id, a key.
 
 Each search is for the whole text and uses an index, so it costs the same in a table of a million rows. Only
 tables that the staff member may view are searched. Nothing here writes, and searches are not logged.
@@ -23,7 +23,7 @@ from wallet.models import Entry, StripeEvent, TopUp, Wallet
 May = Callable[[str], bool]
 
 MATCHES_MAX = 20
-# Characters that get copied along from a mail, a chat or a spreadsheet.
+# Characters around a text that was copied from a mail, a chat or a spreadsheet. They are removed.
 AROUND = " \t\r\n\v\f\N{NO-BREAK SPACE}\N{ZERO WIDTH SPACE}\N{ZERO WIDTH NO-BREAK SPACE}\"'`<>“”„‘’‚«»‹›"
 # Only the beginning of a key is ever searched for, shown or put into an address.
 KEY = re.compile(rf"(?:msk|wsk)_[0-9a-fA-F]{{{SHOWN_LENGTH - 4}}}")
@@ -35,8 +35,8 @@ ROW_PREFIXES = tuple("txn_ top_ tip_ rfd_ spon_ sub_ cs_ pi_ py_ ch_ evt_ in_ ms
 class Match:
     """A row that was found. `about` is the Misar ID of its user, "" for no user.
 
-    `name` finds the row again; it is never an e-mail address. `url` is the row's page. A user who never
-    signed in has no row: `row` and `at` are None and `url` is "".
+    A search for `name` finds the row again; `name` is never an e-mail address. `url` is the row's page. A
+    user who never signed in has no row: `row` and `at` are None and `url` is "".
     """
 
     what: str
@@ -50,7 +50,10 @@ class Match:
 
 @dataclass(frozen=True)
 class Found:
-    """The matches, at most 20; `is_cut` if there are more. `by_address` if the text was an e-mail address."""
+    """The matches, at most 20.
+
+    `is_cut` is true if there are more, and `by_address` if the text was an e-mail address.
+    """
 
     matches: list[Match]
     is_cut: bool = False
@@ -65,9 +68,10 @@ class Found:
 
 @dataclass(frozen=True)
 class Look:
-    """A table and the columns that are searched in it; `by_address` are searched for an e-mail address only.
+    """A table, and the columns that are searched in it.
 
-    `whose` is the column with the Misar ID, `named_by` the column with the name of a match.
+    The columns in `by_address` are searched only for an e-mail address. `whose` is the column with
+    the Misar ID, `named_by` the column with the name of a match.
     """
 
     what: str
@@ -86,7 +90,7 @@ class Look:
         return f"{self.table._meta.app_label}.view_{self.table._meta.model_name}"
 
     def rows(self, column: str, text: str) -> models.QuerySet[Any]:
-        """Some rows with this text, unsorted: to sort them, PostgreSQL could choose another index."""
+        """Some rows with this text. They are not sorted, or PostgreSQL could choose a slower index."""
         return self.table._default_manager.filter(**{column: text}).defer(*self.unread)[: MATCHES_MAX + 1]
 
     def match(self, row: Any) -> Match:
@@ -168,7 +172,7 @@ WHERE_USERS_ARE: tuple[tuple[Any, str], ...] = (
 
 
 def tidied(text: str) -> str:
-    """The text without the spaces and quotes around it; of a key, only its beginning."""
+    """The text without the spaces and quotes around it. If it is a key, only the beginning of the key."""
     text = text.strip(AROUND)
     key = KEY.search(text)
     return key[0].lower() if key else text
@@ -178,12 +182,12 @@ def look(sought: str, *, may: May) -> Found:
     """The rows of a tidied text that the staff member may view; none for a text that cannot be an id."""
     if not is_misar_id(sought):  # Empty, too long, or with characters that PostgreSQL refuses.
         return Found([])
-    matches = list(dict.fromkeys(_matches(sought, may)))  # Two columns of a row may have the text.
+    matches = list(dict.fromkeys(_matches(sought, may)))  # A row counts once, even if two columns match.
     return Found(matches[:MATCHES_MAX], len(matches) > MATCHES_MAX, by_address="@" in sought)
 
 
 def by_name(name: str, *, may: May) -> Match | None:
-    """The match with this name, which an earlier search led to."""
+    """The match that has this name. An earlier search found it."""
     if not is_misar_id(name) or "@" in name:
         return None
     looks = (each for each in LOOKS if each is not USERS and may(each.permission))

@@ -16,7 +16,7 @@ from backoffice.one_user.views import SEES_USERS
 
 
 def find(site: AdminSite, request: HttpRequest) -> HttpResponse:
-    """Search, and go to the page of a clear match. It is sent by POST to hide e-mail addresses."""
+    """Search, and go to the page of a clear match. POST keeps e-mail addresses out of its address."""
     staff = cast(User, request.user)
     sought = search.tidied(request.POST.get("sought", ""))
     found = search.look(sought, may=staff.has_perm)
@@ -34,7 +34,7 @@ def find(site: AdminSite, request: HttpRequest) -> HttpResponse:
 
 
 def _url_of_clear_match(found: Found, staff: User) -> str:
-    """The page of the one user or row that was found; "" if the staff member has to choose."""
+    """The page of the one user or row that was found; "" for no match, or if staff have to choose."""
     if not found.matches or (len(found.matches) > 1 and (found.by_address or not found.whose)):
         return ""
     first = found.matches[0]

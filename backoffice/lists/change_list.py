@@ -1,7 +1,7 @@
-"""How a list of the back-office is read: one page of rows in one query, at the same cost for a large table.
+"""Reads a list of the back-office. One query reads one page of rows; a large table makes it no slower.
 
-Rows are counted up to CEILING. Only declared filters and columns with an index for sorting are accepted; an
-address with anything else shows the whole list. Nothing here writes.
+Rows are counted up to CEILING. Only declared filters are accepted: an address with another filter shows the
+whole list. Rows are sorted only by columns with an index. Nothing here writes.
 """
 
 from collections.abc import Iterator, Sequence
@@ -82,7 +82,7 @@ def lookups_of(opts: Any, list_filter: Sequence[Any]) -> Iterator[str]:
 
 
 class CappedPaginator(Paginator):
-    """Counts rows up to CEILING. It counts in the order of the list, which an index serves."""
+    """Counts rows up to CEILING. It counts in the order of the list, because an index has this order."""
 
     @cached_property
     def _counted(self) -> int:
@@ -102,7 +102,10 @@ class CappedPaginator(Paginator):
 
 @dataclass(frozen=True)
 class Column:
-    """A column of a list. `sort_url` is "" if it cannot be sorted; `sorted` is "" if it is not sorted."""
+    """A column of a list.
+
+    `sort_url` is "" if the list cannot be sorted by the column, and `sorted` is "" if it is not sorted by it.
+    """
 
     name: str
     label: str
@@ -114,7 +117,7 @@ class Column:
 class List(ChangeList):
     """A page of rows with its links."""
 
-    model_admin: Any  # ReadOnlyAdmin, which this module cannot import.
+    model_admin: Any  # A ReadOnlyAdmin. Its module imports this one.
     other_filters: dict[str, list[Any]]
 
     def __init__(self, request: HttpRequest, *args: Any) -> None:
@@ -134,7 +137,7 @@ class List(ChangeList):
         return specs, has_filters, self.other_filters, may_repeat, has_active
 
     def get_query_string(self, new_params: Any = None, remove: Any = None) -> str:
-        """The query string of this list, without an e-mail address that was searched for."""
+        """The query string of this list. It has no search term if the term may be an e-mail address."""
         dropped = [SEARCH_VAR] if is_private(self.query) else []
         return super().get_query_string(new_params, [*(remove or ()), *dropped])
 
@@ -160,7 +163,7 @@ class List(ChangeList):
 
     @property
     def is_cut(self) -> bool:
-        """Whether this is the last page, though there are more rows."""
+        """Whether this is the last page of the list, although the table has more rows."""
         return bool(self.paginator.has_more and self.page_num == self.paginator.num_pages)
 
     @property
@@ -170,7 +173,7 @@ class List(ChangeList):
 
     @cached_property
     def narrowed(self) -> list[tuple[str, str]]:
-        """The filters that the page offers no choice for: each in words, with the address without it."""
+        """The active filters that have no menu on the page, in words, with the address that removes each."""
         return [
             (self._in_words(lookup, values), self.get_query_string(remove=[lookup]))
             for lookup, values in self.other_filters.items()
@@ -188,7 +191,7 @@ class List(ChangeList):
 
     @cached_property
     def pages(self) -> list[tuple[int | str, str]]:
-        """The pages to choose from, each with its address; "" for this page and for the gaps."""
+        """The pages to choose from, each with its address. It is "" for the current page and for the gaps."""
         if not self.multi_page:
             return []
         return [
@@ -221,7 +224,7 @@ class List(ChangeList):
     # --- Internal ---
 
     def _keep_sortable_order(self) -> None:
-        """Keep the first sort column that was requested, and only if an index sorts by it."""
+        """Keep only the first sort column of the request, and drop it too if no index has its order."""
         order = self.params.pop(ORDER_VAR, "").split(".")[0]
         self.filter_params.pop(ORDER_VAR, None)
         place = order.removeprefix("-")
@@ -241,7 +244,7 @@ class List(ChangeList):
 
     def _in_words(self, lookup: str, values: Sequence[Any]) -> str:
         field_path, _, word = lookup.rpartition("__")
-        # The first field of the path names the user's part in the row: owner, creator.
+        # The label is that of the first field: it says what the user is to the row, its owner or its creator.
         field = get_fields_from_path(self.model, field_path)[0]
         shown = (
             f"{moment_in_words(value)} UTC" if isinstance(value, datetime) else str(value) or "empty"

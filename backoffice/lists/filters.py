@@ -12,7 +12,7 @@ from django.utils import timezone
 
 
 class When(SimpleListFilter):
-    """Rows of today, of the last days or of this month, in UTC. The list declares the field, `instant`."""
+    """Rows of today, of the last days or of this month, in UTC. The list names the field in `instant`."""
 
     title = "when"
     parameter_name = "when"
@@ -43,8 +43,8 @@ class When(SimpleListFilter):
 class ListedFilter(SimpleListFilter):
     """Rows with one value. The page offers some values, and the address may name another one.
 
-    A subclass sets the lookup, `parameter_name`, and the values to offer. To read all values from a table of
-    millions of rows would take too long.
+    A subclass sets the lookup, `parameter_name`, and the values to offer. The filter does not read the values
+    from the table, because this takes too long in a table with millions of rows.
     """
 
     def offered(self) -> Iterable[str]:

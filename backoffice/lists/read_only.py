@@ -1,7 +1,7 @@
 """The base of every list and row page in the back-office: staff read everything and edit nothing.
 
-What staff may change has pages of its own, each with a reason (backoffice/actions/pages.py). change_list.py
-reads a list; csv_files.py writes it as a file.
+Staff make changes on other pages, which ask for a reason (backoffice/actions/pages.py). change_list.py reads
+a list; csv_files.py writes it as a file.
 """
 
 from collections.abc import Mapping, Sequence
@@ -34,7 +34,7 @@ class ReadOnlyAdmin(admin.ModelAdmin):
     show_facets = admin.ShowFacets.NEVER
     list_per_page = 50
     list_max_show_all = 0
-    # Kept filters would put the search term into every link to a row.
+    # If Django kept the filters, it would put the search term into every link to a row.
     preserve_filters = False
     empty_value_display = "–"
     sortable_by: ClassVar[list[str] | tuple[str, ...] | None] = ()
@@ -73,7 +73,7 @@ class ReadOnlyAdmin(admin.ModelAdmin):
         return self.has_view_permission(request) and request.user.has_perm(EXPORT_PERMISSION)
 
     def to_field_allowed(self, request: HttpRequest, to_field: str) -> bool:
-        """No: pages refer to rows by their key only."""
+        """Always False: pages refer to rows by their key only."""
         return False
 
     # --- Pages ---
@@ -89,7 +89,11 @@ class ReadOnlyAdmin(admin.ModelAdmin):
     def changelist_view(  # type: ignore[override]
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponseBase:
-        """The list. A search is sent by POST. The answer is a redirect, except for an e-mail address."""
+        """The list. A search is sent by POST, and redirects to an address that holds the search term.
+
+        An e-mail address must not be part of that address. If `address_term` finds no id for it, the list is
+        shown without a redirect.
+        """
         if request.method == "POST":
             if not self.has_view_permission(request):
                 raise PermissionDenied
@@ -100,7 +104,7 @@ class ReadOnlyAdmin(admin.ModelAdmin):
             if not change_list.is_private(address_term):
                 return HttpResponseRedirect(change_list.address_with(request, address_term), status=303)
         elif len(request.GET) > 1 and ERROR_FLAG in request.GET:
-            # The mark of an unknown filter was left in an address that has other filters too.
+            # The address still has the mark of an earlier unknown filter, although it has other filters now.
             query = request.GET.copy()
             del query[ERROR_FLAG]
             request.GET = query  # type: ignore[assignment]
@@ -132,8 +136,8 @@ class ReadOnlyAdmin(admin.ModelAdmin):
     ) -> Any:
         """A row's page, for reading only.
 
-        Django's own page would let a staff member who may add rows save this one as a new row, without a
-        reason and without an act.
+        Some staff may add rows. Django's own page would let them save this row as a new one, without a reason
+        and without an act.
         """
         if object_id is None or request.method not in ("GET", "HEAD"):
             raise PermissionDenied
@@ -148,7 +152,7 @@ class ReadOnlyAdmin(admin.ModelAdmin):
         return super().render_change_form(request, context, *args, **kwargs)
 
     def _get_obj_does_not_exist_redirect(self, request: HttpRequest, opts: Any, object_id: str) -> Any:
-        """Not found. Django's own page would redirect and say that the row may have been deleted."""
+        """Answer 404. Django would redirect, and say that the row may have been deleted."""
         raise Http404
 
     def history_view(
@@ -166,7 +170,7 @@ class ReadOnlyAdmin(admin.ModelAdmin):
         return (*self.list_filter, filters.When) if self.instant else self.list_filter
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:
-        """Only declared lookups. Any other lookup could guess digests, passwords and addresses."""
+        """Allow declared lookups only. With others, staff could guess digests, passwords and addresses."""
         assert request is not None, "the list always passes the request"
         return lookup in {*self.lookups, *change_list.lookups_of(self.opts, self.get_list_filter(request))}
 
@@ -177,11 +181,11 @@ class ReadOnlyAdmin(admin.ModelAdmin):
         return (self.matching(queryset, term) if term else queryset), False
 
     def address_term(self, term: str) -> str:
-        """The search term as the address of the list may hold it: an id in place of an e-mail address."""
+        """The search term for the address of the list. A subclass may turn an e-mail address into an id."""
         return term
 
     def matching(self, queryset: models.QuerySet[Any], term: str) -> models.QuerySet[Any]:
-        """The rows of which a search field equals the whole term."""
+        """The rows in which a search field equals the whole term."""
         matches = Q.create([(lookup, term) for lookup in self.search_fields], connector=Q.OR)
         try:
             return queryset.filter(matches)

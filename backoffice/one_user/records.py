@@ -17,7 +17,7 @@ RECORDS_SHOWN = 5
 
 
 def creator_of(user: User, *, may: May) -> dict[str, Any] | None:
-    """The totals of a creator's records, and the newest tips and refunds; None if none may be viewed."""
+    """A creator's totals and newest tips and refunds; None if there are no records that `may` allows."""
     totals = _totals(user, may)
     if not totals:
         return None

@@ -30,12 +30,12 @@ class ServiceKeyForm(ReasonForm):
     feature_prefixes = forms.CharField(
         required=False,
         widget=forms.Textarea(attrs={"rows": 3}),
-        help_text="One per line, such as blog. with its dot: the key can only charge features that start "
+        help_text="One per line, such as “blog.” with the dot. The key can only charge features that start "
         "with one of them. Leave empty for every feature.",
     )
     expires_at = forms.SplitDateTimeField(
         required=False,
-        # The field has one label for two inputs.
+        # The field has two inputs but one label, so each input gets a label of its own.
         widget=forms.SplitDateTimeWidget(
             date_attrs={"type": "date", "aria-label": "Expires at, day"},
             time_attrs={"type": "time", "aria-label": "Expires at, time"},
@@ -84,7 +84,7 @@ def revoke_api_key(key: ApiKey, form_data: dict[str, Any], staff: User) -> str:
     """Revoke a creator's API key at once."""
     _require_standing(ApiKey.objects.select_for_update().get(pk=key.pk))
     api_keys.revoke(owner=key.owner, key_id=key.pk)
-    return f"Revoked the key {key.prefix}…."  # The owner chose its name, which may say anything.
+    return f"Revoked the key {key.prefix}…."  # Not its name, which its owner chose freely.
 
 
 def _require_standing(key: ServiceKey | ApiKey) -> None:
@@ -186,7 +186,7 @@ class AccessForm(SettingForm):
         required=False,
         label="Roles",
         widget=forms.CheckboxSelectMultiple,
-        help_text="Support reads, billing acts, admin configures.",
+        help_text="Support may view, billing may also act, and admin may also change settings.",
     )
     setting = ("is_active", "is_staff")
     field_order = ("is_active", "is_staff", "groups", "reason")
@@ -257,6 +257,7 @@ OF_USER = (
         "accounts.grant_access",
         reset_second_factor,
         applies=lambda user: user.is_staff,
-        warning="Make sure who is asking. Until a new second factor is set up, a password alone is enough.",
+        warning="Make sure that you know who asks for this. Until a new second factor is set up, a password "
+        "alone is enough to sign in.",
     ),
 )

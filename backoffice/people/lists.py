@@ -36,7 +36,7 @@ class ServiceKeyAdmin(ActingAdmin):
     )
     lookups = ("product__exact",)
     search_fields = ("product", "prefix")
-    search_help_text = "A product, or the twelve characters of a key that are shown; whole."
+    search_help_text = "A whole product name, or the twelve characters of a key that are shown."
     exclude = ("digest",)
     fields = (
         *("product", "prefix", "feature_prefixes", "created_at", "last_used_at", "expires_at", "revoked_at"),
@@ -55,7 +55,7 @@ class ApiKeyAdmin(ActingAdmin):
     lookups = ("owner__misar_id__exact",)
     sortable_by = ("created_at",)
     search_fields = ("owner__misar_id", "prefix")
-    search_help_text = "A Misar ID, or the twelve characters of a key that are shown; whole."
+    search_help_text = "A whole Misar ID, or the twelve characters of a key that are shown."
     ordering = ("-created_at",)
     exclude = ("digest",)
     fields = (
@@ -75,7 +75,7 @@ class UserAdmin(ActingAdmin):
     list_select_related = ("plan",)
     sortable_by = ("misar_id",)
     search_fields = ("misar_id", "email__iexact")
-    search_help_text = "A Misar ID or an e-mail address, whole."
+    search_help_text = "A whole Misar ID or e-mail address."
     ordering = ("misar_id",)
     fields = (
         *("misar_id", "name", "email", "plan", "may_sign_in", "may_enter", "may_all", "its_roles"),
@@ -121,7 +121,7 @@ class OutgoingMailAdmin(ActingAdmin):
     lookups = ("user__misar_id__exact", "kind__exact")
     sortable_by = ("created_at",)
     search_fields = ("fact", "user__misar_id")
-    search_help_text = "A Misar ID, or what a mail is about, such as receipt:top_…; whole."
+    search_help_text = "A whole Misar ID, or what a mail is about, such as receipt:top_…"
     exclude = ("to", "subject", "text", "html")
     ordering = ("-created_at",)
     nothing_yet = "No mail has been written."
@@ -138,7 +138,7 @@ class ActAdmin(ActingAdmin):
     lookups = ("about__exact", "model__exact", "row_id__exact", "staff__misar_id__exact")
     sortable_by = ("created_at",)
     search_fields = ("about", "staff__misar_id", "row_id")
-    search_help_text = "A Misar ID of a user or of a member of staff, or the id of a row; whole."
+    search_help_text = "The whole Misar ID of a user or of a staff member, or the whole id of a row."
     exclude = ("form_key", "content")
     fields = ("created_at", "its_staff", "label", "its_row", "user", "told", "reason")
     ordering = ("-created_at",)

@@ -76,7 +76,7 @@ def test_a_user_without_a_wallet(staff):
 def test_a_wallet_without_a_user(staff, give):
     give("usr_1", 25)
     words = words_of(page_of(staff, "usr_1"))
-    assert "Has never signed in here" in words
+    assert "This user has never signed in here" in words
     assert "plan" not in words.replace("address and plan", "")
 
 

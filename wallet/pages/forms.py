@@ -17,7 +17,7 @@ USUAL_DOLLARS = 25
 OTHER = "other"
 AMOUNTS = [(str(dollars), f"${dollars}") for dollars in SUGGESTED_DOLLARS] + [(OTHER, "Other")]
 
-# What people write for forty dollars: 40, $40, 40.00, 1,000.
+# An amount as users write it: 40, $40, 40.00, 1,000.
 WHOLE_DOLLARS = re.compile(r"\$? ?([0-9]{1,3}(?:,[0-9]{3})+|[0-9]+)(?:\.0{0,2})?")
 
 
@@ -58,7 +58,7 @@ class TopUpForm(KeyedForm):
     )
 
     def clean_own_amount(self) -> str:
-        """The other amount in plain digits, if it is the one that counts."""
+        """The user's own amount in plain digits. If "Other" was not chosen, the text stays as it is."""
         text: str = self.cleaned_data["own_amount"]
         if self.cleaned_data.get("amount") != OTHER:
             return text
@@ -66,7 +66,7 @@ class TopUpForm(KeyedForm):
         if not written:
             raise forms.ValidationError("Enter a whole number of dollars, such as 40.")
         digits = written[1].replace(",", "").lstrip("0") or "0"
-        # The length first: Python does not read a number of thousands of digits.
+        # Check the length first: `int` raises an error for a number with thousands of digits.
         if len(digits) > len(str(DOLLARS_MAX)) or int(digits) > DOLLARS_MAX:
             raise forms.ValidationError(f"The maximum is ${DOLLARS_MAX:,} at once.")
         if int(digits) < DOLLARS_MIN:
@@ -74,7 +74,7 @@ class TopUpForm(KeyedForm):
         return digits
 
     def clean(self) -> None:
-        """Add `dollars`, where the fields are right."""
+        """Add `dollars` to the cleaned data if all fields are valid."""
         super().clean()
         if not self.errors:
             own = self.cleaned_data["amount"] == OTHER
@@ -100,14 +100,14 @@ class HistoryForm(forms.Form):
             field.widget.attrs["class"] = "input"
 
     def clean(self) -> None:
-        """Leave out a last day that comes before the first."""
+        """Refuse a last day that comes before the first day."""
         super().clean()
         first_day, last_day = self.cleaned_data.get("from"), self.cleaned_data.get("to")
         if first_day and last_day and last_day < first_day:
             self.add_error("to", "The last day comes before the first. This filter is not applied.")
 
     def choice(self) -> Choice:
-        """The entries to show, by the filters that can be read."""
+        """The entries to show, by the filters that are valid."""
         self.is_valid()
         data: dict[str, Any] = self.cleaned_data
         return Choice(

@@ -27,14 +27,14 @@ API_VERSION = "2026-10-28.endive"
 CONNECT_TIMEOUT_SECONDS = 2
 READ_TIMEOUT_SECONDS = 3
 RETRIES_MAX = 1
-# For a whole call, with its retries and an answer that drips.
+# The limit for a whole call, with its retries, even if the answer arrives very slowly.
 CALL_SECONDS_MAX = 9
 SIGNATURE_AGE_SECONDS_MAX = 300
-# An abandoned checkout expires after this time, which is enough to find a card.
+# A checkout that the user leaves open expires after this time. It is long enough to look for a card.
 SESSION_SECONDS = 3600
-# Stripe opens no session that would expire sooner.
+# Stripe refuses a new session that would expire sooner than this.
 SESSION_SECONDS_MIN = 1800
-# While the first call with an idempotency key runs, Stripe refuses a second one, which retries for this long.
+# While a call runs, Stripe refuses a second call with the same idempotency key. We retry it for this long.
 BUSY_SECONDS_MAX = 6
 BUSY_PAUSE_SECONDS = 0.5
 
@@ -53,7 +53,10 @@ def is_live() -> bool:
 
 
 def page_of_payment(payment_intent_id: str, *, live: bool | None = None) -> str:
-    """A payment's page in Stripe's dashboard, in our key's mode without `live`; "" if there is none."""
+    """The address of a payment's page in Stripe's dashboard; "" if this is not the id of a payment.
+
+    `live` says whether the payment is in live mode; without it, the mode of our key counts.
+    """
     if not payment_intent_id.startswith("pi_"):
         return ""
     mode = "" if (is_live() if live is None else live) else "/test"
@@ -73,17 +76,17 @@ def create_checkout(
 ) -> CheckoutSession:
     """A Checkout Session for one top-up, open for an hour from its start.
 
-    The top-up's id is the idempotency key: the same call again within a day, from any process, returns the
-    same session. Stripe refuses it with other parameters, so each of them comes from the top-up or its form.
-    A form can be sent twice at once: with `of_a_form`, the second call waits for the first. Raises
-    StripeOutOfReach within 10 s.
+    The top-up's id is the idempotency key. If any process makes the same call again within a day, Stripe
+    returns the same session. Stripe refuses the key with other parameters, so all parameters come from the
+    top-up or its form. A user can send a form twice at the same time: with `of_a_form`, the second call
+    waits for the first one. Raises StripeOutOfReach within 10 s.
     """
-    # On the session for the webhook, and on the payment intent for refunds and disputes.
+    # The session carries it for the webhook, and the payment intent carries it for refunds and disputes.
     metadata = {"type": "wallet_topup", "user_id": user_id, "product": product, "topup_id": topup_id}
     params: Any = {
         "mode": "payment",
         "allowed_payment_method_types": ["card"],
-        # Off explicitly: a default in Stripe's dashboard must not change what a dollar buys.
+        # Both are switched off here: a default in Stripe's dashboard must not change what a dollar buys.
         "adaptive_pricing": {"enabled": False},
         "automatic_tax": {"enabled": False},
         "line_items": [
@@ -96,7 +99,7 @@ def create_checkout(
                 },
             }
         ],
-        # Cut to Stripe's limit. It is for people who search there; no code reads it.
+        # Stripe allows 200 characters. Staff search for this id in Stripe's dashboard; no code reads it.
         "client_reference_id": user_id[:200],
         "metadata": metadata,
         "payment_intent_data": {"metadata": metadata},
@@ -116,7 +119,7 @@ def create_checkout(
 
 
 def _once_free(call: Callable[[], T]) -> T:
-    """Retry a call while Stripe still answers another one with the same idempotency key."""
+    """Make a call. Retry it while Stripe is busy with another call that has the same idempotency key."""
     began = time.monotonic()
     while True:
         try:
@@ -134,7 +137,7 @@ def retrieve_session(session_id: str) -> dict[str, Any] | None:
 
 
 def session_while_waited_for(session_id: str) -> dict[str, Any] | None:
-    """The same for a user's request: within 10 s, and one of few at once."""
+    """Like `retrieve_session`, but for a user who waits: it takes at most 10 s, and few may run at once."""
     return _within_limits(lambda: _session_or_none(session_id))
 
 
@@ -149,7 +152,7 @@ def _session_or_none(session_id: str) -> dict[str, Any] | None:
 
 
 def completed_sessions(*, since_unix: int) -> Iterator[dict[str, Any]]:
-    """Every session created since then whose form was completed, newest first, page by page."""
+    """Every session that was created since then and that the user completed, newest first. Read in pages."""
     params: Any = {"created": {"gte": since_unix}, "status": "complete", "limit": 100}
     sessions = _translated(lambda: _client().v1.checkout.sessions.list(params=params))
     paging = iter(sessions.auto_paging_iter())
@@ -165,7 +168,7 @@ def verified_event(body: bytes, signature: str) -> dict[str, Any]:
     try:
         text = body.decode("utf-8")
         genuine = any(_is_signed(text, signature, secret) for secret in settings.STRIPE_WEBHOOK_SECRETS)
-    except (ValueError, TypeError) as error:  # Odd bytes, in the body or the header.
+    except (ValueError, TypeError) as error:  # Invalid characters in the body or the header.
         raise BadSignature from error
     if not genuine:
         raise BadSignature
@@ -210,10 +213,11 @@ def _places() -> threading.BoundedSemaphore:
 
 
 def _within_limits(call: Callable[[], T]) -> T:
-    """Make a call for a user's request: limited in time, and one of few at once.
+    """Make a call for a user who waits. It has a time limit, and only a few calls may run at the same time.
 
-    One more call is refused at once, so a silent Stripe never blocks the threads that charge. A call that
-    takes longer than the limit goes on in its own thread and keeps its place until it ends.
+    If all places are taken, the call is refused immediately. So when Stripe does not answer, enough threads
+    stay free for charges. A call that reaches the time limit goes on in its own thread, and keeps its place
+    until it ends.
     """
     places = _places()
     if not places.acquire(blocking=False):
@@ -240,7 +244,7 @@ def _within_limits(call: Callable[[], T]) -> T:
 
 
 def _translated(call: Callable[[], T]) -> T:
-    """Turn every error of Stripe into our own. Its message may repeat what we sent, so it is not logged."""
+    """Turn Stripe's errors into our own. Their messages are not logged: they may repeat what we sent."""
     try:
         return call()
     except stripe.InvalidRequestError as error:

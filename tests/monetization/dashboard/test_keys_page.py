@@ -244,7 +244,7 @@ def test_what_was_chosen_is_kept_with_a_new_key_too(page):
 def test_the_plans_limit_is_shown_and_holds(creator, page):
     a_key(creator)
     answer = page.get(KEYS)
-    assert "There is no room for another key." in words(answer)
+    assert "Your plan allows no more keys." in words(answer)
     assert "Make the key" not in words(answer)
     refused = page.post(KEYS, filled())
     assert refused.status_code == 403

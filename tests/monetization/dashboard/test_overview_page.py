@@ -170,12 +170,12 @@ def test_trends_are_against_the_equal_window_before(dana):
     now, then = (stats.of_period(dana, each)["USD"] for each in (period, earlier))
     assert (now.tips, then.tips) == (4, 1)
     assert "Up 300%" in tile(answer, "tips")
-    assert "Changes are against the 30 days before, 17 Apr 2026 to 16 May 2026." in words(answer)
+    assert "Changes are compared with the 30 days before, 17 Apr 2026 to 16 May 2026." in words(answer)
 
 
 def test_all_time_has_nothing_before_it(dana):
     answer = page_of(dana, "?range=all")
-    assert "Changes are against" not in words(answer)
+    assert "Changes are compared with" not in words(answer)
     assert "Up" not in tile(answer, "tips")
 
 
@@ -183,7 +183,7 @@ def test_the_plan_its_fee_and_an_example_are_said(dana):
     said = words(page_of(dana))
     assert "Your plan: Pro · platform fee 4% · a 5.00 USD tip pays you 4.80 USD." in said
     assert "a 5.00 EUR tip pays you 4.80 EUR." in words(page_of(dana, "?currency=EUR"))
-    assert "Days are UTC" in said
+    assert "Days are in UTC" in said
 
 
 # --- Range and currency -----------------------------------------------------------------------------

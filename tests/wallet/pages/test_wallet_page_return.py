@@ -104,8 +104,8 @@ def test_a_bank_transfer_on_its_way_asks_no_user_to_wait(checkout, tell, browser
     tell("pay_later", checkout)
     answer = browser.get(f"{SUCCESS}&session={checkout}")
     assert (
-        "Your bank has not confirmed the payment yet. Credits arrive when it does; you can close this page."
-        in words(answer)
+        "Your bank has not confirmed the payment yet. Your credits arrive as soon as it does. "
+        "You can close this page." in words(answer)
     )
     assert "$25.00 is on its way" in words(answer)
     assert 'data-state="on_its_way"' in answer.content.decode()  # A user who stays sees it arrive.
