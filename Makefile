@@ -16,6 +16,9 @@ EMBEDDED := $(VENV)/embedded.installed
 endif
 POSTGRESQL := $(if $(DATABASE_URL),,$(EMBEDDED))
 
+# What is compiled is kept: else each of the many processes of the tests would compile the code anew.
+export PYTHONDONTWRITEBYTECODE :=
+
 .PHONY: run test check demo bench
 
 # With exec, a signal sent to make reaches the command itself.

@@ -13,10 +13,14 @@ import pytest
 import requests
 from axe_playwright_python.sync_playwright import Axe
 from django.conf import settings as django_settings
+from django.test import Client
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page
 
+from accounts import users
+from accounts.models import User
 from tests.chromium import CHROMIUM, SIZES
 from tests.conftest import Sandbox
+from tests.factories import enter
 from tests.wallet.conftest import forget_the_client
 
 HTML_BYTES_MAX = 150 * 1024
@@ -142,6 +146,23 @@ class Person:
         self.presses("Continue with Misar")
         self.page.get_by_role("button", name=name).click()
         self.page.wait_for_url(lambda url: url.startswith(self.site.address))
+
+    def comes_signed_in(self, user: User | None = None, *, going_to: str = "/wallet") -> None:
+        """With a session already, as Dana Demo or another. (See test_signing_in.py and test_staff.py.)"""
+        user = user or users.arrive(misar_id="usr_demo", name="Dana Demo", email="dana@example.com")
+        client = Client()
+        if user.is_staff:
+            enter(client, user)
+        else:
+            client.force_login(user)
+        session = client.cookies[django_settings.SESSION_COOKIE_NAME].value
+        cookie: Any = {
+            "name": django_settings.SESSION_COOKIE_NAME,
+            "value": session,
+            "url": self.site.address,
+        }
+        self.page.context.add_cookies([cookie])
+        self.goes_to(going_to)
 
     def weighs(self, path: str) -> None:
         """Opens a page and checks the size of its HTML and scripts, and that nothing is inline."""

@@ -10,8 +10,6 @@ from accounts import api_keys
 from accounts.models import Act, ApiKey, Plan, ServiceKey, User
 from monetization import tips
 from monetization.models import Refund
-from tests.browser.test_staff import PASSWORD
-from tests.codes import code_of
 from tests.factories import StaffFactory, UserFactory
 from wallet.books import ledger
 from wallet.models import Entry, Rate, StripeEvent
@@ -71,17 +69,9 @@ def comes_in(open_browser):
 
     def come(role, **options):
         member = StaffFactory.create(misar_id=f"staff:{role}", name=role.title(), is_superuser=False)
-        member.set_password(PASSWORD)
-        member.save()
         member.groups.add(Group.objects.get(name=role))
         person = open_browser(**options)
-        person.goes_to("/admin/")
-        person.types("Name", role)
-        person.types("Password", PASSWORD)
-        person.presses("Sign in")
-        person.types("Code", code_of(good_for=10))
-        person.presses("Continue")
-        assert person.is_at("/admin/")
+        person.comes_signed_in(member, going_to="/admin/")
         return person
 
     return come

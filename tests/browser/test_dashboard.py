@@ -68,7 +68,7 @@ def records(creator):
 
 @pytest.fixture
 def dana(ada, records):
-    ada.signs_in(going_to="/dashboard")
+    ada.comes_signed_in(going_to="/dashboard")
     return ada
 
 
@@ -239,7 +239,7 @@ LOOKS = [("desktop", "light"), ("phone", "dark")]
 def test_every_page_of_the_dashboard(open_browser, look, records):
     size, scheme = look
     dana = open_browser(size=size, scheme=scheme)
-    dana.signs_in(going_to="/dashboard")
+    dana.comes_signed_in(going_to="/dashboard")
     sponsor, subscription = Sponsor.objects.all()[0], Subscription.objects.all()[0]
     for path in (
         *("", "?range=12m", "?currency=EUR&range=all", "/sponsors", "/sponsors/add"),
@@ -254,7 +254,7 @@ def test_every_page_of_the_dashboard(open_browser, look, records):
 def test_every_page_of_a_dashboard_that_is_empty(open_browser, look, creator):
     size, scheme = look
     dana = open_browser(size=size, scheme=scheme)
-    dana.signs_in(going_to="/dashboard")
+    dana.comes_signed_in(going_to="/dashboard")
     for path in ("", "/sponsors", "/subscriptions", "/tips", "/keys"):
         dana.visits(f"/dashboard{path}")
         dana.is_never_stopped_by_the_page()

@@ -48,7 +48,7 @@ def test_pages_before_signing_in(ada):
 
 
 def test_pages_of_a_user_with_a_history(ada, history):
-    ada.signs_in()
+    ada.comes_signed_in()
     month = timezone.now().strftime("%Y-%m")
     for path in (
         *("/wallet", "/wallet?range=12m", "/wallet?kind=charges&product=nothing", "/wallet?kind=charges"),
@@ -59,7 +59,7 @@ def test_pages_of_a_user_with_a_history(ada, history):
 
 
 def test_pages_of_a_new_user(ada):
-    ada.signs_in()
+    ada.comes_signed_in()
     for path in ("/wallet", "/wallet/statements", "/account"):
         look_at(ada, path)
 

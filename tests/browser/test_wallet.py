@@ -12,7 +12,7 @@ USER = "usr_demo"
 @pytest.fixture
 def at_the_checkout(ada):
     """Signed in, and before Stripe's page for $25."""
-    ada.signs_in()
+    ada.comes_signed_in()
     assert ada.sees("No credits yet")
     ada.page.get_by_text("$25", exact=True).click()
     ada.presses("Continue to payment")
@@ -84,7 +84,7 @@ def test_leaving_the_checkout_charges_nothing(at_the_checkout):
 
 def test_without_javascript_the_page_looks_again_by_itself(open_browser, site):
     ada = open_browser(javascript=False)
-    ada.signs_in()
+    ada.comes_signed_in()
     site.sandbox.control("settings", webhook_delay_seconds=3)
     ada.page.get_by_text("Other", exact=True).click()
     ada.types("Other amount", "12")
@@ -95,7 +95,7 @@ def test_without_javascript_the_page_looks_again_by_itself(open_browser, site):
 
 
 def test_a_double_click_opens_one_checkout(ada):
-    ada.signs_in()
+    ada.comes_signed_in()
     ada.page.get_by_role("button", name="Continue to payment").dblclick()
     ada.page.wait_for_url("**/c/pay/*")
     assert TopUp.objects.count() == 1
@@ -114,7 +114,7 @@ def test_back_and_forth_charges_once(at_the_checkout):
 
 def test_a_stale_page_sent_again_after_paying_pays_nothing_again(open_browser, site):
     ada = open_browser(may_fail=True)
-    ada.signs_in()
+    ada.comes_signed_in()
     stale = ada.page.context.new_page()
     form = "document.querySelector('form.top-up')"
     key = ada.page.evaluate(f"{form}.querySelector('[name=key]').value")
@@ -131,7 +131,7 @@ def test_a_stale_page_sent_again_after_paying_pays_nothing_again(open_browser, s
 
 
 def test_the_way_back_to_a_product_is_kept_through_the_payment(ada):
-    ada.signs_in(going_to="/wallet?returnTo=https://www.misar.blog/editor%3Fa%3D1")
+    ada.comes_signed_in(going_to="/wallet?returnTo=https://www.misar.blog/editor%3Fa%3D1")
     link = ada.page.get_by_role("link", name="Back to misar.blog").first
     assert link.get_attribute("href") == "https://www.misar.blog/editor?a=1"
     ada.presses("Continue to payment")
@@ -152,7 +152,7 @@ def test_the_way_back_to_a_product_is_kept_through_the_payment(ada):
     ],
 )
 def test_a_way_back_to_somewhere_else_is_not_shown(ada, hostile):
-    ada.signs_in()
+    ada.comes_signed_in()
     ada.goes_to(f"/wallet?returnTo={hostile}")
     assert "Back to" not in ada.reads()
     assert "evil.example" not in ada.page.content()
@@ -160,7 +160,7 @@ def test_a_way_back_to_somewhere_else_is_not_shown(ada, hostile):
 
 def test_amounts_out_of_bounds_are_refused_beside_the_field(open_browser):
     ada = open_browser(may_fail=True)  # The refused form is a 400.
-    ada.signs_in()
+    ada.comes_signed_in()
     for amount in ("9", "100001", "12.50", "ten", "-5"):
         ada.page.get_by_text("Other", exact=True).click()
         ada.types("Other amount", amount)
