@@ -121,5 +121,5 @@ def test_a_top_up_without_a_session_or_paid_already_cannot_be_asked_about(staff,
     nameless = TopUp.objects.get(user_id="usr_2")
     page = reverse("admin:wallet_topup_ask-stripe", args=[nameless.pk])
     answer = staff.post(page, {"reason": "x", "key": "k"})
-    assert "never answered with a session" in answer.text
+    assert "never opened a session" in answer.text
     assert not StripeEvent.objects.exists()

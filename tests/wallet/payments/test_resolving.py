@@ -330,8 +330,8 @@ def test_an_event_without_a_user_belongs_to_the_user_who_got_its_credits(staff, 
         ({"credits": "0"}, "greater than or equal to 1"),
         ({"credits": "-5"}, "greater than or equal to 1"),
         ({"credits": "100001", "user_id": "usr_1"}, "At most 100,000 credits"),
-        ({"credits": "5", "user_id": ""}, "whose credits these are"),
-        ({"credits": "5", "user_id": "a\u202eb"}, "whose credits these are"),
+        ({"credits": "5", "user_id": ""}, "the Misar ID of the user who gets the credits"),
+        ({"credits": "5", "user_id": "a\u202eb"}, "the Misar ID of the user who gets the credits"),
         ({"reason": " "}, "required"),
     ],
 )
@@ -349,7 +349,7 @@ def test_a_replay_that_fails_again_is_an_act_too(staff, deliver, checkout_event)
     page = reverse("admin:wallet_stripeevent_replay", args=[StripeEvent.objects.get().pk])
     key = staff.get(page).context["form"].initial["key"]
     assert staff.post(page, {"reason": "once more", "key": key}).status_code == 302
-    assert Act.objects.get().told == "It failed again: the traceback stands on the event."
+    assert Act.objects.get().told == "It failed again. The event shows the traceback."
     event = StripeEvent.objects.get()
     assert (event.state, event.tries) == ("waiting", 2)
     assert "KeyError" in event.traceback
@@ -387,7 +387,7 @@ def test_an_event_that_cannot_be_read_has_its_pages_all_the_same(staff, parked, 
         if name == "change":
             assert shown in answer.text
         else:
-            assert ("Stripe says", "") in answer.context["form"].facts()
+            assert ("Stripe says", "") in answer.context["facts"]
 
 
 def test_a_late_event_of_an_unpaid_session_makes_no_top_up_wait(parked, deliver, checkout_event):
