@@ -1,1 +1,1 @@
-"""The front page: what needs attention, and the figures."""
+"""The front page of the back-office. It shows the figures of the service, and what needs attention."""

@@ -1,4 +1,7 @@
-"""What needs attention: rows that are parked, late, violated or not examined. Nothing here writes."""
+"""Lists what needs attention in the service. Nothing here writes.
+
+Examples are parked Stripe events, late payments and mails, violated ledger laws, and audits that did not run.
+"""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -17,7 +20,7 @@ from wallet.models import Audit, ClosedDay, StripeEvent, TopUp
 LATE_EVENT = timedelta(minutes=5)
 LATE_PAYMENT = timedelta(hours=1)
 LATE_MAIL = timedelta(hours=1)
-LATE_AUDIT = timedelta(hours=26)  # A night's, and a little more.
+LATE_AUDIT = timedelta(hours=26)  # Audits run every night. The two extra hours allow for a slow one.
 LATE_DAY = timedelta(days=2)
 MAILS_LOOKED_BACK = timedelta(days=7)
 
@@ -32,7 +35,10 @@ Sees = Callable[[str], bool]
 
 @dataclass(frozen=True)
 class Line:
-    """One thing that needs attention, what to do, and its rows; `details` name the first of them."""
+    """One thing that needs attention, what staff should do about it, and the address of its rows.
+
+    `details` name the first few rows, or say why an audit could not finish.
+    """
 
     sentence: str
     what_to_do: str
@@ -43,7 +49,10 @@ class Line:
 
 @dataclass(frozen=True)
 class Examination:
-    """One kind of audit: its name, the command that runs it, and what it examines and finds."""
+    """One kind of audit: its name, and the command that runs it.
+
+    `seen` is the word for what the audit examines, `found` is the word for what it finds.
+    """
 
     kind: Audit.Kind
     name: str
@@ -72,7 +81,11 @@ TONES = {Audit.Outcome.CLEAN: "good", Audit.Outcome.FOUND: "bad", Audit.Outcome.
 
 
 def lines(*, at: datetime, sees: Sees) -> list[Line]:
-    """All that needs attention, the worst first; `sees` tells by permission what may be shown."""
+    """Return everything that needs attention, the worst first.
+
+    `sees` checks a permission of the staff member. A line is left out if the staff member may not view its
+    rows.
+    """
     needed: list[Line] = []
     if sees("wallet.view_audit"):
         for examination in EXAMINATIONS:
@@ -92,7 +105,10 @@ def lines(*, at: datetime, sees: Sees) -> list[Line]:
 
 
 def checks() -> list[tuple[Examination, Audit | None, str]]:
-    """The last examination of each kind, None before the first, and the colour of its outcome."""
+    """Return each kind of audit with its last audit, and the colour of that audit's outcome.
+
+    The audit is None and the colour is "" if no audit of this kind has run yet.
+    """
     found = [(examination, audits.last(examination.kind)) for examination in EXAMINATIONS]
     return [(each, audit, TONES[Audit.Outcome(audit.outcome)] if audit else "") for each, audit in found]
 
@@ -140,7 +156,10 @@ def _disagreeing(audit: Audit) -> Line:
 
 
 def _named(groups: dict[str, list[str]], *, are_all: bool) -> list[str]:
-    """Each group with its first few members; `are_all` where there are no others."""
+    """Return a sentence for each group, with its first few members.
+
+    `are_all` is false if more members exist than `groups` holds. Then each sentence ends with "others".
+    """
     return [f"{name}: {listed(members, and_others=not are_all)}." for name, members in groups.items()]
 
 
@@ -150,7 +169,8 @@ def _named(groups: dict[str, list[str]], *, are_all: bool) -> list[str]:
 def _of_events(at: datetime) -> Iterator[Line]:
     State = StripeEvent.State
     waiting, late = Q(state=State.WAITING), at - LATE_EVENT
-    # Only these two states, which are a few rows of the index, however many events were handled.
+    # Only events in these two states are read. They are a few rows of the index, even if millions of events
+    # were handled.
     found = StripeEvent.objects.filter(state__in=[State.PARKED, State.WAITING]).aggregate(
         parked=Count("pk", filter=Q(state=State.PARKED)),
         failed=Count("pk", filter=waiting & Q(tries__gte=1)),
@@ -170,7 +190,7 @@ def _of_events(at: datetime) -> Iterator[Line]:
             "Retrying won't help. Review each one and resolve it manually.",
             rows(StripeEvent, state__exact="parked"),
         )
-    if found["untried"]:  # Events that failed have their own line, and are late too.
+    if found["untried"]:  # If all late events have failed, the line about failed events is enough.
         has = pluralize(found["late"], "has,have")
         yield Line(
             f"{count(found['late'], 'Stripe event')} {has} waited for over five minutes.",

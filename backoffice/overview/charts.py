@@ -1,4 +1,4 @@
-"""The overview's charts of credits. Each figure leads to its entries."""
+"""The charts of credits on the front page of the back-office. A figure links to its ledger entries."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -14,12 +14,15 @@ from wallet.history.products import name_of
 from wallet.models import Entry
 
 Kind = Entry.Kind
-SERIES_MAX = 3  # The chart has so many colours.
+SERIES_MAX = 3  # A chart has three colours.
 
 
 @dataclass(frozen=True)
 class Series:
-    """What a column adds up: one kind of entries, of these products or of all (None); drawn with `sign`."""
+    """One column of a chart. It adds up the credits of one kind of entries, multiplied by `sign`.
+
+    Only entries of `products` count; None means all products.
+    """
 
     name: str
     kind: Kind
@@ -27,12 +30,15 @@ class Series:
     sign: int = 1
 
     def amount(self, flow: Flow) -> int:
-        """What a flow adds to the column."""
+        """Return the credits that a flow adds to the column."""
         is_in = flow.kind == self.kind and (self.products is None or flow.product in self.products)
         return self.sign * flow.credits if is_in else 0
 
     def link(self, period: Period) -> str:
-        """The entries of a period; "" for several products, since no list shows these alone."""
+        """Return the address of the column's entries in a period.
+
+        It is "" for several products, because no list can be filtered by several products.
+        """
         if self.products and len(self.products) > 1:
             return ""
         product = self.products[0] if self.products else None
@@ -40,7 +46,10 @@ class Series:
 
 
 def flow_chart(flows: Sequence[Flow], period: Period, product: str) -> Chart | None:
-    """What was topped up, and below the axis what was charged; None where neither was."""
+    """Return a chart of the credits topped up and, below the axis, the credits charged.
+
+    Return None if nothing was topped up or charged. All `flows` belong to `product`; "" means all products.
+    """
     products = (product,) if product else None
     series = (Series("Topped up", Kind.TOPUP, products), Series("Charged", Kind.DEDUCT, products))
     topped_up, charged = (sum(map(each.amount, flows)) for each in series)
@@ -57,7 +66,10 @@ def flow_chart(flows: Sequence[Flow], period: Period, product: str) -> Chart | N
 
 
 def product_chart(flows: Sequence[Flow], period: Period) -> Chart | None:
-    """What each product charged: those with the most, and the others together; None for fewer than two."""
+    """Return a chart of the credits that each product charged; None if fewer than two products charged.
+
+    If more than three products charged, the chart shows the two largest, and the sum of the others.
+    """
     charged: Counter[str] = Counter()
     for flow in flows:
         if flow.kind == Kind.DEDUCT:
@@ -101,7 +113,8 @@ def _chart(
             Cell(money.plain(total[begins]), each.link(part)) if total[begins] else Cell("0")
             for each, total in zip(series, totals, strict=True)
         ]
-        # Drawn from the first day of the whole week, all bars are equally far apart.
+        # A period may begin in the middle of a step, such as a week. The bar is drawn at the first day of the
+        # whole step, so that all bars are equally far apart.
         rows.append(Row(step_words(first_day, step), cells, begins))
     table = Table(f"{step.title()}, UTC", [Column(each.name) for each in series], rows)
     return Chart(

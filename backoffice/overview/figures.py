@@ -1,7 +1,7 @@
-"""The figures on the front of the back-office, of the whole service over some days.
+"""The figures on the front page of the back-office. They cover the whole service over some UTC days.
 
-Nothing here writes. Credits come as text with their links; days are UTC. Every figure is exactly the sum of
-the rows behind its link.
+Nothing here writes. Amounts of credits are text with a link. Every figure is exactly the sum of the rows that
+its link opens.
 """
 
 from collections import Counter
@@ -29,7 +29,7 @@ from wallet.models import Entry, Wallet
 T = TypeVar("T")
 Kind = Entry.Kind
 
-# In the order they are shown; those of OTHERS only where anything moved.
+# The kinds of entries, in the order of the page. A kind of OTHERS is shown only if it has entries.
 MAIN_KINDS = (Kind.TOPUP, Kind.DEDUCT, Kind.REFUND, Kind.ADJUSTMENT)
 OTHERS = (Kind.CLAWBACK, Kind.REINSTATEMENT, Kind.GRANT, Kind.EXPIRY, Kind.CAPTURE)
 NAMES = {
@@ -43,13 +43,13 @@ NAMES = {
     Kind.EXPIRY: "Expired",
     Kind.CAPTURE: "Charged of holds",
 }
-# Their names say whether they add or take, so they have no sign.
+# Amounts of these kinds have no sign, because the name says whether credits were added or taken.
 UNSIGNED = {Kind.TOPUP, Kind.DEDUCT, Kind.REFUND}
 
 
 @dataclass(frozen=True)
 class Tile:
-    """One large figure with its name, its unit, and what stands below it."""
+    """One large figure with its name and its unit. `details` are the lines below it."""
 
     key: str
     label: str
@@ -61,7 +61,11 @@ class Tile:
 
 @dataclass(frozen=True)
 class Movements:
-    """What the entries of the period add up to; `change` is of all products."""
+    """What the entries of the period add up to.
+
+    `change` is the sum over all products, even if the page shows one product. `ever_moved` is false if the
+    ledger has no entries at all.
+    """
 
     tiles: list[Tile]
     flow_chart: Chart | None
@@ -73,7 +77,11 @@ class Movements:
 
 @contextmanager
 def one_moment() -> Iterator[None]:
-    """One snapshot for the whole page, unless the caller has a transaction: that cannot become a snapshot."""
+    """Read the whole page from one snapshot of the database.
+
+    If the caller already has a transaction, this does nothing: a running transaction cannot become a
+    snapshot.
+    """
     if connection.in_atomic_block:
         yield
         return
@@ -82,7 +90,7 @@ def one_moment() -> Iterator[None]:
 
 
 def in_time(read: Callable[[], T]) -> T | None:
-    """What `read` returns, or None where the database took longer than an answer may."""
+    """Return the result of `read`; None if PostgreSQL cancelled a query because it took too long."""
     try:
         with transaction.atomic():
             return read()
@@ -96,7 +104,10 @@ def in_time(read: Callable[[], T]) -> T | None:
 
 
 def balances(period: Period, change: int | None) -> list[Tile]:
-    """What users hold and, where any do, what they owe; `change` is what the period did to both together."""
+    """Return a tile with the credits that users hold. If users owe credits, return a tile for these too.
+
+    `change` is how much the period's entries changed the sum of all balances. None or 0 is not shown.
+    """
     positive, negative = Q(balance__gt=0), Q(balance__lt=0)
     held = Wallet.objects.aggregate(
         credits=Sum("balance", filter=positive, default=0),
@@ -122,11 +133,15 @@ def _tile(
     return Tile(key, label, Cell(money.plain(credits), url), money.unit(credits), details, needs_attention)
 
 
-# --- What moved -------------------------------------------------------------------------------------
+# --- Movements --------------------------------------------------------------------------------------
 
 
 def movements_of(period: Period, product: str) -> Movements:
-    """What the entries of the period add up to; tiles and charts of one product where one is named."""
+    """Return what the entries of the period add up to.
+
+    If `product` is not "", the tiles and the first chart count only this product, and there is no chart by
+    product.
+    """
     flows = days.flows(period.first_day, period.last_day)
     shown = [flow for flow in flows if flow.product == product] if product else flows
     return Movements(
@@ -134,7 +149,7 @@ def movements_of(period: Period, product: str) -> Movements:
         flow_chart=charts.flow_chart(shown, period, product),
         product_chart=None if product else charts.product_chart(flows, period),
         by_product=_by_product(flows, period),
-        # In the order of an index, so that one look into it answers, also before the first entry.
+        # The order is that of an index. So PostgreSQL needs one index lookup, even if there are no entries.
         ever_moved=bool(flows) or Entry.objects.order_by("-created_at").values("pk").first() is not None,
         change=sum(flow.credits for flow in flows),
     )
@@ -151,7 +166,7 @@ def _tiles(flows: Sequence[Flow], period: Period, product: str) -> list[Tile]:
 
     charged, given_back, adjusted = -credits[Kind.DEDUCT], credits[Kind.REFUND], moves[Kind.ADJUSTMENT]
     net = [f"{money.plain(charged - given_back)} net of what was given back"] if given_back else []
-    # These are read only where there are any.
+    # This is another query, so it runs only if there are adjustments.
     added, taken = days.adjusted(period.first_day, period.last_day, product) if adjusted else (0, 0)
     both = [f"{money.signed(added)} added, {money.plain(taken)} taken"] if adjusted else []
     return [
@@ -164,7 +179,7 @@ def _tiles(flows: Sequence[Flow], period: Period, product: str) -> list[Tile]:
 
 
 def _by_kind(flows: Sequence[Flow]) -> tuple[Counter[str], Counter[str]]:
-    """Credits with their sign, and entries, of each kind."""
+    """Return the credits of each kind, with their sign, and the number of entries of each kind."""
     credits: Counter[str] = Counter()
     moves: Counter[str] = Counter()
     for flow in flows:
@@ -174,7 +189,7 @@ def _by_kind(flows: Sequence[Flow]) -> tuple[Counter[str], Counter[str]]:
 
 
 def _by_product(flows: Sequence[Flow], period: Period) -> Table:
-    """A row for each product, a column for each kind."""
+    """Return a table with a row for each product and a column for each kind of entries."""
     kinds = [*MAIN_KINDS, *(kind for kind in OTHERS if any(flow.kind == kind for flow in flows))]
     names = sorted({flow.product for flow in flows}, key=lambda name: (not name, name))
     table_rows = []
@@ -196,7 +211,10 @@ def _by_product(flows: Sequence[Flow], period: Period) -> Table:
 
 
 def tips_of(period: Period) -> Table:
-    """The tips recorded in the period, by currency, the most first; their refunds, whenever these came."""
+    """Return a table of the tips recorded in the period. The currency with the most tips comes first.
+
+    All refunds of these tips count, even refunds made after the period.
+    """
     sums = (
         Tip.objects.filter(created_at__gte=period.since, created_at__lt=period.until)
         .values("currency")

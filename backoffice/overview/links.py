@@ -1,4 +1,4 @@
-"""The addresses of the rows behind a figure: lists of the back-office, narrowed as by their own filters."""
+"""Builds the address of the rows behind a figure: a list of the back-office with its filters set."""
 
 from datetime import UTC, datetime
 from urllib.parse import urlencode
@@ -14,24 +14,30 @@ Condition = str | int | datetime
 
 
 def rows(of: type[models.Model], **conditions: Condition) -> str:
-    """The list of a model where all of these conditions hold: lookups of the admin and their values."""
+    """Return the address of a model's list, with only the rows that meet all conditions.
+
+    Each condition is a lookup of the admin with its value.
+    """
     address = reverse(f"admin:{of._meta.app_label}_{of._meta.model_name}_changelist")
     query = urlencode({lookup: _written(value) for lookup, value in conditions.items()})
     return f"{address}?{query}" if query else address
 
 
 def row(of: models.Model) -> str:
-    """The page of one row."""
+    """Return the address of the page of one row."""
     return reverse(f"admin:{of._meta.app_label}_{of._meta.model_name}_change", args=[quote(of.pk)])
 
 
 def within(since: datetime, until: datetime) -> dict[str, Condition]:
-    """The condition that a row was written from `since` on, and before `until`."""
+    """Return the conditions for rows that were created at `since` or later, and before `until`."""
     return {"created_at__gte": since, "created_at__lt": until}
 
 
 def entries(period: Period, *, product: str | None = None, **conditions: Condition) -> str:
-    """The ledger's entries of a period; of one product where one is named ("" is none), else of all."""
+    """Return the address of the ledger's entries of a period.
+
+    `product` limits the list to one product. "" means entries without a product, None means all entries.
+    """
     if product is not None:
         conditions["product__exact"] = product
     return rows(Entry, **conditions, **within(period.since, period.until))

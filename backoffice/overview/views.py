@@ -1,4 +1,4 @@
-"""The front of the back-office."""
+"""The view of the back-office's front page."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -23,9 +23,10 @@ T = TypeVar("T")
 
 
 def overview(site: AdminSite, request: HttpRequest) -> HttpResponse:
-    """What is so in the whole service, and what needs attention, as far as the staff member may see it.
+    """Show the figures of the whole service, and what needs attention.
 
-    The address may name a period, else it is RANGE_DEFAULT, and a product that entries name, else it is all.
+    Parts that the staff member may not see are left out. The address may name a period; the default is
+    RANGE_DEFAULT. It may also name a product of the ledger; the default is all products.
     """
     staff, at = cast(User, request.user), timezone.now()
     period = period_of(None, request.GET.get("range", ""), at=at)
@@ -53,7 +54,11 @@ def overview(site: AdminSite, request: HttpRequest) -> HttpResponse:
 
 
 def _parts(period: Period, product: str, *, at: datetime, sees: Sees) -> dict[str, Any]:
-    """What the page shows. A part that the staff member may not see is None, as is one that took too long."""
+    """Return what the page shows.
+
+    A part is None if the staff member may not see it, or if its query took too long. `too_slow` names the
+    parts that took too long.
+    """
     too_slow: list[str] = []
 
     def part(permission: str, name: str, read: Callable[[], T]) -> T | None:
@@ -78,7 +83,7 @@ def _parts(period: Period, product: str, *, at: datetime, sees: Sees) -> dict[st
 
 
 def _address(period: str, product: str) -> str:
-    # The default stays out of the address, so that the page has one.
+    # The default range is left out, so that each page has only one address.
     query = {"range": "" if period == RANGE_DEFAULT else period, "product": product}
     query_string = urlencode({name: value for name, value in query.items() if value})
     return f"{reverse('admin:index')}{f'?{query_string}' if query_string else ''}#figures"

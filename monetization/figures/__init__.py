@@ -1,1 +1,1 @@
-"""What a creator earned, from whom, and what changed. Nothing here writes."""
+"""Computes what a creator earned, which readers paid, and what changed. Nothing here writes."""

@@ -1,4 +1,4 @@
-"""What a creator should know first: one sentence about the month so far, and what needs attention."""
+"""What a creator should see first: one sentence about the current month, and what needs attention."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,13 +20,16 @@ from monetization.models import Sponsor, Subscription, Tip
 
 Kind = Literal["past_due", "double_booked", "starting", "ended", "unknown_interval", "no_stripe_id"]
 SOON = timedelta(days=3)
-# A name between these two marks is laid out by itself, so a name that runs from right to left moves no word
-# beside it. Such marks within a name are removed: they would end the isolation too early, or never.
+# These two marks around a name isolate its text direction. So a name that is written from right to left does
+# not change the order of the words beside it. Such marks inside a name are removed, because they would end
+# the isolation too early, or never.
 ISOLATE, END_OF_ISOLATE = "\N{FIRST STRONG ISOLATE}", "\N{POP DIRECTIONAL ISOLATE}"
 ISOLATES = str.maketrans("", "", "\u2066\u2067\u2068\u2069")
-TIPS_COUNTED = 1000  # Without a Stripe id; an exact count of more would say nothing new and cost time.
+# Tips without a Stripe id are counted up to this number. Counting more takes time and tells nothing new.
+TIPS_COUNTED = 1000
 
-# 0 where no tip has a Stripe id: such a creator has none to give. Both SELECTs use the index of the ids.
+# The result is 0 if none of the creator's tips has a Stripe id: this creator does not record Stripe ids. Both
+# inner SELECTs use the index on Stripe ids.
 WITHOUT_STRIPE_ID = """
 SELECT count(*)
   FROM (SELECT FROM monetization_tip
@@ -39,10 +42,10 @@ SELECT count(*)
 
 @dataclass(frozen=True)
 class Line:
-    """One thing that needs attention: a plain sentence that may quote names.
+    """One thing that needs attention, as a plain sentence that may contain names.
 
-    `kind` says which list shows its rows; `position` is the position of placements where the line is about
-    one, else empty. Names are shortened and isolated (`quoted`), and the page escapes them.
+    `kind` says which list shows the rows of the line. `position` is a position of placements if the line is
+    about one position, else "". Names are shortened and isolated (`quoted`). The page escapes them.
     """
 
     kind: Kind
@@ -51,11 +54,14 @@ class Line:
 
 
 def lines(creator: User, *, at: datetime) -> list[Line]:
-    """What needs attention at that moment, the most pressing first. Three queries.
+    """Return what needs attention at the moment `at`, the most urgent first. This takes three queries.
 
-    Subscriptions past due with the month's worth at risk, per currency; positions that are sold twice over
-    the same time from now on; placements that begin within three days or ended in the last three;
-    subscriptions whose interval is unknown; tips without a Stripe id, where others have one.
+    The lines come in this order:
+    - subscriptions past due, with the amount at risk each month, by currency;
+    - positions that have two or more placements at the same time, now or later;
+    - placements that begin within three days, then placements that ended in the last three days;
+    - subscriptions with an unknown interval;
+    - tips without a Stripe id, if other tips of the creator have one.
     """
     recent = Sponsor.objects.visible_to(creator).booked().filter(active_until__gt=at - SOON)
     placements = list(recent.order_by("active_from", "pk"))
@@ -71,10 +77,10 @@ def lines(creator: User, *, at: datetime) -> list[Line]:
 
 
 def summary(creator: User, *, at: datetime) -> str:
-    """How the UTC month of `at` goes so far, in one sentence, over all currencies. Three queries.
+    """Return one sentence about the UTC month of `at` so far, over all currencies. This takes three queries.
 
-    Tips are those recorded; new subscribers are the readers who pay now and did not when the month began. A
-    reader who pays in two currencies counts once.
+    The sentence counts recorded tips and new subscribers. New subscribers are readers who pay now and did not
+    pay when the month began. A reader who pays in two currencies counts once.
     """
     month = start_of(day_of(at).replace(day=1))
     tips = Tip.objects.visible_to(creator).filter(created_at__gte=month, created_at__lte=at).count()
@@ -96,7 +102,7 @@ def summary(creator: User, *, at: datetime) -> str:
 
 
 def quoted(name: str) -> str:
-    """A name within a sentence: of at most 60 characters, and of its own direction.
+    """Return a name for use in a sentence: at most 60 characters, with an isolated text direction.
 
     >>> quoted("Acme Corp")
     '\\u2068Acme Corp\\u2069'
@@ -130,7 +136,10 @@ def _of_subscriptions(creator: User) -> tuple[list[Line], list[Line]]:
 
 
 def _double_booked(standing: list[Sponsor], at: datetime) -> Iterator[Line]:
-    """A line for each position with overlaps, of the first span; the placements are by their beginning."""
+    """Yield a line for each position with overlapping placements. The line describes the first overlap.
+
+    `standing` must be sorted by the beginning of the placements.
+    """
     for position in Sponsor.Position:
         placements = [each for each in standing if each.position == position]
         if not (spans := _shared_spans(placements)):
@@ -146,7 +155,7 @@ def _double_booked(standing: list[Sponsor], at: datetime) -> Iterator[Line]:
 
 
 def _shared_spans(placements: list[Sponsor]) -> list[tuple[datetime, datetime]]:
-    """When more than one of the placements runs, in order; spans that touch are one."""
+    """Return the time spans in which two or more placements run, in order. Spans that touch are merged."""
     spans: list[tuple[datetime, datetime]] = []
     for earlier, later in sponsors.neighbours(placements):
         since, until = later.active_from, min(earlier.active_until, later.active_until)

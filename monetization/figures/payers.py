@@ -1,7 +1,7 @@
-"""Which readers paid when: for subscribers, churn, and how many came and left.
+"""Counts the readers who paid at given moments, for the figures of subscribers and churn.
 
-A reader pays while one of their subscriptions is active or past due, and is known by the address in lower
-case, or by the stand-in that took its place when the reader was erased.
+A reader pays while one of their subscriptions is active or past due. The e-mail address in lower case
+identifies a reader. If the reader was erased, the placeholder that replaced the address identifies them.
 """
 
 from collections.abc import Sequence
@@ -13,12 +13,15 @@ from django.db import connection
 
 from accounts.models import User
 
-# Only readers with an event since the earliest moment can have come or gone; all others who pay now paid at
-# each of the moments. Of those with one, each subscription is read as it is now and as its last event by each
-# moment left it: a reader with two subscriptions, of which one is cancelled, still pays. A reader's lowest
-# bit is whether they pay now, the next ones whether they paid at each moment. One statement, which sees one
-# moment of the database; the sums of money are another one, since count(DISTINCT reader) beside them would
-# sort every row.
+# `touched` are the readers with an event since the earliest moment. Only they can have started or stopped
+# paying since then. All other readers who pay now paid at every moment.
+#
+# For each reader in `touched`, the query reads each subscription's status now, and its status after the last
+# event up to each moment. A reader with two subscriptions who cancelled one of them still pays. The lowest
+# bit of `bits` is whether the reader pays now. The next bits are whether the reader paid at each moment.
+#
+# This is one statement, so all of it reads the same snapshot of the database. The amounts are added up in
+# another query: if they were in one query with count(DISTINCT reader), PostgreSQL would sort every row.
 PAYERS = """
 WITH mine AS (
     SELECT id, CASE WHEN %(by_currency)s THEN currency ELSE '' END AS currency, reader,
@@ -52,7 +55,10 @@ SELECT currency, NULL, count(*)
 
 @dataclass(frozen=True)
 class Group:
-    """How many readers share these answers: whether they paid at each of the moments, and do now."""
+    """A number of readers who paid at the same moments.
+
+    `paid` is whether they paid at each moment, and `pays_now` is whether they pay now.
+    """
 
     readers: int
     paid: list[bool]
@@ -60,9 +66,9 @@ class Group:
 
 
 def at(creator: User, moments: Sequence[datetime], *, by_currency: bool = True) -> dict[str, list[Group]]:
-    """The readers who paid at one of the moments or pay now, by currency, in groups of the same answers.
+    """Return, by currency, the groups of readers who paid at one of the moments or pay now.
 
-    With `by_currency` off, a reader who pays in two currencies counts once, and the only currency is "".
+    With `by_currency=False`, a reader who pays in two currencies counts once, and the only currency is "".
     """
     values: dict[str, Any] = {
         "creator": creator.pk,

@@ -1,7 +1,7 @@
-"""The days that figures are of, and the steps a chart divides them into: whole days in UTC, today's included.
+"""The periods that figures cover, and the steps of charts. A period is whole UTC days and includes today.
 
-A page's address names the days: `7d`, `30d` and `90d` are so many, `12m` is a year to the day, and `all`
-begins with the first record.
+The address of a page names the period. `7d`, `30d` and `90d` are 7, 30 and 90 days, `12m` is exactly one
+year, and `all` begins with the creator's first record.
 """
 
 from collections.abc import Iterator
@@ -17,15 +17,17 @@ from foundation.words import day_words
 
 RANGES = {"7d": "7 days", "30d": "30 days", "90d": "90 days", "12m": "12 months", "all": "all time"}
 RANGE_DEFAULT = "30d"
-# A placement may be recorded long after it began; all time begins here at most.
+# A placement may be recorded long after it began, so its beginning may be in the far past. The period `all`
+# never begins before this day.
 FIRST_DAY = date(2000, 1, 1)
 
 Step = Literal["day", "week", "month", "year"]
-# The longest periods, in days, that are shown by this step: a chart has room for some hundred points.
+# A period of up to this many days has this step. Longer periods have the step "year". A chart has room for a
+# few hundred points.
 STEPS: tuple[tuple[int, Step], ...] = ((92, "day"), (731, "week"), (7306, "month"))
 DAYS_OF_A_WEEK = 7
 
-# Each is one look into an index. A placement counts where it begins, which may be before it was recorded.
+# Each inner SELECT is one index lookup. A placement counts from its beginning, even if it was recorded later.
 FIRST_RECORD = """
 SELECT least((SELECT min(created_at) FROM monetization_tip WHERE creator_id = %(creator)s),
              (SELECT min(created_at) FROM monetization_subscription WHERE creator_id = %(creator)s),
@@ -36,9 +38,9 @@ SELECT least((SELECT min(created_at) FROM monetization_tip WHERE creator_id = %(
 
 @dataclass(frozen=True)
 class Period:
-    """Some UTC days, both ends included. `name` is one of RANGES, or one that the API knows.
+    """The UTC days from `first_day` to `last_day`, both included.
 
-    `label` fits behind "in": "the last 30 days".
+    `name` is one of RANGES, or a period of the API. `label` fits after the word "in": "the last 30 days".
     """
 
     name: str
@@ -53,20 +55,21 @@ class Period:
 
     @property
     def until(self) -> datetime:
-        """The midnight at which the last day ends; no longer within the period."""
+        """The midnight at which the last day ends. This moment is not part of the period."""
         return start_of(self.last_day) + DAY
 
     @property
     def days(self) -> int:
-        """How many, at least 1."""
+        """The number of days, at least 1."""
         return (self.last_day - self.first_day).days + 1
 
 
 def period_of(creator: User | None, name: str, *, at: datetime) -> Period:
-    """The period of one of RANGES that ends with the day of `at`; of RANGE_DEFAULT for any other name.
+    """Return the period with this name of RANGES. Its last day is the day of `at`.
 
-    `all` begins with the day of the creator's first tip, subscription or placement, and is today alone where
-    there is none. Without a creator, as for the whole service, there is no `all`.
+    Any other name means RANGE_DEFAULT. `all` begins on the day of the creator's first tip, subscription or
+    placement; if there is none, it is only today. Without a creator (for the whole service), `all` means
+    RANGE_DEFAULT too.
     """
     today = day_of(at)
     if name == "all" and creator:
@@ -78,14 +81,14 @@ def period_of(creator: User | None, name: str, *, at: datetime) -> Period:
 
 
 def last_days(count: int, *, name: str, at: datetime) -> Period:
-    """The `count` days that end with the day of `at`."""
+    """Return the period of `count` days. Its last day is the day of `at`."""
     today = day_of(at)
     label = "today" if count == 1 else f"the last {count} days"
     return Period(name, today - timedelta(days=count - 1), today, label)
 
 
 def before(period: Period) -> Period | None:
-    """As many days, up to the day before the period begins; None before all time."""
+    """Return the period of the same length that ends on the day before `period` begins; None for `all`."""
     if period.name == "all":
         return None
     first_day = period.first_day - timedelta(days=period.days)
@@ -110,15 +113,16 @@ def _first_day(creator: User) -> date | None:
 
 
 def step_of(period: Period) -> Step:
-    """What one point of a chart of this period covers: a day up to 92 of them, then a week, a month, a year.
+    """Return the step of a chart of this period: the time that one point covers.
 
-    Weeks begin on Monday.
+    It is a day for up to 92 days, a week for up to 731 days, a month for up to 7306 days, and a year for more
+    days. Weeks begin on Monday.
     """
     return next((step for longest, step in STEPS if period.days <= longest), "year")
 
 
 def steps(period: Period, step: Step) -> Iterator[tuple[date, date, date]]:
-    """Where each step begins by the calendar, and its first and last day within the period."""
+    """Yield for each step its first day in the calendar, and its first and last day within the period."""
     begins = beginning_of(period.first_day, step)
     while begins <= period.last_day:
         if step in ("month", "year"):
@@ -130,7 +134,7 @@ def steps(period: Period, step: Step) -> Iterator[tuple[date, date, date]]:
 
 
 def beginning_of(day: date, step: Step) -> date:
-    """The first day, by the calendar, of the step that a day lies in."""
+    """Return the first day, in the calendar, of the step that contains `day`."""
     match step:
         case "day":
             return day
@@ -143,7 +147,7 @@ def beginning_of(day: date, step: Step) -> date:
 
 
 def step_words(day: date, step: Step) -> str:
-    """A step by its first day within the period.
+    """Return the words for a step. `day` is the first day of the step within the period.
 
     >>> step_words(date(2026, 10, 3), "week"), step_words(date(2026, 10, 1), "month")
     ('Week of 3 Oct 2026', 'October 2026')

@@ -1,6 +1,7 @@
-"""A creator's figures over time, for charts: every step is there, with zeros where nothing happened.
+"""A creator's figures over time, for charts. A step in which nothing happened has zeros.
 
-Each series takes one or two queries, however many rows there are. Its sums are those of stats.of_period().
+Each series takes one or two queries; more rows do not need more queries. The sums of a series are equal to
+the figures of stats.of_period().
 """
 
 from dataclasses import dataclass
@@ -22,9 +23,9 @@ from monetization.models import Refund, Tip
 class TipDay:
     """The tips and the refunds of one step, in the currency's smallest unit.
 
-    Gross and net are of the tips recorded in the step; refunds are those of the step, whenever the tip was
-    given. `day` and `last_day` are its first and last UTC day within the period, the same where the step is a
-    day.
+    Gross and net are sums over the tips recorded in the step. Refunds count in the step in which they were
+    made, even if the tip is older. `day` and `last_day` are the first and last UTC day of the step within the
+    period. They are equal if the step is a day.
     """
 
     day: date
@@ -37,13 +38,16 @@ class TipDay:
 
     @property
     def net_after_refunds_cents(self) -> int:
-        """What the creator keeps of the step; below 0 where refunds are more than tips."""
+        """What the creator keeps of the step. It is below 0 if refunds took more than tips brought."""
         return self.net_cents - (self.refunded_cents - self.fee_returned_cents)
 
 
 @dataclass(frozen=True)
 class MrrDay:
-    """MRR at the end of one step, or now where it has not ended, in the currency's smallest unit."""
+    """MRR at the end of one step, in the currency's smallest unit.
+
+    If the step has not ended, it is the MRR now.
+    """
 
     day: date
     last_day: date
@@ -52,12 +56,12 @@ class MrrDay:
 
 @dataclass(frozen=True)
 class IncomeMonth:
-    """What one UTC month brought, in the currency's smallest unit; `month` is its first day.
+    """The income of one UTC month, in the currency's smallest unit. `month` is its first day.
 
-    `tips_net_cents` is net of the platform's fee and of that month's refunds, and can be below 0.
-    `sponsors_booked_cents` is the price of the placements that begin in the month and were not cancelled,
-    days to come included: booked, not received. What subscribers pay is in neither, since their payments are
-    not recorded.
+    `tips_net_cents` is the tips minus the platform's fee and minus the refunds made in this month. It can be
+    below 0. `sponsors_booked_cents` is the price of the placements that begin in this month and were not
+    cancelled. Placements that begin later in the month count too. The price is booked, not received. What
+    subscribers pay is in neither figure, because their payments are not recorded.
     """
 
     month: date
@@ -66,7 +70,7 @@ class IncomeMonth:
 
 
 def tips_by_day(creator: User, currency: str, period: Period) -> list[TipDay]:
-    """Tips and refunds of each step_of() the period, oldest first. Two queries."""
+    """Return the tips and refunds of each step of the period, oldest first. This takes two queries."""
     step = step_of(period)
     tips = Tip.objects.visible_to(creator).filter(currency=currency)
     given = _by_step(tips, period, step).annotate(
@@ -86,10 +90,10 @@ def tips_by_day(creator: User, currency: str, period: Period) -> list[TipDay]:
 
 
 def mrr_by_day(creator: User, currency: str, period: Period) -> list[MrrDay]:
-    """MRR at the end of each step_of() the period, oldest first. One query.
+    """Return MRR at the end of each step of the period, oldest first. This takes one query.
 
-    It is a twelfth, rounded once per point, of the sum of all changes recorded until then. No later change,
-    refund or erasure moves an earlier point.
+    Each point is a twelfth of the sum of all changes recorded until then, rounded once. A later change,
+    refund or erasure never changes an earlier point.
     """
     step = step_of(period)
     values: dict[str, Any] = {
@@ -113,7 +117,10 @@ def mrr_by_day(creator: User, currency: str, period: Period) -> list[MrrDay]:
 def income_by_month(
     creator: User, currency: str, *, at: datetime, months: int = MONTHS_OF_A_YEAR
 ) -> list[IncomeMonth]:
-    """The `months` months that end with that of `at`, oldest first. One query."""
+    """Return the income of `months` months, oldest first. The last one is the month of `at`.
+
+    This takes one query.
+    """
     last = day_of(at).replace(day=1)
     shown = [add_months(last, -back) for back in reversed(range(months))]
     values: dict[str, Any] = {
@@ -128,7 +135,7 @@ def income_by_month(
     return [IncomeMonth(month, *income.get(month, (0, 0))) for month in shown]
 
 
-# The row with NULL is the sum of all changes before the period.
+# The row with NULL as its day holds the sum of all changes before the period.
 DELTAS = """
 SELECT CASE WHEN created_at >= %(since)s
             THEN date_trunc(%(step)s, created_at AT TIME ZONE 'UTC')::date END,

@@ -1,6 +1,6 @@
 """A creator's figures by currency, as docs/monetization.md defines them, in a few queries.
 
-A period is whole days in UTC, today's included: `7d` begins six midnights ago. Amounts of different
+A period is whole UTC days and includes today: `7d` is today and the six days before it. Amounts of different
 currencies are never added.
 """
 
@@ -25,14 +25,17 @@ CHURN_DAYS = 30
 
 @dataclass(frozen=True)
 class Churn:
-    """How many of the readers who paid 30 days ago no longer pay."""
+    """How many readers paid 30 days ago (`of`), and how many of these readers no longer pay (`left`)."""
 
     left: int = 0
     of: int = 0
 
     @property
     def percent(self) -> float | None:
-        """0 to 100, one decimal, half up; None where no reader paid 30 days ago: 0 would be a claim."""
+        """The percentage of readers who left: 0 to 100, with one decimal, rounded half up.
+
+        It is None if no reader paid 30 days ago, because 0 would look like a result.
+        """
         if not self.of:
             return None
         return (2000 * self.left + self.of) // (2 * self.of) / 10
@@ -40,10 +43,11 @@ class Churn:
 
 @dataclass(frozen=True)
 class Trend:
-    """How a figure compares with the earlier one: up, down, same, new (it was 0) or none (no earlier one).
+    """How a figure compares with the earlier figure.
 
-    `percent` is the change, whole and rounded half up, never negative; 0 is less than half a percent. It is
-    None for same, new and none, and where the earlier figure was not above 0.
+    `kind` is up, down, same, new (the earlier figure was 0) or none (there is no earlier figure). `percent`
+    is the size of the change, a whole number, rounded half up and never negative. It is 0 for a change of
+    less than half a percent. It is None for same, new and none, and if the earlier figure was 0 or less.
     """
 
     kind: Literal["up", "down", "same", "new", "none"]
@@ -52,14 +56,17 @@ class Trend:
 
 @dataclass
 class Figures:
-    """One currency's figures. Amounts are in its smallest unit.
+    """The figures of one currency. Amounts are in its smallest unit.
 
-    Gross, fee and net are of the tips recorded in the period; refunds count on the day they happen and never
-    change that day's tips. `net_cents` is before the payment processor's own fee, which is not known here.
-    Sponsors are booked, not received: the prices of placements that begin in the period and were not
-    cancelled. New and left subscribers are the readers who pay at its end and did not at its beginning, and
-    the other way round. MRR, paying subscribers and churn are as of the period's end, or of now where that
-    lies ahead. At risk, unknown intervals and active sponsors are of now alone: 0 in a period that has ended.
+    Gross, fee and net are sums over the tips recorded in the period. A refund counts on the day when it was
+    made, and never changes the tips of a day. The payment processor's own fee is not known here, so
+    `net_cents` still contains it. The prices of sponsors are booked, not received. Sponsors booked are the
+    placements that begin in the period and were not cancelled.
+
+    New subscribers are readers who pay at the end of the period and did not pay at its beginning. Left
+    subscribers are readers who paid at its beginning and do not pay at its end. MRR, paying subscribers and
+    churn are the values at the end of the period, or the values now if the period has not ended. At risk,
+    unknown intervals and active sponsors are always the values now. If the period has ended, they are 0.
     """
 
     gross_cents: int = 0
@@ -82,18 +89,18 @@ class Figures:
 
     @property
     def net_after_refunds_cents(self) -> int:
-        """What the creator keeps: the net less what refunds took of it."""
+        """What the creator keeps: the net minus the part of it that refunds took."""
         return self.net_cents - (self.refunded_cents - self.fee_returned_cents)
 
     @property
     def average_tip_cents(self) -> int | None:
-        """Gross per tip, rounded half up; None without tips."""
+        """The average gross amount of a tip, rounded half up; None without tips."""
         return (2 * self.gross_cents + self.tips) // (2 * self.tips) if self.tips else None
 
 
 @dataclass(frozen=True)
 class Stats:
-    """A creator's figures by currency, and their period."""
+    """A creator's figures by currency, and the period that they cover."""
 
     period: str
     since: datetime
@@ -102,17 +109,17 @@ class Stats:
 
 
 def of_creator(creator: User, *, period: str = "30d") -> Stats:
-    """A creator's figures for one of PERIODS, until now."""
+    """Return a creator's figures for one of PERIODS. The period ends now."""
     now = timezone.now()
     days = last_days(PERIODS[period], name=period, at=now)
     return Stats(period, days.since, now, of_period(creator, days))
 
 
 def of_period(creator: User, period: Period) -> dict[str, Figures]:
-    """A creator's figures of a period by currency, in the order of the alphabet.
+    """Return a creator's figures of a period by currency, in alphabetical order.
 
-    Currencies without any figure for the period or for now are left out: `.get(currency, Figures())`.
-    The same number of queries however many rows there are.
+    A currency without any figure for the period or for now is left out, so callers use
+    `.get(currency, Figures())`. More rows do not need more queries.
     """
     now = timezone.now()
     by_currency: dict[str, Figures] = {}
@@ -125,14 +132,20 @@ def of_period(creator: User, period: Period) -> dict[str, Figures]:
 
 
 def currencies_of(creator: User) -> list[str]:
-    """The currencies of a creator's tips, subscriptions and placements, the one with most rows first."""
+    """Return the currencies of a creator's tips, subscriptions and placements.
+
+    The currency with the most rows comes first.
+    """
     with connection.cursor() as cursor:
         cursor.execute(CURRENCIES, {"creator": creator.pk})
         return [currency for (currency,) in cursor.fetchall()]
 
 
 def trend(now: int, before: int | None) -> Trend:
-    """How a figure compares with that of the period before; `before` is None where there is none."""
+    """Return how a figure compares with the figure of the period before.
+
+    `before` is None if there is no period before.
+    """
     if before is None:
         return Trend("none")
     if now == before:
@@ -144,7 +157,7 @@ def trend(now: int, before: int | None) -> Trend:
 
 
 def mrr_of(yearly_cents: int) -> int:
-    """The twelfth of a year's income, rounded half up, once."""
+    """Return a twelfth of a year's income, rounded once, half up."""
     return (yearly_cents + 6) // 12
 
 
@@ -220,7 +233,8 @@ def _add_subscriptions(by_currency: dict[str, Figures], creator: User, period: P
 
 
 def _add_readers(by_currency: dict[str, Figures], creator: User, period: Period, now: datetime) -> None:
-    # Up to the last moment that is still within, and up to the last one before it began.
+    # `end` is the last moment of the period, or now if that is earlier. `start` is the last moment before the
+    # period.
     end = min(now, period.until - A_MOMENT)
     start, a_month_ago = period.since - A_MOMENT, end - timedelta(days=CHURN_DAYS)
     ended = end < now

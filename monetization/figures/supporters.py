@@ -15,11 +15,13 @@ ERASED = "Erased reader"
 
 @dataclass(frozen=True)
 class Supporter:
-    """One reader's tips of a period, in the currency's smallest unit.
+    """One reader's tips in a period, in the currency's smallest unit.
 
-    `label` is the latest name they gave, else their address, "Anonymous" or "Erased reader". `email` is the
-    address of their latest tip as they wrote it, empty where there is none. `total_cents` is gross, less all
-    that was refunded of these tips. All tips without an address are one supporter, and never merged by name.
+    `label` is the latest name that the reader gave, or their address if they gave no name. It is "Anonymous"
+    for tips without an address, and "Erased reader" if the reader was erased. `email` is the address as the
+    reader wrote it for their latest tip; it is "" for anonymous and erased readers. `total_cents` is gross
+    minus all refunds of these tips. All tips without an address count as one supporter. Tips are never merged
+    by name.
     """
 
     label: str
@@ -28,8 +30,8 @@ class Supporter:
     total_cents: int
 
 
-# The first pass finds the supporters; the second reads the tips of those few again, for their latest name and
-# address.
+# `largest` finds the supporters. `latest` reads the tips of these few supporters again, to find their latest
+# name and address.
 TOP = """
 WITH largest AS (
     SELECT reader, count(*) AS tips, sum(gross_cents - refunded_cents)::bigint AS total
@@ -57,9 +59,10 @@ SELECT reader, coalesce(latest.name, ''), coalesce(latest.email, ''), tips, tota
 
 
 def top(creator: User, currency: str, period: Period, limit: int = 5) -> list[Supporter]:
-    """The supporters with the largest totals of the period, the largest first, none with nothing left.
+    """Return the supporters with the largest totals of the period, the largest first.
 
-    A supporter is an address in any case. One query.
+    A supporter is left out if all their tips were refunded. Addresses that differ only in upper and lower
+    case are one supporter. This takes one query.
     """
     values: dict[str, Any] = {
         "creator": creator.pk,

@@ -1,4 +1,4 @@
-"""Six weeks of sponsor placements, as a page draws them."""
+"""Six weeks of a creator's sponsor placements, prepared for a page that draws them."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,17 +13,18 @@ from monetization.models import Sponsor
 
 WEEKS = 6
 DAYS = 7 * WEEKS
-BLOCKS_MAX = 30  # Drawn of a position.
-NARROW_DAYS = 4  # A free gap of at most so many days has no room for words.
+BLOCKS_MAX = 30  # The page draws at most this many placements of a position.
+NARROW_DAYS = 4  # A slot of at most this many days has no room for words.
 
 
 @dataclass(frozen=True)
 class Slot:
-    """A placement within the timeline, or a gap without any, by whole UTC days, both ends included.
+    """A placement in the timeline, or a gap without a placement. It has whole UTC days, both ends included.
 
-    A placement is cut to what is shown; a gap begins today or later, and its `sponsor` is None. `offset_days`
-    is 0 to 41. `conflict` is whether another placement of the position shares a moment with it within the
-    timeline, from now on; two that share only a day do not.
+    Days of a placement outside the timeline are cut off. A gap begins today or later, and its `sponsor` is
+    None. `offset_days` counts the days since the timeline's first day, 0 to 41. `conflict` is true if another
+    placement of the position runs at the same moment, now or later, within the timeline. Two placements that
+    share a day but no moment are not in conflict.
     """
 
     first_day: date
@@ -35,25 +36,26 @@ class Slot:
 
     @property
     def width_days(self) -> int:
-        """How many days, 1 to 42."""
+        """The number of days, 1 to 42."""
         return (self.last_day - self.first_day).days + 1
 
     @property
     def is_narrow(self) -> bool:
-        """Whether a wide screen has room for no more than a sign in it."""
+        """Whether the slot has room only for a sign, even on a wide screen."""
         return self.width_days <= NARROW_DAYS
 
     @property
     def days(self) -> str:
-        """Its days in words."""
+        """The days of the slot in words."""
         return span_words(self.first_day, self.last_day)
 
 
 @dataclass(frozen=True)
 class Row:
-    """One position: its placements by their beginning, and its free days.
+    """One position: its placements, sorted by their beginning, and its free days.
 
-    `left_out` is how many placements beyond the first 30 are not drawn. Their days are not free either.
+    Only the first 30 placements are drawn; `left_out` is the number of the others. The days of the others do
+    not count as free.
     """
 
     position: Sponsor.Position
@@ -63,13 +65,13 @@ class Row:
 
     @property
     def slots(self) -> list[Slot]:
-        """All of them, by their beginning, the longest of a day first."""
+        """Placements and gaps, sorted by their first day. If two begin on one day, the longer comes first."""
         return sorted((*self.blocks, *self.gaps), key=lambda slot: (slot.offset_days, -slot.width_days))
 
 
 @dataclass(frozen=True)
 class Timeline:
-    """Six weeks from a Monday, UTC; `weeks` are their Mondays, `today_offset_days` is 0 to 6."""
+    """Six weeks from a Monday, in UTC. `weeks` are the Mondays. `today_offset_days` is 0 (Monday) to 6."""
 
     first_day: date
     last_day: date
@@ -84,7 +86,10 @@ class Timeline:
 
 
 def six_weeks(creator: User, *, at: datetime) -> Timeline:
-    """Six weeks from the Monday of the week of `at`, by position, without what was cancelled. One query."""
+    """Return the placements of six weeks by position. The first day is the Monday of the week of `at`.
+
+    Cancelled placements are left out. This takes one query.
+    """
     today = day_of(at)
     first_day = today - today.weekday() * DAY
     last_day = first_day + (DAYS - 1) * DAY
@@ -121,7 +126,7 @@ def _row(position: Sponsor.Position, placements: list[Sponsor], monday: date, at
 
 
 def _gaps(free: list[date], monday: date) -> Iterator[Slot]:
-    """Days that follow each other as one gap; the days come in order."""
+    """Yield one gap for each run of consecutive days. `free` must be sorted."""
     for _, run in groupby(enumerate(free), key=lambda numbered: numbered[1] - numbered[0] * DAY):
         days = [day for _, day in run]
         yield Slot(days[0], days[-1], (days[0] - monday).days)

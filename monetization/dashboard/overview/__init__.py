@@ -1,1 +1,1 @@
-"""What a creator earned, from whom, and what to do next."""
+"""The creator's overview page. It shows what the creator earned, which readers paid, and what to do next."""

@@ -1,4 +1,4 @@
-"""The overview's three charts. Amounts are of one currency; days are UTC. Nothing here writes."""
+"""The three charts of the creator's overview. A chart has one currency; days are UTC. Nothing here writes."""
 
 from datetime import datetime
 
@@ -14,7 +14,7 @@ NOT_IN_INCOME = "What subscribers pay is not in it: no payments of theirs are re
 
 
 def tips_chart(creator: User, currency: str, period: Period, figures: Figures) -> Chart | None:
-    """Tips and refunds by step; None where the period has neither."""
+    """Return a chart of tips and refunds, with one bar for each step; None if the period has neither."""
     if not figures.tips and not figures.refunds:
         return None
     step = step_of(period)
@@ -37,8 +37,8 @@ def tips_chart(creator: User, currency: str, period: Period, figures: Figures) -
                 each.gross_cents - each.net_cents,
                 -each.refunded_cents,
             ),
-            # A period may begin in the middle of a week; drawn from its Monday, all bars are equally far
-            # apart.
+            # A period may begin in the middle of a step, such as a week. The bar is drawn at the first day of
+            # the whole step, so that all bars are equally far apart.
             beginning_of(each.day, step),
         )
         for each in points
@@ -58,7 +58,7 @@ def tips_chart(creator: User, currency: str, period: Period, figures: Figures) -
 
 
 def mrr_chart(creator: User, currency: str, period: Period) -> Chart | None:
-    """MRR at the end of each step; None where it was 0 all along."""
+    """Return a chart of MRR at the end of each step; None if MRR is 0 at the end of every step."""
     points = series.mrr_by_day(creator, currency, period)
     if not any(each.mrr_cents for each in points):
         return None
@@ -81,7 +81,7 @@ def mrr_chart(creator: User, currency: str, period: Period) -> Chart | None:
 
 
 def income_chart(creator: User, currency: str, *, at: datetime) -> Chart | None:
-    """Tips and sponsors of the last twelve months; None where there were none."""
+    """Return a chart of income from tips and sponsors in the last twelve months; None if there was none."""
     points = series.income_by_month(creator, currency, at=at)
     if not any(each.tips_net_cents or each.sponsors_booked_cents for each in points):
         return None

@@ -1,4 +1,4 @@
-"""The tiles of the overview: a figure, its parts, and its change."""
+"""The tiles of the creator's overview. Each tile has a figure, its parts, and its change."""
 
 from dataclasses import dataclass, replace
 
@@ -8,7 +8,7 @@ from foundation.words import NONE, count
 from monetization.figures import stats
 from monetization.figures.stats import Churn, Figures, Trend
 
-# How each figure is counted, in the words of docs/monetization.md.
+# How each figure is counted, with the same words as in docs/monetization.md.
 DEFINITIONS = {
     "income": "Net minus the part of it that refunds took. Your payment processor's own fee is not "
     "deducted, since we don't know it.",
@@ -26,14 +26,11 @@ DEFINITIONS = {
 }
 
 
-# --- Tiles ------------------------------------------------------------------------------------------
-
-
 @dataclass(frozen=True)
 class Tile:
-    """One figure: its amount or number, its parts, and how it compares with the period before.
+    """One figure: its amount or number, its parts, and how it changed since the period before.
 
-    `tab` is the list with the rows behind it; `value` is a dash where nothing is counted.
+    `tab` names the list with the rows behind the figure. `value` is a dash if there is nothing to count.
     """
 
     key: str
@@ -51,7 +48,11 @@ class Tile:
 
 
 def tiles_of(now: Figures, then: Figures | None, currency: str) -> list[Tile]:
-    """The six figures of a period, beside those of the period before; `then` is None where there is none."""
+    """Return the six tiles of a period.
+
+    `now` are the figures of the period, and `then` are the figures of the period before. `then` is None if
+    no earlier period exists.
+    """
 
     def trend(name: str) -> str:
         before = None if then is None else getattr(then, name)
@@ -105,14 +106,14 @@ def tiles_of(now: Figures, then: Figures | None, currency: str) -> list[Tile]:
 
 
 def empty_tiles() -> list[Tile]:
-    """The same tiles for a creator without any record: 0 would be a claim."""
+    """Return the same tiles with dashes, for a creator without any record. A 0 would look like a result."""
     return [
         replace(each, value=NONE, unit="", detail="", trend="") for each in tiles_of(Figures(), None, "USD")
     ]
 
 
 def percent(churn: Churn) -> str:
-    """Churn as a percentage, "2.5%"; a dash where no reader could leave."""
+    """Return churn as a percentage, such as "2.5%"; a dash if no reader paid 30 days ago."""
     return NONE if churn.percent is None else f"{churn.percent:g}%"
 
 
@@ -134,7 +135,7 @@ def _of_tips(now: Figures, currency: str) -> str:
 
 
 def trend_words(trend: Trend, before: int, currency: str = "") -> str:
-    """A trend in words, since a colour or an arrow alone is not enough."""
+    """Return a trend in words, because a colour or an arrow alone is not enough."""
     if trend.kind == "none" or (trend.kind == "same" and before == 0):
         return ""
     if trend.kind == "same":
@@ -149,7 +150,7 @@ def trend_words(trend: Trend, before: int, currency: str = "") -> str:
 
 
 def _trend_of_churn(now: Churn, then: Churn | None) -> str:
-    # A percentage of a percentage is hard to read, so the earlier one is shown itself.
+    # The change of a percentage, in percent, is hard to read. So the text shows the earlier percentage.
     if then is None or then.percent is None or now.percent is None:
         return ""
     if now.percent == then.percent:

@@ -1,4 +1,4 @@
-"""The creator's overview: what they earned, from whom, and what to do next."""
+"""The view of the creator's overview page."""
 
 from collections.abc import Mapping
 from datetime import date, datetime
@@ -23,8 +23,8 @@ from monetization.figures.stats import Figures
 from monetization.models import Tip
 from monetization.templatetags.records import giver, shown_email
 
-ROWS_MAX = 5  # In each list.
-# The list with the rows that a line of the attention strip is about.
+ROWS_MAX = 5  # The number of tips in the list of the newest tips.
+# The list that each kind of attention line links to, and the filter of that list.
 LISTS: dict[str, tuple[str, dict[str, str]]] = {
     "past_due": ("subscriptions", {"status": "past_due"}),
     "double_booked": ("sponsors", {}),
@@ -45,7 +45,10 @@ TONES = {
 @page_of_the_user
 @require_safe
 def overview(request: HttpRequest) -> HttpResponse:
-    """The figures, charts and lists of one currency over one range; a new creator sees how to begin."""
+    """Show the figures, charts and lists of one currency over one range.
+
+    A creator without records sees the first steps and empty tiles.
+    """
     creator, at = user_of(request), timezone.now()
     currencies = stats.currencies_of(creator)
     currency = request.GET.get("currency", "")
@@ -62,7 +65,7 @@ def overview(request: HttpRequest) -> HttpResponse:
     }
     if currencies:
         period = periods.period_of(creator, request.GET.get("range", ""), at=at)
-        # The default stays out of the address, so that the page has one.
+        # Default values are left out, so that each page has only one address.
         state = {
             "range": "" if period.name == periods.RANGE_DEFAULT else period.name,
             "currency": "" if currency == currencies[0] else currency,
@@ -80,14 +83,14 @@ def overview(request: HttpRequest) -> HttpResponse:
 
 
 def _records(creator: User, currency: str, period: Period, at: datetime) -> dict[str, Any]:
-    """What is recorded; the same number of queries however many rows there are."""
+    """Return what the page shows of the creator's records. More rows do not need more queries."""
     figures, earlier = stats.of_period(creator, period), periods.before(period)
     now = figures.get(currency, Figures())
     then = stats.of_period(creator, earlier).get(currency, Figures()) if earlier else None
     newest = Tip.objects.visible_to(creator).filter(currency=currency).order_by("-created_at", "-pk")
     tips = list(newest[:ROWS_MAX])
     tips_chart = charts.tips_chart(creator, currency, period, now)
-    # The lists behind the figures show the rows of the figures.
+    # With these filters, the lists behind the figures show the rows that the figures count.
     queries = {
         "tips": {
             "from": period.first_day.isoformat(),
@@ -137,7 +140,7 @@ def _records(creator: User, currency: str, period: Period, at: datetime) -> dict
 
 
 def _wider_range(creator: User, period: Period, day: date, at: datetime) -> str:
-    """The name of the next range that reaches back to a day; "" where none does."""
+    """Return the name of the next longer range that includes `day`; "" if no longer range includes it."""
     names = list(periods.RANGES)
     return next(
         (
@@ -152,7 +155,7 @@ def _wider_range(creator: User, period: Period, day: date, at: datetime) -> str:
 def _choices(
     state: dict[str, str], name: str, names: Mapping[str, str], chosen: str, default: str
 ) -> list[dict[str, Any]]:
-    """The links of a choice, each keeping the other one."""
+    """Return the links of one choice (the range or the currency). A link does not change the other choice."""
     return [
         {
             "name": words,

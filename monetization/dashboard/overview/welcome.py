@@ -1,4 +1,4 @@
-"""What a new creator sees first."""
+"""What a new creator sees first: the first steps, and the fee of the creator's plan."""
 
 from datetime import datetime
 
@@ -7,12 +7,12 @@ from foundation import money
 from monetization import fees
 from monetization.models import Sponsor, Tip
 
-EXAMPLE_TIP = 500  # In the smallest unit: 5.00 USD, 500 JPY.
-TIPS_ENOUGH = 5  # A creator with so many tips needs no first steps.
+EXAMPLE_TIP = 500  # In the currency's smallest unit: 5.00 USD, 500 JPY.
+TIPS_ENOUGH = 5  # A creator with this many tips no longer sees the first steps.
 
 
 def plan_sentence(creator: User, currency: str) -> str:
-    """What the creator's plan takes of a tip, with an example in the currency of the page."""
+    """Return a sentence about the fee of the creator's plan, with an example in the currency of the page."""
     plan = creator.plan
     share = fees.split(EXAMPLE_TIP, fee_bps=plan.fee_bps)
     gross, net = money.amount(share.gross_cents, currency), money.amount(share.net_cents, currency)
@@ -22,7 +22,10 @@ def plan_sentence(creator: User, currency: str) -> str:
 
 
 def steps_of(creator: User, *, at: datetime) -> dict[str, bool] | None:
-    """Which of a new creator's three steps are done; None where all are, or for a creator with some tips."""
+    """Return which of a new creator's three first steps are done.
+
+    Return None if all three are done, or if the creator has TIPS_ENOUGH tips or more.
+    """
     tips = Tip.objects.visible_to(creator)[:TIPS_ENOUGH].count()
     if tips == TIPS_ENOUGH:
         return None
