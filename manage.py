@@ -1,8 +1,8 @@
 #!/usr/bin/env python
-"""Django's command line, with the database that a command needs.
+"""Django's command line. It also starts the private PostgreSQL server of a sandbox, if a command needs it.
 
 Only quickstart and demo may create a private server. Every other command uses an existing database: an
-operator who forgot DATABASE_URL must not see empty books.
+operator who forgot DATABASE_URL must not see an empty database.
 """
 
 import os
@@ -34,7 +34,7 @@ COULD_NOT_LOOK = 2
 
 
 def main(argv: list[str]) -> int:
-    """Run one command. A refusal to start is a sentence and exit code 2, never a traceback."""
+    """Run one command and return the exit code. If it cannot start, print a sentence and return 2."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "misar_billing.settings")
     command = argv[1] if len(argv) > 1 else "help"
     try:
@@ -47,15 +47,18 @@ def main(argv: list[str]) -> int:
 
 
 def surroundings_of(command: str, argv: list[str]) -> AbstractContextManager[None]:
-    """The settings and the database that a command runs with."""
-    if find_spec("sandbox") is None:  # In the image of a deployment.
+    """Return the context in which a command runs. It sets the environment variables and the database."""
+    if find_spec("sandbox") is None:  # The image of a deployment has no sandbox.
         return deployment_for(command, argv)
     return sandbox_for(command) if command in RUN_A_SANDBOX else database_for(command, argv)
 
 
 @contextmanager
 def deployment_for(command: str, argv: list[str]) -> Iterator[None]:
-    """The surroundings of a command in a deployment: DATABASE_URL names its database."""
+    """Run a command in a deployment.
+
+    Raises NoDatabase if the command needs the sandbox, or needs a database and DATABASE_URL is not set.
+    """
     if command in RUN_A_SANDBOX:
         raise configuration.NoDatabase(f"{command} needs the sandbox, which is not part of this image.")
     if needs_database(command, argv) and not os.environ.get("DATABASE_URL"):
@@ -65,7 +68,7 @@ def deployment_for(command: str, argv: list[str]) -> Iterator[None]:
 
 @contextmanager
 def sandbox_for(command: str) -> Iterator[None]:
-    """The surroundings of a command that runs a sandbox: its settings, and a database, created if missing."""
+    """Run quickstart or demo with the sandbox's settings. Without DATABASE_URL, create a private server."""
     from sandbox import environment, processes
     from sandbox.private_postgres import PrivateServer
 
@@ -84,7 +87,10 @@ def sandbox_for(command: str) -> Iterator[None]:
 
 @contextmanager
 def database_for(command: str, argv: list[str]) -> Iterator[None]:
-    """The surroundings of every other command: the sandbox's settings if one ran here, and its database."""
+    """Run any other command. If a sandbox ran here, use its settings and its database.
+
+    Raises NoDatabase if the command needs a database and none is configured.
+    """
     from sandbox import environment
     from sandbox.private_postgres import PrivateServer
 

@@ -1,12 +1,12 @@
-"""Which users have an e-mail address."""
+"""Find the users with a given e-mail address."""
 
 from accounts.models import User
 
-# An address is not unique. With more users than this, a search by it is of no use.
+# Several users may have the same address. A search does not need more users than this.
 USERS_MAX = 20
 
 
 def ids_with_address(address: str) -> list[str]:
-    """The Misar IDs of the users with this e-mail address, in any case; 20 at most."""
+    """Return the Misar IDs of at most 20 users with this address. Upper and lower case are equal."""
     ids = User.objects.filter(email__iexact=address).order_by("pk").values_list("pk", flat=True)
     return list(ids[:USERS_MAX]) if address else []

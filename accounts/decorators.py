@@ -1,4 +1,4 @@
-"""What every page of a user checks before its view runs."""
+"""The check of every user page before its view runs."""
 
 from collections.abc import Callable
 
@@ -10,5 +10,5 @@ View = Callable[..., HttpResponseBase]
 
 
 def page_of_the_user(view: View) -> View:
-    """A page of the signed-in user, kept by no cache. An anonymous visitor signs in first."""
+    """Let only a signed-in user open this page; others must sign in first. No cache may store the page."""
     return login_required(cache_control(private=True, no_store=True)(view))

@@ -1,10 +1,10 @@
-"""What can be wrong with the caller, and what a plan or a key refuses."""
+"""Errors about the caller's credentials, and refusals because of a plan or a key."""
 
 from foundation.errors import BillingError, Conflict, TryAgainLater
 
 
 class NoCredentials(BillingError):
-    """Raised when a request without credentials comes to an endpoint for a user or a product."""
+    """Raised when an endpoint for users and products gets a request without credentials."""
 
     status = 401
     sentence = "Send an SSO access token as Authorization: Bearer, or a service key"
@@ -12,7 +12,7 @@ class NoCredentials(BillingError):
 
 
 class InvalidToken(BillingError):
-    """Raised when a bearer token is not one of ours, or not valid now. It never says which."""
+    """Raised when a bearer token is foreign, malformed or not valid now. The answer never says why."""
 
     status = 401
     sentence = "Invalid or expired access token"
@@ -20,27 +20,27 @@ class InvalidToken(BillingError):
 
 
 class NoServiceKey(BillingError):
-    """Raised when a request without a service key comes to an endpoint for products alone."""
+    """Raised when a request without a service key comes to an endpoint that only products may call."""
 
     status = 403
     sentence = "This endpoint needs a valid x-wallet-service-key"
 
 
 class InvalidServiceKey(NoServiceKey):
-    """Raised when a service key is unknown, revoked or expired. It never says which."""
+    """Raised when a service key is unknown, revoked or expired. The answer never says which."""
 
     sentence = "Invalid x-wallet-service-key"
 
 
 class SomebodyElsesWallet(BillingError):
-    """Raised when a user asks for a wallet that is not their own."""
+    """Raised when a user requests the wallet of another user."""
 
     status = 403
     sentence = "You may read your own wallet only"
 
 
 class FeatureNotAllowed(BillingError):
-    """Raised when a service key charges a feature outside its prefixes."""
+    """Raised when a product charges a feature that begins with none of its service key's prefixes."""
 
     status = 403
 
@@ -49,7 +49,7 @@ class FeatureNotAllowed(BillingError):
 
 
 class InvalidApiKey(BillingError):
-    """Raised when a request to a creator's endpoint has no credential or a wrong one. It never says which."""
+    """Raised when a request to a creator's endpoint has no valid credential. The answer never says why."""
 
     status = 401
     sentence = "Invalid or missing API key. Use: Authorization: Bearer msk_..."
@@ -57,7 +57,7 @@ class InvalidApiKey(BillingError):
 
 
 class MissingScope(BillingError):
-    """Raised when a key is valid but lacks the scope of the endpoint, which it names."""
+    """Raised when a key is valid but lacks the scope of the endpoint. The sentence names the scope."""
 
     status = 403
 
@@ -66,14 +66,14 @@ class MissingScope(BillingError):
 
 
 class SessionRequired(BillingError):
-    """Raised when keys are managed by anything but a browser's session: no key may mint a lasting key."""
+    """Raised when a request without a browser's session manages keys: a key must not create further keys."""
 
     status = 401
     sentence = "Sign in to manage API keys"
 
 
 class KeyLimitReached(BillingError):
-    """Raised when a plan has no room for another active key."""
+    """Raised when the user's plan allows no further active key."""
 
     status = 403
 
@@ -83,25 +83,25 @@ class KeyLimitReached(BillingError):
 
 
 class UnknownApiKey(BillingError):
-    """Raised when a key does not exist, belongs to another user, or is revoked already."""
+    """Raised when a key does not exist, belongs to another user, or was already revoked."""
 
     status = 404
     sentence = "API key not found"
 
 
 class IssuerOutOfReach(TryAgainLater):
-    """Raised when no key of the SSO issuer is available. The token may be valid, so this is no 401."""
+    """Raised when no key of the SSO issuer is available. The token may be valid, so the status is not 401."""
 
     sentence = "Access tokens cannot be checked right now; please try again."
     headers = {"Retry-After": "5"}
 
 
 class ForeignSubject(BillingError):
-    """Raised when the issuer's subject cannot be a Misar user here: a member of staff, or no id at all."""
+    """Raised when the subject of the issuer's token is no Misar ID, or begins with `staff:`."""
 
     status = 403
     sentence = "This Misar account cannot sign in here"
 
 
 class PlanThere(Conflict):
-    """Raised when a plan is added under the name of another one."""
+    """Raised when a staff member adds a plan with the slug of an existing plan."""

@@ -1,4 +1,7 @@
-"""The secrets of service keys and API keys. One is shown once; what is stored opens nothing."""
+"""The secrets of service keys and API keys.
+
+A secret is shown once. Only its digest and its first 12 characters are stored; neither is accepted as a key.
+"""
 
 import hashlib
 import secrets
@@ -11,23 +14,23 @@ from accounts.models import KeyQuerySet
 
 PREFIX_LENGTH = 4  # wsk_ or msk_
 SECRET_LENGTH = PREFIX_LENGTH + 64
-SHOWN_LENGTH = PREFIX_LENGTH + 8  # Kept in clear, to find a key and to name it.
+SHOWN_LENGTH = PREFIX_LENGTH + 8  # Stored as plain text, to find and to name a key.
 USE_RECORDED_EVERY = timedelta(minutes=1)
 
 
 def new_secret(prefix: str) -> tuple[str, dict[str, str]]:
-    """A new secret, and what is stored of it."""
+    """Return a new secret, and the fields to store: its prefix and its digest."""
     secret = prefix + secrets.token_hex(32)
     return secret, {"prefix": secret[:SHOWN_LENGTH], "digest": digest_of(secret)}
 
 
 def find(keys: KeyQuerySet, secret: str) -> Any | None:
-    """The usable one of these keys that has this secret. Its use is noted at most once a minute."""
-    # Text of another shape is not looked up: PostgreSQL refuses a NUL.
+    """Return the usable key with this secret, or None. Records its use, at most once a minute."""
+    # A text that cannot be a secret is not looked up: PostgreSQL would refuse a NUL in the query.
     if len(secret) != SECRET_LENGTH or not secret.isascii() or not secret.isprintable():
         return None
     now, digest = timezone.now(), digest_of(secret)
-    # Several API keys may share the characters that are shown.
+    # Several API keys may have the same stored prefix.
     candidates = keys.usable(now).filter(prefix=secret[:SHOWN_LENGTH])
     found = next((key for key in candidates if secrets.compare_digest(key.digest, digest)), None)
     if found and (found.last_used_at is None or now - found.last_used_at >= USE_RECORDED_EVERY):
@@ -36,5 +39,5 @@ def find(keys: KeyQuerySet, secret: str) -> Any | None:
 
 
 def digest_of(secret: str) -> str:
-    """SHA-256 in hex: enough for 256 random bits, which no dictionary holds."""
+    """Return the SHA-256 of a secret in hex. A secret has 256 random bits, so an attacker cannot guess it."""
     return hashlib.sha256(secret.encode()).hexdigest()

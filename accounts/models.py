@@ -1,7 +1,7 @@
-"""Misar users by their Misar ID, products by service keys, and the plan a user is on.
+"""Users, their plans, the keys of creators and products, acts of staff, request counts and outgoing mails.
 
-A wallet needs no User: products charge by Misar ID alone. A User row is created when a user signs in or owns
-something here.
+A wallet needs no User row: products charge a Misar ID. A User row is created when a user signs in, or when a
+row must refer to the user.
 """
 
 import uuid
@@ -23,7 +23,7 @@ SUBJECT_LENGTH = 200
 
 
 class Plan(models.Model):
-    """What a creator pays us for: the platform fee and the number of API keys."""
+    """A plan sets the platform fee of its creators and how many API keys each creator may have."""
 
     slug = models.SlugField(primary_key=True, max_length=40)
     name = models.CharField(max_length=80)
@@ -47,7 +47,7 @@ class Plan(models.Model):
 
 
 class UserManager(BaseUserManager["User"]):
-    """Makes users; a password is for staff only."""
+    """Creates users. Only staff have a password."""
 
     def create_user(self, misar_id: str, **fields: Any) -> "User":
         user = self.model(misar_id=misar_id, **fields)
@@ -57,7 +57,10 @@ class UserManager(BaseUserManager["User"]):
         return user
 
     def create_superuser(self, misar_id: str, password: str | None = None, **fields: Any) -> "User":
-        """A member of staff with every right. The id begins with `staff:`, and no SSO user's id does."""
+        """Create a staff member with every permission.
+
+        A Misar ID without the prefix `staff:` gets the prefix. No SSO user's Misar ID begins with `staff:`.
+        """
         if not misar_id.startswith(STAFF_PREFIX):
             misar_id = STAFF_PREFIX + misar_id
         user = self.model(misar_id=misar_id, is_staff=True, is_superuser=True, **fields)
@@ -67,7 +70,7 @@ class UserManager(BaseUserManager["User"]):
 
 
 class User(AbstractBaseUser, PermissionsMixin):
-    """A Misar user, or a member of staff; the Misar ID is the same as the wallet's `user_id`."""
+    """A Misar user or a staff member. A wallet refers to its user by the Misar ID, as `user_id`."""
 
     misar_id = models.CharField(
         "Misar ID", primary_key=True, max_length=MISAR_ID_LENGTH, validators=[validate_misar_id]
@@ -81,7 +84,7 @@ class User(AbstractBaseUser, PermissionsMixin):
     mails_off = ArrayField(
         models.CharField(max_length=KIND_LENGTH),
         default=list,
-        db_default=[],  # For the release before, which also creates users while both run.
+        db_default=[],  # The previous release creates users without this field during an upgrade.
         blank=True,
         editable=False,
         help_text="Kinds of mail this user switched off.",
@@ -96,7 +99,7 @@ class User(AbstractBaseUser, PermissionsMixin):
             ("grant_access", "Can open and shut the back-office for others"),
             ("export_lists", "Can take lists out of the back-office as files"),
         )
-        # Support searches by address, in any case.
+        # For searches by e-mail address, in upper or lower case.
         indexes = [models.Index(Upper("email"), name="accounts_user_email")]
 
     USERNAME_FIELD = "misar_id"
@@ -111,18 +114,18 @@ class KeyQuerySet(models.QuerySet[Any]):
     """Service keys or API keys."""
 
     def usable(self, at: datetime) -> Self:
-        """Keys that are valid at that moment: not revoked, not expired."""
+        """Return the keys that are valid at this time: not revoked and not expired."""
         return self.filter(Q(expires_at=None) | Q(expires_at__gt=at), revoked_at=None)
 
     def note_use(self, key: models.Model, *, at: datetime) -> None:
-        """Record when a key was used, unless another process locks its row: no request waits for this."""
+        """Record when a key was used. Skip this if another transaction locks the row, so no request waits."""
         with transaction.atomic():
             free = self.select_for_update(skip_locked=True).filter(pk=key.pk).values("pk")
             self.filter(pk__in=free).update(last_used_at=at)
 
 
 class ServiceKey(models.Model):
-    """A product's right to charge and top up any wallet. Only a digest of the secret is stored."""
+    """A key with which a product may charge and top up any wallet. Only a digest of the secret is stored."""
 
     product = models.SlugField(max_length=40, help_text="The product that charges: blog, mail, reach.")
     prefix = models.CharField(max_length=12, unique=True, editable=False)
@@ -150,12 +153,12 @@ class ServiceKey(models.Model):
         return f"{self.product} ({self.prefix}…)"
 
     def may_charge(self, feature: str) -> bool:
-        """Whether this key may charge the feature (contract 7)."""
+        """Return whether this key may charge the feature (contract 7)."""
         return not self.feature_prefixes or feature.startswith(tuple(self.feature_prefixes))
 
 
 class ApiKey(models.Model):
-    """A creator's `msk_` key: its scopes say what it may do with the owner's records."""
+    """A creator's `msk_` key. Its scopes say what the key may do with the owner's records."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     owner = models.ForeignKey(User, on_delete=models.PROTECT, related_name="api_keys")
@@ -184,12 +187,12 @@ class ApiKey(models.Model):
         return f"{self.name} ({self.prefix}…)"
 
     def is_usable(self, at: datetime) -> bool:
-        """Whether the key is valid at that moment."""
+        """Return whether the key is valid at this time."""
         return self.revoked_at is None and (self.expires_at is None or self.expires_at > at)
 
 
 class PlanChange(models.Model):
-    """Each setting of a plan, with who set it and when: append-only."""
+    """The settings of a plan after a change, with the actor and the time. Rows are only added."""
 
     slug = models.CharField(max_length=40)
     name = models.CharField(max_length=80)
@@ -207,9 +210,10 @@ class PlanChange(models.Model):
 
 
 class Act(models.Model):
-    """What a member of staff did in the back-office, to which row and why: append-only.
+    """What a staff member did in the back-office, to which row and why. Rows are only added.
 
-    It is written in the transaction of its effect. Only its texts can change, when a reader is erased.
+    An act is written in the same transaction as its effect. Only the erasure of a reader changes an act: it
+    removes the reader's address from the texts.
     """
 
     staff = models.ForeignKey(User, on_delete=models.PROTECT, related_name="acts", db_index=False)
@@ -247,7 +251,10 @@ class Act(models.Model):
 
 
 class RateCounter(models.Model):
-    """Requests in a fixed window. The table is UNLOGGED: a crash loses counts, never money."""
+    """How many requests a caller made in a fixed window.
+
+    The table is UNLOGGED: a crash of PostgreSQL loses these counts, but never money.
+    """
 
     bucket = models.CharField(primary_key=True, max_length=64)
     window = models.BigIntegerField()
@@ -261,9 +268,9 @@ class RateCounter(models.Model):
 
 
 class OutgoingMail(models.Model):
-    """A mail to be sent, written in the transaction of the event it reports.
+    """A mail, written in the same transaction as the event that it reports.
 
-    Once it is sent, failed or dropped, its address and texts are deleted and only the outcome stays.
+    When the mail is sent, given up or dropped, its address and texts are deleted; the row stays.
     """
 
     class State(models.TextChoices):
@@ -272,13 +279,13 @@ class OutgoingMail(models.Model):
         FAILED = "failed", "Given up"
         DROPPED = "dropped", "No longer wanted"
 
-    # Random: the Message-ID is made from it and must stay unique after a backup is restored.
+    # Random, because the Message-ID contains this id and must stay unique after a backup is restored.
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     kind = models.CharField(max_length=KIND_LENGTH)
     fact = models.CharField(
         max_length=FACT_LENGTH, unique=True, help_text="What it tells of, told once: receipt:top_..."
     )
-    # A mail is deleted with its user: it only repeats what is kept elsewhere.
+    # Deleting a user deletes the user's mails: other rows hold everything that a mail says.
     user = models.ForeignKey(
         User, on_delete=models.CASCADE, null=True, blank=True, related_name="outgoing_mails"
     )

@@ -1,4 +1,4 @@
-"""Plans: the ones a new database starts with, and changing one. Every change is recorded."""
+"""Add, change and assign plans, and add the default plans. Every added or changed plan is recorded."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from accounts.actors import DEFAULT
 from accounts.errors import PlanThere
 from accounts.models import Plan, PlanChange, User
 
-# Contract 19 and part B 6.2: fees in basis points, and active API keys (None: no limit).
+# Slug, name, fee in basis points, and number of active API keys (None: no limit). Contract 19, part B 6.2.
 DEFAULT_PLANS = (
     ("free", "Free", 500, 1),
     ("pro", "Pro", 400, 5),
@@ -21,7 +21,7 @@ DEFAULT_PLANS = (
 
 @transaction.atomic
 def add_plan(*, slug: str, name: str, fee_bps: int, key_limit: int | None, actor: str) -> Plan:
-    """Add a plan and record who added it. Raises PlanThere."""
+    """Add a plan and record the actor. Raises PlanThere if there is a plan with this slug."""
     setting = {"name": name, "fee_bps": fee_bps, "key_limit": key_limit}
     plan, is_new = Plan.objects.get_or_create(slug=slug, defaults=setting)
     if not is_new:
@@ -31,13 +31,13 @@ def add_plan(*, slug: str, name: str, fee_bps: int, key_limit: int | None, actor
 
 
 def locked(slug: str) -> Plan:
-    """A plan as it is now, locked until the caller's transaction ends."""
+    """Lock a plan until the caller's transaction ends, and return it."""
     return Plan.objects.select_for_update().get(pk=slug)
 
 
 @transaction.atomic
 def set_plan(*, slug: str, name: str, fee_bps: int, key_limit: int | None, actor: str) -> Plan:
-    """Change a plan and record who changed it. Tips recorded before keep their fee."""
+    """Change a plan, or add it, and record the actor. The fee of tips recorded before does not change."""
     setting = {"name": name, "fee_bps": fee_bps, "key_limit": key_limit}
     plan, _ = Plan.objects.update_or_create(slug=slug, defaults=setting)
     PlanChange.objects.create(slug=slug, actor=actor, **setting)
@@ -45,14 +45,14 @@ def set_plan(*, slug: str, name: str, fee_bps: int, key_limit: int | None, actor
 
 
 def assign(*, user: User, plan: Plan) -> None:
-    """Put a user on a plan. Keys beyond its limit stay valid, but no further one can be made."""
+    """Put a user on a plan. Keys above its limit stay valid, but the user cannot create further keys."""
     User.objects.filter(pk=user.pk).update(plan=plan)
 
 
 def make_default_plans(using: str = "default", apps: Apps = installed, **signal: Any) -> None:
-    """Add the plans that do not exist yet; what staff changed stays."""
+    """Add the default plans that do not exist yet. Existing plans do not change."""
     if "plan" not in apps.all_models["accounts"]:
-        return  # Every migration was undone.
+        return  # All migrations were undone, so there is no table.
     existing = set(Plan.objects.using(using).values_list("slug", flat=True))
     for slug, name, fee_bps, key_limit in DEFAULT_PLANS:
         if slug not in existing:

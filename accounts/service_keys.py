@@ -1,4 +1,4 @@
-"""Service keys: made, found, revoked."""
+"""Create, find and revoke service keys."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -15,7 +15,7 @@ SERVICE_KEY_PREFIX = "wsk_"
 def issue_service_key(
     *, product: str, feature_prefixes: Sequence[str] = (), expires_at: datetime | None = None
 ) -> tuple[ServiceKey, str]:
-    """A new key and its secret, which is not stored and not shown again."""
+    """Create a key. Return the key and its secret, which is not stored and not shown again."""
     secret, stored = key_secrets.new_secret(SERVICE_KEY_PREFIX)
     key = ServiceKey(
         product=product, feature_prefixes=list(feature_prefixes), expires_at=expires_at, **stored
@@ -26,7 +26,10 @@ def issue_service_key(
 
 
 def find_service_key(secret: str) -> ServiceKey:
-    """The usable key of this secret, or InvalidServiceKey. Notes the use, at most once a minute."""
+    """Return the usable key with this secret. Raises InvalidServiceKey if there is none.
+
+    Records the key's use, at most once a minute.
+    """
     found = key_secrets.find(ServiceKey.objects.all(), secret)
     if found is None:
         raise InvalidServiceKey
@@ -34,5 +37,5 @@ def find_service_key(secret: str) -> ServiceKey:
 
 
 def revoke_service_key(key: ServiceKey) -> None:
-    """Refuse the key from the next request on; revoking it again changes nothing."""
+    """Revoke the key. It is refused from the next request on. Revoking a revoked key changes nothing."""
     ServiceKey.objects.filter(pk=key.pk, revoked_at=None).update(revoked_at=timezone.now())

@@ -1,7 +1,7 @@
-"""SSO access tokens: is the token valid, and is it for us?
+"""Checks SSO access tokens.
 
-A token is a JWT of the configured issuer and audience. With `SSO_JWKS_URL` only RS256 and ES256 are accepted,
-with `SSO_JWT_SECRET` only HS256: a public key is never used as a shared secret.
+A token is a JWT with the configured issuer and audience. With `SSO_JWKS_URL`, only RS256 and ES256 are
+accepted; with `SSO_JWT_SECRET`, only HS256. So a public key is never used as a shared secret.
 """
 
 import logging
@@ -27,10 +27,10 @@ SECRET_ALGORITHMS = ("HS256",)
 
 
 def misar_id_of(token: str) -> str:
-    """The Misar ID that a bearer token proves.
+    """Return the Misar ID of the user whom a bearer token identifies.
 
-    Raises InvalidToken for a token that is expired, not valid yet, foreign, unsigned or malformed, and
-    IssuerOutOfReach if the token cannot be checked.
+    Raises InvalidToken if the token is expired, not valid yet, unsigned, malformed, or not from our issuer
+    for our audience. Raises IssuerOutOfReach if the token cannot be checked.
     """
     if len(token) > TOKEN_LENGTH_MAX:
         raise InvalidToken
@@ -45,7 +45,7 @@ def misar_id_of(token: str) -> str:
             leeway=LEEWAY_SECONDS,
             options={"require": ["exp", "iss", "aud", "sub"]},
         )
-    # PyJWT raises other exceptions than its own for some malformed tokens.
+    # For some malformed tokens, PyJWT raises exceptions that are not its own.
     except (jwt.PyJWTError, ValueError, TypeError, OverflowError, RecursionError) as error:
         raise InvalidToken from error
     subject = claims["sub"]
@@ -70,19 +70,20 @@ def _key_for(token: str) -> tuple[Any, Sequence[str]]:
 
 @cache
 def key_set(url: str) -> "KeySet":
-    """The key set of this address, one per process."""
+    """Return the key set of this URL. Each process has one key set."""
     return KeySet(url)
 
 
 class KeySet:
-    """An issuer's public keys: cached, fetched again when a key is unknown, and kept during an outage.
+    """An issuer's public keys, in a cache.
 
-    Keys are fresh for 10 minutes and are used for up to 24 hours if the issuer is down. A fetch takes at most
-    2 seconds, and another one is tried after 30 seconds at the earliest.
+    The keys are fetched again after 10 minutes, or when a token names an unknown key. If the issuer does not
+    answer, the old keys are used for up to 24 hours. A request waits at most 2 seconds for a fetch. There are
+    at least 30 seconds between two fetches.
     """
 
-    FETCH_TIMEOUT_SECONDS = (0.5, 1.5)  # To connect, and between two bytes.
-    FETCH_SECONDS_MAX = 2  # In all.
+    FETCH_TIMEOUT_SECONDS = (0.5, 1.5)  # To connect, and to wait for the next bytes.
+    FETCH_SECONDS_MAX = 2  # For the whole fetch.
     FRESH_SECONDS = 10 * 60
     SERVED_SECONDS = 24 * 3600
     PAUSE_SECONDS = 30
@@ -97,7 +98,10 @@ class KeySet:
         self._failed = False
 
     def find(self, key_id: str | None) -> jwt.PyJWK:
-        """The key with this id. A token without an id means the only key, if there is one only."""
+        """Return the key with this id. Without an id, return the only key, if the issuer has just one.
+
+        Raises InvalidToken if there is no such key, and IssuerOutOfReach if the keys could not be fetched.
+        """
         key = self._known(key_id)
         if key is None or self._age() > self.FRESH_SECONDS:
             self._refresh(wait_seconds=0 if key else self.FETCH_SECONDS_MAX)
@@ -105,7 +109,7 @@ class KeySet:
         if key is not None and self._age() <= self.SERVED_SECONDS:
             return key
         if self._failed or self._age() > self.SERVED_SECONDS:
-            # The issuer may have a new key that could not be fetched: the token may be valid.
+            # The token may be valid: the issuer may have a new key that could not be fetched.
             raise IssuerOutOfReach
         raise InvalidToken
 
@@ -118,15 +122,16 @@ class KeySet:
         return time.monotonic() - self._fetched_at
 
     def _refresh(self, *, wait_seconds: float) -> None:
-        # One fetch at a time. A request whose key is known goes on with it; the others wait for the first.
+        # One fetch at a time. A request waits for the running fetch only if its key is not cached.
         if not self._lock.acquire(timeout=wait_seconds):
             return
         if time.monotonic() - self._tried_at < self.PAUSE_SECONDS:
             self._lock.release()
             return
         self._tried_at = time.monotonic()
-        self._failed = True  # Until it succeeds.
-        # In its own thread, which keeps the lock: a socket's timeout does not end an answer that drips.
+        self._failed = True  # Until the fetch succeeds.
+        # The fetch runs in its own thread, which releases the lock at its end. So a request can stop waiting:
+        # a socket's timeout does not end an answer that arrives a few bytes at a time.
         fetch = threading.Thread(target=self._fetch_and_release, name="jwks", daemon=True)
         fetch.start()
         fetch.join(self.FETCH_SECONDS_MAX)
@@ -136,7 +141,7 @@ class KeySet:
             self._keys = self._fetch()
             self._fetched_at = time.monotonic()
             self._failed = False
-        except Exception as error:  # An issuer may publish anything; PyJWT expects a set of keys.
+        except Exception as error:  # If the answer is no key set, PyJWT may raise any error.
             logger.warning("The keys of the SSO issuer could not be fetched: %s", error)
         finally:
             self._lock.release()
@@ -145,7 +150,7 @@ class KeySet:
         with requests.get(
             self.url,
             timeout=self.FETCH_TIMEOUT_SECONDS,
-            headers={"Accept-Encoding": "identity"},  # A small packed answer may unpack to a large one.
+            headers={"Accept-Encoding": "identity"},  # A small compressed answer could become huge.
             allow_redirects=False,
             stream=True,
         ) as answer:

@@ -1,7 +1,7 @@
-"""Rate limits: fixed windows counted in PostgreSQL, so that they are exact across all worker processes.
+"""Rate limits with fixed windows. PostgreSQL counts the requests, so the limit is exact across all processes.
 
-DRF's own throttle reads and writes a cache without a lock: 640 of 640 parallel requests passed where 200
-were allowed.
+DRF's own throttle reads and writes a cache without a lock: 640 of 640 parallel requests passed when the limit
+was 200.
 """
 
 import hashlib
@@ -15,8 +15,9 @@ from rest_framework.views import APIView
 
 WINDOW_SECONDS = 60
 
-# One statement, committed alone. A refused request does not count (contract 15). The window follows the
-# database's clock, not the process's. A request that comes late to a closed window counts in the next one.
+# One statement in its own transaction. A refused request is not counted (contract 15). The window depends on
+# the database's clock, not on the process's clock. If another request has already started the next window, a
+# late request of the old window counts in the next window.
 HIT = """
 INSERT INTO accounts_ratecounter AS counter (bucket, "window", hits)
 VALUES (%(bucket)s, floor(extract(epoch FROM clock_timestamp()) / %(seconds)s), 1)
@@ -31,18 +32,18 @@ NOW = "SELECT floor(extract(epoch FROM clock_timestamp()))::bigint"
 
 @dataclass(frozen=True)
 class Count:
-    """How many requests a caller has left in this window."""
+    """Whether a request is allowed, and how many requests the caller has left in this window."""
 
     allowed: bool
     limit: int
     remaining: int
     reset_at: int  # When the window ends, in Unix seconds.
-    wait_seconds: int = 0  # Until then, at least 1, for a request that was refused.
+    wait_seconds: int = 0  # For a refused request: seconds until the window ends, at least 1.
 
 
 def hit(*facts: str, limit: int) -> Count:
-    """Count one request of the caller that `facts` name in the current window, unless the window is full."""
-    # With the length of each fact, no two lists of facts share a bucket.
+    """Count one request in the current window, unless the window is full. `facts` identify the caller."""
+    # The length of each fact is included, so that different lists of facts never have the same bucket.
     named = "".join(f"{len(fact)}:{fact}" for fact in facts)
     values: dict[str, str | int] = {
         "bucket": hashlib.sha256(named.encode()).hexdigest(),
@@ -61,14 +62,14 @@ def hit(*facts: str, limit: int) -> Count:
 
 
 class WindowThrottle(BaseThrottle):
-    """Counts authenticated requests; a subclass names the scope, the limit and the caller."""
+    """Counts authenticated requests. A subclass sets the scope, the limit and how a caller is identified."""
 
     scope: str
-    limit_setting: str  # The setting with the requests that a window allows; 0 for no limit.
+    limit_setting: str  # The name of the setting with the requests a window; 0: no limit.
     tells = False  # Whether every answer says how many requests are left.
 
     def facts(self, request: Request) -> tuple[str, ...] | None:
-        """What names the caller; None for a request that is not authenticated."""
+        """Return the facts that identify the caller; None if the request is not authenticated."""
         raise NotImplementedError
 
     def allow_request(self, request: Request, view: APIView) -> bool:

@@ -1,4 +1,4 @@
-"""Users as the SSO issuer knows them: the row is created at the first sign-in."""
+"""Create and update the rows of users who sign in with the SSO issuer."""
 
 from django.contrib.auth.hashers import make_password
 from django.core.exceptions import ValidationError
@@ -13,7 +13,10 @@ EMAIL_LENGTH = 254
 
 
 def known_as(misar_id: str) -> User:
-    """The user with this Misar ID, created if new. Raises ForeignSubject for an id that no SSO user has."""
+    """Return the user with this Misar ID. A new user is created.
+
+    Raises ForeignSubject if no SSO user can have this Misar ID.
+    """
     if not is_users_id(misar_id):
         raise ForeignSubject
     user, _ = User.objects.get_or_create(misar_id=misar_id, defaults={"password": make_password(None)})
@@ -21,10 +24,10 @@ def known_as(misar_id: str) -> User:
 
 
 def arrive(*, misar_id: str, name: object = "", email: object = "") -> User:
-    """The user who signs in, with the name and address that the issuer sends now.
+    """Return the user who signs in, and save the name and the e-mail address that the issuer sends now.
 
-    Only the Misar ID identifies a user: the same address does not link two users. A value that is no name or
-    no address is ignored. Raises ForeignSubject.
+    Only the Misar ID identifies a user: two users may have the same address. An invalid name or address is
+    saved as "". Raises ForeignSubject if no SSO user can have this Misar ID.
     """
     user = known_as(misar_id)
     current = (_name(name), _email(email))

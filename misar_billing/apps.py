@@ -1,4 +1,4 @@
-"""The project package as an app: operators' commands, and system checks."""
+"""The project package as a Django app, because it has commands for operators and system checks."""
 
 from django.apps import AppConfig
 
@@ -8,4 +8,4 @@ class BillingConfig(AppConfig):
     verbose_name = "Misar Billing"
 
     def ready(self) -> None:
-        from misar_billing import checks  # noqa: F401  (registers them)
+        from misar_billing import checks  # noqa: F401  (registers the checks)

@@ -1,4 +1,4 @@
-"""System checks for what settings.py cannot refuse by itself. They run before any command of manage.py."""
+"""System checks for wrong settings that settings.py does not refuse. They run before each command."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -14,7 +14,7 @@ LIMITS_BY_ROLE = ("STAFF_CREDITS_A_DAY", "STAFF_REFUND_CENTS_MAX")
 
 @register(Tags.security, deploy=True)
 def sandbox_is_for_development(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
-    """A deployment uses the real Stripe. Checked by `check --deploy` alone."""
+    """Return errors if this is a sandbox or does not use the real Stripe. Only `check --deploy` runs this."""
     errors: list[CheckMessage] = []
     if not settings.PRODUCTION:
         errors.append(Error("ENVIRONMENT is sandbox.", hint="Set it to production.", id="misar.E001"))
@@ -27,7 +27,7 @@ def sandbox_is_for_development(app_configs: Sequence[AppConfig] | None, **kwargs
 
 @register()
 def limits_are_of_roles(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
-    """A limit with a mistyped role would leave the real role with 0."""
+    """Return an error for each limit of an unknown role. After a typing error the real role would have 0."""
     return [
         Error(
             f"{name} names {role!r}, which is no role.",

@@ -1,4 +1,4 @@
-"""How gunicorn serves the application; everything an operator may change comes from the environment."""
+"""The settings of gunicorn. Operators change them by environment variables."""
 
 import os
 import socket
@@ -9,35 +9,37 @@ _host = os.environ.get("HOST") or "127.0.0.1"
 _port = os.environ.get("PORT") or "8000"
 
 bind = f"[{_host}]:{_port}" if ":" in _host else f"{_host}:{_port}"
-# Threads, since a request waits for PostgreSQL or Stripe most of the time.
+# Use threads, because a request mostly waits for PostgreSQL or Stripe.
 worker_class = "gthread"
 workers = int(os.environ.get("WEB_WORKERS") or 2)
 threads = int(os.environ.get("WEB_THREADS") or 8)
-# A worker whose main thread is silent for so many seconds is replaced. (For threads, see when_ready.)
+# gunicorn replaces a worker if its main thread does not respond for so many seconds. The other threads have
+# no such timeout; when_ready limits how long they wait for a client.
 timeout = 30
-# Longer than a proxy keeps its connections, or it could send a request into one that is being closed.
+# This must be longer than a proxy keeps idle connections. Otherwise the proxy could send a request over a
+# connection that gunicorn is closing.
 keepalive = 75
 graceful_timeout = 10
-# Workers do not leak, so none is replaced for its age.
+# Workers do not leak memory, so they are not replaced after a number of requests.
 max_requests = 0
-# The proxies whose X-Forwarded-Proto is trusted; none by default.
+# The proxies whose X-Forwarded-Proto header is trusted. By default, no proxy is trusted.
 forwarded_allow_ips = os.environ.get("TRUSTED_PROXIES") or ""
-# The heartbeat is a file; on a disk that stalls, a healthy worker would look dead.
+# The worker's heartbeat is a file. If a slow disk delayed it, gunicorn would kill a healthy worker.
 worker_tmp_dir = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108 (gunicorn makes it private)
-# It would be a file in a home directory that stays after a kill.
+# The control socket would be a file in a home directory. It would remain after gunicorn is killed.
 control_socket_disable = True
 accesslog = "-" if os.environ.get("ACCESS_LOG") else None
-# Without the query string: it may hold the name or address that a member of staff searched for.
+# The query string is not logged: it may contain a name or an address that a staff member searched for.
 access_log_format = '%(h)s %(t)s "%(m)s %(U)s %(H)s" %(s)s %(b)s'
 errorlog = "-"
 loglevel = (os.environ.get("LOG_LEVEL") or "info").lower()
 
-# A client that is silent for longer is dropped: a few of them would hold every thread.
+# Drop a client that sends nothing for longer. Otherwise a few such clients could occupy every thread.
 SILENT_CLIENT_SECONDS = 2
 
 
 def on_starting(server: Any) -> None:
-    """Warn about settings that may be missing, and say what follows."""
+    """Log a warning for each missing setting that production usually needs, with the consequence."""
     if os.environ.get("ENVIRONMENT", "production") != "production":
         return
     if not forwarded_allow_ips:
@@ -50,7 +52,7 @@ def on_starting(server: Any) -> None:
 
 
 def when_ready(server: Any) -> None:
-    """Give the listening sockets a receive timeout. On Linux, accepted connections inherit it."""
+    """Set a receive timeout on the listening sockets. On Linux, accepted connections inherit the timeout."""
     for listener in server.LISTENERS:
         timeout_value = struct.pack("ll", SILENT_CLIENT_SECONDS, 0)
         listener.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, timeout_value)

@@ -1,4 +1,4 @@
-"""`GET /health`: can this process serve requests?"""
+"""`GET /health`: whether this process can handle requests."""
 
 from collections.abc import Callable
 
@@ -12,7 +12,11 @@ _migrated = False
 def answer_health(
     get_response: Callable[[HttpRequest], HttpResponse],
 ) -> Callable[[HttpRequest], HttpResponse]:
-    """Middleware, before the host check and any redirect: a probe uses neither our host name nor TLS."""
+    """Middleware: answer /health with 200, or with 503 and a reason.
+
+    It runs before the host check and the redirect to https, because a probe uses neither our host name nor
+    TLS.
+    """
 
     def middleware(request: HttpRequest) -> HttpResponse:
         if request.path != "/health":
@@ -27,7 +31,7 @@ def answer_health(
 
 
 def database_trouble() -> str | None:
-    """Why the books cannot be written, in a few words; None when they can."""
+    """Return why the database cannot be used for writing, in a few words; None if it can."""
     try:
         with connection.cursor() as cursor:
             cursor.execute(
@@ -42,7 +46,7 @@ def database_trouble() -> str | None:
 
 
 def is_migrated() -> bool:
-    """Whether every migration of this code is applied. Once true, it is not checked again."""
+    """Return whether every migration of this code is applied. After a True, the check is not repeated."""
     global _migrated
     if not _migrated:
         executor = MigrationExecutor(connection)

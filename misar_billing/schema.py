@@ -1,4 +1,4 @@
-"""Which endpoints the OpenAPI schema describes."""
+"""Choose the endpoints that the OpenAPI schema describes."""
 
 from typing import Any
 
@@ -6,5 +6,5 @@ Endpoint = tuple[str, str, str, Any]
 
 
 def without_aliases(endpoints: list[Endpoint]) -> list[Endpoint]:
-    """/v1 is another name of /mail/v1 with the same views, so the schema has it once."""
+    """Return all endpoints except those under /v1, because /mail/v1 has the same views."""
     return [endpoint for endpoint in endpoints if not endpoint[0].startswith("/v1/")]

@@ -1,7 +1,7 @@
-"""All settings, all from the environment. Wrong or missing values stop the start.
+"""Every setting comes from the environment. The service does not start with a wrong or missing value.
 
-`ENVIRONMENT` is `production` unless it says `sandbox`; production refuses to start without what it needs
-and with anything that belongs to the sandbox. `.env.example` lists every variable.
+`ENVIRONMENT` is `production` by default; the other value is `sandbox`. Production does not start if a
+required variable is missing, or if a value is only for the sandbox. `.env.example` lists every variable.
 """
 
 import os
@@ -40,18 +40,18 @@ DEBUG = env.bool("DEBUG", default=False)
 
 
 def _words(name: str, default: list[str]) -> list[str]:
-    """A list separated by commas, without the blanks around its words."""
+    """Return the words of a list with commas, without the spaces around each word."""
     return [word.strip() for word in env.list(name, default=default) if word.strip()]
 
 
 def _origin(url: str) -> str:
-    """The scheme and host of a URL; "" if it has none."""
+    """Return the scheme and host of a URL; "" if the URL has no host."""
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc}" if parts.netloc else ""
 
 
 def _count(name: str, default: int, *, least: int = 0) -> int:
-    """A whole number. A wrong value ends the start with a sentence."""
+    """Return a whole number. Raises ImproperlyConfigured if the value is wrong or less than `least`."""
     text = env.str(name, default="").strip() or str(default)
     if not (text.isascii() and text.isdigit() and int(text) >= least):
         raise ImproperlyConfigured(f"{name} must be a whole number of at least {least}.")
@@ -59,9 +59,9 @@ def _count(name: str, default: int, *, least: int = 0) -> int:
 
 
 def _counts_by_role(name: str, default: str) -> dict[str, int]:
-    """A whole number for each role: billing=1000,admin=100000. A role that is not named has 0.
+    """Return a whole number for each role, from a text like billing=1000,admin=100000.
 
-    checks.py looks whether such a role exists.
+    A role that is missing in the text has 0. checks.py checks that the named roles exist.
     """
     counts: dict[str, int] = {}
     text = env.str(name, default="").strip() or default
@@ -82,7 +82,7 @@ VITAL = ("SECRET_KEY", "DATABASE_URL", "STRIPE_SECRET_KEY", "STRIPE_WEBHOOK_SECR
 
 
 def _refusals() -> list[str]:
-    """Why this environment cannot be production, a sentence each."""
+    """Return the reasons why production cannot start with this environment. Each reason is a sentence."""
     reasons = [f"{name} is not set." for name in VITAL if not env.str(name, default="").strip(" ,")]
     if DEBUG:
         reasons.append("DEBUG is on.")
@@ -124,22 +124,22 @@ if SSO_CLIENT_ID and SSO_CLIENT_ID == SSO_AUDIENCE:
 # --- Django -----------------------------------------------------------------------------------------
 
 SECRET_KEY = env.str("SECRET_KEY")
-# While SECRET_KEY is replaced: data signed or encrypted with the old one stays readable.
+# Old values of SECRET_KEY: data that was signed or encrypted with an old value stays readable.
 SECRET_KEY_FALLBACKS = _words("SECRET_KEY_FALLBACKS", default=[])
-# Probes need no entry: the health check answers before the host check.
+# A probe's host needs no entry, because /health is answered before the host check.
 ALLOWED_HOSTS = _words("ALLOWED_HOSTS", default=[urlsplit(PUBLIC_URL).hostname or "localhost"])
 CSRF_FAILURE_VIEW = "foundation.http.last_resort.form_too_old"
 CSRF_TRUSTED_ORIGINS = _words("CSRF_TRUSTED_ORIGINS", default=[])
 ROOT_URLCONF = "misar_billing.urls"
 WSGI_APPLICATION = "misar_billing.wsgi.application"
-APPEND_SLASH = False  # A trailing slash is 404, never a redirect (contract 5).
+APPEND_SLASH = False  # A URL with a trailing slash gets a 404, never a redirect (contract 5).
 AUTH_USER_MODEL = "accounts.User"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 LANGUAGE_CODE = "en"
 USE_I18N = False
 USE_TZ = True
 TIME_ZONE = "UTC"
-# Days and times of the admin; the other pages use filters.
+# The formats of days and times on the admin's pages. The other pages use template filters.
 FORMAT_MODULE_PATH = "misar_billing.formats"
 
 INSTALLED_APPS = [
@@ -170,7 +170,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "foundation.http.request_ids.identify",
     "misar_billing.health.answer_health",
-    # Outside every middleware that may answer by itself, so that every page has their headers.
+    # The next two come early, so that every page has their headers, even if a later middleware answers.
     "csp.middleware.CSPMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "foundation.http.https_only.require_https",
@@ -184,7 +184,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "allauth.account.middleware.AccountMiddleware",
     "accounts.signing_in.middleware.require_good_session",
-    # The innermost: it replaces the answer to a sign-in that was one too many.
+    # This comes last: after too many wrong passwords, it replaces the view's answer.
     "axes.middleware.AxesMiddleware",
 ]
 
@@ -212,15 +212,15 @@ AUTH_PASSWORD_VALIDATORS = [
 
 # --- Signing in ---------------------------------------------------------------------------------------
 
-# Users sign in with the SSO issuer (OpenID Connect), staff also with a password and a second factor. Other
-# pages of allauth (sign-up, e-mail addresses, password resets) have no URL here.
+# Users sign in with the SSO issuer (OpenID Connect). Staff can also sign in with a password, and they need a
+# second factor. Other pages of allauth (sign-up, e-mail addresses, password resets) have no URL here.
 AUTHENTICATION_BACKENDS = [
     "axes.backends.AxesStandaloneBackend",
     "allauth.account.auth_backends.AuthenticationBackend",
 ]
 LOGIN_URL = "sign-in"
 LOGIN_REDIRECT_URL = "/wallet"
-SIGN_INS_PER_MINUTE = _count("SIGN_INS_PER_MINUTE", 60, least=1)  # From one address.
+SIGN_INS_PER_MINUTE = _count("SIGN_INS_PER_MINUTE", 60, least=1)  # From one network.
 SESSION_COOKIE_AGE = _count("SESSION_HOURS", 24, least=1) * 3600
 
 ACCOUNT_ADAPTER = "accounts.signing_in.adapters.AccountAdapter"
@@ -229,10 +229,10 @@ ACCOUNT_LOGIN_METHODS = {"username"}
 ACCOUNT_SIGNUP_FIELDS = ["username*", "password1*"]
 ACCOUNT_EMAIL_VERIFICATION = "none"
 ACCOUNT_UNIQUE_EMAIL = False
-ACCOUNT_SESSION_REMEMBER = True  # For SESSION_HOURS, after either way to sign in.
+ACCOUNT_SESSION_REMEMBER = True  # Every session lasts SESSION_HOURS.
 ACCOUNT_DEFAULT_HTTP_PROTOCOL = "https" if PRODUCTION else "http"
 ACCOUNT_FORMS = {"login": "accounts.signing_in.forms.StaffSignInForm"}
-# Passwords are counted by axes; this counts the codes of the second factor.
+# axes counts wrong passwords. These limits count the codes of the second factor.
 ACCOUNT_RATE_LIMITS = {"login": None, "login_failed": "5/5m/key", "reauthenticate": "10/m/user"}
 
 SOCIALACCOUNT_ADAPTER = "accounts.signing_in.adapters.SsoAdapter"
@@ -252,14 +252,15 @@ if SSO_CLIENT_ID:
 MFA_ADAPTER = "accounts.signing_in.adapters.SecondFactorAdapter"
 MFA_SUPPORTED_TYPES = ["totp", "recovery_codes"]
 MFA_TOTP_ISSUER = "Misar Billing"
-# A code is valid for its own 30 seconds only, as long as allauth remembers that it was used.
+# Accept a code only in its own 30 seconds. allauth remembers a used code for 30 seconds, so with a tolerance
+# a code could be used twice.
 MFA_TOTP_TOLERANCE = 0
 MFA_RECOVERY_CODES_SHOW_ONCE = True
 MFA_ALLOW_UNVERIFIED_EMAIL = True  # Staff have no e-mail addresses to verify.
 
 AXES_FAILURE_LIMIT = _count("SIGN_IN_TRIES", 5, least=1)
 AXES_COOLOFF_TIME = timedelta(minutes=_count("SIGN_IN_PAUSE_MINUTES", 15, least=1))
-# By name and address together: a stranger elsewhere cannot lock a member of staff out.
+# axes counts tries by name and network together, so that a stranger cannot lock out a staff member.
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_USERNAME_FORM_FIELD = "login"
 AXES_USERNAME_CALLABLE = "accounts.signing_in.forms.name_tried"
@@ -271,23 +272,23 @@ AXES_VERBOSE = False
 AXES_CLIENT_IP_CALLABLE = "foundation.http.client_addresses.client_network"
 AXES_LOCKOUT_CALLABLE = "accounts.signing_in.views.shut_out"
 
-# --- What a page may load, and where its forms may lead -----------------------------------------------
+# --- Content security policy: what a page may load, and to which sites its forms may lead -------------
 
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
         "default-src": [NONE],
         "script-src": [SELF],
         "style-src": [SELF],
-        "img-src": [SELF, "data:"],  # data: for the QR code of a second factor.
+        "img-src": [SELF, "data:"],  # `data:` is for the QR code of the second factor.
         "font-src": [SELF],
         "connect-src": [SELF],
-        "form-action": [SELF],  # Two pages lead further: foundation/http/content_security.py.
+        "form-action": [SELF],  # content_security.py adds origins for two kinds of page.
         "base-uri": [NONE],
         "frame-ancestors": [NONE],
     }
 }
 STRIPE_CHECKOUT_ORIGIN = "https://checkout.stripe.com"
-# A browser applies the policy of a form's page to every redirect that follows.
+# After a form is sent, the browser applies the policy of the form's page to every redirect.
 CHECKOUT_ORIGINS = _words(
     "CHECKOUT_ORIGINS",
     default=[STRIPE_CHECKOUT_ORIGIN]
@@ -298,10 +299,10 @@ SSO_ORIGINS = _words("SSO_ORIGINS", default=[_origin(SSO_ISSUER)])
 
 # --- Data -------------------------------------------------------------------------------------------
 
-# ATOMIC_REQUESTS stays off: each verb owns its transaction.
+# ATOMIC_REQUESTS is off, because each domain function opens its own transaction.
 DATABASES = {"default": configuration(os.environ)}
-# Shared by all processes: a code of a second factor works once, and wrong codes are counted together. Charges
-# and payments do not use it.
+# All processes share this cache. So a code of the second factor works only once, and wrong codes are counted
+# across all processes. Charges and payments do not use the cache.
 CACHES = {"default": {"BACKEND": "django.core.cache.backends.db.DatabaseCache", "LOCATION": "accounts_cache"}}
 
 # --- Mail -------------------------------------------------------------------------------------------
@@ -311,7 +312,7 @@ MAIL_ENABLED = bool(env.str("EMAIL_URL", default=""))
 if MAIL_ENABLED:
     try:
         vars().update(env.email_url("EMAIL_URL"))
-    except (KeyError, ValueError, ImproperlyConfigured):  # Without its cause, which holds the password.
+    except (KeyError, ValueError, ImproperlyConfigured):  # The cause contains the password.
         raise ImproperlyConfigured("EMAIL_URL cannot be read.") from None
 EMAIL_TIMEOUT = 10
 DEFAULT_FROM_EMAIL = env.str("MAIL_FROM", default="Misar Billing <billing@misar.io>")
@@ -323,7 +324,7 @@ STATIC_URL = "/static/"
 STATIC_ROOT = BASE_DIR / "staticfiles" if PRODUCTION else None
 STATICFILES_DIRS = [BASE_DIR / "static"]
 WHITENOISE_USE_FINDERS = not PRODUCTION
-WHITENOISE_AUTOREFRESH = not PRODUCTION  # A changed style sheet shows at once.
+WHITENOISE_AUTOREFRESH = not PRODUCTION  # A changed style sheet is used without a restart.
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {
@@ -337,12 +338,12 @@ STORAGES = {
 
 # --- Transport --------------------------------------------------------------------------------------
 
-# gunicorn_conf.py reads TRUSTED_PROXIES too: gunicorn sets the scheme from a trusted X-Forwarded-Proto, and
-# Django never reads the header.
+# gunicorn_conf.py reads TRUSTED_PROXIES too. gunicorn sets the scheme from the X-Forwarded-Proto header of a
+# trusted proxy. Django never reads this header.
 TRUSTED_PROXIES = _words("TRUSTED_PROXIES", default=[])
 SECURE_SSL_REDIRECT = PRODUCTION
-# The API refuses plain http instead (https_only.py): a redirect would come after the key was sent, and many
-# clients repeat a POST as a GET.
+# The API refuses plain http instead of redirecting (https_only.py). A redirect would come after the client
+# has sent its key, and many clients would follow it with a GET instead of a POST.
 SECURE_REDIRECT_EXEMPT = [r"^(io/wallet|mail/v1|v1)(/|$)"]
 SECURE_HSTS_SECONDS = 365 * 24 * 3600 if PRODUCTION else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = PRODUCTION
@@ -350,7 +351,7 @@ SECURE_HSTS_PRELOAD = PRODUCTION
 SESSION_COOKIE_SECURE = PRODUCTION
 CSRF_COOKIE_SECURE = PRODUCTION
 if PRODUCTION:
-    # Browsers accept these names from this host alone: another host of our domain cannot set them.
+    # The prefix __Host- means that only this host can set the cookie, and no other host of our domain.
     SESSION_COOKIE_NAME = "__Host-sessionid"
     CSRF_COOKIE_NAME = "__Host-csrftoken"
 SECURE_REFERRER_POLICY = "same-origin"
@@ -358,12 +359,12 @@ X_FRAME_OPTIONS = "DENY"
 
 # --- Stripe -----------------------------------------------------------------------------------------
 
-# How many requests of one process may wait for Stripe at once: a quarter of its threads. If Stripe is silent,
-# the others still charge.
+# How many requests of one process may wait for Stripe at the same time: a quarter of its threads. If Stripe
+# does not answer, products can still charge with the other threads.
 WEB_THREADS = _count("WEB_THREADS", 8, least=1)
 STRIPE_CALLS_AT_ONCE = max(1, WEB_THREADS // 4)
 
-# --- Sites that users return to, and that may read from a browser -------------------------------------
+# --- Sites to which users return, and whose pages may read wallets ------------------------------------
 
 RETURN_URL_HOSTS = _words(
     "RETURN_URL_HOSTS", default=["misar.io", "*.misar.io", "misar.blog", "*.misar.blog"]
@@ -381,17 +382,17 @@ CORS_EXPOSE_HEADERS = ["X-Request-ID", "Retry-After"]
 
 WALLET_READS_PER_MINUTE = _count("WALLET_READS_PER_MINUTE", 200)
 WALLET_CHARGES_PER_MINUTE = _count("WALLET_CHARGES_PER_MINUTE", 0)  # 0: no limit (contract 15).
-TOP_UPS_PER_MINUTE = _count("TOP_UPS_PER_MINUTE", 10, least=1)  # Started on the wallet page, per user.
+TOP_UPS_PER_MINUTE = _count("TOP_UPS_PER_MINUTE", 10, least=1)  # Per user, on the wallet page.
 CREATOR_REQUESTS_PER_MINUTE = _count("CREATOR_REQUESTS_PER_MINUTE", 60)
 ADJUSTMENT_CREDITS_MAX = _count("ADJUSTMENT_CREDITS_MAX", 100_000)
-# Credits that one member of staff may move by hand in 24 hours, by role; the largest of their roles counts.
+# How many credits a staff member may move by hand in 24 hours, by role. The largest of several roles counts.
 STAFF_CREDITS_A_DAY = _counts_by_role("STAFF_CREDITS_A_DAY", default="billing=1000,admin=100000")
-# What one member of staff may refund of one tip, in its currency's smallest unit, by role.
+# How much of one tip a staff member may refund, by role, in the smallest unit of the tip's currency.
 STAFF_REFUND_CENTS_MAX = _counts_by_role("STAFF_REFUND_CENTS_MAX", default="billing=20000,admin=100000")
 
 # --- Fees -------------------------------------------------------------------------------------------
 
-# Whether a refund of a tip returns the platform's fee, pro rata.
+# Whether a refund of a tip also returns the platform's fee, in proportion to the refunded amount.
 REFUNDS_RETURN_THE_FEE = env.bool("REFUNDS_RETURN_THE_FEE", default=True)
 
 # --- REST -------------------------------------------------------------------------------------------
@@ -432,7 +433,7 @@ LOGGING = {
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["request"]}},
     "root": {"handlers": ["stderr"], "level": env.str("LOG_LEVEL", default="INFO")},
     "loggers": {
-        # 4xx are the callers' errors and stand in the access log.
+        # Answers with a 4xx status are errors of the caller. They are in the access log.
         "django.request": {"level": "ERROR", "filters": ["unexpected"]},
         "django.security.DisallowedHost": {"level": "CRITICAL"},
         "axes": {"level": "WARNING"},

@@ -8,10 +8,10 @@ from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitVie
 handler400 = "foundation.http.last_resort.bad_request"
 handler403 = "foundation.http.last_resort.permission_denied"
 handler404 = "foundation.http.last_resort.page_not_found"
-handler429 = "foundation.http.last_resort.too_many_requests"  # allauth looks it up here.
+handler429 = "foundation.http.last_resort.too_many_requests"  # allauth uses this name.
 handler500 = "foundation.http.last_resort.server_error"
 
-# The creators' API, with the same views under both its names.
+# The creators' API. The same views are under mail/v1/ and v1/.
 creators = [path("", include("monetization.api.urls")), path("", include("accounts.api.urls"))]
 
 urlpatterns = [

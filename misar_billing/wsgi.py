@@ -1,4 +1,4 @@
-"""What gunicorn serves. Settings come from the environment alone; no sandbox file is ever read here."""
+"""The WSGI application that gunicorn runs. Settings come from the environment, never from sandbox files."""
 
 import io
 import os
@@ -9,18 +9,21 @@ from django.core.wsgi import get_wsgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "misar_billing.settings")
 
-# One byte more than any path reads, so that a longer body is noticed.
+# One byte more than any endpoint accepts, so that a body that is too long is still refused.
 BODY_BYTES_MAX = 1024 * 1024 + 1
 
 django = get_wsgi_application()
 
 
 def application(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
-    """Django, with the length of a chunked body. Django takes a body without a length to be empty."""
+    """Read a chunked body completely and set its length, then call Django.
+
+    Without a length, Django would treat the body as empty.
+    """
     if "HTTP_TRANSFER_ENCODING" in environ:
         try:
             body = environ["wsgi.input"].read(BODY_BYTES_MAX)
-        except Exception:  # The client fell silent or speaks no HTTP: the body is not complete.
+        except Exception:  # The client stopped sending, or sent wrong chunks.
             environ["wsgi.input"], environ["CONTENT_LENGTH"] = _Broken(), "1"
         else:
             environ["wsgi.input"], environ["CONTENT_LENGTH"] = io.BytesIO(body), str(len(body))
@@ -28,7 +31,7 @@ def application(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]
 
 
 class _Broken(io.RawIOBase):
-    """A body that did not arrive."""
+    """A body that did not arrive completely: reading it raises OSError."""
 
     def read(self, size: int = -1) -> bytes:
         raise OSError("the body did not arrive")

@@ -1,4 +1,4 @@
-"""The base of a creator's endpoints under /mail/v1: who may call, how often, and in whose name."""
+"""The base of a creator's endpoints under /mail/v1: authentication, access, rate limit and errors."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -19,7 +19,10 @@ from foundation.http.views import JSONViewSet
 
 
 class CreatorThrottle(WindowThrottle):
-    """Requests a minute per key, or per user with a session; every answer says how many are left."""
+    """Limits the requests a minute of each key, or of each user if the request has no key.
+
+    Every answer says how many requests are left.
+    """
 
     scope = "mail"
     limit_setting = "CREATOR_REQUESTS_PER_MINUTE"
@@ -32,7 +35,7 @@ class CreatorThrottle(WindowThrottle):
 
 
 class CreatorViewSet(JSONViewSet):
-    """A viewset in the name of one creator. `access` says for each action who may call it."""
+    """The base of viewsets that work on one creator's records. `access` says who may call each action."""
 
     authentication_classes: Sequence[Any] = (
         ApiKeyAuthentication,
@@ -45,24 +48,24 @@ class CreatorViewSet(JSONViewSet):
 
     @property
     def creator(self) -> User:
-        """Whose records these are."""
+        """Return the creator whose records this request reads or changes."""
         return cast(User, self.request.user)
 
     @cached_property
     def now(self) -> datetime:
-        """One moment for everything in this request that depends on the clock."""
+        """Return the time of this request. It stays the same until the request ends."""
         return timezone.now()
 
 
 class Details(serializers.Serializer):
-    """What is wrong, by field and with the whole."""
+    """The errors of each field, and the errors of the whole request."""
 
     fieldErrors = serializers.DictField(child=serializers.ListField(child=serializers.CharField()))
     formErrors = serializers.ListField(child=serializers.CharField())
 
 
 class CreatorError(serializers.Serializer):
-    """Why a request was not served."""
+    """Why a request was refused."""
 
     success = serializers.BooleanField(help_text="False, always.")
     error = serializers.CharField()
@@ -81,5 +84,5 @@ REFUSALS = schema.REFUSALS | {
 
 
 def errors(*statuses: int) -> dict[int, Any]:
-    """The schema of an endpoint's refusals, with those any of these endpoints can answer."""
+    """Return the schema of an endpoint's refusals: these statuses, and those of every endpoint."""
     return schema.refusals(CreatorError, REFUSALS, *statuses, 400, 401, 403, 404, 405, 429, 500, 503)

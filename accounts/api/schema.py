@@ -1,4 +1,4 @@
-"""What the OpenAPI schema says beside the shapes: credentials, headers, and what each refusal means."""
+"""The parts of the OpenAPI schema that are not serializers: credentials, headers, meanings of refusals."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -39,14 +39,14 @@ class SsoUserScheme(BearerScheme):
     name = "ssoUser"
 
 
-# --- Headers of answers -----------------------------------------------------------------------------
+# --- Response headers -------------------------------------------------------------------------------
 
-# A caller that is not known is not counted, so these answers alone have the limits.
+# Only these statuses have the rate limit headers: a request without a known caller is not counted.
 COUNTED = [200, 201, 400, 403, 409, 413, 415, 429]
 
 
 def header(name: str, kind: Any, description: str, **options: Any) -> OpenApiParameter:
-    """A header of answers."""
+    """Return a response header."""
     options = {"response": True, "required": True} | options
     return OpenApiParameter(name, kind, OpenApiParameter.HEADER, description=description, **options)
 
@@ -83,5 +83,5 @@ REFUSALS = {
 
 
 def refusals(shape: type, meanings: Mapping[int, str], *statuses: int) -> dict[int, Any]:
-    """The schema of an endpoint's refusals, all of one shape."""
+    """Return the schema of an endpoint's refusals. All of them have the same shape."""
     return {status: OpenApiResponse(shape, meanings[status]) for status in sorted(set(statuses))}

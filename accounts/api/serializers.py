@@ -1,4 +1,4 @@
-"""The shapes of the key endpoints (contract part B, 6.2)."""
+"""The requests and answers of the key endpoints (contract part B, 6.2)."""
 
 import uuid
 from collections.abc import Iterable, Mapping
@@ -18,7 +18,7 @@ SCOPES_SCHEMA = {"type": "array", "items": {"type": "string", "enum": list(api_k
 
 @extend_schema_field(SCOPES_SCHEMA)
 class ScopeList(serializers.Field):
-    """One or more scopes, each once."""
+    """A list of one or more scopes. A repeated scope counts once."""
 
     default_error_messages: ClassVar[dict[str, Any]] = {
         "invalid": "must be a list of scopes",
@@ -47,14 +47,14 @@ class AccountId(StrictText):
 
 
 class Joined(serializers.CharField):
-    """A list of words in one text, separated by commas."""
+    """A list of words, written as one text with commas."""
 
     def to_representation(self, value: Iterable[str]) -> str:
         return ",".join(value)
 
 
 class KeyRequest(StrictSerializer):
-    """A request for a key."""
+    """A request to create a key."""
 
     name = PlainText(max_length=api_keys.NAME_LENGTH)
     scopes = ScopeList(default=list(api_keys.DEFAULT_SCOPES))
@@ -69,7 +69,7 @@ class KeyRequest(StrictSerializer):
 
 
 class KeyRow(serializers.ModelSerializer):
-    """A key in the list, without its secret."""
+    """A key as the list shows it, without its secret."""
 
     scopes = Joined(read_only=True)
     is_active = serializers.SerializerMethodField()
@@ -106,7 +106,7 @@ class KeyList(serializers.Serializer):
 
 
 class KeyMade(serializers.Serializer):
-    """A new key with its secret, which no other answer has."""
+    """A new key with its secret. No other answer contains the secret."""
 
     success = serializers.BooleanField()
     key = serializers.CharField()

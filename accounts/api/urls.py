@@ -1,4 +1,4 @@
-"""/mail/v1/keys, and the same under /v1: without a trailing slash."""
+"""The URLs of the key endpoints, under /mail/v1 and /v1. They have no trailing slash."""
 
 from django.urls import path
 

@@ -1,4 +1,4 @@
-"""The key endpoints: for a user who is signed in with a browser, and no other caller (contract 22)."""
+"""The key endpoints. Only a user who is signed in with a browser may call them (contract 22)."""
 
 from typing import ClassVar
 from uuid import UUID
@@ -32,7 +32,7 @@ class KeyViewSet(CreatorViewSet):
 
     @extend_schema(operation_id="keys_list", responses={200: serializers.KeyList} | errors())
     def list(self, request: Request) -> Response:
-        """List every key, newest first, revoked ones included."""
+        """List every key, including revoked keys, newest first."""
         mine = ApiKey.objects.filter(owner=self.creator).order_by("-created_at")
         return no_store({"success": True, "keys": serializers.KeyRow(mine, many=True).data})
 
@@ -42,7 +42,7 @@ class KeyViewSet(CreatorViewSet):
         responses={201: serializers.KeyMade} | errors(413, 415),
     )
     def create(self, request: Request) -> Response:
-        """Make a key. Its secret is in this answer only."""
+        """Create a key. Only this answer contains its secret."""
         requested = self.parsed(serializers.KeyRequest)
         made, secret = api_keys.issue(
             owner=self.creator,
@@ -66,7 +66,7 @@ class KeyViewSet(CreatorViewSet):
         responses={200: DONE} | errors(),
     )
     def destroy_named(self, request: Request) -> Response:
-        """Revoke the key that `?id=` names."""
+        """Revoke the key whose id is in the query: `?id=`."""
         named = request.query_params.get("id")
         if not named:
             raise drf.ValidationError({"id": ["is required"]})

@@ -1,1 +1,1 @@
-"""The mail that users get."""
+"""The mails that users get."""

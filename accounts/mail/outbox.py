@@ -1,7 +1,7 @@
-"""Mail: written in the transaction of its event, and sent later by another process.
+"""The outbox: a mail is written in the transaction of its event. Another process sends the mail later.
 
-A transaction that is rolled back mails nothing, and no caller waits for a mail server. An error in a mail
-never stops its caller.
+If the transaction is rolled back, no mail is sent. The caller never waits for a mail server. An error in a
+mail never stops the caller.
 """
 
 import logging
@@ -35,13 +35,13 @@ logger = logging.getLogger(__name__)
 P = ParamSpec("P")
 State = OutgoingMail.State
 
-# The pause after the first failure, the second, and so on; after one more the mail is given up.
+# The pause after the first failed try, after the second, and so on. After the sixth, the mail is given up.
 PAUSES = [timedelta(minutes=minutes) for minutes in (1, 5, 30, 120, 720)]
 TRIES_MAX = len(PAUSES) + 1
-# How long a mail belongs to the process that sends it. An SMTP dialogue has a dozen answers, and each may
-# take EMAIL_TIMEOUT (10 s).
+# How long a mail is claimed by the process that sends it. In an SMTP dialogue the server answers about twelve
+# times, and each answer may take EMAIL_TIMEOUT (10 s).
 CLAIM = timedelta(minutes=5)
-# How long a mail waits for a mail server that cannot be reached. Later it would only surprise its reader.
+# How long a mail is retried if the mail server cannot be reached. An older mail would confuse a user.
 WAITED_MAX = timedelta(days=7)
 KEPT = timedelta(days=30)
 PRUNED_AT_ONCE = 1000
@@ -52,13 +52,13 @@ SMTP_STATUS = re.compile(r"\d\.\d{1,3}\.\d{1,3}\b", re.ASCII)
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of mail as its switch on the account page names it."""
+    """A kind of mail, with the texts of its switch on the account page."""
 
     label: str
     sentence: str
 
 
-# By name, in the order of the switches.
+# The registered kinds by name, in the order of the switches on the account page.
 KINDS: dict[str, Kind] = {}
 
 
@@ -69,7 +69,10 @@ def register(name: str, kind: Kind) -> None:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How many mails one round sent, failed to send, and gave up; `waiting` are left, due or not."""
+    """The result of one round: how many mails it sent, failed to send, and gave up.
+
+    `waiting` counts the mails that are not sent yet, due or not.
+    """
 
     sent: int
     failed: int
@@ -84,14 +87,14 @@ class Outcome:
 
 
 def wants(user: User, kind: str) -> bool:
-    """Whether this kind of mail is on for the user; it is until the user switches it off."""
+    """Return whether the user wants this kind of mail. Each kind is on until the user switches it off."""
     return kind not in user.mails_off
 
 
 def set_switches(user: User, on: set[str]) -> None:
-    """Switch these kinds on and all others of KINDS off; kinds that are not in KINDS stay as they are."""
+    """Switch these kinds on and all other kinds of KINDS off. Kinds that are not in KINDS do not change."""
     with transaction.atomic():
-        # The key does not change, so another process can still write rows that refer to this user.
+        # With `no_key`, other processes can still write rows that refer to this user.
         locked = User.objects.select_for_update(no_key=True).get(pk=user.pk)
         unknown = [kind for kind in locked.mails_off if kind not in KINDS]
         locked.mails_off = unknown + [kind for kind in KINDS if kind not in on]
@@ -103,9 +106,10 @@ def set_switches(user: User, on: set[str]) -> None:
 
 
 def isolated(verb: Callable[P, None]) -> Callable[P, None]:
-    """If writing the mail fails, roll back the mail only; the caller's transaction goes on.
+    """If writing the mail fails, roll back the mail only. The caller's transaction continues.
 
-    The error is raised only if the caller's transaction is lost as well. With mail off, nothing is done.
+    The error is raised only if the caller's transaction can no longer be committed. If mail is off, the
+    decorated function is not called.
     """
 
     @wraps(verb)
@@ -116,10 +120,10 @@ def isolated(verb: Callable[P, None]) -> Callable[P, None]:
             with transaction.atomic():
                 verb(*args, **kwargs)
         except Exception as error:
-            # Without this error, a lost transaction would roll back silently and look like a success.
+            # If this error were hidden, the caller's transaction would roll back without any error.
             if connection.needs_rollback or connection.closed_in_transaction:
                 raise
-            # The kind and the line only: a message or a traceback may quote the address.
+            # Log only the error's class and line: its message or traceback may contain the address.
             where = traceback.extract_tb(error.__traceback__)[-1]
             kind = type(error).__name__
             logger.error("A mail was not written: %s in %s, line %s", kind, where.filename, where.lineno)
@@ -138,11 +142,12 @@ def queue(
     template: str,
     context: Mapping[str, Any],
 ) -> None:
-    """Write a mail in the caller's transaction; it is sent after the commit.
+    """Write a mail in the caller's transaction. Another process sends the mail after the commit.
 
-    `template` is a path without its ending: .txt and .html are rendered now, with `public_url`, `kind` and
-    `subject` added to the context. `fact` names the event, such as receipt:top_..., and each fact is mailed
-    once. Nothing is written if mail is off, if the user switched this kind off, or without a usable address.
+    `template` is a path without its ending. The .txt and the .html template are rendered now; `public_url`,
+    `kind` and `subject` are added to their context. `fact` names the event, such as receipt:top_...; each
+    fact has only one mail. Nothing is written if mail is off, if the user switched this kind off, or if `to`
+    is not a valid address.
     """
     if not is_address(to) or (user is not None and not wants(user, kind)):
         return
@@ -161,7 +166,7 @@ def queue(
 
 
 def is_address(to: str) -> bool:
-    """Whether this is one bare e-mail address that a mail can be sent to."""
+    """Return whether this is a single valid e-mail address, without a name."""
     try:
         validate_email(to)
     except ValidationError:
@@ -170,13 +175,13 @@ def is_address(to: str) -> bool:
 
 
 def one_line(text: str, length: int | None = None) -> str:
-    """A text on one line of printable characters, at most `length` of them; None for no limit."""
+    """Return the text as one line of printable characters, cut to `length` characters (None: not cut)."""
     line = " ".join("".join(each if each.isprintable() else " " for each in text).split())
     return line if length is None or len(line) <= length else line[: length - 1] + "…"
 
 
 def _storable(text: str) -> str:
-    # PostgreSQL stores neither a NUL nor half a surrogate pair.
+    # PostgreSQL cannot store a NUL or half of a surrogate pair.
     return text.replace("\0", "").encode(errors="replace").decode()
 
 
@@ -186,8 +191,9 @@ def _storable(text: str) -> str:
 def send_due(limit: int, *, go_on: Callable[[], bool] = lambda: True) -> Outcome:
     """Send up to `limit` mails that are due, oldest first, over one connection, while `go_on()` is true.
 
-    Several processes may do this at once. A mail that fails waits longer each time and does not stop the
-    others. A mail server that cannot be reached ends the round, because all mails would fail.
+    Several processes may call this at the same time. If a mail fails, the other mails are still sent, and the
+    pause before its next try is longer each time. If the mail server cannot be reached, the round ends,
+    because all mails would fail.
     """
     counts: Counter[OutgoingMail.State] = Counter()
     backend, reached = get_connection(), True
@@ -206,32 +212,33 @@ def send_due(limit: int, *, go_on: Callable[[], bool] = lambda: True) -> Outcome
 
 
 def prune() -> int:
-    """Delete mails that were sent or dropped more than 30 days ago; how many."""
+    """Delete mails that were sent, given up or dropped more than 30 days ago. Return how many."""
     before = timezone.now() - KEPT
     ended = OutgoingMail.objects.filter(
         Q(sent_at__lt=before) | Q(given_up_at__lt=before), created_at__lt=before
     )
     pruned = 0
-    # In portions, because a longer statement would reach its timeout.
+    # At most 1000 rows a statement, because a longer statement would reach its timeout.
     while count := OutgoingMail.objects.filter(pk__in=ended.values("pk")[:PRUNED_AT_ONCE]).delete()[0]:
         pruned += count
     return pruned
 
 
 def forget(address: str) -> int:
-    """Drop the waiting mails to this address, in upper or lower case; how many."""
+    """Drop the waiting mails to this address, in upper or lower case. Return how many."""
     return _drop(Q(to__iexact=address))
 
 
 def withdraw(facts: Collection[str]) -> int:
-    """Drop the waiting mails about these facts; how many."""
+    """Drop the waiting mails about these facts. Return how many."""
     return _drop(Q(fact__in=facts))
 
 
 def withdraw_naming(email: str) -> None:
     """Drop the waiting mails that contain this address anywhere, in upper or lower case.
 
-    A mail is dropped, not rewritten, because one that is being sent at this moment must end empty as well.
+    A mail with the address is dropped, not rewritten: another process may be sending the mail right now, and
+    the texts in its row must be deleted then as well.
     """
     pattern = erased_texts.pattern_of(email)
     may_hold = Q()
@@ -243,17 +250,20 @@ def withdraw_naming(email: str) -> None:
 
 
 def _drop(which: Q) -> int:
-    """Empty these mails, if they wait; how many. One that is being sent at this moment may still arrive."""
+    """Drop the waiting mails among these, and delete their texts. Return how many.
+
+    A mail that another process is sending right now may still arrive.
+    """
     waiting = OutgoingMail.objects.filter(which, state=State.WAITING)
     return waiting.update(state=State.DROPPED, given_up_at=timezone.now(), **EMPTY)
 
 
 def _claim() -> OutgoingMail | None:
-    """The next mail that is due, claimed for the time CLAIM, with one more try counted.
+    """Claim the next mail that is due for the time CLAIM, and count one more try. None if no mail is due.
 
-    No lock is held during the SMTP dialogue. It may take minutes, PostgreSQL ends a transaction that idles
-    for ten seconds, and an erasure of the address must not wait for it. If the sending process dies, its try
-    has failed, and the mail is due again when the claim expires.
+    No lock is held during the SMTP dialogue, which may take minutes: PostgreSQL ends a transaction that idles
+    for ten seconds, and an erasure of the address must not wait for a mail server. If the sending process
+    dies, its try counts as failed, and the mail is due again when the claim expires.
     """
     while True:
         with transaction.atomic():
@@ -268,16 +278,17 @@ def _claim() -> OutgoingMail | None:
                 mail.next_try_at = now + CLAIM
                 mail.save(update_fields=["tries", "next_try_at"])
                 return mail
-            _drop(Q(pk=mail.pk))  # The user switched this kind off after it was written.
+            _drop(Q(pk=mail.pk))  # The user switched this kind off after the mail was written.
 
 
 def _record(mail: OutgoingMail, error: Exception | None, *, reached: bool) -> OutgoingMail.State:
     """Record the result of a try: sent, waiting for another try, or given up.
 
-    If no server was reached, or it refused the connection, the mail itself was not tried: it waits for days.
+    If the mail server could not be reached, or refused the connection, this does not count as a try of the
+    mail: the mail is retried for up to seven days.
     """
     now = timezone.now()
-    # Of this try only: if the claim has expired, another process has the mail now.
+    # Match this try only: if the claim has expired, another process may have claimed the mail.
     ours = OutgoingMail.objects.filter(pk=mail.pk, state=State.WAITING, tries=mail.tries)
     if error is None:
         ours.update(state=State.SENT, sent_at=now, last_error="", **EMPTY)
@@ -294,7 +305,7 @@ def _record(mail: OutgoingMail, error: Exception | None, *, reached: bool) -> Ou
 
 
 def _kind_of(error: Exception) -> str:
-    """The kind of a failure, with its status codes. A mail server's message often quotes the address."""
+    """Return the error's class and status codes, without the message: it often contains the address."""
     kind = type(error).__name__
     words: bytes | str
     if isinstance(error, smtplib.SMTPRecipientsRefused):
@@ -309,7 +320,7 @@ def _kind_of(error: Exception) -> str:
 
 
 def _try(mail: OutgoingMail, backend: BaseEmailBackend) -> tuple[Exception | None, bool]:
-    """Send one mail: its error, if any, and whether a server was reached. No backend's error is raised."""
+    """Send one mail. Return its error or None, and whether a mail server was reached. Raises no Exception."""
     try:
         backend.open()  # Does nothing while the connection is open.
     except Exception as error:
@@ -323,12 +334,12 @@ def _try(mail: OutgoingMail, backend: BaseEmailBackend) -> tuple[Exception | Non
 
 
 def _hang_up(backend: BaseEmailBackend) -> None:
-    with suppress(OSError):  # Every SMTPException is one.
+    with suppress(OSError):  # An SMTPException is an OSError too.
         backend.close()
 
 
 def message_of(mail: OutgoingMail, backend: BaseEmailBackend | None = None) -> EmailMultiAlternatives:
-    """The mail as it is sent: plain text, with the HTML as an alternative."""
+    """Return the message to send: plain text, with the HTML as an alternative."""
     _, sender = parseaddr(settings.DEFAULT_FROM_EMAIL)
     message = EmailMultiAlternatives(
         subject=mail.subject,
@@ -336,7 +347,7 @@ def message_of(mail: OutgoingMail, backend: BaseEmailBackend | None = None) -> E
         to=[mail.to],
         connection=backend,
         headers={
-            # The same for each try, so a mail server can recognise a repetition.
+            # Each try has the same Message-ID, so a mail server can recognise a repeated mail.
             "Message-ID": f"<{mail.pk}@{sender.rpartition('@')[2]}>",
             "Auto-Submitted": "auto-generated",
             "List-Unsubscribe": f"<{settings.PUBLIC_URL}/account>",

@@ -1,1 +1,1 @@
-"""How users and staff sign in, and the account page."""
+"""The sign-in of users and staff, and the account page."""

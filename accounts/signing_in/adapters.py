@@ -1,4 +1,4 @@
-"""How django-allauth works here: who may sign in, and how secrets are stored."""
+"""The settings of django-allauth that need code: who may sign in, and how secrets are stored."""
 
 import hashlib
 import logging
@@ -36,7 +36,7 @@ GO_BACK = "Go back and try again. Nothing was changed."
 
 
 class AccountAdapter(DefaultAccountAdapter):
-    """No sign-up; and axes, not allauth, counts wrong passwords."""
+    """Refuses sign-ups, and leaves the counting of wrong passwords to axes."""
 
     error_messages = DefaultAccountAdapter.error_messages | {
         "username_password_mismatch": "The name or the password is wrong.",
@@ -47,10 +47,13 @@ class AccountAdapter(DefaultAccountAdapter):
         return False
 
     def pre_authenticate(self, request: HttpRequest, **credentials: Any) -> None:
-        """Nothing: allauth counts by name only, so a stranger could lock a staff member out."""
+        """Do nothing. allauth would count wrong passwords by name only: a stranger could lock staff out."""
 
     def is_reauthentication_required(self, *, app: str, **kwargs: Any) -> bool:
-        """Not right after the sign-in: the set-up of a second factor follows the password at once."""
+        """Return whether the user must enter the password or a code again.
+
+        This is not required right after the sign-in, because staff set up their second factor then.
+        """
         request = context.request
         records = get_authentication_records(request, request.user)
         if records and time.time() - records[-1]["at"] < REAUTHENTICATION_TIMEOUT:
@@ -58,20 +61,20 @@ class AccountAdapter(DefaultAccountAdapter):
         return super().is_reauthentication_required(app=app, **kwargs)
 
     def is_safe_url(self, url: str | None) -> bool:
-        """Whether the user may be sent there after signing in: only to a page of this host."""
+        """Return whether this URL is on this host. The sign-in redirects to no other host."""
         return url_has_allowed_host_and_scheme(
             url, allowed_hosts={context.request.get_host()}, require_https=context.request.is_secure()
         )
 
     def add_message(self, *args: Any, **kwargs: Any) -> None:
-        """Nothing: each page has its own words."""
+        """Do nothing. Each page has its own texts instead of allauth's messages."""
 
     def get_client_ip(self, request: HttpRequest) -> str:
         return client_address(request)
 
 
 class Issuer(OpenIDConnectOAuth2Adapter):
-    """The SSO issuer; its configuration is loaded every ten minutes, not at every sign-in."""
+    """The SSO issuer. Its configuration is cached for ten minutes, not loaded at every sign-in."""
 
     @property
     def openid_config(self) -> Any:
@@ -80,9 +83,10 @@ class Issuer(OpenIDConnectOAuth2Adapter):
 
 
 class MisarProvider(OpenIDConnectProvider):
-    """The issuer, with a digest as allauth's user id: allauth allows 191 characters, a Misar ID 255.
+    """The issuer as allauth's provider. It gives allauth a digest of the Misar ID as the user id.
 
-    SsoAdapter reads the Misar ID from the token itself, and the digest is not stored.
+    allauth allows only 191 characters, and a Misar ID may have 255. The digest is not stored.
+    SsoAdapter reads the Misar ID from the token.
     """
 
     oauth2_adapter_class = Issuer
@@ -92,7 +96,7 @@ class MisarProvider(OpenIDConnectProvider):
 
 
 class SsoAdapter(DefaultSocialAccountAdapter):
-    """The issuer's `sub` alone decides who the user is: no sign-up, no linking by e-mail."""
+    """Only the issuer's `sub` identifies the user. There is no sign-up form and no linking by e-mail."""
 
     def get_provider(
         self, request: HttpRequest, provider: str, client_id: str | None = None
@@ -108,7 +112,7 @@ class SsoAdapter(DefaultSocialAccountAdapter):
         claims = sociallogin.account.extra_data
         identity, profile = claims.get("id_token") or {}, claims.get("userinfo") or {}
         try:
-            # The profile must be of the person whom the token names (OpenID Connect Core 5.3.2).
+            # The profile and the token must name the same user (OpenID Connect Core 5.3.2).
             if not identity.get("sub") or profile.get("sub") != identity["sub"]:
                 raise ForeignSubject
             sociallogin.user = users.arrive(
@@ -130,7 +134,7 @@ class SsoAdapter(DefaultSocialAccountAdapter):
 
 
 class SecondFactorAdapter(DefaultMFAAdapter):
-    """Secrets are stored as second_factor.py says."""
+    """Encrypts the secrets of second factors with second_factor.py."""
 
     error_messages = DefaultMFAAdapter.error_messages | {
         "incorrect_code": "This code is wrong or has expired."
@@ -143,7 +147,7 @@ class SecondFactorAdapter(DefaultMFAAdapter):
         return second_factor.encrypted(text)
 
     def decrypt(self, encrypted_text: str) -> str:
-        """The secret; if no key decrypts it any more, a new one that no code fits."""
+        """Return the secret. If no key can decrypt it, return a new secret: every code is refused then."""
         try:
             return second_factor.decrypted(encrypted_text)
         except InvalidToken:

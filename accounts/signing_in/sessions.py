@@ -1,7 +1,8 @@
-"""What a browser's session has proven, and when; the middleware reads it on every request with a session.
+"""What a session stores about its sign-in. The middleware reads this on every request with a session.
 
-A session expires SESSION_HOURS after the sign-in, whatever is done in it. For staff it must have passed the
-second factor that the user has now. A session from before the factor was set up, or reset, has not passed.
+A session expires SESSION_HOURS after the sign-in; requests do not extend it. A staff member's session must
+have passed the second factor that the staff member has now. If the factor is reset or replaced, existing
+sessions have not passed the new factor.
 """
 
 import time
@@ -21,29 +22,29 @@ PASSED = "second_factor"
 
 
 def age_seconds(session: SessionBase) -> float:
-    """How long ago the user signed in; infinite if the session does not say."""
+    """Return the seconds since the user signed in; infinity if the session does not contain the time."""
     signed_in_at = session.get(SIGNED_IN_AT)
     return time.time() - signed_in_at if isinstance(signed_in_at, float) else float("inf")
 
 
 def is_over(session: SessionBase) -> bool:
-    """Whether the session has expired."""
+    """Return whether the session has expired."""
     return age_seconds(session) > settings.SESSION_COOKIE_AGE
 
 
 def has_passed(session: SessionBase, user: User) -> bool:
-    """Whether this session proved the second factor that the user has now."""
+    """Return whether this session has passed the second factor that the user has now."""
     passed = session.get(PASSED)
     return passed is not None and passed == _factor_of(user)
 
 
 def note_passed(session: SessionBase, user: User) -> None:
-    """Remember that the user's second factor was proven in this session."""
+    """Record in the session that it has passed the user's second factor."""
     session[PASSED] = _factor_of(user)
 
 
 def _factor_of(user: User) -> int | None:
-    """The second factor that the user has now; a recovery code proves the same one."""
+    """Return the id of the user's TOTP factor, or None. A recovery code counts for this factor too."""
     factors = Authenticator.objects.filter(user=user, type=Authenticator.Type.TOTP)
     return factors.values_list("pk", flat=True).first()
 

@@ -1,7 +1,7 @@
-"""Addresses of signing in and out, of the second factor, and of the account page.
+"""The URLs of signing in and out, of the second factor, and of the account page.
 
-Allauth finds its pages by the names that begin with `account_`, `mfa_` and `openid_connect_`. Its other pages
-(sign-up, e-mail addresses, password resets, linked accounts) have no address here.
+allauth finds its pages by the names that begin with `account_`, `mfa_` and `openid_connect_`. Other pages of
+allauth (sign-up, e-mail addresses, password resets, linked accounts) have no URL here.
 """
 
 from django.urls import path, re_path
@@ -11,7 +11,7 @@ from accounts.signing_in import views
 urlpatterns = [
     path("sign-in", views.sign_in, name="sign-in"),
     path("sign-in/misar", views.start, name="sign-in-misar"),
-    # The address to register with the issuer: https://<our host>/sign-in/misar/callback
+    # Register this URL with the issuer: https://<our host>/sign-in/misar/callback
     re_path(r"^sign-in/(?P<provider_id>misar)/callback$", views.come_back, name="openid_connect_callback"),
     path("sign-in/staff", views.staff_sign_in, name="account_login"),
     path("sign-in/code", views.code, name="mfa_authenticate"),

@@ -1,4 +1,4 @@
-"""The pages of signing in and out, of the second factor, and the account page."""
+"""The pages for signing in and out, for the second factor, and the account page."""
 
 from typing import Any
 
@@ -42,7 +42,7 @@ FRESH_SECONDS = 300
 @require_safe
 @content_security.leads_to_sign_in
 def sign_in(request: HttpRequest) -> HttpResponse:
-    """The page to sign in with Misar. Staff on their way to the back-office get the page for staff."""
+    """Show the page to sign in with Misar. Visitors who want the back-office get the page for staff."""
     going_to = _destination(request)
     if request.user.is_authenticated:
         return redirect(going_to)
@@ -53,7 +53,7 @@ def sign_in(request: HttpRequest) -> HttpResponse:
 
 @content_security.leads_to_sign_in
 def staff_sign_in(request: HttpRequest) -> HttpResponseBase:
-    """The password of staff; the code of the second factor comes after it."""
+    """Ask a staff member for name and password. The page for the code of the second factor comes next."""
     view = LoginView.as_view(
         template_name="accounts/staff_sign_in.html", extra_context=_doors(_destination(request))
     )
@@ -64,7 +64,7 @@ def staff_sign_in(request: HttpRequest) -> HttpResponseBase:
 @not_too_often("sign-in.start")
 @issuer_in_reach("start")
 def start(request: HttpRequest) -> HttpResponseBase:
-    """Send the browser to the issuer. Of the query only the page to return to is kept."""
+    """Redirect the browser to the issuer. Only the page to return to is taken from the query."""
     request.GET = QueryDict(urlencode({REDIRECT_FIELD_NAME: _destination(request)}))
     return OAuth2LoginView.adapter_view(Issuer(request, PROVIDER))(request)
 
@@ -73,14 +73,14 @@ def start(request: HttpRequest) -> HttpResponseBase:
 @not_too_often("sign-in.callback")
 @issuer_in_reach("callback")
 def come_back(request: HttpRequest, provider_id: str) -> HttpResponseBase:
-    """Take the browser back from the issuer, with a code or with a refusal."""
+    """Handle the redirect from the issuer, which brings a code or an error."""
     return OAuth2CallbackView.adapter_view(Issuer(request, provider_id))(request)
 
 
 def shut_out(
     request: HttpRequest, original: HttpResponseBase | None, credentials: dict[str, Any] | None
 ) -> HttpResponse:
-    """The answer of axes after too many wrong passwords."""
+    """Return the 429 page after too many wrong passwords. axes calls this."""
     seconds = int(settings.AXES_COOLOFF_TIME.total_seconds())
     next_step = (
         f"Signing in with this name is paused for {seconds // 60} minutes. "
@@ -92,7 +92,7 @@ def shut_out(
 @never_cache
 @require_safe
 def inactive(request: HttpRequest) -> HttpResponse:
-    """For a user whose account staff have closed."""
+    """Show a 403 page to a user whose account was closed by staff."""
     return answer(request, 403, "This account is closed.", "Contact support to reopen it.")
 
 
@@ -102,7 +102,7 @@ def inactive(request: HttpRequest) -> HttpResponse:
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
 def sign_out(request: HttpRequest) -> HttpResponse:
-    """Sign out by POST. A GET asks first, because a link on another site must not sign a user out."""
+    """Sign out on POST. On GET, show a button first: a link on another site must not sign a user out."""
     if request.method == "POST":
         logout(request)
         return redirect("signed-out")
@@ -118,13 +118,13 @@ signed_out = require_safe(TemplateView.as_view(template_name="accounts/signed_ou
 @never_cache
 @for_staff
 def set_up(request: HttpRequest) -> HttpResponseBase:
-    """The only page for staff without a second factor."""
+    """Set up a second factor. Staff without a second factor are redirected to this page."""
     user = request.user
     assert isinstance(user, User)
     if not second_factor.is_missing(user):
         return redirect("account")
     if not user.has_usable_password() and sessions.age_seconds(request.session) > FRESH_SECONDS:
-        logout(request)  # There is no password to enter again, so the issuer confirms the user again.
+        logout(request)  # The user has no password to enter, so the issuer must confirm the user again.
         return redirect_to_login(request.path)
     answered = ActivateTOTPView.as_view(template_name="accounts/second_factor.html")(request)
     if not second_factor.is_missing(user):
@@ -135,17 +135,17 @@ def set_up(request: HttpRequest) -> HttpResponseBase:
 @never_cache
 @for_staff
 def recovery_codes(request: HttpRequest) -> HttpResponseBase:
-    """Ten codes in place of a lost phone: shown once, right after they were made."""
+    """Show the ten recovery codes, once, right after their creation. A code replaces a lost phone."""
     if not is_mfa_enabled(request.user, [Authenticator.Type.RECOVERY_CODES]):
         return redirect("mfa_generate_recovery_codes")
     return ViewRecoveryCodesView.as_view(template_name="accounts/recovery_codes.html")(request)
 
 
-# Ten new codes, which make the old ones invalid.
+# Creates ten new codes, which make the old codes invalid.
 new_recovery_codes = never_cache(
     for_staff(GenerateRecoveryCodesView.as_view(template_name="accounts/new_recovery_codes.html"))
 )
-# A code after the password; and the two ways to confirm that it is still the same user.
+# The page for the code after the password, and two pages that confirm that it is still the same user.
 code = AuthenticateView.as_view(template_name="accounts/code.html")
 password_again = ReauthenticateView.as_view(template_name="accounts/password_again.html")
 code_again = CodeAgainView.as_view(template_name="accounts/code_again.html")
@@ -158,7 +158,7 @@ code_again = CodeAgainView.as_view(template_name="accounts/code_again.html")
 @login_required
 @require_http_methods(["GET", "HEAD", "POST"])
 def account(request: HttpRequest) -> HttpResponse:
-    """The signed-in user, and which mails they get."""
+    """Show the account page, and save which mails the user wants."""
     user = request.user
     switches = {kind: outbox.wants(user, kind) for kind in outbox.KINDS}  # type: ignore[arg-type]
     form = MailSwitches(request.POST or None, initial=switches)
@@ -173,7 +173,7 @@ def account(request: HttpRequest) -> HttpResponse:
 
 
 def _destination(request: HttpRequest) -> str:
-    """The page to return to after signing in, if it is ours; else the wallet."""
+    """Return the page to open after the sign-in: the query's page if it is on this site, else the wallet."""
     url = request.GET.get(REDIRECT_FIELD_NAME, "")
     ours = url_has_allowed_host_and_scheme(url, allowed_hosts=None, require_https=request.is_secure())
     return url if ours else resolve_url(settings.LOGIN_REDIRECT_URL)
@@ -184,7 +184,7 @@ def _with_destination(name: str, going_to: str) -> str:
 
 
 def _doors(going_to: str) -> dict[str, Any]:
-    """The ways to sign in, each leading to the same page afterwards."""
+    """Return the URLs of both ways to sign in. After either sign-in, the browser gets the page `going_to`."""
     return {
         "misar_url": _with_destination("sign-in-misar", going_to) if settings.SSO_CLIENT_ID else "",
         "staff_url": _with_destination("account_login", going_to),

@@ -1,1 +1,1 @@
-"""How the admin's own pages show days and times: without this its language decides (FORMAT_MODULE_PATH)."""
+"""The date and time formats of the admin's own pages (FORMAT_MODULE_PATH). They replace Django's formats."""

@@ -1,4 +1,4 @@
-"""`manage.py create_api_key --user usr_1 --scopes monetization,read`"""
+"""The command that creates an API key: `manage.py create_api_key --user usr_1 --scopes monetization,read`."""
 
 from argparse import ArgumentParser
 from typing import Any

@@ -1,4 +1,4 @@
-"""`manage.py create_service_key --product blog`"""
+"""The command that creates a service key: `manage.py create_service_key --product blog`."""
 
 from argparse import ArgumentParser
 from typing import Any

@@ -1,4 +1,4 @@
-"""After a change of SECRET_KEY: encrypt the secrets of second factors with the new one."""
+"""The command that encrypts the secrets of second factors again, after SECRET_KEY was changed."""
 
 from typing import Any
 

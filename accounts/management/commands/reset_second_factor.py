@@ -1,4 +1,8 @@
-"""For staff who lost phone and recovery codes and have no colleague to help in the back-office."""
+"""The command that deletes a staff member's second factor.
+
+It helps a staff member who lost the phone and the recovery codes, if no colleague can do this in the
+back-office.
+"""
 
 from argparse import ArgumentParser
 from typing import Any

@@ -1,4 +1,4 @@
-"""`manage.py send_mail [--watch] [--every 10]`: send the mail that is due."""
+"""The command that sends the mails that are due: `manage.py send_mail [--watch] [--every 10]`."""
 
 import signal
 import time
@@ -20,7 +20,7 @@ NAP_SECONDS = 0.5
 
 
 def seconds(text: str) -> int:
-    """A whole number of seconds, at least 1."""
+    """Return the text as a whole number of seconds, at least 1."""
     if not (text.isascii() and text.isdigit() and int(text) >= 1):
         raise ArgumentTypeError(f"{text!r} is no whole number of seconds of at least 1")
     return int(text)
@@ -42,7 +42,7 @@ class Command(LookingCommand):
         if not settings.MAIL_ENABLED:
             raise CommandError("Mail is off: EMAIL_URL is not set.", returncode=COULD_NOT_LOOK)
         if options["watch"]:
-            # It may start before its database does, and must not stop when the database does.
+            # Do not connect here: this process may start before PostgreSQL, and must survive its outages.
             return BaseCommand.execute(self, *args, **options)
         return super().execute(*args, **options)
 
@@ -69,7 +69,7 @@ class Command(LookingCommand):
                     outbox.prune()
                     prune_at = time.monotonic() + PRUNED_EVERY_SECONDS
             except Error as error:
-                if reached:  # Once, not every few seconds.
+                if reached:  # Report an outage once, not in every round.
                     self._say(f"The database cannot be used, trying on: {first_line(error)}")
                 reached = False
             else:
@@ -79,7 +79,7 @@ class Command(LookingCommand):
             self._rest(every)
 
     def _stop(self, number: int, frame: FrameType | None) -> None:
-        self.stopping = True  # After the mail that is being sent.
+        self.stopping = True  # The current mail is still sent.
 
     def _rest(self, seconds: int) -> None:
         wake_at = time.monotonic() + seconds

@@ -1,1 +1,1 @@
-"""The one language there is."""
+"""English, the only language of this service."""

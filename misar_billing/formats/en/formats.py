@@ -1,4 +1,4 @@
-"""Days and times as every page of the back-office shows them: in UTC, and saying so, to the second."""
+"""The formats of days and times in the back-office. Times have seconds and are marked as UTC."""
 
 DATE_FORMAT = "j M Y"
 DATETIME_FORMAT = r"j M Y, H:i:s \U\T\C"

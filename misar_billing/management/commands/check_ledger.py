@@ -1,4 +1,4 @@
-"""`manage.py check_ledger [--json]`: do the laws of the books hold?"""
+"""The command that checks the laws of the books: `manage.py check_ledger [--json]`."""
 
 import json
 from argparse import ArgumentParser
@@ -32,7 +32,7 @@ class Command(LookingCommand):
                     audit.found_count += 1
                     if audit.found_count <= NAMED_MAX:
                         audit.findings.append(asdict(violation))
-                    if not json:  # At once: a check of millions must not keep its first finding to itself.
+                    if not json:  # Print now: a check of millions of wallets takes long.
                         self.stdout.write(f"{violation.law}: {violation.subject}: {violation.detail}")
             audit.seen_count = wallets
         self._report(audit, as_json=json)

@@ -1,4 +1,4 @@
-"""`make demo`: the story of a wallet on a private server, with a check of every promise."""
+"""The command of `make demo`: it uses a wallet on a private server, and checks every promise."""
 
 from argparse import ArgumentParser
 from typing import Any
@@ -21,7 +21,7 @@ class Command(BaseCommand):
         )
 
     def handle(self, *, break_a_promise: bool, **options: Any) -> None:
-        # Imported here: the image of a deployment has neither the demonstration nor the sandbox.
+        # Imported here, because the image of a deployment contains neither the demonstration nor the sandbox.
         from demo import make_demo
 
         make_demo.run(self.stdout, forget_the_key=break_a_promise)

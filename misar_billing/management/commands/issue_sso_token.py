@@ -1,4 +1,4 @@
-"""`manage.py issue_sso_token --user usr_1`"""
+"""The command that prints an SSO access token of the sandbox: `manage.py issue_sso_token --user usr_1`."""
 
 from argparse import ArgumentParser
 from typing import Any
@@ -21,7 +21,7 @@ class Command(BaseCommand):
             raise CommandError("Tokens are issued by the sandbox only; in production, by the SSO issuer.")
         if not is_users_id(user):
             raise CommandError("A Misar ID is 1 to 255 printable characters and does not begin with staff:")
-        # Imported here: production has no use for the sandbox's code.
+        # Imported here, because the image of a deployment does not contain the sandbox.
         from sandbox import sso
 
         self.stdout.write(

@@ -1,4 +1,4 @@
-"""Django's own `migrate`, with the longer limits of a command."""
+"""Django's own `migrate`, with longer database timeouts than a request has."""
 
 from typing import Any
 
