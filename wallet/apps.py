@@ -1,4 +1,4 @@
-"""Users' credits."""
+"""The app of users' credits."""
 
 from django.apps import AppConfig
 from django.db.models.signals import post_migrate
@@ -19,5 +19,6 @@ class WalletConfig(AppConfig):
         envelope.register("/io/wallet/", WalletEnvelope())
         receipts.register()
         erased_texts.register(StripeEvent, "payload", "remark", "traceback")
-        # Not in a migration: a flush in the tests would remove them for good.
+        # The default rates are not made in a migration. The tests empty the tables, and the rates would then
+        # be missing in all later tests.
         post_migrate.connect(make_default_rates, sender=self)

@@ -1,10 +1,13 @@
-"""What can stop a verb of the wallet."""
+"""The errors that functions of the wallet raise."""
 
 from foundation.errors import BillingError, Conflict, TryAgainLater
 
 
 class InsufficientCredits(BillingError):
-    """Raised when a debit asks for more than the wallet holds. `balance` is below `required`, in credits."""
+    """Raised when a debit needs more credits than the wallet has.
+
+    `balance` and `required` are in credits; `balance` is less than `required`.
+    """
 
     def __init__(self, *, balance: int, required: int) -> None:
         self.balance, self.required = balance, required
@@ -12,57 +15,57 @@ class InsufficientCredits(BillingError):
 
 
 class UnknownFeature(BillingError):
-    """Raised when a feature has no active rate: it is never free."""
+    """Raised when a feature has no active rate. Such a feature cannot be charged."""
 
     def __init__(self, feature: str) -> None:
         super().__init__(f"Unknown feature: {feature}")
 
 
 class RateThere(Conflict):
-    """Raised when a price is added for a feature that has one, active or withdrawn."""
+    """Raised when staff add a price for a feature that has one already, active or not."""
 
 
 class ChargeGivenBack(Conflict):
-    """Raised when a key comes again whose charge has been given back in whole."""
+    """Raised when a caller repeats a charge with the same key, but the charge has been fully given back."""
 
     sentence = "This charge was given back; use a new key"
 
 
 class NothingToGiveBack(BillingError):
-    """Raised when more would be given back than is left of an entry, or the entry is no charge."""
+    """Raised when too few credits of a charge are left to give back, or when the entry is not a charge."""
 
 
 class StripeOutOfReach(TryAgainLater):
-    """Raised when Stripe does not answer or refuses us, or too many requests wait for it already."""
+    """Raised when Stripe does not answer or refuses our call, or when too many requests wait for Stripe."""
 
     sentence = "Checkout is not available right now; please try again."
     headers = {"Retry-After": "5"}
 
 
 class NotToResolve(Conflict):
-    """Raised when an event cannot be resolved by hand: it is done, or its payment has come in."""
+    """Raised when staff cannot resolve an event by hand: it is handled, or its payment is credited."""
 
 
 class BadSignature(BillingError):
-    """Raised when a webhook is not signed by Stripe, is too old or too new, or cannot be read."""
+    """Raised when a webhook has no valid signature of Stripe, is too old or too new, or cannot be read."""
 
     sentence = "Invalid Stripe signature"
 
 
 class UnreadableEvent(BillingError):
-    """Raised when a signed webhook is no event."""
+    """Raised when a webhook has a valid signature but is not an event."""
 
     sentence = "The body is not a Stripe event"
 
 
 class EventFailed(TryAgainLater):
-    """Raised when an event was stored but its effect failed; Stripe delivers it again."""
+    """Raised when an event was stored but could not be handled. Stripe delivers it again."""
 
     sentence = "The event was stored but could not be handled yet"
 
 
 class GapInHistory(BillingError):
-    """Raised when a wallet's entries do not follow one another: the laws of the books are broken."""
+    """Raised when an entry is missing in a wallet. A law of the books is broken then."""
 
     status = 500
     sentence = "This wallet's history has a gap"

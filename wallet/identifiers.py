@@ -1,13 +1,13 @@
-"""The identifiers of the wallet's rows."""
+"""Make the ids of the wallet's rows."""
 
 from foundation import identifiers
 
 
 def transaction_id() -> str:
-    """The id of a ledger entry, which the API calls a transaction."""
+    """Return a new id for a ledger entry. The API calls an entry a transaction."""
     return identifiers.new("txn")
 
 
 def topup_id() -> str:
-    """The id of a top-up. The API never shows it; it is our idempotency key at Stripe."""
+    """Return a new id for a top-up. It is our idempotency key at Stripe; the API never shows it."""
     return identifiers.new("top")

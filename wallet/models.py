@@ -1,4 +1,4 @@
-"""The wallet's tables. Each model is defined in the room that writes it."""
+"""The wallet's models. Each model is defined in the package that writes it."""
 
 from wallet.books.models import Audit, ClosedDay, DayTotal, Entry, Wallet
 from wallet.payments.models import StripeEvent, TopUp

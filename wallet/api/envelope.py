@@ -1,4 +1,4 @@
-"""How the wallet's errors look on the wire (contract 2)."""
+"""The JSON format of the errors that the wallet's endpoints return (contract 2)."""
 
 import re
 from collections.abc import Mapping
@@ -8,24 +8,25 @@ from foundation.http.envelope import Envelope
 
 
 class WalletEnvelope(Envelope):
-    """`{"error": ...}`; a charge that failed also says `"allowed": false`."""
+    """An error is `{"error": ...}`. If a charge failed, the body also has `"allowed": false`."""
 
     def body(self, path: str, sentence: str, **left_out: Any) -> dict[str, Any]:
-        """The body of an error. It holds one sentence, and no details."""
-        # A caller of deduct that reads only `allowed` must be denied by every answer but 200.
+        """Return the body of an error. It has one sentence and no details."""
+        # Some callers of deduct read only `allowed`. So every error of deduct must say `"allowed": false`.
         denied = {"allowed": False} if path.rstrip("/") == "/io/wallet/deduct" else {}
         return denied | {"error": sentence}
 
     def of_validation(self, found: Mapping[str, Any]) -> tuple[str, dict[str, Any] | None]:
-        """The first error as a sentence."""
+        """Return the first error as a sentence, without details."""
         return sentence_of(found), None
 
 
 def sentence_of(details: Mapping[str, Any]) -> str:
-    """The first validation error as one sentence.
+    """Return the first validation error as one sentence.
 
-    A message in lower case is a predicate and gets its field's name, in snake case as in the documented
-    `amount_dollars must be an integer`. A message that begins with a capital is a sentence already.
+    If the message begins in lower case, the field's name in snake case is put before it. An example from the
+    API's documentation is `amount_dollars must be an integer`. A message that begins with a capital letter is
+    already a full sentence and stays as it is.
     """
     if details["formErrors"]:
         return str(details["formErrors"][0])

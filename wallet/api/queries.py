@@ -1,4 +1,4 @@
-"""Strict reading of query parameters: the wallet, the limit, the cursor."""
+"""Read and check the query parameters of the wallet's endpoints: `user_id`, `limit` and `cursor`."""
 
 import re
 from urllib.parse import unquote_to_bytes
@@ -11,16 +11,20 @@ from accounts.misar_ids import is_misar_id
 from foundation.errors import BillingError
 from wallet.history.statements import PAGE_DEFAULT, PAGE_MAX
 
-# The bounds keep Python from reading a number of a thousand digits.
+# At most four digits: `int` raises an error for a number with thousands of digits.
 SMALL_NUMBER = re.compile(r"[0-9]{1,4}", re.ASCII)
 
 
 class BadQuery(BillingError):
-    """Raised when a query parameter is not what it should be."""
+    """Raised when a query parameter is missing or not valid."""
 
 
 def wallet_owner(request: Request) -> str:
-    """Whose wallet to read: the bearer's own, or the one that a product names."""
+    """Return the Misar ID of the user whose wallet the caller wants to read.
+
+    A user with a bearer token may read only their own wallet. A product must name the user in `user_id`.
+    Raises BadQuery, or SomebodyElsesWallet if a user names another user.
+    """
     named = single(request, "user_id")
     if named is not None and not is_misar_id(named):
         raise BadQuery("user_id must be 1 to 255 printable characters")
@@ -34,7 +38,7 @@ def wallet_owner(request: Request) -> str:
 
 
 def page_limit(request: Request) -> int:
-    """How many rows the caller wants."""
+    """Return how many rows the caller wants (1 to 100; the default is 20). Raises BadQuery."""
     text = single(request, "limit")
     if text is None:
         return PAGE_DEFAULT
@@ -44,9 +48,10 @@ def page_limit(request: Request) -> int:
 
 
 def single(request: Request, name: str) -> str | None:
-    """A parameter that may be given once; None without it."""
+    """Return a query parameter, or None if it is missing. Raises BadQuery if it is given twice."""
     try:
-        # Django replaces what it cannot decode by one character; two ids could then look the same.
+        # Django replaces bytes that it cannot decode with one special character. Two different ids could
+        # then become the same text.
         unquote_to_bytes(request.META.get("QUERY_STRING", "").encode("latin-1")).decode("utf-8")
     except UnicodeError as error:
         raise BadQuery("The address is not UTF-8") from error

@@ -1,4 +1,4 @@
-"""What the OpenAPI schema says beside the shapes: parameters, headers, and what each refusal means."""
+"""Parts of the wallet's OpenAPI schema: parameters, headers, and the meaning of each error status."""
 
 from typing import Any
 
@@ -41,5 +41,8 @@ REFUSALS = schema.REFUSALS | {
 
 
 def errors(*statuses: int, shape: type = serializers.WalletError) -> dict[int, Any]:
-    """The schema of an endpoint's refusals, with those any endpoint can answer."""
+    """Return the schema of the error answers of an endpoint.
+
+    They have the given statuses, and 400, 404, 405, 500 and 503, which every endpoint can return.
+    """
     return schema.refusals(shape, REFUSALS, *statuses, 400, 404, 405, 500, 503)

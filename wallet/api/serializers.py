@@ -1,4 +1,4 @@
-"""The shapes on the wire, and the only place for its names (contract part B, section 2)."""
+"""The JSON of the wallet's requests and answers, with all its names (contract part B, section 2)."""
 
 from typing import Any
 
@@ -13,7 +13,10 @@ from wallet.prices.models import Rate
 
 
 class MisarId(StrictText):
-    """A user's Misar ID. The rule is that of accounts; a refusal has the sentence of a text field."""
+    """A user's Misar ID. `accounts.misar_ids` decides whether it is valid.
+
+    The error for an id that is not valid has the same sentence as the error of a text field.
+    """
 
     def __init__(self, **options: Any) -> None:
         super().__init__(max_length=MISAR_ID_LENGTH, **options)
@@ -56,11 +59,11 @@ class DeductionAllowed(serializers.Serializer):
 
 
 class DeductionDenied(serializers.Serializer):
-    """The wallet holds less than the price; nothing was taken."""
+    """The wallet has fewer credits than the price. No credits were taken."""
 
     allowed = serializers.SerializerMethodField(method_name="get_allowed")
     balanceBefore = serializers.IntegerField(source="balance")
-    required = serializers.IntegerField(  # type: ignore[assignment]  # The wire's name.
+    required = serializers.IntegerField(  # type: ignore[assignment]  # The JSON has this name.
         help_text="The full price of the request, in credits."
     )
 
@@ -102,7 +105,7 @@ class Balance(serializers.Serializer):
 
 
 class EntryRow(serializers.ModelSerializer):
-    """One transaction. `feature` and `stripe_session_id` are left out where they do not apply."""
+    """One transaction. `feature` and `stripe_session_id` are left out if they are empty."""
 
     type = serializers.ChoiceField(choices=Entry.Kind.choices, source="kind")
     feature = serializers.CharField(required=False)
@@ -147,12 +150,12 @@ class Received(serializers.Serializer):
 
 
 class WalletError(serializers.Serializer):
-    """Why a request was not served."""
+    """The reason why a request failed."""
 
     error = serializers.CharField()
 
 
 class DeductError(WalletError):
-    """Why a charge was not made. A caller that reads only `allowed` is denied too."""
+    """The reason why a charge failed. `allowed` is false, for callers that read only this field."""
 
     allowed = serializers.BooleanField(help_text="False, always.")

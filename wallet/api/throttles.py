@@ -1,4 +1,4 @@
-"""The wallet's limits (contract 15)."""
+"""The rate limits of the wallet's endpoints (contract 15)."""
 
 from rest_framework.request import Request
 
@@ -9,7 +9,7 @@ from accounts.throttling import WindowThrottle
 
 
 class PerCredentialAndUser(WindowThrottle):
-    """Counted per credential (a product, or the bearer) and user."""
+    """Limits reads. Each pair of a caller (a product or a signed-in user) and a wallet has its own count."""
 
     limit_setting = "WALLET_READS_PER_MINUTE"
 
@@ -17,7 +17,7 @@ class PerCredentialAndUser(WindowThrottle):
         match request.auth:
             case ServiceKey(product=product):
                 named = request.query_params.get("user_id", "")
-                # Everything that is no id shares one bucket.
+                # All texts that are not a Misar ID share one count.
                 return "product", product, named if is_misar_id(named) else ""
             case Bearer(misar_id=misar_id):
                 return "bearer", misar_id
@@ -33,7 +33,10 @@ class TransactionReads(PerCredentialAndUser):
 
 
 class Charges(WindowThrottle):
-    """No limit unless a setting asks for one; then per product, since a product is what runs away."""
+    """Limits the charges of each product, if the setting is not 0.
+
+    The limit is per product: if a product has a bug, it may charge many users in a loop.
+    """
 
     scope = "wallet.deduct"
     limit_setting = "WALLET_CHARGES_PER_MINUTE"

@@ -1,4 +1,4 @@
-"""/io/wallet/*: without a trailing slash."""
+"""The URLs of the wallet's API: /io/wallet/*, without a slash at the end."""
 
 from rest_framework.routers import SimpleRouter
 

@@ -1,4 +1,4 @@
-"""The six endpoints of the Universal Wallet. Each reads the request, calls one verb and answers."""
+"""The six endpoints of the Universal Wallet. Each reads the request, calls one function and answers."""
 
 from typing import Any, cast
 
@@ -37,7 +37,7 @@ SERVICE_ONLY: dict[str, Any] = {
 
 @extend_schema(tags=["Universal Wallet"], parameters=[REQUEST_ID, RETRY_AFTER])
 class WalletViewSet(JSONViewSet):
-    """One credit balance per user, shared by every product."""
+    """Each user has one balance of credits. All products use the same balance."""
 
     @extend_schema(
         operation_id="wallet_balance",
@@ -64,7 +64,7 @@ class WalletViewSet(JSONViewSet):
     )
     @action(methods=["post"], detail=False, throttle_classes=[throttles.Charges], **SERVICE_ONLY)
     def deduct(self, request: Request) -> Response:
-        """Charge a user for a feature. With too few credits the answer is 200 with `allowed: false`."""
+        """Charge a user for a feature. If the user has too few credits, return 200 with `allowed: false`."""
         requested = self.parsed(serializers.DeductRequest)
         try:
             charge = deductions.deduct(
@@ -78,7 +78,7 @@ class WalletViewSet(JSONViewSet):
             return no_store(serializers.DeductionDenied(denied).data)
         answer = no_store(serializers.DeductionAllowed(charge.entry).data)
         if charge.replayed:
-            answer["Idempotent-Replayed"] = "true"  # Stripe's name for it.
+            answer["Idempotent-Replayed"] = "true"  # Stripe's API uses the same header.
         return answer
 
     @extend_schema(
@@ -88,7 +88,7 @@ class WalletViewSet(JSONViewSet):
     )
     @action(methods=["post"], detail=False, url_path="topup-session", **SERVICE_ONLY)
     def topup_session(self, request: Request) -> Response:
-        """Open a Stripe Checkout for whole dollars. Credits come when Stripe confirms the payment."""
+        """Open a Stripe Checkout for whole dollars. Credits are added when Stripe confirms the payment."""
         requested = self.parsed(serializers.TopUpRequest)
         url = checkout.start(
             user_id=requested["user_id"],
@@ -105,7 +105,7 @@ class WalletViewSet(JSONViewSet):
     )
     @action(methods=["get"], detail=False, throttle_classes=[throttles.TransactionReads], **SELF_OR_SERVICE)
     def transactions(self, request: Request) -> Response:
-        """Read a user's history, newest first."""
+        """Read a user's transactions, newest first."""
         page = statements.page(
             user_id=queries.wallet_owner(request),
             limit=queries.page_limit(request),
@@ -116,7 +116,7 @@ class WalletViewSet(JSONViewSet):
     @extend_schema(operation_id="wallet_rates", auth=[], responses={200: serializers.RateTable} | errors())
     @action(methods=["get"], detail=False)
     def rates(self, request: Request) -> Response:
-        """The public rate table."""
+        """Read the public rate table."""
         table = serializers.RateTable({"rates": Rate.objects.active()}).data
         return Response(table, headers={"Cache-Control": "public, max-age=60"})
 
@@ -129,12 +129,12 @@ class WalletViewSet(JSONViewSet):
     )
     @action(methods=["post"], detail=False)
     def webhook(self, request: Request) -> Response:
-        """Receive an event of a checkout. Only Stripe's signature is accepted."""
+        """Receive an event from Stripe. An event without a valid signature of Stripe is refused."""
         body = read_body(request._request, limit_bytes=WEBHOOK_BYTES_MAX)
         inbox.receive(body, request.headers.get("Stripe-Signature", ""))
         return no_store({"received": True})
 
     @property
     def reads_json(self) -> bool:  # type: ignore[override]
-        """The webhook needs no media type: its body is bytes with a signature."""
+        """Whether the body must have a JSON media type. The webhook accepts any: its body is signed bytes."""
         return self.action != "webhook"

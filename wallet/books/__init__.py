@@ -1,1 +1,1 @@
-"""The books: wallets, entries, days, laws. Every other room uses this one."""
+"""The books: wallets, entries, totals of days, and laws. All other packages of the wallet use this one."""

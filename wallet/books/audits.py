@@ -1,6 +1,6 @@
-"""The examinations of the books, written down: what was looked at, when, and what was found.
+"""Store the result of each examination of the books: what was checked, when, and what was found.
 
-The commands that examine also print it; here it is kept for the back-office.
+The commands that examine the books also print the result. The back-office shows the stored one.
 """
 
 from collections.abc import Callable, Iterator
@@ -18,9 +18,10 @@ FINDINGS_MAX = 100
 
 @contextmanager
 def examination(kind: Audit.Kind, *, on_trouble: Callable[[str], object]) -> Iterator[Audit]:
-    """Write down the examination that the block makes, also if the block fails: then the remark says why.
+    """Run an examination in a `with` block and store its audit at the end.
 
-    The block fills in the audit: `seen_count` (wallets, or sessions of Stripe), `found_count` and `findings`.
+    The block sets `seen_count` (wallets, or sessions of Stripe), `found_count` and `findings` of the audit.
+    If the block raises an error, the audit is stored as unfinished, and its remark has the reason.
     """
     audit = Audit(kind=kind, seen_count=0, found_count=0, started_at=timezone.now())
     audit.outcome = Audit.Outcome.UNFINISHED
@@ -35,10 +36,10 @@ def examination(kind: Audit.Kind, *, on_trouble: Callable[[str], object]) -> Ite
 
 
 def write_down(audit: Audit, *, on_trouble: Callable[[str], object]) -> None:
-    """Write an examination down, with its first 100 findings.
+    """Store an examination with its first 100 findings.
 
-    If nothing can be written, as on a standby or by a role that may only read, `on_trouble` gets a sentence
-    that says why.
+    A standby, or a database role that may only read, cannot store it. Then `on_trouble` is called with a
+    sentence that gives the reason.
     """
     kept = copy(audit)
     kept.findings, kept.ended_at = audit.findings[:FINDINGS_MAX], timezone.now()
@@ -50,11 +51,11 @@ def write_down(audit: Audit, *, on_trouble: Callable[[str], object]) -> None:
 
 
 def last(kind: Audit.Kind) -> Audit | None:
-    """The newest examination of a kind, also one that could not look."""
+    """Return the newest examination of a kind. It may be unfinished."""
     return Audit.objects.filter(kind=kind).order_by("-ended_at").first()
 
 
 def last_finished(kind: Audit.Kind) -> Audit | None:
-    """The newest finished examination of a kind: what it found stands until the next one has finished."""
+    """Return the newest finished examination of a kind. Its findings count until the next one finishes."""
     finished = Audit.objects.filter(kind=kind).exclude(outcome=Audit.Outcome.UNFINISHED)
     return finished.order_by("-ended_at").first()

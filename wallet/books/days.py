@@ -1,7 +1,8 @@
-"""The ledger by day: totals of finished days are stored, other days are read from their entries.
+"""The totals of the ledger for each day.
 
-The sums are exact: entries are append-only, so the total of a finished day never changes. Days are UTC days,
-by the time an entry was written.
+The totals of closed days are stored. The totals of all other days are computed from their entries. Both are
+exact: entries are never changed or deleted, so the total of a finished day never changes. A day is a UTC day,
+and an entry belongs to the day on which it was written.
 """
 
 from dataclasses import dataclass
@@ -13,13 +14,14 @@ from django.db import connection
 from foundation.calendar import DAY, day_of, end_of, start_of
 from wallet.books.models import ClosedDay
 
-# A charge takes seconds, and the clocks of hosts differ by minutes at most: after this time no more entry is
-# written into a finished day.
+# A day may be closed this long after its end. No process then still writes an entry with a time of this day:
+# a charge takes seconds, and the clocks of hosts differ by a few minutes at most.
 SETTLING = timedelta(hours=1)
 PRODUCTS_MAX = 100
 
-# One statement sees one moment, so the count and the totals are of the same entries. Another process that
-# closes the day at the same time waits at the first INSERT, finds the day closed, and writes nothing.
+# One SQL statement reads one snapshot, so the count and the totals come from the same entries. If another
+# process closes the same day at the same time, it waits at the first INSERT. Then the day is already closed,
+# and the other process writes nothing.
 CLOSE = """
 WITH added AS MATERIALIZED (
      SELECT product, kind, sum(credits) AS credits, count(*) AS entries
@@ -37,7 +39,7 @@ kept AS (
 SELECT entries FROM closed
 """
 
-# The finished days that are not closed, from the first entry's day on, oldest first.
+# The finished days that are not closed yet, oldest first. The search starts at the day of the first entry.
 OPEN_DAYS = """
 SELECT each::date
   FROM generate_series((SELECT min(created_at) AT TIME ZONE 'UTC' FROM wallet_entry)::date::timestamp,
@@ -46,8 +48,9 @@ SELECT each::date
  ORDER BY each
 """
 
-# One statement sees one moment, so a day that is closed meanwhile is in one half only. With the GROUP BY in
-# the lateral query, each open day is one lookup in the index on the time.
+# The first half reads the closed days, the second half all other days. One SQL statement reads one snapshot,
+# so no day is in both halves, even if another process closes it now. The GROUP BY is in the lateral query, so
+# PostgreSQL needs one lookup in the index on the time for each open day.
 FLOWS = """
 SELECT day_id, product, kind, credits, entries
   FROM wallet_daytotal
@@ -65,7 +68,8 @@ SELECT each::date, live.product, live.kind, live.credits, live.entries
  ORDER BY 1, 2, 3
 """
 
-# Jumps from one product to the next in the index that begins with it, however many entries each has.
+# Finds each product with one lookup in the index that starts with the product. So the number of entries does
+# not matter.
 PRODUCTS = """
 WITH RECURSIVE seen (product) AS (
     (SELECT product FROM wallet_entry ORDER BY product LIMIT 1)
@@ -76,7 +80,8 @@ WITH RECURSIVE seen (product) AS (
 SELECT product FROM seen WHERE product <> '' LIMIT %(most)s
 """
 
-# Uses the index on the kind, which has no charges. There are few adjustments: staff make them one by one.
+# Uses the index on the kind. This index leaves charges out, so it is small. There are few adjustments,
+# because staff make each one by hand.
 ADJUSTED = """
 SELECT coalesce(sum(credits) FILTER (WHERE credits > 0), 0)::bigint,
        coalesce(sum(credits) FILTER (WHERE credits < 0), 0)::bigint
@@ -88,7 +93,10 @@ SELECT coalesce(sum(credits) FILTER (WHERE credits > 0), 0)::bigint,
 
 @dataclass(frozen=True)
 class Flow:
-    """What the entries of one product and kind moved on one UTC day: credits with their sign, and a count."""
+    """The sum of the entries of one product and kind on one UTC day.
+
+    `credits` is positive if credits were added and negative if they were taken. `entries` is a count.
+    """
 
     day: date
     product: str
@@ -98,10 +106,11 @@ class Flow:
 
 
 def close_days(*, now: datetime) -> list[ClosedDay]:
-    """Add up each day that ended an hour before `now` and is not closed; returns them, oldest first.
+    """Close each day that ended at least an hour before `now`. Return the days closed, oldest first.
 
-    It starts with the first entry's day and closes days without entries too. Each day is a transaction. It is
-    safe to run again, and to run twice at once: one of the two closes a day.
+    Closing a day means that its totals are stored. The first day is the day of the first entry; days without
+    entries are closed too. Each day is one transaction. This may run again, and two processes may run it at
+    the same time: only one of them closes each day.
     """
     closed = []
     for day in open_days(now=now):
@@ -113,7 +122,7 @@ def close_days(*, now: datetime) -> list[ClosedDay]:
 
 
 def open_days(*, now: datetime) -> list[date]:
-    """The days that can be closed at `now` and are not, oldest first; none without entries."""
+    """Return the days that can be closed at `now` but are not, oldest first; [] if there are no entries."""
     last_day = day_of(now - SETTLING) - DAY
     with connection.cursor() as cursor:
         cursor.execute(OPEN_DAYS, {"last_day": last_day})
@@ -121,18 +130,19 @@ def open_days(*, now: datetime) -> list[date]:
 
 
 def reopen(from_day: date) -> int:
-    """Delete the totals of this day and all later ones, to be added up again; returns how many days.
+    """Delete the stored totals of this day and of all later days. Return how many days were deleted.
 
-    Nothing is lost: until the days are closed again, their entries are read instead.
+    No data is lost: until these days are closed again, their totals are computed from their entries.
     """
     _, deleted = ClosedDay.objects.filter(day__gte=from_day).delete()
     return deleted.get(ClosedDay._meta.label, 0)
 
 
 def flows(first_day: date, last_day: date, product: str = "") -> list[Flow]:
-    """What moved on these UTC days, both included, by day, product and kind; `product` narrows it.
+    """Return the sums of these UTC days (both included), sorted by day, product and kind.
 
-    Closed days come from their totals, all others from their entries, through the index on the time.
+    With `product`, only the sums of this product are returned. For closed days, the stored totals are read.
+    For all other days, the entries are read with the index on the time.
     """
     values: dict[str, Any] = {"first_day": first_day, "last_day": last_day, "product": product}
     with connection.cursor() as cursor:
@@ -141,7 +151,10 @@ def flows(first_day: date, last_day: date, product: str = "") -> list[Flow]:
 
 
 def adjusted(first_day: date, last_day: date, product: str = "") -> tuple[int, int]:
-    """The credits that staff's adjustments added (0 or more) and took (0 or less) on these UTC days."""
+    """Return the credits that staff's adjustments added (0 or more) and took (0 or less) on these UTC days.
+
+    Both days are included. With `product`, only adjustments of this product count.
+    """
     values: dict[str, Any] = {"since": start_of(first_day), "until": end_of(last_day), "product": product}
     with connection.cursor() as cursor:
         cursor.execute(ADJUSTED, values)
@@ -150,7 +163,7 @@ def adjusted(first_day: date, last_day: date, product: str = "") -> tuple[int, i
 
 
 def products() -> list[str]:
-    """The products of all entries, sorted; at most 100."""
+    """Return the names of all products that have entries, sorted; at most 100."""
     with connection.cursor() as cursor:
         cursor.execute(PRODUCTS, {"most": PRODUCTS_MAX})
         return sorted(product for (product,) in cursor.fetchall())

@@ -1,7 +1,7 @@
-"""The laws of the books as queries: one list for tests, for the nightly check and for operators.
+"""The laws of the books, as SQL queries. Tests, the nightly check and operators use the same queries.
 
-Constraints and triggers keep most of these laws. A backup restored in part, a trigger dropped by hand or a bug in
-a migration can still break one, and these queries find it.
+Constraints and triggers enforce most of these laws. A law can still be broken if only a part of a backup was
+restored, if an operator dropped a trigger, or if a migration has a bug. These queries find the broken rows.
 """
 
 from collections.abc import Callable, Iterator
@@ -14,14 +14,15 @@ WALLETS_AT_A_TIME = 1000
 
 @dataclass(frozen=True)
 class Violation:
-    """A broken law, the row that breaks it, and how."""
+    """A law that is broken, the row that breaks it, and the details."""
 
     law: str
     subject: str
     detail: str
 
 
-# Each query returns (subject, detail) of the rows that break its law, for wallets above `after` up to `last`.
+# Each query returns (subject, detail) for each row that breaks its law. It reads only the wallets from the id
+# `after` (not included) to the id `last` (included).
 LAWS_OF_WALLETS = {
     "A wallet's balance is the sum of its entries": """
         SELECT w.user_id, format('balance %%s, entries add up to %%s', w.balance, coalesce(sum(e.credits), 0))
@@ -114,7 +115,7 @@ LAWS_OF_THE_WHOLE = {
     """,
 }
 
-# Both ways: a total that is wrong or has no entries, and a total that is missing.
+# This finds totals that are wrong, totals of days without entries, and totals that are missing.
 LAWS_OF_DAYS = {
     "The totals of a closed day are what its entries add up to": """
         WITH added AS (
@@ -143,14 +144,15 @@ LAWS_OF_DAYS = {
 
 
 def violations() -> list[Violation]:
-    """Every violation; [] if all laws hold."""
+    """Return every violation; [] if no law is broken."""
     return list(find_violations())
 
 
 def find_violations(*, on_wallets: Callable[[int], None] = lambda count: None) -> Iterator[Violation]:
-    """The same one by one, in one pass over the wallets; `on_wallets` gets the number of each batch.
+    """Yield every violation. The wallets are read once, in batches of 1,000.
 
-    To be exact while charges go on, call it in a REPEATABLE READ transaction.
+    After each batch, `on_wallets` is called with the number of its wallets. If products may charge at the
+    same time, call this in a REPEATABLE READ transaction; otherwise the result may be wrong.
     """
     for law, query in (LAWS_OF_THE_WHOLE | LAWS_OF_DAYS).items():
         yield from broken(law, query, {})
@@ -172,7 +174,7 @@ def _next_wallets(after: str) -> list[str]:
 
 
 def broken(law: str, query: str, values: dict[str, str]) -> Iterator[Violation]:
-    """The violations of one law; the query returns (subject, detail)."""
+    """Yield the violations of one law. The query returns rows of (subject, detail)."""
     with connection.cursor() as cursor:
         cursor.execute(query, values)
         for subject, detail in cursor.fetchall():

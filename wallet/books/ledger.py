@@ -1,8 +1,9 @@
-"""The only writer of balances and entries.
+"""The only module that writes balances and entries.
 
-Each verb is one transaction: a guarded F() update of the wallet's row, which takes its lock, then the entry.
-The guard is on the updated row itself, so under READ COMMITTED PostgreSQL checks it again on the new version
-of the row after waiting for the lock. No two wallets share a row.
+Each function that writes is one transaction. First it updates the wallet's row with F(), which also locks the
+row. Then it writes the entry. A debit checks the balance in the WHERE of this update. If PostgreSQL has to
+wait for the lock, it checks the balance again on the new version of the row (READ COMMITTED). Each wallet has
+its own row, so charges of different users never wait for each other.
 """
 
 from datetime import datetime
@@ -18,7 +19,7 @@ from wallet.errors import InsufficientCredits, NothingToGiveBack
 
 
 class Facts(TypedDict, total=False):
-    """What an entry stores beside its numbers."""
+    """The optional fields of an entry."""
 
     feature: str
     count: int
@@ -31,26 +32,28 @@ class Facts(TypedDict, total=False):
 
 
 def unopened(user_id: str) -> Wallet:
-    """An empty wallet for a user who has none yet; nothing is written."""
+    """Return an empty wallet for a user who has none. It is not saved."""
     return Wallet(user_id=user_id)
 
 
 def balance_of(user_id: str) -> int:
-    """The credits a user has now; 0 for a user without a wallet. May be negative after a clawback."""
+    """Return a user's balance in credits; 0 without a wallet. It can be negative after a clawback."""
     return Wallet.objects.filter(pk=user_id).values_list("balance", flat=True).first() or 0
 
 
 @transaction.atomic
 def debit(*, user_id: str, credits: int, kind: Entry.Kind, actor: str, **facts: Unpack[Facts]) -> Entry:
-    """Take credits out of a wallet, or raise InsufficientCredits and change nothing.
+    """Take credits out of a wallet.
 
-    Raises IntegrityError if the idempotency key was used before; nothing has moved then.
+    Raises InsufficientCredits if the balance is too low, and IntegrityError if the idempotency key was used
+    before. In both cases, the wallet does not change.
     """
     assert credits > 0, "a debit takes a positive number of credits"
     affordable = Wallet.objects.filter(pk=user_id, balance__gte=credits)
     taken = {"balance": F("balance") - credits, "entries_count": F("entries_count") + 1}
     if not affordable.update(**taken):
-        # Credits may have come in since. With the row locked, the answer is certain.
+        # Another process may have added credits after the update failed. While we hold the row's lock, the
+        # balance cannot change.
         wallet = Wallet.objects.locked(user_id).first()
         balance = wallet.balance if wallet else 0
         if balance < credits:
@@ -61,7 +64,7 @@ def debit(*, user_id: str, credits: int, kind: Entry.Kind, actor: str, **facts: 
 
 @transaction.atomic
 def credit(*, user_id: str, credits: int, kind: Entry.Kind, actor: str, **facts: Unpack[Facts]) -> Entry:
-    """Put credits into a wallet; a user's first credits create it.
+    """Add credits to a wallet. If the user has no wallet, it is created.
 
     Raises IntegrityError if the idempotency key, or the Checkout Session of a top-up, was used before.
     """
@@ -77,16 +80,17 @@ def credit(*, user_id: str, credits: int, kind: Entry.Kind, actor: str, **facts:
 def adjust(
     *, user_id: str, credits: int, reason: str, key: str, actor: str, stripe_session_id: str = ""
 ) -> Entry:
-    """Correct a wallet by hand: a positive number adds credits, a negative one takes them.
+    """Correct a wallet by hand. A positive number adds credits, a negative number takes them.
 
-    `stripe_session_id` names the payment that the adjustment replaces, if it does.
+    If the adjustment replaces a payment, `stripe_session_id` names this payment.
 
-    The key belongs to one decision of one member of staff: the same request again returns the first entry and
-    moves nothing, another request with it raises KeyReused. Raises InsufficientCredits if the wallet holds
-    too little.
+    The key belongs to one decision of one staff member. The same request with the same key returns the first
+    entry and changes nothing. Raises KeyReused if another request has the same key, and InsufficientCredits
+    if the balance is too low.
     """
     assert key, "an adjustment has a key: sending the form twice moves credits once"
-    # Lock first: if two requests come at once, the second sees the entry of the first.
+    # Lock the wallet first. If two requests come at the same time, the second one waits, and then finds the
+    # entry of the first one.
     _make_wallet(user_id)
     Wallet.objects.locked(user_id).get()
     kind = Entry.Kind.ADJUSTMENT
@@ -109,16 +113,17 @@ def adjust(
 
 @transaction.atomic
 def give_back(*, entry: Entry, credits: int | None = None, reason: str, key: str, actor: str) -> Entry:
-    """Give a charge back, in whole or in part (None: what is left), as a new entry that names it.
+    """Give credits of a charge back. The new entry names the charge.
 
-    Raises NothingToGiveBack if more would be given back than is left of the charge. The same key again
-    returns the first entry; KeyReused if that gave back another charge or amount.
+    Without `credits`, the rest of the charge is given back. The same request with the same key returns the
+    first entry. Raises NothingToGiveBack if `entry` is not a charge, or if too few credits of it are left.
+    Raises KeyReused if the key was used for another charge or another number of credits.
     """
     assert key, "giving back has a key: a second request moves nothing"
     user_id = entry.wallet_id
     if entry.kind not in (Entry.Kind.DEDUCT, Entry.Kind.CAPTURE):
         raise NothingToGiveBack("Only a charge can be given back")
-    # What is left of the charge is computed under the wallet's lock.
+    # Lock the wallet, so that no other process can give credits of this charge back at the same time.
     Wallet.objects.locked(user_id).get()
     kind = Entry.Kind.REFUND
     if first := Entry.objects.with_key(user_id=user_id, product=entry.product, kind=kind, key=key).first():
@@ -148,7 +153,10 @@ def _make_wallet(user_id: str) -> None:
 
 
 def _append(user_id: str, *, credits: int, kind: Entry.Kind, actor: str, **facts: Unpack[Facts]) -> Entry:
-    """Write the entry of an update, whose transaction still holds the lock and reads its own balance."""
+    """Write the entry for the update that the caller has just made to the wallet.
+
+    The caller's transaction still has the lock, so the balance that is read here is the balance after it.
+    """
     balance, sequence = Wallet.objects.values_list("balance", "entries_count").get(pk=user_id)
     now = timezone.now()
     facts.setdefault("effective_at", now)

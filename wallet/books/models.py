@@ -1,12 +1,12 @@
 """The books: wallets, their entries, the totals of finished days, and the examinations.
 
 A wallet's balance is always the sum of its entries. An entry is never changed or removed; a correction is a
-new entry. Each entry holds the balance after it (`balance_after`) and its place in the wallet (`sequence`,
-from 1 without a gap): history needs no adding up, and a missing entry is noticed.
+new entry. Each entry stores the balance after it (`balance_after`) and its number in the wallet (`sequence`,
+from 1 without a gap). So the history can be shown without adding entries up, and a missing entry is found.
 
-Credits are whole numbers, 1 credit = US$1, positive if they are added and negative if they are taken. The
-laws are constraints, or triggers if they need more than one row (migrations/laws.sql); `laws.py` checks all
-of them again. Only `ledger.py` writes wallets and entries.
+Credits are whole numbers, and 1 credit is US$1. They are positive in an entry that adds credits and negative
+in an entry that takes them. Constraints enforce the laws of one row. Triggers enforce the laws of several
+rows (migrations/laws.sql). `laws.py` checks all laws again. Only `ledger.py` writes wallets and entries.
 """
 
 from datetime import datetime
@@ -26,43 +26,53 @@ PRODUCT_LENGTH = 100
 KEY_LENGTH = 255
 STRIPE_ID_LENGTH = 255
 
-# An adjustment may add or take.
+# An adjustment is in neither list: it may add or take credits.
 ADDING_KINDS = ("topup", "refund", "reinstatement", "grant")
 TAKING_KINDS = ("deduct", "clawback", "expiry", "capture")
 
 
 class WalletQuerySet(models.QuerySet["Wallet"]):
     def locked(self, *user_ids: str) -> Self:
-        """Lock these wallets in the order of their ids, so two callers never wait for each other."""
+        """Lock these wallets, always in the order of their ids, so that two callers cannot deadlock."""
         return self.select_for_update().filter(pk__in=user_ids).order_by("pk")
 
 
 class EntryQuerySet(models.QuerySet["Entry"]):
     def of_user(self, user_id: str) -> Self:
-        """One wallet's entries, newest first by its own sequence, so `balance_after` always chains."""
+        """Return one user's entries, newest first.
+
+        They are sorted by `sequence`, not by time, so each `balance_after` fits the entry before it.
+        """
         return self.filter(wallet_id=user_id).order_by("-sequence")
 
     def between(self, first: int, last: int) -> Self:
-        """Entries after the place `first`, up to and including the place `last`, by their sequence."""
+        """Return the entries with a `sequence` above `first`, up to and including `last`."""
         return self.filter(sequence__gt=first, sequence__lte=last)
 
     def with_key(self, *, user_id: str, product: str, kind: str, key: str) -> Self:
-        """The entry with this idempotency key, if any."""
+        """Return the entry with this idempotency key; an empty queryset if there is none."""
         return self.filter(wallet_id=user_id, product=product, kind=kind, idempotency_key=key)
 
     def given_back(self, entry: "Entry") -> int:
-        """How many credits of a charge have been given back so far."""
+        """Return how many credits of a charge have been given back so far."""
         reversals = self.filter(wallet_id=entry.wallet_id, reverses=entry)
         return reversals.aggregate(total=Sum("credits"))["total"] or 0
 
     def moved_by_hand(self, actor: str, *, since: datetime) -> int:
-        """How many credits a member of staff added, took and gave back since then, as one positive sum."""
+        """Return how many credits a staff member has added, taken and given back since this time.
+
+        All amounts count as positive numbers in this sum.
+        """
         theirs = self.filter(kind__in=["adjustment", "refund"], created_at__gte=since, actor=actor)
         return theirs.aggregate(total=Sum(Abs("credits")))["total"] or 0
 
 
 class Wallet(models.Model):
-    """One user's credits. The row is the lock and the counter; its key can be the shard key."""
+    """One user's credits.
+
+    A transaction that changes the balance locks this row. `entries_count` gives the next entry its number.
+    The primary key can be used as the shard key.
+    """
 
     user_id = models.CharField("Misar ID", primary_key=True, max_length=MISAR_ID_LENGTH)
     balance = models.BigIntegerField(default=0, help_text="In credits; negative after a clawback.")
@@ -86,10 +96,10 @@ class Wallet(models.Model):
 
 
 class Entry(models.Model):
-    """One line of the ledger; on the wire, a transaction."""
+    """One line of the ledger. The API calls it a transaction."""
 
     class Kind(models.TextChoices):
-        """Why credits moved, in the words of the API (contract 11)."""
+        """Why credits were added or taken, in the words of the API (contract 11)."""
 
         TOPUP = "topup", "Top-up"
         DEDUCT = "deduct", "Charge"
@@ -102,7 +112,7 @@ class Entry(models.Model):
         CAPTURE = "capture", "Charge of a hold"
 
     id = primary_key(identifiers.transaction_id)
-    # No index of its own: the index of the sequence begins with the wallet.
+    # It needs no index: the unique index on the wallet and the sequence starts with the wallet.
     wallet = models.ForeignKey(Wallet, on_delete=models.PROTECT, related_name="entries", db_index=False)
     sequence = models.BigIntegerField()
     kind = models.CharField(max_length=20, choices=Kind)
@@ -131,7 +141,7 @@ class Entry(models.Model):
         default_permissions = ("view",)
         permissions = (("give_back_entry", "Can give a charge back"),)
         constraints = [
-            # Every unique constraint includes the wallet, so the table can be sharded by it.
+            # Every unique constraint includes the wallet, so the table can be sharded by wallet.
             models.UniqueConstraint(fields=["wallet", "sequence"], name="wallet_entry_one_per_place"),
             models.UniqueConstraint(
                 fields=["wallet", "product", "kind", "idempotency_key"],
@@ -151,7 +161,7 @@ class Entry(models.Model):
                 | Q(kind="adjustment"),
                 name="wallet_entry_sign_fits_kind",
             ),
-            # A user can owe credits after a clawback. Nothing else may leave a negative balance.
+            # After a clawback, a user can owe credits. Other entries that take credits must leave at least 0.
             models.CheckConstraint(
                 condition=Q(credits__gt=0) | Q(kind="clawback") | Q(balance_after__gte=0),
                 name="wallet_entry_never_overdraws",
@@ -161,7 +171,7 @@ class Entry(models.Model):
                 name="wallet_entry_topup_names_its_checkout",
             ),
             models.CheckConstraint(
-                # Both conditions on the count are needed: a check that gives NULL passes.
+                # Both conditions on `count` are needed: PostgreSQL accepts a row if a check gives NULL.
                 condition=~Q(kind__in=["deduct", "capture"])
                 | (~Q(feature="") & Q(count__gte=1, count__isnull=False)),
                 name="wallet_entry_charge_names_its_feature",
@@ -174,7 +184,8 @@ class Entry(models.Model):
         indexes = [
             models.Index(F("created_at").desc(), name="wallet_entry_newest"),
             models.Index(fields=["product", "-created_at"], name="wallet_entry_product"),
-            # Nearly all entries are charges, so the newest charges need no index of their own.
+            # Nearly all entries are charges, so this index leaves them out. The index on the time finds the
+            # newest charges.
             models.Index(
                 fields=["kind", "-created_at"], condition=~Q(kind="deduct"), name="wallet_entry_kind"
             ),
@@ -199,12 +210,15 @@ class Entry(models.Model):
 
     @property
     def charged(self) -> int:
-        """What a charge took, as a positive number of credits."""
+        """The credits that a charge took, as a positive number."""
         return -self.credits
 
 
 class ClosedDay(models.Model):
-    """A finished UTC day whose entries have been added up. They never change, so its totals are final."""
+    """A finished UTC day with stored totals.
+
+    Entries of a finished day never change, so the totals are final.
+    """
 
     day = models.DateField(primary_key=True)
     entries = models.BigIntegerField(help_text="How many were written on that day.")
@@ -218,7 +232,10 @@ class ClosedDay(models.Model):
 
 
 class DayTotal(models.Model):
-    """What a closed day moved, by product and kind, in credits with their sign."""
+    """The sum of the entries of one product and kind on a closed day.
+
+    `credits` is positive if credits were added and negative if they were taken.
+    """
 
     day = models.ForeignKey(ClosedDay, on_delete=models.CASCADE, related_name="totals", db_index=False)
     product = models.CharField(max_length=PRODUCT_LENGTH, blank=True)
@@ -238,7 +255,7 @@ class DayTotal(models.Model):
 
 
 class Audit(models.Model):
-    """One examination of the books: when, how many rows were looked at, and what was found."""
+    """One examination of the books: when it ran, how many rows it checked, and what it found."""
 
     class Kind(models.TextChoices):
         LAWS = "laws", "Laws of the books"

@@ -1,9 +1,9 @@
-"""Where a day begins in a wallet's history.
+"""Find the place in a wallet's history where a day begins.
 
-A history is ordered by its sequence. Host clocks differ, so a later entry can carry an earlier time, and
-around midnight the two days can alternate. Here the line between two days is a place in the sequence: after
-the last entry that was written before midnight. The entries between two such places add up to the difference
-of their balances, and one day ends where the next begins.
+Entries are sorted by their sequence. Host clocks differ, so a later entry can carry an earlier time. Around
+midnight, entries of both days can be mixed. Here a day begins directly after the last entry with a time
+before midnight, and the previous day ends at the same place. So the entries between two such places always
+add up to the difference between the two balances.
 """
 
 from collections.abc import Sequence
@@ -16,12 +16,13 @@ from django.db import connection
 from wallet.books.models import Wallet
 from wallet.errors import GapInHistory
 
-# How much later than the next entry's time an entry's own time may be.
+# An entry may carry a time that is later than the time of the next entry, by at most this much.
 CLOCKS_APART = timedelta(minutes=5)
 
-# Sequences have no gap, so a binary search finds the place in 20 lookups among a million entries, without an
-# index on the time. Times are in order only as far as the clocks agree, so the search aims a little later and
-# then walks back. With a LIMIT in its sub-select, each lookup reads one row of the index.
+# This is a binary search over the sequence, which has no gap. It needs about 20 lookups in a million entries
+# and no index on the time. The times may be out of order by CLOCKS_APART. So the search looks for a time that
+# is later by this much. Then it goes back to the last entry before the wanted time. The LIMIT in the
+# sub-select makes each lookup read only one row of the index.
 CUTS = """
 WITH RECURSIVE search (number, moment, low, high) AS (
     SELECT number, moment, 0::bigint, wallet.entries_count + 1
@@ -52,16 +53,21 @@ SELECT coalesce(last.sequence, 0), coalesce(last.balance_after, 0)
 
 @dataclass(frozen=True)
 class Cut:
-    """A place in a history: the sequence of the last entry before it, and the balance after that entry."""
+    """A place between two entries of a history.
+
+    `sequence` is the number of the last entry before the place, and `balance` is the balance after this
+    entry.
+    """
 
     sequence: int
     balance: int
 
 
 def cuts(user_id: str, moments: Sequence[datetime]) -> list[Cut]:
-    """For each moment the place before it, by one query that sees the wallet at one moment.
+    """Return one place for each moment: after the last entry that was written before this moment.
 
-    Moments in order give places in order. A wallet that does not exist is cut at 0. Raises GapInHistory if an
+    One query finds all places in one snapshot. If the moments are in order, the places are in order too. If
+    the wallet does not exist, all places have the sequence 0 and the balance 0. Raises GapInHistory if an
     entry is missing.
     """
     values: dict[str, Any] = {"user_id": user_id, "moments": list(moments), "clocks_apart": CLOCKS_APART}
@@ -71,5 +77,5 @@ def cuts(user_id: str, moments: Sequence[datetime]) -> list[Cut]:
     if len(places) == len(moments):
         return places
     if Wallet.objects.filter(pk=user_id).exists():
-        raise GapInHistory  # The search met a missing entry.
+        raise GapInHistory  # The search did not find an entry that must exist.
     return [Cut(0, 0)] * len(moments)

@@ -1,1 +1,1 @@
-"""Charges: what products take from a wallet."""
+"""Charges: products take credits from a wallet."""

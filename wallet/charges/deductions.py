@@ -1,4 +1,8 @@
-"""Charging for the use of a feature: atomic, idempotent, fail-closed."""
+"""Charge a user for the use of a feature.
+
+A charge is one transaction, and an idempotency key makes a retry safe. If anything fails, the charge is
+refused.
+"""
 
 from dataclasses import dataclass
 
@@ -19,7 +23,7 @@ COUNT_MAX = 1_000_000
 
 @dataclass(frozen=True)
 class Charge:
-    """A charge that was allowed, and whether it is a replay."""
+    """A charge that was allowed. `replayed` is true if an earlier request with the same key made it."""
 
     entry: Entry
     replayed: bool
@@ -29,9 +33,10 @@ class Charge:
 def deduct(*, service: ServiceKey, user_id: str, feature: str, count: int = 1, key: str = "") -> Charge:
     """Charge `count` units (1 to 1,000,000) of a feature at its current rate, for the product of `service`.
 
-    With a key, the same request again returns the first charge, whatever happened to the balance or
-    the rate since; a refusal leaves the key free. Raises FeatureNotAllowed if the service key may not charge
-    this feature, InsufficientCredits, UnknownFeature, KeyReused and ChargeGivenBack; nothing has moved then.
+    The same request with the same key returns the first charge, even if the balance or the rate has changed
+    since. If a charge is refused, its key can be used again. Raises FeatureNotAllowed if the service key may
+    not charge this feature, InsufficientCredits, UnknownFeature, KeyReused or ChargeGivenBack. After an
+    error, no credits were taken.
     """
     if not service.may_charge(feature):
         raise FeatureNotAllowed(feature)
@@ -47,8 +52,8 @@ def deduct(*, service: ServiceKey, user_id: str, feature: str, count: int = 1, k
             idempotency_key=key,
         )
     except (IntegrityError, BillingError):
-        # A used key always ends here: its second entry meets the unique constraint, or is refused because
-        # there is no rate or too few credits. So the history decides before the refusal does.
+        # Every request with a used key gets here: the unique constraint refuses a second entry, there is no
+        # rate, or the balance is too low. If the key has a first charge, return it instead of the error.
         used = Entry.objects.with_key(
             user_id=user_id, product=service.product, kind=Entry.Kind.DEDUCT, key=key
         )

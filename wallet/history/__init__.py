@@ -1,1 +1,1 @@
-"""Reading a wallet: its history, its months, what it was spent on."""
+"""Read a wallet: its history, its monthly statements, and what its credits were spent on."""

@@ -1,11 +1,11 @@
-"""The names of products, as users read them."""
+"""The names of products on users' pages."""
 
-# The product of a top-up from the wallet's own page.
+# A top-up from the wallet's own page has this text as its product.
 WALLET = "wallet"
 
 
 def name_of(product: str) -> str:
-    """A product as pages show it: by its own name, and the wallet, which is no product, as "Wallet".
+    """Return a product's name for a page. The wallet is not a product; its name is "Wallet".
 
     >>> name_of("blog"), name_of("wallet"), name_of("")
     ('blog', 'Wallet', '')

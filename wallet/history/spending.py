@@ -1,4 +1,4 @@
-"""What a wallet's credits were spent on."""
+"""Find out what a wallet's credits were spent on."""
 
 from dataclasses import dataclass
 from datetime import date
@@ -10,12 +10,13 @@ from wallet.books.places import cuts
 from wallet.prices.models import Rate
 
 CHOICES_MAX = 100
-# How many of the newest entries are read for choices. No index holds the products and features of a wallet,
-# because every index makes each charge slower. Reading these takes a few milliseconds.
+# The choices of the filters come from this many of the newest entries. Reading them takes a few milliseconds.
+# An index on the products and features of a wallet would be faster, but it would make each charge slower.
 ENTRIES_LOOKED_THROUGH = 10_000
 
-# Credits given back count on the day of their charge. The LIMIT makes each search for a charge one index
-# lookup: the planner cannot know how few there are.
+# Credits that were given back count on the day of their charge. The LIMIT makes PostgreSQL find each charge
+# with one index lookup. Without it, the planner could choose a slower plan: it does not know that there are
+# few such entries.
 SPENT = """
 SELECT product, feature, sum(units)::bigint, sum(credits)::bigint
   FROM (SELECT product, feature, count AS units, -credits AS credits
@@ -45,10 +46,12 @@ SELECT DISTINCT product, feature
 
 @dataclass(frozen=True)
 class Spending:
-    """One feature of one product over some days: units charged, and credits as a positive number.
+    """What one feature of one product cost a user in some days.
 
-    `credits` is what the charges took, less what was given back of them at any time. `label` is from the
-    rate table, or the feature itself if it has no rate. `share_percent` is 0 to 100, of all rows together.
+    `units` is the number of units charged. `credits` is a positive number: the credits that the charges took,
+    minus all credits of these charges that were given back at any time. `label` comes from the rate table; it
+    is the feature itself if the feature has no rate. `share_percent` (0 to 100) is the share of `credits` in
+    the sum of all rows.
     """
 
     product: str
@@ -61,16 +64,16 @@ class Spending:
 
 @dataclass(frozen=True)
 class Choices:
-    """The products and features that a history can be filtered by, in alphabetical order."""
+    """The products and features that the filters of a history offer, in alphabetical order."""
 
     products: list[str]
     features: list[str]
 
 
 def by_feature(*, user_id: str, first_day: date, last_day: date) -> list[Spending]:
-    """What was charged on these UTC days, both included, the most credits first.
+    """Return what was charged on these UTC days (both included), sorted by credits, the highest first.
 
-    A feature that was given back in whole is left out. The shares are whole percents that add up to 100.
+    A feature is left out if all its credits were given back. The shares are whole percents and add up to 100.
     """
     first, last = cuts(user_id, [start_of(first_day), end_of(last_day)])
     with connection.cursor() as cursor:
@@ -85,7 +88,9 @@ def by_feature(*, user_id: str, first_day: date, last_day: date) -> list[Spendin
 
 
 def shares(parts: list[int]) -> list[int]:
-    """Each positive part's share in whole percents that add up to 100: the largest fractions round up.
+    """Return the share of each part in whole percents. The parts are positive.
+
+    The shares add up to 100: those with the largest fractions are rounded up, all others are rounded down.
 
     >>> shares([1, 1, 1])
     [34, 33, 33]
@@ -99,7 +104,7 @@ def shares(parts: list[int]) -> list[int]:
 
 
 def choices(user_id: str) -> Choices:
-    """The products and features of the wallet's newest 10,000 entries, at most 100 each."""
+    """Return the products and features of the wallet's newest 10,000 entries, at most 100 of each."""
     with connection.cursor() as cursor:
         cursor.execute(OCCURRING, {"user_id": user_id, "entries": ENTRIES_LOOKED_THROUGH})
         pairs = cursor.fetchall()

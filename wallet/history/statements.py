@@ -1,7 +1,7 @@
-"""Reading a wallet's history: page by page, as a whole, by the day and by the month.
+"""Read a wallet's history: by page, as a whole, by day and by month.
 
-Days are calendar days in UTC, and a range includes both ends. Days and months are cut by sequence
-(places.py), so the opening balance and the entries always add up to the closing balance.
+Days are UTC days, and a range includes its first and its last day. Days and months begin and end at
+places in the sequence (places.py). So the opening balance plus the entries is always the closing balance.
 """
 
 from calendar import monthrange
@@ -21,17 +21,17 @@ from wallet.books.places import CLOCKS_APART, Cut, cuts
 
 PAGE_DEFAULT = 20
 PAGE_MAX = 100
-# A statement of more entries than these has a line for each day only.
+# A statement with more entries than this shows one line for each day instead of the entries.
 ENTRIES_SHOWN_MAX = 300
-# How many places of a history one query of `history` reads.
+# Each query of `history` reads this many numbers of the sequence.
 PLACES_AT_ONCE = 5000
 
 
 @dataclass(frozen=True)
 class Choice:
-    """Which entries of a wallet: by kind, product, feature and days; the default is all of them.
+    """A filter for the entries of a wallet: by kind, product, feature and days. The default is all entries.
 
-    An entry belongs to the UTC day on which it was written. None leaves that end open.
+    An entry belongs to the UTC day on which it was written. If a day is None, the range has no limit there.
     """
 
     kinds: tuple[str, ...] = ()
@@ -46,7 +46,7 @@ EVERYTHING = Choice()
 
 @dataclass(frozen=True)
 class Page:
-    """Some entries, newest first, and the cursor of the next page; None on the last page."""
+    """Some entries, newest first. `next_cursor` is the cursor of the next page; None on the last page."""
 
     entries: list[Entry]
     next_cursor: str | None
@@ -54,7 +54,7 @@ class Page:
 
 @dataclass(frozen=True)
 class DayBalance:
-    """The balance of a wallet at the end of a day, in credits; negative where the user owed."""
+    """The balance of a wallet at the end of a day, in credits. It is negative if the user owed credits."""
 
     day: date
     balance: int
@@ -62,7 +62,10 @@ class DayBalance:
 
 @dataclass(frozen=True)
 class KindTotal:
-    """The entries of one kind in a month: how many, and the sum of their credits with its sign."""
+    """The entries of one kind in a month.
+
+    `entries` is their number. `credits` is their sum, which is negative if credits were taken.
+    """
 
     kind: Entry.Kind
     entries: int
@@ -71,7 +74,7 @@ class KindTotal:
 
 @dataclass(frozen=True)
 class DayLine:
-    """A day with entries: credits added and taken, both positive, and the balance at its end."""
+    """A day with entries. `added` and `taken` are positive. `closing` is the balance after the day."""
 
     day: date
     added: int
@@ -81,10 +84,11 @@ class DayLine:
 
 @dataclass(frozen=True)
 class MonthlyStatement:
-    """One month of a wallet, in credits: `opening + added - taken == closing`; `taken` is positive.
+    """One month of a wallet, in credits: `opening + added - taken == closing`. `taken` is positive.
 
-    `entries` are oldest first, and () where there are more than ENTRIES_SHOWN_MAX; `entries_count` counts
-    all of them. `by_kind` is in the order of Entry.Kind, `days` has a line for each day with entries.
+    `entries` has the oldest entry first; it is () if there are more than ENTRIES_SHOWN_MAX. `entries_count`
+    is the number of all entries. `by_kind` is in the order of Entry.Kind. `days` has one line for each day
+    with entries.
     """
 
     first_day: date
@@ -102,21 +106,24 @@ class MonthlyStatement:
 def page(
     *, user_id: str, limit: int = PAGE_DEFAULT, cursor: str | None = None, choice: Choice = EVERYTHING
 ) -> Page:
-    """Up to `limit` entries (1 to 100) of the choice that are older than the cursor. Raises InvalidCursor."""
+    """Return one page: at most `limit` (1 to 100) entries of the choice, newest first.
+
+    With a cursor, only entries that are older than the cursor are returned. Raises InvalidCursor.
+    """
     entries = _chosen(Entry.objects.of_user(user_id), choice)
     if choice.first_day or choice.last_day:
         entries = entries.between(*_places(user_id, choice))
     if cursor is not None:
         entries = entries.filter(sequence__lt=_sequence_at(cursor, user_id))
-    rows = list(entries[: limit + 1])  # One more shows whether there is a next page.
+    rows = list(entries[: limit + 1])  # One more row, to see if there is a next page.
     return Page(rows[:limit], cursor_at(rows[limit - 1].pk) if len(rows) > limit else None)
 
 
 def history(*, user_id: str, choice: Choice = EVERYTHING) -> Iterator[Entry]:
-    """Every entry of the choice, newest first; entries written after the first one was read are left out.
+    """Yield every entry of the choice, newest first.
 
-    Each query reads some thousand places of the history. Between the queries no cursor and no transaction
-    is open, so a slow caller holds nothing.
+    Entries that are written after the first query are left out. Each query reads a few thousand entries.
+    Between two queries, no database cursor and no transaction is open, so a slow caller blocks nothing.
     """
     first, last = _places(user_id, choice)
     for top in range(last, first, -PLACES_AT_ONCE):
@@ -125,10 +132,11 @@ def history(*, user_id: str, choice: Choice = EVERYTHING) -> Iterator[Entry]:
 
 
 def closing_balances(*, user_id: str, first_day: date, last_day: date) -> list[DayBalance]:
-    """The balance of the wallet at the end of each day, oldest first, both days included.
+    """Return the balance of the wallet at the end of each day (both days included), oldest first.
 
-    It is 0 before the first entry. A day without entries, also a future one, ends as the day before it.
-    One query, whose cost grows with the days and hardly with the entries; for a few years at most.
+    The balance is 0 before the first entry. A day without entries, or in the future, has the balance of the
+    day before. This is one query. Its cost depends on the number of days, and hardly on the number of
+    entries. Use it for a few years at most.
     """
     days = _days(first_day, last_day)
     places = cuts(user_id, [end_of(day) for day in days])
@@ -136,13 +144,17 @@ def closing_balances(*, user_id: str, first_day: date, last_day: date) -> list[D
 
 
 def months(user_id: str) -> list[date]:
-    """The first days of the months from the wallet's first entry to its last, newest first, none left out."""
+    """Return the first day of each month from the first entry to the last entry, newest first.
+
+    Months without entries in between are included.
+    """
     written = Entry.objects.of_user(user_id).values_list("created_at", flat=True)
     newest, oldest = written.first(), written.last()
     if newest is None or oldest is None:
         return []
     first_month = oldest.date().replace(day=1)
-    # Host clocks differ, so a later entry can carry an earlier time: the month before may have entries too.
+    # Host clocks differ, so a later entry can carry an earlier time. So the month before the first entry's
+    # month may have entries too.
     if cuts(user_id, [start_of(first_month)])[0].sequence:
         first_month = add_months(first_month, -1)
     found = [newest.date().replace(day=1)]
@@ -152,7 +164,10 @@ def months(user_id: str) -> list[date]:
 
 
 def month(*, user_id: str, first_day: date) -> MonthlyStatement:
-    """The statement of the month that begins on this day: as far as it has gone, and without entries too."""
+    """Return the statement of the month that begins on this day.
+
+    The current month has only the entries that exist now. A month without entries has a statement too.
+    """
     assert first_day.day == 1, "a month begins on its first day"
     last_day = first_day.replace(day=monthrange(first_day.year, first_day.month)[1])
     days = _days(first_day, last_day)
@@ -186,9 +201,10 @@ def month(*, user_id: str, first_day: date) -> MonthlyStatement:
 
 
 def _moves(entries: EntryQuerySet, places: list[Cut]) -> Sequence[Mapping[str, Any]]:
-    """What the entries of each kind added and took on each day of a month (numbered from 1)."""
+    """Return what the entries of each kind added and took on each day of a month. Days start at 1."""
     sequences = Value([place.sequence for place in places], output_field=ArrayField(BigIntegerField()))
-    # A day begins at each place but the last: its number is the number of places that an entry lies after.
+    # A day begins at each place except the last one. The day of an entry is the number of places that are
+    # before this entry.
     day = Func(F("sequence") - 1, sequences, function="width_bucket", output_field=IntegerField())
     return list(
         entries.order_by()
@@ -220,8 +236,12 @@ def _chosen(entries: EntryQuerySet, choice: Choice) -> EntryQuerySet:
 
 
 def _places(user_id: str, choice: Choice) -> tuple[int, int]:
-    """The places of the history between which the days of a choice lie; no query reads more than these."""
-    # A little early: an entry can carry a later time than the entry after it.
+    """Return the range of `sequence` that contains all entries of the days of a choice.
+
+    Queries need to read only entries after the first number, up to and including the second number.
+    """
+    # Begin a few minutes earlier: an entry can carry a later time than the next entry. The exact times are
+    # checked in `_chosen`.
     first = start_of(choice.first_day or date.min) - CLOCKS_APART
     last = end_of(choice.last_day or date.max)
     before, until = cuts(user_id, [first, last])
@@ -229,7 +249,7 @@ def _places(user_id: str, choice: Choice) -> tuple[int, int]:
 
 
 def _sequence_at(cursor: str, user_id: str) -> int:
-    # A cursor of another wallet is as invalid as one that was made up.
+    # A cursor of another wallet is not valid here.
     entries = Entry.objects.filter(wallet_id=user_id, pk=row_id_of(cursor) or "")
     sequence = entries.values_list("sequence", flat=True).first()
     if sequence is None:

@@ -1,1 +1,1 @@
-"""The wallet as a user sees it."""
+"""The pages of the wallet that a user sees."""

@@ -1,4 +1,4 @@
-"""The balance over some days, to be drawn and read."""
+"""The chart of a user's balance. It comes with a sentence and a table of the same numbers."""
 
 from dataclasses import dataclass
 from datetime import UTC, date, timedelta
@@ -13,35 +13,36 @@ from wallet.history import statements
 
 @dataclass(frozen=True)
 class Range:
-    """Some days up to today: their name, how many, and how many days lie between two points."""
+    """A range of days that ends today. The chart has a point every `step_days` days."""
 
     name: str
     days: int
     step_days: int
 
     def first_day(self, today: date) -> date:
-        """The first of the days; the last is today."""
+        """Return the first day of the range."""
         return today - timedelta(days=self.days - 1)
 
 
-# A year of days would be a table of 365 rows; one of weeks can still be read.
+# A table with 365 days is too long to read, so a year is shown in weeks.
 RANGES = {"30d": Range("30 days", 30, 1), "90d": Range("90 days", 90, 1), "12m": Range("12 months", 365, 7)}
 RANGE_DEFAULT = "30d"
 
 
 def today() -> date:
-    """The calendar day in UTC."""
+    """Return today's date in UTC."""
     return timezone.now().astimezone(UTC).date()
 
 
 def chart_of(user_id: str, shown: Range) -> Chart:
-    """The balance at the end of each day, or each seventh day counted back from today."""
+    """Return a chart of the balance at the end of each day, or of every seventh day if a year is shown."""
     last_day = today()
     days = statements.closing_balances(
         user_id=user_id, first_day=shown.first_day(last_day), last_day=last_day
     )
     drawn = days[:: -shown.step_days][::-1]
-    # The lowest and the highest of what is drawn, so that the chart shows the days that the sentence names.
+    # The lowest and the highest balance in the sentence come from the drawn points only, so both can be seen
+    # in the chart.
     balances = [each.balance for each in drawn]
     weekly = shown.step_days > 1
     sentence = (

@@ -1,4 +1,4 @@
-"""Ledger entries in the words of the wallet's pages, and as lines of the CSV file."""
+"""Describe ledger entries for the wallet's pages and for the CSV file."""
 
 from collections.abc import Iterable, Sequence
 from datetime import UTC
@@ -9,7 +9,7 @@ from wallet.prices.models import Rate
 
 Kind = Entry.Kind
 
-# The choices of the history's filter. Each kind of entry is in one of them.
+# The choices of the history's filter. Each kind of entry belongs to exactly one choice.
 KIND_GROUPS: dict[str, tuple[str, tuple[str, ...]]] = {
     "top-ups": ("Top-ups", (Kind.TOPUP,)),
     "charges": ("Charges", (Kind.DEDUCT, Kind.CAPTURE)),
@@ -31,15 +31,15 @@ KIND_NAMES: dict[str, str] = {
 
 
 def described(entries: Iterable[Entry], labels: dict[str, str]) -> list[tuple[Entry, str, str]]:
-    """Each entry with what happened in words, and with the name of its product.
+    """Return each entry with a description and the name of its product.
 
-    The reason that staff gave is for staff only, so it is not among the words.
+    The description never has the reason that a staff member wrote: only staff may read it.
     """
     return [(entry, what_happened(entry, labels), products.name_of(entry.product)) for entry in entries]
 
 
 def what_happened(entry: Entry, labels: dict[str, str]) -> str:
-    """An entry in a few words: the feature of a charge by its label, and how many units."""
+    """Return a short description of an entry: its kind, or the label of its feature and the units."""
     if not entry.feature:
         return KIND_NAMES[entry.kind]
     label = labels.get(entry.feature, entry.feature)
@@ -50,7 +50,7 @@ def what_happened(entry: Entry, labels: dict[str, str]) -> str:
 
 
 def labels_of_features() -> dict[str, str]:
-    """The label of each feature in the rate table, active or not."""
+    """Return the label of each feature in the rate table. Rates that are not active are included."""
     return dict(Rate.objects.values_list("feature", "label"))
 
 
@@ -58,7 +58,7 @@ CSV_HEADER = "id time type credits balance_after feature count product stripe_se
 
 
 def csv_row(entry: Entry) -> Sequence[str | int | None]:
-    """An entry as a line of the file; times are UTC, ISO 8601."""
+    """Return an entry as a row of the CSV file. Times are in UTC and in ISO 8601 format."""
     time = f"{entry.created_at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
     moved = (entry.pk, time, entry.kind, entry.credits, entry.balance_after)
     return *moved, entry.feature, entry.count, entry.product, entry.stripe_session_id

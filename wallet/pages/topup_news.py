@@ -1,4 +1,4 @@
-"""What the page says about a top-up that a user comes back from."""
+"""Decide what the wallet page says to a user who returns from a checkout."""
 
 from datetime import timedelta
 
@@ -8,22 +8,24 @@ from wallet.payments import checkout, settlement
 from wallet.payments.models import TopUp
 
 State = TopUp.State
-# How long after a payment the page still thanks for it. A user may keep the address, or send it to others.
+# The page thanks the user for a payment only for this long. Later, the user may open the same address again
+# from a bookmark, or another person may open it.
 NEWS_FOR = timedelta(hours=2)
 NO_NEWS = ("unknown", None)
 
 
 def news_of(user_id: str, *, outcome: str, session_id: str) -> tuple[str, TopUp | None]:
-    """What came of the checkout a user comes back from, by our own books: the address proves nothing.
+    """Return the state of the checkout that a user returns from, and its top-up.
 
-    It is one of waiting, left, on_its_way, paid, failed, expired, by_hand and unknown, with the top-up that
-    the page speaks of. There is none for another user's checkout, or for one that was paid long ago.
-    `outcome` is the address's word (success, cancelled), `session_id` the Checkout Session if Stripe named
-    one.
+    The state comes from our books, because a user can change the address of the page. It is one of waiting,
+    left, on_its_way, paid, failed, expired, by_hand and unknown. The top-up is None if the state is unknown,
+    for example if the checkout belongs to another user. It is also None if it was paid over two hours ago.
+    `outcome` (success or cancelled) and `session_id` come from the address. `session_id` is the Checkout
+    Session; Stripe adds it only after a payment.
     """
     if outcome not in ("success", "cancelled"):
         return NO_NEWS
-    named = session_id.startswith("cs_")  # Stripe fills in the id after a payment only.
+    named = session_id.startswith("cs_")  # Stripe puts the id here only after a payment.
     topup = checkout.returning(user_id=user_id, session_id=session_id) if named else checkout.latest(user_id)
     if topup is None:
         return NO_NEWS

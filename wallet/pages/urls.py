@@ -1,4 +1,4 @@
-"""The wallet's pages, at the root of the site."""
+"""The URLs of the wallet's pages. They start at the root of the site."""
 
 from datetime import date
 
@@ -11,14 +11,17 @@ from wallet.pages.chart import today
 
 
 class MonthConverter:
-    """A month that has begun, from 2000 on, as its first day; written 2026-10."""
+    """Converts a month in an address, such as 2026-10, to its first day and back.
+
+    The month must be 2000-01 or later, and must not be in the future.
+    """
 
     regex = "2[0-9]{3}-(?:0[1-9]|1[0-2])"
 
     def to_python(self, value: str) -> date:
         first_day = date.fromisoformat(f"{value}-01")
         if first_day > today():
-            raise ValueError  # For Django: no page has this address.
+            raise ValueError  # Django then answers with a 404.
         return first_day
 
     def to_url(self, value: date) -> str:
@@ -35,7 +38,7 @@ urlpatterns = [
     path("wallet/history.csv", views.history_csv, name="history-csv"),
     path("wallet/statements", views.statement_list, name="statements"),
     path("wallet/statements/<month:month>", views.statement, name="statement"),
-    # The address that Misar's own pages have always used.
+    # Misar's own pages link to this older address.
     path(
         "dashboard/wallet",
         require_safe(RedirectView.as_view(pattern_name="wallet:wallet", query_string=True)),

@@ -1,4 +1,4 @@
-"""The wallet's pages: the balance and what moved it, buying credits, the history as a file, statements."""
+"""The wallet's pages: the balance and its history, top-ups, the history as a CSV file, and statements."""
 
 import re
 from datetime import date
@@ -38,15 +38,15 @@ from wallet.prices.models import Rate
 
 ENTRIES_A_PAGE = 25
 SPENDING_ROWS_MAX = 20
-# The filters of the history, and everything that a link of the page keeps.
+# The filters of the history, and all parameters that stay in the links of the page.
 FILTERS = ("kind", "product", "feature", "from", "to")
 STATE = ("returnTo", "range", *FILTERS, "cursor")
-# Without JavaScript the page loads itself again at most this often, with this pause.
+# Without JavaScript, the page reloads itself at most LOOKS_MAX times, once every LOOK_EVERY_SECONDS.
 LOOKS_MAX = 8
 LOOK_EVERY_SECONDS = 4
 
 TOO_OFTEN = "You started too many payments. Nothing was charged; please wait a minute."
-# Encoded: the address with which Stripe sends the user back must hold all of it.
+# The maximum length after URL encoding: the address to which Stripe sends the user back contains it.
 RETURN_TO_LENGTH_MAX = 1500
 
 
@@ -57,7 +57,7 @@ RETURN_TO_LENGTH_MAX = 1500
 @page_of_the_user
 @require_safe
 def wallet(request: HttpRequest) -> HttpResponse:
-    """The balance, a way to buy credits, what was spent and on what, and every entry."""
+    """Show the balance, the form to buy credits, the spending by feature, and the history."""
     return _wallet_page(request)
 
 
@@ -65,9 +65,9 @@ def wallet(request: HttpRequest) -> HttpResponse:
 @page_of_the_user
 @require_http_methods(["GET", "HEAD", "POST"])
 def top_up(request: HttpRequest) -> HttpResponse:
-    """Open a checkout and send the user there. The same form sent twice opens one checkout."""
+    """Open a checkout and redirect the user to it. The same form sent twice opens only one checkout."""
     if request.method != "POST":
-        return HttpResponseRedirect(_address(request))  # A refused form's page was opened again.
+        return HttpResponseRedirect(_address(request))  # The user reloaded the page of a form with an error.
     form = TopUpForm(request.POST)
     if not form.is_valid():
         if "key" in form.errors:
@@ -88,7 +88,8 @@ def top_up(request: HttpRequest) -> HttpResponse:
             key=key,
         )
     except BillingError as error:
-        # The key stays while its checkout is open: a form that was sent twice may only be too early.
+        # Keep the key while the checkout of this form is open. The user can then send the same form again and
+        # still gets only one checkout.
         if not checkout.is_open(user_id=user_id, amount_dollars=dollars, key=key):
             form.renew_key()
         return _wallet_page(request, form, status=error.status, trouble=str(error), headers=error.headers)
@@ -98,7 +99,7 @@ def top_up(request: HttpRequest) -> HttpResponse:
 @cache_control(private=True, no_store=True)
 @require_GET
 def top_up_state(request: HttpRequest) -> HttpResponse:
-    """What came of the checkout that a page waits for: paid, waiting, on_its_way, failed, or unknown."""
+    """Return the state of a checkout as JSON: paid, waiting, on_its_way, failed or unknown."""
     if not request.user.is_authenticated:
         return HttpResponse(status=401)
     session_id = request.GET.get("session", "")
@@ -109,9 +110,13 @@ def top_up_state(request: HttpRequest) -> HttpResponse:
 def _wallet_page(
     request: HttpRequest, form: TopUpForm | None = None, *, trouble: str = "", **answer: Any
 ) -> HttpResponse:
-    """The page, with a sentence about what went wrong; `answer` is the status and the headers, if any."""
+    """Return the wallet page.
+
+    `trouble` is a sentence about an error. `answer` can have the status and the headers of the response.
+    """
     user_id = _user(request).pk
-    news = _news_part(request, user_id)  # Before the balance: credits that were added are in it.
+    # Read the news before the balance: if the news is "paid", the balance already includes the payment.
+    news = _news_part(request, user_id)
     wallet = Wallet.objects.filter(pk=user_id).first() or ledger.unopened(user_id)
     owed = max(0, -wallet.balance)
     return_to = _return_to(request)
@@ -133,14 +138,17 @@ def _wallet_page(
 
 
 def _news_part(request: HttpRequest, user_id: str) -> dict[str, Any]:
-    """What came of a checkout, and where to look again while that is not known."""
+    """Return the state of a checkout for the page.
+
+    While the payment is not finished, the result has the addresses at which the page asks for it again.
+    """
     session_id = request.GET.get("session", "")
     outcome = request.GET.get("wallet_topup", "")
     news, topup = topup_news.news_of(user_id, outcome=outcome, session_id=session_id)
     part: dict[str, Any] = {"news": news, "news_topup": topup}
     if news in ("waiting", "on_its_way"):
         part["state_url"] = reverse("wallet:top-up-state") + "?" + urlencode({"session": session_id})
-    # A bank takes days, so without JavaScript the page waits for a card's payment only.
+    # Without JavaScript, the page waits only for card payments: a bank transfer can take days.
     if topup and news == "waiting":
         part["credits_paid"] = money.credits_from_cents(topup.amount_cents or 0)
         looks = request.GET.get("looks", "")
@@ -154,7 +162,7 @@ def _news_part(request: HttpRequest, user_id: str) -> dict[str, Any]:
 
 
 def _days_part(request: HttpRequest, user_id: str) -> dict[str, Any]:
-    """The balance and the spending of the days that the address names."""
+    """Return the chart of the balance, and the spending, for the range of days in the address."""
     chosen = request.GET.get("range", "")
     chosen = chosen if chosen in chart.RANGES else chart.RANGE_DEFAULT
     shown = chart.RANGES[chosen]
@@ -179,7 +187,7 @@ def _days_part(request: HttpRequest, user_id: str) -> dict[str, Any]:
 
 
 def _history_part(request: HttpRequest, user_id: str) -> dict[str, Any]:
-    """One page of the entries that the address asks for."""
+    """Return one page of entries, with the filters and the cursor from the address."""
     labels = tables.labels_of_features()
     filters = HistoryForm(_chosen(request, *FILTERS), choices=spending.choices(user_id), labels=labels)
     choice = filters.choice()
@@ -210,7 +218,10 @@ def _history_part(request: HttpRequest, user_id: str) -> dict[str, Any]:
 @page_of_the_user
 @require_GET
 def history_csv(request: HttpRequest) -> HttpResponseBase:
-    """Every entry under the filters of the page, newest first, as CSV. A wrong filter leads to the page."""
+    """Return a CSV file of every entry that the filters in the address select, newest first.
+
+    If a filter is not valid, the user is redirected to the wallet page.
+    """
     user_id = _user(request).pk
     filters = HistoryForm(_chosen(request, *FILTERS), choices=spending.choices(user_id), labels={})
     if not filters.is_valid():
@@ -227,7 +238,7 @@ def history_csv(request: HttpRequest) -> HttpResponseBase:
 @page_of_the_user
 @require_safe
 def statement_list(request: HttpRequest) -> HttpResponse:
-    """The months that have a statement."""
+    """Show the list of months that have a statement."""
     context = {
         "months": statements.months(_user(request).pk),
         "running": chart.today().replace(day=1),
@@ -238,7 +249,7 @@ def statement_list(request: HttpRequest) -> HttpResponse:
 @page_of_the_user
 @require_safe
 def statement(request: HttpRequest, month: date) -> HttpResponse:
-    """One month, to be printed: opening, closing, and every move between them."""
+    """Show the statement of one month: the opening balance, the entries, and the closing balance."""
     user = _user(request)
     summary = statements.month(user_id=user.pk, first_day=month)
     months = statements.months(user.pk)
@@ -264,14 +275,18 @@ def _user(request: HttpRequest) -> User:
 
 
 def _return_to(request: HttpRequest) -> str:
-    """The page that the user wants to go back to, if this service may send them there; else ""."""
+    """Return the `returnTo` of the address if this service may send users there; otherwise ""."""
     url = request.GET.get("returnTo", "")
     fits = len(urlencode({"returnTo": url})) <= RETURN_TO_LENGTH_MAX
     return url if fits and return_urls.is_allowed(url) else ""
 
 
 def _chosen(request: HttpRequest, *names: str) -> dict[str, str]:
-    """The last value of each of these names in the address; a `returnTo` that is not allowed is left out."""
+    """Return these parameters of the address.
+
+    Empty parameters and a `returnTo` that is not allowed are left out. If a parameter is given more than
+    once, its last value counts.
+    """
     chosen = {name: request.GET[name] for name in names if request.GET.get(name)}
     if "returnTo" in chosen and not _return_to(request):
         del chosen["returnTo"]
@@ -279,13 +294,13 @@ def _chosen(request: HttpRequest, *names: str) -> dict[str, str]:
 
 
 def _address(request: HttpRequest, *, page: str = "wallet:wallet", **changes: str) -> str:
-    """The address of this page with these changes; "" removes a name."""
+    """Return the address of a page with the current parameters and these changes. "" removes a parameter."""
     state = _chosen(request, *STATE) | changes
     return _with_query(reverse(page), {name: value for name, value in state.items() if value})
 
 
 def _filtered(request: HttpRequest, **filters: str) -> str:
-    """The address of the history under these filters only; the rest of the address stays."""
+    """Return the address of the history with only these filters. Parameters such as `range` stay."""
     return _address(request, cursor="", **dict.fromkeys(FILTERS, "") | filters) + "#history"
 
 
@@ -294,6 +309,9 @@ def _with_query(path: str, query: dict[str, str]) -> str:
 
 
 def _coming_back(request: HttpRequest) -> str:
-    """Where Stripe sends the user back to. After a payment Stripe replaces the braces by the session's id."""
+    """Return the path to which Stripe sends the user back.
+
+    After a payment, Stripe replaces `{CHECKOUT_SESSION_ID}` with the id of the session.
+    """
     query = urlencode(_chosen(request, "returnTo"))
     return f"{reverse('wallet:wallet')}?{query}{'&' if query else ''}session={{CHECKOUT_SESSION_ID}}"

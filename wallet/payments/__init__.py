@@ -1,1 +1,1 @@
-"""Money from Stripe to credits, and back: checkout, inbox, settlement, reconciliation."""
+"""Payments with Stripe: open checkouts, receive events, credit payments, compare Stripe with the books."""

@@ -1,4 +1,4 @@
-"""Buying credits: opening a Checkout Session, and finding the user's latest one."""
+"""Buy credits: open a Checkout Session, and find a user's top-ups later."""
 
 from datetime import timedelta
 
@@ -14,16 +14,16 @@ State = TopUp.State
 
 DOLLARS_MIN = 10
 DOLLARS_MAX = 100_000
-# Twice the hour of a checkout, for a user who comes back late.
+# A checkout is open for one hour. This is twice as long, for users who come back late.
 LATELY = timedelta(hours=2)
 ON_THEIR_WAY_MAX = 20
-# A checkout may be opened this long after the top-up was created; Stripe requires at least 30 minutes until
-# it expires.
+# A checkout may be opened at most this long after the top-up was created. Later, Stripe would refuse it,
+# because a new checkout must stay open for at least 30 minutes.
 REOPENED_AFTER_MAX = timedelta(
     seconds=stripe_gateway.SESSION_SECONDS - stripe_gateway.SESSION_SECONDS_MIN - 60
 )
 
-# What the form of a checkout that is over says when it is sent again.
+# The messages for a user who sends the form of a finished checkout again.
 PAID = "This top-up was paid already. Nothing was charged again."
 ON_ITS_WAY = "The payment of this top-up is on its way. Nothing was charged again."
 ENDED = "This checkout has ended. Nothing was charged; start again."
@@ -35,11 +35,11 @@ ENDED = "This checkout has ended. Nothing was charged; start again."
 def start(*, user_id: str, amount_dollars: int, product: str, return_url: str, key: str = "") -> str:
     """Open a checkout for whole dollars (10 to 100,000) and return the URL where the user pays.
 
-    Nothing is credited here. Raises StripeOutOfReach; the top-up is then closed as failed.
+    No credits are added here. Raises StripeOutOfReach; the new top-up is then marked as failed.
 
-    With a form's key (1 to 64 characters), the same user and amount again get the same checkout, also if the
-    form is sent twice at once. Raises KeyReused if that checkout was paid, its payment
-    is on its way, or it has ended.
+    `key` is the key of a form (1 to 64 characters). If a user sends a form with the same key and amount
+    again, the same checkout is returned. This is also true if the form is sent twice at the same time. Raises
+    KeyReused if this checkout was paid, if its payment is on its way, or if it has ended.
     """
     assert DOLLARS_MIN <= amount_dollars <= DOLLARS_MAX, "the edge has refused anything else"
     assert len(key) <= FORM_KEY_LENGTH, "the form has refused anything longer"
@@ -50,7 +50,7 @@ def start(*, user_id: str, amount_dollars: int, product: str, return_url: str, k
         form_key=key,
         livemode=stripe_gateway.is_live(),
     )
-    # Committed before the call to Stripe: no row is locked and no transaction open while we wait.
+    # Save the top-up before the call to Stripe. While we wait, no row is locked and no transaction is open.
     topup = _first_of_its_form(requested)
     is_new = topup.pk == requested.pk
     if not is_new and (address := _address_again(topup)):
@@ -59,7 +59,10 @@ def start(*, user_id: str, amount_dollars: int, product: str, return_url: str, k
 
 
 def is_open(*, user_id: str, amount_dollars: int, key: str) -> bool:
-    """Whether the checkout of this form is being opened or is open: the form sent again still leads there."""
+    """Return whether the checkout of this form is open or is being opened.
+
+    If so, a user who sends the same form again gets the same checkout.
+    """
     of_the_form = TopUp.objects.filter(
         user_id=user_id, form_key=key, amount_cents=money.cents_from_dollars(amount_dollars)
     )
@@ -67,11 +70,12 @@ def is_open(*, user_id: str, amount_dollars: int, key: str) -> bool:
 
 
 def _first_of_its_form(requested: TopUp) -> TopUp:
-    """The requested top-up, now saved, or the one that its form created before."""
+    """Save the requested top-up and return it. If its form has already created a top-up, return that one."""
     if not requested.form_key:
         requested.save(force_insert=True)
         return requested
-    # If the form is sent twice at once, the constraint accepts one row and the other request waits for it.
+    # If the form is sent twice at the same time, the constraint accepts only one row. The other request waits
+    # until this row is saved, and then uses it.
     TopUp.objects.bulk_create([requested], ignore_conflicts=True)
     return TopUp.objects.get(
         user_id=requested.user_id, form_key=requested.form_key, amount_cents=requested.amount_cents
@@ -79,20 +83,21 @@ def _first_of_its_form(requested: TopUp) -> TopUp:
 
 
 def _address_again(topup: TopUp) -> str:
-    """The URL of the checkout of a form that was sent before; "" while it is being opened.
+    """Return the URL of the checkout that this form has opened; "" if the checkout is not open yet.
 
-    Raises KeyReused if that checkout is over.
+    Raises KeyReused if this checkout was paid, if its payment is on its way, or if it has ended.
     """
     if topup.state in (State.PAID, State.PENDING):
         raise KeyReused(PAID if topup.state == State.PAID else ON_ITS_WAY)
     if topup.state in (State.FAILED, State.EXPIRED):
         raise KeyReused(ENDED)
     if topup.stripe_session_id is None:
-        # The request ended before the user got the URL. After this time Stripe would refuse to open it.
+        # The first request is still waiting for Stripe, or it ended before the user got the URL. Later than
+        # this, Stripe would refuse to open the checkout.
         if timezone.now() - topup.created_at > REOPENED_AFTER_MAX:
             raise KeyReused(ENDED)
         return ""
-    # Stripe may know more than its events have said so far.
+    # Ask Stripe for the session: its state may have changed before we received an event about it.
     session = stripe_gateway.session_while_waited_for(topup.stripe_session_id) or {}
     if session.get("status") == "complete":
         raise KeyReused(PAID if session.get("payment_status") == "paid" else ON_ITS_WAY)
@@ -111,34 +116,35 @@ def _open(topup: TopUp, *, return_url: str, is_new: bool) -> str:
             success_url=return_urls.success(return_url),
             cancel_url=return_urls.cancelled(return_url),
             started_at=topup.created_at,
-            of_a_form=bool(topup.form_key),  # The second request may reach Stripe first.
+            of_a_form=bool(topup.form_key),  # Two requests may call Stripe at the same time.
         )
     except BillingError as error:
-        if is_new:  # Otherwise the first request decides; it may still be waiting for Stripe.
+        if is_new:  # If it is not new, the first request may still succeed.
             creating = TopUp.objects.filter(pk=topup.pk, state=State.CREATING)
             creating.update(state=State.FAILED, remark=str(error))
         raise
-    # Unless an event came before Stripe's answer: then the row has the session already, and a later state.
+    # If an event came before Stripe's answer, the row already has the session and a later state. Then this
+    # changes nothing.
     waiting = TopUp.objects.filter(pk=topup.pk, stripe_session_id=None)
     waiting.update(stripe_session_id=session.id, state=State.CREATED, remark="")
     return session.url
 
 
-# --- Looking back -----------------------------------------------------------------------------------
+# --- Finding top-ups --------------------------------------------------------------------------------
 
 
 def returning(*, user_id: str, session_id: str) -> TopUp | None:
-    """The user's own top-up of a Checkout Session; None for another user's or an unknown one."""
+    """Return the user's top-up with this Checkout Session, or None if this user has no such top-up."""
     if not is_plain(session_id):
         return None
     return TopUp.objects.of_user(user_id).filter(stripe_session_id=session_id).first()
 
 
 def latest(user_id: str) -> TopUp | None:
-    """The newest top-up that the user started within the last two hours."""
+    """Return the newest top-up that the user started in the last two hours, or None."""
     return TopUp.objects.of_user(user_id).filter(created_at__gt=timezone.now() - LATELY).first()
 
 
 def on_their_way(user_id: str) -> list[TopUp]:
-    """The user's payments that have not arrived yet, newest first, at most 20."""
+    """Return the user's top-ups whose payment is still on its way, newest first; at most 20."""
     return list(TopUp.objects.of_user(user_id).filter(state=State.PENDING)[:ON_THEIR_WAY_MAX])

@@ -1,4 +1,4 @@
-"""Which type of Stripe event is handled by which function."""
+"""The function that handles each type of Stripe event."""
 
 from collections.abc import Callable
 from functools import partial
@@ -8,13 +8,14 @@ from wallet.payments.settlement import settle
 
 State = TopUp.State
 
-# A handler gets the event's object and `happened_at`. It does what the event requires and returns a remark
-# for staff, mostly empty. It raises Parked if a person must decide.
+# A handler is called with the event's object and `happened_at`. It handles the event and returns a remark for
+# staff. The remark is usually empty. It raises Parked if staff must decide what to do.
 HANDLERS: dict[str, Callable[..., str]] = {
     "checkout.session.completed": partial(settle, unpaid=State.PENDING),
     "checkout.session.async_payment_succeeded": partial(settle, unpaid=State.PENDING),
     "checkout.session.async_payment_failed": partial(settle, unpaid=State.FAILED),
     "checkout.session.expired": partial(settle, unpaid=State.EXPIRED),
 }
-# Events without a handler whose payload is kept whole: a later release will settle refunds and disputes.
+# Events with these prefixes have no handler yet, but their whole payload is stored. A later release will
+# handle refunds and disputes.
 KEPT_PREFIXES = ("charge.refund", "charge.dispute.", "refund.")

@@ -1,9 +1,9 @@
-"""The inbox: verify, store, then handle.
+"""The inbox of Stripe's events: verify each event, store it, then handle it.
 
-An event is stored in one transaction; its effect and `handled_at` are a second one. If the effect fails, the
-traceback is kept and the answer is 503: Stripe delivers again, and staff can replay. An effect happens once
-per Checkout Session, however many events report it. An event that can have no effect is parked, and staff
-resolve it by hand (settlement.py).
+One transaction stores the event. A second transaction handles it and sets `handled_at`. If the second one
+fails, the traceback is stored and the answer is 503. Stripe then delivers the event again, and staff can
+replay it. A Checkout Session is credited only once, even if several events report it. An event that cannot be
+handled automatically is parked, and staff resolve it by hand (settlement.py).
 """
 
 import json
@@ -28,12 +28,16 @@ logger = logging.getLogger(__name__)
 
 State = StripeEvent.State
 
-# Events that staff may have handled again. An event that is not ours has nothing to handle.
+# Staff may replay events in these states. An ignored event is not ours, so it needs no handling.
 REPLAYABLE = (State.WAITING, State.PARKED, State.HANDLED)
 
 
 def receive(body: bytes, signature: str) -> StripeEvent:
-    """Receive one delivery. Raises BadSignature, UnreadableEvent, or EventFailed once it is stored."""
+    """Verify, store and handle one event that Stripe has delivered.
+
+    Raises BadSignature or UnreadableEvent; the event is then not stored. Raises EventFailed if the event is
+    stored but could not be handled.
+    """
     event = stripe_gateway.verified_event(body, signature)
     stored = _store(event, body)
     if stored.state == State.WAITING:
@@ -42,14 +46,14 @@ def receive(body: bytes, signature: str) -> StripeEvent:
 
 
 def handle(stored: StripeEvent) -> None:
-    """Do what a stored event requires; doing it again is harmless. Raises EventFailed if it fails.
+    """Handle a stored event. It is safe to call this again for the same event.
 
-    An event that staff resolved by hand stays as it is.
+    An event that staff resolved by hand is not changed. Raises EventFailed if an error stops the handling.
     """
     try:
         _bring_about(stored)
     except Exception as error:
-        # The event is stored, and Stripe must deliver it again.
+        # Raise EventFailed for every error: the answer is then 503, and Stripe delivers the event again.
         if not is_out_of_reach(error):
             logger.error("Event %s could not be handled", stored.pk, exc_info=error)
         _note_failure(stored)
@@ -59,7 +63,7 @@ def handle(stored: StripeEvent) -> None:
 @retried
 @transaction.atomic
 def _bring_about(stored: StripeEvent) -> None:
-    """The second transaction: the effect, and the state of the event."""
+    """Handle the event and update its state, in one transaction."""
     settlement.lock_checkout(stored.stripe_session_id)
     current = StripeEvent.objects.select_for_update().get(pk=stored.pk)
     if current.state == State.RESOLVED:
@@ -70,7 +74,7 @@ def _bring_about(stored: StripeEvent) -> None:
 
 
 def _effect(event: dict[str, Any]) -> tuple[State, str]:
-    """Do what an event requires; returns the state to close it with, and a remark."""
+    """Handle an event. Return its new state, and a remark for staff."""
     session = event["data"]["object"]
     if event.get("account"):
         return State.PARKED, "It belongs to a connected account."
@@ -79,7 +83,8 @@ def _effect(event: dict[str, Any]) -> tuple[State, str]:
             return State.PARKED, "The event and its session differ in livemode."
         session = session | {"livemode": event["livemode"]}
     try:
-        # A savepoint: the work of a parked event is rolled back, and the event is still closed.
+        # This savepoint rolls back the changes of a handler that raises Parked. The event's new state is
+        # still saved.
         with transaction.atomic():
             remark = handlers.HANDLERS[event["type"]](session, happened_at=_created_at(event))
     except Parked as parked:
@@ -89,13 +94,13 @@ def _effect(event: dict[str, Any]) -> tuple[State, str]:
 
 
 def _store(event: dict[str, Any], body: bytes) -> StripeEvent:
-    """The stored event, from this delivery or an earlier one."""
+    """Store an event and return its row. An earlier delivery may have stored it. Raises UnreadableEvent."""
     event_id, event_type = text_at(event, "id"), text_at(event, "type")
     for value in (event_id, event_type):
         if not (1 <= len(value) <= STRIPE_ID_LENGTH and value.isprintable()):
             raise UnreadableEvent
     state = _first_state(event, event_type)
-    # Only the id and type of an event that is not ours are kept.
+    # If the event is not ours, only its id and its type are stored.
     kept: Any = {} if state == State.IGNORED else event
     session_id = text_at(event, "data", "object", "id") if event_type in handlers.HANDLERS else ""
     user_id = text_at(kept, "data", "object", "metadata", "user_id")
@@ -135,7 +140,7 @@ def _close(stored: StripeEvent, state: State, remark: str) -> None:
 
 
 def _note_failure(stored: StripeEvent) -> None:
-    """Keep the traceback. If even that fails, the answer is 503 all the same."""
+    """Store the traceback. If this fails too, only log a warning, because the answer must be 503."""
     try:
         StripeEvent.objects.filter(pk=stored.pk).exclude(state=State.RESOLVED).update(
             traceback=traceback.format_exc().replace("\0", ""), tries=F("tries") + 1
@@ -145,7 +150,7 @@ def _note_failure(stored: StripeEvent) -> None:
 
 
 def _created_at(event: dict[str, Any]) -> datetime:
-    """When it happened at Stripe; now, if the event has no time."""
+    """Return the time when Stripe created the event; the current time if the event has no valid time."""
     created = event.get("created")
     if type(created) is int and 0 < created < 32_503_680_000:  # Up to the year 3000.
         return datetime.fromtimestamp(created, tz=UTC)

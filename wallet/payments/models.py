@@ -1,4 +1,4 @@
-"""Payments: top-ups, and the inbox of Stripe's events."""
+"""The models of payments: top-ups, and the inbox of Stripe's events."""
 
 from typing import Self
 
@@ -16,29 +16,29 @@ FORM_KEY_LENGTH = 64
 
 class TopUpQuerySet(models.QuerySet["TopUp"]):
     def locked(self) -> Self:
-        """Lock these top-ups; always before a wallet."""
+        """Lock these top-ups. A transaction must lock top-ups before it locks a wallet."""
         return self.select_for_update().order_by("pk")
 
     def of_user(self, user_id: str) -> Self:
-        """One user's top-ups, newest first."""
+        """Return one user's top-ups, newest first."""
         return self.filter(user_id=user_id).order_by("-created_at", "-pk")
 
     def unsettled(self) -> Self:
-        """Top-ups whose Checkout Session may still be paid."""
+        """Return the top-ups that have a Checkout Session and may still be paid."""
         return self.filter(state__in=["created", "pending"])
 
 
 class StripeEventQuerySet(models.QuerySet["StripeEvent"]):
     def of_session(self, session_id: str) -> Self:
-        """The events of one Checkout Session."""
+        """Return the events of one Checkout Session."""
         return self.filter(stripe_session_id=session_id).order_by("pk")
 
 
 class TopUp(models.Model):
     """A user's purchase of credits, its Checkout Session at Stripe, and the outcome.
 
-    The session's id is unique over all wallets: one payment can never credit two of them. Only the
-    transaction that moves this row to paid writes the entry.
+    The session's id is unique in the whole table, so one payment can never be credited to two wallets. The
+    entry is written in the same transaction that changes the state to paid.
     """
 
     class State(models.TextChoices):
@@ -57,7 +57,7 @@ class TopUp(models.Model):
     paid_cents = models.BigIntegerField("paid", null=True, blank=True)
     stripe_session_id = models.CharField(max_length=STRIPE_ID_LENGTH, null=True, blank=True, unique=True)
     payment_intent_id = models.CharField(max_length=STRIPE_ID_LENGTH, blank=True)
-    # The database's own default is for a release before this one that still runs beside it.
+    # During a deployment, the previous release still inserts rows without this column. They get `db_default`.
     form_key = models.CharField(
         max_length=FORM_KEY_LENGTH,
         blank=True,
@@ -111,7 +111,7 @@ class TopUp(models.Model):
 
 
 class StripeEvent(models.Model):
-    """The inbox: every verified event, once, with its outcome."""
+    """The inbox of Stripe's events. Each verified event has one row, with its state."""
 
     class State(models.TextChoices):
         WAITING = "waiting", "Waiting to be handled"
@@ -124,10 +124,12 @@ class StripeEvent(models.Model):
     id = models.CharField(primary_key=True, max_length=STRIPE_ID_LENGTH)
     type = models.CharField(max_length=255)
     state = models.CharField(max_length=20, choices=State, default=State.WAITING)
-    # The text as it was signed: jsonb in PostgreSQL cannot hold every character that JSON can.
+    # The text that Stripe signed. It is not jsonb, because JSON can have characters that PostgreSQL's jsonb
+    # refuses.
     payload = models.TextField(blank=True)
     stripe_session_id = models.CharField(max_length=STRIPE_ID_LENGTH, blank=True)
-    # The database's own default is for a release before this one that still runs beside it.
+    # During a deployment, the previous release still inserts rows without the next two columns.
+    # They get `db_default`.
     user_id = models.CharField(
         "Misar ID",
         max_length=MISAR_ID_LENGTH,

@@ -1,4 +1,4 @@
-"""The receipt of a top-up, by mail, to the wallet's owner."""
+"""Send the receipt of a top-up to the wallet's owner by mail."""
 
 from datetime import UTC
 
@@ -21,9 +21,10 @@ def register() -> None:
 
 @outbox.isolated
 def queue(topup: TopUp) -> None:
-    """Write the receipt of a paid top-up, in the transaction that credits it; once per top-up.
+    """Queue the receipt of a paid top-up, in the transaction that credits it.
 
-    Nothing is written if the wallet's owner never signed in or has no address.
+    Each top-up gets one receipt. No receipt is queued if the wallet's owner never signed in or has no e-mail
+    address.
     """
     user = User.objects.filter(pk=topup.user_id).first()
     if user is None or not user.email:
@@ -34,7 +35,7 @@ def queue(topup: TopUp) -> None:
     assert paid_at is not None
     paid, credits = money.dollars(topup.paid_cents), money.credits(entry.credits)
     name, owner = outbox.one_line(user.name), f"Misar ID {outbox.one_line(user.misar_id)}"
-    # The statement that has the entry is that of the day on which the entry was written.
+    # The entry is in the statement of the month in which it was written.
     written_at = entry.created_at.astimezone(UTC)
     outbox.queue(
         user=user,
@@ -49,7 +50,7 @@ def queue(topup: TopUp) -> None:
             "balance": money.credits(entry.balance_after),
             "owner": f"{name}, {owner}" if name else owner,
             "date": f"{in_words(paid_at.astimezone(UTC), 'j F Y, H:i')} UTC",
-            # A user does not think of the wallet's own page as a product.
+            # The wallet's own page is not a product, so the receipt does not name it.
             "product": "" if topup.product == products.WALLET else outbox.one_line(topup.product),
             "topup_id": topup.pk,
             "stripe_reference": _shortened(topup.payment_intent_id or topup.stripe_session_id or ""),
@@ -60,6 +61,6 @@ def queue(topup: TopUp) -> None:
 
 
 def _shortened(stripe_id: str) -> str:
-    """Enough of an id to tell two payments apart."""
+    """Return a short form of a Stripe id. It is long enough to distinguish two payments."""
     line = outbox.one_line(stripe_id)
     return line if len(line) <= SHOWN_WHOLE_MAX else f"{line[:11]}…{line[-8:]}"

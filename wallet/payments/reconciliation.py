@@ -1,7 +1,7 @@
-"""Stripe against the books: what was paid and not credited, and what was credited and not paid.
+"""Compare Stripe with the books: find payments without credits, and credits without a payment.
 
-Sessions are matched by id, never by amount. Nothing changes without `apply`, which credits what was paid, by
-the same verb as the webhook.
+Sessions are compared by id, never by amount. Without `apply`, nothing changes. With `apply`, payments without
+credits are credited, with the same function that the webhook uses.
 """
 
 from collections.abc import Callable, Iterator
@@ -20,11 +20,13 @@ Kind = Literal["uncredited", "credited", "unpaid", "parked"]
 
 @dataclass(frozen=True)
 class Finding:
-    """A session on which Stripe and the books disagree, or did until now.
+    """A session that differs between Stripe and the books. `kind` is one of:
 
-    `uncredited`: paid at Stripe, not in the books. `credited`: the same, repaired just now. `unpaid`: in the
-    books, not paid at Stripe. `parked`: paid, but a person must decide; resolving its event by hand ends the
-    finding.
+    - `uncredited`: it is paid at Stripe, but not credited in the books.
+    - `credited`: it was uncredited, and this run has credited it.
+    - `unpaid`: it is credited in the books, but not paid at Stripe.
+    - `parked`: it is paid, but staff must decide. When staff resolve its event by hand, later runs no longer
+      report it.
     """
 
     kind: Kind
@@ -35,16 +37,17 @@ class Finding:
 
     @property
     def is_open(self) -> bool:
-        """Whether the two still disagree."""
+        """Whether Stripe and the books still differ."""
         return self.kind != "credited"
 
 
 def reconcile(
     *, since: datetime, apply: bool = False, on_session: Callable[[], None] = lambda: None
 ) -> Iterator[Finding]:
-    """Compare every session created since then, as they are read; `apply` credits what was paid.
+    """Compare every session that was created since this time. Yield each finding as soon as it is known.
 
-    Raises StripeOutOfReach if Stripe cannot be read to the end: then the findings are not complete.
+    With `apply`, payments without credits are credited. `on_session` is called once for each session. Raises
+    StripeOutOfReach if Stripe stops answering; the findings are then not complete.
     """
     seen_paid: set[str] = set()
     for session in stripe_gateway.completed_sessions(since_unix=int(since.timestamp())):
@@ -52,7 +55,7 @@ def reconcile(
         if _is_paid_topup(session):
             seen_paid.add(session["id"])
             yield from _missing(session, apply=apply)
-    # Rows that have waited for longer, or whose session was not in the list: each is fetched by its id.
+    # Some sessions are older than `since`, or were not in Stripe's list. Fetch each of them by its id.
     for topup in _rows_to_ask_about(since, seen_paid):
         on_session()
         yield from _asked(topup, apply=apply)
@@ -77,7 +80,7 @@ def _asked(topup: TopUp, *, apply: bool) -> Iterator[Finding]:
     elif paid and session is not None:
         yield from _missing(session, apply=apply)
     elif apply and session is not None and session.get("status") == "expired":
-        # Its event was lost. No credits move; the row only gets its final state.
+        # We never got the event. Set the final state of the top-up; no credits are added.
         settlement.settle(session, happened_at=timezone.now(), unpaid=TopUp.State.EXPIRED)
 
 
@@ -90,13 +93,13 @@ def _is_paid_topup(session: dict[str, Any]) -> bool:
 
 
 def _missing(session: dict[str, Any], *, apply: bool) -> Iterator[Finding]:
-    """The finding on a paid session that the books do not have."""
+    """Yield a finding if a paid session is not credited in the books."""
     session_id, user_id = session["id"], text_at(session, "metadata", "user_id")
     booked = TopUp.objects.filter(stripe_session_id=session_id, state=TopUp.State.PAID).first()
     if booked and booked.user_id == user_id:
         return
     if settlement.was_resolved(session_id):
-        return  # A person has decided.
+        return  # Staff have decided about this payment.
     cents = session.get("amount_total")
     try:
         sessions.judge(session)

@@ -1,4 +1,4 @@
-"""The addresses that a user may return to after a checkout: Misar's alone (contract 10)."""
+"""The addresses to which a user may return after a checkout: only Misar's own addresses (contract 10)."""
 
 import re
 from urllib.parse import urlsplit, urlunsplit
@@ -7,35 +7,36 @@ from django.conf import settings
 
 LENGTH_MAX = 2048
 OUR_OWN_NAME = "Misar"
-# No backslash (browsers read it as a slash), no space, nothing outside ASCII.
+# Printable ASCII without spaces and without a backslash: browsers read a backslash as a slash.
 PLAIN = re.compile(r"[!-\[\]-~]+")
-# Labels of letters, digits and hyphens: a %2f in a host is read as a slash by some.
+# Only letters, digits, hyphens and dots. A percent sign is refused, because some programs read %2f in a host
+# as a slash.
 HOST_NAME = re.compile(r"[a-z0-9-]+(\.[a-z0-9-]+)+")
 
 
 def success(return_url: str) -> str:
-    """Where a user returns after paying."""
+    """Return the address to which Stripe sends a user who has paid."""
     return _with_outcome(_allowed(return_url), "success")
 
 
 def cancelled(return_url: str) -> str:
-    """Where a user returns who left the checkout."""
+    """Return the address to which Stripe sends a user who has left the checkout without paying."""
     return _with_outcome(_allowed(return_url), "cancelled")
 
 
 def is_allowed(url: str) -> bool:
-    """Whether users may be sent there: a path on our own site, or an address of Misar's."""
+    """Return whether users may be sent to this URL: a path on our own site, or an address of Misar."""
     return is_relative_path(url) or is_allowed_address(url)
 
 
 def name_of(url: str) -> str:
-    """What an allowed address is called in "Back to ...": its host, or Misar for a path on our own site."""
+    """Return the name of an allowed URL for the link "Back to ...": its host, or Misar for our own site."""
     host = (urlsplit(url).hostname or "") if is_allowed_address(url) else ""
     return host.removeprefix("www.") or OUR_OWN_NAME
 
 
 def _allowed(return_url: str) -> str:
-    """The address itself if it is allowed, else our wallet page."""
+    """Return the full address if it is allowed; otherwise the address of our wallet page."""
     if is_relative_path(return_url):
         return settings.PUBLIC_URL + return_url
     if is_allowed_address(return_url):
@@ -44,7 +45,7 @@ def _allowed(return_url: str) -> str:
 
 
 def is_relative_path(url: str) -> bool:
-    """Whether this is a path on our own site. `//host` would name another one."""
+    """Return whether this is a path on our own site. `//host` is not, because it leads to another site."""
     return (
         bool(PLAIN.fullmatch(url))
         and url.startswith("/")
@@ -54,7 +55,10 @@ def is_relative_path(url: str) -> bool:
 
 
 def is_allowed_address(url: str) -> bool:
-    """Whether this is an https address, without user or port, of a host on the allow-list."""
+    """Return whether this is an https URL of a host on the allow-list.
+
+    A URL with a user name, or with another port than 443, is not allowed.
+    """
     if not PLAIN.fullmatch(url) or len(url) > LENGTH_MAX:
         return False
     try:
@@ -63,7 +67,7 @@ def is_allowed_address(url: str) -> bool:
     except ValueError:
         return False
     host = parts.hostname or ""
-    # Nothing but the host between the slashes: no user, and no port but the usual one.
+    # Only the host is allowed here, and the port 443. A user name or another port is refused.
     plain = parts.netloc.lower() in {host, f"{host}:443"} and port in {None, 443}
     return (
         parts.scheme == "https"

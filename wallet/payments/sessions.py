@@ -1,4 +1,4 @@
-"""What a Checkout Session of Stripe says, and whether it can be credited."""
+"""Read a Checkout Session of Stripe, and check whether it can be credited."""
 
 import json
 from collections.abc import Mapping
@@ -10,18 +10,18 @@ from wallet.books.models import PRODUCT_LENGTH, STRIPE_ID_LENGTH
 from wallet.payments import stripe_gateway
 from wallet.payments.models import StripeEvent
 
-# What a paid session may hold, in cents (contract 13).
+# The smallest and the largest amount of a paid session, in cents (contract 13).
 PAID_CENTS_MIN = 100
 PAID_CENTS_MAX = 10_000_000
 
 
 class Parked(Exception):
-    """Raised when a session is ours but cannot be credited: staff must decide, and a retry would not help."""
+    """Raised when a session is ours but cannot be credited. A retry would not help, so staff must decide."""
 
 
 @dataclass(frozen=True)
 class Checkout:
-    """What a valid session says."""
+    """The data of a valid session."""
 
     session_id: str
     topup_id: str
@@ -29,17 +29,17 @@ class Checkout:
     product: str
     payment_intent_id: str
     livemode: bool
-    # None until it is paid.
+    # None until the session is paid.
     paid_cents: int | None
 
 
 def is_ours(session: dict[str, Any]) -> bool:
-    """Whether a session is a top-up of this wallet. Its metadata alone says so."""
+    """Return whether a session is a top-up of this wallet. Only the session's metadata decides this."""
     return text_at(session, "metadata", "type") == "wallet_topup"
 
 
 def judge(session: dict[str, Any]) -> Checkout:
-    """The session as a Checkout. Raises Parked with the reason if it cannot be credited."""
+    """Return the session as a Checkout. Raises Parked with the reason if it cannot be credited."""
     session_id = text_at(session, "id")
     user_id = text_at(session, "metadata", "user_id")
     product = text_at(session, "metadata", "product")
@@ -75,18 +75,24 @@ def _paid_cents(session: dict[str, Any]) -> int:
 
 
 def tells_of_payment(event: StripeEvent) -> bool:
-    """Whether a stored event says that its checkout was paid. An unreadable one may say so, and counts."""
+    """Return whether a stored event says that its checkout was paid.
+
+    This is also true for an event that cannot be read, because it may report a payment.
+    """
     session = _session_in(event.payload)
     return session is None or text_at(session, "payment_status") == "paid"
 
 
 def session_of(event: StripeEvent) -> dict[str, Any]:
-    """The session in a stored event, as Stripe wrote it; {} if there is none to read."""
+    """Return the session in a stored event, as Stripe sent it; {} if the event has no readable session."""
     return _session_in(event.payload) or {}
 
 
 def _session_in(payload: str) -> dict[str, Any] | None:
-    """None if it cannot be read: no JSON, or nested too deeply."""
+    """Return the session in a payload; {} if the payload has none.
+
+    Return None if the payload cannot be read: it is not JSON, or it is nested too deeply.
+    """
     try:
         event = json.loads(payload or "{}")
     except (ValueError, RecursionError):
@@ -97,7 +103,7 @@ def _session_in(payload: str) -> dict[str, Any] | None:
 
 
 def plain_or_nothing(stripe_id: str) -> str:
-    """A Stripe id that our columns can hold; "" for anything else."""
+    """Return the Stripe id if our columns can store it; otherwise ""."""
     return stripe_id if is_plain(stripe_id) else ""
 
 
@@ -106,7 +112,7 @@ def is_plain(stripe_id: str) -> bool:
 
 
 def text_at(source: Mapping[str, Any], *names: str) -> str:
-    """The text at a path of an event; "" if there is no text."""
+    """Return the text at a path of names in an event; "" if there is no text."""
     value: Any = source
     for name in names:
         value = value.get(name) if isinstance(value, Mapping) else None

@@ -1,9 +1,11 @@
-"""From a paid Checkout Session of Stripe to credits in the books.
+"""Credit paid Checkout Sessions of Stripe in the books.
 
-A webhook, twenty webhooks at once, or reconciliation weeks later: all call `settle`, which may run any number
-of times and credits once. A payment that staff resolved by hand (`resolve`) is never credited here.
+The webhook and reconciliation both call `settle`. It may run many times for one session, also at the same
+time, but it credits the session only once. A payment that staff resolved by hand (`resolve`) is never
+credited here.
 
-Locks are taken in this order: the Checkout Session (`lock_checkout`), its event, its top-up, the wallet.
+Transactions take locks in this order: the Checkout Session (`lock_checkout`), its event, its top-up, the
+wallet.
 """
 
 import logging
@@ -34,11 +36,11 @@ RESOLVED_REMARK = "Its payment was resolved by hand."
 
 @retried
 def settle(session: dict[str, Any], *, happened_at: datetime, unpaid: State = State.PENDING) -> str:
-    """Bring the books in line with this session of Stripe; returns a remark for staff, mostly empty.
+    """Update the books to match a session of Stripe. Return a remark for staff, which is usually empty.
 
-    A paid session is credited once, over all wallets. Any other moves no credits and only gives an open
-    top-up the `unpaid` state. Raises Parked if the session cannot be credited, or if staff resolved its
-    payment by hand.
+    A paid session is credited once, to one wallet. For a session that is not paid, no credits are added; if
+    its top-up is still open, it gets the state `unpaid`. Raises Parked if the session cannot be credited, or
+    if it is paid and staff resolved its payment by hand.
     """
     if session.get("mode") != "payment":
         return "Not a payment: nothing to credit."
@@ -47,7 +49,7 @@ def settle(session: dict[str, Any], *, happened_at: datetime, unpaid: State = St
     if status == "paid":
         return _credit(checkout, happened_at=happened_at)
     if status == "no_payment_required":
-        unpaid = State.FAILED  # No payment will come.
+        unpaid = State.FAILED  # Stripe will never collect money for this session.
     with transaction.atomic():
         lock_checkout(checkout.session_id)
         if was_resolved(checkout.session_id):
@@ -61,7 +63,7 @@ def settle(session: dict[str, Any], *, happened_at: datetime, unpaid: State = St
 @retried
 @transaction.atomic
 def settle_as_told(session: dict[str, Any]) -> str:
-    """Bring the books in line with a session just fetched from Stripe; returns the outcome in a sentence."""
+    """Update the books to match a session just fetched from Stripe. Return the result as a sentence."""
     if not is_ours(session):
         return "Stripe does not call this a top-up of the wallet; nothing was changed."
     status = session.get("status")
@@ -121,10 +123,10 @@ def _credit(checkout: Checkout, *, happened_at: datetime) -> str:
 
 
 def lock_checkout(session_id: str) -> None:
-    """Lock a Checkout Session until the caller's transaction ends; "" is no session.
+    """Lock a Checkout Session until the caller's transaction ends. If the id is "", nothing is locked.
 
-    Crediting a session and resolving it by hand both start here. A row could not be the lock: reconciliation
-    may credit a session that has no event and no top-up yet.
+    A transaction takes this lock before it credits a session or resolves it by hand. It is an advisory lock,
+    because there may be no row to lock: reconciliation may credit a session without an event and a top-up.
     """
     if session_id:
         with connection.cursor() as cursor:
@@ -134,9 +136,10 @@ def lock_checkout(session_id: str) -> None:
 
 
 def was_resolved(session_id: str) -> bool:
-    """Whether staff resolved the payment of this session by hand: gave its credits, or closed its event.
+    """Return whether staff resolved the payment of this session by hand.
 
-    The answer is certain only while the caller has locked the session.
+    Staff resolve a payment when they give its credits or close its event. The result can change at any time,
+    unless the caller has locked the session.
     """
     given = Entry.objects.filter(stripe_session_id=session_id, kind=Entry.Kind.ADJUSTMENT)
     if not session_id or given.exists():
@@ -146,9 +149,10 @@ def was_resolved(session_id: str) -> bool:
 
 
 def close_resolved(session_id: str, *, given_to: str = "") -> None:
-    """Close the open top-up of a session, of any user: staff resolved its payment by hand.
+    """Mark the open top-up of a session as failed, because staff resolved its payment by hand.
 
-    `given_to` is the Misar ID that got the credits, "" if none were given.
+    The top-up may belong to any user. `given_to` is the Misar ID of the user who got the credits; it is "" if
+    staff gave no credits.
     """
     waiting = TopUp.objects.locked().filter(stripe_session_id=session_id)
     for topup in waiting.filter(state__in=[State.CREATED, State.PENDING]):
@@ -158,12 +162,15 @@ def close_resolved(session_id: str, *, given_to: str = "") -> None:
 
 
 def was_settled_by_hand(topup: TopUp) -> bool:
-    """Whether a top-up failed only because staff resolved its payment by hand."""
+    """Return whether a top-up is marked as failed only because staff resolved its payment by hand."""
     return topup.state == State.FAILED and was_resolved(topup.stripe_session_id or "")
 
 
 def _topup_of(checkout: Checkout) -> TopUp:
-    """Our record of the session, locked, created if missing. Raises Parked if it names another user."""
+    """Return the top-up of a session, locked. If there is none, create it.
+
+    Raises Parked if the top-up belongs to another user.
+    """
     topup = TopUp.objects.locked().filter(stripe_session_id=checkout.session_id).first()
     if topup is None:
         topup = _claim(checkout) or _make(checkout)
@@ -173,7 +180,10 @@ def _topup_of(checkout: Checkout) -> TopUp:
 
 
 def _claim(checkout: Checkout) -> TopUp | None:
-    """The top-up that opened this session but ended before the id was saved."""
+    """Return the top-up that the session names, if the top-up has no session yet; otherwise None.
+
+    Such a top-up exists if the request that opened the session has not saved the session's id.
+    """
     topup = TopUp.objects.locked().filter(pk=checkout.topup_id, stripe_session_id=None).first()
     if topup and topup.user_id == checkout.user_id:
         _save(topup, stripe_session_id=checkout.session_id)
@@ -189,7 +199,7 @@ def _make(checkout: Checkout) -> TopUp:
         livemode=checkout.livemode,
         created_at=timezone.now(),
     )
-    # If another event of the same session creates it at the same time, that row is used.
+    # If another process creates the top-up of this session at the same time, use that row.
     TopUp.objects.bulk_create([topup], ignore_conflicts=True)
     return TopUp.objects.locked().get(stripe_session_id=checkout.session_id)
 
@@ -204,7 +214,7 @@ def _save(topup: TopUp, **changes: Any) -> None:
 
 
 def is_resolvable(event: StripeEvent) -> bool:
-    """Whether staff may resolve it by hand: it is parked, or its effect failed."""
+    """Return whether staff may resolve an event by hand: it is parked, or handling it has failed."""
     return event.state == StripeEvent.State.PARKED or (
         event.state == StripeEvent.State.WAITING and event.tries > 0
     )
@@ -215,12 +225,12 @@ def is_resolvable(event: StripeEvent) -> bool:
 def resolve(
     event: StripeEvent, *, user_id: str = "", credits: int | None = None, reason: str, key: str, actor: str
 ) -> StripeEvent:
-    """Close a parked or failed event as staff decided, and give its credits if they say so.
+    """Close a parked or failed event by a decision of staff. With `credits`, also give credits to a user.
 
-    With credits (at least 1, to the Misar ID `user_id`), an adjustment that names the session is written in
-    the same transaction. If the event reports a payment, nothing else will ever credit that payment. Raises
-    NotToResolve if the event is neither parked nor failed, or if credits are to be given and the payment came
-    in meanwhile or was given by hand already.
+    `credits` is at least 1, and `user_id` is the Misar ID of the user who gets them. The adjustment names the
+    session and is written in the same transaction. If the event reports a payment, no process will credit
+    this payment later. Raises NotToResolve if the event is neither parked nor failed. If `credits` is set,
+    also raises NotToResolve if the payment has already been credited, automatically or by hand.
     """
     assert credits is None or (credits > 0 and is_misar_id(user_id)), "the form has refused anything else"
     session_id = event.stripe_session_id
@@ -230,7 +240,7 @@ def resolve(
         raise NotToResolve(f"This event is {stored.get_state_display().lower()}: there is nothing to resolve")
     if credits is not None:
         _require_not_given(session_id)
-    # Before the wallet: the order of locks.
+    # Lock the top-up before the wallet (see the order of locks above).
     if session_id and (credits is not None or tells_of_payment(stored)):
         close_resolved(session_id, given_to=user_id if credits is not None else "")
     how = "Resolved by hand"
@@ -246,13 +256,13 @@ def resolve(
         how += f", with {money.credits(credits)} for {user_id}"
     stored.state, stored.handled_at = StripeEvent.State.RESOLVED, timezone.now()
     stored.remark = f"{stored.remark} {how}: {reason}".strip()
-    stored.user_id = stored.user_id or user_id  # From now on the event is on this user's page.
+    stored.user_id = stored.user_id or user_id  # The back-office then lists the event on this user's page.
     stored.save(update_fields=["state", "handled_at", "remark", "user_id"])
     return stored
 
 
 def _require_not_given(session_id: str) -> None:
-    """The credits of a payment are given once: by its settlement, or by hand."""
+    """Raise NotToResolve if this payment has already been credited, automatically or by hand."""
     if not session_id:
         return
     if paid := TopUp.objects.filter(stripe_session_id=session_id, state=TopUp.State.PAID).first():

@@ -1,1 +1,1 @@
-"""What a unit of a feature costs."""
+"""The prices of features."""

@@ -1,4 +1,4 @@
-"""The prices of features, and each change of one."""
+"""The models of prices: the price of each feature, and all changes of prices."""
 
 from typing import Self
 
@@ -11,7 +11,7 @@ from wallet.books.models import FEATURE_LENGTH
 
 class RateQuerySet(models.QuerySet["Rate"]):
     def active(self) -> Self:
-        """The rates that can be charged now."""
+        """Return the rates that products can charge now, sorted by feature."""
         return self.filter(active=True).order_by("feature")
 
 
@@ -40,7 +40,7 @@ class Rate(models.Model):
 
 
 class RateChange(models.Model):
-    """Each setting of a rate, with who set it and when: append-only."""
+    """One change of a rate: the new values, who set them, and when. Rows are never changed or deleted."""
 
     feature = models.CharField(max_length=FEATURE_LENGTH)
     label = models.CharField(max_length=200)

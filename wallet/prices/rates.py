@@ -1,4 +1,4 @@
-"""Prices: read by every charge, set by staff. Every change is recorded."""
+"""Read and set prices. Every charge reads a price. Staff set prices, and every change is recorded."""
 
 from typing import Any
 
@@ -18,7 +18,10 @@ DEFAULT_RATES = (
 
 
 def price(feature: str, count: int) -> int:
-    """Credits for `count` units of a feature at the current rate. Raises UnknownFeature."""
+    """Return the price in credits of `count` units of a feature, at its current rate.
+
+    Raises UnknownFeature if the feature has no active rate.
+    """
     per_unit = Rate.objects.active().filter(feature=feature).values_list("credits", flat=True).first()
     if per_unit is None:
         raise UnknownFeature(feature)
@@ -27,7 +30,7 @@ def price(feature: str, count: int) -> int:
 
 @transaction.atomic
 def add_rate(*, feature: str, label: str, credits: int, unit: str, active: bool = True, actor: str) -> Rate:
-    """Add the price of a feature and record who added it. Raises RateThere."""
+    """Add the price of a feature and record who added it. Raises RateThere if the feature has a price."""
     setting = {"label": label, "credits": credits, "unit": unit, "active": active}
     rate, is_new = Rate.objects.get_or_create(feature=feature, defaults=setting)
     if not is_new:
@@ -37,13 +40,13 @@ def add_rate(*, feature: str, label: str, credits: int, unit: str, active: bool 
 
 
 def locked(key: int) -> Rate:
-    """A price as it is now, locked until the caller's transaction ends."""
+    """Lock a price until the caller's transaction ends, and return it."""
     return Rate.objects.select_for_update().get(pk=key)
 
 
 @transaction.atomic
 def set_rate(*, feature: str, label: str, credits: int, unit: str, active: bool = True, actor: str) -> Rate:
-    """Change a feature's price from now on and record who changed it. Earlier charges stay as they are."""
+    """Set a feature's price for all later charges, and record who set it. Earlier charges do not change."""
     setting = {"label": label, "credits": credits, "unit": unit, "active": active}
     rate, _ = Rate.objects.update_or_create(feature=feature, defaults=setting)
     RateChange.objects.create(feature=feature, actor=actor, **setting)
@@ -51,9 +54,9 @@ def set_rate(*, feature: str, label: str, credits: int, unit: str, active: bool 
 
 
 def make_default_rates(using: str = "default", apps: Apps = installed, **signal: Any) -> None:
-    """Add the documented rates that do not exist yet; what staff changed stays."""
+    """Add the documented rates that do not exist yet. Rates that staff have changed stay as they are."""
     if "rate" not in apps.all_models["wallet"]:
-        return  # Every migration was undone.
+        return  # All migrations of the wallet were undone, so the table does not exist.
     existing = set(Rate.objects.using(using).values_list("feature", flat=True))
     for feature, label, credits, unit in DEFAULT_RATES:
         if feature not in existing:

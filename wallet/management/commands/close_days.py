@@ -1,4 +1,4 @@
-"""`manage.py close_days [--again 2026-11-01]`: add finished days up."""
+"""`manage.py close_days [--again 2026-11-01]`: store the totals of each finished day."""
 
 from argparse import ArgumentParser, ArgumentTypeError
 from datetime import date
@@ -13,7 +13,7 @@ from wallet.books import days
 
 
 def day(text: str) -> date:
-    """A date such as 2026-11-01."""
+    """Return the date that a text such as 2026-11-01 names. Raises ArgumentTypeError."""
     try:
         return date.fromisoformat(text)
     except ValueError as error:

@@ -1,4 +1,4 @@
-"""`manage.py reconcile_stripe [--since 14d] [--apply] [--json]`: Stripe against the books."""
+"""`manage.py reconcile_stripe [--since 14d] [--apply] [--json]`: compare Stripe with the books."""
 
 import json
 import re
@@ -19,7 +19,7 @@ from wallet.payments import reconciliation
 from wallet.payments.reconciliation import Finding
 
 AGE = re.compile(r"([1-9][0-9]{0,3})([dhw])", re.ASCII)
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)  # Stripe's API takes no earlier time.
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)  # Stripe's API accepts no earlier time.
 UNITS = {"h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
 
 MEANINGS = {
@@ -31,7 +31,10 @@ MEANINGS = {
 
 
 def moment(text: str) -> datetime:
-    """`14d`, `36h`, `2w` back from now, or a date such as 2026-11-01 in UTC."""
+    """Return the time that a text names: an age such as `14d`, `36h` or `2w`, or a date such as 2026-11-01.
+
+    A date means midnight UTC. Raises ArgumentTypeError.
+    """
     if age := AGE.fullmatch(text):
         return max(timezone.now() - int(age[1]) * UNITS[age[2]], EPOCH)
     try:
@@ -65,7 +68,7 @@ class Command(LookingCommand):
                 audit.remark = "Stripe cannot be reached, or refuses our key; the log says which."
                 raise CommandError(f"Could not look: {audit.remark}", returncode=COULD_NOT_LOOK) from error
             finally:
-                # The open ones come first, and alone are counted.
+                # Open findings come first. Only open findings are counted.
                 open_first = sorted(findings, key=lambda finding: not finding.is_open)
                 audit.findings = [asdict(finding) for finding in open_first]
                 audit.found_count = sum(each.is_open for each in findings)
