@@ -1,4 +1,4 @@
-"""How creators earn."""
+"""The Django app for what creators earn: sponsor slots, paid subscriptions and tips."""
 
 from django.apps import AppConfig
 
@@ -13,5 +13,5 @@ class MonetizationConfig(AppConfig):
         from monetization.models import Refund, Tip
 
         mails.register()
-        erased_texts.register(Tip, "name", "message")  # A reader may write an address there.
+        erased_texts.register(Tip, "name", "message")  # A reader may write an e-mail address there.
         erased_texts.register(Refund, "reason")

@@ -1,4 +1,4 @@
-"""What can stop a verb of monetization."""
+"""The errors that the functions of monetization raise."""
 
 from collections.abc import Sequence
 
@@ -6,31 +6,37 @@ from foundation.errors import BillingError, Conflict
 
 
 class NotFound(BillingError):
-    """Raised when a row does not exist or belongs to another creator. The answer does not say which."""
+    """Raised when a row does not exist or belongs to another creator. The answer is the same for both."""
 
     status = 404
     sentence = "Not found"
 
 
 class AlreadyRecorded(Conflict):
-    """Raised when a Stripe id was recorded with other facts."""
+    """Raised when a Stripe id was recorded before with other values, such as another amount."""
 
 
 class EndsBeforeItBegins(BillingError):
-    """Raised when a placement would not end after it begins."""
+    """Raised when the end of a placement is not after its beginning."""
 
     sentence = "A placement must end after it begins"
 
 
 class PositionTaken(Conflict):
-    """Raised when a creator allows one sponsor at a time and the period is not free. Names the sponsors."""
+    """Raised when a creator allows one sponsor at a time and the period is not free.
+
+    The message names the sponsors in that period.
+    """
 
     def __init__(self, position: str, sponsors: Sequence[str]) -> None:
         super().__init__(f"The {position} is taken in that period by {', '.join(sponsors)}")
 
 
 class PlacementsOverlap(Conflict):
-    """Raised when one sponsor at a time is switched on while placements overlap. Names the sponsors."""
+    """Raised when a staff member switches on one sponsor at a time while placements overlap.
+
+    The message names the sponsors.
+    """
 
     def __init__(self, pairs: Sequence[tuple[str, str, str]]) -> None:
         named = "; ".join(f"{first} and {second} in the {position}" for position, first, second in pairs)
@@ -38,7 +44,7 @@ class PlacementsOverlap(Conflict):
 
 
 class NotAnAddress(BillingError):
-    """Raised when a reader is to be exported or erased and the text given is no e-mail address."""
+    """Raised when the text that names the reader to export or erase is not an e-mail address."""
 
     sentence = "This is not an e-mail address"
 
@@ -52,6 +58,6 @@ class RefundTooLarge(BillingError):
 
 
 class ChangedMeanwhile(Conflict):
-    """Raised when the row has changed since the page was opened on which the decision was made."""
+    """Raised when the row has changed since the user opened the page that sends the request."""
 
     sentence = "This was changed meanwhile; look at it again"

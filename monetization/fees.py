@@ -1,4 +1,4 @@
-"""The platform's fee: pure arithmetic in the smallest unit of a currency."""
+"""Compute the platform's fee, without the database. Amounts are in the smallest unit of a currency."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ BPS_OF_THE_WHOLE = 10_000
 
 @dataclass(frozen=True)
 class Split:
-    """What a reader paid, and how it is split. The parts always add up."""
+    """The amount that a reader paid, the fee and the net amount. Fee and net always add up to the whole."""
 
     gross_cents: int
     fee_cents: int
@@ -19,7 +19,7 @@ class Split:
 
 
 def percent(bps: int) -> str:
-    """A fee in basis points as a percentage.
+    """Return a fee in basis points as a percentage.
 
     >>> percent(500), percent(275), percent(50)
     ('5%', '2.75%', '0.5%')
@@ -29,7 +29,7 @@ def percent(bps: int) -> str:
 
 
 def split(gross_cents: int, *, fee_bps: int) -> Split:
-    """Fee and net of a tip, the fee rounded half up (contract 19).
+    """Split a tip into the fee and the net amount. The fee is rounded half up (contract 19).
 
     `fee_bps` is in basis points, 0 to 10,000.
 
@@ -41,9 +41,10 @@ def split(gross_cents: int, *, fee_bps: int) -> Split:
 
 
 def returned(fee_cents: int, *, refunded_cents: int, gross_cents: int) -> int:
-    """The total fee to return once `refunded_cents` in total are refunded: pro rata, rounded half up.
+    """Return how much of the fee is returned in total when `refunded_cents` are refunded in total.
 
-    It is computed on the running total, so the parts add up to exactly the fee: 999 with a fee of 50,
-    refunded in three thirds, returns 17, 16 and 17. Rounded one by one they would be 51.
+    The fee is returned pro rata, rounded half up. Only the total is rounded, so the parts of several refunds
+    add up to exactly the fee. For example, a tip of 999 with a fee of 50, refunded in three equal parts,
+    returns 17, 16 and 17. If each part were rounded alone, the sum would be 51.
     """
     return (2 * fee_cents * refunded_cents + gross_cents) // (2 * gross_cents)

@@ -1,4 +1,4 @@
-"""The fields of records, with the same rules for the API and the dashboard."""
+"""The fields of creators' records. The API and the dashboard both use these rules."""
 
 import re
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ DEFAULT_CURRENCY = "USD"
 
 
 class Message(PlainText):
-    """Text for people, over several lines."""
+    """Plain text that may have several lines."""
 
     def is_printable(self, text: str) -> bool:
         return super().is_printable(text.replace("\r\n", "").replace("\n", ""))
@@ -28,7 +28,7 @@ class Message(PlainText):
 
 @extend_schema_field({"type": "string", "format": "email", "maxLength": EMAIL_LENGTH})
 class Email(StrictText):
-    """One bare e-mail address; none that needs quotes or could break a header's line."""
+    """One bare e-mail address, without quotes and without text that could add a line to a mail header."""
 
     TRICK = re.compile('"|%0[ad]', re.IGNORECASE)
     default_error_messages: ClassVar[dict[str, Any]] = {"email": "must be an e-mail address"}
@@ -38,10 +38,10 @@ class Email(StrictText):
 
     def to_internal_value(self, data: Any) -> str:
         text = super().to_internal_value(data)
-        # Readers are compared in lower case, and some letters are longer there.
+        # A reader is stored in lower case. Some letters become longer in lower case.
         if self.TRICK.search(text) or len(text) <= EMAIL_LENGTH < len(text.lower()):
             self.fail("email")
-        # The stand-in of an erased reader is no address: a new reader with it would be shown as erased.
+        # Refuse the stand-in of an erased reader: pages would show a new reader with this address as erased.
         if is_erased(text):
             self.fail("email")
         try:
@@ -53,9 +53,9 @@ class Email(StrictText):
 
 @extend_schema_field({"type": "string", "format": "uri", "maxLength": URL_LENGTH})
 class WebAddress(StrictText):
-    """A web address without credentials. It is shown and never fetched."""
+    """A web address without credentials. We show it and never fetch it."""
 
-    # ASCII without blank, ", <, >, backslash.
+    # Printable ASCII characters, except space, ", <, > and backslash.
     PLAIN = re.compile(r"[!#-;=?-\[\]^_a-z~%|{}`]+", re.IGNORECASE)
     HOST = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?\.?|[0-9a-f]*:[0-9a-f:.]+")
     default_error_messages: ClassVar[dict[str, Any]] = {
@@ -91,7 +91,7 @@ class WebAddress(StrictText):
 
 @extend_schema_field({"type": "string", "pattern": "^[A-Za-z]{3}$"})
 class Currency(StrictText):
-    """An ISO 4217 code of the allow-list, in any case; it is stored in upper case."""
+    """An ISO 4217 code of the allow-list, in upper or lower case. It is stored in upper case."""
 
     default_error_messages: ClassVar[dict[str, Any]] = {
         "currency": "must be an ISO 4217 currency code we know"
@@ -105,7 +105,7 @@ class Currency(StrictText):
 
 
 class ExactChoice(serializers.ChoiceField):
-    """Exactly one of the words. (DRF's own field takes 1 for "1".)"""
+    """Accepts exactly one of the words. DRF's own field would accept the number 1 for the word "1"."""
 
     default_error_messages: ClassVar[dict[str, Any]] = REQUIRED | {"invalid_choice": "must be one of {words}"}
 
@@ -119,7 +119,7 @@ class ExactChoice(serializers.ChoiceField):
 
 
 def out_of_step(accepted: Mapping[str, Any], field: str) -> dict[str, list[str]]:
-    """The error of an amount that cannot be charged in its currency."""
+    """Return an error if the amount cannot be charged in its currency; otherwise an empty dict."""
     amount, currency = accepted.get(field), accepted.get("currency")
     if amount is None or currency is None or amount % money.step_of(currency) == 0:
         return {}

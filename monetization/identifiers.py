@@ -4,20 +4,20 @@ from foundation import identifiers
 
 
 def sponsor_id() -> str:
-    """The id of a sponsor slot."""
+    """Return a new id for a sponsor slot."""
     return identifiers.new("spon")
 
 
 def subscription_id() -> str:
-    """The id of a reader's subscription."""
+    """Return a new id for a reader's subscription."""
     return identifiers.new("sub")
 
 
 def tip_id() -> str:
-    """The id of a tip."""
+    """Return a new id for a tip."""
     return identifiers.new("tip")
 
 
 def refund_id() -> str:
-    """The id of a tip's refund."""
+    """Return a new id for a tip's refund."""
     return identifiers.new("rfd")

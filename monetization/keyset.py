@@ -1,4 +1,4 @@
-"""One page of a creator's list at a time, and every row of a list for a file."""
+"""Read one page of a creator's list, or read every row of a list for a file."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,12 +12,12 @@ from foundation.http.cursors import cursor_at, row_id_of
 
 Row = TypeVar("Row", bound=Model)
 
-ROWS_MAX = 1000  # Of one query.
+ROWS_MAX = 1000  # The most rows that one query reads.
 
 
 @dataclass(frozen=True)
 class Page(Generic[Row]):
-    """Some rows, and the cursor of the next page; None after the last page."""
+    """The rows of one page, and the cursor of the next page. The last page has no cursor (None)."""
 
     rows: list[Row]
     next_cursor: str | None
@@ -26,10 +26,11 @@ class Page(Generic[Row]):
 def page_of(
     queryset: QuerySet[Row], *, among: QuerySet[Row], limit: int, cursor: str | None = None
 ) -> Page[Row]:
-    """Up to `limit` rows (1 to 1000) that come after the row of the cursor.
+    """Return up to `limit` rows (1 to 1000) that come after the row of the cursor.
 
-    The queryset is ordered by a moment, then by pk. A cursor may name any row of `among`, which are all rows
-    of the creator: a row can leave the list between two pages. Raises InvalidCursor.
+    The queryset must be ordered by a moment, then by pk. `among` has all rows of the creator. A cursor may
+    name any row of `among`, because its row can leave the list between two pages. Raises InvalidCursor if the
+    cursor names no such row.
     """
     assert 1 <= limit <= ROWS_MAX, "the edge has refused anything else"
     if cursor is not None:
@@ -37,15 +38,15 @@ def page_of(
         if last is None:
             raise InvalidCursor
         queryset = queryset.filter(_after(queryset, last))
-    rows = list(queryset[: limit + 1])  # One more row tells whether there is a next page.
+    rows = list(queryset[: limit + 1])  # If one more row exists, there is a next page.
     return Page(rows[:limit], cursor_at(rows[limit - 1].pk) if len(rows) > limit else None)
 
 
 def every_row(queryset: QuerySet[Row]) -> Iterator[Row]:
-    """Every row of a queryset that is ordered by a moment, then by pk.
+    """Yield every row of a queryset that is ordered by a moment, then by pk.
 
-    Each query reads a thousand rows. Between two queries no cursor and no transaction is open, so a slow
-    caller blocks nothing.
+    Each query reads up to 1000 rows. Between two queries, no database cursor and no transaction is open. So a
+    slow caller blocks nothing.
     """
     rows = list(queryset[:ROWS_MAX])
     yield from rows
@@ -55,7 +56,7 @@ def every_row(queryset: QuerySet[Row]) -> Iterator[Row]:
 
 
 def _after(queryset: QuerySet[Any], last: Model) -> Q:
-    """What comes after a row, written so that PostgreSQL starts to read an index at that row."""
+    """Return the condition for the rows after `last`. PostgreSQL can start to read an index at `last`."""
     by, tie = (str(each) for each in queryset.query.order_by)
     field, beyond = by.removeprefix("-"), "lt" if by.startswith("-") else "gt"
     assert tie == ("-pk" if by.startswith("-") else "pk"), "both run in the same direction"

@@ -1,4 +1,4 @@
-"""The laws of creators' records as queries, checked beside those of the wallet's books."""
+"""The laws of creators' records, as queries. They are checked together with the laws of the wallet."""
 
 from collections.abc import Iterator
 
@@ -28,6 +28,6 @@ LAWS = {
 
 
 def find_violations() -> Iterator[Violation]:
-    """Every violation of these laws."""
+    """Yield every violation of these laws."""
     for law, query in LAWS.items():
         yield from broken(law, query.replace("%", "%%"), {})

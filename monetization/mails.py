@@ -1,6 +1,6 @@
-"""Mails to creators: a new tip, and a subscription that is past due.
+"""Mails to creators about a new tip, or about a subscription that is past due.
 
-A reader's message is plain text there, quoted line by line, and no subject holds an address.
+A mail quotes the reader's message line by line, as plain text. A subject never contains an address.
 """
 
 from collections.abc import Iterable
@@ -23,7 +23,7 @@ from monetization.privacy.placeholders import is_erased
 TIP = "tip_received"
 PAST_DUE = "subscription_past_due"
 ERASED = "a reader who was erased"
-# Of a name in a subject: a list of mails shows only its beginning.
+# The most characters of a name in a subject. A list of mails shows only the beginning of a subject.
 SUBJECT_NAME_LENGTH = 60
 
 
@@ -38,9 +38,9 @@ def register() -> None:
 
 @outbox.isolated
 def tell_of_tip(creator: User, tip: Tip) -> None:
-    """Queue the mail about a new tip, in its transaction; once per tip.
+    """Queue the mail about a new tip, once per tip, in the transaction that records the tip.
 
-    Nothing is queued for a creator who has no address or switched this kind off.
+    No mail is queued if the creator has no e-mail address or has switched off this kind of mail.
     """
     name = outbox.one_line(tip.name, NAME_LENGTH)
     short_name = outbox.one_line(tip.name, SUBJECT_NAME_LENGTH) or "a reader"
@@ -59,7 +59,7 @@ def tell_of_tip(creator: User, tip: Tip) -> None:
             "rate": fees.percent(tip.fee_bps),
             "net": money.amount(tip.net_cents, tip.currency),
             "date": _moment(tip.created_at),
-            # Each line is marked as the reader's.
+            # The mail marks each line as a quotation.
             "lines": [
                 outbox.one_line(line, MESSAGE_LENGTH) for line in tip.shown_message.strip().splitlines()
             ],
@@ -71,7 +71,7 @@ def tell_of_tip(creator: User, tip: Tip) -> None:
 
 @outbox.isolated
 def tell_of_past_due(creator: User, event: SubscriptionEvent) -> None:
-    """Queue the mail about a subscription that is past due, in its event's transaction; once per event."""
+    """Queue the mail about a past-due subscription, once per event, in the transaction of the event."""
     subscription = event.subscription
     amount = money.amount(event.amount_cents, event.currency)
     outbox.queue(
@@ -96,17 +96,17 @@ def tell_of_past_due(creator: User, event: SubscriptionEvent) -> None:
 
 
 def withdraw(kind: str, row_ids: Iterable[str | int]) -> None:
-    """Drop the mails of a kind that wait to tell of these tips or events."""
+    """Drop the mails of this kind about these tips or events, if the mails were not sent yet."""
     outbox.withdraw([_fact(kind, row_id) for row_id in row_ids])
 
 
 def _fact(kind: str, row_id: str | int) -> str:
-    """What the outbox calls the mail of a tip or an event."""
+    """Return the outbox's name for the mail about a tip or an event."""
     return f"{kind}:{row_id}"
 
 
 def _reader(email: str) -> str:
-    """A reader's address on one line; an erased reader has none."""
+    """Return a reader's address on one line; ERASED if the reader was erased."""
     return ERASED if is_erased(email) else outbox.one_line(email, len(email) + 1)
 
 

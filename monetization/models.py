@@ -1,8 +1,8 @@
-"""How creators earn: sponsor slots, paid subscriptions, tips.
+"""The records of what creators earn: sponsor slots, paid subscriptions and tips.
 
-These are records of money that moved elsewhere; no wallet changes. Amounts are integers in the smallest unit
-of their currency, as Stripe counts them, and amounts of different currencies are never added. History
-(subscription events, refunds) is append-only, by trigger (migrations/laws.sql).
+The payments were made outside this service, and these records change no wallet. Amounts are integers in the
+smallest unit of their currency, as in Stripe's API. Amounts of different currencies are never added. The
+history (subscription events, refunds) is append-only: a database trigger enforces this (migrations/laws.sql).
 """
 
 from datetime import datetime
@@ -29,7 +29,11 @@ PRICE_CENTS_MAX = 99_999_999
 
 
 class Earner(models.Model):
-    """A creator's own rules. The row is also the lock for placements, which are decided one at a time."""
+    """A creator's own rules.
+
+    A transaction that adds or edits a placement locks this row, so the creator's placements are checked one
+    after the other.
+    """
 
     creator = models.OneToOneField(
         settings.AUTH_USER_MODEL, primary_key=True, on_delete=models.PROTECT, related_name="earner"
@@ -50,24 +54,24 @@ Row = TypeVar("Row", bound=models.Model)
 
 
 class RecordQuerySet(models.QuerySet[Row]):
-    """Rows that belong to a creator each."""
+    """Rows that each belong to one creator."""
 
     def visible_to(self, creator: User) -> Self:
-        """This creator's own rows."""
+        """Return the rows of this creator."""
         return self.filter(creator_id=creator.pk)
 
 
 class SponsorQuerySet(RecordQuerySet["Sponsor"]):
     def booked(self) -> Self:
-        """Placements that were not cancelled."""
+        """Return the placements that were not cancelled."""
         return self.filter(cancelled_at=None)
 
     def active_or_upcoming(self, at: datetime) -> Self:
-        """Placements that have not ended at that moment."""
+        """Return the placements that are not cancelled and have not ended at that moment."""
         return self.booked().filter(active_until__gt=at)
 
     def in_state(self, state: str, at: datetime) -> Self:
-        """Placements that are upcoming, active, ended or cancelled at that moment, as `state_at` has it."""
+        """Return the placements that have this state at that moment. `state_at` returns the same states."""
         if state == "cancelled":
             return self.exclude(cancelled_at=None)
         return {
@@ -79,13 +83,13 @@ class SponsorQuerySet(RecordQuerySet["Sponsor"]):
     def overlapping(
         self, *, position: str | OuterRef, active_from: datetime | OuterRef, active_until: datetime | OuterRef
     ) -> Self:
-        """Placements of that position whose half-open period meets [from, until)."""
+        """Return the placements of that position with a period that overlaps [active_from, active_until)."""
         return self.booked().filter(
             position=position, active_from__lt=active_until, active_until__gt=active_from
         )
 
     def sharing_with_outer_row(self) -> Self:
-        """In a subquery: the other placements that share position and time with the outer query's row."""
+        """Return, for a subquery, the other placements that overlap the outer query's row in its position."""
         outer = {name: OuterRef(name) for name in ("position", "active_from", "active_until")}
         return self.overlapping(**outer).exclude(pk=OuterRef("pk"))
 
@@ -99,7 +103,7 @@ class Sponsor(models.Model):
         INLINE = "inline", "Inline"
 
     class State(models.TextChoices):
-        """The state of a placement at a moment; computed, never stored."""
+        """The state of a placement at a moment. It is computed and never stored."""
 
         UPCOMING = "upcoming", "Upcoming"
         ACTIVE = "active", "Active"
@@ -109,7 +113,7 @@ class Sponsor(models.Model):
     id = primary_key(identifiers.sponsor_id)
     creator = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="sponsors")
     sponsor_name = models.CharField(max_length=NAME_LENGTH)
-    # Shown to readers' browsers; never fetched by us.
+    # Readers' browsers load this URL. We never fetch it.
     logo_url = models.CharField(max_length=URL_LENGTH)
     target_url = models.CharField(max_length=URL_LENGTH)
     position = models.CharField(max_length=10, choices=Position)
@@ -118,7 +122,7 @@ class Sponsor(models.Model):
     price_cents = models.BigIntegerField(null=True, blank=True)
     currency = models.CharField(max_length=3, default="USD")
     cancelled_at = models.DateTimeField(null=True, blank=True)
-    # The database's own default is for a release before this one that still runs beside it.
+    # The default in the database is for an earlier release that still runs during a deployment.
     form_key = models.CharField(
         max_length=FORM_KEY_LENGTH,
         blank=True,
@@ -151,7 +155,8 @@ class Sponsor(models.Model):
         indexes = [
             models.Index(fields=["creator", "active_from", "id"], name="monetization_sponsor_soonest"),
             models.Index(fields=["creator", "position", "active_from"], name="monetization_sponsor_slot"),
-            # For the lists of the back-office, over all creators; likewise below.
+            # For the back-office's list of all creators' placements. The other indexes named *_all are for
+            # such lists too.
             models.Index(fields=["-created_at"], name="monetization_sponsor_all"),
         ]
 
@@ -159,7 +164,7 @@ class Sponsor(models.Model):
         return self.id
 
     def state_at(self, moment: datetime) -> State:
-        """Its state at that moment."""
+        """Return the placement's state at that moment."""
         if self.cancelled_at:
             return self.State.CANCELLED
         if moment < self.active_from:
@@ -169,7 +174,7 @@ class Sponsor(models.Model):
 
 class SubscriptionQuerySet(RecordQuerySet["Subscription"]):
     def paying(self) -> Self:
-        """Active or past due: these count in MRR until they are cancelled."""
+        """Return the active and past-due subscriptions. They count in MRR until they are cancelled."""
         return self.filter(status__in=["active", "past_due"])
 
 
@@ -193,20 +198,22 @@ class Subscription(models.Model):
         settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="subscriptions"
     )
     subscriber_email = models.CharField(max_length=EMAIL_LENGTH)
-    # The address in lower case, or the stand-in of an erased reader: equal values are one subscriber.
+    # The address in lower case, or the stand-in of an erased reader. Equal values mean the same reader.
     reader = models.CharField(max_length=EMAIL_LENGTH)
     plan = models.CharField(max_length=PLAN_LENGTH)
     interval = models.CharField(max_length=10, choices=Interval)
     amount_cents = models.BigIntegerField()
     currency = models.CharField(max_length=3)
-    # Its income in a year, not in a month, so nothing is rounded; 0 unless it pays and its interval is known.
+    # The income per year: an income per month would have to be rounded. It is 0 if the subscription is
+    # cancelled or its interval is not known.
     yearly_cents = models.BigIntegerField()
     status = models.CharField(max_length=10, choices=Status, default=Status.ACTIVE)
-    stripe_subscription_id = models.CharField(  # noqa: DJ001 (two without one are two)
+    stripe_subscription_id = models.CharField(  # noqa: DJ001 (two NULLs are not equal)
         max_length=STRIPE_ID_LENGTH, null=True, blank=True
     )
-    # When status and terms last changed in the world: an older change never overwrites a newer one. Empty
-    # until the first change: a subscription may be recorded later than its first change happened.
+    # When the status, and when the terms (plan and price), last changed outside this service. An older change
+    # never overwrites a newer one. Both are NULL until the first change, because a change may have happened
+    # before the subscription was recorded.
     status_at = models.DateTimeField(null=True, blank=True)
     terms_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(default=timezone.now)
@@ -234,7 +241,7 @@ class Subscription(models.Model):
             models.Index(fields=["creator", "status"], name="monetization_sub_status"),
             models.Index(fields=["reader"], name="monetization_sub_reader"),
             models.Index(fields=["-created_at"], name="monetization_sub_all"),
-            # Support may have Stripe's id only; likewise below.
+            # Support staff may know only Stripe's id. Tip has such an index too.
             models.Index(
                 fields=["stripe_subscription_id"],
                 condition=Q(stripe_subscription_id__isnull=False),
@@ -247,7 +254,7 @@ class Subscription(models.Model):
 
 
 class SubscriptionEvent(models.Model):
-    """One change of a subscription, and by how much it changed the yearly income: append-only."""
+    """One change of a subscription, and how much it changed the yearly income. Events are append-only."""
 
     class Kind(models.TextChoices):
         CREATED = "created", "New"
@@ -284,7 +291,7 @@ class TipQuerySet(RecordQuerySet["Tip"]):
 
 
 class Tip(models.Model):
-    """A reader's one-time gift. Its amounts and its fee are stored with it and never change."""
+    """A reader's one-time gift. Its gross amount, fee and net amount never change."""
 
     id = primary_key(identifiers.tip_id)
     creator = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="tips")
@@ -303,7 +310,7 @@ class Tip(models.Model):
     message_hidden_at = models.DateTimeField(
         null=True, blank=True, help_text="Hidden by the creator: shown on no page, in no file and no mail."
     )
-    stripe_payment_id = models.CharField(  # noqa: DJ001 (two without one are two)
+    stripe_payment_id = models.CharField(  # noqa: DJ001 (two NULLs are not equal)
         max_length=STRIPE_ID_LENGTH, null=True, blank=True
     )
     created_at = models.DateTimeField(default=timezone.now)
@@ -357,17 +364,17 @@ class Tip(models.Model):
 
     @property
     def refundable_cents(self) -> int:
-        """What can still be refunded, in the smallest unit."""
+        """How much of the tip can still be refunded, in the smallest unit."""
         return self.gross_cents - self.refunded_cents
 
     @property
     def net_after_refunds_cents(self) -> int:
-        """What stays with the creator; below 0 if a tip is refunded in whole and its fee is not."""
+        """How much the creator keeps. Below 0 if the whole tip is refunded and its fee is not returned."""
         return self.net_cents - (self.refunded_cents - self.fee_returned_cents)
 
 
 class Refund(models.Model):
-    """A refund to a reader, and the part of our fee that it returned: append-only."""
+    """A refund to a reader, and the part of our fee that the refund returned. Refunds are append-only."""
 
     id = primary_key(identifiers.refund_id)
     tip = models.ForeignKey(Tip, on_delete=models.PROTECT, related_name="refunds")
@@ -399,10 +406,11 @@ class Refund(models.Model):
 
 
 class FirstAnswer(models.Model):
-    """The fields of the first answer to a POST, without addresses, so that a replay is the same answer.
+    """The fields of the first answer to a POST, without e-mail addresses. A replay gets the same answer.
 
-    `endpoint` is one of the API's, or the dashboard's form that makes an API key. An edit of the row does not
-    change the answer. An erased reader's answers are empty, and their keys count as used for another body.
+    `endpoint` is an endpoint of the API, or the dashboard's form that makes an API key. If the row that the
+    POST made is edited later, the stored answer does not change. Erasing a reader empties the answers about
+    this reader. A replay with such a key raises KeyReused.
     """
 
     class Endpoint(models.TextChoices):
@@ -414,10 +422,10 @@ class FirstAnswer(models.Model):
     creator = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
     endpoint = models.CharField(max_length=12, choices=Endpoint)
     key = models.CharField(max_length=KEY_LENGTH)
-    # Keyed with SECRET_KEY: the body holds addresses, which could be guessed from a plain digest.
+    # An HMAC with SECRET_KEY. The body contains addresses, and these could be guessed from a plain digest.
     digest = models.CharField(max_length=64)
     row_id = models.CharField(max_length=IDENTIFIER_LENGTH)
-    # As text: jsonb would forget the order of the fields.
+    # JSON as text, because jsonb does not keep the order of the fields.
     answer = models.TextField()
     created_at = models.DateTimeField(default=timezone.now)
 
@@ -435,7 +443,7 @@ class FirstAnswer(models.Model):
 
 
 class Erasure(models.Model):
-    """The fact that a reader was erased, without the address."""
+    """A record that a reader was erased, without the reader's address."""
 
     actor = models.CharField(max_length=300)
     tips = models.PositiveIntegerField()

@@ -1,4 +1,4 @@
-"""A POST with an `Idempotency-Key`: the same request again gets the same answer (contract 20)."""
+"""Replay a POST with an `Idempotency-Key`: the same request gets the same answer again (contract 20)."""
 
 import hashlib
 import hmac
@@ -17,13 +17,14 @@ from monetization.models import FirstAnswer, Subscription
 
 Fields = dict[str, Any]
 
-# A reader's address is not kept. Only an erasure changes it, so a replay reads it from the row.
+# The stored answer does not contain the reader's address. Only an erasure changes the address in the row, so
+# a replay reads the address from the row.
 ADDRESS = "subscriber_email"
 
 
 @dataclass(frozen=True)
 class Made:
-    """What a POST made, and the fields of its first answer."""
+    """The id of the row that a POST made, and the fields of the first answer."""
 
     row_id: str
     fields: Mapping[str, Any]
@@ -38,18 +39,18 @@ def once(
     body: Mapping[str, Any],
     make: Callable[[], Made],
 ) -> Fields:
-    """The fields of the first answer; `make` runs at most once per creator, endpoint and key.
+    """Run `make` at most once per creator, endpoint and key. Return the fields of the first answer.
 
-    Without a key it always runs. Raises KeyReused if the key was used with another body. When two requests
-    with one key run at once, the second waits and gets the answer of the first.
+    With an empty key, `make` always runs. Raises KeyReused if the key was used with another body. If two
+    requests with the same key run in parallel, the second waits and gets the answer of the first.
     """
     if not key:
-        with transaction.atomic():  # The whole answer is there before the commit.
+        with transaction.atomic():  # Make the whole answer before the commit.
             return dict(make().fields)
     digest = digest_of(body)
     mine = {"creator": creator, "endpoint": endpoint, "key": key}
     with transaction.atomic():
-        # The claim comes first: another request with the same key waits here until this one has ended.
+        # Insert the key first. Another request with this key then waits here until this transaction ends.
         FirstAnswer.objects.bulk_create([FirstAnswer(digest=digest, **mine)], ignore_conflicts=True)
         first = FirstAnswer.objects.get(**mine)
         if first.answer:
@@ -62,17 +63,17 @@ def once(
 
 
 def digest_of(body: Mapping[str, Any]) -> str:
-    """A digest of a validated body. Without our secret, nothing can be guessed from it."""
+    """Return a digest of a validated body. Without SECRET_KEY, the body cannot be guessed from the digest."""
     text = json.dumps(body, sort_keys=True, default=str)
     return hmac.new(settings.SECRET_KEY.encode(), text.encode(), hashlib.sha256).hexdigest()
 
 
 def _replayed(first: FirstAnswer, digest: str) -> Fields:
-    # An erasure empties the digest: then no body matches.
+    # An erasure empties the digest. After that, no body matches.
     if not hmac.compare_digest(first.digest, digest):
         raise KeyReused("This Idempotency-Key was used for another request")
     kept = json.loads(first.answer)
-    fields: Fields = kept.get("data", kept)  # An earlier release kept the whole body.
+    fields: Fields = kept.get("data", kept)  # An earlier release stored the whole body.
     if first.endpoint == FirstAnswer.Endpoint.SUBSCRIPTION:
         row = Subscription.objects.only(ADDRESS).get(pk=first.row_id)
         fields[ADDRESS] = row.subscriber_email

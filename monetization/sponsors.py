@@ -1,4 +1,4 @@
-"""Sponsor slots: placed, edited, cancelled, and kept apart if a creator wants one sponsor at a time."""
+"""Place, edit and cancel sponsors. Placements must not overlap if the creator has one sponsor at a time."""
 
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
@@ -24,9 +24,9 @@ from monetization.errors import (
 )
 from monetization.models import FORM_KEY_LENGTH, Earner, Sponsor
 
-NAMED_MAX = 10  # Of what a refusal names.
-CONFLICTS_NAMED = 3  # Of the placements that another one shares position and time with.
-# The fields that can be edited, as a refusal names them.
+NAMED_MAX = 10  # The most sponsors, or pairs of sponsors, that an error names.
+CONFLICTS_NAMED = 3  # The most names in Conflicts.
+# The fields that can be edited, with the words for them in an error.
 FIELDS = {
     "sponsor_name": "sponsor's name",
     "logo_url": "logo",
@@ -45,9 +45,10 @@ State = Sponsor.State
 
 @dataclass(frozen=True)
 class Conflicts:
-    """With whom a placement shares position and time: 1 to 3 sponsors' names, the soonest first.
+    """Which placements overlap with a placement in the same position.
 
-    Names are as they were recorded, and one may be there twice; `more` is how many placements are not named.
+    `names` has the sponsors' names of 1 to 3 of these placements, the soonest first. Names are as they were
+    recorded, and a name may occur twice. `more` is how many further placements overlap.
     """
 
     names: tuple[str, ...]
@@ -55,7 +56,10 @@ class Conflicts:
 
 
 class Changes(TypedDict, total=False):
-    """The changes of a placement, with the names of `place`. A field that is not given stays."""
+    """The changes to a placement, with the parameter names of `place`.
+
+    A field that is not given does not change.
+    """
 
     sponsor_name: str
     logo_url: str
@@ -77,17 +81,19 @@ def place(
     key: str = "",
     **facts: Any,
 ) -> Sponsor:
-    """Record a placement over [active_from, active_until), also one in the past.
+    """Record a placement over the period [active_from, active_until). The period may be in the past.
 
-    Placements may overlap in a position, unless the creator has one sponsor at a time: then PositionTaken.
+    Placements may overlap in a position. But if the creator has one sponsor at a time, an overlap raises
+    PositionTaken.
 
-    With a browser form's one-time key (1 to 64 characters) the same form again returns the first placement,
-    also when both are sent at once. Raises KeyReused if the form has changed or the placement was
-    cancelled.
+    `key` is the one-time key of a browser form (1 to 64 characters). If the same form is sent again, this
+    returns the first placement, even if both requests run in parallel. Raises KeyReused if the form's values
+    differ from the placement, or if the placement was cancelled.
     """
     assert len(key) <= FORM_KEY_LENGTH, "the form has refused anything longer"
     fields = {"position": position, "active_from": active_from, "active_until": active_until, **facts}
-    # The lock: two placements of one creator take turns, so each sees the other.
+    # Take the creator's lock. Two placements of one creator are then recorded one after the other, and the
+    # second transaction sees the first placement.
     earner = _locked(creator)
     if key and (first := Sponsor.objects.visible_to(creator).filter(form_key=key).first()):
         if first.cancelled_at or any(getattr(first, name) != value for name, value in fields.items()):
@@ -100,17 +106,18 @@ def place(
 
 @transaction.atomic
 def edit(*, creator: User, sponsor_id: str, seen: str | None = None, **changes: Unpack[Changes]) -> Sponsor:
-    """Change a placement: every field before it begins; afterwards only its end and its addresses.
+    """Change a placement. After it has begun, only its end and its addresses can change.
 
-    A field with its present value is no change. Raises NotFound (also for another creator's placement),
-    TooLate, which names what can no longer change, EndsBeforeItBegins, and PositionTaken if the creator has
-    one sponsor at a time and the new period is not free.
+    A field with its present value is no change. Raises NotFound, also for another creator's placement. Raises
+    TooLate, which names the fields that can no longer change. Raises EndsBeforeItBegins. Raises PositionTaken
+    if the creator has one sponsor at a time and the new period is not free.
 
-    `seen` is the `fingerprint` of the placement that the creator saw. If it has changed since, this raises
-    ChangedMeanwhile and changes nothing.
+    `seen` is the `fingerprint` of the placement that the creator saw. If the placement has changed since
+    then, this raises ChangedMeanwhile and changes nothing.
     """
     assert changes.keys() <= FIELDS.keys(), "the edge has refused anything else"
-    # The same lock as for a placement. A request that cancels it at the same moment waits for the row.
+    # Take the same lock as `place`, and lock the placement. A request that cancels the placement at the same
+    # moment waits until this transaction ends.
     earner = _locked(creator)
     mine = Sponsor.objects.visible_to(creator).select_for_update()
     sponsor = mine.filter(pk=sponsor_id).first()
@@ -132,14 +139,17 @@ def edit(*, creator: User, sponsor_id: str, seen: str | None = None, **changes: 
 
 
 def fingerprint(sponsor: Sponsor) -> str:
-    """A digest of a placement, 64 hexadecimal digits: if it differs, the placement has changed."""
+    """Return a digest of a placement, 64 hexadecimal digits. If the digest differs, the placement changed."""
     values = [getattr(sponsor, name) for name in (*FIELDS, "cancelled_at")]
     plain = [each.astimezone(UTC).isoformat() if isinstance(each, datetime) else each for each in values]
     return hashlib.sha256(repr(plain).encode()).hexdigest()
 
 
 def open_fields(sponsor: Sponsor, *, at: datetime) -> frozenset[str]:
-    """The FIELDS that `edit` can change at that moment; none once a placement has ended or is cancelled."""
+    """Return the FIELDS that `edit` can change at that moment.
+
+    If the placement has ended or is cancelled, no field can change.
+    """
     state = sponsor.state_at(at)
     if state == State.UPCOMING:
         return frozenset(FIELDS)
@@ -148,7 +158,7 @@ def open_fields(sponsor: Sponsor, *, at: datetime) -> frozenset[str]:
 
 @transaction.atomic
 def cancel(*, creator: User, sponsor_id: str) -> Sponsor:
-    """Cancel a placement that has not ended. Raises NotFound if there is none."""
+    """Cancel a placement. Raises NotFound if the creator has no such active or upcoming placement."""
     now = timezone.now()
     standing = Sponsor.objects.visible_to(creator).active_or_upcoming(now)
     if not standing.filter(pk=sponsor_id).update(cancelled_at=now):
@@ -158,7 +168,10 @@ def cancel(*, creator: User, sponsor_id: str) -> Sponsor:
 
 @transaction.atomic
 def set_one_at_a_time(*, creator: User, on: bool) -> None:
-    """Switch a creator's rule. Raises PlacementsOverlap, naming the sponsors, over existing overlaps."""
+    """Switch a creator's rule on or off.
+
+    Raises PlacementsOverlap, which names the sponsors, if the rule is switched on while placements overlap.
+    """
     earner = _locked(creator)
     if on and (pairs := list(islice(overlaps(creator, at=timezone.now()), NAMED_MAX))):
         raise PlacementsOverlap(
@@ -169,22 +182,24 @@ def set_one_at_a_time(*, creator: User, on: bool) -> None:
 
 
 def overlaps(creator: User, *, at: datetime) -> Iterator[tuple[Sponsor, Sponsor]]:
-    """Pairs of placements, running or to come, that share a position and a moment; as they are found."""
+    """Yield the pairs of active or upcoming placements that overlap in the same position."""
     standing = Sponsor.objects.visible_to(creator).active_or_upcoming(at)
     placements = list(standing.order_by("position", "active_from", "pk"))
     for index, first in enumerate(placements):
         for second in islice(placements, index + 1, None):
-            # In order of their beginning: the first that begins after this one's end ends the search.
+            # The placements are sorted by their beginning. If one begins after `first` ends, the rest do too.
             if second.position != first.position or second.active_from >= first.active_until:
                 break
             yield first, second
 
 
 def conflicts(creator: User, *, at: datetime, among: Sequence[Sponsor]) -> dict[str, Conflicts]:
-    """With whom each of these placements shares position and time from then on, by the placement's id.
+    """Return the conflicts of each placement of `among` with other placements in the same position.
 
-    A placement without conflict, or that is over or cancelled, is not there. One query, whose answer has at
-    most three names for each of `among`, however many placements there are.
+    The keys are the ids of the placements.
+    Only placements that are active or upcoming at `at` count. A placement without a conflict is left out.
+    This takes one query. The query returns at most three names for each placement of `among`, even if the
+    creator has very many placements.
     """
     standing = Sponsor.objects.visible_to(creator).active_or_upcoming(at)
     others = standing.sharing_with_outer_row()
@@ -197,20 +212,23 @@ def conflicts(creator: User, *, at: datetime, among: Sequence[Sponsor]) -> dict[
 
 
 def double_booked(creator: User, *, at: datetime) -> int:
-    """How many placements, running or to come, share position and time with another. One query."""
+    """Return how many active or upcoming placements overlap with another in the same position.
+
+    This takes one query.
+    """
     return len(in_conflict(Sponsor.objects.visible_to(creator).active_or_upcoming(at)))
 
 
 def in_conflict(placements: Iterable[Sponsor]) -> set[str]:
-    """The ids of those placements that share position and time with another one of them."""
+    """Return the ids of the placements that overlap with another of these placements in the same position."""
     return {each.pk for pair in neighbours(placements) for each in pair}
 
 
 def neighbours(placements: Iterable[Sponsor]) -> Iterator[tuple[Sponsor, Sponsor]]:
-    """Each placement that begins while others of its position run, behind the one of these that ends last.
+    """Yield a pair (earlier, later) for each placement that begins while another of its position still runs.
 
-    Each placement that shares position and time with another one is in at least one pair; there are fewer
-    pairs than placements.
+    If several of them still run, `earlier` is the placement that ends last. Each placement that overlaps with
+    another in the same position is in at least one pair. There are fewer pairs than placements.
     """
     last_to_end: dict[str, Sponsor] = {}
     for later in sorted(placements, key=lambda each: (each.active_from, each.pk)):

@@ -1,8 +1,8 @@
-"""Readers' paid subscriptions: recorded and changed. Each change is kept with its effect on the income.
+"""Record and change readers' paid subscriptions. Each change is stored with its effect on the income.
 
-Income is counted per year, in whole smallest units: a month's price times 12, a quarter's times 4, a week's
-times 52. MRR is a twelfth of the sum, rounded once (docs/monetization.md). A subscription with an unknown
-billing interval is in no sum and is counted apart.
+Income is counted per year, in whole smallest units: a monthly price times 12, a quarterly price times 4, a
+weekly price times 52. MRR is a twelfth of the sum, rounded once (docs/monetization.md). A subscription with
+an unknown billing interval is in no sum and is counted separately.
 """
 
 import re
@@ -28,9 +28,9 @@ KIND_OF = {
     Status.PAST_DUE: Kind.PAST_DUE,
     Status.CANCELLED: Kind.CANCELLED,
 }
-# The interval in a plan's name, as a word or a part of one; the first match counts.
+# The patterns that find the billing interval in a plan's name. The first pattern that matches counts.
 NAMES = (
-    # A multiple or a half of an interval is not known: "6 months", "biweekly". ("Tier 2 monthly" is a month.)
+    # A multiple or a half of an interval is UNKNOWN: "6 months", "biweekly". But "Tier 2 monthly" is a MONTH.
     (
         Interval.UNKNOWN,
         re.compile(
@@ -46,7 +46,8 @@ NAMES = (
     (Interval.MONTH, re.compile(r"month|(?<![a-z])mo(?![a-z])", re.IGNORECASE)),
     (Interval.WEEK, re.compile(r"week(?!end)", re.IGNORECASE)),
 )
-# Clocks differ. A time further ahead is a mistake, and would block every later change.
+# The clocks of two hosts may differ by a few minutes. A time further in the future is a mistake: later
+# changes would have no effect until that time.
 AHEAD_MAX = timedelta(minutes=5)
 
 
@@ -57,12 +58,15 @@ class NotYet(BillingError):
 
 
 def interval_of(plan: str) -> Interval:
-    """The billing interval in a plan's name, or UNKNOWN."""
+    """Return the billing interval in a plan's name; UNKNOWN if there is none."""
     return next((interval for interval, name in NAMES if name.search(plan)), Interval.UNKNOWN)
 
 
 def yearly_cents(*, status: str, interval: str, amount_cents: int) -> int:
-    """The yearly income of a subscription, in the smallest unit; 0 once it is cancelled."""
+    """Return the yearly income of a subscription, in the smallest unit.
+
+    This is 0 if the subscription is cancelled or its interval is UNKNOWN.
+    """
     if status == Status.CANCELLED:
         return 0
     return amount_cents * TIMES_A_YEAR.get(Interval(interval), 0)
@@ -77,10 +81,10 @@ def record(
     currency: str,
     stripe_subscription_id: str | None = None,
 ) -> Subscription:
-    """Record a new paid subscriber, active from now.
+    """Record a new paid subscriber, with the status active.
 
-    The same `stripe_subscription_id` again returns the first record, unchanged; with another plan, amount or
-    currency it raises AlreadyRecorded.
+    If this `stripe_subscription_id` was recorded before, return that subscription unchanged. Raises
+    AlreadyRecorded if it was recorded with another plan, amount or currency.
     """
     interval = interval_of(plan)
     yearly = yearly_cents(status=Status.ACTIVE, interval=interval, amount_cents=amount_cents)
@@ -113,12 +117,12 @@ def record(
 
 
 def beginning(subscription: Subscription) -> SubscriptionEvent:
-    """The first event of a subscription."""
+    """Return the first event of a subscription."""
     return SubscriptionEvent.objects.filter(subscription=subscription).order_by("pk")[0]
 
 
 def newest_event(subscription: Subscription) -> int:
-    """The id of the newest event: a higher one later means that the subscription has changed."""
+    """Return the id of the subscription's newest event. After a change, this id is higher."""
     return SubscriptionEvent.objects.filter(subscription=subscription).latest("pk").pk
 
 
@@ -133,19 +137,20 @@ def change(
     occurred_at: datetime | None = None,
     seen: int | None = None,
 ) -> Subscription:
-    """Change the given fields as of `occurred_at` (None: now), and keep the change as an event.
+    """Change the given fields as of `occurred_at` (None: now), and record the change as an event.
 
-    Messages arrive in any order. A change that happened before the last change of the same thing changes
-    nothing; status is one thing, plan and price are the other. If a subscription becomes past due, its
-    creator gets a mail. Raises NotFound and NotYet.
+    Requests may arrive in any order. A status that is older than the last change of the status has no effect.
+    A plan or price that is older than the last change of plan or price has no effect. If a subscription
+    becomes past due, its creator gets a mail. Raises NotFound and NotYet.
 
-    `seen` is the `newest_event` that the creator saw. If there is a newer one, this raises ChangedMeanwhile
+    `seen` is the `newest_event` that the creator saw. If there is a newer event, this raises ChangedMeanwhile
     and changes nothing.
     """
     now = timezone.now()
     if occurred_at and occurred_at > now + AHEAD_MAX:
         raise NotYet
-    # Whole seconds on both sides: Stripe sends no fractions, and 10.0 must not count as before 10.4.
+    # Use whole seconds for "now", because Stripe sends whole seconds. Otherwise a change by Stripe at 10.0
+    # would count as older than a change by the creator at 10.4.
     occurred_at = min(occurred_at or now.replace(microsecond=0), now)
     mine = Subscription.objects.visible_to(creator).select_for_update()
     subscription = mine.filter(pk=subscription_id).first()
@@ -170,9 +175,10 @@ def change(
 def _change(
     subscription: Subscription, kind: Kind, *, at: str, occurred_at: datetime, **values: Any
 ) -> SubscriptionEvent | None:
-    """Set these values and the time in the field `at`; the event, if one of the values is new.
+    """Set these values, and set the field `at` to `occurred_at`.
 
-    Nothing changes if the values there are of a later time.
+    Return the event of the change, or None if no value is new. If the present values are from a later time,
+    nothing changes.
     """
     last_change = getattr(subscription, at)
     if last_change and occurred_at < last_change:

@@ -1,4 +1,4 @@
-"""Tips: recorded with the fee of that moment, refunded with their fee pro rata."""
+"""Record tips with the fee of that moment, and refund tips with a pro rata part of their fee."""
 
 from dataclasses import asdict, dataclass
 from typing import TypedDict, Unpack
@@ -17,11 +17,11 @@ from monetization.models import Refund, Tip
 
 
 class NotAMultiple(BillingError):
-    """Raised when a part of a tip is to be refunded that cannot be paid in its currency."""
+    """Raised when a partial refund has an amount that cannot be paid in the tip's currency."""
 
 
 class Facts(TypedDict, total=False):
-    """What a reader may leave with a tip."""
+    """What a reader may send with a tip."""
 
     email: str
     name: str
@@ -30,9 +30,9 @@ class Facts(TypedDict, total=False):
 
 @dataclass(frozen=True)
 class RefundPreview:
-    """What a refund would move, in the smallest unit of the tip's currency. Nothing has moved yet.
+    """The amounts of a refund that is not recorded yet, in the smallest unit of the tip's currency.
 
-    The reader gets what the creator gives and the part of the platform's fee that is returned.
+    The reader gets the sum of two parts: the creator's part, and the returned part of the platform's fee.
     """
 
     currency: str
@@ -50,10 +50,11 @@ def record(
     stripe_payment_id: str | None = None,
     **facts: Unpack[Facts],
 ) -> Tip:
-    """Record a tip of `amount_cents` smallest units and its platform fee. A new tip is mailed to its creator.
+    """Record a tip and its platform fee. The creator gets a mail about a new tip.
 
-    The same `stripe_payment_id` again returns the first tip, whatever the plan is now; with another amount or
-    currency it raises AlreadyRecorded.
+    `amount_cents` is in the currency's smallest unit. If this `stripe_payment_id` was recorded before, return
+    the first tip, even if the creator has another plan now. Raises AlreadyRecorded if the first tip has
+    another amount or currency.
     """
     plan = Plan.objects.get(pk=creator.plan_id)
     parts = fees.split(amount_cents, fee_bps=plan.fee_bps)
@@ -68,7 +69,8 @@ def record(
         **asdict(parts),
         **facts,
     )
-    # Not an INSERT that may fail: PostgreSQL's log would hold the refused row, with address and message.
+    # This INSERT skips a conflict and does not fail. If it failed, PostgreSQL's log would contain the row,
+    # with the reader's address and message.
     Tip.objects.bulk_create([tip], ignore_conflicts=True)
     first = Tip.objects.visible_to(creator).get(
         **({"stripe_payment_id": stripe_payment_id} if stripe_payment_id else {"pk": tip.pk})
@@ -81,7 +83,7 @@ def record(
 
 
 def preview_refund(tip: Tip, amount_cents: int | None = None) -> RefundPreview:
-    """What `refund` would record for this tip as it is now; None for all that is left.
+    """Return what `refund` would record for this tip now. An amount of None means all that is left.
 
     Raises RefundTooLarge and NotAMultiple.
     """
@@ -102,16 +104,18 @@ def refund(
     seen_refunded_cents: int | None = None,
     seen_fee_cents: int | None = None,
 ) -> Refund:
-    """Record the refund of a tip, or of a part of it; None for all that is left.
+    """Record a refund of a tip. An amount of None means all that is left.
 
-    With a `creator`, another creator's tip is NotFound. Staff pass None.
+    With a `creator`, this raises NotFound for another creator's tip. The pages of staff pass None.
 
-    Our fee is returned pro rata on the running total, so the parts of a whole refund return exactly the fee
-    (unless REFUNDS_RETURN_THE_FEE is off). The same key again returns the first refund, whatever its amount.
-    Raises RefundTooLarge, NotAMultiple for a part that is no multiple of the currency's step, and NotFound.
+    Our fee is returned pro rata, unless REFUNDS_RETURN_THE_FEE is off. It is computed from the total of all
+    refunds, so refunds of the whole tip return exactly the fee. If a refund with this `key` exists, return
+    that refund, even if its amount differs. Raises RefundTooLarge, NotFound, and NotAMultiple for a partial
+    refund that is no multiple of the currency's step.
 
-    `seen_refunded_cents` and `seen_fee_cents` are the amounts on the page where the refund was decided:
-    already refunded, and the fee to return. If either has changed since, this raises ChangedMeanwhile.
+    `seen_refunded_cents` and `seen_fee_cents` are amounts on the page from which the user sent the refund:
+    the total that was already refunded, and the part of the fee that this refund returns. If one of them has
+    changed since, this raises ChangedMeanwhile.
     """
     tips = Tip.objects.all() if creator is None else Tip.objects.visible_to(creator)
     tip = tips.select_for_update().filter(pk=tip_id).first()
@@ -143,13 +147,14 @@ def refund(
 
 
 def fee_to_return(tip: Tip, amount_cents: int) -> int:
-    """The part of the fee that the next refund of this size returns."""
+    """Return how much of the fee the next refund returns, if its amount is `amount_cents`."""
     if not settings.REFUNDS_RETURN_THE_FEE:
         return 0
     total = fees.returned(
         tip.fee_cents, refunded_cents=tip.refunded_cents + amount_cents, gross_cents=tip.gross_cents
     )
-    # A fee that was kept while the rule was off is not returned by a later small refund.
+    # Refunds that were made while the setting was off returned no fee. A small refund after that must not
+    # return more of the fee than its own amount.
     return min(total - tip.fee_returned_cents, amount_cents)
 
 
@@ -166,9 +171,9 @@ def _refundable(tip: Tip, amount_cents: int | None) -> int:
 
 @transaction.atomic
 def hide_message(*, creator: User, tip_id: str, hidden: bool) -> Tip:
-    """Hide a tip's message on the creator's pages, files and mails, or show it again.
+    """Hide a tip's message on the creator's pages, files and mails, or show the message again.
 
-    The message stays recorded, and the creator's API still shows it. Raises NotFound, also for another
+    The message stays stored, and the creator's API still returns it. Raises NotFound, also for another
     creator's tip.
     """
     mine = Tip.objects.visible_to(creator).select_for_update()
@@ -179,6 +184,6 @@ def hide_message(*, creator: User, tip_id: str, hidden: bool) -> Tip:
         tip.message_hidden_at = timezone.now() if hidden else None
         tip.save(update_fields=["message_hidden_at"])
     if hidden:
-        # The creator has seen the tip, and a mail that still waits would show the message.
+        # Drop the mail if it was not sent yet: it would show the message, and the creator knows the tip.
         mails.withdraw(mails.TIP, [tip.pk])
     return tip

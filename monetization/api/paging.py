@@ -1,4 +1,4 @@
-"""Lists as bare arrays, page by page: the body stays the array, because a `Link` header has the next page."""
+"""Answer with one page of a list. The body is a bare array; a `Link` header has the URL of the next page."""
 
 import re
 from typing import Any
@@ -13,7 +13,7 @@ from foundation.http.views import no_store
 from monetization import keyset
 
 LIMIT_MAX = keyset.ROWS_MAX
-# The bound keeps Python from reading a number of a thousand digits.
+# At most five digits, so Python never parses a number with thousands of digits.
 SMALL_NUMBER = re.compile(r"[0-9]{1,5}", re.ASCII)
 
 
@@ -25,9 +25,10 @@ def page(
     shape: type[serializers.Serializer],
     among: QuerySet[Any] | None = None,
 ) -> Response:
-    """Up to `limit` rows, ordered by a field and then by pk; a minus before the field means newest first.
+    """Return a response with up to `limit` rows, ordered by the field `by` and then by pk.
 
-    A cursor names a row of `among`, where rows can leave the list between two pages.
+    A minus before the field name means newest first. The cursor may name any row of `among` (None: `rows`).
+    Pass `among` if a row can leave the list between two pages.
     """
     limit, cursor = _limit(request), _single(request, "cursor")
     ordered = rows.order_by(by, "-pk" if by.startswith("-") else "pk")

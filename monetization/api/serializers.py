@@ -1,4 +1,4 @@
-"""The shapes on the wire, and the only place for its names (contract part B, section 4)."""
+"""The requests and answers of the API. Only this module names their fields (contract part B, section 4)."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -36,7 +36,7 @@ TIP_CENTS_MAX = 100_000
 
 
 class SponsorRequest(StrictSerializer):
-    """A placement sold."""
+    """A placement that the creator has sold."""
 
     sponsor_name = PlainText(max_length=NAME_LENGTH)
     logo_url = WebAddress("https", help_text="Shown to readers; never fetched by us.")
@@ -69,7 +69,7 @@ class SubscriptionRequest(StrictSerializer):
 
 
 class SubscriptionChange(StrictSerializer):
-    """The changes of a subscription. A field that is not given stays."""
+    """The changes to a subscription. A field that is not given does not change."""
 
     status = ExactChoice(Subscription.Status, required=False)
     plan = PlainText(max_length=PLAN_LENGTH, required=False)
@@ -119,7 +119,7 @@ class SponsorRow(serializers.ModelSerializer):
 
 
 class SponsorMade(SponsorRow):
-    """A placement just recorded."""
+    """A placement that was just recorded."""
 
     class Meta:
         model = Sponsor
@@ -137,7 +137,7 @@ class SubscriptionRow(serializers.ModelSerializer):
 
 
 class SubscriptionMade(serializers.Serializer):
-    """A subscription just recorded."""
+    """A subscription that was just recorded."""
 
     id = serializers.CharField()
     subscriber_email = serializers.CharField()
@@ -146,7 +146,7 @@ class SubscriptionMade(serializers.Serializer):
 
 
 class TipMade(serializers.Serializer):
-    """A tip and what it brings."""
+    """A tip that was recorded, with its platform fee and its net amount."""
 
     success = serializers.SerializerMethodField()
     tip_id = serializers.CharField(source="pk")
@@ -186,7 +186,7 @@ class TipRow(serializers.ModelSerializer):
 
 
 class ChurnFigures(serializers.Serializer):
-    """Readers who paid 30 days ago and pay no longer."""
+    """How many of the readers who paid 30 days ago no longer pay."""
 
     left = serializers.IntegerField()
     of = serializers.IntegerField()
@@ -194,7 +194,7 @@ class ChurnFigures(serializers.Serializer):
 
 
 class CurrencyFigures(serializers.Serializer):
-    """One currency's figures, amounts in its smallest unit."""
+    """The figures of one currency. Amounts are in its smallest unit."""
 
     gross_cents = serializers.IntegerField()
     fee_cents = serializers.IntegerField()
@@ -213,7 +213,7 @@ class CurrencyFigures(serializers.Serializer):
 
 
 class StatsData(serializers.Serializer):
-    """A creator's figures by currency."""
+    """A creator's figures for each currency."""
 
     period = serializers.CharField()
     since = Moment()

@@ -1,4 +1,4 @@
-"""/mail/v1/monetization/*, and the same under /v1: without a trailing slash."""
+"""The URLs under /mail/v1/monetization/ and /v1/monetization/. They have no trailing slash."""
 
 from django.urls import path, register_converter
 from django.urls.converters import StringConverter
@@ -7,7 +7,7 @@ from monetization.api.views import SponsorViewSet, StatsViewSet, SubscriptionVie
 
 
 class Identifier(StringConverter):
-    """What can be an id of ours; anything else is no address of a row."""
+    """Matches text that has the form of our ids. A URL with other text gets a 404."""
 
     regex = "[a-z]+_[0-9a-z]{1,36}"
 

@@ -1,4 +1,4 @@
-"""The creators' endpoints. Each reads the request, calls one verb and answers."""
+"""The creators' API endpoints. Each reads the request, calls one domain function and returns the answer."""
 
 from typing import Any, ClassVar, cast
 
@@ -41,17 +41,17 @@ IDEMPOTENCY_KEY = OpenApiParameter(
 
 
 def data_of(name: str, shape: type[drf.Serializer]) -> drf.Serializer:
-    """The schema of `{success, data}`."""
+    """Return the schema of `{success, data}`."""
     return inline_serializer(name, {"success": drf.BooleanField(), "data": shape()})
 
 
 def made(data: dict[str, Any]) -> dict[str, Any]:
-    """The body of an answer with data."""
+    """Return the body of an answer with data."""
     return {"success": True, "data": data}
 
 
 def once(request: Request, endpoint: FirstAnswer.Endpoint, body: dict[str, Any], make: Any) -> dict[str, Any]:
-    """The fields of the first answer; `make` runs at most once for the request's Idempotency-Key."""
+    """Run `make` at most once for the request's Idempotency-Key. Return the fields of the first answer."""
     key = request.headers.get("Idempotency-Key")
     if key is not None and not (1 <= len(key) <= KEY_LENGTH_MAX and key.isascii() and key.isprintable()):
         raise drf.ValidationError([f"Idempotency-Key must be 1 to {KEY_LENGTH_MAX} printable characters"])
@@ -71,7 +71,7 @@ class SponsorViewSet(CreatorViewSet):
         responses={200: serializers.SponsorRow(many=True)} | errors(),
     )
     def list(self, request: Request) -> Response:
-        """List what is active and upcoming, soonest first."""
+        """List active and upcoming placements, soonest first."""
         mine = Sponsor.objects.visible_to(self.creator)
         listed = mine.active_or_upcoming(self.now)
         return page(request, listed, by="active_from", shape=serializers.SponsorRow, among=mine)
@@ -143,10 +143,10 @@ class SubscriptionViewSet(CreatorViewSet):
         responses={200: data_of("SubscriptionChanged", serializers.SubscriptionRow)} | errors(413, 415),
     )
     def partial_update(self, request: Request, pk: str) -> Response:
-        """Change status, plan or price. A change older than the last one changes nothing."""
+        """Change status, plan or price. A change that is older than the last change has no effect."""
         requested = self.parsed(serializers.SubscriptionChange)
         mine = Subscription.objects.visible_to(self.creator).filter(pk=pk)
-        currency = mine.values_list("currency", flat=True).first()  # It never changes.
+        currency = mine.values_list("currency", flat=True).first()  # A subscription's currency never changes.
         if wrong := fields.out_of_step({**requested, "currency": currency}, "amount_cents"):
             raise drf.ValidationError(wrong)
         changed = subscriptions.change(creator=self.creator, subscription_id=pk, **requested)

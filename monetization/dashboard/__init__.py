@@ -1,1 +1,1 @@
-"""The creator's dashboard: one module for each tab."""
+"""The creator's dashboard. Each tab has its own package."""

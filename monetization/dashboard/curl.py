@@ -1,4 +1,4 @@
-"""Lines to paste into a terminal: they record a first sponsor, subscription or tip, or read the stats."""
+"""Curl commands for a terminal. They record a first sponsor, subscription or tip, or read the stats."""
 
 import json
 import shlex
@@ -17,9 +17,9 @@ PATHS = {"sponsors": "sponsors", "subscriptions": "subscriptions", "tips": "tip"
 
 
 def curl_of(kind: str, base_url: str, *, at: datetime, currency: str = "USD") -> str:
-    """A line for a terminal; `kind` is one of PATHS, and the user puts their key in.
+    """Return a curl command. `kind` is one of PATHS. The creator replaces YOUR_KEY with an API key.
 
-    Pasted twice it records once, because its body names a Stripe id or it has an Idempotency-Key.
+    Running the command twice records only once: its body has a Stripe id, or it has an Idempotency-Key.
     """
     address = shlex.quote(f"{base_url}/mail/v1/monetization/{PATHS[kind]}")
     bearer = '-H "Authorization: Bearer YOUR_KEY"'
@@ -35,7 +35,7 @@ def curl_of(kind: str, base_url: str, *, at: datetime, currency: str = "USD") ->
 
 
 def _example(kind: str, at: datetime, currency: str) -> tuple[dict[str, object], str]:
-    """A body, and an Idempotency-Key where the body names no Stripe id."""
+    """Return a body and an Idempotency-Key. The key is empty if the body has a Stripe id."""
     if kind == "tips":
         return {
             "amount_cents": 500,
@@ -67,11 +67,11 @@ def _example(kind: str, at: datetime, currency: str) -> tuple[dict[str, object],
 
 
 def base_url(request: HttpRequest) -> str:
-    """Where a creator's server reaches this service."""
+    """Return the URL at which a creator's server reaches this service."""
     return settings.PUBLIC_URL or request.build_absolute_uri("/").rstrip("/")
 
 
 def line_for(request: HttpRequest, kind: str, currencies: Sequence[str]) -> str:
-    """A line for a terminal (curl_of) in the first of a creator's currencies."""
+    """Return a curl command (curl_of) with the first of these currencies; if there is none, with USD."""
     currency = currencies[0] if currencies else DEFAULT_CURRENCY
     return curl_of(kind, base_url(request), at=timezone.now(), currency=currency)

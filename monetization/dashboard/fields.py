@@ -1,6 +1,6 @@
-"""What the dashboard's forms are made of: text, moments and amounts.
+"""The fields of the dashboard's forms: text, moments and amounts.
 
-Text follows the rules of the API's own fields, so a page accepts exactly what the API accepts.
+A text field uses the rules of the API's own field, so a page accepts exactly what the API accepts.
 """
 
 import re
@@ -13,14 +13,14 @@ from rest_framework import serializers as drf
 from foundation import money
 from foundation.http.fields import Moment
 
-# 1,234.50 or 1234.5; it does not match more digits than any amount here may have.
+# Matches 1,234.50 and 1234.5. It does not match a number with more digits than an amount may have.
 AMOUNT = re.compile(r"([0-9]{1,3}(?:,[0-9]{3}){1,3}|[0-9]{1,12})(?:\.([0-9]{0,3}))?", re.ASCII)
 
 
 class Ruled(forms.CharField):
-    """Text under the rule of a field of the API. Each error is a sentence.
+    """A text field that validates with `rule`, a field of the API. Each error is a sentence.
 
-    `error_messages` may hold a better sentence for an error code of the rule.
+    `error_messages` may contain a better sentence for an error code of the rule.
     """
 
     def __init__(self, rule: drf.Field, **options: Any) -> None:
@@ -29,7 +29,7 @@ class Ruled(forms.CharField):
         super().__init__(**{"widget": forms.TextInput(attrs=attrs)} | options)
 
     def clean(self, value: Any) -> Any:
-        """What the rule makes of the text; an optional empty text stays empty."""
+        """Return the text as `rule` validates it. If the field is optional, an empty text stays empty."""
         text = super().clean(value)
         if text in self.empty_values:
             return text
@@ -42,7 +42,7 @@ class Ruled(forms.CharField):
 
 
 class MomentInput(forms.DateTimeInput):
-    """A moment in UTC, to the minute; with seconds where it has some."""
+    """An input for a moment in UTC. It shows seconds only if the moment has seconds."""
 
     input_type = "datetime-local"
 
@@ -57,17 +57,18 @@ def moment_field(label: str, help_text: str) -> Ruled:
         Moment(),
         label=label,
         help_text=help_text,
-        # Browsers accept any second: a placement recorded by the API may end at 23:59:59.
+        # `step` lets browsers accept any second: a placement from the API may end at 23:59:59.
         widget=MomentInput(attrs={"class": "input input-short", "step": "any"}),
         error_messages={"required": "Choose a day and a time."},
     )
 
 
 def cents_of(text: str, currency: str, *, most: int | None = None, any_step: int | None = None) -> int:
-    """An amount as people write it, in the smallest unit of its currency: `1,234.50` is 123450 in USD.
+    """Read an amount that a person wrote. Return it in the currency's smallest unit.
 
-    Raises ValidationError, as a sentence, where it is not an amount of that currency or more than `most`.
-    `any_step` is an amount in the smallest unit that is allowed whatever the currency's step.
+    In USD, `1,234.50` is 123450. Raises ValidationError, with a sentence, if the text is not an amount in
+    this currency or if it is more than `most`. An amount must be a multiple of the currency's step, but
+    `any_step` (in the smallest unit) is always allowed.
     """
     exponent = money.EXPONENTS[currency]
     read = AMOUNT.fullmatch(text.strip())

@@ -1,4 +1,4 @@
-"""What the filters of all lists share."""
+"""The base form and the fields that the filters of all lists use."""
 
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ClassVar
@@ -15,9 +15,10 @@ SEARCH = "search"
 
 
 class FilterForm(forms.Form):
-    """Which of a creator's records a list shows. A value that is not valid gets an error and no effect.
+    """The filters of a list of a creator's records. A filter with an invalid value is not applied.
 
-    `conditions` says by a field's name how its cleaned value narrows the records.
+    The form shows an error for an invalid value. For the name of a field, `conditions` has a function that
+    makes a query condition from the field's cleaned value.
     """
 
     model: ClassVar[Any]
@@ -36,17 +37,17 @@ class FilterForm(forms.Form):
             if name == "currency":
                 assert isinstance(field, forms.ChoiceField)
                 field.choices = [("", "All currencies"), *((code, code) for code in self.currencies)]
-                if len(self.currencies) < 2:  # Nothing to choose.
+                if len(self.currencies) < 2:  # There is nothing to choose.
                     field.widget = forms.HiddenInput()
 
     @property
     def mine(self) -> QuerySet[Any]:
-        """All of the creator's records."""
+        """All records of the creator."""
         records: QuerySet[Any] = self.model.objects.visible_to(self.creator)
         return records
 
     def records(self) -> QuerySet[Any]:
-        """The creator's records under all valid filters."""
+        """Return the creator's records that match all valid filters."""
         self.is_valid()
         records = self.mine.order_by(*self.order)
         for name, condition in self.conditions.items():
@@ -56,16 +57,16 @@ class FilterForm(forms.Form):
 
     @property
     def is_search(self) -> bool:
-        """Whether there is a search, so that every way on from the page must be a POST."""
+        """Whether there is a search. Each next request from the page must then be a POST."""
         return SEARCH in self.data
 
     @property
     def in_address(self) -> dict[str, str]:
-        """The filters that may be in a URL."""
+        """The filters that may be in a URL: all filters except the search."""
         return {name: value for name, value in self.data.items() if name != SEARCH}
 
     def opens(self) -> bool:
-        """Whether a folded field is used."""
+        """Return whether a folded field is used. The page then shows these fields."""
         return any(name in self.data for name in self.folded)
 
 

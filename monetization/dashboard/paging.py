@@ -1,8 +1,9 @@
-"""A tab's list: one page of the records that the filters choose, or all of them as a CSV file.
+"""The list of a tab: one page of the records that match the filters, or all these records as a CSV file.
 
-A search may hold a reader's e-mail address. Addresses stay out of URLs, because logs and browser histories
-keep them. So a search comes by POST and is answered at once. It is stored nowhere, not even in the session,
-where an erasure would not find it. Every other filter is in the URL, which can be bookmarked.
+A search may contain a reader's e-mail address. No URL may contain an address, because logs and browser
+histories store URLs. So the browser sends a search by POST, and the answer to this POST is the list. The
+search is not stored, not even in the session: an erasure would not find it there. All other filters are in
+the URL, so a creator can bookmark the list.
 """
 
 import re
@@ -31,24 +32,25 @@ ROWS_A_PAGE = 50
 
 
 def user_of(request: HttpRequest) -> User:
-    """Whose page it is."""
+    """Return the signed-in user, who owns the page."""
     assert isinstance(request.user, User), "the view admits signed-in users only"
     return request.user
 
 
 def address(page: str, query: Mapping[str, str] | None = None) -> str:
-    """The URL of a dashboard page by its name, with a query; "" leaves a part out."""
+    """Return the URL of the dashboard page with this name. Empty values of the query are left out."""
     kept = {name: value for name, value in (query or {}).items() if value}
     return reverse(f"dashboard:{page}") + (f"?{urlencode(kept)}" if kept else "")
 
 
 @method_decorator(page_of_the_user, name="dispatch")
 class RecordList(View):
-    """A list of records under filters. A tab declares its list as a subclass.
+    """A list of records with filters. Each tab declares its list as a subclass.
 
-    `tab` names the list's URL, its template and its file; the URL of the file is `<tab>-csv`. `columns` are
-    those of the file: by title, an attribute of the record or a function of the record and the current time.
-    A title that ends in `_cents` gets a second column: the same amount as decimal text.
+    `tab` is the name of the list's URL, of its template and of its file. The file's URL is named `<tab>-csv`.
+    `columns` has the file's column titles. The value of a title is the name of the record's attribute, or a
+    function of the record and the current time. After a title that ends in `_cents`, a second column has the
+    same amount as decimal text.
     """
 
     http_method_names = ["get", "head", "post"]
@@ -58,16 +60,19 @@ class RecordList(View):
     is_file = False
 
     def more_context(self, form: FilterForm, records: list[Any]) -> dict[str, Any]:
-        """What the template needs beside `records`, the page's records."""
+        """Return further values for the template. `records` are the page's records."""
         return {}
 
     def get(self, request: HttpRequest) -> HttpResponseBase:
-        """The list; a search in the URL is ignored."""
+        """Return the list or the file. A search in the URL is ignored."""
         query = {name: request.GET[name] for name in request.GET if name != SEARCH}
         return self._list(request, self.filter_form(query, user_of(request)), query.get("cursor", ""))
 
     def post(self, request: HttpRequest) -> HttpResponseBase:
-        """The list under a search. Without a search, a redirect to a URL that can be bookmarked."""
+        """Return the file, or the list for a search. Without a search, redirect to the list's URL.
+
+        A creator can bookmark that URL.
+        """
         form = self.filter_form(request.POST, user_of(request))
         if self.is_file or form.is_search:
             return self._list(request, form, request.POST.get("cursor", ""))
@@ -76,7 +81,7 @@ class RecordList(View):
     def _list(self, request: HttpRequest, form: FilterForm, cursor: str) -> HttpResponseBase:
         if not self.is_file:
             return self._page(request, form, cursor)
-        # The page shows what is wrong with a filter.
+        # If a filter is not valid, redirect to the page: it shows the error.
         return self._file(form) if form.is_valid() else self._page_by_get(form)
 
     def _page_by_get(self, form: FilterForm) -> HttpResponseRedirect:
@@ -124,5 +129,5 @@ class RecordList(View):
 
 
 def _decimal(title: str) -> list[str]:
-    """The second column of an amount: `price` for `price_cents`."""
+    """Return the title of an amount's second column, such as `price` for `price_cents`; else no title."""
     return [title.removesuffix("_cents")] if title.endswith("_cents") else []

@@ -1,4 +1,4 @@
-"""The creator's dashboard, without trailing slashes; the overview answers with one too."""
+"""The URLs of the creator's dashboard. They have no trailing slash, but the overview also accepts one."""
 
 from django.urls import path
 

@@ -1,1 +1,1 @@
-"""One reader's data: exported, or erased."""
+"""Export or erase the data of one reader."""

@@ -1,6 +1,7 @@
-"""Erasing a reader: the address, the name and the messages are removed wherever they are kept.
+"""Erase a reader: remove the address, the name and the messages wherever they are stored.
 
-Amounts, ids and dates stay. The address becomes a stand-in, one per reader and creator, so no figure changes.
+Amounts, ids and dates do not change. A stand-in replaces the address. A reader gets one stand-in for each
+creator, so no figure changes.
 """
 
 import secrets
@@ -20,10 +21,10 @@ from monetization.privacy.placeholders import STAND_IN_DOMAIN
 @retried
 @transaction.atomic
 def erase(email: str, *, actor: str) -> Erasure:
-    """Erase the reader with this address, in any case, and record the erasure without the address.
+    """Erase the reader with this address, and record the erasure without the address.
 
-    A tip or subscription that is recorded at the same moment is erased in whole or not at all. Running it
-    again erases the rest.
+    The address may be in upper or lower case. A tip or subscription that another process records at the same
+    moment is erased completely or not at all. If it was not erased, running this again erases it.
     """
     readers.require_address(email)
     creators = {
@@ -37,7 +38,8 @@ def erase(email: str, *, actor: str) -> Erasure:
         tips += gave.update(email=stand_in, reader=stand_in, name="", message="", message_hidden_at=None)
         subscribed = readers.subscriptions_of(email).filter(creator_id=creator_id)
         subscriptions += subscribed.update(subscriber_email=stand_in, reader=stand_in)
-        # After the rows: an answer is written in the transaction of its row, so none can be missed.
+        # Erase the answers after the rows. An answer and its row are written in the same transaction, so no
+        # answer is missed.
         _erase_answers(stand_in)
         _drop_mails(stand_in)
     outbox.forget(email)
@@ -48,7 +50,10 @@ def erase(email: str, *, actor: str) -> Erasure:
 
 
 def _erase_answers(stand_in: str) -> None:
-    """End the replays of the reader's rows: a digest was made with the address, and old answers hold it."""
+    """Empty the stored answers about the reader's rows. They can then no longer be replayed.
+
+    Their digests were made with the address, and answers of an earlier release contain the address.
+    """
     gave = Tip.objects.filter(reader=stand_in).values("pk")
     subscribed = Subscription.objects.filter(reader=stand_in).values("pk")
     theirs = FirstAnswer.objects.filter(Q(row_id__in=gave) | Q(row_id__in=subscribed))
@@ -56,7 +61,10 @@ def _erase_answers(stand_in: str) -> None:
 
 
 def _drop_mails(stand_in: str) -> None:
-    """Drop the waiting mails about the reader: they quote the name, the message or the address."""
+    """Drop the mails about the reader that were not sent yet.
+
+    These mails contain the reader's name, message or address.
+    """
     mails.withdraw(mails.TIP, Tip.objects.filter(reader=stand_in).values_list("pk", flat=True))
     past_due = SubscriptionEvent.objects.filter(
         subscription__reader=stand_in, kind=SubscriptionEvent.Kind.PAST_DUE
@@ -65,7 +73,7 @@ def _drop_mails(stand_in: str) -> None:
 
 
 def _erase_keys(email: str) -> None:
-    """Replace idempotency keys that hold the address."""
+    """Replace the idempotency keys that contain the address."""
     pattern = erased_texts.pattern_of(email)
     for first in FirstAnswer.objects.filter(erased_texts.may_hold(email, "key")).iterator():
         if pattern.search(first.key):

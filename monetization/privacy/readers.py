@@ -1,4 +1,4 @@
-"""One reader's data, over all creators."""
+"""Find and export the data of one reader, from all creators."""
 
 from operator import attrgetter
 from typing import Any
@@ -12,7 +12,10 @@ from monetization.models import Subscription, Tip
 
 
 def export(email: str) -> dict[str, Any]:
-    """Everything kept about the reader with this address, in any case, over all creators."""
+    """Return everything that is stored about the reader with this address, from all creators.
+
+    The address may be in upper or lower case. Raises NotAnAddress.
+    """
     require_address(email)
     tips = tips_of(email).order_by("created_at", "pk").prefetch_related("refunds")
     subscriptions = subscriptions_of(email).order_by("created_at", "pk").prefetch_related("events")
@@ -57,8 +60,8 @@ def _values(row: Model, *fields: str) -> dict[str, Any]:
 
 
 def require_address(email: str) -> None:
-    """Raise NotAnAddress for what is no e-mail address."""
-    # "" is the address of every anonymous reader, and a part of a word is in many texts.
+    """Raise NotAnAddress if the text is not an e-mail address."""
+    # All anonymous readers have the address "". A part of a word would match many texts.
     try:
         validate_email(email)
     except ValidationError:
@@ -66,10 +69,10 @@ def require_address(email: str) -> None:
 
 
 def tips_of(email: str) -> QuerySet[Tip]:
-    """The tips of the reader with this address, in any case, over all creators."""
+    """Return the tips of the reader with this address (upper or lower case), from all creators."""
     return Tip.objects.filter(reader=email.lower())
 
 
 def subscriptions_of(email: str) -> QuerySet[Subscription]:
-    """The same reader's subscriptions."""
+    """Return the subscriptions of the reader with this address (upper or lower case), from all creators."""
     return Subscription.objects.filter(reader=email.lower())

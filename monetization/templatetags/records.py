@@ -1,4 +1,4 @@
-"""How templates write a creator's records: {% load records %}."""
+"""Template filters that show a creator's records: {% load records %}."""
 
 from django import template
 
@@ -12,7 +12,7 @@ from monetization.privacy.placeholders import is_erased
 
 register = template.Library()
 
-# {{ tip.fee_bps|percent }}: 5%. {{ sponsor.active_until|until }}: through 18 Dec 2026.
+# {{ tip.fee_bps|percent }} shows "5%". {{ sponsor.active_until|until }} shows "through 18 Dec 2026".
 register.filter("percent", fees.percent)
 register.filter("until", words.end_words)
 
@@ -25,31 +25,31 @@ TONES: dict[str, str] = {
 
 @register.filter
 def tone(state: str) -> str:
-    """The colour of a placement's state or a subscription's status; "" for a plain one."""
+    """Return the name of the colour of a placement's state or a subscription's status; "" for no colour."""
     return TONES.get(state, "")
 
 
 @register.filter
 def known_email(email: str) -> str:
-    """A reader's address; empty after an erasure."""
+    """Return a reader's address; "" if the reader was erased."""
     return "" if is_erased(email) else email
 
 
 @register.filter
 def shown_email(email: str) -> str:
-    """A reader's address; "Erased reader" after an erasure."""
+    """Return a reader's address; "Erased reader" if the reader was erased."""
     return known_email(email) or ERASED
 
 
 @register.filter
 def giver(tip: Tip) -> str:
-    """What to call the reader who gave a tip."""
+    """Return the name that pages show for the reader who gave a tip."""
     return ERASED if is_erased(tip.email) else tip.name or ANONYMOUS
 
 
 @register.filter
 def monthly(subscription: Subscription) -> str:
-    """What a subscription adds to MRR, rounded; a dash where it is not in MRR."""
+    """Return how much a subscription adds to MRR, rounded; a dash if the subscription is not in MRR."""
     if subscription.status == Subscription.Status.CANCELLED:
         return words.NONE
     if subscription.interval == Subscription.Interval.UNKNOWN:
@@ -59,7 +59,9 @@ def monthly(subscription: Subscription) -> str:
 
 @register.filter
 def effect(yearly_cents: int, currency: str) -> str:
-    """What a change of the yearly income does to MRR, rounded half away from zero; a dash for nothing.
+    """Return how much MRR changes if the yearly income changes by this amount; a dash for no change.
+
+    The amount is rounded half away from zero.
 
     >>> effect(9588, "USD"), effect(-9588, "USD"), effect(0, "USD")
     ('+7.99 USD', '−7.99 USD', '–')

@@ -1,4 +1,4 @@
-"""A key's name, and what it may do."""
+"""The form for a new API key."""
 
 from django import forms
 
@@ -7,7 +7,7 @@ from foundation.forms import KeyedForm
 from foundation.http.fields import PlainText
 from monetization.dashboard.fields import Ruled
 
-# The scopes that this service's endpoints require, each with what it allows.
+# The scopes that this service's endpoints require, each with a text about what the scope allows.
 SCOPES_HERE = {
     "monetization": "Record sponsors, subscriptions and tips, change them, and read them.",
     "read": "Read sponsors, subscriptions and tips. It records nothing.",
@@ -18,7 +18,7 @@ SCOPES_ELSEWHERE = tuple(scope for scope in api_keys.SCOPES if scope not in SCOP
 
 
 class KeyForm(KeyedForm):
-    """A key's name, and what it may do."""
+    """A form with the name of an API key and its scopes."""
 
     name = Ruled(
         PlainText(max_length=api_keys.NAME_LENGTH),
@@ -35,9 +35,9 @@ class KeyForm(KeyedForm):
     )
 
     def chosen(self) -> list[str]:
-        """The scopes whose boxes are checked."""
+        """Return the scopes that are checked."""
         return self["scopes"].value() or []
 
     def opens_elsewhere(self) -> bool:
-        """Whether a scope of another product is chosen, so that the page must show it."""
+        """Return whether a scope of another product is checked. The page then shows these scopes."""
         return not set(SCOPES_ELSEWHERE).isdisjoint(self.chosen())

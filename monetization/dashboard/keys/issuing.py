@@ -1,4 +1,4 @@
-"""A key made by the dashboard's form: once, even if the form is submitted twice."""
+"""Issue an API key for the dashboard's form. A form that is sent twice makes only one key."""
 
 from collections.abc import Sequence
 
@@ -15,16 +15,17 @@ MADE_BEFORE = (
 
 
 def issue_once(*, owner: User, form_key: str, name: str, scopes: Sequence[str]) -> tuple[ApiKey, str]:
-    """A new key and its secret, for a form with a one-time key of 1 to 255 characters.
+    """Issue an API key for a form. Return the key and its secret.
 
-    Raises KeyReused where the form has made its key before, or makes it at this moment: only one answer has
-    the secret. Raises KeyLimitReached where the owner's plan has no room.
+    `form_key` is the form's one-time key, 1 to 255 characters. Raises KeyReused if the same form was sent
+    before, even if that request is still running: only one answer has the secret. Raises KeyLimitReached if
+    the owner's plan allows no further key.
     """
     made: list[tuple[ApiKey, str]] = []
 
     def issue() -> replays.Made:
         key, secret = api_keys.issue(owner=owner, name=name, scopes=scopes)
-        made[:] = [(key, secret)]  # After a retry, only the last key was committed.
+        made[:] = [(key, secret)]  # After a retry, only the last key is committed.
         return replays.Made(row_id=str(key.pk), fields={"id": str(key.pk)})
 
     # A form key is stored like an Idempotency-Key of the API.

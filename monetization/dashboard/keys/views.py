@@ -1,4 +1,4 @@
-"""A creator's API keys: the list, making one, and revoking one."""
+"""The pages of a creator's API keys: list the keys, make a key, revoke a key."""
 
 from uuid import UUID
 
@@ -27,7 +27,10 @@ DEFAULT_SCOPES = ("monetization",)
 @page_of_the_user
 @require_http_methods(["GET", "HEAD", "POST"])
 def keys(request: HttpRequest) -> HttpResponse:
-    """Every key except those revoked long ago. A POST makes one and shows its secret, in this answer only."""
+    """Show the keys that are not revoked, and the last REVOKED_SHOWN revoked keys.
+
+    A POST makes a key. Only the answer to this POST shows the key's secret.
+    """
     if request.method != "POST":
         return _page(request, KeyForm(initial={"key": new_key(), "scopes": DEFAULT_SCOPES}))
     form = KeyForm(request.POST)
@@ -55,13 +58,13 @@ def keys(request: HttpRequest) -> HttpResponse:
 @page_of_the_user
 @require_http_methods(["GET", "HEAD", "POST"])
 def revoke_key(request: HttpRequest, pk: UUID) -> HttpResponse:
-    """Revoke a key for good, by POST; a GET shows what that does."""
+    """Revoke a key on POST. This cannot be undone. A GET shows what revoking does."""
     owner = user_of(request)
     key = get_object_or_404(ApiKey, owner=owner, pk=pk)
     if request.method == "POST":
         try:
             api_keys.revoke(owner=owner, key_id=pk)
-        except UnknownApiKey:  # It was revoked before.
+        except UnknownApiKey:  # The key was revoked before.
             key.refresh_from_db()
         else:
             messages.success(request, f"{key.name} is revoked. Requests with it are refused from now on.")

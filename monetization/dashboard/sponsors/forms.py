@@ -1,4 +1,4 @@
-"""What a creator enters about a placement, and which placements the list shows."""
+"""The form for a placement, and the filters of the list of placements."""
 
 from typing import Any
 
@@ -16,7 +16,10 @@ from monetization.models import NAME_LENGTH, PRICE_CENTS_MAX, Sponsor
 
 
 class SponsorFilterForm(FilterForm):
-    """Placements by state and position: upcoming ones soonest first, all others latest first."""
+    """Filters placements by state and position. The latest placement is first.
+
+    With the state "upcoming", the soonest placement is first.
+    """
 
     model = Sponsor
     order = ("-active_from", "-pk")
@@ -25,7 +28,7 @@ class SponsorFilterForm(FilterForm):
     position = choice_field("Position", "All positions", Sponsor.Position.choices)
 
     def records(self) -> QuerySet[Any]:
-        """The creator's placements; a state is as of the moment when the form was made."""
+        """Return the placements that match. Their state is taken at the moment when the form was made."""
         placements: Any = super().records()
         state = self.cleaned_data.get("state")
         if state:
@@ -34,7 +37,7 @@ class SponsorFilterForm(FilterForm):
 
 
 def web_address(*schemes: str, **options: Any) -> Ruled:
-    """A web address that starts with one of these schemes."""
+    """Return a field for a web address that starts with one of these schemes."""
     starts = " or ".join(f"{scheme}://" for scheme in schemes)
     sentence = f"Enter a web address starting with {starts}, without a user name or password."
     options["error_messages"] |= {"url": sentence}
@@ -42,10 +45,11 @@ def web_address(*schemes: str, **options: Any) -> Ruled:
 
 
 class SponsorForm(KeyedForm):
-    """A placement: the sponsor, the position, the period and the price.
+    """The form for a placement: the sponsor, the position, the period and the price.
 
-    `editable` names the fields that can still change. Such a form has `seen`, the fingerprint of the
-    placement that its page showed. None is for a new placement, whose form has a one-time key.
+    `editable` names the fields that can still change. The form also has `seen`, the fingerprint of the
+    placement that the page showed. For a new placement, `editable` is None and the form has a one-time key
+    instead of `seen`.
     """
 
     seen = forms.CharField(max_length=64, required=False, widget=forms.HiddenInput)
@@ -97,7 +101,7 @@ class SponsorForm(KeyedForm):
             self.fields = {name: field for name, field in self.fields.items() if name in kept}
 
     def clean(self) -> dict[str, Any]:
-        """Read the price in its currency, and refuse an end before the beginning."""
+        """Convert the price to its currency's smallest unit. Refuse a period that ends before it begins."""
         data = super().clean() or self.cleaned_data
         begins, ends = data.get("active_from"), data.get("active_until")
         if begins and ends and ends <= begins:
@@ -110,7 +114,7 @@ class SponsorForm(KeyedForm):
         return data
 
     def changes(self) -> dict[str, Any]:
-        """What the creator entered, under the names that the verbs take."""
+        """Return what the creator entered, with the parameter names of `place` and `edit`."""
         data = {name: value for name, value in self.cleaned_data.items() if name in sponsors.FIELDS}
         if "price" in self.fields:
             data.setdefault("price_cents", None)
@@ -118,7 +122,7 @@ class SponsorForm(KeyedForm):
 
 
 def sponsor_initial(sponsor: Sponsor) -> dict[str, Any]:
-    """A placement as the form shows it."""
+    """Return a placement's values for the fields of the form."""
     price = sponsor.price_cents
     return {
         **{name: getattr(sponsor, name) for name in sponsors.FIELDS},

@@ -1,4 +1,4 @@
-"""What a page says of a placement at one moment. Days and times are UTC."""
+"""What a page shows about a placement at one moment. Days and times are in UTC."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -16,7 +16,7 @@ State = Sponsor.State
 
 @dataclass(frozen=True)
 class PlacementRow:
-    """A placement in the list, and the placements that it overlaps with."""
+    """A placement in the list, with the placements that overlap with it."""
 
     sponsor: Sponsor
     at: datetime
@@ -32,7 +32,10 @@ class PlacementRow:
 
     @property
     def days_left(self) -> str:
-        """How long it still runs, or when it begins, in days rounded up; empty once it is over."""
+        """How many days the placement still runs, or in how many days it begins; "" after its end.
+
+        Days are rounded up. A cancelled placement has "" too.
+        """
         if self.state == State.ACTIVE:
             return f"{_days(self.sponsor.active_until - self.at)} left"
         return (
@@ -45,7 +48,7 @@ class PlacementRow:
 
     @property
     def target_host(self) -> str:
-        """The host of the target, which tells a creator where the link leads; empty for no web address."""
+        """The host of the target address, to which the link leads; "" if the target is no web address."""
         try:
             parts = urlsplit(self.sponsor.target_url)
         except ValueError:
@@ -54,10 +57,10 @@ class PlacementRow:
 
 
 def conflict_of(sponsor: Sponsor, conflicts: Conflicts | None) -> str:
-    """Which sponsors have the same position at the same time, as a sentence; empty for none."""
+    """Return a sentence that names the sponsors with the same position at the same time; "" for none."""
     if not conflicts:
         return ""
-    # Two placements of one sponsor are named once.
+    # Name a sponsor with two placements only once.
     names = list(dict.fromkeys(shortened(name, NAME_SHOWN) for name in conflicts.names))
     more = [f"{conflicts.more} more"] if conflicts.more else []
     place = "inline position" if sponsor.position == Sponsor.Position.INLINE else sponsor.position

@@ -28,7 +28,7 @@ BEGUN = "This placement has begun, so only its end and its addresses can still c
 
 
 class SponsorList(RecordList):
-    """Placements, each with its state and the placements it overlaps with."""
+    """The list of placements. Each has its state and the placements that overlap with it."""
 
     http_method_names = ["get", "head"]
     tab = "sponsors"
@@ -49,7 +49,7 @@ class SponsorList(RecordList):
     }
 
     def more_context(self, form: FilterForm, records: list[Sponsor]) -> dict[str, Any]:
-        """The records as rows, and how many placements overlap."""
+        """Return the rows of the page, and how many placements of the creator overlap."""
         conflicts = verbs.conflicts(form.creator, at=form.now, among=records)
         return {
             "placements": [PlacementRow(each, form.now, conflicts.get(each.pk)) for each in records],
@@ -60,7 +60,7 @@ class SponsorList(RecordList):
 @page_of_the_user
 @require_http_methods(["GET", "HEAD", "POST"])
 def add_sponsor(request: HttpRequest) -> HttpResponse:
-    """Place a sponsor; a form that is submitted twice places one."""
+    """Record a placement. A form that is sent twice records only one."""
     creator = user_of(request)
     if request.method != "POST":
         copied = Sponsor.objects.visible_to(creator).filter(pk=request.GET.get("copy", "")).first()
@@ -87,7 +87,7 @@ def add_sponsor(request: HttpRequest) -> HttpResponse:
 @page_of_the_user
 @require_http_methods(["GET", "HEAD", "POST"])
 def edit_sponsor(request: HttpRequest, pk: str) -> HttpResponse:
-    """Change a placement: everything before it begins; afterwards its end and its addresses."""
+    """Change a placement. After it has begun, only its end and its addresses can change."""
     sponsor = _own(request, pk)
     if request.method != "POST":
         return _edit_page(request, sponsor)
@@ -97,8 +97,8 @@ def edit_sponsor(request: HttpRequest, pk: str) -> HttpResponse:
     form = SponsorForm(request.POST, initial=sponsor_initial(sponsor), editable=editable)
     if not form.is_valid():
         return _edit_page(request, sponsor, form, status=400)
-    # A form that was opened before the placement began sends fields that are closed now. The verb names those
-    # that differ.
+    # If the form was opened before the placement began, it also sends fields that can no longer change. If
+    # such a field has a new value, `edit` raises TooLate, which names the field.
     sent = {"price_cents" if name == "price" else name for name in request.POST}
     closed = SponsorForm(request.POST, editable=frozenset(verbs.FIELDS.keys() & sent) - editable)
     if not closed.is_valid():
@@ -125,12 +125,12 @@ def edit_sponsor(request: HttpRequest, pk: str) -> HttpResponse:
 @page_of_the_user
 @require_http_methods(["GET", "HEAD", "POST"])
 def cancel_sponsor(request: HttpRequest, pk: str) -> HttpResponse:
-    """Cancel a placement for good, by POST; a GET shows what that does."""
+    """Cancel a placement on POST. This cannot be undone. A GET shows what cancelling does."""
     sponsor = _own(request, pk)
     if request.method == "POST":
         try:
             verbs.cancel(creator=user_of(request), sponsor_id=pk)
-        except NotFound:  # It has ended, or was cancelled before.
+        except NotFound:  # The placement has ended, or was cancelled before.
             sponsor.refresh_from_db()
         else:
             messages.success(request, f"{_name(sponsor)} is cancelled.")
@@ -156,7 +156,10 @@ def _edit_page(
     trouble: str = "",
     status: int = 200,
 ) -> HttpResponse:
-    """The form as it was sent. Without a form, or after trouble, the placement as it is now."""
+    """Show the form that was sent. Without a form, show one with the values of the placement.
+
+    With `trouble`, read the placement from the database again.
+    """
     if trouble:
         sponsor.refresh_from_db()
     editable = verbs.open_fields(sponsor, at=timezone.now())
@@ -194,11 +197,11 @@ def _warn_of_conflicts(request: HttpRequest, sponsor: Sponsor) -> None:
         messages.warning(request, f"{conflict_of(sponsor, conflicts)}: both will be shown.")
 
 
-# --- What a new form begins with ----------------------------------------------------------------------
+# --- The first values of a new form -------------------------------------------------------------------
 
 
 def _beginning(request: HttpRequest) -> dict[str, Any]:
-    """The position and the days that a link of the overview names."""
+    """Return the first values of an empty form. A link of the overview may give the position and the days."""
     position = request.GET.get("position", "")
     currencies = stats.currencies_of(user_of(request))
     return {
@@ -210,7 +213,7 @@ def _beginning(request: HttpRequest) -> dict[str, Any]:
 
 
 def _midnight(day: str, *, days_later: int = 0) -> datetime | None:
-    """The first moment of a day written 2026-12-31, or of a later day; None for anything else."""
+    """Return the first moment of a day such as 2026-12-31, plus `days_later` days; None for other text."""
     try:
         return datetime.strptime(day, "%Y-%m-%d").replace(tzinfo=UTC) + timedelta(days=days_later)
     except (ValueError, OverflowError):
@@ -218,9 +221,11 @@ def _midnight(day: str, *, days_later: int = 0) -> datetime | None:
 
 
 def _copy_of(sponsor: Sponsor) -> dict[str, Any]:
-    """A placement to be sold again, on the same days of the first month in which they are still to come.
+    """Return the form's first values to sell a placement again.
 
-    A day that a month lacks becomes the month's last. If that leaves no period, the copy keeps the length.
+    The copy has the same days of the month as the placement. It begins in the first later month that puts its
+    beginning in the future. If a month does not have the day, the copy uses the month's last day. If the copy
+    would then not end after it begins, it gets the length of the placement.
     """
     months, now = 1, timezone.now()
     while _months_later(sponsor.active_from, months) <= now:

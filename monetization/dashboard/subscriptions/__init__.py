@@ -1,1 +1,1 @@
-"""Subscriptions: the list, its file, one of them, and its changes."""
+"""Subscriptions: the list, its CSV file, and the page that shows and changes one subscription."""

@@ -1,4 +1,4 @@
-"""What a creator enters about a subscription, and which subscriptions the list shows."""
+"""The form that changes a subscription, and the filters of the list of subscriptions."""
 
 from typing import Any, TypedDict
 
@@ -12,15 +12,15 @@ from monetization.models import PLAN_LENGTH, PRICE_CENTS_MAX, Subscription
 
 
 class SubscriptionFilterForm(FilterForm):
-    """Subscriptions by status, billing interval and currency, or those of one reader or one Stripe id."""
+    """Filters subscriptions by status, billing interval, currency, and a search for an address or an id."""
 
     model = Subscription
     conditions = {
         "status": lambda status: Q(status=status),
-        # A cancelled one is not missing from MRR.
+        # Leave out cancelled subscriptions: they would not be in MRR with a known interval either.
         "interval": lambda unknown: Q(interval=unknown) & ~Q(status=Subscription.Status.CANCELLED),
         "currency": lambda currency: Q(currency=currency),
-        # An e-mail address or its beginning, in any case, or a whole id.
+        # The beginning of an e-mail address, in upper or lower case, or a whole id.
         "search": lambda text: (
             Q(reader__startswith=text.lower()) | Q(stripe_subscription_id=text) | Q(pk=text)
         ),
@@ -32,7 +32,7 @@ class SubscriptionFilterForm(FilterForm):
 
 
 class Terms(TypedDict, total=False):
-    """What a subscription becomes; the amount is in its currency's smallest unit."""
+    """The new values of a subscription. The amount is in the smallest unit of its currency."""
 
     status: str
     plan: str
@@ -40,9 +40,9 @@ class Terms(TypedDict, total=False):
 
 
 class SubscriptionForm(forms.Form):
-    """What a subscription has become: its status, its plan, its price in the currency it has.
+    """A form for a subscription's new status, plan and price. The currency does not change.
 
-    `seen` is the newest event of the subscription that the page showed.
+    `seen` is the id of the newest event that the subscription had when the page was made.
     """
 
     status = forms.ChoiceField(
@@ -65,10 +65,10 @@ class SubscriptionForm(forms.Form):
         self.fields["price"].label = f"Price in {currency}"
 
     def clean_price(self) -> int:
-        """The price in the currency's smallest unit."""
+        """Return the price in the currency's smallest unit."""
         return cents_of(self.cleaned_data["price"], self.currency, most=PRICE_CENTS_MAX)
 
     def terms(self) -> Terms:
-        """What the subscription becomes, under the names that the verb takes."""
+        """Return the subscription's new values, with the parameter names of `subscriptions.change`."""
         data = self.cleaned_data
         return {"status": data["status"], "plan": data["plan"], "amount_cents": data["price"]}

@@ -1,4 +1,4 @@
-"""What a change would do to a subscription, before it is made."""
+"""Preview what a change would do to a subscription."""
 
 from dataclasses import dataclass
 
@@ -14,14 +14,17 @@ Interval = Subscription.Interval
 
 @dataclass(frozen=True)
 class Preview:
-    """Each thing that changes as (name, before, after), and what MRR does. No lines: nothing changes."""
+    """The effect of a change: (name, before, after) for each value that changes, and a sentence about MRR.
+
+    `lines` is empty if nothing would change.
+    """
 
     lines: list[tuple[str, str, str]]
     effect: str
 
 
 def preview_of(subscription: Subscription, *, status: str, plan: str, amount_cents: int) -> Preview:
-    """What `subscriptions.change` would do with these."""
+    """Return what `subscriptions.change` would do with this status, plan and amount."""
     currency = subscription.currency
     interval = subscription.interval if plan == subscription.plan else subscriptions.interval_of(plan)
     yearly = subscriptions.yearly_cents(status=status, interval=interval, amount_cents=amount_cents)

@@ -1,4 +1,4 @@
-"""A creator's subscriptions: the list, its file, and one subscription with its history and its changes."""
+"""A creator's subscriptions: the list, its file, and the page that shows and changes one subscription."""
 
 from typing import Any
 
@@ -19,7 +19,7 @@ from monetization.models import Subscription
 
 
 class SubscriptionList(RecordList):
-    """Subscriptions, newest first."""
+    """The list of subscriptions, newest first."""
 
     tab = "subscriptions"
     filter_form = SubscriptionFilterForm
@@ -43,7 +43,10 @@ class SubscriptionList(RecordList):
 @page_of_the_user
 @require_http_methods(["GET", "HEAD", "POST"])
 def change_subscription(request: HttpRequest, pk: str) -> HttpResponse:
-    """One subscription. A change is previewed with its effect on MRR, and made once it is confirmed."""
+    """Show one subscription. A POST previews a change and its effect on MRR.
+
+    A second POST, with `confirmed`, makes the change.
+    """
     subscription = get_object_or_404(Subscription.objects.visible_to(user_of(request)), pk=pk)
     if request.method != "POST":
         initial = {
@@ -56,21 +59,21 @@ def change_subscription(request: HttpRequest, pk: str) -> HttpResponse:
     form = SubscriptionForm(request.POST, currency=subscription.currency)
     if not form.is_valid():
         return _page(request, subscription, form, status=400)
-    # The event is read before the row: if a change comes between the two reads, the event is too old and the
-    # verb refuses.
+    # Read the newest event before the row. If another process changes the subscription between the two
+    # reads, this event is no longer the newest, and `change` raises ChangedMeanwhile.
     newest = verbs.newest_event(subscription)
     subscription.refresh_from_db()
     data, terms = form.cleaned_data, form.terms()
     preview = preview_of(subscription, **terms)
     if not preview.lines:
-        # Also where the form was submitted twice: the first one has made the change.
+        # This also happens if the form was sent twice: the first request has made the change.
         messages.info(request, "The subscription is already like this, so nothing had to change.")
         return redirect("dashboard:subscription", pk=pk)
     is_stale = bool(data["confirmed"] or data["seen"]) and data["seen"] != str(newest)
     if is_stale or not data["confirmed"]:
         return _preview_page(request, subscription, form, is_stale=is_stale)
-    # What stays is not sent: the same status, set again now, would make a cancellation that Stripe reports
-    # late look outdated.
+    # Pass only the values that change. Passing the same status again would set its time to now, and a
+    # cancellation that Stripe reports late would then have no effect.
     different: dict[str, Any] = {
         name: value for name, value in terms.items() if getattr(subscription, name) != value
     }

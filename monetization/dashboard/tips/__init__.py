@@ -1,1 +1,1 @@
-"""Tips: the list, its file, one of them, and refunds."""
+"""Tips: the list, its CSV file, and the page of one tip with its refunds."""

@@ -1,4 +1,4 @@
-"""What a creator enters about a tip, and which tips the list shows."""
+"""The filters of the list of tips, and the forms that refund a tip or hide its message."""
 
 from datetime import UTC, datetime, time
 from typing import Any
@@ -15,9 +15,10 @@ from monetization.models import Tip
 
 
 class TipFilterForm(FilterForm):
-    """Tips by day, amount, message and refund, or those of one reader or one Stripe id.
+    """Filters tips by day, currency, amount, message, refund, Stripe id, and a search for a reader or an id.
 
-    Days are UTC, both included. A hidden message is a message. Refunded is also refunded in part.
+    Days are in UTC. The first and the last day are included. The filter "With a message" also finds tips with
+    a hidden message. The filter "Refunded" also finds tips that were refunded in part.
     """
 
     model = Tip
@@ -29,7 +30,7 @@ class TipFilterForm(FilterForm):
         "message": {"with": ~Q(message=""), "without": Q(message="")}.__getitem__,
         "refunded": {"yes": Q(refunded_cents__gt=0), "no": Q(refunded_cents=0)}.__getitem__,
         "stripe": {"none": Q(stripe_payment_id=None)}.__getitem__,
-        # The beginning of an e-mail address or of a name, in any case, or a whole id.
+        # The beginning of an e-mail address or of a name, in upper or lower case, or a whole id.
         "search": lambda text: (
             Q(reader__startswith=text.lower())
             | Q(name__istartswith=text)
@@ -47,7 +48,10 @@ class TipFilterForm(FilterForm):
     folded = ("currency", "least", "message", "refunded", "stripe")
 
     def clean(self) -> dict[str, Any]:
-        """Read the amount in its currency; refuse it without one, and a last day before the first."""
+        """Convert the amount to its currency's smallest unit.
+
+        Refuse an amount if the currency is not known, and refuse a last day before the first day.
+        """
         data = super().clean() or self.cleaned_data
         first_day, last_day = data.get("from"), data.get("to")
         if first_day and last_day and last_day < first_day:
@@ -63,9 +67,10 @@ class TipFilterForm(FilterForm):
         return data
 
     def totals(self) -> list[dict[str, Any]]:
-        """What all tips of the filters add up to: a row per currency, the one with most tips first.
+        """Return the sums of all tips that match the filters, with one query.
 
-        Refunds are those of these tips, on whatever day they were made. One query.
+        There is one row per currency. The currency with the most tips is first. All refunds of these tips
+        count, even if a refund was made on a day outside the filter.
         """
         parts = ("gross_cents", "fee_cents", "net_cents", "refunded_cents", "fee_returned_cents")
         sums = (
@@ -86,10 +91,10 @@ TipFilterForm.base_fields |= {"from": DayField("From"), "to": DayField("To")}
 
 
 class RefundForm(forms.Form):
-    """How much of a tip goes back to its reader, at most what is left of it.
+    """A form for a refund to the reader. The amount is at most what is left of the tip.
 
-    `seen` is how much had been refunded when the page was made, and `fee` is the part of the fee that the
-    preview showed.
+    `seen` is the total that was already refunded when the page was made. `fee` is the part of the fee that
+    the refund returns, as the preview showed it.
     """
 
     amount = amount_field("Amount")
@@ -105,8 +110,8 @@ class RefundForm(forms.Form):
         self.fields["amount"].help_text = f"At most {left}, what is left of this tip."
 
     def clean_amount(self) -> int:
-        """The amount in the currency's smallest unit, above 0. The verb knows what is left by then."""
-        # All that is left can go back, also where it is no multiple of the currency's step.
+        """Return the amount in the currency's smallest unit, above 0. `refund` checks how much is left."""
+        # All that is left can be refunded, even if it is not a multiple of the currency's step.
         left = self.tip.refundable_cents
         cents = cents_of(self.cleaned_data["amount"], self.tip.currency, any_step=left)
         if cents == 0:
@@ -115,6 +120,6 @@ class RefundForm(forms.Form):
 
 
 class MessageForm(forms.Form):
-    """Whether a tip's message is to be hidden."""
+    """A form that hides a tip's message or shows it again."""
 
     hidden = forms.ChoiceField(choices=[("yes", "Hide"), ("no", "Show")])

@@ -1,4 +1,4 @@
-"""A mail of thanks for a tip, which the creator's own mail program opens."""
+"""A link that opens a thank-you mail for a tip in the creator's own mail program."""
 
 from urllib.parse import quote
 
@@ -9,9 +9,9 @@ from monetization.privacy.placeholders import is_erased
 
 
 def thanks_url(tip: Tip) -> str:
-    """A mailto address; empty where the tip has no address, or its reader was erased.
+    """Return a mailto URL; "" if the tip has no e-mail address or its reader was erased.
 
-    Every word in it is percent-encoded, so that none can add a recipient or a header (RFC 6068).
+    The texts in the URL are percent-encoded, so a text cannot add a recipient or a header (RFC 6068).
     """
     if not tip.email or is_erased(tip.email):
         return ""

@@ -1,4 +1,4 @@
-"""A creator's tips: the list with its totals, its file, and one tip with its refunds and its message."""
+"""A creator's tips: the list with totals, its CSV file, and the page of one tip."""
 
 from contextlib import suppress
 from typing import Any
@@ -20,12 +20,12 @@ from monetization.dashboard.tips.thanks import thanks_url
 from monetization.errors import ChangedMeanwhile, RefundTooLarge
 from monetization.models import Refund, Tip
 
-# What hiding a message does, and what it does not.
+# Where a hidden message is no longer shown, and where it still is.
 HIDDEN_FROM = "hidden from these pages and files, and from mail not yet sent; the API still returns it"
 
 
 class TipList(RecordList):
-    """Tips, newest first, and what all tips of the filters add up to."""
+    """The list of tips, newest first, with the totals of all tips that match the filters."""
 
     tab = "tips"
     filter_form = TipFilterForm
@@ -46,7 +46,7 @@ class TipList(RecordList):
     }
 
     def more_context(self, form: FilterForm, records: list[Any]) -> dict[str, Any]:
-        """The totals."""
+        """Return the totals of all tips that match the filters."""
         assert isinstance(form, TipFilterForm)
         return {"totals": form.totals()}
 
@@ -54,10 +54,11 @@ class TipList(RecordList):
 @page_of_the_user
 @require_http_methods(["GET", "HEAD", "POST"])
 def tip(request: HttpRequest, pk: str) -> HttpResponse:
-    """One tip. A refund is previewed with who gets what, and recorded once it is confirmed.
+    """Show one tip. A POST previews a refund: who gets how much. A POST with `confirmed` records the refund.
 
-    The key of a refund is how much had been refunded before it. So a form that is submitted twice, from two
-    windows or by the back button, makes one refund; and a page that is out of date is shown again.
+    The idempotency key of a refund contains how much of the tip had been refunded before. So if a creator
+    sends a form twice, from two windows or with the back button, only one refund is recorded. If the tip has
+    changed since the page was made, the preview is shown again.
     """
     tip = _own(request, pk)
     if request.method != "POST":
@@ -99,12 +100,12 @@ def tip(request: HttpRequest, pk: str) -> HttpResponse:
 
 
 def refund_key(seen_cents: int) -> str:
-    """The key of the one refund that follows when so much had been refunded already."""
+    """Return the idempotency key of the next refund, when `seen_cents` have been refunded already."""
     return f"dashboard:{seen_cents}"
 
 
 def _refund(request: HttpRequest, tip: Tip, form: RefundForm, key: str) -> Refund | None:
-    """The refund with this key; None where the tip has changed since the page was made."""
+    """Record the refund with this key, and return it; None if the tip has changed since the page was made."""
     data = form.cleaned_data
     with suppress(ChangedMeanwhile):
         return verbs.refund(

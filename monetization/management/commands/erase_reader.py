@@ -1,4 +1,4 @@
-"""`manage.py erase_reader reader@example.com --apply`"""
+"""`manage.py erase_reader reader@example.com --apply` erases the data of one reader."""
 
 from argparse import ArgumentParser
 from typing import Any
@@ -22,7 +22,7 @@ class Command(BaseCommand):
         parser.add_argument("--apply", action="store_true", help="really erase; there is no way back")
 
     def handle(self, *, email: str, apply: bool, **options: Any) -> None:
-        # The address is never printed: output ends up in logs.
+        # Never print the address, because output may be stored in logs.
         try:
             self.stdout.write(self._erase(email) if apply else self._would_erase(email))
         except NotAnAddress as refusal:

@@ -1,4 +1,4 @@
-"""`manage.py export_reader reader@example.com`"""
+"""`manage.py export_reader reader@example.com` prints the stored data of one reader."""
 
 import json
 from argparse import ArgumentParser
