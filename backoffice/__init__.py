@@ -1,1 +1,1 @@
-"""What staff see and do: the site, its lists, its actions and its other pages."""
+"""The back-office, which only staff can open: its lists, its actions and its other pages."""

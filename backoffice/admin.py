@@ -1,4 +1,4 @@
-"""Where Django's admin looks for what it shows: the three lists of lists."""
+"""Import all lists, so that they are registered. Django's admin imports the module `admin` of each app."""
 
 from backoffice.creators import lists as creators
 from backoffice.credits import lists as credits

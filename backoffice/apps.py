@@ -1,4 +1,4 @@
-"""The back-office: an app without models, and Django's admin with our own site."""
+"""The app configuration of the back-office, which has no models, and of Django's admin with our own site."""
 
 from django.apps import AppConfig, apps
 from django.contrib.admin.apps import AdminConfig
@@ -16,7 +16,7 @@ class BackOfficeConfig(AppConfig):
         from foundation import erased_texts
 
         erased_texts.register(LogEntry, "change_message")
-        # Monetization is the last app with models: after it, all permissions exist.
+        # Monetization is the last app with models. After its migrations, all permissions exist.
         post_migrate.connect(make_roles, sender=apps.get_app_config("monetization"))
 
 

@@ -1,35 +1,35 @@
-"""Why a staff action can be refused."""
+"""The errors that refuse a staff action."""
 
 from foundation.errors import BillingError
 
 
 class ChangedSince(BillingError):
-    """Raised when another staff member changed the values after the form showed them."""
+    """Raised when another staff member changed the values after the form was shown."""
 
     status = 409
     sentence = "A colleague changed this after you opened the form; open it again to see the current values"
 
 
 class NothingToChange(BillingError):
-    """Raised when a form asks for what is already so."""
+    """Raised when a form asks for values that the row already has."""
 
     sentence = "These are already the current values; nothing would change"
 
 
 class BeyondAllowance(BillingError):
-    """Raised when a staff member asks for more than their role may move. The sentence says what is left."""
+    """Raised when a staff member exceeds the limit of their role. The sentence says what is left."""
 
     status = 403
 
 
 class AccessRefused(BillingError):
-    """Raised when a staff member may not change this access, or lost their own."""
+    """Raised when a staff member may not change a user's access, or has lost their own access."""
 
     status = 403
 
 
 class OwnAffairs(BillingError):
-    """Raised when an action concerns the staff member who runs it."""
+    """Raised when an action is about the staff member who runs it."""
 
     status = 403
     sentence = "You can't do this for your own account; ask a colleague"

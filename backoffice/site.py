@@ -1,4 +1,4 @@
-"""The admin's site: its sign-in, its lists, and the pages that belong to no list."""
+"""The site of the back-office: its sign-in, its lists, and its pages that belong to no list."""
 
 from functools import partial
 from typing import Any
@@ -13,7 +13,7 @@ from backoffice.find.views import find
 from backoffice.one_user.views import one_user
 from backoffice.overview.views import overview
 
-# The lists in the order in which staff need them. A test checks that none is missing.
+# The lists, in the order that is useful for staff. A test checks that no list is missing.
 LISTS = {
     "Credits": ("Wallet", "Entry", "TopUp", "StripeEvent", "Rate", "RateChange", "Audit", "ClosedDay"),
     "Creators": ("Tip", "Refund", "Subscription", "SubscriptionEvent", "Sponsor", "Earner", "Erasure"),
@@ -34,11 +34,11 @@ class BackOffice(admin.AdminSite):
             path("find/", self.admin_view(partial(find, self)), name="find"),
             path("user/<path:object_id>/", self.admin_view(partial(one_user, self)), name="one_user"),
         ]
-        # view_on_site is left out: rows have no page outside the back-office.
+        # Leave out view_on_site, because rows have no page outside the back-office.
         return pages + [page for page in super().get_urls() if getattr(page, "name", "") != "view_on_site"]
 
     def get_app_list(self, request: HttpRequest, app_label: str | None = None) -> list[Any]:
-        """The lists in the column beside each page, as far as the staff member may see them."""
+        """Return the lists that the staff member may see. The column beside each page shows them."""
         apps = super().get_app_list(request, app_label)
         if app_label:
             return apps
@@ -57,29 +57,29 @@ class BackOffice(admin.AdminSite):
     def index(  # type: ignore[override]
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        """The overview of the whole service."""
+        """Show the overview of the whole service."""
         return overview(self, request)
 
     def app_index(  # type: ignore[override]
         self, request: HttpRequest, app_label: str, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        """An app has no page of its own: the lists of all apps are beside the overview."""
+        """Redirect to the overview. An app has no page; the lists of all apps are beside the overview."""
         return redirect("admin:index")
 
     def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        """Staff sign in on allauth's page: the admin's own form would not ask for the second factor."""
+        """Let staff sign in on allauth's page. The admin's own form would not ask for the second factor."""
         return secure_admin_login(super().login)(request, extra_context)
 
     def password_change(  # type: ignore[override]
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        """A new password, for a staff member who has just confirmed who they are."""
+        """Change the password of a staff member who has recently confirmed their identity."""
         return reauthentication_required(super().password_change)(request, extra_context)
 
     def logout(  # type: ignore[override]
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        """Sign out, as on every other page."""
+        """Sign the staff member out, and show the same page as after every other sign-out."""
         if request.method == "POST":
             auth.logout(request)
         return redirect("signed-out")

@@ -1,1 +1,1 @@
-"""What every app stands on. It imports no app; a newcomer finds here what has no noun of the business."""
+"""Code that every app uses. It knows nothing about the business, and it imports no app."""

@@ -1,6 +1,6 @@
-"""Charts and tables of figures, as the three pages with charts show them.
+"""The data of charts and of tables of figures. Three pages have charts.
 
-`templates/_chart.html` shows a Chart, and `static/js/chart.js` draws it from the table in it.
+`templates/_chart.html` shows the table of a Chart, and `static/js/chart.js` draws the chart from this table.
 """
 
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from typing import Literal
 
 @dataclass(frozen=True)
 class Cell:
-    """A figure as text, and the address of the rows that it adds up; "" where there are none."""
+    """A figure as text, and the URL of the list of the rows that it adds up; "" if there is no list."""
 
     text: str
     url: str = ""
@@ -19,7 +19,10 @@ class Cell:
 
 @dataclass(frozen=True)
 class Column:
-    """A heading. `color` is 1, 2 or 3; 0 is the next one in turn, None a column that is not drawn."""
+    """A column and its heading.
+
+    `color` is 1, 2 or 3. With 0, the column gets the next color in turn. With None, the column is not drawn.
+    """
 
     name: str
     color: int | None = 0
@@ -27,7 +30,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Row:
-    """One line of a table: what it is about, and a figure for each column. `day` is where it is drawn."""
+    """One line of a table: its label, and a figure for each column. `day` is its position in the chart."""
 
     words: str
     cells: Sequence[Cell]
@@ -36,7 +39,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Table:
-    """Figures in rows and columns; `head` is the heading of the first column."""
+    """Figures in rows and columns. `head` is the heading of the first column, which holds the labels."""
 
     head: str
     columns: Sequence[Column]
@@ -44,16 +47,17 @@ class Table:
 
     @property
     def body(self) -> list[tuple[Row, list[tuple[Column, Cell]]]]:
-        """Each row, and its cells with their columns."""
+        """Return each row with its cells, and each cell with its column."""
         return [(row, list(zip(self.columns, row.cells, strict=True))) for row in self.rows]
 
 
 @dataclass(frozen=True)
 class Chart:
-    """A chart: its title, the same in a sentence, and its table with a caption.
+    """A chart: its title, a sentence about it, and its table with a caption.
 
-    Bars of several columns are stacked. A level holds until the next point ("steps") or not ("line").
-    `decimals` is how many the figures have. `has_days` is off where a row is a week, a month or a year.
+    `drawn` says how the figures are drawn. "bars" stacks the bars of several columns. "steps" draws a level
+    line from each point to the next one, and "line" does not. `decimals` is how many decimals the figures
+    have. `has_days` is false if a row is a week, a month or a year.
     """
 
     title: str

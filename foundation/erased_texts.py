@@ -1,7 +1,7 @@
-"""Removing an e-mail address from every text that the apps keep.
+"""Remove an e-mail address from every free text that the apps store.
 
-An app registers the fields in which staff, Stripe or a reader may have written an address. Amounts, ids and
-dates do not change.
+Each app registers the fields in which staff, Stripe or a reader may have written an address. Amounts, ids and
+dates are not changed.
 """
 
 import json
@@ -13,8 +13,9 @@ from django.db.models import Model, Q
 from django.utils.html import escape
 
 REMOVED = "(erased)"  # Replaces the address in a text.
-# Stripe's fields with an address, and its fields about the same person beside one.
+# Stripe's fields that hold an e-mail address.
 ADDRESSES = ("email", "customer_email", "receipt_email", "customer_email_address")
+# Stripe's fields about the same person, in the same object as the e-mail address.
 BESIDE_AN_ADDRESS = re.compile(
     r"(customer_|individual_|business_|billing_|shipping_)?(name|phone|address)"
     r"|(customer_)?shipping(_details)?|collected_information"
@@ -29,7 +30,10 @@ def register(model: type[Model], *fields: str) -> None:
 
 
 def erase_from_texts(email: str) -> None:
-    """Remove this address, in any case, from every registered text. Runs in the caller's transaction."""
+    """Remove this address, in upper or lower case, from every registered text.
+
+    This runs in the caller's transaction.
+    """
     pattern = pattern_of(email)
     for model, field in _texts:
         for row in model._default_manager.filter(may_hold(email, field)).iterator():
@@ -41,16 +45,19 @@ def erase_from_texts(email: str) -> None:
 
 
 def pattern_of(email: str) -> re.Pattern[str]:
-    """Matches the address: plain, percent-encoded, or escaped for HTML.
+    """Return a pattern that matches the address: plain, percent-encoded, or escaped for HTML.
 
-    bob@x.co does not match in jacob@x.co, bob@x.com and bob@x.co.uk.
+    The pattern of bob@x.co matches nothing in jacob@x.co, bob@x.com and bob@x.co.uk.
     """
     forms = dict.fromkeys(re.escape(form) for form in (email, quote(email, safe=""), escape(email)))
     return re.compile(rf"(?<![\w.+-])(?:{'|'.join(forms)})(?![\w-]|\.\w)", re.IGNORECASE)
 
 
 def may_hold(email: str, field: str) -> Q:
-    """Texts that may hold the address: plain, for HTML, percent-encoded, or with JSON's \\u00xx in it."""
+    """Return a filter for texts that may contain the address.
+
+    The address may be plain, escaped for HTML, percent-encoded, or written with JSON's \\u00xx.
+    """
     local_part = email.rpartition("@")[0]
     return (
         Q(**{f"{field}__icontains": f"{local_part}@"})
@@ -61,7 +68,7 @@ def may_hold(email: str, field: str) -> Q:
 
 
 def _without(text: str, pattern: re.Pattern[str]) -> str:
-    """A text without the address; JSON is read as JSON."""
+    """Return a text without the address. A JSON text is parsed first and then written as JSON again."""
     try:
         value = json.loads(text)
     except ValueError:

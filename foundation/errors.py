@@ -1,14 +1,14 @@
-"""The base of every failure this service expects, and the failures that several apps share."""
+"""The base class of all errors that this service expects, and the errors that several apps share."""
 
 from collections.abc import Mapping
 from typing import ClassVar
 
 
 class BillingError(Exception):
-    """A named fact that stops a verb: a wrong request, a missing right, a dependency out of reach.
+    """An expected error: an invalid request, a missing permission, an unavailable dependency.
 
-    `str()` of it is a sentence fit for the caller. The HTTP edge reads `status` and `headers`;
-    inside the domain they mean nothing.
+    `str()` returns a sentence that may be shown to the caller. Only the HTTP code reads `status` and
+    `headers`; the domain functions do not use them.
     """
 
     status: ClassVar[int] = 400
@@ -20,13 +20,13 @@ class BillingError(Exception):
 
 
 class Conflict(BillingError):
-    """Raised when a request does not fit what is recorded."""
+    """Raised when a request conflicts with what is recorded."""
 
     status = 409
 
 
 class KeyReused(Conflict):
-    """Raised when an idempotency key, or the key of a form, was used before and this request does not fit."""
+    """Raised when an idempotency key or a form key was used before, for a different request."""
 
     sentence = "This form was used already, with other content; open it again"
 
@@ -38,7 +38,7 @@ class InvalidCursor(BillingError):
 
 
 class TryAgainLater(BillingError):
-    """Raised when a dependency of this service is out of reach. As far as we know, nothing has moved."""
+    """Raised when a dependency of this service is unavailable. As far as we know, nothing was changed."""
 
     status = 503
     sentence = "The service cannot answer right now; please try again."
@@ -46,5 +46,5 @@ class TryAgainLater(BillingError):
 
 
 def first_line(error: BaseException) -> str:
-    """The first line of an error's message, or its type if it has none."""
+    """Return the first line of an error's message, or the name of its type if there is no message."""
     return (str(error).strip() or type(error).__name__).splitlines()[0]

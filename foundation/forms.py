@@ -1,4 +1,4 @@
-"""What the forms of several pages share: a day, and a one-time key."""
+"""The fields that the forms of several pages share: a day, and a one-time key."""
 
 import re
 import secrets
@@ -11,13 +11,13 @@ from django.core.validators import MaxValueValidator, MinValueValidator
 
 FIRST_DAY, LAST_DAY = date(2000, 1, 1), date(2999, 12, 31)
 OUT_OF_RANGE = "Enter a date between 2000 and 2999. This filter is not applied."
-# Anchored, because a RegexField searches: nothing may stand before or after the key.
+# The pattern has anchors, because a RegexField would also accept a key inside a longer text.
 KEY = re.compile(r"\A[0-9a-f]{32}\Z")
 INCOMPLETE = "This page was incomplete, so nothing was recorded. Please send it again."
 
 
 class DayInput(forms.DateInput):
-    """A browser's date field. It shows days only, because browsers complain about other text in it."""
+    """The date field of a browser. It shows only valid days, because browsers complain about other text."""
 
     input_type = "date"
 
@@ -30,7 +30,7 @@ class DayInput(forms.DateInput):
 
 
 class DayField(forms.DateField):
-    """A day of a filter, from 2000 to 2999: it can be compared and counted from in any calendar."""
+    """The day of a filter, from 2000 to 2999. These days are safe for comparisons and date arithmetic."""
 
     def __init__(self, label: str) -> None:
         bounds = {"min": FIRST_DAY.isoformat(), "max": LAST_DAY.isoformat()}
@@ -48,19 +48,19 @@ class DayField(forms.DateField):
 
 
 def new_key() -> str:
-    """The key of one form on one page: a form that is submitted twice works once."""
+    """Return a new one-time key for a form. A form that is submitted twice takes effect once."""
     return secrets.token_hex(16)
 
 
 class KeyedForm(forms.Form):
-    """A form with a one-time key: a form that is submitted twice works once."""
+    """A form with a one-time key. A form that is submitted twice takes effect once."""
 
     key = forms.RegexField(
         KEY, widget=forms.HiddenInput, error_messages={"required": INCOMPLETE, "invalid": INCOMPLETE}
     )
 
     def renew_key(self) -> None:
-        """Give the form a key that was never used, before it is shown again."""
-        data: Any = copy(self.data)  # It keeps every value of a field that has several.
+        """Give the form a new key, before the form is shown again."""
+        data: Any = copy(self.data)  # The copy has all values of a field, even if there are several.
         data["key"] = new_key()
         self.data = data

@@ -1,23 +1,23 @@
-"""The only place that converts between credits and cents, and that writes amounts as text.
+"""The only module that converts between credits and cents, and the only one that writes amounts as text.
 
-Credits are whole numbers; 1 credit = US$1. Cents are what Stripe counts. No float appears anywhere.
+Credits are whole numbers; 1 credit = US$1. Stripe counts in cents. No amount is ever a float.
 """
 
 CENTS_PER_CREDIT = 100
 
 
 def credits_from_cents(cents: int) -> int:
-    """Whole credits bought by a payment of US cents; a remainder under one dollar buys nothing."""
+    """Return how many credits a payment of US cents buys. A remainder below one dollar buys nothing."""
     return cents // CENTS_PER_CREDIT
 
 
 def cents_from_dollars(dollars: int) -> int:
-    """US cents of a whole-dollar amount."""
+    """Return a whole-dollar amount in US cents."""
     return dollars * 100
 
 
 def signed(amount: int) -> str:
-    """A figure for people: thousands separated, with a plus or a true minus sign.
+    """Return a number as text with thousands separators and with a plus sign or a minus sign (U+2212).
 
     >>> signed(1250), signed(-40)
     ('+1,250', '−40')
@@ -26,7 +26,7 @@ def signed(amount: int) -> str:
 
 
 def plain(amount: int) -> str:
-    """The same without a plus sign.
+    """Return a number as text with thousands separators. Only a negative number has a sign.
 
     >>> plain(1250), plain(-40)
     ('1,250', '−40')
@@ -35,7 +35,7 @@ def plain(amount: int) -> str:
 
 
 def credits(amount: int) -> str:
-    """An amount of credits with its unit.
+    """Return an amount of credits with its unit, as text.
 
     >>> credits(1), credits(-40), credits(1250)
     ('1 credit', '−40 credits', '1,250 credits')
@@ -44,12 +44,12 @@ def credits(amount: int) -> str:
 
 
 def unit(amount: int) -> str:
-    """The word after an amount of credits."""
+    """Return the word after an amount of credits: "credit" or "credits"."""
     return "credit" if abs(amount) == 1 else "credits"
 
 
 def dollars(cents: int) -> str:
-    """US cents for people.
+    """Return US cents as text in dollars.
 
     >>> dollars(2500), dollars(1999)
     ('$25.00', '$19.99')
@@ -57,7 +57,7 @@ def dollars(cents: int) -> str:
     return f"${cents // 100:,}.{cents % 100:02d}"
 
 
-# --- Currencies, as Stripe's API counts them (docs.stripe.com/currencies) ----------------------------
+# --- Currencies and their decimals in Stripe's API (docs.stripe.com/currencies) ----------------------
 
 _TWO_DECIMALS = (
     "AED AFN ALL AMD ANG AOA ARS AUD AWG AZN BAM BBD BDT BGN BMD BND BOB BRL BSD BWP BYN BZD CAD CDF CHF CNY "
@@ -74,22 +74,23 @@ EXPONENTS = (
     | dict.fromkeys(_NO_DECIMALS.split(), 0)
     | dict.fromkeys(_THREE_DECIMALS.split(), 3)
 )
-# Stripe counts these in hundredths but accepts whole units only; of three decimals the last must be 0.
+# Stripe counts ISK and UGX in hundredths but accepts only whole units. In currencies with three decimals, the
+# last decimal must be 0.
 _STEPS = {"ISK": 100, "UGX": 100} | dict.fromkeys(_THREE_DECIMALS.split(), 10)
 
 
 def is_currency(code: str) -> bool:
-    """Whether this is an upper-case ISO 4217 code that amounts can be recorded in."""
+    """Return whether this is an upper-case ISO 4217 code of a currency in which amounts can be recorded."""
     return code in EXPONENTS
 
 
 def step_of(code: str) -> int:
-    """What an amount in the smallest unit must be a multiple of."""
+    """Return the step of a currency. An amount in the smallest unit must be a multiple of this step."""
     return _STEPS.get(code, 1)
 
 
 def amount(smallest_units: int, code: str) -> str:
-    """An amount for people, with its currency and a true minus sign.
+    """Return an amount as text, with its currency. A negative amount has a minus sign (U+2212).
 
     >>> amount(799, "USD"), amount(-500, "JPY"), amount(1234567, "EUR")
     ('7.99 USD', '−500 JPY', '12,345.67 EUR')
@@ -98,7 +99,7 @@ def amount(smallest_units: int, code: str) -> str:
 
 
 def figure(smallest_units: int, code: str) -> str:
-    """An amount for people, without its currency.
+    """Return an amount as text, without its currency.
 
     >>> figure(-79900, "USD"), figure(1500, "JPY")
     ('−799.00', '1,500')
@@ -109,7 +110,7 @@ def figure(smallest_units: int, code: str) -> str:
 
 
 def decimal_text(smallest_units: int, code: str) -> str:
-    """An amount of 0 or more for forms and spreadsheets: no separators, no currency.
+    """Return an amount of 0 or more as text for forms and spreadsheets, without separators and currency.
 
     >>> decimal_text(123450, "USD"), decimal_text(500, "JPY"), decimal_text(5, "KWD")
     ('1234.50', '500', '0.005')

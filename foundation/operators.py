@@ -1,4 +1,4 @@
-"""What the operators' commands share: exit codes, the name of the database, progress on a terminal."""
+"""What the commands of operators share: exit codes, the name of the database, and a progress bar."""
 
 import logging
 import sys
@@ -27,7 +27,10 @@ CLEAN, FOUND, COULD_NOT_LOOK = 0, 1, 2
 
 
 class LookingCommand(BaseCommand):
-    """A command that looks and reports: exit code 0 clean, 1 something found, 2 could not look."""
+    """A command that checks something and reports.
+
+    The exit code is 0 if nothing is wrong, 1 if the command found a problem, and 2 if it could not check.
+    """
 
     def execute(self, *args: Any, **options: Any) -> str | None:
         try:
@@ -35,18 +38,21 @@ class LookingCommand(BaseCommand):
                 return super().execute(*args, **options)
         except (CommandError, SystemExit):
             raise
-        except Exception as error:  # Exit code 1 would mean that something was found.
+        except Exception as error:  # Without this, the exit code would be 1, as for a problem.
             if not isinstance(error, Error | BillingError):
                 logger.exception("A check failed")
             raise CommandError(f"Could not look: {first_line(error)}", returncode=COULD_NOT_LOOK) from error
 
     def found(self) -> NoReturn:
-        """Exit with the code for a finding; the report is written already."""
+        """Exit with the code for a problem. The caller has already written the report."""
         sys.exit(FOUND)
 
     @contextmanager
     def progress(self, what: str, total: int | None = None) -> Iterator[Any]:
-        """A function that counts one or more; the count is shown on stderr if that is a terminal."""
+        """Yield a function that adds to the count of a progress bar, by default 1.
+
+        The bar is shown on stderr if stderr is a terminal.
+        """
         console = Console(file=self.stderr, force_terminal=None)  # type: ignore[arg-type]
         columns = (SpinnerColumn(), TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
         with Progress(*columns, console=console, transient=True, disable=not sys.stderr.isatty()) as shown:
@@ -56,7 +62,7 @@ class LookingCommand(BaseCommand):
 
 @contextmanager
 def snapshot() -> Iterator[None]:
-    """Everything read inside shows one moment of the database. Nothing can be written."""
+    """Run the block in a read-only transaction. All its queries see the database at the same moment."""
     with transaction.atomic():
         with connection.cursor() as cursor:
             cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
@@ -64,7 +70,7 @@ def snapshot() -> Iterator[None]:
 
 
 def database_read() -> str:
-    """Which database a report is about, without its password."""
+    """Return which database a report is about: its name, host and port, but no password."""
     params = connection.get_connection_params()
     where = params.get("host") or "localhost"
     return f"{params.get('dbname')} at {where}" + (f":{params['port']}" if params.get("port") else "")

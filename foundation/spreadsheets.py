@@ -1,4 +1,4 @@
-"""Tables as CSV files in which a spreadsheet finds no formula to run."""
+"""Tables as CSV files. A spreadsheet finds no formula to run in them."""
 
 import csv
 import io
@@ -7,24 +7,25 @@ from collections.abc import Iterable, Iterator, Sequence
 
 Cell = str | int | None
 
-# A spreadsheet reads a cell that begins so as a formula. Some read the wide forms in the same way.
+# If a cell begins with one of these characters, a spreadsheet reads the cell as a formula. Only some
+# spreadsheets do this for the full-width characters.
 FORMULA_STARTS = frozenset(
     "=+-@\N{FULLWIDTH EQUALS SIGN}\N{FULLWIDTH PLUS SIGN}\N{FULLWIDTH HYPHEN-MINUS}"
     "\N{FULLWIDTH COMMERCIAL AT}"
 )
-# Some spreadsheets drop these and then read the rest.
+# Some spreadsheets drop these characters at the start of a cell and then read the rest.
 DROPPED_STARTS = frozenset("\t\r\n\0")
-# A spreadsheet that does not separate by commas would begin a new cell here.
+# A spreadsheet that does not use the comma as its separator could begin a new cell after such a separator.
 HIDDEN_FORMULA = re.compile(rf"(?<!^)([;|\t]\s*)([{re.escape(''.join(sorted(FORMULA_STARTS)))}])")
 PIECE_CHARACTERS = 16_384
 
 
 def rows_as_csv(header: Sequence[str], rows: Iterable[Sequence[Cell]]) -> Iterator[str]:
-    """A CSV file (RFC 4180, lines end in CRLF) in pieces of some kilobytes, as the rows come.
+    """Yield a CSV file (RFC 4180, lines end in CRLF) in pieces of some kilobytes, while the rows are read.
 
-    Text that a spreadsheet would read as a formula begins with an apostrophe. Integers are numbers, with a
-    hyphen as minus; None is an empty cell. Send it as UTF-8 without a byte order mark, which a program would
-    read as part of the first column's name.
+    A text that a spreadsheet would read as a formula gets an apostrophe in front. Integers are numbers, with
+    a hyphen as the minus sign. None is an empty cell. The caller must send the file as UTF-8 without a byte
+    order mark, because a program would read this mark as part of the first column's name.
     """
     piece = io.StringIO()
     writer = csv.writer(piece, lineterminator="\r\n")
@@ -47,5 +48,5 @@ def _shown(cell: Cell) -> Cell:
 
 
 def _could_be_a_formula(text: str) -> bool:
-    # Some spreadsheets drop leading blanks.
+    # Some spreadsheets drop blanks at the start of a cell.
     return text[:1] in DROPPED_STARTS or text.lstrip()[:1] in FORMULA_STARTS

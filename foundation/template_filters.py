@@ -1,4 +1,4 @@
-"""How templates write figures, moments and states. Each filter is known to every template, without a load."""
+"""How templates write figures, times and states. Every template can use these filters without {% load %}."""
 
 from typing import Any
 
@@ -8,18 +8,18 @@ from foundation import money, words
 
 register = template.Library()
 
-# {{ tip.gross_cents|amount:tip.currency }}: 7.99 USD. `figure` is the same without the currency.
+# {{ tip.gross_cents|amount:tip.currency }}: 7.99 USD. `figure` leaves out the currency.
 register.filter("amount", money.amount)
 register.filter("figure", money.figure)
 # {{ topup.paid_cents|dollars }}: $25.00
 register.filter("dollars", money.dollars)
-# {{ wallet.balance|credits }}: 1,250 credits. `plain` is without the unit, `unit` is the unit alone, `signed`
-# has a plus where it adds.
+# {{ wallet.balance|credits }}: 1,250 credits. `plain` leaves out the unit. `unit` writes only the unit.
+# `signed` always writes a sign, also a plus sign.
 register.filter("credits", money.credits)
 register.filter("unit", money.unit)
 register.filter("plain", money.plain)
 register.filter("signed", money.signed)
-# {{ entry.created_at|moment }}: 1 Dec 2026, 09:30. `day` is the day alone.
+# {{ entry.created_at|moment }}: 1 Dec 2026, 09:30. `day` writes only the day.
 register.filter("moment", words.moment)
 register.filter("day", words.day_words)
 # {{ tip.name|short:60 }}, {{ creators|count:"creator" }}
@@ -29,5 +29,5 @@ register.filter("count", words.count)
 
 @register.inclusion_tag("_tag.html", name="tag")
 def state_tag(word: str, tone: str = "") -> dict[str, Any]:
-    """A state in a word, and the colour beside it: {% tag "Active" "good" %}."""
+    """Show a state as a word with a colour beside it: {% tag "Active" "good" %}."""
     return {"word": word, "tone": tone}

@@ -8,13 +8,14 @@ from django.utils.text import get_text_list
 from foundation import money
 from foundation.calendar import last_day_of
 
-NONE = "\N{EN DASH}"  # For an empty cell.
-NAME_SHOWN = 60  # Characters of a name in a list or a heading; the page of the record shows all of it.
-NAMED_MAX = 3  # Names in one sentence.
+NONE = "\N{EN DASH}"  # The text of an empty cell.
+# A list or a heading shows at most this many characters of a name. The page of the record shows all of them.
+NAME_SHOWN = 60
+NAMED_MAX = 3  # A sentence shows at most this many names.
 
 
 def count(number: int, thing: str, things: str = "") -> str:
-    """How many of a thing; `things` is its plural if that is not `thing` with an s.
+    """Return a number and the name of a thing. `things` is the plural, if it is not `thing` with an s.
 
     >>> count(1, "tip"), count(1250, "tip"), count(2, "entry", "entries")
     ('1 tip', '1,250 tips', '2 entries')
@@ -23,7 +24,9 @@ def count(number: int, thing: str, things: str = "") -> str:
 
 
 def listed(names: Sequence[str], *, and_others: bool = False) -> str:
-    """Names in a sentence, the first three of many; `and_others` where there are more than these.
+    """Return at most the first three names as text for a sentence, and how many names are left out.
+
+    `and_others` adds "others" instead: the caller knows that there are more names than these.
 
     >>> listed(["a", "b"]), listed(["a", "b", "c", "d", "e"]), listed(["a"], and_others=True)
     ('a and b', 'a, b, c and 2 more', 'a and others')
@@ -37,7 +40,7 @@ def listed(names: Sequence[str], *, and_others: bool = False) -> str:
 
 
 def day_words(day: date) -> str:
-    """A day in a table.
+    """Return a day as text for a table.
 
     >>> day_words(date(2026, 10, 3))
     '3 Oct 2026'
@@ -46,7 +49,7 @@ def day_words(day: date) -> str:
 
 
 def moment(at: datetime) -> str:
-    """A moment to the minute, or to the second if it has seconds.
+    """Return a moment as text, to the minute. If its seconds are not 0, the text has them too.
 
     >>> from datetime import UTC
     >>> moment(datetime(2026, 12, 1, 9, 30, tzinfo=UTC))
@@ -56,7 +59,7 @@ def moment(at: datetime) -> str:
 
 
 def end_words(until: datetime) -> str:
-    """When a period ends, in UTC. An end at midnight is shown as the last day of the period.
+    """Return when a period ends, as text. `until` is in UTC. For midnight, the text shows the day before.
 
     >>> from datetime import UTC
     >>> end_words(datetime(2026, 12, 19, tzinfo=UTC)), end_words(datetime(2026, 12, 19, 9, tzinfo=UTC))
@@ -68,7 +71,7 @@ def end_words(until: datetime) -> str:
 
 
 def span_words(first_day: date, last_day: date) -> str:
-    """A span of days, both included.
+    """Return a span of days as text. Both days belong to the span.
 
     >>> span_words(date(2026, 12, 3), date(2026, 12, 9)), span_words(date(2026, 11, 30), date(2026, 12, 2))
     ('3–9 Dec', '30 Nov–2 Dec')
@@ -82,7 +85,7 @@ def span_words(first_day: date, last_day: date) -> str:
 
 
 def shortened(text: str, length: int) -> str:
-    """A text in one line, of at most `length` characters.
+    """Return a text in one line, with at most `length` characters.
 
     >>> shortened("Love your\\nweekly deep-dives", 16)
     'Love your weekl…'

@@ -1,1 +1,1 @@
-"""What staff may do: actions with forms and reasons, their pages, and the acts that record them."""
+"""The actions of staff: their forms, their pages, and the acts that record what staff did and why."""

@@ -1,4 +1,4 @@
-"""What staff did. Each act is written once, with its reason, in the transaction of its effect."""
+"""Acts: the records of what staff did. An act is saved once, with its reason, in the action's transaction."""
 
 import hashlib
 import json
@@ -16,9 +16,10 @@ from foundation.errors import KeyReused
 
 @dataclass(frozen=True)
 class Done:
-    """What a staff action did: the row, a summary, and the Misar ID of the user it concerns, "" for no user.
+    """The result of a staff action: the row, a summary, and the Misar ID of the user that the act is about.
 
-    `secret` is shown once, on the answer to the form, and never stored.
+    `about` is "" if the act is about no user. `secret` is shown once, right after the form was sent, and is
+    never stored.
     """
 
     row: models.Model
@@ -41,15 +42,17 @@ def perform(
     form_data: Mapping[str, Sequence[str]],
     run: Callable[[], Done],
 ) -> Act:
-    """Run a staff action and write down who did it to which row, and why.
+    """Run a staff action and save an act: which staff member did what to which row, and why.
 
-    `page` is the address of the form, and `form_data` is what was sent with it. If `run` raises, everything
-    is rolled back. A form that is sent again runs nothing and returns the first act. Raises KeyReused if its
-    key was used with other content, OwnAffairs if the act concerns the staff member, and AccessRefused if the
-    permission was taken away meanwhile. Acts of one staff member run one after another, so limits hold also
-    for forms sent at the same time.
+    `page` is the URL of the form, and `form_data` is what the staff member sent with it. If `run` raises, the
+    transaction is rolled back. If the same form is sent again, nothing runs and the first act is returned.
+
+    Raises KeyReused if the form key was used before with other content, OwnAffairs if the act is about the
+    staff member, and AccessRefused if the staff member has lost the permission. The acts of one staff member
+    run one after another, so limits also hold for forms that are sent at the same time.
     """
-    # Read the staff member again under the lock: the permission may have been taken away meanwhile.
+    # Lock the staff member and read the row again: the permission may have been taken away since the request
+    # began.
     member = User.objects.select_for_update(no_key=True).get(pk=staff.pk)
     if not (member.is_active and member.is_staff and member.has_perm(permission)):
         raise AccessRefused("Your access was changed meanwhile")
@@ -77,10 +80,10 @@ def perform(
 
 
 def on_row(row: models.Model) -> models.QuerySet[Act]:
-    """The acts on this row, newest first."""
+    """Return the acts on this row, newest first."""
     return Act.objects.filter(model=row._meta.label_lower, row_id=str(row.pk)).order_by("-created_at", "-pk")
 
 
 def about_user(user_id: str) -> models.QuerySet[Act]:
-    """The acts that concern this user, newest first."""
+    """Return the acts about this user, newest first."""
     return Act.objects.filter(about=user_id).order_by("-created_at", "-pk")

@@ -1,4 +1,8 @@
-"""The forms of staff actions: a reason, a form key, and a check that a setting is still as it was shown."""
+"""The base forms of staff actions.
+
+Each form has a reason and a form key. A SettingForm also checks that the row did not change after the form
+was shown.
+"""
 
 import hashlib
 from collections.abc import Mapping
@@ -12,9 +16,10 @@ from foundation.errors import BillingError
 
 
 class ReasonForm(forms.Form):
-    """The reason of an act, and a form key: a form that is sent twice acts once.
+    """A form with a reason and a form key. A form that is sent twice takes effect once.
 
-    `row` is what the action changes, None if it adds a row. `staff` is the staff member who sends the form.
+    `row` is the row that the action changes, or None if the action adds a row. `staff` is the staff member
+    who sends the form.
     """
 
     reason = forms.CharField(
@@ -30,13 +35,16 @@ class ReasonForm(forms.Form):
         self._unlimited: dict[str, str] = {}
 
     def show_limit(self, name: str, sentence: str) -> None:
-        """Say beneath a field how much this staff member may do."""
+        """Add a sentence to the help text of a field: how much this staff member may do."""
         field = self.fields[name]
         self._unlimited[name] = str(field.help_text)
         field.help_text = f"{field.help_text} {sentence}"
 
     def refuse(self, refusal: BillingError) -> None:
-        """Show why nothing was done. A limit that refuses is shown here only, not beneath its field too."""
+        """Show on the form why nothing was done.
+
+        If a limit refused the action, the error names the limit, and the help text of the field does not.
+        """
         self.add_error(None, str(refusal))
         if isinstance(refusal, BeyondAllowance):
             for name, help_text in self._unlimited.items():
@@ -46,8 +54,8 @@ class ReasonForm(forms.Form):
 class SettingForm(ReasonForm):
     """A form that shows the values of a row and changes them.
 
-    It sends a digest of the values that it showed. If two staff members change a row at once, the second one
-    is refused.
+    The form also sends a digest of the values that it showed. The form is refused if another staff member
+    changed the row after the form was shown.
     """
 
     seen = forms.CharField(required=False, widget=forms.HiddenInput)
@@ -61,12 +69,12 @@ class SettingForm(ReasonForm):
 
     @classmethod
     def shown(cls, row: Any) -> dict[str, Any]:
-        """The values of a row that the form shows, by field."""
+        """Return the values of a row that the form shows, by field name."""
         return {name: getattr(row, name) for name in cls.setting}
 
     @classmethod
     def values(cls, form_data: Mapping[str, Any]) -> dict[str, Any]:
-        """The values of a submitted form, by field."""
+        """Return the values of a submitted form, by field name."""
         return {name: form_data[name] for name in cls.setting}
 
     @classmethod
@@ -75,13 +83,16 @@ class SettingForm(ReasonForm):
 
     @classmethod
     def require_as_shown(cls, row: Any, form_data: Mapping[str, Any]) -> None:
-        """Raise ChangedSince if the row, which the caller has locked, is not as the form showed it."""
+        """Raise ChangedSince if the row changed after the form was shown.
+
+        The caller must have locked the row.
+        """
         if form_data["seen"] and form_data["seen"] != cls.digest(row):
             raise ChangedSince
 
 
 def summary_of_changes(subject: str, before: Mapping[str, str], after: Mapping[str, str]) -> str:
-    """What changed, in words by their label. Raises NothingToChange.
+    """Return a sentence that names each changed value by its label. Raise NothingToChange if there is none.
 
     >>> summary_of_changes("mail.send", {"price": "1 credit"}, {"price": "2 credits"})
     'mail.send: price from 1 credit to 2 credits.'

@@ -1,4 +1,4 @@
-"""What a staff action is: its name, permission and form, and the function that it runs."""
+"""A staff action: its name, permission and form, and the function that it runs."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,18 +8,18 @@ from accounts.models import User
 from backoffice.actions.acts import Done
 from backoffice.actions.forms import ReasonForm
 
-# Label and value of each fact about a row; a fact without a value is not shown.
+# The label and the value of each fact about a row. A fact without a value is not shown.
 Facts = list[tuple[str, str]]
 
 
 @dataclass(frozen=True)
 class StaffAction:
-    """Something that staff may do to one row, on a page of its own; an action named "add" makes a row.
+    """An action of staff on one row. It has its own page. An action named "add" creates a row.
 
-    `run` takes the row (None for "add"), the cleaned form and the staff member, and calls a domain function.
-    It returns a summary, or a Done if the act is about another row or user, or has a secret to show. If it
-    raises a BillingError, the form shows the error and nothing has changed. The page shows the `facts` of the
-    row, and `warning` above the form.
+    `run` takes the row (None for "add"), the cleaned form data and the staff member. It calls a domain
+    function and returns a summary. If the act is about another row or user, or if there is a secret to show,
+    `run` returns a Done. If `run` raises a BillingError, the form shows the error and nothing has changed.
+    The page shows the `facts` of the row and, above the form, the `warning`.
     """
 
     name: str

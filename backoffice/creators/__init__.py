@@ -1,1 +1,1 @@
-"""The lists and actions for creators' records."""
+"""The lists of creators' records, and the staff actions on these records."""

@@ -1,6 +1,6 @@
 """The lists of what creators recorded. What staff may do to the rows is in actions.py.
 
-A reader's e-mail address is found in upper or lower case. It never appears in the address of a page.
+Staff can search for a reader's e-mail address in upper or lower case. No URL of a page contains this address.
 """
 
 from collections.abc import Iterable
@@ -24,7 +24,7 @@ from monetization.models import Earner, Erasure, Refund, Sponsor, Subscription, 
 
 
 class CurrencyFilter(ListedFilter):
-    """Rows in one currency. The most common currencies are offered."""
+    """Show the rows in one currency. The filter offers the most common currencies."""
 
     title = "currency"
     parameter_name = "currency__exact"
@@ -34,7 +34,7 @@ class CurrencyFilter(ListedFilter):
 
 
 class CreatorsAdmin(ActingAdmin):
-    """Rows that belong to a creator."""
+    """A list of rows that belong to a creator."""
 
     instant = "created_at"
     sortable_by = ("created_at",)
@@ -44,7 +44,7 @@ class CreatorsAdmin(ActingAdmin):
 
 
 class ReadersAdmin(CreatorsAdmin):
-    """Rows about a creator's readers. The column `reader` holds their address in lower case."""
+    """A list of rows about a creator's readers. The column `reader` holds their address in lower case."""
 
     def matching(self, queryset: QuerySet[Any], term: str) -> QuerySet[Any]:
         if is_private(term) and (matches := queryset.filter(reader=term.lower())).exists():

@@ -1,1 +1,1 @@
-"""The lists and actions for the wallet."""
+"""The lists of the wallet's records, and the staff actions on these records."""

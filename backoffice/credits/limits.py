@@ -1,6 +1,7 @@
-"""How many credits a staff member may move by hand in 24 hours, by role (STAFF_CREDITS_A_DAY).
+"""How many credits a staff member may move by hand in 24 hours. STAFF_CREDITS_A_DAY sets this for each role.
 
-The ledger says what they moved: adjustments and charges given back. Adding and removing count alike.
+The entries of the ledger show what a staff member moved: adjustments, and charges that were given back. Added
+credits and removed credits both count.
 """
 
 from dataclasses import dataclass
@@ -21,19 +22,19 @@ WINDOW = timedelta(hours=24)
 
 @dataclass(frozen=True)
 class Allowance:
-    """The credits that a staff member may move in 24 hours, and the credits that they moved."""
+    """How many credits a staff member may move in 24 hours, and how many the staff member has moved."""
 
     credits: int
     moved: int
 
     @property
     def left(self) -> int:
-        """The credits that may still be moved; never below 0."""
+        """Return how many credits the staff member may still move; never below 0."""
         return max(self.credits - self.moved, 0)
 
     @property
     def in_words(self) -> str:
-        """The allowance as a sentence."""
+        """Return the allowance as a sentence."""
         if not self.credits:
             return "Your role may not move credits by hand."
         most, left = money.credits(self.credits), money.plain(self.left)
@@ -42,7 +43,7 @@ class Allowance:
 
 
 def of(staff: User) -> Allowance | None:
-    """The allowance of a staff member; None for a superuser, who has no limit by role."""
+    """Return the allowance of a staff member; None for a superuser, because roles do not limit superusers."""
     credits = roles.allowance(staff, settings.STAFF_CREDITS_A_DAY)
     if credits is None:
         return None
@@ -51,11 +52,11 @@ def of(staff: User) -> Allowance | None:
 
 
 def require_kept(staff: User, just_moved: int) -> None:
-    """Raise BeyondAllowance, which rolls back the move, if it went beyond the allowance.
+    """Raise BeyondAllowance if the staff member moved more than allowed. The error rolls back the move.
 
-    `just_moved` are the credits that the caller's transaction moved. An act locks the row of its staff
-    member, so forms sent at the same time run one after another and the limit is exact. One move is at most
-    ADJUSTMENT_CREDITS_MAX, also for a superuser.
+    `just_moved` is how many credits the caller's transaction moved. An act locks the row of its staff member.
+    So forms that are sent at the same time run one after another, and the limit is exact. One move may be at
+    most ADJUSTMENT_CREDITS_MAX credits, even for a superuser.
     """
     if abs(just_moved) > settings.ADJUSTMENT_CREDITS_MAX:
         raise BeyondAllowance(f"At most {money.credits(settings.ADJUSTMENT_CREDITS_MAX)} at once")

@@ -1,1 +1,1 @@
-"""Finding a user or a record by any id, key or e-mail address."""
+"""The search for a user or a record by any id, key or e-mail address."""

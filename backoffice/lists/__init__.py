@@ -1,1 +1,1 @@
-"""The base of all lists: they can be read by staff and edited by no one."""
+"""The code that all lists share. Staff can read the rows of a list, but they cannot edit a row there."""

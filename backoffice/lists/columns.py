@@ -1,4 +1,4 @@
-"""Columns of a list that show more than a field does. A row's page can show them too."""
+"""Columns that show more than the value of a field. Lists and the pages of rows can have these columns."""
 
 from collections.abc import Callable
 from typing import Any
@@ -9,7 +9,7 @@ from foundation import money
 
 
 def column(label: str, show: Callable[[Any], Any]) -> Any:
-    """A column with this label; `show` takes the row and returns text or a link."""
+    """Return a column with this label. `show` takes the row and returns text or a link."""
 
     @admin.display(description=label)
     def show_row(self: Any, row: Any) -> Any:
@@ -19,7 +19,10 @@ def column(label: str, show: Callable[[Any], Any]) -> Any:
 
 
 def amount_column(label: str, field: str, *, dash_for_zero: bool = False) -> Any:
-    """A column with an amount in the currency of its row. An empty field is shown as a dash."""
+    """Return a column with an amount in the currency of its row.
+
+    An empty field is shown as a dash. With `dash_for_zero`, the amount 0 is shown as a dash too.
+    """
 
     def show(row: Any) -> str:
         value = getattr(row, field)

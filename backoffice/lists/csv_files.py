@@ -1,4 +1,4 @@
-"""Lists of the back-office as CSV files that run no formula in a spreadsheet."""
+"""Lists of the back-office as CSV files. A spreadsheet finds no formula to run in them."""
 
 import json
 import logging
@@ -16,7 +16,7 @@ from foundation.spreadsheets import Cell
 
 logger = logging.getLogger(__name__)
 
-# The most rows in one file.
+# One file holds at most this many rows.
 ROWS_MAX = 10_000
 
 
@@ -28,13 +28,14 @@ def answer(
     fields: Sequence["models.Field[Any, Any]"],
     same: Mapping[str, str],
 ) -> HttpResponse:
-    """A CSV file of these rows, in their order: a column for each field, then the columns of `same`.
+    """Return a CSV file of these rows, in their order: a column for each field, then the columns of `same`.
 
-    It holds at most ROWS_MAX rows; if there are more, the last line says so. Amounts are integers in their
-    smallest unit, times are in UTC. The log keeps who took which list, and no search or filter.
+    The columns of `same` have the same value in every row. The file holds at most ROWS_MAX rows; if there are
+    more, the last line says so. Amounts are integers in their smallest unit, and times are in UTC. The log
+    records which staff member took which list, but no search and no filter.
     """
     columns = [field.attname for field in fields]
-    # Read all rows first: if the database fails halfway, half a file would look complete.
+    # Read all rows before the answer begins: if the database failed later, half a file would look complete.
     values = list(rows.values_list(*columns)[: ROWS_MAX + 1])
     logger.info("%s took %s as a file: %d rows.", request.user.pk, name, min(len(values), ROWS_MAX))
     response = HttpResponse(
@@ -55,7 +56,7 @@ def _lines(rows: list[tuple[Any, ...]], columns: int, same: tuple[str, ...]) -> 
 
 
 def _cell(value: Any) -> Cell:
-    """A value as the file writes it: booleans as words, times in UTC, lists and objects as JSON."""
+    """Return a value as the file shows it: `true` or `false`, times in UTC, lists and objects as JSON."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if value is None or isinstance(value, str | int):

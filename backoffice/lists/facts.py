@@ -1,4 +1,4 @@
-"""The facts on the page of a row, and how lists and row pages write values."""
+"""The facts on the page of a row, and how lists and pages of rows show values."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ class Fact:
 
 
 def facts_of(model_admin: Any, adminform: Any, row: models.Model) -> Iterator[Fact]:
-    """The facts of a row, written as lists write them."""
+    """Yield the facts of a row. Their values look as they do in lists."""
     for fieldset in adminform:
         for line in fieldset:
             for each in line:
@@ -41,7 +41,7 @@ def facts_of(model_admin: Any, adminform: Any, row: models.Model) -> Iterator[Fa
 
 
 def in_plain_words(field: Any, value: Any) -> str | None:
-    """Yes or No for a boolean, a figure with commas for a number; None for any other value and for keys."""
+    """Return Yes or No for a boolean, and a number with commas. Return None for keys and for other values."""
     if isinstance(value, bool):
         return "Yes" if value else "No"
     is_key = field is not None and (field.primary_key or field.is_relation)
@@ -49,12 +49,15 @@ def in_plain_words(field: Any, value: Any) -> str | None:
 
 
 def moment_in_words(value: datetime) -> str:
-    """A time in UTC, to the second, so that it can be compared with a log or another list."""
+    """Return a time in UTC, to the second. Staff compare it with logs and with other lists."""
     return dateformat.format(value.astimezone(UTC), "j M Y, H:i:s")
 
 
 def instant(text: Any) -> datetime:
-    """A time as an address writes it; without a time zone it is in UTC. Raises IncorrectLookupParameters."""
+    """Return the time in a query parameter. Without a time zone, it is in UTC.
+
+    Raises IncorrectLookupParameters if the text is not a valid time.
+    """
     try:
         moment = parse_datetime(str(text))
         if moment is None:

@@ -10,12 +10,12 @@ from django.utils.html import format_html
 
 
 def name_of_page(model: type[models.Model], page: str) -> str:
-    """The name of an admin page of a model: "changelist", "change", or a staff action."""
+    """Return the URL name of a model's page. `page` is "changelist", "change" or the name of an action."""
     return f"admin:{model._meta.app_label}_{model._meta.model_name}_{page}"
 
 
 def user_link(misar_id: str | None, text: str = "") -> str:
-    """A link to the page about a user; "" without a Misar ID. It reads `text`, or the Misar ID."""
+    """Return a link to the page of a user; "" without a Misar ID. It shows `text`, or else the Misar ID."""
     if not misar_id:
         return ""
     url = reverse("admin:one_user", args=[quote(misar_id)])
@@ -23,16 +23,16 @@ def user_link(misar_id: str | None, text: str = "") -> str:
 
 
 def row_url(model: type[models.Model], key: Any) -> str:
-    """The address of a row's page."""
+    """Return the URL of a row's page."""
     return reverse(name_of_page(model, "change"), args=[quote(key)])
 
 
 def row_link(model: type[models.Model], key: Any) -> str:
-    """A row's key as a link to its page; "" without a key."""
+    """Return a link to a row's page, which shows the key of the row; "" without a key."""
     return format_html('<a href="{}">{}</a>', row_url(model, key), key) if key else ""
 
 
 def list_link(model: type[models.Model], text: str, **lookups: str) -> str:
-    """A link to the rows of a list that match these lookups."""
+    """Return a link to a list that shows only the rows that match these lookups."""
     url = reverse(name_of_page(model, "changelist"))
     return format_html('<a href="{}?{}">{}</a>', url, urlencode(lookups), text)

@@ -1,1 +1,1 @@
-"""Everything about one user, on one page."""
+"""The page that shows everything about one user."""

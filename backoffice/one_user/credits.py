@@ -1,7 +1,7 @@
-"""The spending and the payments on the page of one user. Nothing here writes.
+"""The spending and the payments on the page of one user. This module only reads.
 
-Each part uses an index that begins with the user, and reads a number of rows that does not grow with the
-user's history.
+Each query uses an index that begins with the user. The number of rows that a query reads does not grow with
+the history of the user.
 """
 
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from wallet.history import spending
 from wallet.models import Entry, StripeEvent, TopUp
 from wallet.pages import chart
 
-# States of an event in which something may be left to do.
+# An event in one of these states may still need work.
 OPEN_STATES = (StripeEvent.State.PARKED, StripeEvent.State.WAITING)
 TOPUPS_SHOWN = 10
 EVENTS_SHOWN = 50
@@ -23,7 +23,7 @@ SPENDING_ROWS_MAX = 12
 
 @dataclass
 class SpendingRow:
-    """The credits charged for one feature, or for all features that did not fit, in two months."""
+    """The credits charged for one feature in two months. The last row can be for all other features."""
 
     label: str
     product: str = ""
@@ -34,7 +34,7 @@ class SpendingRow:
 
 @dataclass(frozen=True)
 class Month:
-    """A month: its first day, the credits charged in it, and the list of its entries."""
+    """A month: its first day, the credits charged in it, and the URL of the list of its entries."""
 
     first_day: date
     total: int
@@ -43,7 +43,7 @@ class Month:
 
 @dataclass(frozen=True)
 class Spending:
-    """What was charged in this month and the last one, less what was given back of those charges."""
+    """The credits charged in this month and in the last month. Credits given back for them are subtracted."""
 
     this_month: Month
     last_month: Month
@@ -51,7 +51,10 @@ class Spending:
 
 
 def spending_of(user_id: str) -> Spending:
-    """The charges by product and feature, most credits first. The last row adds up the smallest ones."""
+    """Return the credits charged to a user, by product and feature, largest first.
+
+    If there are more than SPENDING_ROWS_MAX features, one more row adds up the smallest ones.
+    """
     today = chart.today()
     end_of_last_month = today.replace(day=1) - DAY
     rows: dict[tuple[str, str], SpendingRow] = {}
@@ -77,24 +80,27 @@ def spending_of(user_id: str) -> Spending:
 
 @dataclass(frozen=True)
 class Payment:
-    """A top-up, and the Stripe events of its Checkout Session."""
+    """A top-up and the Stripe events of its Checkout Session."""
 
     topup: TopUp
     events: list[StripeEvent]
 
     @property
     def parked_event(self) -> StripeEvent | None:
-        """An event that is parked while the top-up is unpaid: "waiting for payment" would mislead then."""
+        """Return a parked event of an unpaid top-up, or None.
+
+        The page shows the state of this event: "waiting for payment" would mislead staff.
+        """
         parked = (event for event in self.events if event.state == StripeEvent.State.PARKED)
         return next(parked, None) if self.topup.state != TopUp.State.PAID else None
 
 
 def payments_of(user_id: str, *, with_events: bool) -> list[Payment]:
-    """The newest 10 top-ups, newest first."""
+    """Return the newest 10 top-ups of a user, newest first. Only `with_events` adds their Stripe events."""
     topups = list(TopUp.objects.of_user(user_id)[:TOPUPS_SHOWN])
     sessions = [topup.stripe_session_id for topup in topups if topup.stripe_session_id]
     events = (
-        StripeEvent.objects.exclude(stripe_session_id="")  # The condition of the index.
+        StripeEvent.objects.exclude(stripe_session_id="")  # The partial index requires this condition.
         .filter(stripe_session_id__in=sessions if with_events else [])
         .defer("payload", "traceback")
         .order_by("received_at")[:EVENTS_SHOWN]
@@ -106,6 +112,6 @@ def payments_of(user_id: str, *, with_events: bool) -> list[Payment]:
 
 
 def trouble_of(user_id: str) -> list[StripeEvent]:
-    """The newest 10 open events that name the user, newest first."""
+    """Return the newest 10 open events about this user, newest first."""
     events = StripeEvent.objects.filter(user_id=user_id, state__in=OPEN_STATES)
     return list(events.defer("payload", "traceback").order_by("-received_at")[:TROUBLE_SHOWN])

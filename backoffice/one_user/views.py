@@ -1,4 +1,4 @@
-"""Everything about one user, on one page."""
+"""The view of the page that shows everything about one user."""
 
 from collections.abc import Callable
 from typing import Any, cast
@@ -38,7 +38,7 @@ ActionsOn = Callable[[models.Model], list[dict[str, str]]]
 
 
 def one_user(site: AdminSite, request: HttpRequest, object_id: str) -> HttpResponse:
-    """Everything about one user. Each part is shown to staff who may view its rows."""
+    """Show everything about one user. A staff member sees only the parts with rows that they may view."""
     may = cast(User, request.user).has_perm
     user_id = unquote(object_id)
     if not may(SEES_USERS):
@@ -63,7 +63,7 @@ def one_user(site: AdminSite, request: HttpRequest, object_id: str) -> HttpRespo
     context["actions"] = on_wallet + (actions_on(person) if person else [])
     created = [row.created_at for row in (person, context.get("wallet")) if row and not row._state.adding]
     context["since"] = min(created, default=None)
-    # A row with actions of its own on this page has them in its table.
+    # A row in a table of this page already shows its actions there.
     topups = [payment.topup for payment in context.get("payments", ())]
     listed = [*context.get("trouble", ()), *topups, *context.get("keys", ())]
     context["found_actions"] = actions_on(found.row) if found and found.row not in listed else []
@@ -71,7 +71,7 @@ def one_user(site: AdminSite, request: HttpRequest, object_id: str) -> HttpRespo
 
 
 def _credits(user_id: str, may: May) -> dict[str, Any]:
-    """The credits and payments, as far as the staff member may view them."""
+    """Return the credits and payments that the staff member may view."""
     parts: dict[str, Any] = {}
     if may("wallet.view_wallet"):
         wallet = Wallet.objects.filter(pk=user_id).first()
@@ -82,7 +82,7 @@ def _credits(user_id: str, may: May) -> dict[str, Any]:
         try:
             parts["spending"] = in_time(lambda: credits.spending_of(user_id))
             parts["no_spending"] = "" if parts["spending"] else TOO_MANY
-        except GapInHistory:  # The rest of the page is needed all the more.
+        except GapInHistory:  # Staff still need the rest of the page.
             parts["no_spending"] = GAP
     sees_events = may("wallet.view_stripeevent")
     if may("wallet.view_topup"):
@@ -93,30 +93,36 @@ def _credits(user_id: str, may: May) -> dict[str, Any]:
 
 
 def _records(user_id: str, person: User | None, may: May) -> dict[str, Any]:
-    """What staff did, and the user's keys, mails and records, as far as the staff member may view them."""
+    """Return the acts about the user, and the user's keys, mails and records.
+
+    Only what the staff member may view is returned.
+    """
     parts: dict[str, Any] = {}
     if may("accounts.view_act"):
         parts["acts"] = [(act, _page_of(act, may)) for act in acts.about_user(user_id)[:ACTS_SHOWN]]
-    if person is None:  # Keys, mails and records belong to a user who has signed in.
+    if person is None:  # Only a user who has signed in can have keys, mails and records.
         return parts
     if may("accounts.view_apikey"):
         parts["keys"] = list(ApiKey.objects.filter(owner=person).order_by("-created_at")[:KEYS_SHOWN])
     if may("accounts.view_outgoingmail"):
         mails = OutgoingMail.objects.filter(user=person).only("kind", "state", "created_at")
         parts["mails"] = list(mails.order_by("-created_at")[:MAILS_SHOWN])
-    # in_time returns None if it took too long; the tuple tells that from a user without records.
+    # in_time returns None after a timeout. For a user without records, it returns a tuple with None.
     result = in_time(lambda: (records.creator_of(person, may=may),))
     parts |= {"creator": result[0] if result else None, "creator_took_too_long": result is None}
     return parts
 
 
 def _page_of(act: Act, may: May) -> str:
-    """The name of the page of an act's row; "" if the staff member may not view it."""
+    """Return the URL name of the page of an act's row; "" if the staff member may not view the row."""
     return f"admin:{act.model.replace('.', '_')}_change" if may(act.model.replace(".", ".view_")) else ""
 
 
 def _actions(site: AdminSite, request: HttpRequest) -> ActionsOn:
-    """What the staff member may do to a row, on pages that lead back to the user's page."""
+    """Return a function that lists what the staff member may do to a row.
+
+    The pages of these actions lead back to the user's page.
+    """
     staff = cast(User, request.user)
 
     def actions_on(row: models.Model) -> list[dict[str, str]]:

@@ -1,1 +1,1 @@
-"""The lists and actions for users, keys, plans and access."""
+"""The lists of users, keys, plans and roles, and the staff actions on them."""

@@ -1,4 +1,4 @@
-"""Who may enter the back-office, and who may change that."""
+"""The rules for who may enter the back-office, and for who may change this."""
 
 from collections.abc import Iterable
 
@@ -12,13 +12,14 @@ from backoffice.errors import AccessRefused
 
 @transaction.atomic
 def set_access(*, user: User, is_active: bool, is_staff: bool, groups: Iterable[Group], by: User) -> None:
-    """Change a user's access and roles from the next request on.
+    """Change a user's access and roles. The change applies from the next request on.
 
-    Raises AccessRefused if `by` is the user, if the user is a superuser and `by` is not, and if no superuser
-    could enter any more.
+    Raises AccessRefused if `by` is the user, if the user is a superuser and `by` is not, or if no superuser
+    could enter the back-office any more.
     """
     _require_may_change(user, by=by)
-    # Lock all superusers, in one order: if two remove each other at once, the second one is refused.
+    # Lock all superusers, always in the same order. If two superusers remove each other at the same time, the
+    # second one is refused.
     enter = User.objects.select_for_update().filter(is_superuser=True, is_active=True, is_staff=True)
     can_enter = set(enter.order_by("pk").values_list("pk", flat=True))
     stays = is_active and is_staff
@@ -30,9 +31,9 @@ def set_access(*, user: User, is_active: bool, is_staff: bool, groups: Iterable[
 
 @transaction.atomic
 def reset_second_factor(*, user: User, by: User) -> bool:
-    """Remove a colleague's second factor, so that they can set up another one; False if there was none.
+    """Remove a user's second factor, so that the user can set up another one. Return False if there was none.
 
-    Raises AccessRefused if `by` is the user, and if the user is a superuser and `by` is not.
+    Raises AccessRefused if `by` is the user, or if the user is a superuser and `by` is not.
     """
     _require_may_change(user, by=by)
     return second_factor.reset(user)

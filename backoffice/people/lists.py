@@ -23,7 +23,7 @@ from backoffice.roles import roles_of
 
 MEMBERS_SHOWN_MAX = 100
 
-# allauth registers pages that edit identities and secrets, and Django one that edits roles.
+# Remove the pages that can edit identities and secrets (from allauth) and roles (from Django).
 for model in (EmailAddress, SocialAccount, SocialApp, SocialToken, Authenticator, Group):
     if admin.site.is_registered(model):
         admin.site.unregister(model)
@@ -92,7 +92,7 @@ class UserAdmin(ActingAdmin):
 
 @admin.register(Plan)
 class PlanAdmin(ActingAdmin):
-    """Plans. A plan is never removed, since users may be on it."""
+    """The list of plans. A plan is never removed, because users may be on it."""
 
     list_display = ("slug", "name", "fee_bps", "key_limit")
     figures = ("fee_bps", "key_limit")
@@ -112,7 +112,7 @@ class PlanChangeAdmin(ReadOnlyAdmin):
 
 @admin.register(OutgoingMail)
 class OutgoingMailAdmin(ActingAdmin):
-    """The state of each mail. Its address and its text are never shown."""
+    """The list of mails and their states. It never shows the address or the text of a mail."""
 
     list_display = ("created_at", "kind", "fact", "its_user", "state", "tries", "sent_at", "last_error")
     figures = ("tries",)
@@ -131,7 +131,7 @@ class OutgoingMailAdmin(ActingAdmin):
 
 @admin.register(Act)
 class ActAdmin(ActingAdmin):
-    """The acts of staff, with their reasons."""
+    """The list of the acts of staff, with their reasons."""
 
     list_display = ("created_at", "its_staff", "label", "its_row", "user", "told", "reason")
     instant = "created_at"
@@ -147,7 +147,7 @@ class ActAdmin(ActingAdmin):
     its_staff = column("member of staff", lambda act: row_link(User, act.staff_id))
 
     def matching(self, queryset: models.QuerySet[Any], term: str) -> models.QuerySet[Any]:
-        # The index on a row's id begins with its model, so the id is looked for in all models with a page.
+        # The index on the id of a row begins with the model, so the query names all models that have a page.
         kinds = [model._meta.label_lower for model in self.admin_site._registry]
         named = Q(about=term) | Q(staff_id=term) | Q(model__in=kinds, row_id=term)
         return queryset.none() if is_private(term) else queryset.filter(named)
@@ -161,7 +161,7 @@ class ActAdmin(ActingAdmin):
 
 @admin.register(Group)
 class RoleAdmin(ReadOnlyAdmin):
-    """The roles of staff, with their members and permissions. backoffice/roles.py makes them."""
+    """The list of roles, with their members and permissions. backoffice/roles.py creates the roles."""
 
     list_display = ("name", "count_of_members")
     figures = ("count_of_members",)

@@ -1,1 +1,1 @@
-"""Which database, how it is spoken to, and when a transaction is tried again."""
+"""The database: its settings, its engine, its timeouts, and the retry of transactions."""

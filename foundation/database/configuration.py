@@ -1,6 +1,7 @@
-"""Which database: the one DATABASE_URL names, or the private PostgreSQL of `make run` under DATA_DIR.
+"""The settings of the database. DATABASE_URL names it; otherwise it is the private PostgreSQL of `make run`.
 
-`configuration` tells Django where it is and starts nothing: sandbox/private_postgres.py does. It works before
+The data of the private PostgreSQL is in DATA_DIR. `configuration` tells Django where the database is, but it
+starts no server. sandbox/private_postgres.py starts the private server. This module can be imported before
 Django has settings.
 """
 
@@ -15,18 +16,19 @@ from environ import Env
 
 from foundation.errors import BillingError
 
-ROOT = Path(__file__).resolve().parents[2]  # Where manage.py is.
-NAME = "misar_billing"  # Of the private server's database, and of its only role.
+ROOT = Path(__file__).resolve().parents[2]  # The folder of manage.py.
+NAME = "misar_billing"  # The name of the private server's database and of its only role.
 
-# A caller gets an answer within three seconds even while the database is dead or a row is locked, so every
+# A caller must get an answer within three seconds, even if the database is down or a row is locked. So every
 # wait has a shorter limit.
 CONNECT_TIMEOUT_SECONDS = 2
 STATEMENT_TIMEOUT_MS = 2000
-# PostgreSQL looks for a deadlock after one second. A shorter limit would end the wait before it is found.
+# PostgreSQL checks for a deadlock after one second. A shorter limit would end the wait before this check.
 LOCK_TIMEOUT_MS = 1250
-# A worker that dies between two statements must not keep its locks for long.
+# If a worker dies between two statements, PostgreSQL releases the worker's locks after this time.
 IDLE_IN_TRANSACTION_TIMEOUT_MS = 10_000
-# A server that vanishes from the network closes no connection. Ignored on a local socket.
+# A server that disappears from the network does not close its connections. These settings detect this. They
+# have no effect on a local socket.
 VANISHED_SERVER = {
     "keepalives": 1,
     "keepalives_idle": 1,
@@ -38,31 +40,34 @@ CONNECTION_AGE_MAX_SECONDS = 600
 
 
 class NoDatabase(BillingError):
-    """Raised when there is no database to use, or PostgreSQL cannot be started; says what to do about it."""
+    """Raised when there is no database, or PostgreSQL cannot be started. The sentence says what to do."""
 
     status = 503
 
 
 def data_directory(environ: Mapping[str, str]) -> Path:
-    """DATA_DIR as an absolute path; `var` beside manage.py when it is not set."""
+    """Return DATA_DIR as an absolute path. If it is not set, return the folder `var` beside manage.py."""
     return Path(environ.get("DATA_DIR") or ROOT / "var").expanduser().resolve()
 
 
 def private_name(data_dir: Path) -> str:
-    """The name of a DATA_DIR's private server: the same in every process, different for each DATA_DIR."""
+    """Return the name of the private server for this DATA_DIR.
+
+    Every process gets the same name for a DATA_DIR. Two DATA_DIRs have different names.
+    """
     return f"misar-billing-{hashlib.sha256(os.fsencode(data_dir)).hexdigest()[:12]}"
 
 
 def socket_directory(data_dir: Path) -> Path:
-    """The folder of the private server's socket."""
-    # Not TMPDIR: a shell without it must find the server that a shell with it started.
+    """Return the folder of the private server's socket."""
+    # Do not use TMPDIR: a shell without TMPDIR must find a server that a shell with TMPDIR started.
     common = Path("/tmp")  # noqa: S108 (the folder in it is private; this is checked)
     usable = os.access(common, os.W_OK | os.X_OK)
     return (common if usable else Path(tempfile.gettempdir())) / private_name(data_dir)
 
 
 def no_database(data_dir: Path) -> NoDatabase:
-    """The refusal of a command that has no database and may not create one."""
+    """Return the error for a command that has no database and may not create one."""
     return NoDatabase(
         f"There is no database: DATABASE_URL is not set, and {data_dir} holds no data of `make run`. "
         "Set DATABASE_URL, or start the sandbox with `make run`."
@@ -70,7 +75,7 @@ def no_database(data_dir: Path) -> NoDatabase:
 
 
 def configuration(environ: Mapping[str, str]) -> dict[str, Any]:
-    """Django's DATABASES["default"]. Options in the query of DATABASE_URL win over our own."""
+    """Return Django's DATABASES["default"]. Options in the query of DATABASE_URL override our own options."""
     if url := environ.get("DATABASE_URL"):
         config = _parsed(url)
     else:
@@ -79,7 +84,7 @@ def configuration(environ: Mapping[str, str]) -> dict[str, Any]:
             "USER": NAME,
             "HOST": str(socket_directory(data_directory(environ))),
         }
-    # Django's own engine, with a deadline for a server that is frozen and keeps none itself.
+    # Django's own engine with a timeout on the client's side. A frozen server does not apply its timeouts.
     config["ENGINE"] = "foundation.database.engine"
     config.setdefault("CONN_MAX_AGE", CONNECTION_AGE_MAX_SECONDS)
     config.setdefault("CONN_HEALTH_CHECKS", True)
@@ -90,7 +95,7 @@ def configuration(environ: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _parsed(url: str) -> dict[str, Any]:
-    # The URL is never repeated: it holds a password.
+    # No error message shows the URL, because the URL contains a password.
     if not url.startswith(("postgres://", "postgresql://")):
         raise NoDatabase("DATABASE_URL must begin with postgres:// or postgresql://.")
     try:
@@ -111,6 +116,6 @@ def _options(chosen: Mapping[str, Any]) -> dict[str, Any]:
         "idle_in_transaction_session_timeout": IDLE_IN_TRANSACTION_TIMEOUT_MS,
     }
     ours = " ".join(f"-c {name}={milliseconds}" for name, milliseconds in limits.items())
-    # If a setting is there twice, the server takes the last.
+    # If a setting appears twice, the server uses the last value.
     session = f"{ours} {chosen.get('options', '')}".strip()
     return {"connect_timeout": CONNECT_TIMEOUT_SECONDS, **VANISHED_SERVER, **chosen, "options": session}

@@ -1,17 +1,21 @@
-"""Longer limits for an operator's command than for a request."""
+"""Timeouts for the commands of operators. They are longer than the timeouts of requests."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-# Long enough to wait for a quick writer, short enough that requests do not queue behind a waiting migration.
+# Long enough to wait for a short transaction. Short enough that a waiting migration does not make requests
+# queue.
 PATIENT_LOCK_TIMEOUT_MS = 5000
 
 
 @contextmanager
 def patient(alias: str = "default") -> Iterator[None]:
-    """No limit for a statement and a longer one for a lock. The limits of a request return afterwards."""
-    from django.db import connections  # Here: this module is imported before there are settings.
+    """Run the block without a limit for statements and with a longer limit for locks.
+
+    Afterwards, the limits of requests apply again.
+    """
+    from django.db import connections  # Not at the top: this module is imported before Django has settings.
 
     connection: Any = connections[alias]
     usual, connection.seconds_max = connection.seconds_max, None
@@ -23,7 +27,7 @@ def patient(alias: str = "default") -> Iterator[None]:
     try:
         yield
     finally:
-        # A connection that broke, or whose transaction failed, returns to its first limits by itself.
+        # If the connection broke or its transaction failed, the first limits return without a RESET.
         if connection.is_usable():
             with connection.cursor() as cursor:
                 cursor.execute(

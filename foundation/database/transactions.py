@@ -1,4 +1,4 @@
-"""When the database fails a transaction: is a retry worth it, at once or later?"""
+"""Which database errors allow a retry: an immediate retry here, or a later retry by the caller."""
 
 import random
 import time
@@ -14,14 +14,16 @@ T = TypeVar("T")
 
 TRIES_MAX = 3
 PAUSE_SECONDS = 0.02
-# The whole transaction was rolled back. (A lock timeout is not here: it has waited long enough.)
+# After these errors the whole transaction is rolled back, so it can be retried immediately. A lock timeout is
+# not one of them, because the caller has already waited long enough.
 WORTH_ANOTHER_TRY = (psycopg.errors.DeadlockDetected, psycopg.errors.SerializationFailure)
 
 
 def retried(verb: Callable[P, T]) -> Callable[P, T]:
-    """Run a verb that owns its transaction, up to three times if PostgreSQL ends it because of a deadlock.
+    """Run a function that opens its own transaction. Retry it up to two times after a deadlock.
 
-    Inside a caller's transaction it runs once: only the outermost transaction can start again.
+    It is also retried after a serialization failure. Inside a caller's transaction the function runs only
+    once, because only the outermost transaction can be retried.
     """
 
     @wraps(verb)
@@ -40,9 +42,9 @@ def retried(verb: Callable[P, T]) -> Callable[P, T]:
 
 
 def is_out_of_reach(error: BaseException | None) -> bool:
-    """Whether the database could not do its work: gone, too slow, locked, or read-only after a failover.
+    """Return whether the database was unavailable: gone, too slow, locked, or read-only after a failover.
 
-    As far as we know nothing has moved, and a retry may succeed.
+    As far as we know, nothing was changed. A retry may succeed.
     """
     if isinstance(error, OperationalError | InterfaceError):
         return True

@@ -1,1 +1,1 @@
-"""What all paths share: envelopes, strict reading, request ids, the last resort."""
+"""HTTP code that all apps share: error envelopes, strict JSON, request ids, and error pages."""

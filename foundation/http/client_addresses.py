@@ -1,4 +1,4 @@
-"""The address of the caller, also behind trusted proxies."""
+"""The IP address of the caller, also behind trusted proxies."""
 
 import ipaddress
 
@@ -7,7 +7,10 @@ from django.http import HttpRequest
 
 
 def client_address(request: HttpRequest) -> str:
-    """The caller's address: behind trusted proxies, the last forwarded one that is not a proxy's."""
+    """Return the caller's address.
+
+    Behind trusted proxies, this is the last address in X-Forwarded-For that is not a trusted proxy.
+    """
     address = request.META.get("REMOTE_ADDR") or "127.0.0.1"
     forwarded = [hop.strip() for hop in request.headers.get("X-Forwarded-For", "").split(",")]
     while forwarded and _is_proxy(address) and _is_address(forwarded[-1]):
@@ -16,7 +19,10 @@ def client_address(request: HttpRequest) -> str:
 
 
 def client_network(request: HttpRequest) -> str:
-    """The same for counting: an IPv6 subscriber has a whole /64, so that is what counts."""
+    """Return the caller's network, for counting requests.
+
+    For IPv4, this is the address. For IPv6, this is the /64, because an IPv6 subscriber has a whole /64.
+    """
     address = client_address(request)
     if not _is_address(address) or ipaddress.ip_address(address).version == 4:
         return address
@@ -24,8 +30,9 @@ def client_network(request: HttpRequest) -> str:
 
 
 def _is_proxy(address: str) -> bool:
-    """Whether TRUSTED_PROXIES names this address, or a network of it."""
-    # `*` trusts every connection for the scheme alone: a header that any caller may send proves no address.
+    """Return whether TRUSTED_PROXIES names this address, or a network that contains it."""
+    # `*` trusts every connection, but only for the scheme (http or https). It does not prove an address,
+    # because every caller can send X-Forwarded-For.
     networks = [network for network in settings.TRUSTED_PROXIES if network != "*"]
     return _is_address(address) and any(
         ipaddress.ip_address(address) in ipaddress.ip_network(network, strict=False) for network in networks

@@ -1,7 +1,8 @@
-"""Which other sites the form of a page may lead to.
+"""Which other sites a form may redirect to.
 
-The content security policy of every page is in settings.py. A browser applies the policy of the form's page
-to each redirect that follows, so the two pages whose forms end on another site extend it.
+The content security policy of every page is in settings.py. When a form is sent, the browser applies the
+policy of the form's page to each redirect. Two pages have forms that redirect to another site, so these pages
+extend the policy.
 """
 
 from collections.abc import Callable
@@ -16,12 +17,12 @@ View = Callable[..., HttpResponseBase]
 
 
 def leads_to_checkout(view: View) -> View:
-    """A page whose form ends at Stripe's payment page."""
+    """Allow the form of this page to redirect to Stripe's payment page."""
     return _leading_to(lambda: settings.CHECKOUT_ORIGINS, view)
 
 
 def leads_to_sign_in(view: View) -> View:
-    """A page whose form ends at the SSO issuer."""
+    """Allow the form of this page to redirect to the SSO issuer."""
     return _leading_to(lambda: settings.SSO_ORIGINS, view)
 
 

@@ -1,4 +1,4 @@
-"""Errors as JSON: the envelope of each path, and the one exception handler."""
+"""Errors as JSON: the envelope of each path, and the exception handler of all API views."""
 
 import logging
 from collections.abc import Mapping
@@ -19,11 +19,8 @@ NOTHING_HERE = "There is nothing at this address."
 BEYOND_REACH = "The ledger cannot be reached right now; please try again."
 
 
-# --- The envelopes ----------------------------------------------------------------------------------
-
-
 class Envelope:
-    """How errors look under a path (contract 2). An app may register a subclass for its paths."""
+    """The shape of errors under a path (contract 2). An app may register a subclass for its paths."""
 
     def body(
         self,
@@ -33,7 +30,7 @@ class Envelope:
         details: Mapping[str, Any] | None = None,
         retry_after_seconds: int | None = None,
     ) -> dict[str, Any]:
-        """The body of an error."""
+        """Return the body of an error."""
         body: dict[str, Any] = {"success": False, "error": sentence}
         if details:
             body["details"] = details
@@ -42,7 +39,7 @@ class Envelope:
         return body
 
     def of_validation(self, found: Mapping[str, Any]) -> tuple[str, dict[str, Any] | None]:
-        """The sentence and details of an invalid body; `found` comes from `flattened`."""
+        """Return the sentence and the details for an invalid body. `found` comes from `flattened`."""
         return "Validation failed", spoken(found)
 
 
@@ -50,20 +47,21 @@ _envelopes: dict[str, Envelope] = {}
 
 
 def register(prefix: str, envelope: Envelope) -> None:
-    """Answer everything under a prefix such as `/v1/` in JSON, its errors in this envelope.
+    """Answer all requests under a prefix such as `/v1/` in JSON, and errors in this envelope.
 
-    An envelope belongs to a path, not to a view: a wrong host, an unknown path and a crash have no view.
+    An envelope belongs to a path and not to a view, because a wrong host, an unknown path and a crash have no
+    view.
     """
     _envelopes[prefix] = envelope
 
 
 def is_api_path(path: str) -> bool:
-    """Whether everything under this path is answered in JSON, errors of any kind included."""
+    """Return whether all answers under this path are JSON, also errors of every kind."""
     return f"{path}/".startswith(tuple(_envelopes))
 
 
 def envelope_of(path: str) -> Envelope:
-    """The envelope of a path's errors."""
+    """Return the envelope for the errors of a path."""
     found = (envelope for prefix, envelope in _envelopes.items() if f"{path}/".startswith(prefix))
     return next(found, Envelope())
 
@@ -76,17 +74,17 @@ def error_response(
     details: Mapping[str, Any] | None = None,
     headers: Mapping[str, str] | None = None,
 ) -> JsonResponse:
-    """An error in the envelope of the request's path."""
+    """Return an error in the envelope of the request's path."""
     headers = {"Cache-Control": "no-store"} | dict(headers or {})
     wait = int(headers["Retry-After"]) if status == HTTPStatus.TOO_MANY_REQUESTS else None
     body = envelope_of(request.path).body(request.path, sentence, details=details, retry_after_seconds=wait)
-    # As compact as the answers of the views.
+    # The views answer in the same compact JSON.
     compact = {"separators": (",", ":"), "ensure_ascii": False}
     return JsonResponse(body, status=status, headers=headers, json_dumps_params=compact)
 
 
 def exception_handler(error: Exception, context: Mapping[str, Any]) -> JsonResponse:
-    """Turn what a view raised into an answer in its envelope, never HTML."""
+    """Return the answer to an exception that a view raised: JSON in the envelope of the path, never HTML."""
     request: Request = context["request"]
     http: HttpRequest = request._request
     known = _known(error)
@@ -102,7 +100,7 @@ def exception_handler(error: Exception, context: Mapping[str, Any]) -> JsonRespo
 
 
 def _known(error: Exception) -> tuple[int, str, dict[str, str]] | None:
-    """Status, sentence and headers of an expected failure; None for a bug."""
+    """Return the status, sentence and headers of an expected error; None for a bug."""
     if is_out_of_reach(error):
         logger.warning("Database out of reach: %s", first_line(error))
         error = TryAgainLater(BEYOND_REACH)
@@ -113,11 +111,11 @@ def _known(error: Exception) -> tuple[int, str, dict[str, str]] | None:
             return 404, NOTHING_HERE, {}
         case PermissionDenied():
             return 403, "You may not do this", {}
-        case UnreadablePostError():  # The client went away, or fell silent.
+        case UnreadablePostError():  # The client disconnected or stopped sending.
             return 408, "The body did not arrive in time", {}
         case RequestDataTooBig():
             return 413, str(TooLarge()), {}
-        case SuspiciousOperation():  # For example too many query parameters.
+        case SuspiciousOperation():  # For example, too many query parameters.
             return 400, "The request cannot be read.", {}
         case exceptions.Throttled():
             wait = max(1, int(getattr(error, "wait", None) or 1))
@@ -130,7 +128,7 @@ def _known(error: Exception) -> tuple[int, str, dict[str, str]] | None:
 
 
 def flattened(errors: Any) -> dict[str, Any]:
-    """DRF's nested error lists as `fieldErrors` and `formErrors`, always both (contract 2)."""
+    """Return DRF's nested error lists as `fieldErrors` and `formErrors`. Both always exist (contract 2)."""
     if isinstance(errors, list):
         return {"fieldErrors": {}, "formErrors": [str(error) for error in errors]}
     fields = {str(name): [str(one) for one in found] for name, found in errors.items()}
@@ -138,7 +136,7 @@ def flattened(errors: Any) -> dict[str, Any]:
 
 
 def spoken(details: Mapping[str, Any]) -> dict[str, Any]:
-    """Messages as a form shows them beside its fields: `Required`, `Must be an integer`."""
+    """Return the messages as a form shows them beside its fields: `Required`, `Must be an integer`."""
 
     def say(message: str) -> str:
         return "Required" if message == "is required" else message[:1].upper() + message[1:]

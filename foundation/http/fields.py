@@ -1,8 +1,8 @@
-"""Strict fields and shapes of requests (contract 5).
+"""Strict fields and serializers for request bodies (contract 5).
 
-An integer is exactly a JSON integer, a text exactly a JSON string, never trimmed. (DRF's own fields read
-`"2"` as 2 and turn numbers into text.) Messages are predicates in lower case; the envelope makes sentences of
-them.
+An integer must be a JSON integer. A text must be a JSON string, and it is never trimmed. (DRF's own fields
+read `"2"` as 2 and turn numbers into text.) A message has no subject and begins in lower case, such as
+"must be text"; the envelope makes a sentence from it.
 """
 
 import re
@@ -16,12 +16,12 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-WIRE_TIME = "%Y-%m-%dT%H:%M:%SZ"  # Of a UTC datetime: whole seconds (contract 3).
+WIRE_TIME = "%Y-%m-%dT%H:%M:%SZ"  # A UTC time in whole seconds (contract 3).
 REQUIRED = {"required": "is required", "null": "is required"}
 
 
 class StrictInteger(serializers.IntegerField):
-    """Exactly a JSON integer: `"2"`, `2.0`, `1e2` and `true` are not."""
+    """A field that accepts only a JSON integer. It refuses `"2"`, `2.0`, `1e2` and `true`."""
 
     default_error_messages: ClassVar[dict[str, Any]] = {
         **REQUIRED,
@@ -37,7 +37,7 @@ class StrictInteger(serializers.IntegerField):
 
 
 class StrictText(serializers.CharField):
-    """Exactly a JSON string, never trimmed, 1 to `max_length` printable characters."""
+    """A field that accepts only a JSON string of 1 to `max_length` printable characters. It never trims."""
 
     default_error_messages: ClassVar[dict[str, Any]] = {
         **REQUIRED,
@@ -51,7 +51,7 @@ class StrictText(serializers.CharField):
         super().__init__(trim_whitespace=False, **options)
 
     def run_validation(self, data: Any = serializers.empty) -> Any:
-        # DRF's own version trims before it looks for a blank.
+        # DRF's own method trims the text before it checks for a blank.
         if isinstance(data, str) and data == "":
             self.fail("blank")
         return super(serializers.CharField, self).run_validation(data)
@@ -64,17 +64,20 @@ class StrictText(serializers.CharField):
         return data
 
     def is_printable(self, text: str) -> bool:
-        """No control characters, NUL, lone surrogates, nor blanks other than the plain one."""
+        """Return whether all characters are printable.
+
+        Control characters, NUL, lone surrogates, and all blanks except the space are not printable.
+        """
         return text.isprintable()
 
 
 class PlainText(StrictText):
-    """Text for people, in any script: no control characters, and not only blanks."""
+    """A field for text that people read, in any script. It refuses control characters and a blank text."""
 
-    # U+200D joins emoji, and some scripts need both. Other characters of this class (Cf) are refused: they
-    # reverse the text that follows, or hide.
+    # U+200D joins emoji, and some scripts need both characters. Other characters of the category Cf are
+    # refused, because they are invisible or reverse the text that follows.
     JOINERS = "\u200c\u200d"
-    # The flags of England, Scotland and Wales. Elsewhere these characters hide.
+    # The flags of England, Scotland and Wales. Outside of these flags, such characters are invisible.
     FLAG = re.compile("\U0001f3f4[\U000e0061-\U000e007a]{5}\U000e007f")
 
     def is_printable(self, text: str) -> bool:
@@ -92,7 +95,11 @@ class PlainText(StrictText):
 
 @extend_schema_field(OpenApiTypes.DATETIME)
 class Moment(serializers.Field):
-    """An instant in ISO 8601: UTC if it has no offset, midnight for a bare date, fractions cut off."""
+    """A field for a time in ISO 8601.
+
+    A time without an offset is in UTC, and a date without a time means midnight. Fractions of a second are
+    cut off.
+    """
 
     default_error_messages: ClassVar[dict[str, Any]] = REQUIRED | {"invalid": "must be a time in ISO 8601"}
     SHAPE = re.compile(
@@ -110,7 +117,7 @@ class Moment(serializers.Field):
             self.fail("invalid")
 
     def to_representation(self, value: datetime) -> str:
-        # strftime would write the year 999 with three digits.
+        # strftime would write the year 999 with three digits, so isoformat is used.
         return value.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="seconds") + "Z"
 
     def _read(self, text: str) -> datetime:
@@ -123,12 +130,12 @@ class Moment(serializers.Field):
 
 
 class StrictSerializer(serializers.Serializer):
-    """A request's shape. `null` in an optional field means absent; unknown fields are ignored."""
+    """The fields of a request body. `null` in an optional field means absent. Unknown fields are ignored."""
 
     default_error_messages: ClassVar[dict[str, Any]] = {"invalid": "The body must be a JSON object"}
 
     def run_validation(self, data: Any = serializers.empty) -> Any:
-        # A body of `null` is no object; DRF would take it for a missing body.
+        # A body of `null` is not an object. DRF would treat it as a missing body.
         return super().run_validation([] if data is None else data)
 
     def to_internal_value(self, data: Any) -> dict[str, Any]:
@@ -147,12 +154,12 @@ class StrictSerializer(serializers.Serializer):
                 errors[name] = error.detail
             except serializers.SkipField:
                 continue
-        # DRF compares fields only if each is valid. Here the caller gets all errors at once.
+        # DRF compares fields only if each field is valid. Here the caller gets all errors in one answer.
         errors = dict(self.across(accepted)) | errors
         if errors:
             raise serializers.ValidationError(errors)
         return accepted
 
     def across(self, accepted: Mapping[str, Any]) -> dict[str, list[str]]:
-        """The errors of fields taken together, by field. `accepted` has the valid fields only."""
+        """Return the errors of fields that do not fit together, by field. `accepted` has the valid fields."""
         return {}

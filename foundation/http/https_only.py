@@ -1,4 +1,4 @@
-"""Requests that are refused before any view: an API call over plain http, and a NUL in an address."""
+"""Refuse two kinds of requests before any view runs: API calls over plain http, and URLs with a NUL."""
 
 from django.conf import settings
 from django.http import HttpRequest
@@ -10,12 +10,12 @@ from foundation.http.request_ids import Handler
 
 
 def require_https(get_response: Handler) -> Handler:
-    """Middleware: refuse an API call over plain http in production, and a page whose address holds a NUL."""
+    """Return a middleware that refuses API calls over plain http in production, and page URLs with a NUL."""
 
     def middleware(request: HttpRequest) -> HttpResponseBase:
         if settings.PRODUCTION and is_api_path(request.path) and not request.is_secure():
             return error_response(request, 403, "Use https")
-        # PostgreSQL takes no NUL. The API refuses it anyway; the admin would look it up.
+        # PostgreSQL accepts no NUL. The API refuses a NUL anyway, but the admin would send it to PostgreSQL.
         nul = "\0" in request.path or "%00" in request.META.get("QUERY_STRING", "")
         if nul and not is_api_path(request.path):
             return bad_request(request)

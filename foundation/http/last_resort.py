@@ -1,6 +1,7 @@
-"""Answers for requests that no view answered: a wrong host, an unknown path, a crash.
+"""Answers to requests that no view answered: a wrong host, an unknown path, a crash.
 
-Under an API path they are JSON in that path's envelope, elsewhere a short page with a next step.
+Under an API path, the answer is JSON in the envelope of the path. Elsewhere, it is a short page that says
+what to do next.
 """
 
 from collections.abc import Callable
@@ -10,7 +11,7 @@ from django.shortcuts import render
 
 from foundation.http.envelope import NOTHING_HERE, error_response, is_api_path
 
-# The link of such a page: staff have no wallet to go to.
+# The link on an error page. Pages of the back-office have another link, because staff have no wallet.
 BACK_OFFICE = {"url": "/admin/", "words": "To the back-office"}
 WALLET = {"url": "/wallet", "words": "To your wallet"}
 
@@ -20,7 +21,7 @@ CONTACT_US = "Please try again. If it keeps happening, contact support with the 
 def answer(
     request: HttpRequest, status: int, sentence: str, next_step: str, *, retry_after_seconds: int = 0
 ) -> HttpResponse:
-    """An error: the API's envelope under an API path, elsewhere a page that says what to do next."""
+    """Return an error: JSON in the envelope of an API path, or else a page that says what to do next."""
     headers = {"Cache-Control": "no-store"}
     if retry_after_seconds:
         headers["Retry-After"] = str(retry_after_seconds)
@@ -40,7 +41,7 @@ def answer(
 
 
 def _handler(status: int, sentence: str, next_step: str, **options: int) -> Callable[..., HttpResponse]:
-    """A view for Django's hooks, which may also pass the exception, or the reason of a refused form."""
+    """Return a view for Django's error hooks. Django may pass the exception, or why it refused a form."""
 
     def handler(
         request: HttpRequest, exception: Exception | None = None, *, reason: str = ""
@@ -50,7 +51,7 @@ def _handler(status: int, sentence: str, next_step: str, **options: int) -> Call
     return handler
 
 
-bad_request = _handler(400, "The request cannot be read.", CONTACT_US)  # For example a host that is not ours.
+bad_request = _handler(400, "The request cannot be read.", CONTACT_US)  # For example, the host is wrong.
 permission_denied = _handler(
     403, "You don't have access to this page.", "If you need it, ask the person who gave you access."
 )
@@ -59,7 +60,7 @@ server_error = _handler(500, "Something went wrong on our side.", CONTACT_US)
 too_many_requests = _handler(
     429, "Too many tries.", "Please wait a minute, then try again.", retry_after_seconds=60
 )
-# A form whose token does not fit was mostly opened before its user signed in or out.
+# Most forms with a wrong CSRF token were opened before the user signed in or out.
 form_too_old = _handler(
     403,
     "This form is too old to be sent.",

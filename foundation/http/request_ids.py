@@ -1,4 +1,4 @@
-"""Every request has an id, in its answer and in each line of its log."""
+"""Give every request an id. The answer and each log line of the request contain this id."""
 
 import logging
 import re
@@ -14,12 +14,12 @@ Handler = Callable[[HttpRequest], HttpResponseBase]
 
 request_id: ContextVar[str] = ContextVar("request_id", default="-")
 
-# An id from a proxy or a caller is kept if it is harmless in a log line.
+# If a proxy or a caller sends an id that is harmless in a log line, the request gets this id.
 ACCEPTABLE = re.compile(r"[A-Za-z0-9._-]{1,128}")
 
 
 def identify(get_response: Handler) -> Handler:
-    """Middleware, the outermost, so that no answer leaves without `X-Request-ID`."""
+    """Return the outermost middleware. It adds `X-Request-ID` to every answer."""
 
     def middleware(request: HttpRequest) -> HttpResponseBase:
         sent = request.headers.get("X-Request-ID", "")
@@ -31,14 +31,14 @@ def identify(get_response: Handler) -> Handler:
             request_id.reset(token)
         response["X-Request-ID"] = request.request_id  # type: ignore[attr-defined]
         if request.method == "HEAD" and isinstance(response, HttpResponse):
-            response.content = b""  # Its length is sent already.
+            response.content = b""  # The header Content-Length is already set.
         return response
 
     return middleware
 
 
 class RequestFilter(logging.Filter):
-    """Adds the id of the request to a log record, also to one written after the answer."""
+    """Adds the id of the request to a log record, even to a record that is written after the answer."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         request = getattr(record, "request", None)
@@ -47,7 +47,7 @@ class RequestFilter(logging.Filter):
 
 
 class UnexpectedFilter(logging.Filter):
-    """Drops records of a 503: its cause was logged where it was noticed."""
+    """Drops log records about a 503: the code that found the cause has already logged it."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         return getattr(record, "status_code", None) != 503

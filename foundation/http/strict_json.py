@@ -1,6 +1,7 @@
-"""Reading a body: JSON only, at most 64 KiB, nesting at most 32, no duplicate keys, NaN or infinity.
+"""Read a request body strictly (contract 5).
 
-Contract 5. The fields of a body are checked by fields.py.
+A body must be JSON of at most 64 KiB, nested at most 32 levels deep, without duplicate keys, NaN or infinity.
+fields.py checks the fields of a body.
 """
 
 import json
@@ -19,27 +20,27 @@ NESTING_MAX = 32
 
 
 class BadJSON(BillingError):
-    """Raised when a body is not the strict JSON this service reads."""
+    """Raised when a body is not strict JSON."""
 
     sentence = "The body is not valid JSON"
 
 
 class TooLarge(BillingError):
-    """Raised when a body is longer than the path reads."""
+    """Raised when a body is longer than its path allows."""
 
     status = 413
     sentence = "The body is too large"
 
 
 class WrongMediaType(BillingError):
-    """Raised when a request with a body does not say that it is JSON."""
+    """Raised when the Content-Type of a request with a body is not JSON."""
 
     status = HTTPStatus.UNSUPPORTED_MEDIA_TYPE
     sentence = "Content-Type must be application/json"
 
 
 def read_body(request: HttpRequest, *, limit_bytes: int) -> bytes:
-    """The raw body. One that is declared too long is refused before a byte is read."""
+    """Return the raw body. If its Content-Length is too large, raise TooLarge before any byte is read."""
     declared = request.META.get("CONTENT_LENGTH") or "0"
     if not declared.isdigit() or int(declared) > limit_bytes:
         raise TooLarge
@@ -47,7 +48,7 @@ def read_body(request: HttpRequest, *, limit_bytes: int) -> bytes:
 
 
 def parse_json(body: bytes) -> Any:
-    """Strict JSON, or BadJSON with the reason."""
+    """Return the value of a strict JSON body. Raise BadJSON with the reason if it is not strict JSON."""
     try:
         text = body.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -61,7 +62,7 @@ def parse_json(body: bytes) -> Any:
             parse_constant=_no_constant,
             parse_float=_finite,
         )
-    except ValueError as error:  # Includes integers longer than Python converts.
+    except ValueError as error:  # Also raised for integers that are too long for Python.
         raise BadJSON from error
 
 
@@ -69,7 +70,7 @@ _STRING = re.compile(r'"(?:[^"\\]|\\.)*"?', re.DOTALL)
 
 
 def _depth(text: str) -> int:
-    """How deep the brackets are nested, counted before the parser recurses into them."""
+    """Return how deep the brackets are nested. This runs before the parser, which would recurse into them."""
     depth = deepest = 0
     for bracket in re.findall(r"[\[\]{}]", _STRING.sub("", text)):
         depth += 1 if bracket in "[{" else -1
@@ -96,7 +97,7 @@ def _finite(digits: str) -> float:
 
 
 class StrictJSONParser(BaseParser):
-    """`parse_json` for DRF."""
+    """Makes DRF read bodies with `parse_json`."""
 
     media_type = "application/json"
 

@@ -1,4 +1,4 @@
-"""The base of every API view."""
+"""The base class of every API view."""
 
 from collections.abc import Mapping
 from http import HTTPStatus
@@ -16,7 +16,7 @@ from foundation.http.strict_json import StrictJSONParser, WrongMediaType
 
 
 class AlwaysJSON(BaseContentNegotiation):
-    """Answer JSON whatever `Accept` asks for: there is nothing else."""
+    """Answers in JSON whatever `Accept` asks for, because there is no other format."""
 
     def select_parser(self, request: Request, parsers: Any) -> Any:
         return parsers[0]
@@ -26,26 +26,27 @@ class AlwaysJSON(BaseContentNegotiation):
 
 
 class JSONViewSet(ViewSet):
-    """A viewset that reads strictly, answers JSON only, and counts a request before it checks permissions."""
+    """Reads strict JSON, answers only in JSON, and counts a request before it checks permissions."""
 
     parser_classes = (StrictJSONParser,)
     renderer_classes = (JSONRenderer,)
     content_negotiation_class = AlwaysJSON
     format_kwarg = None
-    # Without OPTIONS: the CORS middleware answers preflights before any view.
+    # OPTIONS is not listed, because the CORS middleware answers preflight requests before any view.
     http_method_names = ["get", "head", "post", "put", "patch", "delete"]
 
     reads_json: ClassVar[bool] = True
-    # Set by a throttle, sent with every answer.
+    # A throttle sets these headers. Every answer contains them.
     rate_limit_headers: Mapping[str, str] = {}
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         request.accepted_renderer, request.accepted_media_type = self.perform_content_negotiation(request)
         method = str(request.method)
         if method.lower() not in self.action_map:
-            raise exceptions.MethodNotAllowed(method)  # With or without credentials.
+            raise exceptions.MethodNotAllowed(method)  # Even without credentials.
         self.perform_authentication(request)
-        # DRF checks permissions first; here every authenticated request counts (contract 15).
+        # DRF checks permissions first. Here throttles run first, so that every authenticated request counts
+        # (contract 15).
         self.check_throttles(request)
         self.check_permissions(request)
         if method in {"POST", "PUT", "PATCH"} and self.reads_json:
@@ -53,7 +54,7 @@ class JSONViewSet(ViewSet):
 
     def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
         if isinstance(response, JsonResponse):
-            # An error that is rendered already; DRF would look for a renderer.
+            # This error is already rendered. DRF would look for a renderer.
             if response.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
                 response["Allow"] = ", ".join(self.allowed_methods)
         else:
@@ -63,7 +64,7 @@ class JSONViewSet(ViewSet):
         return response
 
     def parsed(self, shape: type[serializers.Serializer], data: Any = None) -> dict[str, Any]:
-        """The body (or `data`) in the given shape, or a validation error."""
+        """Return the validated body (or `data`). Raise a validation error if it does not have this shape."""
         reading = shape(data=self.request.data if data is None else data)
         reading.is_valid(raise_exception=True)
         return dict(reading.validated_data)
@@ -77,5 +78,5 @@ def _require_json(request: Request) -> None:
 
 
 def no_store(body: Any, *, status: int = 200) -> Response:
-    """An answer that no cache on the way may keep."""
+    """Return an answer that no cache may store."""
     return Response(body, status=status, headers={"Cache-Control": "no-store"})

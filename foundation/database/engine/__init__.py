@@ -1,1 +1,1 @@
-"""Django's PostgreSQL engine with a deadline on the client's side; named by database.configuration()."""
+"""Django's PostgreSQL engine with a timeout on the client's side. `configuration()` sets it as the ENGINE."""

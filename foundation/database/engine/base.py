@@ -1,7 +1,8 @@
 """A database engine that stops waiting for a frozen server.
 
-The server itself keeps `statement_timeout`, and it may be frozen (a stalled disk, a stopped machine) while
-its kernel still acknowledges packets. Django requires this file name.
+The server itself applies `statement_timeout`. But the server may be frozen (a stalled disk, a stopped
+machine) while its kernel still acknowledges packets. Then only the client can end the wait. Django requires
+this file name.
 """
 
 from typing import Any
@@ -9,14 +10,15 @@ from typing import Any
 import psycopg
 from django.db.backends.postgresql import base
 
-# A little more than statement_timeout, whose error says more while the server is alive.
+# A little more than statement_timeout: while the server works, its own error says more than ours.
 ANSWER_SECONDS_MAX = 2.5
-# For the check of an idle connection before it is used. A new connection after it fits in three seconds.
+# The limit for the check of an idle connection before its use. If the check fails, there is still time for a
+# new connection within three seconds.
 PING_SECONDS_MAX = 0.5
 
 
 class ImpatientConnection(psycopg.Connection[Any]):
-    """A connection that gives up if a statement is not answered in time, and cannot be used afterwards."""
+    """A connection that raises OperationalError and closes itself if the server does not answer in time."""
 
     seconds_max: float | None = ANSWER_SECONDS_MAX
 
@@ -25,13 +27,13 @@ class ImpatientConnection(psycopg.Connection[Any]):
         try:
             return super().wait(gen, interval=interval, timeout=limit)
         except psycopg.errors._WaitTimeout as error:
-            # The server may still run the statement, so nothing may follow it on this connection.
+            # The server may still run the statement, so this connection must not be used again.
             self.pgconn.finish()
             raise psycopg.OperationalError("the database did not answer in time") from error
 
 
 class Driver:
-    """psycopg, except that it makes our connections."""
+    """The module psycopg, except that `connect` makes an ImpatientConnection."""
 
     connect = staticmethod(ImpatientConnection.connect)
 
@@ -40,14 +42,14 @@ class Driver:
 
 
 class DatabaseWrapper(base.DatabaseWrapper):
-    """The engine. A command that has time may change `seconds_max` (patience.py)."""
+    """The engine. A command that may wait longer than a request changes `seconds_max` (patience.py)."""
 
     Database: Any = Driver()
     _seconds_max: float | None = ANSWER_SECONDS_MAX
 
     @property
     def seconds_max(self) -> float | None:
-        """How long to wait for the answer to a statement; None for no limit."""
+        """Return how many seconds to wait for the answer to a statement; None for no limit."""
         return self._seconds_max
 
     @seconds_max.setter
