@@ -55,9 +55,9 @@ class Table:
 class Chart:
     """A chart: its title, a sentence about it, and its table with a caption.
 
-    `drawn` says how the figures are drawn. "bars" stacks the bars of several columns. "steps" draws a level
-    line from each point to the next one, and "line" does not. `decimals` is how many decimals the figures
-    have. `has_days` is false if a row is a week, a month or a year.
+    `drawn` says how the figures are drawn. "bars" stacks the bars of several columns. "steps" keeps the
+    value of each point until the next point, and "line" joins the points with straight lines. `decimals` is
+    how many decimals the figures have. `has_days` is false if a row is a week, a month or a year.
     """
 
     title: str

@@ -1,4 +1,4 @@
-"""Tables as CSV files. A spreadsheet finds no formula to run in them."""
+"""Tables as CSV files. No value in them runs as a formula in a spreadsheet."""
 
 import csv
 import io

@@ -153,7 +153,7 @@ class EntryAdmin(AddressedAdmin):
 
     @admin.display(description="reversed by")
     def reversed_by(self, entry: Entry) -> str:
-        """The entries that gave this entry back or clawed it back, oldest first."""
+        """The entries that gave back or clawed back the credits of this entry, oldest first."""
         reversals = entry.reversals.order_by("sequence")[:REVERSALS_SHOWN_MAX]
         shown = ((row_link(Entry, each.pk), money.signed(each.credits)) for each in reversals)
         return format_html_join(", ", "{} ({})", shown)

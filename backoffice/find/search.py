@@ -90,7 +90,7 @@ class Look:
         return f"{self.table._meta.app_label}.view_{self.table._meta.model_name}"
 
     def rows(self, column: str, text: str) -> models.QuerySet[Any]:
-        """Some rows with this text. They are not sorted, or PostgreSQL could choose a slower index."""
+        """Some rows with this text, not sorted. To sort them, PostgreSQL could choose a slower index."""
         return self.table._default_manager.filter(**{column: text}).defer(*self.unread)[: MATCHES_MAX + 1]
 
     def match(self, row: Any) -> Match:
@@ -179,7 +179,10 @@ def tidied(text: str) -> str:
 
 
 def look(sought: str, *, may: May) -> Found:
-    """The rows of a tidied text that the staff member may view; none for a text that cannot be an id."""
+    """The rows that match a tidied text, in tables that the staff member may view.
+
+    A text that cannot be an id matches no rows.
+    """
     if not is_misar_id(sought):  # Empty, too long, or with characters that PostgreSQL refuses.
         return Found([])
     matches = list(dict.fromkeys(_matches(sought, may)))  # A row counts once, even if two columns match.
@@ -187,7 +190,7 @@ def look(sought: str, *, may: May) -> Found:
 
 
 def by_name(name: str, *, may: May) -> Match | None:
-    """The match that has this name. An earlier search found it."""
+    """Find a match of an earlier search again by its name. Return None if there is no such match."""
     if not is_misar_id(name) or "@" in name:
         return None
     looks = (each for each in LOOKS if each is not USERS and may(each.permission))

@@ -1,4 +1,4 @@
-"""Lists of the back-office as CSV files. A spreadsheet finds no formula to run in them."""
+"""Lists of the back-office as CSV files. No value in them runs as a formula in a spreadsheet."""
 
 import json
 import logging

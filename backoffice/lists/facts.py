@@ -41,7 +41,7 @@ def facts_of(model_admin: Any, adminform: Any, row: models.Model) -> Iterator[Fa
 
 
 def in_plain_words(field: Any, value: Any) -> str | None:
-    """Return Yes or No for a boolean, and a number with commas. Return None for keys and for other values."""
+    """Return a boolean as Yes or No, and an integer with commas. Return None for keys and other values."""
     if isinstance(value, bool):
         return "Yes" if value else "No"
     is_key = field is not None and (field.primary_key or field.is_relation)

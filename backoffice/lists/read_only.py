@@ -89,10 +89,10 @@ class ReadOnlyAdmin(admin.ModelAdmin):
     def changelist_view(  # type: ignore[override]
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponseBase:
-        """The list. A search is sent by POST, and redirects to an address that holds the search term.
+        """The list. A search is sent by POST, and the answer redirects to a URL with the search term.
 
-        An e-mail address must not be part of that address. If `address_term` finds no id for it, the list is
-        shown without a redirect.
+        This URL must not hold an e-mail address. If `address_term` finds no id for an e-mail address, the
+        list is shown without a redirect.
         """
         if request.method == "POST":
             if not self.has_view_permission(request):
@@ -104,7 +104,7 @@ class ReadOnlyAdmin(admin.ModelAdmin):
             if not change_list.is_private(address_term):
                 return HttpResponseRedirect(change_list.address_with(request, address_term), status=303)
         elif len(request.GET) > 1 and ERROR_FLAG in request.GET:
-            # The address still has the mark of an earlier unknown filter, although it has other filters now.
+            # ERROR_FLAG is about an unknown filter in an earlier URL, not about the filters in this URL.
             query = request.GET.copy()
             del query[ERROR_FLAG]
             request.GET = query  # type: ignore[assignment]
@@ -134,10 +134,10 @@ class ReadOnlyAdmin(admin.ModelAdmin):
         form_url: str = "",
         extra_context: dict[str, Any] | None = None,
     ) -> Any:
-        """A row's page, for reading only.
+        """A row's page, for reading only. Requests other than GET and HEAD are refused.
 
-        Some staff may add rows. Django's own page would let them save this row as a new one, without a reason
-        and without an act.
+        Otherwise, staff who may add rows could send a form that makes Django save this row as a new one,
+        without a reason and without an act.
         """
         if object_id is None or request.method not in ("GET", "HEAD"):
             raise PermissionDenied

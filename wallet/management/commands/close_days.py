@@ -23,7 +23,7 @@ def day(text: str) -> date:
 class Command(BaseCommand):
     help = (
         "Add up each finished day (UTC) of the ledger that is not added up yet, so that the back-office's "
-        "overview need not. Safe to run again, and to run twice at once."
+        "overview does not have to do it. Safe to run again, and to run twice at the same time."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -31,7 +31,7 @@ class Command(BaseCommand):
             "--again",
             type=day,
             metavar="DATE",
-            help="forget the totals from this day on first, and add those days up again",
+            help="first delete the totals of this day and of all later days, then add these days up again",
         )
 
     def handle(self, *, again: date | None, **options: Any) -> None:
