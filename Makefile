@@ -16,7 +16,10 @@ EMBEDDED := $(VENV)/embedded.installed
 endif
 POSTGRESQL := $(if $(DATABASE_URL),,$(EMBEDDED))
 
-# What is compiled is kept: else each of the many processes of the tests would compile the code anew.
+# Processes of the tests. Tests wait much of the time, so there is one more than CI has cores.
+WORKERS ?= 3
+
+# Python keeps what it compiles. Otherwise each of the many processes of the tests would compile the code again.
 export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: run test check demo bench
@@ -29,7 +32,7 @@ demo: $(VENV)/base.installed $(EMBEDDED)
 	@exec $(PY) manage.py demo
 
 test: $(VENV)/dev.installed $(POSTGRESQL)
-	@exec $(PY) -m pytest -n 2 --dist worksteal -m "not slow" $(ARGS)
+	@exec $(PY) -m pytest -n $(WORKERS) --dist worksteal -m "not slow" $(ARGS)
 
 bench: $(VENV)/dev.installed $(POSTGRESQL)
 	@exec $(PY) -m bench $(ARGS)
@@ -42,7 +45,7 @@ check: $(VENV)/dev.installed $(POSTGRESQL)
 	$(PY) -m ruff check .
 	$(PY) -m mypy .
 	$(PY) -W "ignore:Got an error checking:RuntimeWarning" manage.py makemigrations --check --dry-run
-	$(PY) -m pytest -n 2 --dist worksteal --durations=10 $(ARGS)
+	$(PY) -m pytest -n $(WORKERS) --dist worksteal --durations=10 $(ARGS)
 
 # --- The virtual environment, with a stamp file for each installed list of packages ---
 
