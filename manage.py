@@ -34,7 +34,7 @@ COULD_NOT_LOOK = 2
 
 
 def main(argv: list[str]) -> int:
-    """Run one command and return the exit code. If it cannot start, print a sentence and return 2."""
+    """Run one command and return the exit code. If the command cannot run, print why and return 2."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "misar_billing.settings")
     command = argv[1] if len(argv) > 1 else "help"
     try:
@@ -47,7 +47,7 @@ def main(argv: list[str]) -> int:
 
 
 def surroundings_of(command: str, argv: list[str]) -> AbstractContextManager[None]:
-    """Return the context in which a command runs. It sets the environment variables and the database."""
+    """Return a context manager that prepares the environment and the database for a command."""
     if find_spec("sandbox") is None:  # The image of a deployment has no sandbox.
         return deployment_for(command, argv)
     return sandbox_for(command) if command in RUN_A_SANDBOX else database_for(command, argv)
@@ -87,7 +87,7 @@ def sandbox_for(command: str) -> Iterator[None]:
 
 @contextmanager
 def database_for(command: str, argv: list[str]) -> Iterator[None]:
-    """Run any other command. If a sandbox ran here, use its settings and its database.
+    """Run any other command. If a sandbox ran in this DATA_DIR, use the sandbox's settings and database.
 
     Raises NoDatabase if the command needs a database and none is configured.
     """

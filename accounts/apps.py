@@ -1,4 +1,4 @@
-"""Users and their plans, products, and the keys of both."""
+"""Users, their plans and API keys, and the service keys of products."""
 
 from django.apps import AppConfig
 from django.db.models.signals import post_migrate
@@ -12,12 +12,13 @@ class AccountsConfig(AppConfig):
         from accounts.api import schema  # noqa: F401  (adds the credentials to the OpenAPI schema)
         from accounts.models import Act
         from accounts.plans import make_default_plans
-        from accounts.signing_in import sessions  # noqa: F401  (records each sign-in and each code)
+        from accounts.signing_in import sessions  # noqa: F401  (records sign-ins and second factors)
         from foundation import erased_texts
         from foundation.http import envelope
 
-        for prefix in ("/mail/v1/", "/v1/"):  # The creators' API has two names.
+        for prefix in ("/mail/v1/", "/v1/"):  # The creators' API has two URL prefixes.
             envelope.register(prefix, envelope.Envelope())
         erased_texts.register(Act, "told", "reason")
-        # Not in a migration: when a test flushes the database, a migration would not add the plans again.
+        # No migration adds the default plans: after a test flushes the database, no migration runs again, but
+        # Django sends post_migrate again.
         post_migrate.connect(make_default_plans, sender=self)

@@ -13,7 +13,7 @@ EMAIL_LENGTH = 254
 
 
 def known_as(misar_id: str) -> User:
-    """Return the user with this Misar ID. A new user is created.
+    """Return the user with this Misar ID. If there is no such user, create one.
 
     Raises ForeignSubject if no SSO user can have this Misar ID.
     """
@@ -26,8 +26,8 @@ def known_as(misar_id: str) -> User:
 def arrive(*, misar_id: str, name: object = "", email: object = "") -> User:
     """Return the user who signs in, and save the name and the e-mail address that the issuer sends now.
 
-    Only the Misar ID identifies a user: two users may have the same address. An invalid name or address is
-    saved as "". Raises ForeignSubject if no SSO user can have this Misar ID.
+    Only the Misar ID identifies a user: two users may have the same e-mail address. An invalid name or
+    e-mail address is saved as "". Raises ForeignSubject if no SSO user can have this Misar ID.
     """
     user = known_as(misar_id)
     current = (_name(name), _email(email))

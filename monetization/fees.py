@@ -7,7 +7,7 @@ BPS_OF_THE_WHOLE = 10_000
 
 @dataclass(frozen=True)
 class Split:
-    """The amount that a reader paid, the fee and the net amount. Fee and net always add up to the whole."""
+    """The gross amount that a reader paid, the fee and the net amount. Fee plus net is the gross amount."""
 
     gross_cents: int
     fee_cents: int

@@ -45,7 +45,7 @@ State = Sponsor.State
 
 @dataclass(frozen=True)
 class Conflicts:
-    """Which placements overlap with a placement in the same position.
+    """The placements that overlap with one placement, in the same position.
 
     `names` has the sponsors' names of 1 to 3 of these placements, the soonest first. Names are as they were
     recorded, and a name may occur twice. `more` is how many further placements overlap.
@@ -106,11 +106,11 @@ def place(
 
 @transaction.atomic
 def edit(*, creator: User, sponsor_id: str, seen: str | None = None, **changes: Unpack[Changes]) -> Sponsor:
-    """Change a placement. After it has begun, only its end and its addresses can change.
+    """Change a placement. After the placement has begun, only its end and its two URLs can change.
 
-    A field with its present value is no change. Raises NotFound, also for another creator's placement. Raises
-    TooLate, which names the fields that can no longer change. Raises EndsBeforeItBegins. Raises PositionTaken
-    if the creator has one sponsor at a time and the new period is not free.
+    A new value that equals the present value is no change. Raises NotFound, also for another creator's
+    placement. Raises TooLate, which names the fields that can no longer change. Raises EndsBeforeItBegins.
+    Raises PositionTaken if the creator has one sponsor at a time and the new period is not free.
 
     `seen` is the `fingerprint` of the placement that the creator saw. If the placement has changed since
     then, this raises ChangedMeanwhile and changes nothing.
@@ -168,7 +168,7 @@ def cancel(*, creator: User, sponsor_id: str) -> Sponsor:
 
 @transaction.atomic
 def set_one_at_a_time(*, creator: User, on: bool) -> None:
-    """Switch a creator's rule on or off.
+    """Switch a creator's rule "one sponsor at a time" on or off.
 
     Raises PlacementsOverlap, which names the sponsors, if the rule is switched on while placements overlap.
     """
@@ -187,7 +187,7 @@ def overlaps(creator: User, *, at: datetime) -> Iterator[tuple[Sponsor, Sponsor]
     placements = list(standing.order_by("position", "active_from", "pk"))
     for index, first in enumerate(placements):
         for second in islice(placements, index + 1, None):
-            # The placements are sorted by their beginning. If one begins after `first` ends, the rest do too.
+            # Placements are sorted by beginning. If one begins after `first` ends, all later ones do too.
             if second.position != first.position or second.active_from >= first.active_until:
                 break
             yield first, second
@@ -227,8 +227,8 @@ def in_conflict(placements: Iterable[Sponsor]) -> set[str]:
 def neighbours(placements: Iterable[Sponsor]) -> Iterator[tuple[Sponsor, Sponsor]]:
     """Yield a pair (earlier, later) for each placement that begins while another of its position still runs.
 
-    If several of them still run, `earlier` is the placement that ends last. Each placement that overlaps with
-    another in the same position is in at least one pair. There are fewer pairs than placements.
+    If several earlier placements still run, `earlier` is the one that ends last. Each placement that overlaps
+    with another in the same position is in at least one pair. There are fewer pairs than placements.
     """
     last_to_end: dict[str, Sponsor] = {}
     for later in sorted(placements, key=lambda each: (each.active_from, each.pk)):

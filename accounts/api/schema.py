@@ -83,5 +83,5 @@ REFUSALS = {
 
 
 def refusals(shape: type, meanings: Mapping[int, str], *statuses: int) -> dict[int, Any]:
-    """Return the schema of an endpoint's refusals. All of them have the same shape."""
+    """Return the responses of an endpoint's refusals, by status. All refusals have the same shape."""
     return {status: OpenApiResponse(shape, meanings[status]) for status in sorted(set(statuses))}

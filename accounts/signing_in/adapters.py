@@ -147,7 +147,7 @@ class SecondFactorAdapter(DefaultMFAAdapter):
         return second_factor.encrypted(text)
 
     def decrypt(self, encrypted_text: str) -> str:
-        """Return the secret. If no key can decrypt it, return a new secret: every code is refused then."""
+        """Return the secret. If no key decrypts the secret, return a new one, so every code is refused."""
         try:
             return second_factor.decrypted(encrypted_text)
         except InvalidToken:

@@ -44,7 +44,7 @@ def note_passed(session: SessionBase, user: User) -> None:
 
 
 def _factor_of(user: User) -> int | None:
-    """Return the id of the user's TOTP factor, or None. A recovery code counts for this factor too."""
+    """Return the id of the user's TOTP factor, or None. A recovery code is accepted for this factor too."""
     factors = Authenticator.objects.filter(user=user, type=Authenticator.Type.TOTP)
     return factors.values_list("pk", flat=True).first()
 

@@ -1,7 +1,7 @@
 """The pages of staff actions: each has a form that asks for a reason.
 
-These pages never edit a row directly. Each runs a domain function, for which it requires a permission of its
-own, and `acts` writes down which staff member did it.
+These pages never edit a row directly. Each page requires its own permission and runs a domain function.
+`acts` records which staff member performed the action.
 """
 
 import secrets
@@ -34,13 +34,14 @@ SENT_BEFORE = (
     "This form was sent before, and its secret was shown then. If you did not see it, revoke this key and "
     "add another one."
 )
-# The query of an action's page that was opened from a user's page. It then leads back to the user's page.
+# The query in the URL of an action's page that was opened from a user's page. When the action is done, the
+# browser goes back to the user's page.
 FROM_USER = "from=user"
 
 
 @contextmanager
 def refusals_shown_on(form: ReasonForm) -> Iterator[None]:
-    """Show a refusal on the form, which keeps what was typed. The transaction was already rolled back."""
+    """Show a refusal on the form. The form keeps what was typed. The transaction was already rolled back."""
     try:
         yield
     except BillingError as refusal:
@@ -91,11 +92,11 @@ class ActingAdmin(ReadOnlyAdmin):
         ]
 
     def address_of(self, action: StaffAction, row: models.Model) -> str:
-        """The page of an action on a row."""
+        """The URL of the page of an action on a row."""
         return self.url_of(action.name, row.pk)
 
     def links_on(self, row: models.Model, staff: User, *, from_user: bool = False) -> list[dict[str, str]]:
-        """Label and address of each action on a row. With `from_user`, its page leads back to the user."""
+        """The label and URL of each action on a row. `from_user` makes the action lead back to the user."""
         query = f"?{FROM_USER}" if from_user else ""
         return [
             {"label": action.label, "url": self.address_of(action, row) + query}
@@ -138,8 +139,9 @@ class ActingAdmin(ReadOnlyAdmin):
             raise PermissionDenied
         key = unquote(object_id)
         row = self.get_object(request, key) or self.row_to_create(key)
-        # The action must apply to the row when its page is opened, but not when its form is sent: a form may
-        # be sent twice, and the first time may have changed the row. The domain function refuses the rest.
+        # When the page is opened, the action must apply to the row. When the form is sent, this is not
+        # checked: a form may be sent twice, and the first time may have changed the row. The domain function
+        # refuses an action that is no longer possible.
         if row is None or (request.method != "POST" and action not in self.staff_actions_on(row, staff)):
             raise Http404
         return self._form_page(action, request, row)
@@ -189,7 +191,7 @@ class ActingAdmin(ReadOnlyAdmin):
             },
             run=run,
         )
-        if secret:  # No browser or proxy keeps it: pages of the admin are never cached.
+        if secret:  # No browser or proxy stores the secret: pages of the admin are never cached.
             context = {"title": act.told, "opts": self.opts, "secret": secret}
             return TemplateResponse(
                 request, "backoffice/secret.html", self.admin_site.each_context(request) | context
@@ -202,7 +204,7 @@ class ActingAdmin(ReadOnlyAdmin):
         )
 
     def _back_url(self, request: HttpRequest, row: models.Model | None) -> str:
-        """Where the page of an action leads when it is done or cancelled."""
+        """The URL to which an action's page leads when the action is done or cancelled."""
         if row is None:
             return self.url_of("changelist")
         about = self.about(row)

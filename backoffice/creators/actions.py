@@ -67,7 +67,7 @@ def refund(tip: Tip, form_data: dict[str, Any], staff: User) -> str:
 
 
 def _require_within_role(staff: User, tip: Tip) -> None:
-    """Raise BeyondAllowance if this staff member refunded too much of the tip. It rolls back the refund."""
+    """Raise BeyondAllowance, which undoes the refund, if this staff member refunded too much of the tip."""
     most = roles.allowance(staff, settings.STAFF_REFUND_CENTS_MAX)
     theirs = Refund.objects.filter(tip=tip, actor=actor_of(staff))
     refunded: int = theirs.aggregate(total=Sum("amount_cents"))["total"] or 0
@@ -98,7 +98,7 @@ def _subscription_facts(subscription: Subscription) -> Facts:
 def change_status(subscription: Subscription, form_data: dict[str, Any], staff: User) -> str:
     """Change a subscription's status as its creator would."""
     status = form_data["status"]
-    if subscription.status == status:  # Setting it again would change the date of the status.
+    if subscription.status == status:  # The date of the status must not change.
         raise NothingToChange
     changed = subscriptions.change(
         creator=subscription.creator, subscription_id=subscription.pk, status=status
@@ -154,7 +154,7 @@ class RuleForm(ReasonForm):
 
 
 def set_rule(earner: Earner, form_data: dict[str, Any], staff: User) -> str:
-    """Switch a creator's rule on or off. It can't be switched on while placements overlap."""
+    """Switch "one sponsor at a time" on or off. The rule cannot be switched on while placements overlap."""
     if earner.one_sponsor_at_a_time == form_data["on"]:
         raise NothingToChange
     sponsors.set_one_at_a_time(creator=earner.creator, on=form_data["on"])

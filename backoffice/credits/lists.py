@@ -1,6 +1,6 @@
 """The lists of wallets, entries, payments, prices, checks and finished days.
 
-What staff may do to the rows is in actions.py. A search must match a whole id, key or e-mail address.
+What staff may do to the rows is in actions.py. A search finds only whole ids, keys and e-mail addresses.
 """
 
 import json
@@ -40,7 +40,7 @@ TOTAL = (
 
 
 class ProductFilter(ListedFilter):
-    """Rows of one product. It offers products with a service key or entries, and the wallet itself."""
+    """Rows of one product. The filter offers products with a service key or entries, and the wallet."""
 
     title = "product"
     parameter_name = "product__exact"
@@ -51,7 +51,7 @@ class ProductFilter(ListedFilter):
 
 
 class TypeFilter(ListedFilter):
-    """Rows of one event type. It offers the types that Stripe is set up to send."""
+    """Rows of one event type. The filter offers the types that Stripe is set up to send."""
 
     title = "type"
     parameter_name = "type__exact"
@@ -68,7 +68,7 @@ class TypeFilter(ListedFilter):
 
 
 class AddressedAdmin(ActingAdmin):
-    """Rows of users. A search for a user's e-mail address finds them too."""
+    """A list of rows that belong to users. A search for an e-mail address finds the rows of its users."""
 
     owner_field = "user_id"
 
@@ -101,7 +101,7 @@ class WalletAdmin(AddressedAdmin):
     def row_to_create(self, key: str) -> Wallet | None:
         """An unsaved wallet for a user who has none.
 
-        Staff may need it to give credits to a user whose first payment was parked.
+        Staff may need this wallet to give credits to a user whose first payment was parked.
         """
         return ledger.unopened(key) if is_misar_id(key) else None
 
@@ -212,20 +212,20 @@ class StripeEventAdmin(AddressedAdmin):
 
     @admin.display(description="Stripe session")
     def sessions(self, event: StripeEvent) -> str:
-        """Its session, as a link to all events of that session."""
+        """The event's Stripe session, as a link to all events of that session."""
         session = event.stripe_session_id
         return list_link(StripeEvent, session, stripe_session_id__exact=session) if session else ""
 
     @admin.display(description="as Stripe sent it")
     def as_sent(self, event: StripeEvent) -> str:
-        """The event with one line for each fact. An event that cannot be parsed is shown as it came."""
+        """The event as indented JSON. An event that cannot be parsed is shown as Stripe sent it."""
         try:
             text = json.dumps(json.loads(event.payload), indent=2, ensure_ascii=False)
         except (ValueError, RecursionError):
             text = event.payload
-        # A page cannot hold half of a surrogate pair, so it stays escaped, as Stripe sent it.
+        # UTF-8 cannot encode half of a surrogate pair, so this half is escaped, as Stripe sent it.
         text = text.encode(errors="backslashreplace").decode()
-        return format_html('<pre tabindex="0">{}</pre>', text)  # Keyboard users must reach it to scroll.
+        return format_html('<pre tabindex="0">{}</pre>', text)  # Keyboard users can then scroll the text.
 
 
 @admin.register(Rate)

@@ -12,7 +12,7 @@ from django.utils import timezone
 
 
 class When(SimpleListFilter):
-    """Rows of today, of the last days or of this month, in UTC. The list names the field in `instant`."""
+    """Rows of today, the last 7 or 30 days, or this month, in UTC. The list's `instant` names the field."""
 
     title = "when"
     parameter_name = "when"
@@ -41,9 +41,9 @@ class When(SimpleListFilter):
 
 
 class ListedFilter(SimpleListFilter):
-    """Rows with one value. The page offers some values, and the address may name another one.
+    """Rows with one value. The page offers some values. The URL may name a value that is not offered.
 
-    A subclass sets the lookup, `parameter_name`, and the values to offer. The filter does not read the values
+    A subclass sets `parameter_name` (the lookup) and defines `offered`. The filter does not read the values
     from the table, because this takes too long in a table with millions of rows.
     """
 

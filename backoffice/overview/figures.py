@@ -1,7 +1,7 @@
 """The figures on the front page of the back-office. They cover the whole service over some UTC days.
 
-Nothing here writes. Amounts of credits are text with a link. Every figure is exactly the sum of the rows that
-its link opens.
+Nothing here writes. Amounts of credits are text. A figure may have a link, and is then exactly the sum of the
+rows that the link opens.
 """
 
 from collections import Counter
@@ -63,8 +63,8 @@ class Tile:
 class Movements:
     """What the entries of the period add up to.
 
-    `change` is the sum over all products, even if the page shows one product. `ever_moved` is false if the
-    ledger has no entries at all.
+    `change` is the sum of credits over all products, even if the page shows one product. `ever_moved` is
+    false if the ledger has no entries at all.
     """
 
     tiles: list[Tile]
@@ -104,7 +104,7 @@ def in_time(read: Callable[[], T]) -> T | None:
 
 
 def balances(period: Period, change: int | None) -> list[Tile]:
-    """Return a tile with the credits that users hold. If users owe credits, return a tile for these too.
+    """Return a tile with the credits that users hold. If users owe credits, return a second tile for them.
 
     `change` is how much the period's entries changed the sum of all balances. None or 0 is not shown.
     """
@@ -149,7 +149,7 @@ def movements_of(period: Period, product: str) -> Movements:
         flow_chart=charts.flow_chart(shown, period, product),
         product_chart=None if product else charts.product_chart(flows, period),
         by_product=_by_product(flows, period),
-        # The order is that of an index. So PostgreSQL needs one index lookup, even if there are no entries.
+        # An index has this order, so PostgreSQL needs one index lookup, even if there are no entries.
         ever_moved=bool(flows) or Entry.objects.order_by("-created_at").values("pk").first() is not None,
         change=sum(flow.credits for flow in flows),
     )

@@ -17,7 +17,7 @@ from backoffice.actions.staff_action import Facts, StaffAction
 from backoffice.errors import NothingToChange
 from backoffice.people import access
 
-# The largest integer that PostgreSQL stores.
+# The largest value of PostgreSQL's type `integer`.
 POSITIVE_INTEGER_MAX = 2_147_483_647
 
 # --- Keys ---------------------------------------------------------------------------------------------
@@ -84,7 +84,7 @@ def revoke_api_key(key: ApiKey, form_data: dict[str, Any], staff: User) -> str:
     """Revoke a creator's API key at once."""
     _require_standing(ApiKey.objects.select_for_update().get(pk=key.pk))
     api_keys.revoke(owner=key.owner, key_id=key.pk)
-    return f"Revoked the key {key.prefix}…."  # Not its name, which its owner chose freely.
+    return f"Revoked the key {key.prefix}…."  # Not the key's name: the owner chose it freely.
 
 
 def _require_standing(key: ServiceKey | ApiKey) -> None:
@@ -126,7 +126,7 @@ class NewPlanForm(PlanForm):
 
 
 def change_plan(plan: Plan, form_data: dict[str, Any], staff: User) -> str:
-    """Change the fee or the key limit of a plan from now on."""
+    """Change a plan's name, fee or key limit. Earlier tips keep their fee."""
     before, values = plans.locked(plan.pk), PlanForm.values(form_data)
     PlanForm.require_as_shown(before, form_data)
     words_before = _plan_in_words(**PlanForm.shown(before))
@@ -193,7 +193,7 @@ class AccessForm(SettingForm):
 
     @classmethod
     def shown(cls, row: User) -> dict[str, Any]:
-        """The values of the form, with the keys of the user's roles."""
+        """The current values of the form's fields, with the primary keys of the user's groups."""
         return {**super().shown(row), "groups": sorted(row.groups.values_list("pk", flat=True))}
 
 

@@ -17,7 +17,7 @@ from wallet.payments import stripe_gateway
 
 register = template.Library()
 
-# The colour of a state. The model has its word.
+# The colour of each state. The row's model has the word for the state.
 TONES = {
     **{"paid": "good", "handled": "good", "sent": "good", "resolved": "accent"},
     **{"pending": "warn", "waiting": "warn", "failed": "bad", "parked": "bad"},
@@ -49,6 +49,6 @@ def state(row: TopUp | StripeEvent | OutgoingMail | ApiKey) -> dict[str, str]:
 
 @register.inclusion_tag("backoffice/_user_row_actions.html", takes_context=True)
 def row_actions(context: dict[str, Any], row: Any, name: str) -> dict[str, Any]:
-    """The actions on a row of a user's page. A closed event has its actions on its own page only."""
+    """The actions on a row of a user's page. The actions of a closed event are only on the event's page."""
     is_closed = isinstance(row, StripeEvent) and row.state not in OPEN_STATES
     return {"actions": [] if is_closed else context["actions_on"](row), "of": name}

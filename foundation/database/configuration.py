@@ -1,4 +1,4 @@
-"""The settings of the database. DATABASE_URL names it; otherwise it is the private PostgreSQL of `make run`.
+"""The settings of the database: the one in DATABASE_URL, or else the private PostgreSQL of `make run`.
 
 The data of the private PostgreSQL is in DATA_DIR. `configuration` tells Django where the database is, but it
 starts no server. sandbox/private_postgres.py starts the private server. This module can be imported before
@@ -40,7 +40,7 @@ CONNECTION_AGE_MAX_SECONDS = 600
 
 
 class NoDatabase(BillingError):
-    """Raised when there is no database, or PostgreSQL cannot be started. The sentence says what to do."""
+    """Raised when there is no database, or PostgreSQL cannot be started. The message says what to do."""
 
     status = 503
 
@@ -84,7 +84,7 @@ def configuration(environ: Mapping[str, str]) -> dict[str, Any]:
             "USER": NAME,
             "HOST": str(socket_directory(data_directory(environ))),
         }
-    # Django's own engine with a timeout on the client's side. A frozen server does not apply its timeouts.
+    # Django's engine with a timeout on the client's side. A frozen server does not apply its own timeouts.
     config["ENGINE"] = "foundation.database.engine"
     config.setdefault("CONN_MAX_AGE", CONNECTION_AGE_MAX_SECONDS)
     config.setdefault("CONN_HEALTH_CHECKS", True)

@@ -41,7 +41,7 @@ def answer(
 
 
 def _handler(status: int, sentence: str, next_step: str, **options: int) -> Callable[..., HttpResponse]:
-    """Return a view for Django's error hooks. Django may pass the exception, or why it refused a form."""
+    """Return a view for Django's error hooks. Django may pass an exception, or a reason to refuse a form."""
 
     def handler(
         request: HttpRequest, exception: Exception | None = None, *, reason: str = ""

@@ -41,7 +41,7 @@ IDEMPOTENCY_KEY = OpenApiParameter(
 
 
 def data_of(name: str, shape: type[drf.Serializer]) -> drf.Serializer:
-    """Return the schema of `{success, data}`."""
+    """Return the schema of an answer `{success, data}`. `shape` is the schema of `data`."""
     return inline_serializer(name, {"success": drf.BooleanField(), "data": shape()})
 
 

@@ -17,7 +17,7 @@ SEARCH = "search"
 class FilterForm(forms.Form):
     """The filters of a list of a creator's records. A filter with an invalid value is not applied.
 
-    The form shows an error for an invalid value. For the name of a field, `conditions` has a function that
+    The form shows an error for an invalid value. `conditions` maps the name of a field to a function that
     makes a query condition from the field's cleaned value.
     """
 
@@ -57,7 +57,7 @@ class FilterForm(forms.Form):
 
     @property
     def is_search(self) -> bool:
-        """Whether there is a search. Each next request from the page must then be a POST."""
+        """Whether the filters contain a search. The page must then send its next requests by POST."""
         return SEARCH in self.data
 
     @property
@@ -66,7 +66,7 @@ class FilterForm(forms.Form):
         return {name: value for name, value in self.data.items() if name != SEARCH}
 
     def opens(self) -> bool:
-        """Return whether a folded field is used. The page then shows these fields."""
+        """Return whether a folded field is used. The page then shows all folded fields."""
         return any(name in self.data for name in self.folded)
 
 

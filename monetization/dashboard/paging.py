@@ -81,7 +81,7 @@ class RecordList(View):
     def _list(self, request: HttpRequest, form: FilterForm, cursor: str) -> HttpResponseBase:
         if not self.is_file:
             return self._page(request, form, cursor)
-        # If a filter is not valid, redirect to the page: it shows the error.
+        # If a filter is not valid, redirect to the page: the page shows the error.
         return self._file(form) if form.is_valid() else self._page_by_get(form)
 
     def _page_by_get(self, form: FilterForm) -> HttpResponseRedirect:
@@ -129,5 +129,5 @@ class RecordList(View):
 
 
 def _decimal(title: str) -> list[str]:
-    """Return the title of an amount's second column, such as `price` for `price_cents`; else no title."""
+    """Return the title of an amount's second column in a list: ["price"] for `price_cents`; otherwise []."""
     return [title.removesuffix("_cents")] if title.endswith("_cents") else []

@@ -57,7 +57,7 @@ SELECT currency, NULL, count(*)
 class Group:
     """A number of readers who paid at the same moments.
 
-    `paid` is whether they paid at each moment, and `pays_now` is whether they pay now.
+    `paid` says for each moment whether these readers paid. `pays_now` says whether they pay now.
     """
 
     readers: int

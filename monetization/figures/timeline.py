@@ -19,9 +19,9 @@ NARROW_DAYS = 4  # A slot of at most this many days has no room for words.
 
 @dataclass(frozen=True)
 class Slot:
-    """A placement in the timeline, or a gap without a placement. It has whole UTC days, both ends included.
+    """A placement in the timeline, or a gap. A slot has whole UTC days. `last_day` is included.
 
-    Days of a placement outside the timeline are cut off. A gap begins today or later, and its `sponsor` is
+    A placement's days outside the timeline are cut off. A gap begins today or later, and its `sponsor` is
     None. `offset_days` counts the days since the timeline's first day, 0 to 41. `conflict` is true if another
     placement of the position runs at the same moment, now or later, within the timeline. Two placements that
     share a day but no moment are not in conflict.

@@ -1,1 +1,4 @@
-"""The books: wallets, entries, totals of days, and laws. All other packages of the wallet use this one."""
+"""The books: wallets, entries, totals of days, and the laws for these rows.
+
+All other packages of the wallet use this package.
+"""

@@ -5,8 +5,9 @@ new entry. Each entry stores the balance after it (`balance_after`) and its numb
 from 1 without a gap). So the history can be shown without adding entries up, and a missing entry is found.
 
 Credits are whole numbers, and 1 credit is US$1. They are positive in an entry that adds credits and negative
-in an entry that takes them. Constraints enforce the laws of one row. Triggers enforce the laws of several
-rows (migrations/laws.sql). `laws.py` checks all laws again. Only `ledger.py` writes wallets and entries.
+in an entry that takes them. Constraints enforce the laws about one row. Triggers enforce the laws about
+several rows (migrations/laws.sql). `laws.py` checks all laws again. Only `ledger.py` writes wallets and
+entries.
 """
 
 from datetime import datetime
@@ -41,7 +42,8 @@ class EntryQuerySet(models.QuerySet["Entry"]):
     def of_user(self, user_id: str) -> Self:
         """Return one user's entries, newest first.
 
-        They are sorted by `sequence`, not by time, so each `balance_after` fits the entry before it.
+        They are sorted by `sequence`, not by time. So the `balance_after` of an entry is its credits plus
+        the `balance_after` of the next, older entry.
         """
         return self.filter(wallet_id=user_id).order_by("-sequence")
 
@@ -50,7 +52,7 @@ class EntryQuerySet(models.QuerySet["Entry"]):
         return self.filter(sequence__gt=first, sequence__lte=last)
 
     def with_key(self, *, user_id: str, product: str, kind: str, key: str) -> Self:
-        """Return the entry with this idempotency key; an empty queryset if there is none."""
+        """Return a queryset with the entry that has this idempotency key, or an empty queryset."""
         return self.filter(wallet_id=user_id, product=product, kind=kind, idempotency_key=key)
 
     def given_back(self, entry: "Entry") -> int:
@@ -70,7 +72,7 @@ class EntryQuerySet(models.QuerySet["Entry"]):
 class Wallet(models.Model):
     """One user's credits.
 
-    A transaction that changes the balance locks this row. `entries_count` gives the next entry its number.
+    A transaction that changes the balance locks this row. The next entry gets the number `entries_count` + 1.
     The primary key can be used as the shard key.
     """
 
@@ -112,7 +114,7 @@ class Entry(models.Model):
         CAPTURE = "capture", "Charge of a hold"
 
     id = primary_key(identifiers.transaction_id)
-    # It needs no index: the unique index on the wallet and the sequence starts with the wallet.
+    # `wallet` needs no index of its own: the unique index on (wallet, sequence) serves its queries.
     wallet = models.ForeignKey(Wallet, on_delete=models.PROTECT, related_name="entries", db_index=False)
     sequence = models.BigIntegerField()
     kind = models.CharField(max_length=20, choices=Kind)

@@ -11,7 +11,7 @@ from wallet.pages.chart import today
 
 
 class MonthConverter:
-    """Converts a month in an address, such as 2026-10, to its first day and back.
+    """Converts a month in a URL, such as 2026-10, to the first day of the month and back.
 
     The month must be 2000-01 or later, and must not be in the future.
     """
@@ -38,7 +38,7 @@ urlpatterns = [
     path("wallet/history.csv", views.history_csv, name="history-csv"),
     path("wallet/statements", views.statement_list, name="statements"),
     path("wallet/statements/<month:month>", views.statement, name="statement"),
-    # Misar's own pages link to this older address.
+    # Misar's own pages link to this older URL.
     path(
         "dashboard/wallet",
         require_safe(RedirectView.as_view(pattern_name="wallet:wallet", query_string=True)),

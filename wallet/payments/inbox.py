@@ -1,9 +1,9 @@
 """The inbox of Stripe's events: verify each event, store it, then handle it.
 
-One transaction stores the event. A second transaction handles it and sets `handled_at`. If the second one
-fails, the traceback is stored and the answer is 503. Stripe then delivers the event again, and staff can
-replay it. A Checkout Session is credited only once, even if several events report it. An event that cannot be
-handled automatically is parked, and staff resolve it by hand (settlement.py).
+One transaction stores the event. A second transaction handles it and sets `handled_at`. If the second
+transaction fails, the traceback is stored and the answer is 503. Stripe then delivers the event again, and
+staff can replay it. A Checkout Session is credited only once, even if several events report it. An event that
+cannot be handled automatically is parked, and staff resolve it by hand (settlement.py).
 """
 
 import json
@@ -94,13 +94,13 @@ def _effect(event: dict[str, Any]) -> tuple[State, str]:
 
 
 def _store(event: dict[str, Any], body: bytes) -> StripeEvent:
-    """Store an event and return its row. An earlier delivery may have stored it. Raises UnreadableEvent."""
+    """Store an event, unless an earlier delivery did, and return its row. Raises UnreadableEvent."""
     event_id, event_type = text_at(event, "id"), text_at(event, "type")
     for value in (event_id, event_type):
         if not (1 <= len(value) <= STRIPE_ID_LENGTH and value.isprintable()):
             raise UnreadableEvent
     state = _first_state(event, event_type)
-    # If the event is not ours, only its id and its type are stored.
+    # Of an event that is not ours, only the id, the type and the `stripe_session_id` are stored.
     kept: Any = {} if state == State.IGNORED else event
     session_id = text_at(event, "data", "object", "id") if event_type in handlers.HANDLERS else ""
     user_id = text_at(kept, "data", "object", "metadata", "user_id")

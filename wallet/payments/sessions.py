@@ -39,7 +39,7 @@ def is_ours(session: dict[str, Any]) -> bool:
 
 
 def judge(session: dict[str, Any]) -> Checkout:
-    """Return the session as a Checkout. Raises Parked with the reason if it cannot be credited."""
+    """Return the session as a Checkout. If the session cannot be credited, raises Parked with the reason."""
     session_id = text_at(session, "id")
     user_id = text_at(session, "metadata", "user_id")
     product = text_at(session, "metadata", "product")
@@ -112,7 +112,7 @@ def is_plain(stripe_id: str) -> bool:
 
 
 def text_at(source: Mapping[str, Any], *names: str) -> str:
-    """Return the text at a path of names in an event; "" if there is no text."""
+    """Return the text at this path of names in `source`; "" if there is no text."""
     value: Any = source
     for name in names:
         value = value.get(name) if isinstance(value, Mapping) else None

@@ -30,7 +30,7 @@ def price(feature: str, count: int) -> int:
 
 @transaction.atomic
 def add_rate(*, feature: str, label: str, credits: int, unit: str, active: bool = True, actor: str) -> Rate:
-    """Add the price of a feature and record who added it. Raises RateThere if the feature has a price."""
+    """Add the price of a feature and record who added it. Raises RateThere if there is a price already."""
     setting = {"label": label, "credits": credits, "unit": unit, "active": active}
     rate, is_new = Rate.objects.get_or_create(feature=feature, defaults=setting)
     if not is_new:

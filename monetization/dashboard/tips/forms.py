@@ -30,7 +30,7 @@ class TipFilterForm(FilterForm):
         "message": {"with": ~Q(message=""), "without": Q(message="")}.__getitem__,
         "refunded": {"yes": Q(refunded_cents__gt=0), "no": Q(refunded_cents=0)}.__getitem__,
         "stripe": {"none": Q(stripe_payment_id=None)}.__getitem__,
-        # The beginning of an e-mail address or of a name, in upper or lower case, or a whole id.
+        # Matches the beginning of an e-mail address or of a name, in upper or lower case, or a whole id.
         "search": lambda text: (
             Q(reader__startswith=text.lower())
             | Q(name__istartswith=text)
