@@ -52,7 +52,7 @@ class ApiKeyAuthentication(BaseAuthentication):
 
 
 class SsoUserAuthentication(BaseAuthentication):
-    """`Authorization: Bearer <SSO access token>`: the request acts for that user. A new user is created."""
+    """`Authorization: Bearer <SSO access token>`: the request acts for that user, who is created if new."""
 
     def authenticate(self, request: Request) -> tuple[User, Bearer] | None:
         token = bearer_of(request)
@@ -69,7 +69,10 @@ class SsoUserAuthentication(BaseAuthentication):
 
 
 def bearer_of(request: Request) -> str | None:
-    """The token of the Authorization header; None without the header. Raises InvalidToken without a token."""
+    """Return the token of the Authorization header; None if the request has no such header.
+
+    Raises InvalidToken if the scheme is not Bearer, or if the token is not ASCII.
+    """
     header = request.META.get("HTTP_AUTHORIZATION")
     if header is None:
         return None

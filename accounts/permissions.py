@@ -20,7 +20,10 @@ class IsService(BasePermission):
 
 
 class IsServiceOrBearer(BasePermission):
-    """Accepts a product, or a user for their own wallet. A request without credentials gets a 401."""
+    """Accepts a product, or a user with a bearer token. A request without credentials gets a 401.
+
+    The view then limits a user to their own wallet.
+    """
 
     def has_permission(self, request: Request, view: APIView) -> bool:
         if request.auth is None:
@@ -30,7 +33,7 @@ class IsServiceOrBearer(BasePermission):
 
 @dataclass(frozen=True)
 class Access:
-    """Who may call an action: a key with one of these scopes (None: any key).
+    """Who may call an action of a view: an API key with one of `scopes` (None: any API key).
 
     If `session` is true, a user with a session or an SSO access token may call it too.
     """
@@ -54,7 +57,7 @@ class HasAccess(BasePermission):
 
 
 class IsBrowser(BasePermission):
-    """A user who is signed in with the dashboard's cookie."""
+    """Accepts a user who is signed in with the dashboard's cookie."""
 
     def has_permission(self, request: Request, view: APIView) -> bool:
         if request.user is None:

@@ -17,7 +17,7 @@ class NothingToChange(BillingError):
 
 
 class BeyondAllowance(BillingError):
-    """Raised when a staff member exceeds the limit of their role. The sentence says what is left."""
+    """Raised when an adjustment or a refund by staff is above a limit. The sentence states the limit."""
 
     status = 403
 

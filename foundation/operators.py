@@ -62,7 +62,7 @@ class LookingCommand(BaseCommand):
 
 @contextmanager
 def snapshot() -> Iterator[None]:
-    """Run the block in a read-only transaction. All its queries see the database at the same moment."""
+    """Run the block in a read-only transaction. All queries of the block see the data of one moment."""
     with transaction.atomic():
         with connection.cursor() as cursor:
             cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")

@@ -1,4 +1,4 @@
-"""The fields of creators' records. The API and the dashboard both use these rules."""
+"""The fields of creators' records. The API and the dashboard both check their input with these fields."""
 
 import re
 from collections.abc import Mapping
@@ -38,7 +38,7 @@ class Email(StrictText):
 
     def to_internal_value(self, data: Any) -> str:
         text = super().to_internal_value(data)
-        # A reader is stored in lower case. Some letters become longer in lower case.
+        # The address is also stored in lower case (`reader`). Some letters become longer in lower case.
         if self.TRICK.search(text) or len(text) <= EMAIL_LENGTH < len(text.lower()):
             self.fail("email")
         # Refuse the stand-in of an erased reader: pages would show a new reader with this address as erased.

@@ -175,7 +175,7 @@ def change(
 def _change(
     subscription: Subscription, kind: Kind, *, at: str, occurred_at: datetime, **values: Any
 ) -> SubscriptionEvent | None:
-    """Set these values, and set the field `at` to `occurred_at`.
+    """Set these values, and set the field that `at` names to `occurred_at`.
 
     Return the event of the change, or None if no value is new. If the present values are from a later time,
     nothing changes.

@@ -1,7 +1,7 @@
 """The outbox: a mail is written in the transaction of its event. Another process sends the mail later.
 
-If the transaction is rolled back, no mail is sent. The caller never waits for a mail server. An error in a
-mail never stops the caller.
+If the transaction is rolled back, no mail is sent. The caller never waits for a mail server. If a mail
+cannot be written, the caller continues, unless its transaction is broken (see `isolated`).
 """
 
 import logging
@@ -38,8 +38,8 @@ State = OutgoingMail.State
 # The pause after the first failed try, after the second, and so on. After the sixth, the mail is given up.
 PAUSES = [timedelta(minutes=minutes) for minutes in (1, 5, 30, 120, 720)]
 TRIES_MAX = len(PAUSES) + 1
-# How long a mail is claimed by the process that sends it. In an SMTP dialogue the server answers about twelve
-# times, and each answer may take EMAIL_TIMEOUT (10 s).
+# How long a process claims a mail to send it. An SMTP dialogue can take about two minutes: the server answers
+# about twelve times, and each answer may take EMAIL_TIMEOUT (10 s).
 CLAIM = timedelta(minutes=5)
 # How long a mail is retried if the mail server cannot be reached. An older mail would confuse a user.
 WAITED_MAX = timedelta(days=7)
@@ -71,7 +71,7 @@ def register(name: str, kind: Kind) -> None:
 class Outcome:
     """The result of one round: how many mails it sent, failed to send, and gave up.
 
-    `waiting` counts the mails that are not sent yet, due or not.
+    `waiting` counts all mails that still wait to be sent after the round, due or not.
     """
 
     sent: int
@@ -191,8 +191,8 @@ def _storable(text: str) -> str:
 def send_due(limit: int, *, go_on: Callable[[], bool] = lambda: True) -> Outcome:
     """Send up to `limit` mails that are due, oldest first, over one connection, while `go_on()` is true.
 
-    Several processes may call this at the same time. If a mail fails, the other mails are still sent, and the
-    pause before its next try is longer each time. If the mail server cannot be reached, the round ends,
+    Several processes may call this at the same time. A mail that fails does not stop the other mails, and
+    the pauses between its tries become longer. If the mail server cannot be reached, the round ends,
     because all mails would fail.
     """
     counts: Counter[OutgoingMail.State] = Counter()
@@ -237,8 +237,8 @@ def withdraw(facts: Collection[str]) -> int:
 def withdraw_naming(email: str) -> None:
     """Drop the waiting mails that contain this address anywhere, in upper or lower case.
 
-    A mail with the address is dropped, not rewritten: another process may be sending the mail right now, and
-    the texts in its row must be deleted then as well.
+    Such a mail is dropped, not rewritten without the address. Dropping a mail deletes its texts from the
+    database, even if another process is sending this mail right now.
     """
     pattern = erased_texts.pattern_of(email)
     may_hold = Q()
@@ -259,7 +259,7 @@ def _drop(which: Q) -> int:
 
 
 def _claim() -> OutgoingMail | None:
-    """Claim the next mail that is due for the time CLAIM, and count one more try. None if no mail is due.
+    """Claim the next due mail for five minutes (CLAIM), and count one more try. None if no mail is due.
 
     No lock is held during the SMTP dialogue, which may take minutes: PostgreSQL ends a transaction that idles
     for ten seconds, and an erasure of the address must not wait for a mail server. If the sending process
@@ -282,10 +282,10 @@ def _claim() -> OutgoingMail | None:
 
 
 def _record(mail: OutgoingMail, error: Exception | None, *, reached: bool) -> OutgoingMail.State:
-    """Record the result of a try: sent, waiting for another try, or given up.
+    """Record the result of a try. Return the mail's new state: sent, waiting for another try, or given up.
 
-    If the mail server could not be reached, or refused the connection, this does not count as a try of the
-    mail: the mail is retried for up to seven days.
+    If the mail server could not be reached, or refused the connection, this does not count as a try,
+    and the mail is retried for up to seven days.
     """
     now = timezone.now()
     # Match this try only: if the claim has expired, another process may have claimed the mail.

@@ -1,4 +1,4 @@
-"""The checks of the sign-in pages before their view runs."""
+"""Decorators that check a request before the view of a sign-in page runs."""
 
 import logging
 import threading
@@ -55,9 +55,9 @@ def not_too_often(what: str) -> Callable[[View], View]:
 def issuer_in_reach(step: str) -> Callable[[View], View]:
     """Protect a view that calls the SSO issuer. If the issuer does not answer, the view answers with a 503.
 
-    At most a quarter of a process's threads may wait for the issuer at each step; further requests get a 503
-    immediately. So products can charge while the issuer does not answer, and users who start a sign-in never
-    keep other users from finishing theirs.
+    `step` is a step of the sign-in, "start" or "callback". At each step, at most a quarter of a process's
+    threads may wait for the issuer; further requests get a 503 immediately. So the other threads can serve
+    charges while the issuer does not answer. Users who start a sign-in cannot block users who finish one.
     """
 
     def decorator(view: View) -> View:

@@ -1,7 +1,7 @@
-"""Reads a list of the back-office. One query reads one page of rows; a large table makes it no slower.
+"""Reads a list of the back-office. One query reads one page of rows, and is not slower for a large table.
 
-Rows are counted up to CEILING. Only declared filters are accepted: an address with another filter shows the
-whole list. Rows are sorted only by columns with an index. Nothing here writes.
+Rows are counted up to CEILING. Only declared filters are accepted: a URL with another filter shows the
+whole list. Rows are sorted only by columns with an index. This module changes no data.
 """
 
 from collections.abc import Iterator, Sequence
@@ -43,7 +43,7 @@ WORDS = {"exact": "is", "gte": "from", "lt": "before"}
 
 
 def is_private(term: str) -> bool:
-    """Whether a search term may be an e-mail address, which must not be part of a page's address."""
+    """Whether a search term may be an e-mail address, which must not be part of a page's URL."""
     return "@" in term
 
 
@@ -58,7 +58,7 @@ def searched(request: HttpRequest) -> str:
 
 
 def address_with(request: HttpRequest, term: str) -> str:
-    """The address of this list with its filters and this search term."""
+    """The URL of this list with its filters and this search term."""
     query = request.GET.copy()
     for name in (SEARCH_VAR, PAGE_VAR, ERROR_FLAG):
         query.pop(name, None)
@@ -68,7 +68,7 @@ def address_with(request: HttpRequest, term: str) -> str:
 
 
 def lookups_of(opts: Any, list_filter: Sequence[Any]) -> Iterator[str]:
-    """The parameters of the address that the filters of a list read."""
+    """The names of the URL parameters that the filters of a list read."""
     for each in list_filter:
         if isinstance(each, str):
             field = opts.get_field(each)
@@ -104,7 +104,8 @@ class CappedPaginator(Paginator):
 class Column:
     """A column of a list.
 
-    `sort_url` is "" if the list cannot be sorted by the column, and `sorted` is "" if it is not sorted by it.
+    `sort_url` is "" if the list cannot be sorted by the column. `sorted` is "" if the list is now not sorted
+    by the column.
     """
 
     name: str
@@ -115,9 +116,9 @@ class Column:
 
 
 class List(ChangeList):
-    """A page of rows with its links."""
+    """One page of a list: its rows, its columns and its links."""
 
-    model_admin: Any  # A ReadOnlyAdmin. Its module imports this one.
+    model_admin: Any  # A ReadOnlyAdmin. Importing this class here would cause an import cycle.
     other_filters: dict[str, list[Any]]
 
     def __init__(self, request: HttpRequest, *args: Any) -> None:
@@ -173,7 +174,7 @@ class List(ChangeList):
 
     @cached_property
     def narrowed(self) -> list[tuple[str, str]]:
-        """The active filters that have no menu on the page, in words, with the address that removes each."""
+        """Each active filter that has no menu on the page, in words, with the URL of the list without it."""
         return [
             (self._in_words(lookup, values), self.get_query_string(remove=[lookup]))
             for lookup, values in self.other_filters.items()
@@ -181,17 +182,17 @@ class List(ChangeList):
 
     @property
     def csv_url(self) -> str:
-        """The address of this list as a CSV file."""
+        """The URL of this list as a CSV file."""
         return str(self.model_admin.url_of("csv")) + self.get_query_string(remove=[ORDER_VAR])
 
     @property
     def search_url(self) -> str:
-        """The address that a search is sent to: this list with its filters."""
+        """The URL that a search is sent to: this list with its filters."""
         return self.get_query_string(remove=[SEARCH_VAR])
 
     @cached_property
     def pages(self) -> list[tuple[int | str, str]]:
-        """The pages to choose from, each with its address. It is "" for the current page and for the gaps."""
+        """The pages to choose from, each with its URL. The current page and the gaps have the URL ""."""
         if not self.multi_page:
             return []
         return [
@@ -215,7 +216,7 @@ class List(ChangeList):
 
     @cached_property
     def rows(self) -> list[tuple[str, list[tuple[Column, str]]]]:
-        """Each row: the address of its page, and its text in each column."""
+        """Each row: the URL of its page, and its text in each column."""
         return [
             (self.url_for_result(row), [(column, self._shown(row, column.name)) for column in self.columns])
             for row in self.result_list
@@ -244,7 +245,7 @@ class List(ChangeList):
 
     def _in_words(self, lookup: str, values: Sequence[Any]) -> str:
         field_path, _, word = lookup.rpartition("__")
-        # The label is that of the first field: it says what the user is to the row, its owner or its creator.
+        # Use the label of the path's first field, such as "creator": it says what the user is to the row.
         field = get_fields_from_path(self.model, field_path)[0]
         shown = (
             f"{moment_in_words(value)} UTC" if isinstance(value, datetime) else str(value) or "empty"

@@ -63,7 +63,7 @@ def one_user(site: AdminSite, request: HttpRequest, object_id: str) -> HttpRespo
     context["actions"] = on_wallet + (actions_on(person) if person else [])
     created = [row.created_at for row in (person, context.get("wallet")) if row and not row._state.adding]
     context["since"] = min(created, default=None)
-    # A row in a table of this page already shows its actions there.
+    # The tables of this page already show the actions of their rows, so do not show these actions again.
     topups = [payment.topup for payment in context.get("payments", ())]
     listed = [*context.get("trouble", ()), *topups, *context.get("keys", ())]
     context["found_actions"] = actions_on(found.row) if found and found.row not in listed else []

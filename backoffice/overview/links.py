@@ -1,4 +1,4 @@
-"""Builds the address of the rows behind a figure: a list of the back-office with its filters set."""
+"""Builds the URL of the rows behind a figure: a list of the back-office with its filters set."""
 
 from datetime import UTC, datetime
 from urllib.parse import urlencode
@@ -14,7 +14,7 @@ Condition = str | int | datetime
 
 
 def rows(of: type[models.Model], **conditions: Condition) -> str:
-    """Return the address of a model's list, with only the rows that meet all conditions.
+    """Return the URL of a model's list that shows only the rows that meet all conditions.
 
     Each condition is a lookup of the admin with its value.
     """
@@ -24,7 +24,7 @@ def rows(of: type[models.Model], **conditions: Condition) -> str:
 
 
 def row(of: models.Model) -> str:
-    """Return the address of the page of one row."""
+    """Return the URL of the page of one row."""
     return reverse(f"admin:{of._meta.app_label}_{of._meta.model_name}_change", args=[quote(of.pk)])
 
 
@@ -34,7 +34,7 @@ def within(since: datetime, until: datetime) -> dict[str, Condition]:
 
 
 def entries(period: Period, *, product: str | None = None, **conditions: Condition) -> str:
-    """Return the address of the ledger's entries of a period.
+    """Return the URL of the list of the ledger entries that were created in a period.
 
     `product` limits the list to one product. "" means entries without a product, None means all entries.
     """

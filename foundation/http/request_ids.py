@@ -31,7 +31,7 @@ def identify(get_response: Handler) -> Handler:
             request_id.reset(token)
         response["X-Request-ID"] = request.request_id  # type: ignore[attr-defined]
         if request.method == "HEAD" and isinstance(response, HttpResponse):
-            response.content = b""  # The header Content-Length is already set.
+            response.content = b""  # A HEAD answer has no body. Content-Length is already set.
         return response
 
     return middleware
@@ -47,7 +47,7 @@ class RequestFilter(logging.Filter):
 
 
 class UnexpectedFilter(logging.Filter):
-    """Drops log records about a 503: the code that found the cause has already logged it."""
+    """Drops log records about a 503: the code that found the cause has already logged the cause."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         return getattr(record, "status_code", None) != 503

@@ -1,7 +1,7 @@
-"""The periods that figures cover, and the steps of charts. A period is whole UTC days and includes today.
+"""The periods that figures cover, and the steps of charts. A period is a number of whole UTC days.
 
-The address of a page names the period. `7d`, `30d` and `90d` are 7, 30 and 90 days, `12m` is exactly one
-year, and `all` begins with the creator's first record.
+The last day of a period is today, except in `before`. The URL of a page names the period. `7d`, `30d` and
+`90d` are 7, 30 and 90 days, `12m` is exactly one year, and `all` begins with the creator's first record.
 """
 
 from collections.abc import Iterator
@@ -22,8 +22,8 @@ RANGE_DEFAULT = "30d"
 FIRST_DAY = date(2000, 1, 1)
 
 Step = Literal["day", "week", "month", "year"]
-# A period of up to this many days has this step. Longer periods have the step "year". A chart has room for a
-# few hundred points.
+# Each pair is a number of days, and the step of periods with up to that many days. Longer periods have the
+# step "year". A chart has room for a few hundred points.
 STEPS: tuple[tuple[int, Step], ...] = ((92, "day"), (731, "week"), (7306, "month"))
 DAYS_OF_A_WEEK = 7
 
@@ -68,7 +68,7 @@ def period_of(creator: User | None, name: str, *, at: datetime) -> Period:
     """Return the period with this name of RANGES. Its last day is the day of `at`.
 
     Any other name means RANGE_DEFAULT. `all` begins on the day of the creator's first tip, subscription or
-    placement; if there is none, it is only today. Without a creator (for the whole service), `all` means
+    placement; if there is none, `all` is only today. Without a creator (for the whole service), `all` means
     RANGE_DEFAULT too.
     """
     today = day_of(at)

@@ -50,9 +50,9 @@ def erase(email: str, *, actor: str) -> Erasure:
 
 
 def _erase_answers(stand_in: str) -> None:
-    """Empty the stored answers about the reader's rows. They can then no longer be replayed.
+    """Empty the stored answers about the reader's rows. An empty answer can no longer be replayed.
 
-    Their digests were made with the address, and answers of an earlier release contain the address.
+    The digests of the answers were made with the address. Answers of an earlier release contain the address.
     """
     gave = Tip.objects.filter(reader=stand_in).values("pk")
     subscribed = Subscription.objects.filter(reader=stand_in).values("pk")

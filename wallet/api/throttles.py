@@ -35,7 +35,7 @@ class TransactionReads(PerCredentialAndUser):
 class Charges(WindowThrottle):
     """Limits the charges of each product, if the setting is not 0.
 
-    The limit is per product: if a product has a bug, it may charge many users in a loop.
+    The count is per product, not per user, because a product with a bug may charge many users in a loop.
     """
 
     scope = "wallet.deduct"

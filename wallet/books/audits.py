@@ -1,6 +1,6 @@
 """Store the result of each examination of the books: what was checked, when, and what was found.
 
-The commands that examine the books also print the result. The back-office shows the stored one.
+The commands that examine the books also print the result. The back-office shows the stored result.
 """
 
 from collections.abc import Callable, Iterator
@@ -56,6 +56,6 @@ def last(kind: Audit.Kind) -> Audit | None:
 
 
 def last_finished(kind: Audit.Kind) -> Audit | None:
-    """Return the newest finished examination of a kind. Its findings count until the next one finishes."""
+    """Return the last finished examination of a kind. Its findings are valid until the next one finishes."""
     finished = Audit.objects.filter(kind=kind).exclude(outcome=Audit.Outcome.UNFINISHED)
     return finished.order_by("-ended_at").first()

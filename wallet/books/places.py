@@ -20,8 +20,8 @@ from wallet.errors import GapInHistory
 CLOCKS_APART = timedelta(minutes=5)
 
 # This is a binary search over the sequence, which has no gap. It needs about 20 lookups in a million entries
-# and no index on the time. The times may be out of order by CLOCKS_APART. So the search looks for a time that
-# is later by this much. Then it goes back to the last entry before the wanted time. The LIMIT in the
+# and no index on the time. The times may be out of order by CLOCKS_APART. So the search looks for the wanted
+# time plus CLOCKS_APART. Then it goes back to the last entry before the wanted time. The LIMIT in the
 # sub-select makes each lookup read only one row of the index.
 CUTS = """
 WITH RECURSIVE search (number, moment, low, high) AS (

@@ -46,7 +46,7 @@ LOOKS_MAX = 8
 LOOK_EVERY_SECONDS = 4
 
 TOO_OFTEN = "You started too many payments. Nothing was charged; please wait a minute."
-# The maximum length after URL encoding: the address to which Stripe sends the user back contains it.
+# The maximum length of `returnTo` after URL encoding. The URL from Stripe back to us contains `returnTo`.
 RETURN_TO_LENGTH_MAX = 1500
 
 
@@ -140,7 +140,7 @@ def _wallet_page(
 def _news_part(request: HttpRequest, user_id: str) -> dict[str, Any]:
     """Return the state of a checkout for the page.
 
-    While the payment is not finished, the result has the addresses at which the page asks for it again.
+    While the payment is not finished, the result has the URLs where the page asks for the state again.
     """
     session_id = request.GET.get("session", "")
     outcome = request.GET.get("wallet_topup", "")
@@ -162,7 +162,7 @@ def _news_part(request: HttpRequest, user_id: str) -> dict[str, Any]:
 
 
 def _days_part(request: HttpRequest, user_id: str) -> dict[str, Any]:
-    """Return the chart of the balance, and the spending, for the range of days in the address."""
+    """Return the chart of the balance, and the spending, for the range of days in the URL."""
     chosen = request.GET.get("range", "")
     chosen = chosen if chosen in chart.RANGES else chart.RANGE_DEFAULT
     shown = chart.RANGES[chosen]
@@ -187,7 +187,7 @@ def _days_part(request: HttpRequest, user_id: str) -> dict[str, Any]:
 
 
 def _history_part(request: HttpRequest, user_id: str) -> dict[str, Any]:
-    """Return one page of entries, with the filters and the cursor from the address."""
+    """Return one page of entries, with the filters and the cursor from the URL."""
     labels = tables.labels_of_features()
     filters = HistoryForm(_chosen(request, *FILTERS), choices=spending.choices(user_id), labels=labels)
     choice = filters.choice()
@@ -218,7 +218,7 @@ def _history_part(request: HttpRequest, user_id: str) -> dict[str, Any]:
 @page_of_the_user
 @require_GET
 def history_csv(request: HttpRequest) -> HttpResponseBase:
-    """Return a CSV file of every entry that the filters in the address select, newest first.
+    """Return a CSV file of every entry that the filters in the URL select, newest first.
 
     If a filter is not valid, the user is redirected to the wallet page.
     """
@@ -275,14 +275,14 @@ def _user(request: HttpRequest) -> User:
 
 
 def _return_to(request: HttpRequest) -> str:
-    """Return the `returnTo` of the address if this service may send users there; otherwise ""."""
+    """Return the `returnTo` of the URL if this service may send users there; otherwise ""."""
     url = request.GET.get("returnTo", "")
     fits = len(urlencode({"returnTo": url})) <= RETURN_TO_LENGTH_MAX
     return url if fits and return_urls.is_allowed(url) else ""
 
 
 def _chosen(request: HttpRequest, *names: str) -> dict[str, str]:
-    """Return these parameters of the address.
+    """Return these parameters of the URL.
 
     Empty parameters and a `returnTo` that is not allowed are left out. If a parameter is given more than
     once, its last value counts.
@@ -294,13 +294,13 @@ def _chosen(request: HttpRequest, *names: str) -> dict[str, str]:
 
 
 def _address(request: HttpRequest, *, page: str = "wallet:wallet", **changes: str) -> str:
-    """Return the address of a page with the current parameters and these changes. "" removes a parameter."""
+    """Return the URL of a page with the current parameters and these changes. "" removes a parameter."""
     state = _chosen(request, *STATE) | changes
     return _with_query(reverse(page), {name: value for name, value in state.items() if value})
 
 
 def _filtered(request: HttpRequest, **filters: str) -> str:
-    """Return the address of the history with only these filters. Parameters such as `range` stay."""
+    """Return the URL of the history with only these filters. Parameters such as `range` stay."""
     return _address(request, cursor="", **dict.fromkeys(FILTERS, "") | filters) + "#history"
 
 

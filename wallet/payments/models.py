@@ -57,7 +57,7 @@ class TopUp(models.Model):
     paid_cents = models.BigIntegerField("paid", null=True, blank=True)
     stripe_session_id = models.CharField(max_length=STRIPE_ID_LENGTH, null=True, blank=True, unique=True)
     payment_intent_id = models.CharField(max_length=STRIPE_ID_LENGTH, blank=True)
-    # During a deployment, the previous release still inserts rows without this column. They get `db_default`.
+    # During a deployment, the previous release inserts rows without this column. Such rows get `db_default`.
     form_key = models.CharField(
         max_length=FORM_KEY_LENGTH,
         blank=True,
@@ -129,7 +129,7 @@ class StripeEvent(models.Model):
     payload = models.TextField(blank=True)
     stripe_session_id = models.CharField(max_length=STRIPE_ID_LENGTH, blank=True)
     # During a deployment, the previous release still inserts rows without the next two columns.
-    # They get `db_default`.
+    # Such rows get `db_default`.
     user_id = models.CharField(
         "Misar ID",
         max_length=MISAR_ID_LENGTH,

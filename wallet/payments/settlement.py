@@ -39,8 +39,8 @@ def settle(session: dict[str, Any], *, happened_at: datetime, unpaid: State = St
     """Update the books to match a session of Stripe. Return a remark for staff, which is usually empty.
 
     A paid session is credited once, to one wallet. For a session that is not paid, no credits are added; if
-    its top-up is still open, it gets the state `unpaid`. Raises Parked if the session cannot be credited, or
-    if it is paid and staff resolved its payment by hand.
+    its top-up is still open, the top-up gets the state that `unpaid` gives. Raises Parked if the session
+    cannot be credited, or if the session is paid and staff resolved its payment by hand.
     """
     if session.get("mode") != "payment":
         return "Not a payment: nothing to credit."
@@ -182,7 +182,8 @@ def _topup_of(checkout: Checkout) -> TopUp:
 def _claim(checkout: Checkout) -> TopUp | None:
     """Return the top-up that the session names, if the top-up has no session yet; otherwise None.
 
-    Such a top-up exists if the request that opened the session has not saved the session's id.
+    Such a top-up exists if the request that opened the session has not saved the session's id. This function
+    saves the id if the top-up belongs to the user of the session.
     """
     topup = TopUp.objects.locked().filter(pk=checkout.topup_id, stripe_session_id=None).first()
     if topup and topup.user_id == checkout.user_id:

@@ -1,4 +1,4 @@
-"""The three charts of the creator's overview. A chart has one currency; days are UTC. Nothing here writes."""
+"""The three charts of the creator's overview. A chart has one currency; days are UTC. No data is changed."""
 
 from datetime import datetime
 

@@ -1,1 +1,1 @@
-"""Placements: the list, its file, and the forms."""
+"""A creator's placements: the list, its CSV file, and the forms."""

@@ -12,12 +12,12 @@ from monetization.models import PLAN_LENGTH, PRICE_CENTS_MAX, Subscription
 
 
 class SubscriptionFilterForm(FilterForm):
-    """Filters subscriptions by status, billing interval, currency, and a search for an address or an id."""
+    """Filters subscriptions by status, billing interval, currency, and e-mail address or id."""
 
     model = Subscription
     conditions = {
         "status": lambda status: Q(status=status),
-        # Leave out cancelled subscriptions: they would not be in MRR with a known interval either.
+        # Leave out cancelled subscriptions: even with a known interval, they would not be in MRR.
         "interval": lambda unknown: Q(interval=unknown) & ~Q(status=Subscription.Status.CANCELLED),
         "currency": lambda currency: Q(currency=currency),
         # The beginning of an e-mail address, in upper or lower case, or a whole id.
