@@ -1,4 +1,4 @@
-"""The check of every user page before its view runs."""
+"""The decorator for user pages: it checks that the user is signed in before the view runs."""
 
 from collections.abc import Callable
 

@@ -45,7 +45,7 @@ def set_plan(*, slug: str, name: str, fee_bps: int, key_limit: int | None, actor
 
 
 def assign(*, user: User, plan: Plan) -> None:
-    """Put a user on a plan. Keys above its limit stay valid, but the user cannot create further keys."""
+    """Put a user on a plan. Keys above the plan's limit stay valid, but no further keys can be made."""
     User.objects.filter(pk=user.pk).update(plan=plan)
 
 

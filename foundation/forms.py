@@ -11,13 +11,13 @@ from django.core.validators import MaxValueValidator, MinValueValidator
 
 FIRST_DAY, LAST_DAY = date(2000, 1, 1), date(2999, 12, 31)
 OUT_OF_RANGE = "Enter a date between 2000 and 2999. This filter is not applied."
-# The pattern has anchors, because a RegexField would also accept a key inside a longer text.
+# The pattern has anchors. Without them, a RegexField would also accept a key inside a longer text.
 KEY = re.compile(r"\A[0-9a-f]{32}\Z")
 INCOMPLETE = "This page was incomplete, so nothing was recorded. Please send it again."
 
 
 class DayInput(forms.DateInput):
-    """The date field of a browser. It shows only valid days, because browsers complain about other text."""
+    """A browser's date field. Text that is not a valid day is left out, because browsers warn about it."""
 
     input_type = "date"
 

@@ -15,7 +15,8 @@ FORMULA_STARTS = frozenset(
 )
 # Some spreadsheets drop these characters at the start of a cell and then read the rest.
 DROPPED_STARTS = frozenset("\t\r\n\0")
-# A spreadsheet that does not use the comma as its separator could begin a new cell after such a separator.
+# A formula character after a semicolon, a bar or a tab. If a spreadsheet uses this separator instead of the
+# comma, a new cell begins after it.
 HIDDEN_FORMULA = re.compile(rf"(?<!^)([;|\t]\s*)([{re.escape(''.join(sorted(FORMULA_STARTS)))}])")
 PIECE_CHARACTERS = 16_384
 

@@ -1,4 +1,4 @@
-"""The project package as a Django app, because it has commands for operators and system checks."""
+"""Makes the project package a Django app, so that Django finds its commands and its system checks."""
 
 from django.apps import AppConfig
 

@@ -13,7 +13,7 @@ bind = f"[{_host}]:{_port}" if ":" in _host else f"{_host}:{_port}"
 worker_class = "gthread"
 workers = int(os.environ.get("WEB_WORKERS") or 2)
 threads = int(os.environ.get("WEB_THREADS") or 8)
-# gunicorn replaces a worker if its main thread does not respond for so many seconds. The other threads have
+# gunicorn replaces a worker if its main thread does not respond for this many seconds. The other threads have
 # no such timeout; when_ready limits how long they wait for a client.
 timeout = 30
 # This must be longer than a proxy keeps idle connections. Otherwise the proxy could send a request over a
@@ -34,7 +34,7 @@ access_log_format = '%(h)s %(t)s "%(m)s %(U)s %(H)s" %(s)s %(b)s'
 errorlog = "-"
 loglevel = (os.environ.get("LOG_LEVEL") or "info").lower()
 
-# Drop a client that sends nothing for longer. Otherwise a few such clients could occupy every thread.
+# Drop a client that sends nothing for longer than this. Otherwise a few clients could occupy every thread.
 SILENT_CLIENT_SECONDS = 2
 
 

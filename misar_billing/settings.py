@@ -40,7 +40,7 @@ DEBUG = env.bool("DEBUG", default=False)
 
 
 def _words(name: str, default: list[str]) -> list[str]:
-    """Return the words of a list with commas, without the spaces around each word."""
+    """Return the items of a comma-separated variable, without the spaces around each item."""
     return [word.strip() for word in env.list(name, default=default) if word.strip()]
 
 
@@ -51,7 +51,7 @@ def _origin(url: str) -> str:
 
 
 def _count(name: str, default: int, *, least: int = 0) -> int:
-    """Return a whole number. Raises ImproperlyConfigured if the value is wrong or less than `least`."""
+    """Return a variable as a whole number. Raises ImproperlyConfigured if it is wrong or below `least`."""
     text = env.str(name, default="").strip() or str(default)
     if not (text.isascii() and text.isdigit() and int(text) >= least):
         raise ImproperlyConfigured(f"{name} must be a whole number of at least {least}.")
@@ -126,7 +126,7 @@ if SSO_CLIENT_ID and SSO_CLIENT_ID == SSO_AUDIENCE:
 SECRET_KEY = env.str("SECRET_KEY")
 # Old values of SECRET_KEY: data that was signed or encrypted with an old value stays readable.
 SECRET_KEY_FALLBACKS = _words("SECRET_KEY_FALLBACKS", default=[])
-# A probe's host needs no entry, because /health is answered before the host check.
+# Requests for /health may name any host, because /health is answered before the host check.
 ALLOWED_HOSTS = _words("ALLOWED_HOSTS", default=[urlsplit(PUBLIC_URL).hostname or "localhost"])
 CSRF_FAILURE_VIEW = "foundation.http.last_resort.form_too_old"
 CSRF_TRUSTED_ORIGINS = _words("CSRF_TRUSTED_ORIGINS", default=[])
@@ -212,8 +212,8 @@ AUTH_PASSWORD_VALIDATORS = [
 
 # --- Signing in ---------------------------------------------------------------------------------------
 
-# Users sign in with the SSO issuer (OpenID Connect). Staff can also sign in with a password, and they need a
-# second factor. Other pages of allauth (sign-up, e-mail addresses, password resets) have no URL here.
+# Users sign in with the SSO issuer (OpenID Connect). Staff can also sign in with a password. Staff always
+# need a second factor. Other pages of allauth (sign-up, e-mail addresses, password resets) have no URL here.
 AUTHENTICATION_BACKENDS = [
     "axes.backends.AxesStandaloneBackend",
     "allauth.account.auth_backends.AuthenticationBackend",
@@ -232,7 +232,7 @@ ACCOUNT_UNIQUE_EMAIL = False
 ACCOUNT_SESSION_REMEMBER = True  # Every session lasts SESSION_HOURS.
 ACCOUNT_DEFAULT_HTTP_PROTOCOL = "https" if PRODUCTION else "http"
 ACCOUNT_FORMS = {"login": "accounts.signing_in.forms.StaffSignInForm"}
-# axes counts wrong passwords. These limits count the codes of the second factor.
+# axes limits wrong passwords. These limits are for the codes of the second factor.
 ACCOUNT_RATE_LIMITS = {"login": None, "login_failed": "5/5m/key", "reauthenticate": "10/m/user"}
 
 SOCIALACCOUNT_ADAPTER = "accounts.signing_in.adapters.SsoAdapter"
@@ -288,7 +288,7 @@ CONTENT_SECURITY_POLICY = {
     }
 }
 STRIPE_CHECKOUT_ORIGIN = "https://checkout.stripe.com"
-# After a form is sent, the browser applies the policy of the form's page to every redirect.
+# The origins to which a form may redirect: the browser applies the policy of the form's page to redirects.
 CHECKOUT_ORIGINS = _words(
     "CHECKOUT_ORIGINS",
     default=[STRIPE_CHECKOUT_ORIGIN]
@@ -312,7 +312,7 @@ MAIL_ENABLED = bool(env.str("EMAIL_URL", default=""))
 if MAIL_ENABLED:
     try:
         vars().update(env.email_url("EMAIL_URL"))
-    except (KeyError, ValueError, ImproperlyConfigured):  # The cause contains the password.
+    except (KeyError, ValueError, ImproperlyConfigured):  # The original error contains the password.
         raise ImproperlyConfigured("EMAIL_URL cannot be read.") from None
 EMAIL_TIMEOUT = 10
 DEFAULT_FROM_EMAIL = env.str("MAIL_FROM", default="Misar Billing <billing@misar.io>")
@@ -343,7 +343,7 @@ STORAGES = {
 TRUSTED_PROXIES = _words("TRUSTED_PROXIES", default=[])
 SECURE_SSL_REDIRECT = PRODUCTION
 # The API refuses plain http instead of redirecting (https_only.py). A redirect would come after the client
-# has sent its key, and many clients would follow it with a GET instead of a POST.
+# has sent its key unencrypted. Also, many clients would follow the redirect with a GET instead of a POST.
 SECURE_REDIRECT_EXEMPT = [r"^(io/wallet|mail/v1|v1)(/|$)"]
 SECURE_HSTS_SECONDS = 365 * 24 * 3600 if PRODUCTION else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = PRODUCTION
@@ -351,7 +351,7 @@ SECURE_HSTS_PRELOAD = PRODUCTION
 SESSION_COOKIE_SECURE = PRODUCTION
 CSRF_COOKIE_SECURE = PRODUCTION
 if PRODUCTION:
-    # The prefix __Host- means that only this host can set the cookie, and no other host of our domain.
+    # Because of the prefix __Host-, only this host can set the cookie. Other hosts of our domain cannot.
     SESSION_COOKIE_NAME = "__Host-sessionid"
     CSRF_COOKIE_NAME = "__Host-csrftoken"
 SECURE_REFERRER_POLICY = "same-origin"
@@ -385,7 +385,8 @@ WALLET_CHARGES_PER_MINUTE = _count("WALLET_CHARGES_PER_MINUTE", 0)  # 0: no limi
 TOP_UPS_PER_MINUTE = _count("TOP_UPS_PER_MINUTE", 10, least=1)  # Per user, on the wallet page.
 CREATOR_REQUESTS_PER_MINUTE = _count("CREATOR_REQUESTS_PER_MINUTE", 60)
 ADJUSTMENT_CREDITS_MAX = _count("ADJUSTMENT_CREDITS_MAX", 100_000)
-# How many credits a staff member may move by hand in 24 hours, by role. The largest of several roles counts.
+# How many credits a staff member may move by hand in 24 hours, by role. If a staff member has several
+# roles, the largest limit counts.
 STAFF_CREDITS_A_DAY = _counts_by_role("STAFF_CREDITS_A_DAY", default="billing=1000,admin=100000")
 # How much of one tip a staff member may refund, by role, in the smallest unit of the tip's currency.
 STAFF_REFUND_CENTS_MAX = _counts_by_role("STAFF_REFUND_CENTS_MAX", default="billing=20000,admin=100000")
@@ -433,7 +434,7 @@ LOGGING = {
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["request"]}},
     "root": {"handlers": ["stderr"], "level": env.str("LOG_LEVEL", default="INFO")},
     "loggers": {
-        # Answers with a 4xx status are errors of the caller. They are in the access log.
+        # A 4xx status is an error of the caller, so it is not logged here. The access log has it.
         "django.request": {"level": "ERROR", "filters": ["unexpected"]},
         "django.security.DisallowedHost": {"level": "CRITICAL"},
         "axes": {"level": "WARNING"},

@@ -29,8 +29,8 @@ def page_of(
     """Return up to `limit` rows (1 to 1000) that come after the row of the cursor.
 
     The queryset must be ordered by a moment, then by pk. `among` has all rows of the creator. A cursor may
-    name any row of `among`, because its row can leave the list between two pages. Raises InvalidCursor if the
-    cursor names no such row.
+    name any row of `among`, because the row of a cursor can leave the queryset between two pages. Raises
+    InvalidCursor if the cursor names no such row.
     """
     assert 1 <= limit <= ROWS_MAX, "the edge has refused anything else"
     if cursor is not None:
@@ -56,7 +56,7 @@ def every_row(queryset: QuerySet[Row]) -> Iterator[Row]:
 
 
 def _after(queryset: QuerySet[Any], last: Model) -> Q:
-    """Return the condition for the rows after `last`. PostgreSQL can start to read an index at `last`."""
+    """Return the condition for the rows after `last`. It lets PostgreSQL start to read an index at `last`."""
     by, tie = (str(each) for each in queryset.query.order_by)
     field, beyond = by.removeprefix("-"), "lt" if by.startswith("-") else "gt"
     assert tie == ("-pk" if by.startswith("-") else "pk"), "both run in the same direction"

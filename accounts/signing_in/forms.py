@@ -11,7 +11,7 @@ from accounts.misar_ids import STAFF_PREFIX
 
 
 class StaffSignInForm(LoginForm):
-    """The name of a staff member, with or without its prefix, and the password."""
+    """The sign-in form of staff: the name, with or without the prefix `staff:`, and the password."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -25,12 +25,12 @@ class StaffSignInForm(LoginForm):
 
 
 def name_tried(request: HttpRequest, credentials: dict[str, Any] | None) -> str:
-    """The full staff name of a sign-in, always in lower case. Axes counts failed tries by this name."""
+    """Return the full staff name that was entered, in lower case. Axes counts failed tries by this name."""
     return _full_name(request.POST.get("login", "").strip()).casefold()
 
 
 def _full_name(name: str) -> str:
-    """A staff name with its prefix."""
+    """Return the name with the prefix `staff:`. The prefix is added if it is missing."""
     return name if name.casefold().startswith(STAFF_PREFIX) else STAFF_PREFIX + name
 
 

@@ -42,7 +42,7 @@ FRESH_SECONDS = 300
 @require_safe
 @content_security.leads_to_sign_in
 def sign_in(request: HttpRequest) -> HttpResponse:
-    """Show the page to sign in with Misar. Visitors who want the back-office get the page for staff."""
+    """Show the page to sign in with Misar. Redirect visitors of the back-office to the page for staff."""
     going_to = _destination(request)
     if request.user.is_authenticated:
         return redirect(going_to)
@@ -64,7 +64,7 @@ def staff_sign_in(request: HttpRequest) -> HttpResponseBase:
 @not_too_often("sign-in.start")
 @issuer_in_reach("start")
 def start(request: HttpRequest) -> HttpResponseBase:
-    """Redirect the browser to the issuer. Only the page to return to is taken from the query."""
+    """Redirect the browser to the issuer. Ignore all query parameters except the page to return to."""
     request.GET = QueryDict(urlencode({REDIRECT_FIELD_NAME: _destination(request)}))
     return OAuth2LoginView.adapter_view(Issuer(request, PROVIDER))(request)
 
@@ -135,7 +135,7 @@ def set_up(request: HttpRequest) -> HttpResponseBase:
 @never_cache
 @for_staff
 def recovery_codes(request: HttpRequest) -> HttpResponseBase:
-    """Show the ten recovery codes, once, right after their creation. A code replaces a lost phone."""
+    """Show the ten recovery codes, once, right after their creation. With a code, staff need no phone."""
     if not is_mfa_enabled(request.user, [Authenticator.Type.RECOVERY_CODES]):
         return redirect("mfa_generate_recovery_codes")
     return ViewRecoveryCodesView.as_view(template_name="accounts/recovery_codes.html")(request)
@@ -145,7 +145,8 @@ def recovery_codes(request: HttpRequest) -> HttpResponseBase:
 new_recovery_codes = never_cache(
     for_staff(GenerateRecoveryCodesView.as_view(template_name="accounts/new_recovery_codes.html"))
 )
-# The page for the code after the password, and two pages that confirm that it is still the same user.
+# The page that asks for the code after the password, and two pages that ask a signed-in user for the password
+# or for a code again.
 code = AuthenticateView.as_view(template_name="accounts/code.html")
 password_again = ReauthenticateView.as_view(template_name="accounts/password_again.html")
 code_again = CodeAgainView.as_view(template_name="accounts/code_again.html")

@@ -39,11 +39,11 @@ class ReadOnlyAdmin(admin.ModelAdmin):
     empty_value_display = "–"
     sortable_by: ClassVar[list[str] | tuple[str, ...] | None] = ()
 
-    # Lookups that the address of the list may use, besides those of list_filter.
+    # Lookups that the URL of the list may use, besides those of list_filter.
     lookups: ClassVar[Sequence[str]] = ()
-    # The indexed field with the time of a row. It adds a filter: today, 7 days, 30 days, this month.
+    # The indexed field with a row's time. It gives the list a filter: today, 7 days, 30 days, this month.
     instant: ClassVar[str] = ""
-    # Columns with figures, which are aligned right.
+    # Columns with numbers, which are aligned to the right.
     figures: ClassVar[Sequence[str]] = ()
     # Fields that the CSV file leaves out, besides those in `exclude`.
     kept_out_of_files: ClassVar[Sequence[str]] = ()
@@ -83,7 +83,7 @@ class ReadOnlyAdmin(admin.ModelAdmin):
         return [path("csv/", self.admin_site.admin_view(self.csv_view), name=name), *super().get_urls()]
 
     def url_of(self, page: str, *args: Any) -> str:
-        """The address of a page of this list: "changelist", or "change" with the key of a row."""
+        """The URL of a page of this list: "changelist", or "change" with the key of a row."""
         return reverse(name_of_page(self.model, page), args=[quote(arg) for arg in args])
 
     def changelist_view(  # type: ignore[override]
@@ -158,7 +158,7 @@ class ReadOnlyAdmin(admin.ModelAdmin):
     def history_view(
         self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        """The history of a row is on the row's own page."""
+        """Redirect to the row's own page, which is also the page of its history."""
         return HttpResponseRedirect(self.url_of("change", unquote(object_id)))
 
     # --- What a list reads ---
@@ -170,7 +170,7 @@ class ReadOnlyAdmin(admin.ModelAdmin):
         return (*self.list_filter, filters.When) if self.instant else self.list_filter
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:
-        """Allow declared lookups only. With others, staff could guess digests, passwords and addresses."""
+        """Allow declared lookups only. Others would reveal digests, passwords and addresses bit by bit."""
         assert request is not None, "the list always passes the request"
         return lookup in {*self.lookups, *change_list.lookups_of(self.opts, self.get_list_filter(request))}
 
@@ -181,7 +181,7 @@ class ReadOnlyAdmin(admin.ModelAdmin):
         return (self.matching(queryset, term) if term else queryset), False
 
     def address_term(self, term: str) -> str:
-        """The search term for the address of the list. A subclass may turn an e-mail address into an id."""
+        """The search term for the URL of the list. A subclass may turn an e-mail address into an id."""
         return term
 
     def matching(self, queryset: models.QuerySet[Any], term: str) -> models.QuerySet[Any]:

@@ -49,14 +49,14 @@ _envelopes: dict[str, Envelope] = {}
 def register(prefix: str, envelope: Envelope) -> None:
     """Answer all requests under a prefix such as `/v1/` in JSON, and errors in this envelope.
 
-    An envelope belongs to a path and not to a view, because a wrong host, an unknown path and a crash have no
-    view.
+    An envelope belongs to a path and not to a view, because no view makes the answer to a wrong host, an
+    unknown path or a crash.
     """
     _envelopes[prefix] = envelope
 
 
 def is_api_path(path: str) -> bool:
-    """Return whether all answers under this path are JSON, also errors of every kind."""
+    """Return whether all answers under this path are JSON, including all errors."""
     return f"{path}/".startswith(tuple(_envelopes))
 
 
@@ -78,7 +78,7 @@ def error_response(
     headers = {"Cache-Control": "no-store"} | dict(headers or {})
     wait = int(headers["Retry-After"]) if status == HTTPStatus.TOO_MANY_REQUESTS else None
     body = envelope_of(request.path).body(request.path, sentence, details=details, retry_after_seconds=wait)
-    # The views answer in the same compact JSON.
+    # Compact JSON, as in the other answers of the API.
     compact = {"separators": (",", ":"), "ensure_ascii": False}
     return JsonResponse(body, status=status, headers=headers, json_dumps_params=compact)
 
@@ -136,7 +136,7 @@ def flattened(errors: Any) -> dict[str, Any]:
 
 
 def spoken(details: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the messages as a form shows them beside its fields: `Required`, `Must be an integer`."""
+    """Return the details with messages as a form shows them, such as `Required` or `Must be an integer`."""
 
     def say(message: str) -> str:
         return "Required" if message == "is required" else message[:1].upper() + message[1:]

@@ -1,7 +1,8 @@
-"""A creator's figures over time, for charts. A step in which nothing happened has zeros.
+"""A creator's figures over time, for charts.
 
-Each series takes one or two queries; more rows do not need more queries. The sums of a series are equal to
-the figures of stats.of_period().
+A step is a day, a week, a month or a year. Tips, refunds and sponsors are 0 in a step without any. Each
+series takes one or two queries; more rows do not need more queries. The sums of a series are equal to the
+figures of stats.of_period().
 """
 
 from dataclasses import dataclass
@@ -38,7 +39,7 @@ class TipDay:
 
     @property
     def net_after_refunds_cents(self) -> int:
-        """What the creator keeps of the step. It is below 0 if refunds took more than tips brought."""
+        """What the creator keeps of the tips. It is below 0 if refunds took more than tips brought."""
         return self.net_cents - (self.refunded_cents - self.fee_returned_cents)
 
 
@@ -46,7 +47,7 @@ class TipDay:
 class MrrDay:
     """MRR at the end of one step, in the currency's smallest unit.
 
-    If the step has not ended, it is the MRR now.
+    If the step has not ended, `mrr_cents` is the MRR now.
     """
 
     day: date
@@ -58,10 +59,10 @@ class MrrDay:
 class IncomeMonth:
     """The income of one UTC month, in the currency's smallest unit. `month` is its first day.
 
-    `tips_net_cents` is the tips minus the platform's fee and minus the refunds made in this month. It can be
-    below 0. `sponsors_booked_cents` is the price of the placements that begin in this month and were not
-    cancelled. Placements that begin later in the month count too. The price is booked, not received. What
-    subscribers pay is in neither figure, because their payments are not recorded.
+    `tips_net_cents` is the sum of the tips minus the platform's fee and minus the refunds made in this month.
+    It can be below 0. `sponsors_booked_cents` is the price of the placements that begin in this month and
+    were not cancelled. Placements that begin later in the month count too. The price was agreed, but
+    perhaps not paid. What subscribers pay is in neither figure, because their payments are not recorded.
     """
 
     month: date
@@ -92,8 +93,8 @@ def tips_by_day(creator: User, currency: str, period: Period) -> list[TipDay]:
 def mrr_by_day(creator: User, currency: str, period: Period) -> list[MrrDay]:
     """Return MRR at the end of each step of the period, oldest first. This takes one query.
 
-    Each point is a twelfth of the sum of all changes recorded until then, rounded once. A later change,
-    refund or erasure never changes an earlier point.
+    Each point is a twelfth of the sum of all changes of the yearly amount recorded until then, rounded once.
+    A later change, refund or erasure never changes an earlier point.
     """
     step = step_of(period)
     values: dict[str, Any] = {

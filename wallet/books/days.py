@@ -14,14 +14,14 @@ from django.db import connection
 from foundation.calendar import DAY, day_of, end_of, start_of
 from wallet.books.models import ClosedDay
 
-# A day may be closed this long after its end. No process then still writes an entry with a time of this day:
+# A day may be closed this long after its end. By then, no process writes entries with a time of this day:
 # a charge takes seconds, and the clocks of hosts differ by a few minutes at most.
 SETTLING = timedelta(hours=1)
 PRODUCTS_MAX = 100
 
 # One SQL statement reads one snapshot, so the count and the totals come from the same entries. If another
-# process closes the same day at the same time, it waits at the first INSERT. Then the day is already closed,
-# and the other process writes nothing.
+# process closes the same day at the same time, it waits at its first INSERT until the day is closed. Then
+# it writes nothing.
 CLOSE = """
 WITH added AS MATERIALIZED (
      SELECT product, kind, sum(credits) AS credits, count(*) AS entries
@@ -109,8 +109,8 @@ def close_days(*, now: datetime) -> list[ClosedDay]:
     """Close each day that ended at least an hour before `now`. Return the days closed, oldest first.
 
     Closing a day means that its totals are stored. The first day is the day of the first entry; days without
-    entries are closed too. Each day is one transaction. This may run again, and two processes may run it at
-    the same time: only one of them closes each day.
+    entries are closed too. Each day is one transaction. It is safe to call this function again, also from two
+    processes at the same time: only one of them closes each day.
     """
     closed = []
     for day in open_days(now=now):

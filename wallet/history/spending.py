@@ -15,8 +15,8 @@ CHOICES_MAX = 100
 ENTRIES_LOOKED_THROUGH = 10_000
 
 # Credits that were given back count on the day of their charge. The LIMIT makes PostgreSQL find each charge
-# with one index lookup. Without it, the planner could choose a slower plan: it does not know that there are
-# few such entries.
+# with one index lookup. Without the LIMIT, the planner could choose a slower plan, because it does not know
+# that few entries give credits back.
 SPENT = """
 SELECT product, feature, sum(units)::bigint, sum(credits)::bigint
   FROM (SELECT product, feature, count AS units, -credits AS credits
@@ -46,7 +46,7 @@ SELECT DISTINCT product, feature
 
 @dataclass(frozen=True)
 class Spending:
-    """What one feature of one product cost a user in some days.
+    """What one feature of one product cost a user on the chosen days.
 
     `units` is the number of units charged. `credits` is a positive number: the credits that the charges took,
     minus all credits of these charges that were given back at any time. `label` comes from the rate table; it
@@ -71,7 +71,7 @@ class Choices:
 
 
 def by_feature(*, user_id: str, first_day: date, last_day: date) -> list[Spending]:
-    """Return what was charged on these UTC days (both included), sorted by credits, the highest first.
+    """Return the spending of these UTC days (both included), the feature with the most credits first.
 
     A feature is left out if all its credits were given back. The shares are whole percents and add up to 100.
     """

@@ -22,9 +22,9 @@ WHOLE_DOLLARS = re.compile(r"\$? ?([0-9]{1,3}(?:,[0-9]{3})+|[0-9]+)(?:\.0{0,2})?
 
 
 def first_choice(owed: int) -> dict[str, str]:
-    """The amount that is chosen when the page opens: the usual one, or enough to settle a debt.
+    """The choice when the page opens: the usual amount, or an amount that settles the debt if possible.
 
-    `owed` is in credits, 0 for a balance that owes nothing.
+    `owed` is the debt in credits; 0 if the user has no debt.
 
     >>> first_choice(0), first_choice(12), first_choice(300)
     ({'amount': '25'}, {'amount': '25'}, {'amount': 'other', 'own_amount': '300'})
@@ -82,7 +82,7 @@ class TopUpForm(KeyedForm):
 
 
 class HistoryForm(forms.Form):
-    """Which entries of the history to show. A filter that cannot be read gets an error and is not applied."""
+    """Which entries of the history to show. An invalid filter gets an error and is not applied."""
 
     def __init__(self, data: dict[str, str], *, choices: Choices, labels: dict[str, str]) -> None:
         super().__init__(data, auto_id="history_%s")
@@ -107,7 +107,7 @@ class HistoryForm(forms.Form):
             self.add_error("to", "The last day comes before the first. This filter is not applied.")
 
     def choice(self) -> Choice:
-        """The entries to show, by the filters that are valid."""
+        """Which entries to show. Only the filters with a valid value are applied."""
         self.is_valid()
         data: dict[str, Any] = self.cleaned_data
         return Choice(

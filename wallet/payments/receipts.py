@@ -21,7 +21,7 @@ def register() -> None:
 
 @outbox.isolated
 def queue(topup: TopUp) -> None:
-    """Queue the receipt of a paid top-up, in the transaction that credits it.
+    """Queue the receipt of a paid top-up, in the transaction that adds the credits to the wallet.
 
     Each top-up gets one receipt. No receipt is queued if the wallet's owner never signed in or has no e-mail
     address.

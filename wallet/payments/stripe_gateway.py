@@ -22,7 +22,8 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 DASHBOARD = "https://dashboard.stripe.com"
-# This file uses the parameters of this version, which stripe-python 16 sends. A new version needs new code.
+# The version of Stripe's API that stripe-python 16 sends. This file uses the parameters of this version, so
+# another version needs other code.
 API_VERSION = "2026-10-28.endive"
 CONNECT_TIMEOUT_SECONDS = 2
 READ_TIMEOUT_SECONDS = 3
@@ -30,7 +31,7 @@ RETRIES_MAX = 1
 # The limit for a whole call, with its retries, even if the answer arrives very slowly.
 CALL_SECONDS_MAX = 9
 SIGNATURE_AGE_SECONDS_MAX = 300
-# A checkout that the user leaves open expires after this time. It is long enough to look for a card.
+# A checkout that the user leaves open expires after this time. The user has enough time to look for a card.
 SESSION_SECONDS = 3600
 # Stripe refuses a new session that would expire sooner than this.
 SESSION_SECONDS_MIN = 1800
@@ -48,7 +49,7 @@ class CheckoutSession:
 
 
 def is_live() -> bool:
-    """Whether our key moves real money."""
+    """Whether our key is a live key of Stripe, with which payments move real money."""
     return settings.STRIPE_SECRET_KEY.startswith(("sk_live_", "rk_live_"))
 
 
@@ -74,19 +75,19 @@ def create_checkout(
     started_at: datetime,
     of_a_form: bool = False,
 ) -> CheckoutSession:
-    """A Checkout Session for one top-up, open for an hour from its start.
+    """Create a Checkout Session for one top-up. The session expires an hour after `started_at`.
 
     The top-up's id is the idempotency key. If any process makes the same call again within a day, Stripe
     returns the same session. Stripe refuses the key with other parameters, so all parameters come from the
     top-up or its form. A user can send a form twice at the same time: with `of_a_form`, the second call
     waits for the first one. Raises StripeOutOfReach within 10 s.
     """
-    # The session carries it for the webhook, and the payment intent carries it for refunds and disputes.
+    # The session carries this data for the webhook. The payment intent carries it for refunds and disputes.
     metadata = {"type": "wallet_topup", "user_id": user_id, "product": product, "topup_id": topup_id}
     params: Any = {
         "mode": "payment",
         "allowed_payment_method_types": ["card"],
-        # Both are switched off here: a default in Stripe's dashboard must not change what a dollar buys.
+        # The next two are off, so that no default in Stripe's dashboard changes what a dollar buys.
         "adaptive_pricing": {"enabled": False},
         "automatic_tax": {"enabled": False},
         "line_items": [
@@ -152,7 +153,7 @@ def _session_or_none(session_id: str) -> dict[str, Any] | None:
 
 
 def completed_sessions(*, since_unix: int) -> Iterator[dict[str, Any]]:
-    """Every session that was created since then and that the user completed, newest first. Read in pages."""
+    """Yield each session created since `since_unix` that the user completed, newest first; read in pages."""
     params: Any = {"created": {"gte": since_unix}, "status": "complete", "limit": 100}
     sessions = _translated(lambda: _client().v1.checkout.sessions.list(params=params))
     paging = iter(sessions.auto_paging_iter())
@@ -161,9 +162,9 @@ def completed_sessions(*, since_unix: int) -> Iterator[dict[str, Any]]:
 
 
 def verified_event(body: bytes, signature: str) -> dict[str, Any]:
-    """The event of a webhook that Stripe signed and sent just now.
+    """The event in the body of a webhook, if Stripe signed this body in the last five minutes.
 
-    Raises BadSignature, or UnreadableEvent if Stripe signed something that is no event.
+    Otherwise raises BadSignature. Raises UnreadableEvent if Stripe signed something that is no event.
     """
     try:
         text = body.decode("utf-8")
@@ -186,7 +187,7 @@ def _is_signed(text: str, header: str, secret: str) -> bool:
         stripe.WebhookSignature.verify_header(text, header, secret, tolerance=SIGNATURE_AGE_SECONDS_MAX)
     except stripe.SignatureVerificationError:
         return False
-    # The library accepts a timestamp from the future.
+    # The library accepts every timestamp from the future. This function allows a small difference only.
     stamps = [int(part[2:]) for part in header.split(",") if part.startswith("t=")]
     return all(stamp <= time.time() + SIGNATURE_AGE_SECONDS_MAX for stamp in stamps)
 
@@ -196,7 +197,7 @@ def _is_signed(text: str, header: str, secret: str) -> bool:
 
 @cache
 def _client() -> stripe.StripeClient:
-    """One client per process, made on first use: no socket may be opened before the fork."""
+    """One client per process, made on first use, so that no socket is opened before gunicorn forks."""
     return stripe.StripeClient(
         settings.STRIPE_SECRET_KEY,
         stripe_version=API_VERSION,
@@ -208,7 +209,7 @@ def _client() -> stripe.StripeClient:
 
 @cache
 def _places() -> threading.BoundedSemaphore:
-    """How many calls of this process may run at once."""
+    """The semaphore that limits how many calls of this process may run at once."""
     return threading.BoundedSemaphore(settings.STRIPE_CALLS_AT_ONCE)
 
 
@@ -244,7 +245,7 @@ def _within_limits(call: Callable[[], T]) -> T:
 
 
 def _translated(call: Callable[[], T]) -> T:
-    """Turn Stripe's errors into our own. Their messages are not logged: they may repeat what we sent."""
+    """Turn Stripe's errors into our own. Stripe's messages are not logged: they may repeat what we sent."""
     try:
         return call()
     except stripe.InvalidRequestError as error:

@@ -1,7 +1,7 @@
 """The command that deletes a staff member's second factor.
 
-It helps a staff member who lost the phone and the recovery codes, if no colleague can do this in the
-back-office.
+Use this command if a staff member lost the phone and the recovery codes, and no colleague can delete the
+second factor in the back-office.
 """
 
 from argparse import ArgumentParser

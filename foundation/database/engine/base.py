@@ -10,7 +10,8 @@ from typing import Any
 import psycopg
 from django.db.backends.postgresql import base
 
-# A little more than statement_timeout: while the server works, its own error says more than ours.
+# A little more than statement_timeout, so that a working server ends the statement first. Its error says more
+# than ours.
 ANSWER_SECONDS_MAX = 2.5
 # The limit for the check of an idle connection before its use. If the check fails, there is still time for a
 # new connection within three seconds.

@@ -1,4 +1,4 @@
-"""The command of `make demo`: it uses a wallet on a private server, and checks every promise."""
+"""The command that `make demo` runs. It uses a wallet on a private server and checks each promised result."""
 
 from argparse import ArgumentParser
 from typing import Any

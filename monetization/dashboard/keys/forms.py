@@ -39,5 +39,5 @@ class KeyForm(KeyedForm):
         return self["scopes"].value() or []
 
     def opens_elsewhere(self) -> bool:
-        """Return whether a scope of another product is checked. The page then shows these scopes."""
+        """Return whether a scope for other products is checked. If so, the page shows all these scopes."""
         return not set(SCOPES_ELSEWHERE).isdisjoint(self.chosen())

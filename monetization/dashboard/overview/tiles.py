@@ -106,7 +106,7 @@ def tiles_of(now: Figures, then: Figures | None, currency: str) -> list[Tile]:
 
 
 def empty_tiles() -> list[Tile]:
-    """Return the same tiles with dashes, for a creator without any record. A 0 would look like a result."""
+    """Return the six tiles with dashes, for a creator without any record. A 0 would look like a result."""
     return [
         replace(each, value=NONE, unit="", detail="", trend="") for each in tiles_of(Figures(), None, "USD")
     ]

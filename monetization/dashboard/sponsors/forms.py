@@ -16,9 +16,9 @@ from monetization.models import NAME_LENGTH, PRICE_CENTS_MAX, Sponsor
 
 
 class SponsorFilterForm(FilterForm):
-    """Filters placements by state and position. The latest placement is first.
+    """Filters placements by state and position. The placement that begins last comes first.
 
-    With the state "upcoming", the soonest placement is first.
+    With the state "upcoming", the placement that begins first comes first.
     """
 
     model = Sponsor
@@ -28,7 +28,7 @@ class SponsorFilterForm(FilterForm):
     position = choice_field("Position", "All positions", Sponsor.Position.choices)
 
     def records(self) -> QuerySet[Any]:
-        """Return the placements that match. Their state is taken at the moment when the form was made."""
+        """Return the placements that match. The state is the state at `self.now`, when the form was made."""
         placements: Any = super().records()
         state = self.cleaned_data.get("state")
         if state:

@@ -20,7 +20,7 @@ from monetization.dashboard.tips.thanks import thanks_url
 from monetization.errors import ChangedMeanwhile, RefundTooLarge
 from monetization.models import Refund, Tip
 
-# Where a hidden message is no longer shown, and where it still is.
+# Says where a hidden message is no longer shown, and where it is still returned.
 HIDDEN_FROM = "hidden from these pages and files, and from mail not yet sent; the API still returns it"
 
 

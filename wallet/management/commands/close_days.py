@@ -13,7 +13,7 @@ from wallet.books import days
 
 
 def day(text: str) -> date:
-    """Return the date that a text such as 2026-11-01 names. Raises ArgumentTypeError."""
+    """Return the date that a text such as 2026-11-01 names. Raises ArgumentTypeError for other texts."""
     try:
         return date.fromisoformat(text)
     except ValueError as error:
