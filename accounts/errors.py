@@ -12,7 +12,10 @@ class NoCredentials(BillingError):
 
 
 class InvalidToken(BillingError):
-    """Raised when a bearer token is foreign, malformed or not valid now. The answer never says why."""
+    """Raised when a bearer token is malformed, not valid now, or not from our issuer for our audience.
+
+    The answer never says why.
+    """
 
     status = 401
     sentence = "Invalid or expired access token"
@@ -40,7 +43,7 @@ class SomebodyElsesWallet(BillingError):
 
 
 class FeatureNotAllowed(BillingError):
-    """Raised when a product charges a feature that begins with none of its service key's prefixes."""
+    """Raised when the prefixes of a service key do not allow the feature that the product charges."""
 
     status = 403
 
@@ -66,7 +69,7 @@ class MissingScope(BillingError):
 
 
 class SessionRequired(BillingError):
-    """Raised when a request without a browser's session manages keys: a key must not create further keys."""
+    """Raised when a request manages keys without a browser session. An API key must not create other keys."""
 
     status = 401
     sentence = "Sign in to manage API keys"

@@ -1,4 +1,4 @@
-"""The app configuration of the back-office, which has no models, and of Django's admin with our own site."""
+"""The app configurations of the back-office, which has no models, and of Django's admin with our site."""
 
 from django.apps import AppConfig, apps
 from django.contrib.admin.apps import AdminConfig

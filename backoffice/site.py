@@ -13,7 +13,7 @@ from backoffice.find.views import find
 from backoffice.one_user.views import one_user
 from backoffice.overview.views import overview
 
-# The lists, in the order that is useful for staff. A test checks that no list is missing.
+# The lists of each part, in the order in which staff see them. A test checks that no list is missing.
 LISTS = {
     "Credits": ("Wallet", "Entry", "TopUp", "StripeEvent", "Rate", "RateChange", "Audit", "ClosedDay"),
     "Creators": ("Tip", "Refund", "Subscription", "SubscriptionEvent", "Sponsor", "Earner", "Erasure"),

@@ -11,7 +11,7 @@ from typing import Literal
 
 @dataclass(frozen=True)
 class Cell:
-    """A figure as text, and the URL of the list of the rows that it adds up; "" if there is no list."""
+    """A figure as text, and the URL of a list of the rows behind the figure; "" if there is no list."""
 
     text: str
     url: str = ""
@@ -30,7 +30,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Row:
-    """One line of a table: its label, and a figure for each column. `day` is its position in the chart."""
+    """One line of a table: its label, and a figure for each column. `day` places the line in the chart."""
 
     words: str
     cells: Sequence[Cell]

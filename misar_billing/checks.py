@@ -14,7 +14,7 @@ LIMITS_BY_ROLE = ("STAFF_CREDITS_A_DAY", "STAFF_REFUND_CENTS_MAX")
 
 @register(Tags.security, deploy=True)
 def sandbox_is_for_development(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
-    """Return errors if this is a sandbox or does not use the real Stripe. Only `check --deploy` runs this."""
+    """Return errors if the service is a sandbox or uses no real Stripe. Only `check --deploy` does this."""
     errors: list[CheckMessage] = []
     if not settings.PRODUCTION:
         errors.append(Error("ENVIRONMENT is sandbox.", hint="Set it to production.", id="misar.E001"))
@@ -27,7 +27,10 @@ def sandbox_is_for_development(app_configs: Sequence[AppConfig] | None, **kwargs
 
 @register()
 def limits_are_of_roles(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
-    """Return an error for each limit of an unknown role. After a typing error the real role would have 0."""
+    """Return an error for each limit of an unknown role.
+
+    If the name of a role is misspelled in the settings, the limit of the real role is 0.
+    """
     return [
         Error(
             f"{name} names {role!r}, which is no role.",

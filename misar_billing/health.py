@@ -31,7 +31,7 @@ def answer_health(
 
 
 def database_trouble() -> str | None:
-    """Return why the database cannot be used for writing, in a few words; None if it can."""
+    """Return in a few words why the database cannot be used for writing; None if it can be used."""
     try:
         with connection.cursor() as cursor:
             cursor.execute(
@@ -46,7 +46,7 @@ def database_trouble() -> str | None:
 
 
 def is_migrated() -> bool:
-    """Return whether every migration of this code is applied. After a True, the check is not repeated."""
+    """Return whether every migration of this code is applied. A True result is kept for later calls."""
     global _migrated
     if not _migrated:
         executor = MigrationExecutor(connection)

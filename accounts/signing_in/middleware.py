@@ -19,7 +19,11 @@ OPEN_WITHOUT_IT = ("mfa_activate_totp", "account_reauthenticate", "sign-out", "s
 def require_good_session(
     get_response: Callable[[HttpRequest], HttpResponseBase],
 ) -> Callable[[HttpRequest], HttpResponseBase]:
-    """Middleware: end expired sessions. Let staff without a second factor open only its set-up page."""
+    """Middleware: end expired sessions, and sessions of staff that have not passed the second factor.
+
+    Staff who have no second factor yet may open only the pages in OPEN_WITHOUT_IT. An API request is not
+    signed out, but its session is ignored.
+    """
 
     def middleware(request: HttpRequest) -> HttpResponseBase:
         # A request without the cookie has no session, so a product's request never queries sessions.

@@ -23,7 +23,7 @@ from wallet.payments import inbox, sessions, settlement, stripe_gateway
 from wallet.payments.sessions import text_at
 from wallet.prices import rates
 
-# The highest price that the database allows (wallet_rate_is_never_free).
+# The highest price that the database allows (the constraint wallet_rate_is_never_free).
 RATE_CREDITS_MAX = 1_000_000_000
 
 
@@ -54,7 +54,7 @@ class AdjustmentForm(CreditsForm):
 
 
 def adjust(wallet: Wallet, form_data: dict[str, Any], staff: User) -> str:
-    """Add credits to a wallet or remove them."""
+    """Add credits to a wallet, or remove credits from it."""
     entry = ledger.adjust(
         user_id=wallet.pk,
         credits=form_data["credits"],
@@ -120,7 +120,7 @@ def _event_facts(event: StripeEvent) -> Facts:
 
 
 def payment_link(event: StripeEvent) -> str:
-    """The payment of an event as a link to its page in Stripe's dashboard."""
+    """The id of an event's payment, as a link to Stripe's dashboard if the id begins with `pi_`."""
     url = stripe_gateway.page_of_payment(event.payment_intent_id)
     if not url:
         return event.payment_intent_id
@@ -128,7 +128,7 @@ def payment_link(event: StripeEvent) -> str:
 
 
 def _payment_in_words(event: StripeEvent) -> str:
-    """The amount of an event's session and whether it was paid; "" without a valid amount."""
+    """The amount and the payment status of an event's session; "" if the amount is not valid."""
     session = sessions.session_of(event)
     cents, currency = session.get("amount_total"), text_at(session, "currency").upper()
     if type(cents) is not int or cents < 0 or not money.is_currency(currency):
@@ -138,7 +138,7 @@ def _payment_in_words(event: StripeEvent) -> str:
 
 
 def replay(event: StripeEvent, form_data: dict[str, Any], staff: User) -> str:
-    """Handle a stored event again, as if Stripe had just sent it. The act is written even if this fails."""
+    """Handle a stored event again, as if Stripe had just sent it. If this fails, the act is still saved."""
     try:
         inbox.handle(event)
     except EventFailed:
@@ -196,7 +196,7 @@ def resolve(event: StripeEvent, form_data: dict[str, Any], staff: User) -> str |
 
 
 class AskForm(ReasonForm):
-    """Asks Stripe for the session of a top-up when the form is checked: no transaction is open then."""
+    """Asks Stripe for a top-up's session while the form is validated, because no transaction is open then."""
 
     def clean(self) -> dict[str, Any]:
         form_data = super().clean() or self.cleaned_data
@@ -249,7 +249,7 @@ class RateForm(SettingForm):
 
 
 class NewRateForm(RateForm):
-    """The price of a feature that has none yet."""
+    """The price of a feature that has no price yet."""
 
     feature = forms.CharField(
         max_length=FEATURE_LENGTH,

@@ -1,6 +1,6 @@
 """Finds the rows that belong to a text from a support request: a Misar ID, an e-mail address, an id, a key.
 
-Each search is for the whole text and uses an index, so it costs the same in a table of a million rows. Only
+Each search compares the whole text and uses an index, so it is fast even in a table of a million rows. Only
 tables that the staff member may view are searched. Nothing here writes, and searches are not logged.
 """
 
@@ -25,7 +25,7 @@ May = Callable[[str], bool]
 MATCHES_MAX = 20
 # Characters around a text that was copied from a mail, a chat or a spreadsheet. They are removed.
 AROUND = " \t\r\n\v\f\N{NO-BREAK SPACE}\N{ZERO WIDTH SPACE}\N{ZERO WIDTH NO-BREAK SPACE}\"'`<>“”„‘’‚«»‹›"
-# Only the beginning of a key is ever searched for, shown or put into an address.
+# Only the beginning of a key is ever searched for, shown or put into a URL.
 KEY = re.compile(rf"(?:msk|wsk)_[0-9a-fA-F]{{{SHOWN_LENGTH - 4}}}")
 # A text with one of these prefixes is a row's id, so it cannot be the Misar ID of a new user.
 ROW_PREFIXES = tuple("txn_ top_ tip_ rfd_ spon_ sub_ cs_ pi_ py_ ch_ evt_ in_ msk_ wsk_".split())
@@ -52,7 +52,7 @@ class Match:
 class Found:
     """The matches, at most 20.
 
-    `is_cut` is true if there are more, and `by_address` if the text was an e-mail address.
+    `is_cut` is true if there are more than 20, and `by_address` if the text was an e-mail address.
     """
 
     matches: list[Match]
@@ -90,7 +90,7 @@ class Look:
         return f"{self.table._meta.app_label}.view_{self.table._meta.model_name}"
 
     def rows(self, column: str, text: str) -> models.QuerySet[Any]:
-        """Some rows with this text, not sorted. To sort them, PostgreSQL could choose a slower index."""
+        """Some rows with this text, not sorted. For sorted rows, PostgreSQL could choose a slower index."""
         return self.table._default_manager.filter(**{column: text}).defer(*self.unread)[: MATCHES_MAX + 1]
 
     def match(self, row: Any) -> Match:

@@ -20,7 +20,7 @@ from wallet.models import Audit, ClosedDay, StripeEvent, TopUp
 LATE_EVENT = timedelta(minutes=5)
 LATE_PAYMENT = timedelta(hours=1)
 LATE_MAIL = timedelta(hours=1)
-LATE_AUDIT = timedelta(hours=26)  # Audits run every night. The two extra hours allow for a slow one.
+LATE_AUDIT = timedelta(hours=26)  # Audits run every night. The two extra hours allow for a slow audit.
 LATE_DAY = timedelta(days=2)
 MAILS_LOOKED_BACK = timedelta(days=7)
 
@@ -35,7 +35,7 @@ Sees = Callable[[str], bool]
 
 @dataclass(frozen=True)
 class Line:
-    """One thing that needs attention, what staff should do about it, and the address of its rows.
+    """One thing that needs attention, what staff should do about it, and the URL of its rows.
 
     `details` name the first few rows, or say why an audit could not finish.
     """
@@ -169,7 +169,7 @@ def _named(groups: dict[str, list[str]], *, are_all: bool) -> list[str]:
 def _of_events(at: datetime) -> Iterator[Line]:
     State = StripeEvent.State
     waiting, late = Q(state=State.WAITING), at - LATE_EVENT
-    # Only events in these two states are read. They are a few rows of the index, even if millions of events
+    # Read only events in these two states. These are few rows in the index, even if millions of other events
     # were handled.
     found = StripeEvent.objects.filter(state__in=[State.PARKED, State.WAITING]).aggregate(
         parked=Count("pk", filter=Q(state=State.PARKED)),

@@ -11,7 +11,7 @@ PATIENT_LOCK_TIMEOUT_MS = 5000
 
 @contextmanager
 def patient(alias: str = "default") -> Iterator[None]:
-    """Run the block without a limit for statements and with a longer limit for locks.
+    """Run the block without a time limit for statements, and with a longer limit for waiting for a lock.
 
     Afterwards, the limits of requests apply again.
     """
@@ -27,7 +27,7 @@ def patient(alias: str = "default") -> Iterator[None]:
     try:
         yield
     finally:
-        # If the connection broke or its transaction failed, the first limits return without a RESET.
+        # If the connection broke or its transaction failed, the usual limits apply again without a RESET.
         if connection.is_usable():
             with connection.cursor() as cursor:
                 cursor.execute(

@@ -1,7 +1,7 @@
 """Strict fields and serializers for request bodies (contract 5).
 
 An integer must be a JSON integer. A text must be a JSON string, and it is never trimmed. (DRF's own fields
-read `"2"` as 2 and turn numbers into text.) A message has no subject and begins in lower case, such as
+read `"2"` as 2 and turn numbers into text.) An error message has no subject and begins in lower case, as in
 "must be text"; the envelope makes a sentence from it.
 """
 
@@ -51,7 +51,7 @@ class StrictText(serializers.CharField):
         super().__init__(trim_whitespace=False, **options)
 
     def run_validation(self, data: Any = serializers.empty) -> Any:
-        # DRF's own method trims the text before it checks for a blank.
+        # DRF's own method trims the text before it checks whether the text is empty.
         if isinstance(data, str) and data == "":
             self.fail("blank")
         return super(serializers.CharField, self).run_validation(data)
@@ -74,10 +74,10 @@ class StrictText(serializers.CharField):
 class PlainText(StrictText):
     """A field for text that people read, in any script. It refuses control characters and a blank text."""
 
-    # U+200D joins emoji, and some scripts need both characters. Other characters of the category Cf are
+    # U+200D joins emoji, and some scripts need U+200C and U+200D. Other characters of the category Cf are
     # refused, because they are invisible or reverse the text that follows.
     JOINERS = "\u200c\u200d"
-    # The flags of England, Scotland and Wales. Outside of these flags, such characters are invisible.
+    # The flags of England, Scotland and Wales. Outside of a flag, its last six characters are invisible.
     FLAG = re.compile("\U0001f3f4[\U000e0061-\U000e007a]{5}\U000e007f")
 
     def is_printable(self, text: str) -> bool:

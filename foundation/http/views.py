@@ -26,7 +26,7 @@ class AlwaysJSON(BaseContentNegotiation):
 
 
 class JSONViewSet(ViewSet):
-    """Reads strict JSON, answers only in JSON, and counts a request before it checks permissions."""
+    """Reads strict JSON, answers only in JSON, and checks the rate limit before it checks permissions."""
 
     parser_classes = (StrictJSONParser,)
     renderer_classes = (JSONRenderer,)
@@ -43,7 +43,7 @@ class JSONViewSet(ViewSet):
         request.accepted_renderer, request.accepted_media_type = self.perform_content_negotiation(request)
         method = str(request.method)
         if method.lower() not in self.action_map:
-            raise exceptions.MethodNotAllowed(method)  # Even without credentials.
+            raise exceptions.MethodNotAllowed(method)  # Callers without credentials get this too.
         self.perform_authentication(request)
         # DRF checks permissions first. Here throttles run first, so that every authenticated request counts
         # (contract 15).
@@ -54,7 +54,7 @@ class JSONViewSet(ViewSet):
 
     def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
         if isinstance(response, JsonResponse):
-            # This error is already rendered. DRF would look for a renderer.
+            # This error is already complete JSON, so DRF does not have to render it.
             if response.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
                 response["Allow"] = ", ".join(self.allowed_methods)
         else:
@@ -64,7 +64,7 @@ class JSONViewSet(ViewSet):
         return response
 
     def parsed(self, shape: type[serializers.Serializer], data: Any = None) -> dict[str, Any]:
-        """Return the validated body (or `data`). Raise a validation error if it does not have this shape."""
+        """Return the validated body (or `data`). Raise a validation error if it does not fit `shape`."""
         reading = shape(data=self.request.data if data is None else data)
         reading.is_valid(raise_exception=True)
         return dict(reading.validated_data)

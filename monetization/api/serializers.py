@@ -56,7 +56,7 @@ class SponsorRequest(StrictSerializer):
 
 
 class SubscriptionRequest(StrictSerializer):
-    """A new paid subscriber."""
+    """A new paid subscription of a reader."""
 
     subscriber_email = Email()
     plan = PlainText(max_length=PLAN_LENGTH)

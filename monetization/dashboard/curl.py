@@ -19,7 +19,7 @@ PATHS = {"sponsors": "sponsors", "subscriptions": "subscriptions", "tips": "tip"
 def curl_of(kind: str, base_url: str, *, at: datetime, currency: str = "USD") -> str:
     """Return a curl command. `kind` is one of PATHS. The creator replaces YOUR_KEY with an API key.
 
-    Running the command twice records only once: its body has a Stripe id, or it has an Idempotency-Key.
+    The command sends a Stripe id or an Idempotency-Key, so two runs make only one record.
     """
     address = shlex.quote(f"{base_url}/mail/v1/monetization/{PATHS[kind]}")
     bearer = '-H "Authorization: Bearer YOUR_KEY"'
@@ -72,6 +72,6 @@ def base_url(request: HttpRequest) -> str:
 
 
 def line_for(request: HttpRequest, kind: str, currencies: Sequence[str]) -> str:
-    """Return a curl command (curl_of) with the first of these currencies; if there is none, with USD."""
+    """Return the command of `curl_of` with the first of these currencies, or with USD if there is none."""
     currency = currencies[0] if currencies else DEFAULT_CURRENCY
     return curl_of(kind, base_url(request), at=timezone.now(), currency=currency)

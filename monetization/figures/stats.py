@@ -1,7 +1,7 @@
 """A creator's figures by currency, as docs/monetization.md defines them, in a few queries.
 
-A period is whole UTC days and includes today: `7d` is today and the six days before it. Amounts of different
-currencies are never added.
+A period is whole UTC days. Each of PERIODS ends today: `7d` is today and the six days before it. Amounts of
+different currencies are never added.
 """
 
 from dataclasses import dataclass, field
@@ -60,13 +60,13 @@ class Figures:
 
     Gross, fee and net are sums over the tips recorded in the period. A refund counts on the day when it was
     made, and never changes the tips of a day. The payment processor's own fee is not known here, so
-    `net_cents` still contains it. The prices of sponsors are booked, not received. Sponsors booked are the
-    placements that begin in the period and were not cancelled.
+    this fee is not subtracted from `net_cents`. The prices of sponsors are booked, not received. Sponsors
+    booked are the placements that begin in the period and were not cancelled.
 
     New subscribers are readers who pay at the end of the period and did not pay at its beginning. Left
     subscribers are readers who paid at its beginning and do not pay at its end. MRR, paying subscribers and
     churn are the values at the end of the period, or the values now if the period has not ended. At risk,
-    unknown intervals and active sponsors are always the values now. If the period has ended, they are 0.
+    unknown intervals and active sponsors are the values now, or 0 if the period has ended.
     """
 
     gross_cents: int = 0
@@ -89,7 +89,7 @@ class Figures:
 
     @property
     def net_after_refunds_cents(self) -> int:
-        """What the creator keeps: the net minus the part of it that refunds took."""
+        """What the creator keeps: the net, minus what was refunded, plus the fees that were returned."""
         return self.net_cents - (self.refunded_cents - self.fee_returned_cents)
 
     @property
@@ -119,7 +119,7 @@ def of_period(creator: User, period: Period) -> dict[str, Figures]:
     """Return a creator's figures of a period by currency, in alphabetical order.
 
     A currency without any figure for the period or for now is left out, so callers use
-    `.get(currency, Figures())`. More rows do not need more queries.
+    `.get(currency, Figures())`. More records do not need more queries.
     """
     now = timezone.now()
     by_currency: dict[str, Figures] = {}

@@ -61,7 +61,7 @@ def _values(row: Model, *fields: str) -> dict[str, Any]:
 
 def require_address(email: str) -> None:
     """Raise NotAnAddress if the text is not an e-mail address."""
-    # All anonymous readers have the address "". A part of a word would match many texts.
+    # The text "" would match all anonymous readers. A part of a word would match texts of other readers.
     try:
         validate_email(email)
     except ValidationError:

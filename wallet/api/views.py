@@ -136,5 +136,5 @@ class WalletViewSet(JSONViewSet):
 
     @property
     def reads_json(self) -> bool:  # type: ignore[override]
-        """Whether the body must have a JSON media type. The webhook accepts any: its body is signed bytes."""
+        """Whether the body must have a JSON media type. The webhook's body is signed bytes of any type."""
         return self.action != "webhook"

@@ -115,7 +115,7 @@ LAWS_OF_THE_WHOLE = {
     """,
 }
 
-# This finds totals that are wrong, totals of days without entries, and totals that are missing.
+# The query finds totals that are wrong, totals of days without entries, and totals that are missing.
 LAWS_OF_DAYS = {
     "The totals of a closed day are what its entries add up to": """
         WITH added AS (
@@ -152,7 +152,7 @@ def find_violations(*, on_wallets: Callable[[int], None] = lambda count: None) -
     """Yield every violation. The wallets are read once, in batches of 1,000.
 
     After each batch, `on_wallets` is called with the number of its wallets. If products may charge at the
-    same time, call this in a REPEATABLE READ transaction; otherwise the result may be wrong.
+    same time, use this function in a REPEATABLE READ transaction; otherwise the result may be wrong.
     """
     for law, query in (LAWS_OF_THE_WHOLE | LAWS_OF_DAYS).items():
         yield from broken(law, query, {})

@@ -31,7 +31,7 @@ PLACES_AT_ONCE = 5000
 class Choice:
     """A filter for the entries of a wallet: by kind, product, feature and days. The default is all entries.
 
-    An entry belongs to the UTC day on which it was written. If a day is None, the range has no limit there.
+    An entry belongs to the UTC day on which it was written. If a day is None, that side has no limit.
     """
 
     kinds: tuple[str, ...] = ()
@@ -153,8 +153,8 @@ def months(user_id: str) -> list[date]:
     if newest is None or oldest is None:
         return []
     first_month = oldest.date().replace(day=1)
-    # Host clocks differ, so a later entry can carry an earlier time. So the month before the first entry's
-    # month may have entries too.
+    # The clocks of hosts differ, so a later entry can have an earlier time, even a time in the month before.
+    # If the month before has entries, include it.
     if cuts(user_id, [start_of(first_month)])[0].sequence:
         first_month = add_months(first_month, -1)
     found = [newest.date().replace(day=1)]
@@ -201,7 +201,7 @@ def month(*, user_id: str, first_day: date) -> MonthlyStatement:
 
 
 def _moves(entries: EntryQuerySet, places: list[Cut]) -> Sequence[Mapping[str, Any]]:
-    """Return what the entries of each kind added and took on each day of a month. Days start at 1."""
+    """Return what the entries of each kind added and took on each day of a month. The first day is 1."""
     sequences = Value([place.sequence for place in places], output_field=ArrayField(BigIntegerField()))
     # A day begins at each place except the last one. The day of an entry is the number of places that are
     # before this entry.

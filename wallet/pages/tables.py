@@ -33,7 +33,7 @@ KIND_NAMES: dict[str, str] = {
 def described(entries: Iterable[Entry], labels: dict[str, str]) -> list[tuple[Entry, str, str]]:
     """Return each entry with a description and the name of its product.
 
-    The description never has the reason that a staff member wrote: only staff may read it.
+    The description never contains the reason that a staff member wrote: only staff may read reasons.
     """
     return [(entry, what_happened(entry, labels), products.name_of(entry.product)) for entry in entries]
 

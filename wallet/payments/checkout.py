@@ -14,7 +14,7 @@ State = TopUp.State
 
 DOLLARS_MIN = 10
 DOLLARS_MAX = 100_000
-# A checkout is open for one hour. This is twice as long, for users who come back late.
+# A checkout is open for one hour. LATELY is twice as long, for users who come back late.
 LATELY = timedelta(hours=2)
 ON_THEIR_WAY_MAX = 20
 # A checkout may be opened at most this long after the top-up was created. Later, Stripe would refuse it,
@@ -92,8 +92,8 @@ def _address_again(topup: TopUp) -> str:
     if topup.state in (State.FAILED, State.EXPIRED):
         raise KeyReused(ENDED)
     if topup.stripe_session_id is None:
-        # The first request is still waiting for Stripe, or it ended before the user got the URL. Later than
-        # this, Stripe would refuse to open the checkout.
+        # The first request is still waiting for Stripe, or it ended before the user got the URL. After
+        # REOPENED_AFTER_MAX, Stripe would refuse to open the checkout.
         if timezone.now() - topup.created_at > REOPENED_AFTER_MAX:
             raise KeyReused(ENDED)
         return ""
@@ -116,15 +116,15 @@ def _open(topup: TopUp, *, return_url: str, is_new: bool) -> str:
             success_url=return_urls.success(return_url),
             cancel_url=return_urls.cancelled(return_url),
             started_at=topup.created_at,
-            of_a_form=bool(topup.form_key),  # Two requests may call Stripe at the same time.
+            of_a_form=bool(topup.form_key),  # A form that is sent twice may call Stripe twice at once.
         )
     except BillingError as error:
-        if is_new:  # If it is not new, the first request may still succeed.
+        if is_new:  # If the top-up is not new, the first request may still succeed.
             creating = TopUp.objects.filter(pk=topup.pk, state=State.CREATING)
             creating.update(state=State.FAILED, remark=str(error))
         raise
-    # If an event came before Stripe's answer, the row already has the session and a later state. Then this
-    # changes nothing.
+    # If an event came before Stripe's answer, the row already has the session and a later state. Then the
+    # update changes nothing.
     waiting = TopUp.objects.filter(pk=topup.pk, stripe_session_id=None)
     waiting.update(stripe_session_id=session.id, state=State.CREATED, remark="")
     return session.url

@@ -55,7 +55,7 @@ def reconcile(
         if _is_paid_topup(session):
             seen_paid.add(session["id"])
             yield from _missing(session, apply=apply)
-    # Some sessions are older than `since`, or were not in Stripe's list. Fetch each of them by its id.
+    # The sessions of other top-ups are older than `since`, or not listed as paid. Fetch each by its id.
     for topup in _rows_to_ask_about(since, seen_paid):
         on_session()
         yield from _asked(topup, apply=apply)
@@ -80,7 +80,7 @@ def _asked(topup: TopUp, *, apply: bool) -> Iterator[Finding]:
     elif paid and session is not None:
         yield from _missing(session, apply=apply)
     elif apply and session is not None and session.get("status") == "expired":
-        # We never got the event. Set the final state of the top-up; no credits are added.
+        # We never got the event about the expiry. Set the final state of the top-up; no credits are added.
         settlement.settle(session, happened_at=timezone.now(), unpaid=TopUp.State.EXPIRED)
 
 

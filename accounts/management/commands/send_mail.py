@@ -42,7 +42,7 @@ class Command(LookingCommand):
         if not settings.MAIL_ENABLED:
             raise CommandError("Mail is off: EMAIL_URL is not set.", returncode=COULD_NOT_LOOK)
         if options["watch"]:
-            # Do not connect here: this process may start before PostgreSQL, and must survive its outages.
+            # Do not connect here: this process may start before PostgreSQL, and must survive an outage.
             return BaseCommand.execute(self, *args, **options)
         return super().execute(*args, **options)
 

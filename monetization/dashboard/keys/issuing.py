@@ -25,7 +25,7 @@ def issue_once(*, owner: User, form_key: str, name: str, scopes: Sequence[str]) 
 
     def issue() -> replays.Made:
         key, secret = api_keys.issue(owner=owner, name=name, scopes=scopes)
-        made[:] = [(key, secret)]  # After a retry, only the last key is committed.
+        made[:] = [(key, secret)]  # If the transaction is retried, only the last key is committed.
         return replays.Made(row_id=str(key.pk), fields={"id": str(key.pk)})
 
     # A form key is stored like an Idempotency-Key of the API.

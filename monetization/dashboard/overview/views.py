@@ -65,7 +65,7 @@ def overview(request: HttpRequest) -> HttpResponse:
     }
     if currencies:
         period = periods.period_of(creator, request.GET.get("range", ""), at=at)
-        # Default values are left out, so that each page has only one address.
+        # Default values are left out of the URL, so that each page has only one URL.
         state = {
             "range": "" if period.name == periods.RANGE_DEFAULT else period.name,
             "currency": "" if currency == currencies[0] else currency,
@@ -83,7 +83,7 @@ def overview(request: HttpRequest) -> HttpResponse:
 
 
 def _records(creator: User, currency: str, period: Period, at: datetime) -> dict[str, Any]:
-    """Return what the page shows of the creator's records. More rows do not need more queries."""
+    """Return what the page shows of the creator's records. More records do not need more queries."""
     figures, earlier = stats.of_period(creator, period), periods.before(period)
     now = figures.get(currency, Figures())
     then = stats.of_period(creator, earlier).get(currency, Figures()) if earlier else None

@@ -48,7 +48,7 @@ class PlacementRow:
 
     @property
     def target_host(self) -> str:
-        """The host of the target address, to which the link leads; "" if the target is no web address."""
+        """The host of the URL that the placement links to; "" if this URL is not http or https."""
         try:
             parts = urlsplit(self.sponsor.target_url)
         except ValueError:

@@ -1,4 +1,4 @@
-"""A creator's subscriptions: the list, its file, and the page that shows and changes one subscription."""
+"""A creator's subscriptions: the list, its CSV file, and the page that shows and changes one subscription."""
 
 from typing import Any
 
