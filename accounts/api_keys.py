@@ -1,4 +1,4 @@
-"""`msk_` keys, with which a creator's server records and reads. The scopes of a key say what it may do."""
+"""The API keys (`msk_...`) of creators' servers. The scopes of a key say what the key may do."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -14,8 +14,8 @@ from accounts.models import ApiKey, Plan, User
 API_KEY_PREFIX = "msk_"
 NAME_LENGTH = 80
 
-# Every scope of MisarMail's keys (contract part B, 6.2). This service uses a few of them. One key is for all
-# of MisarMail, so it may have the others too.
+# Every scope of MisarMail's keys (contract part B, 6.2). This service uses a few of these scopes. A key works
+# in all of MisarMail, so it may also have scopes that this service does not use.
 SCOPES = tuple(
     "send send:transactional send:marketing contacts campaigns templates automations analytics validate "
     "track track:events track:purchase inbound inbound:read inbound:write ips ips:read ips:write sandbox "
@@ -34,10 +34,10 @@ def issue(
     expires_at: datetime | None = None,
     within_limit: bool = True,
 ) -> tuple[ApiKey, str]:
-    """A new key and its secret, which is not stored and not shown again.
+    """Create a key. Return the key and its secret. The secret is not stored and cannot be shown again.
 
     Raises KeyLimitReached if the owner's plan allows no further key. Two requests of one owner never run this
-    check at the same time. `within_limit=False` skips it; only operators use this.
+    check at the same time. `within_limit=False` skips this check; only operators may skip it.
     """
     if within_limit:
         _require_room(owner)
@@ -54,7 +54,10 @@ def issue(
 
 
 def find(secret: str) -> ApiKey:
-    """The usable key with this secret. Records its use, at most once a minute. Raises InvalidApiKey."""
+    """Return the usable key with this secret. Raise InvalidApiKey if no active owner has such a key.
+
+    The use of the key is recorded at most once a minute.
+    """
     keys = ApiKey.objects.filter(owner__is_active=True).select_related("owner")
     found = key_secrets.find(keys, secret)
     if found is None:
@@ -63,7 +66,7 @@ def find(secret: str) -> ApiKey:
 
 
 def revoke(*, owner: User, key_id: UUID) -> None:
-    """Revoke a key of this owner. It is refused from the next request on.
+    """Revoke a key of this owner. The next request with this key is refused.
 
     Raises UnknownApiKey if the owner has no such key, or if it is already revoked.
     """
@@ -73,7 +76,7 @@ def revoke(*, owner: User, key_id: UUID) -> None:
 
 
 def _require_room(owner: User) -> None:
-    # Lock the owner's row, so that two requests cannot both take the last place.
+    # Lock the owner's row, so that two parallel requests cannot both create the last key of the plan's limit.
     locked = User.objects.select_for_update().get(pk=owner.pk)
     limit = Plan.objects.get(pk=locked.plan_id).key_limit
     active = ApiKey.objects.usable(timezone.now()).filter(owner=locked)

@@ -14,7 +14,7 @@ from accounts.models import KeyQuerySet
 
 PREFIX_LENGTH = 4  # wsk_ or msk_
 SECRET_LENGTH = PREFIX_LENGTH + 64
-SHOWN_LENGTH = PREFIX_LENGTH + 8  # Stored as plain text, to find and to name a key.
+SHOWN_LENGTH = PREFIX_LENGTH + 8  # Stored as plain text, to look up a key and to show which key it is.
 USE_RECORDED_EVERY = timedelta(minutes=1)
 
 
@@ -25,7 +25,7 @@ def new_secret(prefix: str) -> tuple[str, dict[str, str]]:
 
 
 def find(keys: KeyQuerySet, secret: str) -> Any | None:
-    """Return the usable key with this secret, or None. Records its use, at most once a minute."""
+    """Return the usable key with this secret, or None. Record the key's use at most once a minute."""
     # A text that cannot be a secret is not looked up: PostgreSQL would refuse a NUL in the query.
     if len(secret) != SECRET_LENGTH or not secret.isascii() or not secret.isprintable():
         return None

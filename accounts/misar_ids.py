@@ -1,4 +1,4 @@
-"""The rule for Misar IDs. It is the same in a body, a query and a token (contract 6)."""
+"""The rule for Misar IDs. It applies to the ids in a body, in a query and in a token (contract 6)."""
 
 from django.core.exceptions import ValidationError
 

@@ -15,9 +15,9 @@ from rest_framework.views import APIView
 
 WINDOW_SECONDS = 60
 
-# One statement in its own transaction. A refused request is not counted (contract 15). The window depends on
-# the database's clock, not on the process's clock. If another request has already started the next window, a
-# late request of the old window counts in the next window.
+# This statement runs in its own transaction. A refused request is not counted (contract 15). The window
+# depends on the database's clock, not on the process's clock. If another request has already started the next
+# window, a late request of the old window counts in the next window.
 HIT = """
 INSERT INTO accounts_ratecounter AS counter (bucket, "window", hits)
 VALUES (%(bucket)s, floor(extract(epoch FROM clock_timestamp()) / %(seconds)s), 1)
@@ -42,7 +42,7 @@ class Count:
 
 
 def hit(*facts: str, limit: int) -> Count:
-    """Count one request in the current window, unless the window is full. `facts` identify the caller."""
+    """Count one request in the current window, unless it is full. Each list of `facts` has its own count."""
     # The length of each fact is included, so that different lists of facts never have the same bucket.
     named = "".join(f"{len(fact)}:{fact}" for fact in facts)
     values: dict[str, str | int] = {
@@ -65,7 +65,7 @@ class WindowThrottle(BaseThrottle):
     """Counts authenticated requests. A subclass sets the scope, the limit and how a caller is identified."""
 
     scope: str
-    limit_setting: str  # The name of the setting with the requests a window; 0: no limit.
+    limit_setting: str  # The setting with the allowed requests per window; 0 means no limit.
     tells = False  # Whether every answer says how many requests are left.
 
     def facts(self, request: Request) -> tuple[str, ...] | None:

@@ -1,7 +1,7 @@
 """Identifiers: a prefix and a lower-case ULID, such as `txn_01jb3k...`.
 
-A ULID holds its time in milliseconds and 80 random bits (https://github.com/ulid/spec). So newer rows sort
-after older rows, and no central sequence is needed.
+A ULID contains its creation time in milliseconds and 80 random bits (https://github.com/ulid/spec). So newer
+rows sort after older rows, and no central sequence is needed.
 """
 
 from collections.abc import Callable
@@ -19,5 +19,5 @@ def new(prefix: str) -> str:
 
 
 def primary_key(default: Callable[[], str]) -> "models.CharField[str, str]":
-    """Return a primary key field that holds such identifiers."""
+    """Return a primary key field for such identifiers. `default` makes the identifier of a new row."""
     return models.CharField(primary_key=True, max_length=IDENTIFIER_LENGTH, default=default, editable=False)

@@ -9,7 +9,7 @@ from foundation import money
 from foundation.calendar import last_day_of
 
 NONE = "\N{EN DASH}"  # The text of an empty cell.
-# A list or a heading shows at most this many characters of a name. The page of the record shows all of them.
+# A list or a heading shows at most this many characters of a name. The page of the record shows the full one.
 NAME_SHOWN = 60
 NAMED_MAX = 3  # A sentence shows at most this many names.
 
@@ -26,7 +26,7 @@ def count(number: int, thing: str, things: str = "") -> str:
 def listed(names: Sequence[str], *, and_others: bool = False) -> str:
     """Return at most the first three names as text for a sentence, and how many names are left out.
 
-    `and_others` adds "others" instead: the caller knows that there are more names than these.
+    With `and_others`, the text ends with "others" and has no number: there are more names than `names`.
 
     >>> listed(["a", "b"]), listed(["a", "b", "c", "d", "e"]), listed(["a"], and_others=True)
     ('a and b', 'a, b, c and 2 more', 'a and others')
@@ -49,7 +49,7 @@ def day_words(day: date) -> str:
 
 
 def moment(at: datetime) -> str:
-    """Return a moment as text, to the minute. If its seconds are not 0, the text has them too.
+    """Return a moment as text, to the minute. The text also has the seconds if they are not 0.
 
     >>> from datetime import UTC
     >>> moment(datetime(2026, 12, 1, 9, 30, tzinfo=UTC))
@@ -59,7 +59,7 @@ def moment(at: datetime) -> str:
 
 
 def end_words(until: datetime) -> str:
-    """Return when a period ends, as text. `until` is in UTC. For midnight, the text shows the day before.
+    """Return when a period ends, as text. `until` is in UTC. For midnight, the text names the day before.
 
     >>> from datetime import UTC
     >>> end_words(datetime(2026, 12, 19, tzinfo=UTC)), end_words(datetime(2026, 12, 19, 9, tzinfo=UTC))

@@ -9,7 +9,7 @@ from django.core.wsgi import get_wsgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "misar_billing.settings")
 
-# One byte more than any endpoint accepts, so that a body that is too long is still refused.
+# One byte more than any endpoint accepts, so that Django can see that a body is too long and refuse it.
 BODY_BYTES_MAX = 1024 * 1024 + 1
 
 django = get_wsgi_application()

@@ -23,7 +23,7 @@ class EndsBeforeItBegins(BillingError):
 
 
 class PositionTaken(Conflict):
-    """Raised when a creator allows one sponsor at a time and the period is not free.
+    """Raised when a creator's rule allows one sponsor at a time and the period is already taken.
 
     The message names the sponsors in that period.
     """
@@ -33,7 +33,7 @@ class PositionTaken(Conflict):
 
 
 class PlacementsOverlap(Conflict):
-    """Raised when a staff member switches on one sponsor at a time while placements overlap.
+    """Raised when a staff member switches on the rule "one sponsor at a time", but placements overlap.
 
     The message names the sponsors.
     """
@@ -44,7 +44,7 @@ class PlacementsOverlap(Conflict):
 
 
 class NotAnAddress(BillingError):
-    """Raised when the text that names the reader to export or erase is not an e-mail address."""
+    """Raised when a reader is to be exported or erased, but the text sent is not an e-mail address."""
 
     sentence = "This is not an e-mail address"
 

@@ -28,7 +28,7 @@ SUBJECT_NAME_LENGTH = 60
 
 
 def register() -> None:
-    """Register these kinds of mail with the outbox."""
+    """Register the two kinds of mail of this module with the outbox."""
     outbox.register(TIP, outbox.Kind("Tips", "When a reader has given you a tip."))
     outbox.register(
         PAST_DUE,
@@ -71,7 +71,7 @@ def tell_of_tip(creator: User, tip: Tip) -> None:
 
 @outbox.isolated
 def tell_of_past_due(creator: User, event: SubscriptionEvent) -> None:
-    """Queue the mail about a past-due subscription, once per event, in the transaction of the event."""
+    """Queue one mail about a past-due subscription per event, in the transaction that records the event."""
     subscription = event.subscription
     amount = money.amount(event.amount_cents, event.currency)
     outbox.queue(
@@ -96,12 +96,12 @@ def tell_of_past_due(creator: User, event: SubscriptionEvent) -> None:
 
 
 def withdraw(kind: str, row_ids: Iterable[str | int]) -> None:
-    """Drop the mails of this kind about these tips or events, if the mails were not sent yet."""
+    """Drop the unsent mails of this kind about these tips or events."""
     outbox.withdraw([_fact(kind, row_id) for row_id in row_ids])
 
 
 def _fact(kind: str, row_id: str | int) -> str:
-    """Return the outbox's name for the mail about a tip or an event."""
+    """Return the text that identifies the mail about a tip or an event in the outbox."""
     return f"{kind}:{row_id}"
 
 

@@ -71,7 +71,7 @@ class SponsorQuerySet(RecordQuerySet["Sponsor"]):
         return self.booked().filter(active_until__gt=at)
 
     def in_state(self, state: str, at: datetime) -> Self:
-        """Return the placements that have this state at that moment. `state_at` returns the same states."""
+        """Return the placements that have this state at that moment. `state_at` has the same rules."""
         if state == "cancelled":
             return self.exclude(cancelled_at=None)
         return {
@@ -89,7 +89,7 @@ class SponsorQuerySet(RecordQuerySet["Sponsor"]):
         )
 
     def sharing_with_outer_row(self) -> Self:
-        """Return, for a subquery, the other placements that overlap the outer query's row in its position."""
+        """For a subquery: return the other placements that overlap the outer row in the same position."""
         outer = {name: OuterRef(name) for name in ("position", "active_from", "active_until")}
         return self.overlapping(**outer).exclude(pk=OuterRef("pk"))
 
@@ -122,7 +122,7 @@ class Sponsor(models.Model):
     price_cents = models.BigIntegerField(null=True, blank=True)
     currency = models.CharField(max_length=3, default="USD")
     cancelled_at = models.DateTimeField(null=True, blank=True)
-    # The default in the database is for an earlier release that still runs during a deployment.
+    # During a deployment, the earlier release still adds rows without this field, so it has a `db_default`.
     form_key = models.CharField(
         max_length=FORM_KEY_LENGTH,
         blank=True,
@@ -204,16 +204,16 @@ class Subscription(models.Model):
     interval = models.CharField(max_length=10, choices=Interval)
     amount_cents = models.BigIntegerField()
     currency = models.CharField(max_length=3)
-    # The income per year: an income per month would have to be rounded. It is 0 if the subscription is
-    # cancelled or its interval is not known.
+    # The income per year. It is stored because an income per month would have to be rounded. It is 0 if the
+    # subscription is cancelled or its interval is not known.
     yearly_cents = models.BigIntegerField()
     status = models.CharField(max_length=10, choices=Status, default=Status.ACTIVE)
     stripe_subscription_id = models.CharField(  # noqa: DJ001 (two NULLs are not equal)
         max_length=STRIPE_ID_LENGTH, null=True, blank=True
     )
-    # When the status, and when the terms (plan and price), last changed outside this service. An older change
-    # never overwrites a newer one. Both are NULL until the first change, because a change may have happened
-    # before the subscription was recorded.
+    # The times of the last change of the status, and of the terms (plan and price), outside this service. An
+    # older change never overwrites a newer one. Both times are NULL until the first change is recorded,
+    # because this change may have happened before the subscription was recorded.
     status_at = models.DateTimeField(null=True, blank=True)
     terms_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(default=timezone.now)
@@ -369,7 +369,7 @@ class Tip(models.Model):
 
     @property
     def net_after_refunds_cents(self) -> int:
-        """How much the creator keeps. Below 0 if the whole tip is refunded and its fee is not returned."""
+        """How much the creator keeps; below 0 if the whole tip is refunded and its fee is not returned."""
         return self.net_cents - (self.refunded_cents - self.fee_returned_cents)
 
 
@@ -410,7 +410,7 @@ class FirstAnswer(models.Model):
 
     `endpoint` is an endpoint of the API, or the dashboard's form that makes an API key. If the row that the
     POST made is edited later, the stored answer does not change. Erasing a reader empties the answers about
-    this reader. A replay with such a key raises KeyReused.
+    this reader. After that, a replay of such an answer raises KeyReused.
     """
 
     class Endpoint(models.TextChoices):
@@ -422,7 +422,7 @@ class FirstAnswer(models.Model):
     creator = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
     endpoint = models.CharField(max_length=12, choices=Endpoint)
     key = models.CharField(max_length=KEY_LENGTH)
-    # An HMAC with SECRET_KEY. The body contains addresses, and these could be guessed from a plain digest.
+    # An HMAC of the body, with SECRET_KEY. From a plain digest, addresses in the body could be guessed.
     digest = models.CharField(max_length=64)
     row_id = models.CharField(max_length=IDENTIFIER_LENGTH)
     # JSON as text, because jsonb does not keep the order of the fields.

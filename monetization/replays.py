@@ -45,7 +45,7 @@ def once(
     requests with the same key run in parallel, the second waits and gets the answer of the first.
     """
     if not key:
-        with transaction.atomic():  # Make the whole answer before the commit.
+        with transaction.atomic():  # The commit comes after the whole answer is made.
             return dict(make().fields)
     digest = digest_of(body)
     mine = {"creator": creator, "endpoint": endpoint, "key": key}
@@ -73,7 +73,7 @@ def _replayed(first: FirstAnswer, digest: str) -> Fields:
     if not hmac.compare_digest(first.digest, digest):
         raise KeyReused("This Idempotency-Key was used for another request")
     kept = json.loads(first.answer)
-    fields: Fields = kept.get("data", kept)  # An earlier release stored the whole body.
+    fields: Fields = kept.get("data", kept)  # An earlier release put the fields in `data`.
     if first.endpoint == FirstAnswer.Endpoint.SUBSCRIPTION:
         row = Subscription.objects.only(ADDRESS).get(pk=first.row_id)
         fields[ADDRESS] = row.subscriber_email

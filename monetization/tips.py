@@ -1,4 +1,4 @@
-"""Record tips with the fee of that moment, and refund tips with a pro rata part of their fee."""
+"""Record tips with the fee of the creator's current plan. Refund tips with a pro rata part of their fee."""
 
 from dataclasses import asdict, dataclass
 from typing import TypedDict, Unpack
@@ -17,7 +17,7 @@ from monetization.models import Refund, Tip
 
 
 class NotAMultiple(BillingError):
-    """Raised when a partial refund has an amount that cannot be paid in the tip's currency."""
+    """Raised when the amount of a partial refund is not a multiple of the step of the tip's currency."""
 
 
 class Facts(TypedDict, total=False):
@@ -85,7 +85,7 @@ def record(
 def preview_refund(tip: Tip, amount_cents: int | None = None) -> RefundPreview:
     """Return what `refund` would record for this tip now. An amount of None means all that is left.
 
-    Raises RefundTooLarge and NotAMultiple.
+    Raises RefundTooLarge and NotAMultiple, as `refund` does.
     """
     amount_cents = _refundable(tip, amount_cents)
     fee_cents = fee_to_return(tip, amount_cents)
@@ -108,10 +108,10 @@ def refund(
 
     With a `creator`, this raises NotFound for another creator's tip. The pages of staff pass None.
 
-    Our fee is returned pro rata, unless REFUNDS_RETURN_THE_FEE is off. It is computed from the total of all
-    refunds, so refunds of the whole tip return exactly the fee. If a refund with this `key` exists, return
-    that refund, even if its amount differs. Raises RefundTooLarge, NotFound, and NotAMultiple for a partial
-    refund that is no multiple of the currency's step.
+    Our fee is returned pro rata, unless REFUNDS_RETURN_THE_FEE is off. The returned part is computed from the
+    total of all refunds, so refunds of the whole tip return exactly the whole fee. If a refund with this
+    `key` exists, return that refund, even if its amount differs. Raises RefundTooLarge, NotFound, and
+    NotAMultiple for a partial refund that is no multiple of the currency's step.
 
     `seen_refunded_cents` and `seen_fee_cents` are amounts on the page from which the user sent the refund:
     the total that was already refunded, and the part of the fee that this refund returns. If one of them has
@@ -184,6 +184,7 @@ def hide_message(*, creator: User, tip_id: str, hidden: bool) -> Tip:
         tip.message_hidden_at = timezone.now() if hidden else None
         tip.save(update_fields=["message_hidden_at"])
     if hidden:
-        # Drop the mail if it was not sent yet: it would show the message, and the creator knows the tip.
+        # Drop the mail about the tip if it was not sent yet. The mail would show the message, and the creator
+        # already knows about the tip.
         mails.withdraw(mails.TIP, [tip.pk])
     return tip

@@ -1,4 +1,4 @@
-"""The app of users' credits."""
+"""The Django app for users' credits."""
 
 from django.apps import AppConfig
 from django.db.models.signals import post_migrate
@@ -19,6 +19,6 @@ class WalletConfig(AppConfig):
         envelope.register("/io/wallet/", WalletEnvelope())
         receipts.register()
         erased_texts.register(StripeEvent, "payload", "remark", "traceback")
-        # The default rates are not made in a migration. The tests empty the tables, and the rates would then
-        # be missing in all later tests.
+        # The default rates are made after the migrations, not in a migration. Some tests empty the tables,
+        # and the rates of a migration would then be missing in all later tests.
         post_migrate.connect(make_default_rates, sender=self)

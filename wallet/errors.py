@@ -43,7 +43,7 @@ class StripeOutOfReach(TryAgainLater):
 
 
 class NotToResolve(Conflict):
-    """Raised when staff cannot resolve an event by hand: it is handled, or its payment is credited."""
+    """Raised when staff cannot resolve an event: it is already handled, or its payment is credited."""
 
 
 class BadSignature(BillingError):
@@ -53,7 +53,7 @@ class BadSignature(BillingError):
 
 
 class UnreadableEvent(BillingError):
-    """Raised when a webhook has a valid signature but is not an event."""
+    """Raised when a webhook has a valid signature but its body is not a Stripe event."""
 
     sentence = "The body is not a Stripe event"
 
@@ -65,7 +65,7 @@ class EventFailed(TryAgainLater):
 
 
 class GapInHistory(BillingError):
-    """Raised when an entry is missing in a wallet. A law of the books is broken then."""
+    """Raised when an entry that must exist is missing from a wallet's history. The ledger is then damaged."""
 
     status = 500
     sentence = "This wallet's history has a gap"

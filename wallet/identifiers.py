@@ -9,5 +9,5 @@ def transaction_id() -> str:
 
 
 def topup_id() -> str:
-    """Return a new id for a top-up. It is our idempotency key at Stripe; the API never shows it."""
+    """Return a new id for a top-up. Stripe gets it as our idempotency key; the API never shows it."""
     return identifiers.new("top")

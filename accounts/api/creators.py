@@ -19,9 +19,9 @@ from foundation.http.views import JSONViewSet
 
 
 class CreatorThrottle(WindowThrottle):
-    """Limits the requests a minute of each key, or of each user if the request has no key.
+    """Limit the requests per minute of each API key. Without a key, limit the requests of each user.
 
-    Every answer says how many requests are left.
+    Headers of every answer say how many requests are left.
     """
 
     scope = "mail"
@@ -84,5 +84,5 @@ REFUSALS = schema.REFUSALS | {
 
 
 def errors(*statuses: int) -> dict[int, Any]:
-    """Return the schema of an endpoint's refusals: these statuses, and those of every endpoint."""
+    """Return the schema of error answers: the given statuses, and those that every endpoint can return."""
     return schema.refusals(CreatorError, REFUSALS, *statuses, 400, 401, 403, 404, 405, 429, 500, 503)

@@ -1,4 +1,4 @@
-"""The second factor of staff. Until they have one, they can only open its set-up (middleware.py).
+"""The second factor of staff. Staff without one can only open the page that sets it up (middleware.py).
 
 Checking a code needs the secret, so the secret is stored encrypted with a key made from SECRET_KEY. Keys made
 from SECRET_KEY_FALLBACKS still decrypt it. Recovery codes come from a seed that is stored the same way.
@@ -20,19 +20,19 @@ SECRETS = {Kind.TOTP: "secret", Kind.RECOVERY_CODES: "seed"}
 
 
 def is_missing(user: User) -> bool:
-    """Whether this user is staff and has not set up a second factor yet."""
+    """Return whether this user is staff and has not set up a second factor yet."""
     return user.is_staff and not Authenticator.objects.filter(user=user, type=Kind.TOTP).exists()
 
 
 def set_up(user: User, secret: str) -> None:
-    """Give the user a second factor with this secret (base32). The demonstration and bench use it."""
+    """Give the user a second factor with this secret (base32). The demonstration and the bench use this."""
     Authenticator.objects.create(user=user, type=Kind.TOTP, data={"secret": encrypted(secret)})
 
 
 def reset(user: User) -> bool:
-    """Delete a lost second factor and its recovery codes; the next sign-in sets up a new one.
+    """Delete a user's second factor and recovery codes. The user sets up a new one at the next sign-in.
 
-    False if there was none.
+    Return False if the user had none.
     """
     deleted, _ = Authenticator.objects.filter(user=user).delete()
     return deleted > 0
@@ -40,9 +40,9 @@ def reset(user: User) -> bool:
 
 @transaction.atomic
 def encrypt_anew() -> tuple[int, list[str]]:
-    """Encrypt every secret again, with the current key.
+    """Decrypt every stored secret, and encrypt it with the current key.
 
-    Returns how many were encrypted, and the ids of the users whose secret no key can decrypt.
+    Return how many secrets were encrypted, and the ids of the users whose secret no key can decrypt.
     """
     done, lost = 0, []
     for each in Authenticator.objects.select_for_update().filter(type__in=SECRETS).order_by("pk"):
@@ -58,12 +58,12 @@ def encrypt_anew() -> tuple[int, list[str]]:
 
 
 def encrypted(text: str) -> str:
-    """A secret as it is stored."""
+    """Encrypt a secret. The result is what is stored."""
     return _box().encrypt(text.encode()).decode()
 
 
 def decrypted(text: str) -> str:
-    """A stored secret in clear text. Raises InvalidToken if neither SECRET_KEY nor a fallback decrypts it."""
+    """Decrypt a stored secret. Raise InvalidToken if neither SECRET_KEY nor a fallback can decrypt it."""
     return _box().decrypt(text.encode()).decode()
 
 

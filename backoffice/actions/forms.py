@@ -35,7 +35,7 @@ class ReasonForm(forms.Form):
         self._unlimited: dict[str, str] = {}
 
     def show_limit(self, name: str, sentence: str) -> None:
-        """Add a sentence to the help text of a field: how much this staff member may do."""
+        """Add to the help text of a field a sentence that says how much this staff member may do."""
         field = self.fields[name]
         self._unlimited[name] = str(field.help_text)
         field.help_text = f"{field.help_text} {sentence}"
@@ -43,7 +43,7 @@ class ReasonForm(forms.Form):
     def refuse(self, refusal: BillingError) -> None:
         """Show on the form why nothing was done.
 
-        If a limit refused the action, the error names the limit, and the help text of the field does not.
+        If a limit refused the action, the error names the limit. The help text then no longer names it.
         """
         self.add_error(None, str(refusal))
         if isinstance(refusal, BeyondAllowance):

@@ -1,7 +1,7 @@
 """How many credits a staff member may move by hand in 24 hours. STAFF_CREDITS_A_DAY sets this for each role.
 
-The entries of the ledger show what a staff member moved: adjustments, and charges that were given back. Added
-credits and removed credits both count.
+To move credits means to add or remove them by hand, or to give back a charge. The limit is for the sum of
+the staff member's ledger entries. Added credits and removed credits both count as positive numbers.
 """
 
 from dataclasses import dataclass
@@ -54,9 +54,9 @@ def of(staff: User) -> Allowance | None:
 def require_kept(staff: User, just_moved: int) -> None:
     """Raise BeyondAllowance if the staff member moved more than allowed. The error rolls back the move.
 
-    `just_moved` is how many credits the caller's transaction moved. An act locks the row of its staff member.
-    So forms that are sent at the same time run one after another, and the limit is exact. One move may be at
-    most ADJUSTMENT_CREDITS_MAX credits, even for a superuser.
+    `just_moved` is how many credits the caller's transaction moved. Each staff action locks the row of the
+    staff member. So the actions of one staff member run one after another, and the limit is exact. One move
+    may be at most ADJUSTMENT_CREDITS_MAX credits, even for a superuser.
     """
     if abs(just_moved) > settings.ADJUSTMENT_CREDITS_MAX:
         raise BeyondAllowance(f"At most {money.credits(settings.ADJUSTMENT_CREDITS_MAX)} at once")

@@ -1,4 +1,4 @@
-"""The page that the find box in the header leads to."""
+"""The page that shows what the find box in the header has found."""
 
 from typing import cast
 
@@ -16,7 +16,10 @@ from backoffice.one_user.views import SEES_USERS
 
 
 def find(site: AdminSite, request: HttpRequest) -> HttpResponse:
-    """Search, and go to the page of a clear match. POST keeps e-mail addresses out of its address."""
+    """Search. Redirect to the page of a clear match, or else show all matches.
+
+    The form is sent by POST, so that the URL of this page never contains an e-mail address.
+    """
     staff = cast(User, request.user)
     sought = search.tidied(request.POST.get("sought", ""))
     found = search.look(sought, may=staff.has_perm)
@@ -34,7 +37,7 @@ def find(site: AdminSite, request: HttpRequest) -> HttpResponse:
 
 
 def _url_of_clear_match(found: Found, staff: User) -> str:
-    """The page of the one user or row that was found; "" for no match, or if staff have to choose."""
+    """Return the URL of the one user or row that was found; "" if there is none, or if staff must choose."""
     if not found.matches or (len(found.matches) > 1 and (found.by_address or not found.whose)):
         return ""
     first = found.matches[0]

@@ -1,4 +1,4 @@
-"""The facts on the page of a row, and how lists and pages of rows show values."""
+"""The facts on the page of a row, and functions that format values for lists and pages of rows."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from foundation import money
 
 @dataclass(frozen=True)
 class Fact:
-    """One fact on the page of a row. `help_text` may be ""."""
+    """One field and its value, as the page of a row shows them. `help_text` may be ""."""
 
     name: str
     label: str
@@ -26,7 +26,7 @@ class Fact:
 
 
 def facts_of(model_admin: Any, adminform: Any, row: models.Model) -> Iterator[Fact]:
-    """Yield the facts of a row. Their values look as they do in lists."""
+    """Yield the facts of a row. The values have the same format as in lists."""
     for fieldset in adminform:
         for line in fieldset:
             for each in line:
@@ -54,7 +54,7 @@ def moment_in_words(value: datetime) -> str:
 
 
 def instant(text: Any) -> datetime:
-    """Return the time in a query parameter. Without a time zone, it is in UTC.
+    """Parse the time in a query parameter. A time without a time zone is read as UTC.
 
     Raises IncorrectLookupParameters if the text is not a valid time.
     """

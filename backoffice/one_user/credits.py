@@ -43,7 +43,7 @@ class Month:
 
 @dataclass(frozen=True)
 class Spending:
-    """The credits charged in this month and in the last month. Credits given back for them are subtracted."""
+    """The credits charged in this month and in the last month. Credits given back are subtracted."""
 
     this_month: Month
     last_month: Month
@@ -53,7 +53,7 @@ class Spending:
 def spending_of(user_id: str) -> Spending:
     """Return the credits charged to a user, by product and feature, largest first.
 
-    If there are more than SPENDING_ROWS_MAX features, one more row adds up the smallest ones.
+    If there are more than SPENDING_ROWS_MAX features, one more row has the sum of the smallest features.
     """
     today = chart.today()
     end_of_last_month = today.replace(day=1) - DAY
@@ -89,14 +89,15 @@ class Payment:
     def parked_event(self) -> StripeEvent | None:
         """Return a parked event of an unpaid top-up, or None.
 
-        The page shows the state of this event: "waiting for payment" would mislead staff.
+        The page shows the state of this event and not the state of the top-up: "waiting for payment" would
+        mislead staff.
         """
         parked = (event for event in self.events if event.state == StripeEvent.State.PARKED)
         return next(parked, None) if self.topup.state != TopUp.State.PAID else None
 
 
 def payments_of(user_id: str, *, with_events: bool) -> list[Payment]:
-    """Return the newest 10 top-ups of a user, newest first. Only `with_events` adds their Stripe events."""
+    """Return the newest 10 top-ups of a user, newest first. `with_events` adds their Stripe events."""
     topups = list(TopUp.objects.of_user(user_id)[:TOPUPS_SHOWN])
     sessions = [topup.stripe_session_id for topup in topups if topup.stripe_session_id]
     events = (
@@ -112,6 +113,6 @@ def payments_of(user_id: str, *, with_events: bool) -> list[Payment]:
 
 
 def trouble_of(user_id: str) -> list[StripeEvent]:
-    """Return the newest 10 open events about this user, newest first."""
+    """Return the newest 10 parked or waiting Stripe events about this user, newest first."""
     events = StripeEvent.objects.filter(user_id=user_id, state__in=OPEN_STATES)
     return list(events.defer("payload", "traceback").order_by("-received_at")[:TROUBLE_SHOWN])

@@ -1,4 +1,4 @@
-"""The rules for who may enter the back-office, and for who may change this."""
+"""Change which users may enter the back-office. The rules say which staff members may make such a change."""
 
 from collections.abc import Iterable
 
@@ -12,14 +12,14 @@ from backoffice.errors import AccessRefused
 
 @transaction.atomic
 def set_access(*, user: User, is_active: bool, is_staff: bool, groups: Iterable[Group], by: User) -> None:
-    """Change a user's access and roles. The change applies from the next request on.
+    """Change a user's access and roles. The change applies from the user's next request on.
 
-    Raises AccessRefused if `by` is the user, if the user is a superuser and `by` is not, or if no superuser
-    could enter the back-office any more.
+    Raises AccessRefused if `by` is the user, if the user is a superuser and `by` is not, or if after the
+    change no superuser could enter the back-office.
     """
     _require_may_change(user, by=by)
     # Lock all superusers, always in the same order. If two superusers remove each other at the same time, the
-    # second one is refused.
+    # second request is refused.
     enter = User.objects.select_for_update().filter(is_superuser=True, is_active=True, is_staff=True)
     can_enter = set(enter.order_by("pk").values_list("pk", flat=True))
     stays = is_active and is_staff

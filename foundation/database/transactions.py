@@ -15,15 +15,15 @@ T = TypeVar("T")
 TRIES_MAX = 3
 PAUSE_SECONDS = 0.02
 # After these errors the whole transaction is rolled back, so it can be retried immediately. A lock timeout is
-# not one of them, because the caller has already waited long enough.
+# not in this list, because the caller has already waited long enough.
 WORTH_ANOTHER_TRY = (psycopg.errors.DeadlockDetected, psycopg.errors.SerializationFailure)
 
 
 def retried(verb: Callable[P, T]) -> Callable[P, T]:
-    """Run a function that opens its own transaction. Retry it up to two times after a deadlock.
+    """Decorate a function that opens its own transaction, to retry the function up to two times.
 
-    It is also retried after a serialization failure. Inside a caller's transaction the function runs only
-    once, because only the outermost transaction can be retried.
+    The function is retried after a deadlock or a serialization failure. Inside a caller's transaction it runs
+    only once, because only the outermost transaction can be retried.
     """
 
     @wraps(verb)
@@ -42,7 +42,7 @@ def retried(verb: Callable[P, T]) -> Callable[P, T]:
 
 
 def is_out_of_reach(error: BaseException | None) -> bool:
-    """Return whether the database was unavailable: gone, too slow, locked, or read-only after a failover.
+    """Return whether the error means that the database was down, slow, locked, or read-only after a failover.
 
     As far as we know, nothing was changed. A retry may succeed.
     """

@@ -31,7 +31,7 @@ def client_network(request: HttpRequest) -> str:
 
 def _is_proxy(address: str) -> bool:
     """Return whether TRUSTED_PROXIES names this address, or a network that contains it."""
-    # `*` trusts every connection, but only for the scheme (http or https). It does not prove an address,
+    # `*` trusts every connection, but only for the scheme (http or https). For addresses, `*` is ignored,
     # because every caller can send X-Forwarded-For.
     networks = [network for network in settings.TRUSTED_PROXIES if network != "*"]
     return _is_address(address) and any(

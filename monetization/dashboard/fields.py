@@ -29,7 +29,7 @@ class Ruled(forms.CharField):
         super().__init__(**{"widget": forms.TextInput(attrs=attrs)} | options)
 
     def clean(self, value: Any) -> Any:
-        """Return the text as `rule` validates it. If the field is optional, an empty text stays empty."""
+        """Return the value that `rule` makes of the text. An empty text of an optional field stays empty."""
         text = super().clean(value)
         if text in self.empty_values:
             return text
@@ -67,8 +67,8 @@ def cents_of(text: str, currency: str, *, most: int | None = None, any_step: int
     """Read an amount that a person wrote. Return it in the currency's smallest unit.
 
     In USD, `1,234.50` is 123450. Raises ValidationError, with a sentence, if the text is not an amount in
-    this currency or if it is more than `most`. An amount must be a multiple of the currency's step, but
-    `any_step` (in the smallest unit) is always allowed.
+    this currency or if it is more than `most`. An amount must be a multiple of the currency's step. Only
+    the amount `any_step` (in the smallest unit) need not be a multiple.
     """
     exponent = money.EXPONENTS[currency]
     read = AMOUNT.fullmatch(text.strip())

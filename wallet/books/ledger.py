@@ -32,7 +32,7 @@ class Facts(TypedDict, total=False):
 
 
 def unopened(user_id: str) -> Wallet:
-    """Return an empty wallet for a user who has none. It is not saved."""
+    """Return an empty wallet for a user who has none. The wallet is not saved."""
     return Wallet(user_id=user_id)
 
 
@@ -52,8 +52,8 @@ def debit(*, user_id: str, credits: int, kind: Entry.Kind, actor: str, **facts: 
     affordable = Wallet.objects.filter(pk=user_id, balance__gte=credits)
     taken = {"balance": F("balance") - credits, "entries_count": F("entries_count") + 1}
     if not affordable.update(**taken):
-        # Another process may have added credits after the update failed. While we hold the row's lock, the
-        # balance cannot change.
+        # Another process may have added credits after this update matched no row. So lock the row and check
+        # the balance again. While we hold the lock, the balance cannot change.
         wallet = Wallet.objects.locked(user_id).first()
         balance = wallet.balance if wallet else 0
         if balance < credits:
@@ -82,7 +82,7 @@ def adjust(
 ) -> Entry:
     """Correct a wallet by hand. A positive number adds credits, a negative number takes them.
 
-    If the adjustment replaces a payment, `stripe_session_id` names this payment.
+    If the adjustment replaces a payment, `stripe_session_id` is the Checkout Session of this payment.
 
     The key belongs to one decision of one staff member. The same request with the same key returns the first
     entry and changes nothing. Raises KeyReused if another request has the same key, and InsufficientCredits
@@ -113,7 +113,7 @@ def adjust(
 
 @transaction.atomic
 def give_back(*, entry: Entry, credits: int | None = None, reason: str, key: str, actor: str) -> Entry:
-    """Give credits of a charge back. The new entry names the charge.
+    """Give back credits of a charge. Return the new entry, which refers to the charge.
 
     Without `credits`, the rest of the charge is given back. The same request with the same key returns the
     first entry. Raises NothingToGiveBack if `entry` is not a charge, or if too few credits of it are left.
@@ -155,7 +155,7 @@ def _make_wallet(user_id: str) -> None:
 def _append(user_id: str, *, credits: int, kind: Entry.Kind, actor: str, **facts: Unpack[Facts]) -> Entry:
     """Write the entry for the update that the caller has just made to the wallet.
 
-    The caller's transaction still has the lock, so the balance that is read here is the balance after it.
+    The caller's transaction still has the lock, so the balance read here is the balance after the update.
     """
     balance, sequence = Wallet.objects.values_list("balance", "entries_count").get(pk=user_id)
     now = timezone.now()

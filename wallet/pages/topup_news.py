@@ -19,9 +19,9 @@ def news_of(user_id: str, *, outcome: str, session_id: str) -> tuple[str, TopUp 
 
     The state comes from our books, because a user can change the address of the page. It is one of waiting,
     left, on_its_way, paid, failed, expired, by_hand and unknown. The top-up is None if the state is unknown,
-    for example if the checkout belongs to another user. It is also None if it was paid over two hours ago.
-    `outcome` (success or cancelled) and `session_id` come from the address. `session_id` is the Checkout
-    Session; Stripe adds it only after a payment.
+    for example if the checkout belongs to another user. It is also None if its credits were added over
+    two hours ago. `outcome` (success or cancelled) and `session_id` come from the address. `session_id` is
+    the Checkout Session; Stripe adds it only after a payment.
     """
     if outcome not in ("success", "cancelled"):
         return NO_NEWS

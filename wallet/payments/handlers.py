@@ -9,7 +9,7 @@ from wallet.payments.settlement import settle
 State = TopUp.State
 
 # A handler is called with the event's object and `happened_at`. It handles the event and returns a remark for
-# staff. The remark is usually empty. It raises Parked if staff must decide what to do.
+# staff, which is usually empty. A handler raises Parked if staff must decide what to do.
 HANDLERS: dict[str, Callable[..., str]] = {
     "checkout.session.completed": partial(settle, unpaid=State.PENDING),
     "checkout.session.async_payment_succeeded": partial(settle, unpaid=State.PENDING),

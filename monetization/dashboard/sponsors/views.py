@@ -1,4 +1,4 @@
-"""A creator's sponsors: the list, its file, and the forms that add, change and cancel a placement."""
+"""A creator's sponsors: the list, its CSV file, and the forms that add, change and cancel a placement."""
 
 from calendar import monthrange
 from datetime import MAXYEAR, UTC, datetime, timedelta
@@ -28,7 +28,7 @@ BEGUN = "This placement has begun, so only its end and its addresses can still c
 
 
 class SponsorList(RecordList):
-    """The list of placements. Each has its state and the placements that overlap with it."""
+    """The list of placements. Each row shows a placement's state and the placements that overlap it."""
 
     http_method_names = ["get", "head"]
     tab = "sponsors"
@@ -60,7 +60,7 @@ class SponsorList(RecordList):
 @page_of_the_user
 @require_http_methods(["GET", "HEAD", "POST"])
 def add_sponsor(request: HttpRequest) -> HttpResponse:
-    """Record a placement. A form that is sent twice records only one."""
+    """Record a placement. A form that is sent twice records only one placement."""
     creator = user_of(request)
     if request.method != "POST":
         copied = Sponsor.objects.visible_to(creator).filter(pk=request.GET.get("copy", "")).first()
@@ -87,7 +87,7 @@ def add_sponsor(request: HttpRequest) -> HttpResponse:
 @page_of_the_user
 @require_http_methods(["GET", "HEAD", "POST"])
 def edit_sponsor(request: HttpRequest, pk: str) -> HttpResponse:
-    """Change a placement. After it has begun, only its end and its addresses can change."""
+    """Change a placement. After it has begun, only its end and its two URLs can change."""
     sponsor = _own(request, pk)
     if request.method != "POST":
         return _edit_page(request, sponsor)
@@ -156,9 +156,9 @@ def _edit_page(
     trouble: str = "",
     status: int = 200,
 ) -> HttpResponse:
-    """Show the form that was sent. Without a form, show one with the values of the placement.
+    """Show `form`. If it is None, show a new form with the values of the placement.
 
-    With `trouble`, read the placement from the database again.
+    With `trouble`, read the placement from the database again, and answer with status 409.
     """
     if trouble:
         sponsor.refresh_from_db()
@@ -221,11 +221,11 @@ def _midnight(day: str, *, days_later: int = 0) -> datetime | None:
 
 
 def _copy_of(sponsor: Sponsor) -> dict[str, Any]:
-    """Return the form's first values to sell a placement again.
+    """Return the first values of a form that sells a placement again.
 
-    The copy has the same days of the month as the placement. It begins in the first later month that puts its
-    beginning in the future. If a month does not have the day, the copy uses the month's last day. If the copy
-    would then not end after it begins, it gets the length of the placement.
+    The copy begins and ends on the same days of the month as the placement. It begins in the first later
+    month in which its beginning is in the future. If a month does not have the day, the copy uses the month's
+    last day. If the copy would then not end after it begins, the copy is as long as the placement.
     """
     months, now = 1, timezone.now()
     while _months_later(sponsor.active_from, months) <= now:
