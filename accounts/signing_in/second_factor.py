@@ -67,10 +67,11 @@ def decrypted(text: str) -> str:
     return _box().decrypt(text.encode()).decode()
 
 
+# Every stored secret was encrypted with this salt. A new salt would lock out all staff.
+SALT = "accounts.second_factor"
+
+
 def _box() -> MultiFernet:
     secrets = [settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS]
-    digests = [
-        salted_hmac("accounts.signing_in.second_factor", "", secret=secret, algorithm="sha256").digest()
-        for secret in secrets
-    ]
+    digests = [salted_hmac(SALT, "", secret=secret, algorithm="sha256").digest() for secret in secrets]
     return MultiFernet([Fernet(base64.urlsafe_b64encode(digest)) for digest in digests])

@@ -357,3 +357,12 @@ def test_a_form_from_before_signing_in_gets_an_error_page_in_words(ada):
     assert answer.status_code == 403
     assert "too old to be sent" in answer.text
     assert "DEBUG" not in answer.text
+
+
+def test_a_secret_that_an_earlier_release_stored_still_opens():
+    """Encrypted with the SECRET_KEY of the tests by the release before the layout changed."""
+    stored = (
+        "gAAAAABrDAirejBpXA6ta9pQaaLCeUFCKCu7g36Si43rtg2WVFVeJ0josQujISACewD-c-B_"
+        "owMzupolYUkasqeemh135s51neiaAM6fg1B7FoUkt1FN5pM="
+    )
+    assert second_factor.decrypted(stored) == "JBSWY3DPEHPK3PXP"
