@@ -1,7 +1,7 @@
 """The lists of the back-office: their filters, searches, order and pages."""
 
 import logging
-from itertools import cycle
+from itertools import cycle, islice
 from typing import Any
 
 import pytest
@@ -65,16 +65,15 @@ NONSENSE = (
 )
 
 
-@pytest.mark.parametrize("values", [NONSENSE[4:7], pytest.param(NONSENSE, marks=pytest.mark.slow)], ids=len)
-def test_every_declared_filter_answers_also_a_value_that_makes_no_sense(staff, subtests, values):
+def test_every_declared_filter_answers_also_a_value_that_makes_no_sense(staff, subtests):
+    """Every filter gets four of the values, and every value goes to many filters."""
+    values = cycle(NONSENSE)
     for model in ADMINS:
         with subtests.test(model=model._meta.label):
-            for lookup in declared_by(model):
-                for value in values:
-                    assert staff.get(list_of(model), {lookup: value}).status_code in (200, 302), (
-                        lookup,
-                        value,
-                    )
+            for lookup in sorted(declared_by(model)):
+                for value in islice(values, 4):
+                    answer = staff.get(list_of(model), {lookup: value})
+                    assert answer.status_code in (200, 302), (lookup, value)
 
 
 @pytest.mark.parametrize(
@@ -193,13 +192,14 @@ def test_a_finding_of_an_audit_is_text(staff):
 PARTS = ("usr_", "%", "'; --", "usr", "_", "cs_test", "a" * 5000, "x y", "\\", "ａ", "@", "a@b")
 
 
-@pytest.mark.parametrize("terms", [PARTS[:3], pytest.param(PARTS, marks=pytest.mark.slow)], ids=len)
-def test_a_search_must_match_the_whole_term(staff, subtests, give, terms):
+def test_a_search_must_match_the_whole_term(staff, subtests, give):
+    """Every list gets five of the terms, and every term goes to several lists."""
+    terms = cycle(PARTS)
     give("usr_1", 10)
     UserFactory.create(misar_id="usr_1")
     for model in ADMINS:
         with subtests.test(model=model._meta.label):
-            for term in terms:
+            for term in islice(terms, 5):
                 page = staff.post(list_of(model), {"q": term}, follow=True)
                 assert page.status_code in (200, 405), term
                 if page.status_code == 200 and page.context["cl"].search_fields:
