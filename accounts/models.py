@@ -125,7 +125,10 @@ class KeyQuerySet(models.QuerySet[Any]):
 
 
 class ServiceKey(models.Model):
-    """A key with which a product may charge and top up any wallet. Only a digest of the secret is stored."""
+    """A key with which a product may charge and top up any wallet.
+
+    Of the secret, only a digest and the first characters (`prefix`) are stored.
+    """
 
     product = models.SlugField(max_length=40, help_text="The product that charges: blog, mail, reach.")
     prefix = models.CharField(max_length=12, unique=True, editable=False)
@@ -210,10 +213,10 @@ class PlanChange(models.Model):
 
 
 class Act(models.Model):
-    """What a staff member did in the back-office, to which row and why. Rows are only added.
+    """What a staff member did in the back-office, to which row and why.
 
-    An act is written in the same transaction as its effect. Only the erasure of a reader changes an act: it
-    removes the reader's address from the texts.
+    An act is written in the same transaction as its effect, and then does not change. There is one exception:
+    the erasure of a reader removes the reader's address from the texts.
     """
 
     staff = models.ForeignKey(User, on_delete=models.PROTECT, related_name="acts", db_index=False)

@@ -11,7 +11,7 @@ class ChangedSince(BillingError):
 
 
 class NothingToChange(BillingError):
-    """Raised when a form asks for values that the row already has."""
+    """Raised when an action would change nothing, because the row already has these values."""
 
     sentence = "These are already the current values; nothing would change"
 
@@ -23,7 +23,7 @@ class BeyondAllowance(BillingError):
 
 
 class AccessRefused(BillingError):
-    """Raised when a staff member may not change a user's access, or has lost their own access."""
+    """Raised when a staff member has no permission for the action, or may not change this user's access."""
 
     status = 403
 

@@ -68,7 +68,9 @@ def issuer_in_reach(step: str) -> Callable[[View], View]:
             try:
                 return view(request, *args, **kwargs)
             except (requests.RequestException, ValueError, KeyError) as error:  # No answer, or a wrong one.
-                logger.warning("The SSO issuer is out of reach: %s", type(error).__name__)
+                logger.warning(
+                    "The SSO issuer did not answer, or gave a wrong answer: %s", type(error).__name__
+                )
                 return _out_of_reach(request)
             finally:
                 _places(step).release()

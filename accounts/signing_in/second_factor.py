@@ -1,4 +1,4 @@
-"""The second factor of staff. Staff without one can only open the page that sets it up (middleware.py).
+"""The second factor of staff. Staff without one must set it up first (middleware.py).
 
 Checking a code needs the secret, so the secret is stored encrypted with a key made from SECRET_KEY. Keys made
 from SECRET_KEY_FALLBACKS still decrypt it. Recovery codes come from a seed that is stored the same way.
@@ -30,9 +30,10 @@ def set_up(user: User, secret: str) -> None:
 
 
 def reset(user: User) -> bool:
-    """Delete a user's second factor and recovery codes. The user sets up a new one at the next sign-in.
+    """Delete a user's second factor and recovery codes.
 
-    Return False if the user had none.
+    Staff must then set up a new second factor before they can open other pages. Return
+    False if the user had none.
     """
     deleted, _ = Authenticator.objects.filter(user=user).delete()
     return deleted > 0

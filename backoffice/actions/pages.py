@@ -31,8 +31,8 @@ from foundation.errors import BillingError
 ACTS_SHOWN_MAX = 20
 BUSY = "The database is busy right now. Nothing has changed; please send this again."
 SENT_BEFORE = (
-    "This form was sent before, and its secret was shown then. If you did not see it, revoke this key and "
-    "add another one."
+    "This form was sent before, and the secret of the new key was shown then. If you did not see the secret, "
+    "revoke this key and add another one."
 )
 # The query in the URL of an action's page that was opened from a user's page. When the action is done, the
 # browser goes back to the user's page.
@@ -96,7 +96,7 @@ class ActingAdmin(ReadOnlyAdmin):
         return self.url_of(action.name, row.pk)
 
     def links_on(self, row: models.Model, staff: User, *, from_user: bool = False) -> list[dict[str, str]]:
-        """The label and URL of each action on a row. `from_user` makes the action lead back to the user."""
+        """The label and URL of each action on a row. `from_user`: return to the user's page after it."""
         query = f"?{FROM_USER}" if from_user else ""
         return [
             {"label": action.label, "url": self.address_of(action, row) + query}
@@ -204,7 +204,10 @@ class ActingAdmin(ReadOnlyAdmin):
         )
 
     def _back_url(self, request: HttpRequest, row: models.Model | None) -> str:
-        """The URL to which an action's page leads when the action is done or cancelled."""
+        """The URL that the browser goes to when an action is cancelled, or done.
+
+        When an action that adds a row is done, the browser goes to the new row's page instead.
+        """
         if row is None:
             return self.url_of("changelist")
         about = self.about(row)

@@ -31,10 +31,9 @@ class RefundForm(ReasonForm):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         left, currency = self.row.refundable_cents, self.row.currency
-        self.fields[
-            "amount_cents"
-        ].help_text = (
-            f"In the smallest unit: {left} for {money.amount(left, currency)}. Leave empty for all of it."
+        self.fields["amount_cents"].help_text = (
+            f"In the currency's smallest unit: enter {left} for {money.amount(left, currency)}. "
+            "Leave empty to refund all that is left of the tip."
         )
         most = roles.allowance(self.staff, settings.STAFF_REFUND_CENTS_MAX)
         if most is not None:
@@ -63,7 +62,7 @@ def refund(tip: Tip, form_data: dict[str, Any], staff: User) -> str:
     _require_within_role(staff, tip)
     refunded = money.amount(made.amount_cents, made.currency)
     fee = money.amount(made.fee_returned_cents, made.currency)
-    return f"Recorded a refund of {refunded}; {fee} of the fee went back."
+    return f"Recorded a refund of {refunded}. This includes {fee} of the platform fee."
 
 
 def _require_within_role(staff: User, tip: Tip) -> None:
@@ -78,7 +77,7 @@ def _require_within_role(staff: User, tip: Tip) -> None:
 def _limit_in_words(most: int, currency: str) -> str:
     if not most:
         return "Your role may not record refunds."
-    return f"You may record at most {money.amount(most, currency)} of one tip as refunded."
+    return f"Your refunds of one tip may be at most {money.amount(most, currency)} in total."
 
 
 class StatusForm(ReasonForm):
@@ -98,7 +97,7 @@ def _subscription_facts(subscription: Subscription) -> Facts:
 def change_status(subscription: Subscription, form_data: dict[str, Any], staff: User) -> str:
     """Change a subscription's status as its creator would."""
     status = form_data["status"]
-    if subscription.status == status:  # The date of the status must not change.
+    if subscription.status == status:  # Otherwise `change` would set `status_at` to now.
         raise NothingToChange
     changed = subscriptions.change(
         creator=subscription.creator, subscription_id=subscription.pk, status=status
@@ -128,7 +127,9 @@ class EraseForm(ReasonForm):
 def erase_reader(row: Tip | Subscription, form_data: dict[str, Any], staff: User) -> str:
     """Erase the reader of this row from all records."""
     erased = erasure.erase(row.reader, actor=actor_of(staff))
-    return f"Erased a reader: {count(erased.tips, 'tip')}, {count(erased.subscriptions, 'subscription')}."
+    return (
+        f"Erased a reader from {count(erased.tips, 'tip')} and {count(erased.subscriptions, 'subscription')}."
+    )
 
 
 ERASE = StaffAction(

@@ -44,7 +44,7 @@ class CreatorsAdmin(ActingAdmin):
 
 
 class ReadersAdmin(CreatorsAdmin):
-    """A list of rows about a creator's readers. The column `reader` holds their address in lower case."""
+    """A list of rows about a creator's readers. The field `reader` is the reader's address in lower case."""
 
     def matching(self, queryset: QuerySet[Any], term: str) -> QuerySet[Any]:
         if is_private(term) and (matches := queryset.filter(reader=term.lower())).exists():
@@ -84,7 +84,7 @@ class SponsorAdmin(CreatorsAdmin):
     list_filter = ("position",)
     lookups = ("creator__misar_id__exact", "currency__exact", "created_at__gte", "created_at__lt")
     search_fields = ("id", "creator__misar_id")
-    search_help_text = "A whole placement or creator's Misar ID."
+    search_help_text = "The whole ID of a placement, or a creator's whole Misar ID."
     fields = (
         *("its_creator", "sponsor_name", "position", "active_from", "active_until", "price"),
         *("logo_url", "target_url", "cancelled_at", "created_at"),
@@ -104,7 +104,7 @@ class SubscriptionAdmin(ReadersAdmin):
     list_filter = ("status", "interval", CurrencyFilter)
     lookups = ("creator__misar_id__exact", "created_at__gte", "created_at__lt")
     search_fields = ("id", "creator__misar_id", "stripe_subscription_id")
-    search_help_text = "A whole subscription, creator's Misar ID, reader's address or Stripe id."
+    search_help_text = "A whole subscription ID, Stripe ID, creator's Misar ID, or reader's address."
     fields = (
         *("its_creator", "subscriber_email", "plan", "interval", "amount", "status", "events"),
         *("stripe_subscription_id", "status_at", "terms_at", "created_at"),
@@ -125,8 +125,8 @@ class SubscriptionEventAdmin(CreatorsAdmin):
     list_filter = ("kind",)
     lookups = ("subscription__id__exact", "creator__misar_id__exact")
     search_fields = ("subscription__id", "creator__misar_id")
-    search_help_text = "A whole subscription or creator's Misar ID."
-    nothing_yet = "Nothing has happened to a subscription."
+    search_help_text = "The whole ID of a subscription, or a creator's whole Misar ID."
+    nothing_yet = "No change of a subscription is recorded yet."
     of = column("subscription", lambda event: row_link(Subscription, event.subscription_id))
     yearly = amount_column("a year", "yearly_cents_delta")
 
@@ -138,7 +138,7 @@ class TipAdmin(ReadersAdmin):
     list_filter = (CurrencyFilter,)
     lookups = ("creator__misar_id__exact", "created_at__gte", "created_at__lt")
     search_fields = ("id", "creator__misar_id", "stripe_payment_id")
-    search_help_text = "A whole tip, creator's Misar ID, reader's address or Stripe id."
+    search_help_text = "A whole tip ID, Stripe payment ID, creator's Misar ID, or reader's address."
     fields = (
         *("its_creator", "gross", "fee", "net", "refunded", "fee_returned", "refunds_of_it", "plan"),
         *("name", "email", "message", "message_hidden_at", "stripe_payment_id", "created_at"),
@@ -166,7 +166,7 @@ class RefundAdmin(CreatorsAdmin):
     list_filter = (CurrencyFilter,)
     lookups = (*("creator__misar_id__exact", "created_at__gte", "created_at__lt", "tip__id__exact"),)
     search_fields = ("id", "tip__id", "creator__misar_id")
-    search_help_text = "A whole refund, tip or creator's Misar ID."
+    search_help_text = "The whole ID of a refund or a tip, or a creator's whole Misar ID."
     fields = ("of", "its_creator", "amount", "fee_returned", "actor", "reason", "key", "created_at")
     nothing_yet = "No tip has been refunded."
     of = column("tip", lambda refund: row_link(Tip, refund.tip_id))

@@ -1,7 +1,7 @@
 """How many credits a staff member may move by hand in 24 hours. STAFF_CREDITS_A_DAY sets this for each role.
 
 To move credits means to add or remove them by hand, or to give back a charge. The limit is for the sum of
-the staff member's ledger entries. Added credits and removed credits both count as positive numbers.
+what one staff member moved in all wallets. Added credits and removed credits both count as positive numbers.
 """
 
 from dataclasses import dataclass

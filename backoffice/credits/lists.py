@@ -119,7 +119,7 @@ class EntryAdmin(AddressedAdmin):
     instant = "created_at"
     lookups = ("created_at__gte", "created_at__lt", "wallet__user_id__exact", "stripe_session_id__exact")
     search_fields = ("id", "idempotency_key", "stripe_session_id")
-    search_help_text = "A whole Misar ID, e-mail address, entry, idempotency key or Stripe session."
+    search_help_text = "A whole Misar ID, e-mail address, idempotency key, entry ID or Stripe session ID."
     ordering = ("-created_at",)
     nothing_yet = "Entries are written when users top up and products charge."
     fields = (
@@ -168,7 +168,9 @@ class TopUpAdmin(AddressedAdmin):
     instant = "created_at"
     lookups = ("created_at__gte", "created_at__lt", "user_id__exact")
     search_fields = ("user_id", "id", "stripe_session_id", "payment_intent_id")
-    search_help_text = "A whole Misar ID, e-mail address, top-up, Stripe session or payment intent."
+    search_help_text = (
+        "A whole Misar ID or e-mail address, or the whole ID of a top-up, Stripe session or payment intent."
+    )
     ordering = ("-created_at",)
     nothing_yet = "A top-up appears here as soon as a user asks for one."
     fields = (
@@ -199,7 +201,9 @@ class StripeEventAdmin(AddressedAdmin):
         "stripe_session_id__exact",
     )
     search_fields = ("id", "stripe_session_id", "payment_intent_id", "user_id")
-    search_help_text = "A whole event, Checkout Session, payment, Misar ID or e-mail address."
+    search_help_text = (
+        "A whole Misar ID or e-mail address, or the whole ID of an event, Stripe session or payment intent."
+    )
     ordering = ("-received_at",)
     nothing_yet = "Nothing has come from Stripe yet."
     fields = (
@@ -223,7 +227,7 @@ class StripeEventAdmin(AddressedAdmin):
             text = json.dumps(json.loads(event.payload), indent=2, ensure_ascii=False)
         except (ValueError, RecursionError):
             text = event.payload
-        # UTF-8 cannot encode half of a surrogate pair, so this half is escaped, as Stripe sent it.
+        # UTF-8 cannot encode half of a surrogate pair, so it is shown as an escape sequence.
         text = text.encode(errors="backslashreplace").decode()
         return format_html('<pre tabindex="0">{}</pre>', text)  # Keyboard users can then scroll the text.
 

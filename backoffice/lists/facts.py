@@ -26,7 +26,7 @@ class Fact:
 
 
 def facts_of(model_admin: Any, adminform: Any, row: models.Model) -> Iterator[Fact]:
-    """Yield the facts of a row. The values have the same format as in lists."""
+    """Yield the facts of a row. Booleans and integers have the same format as in lists."""
     for fieldset in adminform:
         for line in fieldset:
             for each in line:
@@ -41,7 +41,10 @@ def facts_of(model_admin: Any, adminform: Any, row: models.Model) -> Iterator[Fa
 
 
 def in_plain_words(field: Any, value: Any) -> str | None:
-    """Return a boolean as Yes or No, and an integer with commas. Return None for keys and other values."""
+    """Return a boolean as Yes or No, and an integer with commas.
+
+    Return None for a primary key, a foreign key, and a value of another type.
+    """
     if isinstance(value, bool):
         return "Yes" if value else "No"
     is_key = field is not None and (field.primary_key or field.is_relation)
@@ -49,7 +52,7 @@ def in_plain_words(field: Any, value: Any) -> str | None:
 
 
 def moment_in_words(value: datetime) -> str:
-    """Return a time in UTC, to the second. Staff compare it with logs and with other lists."""
+    """Return a time in UTC with seconds, so that staff can compare it with logs."""
     return dateformat.format(value.astimezone(UTC), "j M Y, H:i:s")
 
 

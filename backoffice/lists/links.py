@@ -28,7 +28,7 @@ def row_url(model: type[models.Model], key: Any) -> str:
 
 
 def row_link(model: type[models.Model], key: Any) -> str:
-    """Return a link to a row's page, which shows the key of the row; "" without a key."""
+    """Return a link to a row's page. Its text is the key; without a key, return ""."""
     return format_html('<a href="{}">{}</a>', row_url(model, key), key) if key else ""
 
 

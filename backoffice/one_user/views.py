@@ -114,7 +114,7 @@ def _records(user_id: str, person: User | None, may: May) -> dict[str, Any]:
 
 
 def _page_of(act: Act, may: May) -> str:
-    """Return the URL name of the page of an act's row; "" if the staff member may not view the row."""
+    """Return the URL name of the page of the row that an act changed; "" if the staff may not view it."""
     return f"admin:{act.model.replace('.', '_')}_change" if may(act.model.replace(".", ".view_")) else ""
 
 

@@ -25,7 +25,10 @@ CHURN_DAYS = 30
 
 @dataclass(frozen=True)
 class Churn:
-    """How many readers paid 30 days ago (`of`), and how many of these readers no longer pay (`left`)."""
+    """How many readers paid 30 days before a moment (`of`), and how many of these did not pay then (`left`).
+
+    The moment is the end of the period, or now if the period has not ended.
+    """
 
     left: int = 0
     of: int = 0
@@ -34,7 +37,7 @@ class Churn:
     def percent(self) -> float | None:
         """The percentage of readers who left: 0 to 100, with one decimal, rounded half up.
 
-        It is None if no reader paid 30 days ago, because 0 would look like a result.
+        It is None if no reader paid 30 days before, because 0 would look like a result.
         """
         if not self.of:
             return None
@@ -47,7 +50,8 @@ class Trend:
 
     `kind` is up, down, same, new (the earlier figure was 0) or none (there is no earlier figure). `percent`
     is the size of the change, a whole number, rounded half up and never negative. It is 0 for a change of
-    less than half a percent. It is None for same, new and none, and if the earlier figure was 0 or less.
+    less than half a percent. It is None if `kind` is "same", "new" or "none", or if the earlier figure was 0
+    or less.
     """
 
     kind: Literal["up", "down", "same", "new", "none"]
@@ -63,10 +67,11 @@ class Figures:
     this fee is not subtracted from `net_cents`. The prices of sponsors are booked, not received. Sponsors
     booked are the placements that begin in the period and were not cancelled.
 
-    New subscribers are readers who pay at the end of the period and did not pay at its beginning. Left
-    subscribers are readers who paid at its beginning and do not pay at its end. MRR, paying subscribers and
-    churn are the values at the end of the period, or the values now if the period has not ended. At risk,
-    unknown intervals and active sponsors are the values now, or 0 if the period has ended.
+    New subscribers are readers who pay at the end of the period and did not pay at its beginning.
+    `left_subscribers` counts readers who paid at its beginning and do not pay at its end. MRR, paying
+    subscribers and churn are the values at the end of the period. If the period has not ended, "at the end"
+    means now. At risk, unknown intervals and active sponsors are the values now, or 0 if the period has
+    ended.
     """
 
     gross_cents: int = 0
@@ -109,7 +114,7 @@ class Stats:
 
 
 def of_creator(creator: User, *, period: str = "30d") -> Stats:
-    """Return a creator's figures for one of PERIODS. The period ends now."""
+    """Return a creator's figures for one of PERIODS. The period's last day is today."""
     now = timezone.now()
     days = last_days(PERIODS[period], name=period, at=now)
     return Stats(period, days.since, now, of_period(creator, days))

@@ -205,5 +205,5 @@ def test_a_secret_is_shown_once_and_a_repeated_form_says_so(staff):
     again = staff.post(page, {"reason": "asked by mail"} | form, follow=True)
     assert again.redirect_chain[0][1] == 302
     assert secret not in again.text
-    assert "its secret was shown then" in again.text
+    assert "the secret of the new key was shown then" in again.text
     assert ServiceKey.objects.count() == Act.objects.count() == 1

@@ -242,7 +242,7 @@ def refund(tip):
 def test_a_refund_is_limited_by_role_over_the_whole_tip(refund, billing):
     client = signed_in(billing)
     answer = refund(client, "501")
-    assert "You may record at most 5.00 USD of one tip as refunded." in answer.text
+    assert "Your refunds of one tip may be at most 5.00 USD in total." in answer.text
     assert refund(client, "300").status_code == 302
     assert refund(client, "201").status_code == 200  # Refunds in parts count together.
     assert refund(client, "200").status_code == 302

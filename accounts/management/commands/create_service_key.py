@@ -12,7 +12,7 @@ from accounts.service_keys import issue_service_key
 class Command(BaseCommand):
     help = (
         "Make a service key for a product and print it, alone, on the last line. It is not shown again. "
-        "A product may have several, so that one can be changed for another without a gap."
+        "A product may have several keys, so that it can use a new key before the old one is revoked."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -22,7 +22,7 @@ class Command(BaseCommand):
             action="append",
             default=[],
             dest="feature_prefixes",
-            help="limit the key to features that begin so; may be given again",
+            help="let the key charge only features that begin with this prefix; may be repeated",
         )
 
     def handle(self, *, product: str, feature_prefixes: list[str], **options: Any) -> None:
@@ -30,5 +30,5 @@ class Command(BaseCommand):
             key, secret = issue_service_key(product=product, feature_prefixes=feature_prefixes)
         except ValidationError as error:
             raise CommandError("; ".join(error.messages)) from error
-        self.stderr.write(f"Service key {key} made. Keep it now: only its digest is stored.")
+        self.stderr.write(f"Service key {key} made. Copy its secret now: it is not shown again.")
         self.stdout.write(secret)

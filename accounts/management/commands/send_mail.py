@@ -22,15 +22,15 @@ NAP_SECONDS = 0.5
 def seconds(text: str) -> int:
     """Return the text as a whole number of seconds, at least 1."""
     if not (text.isascii() and text.isdigit() and int(text) >= 1):
-        raise ArgumentTypeError(f"{text!r} is no whole number of seconds of at least 1")
+        raise ArgumentTypeError(f"{text!r} is not a whole number of seconds, at least 1")
     return int(text)
 
 
 class Command(LookingCommand):
     help = (
-        "Send the mail that is due. Safe to run again, and beside another. Exit code 0: nothing failed. "
-        "1: something did; it is tried again later, unless it was given up. 2: could not look, or mail "
-        "is off. With --watch it goes on until SIGTERM."
+        "Send the mail that is due. It is safe to run this again, and to run several at the same time. "
+        "Exit code 0: nothing failed. 1: a mail failed; it is tried again later, unless it was given up. "
+        "2: an error stopped the command, or mail is off. With --watch it goes on until SIGTERM."
     )
     stopping = False
 
@@ -70,7 +70,7 @@ class Command(LookingCommand):
                     prune_at = time.monotonic() + PRUNED_EVERY_SECONDS
             except Error as error:
                 if reached:  # Report an outage once, not in every round.
-                    self._say(f"The database cannot be used, trying on: {first_line(error)}")
+                    self._say(f"The database cannot be used, trying again: {first_line(error)}")
                 reached = False
             else:
                 reached = True

@@ -150,6 +150,6 @@ def test_a_watcher_sends_survives_a_lost_connection_and_ends_on_sigterm(anna, sm
 def test_a_watcher_waits_for_a_database_that_is_not_there(watch):
     unreachable = f"postgres://nobody@127.0.0.1:{free_port()}/nothing"
     watcher = watch(EMAIL_URL="consolemail://", DATABASE_URL=unreachable)
-    eventually(lambda: watcher.said("The database cannot be used, trying on: connection "))
+    eventually(lambda: watcher.said("The database cannot be used, trying again: connection "))
     assert watcher.stop() == 0
     assert not watcher.said("Traceback")

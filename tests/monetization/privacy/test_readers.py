@@ -370,7 +370,7 @@ def test_staff_erase_a_reader_without_writing_the_address_into_the_log(staff, li
     assert not Erasure.objects.exists()
     assert staff.post(url, {"reason": "The reader asked", "key": "form-1"}).status_code == 302
     act = Act.objects.get()
-    assert (act.told, act.reason) == ("Erased a reader: 3 tips, 4 subscriptions.", "The reader asked")
+    assert (act.told, act.reason) == ("Erased a reader from 3 tips and 4 subscriptions.", "The reader asked")
     assert Erasure.objects.get().actor.startswith("user:staff:")
     assert not Tip.objects.filter(reader=READER).exists()
 
