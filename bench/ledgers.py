@@ -5,7 +5,6 @@ from collections.abc import Callable
 from datetime import date
 
 from django.db import connection, transaction
-from django.utils import timezone
 
 from accounts.models import User
 from accounts.signing_in import second_factor, sessions
@@ -84,7 +83,7 @@ def _grow(first: int, last: int) -> None:
     """Add the entries after number `first` up to `last`, spread over the last year, and close the days."""
     _written(first, last)
     days.reopen(date.min)
-    days.close_days(now=timezone.now())
+    days.close_days()
     with connection.cursor() as cursor:
         cursor.execute("VACUUM (ANALYZE)")
 

@@ -7,7 +7,6 @@ from io import StringIO
 from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import CommandError, OutputWrapper
-from django.utils import timezone
 
 from demo import year_of_data
 from foundation.database import patience
@@ -77,7 +76,7 @@ def seed() -> dict[str, str]:
         names_and_keys = year_of_data.seed()
         # An earlier run may have closed days for which entries were just written.
         days.reopen(date.min)
-        days.close_days(now=timezone.now())
+        days.close_days()
     return names_and_keys
 
 

@@ -29,13 +29,14 @@ def have_seen_something(staff: User) -> None:
     for misar_id, (name, email) in NAMES.items():
         users.arrive(misar_id=misar_id, name=name, email=email)
     today = timezone.now().replace(hour=0, minute=0, second=0, microsecond=0)
-    give_goodwill(staff, today - timedelta(days=2) + timedelta(hours=10))
+    give_goodwill(staff)
     pay_in_euros(today - timedelta(days=1) + timedelta(hours=15))
 
 
-def give_goodwill(staff: User, at: datetime) -> None:
-    """A staff member gives a few credits for the trouble."""
+def give_goodwill(staff: User) -> None:
+    """A staff member gives a few credits for the trouble, ten minutes after the user's last charge."""
     wallet = Wallet.objects.get(pk="usr_ines")
+    at = wallet.entries.latest("sequence").created_at + timedelta(minutes=10)
     asked = {"credits": GOODWILL_CREDITS, "reason": "An article was lost; Ines wrote to us.", "key": "demo"}
     with clock_at(at):
         acts.perform(

@@ -41,8 +41,8 @@ def test_no_file_has_a_column_of_secrets(staff, subtests):
             assert not SECRETS & set(header)
 
 
-def test_a_file_holds_the_list_as_it_is_filtered_newest_first(staff, give):
-    give("usr_1", 50)
+def test_a_file_holds_the_list_as_it_is_filtered_newest_first(staff):
+    wrote(50, "2026-03-01 09:00:00", kind="grant")
     older = charged(3, "2026-03-01 10:00:00")
     newer = charged(4, "2026-03-02 10:00:00")
     answer = staff.get(file_of(Entry, "?kind__exact=deduct&q=usr_1"))

@@ -23,8 +23,9 @@ def ada(request, open_browser):
 @pytest.fixture
 def history(give, article_rate):
     """Some weeks of a user's history, with every kind of text that a user could have written."""
-    give(USER, 500)
     began = timezone.now() - timedelta(days=40)
+    with clock_at(began):
+        give(USER, 500)
     for number in range(60):
         with clock_at(began + timedelta(hours=15 * number)):
             charge = deductions.deduct(

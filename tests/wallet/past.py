@@ -1,8 +1,16 @@
-"""Entries as they might have been written at another time, by a host with its own clock."""
+"""Entries as they might have been written at another time.
 
+Along a wallet's entries the times never fall, so the entries of a wallet are written oldest first.
+"""
+
+import importlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
+from django.apps import apps
+from django.db import connection
 from django.utils import timezone
 
 from tests.wallet.entries import move, sql
@@ -12,6 +20,22 @@ from wallet.models import Entry
 def at(text: str) -> datetime:
     """A moment in UTC: 2026-03-31 23:59:59."""
     return datetime.fromisoformat(text).replace(tzinfo=UTC)
+
+
+@contextmanager
+def hosts_gave_the_times() -> Iterator[None]:
+    """Write entries as releases before migration 0008 did: with any time. Then run migration 0009."""
+    sql("SET LOCAL session_replication_role = replica")  # No trigger runs.
+    yield
+    sql("SET LOCAL session_replication_role = origin")
+    list_entries_out_of_order()
+
+
+def list_entries_out_of_order() -> None:
+    """Do what migration 0009 does."""
+    migration = importlib.import_module("wallet.migrations.0009_list_entries_out_of_order")
+    with connection.schema_editor() as editor:
+        migration.list_them(apps, editor)
 
 
 def wrote(credits: int, when: datetime | str, user_id: str = "usr_1", **entry: Any) -> Entry:

@@ -11,11 +11,11 @@ from typing import Any
 
 from django.db import connection
 
-from foundation.calendar import DAY, day_of, end_of, start_of
+from foundation.calendar import end_of, start_of
 from wallet.books.models import ClosedDay
 
-# A day may be closed this long after its end. By then, no process writes entries with a time of this day:
-# a charge takes seconds, and the clocks of hosts differ by a few minutes at most.
+# A day may be closed this long after its end. By then, no process writes entries with a time of this day: the
+# times come from the database's clock, and a charge takes seconds.
 SETTLING = timedelta(hours=1)
 PRODUCTS_MAX = 100
 
@@ -30,20 +30,22 @@ WITH added AS MATERIALIZED (
       GROUP BY product, kind),
 closed AS (
      INSERT INTO wallet_closedday (day, entries, closed_at)
-     SELECT %(day)s, coalesce(sum(entries), 0), %(now)s FROM added
+     SELECT %(day)s, coalesce(sum(entries), 0), now() FROM added
      ON CONFLICT (day) DO NOTHING
-     RETURNING day, entries),
+     RETURNING day, entries, closed_at),
 kept AS (
      INSERT INTO wallet_daytotal (day_id, product, kind, credits, entries)
      SELECT closed.day, added.product, added.kind, added.credits, added.entries FROM closed CROSS JOIN added)
-SELECT entries FROM closed
+SELECT day, entries, closed_at FROM closed
 """
 
 # The finished days that are not closed yet, oldest first. The search starts at the day of the first entry.
+# The database's clock decides which days have ended, because the clock of this host may be hours ahead.
 OPEN_DAYS = """
 SELECT each::date
   FROM generate_series((SELECT min(created_at) AT TIME ZONE 'UTC' FROM wallet_entry)::date::timestamp,
-                       %(last_day)s::timestamp, '1 day') AS each
+                       (least(%(now)s, now()) - %(settling)s) AT TIME ZONE 'UTC' - interval '1 day',
+                       '1 day') AS each
  WHERE NOT EXISTS (SELECT FROM wallet_closedday WHERE day = each::date)
  ORDER BY each
 """
@@ -105,8 +107,10 @@ class Flow:
     entries: int
 
 
-def close_days(*, now: datetime) -> list[ClosedDay]:
+def close_days(*, now: datetime | None = None) -> list[ClosedDay]:
     """Close each day that ended at least an hour before `now`. Return the days closed, oldest first.
+
+    `now` is the time of the database's clock, unless an earlier time is given.
 
     Closing a day means that its totals are stored. The first day is the day of the first entry; days without
     entries are closed too. Each day is one transaction. It is safe to call this function again, also from two
@@ -115,17 +119,20 @@ def close_days(*, now: datetime) -> list[ClosedDay]:
     closed = []
     for day in open_days(now=now):
         with connection.cursor() as cursor:
-            cursor.execute(CLOSE, {"day": day, "since": start_of(day), "until": end_of(day), "now": now})
+            cursor.execute(CLOSE, {"day": day, "since": start_of(day), "until": end_of(day)})
             if row := cursor.fetchone():
-                closed.append(ClosedDay(day=day, entries=row[0], closed_at=now))
+                closed.append(ClosedDay(*row))
     return closed
 
 
-def open_days(*, now: datetime) -> list[date]:
-    """Return the days that can be closed at `now` but are not, oldest first; [] if there are no entries."""
-    last_day = day_of(now - SETTLING) - DAY
+def open_days(*, now: datetime | None = None) -> list[date]:
+    """Return the days that can be closed at `now` but are not, oldest first; [] if there are no entries.
+
+    `now` is the time of the database's clock, unless an earlier time is given.
+    """
     with connection.cursor() as cursor:
-        cursor.execute(OPEN_DAYS, {"last_day": last_day})
+        values: dict[str, Any] = {"now": now, "settling": SETTLING}
+        cursor.execute(OPEN_DAYS, values)
         return [day for (day,) in cursor.fetchall()]
 
 

@@ -45,6 +45,16 @@ LAWS_OF_WALLETS = {
                   FROM wallet_entry WHERE wallet_id > %(after)s AND wallet_id <= %(last)s) AS chain
          WHERE balance_after <> before + credits
     """,
+    # Migration 0009 listed the older entries whose time fell: they are no violations.
+    "Along a wallet's entries the time never falls": """
+        SELECT id, format('%%s, after %%s', created_at AT TIME ZONE 'UTC', before AT TIME ZONE 'UTC')
+          FROM (SELECT id, wallet_id, sequence, created_at,
+                       lag(created_at) OVER (PARTITION BY wallet_id ORDER BY sequence) AS before
+                  FROM wallet_entry WHERE wallet_id > %(after)s AND wallet_id <= %(last)s) AS chain
+         WHERE created_at < before AND NOT EXISTS (
+               SELECT FROM wallet_outoforderentry listed
+                WHERE listed.wallet_id = chain.wallet_id AND listed.sequence = chain.sequence)
+    """,
     "Nothing but a clawback leaves less than nothing": """
         SELECT id, format('%%s of %%s left %%s', kind, credits, balance_after)
           FROM wallet_entry
@@ -90,7 +100,7 @@ LAWS_OF_THE_WHOLE = {
         SELECT wanted.name, coalesce(found.state::text, 'missing')
           FROM (VALUES ('wallet_entry_is_history'), ('wallet_entry_is_not_truncated'),
                        ('wallet_entry_follows_its_wallet'), ('wallet_wallet_moves_with_an_entry'),
-                       ('wallet_entry_pays_once'),
+                       ('wallet_entry_pays_once'), ('wallet_entry_time_never_falls'),
                        ('wallet_ratechange_is_history'), ('wallet_ratechange_is_not_truncated')) AS wanted (name)
           LEFT JOIN (SELECT tgname, tgenabled AS state FROM pg_trigger) AS found ON found.tgname = wanted.name
          WHERE found.state IS DISTINCT FROM 'O' AND found.state IS DISTINCT FROM 'A'

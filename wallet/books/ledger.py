@@ -156,10 +156,9 @@ def _append(user_id: str, *, credits: int, kind: Entry.Kind, actor: str, **facts
     """Write the entry for the update that the caller has just made to the wallet.
 
     The caller's transaction still has the lock, so the balance read here is the balance after the update.
+    The database gives the entry its times.
     """
     balance, sequence = Wallet.objects.values_list("balance", "entries_count").get(pk=user_id)
-    now = timezone.now()
-    facts.setdefault("effective_at", now)
     return Entry.objects.create(
         wallet_id=user_id,
         sequence=sequence,
@@ -167,6 +166,5 @@ def _append(user_id: str, *, credits: int, kind: Entry.Kind, actor: str, **facts
         credits=credits,
         balance_after=balance,
         actor=actor,
-        created_at=now,
         **facts,
     )

@@ -15,7 +15,7 @@ from typing import Self
 
 from django.db import models
 from django.db.models import F, Q, Sum
-from django.db.models.functions import Abs
+from django.db.models.functions import Abs, Now
 from django.utils import timezone
 
 from accounts.misar_ids import MISAR_ID_LENGTH
@@ -133,8 +133,10 @@ class Entry(models.Model):
     reverses = models.ForeignKey(
         "self", on_delete=models.PROTECT, null=True, blank=True, related_name="reversals", db_index=False
     )
-    effective_at = models.DateTimeField(help_text="When it happened in the world.")
-    created_at = models.DateTimeField(default=timezone.now, help_text="When it was written.")
+    # Both times come from the database's clock, so it does not matter if the clock of a host is wrong. A
+    # trigger keeps `created_at` from falling along the sequence (migrations/time_never_falls.sql).
+    effective_at = models.DateTimeField(db_default=Now(), help_text="When it happened in the world.")
+    created_at = models.DateTimeField(db_default=Now(), help_text="When it was written.")
 
     objects = EntryQuerySet.as_manager()
 
@@ -214,6 +216,24 @@ class Entry(models.Model):
     def charged(self) -> int:
         """The credits that a charge took, as a positive number."""
         return -self.credits
+
+
+class OutOfOrderEntry(models.Model):
+    """An old entry whose time is before the time of the entry before it.
+
+    Hosts with different clocks wrote such entries before the database's clock gave the times. Migration 0009
+    listed them once. No entry can be added: since migration 0008, the times never fall.
+    """
+
+    pk = models.CompositePrimaryKey("wallet", "sequence")
+    wallet = models.ForeignKey(Wallet, on_delete=models.PROTECT, related_name="+", db_index=False)
+    sequence = models.BigIntegerField()
+
+    class Meta:
+        default_permissions = ("view",)
+
+    def __str__(self) -> str:
+        return f"{self.wallet_id} {self.sequence}"
 
 
 class ClosedDay(models.Model):

@@ -1,9 +1,11 @@
 """Find the place in a wallet's history where a day begins.
 
-Entries are sorted by their sequence. Host clocks differ, so a later entry can carry an earlier time. Around
-midnight, entries of both days can be mixed. Here a day begins directly after the last entry with a time
-before midnight, and the previous day ends at the same place. So the entries between two such places always
-add up to the difference between the two balances.
+Entries are sorted by their sequence, and their times never fall (migrations/time_never_falls.sql). So the
+entries of a day are one range of the sequence, and they always add up to the difference between two balances.
+
+Entries that are older than this rule carry the times of hosts with different clocks. Around a midnight of
+that time, entries of both days can be mixed. There a day begins directly after the last entry with a time
+before midnight, and the previous day ends at the same place.
 """
 
 from collections.abc import Sequence
@@ -16,11 +18,11 @@ from django.db import connection
 from wallet.books.models import Wallet
 from wallet.errors import GapInHistory
 
-# An entry may carry a time that is later than the time of the next entry, by at most this much.
+# An old entry may carry a time that is later than the time of the next entry, by at most this much.
 CLOCKS_APART = timedelta(minutes=5)
 
 # This is a binary search over the sequence, which has no gap. It needs about 20 lookups in a million entries
-# and no index on the time. The times may be out of order by CLOCKS_APART. So the search looks for the wanted
+# and no index on the time. Old times may be out of order by CLOCKS_APART. So the search looks for the wanted
 # time plus CLOCKS_APART. Then it goes back to the last entry before the wanted time. The LIMIT in the
 # sub-select makes each lookup read only one row of the index.
 CUTS = """

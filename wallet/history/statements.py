@@ -17,7 +17,7 @@ from foundation.calendar import add_months, end_of, start_of
 from foundation.errors import InvalidCursor
 from foundation.http.cursors import cursor_at, row_id_of
 from wallet.books.models import Entry, EntryQuerySet
-from wallet.books.places import CLOCKS_APART, Cut, cuts
+from wallet.books.places import Cut, cuts
 
 PAGE_DEFAULT = 20
 PAGE_MAX = 100
@@ -31,7 +31,7 @@ PLACES_AT_ONCE = 5000
 class Choice:
     """A filter for the entries of a wallet: by kind, product, feature and days. The default is all entries.
 
-    An entry belongs to the UTC day on which it was written. If a day is None, that side has no limit.
+    If a day is None, that side has no limit.
     """
 
     kinds: tuple[str, ...] = ()
@@ -153,8 +153,8 @@ def months(user_id: str) -> list[date]:
     if newest is None or oldest is None:
         return []
     first_month = oldest.date().replace(day=1)
-    # The clocks of hosts differ, so a later entry can have an earlier time, even a time in the month before.
-    # If the month before has entries, include it.
+    # The second of two old entries can have the earlier time, even a time in the month before (places.py). If
+    # the month before has entries, include it.
     if cuts(user_id, [start_of(first_month)])[0].sequence:
         first_month = add_months(first_month, -1)
     found = [newest.date().replace(day=1)]
@@ -225,25 +225,17 @@ def _sum(moves: Sequence[Mapping[str, Any]], name: str) -> int:
 
 
 def _chosen(entries: EntryQuerySet, choice: Choice) -> EntryQuerySet:
-    conditions = {
-        "kind__in": choice.kinds,
-        "product": choice.product,
-        "feature": choice.feature,
-        "created_at__gte": choice.first_day and start_of(choice.first_day),
-        "created_at__lt": choice.last_day and end_of(choice.last_day),
-    }
+    """Return the entries of the choice, on any day."""
+    conditions = {"kind__in": choice.kinds, "product": choice.product, "feature": choice.feature}
     return entries.filter(**{name: value for name, value in conditions.items() if value})
 
 
 def _places(user_id: str, choice: Choice) -> tuple[int, int]:
-    """Return the range of `sequence` that contains all entries of the days of a choice.
+    """Return the entries of the days of a choice, as a range of `sequence`.
 
-    Queries need to read only entries after the first number, up to and including the second number.
+    They are the entries after the first number, up to and including the second number.
     """
-    # Begin a few minutes earlier: an entry can carry a later time than the next entry. The exact times are
-    # checked in `_chosen`.
-    first = start_of(choice.first_day or date.min) - CLOCKS_APART
-    last = end_of(choice.last_day or date.max)
+    first, last = start_of(choice.first_day or date.min), end_of(choice.last_day or date.max)
     before, until = cuts(user_id, [first, last])
     return before.sequence, until.sequence
 

@@ -45,15 +45,17 @@ def a_history(seed: int, entries: int = 60) -> None:
     """Moves of several products and kinds over twenty days, some of them at the very edges of one."""
     chance = Random(seed)  # noqa: S311 (a history, and no secret)
     wrote(1000, "2026-03-01 00:00:00", product="wallet")
-    for _ in range(entries):
-        moment = at("2026-03-01 00:00:00") + timedelta(
-            days=chance.randrange(20), seconds=chance.choice((0, 1, 43_200, 86_399))
-        )
+    moments = sorted(
+        at("2026-03-01 00:00:00")
+        + timedelta(days=chance.randrange(20), seconds=chance.choice((0, 1, 43_200, 86_399)))
+        for _ in range(entries)
+    )
+    for moment in moments:
         product = chance.choice(("blog", "mail", "reach"))
         if chance.random() < 0.7:
             charge = charged(chance.randrange(1, 4), moment, product=product)
             if chance.random() < 0.2:
-                gave_back(charge, 1, moment + timedelta(days=1))
+                gave_back(charge, 1, moment)
         else:
             wrote(chance.choice((-1, 2)), moment, product=chance.choice(("", "blog")))
 
@@ -258,8 +260,9 @@ def test_totals_that_are_not_what_the_entries_add_up_to(three_days, change, brok
 
 @pytest.mark.breaks_the_books
 def test_an_entry_that_came_into_a_closed_day_breaks_the_law_and_again_heals_it(three_days):
+    wrote(9, "2026-03-01 10:00:00", user_id="usr_2")
     days.close_days(now=NOW)
-    charged(5, "2026-03-02 12:00:00")
+    charged(5, "2026-03-02 12:00:00", user_id="usr_2")
     assert {violation.subject for violation in laws.violations()} == {
         "2026-03-02",
         "2026-03-02 mail deduct",

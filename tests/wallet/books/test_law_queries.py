@@ -26,7 +26,7 @@ from wallet.books import laws, ledger
 from wallet.charges import deductions
 from wallet.models import Entry, TopUp, Wallet
 
-BALANCE, COUNT, CHAIN, OVERDRAWN, REVERSALS, TOPUP = laws.LAWS_OF_WALLETS
+BALANCE, COUNT, CHAIN, TIMES, OVERDRAWN, REVERSALS, TOPUP = laws.LAWS_OF_WALLETS
 ORPHAN, PAID, TWICE, TRIGGERS, CONSTRAINTS, INDEXES = laws.LAWS_OF_THE_WHOLE
 
 breaks_the_books = pytest.mark.breaks_the_books
@@ -118,6 +118,19 @@ def test_a_balance_after_that_does_not_chain(lawless):
     charge, back = the("deduct"), the("refund")
     sql("UPDATE wallet_entry SET balance_after = 5 WHERE id = %s", charge)
     assert found() == [(CHAIN, charge, "10 -4 gave 5"), (CHAIN, back, "5 1 gave 7")]
+
+
+@breaks_the_books
+def test_a_time_that_fell(lawless):
+    charge = the("deduct")
+    sql("UPDATE wallet_entry SET created_at = '2026-03-02Z' WHERE sequence = 1 AND wallet_id = 'usr_1'")
+    sql("UPDATE wallet_entry SET created_at = '2026-03-01 12:00Z' WHERE id = %s", charge)
+    broken = [(TIMES, charge, "2026-03-01 12:00:00, after 2026-03-02 00:00:00")]
+    assert found() == broken
+    sql(
+        "INSERT INTO wallet_outoforderentry (wallet_id, sequence) VALUES ('usr_1', 3), ('usr_2', 2)"
+    )  # Not this entry.
+    assert found() == broken
 
 
 @breaks_the_books

@@ -1,12 +1,14 @@
 """Filtering a history, page by page and as a whole."""
 
-from datetime import date
+from contextlib import nullcontext
+from datetime import UTC, date, datetime
 
 import pytest
 
 from foundation.errors import InvalidCursor
-from tests.wallet.past import charged, gave_back, wrote
-from wallet.history import statements
+from tests.wallet.past import charged, gave_back, hosts_gave_the_times, wrote
+from wallet.books import days
+from wallet.history import spending, statements
 from wallet.history.statements import Choice
 
 pytestmark = pytest.mark.django_db
@@ -91,15 +93,33 @@ def test_an_unknown_user_has_no_history(db):
     assert list(statements.history(user_id="usr_0")) == []
 
 
-def test_an_entry_is_of_the_day_its_own_time_says_whatever_its_neighbours_say(db):
-    wrote(1, "2026-03-31 23:59:58")
-    early = wrote(2, "2026-04-01 00:00:01")
-    late = wrote(4, "2026-03-31 23:59:59")
-    wrote(8, "2026-04-01 00:00:02")
-    march = statements.page(user_id="usr_1", choice=Choice(last_day=date(2026, 3, 31)))
-    april = statements.page(user_id="usr_1", choice=Choice(first_day=date(2026, 4, 1)))
-    assert [entry.credits for entry in march.entries] == [late.credits, 1]
-    assert [entry.credits for entry in april.entries] == [8, early.credits]
+@pytest.mark.parametrize("release", ["this", "before"])
+def test_two_hosts_with_different_clocks_have_one_answer_to_which_month(db, release):
+    """The statement, the chart, the file and the spending cut at the same place."""
+    with nullcontext() if release == "this" else hosts_gave_the_times():
+        wrote(50, "2026-02-28 23:59:56")
+        charged(2, "2026-03-01 00:00:01")
+        charged(4, "2026-02-28 23:59:58")  # From the host whose clock is slow.
+        charged(8, "2026-03-01 00:00:02")
+    cut = {"this": (50, [50]), "before": (44, [-4, -2, 50])}
+    closing, credits = cut[release]
+    first_day, last_day = date(2026, 2, 1), date(2026, 2, 28)
+    february = Choice(first_day=first_day, last_day=last_day)
+    statement = statements.month(user_id="usr_1", first_day=first_day)
+    assert statement.closing == closing
+    assert [entry.credits for entry in statement.entries] == credits[::-1]
+    assert [entry.credits for entry in statements.history(user_id="usr_1", choice=february)] == credits
+    assert [entry.credits for entry in statements.page(user_id="usr_1", choice=february).entries] == credits
+    [day] = statements.closing_balances(user_id="usr_1", first_day=last_day, last_day=last_day)
+    assert day.balance == closing
+    spent = spending.by_feature(user_id="usr_1", first_day=first_day, last_day=last_day)
+    assert sum(row.credits for row in spent) == 50 - closing
+    march = statements.month(user_id="usr_1", first_day=date(2026, 3, 1))
+    assert (march.opening, march.closing) == (closing, 36)
+    if release == "this":
+        days.close_days(now=datetime(2026, 4, 1, 12, tzinfo=UTC))
+        flows = days.flows(first_day, last_day)
+        assert sum(flow.credits for flow in flows) == sum(credits)
 
 
 def test_a_long_history_is_read_in_parts(monkeypatch, entries):

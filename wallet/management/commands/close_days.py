@@ -5,7 +5,6 @@ from datetime import date
 from typing import Any
 
 from django.core.management.base import BaseCommand
-from django.utils import timezone
 
 from foundation.database.patience import patient
 from foundation.words import count
@@ -38,7 +37,7 @@ class Command(BaseCommand):
         with patient():
             if again is not None:
                 self.stdout.write(f"{count(days.reopen(again), 'day')} forgotten, from {again} on.")
-            closed = days.close_days(now=timezone.now())
+            closed = days.close_days()
         if not closed:
             self.stdout.write("No finished day was open.")
             return
