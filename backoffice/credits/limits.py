@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from django.conf import settings
-from django.utils import timezone
+from django.db.models.functions import Now
 
 from accounts.actors import actor_of
 from accounts.models import User
@@ -47,8 +47,9 @@ def of(staff: User) -> Allowance | None:
     credits = roles.allowance(staff, settings.STAFF_CREDITS_A_DAY)
     if credits is None:
         return None
-    since = timezone.now() - WINDOW
-    return Allowance(credits, Entry.objects.moved_by_hand(actor_of(staff), since=since))
+    # The entries have the times of the database's clock, so the window ends there too.
+    moved = Entry.objects.moved_by_hand(actor_of(staff), since=Now() - WINDOW)
+    return Allowance(credits, moved)
 
 
 def require_kept(staff: User, just_moved: int) -> None:

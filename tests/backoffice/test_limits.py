@@ -21,6 +21,7 @@ from monetization import tips
 from monetization.models import Refund
 from tests.crowd import at_once
 from tests.factories import StaffFactory, UserFactory, enter
+from tests.monetization.records import clock_at
 from tests.wallet.past import charged, wrote
 from wallet.books import ledger
 from wallet.models import Entry, StripeEvent
@@ -145,6 +146,13 @@ def test_moved_credits_no_longer_count_after_24_hours(billing):
     moved = partial(Entry.objects.moved_by_hand, actor_of(billing))
     assert moved(since=entry.created_at) == 100
     assert moved(since=entry.created_at + timedelta(microseconds=1)) == 0
+
+
+def test_a_host_whose_clock_is_ahead_forgets_no_moved_credits(give, billing):
+    give("usr_1", 500)
+    ledger.adjust(user_id="usr_1", credits=100, reason="x", key="k", actor=actor_of(billing))
+    with clock_at(timezone.now() + timedelta(hours=30)):
+        assert limits.of(billing) == limits.Allowance(100, 100)
 
 
 @pytest.mark.parametrize(("hours", "counted"), [(23, 100), (25, 0)])

@@ -15,6 +15,7 @@ from typing import Self
 
 from django.db import models
 from django.db.models import F, Q, Sum
+from django.db.models.expressions import Combinable
 from django.db.models.functions import Abs, Now
 from django.utils import timezone
 
@@ -60,7 +61,7 @@ class EntryQuerySet(models.QuerySet["Entry"]):
         reversals = self.filter(wallet_id=entry.wallet_id, reverses=entry)
         return reversals.aggregate(total=Sum("credits"))["total"] or 0
 
-    def moved_by_hand(self, actor: str, *, since: datetime) -> int:
+    def moved_by_hand(self, actor: str, *, since: datetime | Combinable) -> int:
         """Return how many credits a staff member has added, taken and given back since this time.
 
         All amounts count as positive numbers in this sum.
