@@ -11,6 +11,7 @@ from typing import Any
 from django.utils import timezone
 
 from accounts.models import KeyQuerySet
+from foundation.text import is_id
 
 PREFIX_LENGTH = 4  # wsk_ or msk_
 SECRET_LENGTH = PREFIX_LENGTH + 64
@@ -27,7 +28,7 @@ def new_secret(prefix: str) -> tuple[str, dict[str, str]]:
 def find(keys: KeyQuerySet, secret: str) -> Any | None:
     """Return the usable key with this secret, or None. Record the key's use at most once a minute."""
     # A text that cannot be a secret is not looked up: PostgreSQL would refuse a NUL in the query.
-    if len(secret) != SECRET_LENGTH or not secret.isascii() or not secret.isprintable():
+    if len(secret) != SECRET_LENGTH or not secret.isascii() or not is_id(secret):
         return None
     now, digest = timezone.now(), digest_of(secret)
     # Several API keys may have the same stored prefix.

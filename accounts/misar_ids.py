@@ -2,14 +2,16 @@
 
 from django.core.exceptions import ValidationError
 
+from foundation.text import is_id
+
 MISAR_ID_LENGTH = 255
 # The Misar ID of staff who sign in with a password begins with this. A token with such a subject is refused.
 STAFF_PREFIX = "staff:"
 
 
 def is_misar_id(value: object) -> bool:
-    """Return whether the value is a string of 1 to 255 printable characters."""
-    return isinstance(value, str) and 1 <= len(value) <= MISAR_ID_LENGTH and value.isprintable()
+    """Return whether the value is a string of 1 to 255 printable characters, of which one is visible."""
+    return isinstance(value, str) and 1 <= len(value) <= MISAR_ID_LENGTH and is_id(value)
 
 
 def is_users_id(value: object) -> bool:

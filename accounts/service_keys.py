@@ -8,6 +8,7 @@ from django.utils import timezone
 from accounts import key_secrets
 from accounts.errors import InvalidServiceKey
 from accounts.models import ServiceKey
+from foundation.validators import validate_id
 
 SERVICE_KEY_PREFIX = "wsk_"
 
@@ -15,7 +16,12 @@ SERVICE_KEY_PREFIX = "wsk_"
 def issue_service_key(
     *, product: str, feature_prefixes: Sequence[str] = (), expires_at: datetime | None = None
 ) -> tuple[ServiceKey, str]:
-    """Create a key. Return the key and its secret, which is not stored and not shown again."""
+    """Create a key. Return the key and its secret, which is not stored and not shown again.
+
+    Raises ValidationError if the product or a prefix is not valid.
+    """
+    for prefix in feature_prefixes:
+        validate_id(prefix)
     secret, stored = key_secrets.new_secret(SERVICE_KEY_PREFIX)
     key = ServiceKey(
         product=product, feature_prefixes=list(feature_prefixes), expires_at=expires_at, **stored

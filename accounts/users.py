@@ -7,6 +7,7 @@ from django.core.validators import validate_email
 from accounts.errors import ForeignSubject
 from accounts.misar_ids import is_users_id
 from accounts.models import User
+from foundation.text import beginning, is_id, is_text
 
 NAME_LENGTH = 200
 EMAIL_LENGTH = 254
@@ -38,11 +39,11 @@ def arrive(*, misar_id: str, name: object = "", email: object = "") -> User:
 
 
 def _name(value: object) -> str:
-    return value[:NAME_LENGTH] if isinstance(value, str) and value.isprintable() else ""
+    return beginning(value, NAME_LENGTH) if isinstance(value, str) and is_text(value) else ""
 
 
 def _email(value: object) -> str:
-    if not isinstance(value, str) or len(value) > EMAIL_LENGTH:
+    if not isinstance(value, str) or len(value) > EMAIL_LENGTH or not is_id(value):
         return ""
     try:
         validate_email(value)

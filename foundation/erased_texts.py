@@ -12,6 +12,8 @@ from urllib.parse import quote
 from django.db.models import Model, Q
 from django.utils.html import escape
 
+from foundation.text import beginning
+
 REMOVED = "(erased)"  # Replaces the address in a text.
 # Stripe's fields that hold an e-mail address.
 ADDRESSES = ("email", "customer_email", "receipt_email", "customer_email_address")
@@ -40,7 +42,7 @@ def erase_from_texts(email: str) -> None:
             text = getattr(row, field)
             if (without := _without(text, pattern)) != text:
                 longest = getattr(model._meta.get_field(field), "max_length", None)
-                setattr(row, field, without if longest is None else without[:longest])
+                setattr(row, field, without if longest is None else beginning(without, longest))
                 row.save(update_fields=[field])
 
 

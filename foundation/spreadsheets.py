@@ -2,31 +2,44 @@
 
 import csv
 import io
-import re
 from collections.abc import Iterable, Iterator, Sequence
+
+import regex
+
+from foundation.text import BLANK
 
 Cell = str | int | None
 
 # If a cell begins with one of these characters, a spreadsheet reads the cell as a formula. Only some
 # spreadsheets do this for the full-width characters.
-FORMULA_STARTS = frozenset(
-    "=+-@\N{FULLWIDTH EQUALS SIGN}\N{FULLWIDTH PLUS SIGN}\N{FULLWIDTH HYPHEN-MINUS}"
+OPERATORS = (
+    "=+\\-@\N{FULLWIDTH EQUALS SIGN}\N{FULLWIDTH PLUS SIGN}\N{FULLWIDTH HYPHEN-MINUS}"
     "\N{FULLWIDTH COMMERCIAL AT}"
 )
-# Some spreadsheets drop these characters at the start of a cell and then read the rest.
-DROPPED_STARTS = frozenset("\t\r\n\0")
-# A formula character after a semicolon, a bar or a tab. If a spreadsheet uses this separator instead of the
-# comma, a new cell begins after it.
-HIDDEN_FORMULA = re.compile(rf"(?<!^)([;|\t]\s*)([{re.escape(''.join(sorted(FORMULA_STARTS)))}])")
+# A cell can begin after each of these. A spreadsheet can be told to use any of these separators and quotes.
+# With another separator than the comma, a line break in our quotes begins a new row. Some spreadsheets drop
+# blanks at the start of a cell.
+BEFORE_A_CELL = rf",;:|\"'{BLANK}"
+# The places that need a mark. A single operator between two words, as in "a - b", is a formula in no cell.
+# A tab or a carriage return is marked because some spreadsheets drop it, but not the usual end of a line.
+FORMULA_START = regex.compile(
+    rf"(?<![^{BEFORE_A_CELL}])"
+    rf"(?!(?<=[^{BEFORE_A_CELL}{OPERATORS}] )[{OPERATORS}] )"
+    rf"(?=[{OPERATORS}\t]|\r(?!\n))"
+    r"|\A(?=\r)"
+)
+# The typographic apostrophe. A spreadsheet can be told that ' is a quote, and then drops it.
+MARK = "\N{RIGHT SINGLE QUOTATION MARK}"
 PIECE_CHARACTERS = 16_384
 
 
 def rows_as_csv(header: Sequence[str], rows: Iterable[Sequence[Cell]]) -> Iterator[str]:
     """Yield a CSV file (RFC 4180, lines end in CRLF) in pieces of some kilobytes, while the rows are read.
 
-    A text that a spreadsheet would read as a formula gets an apostrophe in front. Integers are numbers, with
-    a hyphen as the minus sign. None is an empty cell. The caller must send the file as UTF-8 without a byte
-    order mark, because a program would read this mark as part of the first column's name.
+    In a text, each character that could begin a formula gets the mark ’ in front, whatever separator and
+    quotes a spreadsheet uses for the file. Integers are numbers, with a hyphen as the minus sign. None is an
+    empty cell. The caller must send the file as UTF-8 without a byte order mark, because a program would read
+    this mark as part of the first column's name.
     """
     piece = io.StringIO()
     writer = csv.writer(piece, lineterminator="\r\n")
@@ -42,12 +55,4 @@ def rows_as_csv(header: Sequence[str], rows: Iterable[Sequence[Cell]]) -> Iterat
 
 
 def _shown(cell: Cell) -> Cell:
-    if not isinstance(cell, str):
-        return cell
-    text = HIDDEN_FORMULA.sub(r"\1'\2", cell)
-    return f"'{text}" if _could_be_a_formula(text) else text
-
-
-def _could_be_a_formula(text: str) -> bool:
-    # Some spreadsheets drop blanks at the start of a cell.
-    return text[:1] in DROPPED_STARTS or text.lstrip()[:1] in FORMULA_STARTS
+    return FORMULA_START.sub(MARK, cell) if isinstance(cell, str) else cell

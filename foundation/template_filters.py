@@ -3,8 +3,9 @@
 from typing import Any
 
 from django import template
+from django.template.defaultfilters import stringfilter
 
-from foundation import money, words
+from foundation import money, text, words
 
 register = template.Library()
 
@@ -23,7 +24,7 @@ register.filter("signed", money.signed)
 register.filter("moment", words.moment)
 register.filter("day", words.day_words)
 # {{ tip.name|short:60 }}, {{ creators|count:"creator" }}
-register.filter("short", words.shortened)
+register.filter("short", stringfilter(text.one_line))
 register.filter("count", words.count)
 
 

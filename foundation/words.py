@@ -82,13 +82,3 @@ def span_words(first_day: date, last_day: date) -> str:
     same_month = (first_day.year, first_day.month) == (last_day.year, last_day.month)
     first = f"{first_day.day}" if same_month else f"{first_day.day} {first_day:%b}"
     return f"{first}\N{EN DASH}{last}"
-
-
-def shortened(text: str, length: int) -> str:
-    """Return a text in one line, with at most `length` characters.
-
-    >>> shortened("Love your\\nweekly deep-dives", 16)
-    'Love your weekl…'
-    """
-    line = " ".join(text.split())
-    return line if len(line) <= length else f"{line[: length - 1].rstrip()}…"

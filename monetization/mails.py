@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from accounts.mail import outbox
 from accounts.models import User
 from foundation import money
+from foundation.text import one_line
 from monetization import fees
 from monetization.models import (
     MESSAGE_LENGTH,
@@ -42,8 +43,8 @@ def tell_of_tip(creator: User, tip: Tip) -> None:
 
     No mail is queued if the creator has no e-mail address or has switched off this kind of mail.
     """
-    name = outbox.one_line(tip.name, NAME_LENGTH)
-    short_name = outbox.one_line(tip.name, SUBJECT_NAME_LENGTH) or "a reader"
+    name = one_line(tip.name, NAME_LENGTH)
+    short_name = one_line(tip.name, SUBJECT_NAME_LENGTH) or "a reader"
     gross = money.amount(tip.gross_cents, tip.currency)
     outbox.queue(
         user=creator,
@@ -60,11 +61,9 @@ def tell_of_tip(creator: User, tip: Tip) -> None:
             "net": money.amount(tip.net_cents, tip.currency),
             "date": _moment(tip.created_at),
             # The mail marks each line as a quotation.
-            "lines": [
-                outbox.one_line(line, MESSAGE_LENGTH) for line in tip.shown_message.strip().splitlines()
-            ],
+            "lines": [one_line(line, MESSAGE_LENGTH) for line in tip.shown_message.strip().splitlines()],
             "tip_id": tip.pk,
-            "stripe_payment_id": outbox.one_line(tip.stripe_payment_id or "", STRIPE_ID_LENGTH),
+            "stripe_payment_id": one_line(tip.stripe_payment_id or "", STRIPE_ID_LENGTH),
         },
     )
 
@@ -83,14 +82,12 @@ def tell_of_past_due(creator: User, event: SubscriptionEvent) -> None:
         template="monetization/mail/subscription_past_due",
         context={
             "reader": _reader(subscription.subscriber_email),
-            "plan": outbox.one_line(event.plan, PLAN_LENGTH),
+            "plan": one_line(event.plan, PLAN_LENGTH),
             "amount": amount,
             "in_mrr": subscription.yearly_cents > 0,
             "date": _moment(event.occurred_at),
             "subscription_id": subscription.pk,
-            "stripe_subscription_id": outbox.one_line(
-                subscription.stripe_subscription_id or "", STRIPE_ID_LENGTH
-            ),
+            "stripe_subscription_id": one_line(subscription.stripe_subscription_id or "", STRIPE_ID_LENGTH),
         },
     )
 
@@ -107,7 +104,7 @@ def _fact(kind: str, row_id: str | int) -> str:
 
 def _reader(email: str) -> str:
     """Return a reader's address on one line; ERASED if the reader was erased."""
-    return ERASED if is_erased(email) else outbox.one_line(email, len(email) + 1)
+    return ERASED if is_erased(email) else one_line(email, len(email) + 1)
 
 
 def _moment(at: datetime) -> str:

@@ -4,6 +4,7 @@ from typing import Any
 
 from django import forms
 
+from foundation.text import is_id, is_text
 from sandbox import behaviour
 from sandbox.grants import STAFF_PREFIX, USER_ID_LENGTH_MAX, Person
 
@@ -52,7 +53,7 @@ class PersonForm(forms.Form):
 
     def clean_user_id(self) -> str:
         user_id = str(self.cleaned_data["user_id"])
-        if not user_id.isprintable():
+        if not is_id(user_id):
             raise forms.ValidationError("A Misar ID has printable characters only.")
         if user_id.startswith(STAFF_PREFIX):
             raise forms.ValidationError(
@@ -62,7 +63,7 @@ class PersonForm(forms.Form):
 
     def clean_name(self) -> str:
         name = str(self.cleaned_data["name"])
-        if not name.isprintable():
+        if name and not is_text(name):
             raise forms.ValidationError("A name has printable characters only.")
         return name
 

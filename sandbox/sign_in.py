@@ -15,6 +15,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.views.decorators.http import require_http_methods
 
+from foundation.text import is_id
 from sandbox import behaviour, grants
 from sandbox.forms import PersonForm
 from sandbox.page_headers import content_policy
@@ -110,7 +111,7 @@ def redirect_bases() -> list[str]:
 
 def is_registered(redirect_uri: str) -> bool:
     """Whether a code may be sent there: an absolute address of the service, without a fragment."""
-    is_plain = redirect_uri.isascii() and redirect_uri.isprintable() and not set(" #\\") & set(redirect_uri)
+    is_plain = redirect_uri.isascii() and is_id(redirect_uri) and not set(" #\\") & set(redirect_uri)
     return is_plain and redirect_uri.startswith(tuple(redirect_bases()))
 
 

@@ -14,6 +14,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from foundation.text import beginning
 from sandbox import directory, shapes
 
 Body = dict[str, Any]
@@ -296,7 +297,7 @@ def add_paid_session(
         created=created,
         expires_at=created + 3600,
         metadata=metadata,
-        client_reference_id=user_id[:200],
+        client_reference_id=beginning(user_id, 200),
     )
     with transaction():
         if known := get("checkout.session", session["id"]):

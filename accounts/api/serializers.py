@@ -12,6 +12,7 @@ from rest_framework import serializers
 from accounts import api_keys
 from accounts.models import ApiKey
 from foundation.http.fields import Moment, PlainText, StrictSerializer, StrictText
+from foundation.text import beginning, is_id
 
 SCOPES_SCHEMA = {"type": "array", "items": {"type": "string", "enum": list(api_keys.SCOPES)}, "minItems": 1}
 
@@ -30,7 +31,7 @@ class ScopeList(serializers.Field):
             self.fail("invalid")
         for scope in data:
             if scope not in api_keys.SCOPES:
-                self.fail("unknown", scope=scope[:40] if scope.isprintable() else "?")
+                self.fail("unknown", scope=beginning(scope, 40) if is_id(scope) else "?")
         return list(dict.fromkeys(data))
 
 

@@ -29,6 +29,7 @@ from django.utils import timezone
 
 from accounts.models import SUBJECT_LENGTH, OutgoingMail, User
 from foundation import erased_texts
+from foundation.text import is_id, one_line
 
 logger = logging.getLogger(__name__)
 
@@ -171,13 +172,7 @@ def is_address(to: str) -> bool:
         validate_email(to)
     except ValidationError:
         return False
-    return True
-
-
-def one_line(text: str, length: int | None = None) -> str:
-    """Return the text as one line of printable characters, cut to `length` characters (None: not cut)."""
-    line = " ".join("".join(each if each.isprintable() else " " for each in text).split())
-    return line if length is None or len(line) <= length else line[: length - 1] + "…"
+    return is_id(to)  # Django's validator accepts a domain with invisible characters.
 
 
 def _storable(text: str) -> str:

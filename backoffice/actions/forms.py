@@ -13,6 +13,7 @@ from django import forms
 from accounts.models import User
 from backoffice.errors import BeyondAllowance, ChangedSince, NothingToChange
 from foundation.errors import BillingError
+from foundation.validators import validate_id, validate_lines
 
 
 class ReasonForm(forms.Form):
@@ -24,10 +25,11 @@ class ReasonForm(forms.Form):
 
     reason = forms.CharField(
         max_length=500,
+        validators=[validate_lines],
         widget=forms.Textarea(attrs={"rows": 3}),
         help_text="For your colleagues: what happened, and who asked for this.",
     )
-    key = forms.CharField(max_length=64, widget=forms.HiddenInput)
+    key = forms.CharField(max_length=64, validators=[validate_id], widget=forms.HiddenInput)
 
     def __init__(self, *args: Any, row: Any, staff: User, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

@@ -15,6 +15,7 @@ from backoffice.actions.staff_action import Facts, StaffAction
 from backoffice.credits import limits
 from foundation import money
 from foundation.errors import KeyReused
+from foundation.validators import validate_id, validate_line
 from wallet.books import ledger
 from wallet.books.models import FEATURE_LENGTH
 from wallet.errors import EventFailed, NotToResolve, StripeOutOfReach
@@ -234,13 +235,17 @@ def ask_stripe(topup: TopUp, form_data: dict[str, Any], staff: User) -> str:
 class RateForm(SettingForm):
     """The price of one unit of a feature."""
 
-    label = forms.CharField(max_length=200, help_text="The name on users' statements.")
+    label = forms.CharField(
+        max_length=200, validators=[validate_line], help_text="The name on users' statements."
+    )
     credits = forms.IntegerField(
         min_value=1,
         max_value=RATE_CREDITS_MAX,
         help_text="Whole credits for one unit, from now on. Earlier charges stay as they are.",
     )
-    unit = forms.CharField(max_length=100, help_text="What one unit is: article, 1,000 emails.")
+    unit = forms.CharField(
+        max_length=100, validators=[validate_line], help_text="What one unit is: article, 1,000 emails."
+    )
     active = forms.BooleanField(
         required=False, initial=True, label="Can be charged", help_text="If off, charges are refused."
     )
@@ -253,16 +258,10 @@ class NewRateForm(RateForm):
 
     feature = forms.CharField(
         max_length=FEATURE_LENGTH,
+        validators=[validate_id],  # A feature with other characters could never be charged.
         help_text="The name that products charge, such as blog.article.generate. It can't be changed later.",
     )
     field_order = ("feature", *RateForm.field_order)
-
-    def clean_feature(self) -> str:
-        feature: str = self.cleaned_data["feature"]
-        # A feature with other characters could never be charged: the API refuses them.
-        if not feature.isprintable():
-            raise forms.ValidationError("Printable characters only.")
-        return feature
 
 
 def change_rate(rate: Rate, form_data: dict[str, Any], staff: User) -> str:

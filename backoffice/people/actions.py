@@ -16,6 +16,7 @@ from backoffice.actions.forms import ReasonForm, SettingForm, summary_of_changes
 from backoffice.actions.staff_action import Facts, StaffAction
 from backoffice.errors import NothingToChange
 from backoffice.people import access
+from foundation.validators import validate_id, validate_line
 
 # The largest value of PostgreSQL's type `integer`.
 POSITIVE_INTEGER_MAX = 2_147_483_647
@@ -45,7 +46,10 @@ class ServiceKeyForm(ReasonForm):
     field_order = ("product", "feature_prefixes", "expires_at", "reason")
 
     def clean_feature_prefixes(self) -> list[str]:
-        return self.cleaned_data["feature_prefixes"].split()
+        prefixes: list[str] = self.cleaned_data["feature_prefixes"].split()
+        for prefix in prefixes:
+            validate_id(prefix)
+        return prefixes
 
     def clean_expires_at(self) -> Any:
         expires_at = self.cleaned_data["expires_at"]
@@ -98,7 +102,7 @@ def _require_standing(key: ServiceKey | ApiKey) -> None:
 class PlanForm(SettingForm):
     """The fee of a plan, and how many API keys it allows."""
 
-    name = forms.CharField(max_length=80)
+    name = forms.CharField(max_length=80, validators=[validate_line])
     fee_bps = forms.IntegerField(
         min_value=0,
         max_value=10_000,

@@ -4,6 +4,8 @@ import base64
 import binascii
 import json
 
+from foundation.text import is_id
+
 
 def cursor_at(row_id: str) -> str:
     """Return the cursor of the page after this row: base64url of `{"id":"txn_..."}` without padding."""
@@ -18,4 +20,4 @@ def row_id_of(cursor: str) -> str | None:
         row_id = json.loads(base64.b64decode(padded, altchars=b"-_", validate=True))["id"]
     except (binascii.Error, ValueError, KeyError, TypeError, RecursionError):
         return None
-    return row_id if isinstance(row_id, str) and row_id.isprintable() else None
+    return row_id if isinstance(row_id, str) and is_id(row_id) else None

@@ -6,7 +6,6 @@ read `"2"` as 2 and turn numbers into text.) An error message has no subject and
 """
 
 import re
-import unicodedata
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, ClassVar
@@ -15,6 +14,8 @@ from django.utils.dateparse import parse_date, parse_datetime
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
+
+from foundation.text import is_printable, is_printable_in_ids, is_visible
 
 WIRE_TIME = "%Y-%m-%dT%H:%M:%SZ"  # A UTC time in whole seconds (contract 3).
 REQUIRED = {"required": "is required", "null": "is required"}
@@ -37,7 +38,10 @@ class StrictInteger(serializers.IntegerField):
 
 
 class StrictText(serializers.CharField):
-    """A field that accepts only a JSON string of 1 to `max_length` printable characters. It never trims."""
+    """A field for an id: a JSON string of 1 to `max_length` printable characters. It is never trimmed.
+
+    At least one character must be visible.
+    """
 
     default_error_messages: ClassVar[dict[str, Any]] = {
         **REQUIRED,
@@ -61,36 +65,20 @@ class StrictText(serializers.CharField):
             self.fail("invalid")
         if not self.is_printable(data):
             self.fail("unprintable")
+        if not is_visible(data):
+            self.fail("blank")
         return data
 
     def is_printable(self, text: str) -> bool:
-        """Return whether all characters are printable.
-
-        Control characters, NUL, lone surrogates, and all blanks except the space are not printable.
-        """
-        return text.isprintable()
+        """Return whether this field accepts each character of the text."""
+        return is_printable_in_ids(text)
 
 
 class PlainText(StrictText):
-    """A field for text that people read, in any script. It refuses control characters and a blank text."""
-
-    # U+200D joins emoji, and some scripts need U+200C and U+200D. Other characters of the category Cf are
-    # refused, because they are invisible or reverse the text that follows.
-    JOINERS = "\u200c\u200d"
-    # The flags of England, Scotland and Wales. Outside of a flag, its last six characters are invisible.
-    FLAG = re.compile("\U0001f3f4[\U000e0061-\U000e007a]{5}\U000e007f")
+    """A field for free text, which people write in any script. At least one character must be visible."""
 
     def is_printable(self, text: str) -> bool:
-        return all(
-            character.isprintable() or character in self.JOINERS or unicodedata.category(character) == "Zs"
-            for character in self.FLAG.sub("", text)
-        )
-
-    def to_internal_value(self, data: Any) -> str:
-        text = super().to_internal_value(data)
-        if not re.sub(f"[{self.JOINERS}]", "", text).strip():
-            self.fail("blank")
-        return text
+        return is_printable(text)
 
 
 @extend_schema_field(OpenApiTypes.DATETIME)

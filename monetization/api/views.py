@@ -13,6 +13,7 @@ from accounts.api.schema import creators_schema, header
 from accounts.models import User
 from accounts.permissions import Access
 from foundation.http.views import no_store
+from foundation.text import is_id
 from monetization import fields, replays, sponsors, subscriptions, tips
 from monetization.api import serializers
 from monetization.api.paging import page
@@ -53,7 +54,7 @@ def made(data: dict[str, Any]) -> dict[str, Any]:
 def once(request: Request, endpoint: FirstAnswer.Endpoint, body: dict[str, Any], make: Any) -> dict[str, Any]:
     """Run `make` at most once for the request's Idempotency-Key. Return the fields of the first answer."""
     key = request.headers.get("Idempotency-Key")
-    if key is not None and not (1 <= len(key) <= KEY_LENGTH_MAX and key.isascii() and key.isprintable()):
+    if key is not None and not (1 <= len(key) <= KEY_LENGTH_MAX and key.isascii() and is_id(key)):
         raise drf.ValidationError([f"Idempotency-Key must be 1 to {KEY_LENGTH_MAX} printable characters"])
     creator = cast(User, request.user)
     return replays.once(creator=creator, endpoint=endpoint, key=key or "", body=body, make=make)

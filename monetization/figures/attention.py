@@ -12,7 +12,8 @@ from django.template.defaultfilters import pluralize
 from accounts.models import User
 from foundation import money
 from foundation.calendar import A_MOMENT, day_of, last_day_of, start_of, written
-from foundation.words import NAME_SHOWN, NAMED_MAX, count, listed, shortened
+from foundation.text import one_line
+from foundation.words import NAME_SHOWN, NAMED_MAX, count, listed
 from monetization import sponsors
 from monetization.figures import payers
 from monetization.figures.stats import mrr_of
@@ -107,7 +108,7 @@ def quoted(name: str) -> str:
     >>> quoted("Acme Corp")
     '\\u2068Acme Corp\\u2069'
     """
-    return f"{ISOLATE}{shortened(name.translate(ISOLATES), NAME_SHOWN)}{END_OF_ISOLATE}"
+    return f"{ISOLATE}{one_line(name.translate(ISOLATES), NAME_SHOWN)}{END_OF_ISOLATE}"
 
 
 def _of_subscriptions(creator: User) -> tuple[list[Line], list[Line]]:

@@ -18,7 +18,6 @@ from django.utils import timezone
 
 from accounts.misar_ids import is_misar_id
 from foundation.database.transactions import is_out_of_reach, retried
-from wallet.books.models import STRIPE_ID_LENGTH
 from wallet.errors import EventFailed, UnreadableEvent
 from wallet.payments import handlers, sessions, settlement, stripe_gateway
 from wallet.payments.models import StripeEvent
@@ -97,7 +96,7 @@ def _store(event: dict[str, Any], body: bytes) -> StripeEvent:
     """Store an event, unless an earlier delivery did, and return its row. Raises UnreadableEvent."""
     event_id, event_type = text_at(event, "id"), text_at(event, "type")
     for value in (event_id, event_type):
-        if not (1 <= len(value) <= STRIPE_ID_LENGTH and value.isprintable()):
+        if not sessions.is_plain(value):
             raise UnreadableEvent
     state = _first_state(event, event_type)
     # Of an event that is not ours, only the id, the type and the `stripe_session_id` are stored.

@@ -7,6 +7,7 @@ from django.utils.dateformat import format as in_words
 from accounts.mail import outbox
 from accounts.models import User
 from foundation import money
+from foundation.text import beginning, ending, one_line
 from wallet.history import products
 from wallet.payments.models import TopUp
 
@@ -34,7 +35,7 @@ def queue(topup: TopUp) -> None:
     assert topup.paid_cents is not None
     assert paid_at is not None
     paid, credits = money.dollars(topup.paid_cents), money.credits(entry.credits)
-    name, owner = outbox.one_line(user.name), f"Misar ID {outbox.one_line(user.misar_id)}"
+    name, owner = one_line(user.name), f"Misar ID {one_line(user.misar_id)}"
     # The entry is in the statement of the month in which it was written.
     written_at = entry.created_at.astimezone(UTC)
     outbox.queue(
@@ -51,7 +52,7 @@ def queue(topup: TopUp) -> None:
             "owner": f"{name}, {owner}" if name else owner,
             "date": f"{in_words(paid_at.astimezone(UTC), 'j F Y, H:i')} UTC",
             # The wallet's own page is not a product, so the receipt does not name it.
-            "product": "" if topup.product == products.WALLET else outbox.one_line(topup.product),
+            "product": "" if topup.product == products.WALLET else one_line(topup.product),
             "topup_id": topup.pk,
             "stripe_reference": _shortened(topup.payment_intent_id or topup.stripe_session_id or ""),
             "month": f"{written_at:%Y-%m}",
@@ -62,5 +63,5 @@ def queue(topup: TopUp) -> None:
 
 def _shortened(stripe_id: str) -> str:
     """Return a short form of a Stripe id. It is long enough to distinguish two payments."""
-    line = outbox.one_line(stripe_id)
-    return line if len(line) <= SHOWN_WHOLE_MAX else f"{line[:11]}…{line[-8:]}"
+    line = one_line(stripe_id)
+    return line if len(line) <= SHOWN_WHOLE_MAX else f"{beginning(line, 11)}…{ending(line, 8)}"

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from accounts.misar_ids import is_misar_id
+from foundation.text import beginning, is_id
 from wallet.books.models import PRODUCT_LENGTH, STRIPE_ID_LENGTH
 from wallet.payments import stripe_gateway
 from wallet.payments.models import StripeEvent
@@ -56,7 +57,7 @@ def judge(session: dict[str, Any]) -> Checkout:
         session_id=session_id,
         topup_id=plain_or_nothing(topup_id),
         user_id=user_id,
-        product=product[:PRODUCT_LENGTH] if product.isprintable() else "",
+        product=beginning(product, PRODUCT_LENGTH) if is_id(product) else "",
         payment_intent_id=plain_or_nothing(intent),
         livemode=bool(session.get("livemode")),
         paid_cents=_paid_cents(session) if session.get("payment_status") == "paid" else None,
@@ -108,7 +109,7 @@ def plain_or_nothing(stripe_id: str) -> str:
 
 
 def is_plain(stripe_id: str) -> bool:
-    return 1 <= len(stripe_id) <= STRIPE_ID_LENGTH and stripe_id.isprintable()
+    return len(stripe_id) <= STRIPE_ID_LENGTH and is_id(stripe_id)
 
 
 def text_at(source: Mapping[str, Any], *names: str) -> str:

@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 import stripe
 from django.conf import settings
 
+from foundation.text import beginning
 from wallet.errors import BadSignature, StripeOutOfReach, UnreadableEvent
 
 logger = logging.getLogger(__name__)
@@ -101,7 +102,7 @@ def create_checkout(
             }
         ],
         # Stripe allows 200 characters. Staff search for this id in Stripe's dashboard; no code reads it.
-        "client_reference_id": user_id[:200],
+        "client_reference_id": beginning(user_id, 200),
         "metadata": metadata,
         "payment_intent_data": {"metadata": metadata},
         "success_url": success_url,

@@ -9,6 +9,8 @@ from django.core.management.base import BaseCommand, CommandError
 from accounts import api_keys
 from accounts.misar_ids import is_users_id
 from accounts.models import User
+from foundation.text import beginning
+from foundation.validators import validate_line
 
 
 class Command(BaseCommand):
@@ -33,9 +35,12 @@ class Command(BaseCommand):
         if not is_users_id(user):
             raise CommandError("A Misar ID is 1 to 255 printable characters and does not begin with staff:")
         try:
+            validate_line(name)
             owner = User.objects.filter(pk=user).first() or User.objects.create_user(user)
         except ValidationError as error:
             raise CommandError("; ".join(error.messages)) from error
-        key, secret = api_keys.issue(owner=owner, name=name[:80], scopes=requested, within_limit=False)
+        key, secret = api_keys.issue(
+            owner=owner, name=beginning(name, api_keys.NAME_LENGTH), scopes=requested, within_limit=False
+        )
         self.stderr.write(f"Key {key} made for {owner}. Keep it now: only its digest is stored.")
         self.stdout.write(secret)

@@ -9,6 +9,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
+from accounts.misar_ids import is_misar_id
 from accounts.models import User
 from accounts.signing_in import second_factor
 
@@ -20,7 +21,7 @@ class Command(BaseCommand):
         parser.add_argument("--user", required=True, help="The Misar ID, such as staff:ada.")
 
     def handle(self, *, user: str, **options: Any) -> None:
-        found = User.objects.filter(pk=user).first()
+        found = User.objects.filter(pk=user).first() if is_misar_id(user) else None
         if found is None:
             raise CommandError(f"There is no user {user}.")
         done = "reset" if second_factor.reset(found) else "not set up"

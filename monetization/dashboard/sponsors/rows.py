@@ -7,7 +7,8 @@ from urllib.parse import urlsplit
 from django.utils.text import get_text_list
 
 from foundation.calendar import DAY
-from foundation.words import NAME_SHOWN, count, shortened
+from foundation.text import one_line
+from foundation.words import NAME_SHOWN, count
 from monetization.models import Sponsor
 from monetization.sponsors import Conflicts
 
@@ -61,7 +62,7 @@ def conflict_of(sponsor: Sponsor, conflicts: Conflicts | None) -> str:
     if not conflicts:
         return ""
     # Name a sponsor with two placements only once.
-    names = list(dict.fromkeys(shortened(name, NAME_SHOWN) for name in conflicts.names))
+    names = list(dict.fromkeys(one_line(name, NAME_SHOWN) for name in conflicts.names))
     more = [f"{conflicts.more} more"] if conflicts.more else []
     place = "inline position" if sponsor.position == Sponsor.Position.INLINE else sponsor.position
     return f"Same {place}, same days as {get_text_list([*names, *more], 'and')}"

@@ -14,6 +14,7 @@ from accounts.decorators import page_of_the_user
 from foundation import words
 from foundation.errors import BillingError, KeyReused
 from foundation.forms import new_key
+from foundation.text import one_line
 from monetization import sponsors as verbs
 from monetization.dashboard.filters import FilterForm
 from monetization.dashboard.paging import RecordList, user_of
@@ -184,7 +185,7 @@ def _own(request: HttpRequest, pk: str) -> Sponsor:
 
 
 def _name(sponsor: Sponsor) -> str:
-    return words.shortened(sponsor.sponsor_name, words.NAME_SHOWN)
+    return one_line(sponsor.sponsor_name, words.NAME_SHOWN)
 
 
 def _over(sponsor: Sponsor) -> str:

@@ -2,8 +2,8 @@
 
 from urllib.parse import quote
 
-from accounts.mail.outbox import one_line
 from foundation import money
+from foundation.text import one_line
 from monetization.models import NAME_LENGTH, Tip
 from monetization.privacy.placeholders import is_erased
 
