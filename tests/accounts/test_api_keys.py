@@ -288,6 +288,9 @@ def test_the_command_is_not_bound_by_the_limit(creator):
         {"user": "staff:root", "scopes": "read"},
         {"user": "a\nb", "scopes": "read"},
         {"user": "x" * 256, "scopes": "read"},
+        {"user": "\u3164", "scopes": "read"},
+        {"user": "usr_1", "scopes": "read", "name": "\u3164"},
+        {"user": "usr_1", "scopes": "read", "name": "a\x1bb"},
     ],
 )
 def test_the_command_refuses_what_is_no_user_or_scope(options):

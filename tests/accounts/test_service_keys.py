@@ -236,7 +236,16 @@ def test_the_command_limits_a_key_to_features():
     assert find_service_key(out.split()[-1]).feature_prefixes == ["blog.", "mail.send"]
 
 
-@pytest.mark.parametrize("arguments", [["--product", "no spaces"], ["--product", ""], []])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--product", "no spaces"],
+        ["--product", ""],
+        [],
+        ["--product", "blog", "--feature-prefix", "a\u200cb"],
+        ["--product", "blog", "--feature-prefix", "\u3164"],
+    ],
+)
 def test_the_command_refuses_what_is_no_product(arguments):
     with pytest.raises(CommandError):
         made(*arguments)

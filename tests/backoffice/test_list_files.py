@@ -66,7 +66,7 @@ def test_amounts_have_their_currency_in_a_column(staff, give):
 def test_text_cannot_become_a_formula(staff):
     wrote(5, "2026-03-01 10:00:00", reason='=HYPERLINK("https://evil.example")')
     (row,) = rows_of(staff.get(file_of(Entry)))
-    assert row["reason"].startswith("'=")
+    assert row["reason"].startswith("’=")
 
 
 def test_a_file_that_is_cut_says_so(staff, monkeypatch):

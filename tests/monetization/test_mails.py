@@ -89,6 +89,23 @@ def test_the_page_tells_what_the_text_tells(creator, words):
     assert words in the_mail().html
 
 
+@pytest.mark.parametrize("name", ["علی‌رضا", "👩‍🚀 Ada", "Ann 🩷", "李\u3000小龍", "홍길동"])
+def test_a_name_in_a_mail_is_the_name_that_the_api_keeps(creator, name):
+    tip(creator, name=name, message=f"From {name}")
+    found = the_mail()
+    assert found.subject == f"A tip of 5.00 USD from {name}"
+    assert found.text.startswith(f"{name} gave you a tip")
+    assert f"> From {name}\n" in found.text
+    assert name in found.html
+    outbox.send_due(10)
+    assert mail.outbox[0].subject == found.subject
+
+
+def test_a_name_in_a_subject_is_cut_between_two_characters(creator):
+    tip(creator, name="x" * 57 + "👩‍🚀" + "y" * 20)
+    assert the_mail().subject == f"A tip of 5.00 USD from {'x' * 57}…"
+
+
 def test_a_tip_may_be_anonymous(creator):
     tip(creator)
     assert the_mail().subject == "A tip of 5.00 USD from a reader"

@@ -97,6 +97,7 @@ def test_every_wrong_field_is_named_at_once(browser):
     [
         ("name", "x" * 81, "Must be at most 80 characters"),
         ("name", 7, "Must be text"),
+        ("name", "\u3164", "Must not be empty"),
         ("name", " ", "Must not be empty"),
         ("name", "a\nb", "Must hold printable characters only"),
         ("name", "a\u202eb", "Must hold printable characters only"),

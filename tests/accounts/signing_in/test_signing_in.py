@@ -181,6 +181,20 @@ def test_what_is_no_name_or_address_is_left_out(db):
     assert (user.name, user.email) == ("x" * 200, "")
     user = users.arrive(misar_id="usr_1", name="two\nlines", email=["a@example.com"])
     assert (user.name, user.email) == ("", "")
+    for name in ("\u3164", "\u202eAnn", "\u2800\u0301", "A\ue000"):
+        assert users.arrive(misar_id="usr_1", name=name, email="a@b\u200b.example").name == ""
+    assert User.objects.get().email == ""
+
+
+@pytest.mark.parametrize("name", ["علی‌رضا", "👩‍🚀 Ada", "Ann 🩷", "李\u3000小龍", "Jean\xa0Paul", "홍길동"])
+def test_a_name_is_kept_as_the_issuer_sends_it(client, sandbox, name):
+    sign_in(client, user_id="usr_nova", name=name)
+    assert User.objects.get().name == name
+
+
+def test_a_long_name_is_cut_between_two_characters(db):
+    user = users.arrive(misar_id="usr_1", name="x" * 198 + "👩‍🚀")
+    assert user.name == "x" * 198
 
 
 @pytest.mark.parametrize("process", ["connect", "redirect", "x"])

@@ -208,6 +208,37 @@ def test_a_feature_that_the_api_cannot_name_gets_no_price(staff):
     assert "Printable characters only" in staff.post(reverse("admin:wallet_rate_add"), body).text
 
 
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"feature": "a\u200cb"}, "Printable characters only."),
+        ({"feature": "\u3164"}, "Use at least one character that shows."),
+        ({"label": "\u3164\u2800"}, "Use at least one character that shows."),
+        ({"label": "a\u202eb"}, "Printable characters only."),
+        ({"unit": "\u0301"}, "Use at least one character that shows."),
+        ({"reason": "\u200b\u3164"}, "Use at least one character that shows."),
+        ({"reason": "a\tb"}, "Printable characters only."),
+    ],
+)
+def test_a_text_of_staff_follows_the_rule_of_the_api(staff, change, sentence):
+    answer = staff.post(
+        reverse("admin:wallet_rate_add"), RATE | {"feature": "new.one", "credits": "9"} | change
+    )
+    assert sentence in answer.text
+    assert not Rate.objects.filter(credits=9).exists()
+
+
+def test_staff_write_in_any_script(staff):
+    body = RATE | {
+        "feature": "new.🩷",
+        "credits": "9",
+        "label": "می‌خواهم",
+        "reason": "👩‍🚀 asked\r\n\r\ntwice",
+    }
+    assert staff.post(reverse("admin:wallet_rate_add"), body).status_code == 302
+    assert Rate.objects.get(credits=9).label == "می‌خواهم"
+
+
 def test_a_nul_in_an_address_is_a_bad_request(staff):
     assert staff.get("/admin/wallet/wallet/a%00b/change/").status_code == 400
     assert staff.get("/admin/wallet/entry/?kind__exact=%00").status_code == 400

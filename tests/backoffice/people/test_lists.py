@@ -38,6 +38,8 @@ def test_a_key_that_makes_no_sense_is_not_made(staff):
         {"product": "no spaces"},
         {"product": ""},
         {"expires_at_0": "2020-01-01", "expires_at_1": "00:00"},
+        {"feature_prefixes": "blog.\na\u200cb"},
+        {"reason": "\u3164"},
     ):
         answer = issue(staff, **fields)
         assert answer.status_code == 200

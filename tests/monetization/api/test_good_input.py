@@ -40,6 +40,14 @@ pytestmark = pytest.mark.django_db
         "=1+1",
         "x" * 200,
         "e\N{COMBINING ACUTE ACCENT}",
+        "علی‌رضا",
+        "홍길동",
+        "Ann 🩷",  # newer than Python 3.11
+        "1️⃣ 🇩🇪",
+        "\u200eAnn\u200f \u061cعلي",
+        "Donau\u00addampf",
+        "Ann\u0378",  # not assigned
+        "\u3164Ann",
     ],
 )
 def test_a_name_is_kept_as_it_was_written(api, name):
@@ -47,7 +55,7 @@ def test_a_name_is_kept_as_it_was_written(api, name):
     assert api.get(TIPS).json()[0]["name"] == name
 
 
-@pytest.mark.parametrize("message", ["x" * 500, "😀" * 500, "a\nb\r\nc", "\na\n"])
+@pytest.mark.parametrize("message", ["x" * 500, "Loved it 🩷", "😀" * 500, "a\nb\r\nc", "\na\n"])
 def test_a_message_has_500_characters_over_several_lines(api, message):
     assert api.post(TIP, TIP_BODY | {"message": message}).status_code == 200
     assert Tip.objects.get().message == message

@@ -208,8 +208,8 @@ ODD_TEXTS = (
     b'"a\\nb"',
     b'"\\u200b"',
     b'"\\u202eabc"',
-    b'"\\u00a0"',
-    b'"\\ufeff"',
+    *(b'"a%bb"' % odd for odd in (b"\\u00a0", b"\\ufeff", b"\\u00ad", b"\\u200c", b"\\ue000")),
+    *(b'"%b"' % blank for blank in (b"\\u3164", b"\\u2800 ", b" ")),
     b'"' + b"x" * 256 + b'"',
     b'""',
     b"1",
@@ -255,7 +255,18 @@ def test_an_integer_has_bounds(as_service, subtests, path):
 
 @pytest.mark.parametrize("path", [BALANCE, TRANSACTIONS])
 def test_an_odd_user_id_in_the_address_is_refused(as_service, subtests, path):
-    for odd in ("", "%00", "a%0ab", "%ed%a0%80", "%ff", "%e2%80%8b", "x" * 256):
+    for odd in (
+        "",
+        "%00",
+        "a%0ab",
+        "%ed%a0%80",
+        "%ff",
+        "%e2%80%8b",
+        "%e3%85%a4",
+        "%20",
+        "a%c2%a0b",
+        "x" * 256,
+    ):
         with subtests.test(odd=odd):
             response = as_service.client.get(f"{path}?user_id={odd}", headers=as_service.headers)
             refused(response, path, 400)

@@ -357,7 +357,7 @@ def test_a_field_has_a_length(as_service, field, longest):
     assert response.json()["error"] == f"{field} must be at most {longest} characters"
 
 
-@pytest.mark.parametrize("key", ["", 7, True, ["k"], "a\x00b"])
+@pytest.mark.parametrize("key", ["", 7, True, ["k"], "a\x00b", "a\u200cb", "\u3164"])
 def test_an_odd_idempotency_key_is_refused_not_ignored(as_service, give, article_rate, key):
     give("usr_1", 10)
     response = as_service.deduct("usr_1", idempotency_key=key)

@@ -100,6 +100,6 @@ def test_text_that_a_spreadsheet_would_run_is_only_text(give, product):
     give(user.pk, 5)
     charge(user.pk, 1, product=product)
     newest = read(browser_of(user).get("/wallet/history.csv"))[0]
-    assert newest["product"] in (product, f"'{product}")
+    assert newest["product"] in (product, f"’{product}")
     assert newest["product"][0] not in "=+-@＝"
     assert newest["credits"] == "-1"

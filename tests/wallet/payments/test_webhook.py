@@ -249,7 +249,19 @@ def test_another_currency_is_parked(deliver, checkout_event, currency):
 
 @pytest.mark.parametrize(
     "user_id",
-    [None, "", 7, ["usr_1"], {"id": "usr_1"}, "u" * 256, "usr\n1", "usr\x001", "usr\ud8001", "\u200b"],
+    [
+        None,
+        "",
+        7,
+        ["usr_1"],
+        {"id": "usr_1"},
+        "u" * 256,
+        "usr\n1",
+        "usr\x001",
+        "usr\ud8001",
+        "\u200b",
+        "\u3164",
+    ],
 )
 @pytest.mark.parametrize("paid", ["paid", "unpaid"])
 def test_an_impossible_user_is_parked_and_no_other_is_credited(deliver, checkout_event, user_id, paid):
