@@ -1,4 +1,4 @@
-"""How pages write days, counts and short texts."""
+"""How pages write days, counts and lists of names."""
 
 from collections.abc import Sequence
 from datetime import date, datetime, time

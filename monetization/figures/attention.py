@@ -22,10 +22,9 @@ from monetization.models import Sponsor, Subscription, Tip
 Kind = Literal["past_due", "double_booked", "starting", "ended", "unknown_interval", "no_stripe_id"]
 SOON = timedelta(days=3)
 # These two marks around a name isolate its text direction. So a name that is written from right to left does
-# not change the order of the words beside it. Such marks inside a name are removed, because they would end
+# not change the order of the words beside it. `one_line` removes such marks inside a name, which would end
 # the isolation too early, or never.
 ISOLATE, END_OF_ISOLATE = "\N{FIRST STRONG ISOLATE}", "\N{POP DIRECTIONAL ISOLATE}"
-ISOLATES = str.maketrans("", "", "\u2066\u2067\u2068\u2069")
 # Tips without a Stripe id are counted up to this number. Counting more takes time and tells nothing new.
 TIPS_COUNTED = 1000
 
@@ -108,7 +107,7 @@ def quoted(name: str) -> str:
     >>> quoted("Acme Corp")
     '\\u2068Acme Corp\\u2069'
     """
-    return f"{ISOLATE}{one_line(name.translate(ISOLATES), NAME_SHOWN)}{END_OF_ISOLATE}"
+    return f"{ISOLATE}{one_line(name, NAME_SHOWN)}{END_OF_ISOLATE}"
 
 
 def _of_subscriptions(creator: User) -> tuple[list[Line], list[Line]]:

