@@ -70,15 +70,20 @@ def end_words(until: datetime) -> str:
     return f"until {moment(until)}"
 
 
-def span_words(first_day: date, last_day: date) -> str:
-    """Return a span of days as text. Both days belong to the span.
+def span_words(first_day: date, last_day: date, *, today: date) -> str:
+    """Return a span of days as text. Both days belong to the span. The year of `today` is left out.
 
-    >>> span_words(date(2026, 12, 3), date(2026, 12, 9)), span_words(date(2026, 11, 30), date(2026, 12, 2))
-    ('3–9 Dec', '30 Nov–2 Dec')
+    >>> today = date(2026, 12, 5)
+    >>> span_words(date(2026, 12, 3), date(2026, 12, 9), today=today)
+    '3–9 Dec'
+    >>> span_words(date(2026, 12, 26), date(2027, 1, 22), today=today)
+    '26 Dec–22 Jan 2027'
     """
-    last = f"{last_day.day} {last_day:%b}"
+    first, last = (
+        f"{day.day} {day:%b}" if day.year == today.year else day_words(day) for day in (first_day, last_day)
+    )
     if first_day == last_day:
         return last
-    same_month = (first_day.year, first_day.month) == (last_day.year, last_day.month)
-    first = f"{first_day.day}" if same_month else f"{first_day.day} {first_day:%b}"
+    if (first_day.year, first_day.month) == (last_day.year, last_day.month):
+        first = f"{first_day.day}"
     return f"{first}\N{EN DASH}{last}"

@@ -19,35 +19,33 @@ NARROW_DAYS = 4  # A slot of at most this many days has no room for words.
 
 @dataclass(frozen=True)
 class Slot:
-    """A placement in the timeline, or a gap. A slot has whole UTC days. `last_day` is included.
+    """A placement in the timeline, or a gap. A slot has whole UTC days; `last_day` is included.
 
-    A placement's days outside the timeline are cut off. A gap begins today or later, and its `sponsor` is
-    None. `offset_days` counts the days since the timeline's first day, 0 to 41. `conflict` is true if another
-    placement of the position runs at the same moment, now or later, within the timeline. Two placements that
-    share a day but no moment are not in conflict.
+    `first_day` and `last_day` are the placement's own, even outside the timeline. `days` are these days in
+    words. The slot is drawn from `offset_days` (0 to 41, counted from the timeline's first day) over
+    `width_days` (1 to 42). `is_cut_before` and `is_cut_after` are true if the placement has days before or
+    after the timeline, which are not drawn.
+
+    A gap begins today or later, and its `sponsor` is None. `conflict` is true if another placement of the
+    position runs at the same moment, now or later, within the timeline. Two placements that share a day but
+    no moment are not in conflict.
     """
 
     first_day: date
     last_day: date
+    days: str
     offset_days: int
+    width_days: int
+    is_cut_before: bool = False
+    is_cut_after: bool = False
     sponsor: Sponsor | None = None
     state: Sponsor.State | None = None
     conflict: bool = False
 
     @property
-    def width_days(self) -> int:
-        """The number of days, 1 to 42."""
-        return (self.last_day - self.first_day).days + 1
-
-    @property
     def is_narrow(self) -> bool:
         """Whether the slot has room only for a sign, even on a wide screen."""
         return self.width_days <= NARROW_DAYS
-
-    @property
-    def days(self) -> str:
-        """The days of the slot in words."""
-        return span_words(self.first_day, self.last_day)
 
 
 @dataclass(frozen=True)
@@ -113,20 +111,33 @@ def six_weeks(creator: User, *, at: datetime) -> Timeline:
 
 def _row(position: Sponsor.Position, placements: list[Sponsor], monday: date, at: datetime) -> Row:
     in_conflict = sponsors.in_conflict([each for each in placements if each.active_until > at])
+    today = day_of(at)
     blocks: list[Slot] = []
-    free = {monday + number * DAY for number in range((day_of(at) - monday).days, DAYS)}
+    free = {monday + number * DAY for number in range((today - monday).days, DAYS)}
     for sponsor in placements:
-        first_day = max(day_of(sponsor.active_from), monday)
-        last_day = min(last_day_of(sponsor.active_until), monday + (DAYS - 1) * DAY)
-        offset_days, state = (first_day - monday).days, sponsor.state_at(at)
-        blocks.append(Slot(first_day, last_day, offset_days, sponsor, state, sponsor.pk in in_conflict))
-        free.difference_update(first_day + number * DAY for number in range(blocks[-1].width_days))
-    gaps = list(_gaps(sorted(free), monday))
+        first_day, last_day = day_of(sponsor.active_from), last_day_of(sponsor.active_until)
+        first_drawn, last_drawn = max(first_day, monday), min(last_day, monday + (DAYS - 1) * DAY)
+        block = Slot(
+            first_day,
+            last_day,
+            span_words(first_day, last_day, today=today),
+            offset_days=(first_drawn - monday).days,
+            width_days=(last_drawn - first_drawn).days + 1,
+            is_cut_before=first_day < first_drawn,
+            is_cut_after=last_day > last_drawn,
+            sponsor=sponsor,
+            state=sponsor.state_at(at),
+            conflict=sponsor.pk in in_conflict,
+        )
+        blocks.append(block)
+        free.difference_update(first_drawn + number * DAY for number in range(block.width_days))
+    gaps = list(_gaps(sorted(free), monday, today))
     return Row(position, blocks[:BLOCKS_MAX], gaps, left_out=len(blocks[BLOCKS_MAX:]))
 
 
-def _gaps(free: list[date], monday: date) -> Iterator[Slot]:
+def _gaps(free: list[date], monday: date, today: date) -> Iterator[Slot]:
     """Yield one gap for each run of consecutive days. `free` must be sorted."""
     for _, run in groupby(enumerate(free), key=lambda numbered: numbered[1] - numbered[0] * DAY):
         days = [day for _, day in run]
-        yield Slot(days[0], days[-1], (days[0] - monday).days)
+        words = span_words(days[0], days[-1], today=today)
+        yield Slot(days[0], days[-1], words, (days[0] - monday).days, len(days))

@@ -112,6 +112,40 @@ def test_a_refund_is_drawn_in_front_of_the_income(dana, records):
     assert dana.page.evaluate(PIXELS_OF_REFUNDS) > 50
 
 
+MASKS = "each => [getComputedStyle(each).maskImage !== 'none', each.innerText]"
+
+
+@pytest.mark.parametrize("size", ["desktop", "phone"])
+def test_a_placement_longer_than_the_timeline_fades_and_says_its_own_days(open_browser, creator, size):
+    now = timezone.now()
+    begins, ends = now - timedelta(days=60), now + timedelta(days=500)
+    for position, starts, until in (
+        ("header", begins, ends),
+        ("footer", now + timedelta(days=7), now + timedelta(days=14)),
+    ):
+        sponsors.place(
+            creator=creator,
+            position=position,
+            sponsor_name="Acme",
+            active_from=starts,
+            active_until=until,
+            logo_url="https://acme.example/logo.png",
+            target_url="https://acme.example/",
+        )
+    dana = open_browser(size=size)
+    dana.comes_signed_in(creator, going_to="/dashboard")
+    long, short = (
+        dana.page.locator(f"[aria-labelledby=lane_{position}] .slot:not(.slot-free)").evaluate(MASKS)
+        for position in ("header", "footer")
+    )
+    first, last = (f"{day.day} {day:%b}" for day in (begins, ends))
+    # On a phone the placements are a list without bars, so nothing is cut.
+    assert long[0] is (size == "desktop")
+    assert first in long[1]
+    assert f"{last} {ends.year}" in long[1]
+    assert short[0] is False
+
+
 def test_a_creator_sells_changes_and_cancels_a_placement(dana):
     dana.goes_to("/dashboard/sponsors")
     dana.follows("Add a sponsor")

@@ -4,6 +4,7 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
+from foundation.calendar import end_of, start_of
 from monetization import sponsors
 from monetization.figures.timeline import BLOCKS_MAX, six_weeks
 from tests.monetization.records import NOON, clock_at, days, place
@@ -63,10 +64,49 @@ def test_a_block_covers_its_days_and_is_cut_to_what_is_shown(creator, stranger):
         sponsors.cancel(creator=creator, sponsor_id=put(creator, "Cancelled", 20, 22).pk)
     found = row(creator)
     assert where(found.blocks) == [("Before", 0, 2), ("Acme", 7, 7), ("Beyond", 40, 2)]
-    acme = found.blocks[1]
+    before, acme, beyond = found.blocks
+    assert [(each.is_cut_before, each.is_cut_after) for each in found.blocks] == [
+        (True, False),
+        (False, False),
+        (False, True),
+    ]
+    assert (before.first_day, before.last_day) == (date(2026, 5, 19), date(2026, 6, 9))
     assert (acme.first_day, acme.last_day) == (date(2026, 6, 15), date(2026, 6, 21))
+    assert (beyond.first_day, beyond.last_day) == (date(2026, 7, 18), date(2026, 8, 7))
+    assert [each.days for each in found.blocks] == ["19 May–9 Jun", "15–21 Jun", "18 Jul–7 Aug"]
     assert [(gap.offset_days, gap.width_days) for gap in found.gaps] == [(2, 5), (14, 26)]
     assert (found.gaps[0].first_day, found.gaps[0].last_day) == (date(2026, 6, 10), date(2026, 6, 14))
+
+
+@pytest.mark.parametrize(
+    ("starts", "ends", "days_shown", "cut"),
+    [
+        # The last day of the six weeks is Sunday, 3 January 2027.
+        (date(2026, 12, 26), date(2027, 1, 22), "26 Dec–22 Jan 2027", (False, True)),
+        (date(2026, 12, 26), date(2027, 1, 3), "26 Dec–3 Jan 2027", (False, False)),
+        (date(2026, 12, 26), date(2027, 1, 4), "26 Dec–4 Jan 2027", (False, True)),
+        (date(2026, 11, 23), date(2026, 12, 6), "23 Nov–6 Dec", (False, False)),
+        (date(2026, 11, 22), date(2026, 12, 6), "22 Nov–6 Dec", (True, False)),
+        (date(2025, 11, 1), date(2026, 12, 6), "1 Nov 2025–6 Dec", (True, False)),
+        (date(2025, 12, 31), date(2027, 12, 31), "31 Dec 2025–31 Dec 2027", (True, True)),
+        (date(2027, 1, 2), date(2027, 1, 9), "2–9 Jan 2027", (False, True)),
+        (date(2027, 1, 1), date(2027, 2, 1), "1 Jan 2027–1 Feb 2027", (False, True)),
+        (date(2027, 1, 2), date(2027, 1, 2), "2 Jan 2027", (False, False)),
+    ],
+)
+def test_a_block_says_its_own_days_and_where_it_is_cut(creator, starts, ends, days_shown, cut):
+    place(creator, starts=start_of(starts), ends=end_of(ends))
+    [block] = row(creator, at=datetime(2026, 11, 29, 12, tzinfo=UTC)).blocks
+    assert block.days == days_shown
+    assert (block.is_cut_before, block.is_cut_after) == cut
+    assert block.offset_days + block.width_days <= 42
+
+
+def test_a_placement_that_ends_within_a_day_is_not_cut_there(creator):
+    last = MONDAY + days(41)
+    place(creator, "Ends at noon", starts=MONDAY + days(30), ends=last + timedelta(hours=12))
+    place(creator, "Ends a second later", starts=MONDAY + days(30), ends=last + timedelta(days=1, seconds=1))
+    assert [each.is_cut_after for each in row(creator).blocks] == [False, True]
 
 
 def test_a_block_has_the_state_of_that_moment(creator):
