@@ -5,7 +5,7 @@ weekly price times 52. MRR is a twelfth of the sum, rounded once (docs/monetizat
 an unknown billing interval is in no sum and is counted separately.
 """
 
-import re
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -17,6 +17,7 @@ from foundation.errors import BillingError
 from monetization import mails
 from monetization.errors import AlreadyRecorded, ChangedMeanwhile, NotFound
 from monetization.models import Subscription, SubscriptionEvent
+from monetization.plan_names import interval_of
 
 Status = Subscription.Status
 Interval = Subscription.Interval
@@ -28,24 +29,6 @@ KIND_OF = {
     Status.PAST_DUE: Kind.PAST_DUE,
     Status.CANCELLED: Kind.CANCELLED,
 }
-# The patterns that find the billing interval in a plan's name. The first pattern that matches counts.
-NAMES = (
-    # A multiple or a half of an interval is UNKNOWN: "6 months", "biweekly". But "Tier 2 monthly" is a MONTH.
-    (
-        Interval.UNKNOWN,
-        re.compile(
-            r"(?<!\d)(?!1\D)\d+[\s_-]*(?:week|month|mo|quarter|year|yr)s?(?![a-z])"
-            r"|(?<![a-z])(?:bi|tri|semi|half|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve"
-            r"|[a-z]+teen|every[\s_-]+(?:other|second|third|\d+(?:st|nd|rd|th)?))[\s_-]*"
-            r"(?:week|month|quarter|year|annual)",
-            re.IGNORECASE,
-        ),
-    ),
-    (Interval.QUARTER, re.compile(r"(?<![a-z])quarter", re.IGNORECASE)),
-    (Interval.YEAR, re.compile(r"year|annual|(?<![a-z])yr(?![a-z])", re.IGNORECASE)),
-    (Interval.MONTH, re.compile(r"month|(?<![a-z])mo(?![a-z])", re.IGNORECASE)),
-    (Interval.WEEK, re.compile(r"week(?!end)", re.IGNORECASE)),
-)
 # The clocks of two hosts may differ by a few minutes. A time further in the future is a mistake: later
 # changes would have no effect until that time.
 AHEAD_MAX = timedelta(minutes=5)
@@ -55,11 +38,6 @@ class NotYet(BillingError):
     """Raised when the time of a change is in the future."""
 
     sentence = "occurred_at must not be in the future"
-
-
-def interval_of(plan: str) -> Interval:
-    """Return the billing interval in a plan's name; UNKNOWN if there is none."""
-    return next((interval for interval, name in NAMES if name.search(plan)), Interval.UNKNOWN)
 
 
 def yearly_cents(*, status: str, interval: str, amount_cents: int) -> int:
@@ -140,18 +118,16 @@ def change(
     """Change the given fields as of `occurred_at` (None: now), and record the change as an event.
 
     Requests may arrive in any order. A status that is older than the last change of the status has no effect.
-    A plan or price that is older than the last change of plan or price has no effect. If a subscription
-    becomes past due, its creator gets a mail. Raises NotFound and NotYet.
+    A plan or price that is older than the last change of plan or price has no effect. Times are compared in
+    whole seconds. Of two changes in one second, the later arrival counts, but a cancellation counts before
+    another status in either order. A change without a time is the latest one: it always has its effect. If a
+    subscription becomes past due, its creator gets a mail. Raises NotFound and NotYet.
 
     `seen` is the `newest_event` that the creator saw. If there is a newer event, this raises ChangedMeanwhile
     and changes nothing.
     """
-    now = timezone.now()
-    if occurred_at and occurred_at > now + AHEAD_MAX:
+    if occurred_at and occurred_at > timezone.now() + AHEAD_MAX:
         raise NotYet
-    # Use whole seconds for "now", because Stripe sends whole seconds. Otherwise a change by Stripe at 10.0
-    # would count as older than a change by the creator at 10.4.
-    occurred_at = min(occurred_at or now.replace(microsecond=0), now)
     mine = Subscription.objects.visible_to(creator).select_for_update()
     subscription = mine.filter(pk=subscription_id).first()
     if subscription is None:
@@ -172,30 +148,95 @@ def change(
     return subscription
 
 
+def read_again() -> Iterator[Subscription]:
+    """Yield each subscription whose stored interval is not what `interval_of` returns for its plan's name.
+
+    The interval in a yielded row is the new one, which is not stored yet (`store_interval`). The rule may
+    have been another one when the subscription was recorded.
+    """
+    for subscription in Subscription.objects.order_by("pk").iterator():
+        interval = interval_of(subscription.plan)
+        if subscription.interval != interval:
+            subscription.interval = interval
+            yield subscription
+
+
+@transaction.atomic
+def store_interval(*, creator: User, subscription_id: str) -> None:
+    """Store the interval that the plan's name says. If the yearly income changes, record it as an event."""
+    mine = Subscription.objects.visible_to(creator).select_for_update()
+    subscription = mine.get(pk=subscription_id)
+    subscription.interval = interval_of(subscription.plan)
+    delta = _update_income(subscription, ["interval"])
+    if delta:
+        _write(subscription, Kind.CHANGED, delta=delta, occurred_at=timezone.now())
+
+
 def _change(
-    subscription: Subscription, kind: Kind, *, at: str, occurred_at: datetime, **values: Any
+    subscription: Subscription, kind: Kind, *, at: str, occurred_at: datetime | None, **values: Any
 ) -> SubscriptionEvent | None:
-    """Set these values, and set the field that `at` names to `occurred_at`.
+    """Set these values, and set the field that `at` names to the time of the change.
 
     Return the event of the change, or None if no value is new. If the present values are from a later time,
     nothing changes.
     """
     last_change = getattr(subscription, at)
-    if last_change and occurred_at < last_change:
-        return None
+    moment = _moment_of(occurred_at, last_change=last_change)
+    if occurred_at and last_change:
+        if moment < _second(last_change):
+            return None
+        is_cancelled = "status" in values and subscription.status == Status.CANCELLED
+        if is_cancelled and (
+            moment == _second(last_change) or _is_of_cancellation(subscription, occurred_at)
+        ):
+            values["status"] = Status.CANCELLED
     is_new = any(getattr(subscription, name) != value for name, value in values.items())
-    before = subscription.yearly_cents
-    for name, value in (values | {at: occurred_at}).items():
+    for name, value in (values | {at: moment}).items():
         setattr(subscription, name, value)
+    delta = _update_income(subscription, [*values, at])
+    if not is_new:
+        return None
+    return _write(subscription, kind, delta=delta, occurred_at=occurred_at or moment)
+
+
+def _update_income(subscription: Subscription, changed: list[str]) -> int:
+    """Save these fields and the yearly income that follows from them. Return the change of that income."""
+    before = subscription.yearly_cents
     subscription.yearly_cents = yearly_cents(
         status=subscription.status,
         interval=subscription.interval,
         amount_cents=subscription.amount_cents,
     )
-    subscription.save(update_fields=[*values, at, "yearly_cents"])
-    if not is_new:
-        return None
-    return _write(subscription, kind, delta=subscription.yearly_cents - before, occurred_at=occurred_at)
+    subscription.save(update_fields=[*changed, "yearly_cents"])
+    return subscription.yearly_cents - before
+
+
+def _moment_of(occurred_at: datetime | None, *, last_change: datetime | None) -> datetime:
+    """Return when a change counts as made, in whole seconds.
+
+    Stripe sends whole seconds. With fractions, a change by Stripe at 10.0 would count as older than a change
+    by the creator at 10.4. (An earlier release stored fractions.) A time ahead of our clock counts as now;
+    otherwise it would shut out later changes. A change without a time counts as now too, but never as older
+    than the last change, which may come from a process with a faster clock.
+    """
+    latest = _second(timezone.now())
+    if last_change:
+        latest = max(latest, _second(last_change))
+    return min(_second(occurred_at), latest) if occurred_at else latest
+
+
+def _is_of_cancellation(subscription: Subscription, occurred_at: datetime) -> bool:
+    """Return whether the cancellation of a cancelled subscription was sent with this time.
+
+    Two changes with the same time ahead of our clock can count as made in two different seconds. So the times
+    that were sent are compared too.
+    """
+    cancellation = subscription.events.filter(kind=Kind.CANCELLED).latest("pk")
+    return _second(cancellation.occurred_at) == _second(occurred_at)
+
+
+def _second(moment: datetime) -> datetime:
+    return moment.replace(microsecond=0)
 
 
 def _write(subscription: Subscription, kind: Kind, *, delta: int, occurred_at: datetime) -> SubscriptionEvent:

@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from accounts.models import Act
 from monetization import sponsors, subscriptions, tips
-from monetization.models import Refund, Sponsor, Subscription, Tip
+from monetization.models import Refund, Sponsor, Subscription, SubscriptionEvent, Tip
 from tests.factories import StaffFactory
 from tests.wallet.entries import sql
 from wallet.models import StripeEvent
@@ -62,6 +62,18 @@ def subscribe(
 
 def change(subscription: Subscription, **what: Any) -> Subscription:
     return subscriptions.change(creator=subscription.creator, subscription_id=subscription.pk, **what)
+
+
+def last_event_of(subscription: Subscription) -> tuple[str, str, int]:
+    """How things stood after the last event."""
+    event = SubscriptionEvent.objects.filter(subscription=subscription).latest("pk")
+    return event.status, event.plan, event.amount_cents
+
+
+def now_of(subscription: Subscription) -> tuple[str, str, int, int]:
+    """How things stand by the row: status, plan, price, and the income of a year."""
+    found = Subscription.objects.get(pk=subscription.pk)
+    return found.status, found.plan, found.amount_cents, found.yearly_cents
 
 
 def place(

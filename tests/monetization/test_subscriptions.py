@@ -25,7 +25,17 @@ from monetization.models import Subscription, SubscriptionEvent
 from monetization.subscriptions import NotYet
 from tests.crowd import at_once, outcomes_at_once, patiently
 from tests.factories import UserFactory
-from tests.monetization.records import NOON, broken_records, change, clock_at, days, refused, subscribe
+from tests.monetization.records import (
+    NOON,
+    broken_records,
+    change,
+    clock_at,
+    days,
+    last_event_of,
+    now_of,
+    refused,
+    subscribe,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -36,11 +46,6 @@ def events_of(subscription):
     """What is kept of a subscription: what happened, and what it did to the year."""
     events = SubscriptionEvent.objects.filter(subscription=subscription).order_by("pk")
     return [(event.kind, event.yearly_cents_delta) for event in events]
-
-
-def now_of(subscription):
-    found = Subscription.objects.get(pk=subscription.pk)
-    return found.status, found.plan, found.amount_cents, found.yearly_cents
 
 
 # --- Recorded ---------------------------------------------------------------------------------------
@@ -61,52 +66,21 @@ def test_a_subscription_is_recorded_active_and_its_beginning_kept(creator):
     ("plan", "interval", "yearly"),
     [
         ("monthly", "month", 1200),
-        ("Monthly", "month", 1200),
-        ("MONTH", "month", 1200),
-        ("pro_monthly", "month", 1200),
-        ("Premium (monthly)", "month", 1200),
-        ("Tier 2 monthly", "month", 1200),
-        ("Tier-2-month-to-month", "unknown", 0),
-        ("1 month", "month", 1200),
-        ("$5/mo", "month", 1200),
-        ("$5/month", "month", 1200),
-        ("5 per mo.", "month", 1200),
         ("annual", "year", 100),
-        ("Annually", "year", 100),
-        ("yearly", "year", 100),
-        ("1 year", "year", 100),
-        ("Founders' year", "year", 100),
-        ("$50/yr", "year", 100),
-        ("plan-yr", "year", 100),
-        ("Monthly access, billed annually", "year", 100),
         ("quarterly", "quarter", 400),
-        ("Per quarter", "quarter", 400),
         ("weekly", "week", 5200),
-        ("per week", "week", 5200),
-        # Nothing says, or it says something else.
-        ("pro", "unknown", 0),
-        ("Gold", "unknown", 0),
-        ("lifetime", "unknown", 0),
-        ("mooncake", "unknown", 0),
-        ("Mo's friends", "month", 1200),
-        ("daily", "unknown", 0),
-        ("fortnightly", "unknown", 0),
-        ("Weekend edition", "unknown", 0),
-        ("6 months", "unknown", 0),
-        ("12-month", "unknown", 0),
-        ("2 years", "unknown", 0),
-        ("every 2 weeks", "unknown", 0),
-        ("Six months", "unknown", 0),
-        ("biweekly", "unknown", 0),
-        ("bi-monthly", "unknown", 0),
-        ("semi-annual", "unknown", 0),
-        ("Half-yearly", "unknown", 0),
-        ("every other month", "unknown", 0),
+        ("New Year's special - monthly", "unknown", 0),
+        ("gold", "unknown", 0),
     ],
 )
-def test_the_interval_is_what_the_plans_name_says(creator, plan, interval, yearly):
+def test_the_income_of_a_year_follows_from_the_plans_name(creator, plan, interval, yearly):
     found = subscribe(creator, plan=plan, amount_cents=100)
     assert (found.interval, found.yearly_cents) == (interval, yearly)
+    change(found, plan="monthly")
+    change(found, plan=plan)
+    found.refresh_from_db()
+    assert (found.interval, found.yearly_cents) == (interval, yearly)
+    assert broken_records() == []
 
 
 def test_a_free_subscription_brings_nothing_and_still_counts(creator):
@@ -282,13 +256,6 @@ def test_status_and_terms_have_clocks_of_their_own(creator):
     assert now_of(found)[:3] == ("past_due", "monthly", 999)
 
 
-def test_of_equal_times_the_later_message_counts(creator):
-    found, then = subscribe(creator), timezone.now() - days(1)
-    change(found, status="past_due", amount_cents=1, occurred_at=then)
-    change(found, status="cancelled", amount_cents=2, occurred_at=then)
-    assert now_of(found)[:3] == ("cancelled", "monthly", 2)
-
-
 def test_what_changes_nothing_still_moves_the_clock(creator):
     """Active at ten, said again, outlives a cancellation at nine."""
     found, then = subscribe(creator), timezone.now() - days(1)
@@ -414,7 +381,8 @@ class Histories(RuleBasedStateMachine):
             )
         row = self.rows[pk]
         if status and (row[4] is None or hour >= row[4]):
-            row[1], row[4] = status, hour
+            tied = hour == row[4] and "cancelled" in (row[1], status)
+            row[1], row[4] = "cancelled" if tied else status, hour
         if (plan or amount is not None) and (row[5] is None or hour >= row[5]):
             row[2], row[3], row[5] = plan or row[2], row[3] if amount is None else amount, hour
 
@@ -429,6 +397,8 @@ class Histories(RuleBasedStateMachine):
         assert {row.pk: (row.currency, row.status, row.plan, row.amount_cents) for row in mine} == {
             pk: tuple(row[:4]) for pk, row in self.rows.items()
         }
+        for row in mine:
+            assert last_event_of(row) == (row.status, row.plan, row.amount_cents)
         told: dict[str, int] = defaultdict(int)
         for event in SubscriptionEvent.objects.filter(creator=self.creator):
             told[event.currency] += event.yearly_cents_delta

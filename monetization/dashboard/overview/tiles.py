@@ -15,7 +15,8 @@ DEFINITIONS = {
     "mrr": "Monthly recurring revenue now, from active and past-due subscriptions. Each counts with its "
     "income of a year (a month × 12, a quarter × 4, a week × 52); the exact sum is divided by 12 and rounded "
     "once, half up. Fees are not deducted; tips and sponsors are never included. Past due: the part of it "
-    "from past-due subscriptions.",
+    "from past-due subscriptions. A subscription is not counted if its plan's name does not clearly say one "
+    "billing interval.",
     "subscribers": "Different readers with an active or past-due subscription. Joined: readers who pay now "
     "and did not when the period began. Cancelled: readers who paid then and no longer pay.",
     "churn": "The readers who were paying 30 days ago, how many of them no longer pay, and the percentage. A "
@@ -61,7 +62,9 @@ def tiles_of(now: Figures, then: Figures | None, currency: str) -> list[Tile]:
         )
 
     income, mrr = figure(now.net_after_refunds_cents, currency), figure(now.mrr_cents, currency)
-    past_due = f"{money.amount(now.at_risk_cents, currency)} of it past due" if now.at_risk_cents else ""
+    mrr_parts = [f"{money.amount(now.at_risk_cents, currency)} of it past due"] if now.at_risk_cents else []
+    if unknown := now.subscriptions_of_unknown_interval:
+        mrr_parts.append(f"{count(unknown, 'subscription')} of unknown interval not counted")
     paying, tips = money.plain(now.paying_subscribers), money.plain(now.tips)
     readers = f"{money.plain(now.new_subscribers)} joined, {money.plain(now.left_subscribers)} cancelled"
     left = "No readers paid 30 days ago"
@@ -81,7 +84,7 @@ def tiles_of(now: Figures, then: Figures | None, currency: str) -> list[Tile]:
             parts,
             trend("net_after_refunds_cents"),
         ),
-        Tile("mrr", "MRR", "subscriptions", mrr, currency, past_due, trend("mrr_cents")),
+        Tile("mrr", "MRR", "subscriptions", mrr, currency, ", ".join(mrr_parts), trend("mrr_cents")),
         Tile(
             "subscribers",
             "Paying subscribers",

@@ -52,7 +52,7 @@ class SubscriptionForm(forms.Form):
     )
     plan = Ruled(
         PlainText(max_length=PLAN_LENGTH),
-        help_text="Its name says the billing interval: monthly, annual, quarterly, weekly.",
+        help_text="Its name says the billing interval in one word: weekly, monthly, quarterly or yearly.",
         error_messages={"required": "Write the plan's name."},
     )
     price = amount_field("Price")

@@ -6,6 +6,7 @@ from foundation import money
 from monetization import subscriptions
 from monetization.figures import stats
 from monetization.models import Subscription
+from monetization.plan_names import interval_of
 from monetization.templatetags.records import effect
 
 Status = Subscription.Status
@@ -26,7 +27,7 @@ class Preview:
 def preview_of(subscription: Subscription, *, status: str, plan: str, amount_cents: int) -> Preview:
     """Return what `subscriptions.change` would do with this status, plan and amount."""
     currency = subscription.currency
-    interval = subscription.interval if plan == subscription.plan else subscriptions.interval_of(plan)
+    interval = subscription.interval if plan == subscription.plan else interval_of(plan)
     yearly = subscriptions.yearly_cents(status=status, interval=interval, amount_cents=amount_cents)
     before, after = (money.amount(each, currency) for each in (subscription.amount_cents, amount_cents))
     lines = [
@@ -41,5 +42,7 @@ def preview_of(subscription: Subscription, *, status: str, plan: str, amount_cen
         at_risk = money.amount(stats.mrr_of(yearly), currency)
         sentence += f" {at_risk} of it is at risk: a past-due subscription counts until it is cancelled."
     elif status != Status.CANCELLED and interval == Interval.UNKNOWN:
-        sentence += " The plan's name does not say the billing interval, so this subscription is not in MRR."
+        sentence += (
+            " The plan's name does not clearly say the billing interval, so the subscription is not in MRR."
+        )
     return Preview([line for line in lines if line[1] != line[2]], sentence)

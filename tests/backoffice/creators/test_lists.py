@@ -164,8 +164,9 @@ def test_a_full_refund_sent_twice_refunds_once(staff, tip):
     assert staff.get(url).status_code == 404
 
 
-def test_a_change_that_came_too_late_is_refused(staff, subscription):
-    ahead = timezone.now() + timedelta(days=1)
+def test_a_change_by_staff_holds_though_another_hosts_clock_was_ahead(staff, subscription):
+    ahead = timezone.now() + timedelta(minutes=4)
     Subscription.objects.filter(pk=subscription.pk).update(status_at=ahead)
     answer = run_action(staff, "subscription_status", subscription, status="cancelled")
-    assert "A later change is already recorded" in answer.text
+    assert answer.status_code == 302
+    assert Subscription.objects.get(pk=subscription.pk).status == "cancelled"

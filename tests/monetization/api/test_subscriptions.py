@@ -19,6 +19,7 @@ from tests.monetization.conftest import (
     on_wire,
     refused,
 )
+from tests.monetization.records import clock_at
 
 pytestmark = pytest.mark.django_db
 
@@ -253,6 +254,34 @@ def test_an_older_change_is_answered_the_row_and_changes_nothing(api, subscripti
     older = api.patch(path, {"status": "active", "occurred_at": in_days(-2)})
     assert older.status_code == 200
     assert older.json()["data"]["status"] == "cancelled"
+
+
+@pytest.mark.parametrize("later", [{}, {"occurred_at": 0}, {"occurred_at": 2}])
+def test_a_change_ahead_of_the_clock_does_not_shut_out_the_next_one(api, subscription, later):
+    path, now = address(subscription), timezone.now()
+    times = {name: on_wire(now + timedelta(seconds=ahead)) for name, ahead in later.items()}
+    with clock_at(now):
+        ahead = {
+            "status": "past_due",
+            "amount_cents": 899,
+            "occurred_at": on_wire(now + timedelta(seconds=2)),
+        }
+        assert api.patch(path, ahead).json()["data"]["status"] == "past_due"
+        row = api.patch(path, {"status": "cancelled", "amount_cents": 999} | times).json()["data"]
+    assert (row["status"], row["amount_cents"]) == ("cancelled", 999)
+    assert api.get(SUBSCRIPTIONS).json() == [row]
+
+
+@pytest.mark.parametrize("other", ["active", "past_due"])
+@pytest.mark.parametrize("is_first", [True, False])
+def test_of_one_second_cancelled_counts_whichever_came_first(api, subscription, other, is_first):
+    path = address(subscription)
+    first, second = ("cancelled", other) if is_first else (other, "cancelled")
+    then = in_days(-1)
+    for status in (first, second):
+        row = api.patch(path, {"status": status, "occurred_at": then})
+    assert row.json()["data"]["status"] == "cancelled"
+    assert SubscriptionEvent.objects.latest("pk").status == "cancelled"
 
 
 def test_each_real_change_is_one_event(api, subscription):
