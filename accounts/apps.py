@@ -1,6 +1,10 @@
 """Users, their plans and API keys, and the service keys of products."""
 
 from django.apps import AppConfig
+from django.contrib.postgres.indexes import OpClass
+from django.db.models.expressions import OrderBy
+from django.db.models.functions import Collate
+from django.db.models.indexes import IndexExpression
 from django.db.models.signals import post_migrate
 
 
@@ -9,6 +13,10 @@ class AccountsConfig(AppConfig):
     verbose_name = "Accounts"
 
     def ready(self) -> None:
+        # An index on an expression may then name an operator class. The app django.contrib.postgres does this
+        # too, but it also asks each database for types that are not used here.
+        IndexExpression.register_wrappers(OrderBy, OpClass, Collate)
+
         from accounts.api import schema  # noqa: F401  (adds the credentials to the OpenAPI schema)
         from accounts.models import Act
         from accounts.plans import make_default_plans

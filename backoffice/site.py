@@ -32,6 +32,7 @@ class BackOffice(admin.AdminSite):
     def get_urls(self) -> list[Any]:
         pages = [
             path("find/", self.admin_view(partial(find, self)), name="find"),
+            path("find/<str:token>/", self.admin_view(partial(find, self)), name="found"),
             path("user/<path:object_id>/", self.admin_view(partial(one_user, self)), name="one_user"),
         ]
         # Leave out view_on_site, because rows have no page outside the back-office.

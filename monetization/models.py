@@ -9,8 +9,10 @@ from datetime import datetime
 from typing import Self, TypeVar
 
 from django.conf import settings
+from django.contrib.postgres.indexes import OpClass
 from django.db import models
 from django.db.models import F, OuterRef, Q
+from django.db.models.functions import Upper
 from django.utils import timezone
 
 from accounts.models import User
@@ -158,6 +160,9 @@ class Sponsor(models.Model):
             # For the back-office's list of all creators' placements. The other indexes named *_all are for
             # such lists too.
             models.Index(fields=["-created_at"], name="monetization_sponsor_all"),
+            models.Index(
+                OpClass(Upper("sponsor_name"), "text_pattern_ops"), name="monetization_sponsor_begins"
+            ),
         ]
 
     def __str__(self) -> str:
@@ -239,7 +244,9 @@ class Subscription(models.Model):
         indexes = [
             models.Index(fields=["creator", "-created_at", "-id"], name="monetization_sub_newest"),
             models.Index(fields=["creator", "status"], name="monetization_sub_status"),
-            models.Index(fields=["reader"], name="monetization_sub_reader"),
+            models.Index(
+                fields=["reader"], opclasses=["text_pattern_ops"], name="monetization_sub_reader_begins"
+            ),
             models.Index(fields=["-created_at"], name="monetization_sub_all"),
             # Support staff may know only Stripe's id. Tip has such an index too.
             models.Index(
@@ -345,7 +352,12 @@ class Tip(models.Model):
         ]
         indexes = [
             models.Index(fields=["creator", "-created_at", "-id"], name="monetization_tip_newest"),
-            models.Index(fields=["reader"], condition=~Q(reader=""), name="monetization_tip_reader"),
+            # Staff search by the beginning of an address or a name. With this operator class, an index serves
+            # LIKE in every collation. It serves equality too.
+            models.Index(
+                fields=["reader"], opclasses=["text_pattern_ops"], name="monetization_tip_reader_begins"
+            ),
+            models.Index(OpClass(Upper("name"), "text_pattern_ops"), name="monetization_tip_name_begins"),
             models.Index(fields=["-created_at"], name="monetization_tip_all"),
             models.Index(
                 fields=["stripe_payment_id"],

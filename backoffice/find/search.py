@@ -1,21 +1,26 @@
-"""Finds the rows that belong to a text from a support request: a Misar ID, an e-mail address, an id, a key.
+"""Finds the rows that belong to a text from a support request: a name, an e-mail address, an id, a key.
 
-Each search compares the whole text and uses an index, so it is fast even in a table of a million rows. Only
-tables that the staff member may view are searched. Nothing here writes, and searches are not logged.
+Ids and keys must be complete. For a name, an e-mail address and a Misar ID, the beginning is enough, in upper
+or lower case. Each search uses an index, so it is fast even in a table of a million rows. Only tables that
+the staff member may view are searched. Nothing here writes, and searches are not logged.
 """
 
 import re
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+import unicodedata
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+from enum import Enum
+from itertools import islice
 from typing import Any
 
 from django.db import models
+from django.db.models import Q
 
 from accounts.key_secrets import SHOWN_LENGTH
-from accounts.misar_ids import is_misar_id
+from accounts.misar_ids import MISAR_ID_LENGTH, is_misar_id
 from accounts.models import ApiKey, ServiceKey, User
-from backoffice.lists.links import row_url
+from backoffice.lists.links import row_url, user_url
 from foundation import money
 from monetization.models import Refund, Sponsor, Subscription, Tip
 from wallet.models import Entry, StripeEvent, TopUp, Wallet
@@ -23,26 +28,43 @@ from wallet.models import Entry, StripeEvent, TopUp, Wallet
 May = Callable[[str], bool]
 
 MATCHES_MAX = 20
-# Characters around a text that was copied from a mail, a chat or a spreadsheet. They are removed.
-AROUND = " \t\r\n\v\f\N{NO-BREAK SPACE}\N{ZERO WIDTH SPACE}\N{ZERO WIDTH NO-BREAK SPACE}\"'`<>“”„‘’‚«»‹›"
+# No column that is searched holds a longer text.
+LENGTH_MAX = MISAR_ID_LENGTH
+BLANKS = " \t\r\n\v\f\N{NO-BREAK SPACE}\N{ZERO WIDTH SPACE}\N{ZERO WIDTH NO-BREAK SPACE}"
+# Characters around a text that was copied from a mail, a chat or a spreadsheet.
+AROUND = BLANKS + "\"'`<>“”„‘’‚«»‹›"
 # Only the beginning of a key is ever searched for, shown or put into a URL.
 KEY = re.compile(rf"(?:msk|wsk)_[0-9a-fA-F]{{{SHOWN_LENGTH - 4}}}")
 # A text with one of these prefixes is a row's id, so it cannot be the Misar ID of a new user.
 ROW_PREFIXES = tuple("txn_ top_ tip_ rfd_ spon_ sub_ cs_ pi_ py_ ch_ evt_ in_ msk_ wsk_".split())
 
 
+class How(Enum):
+    """How a text matches a column.
+
+    ID: it is an id of the row. WHOLE: it is the whole text of a column that is no id, such as a name or an
+    idempotency key, which a product chooses. BEGINNING: the column begins with it.
+    """
+
+    ID = "id"
+    WHOLE = "whole"
+    BEGINNING = "beginning"
+
+
 @dataclass(frozen=True)
 class Match:
     """A row that was found. `about` is the Misar ID of its user, "" for no user.
 
-    A search for `name` finds the row again; `name` is never an e-mail address. `url` is the row's page. A
-    user who never signed in has no row: `row` and `at` are None and `url` is "".
+    `column` names the column that matched in words, `how` says how. `url` is the page of the row, or of the
+    user. A user who never signed in has no row: `row` and `at` are None.
     """
 
     what: str
     name: str
     about: str
     says: str
+    how: How = field(compare=False)
+    column: str = field(compare=False)
     url: str = ""
     at: datetime | None = None
     row: Any = field(default=None, compare=False, repr=False)
@@ -50,36 +72,31 @@ class Match:
 
 @dataclass(frozen=True)
 class Found:
-    """The matches, at most 20.
+    """The matches, at most 20: ids first, then whole texts, then beginnings.
 
-    `is_cut` is true if there are more than 20, and `by_address` if the text was an e-mail address.
+    `is_cut` is true if there are more than 20. `single` is the match whose page may be opened directly.
     """
 
     matches: list[Match]
     is_cut: bool = False
-    by_address: bool = False
-
-    @property
-    def whose(self) -> str:
-        """The Misar ID of the one user whom all matches concern; "" if there is no such user."""
-        users = {match.about for match in self.matches}
-        return users.pop() if len(users) == 1 else ""
+    single: Match | None = None
 
 
 @dataclass(frozen=True)
 class Look:
-    """A table, and the columns that are searched in it.
+    """A table, and what is searched in it: a lookup, and the name of its column in words.
 
-    The columns in `by_address` are searched only for an e-mail address. `whose` is the column with
-    the Misar ID, `named_by` the column with the name of a match.
+    The columns of `ids` and `whole` must equal the text; those of `whole` are no ids. The columns of `begins`
+    must begin with it. `whose` is the column with the Misar ID, `named_by` the one with the name of a match.
     """
 
     what: str
     table: type[models.Model]
-    columns: tuple[str, ...]
+    ids: Mapping[str, str]
     whose: str
     says: Callable[[Any], str]
-    by_address: tuple[str, ...] = ()
+    whole: Mapping[str, str] = field(default_factory=dict)
+    begins: Mapping[str, str] = field(default_factory=dict)
     named_by: str = "pk"
     at: str = "created_at"
     unread: tuple[str, ...] = ()
@@ -89,17 +106,25 @@ class Look:
         """The permission to view the table."""
         return f"{self.table._meta.app_label}.view_{self.table._meta.model_name}"
 
-    def rows(self, column: str, text: str) -> models.QuerySet[Any]:
-        """Some rows with this text, not sorted. For sorted rows, PostgreSQL could choose a slower index."""
-        return self.table._default_manager.filter(**{column: text}).defer(*self.unread)[: MATCHES_MAX + 1]
+    def matches(self, texts: Iterable[str], how: How) -> Iterator[Match]:
+        """Some rows that match one of these texts in this way.
 
-    def match(self, row: Any) -> Match:
+        They are not sorted. For sorted rows, PostgreSQL could choose a slower index.
+        """
+        lookups = {How.ID: self.ids, How.WHOLE: self.whole, How.BEGINNING: self.begins}[how]
+        for lookup, column in lookups.items():
+            rows = self.table._default_manager.filter(_any_of(lookup, texts)).defer(*self.unread)
+            yield from (self.match(row, how, column) for row in rows[: MATCHES_MAX + 1])
+
+    def match(self, row: Any, how: How, column: str) -> Match:
         return Match(
             what=self.what,
             name=str(getattr(row, self.named_by)),
             about=getattr(row, self.whose) if self.whose else "",
             says=self.says(row),
-            url=row_url(self.table, row.pk),
+            how=how,
+            column=column,
+            url=user_url(row.pk) if self.table is User else row_url(self.table, row.pk),
             at=getattr(row, self.at),
             row=row,
         )
@@ -111,26 +136,50 @@ def _topup(topup: TopUp) -> str:
     return f"{topup.get_state_display()}{amount}"
 
 
+def _tip(tip: Tip) -> str:
+    amount = f"{money.amount(tip.gross_cents, tip.currency)} for this creator"
+    reader = ", ".join(filter(None, [tip.name, tip.email]))
+    return f"{amount}, from {reader}" if reader else amount
+
+
 def _subscription(subscription: Subscription) -> str:
     amount = money.amount(subscription.amount_cents, subscription.currency)
-    return f"{subscription.get_status_display()}, {amount}, to this creator"
+    status = subscription.get_status_display()
+    return f"{status}, {amount}, {subscription.subscriber_email} to this creator"
 
 
-USERS = Look("user", User, (), "pk", lambda user: user.name, by_address=("email__iexact",))
+NAME, EMAIL, MISAR_ID, STRIPE_PAYMENT = "Name", "E-mail address", "Misar ID", "Stripe payment"
+CHECKOUT = "Stripe checkout"
+USERS = Look(
+    "user",
+    User,
+    {},
+    "pk",
+    lambda user: ", ".join(filter(None, [user.name, user.email])),
+    whole={"email__iexact": EMAIL, "name__iexact": NAME},
+    begins={"pk__istartswith": MISAR_ID, "email__istartswith": EMAIL, "name__istartswith": NAME},
+)
 LOOKS = (
     USERS,
-    Look("top-up", TopUp, ("pk", "stripe_session_id", "payment_intent_id"), "user_id", _topup),
+    Look(
+        "top-up",
+        TopUp,
+        {"pk": "Top-up", "stripe_session_id": CHECKOUT, "payment_intent_id": STRIPE_PAYMENT},
+        "user_id",
+        _topup,
+    ),
     Look(
         "entry",
         Entry,
-        ("pk", "idempotency_key", "stripe_session_id"),
+        {"pk": "Entry", "stripe_session_id": CHECKOUT},
         "wallet_id",
         lambda entry: f"{entry.get_kind_display()} of {money.credits(abs(entry.credits))}",
+        whole={"idempotency_key": "Idempotency key"},
     ),
     Look(
         "Stripe event",
         StripeEvent,
-        ("pk", "stripe_session_id", "payment_intent_id"),
+        {"pk": "Stripe event", "stripe_session_id": CHECKOUT, "payment_intent_id": STRIPE_PAYMENT},
         "user_id",
         lambda event: f"{event.type}: {event.get_state_display().lower()}",
         at="received_at",
@@ -139,29 +188,39 @@ LOOKS = (
     Look(
         "tip",
         Tip,
-        ("pk", "stripe_payment_id"),
+        {"pk": "Tip", "stripe_payment_id": STRIPE_PAYMENT},
         "creator_id",
-        lambda tip: f"{money.amount(tip.gross_cents, tip.currency)} for this creator",
-        by_address=("reader",),
+        _tip,
+        whole={"reader": EMAIL, "name__iexact": NAME},
+        begins={"reader__startswith": EMAIL, "name__istartswith": NAME},
     ),
     Look(
         "subscription",
         Subscription,
-        ("pk", "stripe_subscription_id"),
+        {"pk": "Subscription", "stripe_subscription_id": "Stripe subscription"},
         "creator_id",
         _subscription,
-        by_address=("reader",),
+        whole={"reader": EMAIL},
+        begins={"reader__startswith": EMAIL},
     ),
     Look(
         "refund",
         Refund,
-        ("pk",),
+        {"pk": "Refund"},
         "creator_id",
         lambda refund: money.amount(refund.amount_cents, refund.currency),
     ),
-    Look("placement", Sponsor, ("pk",), "creator_id", lambda sponsor: sponsor.sponsor_name),
-    Look("API key", ApiKey, ("prefix",), "owner_id", lambda key: key.name, named_by="prefix"),
-    Look("service key", ServiceKey, ("prefix",), "", lambda key: key.product, named_by="prefix"),
+    Look(
+        "placement",
+        Sponsor,
+        {"pk": "Placement"},
+        "creator_id",
+        lambda sponsor: sponsor.sponsor_name,
+        whole={"sponsor_name__iexact": NAME},
+        begins={"sponsor_name__istartswith": NAME},
+    ),
+    Look("API key", ApiKey, {"prefix": "Beginning of the key"}, "owner_id", str, named_by="prefix"),
+    Look("service key", ServiceKey, {"prefix": "Beginning of the key"}, "", str, named_by="prefix"),
 )
 WHERE_USERS_ARE: tuple[tuple[Any, str], ...] = (
     (User, "pk"),
@@ -172,29 +231,37 @@ WHERE_USERS_ARE: tuple[tuple[Any, str], ...] = (
 
 
 def tidied(text: str) -> str:
-    """The text without the spaces and quotes around it. If it is a key, only the beginning of the key."""
-    text = text.strip(AROUND)
+    """The text without blanks around it. If it contains a key, only the beginning of the key.
+
+    A text that is too long is cut, but to a length that still matches no row.
+    """
+    text = text.encode(errors="replace").decode().strip(BLANKS)
     key = KEY.search(text)
-    return key[0].lower() if key else text
+    return key[0].lower() if key else text[: LENGTH_MAX + 1]
+
+
+def without_quotes(text: str) -> str:
+    """The text without quotes and angle brackets around it."""
+    return text.strip(AROUND)
 
 
 def look(sought: str, *, may: May) -> Found:
     """The rows that match a tidied text, in tables that the staff member may view.
 
-    A text that cannot be an id matches no rows.
+    Quotes around the text may belong to it or not, so the text is searched for with and without them.
     """
-    if not is_misar_id(sought):  # Empty, too long, or with characters that PostgreSQL refuses.
+    texts = [text for text in dict.fromkeys([sought, without_quotes(sought)]) if _can_match(text)]
+    if not texts:
         return Found([])
-    matches = list(dict.fromkeys(_matches(sought, may)))  # A row counts once, even if two columns match.
-    return Found(matches[:MATCHES_MAX], len(matches) > MATCHES_MAX, by_address="@" in sought)
+    # A row counts once, even if it matches in several ways. The first way counts.
+    matches = list(islice(_distinct(_matches(texts, may)), MATCHES_MAX + 1))
+    single = None if "@" in sought else _single(matches)  # No URL may hold an e-mail address.
+    return Found(matches[:MATCHES_MAX], len(matches) > MATCHES_MAX, single)
 
 
-def by_name(name: str, *, may: May) -> Match | None:
-    """Find a match of an earlier search again by its name. Return None if there is no such match."""
-    if not is_misar_id(name) or "@" in name:
-        return None
-    looks = (each for each in LOOKS if each is not USERS and may(each.permission))
-    return next((each.match(row) for each in looks for row in each.rows(each.named_by, name)[:1]), None)
+def with_id(text: str, *, may: May) -> list[Match]:
+    """The rows with this id, in tables that the staff member may view."""
+    return list(_with_id([text], may)) if _can_match(text) else []
 
 
 def is_known(user_id: str) -> bool:
@@ -203,16 +270,86 @@ def is_known(user_id: str) -> bool:
 
 
 def could_be_new(sought: str) -> bool:
-    """Whether this can be the Misar ID of a new user: it is no e-mail address and no id of a row."""
-    return is_misar_id(sought) and "@" not in sought and not sought.startswith(ROW_PREFIXES)
+    """Whether this can be the Misar ID of a new user: it is no e-mail address, no full name, no id of a row."""
+    return is_misar_id(sought) and not {"@", " "} & set(sought) and not sought.startswith(ROW_PREFIXES)
 
 
-def _matches(sought: str, may: May) -> Iterator[Match]:
-    if may(USERS.permission) and is_known(sought):
-        user = User.objects.filter(pk=sought).first()
-        yield USERS.match(user) if user else Match("Misar ID", sought, sought, "Has never signed in")
+# --- Internal -------------------------------------------------------------------------------------------
+
+
+def _can_match(text: str) -> bool:
+    """Whether a column can hold this text. PostgreSQL refuses NUL."""
+    return 0 < len(text) <= LENGTH_MAX and "\0" not in text
+
+
+def _any_of(lookup: str, texts: Iterable[str]) -> Q:
+    """The condition that a column matches one of these texts.
+
+    The same accented letter can be stored as one character or as two, so names are searched in both forms.
+    A column `reader` holds e-mail addresses in lower case.
+    """
+    values = set(texts)
+    if lookup.startswith("reader"):
+        values = {text.lower() for text in values}
+    if "__" in lookup:
+        values |= {unicodedata.normalize(form, text) for text in values for form in ("NFC", "NFD")}
+    return Q.create([(lookup, value) for value in sorted(values)], connector=Q.OR)
+
+
+def _matches(texts: list[str], may: May) -> Iterator[Match]:
+    yield from _with_id(texts, may)
+    if any(KEY.fullmatch(text) for text in texts):
+        return
+    looks = [each for each in LOOKS if may(each.permission)]
+    for how in (How.WHOLE, How.BEGINNING):
+        for each in looks:
+            yield from each.matches(texts, how)
+            if each is USERS and how is How.BEGINNING:
+                yield from _never_signed_in(texts)
+
+
+def _with_id(texts: list[str], may: May) -> Iterator[Match]:
+    if may(USERS.permission):
+        for text in texts:
+            if is_known(text):
+                user = User.objects.filter(pk=text).first()
+                yield USERS.match(user, How.ID, MISAR_ID) if user else _misar_id(text, How.ID)
+    # Callers of the API choose some of these ids. An id without its prefix could be the Misar ID of another
+    # user, so it does not identify the row.
+    how = How.ID if texts[-1].startswith(ROW_PREFIXES) else How.WHOLE
     for each in LOOKS:
         if may(each.permission):
-            for column in each.columns + (each.by_address if "@" in sought else ()):
-                text = sought.lower() if column == "reader" else sought
-                yield from (each.match(row) for row in each.rows(column, text))
+            yield from (replace(match, how=how) for match in each.matches(texts, How.ID))
+
+
+def _misar_id(user_id: str, how: How) -> Match:
+    """The match of a user who has never signed in."""
+    return Match("Misar ID", user_id, user_id, "Has never signed in", how, MISAR_ID, user_url(user_id))
+
+
+def _never_signed_in(texts: list[str]) -> Iterator[Match]:
+    """Wallets of users who never signed in. All users who did, if there are at most 20, were found before."""
+    wallets = Wallet.objects.filter(_any_of("pk__istartswith", texts))
+    ids = list(wallets.values_list("pk", flat=True)[: 2 * MATCHES_MAX + 1])
+    signed_in = set(User.objects.filter(pk__in=ids).values_list("pk", flat=True))
+    yield from (_misar_id(user_id, How.BEGINNING) for user_id in ids if user_id not in signed_in)
+
+
+def _distinct(matches: Iterable[Match]) -> Iterator[Match]:
+    seen = set()
+    for match in matches:
+        if match not in seen:
+            seen.add(match)
+            yield match
+
+
+def _single(matches: list[Match]) -> Match | None:
+    """The match to open: the whole text is an id of one user or one row, and matches nothing else as a whole.
+
+    Several rows of one user can have the same id of Stripe.
+    """
+    whole = [match for match in matches if match.how is not How.BEGINNING]
+    if not whole or len(whole) > MATCHES_MAX or any(match.how is not How.ID for match in whole):
+        return None
+    users = {match.about for match in whole}
+    return whole[0] if len(whole) == 1 or (len(users) == 1 and "" not in users) else None

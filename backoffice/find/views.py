@@ -1,47 +1,69 @@
-"""The page that shows what the find box in the header has found."""
+"""The page of the find box in the header, and the results of a search."""
 
+from http import HTTPStatus
 from typing import cast
 
 from django.contrib.admin import AdminSite
-from django.contrib.admin.utils import quote
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils.http import urlencode
 
 from accounts.models import User
-from backoffice.find import search
-from backoffice.find.search import Found
+from backoffice.find import search, searches
+from backoffice.find.search import How, Match
+from backoffice.lists.links import user_url
 from backoffice.one_user.views import SEES_USERS
 
 
-def find(site: AdminSite, request: HttpRequest) -> HttpResponse:
-    """Search. Redirect to the page of a clear match, or else show all matches.
+def find(site: AdminSite, request: HttpRequest, token: str = "") -> HttpResponse:
+    """Show the results of the search with this token; without a token, show what can be found.
 
-    The form is sent by POST, so that the URL of this page never contains an e-mail address.
+    A search is sent by POST. The answer redirects to the results, or to the page of the one row or user whose
+    id was sent.
     """
     staff = cast(User, request.user)
-    sought = search.tidied(request.POST.get("sought", ""))
+    if request.method == "POST":
+        return HttpResponseRedirect(
+            _url_of(search.tidied(request.POST.get("sought", "")), request), status=303
+        )
+    sought = searches.text_of(request.session, token)
     found = search.look(sought, may=staff.has_perm)
-    if url := _url_of_clear_match(found, staff):
-        return HttpResponseRedirect(url)
+    is_over = bool(token and not sought)
     may_open = staff.has_perm(SEES_USERS) and staff.has_perm("wallet.adjust_wallet")
+    is_whole = any(match.how is not How.BEGINNING for match in found.matches)
     context = site.each_context(request) | {
         "title": "Find",
         "sought": sought,
         "found": found,
-        "could_be_new": not found.matches and may_open and search.could_be_new(sought),
+        "is_over": is_over,
+        "could_be_new": not is_whole and may_open and search.could_be_new(sought),
         "sees_users": staff.has_perm(SEES_USERS),
     }
-    return TemplateResponse(request, "backoffice/find.html", context)
+    status = HTTPStatus.NOT_FOUND if is_over else HTTPStatus.OK
+    return TemplateResponse(request, "backoffice/find.html", context, status=status)
 
 
-def _url_of_clear_match(found: Found, staff: User) -> str:
-    """Return the URL of the one user or row that was found; "" if there is none, or if staff must choose."""
-    if not found.matches or (len(found.matches) > 1 and (found.by_address or not found.whose)):
+def _url_of(sought: str, request: HttpRequest) -> str:
+    """Return the URL of the page to which a search leads."""
+    if not sought:
+        return reverse("admin:find")
+    staff = cast(User, request.user)
+    single = search.look(sought, may=staff.has_perm).single
+    return _page_of(single, sought, staff) or reverse(
+        "admin:found", args=[searches.keep(request.session, sought)]
+    )
+
+
+def _page_of(match: Match | None, sought: str, staff: User) -> str:
+    """Return the URL of a match: its user's page, which marks the row, or the row's own page."""
+    if match is None:
         return ""
-    first = found.matches[0]
-    if first.about and staff.has_perm(SEES_USERS):
-        url = reverse("admin:one_user", args=[quote(first.about)])
-        return url if first.name == first.about else f"{url}?{urlencode({'found': first.name})}"
-    return first.url if len(found.matches) == 1 else ""
+    if match.about and staff.has_perm(SEES_USERS):
+        url = user_url(match.about)
+        return (
+            url
+            if match.name == match.about
+            else f"{url}?{urlencode({'found': search.without_quotes(sought)})}"
+        )
+    return match.url

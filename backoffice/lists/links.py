@@ -14,12 +14,14 @@ def name_of_page(model: type[models.Model], page: str) -> str:
     return f"admin:{model._meta.app_label}_{model._meta.model_name}_{page}"
 
 
+def user_url(misar_id: str) -> str:
+    """Return the URL of the page of a user."""
+    return reverse("admin:one_user", args=[quote(misar_id)])
+
+
 def user_link(misar_id: str | None, text: str = "") -> str:
     """Return a link to the page of a user; "" without a Misar ID. It shows `text`, or else the Misar ID."""
-    if not misar_id:
-        return ""
-    url = reverse("admin:one_user", args=[quote(misar_id)])
-    return format_html('<a href="{}">{}</a>', url, text or misar_id)
+    return format_html('<a href="{}">{}</a>', user_url(misar_id), text or misar_id) if misar_id else ""
 
 
 def row_url(model: type[models.Model], key: Any) -> str:

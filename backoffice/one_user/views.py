@@ -46,9 +46,9 @@ def one_user(site: AdminSite, request: HttpRequest, object_id: str) -> HttpRespo
     if not is_misar_id(user_id):
         raise Http404
     person = User.objects.select_related("plan").filter(pk=user_id).first()
-    found = search.by_name(request.GET.get("found", ""), may=may)
-    if found and found.about != user_id:
-        found = None
+    # The id by which the find box led here.
+    with_id = search.with_id(request.GET.get("found", ""), may=may)
+    found = next((match for match in with_id if match.about == user_id and match.name != user_id), None)
     actions_on = _actions(site, request)
     context = site.each_context(request) | {
         "title": user_id,

@@ -13,10 +13,11 @@ entries.
 from datetime import datetime
 from typing import Self
 
+from django.contrib.postgres.indexes import OpClass
 from django.db import models
 from django.db.models import F, Q, Sum
 from django.db.models.expressions import Combinable
-from django.db.models.functions import Abs, Now
+from django.db.models.functions import Abs, Now, Upper
 from django.utils import timezone
 
 from accounts.misar_ids import MISAR_ID_LENGTH
@@ -92,6 +93,10 @@ class Wallet(models.Model):
             models.CheckConstraint(
                 condition=Q(entries_count__gt=0) | Q(balance=0), name="wallet_wallet_starts_empty"
             ),
+        ]
+        # For searches by the beginning of a Misar ID, in upper or lower case.
+        indexes = [
+            models.Index(OpClass(Upper("user_id"), "text_pattern_ops"), name="wallet_wallet_user_begins")
         ]
 
     def __str__(self) -> str:
