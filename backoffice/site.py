@@ -83,4 +83,5 @@ class BackOffice(admin.AdminSite):
         """Sign the staff member out, and show the same page as after every other sign-out."""
         if request.method == "POST":
             auth.logout(request)
-        return redirect("signed-out")
+            return redirect("signed-out")
+        return redirect("sign-out")

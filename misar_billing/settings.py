@@ -184,6 +184,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "allauth.account.middleware.AccountMiddleware",
     "accounts.signing_in.middleware.require_good_session",
+    "foundation.http.last_resort.explain_wrong_methods",
     # This comes last: after too many wrong passwords, it replaces the view's answer.
     "axes.middleware.AxesMiddleware",
 ]

@@ -21,6 +21,7 @@ from cryptography.fernet import InvalidToken
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.core.cache import cache
 from django.http import HttpRequest
+from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
 
 from accounts import users
@@ -59,6 +60,10 @@ class AccountAdapter(DefaultAccountAdapter):
         if records and time.time() - records[-1]["at"] < REAUTHENTICATION_TIMEOUT:
             return False
         return super().is_reauthentication_required(app=app, **kwargs)
+
+    def get_login_redirect_url(self, request: HttpRequest) -> str:
+        """Return the page after a sign-in that asked for no page: for staff, the back-office."""
+        return reverse("admin:index") if request.user.is_staff else super().get_login_redirect_url(request)
 
     def is_safe_url(self, url: str | None) -> bool:
         """Return whether this URL is on this host. The sign-in redirects to no other host."""

@@ -54,9 +54,10 @@ def sign_in(request: HttpRequest) -> HttpResponse:
 @content_security.leads_to_sign_in
 def staff_sign_in(request: HttpRequest) -> HttpResponseBase:
     """Ask a staff member for name and password. The page for the code of the second factor comes next."""
-    view = LoginView.as_view(
-        template_name="accounts/staff_sign_in.html", extra_context=_doors(_destination(request))
-    )
+    going_to = _destination(request)
+    if going_to == resolve_url(settings.LOGIN_REDIRECT_URL):  # Also the page of a visitor who asked for none.
+        going_to = reverse("admin:index")
+    view = LoginView.as_view(template_name="accounts/staff_sign_in.html", extra_context=_doors(going_to))
     return view(request)
 
 
@@ -92,8 +93,12 @@ def shut_out(
 @never_cache
 @require_safe
 def inactive(request: HttpRequest) -> HttpResponse:
-    """Show a 403 page to a user whose account was closed by staff."""
-    return answer(request, 403, "This account is closed.", "Contact support to reopen it.")
+    """Show a 403 page to a user whose account was closed by staff. The user is not signed in."""
+    if request.user.is_authenticated:
+        return redirect(settings.LOGIN_REDIRECT_URL)
+    next_step = "Contact support to reopen it. To use another account, sign out of Misar first."
+    way_on = {"url": reverse("sign-in"), "words": "Sign in with another account"}
+    return answer(request, 403, "This account is closed.", next_step, way_on=way_on)
 
 
 # --- Signing out ------------------------------------------------------------------------------------
@@ -102,11 +107,14 @@ def inactive(request: HttpRequest) -> HttpResponse:
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
 def sign_out(request: HttpRequest) -> HttpResponse:
-    """Sign out on POST. On GET, show a button first: a link on another site must not sign a user out."""
+    """Sign out on POST. On GET, show a button first: a link on another site must not sign a user out.
+
+    A page that refuses the user something names itself in `next`, so that another user can sign in for it.
+    """
+    going_to = _asked_for(request) or reverse("signed-out")
     if request.method == "POST":
         logout(request)
-        return redirect("signed-out")
-    return render(request, "accounts/sign_out.html")
+    return render(request, "accounts/sign_out.html") if request.user.is_authenticated else redirect(going_to)
 
 
 signed_out = require_safe(TemplateView.as_view(template_name="accounts/signed_out.html"))
@@ -175,9 +183,14 @@ def account(request: HttpRequest) -> HttpResponse:
 
 def _destination(request: HttpRequest) -> str:
     """Return the page to open after the sign-in: the query's page if it is on this site, else the wallet."""
+    return _asked_for(request) or resolve_url(settings.LOGIN_REDIRECT_URL)
+
+
+def _asked_for(request: HttpRequest) -> str:
+    """Return the page that the query names as the next one; "" if it names none on this site."""
     url = request.GET.get(REDIRECT_FIELD_NAME, "")
     ours = url_has_allowed_host_and_scheme(url, allowed_hosts=None, require_https=request.is_secure())
-    return url if ours else resolve_url(settings.LOGIN_REDIRECT_URL)
+    return url if ours else ""
 
 
 def _with_destination(name: str, going_to: str) -> str:

@@ -270,7 +270,7 @@ def is_known(user_id: str) -> bool:
 
 
 def could_be_new(sought: str) -> bool:
-    """Whether this can be the Misar ID of a new user: it is no e-mail address, no full name, no id of a row."""
+    """Whether this can be the Misar ID of a new user: no e-mail address, no id of a row, no full name."""
     return is_misar_id(sought) and not {"@", " "} & set(sought) and not sought.startswith(ROW_PREFIXES)
 
 

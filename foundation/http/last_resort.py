@@ -4,40 +4,90 @@ Under an API path, the answer is JSON in the envelope of the path. Elsewhere, it
 what to do next.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from http import HTTPStatus
+from typing import Any
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
+from django.http.response import HttpResponseBase
 from django.shortcuts import render
 
 from foundation.http.envelope import NOTHING_HERE, error_response, is_api_path
 
-# The link on an error page. Pages of the back-office have another link, because staff have no wallet.
+# The link on an error page. Staff get another link on pages of the back-office.
 BACK_OFFICE = {"url": "/admin/", "words": "To the back-office"}
 WALLET = {"url": "/wallet", "words": "To your wallet"}
 
+OPEN_AGAIN = "It is the address of a form. Nothing was changed. Open the page with the form again."
 CONTACT_US = "Please try again. If it keeps happening, contact support with the time and what you were doing."
 
 
 def answer(
-    request: HttpRequest, status: int, sentence: str, next_step: str, *, retry_after_seconds: int = 0
+    request: HttpRequest,
+    status: int,
+    sentence: str,
+    next_step: str,
+    *,
+    retry_after_seconds: int = 0,
+    way_on: Mapping[str, str] | None = None,
 ) -> HttpResponse:
-    """Return an error: JSON in the envelope of an API path, or else a page that says what to do next."""
+    """Return an error: JSON in the envelope of an API path, or else a page that says what to do next.
+
+    The page has a link that this visitor may open: `way_on`, or else the wallet or the back-office. If a
+    signed-in user may not do something, the page says who is signed in and offers to sign in as another user.
+    """
     headers = {"Cache-Control": "no-store"}
     if retry_after_seconds:
         headers["Retry-After"] = str(retry_after_seconds)
     if is_api_path(request.path):
         return error_response(request, status, sentence, headers=headers)
+    # After a crash, neither the database nor the session is read.
+    visitor = _visitor(request) if status < HTTPStatus.INTERNAL_SERVER_ERROR else None
     page = {
         "status": status,
         "sentence": sentence,
         "next_step": next_step,
-        "way_on": BACK_OFFICE if request.path.startswith("/admin/") else WALLET,
+        "way_on": way_on or _way_on(request, visitor),
+        "refused": visitor if status == HTTPStatus.FORBIDDEN else None,
         "request_id": getattr(request, "request_id", ""),
     }
     response = render(request, "error.html", page, status=status)
     for name, value in headers.items():
         response[name] = value
     return response
+
+
+def _visitor(request: HttpRequest) -> Any:
+    """Return the signed-in user, or None. A request for a wrong host has no user."""
+    user = getattr(request, "user", None)
+    return user if user is not None and user.is_authenticated else None
+
+
+def _way_on(request: HttpRequest, visitor: Any) -> Mapping[str, str]:
+    is_for_staff = request.path.startswith("/admin/") and (visitor is None or visitor.is_staff)
+    return BACK_OFFICE if is_for_staff else WALLET
+
+
+def explain_wrong_methods(
+    get_response: Callable[[HttpRequest], HttpResponseBase],
+) -> Callable[[HttpRequest], HttpResponseBase]:
+    """Middleware: fill the empty page that Django answers to a wrong method.
+
+    A browser gets there if its user opens the address of a form again, for example after a sign-in.
+    """
+
+    def middleware(request: HttpRequest) -> HttpResponseBase:
+        response = get_response(request)
+        is_empty = isinstance(response, HttpResponseNotAllowed) and not response.content
+        if not is_empty or is_api_path(request.path):
+            return response
+        explained = answer(
+            request, HTTPStatus.METHOD_NOT_ALLOWED, "This page cannot be opened like this.", OPEN_AGAIN
+        )
+        explained["Allow"] = response["Allow"]
+        return explained
+
+    return middleware
 
 
 def _handler(status: int, sentence: str, next_step: str, **options: int) -> Callable[..., HttpResponse]:
