@@ -158,6 +158,7 @@ class ActingAdmin(ReadOnlyAdmin):
             "warning": action.warning,
             "opts": self.opts,
             "original": row,
+            "has_page": row is not None and not row._state.adding,
             "about": self.about(row) if row is not None else "",
             "facts": action.facts(row),
             "back": self._back_url(request, row),
@@ -211,6 +212,6 @@ class ActingAdmin(ReadOnlyAdmin):
         if row is None:
             return self.url_of("changelist")
         about = self.about(row)
-        if about and request.GET.urlencode() == FROM_USER:
+        if about and (row._state.adding or request.GET.urlencode() == FROM_USER):
             return reverse("admin:one_user", args=[quote(about)])
         return self.url_of("change", row.pk)

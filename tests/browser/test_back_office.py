@@ -125,14 +125,27 @@ def test_support_answers_where_the_credits_went(comes_in, case, look):
     size, scheme = look
     sue = comes_in("support", size=size, scheme=scheme)
     sue.is_never_stopped_by_the_page()
-    finds(sue, "ada@example.com")
+    for sought in ("ada@example.com", "ada lo", "Usr_ad"):
+        finds(sue, sought)
+        sue.page.wait_for_url(re.compile(r"/admin/find/[\w-]+/$"))
+        assert sue.sees("begins with" if sought != "ada@example.com" else "Matched by")
+    sue.is_never_stopped_by_the_page()
+    results = sue.page.url
+    sue.page.reload()
+    sue.page.get_by_role("link", name="usr_ada", exact=True).click()
     assert sue.is_at("/admin/user/usr_5Fada/")
+    sue.page.go_back()
+    sue.page.wait_for_url(results)
+    assert sue.sees("Misar ID begins with")
+    sue.page.go_forward()
     assert sue.sees("Ada Lovelace")
     text = sue.page.locator("main").inner_text()
     assert re.search(r"22\s*credits", text)
     assert "Generate an article" in text
     sue.is_never_stopped_by_the_page()
-    for sought in ("txn_", "article:1", "cs_test_euros", "pi_tip"):
+    finds(sue, "article:1")
+    assert sue.sees("Idempotency key")
+    for sought in ("txn_", "cs_test_euros", "pi_tip"):
         finds(sue, Entry.objects.get(kind="deduct").pk if sought == "txn_" else sought)
         sue.page.wait_for_url(re.compile(r"/admin/user/usr_5Fada/\?found="))
     finds(sue, "usr_unknown")
@@ -264,6 +277,7 @@ def test_billing_configures_nothing(comes_in, case):
 def test_billing_needs_no_script(comes_in, case):
     bea = comes_in("billing", javascript=False)
     finds(bea, "ada@example.com")
+    bea.follows("usr_ada")
     bea.follows("Adjust the balance")
     bea.types("Credits", "-2")
     bea.types("Reason", "Given twice")
