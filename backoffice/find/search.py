@@ -22,12 +22,14 @@ from accounts.misar_ids import MISAR_ID_LENGTH, is_misar_id
 from accounts.models import ApiKey, ServiceKey, User
 from backoffice.lists.links import row_url, user_url
 from foundation import money
+from foundation.words import shortened
 from monetization.models import Refund, Sponsor, Subscription, Tip
 from wallet.models import Entry, StripeEvent, TopUp, Wallet
 
 May = Callable[[str], bool]
 
 MATCHES_MAX = 20
+NAME_SHOWN = 60
 # No column that is searched holds a longer text.
 LENGTH_MAX = MISAR_ID_LENGTH
 BLANKS = " \t\r\n\v\f\N{NO-BREAK SPACE}\N{ZERO WIDTH SPACE}\N{ZERO WIDTH NO-BREAK SPACE}"
@@ -130,6 +132,10 @@ class Look:
         )
 
 
+def _person(name: str, email: str) -> str:
+    return ", ".join(filter(None, [shortened(name, NAME_SHOWN), email]))
+
+
 def _topup(topup: TopUp) -> str:
     cents = topup.paid_cents if topup.paid_cents is not None else topup.amount_cents
     amount = f", {money.dollars(cents)}" if cents is not None else ""
@@ -138,7 +144,7 @@ def _topup(topup: TopUp) -> str:
 
 def _tip(tip: Tip) -> str:
     amount = f"{money.amount(tip.gross_cents, tip.currency)} for this creator"
-    reader = ", ".join(filter(None, [tip.name, tip.email]))
+    reader = _person(tip.name, tip.email)
     return f"{amount}, from {reader}" if reader else amount
 
 
@@ -155,9 +161,9 @@ USERS = Look(
     User,
     {},
     "pk",
-    lambda user: ", ".join(filter(None, [user.name, user.email])),
+    lambda user: _person(user.name, user.email),
     whole={"email__iexact": EMAIL, "name__iexact": NAME},
-    begins={"pk__istartswith": MISAR_ID, "email__istartswith": EMAIL, "name__istartswith": NAME},
+    begins={"pk__istartswith": MISAR_ID, "name__istartswith": NAME, "email__istartswith": EMAIL},
 )
 LOOKS = (
     USERS,
@@ -231,13 +237,10 @@ WHERE_USERS_ARE: tuple[tuple[Any, str], ...] = (
 
 
 def tidied(text: str) -> str:
-    """The text without blanks around it. If it contains a key, only the beginning of the key.
-
-    A text that is too long is cut, but to a length that still matches no row.
-    """
+    """The text without blanks around it. If it contains a key, only the beginning of the key."""
     text = text.encode(errors="replace").decode().strip(BLANKS)
     key = KEY.search(text)
-    return key[0].lower() if key else text[: LENGTH_MAX + 1]
+    return key[0].lower() if key else text
 
 
 def without_quotes(text: str) -> str:

@@ -13,18 +13,19 @@ from django.db import transaction
 
 SEARCHES = "searches"
 KEPT_MAX = 20
+# Longer texts are cut. What is left is still longer than any column that is searched, so it matches no row.
+TEXT_LENGTH_MAX = 256
 
 
 @transaction.atomic
 def keep(session: SessionBase, text: str) -> str:
     """Keep the text of a search in the session, and return its token."""
     token = Fernet.generate_key()
+    kept = Fernet(token).encrypt(text[:TEXT_LENGTH_MAX].encode()).decode()
     # Two tabs may search at the same time. Without the lock, one search would overwrite the other.
     if Session.objects.select_for_update().filter(pk=session.session_key).exists():
         stored = SessionStore(session.session_key)
-        stored[SEARCHES] = [*stored.get(SEARCHES, []), Fernet(token).encrypt(text.encode()).decode()][
-            -KEPT_MAX:
-        ]
+        stored[SEARCHES] = [*stored.get(SEARCHES, []), kept][-KEPT_MAX:]
         stored.save()
     return token.decode().rstrip("=")
 

@@ -32,10 +32,13 @@ from django.db import models
 from django.http import HttpRequest
 from django.utils.text import capfirst
 
+from backoffice.find import searches
 from backoffice.lists.facts import in_plain_words, instant, moment_in_words
 
 # No list counts or shows more rows than this.
 CEILING = 10_000
+# The URL parameter with the token of a search for an e-mail address (backoffice/find/searches.py).
+SEARCH_TOKEN = "search"  # noqa: S105 (a name)
 WORDS = {"exact": "is", "gte": "from", "lt": "before"}
 
 
@@ -47,24 +50,33 @@ def is_private(term: str) -> bool:
     return "@" in term
 
 
-def searched(request: HttpRequest) -> str:
-    """The search term of a request. A term sent by POST is copied to GET, where Django reads it."""
-    if request.method == "POST":
-        query = request.GET.copy()
-        query[SEARCH_VAR] = request.POST.get(SEARCH_VAR, "").strip()
-        query.pop(PAGE_VAR, None)
-        request.GET = query  # type: ignore[assignment]
-    return request.GET.get(SEARCH_VAR, "")
-
-
 def address_with(request: HttpRequest, term: str) -> str:
-    """The URL of this list with its filters and this search term."""
+    """The URL of this list with its filters and this search term, or the token of a private term."""
     query = request.GET.copy()
-    for name in (SEARCH_VAR, PAGE_VAR, ERROR_FLAG):
+    for name in (SEARCH_VAR, SEARCH_TOKEN, PAGE_VAR, ERROR_FLAG):
         query.pop(name, None)
-    if term:
+    if is_private(term):
+        query[SEARCH_TOKEN] = searches.keep(request.session, term)
+    elif term:
         query[SEARCH_VAR] = term
     return f"{request.path}?{query.urlencode()}" if query else request.path
+
+
+def read_token(request: HttpRequest) -> str:
+    """The token of a search in the URL; "" without one. The text is put where Django reads it.
+
+    Raises IncorrectLookupParameters if the session does not have the search.
+    """
+    token = request.GET.get(SEARCH_TOKEN)
+    if token is None:
+        return ""
+    query = request.GET.copy()
+    del query[SEARCH_TOKEN]
+    query[SEARCH_VAR] = searches.text_of(request.session, token)
+    if not query[SEARCH_VAR]:
+        raise IncorrectLookupParameters
+    request.GET = query  # type: ignore[assignment]
+    return token
 
 
 def lookups_of(opts: Any, list_filter: Sequence[Any]) -> Iterator[str]:
@@ -122,6 +134,7 @@ class List(ChangeList):
     other_filters: dict[str, list[Any]]
 
     def __init__(self, request: HttpRequest, *args: Any) -> None:
+        self.token = read_token(request)
         super().__init__(request, *args)
         self.title = capfirst(str(self.opts.verbose_name_plural))
         self.was_unknown = ERROR_FLAG in request.GET
@@ -138,9 +151,12 @@ class List(ChangeList):
         return specs, has_filters, self.other_filters, may_repeat, has_active
 
     def get_query_string(self, new_params: Any = None, remove: Any = None) -> str:
-        """The query string of this list. It has no search term if the term may be an e-mail address."""
-        dropped = [SEARCH_VAR] if is_private(self.query) else []
-        return super().get_query_string(new_params, [*(remove or ()), *dropped])
+        """The query string of this list. Instead of an e-mail address, it has the token of the search."""
+        if not is_private(self.query):
+            return super().get_query_string(new_params, remove)
+        is_kept = self.token and SEARCH_VAR not in (remove or ())
+        token = {SEARCH_TOKEN: self.token} if is_kept else {}
+        return super().get_query_string({**token, **(new_params or {})}, [*(remove or ()), SEARCH_VAR])
 
     def get_results(self, request: HttpRequest) -> None:
         """Read one page. A page number out of range gives the nearest page."""

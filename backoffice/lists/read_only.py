@@ -91,19 +91,17 @@ class ReadOnlyAdmin(admin.ModelAdmin):
     ) -> HttpResponseBase:
         """The list. A search is sent by POST, and the answer redirects to a URL with the search term.
 
-        This URL must not hold an e-mail address. If `address_term` finds no id for an e-mail address, the
-        list is shown without a redirect.
+        This URL must not hold an e-mail address. If `address_term` finds no id for an e-mail address, the URL
+        has the token of the search.
         """
         if request.method == "POST":
             if not self.has_view_permission(request):
                 raise PermissionDenied
             if SEARCH_VAR not in request.POST:
                 return HttpResponseNotAllowed(["GET", "HEAD"])
-            term = change_list.searched(request)
-            address_term = self.address_term(term)
-            if not change_list.is_private(address_term):
-                return HttpResponseRedirect(change_list.address_with(request, address_term), status=303)
-        elif len(request.GET) > 1 and ERROR_FLAG in request.GET:
+            term = self.address_term(request.POST[SEARCH_VAR].strip())
+            return HttpResponseRedirect(change_list.address_with(request, term), status=303)
+        if len(request.GET) > 1 and ERROR_FLAG in request.GET:
             # ERROR_FLAG is about an unknown filter in an earlier URL, not about the filters in this URL.
             query = request.GET.copy()
             del query[ERROR_FLAG]
@@ -114,7 +112,6 @@ class ReadOnlyAdmin(admin.ModelAdmin):
         """The list as a CSV file, with the filters and the search of the page."""
         if not self.may_take_files(request):
             raise PermissionDenied
-        change_list.searched(request)
         try:
             rows = self.get_changelist_instance(request).queryset
         except IncorrectLookupParameters:

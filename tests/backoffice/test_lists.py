@@ -1,6 +1,7 @@
 """The lists of the back-office: their filters, searches, order and pages."""
 
 import logging
+import re
 from itertools import cycle, islice
 from typing import Any
 
@@ -16,6 +17,7 @@ from accounts.actors import actor_of
 from accounts.models import Act, User
 from backoffice.lists import change_list
 from monetization import subscriptions, tips
+from monetization.models import Tip
 from tests.factories import StaffFactory, UserFactory, enter
 from tests.wallet.past import charged, hosts_gave_the_times, wrote
 from wallet.models import Audit, Entry, StripeEvent, TopUp, Wallet
@@ -225,7 +227,7 @@ def test_an_e_mail_address_finds_its_users_rows_and_is_in_no_link(staff, give, m
     assert len(found(staff.get(answer.headers["Location"]))) == 1
     give("usr_2", 10)
     UserFactory.create(misar_id="usr_2", email="ada@example.com")
-    both = staff.post(list_of(model), {"q": "ada@example.com"})
+    both = staff.post(list_of(model), {"q": "ada@example.com"}, follow=True)
     assert len(found(both)) == 2
     assert not [line for line in both.text.split('href="') if "ada" in line.split('"')[0]]
 
@@ -237,15 +239,41 @@ def test_a_reader_is_found_by_address_in_upper_and_lower_case(staff):
         creator=creator, subscriber_email="Alex@Example.com", plan="monthly", amount_cents=799, currency="USD"
     )
     for row in (tip, subscription):
-        assert found(staff.post(list_of(type(row)), {"q": "aLEX@example.com"})) == [row.pk]
+        assert found(staff.post(list_of(type(row)), {"q": "aLEX@example.com"}, follow=True)) == [row.pk]
         assert found(staff.get(list_of(type(row)), {"q": row.pk})) == [row.pk]
         assert found(staff.get(list_of(type(row)), {"creator__misar_id__exact": creator.pk})) == [row.pk]
+
+
+def test_a_search_for_an_address_has_a_url_that_can_be_kept_and_goes_through_all_pages(staff, client):
+    creator = UserFactory.create()
+    for _ in range(51):
+        tips.record(creator=creator, amount_cents=500, email="alex@example.com")
+    other = tips.record(creator=creator, amount_cents=500, email="other@example.com")
+    answer = staff.post(f"{list_of(Tip)}?when=today&p=1", {"q": "Alex@example.com"})
+    address = answer.headers["Location"]
+    assert answer.status_code == 303
+    assert re.fullmatch(rf"{list_of(Tip)}\?when=today&search=[\w-]+", address)
+    page = staff.get(address)
+    assert (page.context["cl"].result_count, len(found(page))) == (51, 50)
+    assert not [line for line in page.text.split('href="') if "alex" in line.split('"')[0].lower()]
+    ((_, second),) = [each for each in page.context["cl"].pages if each[1]]
+    assert len(found(staff.get(list_of(Tip) + second))) == 1
+    assert other.pk not in found(staff.get(list_of(Tip) + second))
+    rows = staff.get(page.context["cl"].csv_url).getvalue().decode()
+    assert rows.count("alex@example.com") >= 51
+    assert other.pk not in rows
+    everything = staff.get(list_of(Tip) + page.context["cl"].search_url)
+    assert everything.context["cl"].result_count == 52
+    enter(client, StaffFactory.create())
+    strange = client.get(address, follow=True)
+    assert strange.context["cl"].result_count == 52
+    assert "its search is no longer kept" in strange.text
 
 
 def test_what_was_searched_for_is_not_logged(staff, caplog):
     with caplog.at_level(logging.DEBUG):
         logging.getLogger("django.db.backends").setLevel(logging.CRITICAL)
-        staff.post(list_of(User), {"q": "secret@example.com"})
+        staff.post(list_of(User), {"q": "secret@example.com"}, follow=True)
         staff.get(list_of(User), {"q": "secret@example.com"})
     assert "secret@example.com" not in caplog.text
 
