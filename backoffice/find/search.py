@@ -22,7 +22,7 @@ from accounts.misar_ids import MISAR_ID_LENGTH, is_misar_id
 from accounts.models import ApiKey, ServiceKey, User
 from backoffice.lists.links import row_url, user_url
 from foundation import money
-from foundation.words import shortened
+from foundation.text import one_line
 from monetization.models import Refund, Sponsor, Subscription, Tip
 from wallet.models import Entry, StripeEvent, TopUp, Wallet
 
@@ -133,7 +133,7 @@ class Look:
 
 
 def _person(name: str, email: str) -> str:
-    return ", ".join(filter(None, [shortened(name, NAME_SHOWN), email]))
+    return ", ".join(filter(None, [one_line(name, NAME_SHOWN), email]))
 
 
 def _topup(topup: TopUp) -> str:

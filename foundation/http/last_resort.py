@@ -90,7 +90,7 @@ def explain_wrong_methods(
     return middleware
 
 
-def _handler(status: int, sentence: str, next_step: str, **options: int) -> Callable[..., HttpResponse]:
+def _handler(status: int, sentence: str, next_step: str, **options: Any) -> Callable[..., HttpResponse]:
     """Return a view for Django's error hooks. Django may pass an exception, or a reason to refuse a form."""
 
     def handler(

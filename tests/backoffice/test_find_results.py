@@ -1,6 +1,7 @@
 """Finding by a beginning, what opens a page, and the results, whose address holds no text of the search."""
 
 import unicodedata
+from functools import partial
 
 import pytest
 from django.contrib.admin.utils import quote
@@ -311,7 +312,7 @@ def test_two_searches_at_the_same_moment_are_both_kept():
         tab.cookies = first.cookies
         return way_of(tab, text)
 
-    addresses = at_once([lambda n=n: search_for(f"text {n}") for n in range(6)])
+    addresses = at_once([partial(search_for, f"text {n}") for n in range(6)])
     for number, address in enumerate(addresses):
         assert f"text {number}" in first.get(address).text
 

@@ -3,6 +3,7 @@
 import csv
 import io
 import re
+from typing import Any
 
 import pytest
 from hypothesis import example, given, settings
@@ -116,7 +117,7 @@ def test_a_headline_is_made_harmless_too():
 # --- However a spreadsheet is told to read the file -------------------------------------------------
 
 SEPARATORS = (",", ";", "\t", "|", ":", " ")
-READINGS = [
+READINGS: list[dict[str, Any]] = [
     {"delimiter": separator, **quotes, "skipinitialspace": skips}
     for separator in SEPARATORS
     for quotes in (

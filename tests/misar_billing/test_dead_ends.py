@@ -205,7 +205,9 @@ def test_every_link_leads_to_a_page_that_the_visitor_may_see(visitor, settings):
     settings.ROOT_URLCONF = "tests.misar_billing.crash_urls"
     settings.ALLOWED_HOSTS = ["testserver"]
     UserFactory.create(misar_id="usr_other")
-    client, known, wrong, statuses = VISITORS[visitor](), {}, [], set()
+    client = VISITORS[visitor]()
+    known: dict[str, Any] = {}
+    wrong, statuses = [], set()
     for name, answer in pages(client, settings):
         statuses.add(answer.status_code)
         wrong += [f"{name} ({path_of(answer)}) {each}" for each in dead_ends(client, answer, known)]
