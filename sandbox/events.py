@@ -1,6 +1,7 @@
 """Events, their deliveries as webhooks, and the answers to these."""
 
 import time
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -87,6 +88,13 @@ def deliveries_due(now: float) -> dict[int, str]:
             (now,),
         ).fetchall()
     return {row["id"]: row["event"] for row in rows}
+
+
+def next_delivery_due(*, besides: Collection[int]) -> float:
+    """When the next waiting delivery is due, without those named; infinity if there is none."""
+    with store.transaction() as connection:
+        rows = connection.execute("SELECT id, due_at FROM deliveries WHERE state = 'waiting' ORDER BY due_at")
+        return next((row["due_at"] for row in rows if row["id"] not in besides), float("inf"))
 
 
 def drop(delivery_id: int) -> None:

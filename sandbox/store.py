@@ -89,6 +89,8 @@ class Page:
 
 _open = threading.local()
 _prepared: set[Path] = set()
+# Set after each transaction of this process that changed a row. The background thread waits for it.
+changed = threading.Event()
 
 
 @contextmanager
@@ -103,6 +105,8 @@ def transaction() -> Iterator[sqlite3.Connection]:
         with connection:
             connection.execute("BEGIN IMMEDIATE")
             yield connection
+        if connection.total_changes:
+            changed.set()
     finally:
         _open.connection = None
         connection.close()
@@ -195,6 +199,15 @@ def due(object_type: str, now: float) -> list[Document]:
             "SELECT * FROM documents WHERE due_at <= ? AND object = ?", (now, object_type)
         ).fetchall()
     return [_document(row) for row in rows]
+
+
+def next_due(object_type: str) -> float:
+    """When the next object of this type is due for the background thread; infinity if none is."""
+    with transaction() as connection:
+        (due_at,) = connection.execute(
+            "SELECT min(due_at) FROM documents WHERE due_at IS NOT NULL AND object = ?", (object_type,)
+        ).fetchone()
+    return float("inf") if due_at is None else float(due_at)
 
 
 def page(

@@ -45,16 +45,24 @@ class Courier:
 
     def carry_what_is_due(self) -> None:
         dropping = behaviour.current().drop_webhooks
+        under_way = self._now_under_way()  # Before the rows are read: one that ends meanwhile is not sent twice.
         for delivery_id, event_id in events.deliveries_due(time.time()).items():
             if dropping:
                 events.drop(delivery_id)
-                continue
-            with self._lock:
-                if delivery_id in self._under_way or len(self._under_way) >= AT_ONCE_MAX:
-                    continue
-                self._under_way.add(delivery_id)
-            # A daemon thread: stopping does not wait for it. Without a stored answer it is sent again.
-            threading.Thread(target=self._carry, args=(delivery_id, event_id), daemon=True).start()
+            elif delivery_id not in under_way and len(self._now_under_way()) < AT_ONCE_MAX:
+                with self._lock:
+                    self._under_way.add(delivery_id)
+                # A daemon thread: stopping does not wait for it. Without a stored answer it is sent again.
+                threading.Thread(target=self._carry, args=(delivery_id, event_id), daemon=True).start()
+
+    def next_due(self) -> float:
+        """When the next delivery can be sent; infinity if none can before another one has ended."""
+        under_way = self._now_under_way()
+        return events.next_delivery_due(besides=under_way) if len(under_way) < AT_ONCE_MAX else float("inf")
+
+    def _now_under_way(self) -> frozenset[int]:
+        with self._lock:
+            return frozenset(self._under_way)
 
     def _carry(self, delivery_id: int, event_id: str) -> None:
         try:
@@ -63,6 +71,7 @@ class Courier:
         finally:
             with self._lock:
                 self._under_way.discard(delivery_id)
+        store.changed.set()  # Now it can be sent again, and another one can take its place.
 
 
 def _post(body: bytes) -> Attempt:

@@ -85,6 +85,7 @@ def test_an_event_is_sent_again_one_after_the_other(stand_in: StandIn, receiver:
 def test_an_event_is_sent_several_times_at_once(stand_in: StandIn, receiver: Receiver):
     stand_in.paid_session()
     (webhook,) = receiver.wait_for(1)
+    wait_until(lambda: receiver.answered == 1)
     receiver.be_silent(True)
     stand_in.control(f"events/{webhook.event['id']}/resend", times=5, at_once=True)
     copies = receiver.wait_for(6)[1:]
