@@ -50,20 +50,27 @@ def fresh_database() -> Iterator[None]:
     from django.core.management import call_command
     from django.db import connection
 
+    from sandbox import claim
+
     name = sql.Identifier(connection.settings_dict["NAME"])
     drop = sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(name)
+    known = sql.SQL("SELECT FROM pg_database WHERE datname = {}").format(connection.settings_dict["NAME"])
+    if _run_elsewhere(known):
+        with claim.claimed(is_private=False):  # Of a run that was killed; any other one is refused.
+            connection.close()
     _run_elsewhere(drop)
     _run_elsewhere(sql.SQL("CREATE DATABASE {}").format(name))
     try:
-        call_command("migrate", verbosity=0, run_syncdb=True)
-        yield
+        with claim.claimed(is_private=True):
+            call_command("migrate", verbosity=0, run_syncdb=True)
+            yield
     finally:
         connection.close()
         _run_elsewhere(drop)
 
 
-def _run_elsewhere(statement: sql.Composed) -> None:
-    """Run a statement while connected to the database that the environment names."""
+def _run_elsewhere(statement: sql.Composed) -> int:
+    """Run a statement while connected to the database that the environment names. Returns its rowcount."""
     from django.db import connection
 
     from misar_billing import settings as service
@@ -75,7 +82,7 @@ def _run_elsewhere(statement: sql.Composed) -> None:
     target = {key: value for key, value in target.items() if key not in options}
     try:
         with psycopg.connect(**target, autocommit=True) as elsewhere:
-            elsewhere.execute(statement)
+            return elsewhere.execute(statement).rowcount
     except psycopg.Error as error:
         sentence = str(error).strip().splitlines()[0]
         raise NoBenchDatabase(f"The bench's database cannot be created or dropped: {sentence}") from error

@@ -10,15 +10,16 @@ from rich.console import Console
 
 from accounts.service_keys import issue_service_key
 from demo.story import Story
-from sandbox import sso
+from sandbox import claim, sso
 from sandbox.processes import SANDBOX, WEB, Processes, ProcessTrouble
 
 
 def run(stdout: OutputWrapper, *, forget_the_key: bool = False) -> None:
     """Migrate and tell the story. Raises CommandError if a promise was broken."""
-    call_command("migrate", verbosity=0)
     try:
-        broken = _tell(stdout, forget_the_key=forget_the_key)
+        with claim.claimed(is_private=True):  # manage.py has dropped DATABASE_URL.
+            call_command("migrate", verbosity=0)
+            broken = _tell(stdout, forget_the_key=forget_the_key)
     except ProcessTrouble as trouble:
         raise CommandError(str(trouble)) from trouble
     except SystemExit as interrupted:

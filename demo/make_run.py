@@ -3,14 +3,19 @@
 import os
 from datetime import date
 from io import StringIO
+from pathlib import Path
 
 from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import CommandError, OutputWrapper
+from django.db import InterfaceError, OperationalError
 
 from demo import year_of_data
 from foundation.database import patience
-from foundation.operators import FOUND
+from foundation.errors import first_line
+from foundation.operators import FOUND, database_read
+from sandbox import claim, environment
+from sandbox.private_postgres import PrivateServer
 from sandbox.processes import MAIL, SANDBOX, WEB, Processes, ProcessTrouble, refuse_busy_ports
 from wallet.books import days
 
@@ -48,26 +53,35 @@ Record a tip for a creator, and read what they earned:
 
 
 def run(stdout: OutputWrapper) -> None:
-    """Migrate, seed, and serve until Ctrl-C."""
+    """Migrate, seed, and serve until Ctrl-C. Refuses a database that is not a sandbox's."""
     # manage.py has prepared the sandbox's environment, so these are set.
     host, port = os.environ["HOST"], int(os.environ["PORT"])
     sandbox_port = int(os.environ["SANDBOX_PORT"])
+    server = None if os.environ.get("DATABASE_URL") else PrivateServer(Path(os.environ["DATA_DIR"]))
+
+    def say(sentence: str) -> None:
+        stdout.write(sentence)
+        stdout.flush()
+
     try:
         refuse_busy_ports({"PORT": (host, port), "SANDBOX_PORT": (host, sandbox_port)})
-        call_command("migrate", verbosity=0)
-        keys = seed()
-        with Processes() as processes:
-            processes.start("The sandbox", SANDBOX)
-            processes.start("The web server", WEB)
-            processes.start("The mail sender", MAIL)
-            processes.wait_until_healthy("The sandbox", host, sandbox_port)
-            processes.wait_until_healthy("The web server", host, port)
-            stdout.write(welcome(keys))
-            stdout.flush()
-            check_the_books()
-            processes.watch()
+        with claim.claimed(is_private=server is not None):
+            environment.remember_database(os.environ)
+            call_command("migrate", verbosity=0)
+            keys = seed()
+            with Processes(server, say) as processes:
+                processes.start("The sandbox", SANDBOX)
+                processes.start("The web server", WEB)
+                processes.start("The mail sender", MAIL)
+                processes.wait_until_healthy("The sandbox", host, sandbox_port)
+                processes.wait_until_healthy("The web server", host, port)
+                say(welcome(keys))
+                check_the_books()
+                processes.watch()
     except ProcessTrouble as trouble:
         raise CommandError(str(trouble)) from trouble
+    except (OperationalError, InterfaceError) as error:
+        raise CommandError(f"{database_read()} cannot be used: {first_line(error)}") from error
 
 
 def seed() -> dict[str, str]:

@@ -61,9 +61,23 @@ def prepare(environ: MutableMapping[str, str]) -> None:
         in_effect["PG_BIN"] = programs
     if environ["EMAIL_URL"] == mail["EMAIL_URL"]:  # Another one may hold a password.
         in_effect |= mail
-    if url := environ.get("DATABASE_URL"):
-        in_effect[DATABASE_URL_DIGEST] = _digest(url, key=generated["SECRET_KEY"])
+    if digest := kept.get(DATABASE_URL_DIGEST):  # Of the last run, until this one may use its database.
+        in_effect[DATABASE_URL_DIGEST] = digest
     _remember(data_dir, {"ENVIRONMENT": "sandbox", **generated, **in_effect})
+
+
+def remember_database(environ: Mapping[str, str]) -> None:
+    """Save which DATABASE_URL the sandbox runs on, as a digest; or that it runs on its private server.
+
+    Call this only for a database that is the sandbox's: from then on, manage.py uses the sandbox's settings
+    for it.
+    """
+    data_dir = configuration.data_directory(environ)
+    values = _remembered(data_dir)
+    values.pop(DATABASE_URL_DIGEST, None)
+    if url := environ.get("DATABASE_URL"):
+        values[DATABASE_URL_DIGEST] = _digest(url, key=values["SECRET_KEY"])
+    _remember(data_dir, values)
 
 
 def adopt(environ: MutableMapping[str, str]) -> None:

@@ -27,6 +27,7 @@ START_TRIES = 10
 ANSWER_SECONDS_MAX = 10  # Of a private server; a busy machine is no reason to think it dead.
 STOP_SECONDS_MAX = 20
 WARM_UP_SECONDS_MAX = 60
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class PrivateServer:
@@ -58,12 +59,35 @@ class PrivateServer:
             time.sleep(0.1)
         return answer == pq.Ping.OK
 
+    def pid(self) -> int | None:
+        """The process id of the server, which may have ended since; None if no file has it."""
+        return _read_pid(self._place() / "data" / "postmaster.pid")
+
+    def start_again(self) -> None:
+        """Start the server with the data it had, after it ended by itself. The caller must have a lease.
+
+        Raises NoDatabase if that fails, or if the data is gone.
+        """
+        try:
+            with self._guarded():
+                if self.is_running():  # Another process with a lease was faster.
+                    return
+                if not self.exists():
+                    raise NoDatabase(f"Its data is gone from {self._place()}.")
+                self._start()
+        except OSError as error:
+            raise NoDatabase(f"{error.filename} cannot be used ({error.strerror}).") from error
+
     @contextmanager
     def lease(self, *, create: bool) -> Iterator[None]:
         """Run the server inside this block. Leaving it stops the server, unless another process has a lease.
 
         A lease ends with its process, even if it is killed. Without `create`, data must exist already.
+        PostgreSQL's own variables (PGHOSTADDR, PGSERVICE) are removed from the environment: with them this
+        process and its children would connect to another server than this one.
         """
+        for name in [name for name in os.environ if name.startswith("PG") and name != "PG_BIN"]:
+            del os.environ[name]
         try:
             if not create and not self.exists():
                 raise no_database(self.data_dir)
@@ -82,7 +106,8 @@ class PrivateServer:
                         self._start()
                 yield
             finally:
-                with self._guarded():
+                # If the folder was removed, PostgreSQL notices that within a minute and ends by itself.
+                with suppress(FileNotFoundError), self._guarded():
                     if _is_the_last_holder(lease):
                         self._stop()
 
@@ -174,7 +199,8 @@ class PrivateServer:
         for tries_left in reversed(range(tries)):
             for pid_file in (data / "postmaster.pid", self.socket_directory / SOCKET_LOCK):
                 _forget_if_dead(pid_file)
-            account.run(*command, data=data)
+            with _signals_blocked():
+                account.run(*command, data=data)
             if self.is_running():
                 return
             if tries_left:
@@ -197,6 +223,19 @@ class PrivateServer:
                         self.socket_directory.rmdir()
                     return
                 time.sleep(0.02)
+
+
+@contextmanager
+def _signals_blocked() -> Iterator[None]:
+    """Let a signal wait for the end of the block, which starts a server.
+
+    A signal in between would leave a server that does not answer yet, so that nothing would stop it.
+    """
+    usual = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, usual)
 
 
 def _is_the_last_holder(lease: IO[str]) -> bool:

@@ -3,18 +3,23 @@
 import ctypes
 import http.client
 import os
+import select
 import signal
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import ExitStack
 from types import FrameType, TracebackType
 from typing import Self
 
 from foundation.database import configuration
+from foundation.database.configuration import NoDatabase
 from foundation.errors import BillingError
 from sandbox.environment import WILDCARD_HOSTS
+from sandbox.private_postgres import PrivateServer
 
 SANDBOX = (sys.executable, "-m", "sandbox")
 WEB = (
@@ -28,6 +33,10 @@ WEB = (
 MAIL = (sys.executable, "manage.py", "send_mail", "--watch", "--every", "2")
 STOP_SECONDS_MAX = 15  # gunicorn gives requests 10 to finish.
 START_SECONDS_MAX = 60
+LOOK_EVERY_SECONDS = 0.5  # Where the system cannot tell that a process has ended.
+# A PostgreSQL that ends more often than this is not started again.
+RESTARTS_MAX = 5
+RESTARTS_SECONDS = 60
 PR_SET_PDEATHSIG = 1  # From Linux's prctl.h.
 
 
@@ -36,10 +45,18 @@ class ProcessTrouble(BillingError):
 
 
 class Processes:
-    """Child processes by name. Leaving the block stops them, in reverse order."""
+    """Child processes by name. Leaving the block stops them, in reverse order.
 
-    def __init__(self) -> None:
+    With a private server, on which this process must have a lease, PostgreSQL is watched too: if it ends, it
+    is started again, and `say` gets a sentence about it. gunicorn and the mail sender connect to it again by
+    themselves.
+    """
+
+    def __init__(self, server: PrivateServer | None = None, say: Callable[[str], None] = print) -> None:
         self._running: dict[str, subprocess.Popen[bytes]] = {}
+        self._server = server
+        self._say = say
+        self._restarts: deque[float] = deque(maxlen=RESTARTS_MAX)
 
     def __enter__(self) -> Self:
         return self
@@ -70,22 +87,60 @@ class Processes:
         """Wait until GET /health answers 200."""
         give_up_at = time.monotonic() + START_SECONDS_MAX
         while not is_healthy(host, port):
-            self.require_all()
+            self._wait(0.2)
             if time.monotonic() > give_up_at:
                 raise ProcessTrouble(f"{name} did not answer within {START_SECONDS_MAX} seconds.")
-            time.sleep(0.2)
 
     def watch(self) -> None:
-        """Wait for ever; raise ProcessTrouble when a child ends by itself."""
+        """Wait for ever. Raise ProcessTrouble if a child ends, or if PostgreSQL cannot be started again."""
         while True:
-            self.require_all()
-            time.sleep(0.5)
+            self._wait(None)
 
-    def require_all(self) -> None:
-        """Raise ProcessTrouble unless every child is alive."""
+    def _wait(self, seconds: float | None) -> None:
+        """Wait until a process ends, at most so long (None: without limit), and do what is needed then."""
+        pids: list[int | None] = [process.pid for process in self._running.values()]
+        if self._server is not None:
+            pids.append(self._server.pid())
+        if not wait_for_an_end(pids, seconds):
+            return
         for name, process in self._running.items():
             if (code := process.poll()) is not None:
                 raise ProcessTrouble(f"{name} ended by itself (exit code {code}).")
+        if self._server is not None and not self._server.is_running():
+            self._start_again(self._server)
+
+    def _start_again(self, server: PrivateServer) -> None:
+        now = time.monotonic()
+        if len(self._restarts) == RESTARTS_MAX and now - self._restarts[0] < RESTARTS_SECONDS:
+            raise ProcessTrouble(f"PostgreSQL ended {RESTARTS_MAX + 1} times in {RESTARTS_SECONDS} seconds.")
+        self._restarts.append(now)
+        self._say("PostgreSQL has ended. Starting it again.")
+        try:
+            server.start_again()
+        except NoDatabase as trouble:
+            raise ProcessTrouble(f"PostgreSQL cannot be started again. {trouble}") from trouble
+        self._say("PostgreSQL is running again, with its data.")
+
+
+def wait_for_an_end(pids: Iterable[int | None], seconds: float | None) -> bool:
+    """Wait until one of these processes ends, at most so long. Return whether one may have ended.
+
+    If a process is not known (None), or the system cannot watch one (macOS, an old kernel), wait for at most
+    half a second. Then the caller must look.
+    """
+    ends = select.poll()
+    with ExitStack() as stack:
+        try:
+            for pid in pids:
+                descriptor = os.pidfd_open(pid or 0)  # 0 is refused with an OSError.
+                stack.callback(os.close, descriptor)
+                ends.register(descriptor, select.POLLIN)
+        except ProcessLookupError:
+            return True
+        except (AttributeError, OSError):
+            time.sleep(LOOK_EVERY_SECONDS if seconds is None else min(seconds, LOOK_EVERY_SECONDS))
+            return True
+        return bool(ends.poll(None if seconds is None else seconds * 1000))
 
 
 def is_healthy(host: str, port: int) -> bool:

@@ -45,7 +45,9 @@ class Courier:
 
     def carry_what_is_due(self) -> None:
         dropping = behaviour.current().drop_webhooks
-        under_way = self._now_under_way()  # Before the rows are read: one that ends meanwhile is not sent twice.
+        under_way = (
+            self._now_under_way()
+        )  # Before the rows are read: one that ends meanwhile is not sent twice.
         for delivery_id, event_id in events.deliveries_due(time.time()).items():
             if dropping:
                 events.drop(delivery_id)

@@ -8,9 +8,11 @@ from contextlib import contextmanager
 from typing import Any
 from uuid import uuid4
 
+import pytest
 from django.db import connection, transaction
 from psycopg import sql
 
+from sandbox import claim
 from tests.limits import NONE, OF_TESTS, limit
 
 # --- The migrated database and its copies -------------------------------------------------------------
@@ -30,6 +32,7 @@ def copy_of_the_migrated_one(verbosity: int) -> Iterator[None]:
     limit(NONE)
     with _one_worker_at_a_time(migrated) as cursor:
         if _run_that_made(migrated, cursor) != RUN:
+            _require_no_data(migrated, cursor)
             # Left by a killed run. Those of a run that goes on are in use and can't be dropped.
             for leftover in _copies_of(migrated, cursor):
                 _drop(leftover, cursor)
@@ -63,6 +66,19 @@ def _one_worker_at_a_time(migrated: str) -> Iterator[Any]:
     with connection._nodb_cursor() as cursor:
         cursor.execute("SELECT pg_advisory_lock(hashtext(%s))", [migrated])
         yield cursor  # The lock ends with its connection.
+
+
+def _require_no_data(migrated: str, cursor: Any) -> None:
+    """Stop if a database has this name, was not made by a run of the tests, and holds data."""
+    cursor.execute("SELECT FROM pg_database WHERE datname = %s", [migrated])
+    if not cursor.fetchone() or _run_that_made(migrated, cursor):
+        return
+    usual = connection.settings_dict["NAME"]
+    _use(migrated)
+    table = claim.table_with_data()
+    _use(usual)
+    if table:
+        pytest.exit(f"The tests would drop {migrated}, but {table} has rows. Drop it yourself.", returncode=4)
 
 
 def _run_that_made(migrated: str, cursor: Any) -> str | None:

@@ -11,10 +11,13 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
+import psycopg
 import pytest
 import requests
 
+from foundation.database.configuration import NAME
 from sandbox.environment import free_port
 from sandbox.private_postgres import PrivateServer
 from tests.environment import ROOT
@@ -27,7 +30,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.skipif(sys.platform != "linux", reas
 class Run:
     """A `manage.py quickstart` in its own folder, with an otherwise empty environment."""
 
-    def __init__(self, data_dir: Path) -> None:
+    def __init__(self, data_dir: Path, **settings: str) -> None:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.environ = {
@@ -35,6 +38,7 @@ class Run:
             "DATA_DIR": str(data_dir),
             "PORT": str(self.port),
             "SANDBOX_PORT": str(free_port()),
+            **settings,
         }
         self.server = PrivateServer(data_dir)
         self.log = data_dir.parent / f"{data_dir.name}-{self.port}.log"
@@ -54,6 +58,17 @@ class Run:
 
     def children(self) -> list[int]:
         return [pid for pid, parent in all_processes().items() if parent == self.process.pid]
+
+    def postmaster(self) -> int:
+        pid = self.server.pid()
+        assert pid is not None
+        return pid
+
+    def is_healthy(self) -> bool:
+        try:
+            return requests.get(f"{self.url}/health", timeout=120).ok
+        except requests.ConnectionError:
+            return False
 
     def exit_code(self) -> int:
         return self.process.wait(timeout=PATIENCE_SECONDS)
@@ -86,8 +101,8 @@ def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @contextmanager
-def running(data_dir: Path) -> Iterator[Run]:
-    run = Run(data_dir)
+def running(data_dir: Path, **settings: str) -> Iterator[Run]:
+    run = Run(data_dir, **settings)
     try:
         run.wait_until_it_welcomes()
         yield run
@@ -183,6 +198,185 @@ def test_a_child_that_dies_ends_the_run_with_a_sentence(data_dir):
         assert run.exit_code() == 1
         assert re.search(r"The (web server|sandbox|mail sender) ended by itself", run.output())
         assert not run.server.is_running()
+
+
+# --- PostgreSQL ends ----------------------------------------------------------------------------------
+
+
+def test_a_killed_postgresql_is_started_again_with_its_data(data_dir):
+    with running(data_dir) as run:
+        children = run.children()
+        for times in (1, 2):
+            os.kill(run.postmaster(), signal.SIGKILL)
+            wait_for(lambda: run.output().count("PostgreSQL is running again") == times, run.output)  # noqa: B023
+            wait_for(run.is_healthy, run.output)
+        assert run.output().count("PostgreSQL has ended. Starting it again.") == 2
+        [balance] = [line for line in run.output().splitlines() if "/io/wallet/balance" in line]
+        shown = subprocess.run(["sh", "-c", f"{balance} --fail -sS"], capture_output=True, text=True)
+        assert '"credits"' in shown.stdout, shown.stderr
+        assert run.children() == children
+        run.process.send_signal(signal.SIGINT)
+        assert run.exit_code() == 0, run.output()
+        assert not run.server.is_running()
+
+
+def test_postgresql_recovers_by_itself_from_the_end_of_one_of_its_processes(data_dir):
+    with running(data_dir) as run:
+        postmaster = run.postmaster()
+        parts = [pid for pid, parent in all_processes().items() if parent == postmaster]
+        os.kill(min(parts), signal.SIGKILL)
+        wait_for(lambda: not set(parts) & set(all_processes()))
+        wait_for(run.is_healthy, run.output)
+        assert run.postmaster() == postmaster
+        assert "PostgreSQL has ended" not in run.output()
+
+
+def test_postgresql_that_a_user_stopped_is_started_again(data_dir):
+    with running(data_dir) as run:
+        os.kill(run.postmaster(), signal.SIGINT)  # As `pg_ctl stop` does.
+        wait_for(lambda: "PostgreSQL is running again" in run.output(), run.output)
+        wait_for(run.is_healthy, run.output)
+
+
+def test_without_its_data_postgresql_is_not_started_and_the_run_ends(tmp_path):
+    with running(tmp_path / "var") as run:
+        children, postmaster = run.children(), run.postmaster()
+        data = run.server._place() / "data"
+        data.rename(data.with_name("elsewhere"))
+        os.kill(postmaster, signal.SIGKILL)
+        assert run.exit_code() == 1
+        assert (
+            f"PostgreSQL cannot be started again. Its data is gone from {run.server._place()}."
+            in run.output()
+        )
+        assert "Traceback" not in run.output()
+        assert not {*children, postmaster} & set(all_processes())
+        assert not data.exists()  # A new, empty database would hide what happened.
+
+
+@pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGINT, None])
+def test_a_restart_that_fails_ends_the_run_as_a_signal_does(data_dir, stop):
+    with running(data_dir) as run:
+        children, postmaster = run.children(), run.postmaster()
+        # A process of the old server that goes on: PostgreSQL does not start while it has the shared memory.
+        orphan = min(pid for pid, parent in all_processes().items() if parent == postmaster)
+        os.kill(orphan, signal.SIGSTOP)
+        try:
+            os.kill(postmaster, signal.SIGKILL)
+            wait_for(lambda: "PostgreSQL has ended. Starting it again." in run.output(), run.output)
+            if stop:
+                run.process.send_signal(stop)
+            assert run.exit_code() == (0 if stop else 1), run.output()
+        finally:
+            os.kill(orphan, signal.SIGCONT)
+        assert ("PostgreSQL cannot be started again. PostgreSQL did not start." in run.output()) is not bool(
+            stop
+        )
+        assert "Traceback" not in run.output()
+        wait_for(lambda: not {*children, postmaster, orphan} & set(all_processes()))
+        assert not run.server.is_running()
+
+
+def test_a_database_that_ends_while_data_is_written_is_a_sentence(tmp_path):
+    run = Run(tmp_path / "var")
+    wait_for(run.server.is_running)
+    os.kill(run.postmaster(), signal.SIGKILL)
+    assert run.exit_code() in (1, 2)
+    assert "cannot be used" in run.output()
+    assert "Traceback" not in run.output()
+
+
+# --- A database of the user's choice ------------------------------------------------------------------
+
+
+@pytest.fixture
+def chosen(tmp_path) -> Iterator[Callable[[str], str]]:
+    """Makes databases on a server that stands for the user's; returns the DATABASE_URL of each."""
+    server = PrivateServer(tmp_path / "chosen")
+    with server.lease(create=True):
+
+        def create(name: str) -> str:
+            with psycopg.connect(
+                host=str(server.socket_directory), user=NAME, dbname=NAME, autocommit=True
+            ) as db:
+                db.execute(f"CREATE DATABASE {name}")
+            return f"postgres://{NAME}:hunter2@/{name}?host={server.socket_directory}"
+
+        yield create
+
+
+def manage(url: str, data_dir: Path, *arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
+    environ = {"PATH": os.environ["PATH"], "DATA_DIR": str(data_dir), "DATABASE_URL": url, **environ}
+    command = [sys.executable, str(ROOT / "manage.py"), *arguments]
+    return subprocess.run(command, env=environ, capture_output=True, text=True, timeout=300)
+
+
+def contents_of(url: str) -> dict[str, list[tuple[Any, ...]]]:
+    """Every row of every table."""
+    with psycopg.connect(url) as db:
+        found = db.execute(
+            "SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY 1"
+        ).fetchall()
+        return {name: db.execute(f"SELECT t::text FROM {name} t ORDER BY 1").fetchall() for (name,) in found}
+
+
+def test_real_data_is_refused_and_not_changed(tmp_path, chosen, subtests):
+    url, data_dir = chosen("billing"), tmp_path / "var"
+    of_a_deployment = {"ENVIRONMENT": "sandbox", "SECRET_KEY": "s" * 50}
+    assert manage(url, data_dir, "migrate", **of_a_deployment).returncode == 0
+    made = manage(
+        *(url, data_dir, "createsuperuser", "--noinput", "--misar_id", "staff:ada"),
+        **of_a_deployment,
+        DJANGO_SUPERUSER_PASSWORD="correct horse battery",
+    )
+    assert made.returncode == 0, made.stderr
+    before = contents_of(url)
+    for number in (1, 2):
+        with subtests.test(f"start {number}"):
+            ran = manage(url, data_dir, "quickstart", PORT=str(free_port()), SANDBOX_PORT=str(free_port()))
+            assert ran.returncode == 2
+            assert ran.stdout == ""
+            assert ran.stderr.startswith("billing at ")
+            assert "holds data (public.accounts_user has rows)" in ran.stderr
+            assert ran.stderr.count("\n") == 1
+            assert "hunter2" not in ran.stderr
+            assert contents_of(url) == before
+    with subtests.test("the refused database does not get the sandbox's settings"):
+        ran = manage(url, data_dir, "check_ledger")
+        assert ran.returncode == 2
+        assert ran.stderr.startswith("Production cannot start")
+    with subtests.test("help needs no database"):
+        assert manage(url, data_dir, "quickstart", "--help").returncode == 0
+        assert contents_of(url) == before
+
+
+def test_an_empty_database_becomes_a_sandbox_and_stays_one(tmp_path, chosen):
+    url = chosen("mine")
+    with running(tmp_path / "var", DATABASE_URL=url) as run:
+        assert run.is_healthy()
+        with_other_data_dir = manage(
+            url, tmp_path / "other", "quickstart", PORT=str(free_port()), SANDBOX_PORT=str(free_port())
+        )
+        assert with_other_data_dir.returncode == 2
+        assert with_other_data_dir.stderr.startswith("A sandbox is already running on mine at ")
+    before = contents_of(url)["monetization_tip"]
+    with running(tmp_path / "var", DATABASE_URL=url) as run:
+        assert run.is_healthy()
+    assert contents_of(url)["monetization_tip"] == before != []
+
+
+def test_variables_of_postgresql_do_not_lead_to_another_server(tmp_path):
+    """Otherwise the private server's name could be that of a production database elsewhere."""
+    with socket.create_server(("127.0.0.1", 0)) as elsewhere:
+        elsewhere.setblocking(False)
+        others = {"PGHOSTADDR": "127.0.0.1", "PGPORT": str(elsewhere.getsockname()[1]), "PGSERVICE": "none"}
+        with running(tmp_path / "var", **others) as run:
+            assert run.is_healthy()
+        with pytest.raises(BlockingIOError):
+            elsewhere.accept()
+
+
+# --- Ports --------------------------------------------------------------------------------------------
 
 
 def test_a_busy_port_is_refused_with_a_sentence(tmp_path):

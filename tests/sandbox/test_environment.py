@@ -17,6 +17,7 @@ from tests.environment import ROOT
 def prepared(tmp_path: Path, **chosen: str) -> dict[str, str]:
     environ = {"DATA_DIR": str(tmp_path), **chosen}
     environment.prepare(environ)
+    environment.remember_database(environ)
     return environ
 
 
