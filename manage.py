@@ -50,9 +50,7 @@ def surroundings_of(command: str, argv: list[str]) -> AbstractContextManager[Non
     """Return a context manager that prepares the environment and the database for a command."""
     if find_spec("sandbox") is None:  # The image of a deployment has no sandbox.
         return deployment_for(command, argv)
-    if command in RUN_A_SANDBOX and needs_database(command, argv):
-        return sandbox_for(command)
-    return database_for(command, argv)
+    return sandbox_for(command) if command in RUN_A_SANDBOX else database_for(command, argv)
 
 
 @contextmanager

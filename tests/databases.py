@@ -70,7 +70,7 @@ def _one_worker_at_a_time(migrated: str) -> Iterator[Any]:
 
 def _require_no_data(migrated: str, cursor: Any) -> None:
     """Stop if a database has this name, was not made by a run of the tests, and holds data."""
-    cursor.execute("SELECT FROM pg_database WHERE datname = %s", [migrated])
+    cursor.execute("SELECT 1 FROM pg_database WHERE datname = %s", [migrated])
     if not cursor.fetchone() or _run_that_made(migrated, cursor):
         return
     usual = connection.settings_dict["NAME"]

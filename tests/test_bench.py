@@ -4,15 +4,44 @@ import json
 import os
 import subprocess
 import sys
+from typing import Any
 
+import psycopg
 import pytest
 from django.conf import settings
 
+from bench.settings import DATABASE_NAME
+from foundation.database.configuration import NAME
+from sandbox.private_postgres import PrivateServer
 from tests.environment import ROOT
 
 
 def test_the_bench_is_not_part_of_the_service():
     assert not [app for app in settings.INSTALLED_APPS if app.startswith("bench")]
+
+
+@pytest.mark.slow
+def test_a_database_of_the_benchs_name_that_is_not_its_own_is_not_dropped(tmp_path):
+    server = PrivateServer(tmp_path / "bench")
+    target: Any = {"host": str(server.socket_directory), "user": NAME, "autocommit": True}
+    with server.lease(create=True):
+        with psycopg.connect(dbname=NAME, **target) as db:
+            db.execute(f"CREATE DATABASE {DATABASE_NAME}")
+        with psycopg.connect(dbname=DATABASE_NAME, **target) as db:
+            db.execute("CREATE TABLE accounts_user AS SELECT 'ada' AS name")
+        environ = {name: value for name, value in os.environ.items() if name != "DATABASE_URL"}
+        run = subprocess.run(
+            [sys.executable, "-m", "bench", "--quick"],
+            cwd=ROOT,
+            env=environ | {"DATA_DIR": str(tmp_path)},
+            capture_output=True,
+            text=True,
+            timeout=300,
+        )
+        assert run.returncode == 2, run.stderr
+        assert "holds data (public.accounts_user has rows)" in run.stderr
+        with psycopg.connect(dbname=DATABASE_NAME, **target) as db:
+            assert db.execute("SELECT name FROM accounts_user").fetchall() == [("ada",)]
 
 
 @pytest.mark.slow

@@ -13,6 +13,7 @@ from psycopg import sql
 from foundation.database import marker
 from sandbox import claim
 from sandbox.environment import SandboxRefused
+from tests.databases import _require_no_data
 from tests.factories import UserFactory
 from wallet.books import ledger
 from wallet.models import Entry
@@ -193,6 +194,18 @@ def test_of_two_starts_at_once_one_is_refused(databases: Databases):
     assert started == "started"
     assert refusal.startswith("A sandbox is already running on claim_")
     start()  # The lock ended with its holder.
+
+
+def test_the_tests_drop_no_database_that_holds_data(databases: Databases):
+    """A database can have the name of the tests' database by accident."""
+    full, empty = databases.new(filled("accounts_user")), databases.new()
+    databases.use(databases.usual)
+    with connection._nodb_cursor() as cursor:
+        with pytest.raises(pytest.exit.Exception, match=r"public\.accounts_user has rows"):
+            _require_no_data(full, cursor)
+        assert connection.settings_dict["NAME"] == databases.usual
+        _require_no_data(empty, cursor)
+        _require_no_data("no_such_database", cursor)
 
 
 # --- Allowed ------------------------------------------------------------------------------------------

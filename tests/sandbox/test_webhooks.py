@@ -8,6 +8,7 @@ import pytest
 import requests
 import stripe
 
+from sandbox.webhooks import AT_ONCE_MAX
 from tests.sandbox.conftest import OLD_SECRET, SECRET, Receiver, StandIn, wait_until
 
 
@@ -91,6 +92,20 @@ def test_an_event_is_sent_several_times_at_once(stand_in: StandIn, receiver: Rec
     copies = receiver.wait_for(6)[1:]
     assert receiver.answered == 1  # All five have arrived, and none is answered yet.
     assert {copy.event["id"] for copy in copies} == {webhook.event["id"]}
+
+
+def test_webhooks_that_must_wait_for_others_follow_when_these_end(stand_in: StandIn, receiver: Receiver):
+    stand_in.paid_session()
+    (webhook,) = receiver.wait_for(1)
+    wait_until(lambda: receiver.answered == 1)
+    receiver.be_silent(True)
+    for _ in range(2):
+        stand_in.control(f"events/{webhook.event['id']}/resend", times=20, at_once=True)
+    assert len(receiver.wait_for(1 + AT_ONCE_MAX)) == 1 + AT_ONCE_MAX
+    receiver.be_silent(False)
+    receiver.wait_for(41)
+    wait_until(lambda: {each["state"] for each in stand_in.look("deliveries")["data"]} == {"delivered"})
+    assert len(receiver.webhooks) == 41  # None was sent twice.
 
 
 def test_webhooks_can_be_sent_late(stand_in: StandIn, receiver: Receiver):
