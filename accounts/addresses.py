@@ -7,6 +7,8 @@ USERS_MAX = 20
 
 
 def ids_with_address(address: str) -> list[str]:
-    """Return the Misar IDs of at most 20 users with this address, in upper or lower case."""
-    ids = User.objects.filter(email__iexact=address).order_by("pk").values_list("pk", flat=True)
-    return list(ids[:USERS_MAX]) if address else []
+    """Return the Misar IDs of at most 20 users with this mailbox, in any spelling."""
+    if not address:
+        return []
+    ids = User.objects.filter(User.in_mailbox(address)).order_by("pk").values_list("pk", flat=True)
+    return list(ids[:USERS_MAX])

@@ -17,6 +17,7 @@ from django.db.models.functions import Upper
 from django.utils import timezone
 
 from accounts.misar_ids import MISAR_ID_LENGTH, STAFF_PREFIX, validate_misar_id
+from foundation.mailboxes import Addressed, not_filled
 
 KIND_LENGTH = 40
 FACT_LENGTH = 200
@@ -70,7 +71,7 @@ class UserManager(BaseUserManager["User"]):
         return user
 
 
-class User(AbstractBaseUser, PermissionsMixin):
+class User(Addressed, AbstractBaseUser, PermissionsMixin):
     """A Misar user or a staff member. A wallet refers to its user by the Misar ID, as `user_id`."""
 
     misar_id = models.CharField(
@@ -108,8 +109,13 @@ class User(AbstractBaseUser, PermissionsMixin):
             ),
             models.Index(OpClass(Upper("email"), "text_pattern_ops"), name="accounts_user_email_begins"),
             models.Index(OpClass(Upper("name"), "text_pattern_ops"), name="accounts_user_name_begins"),
+            # For searches by mailbox.
+            models.Index(fields=["email"], name="accounts_user_compared"),
+            models.Index(fields=["mailbox"], condition=~Q(mailbox=None), name="accounts_user_mailbox"),
+            models.Index(fields=["misar_id"], condition=not_filled("email"), name="accounts_user_not_filled"),
         ]
 
+    ADDRESS_FIELD = COMPARED_FIELD = "email"
     USERNAME_FIELD = "misar_id"
     EMAIL_FIELD = "email"
     REQUIRED_FIELDS: ClassVar[list[str]] = []

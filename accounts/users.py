@@ -8,6 +8,7 @@ from accounts.errors import ForeignSubject
 from accounts.misar_ids import is_users_id
 from accounts.models import User
 from foundation.text import beginning, is_id, is_text
+from foundation.mailboxes import beside
 
 NAME_LENGTH = 200
 EMAIL_LENGTH = 254
@@ -34,7 +35,8 @@ def arrive(*, misar_id: str, name: object = "", email: object = "") -> User:
     current = (_name(name), _email(email))
     if (user.name, user.email) != current:
         user.name, user.email = current
-        user.save(update_fields=["name", "email"])
+        user.mailbox = beside(user.email, user.email)
+        user.save(update_fields=["name", "email", "mailbox"])
     return user
 
 

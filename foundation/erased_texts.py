@@ -2,16 +2,23 @@
 
 Each app registers the fields in which staff, Stripe or a reader may have written an address. Amounts, ids and
 dates are not changed.
+
+The functions take `spellings`: addresses that name one mailbox. The texts may have the address in one of
+these spellings, in IDNA form, or as it is usually written: the case, the dots of a domain and the way to
+store a letter with an accent may differ.
 """
 
 import json
 import re
+import unicodedata
+from collections.abc import Collection, Iterable
 from typing import Any
 from urllib.parse import quote
 
 from django.db.models import Model, Q
 from django.utils.html import escape
 
+from foundation.mailboxes import forms_of, mailbox_of
 from foundation.text import beginning
 
 REMOVED = "(erased)"  # Replaces the address in a text.
@@ -22,6 +29,8 @@ BESIDE_AN_ADDRESS = re.compile(
     r"(customer_|individual_|business_|billing_|shipping_)?(name|phone|address)"
     r"|(customer_)?shipping(_details)?|collected_information"
 )
+# The dots between the labels of a domain (UTS #46).
+DOTS = ".\N{IDEOGRAPHIC FULL STOP}\N{FULLWIDTH FULL STOP}\N{HALFWIDTH IDEOGRAPHIC FULL STOP}"
 
 _texts: list[tuple[type[Model], str]] = []
 
@@ -31,14 +40,11 @@ def register(model: type[Model], *fields: str) -> None:
     _texts.extend((model, field) for field in fields)
 
 
-def erase_from_texts(email: str) -> None:
-    """Remove this address, in upper or lower case, from every registered text.
-
-    This runs in the caller's transaction.
-    """
-    pattern = pattern_of(email)
+def erase_from_texts(spellings: Collection[str]) -> None:
+    """Remove this address from every registered text. This runs in the caller's transaction."""
+    pattern = pattern_of(spellings)
     for model, field in _texts:
-        for row in model._default_manager.filter(may_hold(email, field)).iterator():
+        for row in model._default_manager.filter(may_hold(spellings, field)).iterator():
             text = getattr(row, field)
             if (without := _without(text, pattern)) != text:
                 longest = getattr(model._meta.get_field(field), "max_length", None)
@@ -46,21 +52,46 @@ def erase_from_texts(email: str) -> None:
                 row.save(update_fields=[field])
 
 
-def pattern_of(email: str) -> re.Pattern[str]:
+def pattern_of(spellings: Collection[str]) -> re.Pattern[str]:
     """Return a pattern that matches the address: plain, percent-encoded, or escaped for HTML.
 
     The pattern of bob@x.co matches nothing in jacob@x.co, bob@x.com and bob@x.co.uk.
     """
-    forms = dict.fromkeys(re.escape(form) for form in (email, quote(email, safe=""), escape(email)))
-    return re.compile(rf"(?<![\w.+-])(?:{'|'.join(forms)})(?![\w-]|\.\w)", re.IGNORECASE)
+    forms = {*map(_written, spellings), *(_usual(mailbox_of(spelling)) for spelling in spellings)}
+    return re.compile(rf"(?<![\w.+-])(?:{'|'.join(sorted(forms))})(?![\w-]|\.\w)", re.IGNORECASE)
 
 
-def may_hold(email: str, field: str) -> Q:
+def _usual(mailbox: str) -> str:
+    """Return a pattern of a mailbox. Each label of the domain may be in IDNA form or readable."""
+    local_part, _, domain = mailbox.rpartition("@")
+    labels = (_any_of(map(_written, forms_of(label))) for label in domain.split("."))
+    return _written(f"{local_part}@") + _written(".").join(labels)
+
+
+def _written(text: str) -> str:
+    """Return a pattern of a text in which each character may be encoded, and ü may be u and two dots."""
+    return "".join(char if char.isascii() and char.isalnum() else _any_way(char) for char in text)
+
+
+def _any_way(char: str) -> str:
+    ways = {*DOTS} if char == "." else {char, char.upper()}
+    ways |= {unicodedata.normalize("NFD", way) for way in ways}
+    return _any_of(re.escape(form) for way in ways for form in (way, quote(way, safe=""), escape(way)))
+
+
+def _any_of(patterns: Iterable[str]) -> str:
+    return f"(?:{'|'.join(sorted(set(patterns)))})"
+
+
+def may_hold(spellings: Collection[str], field: str) -> Q:
     """Return a filter for texts that may contain the address.
 
     The address may be plain, escaped for HTML, percent-encoded, or written with JSON's \\u00xx.
     """
-    local_part = email.rpartition("@")[0]
+    [local_part, *others] = {spelling.rpartition("@")[0].lower() for spelling in spellings}
+    if others or not local_part.isascii():
+        # It can be written in too many ways: every text with an @ may contain the address.
+        return Q(**{f"{field}__iregex": r"@|%40|\\u"})
     return (
         Q(**{f"{field}__icontains": f"{local_part}@"})
         | Q(**{f"{field}__icontains": f"{escape(local_part)}@"})

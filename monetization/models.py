@@ -17,6 +17,7 @@ from django.utils import timezone
 
 from accounts.models import User
 from foundation.identifiers import IDENTIFIER_LENGTH, primary_key
+from foundation.mailboxes import Addressed, not_filled
 from monetization import identifiers
 
 NAME_LENGTH = 200
@@ -183,7 +184,7 @@ class SubscriptionQuerySet(RecordQuerySet["Subscription"]):
         return self.filter(status__in=["active", "past_due"])
 
 
-class Subscription(models.Model):
+class Subscription(Addressed):
     """A reader's paid subscription as it is now. Its events are its history."""
 
     class Status(models.TextChoices):
@@ -203,7 +204,8 @@ class Subscription(models.Model):
         settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="subscriptions"
     )
     subscriber_email = models.CharField(max_length=EMAIL_LENGTH)
-    # The address in lower case, or the stand-in of an erased reader. Equal values mean the same reader.
+    # The address in lower case, or the stand-in of an erased reader. Together with `mailbox`, it says which
+    # reader this is: SQL compares coalesce(mailbox, reader).
     reader = models.CharField(max_length=EMAIL_LENGTH)
     plan = models.CharField(max_length=PLAN_LENGTH)
     interval = models.CharField(max_length=10, choices=Interval)
@@ -247,6 +249,8 @@ class Subscription(models.Model):
             models.Index(
                 fields=["reader"], opclasses=["text_pattern_ops"], name="monetization_sub_reader_begins"
             ),
+            models.Index(fields=["mailbox"], condition=~Q(mailbox=None), name="monetization_sub_mailbox"),
+            models.Index(fields=["id"], condition=not_filled("reader"), name="monetization_sub_not_filled"),
             models.Index(fields=["-created_at"], name="monetization_sub_all"),
             # Support staff may know only Stripe's id. Tip has such an index too.
             models.Index(
@@ -255,6 +259,9 @@ class Subscription(models.Model):
                 name="monetization_sub_stripe_id",
             ),
         ]
+
+    ADDRESS_FIELD = "subscriber_email"
+    COMPARED_FIELD = "reader"
 
     def __str__(self) -> str:
         return self.id
@@ -297,7 +304,7 @@ class TipQuerySet(RecordQuerySet["Tip"]):
     """A creator's tips."""
 
 
-class Tip(models.Model):
+class Tip(Addressed):
     """A reader's one-time gift. Its gross amount, fee and net amount never change."""
 
     id = primary_key(identifiers.tip_id)
@@ -358,6 +365,8 @@ class Tip(models.Model):
                 fields=["reader"], opclasses=["text_pattern_ops"], name="monetization_tip_reader_begins"
             ),
             models.Index(OpClass(Upper("name"), "text_pattern_ops"), name="monetization_tip_name_begins"),
+            models.Index(fields=["mailbox"], condition=~Q(mailbox=None), name="monetization_tip_mailbox"),
+            models.Index(fields=["id"], condition=not_filled("reader"), name="monetization_tip_not_filled"),
             models.Index(fields=["-created_at"], name="monetization_tip_all"),
             models.Index(
                 fields=["stripe_payment_id"],
@@ -365,6 +374,9 @@ class Tip(models.Model):
                 name="monetization_tip_stripe_id",
             ),
         ]
+
+    ADDRESS_FIELD = "email"
+    COMPARED_FIELD = "reader"
 
     def __str__(self) -> str:
         return self.id

@@ -14,6 +14,7 @@ from django.utils import timezone
 
 from accounts.models import User
 from foundation.errors import BillingError
+from foundation.mailboxes import beside
 from monetization import mails
 from monetization.errors import AlreadyRecorded, ChangedMeanwhile, NotFound
 from monetization.models import Subscription, SubscriptionEvent
@@ -70,6 +71,7 @@ def record(
         creator=creator,
         subscriber_email=subscriber_email,
         reader=subscriber_email.lower(),
+        mailbox=beside(subscriber_email.lower(), subscriber_email),
         plan=plan,
         interval=interval,
         amount_cents=amount_cents,

@@ -11,6 +11,7 @@ from django.utils import timezone
 from accounts.models import Plan, User
 from foundation import money
 from foundation.errors import BillingError
+from foundation.mailboxes import beside
 from monetization import fees, mails
 from monetization.errors import AlreadyRecorded, ChangedMeanwhile, NotFound, RefundTooLarge
 from monetization.models import Refund, Tip
@@ -58,12 +59,14 @@ def record(
     """
     plan = Plan.objects.get(pk=creator.plan_id)
     parts = fees.split(amount_cents, fee_bps=plan.fee_bps)
+    email = facts.get("email", "")
     tip = Tip(
         creator=creator,
         fee_bps=plan.fee_bps,
         plan=plan.slug,
         currency=currency,
-        reader=facts.get("email", "").lower(),
+        reader=email.lower(),
+        mailbox=beside(email.lower(), email),
         stripe_payment_id=stripe_payment_id,
         created_at=timezone.now(),
         **asdict(parts),

@@ -30,6 +30,7 @@ from django.utils import timezone
 from accounts.models import SUBJECT_LENGTH, OutgoingMail, User
 from foundation import erased_texts
 from foundation.text import is_id, one_line
+from foundation.mailboxes import mailbox_of
 
 logger = logging.getLogger(__name__)
 
@@ -220,8 +221,10 @@ def prune() -> int:
 
 
 def forget(address: str) -> int:
-    """Drop the waiting mails to this address, in upper or lower case. Return how many."""
-    return _drop(Q(to__iexact=address))
+    """Drop the waiting mails to this mailbox, in any spelling. Return how many."""
+    waiting = OutgoingMail.objects.filter(state=State.WAITING).values_list("pk", "to")
+    mailbox = mailbox_of(address)
+    return _drop(Q(pk__in=[pk for pk, to in waiting.iterator() if mailbox_of(to) == mailbox]))
 
 
 def withdraw(facts: Collection[str]) -> int:
@@ -229,16 +232,16 @@ def withdraw(facts: Collection[str]) -> int:
     return _drop(Q(fact__in=facts))
 
 
-def withdraw_naming(email: str) -> None:
-    """Drop the waiting mails that contain this address anywhere, in upper or lower case.
+def withdraw_naming(spellings: Collection[str]) -> None:
+    """Drop the waiting mails that contain an address anywhere. `spellings` is as in `erased_texts`.
 
     Such a mail is dropped, not rewritten without the address. Dropping a mail deletes its texts from the
     database, even if another process is sending this mail right now.
     """
-    pattern = erased_texts.pattern_of(email)
+    pattern = erased_texts.pattern_of(spellings)
     may_hold = Q()
     for field in ("subject", "text", "html"):
-        may_hold |= erased_texts.may_hold(email, field)
+        may_hold |= erased_texts.may_hold(spellings, field)
     waiting = OutgoingMail.objects.filter(may_hold, state=State.WAITING)
     texts = ((mail.fact, f"{mail.subject}\n{mail.text}\n{mail.html}") for mail in waiting.iterator())
     withdraw([fact for fact, text in texts if pattern.search(text)])

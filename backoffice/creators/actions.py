@@ -123,7 +123,7 @@ class EraseForm(ReasonForm):
 
 def erase_reader(row: Tip | Subscription, form_data: dict[str, Any], staff: User) -> str:
     """Erase the reader of this row from all records."""
-    erased = erasure.erase(row.reader, actor=actor_of(staff))
+    erased = erasure.erase(row.address, actor=actor_of(staff))
     return (
         f"Erased a reader from {count(erased.tips, 'tip')} and {count(erased.subscriptions, 'subscription')}."
     )

@@ -1,6 +1,6 @@
 """The lists of what creators recorded. What staff may do to the rows is in actions.py.
 
-Staff can search for a reader's e-mail address in upper or lower case. No URL of a page contains this address.
+Staff can search for a reader's e-mail address in any spelling. No URL of a page contains this address.
 """
 
 from collections.abc import Iterable
@@ -44,11 +44,15 @@ class CreatorsAdmin(ActingAdmin):
 
 
 class ReadersAdmin(CreatorsAdmin):
-    """A list of rows about a creator's readers. The field `reader` is the reader's address in lower case."""
+    """A list of rows about a creator's readers, who can be searched by their e-mail address."""
+
+    kept_out_of_files = ("mailbox",)
 
     def matching(self, queryset: QuerySet[Any], term: str) -> QuerySet[Any]:
-        if is_private(term) and (matches := queryset.filter(reader=term.lower())).exists():
-            return matches
+        if is_private(term):
+            matches = queryset.filter(self.model.in_mailbox(term))
+            if matches.exists():
+                return matches
         return super().matching(queryset, term)
 
 

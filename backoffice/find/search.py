@@ -2,7 +2,8 @@
 
 Ids and keys must be complete. For a name, an e-mail address and a Misar ID, the beginning is enough, in upper
 or lower case. Each search uses an index, so it is fast even in a table of a million rows. Only tables that
-the staff member may view are searched. Nothing here writes, and searches are not logged.
+the staff member may view are searched. Nothing here writes, except mailboxes that are not filled (`Addressed`).
+Searches are not logged.
 """
 
 import re
@@ -22,6 +23,7 @@ from accounts.misar_ids import MISAR_ID_LENGTH, is_misar_id
 from accounts.models import ApiKey, ServiceKey, User
 from backoffice.lists.links import row_url, user_url
 from foundation import money
+from foundation.mailboxes import Addressed
 from foundation.text import one_line
 from monetization.models import Refund, Sponsor, Subscription, Tip
 from wallet.models import Entry, StripeEvent, TopUp, Wallet
@@ -115,7 +117,7 @@ class Look:
         """
         lookups = {How.ID: self.ids, How.WHOLE: self.whole, How.BEGINNING: self.begins}[how]
         for lookup, column in lookups.items():
-            rows = self.table._default_manager.filter(_any_of(lookup, texts)).defer(*self.unread)
+            rows = self.table._default_manager.filter(_any_of(self.table, lookup, texts)).defer(*self.unread)
             yield from (self.match(row, how, column) for row in rows[: MATCHES_MAX + 1])
 
     def match(self, row: Any, how: How, column: str) -> Match:
@@ -162,7 +164,7 @@ USERS = Look(
     {},
     "pk",
     lambda user: _person(user.name, user.email),
-    whole={"email__iexact": EMAIL, "name__iexact": NAME},
+    whole={"mailbox": EMAIL, "name__iexact": NAME},
     begins={"pk__istartswith": MISAR_ID, "name__istartswith": NAME, "email__istartswith": EMAIL},
 )
 LOOKS = (
@@ -197,7 +199,7 @@ LOOKS = (
         {"pk": "Tip", "stripe_payment_id": STRIPE_PAYMENT},
         "creator_id",
         _tip,
-        whole={"reader": EMAIL, "name__iexact": NAME},
+        whole={"mailbox": EMAIL, "name__iexact": NAME},
         begins={"reader__startswith": EMAIL, "name__istartswith": NAME},
     ),
     Look(
@@ -206,7 +208,7 @@ LOOKS = (
         {"pk": "Subscription", "stripe_subscription_id": "Stripe subscription"},
         "creator_id",
         _subscription,
-        whole={"reader": EMAIL},
+        whole={"mailbox": EMAIL},
         begins={"reader__startswith": EMAIL},
     ),
     Look(
@@ -285,13 +287,15 @@ def _can_match(text: str) -> bool:
     return 0 < len(text) <= LENGTH_MAX and "\0" not in text
 
 
-def _any_of(lookup: str, texts: Iterable[str]) -> Q:
-    """The condition that a column matches one of these texts.
+def _any_of(table: type[models.Model], lookup: str, texts: Iterable[str]) -> Q:
+    """The condition that a column matches one of these texts. A mailbox matches in any spelling.
 
     The same accented letter can be stored as one character or as two, so names are searched in both forms.
     A column `reader` holds e-mail addresses in lower case.
     """
     values = set(texts)
+    if lookup == "mailbox" and issubclass(table, Addressed):
+        return Q.create([table.in_mailbox(value) for value in sorted(values)], connector=Q.OR)
     if lookup.startswith("reader"):
         values = {text.lower() for text in values}
     if "__" in lookup:
@@ -332,7 +336,7 @@ def _misar_id(user_id: str, how: How) -> Match:
 
 def _never_signed_in(texts: list[str]) -> Iterator[Match]:
     """Wallets of users who never signed in. All users who did, if there are at most 20, were found before."""
-    wallets = Wallet.objects.filter(_any_of("pk__istartswith", texts))
+    wallets = Wallet.objects.filter(_any_of(Wallet, "pk__istartswith", texts))
     ids = list(wallets.values_list("pk", flat=True)[: 2 * MATCHES_MAX + 1])
     signed_in = set(User.objects.filter(pk__in=ids).values_list("pk", flat=True))
     yield from (_misar_id(user_id, How.BEGINNING) for user_id in ids if user_id not in signed_in)

@@ -74,20 +74,24 @@ class UserAdmin(ActingAdmin):
     list_filter = ("plan", "is_staff", "is_active")
     list_select_related = ("plan",)
     sortable_by = ("misar_id",)
-    search_fields = ("misar_id", "email__iexact")
+    search_fields = ("misar_id",)
     search_help_text = "A whole Misar ID or e-mail address."
     ordering = ("misar_id",)
     fields = (
         *("misar_id", "name", "email", "plan", "may_sign_in", "may_enter", "may_all", "its_roles"),
         *("created_at", "last_login"),
     )
-    kept_out_of_files = ("password", "mails_off")
+    kept_out_of_files = ("password", "mails_off", "mailbox")
     owner_field = "pk"
     staff_actions = actions.OF_USER
     may_sign_in = column("may sign in", lambda user: user.is_active)
     may_enter = column("may enter the back-office", lambda user: user.is_staff)
     may_all = column("superuser", lambda user: user.is_superuser)
     its_roles = column("roles", lambda user: ", ".join(roles_of(user)))
+
+    def matching(self, queryset: models.QuerySet[Any], term: str) -> models.QuerySet[Any]:
+        matches = super().matching(queryset, term)
+        return matches | queryset.filter(User.in_mailbox(term)) if is_private(term) else matches
 
 
 @admin.register(Plan)

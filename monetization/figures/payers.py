@@ -1,7 +1,8 @@
 """Counts the readers who paid at given moments, for the figures of subscribers and churn.
 
-A reader pays while one of their subscriptions is active or past due. The e-mail address in lower case
-identifies a reader. If the reader was erased, the placeholder that replaced the address identifies them.
+A reader pays while one of their subscriptions is active or past due. The mailbox identifies a reader, in
+whichever spelling its address was given. If the reader was erased, the placeholder that replaced the address
+identifies them.
 """
 
 from collections.abc import Sequence
@@ -12,6 +13,7 @@ from typing import Any
 from django.db import connection
 
 from accounts.models import User
+from monetization.models import Subscription
 
 # `touched` are the readers with an event since the earliest moment. Only they can have started or stopped
 # paying since then. All other readers who pay now paid at every moment.
@@ -24,7 +26,8 @@ from accounts.models import User
 # another query: if they were in one query with count(DISTINCT reader), PostgreSQL would sort every row.
 PAYERS = """
 WITH mine AS (
-    SELECT id, CASE WHEN %(by_currency)s THEN currency ELSE '' END AS currency, reader,
+    SELECT id, CASE WHEN %(by_currency)s THEN currency ELSE '' END AS currency,
+           coalesce(mailbox, reader) AS reader,
            (status IN ('active', 'past_due'))::int AS pays
       FROM monetization_subscription
      WHERE creator_id = %(creator)s
@@ -76,6 +79,7 @@ def at(creator: User, moments: Sequence[datetime], *, by_currency: bool = True) 
         "earliest": min(moments),
         "moments": list(moments),
     }
+    Subscription.fill_mailboxes()
     with connection.cursor() as cursor:
         cursor.execute(PAYERS, values)
         rows = cursor.fetchall()

@@ -7,6 +7,7 @@ from django.db import connection
 
 from accounts.models import User
 from monetization.figures.periods import Period
+from monetization.models import Tip
 from monetization.privacy.placeholders import is_erased
 
 ANONYMOUS = "Anonymous"
@@ -34,23 +35,24 @@ class Supporter:
 # name and address.
 TOP = """
 WITH largest AS (
-    SELECT reader, count(*) AS tips, sum(gross_cents - refunded_cents)::bigint AS total
+    SELECT coalesce(mailbox, reader) AS reader, count(*) AS tips,
+           sum(gross_cents - refunded_cents)::bigint AS total
       FROM monetization_tip
      WHERE creator_id = %(creator)s AND currency = %(currency)s
        AND created_at >= %(since)s AND created_at < %(until)s
-     GROUP BY reader
+     GROUP BY coalesce(mailbox, reader)
     HAVING sum(gross_cents - refunded_cents) > 0
      ORDER BY total DESC, reader
      LIMIT %(limit)s
 ), latest AS (
-    SELECT reader,
+    SELECT coalesce(mailbox, reader) AS reader,
            (array_agg(name ORDER BY created_at DESC, id DESC) FILTER (WHERE name <> ''))[1] AS name,
            (array_agg(email ORDER BY created_at DESC, id DESC))[1] AS email
       FROM monetization_tip
      WHERE creator_id = %(creator)s AND currency = %(currency)s
        AND created_at >= %(since)s AND created_at < %(until)s
-       AND reader IN (SELECT reader FROM largest WHERE reader <> '')
-     GROUP BY reader
+       AND coalesce(mailbox, reader) IN (SELECT reader FROM largest WHERE reader <> '')
+     GROUP BY coalesce(mailbox, reader)
 )
 SELECT reader, coalesce(latest.name, ''), coalesce(latest.email, ''), tips, total
   FROM largest LEFT JOIN latest USING (reader)
@@ -61,8 +63,8 @@ SELECT reader, coalesce(latest.name, ''), coalesce(latest.email, ''), tips, tota
 def top(creator: User, currency: str, period: Period, limit: int = 5) -> list[Supporter]:
     """Return the supporters with the largest totals of the period, the largest first.
 
-    A supporter is left out if all their tips were refunded. Addresses that differ only in upper and lower
-    case are one supporter. This takes one query.
+    A supporter is left out if all their tips were refunded. All spellings of a mailbox are one supporter.
+    This takes two queries.
     """
     values: dict[str, Any] = {
         "creator": creator.pk,
@@ -71,6 +73,7 @@ def top(creator: User, currency: str, period: Period, limit: int = 5) -> list[Su
         "until": period.until,
         "limit": limit,
     }
+    Tip.fill_mailboxes()
     with connection.cursor() as cursor:
         cursor.execute(TOP, values)
         return [_supporter(*row) for row in cursor.fetchall()]

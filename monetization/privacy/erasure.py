@@ -5,6 +5,7 @@ creator, so no figure changes.
 """
 
 import secrets
+from collections.abc import Collection
 
 from django.db import transaction
 from django.db.models import Q
@@ -23,29 +24,33 @@ from monetization.privacy.placeholders import STAND_IN_DOMAIN
 def erase(email: str, *, actor: str) -> Erasure:
     """Erase the reader with this address, and record the erasure without the address.
 
-    The address may be in upper or lower case. A tip or subscription that another process records at the same
-    moment is erased completely or not at all. If it was not erased, running this again erases it.
+    The address may be any spelling of the mailbox. A tip or subscription that another process records at the
+    same moment is erased completely or not at all. If it was not erased, running this again erases it.
     """
     readers.require_address(email)
-    creators = {
-        *readers.tips_of(email).values_list("creator_id", flat=True),
-        *readers.subscriptions_of(email).values_list("creator_id", flat=True),
-    }
+    kept = [
+        *readers.tips_of(email).values_list("creator_id", "email"),
+        *readers.subscriptions_of(email).values_list("creator_id", "subscriber_email"),
+    ]
+    creators = {creator_id for creator_id, _ in kept}
+    spellings = {email, *(address for _, address in kept)}
     tips = subscriptions = 0
     for creator_id in sorted(creators):
         stand_in = f"reader-{secrets.token_hex(8)}@{STAND_IN_DOMAIN}"
         gave = readers.tips_of(email).filter(creator_id=creator_id)
-        tips += gave.update(email=stand_in, reader=stand_in, name="", message="", message_hidden_at=None)
+        tips += gave.update(
+            email=stand_in, reader=stand_in, mailbox=None, name="", message="", message_hidden_at=None
+        )
         subscribed = readers.subscriptions_of(email).filter(creator_id=creator_id)
-        subscriptions += subscribed.update(subscriber_email=stand_in, reader=stand_in)
+        subscriptions += subscribed.update(subscriber_email=stand_in, reader=stand_in, mailbox=None)
         # Erase the answers after the rows. An answer and its row are written in the same transaction, so no
         # answer is missed.
         _erase_answers(stand_in)
         _drop_mails(stand_in)
     outbox.forget(email)
-    _erase_keys(email)
-    erased_texts.erase_from_texts(email)
-    outbox.withdraw_naming(email)
+    _erase_keys(spellings)
+    erased_texts.erase_from_texts(spellings)
+    outbox.withdraw_naming(spellings)
     return Erasure.objects.create(actor=actor, tips=tips, subscriptions=subscriptions)
 
 
@@ -72,9 +77,9 @@ def _drop_mails(stand_in: str) -> None:
     mails.withdraw(mails.PAST_DUE, past_due.values_list("pk", flat=True))
 
 
-def _erase_keys(email: str) -> None:
+def _erase_keys(spellings: Collection[str]) -> None:
     """Replace the idempotency keys that contain the address."""
-    pattern = erased_texts.pattern_of(email)
-    for first in FirstAnswer.objects.filter(erased_texts.may_hold(email, "key")).iterator():
+    pattern = erased_texts.pattern_of(spellings)
+    for first in FirstAnswer.objects.filter(erased_texts.may_hold(spellings, "key")).iterator():
         if pattern.search(first.key):
             FirstAnswer.objects.filter(pk=first.pk).update(key=f"{erased_texts.REMOVED} {first.pk}")

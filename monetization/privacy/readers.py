@@ -14,7 +14,7 @@ from monetization.models import Subscription, Tip
 def export(email: str) -> dict[str, Any]:
     """Return everything that is stored about the reader with this address, from all creators.
 
-    The address may be in upper or lower case. Raises NotAnAddress.
+    The address may be any spelling of the mailbox. Raises NotAnAddress.
     """
     require_address(email)
     tips = tips_of(email).order_by("created_at", "pk").prefetch_related("refunds")
@@ -69,10 +69,10 @@ def require_address(email: str) -> None:
 
 
 def tips_of(email: str) -> QuerySet[Tip]:
-    """Return the tips of the reader with this address (upper or lower case), from all creators."""
-    return Tip.objects.filter(reader=email.lower())
+    """Return the tips of the reader with this mailbox, in any spelling, from all creators."""
+    return Tip.objects.filter(Tip.in_mailbox(email))
 
 
 def subscriptions_of(email: str) -> QuerySet[Subscription]:
-    """Return the subscriptions of the reader with this address (upper or lower case), from all creators."""
-    return Subscription.objects.filter(reader=email.lower())
+    """Return the subscriptions of the reader with this mailbox, in any spelling, from all creators."""
+    return Subscription.objects.filter(Subscription.in_mailbox(email))

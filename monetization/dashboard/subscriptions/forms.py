@@ -20,9 +20,9 @@ class SubscriptionFilterForm(FilterForm):
         # Leave out cancelled subscriptions: even with a known interval, they would not be in MRR.
         "interval": lambda unknown: Q(interval=unknown) & ~Q(status=Subscription.Status.CANCELLED),
         "currency": lambda currency: Q(currency=currency),
-        # The beginning of an e-mail address, in upper or lower case, or a whole id.
+        # The beginning of an e-mail address, in any spelling, or a whole id.
         "search": lambda text: (
-            Q(reader__startswith=text.lower()) | Q(stripe_subscription_id=text) | Q(pk=text)
+            Subscription.mailbox_begins(text) | Q(stripe_subscription_id=text) | Q(pk=text)
         ),
     }
     status = choice_field("Status", "All", Subscription.Status.choices)

@@ -30,12 +30,10 @@ class TipFilterForm(FilterForm):
         "message": {"with": ~Q(message=""), "without": Q(message="")}.__getitem__,
         "refunded": {"yes": Q(refunded_cents__gt=0), "no": Q(refunded_cents=0)}.__getitem__,
         "stripe": {"none": Q(stripe_payment_id=None)}.__getitem__,
-        # Matches the beginning of an e-mail address or of a name, in upper or lower case, or a whole id.
+        # Matches the beginning of an e-mail address in any spelling, the beginning of a name in upper or
+        # lower case, or a whole id.
         "search": lambda text: (
-            Q(reader__startswith=text.lower())
-            | Q(name__istartswith=text)
-            | Q(stripe_payment_id=text)
-            | Q(pk=text)
+            Tip.mailbox_begins(text) | Q(name__istartswith=text) | Q(stripe_payment_id=text) | Q(pk=text)
         ),
     }
     currency = choice_field("Currency", "All currencies")

@@ -1,0 +1,141 @@
+"""Which mailbox an e-mail address names. One mailbox has several spellings.
+
+zoe@bücher.example, ZOE@BÜCHER.example and zoe@xn--bcher-kva.example are one mailbox. Addresses are stored and
+shown as they were given. They are compared, counted and searched by their mailbox.
+"""
+
+import re
+import unicodedata
+from typing import Any, ClassVar
+
+import idna
+from django.db import models
+from django.db.models import Q
+
+# A longer name does not fit into the DNS, so no mail arrives there.
+DOMAIN_LENGTH_MAX = 253
+ENCODED = "xn--"  # How the encoded form of a label that is not ASCII begins (RFC 5890).
+# A character that an ASCII address in lower case does not have. PostgreSQL and Python both read this pattern,
+# and the case rules of the database's locale have no effect on it.
+OTHER = r"[^!-@\[-~]"
+FILLED_AT_ONCE = 100
+
+
+def mailbox_of(address: str) -> str:
+    """Return the mailbox that this address names: one text for all spellings of the mailbox.
+
+    The part before the @ is in lower case and in Unicode's form NFC. The domain is in its IDNA form (UTS #46,
+    without transitional mappings). A domain that cannot have this form is in lower case and NFC. A text
+    without an @ is treated as the part before it. This never raises an error.
+
+    >>> mailbox_of("ZOE@BÜCHER.example"), mailbox_of("zoe@xn--bcher-kva.example")
+    ('zoe@xn--bcher-kva.example', 'zoe@xn--bcher-kva.example')
+    """
+    if address.isascii():
+        return address.lower()
+    before, at, domain = address.rpartition("@")
+    return f"{_lowered(before)}@{_encoded(domain)}" if at else _lowered(address)
+
+
+def forms_of(label: str) -> set[str]:
+    """Return the encoded and the readable form of a mailbox's label: xn--bcher-kva and bücher.
+
+    >>> sorted(forms_of("xn--bcher-kva")), forms_of("example")
+    (['bücher', 'xn--bcher-kva'], {'example'})
+    """
+    if not label.startswith(ENCODED):
+        return {label}
+    try:
+        return {label, label.removeprefix(ENCODED).encode().decode("punycode")}
+    except UnicodeError:
+        return {label}
+
+
+def _lowered(text: str) -> str:
+    # σ and ς are the same letter, Σ in upper case.
+    return unicodedata.normalize("NFC", text.lower().replace("ς", "σ"))
+
+
+def _encoded(domain: str) -> str:
+    try:
+        mapped = idna.uts46_remap(domain, std3_rules=False)
+    except idna.IDNAError:
+        return _lowered(domain)
+    # idna.encode() would refuse the domains that IDNA 2008 does not allow. Some have mailboxes, as ☃.net.
+    labels = (
+        label if label.isascii() else ENCODED + label.encode("punycode").decode()
+        for label in mapped.rstrip(".").split(".")
+    )
+    encoded = ".".join(labels)
+    return encoded if len(encoded) <= DOMAIN_LENGTH_MAX else _lowered(domain)
+
+
+# --- Rows with an address -------------------------------------------------------------------------------
+
+
+def beside(compared: str, address: str) -> str | None:
+    """Return what a row's `mailbox` is (see `Addressed`). `compared` is the row's text in that field."""
+    return mailbox_of(address) if re.search(OTHER, compared) else None
+
+
+def not_filled(compared_field: str) -> Q:
+    """Return the condition that a row has no `mailbox` yet, but needs one."""
+    return Q(mailbox=None, **{f"{compared_field}__regex": OTHER})
+
+
+def fill(model: Any, *, address_field: str, compared_field: str) -> None:
+    """Fill the `mailbox` of all rows that need one. The names of the fields are as in `Addressed`."""
+    rows, after = model._default_manager.filter(not_filled(compared_field)).order_by("pk"), ""
+    while batch := list(rows.filter(pk__gt=after).values_list("pk", address_field)[:FILLED_AT_ONCE]):
+        for pk, address in batch:
+            # If another process changes the address now, that process or the next call fills the mailbox.
+            row = model._default_manager.filter(pk=pk, mailbox=None, **{address_field: address})
+            row.update(mailbox=mailbox_of(address))
+        after = batch[-1][0]
+
+
+class Addressed(models.Model):
+    """A row with an e-mail address.
+
+    ADDRESS_FIELD names the field with the address as it was given. Most addresses are ASCII: then the text in
+    the field that COMPARED_FIELD names is the mailbox, and `mailbox` is None. Otherwise `mailbox` is the
+    mailbox. The release before writes rows without it, and a trigger empties it when the address changes. So
+    every search and count fills such rows first (docs/decisions/0019).
+    """
+
+    ADDRESS_FIELD: ClassVar[str]
+    COMPARED_FIELD: ClassVar[str]
+    mailbox = models.TextField(null=True, blank=True, editable=False)  # noqa: DJ001 (see above)
+
+    class Meta:
+        abstract = True
+
+    @property
+    def address(self) -> str:
+        """The e-mail address as it was given; "" for none."""
+        return str(getattr(self, self.ADDRESS_FIELD))
+
+    @classmethod
+    def fill_mailboxes(cls) -> None:
+        """Fill the mailbox of all rows that need one: usually none, which one look at a small index shows."""
+        fill(cls, address_field=cls.ADDRESS_FIELD, compared_field=cls.COMPARED_FIELD)
+
+    @classmethod
+    def in_mailbox(cls, address: str) -> Q:
+        """Return the condition that a row has this mailbox, in any spelling. This fills mailboxes first."""
+        cls.fill_mailboxes()
+        mailbox = mailbox_of(address)
+        return Q(mailbox=mailbox) | Q(mailbox=None, **{cls.COMPARED_FIELD: mailbox})
+
+    @classmethod
+    def mailbox_begins(cls, text: str) -> Q:
+        """Return the condition that a row's address begins with this text. This fills mailboxes first.
+
+        The text may be the beginning of any spelling. But if it ends within a label of the domain that is not
+        ASCII, only addresses that were given in this spelling match.
+        """
+        cls.fill_mailboxes()
+        mailbox, lowered = mailbox_of(text), text.lower()
+        beginnings = {mailbox, lowered, *(unicodedata.normalize(form, lowered) for form in ("NFC", "NFD"))}
+        conditions = [(f"{cls.COMPARED_FIELD}__startswith", each) for each in sorted(beginnings)]
+        return Q.create([("mailbox__startswith", mailbox), *conditions], connector=Q.OR)
