@@ -7,8 +7,8 @@ from django.core.validators import validate_email
 from accounts.errors import ForeignSubject
 from accounts.misar_ids import is_users_id
 from accounts.models import User
-from foundation.text import beginning, is_id, is_text
 from foundation.mailboxes import beside
+from foundation.text import beginning, is_id, is_text
 
 NAME_LENGTH = 200
 EMAIL_LENGTH = 254

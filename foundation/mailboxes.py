@@ -58,7 +58,7 @@ def _lowered(text: str) -> str:
 
 def _encoded(domain: str) -> str:
     try:
-        mapped = idna.uts46_remap(domain, std3_rules=False)
+        mapped = idna.uts46_remap(unicodedata.normalize("NFC", domain), std3_rules=False)
     except idna.IDNAError:
         return _lowered(domain)
     # idna.encode() would refuse the domains that IDNA 2008 does not allow. Some have mailboxes, as ☃.net.

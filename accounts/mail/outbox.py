@@ -29,8 +29,8 @@ from django.utils import timezone
 
 from accounts.models import SUBJECT_LENGTH, OutgoingMail, User
 from foundation import erased_texts
-from foundation.text import is_id, one_line
 from foundation.mailboxes import mailbox_of
+from foundation.text import is_id, one_line
 
 logger = logging.getLogger(__name__)
 

@@ -2,8 +2,8 @@
 
 Ids and keys must be complete. For a name, an e-mail address and a Misar ID, the beginning is enough, in upper
 or lower case. Each search uses an index, so it is fast even in a table of a million rows. Only tables that
-the staff member may view are searched. Nothing here writes, except mailboxes that are not filled (`Addressed`).
-Searches are not logged.
+the staff member may view are searched. A search fills the mailboxes that are not filled (`Addressed`), and
+writes nothing else. Searches are not logged.
 """
 
 import re

@@ -95,9 +95,8 @@ def test_wallets_are_searched_by_each_spelling(staff, give):
 
 
 def waiting(to, fact, text="Hello"):
-    return OutgoingMail.objects.create(
-        to=to, kind="tip_received", fact=fact, subject="S", text=text, html=text
-    )
+    texts = {"subject": "S", "text": text, "html": text}
+    return OutgoingMail.objects.create(to=to, kind="tip_received", fact=fact, **texts)
 
 
 @pytest.mark.parametrize("typed", SAME)
