@@ -9,7 +9,7 @@ import unicodedata
 from typing import Any, ClassVar
 
 import idna
-from django.db import models
+from django.db import models, transaction
 from django.db.models import Q
 
 # A longer name does not fit into the DNS, so no mail arrives there.
@@ -84,13 +84,17 @@ def not_filled(compared_field: str) -> Q:
 
 
 def fill(model: Any, *, address_field: str, compared_field: str) -> None:
-    """Fill the `mailbox` of all rows that need one. The names of the fields are as in `Addressed`."""
+    """Fill the `mailbox` of all rows that need one, in short transactions.
+
+    The names of the fields are as in `Addressed`.
+    """
     rows, after = model._default_manager.filter(not_filled(compared_field)).order_by("pk"), ""
     while batch := list(rows.filter(pk__gt=after).values_list("pk", address_field)[:FILLED_AT_ONCE]):
-        for pk, address in batch:
-            # If another process changes the address now, that process or the next call fills the mailbox.
-            row = model._default_manager.filter(pk=pk, mailbox=None, **{address_field: address})
-            row.update(mailbox=mailbox_of(address))
+        with transaction.atomic():
+            for pk, address in batch:
+                # If another process changes the address now, the next call fills the mailbox.
+                row = model._default_manager.filter(pk=pk, mailbox=None, **{address_field: address})
+                row.update(mailbox=mailbox_of(address))
         after = batch[-1][0]
 
 

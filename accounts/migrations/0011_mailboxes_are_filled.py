@@ -11,7 +11,7 @@ def fill(apps: Any, schema_editor: Any) -> None:
 
 
 class Migration(migrations.Migration):
-    # Concurrently, and one row at a time: users sign in meanwhile. Interrupted, it goes on where it was.
+    # Concurrently, and in short transactions: users sign in meanwhile. Interrupted, it goes on where it was.
     atomic = False
     dependencies = [("accounts", "0010_mailboxes")]
 

@@ -77,7 +77,7 @@ def lines(creator: User, *, at: datetime) -> list[Line]:
 
 
 def summary(creator: User, *, at: datetime) -> str:
-    """Return one sentence about the UTC month of `at` so far, over all currencies. This takes four queries.
+    """Return one sentence about the UTC month of `at` so far, over all currencies. This takes three queries.
 
     The sentence counts recorded tips and new subscribers. New subscribers are readers who pay now and did not
     pay when the month began. A reader who pays in two currencies counts once.

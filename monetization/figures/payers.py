@@ -10,9 +10,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.db import connection
-
 from accounts.models import User
+from monetization.figures import by_mailbox
 from monetization.models import Subscription
 
 # `touched` are the readers with an event since the earliest moment. Only they can have started or stopped
@@ -25,7 +24,10 @@ from monetization.models import Subscription
 # This is one statement, so all of it reads the same snapshot of the database. The amounts are added up in
 # another query: if they were in one query with count(DISTINCT reader), PostgreSQL would sort every row.
 PAYERS = """
-WITH mine AS (
+WITH not_filled AS (
+    SELECT min(id) IS NOT NULL AS found
+      FROM monetization_subscription WHERE mailbox IS NULL AND reader ~ %(other)s
+), mine AS (
     SELECT id, CASE WHEN %(by_currency)s THEN currency ELSE '' END AS currency,
            coalesce(mailbox, reader) AS reader,
            (status IN ('active', 'past_due'))::int AS pays
@@ -48,9 +50,9 @@ WITH mine AS (
             ORDER BY event.id DESC LIMIT 1) AS last ON true
      GROUP BY currency, reader
 )
-SELECT currency, bits, count(*) FROM lives GROUP BY currency, bits
+SELECT currency, bits, count(*), (SELECT found FROM not_filled) FROM lives GROUP BY currency, bits
  UNION ALL
-SELECT currency, NULL, count(*)
+SELECT currency, NULL, count(*), (SELECT found FROM not_filled)
   FROM (SELECT DISTINCT currency, reader FROM mine WHERE pays = 1) AS readers
  GROUP BY currency
 """
@@ -79,10 +81,7 @@ def at(creator: User, moments: Sequence[datetime], *, by_currency: bool = True) 
         "earliest": min(moments),
         "moments": list(moments),
     }
-    Subscription.fill_mailboxes()
-    with connection.cursor() as cursor:
-        cursor.execute(PAYERS, values)
-        rows = cursor.fetchall()
+    rows = by_mailbox.rows(Subscription, PAYERS, values)
     groups: dict[str, list[Group]] = {currency: [] for currency, *_ in rows}
     steady = {currency: readers for currency, bits, readers in rows if bits is None}
     for currency, bits, readers in rows:

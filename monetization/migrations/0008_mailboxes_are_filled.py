@@ -13,7 +13,7 @@ def fill(apps: Any, schema_editor: Any) -> None:
 
 
 class Migration(migrations.Migration):
-    # Concurrently, and one row at a time: tips arrive meanwhile. Interrupted, it goes on where it was.
+    # Concurrently, and in short transactions: tips arrive meanwhile. Interrupted, it goes on where it was.
     atomic = False
     dependencies = [("monetization", "0007_mailboxes")]
 

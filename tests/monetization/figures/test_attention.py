@@ -258,7 +258,7 @@ def test_the_queries_are_as_many_for_many_rows(creator, stranger, django_assert_
     for who in (creator, stranger):
         with django_assert_num_queries(3):
             lines(who, at=NOON)
-        with django_assert_num_queries(4):
+        with django_assert_num_queries(3):
             summary(who, at=NOON)
 
 
