@@ -99,6 +99,10 @@ def _refusals() -> list[str]:
         reasons.append("EMAIL_URL is not a mail server's.")
     if STRIPE_API_BASE != STRIPE_PRODUCTION_BASE:
         reasons.append("STRIPE_API_BASE points at a stand-in for Stripe.")
+    if not all(
+        re.fullmatch(r"https://[a-z0-9.:-]+", each) for each in _words("CHECKOUT_ORIGINS", default=[])
+    ):
+        reasons.append("CHECKOUT_ORIGINS holds something that is no origin such as https://pay.example.com.")
     addresses = {"PUBLIC_URL": PUBLIC_URL, "SSO_ISSUER": SSO_ISSUER, "SSO_JWKS_URL": SSO_JWKS_URL}
     for name, address in addresses.items():
         host = urlsplit(address).hostname or ""
@@ -289,13 +293,15 @@ CONTENT_SECURITY_POLICY = {
     }
 }
 STRIPE_CHECKOUT_ORIGIN = "https://checkout.stripe.com"
-# The origins to which a form may redirect: the browser applies the policy of the form's page to redirects.
-CHECKOUT_ORIGINS = _words(
-    "CHECKOUT_ORIGINS",
-    default=[STRIPE_CHECKOUT_ORIGIN]
-    if PRODUCTION
-    else [_origin(STRIPE_API_BASE), _origin(env.str("SANDBOX_URL", default=""))],
-)
+# The origins of Stripe's payment pages: the service sends users to no other ones. A form may redirect to them
+# too, because the browser applies the policy of the form's page to redirects.
+CHECKOUT_ORIGINS = [
+    STRIPE_CHECKOUT_ORIGIN,
+    *_words(
+        "CHECKOUT_ORIGINS",
+        default=[] if PRODUCTION else [_origin(STRIPE_API_BASE), _origin(env.str("SANDBOX_URL", default=""))],
+    ),
+]
 SSO_ORIGINS = _words("SSO_ORIGINS", default=[_origin(SSO_ISSUER)])
 
 # --- Data -------------------------------------------------------------------------------------------

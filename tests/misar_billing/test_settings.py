@@ -202,6 +202,25 @@ def test_signing_in_by_browser_needs_all_of_its_settings(monkeypatch):
     assert refusal(monkeypatch, SSO_CLIENT_ID="misar-billing-web") == sentence
 
 
+def test_a_custom_domain_of_checkout_is_allowed_besides_stripes_own(monkeypatch):
+    found = read(monkeypatch, CHECKOUT_ORIGINS="https://pay.misar.io, https://pay.misar.blog:8443")
+    assert found["CHECKOUT_ORIGINS"] == [
+        "https://checkout.stripe.com",
+        "https://pay.misar.io",
+        "https://pay.misar.blog:8443",
+    ]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    ["http://pay.misar.io", "pay.misar.io", "https://*.misar.io", "https://pay.misar.io/", "https:", "*"],
+)
+def test_a_payment_page_that_is_no_https_origin_is_refused(monkeypatch, wrong):
+    assert "CHECKOUT_ORIGINS holds something" in refusal(
+        monkeypatch, CHECKOUT_ORIGINS=f"https://a.io,{wrong}"
+    )
+
+
 def test_an_id_token_must_not_pass_for_an_access_token(monkeypatch):
     sentence = refusal(monkeypatch, **BROWSER | {"SSO_CLIENT_ID": COMPLETE["SSO_AUDIENCE"]})
     assert sentence == "SSO_AUDIENCE must differ from SSO_CLIENT_ID: an ID token is no access token."

@@ -8,6 +8,7 @@ import requests
 import stripe
 from django.conf import settings
 
+from tests import scripted_server
 from tests.conftest import Caller, Sandbox
 from wallet.models import TopUp
 from wallet.payments import stripe_gateway
@@ -77,6 +78,18 @@ def new_gateway() -> Iterator[None]:
 def forget_the_client() -> None:
     stripe_gateway._client.cache_clear()
     stripe_gateway._places.cache_clear()
+
+
+@pytest.fixture
+def stripe_at(
+    settings: Any, new_gateway: None, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[scripted_server.ScriptedServer]:
+    """A server in the place of Stripe, which answers as a test tells it. Each call is tried once."""
+    monkeypatch.setattr(stripe_gateway, "RETRIES_MAX", 0)
+    monkeypatch.setattr(stripe_gateway, "BUSY_SECONDS_MAX", 0)
+    with scripted_server.running() as server:
+        settings.STRIPE_API_BASE = server.address
+        yield server
 
 
 @pytest.fixture

@@ -2,13 +2,14 @@
 
 from datetime import timedelta
 
+from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from foundation import money
 from foundation.errors import BillingError, KeyReused
 from wallet.payments import return_urls, stripe_gateway
 from wallet.payments.models import FORM_KEY_LENGTH, TopUp
-from wallet.payments.sessions import is_plain, text_at
+from wallet.payments.sessions import is_plain
 
 State = TopUp.State
 
@@ -85,7 +86,8 @@ def _first_of_its_form(requested: TopUp) -> TopUp:
 def _address_again(topup: TopUp) -> str:
     """Return the URL of the checkout that this form has opened; "" if the checkout is not open yet.
 
-    Raises KeyReused if this checkout was paid, if its payment is on its way, or if it has ended.
+    Raises KeyReused if this checkout was paid, if its payment is on its way, or if it has ended. Raises
+    StripeOutOfReach.
     """
     if topup.state in (State.PAID, State.PENDING):
         raise KeyReused(PAID if topup.state == State.PAID else ON_ITS_WAY)
@@ -103,7 +105,7 @@ def _address_again(topup: TopUp) -> str:
         raise KeyReused(PAID if session.get("payment_status") == "paid" else ON_ITS_WAY)
     if session.get("status") != "open":
         raise KeyReused(ENDED)
-    return text_at(session, "url")
+    return stripe_gateway.payment_page(session)
 
 
 def _open(topup: TopUp, *, return_url: str, is_new: bool) -> str:
@@ -118,16 +120,28 @@ def _open(topup: TopUp, *, return_url: str, is_new: bool) -> str:
             started_at=topup.created_at,
             of_a_form=bool(topup.form_key),  # A form that is sent twice may call Stripe twice at once.
         )
+        _save_session(topup, session.id)
     except BillingError as error:
         if is_new:  # If the top-up is not new, the first request may still succeed.
             creating = TopUp.objects.filter(pk=topup.pk, state=State.CREATING)
             creating.update(state=State.FAILED, remark=str(error))
         raise
+    return session.url
+
+
+def _save_session(topup: TopUp, session_id: str) -> None:
+    """Save the id of the session that Stripe has just created for a top-up.
+
+    Raises StripeOutOfReach if another top-up has this session: its user would pay for both.
+    """
     # If an event came before Stripe's answer, the row already has the session and a later state. Then the
     # update changes nothing.
     waiting = TopUp.objects.filter(pk=topup.pk, stripe_session_id=None)
-    waiting.update(stripe_session_id=session.id, state=State.CREATED, remark="")
-    return session.url
+    try:
+        with transaction.atomic():
+            waiting.update(stripe_session_id=session_id, state=State.CREATED, remark="")
+    except IntegrityError as error:
+        raise stripe_gateway.wrong_answer("its new session belongs to another top-up") from error
 
 
 # --- Finding top-ups --------------------------------------------------------------------------------

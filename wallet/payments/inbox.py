@@ -109,7 +109,7 @@ def _store(event: dict[str, Any], body: bytes) -> StripeEvent:
         state=state,
         payload=body.decode() if kept else "",
         stripe_session_id=sessions.plain_or_nothing(session_id),
-        payment_intent_id=sessions.plain_or_nothing(text_at(kept, "data", "object", "payment_intent")),
+        payment_intent_id=sessions.payment_at(kept, "data", "object"),
         user_id=user_id if is_misar_id(user_id) else "",
         handled_at=timezone.now() if state == State.IGNORED else None,
     )
@@ -151,6 +151,4 @@ def _note_failure(stored: StripeEvent) -> None:
 def _created_at(event: dict[str, Any]) -> datetime:
     """Return the time when Stripe created the event; the current time if the event has no valid time."""
     created = event.get("created")
-    if type(created) is int and 0 < created < 32_503_680_000:  # Up to the year 3000.
-        return datetime.fromtimestamp(created, tz=UTC)
-    return timezone.now()
+    return datetime.fromtimestamp(created, tz=UTC) if stripe_gateway.is_time(created) else timezone.now()

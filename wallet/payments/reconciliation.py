@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from django.utils import timezone
 
+from accounts.misar_ids import is_misar_id
 from wallet.payments import sessions, settlement, stripe_gateway
 from wallet.payments.models import TopUp
 from wallet.payments.sessions import Parked, text_at
@@ -95,12 +96,15 @@ def _is_paid_topup(session: dict[str, Any]) -> bool:
 def _missing(session: dict[str, Any], *, apply: bool) -> Iterator[Finding]:
     """Yield a finding if a paid session is not credited in the books."""
     session_id, user_id = session["id"], text_at(session, "metadata", "user_id")
+    if not is_misar_id(user_id):
+        user_id = ""  # It may have characters that the database cannot store.
     booked = TopUp.objects.filter(stripe_session_id=session_id, state=TopUp.State.PAID).first()
     if booked and booked.user_id == user_id:
         return
     if settlement.was_resolved(session_id):
         return  # Staff have decided about this payment.
-    cents = session.get("amount_total")
+    amount = session.get("amount_total")
+    cents = amount if type(amount) is int else None
     try:
         sessions.judge(session)
         if booked:

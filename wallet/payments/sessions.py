@@ -52,13 +52,12 @@ def judge(session: dict[str, Any]) -> Checkout:
         raise Parked("livemode is neither true nor false.")
     if bool(session.get("livemode")) != stripe_gateway.is_live():
         raise Parked("Its livemode does not match the mode of our Stripe key.")
-    topup_id, intent = text_at(session, "metadata", "topup_id"), text_at(session, "payment_intent")
     return Checkout(
         session_id=session_id,
-        topup_id=plain_or_nothing(topup_id),
+        topup_id=plain_or_nothing(text_at(session, "metadata", "topup_id")),
         user_id=user_id,
         product=beginning(product, PRODUCT_LENGTH) if is_id(product) else "",
-        payment_intent_id=plain_or_nothing(intent),
+        payment_intent_id=payment_at(session),
         livemode=bool(session.get("livemode")),
         paid_cents=_paid_cents(session) if session.get("payment_status") == "paid" else None,
     )
@@ -101,6 +100,15 @@ def _session_in(payload: str) -> dict[str, Any] | None:
     data = event.get("data") if isinstance(event, dict) else None
     session = data.get("object") if isinstance(data, dict) else None
     return session if isinstance(session, dict) else {}
+
+
+def payment_at(source: Mapping[str, Any], *names: str) -> str:
+    """Return the id of the payment of the session at this path in `source`; "" if there is none.
+
+    Stripe sends the id, or the whole payment as an object with the id.
+    """
+    payment = text_at(source, *names, "payment_intent") or text_at(source, *names, "payment_intent", "id")
+    return plain_or_nothing(payment)
 
 
 def plain_or_nothing(stripe_id: str) -> str:

@@ -64,7 +64,7 @@ def settle(session: dict[str, Any], *, happened_at: datetime, unpaid: State = St
 @transaction.atomic
 def settle_as_told(session: dict[str, Any]) -> str:
     """Update the books to match a session just fetched from Stripe. Return the result as a sentence."""
-    if not is_ours(session):
+    if not is_ours(session) or session.get("mode") != "payment":
         return "Stripe does not call this a top-up of the wallet; nothing was changed."
     status = session.get("status")
     if status == "open":

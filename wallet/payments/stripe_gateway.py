@@ -1,22 +1,32 @@
-"""The only file that calls Stripe. It returns plain dicts and raises our own errors."""
+"""The only file that calls Stripe. It returns plain dicts and raises our own errors.
+
+The fields of an answer that decide what to do next have the right type, or the caller gets StripeOutOfReach.
+Whether a payment can be credited is decided in sessions.py.
+"""
 
 import json
 import logging
+import re
 import threading
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache, partial
 from http import HTTPStatus
-from typing import Any, TypeVar
+from typing import Any, TypeGuard, TypeVar
 
+import requests
 import stripe
 from django.conf import settings
 
+from foundation.http import outgoing
 from foundation.text import beginning
+from wallet.books.models import STRIPE_ID_LENGTH
 from wallet.errors import BadSignature, StripeOutOfReach, UnreadableEvent
+from wallet.payments.return_urls import PLAIN
 
 logger = logging.getLogger(__name__)
 
@@ -31,6 +41,15 @@ READ_TIMEOUT_SECONDS = 3
 RETRIES_MAX = 1
 # The limit for a whole call, with its retries, even if the answer arrives very slowly.
 CALL_SECONDS_MAX = 9
+# A page of 100 sessions has about 500 KB.
+ANSWER_BYTES_MAX = 4 * 1024 * 1024
+# More sessions than any real list has. The limit ends a list that never ends by itself.
+LISTED_SESSIONS_MAX = 1_000_000
+STRIPE_ID = re.compile(rf"[!-~]{{1,{STRIPE_ID_LENGTH}}}")
+# The length of the longest URL that Stripe sends.
+URL_LENGTH_MAX = 5000
+# 3000-01-01 in Unix seconds. Python cannot read every later time.
+TIME_MAX = 32_503_680_000
 SIGNATURE_AGE_SECONDS_MAX = 300
 # A checkout that the user leaves open expires after this time. The user has enough time to look for a card.
 SESSION_SECONDS = 3600
@@ -111,13 +130,11 @@ def create_checkout(
     }
     options: Any = {"idempotency_key": topup_id}
 
-    def create() -> stripe.checkout.Session:
-        return _client().v1.checkout.sessions.create(params=params, options=options)
+    def create() -> CheckoutSession:
+        session = _plain(_client().v1.checkout.sessions.create(params=params, options=options))
+        return CheckoutSession(id=_id_of(session), url=payment_page(session))
 
-    session = _within_limits(partial(_once_free, create) if of_a_form else create)
-    if not session.url:
-        raise StripeOutOfReach
-    return CheckoutSession(id=session.id, url=session.url)
+    return _within_limits(partial(_once_free, create) if of_a_form else create)
 
 
 def _once_free(call: Callable[[], T]) -> T:
@@ -146,20 +163,100 @@ def session_while_waited_for(session_id: str) -> dict[str, Any] | None:
 def _session_or_none(session_id: str) -> dict[str, Any] | None:
     assert session_id, "an empty id would ask for the list"
     try:
-        return _client().v1.checkout.sessions.retrieve(session_id).to_dict()
+        session = _plain(_client().v1.checkout.sessions.retrieve(session_id))
     except stripe.InvalidRequestError as error:
         if error.code == "resource_missing":
             return None
         raise
+    if _id_of(session) != session_id:
+        raise wrong_answer("it is another session than the one we asked for")
+    return _checked(session)
 
 
 def completed_sessions(*, since_unix: int) -> Iterator[dict[str, Any]]:
-    """Yield each session created since `since_unix` that the user completed, newest first; read in pages."""
+    """Yield each session created since `since_unix` that the user completed, newest first; read in pages.
+
+    Raises StripeOutOfReach, also if the list repeats a session or does not end.
+    """
     params: Any = {"created": {"gte": since_unix}, "status": "complete", "limit": 100}
-    sessions = _translated(lambda: _client().v1.checkout.sessions.list(params=params))
-    paging = iter(sessions.auto_paging_iter())
-    while session := _translated(lambda: next(paging, None)):
-        yield session.to_dict()
+    seen: set[str] = set()
+    has_more = True
+    while has_more:
+        sessions, has_more = _translated(partial(_page, params))
+        ids = [session["id"] for session in sessions]
+        seen_before = len(seen)
+        seen.update(ids)
+        if len(seen) < seen_before + len(ids) or len(seen) > LISTED_SESSIONS_MAX or (has_more and not ids):
+            raise wrong_answer("its list of sessions repeats itself or does not end")
+        yield from sessions
+        params = params | {"starting_after": ids[-1] if ids else ""}
+
+
+def _page(params: Any) -> tuple[list[dict[str, Any]], bool]:
+    """One page of sessions, and whether more pages follow."""
+    page = _plain(_client().v1.checkout.sessions.list(params=params))
+    sessions, has_more = page.get("data"), page.get("has_more")
+    if not isinstance(sessions, list) or not isinstance(has_more, bool):
+        raise wrong_answer("it is no list of sessions")
+    return [_checked(session) for session in sessions], has_more
+
+
+# --- What we use of an answer -----------------------------------------------------------------------
+
+
+def payment_page(session: dict[str, Any]) -> str:
+    """The URL where the user pays an open session. Raises StripeOutOfReach if it is no payment page."""
+    url = session.get("url")
+    if (
+        isinstance(url, str)
+        and len(url) <= URL_LENGTH_MAX
+        and PLAIN.fullmatch(url)
+        and any(url.startswith(f"{origin}/") for origin in settings.CHECKOUT_ORIGINS)
+    ):
+        return url
+    raise wrong_answer("its url is no payment page at one of CHECKOUT_ORIGINS")
+
+
+def _plain(answer: object) -> dict[str, Any]:
+    """An answer of Stripe's library as a plain dict."""
+    if not isinstance(answer, stripe.StripeObject):
+        raise wrong_answer("it is no object")
+    return answer.to_dict()
+
+
+def _id_of(session: dict[str, Any]) -> str:
+    session_id = session.get("id")
+    if session.get("object", "checkout.session") != "checkout.session":
+        raise wrong_answer("it is no session")
+    if not isinstance(session_id, str) or not STRIPE_ID.fullmatch(session_id):
+        raise wrong_answer("its id is no id")
+    return session_id
+
+
+def _checked(session: object) -> dict[str, Any]:
+    """Return a session of Stripe. Raises StripeOutOfReach unless its fields have the right types."""
+    if not isinstance(session, dict):
+        raise wrong_answer("a session is no object")
+    _id_of(session)
+    for name in ("mode", "status", "payment_status"):
+        if not isinstance(session.get(name), str | None):
+            raise wrong_answer(f"{name} is no text")
+    if not isinstance(session.get("metadata"), dict | None):
+        raise wrong_answer("metadata is no object")
+    if not is_time(session.get("created")):
+        raise wrong_answer("created is no time")
+    return session
+
+
+def is_time(value: object) -> TypeGuard[int]:
+    """Return whether the value is a time in whole Unix seconds, up to the year 3000."""
+    return type(value) is int and 0 < value < TIME_MAX
+
+
+def wrong_answer(reason: str) -> StripeOutOfReach:
+    """Log why an answer of Stripe cannot be used, and return the error to raise."""
+    logger.error("Stripe gave a wrong answer: %s", reason)
+    return StripeOutOfReach()
 
 
 def verified_event(body: bytes, signature: str) -> dict[str, Any]:
@@ -204,7 +301,12 @@ def _client() -> stripe.StripeClient:
         stripe_version=API_VERSION,
         base_addresses={"api": settings.STRIPE_API_BASE},
         max_network_retries=RETRIES_MAX,
-        http_client=stripe.RequestsClient(timeout=(CONNECT_TIMEOUT_SECONDS, READ_TIMEOUT_SECONDS)),
+        http_client=stripe.RequestsClient(
+            timeout=(CONNECT_TIMEOUT_SECONDS, READ_TIMEOUT_SECONDS),
+            session=outgoing.bounded(
+                requests.Session(), bytes_max=ANSWER_BYTES_MAX, seconds_max=CALL_SECONDS_MAX
+            ),
+        ),
     )
 
 
@@ -249,9 +351,23 @@ def _translated(call: Callable[[], T]) -> T:
     """Turn Stripe's errors into our own. Stripe's messages are not logged: they may repeat what we sent."""
     try:
         return call()
+    except StripeOutOfReach:
+        raise
     except stripe.InvalidRequestError as error:
-        logger.error("Stripe refused our request: %s %s", error.code, error.param)
+        logger.error("Stripe refused our request: %s %s", _name(error.code), _name(error.param))
         raise StripeOutOfReach from error
     except stripe.StripeError as error:
         logger.warning("Stripe is out of reach: %s", type(error).__name__)
         raise StripeOutOfReach from error
+    except Exception as error:
+        # If an answer is no JSON object, or `error` in it is a text, the library raises errors of any type.
+        where = traceback.extract_tb(error.__traceback__)[-1]
+        logger.error(
+            "Stripe gave an answer that its library cannot read: %s in %s", type(error).__name__, where.name
+        )
+        raise StripeOutOfReach from error
+
+
+def _name(value: object) -> str:
+    """The name of an error or of a parameter, for the log; "?" if the value is no such name."""
+    return value if isinstance(value, str) and re.fullmatch(r"[\w.\[\]-]{1,100}", value, re.ASCII) else "?"

@@ -43,11 +43,11 @@ def test_a_crash_has_it_too(settings):
 
 
 def test_two_pages_lead_further_and_only_where_they_must(client):
-    sandbox = settings.STRIPE_API_BASE
+    sandbox, stripe = settings.STRIPE_API_BASE, settings.STRIPE_CHECKOUT_ORIGIN
     assert directives(client.get("/sign-in"))["form-action"] == ["'self'", sandbox]
     assert directives(client.get("/sign-in/staff"))["form-action"] == ["'self'", sandbox]
     client.force_login(UserFactory.create())
-    assert directives(client.get("/wallet"))["form-action"] == ["'self'", sandbox]
+    assert directives(client.get("/wallet"))["form-action"] == ["'self'", stripe, sandbox]
     assert directives(client.get("/account"))["form-action"] == ["'self'"]
     assert directives(client.get("/wallet/statements"))["form-action"] == ["'self'"]
 

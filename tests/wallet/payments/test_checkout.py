@@ -201,6 +201,7 @@ def one_telling_sandbox(live_server, tmp_path_factory):
 def telling(one_telling_sandbox, settings, new_gateway):
     """Stripe, and its webhooks reach the live server."""
     settings.STRIPE_API_BASE = one_telling_sandbox.address
+    settings.CHECKOUT_ORIGINS = [one_telling_sandbox.address]
     forget_the_client()
     one_telling_sandbox.control("reset")
     yield StandIn(one_telling_sandbox)

@@ -65,7 +65,9 @@ class Command(LookingCommand):
             try:
                 self._compare(audit, findings, since=since, apply=apply, quiet=json)
             except StripeOutOfReach as error:
-                audit.remark = "Stripe cannot be reached, or refuses our key; the log says which."
+                audit.remark = (
+                    "Stripe cannot be reached, refuses our key, or answers wrongly; the log says which."
+                )
                 raise CommandError(f"Could not look: {audit.remark}", returncode=COULD_NOT_LOOK) from error
             finally:
                 # Open findings come first. Only open findings are counted.
