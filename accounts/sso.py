@@ -17,6 +17,7 @@ from django.conf import settings
 
 from accounts.errors import InvalidToken, IssuerOutOfReach
 from accounts.misar_ids import is_users_id
+from foundation.http import outgoing
 
 logger = logging.getLogger(__name__)
 
@@ -147,20 +148,15 @@ class KeySet:
             self._lock.release()
 
     def _fetch(self) -> dict[str | None, jwt.PyJWK]:
-        with requests.get(
-            self.url,
-            timeout=self.FETCH_TIMEOUT_SECONDS,
-            headers={"Accept-Encoding": "identity"},  # A small compressed answer could become huge.
-            allow_redirects=False,
-            stream=True,
-        ) as answer:
-            answer.raise_for_status()
-            if answer.status_code != requests.codes.ok:
-                raise ValueError(f"answered {answer.status_code}")
-            body, give_up_at = b"", time.monotonic() + self.FETCH_SECONDS_MAX
-            while chunk := answer.raw.read1(self.ANSWER_BYTES_MAX, decode_content=False):
-                body += chunk
-                if len(body) > self.ANSWER_BYTES_MAX or time.monotonic() > give_up_at:
-                    raise ValueError("the answer is too long")
-        keys = jwt.PyJWKSet.from_json(body.decode()).keys
-        return {key.key_id: key for key in keys if key.algorithm_name in JWKS_ALGORITHMS}
+        limits = {"bytes_max": self.ANSWER_BYTES_MAX, "seconds_max": self.FETCH_SECONDS_MAX}
+        with outgoing.bounded(requests.Session(), **limits) as session:
+            answer = session.get(self.url, timeout=self.FETCH_TIMEOUT_SECONDS)
+        answer.raise_for_status()
+        if answer.status_code != requests.codes.ok:
+            raise ValueError(f"answered {answer.status_code}")
+        keys = jwt.PyJWKSet.from_json(answer.content.decode()).keys
+        return {
+            key.key_id: key
+            for key in keys
+            if key.algorithm_name in JWKS_ALGORITHMS and isinstance(key.key_id, str | None)
+        }

@@ -28,11 +28,12 @@ def known_as(misar_id: str) -> User:
 def arrive(*, misar_id: str, name: object = "", email: object = "") -> User:
     """Return the user who signs in, and save the name and the e-mail address that the issuer sends now.
 
-    Only the Misar ID identifies a user: two users may have the same e-mail address. An invalid name or
-    e-mail address is saved as "". Raises ForeignSubject if no SSO user can have this Misar ID.
+    Only the Misar ID identifies a user: two users may have the same e-mail address. If the issuer sends no
+    name or no address, or an invalid one, the user keeps the one that is known. Raises ForeignSubject if no
+    SSO user can have this Misar ID.
     """
     user = known_as(misar_id)
-    current = (_name(name), _email(email))
+    current = (_name(name) or user.name, _email(email) or user.email)
     if (user.name, user.email) != current:
         user.name, user.email = current
         user.mailbox = beside(user.email, user.email)

@@ -7,10 +7,13 @@ from functools import cache, wraps
 from typing import Any
 
 import requests
+from allauth.socialaccount.models import SocialApp
 from django.conf import settings
 from django.contrib.auth.decorators import login_required
+from django.contrib.sessions.backends.base import UpdateError
 from django.http import Http404, HttpRequest, HttpResponseBase
 
+from accounts.signing_in.adapters import DID_NOT_WORK, SIGN_IN_AGAIN
 from accounts.throttling import hit
 from foundation.http.client_addresses import client_network
 from foundation.http.last_resort import answer
@@ -67,6 +70,12 @@ def issuer_in_reach(step: str) -> Callable[[View], View]:
                 return _out_of_reach(request)
             try:
                 return view(request, *args, **kwargs)
+            except SocialApp.DoesNotExist:
+                raise Http404 from None  # No issuer is set up.
+            except UpdateError:
+                # While this request waited, another one ended its session: it finished the same sign-in, or
+                # signed the user out.
+                return answer(request, 400, DID_NOT_WORK, SIGN_IN_AGAIN)
             except (requests.RequestException, ValueError, KeyError) as error:  # No answer, or a wrong one.
                 logger.warning(
                     "The SSO issuer did not answer, or gave a wrong answer: %s", type(error).__name__

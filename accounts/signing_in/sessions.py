@@ -7,8 +7,10 @@ sessions have not passed the new factor.
 
 import time
 
+from allauth.account.signals import user_logged_in as allauth_user_logged_in
 from allauth.mfa.models import Authenticator
 from allauth.mfa.signals import authenticator_used
+from allauth.socialaccount.models import SocialLogin
 from django.conf import settings
 from django.contrib.auth.signals import user_logged_in
 from django.contrib.sessions.backends.base import SessionBase
@@ -19,6 +21,9 @@ from accounts.models import User
 
 SIGNED_IN_AT = "signed_in_at"
 PASSED = "second_factor"
+# The pages to which finished sign-ins led, by the `state` of the sign-in.
+FINISHED = "finished_sign_ins"
+FINISHED_MAX = 10
 
 
 def age_seconds(session: SessionBase) -> float:
@@ -49,9 +54,30 @@ def _factor_of(user: User) -> int | None:
     return factors.values_list("pk", flat=True).first()
 
 
+def finished_with(request: HttpRequest, login: SocialLogin) -> dict[str, str]:
+    """Return the pages of the session's last sign-ins, with this one; those of another user are left out."""
+    earlier = request.session.get(FINISHED, {}) if request.user == login.user else {}
+    pages = earlier | {request.GET["state"]: login.state.get("next", "")}
+    return dict(list(pages.items())[-FINISHED_MAX:])
+
+
+def page_after(session: SessionBase, state_id: str) -> str:
+    """Return the page to which the sign-in with this `state` led; "" if this session has no such sign-in."""
+    return session.get(FINISHED, {}).get(state_id) or ""
+
+
 @receiver(user_logged_in)
 def _note_sign_in(sender: object, request: HttpRequest, **signal: object) -> None:
     request.session[SIGNED_IN_AT] = time.time()
+
+
+@receiver(allauth_user_logged_in)
+def _note_page(
+    sender: object, request: HttpRequest, sociallogin: SocialLogin | None = None, **signal: object
+) -> None:
+    # A sign-in that waited for its code while this release was deployed has no FINISHED.
+    if sociallogin and FINISHED in sociallogin.state:
+        request.session[FINISHED] = sociallogin.state[FINISHED]
 
 
 @receiver(authenticator_used)

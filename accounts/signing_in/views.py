@@ -26,9 +26,9 @@ from django.views.generic import TemplateView
 from accounts.mail import outbox
 from accounts.models import User
 from accounts.signing_in import second_factor, sessions
-from accounts.signing_in.adapters import Issuer
 from accounts.signing_in.decorators import for_staff, issuer_in_reach, not_too_often
 from accounts.signing_in.forms import MailSwitches
+from accounts.signing_in.issuer import Issuer
 from foundation.http import content_security
 from foundation.http.last_resort import answer
 

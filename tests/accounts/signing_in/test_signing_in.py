@@ -70,11 +70,19 @@ def test_the_first_sign_in_makes_the_user_and_nothing_else(client, sandbox):
     assert not EmailAddress.objects.exists()
 
 
-def test_a_user_who_is_known_already_keeps_everything_but_name_and_address(client, sandbox):
+def test_a_user_who_is_known_already_keeps_everything_but_a_new_name_or_address(client, sandbox):
     UserFactory.create(misar_id="usr_nova", plan_id="pro", name="Old", email="old@example.com")
     sign_in(client, user_id="usr_nova", name="Nova")
     user = User.objects.get()
-    assert (user.misar_id, user.plan_id, user.name, user.email) == ("usr_nova", "pro", "Nova", "")
+    assert (user.misar_id, user.plan_id, user.name, user.email) == (
+        "usr_nova",
+        "pro",
+        "Nova",
+        "old@example.com",
+    )
+    sign_in(client, user_id="usr_nova", email="new@example.com")
+    user.refresh_from_db()
+    assert (user.name, user.email) == ("Nova", "new@example.com")
 
 
 def test_accounts_are_never_linked_by_e_mail(client, sandbox):
@@ -179,7 +187,7 @@ def test_whom_the_issuer_must_not_name(db, subject):
 def test_what_is_no_name_or_address_is_left_out(db):
     user = users.arrive(misar_id="usr_1", name="x" * 300, email="no address")
     assert (user.name, user.email) == ("x" * 200, "")
-    user = users.arrive(misar_id="usr_1", name="two\nlines", email=["a@example.com"])
+    user = users.arrive(misar_id="usr_2", name="two\nlines", email=["a@example.com"])
     assert (user.name, user.email) == ("", "")
     for name in ("\u3164", "\u202eAnn", "\u2800\u0301", "A\ue000"):
         assert users.arrive(misar_id="usr_1", name=name, email="a@b\u200b.example").name == ""
