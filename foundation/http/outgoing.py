@@ -27,6 +27,7 @@ def bounded(session: requests.Session, *, bytes_max: int, seconds_max: float) ->
     """
     session.max_redirects = 0  # A redirect could carry what we sent to another host.
     session.headers["Accept-Encoding"] = "identity"  # A small compressed answer could become huge.
+    # A connection that was kept may have been closed by the other side, and the call would need a retry.
     session.headers["Connection"] = "close"
     for scheme in ("https://", "http://"):
         session.mount(scheme, _BoundedAdapter(bytes_max, seconds_max))

@@ -46,6 +46,8 @@ ANSWER_BYTES_MAX = 4 * 1024 * 1024
 # More sessions than any real list has. The limit ends a list that never ends by itself.
 LISTED_SESSIONS_MAX = 1_000_000
 STRIPE_ID = re.compile(rf"[!-~]{{1,{STRIPE_ID_LENGTH}}}")
+# A name in Stripe's errors, such as parameter_unknown or line_items[0][quantity]; no secret key.
+NAME = re.compile(r"(?!.*[sr]k_)[a-z0-9_.\[\]]{1,100}")
 # The length of the longest URL that Stripe sends.
 URL_LENGTH_MAX = 5000
 # 3000-01-01 in Unix seconds. Python cannot read every later time.
@@ -369,5 +371,5 @@ def _translated(call: Callable[[], T]) -> T:
 
 
 def _name(value: object) -> str:
-    """The name of an error or of a parameter, for the log; "?" if the value is no such name."""
-    return value if isinstance(value, str) and re.fullmatch(r"[\w.\[\]-]{1,100}", value, re.ASCII) else "?"
+    """The name of an error or of a parameter, for the log; "?" if the value is no such name, or a key."""
+    return value if isinstance(value, str) and NAME.fullmatch(value) else "?"

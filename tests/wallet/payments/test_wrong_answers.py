@@ -157,6 +157,7 @@ def test_the_log_says_what_is_wrong_and_no_secret(stripe_at, as_service, setting
         json_of(NEW | {"url": "https://evil.example/sk_test_our_secret"}),
         json_of({"error": "sk_test_our_secret"}, 400),
         json_of({"error": {"code": "sk_test\nour_secret", "param": ["sk_test_our_secret"]}}, 400),
+        json_of({"error": {"code": "sk_test_our_secret", "param": "metadata[sk_test_our_secret]"}}, 400),
         content(b"sk_test_our_secret"),
     ):
         caplog.clear()
