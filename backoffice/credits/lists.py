@@ -29,9 +29,10 @@ from wallet.models import Audit, ClosedDay, Entry, Rate, RateChange, StripeEvent
 
 REVERSALS_SHOWN_MAX = 50
 TOTALS = (
+    '<div class="table-frame" tabindex="0" role="region" aria-label="Credits by product and kind">'
     '<table class="table table-tight"><thead><tr><th scope="col">Product</th><th scope="col">Kind</th>'
     '<th scope="col" class="number">Credits</th><th scope="col" class="number">Entries</th>'
-    "</tr></thead><tbody>{}</tbody></table>"
+    "</tr></thead><tbody>{}</tbody></table></div>"
 )
 TOTAL = (
     '<tr><td data-label="Product">{}</td><td data-label="Kind">{}</td>'
