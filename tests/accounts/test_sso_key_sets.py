@@ -450,3 +450,15 @@ def signed_by_hand(header: dict, secret: bytes) -> str:
 
     text = f"{part(json.dumps(header).encode())}.{part(json.dumps(claims_of()).encode())}"
     return f"{text}.{part(hmac.new(secret, text.encode(), hashlib.sha256).digest())}"
+
+
+@pytest.mark.parametrize("odd", [[], {}, 7, True])
+def test_a_key_with_an_odd_id_takes_no_other_key_away(issuer, odd):
+    issuer.answer = answers.key_set(public_jwk("rsa-2", kid=odd), public_jwk("rsa-1"))
+    assert misar_id_of(signed("rsa-1")) == "usr_1"
+
+
+def test_a_redirect_with_30_megabytes_is_not_read(issuer):
+    issuer.answer = answers.body(b" " * 30 * 1024 * 1024, 302, Location="/elsewhere")
+    cannot_be_told(signed("rsa-1"))
+    assert issuer.requests == 1
