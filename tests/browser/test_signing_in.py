@@ -1,5 +1,7 @@
 """A user signs in through the issuer's page, and out again."""
 
+import pytest
+
 from accounts.models import User
 
 
@@ -14,6 +16,27 @@ def test_a_user_signs_in_and_out(ada, site, issuer_address):
     ada.presses("Sign out")
     assert ada.is_at("/signed-out")
     ada.goes_to("/wallet")
+    assert ada.is_at("/sign-in?next=/wallet")
+
+
+def test_back_to_the_issuer_and_again_leads_on(ada, issuer_address):
+    ada.goes_to("/account?x=1")
+    ada.presses("Continue with Misar")
+    for _ in range(3):
+        ada.page.wait_for_url(lambda url: url.startswith(issuer_address))
+        ada.page.get_by_role("button", name="Dana Demo").click()
+        assert ada.is_at("/account?x=1")
+        assert "dana@example.com" in ada.reads()
+        ada.page.go_back()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("size", ["desktop", "phone"])
+def test_a_sign_in_of_another_browser_fails_with_a_way_on(open_browser, size, scheme):
+    ada = open_browser(size=size, scheme=scheme, may_fail=True)
+    ada.goes_to("/sign-in/misar/callback?code=x&state=forged")
+    assert ada.sees("Signing in did not work.")
+    ada.follows("To your wallet")
     assert ada.is_at("/sign-in?next=/wallet")
 
 
