@@ -18,7 +18,7 @@ REFUSED = (
     r"\ufdd0-\ufdef\ufffe\uffff"  # Characters that Unicode never assigns, also at the end of each plane.
     + "".join(rf"\U{plane:04x}fffe\U{plane:04x}ffff" for plane in range(0x1, 0xF))
 )
-# An id contains none of these either, because two ids that look the same must be the same.
+# An id contains none of these either: most of them are invisible.
 REFUSED_IN_IDS = (
     # The format characters of Unicode 17. A later one passes until it is added here, on each host alike.
     r"\xad\u0600-\u0605\u061c\u06dd\u070f\u0890\u0891\u08e2\u180e\u200b-\u200f\u2060-\u2064\u206a-\u206f\ufeff"
