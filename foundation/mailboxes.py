@@ -64,7 +64,7 @@ def _encoded(domain: str) -> str:
     # idna.encode() would refuse the domains that IDNA 2008 does not allow. Some have mailboxes, as ☃.net.
     labels = (
         label if label.isascii() else ENCODED + label.encode("punycode").decode()
-        for label in mapped.rstrip(".").split(".")
+        for label in mapped.split(".")
     )
     encoded = ".".join(labels)
     return encoded if len(encoded) <= DOMAIN_LENGTH_MAX else _lowered(domain)

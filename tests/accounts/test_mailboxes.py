@@ -33,7 +33,7 @@ def test_each_spelling_finds_all_users(staff, typed):
     assert ids_with_address(typed) == ids
     answer = staff.post(reverse("admin:accounts_user_changelist"), {"q": typed}, follow=True)
     assert [user.pk for user in answer.context["cl"].result_list] == ids
-    found = staff.post(reverse("admin:find"), {"sought": typed}).context["found"]
+    found = staff.post(reverse("admin:find"), {"sought": typed}, follow=True).context["found"]
     assert {match.name for match in found.matches} == set(ids)
 
 

@@ -113,6 +113,7 @@ ADDRESSES = st.one_of(
 @given(ADDRESSES)
 @example("ΖΟΣ@ΟΔΟΣ.ΟΔΟΣ")
 @example("@\u0345\u0301")
+@example("@\u212a.")
 def test_the_form_of_a_form_is_itself(address):
     mailbox = mailbox_of(address)
     assert mailbox_of(mailbox) == mailbox

@@ -161,4 +161,7 @@ def test_a_stripe_out_of_reach_is_noted(stand_in):
     stand_in.misbehaves(api_failure=503)
     assert run("reconcile_stripe") == 2
     assert noted() == ("stripe", "unfinished", 0, 0)
-    assert Audit.objects.get().remark == "Stripe cannot be reached, or refuses our key; the log says which."
+    assert (
+        Audit.objects.get().remark
+        == "Stripe cannot be reached, refuses our key, or answers wrongly; the log says which."
+    )
