@@ -33,7 +33,10 @@ class Plan(models.Model):
         "platform fee", help_text="In basis points of the gross amount: 500 is 5 %."
     )
     key_limit = models.PositiveIntegerField(
-        "API keys", null=True, blank=True, help_text="Active keys at once; empty for no limit."
+        "API keys",
+        null=True,
+        blank=True,
+        help_text="How many active keys a creator may have at the same time. Leave empty for no limit.",
     )
 
     class Meta:
@@ -89,7 +92,7 @@ class User(Addressed, AbstractBaseUser, PermissionsMixin):
         db_default=[],  # The previous release creates users without this field during an upgrade.
         blank=True,
         editable=False,
-        help_text="Kinds of mail this user switched off.",
+        help_text="The kinds of mail that this user switched off.",
     )
 
     objects: ClassVar[UserManager] = UserManager()
@@ -98,8 +101,8 @@ class User(Addressed, AbstractBaseUser, PermissionsMixin):
         default_permissions = ("view",)
         permissions = (
             ("assign_plan", "Can put a user on another plan"),
-            ("grant_access", "Can open and shut the back-office for others"),
-            ("export_lists", "Can take lists out of the back-office as files"),
+            ("grant_access", "Can give other users access to the back-office, and take it away"),
+            ("export_lists", "Can download the lists of the back-office as files"),
         )
         # For searches by the beginning of a text, in upper or lower case. With this operator class, an index
         # serves LIKE in every collation. It serves equality too.
@@ -151,8 +154,8 @@ class ServiceKey(models.Model):
         models.CharField(max_length=100),
         default=list,
         blank=True,
-        help_text="Only features that begin with one of these may be charged, such as blog. with its dot; "
-        "empty for every feature.",
+        help_text="The key may charge only features whose names begin with one of these prefixes. Include "
+        'the final dot: "blog.". Leave empty to allow every feature.',
     )
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     expires_at = models.DateTimeField(null=True, blank=True)
@@ -234,19 +237,26 @@ class Act(models.Model):
     """
 
     staff = models.ForeignKey(User, on_delete=models.PROTECT, related_name="acts", db_index=False)
-    verb = models.CharField(max_length=40, help_text="As in the address of its page: adjust, plan, revoke.")
-    label = models.CharField(max_length=80, help_text="As its button says.")
-    model = models.CharField(max_length=100, help_text="What kind of row it was done to: wallet.wallet.")
+    verb = models.CharField(max_length=40, help_text="The action's name in the URL of its page.")
+    label = models.CharField(max_length=80, help_text="The text of the action's button.")
+    model = models.CharField(max_length=100, help_text="The model of the row, as wallet.wallet.")
     row_id = models.CharField(max_length=255)
     about = models.CharField(
-        "Misar ID", max_length=MISAR_ID_LENGTH, blank=True, help_text="The user whose affairs it touched."
+        "Misar ID",
+        max_length=MISAR_ID_LENGTH,
+        blank=True,
+        help_text="The user whom the action concerns; empty if there is none.",
     )
     told = models.TextField("what was done")
     reason = models.TextField(blank=True)
     form_key = models.CharField(
-        max_length=64, help_text="Of the form it was asked with: sent twice, done once."
+        max_length=64,
+        help_text="The key of the form that asked for the action. If the form is sent twice, the action is "
+        "done once.",
     )
-    content = models.CharField(max_length=64, help_text="A digest of what that form asked for.")
+    content = models.CharField(
+        max_length=64, help_text="A digest of the form's URL and of the data that was sent with it."
+    )
     created_at = models.DateTimeField(default=timezone.now)
 
     class Meta:
@@ -300,7 +310,9 @@ class OutgoingMail(models.Model):
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     kind = models.CharField(max_length=KIND_LENGTH)
     fact = models.CharField(
-        max_length=FACT_LENGTH, unique=True, help_text="What it tells of, told once: receipt:top_..."
+        max_length=FACT_LENGTH,
+        unique=True,
+        help_text="What the mail is about, as receipt:top_... Each fact has only one mail.",
     )
     # Deleting a user deletes the user's mails: other rows hold everything that a mail says.
     user = models.ForeignKey(
@@ -314,11 +326,16 @@ class OutgoingMail(models.Model):
     tries = models.PositiveIntegerField(default=0)
     next_try_at = models.DateTimeField(default=timezone.now)
     last_error = models.CharField(
-        max_length=100, blank=True, help_text="The kind of failure; never a server's words, which may quote."
+        max_length=100,
+        blank=True,
+        help_text="The error's class and status codes. The server's message is never stored, because it may "
+        "contain the e-mail address.",
     )
     created_at = models.DateTimeField(default=timezone.now)
     sent_at = models.DateTimeField(null=True, blank=True)
-    given_up_at = models.DateTimeField(null=True, blank=True, help_text="When it failed or was dropped.")
+    given_up_at = models.DateTimeField(
+        null=True, blank=True, help_text="When the mail was given up or dropped."
+    )
 
     class Meta:
         verbose_name = "outgoing mail"
