@@ -12,6 +12,8 @@ import idna
 from django.db import models, transaction
 from django.db.models import Q
 
+from foundation.text import both_forms
+
 # A longer name does not fit into the DNS, so no mail arrives there.
 DOMAIN_LENGTH_MAX = 253
 ENCODED = "xn--"  # How the encoded form of a label that is not ASCII begins (RFC 5890).
@@ -139,7 +141,7 @@ class Addressed(models.Model):
         ASCII, only addresses that were given in this spelling match.
         """
         cls.fill_mailboxes()
-        mailbox, lowered = mailbox_of(text), text.lower()
-        beginnings = {mailbox, lowered, *(unicodedata.normalize(form, lowered) for form in ("NFC", "NFD"))}
+        mailbox = mailbox_of(text)
+        beginnings = {mailbox, *both_forms(text.lower())}
         conditions = [(f"{cls.COMPARED_FIELD}__startswith", each) for each in sorted(beginnings)]
         return Q.create([("mailbox__startswith", mailbox), *conditions], connector=Q.OR)

@@ -1,10 +1,11 @@
 """Which characters a text or an id may contain, whether a text shows anything, and where it may be cut.
 
-Python's own tables are not used here: each version of Python knows another version of Unicode, so two hosts
+Python's own tables do not decide this: each version of Python knows another version of Unicode, so two hosts
 could disagree about one text. The ranges below are our own. The package `regex` has its own Unicode data.
 """
 
 import re
+import unicodedata
 
 import regex
 
@@ -69,6 +70,17 @@ def is_text(text: str) -> bool:
 def is_id(text: str) -> bool:
     """Return whether the text is a valid id of any length: printable in ids, and visible."""
     return is_printable_in_ids(text) and is_visible(text)
+
+
+def both_forms(text: str) -> set[str]:
+    """Return the text as it is, with each accented letter as one character (NFC), and as two or more (NFD).
+
+    A text may be stored in either form, so a search must look for both.
+
+    >>> sorted(map(len, both_forms("Zoë")))
+    [3, 4]
+    """
+    return {text, *(unicodedata.normalize(form, text) for form in ("NFC", "NFD"))}
 
 
 def beginning(text: str, length: int) -> str:

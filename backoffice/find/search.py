@@ -7,7 +7,6 @@ writes nothing else. Searches are not logged.
 """
 
 import re
-import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -24,14 +23,14 @@ from accounts.models import ApiKey, ServiceKey, User
 from backoffice.lists.links import row_url, user_url
 from foundation import money
 from foundation.mailboxes import Addressed
-from foundation.text import one_line
+from foundation.text import both_forms, one_line
+from foundation.words import NAME_SHOWN
 from monetization.models import Refund, Sponsor, Subscription, Tip
 from wallet.models import Entry, StripeEvent, TopUp, Wallet
 
 May = Callable[[str], bool]
 
 MATCHES_MAX = 20
-NAME_SHOWN = 60
 # No column that is searched holds a longer text.
 LENGTH_MAX = MISAR_ID_LENGTH
 BLANKS = " \t\r\n\v\f\N{NO-BREAK SPACE}\N{ZERO WIDTH SPACE}\N{ZERO WIDTH NO-BREAK SPACE}"
@@ -290,8 +289,7 @@ def _can_match(text: str) -> bool:
 def _any_of(table: type[models.Model], lookup: str, texts: Iterable[str]) -> Q:
     """The condition that a column matches one of these texts. A mailbox matches in any spelling.
 
-    The same accented letter can be stored as one character or as two, so names are searched in both forms.
-    A column `reader` holds e-mail addresses in lower case.
+    Names are searched in both forms (`both_forms`). A column `reader` holds e-mail addresses in lower case.
     """
     values = set(texts)
     if lookup == "mailbox" and issubclass(table, Addressed):
@@ -299,7 +297,7 @@ def _any_of(table: type[models.Model], lookup: str, texts: Iterable[str]) -> Q:
     if lookup.startswith("reader"):
         values = {text.lower() for text in values}
     if "__" in lookup:
-        values |= {unicodedata.normalize(form, text) for text in values for form in ("NFC", "NFD")}
+        values = {form for text in values for form in both_forms(text)}
     return Q.create([(lookup, value) for value in sorted(values)], connector=Q.OR)
 
 
