@@ -1,14 +1,12 @@
 """Create and update the rows of users who sign in with the SSO issuer."""
 
 from django.contrib.auth.hashers import make_password
-from django.core.exceptions import ValidationError
-from django.core.validators import validate_email
 
 from accounts.errors import ForeignSubject
 from accounts.misar_ids import is_users_id
 from accounts.models import User
-from foundation.mailboxes import beside
-from foundation.text import beginning, is_id, is_text
+from foundation.mailboxes import is_address, stored_mailbox
+from foundation.text import beginning, is_text
 
 NAME_LENGTH = 200
 EMAIL_LENGTH = 254
@@ -36,7 +34,7 @@ def arrive(*, misar_id: str, name: object = "", email: object = "") -> User:
     current = (_name(name) or user.name, _email(email) or user.email)
     if (user.name, user.email) != current:
         user.name, user.email = current
-        user.mailbox = beside(user.email, user.email)
+        user.mailbox = stored_mailbox(user.email, compared=user.email)
         user.save(update_fields=["name", "email", "mailbox"])
     return user
 
@@ -46,10 +44,4 @@ def _name(value: object) -> str:
 
 
 def _email(value: object) -> str:
-    if not isinstance(value, str) or len(value) > EMAIL_LENGTH or not is_id(value):
-        return ""
-    try:
-        validate_email(value)
-    except ValidationError:
-        return ""
-    return value
+    return value if isinstance(value, str) and len(value) <= EMAIL_LENGTH and is_address(value) else ""

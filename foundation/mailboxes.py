@@ -9,10 +9,12 @@ import unicodedata
 from typing import Any, ClassVar
 
 import idna
+from django.core.exceptions import ValidationError
+from django.core.validators import validate_email
 from django.db import models, transaction
 from django.db.models import Q
 
-from foundation.text import both_forms
+from foundation.text import both_forms, is_id
 
 # A longer name does not fit into the DNS, so no mail arrives there.
 DOMAIN_LENGTH_MAX = 253
@@ -21,6 +23,15 @@ ENCODED = "xn--"  # How the encoded form of a label that is not ASCII begins (RF
 # and the case rules of the database's locale have no effect on it.
 OTHER = r"[^!-@\[-~]"
 FILLED_AT_ONCE = 100
+
+
+def is_address(text: str) -> bool:
+    """Return whether this is a single valid e-mail address, without a name."""
+    try:
+        validate_email(text)
+    except ValidationError:
+        return False
+    return is_id(text)  # Django's validator accepts a domain with invisible characters.
 
 
 def mailbox_of(address: str) -> str:
@@ -75,8 +86,8 @@ def _encoded(domain: str) -> str:
 # --- Rows with an address -------------------------------------------------------------------------------
 
 
-def beside(compared: str, address: str) -> str | None:
-    """Return what a row's `mailbox` is (see `Addressed`). `compared` is the row's text in that field."""
+def stored_mailbox(address: str, *, compared: str) -> str | None:
+    """Return the value of a row's field `mailbox`. `compared` is the row's text in its COMPARED_FIELD."""
     return mailbox_of(address) if re.search(OTHER, compared) else None
 
 
@@ -105,8 +116,8 @@ class Addressed(models.Model):
 
     ADDRESS_FIELD names the field with the address as it was given. Most addresses are ASCII: then the text in
     the field that COMPARED_FIELD names is the mailbox, and `mailbox` is None. Otherwise `mailbox` is the
-    mailbox. The release before writes rows without it, and a trigger empties it when the address changes. So
-    every search and count fills such rows first (docs/decisions/0019).
+    mailbox. The previous release writes rows without it, and a trigger empties it when the address changes.
+    So every search and count fills such rows first (docs/decisions/0019).
     """
 
     ADDRESS_FIELD: ClassVar[str]
@@ -137,8 +148,8 @@ class Addressed(models.Model):
     def mailbox_begins(cls, text: str) -> Q:
         """Return the condition that a row's address begins with this text. This fills mailboxes first.
 
-        The text may be the beginning of any spelling. But if it ends within a label of the domain that is not
-        ASCII, only addresses that were given in this spelling match.
+        The text may be the beginning of any spelling. One case is different: if the text ends inside a label
+        that is not ASCII (zoe@büc), only addresses that were given in this spelling match.
         """
         cls.fill_mailboxes()
         mailbox = mailbox_of(text)

@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from accounts.models import User
 from foundation.errors import BillingError
-from foundation.mailboxes import beside
+from foundation.mailboxes import stored_mailbox
 from monetization import mails
 from monetization.errors import AlreadyRecorded, ChangedMeanwhile, NotFound
 from monetization.models import Subscription, SubscriptionEvent
@@ -71,7 +71,7 @@ def record(
         creator=creator,
         subscriber_email=subscriber_email,
         reader=subscriber_email.lower(),
-        mailbox=beside(subscriber_email.lower(), subscriber_email),
+        mailbox=stored_mailbox(subscriber_email, compared=subscriber_email.lower()),
         plan=plan,
         interval=interval,
         amount_cents=amount_cents,

@@ -11,7 +11,7 @@ from django.utils import timezone
 from accounts.models import Plan, User
 from foundation import money
 from foundation.errors import BillingError
-from foundation.mailboxes import beside
+from foundation.mailboxes import stored_mailbox
 from monetization import fees, mails
 from monetization.errors import AlreadyRecorded, ChangedMeanwhile, NotFound, RefundTooLarge
 from monetization.models import Refund, Tip
@@ -66,7 +66,7 @@ def record(
         plan=plan.slug,
         currency=currency,
         reader=email.lower(),
-        mailbox=beside(email.lower(), email),
+        mailbox=stored_mailbox(email, compared=email.lower()),
         stripe_payment_id=stripe_payment_id,
         created_at=timezone.now(),
         **asdict(parts),

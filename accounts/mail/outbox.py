@@ -18,10 +18,8 @@ from functools import wraps
 from typing import Any, ParamSpec
 
 from django.conf import settings
-from django.core.exceptions import ValidationError
 from django.core.mail import EmailMultiAlternatives, get_connection
 from django.core.mail.backends.base import BaseEmailBackend
-from django.core.validators import validate_email
 from django.db import connection, transaction
 from django.db.models import Q
 from django.template.loader import render_to_string
@@ -29,8 +27,8 @@ from django.utils import timezone
 
 from accounts.models import SUBJECT_LENGTH, OutgoingMail, User
 from foundation import erased_texts
-from foundation.mailboxes import mailbox_of
-from foundation.text import is_id, one_line
+from foundation.mailboxes import is_address, mailbox_of
+from foundation.text import one_line
 
 logger = logging.getLogger(__name__)
 
@@ -165,15 +163,6 @@ def queue(
         html=_storable(render_to_string(f"{template}.html", context)),
     )
     OutgoingMail.objects.bulk_create([mail], ignore_conflicts=True)
-
-
-def is_address(to: str) -> bool:
-    """Return whether this is a single valid e-mail address, without a name."""
-    try:
-        validate_email(to)
-    except ValidationError:
-        return False
-    return is_id(to)  # Django's validator accepts a domain with invisible characters.
 
 
 def _storable(text: str) -> str:
