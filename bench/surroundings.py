@@ -56,7 +56,8 @@ def fresh_database() -> Iterator[None]:
     drop = sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(name)
     known = sql.SQL("SELECT FROM pg_database WHERE datname = {}").format(connection.settings_dict["NAME"])
     if _run_elsewhere(known):
-        with claim.claimed(is_private=False):  # Of a run that was killed; any other one is refused.
+        # A bench that was killed leaves its database, with a marker. `claimed` refuses any other database.
+        with claim.claimed(is_private=False):
             connection.close()
     _run_elsewhere(drop)
     _run_elsewhere(sql.SQL("CREATE DATABASE {}").format(name))

@@ -3,9 +3,9 @@
 Each app registers the fields in which staff, Stripe or a reader may have written an address. Amounts, ids and
 dates are not changed.
 
-The functions take `spellings`: addresses that name one mailbox. The texts may have the address in one of
-these spellings, in IDNA form, or as it is usually written: the case, the dots of a domain and the way to
-store a letter with an accent may differ.
+The functions take `spellings`: addresses that name one mailbox. A text may contain the address in one of
+these spellings, in its IDNA form, or in its readable form. Upper and lower case, the kind of dots in the
+domain, and the form of an accented letter (one character or two) may differ.
 """
 
 import json

@@ -293,8 +293,8 @@ CONTENT_SECURITY_POLICY = {
     }
 }
 STRIPE_CHECKOUT_ORIGIN = "https://checkout.stripe.com"
-# The origins of Stripe's payment pages: the service sends users to no other ones. A form may redirect to them
-# too, because the browser applies the policy of the form's page to redirects.
+# The origins of Stripe's payment pages. The service redirects users to no other payment page. The content
+# security policy has these origins too, because a browser applies the policy of a form's page to redirects.
 CHECKOUT_ORIGINS = [
     STRIPE_CHECKOUT_ORIGIN,
     *_words(

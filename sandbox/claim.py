@@ -29,8 +29,9 @@ FILLED_ANYWAY = [
 def claimed(*, is_private: bool) -> Iterator[None]:
     """Use the database of the settings as a sandbox's inside this block, and mark it as one.
 
-    A private server's is a sandbox's by itself. Another one must have the marker, or hold no data. Raises
-    SandboxRefused if it has neither, if another sandbox is using it, or if it cannot be read or marked.
+    The database of a private server is always a sandbox's. Another database must have a valid marker or hold
+    no data. Otherwise this raises SandboxRefused; also if another sandbox is using the database, or if it
+    cannot be read or marked.
     """
     own: Any = connection.copy()
     try:

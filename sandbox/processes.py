@@ -97,7 +97,7 @@ class Processes:
             self._wait(None)
 
     def _wait(self, seconds: float | None) -> None:
-        """Wait until a process ends, at most so long (None: without limit), and do what is needed then."""
+        """Wait until a process ends, for at most `seconds` (None: no limit), and react to the end."""
         pids: list[int | None] = [process.pid for process in self._running.values()]
         if self._server is not None:
             pids.append(self._server.pid())
@@ -123,10 +123,10 @@ class Processes:
 
 
 def wait_for_an_end(pids: Iterable[int | None], seconds: float | None) -> bool:
-    """Wait until one of these processes ends, at most so long. Return whether one may have ended.
+    """Wait until one of these processes ends, for at most `seconds`. Return whether one may have ended.
 
-    If a process is not known (None), or the system cannot watch one (macOS, an old kernel), wait for at most
-    half a second. Then the caller must look.
+    If a process id is unknown (None), or the system cannot watch processes (macOS, an old kernel), this waits
+    for at most half a second and returns True. The caller must then check the processes.
     """
     ends = select.poll()
     with ExitStack() as stack:

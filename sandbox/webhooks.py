@@ -45,9 +45,8 @@ class Courier:
 
     def carry_what_is_due(self) -> None:
         dropping = behaviour.current().drop_webhooks
-        under_way = (
-            self._now_under_way()
-        )  # Before the rows are read: one that ends meanwhile is not sent twice.
+        # Read this before the rows: a delivery that ends between the two reads must not be sent twice.
+        under_way = self._now_under_way()
         for delivery_id, event_id in events.deliveries_due(time.time()).items():
             if dropping:
                 events.drop(delivery_id)

@@ -222,7 +222,7 @@ def withdraw(facts: Collection[str]) -> int:
 
 
 def withdraw_naming(spellings: Collection[str]) -> None:
-    """Drop the waiting mails that contain an address anywhere. `spellings` is as in `erased_texts`.
+    """Drop the waiting mails that contain an address anywhere (`spellings`: foundation/erased_texts.py).
 
     Such a mail is dropped, not rewritten without the address. Dropping a mail deletes its texts from the
     database, even if another process is sending this mail right now.

@@ -49,21 +49,18 @@ def _url_of(sought: str, request: HttpRequest) -> str:
     if not sought:
         return reverse("admin:find")
     staff = cast(User, request.user)
-    single = search.look(sought, may=staff.has_perm).single
-    return _page_of(single, sought, staff) or reverse(
-        "admin:found", args=[searches.keep(request.session, sought)]
-    )
+    if page := _page_of(search.look(sought, may=staff.has_perm).single, sought, staff):
+        return page
+    return reverse("admin:found", args=[searches.keep(request.session, sought)])
 
 
 def _page_of(match: Match | None, sought: str, staff: User) -> str:
-    """Return the URL of a match: its user's page, which marks the row, or the row's own page."""
+    """Return the URL of a match: its user's page, which marks the row, or the row's own page; "" for None."""
     if match is None:
         return ""
-    if match.about and staff.has_perm(SEES_USERS):
-        url = user_url(match.about)
-        return (
-            url
-            if match.name == match.about
-            else f"{url}?{urlencode({'found': search.without_quotes(sought)})}"
-        )
-    return match.url
+    if not match.about or not staff.has_perm(SEES_USERS):
+        return match.url
+    url = user_url(match.about)
+    if match.name == match.about:
+        return url
+    return f"{url}?{urlencode({'found': search.without_quotes(sought)})}"

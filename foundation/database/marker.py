@@ -1,7 +1,7 @@
-"""The row that says that a database is a sandbox's: `make run` writes it, and no migration does.
+"""The row that marks a database as a sandbox's. `make run` writes it; no migration does.
 
-The row names its database and its own table. So it does not count in a copy: neither in a database made from
-this one as a template, nor where a dump of this one was restored.
+The row names its database and its own table. So it is not valid in a copy: neither in a database that was
+made with this one as its template, nor in one into which a dump of this one was restored.
 """
 
 from django.db import connection, transaction
@@ -13,14 +13,14 @@ FACTS = f"SELECT oid, '{TABLE}'::regclass::oid FROM pg_database WHERE datname = 
 
 
 def exists() -> bool:
-    """Return whether there is a marker, be it this database's or one that came with a copy."""
+    """Return whether this database has a marker, valid or not."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT to_regclass(%s) IS NOT NULL", [TABLE])
         return bool(cursor.fetchone()[0])
 
 
 def is_valid() -> bool:
-    """Return whether this very database was marked."""
+    """Return whether this database itself was marked, not the one from which it was copied."""
     if not exists():
         return False
     with connection.cursor() as cursor:

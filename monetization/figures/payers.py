@@ -1,8 +1,7 @@
 """Counts the readers who paid at given moments, for the figures of subscribers and churn.
 
-A reader pays while one of their subscriptions is active or past due. The mailbox identifies a reader, in
-whichever spelling its address was given. If the reader was erased, the placeholder that replaced the address
-identifies them.
+A reader pays while one of their subscriptions is active or past due. The mailbox identifies a reader, in any
+spelling of its address. If the reader was erased, the placeholder that replaced the address identifies them.
 """
 
 from collections.abc import Sequence

@@ -45,7 +45,7 @@ LAWS_OF_WALLETS = {
                   FROM wallet_entry WHERE wallet_id > %(after)s AND wallet_id <= %(last)s) AS chain
          WHERE balance_after <> before + credits
     """,
-    # Migration 0009 listed the older entries whose time fell: they are no violations.
+    # Older entries whose time fell are no violations: migration 0009 listed them (OutOfOrderEntry).
     "Along a wallet's entries the time never falls": """
         SELECT id, format('%%s, after %%s', created_at AT TIME ZONE 'UTC', before AT TIME ZONE 'UTC')
           FROM (SELECT id, wallet_id, sequence, created_at,

@@ -156,7 +156,7 @@ def _append(user_id: str, *, credits: int, kind: Entry.Kind, actor: str, **facts
     """Write the entry for the update that the caller has just made to the wallet.
 
     The caller's transaction still has the lock, so the balance read here is the balance after the update.
-    The database gives the entry its times.
+    The database gives the entry its `created_at`, and its `effective_at` unless the caller gives one.
     """
     balance, sequence = Wallet.objects.values_list("balance", "entries_count").get(pk=user_id)
     return Entry.objects.create(

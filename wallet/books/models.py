@@ -139,7 +139,7 @@ class Entry(models.Model):
     reverses = models.ForeignKey(
         "self", on_delete=models.PROTECT, null=True, blank=True, related_name="reversals", db_index=False
     )
-    # Both times come from the database's clock, so it does not matter if the clock of a host is wrong. A
+    # A time that the caller does not give comes from the database's clock, so a host's clock may be wrong. A
     # trigger keeps `created_at` from falling along the sequence (migrations/time_never_falls.sql).
     effective_at = models.DateTimeField(db_default=Now(), help_text="When it happened in the world.")
     created_at = models.DateTimeField(db_default=Now(), help_text="When it was written.")
@@ -225,10 +225,10 @@ class Entry(models.Model):
 
 
 class OutOfOrderEntry(models.Model):
-    """An old entry whose time is before the time of the entry before it.
+    """An old entry with an earlier time than the previous entry of its wallet.
 
-    Hosts with different clocks wrote such entries before the database's clock gave the times. Migration 0009
-    listed them once. No entry can be added: since migration 0008, the times never fall.
+    Hosts with different clocks wrote such entries, before the database's clock gave the times. Migration 0009
+    listed them once. No row is added later, because since migration 0008 the times never fall.
     """
 
     pk = models.CompositePrimaryKey("wallet", "sequence")

@@ -165,14 +165,14 @@ def session_while_waited_for(session_id: str) -> dict[str, Any] | None:
 def _session_or_none(session_id: str) -> dict[str, Any] | None:
     assert session_id, "an empty id would ask for the list"
     try:
-        session = _plain(_client().v1.checkout.sessions.retrieve(session_id))
+        session = _checked(_plain(_client().v1.checkout.sessions.retrieve(session_id)))
     except stripe.InvalidRequestError as error:
         if error.code == "resource_missing":
             return None
         raise
-    if _id_of(session) != session_id:
+    if session["id"] != session_id:
         raise wrong_answer("it is another session than the one we asked for")
-    return _checked(session)
+    return session
 
 
 def completed_sessions(*, since_unix: int) -> Iterator[dict[str, Any]]:
@@ -227,6 +227,7 @@ def _plain(answer: object) -> dict[str, Any]:
 
 
 def _id_of(session: dict[str, Any]) -> str:
+    """The id of a session. Raises StripeOutOfReach if the object is no session, or has no valid id."""
     session_id = session.get("id")
     if session.get("object", "checkout.session") != "checkout.session":
         raise wrong_answer("it is no session")

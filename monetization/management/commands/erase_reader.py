@@ -18,7 +18,7 @@ class Command(BaseCommand):
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("email", help="the reader's e-mail address, in any case")
+        parser.add_argument("email", help="the reader's e-mail address, in any spelling")
         parser.add_argument("--apply", action="store_true", help="really erase; there is no way back")
 
     def handle(self, *, email: str, apply: bool, **options: Any) -> None:

@@ -14,7 +14,7 @@ class Command(BaseCommand):
     help = "Print everything kept about one reader, over all creators, as JSON."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("email", help="the reader's e-mail address, in any case")
+        parser.add_argument("email", help="the reader's e-mail address, in any spelling")
 
     def handle(self, *, email: str, **options: Any) -> None:
         try:

@@ -190,7 +190,7 @@ def check_series(creator, now):
 
 
 def check_supporters(creator, now):
-    """Totals by the address in lower case, against the tips one by one."""
+    """Totals by reader, against the tips one by one. All addresses here are ASCII."""
     for name in ("30d", "all"):
         period = period_of(creator, name, at=now)
         for currency in CURRENCIES:
