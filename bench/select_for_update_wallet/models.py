@@ -5,8 +5,10 @@ It has the constraints that most projects write: a balance is never negative, a 
 
 from typing import ClassVar
 
+from django.contrib.postgres.indexes import OpClass
 from django.db import models
 from django.db.models import F, Q
+from django.db.models.functions import Upper
 from django.utils import timezone
 
 from accounts.misar_ids import MISAR_ID_LENGTH
@@ -29,6 +31,9 @@ class Wallet(models.Model):
     class Meta:
         constraints = [
             models.CheckConstraint(condition=Q(balance__gte=0), name="for_update_wallet_never_negative"),
+        ]
+        indexes = [
+            models.Index(OpClass(Upper("user_id"), "text_pattern_ops"), name="for_update_wallet_user_begins")
         ]
 
     def __str__(self) -> str:
