@@ -11,7 +11,7 @@ WIDTHS = (320, 641, 961, 1280)
 WIDTHS_OF_THE_BACK_OFFICE = (320, 768, 1025, 1280)
 PAPER = 673  # An A4 page between the margins of look.css.
 
-# Shows what is hidden until someone opens it.
+# Shows what is hidden until the user opens it.
 OPEN_ALL = """
 for (const each of document.querySelectorAll("details")) each.open = true;
 for (const each of document.querySelectorAll("[hidden]:not(.chart-read-out)")) each.hidden = false;

@@ -9,7 +9,9 @@ from pathlib import Path
 
 from tests.source import ROOT, python_files, tree_of
 
-BANNED = re.compile(r"\b(?:who|whom|some|no|any)(?:ever|body)(?:'s)?\b", re.IGNORECASE)
+BANNED = re.compile(
+    r"\b(?:(?:who|whom|which|some|no|any)(?:ever|body)|someone|anyone)(?:'s)?\b", re.IGNORECASE
+)
 DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 
 

@@ -55,7 +55,7 @@ class Issuer(OpenIDConnectOAuth2Adapter):
             sent = cast(Any, super()).openid_config
             used = {name: sent[name] for name in ("issuer", *ENDPOINTS)}
         methods = sent.get("token_endpoint_auth_methods_supported")
-        if not isinstance(used["issuer"], str) or not all(_is_address(used[name]) for name in ENDPOINTS):
+        if not isinstance(used["issuer"], str) or not all(_is_url(used[name]) for name in ENDPOINTS):
             raise WrongAnswer("the configuration")
         return used | {"token_endpoint_auth_methods_supported": methods if isinstance(methods, list) else []}
 
@@ -99,7 +99,7 @@ class Issuer(OpenIDConnectOAuth2Adapter):
             raise OAuth2Error("Invalid ID token") from error
 
 
-def _is_address(value: object) -> bool:
+def _is_url(value: object) -> bool:
     schemes = ("https://",) if settings.PRODUCTION else ("https://", "http://")
     return _is_plain(value) and str(value).startswith(schemes)
 

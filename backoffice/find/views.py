@@ -10,7 +10,8 @@ from django.urls import reverse
 from django.utils.http import urlencode
 
 from accounts.models import User
-from backoffice.find import search, searches
+from backoffice import kept_searches
+from backoffice.find import search
 from backoffice.find.search import How, Match
 from backoffice.lists.links import user_url
 from backoffice.one_user.views import SEES_USERS
@@ -27,7 +28,7 @@ def find(site: AdminSite, request: HttpRequest, token: str = "") -> HttpResponse
         return HttpResponseRedirect(
             _url_of(search.tidied(request.POST.get("sought", "")), request), status=303
         )
-    sought = searches.text_of(request.session, token)
+    sought = kept_searches.text_of(request.session, token)
     found = search.look(sought, may=staff.has_perm)
     is_over = bool(token and not sought)
     may_open = staff.has_perm(SEES_USERS) and staff.has_perm("wallet.adjust_wallet")
@@ -51,7 +52,7 @@ def _url_of(sought: str, request: HttpRequest) -> str:
     staff = cast(User, request.user)
     if page := _page_of(search.look(sought, may=staff.has_perm).single, sought, staff):
         return page
-    return reverse("admin:found", args=[searches.keep(request.session, sought)])
+    return reverse("admin:found", args=[kept_searches.keep(request.session, sought)])
 
 
 def _page_of(match: Match | None, sought: str, staff: User) -> str:

@@ -32,12 +32,12 @@ from django.db import models
 from django.http import HttpRequest
 from django.utils.text import capfirst
 
-from backoffice.find import searches
+from backoffice import kept_searches
 from backoffice.lists.facts import in_plain_words, instant, moment_in_words
 
 # No list counts or shows more rows than this.
 CEILING = 10_000
-# The URL parameter with the token of a search for an e-mail address (backoffice/find/searches.py).
+# The URL parameter with the token of a search for an e-mail address (backoffice/kept_searches.py).
 SEARCH_TOKEN = "search"  # noqa: S105 (a name)
 WORDS = {"exact": "is", "gte": "from", "lt": "before"}
 
@@ -56,7 +56,7 @@ def address_with(request: HttpRequest, term: str) -> str:
     for name in (SEARCH_VAR, SEARCH_TOKEN, PAGE_VAR, ERROR_FLAG):
         query.pop(name, None)
     if is_private(term):
-        query[SEARCH_TOKEN] = searches.keep(request.session, term)
+        query[SEARCH_TOKEN] = kept_searches.keep(request.session, term)
     elif term:
         query[SEARCH_VAR] = term
     return f"{request.path}?{query.urlencode()}" if query else request.path
@@ -72,7 +72,7 @@ def read_token(request: HttpRequest) -> str:
         return ""
     query = request.GET.copy()
     del query[SEARCH_TOKEN]
-    query[SEARCH_VAR] = searches.text_of(request.session, token)
+    query[SEARCH_VAR] = kept_searches.text_of(request.session, token)
     if not query[SEARCH_VAR]:
         raise IncorrectLookupParameters
     request.GET = query  # type: ignore[assignment]

@@ -13,7 +13,8 @@ from django.urls import reverse
 from django.utils import timezone
 
 from accounts.models import User
-from backoffice.find import search, searches
+from backoffice import kept_searches
+from backoffice.find import search
 from monetization.models import Sponsor, Subscription, Tip
 from tests.backoffice.plans import captured, plans_of
 from tests.crowd import at_once
@@ -281,22 +282,22 @@ def test_a_search_ends_with_the_session(client, db):
 
 
 def test_the_last_twenty_searches_are_kept(staff):
-    addresses = [way_of(staff, f"text {number}") for number in range(searches.KEPT_MAX + 1)]
+    addresses = [way_of(staff, f"text {number}") for number in range(kept_searches.KEPT_MAX + 1)]
     assert gone(staff.get(addresses[0]))
-    assert [staff.get(address).status_code for address in addresses[1:]] == [200] * searches.KEPT_MAX
+    assert [staff.get(address).status_code for address in addresses[1:]] == [200] * kept_searches.KEPT_MAX
 
 
 def test_a_long_text_is_cut_before_it_is_kept(staff):
     UserFactory.create(misar_id="x" * 255, name="x" * 200, email="")
     page = staff.get(way_of(staff, "x" * 500_000))
     assert page.context["found"].matches == []
-    assert len(staff.session[searches.SEARCHES][0]) < 1000
+    assert len(staff.session[kept_searches.SEARCHES][0]) < 1000
 
 
 def test_no_session_holds_a_text_that_can_be_read(staff):
     way_of(staff, "ada@example.com")
     stored = str([session.get_decoded() for session in Session.objects.all()])
-    assert searches.SEARCHES in stored
+    assert kept_searches.SEARCHES in stored
     assert "ada" not in stored
     assert "example" not in stored
 
@@ -320,8 +321,8 @@ def test_two_searches_at_the_same_moment_are_both_kept():
 def test_a_session_that_just_ended_keeps_no_search(staff):
     session = staff.session
     session.delete()
-    token = searches.keep(session, "Ada")
-    assert searches.text_of(session, token) == ""
+    token = kept_searches.keep(session, "Ada")
+    assert kept_searches.text_of(session, token) == ""
     assert not Session.objects.filter(pk=session.session_key).exists()
 
 

@@ -156,7 +156,8 @@ def _append(user_id: str, *, credits: int, kind: Entry.Kind, actor: str, **facts
     """Write the entry for the update that the caller has just made to the wallet.
 
     The caller's transaction still has the lock, so the balance read here is the balance after the update.
-    The database gives the entry its `created_at`, and its `effective_at` unless the caller gives one.
+    The database gives the entry its `created_at`, and its `effective_at` unless the caller gives one. (The
+    sandbox writes a past of its own: demo/made_up_past.py.)
     """
     balance, sequence = Wallet.objects.values_list("balance", "entries_count").get(pk=user_id)
     return Entry.objects.create(

@@ -8,7 +8,7 @@ from django.conf import settings
 LENGTH_MAX = 2048
 OUR_OWN_NAME = "Misar"
 # Printable ASCII without spaces and without a backslash: browsers read a backslash as a slash.
-PLAIN = re.compile(r"[!-\[\]-~]+")
+URL_CHARACTERS = re.compile(r"[!-\[\]-~]+")
 # Only letters, digits, hyphens and dots. A percent sign is refused, because some programs read %2f in a host
 # as a slash.
 HOST_NAME = re.compile(r"[a-z0-9-]+(\.[a-z0-9-]+)+")
@@ -47,7 +47,7 @@ def _allowed(return_url: str) -> str:
 def is_relative_path(url: str) -> bool:
     """Return whether this is a path on our own site. `//host` is not, because it leads to another site."""
     return (
-        bool(PLAIN.fullmatch(url))
+        bool(URL_CHARACTERS.fullmatch(url))
         and url.startswith("/")
         and not url.startswith("//")
         and len(url) <= LENGTH_MAX
@@ -59,7 +59,7 @@ def is_allowed_address(url: str) -> bool:
 
     A URL with a user name, or with another port than 443, is not allowed.
     """
-    if not PLAIN.fullmatch(url) or len(url) > LENGTH_MAX:
+    if not URL_CHARACTERS.fullmatch(url) or len(url) > LENGTH_MAX:
         return False
     try:
         parts = urlsplit(url)

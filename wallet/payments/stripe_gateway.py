@@ -26,7 +26,7 @@ from foundation.http import outgoing
 from foundation.text import beginning
 from wallet.books.models import STRIPE_ID_LENGTH
 from wallet.errors import BadSignature, StripeOutOfReach, UnreadableEvent
-from wallet.payments.return_urls import PLAIN
+from wallet.payments.return_urls import URL_CHARACTERS
 
 logger = logging.getLogger(__name__)
 
@@ -212,7 +212,7 @@ def payment_page(session: dict[str, Any]) -> str:
     if (
         isinstance(url, str)
         and len(url) <= URL_LENGTH_MAX
-        and PLAIN.fullmatch(url)
+        and URL_CHARACTERS.fullmatch(url)
         and any(url.startswith(f"{origin}/") for origin in settings.CHECKOUT_ORIGINS)
     ):
         return url

@@ -134,7 +134,7 @@ def test_a_password_cannot_be_guessed_at_speed(client, ada):
     assert answers[5].status_code == 429
     assert answers[5]["Retry-After"] == "900"
     assert "paused for 15 minutes" in answers[5].text
-    for name in ("ada", "staff:ada", "ADA", " Staff:Ada "):  # The same name, whichever way it is written.
+    for name in ("ada", "staff:ada", "ADA", " Staff:Ada "):  # The same name in another spelling.
         assert try_password(client, name, PASSWORD).status_code == 429
 
 
