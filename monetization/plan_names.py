@@ -36,6 +36,13 @@ OTHER_INTERVAL = re.compile(
     # A number from 2 to 99, at the beginning or after "every", or without a blank: "Pro 6-monthly".
     |(?:^|[(\[,:;]|(?<!{LETTER})(?:every|each))\s*(?!0*1(?!\d))\d{{1,2}}[\s_{DASH}]*{ADVERB}
     |(?<!\S)(?!0*1(?!\d))\d{{1,2}}[{DASH}]?{ADVERB}
+    # "every other monthly", "each 3rd yearly", "1/2-yearly", "3× weekly", "monthly x 3".
+    |(?:every|each)[\W_]+(?:other|alternate|second|third|fourth|\d+(?:st|nd|rd|th))[\W_]*{ADVERB}
+    |\d\s*[/⁄]\s*\d+[\s_{DASH}]*{ADVERB}
+    |\d\s*×|×\s*\d|(?<!{LETTER})x\s*\d
+    # "4 payments a year" and "3/year", but not "$3/year".
+    |(?:\d+|two|three|four|five|six|ten|twelve)\s+(?:payments?|instal?lments?|rates|times)
+    |(?<![\w.,$€£¥])(?!0*1(?!\d))\d{{1,2}}\s*/\s*(?:{NOUN}|mo|yr)
     """,
     re.IGNORECASE | re.VERBOSE,
 )
@@ -51,13 +58,17 @@ INTERVAL = re.compile(
     """,
     re.IGNORECASE | re.VERBOSE,
 )
-# What else speaks of an interval: "months", "biweekly", "midyear", "Year-end", "12 mo", "daily".
+# What else speaks of an interval: "months", "biweekly", "midyear", "Year-end", "12 mo", "daily", "lifetime".
 TRACE = re.compile(
     rf"""
     (?<!{LETTER})(?:bi|tri|semi|demi|half|mid|multi|new)?(?:{NOUN}|annual|annum)(?:s|ly|long)?(?!{LETTER})
     |(?<!{LETTER})(?:yrs?|hourly|daily|nightly|fortnight(?:ly)?|semester|trimester|(?:bi|tri)ennial(?:ly)?)
      (?!{LETTER})
     |\d[\s_-]*mos?(?!{LETTER})|and\s+a\s+half
+    |(?<!{LETTER})(?:lifetime|one[\s-]?(?:time|off)|days?)(?!{LETTER})
+    # An interval in another language beside an English one: "Weekly Digest - monatlich".
+    |(?<!{LETTER})(?:monat|jahr|jähr|wöch|woche|quartal|mensu|mensil|annue|annuale|anual|seman|settiman|hebdo|trimest)
+     {LETTER}
     """,
     re.IGNORECASE | re.VERBOSE,
 )

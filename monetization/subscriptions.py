@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db import transaction
+from django.db import connection, transaction
 from django.utils import timezone
 
 from accounts.models import User
@@ -221,10 +221,21 @@ def _moment_of(occurred_at: datetime | None, *, last_change: datetime | None) ->
     otherwise it would shut out later changes. A change without a time counts as now too, but never as older
     than the last change, which may come from a process with a faster clock.
     """
-    latest = _second(timezone.now())
+    latest = _second(_now())
     if last_change:
         latest = max(latest, _second(last_change))
     return min(_second(occurred_at), latest) if occurred_at else latest
+
+
+def _now() -> datetime:
+    """Return the time of the database's clock, or this host's time if it is earlier, as in a made-up past.
+
+    Otherwise a host whose clock is ahead would shut out the timed changes that come after its own.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT least(%s, clock_timestamp())", [timezone.now()])
+        now: datetime = cursor.fetchone()[0]
+    return now
 
 
 def _is_of_cancellation(subscription: Subscription, occurred_at: datetime) -> bool:

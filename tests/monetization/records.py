@@ -65,7 +65,7 @@ def change(subscription: Subscription, **what: Any) -> Subscription:
 
 
 def last_event_of(subscription: Subscription) -> tuple[str, str, int]:
-    """How things stood after the last event."""
+    """The status, plan and price after the last event."""
     event = SubscriptionEvent.objects.filter(subscription=subscription).latest("pk")
     return event.status, event.plan, event.amount_cents
 

@@ -44,6 +44,17 @@ def test_a_clock_that_is_ahead_shuts_nothing_out(creator):
     assert Subscription.objects.get(pk=found.pk).status == "cancelled"
 
 
+@pytest.mark.parametrize("ahead", [timedelta(seconds=5), days(40)])
+def test_a_host_whose_clock_is_ahead_shuts_out_no_change_of_another_host(creator, ahead):
+    found = subscribe(creator)
+    with clock_at(timezone.now() + ahead):
+        change(found, status="past_due")
+        change(found, plan="yearly")
+    change(found, status="cancelled", occurred_at=timezone.now())
+    change(found, plan="Gold yearly", amount_cents=900, occurred_at=timezone.now())
+    assert now_of(found)[:3] == ("cancelled", "Gold yearly", 900)
+
+
 def test_a_decision_on_an_old_page_changes_nothing(creator):
     subscription = subscriptions.record(
         creator=creator, subscriber_email="r@example.com", plan="monthly", amount_cents=799, currency="USD"

@@ -232,7 +232,10 @@ class OutOfOrderEntry(models.Model):
     """
 
     pk = models.CompositePrimaryKey("wallet", "sequence")
-    wallet = models.ForeignKey(Wallet, on_delete=models.PROTECT, related_name="+", db_index=False)
+    # Without a foreign key in the database: making one would lock the wallets, while charges run.
+    wallet = models.ForeignKey(
+        Wallet, on_delete=models.PROTECT, related_name="+", db_index=False, db_constraint=False
+    )
     sequence = models.BigIntegerField()
 
     class Meta:

@@ -11,7 +11,6 @@ class Migration(migrations.Migration):
     dependencies = [("wallet", "0007_a_payment_is_credited_once")]
 
     operations = [
-        # First, because its foreign key locks the wallets, and charges lock the wallet before the entry too.
         migrations.CreateModel(
             name="OutOfOrderEntry",
             fields=[
@@ -25,6 +24,7 @@ class Migration(migrations.Migration):
                 (
                     "wallet",
                     models.ForeignKey(
+                        db_constraint=False,
                         db_index=False,
                         on_delete=django.db.models.deletion.PROTECT,
                         related_name="+",

@@ -141,7 +141,7 @@ def test_an_attackers_callback_does_not_switch_the_user(client, sandbox):
     finish(client, begin(client))
     assert leads_to(client.get(stolen), "/wallet")
     assert client.session["_auth_user_id"] == "usr_demo"
-    # Nor is the code used up by it, nor anything of that user made.
+    # The code is still unused, and no row of that user exists.
     assert not User.objects.filter(pk="usr_ines").exists()
     assert leads_to(attacker.get(stolen), "/account?evil=1")
 
