@@ -8,7 +8,7 @@ from pathlib import Path
 from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import CommandError, OutputWrapper
-from django.db import InterfaceError, OperationalError
+from django.db import Error
 
 from demo import year_of_data
 from foundation.database import patience
@@ -80,7 +80,7 @@ def run(stdout: OutputWrapper) -> None:
                 processes.watch()
     except ProcessTrouble as trouble:
         raise CommandError(str(trouble)) from trouble
-    except (OperationalError, InterfaceError) as error:
+    except Error as error:
         raise CommandError(f"{database_read()} cannot be used: {first_line(error)}") from error
 
 

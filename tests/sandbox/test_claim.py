@@ -2,18 +2,22 @@
 
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 from uuid import uuid4
 
 import pytest
+from django.contrib.sessions.backends.db import SessionStore
 from django.core.management import CommandError, call_command
 from django.db import connection, transaction
+from django.db.migrations.recorder import MigrationRecorder
+from django.test import Client
 from psycopg import sql
 
 from foundation.database import marker
 from sandbox import claim
 from sandbox.environment import SandboxRefused
-from tests.databases import _require_no_data
+from tests.databases import _require_no_data, hold_rows
 from tests.factories import UserFactory
 from wallet.books import ledger
 from wallet.models import Entry
@@ -72,6 +76,39 @@ def filled(table: str) -> str:
     return f"CREATE TABLE {table} (any_name int); INSERT INTO {table} VALUES (1)"
 
 
+def tables_of_all_schemas() -> list[tuple[str, str]]:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT schemaname, tablename FROM pg_tables"
+            " WHERE schemaname NOT IN ('pg_catalog', 'information_schema') ORDER BY 1, 2"
+        )
+        return cursor.fetchall()
+
+
+@pytest.fixture
+def role_without_rights(databases: Databases) -> Iterator[str]:
+    name = f"claim_{uuid4().hex[:12]}"
+    databases.run(f"CREATE ROLE {name}")
+    yield name
+    for database in databases.made:
+        databases.use(database)
+        databases.run(f"DROP OWNED BY {name}")
+    databases.run(f"DROP ROLE {name}")
+
+
+@contextmanager
+def acting_as(role: str) -> Iterator[None]:
+    """Every connection has the rights of this role."""
+    usual = connection.settings_dict["OPTIONS"]
+    connection.close()
+    connection.settings_dict["OPTIONS"] = {**usual, "options": f"{usual.get('options', '')} -c role={role}"}
+    try:
+        yield
+    finally:
+        connection.close()
+        connection.settings_dict["OPTIONS"] = usual
+
+
 # --- Refused ------------------------------------------------------------------------------------------
 
 
@@ -118,14 +155,90 @@ def test_a_database_with_one_wallet_is_refused(databases: Databases):
             "INSERT INTO monetization_tip VALUES (1)",
         ],
         [filled("somewhere"), "CREATE VIEW wallet_wallet AS SELECT * FROM somewhere"],
+        # Of other programs.
+        [filled("customers")],
+        [filled('"AspNetUsers"')],
+        [filled('"userAccounts"')],
+        [filled("creator_tips_2025")],
+        [filled("notes")],
+        [filled("tipping")],
+        [filled("spatial_ref_sys")],  # Not made by the extension of that table.
+        [filled("django_session")],
+        [filled("django_migrations")],
+        [filled("sandbox_marker")],
+        ["CREATE UNLOGGED TABLE notes (id int)", "INSERT INTO notes VALUES (1)"],
+        ["CREATE MATERIALIZED VIEW notes AS SELECT 1 AS id"],
+        ["CREATE MATERIALIZED VIEW notes AS SELECT 1 AS id WITH NO DATA"],
+        ["CREATE VIEW notes AS SELECT 1 AS id"],
+        ["CREATE SCHEMA elsewhere", filled("elsewhere.notes")],
+        ["CREATE SCHEMA elsewhere", filled("elsewhere.django_session")],
+        # Empty, but `migrate` would fail on them.
+        ["CREATE TABLE accounts_user (id int)"],
+        ["CREATE TABLE django_session (id int)"],
+        ["CREATE TABLE django_migrations (id int)"],
+        ["CREATE TABLE users (id int)"],
+        ["CREATE VIEW wallet_wallet AS SELECT 1 AS id WHERE false"],
     ],
     ids=lambda statements: " ".join(statements)[:60],
 )
-def test_data_in_any_schema_of_any_age_is_refused(databases: Databases, statements: list[str]):
+def test_data_or_tables_of_any_program_in_any_schema_are_refused(databases: Databases, statements: list[str]):
     databases.new(*statements)
+    tables = tables_of_all_schemas()
     with pytest.raises(SandboxRefused):
         start()
-    assert not marker.exists()
+    assert tables_of_all_schemas() == tables
+
+
+def test_the_history_of_another_django_program_is_not_ours(databases: Databases):
+    databases.new()
+    recorder = MigrationRecorder(connection)
+    recorder.ensure_schema()
+    for app in ("accounts", "auth", "contenttypes", "wallet"):
+        recorder.record_applied(app, "0001_initial")
+    with pytest.raises(SandboxRefused, match=r"has tables of another program \(public\.django_migrations\)"):
+        start()
+    assert tables_of_all_schemas() == [("public", "django_migrations")]
+
+
+@pytest.mark.parametrize(
+    "statements",
+    [
+        [filled("customers")],
+        ["CREATE SCHEMA elsewhere", filled("elsewhere.django_session")],
+        ["CREATE SCHEMA elsewhere", filled("elsewhere.wallet_rate")],
+    ],
+)
+def test_other_data_in_a_migrated_database_is_refused(databases: Databases, statements: list[str]):
+    databases.migrated()
+    databases.run(*statements)
+    with pytest.raises(SandboxRefused, match=r"holds data \(\w+\.\w+ has rows\)"):
+        start()
+
+
+@pytest.mark.parametrize("table", ["accounts_user", "monetization_tip", "django_migrations"])
+def test_a_table_whose_rows_row_level_security_may_hide_is_refused(
+    databases: Databases, role_without_rights: str, table: str
+):
+    databases.migrated()
+    if table == "accounts_user":
+        UserFactory()
+    databases.run(
+        f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY",
+        f"GRANT SELECT ON ALL TABLES IN SCHEMA public TO {role_without_rights}",
+        f"GRANT CREATE ON SCHEMA public TO {role_without_rights}",
+    )
+    tables = tables_of_all_schemas()
+    with acting_as(role_without_rights):
+        with pytest.raises(SandboxRefused, match=f'row-level security policy for table "{table}"'):
+            start()
+    assert tables_of_all_schemas() == tables
+
+
+def test_a_table_that_the_role_may_not_read_is_refused(databases: Databases, role_without_rights: str):
+    databases.new(filled("customers"))
+    with acting_as(role_without_rights):
+        with pytest.raises(SandboxRefused, match="permission denied for table customers"):
+            start()
 
 
 def test_a_copy_of_a_sandbox_is_no_sandbox(databases: Databases):
@@ -225,9 +338,34 @@ def test_a_migrated_database_without_data_is_allowed(databases: Databases):
     start()
 
 
-def test_data_of_other_programs_is_no_reason_to_refuse(databases: Databases):
+def test_what_migrations_and_anonymous_visitors_leave_is_no_reason_to_refuse(databases: Databases):
+    databases.migrated()
+    client = Client()
+    for path in ("/", "/sign-in", "/sign-in/staff", "/docs", "/io/wallet/balance?user_id=usr_1"):
+        client.get(path)
+    for _ in range(7):
+        client.post("/sign-in/staff", {"login": "staff:ada", "password": "wrong"})
+    SessionStore().save()
+    assert hold_rows(["axes_accessattempt"])
+    assert hold_rows(["django_session"])
+    start()
+
+
+def test_empty_tables_of_an_earlier_or_later_release_are_no_reason_to_refuse(databases: Databases):
+    databases.migrated()
+    databases.run(
+        "DROP TABLE wallet_outoforderentry",
+        "CREATE TABLE wallet_of_a_later_release (id int)",
+        "INSERT INTO django_migrations (app, name, applied) VALUES ('wallet', '0999_later', now())",
+    )
+    start()
+
+
+def test_tables_of_extensions_are_no_reason_to_refuse(databases: Databases):
     databases.new(
-        filled("notes"), filled("spatial_ref_sys"), "CREATE TABLE users (id int)", filled("tipping")
+        "CREATE SCHEMA of_extensions",
+        filled("of_extensions.spatial_ref_sys"),
+        "ALTER EXTENSION plpgsql ADD TABLE of_extensions.spatial_ref_sys",
     )
     start()
 
