@@ -132,7 +132,7 @@ class KeySet:
         self._tried_at = time.monotonic()
         self._failed = True  # Until the fetch succeeds.
         # The fetch runs in its own thread, which releases the lock at its end. So a request can stop waiting.
-        # A socket's timeout would not end an answer that arrives a few bytes at a time.
+        # No timeout of the fetch limits the look-up of the issuer's name.
         fetch = threading.Thread(target=self._fetch_and_release, name="jwks", daemon=True)
         fetch.start()
         fetch.join(self.FETCH_SECONDS_MAX)
