@@ -2,6 +2,7 @@
 
 import json
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -28,6 +29,48 @@ def content(body: bytes, status: int = 200, **headers: str) -> Answer:
 def json_of(value: Any, status: int = 200, **headers: str) -> Answer:
     """This value as JSON."""
     return content(json.dumps(value).encode(), status, **headers)
+
+
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n"
+# Answers that never end: their beginning, and the bytes that follow it without end. BODY is a whole body.
+DRIPS = {
+    "the status line": (b"HTTP/1.1 200 O", b"K"),
+    "answers before the answer": (b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
+    "a header": (b"HTTP/1.1 200 OK\r\nX-Drip: ", b"."),
+    "the body": (b"HTTP/1.1 200 OK\r\n\r\nBODY", b" "),
+    "the size of a chunk": (CHUNKED + b"\r\nBODY\r\n1;", b"a"),
+    "trailers": (CHUNKED + b"\r\nBODY\r\n0\r\n", b"X: y\r\n"),
+    "trailers before a close": (CHUNKED + b"Connection: close\r\n\r\nBODY\r\n0\r\n", b"X: y\r\n"),
+}
+DRIPS_SECONDS = 60
+
+
+def dripping(name: str, given_up: threading.Event, body: bytes = b"{}") -> Answer:
+    """One of DRIPS, a byte each 0.1 s for a minute. `given_up` is set if the client hangs up before that."""
+    beginning, endless = DRIPS[name]
+    chunk = f"{len(body):x}\r\n".encode() + body if beginning.startswith(CHUNKED) else body
+
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        try:
+            handler.wfile.write(beginning.replace(b"BODY", chunk))
+            for number in range(DRIPS_SECONDS * 10):
+                handler.wfile.write(endless[number % len(endless) :][:1])
+                time.sleep(0.1)
+        except ConnectionError:
+            given_up.set()
+
+    return answer
+
+
+def slow(answer: bytes) -> Answer:
+    """These bytes, one at a time."""
+
+    def answer_slowly(handler: BaseHTTPRequestHandler) -> None:
+        for number in range(len(answer)):
+            handler.wfile.write(answer[number : number + 1])
+            time.sleep(0.002)
+
+    return answer_slowly
 
 
 class ScriptedServer:

@@ -136,22 +136,3 @@ def late(until: threading.Event, answer: Answer) -> Answer:
 
 def silent(handler: BaseHTTPRequestHandler) -> None:
     time.sleep(SILENT_SECONDS)
-
-
-def dripping(handler: BaseHTTPRequestHandler) -> None:
-    """An answer that never ends and never stops coming."""
-    handler.send_response(200)
-    handler.end_headers()
-    for _ in range(SILENT_SECONDS * 5):
-        handler.wfile.write(b" ")
-        handler.wfile.flush()
-        time.sleep(0.2)
-
-
-def dripping_headers(handler: BaseHTTPRequestHandler) -> None:
-    """One whose headers never end."""
-    handler.wfile.write(b"HTTP/1.1 200 OK\r\n")
-    for number in range(SILENT_SECONDS * 5):
-        handler.wfile.write(f"X-{number}: x\r\n".encode())
-        handler.wfile.flush()
-        time.sleep(0.2)

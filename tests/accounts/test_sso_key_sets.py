@@ -21,6 +21,7 @@ from tests.accounts import issuer as answers
 from tests.accounts.issuer import Issuer, claims_of, private_key, public_jwk, public_pem, published, signed
 from tests.conftest import Caller
 from tests.deployment import eventually
+from tests.scripted_server import DRIPS, DRIPS_SECONDS, dripping
 
 PATH = "/io/wallet/balance"
 
@@ -251,11 +252,22 @@ def short_fetches(monkeypatch):
     monkeypatch.setattr(sso.KeySet, "FETCH_SECONDS_MAX", 0.6)
 
 
-@pytest.mark.parametrize("answer", ["dripping", "dripping_headers", "silent"])
-def test_an_issuer_that_does_not_come_to_an_end_is_not_waited_for(issuer, short_fetches, answer):
-    issuer.answer = getattr(answers, answer)
+def test_a_silent_issuer_is_not_waited_for(issuer, short_fetches):
+    issuer.answer = answers.silent
     cannot_be_told(signed("rsa-1"))
     cannot_be_told(signed("rsa-1"))
+    assert issuer.requests == 1
+
+
+@pytest.mark.parametrize("name", DRIPS)
+def test_the_fetch_of_an_answer_that_drips_ends(issuer, short_fetches, name):
+    given_up = threading.Event()
+    keys = json.dumps({"keys": [public_jwk("rsa-1")]}).encode()
+    issuer.answer = dripping(name, given_up, keys)
+    cannot_be_told(signed("rsa-1"))
+    cannot_be_told(signed("rsa-1"))
+    assert given_up.wait(DRIPS_SECONDS)
+    eventually(lambda: not any(thread.name == "jwks" for thread in threading.enumerate()))
     assert issuer.requests == 1
 
 

@@ -1,6 +1,7 @@
 """What the SSO issuer answers during a sign-in is odd or wrong, over real HTTP."""
 
 import json
+import threading
 import time
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -11,7 +12,7 @@ import pytest
 from accounts.models import User
 from tests import scripted_server
 from tests.factories import UserFactory
-from tests.scripted_server import MEGABYTE, content, json_of
+from tests.scripted_server import DRIPS, DRIPS_SECONDS, MEGABYTE, content, dripping, json_of
 
 pytestmark = pytest.mark.django_db
 
@@ -331,6 +332,38 @@ def test_30_megabytes_are_not_read_whole(client, issuer, path):
     answer = client.post("/sign-in/misar") if path == CONFIGURATION else come_back(client, issuer, asked)
     assert is_503(answer)
     assert issuer.taken_bytes < 15 * MEGABYTE
+
+
+@pytest.mark.parametrize("path", [CONFIGURATION, TOKEN, PROFILE])
+@pytest.mark.parametrize("name", DRIPS)
+def test_an_answer_that_drips_is_given_up(client, issuer, settings, path, name):
+    def impatient():
+        settings.SOCIALACCOUNT_REQUESTS_TIMEOUT = 0.5
+
+    def last_answer_in_time(handler):
+        impatient()
+        json_of({"access_token": "x", "token_type": "Bearer", "id_token": token})(handler)
+
+    usual, given_up = settings.SOCIALACCOUNT_REQUESTS_TIMEOUT, threading.Event()
+    drip = dripping(name, given_up, json.dumps({"sub": "usr_1", "access_token": "x"}).encode())
+    if path == CONFIGURATION:
+        good, issuer.answers[path] = issuer.answers[path], drip
+        impatient()
+        answer = client.post("/sign-in/misar")
+        issuer.answers[path] = good
+    else:
+        asked = begin(client)
+        issuer.answers[path] = drip
+        if path == PROFILE:
+            token = id_token(issuer, nonce=asked["nonce"])
+            issuer.answers[TOKEN] = last_answer_in_time
+        else:
+            impatient()
+        answer = come_back(client, issuer, asked)
+    assert is_503(answer)
+    assert given_up.wait(DRIPS_SECONDS)
+    settings.SOCIALACCOUNT_REQUESTS_TIMEOUT = usual
+    assert sign_in(client, issuer).status_code == 302
 
 
 @pytest.mark.parametrize("path", [TOKEN, PROFILE])

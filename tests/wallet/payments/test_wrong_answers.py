@@ -1,14 +1,16 @@
 """What Stripe answers when a checkout is opened has a wrong shape: as if Stripe were out of reach."""
 
 import json
-import time
+import threading
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
 
 from tests import scripted_server
+from tests.deployment import eventually
 from tests.factories import UserFactory
-from tests.scripted_server import MEGABYTE, content, json_of
+from tests.scripted_server import CHUNKED, DRIPS, DRIPS_SECONDS, MEGABYTE, content, dripping, json_of, slow
 from tests.wallet.conftest import forget_the_client, request_topup
 from tests.wallet.stripe_answers import (
     NEW,
@@ -101,19 +103,69 @@ def test_a_redirect_is_not_followed(stripe_at, as_service):
         assert elsewhere.requests == []
 
 
-def test_a_body_that_drips_is_given_up(stripe_at, as_service, monkeypatch):
-    monkeypatch.setattr(stripe_gateway, "CALL_SECONDS_MAX", 1)
+@pytest.fixture
+def soon_given_up(stripe_at, monkeypatch):
+    """Each call in a block `with soon_given_up():` ends after a second."""
 
-    def drip(handler):
-        handler.send_response(200)
-        handler.end_headers()
-        for _ in range(600):
-            handler.wfile.write(b" ")
-            time.sleep(0.1)
+    @contextmanager
+    def limited():
+        with monkeypatch.context() as patch:
+            patch.setattr(stripe_gateway, "CALL_SECONDS_MAX", 1)
+            stripe_gateway._client.cache_clear()
+            yield
+        stripe_gateway._client.cache_clear()
 
-    answers(stripe_at, drip)
-    with pytest.raises(StripeOutOfReach):  # No user waits for this call, so nothing else limits it.
+    return limited
+
+
+@pytest.mark.parametrize("name", DRIPS)
+def test_an_answer_that_drips_is_given_up_and_its_place_is_free(
+    stripe_at, as_service, settings, soon_given_up, name
+):
+    settings.STRIPE_CALLS_AT_ONCE = 1
+    given_up = threading.Event()
+    answers(stripe_at, dripping(name, given_up, json.dumps(NEW).encode()))
+    with soon_given_up():
+        assert is_refused_for_now(request_topup(as_service))
+        assert given_up.wait(DRIPS_SECONDS)
+        eventually(lambda: stripe_gateway._places()._value == 1)
+    answers(stripe_at, json_of(NEW))
+    assert request_topup(as_service).json() == {"url": PAGE}
+
+
+@pytest.mark.parametrize("name", DRIPS)
+def test_a_session_that_drips_is_given_up(stripe_at, soon_given_up, name):
+    """No user waits for this call, so only the limit of the answer ends it."""
+    given_up = threading.Event()
+    answers(stripe_at, dripping(name, given_up, json.dumps(PAID).encode()))
+    with soon_given_up(), pytest.raises(StripeOutOfReach):
         stripe_gateway.retrieve_session("cs_test_1")
+    assert given_up.wait(DRIPS_SECONDS)
+    answers(stripe_at, json_of(PAID))
+    assert stripe_gateway.retrieve_session("cs_test_1") == PAID
+
+
+@pytest.mark.parametrize("name", DRIPS)
+def test_a_list_that_drips_is_given_up(stripe_at, soon_given_up, name):
+    given_up = threading.Event()
+    page = {"object": "list", "data": [PAID], "has_more": False}
+    answers(stripe_at, dripping(name, given_up, json.dumps(page).encode()))
+    with soon_given_up(), pytest.raises(StripeOutOfReach):
+        list(stripe_gateway.completed_sessions(since_unix=1))
+    assert given_up.wait(DRIPS_SECONDS)
+    answers(stripe_at, json_of(page))
+    assert list(stripe_gateway.completed_sessions(since_unix=1)) == [PAID]
+
+
+@pytest.mark.parametrize("before", [b"", b"HTTP/1.1 100 Continue\r\n\r\n"])
+@pytest.mark.parametrize("close", [b"", b"Connection: close\r\n"])
+@pytest.mark.parametrize("trailers", [b"", b"X-Trailer: y\r\n"])
+def test_a_slow_answer_that_ends_in_time_passes(stripe_at, as_service, before, close, trailers):
+    body = json.dumps(NEW).encode()
+    chunks = b"1;extension\r\n%b\r\n%x\r\n%b\r\n0\r\n" % (body[:1], len(body) - 1, body[1:])
+    answers(stripe_at, slow(before + CHUNKED + close + b"\r\n" + chunks + trailers + b"\r\n"))
+    assert request_topup(as_service).json() == {"url": PAGE}
+    eventually(lambda: not any(thread.name == "stripe" for thread in threading.enumerate()))
 
 
 def test_a_session_that_another_top_up_has_is_503(stripe_at, as_service):
