@@ -1,7 +1,7 @@
 """A database in which every text and every amount is as long as the service accepts.
 
-The texts are words without a place to break: of W, the widest Latin letter, of wide characters and emoji, and
-of a script that is written from right to left.
+The texts are words without a place to break: of W, the widest Latin letter, of wide characters and emoji, of
+a script that is written from right to left, and of characters that join to one, which no browser breaks.
 """
 
 import json
@@ -19,7 +19,7 @@ from backoffice.actions import acts
 from backoffice.credits import actions
 from demo.made_up_past import clock_at
 from monetization import sponsors, subscriptions, tips
-from monetization.models import Subscription, Tip
+from monetization.models import Sponsor, Subscription, Tip
 from monetization.privacy import erasure
 from tests.conftest import Caller
 from tests.factories import StaffFactory
@@ -27,13 +27,18 @@ from wallet.books import audits, days, ledger
 from wallet.models import Audit, Entry, Wallet
 from wallet.prices import rates
 
-LETTERS = ("ضغط", "龘🎉", "W")  # The newest row of a list, which is opened, has the widest letters.
+LETTERS = ("ضغط", "龘🎉", "ᄀ", "W")  # The newest row of a list, which is opened, has the widest letters.
 DAYS_BACK_MAX = 40  # So that last month and this month have entries.
 
 
 def long(length: int, letters: str = "W") -> str:
     """A word of this length."""
     return (letters * length)[:length]
+
+
+def joined(letters: str, length: int) -> str:
+    """A word of letters that join to one grapheme cluster, which no browser breaks, between two others."""
+    return f"x{long(length, letters)}x"
 
 
 def address(length: int = 254) -> str:
@@ -97,6 +102,15 @@ class LongestValues:
         }
         return {name: f"{name}/{row.pk}" for name, row in rows.items()}
 
+    @property
+    def joined(self) -> dict[str, Tip | Sponsor | Subscription]:
+        """The rows with letters that join, by the name of their kind."""
+        return {
+            "tip": Tip.objects.get(message__startswith="xᄀ"),
+            "sponsor": Sponsor.objects.get(sponsor_name__startswith="xक"),
+            "subscription": Subscription.objects.get(plan__startswith="x\u0600"),
+        }
+
     def fill_prices_and_plans(self) -> None:
         setting: dict[str, Any] = {"credits": 10**9, "actor": self.actor}
         for number, letters in enumerate(LETTERS):
@@ -149,6 +163,29 @@ class LongestValues:
         erasure.erase("erased@example.com", actor=self.actor)
         for currency in CURRENCIES:
             record("tip", amount_cents=100_000, currency=currency)
+        # Other letters that join. An id may not contain them.
+        record(
+            "tip", amount_cents=50, name=joined("👩\u200d", 198), message=joined("ᄀ", 498), email="a@example.com"
+        )
+        record(
+            "sponsors",
+            sponsor_name=joined("क्", 198),
+            logo_url="https://example.com/logo.png",
+            target_url="https://example.com/",
+            position="inline",
+            active_from=self.now.isoformat(),
+            active_until=(self.now + timedelta(days=1)).isoformat(),
+            price_cents=50,
+            currency="USD",
+        )
+        record(
+            "subscriptions",
+            subscriber_email="a@example.com",
+            plan=joined("\u0600", 98),
+            amount_cents=50,
+            currency="USD",
+            stripe_subscription_id="sub_joined",
+        )
         for number, letters in enumerate(LETTERS):
             record(
                 "tip",
