@@ -17,13 +17,15 @@ for (const each of document.querySelectorAll("details")) each.open = true;
 for (const each of document.querySelectorAll("[hidden]:not(.chart-read-out)")) each.hidden = false;
 for (const each of document.querySelectorAll("input[value=other]")) each.checked = true;
 """
-# Sets every word of many W in letters that join to one grapheme cluster. Chromium never breaks such a word, so
-# its box must clip it.
+# Sets every word of many W in letters that join to one grapheme cluster. Chromium never breaks such a word,
+# so its box must clip it.
 JOIN_LETTERS = """
 () => {
   const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
-  while (texts.nextNode())
-    texts.currentNode.data = texts.currentNode.data.replace(/W{20,}/g, (word) => "\u1100".repeat(word.length));
+  while (texts.nextNode()) {
+    const text = texts.currentNode;
+    text.data = text.data.replace(/W{20,}/g, (word) => "ᄀ".repeat(word.length));
+  }
 }
 """
 # Finds the parts that stick out of the window or of their own box, and the scrolling frames that a keyboard
