@@ -3,22 +3,21 @@
 Each app registers the fields in which staff, Stripe or a reader may have written an address. Amounts, ids and
 dates are not changed.
 
-The functions take `spellings`: addresses that name one mailbox. A text may contain the address in one of
-these spellings, in its IDNA form, or in its readable form. Upper and lower case, the kind of dots in the
-domain, and the form of an accented letter (one character or two) may differ.
+A text may contain the address in any spelling of its mailbox (foundation/mailboxes.py): plain, or with
+characters that are percent-encoded, escaped for HTML, or escaped as in JSON.
 """
 
+import html
 import json
 import re
-import unicodedata
-from collections.abc import Collection, Iterable
+from collections.abc import Iterator, Sequence
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import unquote
 
+import regex
 from django.db.models import Model, Q
-from django.utils.html import escape
 
-from foundation.mailboxes import forms_of, mailbox_of
+from foundation.mailboxes import mailbox_of
 from foundation.text import beginning
 
 REMOVED = "(erased)"  # Replaces the address in a text.
@@ -29,8 +28,19 @@ BESIDE_AN_ADDRESS = re.compile(
     r"(customer_|individual_|business_|billing_|shipping_)?(name|phone|address)"
     r"|(customer_)?shipping(_details)?|collected_information"
 )
-# The dots between the labels of a domain (UTS #46).
-DOTS = ".\N{IDEOGRAPHIC FULL STOP}\N{FULLWIDTH FULL STOP}\N{HALFWIDTH IDEOGRAPHIC FULL STOP}"
+# One escaped character: %C3%BC, &uuml; or &#252;, \u00fc, \n or \".
+ESCAPE = re.compile(
+    r"%[0-7][0-9a-f]|%[c-f][0-9a-f](?:%[89ab][0-9a-f]){1,3}"
+    r"|&(?:#\d{1,7}|#x[0-9a-f]{1,6}|[a-z0-9]{1,31});"
+    r"|\\(?:u[0-9a-f]{4}|[nrt\"/])",
+    re.IGNORECASE,
+)
+# Before an address, no character continues its first part. After it, none continues its domain; a domain
+# ignores the soft hyphen and joiners.
+BEGINS = regex.compile(r"(?<![\w\p{M}.+-])")
+ENDS = regex.compile(r"(?![\xad\u200c\u200d\u2060]*(?:[\w\p{M}-]|\.\w))")
+# A spelling has at most four times as many characters as its mailbox: a letter and three accents for one letter.
+SPELLING_RATIO_MAX = 4
 
 _texts: list[tuple[type[Model], str]] = []
 
@@ -40,88 +50,127 @@ def register(model: type[Model], *fields: str) -> None:
     _texts.extend((model, field) for field in fields)
 
 
-def erase_from_texts(spellings: Collection[str]) -> None:
+def erase_from_texts(address: str) -> None:
     """Remove this address from every registered text. This runs in the caller's transaction."""
-    pattern = pattern_of(spellings)
     for model, field in _texts:
-        for row in model._default_manager.filter(may_hold(spellings, field)).iterator():
+        for row in model._default_manager.filter(may_hold(address, field)).iterator():
             text = getattr(row, field)
-            if (without := _without(text, pattern)) != text:
+            if (left := _without_in_json(text, address)) != text:
                 longest = getattr(model._meta.get_field(field), "max_length", None)
-                setattr(row, field, without if longest is None else beginning(without, longest))
+                setattr(row, field, left if longest is None else beginning(left, longest))
                 row.save(update_fields=[field])
 
 
-def pattern_of(spellings: Collection[str]) -> re.Pattern[str]:
-    """Return a pattern that matches the address: plain, percent-encoded, or escaped for HTML.
-
-    The pattern of bob@x.co matches nothing in jacob@x.co, bob@x.com and bob@x.co.uk.
-    """
-    forms = {*map(_written, spellings), *(_usual(mailbox_of(spelling)) for spelling in spellings)}
-    return re.compile(rf"(?<![\w.+-])(?:{'|'.join(sorted(forms))})(?![\w-]|\.\w)", re.IGNORECASE)
-
-
-def _usual(mailbox: str) -> str:
-    """Return a pattern of a mailbox. Each label of the domain may be in IDNA form or readable."""
-    local_part, _, domain = mailbox.rpartition("@")
-    labels = (_any_of(map(_written, forms_of(label))) for label in domain.split("."))
-    return _written(f"{local_part}@") + _written(".").join(labels)
-
-
-def _written(text: str) -> str:
-    """Return a pattern of a text in which each character may be encoded, and ü may be u and two dots."""
-    return "".join(char if char.isascii() and char.isalnum() else _any_way(char) for char in text)
-
-
-def _any_way(char: str) -> str:
-    ways = {*DOTS} if char == "." else {char, char.upper()}
-    ways |= {unicodedata.normalize("NFD", way) for way in ways}
-    return _any_of(re.escape(form) for way in ways for form in (way, quote(way, safe=""), escape(way)))
-
-
-def _any_of(patterns: Iterable[str]) -> str:
-    return f"(?:{'|'.join(sorted(set(patterns)))})"
-
-
-def may_hold(spellings: Collection[str], field: str) -> Q:
-    """Return a filter for texts that may contain the address.
-
-    The address may be plain, escaped for HTML, percent-encoded, or written with JSON's \\u00xx.
-    """
-    [local_part, *others] = {spelling.rpartition("@")[0].lower() for spelling in spellings}
-    if others or not local_part.isascii():
+def may_hold(address: str, field: str) -> Q:
+    """Return a filter for texts that may contain the address, in any spelling and however it is escaped."""
+    local_part, _, _ = mailbox_of(address).rpartition("@")
+    if not local_part.isascii():
         # It can be written in too many ways: every text with an @ may contain the address.
-        return Q(**{f"{field}__iregex": r"@|%40|\\u"})
-    return (
-        Q(**{f"{field}__icontains": f"{local_part}@"})
-        | Q(**{f"{field}__icontains": f"{escape(local_part)}@"})
-        | Q(**{f"{field}__icontains": f"{quote(local_part, safe='')}%40"})
-        | Q(**{f"{field}__iregex": r"\\u00[2-7]"})
-    )
+        return Q(**{f"{field}__iregex": r"@|%40|&|\\u"})
+    written = "".join(char if char.isalnum() else _escaped_or_not(char) for char in f"{local_part}@")
+    return Q(**{f"{field}__iregex": rf"{written}|\\u00[2-7]"})
 
 
-def _without(text: str, pattern: re.Pattern[str]) -> str:
+def _escaped_or_not(char: str) -> str:
+    return rf"(\\?{re.escape(char)}|%{ord(char):02x}|&[#a-z0-9]+;)"
+
+
+def holds(text: str, address: str) -> bool:
+    """Return whether the text contains the address."""
+    return without(text, address) != text
+
+
+def without(text: str, address: str) -> str:
+    """Return the text without the address.
+
+    What looks like an escape may be part of an address (C:\\nora@x.co), so the text is read twice: as it is,
+    and without escapes.
+
+    >>> without("Of bob@x.co, jacob@x.co and bob@x.co.uk, ?email=BOB%40x.co", "bob@x.co")
+    'Of (erased), jacob@x.co and bob@x.co.uk, ?email=(erased)'
+    """
+    mailbox = mailbox_of(address)
+    text = _cut(text, text, range(len(text)), mailbox)
+    return _cut(text, *_unescaped(text), mailbox) if ESCAPE.search(text) else text
+
+
+def _unescaped(text: str) -> tuple[str, list[int]]:
+    """Return the text without escapes, and where each of its characters begins in `text`."""
+    chars, begins, at = "", [], 0
+    while at < len(text):
+        escape = ESCAPE.match(text, at)
+        piece = _character(escape[0]) if escape else text[at]
+        chars += piece
+        begins += [at] * len(piece)
+        at = escape.end() if escape else at + 1
+    return chars, begins
+
+
+def _character(escape: str) -> str:
+    if escape[0] == "%":
+        return unquote(escape)
+    if escape[0] == "&":
+        return html.unescape(escape)
+    if escape[1] in "uU":
+        return chr(int(escape[2:], 16))
+    return escape[1] if escape[1] in '"/' else "\n"
+
+
+def _cut(text: str, chars: str, begins: Sequence[int], mailbox: str) -> str:
+    """Return the text with each address of the mailbox replaced. `chars` is the text as it is read."""
+    kept, end = "", 0
+    for first, last in _places(chars, mailbox):
+        kept += text[end : begins[first]] + REMOVED
+        end = begins[last] if last < len(begins) else len(text)
+    return kept + text[end:]
+
+
+def _places(chars: str, mailbox: str) -> Iterator[tuple[int, int]]:
+    """Yield the first character of each address of the mailbox, and the character after it."""
+    local_part, _, domain = mailbox.rpartition("@")
+    end = 0
+    for at in (place for place, char in enumerate(chars) if char == "@"):
+        first = max(end, at - SPELLING_RATIO_MAX * len(local_part))
+        begins = (
+            place
+            for place in range(first, at)
+            if BEGINS.match(chars, place) and mailbox_of(f"{chars[place:at]}@") == f"{local_part}@"
+        )
+        if (begin := next(begins, None)) is None:
+            continue
+        last = min(len(chars), at + 1 + SPELLING_RATIO_MAX * len(domain))
+        ends = (
+            place
+            for place in range(at + 2, last + 1)
+            if ENDS.match(chars, place) and mailbox_of(chars[begin:place]) == mailbox
+        )
+        if (found := next(ends, None)) is not None:
+            end = found
+            yield begin, end
+
+
+def _without_in_json(text: str, address: str) -> str:
     """Return a text without the address. A JSON text is parsed first and then written as JSON again."""
     try:
         value = json.loads(text)
-    except ValueError:
-        return pattern.sub(REMOVED, text)
-    erased = _erased(value, pattern)
-    return text if erased == value else json.dumps(erased)
+        left = _erased(value, address)
+        return text if left == value else json.dumps(left)
+    except (ValueError, RecursionError):
+        return without(text, address)
 
 
-def _erased(value: Any, pattern: re.Pattern[str]) -> Any:
+def _erased(value: Any, address: str) -> Any:
     if isinstance(value, str):
-        return pattern.sub(REMOVED, value)
+        return without(value, address)
     if isinstance(value, list):
-        return [_erased(item, pattern) for item in value]
+        return [_erased(item, address) for item in value]
     if isinstance(value, dict):
         texts = [value[name] for name in ADDRESSES if isinstance(value.get(name), str)]
-        is_the_readers = any(pattern.fullmatch(text) for text in texts)
+        is_the_readers = any(without(text, address).strip() == REMOVED for text in texts)
         return {
-            pattern.sub(REMOVED, name): None
+            without(name, address): None
             if is_the_readers and BESIDE_AN_ADDRESS.fullmatch(name)
-            else _erased(item, pattern)
+            else _erased(item, address)
             for name, item in value.items()
         }
     return value

@@ -50,18 +50,17 @@ def mailbox_of(address: str) -> str:
     return f"{_lowered(before)}@{_encoded(domain)}" if at else _lowered(address)
 
 
-def forms_of(label: str) -> set[str]:
-    """Return the encoded and the readable form of a mailbox's label: xn--bcher-kva and bücher.
+def sendable(address: str) -> str:
+    """Return the address to send a mail to: as given, but a domain that is not ASCII is in its IDNA form.
 
-    >>> sorted(forms_of("xn--bcher-kva")), forms_of("example")
-    (['bücher', 'xn--bcher-kva'], {'example'})
+    Django's mail backend would encode the domain by IDNA 2003, for which faß.de is fass.de, whose owner is
+    another one.
+
+    >>> sendable("Zoë@faß.de"), sendable("Zoe@Example.COM")
+    ('Zoë@xn--fa-hia.de', 'Zoe@Example.COM')
     """
-    if not label.startswith(ENCODED):
-        return {label}
-    try:
-        return {label, label.removeprefix(ENCODED).encode().decode("punycode")}
-    except UnicodeError:
-        return {label}
+    before, at, domain = address.rpartition("@")
+    return address if domain.isascii() else f"{before}{at}{_encoded(domain)}"
 
 
 def _lowered(text: str) -> str:

@@ -27,7 +27,7 @@ from django.utils import timezone
 
 from accounts.models import SUBJECT_LENGTH, OutgoingMail, User
 from foundation import erased_texts
-from foundation.mailboxes import is_address, mailbox_of
+from foundation.mailboxes import is_address, mailbox_of, sendable
 from foundation.text import one_line
 
 logger = logging.getLogger(__name__)
@@ -221,19 +221,18 @@ def withdraw(facts: Collection[str]) -> int:
     return _drop(Q(fact__in=facts))
 
 
-def withdraw_naming(spellings: Collection[str]) -> None:
-    """Drop the waiting mails that contain an address anywhere (`spellings`: foundation/erased_texts.py).
+def withdraw_naming(address: str) -> None:
+    """Drop the waiting mails that contain this address anywhere, in any spelling.
 
     Such a mail is dropped, not rewritten without the address. Dropping a mail deletes its texts from the
     database, even if another process is sending this mail right now.
     """
-    pattern = erased_texts.pattern_of(spellings)
     may_hold = Q()
     for field in ("subject", "text", "html"):
-        may_hold |= erased_texts.may_hold(spellings, field)
+        may_hold |= erased_texts.may_hold(address, field)
     waiting = OutgoingMail.objects.filter(may_hold, state=State.WAITING)
     texts = ((mail.fact, f"{mail.subject}\n{mail.text}\n{mail.html}") for mail in waiting.iterator())
-    withdraw([fact for fact, text in texts if pattern.search(text)])
+    withdraw([fact for fact, text in texts if erased_texts.holds(text, address)])
 
 
 def _drop(which: Q) -> int:
@@ -331,7 +330,7 @@ def message_of(mail: OutgoingMail, backend: BaseEmailBackend | None = None) -> E
     message = EmailMultiAlternatives(
         subject=mail.subject,
         body=mail.text,
-        to=[mail.to],
+        to=[sendable(mail.to)],
         connection=backend,
         headers={
             # Each try has the same Message-ID, so a mail server can recognise a repeated mail.

@@ -5,7 +5,6 @@ creator, so no figure changes.
 """
 
 import secrets
-from collections.abc import Collection
 
 from django.db import transaction
 from django.db.models import Q
@@ -28,12 +27,10 @@ def erase(email: str, *, actor: str) -> Erasure:
     same moment is erased completely or not at all. If it was not erased, running this again erases it.
     """
     readers.require_address(email)
-    kept = [
-        *readers.tips_of(email).values_list("creator_id", "email"),
-        *readers.subscriptions_of(email).values_list("creator_id", "subscriber_email"),
-    ]
-    creators = {creator_id for creator_id, _ in kept}
-    spellings = {email, *(address for _, address in kept)}
+    creators = {
+        *readers.tips_of(email).values_list("creator_id", flat=True),
+        *readers.subscriptions_of(email).values_list("creator_id", flat=True),
+    }
     tips = subscriptions = 0
     for creator_id in sorted(creators):
         stand_in = f"reader-{secrets.token_hex(8)}@{STAND_IN_DOMAIN}"
@@ -48,9 +45,9 @@ def erase(email: str, *, actor: str) -> Erasure:
         _erase_answers(stand_in)
         _drop_mails(stand_in)
     outbox.forget(email)
-    _erase_keys(spellings)
-    erased_texts.erase_from_texts(spellings)
-    outbox.withdraw_naming(spellings)
+    _erase_keys(email)
+    erased_texts.erase_from_texts(email)
+    outbox.withdraw_naming(email)
     return Erasure.objects.create(actor=actor, tips=tips, subscriptions=subscriptions)
 
 
@@ -77,9 +74,8 @@ def _drop_mails(stand_in: str) -> None:
     mails.withdraw(mails.PAST_DUE, past_due.values_list("pk", flat=True))
 
 
-def _erase_keys(spellings: Collection[str]) -> None:
+def _erase_keys(email: str) -> None:
     """Replace the idempotency keys that contain the address."""
-    pattern = erased_texts.pattern_of(spellings)
-    for first in FirstAnswer.objects.filter(erased_texts.may_hold(spellings, "key")).iterator():
-        if pattern.search(first.key):
+    for first in FirstAnswer.objects.filter(erased_texts.may_hold(email, "key")).iterator():
+        if erased_texts.holds(first.key, email):
             FirstAnswer.objects.filter(pk=first.pk).update(key=f"{erased_texts.REMOVED} {first.pk}")

@@ -106,6 +106,6 @@ def test_waiting_mails_to_and_about_a_mailbox_are_dropped(typed):
         waiting("creator@example.com", f"about:{n}", text=f"From {email}.")
     kept = [waiting("joe@bücher.example", "to:joe"), waiting("c@example.com", "about", "zoe@bucher.example")]
     assert outbox.forget(typed) == len(SAME)
-    outbox.withdraw_naming([typed])
+    outbox.withdraw_naming(typed)
     left = OutgoingMail.objects.filter(state=OutgoingMail.State.WAITING).order_by("pk")
     assert set(left) == set(kept)

@@ -13,7 +13,7 @@ HANG_SECONDS_MAX = 60
 
 
 class MailServer(socketserver.ThreadingTCPServer):
-    """Keeps what it takes in `taken`. Refuses addresses of `refused`, hangs up at those of `hung_up_on`, is
+    """Keeps what it takes in `taken`, and the address of each RCPT TO in `recipients`. Refuses addresses of `refused`, hangs up at those of `hung_up_on`, is
     silent at the command `silent_at` until it `hangs_up`, and hangs up at once when `away`.
     """
 
@@ -25,6 +25,7 @@ class MailServer(socketserver.ThreadingTCPServer):
         super().__init__(("127.0.0.1", 0), Dialogue)
         self.address = ("127.0.0.1", self.socket.getsockname()[1])
         self.taken: list[EmailMessage] = []
+        self.recipients: list[str] = []
         self.refused: set[str] = set()
         self.hung_up_on: set[str] = set()
         self.silent_at = ""
@@ -45,6 +46,8 @@ class Dialogue(socketserver.StreamRequestHandler):
         self.say("220 mail.example")
         while line := self.rfile.readline().decode().strip():
             command = line[:4].upper()
+            if command == "RCPT":
+                self.server.recipients.append(line.partition("<")[2].partition(">")[0])
             if command == self.server.silent_at:
                 self.server.fell_silent.set()
                 self.server.hangs_up.wait(HANG_SECONDS_MAX)

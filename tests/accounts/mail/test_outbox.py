@@ -482,3 +482,22 @@ def test_old_mails_are_pruned_and_waiting_ones_never(anna):
     OutgoingMail.objects.filter(state=State.DROPPED).update(given_up_at=long_ago)
     assert outbox.prune() == 5
     assert the_mail().fact == "receipt:waits"
+
+
+@pytest.mark.parametrize(
+    ("to", "recipient"),
+    [
+        ("a@faß.de", "a@xn--fa-hia.de"),
+        ("a@FAẞ.de", "a@xn--fa-hia.de"),
+        ("a@οδος.example", "a@xn--pxavbm.example"),
+        ("a@bücher.example", "a@xn--bcher-kva.example"),
+        ("Anna@Example.COM", "Anna@Example.COM"),
+    ],
+)
+def test_a_mail_goes_to_the_domain_of_the_mailbox(anna, smtp, to, recipient):
+    """By IDNA 2003, which Django's mail backend uses, faß.de would be fass.de."""
+    queue(anna, to=to)
+    assert the_mail().to == to
+    assert outbox.send_due(10).sent == 1
+    assert smtp.recipients == [recipient]
+    assert smtp.taken[0]["To"] == recipient

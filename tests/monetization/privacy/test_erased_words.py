@@ -120,6 +120,28 @@ def test_an_address_beyond_ascii_is_found_too(creator):
     assert tables_with("bücher") == set()
 
 
+@pytest.mark.parametrize(
+    ("address", "words", "left"),
+    [
+        ("a@straße.example", "a@strasse.example a%40strasse.example", None),
+        ("a@straße.example", "a@STRAẞE.example, A@xn--strae-oqa.example", "(erased), (erased)"),
+        ("zoe+tag@x.co", "https://x.co/?e=zoe+tag%40x.co&f=1", "https://x.co/?e=(erased)&f=1"),
+        ("zoe+tag@x.co", "Zoe%2Btag%40x.co zoe%2Btag@x.co zoe&#43;tag&#64;x.co", "(erased) (erased) (erased)"),
+        ("o'neil@x.co", "o&#x27;neil@x.co O%27neil%40x.co", "(erased) (erased)"),
+        ("zoe@example.com", "zoe@\uff45xample.com mailto%3Azoe%40example.com", "(erased) mailto%3A(erased)"),
+        ("\u017fam@x.co", "sam@x.co", None),
+        ("a/b@x.co", '{"email": "a\\/b@x.co"}', '{"email": "(erased)"}'),
+        ('"a!b"@x.co', '{"email": "\\"a!b\\"@x.co"}', '{"email": "(erased)"}'),
+    ],
+)
+def test_all_spellings_of_a_mailbox_go_and_another_mailbox_stays(creator, address, words, left):
+    write_to_the_log(words, creator)
+    FirstAnswer.objects.create(creator=creator, endpoint="tip", key=words, digest="x", row_id="", answer="{}")
+    erasure.erase(address, actor="operator")
+    assert Act.objects.get().told == (words if left is None else left)
+    assert (FirstAnswer.objects.get().key == words) is (left is None)
+
+
 def test_an_address_goes_from_remarks_tracebacks_and_reasons_of_refunds(creator):
     StripeEvent.objects.create(pk="evt_1", type="x", remark="Of bob@x.co", traceback="'bob@x.co'\n")
     given = give(creator)
