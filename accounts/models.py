@@ -113,8 +113,13 @@ class User(Addressed, AbstractBaseUser, PermissionsMixin):
             models.Index(OpClass(Upper("email"), "text_pattern_ops"), name="accounts_user_email_begins"),
             models.Index(OpClass(Upper("name"), "text_pattern_ops"), name="accounts_user_name_begins"),
             # For searches by mailbox.
-            models.Index(fields=["email"], name="accounts_user_compared"),
-            models.Index(fields=["mailbox"], condition=~Q(mailbox=None), name="accounts_user_mailbox"),
+            models.Index(fields=["email"], opclasses=["text_pattern_ops"], name="accounts_user_compared"),
+            models.Index(
+                fields=["mailbox"],
+                opclasses=["text_pattern_ops"],
+                condition=~Q(mailbox=None),
+                name="accounts_user_mailbox",
+            ),
             models.Index(fields=["misar_id"], condition=not_filled("email"), name="accounts_user_not_filled"),
         ]
 

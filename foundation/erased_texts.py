@@ -39,7 +39,8 @@ ESCAPE = re.compile(
 # ignores the soft hyphen and joiners.
 BEGINS = regex.compile(r"(?<![\w\p{M}.+-])")
 ENDS = regex.compile(r"(?![\xad\u200c\u200d\u2060]*(?:[\w\p{M}-]|\.\w))")
-# A spelling has at most four times as many characters as its mailbox: a letter and three accents for one letter.
+# A spelling has at most four times as many characters as its mailbox: one letter may be a letter and three
+# accents.
 SPELLING_RATIO_MAX = 4
 
 _texts: list[tuple[type[Model], str]] = []

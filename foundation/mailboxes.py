@@ -95,10 +95,11 @@ def not_filled(compared_field: str) -> Q:
     return Q(mailbox=None, **{f"{compared_field}__regex": OTHER})
 
 
-def fill(model: Any, *, address_field: str, compared_field: str) -> None:
+def fill(model: Any, *, address_field: str, compared_field: str, wait: bool = True) -> None:
     """Fill the `mailbox` of all rows that need one, in short transactions.
 
-    The names of the fields are as in `Addressed`.
+    The names of the fields are as in `Addressed`. If `wait` is false, rows that another transaction has
+    locked are left for the next call.
     """
     rows, after = model._default_manager.filter(not_filled(compared_field)).order_by("pk"), ""
     while batch := list(rows.filter(pk__gt=after).values_list("pk", address_field)[:FILLED_AT_ONCE]):
@@ -106,7 +107,9 @@ def fill(model: Any, *, address_field: str, compared_field: str) -> None:
             for pk, address in batch:
                 # If another process changes the address now, the next call fills the mailbox.
                 row = model._default_manager.filter(pk=pk, mailbox=None, **{address_field: address})
-                row.update(mailbox=mailbox_of(address))
+                # With `no_key`, a row that refers to this one does not lock it.
+                if wait or row.select_for_update(skip_locked=True, no_key=True).values("pk"):
+                    row.update(mailbox=mailbox_of(address))
         after = batch[-1][0]
 
 
@@ -132,14 +135,17 @@ class Addressed(models.Model):
         return str(getattr(self, self.ADDRESS_FIELD))
 
     @classmethod
-    def fill_mailboxes(cls) -> None:
-        """Fill the mailbox of all rows that need one: usually none, which one look at a small index shows."""
-        fill(cls, address_field=cls.ADDRESS_FIELD, compared_field=cls.COMPARED_FIELD)
+    def fill_mailboxes(cls, *, wait: bool = False) -> None:
+        """Fill the mailbox of all rows that need one: usually none, which one look at a small index shows.
+
+        Pages do not wait for rows that are locked. An erasure and an export must miss no row, so they wait.
+        """
+        fill(cls, address_field=cls.ADDRESS_FIELD, compared_field=cls.COMPARED_FIELD, wait=wait)
 
     @classmethod
-    def in_mailbox(cls, address: str) -> Q:
+    def in_mailbox(cls, address: str, *, wait: bool = False) -> Q:
         """Return the condition that a row has this mailbox, in any spelling. This fills mailboxes first."""
-        cls.fill_mailboxes()
+        cls.fill_mailboxes(wait=wait)
         mailbox = mailbox_of(address)
         return Q(mailbox=mailbox) | Q(mailbox=None, **{cls.COMPARED_FIELD: mailbox})
 

@@ -249,7 +249,12 @@ class Subscription(Addressed):
             models.Index(
                 fields=["reader"], opclasses=["text_pattern_ops"], name="monetization_sub_reader_begins"
             ),
-            models.Index(fields=["mailbox"], condition=~Q(mailbox=None), name="monetization_sub_mailbox"),
+            models.Index(
+                fields=["mailbox"],
+                opclasses=["text_pattern_ops"],
+                condition=~Q(mailbox=None),
+                name="monetization_sub_mailbox",
+            ),
             models.Index(fields=["id"], condition=not_filled("reader"), name="monetization_sub_not_filled"),
             models.Index(fields=["-created_at"], name="monetization_sub_all"),
             # Support staff may know only Stripe's id. Tip has such an index too.
@@ -365,7 +370,12 @@ class Tip(Addressed):
                 fields=["reader"], opclasses=["text_pattern_ops"], name="monetization_tip_reader_begins"
             ),
             models.Index(OpClass(Upper("name"), "text_pattern_ops"), name="monetization_tip_name_begins"),
-            models.Index(fields=["mailbox"], condition=~Q(mailbox=None), name="monetization_tip_mailbox"),
+            models.Index(
+                fields=["mailbox"],
+                opclasses=["text_pattern_ops"],
+                condition=~Q(mailbox=None),
+                name="monetization_tip_mailbox",
+            ),
             models.Index(fields=["id"], condition=not_filled("reader"), name="monetization_tip_not_filled"),
             models.Index(fields=["-created_at"], name="monetization_tip_all"),
             models.Index(

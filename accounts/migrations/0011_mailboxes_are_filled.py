@@ -11,11 +11,14 @@ def fill(apps: Any, schema_editor: Any) -> None:
 
 
 class Migration(migrations.Migration):
-    # Concurrently, and in short transactions: users sign in meanwhile. Interrupted, it goes on where it was.
+    # Concurrently, and in short transactions: users sign in meanwhile.
     atomic = False
     dependencies = [("accounts", "0010_mailboxes")]
 
     operations = [
+        # First, because the indexes are not needed for it: it walks along the primary key. If it is
+        # interrupted, `migrate` runs it again, and it goes on where it was.
+        migrations.RunPython(fill, migrations.RunPython.noop),
         AddIndexConcurrently(
             model_name="user",
             index=models.Index(
@@ -24,17 +27,19 @@ class Migration(migrations.Migration):
                 name="accounts_user_not_filled",
             ),
         ),
-        migrations.RunPython(fill, migrations.RunPython.noop),
         AddIndexConcurrently(
             model_name="user",
             index=models.Index(
                 condition=models.Q(("mailbox", None), _negated=True),
                 fields=["mailbox"],
+                opclasses=["text_pattern_ops"],
                 name="accounts_user_mailbox",
             ),
         ),
         AddIndexConcurrently(
             model_name="user",
-            index=models.Index(fields=["email"], name="accounts_user_compared"),
+            index=models.Index(
+                fields=["email"], opclasses=["text_pattern_ops"], name="accounts_user_compared"
+            ),
         ),
     ]

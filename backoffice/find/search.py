@@ -89,6 +89,8 @@ class Found:
 class Look:
     """A table, and what is searched in it: a lookup, and the name of its column in words.
 
+    The lookups `mailbox` and `mailbox_begins` compare addresses by mailbox (foundation/mailboxes.py).
+
     The columns of `ids` and `whole` must equal the text; those of `whole` are no ids. The columns of `begins`
     must begin with it. `whose` is the column with the Misar ID, `named_by` the one with the name of a match.
     """
@@ -164,7 +166,12 @@ USERS = Look(
     "pk",
     lambda user: _person(user.name, user.email),
     whole={"mailbox": EMAIL, "name__iexact": NAME},
-    begins={"pk__istartswith": MISAR_ID, "name__istartswith": NAME, "email__istartswith": EMAIL},
+    begins={
+        "pk__istartswith": MISAR_ID,
+        "name__istartswith": NAME,
+        "email__istartswith": EMAIL,
+        "mailbox_begins": EMAIL,
+    },
 )
 LOOKS = (
     USERS,
@@ -199,7 +206,7 @@ LOOKS = (
         "creator_id",
         _tip,
         whole={"mailbox": EMAIL, "name__iexact": NAME},
-        begins={"reader__startswith": EMAIL, "name__istartswith": NAME},
+        begins={"mailbox_begins": EMAIL, "name__istartswith": NAME},
     ),
     Look(
         "subscription",
@@ -208,7 +215,7 @@ LOOKS = (
         "creator_id",
         _subscription,
         whole={"mailbox": EMAIL},
-        begins={"reader__startswith": EMAIL},
+        begins={"mailbox_begins": EMAIL},
     ),
     Look(
         "refund",
@@ -287,15 +294,15 @@ def _can_match(text: str) -> bool:
 
 
 def _any_of(table: type[models.Model], lookup: str, texts: Iterable[str]) -> Q:
-    """The condition that a column matches one of these texts. A mailbox matches in any spelling.
+    """The condition that a column matches one of these texts.
 
-    Names are searched in both forms (`both_forms`). A column `reader` holds e-mail addresses in lower case.
+    A mailbox, and the beginning of one, match in any spelling. Names are searched in both forms
+    (`both_forms`).
     """
     values = set(texts)
-    if lookup == "mailbox" and issubclass(table, Addressed):
-        return Q.create([table.in_mailbox(value) for value in sorted(values)], connector=Q.OR)
-    if lookup.startswith("reader"):
-        values = {text.lower() for text in values}
+    if issubclass(table, Addressed) and lookup in ("mailbox", "mailbox_begins"):
+        condition = table.in_mailbox if lookup == "mailbox" else table.mailbox_begins
+        return Q.create([condition(value) for value in sorted(values)], connector=Q.OR)
     if "__" in lookup:
         values = {form for text in values for form in both_forms(text)}
     return Q.create([(lookup, value) for value in sorted(values)], connector=Q.OR)

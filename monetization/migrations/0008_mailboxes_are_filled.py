@@ -13,11 +13,14 @@ def fill(apps: Any, schema_editor: Any) -> None:
 
 
 class Migration(migrations.Migration):
-    # Concurrently, and in short transactions: tips arrive meanwhile. Interrupted, it goes on where it was.
+    # Concurrently, and in short transactions: tips arrive meanwhile.
     atomic = False
     dependencies = [("monetization", "0007_mailboxes")]
 
     operations = [
+        # First, because the indexes are not needed for it: it walks along the primary key. If it is
+        # interrupted, `migrate` runs it again, and it goes on where it was.
+        migrations.RunPython(fill, migrations.RunPython.noop),
         AddIndexConcurrently(
             model_name="subscription",
             index=models.Index(
@@ -34,12 +37,12 @@ class Migration(migrations.Migration):
                 name="monetization_tip_not_filled",
             ),
         ),
-        migrations.RunPython(fill, migrations.RunPython.noop),
         AddIndexConcurrently(
             model_name="subscription",
             index=models.Index(
                 condition=models.Q(("mailbox", None), _negated=True),
                 fields=["mailbox"],
+                opclasses=["text_pattern_ops"],
                 name="monetization_sub_mailbox",
             ),
         ),
@@ -48,6 +51,7 @@ class Migration(migrations.Migration):
             index=models.Index(
                 condition=models.Q(("mailbox", None), _negated=True),
                 fields=["mailbox"],
+                opclasses=["text_pattern_ops"],
                 name="monetization_tip_mailbox",
             ),
         ),

@@ -70,9 +70,9 @@ def require_address(email: str) -> None:
 
 def tips_of(email: str) -> QuerySet[Tip]:
     """Return the tips of the reader with this mailbox, in any spelling, from all creators."""
-    return Tip.objects.filter(Tip.in_mailbox(email))
+    return Tip.objects.filter(Tip.in_mailbox(email, wait=True))
 
 
 def subscriptions_of(email: str) -> QuerySet[Subscription]:
     """Return the subscriptions of the reader with this mailbox, in any spelling, from all creators."""
-    return Subscription.objects.filter(Subscription.in_mailbox(email))
+    return Subscription.objects.filter(Subscription.in_mailbox(email, wait=True))

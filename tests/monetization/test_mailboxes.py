@@ -8,7 +8,7 @@ from io import StringIO
 
 import pytest
 from django.core.management import call_command
-from django.db import connection
+from django.db import OperationalError, connection
 from django.urls import reverse
 
 from foundation import mailboxes
@@ -22,6 +22,7 @@ from monetization.models import Subscription, Tip
 from monetization.privacy import erasure, readers
 from tests.backoffice.creators.test_lists import run_action
 from tests.backoffice.plans import captured, plans_of
+from tests.crowd import second_connection
 from tests.monetization.conftest import SUBSCRIPTIONS, TIP
 from tests.monetization.records import (
     NOON,
@@ -158,6 +159,16 @@ def test_each_spelling_finds_all_in_the_dashboard(api, client, creator, typed):
 def test_the_beginning_of_a_spelling_finds_it(creator, typed):
     given = tip(creator, email=UNICODE)
     assert list(Tip.objects.filter(Tip.mailbox_begins(typed))) == [given]
+
+
+@pytest.mark.parametrize("stored", ["NFC", "NFD"])
+@pytest.mark.parametrize("typed", ["NFC", "NFD"])
+@pytest.mark.parametrize("name", ["Zoë Müller", "Émile", "ÅSA"])
+def test_a_name_is_found_in_both_forms_of_its_letters(creator, name, typed, stored):
+    given = tip(creator, name=unicodedata.normalize(stored, name))
+    tip(creator, name="Zoe Muller")
+    form = TipFilterForm({"search": unicodedata.normalize(typed, name.lower()[:4])}, creator)
+    assert list(form.records()) == [given]
 
 
 def test_a_finished_label_finds_the_other_spellings(creator):
@@ -345,6 +356,25 @@ def test_two_readers_of_the_figures_fill_at_once(creator):
     for thread in threads:
         thread.join(60)
     assert counts == [30] * 4
+
+
+@pytest.mark.django_db(transaction=True)
+def test_pages_do_not_wait_for_a_locked_row_and_an_erasure_does(api, creator):
+    by_the_release_before(creator, UNICODE)
+    with second_connection() as second, second.cursor() as other:
+        other.execute("BEGIN")
+        other.execute("SELECT 1 FROM monetization_tip FOR UPDATE")
+        other.execute("SELECT 1 FROM monetization_subscription FOR UPDATE")
+        sql("SET lock_timeout = '300ms'")
+        assert paying(creator) == (1, 1)
+        assert top(creator, "USD", period_of(creator, "30d", at=datetime.now(UTC)))
+        assert not Tip.objects.filter(Tip.in_mailbox(ENCODED)).exists()
+        with pytest.raises(OperationalError, match="lock timeout"):
+            readers.export(UNICODE)
+        other.execute("ROLLBACK")
+        sql("RESET lock_timeout")
+    assert Tip.objects.filter(Tip.in_mailbox(ENCODED)).exists()
+    assert erasure.erase(ENCODED, actor="test").tips == 1
 
 
 @pytest.mark.django_db(transaction=True)
