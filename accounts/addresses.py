@@ -8,7 +8,7 @@ USERS_MAX = 20
 
 def ids_with_address(address: str) -> list[str]:
     """Return the Misar IDs of at most 20 users with this mailbox, in any spelling."""
-    if not address:
+    if not address or "\0" in address:  # PostgreSQL refuses NUL.
         return []
     ids = User.objects.filter(User.in_mailbox(address)).order_by("pk").values_list("pk", flat=True)
     return list(ids[:USERS_MAX])

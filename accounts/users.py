@@ -40,7 +40,8 @@ def arrive(*, misar_id: str, name: object = "", email: object = "") -> User:
 
 
 def _name(value: object) -> str:
-    return beginning(value, NAME_LENGTH) if isinstance(value, str) and is_text(value) else ""
+    name = beginning(value, NAME_LENGTH) if isinstance(value, str) else ""
+    return name if is_text(name) else ""
 
 
 def _email(value: object) -> str:

@@ -290,6 +290,7 @@ def test_the_command_is_not_bound_by_the_limit(creator):
         {"user": "x" * 256, "scopes": "read"},
         {"user": "\u3164", "scopes": "read"},
         {"user": "usr_1", "scopes": "read", "name": "\u3164"},
+        {"user": "usr_1", "scopes": "read", "name": "\u3164" * 200 + "a"},
         {"user": "usr_1", "scopes": "read", "name": "a\x1bb"},
     ],
 )

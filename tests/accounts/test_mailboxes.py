@@ -10,6 +10,7 @@ from accounts.addresses import ids_with_address
 from accounts.mail import outbox
 from accounts.models import OutgoingMail, User
 from tests.factories import UserFactory
+from tests.monetization.records import subscribe, tip
 from tests.wallet.entries import sql
 from wallet.models import Wallet
 
@@ -92,6 +93,25 @@ def test_wallets_are_searched_by_each_spelling(staff, give):
         answer = staff.post(reverse("admin:wallet_wallet_changelist"), {"q": typed}, follow=True)
         assert [wallet.pk for wallet in answer.context["cl"].result_list] == ["usr_1"]
     assert Wallet.objects.count() == 1
+
+
+@pytest.mark.parametrize("term", ["\0@x", "zoe@x.co\0", "\0"])
+@pytest.mark.parametrize(
+    "page",
+    [
+        *("wallet_wallet", "wallet_topup", "wallet_entry", "wallet_stripeevent", "accounts_user"),
+        *("monetization_tip", "monetization_subscription", "monetization_sponsor", "accounts_apikey"),
+    ],
+)
+def test_a_search_with_nul_finds_no_rows_in_any_list(staff, give, page, term):
+    give("usr_1", 5)
+    creator = UserFactory.create(misar_id="usr_1", email="zoe@x.co")
+    tip(creator, email="zoe@x.co")
+    subscribe(creator, "zoe@x.co")
+    assert ids_with_address(term) == []
+    answer = staff.post(reverse(f"admin:{page}_changelist"), {"q": term}, follow=True)
+    assert answer.status_code == 200
+    assert list(answer.context["cl"].result_list) == []
 
 
 def waiting(to, fact, text="Hello"):

@@ -43,7 +43,7 @@ def judge(session: dict[str, Any]) -> Checkout:
     """Return the session as a Checkout. If the session cannot be credited, raises Parked with the reason."""
     session_id = text_at(session, "id")
     user_id = text_at(session, "metadata", "user_id")
-    product = text_at(session, "metadata", "product")
+    product = beginning(text_at(session, "metadata", "product"), PRODUCT_LENGTH)
     if not is_plain(session_id):
         raise Parked("The session has no id.")
     if not is_misar_id(user_id):
@@ -56,7 +56,7 @@ def judge(session: dict[str, Any]) -> Checkout:
         session_id=session_id,
         topup_id=plain_or_nothing(text_at(session, "metadata", "topup_id")),
         user_id=user_id,
-        product=beginning(product, PRODUCT_LENGTH) if is_id(product) else "",
+        product=product if is_id(product) else "",
         payment_intent_id=payment_at(session),
         livemode=bool(session.get("livemode")),
         paid_cents=_paid_cents(session) if session.get("payment_status") == "paid" else None,

@@ -34,13 +34,12 @@ class Command(BaseCommand):
             raise CommandError(f"Unknown scopes: {', '.join(unknown)}. Known: {', '.join(api_keys.SCOPES)}")
         if not is_users_id(user):
             raise CommandError("A Misar ID is 1 to 255 printable characters and does not begin with staff:")
+        name = beginning(name, api_keys.NAME_LENGTH)
         try:
             validate_line(name)
             owner = User.objects.filter(pk=user).first() or User.objects.create_user(user)
         except ValidationError as error:
             raise CommandError("; ".join(error.messages)) from error
-        key, secret = api_keys.issue(
-            owner=owner, name=beginning(name, api_keys.NAME_LENGTH), scopes=requested, within_limit=False
-        )
+        key, secret = api_keys.issue(owner=owner, name=name, scopes=requested, within_limit=False)
         self.stderr.write(f"Key {key} made for {owner}. Keep it now: only its digest is stored.")
         self.stdout.write(secret)

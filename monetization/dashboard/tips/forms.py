@@ -9,6 +9,7 @@ from django.db.models import Count, F, Q, Sum
 from foundation import money
 from foundation.calendar import start_of
 from foundation.forms import DayField
+from foundation.text import both_forms
 from monetization.dashboard.fields import amount_field, cents_of
 from monetization.dashboard.filters import FilterForm, choice_field, search_field
 from monetization.models import Tip
@@ -33,7 +34,10 @@ class TipFilterForm(FilterForm):
         # Matches the beginning of an e-mail address in any spelling, the beginning of a name in upper or
         # lower case, or a whole id.
         "search": lambda text: (
-            Tip.mailbox_begins(text) | Q(name__istartswith=text) | Q(stripe_payment_id=text) | Q(pk=text)
+            Tip.mailbox_begins(text)
+            | Q.create([("name__istartswith", form) for form in sorted(both_forms(text))], connector=Q.OR)
+            | Q(stripe_payment_id=text)
+            | Q(pk=text)
         ),
     }
     currency = choice_field("Currency", "All currencies")

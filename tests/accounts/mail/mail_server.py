@@ -13,8 +13,10 @@ HANG_SECONDS_MAX = 60
 
 
 class MailServer(socketserver.ThreadingTCPServer):
-    """Keeps what it takes in `taken`, and the address of each RCPT TO in `recipients`. Refuses addresses of `refused`, hangs up at those of `hung_up_on`, is
-    silent at the command `silent_at` until it `hangs_up`, and hangs up at once when `away`.
+    """Keeps what it takes in `taken`, and the addresses of each RCPT TO in `recipients`.
+
+    Refuses addresses of `refused`, hangs up at those of `hung_up_on`, is silent at the command `silent_at`
+    until it `hangs_up`, and hangs up at once when `away`.
     """
 
     allow_reuse_address = True

@@ -137,6 +137,17 @@ def test_a_name_that_is_no_name_is_no_name(client, issuer, odd):
     assert client.get("/account").status_code == 200
 
 
+@pytest.mark.parametrize("blank", ["\u3164", "\u2800", "\u200d", " "], ids=ascii)
+def test_a_name_shows_something_after_it_is_cut(client, issuer, blank):
+    assert sign_in(client, issuer, profile={"name": blank * 200 + "a"}).status_code == 302
+    assert User.objects.get().name == ""
+
+
+def test_a_long_name_that_shows_something_is_cut(client, issuer):
+    assert sign_in(client, issuer, profile={"name": "\u3164" * 199 + "ab"}).status_code == 302
+    assert User.objects.get().name == "\u3164" * 199 + "a"
+
+
 @pytest.mark.parametrize("odd", [*NO_TEXT, "no address", "@", "a@b", {"@": 1}, ["a@example.com"]], ids=ascii)
 def test_an_address_that_is_no_address_is_no_address(client, issuer, odd):
     assert sign_in(client, issuer, profile={"email": odd, "email_verified": True}).status_code == 302

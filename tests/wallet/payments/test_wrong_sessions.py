@@ -200,6 +200,19 @@ def test_no_place_of_a_signed_event_can_break_the_inbox(deliver, checkout_event,
     assert deliver(event).status_code == 200
 
 
+@pytest.mark.parametrize(
+    ("product", "stored"),
+    [("\u3164" * 200 + "a", ""), ("\u2800" * 200 + "a", ""), ("blog" * 200, "blog" * 200)],
+)
+def test_a_product_shows_something_after_it_is_cut(deliver, checkout_event, product, stored):
+    event = checkout_event()
+    event["data"]["object"]["metadata"]["product"] = product
+    assert deliver(event).status_code == 200
+    [topup] = TopUp.objects.all()
+    assert topup.product == stored[: len(topup.product)]
+    assert bool(topup.product) is bool(stored)
+
+
 def test_an_event_nested_as_deeply_as_can_be_read_is_no_500(deliver, checkout_event):
     answers = set()
     for depth in range(100, 1100, 10):
