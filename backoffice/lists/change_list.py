@@ -150,6 +150,11 @@ class List(ChangeList):
         self.other_filters = {lookup: self._parsed(lookup, values) for lookup, values in others.items()}
         return specs, has_filters, self.other_filters, may_repeat, has_active
 
+    def get_queryset(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        """The rows of the list. No row holds NUL, for which Django would show the whole list."""
+        rows = super().get_queryset(request, *args, **kwargs)
+        return rows.none() if "\0" in request.GET.get(SEARCH_VAR, "") else rows
+
     def get_query_string(self, new_params: Any = None, remove: Any = None) -> str:
         """The query string of this list. Instead of an e-mail address, it has the token of the search."""
         if not is_private(self.query):

@@ -95,7 +95,7 @@ def test_wallets_are_searched_by_each_spelling(staff, give):
     assert Wallet.objects.count() == 1
 
 
-@pytest.mark.parametrize("term", ["\0@x", "zoe@x.co\0", "\0"])
+@pytest.mark.parametrize("term", ["\0@x", "zoe@x.co\0"])
 @pytest.mark.parametrize(
     "page",
     [
