@@ -488,14 +488,11 @@ def test_old_mails_are_pruned_and_waiting_ones_never(anna):
     ("to", "recipient"),
     [
         ("a@faß.de", "a@xn--fa-hia.de"),
-        ("a@FAẞ.de", "a@xn--fa-hia.de"),
         ("a@οδος.example", "a@xn--pxavbm.example"),
-        ("a@bücher.example", "a@xn--bcher-kva.example"),
         ("Anna@Example.COM", "Anna@Example.COM"),
     ],
 )
 def test_a_mail_goes_to_the_domain_of_the_mailbox(anna, smtp, to, recipient):
-    """By IDNA 2003, which Django's mail backend uses, faß.de would be fass.de."""
     queue(anna, to=to)
     assert the_mail().to == to
     assert outbox.send_due(10).sent == 1
