@@ -44,6 +44,7 @@ def mailbox_of(address: str) -> str:
     >>> mailbox_of("ZOE@BÜCHER.example"), mailbox_of("zoe@xn--bcher-kva.example")
     ('zoe@xn--bcher-kva.example', 'zoe@xn--bcher-kva.example')
     """
+    address = unicodedata.normalize("NFC", address)  # The Kelvin sign, for example, is an ASCII K then.
     if address.isascii():
         return address.lower()
     before, at, domain = address.rpartition("@")
@@ -76,7 +77,7 @@ def _encoded(domain: str) -> str:
     # idna.encode() would refuse the domains that IDNA 2008 does not allow. Some have mailboxes, as ☃.net.
     labels = (
         label if label.isascii() else ENCODED + label.encode("punycode").decode()
-        for label in mapped.split(".")
+        for label in mapped.rstrip(".").split(".")
     )
     encoded = ".".join(labels)
     return encoded if len(encoded) <= DOMAIN_LENGTH_MAX else _lowered(domain)

@@ -253,7 +253,7 @@ WALLETS = (
     "INSERT INTO wallet_wallet SELECT id, %(entries)s, %(entries)s, now() FROM unnest(%(ids)s::text[]) AS id"
 )
 # A search looks into each column once, or less often if it finds enough.
-QUERIES_MAX = 40
+QUERIES_MAX = 42
 LEDGER = """
 INSERT INTO wallet_entry (id, wallet_id, sequence, kind, credits, balance_after, feature, product,
        idempotency_key, stripe_session_id, actor, reason, effective_at, created_at)

@@ -27,6 +27,7 @@ SPELLINGS = [
     "zoe@bücher\N{FULLWIDTH FULL STOP}example",
     "zoe@bücher\N{HALFWIDTH IDEOGRAPHIC FULL STOP}example",
     "Zoe@XN--BCHER-KVA.Example",
+    "zoe@bücher.example\N{IDEOGRAPHIC FULL STOP}",
     "zoe@bü\N{SOFT HYPHEN}cher.example",
     "zoe@bücher.\uff45\uff58ample",  # Two letters in full width.
 ]
