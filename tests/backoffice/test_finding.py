@@ -252,7 +252,8 @@ def test_the_box_is_on_every_page(staff, give):
 WALLETS = (
     "INSERT INTO wallet_wallet SELECT id, %(entries)s, %(entries)s, now() FROM unnest(%(ids)s::text[]) AS id"
 )
-# A search looks into each column once, or less often if it finds enough, and for mailboxes that are not filled.
+# A search looks into each column once, or less often if it finds enough. It also looks for mailboxes that are
+# not filled.
 QUERIES_MAX = 42
 LEDGER = """
 INSERT INTO wallet_entry (id, wallet_id, sequence, kind, credits, balance_after, feature, product,
