@@ -140,6 +140,7 @@ def test_a_domain_that_the_library_encodes_has_that_form(address):
     assert mailbox_of(f"zoe@{domain}").rstrip(".") == f"zoe@{encoded}".rstrip(".")
 
 
+@pytest.mark.slow
 def test_no_character_changes_its_form_twice():
     for code_point in range(sys.maxunicode + 1):
         char = chr(code_point)
