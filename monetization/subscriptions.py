@@ -150,10 +150,10 @@ def change(
     return subscription
 
 
-def read_again() -> Iterator[Subscription]:
+def with_other_interval() -> Iterator[Subscription]:
     """Yield each subscription whose stored interval is not what `interval_of` returns for its plan's name.
 
-    The interval in a yielded row is the new one, which is not stored yet (`store_interval`). The rule may
+    The interval in a yielded row is the new one, which is not stored yet (`correct_interval`). The rule may
     have been another one when the subscription was recorded.
     """
     for subscription in Subscription.objects.order_by("pk").iterator():
@@ -164,7 +164,7 @@ def read_again() -> Iterator[Subscription]:
 
 
 @transaction.atomic
-def store_interval(*, creator: User, subscription_id: str) -> None:
+def correct_interval(*, creator: User, subscription_id: str) -> None:
     """Store the interval that the plan's name says. If the yearly income changes, record it as an event."""
     mine = Subscription.objects.visible_to(creator).select_for_update()
     subscription = mine.get(pk=subscription_id)

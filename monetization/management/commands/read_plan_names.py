@@ -1,4 +1,4 @@
-"""`manage.py read_plan_names --apply` reads the billing interval of every subscription again."""
+"""`manage.py read_plan_names [--apply]`: read the billing intervals in the plans' names again."""
 
 from argparse import ArgumentParser
 from typing import Any
@@ -26,11 +26,11 @@ class Command(BaseCommand):
     def handle(self, *, apply: bool, **options: Any) -> None:
         number = 0
         with patient():
-            for row in subscriptions.read_again():
+            for row in subscriptions.with_other_interval():
                 number += 1
                 # Never print the plan's name, because it may contain an address and output may be stored.
                 self.stdout.write(f"{row.pk}: {Subscription.Interval(row.interval).label}")
                 if apply:
-                    subscriptions.store_interval(creator=row.creator, subscription_id=row.pk)
+                    subscriptions.correct_interval(creator=row.creator, subscription_id=row.pk)
         changes = count(number, "subscription")
         self.stdout.write(f"{changes} changed." if apply else f"{changes} would change. Run with --apply.")
