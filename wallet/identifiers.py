@@ -11,3 +11,8 @@ def transaction_id() -> str:
 def topup_id() -> str:
     """Return a new id for a top-up. Stripe gets it as our idempotency key; the API never shows it."""
     return identifiers.new("top")
+
+
+def refund_request_id() -> str:
+    """Return a new id for a refund that staff ask for. Stripe gets it as our idempotency key."""
+    return identifiers.new("rreq")

@@ -1,7 +1,15 @@
 """The wallet's models. Each model is defined in the package that writes it."""
 
 from wallet.books.models import Audit, ClosedDay, DayTotal, Entry, OutOfOrderEntry, Wallet
-from wallet.payments.models import StripeEvent, TopUp
+from wallet.payments.models import (
+    Payment,
+    ReconciliationRun,
+    RefundRequest,
+    StripeDispute,
+    StripeEvent,
+    StripeRefund,
+    TopUp,
+)
 from wallet.prices.models import Rate, RateChange
 
 __all__ = [
@@ -10,9 +18,14 @@ __all__ = [
     "DayTotal",
     "Entry",
     "OutOfOrderEntry",
+    "Payment",
     "Rate",
     "RateChange",
+    "ReconciliationRun",
+    "RefundRequest",
+    "StripeDispute",
     "StripeEvent",
+    "StripeRefund",
     "TopUp",
     "Wallet",
 ]

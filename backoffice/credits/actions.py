@@ -20,7 +20,7 @@ from wallet.books import ledger
 from wallet.books.models import FEATURE_LENGTH
 from wallet.errors import EventFailed, NotToResolve, StripeOutOfReach
 from wallet.models import Entry, Rate, StripeEvent, TopUp, Wallet
-from wallet.payments import inbox, sessions, settlement, stripe_gateway
+from wallet.payments import inbox, resolving, sessions, settlement, stripe_gateway
 from wallet.payments.sessions import text_at
 from wallet.prices import rates
 
@@ -181,7 +181,7 @@ def resolve(event: StripeEvent, form_data: dict[str, Any], staff: User) -> str |
     """Close an event that cannot be credited automatically, and give credits for it if the form says so."""
     credits = form_data.get("credits")
     user_id = form_data["user_id"] if credits else ""
-    settlement.resolve(
+    resolving.resolve(
         event,
         user_id=user_id,
         credits=credits,
@@ -329,7 +329,7 @@ OF_STRIPE_EVENT = (
         "wallet.resolve_stripeevent",
         resolve,
         ResolveForm,
-        applies=settlement.is_resolvable,
+        applies=resolving.is_resolvable,
         facts=_event_facts,
         warning="This closes the event for good. Its payment is never credited automatically afterwards, "
         "whatever Stripe sends. Check the payment at Stripe first.",

@@ -25,7 +25,7 @@ from tests.monetization.records import clock_at
 from tests.wallet.past import charged, wrote
 from wallet.books import ledger
 from wallet.models import Entry, StripeEvent
-from wallet.payments import settlement
+from wallet.payments import resolving
 
 pytestmark = pytest.mark.django_db
 
@@ -236,7 +236,7 @@ def test_staff_who_may_not_adjust_can_close_an_event_without_credits(deliver, ch
     )
     assert not Entry.objects.exists()
     event.refresh_from_db()
-    assert settlement.is_resolvable(event) is False
+    assert resolving.is_resolvable(event) is False
 
 
 # --- Refunds of tips ----------------------------------------------------------------------------------

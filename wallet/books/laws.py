@@ -78,6 +78,42 @@ LAWS_OF_WALLETS = {
                 OR t.stripe_session_id IS DISTINCT FROM e.stripe_session_id
                 OR t.paid_cents / 100 IS DISTINCT FROM e.credits)
     """,
+    # An entry that replaces or adds the credits of a payment is a top-up, or an adjustment with its session.
+    "Every entry that credits a payment is the one that the payment names": """
+        SELECT e.id, format('session %%s, %%s', e.stripe_session_id, coalesce(p.entry_id, 'not recorded'))
+          FROM wallet_entry e LEFT JOIN wallet_payment p ON p.stripe_id = e.stripe_session_id
+         WHERE e.wallet_id > %(after)s AND e.wallet_id <= %(last)s
+           AND e.kind IN ('topup', 'adjustment') AND e.stripe_session_id <> ''
+           AND (p.entry_id IS DISTINCT FROM e.id OR p.user_id <> e.wallet_id)
+    """,
+    # The rule of settlement.left_of.
+    "What a user has from a payment is what Stripe has left of it": """
+        SELECT concat_ws(' ', has.wallet_id, nullif(has.session_id, '')),
+               format('%%s credits, paid %%s cents, %%s refunded, %%s disputed',
+                      has.credits, t.paid_cents, gone.refunded, gone.withdrawn)
+          FROM (SELECT wallet_id, stripe_session_id AS session_id, sum(credits) AS credits
+                  FROM wallet_entry
+                 WHERE wallet_id > %(after)s AND wallet_id <= %(last)s
+                   AND kind IN ('topup', 'clawback', 'reinstatement')
+                 GROUP BY 1, 2) AS has
+          LEFT JOIN wallet_topup t
+            ON t.stripe_session_id = has.session_id AND t.user_id = has.wallet_id AND t.state = 'paid'
+          LEFT JOIN LATERAL (
+               SELECT greatest(refunds.all_of_them, p.refunded_cents) - refunds.failed AS refunded,
+                      greatest(0, disputes.withdrawn) AS withdrawn
+                 FROM wallet_payment p,
+                      (SELECT coalesce(sum(amount_cents), 0) AS all_of_them,
+                              coalesce(sum(amount_cents) FILTER (WHERE status IN ('failed', 'canceled')), 0)
+                              AS failed
+                         FROM wallet_striperefund WHERE payment_intent_id = t.payment_intent_id) AS refunds,
+                      (SELECT coalesce(-sum(moved.cents::bigint), 0) AS withdrawn
+                         FROM wallet_stripedispute d, jsonb_each_text(d.movements) AS moved (id, cents)
+                        WHERE d.payment_intent_id = t.payment_intent_id) AS disputes
+                WHERE p.stripe_id = t.payment_intent_id AND p.session_id = t.stripe_session_id
+               ) AS gone ON true
+         WHERE t.id IS NULL OR has.credits <> floor(greatest(
+               0, t.paid_cents - coalesce(gone.refunded, 0) - coalesce(gone.withdrawn, 0)) / 100)
+    """,
 }
 
 LAWS_OF_THE_WHOLE = {
@@ -90,17 +126,23 @@ LAWS_OF_THE_WHOLE = {
           FROM wallet_topup t LEFT JOIN wallet_entry e ON e.id = t.entry_id AND e.kind = 'topup'
          WHERE t.state = 'paid' AND e.id IS NULL
     """,
-    "No payment is credited both by itself and by hand": """
-        SELECT given.id, format('session %%s, credited by itself as %%s', given.stripe_session_id, topup.id)
-          FROM wallet_entry given JOIN wallet_entry topup
-            ON topup.stripe_session_id = given.stripe_session_id AND topup.stripe_session_id <> ''
-         WHERE given.kind = 'adjustment' AND given.stripe_session_id <> '' AND topup.kind = 'topup'
+    "Every decided payment has its entry, and its payment intent is that of the top-up": """
+        SELECT p.stripe_id, format('%%s as %%s for %%s', p.state, p.entry_id, p.user_id)
+          FROM wallet_payment p
+          LEFT JOIN wallet_entry e ON e.wallet_id = p.user_id AND e.id = p.entry_id
+          LEFT JOIN wallet_topup t ON t.entry_id = p.entry_id
+         WHERE p.entry_id <> ''
+           AND (e.id IS NULL OR e.stripe_session_id <> p.session_id
+                OR e.kind <> CASE p.state WHEN 'credited' THEN 'topup' ELSE 'adjustment' END
+                OR (p.state = 'credited' AND p.stripe_id <> p.session_id
+                    AND t.payment_intent_id IS DISTINCT FROM p.stripe_id))
     """,
     "The triggers that keep the laws are in force": """
         SELECT wanted.name, coalesce(found.state::text, 'missing')
           FROM (VALUES ('wallet_entry_is_history'), ('wallet_entry_is_not_truncated'),
                        ('wallet_entry_follows_its_wallet'), ('wallet_wallet_moves_with_an_entry'),
-                       ('wallet_entry_pays_once'), ('wallet_entry_time_never_falls'),
+                       ('wallet_entry_claims_its_payment'), ('wallet_entry_time_never_falls'),
+                       ('wallet_payment_is_decided_once'), ('wallet_payment_is_not_truncated'),
                        ('wallet_ratechange_is_history'), ('wallet_ratechange_is_not_truncated')) AS wanted (name)
           LEFT JOIN (SELECT tgname, tgenabled AS state FROM pg_trigger) AS found ON found.tgname = wanted.name
          WHERE found.state IS DISTINCT FROM 'O' AND found.state IS DISTINCT FROM 'A'
@@ -112,14 +154,17 @@ LAWS_OF_THE_WHOLE = {
                        ('wallet_entry_sign_fits_kind'), ('wallet_entry_never_overdraws'),
                        ('wallet_entry_topup_names_its_checkout'), ('wallet_entry_charge_names_its_feature'),
                        ('wallet_entry_refund_names_its_charge'), ('wallet_topup_is_paid_with_an_entry'),
-                       ('wallet_rate_is_never_free'), ('wallet_daytotal_adds_something_up')) AS wanted (name)
+                       ('wallet_rate_is_never_free'), ('wallet_daytotal_adds_something_up'),
+                       ('wallet_payment_is_credited_with_an_entry'), ('wallet_payment_refunds_add_up'),
+                       ('wallet_striperefund_is_money')) AS wanted (name)
          WHERE NOT EXISTS (SELECT FROM pg_constraint WHERE conname = wanted.name AND convalidated)
     """,
     "The indexes that keep a key and a checkout to once are in force": """
         SELECT wanted.name, 'missing or not valid'
           FROM (VALUES ('wallet_entry_key_once'), ('wallet_entry_checkout_once'), ('wallet_entry_one_per_place'),
                        ('wallet_topup_stripe_session_id_key'), ('wallet_topup_entry_id_key'),
-                       ('wallet_topup_form_once'), ('wallet_daytotal_once')) AS wanted (name)
+                       ('wallet_topup_form_once'), ('wallet_daytotal_once'),
+                       ('wallet_payment_pkey')) AS wanted (name)
          WHERE NOT EXISTS (SELECT FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid
                             WHERE relname = wanted.name AND indisunique AND indisvalid)
     """,

@@ -19,8 +19,9 @@ from wallet.errors import InsufficientCredits, NothingToGiveBack
 
 
 class Facts(TypedDict, total=False):
-    """The optional fields of an entry."""
+    """The optional fields of an entry. Without an `id`, the entry gets a new one."""
 
+    id: str
     feature: str
     count: int
     product: str
@@ -29,6 +30,13 @@ class Facts(TypedDict, total=False):
     reason: str
     reverses: Entry
     effective_at: datetime
+
+
+class Payment(TypedDict, total=False):
+    """The payment that an adjustment replaces, and the id of the new entry."""
+
+    id: str
+    stripe_session_id: str
 
 
 def unopened(user_id: str) -> Wallet:
@@ -76,13 +84,33 @@ def credit(*, user_id: str, credits: int, kind: Entry.Kind, actor: str, **facts:
     return _append(user_id, credits=credits, kind=kind, actor=actor, **facts)
 
 
+def reinstate(*, user_id: str, credits: int, actor: str, **facts: Unpack[Facts]) -> Entry:
+    """Add credits whose payment came back after it was refunded or disputed."""
+    kind = Entry.Kind.REINSTATEMENT
+    return credit(user_id=user_id, credits=credits, kind=kind, actor=actor, **facts)
+
+
+@transaction.atomic
+def claw_back(*, user_id: str, credits: int, actor: str, **facts: Unpack[Facts]) -> Entry:
+    """Take back credits whose payment was refunded or disputed, even if the balance falls below 0.
+
+    The user then owes credits: the next credits that come in pay the debt first.
+    """
+    assert credits > 0, "a clawback takes a positive number of credits"
+    Wallet.objects.filter(pk=user_id).update(
+        balance=F("balance") - credits, entries_count=F("entries_count") + 1
+    )
+    return _append(user_id, credits=-credits, kind=Entry.Kind.CLAWBACK, actor=actor, **facts)
+
+
 @transaction.atomic
 def adjust(
-    *, user_id: str, credits: int, reason: str, key: str, actor: str, stripe_session_id: str = ""
+    *, user_id: str, credits: int, reason: str, key: str, actor: str, **payment: Unpack[Payment]
 ) -> Entry:
     """Correct a wallet by hand. A positive number adds credits, a negative number takes them.
 
-    If the adjustment replaces a payment, `stripe_session_id` is the Checkout Session of this payment.
+    If the adjustment replaces a payment, `payment` names the Checkout Session of this payment, and the id
+    that the new entry gets.
 
     The key belongs to one decision of one staff member. The same request with the same key returns the first
     entry and changes nothing. Raises KeyReused if another request has the same key, and InsufficientCredits
@@ -95,7 +123,7 @@ def adjust(
     Wallet.objects.locked(user_id).get()
     kind = Entry.Kind.ADJUSTMENT
     if first := Entry.objects.with_key(user_id=user_id, product="", kind=kind, key=key).first():
-        requested = (credits, reason, actor, stripe_session_id)
+        requested = (credits, reason, actor, payment.get("stripe_session_id", ""))
         if (first.credits, first.reason, first.actor, first.stripe_session_id) != requested:
             raise KeyReused
         return first
@@ -107,7 +135,7 @@ def adjust(
         actor=actor,
         reason=reason,
         idempotency_key=key,
-        stripe_session_id=stripe_session_id,
+        **payment,
     )
 
 

@@ -31,6 +31,8 @@ STRIPE_ID_LENGTH = 255
 
 # An adjustment is in neither list: it may add or take credits.
 ADDING_KINDS = ("topup", "refund", "reinstatement", "grant")
+# The entries of a payment at Stripe: its credits, and what was taken back or came back later.
+PAYMENT_KINDS = ("topup", "clawback", "reinstatement")
 TAKING_KINDS = ("deduct", "clawback", "expiry", "capture")
 
 
@@ -61,6 +63,11 @@ class EntryQuerySet(models.QuerySet["Entry"]):
         """Return how many credits of a charge have been given back so far."""
         reversals = self.filter(wallet_id=entry.wallet_id, reverses=entry)
         return reversals.aggregate(total=Sum("credits"))["total"] or 0
+
+    def of_payment(self, *, user_id: str, session_id: str) -> int:
+        """Return how many credits of a payment a user has: its top-up, less what was taken back since."""
+        theirs = self.filter(wallet_id=user_id, stripe_session_id=session_id, kind__in=PAYMENT_KINDS)
+        return theirs.aggregate(total=Sum("credits"))["total"] or 0
 
     def moved_by_hand(self, actor: str, *, since: datetime | Combinable) -> int:
         """Return how many credits a staff member has added, taken and given back since this time.

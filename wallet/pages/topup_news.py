@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from django.utils import timezone
 
-from wallet.payments import checkout, settlement
+from wallet.payments import checkout, resolving
 from wallet.payments.models import TopUp
 
 State = TopUp.State
@@ -36,6 +36,6 @@ def news_of(user_id: str, *, outcome: str, session_id: str) -> tuple[str, TopUp 
             return NO_NEWS
         is_news = topup.entry is not None and topup.entry.created_at >= timezone.now() - NEWS_FOR
         return "paid", topup if is_news else None
-    if settlement.was_settled_by_hand(topup):
+    if resolving.was_settled_by_hand(topup):
         return "by_hand", topup
     return {State.PENDING: "on_its_way", State.EXPIRED: "expired"}.get(State(topup.state), "failed"), topup

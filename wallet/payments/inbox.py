@@ -19,16 +19,17 @@ from django.utils import timezone
 from accounts.misar_ids import is_misar_id
 from foundation.database.transactions import is_out_of_reach, retried
 from wallet.errors import EventFailed, UnreadableEvent
-from wallet.payments import handlers, sessions, settlement, stripe_gateway
-from wallet.payments.models import StripeEvent
+from wallet.payments import handlers, sessions, stripe_gateway
+from wallet.payments.models import StripeEvent, TopUp
 from wallet.payments.sessions import Parked, text_at
 
 logger = logging.getLogger(__name__)
 
 State = StripeEvent.State
 
-# Staff may replay events in these states. An ignored event is not ours, so it needs no handling.
-REPLAYABLE = (State.WAITING, State.PARKED, State.HANDLED)
+# Staff may replay events in these states. An ignored event is not ours, so it needs no handling. Earlier
+# releases kept events of refunds and disputes without handling them.
+REPLAYABLE = (State.WAITING, State.PARKED, State.HANDLED, State.KEPT)
 
 
 def receive(body: bytes, signature: str) -> StripeEvent:
@@ -63,7 +64,6 @@ def handle(stored: StripeEvent) -> None:
 @transaction.atomic
 def _bring_about(stored: StripeEvent) -> None:
     """Handle the event and update its state, in one transaction."""
-    settlement.lock_checkout(stored.stripe_session_id)
     current = StripeEvent.objects.select_for_update().get(pk=stored.pk)
     if current.state == State.RESOLVED:
         stored.refresh_from_db()
@@ -74,18 +74,20 @@ def _bring_about(stored: StripeEvent) -> None:
 
 def _effect(event: dict[str, Any]) -> tuple[State, str]:
     """Handle an event. Return its new state, and a remark for staff."""
-    session = event["data"]["object"]
+    about = event["data"]["object"]
     if event.get("account"):
         return State.PARKED, "It belongs to a connected account."
+    if event.get("context"):
+        return State.PARKED, "It belongs to another account of the organisation (context)."
     if "livemode" in event:
-        if session.get("livemode", event["livemode"]) != event["livemode"]:
-            return State.PARKED, "The event and its session differ in livemode."
-        session = session | {"livemode": event["livemode"]}
+        if about.get("livemode", event["livemode"]) != event["livemode"]:
+            return State.PARKED, "The event and its object differ in livemode."
+        about = about | {"livemode": event["livemode"]}
     try:
         # This savepoint rolls back the changes of a handler that raises Parked. The event's new state is
         # still saved.
         with transaction.atomic():
-            remark = handlers.HANDLERS[event["type"]](session, happened_at=_created_at(event))
+            remark = handlers.HANDLERS[event["type"]](about, happened_at=_created_at(event))
     except Parked as parked:
         logger.error("Stripe event %s is parked: %s", event["id"], parked)
         return State.PARKED, str(parked)
@@ -101,7 +103,7 @@ def _store(event: dict[str, Any], body: bytes) -> StripeEvent:
     state = _first_state(event, event_type)
     # Of an event that is not ours, only the id, the type and the `stripe_session_id` are stored.
     kept: Any = {} if state == State.IGNORED else event
-    session_id = text_at(event, "data", "object", "id") if event_type in handlers.HANDLERS else ""
+    session_id = text_at(event, "data", "object", "id") if event_type in handlers.OF_SESSIONS else ""
     user_id = text_at(kept, "data", "object", "metadata", "user_id")
     fresh = StripeEvent(
         id=event_id,
@@ -118,17 +120,20 @@ def _store(event: dict[str, Any], body: bytes) -> StripeEvent:
 
 
 def _first_state(event: dict[str, Any], event_type: str) -> State:
-    if event_type.startswith(handlers.KEPT_PREFIXES):
-        return State.KEPT
+    """Return WAITING if the event is for us to handle. Only a session says by itself whether it is ours."""
     data = event.get("data")
-    subject = data.get("object") if isinstance(data, dict) else None
-    if event_type in handlers.HANDLERS and isinstance(subject, dict) and sessions.is_ours(subject):
-        return State.WAITING
-    return State.IGNORED
+    about = data.get("object") if isinstance(data, dict) else None
+    if not isinstance(about, dict):
+        return State.IGNORED
+    ours = event_type in handlers.OF_REVERSALS or (
+        event_type in handlers.OF_SESSIONS and sessions.is_ours(about)
+    )
+    return State.WAITING if ours else State.IGNORED
 
 
 def _close(stored: StripeEvent, state: State, remark: str) -> None:
     StripeEvent.objects.filter(pk=stored.pk).update(
+        **_whom_it_concerns(stored),
         state=state,
         remark=remark,
         traceback="",
@@ -136,6 +141,14 @@ def _close(stored: StripeEvent, state: State, remark: str) -> None:
         handled_at=timezone.now() if state == State.HANDLED else None,
     )
     stored.refresh_from_db()
+
+
+def _whom_it_concerns(stored: StripeEvent) -> dict[str, str]:
+    """Return the user of an event about a refund or a dispute, for the lists of the back-office."""
+    if stored.user_id or not stored.payment_intent_id:
+        return {}
+    topup = TopUp.objects.filter(payment_intent_id=stored.payment_intent_id).first()
+    return {"user_id": topup.user_id} if topup else {}
 
 
 def _note_failure(stored: StripeEvent) -> None:

@@ -12,7 +12,7 @@ from typing import Any, Literal
 from django.utils import timezone
 
 from accounts.misar_ids import is_misar_id
-from wallet.payments import sessions, settlement, stripe_gateway
+from wallet.payments import resolving, sessions, settlement, stripe_gateway
 from wallet.payments.models import TopUp
 from wallet.payments.sessions import Parked, text_at
 
@@ -101,7 +101,7 @@ def _missing(session: dict[str, Any], *, apply: bool) -> Iterator[Finding]:
     booked = TopUp.objects.filter(stripe_session_id=session_id, state=TopUp.State.PAID).first()
     if booked and booked.user_id == user_id:
         return
-    if settlement.was_resolved(session_id):
+    if resolving.was_resolved(session_id):
         return  # Staff have decided about this payment.
     amount = session.get("amount_total")
     cents = amount if type(amount) is int else None

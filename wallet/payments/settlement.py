@@ -1,37 +1,39 @@
-"""Credit paid Checkout Sessions of Stripe in the books.
+"""Bring the books to what Stripe says of a payment.
 
-The webhook and reconciliation both call `settle`. It may run many times for one session, also at the same
-time, but it credits the session only once. A payment that staff resolved by hand (`resolve`) is never
-credited here.
+The webhook and reconciliation both use these functions. They may run any number of times, in any order and at
+the same time, and the books end the same:
 
-Transactions take locks in this order: the Checkout Session (`lock_checkout`), its event, its top-up, the
-wallet.
+- `settle` credits a paid Checkout Session, once (claims.py). A payment that staff resolved by hand is never
+  credited here.
+- `follow` compares what is left of a payment, after its refunds and disputes, with the credits that its user
+  has from it, and writes the difference. The difference is computed from all that Stripe has reported, so it
+  does not matter which report comes first, or which report comes twice.
+
+Locks are taken in the order that claims.py names.
 """
 
-import logging
 from datetime import UTC, datetime
 from typing import Any
 
-from django.db import connection, transaction
+from django.db import transaction
+from django.db.models import Sum
 from django.utils import timezone
 
 from accounts.actors import STRIPE
-from accounts.misar_ids import is_misar_id
 from foundation import money
 from foundation.database.transactions import retried
+from wallet import identifiers
 from wallet.books import ledger
 from wallet.books.models import Entry
-from wallet.errors import NotToResolve
-from wallet.payments import receipts
-from wallet.payments.models import StripeEvent, TopUp
-from wallet.payments.sessions import Checkout, Parked, is_ours, judge, tells_of_payment, text_at
-
-logger = logging.getLogger(__name__)
+from wallet.payments import claims, notices, receipts, resolving
+from wallet.payments.models import Payment, StripeDispute, StripeRefund, TopUp
+from wallet.payments.sessions import Checkout, Parked, is_ours, judge
 
 State = TopUp.State
 
 NOT_PAID = "Stripe has no money yet: it waits for the bank, or the bank refused. Nothing was credited."
-RESOLVED_REMARK = "Its payment was resolved by hand."
+RESOLVED = "This payment was resolved by hand before: it is not credited again."
+OPEN_STATES = (State.CREATING, State.CREATED, State.PENDING)
 
 
 @retried
@@ -40,23 +42,26 @@ def settle(session: dict[str, Any], *, happened_at: datetime, unpaid: State = St
 
     A paid session is credited once, to one wallet. For a session that is not paid, no credits are added; if
     its top-up is still open, the top-up gets the state that `unpaid` gives. Raises Parked if the session
-    cannot be credited, or if the session is paid and staff resolved its payment by hand.
+    cannot be credited, if the session is paid and staff resolved its payment by hand, or if a payment that
+    was credited failed.
     """
     if session.get("mode") != "payment":
         return "Not a payment: nothing to credit."
     checkout = judge(session)
     status = session.get("payment_status")
     if status == "paid":
-        return _credit(checkout, happened_at=happened_at)
+        topup, _ = _credit(checkout, happened_at=happened_at)
+        return topup.remark
     if status == "no_payment_required":
         unpaid = State.FAILED  # Stripe will never collect money for this session.
+    if resolving.was_resolved(checkout.session_id):
+        return resolving.REMARK
     with transaction.atomic():
-        lock_checkout(checkout.session_id)
-        if was_resolved(checkout.session_id):
-            return RESOLVED_REMARK
         topup = _topup_of(checkout)
-        if topup.state in (State.CREATING, State.CREATED, State.PENDING):
+        if topup.state in OPEN_STATES:
             _save(topup, state=unpaid, payment_intent_id=checkout.payment_intent_id)
+        elif topup.state == State.PAID and unpaid == State.FAILED:
+            raise Parked(f"Stripe says that the payment failed, but its credits came in, as {topup.pk}.")
     return "" if status == "unpaid" else "No money came with it: nothing to credit."
 
 
@@ -69,101 +74,146 @@ def settle_as_told(session: dict[str, Any]) -> str:
     status = session.get("status")
     if status == "open":
         return "Stripe still waits for the user to pay; nothing was changed."
-    session_id = text_at(session, "id")
-    lock_checkout(session_id)
-    credited = TopUp.objects.filter(stripe_session_id=session_id, state=State.PAID)
-    was_credited = credited.exists()
     created_at = datetime.fromtimestamp(session["created"], tz=UTC)
-    unpaid = State.EXPIRED if status == "expired" else State.PENDING
     try:
-        remark = settle(session, happened_at=created_at, unpaid=unpaid)
+        if session.get("payment_status") == "paid":
+            topup, is_new = _credit(judge(session), happened_at=created_at)
+        else:
+            unpaid = State.EXPIRED if status == "expired" else State.PENDING
+            remark = settle(session, happened_at=created_at, unpaid=unpaid)
+            return "Stripe calls it expired." if status == "expired" else remark or NOT_PAID
     except Parked as parked:
         return f"It cannot be credited: {parked}"
-    if session.get("payment_status") != "paid":
-        return "Stripe calls it expired." if status == "expired" else remark or NOT_PAID
-    if was_credited:
+    if not is_new:
         return "Stripe calls it paid, and its credits had come in already."
-    entry = Entry.objects.get(topup__in=credited)
-    return f"Stripe calls it paid: {money.credits(entry.credits)} came in. {remark}".strip()
+    assert topup.entry is not None
+    return f"Stripe calls it paid: {money.credits(topup.entry.credits)} came in. {topup.remark}".strip()
 
 
 @transaction.atomic
-def _credit(checkout: Checkout, *, happened_at: datetime) -> str:
-    paid_cents = checkout.paid_cents
-    assert paid_cents is not None
-    lock_checkout(checkout.session_id)
+def _credit(checkout: Checkout, *, happened_at: datetime) -> tuple[TopUp, bool]:
+    """Credit a paid session, unless that was done before. Return its top-up, and whether it is new.
+
+    Raises Parked if staff resolved the payment by hand.
+    """
+    assert checkout.paid_cents is not None
+    if not claims.of_session(checkout.session_id) and resolving.was_resolved(checkout.session_id):
+        raise Parked(RESOLVED)
+    entry_id = identifiers.transaction_id()
+    payment = _decide(checkout, checkout.session_id, entry_id)
+    if payment.state != Payment.State.CREDITED:
+        raise Parked(RESOLVED)
+    intent = (
+        _decide(checkout, checkout.payment_intent_id, payment.entry_id)
+        if checkout.payment_intent_id
+        else None
+    )
     topup = _topup_of(checkout)
+    if payment.entry_id != entry_id:
+        if intent and not topup.payment_intent_id:
+            # The event that credited it did not name its payment intent. Refunds and disputes do.
+            _save(topup, payment_intent_id=intent.pk)
+            follow(topup, happened_at=happened_at, cause="Reported before its top-up.")
+        return topup, False
     if topup.state == State.PAID:
-        return topup.remark
-    if was_resolved(checkout.session_id):
-        raise Parked("This payment was resolved by hand before: it is not credited again.")
+        raise Parked(f"Our record of the session ({topup.pk}) is paid, but no payment is recorded.")
     entry = ledger.credit(
+        id=entry_id,
         user_id=checkout.user_id,
-        credits=money.credits_from_cents(paid_cents),
+        credits=money.credits_from_cents(checkout.paid_cents),
         kind=Entry.Kind.TOPUP,
         actor=STRIPE,
         product=checkout.product or topup.product,
         stripe_session_id=checkout.session_id,
         effective_at=happened_at,
     )
-    remark = ""
-    if topup.amount_cents not in (None, paid_cents):
-        remark = f"Paid {money.dollars(paid_cents)}, asked for {money.dollars(topup.amount_cents or 0)}."
     _save(
         topup,
         state=State.PAID,
-        paid_cents=paid_cents,
+        paid_cents=checkout.paid_cents,
         paid_at=happened_at,
         entry=entry,
         payment_intent_id=checkout.payment_intent_id,
-        remark=remark,
+        remark=_what_is_odd(checkout, topup, intent),
     )
     receipts.queue(topup)
-    return remark
+    follow(topup, happened_at=happened_at, cause="Reported before its top-up.")
+    return topup, True
 
 
-def lock_checkout(session_id: str) -> None:
-    """Lock a Checkout Session until the caller's transaction ends. If the id is "", nothing is locked.
+def _decide(checkout: Checkout, stripe_id: str, entry_id: str) -> Payment:
+    return claims.claim(
+        stripe_id,
+        session_id=checkout.session_id,
+        state=Payment.State.CREDITED,
+        user_id=checkout.user_id,
+        entry_id=entry_id,
+    )
 
-    A transaction takes this lock before it credits a session or resolves it by hand. It is an advisory lock,
-    because there may be no row to lock: reconciliation may credit a session without an event and a top-up.
+
+def _what_is_odd(checkout: Checkout, topup: TopUp, intent: Payment | None) -> str:
+    """Return what staff should know about a payment that is credited; "" if all is as expected."""
+    odd = []
+    if topup.amount_cents not in (None, checkout.paid_cents):
+        paid, asked_for = money.dollars(checkout.paid_cents or 0), money.dollars(topup.amount_cents or 0)
+        odd.append(f"Paid {paid}, asked for {asked_for}.")
+    if intent and intent.session_id != checkout.session_id:
+        odd.append(f"Its payment {intent.pk} was reported before, for {intent.session_id}.")
+    return " ".join(odd)
+
+
+def follow(topup: TopUp, *, happened_at: datetime, cause: str) -> str:
+    """Write the difference between what is left of a paid top-up and the credits its user has from it.
+
+    What is left is the amount paid, less the refunds that did not fail, less what disputes took and did not
+    return; never below 0, and cut to whole credits. The caller holds the locks of the payment and the top-up.
+    Less than the user has is a clawback, more is a reinstatement, and no difference writes nothing. `cause`
+    is kept with the entry for staff. Return a remark for staff: "" if nothing was written. Raises Parked if
+    the record of the top-up does not fit its entry.
     """
-    if session_id:
-        with connection.cursor() as cursor:
-            cursor.execute(
-                "SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"checkout {session_id}"]
-            )
+    entry = topup.entry
+    if entry is None or (entry.wallet_id, entry.credits) != (topup.user_id, (topup.paid_cents or 0) // 100):
+        raise Parked(f"Our record of the payment ({topup.pk}) does not fit its entry.")
+    session_id = topup.stripe_session_id or ""
+    credits = money.credits_from_cents(left_of(topup))
+    difference = credits - Entry.objects.of_payment(user_id=topup.user_id, session_id=session_id)
+    if not difference:
+        return ""
+    move = ledger.reinstate if difference > 0 else ledger.claw_back
+    written = move(
+        user_id=topup.user_id,
+        credits=abs(difference),
+        actor=STRIPE,
+        product=topup.product,
+        stripe_session_id=session_id,
+        reason=cause,
+        effective_at=happened_at,
+    )
+    notices.queue(written, topup)
+    return f"{'Reinstated' if difference > 0 else 'Took back'} {money.credits(abs(difference))}."
 
 
-def was_resolved(session_id: str) -> bool:
-    """Return whether staff resolved the payment of this session by hand.
+def left_of(topup: TopUp) -> int:
+    """Return the cents that Stripe has left of a paid top-up, after its refunds and disputes; at least 0.
 
-    Staff resolve a payment when they give its credits or close its event. The result can change at any time,
-    unless the caller has locked the session.
+    A charge reports the sum of its refunds, also of failed ones. So if the report of a refund is lost, the
+    charge still says that the money left.
     """
-    given = Entry.objects.filter(stripe_session_id=session_id, kind=Entry.Kind.ADJUSTMENT)
-    if not session_id or given.exists():
-        return bool(session_id)
-    closed = StripeEvent.objects.of_session(session_id).filter(state=StripeEvent.State.RESOLVED)
-    return any(tells_of_payment(event) for event in closed)
+    reported = Payment.objects.filter(
+        pk=topup.payment_intent_id, session_id=topup.stripe_session_id or ""
+    ).first()
+    if reported is None:  # Stripe has not named its payment intent, or named it for another session first.
+        return topup.paid_cents or 0
+    refunds = StripeRefund.objects.filter(payment_intent_id=topup.payment_intent_id)
+    disputes = StripeDispute.objects.filter(payment_intent_id=topup.payment_intent_id)
+    failed_cents = _cents(refunds.filter(status__in=StripeRefund.ENDED))
+    refunded_cents = max(_cents(refunds), reported.refunded_cents) - failed_cents
+    withdrawn_cents = max(0, sum(dispute.withdrawn_cents for dispute in disputes))
+    return max(0, (topup.paid_cents or 0) - refunded_cents - withdrawn_cents)
 
 
-def close_resolved(session_id: str, *, given_to: str = "") -> None:
-    """Mark the open top-up of a session as failed, because staff resolved its payment by hand.
-
-    The top-up may belong to any user. `given_to` is the Misar ID of the user who got the credits; it is "" if
-    staff gave no credits.
-    """
-    waiting = TopUp.objects.locked().filter(stripe_session_id=session_id)
-    for topup in waiting.filter(state__in=[State.CREATED, State.PENDING]):
-        elsewhere = given_to not in ("", topup.user_id)
-        remark = f"{RESOLVED_REMARK} The credits went to {given_to}." if elsewhere else RESOLVED_REMARK
-        _save(topup, state=State.FAILED, remark=remark)
-
-
-def was_settled_by_hand(topup: TopUp) -> bool:
-    """Return whether a top-up is marked as failed only because staff resolved its payment by hand."""
-    return topup.state == State.FAILED and was_resolved(topup.stripe_session_id or "")
+def _cents(refunds: Any) -> int:
+    return refunds.aggregate(total=Sum("amount_cents"))["total"] or 0
 
 
 def _topup_of(checkout: Checkout) -> TopUp:
@@ -209,65 +259,3 @@ def _save(topup: TopUp, **changes: Any) -> None:
     for name, value in changes.items():
         setattr(topup, name, value)
     topup.save(update_fields=list(changes))
-
-
-# --- Resolving by hand --------------------------------------------------------------------------------
-
-
-def is_resolvable(event: StripeEvent) -> bool:
-    """Return whether staff may resolve an event by hand: it is parked, or handling it has failed."""
-    return event.state == StripeEvent.State.PARKED or (
-        event.state == StripeEvent.State.WAITING and event.tries > 0
-    )
-
-
-@retried
-@transaction.atomic
-def resolve(
-    event: StripeEvent, *, user_id: str = "", credits: int | None = None, reason: str, key: str, actor: str
-) -> StripeEvent:
-    """Close a parked or failed event by a decision of staff. With `credits`, also give credits to a user.
-
-    `credits` is at least 1, and `user_id` is the Misar ID of the user who gets them. The adjustment names the
-    session and is written in the same transaction. If the event reports a payment, no process will credit
-    this payment later. Raises NotToResolve if the event is neither parked nor failed. If `credits` is set,
-    also raises NotToResolve if the payment has already been credited, automatically or by hand.
-    """
-    assert credits is None or (credits > 0 and is_misar_id(user_id)), "the form has refused anything else"
-    session_id = event.stripe_session_id
-    lock_checkout(session_id)
-    stored = StripeEvent.objects.select_for_update().get(pk=event.pk)
-    if not is_resolvable(stored):
-        raise NotToResolve(f"This event is {stored.get_state_display().lower()}: there is nothing to resolve")
-    if credits is not None:
-        _require_not_given(session_id)
-    # Lock the top-up before the wallet (see the order of locks above).
-    if session_id and (credits is not None or tells_of_payment(stored)):
-        close_resolved(session_id, given_to=user_id if credits is not None else "")
-    how = "Resolved by hand"
-    if credits is not None:
-        ledger.adjust(
-            user_id=user_id,
-            credits=credits,
-            reason=reason,
-            key=key,
-            actor=actor,
-            stripe_session_id=session_id,
-        )
-        how += f", with {money.credits(credits)} for {user_id}"
-    stored.state, stored.handled_at = StripeEvent.State.RESOLVED, timezone.now()
-    stored.remark = f"{stored.remark} {how}: {reason}".strip()
-    stored.user_id = stored.user_id or user_id  # The back-office then lists the event on this user's page.
-    stored.save(update_fields=["state", "handled_at", "remark", "user_id"])
-    return stored
-
-
-def _require_not_given(session_id: str) -> None:
-    """Raise NotToResolve if this payment has already been credited, automatically or by hand."""
-    if not session_id:
-        return
-    if paid := TopUp.objects.filter(stripe_session_id=session_id, state=TopUp.State.PAID).first():
-        raise NotToResolve(f"The payment came in meanwhile, as {paid.pk}: no credits are missing")
-    given = Entry.objects.filter(stripe_session_id=session_id, kind=Entry.Kind.ADJUSTMENT).first()
-    if given:
-        raise NotToResolve(f"The credits of this payment were given by hand already: {given.pk}")

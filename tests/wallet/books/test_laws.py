@@ -318,7 +318,7 @@ def test_a_payment_given_by_hand_is_not_credited_by_itself_too(refused, give, us
     give("usr_2", 5)
     move(user_id, 10, stripe_session_id="cs_test_by_hand")
     refused(
-        "wallet_entry_pays_once",
+        "wallet_entry_claims_its_payment",
         lambda: move("usr_1", 10, kind="topup", stripe_session_id="cs_test_by_hand"),
     )
 
@@ -327,7 +327,9 @@ def test_a_payment_given_by_hand_is_not_credited_by_itself_too(refused, give, us
 @pytest.mark.parametrize("credits", [10, -1])
 def test_a_payment_credited_by_itself_is_not_given_by_hand_too(refused, give, user_id, credits):
     give("usr_2", 5)
-    refused("wallet_entry_pays_once", lambda: move(user_id, credits, stripe_session_id="cs_test_paid"))
+    refused(
+        "wallet_entry_claims_its_payment", lambda: move(user_id, credits, stripe_session_id="cs_test_paid")
+    )
 
 
 def test_adjustments_that_name_no_checkout_are_free(wallet):
@@ -349,7 +351,7 @@ def test_a_payment_is_credited_once_also_where_neither_sees_the_other_yet(wallet
         move("usr_2", 10, stripe_session_id="cs_test_both")
         by_itself = begin(credit_by_itself)
         wait_until_another_waits()
-    with pytest.raises(IntegrityError, match="wallet_entry_pays_once"):
+    with pytest.raises(IntegrityError, match="wallet_entry_claims_its_payment"):
         by_itself.result(timeout=120)
     assert (ledger.balance_of("usr_1"), ledger.balance_of("usr_2")) == (7, 15)
 

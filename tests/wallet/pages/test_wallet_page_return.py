@@ -12,7 +12,7 @@ from tests.wallet.entries import move, sql
 from wallet.books import ledger
 from wallet.models import StripeEvent, TopUp
 from wallet.pages import topup_news
-from wallet.payments import settlement
+from wallet.payments import resolving
 
 SUCCESS = "/wallet?wallet_topup=success"
 ADDING = "Adding your 25 credits. This usually takes a few seconds."
@@ -129,7 +129,7 @@ def test_a_payment_that_staff_settled_is_not_called_a_failed_one(checkout, stand
         event["data"]["object"]["currency"] = "eur"
         deliver(event)
     [event] = StripeEvent.objects.filter(state="parked")
-    settlement.resolve(
+    resolving.resolve(
         event, user_id="usr_other", credits=25, reason="Hers", key="form-1", actor="user:staff:ada"
     )
     for address in (f"{SUCCESS}&session={checkout}", SUCCESS):

@@ -16,13 +16,13 @@ from tests.crowd import outcomes_at_once, patiently, wallet_locked_by_another
 from wallet.books import ledger
 from wallet.errors import NotToResolve
 from wallet.models import Entry, StripeEvent, TopUp
-from wallet.payments import checkout, inbox, reconciliation, sessions, settlement
+from wallet.payments import checkout, inbox, reconciliation, resolving, sessions, settlement
 
 pytestmark = pytest.mark.django_db
 
 
 def resolve(event, *, credits=None, user_id="usr_1", key="form-1", reason="Looked at Stripe"):
-    return settlement.resolve(
+    return resolving.resolve(
         event, user_id=user_id, credits=credits, reason=reason, key=key, actor="user:staff:ada"
     )
 
@@ -210,7 +210,7 @@ def test_an_event_that_tells_of_no_payment_does_not_stop_the_one_that_does(
 def test_a_release_that_knows_nothing_of_it_does_not_credit_it_either(parked, user_id):
     """It asks no more than whether the session's top-up is paid; the books themselves refuse it."""
     resolve(parked, credits=25, user_id=user_id)
-    with pytest.raises(IntegrityError, match="wallet_entry_pays_once"), transaction.atomic():
+    with pytest.raises(IntegrityError, match="wallet_entry_claims_its_payment"), transaction.atomic():
         ledger.credit(
             user_id="usr_1", credits=25, kind=Entry.Kind.TOPUP, actor="stripe", stripe_session_id="cs_test_1"
         )
