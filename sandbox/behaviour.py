@@ -9,6 +9,13 @@ from sandbox import store
 from sandbox.errors import Refused
 
 SECONDS_MAX = 3600
+NUMBERS_MAX = {
+    "drop_share": 1,
+    "webhook_delay_seconds": SECONDS_MAX,
+    "shuffle_seconds": SECONDS_MAX,
+    "api_delay_seconds": SECONDS_MAX,
+    "code_seconds": SECONDS_MAX,
+}
 
 
 @dataclass(frozen=True)
@@ -17,12 +24,20 @@ class Behaviour:
 
     `redirect_origins` are the origins of other services, besides PUBLIC_URL, that may use the sign-in, such
     as http://localhost:8123. A code of the sign-in is valid for `code_seconds`.
+
+    `drop_share` is the share of webhooks that are lost, from 0 to 1; `drop_webhooks` loses all of them.
+    With `double_webhooks` each is sent twice. Each waits for `webhook_delay_seconds`, and for a random time
+    up to `shuffle_seconds`, so that they arrive in another order. With `refunds_pending` new refunds wait.
     """
 
     drop_webhooks: bool = False
+    drop_share: float = 0
+    double_webhooks: bool = False
     webhook_delay_seconds: float = 0
+    shuffle_seconds: float = 0
     api_delay_seconds: float = 0
     api_failure: int | None = None
+    refunds_pending: bool = False
     redirect_origins: list[str] = field(default_factory=list)
     code_seconds: float = 60
 
@@ -44,12 +59,13 @@ def as_json() -> dict[str, Any]:
 
 
 def _require_sense(name: str, value: Any) -> None:
-    if name == "drop_webhooks":
+    if name in ("drop_webhooks", "double_webhooks", "refunds_pending"):
         if not isinstance(value, bool):
-            raise Refused("drop_webhooks is true or false.")
-    elif name in ("webhook_delay_seconds", "api_delay_seconds", "code_seconds"):
-        if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= SECONDS_MAX:
-            raise Refused(f"{name} is a number from 0 to {SECONDS_MAX}.")
+            raise Refused(f"{name} is true or false.")
+    elif name in NUMBERS_MAX:
+        most = NUMBERS_MAX[name]
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= most:
+            raise Refused(f"{name} is a number from 0 to {most}.")
     elif name == "api_failure":
         if value is not None and (type(value) is not int or not 400 <= value <= 599):
             raise Refused("api_failure is an HTTP status from 400 to 599, or null.")

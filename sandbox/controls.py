@@ -18,7 +18,7 @@ from sandbox import behaviour, disputes, events, grants, refunds, sessions, sso,
 from sandbox.errors import NoSuchObject, StripeError
 from sandbox.store import Body, Document
 
-Verbs = Mapping[str, Callable[[str], Document]]
+Verbs = Mapping[str, Callable[..., Document]]
 View = Callable[..., HttpResponseBase]
 
 LISTED_MAX = 1000
@@ -31,8 +31,18 @@ SESSION_VERBS: Verbs = {
     "fail": sessions.fail,
     "expire": sessions.expire,
 }
-REFUND_VERBS: Verbs = {"succeed": refunds.succeed, "fail": refunds.fail}
-DISPUTE_VERBS: Verbs = {"win": disputes.win, "lose": disputes.lose}
+REFUND_VERBS: Verbs = {"succeed": refunds.succeed, "fail": refunds.fail, "cancel": refunds.cancel}
+DISPUTE_VERBS: Verbs = {
+    "submit": disputes.submit,
+    "escalate": disputes.escalate,
+    "close": disputes.close,
+    "prevent": disputes.prevent,
+    "win": disputes.win,
+    "win_part": disputes.win_part,
+    "lose": disputes.lose,
+    "reinstate": disputes.reinstate,
+}
+AMOUNT_VERBS = ("win_part", "reinstate")
 
 
 class BadBody(Exception):
@@ -75,28 +85,57 @@ def session_verb(request: HttpRequest, session_id: str, verb: str) -> JsonRespon
 @control
 @require_POST
 def refund_session(request: HttpRequest, session_id: str) -> JsonResponse:
-    """`{"amount": cents, "pending": bool}`; without an amount, all that can still be refunded."""
-    body = _body(request, "amount", "pending")
-    return JsonResponse(refund(session_id, amount=_cents(body), pending=_flag(body, "pending")).body)
+    """`{"amount": cents, "status": "succeeded", "pending" or "requires_action"}`, or `"pending": bool`.
+
+    Without an amount, all that can still be refunded; without a status, as the settings say.
+    """
+    body = _body(request, "amount", "pending", "status")
+    status = _choice(body, "status", refunds.FIRST_STATUSES)
+    if status is None and "pending" in body:
+        status = "pending" if _flag(body, "pending") else "succeeded"
+    return JsonResponse(refund(session_id, amount=_cents(body), status=status).body)
 
 
 @control
 @require_POST
 def dispute_session(request: HttpRequest, session_id: str) -> JsonResponse:
-    """`{"amount": cents}`; without an amount, the whole charge."""
-    return JsonResponse(dispute(session_id, amount=_cents(_body(request, "amount"))).body)
+    """`{"amount": cents, "kind": "chargeback", "inquiry" or "prevented"}`.
+
+    Without an amount, the whole charge; without a kind, a chargeback.
+    """
+    body = _body(request, "amount", "kind")
+    kind = _choice(body, "kind", tuple(disputes.KINDS)) or "chargeback"
+    return JsonResponse(dispute(session_id, amount=_cents(body), kind=kind).body)
 
 
 @control
 @require_POST
 def refund_verb(request: HttpRequest, refund_id: str, verb: str) -> JsonResponse:
-    return _named_verb(REFUND_VERBS, refund_id, verb)
+    if verb not in REFUND_VERBS:
+        return _unknown_verb(REFUND_VERBS, verb)
+    _body(request)
+    return JsonResponse(REFUND_VERBS[verb](refund_id).body)
 
 
 @control
 @require_POST
 def dispute_verb(request: HttpRequest, dispute_id: str, verb: str) -> JsonResponse:
-    return _named_verb(DISPUTE_VERBS, dispute_id, verb)
+    """`win` takes `{"later": bool}`, `win_part` and `reinstate` take `{"amount": cents}`.
+
+    Without an amount, all that was taken is reinstated.
+    """
+    if verb not in DISPUTE_VERBS:
+        return _unknown_verb(DISPUTE_VERBS, verb)
+    options: dict[str, Any] = {}
+    if verb == "win":
+        options["later"] = _flag(_body(request, "later"), "later")
+    elif verb in AMOUNT_VERBS:
+        options["amount"] = _cents(_body(request, "amount"))
+        if verb == "win_part" and options["amount"] is None:
+            raise BadBody("win_part needs an amount in cents.")
+    else:
+        _body(request)
+    return JsonResponse(DISPUTE_VERBS[verb](dispute_id, **options).body)
 
 
 @control
@@ -134,15 +173,16 @@ def settings(request: HttpRequest) -> JsonResponse:
     return JsonResponse(behaviour.as_json())
 
 
-def refund(session_id: str, *, amount: int | None, pending: bool = False) -> Document:
+def refund(session_id: str, *, amount: int | None, status: str | None) -> Document:
     """Refund the payment of a session, all or part of it."""
     charge = refunds.charge_of_session(sessions.find(session_id).id)
-    return refunds.refund(charge.id, amount=amount, pending=pending)
+    return refunds.refund(charge.id, amount=amount, status=status)
 
 
-def dispute(session_id: str, *, amount: int | None) -> Document:
+def dispute(session_id: str, *, amount: int | None, kind: str) -> Document:
+    """Dispute the payment of a session, all or part of it."""
     charge = refunds.charge_of_session(sessions.find(session_id).id)
-    return disputes.open_dispute(charge.id, amount=amount)
+    return disputes.open_dispute(charge.id, amount=amount, kind=kind)
 
 
 # --- Lists ------------------------------------------------------------------------------------------
@@ -179,10 +219,8 @@ def list_deliveries(request: HttpRequest) -> JsonResponse:
 # --- Bodies -----------------------------------------------------------------------------------------
 
 
-def _named_verb(verbs: Verbs, object_id: str, verb: str) -> JsonResponse:
-    if verb not in verbs:
-        return _refusal(404, f"Known here: {', '.join(verbs)}; not {verb}.")
-    return JsonResponse(verbs[verb](object_id).body)
+def _unknown_verb(verbs: Verbs, verb: str) -> JsonResponse:
+    return _refusal(404, f"Known here: {', '.join(verbs)}; not {verb}.")
 
 
 def _body(request: HttpRequest, *fields: str) -> Body:
@@ -203,6 +241,13 @@ def _cents(body: Mapping[str, Any]) -> int | None:
     if amount is not None and (type(amount) is not int or amount < 1):
         raise BadBody("amount is a whole number of cents, at least 1.")
     return amount
+
+
+def _choice(body: Mapping[str, Any], name: str, choices: tuple[str, ...]) -> str | None:
+    value = body.get(name)
+    if value is not None and value not in choices:
+        raise BadBody(f"{name} is one of {', '.join(choices)}.")
+    return value
 
 
 def _flag(body: Mapping[str, Any], name: str) -> bool:

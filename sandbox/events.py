@@ -1,5 +1,6 @@
 """Events, their deliveries as webhooks, and the answers to these."""
 
+import random
 import time
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -45,7 +46,8 @@ def record(
     """Store an event and queue its delivery, in the transaction of the change that it reports."""
     body = shapes.event(event_type, about.body, previous=previous, by_request=by_request)
     store.add(Document(body, session=about.session))
-    _queue(body["id"], repeats=0)
+    for _ in range(2 if behaviour.current().double_webhooks else 1):
+        _queue(body["id"], repeats=0)
 
 
 def find(event_id: str) -> Document:
@@ -69,7 +71,8 @@ def resend(event_id: str, *, times: int = 1, at_once: bool = False) -> None:
 
 
 def _queue(event_id: str, *, repeats: int) -> None:
-    due_at = time.time() + behaviour.current().webhook_delay_seconds
+    played = behaviour.current()
+    due_at = time.time() + played.webhook_delay_seconds + random.uniform(0, played.shuffle_seconds)  # noqa: S311 (no secret)
     with store.transaction() as connection:
         connection.execute(
             "INSERT INTO deliveries (event, state, due_at, repeats) VALUES (?, 'waiting', ?, ?)",

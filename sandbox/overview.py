@@ -69,9 +69,10 @@ def play(request: HttpRequest, session_id: str, verb: str) -> HttpResponse:
             trouble = " ".join(map(str, form.errors["amount"]))
             return _session(request, session_id, trouble=trouble, status=400)
         if verb == "refund":
-            controls.refund(session_id, amount=form.cents, pending="pending" in request.POST)
+            status = "pending" if "pending" in request.POST else None
+            controls.refund(session_id, amount=form.cents, status=status)
         elif verb == "dispute":
-            controls.dispute(session_id, amount=form.cents)
+            controls.dispute(session_id, amount=form.cents, kind="chargeback")
         elif verb in controls.SESSION_VERBS:
             controls.SESSION_VERBS[verb](session_id)
         else:

@@ -149,6 +149,8 @@ class Parameters:
 
     def texts(self, name: str) -> list[str]:
         """A list of texts; [] if there is none."""
+        if self._tree.get(name) and self.is_text(name):
+            raise self.invalid(name, "Invalid array")
         items = _in_order(self._dict(name))
         if not all(isinstance(item, str) for item in items):
             raise self.invalid(name, "Invalid array")

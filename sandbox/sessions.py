@@ -195,6 +195,7 @@ def _receive(session: Document, intent: Document) -> None:
     charge = Document(shapes.charge(intent.body, created=int(time.time())), session=session.id)
     shapes.succeed(session.body, intent.body, charge.body)
     store.add(charge)
+    store.add(Document(shapes.transaction_of_charge(charge.body), session=session.id))
 
 
 def _save(*documents: Document) -> None:

@@ -9,7 +9,11 @@ from typing import Any
 # The version of this API; events contain it too.
 API_VERSION = "2026-10-28.endive"
 DISPUTE_FEE_CENTS = 1500
+CHARGE_FEE_PER_MILLE = 29
+CHARGE_FEE_FIXED_CENTS = 30
 ALPHABET = string.ascii_letters + string.digits
+
+DAY_SECONDS = 24 * 3600
 
 Body = dict[str, Any]
 
@@ -127,6 +131,7 @@ def charge(intent: Body, *, created: int) -> Body:
         "amount": intent["amount"],
         "amount_captured": intent["amount"],
         "amount_refunded": 0,
+        "balance_transaction": new_id("txn_3"),
         "captured": True,
         "created": created,
         "currency": intent["currency"],
@@ -187,26 +192,39 @@ def refuse(intent: Body, *, code: str, message: str) -> None:
 
 
 def refund(charge: Body, *, amount: int, status: str, reason: str | None, metadata: dict[str, str]) -> Body:
+    """A refund. The money has left the merchant's balance, in every status."""
+    now = int(time.time())
+    details = {
+        "email_sent": {"email_sent_at": now, "email_sent_to": "buyer@example.com"},
+        "expires_at": now + 30 * DAY_SECONDS,
+    }
+    asks_for_details = {"display_details": details, "type": "display_details"}
     return {
         "id": new_id("re_3"),
         "object": "refund",
         "amount": amount,
         "balance_transaction": new_id("txn_3"),
         "charge": charge["id"],
-        "created": int(time.time()),
+        "created": now,
         "currency": charge["currency"],
         "destination_details": {"card": {"type": "refund"}, "type": "card"},
         "metadata": metadata,
+        "next_action": asks_for_details if status == "requires_action" else None,
         "payment_intent": charge["payment_intent"],
         "pending_reason": "processing" if status == "pending" else None,
         "reason": reason,
         "receipt_number": None,
+        "source_transfer_reversal": None,
         "status": status,
+        "transfer_reversal": None,
     }
 
 
-def dispute(charge: Body, *, amount: int, reason: str) -> Body:
-    """A dispute: the buyer complains to the bank. No money has moved yet."""
+def dispute(charge: Body, *, amount: int, reason: str, status: str, case_type: str) -> Body:
+    """A dispute: the buyer complains to the bank. No money has moved yet.
+
+    The type of the case is chargeback, inquiry, or resolution (settled before it became a chargeback).
+    """
     now = int(time.time())
     return {
         "id": new_id("dp_1"),
@@ -217,38 +235,23 @@ def dispute(charge: Body, *, amount: int, reason: str) -> Body:
         "created": now,
         "currency": charge["currency"],
         "evidence": {},
-        "evidence_details": {"due_by": now + 9 * 24 * 3600, "has_evidence": False, "submission_count": 0},
-        "is_charge_refundable": False,
+        "evidence_details": {
+            "due_by": now + 9 * DAY_SECONDS,
+            "has_evidence": False,
+            "past_due": False,
+            "submission_count": 0,
+        },
+        "is_charge_refundable": case_type == "inquiry",
         "livemode": False,
         "metadata": {},
+        "network_reason_code": "10.4",
         "payment_intent": charge["payment_intent"],
+        "payment_method_details": {
+            "card": {"brand": "visa", "case_type": case_type, "network_reason_code": "10.4"},
+            "type": "card",
+        },
         "reason": reason,
-        "status": "needs_response",
-    }
-
-
-def dispute_transaction(dispute: Body, *, amount: int, fee: int) -> Body:
-    """Money that a dispute took (below 0) or returned."""
-    now = int(time.time())
-    fee_details = [
-        {"amount": fee, "currency": dispute["currency"], "description": "Dispute fee", "type": "stripe_fee"}
-    ]
-    return {
-        "id": new_id("txn_1"),
-        "object": "balance_transaction",
-        "amount": amount,
-        "available_on": now,
-        "created": now,
-        "currency": dispute["currency"],
-        "description": f"Chargeback {'withdrawal' if amount < 0 else 'reversal'} for {dispute['charge']}",
-        "exchange_rate": None,
-        "fee": fee,
-        "fee_details": fee_details if fee else [],
-        "net": amount - fee,
-        "reporting_category": "dispute" if amount < 0 else "dispute_reversal",
-        "source": dispute["id"],
-        "status": "available",
-        "type": "adjustment",
+        "status": status,
     }
 
 
@@ -267,4 +270,103 @@ def event(event_type: str, about: Body, *, previous: Body | None = None, by_requ
         "pending_webhooks": 1,
         "request": {"id": new_id("req_", 14) if by_request else None, "idempotency_key": None},
         "type": event_type,
+    }
+
+
+# --- Balance transactions ---------------------------------------------------------------------------
+
+
+def transaction_of_charge(charge: Body) -> Body:
+    """The money of a charge, with Stripe's fee for it."""
+    fee = charge["amount"] * CHARGE_FEE_PER_MILLE // 1000 + CHARGE_FEE_FIXED_CENTS
+    return _transaction(
+        charge,
+        transaction_id=charge["balance_transaction"],
+        amount=charge["amount"],
+        fee=fee,
+        fee_name="Stripe processing fees",
+        kind="charge",
+        category="charge",
+        description=charge["description"],
+    )
+
+
+def transaction_of_refund(refund: Body) -> Body:
+    """The money that a refund takes."""
+    return _transaction(
+        refund,
+        transaction_id=refund["balance_transaction"],
+        amount=-refund["amount"],
+        kind="refund",
+        category="refund",
+        description="REFUND FOR CHARGE",
+    )
+
+
+def transaction_of_failed_refund(refund: Body, *, created: int) -> Body:
+    """The money of a failed or canceled refund, back on the balance."""
+    return _transaction(
+        refund,
+        transaction_id=refund["failure_balance_transaction"],
+        amount=refund["amount"],
+        kind="refund_failure",
+        category="refund_failure",
+        description="REFUND FAILURE FOR CHARGE",
+        created=created,
+    )
+
+
+def transaction_of_dispute(dispute: Body, *, amount: int, fee: int) -> Body:
+    """Money that a dispute took (below 0) or returned."""
+    return _transaction(
+        dispute,
+        transaction_id=new_id("txn_1"),
+        amount=amount,
+        fee=fee,
+        fee_name="Dispute fee",
+        kind="adjustment",
+        category="dispute" if amount < 0 else "dispute_reversal",
+        description=f"Chargeback {'withdrawal' if amount < 0 else 'reversal'} for {dispute['charge']}",
+        created=int(time.time()),
+    )
+
+
+def _transaction(
+    source: Body,
+    *,
+    transaction_id: str,
+    amount: int,
+    kind: str,
+    category: str,
+    description: str | None,
+    fee: int = 0,
+    fee_name: str = "",
+    created: int | None = None,
+) -> Body:
+    """A move of money because of its source, by default when the source was created."""
+    moment = source["created"] if created is None else created
+    detail = {
+        "amount": fee,
+        "application": None,
+        "currency": source["currency"],
+        "description": fee_name,
+        "type": "stripe_fee",
+    }
+    return {
+        "id": transaction_id,
+        "object": "balance_transaction",
+        "amount": amount,
+        "available_on": moment,
+        "balance_type": "payments",
+        "created": moment,
+        "currency": source["currency"],
+        "description": description,
+        "exchange_rate": None,
+        "fee": fee,
+        "fee_details": [detail] if fee else [],
+        "net": amount - fee,
+        "reporting_category": category,
+        "source": source["id"],
+        "status": "available",
+        "type": kind,
     }

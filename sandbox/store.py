@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from foundation.text import beginning
-from sandbox import directory, shapes
+from sandbox import directory, old_files, shapes
 
 Body = dict[str, Any]
 
@@ -61,6 +61,8 @@ CREATE TABLE IF NOT EXISTS settings (name TEXT PRIMARY KEY, value TEXT NOT NULL)
 """
 TABLES = ("attempts", "deliveries", "documents", "idempotency_keys", "settings")
 LOCK_SECONDS_MAX = 30
+# Every second of creation, as SQLite's integers allow.
+ALWAYS = (-(2**62), 2**62)
 
 
 @dataclass
@@ -130,6 +132,7 @@ def _prepare(file: Path) -> None:
         connection = sqlite3.connect(file, timeout=LOCK_SECONDS_MAX)
         connection.execute("PRAGMA journal_mode = WAL")
         connection.executescript(SCHEMA)
+        old_files.complete(connection)
         connection.close()
     _prepared.add(file)
 
@@ -182,6 +185,13 @@ def get(object_type: str, object_id: str) -> Document | None:
     return _document(row) if row else None
 
 
+def find(object_id: str) -> Document | None:
+    """The object with this id, of any type; None if there is none."""
+    with transaction() as connection:
+        row = connection.execute("SELECT * FROM documents WHERE id = ?", (object_id,)).fetchone()
+    return _document(row) if row else None
+
+
 def of_session(object_type: str, session_id: str) -> list[Document]:
     """All objects of this type that belong to a Checkout Session, oldest first."""
     with transaction() as connection:
@@ -215,34 +225,37 @@ def page(
     *,
     wanted: Callable[[Body], bool] = lambda body: True,
     limit: int,
+    created: tuple[int, int] = ALWAYS,
+    session: str | None = None,
     starting_after: str | None = None,
     ending_before: str | None = None,
 ) -> Page:
     """The newest objects for which `wanted` is true; those older than an id, or those just newer than one.
 
+    `created` is the first and the last second of their creation; with a session, only its objects are read.
     An unknown id raises KeyError.
     """
+    conditions = "object = ? AND created BETWEEN ? AND ?"
+    values: list[Any] = [object_type, *created]
+    if session is not None:
+        conditions += " AND session = ?"
+        values.append(session)
     with transaction() as connection:
-        if ending_before is not None:
-            position = _position(connection, object_type, ending_before)
-            rows = connection.execute(
-                "SELECT * FROM documents WHERE object = ? AND (created, sequence) > (?, ?)"
-                " ORDER BY created, sequence",
-                (object_type, *position),
-            )
-        else:
-            after_all = (2**62, 2**62)
-            position = _position(connection, object_type, starting_after) if starting_after else after_all
-            rows = connection.execute(
-                "SELECT * FROM documents WHERE object = ? AND (created, sequence) < (?, ?)"
-                " ORDER BY created DESC, sequence DESC",
-                (object_type, *position),
-            )
+        order = "created DESC, sequence DESC"
+        if cursor := ending_before or starting_after:
+            conditions += f" AND (created, sequence) {'>' if ending_before else '<'} (?, ?)"
+            values += _position(connection, object_type, cursor)
+        if ending_before:
+            order = "created, sequence"
+        rows = connection.execute(
+            f"SELECT * FROM documents WHERE {conditions} ORDER BY {order}",  # noqa: S608 (the lines above)
+            values,
+        )
         # Read only as many as needed: the list may be long.
         matching = (document for document in map(_document, rows) if wanted(document.body))
         documents = list(islice(matching, limit + 1))
     shown = documents[:limit]
-    return Page(shown[::-1] if ending_before is not None else shown, has_more=len(documents) > limit)
+    return Page(shown[::-1] if ending_before else shown, has_more=len(documents) > limit)
 
 
 def _position(connection: sqlite3.Connection, object_type: str, object_id: str) -> tuple[int, int]:
@@ -320,6 +333,6 @@ def add_paid_session(
         shapes.complete(session, intent)
         shapes.succeed(session, intent, charge)
         add(Document(session, session=session["id"], notes=order.as_notes()))
-        for body in (intent, charge):
+        for body in (intent, charge, shapes.transaction_of_charge(charge)):
             add(Document(body, session=session["id"]))
     return session

@@ -14,14 +14,14 @@ from sandbox import (
     stripe_api,
     tokens,
 )
-from sandbox.stripe_api import endpoint
+from sandbox.endpoint import endpoint, unknown
 
 
 def health(request: HttpRequest) -> JsonResponse:
     return JsonResponse({"status": "ok"})
 
 
-sessions = endpoint(get=stripe_api.list_sessions, post=stripe_api.create_session)
+sessions = endpoint("checkout.session", get=stripe_api.list_sessions, post=stripe_api.create_session)
 
 urlpatterns = [
     path("health", health),
@@ -29,17 +29,37 @@ urlpatterns = [
     path("v1/checkout/sessions", sessions),
     # An empty session id leads here; it is the list, as at Stripe.
     path("v1/checkout/sessions/", sessions),
-    path("v1/checkout/sessions/<str:session_id>", endpoint(get=stripe_api.retrieve_session)),
-    path("v1/checkout/sessions/<str:session_id>/expire", endpoint(post=stripe_api.expire_session)),
-    path("v1/payment_intents/<str:intent_id>", endpoint(get=stripe_api.retrieve_payment_intent)),
-    path("v1/charges/<str:charge_id>", endpoint(get=stripe_api.retrieve_charge)),
-    path("v1/refunds", endpoint(get=stripe_api.list_refunds, post=stripe_api.create_refund)),
-    path("v1/refunds/<str:refund_id>", endpoint(get=stripe_api.retrieve_refund)),
-    path("v1/disputes", endpoint(get=stripe_api.list_disputes)),
-    path("v1/disputes/<str:dispute_id>", endpoint(get=stripe_api.retrieve_dispute)),
-    path("v1/events", endpoint(get=stripe_api.list_events)),
-    path("v1/events/<str:event_id>", endpoint(get=stripe_api.retrieve_event)),
-    path("v1/<path:path>", stripe_api.unknown),
+    path(
+        "v1/checkout/sessions/<str:session_id>",
+        endpoint("checkout.session", get=stripe_api.retrieve_session),
+    ),
+    path(
+        "v1/checkout/sessions/<str:session_id>/expire",
+        endpoint("checkout.session", post=stripe_api.expire_session),
+    ),
+    path("v1/payment_intents", endpoint("payment_intent", get=stripe_api.list_payment_intents)),
+    path(
+        "v1/payment_intents/<str:intent_id>",
+        endpoint("payment_intent", get=stripe_api.retrieve_payment_intent),
+    ),
+    path("v1/charges", endpoint("charge", get=stripe_api.list_charges)),
+    path("v1/charges/<str:charge_id>", endpoint("charge", get=stripe_api.retrieve_charge)),
+    path("v1/refunds", endpoint("refund", get=stripe_api.list_refunds, post=stripe_api.create_refund)),
+    path("v1/refunds/<str:refund_id>", endpoint("refund", get=stripe_api.retrieve_refund)),
+    path("v1/refunds/<str:refund_id>/cancel", endpoint("refund", post=stripe_api.cancel_refund)),
+    path("v1/disputes", endpoint("dispute", get=stripe_api.list_disputes)),
+    path("v1/disputes/<str:dispute_id>", endpoint("dispute", get=stripe_api.retrieve_dispute)),
+    path(
+        "v1/balance_transactions",
+        endpoint("balance_transaction", get=stripe_api.list_balance_transactions),
+    ),
+    path(
+        "v1/balance_transactions/<str:transaction_id>",
+        endpoint("balance_transaction", get=stripe_api.retrieve_balance_transaction),
+    ),
+    path("v1/events", endpoint("event", get=stripe_api.list_events)),
+    path("v1/events/<str:event_id>", endpoint("event", get=stripe_api.retrieve_event)),
+    path("v1/<path:path>", unknown),
     # Stripe's payment page.
     path("c/pay/<str:session_id>", payment_page.payment_page, name="payment"),
     # The SSO issuer.

@@ -26,10 +26,17 @@ SESSION_TAGS = {
 REFUND_TAGS = {
     "succeeded": Tag("Refunded", "good"),
     "pending": Tag("Pending", "warn"),
+    "requires_action": Tag("Needs action", "warn"),
     "failed": Tag("Failed", "bad"),
+    "canceled": Tag("Canceled"),
 }
 DISPUTE_TAGS = {
+    "warning_needs_response": Tag("Inquiry", "warn"),
+    "warning_under_review": Tag("Inquiry under review", "warn"),
+    "warning_closed": Tag("Inquiry closed"),
     "needs_response": Tag("Open", "warn"),
+    "under_review": Tag("Under review", "warn"),
+    "prevented": Tag("Prevented"),
     "won": Tag("Won", "good"),
     "lost": Tag("Lost", "bad"),
 }
