@@ -156,6 +156,16 @@ def line(cents: Any = 2500, **changes: Any) -> Params:
     return {"quantity": 1, "price_data": price} | changes
 
 
+def control_refusal(stand_in: StandIn, path: str, **body: Any) -> requests.Response:
+    """The answer of a control that may refuse."""
+    return requests.post(f"{stand_in.url}/_sandbox/{path}", json=body, timeout=120)
+
+
+def events_of(stand_in: StandIn, session_id: str) -> list[str]:
+    """The types of a session's events, oldest first."""
+    return [event["type"] for event in stand_in.look("events", session=session_id)["data"]][::-1]
+
+
 def wait_until(fact: Callable[[], bool]) -> None:
     deadline = time.monotonic() + PATIENCE_SECONDS
     while not fact():

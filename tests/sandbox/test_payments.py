@@ -1,23 +1,12 @@
-"""What happens to a session's money: paid, declined, paid later, refunded, disputed."""
+"""What happens to a session's money: paid, declined, paid later; and its events by the API."""
 
 import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-import requests
-import stripe
 
-from tests.sandbox.conftest import Receiver, StandIn, wait_until
-
-
-def control_refusal(stand_in: StandIn, path: str, **body: Any) -> requests.Response:
-    return requests.post(f"{stand_in.url}/_sandbox/{path}", json=body, timeout=120)
-
-
-def events_of(stand_in: StandIn, session_id: str) -> list[str]:
-    return [event["type"] for event in stand_in.look("events", session=session_id)["data"]][::-1]
-
+from tests.sandbox.conftest import Receiver, StandIn, control_refusal, events_of, wait_until
 
 # --- Paying -----------------------------------------------------------------------------------------
 
@@ -90,122 +79,6 @@ def test_an_expired_session_takes_no_payment(stand_in: StandIn, verb: str):
     stand_in.control(f"sessions/{session_id}/expire")
     answer = control_refusal(stand_in, f"sessions/{session_id}/{verb}")
     assert (answer.status_code, list(answer.json())) == (409, ["error"])
-
-
-# --- Refunds ----------------------------------------------------------------------------------------
-
-
-def refund(stand_in: StandIn, intent: str, **params: Any) -> dict[str, Any]:
-    params["payment_intent"] = intent
-    return stand_in.stripe.v1.refunds.create(params=params).to_dict()  # type: ignore[arg-type]
-
-
-def test_refunds_add_up_on_the_charge_and_never_exceed_it(stand_in: StandIn):
-    session = stand_in.paid_session()
-    intent = session["payment_intent"]
-    first = refund(stand_in, intent, amount=1000, reason="requested_by_customer")
-    assert (first["amount"], first["status"], first["payment_intent"]) == (1000, "succeeded", intent)
-    with pytest.raises(stripe.InvalidRequestError, match=r"\$15\.01.*\$15\.00"):
-        refund(stand_in, intent, amount=1501)
-    second = refund(stand_in, intent)
-    assert second["amount"] == 1500
-    with pytest.raises(stripe.InvalidRequestError) as refused:
-        refund(stand_in, intent)
-    assert refused.value.code == "charge_already_refunded"
-
-    listed = stand_in.stripe.v1.refunds.list(params={"payment_intent": intent})
-    assert [each.id for each in listed.data] == [second["id"], first["id"]]
-    charges = [
-        event["data"]["object"]
-        for event in stand_in.look("events", session=session["id"])["data"][::-1]
-        if event["type"] == "charge.refunded"
-    ]
-    amounts = [(charge["amount_refunded"], charge["refunded"]) for charge in charges]
-    assert amounts == [(1000, False), (2500, True)]
-
-
-def test_parallel_refunds_do_not_exceed_the_charge(stand_in: StandIn):
-    session = stand_in.paid_session()
-    with ThreadPoolExecutor(6) as crowd:
-        answers = list(
-            crowd.map(
-                lambda _: control_refusal(stand_in, f"sessions/{session['id']}/refund", amount=1000), range(6)
-            )
-        )
-    assert sorted(answer.status_code for answer in answers) == [200, 200, 409, 409, 409, 409]
-
-
-def test_an_unpaid_session_cannot_be_refunded(stand_in: StandIn):
-    session_id = stand_in.new_session().id
-    assert control_refusal(stand_in, f"sessions/{session_id}/refund").status_code == 409
-    declined = stand_in.control(f"sessions/{session_id}/decline")
-    with pytest.raises(stripe.InvalidRequestError):
-        refund(stand_in, declined["payment_intent"])
-
-
-def test_a_pending_refund_succeeds_or_fails_later(stand_in: StandIn):
-    session_id = stand_in.paid_session()["id"]
-    first = stand_in.control(f"sessions/{session_id}/refund", amount=500, pending=True)
-    assert first["status"] == "pending"
-    assert stand_in.control(f"refunds/{first['id']}/succeed")["status"] == "succeeded"
-    second = stand_in.control(f"sessions/{session_id}/refund", amount=700)
-    assert stand_in.control(f"refunds/{second['id']}/fail")["status"] == "failed"
-    assert events_of(stand_in, session_id)[1:] == [
-        "refund.created",
-        "charge.refunded",
-        "refund.updated",
-        "refund.created",
-        "charge.refunded",
-        "refund.updated",
-        "refund.failed",
-    ]
-    # After a failed refund the money can be refunded again.
-    assert stand_in.control(f"sessions/{session_id}/refund")["amount"] == 2000
-
-
-# --- Disputes ---------------------------------------------------------------------------------------
-
-
-def disputed(stand_in: StandIn) -> tuple[dict[str, Any], dict[str, Any]]:
-    session = stand_in.paid_session()
-    return session, stand_in.control(f"sessions/{session['id']}/dispute")
-
-
-def moved_by(stand_in: StandIn, session_id: str) -> list[tuple[str, list[int]]]:
-    """Each dispute event, with the amounts that had moved at that moment."""
-    return [
-        (event["type"], [each["amount"] for each in event["data"]["object"]["balance_transactions"]])
-        for event in stand_in.look("events", session=session_id)["data"][::-1]
-        if event["type"].startswith("charge.dispute")
-    ]
-
-
-def test_a_dispute_takes_the_money_and_winning_returns_it(stand_in: StandIn):
-    session, dispute = disputed(stand_in)
-    assert stand_in.control(f"disputes/{dispute['id']}/win")["status"] == "won"
-    assert moved_by(stand_in, session["id"]) == [
-        ("charge.dispute.created", []),
-        ("charge.dispute.funds_withdrawn", [-2500]),
-        ("charge.dispute.funds_reinstated", [-2500, 2500]),
-        ("charge.dispute.closed", [-2500, 2500]),
-    ]
-    listed = stand_in.stripe.v1.disputes.list(params={"payment_intent": session["payment_intent"]})
-    assert [(each.id, each.status) for each in listed.data] == [(dispute["id"], "won")]
-
-
-def test_a_lost_dispute_returns_nothing(stand_in: StandIn):
-    session, dispute = disputed(stand_in)
-    assert stand_in.control(f"disputes/{dispute['id']}/lose")["status"] == "lost"
-    assert moved_by(stand_in, session["id"])[-1] == ("charge.dispute.closed", [-2500])
-    assert control_refusal(stand_in, f"disputes/{dispute['id']}/win").status_code == 409
-
-
-def test_a_charge_is_disputed_once_and_not_after_a_full_refund(stand_in: StandIn):
-    session, _ = disputed(stand_in)
-    assert control_refusal(stand_in, f"sessions/{session['id']}/dispute").status_code == 409
-    refunded = stand_in.paid_session()
-    stand_in.control(f"sessions/{refunded['id']}/refund")
-    assert control_refusal(stand_in, f"sessions/{refunded['id']}/dispute").status_code == 409
 
 
 # --- Events by the API ------------------------------------------------------------------------------
