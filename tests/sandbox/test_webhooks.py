@@ -8,7 +8,7 @@ import pytest
 import requests
 import stripe
 
-from sandbox.webhooks import AT_ONCE_MAX
+from sandbox.webhooks import AT_ONCE_MAX, is_lost
 from tests.sandbox.conftest import OLD_SECRET, SECRET, Receiver, StandIn, wait_until
 
 
@@ -128,6 +128,47 @@ def test_dropped_webhooks_are_never_sent(stand_in: StandIn, receiver: Receiver):
     assert [hook.event["data"]["object"]["id"] for hook in receiver.wait_for(1)] == [later["id"]]
     assert len(stand_in.look("deliveries")["data"]) == 2
     assert stand_in.stripe.v1.checkout.sessions.retrieve(session["id"]).payment_status == "paid"
+
+
+@pytest.mark.parametrize("share", [0, 0.1, 1 / 3, 0.5, 0.9, 1])
+@pytest.mark.parametrize("every", [1, 2, 3, 5, 8])
+def test_a_share_is_lost_evenly(share: float, every: int):
+    """Also of the webhooks of one type, if that is every second or every third one."""
+    for first in range(1, 200, 7):
+        some = range(first, first + 48 * every, every)
+        lost = sum(is_lost(delivery_id, share) for delivery_id in some)
+        assert abs(lost - 48 * share) <= 6, (first, lost)
+
+
+def test_a_share_of_the_webhooks_is_lost(stand_in: StandIn, receiver: Receiver):
+    stand_in.control("settings", drop_share=1 / 3)
+    for _ in range(12):
+        session = stand_in.paid_session()
+        stand_in.control(f"sessions/{session['id']}/refund", amount=100)
+    wait_until(lambda: not stand_in.has_untried_deliveries())
+    wait_until(lambda: receiver.answered == len(receiver.webhooks))
+    states = [each["state"] for each in stand_in.look("deliveries")["data"]]
+    assert states.count("dropped") + len(receiver.webhooks) == len(states) == 36
+    assert 8 <= states.count("dropped") <= 16
+    lost = stand_in.stripe.v1.events.list(params={"delivery_success": False, "limit": 100})
+    assert len(lost.data) == states.count("dropped")
+
+
+def test_webhooks_can_be_sent_twice(stand_in: StandIn, receiver: Receiver):
+    stand_in.control("settings", double_webhooks=True)
+    stand_in.paid_session()
+    first, second = receiver.wait_for(2)
+    assert first.event["id"] == second.event["id"]
+    wait_until(lambda: not stand_in.has_untried_deliveries())
+    assert len(stand_in.look("deliveries")["data"]) == len(receiver.webhooks) == 2
+
+
+def test_webhooks_can_arrive_in_another_order(stand_in: StandIn, receiver: Receiver):
+    stand_in.control("settings", shuffle_seconds=1)
+    created = [stand_in.paid_session()["id"] for _ in range(12)]
+    arrived = [hook.event["data"]["object"]["id"] for hook in receiver.wait_for(12)]
+    assert sorted(arrived) == sorted(created)
+    assert arrived != created  # By chance they are in order once in 479,001,600 times.
 
 
 # --- Restarts ---------------------------------------------------------------------------------------
