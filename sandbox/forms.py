@@ -5,8 +5,9 @@ from typing import Any
 from django import forms
 
 from foundation.text import is_id, is_text
-from sandbox import behaviour
+from sandbox import behaviour, disputes
 from sandbox.grants import STAFF_PREFIX, USER_ID_LENGTH_MAX, Person
+from sandbox.refunds import FIRST_STATUSES
 
 CARD_NUMBER = "4242 4242 4242 4242"
 DECLINED_CARD_NUMBER = "4000 0000 0000 0002"
@@ -74,7 +75,7 @@ class PersonForm(forms.Form):
 
 
 class AmountForm(forms.Form):
-    """An amount in dollars; empty means all that can still be refunded."""
+    """An amount in dollars; empty means all."""
 
     amount = forms.DecimalField(
         required=False,
@@ -90,6 +91,18 @@ class AmountForm(forms.Form):
         return None if amount is None else int(amount * 100)
 
 
+class RefundForm(AmountForm):
+    """A refund: how much, and how it begins. Without a status, the settings decide."""
+
+    status = forms.ChoiceField(choices=[(each, each) for each in FIRST_STATUSES], required=False)
+
+
+class DisputeForm(AmountForm):
+    """A dispute: how much, and what the bank does first."""
+
+    kind = forms.ChoiceField(choices=[(each, each) for each in disputes.KINDS])
+
+
 class BehaviourForm(forms.Form):
     """How the sandbox misbehaves."""
 
@@ -102,9 +115,13 @@ class BehaviourForm(forms.Form):
     )
 
     drop_webhooks = forms.BooleanField(required=False)
+    drop_share = forms.FloatField(min_value=0, max_value=1)
+    double_webhooks = forms.BooleanField(required=False)
     webhook_delay_seconds = forms.FloatField(min_value=0, max_value=behaviour.SECONDS_MAX)
+    shuffle_seconds = forms.FloatField(min_value=0, max_value=behaviour.SECONDS_MAX)
     api_delay_seconds = forms.FloatField(min_value=0, max_value=behaviour.SECONDS_MAX)
     api_failure = forms.TypedChoiceField(choices=FAILURES, required=False, coerce=int, empty_value=None)
+    refunds_pending = forms.BooleanField(required=False)
 
     def __init__(self, data: Any = None, *, initial: dict[str, Any] | None = None) -> None:
         super().__init__(data, initial=initial)

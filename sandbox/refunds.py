@@ -26,6 +26,16 @@ def charge_of_session(session_id: str) -> Document:
     return charges[-1]
 
 
+def was_charged_back(charge: Document) -> bool:
+    """Whether a dispute took money of this charge and was not won."""
+    return any(
+        dispute.body["charge"] == charge.id
+        and dispute.body["balance_transactions"]
+        and dispute.body["status"] != "won"
+        for dispute in store.of_session("dispute", charge.session)
+    )
+
+
 def refund(
     charge_id: str,
     *,
@@ -43,7 +53,7 @@ def refund(
     with store.transaction():
         charge = find_charge(charge_id)
         left = charge.body["amount"] - charge.body["amount_refunded"]
-        if _was_charged_back(charge):
+        if was_charged_back(charge):
             raise Refused(
                 f"Charge {charge.id} has been charged back; cannot issue a refund.", code="charge_disputed"
             )
@@ -103,16 +113,6 @@ def find_charge(charge_id: str) -> Document:
     if charge is None:
         raise NoSuchObject("charge", charge_id, param="charge")
     return charge
-
-
-def _was_charged_back(charge: Document) -> bool:
-    """Whether a dispute took money of this charge and was not won."""
-    return any(
-        dispute.body["charge"] == charge.id
-        and dispute.body["balance_transactions"]
-        and dispute.body["status"] != "won"
-        for dispute in store.of_session("dispute", charge.session)
-    )
 
 
 def _changed(refund_id: str, status: str, *, allowed: Collection[str]) -> tuple[Document, Body]:

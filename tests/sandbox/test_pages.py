@@ -209,10 +209,12 @@ def test_staff_refund_and_dispute_from_the_page(
     stand_in.control(f"sessions/{session.id}/pay")
     page.goto(stand_in.url)
     page.get_by_role("table").first.get_by_role("link").click()
-    page.get_by_label("Amount in dollars").fill("10.00")
+    page.get_by_label("Amount in dollars", exact=True).fill("10.00")
     button(page, "Refund").click()
     assert page.get_by_text("$15.00 can still be refunded.").is_visible()
     button(page, "Dispute").click()
+    assert page.get_by_text("The bank has taken $25.00 and decides who gets it.").is_visible()
+    assert button(page, "Refund").count() == 0
     button(page, "Merchant wins").click()
     types = [event["type"] for event in stand_in.look("events", session=session.id)["data"]]
     assert types[::-1] == [
@@ -224,6 +226,119 @@ def test_staff_refund_and_dispute_from_the_page(
         "charge.dispute.funds_reinstated",
         "charge.dispute.closed",
     ]
+
+
+@pytest.fixture
+def open_paid(page: Any, stand_in: StandIn, new_session: Callable[..., Any]) -> Callable[[], str]:
+    """Pay a new session, open its page, and return its id."""
+
+    def open_one() -> str:
+        session_id = str(new_session().id)
+        stand_in.control(f"sessions/{session_id}/pay")
+        page.goto(f"{stand_in.url}/sessions/{session_id}")
+        return session_id
+
+    return open_one
+
+
+@pytest.mark.parametrize(
+    ("begins", "first", "presses", "last"),
+    [
+        ("It is pending", "Pending", ["Let it succeed"], "Refunded"),
+        ("It is pending", "Pending", ["Cancel it"], "Canceled"),
+        ("It needs the buyer's bank details", "Needs action", ["Let it fail"], "Failed"),
+        ("It succeeds at once", "Refunded", ["Let it fail"], "Failed"),
+    ],
+)
+def test_every_end_of_a_refund_is_played_from_the_page(
+    page: Any, open_paid: Callable[[], str], begins: str, first: str, presses: list[str], last: str
+):
+    open_paid()
+    page.locator("#status").select_option(label=begins)
+    button(page, "Refund").click()
+    refunds = page.get_by_role("region", name="Refunds")
+    assert refunds.get_by_text(first, exact=True).is_visible()
+    for name in presses:
+        button(page, name).click()
+    assert refunds.get_by_text(last, exact=True).is_visible()
+    assert refunds.get_by_role("button").count() == (1 if last == "Refunded" else 0)
+    categories = page.get_by_role("region", name="Balance transactions").locator("tbody tr td:first-child")
+    back = [] if last == "Refunded" else ["Refund came back"]
+    assert categories.all_inner_texts() == ["Payment", "Refund", *back]
+
+
+@pytest.mark.parametrize(
+    ("begins", "presses", "tag", "sentence"),
+    [
+        (
+            "The bank asks first",
+            ["Send evidence", "Close the inquiry"],
+            "Inquiry closed",
+            "It holds no money of this payment.",
+        ),
+        ("The bank asks first", ["Prevent the dispute"], "Prevented", "It holds no money of this payment."),
+        (
+            "The bank asks first",
+            ["Take the money", "Send evidence", "Merchant loses"],
+            "Lost",
+            "$25.00 has not come back.",
+        ),
+        (
+            "The bank takes the money",
+            ["Wins, money later", "Return money"],
+            "Won",
+            "It holds no money of this payment.",
+        ),
+        (
+            "The bank takes the money",
+            ["7.50", "Merchant wins this part"],
+            "Lost",
+            "$17.50 stays with the buyer.",
+        ),
+        ("It is settled at once, for the buyer", [], "Prevented", "$25.00 has not come back."),
+    ],
+)
+def test_every_end_of_a_dispute_is_played_from_the_page(
+    page: Any, open_paid: Callable[[], str], begins: str, presses: list[str], tag: str, sentence: str
+):
+    open_paid()
+    page.locator("#kind").select_option(label=begins)
+    button(page, "Dispute").click()
+    for each in presses:
+        if each[0].isdigit():
+            page.get_by_label("Part that comes back, in dollars").fill(each)
+        else:
+            button(page, each).click()
+    disputes = page.locator("section[aria-labelledby=disputes]")
+    assert disputes.get_by_text(tag, exact=True).is_visible()
+    assert disputes.get_by_text(sentence).is_visible()
+
+
+def test_a_refused_action_is_explained_on_the_page(stand_in: StandIn, new_session: Callable[..., Any]):
+    """With a plain HTTP client, since a browser reports the page's 400 and 409 in its console."""
+    session_id = new_session().id
+    stand_in.control(f"sessions/{session_id}/pay")
+    dispute_id = stand_in.control(f"sessions/{session_id}/dispute")["id"]
+    client = requests.Session()
+    text = client.get(f"{stand_in.url}/sessions/{session_id}", timeout=120).text
+    token = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', text)
+    assert token
+
+    def refusal(path: str, **fields: str) -> tuple[int, str]:
+        fields["csrfmiddlewaretoken"] = token[1] if token else ""
+        answer = client.post(f"{stand_in.url}/{path}", fields, timeout=120)
+        shown = re.search(r'role="alert">([^<]*)<', answer.text)
+        return answer.status_code, shown[1] if shown else ""
+
+    assert refusal(f"disputes/{dispute_id}/win_part") == (400, "Type the amount that comes back.")
+    assert refusal(f"disputes/{dispute_id}/win_part", amount="x") == (400, "Type an amount such as 5.00.")
+    status, sentence = refusal(f"disputes/{dispute_id}/win_part", amount="25.01")
+    assert (status, sentence) == (409, "No more money comes back than the dispute took.")
+    status, sentence = refusal(f"sessions/{session_id}/refund", status="pending")
+    assert (status, "has been charged back" in sentence) == (409, True)
+    assert refusal(f"sessions/{session_id}/refund", status="failed")[0] == 400
+    assert refusal(f"sessions/{session_id}/dispute", kind="quarrel")[0] == 400
+    assert refusal(f"disputes/{dispute_id}/fly") == (404, "")
 
 
 def test_an_event_is_sent_twice_at_once_from_the_page(
@@ -239,20 +354,36 @@ def test_an_event_is_sent_twice_at_once_from_the_page(
 def test_failures_are_switched_on_and_off_from_the_page(page: Any, stand_in: StandIn):
     page.goto(stand_in.url)
     page.get_by_label("Drop all webhooks").check()
+    page.get_by_label("Send each webhook twice").check()
+    page.get_by_label("Leave new refunds pending").check()
+    page.get_by_label("Share of webhooks to drop").fill("0.33")
+    page.get_by_label("Shuffling of webhooks").fill("2")
     page.get_by_label("Delay of API answers").fill("1.5")
     page.get_by_label("The API", exact=True).select_option("503")
     button(page, "Save").click()
     changed = stand_in.look("settings")
     assert {name: changed[name] for name in changed if name not in {"redirect_origins", "code_seconds"}} == {
         "drop_webhooks": True,
+        "drop_share": 0.33,
+        "double_webhooks": True,
         "webhook_delay_seconds": 0,
+        "shuffle_seconds": 2,
         "api_delay_seconds": 1.5,
         "api_failure": 503,
+        "refunds_pending": True,
     }
-    assert page.get_by_text("Webhooks are being dropped.").is_visible()
+    assert page.get_by_role("status").inner_text().split("\n\n") == [
+        "Webhooks are being dropped.",
+        "Webhooks are sent twice.",
+        "Webhooks are shuffled within 2 s.",
+        "The API answers 1.5 s late.",
+        "The API answers every call with 503.",
+        "New refunds stay pending.",
+    ]
     page.get_by_label("Drop all webhooks").uncheck()
     page.get_by_label("The API", exact=True).select_option("")
     button(page, "Save").click()
+    assert page.get_by_text("33% of the webhooks are being dropped.").is_visible()
     assert stand_in.look("settings")["api_failure"] is None
 
 

@@ -46,15 +46,19 @@ def fill(stand_in: StandIn) -> dict[str, str]:
     opened, later = stand_in.new_session(**longest), stand_in.new_session(**longest)
     stand_in.control(f"sessions/{later.id}/pay_later")
     paid = stand_in.paid_session(**longest)["id"]
-    for pending in (True, False):
-        stand_in.control(f"sessions/{paid}/refund", amount=333_333, pending=pending)
+    for status in ("pending", "requires_action", "succeeded"):
+        stand_in.control(f"sessions/{paid}/refund", amount=333_333, status=status)
+    asked = stand_in.paid_session(**longest)["id"]
+    stand_in.control(f"sessions/{asked}/dispute", kind="inquiry")
+    waiting = stand_in.paid_session(**longest)["id"]
+    stand_in.control(f"sessions/{waiting}/dispute", kind="prevented")
     stand_in.control(f"sessions/{paid}/dispute")
     headers = {f"X-{long(60)}": long(500)}
     letter = EmailMultiAlternatives(long(200), long(2000), to=[address()], headers=headers)
     letter.attach_alternative(f"<p>{long(200)}</p>", "text/html")
     folder = str(environment.mail_directory(stand_in.data_dir))
     mail.get_connection(FILES, file_path=folder).send_messages([letter])
-    return {"opened": opened.id, "later": later.id, "paid": paid}
+    return {"opened": opened.id, "later": later.id, "paid": paid, "asked": asked, "waiting": waiting}
 
 
 def test_no_page_of_the_sandbox_is_too_wide(measurer: Measurer, stand_in: StandIn):
