@@ -28,13 +28,22 @@ from accounts.service_keys import issue_service_key
 from tests import databases, limits
 from tests.chromium import CHROMIUM, FLAGS
 from tests.factories import StaffFactory, enter
+from wallet import identifiers
 from wallet.books import laws, ledger
 from wallet.models import Entry, TopUp
-from wallet.payments import stripe_gateway
+from wallet.payments import claims, stripe_gateway
+from wallet.payments.models import Payment
 from wallet.prices import rates
 
 START_SECONDS_MAX = 120  # On a busy machine.
-LEDGER = ("wallet_wallet", "wallet_entry", "wallet_topup", "wallet_closedday", "wallet_daytotal")
+LEDGER = (
+    "wallet_wallet",
+    "wallet_entry",
+    "wallet_topup",
+    "wallet_payment",
+    "wallet_closedday",
+    "wallet_daytotal",
+)
 KEEPERS = {law: query for law, query in laws.LAWS_OF_THE_WHOLE.items() if "FROM pg_" in query}
 
 # --- The database -----------------------------------------------------------------------------------
@@ -125,8 +134,19 @@ def give(db: None) -> Callable[..., Entry]:
 
     def give_credits(user_id: str, credits: int, session_id: str = "") -> Entry:
         session_id = session_id or f"cs_test_{user_id}_{time.monotonic_ns()}"
+        payment_intent_id = f"pi_{session_id}"
+        entry_id = identifiers.transaction_id()
         with transaction.atomic():
+            for stripe_id in (session_id, payment_intent_id):
+                claims.claim(
+                    stripe_id,
+                    session_id=session_id,
+                    state=Payment.State.CREDITED,
+                    user_id=user_id,
+                    entry_id=entry_id,
+                )
             entry = ledger.credit(
+                id=entry_id,
                 user_id=user_id,
                 credits=credits,
                 kind=Entry.Kind.TOPUP,
@@ -141,6 +161,7 @@ def give(db: None) -> Callable[..., Entry]:
                 amount_cents=credits * 100,
                 paid_cents=credits * 100,
                 stripe_session_id=session_id,
+                payment_intent_id=payment_intent_id,
                 entry=entry,
                 paid_at=timezone.now(),
             )

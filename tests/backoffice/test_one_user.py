@@ -19,6 +19,7 @@ from tests.factories import StaffFactory, UserFactory, enter
 from tests.monetization.records import place, refund, subscribe, tip
 from tests.wallet.entries import sql
 from tests.wallet.past import charged, gave_back, wrote
+from tests.wallet.reversed import leave_owing
 from wallet.books import ledger
 from wallet.models import Entry, StripeEvent, TopUp
 from wallet.payments import stripe_gateway
@@ -88,9 +89,7 @@ def test_an_unknown_user(staff):
 
 def test_users_who_owe_work_here_or_may_not_sign_in_are_tagged(staff, give):
     UserFactory.create(misar_id="usr_1", is_active=False, is_staff=True)
-    give("usr_1", 10)
-    ledger_row = TopUp.objects.get()
-    wrote(-12, timezone.now(), kind="clawback", stripe_session_id=ledger_row.stripe_session_id)
+    leave_owing(give, "usr_1", 2)
     answer = page_of(staff, "usr_1")
     assert "Staff May not sign in Owes Balance −2 credits" in words_of(answer)
 

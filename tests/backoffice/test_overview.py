@@ -18,7 +18,7 @@ from tests.backoffice.overviews import DAY, NOW, behind, text_of
 from tests.factories import StaffFactory, UserFactory, enter
 from tests.monetization.records import clock_at
 from tests.wallet.entries import sql
-from tests.wallet.past import charged, gave_back, wrote
+from tests.wallet.past import charged, gave_back, took_back, topped_up, wrote
 from wallet.books import days
 from wallet.models import StripeEvent, TopUp, Wallet
 
@@ -53,8 +53,9 @@ def a_history(seed):
             wrote(chance.choice((-2, 3)), moment, user_id=user_id, product=chance.choice(("", "blog")))
         else:
             wrote(chance.randrange(1, 9), moment, user_id=user_id, product=product, kind="grant")
-    wrote(4, NOW - 3 * DAY, user_id="usr_2")
-    wrote(-9, NOW - 2 * DAY, user_id="usr_2", kind="clawback", product="blog")
+    topup = topped_up(9, NOW - 3 * DAY, user_id="usr_2", product="blog")
+    charged(5, NOW - 3 * DAY, user_id="usr_2", product="blog")
+    took_back(topup, 9, NOW - 2 * DAY)
 
 
 def of_the_page(client, path="/admin/"):

@@ -32,9 +32,8 @@ def move(user_id: str, by: int, **entry: Any) -> str:
 def insert_entry(user_id: str, **entry: Any) -> str:
     """Write an entry alone."""
     now = timezone.now()
-    entry_id = identifiers.transaction_id()
     row = {
-        "id": entry_id,
+        "id": identifiers.transaction_id(),
         "wallet_id": user_id,
         "kind": "adjustment",
         "feature": "",
@@ -49,4 +48,4 @@ def insert_entry(user_id: str, **entry: Any) -> str:
     columns = ", ".join(row)
     places = ", ".join(["%s"] * len(row))
     sql(f"INSERT INTO wallet_entry ({columns}) VALUES ({places})", *row.values())
-    return entry_id
+    return str(row["id"])

@@ -14,7 +14,9 @@ from django.db import connection
 from django.utils import timezone
 
 from tests.wallet.entries import move, sql
-from wallet.models import Entry
+from wallet import identifiers
+from wallet.models import Entry, TopUp
+from wallet.payments.models import Payment, StripeRefund
 
 
 def at(text: str) -> datetime:
@@ -60,6 +62,49 @@ def charged(credits: int, when: datetime | str, feature: str = "mail.send", **en
         "count": credits,
     } | entry
     return wrote(-credits, when, **facts)
+
+
+def topped_up(credits: int, when: datetime | str, user_id: str = "usr_1", product: str = "wallet") -> Entry:
+    """The entry of a payment that came then, with its top-up and the rows of the payment."""
+    moment = at(when) if isinstance(when, str) else when
+    entry_id = identifiers.transaction_id()
+    session_id, payment_intent_id = f"cs_{entry_id}", f"pi_{entry_id}"
+    for stripe_id in (session_id, payment_intent_id):
+        Payment.objects.create(
+            stripe_id=stripe_id, state="credited", session_id=session_id, user_id=user_id, entry_id=entry_id
+        )
+    facts = {"kind": "topup", "product": product, "stripe_session_id": session_id, "id": entry_id}
+    entry = wrote(credits, moment, user_id=user_id, **facts)
+    TopUp.objects.create(
+        user_id=user_id,
+        product=product,
+        state="paid",
+        amount_cents=credits * 100,
+        paid_cents=credits * 100,
+        stripe_session_id=session_id,
+        payment_intent_id=payment_intent_id,
+        entry=entry,
+        created_at=moment,
+        paid_at=moment,
+    )
+    return entry
+
+
+def took_back(topup: Entry, credits: int, when: datetime | str) -> Entry:
+    """The clawback of a payment, or of a part of it, that was refunded at Stripe then."""
+    moment = at(when) if isinstance(when, str) else when
+    payment_intent_id = TopUp.objects.get(entry=topup).payment_intent_id
+    number = StripeRefund.objects.filter(payment_intent_id=payment_intent_id).count()
+    StripeRefund.objects.create(
+        id=f"re_{number}_{payment_intent_id}",
+        payment_intent_id=payment_intent_id,
+        amount_cents=credits * 100,
+        status="succeeded",
+        created_at=moment,
+        reported_at=moment,
+    )
+    facts = {"kind": "clawback", "product": topup.product, "stripe_session_id": topup.stripe_session_id}
+    return wrote(-credits, moment, user_id=topup.wallet_id, **facts)
 
 
 def gave_back(charge: Entry, credits: int, when: datetime | str) -> Entry:

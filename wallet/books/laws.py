@@ -156,7 +156,7 @@ LAWS_OF_THE_WHOLE = {
                        ('wallet_entry_refund_names_its_charge'), ('wallet_topup_is_paid_with_an_entry'),
                        ('wallet_rate_is_never_free'), ('wallet_daytotal_adds_something_up'),
                        ('wallet_payment_is_credited_with_an_entry'), ('wallet_payment_refunds_add_up'),
-                       ('wallet_striperefund_is_money')) AS wanted (name)
+                       ('wallet_striperefund_is_money'), ('wallet_refundrequest_is_money')) AS wanted (name)
          WHERE NOT EXISTS (SELECT FROM pg_constraint WHERE conname = wanted.name AND convalidated)
     """,
     "The indexes that keep a key and a checkout to once are in force": """
@@ -164,7 +164,8 @@ LAWS_OF_THE_WHOLE = {
           FROM (VALUES ('wallet_entry_key_once'), ('wallet_entry_checkout_once'), ('wallet_entry_one_per_place'),
                        ('wallet_topup_stripe_session_id_key'), ('wallet_topup_entry_id_key'),
                        ('wallet_topup_form_once'), ('wallet_daytotal_once'),
-                       ('wallet_payment_pkey')) AS wanted (name)
+                       ('wallet_payment_pkey'), ('wallet_refundrequest_form_once'),
+                       ('wallet_reconciliationrun_one_at_a_time')) AS wanted (name)
          WHERE NOT EXISTS (SELECT FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid
                             WHERE relname = wanted.name AND indisunique AND indisvalid)
     """,

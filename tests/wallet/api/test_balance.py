@@ -2,8 +2,8 @@
 
 import pytest
 
-from wallet.books import ledger
-from wallet.models import Entry, Wallet
+from tests.wallet.reversed import leave_owing
+from wallet.models import Wallet
 
 pytestmark = pytest.mark.django_db
 
@@ -56,8 +56,7 @@ def test_a_user_without_a_wallet_reads_nought(as_user):
 
 
 def test_a_negative_balance_is_sent_as_it_is(as_service, give):
-    give("usr_1", 10)
-    owe(user_id="usr_1", credits=25)
+    leave_owing(give, "usr_1", 15)
     assert as_service.get(PATH, user_id="usr_1").json() == {"credits": -15}
 
 
@@ -138,21 +137,3 @@ def test_head_answers_like_get_without_a_body(as_service, give):
     assert response.status_code == 200
     assert response.content == b""
     assert response["Cache-Control"] == "no-store"
-
-
-def owe(*, user_id: str, credits: int) -> None:
-    """A clawback, which alone may leave less than nothing: its verb comes with refunds and disputes."""
-    wallet = Wallet.objects.get(pk=user_id)
-    number, left = wallet.entries_count + 1, wallet.balance - credits
-    Wallet.objects.filter(pk=user_id).update(balance=left, entries_count=number)
-    Entry.objects.create(
-        wallet_id=user_id,
-        sequence=number,
-        kind=Entry.Kind.CLAWBACK,
-        credits=-credits,
-        balance_after=left,
-        actor="stripe",
-        stripe_session_id=f"cs_test_{user_id}",
-        effective_at=wallet.created_at,
-    )
-    assert ledger.balance_of(user_id) == left

@@ -6,7 +6,7 @@ from accounts.errors import FeatureNotAllowed
 from accounts.models import ServiceKey
 from foundation.errors import KeyReused
 from tests.crowd import wallet_locked_by_another
-from tests.wallet.entries import move
+from tests.wallet.reversed import leave_owing
 from wallet.books import ledger
 from wallet.charges import deductions
 from wallet.errors import ChargeGivenBack, InsufficientCredits, UnknownFeature
@@ -98,8 +98,8 @@ def test_a_replay_when_a_part_was_given_back(answered_again, charge):
     answered_again()
 
 
-def test_a_replay_when_the_user_owes(answered_again):
-    move("usr_1", -50, kind="clawback")
+def test_a_replay_when_the_user_owes(answered_again, give):
+    leave_owing(give, "usr_1", 50)
     answered_again()
 
 

@@ -11,7 +11,7 @@ import pytest
 from django.db import transaction
 from hypothesis import HealthCheck, Phase, given, settings
 
-from tests.wallet.past import at, charged, gave_back, hosts_gave_the_times, wrote
+from tests.wallet.past import at, charged, gave_back, hosts_gave_the_times, took_back, topped_up, wrote
 from wallet.books import ledger, places
 from wallet.history import spending, statements
 from wallet.history.statements import Choice, DayBalance, DayLine, KindTotal
@@ -52,8 +52,9 @@ def test_an_unknown_user_has_no_credits():
 
 
 def test_a_debt_is_shown_as_one():
-    wrote(10, "2026-03-01 10:00:00")
-    wrote(-25, "2026-03-01 11:00:00", kind="clawback")
+    topup = topped_up(25, "2026-03-01 10:00:00")
+    charged(15, "2026-03-01 10:30:00")
+    took_back(topup, 25, "2026-03-01 11:00:00")
     assert balances(MARCH, MARCH) == [(MARCH, -15)]
 
 
@@ -94,10 +95,11 @@ def test_an_old_first_entry_that_counts_for_the_month_before_has_that_month():
 
 
 def test_a_statement_says_what_was_there_what_came_what_went_and_what_was_left():
-    wrote(50, "2026-02-28 12:00:00", kind="grant")
+    topup = topped_up(60, "2026-02-28 12:00:00")
+    charged(10, "2026-02-28 13:00:00")
     charge = charged(10, "2026-03-02 08:00:00")
     gave_back(charge, 4, "2026-03-02 09:00:00")
-    wrote(-60, "2026-03-31 23:59:59", kind="clawback")
+    took_back(topup, 60, "2026-03-31 23:59:59")
     charged_later = wrote(20, "2026-04-01 00:00:00", kind="grant")
     march = statements.month(user_id="usr_1", first_day=MARCH)
     assert (march.opening, march.added, march.taken, march.closing) == (50, 4, 70, -16)
@@ -158,7 +160,7 @@ GAPS = st.one_of(
 )
 STEPS = st.lists(
     st.tuples(
-        st.sampled_from(["grant", "adjustment", "deduct", "deduct", "refund", "clawback"]),
+        st.sampled_from(["topup", "grant", "adjustment", "deduct", "deduct", "refund", "clawback"]),
         st.integers(1, 30),
         GAPS,
         st.floats(-150, 150),
@@ -184,6 +186,7 @@ def live(user_id, steps):
     """Write a history; its entries, oldest first."""
     moment, written, balance = at("2026-01-15 12:00:00"), [], 0
     left = {}  # Charge: credits left to give back.
+    paid = {}  # Top-up: credits left to take back.
     for kind, credits, gap, seconds_off in steps:
         moment = max(moment, later(moment, gap))
         when = moment + timedelta(seconds=seconds_off)
@@ -197,8 +200,12 @@ def live(user_id, steps):
             written.append(gave_back(charge, back, when))
         elif kind in ("grant", "adjustment"):
             written.append(wrote(credits, when, user_id=user_id, kind=kind))
-        elif kind == "clawback":
-            written.append(wrote(-credits, when, user_id=user_id, kind=kind))
+        elif kind == "topup":
+            written.append(topped_up(credits, when, user_id=user_id))
+            paid[written[-1]] = credits
+        elif kind == "clawback" and paid:
+            topup = max(paid, key=lambda each: each.sequence)
+            written.append(took_back(topup, min(credits, paid.pop(topup)), when))
         balance = written[-1].balance_after if written else 0
     return written
 

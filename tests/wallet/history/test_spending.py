@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.wallet.past import charged, gave_back, wrote
+from tests.wallet.past import charged, gave_back, took_back, topped_up, wrote
 from wallet.history import spending
 from wallet.history.spending import Choices, Spending
 from wallet.prices import rates
@@ -48,7 +48,7 @@ def test_other_days_and_other_wallets_do_not_count(credits):
 
 def test_what_else_moves_is_no_spending(credits):
     wrote(-5, "2026-03-15 12:00:00")
-    wrote(-5, "2026-03-15 12:00:00", kind="clawback")
+    took_back(topped_up(5, "2026-03-15 12:00:00"), 5, "2026-03-15 12:00:00")
     wrote(-5, "2026-03-15 12:00:00", kind="expiry")
     assert spent() == []
 

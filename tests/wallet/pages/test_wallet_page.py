@@ -13,6 +13,7 @@ from tests.factories import UserFactory
 from tests.html import browser_of, link, table, words
 from tests.patterns import matched
 from tests.wallet.entries import move, sql
+from tests.wallet.reversed import leave_owing
 from wallet.books import ledger
 from wallet.charges import deductions
 from wallet.history import spending, statements
@@ -98,8 +99,7 @@ def test_one_credit_is_written_in_the_singular(give):
 
 def test_a_debt_is_named_before_the_button_that_pays(give):
     user = UserFactory.create()
-    give(user.pk, 25)
-    move(user.pk, -37, kind="clawback")
+    leave_owing(give, user.pk, 12)
     shown = words(browser_of(user).get("/wallet"))
     assert "−12 credits" in shown
     debt = shown.index("You owe 12 credits. The first $12 of your next top-up will settle this.")
@@ -112,8 +112,7 @@ def test_a_debt_is_named_before_the_button_that_pays(give):
 )
 def test_a_debt_has_an_amount_chosen_that_settles_it(give, owed, amount, own_amount):
     user = UserFactory.create()
-    give(user.pk, 25)
-    move(user.pk, -25 - owed, kind="clawback")
+    leave_owing(give, user.pk, owed)
     html = browser_of(user).get("/wallet").content.decode()
     assert f'value="{amount}"' in html.partition("checked")[0].rpartition("<input")[2]
     typed = matched(r'<input type="text" name="own_amount"[^>]*>', html)[0]
@@ -122,8 +121,7 @@ def test_a_debt_has_an_amount_chosen_that_settles_it(give, owed, amount, own_amo
 
 def test_see_which_shows_the_reversed_payments_and_keeps_the_rest_of_the_address(give):
     user = UserFactory.create()
-    give(user.pk, 25)
-    move(user.pk, -37, kind="clawback")
+    leave_owing(give, user.pk, 12)
     answer = browser_of(user).get("/wallet?returnTo=/docs&range=90d&kind=charges&product=blog")
     assert link(answer, "See which") == "/wallet?returnTo=%2Fdocs&range=90d&kind=payments#history"
 

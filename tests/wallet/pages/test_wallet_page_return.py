@@ -8,7 +8,8 @@ from django.utils import timezone
 
 from tests.factories import UserFactory
 from tests.html import browser_of, hidden, link, words
-from tests.wallet.entries import move, sql
+from tests.wallet.entries import sql
+from tests.wallet.reversed import leave_owing
 from wallet.books import ledger
 from wallet.models import StripeEvent, TopUp
 from wallet.pages import topup_news
@@ -153,8 +154,7 @@ def test_a_user_who_left_the_checkout_reads_only_what_is_known(checkout, browser
 
 
 def test_the_part_that_settles_a_debt_is_not_shown_as_balance(checkout, tell, browser, give, fan):
-    give(fan.pk, 10)
-    move(fan.pk, -22, kind="clawback")
+    leave_owing(give, fan.pk, 12)
     tell("pay", checkout)
     answer = browser.get(f"{SUCCESS}&session={checkout}")
     assert "25 credits were added. Your balance is 13." in words(answer)

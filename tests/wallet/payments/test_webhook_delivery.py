@@ -93,12 +93,19 @@ def test_an_event_about_nothing_is_ignored(deliver, checkout_event, data):
         "charge.dispute.closed",
     ],
 )
-def test_refunds_and_disputes_are_kept_whole_for_later(deliver, checkout_event, type):
-    subject = {"id": "re_1", "object": "refund", "payment_intent": "pi_1", "amount": 500}
+def test_refunds_and_disputes_of_unknown_payments_are_kept_whole(deliver, checkout_event, type):
+    subject = {
+        "id": "x_1",
+        "currency": "usd",
+        "payment_intent": "pi_1",
+        "amount": 500,
+        "amount_refunded": 500,
+    }
     event = checkout_event(type=type, event={"data": {"object": subject}})
     assert deliver(event).content == RECEIVED
     kept = stored()
-    assert (kept.state, kept.handled_at, kept.tries) == ("kept", None, 0)
+    assert (kept.state, kept.payment_intent_id, kept.tries) == ("handled", "pi_1", 1)
+    assert kept.remark == "No top-up has this payment. It is kept in case the top-up is reported later."
     assert json.loads(kept.payload) == event
     assert nothing_moved()
     assert deliver(event).content == RECEIVED
@@ -141,9 +148,12 @@ def test_odd_text_anywhere_else_does_not_stop_the_credit(deliver, checkout_event
 
 
 def test_odd_text_in_a_refund_is_kept_as_it_was_signed(deliver):
-    body = b'{"id": "evt_1", "object": "event", "type": "refund.created", "note": "\\u0000\\ud800"}'
+    refund = (
+        b'{"id": "re_1", "payment_intent": "pi_1", "currency": "usd", "amount": 1, "note": "\\u0000\\ud800"}'
+    )
+    body = b'{"id": "evt_1", "object": "event", "type": "refund.created", "data": {"object": %s}}' % refund
     assert deliver(body).content == RECEIVED
-    assert stored().payload.encode() == body
+    assert (stored().state, stored().payload.encode()) == ("handled", body)
 
 
 # --- The signature ----------------------------------------------------------------------------------
