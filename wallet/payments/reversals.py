@@ -12,7 +12,7 @@ from typing import Any
 from django.db import transaction
 
 from foundation.database.transactions import retried
-from foundation.text import beginning
+from foundation.text import beginning, one_line
 from wallet.payments import claims, settlement, stripe_gateway
 from wallet.payments.models import Payment, StripeDispute, StripeRefund, TopUp
 from wallet.payments.sessions import Parked, is_plain, payment_at, plain_or_nothing, text_at
@@ -106,8 +106,8 @@ def _store_refund(body: dict[str, Any], payment: Payment, reported_at: datetime)
         payment_intent_id=payment.pk,
         charge_id=_charge_id(body),
         amount_cents=_cents(body.get("amount"), "amount"),
-        status=beginning(text_at(body, "status"), STATUS_LENGTH),
-        reason=beginning(text_at(body, "failure_reason") or text_at(body, "reason"), REASON_LENGTH),
+        status=_plain_text(text_at(body, "status"), STATUS_LENGTH),
+        reason=_plain_text(text_at(body, "failure_reason") or text_at(body, "reason"), REASON_LENGTH),
         created_at=_created_at(body, reported_at),
         reported_at=reported_at,
     )
@@ -135,8 +135,8 @@ def _store_dispute(body: dict[str, Any], payment: Payment, reported_at: datetime
         payment_intent_id=payment.pk,
         charge_id=_charge_id(body),
         amount_cents=_cents(body.get("amount"), "amount", least=0),
-        status=beginning(text_at(body, "status"), STATUS_LENGTH),
-        reason=beginning(text_at(body, "reason"), REASON_LENGTH),
+        status=_plain_text(text_at(body, "status"), STATUS_LENGTH),
+        reason=_plain_text(text_at(body, "reason"), REASON_LENGTH),
         movements=movements,
         created_at=_created_at(body, reported_at),
         reported_at=reported_at,
@@ -173,6 +173,11 @@ def _movements(body: dict[str, Any]) -> dict[str, int]:
 
 def _charge_id(body: dict[str, Any]) -> str:
     return plain_or_nothing(text_at(body, "charge") or text_at(body, "charge", "id"))
+
+
+def _plain_text(text: str, length: int) -> str:
+    """Return the text without characters that PostgreSQL cannot store, cut to this length."""
+    return beginning(one_line(text), length)
 
 
 def _cents(value: object, name: str, *, least: int = 1) -> int:
