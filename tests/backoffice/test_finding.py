@@ -69,7 +69,6 @@ def test_an_odd_misar_id_leads_to_its_page(staff):
 def test_ids_of_rows_lead_to_the_user_and_name_the_row(staff, give):
     entry = give("usr_1", 25, session_id="cs_test_a1")
     topup = TopUp.objects.get()
-    TopUp.objects.update(payment_intent_id="pi_1")
     charge = charged(3, timezone.now())
     StripeEvent.objects.create(id="evt_1", type="x", state="handled", user_id="usr_1")
     for sought, name in {
@@ -77,7 +76,7 @@ def test_ids_of_rows_lead_to_the_user_and_name_the_row(staff, give):
         charge.pk: charge.pk,
         topup.pk: topup.pk,
         "cs_test_a1": topup.pk,
-        "pi_1": topup.pk,
+        "pi_cs_test_a1": topup.pk,
         "evt_1": "evt_1",
     }.items():
         assert way_of(staff, sought) == f"{user_page('usr_1')}?found={sought}"
