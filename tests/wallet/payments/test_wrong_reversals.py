@@ -1,5 +1,7 @@
 """Refunds and disputes that are not ours, or that have a wrong shape: parked or left, and never an error."""
 
+import itertools
+
 import pytest
 from django.urls import reverse
 
@@ -147,7 +149,6 @@ def test_an_object_without_an_id_is_parked(paid, deliver, type, odd):
     assert parked(StripeEvent.objects.get(pk="evt_1"), "It has no id.")
 
 
-@pytest.mark.parametrize("nothing", [None, [], {}, "x", 7, True, 1.5, "x" * 400, "\0", "\ud800", -(10**20)])
 @pytest.mark.parametrize(
     "place",
     [
@@ -155,9 +156,10 @@ def test_an_object_without_an_id_is_parked(paid, deliver, type, odd):
         *("amount", "amount_refunded", "currency", "balance_transactions", "metadata", "object"),
     ],
 )
-def test_no_place_of_a_refund_or_a_dispute_can_break_the_inbox(paid, deliver, place, nothing):
-    for number, (type, about) in enumerate(SUBJECTS.items()):
-        event = event_of(type, about | {"id": f"x_{number}", place: nothing}, id=f"evt_{number}")
+def test_no_place_of_a_refund_or_a_dispute_can_break_the_inbox(paid, deliver, place):
+    nothings = [None, [], {}, "x", 7, True, 1.5, "x" * 400, "\0", "\ud800", -(10**20)]
+    for number, (nothing, type) in enumerate(itertools.product(nothings, SUBJECTS)):
+        event = event_of(type, SUBJECTS[type] | {"id": f"x_{number}", place: nothing}, id=f"evt_{number}")
         assert deliver(event).status_code == 200
     assert {event.state for event in StripeEvent.objects.all()} <= {"handled", "parked"}
     assert 0 <= ledger.balance_of("usr_1") <= 25
