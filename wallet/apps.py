@@ -12,12 +12,13 @@ class WalletConfig(AppConfig):
         from foundation import erased_texts
         from foundation.http import envelope
         from wallet.api.envelope import WalletEnvelope
-        from wallet.payments import receipts
+        from wallet.payments import notices, receipts
         from wallet.payments.models import StripeEvent
         from wallet.prices.rates import make_default_rates
 
         envelope.register("/io/wallet/", WalletEnvelope())
         receipts.register()
+        notices.register()
         erased_texts.register(StripeEvent, "payload", "remark", "traceback")
         # The default rates are made after the migrations, not in a migration. Some tests empty the tables,
         # and the rates of a migration would then be missing in all later tests.

@@ -5,6 +5,8 @@ from datetime import UTC
 
 from wallet.books.models import Entry
 from wallet.history import products
+from wallet.payments import causes
+from wallet.payments.causes import Reversal
 from wallet.prices.models import Rate
 
 Kind = Entry.Kind
@@ -14,7 +16,7 @@ KIND_GROUPS: dict[str, tuple[str, tuple[str, ...]]] = {
     "top-ups": ("Top-ups", (Kind.TOPUP,)),
     "charges": ("Charges", (Kind.DEDUCT, Kind.CAPTURE)),
     "given-back": ("Given back", (Kind.REFUND,)),
-    "payments": ("Payments reversed", (Kind.CLAWBACK, Kind.REINSTATEMENT)),
+    "payments": ("Refunds and disputes", (Kind.CLAWBACK, Kind.REINSTATEMENT)),
     "others": ("Adjustments and grants", (Kind.ADJUSTMENT, Kind.GRANT, Kind.EXPIRY)),
 }
 KIND_NAMES: dict[str, str] = {
@@ -22,8 +24,8 @@ KIND_NAMES: dict[str, str] = {
     Kind.DEDUCT: "Charge",
     Kind.REFUND: "Given back",
     Kind.ADJUSTMENT: "Adjustment by Misar",
-    Kind.CLAWBACK: "Payment reversed",
-    Kind.REINSTATEMENT: "Payment reinstated",
+    Kind.CLAWBACK: "Payments refunded or disputed",
+    Kind.REINSTATEMENT: "Credits of payments returned",
     Kind.GRANT: "Credits granted",
     Kind.EXPIRY: "Credits expired",
     Kind.CAPTURE: "Charge",
@@ -35,11 +37,21 @@ def described(entries: Iterable[Entry], labels: dict[str, str]) -> list[tuple[En
 
     The description never contains the reason that a staff member wrote: only staff may read reasons.
     """
-    return [(entry, what_happened(entry, labels), products.name_of(entry.product)) for entry in entries]
+    entries = list(entries)
+    reversals = causes.of_entries(entries)
+    return [
+        (entry, what_happened(entry, labels, reversals.get(entry.pk)), products.name_of(entry.product))
+        for entry in entries
+    ]
 
 
-def what_happened(entry: Entry, labels: dict[str, str]) -> str:
-    """Return a short description of an entry: its kind, or the label of its feature and the units."""
+def what_happened(entry: Entry, labels: dict[str, str], reversal: Reversal | None = None) -> str:
+    """Return a short description of an entry.
+
+    It is the kind of the entry, or the label of its feature and the units, or what happened to its payment.
+    """
+    if reversal:
+        return reversal.title
     if not entry.feature:
         return KIND_NAMES[entry.kind]
     label = labels.get(entry.feature, entry.feature)

@@ -31,7 +31,7 @@ from foundation.http import content_security
 from wallet.books import ledger
 from wallet.books.models import Wallet
 from wallet.history import products, spending, statements
-from wallet.pages import chart, tables, topup_news
+from wallet.pages import chart, debts, tables, topup_news
 from wallet.pages.forms import HistoryForm, TopUpForm, first_choice
 from wallet.payments import checkout, return_urls
 from wallet.prices.models import Rate
@@ -118,17 +118,19 @@ def _wallet_page(
     # Read the news before the balance: if the news is "paid", the balance already includes the payment.
     news = _news_part(request, user_id)
     wallet = Wallet.objects.filter(pk=user_id).first() or ledger.unopened(user_id)
-    owed = max(0, -wallet.balance)
+    debt = debts.debt_of(wallet)
+    owed = debt.owed if debt else 0
     return_to = _return_to(request)
     context = {
         "wallet": wallet,
-        "owed": owed,
+        "debt": debt,
         "reversed_url": _filtered(request, kind="payments"),
         "form": form or TopUpForm(initial=first_choice(owed) | {"key": new_key()}),
         "trouble": trouble,
         "top_up_url": _address(request, page="wallet:top-up"),
         "back": {"url": return_to, "name": return_urls.name_of(return_to)} if return_to else None,
         "on_their_way": checkout.on_their_way(user_id),
+        "refunds_on_their_way": debts.refunds_on_their_way(user_id, debt),
         "rates": Rate.objects.active(),
         **news,
     }
@@ -146,6 +148,8 @@ def _news_part(request: HttpRequest, user_id: str) -> dict[str, Any]:
     outcome = request.GET.get("wallet_topup", "")
     news, topup = topup_news.news_of(user_id, outcome=outcome, session_id=session_id)
     part: dict[str, Any] = {"news": news, "news_topup": topup}
+    if topup and topup.entry:
+        part["settled"] = min(topup.entry.credits, max(0, -topup.entry.balance_before))
     if news in ("waiting", "on_its_way"):
         part["state_url"] = reverse("wallet:top-up-state") + "?" + urlencode({"session": session_id})
     # Without JavaScript, the page waits only for card payments: a bank transfer can take days.

@@ -8,6 +8,7 @@ from accounts.mail import outbox
 from accounts.models import User
 from foundation import money
 from foundation.text import beginning, ending, one_line
+from wallet.books.models import Entry
 from wallet.history import products
 from wallet.payments.models import TopUp
 
@@ -35,7 +36,6 @@ def queue(topup: TopUp) -> None:
     assert topup.paid_cents is not None
     assert paid_at is not None
     paid, credits = money.dollars(topup.paid_cents), money.credits(entry.credits)
-    name, owner = one_line(user.name), f"Misar ID {one_line(user.misar_id)}"
     # The entry is in the statement of the month in which it was written.
     written_at = entry.created_at.astimezone(UTC)
     outbox.queue(
@@ -49,19 +49,38 @@ def queue(topup: TopUp) -> None:
             "paid": paid,
             "credits": credits,
             "balance": money.credits(entry.balance_after),
-            "owner": f"{name}, {owner}" if name else owner,
+            "settled": _settled(entry),
+            "owner": owner_in_words(user),
             "date": f"{in_words(paid_at.astimezone(UTC), 'j F Y, H:i')} UTC",
             # The wallet's own page is not a product, so the receipt does not name it.
             "product": "" if topup.product == products.WALLET else one_line(topup.product),
             "topup_id": topup.pk,
-            "stripe_reference": _shortened(topup.payment_intent_id or topup.stripe_session_id or ""),
+            "stripe_reference": shortened(topup.payment_intent_id or topup.stripe_session_id or ""),
             "month": f"{written_at:%Y-%m}",
             "month_name": in_words(written_at, "F Y"),
         },
     )
 
 
-def _shortened(stripe_id: str) -> str:
+def owner_in_words(user: User) -> str:
+    """Return the owner of a wallet as a mail names them: their name, if there is one, and their Misar ID."""
+    name, owner = one_line(user.name), f"Misar ID {one_line(user.misar_id)}"
+    return f"{name}, {owner}" if name else owner
+
+
+def _settled(entry: Entry) -> str:
+    """Return how much of a top-up paid a debt, as a sentence; "" if the user owed nothing."""
+    owed = -entry.balance_before
+    if owed <= 0:
+        return ""
+    if entry.balance_after < 0:
+        rest = money.credits(-entry.balance_after)
+        return f"All of it paid what you owed, and you still owe {rest}. Your next top-up pays this first."
+    part = f"{money.plain(owed)} of {money.credits(entry.credits)}"
+    return f"{part} paid what you owed; your balance is {money.plain(entry.balance_after)}."
+
+
+def shortened(stripe_id: str) -> str:
     """Return a short form of a Stripe id. It is long enough to distinguish two payments."""
     line = one_line(stripe_id)
     return line if len(line) <= SHOWN_WHOLE_MAX else f"{beginning(line, 11)}…{ending(line, 8)}"
