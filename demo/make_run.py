@@ -10,7 +10,7 @@ from django.core.management import call_command
 from django.core.management.base import CommandError, OutputWrapper
 from django.db import Error
 
-from demo import year_of_data
+from demo import reversed_payments, year_of_data
 from foundation.database import patience
 from foundation.errors import first_line
 from foundation.operators import FOUND, database_read
@@ -22,7 +22,8 @@ from wallet.books import days
 WELCOME = """
 Misar Billing is running. Ctrl-C stops it; the data stays in {data_dir}.
 
-  The wallet of a user           {url}/wallet  (sign in as {user_name})
+  The wallet of a user           {url}/wallet  (sign in as {user_name};
+                                 {debtor} owes credits after a dispute)
   Their dashboard as a creator   {url}/dashboard
   The API documentation          {url}/docs
   The back-office                {url}/admin/  (user {staff}, password {staff_password},
@@ -88,10 +89,11 @@ def seed() -> dict[str, str]:
     """Create rates and the demonstration's data, once. Returns the keys and names that `welcome` shows."""
     with patience.patient():
         names_and_keys = year_of_data.seed()
+        reversed_payments.seed()
         # An earlier run may have closed days for which entries were just written.
         days.reopen(date.min)
         days.close_days()
-    return names_and_keys
+    return names_and_keys | {"debtor": reversed_payments.DEBTOR}
 
 
 def check_the_books() -> None:

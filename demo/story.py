@@ -16,6 +16,7 @@ from rich.markup import escape
 FEATURE = "blog.article.generate"
 RACERS = 50
 RACE_CREDITS = 20
+SPENT_CREDITS = 20
 DUPLICATES = 10
 PATIENCE_SECONDS = 15
 
@@ -37,13 +38,14 @@ class Story:
         """Run every chapter. Returns the promises that were broken."""
         # New names each time, so the story can run again on the same data.
         mark = secrets.token_hex(4)
-        reader, racer = f"usr_reader_{mark}", f"usr_racer_{mark}"
+        reader, racer, debtor = (f"usr_{each}_{mark}" for each in ("reader", "racer", "debtor"))
         self._prices()
         session_id = self._top_up(reader, dollars=25)
         self._charge(reader)
         self._history(reader)
         self._duplicated_webhook(reader, session_id)
         self._race(racer)
+        self._debt(debtor)
         return self.broken
 
     # --- Chapters ---------------------------------------------------------------------------------
@@ -56,13 +58,14 @@ class Story:
 
     def _top_up(self, user_id: str, dollars: int) -> str:
         self._chapter(f"{user_id} buys {dollars} credits")
+        before = self._balance(user_id, quietly=True)
         body = {"user_id": user_id, "amountDollars": dollars, "product": "blog", "returnUrl": "/wallet"}
         url = self._ask("POST", "/topup-session", json=body).json()["url"]
-        self._promise("nothing is credited before the payment", self._balance(user_id) == 0)
+        self._promise("nothing is credited before the payment", self._balance(user_id) == before)
         session_id = urlsplit(url).path.rpartition("/")[2]
         self._say(f"The user pays at {url}")
         self._control(f"sessions/{session_id}/pay")
-        credited = self._wait_for(lambda: self._balance(user_id, quietly=True) == dollars)
+        credited = self._wait_for(lambda: self._balance(user_id, quietly=True) == before + dollars)
         self._balance(user_id)
         self._promise(f"the signed webhook credits {dollars}", credited)
         return session_id
@@ -138,6 +141,25 @@ class Story:
         self._say(f"{allowed} allowed, {RACERS - allowed} denied")
         self._promise(f"exactly {RACE_CREDITS} are allowed", allowed == RACE_CREDITS)
         self._promise("the balance is exactly 0", self._balance(user_id) == 0)
+
+    def _debt(self, user_id: str) -> None:
+        session_id = self._top_up(user_id, dollars=25)
+        self._chapter(f"{user_id} spends {SPENT_CREDITS} credits, and then the bank disputes the payment")
+        work = {"user_id": user_id, "feature": FEATURE, "count": SPENT_CREDITS, "idempotency_key": "work"}
+        self._ask("POST", "/deduct", json=work)
+        self._control(f"sessions/{session_id}/dispute")
+        taken = self._wait_for(lambda: self._balance(user_id, quietly=True) == -SPENT_CREDITS)
+        self._balance(user_id)
+        self._promise("all 25 credits are taken back, so the user owes what was spent", taken)
+        more = {"user_id": user_id, "feature": FEATURE, "idempotency_key": "more"}
+        refused = self._ask("POST", "/deduct", json=more).json()
+        self._promise("nothing more can be charged", refused["allowed"] is False)
+        self._top_up(user_id, dollars=25)
+        allowed = self._ask("POST", "/deduct", json=more).json()
+        self._promise(
+            "the next top-up pays the debt first, and then the rest is spent",
+            (allowed["allowed"], allowed["balanceBefore"]) == (True, 25 - SPENT_CREDITS),
+        )
 
     # --- Requests and output ----------------------------------------------------------------------
 

@@ -130,13 +130,17 @@ def live_through_a_day(user_id: str, habits: dict[str, int], at: datetime, chanc
                 give_back(charge)
 
 
-def top_up(user_id: str, *, dollars: int, at: datetime) -> None:
-    """Write a payment in the sandbox's Stripe and credit it, so that reconciliation finds no difference."""
+def top_up(user_id: str, *, dollars: int, at: datetime) -> str:
+    """Write a payment in the sandbox's Stripe and credit it, so that reconciliation finds no difference.
+
+    Return the id of its Checkout Session.
+    """
     session = store.add_paid_session(
         user_id=user_id, product="blog", amount_cents=dollars * 100, created=int(at.timestamp())
     )
     with clock_at(at):
         settlement.settle(session, happened_at=at)
+    return str(session["id"])
 
 
 def charge_for(user_id: str, feature: str, at: datetime) -> Entry:

@@ -191,9 +191,17 @@ def refuse(intent: Body, *, code: str, message: str) -> None:
     }
 
 
-def refund(charge: Body, *, amount: int, status: str, reason: str | None, metadata: dict[str, str]) -> Body:
-    """A refund. The money has left the merchant's balance, in every status."""
-    now = int(time.time())
+def refund(
+    charge: Body,
+    *,
+    amount: int,
+    status: str,
+    reason: str | None,
+    metadata: dict[str, str],
+    created: int | None = None,
+) -> Body:
+    """A refund, by default made now. The money has left the merchant's balance, in every status."""
+    now = int(time.time()) if created is None else created
     details = {
         "email_sent": {"email_sent_at": now, "email_sent_to": "buyer@example.com"},
         "expires_at": now + 30 * DAY_SECONDS,
@@ -220,12 +228,14 @@ def refund(charge: Body, *, amount: int, status: str, reason: str | None, metada
     }
 
 
-def dispute(charge: Body, *, amount: int, reason: str, status: str, case_type: str) -> Body:
-    """A dispute: the buyer complains to the bank. No money has moved yet.
+def dispute(
+    charge: Body, *, amount: int, reason: str, status: str, case_type: str, created: int | None = None
+) -> Body:
+    """A dispute, by default opened now: the buyer complains to the bank. No money has moved yet.
 
     The type of the case is chargeback, inquiry, or resolution (settled before it became a chargeback).
     """
-    now = int(time.time())
+    now = int(time.time()) if created is None else created
     return {
         "id": new_id("dp_1"),
         "object": "dispute",
@@ -316,8 +326,8 @@ def transaction_of_failed_refund(refund: Body, *, created: int) -> Body:
     )
 
 
-def transaction_of_dispute(dispute: Body, *, amount: int, fee: int) -> Body:
-    """Money that a dispute took (below 0) or returned."""
+def transaction_of_dispute(dispute: Body, *, amount: int, fee: int, created: int | None = None) -> Body:
+    """Money that a dispute took (below 0) or returned, by default now."""
     return _transaction(
         dispute,
         transaction_id=new_id("txn_1"),
@@ -327,7 +337,7 @@ def transaction_of_dispute(dispute: Body, *, amount: int, fee: int) -> Body:
         kind="adjustment",
         category="dispute" if amount < 0 else "dispute_reversal",
         description=f"Chargeback {'withdrawal' if amount < 0 else 'reversal'} for {dispute['charge']}",
-        created=int(time.time()),
+        created=int(time.time()) if created is None else created,
     )
 
 

@@ -44,6 +44,7 @@ def queue(entry: Entry, topup: TopUp) -> None:
             "title": reversal.title,
             "sentence": reversal.sentence,
             "was_taken": was_taken,
+            "credits": moved,
             "moved": f"{money.signed(entry.credits)} {money.unit(entry.credits)}",
             "balance": money.credits(entry.balance_after),
             "owed": money.credits(-entry.balance_after) if entry.balance_after < 0 else "",
