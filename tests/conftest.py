@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import hypothesis
@@ -346,9 +347,10 @@ def deliver(db: None) -> Callable[..., Any]:
 @pytest.fixture(scope="session")
 def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator["Sandbox"]:
     """The sandbox as a separate process, at the address of the settings."""
-    environment = os.environ | {"DATA_DIR": str(tmp_path_factory.mktemp("sandbox"))}
+    data_dir = tmp_path_factory.mktemp("sandbox")
+    environment = os.environ | {"DATA_DIR": str(data_dir)}
     process = subprocess.Popen([sys.executable, "-m", "sandbox"], env=environment)
-    stand_in = Sandbox(settings.STRIPE_API_BASE)
+    stand_in = Sandbox(settings.STRIPE_API_BASE, data_dir)
     try:
         stand_in.wait_until_ready()
         yield stand_in
@@ -358,10 +360,10 @@ def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator["Sandbox"]:
 
 
 class Sandbox:
-    """The controls of the sandbox."""
+    """The controls of the sandbox, and its folder if the test knows it."""
 
-    def __init__(self, address: str) -> None:
-        self.address = address
+    def __init__(self, address: str, data_dir: Path | None = None) -> None:
+        self.address, self.data_dir = address, data_dir
 
     def wait_until_ready(self) -> None:
         give_up_at = time.monotonic() + START_SECONDS_MAX

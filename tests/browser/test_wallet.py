@@ -3,6 +3,9 @@
 import pytest
 import requests
 
+from accounts.mail import outbox
+from sandbox.environment import mail_directory
+from tests.deployment import eventually
 from wallet.books import ledger
 from wallet.models import TopUp
 
@@ -168,3 +171,82 @@ def test_amounts_out_of_bounds_are_refused_beside_the_field(open_browser):
         ada.page.locator("#id_own_amount_error").wait_for()
         assert ada.page.get_by_label("Other amount").input_value() == amount
     assert not TopUp.objects.exists()
+
+
+# --- A payment that is taken back -----------------------------------------------------------------------
+
+
+@pytest.fixture
+def mailbox(site, settings):
+    """Let the service's mails reach the sandbox's mailbox, as in `make run`."""
+    settings.MAIL_ENABLED = True
+    settings.EMAIL_BACKEND = "django.core.mail.backends.filebased.EmailBackend"
+    settings.EMAIL_FILE_PATH = mail_directory(site.sandbox.data_dir)
+
+
+def what_happened(ada):
+    """The rows of the history: what it was, and the balance after it."""
+    rows = ada.page.locator("table.ledger tbody tr").all()
+    return [(row.locator(".what").inner_text(), row.locator(".left").inner_text()) for row in rows]
+
+
+def test_a_user_sees_a_debt_and_pays_it_off(at_the_checkout, site, mailbox, article_rate, as_service):
+    ada = at_the_checkout
+    ada.presses("Pay $25.00")
+    assert ada.sees("25 credits were added.")
+    assert as_service.deduct(USER, count=20, idempotency_key="articles").json()["allowed"] is True
+
+    session_id = TopUp.objects.get().stripe_session_id
+    site.sandbox.control(f"sessions/{session_id}/dispute")
+    eventually(lambda: ledger.balance_of(USER) == -20)
+    ada.goes_to("/wallet")
+    assert ada.sees("You owe 20 credits. The first $20 of your next top-up will settle this.")
+    assert ada.sees("Until then, Misar products can't charge you.")
+    assert ada.sees("Your bank disputed your payment of $25.00")
+    ada.is_never_stopped_by_the_page()
+    refused = as_service.deduct(USER, idempotency_key="one more").json()
+    assert (refused["allowed"], refused["balanceBefore"]) == (False, -20)
+
+    assert ada.page.get_by_role("radio", name="$25").is_checked()  # It settles the debt.
+    ada.presses("Continue to payment")
+    ada.presses("Pay $25.00")
+    assert ada.sees("25 credits were added. Your balance is 5.")
+    assert ada.sees("20 of them paid what you owed. Your debt is settled")
+    assert "You owe" not in ada.reads()
+    assert what_happened(ada) == [
+        ("Top-up", "5"),
+        ("Payment disputed", "−20"),
+        ("Generate an article × 20", "5"),
+        ("Top-up", "25"),
+    ]
+    assert as_service.deduct(USER, idempotency_key="one more").json()["allowed"] is True
+
+    assert outbox.send_due(10).sent == 3
+    ada.page.goto(f"{site.sandbox.address}/mail")
+    for subject in ("Receipt: $25.00 for 25 credits", "Payment disputed: 25 credits taken back"):
+        assert ada.sees(subject)
+    ada.page.get_by_role("link", name="Payment disputed").click()
+    mail = ada.page.frame_locator("iframe")
+    mail.get_by_text("You owe 20 credits.").wait_for()
+    assert mail.get_by_role("link", name="Pay what you owe").get_attribute("href") == site.at("/wallet")
+
+
+def test_credits_of_a_refund_that_failed_are_seen_to_come_back(at_the_checkout, site):
+    ada = at_the_checkout
+    ada.presses("Pay $25.00")
+    assert ada.sees("25 credits were added.")
+    session_id = TopUp.objects.get().stripe_session_id
+    refund = site.sandbox.control(f"sessions/{session_id}/refund", amount=1000, status="pending")
+    eventually(lambda: ledger.balance_of(USER) == 15)
+    ada.goes_to("/wallet")
+    assert ada.sees("A refund of $10.00 of your payment of $25.00")
+    assert ada.sees("Its credits are already taken back.")
+    site.sandbox.control(f"refunds/{refund['id']}/fail")
+    eventually(lambda: ledger.balance_of(USER) == 25)
+    ada.goes_to("/wallet")
+    assert "A refund of" not in ada.reads()
+    assert what_happened(ada) == [
+        ("Refund failed, credits returned", "25"),
+        ("Payment refunded", "15"),
+        ("Top-up", "25"),
+    ]
