@@ -5,9 +5,8 @@ and its words are never shown. It is used in one way only: if the handler of Str
 the reason ends with the id of the refund, charge or dispute.
 """
 
-from collections import defaultdict
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import Enum
 from typing import TypeVar
@@ -23,7 +22,8 @@ T = TypeVar("T")
 
 KINDS = (Entry.Kind.CLAWBACK, Entry.Kind.REINSTATEMENT)
 # The statuses of a refund whose money has left us and has not reached the user.
-ON_THEIR_WAY = ("pending", "requires_action")
+WAITS_FOR_USER = "requires_action"
+ON_THEIR_WAY = ("pending", WAITS_FOR_USER)
 WHERE_TO = "the card or account you paid with"
 
 
@@ -35,12 +35,24 @@ class Cause(Enum):
     UNKNOWN = "unknown"
 
 
+TAKEN = {
+    Cause.REFUND: "Payment refunded",
+    Cause.DISPUTE: "Payment disputed",
+    Cause.UNKNOWN: "Payment refunded or disputed",
+}
+RETURNED = {
+    Cause.REFUND: "Refund failed, credits returned",
+    Cause.DISPUTE: "Dispute resolved, credits returned",
+    Cause.UNKNOWN: "Credits of a payment returned",
+}
+
+
 @dataclass(frozen=True)
 class Reversal:
     """An entry that took back or returned credits of a payment, and its cause.
 
-    `refund` and `dispute` are what caused it; None if it was not reported, or if it may have been one of
-    several. `topup` is None if no top-up is recorded for the payment.
+    `refund` or `dispute` is what caused it; both are None if that was not reported, or if several may have
+    caused it. `topup` is None if no top-up is recorded for the payment.
     """
 
     entry: Entry
@@ -50,75 +62,48 @@ class Reversal:
     dispute: StripeDispute | None = None
 
     @property
+    def was_taken(self) -> bool:
+        """Whether the entry took credits. Otherwise it returned them."""
+        return self.entry.kind == Entry.Kind.CLAWBACK
+
+    @property
     def title(self) -> str:
         """What happened, in a few words."""
-        if self.entry.kind == Entry.Kind.CLAWBACK:
-            if self.refund and is_on_its_way(self.refund):
-                return "Refund on its way"
-            return {
-                Cause.REFUND: "Payment refunded",
-                Cause.DISPUTE: "Payment disputed",
-                Cause.UNKNOWN: "Payment refunded or disputed",
-            }[self.cause]
-        ended = "cancelled" if self.refund and self.refund.status == "canceled" else "failed"
-        return {
-            Cause.REFUND: f"Refund {ended}, credits returned",
-            Cause.DISPUTE: "Dispute resolved, credits returned",
-            Cause.UNKNOWN: "Credits of a payment returned",
-        }[self.cause]
+        if self.was_taken:
+            is_on_its_way = self.refund and self.refund.status in ON_THEIR_WAY
+            return "Refund on its way" if is_on_its_way else TAKEN[self.cause]
+        was_cancelled = self.refund and self.refund.status == "canceled"
+        return "Refund cancelled, credits returned" if was_cancelled else RETURNED[self.cause]
 
     @property
     def sentence(self) -> str:
         """What happened to the payment, in one sentence or two."""
-        if self.entry.kind == Entry.Kind.CLAWBACK:
-            return self._how_it_left()
-        return self._how_it_came_back()
-
-    def _how_it_left(self) -> str:
-        payment = payment_in_words(self.topup)
-        if self.refund:
-            return refund_in_words(self.refund, self.topup)
         if self.cause == Cause.REFUND:
-            return f"Money of {payment} was refunded to {WHERE_TO}."
-        if self.dispute:
-            disputed = _part_in_words(self.dispute.amount_cents, self.topup)
-            return f"Your bank disputed {disputed} and took the money back."
+            return refund_in_words(self.refund, self.topup) if self.was_taken else self._failure_of_a_refund()
         if self.cause == Cause.DISPUTE:
-            return f"Your bank disputed {payment} and took money back."
-        return f"{_capitalized(payment)} was refunded or disputed."
+            return _dispute_in_words(self.dispute, self.topup) if self.was_taken else self._end_of_a_dispute()
+        if self.was_taken:
+            return _unknown_in_words(self.topup)
+        return f"Money of {payment_in_words(self.topup)} came back to us."
 
-    def _how_it_came_back(self) -> str:
-        payment = payment_in_words(self.topup)
-        if self.refund:
+    def _failure_of_a_refund(self) -> str:
+        if self.refund is None:
+            refund = f"A refund of {payment_in_words(self.topup)}"
+        else:
             refund = f"The refund of {_part_in_words(self.refund.amount_cents, self.topup)}"
-            if self.refund.status == "canceled":
-                return f"{refund} was cancelled, so the payment stands."
-            return f"{refund} failed: the money did not reach {WHERE_TO}."
-        if self.cause == Cause.REFUND:
-            return f"A refund of {payment} failed: the money did not reach {WHERE_TO}."
-        if self.dispute:
-            returned_cents = sum(cents for cents in self.dispute.movements.values() if cents > 0)
-            returned = money.dollars(returned_cents)
-            return f"The dispute about {payment} is resolved: your bank returned {returned} to us."
-        if self.cause == Cause.DISPUTE:
-            return f"The dispute about {payment} is resolved: your bank returned the money to us."
-        return f"Money of {payment} came back after it was refunded or disputed."
+        if self.refund and self.refund.status == "canceled":
+            return f"{refund} was cancelled, so the payment stands."
+        return f"{refund} failed: the money did not reach {WHERE_TO}."
+
+    def _end_of_a_dispute(self) -> str:
+        moved = self.dispute.movements.values() if self.dispute else ()
+        returned_cents = sum(cents for cents in moved if cents > 0)
+        returned = money.dollars(returned_cents) if returned_cents else "the money"
+        payment = payment_in_words(self.topup)
+        return f"The dispute about {payment} is resolved: your bank returned {returned} to us."
 
 
 # --- Words --------------------------------------------------------------------------------------------
-
-
-def is_on_its_way(refund: StripeRefund) -> bool:
-    """Return whether a refund is made, but has not reached the user."""
-    return refund.status in ON_THEIR_WAY
-
-
-def refund_in_words(refund: StripeRefund, topup: TopUp | None) -> str:
-    """Return what happened to the money of a refund that took credits back."""
-    part = _part_in_words(refund.amount_cents, topup)
-    if is_on_its_way(refund):
-        return f"A refund of {part} is on its way to {WHERE_TO}. Its credits are already taken back."
-    return f"{_capitalized(part)} was refunded to {WHERE_TO}."
 
 
 def payment_in_words(topup: TopUp | None) -> str:
@@ -128,9 +113,42 @@ def payment_in_words(topup: TopUp | None) -> str:
     return f"your payment of {money.dollars(topup.paid_cents)} from {day_in_words(topup.paid_at)}"
 
 
+def refund_in_words(refund: StripeRefund | None, topup: TopUp | None) -> str:
+    """Return what happens to the money of a refund that took credits back. None is an unknown refund."""
+    if refund is None:
+        return f"Money of {payment_in_words(topup)} was refunded to {WHERE_TO}."
+    part = _part_in_words(refund.amount_cents, topup)
+    if refund.status == WAITS_FOR_USER:
+        waits = "is waiting for you: Stripe has asked you by mail where to send it."
+        return f"A refund of {part} {waits} Its credits are already taken back."
+    if refund.status in ON_THEIR_WAY:
+        return f"A refund of {part} is on its way to {WHERE_TO}. Its credits are already taken back."
+    return f"{_capitalized(part)} was refunded to {WHERE_TO}."
+
+
 def day_in_words(moment: datetime) -> str:
     """Return the day of a moment in UTC, such as 3 November 2026."""
     return str(in_words(moment.astimezone(UTC), "j F Y"))
+
+
+def _dispute_in_words(dispute: StripeDispute | None, topup: TopUp | None) -> str:
+    if dispute is None:
+        return f"Your bank disputed {payment_in_words(topup)} and took money back."
+    part = _part_in_words(dispute.amount_cents, topup)
+    if 0 < dispute.withdrawn_cents < dispute.amount_cents:
+        return f"Your bank disputed {part} and took {money.dollars(dispute.withdrawn_cents)} of it back."
+    return f"Your bank disputed {part} and took the money back."
+
+
+def _refunds_in_words(refunds: list[StripeRefund], topup: TopUp | None) -> str:
+    if len(refunds) < 2:
+        return refund_in_words(_only(refunds), topup)
+    part = _part_in_words(sum(refund.amount_cents for refund in refunds), topup)
+    return f"{_capitalized(part)} was refunded to {WHERE_TO}."
+
+
+def _unknown_in_words(topup: TopUp | None) -> str:
+    return f"{_capitalized(payment_in_words(topup))} was refunded or disputed."
 
 
 def _part_in_words(cents: int, topup: TopUp | None) -> str:
@@ -147,58 +165,84 @@ def _capitalized(words: str) -> str:
 # --- Finding the cause --------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True)
+class Facts:
+    """What is stored of one payment: its top-up, and what Stripe reported of its money.
+
+    `topup` is None if no top-up is recorded. `refunded_cents` is the most that its charge said it refunded.
+    """
+
+    topup: TopUp | None = None
+    refunded_cents: int = 0
+    refunds: list[StripeRefund] = field(default_factory=list)
+    disputes: list[StripeDispute] = field(default_factory=list)
+
+    def reversal(self, entry: Entry) -> Reversal:
+        """Return the cause of a clawback or a reinstatement of this payment."""
+        took = entry.kind == Entry.Kind.CLAWBACK
+        refunds = [each for each in self.refunds if took or each.has_ended]
+        disputes = [each for each in self.disputes if _has_moved(each, took=took)]
+        named = entry.reason.removesuffix(".").rpartition(" ")[2] if entry.actor == STRIPE else ""
+        if named_disputes := [each for each in disputes if each.pk == named]:
+            return Reversal(entry, self.topup, Cause.DISPUTE, dispute=_only(named_disputes))
+        if named_refunds := [each for each in refunds if named in (each.pk, each.charge_id)]:
+            return Reversal(entry, self.topup, Cause.REFUND, refund=_only(named_refunds))
+        was_refunded = bool(refunds) or (took and self.refunded_cents > 0)
+        if was_refunded and not disputes:
+            return Reversal(entry, self.topup, Cause.REFUND, refund=_only(refunds))
+        if disputes and not was_refunded:
+            return Reversal(entry, self.topup, Cause.DISPUTE, dispute=_only(disputes))
+        return Reversal(entry, self.topup)
+
+    @property
+    def live_refunds(self) -> list[StripeRefund]:
+        """The refunds that took money and have not failed."""
+        return [each for each in self.refunds if not each.has_ended]
+
+    def what_took_money(self) -> str:
+        """Return what the money of this payment is gone for now, in a user's words."""
+        refunds = self.live_refunds
+        disputes = [each for each in self.disputes if each.withdrawn_cents > 0]
+        sentences = []
+        if refunds or self.refunded_cents > sum(each.amount_cents for each in self.refunds):
+            sentences.append(_refunds_in_words(refunds, self.topup))
+        if disputes:
+            sentences.append(_dispute_in_words(_only(disputes), self.topup))
+        return " ".join(sentences) or _unknown_in_words(self.topup)
+
+
 def of_entries(entries: Iterable[Entry]) -> dict[str, Reversal]:
     """Return the reversals among these entries, by the id of the entry.
 
     This makes at most four queries, and none if no entry is a clawback or a reinstatement.
     """
     reversals = [entry for entry in entries if entry.kind in KINDS]
-    if not reversals:
-        return {}
-    sessions = {entry.stripe_session_id for entry in reversals if entry.stripe_session_id}
-    topups = {
-        topup.stripe_session_id: topup for topup in TopUp.objects.filter(stripe_session_id__in=sessions)
-    }
-    # A session's rows are its own, which has the session's id, and the one of its payment intent.
-    rows = Payment.objects.filter(session_id__in=sessions)
+    facts = facts_of({entry.stripe_session_id for entry in reversals})
+    return {entry.pk: facts[entry.stripe_session_id].reversal(entry) for entry in reversals}
+
+
+def facts_of(session_ids: Collection[str]) -> dict[str, Facts]:
+    """Return what is stored of the payments of these Checkout Sessions, by session. "" has no facts."""
+    if not any(session_ids):
+        return {session_id: Facts() for session_id in session_ids}
+    paid = TopUp.objects.filter(stripe_session_id__in=session_ids)
+    topups = {topup.stripe_session_id: topup for topup in paid}
+    # A session has a row of its own, whose id is the session's, and one of its payment intent.
+    rows = Payment.objects.filter(session_id__in=[each for each in session_ids if each])
     intents = {row.session_id: row for row in rows if row.pk != row.session_id}
-    facts = _Facts([row.pk for row in intents.values()])
-    return {
-        entry.pk: facts.reversal(
-            entry, topups.get(entry.stripe_session_id), intents.get(entry.stripe_session_id)
+    ids = [row.pk for row in intents.values()]
+    refunds = list(StripeRefund.objects.filter(payment_intent_id__in=ids).order_by("created_at", "pk"))
+    disputes = list(StripeDispute.objects.filter(payment_intent_id__in=ids).order_by("created_at", "pk"))
+    facts = {}
+    for session_id in session_ids:
+        intent = intents.get(session_id)
+        facts[session_id] = Facts(
+            topups.get(session_id),
+            intent.refunded_cents if intent else 0,
+            [each for each in refunds if intent and each.payment_intent_id == intent.pk],
+            [each for each in disputes if intent and each.payment_intent_id == intent.pk],
         )
-        for entry in reversals
-    }
-
-
-class _Facts:
-    """The refunds and disputes of some payments, by their payment intent."""
-
-    def __init__(self, intents: list[str]) -> None:
-        self.refunds: defaultdict[str, list[StripeRefund]] = defaultdict(list)
-        self.disputes: defaultdict[str, list[StripeDispute]] = defaultdict(list)
-        for refund in StripeRefund.objects.filter(payment_intent_id__in=intents):
-            self.refunds[refund.payment_intent_id].append(refund)
-        for dispute in StripeDispute.objects.filter(payment_intent_id__in=intents):
-            self.disputes[dispute.payment_intent_id].append(dispute)
-
-    def reversal(self, entry: Entry, topup: TopUp | None, intent: Payment | None) -> Reversal:
-        if intent is None:
-            return Reversal(entry, topup)
-        took = entry.kind == Entry.Kind.CLAWBACK
-        refunds = [each for each in self.refunds[intent.pk] if took or each.has_ended]
-        disputes = [each for each in self.disputes[intent.pk] if _has_moved(each, took=took)]
-        named = entry.reason.removesuffix(".").rpartition(" ")[2] if entry.actor == STRIPE else ""
-        if of_its_id := [each for each in disputes if each.pk == named]:
-            return Reversal(entry, topup, Cause.DISPUTE, dispute=of_its_id[0])
-        if of_its_charge := [each for each in refunds if named in (each.pk, each.charge_id)]:
-            return Reversal(entry, topup, Cause.REFUND, refund=_only(of_its_charge))
-        was_refunded = bool(refunds) or (took and intent.refunded_cents > 0)
-        if was_refunded and not disputes:
-            return Reversal(entry, topup, Cause.REFUND, refund=_only(refunds))
-        if disputes and not was_refunded:
-            return Reversal(entry, topup, Cause.DISPUTE, dispute=_only(disputes))
-        return Reversal(entry, topup)
+    return facts
 
 
 def _has_moved(dispute: StripeDispute, *, took: bool) -> bool:

@@ -119,11 +119,12 @@ def test_a_debt_has_an_amount_chosen_that_settles_it(give, owed, amount, own_amo
     assert (f'value="{own_amount}"' in typed) == bool(own_amount)
 
 
-def test_see_which_shows_the_reversed_payments_and_keeps_the_rest_of_the_address(give):
+def test_a_debts_link_shows_the_reversed_payments_and_keeps_the_rest_of_the_address(give):
     user = UserFactory.create()
     leave_owing(give, user.pk, 12)
     answer = browser_of(user).get("/wallet?returnTo=/docs&range=90d&kind=charges&product=blog")
-    assert link(answer, "See which") == "/wallet?returnTo=%2Fdocs&range=90d&kind=payments#history"
+    address = link(answer, "See them in your history")
+    assert address == "/wallet?returnTo=%2Fdocs&range=90d&kind=payments#history"
 
 
 def test_a_top_up_of_this_page_is_the_wallets_own(dana):
