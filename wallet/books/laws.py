@@ -137,6 +137,11 @@ LAWS_OF_THE_WHOLE = {
                 OR (p.state = 'credited' AND p.stripe_id <> p.session_id
                     AND t.payment_intent_id IS DISTINCT FROM p.stripe_id))
     """,
+    "The payment intent of every paid top-up is decided": """
+        SELECT t.id, format('%%s is %%s', t.payment_intent_id, coalesce(p.state, 'not recorded'))
+          FROM wallet_topup t LEFT JOIN wallet_payment p ON p.stripe_id = t.payment_intent_id
+         WHERE t.state = 'paid' AND t.payment_intent_id <> '' AND (p.stripe_id IS NULL OR p.state = 'known')
+    """,
     "The triggers that keep the laws are in force": """
         SELECT wanted.name, coalesce(found.state::text, 'missing')
           FROM (VALUES ('wallet_entry_is_history'), ('wallet_entry_is_not_truncated'),

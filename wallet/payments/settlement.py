@@ -113,7 +113,8 @@ def _credit(checkout: Checkout, *, happened_at: datetime) -> tuple[TopUp, bool]:
         if intent and not topup.payment_intent_id:
             # The event that credited it did not name its payment intent. Refunds and disputes do.
             _save(topup, payment_intent_id=intent.pk)
-            follow(topup, happened_at=happened_at, cause="Reported before its top-up.")
+        # The release before this one credits a payment without looking at what was reported before.
+        follow(topup, happened_at=happened_at, cause="Reported before its top-up.")
         return topup, False
     if topup.state == State.PAID:
         raise Parked(f"Our record of the session ({topup.pk}) is paid, but no payment is recorded.")
