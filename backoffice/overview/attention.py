@@ -16,6 +16,7 @@ from foundation.calendar import day_of
 from foundation.words import count, day_words, listed, moment
 from wallet.books import audits, days
 from wallet.models import Audit, ClosedDay, StripeEvent, TopUp
+from wallet.payments.reconciliation.findings import HEADINGS, REPAIRED
 
 LATE_EVENT = timedelta(minutes=5)
 LATE_PAYMENT = timedelta(hours=1)
@@ -23,12 +24,6 @@ LATE_MAIL = timedelta(hours=1)
 LATE_AUDIT = timedelta(hours=26)  # Audits run every night. The two extra hours allow for a slow audit.
 LATE_DAY = timedelta(days=2)
 MAILS_LOOKED_BACK = timedelta(days=7)
-
-DIFFERENCES = {
-    "uncredited": "Paid at Stripe, not credited",
-    "unpaid": "Credited, but not paid at Stripe",
-    "parked": "Paid at Stripe, needs review",
-}
 
 Sees = Callable[[str], bool]
 
@@ -144,14 +139,17 @@ def _violated(audit: Audit) -> Line:
 
 
 def _disagreeing(audit: Audit) -> Line:
-    open_findings = [finding for finding in audit.findings if finding.get("kind") != "credited"]
-    sessions: dict[str, list[str]] = {}
+    open_findings = [finding for finding in audit.findings if finding.get("kind") not in REPAIRED]
+    subjects: dict[str, list[str]] = {}
     for finding in open_findings:
         kind = str(finding.get("kind"))
-        sessions.setdefault(DIFFERENCES.get(kind, kind), []).append(str(finding.get("session_id")))
-    sentence = f"Stripe and the ledger disagree on {count(audit.found_count, 'session')}."
-    what_to_do = "manage.py reconcile_stripe --apply credits what was paid. Review the rest manually."
-    named = _named(sessions, are_all=audit.found_count <= len(open_findings))
+        subject = finding.get("stripe_id") or finding.get("session_id")  # Older audits have sessions only.
+        subjects.setdefault(HEADINGS.get(kind, kind), []).append(str(subject))
+    sentence = f"{count(audit.found_count, 'difference')} between Stripe and the ledger."
+    what_to_do = (
+        "manage.py reconcile_stripe --apply credits payments and follows refunds. Review the rest manually."
+    )
+    named = _named(subjects, are_all=audit.found_count <= len(open_findings))
     return Line(sentence, what_to_do, row(audit), named, is_bad=True)
 
 

@@ -132,7 +132,7 @@ def test_where_stripe_and_the_books_disagree_the_sessions_are_named():
     ]
     examine(Audit.Kind.STRIPE, "found", found)
     [line] = attention()
-    assert line.sentence == "Stripe and the ledger disagree on 3 sessions."
+    assert line.sentence == "3 differences between Stripe and the ledger."
     assert line.details == [
         "Paid at Stripe, not credited: cs_1 and cs_2.",
         "Paid at Stripe, needs review: cs_3.",

@@ -1,6 +1,7 @@
 """The stand-in for Stripe as the wallet's tests use it: begun anew for each, spoken to, and listened to."""
 
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from tests import scripted_server
 from tests.conftest import Caller, Sandbox
 from wallet.models import TopUp
 from wallet.payments import stripe_gateway
+from wallet.payments.reconciliation import findings
 
 
 class StandIn:
@@ -100,6 +102,12 @@ def stand_in(sandbox: Sandbox, new_gateway: None) -> Iterator[StandIn]:
     stand_in.misbehaves(drop_webhooks=True)
     yield stand_in
     sandbox.control("reset")
+
+
+@pytest.fixture
+def nothing_on_its_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if what happened at Stripe had happened so long ago that its webhook would have come."""
+    monkeypatch.setattr(findings, "ON_ITS_WAY", timedelta(0))
 
 
 @pytest.fixture

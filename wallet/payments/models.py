@@ -299,7 +299,10 @@ class ReconciliationRun(models.Model):
     seen_count = models.BigIntegerField(default=0)
     unknown_count = models.BigIntegerField(default=0)
     found_count = models.BigIntegerField(default=0)
-    findings = models.JSONField(default=list)
+    findings = models.JSONField(default=list, help_text="The first hundred.")
+    counts = models.JSONField(default=dict, help_text="How many findings of each kind, repaired ones too.")
+    seen = models.JSONField(default=dict, help_text="How many objects of Stripe of each name were compared.")
+    unknown = models.JSONField(default=dict, help_text="How many of what it does not know, by a description.")
     started_at = models.DateTimeField(db_default=Now())
     heartbeat_at = models.DateTimeField(db_default=Now(), help_text="When the process last wrote progress.")
 

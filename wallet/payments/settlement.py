@@ -12,11 +12,11 @@ the same time, and the books end the same:
 Locks are taken in the order that claims.py names.
 """
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Sum
 from django.utils import timezone
 
 from accounts.actors import STRIPE
@@ -205,16 +205,31 @@ def left_of(topup: TopUp) -> int:
     ).first()
     if reported is None:  # Stripe has not named its payment intent, or named it for another session first.
         return topup.paid_cents or 0
-    refunds = StripeRefund.objects.filter(payment_intent_id=topup.payment_intent_id)
-    disputes = StripeDispute.objects.filter(payment_intent_id=topup.payment_intent_id)
-    failed_cents = _cents(refunds.filter(status__in=StripeRefund.ENDED))
-    refunded_cents = max(_cents(refunds), reported.refunded_cents) - failed_cents
+    return left_after(
+        topup.paid_cents or 0,
+        refunded_cents=reported.refunded_cents,
+        refunds=StripeRefund.objects.filter(payment_intent_id=topup.payment_intent_id),
+        disputes=StripeDispute.objects.filter(payment_intent_id=topup.payment_intent_id),
+    )
+
+
+def left_after(
+    paid_cents: int,
+    *,
+    refunded_cents: int,
+    refunds: Iterable[StripeRefund],
+    disputes: Iterable[StripeDispute],
+) -> int:
+    """Return the cents that are left of a payment after these refunds and disputes; at least 0.
+
+    `refunded_cents` is the most that its charge has said it refunded.
+    """
+    all_cents, failed_cents = 0, 0
+    for refund in refunds:
+        all_cents += refund.amount_cents
+        failed_cents += refund.amount_cents if refund.has_ended else 0
     withdrawn_cents = max(0, sum(dispute.withdrawn_cents for dispute in disputes))
-    return max(0, (topup.paid_cents or 0) - refunded_cents - withdrawn_cents)
-
-
-def _cents(refunds: Any) -> int:
-    return refunds.aggregate(total=Sum("amount_cents"))["total"] or 0
+    return max(0, paid_cents - (max(all_cents, refunded_cents) - failed_cents) - withdrawn_cents)
 
 
 def _topup_of(checkout: Checkout) -> TopUp:

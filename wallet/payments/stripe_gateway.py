@@ -1,4 +1,4 @@
-"""The only file that calls Stripe. It returns plain dicts and raises our own errors.
+"""The only file that uses Stripe's library. It returns plain dicts and raises our own errors.
 
 The fields of an answer that decide what to do next have the right type, or the caller gets StripeOutOfReach.
 Whether a payment can be credited is decided in sessions.py.
@@ -10,7 +10,7 @@ import re
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import datetime
@@ -43,8 +43,6 @@ RETRIES_MAX = 1
 CALL_SECONDS_MAX = 9
 # A page of 100 sessions has about 500 KB.
 ANSWER_BYTES_MAX = 4 * 1024 * 1024
-# More sessions than any real list has. The limit ends a list that never ends by itself.
-LISTED_SESSIONS_MAX = 1_000_000
 STRIPE_ID = re.compile(rf"[!-~]{{1,{STRIPE_ID_LENGTH}}}")
 # A name in Stripe's errors, such as parameter_unknown or line_items[0][quantity]; no secret key.
 NAME = re.compile(r"(?!.*[sr]k_)[a-z0-9_.\[\]]{1,100}")
@@ -152,9 +150,12 @@ def _once_free(call: Callable[[], T]) -> T:
         time.sleep(BUSY_PAUSE_SECONDS)
 
 
-def retrieve_session(session_id: str) -> dict[str, Any] | None:
-    """A session as Stripe has it now; None if Stripe knows no such session. Raises StripeOutOfReach."""
-    return _translated(lambda: _session_or_none(session_id))
+def retrieve_session(session_id: str, *, expand: Sequence[str] = ()) -> dict[str, Any] | None:
+    """A session as Stripe has it now; None if Stripe knows no such session. Raises StripeOutOfReach.
+
+    `expand` names the linked objects that Stripe sends in the place of their ids.
+    """
+    return _translated(lambda: _session_or_none(session_id, expand=expand))
 
 
 def session_while_waited_for(session_id: str) -> dict[str, Any] | None:
@@ -162,45 +163,35 @@ def session_while_waited_for(session_id: str) -> dict[str, Any] | None:
     return _within_limits(lambda: _session_or_none(session_id))
 
 
-def _session_or_none(session_id: str) -> dict[str, Any] | None:
+def _session_or_none(session_id: str, *, expand: Sequence[str] = ()) -> dict[str, Any] | None:
     assert session_id, "an empty id would ask for the list"
-    try:
-        session = _checked(_plain(_client().v1.checkout.sessions.retrieve(session_id)))
-    except stripe.InvalidRequestError as error:
-        if error.code == "resource_missing":
-            return None
-        raise
+    params: Any = {"expand": list(expand)} if expand else {}
+    answer = _plain_or_none(lambda client: client.v1.checkout.sessions.retrieve(session_id, params=params))
+    if answer is None:
+        return None
+    session = checked(answer)
     if session["id"] != session_id:
         raise wrong_answer("it is another session than the one we asked for")
     return session
 
 
-def completed_sessions(*, since_unix: int) -> Iterator[dict[str, Any]]:
-    """Yield each session created since `since_unix` that the user completed, newest first; read in pages.
-
-    Raises StripeOutOfReach, also if the list repeats a session or does not end.
-    """
-    params: Any = {"created": {"gte": since_unix}, "status": "complete", "limit": 100}
-    seen: set[str] = set()
-    has_more = True
-    while has_more:
-        sessions, has_more = _translated(partial(_page, params))
-        ids = [session["id"] for session in sessions]
-        seen_before = len(seen)
-        seen.update(ids)
-        if len(seen) < seen_before + len(ids) or len(seen) > LISTED_SESSIONS_MAX or (has_more and not ids):
-            raise wrong_answer("its list of sessions repeats itself or does not end")
-        yield from sessions
-        params = params | {"starting_after": ids[-1] if ids else ""}
+def _plain_or_none(call: Callable[[stripe.StripeClient], object]) -> dict[str, Any] | None:
+    try:
+        return _plain(call(_client()))
+    except stripe.InvalidRequestError as error:
+        if error.code == "resource_missing":
+            return None
+        raise
 
 
-def _page(params: Any) -> tuple[list[dict[str, Any]], bool]:
-    """One page of sessions, and whether more pages follow."""
-    page = _plain(_client().v1.checkout.sessions.list(params=params))
-    sessions, has_more = page.get("data"), page.get("has_more")
-    if not isinstance(sessions, list) or not isinstance(has_more, bool):
-        raise wrong_answer("it is no list of sessions")
-    return [_checked(session) for session in sessions], has_more
+def answer_of(call: Callable[[stripe.StripeClient], object]) -> dict[str, Any]:
+    """Make a call for a command, and return its answer as a plain dict. Raises StripeOutOfReach."""
+    return _translated(lambda: _plain(call(_client())))
+
+
+def object_or_none(call: Callable[[stripe.StripeClient], object]) -> dict[str, Any] | None:
+    """Like `answer_of`, for one object by its id: None if Stripe knows no such object."""
+    return _translated(lambda: _plain_or_none(call))
 
 
 # --- What we use of an answer -----------------------------------------------------------------------
@@ -236,7 +227,7 @@ def _id_of(session: dict[str, Any]) -> str:
     return session_id
 
 
-def _checked(session: object) -> dict[str, Any]:
+def checked(session: object) -> dict[str, Any]:
     """Return a session of Stripe. Raises StripeOutOfReach unless its fields have the right types."""
     if not isinstance(session, dict):
         raise wrong_answer("a session is no object")

@@ -143,6 +143,7 @@ def test_a_comparison_that_agrees_is_noted(stand_in):
     assert noted() == ("stripe", "clean", 0, 0)
 
 
+@pytest.mark.usefixtures("nothing_on_its_way")
 def test_differences_are_noted_and_what_was_repaired_is_said(stand_in):
     session_id = stand_in.paid_session(cents=2500)
     assert run("reconcile_stripe", "--json") == 1

@@ -168,6 +168,7 @@ def test_neither_a_redelivery_nor_a_replay_opens_it_again(parked, deliver, check
     assert ledger.balance_of("usr_1") == 25
 
 
+@pytest.mark.usefixtures("nothing_on_its_way")
 def test_reconciliation_finds_nothing_open_and_credits_nothing(stand_in, deliver):
     session_id = stand_in.paid_session(currency="eur")
     for event in stand_in.events(session_id):
@@ -180,6 +181,7 @@ def test_reconciliation_finds_nothing_open_and_credits_nothing(stand_in, deliver
     assert ledger.balance_of("usr_1") == 20
 
 
+@pytest.mark.usefixtures("nothing_on_its_way")
 def test_reconciliation_does_not_credit_what_was_closed_without_credits(
     stand_in, deliver, checkout_event, settings
 ):

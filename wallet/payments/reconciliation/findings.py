@@ -1,0 +1,90 @@
+"""The differences between Stripe and the books: their kinds, and what each kind means.
+
+docs/operations.md says for each kind what staff should do.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.db.models import TextChoices
+
+# What happened at Stripe since then may be on its way to us: its webhook, or the next delivery of it.
+ON_ITS_WAY = timedelta(minutes=15)
+
+
+class Kind(TextChoices):
+    """What differs, in the words of the command."""
+
+    # Open: Stripe and the books still differ.
+    UNCREDITED = "uncredited", "paid at Stripe, not credited"
+    UNPAID = "unpaid", "credited, but not paid at Stripe"
+    PARKED = "parked", "a person must decide"
+    AMOUNT = "amount", "credited with another amount"
+    PAYMENT = "payment", "credited under another session or payment intent"
+    USER = "user", "credited to another user"
+    CURRENCY = "currency", "credited, but not paid in US dollars"
+    STATE = "state", "recorded in another state"
+    REVERSAL = "reversal", "a refund or dispute that the books do not follow"
+    ORPHAN = "orphan", "in the books, but not at Stripe"
+    # Repaired: this run has brought the books to what Stripe says.
+    CREDITED = "credited", "paid at Stripe, credited now"
+    FOLLOWED = "followed", "a refund or dispute, followed now"
+    UPDATED = "updated", "a record, updated now"
+
+
+REPAIRED = (Kind.CREDITED, Kind.FOLLOWED, Kind.UPDATED)
+# The headings of the back-office overview.
+HEADINGS: dict[str, str] = {
+    Kind.UNCREDITED: "Paid at Stripe, not credited",
+    Kind.UNPAID: "Credited, but not paid at Stripe",
+    Kind.PARKED: "Paid at Stripe, needs review",
+    Kind.AMOUNT: "Credited with another amount than paid",
+    Kind.PAYMENT: "Credited under another session or payment intent",
+    Kind.USER: "Credited to another user",
+    Kind.CURRENCY: "Credited, but not paid in US dollars",
+    Kind.STATE: "Recorded in another state than Stripe's",
+    Kind.REVERSAL: "Refunds and disputes that the ledger does not follow",
+    Kind.ORPHAN: "In the ledger, but unknown to Stripe",
+}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One difference between Stripe and the books.
+
+    `session_id` is the Checkout Session, and `stripe_id` is the object that differs: the session itself, a
+    refund, a dispute, or an entry that has none of them. `user_id` is the user of the payment in our books,
+    or as Stripe says; "" if neither is known.
+    """
+
+    kind: Kind
+    session_id: str
+    user_id: str
+    cents: int | None
+    remark: str = ""
+    stripe_id: str = ""
+
+    @property
+    def is_open(self) -> bool:
+        """Whether Stripe and the books still differ."""
+        return self.kind not in REPAIRED
+
+    @property
+    def subject(self) -> str:
+        """The id at Stripe that staff search for."""
+        return self.stripe_id or self.session_id
+
+
+@dataclass(frozen=True)
+class Task:
+    """How to compare: at which time, and whether to repair what can be repaired."""
+
+    at: datetime
+    applies: bool
+
+    def is_on_its_way(self, happened_at: datetime | None) -> bool:
+        """Return whether a report of Stripe may still come, so that a difference is no finding yet.
+
+        With `applies`, nothing is waited for: the books are brought to what Stripe says at once.
+        """
+        return not self.applies and happened_at is not None and happened_at > self.at - ON_ITS_WAY

@@ -1,0 +1,262 @@
+"""Start from the books, and ask Stripe about what it has not listed: credits, refunds, disputes, top-ups.
+
+Our side of a period is found by the times that the database gave, never by times that can be edited. Rows are
+told apart by what began them (TopUp.origin), not by the look of an id.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Sequence
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+from django.db.models import Model, Q, QuerySet
+from django.utils import timezone
+
+from foundation.money import CENTS_PER_CREDIT
+from wallet.books.models import Entry
+from wallet.payments import settlement, stripe_lists
+from wallet.payments.models import Payment, StripeDispute, StripeRefund, TopUp
+from wallet.payments.reconciliation import facts, payments
+from wallet.payments.reconciliation.findings import Finding, Kind, Task
+from wallet.payments.sessions import Parked, is_ours
+from wallet.payments.stripe_gateway import is_time
+from wallet.payments.stripe_lists import DISPUTES, REFUNDS
+
+Body = dict[str, Any]
+Row = TypeVar("Row", bound=Model)
+
+ROWS_AT_A_TIME = 500
+ASKED_AT_A_TIME = 50
+FINAL_REFUNDS = ("succeeded", *StripeRefund.ENDED)
+
+
+def in_parts(rows: QuerySet[Row], *, size: int = ROWS_AT_A_TIME) -> Iterator[list[Row]]:
+    """Yield the rows in lists, by primary key. Rows may change meanwhile, and the memory is bounded."""
+    last: Any = None
+    while part := list((rows.filter(pk__gt=last) if last is not None else rows).order_by("pk")[:size]):
+        yield part
+        last = part[-1].pk
+
+
+# --- The entries of a period ------------------------------------------------------------------------
+
+
+def credits_of(
+    first: datetime,
+    end: datetime,
+    task: Task,
+    *,
+    listed: Collection[str],
+    unknown: Counter[str],
+    on_sessions: Callable[[int], None],
+) -> Iterator[Finding]:
+    """Ask Stripe about each top-up entry written in this period whose session is not in `listed`.
+
+    `listed` has the sessions that this run has compared already. `on_sessions` is called with the number of
+    sessions that Stripe was asked about.
+    """
+    written = Entry.objects.filter(kind=Entry.Kind.TOPUP, created_at__gte=first, created_at__lt=end)
+    for part in in_parts(written):
+        missing = [entry for entry in part if entry.stripe_session_id not in listed]
+        origins = dict(
+            TopUp.objects.filter(entry__in=[entry.pk for entry in missing]).values_list("entry_id", "origin")
+        )
+        ours = []
+        for entry in missing:
+            origin = origins.get(entry.pk, TopUp.Origin.CHECKOUT)
+            if origin == TopUp.Origin.CHECKOUT:
+                ours.append(entry)
+            else:
+                unknown[f"top-ups that began as {origin}"] += 1
+        for some in _parts_of(ours):
+            on_sessions(len(some))
+            yield from _paid_for(some, task)
+
+
+def _paid_for(entries: Sequence[Entry], task: Task) -> Iterator[Finding]:
+    paid = []
+    for entry in entries:
+        session = stripe_lists.session(entry.stripe_session_id)
+        if session is not None and payments.is_paid_topup(session):
+            paid.append(session)
+            continue
+        why = "Stripe knows no such session." if session is None else "Stripe does not call it paid."
+        if session is not None and not is_ours(session):
+            why = "Stripe does not call it a top-up of the wallet."
+        topup = TopUp.objects.filter(entry=entry).first()
+        cents = topup.paid_cents if topup else entry.credits * CENTS_PER_CREDIT
+        yield Finding(
+            Kind.UNPAID,
+            entry.stripe_session_id,
+            entry.wallet_id,
+            cents,
+            why if topup else f"{why} {entry.pk} has no top-up.",
+            stripe_id=entry.stripe_session_id,
+        )
+    yield from payments.compared(paid, task)
+
+
+def orphaned_moves(first: datetime, end: datetime) -> Iterator[Finding]:
+    """Yield each clawback and reinstatement of this period whose payment has no refund and no dispute."""
+    kinds = [Entry.Kind.CLAWBACK, Entry.Kind.REINSTATEMENT]
+    written = Entry.objects.filter(kind__in=kinds, created_at__gte=first, created_at__lt=end)
+    for part in in_parts(written):
+        session_ids = {entry.stripe_session_id for entry in part}
+        intents = dict(
+            TopUp.objects.filter(stripe_session_id__in=session_ids).values_list(
+                "stripe_session_id", "payment_intent_id"
+            )
+        )
+        ids = [each for each in intents.values() if each]
+        reported = {
+            *Payment.objects.filter(pk__in=ids, refunded_cents__gt=0).values_list("pk", flat=True),
+            *StripeRefund.objects.filter(payment_intent_id__in=ids).values_list(
+                "payment_intent_id", flat=True
+            ),
+            *StripeDispute.objects.filter(payment_intent_id__in=ids).values_list(
+                "payment_intent_id", flat=True
+            ),
+        }
+        for entry in part:
+            if intents.get(entry.stripe_session_id) not in reported:
+                yield Finding(
+                    Kind.ORPHAN,
+                    entry.stripe_session_id,
+                    entry.wallet_id,
+                    abs(entry.credits) * CENTS_PER_CREDIT,
+                    f"The {entry.get_kind_display().lower()} {entry.pk} has no refund and no dispute.",
+                    stripe_id=entry.pk,
+                )
+
+
+# --- Stored refunds and disputes --------------------------------------------------------------------
+
+
+def stored_facts(
+    first: datetime, end: datetime, task: Task, *, refunds: Collection[str], disputes: Collection[str]
+) -> Iterator[Finding]:
+    """Ask Stripe about each stored refund and dispute made in this period that Stripe has not listed."""
+    made = Q(created_at__gte=first, created_at__lt=end)
+    for some_refunds in in_parts(StripeRefund.objects.filter(made)):
+        yield from _asked_refunds([each for each in some_refunds if each.pk not in refunds], task)
+    for some_disputes in in_parts(StripeDispute.objects.filter(made)):
+        yield from _asked_disputes([each for each in some_disputes if each.pk not in disputes], task)
+
+
+def open_facts(before: datetime, task: Task) -> Iterator[Finding]:
+    """Ask Stripe about each refund and dispute made before this time that is not final yet."""
+    refunds = StripeRefund.objects.filter(created_at__lt=before).exclude(status__in=FINAL_REFUNDS)
+    for some_refunds in in_parts(refunds, size=ASKED_AT_A_TIME):
+        yield from _asked_refunds(some_refunds, task)
+    disputes = StripeDispute.objects.filter(created_at__lt=before).exclude(status__in=StripeDispute.CLOSED)
+    for some_disputes in in_parts(disputes, size=ASKED_AT_A_TIME):
+        yield from _asked_disputes(some_disputes, task)
+
+
+def _asked_refunds(rows: Sequence[StripeRefund], task: Task) -> Iterator[Finding]:
+    bodies = [(row, stripe_lists.one(REFUNDS, row.pk)) for row in rows]
+    yield from _orphans([row for row, body in bodies if body is None])
+    yield from facts.refunds([body for _, body in bodies if body is not None], task)
+
+
+def _asked_disputes(rows: Sequence[StripeDispute], task: Task) -> Iterator[Finding]:
+    bodies = [(row, stripe_lists.one(DISPUTES, row.pk)) for row in rows]
+    yield from _orphans([row for row, body in bodies if body is None])
+    yield from facts.disputes([body for _, body in bodies if body is not None], task)
+
+
+def _orphans(rows: Sequence[StripeRefund | StripeDispute]) -> Iterator[Finding]:
+    payments_of = Payment.objects.in_bulk([row.payment_intent_id for row in rows])
+    for row in rows:
+        payment = payments_of.get(row.payment_intent_id)
+        yield Finding(
+            Kind.ORPHAN,
+            payment.session_id if payment else "",
+            payment.user_id if payment else "",
+            row.amount_cents,
+            f"Stripe knows no such {row._meta.verbose_name_raw.removeprefix('Stripe ')}.",
+            stripe_id=row.pk,
+        )
+
+
+# --- Open top-ups -----------------------------------------------------------------------------------
+
+
+def open_topups(
+    task: Task, *, listed_from: datetime, on_sessions: Callable[[int], None]
+) -> Iterator[Finding]:
+    """Ask Stripe about each top-up that may still be paid, of any age. Compare its payment and its state.
+
+    Paid sessions created since `listed_from` were in the lists of this run.
+    """
+    waiting = TopUp.objects.unsettled().filter(origin=TopUp.Origin.CHECKOUT).exclude(stripe_session_id=None)
+    for part in in_parts(waiting, size=ASKED_AT_A_TIME):
+        on_sessions(len(part))
+        paid = []
+        for topup in part:
+            session = stripe_lists.session(topup.stripe_session_id or "")
+            if session is None:
+                yield _of_state(topup, Kind.STATE, "Stripe knows no such session.")
+            elif not payments.is_paid_topup(session):
+                yield from _unpaid(topup, session, task)
+            elif task.applies or session["created"] < listed_from.timestamp():
+                paid.append(session)
+        yield from payments.compared(paid, task)
+
+
+def _unpaid(topup: TopUp, session: Body, task: Task) -> Iterator[Finding]:
+    """Compare the state of an open top-up with its session, which is not paid."""
+    if not is_ours(session) or session.get("mode") != "payment":
+        yield _of_state(topup, Kind.STATE, "Stripe does not call it a top-up of the wallet.")
+        return
+    state, since = _state_at_stripe(session)
+    if state in (None, topup.state) or task.is_on_its_way(since):
+        return
+    assert state is not None
+    if task.applies:
+        try:
+            settlement.settle(session, happened_at=timezone.now(), unpaid=state)
+        except Parked as parked:
+            yield _of_state(topup, Kind.PARKED, str(parked))
+            return
+        yield _of_state(topup, Kind.UPDATED, f"It is {state.label.lower()}.")
+    elif since is not None:
+        yield _of_state(
+            topup,
+            Kind.STATE,
+            f"Stripe: {state.label.lower()}; the books: {topup.get_state_display().lower()}.",
+        )
+
+
+def _state_at_stripe(session: Body) -> tuple[TopUp.State | None, datetime | None]:
+    """Return the state that a session gives its top-up, and since when, if that is known.
+
+    The state is None if the session gives none: the user may still pay.
+    """
+    status, intent = session.get("status"), session.get("payment_intent")
+    if status == "expired":
+        ended = session.get("expires_at")
+        return TopUp.State.EXPIRED, _moment(ended if is_time(ended) else session["created"])
+    if status != "complete":
+        return None, None
+    if session.get("payment_status") == "no_payment_required":
+        return TopUp.State.FAILED, _moment(session["created"])
+    # After the form was completed, the user cannot try again: the bank refused a delayed payment.
+    if isinstance(intent, dict) and intent.get("status") in ("requires_payment_method", "canceled"):
+        return TopUp.State.FAILED, None
+    began = intent.get("created") if isinstance(intent, dict) else None
+    return TopUp.State.PENDING, _moment(began if is_time(began) else session["created"])
+
+
+def _moment(seconds: int) -> datetime:
+    return datetime.fromtimestamp(seconds, tz=UTC)
+
+
+def _of_state(topup: TopUp, kind: Kind, remark: str) -> Finding:
+    session_id = topup.stripe_session_id or ""
+    return Finding(kind, session_id, topup.user_id, topup.amount_cents, remark, stripe_id=session_id)
+
+
+def _parts_of(entries: Sequence[Entry]) -> Iterator[Sequence[Entry]]:
+    for start in range(0, len(entries), ASKED_AT_A_TIME):
+        yield entries[start : start + ASKED_AT_A_TIME]
