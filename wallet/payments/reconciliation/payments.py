@@ -166,13 +166,15 @@ def _of_currency(session: Body, entry: Entry, theirs: OfSession) -> Bend:
 
 def _of_payment(session: Body, entry: Entry, theirs: OfSession) -> Bend:
     intent_id, wrong = payment_at(session), []
-    topup, intent = theirs.topup, theirs.intent
+    topup, payment, intent = theirs.topup, theirs.payment, theirs.intent
     if entry.stripe_session_id != session["id"]:
         wrong.append(f"the entry names the session {entry.stripe_session_id}")
     if topup and topup.stripe_session_id != session["id"]:
         wrong.append(f"the top-up names the session {topup.stripe_session_id}")
     if topup and topup.payment_intent_id != intent_id:
         wrong.append(f"the top-up names {topup.payment_intent_id or 'no payment intent'}")
+    if payment and payment.state != Payment.State.KNOWN and payment.session_id != session["id"]:
+        wrong.append(f"the payment is recorded for the session {payment.session_id}")
     if intent and intent.state != Payment.State.KNOWN and intent.session_id != session["id"]:
         wrong.append(f"{intent_id} is recorded for the session {intent.session_id}")
     return Kind.PAYMENT, _sentence(f"Stripe has {session['id']} with {intent_id or 'no payment'}", wrong)
