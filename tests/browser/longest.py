@@ -76,6 +76,7 @@ class LongestValues:
         self.creator = User.objects.get(pk=MISAR_ID)
         self.fill_dashboard()
         self.fill_payments(deliver, checkout_event)
+        self.dispute_a_payment(deliver)
         self.fill_acts()
         days.close_days(now=timezone.now())
         for kind in Audit.Kind:
@@ -265,6 +266,27 @@ class LongestValues:
             assert deliver(event).status_code == 200
         other = {"id": f"evt_9{long(250)}", "object": "event", "type": long(255), "created": int(time.time())}
         assert deliver(json.loads(json.dumps(other | {"data": {"object": {}}}))).status_code == 200
+
+    def dispute_a_payment(self, deliver: Any) -> None:
+        """The bank takes the money of the payment that was credited."""
+        now = int(time.time())
+        taken = {"id": f"txn_{long(251)}", "amount": -10_000_000, "currency": "usd"}
+        dispute = {
+            "id": f"dp_{long(252)}",
+            "object": "dispute",
+            "amount": 10_000_000,
+            "balance_transactions": [taken],
+            "charge": f"ch_{long(252)}",
+            "created": now,
+            "currency": "usd",
+            "livemode": False,
+            "payment_intent": f"pi_0{long(251)}",
+            "reason": long(100),
+            "status": "needs_response",
+        }
+        event = {"id": f"evt_8{long(250)}", "object": "event", "created": now, "livemode": False}
+        of_a_dispute = {"type": "charge.dispute.funds_withdrawn", "data": {"object": dispute}}
+        assert deliver(event | of_a_dispute).status_code == 200
 
     def fill_acts(self) -> None:
         wallet = Wallet.objects.get(pk=MISAR_ID)

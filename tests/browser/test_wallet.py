@@ -190,7 +190,9 @@ def what_happened(ada):
     return [(row.locator(".what").inner_text(), row.locator(".left").inner_text()) for row in rows]
 
 
-def test_a_user_sees_a_debt_and_pays_it_off(at_the_checkout, site, mailbox, article_rate, as_service):
+def test_a_user_sees_a_debt_and_pays_it_off(
+    at_the_checkout, open_browser, site, mailbox, article_rate, as_service
+):
     ada = at_the_checkout
     ada.presses("Pay $25.00")
     assert ada.sees("25 credits were added.")
@@ -204,6 +206,10 @@ def test_a_user_sees_a_debt_and_pays_it_off(at_the_checkout, site, mailbox, arti
     assert ada.sees("Until then, Misar products can't charge you.")
     assert ada.sees("Your bank disputed your payment of $25.00")
     ada.is_never_stopped_by_the_page()
+    on_a_phone = open_browser(size="phone", scheme="dark")
+    on_a_phone.comes_signed_in()
+    assert on_a_phone.sees("You owe 20 credits.")
+    on_a_phone.is_never_stopped_by_the_page()
     refused = as_service.deduct(USER, idempotency_key="one more").json()
     assert (refused["allowed"], refused["balanceBefore"]) == (False, -20)
 
