@@ -33,6 +33,7 @@ CREATOR = {
     "tips": "/dashboard/tips",
     "keys": "/dashboard/keys",
 }
+DEBTOR = {"wallet-debt": "/wallet"}
 NEWCOMER = {"wallet-new": "/wallet", "dashboard-new": "/dashboard"}
 STAFF = {
     "admin": "/admin/",
@@ -150,6 +151,9 @@ def take_all(new_context: Any, address: str) -> None:
     dana.follow("/dashboard/tips", "tbody a[href*='/dashboard/tips/']", "tip")
     dana.follow("/dashboard/subscriptions", "tbody a[href*='/dashboard/subscriptions/']", "subscription")
     dana.top_up()
+    oskar = Pictures(new_context(), address)
+    oskar.sign_in("usr_oskar")
+    oskar.visit(DEBTOR)
     nova = Pictures(new_context(), address)
     nova.sign_in("usr_nova")
     nova.visit(NEWCOMER)

@@ -1,5 +1,6 @@
 """What the wallet page says about refunds, disputes and the debt that they may leave."""
 
+from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -15,12 +16,17 @@ LOOKED_THROUGH_MAX = 100
 
 @dataclass(frozen=True)
 class Lost:
-    """A payment whose credits were taken back: what happened, how many credits are gone, and since when."""
+    """A payment whose credits were taken back: what happened, and how many of its credits are gone.
+
+    They were taken `times` times, the last time at `at`. `refunds` has the ids of the refunds that took
+    money.
+    """
 
     sentence: str
     credits: int
+    times: int
     at: datetime
-    refunds: frozenset[str] = frozenset()
+    refunds: frozenset[str]
 
 
 @dataclass(frozen=True)
@@ -48,26 +54,32 @@ def debt_of(wallet: Wallet) -> Debt | None:
     # The debt began after the last entry that left a balance of 0 or more.
     before = entries.filter(balance_after__gte=0).values_list("sequence", flat=True).first() or 0
     since = entries.filter(sequence__gt=before, kind__in=causes.KINDS)[:LOOKED_THROUGH_MAX]
-    gone: dict[str, int] = {}
-    last: dict[str, Entry] = {}
+    gone: Counter[str] = Counter()  # Since the debt began, by Checkout Session, the newest one first.
     for entry in since:
-        session_id = entry.stripe_session_id
-        gone[session_id] = gone.get(session_id, 0) - entry.credits
-        if entry.kind == Entry.Kind.CLAWBACK:
-            last.setdefault(session_id, entry)
-    lost = [session_id for session_id in last if gone[session_id] > 0]
-    named = lost[:NAMED_MAX]
-    facts = causes.facts_of(named)
-    payments = [
-        Lost(
-            facts[session_id].what_took_money(),
-            gone[session_id],
-            last[session_id].created_at,
-            frozenset(refund.pk for refund in facts[session_id].live_refunds),
+        gone[entry.stripe_session_id] -= entry.credits
+    lost = [session_id for session_id, credits in gone.items() if credits > 0]
+    return Debt(-wallet.balance, _payments(wallet, lost[:NAMED_MAX]), len(lost[NAMED_MAX:]))
+
+
+def _payments(wallet: Wallet, session_ids: list[str]) -> list[Lost]:
+    """Return what happened to these payments. Also count what was taken before the debt began."""
+    facts = causes.facts_of(session_ids)
+    theirs = Entry.objects.of_user(wallet.pk).filter(stripe_session_id__in=session_ids, kind__in=causes.KINDS)
+    entries = list(theirs)
+    payments = []
+    for session_id in session_ids:
+        moves = [entry for entry in entries if entry.stripe_session_id == session_id]
+        taken = [entry for entry in moves if entry.kind == Entry.Kind.CLAWBACK]
+        payments.append(
+            Lost(
+                facts[session_id].what_took_money(),
+                -sum(entry.credits for entry in moves),
+                len(taken),
+                taken[0].created_at,
+                frozenset(refund.pk for refund in facts[session_id].live_refunds),
+            )
         )
-        for session_id in named
-    ]
-    return Debt(-wallet.balance, payments, len(lost) - len(named))
+    return payments
 
 
 def refunds_on_their_way(user_id: str, debt: Debt | None) -> list[str]:

@@ -49,6 +49,7 @@ def queue(entry: Entry, topup: TopUp) -> None:
             "balance": money.credits(entry.balance_after),
             "owed": money.credits(-entry.balance_after) if entry.balance_after < 0 else "",
             "is_settled": entry.balance_before < 0 <= entry.balance_after,
+            "can_be_charged": entry.balance_after > 0,
             "owner": receipts.owner_in_words(user),
             "date": f"{in_words(written_at, 'j F Y, H:i')} UTC",
             "payment": _payment(topup),

@@ -76,7 +76,8 @@ def _settled(entry: Entry) -> str:
     if entry.balance_after < 0:
         rest = money.credits(-entry.balance_after)
         return f"All of it paid what you owed, and you still owe {rest}. Your next top-up pays this first."
-    part = f"{money.plain(owed)} of {money.credits(entry.credits)}"
+    credits = money.credits(entry.credits)
+    part = f"All {credits}" if owed == entry.credits else f"{money.plain(owed)} of {credits}"
     return f"{part} paid what you owed; your balance is {money.plain(entry.balance_after)}."
 
 

@@ -117,7 +117,18 @@ def test_several_refunds_of_one_payment_are_added_up_without_those_that_failed(b
     life.refunds(5)
     life.happens(f"refunds/{life.refunds(3)}/fail")
     shown = words(browser.get("/wallet"))
-    assert f"$15.00 of y{payment()} was refunded to {WHERE_TO}. 15 credits were taken back" in shown
+    refunded = f"$15.00 of y{payment()} was refunded to {WHERE_TO}."
+    assert f"{refunded} In all, 15 credits were taken back, last on" in shown
+
+
+def test_what_was_taken_of_a_payment_before_the_debt_began_is_counted(browser, pays, spends):
+    life = pays()
+    life.refunds(10)
+    spends(15)
+    life.refunds(15)
+    shown = words(browser.get("/wallet"))
+    assert "You owe 15 credits." in shown
+    assert f"Y{payment()} was refunded to {WHERE_TO}. In all, 25 credits were taken back, last on" in shown
 
 
 def test_a_refund_and_a_dispute_of_one_payment_are_both_named(browser, pays, spends):
@@ -127,7 +138,8 @@ def test_a_refund_and_a_dispute_of_one_payment_are_both_named(browser, pays, spe
     life.is_disputed(15)
     assert (
         f"$10.00 of y{payment()} was refunded to {WHERE_TO}. "
-        f"Your bank disputed $15.00 of y{payment()} and took the money back. 25 credits were taken back"
+        f"Your bank disputed $15.00 of y{payment()} and took the money back. "
+        "In all, 25 credits were taken back, last on"
     ) in words(browser.get("/wallet"))
 
 
@@ -246,9 +258,18 @@ def test_a_top_up_of_less_than_the_debt_leaves_the_rest(browser, pays, spends, t
     spends(15)
     life.is_disputed()
     shown = words(tops_up("10"))
-    assert "10 credits were added. Your balance is −5. 10 of them paid what you owed." in shown
+    assert "10 credits were added. Your balance is −5. All of them paid what you owed." in shown
     assert "settled" not in shown
     assert "You owe 5 credits. The first $5 of your next top-up will settle this." in shown
+
+
+def test_a_top_up_of_exactly_the_debt_leaves_nothing_to_charge(browser, pays, spends, tops_up):
+    life = pays()
+    spends(25)
+    life.is_disputed()
+    shown = words(tops_up("25"))
+    assert "Your balance is 0. All of them paid what you owed. Your debt is settled." in shown
+    assert "charge you again" not in shown
 
 
 def test_a_top_up_without_a_debt_says_nothing_of_one(browser, pays, tops_up):

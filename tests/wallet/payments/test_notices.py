@@ -217,6 +217,13 @@ def test_credits_that_return_and_settle_a_debt_say_so(pays, spends):
     assert "Returned: 25 credits" in newest.text
 
 
+def test_credits_that_return_and_leave_nothing_promise_no_charge(pays, spends):
+    life = pays()
+    spends(25)
+    life.happens(f"disputes/{life.is_disputed()}/win")
+    assert "You no longer owe anything.\n" in mails()[-1].text
+
+
 def test_a_refund_and_a_dispute_before_their_top_up_are_not_told_apart(stand_in, deliver, anna):
     session_id = stand_in.paid_session(user_id=ANNA)
     stand_in.sandbox.control(f"sessions/{session_id}/refund", amount=500)
@@ -345,3 +352,11 @@ def test_a_receipt_of_less_than_the_debt_says_what_is_still_owed(pays, spends):
     words = "All of it paid what you owed, and you still owe 5 credits. Your next top-up pays this first."
     assert words in newest_receipt().text
     assert words in newest_receipt().html
+
+
+def test_a_receipt_of_exactly_the_debt_says_so(pays, spends):
+    life = pays()
+    spends(25)
+    life.is_disputed()
+    pays()
+    assert "All 25 credits paid what you owed; your balance is 0." in newest_receipt().text
