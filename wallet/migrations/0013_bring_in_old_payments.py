@@ -51,17 +51,30 @@ def bring_in_credited(apps: Any, schema_editor: Any) -> None:
             after = last
 
 
-def bring_in_closed(apps: Any, schema_editor: Any) -> None:
-    """Insert the rows of payments that staff closed without credits."""
+def bring_in_resolved(apps: Any, schema_editor: Any) -> None:
+    """Insert the rows of payments that staff closed without credits, or whose credits they gave by hand.
+
+    An adjustment names its session, so `bring_in_credited` has inserted that row. Only the event names the
+    payment intent. Refunds and disputes name it too, and staff must be told of them.
+    """
     events, payments = apps.get_model("wallet", "StripeEvent"), apps.get_model("wallet", "Payment")
     closed = events.objects.filter(state="resolved").exclude(stripe_session_id="").order_by("pk")
     after = ""
     while batch := list(closed.filter(pk__gt=after)[:EVENTS_AT_A_TIME]):
-        rows = [
-            payments(stripe_id=event.stripe_session_id, state="closed", session_id=event.stripe_session_id)
-            for event in batch
-            if _tells_of_payment(event.payload)
-        ]
+        decided = payments.objects.in_bulk([event.stripe_session_id for event in batch])
+        rows = []
+        for event in batch:
+            session_id = event.stripe_session_id
+            facts = {"state": "closed", "session_id": session_id}
+            if payment := decided.get(session_id):
+                if payment.state != "by_hand":
+                    continue
+                facts |= {"state": "by_hand", "user_id": payment.user_id, "entry_id": payment.entry_id}
+            elif not _tells_of_payment(event.payload):
+                continue
+            rows += [
+                payments(stripe_id=each, **facts) for each in (session_id, event.payment_intent_id) if each
+            ]
         payments.objects.bulk_create(rows, ignore_conflicts=True)
         after = batch[-1].pk
 
@@ -82,5 +95,5 @@ class Migration(migrations.Migration):
 
     operations = [
         migrations.RunPython(bring_in_credited, migrations.RunPython.noop),
-        migrations.RunPython(bring_in_closed, migrations.RunPython.noop),
+        migrations.RunPython(bring_in_resolved, migrations.RunPython.noop),
     ]
