@@ -1,9 +1,21 @@
-"""Every migration can be undone, and redoing it gives the same tables."""
+"""Every migration can be undone, redoing it gives the same tables, and old payments are brought in."""
+
+import importlib
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
+from django.apps import apps
 from django.core.management import call_command
-from django.db import connection
+from django.db import connection, transaction
+from django.db.migrations.executor import MigrationExecutor
 from django.db.migrations.loader import MigrationLoader
+from django.utils import timezone
+
+from tests.wallet.entries import move, sql
+from wallet.books import laws
+from wallet.payments.models import Payment
 
 APPS = ("accounts", "wallet", "monetization")
 
@@ -57,3 +69,113 @@ def tables() -> dict[str, set[tuple[str, ...]]]:
 @pytest.mark.django_db
 def test_the_models_have_all_their_migrations():
     call_command("makemigrations", check=True, dry_run=True, verbosity=3)
+
+
+# --- Payments of earlier releases ---------------------------------------------------------------------
+
+BEFORE_PAYMENTS = "0010_finding_by_the_beginning"
+WITH_TRIGGER = "0012_a_payment_is_decided_once"
+
+
+@pytest.fixture
+def wallet_at() -> Iterator[Callable[[str], Any]]:
+    """Bring the wallet's tables to one of their migrations; its models. At the end they are up to date."""
+
+    def migrate(name: str) -> Any:
+        executor = MigrationExecutor(connection)
+        executor.migrate([("wallet", name)])
+        return executor.loader.project_state([("wallet", name)]).apps
+
+    newest = MigrationExecutor(connection).loader.graph.leaf_nodes("wallet")
+    try:
+        yield migrate
+    finally:
+        MigrationExecutor(connection).migrate(newest)
+
+
+@transaction.atomic
+def credited(old: Any, user_id: str, number: int, cents: int, intent: str = "") -> str:
+    """A payment as earlier releases credited it: an entry, and a paid top-up. The entry's id."""
+    sql("INSERT INTO wallet_wallet VALUES (%s, 0, 0, now()) ON CONFLICT DO NOTHING", user_id)
+    entry_id = move(user_id, cents // 100, kind="topup", stripe_session_id=f"cs_{number}")
+    facts = {"state": "paid", "paid_cents": cents, "entry_id": entry_id, "paid_at": timezone.now()}
+    old.get_model("wallet", "TopUp").objects.create(
+        user_id=user_id, stripe_session_id=f"cs_{number}", payment_intent_id=intent, **facts
+    )
+    return entry_id
+
+
+@transaction.atomic
+def given_by_hand(user_id: str, number: int, credits: int) -> str:
+    """The entry of credits that staff gave for a payment."""
+    sql("INSERT INTO wallet_wallet VALUES (%s, 0, 0, now()) ON CONFLICT DO NOTHING", user_id)
+    return move(user_id, credits, stripe_session_id=f"cs_{number}")
+
+
+def resolved(old: Any, number: int, payload: str) -> None:
+    """An event that staff resolved."""
+    names = {"stripe_session_id": f"cs_{number}", "payment_intent_id": f"pi_{number}"}
+    facts = {"type": "checkout.session.completed", "state": "resolved", "payload": payload}
+    old.get_model("wallet", "StripeEvent").objects.create(id=f"evt_{number}", **names, **facts)
+
+
+def event_of(status: str) -> str:
+    return json.dumps({"data": {"object": {"payment_status": status}}})
+
+
+def payments() -> dict[str, tuple[str, ...]]:
+    rows = Payment.objects.order_by("pk").values_list("pk", "state", "session_id", "user_id", "entry_id")
+    return {stripe_id: tuple(facts) for stripe_id, *facts in rows}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_payments_of_earlier_releases_are_brought_in(wallet_at, monkeypatch):
+    bring_in = importlib.import_module("wallet.migrations.0013_bring_in_old_payments")
+    for limit in ("WALLETS_AT_A_TIME", "EVENTS_AT_A_TIME"):
+        monkeypatch.setattr(bring_in, limit, 2)
+    old = wallet_at(BEFORE_PAYMENTS)
+    first = credited(old, "usr_1", 1, 2550, intent="pi_1")
+    second = credited(old, "usr_1", 2, 1000)
+    third = credited(old, "usr_2", 3, 500, intent="pi_3")
+    fourth = credited(old, "usr_3", 4, 500, intent="pi_3")  # Two sessions of one payment.
+    fifth = given_by_hand("usr_4", 5, 27)
+    sixth = given_by_hand("usr_5", 6, 1)  # Without an event.
+    resolved(old, 1, event_of("paid"))  # Its payment came in, so staff gave no credits.
+    resolved(old, 5, event_of("paid"))
+    resolved(old, 7, event_of("paid"))
+    resolved(old, 8, event_of("unpaid"))
+    resolved(old, 9, "no JSON")
+    old = wallet_at(WITH_TRIGGER)
+    assert payments() == {}
+    # Meanwhile the previous release goes on. Its credits get the row of their session from a trigger.
+    tenth = credited(old, "usr_1", 10, 700, intent="pi_10")
+    eleventh = given_by_hand("usr_6", 11, 3)
+    assert payments() == {
+        "cs_10": ("credited", "cs_10", "usr_1", tenth),
+        "cs_11": ("by_hand", "cs_11", "usr_6", eleventh),
+    }
+    MigrationExecutor(connection).migrate(MigrationExecutor(connection).loader.graph.leaf_nodes("wallet"))
+    wanted = {
+        "cs_1": ("credited", "cs_1", "usr_1", first),
+        "pi_1": ("credited", "cs_1", "usr_1", first),
+        "cs_2": ("credited", "cs_2", "usr_1", second),
+        "cs_3": ("credited", "cs_3", "usr_2", third),
+        "pi_3": ("credited", "cs_3", "usr_2", third),
+        "cs_4": ("credited", "cs_4", "usr_3", fourth),
+        "cs_5": ("by_hand", "cs_5", "usr_4", fifth),
+        "pi_5": ("by_hand", "cs_5", "usr_4", fifth),
+        "cs_6": ("by_hand", "cs_6", "usr_5", sixth),
+        "cs_7": ("closed", "cs_7", "", ""),
+        "pi_7": ("closed", "cs_7", "", ""),
+        "cs_9": ("closed", "cs_9", "", ""),
+        "pi_9": ("closed", "cs_9", "", ""),
+        "cs_10": ("credited", "cs_10", "usr_1", tenth),
+        "pi_10": ("credited", "cs_10", "usr_1", tenth),
+        "cs_11": ("by_hand", "cs_11", "usr_6", eleventh),
+    }
+    assert payments() == wanted
+    assert laws.violations() == []
+    with connection.schema_editor(atomic=False) as editor:
+        for operation in bring_in.Migration.operations:  # Again, as after an interruption.
+            operation.code(apps, editor)
+    assert payments() == wanted
