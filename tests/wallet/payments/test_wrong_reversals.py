@@ -1,6 +1,7 @@
 """Refunds and disputes that are not ours, or that have a wrong shape: parked or left, and never an error."""
 
 import itertools
+from typing import Any
 
 import pytest
 from django.urls import reverse
@@ -108,7 +109,7 @@ def test_a_refund_without_a_payment_intent_is_of_no_top_up(paid, tell):
 
 # --- Wrong shapes -------------------------------------------------------------------------------------
 
-NO_AMOUNTS = [None, "1000", 10.5, True, [], {}, -1, 10**11, 10**30]
+NO_AMOUNTS: list[Any] = [None, "1000", 10.5, True, [], {}, -1, 10**11, 10**30]
 
 
 @pytest.mark.parametrize("amount", [*NO_AMOUNTS, 0])
@@ -157,7 +158,7 @@ def test_an_object_without_an_id_is_parked(paid, deliver, type, odd):
     ],
 )
 def test_no_place_of_a_refund_or_a_dispute_can_break_the_inbox(paid, deliver, place):
-    nothings = [None, [], {}, "x", 7, True, 1.5, "x" * 400, "\0", "\ud800", -(10**20)]
+    nothings: list[Any] = [None, [], {}, "x", 7, True, 1.5, "x" * 400, "\0", "\ud800", -(10**20)]
     for number, (nothing, type) in enumerate(itertools.product(nothings, SUBJECTS)):
         event = event_of(type, SUBJECTS[type] | {"id": f"x_{number}", place: nothing}, id=f"evt_{number}")
         assert deliver(event).status_code == 200
@@ -173,7 +174,8 @@ def test_long_texts_are_cut(paid, tell):
 
 @pytest.mark.parametrize("type", ["refund.created", "charge.dispute.created"])
 def test_an_event_without_an_object_is_ignored(deliver, type):
-    for number, data in enumerate([None, [], {}, {"object": None}, {"object": []}, {"object": "re_1"}]):
+    no_data: list[Any] = [None, [], {}, {"object": None}, {"object": []}, {"object": "re_1"}]
+    for number, data in enumerate(no_data):
         event = event_of(type, {"id": "re_1"}, id=f"evt_{number}") | {"data": data}
         assert deliver(event).status_code == 200
     assert {event.state for event in StripeEvent.objects.all()} == {"ignored"}
