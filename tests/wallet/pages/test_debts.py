@@ -1,6 +1,7 @@
 """What the wallet page, the history and the statement say of refunds, disputes and a debt."""
 
 import csv
+import time
 
 import pytest
 from django.utils import timezone
@@ -215,6 +216,18 @@ def test_a_refund_on_its_way_that_left_a_debt_is_told_once(browser, pays, spends
     shown = words(browser.get("/wallet"))
     assert f"{TAKEN} 10 credits were taken back on" in shown
     assert shown.count("is on its way") == 1
+
+
+def test_a_refund_of_a_payment_that_two_sessions_name_is_told_once(browser, deliver, checkout_event):
+    for session_id in ("cs_test_1", "cs_test_2"):
+        deliver(checkout_event(session_id=session_id, user_id=FAN, payment_intent="pi_1"))
+    refund = {"id": "re_1", "object": "refund", "amount": 1000, "currency": "usd", "status": "pending"}
+    now = int(time.time())
+    event = {"id": "evt_1", "object": "event", "type": "refund.created", "created": now}
+    assert deliver(event | {"data": {"object": refund | {"payment_intent": "pi_1"}}}).status_code == 200
+    answer = browser.get("/wallet")
+    assert words(answer).count("A refund of $10.00") == 1
+    assert table(answer, "history_title")[0][0] == "Refund on its way"
 
 
 def test_a_strangers_refund_is_not_told(pays):
