@@ -2,6 +2,7 @@
 
 from backoffice.creators import lists as creators
 from backoffice.credits import lists as credits
+from backoffice.credits import reversal_lists
 from backoffice.people import lists as people
 
-__all__ = ["creators", "credits", "people"]
+__all__ = ["creators", "credits", "people", "reversal_lists"]

@@ -1,7 +1,7 @@
 """The roles of staff: support may view, billing may also act, and admin may also change settings.
 
 The roles are groups. Each run of `migrate` sets their permissions to what this file says, so a change by hand
-does not last. The setting STAFF_CREDITS_A_DAY says how many credits a role may move.
+does not last. Settings such as STAFF_CREDITS_A_DAY say how much a role may move.
 """
 
 from collections.abc import Mapping
@@ -16,6 +16,7 @@ SUPPORT = (
     *("accounts.view_user", "accounts.view_plan", "accounts.view_planchange", "accounts.view_act"),
     *("accounts.view_apikey", "accounts.view_servicekey", "accounts.view_outgoingmail", "auth.view_group"),
     *("wallet.view_wallet", "wallet.view_entry", "wallet.view_topup", "wallet.view_stripeevent"),
+    *("wallet.view_striperefund", "wallet.view_stripedispute", "wallet.view_refundrequest"),
     *("wallet.view_rate", "wallet.view_ratechange", "wallet.view_audit", "wallet.view_closedday"),
     *("monetization.view_earner", "monetization.view_sponsor", "monetization.view_subscription"),
     *("monetization.view_subscriptionevent", "monetization.view_tip", "monetization.view_refund"),
@@ -23,7 +24,7 @@ SUPPORT = (
 )
 BILLING = (
     *SUPPORT,
-    *("wallet.adjust_wallet", "wallet.give_back_entry", "wallet.settle_topup"),
+    *("wallet.adjust_wallet", "wallet.give_back_entry", "wallet.settle_topup", "wallet.refund_topup"),
     *("wallet.replay_stripeevent", "wallet.resolve_stripeevent"),
     *("accounts.assign_plan", "accounts.revoke_apikey", "accounts.export_lists"),
     *("monetization.refund_tip", "monetization.change_status", "monetization.cancel_sponsor"),

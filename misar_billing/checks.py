@@ -9,7 +9,7 @@ from django.core.checks import CheckMessage, Error, Tags, register
 
 from backoffice import roles
 
-LIMITS_BY_ROLE = ("STAFF_CREDITS_A_DAY", "STAFF_REFUND_CENTS_MAX")
+LIMITS_BY_ROLE = ("STAFF_CREDITS_A_DAY", "STAFF_REFUND_CENTS_MAX", "STAFF_TOPUP_REFUND_CENTS_A_DAY")
 
 
 @register(Tags.security, deploy=True)

@@ -395,6 +395,10 @@ ADJUSTMENT_CREDITS_MAX = _count("ADJUSTMENT_CREDITS_MAX", 100_000)
 # How many credits a staff member may move by hand in 24 hours, by role. If a staff member has several
 # roles, the largest limit counts.
 STAFF_CREDITS_A_DAY = _counts_by_role("STAFF_CREDITS_A_DAY", default="billing=1000,admin=100000")
+# How many cents of top-ups a staff member may ask Stripe to refund in 24 hours, by role.
+STAFF_TOPUP_REFUND_CENTS_A_DAY = _counts_by_role(
+    "STAFF_TOPUP_REFUND_CENTS_A_DAY", default="billing=50000,admin=500000"
+)
 # How much of one tip a staff member may refund, by role, in the smallest unit of the tip's currency.
 STAFF_REFUND_CENTS_MAX = _counts_by_role("STAFF_REFUND_CENTS_MAX", default="billing=20000,admin=100000")
 

@@ -1,5 +1,6 @@
 """The errors that functions of the wallet raise."""
 
+from foundation import money
 from foundation.errors import BillingError, Conflict, TryAgainLater
 
 
@@ -44,6 +45,38 @@ class StripeOutOfReach(TryAgainLater):
 
 class NotToResolve(Conflict):
     """Raised when staff cannot resolve an event: it is already handled, or its payment is credited."""
+
+
+class NotRefundable(Conflict):
+    """Raised when a top-up cannot be refunded, or not by this amount. The sentence says why."""
+
+
+class LeavesDebt(Conflict):
+    """Raised when a refund would leave a debt, or a larger debt than the staff member has accepted.
+
+    `taken` is how many credits the refund takes back, `balance` how many the user has, `debt` how many the
+    user would then owe.
+    """
+
+    def __init__(self, *, taken: int, balance: int) -> None:
+        self.taken, self.balance, self.debt = taken, balance, taken - balance
+        super().__init__(
+            f"This refund takes back {money.credits(taken)}. The user has {money.plain(balance)}, "
+            f"so it leaves a debt of {money.credits(self.debt)}."
+        )
+
+
+class RefundUnanswered(TryAgainLater):
+    """Raised when Stripe did not answer the request for a refund. The refund may have been made."""
+
+    sentence = (
+        "Stripe has not answered, so the refund may have been made or not. Send this form again: "
+        "the same refund is never made twice."
+    )
+
+
+class RefundRefused(Conflict):
+    """Raised when Stripe refused a refund. The sentence says why."""
 
 
 class BadSignature(BillingError):

@@ -34,6 +34,8 @@ class ReasonForm(forms.Form):
     def __init__(self, *args: Any, row: Any, staff: User, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.row, self.staff = row, staff
+        # The line above the reason why the form was refused.
+        self.refused_words = "Nothing has changed."
         self._unlimited: dict[str, str] = {}
 
     def show_limit(self, name: str, sentence: str) -> None:

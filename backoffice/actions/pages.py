@@ -41,7 +41,7 @@ FROM_USER = "from=user"
 
 @contextmanager
 def refusals_shown_on(form: ReasonForm) -> Iterator[None]:
-    """Show a refusal on the form. The form keeps what was typed. The transaction was already rolled back."""
+    """Show a refusal on the form. The form keeps what was typed. No transaction is open any more."""
     try:
         yield
     except BillingError as refusal:
@@ -168,7 +168,10 @@ class ActingAdmin(ReadOnlyAdmin):
         return TemplateResponse(request, "backoffice/action.html", context)
 
     def _perform(self, action: StaffAction, request: HttpRequest, row: Any, form: ReasonForm) -> HttpResponse:
-        """Perform the action once for this form, and write the act. Raises what the action raises."""
+        """Perform the action once for this form, and write the act. Raises what the action raises.
+
+        The action's follow-up runs after the act is committed, each time the form is sent.
+        """
         staff = cast(User, request.user)
         secret = ""
 
@@ -192,12 +195,13 @@ class ActingAdmin(ReadOnlyAdmin):
             },
             run=run,
         )
+        told = action.follow_up(row, form.cleaned_data, staff) if action.follow_up else act.told
         if secret:  # No browser or proxy stores the secret: pages of the admin are never cached.
             context = {"title": act.told, "opts": self.opts, "secret": secret}
             return TemplateResponse(
                 request, "backoffice/secret.html", self.admin_site.each_context(request) | context
             )
-        messages.success(request, act.told)
+        messages.success(request, told)
         if action.has_secret:
             messages.warning(request, SENT_BEFORE)
         return HttpResponseRedirect(

@@ -20,6 +20,10 @@ class StaffAction:
     function and returns a summary. If the act is about another row or user, or if there is a secret to show,
     `run` returns a Done. If `run` raises a BillingError, the form shows the error and nothing has changed.
     The page shows the `facts` of the row and, above the form, the `warning`.
+
+    `follow_up` calls another service, after the transaction of `run` and its act were committed. It takes the
+    same arguments and returns what happened, for the staff member. It also runs when the same form is sent
+    again. If it raises a BillingError, the form shows the error, but what `run` did stays.
     """
 
     name: str
@@ -31,3 +35,4 @@ class StaffAction:
     facts: Callable[[Any], Facts] = lambda row: []
     warning: str = ""
     has_secret: bool = False
+    follow_up: Callable[[Any, dict[str, Any], User], str] | None = None

@@ -12,7 +12,7 @@ from accounts.models import User
 from backoffice.actions.acts import Done
 from backoffice.actions.forms import ReasonForm, SettingForm, summary_of_changes
 from backoffice.actions.staff_action import Facts, StaffAction
-from backoffice.credits import limits
+from backoffice.credits import limits, refunds
 from foundation import money
 from foundation.errors import KeyReused
 from foundation.validators import validate_id, validate_line
@@ -345,6 +345,7 @@ OF_TOPUP = (
         applies=lambda topup: bool(topup.stripe_session_id) and topup.state != TopUp.State.PAID,
         facts=_topup_facts,
     ),
+    *refunds.OF_TOPUP,
 )
 OF_RATE = (StaffAction("set", "Change this price", "wallet.change_rate", change_rate, RateForm),)
 NEW_RATE = StaffAction("add", "Add a price", "wallet.add_rate", add_rate, NewRateForm)

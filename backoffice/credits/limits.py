@@ -1,7 +1,8 @@
-"""How many credits a staff member may move by hand in 24 hours. STAFF_CREDITS_A_DAY sets this for each role.
+"""How much a staff member may do in 24 hours. Each limit has a setting with an amount for each role.
 
-To move credits means to add or remove them by hand, or to give back a charge. The limit is for the sum of
-what one staff member moved in all wallets. Added credits and removed credits both count as positive numbers.
+STAFF_CREDITS_A_DAY limits the credits that a staff member moves by hand: added, removed, or given back of a
+charge. The limit is for the sum in all wallets. Added credits and removed credits both count as positive
+numbers. STAFF_TOPUP_REFUND_CENTS_A_DAY limits the top-ups that a staff member asks Stripe to refund.
 """
 
 from dataclasses import dataclass
@@ -16,8 +17,25 @@ from backoffice import roles
 from backoffice.errors import BeyondAllowance
 from foundation import money
 from wallet.models import Entry
+from wallet.payments import refund_requests
 
 WINDOW = timedelta(hours=24)
+
+
+@dataclass(frozen=True)
+class RefundAllowance:
+    """How many cents a staff member may ask Stripe to refund in 24 hours, and how many were asked for."""
+
+    cents: int
+    asked_cents: int
+
+    @property
+    def in_words(self) -> str:
+        """Return the allowance as a sentence."""
+        if not self.cents:
+            return "Your role may not refund top-ups."
+        left = money.dollars(max(self.cents - self.asked_cents, 0))
+        return f"You may refund {money.dollars(self.cents)} of top-ups in 24 hours; {left} of it is left."
 
 
 @dataclass(frozen=True)
@@ -64,4 +82,28 @@ def require_kept(staff: User, just_moved: int) -> None:
     allowance = of(staff)
     if allowance and allowance.moved > allowance.credits:
         before = Allowance(allowance.credits, allowance.moved - abs(just_moved))
+        raise BeyondAllowance(before.in_words)
+
+
+# --- Refunds of top-ups -------------------------------------------------------------------------------
+
+
+def of_refunds(staff: User) -> RefundAllowance | None:
+    """Return the allowance of a staff member for refunds of top-ups; None for a superuser."""
+    cents = roles.allowance(staff, settings.STAFF_TOPUP_REFUND_CENTS_A_DAY)
+    if cents is None:
+        return None
+    asked_cents = refund_requests.cents_asked_by(actor_of(staff), since=Now() - WINDOW)
+    return RefundAllowance(cents, asked_cents)
+
+
+def require_refunds_kept(staff: User, just_asked_cents: int) -> None:
+    """Raise BeyondAllowance if the staff member asked for more refunds than allowed.
+
+    The error rolls back the request. `just_asked_cents` is what the caller's transaction asked for. As in
+    `require_kept`, the limit is exact.
+    """
+    allowance = of_refunds(staff)
+    if allowance and allowance.asked_cents > allowance.cents:
+        before = RefundAllowance(allowance.cents, allowance.asked_cents - just_asked_cents)
         raise BeyondAllowance(before.in_words)

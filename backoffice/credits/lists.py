@@ -5,7 +5,7 @@ What staff may do to the rows is in actions.py. A search finds only whole ids, k
 
 import json
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, cast
 
 from django.contrib import admin
 from django.db.models import QuerySet
@@ -14,20 +14,23 @@ from django.utils.html import format_html, format_html_join
 
 from accounts.addresses import ids_with_address
 from accounts.misar_ids import is_misar_id
-from accounts.models import ServiceKey
+from accounts.models import ServiceKey, User
 from backoffice.actions.pages import ActingAdmin
-from backoffice.credits import actions
+from backoffice.credits import actions, refunds, reversals
 from backoffice.lists.change_list import is_private
 from backoffice.lists.columns import column
 from backoffice.lists.filters import ListedFilter
 from backoffice.lists.links import list_link, row_link
 from backoffice.lists.read_only import ReadOnlyAdmin
+from backoffice.one_user.credits import events_of
 from foundation import money
 from wallet.books import days, ledger
 from wallet.history.products import WALLET
-from wallet.models import Audit, ClosedDay, Entry, Rate, RateChange, StripeEvent, TopUp, Wallet
+from wallet.models import Audit, ClosedDay, Entry, Rate, RateChange, RefundRequest, StripeEvent, TopUp, Wallet
+from wallet.payments import handlers
 
 REVERSALS_SHOWN_MAX = 50
+ROWS_SHOWN_MAX = 50
 TOTALS = (
     '<div class="table-frame" tabindex="0" role="region" aria-label="Credits by product and kind">'
     '<table class="table table-tight"><thead><tr><th scope="col">Product</th><th scope="col">Kind</th>'
@@ -58,14 +61,7 @@ class TypeFilter(ListedFilter):
     parameter_name = "type__exact"
 
     def offered(self) -> Iterable[str]:
-        return (
-            "checkout.session.completed",
-            "checkout.session.async_payment_succeeded",
-            "checkout.session.async_payment_failed",
-            "checkout.session.expired",
-            "charge.refunded",
-            "charge.dispute.created",
-        )
+        return handlers.HANDLERS
 
 
 class AddressedAdmin(ActingAdmin):
@@ -176,7 +172,7 @@ class TopUpAdmin(AddressedAdmin):
     nothing_yet = "A top-up appears here as soon as a user asks for one."
     fields = (
         *("user", "product", "state", "asked", "paid", "its_entry", "remark", "stripe_session_id"),
-        *("payment_intent_id", "livemode", "created_at", "paid_at"),
+        *("payment", "livemode", "created_at", "paid_at"),
     )
     same_in_files = {"currency": "USD"}
     kept_out_of_files = ("form_key",)
@@ -184,6 +180,33 @@ class TopUpAdmin(AddressedAdmin):
     asked = column("asked for", lambda topup: _dollars(topup.amount_cents))
     paid = column("paid", lambda topup: _dollars(topup.paid_cents))
     its_entry = column("entry", lambda topup: row_link(Entry, topup.entry_id))
+    payment = column("payment at Stripe", lambda topup: reversals.payment_link(topup.payment_intent_id))
+    change_form_template = "backoffice/topup.html"
+
+    def render_change_form(
+        self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
+    ) -> Any:
+        topup = kwargs.get("obj")
+        if topup is not None:
+            context |= self._payment_of(topup, request)
+        return super().render_change_form(request, context, *args, **kwargs)
+
+    def _payment_of(self, topup: TopUp, request: HttpRequest) -> dict[str, Any]:
+        """What became of the payment, as far as the staff member may view it."""
+        staff = cast(User, request.user)
+        standing = refunds.standing_seen(topup) if topup.state == TopUp.State.PAID else None
+        parts: dict[str, Any] = {"standing": standing}
+        if standing and staff.has_perm("wallet.view_striperefund"):
+            page = self.admin_site.get_model_admin(RefundRequest)
+            assert isinstance(page, ActingAdmin)
+            parts["refunds"] = reversals.of_payment(standing)
+            parts["requests"] = [(each, page.links_on(each, staff)) for each in standing.requests]
+        if staff.has_perm("wallet.view_entry") and topup.stripe_session_id:
+            entries = Entry.objects.filter(stripe_session_id=topup.stripe_session_id)
+            parts["entries"] = entries.order_by("-sequence")[:ROWS_SHOWN_MAX]
+        if staff.has_perm("wallet.view_stripeevent"):
+            parts["events"] = events_of([topup])[topup.pk]
+        return parts
 
 
 def _dollars(cents: int | None) -> str:

@@ -7,10 +7,12 @@ the history of the user.
 from dataclasses import dataclass
 from datetime import date
 
+from backoffice.credits import refunds, reversals
+from backoffice.credits.reversals import Reversal
 from backoffice.overview import links
 from foundation.calendar import DAY, end_of, start_of
 from wallet.history import spending
-from wallet.models import Entry, StripeEvent, TopUp
+from wallet.models import Entry, RefundRequest, StripeEvent, TopUp
 from wallet.pages import chart
 
 # An event in one of these states may still need work.
@@ -80,10 +82,12 @@ def spending_of(user_id: str) -> Spending:
 
 @dataclass(frozen=True)
 class Payment:
-    """A top-up and the Stripe events of its Checkout Session."""
+    """A top-up, the Stripe events of its payment, and what was refunded and disputed of it."""
 
     topup: TopUp
     events: list[StripeEvent]
+    reversals: list[Reversal]
+    unreported: list[RefundRequest]
 
     @property
     def parked_event(self) -> StripeEvent | None:
@@ -96,20 +100,50 @@ class Payment:
         return next(parked, None) if self.topup.state != TopUp.State.PAID else None
 
 
-def payments_of(user_id: str, *, with_events: bool) -> list[Payment]:
-    """Return the newest 10 top-ups of a user, newest first. `with_events` adds their Stripe events."""
+def payments_of(user_id: str, *, with_events: bool, with_reversals: bool) -> list[Payment]:
+    """Return the newest 10 top-ups of a user, newest first.
+
+    `with_events` adds their Stripe events, `with_reversals` their refunds and disputes.
+    """
     topups = list(TopUp.objects.of_user(user_id)[:TOPUPS_SHOWN])
-    sessions = [topup.stripe_session_id for topup in topups if topup.stripe_session_id]
-    events = (
-        StripeEvent.objects.exclude(stripe_session_id="")  # The partial index requires this condition.
-        .filter(stripe_session_id__in=sessions if with_events else [])
-        .defer("payload", "traceback")
-        .order_by("received_at")[:EVENTS_SHOWN]
-    )
-    return [
-        Payment(topup, [event for event in events if event.stripe_session_id == topup.stripe_session_id])
+    events = events_of(topups) if with_events else {}
+    refunds.see_standings(topups)
+    payments = []
+    for topup in topups:
+        standing = refunds.standing_seen(topup)
+        payments.append(
+            Payment(
+                topup,
+                events.get(topup.pk, []),
+                reversals.of_payment(standing) if with_reversals else [],
+                standing.unreported if with_reversals else [],
+            )
+        )
+    return payments
+
+
+def events_of(topups: list[TopUp]) -> dict[str, list[StripeEvent]]:
+    """Return the Stripe events of some top-ups, oldest first, by the id of the top-up.
+
+    Events about a session name the session. Events about refunds and disputes name the payment intent.
+    """
+    sessions = {topup.stripe_session_id for topup in topups} - {None, ""}
+    intents = {topup.payment_intent_id for topup in topups} - {""}
+    read = StripeEvent.objects.defer("payload", "traceback").order_by("-received_at")
+    # The partial indexes require that the two ids are not empty.
+    of_sessions = read.exclude(stripe_session_id="").filter(stripe_session_id__in=sessions)
+    of_intents = read.exclude(payment_intent_id="").filter(payment_intent_id__in=intents)
+    found = {event.pk: event for event in [*of_sessions[:EVENTS_SHOWN], *of_intents[:EVENTS_SHOWN]]}
+    events = sorted(found.values(), key=lambda event: (event.received_at, event.pk))
+    return {
+        topup.pk: [
+            event
+            for event in events
+            if event.stripe_session_id == topup.stripe_session_id
+            or (not event.stripe_session_id and event.payment_intent_id == topup.payment_intent_id)
+        ]
         for topup in topups
-    ]
+    }
 
 
 def trouble_of(user_id: str) -> list[StripeEvent]:

@@ -86,7 +86,9 @@ def _credits(user_id: str, may: May) -> dict[str, Any]:
             parts["no_spending"] = GAP
     sees_events = may("wallet.view_stripeevent")
     if may("wallet.view_topup"):
-        parts["payments"] = credits.payments_of(user_id, with_events=sees_events)
+        parts["payments"] = credits.payments_of(
+            user_id, with_events=sees_events, with_reversals=may("wallet.view_striperefund")
+        )
     if sees_events:
         parts["trouble"] = credits.trouble_of(user_id)
     return parts

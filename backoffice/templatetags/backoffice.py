@@ -12,7 +12,7 @@ from backoffice.one_user.credits import OPEN_STATES
 from foundation.words import count
 from monetization import fees
 from wallet.history import products
-from wallet.models import StripeEvent, TopUp
+from wallet.models import RefundRequest, StripeEvent, TopUp
 from wallet.payments import stripe_gateway
 
 register = template.Library()
@@ -21,6 +21,7 @@ register = template.Library()
 TONES = {
     **{"paid": "good", "handled": "good", "sent": "good", "resolved": "accent"},
     **{"pending": "warn", "waiting": "warn", "failed": "bad", "parked": "bad"},
+    **{"asking": "warn", "made": "good", "refused": "bad"},
 }
 
 register.filter("actor", actors.name_of)
@@ -36,7 +37,7 @@ def mail_kind(name: str) -> str:
 
 
 @register.inclusion_tag("_tag.html")
-def state(row: TopUp | StripeEvent | OutgoingMail | ApiKey) -> dict[str, str]:
+def state(row: TopUp | StripeEvent | RefundRequest | OutgoingMail | ApiKey) -> dict[str, str]:
     """The state of a row in a word and a colour."""
     if isinstance(row, ApiKey):
         if row.revoked_at:

@@ -287,7 +287,7 @@ def test_a_sloppy_value_stops_production(monkeypatch, change, said):
     assert said in refusal(monkeypatch, **change)
 
 
-LIMITS = ("STAFF_CREDITS_A_DAY", "STAFF_REFUND_CENTS_MAX")
+LIMITS = ("STAFF_CREDITS_A_DAY", "STAFF_REFUND_CENTS_MAX", "STAFF_TOPUP_REFUND_CENTS_A_DAY")
 
 
 @pytest.mark.parametrize("name", LIMITS)

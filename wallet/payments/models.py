@@ -194,6 +194,8 @@ class StripeRefund(models.Model):
         indexes = [
             models.Index(fields=["payment_intent_id"], name="wallet_refund_intent"),
             models.Index(fields=["-created_at"], name="wallet_refund_newest"),
+            models.Index(fields=["status", "-created_at"], name="wallet_refund_status"),
+            models.Index(fields=["charge_id"], condition=~Q(charge_id=""), name="wallet_refund_charge"),
         ]
 
     def __str__(self) -> str:
@@ -203,6 +205,11 @@ class StripeRefund(models.Model):
     def has_ended(self) -> bool:
         """Whether the refund failed or was cancelled."""
         return self.status in self.ENDED
+
+    @property
+    def has_succeeded(self) -> bool:
+        """Whether the money has reached the buyer's bank. Even then the bank can return it."""
+        return self.status == "succeeded"
 
 
 class StripeDispute(models.Model):
@@ -214,6 +221,8 @@ class StripeDispute(models.Model):
 
     # While a dispute has another status, its outcome is open.
     CLOSED = ("won", "lost", "warning_closed", "prevented")
+    # In these, Stripe waits for our evidence.
+    UNANSWERED = ("needs_response", "warning_needs_response", "appeal_needs_response")
 
     id = models.CharField(primary_key=True, max_length=STRIPE_ID_LENGTH)
     payment_intent_id = models.CharField(max_length=STRIPE_ID_LENGTH)
@@ -231,10 +240,17 @@ class StripeDispute(models.Model):
         indexes = [
             models.Index(fields=["payment_intent_id"], name="wallet_dispute_intent"),
             models.Index(fields=["-created_at"], name="wallet_dispute_newest"),
+            models.Index(fields=["status", "-created_at"], name="wallet_dispute_status"),
+            models.Index(fields=["charge_id"], condition=~Q(charge_id=""), name="wallet_dispute_charge"),
         ]
 
     def __str__(self) -> str:
         return self.id
+
+    @property
+    def is_inquiry(self) -> bool:
+        """Whether the bank only asks about the payment. It has taken no money."""
+        return self.status.startswith("warning_")
 
     @property
     def withdrawn_cents(self) -> int:
@@ -274,6 +290,7 @@ class RefundRequest(models.Model):
         ]
         indexes = [
             models.Index(fields=["actor", "-created_at"], name="wallet_refundrequest_actor"),
+            models.Index(fields=["-created_at"], name="wallet_refundrequest_newest"),
         ]
 
     def __str__(self) -> str:

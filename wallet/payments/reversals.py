@@ -13,7 +13,7 @@ from django.db import transaction
 
 from foundation.database.transactions import retried
 from foundation.text import beginning, one_line
-from wallet.payments import claims, settlement, stripe_gateway
+from wallet.payments import claims, refund_requests, settlement, stripe_gateway
 from wallet.payments.models import Payment, StripeDispute, StripeRefund, TopUp
 from wallet.payments.sessions import Parked, is_plain, payment_at, plain_or_nothing, text_at
 
@@ -114,6 +114,7 @@ def _store_refund(body: dict[str, Any], payment: Payment, reported_at: datetime)
     stored = StripeRefund.objects.filter(pk=fresh.pk).first()
     if stored is None or _age(fresh) > _age(stored):
         fresh.save()
+    refund_requests.note_reported(body, fresh)
 
 
 def _age(refund: StripeRefund) -> tuple[bool, datetime, bool, str]:

@@ -68,6 +68,14 @@ class CheckoutSession:
     url: str
 
 
+@dataclass(frozen=True)
+class RefundAnswer:
+    """Stripe's answer to a refund: the id of the refund, or why Stripe made none. The other one is ""."""
+
+    refund_id: str = ""
+    refusal: str = ""
+
+
 def is_live() -> bool:
     """Whether our key is a live key of Stripe, with which payments move real money."""
     return settings.STRIPE_SECRET_KEY.startswith(("sk_live_", "rk_live_"))
@@ -194,6 +202,69 @@ def object_or_none(call: Callable[[stripe.StripeClient], object]) -> dict[str, A
     return _translated(lambda: _plain_or_none(call))
 
 
+# --- Refunds ----------------------------------------------------------------------------------------
+
+
+def create_refund(
+    *, request_id: str, payment_intent_id: str, amount_cents: int, look_first: bool = False
+) -> RefundAnswer:
+    """Refund a part of a payment, or all of it, for a staff member who waits. Return Stripe's answer.
+
+    `request_id` is the idempotency key: the same call again returns the same refund. Stripe may forget a key
+    after 24 hours. So for an older request, `look_first` looks for its refund before it makes one. Raises
+    StripeOutOfReach within 10 s; the refund may have been made then.
+    """
+    params: Any = {
+        "payment_intent": payment_intent_id,
+        "amount": amount_cents,
+        "metadata": {"type": "wallet_refund", "refund_request": request_id},
+    }
+    options: Any = {"idempotency_key": request_id}
+
+    def create() -> RefundAnswer:
+        made = _refund_of_request(params) if look_first else None
+        try:
+            made = made or _plain(_client().v1.refunds.create(params=params, options=options))
+        except stripe.InvalidRequestError as error:
+            if not _is_refusal(error):
+                raise
+            logger.warning("Stripe refused a refund: %s %s", _name(error.code), _name(error.param))
+            return RefundAnswer(refusal=_refusal_in_words(error))
+        if (made.get("payment_intent"), made.get("amount")) != (payment_intent_id, amount_cents):
+            raise wrong_answer("it is another refund than the one we asked for")
+        return RefundAnswer(refund_id=_id_of(made, "refund"))
+
+    return _within_limits(partial(_once_free, create))
+
+
+def _refund_of_request(params: Any) -> dict[str, Any] | None:
+    """Return the refund that an earlier call with these parameters made, or None."""
+    of_payment: Any = {"payment_intent": params["payment_intent"], "limit": 100}
+    refunds = _plain(_client().v1.refunds.list(params=of_payment)).get("data")
+    if not isinstance(refunds, list):
+        raise wrong_answer("it is no list of refunds")
+    ours = (each for each in refunds if isinstance(each, dict) and each.get("metadata") == params["metadata"])
+    return next(ours, None)
+
+
+def _is_refusal(error: stripe.InvalidRequestError) -> bool:
+    """Return whether Stripe read the request and refused it. Otherwise its outcome is not known."""
+    body = error.json_body.get("error") if isinstance(error.json_body, dict) else None
+    return isinstance(body, dict) and body.get("type") == "invalid_request_error"
+
+
+def _refusal_in_words(error: stripe.InvalidRequestError) -> str:
+    if error.code == "charge_already_refunded":
+        return "Stripe has refunded this payment in full already."
+    if error.code == "charge_disputed":
+        return "This payment is disputed, so Stripe does not refund it."
+    if error.code == "resource_missing":
+        return "Stripe does not know this payment."
+    if error.param == "amount":
+        return "Less than this is left of the payment at Stripe."
+    return f"Stripe refused the refund ({_name(error.code)})."
+
+
 # --- What we use of an answer -----------------------------------------------------------------------
 
 
@@ -217,14 +288,14 @@ def _plain(answer: object) -> dict[str, Any]:
     return answer.to_dict()
 
 
-def _id_of(session: dict[str, Any]) -> str:
-    """The id of a session. Raises StripeOutOfReach if the object is no session, or has no valid id."""
-    session_id = session.get("id")
-    if session.get("object", "checkout.session") != "checkout.session":
-        raise wrong_answer("it is no session")
-    if not isinstance(session_id, str) or not STRIPE_ID.fullmatch(session_id):
+def _id_of(answer: dict[str, Any], kind: str = "checkout.session") -> str:
+    """The id of an object of this kind. Raises StripeOutOfReach if it is of another kind, or has no id."""
+    stripe_id = answer.get("id")
+    if answer.get("object", kind) != kind:
+        raise wrong_answer(f"it is no {kind.rpartition('.')[2]}")
+    if not isinstance(stripe_id, str) or not STRIPE_ID.fullmatch(stripe_id):
         raise wrong_answer("its id is no id")
-    return session_id
+    return stripe_id
 
 
 def checked(session: object) -> dict[str, Any]:

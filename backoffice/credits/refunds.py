@@ -1,0 +1,202 @@
+"""Refund a top-up through Stripe: the form of staff, and what it says of the payment."""
+
+import re
+import secrets
+from typing import Any, cast
+
+from django import forms
+from django.http import QueryDict
+
+from accounts.actors import actor_of
+from accounts.models import User
+from backoffice.actions.forms import ReasonForm
+from backoffice.actions.staff_action import Facts, StaffAction
+from backoffice.credits import limits
+from foundation import money
+from foundation.errors import BillingError
+from wallet.books import ledger
+from wallet.errors import LeavesDebt, RefundRefused, RefundUnanswered
+from wallet.models import RefundRequest, TopUp
+from wallet.payments import refund_requests
+from wallet.payments.checkout import DOLLARS_MAX
+from wallet.payments.refund_requests import Standing
+
+DOLLARS = re.compile(r"\$? ?(\d{1,3}(?:,\d{3})+|\d{1,6})(?:\.(\d{1,2}))?", re.ASCII)
+REPORTS = "The credits are taken back when Stripe reports the refund, usually within seconds."
+
+
+class DollarsField(forms.CharField):
+    """An amount in US dollars, as cents. None if the field is empty."""
+
+    widget = forms.TextInput(attrs={"inputmode": "decimal", "autocomplete": "off"})
+
+    def clean(self, value: Any) -> int | None:
+        text = super().clean(value)
+        if not text:
+            return None
+        match = DOLLARS.fullmatch(text)
+        cents = int(match[1].replace(",", "") + (match[2] or "").ljust(2, "0")) if match else 0
+        if not 0 < cents <= DOLLARS_MAX * 100:
+            raise forms.ValidationError("Enter an amount in US dollars, such as 10 or 10.50.")
+        return cents
+
+
+class RefundForm(ReasonForm):
+    """How much of a top-up to refund. If the refund leaves a debt, the form comes back with a box to tick."""
+
+    amount = DollarsField(required=False, label="Amount in US dollars")
+    # How large a debt the box is about, in credits.
+    debt = forms.IntegerField(required=False, min_value=0, widget=forms.HiddenInput)
+    accept_debt = forms.BooleanField(required=False, label="Refund it all the same, and leave this debt")
+    field_order = ("amount", "reason", "accept_debt")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        left = money.dollars(refund_requests.standing_of(self.row).refundable_cents)
+        self.fields["amount"].help_text = f"Leave empty to refund all that is left: {left}."
+        if allowance := limits.of_refunds(self.staff):
+            self.show_limit("amount", allowance.in_words)
+        if not self.data.get("debt"):
+            del self.fields["accept_debt"]
+
+    def clean(self) -> dict[str, Any]:
+        form_data = super().clean() or self.cleaned_data
+        is_accepted = form_data.get("accept_debt") and form_data.get("debt")
+        form_data["accepted_debt"] = form_data["debt"] if is_accepted else 0
+        return form_data
+
+    def refuse(self, refusal: BillingError) -> None:
+        super().refuse(refusal)
+        if isinstance(refusal, LeavesDebt):
+            self.refused_words = "Nothing has changed yet."
+            self._show_again(debt=str(refusal.debt), accept_debt="")
+            self.fields["accept_debt"] = self.base_fields["accept_debt"]
+            self.order_fields(self.field_order)
+        elif isinstance(refusal, RefundUnanswered):
+            self.refused_words = "No answer from Stripe."
+        elif isinstance(refusal, RefundRefused):
+            self.refused_words = "Stripe made no refund."
+            self._show_again(key=secrets.token_hex(16))  # The old key belongs to the refused request.
+
+    def _show_again(self, **values: str) -> None:
+        """Show the form as it was sent, with these values changed."""
+        self.data = {**cast(QueryDict, self.data).dict(), **values}
+
+
+def refund(topup: TopUp, form_data: dict[str, Any], staff: User) -> str:
+    """Save the request for a refund. `ask` then sends it to Stripe."""
+    requested = refund_requests.request(
+        topup=topup,
+        amount_cents=form_data["amount"],
+        accepted_debt=form_data["accepted_debt"],
+        reason=form_data["reason"],
+        key=form_data["key"],
+        actor=actor_of(staff),
+    )
+    limits.require_refunds_kept(staff, requested.amount_cents)
+    return f"Asked Stripe to refund {money.dollars(requested.amount_cents)}."
+
+
+def ask(topup: TopUp, form_data: dict[str, Any], staff: User) -> str:
+    """Send the request of this form to Stripe, unless Stripe has answered it already."""
+    requested = refund_requests.of_form(actor=actor_of(staff), key=form_data["key"])
+    assert requested is not None, "the form has saved it"
+    return _in_words(refund_requests.ask(requested))
+
+
+def _in_words(requested: RefundRequest) -> str:
+    return f"Stripe refunds {money.dollars(requested.amount_cents)}. {REPORTS}"
+
+
+def facts_of(topup: TopUp) -> Facts:
+    """Return what became of the payment, and what refunding all that is left would do."""
+    standing = refund_requests.standing_of(topup)
+    taken, balance = refund_requests.taken_by(topup, standing, standing.refundable_cents)
+    debt = money.credits(taken - balance) if taken > max(balance, 0) else ""
+    return [
+        ("Paid", money.dollars(standing.paid_cents)),
+        ("Refunded", _dollars_or_nothing(standing.refunded_cents)),
+        ("Refund pending", _dollars_or_nothing(standing.pending_cents)),
+        ("Asked for, not reported yet", _dollars_or_nothing(standing.unreported_cents)),
+        ("Disputed, money withdrawn", _dollars_or_nothing(standing.withdrawn_cents)),
+        ("Left to refund", money.dollars(standing.refundable_cents)),
+        ("Balance", money.credits(ledger.balance_of(topup.user_id))),
+        ("A full refund takes back", money.credits(taken)),
+        ("And leaves a debt of", debt),
+    ]
+
+
+def _dollars_or_nothing(cents: int) -> str:
+    return money.dollars(cents) if cents else ""
+
+
+# --- Asking again -------------------------------------------------------------------------------------
+
+
+class AskAgainForm(ReasonForm):
+    """Asks Stripe again about a refund. If Stripe refuses it, nothing is sent again."""
+
+    def refuse(self, refusal: BillingError) -> None:
+        super().refuse(refusal)
+        if isinstance(refusal, RefundUnanswered | RefundRefused):
+            self.refused_words = "No refund is confirmed."
+
+
+def note_again(requested: RefundRequest, form_data: dict[str, Any], staff: User) -> str:
+    """Say what is asked again. `ask_again` then sends the request."""
+    return f"Asked Stripe again to refund {money.dollars(requested.amount_cents)}."
+
+
+def ask_again(requested: RefundRequest, form_data: dict[str, Any], staff: User) -> str:
+    """Send a request to Stripe again. Stripe never makes its refund twice."""
+    return _in_words(refund_requests.ask(requested))
+
+
+def _request_facts(requested: RefundRequest) -> Facts:
+    return [
+        ("Amount", money.dollars(requested.amount_cents)),
+        ("Top-up", requested.topup_id),
+        ("State", requested.get_state_display()),
+        ("Reason", requested.reason),
+    ]
+
+
+OF_TOPUP = (
+    StaffAction(
+        "refund",
+        "Refund this top-up",
+        "wallet.refund_topup",
+        refund,
+        RefundForm,
+        applies=lambda topup: not refund_requests.why_not(topup, standing_seen(topup)),
+        facts=facts_of,
+        follow_up=ask,
+    ),
+)
+OF_REQUEST = (
+    StaffAction(
+        "ask-again",
+        "Ask Stripe again",
+        "wallet.refund_topup",
+        note_again,
+        AskAgainForm,
+        applies=lambda requested: requested.state == RefundRequest.State.ASKING,
+        facts=_request_facts,
+        follow_up=ask_again,
+    ),
+)
+
+
+def standing_seen(topup: TopUp) -> Standing:
+    """Return what became of the payment of a row that a page shows. The page reads it once."""
+    seen: Standing = vars(topup).setdefault("_standing", None) or refund_requests.standing_of(topup)
+    vars(topup)["_standing"] = seen
+    return seen
+
+
+def see_standings(topups: list[TopUp]) -> None:
+    """Read what became of the payments of all rows of a page together, for `standing_seen`."""
+    for topup_id, standing in refund_requests.standings_of(topups).items():
+        for topup in topups:
+            if topup.pk == topup_id:
+                vars(topup)["_standing"] = standing
