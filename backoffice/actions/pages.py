@@ -155,7 +155,7 @@ class ActingAdmin(ReadOnlyAdmin):
                 return self._perform(action, request, row, form)
         context = self.admin_site.each_context(request) | {
             "title": action.label,
-            "warning": action.warning,
+            "warning": action.warning(row) if callable(action.warning) else action.warning,
             "opts": self.opts,
             "original": row,
             "has_page": row is not None and not row._state.adding,

@@ -33,6 +33,6 @@ class StaffAction:
     form: type[ReasonForm] = ReasonForm
     applies: Callable[[Any], bool] = lambda row: True
     facts: Callable[[Any], Facts] = lambda row: []
-    warning: str = ""
+    warning: str | Callable[[Any], str] = ""
     has_secret: bool = False
     follow_up: Callable[[Any, dict[str, Any], User], str] | None = None

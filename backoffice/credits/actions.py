@@ -4,7 +4,6 @@ from typing import Any, cast
 
 from django import forms
 from django.conf import settings
-from django.utils.html import format_html
 
 from accounts.actors import actor_of
 from accounts.misar_ids import MISAR_ID_LENGTH, is_misar_id
@@ -12,7 +11,7 @@ from accounts.models import User
 from backoffice.actions.acts import Done
 from backoffice.actions.forms import ReasonForm, SettingForm, summary_of_changes
 from backoffice.actions.staff_action import Facts, StaffAction
-from backoffice.credits import limits, refunds
+from backoffice.credits import limits, parked, refunds, reversals
 from foundation import money
 from foundation.errors import KeyReused
 from foundation.validators import validate_id, validate_line
@@ -114,18 +113,11 @@ def _event_facts(event: StripeEvent) -> Facts:
         ("Event", event.type),
         ("State", event.get_state_display()),
         ("Remark", event.remark),
+        ("What to do", parked.what_to_do(event)),
         ("Session", event.stripe_session_id),
         ("Stripe says", _payment_in_words(event)),
-        ("Payment at Stripe", payment_link(event)),
+        ("Payment at Stripe", reversals.payment_link(event.payment_intent_id)),
     ]
-
-
-def payment_link(event: StripeEvent) -> str:
-    """The id of an event's payment, as a link to Stripe's dashboard if the id begins with `pi_`."""
-    url = stripe_gateway.page_of_payment(event.payment_intent_id)
-    if not url:
-        return event.payment_intent_id
-    return format_html('<a href="{}" rel="noopener noreferrer">{}</a>', url, event.payment_intent_id)
 
 
 def _payment_in_words(event: StripeEvent) -> str:
@@ -150,7 +142,10 @@ def replay(event: StripeEvent, form_data: dict[str, Any], staff: User) -> str:
 
 
 class ResolveForm(CreditsForm):
-    """How many credits to give to which user, for a payment that cannot be credited automatically."""
+    """How many credits to give to which user, for a payment that cannot be credited automatically.
+
+    An event about a refund or a dispute pays for no credits, so its form has only the reason.
+    """
 
     credits = forms.IntegerField(
         min_value=1,
@@ -165,9 +160,10 @@ class ResolveForm(CreditsForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        if self.staff.has_perm("wallet.adjust_wallet"):
+        may_give = self.staff.has_perm("wallet.adjust_wallet")
+        if may_give and not parked.is_about_reversal(self.row):
             self.initial.setdefault("user_id", self.row.user_id)
-        else:  # This staff member may close the event, but may not give credits.
+        else:  # This staff member may close the event, but gives no credits.
             del self.fields["credits"], self.fields["user_id"]
 
     def clean(self) -> dict[str, Any]:
@@ -291,6 +287,18 @@ def _rate_in_words(*, label: str, credits: int, unit: str, active: bool) -> dict
     }
 
 
+def _what_resolving_does(event: StripeEvent) -> str:
+    if parked.is_about_reversal(event):
+        return (
+            "This closes the event for good, and moves no credits. Adjust the user's balance first, if it "
+            "must change."
+        )
+    return (
+        "This closes the event for good. Its payment is never credited automatically afterwards, whatever "
+        "Stripe sends. Check the payment at Stripe first."
+    )
+
+
 # --- The actions of each list -------------------------------------------------------------------------
 
 OF_WALLET = (
@@ -331,8 +339,7 @@ OF_STRIPE_EVENT = (
         ResolveForm,
         applies=resolving.is_resolvable,
         facts=_event_facts,
-        warning="This closes the event for good. Its payment is never credited automatically afterwards, "
-        "whatever Stripe sends. Check the payment at Stripe first.",
+        warning=_what_resolving_does,
     ),
 )
 OF_TOPUP = (

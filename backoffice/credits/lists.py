@@ -16,7 +16,7 @@ from accounts.addresses import ids_with_address
 from accounts.misar_ids import is_misar_id
 from accounts.models import ServiceKey, User
 from backoffice.actions.pages import ActingAdmin
-from backoffice.credits import actions, refunds, reversals
+from backoffice.credits import actions, parked, refunds, reversals
 from backoffice.lists.change_list import is_private
 from backoffice.lists.columns import column
 from backoffice.lists.filters import ListedFilter
@@ -231,12 +231,13 @@ class StripeEventAdmin(AddressedAdmin):
     ordering = ("-received_at",)
     nothing_yet = "Nothing has come from Stripe yet."
     fields = (
-        *("type", "state", "remark", "tries", "user", "sessions", "payment"),
+        *("type", "state", "remark", "what_to_do", "tries", "user", "sessions", "payment"),
         *("received_at", "handled_at", "as_sent", "traceback"),
     )
     kept_out_of_files = ("payload", "traceback")
     staff_actions = actions.OF_STRIPE_EVENT
-    payment = column("Payment at Stripe", actions.payment_link)
+    payment = column("Payment at Stripe", lambda event: reversals.payment_link(event.payment_intent_id))
+    what_to_do = column("what to do", parked.what_to_do)
 
     @admin.display(description="Stripe session")
     def sessions(self, event: StripeEvent) -> str:

@@ -23,7 +23,6 @@ from foundation import money
 from wallet.models import Payment, RefundRequest, StripeDispute, StripeRefund, TopUp
 
 OF_NO_TOPUP = "No top-up that was credited automatically has this payment, so no credits have moved."
-OPEN = "open"  # The value of the filter for disputes that need an answer.
 
 
 class StatusFilter(ListedFilter):
@@ -43,10 +42,10 @@ class StatusFilter(ListedFilter):
 class DisputeFilter(StatusFilter):
     """Disputes of one status, or all that need an answer."""
 
-    words = {OPEN: "All that need an answer", **reversals.DISPUTE_STATUSES}
+    words = {reversals.UNANSWERED: "All that need an answer", **reversals.DISPUTE_STATUSES}
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        if self.value() == OPEN:
+        if self.value() == reversals.UNANSWERED:
             return queryset.filter(status__in=StripeDispute.UNANSWERED)
         return super().queryset(request, queryset)
 

@@ -30,6 +30,7 @@ DISPUTE_STATUSES = {
     "appeal_needs_response": "Appeal, needs an answer",
     "appeal_under_review": "Appeal, under review",
 }
+UNANSWERED = "unanswered"  # In the URL of the list: disputes of all statuses that need an answer.
 TONES = {
     **{"succeeded": "good", "won": "good", "pending": "warn", "requires_action": "warn"},
     **{"failed": "bad", "lost": "bad", **dict.fromkeys(StripeDispute.UNANSWERED, "bad")},

@@ -20,13 +20,14 @@ from django.db.models import Q
 from accounts.key_secrets import SHOWN_LENGTH
 from accounts.misar_ids import MISAR_ID_LENGTH, is_misar_id
 from accounts.models import ApiKey, ServiceKey, User
+from backoffice.credits import reversals
 from backoffice.lists.links import row_url, user_url
 from foundation import money
 from foundation.mailboxes import Addressed
 from foundation.text import both_forms, one_line
 from foundation.words import NAME_SHOWN
 from monetization.models import Refund, Sponsor, Subscription, Tip
-from wallet.models import Entry, StripeEvent, TopUp, Wallet
+from wallet.models import Entry, RefundRequest, StripeDispute, StripeEvent, StripeRefund, TopUp, Wallet
 
 May = Callable[[str], bool]
 
@@ -39,7 +40,9 @@ AROUND = BLANKS + "\"'`<>“”„‘’‚«»‹›"
 # Only the beginning of a key is ever searched for, shown or put into a URL.
 KEY = re.compile(rf"(?:msk|wsk)_[0-9a-fA-F]{{{SHOWN_LENGTH - 4}}}")
 # A text with one of these prefixes is a row's id, so it cannot be the Misar ID of a new user.
-ROW_PREFIXES = tuple("txn_ top_ tip_ rfd_ spon_ sub_ cs_ pi_ py_ ch_ evt_ in_ msk_ wsk_".split())
+ROW_PREFIXES = tuple(
+    "txn_ top_ tip_ rfd_ rreq_ spon_ sub_ cs_ pi_ py_ pyr_ ch_ re_ dp_ du_ evt_ in_ msk_ wsk_".split()
+)
 
 
 class How(Enum):
@@ -92,13 +95,14 @@ class Look:
     The lookups `mailbox` and `mailbox_begins` compare addresses by mailbox (foundation/mailboxes.py).
 
     The columns of `ids` and `whole` must equal the text; those of `whole` are no ids. The columns of `begins`
-    must begin with it. `whose` is the column with the Misar ID, `named_by` the one with the name of a match.
+    must begin with it. `whose` is the column with the Misar ID, or a function that reads it from the row.
+    `named_by` is the column with the name of a match.
     """
 
     what: str
     table: type[models.Model]
     ids: Mapping[str, str]
-    whose: str
+    whose: str | Callable[[Any], str]
     says: Callable[[Any], str]
     whole: Mapping[str, str] = field(default_factory=dict)
     begins: Mapping[str, str] = field(default_factory=dict)
@@ -121,11 +125,16 @@ class Look:
             rows = self.table._default_manager.filter(_any_of(self.table, lookup, texts)).defer(*self.unread)
             yield from (self.match(row, how, column) for row in rows[: MATCHES_MAX + 1])
 
+    def owner_of(self, row: Any) -> str:
+        if callable(self.whose):
+            return self.whose(row)
+        return getattr(row, self.whose) if self.whose else ""
+
     def match(self, row: Any, how: How, column: str) -> Match:
         return Match(
             what=self.what,
             name=str(getattr(row, self.named_by)),
-            about=getattr(row, self.whose) if self.whose else "",
+            about=self.owner_of(row),
             says=self.says(row),
             how=how,
             column=column,
@@ -158,7 +167,7 @@ def _subscription(subscription: Subscription) -> str:
 
 
 NAME, EMAIL, MISAR_ID, STRIPE_PAYMENT = "Name", "E-mail address", "Misar ID", "Stripe payment"
-CHECKOUT = "Stripe checkout"
+CHECKOUT, CHARGE = "Stripe checkout", "Stripe charge"
 USERS = Look(
     "user",
     User,
@@ -198,6 +207,27 @@ LOOKS = (
         lambda event: f"{event.type}: {event.get_state_display().lower()}",
         at="received_at",
         unread=("payload", "traceback"),
+    ),
+    Look(
+        "Stripe refund",
+        StripeRefund,
+        {"pk": "Stripe refund", "payment_intent_id": STRIPE_PAYMENT, "charge_id": CHARGE},
+        reversals.owner_of,
+        reversals.in_words,
+    ),
+    Look(
+        "Stripe dispute",
+        StripeDispute,
+        {"pk": "Stripe dispute", "payment_intent_id": STRIPE_PAYMENT, "charge_id": CHARGE},
+        reversals.owner_of,
+        reversals.in_words,
+    ),
+    Look(
+        "refund request",
+        RefundRequest,
+        {"pk": "Refund request"},
+        lambda requested: requested.topup.user_id,
+        lambda requested: f"{money.dollars(requested.amount_cents)}: {requested.get_state_display().lower()}",
     ),
     Look(
         "tip",

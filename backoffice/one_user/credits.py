@@ -16,7 +16,7 @@ from wallet.models import Entry, RefundRequest, StripeEvent, TopUp
 from wallet.pages import chart
 
 # An event in one of these states may still need work.
-OPEN_STATES = (StripeEvent.State.PARKED, StripeEvent.State.WAITING)
+OPEN_STATES = (StripeEvent.State.PARKED, StripeEvent.State.WAITING, StripeEvent.State.KEPT)
 TOPUPS_SHOWN = 10
 EVENTS_SHOWN = 50
 TROUBLE_SHOWN = 10
@@ -147,6 +147,6 @@ def events_of(topups: list[TopUp]) -> dict[str, list[StripeEvent]]:
 
 
 def trouble_of(user_id: str) -> list[StripeEvent]:
-    """Return the newest 10 parked or waiting Stripe events about this user, newest first."""
+    """Return the newest 10 parked, waiting or kept Stripe events about this user, newest first."""
     events = StripeEvent.objects.filter(user_id=user_id, state__in=OPEN_STATES)
     return list(events.defer("payload", "traceback").order_by("-received_at")[:TROUBLE_SHOWN])

@@ -7,19 +7,23 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from django.db.models import Count, Q
+from django.db.models import Count, Q, Sum
 from django.template.defaultfilters import pluralize
 
 from accounts.models import OutgoingMail
+from backoffice.credits.reversals import UNANSWERED
+from backoffice.overview.figures import in_time
 from backoffice.overview.links import row, rows
+from foundation import money
 from foundation.calendar import day_of
 from foundation.words import count, day_words, listed, moment
 from wallet.books import audits, days
-from wallet.models import Audit, ClosedDay, StripeEvent, TopUp
+from wallet.models import Audit, ClosedDay, RefundRequest, StripeDispute, StripeEvent, TopUp, Wallet
 from wallet.payments.reconciliation.findings import HEADINGS, REPAIRED
 
 LATE_EVENT = timedelta(minutes=5)
 LATE_PAYMENT = timedelta(hours=1)
+LATE_REFUND = timedelta(minutes=1)
 LATE_MAIL = timedelta(hours=1)
 LATE_AUDIT = timedelta(hours=26)  # Audits run every night. The two extra hours allow for a slow audit.
 LATE_DAY = timedelta(days=2)
@@ -87,8 +91,14 @@ def lines(*, at: datetime, sees: Sees) -> list[Line]:
             needed += _of_examination(examination, at)
     if sees("wallet.view_stripeevent"):
         needed += _of_events(at)
+    if sees("wallet.view_stripedispute"):
+        needed += _of_disputes()
+    if sees("wallet.view_refundrequest"):
+        needed += _of_requests(at)
     if sees("wallet.view_topup"):
         needed += _of_payments(at)
+    if sees("wallet.view_wallet"):
+        needed += _of_debts()
     if sees("accounts.view_outgoingmail"):
         needed += _of_mails(at)
     if sees("wallet.view_closedday"):
@@ -167,9 +177,11 @@ def _named(groups: dict[str, list[str]], *, are_all: bool) -> list[str]:
 def _of_events(at: datetime) -> Iterator[Line]:
     State = StripeEvent.State
     waiting, late = Q(state=State.WAITING), at - LATE_EVENT
-    # Read only events in these two states. These are few rows in the index, even if millions of other events
-    # were handled.
-    found = StripeEvent.objects.filter(state__in=[State.PARKED, State.WAITING]).aggregate(
+    # Read only events in these three states. These are few rows in the index, even if millions of other
+    # events were handled.
+    open_states = [State.PARKED, State.WAITING, State.KEPT]
+    found = StripeEvent.objects.filter(state__in=open_states).aggregate(
+        kept=Count("pk", filter=Q(state=State.KEPT)),
         parked=Count("pk", filter=Q(state=State.PARKED)),
         failed=Count("pk", filter=waiting & Q(tries__gte=1)),
         late=Count("pk", filter=waiting & Q(received_at__lt=late)),
@@ -188,6 +200,12 @@ def _of_events(at: datetime) -> Iterator[Line]:
             "Retrying won't help. Review each one and resolve it manually.",
             rows(StripeEvent, state__exact="parked"),
         )
+    if found["kept"]:
+        yield Line(
+            f"An earlier release only stored {count(found['kept'], 'Stripe event')}.",
+            "They are about refunds and disputes. Handle each one again, so that the credits follow.",
+            rows(StripeEvent, state__exact="kept"),
+        )
     if found["untried"]:  # If all late events have failed, the line about failed events is enough.
         has = pluralize(found["late"], "has,have")
         yield Line(
@@ -204,6 +222,39 @@ def _of_payments(at: datetime) -> Iterator[Line]:
             f"{count(pending, 'payment')} {pluralize(pending, 'has,have')} been pending for over an hour.",
             "Some banks take days. Check older ones with Stripe.",
             rows(TopUp, state__exact="pending", created_at__lt=late),
+        )
+
+
+def _of_disputes() -> Iterator[Line]:
+    if unanswered := StripeDispute.objects.filter(status__in=StripeDispute.UNANSWERED).count():
+        yield Line(
+            f"{count(unanswered, 'dispute')} {pluralize(unanswered, 'needs,need')} an answer.",
+            "Answer in Stripe's dashboard before the bank's deadline, or the money is lost.",
+            rows(StripeDispute, status__exact=UNANSWERED),
+            is_bad=True,
+        )
+
+
+def _of_requests(at: datetime) -> Iterator[Line]:
+    late = RefundRequest.objects.filter(state=RefundRequest.State.ASKING, created_at__lt=at - LATE_REFUND)
+    if unanswered := late.count():
+        yield Line(
+            f"{count(unanswered, 'refund')} {pluralize(unanswered, 'has,have')} no answer from Stripe.",
+            "Open each one and ask Stripe again: the same refund is never made twice.",
+            rows(RefundRequest, state__exact="asking"),
+        )
+
+
+def _of_debts() -> Iterator[Line]:
+    owing = Wallet.objects.filter(balance__lt=0)
+    # No index has the balances, because it would slow down each charge. So this reads all wallets.
+    found = in_time(lambda: owing.aggregate(users=Count("pk"), credits=Sum("balance", default=0)))
+    if found and found["users"]:
+        yield Line(
+            f"{count(found['users'], 'user')} {pluralize(found['users'], 'owes,owe')} "
+            f"{money.credits(-found['credits'])} in total.",
+            "They can't spend until a top-up has paid the debt.",
+            rows(Wallet, balance__lt=0),
         )
 
 

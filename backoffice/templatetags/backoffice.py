@@ -8,6 +8,7 @@ from django.utils import timezone
 from accounts import actors
 from accounts.mail import outbox
 from accounts.models import ApiKey, OutgoingMail
+from backoffice.credits import parked
 from backoffice.one_user.credits import OPEN_STATES
 from foundation.words import count
 from monetization import fees
@@ -25,6 +26,7 @@ TONES = {
 }
 
 register.filter("actor", actors.name_of)
+register.filter("what_to_do", parked.what_to_do)
 register.filter("percent", fees.percent)
 register.filter("product_name", products.name_of)
 register.simple_tag(stripe_gateway.page_of_payment)

@@ -1,7 +1,6 @@
 """Staff refund a top-up through Stripe: the form, its limits, and what becomes of a request."""
 
 import secrets
-from functools import partial
 
 import pytest
 from django.contrib.admin.utils import quote
@@ -10,11 +9,10 @@ from django.test import Client
 from django.urls import reverse
 
 from accounts.models import Act
-from tests.crowd import at_once
 from tests.factories import StaffFactory, enter
 from tests.wallet.conftest import forget_the_client, new_gateway, stand_in, start_topup  # noqa: F401
 from wallet.books import ledger
-from wallet.models import Entry, RefundRequest, StripeRefund, TopUp
+from wallet.models import Entry, RefundRequest, StripeRefund
 
 pytestmark = pytest.mark.django_db
 
