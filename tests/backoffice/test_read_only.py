@@ -22,7 +22,17 @@ from monetization import sponsors, subscriptions, tips
 from monetization.models import Erasure
 from tests.factories import StaffFactory, UserFactory, enter
 from tests.wallet.past import charged, gave_back
-from wallet.models import Audit, ClosedDay, DayTotal, RateChange, StripeEvent
+from wallet.models import (
+    Audit,
+    ClosedDay,
+    DayTotal,
+    RateChange,
+    RefundRequest,
+    StripeDispute,
+    StripeEvent,
+    StripeRefund,
+    TopUp,
+)
 
 ADMINS = sorted(admin.site._registry, key=lambda model: model._meta.label)
 ROLES = ["superuser", "support", "billing", "admin", "none"]
@@ -56,6 +66,12 @@ def rows(give, article_rate):
     service_keys.issue_service_key(product="mail")
     api_keys.issue(owner=creator, name="k", scopes=["read"])
     StripeEvent.objects.create(id="evt_1", type="checkout.session.completed", state="parked", user_id="usr_1")
+    at_stripe = {"payment_intent_id": "pi_1", "amount_cents": 100, "created_at": now, "reported_at": now}
+    StripeRefund.objects.create(id="re_1", status="pending", **at_stripe)
+    StripeDispute.objects.create(id="dp_1", status="needs_response", **at_stripe)
+    RefundRequest.objects.create(
+        topup=TopUp.objects.first(), amount_cents=100, reason="r", actor="user:x", form_key="k"
+    )
     RateChange.objects.create(feature="f", label="l", credits=1, unit="u", active=True, actor="user:x")
     Audit.objects.create(kind="laws", outcome="clean", seen_count=1, found_count=0, started_at=now)
     Erasure.objects.create(actor="user:x", tips=0, subscriptions=0)

@@ -1,40 +1,33 @@
-"""Staff refund a top-up through Stripe: the form, its limits, and what becomes of a request."""
+"""Staff refund a top-up through Stripe: the form, what Stripe answers, and when the books move."""
 
-import secrets
+from functools import partial
 
 import pytest
-from django.contrib.admin.utils import quote
-from django.contrib.auth.models import Group
-from django.test import Client
-from django.urls import reverse
+from django.db.models import F
 
 from accounts.models import Act
-from tests.factories import StaffFactory, enter
-from tests.wallet.conftest import forget_the_client, new_gateway, stand_in, start_topup  # noqa: F401
+from tests.backoffice.refunds import (
+    errors_of,
+    form_of,
+    member_of,
+    page_of,
+    refunds_at,
+    send,
+    signed_in,
+    spend,
+)
+from tests.crowd import at_once
+from tests.factories import StaffFactory
+from tests.scripted_server import content, json_of
+from tests.wallet.conftest import forget_the_client
 from wallet.books import ledger
-from wallet.models import Entry, RefundRequest, StripeRefund
+from wallet.models import RefundRequest, StripeDispute, StripeRefund, TopUp
+from wallet.payments import refund_requests
 
 pytestmark = pytest.mark.django_db
 
-
-def member_of(role):
-    member = StaffFactory.create(is_superuser=False)
-    member.groups.set(Group.objects.filter(name=role))
-    return member
-
-
-def signed_in(member):
-    client = Client()
-    enter(client, member)
-    return client
-
-
-def page_of(topup, name="refund"):
-    return reverse(f"admin:wallet_topup_{name}", args=[quote(topup.pk)])
-
-
-def send(client, topup, **fields):
-    return client.post(page_of(topup), {"reason": "asked by mail", "key": secrets.token_hex(8)} | fields)
+DEBT = "This refund takes back 25 credits. The user has 5, so it leaves a debt of 20 credits."
+UNANSWERED = "Stripe has not answered, so the refund may have been made or not."
 
 
 @pytest.fixture
@@ -42,49 +35,400 @@ def billing():
     return signed_in(member_of("billing"))
 
 
-@pytest.fixture
-def pay(stand_in, start_topup, deliver):  # noqa: F811
-    """A user buys credits and Stripe's events about it arrive."""
-
-    def paid(user_id="usr_1", dollars=25):
-        topup = start_topup(user_id, dollars)
-        stand_in.happens("pay", topup.stripe_session_id)
-        report(stand_in, topup, deliver)
-        topup.refresh_from_db()
-        return topup
-
-    return paid
+# --- The way of a refund ------------------------------------------------------------------------------
 
 
-def report(stand_in, topup, deliver):  # noqa: F811
-    """Deliver all events that Stripe has about a top-up; those that arrived before do nothing."""
-    for event in stand_in.events(topup.stripe_session_id):
-        assert deliver(event).status_code == 200
-
-
-def charge(credits, user_id="usr_1"):
-    return ledger.debit(
-        user_id=user_id, credits=credits, kind=Entry.Kind.DEDUCT, actor="service:wsk_test", product="blog"
-    )
-
-
-def errors_of(answer):
-    return answer.context["form"].non_field_errors()
-
-
-def test_a_refund_is_asked_for_and_the_books_follow_stripes_report(stand_in, pay, billing, deliver):  # noqa: F811
+def test_the_books_move_when_stripe_reports_the_refund(stand_in, pay, billing, report):
     topup = pay()
-    answer = send(billing, topup, amount="10")
-    assert answer.status_code == 302
+    assert send(billing, topup, amount="10").status_code == 302
     requested = RefundRequest.objects.get()
     assert (requested.state, requested.amount_cents, requested.topup_id) == ("made", 1000, topup.pk)
+    assert [refund["id"] for refund in refunds_at(stand_in, topup)] == [requested.stripe_refund_id]
     assert ledger.balance_of("usr_1") == 25
-    page = billing.get(reverse("admin:wallet_topup_change", args=[topup.pk]))
-    assert "Stripe refunds $10.00." in page.text
-    assert Act.objects.get().told == "Asked Stripe to refund $10.00."
-    report(stand_in, topup, deliver)
+    assert "Stripe refunds $10.00." in billing.get(page_of(topup, "change")).text
+    act = Act.objects.get()
+    assert (act.told, act.about, act.row_id) == ("Asked Stripe to refund $10.00.", "usr_1", topup.pk)
+    report(topup)
     assert ledger.balance_of("usr_1") == 15
     assert StripeRefund.objects.get().pk == requested.stripe_refund_id
-    page = billing.get(reverse("admin:wallet_topup_change", args=[topup.pk]))
-    assert "Refunded $10.00" in page.text
-    assert "Refunded $10.00" in billing.get(reverse("admin:one_user", args=["usr_5F1"])).text
+    assert send(billing, topup, amount="").status_code == 302
+    report(topup)
+    assert ledger.balance_of("usr_1") == 0
+    assert sum(refund["amount"] for refund in refunds_at(stand_in, topup)) == 2500
+
+
+def test_a_refund_that_waits_takes_the_credits_and_one_that_fails_gives_them_back(
+    stand_in, pay, billing, report
+):
+    topup = pay()
+    stand_in.misbehaves(refunds_pending=True)
+    send(billing, topup, amount="10")
+    report(topup)
+    assert ledger.balance_of("usr_1") == 15
+    assert "Refund of $10.00 pending" in billing.get(page_of(topup, "change")).text
+    stand_in.sandbox.control(f"refunds/{StripeRefund.objects.get().pk}/fail")
+    report(topup)
+    assert ledger.balance_of("usr_1") == 25
+    page = billing.get(page_of(topup, "change")).text
+    assert "Refund of $10.00 failed" in page
+    assert "Reinstatement" in page
+
+
+@pytest.mark.parametrize(
+    ("written", "cents"),
+    [("10", 1000), ("$10", 1000), (" 10.5 ", 1050), ("0.01", 1), ("1,000.00", 100_000), ("", 200_000)],
+)
+def test_an_amount_is_written_in_dollars_with_cents(stand_in, pay, staff, written, cents):
+    topup = pay(dollars=2000)
+    assert send(staff, topup, amount=written, debt="0").status_code == 302
+    assert RefundRequest.objects.get().amount_cents == cents
+
+
+@pytest.mark.parametrize(
+    "written",
+    ["0", "0.00", "-1", "12,5", "1,00.00", "1e3", "10.555", ".5", "1 0", "ten", "1234567", "\u0663"],
+)
+def test_an_amount_that_cannot_be_meant_is_refused(staff, give, written):
+    give("usr_1", 25)
+    topup = TopUp.objects.get()
+    answer = send(staff, topup, amount=written)
+    assert answer.context["form"].errors["amount"] == ["Enter an amount in US dollars, such as 10 or 10.50."]
+    assert not RefundRequest.objects.exists()
+
+
+def test_no_more_than_is_left_is_asked_for(pay, billing):
+    topup = pay()
+    assert errors_of(send(billing, topup, amount="25.01")) == ["$25.00 is left to refund"]
+    assert send(billing, topup, amount="15").status_code == 302  # Stripe has not reported it yet.
+    assert errors_of(send(billing, topup, amount="10.01")) == ["$10.00 is left to refund"]
+    assert send(billing, topup, amount="").status_code == 302
+    assert sorted(RefundRequest.objects.values_list("amount_cents", flat=True)) == [1000, 1500]
+    assert billing.get(page_of(topup)).status_code == 404
+    assert errors_of(send(billing, topup, amount="")) == ["Nothing is left to refund"]
+
+
+def test_the_form_shows_what_a_full_refund_does(pay, billing, report):
+    topup = pay()
+    send(billing, topup, amount="10.50")
+    report(topup)
+    spend(9)
+    facts = dict(billing.get(page_of(topup)).context["facts"])
+    assert {name: value for name, value in facts.items() if value} == {
+        "Paid": "$25.00",
+        "Refunded": "$10.50",
+        "Left to refund": "$14.50",
+        "Balance": "5 credits",
+        "A full refund takes back": "14 credits",
+        "And leaves a debt of": "9 credits",
+    }
+
+
+# --- A debt -------------------------------------------------------------------------------------------
+
+
+def test_a_refund_that_leaves_a_debt_asks_first(pay, billing, report):
+    topup = pay()
+    spend(20)
+    form = form_of(amount="25")
+    answer = billing.post(page_of(topup), form)
+    assert errors_of(answer) == [DEBT]
+    assert "Nothing has changed yet." in answer.text
+    assert not RefundRequest.objects.exists()
+    shown = answer.context["form"]
+    assert (shown["debt"].value(), shown["accept_debt"].value()) == ("20", False)
+    # Without the tick, the form comes back.
+    assert errors_of(billing.post(page_of(topup), form | {"debt": "20"})) == [DEBT]
+    assert billing.post(page_of(topup), form | {"debt": "20", "accept_debt": "on"}).status_code == 302
+    report(topup)
+    assert ledger.balance_of("usr_1") == -20
+
+
+def test_a_debt_that_has_grown_since_is_asked_about_again(pay, billing):
+    topup = pay()
+    spend(20)
+    form = form_of(amount="25", debt="20", accept_debt="on")
+    spend(5)
+    grown = "This refund takes back 25 credits. The user has 0, so it leaves a debt of 25 credits."
+    answer = billing.post(page_of(topup), form)
+    assert errors_of(answer) == [grown]
+    assert answer.context["form"]["debt"].value() == "25"
+    assert not answer.context["form"]["accept_debt"].value()
+    assert not RefundRequest.objects.exists()
+
+
+def test_what_stripe_has_not_reported_yet_counts_for_the_debt(pay, billing, report):
+    topup = pay()
+    spend(10)
+    assert send(billing, topup, amount="10").status_code == 302
+    said = "This refund takes back 15 credits. The user has 5, so it leaves a debt of 10 credits."
+    assert errors_of(send(billing, topup, amount="15")) == [said]
+    report(topup)
+    assert errors_of(send(billing, topup, amount="15")) == [said]
+
+
+def test_a_refund_of_less_than_a_credit_leaves_no_debt(pay, billing):
+    """The payment is $25.00. A refund of 1 cent takes back the 25th credit; the next 99 cents take none."""
+    topup = pay()
+    spend(25)
+    assert "takes back 1 credit. The user has 0" in errors_of(send(billing, topup, amount="0.01"))[0]
+    accepted = {"debt": "1", "accept_debt": "on"}
+    assert send(billing, topup, amount="0.01", **accepted).status_code == 302
+    assert send(billing, topup, amount="0.99").status_code == 302
+
+
+# --- Stripe does not answer ---------------------------------------------------------------------------
+
+
+def test_a_form_that_got_no_answer_can_be_sent_again(stand_in, pay, billing):
+    topup, form = pay(), form_of(amount="10")
+    stand_in.misbehaves(api_failure=429)
+    forget_the_client()
+    answer = billing.post(page_of(topup), form)
+    assert UNANSWERED in errors_of(answer)[0]
+    assert "Nothing has changed" not in answer.text
+    assert answer.context["form"]["key"].value() == form["key"]
+    requested = RefundRequest.objects.get()
+    assert requested.state == "asking"
+    stand_in.misbehaves(api_failure=None)
+    assert billing.post(page_of(topup), form).status_code == 302
+    requested.refresh_from_db()
+    assert (requested.state, len(refunds_at(stand_in, topup))) == ("made", 1)
+    assert billing.post(page_of(topup), form).status_code == 302
+    assert (RefundRequest.objects.count(), Act.objects.count()) == (1, 1)
+    assert len(refunds_at(stand_in, topup)) == 1
+
+
+@pytest.fixture
+def lost(stand_in, pay, billing):
+    """A request that Stripe has carried out, although its answer did not arrive."""
+    topup, form = pay(), form_of(amount="10")
+    stand_in.misbehaves(api_failure=429)
+    forget_the_client()
+    billing.post(page_of(topup), form)
+    stand_in.misbehaves(api_failure=None)
+    requested = RefundRequest.objects.get()
+
+    def carry_out(key=""):
+        params = {
+            "payment_intent": topup.payment_intent_id,
+            "amount": 1000,
+            "metadata": {"type": "wallet_refund", "refund_request": requested.pk},
+        }
+        options = {"idempotency_key": key or requested.pk}
+        return stand_in.client.v1.refunds.create(params=params, options=options).id
+
+    return topup, form, requested, carry_out
+
+
+def test_a_refund_whose_answer_was_lost_is_not_made_twice(stand_in, lost, billing):
+    topup, form, requested, carry_out = lost
+    made = carry_out()
+    assert billing.post(page_of(topup), form).status_code == 302
+    requested.refresh_from_db()
+    assert (requested.state, requested.stripe_refund_id) == ("made", made)
+    assert len(refunds_at(stand_in, topup)) == 1
+
+
+def test_stripes_report_finds_the_request_whose_answer_was_lost(lost, billing, report):
+    topup, form, requested, carry_out = lost
+    made = carry_out()
+    report(topup)
+    requested.refresh_from_db()
+    assert (requested.state, requested.stripe_refund_id) == ("made", made)
+    assert billing.post(page_of(topup), form).status_code == 302
+    assert ledger.balance_of("usr_1") == 15
+
+
+def test_a_report_that_does_not_fit_finds_no_request(stand_in, lost, deliver):
+    topup, _, requested, carry_out = lost
+    carry_out()
+    events = [each for each in stand_in.events(topup.stripe_session_id) if each["type"] == "refund.created"]
+    for number, change in enumerate([{"amount": 999}, {"payment_intent": "pi_other"}, {"metadata": {}}]):
+        event = events[0] | {"id": f"evt_{number}"}
+        event["data"] = {"object": events[0]["data"]["object"] | {"id": f"re_{number}"} | change}
+        assert deliver(event).status_code == 200
+    requested.refresh_from_db()
+    assert requested.state == "asking"
+
+
+def test_staff_ask_again_from_the_page_of_the_top_up(stand_in, lost, billing):
+    topup, _, requested, _ = lost
+    page = page_of(requested, "ask-again")
+    assert page in billing.get(page_of(topup, "change")).text
+    assert billing.post(page, form_of()).status_code == 302
+    requested.refresh_from_db()
+    assert (requested.state, len(refunds_at(stand_in, topup))) == ("made", 1)
+    assert billing.get(page).status_code == 404
+    assert page not in billing.get(page_of(topup, "change")).text
+
+
+def test_for_an_old_request_its_refund_is_looked_for_first(stand_in, lost, billing):
+    """Stripe may have forgotten the idempotency key, so another refund would be made with it."""
+    topup, _, requested, carry_out = lost
+    made = carry_out(key="forgotten since")
+    RefundRequest.objects.update(created_at=F("created_at") - refund_requests.KEY_IS_SURE)
+    assert billing.post(page_of(requested, "ask-again"), form_of()).status_code == 302
+    requested.refresh_from_db()
+    assert (requested.state, requested.stripe_refund_id) == ("made", made)
+    assert len(refunds_at(stand_in, topup)) == 1
+
+
+ANSWER = {"id": "re_1", "object": "refund", "amount": 1000, "payment_intent": "pi_1", "status": "succeeded"}
+WRONG_ANSWERS = {
+    "nothing": content(b""),
+    "no JSON": content(b"<html>", Content_Type="text/html"),
+    "a list": json_of([ANSWER]),
+    "an empty object": json_of({}),
+    "no id": json_of(ANSWER | {"id": None}),
+    "a long id": json_of(ANSWER | {"id": "re_" + "1" * 300}),
+    "a charge": json_of(ANSWER | {"object": "charge"}),
+    "another amount": json_of(ANSWER | {"amount": 2500}),
+    "an amount in text": json_of(ANSWER | {"amount": "1000"}),
+    "another payment": json_of(ANSWER | {"payment_intent": "pi_2"}),
+    "an outage": json_of({"error": {"type": "api_error", "message": "out of order"}}, 400),
+    "a wrong key": json_of({"error": {"type": "invalid_request_error", "message": "no"}}, 401),
+}
+
+
+@pytest.fixture
+def paid_row(give):
+    """A paid top-up whose payment no Stripe knows."""
+    give("usr_1", 25)
+    TopUp.objects.update(payment_intent_id="pi_1", livemode=False)
+    return TopUp.objects.get()
+
+
+@pytest.mark.parametrize("answer", WRONG_ANSWERS)
+def test_a_wrong_answer_is_no_answer(stripe_at, paid_row, billing, answer):
+    stripe_at.answers["/v1/refunds"] = WRONG_ANSWERS[answer]
+    form = form_of(amount="10")
+    assert UNANSWERED in errors_of(billing.post(page_of(paid_row), form))[0]
+    assert RefundRequest.objects.get().state == "asking"
+    stripe_at.answers["/v1/refunds"] = json_of(ANSWER)
+    assert billing.post(page_of(paid_row), form).status_code == 302
+    assert RefundRequest.objects.get().stripe_refund_id == "re_1"
+
+
+# --- Stripe refuses -----------------------------------------------------------------------------------
+
+REFUSALS = {
+    "charge_already_refunded": "Stripe has refunded this payment in full already.",
+    "charge_disputed": "This payment is disputed, so Stripe does not refund it.",
+    "resource_missing": "Stripe does not know this payment.",
+    "other_reason": "Stripe refused the refund (other_reason).",
+    "sk_live_secret": "Stripe refused the refund (?).",
+}
+
+
+@pytest.mark.parametrize("code", REFUSALS)
+def test_a_refusal_is_said_in_plain_words(stripe_at, paid_row, billing, code):
+    error = {"type": "invalid_request_error", "code": code, "message": "as Stripe says"}
+    stripe_at.answers["/v1/refunds"] = json_of({"error": error}, 400)
+    answer = send(billing, paid_row, amount="10")
+    assert errors_of(answer) == [REFUSALS[code]]
+    assert "Stripe made no refund." in answer.text
+    requested = RefundRequest.objects.get()
+    assert (requested.state, requested.remark) == ("refused", REFUSALS[code])
+
+
+def test_a_refund_made_at_stripe_before_is_refused_and_the_form_can_be_changed(stand_in, pay, billing):
+    topup, form = pay(), form_of(amount="25")
+    stand_in.sandbox.control(f"sessions/{topup.stripe_session_id}/refund", amount=1500)
+    answer = billing.post(page_of(topup), form)
+    assert errors_of(answer) == ["Less than this is left of the payment at Stripe."]
+    # The form that the browser kept is refused again, and asks for nothing.
+    assert errors_of(billing.post(page_of(topup), form)) == errors_of(answer)
+    changed = form | {"amount": "10", "key": answer.context["form"]["key"].value()}
+    assert billing.post(page_of(topup), changed).status_code == 302
+    states = RefundRequest.objects.order_by("amount_cents").values_list("amount_cents", "state")
+    assert list(states) == [(1000, "made"), (2500, "refused")]
+
+
+def test_a_dispute_that_stripe_has_not_reported_yet(stand_in, pay, billing):
+    topup = pay()
+    stand_in.sandbox.control(f"sessions/{topup.stripe_session_id}/dispute")
+    assert errors_of(send(billing, topup)) == ["This payment is disputed, so Stripe does not refund it."]
+
+
+# --- What cannot be refunded --------------------------------------------------------------------------
+
+
+def is_not_offered(client, topup, why):
+    assert page_of(topup) not in client.get(page_of(topup, "change")).text
+    assert client.get(page_of(topup)).status_code == 404
+    assert errors_of(send(client, topup)) == [why]
+    assert not RefundRequest.objects.exists()
+
+
+def test_a_disputed_payment_cannot_be_refunded(stand_in, pay, billing, report):
+    topup = pay()
+    stand_in.sandbox.control(f"sessions/{topup.stripe_session_id}/dispute")
+    report(topup)
+    is_not_offered(billing, topup, refund_requests.DISPUTED)
+    dispute = StripeDispute.objects.get()
+    stand_in.sandbox.control(f"disputes/{dispute.pk}/lose")
+    report(topup)
+    is_not_offered(billing, topup, refund_requests.DISPUTED)
+
+
+def test_a_payment_with_an_inquiry_or_a_dispute_that_was_won_can_be_refunded(stand_in, pay, billing, report):
+    one, two = pay(), pay()
+    stand_in.sandbox.control(f"sessions/{one.stripe_session_id}/dispute", kind="inquiry")
+    stand_in.sandbox.control(f"sessions/{two.stripe_session_id}/dispute")
+    report(two)
+    stand_in.sandbox.control(f"disputes/{StripeDispute.objects.get().pk}/win")
+    for topup in (one, two):
+        report(topup)
+        assert send(billing, topup, amount="5").status_code == 302
+
+
+def test_an_unpaid_top_up_cannot_be_refunded(start_topup, billing):
+    is_not_offered(billing, start_topup(), refund_requests.UNPAID)
+
+
+def test_a_payment_of_the_other_mode_cannot_be_refunded(paid_row, billing):
+    TopUp.objects.update(livemode=True)
+    is_not_offered(billing, paid_row, refund_requests.OTHER_MODE)
+
+
+def test_a_payment_without_an_id_cannot_be_refunded(paid_row, billing):
+    TopUp.objects.update(payment_intent_id="")
+    is_not_offered(billing, paid_row, refund_requests.NO_PAYMENT)
+
+
+def test_a_payment_that_was_reported_for_another_checkout_first(deliver, checkout_event, billing):
+    for session in ("cs_test_1", "cs_test_2"):
+        deliver(checkout_event(session_id=session, payment_intent="pi_1"))
+    second = TopUp.objects.get(stripe_session_id="cs_test_2")
+    is_not_offered(billing, second, refund_requests.ANOTHERS)
+
+
+def test_staff_refund_no_payment_of_their_own(pay):
+    member = StaffFactory.create(misar_id="staff:ada")
+    topup = pay(user_id="staff:ada")
+    client = signed_in(member)
+    assert client.get(page_of(topup)).status_code == 404
+    assert "You can't do this for your own account" in errors_of(send(client, topup))[0]
+    assert not RefundRequest.objects.exists()
+
+
+# --- Forms at once ------------------------------------------------------------------------------------
+
+
+@pytest.mark.django_db(transaction=True)
+def test_one_form_sent_twice_at_once_makes_one_refund(stand_in, pay):
+    topup, member, form = pay(), member_of("billing"), form_of(amount="10")
+    clients = [signed_in(member) for _ in range(3)]
+    answers = at_once([partial(client.post, page_of(topup), form) for client in clients])
+    assert [answer.status_code for answer in answers] == [302, 302, 302]
+    assert len(refunds_at(stand_in, topup)) == RefundRequest.objects.count() == Act.objects.count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_colleagues_who_refund_the_same_top_up_at_once_do_not_ask_for_more_than_is_left(stand_in, pay):
+    topup = pay()
+    clients = [signed_in(member_of("billing")) for _ in range(3)]
+    answers = at_once([partial(send, client, topup, amount="15") for client in clients])
+    assert sorted(answer.status_code for answer in answers) == [200, 200, 302]
+    assert RefundRequest.objects.count() == 1
+    assert [refund["amount"] for refund in refunds_at(stand_in, topup)] == [1500]

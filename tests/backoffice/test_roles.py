@@ -28,7 +28,7 @@ from monetization.models import Earner
 from tests.crowd import at_once
 from tests.factories import StaffFactory, UserFactory, enter
 from wallet.books import ledger
-from wallet.models import Entry, Rate, StripeEvent, TopUp, Wallet
+from wallet.models import Entry, Rate, RefundRequest, StripeEvent, TopUp, Wallet
 
 pytestmark = pytest.mark.django_db
 
@@ -132,10 +132,17 @@ def rows(give, deliver, checkout_event) -> dict[type[models.Model], list[models.
         active_from=now,
         active_until=now + timedelta(days=7),
     )
+    paid = TopUp.objects.get(state="paid")
+    TopUp.objects.update(payment_intent_id="pi_paid", livemode=False)
+    paid.refresh_from_db()
     found: list[models.Model] = [
         Wallet.objects.get(pk="usr_1"),
         charge,
         TopUp.objects.create(user_id="usr_1", state="created", stripe_session_id="cs_test_open"),
+        paid,
+        RefundRequest.objects.create(
+            topup=paid, amount_cents=100, reason="r", actor="user:x", form_key="k", state="asking"
+        ),
         StripeEvent.objects.get(),
         Rate.objects.get(feature="mail.send"),
         creator,
