@@ -77,11 +77,12 @@ def _dispute(dispute: StripeDispute) -> str:
         return f"Inquiry about {amount}, no money withdrawn"
     if dispute.status == "prevented":
         return f"Dispute of {amount} prevented"
+    is_decided = dispute.status in ("won", "lost")
+    result = f"Dispute of {amount} {dispute.status}" if is_decided else f"Disputed {amount}"
     if not dispute.movements:
-        return f"Disputed {amount}, no money withdrawn"
+        return f"{result}, no money withdrawn"
     if taken <= 0:
-        return f"Dispute of {amount} {'won' if dispute.status == 'won' else 'open'}, money returned"
-    result = f"Dispute of {amount} lost" if dispute.status == "lost" else f"Disputed {amount}"
+        return f"{result}, money returned"
     if returned := sum(cents for cents in dispute.movements.values() if cents > 0):
         return f"{result}, {money.dollars(returned)} of it returned"
     return f"{result}, money withdrawn"
