@@ -13,13 +13,14 @@ class WalletConfig(AppConfig):
         from foundation.http import envelope
         from wallet.api.envelope import WalletEnvelope
         from wallet.payments import notices, receipts
-        from wallet.payments.models import StripeEvent
+        from wallet.payments.models import RefundRequest, StripeEvent
         from wallet.prices.rates import make_default_rates
 
         envelope.register("/io/wallet/", WalletEnvelope())
         receipts.register()
         notices.register()
         erased_texts.register(StripeEvent, "payload", "remark", "traceback")
+        erased_texts.register(RefundRequest, "reason")
         # The default rates are made after the migrations, not in a migration. Some tests empty the tables,
         # and the rates of a migration would then be missing in all later tests.
         post_migrate.connect(make_default_rates, sender=self)

@@ -74,6 +74,7 @@ class RefundForm(ReasonForm):
             self.order_fields(self.field_order)
         elif isinstance(refusal, RefundUnanswered):
             self.refused_words = "No answer from Stripe."
+            self["amount"].help_text = "Leave it as it is: the form then asks for the same refund again."
         elif isinstance(refusal, RefundRefused):
             self.refused_words = "Stripe made no refund."
             self._show_again(key=secrets.token_hex(16))  # The old key belongs to the refused request.

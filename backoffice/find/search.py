@@ -227,7 +227,7 @@ LOOKS = (
         RefundRequest,
         {"pk": "Refund request"},
         lambda requested: requested.topup.user_id,
-        lambda requested: f"{money.dollars(requested.amount_cents)}: {requested.get_state_display().lower()}",
+        lambda requested: f"{requested.get_state_display()}, {money.dollars(requested.amount_cents)}",
     ),
     Look(
         "tip",

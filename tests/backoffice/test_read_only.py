@@ -70,7 +70,7 @@ def rows(give, article_rate):
     StripeRefund.objects.create(id="re_1", status="pending", **at_stripe)
     StripeDispute.objects.create(id="dp_1", status="needs_response", **at_stripe)
     RefundRequest.objects.create(
-        topup=TopUp.objects.first(), amount_cents=100, reason="r", actor="user:x", form_key="k"
+        topup=TopUp.objects.all()[0], amount_cents=100, reason="r", actor="user:x", form_key="k"
     )
     RateChange.objects.create(feature="f", label="l", credits=1, unit="u", active=True, actor="user:x")
     Audit.objects.create(kind="laws", outcome="clean", seen_count=1, found_count=0, started_at=now)

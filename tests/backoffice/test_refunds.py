@@ -6,6 +6,7 @@ import pytest
 from django.db.models import F
 
 from accounts.models import Act
+from foundation import erased_texts
 from tests.backoffice.refunds import (
     errors_of,
     form_of,
@@ -386,6 +387,12 @@ def test_an_unpaid_top_up_cannot_be_refunded(start_topup, billing):
     is_not_offered(billing, start_topup(), refund_requests.UNPAID)
 
 
+def test_a_payment_of_an_unknown_mode_can_be_asked_for(paid_row, billing):
+    """Old rows do not say in which mode they were paid. Stripe finds the payment only in its mode."""
+    TopUp.objects.update(livemode=None)
+    assert billing.get(page_of(paid_row)).status_code == 200
+
+
 def test_a_payment_of_the_other_mode_cannot_be_refunded(paid_row, billing):
     TopUp.objects.update(livemode=True)
     is_not_offered(billing, paid_row, refund_requests.OTHER_MODE)
@@ -410,6 +417,14 @@ def test_staff_refund_no_payment_of_their_own(pay):
     assert client.get(page_of(topup)).status_code == 404
     assert "You can't do this for your own account" in errors_of(send(client, topup))[0]
     assert not RefundRequest.objects.exists()
+
+
+def test_an_erased_address_is_erased_from_the_reason_of_a_request(paid_row):
+    RefundRequest.objects.create(
+        topup=paid_row, amount_cents=100, reason="fan@example.com paid it", actor="user:x", form_key="k"
+    )
+    erased_texts.erase_from_texts("fan@example.com")
+    assert RefundRequest.objects.get().reason == "(erased) paid it"
 
 
 # --- Forms at once ------------------------------------------------------------------------------------

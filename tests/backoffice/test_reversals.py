@@ -258,7 +258,8 @@ def test_the_id_of_a_request_leads_to_the_user(give):
         topup=TopUp.objects.get(), amount_cents=1000, reason="r", actor="user:x", form_key="k"
     )
     match = search.look(requested.pk, may=lambda permission: True).single
-    assert (match.about, match.says) == ("usr_1", "$10.00: no answer from stripe yet")
+    assert match
+    assert (match.about, match.says) == ("usr_1", "No answer from Stripe yet, $10.00")
 
 
 def test_the_page_of_the_user_names_the_refund_that_was_found(reversed_twice, staff):

@@ -149,7 +149,7 @@ def why_not(topup: TopUp, standing: Standing) -> str:
         return UNPAID
     if not topup.payment_intent_id:
         return NO_PAYMENT
-    if bool(topup.livemode) != stripe_gateway.is_live():
+    if topup.livemode not in (None, stripe_gateway.is_live()):
         return OTHER_MODE
     if standing.belongs_to not in ("", topup.stripe_session_id):
         return ANOTHERS
