@@ -34,14 +34,15 @@ def dispute(status, *moved):
 @pytest.mark.django_db
 def test_the_worked_payment():
     rows = []
+    seen = set()
 
     def row():
         left = settlement.left_of(TopUp.objects.get(stripe_session_id="cs_test_1"))
-        entries = list(Entry.objects.of_user("ada").values_list("kind", "credits"))
-        written, row.entries_count = entries[: len(entries) - row.entries_count], len(entries)
-        rows.append((left, *written, Entry.objects.of_payment(user_id="ada", session_id="cs_test_1")))
+        written = [entry for entry in Entry.objects.of_user("ada") if entry.pk not in seen]
+        seen.update(entry.pk for entry in written)
+        moved = [(entry.kind, entry.credits) for entry in written]
+        rows.append((left, *moved, Entry.objects.of_payment(user_id="ada", session_id="cs_test_1")))
 
-    row.entries_count = 0
     settlement.settle(SESSION, happened_at=NOON)
     row()
     refund("re_1", 50, "succeeded")
