@@ -20,7 +20,7 @@ from wallet.books import ledger
 from wallet.management.commands.reconcile_stripe import moment
 from wallet.models import Entry, StripeEvent, TopUp
 from wallet.payments import settlement
-from wallet.payments.reconciliation.findings import Kind
+from wallet.payments.reconciliation.findings import HEADINGS, REPAIRED, Kind
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("nothing_on_its_way")]
 
@@ -266,6 +266,14 @@ def test_the_report_as_json(lost):
     assert set(report["findings"][0]) == {*("kind", "session_id", "user_id", "cents", "remark", "stripe_id")}
     # Three and the failed one are complete at Stripe, one is asked for by its id.
     assert report["sessions"] >= 4
+
+
+def test_each_kind_of_finding_is_explained():
+    """In the back-office's overview, and in docs/operations.md with what staff should do."""
+    assert set(HEADINGS) == set(Kind) - set(REPAIRED)
+    text = (django_settings.BASE_DIR / "docs" / "operations.md").read_text()
+    for kind in Kind:
+        assert f"| `{kind}` | " in text
 
 
 def out_of_reach():

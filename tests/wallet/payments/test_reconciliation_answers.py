@@ -195,7 +195,9 @@ WRONG: list[tuple[Any, dict[str, Any]]] = [
 ]
 
 
-@pytest.mark.parametrize(("kind", "wrong"), WRONG, ids=lambda value: ascii(value)[:60])
+@pytest.mark.parametrize(
+    ("kind", "wrong"), WRONG, ids=lambda value: ascii(getattr(value, "name", value))[:60]
+)
 def test_a_wrong_object_of_another_list_is_reported(stripe_at, kind, wrong):
     answers(stripe_at, json_of(page_of()))
     stripe_at.answers[LISTS[kind]] = json_of(page_of(GOOD[kind] | wrong))

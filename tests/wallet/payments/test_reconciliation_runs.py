@@ -10,6 +10,7 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from foundation.calendar import day_of
+from tests.crowd import outcomes_at_once
 from tests.wallet.entries import sql
 from wallet.books import ledger
 from wallet.models import Audit
@@ -66,6 +67,15 @@ def test_a_second_run_is_refused(stand_in):
         assert sentence.startswith("Could not look: Another run is going on, since ")
     assert ledger.balance_of("usr_1") == 0
     assert not Audit.objects.exists()  # The run that goes on writes one.
+    assert the_run().state == State.RUNNING
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_many_that_begin_at_once_one_runs():
+    outcomes = outcomes_at_once([lambda: runs.begin(since=timezone.now(), applies=True)] * 6)
+    refusals = [outcome.exception() for outcome in outcomes if outcome.exception()]
+    assert len(refusals) == 5
+    assert all(isinstance(error, runs.OtherRun) for error in refusals), refusals
     assert the_run().state == State.RUNNING
 
 
@@ -201,7 +211,12 @@ def test_stretches_without_anything_cost_few_calls(stand_in, monkeypatch):
     """Twenty thousand days: each would cost four calls at Stripe."""
     calls = []
     page = stripe_lists._page
-    monkeypatch.setattr(stripe_lists, "_page", lambda kind, params: calls.append(kind) or page(kind, params))
+
+    def counted(kind, params):
+        calls.append(kind)
+        return page(kind, params)
+
+    monkeypatch.setattr(stripe_lists, "_page", counted)
     session_id = stand_in.paid_session()
     code, report = reconcile("--since", "1970-01-01")
     assert (code, [each["stripe_id"] for each in report["findings"]]) == (1, [session_id])

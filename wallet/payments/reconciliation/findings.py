@@ -3,6 +3,7 @@
 docs/operations.md says for each kind what staff should do.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -77,10 +78,14 @@ class Finding:
 
 @dataclass(frozen=True)
 class Task:
-    """How to compare: at which time, and whether to repair what can be repaired."""
+    """How to compare: at which time, and whether to repair what can be repaired.
+
+    `on_answer` is called after each answer of Stripe about a single object.
+    """
 
     at: datetime
     applies: bool
+    on_answer: Callable[[], None] = lambda: None
 
     def is_on_its_way(self, happened_at: datetime | None) -> bool:
         """Return whether a report of Stripe may still come, so that a difference is no finding yet.

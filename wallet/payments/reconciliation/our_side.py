@@ -12,12 +12,14 @@ from typing import Any, TypeVar
 from django.db.models import Model, Q, QuerySet
 from django.utils import timezone
 
+from foundation import money
 from foundation.money import CENTS_PER_CREDIT
 from wallet.books.models import Entry
 from wallet.payments import settlement, stripe_lists
 from wallet.payments.models import Payment, StripeDispute, StripeRefund, TopUp
 from wallet.payments.reconciliation import facts, payments
 from wallet.payments.reconciliation.findings import Finding, Kind, Task
+from wallet.payments.reconciliation.records import OfPayment, OfPayments
 from wallet.payments.sessions import Parked, is_ours
 from wallet.payments.stripe_gateway import is_time
 from wallet.payments.stripe_lists import DISPUTES, REFUNDS
@@ -77,6 +79,7 @@ def _paid_for(entries: Sequence[Entry], task: Task) -> Iterator[Finding]:
     paid = []
     for entry in entries:
         session = stripe_lists.session(entry.stripe_session_id)
+        task.on_answer()
         if session is not None and payments.is_paid_topup(session):
             paid.append(session)
             continue
@@ -96,8 +99,12 @@ def _paid_for(entries: Sequence[Entry], task: Task) -> Iterator[Finding]:
     yield from payments.compared(paid, task)
 
 
-def orphaned_moves(first: datetime, end: datetime) -> Iterator[Finding]:
-    """Yield each clawback and reinstatement of this period whose payment has no refund and no dispute."""
+def orphaned_moves(first: datetime, end: datetime, task: Task) -> Iterator[Finding]:
+    """Yield each clawback and reinstatement of this period whose payment has no refund and no dispute.
+
+    A clawback may also follow what a charge said it refunded, without its refunds. Then Stripe is asked for
+    these refunds.
+    """
     kinds = [Entry.Kind.CLAWBACK, Entry.Kind.REINSTATEMENT]
     written = Entry.objects.filter(kind__in=kinds, created_at__gte=first, created_at__lt=end)
     for part in in_parts(written):
@@ -107,18 +114,10 @@ def orphaned_moves(first: datetime, end: datetime) -> Iterator[Finding]:
                 "stripe_session_id", "payment_intent_id"
             )
         )
-        ids = [each for each in intents.values() if each]
-        reported = {
-            *Payment.objects.filter(pk__in=ids, refunded_cents__gt=0).values_list("pk", flat=True),
-            *StripeRefund.objects.filter(payment_intent_id__in=ids).values_list(
-                "payment_intent_id", flat=True
-            ),
-            *StripeDispute.objects.filter(payment_intent_id__in=ids).values_list(
-                "payment_intent_id", flat=True
-            ),
-        }
+        records = OfPayments(intents.values())
         for entry in part:
-            if intents.get(entry.stripe_session_id) not in reported:
+            theirs = records.of(intents.get(entry.stripe_session_id, ""))
+            if not theirs.refunds and not theirs.disputes and not theirs.refunded_cents:
                 yield Finding(
                     Kind.ORPHAN,
                     entry.stripe_session_id,
@@ -127,6 +126,26 @@ def orphaned_moves(first: datetime, end: datetime) -> Iterator[Finding]:
                     f"The {entry.get_kind_display().lower()} {entry.pk} has no refund and no dispute.",
                     stripe_id=entry.pk,
                 )
+        for session_id, intent_id in intents.items():
+            yield from _refunds_of_charge(session_id or "", intent_id, records.of(intent_id), task)
+
+
+def _refunds_of_charge(session_id: str, intent_id: str, theirs: OfPayment, task: Task) -> Iterator[Finding]:
+    """Yield a finding if our record of a charge has more refunds than Stripe."""
+    if theirs.refunded_cents <= sum(refund.amount_cents for refund in theirs.refunds):
+        return
+    at_stripe = sum(refund["amount"] for refund in stripe_lists.refunds_of_payment(intent_id))
+    task.on_answer()
+    if theirs.refunded_cents > at_stripe:
+        more = theirs.refunded_cents - at_stripe
+        yield Finding(
+            Kind.ORPHAN,
+            session_id,
+            theirs.topup.user_id if theirs.topup else "",
+            more,
+            f"The books have {money.dollars(more)} more refunded by its charge than Stripe.",
+            stripe_id=intent_id,
+        )
 
 
 # --- Stored refunds and disputes --------------------------------------------------------------------
@@ -154,15 +173,21 @@ def open_facts(before: datetime, task: Task) -> Iterator[Finding]:
 
 
 def _asked_refunds(rows: Sequence[StripeRefund], task: Task) -> Iterator[Finding]:
-    bodies = [(row, stripe_lists.one(REFUNDS, row.pk)) for row in rows]
-    yield from _orphans([row for row, body in bodies if body is None])
-    yield from facts.refunds([body for _, body in bodies if body is not None], task)
+    bodies = {row.pk: _asked(REFUNDS, row.pk, task) for row in rows}
+    yield from _orphans([row for row in rows if bodies[row.pk] is None])
+    yield from facts.refunds([body for body in bodies.values() if body is not None], task)
 
 
 def _asked_disputes(rows: Sequence[StripeDispute], task: Task) -> Iterator[Finding]:
-    bodies = [(row, stripe_lists.one(DISPUTES, row.pk)) for row in rows]
-    yield from _orphans([row for row, body in bodies if body is None])
-    yield from facts.disputes([body for _, body in bodies if body is not None], task)
+    bodies = {row.pk: _asked(DISPUTES, row.pk, task) for row in rows}
+    yield from _orphans([row for row in rows if bodies[row.pk] is None])
+    yield from facts.disputes([body for body in bodies.values() if body is not None], task)
+
+
+def _asked(kind: stripe_lists.Kind, object_id: str, task: Task) -> Body | None:
+    body = stripe_lists.one(kind, object_id)
+    task.on_answer()
+    return body
 
 
 def _orphans(rows: Sequence[StripeRefund | StripeDispute]) -> Iterator[Finding]:
@@ -195,6 +220,7 @@ def open_topups(
         paid = []
         for topup in part:
             session = stripe_lists.session(topup.stripe_session_id or "")
+            task.on_answer()
             if session is None:
                 yield _of_state(topup, Kind.STATE, "Stripe knows no such session.")
             elif not payments.is_paid_topup(session):

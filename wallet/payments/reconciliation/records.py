@@ -83,6 +83,11 @@ class OfPayment:
     disputes: list[StripeDispute]
 
     @property
+    def refunded_cents(self) -> int:
+        """The most that its charge has said it refunded."""
+        return self.payment.refunded_cents if self.payment else 0
+
+    @property
     def credits_due(self) -> int:
         """The credits that its user should have of it, by what Stripe has reported."""
         topup, payment = self.topup, self.payment

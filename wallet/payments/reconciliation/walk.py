@@ -33,8 +33,9 @@ class Walk:
     """One comparison, from `since` until now.
 
     `seen` counts the objects of Stripe that were compared, by their name. `unknown` counts what this code
-    does not know, by a description. `on_page` is called after each page of objects. `on_day` is called with
-    the first day that is not compared yet. `reported` has the findings that are not reported again.
+    does not know, by a description. `on_page` is called after each answer of Stripe, with the number of new
+    objects. `on_day` is called with the first day that is not compared yet. `reported` has the findings that
+    are not reported again, as kind and id.
     """
 
     since: datetime
@@ -47,7 +48,7 @@ class Walk:
     reported: set[tuple[str, str]] = field(default_factory=set)
 
     def __post_init__(self) -> None:
-        self.task = Task(at=timezone.now(), applies=self.applies)
+        self.task = Task(timezone.now(), applies=self.applies, on_answer=lambda: self.on_page(0))
         self.listed_from = max(self.since - OVERLAP, start_of(FIRST_DAY))
         self._paid_the_day_before: set[str] = set()
 
@@ -74,7 +75,9 @@ class Walk:
     def _days(self, first: date, last: date) -> Iterator[Finding]:
         """Compare the days from `first` to `last`. A stretch without anything is passed over as a whole."""
         start, end = max(start_of(first), self.listed_from), end_of(last)
-        if _is_quiet(start, end):
+        is_quiet = _is_quiet(start, end)
+        self.on_page(0)
+        if is_quiet:
             self._paid_the_day_before = set()
             self._is_done(last)
         elif first == last:
@@ -112,7 +115,7 @@ class Walk:
             unknown=self.unknown,
             on_sessions=self._count_sessions,
         )
-        yield from our_side.orphaned_moves(start, end)
+        yield from our_side.orphaned_moves(start, end, self.task)
         yield from our_side.stored_facts(start, end, self.task, refunds=refunds, disputes=disputes)
         self._paid_the_day_before = paid
 
