@@ -5,19 +5,29 @@ one after the other can make. The fields that reconciliation uses have the right
 StripeOutOfReach. Linked objects are expanded, at most four levels deep, as far as Stripe does it.
 """
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from wallet.payments import stripe_gateway
-from wallet.payments.stripe_gateway import STRIPE_ID, answer_of, is_time, object_or_none, wrong_answer
+from wallet.payments.stripe_gateway import (
+    NAME,
+    STRIPE_ID,
+    answer_of,
+    is_time,
+    object_or_none,
+    wrong_answer,
+)
 
 Body = dict[str, Any]
 
 PAGE_SIZE = 100
 # More objects than any day has. The limit ends a list that never ends by itself.
 LISTED_MAX = 1_000_000
+# Stripe's ids have no other characters. Another text in an address could ask for something else.
+ASKABLE = re.compile(r"[A-Za-z0-9_]+", re.ASCII)
 OF_SESSIONS = ("payment_intent.latest_charge",)
 
 
@@ -76,7 +86,7 @@ def _movable(value: object, name: str) -> Body:
     assert isinstance(value, dict)
     _require_id(value, name)
     _require_times(value)
-    _require(value.get("status"), str, "the status")
+    _require_name(value.get("status"), "the status")
     return value
 
 
@@ -86,7 +96,7 @@ def _balance_transaction(value: object) -> Body:
     _require_id(value, "balance_transaction")
     _require_times(value)
     _require(value.get("amount"), int, "the amount of a balance transaction")
-    _require(value.get("reporting_category"), str, "reporting_category")
+    _require_name(value.get("reporting_category"), "reporting_category")
     source = value.get("source")
     if isinstance(source, dict):
         check = {"refund": _refund, "dispute": _dispute, "charge": _charge}.get(str(source.get("object")))
@@ -103,6 +113,11 @@ def _charge(value: Body) -> Body:
 def _require(value: object, wanted: Any, name: str) -> None:
     if not isinstance(value, wanted) or (isinstance(value, bool) and wanted is not bool):
         raise wrong_answer(f"{name} has the wrong type")
+
+
+def _require_name(value: object, name: str) -> None:
+    if not isinstance(value, str) or not NAME.fullmatch(value):
+        raise wrong_answer(f"{name} is no name")
 
 
 def _require_id(value: Body, name: str) -> None:
@@ -200,6 +215,8 @@ def session(session_id: str) -> Body | None:
 
     Raises StripeOutOfReach.
     """
+    if not ASKABLE.fullmatch(session_id):
+        return None
     found = stripe_gateway.retrieve_session(session_id, expand=OF_SESSIONS)
     return None if found is None else _session(found)
 
@@ -209,6 +226,8 @@ def one(kind: Kind, object_id: str) -> Body | None:
 
     Raises StripeOutOfReach.
     """
+    if not ASKABLE.fullmatch(object_id):
+        return None
     params = {"expand": list(kind.expand)}
     found = object_or_none(lambda client: kind.service(client).retrieve(object_id, params=params))
     if found is None:

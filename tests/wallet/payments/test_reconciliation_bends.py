@@ -162,6 +162,14 @@ def test_a_fake_top_up_that_adds_up(paid, give, paid_at):
 
 
 @pytest.mark.breaks_the_books
+@pytest.mark.parametrize("session_id", ["cs/../cs", "cs test", "?limit=1", "é" * 255])
+def test_a_fake_top_up_with_an_id_that_is_none(paid, give, session_id):
+    """An address with such an id could ask Stripe for something else, or end the run with an error."""
+    give("usr_9", 100, session_id=session_id)
+    assert found() == {("unpaid", session_id, "usr_9")}
+
+
+@pytest.mark.breaks_the_books
 def test_a_fake_top_up_without_a_row(paid, give):
     give("usr_9", 100, session_id="cs_test_fake").topup.delete()
     assert found() == {("unpaid", "cs_test_fake", "usr_9")}

@@ -15,7 +15,7 @@ from tests.wallet.entries import sql
 from tests.wallet.stripe_answers import SESSIONS
 from wallet.books import laws, ledger
 from wallet.models import Entry, StripeDispute, StripeEvent, StripeRefund, TopUp
-from wallet.payments import resolving, reversals, settlement
+from wallet.payments import resolving, reversals, settlement, stripe_lists
 from wallet.payments.models import Payment
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("nothing_on_its_way")]
@@ -196,6 +196,26 @@ def test_a_clawback_for_more_than_stripe_refunded_is_an_orphan(happens, stand_in
     assert ledger.balance_of("usr_1") == 5
     assert laws.violations() == []
     assert found() == found("--apply") == {("orphan", paid.payment_intent_id)}
+
+
+def test_what_the_books_follow_while_a_page_is_compared_is_no_finding(
+    happens, stand_in, deliver, monkeypatch
+):
+    """The page still has the refund as pending; its failure came in meanwhile."""
+    refund = happens("refund", amount=500, status="pending")
+    delivered(stand_in, deliver, "refund.created")
+    pages = stripe_lists.pages
+
+    def and_then_it_fails(kind, **period):
+        for page in pages(kind, **period):
+            if kind is stripe_lists.REFUNDS:
+                happens("fail", refund)
+                delivered(stand_in, deliver, "refund.failed")
+            yield page
+
+    monkeypatch.setattr(stripe_lists, "pages", and_then_it_fails)
+    assert found() == set()
+    assert ledger.balance_of("usr_1") == 25
 
 
 # --- Disputes ---------------------------------------------------------------------------------------
@@ -386,7 +406,7 @@ def old_payment(db):
     return session
 
 
-def test_a_dispute_of_long_ago_that_was_won_today(stripe_of_today, old_payment):
+def test_a_dispute_of_long_ago_that_was_won_today(stripe_at, stripe_of_today, old_payment):
     first = moved("dispute", None, -2500, created=LONG_AGO)
     dispute = {
         "id": "dp_1",
@@ -403,6 +423,7 @@ def test_a_dispute_of_long_ago_that_was_won_today(stripe_of_today, old_payment):
     won = moved("dispute_reversal", None, 2500)
     dispute |= {"status": "won", "balance_transactions": [first, won]}
     stripe_of_today(won | {"source": dispute})
+    stripe_at.answers["/v1/disputes/dp_1"] = json_of(dispute)
     written_long_ago()
     assert found() == {("reversal", "dp_1")}
     assert found("--apply") == {("followed", "dp_1")}
@@ -410,7 +431,7 @@ def test_a_dispute_of_long_ago_that_was_won_today(stripe_of_today, old_payment):
     assert found() == set()
 
 
-def test_a_refund_of_long_ago_that_failed_today(stripe_of_today, old_payment):
+def test_a_refund_of_long_ago_that_failed_today(stripe_at, stripe_of_today, old_payment):
     refund = {
         "id": "re_1",
         "object": "refund",
@@ -422,7 +443,9 @@ def test_a_refund_of_long_ago_that_failed_today(stripe_of_today, old_payment):
     }
     reversals.refund(refund, happened_at=timezone.now() - timedelta(days=90))
     assert ledger.balance_of("usr_1") == 18
-    stripe_of_today(moved("refund_failure", refund | {"status": "failed"}, 700))
+    refund |= {"status": "failed"}
+    stripe_of_today(moved("refund_failure", refund, 700))
+    stripe_at.answers["/v1/refunds/re_1"] = json_of(refund)
     written_long_ago()
     assert found() == {("reversal", "re_1")}
     assert found("--apply") == {("followed", "re_1")}

@@ -11,8 +11,8 @@ from typing import Any
 from django.utils import timezone
 
 from foundation import money
-from wallet.payments import reversals, sessions
-from wallet.payments.models import Payment, StripeDispute, StripeRefund
+from wallet.payments import reversals, sessions, stripe_lists
+from wallet.payments.models import Payment, StripeRefund
 from wallet.payments.reconciliation.findings import Finding, Kind, Task
 from wallet.payments.reconciliation.records import OfPayment, OfPayments
 from wallet.payments.sessions import Parked, payment_at, text_at
@@ -31,12 +31,12 @@ class Difference:
 
 def refunds(page: Sequence[Body], task: Task) -> Iterator[Finding]:
     """Compare these refunds with the books. With `task.applies`, the books follow them."""
-    return _compared(page, task, differences=_of_refund, verb=reversals.refund)
+    return _compared(page, task, OF_REFUNDS)
 
 
 def disputes(page: Sequence[Body], task: Task) -> Iterator[Finding]:
     """Compare these disputes with the books. With `task.applies`, the books follow them."""
-    return _compared(page, task, differences=_of_dispute, verb=reversals.dispute)
+    return _compared(page, task, OF_DISPUTES)
 
 
 def is_ours(body: Body, theirs: OfPayment) -> bool:
@@ -48,28 +48,36 @@ def is_ours(body: Body, theirs: OfPayment) -> bool:
     )
 
 
-def _compared(
-    page: Sequence[Body],
-    task: Task,
-    *,
-    differences: Callable[[Body, OfPayment], Iterator[Difference]],
-    verb: Callable[..., str],
-) -> Iterator[Finding]:
+def _compared(page: Sequence[Body], task: Task, fact: "Fact") -> Iterator[Finding]:
     records = OfPayments(payment_at(body) for body in page)
     for body in page:
         theirs = records.of(payment_at(body))
         if not is_ours(body, theirs) or body["id"] in records.resolved or _was_closed(theirs):
             continue
-        found = list(differences(body, theirs))
-        if not found or task.is_on_its_way(_happened_at(body)):
-            continue
-        if task.applies:
-            yield from _repaired(body, theirs, found, differences=differences, verb=verb)
-        else:
-            # When a status changed is not known, so its report may be on its way. No money depends on it.
-            for each in found:
-                if each.is_money:
-                    yield _finding(body, theirs, each.kind, each.remark)
+        if any(fact.differences(body, theirs)):
+            yield from _different(body["id"], task, fact)
+
+
+def _different(object_id: str, task: Task, fact: "Fact") -> Iterator[Finding]:
+    """Yield the differences of one object, or repair them.
+
+    The page was read some time ago, and the books may have followed a later event. So Stripe is asked again.
+    """
+    body = stripe_lists.one(fact.kind, object_id)
+    task.on_answer()
+    if body is None:
+        return  # Stripe forgets neither refunds nor disputes.
+    theirs = OfPayments([payment_at(body)]).of(payment_at(body))
+    found = list(fact.differences(body, theirs))
+    if not found or task.is_on_its_way(_happened_at(body)):
+        return
+    if task.applies:
+        yield from _repaired(body, theirs, found, fact)
+        return
+    # When a status changed is not known, so its report may be on its way. No money depends on it.
+    for each in found:
+        if each.is_money:
+            yield _finding(body, theirs, each.kind, each.remark)
 
 
 def _was_closed(theirs: OfPayment) -> bool:
@@ -77,21 +85,14 @@ def _was_closed(theirs: OfPayment) -> bool:
     return theirs.payment is not None and theirs.payment.state == Payment.State.CLOSED
 
 
-def _repaired(
-    body: Body,
-    theirs: OfPayment,
-    found: Sequence[Difference],
-    *,
-    differences: Callable[[Body, OfPayment], Iterator[Difference]],
-    verb: Callable[..., str],
-) -> Iterator[Finding]:
+def _repaired(body: Body, theirs: OfPayment, found: Sequence[Difference], fact: "Fact") -> Iterator[Finding]:
     try:
-        remark = verb(_with_an_id(body), happened_at=timezone.now())
+        remark = fact.verb(_with_an_id(body), happened_at=timezone.now())
     except Parked as parked:
         yield _finding(body, theirs, Kind.PARKED, str(parked))
         return
     theirs = OfPayments([payment_at(body)]).of(payment_at(body))
-    left = list(differences(body, theirs))
+    left = list(fact.differences(body, theirs))
     for each in left:
         yield _finding(body, theirs, each.kind, each.remark)
     if not left:
@@ -184,6 +185,14 @@ def _of_credits(theirs: OfPayment) -> Iterator[Difference]:
         )
 
 
-def dispute_is_open(dispute: StripeDispute) -> bool:
-    """Return whether the outcome of a stored dispute is open."""
-    return dispute.status not in StripeDispute.CLOSED
+@dataclass(frozen=True)
+class Fact:
+    """Refunds or disputes: their list at Stripe, how one is compared, and the verb that lets the books follow."""
+
+    kind: stripe_lists.Kind
+    differences: Callable[[Body, OfPayment], Iterator[Difference]]
+    verb: Callable[..., str]
+
+
+OF_REFUNDS = Fact(stripe_lists.REFUNDS, _of_refund, reversals.refund)
+OF_DISPUTES = Fact(stripe_lists.DISPUTES, _of_dispute, reversals.dispute)
