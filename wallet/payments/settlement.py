@@ -26,7 +26,7 @@ from wallet import identifiers
 from wallet.books import ledger
 from wallet.books.models import Entry
 from wallet.payments import claims, notices, receipts, resolving
-from wallet.payments.models import Payment, StripeDispute, StripeRefund, TopUp
+from wallet.payments.models import Payment, StripeDispute, StripeEvent, StripeRefund, TopUp
 from wallet.payments.sessions import Checkout, Parked, is_ours, judge
 
 State = TopUp.State
@@ -139,7 +139,20 @@ def _credit(checkout: Checkout, *, happened_at: datetime) -> tuple[TopUp, bool]:
     )
     receipts.queue(topup)
     follow(topup, happened_at=happened_at, cause="Reported before its top-up.")
+    _name_user_of_earlier_events(topup)
     return topup, True
+
+
+def _name_user_of_earlier_events(topup: TopUp) -> None:
+    """Let the events of refunds and disputes that came before the top-up name its user.
+
+    An event that is locked is handled right now, and gets its user then. To wait for it would be a deadlock,
+    because it waits for this payment.
+    """
+    if topup.payment_intent_id:
+        earlier = StripeEvent.objects.filter(payment_intent_id=topup.payment_intent_id, user_id="")
+        locked = earlier.select_for_update(skip_locked=True).values_list("pk", flat=True)
+        StripeEvent.objects.filter(pk__in=list(locked)).update(user_id=topup.user_id)
 
 
 def _decide(checkout: Checkout, stripe_id: str, entry_id: str) -> Payment:

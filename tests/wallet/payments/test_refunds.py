@@ -202,6 +202,8 @@ def test_a_refund_that_comes_first_waits_for_its_top_up(tell, deliver, checkout_
     assert deliver(checkout_event()).status_code == 200
     assert moves() == [("topup", 25), ("clawback", -10)]
     assert Entry.objects.get(kind="clawback").reason == "Reported before its top-up."
+    event.refresh_from_db()
+    assert (event.state, event.user_id) == ("handled", "usr_1")
 
 
 def test_a_whole_refund_that_comes_first_leaves_nothing_and_both_rows(tell, deliver, checkout_event):

@@ -81,6 +81,7 @@ def test_a_fact_and_the_credit_of_its_payment_while_neither_sees_the_other(
         wait_until_another_waits()
     assert second.result(timeout=120).status_code == 200
     assert moves() == ({"topup": 1, "clawback": 1}, 15)
+    assert set(StripeEvent.objects.values_list("user_id", flat=True)) == {"usr_1"}
 
 
 def test_many_facts_and_many_reports_of_the_credit_at_once(deliver_at_once, checkout_event):
@@ -92,6 +93,7 @@ def test_many_facts_and_many_reports_of_the_credit_at_once(deliver_at_once, chec
     deliver_at_once(*credits, *facts)
     assert ledger.balance_of("usr_1") == 25 - 21
     assert StripeRefund.objects.count() == 6
+    assert set(StripeEvent.objects.values_list("user_id", flat=True)) == {"usr_1"}
 
 
 # --- The same, and different facts --------------------------------------------------------------------
