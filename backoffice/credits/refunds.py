@@ -5,6 +5,7 @@ import secrets
 from typing import Any, cast
 
 from django import forms
+from django.db import DatabaseError
 from django.http import QueryDict
 
 from accounts.actors import actor_of
@@ -13,6 +14,7 @@ from backoffice.actions.forms import ReasonForm
 from backoffice.actions.staff_action import Facts, StaffAction
 from backoffice.credits import limits
 from foundation import money
+from foundation.database.transactions import is_out_of_reach
 from foundation.errors import BillingError
 from wallet.books import ledger
 from wallet.errors import LeavesDebt, RefundRefused, RefundUnanswered
@@ -22,6 +24,10 @@ from wallet.payments.checkout import DOLLARS_MAX
 from wallet.payments.refund_requests import Standing
 
 DOLLARS = re.compile(r"\$? ?(\d{1,3}(?:,\d{3})+|\d{1,6})(?:\.(\d{1,2}))?", re.ASCII)
+UNSAVED = (
+    "The database is busy, so Stripe's answer was not saved. Send this form again: the same refund is never "
+    "made twice."
+)
 REPORTS = "The credits are taken back when Stripe reports the refund, usually within seconds."
 
 
@@ -73,7 +79,7 @@ class RefundForm(ReasonForm):
             self.fields["accept_debt"] = self.base_fields["accept_debt"]
             self.order_fields(self.field_order)
         elif isinstance(refusal, RefundUnanswered):
-            self.refused_words = "No answer from Stripe."
+            self.refused_words = "The refund is not confirmed."
             self["amount"].help_text = "Leave it as it is: the form then asks for the same refund again."
         elif isinstance(refusal, RefundRefused):
             self.refused_words = "Stripe made no refund."
@@ -102,10 +108,17 @@ def ask(topup: TopUp, form_data: dict[str, Any], staff: User) -> str:
     """Send the request of this form to Stripe, unless Stripe has answered it already."""
     requested = refund_requests.of_form(actor=actor_of(staff), key=form_data["key"])
     assert requested is not None, "the form has saved it"
-    return _in_words(refund_requests.ask(requested))
+    return _asked(requested)
 
 
-def _in_words(requested: RefundRequest) -> str:
+def _asked(requested: RefundRequest) -> str:
+    """Send a request to Stripe. Return what happened. Raises what `refund_requests.ask` raises."""
+    try:
+        refund_requests.ask(requested)
+    except DatabaseError as error:
+        if not is_out_of_reach(error):
+            raise
+        raise RefundUnanswered(UNSAVED) from error
     return f"Stripe refunds {money.dollars(requested.amount_cents)}. {REPORTS}"
 
 
@@ -140,7 +153,7 @@ class AskAgainForm(ReasonForm):
     def refuse(self, refusal: BillingError) -> None:
         super().refuse(refusal)
         if isinstance(refusal, RefundUnanswered | RefundRefused):
-            self.refused_words = "No refund is confirmed."
+            self.refused_words = "The refund is not confirmed."
 
 
 def note_again(requested: RefundRequest, form_data: dict[str, Any], staff: User) -> str:
@@ -150,7 +163,7 @@ def note_again(requested: RefundRequest, form_data: dict[str, Any], staff: User)
 
 def ask_again(requested: RefundRequest, form_data: dict[str, Any], staff: User) -> str:
     """Send a request to Stripe again. Stripe never makes its refund twice."""
-    return _in_words(refund_requests.ask(requested))
+    return _asked(requested)
 
 
 def _request_facts(requested: RefundRequest) -> Facts:

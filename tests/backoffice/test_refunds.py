@@ -6,6 +6,7 @@ import pytest
 from django.db.models import F
 
 from accounts.models import Act
+from backoffice.credits import refunds
 from foundation import erased_texts
 from tests.backoffice.refunds import (
     errors_of,
@@ -17,7 +18,7 @@ from tests.backoffice.refunds import (
     signed_in,
     spend,
 )
-from tests.crowd import at_once
+from tests.crowd import at_once, locked_by_another
 from tests.factories import StaffFactory
 from tests.scripted_server import content, json_of
 from tests.wallet.conftest import forget_the_client
@@ -272,6 +273,19 @@ def test_for_an_old_request_its_refund_is_looked_for_first(stand_in, lost, billi
     requested.refresh_from_db()
     assert (requested.state, requested.stripe_refund_id) == ("made", made)
     assert len(refunds_at(stand_in, topup)) == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_answer_that_could_not_be_saved_is_asked_for_again(stand_in, lost, billing):
+    topup, _, requested, _ = lost
+    page, form = page_of(requested, "ask-again"), form_of()
+    with locked_by_another("SELECT 1 FROM wallet_refundrequest WHERE id = %s", requested.pk):
+        answer = billing.post(page, form)
+    assert errors_of(answer) == [refunds.UNSAVED]
+    assert "Nothing has changed" not in answer.text
+    assert billing.post(page, form).status_code == 302
+    requested.refresh_from_db()
+    assert (requested.state, len(refunds_at(stand_in, topup))) == ("made", 1)
 
 
 ANSWER = {"id": "re_1", "object": "refund", "amount": 1000, "payment_intent": "pi_1", "status": "succeeded"}
