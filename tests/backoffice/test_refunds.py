@@ -449,7 +449,10 @@ def test_one_form_sent_twice_at_once_makes_one_refund(stand_in, pay):
     topup, member, form = pay(), member_of("billing"), form_of(amount="10")
     clients = [signed_in(member) for _ in range(3)]
     answers = at_once([partial(client.post, page_of(topup), form) for client in clients])
-    assert [answer.status_code for answer in answers] == [302, 302, 302]
+    # Only a few calls to Stripe may run at once, so a form may come back. Then it is sent again.
+    assert 302 in [answer.status_code for answer in answers]
+    assert all(UNANSWERED in errors_of(answer)[0] for answer in answers if answer.status_code != 302)
+    assert clients[0].post(page_of(topup), form).status_code == 302
     assert len(refunds_at(stand_in, topup)) == RefundRequest.objects.count() == Act.objects.count() == 1
 
 
