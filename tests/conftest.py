@@ -31,6 +31,7 @@ from tests.chromium import CHROMIUM, FLAGS
 from tests.factories import StaffFactory, enter
 from wallet import identifiers
 from wallet.books import laws, ledger
+from wallet.books.models import STRIPE_ID_LENGTH
 from wallet.models import Entry, TopUp
 from wallet.payments import claims, stripe_gateway
 from wallet.payments.models import Payment
@@ -135,7 +136,7 @@ def give(db: None) -> Callable[..., Entry]:
 
     def give_credits(user_id: str, credits: int, session_id: str = "") -> Entry:
         session_id = session_id or f"cs_test_{user_id}_{time.monotonic_ns()}"
-        payment_intent_id = f"pi_{session_id}"
+        payment_intent_id = f"pi_{session_id}"[:STRIPE_ID_LENGTH]
         entry_id = identifiers.transaction_id()
         with transaction.atomic():
             for stripe_id in (session_id, payment_intent_id):
