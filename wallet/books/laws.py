@@ -148,6 +148,7 @@ LAWS_OF_THE_WHOLE = {
                        ('wallet_entry_follows_its_wallet'), ('wallet_wallet_moves_with_an_entry'),
                        ('wallet_entry_claims_its_payment'), ('wallet_entry_time_never_falls'),
                        ('wallet_payment_is_decided_once'), ('wallet_payment_is_not_truncated'),
+                       ('wallet_topup_claims_its_payment'),
                        ('wallet_ratechange_is_history'), ('wallet_ratechange_is_not_truncated')) AS wanted (name)
           LEFT JOIN (SELECT tgname, tgenabled AS state FROM pg_trigger) AS found ON found.tgname = wanted.name
          WHERE found.state IS DISTINCT FROM 'O' AND found.state IS DISTINCT FROM 'A'

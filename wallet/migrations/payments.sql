@@ -47,7 +47,25 @@ CREATE TRIGGER wallet_entry_claims_its_payment BEFORE INSERT ON wallet_entry
     FOR EACH ROW WHEN (NEW.kind IN ('topup', 'adjustment') AND NEW.stripe_session_id <> '')
     EXECUTE FUNCTION wallet_entry_claims_its_payment();
 
+-- The same for the row of the payment intent, which the release before stores in the top-up.
+CREATE FUNCTION wallet_topup_claims_its_payment() RETURNS trigger LANGUAGE plpgsql
+    SET search_path = pg_catalog, public, pg_temp AS $$
+BEGIN
+    INSERT INTO wallet_payment (stripe_id, state, session_id, user_id, entry_id, refunded_cents)
+    VALUES (NEW.payment_intent_id, 'credited', NEW.stripe_session_id, NEW.user_id, NEW.entry_id, 0)
+        ON CONFLICT (stripe_id) DO UPDATE
+       SET state = 'credited', session_id = NEW.stripe_session_id, user_id = NEW.user_id, entry_id = NEW.entry_id
+     WHERE wallet_payment.state = 'known';
+    RETURN NULL;
+END $$;
+
+CREATE TRIGGER wallet_topup_claims_its_payment AFTER INSERT OR UPDATE OF state ON wallet_topup
+    FOR EACH ROW WHEN (NEW.state = 'paid' AND NEW.payment_intent_id <> '')
+    EXECUTE FUNCTION wallet_topup_claims_its_payment();
+
 --- reverse:
+DROP TRIGGER wallet_topup_claims_its_payment ON wallet_topup;
+DROP FUNCTION wallet_topup_claims_its_payment();
 DROP TRIGGER wallet_entry_claims_its_payment ON wallet_entry;
 DROP FUNCTION wallet_entry_claims_its_payment();
 DROP TRIGGER wallet_payment_is_not_truncated ON wallet_payment;
