@@ -307,9 +307,8 @@ WRONG_ANSWERS = {
 
 @pytest.fixture
 def paid_row(give):
-    """A paid top-up whose payment no Stripe knows."""
-    give("usr_1", 25)
-    TopUp.objects.update(payment_intent_id="pi_1", livemode=False)
+    """A paid top-up whose payment no Stripe knows: pi_1."""
+    give("usr_1", 25, session_id="1")
     return TopUp.objects.get()
 
 
@@ -403,7 +402,7 @@ def test_an_unpaid_top_up_cannot_be_refunded(start_topup, billing):
 
 def test_a_payment_of_an_unknown_mode_can_be_asked_for(paid_row, billing):
     """Old rows do not say in which mode they were paid. Stripe finds the payment only in its mode."""
-    TopUp.objects.update(livemode=None)
+    assert paid_row.livemode is None
     assert billing.get(page_of(paid_row)).status_code == 200
 
 
@@ -412,9 +411,9 @@ def test_a_payment_of_the_other_mode_cannot_be_refunded(paid_row, billing):
     is_not_offered(billing, paid_row, refund_requests.OTHER_MODE)
 
 
-def test_a_payment_without_an_id_cannot_be_refunded(paid_row, billing):
-    TopUp.objects.update(payment_intent_id="")
-    is_not_offered(billing, paid_row, refund_requests.NO_PAYMENT)
+def test_a_payment_without_an_id_cannot_be_refunded(deliver, checkout_event, billing):
+    deliver(checkout_event(payment_intent=None))
+    is_not_offered(billing, TopUp.objects.get(), refund_requests.NO_PAYMENT)
 
 
 def test_a_payment_that_was_reported_for_another_checkout_first(deliver, checkout_event, billing):

@@ -133,8 +133,6 @@ def rows(give, deliver, checkout_event) -> dict[type[models.Model], list[models.
         active_until=now + timedelta(days=7),
     )
     paid = TopUp.objects.get(state="paid")
-    TopUp.objects.update(payment_intent_id="pi_paid", livemode=False)
-    paid.refresh_from_db()
     found: list[models.Model] = [
         Wallet.objects.get(pk="usr_1"),
         charge,
