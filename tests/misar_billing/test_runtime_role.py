@@ -22,6 +22,8 @@ FORBIDDEN = [
     "DROP INDEX wallet_entry_key_once",
     "SET session_replication_role = replica",
     "DELETE FROM wallet_wallet",
+    "DELETE FROM wallet_payment",
+    "DELETE FROM wallet_striperefund",
     "CREATE TEMP TABLE wallet_entry (wallet_id text)",
     "CREATE OR REPLACE FUNCTION wallet_is_history() RETURNS trigger LANGUAGE sql AS ''",
 ]
