@@ -187,7 +187,7 @@ def _of_credits(theirs: OfPayment) -> Iterator[Difference]:
 
 @dataclass(frozen=True)
 class Fact:
-    """Refunds or disputes: their list at Stripe, how one is compared, and the verb that lets the books follow."""
+    """Refunds or disputes: their list at Stripe, how one is compared, and the verb that follows it."""
 
     kind: stripe_lists.Kind
     differences: Callable[[Body, OfPayment], Iterator[Difference]]
