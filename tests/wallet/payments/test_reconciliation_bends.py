@@ -163,7 +163,7 @@ def test_a_fake_top_up_that_adds_up(paid, give, paid_at):
 
 
 @pytest.mark.breaks_the_books
-@pytest.mark.parametrize("session_id", ["cs/../cs", "cs test", "?limit=1", "é" * 255])
+@pytest.mark.parametrize("session_id", ["cs/../cs", "cs test", "?limit=1", "é" * 200])
 def test_a_fake_top_up_with_an_id_that_is_none(paid, give, session_id):
     """An address with such an id could ask Stripe for something else, or end the run with an error."""
     give("usr_9", 100, session_id=session_id)

@@ -93,7 +93,8 @@ class OfPayment:
         topup, payment = self.topup, self.payment
         if topup is None:
             return self.credits
-        if payment is None or payment.session_id != topup.stripe_session_id:
+        # Without a decision, the release before credited it: the next report of Stripe makes it follow.
+        if payment is None or payment.session_id not in ("", topup.stripe_session_id):
             return money.credits_from_cents(topup.paid_cents or 0)
         left = settlement.left_after(
             topup.paid_cents or 0,
