@@ -117,10 +117,10 @@ def test_a_payment_that_cannot_be_credited_is_a_finding(stripe_at, wrong):
 
 @pytest.mark.parametrize("wrong", UNCREDITABLE, ids=lambda wrong: ascii(wrong)[:60])
 def test_a_credited_payment_that_stripe_shows_wrongly_is_a_finding(stripe_at, give, wrong):
-    entry = give("usr_1", 25, session_id="cs_test_1")
-    TopUp.objects.filter(entry=entry).update(payment_intent_id="pi_1")
-    answers(stripe_at, json_of(PAID | wrong))
-    stripe_at.answers[SESSIONS] = json_of(page_of(PAID | wrong))
+    intent_id = give("usr_1", 25, session_id="cs_test_1").topup.payment_intent_id
+    shown = PAID | {"payment_intent": intent_id} | wrong
+    answers(stripe_at, json_of(shown))
+    stripe_at.answers[SESSIONS] = json_of(page_of(shown))
     is_read = wrong.get("livemode", False) is False  # The mode of credited payments was checked before.
     assert reconcile("--apply")[0] == (1 if is_read else 0)
     assert ledger.balance_of("usr_1") == 25
