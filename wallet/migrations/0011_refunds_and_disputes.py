@@ -1,7 +1,8 @@
 import django.db.models.deletion
 import django.db.models.functions.datetime
-import wallet.identifiers
 from django.db import migrations, models
+
+import wallet.identifiers
 
 
 class Migration(migrations.Migration):

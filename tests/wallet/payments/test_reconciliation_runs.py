@@ -1,6 +1,7 @@
 """One run at a time: its row, its progress, and how it is interrupted, continued and taken over."""
 
 import json
+import signal
 from datetime import timedelta
 from io import StringIO
 
@@ -130,32 +131,39 @@ def three_days(stand_in, give):
     return today
 
 
-def interrupting(monkeypatch, stand_in, error=None):
+def interrupting(monkeypatch, stand_in, interruption):
     """Let the run end when it asks about the second day's session."""
     ask = stripe_lists.session
 
     def ask_until(session_id):
         if session_id == "cs_test_2":
-            if error is None:
-                stand_in.misbehaves(api_failure=503)
-            else:
-                raise error
+            interruption(stand_in)
         return ask(session_id)
 
     monkeypatch.setattr(stripe_lists, "session", ask_until)
 
 
-@pytest.mark.parametrize("error", [None, KeyboardInterrupt()], ids=["Stripe is away", "Ctrl-C"])
-def test_an_interrupted_run_is_continued_at_its_day(stand_in, three_days, monkeypatch, error):
+INTERRUPTIONS = {
+    "Stripe is away": ("Stripe cannot", lambda stand_in: stand_in.misbehaves(api_failure=503)),
+    "Ctrl-C": ("It was interrupted", lambda stand_in: signal.raise_signal(signal.SIGINT)),
+    "SIGTERM": ("It was interrupted", lambda stand_in: signal.raise_signal(signal.SIGTERM)),
+}
+
+
+@pytest.mark.parametrize(("remark", "interruption"), INTERRUPTIONS.values(), ids=INTERRUPTIONS)
+def test_an_interrupted_run_is_continued_at_its_day(stand_in, three_days, monkeypatch, remark, interruption):
+    handler = signal.getsignal(signal.SIGTERM)
     with monkeypatch.context() as patch:
-        interrupting(patch, stand_in, error)
+        interrupting(patch, stand_in, interruption)
         code, sentence = reconcile("--since", "5d", "--apply")
     stand_in.misbehaves(api_failure=None)
     assert code == 2
+    assert signal.getsignal(signal.SIGTERM) == handler
     run = the_run()
     assert (run.state, run.next_day) == (State.INTERRUPTED, day_of(three_days - timedelta(days=2 - 0.5)))
     audit = Audit.objects.get()
     assert (audit.outcome, audit.found_count) == (Audit.Outcome.UNFINISHED, 1)
+    assert audit.remark.startswith(remark)
     assert audit.remark in sentence
 
     code, report = reconcile("--resume")

@@ -34,7 +34,7 @@ def dispute(status, *moved):
 @pytest.mark.django_db
 def test_the_worked_payment():
     rows = []
-    seen = set()
+    seen: set[str] = set()
 
     def row():
         left = settlement.left_of(TopUp.objects.get(stripe_session_id="cs_test_1"))

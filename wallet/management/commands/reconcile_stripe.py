@@ -2,6 +2,8 @@
 
 import json
 import re
+import signal
+import threading
 from argparse import ArgumentParser, ArgumentTypeError
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -74,7 +76,7 @@ class Command(LookingCommand):
         report = Report.so_far(run.row)
         with audits.examination(Audit.Kind.STRIPE, on_trouble=self.stderr.write) as audit:
             try:
-                with self._ended(run, report, audit):
+                with _sigterm_like_ctrl_c(), self._ended(run, report, audit):
                     self._compare(run, report, since=since, apply=apply, quiet=json)
             finally:
                 audit.seen_count, audit.found_count = report.sessions, report.open_count
@@ -154,6 +156,19 @@ class Command(LookingCommand):
         self.stdout.write(f"{report.sessions} sessions against {database_read()}: {summary}.")
         if not_known := report.not_known():
             self.stdout.write(not_known)
+
+
+@contextmanager
+def _sigterm_like_ctrl_c() -> Iterator[None]:
+    """Let SIGTERM interrupt the block, so that the run is stored as interrupted and can be resumed."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # Only the main thread may set a handler.
+        return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _reason(error: BaseException) -> str:
