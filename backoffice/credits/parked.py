@@ -61,6 +61,8 @@ ADVICE = (
     ("the payment failed, but its credits came in", NO_MONEY),
     ("but no payment is recorded", DAMAGED),
     ("does not fit its entry", DAMAGED),
+    ("does not fit its payment", DAMAGED),
+    ("has no top-up", DAMAGED),
 )
 FAILED = "The cause is on our side. Read the traceback; once the cause is fixed, handle it again."
 KEPT = (

@@ -80,6 +80,8 @@ def _told(
         raise Parked(BY_HAND)
     if payment.state == Payment.State.CLOSED:
         return CLOSED
+    if topup is None and payment.state == Payment.State.CREDITED:
+        raise Parked(f"Our record of the payment {payment.pk}, credited as {payment.entry_id}, has no top-up.")
     if topup is None:
         return NO_TOPUP
     return settlement.follow(topup, happened_at=happened_at, cause=cause)

@@ -183,12 +183,16 @@ def follow(topup: TopUp, *, happened_at: datetime, cause: str) -> str:
     return; never below 0, and cut to whole credits. The caller holds the locks of the payment and the top-up.
     Less than the user has is a clawback, more is a reinstatement, and no difference writes nothing. `cause`
     is kept with the entry for staff. Return a remark for staff: "" if nothing was written. Raises Parked if
-    the record of the top-up does not fit its entry.
+    the record of the top-up does not fit its entry, or names another payment intent than was reported.
     """
-    entry = topup.entry
-    if entry is None or (entry.wallet_id, entry.credits) != (topup.user_id, (topup.paid_cents or 0) // 100):
+    entry, session_id = topup.entry, topup.stripe_session_id or ""
+    recorded = (topup.user_id, money.credits_from_cents(topup.paid_cents or 0), session_id)
+    if entry is None or (entry.wallet_id, entry.credits, entry.stripe_session_id) != recorded:
         raise Parked(f"Our record of the payment ({topup.pk}) does not fit its entry.")
-    session_id = topup.stripe_session_id or ""
+    # The refunds and disputes of the other one would not count, and their credits would be given out again.
+    reported = Payment.objects.filter(session_id=session_id).exclude(pk=session_id)
+    if other := reported.exclude(pk=topup.payment_intent_id).first():
+        raise Parked(f"Our record of the payment ({topup.pk}) does not fit its payment, {other.pk}.")
     credits = money.credits_from_cents(left_of(topup))
     difference = credits - Entry.objects.of_payment(user_id=topup.user_id, session_id=session_id)
     if not difference:

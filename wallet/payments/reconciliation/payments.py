@@ -104,7 +104,10 @@ def _bends(session: Body, theirs: OfSession, task: Task) -> Iterator[Finding]:
     found = _finding(session, theirs)
     if task.applies and theirs.topup and not theirs.topup.payment_intent_id and not _worse(bends):
         # The event that credited it did not name its payment intent. The same verb adds it.
-        settlement.settle(session, happened_at=timezone.now())
+        try:
+            settlement.settle(session, happened_at=timezone.now())
+        except Parked as parked:
+            yield found(Kind.PARKED, str(parked))
         again = _records_of([session]).of(session["id"], payment_at(session))
         left = list(_differences(session, again))
         if bends and not left:
