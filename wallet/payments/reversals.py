@@ -14,7 +14,7 @@ from django.db import transaction
 from foundation.database.transactions import retried
 from foundation.text import beginning, one_line
 from wallet.payments import claims, refund_requests, settlement, stripe_gateway
-from wallet.payments.models import Payment, StripeDispute, StripeRefund, TopUp
+from wallet.payments.models import Payment, StripeDispute, StripeEvent, StripeRefund, TopUp
 from wallet.payments.sessions import Parked, is_plain, payment_at, plain_or_nothing, text_at
 
 STATUS_LENGTH = 50
@@ -81,7 +81,7 @@ def _told(
     if payment.state == Payment.State.CLOSED:
         return CLOSED
     if topup is None and payment.state == Payment.State.CREDITED:
-        raise Parked(f"Our record of the payment {payment.pk}, credited as {payment.entry_id}, has no top-up.")
+        raise Parked(f"Our record of the payment ({payment.pk}, as {payment.entry_id}) has no top-up.")
     if topup is None:
         return NO_TOPUP
     return settlement.follow(topup, happened_at=happened_at, cause=cause)
@@ -99,7 +99,25 @@ def _topup_of(payment: Payment) -> TopUp | None:
         payment.state, payment.session_id = credited, topup.stripe_session_id
         payment.user_id, payment.entry_id = topup.user_id, topup.entry_id
         payment.save(update_fields=["state", "session_id", "user_id", "entry_id"])
+    if topup is None:
+        _follow_decision_by_hand(payment)
     return topup
+
+
+def _follow_decision_by_hand(payment: Payment) -> None:
+    """Give a payment intent the decision that staff made about its session, before it was known.
+
+    The release before this one decides about sessions only. Or a later event named the payment intent first.
+    """
+    named = StripeEvent.objects.filter(payment_intent_id=payment.pk).exclude(stripe_session_id="")
+    by_hand = Payment.objects.filter(
+        pk__in=named.values("stripe_session_id"), state__in=[Payment.State.BY_HAND, Payment.State.CLOSED]
+    )
+    if decided := by_hand.order_by("pk").first():
+        names = ("state", "session_id", "user_id", "entry_id")
+        for name in names:
+            setattr(payment, name, getattr(decided, name))
+        payment.save(update_fields=names)
 
 
 def _store_refund(body: dict[str, Any], payment: Payment, reported_at: datetime) -> None:

@@ -70,7 +70,7 @@ def test_a_report_of_the_payment_gives_nothing_out(refunded, deliver, checkout_e
 
 
 def test_a_second_payment_intent_of_a_session_is_for_staff(refunded, deliver, checkout_event):
-    """A session of Stripe has one payment. If a report names another one, its refunds would be of no top-up."""
+    """A session has one payment at Stripe. The refunds of another one would be of no top-up."""
     deliver(checkout_event(type="checkout.session.async_payment_succeeded", payment_intent="pi_second"))
     event = StripeEvent.objects.get(type="checkout.session.async_payment_succeeded")
     topup = TopUp.objects.get()

@@ -102,8 +102,9 @@ def _finding(session: Body, theirs: OfSession) -> Any:
 def _bends(session: Body, theirs: OfSession, task: Task) -> Iterator[Finding]:
     bends = list(_differences(session, theirs))
     found = _finding(session, theirs)
-    if task.applies and theirs.topup and not theirs.topup.payment_intent_id and not _worse(bends):
-        # The event that credited it did not name its payment intent. The same verb adds it.
+    if task.applies and _lacks_intent(session, theirs) and not _worse(bends):
+        # The event that credited it did not name its payment intent, or the release before this one credited
+        # it. The same verb adds it.
         try:
             settlement.settle(session, happened_at=timezone.now())
         except Parked as parked:
@@ -115,6 +116,18 @@ def _bends(session: Body, theirs: OfSession, task: Task) -> Iterator[Finding]:
         bends = left
     for kind, remark in bends:
         yield found(kind, remark)
+
+
+def _lacks_intent(session: Body, theirs: OfSession) -> bool:
+    """Return whether the top-up has no payment intent, or its payment intent is not recorded as credited."""
+    if theirs.topup is None:
+        return False
+    named = theirs.topup.payment_intent_id
+    return not named or (named == payment_at(session) and _is_undecided(theirs.intent))
+
+
+def _is_undecided(intent: Payment | None) -> bool:
+    return intent is None or intent.state == Payment.State.KNOWN
 
 
 def _worse(bends: Sequence[Bend]) -> bool:
@@ -178,6 +191,8 @@ def _of_payment(session: Body, entry: Entry, theirs: OfSession) -> Bend:
         wrong.append(f"the top-up names {topup.payment_intent_id or 'no payment intent'}")
     if payment and payment.state != Payment.State.KNOWN and payment.session_id != session["id"]:
         wrong.append(f"the payment is recorded for the session {payment.session_id}")
+    if intent_id and _is_undecided(intent):
+        wrong.append(f"{intent_id} is not recorded as credited")
     if intent and intent.state != Payment.State.KNOWN and intent.session_id != session["id"]:
         wrong.append(f"{intent_id} is recorded for the session {intent.session_id}")
     return Kind.PAYMENT, _sentence(f"Stripe has {session['id']} with {intent_id or 'no payment'}", wrong)
