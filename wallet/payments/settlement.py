@@ -108,6 +108,8 @@ def _credit(checkout: Checkout, *, happened_at: datetime) -> tuple[TopUp, bool]:
         if checkout.payment_intent_id
         else None
     )
+    if intent and intent.state != Payment.State.CREDITED:
+        raise Parked(RESOLVED)  # Staff decided about another session of the same payment.
     topup = _topup_of(checkout)
     if payment.entry_id != entry_id:
         if intent and not topup.payment_intent_id:

@@ -15,7 +15,7 @@ from accounts.models import Act
 from tests.crowd import outcomes_at_once, patiently, wallet_locked_by_another
 from wallet.books import ledger
 from wallet.errors import NotToResolve
-from wallet.models import Entry, StripeEvent, TopUp
+from wallet.models import Entry, Payment, StripeEvent, TopUp
 from wallet.payments import checkout, inbox, reconciliation, resolving, sessions, settlement
 
 pytestmark = pytest.mark.django_db
@@ -398,3 +398,16 @@ def test_a_late_event_of_an_unpaid_session_makes_no_top_up_wait(parked, deliver,
     assert deliver(late).status_code == 200
     assert StripeEvent.objects.get(pk="evt_late").remark == "Its payment was resolved by hand."
     assert not TopUp.objects.exists()
+
+
+@pytest.mark.parametrize("credits", [27, None])
+def test_another_session_of_the_same_payment_intent_is_for_staff_too(
+    parked, deliver, checkout_event, credits
+):
+    """The money came once. And a refund of it would be told of the session that staff decided about."""
+    resolve(parked, credits=credits)
+    deliver(checkout_event("cs_test_2", payment_intent=parked.payment_intent_id))
+    event = StripeEvent.objects.get(stripe_session_id="cs_test_2")
+    assert (event.state, event.remark) == ("parked", settlement.RESOLVED)
+    assert ledger.balance_of("usr_1") == (credits or 0)
+    assert not Payment.objects.filter(pk="cs_test_2").exists()
