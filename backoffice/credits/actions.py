@@ -116,6 +116,7 @@ def _event_facts(event: StripeEvent) -> Facts:
         ("What to do", parked.what_to_do(event)),
         ("Session", event.stripe_session_id),
         ("Stripe says", _payment_in_words(event)),
+        ("Reported since", reversals.reported_of(event.payment_intent_id)),
         ("Payment at Stripe", reversals.payment_link(event.payment_intent_id)),
     ]
 

@@ -64,6 +64,15 @@ def in_words(row: StripeRefund | StripeDispute) -> str:
     return _refund(row) if isinstance(row, StripeRefund) else _dispute(row)
 
 
+def reported_of(payment_intent_id: str) -> str:
+    """Return all refunds and disputes of a payment that Stripe has reported, in words; "" if there are none."""
+    if not payment_intent_id:
+        return ""
+    refunds = StripeRefund.objects.filter(payment_intent_id=payment_intent_id).order_by("-created_at", "pk")
+    disputes = StripeDispute.objects.filter(payment_intent_id=payment_intent_id).order_by("-created_at", "pk")
+    return "; ".join([*map(_refund, refunds), *map(_dispute, disputes)])
+
+
 def _refund(refund: StripeRefund) -> str:
     amount = money.dollars(refund.amount_cents)
     if refund.has_succeeded:

@@ -372,6 +372,24 @@ def test_an_event_page_says_what_to_do(staff):
     assert "Look in Stripe&#x27;s dashboard how much went back." in staff.get(page_of(event, "resolve")).text
 
 
+def test_the_form_shows_what_was_reported_of_the_payment_before_staff_decide(staff):
+    now = timezone.now()
+    StripeRefund.objects.create(
+        id="re_1",
+        payment_intent_id="pi_1",
+        amount_cents=1000,
+        status="succeeded",
+        created_at=now,
+        reported_at=now,
+    )
+    event = event_of(
+        type="checkout.session.completed",
+        payment_intent_id="pi_1",
+        remark="The payment is not in US dollars.",
+    )
+    assert "Refunded $10.00" in staff.get(page_of(event, "resolve")).text
+
+
 def test_a_parked_refund_or_dispute_offers_no_credits(staff):
     for number, kind in enumerate(handlers.HANDLERS):
         event = event_of(id=f"evt_{number}", type=kind, remark="It is not in US dollars.")

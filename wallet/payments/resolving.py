@@ -19,8 +19,11 @@ REMARK = "Its payment was resolved by hand."
 
 
 def is_resolvable(event: StripeEvent) -> bool:
-    """Return whether staff may resolve an event by hand: it is parked, or handling it has failed."""
-    return event.state == State.PARKED or (event.state == State.WAITING and event.tries > 0)
+    """Return whether staff may resolve an event by hand.
+
+    The event is parked, or handling it has failed, or an earlier release only stored it.
+    """
+    return event.state in (State.PARKED, State.KEPT) or (event.state == State.WAITING and event.tries > 0)
 
 
 @retried
@@ -32,7 +35,7 @@ def resolve(
 
     `credits` is at least 1, and `user_id` is the Misar ID of the user who gets them. The adjustment names the
     session and is written in the same transaction. If the event reports a payment, no process will credit
-    this payment later. Raises NotToResolve if the event is neither parked nor failed. If `credits` is set,
+    this payment later. Raises NotToResolve if `is_resolvable` is false. If `credits` is set,
     also raises NotToResolve if the payment has already been credited, automatically or by hand.
     """
     assert credits is None or (credits > 0 and is_misar_id(user_id)), "the form has refused anything else"

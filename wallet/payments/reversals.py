@@ -132,7 +132,7 @@ def _store_refund(body: dict[str, Any], payment: Payment, reported_at: datetime)
         reported_at=reported_at,
     )
     stored = StripeRefund.objects.filter(pk=fresh.pk).first()
-    if stored is None or _age(fresh) > _age(stored):
+    if stored is None or _age(fresh) >= _age(stored):
         fresh.save()
     refund_requests.note_reported(body, fresh)
 
@@ -164,7 +164,7 @@ def _store_dispute(body: dict[str, Any], payment: Payment, reported_at: datetime
     )
     if stored := StripeDispute.objects.filter(pk=fresh.pk).first():
         both = stored.movements | movements
-        if _progress(stored) >= _progress(fresh):
+        if _progress(stored) > _progress(fresh):
             fresh = stored
         fresh.movements = both
     fresh.save()

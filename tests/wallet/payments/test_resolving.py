@@ -75,11 +75,17 @@ def test_an_event_whose_effect_failed_can_be_resolved_and_one_that_waits_cannot(
         resolve(waiting)
 
 
-@pytest.mark.parametrize("state", ["handled", "kept", "ignored", "resolved"])
+@pytest.mark.parametrize("state", ["handled", "ignored", "resolved"])
 def test_what_is_not_parked_is_not_resolved(parked, state):
     StripeEvent.objects.update(state=state)
     with pytest.raises(NotToResolve):
         resolve(parked, credits=25)
+    assert not Entry.objects.exists()
+
+
+def test_what_an_earlier_release_only_stored_can_be_closed(parked):
+    StripeEvent.objects.update(state="kept")
+    assert resolve(parked).state == "resolved"
     assert not Entry.objects.exists()
 
 

@@ -86,8 +86,10 @@ def _was_closed(theirs: OfPayment) -> bool:
 
 
 def _repaired(body: Body, theirs: OfPayment, found: Sequence[Difference], fact: "Fact") -> Iterator[Finding]:
+    # Whole seconds, like the time of an event: of two reports of one second, the one that is further on counts.
+    reported_at = timezone.now().replace(microsecond=0)
     try:
-        remark = fact.verb(_with_an_id(body), happened_at=timezone.now())
+        remark = fact.verb(_with_an_id(body), happened_at=reported_at)
     except Parked as parked:
         yield _finding(body, theirs, Kind.PARKED, str(parked))
         return
