@@ -24,6 +24,8 @@ FORBIDDEN = [
     "DELETE FROM wallet_wallet",
     "DELETE FROM wallet_payment",
     "DELETE FROM wallet_striperefund",
+    "DELETE FROM wallet_stripedispute",
+    "DELETE FROM wallet_refundrequest",
     "CREATE TEMP TABLE wallet_entry (wallet_id text)",
     "CREATE OR REPLACE FUNCTION wallet_is_history() RETURNS trigger LANGUAGE sql AS ''",
 ]
