@@ -20,7 +20,7 @@ from backoffice.credits import actions, parked, refunds, reversals
 from backoffice.lists.change_list import is_private
 from backoffice.lists.columns import column
 from backoffice.lists.filters import ListedFilter
-from backoffice.lists.links import list_link, row_link
+from backoffice.lists.links import list_link, row_link, user_link
 from backoffice.lists.read_only import ReadOnlyAdmin
 from backoffice.one_user.credits import events_of
 from foundation import money
@@ -28,6 +28,7 @@ from wallet.books import days, ledger
 from wallet.history.products import WALLET
 from wallet.models import Audit, ClosedDay, Entry, Rate, RateChange, RefundRequest, StripeEvent, TopUp, Wallet
 from wallet.payments import handlers
+from wallet.payments.reconciliation import findings
 
 REVERSALS_SHOWN_MAX = 50
 ROWS_SHOWN_MAX = 50
@@ -295,24 +296,45 @@ class AuditAdmin(ReadOnlyAdmin):
     list_filter = ("kind", "outcome")
     instant = "ended_at"
     ordering = ("-ended_at",)
-    nothing_yet = "No check has run yet. check_ledger and reconcile_stripe run every night."
+    nothing_yet = "No check has run yet. Run check_ledger every night and reconcile_stripe every hour."
     fields = (
         *("kind", "outcome", "seen_count", "found_count", "found_here", "remark", "started_at", "ended_at"),
     )
 
     @admin.display(description="findings")
     def found_here(self, audit: Audit) -> str:
-        """The first hundred findings, one line each."""
-        if not audit.findings:
-            return ""
-        lines = format_html_join("", "<li>{}</li>", ((_in_a_line(finding),) for finding in audit.findings))
-        return format_html("<ol>{}</ol>", lines)
+        """The first hundred findings, one paragraph each."""
+        lines = ((_in_words(finding),) for finding in audit.findings)
+        return format_html_join("", '<p class="finding">{}</p>', lines)
 
 
-def _in_a_line(finding: Any) -> str:
-    if isinstance(finding, dict):
-        return "; ".join(f"{name}: {value}" for name, value in finding.items())
-    return str(finding)
+def _in_words(finding: Any) -> str:
+    """Return a finding of an audit: the law that is violated, or how Stripe and the books differ."""
+    if not isinstance(finding, dict):
+        return str(finding)
+    if kind := finding.get("kind"):
+        return _difference_in_words(str(kind), finding)
+    others = (f"{name}: {value}" for name, value in finding.items() if name not in ("law", "subject"))
+    details = "; ".join((str(finding.get("subject", "")), *others))
+    return format_html("<strong>{}</strong><br>{}", finding.get("law", "Violated"), details)
+
+
+def _difference_in_words(kind: str, finding: dict[str, Any]) -> str:
+    cents, user_id = finding.get("cents"), str(finding.get("user_id") or "")
+    session_id = str(finding.get("session_id") or "")
+    ids = dict.fromkeys(each for each in (str(finding.get("stripe_id") or ""), session_id) if each)
+    about = [
+        money.dollars(cents) if type(cents) is int else "",
+        user_link(user_id) if is_misar_id(user_id) else user_id,
+        format_html_join(", ", "<code>{}</code>", ((each,) for each in ids)),
+    ]
+    words = format_html(
+        "<strong>{}</strong><br>{}",
+        findings.HEADINGS.get(kind) or findings.REPAIRED_HEADINGS.get(kind) or kind,
+        format_html_join(" · ", "{}", ((each,) for each in about if each)),
+    )
+    remark = str(finding.get("remark") or "")
+    return format_html("{}<br>{}", words, remark) if remark else words
 
 
 @admin.register(ClosedDay)

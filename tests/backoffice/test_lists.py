@@ -186,7 +186,26 @@ def test_a_finding_of_an_audit_is_text(staff):
     )
     assert found(staff.get(list_of(Audit), {"kind__exact": "laws", "outcome__exact": "found"})) == [audit.pk]
     page = staff.get(reverse("admin:wallet_audit_change", args=[audit.pk]))
-    assert "law: A &lt;b&gt;law&lt;/b&gt;; subject: usr_1" in page.text
+    assert "A &lt;b&gt;law&lt;/b&gt;</strong><br>usr_1" in page.text
+
+
+def test_a_difference_is_shown_in_words_with_a_link_to_its_user(staff):
+    finding = {"kind": "amount", "cents": 10000, "user_id": "usr_1", "session_id": "cs_1", "stripe_id": "cs_1"}
+    audit = Audit.objects.create(
+        kind="stripe",
+        outcome="found",
+        seen_count=1,
+        found_count=2,
+        findings=[finding | {"remark": "Stripe has $100.00; the top-up has $90.00."}, {"kind": "later"}],
+        started_at=timezone.now(),
+    )
+    page = staff.get(reverse("admin:wallet_audit_change", args=[audit.pk]))
+    assert (
+        "<strong>Credited with another amount than paid</strong><br>$100.00 · "
+        '<a href="/admin/user/usr_5F1/">usr_1</a> · <code>cs_1</code>'
+        "<br>Stripe has $100.00; the top-up has $90.00.</p>"
+    ) in page.text
+    assert "<strong>later</strong>" in page.text  # A kind of another release.
 
 
 # --- Searching ------------------------------------------------------------------------------------------

@@ -154,7 +154,7 @@ def test_differences_are_noted_and_what_was_repaired_is_said(stand_in):
     assert run("reconcile_stripe", "--apply") == 0
     assert noted() == ("stripe", "clean", 1, 0)
     audit = Audit.objects.get()
-    assert audit.remark == "1 paid at Stripe, credited now."
+    assert audit.remark == "Repaired: paid at Stripe, credited now: 1."
     assert [each["kind"] for each in audit.findings] == ["credited"]
 
 

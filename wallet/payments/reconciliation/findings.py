@@ -34,11 +34,11 @@ class Kind(TextChoices):
 
 
 REPAIRED = (Kind.CREDITED, Kind.FOLLOWED, Kind.UPDATED)
-# The headings of the back-office overview.
+# The headings of the back-office.
 HEADINGS: dict[str, str] = {
     Kind.UNCREDITED: "Paid at Stripe, not credited",
     Kind.UNPAID: "Credited, but not paid at Stripe",
-    Kind.PARKED: "Paid at Stripe, needs review",
+    Kind.PARKED: "Paid or refunded at Stripe, needs review",
     Kind.AMOUNT: "Credited with another amount than paid",
     Kind.PAYMENT: "Credited under another session or payment intent",
     Kind.USER: "Credited to another user",
@@ -46,6 +46,12 @@ HEADINGS: dict[str, str] = {
     Kind.STATE: "Recorded in another state than Stripe's",
     Kind.REVERSAL: "Refunds and disputes that the ledger does not follow",
     Kind.ORPHAN: "In the ledger, but unknown to Stripe",
+}
+# What a run has repaired, in the report that the back-office shows.
+REPAIRED_HEADINGS: dict[str, str] = {
+    Kind.CREDITED: "Repaired: paid at Stripe, credited by this run",
+    Kind.FOLLOWED: "Repaired: refund or dispute, followed by this run",
+    Kind.UPDATED: "Repaired: record, updated by this run",
 }
 
 

@@ -69,12 +69,12 @@ class Report:
 
     def summary(self) -> str:
         """Return how many findings of each kind there are; "" without findings."""
-        return ", ".join(f"{self.counts[kind]} {kind.label}" for kind in Kind if self.counts[kind])
+        return "; ".join(f"{kind.label}: {self.counts[kind]}" for kind in Kind if self.counts[kind])
 
     def repaired(self) -> str:
         """Return a sentence about what was repaired; "" if nothing was."""
-        parts = [f"{self.counts[kind]} {kind.label}" for kind in REPAIRED if self.counts[kind]]
-        return f"{', '.join(parts)}." if parts else ""
+        parts = [f"{kind.label}: {self.counts[kind]}" for kind in REPAIRED if self.counts[kind]]
+        return f"Repaired: {'; '.join(parts)}." if parts else ""
 
     def not_known(self) -> str:
         """Return a sentence about what this code does not know; "" if there is nothing."""
