@@ -114,15 +114,20 @@ def payment_in_words(topup: TopUp | None) -> str:
 
 
 def refund_in_words(refund: StripeRefund | None, topup: TopUp | None) -> str:
-    """Return what happens to the money of a refund that took credits back. None is an unknown refund."""
+    """Return what happens to the money and the credits of a refund. None is an unknown refund."""
+    words = _money_of_refund_in_words(refund, topup)
+    is_waiting = refund is not None and refund.status in ON_THEIR_WAY
+    return f"{words} Its credits are already taken back." if is_waiting else words
+
+
+def _money_of_refund_in_words(refund: StripeRefund | None, topup: TopUp | None) -> str:
     if refund is None:
         return f"Money of {payment_in_words(topup)} was refunded to {WHERE_TO}."
     part = _part_in_words(refund.amount_cents, topup)
     if refund.status == WAITS_FOR_USER:
-        waits = "is waiting for you: Stripe has asked you by mail where to send it."
-        return f"A refund of {part} {waits} Its credits are already taken back."
+        return f"A refund of {part} is waiting for you: Stripe has asked you by mail where to send it."
     if refund.status in ON_THEIR_WAY:
-        return f"A refund of {part} is on its way to {WHERE_TO}. Its credits are already taken back."
+        return f"A refund of {part} is on its way to {WHERE_TO}."
     return f"{_capitalized(part)} was refunded to {WHERE_TO}."
 
 
@@ -142,7 +147,7 @@ def _dispute_in_words(dispute: StripeDispute | None, topup: TopUp | None) -> str
 
 def _refunds_in_words(refunds: list[StripeRefund], topup: TopUp | None) -> str:
     if len(refunds) < 2:
-        return refund_in_words(_only(refunds), topup)
+        return _money_of_refund_in_words(_only(refunds), topup)
     part = _part_in_words(sum(refund.amount_cents for refund in refunds), topup)
     return f"{_capitalized(part)} was refunded to {WHERE_TO}."
 

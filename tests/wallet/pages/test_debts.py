@@ -72,7 +72,7 @@ def test_the_link_leads_to_the_refunds_and_disputes_of_the_history(browser, pays
     life = pays()
     spends(20)
     life.refunds(25)
-    address = link(browser.get("/wallet?kind=charges"), "See them in your history")
+    address = link(browser.get("/wallet?kind=charges"), "See what was taken back")
     assert address == "/wallet?kind=payments#history"
     rows = table(browser.get(address.partition("#")[0]), "history_title")
     assert [row[0] for row in rows] == ["Payment refunded"]
@@ -214,7 +214,8 @@ def test_a_refund_on_its_way_that_left_a_debt_is_told_once(browser, pays, spends
     spends(25)
     life.refunds(10, status="pending")
     shown = words(browser.get("/wallet"))
-    assert f"{TAKEN} 10 credits were taken back on" in shown
+    assert f"{WHERE_TO}. 10 credits were taken back on" in shown
+    assert TAKEN not in shown
     assert shown.count("is on its way") == 1
 
 

@@ -123,7 +123,7 @@ def test_a_debts_link_shows_the_reversed_payments_and_keeps_the_rest_of_the_addr
     user = UserFactory.create()
     leave_owing(give, user.pk, 12)
     answer = browser_of(user).get("/wallet?returnTo=/docs&range=90d&kind=charges&product=blog")
-    address = link(answer, "See them in your history")
+    address = link(answer, "See what was taken back")
     assert address == "/wallet?returnTo=%2Fdocs&range=90d&kind=payments#history"
 
 
