@@ -150,7 +150,7 @@ class StripeDisputeAdmin(ReversalAdmin):
     def moved(self, dispute: StripeDispute) -> str:
         """Each balance transaction of the dispute, with what it took or returned."""
         return ", ".join(
-            f"{'returned' if cents > 0 else 'took'} {money.dollars(abs(cents))} ({name})"
+            f"{'Returned' if cents > 0 else 'Took'} {money.dollars(abs(cents))} ({name})"
             for name, cents in dispute.movements.items()
         )
 
@@ -171,13 +171,15 @@ class RefundRequestAdmin(AddressedAdmin):
     ordering = ("-created_at",)
     nothing_yet = "A request appears here when a staff member refunds a top-up."
     fields = (
-        *("user", "its_topup", "amount", "state", "remark", "its_refund", "reason", "by", "created_at"),
+        *("user", "its_topup", "amount", "state", "what_follows", "remark", "its_refund", "reason", "by"),
+        "created_at",
     )
     kept_out_of_files = ("form_key",)
     staff_actions = refunds.OF_REQUEST
     amount = column("amount", lambda requested: money.dollars(requested.amount_cents))
     by = column("asked for by", lambda requested: actors.name_of(requested.actor))
     its_topup = column("top-up", lambda requested: row_link(TopUp, requested.topup_id))
+    what_follows = column("what it means", reversals.what_request_means)
     its_refund = column("refund at Stripe", lambda requested: refund_link(requested.stripe_refund_id))
 
     def about(self, row: RefundRequest) -> str:

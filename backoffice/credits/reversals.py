@@ -7,7 +7,7 @@ from django.utils.html import format_html
 from backoffice.lists.links import row_url
 from foundation import money
 from foundation.text import one_line
-from wallet.models import Payment, StripeDispute, StripeRefund
+from wallet.models import Payment, RefundRequest, StripeDispute, StripeRefund
 from wallet.payments import stripe_gateway
 from wallet.payments.refund_requests import Standing
 
@@ -128,6 +128,17 @@ def what_dispute_means(dispute: StripeDispute) -> str:
     if dispute.movements:
         return f"The bank returned the money, and its credits are back with the user.{answer}"
     return f"No money and no credits have moved.{answer}"
+
+
+def what_request_means(requested: RefundRequest) -> str:
+    """Return what Stripe's answer to a request for a refund means, as a sentence for staff."""
+    if requested.state == RefundRequest.State.ASKING:
+        return (
+            "Stripe may have made the refund or not. Ask Stripe again: the same refund is never made twice."
+        )
+    if requested.state == RefundRequest.State.REFUSED:
+        return "Stripe made no refund. No money and no credits have moved."
+    return "Stripe has made the refund. Its own status, under Stripe refunds, says whether it reached the user."
 
 
 def payment_link(payment_intent_id: str) -> str:

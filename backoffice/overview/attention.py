@@ -197,7 +197,7 @@ def _of_events(at: datetime) -> Iterator[Line]:
     if found["parked"]:
         yield Line(
             f"{count(found['parked'], 'Stripe event')} {pluralize(found['parked'], 'needs,need')} review.",
-            "Retrying won't help. Review each one and resolve it manually.",
+            "Open each one: its page says why, and what to do.",
             rows(StripeEvent, state__exact="parked"),
         )
     if found["kept"]:
