@@ -44,7 +44,7 @@ def add_dispute(session_id: str, *, created: int) -> Body:
 
 
 def close_dispute(dispute_id: str, *, won: bool, created: int) -> Body:
-    """Decide a chargeback of `add_dispute`; returns it. Of a won one, all money and the fee come back."""
+    """Decide a chargeback of `add_dispute`; returns it. If it is won, all money and the fee come back."""
     with store.transaction():
         dispute = store.get("dispute", dispute_id)
         assert dispute is not None, "the dispute was added before"

@@ -53,7 +53,7 @@ class RefundForm(ReasonForm):
     amount = DollarsField(required=False, label="Amount in US dollars")
     # How large a debt the box is about, in credits.
     debt = forms.IntegerField(required=False, min_value=0, widget=forms.HiddenInput)
-    accept_debt = forms.BooleanField(required=False, label="Refund it all the same, and leave this debt")
+    accept_debt = forms.BooleanField(required=False, label="Refund it anyway, and leave this debt")
     field_order = ("amount", "reason", "accept_debt")
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -80,7 +80,7 @@ class RefundForm(ReasonForm):
             self.order_fields(self.field_order)
         elif isinstance(refusal, RefundUnanswered):
             self.refused_words = "The refund is not confirmed."
-            self["amount"].help_text = "Leave it as it is: the form then asks for the same refund again."
+            self["amount"].help_text = "Keep this amount: the form then asks for the same refund again."
         elif isinstance(refusal, RefundRefused):
             self.refused_words = "Stripe made no refund."
             self._show_again(key=secrets.token_hex(16))  # The old key belongs to the refused request.

@@ -65,7 +65,7 @@ def in_words(row: StripeRefund | StripeDispute) -> str:
 
 
 def reported_of(payment_intent_id: str) -> str:
-    """Return all refunds and disputes of a payment that Stripe has reported, in words; "" if there are none."""
+    """Return what Stripe has reported of a payment: its refunds and disputes in words, "" if none."""
     if not payment_intent_id:
         return ""
     refunds = StripeRefund.objects.filter(payment_intent_id=payment_intent_id).order_by("-created_at", "pk")
@@ -138,7 +138,9 @@ def what_request_means(requested: RefundRequest) -> str:
         )
     if requested.state == RefundRequest.State.REFUSED:
         return "Stripe made no refund. No money and no credits have moved."
-    return "Stripe has made the refund. Its own status, under Stripe refunds, says whether it reached the user."
+    return (
+        "Stripe has made the refund. Its own status, under Stripe refunds, says whether it reached the user."
+    )
 
 
 def payment_link(payment_intent_id: str) -> str:

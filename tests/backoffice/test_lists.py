@@ -190,7 +190,13 @@ def test_a_finding_of_an_audit_is_text(staff):
 
 
 def test_a_difference_is_shown_in_words_with_a_link_to_its_user(staff):
-    finding = {"kind": "amount", "cents": 10000, "user_id": "usr_1", "session_id": "cs_1", "stripe_id": "cs_1"}
+    finding = {
+        "kind": "amount",
+        "cents": 10000,
+        "user_id": "usr_1",
+        "session_id": "cs_1",
+        "stripe_id": "cs_1",
+    }
     audit = Audit.objects.create(
         kind="stripe",
         outcome="found",

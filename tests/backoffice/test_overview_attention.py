@@ -135,7 +135,7 @@ def test_where_stripe_and_the_books_disagree_the_sessions_are_named():
     assert line.sentence == "3 differences between Stripe and the ledger."
     assert line.details == [
         "Paid at Stripe, not credited: cs_1 and cs_2.",
-        "Paid or refunded at Stripe, needs review: cs_3.",
+        "The ledger can't follow Stripe without a review: cs_3.",
     ]
 
 

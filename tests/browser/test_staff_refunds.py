@@ -128,7 +128,7 @@ def test_staff_confirm_a_debt_and_the_user_then_owes(paid, bea, look):
     person.is_never_stopped_by_the_page()
     shoot(person, "debt")
     assert not RefundRequest.objects.exists()
-    person.page.get_by_label("Refund it all the same, and leave this debt").check()
+    person.page.get_by_label("Refund it anyway, and leave this debt").check()
     person.presses("Refund this top-up")
     assert person.sees("Stripe refunds $25.00.")
     assert sees_after_a_while(person, "Refunded $25.00")

@@ -55,7 +55,7 @@ def bring_in_resolved(apps: Any, schema_editor: Any) -> None:
     """Insert the rows of payments that staff closed without credits, or whose credits they gave by hand.
 
     An adjustment names its session, so `bring_in_credited` has inserted that row. Only the event names the
-    payment intent. Refunds and disputes name it too, and staff must be told of them.
+    payment intent. Refunds and disputes name it too, and staff must see them.
     """
     events, payments = apps.get_model("wallet", "StripeEvent"), apps.get_model("wallet", "Payment")
     closed = events.objects.filter(state="resolved").exclude(stripe_session_id="").order_by("pk")

@@ -21,7 +21,7 @@ STATUS_LENGTH = 50
 REASON_LENGTH = 100
 CENTS_MAX = 99_999_999_999
 
-NO_PAYMENT_INTENT = "It has no payment intent, so it is of no top-up."
+NO_PAYMENT_INTENT = "It has no payment intent, so it belongs to no top-up."
 NO_TOPUP = "No top-up has this payment. It is kept in case the top-up is reported later."
 CLOSED = "Staff closed this payment without credits: there is nothing to take back."
 BY_HAND = "The credits of this payment were given by hand: take back what is due by hand."
@@ -32,7 +32,7 @@ def refund(body: dict[str, Any], *, happened_at: datetime) -> str:
 
     Raises Parked if staff must decide: it is in another mode or currency, or cannot be read.
     """
-    return _told(body, happened_at, cause=f"Refund {text_at(body, 'id')}.", store=_store_refund)
+    return _handle(body, happened_at, cause=f"Refund {text_at(body, 'id')}.", store=_store_refund)
 
 
 def charge(body: dict[str, Any], *, happened_at: datetime) -> str:
@@ -40,7 +40,7 @@ def charge(body: dict[str, Any], *, happened_at: datetime) -> str:
 
     Raises Parked like `refund`.
     """
-    return _told(body, happened_at, cause=f"Refund of charge {text_at(body, 'id')}.", store=_store_charge)
+    return _handle(body, happened_at, cause=f"Refund of charge {text_at(body, 'id')}.", store=_store_charge)
 
 
 def dispute(body: dict[str, Any], *, happened_at: datetime) -> str:
@@ -49,12 +49,12 @@ def dispute(body: dict[str, Any], *, happened_at: datetime) -> str:
     Only money that moved counts, not the status: an inquiry moves none, and a lost dispute may return a part.
     Raises Parked like `refund`.
     """
-    return _told(body, happened_at, cause=f"Dispute {text_at(body, 'id')}.", store=_store_dispute)
+    return _handle(body, happened_at, cause=f"Dispute {text_at(body, 'id')}.", store=_store_dispute)
 
 
 @retried
 @transaction.atomic
-def _told(
+def _handle(
     body: dict[str, Any],
     happened_at: datetime,
     *,
@@ -71,7 +71,7 @@ def _told(
     payment = claims.known(payment_intent_id)
     topup = _topup_of(payment)
     if body.get("currency") != "usd":
-        # A payment in US dollars is refunded in US dollars. So this one is of no top-up, or something is odd.
+        # A payment in US dollars is refunded in US dollars. So this belongs to no top-up, or it is odd.
         if topup is None and payment.state == Payment.State.KNOWN:
             return NO_TOPUP
         raise Parked("It is not in US dollars.")

@@ -206,7 +206,7 @@ def test_a_wrong_object_of_another_list_is_reported(stripe_at, kind, wrong):
 
 @pytest.mark.parametrize("kind", LISTS, ids=lambda kind: kind.name)
 def test_a_good_object_of_another_list_is_read(stripe_at, kind):
-    """A later version of Stripe's API may say more. What is of no top-up is no finding."""
+    """A later version of Stripe's API may say more. An object that belongs to no top-up is no finding."""
     answers(stripe_at, json_of(page_of()))
     more: dict[str, Any] = {"new": {"field": [1, None]}, "livemode": None, "payment_intent": None}
     stripe_at.answers[LISTS[kind]] = json_of(page_of(GOOD[kind] | more))

@@ -149,7 +149,7 @@ def test_more_reversed_than_paid_takes_no_more_than_the_top_up_gave(paid, tell):
 
 
 def test_cents_are_counted_together_and_cut_to_whole_credits(deliver, checkout_event, tell):
-    """Of $25.50 there are 25 credits: 50 cents of it may go back before a credit does."""
+    """$25.50 buy 25 credits: the first 50 cents that go back take no credit."""
     deliver(checkout_event(amount_total=2550))
     balances = []
     for number, cents in enumerate((50, 1, 99, 100, 2300)):

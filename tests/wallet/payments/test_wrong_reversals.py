@@ -103,7 +103,7 @@ def test_a_parked_event_is_on_the_page_of_its_user(paid, tell, staff):
 
 def test_a_refund_without_a_payment_intent_is_of_no_top_up(paid, tell):
     event = tell("refund.created", refund_of(INTENT, 1000, payment_intent=None))
-    assert (event.state, event.remark) == ("handled", "It has no payment intent, so it is of no top-up.")
+    assert (event.state, event.remark) == ("handled", "It has no payment intent, so it belongs to no top-up.")
     assert not StripeRefund.objects.exists()
 
 

@@ -40,7 +40,7 @@ def disputes(page: Sequence[Body], task: Task) -> Iterator[Finding]:
 
 
 def is_ours(body: Body, theirs: OfPayment) -> bool:
-    """Return whether a refund or a dispute is of a payment of this wallet."""
+    """Return whether a refund or a dispute belongs to a payment for credits."""
     return (
         theirs.topup is not None
         or (theirs.payment is not None and theirs.payment.state != Payment.State.KNOWN)
@@ -86,7 +86,7 @@ def _was_closed(theirs: OfPayment) -> bool:
 
 
 def _repaired(body: Body, theirs: OfPayment, found: Sequence[Difference], fact: "Fact") -> Iterator[Finding]:
-    # Whole seconds, like the time of an event: of two reports of one second, the one that is further on counts.
+    # Whole seconds, like the time of an event: of two reports of one second, the later status counts.
     reported_at = timezone.now().replace(microsecond=0)
     try:
         remark = fact.verb(_with_an_id(body), happened_at=reported_at)
@@ -189,7 +189,7 @@ def _of_credits(theirs: OfPayment) -> Iterator[Difference]:
 
 @dataclass(frozen=True)
 class Fact:
-    """Refunds or disputes: their list at Stripe, how one is compared, and the verb that follows it."""
+    """Refunds or disputes: their list at Stripe, how one is compared, and the verb that updates the books."""
 
     kind: stripe_lists.Kind
     differences: Callable[[Body, OfPayment], Iterator[Difference]]

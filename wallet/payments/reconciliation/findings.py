@@ -38,7 +38,7 @@ REPAIRED = (Kind.CREDITED, Kind.FOLLOWED, Kind.UPDATED)
 HEADINGS: dict[str, str] = {
     Kind.UNCREDITED: "Paid at Stripe, not credited",
     Kind.UNPAID: "Credited, but not paid at Stripe",
-    Kind.PARKED: "Paid or refunded at Stripe, needs review",
+    Kind.PARKED: "The ledger can't follow Stripe without a review",
     Kind.AMOUNT: "Credited with another amount than paid",
     Kind.PAYMENT: "Credited under another session or payment intent",
     Kind.USER: "Credited to another user",

@@ -22,7 +22,7 @@ Body = dict[str, Any]
 OF_CHARGES = ("charge",)
 OF_REFUNDS = ("refund", "refund_failure")
 OF_DISPUTES = ("dispute", "dispute_reversal")
-# Moves of money between Stripe and us, or our bank. They are of no payment of a user.
+# Moves of money between Stripe and us, or our bank. They belong to no payment of a user.
 NOT_OF_PAYMENTS = ("fee", "network_cost", "payout", "payout_reversal", "tax", "topup", "topup_reversal")
 
 

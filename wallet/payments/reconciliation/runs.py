@@ -98,7 +98,7 @@ def unrecorded(error: InternalError | ProgrammingError) -> str:
 
 
 def _stop_the_dead() -> None:
-    """Mark a run as interrupted whose process has not reported for too long."""
+    """Mark a run as interrupted if its process has not reported for too long."""
     dead = ReconciliationRun.objects.filter(state=State.RUNNING, heartbeat_at__lt=Now() - DEAD_AFTER)
     dead.update(state=State.INTERRUPTED)
 

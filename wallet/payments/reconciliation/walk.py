@@ -73,7 +73,7 @@ class Walk:
         yield from our_side.open_facts(self.listed_from, self.task)
 
     def _days(self, first: date, last: date) -> Iterator[Finding]:
-        """Compare the days from `first` to `last`. A stretch without anything is passed over as a whole."""
+        """Compare the days from `first` to `last`. Skip a period in which nothing happened."""
         start, end = max(start_of(first), self.listed_from), end_of(last)
         is_quiet = _is_quiet(start, end)
         self.on_page(0)
