@@ -5,6 +5,7 @@ payment. What staff may do is in refunds.py.
 """
 
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from typing import Any, ClassVar
 
 from django.contrib import admin
@@ -125,6 +126,7 @@ class StripeDisputeAdmin(ReversalAdmin):
         "state",
         "amount",
         "withdrawn",
+        "answer_due",
         "user",
         "its_topup",
         "reason",
@@ -136,8 +138,8 @@ class StripeDisputeAdmin(ReversalAdmin):
     search_help_text = "A whole Misar ID or e-mail address, or the whole ID of a dispute, payment or charge."
     nothing_yet = "A dispute appears here when Stripe reports it."
     fields = (
-        *("user", "its_topup", "amount", "withdrawn", "state", "what_follows", "reason", "moved", "payment"),
-        *("charge_id", "created_at", "reported_at"),
+        *("user", "its_topup", "amount", "withdrawn", "state", "answer_due", "what_follows", "reason"),
+        *("moved", "payment", "charge_id", "created_at", "reported_at"),
     )
     state = column("status", reversals.status_of)
     withdrawn = column("money withdrawn", lambda dispute: money.dollars(max(0, dispute.withdrawn_cents)))
@@ -146,11 +148,16 @@ class StripeDisputeAdmin(ReversalAdmin):
     def what_follows(self, dispute: Any) -> str:
         return reversals.what_dispute_means(dispute) if dispute.topup_pk else OF_NO_TOPUP
 
+    @admin.display(description="answer due")
+    def answer_due(self, dispute: StripeDispute) -> datetime | str:
+        """When our answer is due, while the bank waits for one; otherwise ""."""
+        return (dispute.due_at or "") if dispute.status in StripeDispute.UNANSWERED else ""
+
     @admin.display(description="money moved")
     def moved(self, dispute: StripeDispute) -> str:
         """Each balance transaction of the dispute, with what it took or returned."""
         return ", ".join(
-            f"{'Returned' if cents > 0 else 'Took'} {money.dollars(abs(cents))} ({name})"
+            f"{'Returned' if cents > 0 else 'Took'} {money.dollars(abs(cents))} (balance transaction {name})"
             for name, cents in dispute.movements.items()
         )
 

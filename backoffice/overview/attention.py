@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from django.db.models import Count, Q, Sum
+from django.db.models import Count, Min, Q, Sum
 from django.template.defaultfilters import pluralize
 
 from accounts.models import OutgoingMail
@@ -226,10 +226,15 @@ def _of_payments(at: datetime) -> Iterator[Line]:
 
 
 def _of_disputes() -> Iterator[Line]:
-    if unanswered := StripeDispute.objects.filter(status__in=StripeDispute.UNANSWERED).count():
+    found = StripeDispute.objects.filter(status__in=StripeDispute.UNANSWERED).aggregate(
+        unanswered=Count("pk"), first_due_at=Min("due_at")
+    )
+    if unanswered := found["unanswered"]:
+        due = found["first_due_at"]
+        next_one = f"; the next one is on {day_words(day_of(due))}" if due else ""
         yield Line(
             f"{count(unanswered, 'dispute')} {pluralize(unanswered, 'needs,need')} an answer.",
-            "Answer in Stripe's dashboard before the bank's deadline, or the money is lost.",
+            f"Answer in Stripe's dashboard before the bank's deadline, or the money is lost{next_one}.",
             rows(StripeDispute, status__exact=UNANSWERED),
             is_bad=True,
         )

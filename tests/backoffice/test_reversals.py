@@ -3,7 +3,7 @@
 import ast
 import json
 import re
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.db import connection
@@ -271,6 +271,19 @@ def line_about(words):
     return next((line for line in all_lines if words in line.sentence), None)
 
 
+def test_a_dispute_says_when_our_answer_is_due_while_the_bank_waits_for_one(stand_in, pay, report, staff):
+    topup = pay()
+    dispute = happens(stand_in, "dispute", topup)
+    report(topup)
+    stored = StripeDispute.objects.get()
+    assert stored.due_at == datetime.fromtimestamp(dispute["evidence_details"]["due_by"], tz=UTC)
+    page = reverse("admin:wallet_stripedispute_changelist")
+    due = f"{stored.due_at.day} {stored.due_at:%b %Y}"
+    assert due in staff.get(page).text
+    StripeDispute.objects.update(status="under_review")
+    assert due not in staff.get(page).text
+
+
 def test_the_overview_says_how_many_users_owe_how_much(stand_in, pay, report, staff):
     assert line_about("owe") is None
     topups = [pay(user_id=f"usr_{number}") for number in range(3)]
@@ -289,6 +302,9 @@ def test_the_overview_leads_to_disputes_that_need_an_answer(staff):
         dispute_of(id=f"dp_{number}", status=status).save()
     line = line_about("dispute")
     assert line.sentence == "2 disputes need an answer."
+    assert line.what_to_do.endswith("or the money is lost.")
+    StripeDispute.objects.filter(pk="dp_1").update(due_at=datetime(2026, 12, 8, 23, 59, tzinfo=UTC))
+    assert line_about("dispute").what_to_do.endswith("; the next one is on 8 Dec 2026.")
     assert {row.pk for row in behind(staff, line.url)} == {"dp_0", "dp_1"}
 
 

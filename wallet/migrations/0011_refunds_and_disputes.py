@@ -172,6 +172,10 @@ class Migration(migrations.Migration):
                 ("status", models.CharField(max_length=50)),
                 ("reason", models.CharField(blank=True, max_length=100)),
                 ("movements", models.JSONField(default=dict)),
+                (
+                    "due_at",
+                    models.DateTimeField(blank=True, help_text="When our answer is due.", null=True),
+                ),
                 ("created_at", models.DateTimeField(help_text="When it was opened at Stripe.")),
                 ("reported_at", models.DateTimeField(help_text="When Stripe reported this status.")),
             ],

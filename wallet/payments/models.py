@@ -231,6 +231,7 @@ class StripeDispute(models.Model):
     status = models.CharField(max_length=50)
     reason = models.CharField(max_length=100, blank=True)
     movements = models.JSONField(default=dict)
+    due_at = models.DateTimeField(null=True, blank=True, help_text="When our answer is due.")
     created_at = models.DateTimeField(help_text="When it was opened at Stripe.")
     reported_at = models.DateTimeField(help_text="When Stripe reported this status.")
 

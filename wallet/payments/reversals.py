@@ -159,6 +159,7 @@ def _store_dispute(body: dict[str, Any], payment: Payment, reported_at: datetime
         status=_plain_text(text_at(body, "status"), STATUS_LENGTH),
         reason=_plain_text(text_at(body, "reason"), REASON_LENGTH),
         movements=movements,
+        due_at=_due_at(body),
         created_at=_created_at(body, reported_at),
         reported_at=reported_at,
     )
@@ -205,6 +206,12 @@ def _cents(value: object, name: str, *, least: int = 1) -> int:
     if type(value) is not int or not least <= value <= CENTS_MAX:
         raise Parked(f"{name} is not a possible amount.")
     return value
+
+
+def _due_at(body: dict[str, Any]) -> datetime | None:
+    details = body.get("evidence_details")
+    due_by = details.get("due_by") if isinstance(details, dict) else None
+    return datetime.fromtimestamp(due_by, tz=UTC) if stripe_gateway.is_time(due_by) else None
 
 
 def _created_at(body: dict[str, Any], otherwise: datetime) -> datetime:
