@@ -137,6 +137,15 @@ LAWS_OF_THE_WHOLE = {
                 OR (p.state = 'credited' AND p.stripe_id <> p.session_id
                     AND t.payment_intent_id IS DISTINCT FROM p.stripe_id))
     """,
+    # Such a payment is never compared with Stripe again, so a decision of staff must be there.
+    "Every payment that was settled by hand has the event that staff resolved": """
+        SELECT p.stripe_id, format('%%s for %%s', p.state, p.session_id)
+          FROM wallet_payment p
+         WHERE p.state IN ('by_hand', 'closed') AND NOT EXISTS (
+               SELECT FROM wallet_stripeevent event
+                WHERE event.stripe_session_id = p.session_id AND event.stripe_session_id <> ''
+                  AND event.state = 'resolved')
+    """,
     "The payment intent of every paid top-up is decided": """
         SELECT t.id, format('%%s is %%s', t.payment_intent_id, coalesce(p.state, 'not recorded'))
           FROM wallet_topup t LEFT JOIN wallet_payment p ON p.stripe_id = t.payment_intent_id

@@ -28,7 +28,7 @@ from wallet.charges import deductions
 from wallet.models import Entry, Wallet
 
 BALANCE, COUNT, CHAIN, TIMES, OVERDRAWN, REVERSALS, *OF_PAYMENTS = laws.LAWS_OF_WALLETS
-ORPHAN, PAID, DECIDED, INTENT, TRIGGERS, CONSTRAINTS, INDEXES = laws.LAWS_OF_THE_WHOLE
+ORPHAN, PAID, DECIDED, BY_HAND, INTENT, TRIGGERS, CONSTRAINTS, INDEXES = laws.LAWS_OF_THE_WHOLE
 
 breaks_the_books = pytest.mark.breaks_the_books
 

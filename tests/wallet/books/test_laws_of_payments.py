@@ -13,11 +13,11 @@ from tests.wallet.entries import insert_entry, sql
 from tests.wallet.lawless import found, the
 from tests.wallet.reversed import charge_of, dispute_of, refund_of
 from wallet.books import laws
-from wallet.models import TopUp, Wallet
+from wallet.models import StripeEvent, TopUp, Wallet
 from wallet.payments import reversals
 
 TOPUP, CREDITED, LEFT = list(laws.LAWS_OF_WALLETS)[-3:]
-ORPHAN, PAID, DECIDED, UNDECIDED = list(laws.LAWS_OF_THE_WHOLE)[:4]
+ORPHAN, PAID, DECIDED, BY_HAND, UNDECIDED = list(laws.LAWS_OF_THE_WHOLE)[:5]
 
 pytestmark = pytest.mark.breaks_the_books
 
@@ -197,6 +197,8 @@ def test_the_row_of_a_session_that_was_changed(lawless, change, broken):
     wanted = [(law, SESSION if law == DECIDED else entry) for law in broken]
     if "cs_other" in change:  # It is now taken for a payment intent.
         wanted.append((DECIDED, "cs_other"))
+    if "by_hand" in change or "closed" in change:
+        wanted.append((BY_HAND, SESSION))
     assert named() == sorted(wanted)
 
 
@@ -213,7 +215,8 @@ def test_the_row_of_a_session_that_was_changed(lawless, change, broken):
 def test_the_row_of_a_payment_intent_that_was_changed(lawless, change, broken):
     sql(f"UPDATE wallet_payment {change} WHERE stripe_id = %s", INTENT)
     subjects = {DECIDED: INTENT, UNDECIDED: topup_id(), LEFT: "usr_2 cs_test_2"}
-    assert named() == [(broken, subjects[broken])]
+    by_hand = [(BY_HAND, INTENT)] if "by_hand" in change else []
+    assert named() == sorted([(broken, subjects[broken]), *by_hand])
 
 
 def test_the_rows_of_a_payment_that_were_deleted(lawless):
@@ -272,3 +275,25 @@ def test_a_part_of_a_credit_is_no_violation(reversed_too):
     assert found() == []
     sql("UPDATE wallet_striperefund SET amount_cents = 300")
     assert named() == [(LEFT, "usr_2 cs_test_2")]
+
+
+# --- Settled by hand --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("state", ["by_hand", "closed"])
+def test_a_payment_that_only_its_row_calls_settled_by_hand(lawless, state):
+    """Reconciliation passes such a payment over, so an invented row would hide what is wrong with it."""
+    entry_id, user_id = ("", "")
+    if state == "by_hand":
+        entry_id, user_id = add_entry(5, kind="adjustment", stripe_session_id="cs_by_hand"), "usr_2"
+    sql(
+        "INSERT INTO wallet_payment VALUES ('cs_by_hand', %s, 'cs_by_hand', %s, %s, 0, now())",
+        state,
+        user_id,
+        entry_id,
+    )
+    assert found() == [(BY_HAND, "cs_by_hand", f"{state} for cs_by_hand")]
+    StripeEvent.objects.create(
+        id="evt_1", type="checkout.session.completed", state="resolved", stripe_session_id="cs_by_hand"
+    )
+    assert found() == []
