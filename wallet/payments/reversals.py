@@ -24,6 +24,7 @@ CENTS_MAX = 99_999_999_999
 NO_PAYMENT_INTENT = "It has no payment intent, so it belongs to no top-up."
 NO_TOPUP = "No top-up has this payment. It is kept in case the top-up is reported later."
 CLOSED = "Staff closed this payment without credits: there is nothing to take back."
+MOVED = "It was reported for another payment before."
 BY_HAND = "The credits of this payment were given by hand: take back what is due by hand."
 
 
@@ -132,6 +133,7 @@ def _store_refund(body: dict[str, Any], payment: Payment, reported_at: datetime)
         reported_at=reported_at,
     )
     stored = StripeRefund.objects.filter(pk=fresh.pk).first()
+    _require_same_payment(stored, payment)
     if stored is None or _age(fresh) >= _age(stored):
         fresh.save()
     refund_requests.note_reported(body, fresh)
@@ -164,11 +166,22 @@ def _store_dispute(body: dict[str, Any], payment: Payment, reported_at: datetime
         reported_at=reported_at,
     )
     if stored := StripeDispute.objects.filter(pk=fresh.pk).first():
+        _require_same_payment(stored, payment)
         both = stored.movements | movements
         if _progress(stored) > _progress(fresh):
             fresh = stored
         fresh.movements = both
     fresh.save()
+
+
+def _require_same_payment(stored: StripeRefund | StripeDispute | None, payment: Payment) -> None:
+    """Raise Parked if the refund or dispute was stored for another payment.
+
+    Stripe never changes it. The credits of the first payment would not follow, because only the lock of the
+    second one is held.
+    """
+    if stored and stored.payment_intent_id != payment.pk:
+        raise Parked(MOVED)
 
 
 def _progress(dispute: StripeDispute) -> tuple[datetime, bool, str]:
