@@ -70,6 +70,9 @@ class Command(LookingCommand):
         parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
 
     def handle(self, *, since: datetime, resume: bool, apply: bool, json: bool, **options: Any) -> None:
+        if since > timezone.now():
+            # Nothing would be compared, and code 0 would say that all agrees.
+            raise CommandError("Could not look: --since is in the future.", returncode=COULD_NOT_LOOK)
         run = self._begin(since=since, resume=resume, apply=apply)
         if run.row is not None:
             since, apply = run.row.since, run.row.applies

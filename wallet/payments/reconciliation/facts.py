@@ -19,6 +19,9 @@ from wallet.payments.sessions import Parked, payment_at, text_at
 
 Body = dict[str, Any]
 
+# Staff search for the payment with an earlier --since (docs/operations.md).
+NO_TOPUP = "No paid top-up has its payment, so no credits follow it."
+
 
 @dataclass(frozen=True)
 class Difference:
@@ -168,7 +171,8 @@ def _of_dispute(body: Body, theirs: OfPayment) -> Iterator[Difference]:
             )
     if (stored.status, stored.amount_cents) != (_status(body), body["amount"]):
         yield Difference("", is_money=False)
-    yield from _of_credits(theirs)
+    if moves:
+        yield from _of_credits(theirs)
 
 
 def _is_by_hand(theirs: OfPayment) -> bool:
@@ -180,7 +184,10 @@ def _status(body: Body) -> str:
 
 
 def _of_credits(theirs: OfPayment) -> Iterator[Difference]:
-    if theirs.credits != theirs.credits_due:
+    if theirs.topup is None:
+        # Stripe calls it a payment of the wallet. A comparison from before the payment says what is wrong.
+        yield Difference(NO_TOPUP)
+    elif theirs.credits != theirs.credits_due:
         yield Difference(
             f"The user has {money.credits(theirs.credits)} of the payment, "
             f"and should have {money.credits(theirs.credits_due)}."

@@ -99,11 +99,12 @@ def _paid_for(entries: Sequence[Entry], task: Task) -> Iterator[Finding]:
     yield from payments.compared(paid, task)
 
 
-def orphaned_moves(first: datetime, end: datetime, task: Task) -> Iterator[Finding]:
-    """Yield each clawback and reinstatement of this period whose payment has no refund and no dispute.
+def moves_of(first: datetime, end: datetime, task: Task, *, listed_from: datetime) -> Iterator[Finding]:
+    """Compare what the clawbacks and reinstatements of this period follow.
 
-    A clawback may also follow what a charge said it refunded, without its refunds. Then Stripe is asked for
-    these refunds.
+    A payment without a refund and without a dispute is a finding. Stripe is asked about those made before
+    `listed_from`: no list of this run has them. A clawback may also follow what a charge said it refunded,
+    without its refunds. Then Stripe is asked for these refunds.
     """
     kinds = [Entry.Kind.CLAWBACK, Entry.Kind.REINSTATEMENT]
     written = Entry.objects.filter(kind__in=kinds, created_at__gte=first, created_at__lt=end)
@@ -127,6 +128,13 @@ def orphaned_moves(first: datetime, end: datetime, task: Task) -> Iterator[Findi
                     stripe_id=entry.pk,
                 )
         for session_id, intent_id in intents.items():
+            theirs = records.of(intent_id)
+            yield from _asked_refunds(
+                [each for each in theirs.refunds if each.created_at < listed_from], task
+            )
+            yield from _asked_disputes(
+                [each for each in theirs.disputes if each.created_at < listed_from], task
+            )
             yield from _refunds_of_charge(session_id or "", intent_id, records.of(intent_id), task)
 
 

@@ -115,7 +115,7 @@ class Walk:
             unknown=self.unknown,
             on_sessions=self._count_sessions,
         )
-        yield from our_side.orphaned_moves(start, end, self.task)
+        yield from our_side.moves_of(start, end, self.task, listed_from=self.listed_from)
         yield from our_side.stored_facts(start, end, self.task, refunds=refunds, disputes=disputes)
         self._paid_the_day_before = paid
 
