@@ -182,6 +182,16 @@ def test_there_is_nothing_to_resume_after_a_finished_run(stand_in):
     assert reconcile("--resume") == (2, sentence)
 
 
+def test_a_run_without_apply_is_not_continued_with_it(stand_in, three_days, monkeypatch):
+    with monkeypatch.context() as patch:
+        interrupting(patch, stand_in, KeyboardInterrupt())
+        assert reconcile("--since", "5d")[0] == 2
+    sentence = "Could not look: The last run began without --apply; begin a new one with it."
+    assert reconcile("--resume", "--apply") == (2, sentence)
+    assert the_run().state == State.INTERRUPTED
+    assert reconcile("--resume")[0] == 1
+
+
 def test_a_dead_run_is_resumed(stand_in):
     since = timezone.now() - timedelta(days=1)
     runs.begin(since=since, applies=True)

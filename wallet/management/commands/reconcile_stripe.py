@@ -91,7 +91,7 @@ class Command(LookingCommand):
 
     def _begin(self, *, since: datetime, resume: bool, apply: bool) -> Run:
         try:
-            return runs.resume() if resume else runs.begin(since=since, applies=apply)
+            return runs.resume(applies=apply) if resume else runs.begin(since=since, applies=apply)
         except (InternalError, ProgrammingError) as error:
             if resume:
                 raise

@@ -74,8 +74,11 @@ def begin(*, since: datetime, applies: bool) -> Run:
             raise _busy() from error
 
 
-def resume() -> Run:
-    """Continue the last run, if it was interrupted. Raises NothingToResume, and OtherRun like `begin`."""
+def resume(*, applies: bool = False) -> Run:
+    """Continue the last run, if it was interrupted. Raises NothingToResume, and OtherRun like `begin`.
+
+    A run goes on as it began. So with `applies`, a run that does not repair is not continued.
+    """
     with transaction.atomic():
         _stop_the_dead()
         last = ReconciliationRun.objects.select_for_update().order_by("-started_at", "-pk").first()
@@ -83,6 +86,8 @@ def resume() -> Run:
             raise NothingToResume
         if last.state == State.RUNNING:
             raise _busy()
+        if applies and not last.applies:
+            raise NothingToResume("The last run began without --apply; begin a new one with it")
         last.state = State.RUNNING
         try:
             with transaction.atomic():
