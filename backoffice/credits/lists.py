@@ -200,7 +200,7 @@ class TopUpAdmin(AddressedAdmin):
         if standing and staff.has_perm("wallet.view_striperefund"):
             page = self.admin_site.get_model_admin(RefundRequest)
             assert isinstance(page, ActingAdmin)
-            parts["refunds"] = reversals.of_payment(standing)
+            parts["refunds"] = reversals.of_payment(standing.reported)
             parts["requests"] = [(each, page.links_on(each, staff)) for each in standing.requests]
         if staff.has_perm("wallet.view_entry") and topup.stripe_session_id:
             entries = Entry.objects.filter(stripe_session_id=topup.stripe_session_id)

@@ -129,10 +129,10 @@ def facts_of(topup: TopUp) -> Facts:
     debt = money.credits(taken - balance) if taken > max(balance, 0) else ""
     return [
         ("Paid", money.dollars(standing.paid_cents)),
-        ("Refunded", _dollars_or_nothing(standing.refunded_cents)),
-        ("Refund pending", _dollars_or_nothing(standing.pending_cents)),
+        ("Refunded", _dollars_or_nothing(standing.reported.refunded_cents)),
+        ("Refund pending", _dollars_or_nothing(standing.reported.pending_cents)),
         ("Asked for, not reported yet", _dollars_or_nothing(standing.unreported_cents)),
-        ("Disputed, money withdrawn", _dollars_or_nothing(standing.withdrawn_cents)),
+        ("Disputed, money withdrawn", _dollars_or_nothing(standing.reported.withdrawn_cents)),
         ("Left to refund", money.dollars(standing.refundable_cents)),
         ("Balance", money.credits(ledger.balance_of(topup.user_id))),
         ("A full refund takes back", money.credits(taken)),

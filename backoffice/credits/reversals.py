@@ -9,7 +9,7 @@ from foundation import money
 from foundation.text import one_line
 from wallet.models import Payment, RefundRequest, StripeDispute, StripeRefund
 from wallet.payments import stripe_gateway
-from wallet.payments.refund_requests import Standing
+from wallet.payments.reported import Reported
 
 REFUND_STATUSES = {
     "pending": "Pending",
@@ -52,9 +52,9 @@ class Reversal:
         return row_url(type(self.row), self.row.pk)
 
 
-def of_payment(standing: Standing) -> list[Reversal]:
+def of_payment(reported: Reported) -> list[Reversal]:
     """Return the refunds and disputes of a payment that Stripe has reported, newest first."""
-    rows: list[StripeRefund | StripeDispute] = [*standing.refunds, *standing.disputes]
+    rows: list[StripeRefund | StripeDispute] = [*reported.refunds, *reported.disputes]
     rows.sort(key=lambda row: (row.created_at, row.pk), reverse=True)
     return [Reversal(row, in_words(row), status_of(row), TONES.get(row.status, "")) for row in rows]
 

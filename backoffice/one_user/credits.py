@@ -115,7 +115,7 @@ def payments_of(user_id: str, *, with_events: bool, with_reversals: bool) -> lis
             Payment(
                 topup,
                 events.get(topup.pk, []),
-                reversals.of_payment(standing) if with_reversals else [],
+                reversals.of_payment(standing.reported) if with_reversals else [],
                 standing.unreported if with_reversals else [],
             )
         )

@@ -86,7 +86,7 @@ LAWS_OF_WALLETS = {
            AND e.kind IN ('topup', 'adjustment') AND e.stripe_session_id <> ''
            AND (p.entry_id IS DISTINCT FROM e.id OR p.user_id <> e.wallet_id)
     """,
-    # The rule of settlement.left_of.
+    # The rule of payments/reported.py.
     "What a user has from a payment is what Stripe has left of it": """
         SELECT concat_ws(' ', has.wallet_id, nullif(has.session_id, '')),
                format('%%s credits, paid %%s cents, %%s refunded, %%s disputed',

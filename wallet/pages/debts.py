@@ -76,7 +76,7 @@ def _payments(wallet: Wallet, session_ids: list[str]) -> list[Lost]:
                 -sum(entry.credits for entry in moves),
                 len(taken),
                 taken[0].created_at,
-                frozenset(refund.pk for refund in facts[session_id].live_refunds),
+                frozenset(refund.pk for refund in facts[session_id].reported.live_refunds),
             )
         )
     return payments
@@ -95,7 +95,7 @@ def refunds_on_their_way(user_id: str, debt: Debt | None) -> list[str]:
     topups = paid.filter(payment_intent_id__in=[refund.payment_intent_id for refund in found])
     # Two sessions can name the same payment intent. Its refunds are facts of one of them.
     facts = causes.facts_of([topup.stripe_session_id or "" for topup in topups])
-    owners = {refund.pk: each.topup for each in facts.values() for refund in each.refunds}
+    owners = {refund.pk: each.topup for each in facts.values() for refund in each.reported.refunds}
     named = [each.refunds for each in debt.payments] if debt else []
     return [
         causes.refund_in_words(refund, owners[refund.pk])

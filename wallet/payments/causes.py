@@ -16,7 +16,9 @@ from django.utils.dateformat import format as in_words
 from accounts.actors import STRIPE
 from foundation import money
 from wallet.books.models import Entry
-from wallet.payments.models import Payment, StripeDispute, StripeRefund, TopUp
+from wallet.payments import reported
+from wallet.payments.models import StripeDispute, StripeRefund, TopUp
+from wallet.payments.reported import Reported
 
 T = TypeVar("T")
 
@@ -174,42 +176,35 @@ def _capitalized(words: str) -> str:
 class Facts:
     """What is stored of one payment: its top-up, and what Stripe reported of its money.
 
-    `topup` is None if no top-up is recorded. `refunded_cents` is the most that its charge said it refunded.
+    `topup` is None if no top-up is recorded.
     """
 
     topup: TopUp | None = None
-    refunded_cents: int = 0
-    refunds: list[StripeRefund] = field(default_factory=list)
-    disputes: list[StripeDispute] = field(default_factory=list)
+    reported: Reported = field(default_factory=Reported)
 
     def reversal(self, entry: Entry) -> Reversal:
         """Return the cause of a clawback or a reinstatement of this payment."""
         took = entry.kind == Entry.Kind.CLAWBACK
-        refunds = [each for each in self.refunds if took or each.has_ended]
-        disputes = [each for each in self.disputes if _has_moved(each, took=took)]
+        refunds = [each for each in self.reported.refunds if took or each.has_ended]
+        disputes = [each for each in self.reported.disputes if _has_moved(each, took=took)]
         named = entry.reason.removesuffix(".").rpartition(" ")[2] if entry.actor == STRIPE else ""
         if named_disputes := [each for each in disputes if each.pk == named]:
             return Reversal(entry, self.topup, Cause.DISPUTE, dispute=_only(named_disputes))
         if named_refunds := [each for each in refunds if named in (each.pk, each.charge_id)]:
             return Reversal(entry, self.topup, Cause.REFUND, refund=_only(named_refunds))
-        was_refunded = bool(refunds) or (took and self.refunded_cents > 0)
+        was_refunded = bool(refunds) or (took and self.reported.charge_cents > 0)
         if was_refunded and not disputes:
             return Reversal(entry, self.topup, Cause.REFUND, refund=_only(refunds))
         if disputes and not was_refunded:
             return Reversal(entry, self.topup, Cause.DISPUTE, dispute=_only(disputes))
         return Reversal(entry, self.topup)
 
-    @property
-    def live_refunds(self) -> list[StripeRefund]:
-        """The refunds that took money and have not failed."""
-        return [each for each in self.refunds if not each.has_ended]
-
     def what_took_money(self) -> str:
         """Return what the money of this payment is gone for now, in a user's words."""
-        refunds = self.live_refunds
-        disputes = [each for each in self.disputes if each.withdrawn_cents > 0]
+        refunds = self.reported.live_refunds
+        disputes = [each for each in self.reported.disputes if each.withdrawn_cents > 0]
         sentences = []
-        if refunds or self.refunded_cents > sum(each.amount_cents for each in self.refunds):
+        if refunds or self.reported.charge_cents > self.reported.stored_cents:
             sentences.append(_refunds_in_words(refunds, self.topup))
         if disputes:
             sentences.append(_dispute_in_words(_only(disputes), self.topup))
@@ -230,23 +225,13 @@ def facts_of(session_ids: Collection[str]) -> dict[str, Facts]:
     """Return what is stored of the payments of these Checkout Sessions, by session. "" has no facts."""
     if not any(session_ids):
         return {session_id: Facts() for session_id in session_ids}
-    paid = TopUp.objects.filter(stripe_session_id__in=session_ids)
-    topups = {topup.stripe_session_id: topup for topup in paid}
-    # A session has a row of its own, whose id is the session's, and one of its payment intent.
-    rows = Payment.objects.filter(session_id__in=[each for each in session_ids if each])
-    intents = {row.session_id: row for row in rows if row.pk != row.session_id}
-    ids = [row.pk for row in intents.values()]
-    refunds = list(StripeRefund.objects.filter(payment_intent_id__in=ids).order_by("created_at", "pk"))
-    disputes = list(StripeDispute.objects.filter(payment_intent_id__in=ids).order_by("created_at", "pk"))
-    facts = {}
-    for session_id in session_ids:
-        intent = intents.get(session_id)
-        facts[session_id] = Facts(
-            topups.get(session_id),
-            intent.refunded_cents if intent else 0,
-            [each for each in refunds if intent and each.payment_intent_id == intent.pk],
-            [each for each in disputes if intent and each.payment_intent_id == intent.pk],
-        )
+    topups = {
+        topup.stripe_session_id: topup for topup in TopUp.objects.filter(stripe_session_id__in=session_ids)
+    }
+    of_intents = reported.of_intents(topup.payment_intent_id for topup in topups.values())
+    facts = dict.fromkeys(session_ids, Facts())
+    for session_id, topup in topups.items():
+        facts[session_id or ""] = Facts(topup, of_intents[topup.payment_intent_id].of_session(session_id))
     return facts
 
 

@@ -19,8 +19,9 @@ from foundation import money
 from wallet.books import ledger
 from wallet.books.models import Entry
 from wallet.errors import LeavesDebt, NotRefundable, RefundRefused, RefundUnanswered, StripeOutOfReach
-from wallet.payments import stripe_gateway
-from wallet.payments.models import Payment, RefundRequest, StripeDispute, StripeRefund, TopUp
+from wallet.payments import reported, stripe_gateway
+from wallet.payments.models import RefundRequest, StripeDispute, StripeRefund, TopUp
+from wallet.payments.reported import Reported
 from wallet.payments.sessions import plain_or_nothing, text_at
 
 State = RefundRequest.State
@@ -41,56 +42,39 @@ NOTHING_LEFT = "Nothing is left to refund"
 
 @dataclass(frozen=True)
 class Standing:
-    """What became of the payment of a top-up. Amounts are in cents. The rows are sorted newest first.
+    """What became of the payment of a top-up. Amounts are in cents.
 
-    `charge_cents` is the most that the charge said it refunded, failed refunds included. `belongs_to` is the
-    Checkout Session for which the payment was reported first, or "".
+    `belongs_to` is the Checkout Session for which the payment was reported first, or "". `requests` has the
+    refunds that staff asked for, newest first.
     """
 
     paid_cents: int
-    charge_cents: int = 0
     belongs_to: str = ""
-    refunds: list[StripeRefund] = field(default_factory=list)
-    disputes: list[StripeDispute] = field(default_factory=list)
+    reported: Reported = field(default_factory=Reported)
     requests: list[RefundRequest] = field(default_factory=list)
-
-    @property
-    def pending_cents(self) -> int:
-        """The refunds that are on their way."""
-        return sum(each.amount_cents for each in self.refunds if not (each.has_ended or each.has_succeeded))
-
-    @property
-    def refunded_cents(self) -> int:
-        """The refunds that succeeded, and what only the charge has reported."""
-        return max(self._stored_cents, self.charge_cents) - self._ended_cents - self.pending_cents
 
     @property
     def unreported(self) -> list[RefundRequest]:
         """The requests that Stripe may have made, but has not reported yet."""
-        reported = {each.pk for each in self.refunds}
+        refund_ids = {each.pk for each in self.reported.refunds}
         return [
             each
             for each in self.requests
             if each.state == State.ASKING
-            or (each.state == State.MADE and each.stripe_refund_id not in reported)
+            or (each.state == State.MADE and each.stripe_refund_id not in refund_ids)
         ]
 
     @property
     def unreported_cents(self) -> int:
         """What these requests take from the payment. A charge may report a refund before the refund is."""
         asked_cents = sum(each.amount_cents for each in self.unreported)
-        return max(0, self._stored_cents + asked_cents - max(self._stored_cents, self.charge_cents))
-
-    @property
-    def withdrawn_cents(self) -> int:
-        """What disputes took and did not return."""
-        return max(0, sum(each.withdrawn_cents for each in self.disputes))
+        only_by_charge_cents = max(0, self.reported.charge_cents - self.reported.stored_cents)
+        return max(0, asked_cents - only_by_charge_cents)
 
     @property
     def left_cents(self) -> int:
         """What Stripe has left of the payment, and the user has as credits."""
-        gone_cents = self.refunded_cents + self.pending_cents + self.withdrawn_cents
-        return max(0, self.paid_cents - gone_cents)
+        return self.reported.left_of(self.paid_cents)
 
     @property
     def refundable_cents(self) -> int:
@@ -102,16 +86,8 @@ class Standing:
         """Whether the bank has the money, or may take it. An inquiry is no dispute yet."""
         return any(
             each.withdrawn_cents > 0 or not (each.is_inquiry or each.status in StripeDispute.CLOSED)
-            for each in self.disputes
+            for each in self.reported.disputes
         )
-
-    @property
-    def _stored_cents(self) -> int:
-        return sum(each.amount_cents for each in self.refunds)
-
-    @property
-    def _ended_cents(self) -> int:
-        return sum(each.amount_cents for each in self.refunds if each.has_ended)
 
 
 def standing_of(topup: TopUp) -> Standing:
@@ -122,22 +98,15 @@ def standing_of(topup: TopUp) -> Standing:
 def standings_of(topups: Iterable[TopUp]) -> dict[str, Standing]:
     """Return what became of the payments of some top-ups, by the id of the top-up; four queries for all."""
     topups = list(topups)
-    intents = {topup.payment_intent_id for topup in topups} - {""}
-    payments = {payment.pk: payment for payment in Payment.objects.filter(pk__in=intents)}
-    refunds = list(StripeRefund.objects.filter(payment_intent_id__in=intents).order_by("-created_at", "pk"))
-    disputes = list(StripeDispute.objects.filter(payment_intent_id__in=intents).order_by("-created_at", "pk"))
+    of_intents = reported.of_intents(topup.payment_intent_id for topup in topups)
     requests = list(RefundRequest.objects.filter(topup__in=topups).order_by("-created_at", "pk"))
     standings = {}
     for topup in topups:
-        intent, payment = topup.payment_intent_id, payments.get(topup.payment_intent_id)
-        # Facts about a payment belong to the top-up for which the payment was reported first.
-        is_anothers = payment and payment.session_id not in ("", topup.stripe_session_id)
+        of_intent = of_intents[topup.payment_intent_id]
         standings[topup.pk] = Standing(
             paid_cents=topup.paid_cents or 0,
-            charge_cents=payment.refunded_cents if payment and not is_anothers else 0,
-            belongs_to=payment.session_id if payment else "",
-            refunds=[] if is_anothers else [each for each in refunds if each.payment_intent_id == intent],
-            disputes=[] if is_anothers else [each for each in disputes if each.payment_intent_id == intent],
+            belongs_to=of_intent.session_id,
+            reported=of_intent.of_session(topup.stripe_session_id),
             requests=[each for each in requests if each.topup_id == topup.pk],
         )
     return standings

@@ -12,7 +12,6 @@ the same time, and the books end the same:
 Locks are taken in the order that claims.py names.
 """
 
-from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -25,8 +24,8 @@ from foundation.database.transactions import retried
 from wallet import identifiers
 from wallet.books import ledger
 from wallet.books.models import Entry
-from wallet.payments import claims, notices, receipts, resolving
-from wallet.payments.models import Payment, StripeDispute, StripeEvent, StripeRefund, TopUp
+from wallet.payments import claims, notices, receipts, reported, resolving
+from wallet.payments.models import Payment, StripeEvent, TopUp
 from wallet.payments.sessions import Checkout, Parked, is_ours, judge
 
 State = TopUp.State
@@ -192,10 +191,10 @@ def follow(topup: TopUp, *, happened_at: datetime, cause: str) -> str:
     if entry is None or (entry.wallet_id, entry.credits, entry.stripe_session_id) != recorded:
         raise Parked(f"Our record of the payment ({topup.pk}) does not fit its entry.")
     # The refunds and disputes of the other one would not count, and their credits would be given out again.
-    reported = Payment.objects.filter(session_id=session_id).exclude(pk=session_id)
-    if other := reported.exclude(pk=topup.payment_intent_id).first():
+    intents = Payment.objects.filter(session_id=session_id).exclude(pk=session_id)
+    if other := intents.exclude(pk=topup.payment_intent_id).first():
         raise Parked(f"Our record of the payment ({topup.pk}) does not fit its payment, {other.pk}.")
-    credits = money.credits_from_cents(left_of(topup))
+    credits = money.credits_from_cents(reported.of_topup(topup).left_of(topup.paid_cents or 0))
     difference = credits - Entry.objects.of_payment(user_id=topup.user_id, session_id=session_id)
     if not difference:
         return ""
@@ -211,44 +210,6 @@ def follow(topup: TopUp, *, happened_at: datetime, cause: str) -> str:
     )
     notices.queue(written, topup)
     return f"{'Reinstated' if difference > 0 else 'Took back'} {money.credits(abs(difference))}."
-
-
-def left_of(topup: TopUp) -> int:
-    """Return the cents that Stripe has left of a paid top-up, after its refunds and disputes; at least 0.
-
-    A charge reports the sum of its refunds, also of failed ones. So if the report of a refund is lost, the
-    charge still says that the money left.
-    """
-    reported = Payment.objects.filter(
-        pk=topup.payment_intent_id, session_id=topup.stripe_session_id or ""
-    ).first()
-    if reported is None:  # Stripe has not named its payment intent, or named it for another session first.
-        return topup.paid_cents or 0
-    return left_after(
-        topup.paid_cents or 0,
-        refunded_cents=reported.refunded_cents,
-        refunds=StripeRefund.objects.filter(payment_intent_id=topup.payment_intent_id),
-        disputes=StripeDispute.objects.filter(payment_intent_id=topup.payment_intent_id),
-    )
-
-
-def left_after(
-    paid_cents: int,
-    *,
-    refunded_cents: int,
-    refunds: Iterable[StripeRefund],
-    disputes: Iterable[StripeDispute],
-) -> int:
-    """Return the cents that are left of a payment after these refunds and disputes; at least 0.
-
-    `refunded_cents` is the most that its charge has said it refunded.
-    """
-    all_cents, failed_cents = 0, 0
-    for refund in refunds:
-        all_cents += refund.amount_cents
-        failed_cents += refund.amount_cents if refund.has_ended else 0
-    withdrawn_cents = max(0, sum(dispute.withdrawn_cents for dispute in disputes))
-    return max(0, paid_cents - (max(all_cents, refunded_cents) - failed_cents) - withdrawn_cents)
 
 
 def _topup_of(checkout: Checkout) -> TopUp:

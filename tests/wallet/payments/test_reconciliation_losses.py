@@ -14,7 +14,7 @@ from django.core.management import call_command
 from tests.deployment import eventually
 from wallet.books import laws
 from wallet.models import Entry, Payment, StripeDispute, StripeEvent, StripeRefund, TopUp, Wallet
-from wallet.payments import settlement
+from wallet.payments import reported
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("nothing_on_its_way")]
 
@@ -96,7 +96,7 @@ def books_of(name):
             "paid": (topup.paid_cents, bool(topup.entry_id), bool(intent)),
             "balance": Wallet.objects.filter(pk=topup.user_id).values_list("balance", flat=True).first(),
             "credits": Entry.objects.of_payment(user_id=topup.user_id, session_id=session_id),
-            "left": settlement.left_of(topup),
+            "left": reported.of_topup(topup).left_of(topup.paid_cents),
             "payments": sorted(
                 Payment.objects.filter(pk__in=[session_id, intent]).values_list("state", flat=True)
             ),

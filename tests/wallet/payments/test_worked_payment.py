@@ -6,7 +6,7 @@ import pytest
 
 from wallet.books.models import Entry
 from wallet.models import TopUp
-from wallet.payments import reversals, settlement
+from wallet.payments import reported, reversals, settlement
 
 NOON = datetime(2026, 6, 1, 12, tzinfo=UTC)
 SESSION = {
@@ -37,7 +37,8 @@ def test_the_worked_payment():
     seen: set[str] = set()
 
     def row():
-        left = settlement.left_of(TopUp.objects.get(stripe_session_id="cs_test_1"))
+        topup = TopUp.objects.get(stripe_session_id="cs_test_1")
+        left = reported.of_topup(topup).left_of(topup.paid_cents)
         written = [entry for entry in Entry.objects.of_user("ada") if entry.pk not in seen]
         seen.update(entry.pk for entry in written)
         moved = [(entry.kind, entry.credits) for entry in written]

@@ -128,7 +128,7 @@ def _happened_at(body: Body) -> datetime:
 
 
 def _of_refund(body: Body, theirs: OfPayment) -> Iterator[Difference]:
-    stored = next((each for each in theirs.refunds if each.pk == body["id"]), None)
+    stored = next((each for each in theirs.reported.refunds if each.pk == body["id"]), None)
     if _is_by_hand(theirs):
         yield Difference(reversals.BY_HAND, kind=Kind.PARKED)
     elif body.get("currency") != "usd":
@@ -146,7 +146,7 @@ def _of_refund(body: Body, theirs: OfPayment) -> Iterator[Difference]:
 
 
 def _of_dispute(body: Body, theirs: OfPayment) -> Iterator[Difference]:
-    stored = next((each for each in theirs.disputes if each.pk == body["id"]), None)
+    stored = next((each for each in theirs.reported.disputes if each.pk == body["id"]), None)
     moves = body.get("balance_transactions") or []
     if _is_by_hand(theirs):
         # As long as no money moved, there is nothing for staff to take back.

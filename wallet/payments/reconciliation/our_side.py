@@ -117,8 +117,8 @@ def moves_of(first: datetime, end: datetime, task: Task, *, listed_from: datetim
         )
         records = OfPayments(intents.values())
         for entry in part:
-            theirs = records.of(intents.get(entry.stripe_session_id, ""))
-            if not theirs.refunds and not theirs.disputes and not theirs.refunded_cents:
+            theirs = records.of(intents.get(entry.stripe_session_id, "")).reported
+            if not (theirs.refunds or theirs.disputes or theirs.charge_cents):
                 yield Finding(
                     Kind.ORPHAN,
                     entry.stripe_session_id,
@@ -140,12 +140,13 @@ def moves_of(first: datetime, end: datetime, task: Task, *, listed_from: datetim
 
 def _refunds_of_charge(session_id: str, intent_id: str, theirs: OfPayment, task: Task) -> Iterator[Finding]:
     """Yield a finding if our record of a charge has more refunds than Stripe."""
-    if theirs.refunded_cents <= sum(refund.amount_cents for refund in theirs.refunds):
+    charge_cents = theirs.reported.charge_cents
+    if charge_cents <= theirs.reported.stored_cents:
         return
     at_stripe = sum(refund["amount"] for refund in stripe_lists.refunds_of_payment(intent_id))
     task.on_answer()
-    if theirs.refunded_cents > at_stripe:
-        more = theirs.refunded_cents - at_stripe
+    if charge_cents > at_stripe:
+        more = charge_cents - at_stripe
         yield Finding(
             Kind.ORPHAN,
             session_id,

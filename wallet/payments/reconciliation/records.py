@@ -1,6 +1,5 @@
 """Our records of a page of Stripe's objects, read in a few queries for the whole page."""
 
-from collections import defaultdict
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 
@@ -8,8 +7,9 @@ from django.db.models import Q, Sum
 
 from foundation import money
 from wallet.books.models import PAYMENT_KINDS, Entry
-from wallet.payments import handlers, sessions, settlement
-from wallet.payments.models import Payment, StripeDispute, StripeEvent, StripeRefund, TopUp
+from wallet.payments import handlers, reported, sessions
+from wallet.payments.models import Payment, StripeEvent, TopUp
+from wallet.payments.reported import Reported
 
 
 @dataclass(frozen=True)
@@ -74,46 +74,36 @@ def _resolved_sessions(session_ids: Collection[str]) -> set[str]:
 
 @dataclass(frozen=True)
 class OfPayment:
-    """What the books say of a payment intent: its top-up, and what Stripe reported of it."""
+    """What the books say of a payment intent: its top-up and its credits, and what Stripe reported of it."""
 
-    payment: Payment | None
     topup: TopUp | None
     credits: int
-    refunds: list[StripeRefund]
-    disputes: list[StripeDispute]
+    reported: Reported
 
     @property
-    def refunded_cents(self) -> int:
-        """The most that its charge has said it refunded."""
-        return self.payment.refunded_cents if self.payment else 0
+    def payment(self) -> Payment | None:
+        """The row of the payment intent."""
+        return self.reported.payment
 
     @property
     def credits_due(self) -> int:
         """The credits that its user should have of it, by what Stripe has reported."""
-        topup, payment = self.topup, self.payment
-        if topup is None:
+        if self.topup is None:
             return self.credits
-        # Without a decision, the release before credited it: the next report of Stripe makes it follow.
-        if payment is None or payment.session_id not in ("", topup.stripe_session_id):
-            return money.credits_from_cents(topup.paid_cents or 0)
-        left = settlement.left_after(
-            topup.paid_cents or 0,
-            refunded_cents=payment.refunded_cents,
-            refunds=self.refunds,
-            disputes=self.disputes,
-        )
-        return money.credits_from_cents(left)
+        theirs = self.reported.of_session(self.topup.stripe_session_id)
+        return money.credits_from_cents(theirs.left_of(self.topup.paid_cents or 0))
 
 
 class OfPayments:
     """What the books say of the payment intents of a page of refunds or disputes."""
 
     def __init__(self, intent_ids: Iterable[str]) -> None:
-        ids = {each for each in intent_ids if each}
-        self._payments = Payment.objects.in_bulk(ids)
-        session_ids = {payment.session_id for payment in self._payments.values()} - {""}
+        self._reported = reported.of_intents(intent_ids)
+        session_ids = {each.session_id for each in self._reported.values()} - {""}
         paid = TopUp.objects.filter(state=TopUp.State.PAID)
-        topups = list(paid.filter(Q(payment_intent_id__in=ids) | Q(stripe_session_id__in=session_ids)))
+        topups = list(
+            paid.filter(Q(payment_intent_id__in=self._reported) | Q(stripe_session_id__in=session_ids))
+        )
         self._by_intent = {topup.payment_intent_id: topup for topup in topups}
         self._by_session = {topup.stripe_session_id: topup for topup in topups}
         theirs = Entry.objects.filter(
@@ -121,30 +111,18 @@ class OfPayments:
         )
         sums = theirs.order_by().values_list("wallet_id", "stripe_session_id").annotate(sum=Sum("credits"))
         self._credits = {(user_id, session_id): credits for user_id, session_id, credits in sums}
-        self._refunds = defaultdict(list)
-        for refund in StripeRefund.objects.filter(payment_intent_id__in=ids):
-            self._refunds[refund.payment_intent_id].append(refund)
-        self._disputes = defaultdict(list)
-        for dispute in StripeDispute.objects.filter(payment_intent_id__in=ids):
-            self._disputes[dispute.payment_intent_id].append(dispute)
         # The refunds and disputes whose event staff resolved by hand.
-        self.resolved = _resolved_objects(ids)
+        self.resolved = _resolved_objects(self._reported)
 
     def of(self, intent_id: str) -> OfPayment:
         """Return the records of one payment intent of the page."""
-        payment = self._payments.get(intent_id)
-        if payment is not None and payment.state != Payment.State.KNOWN:
-            topup = self._by_session.get(payment.session_id)
+        theirs = self._reported[intent_id]
+        if theirs.payment is not None and theirs.payment.state != Payment.State.KNOWN:
+            topup = self._by_session.get(theirs.session_id)
         else:
             topup = self._by_intent.get(intent_id)
         key = (topup.user_id, topup.stripe_session_id) if topup else None
-        return OfPayment(
-            payment=payment,
-            topup=topup,
-            credits=self._credits.get(key, 0) if key else 0,
-            refunds=self._refunds[intent_id],
-            disputes=self._disputes[intent_id],
-        )
+        return OfPayment(topup=topup, credits=self._credits.get(key, 0) if key else 0, reported=theirs)
 
 
 def _resolved_objects(intent_ids: Collection[str]) -> set[str]:
