@@ -96,7 +96,7 @@ def books_of(name):
             "paid": (topup.paid_cents, bool(topup.entry_id), bool(intent)),
             "balance": Wallet.objects.filter(pk=topup.user_id).values_list("balance", flat=True).first(),
             "credits": Entry.objects.of_payment(user_id=topup.user_id, session_id=session_id),
-            "left": reported.of_topup(topup).left_of(topup.paid_cents),
+            "left": reported.of_topup(topup).left_of(topup.paid_cents or 0),
             "payments": sorted(
                 Payment.objects.filter(pk__in=[session_id, intent]).values_list("state", flat=True)
             ),

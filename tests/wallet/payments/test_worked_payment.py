@@ -38,7 +38,7 @@ def test_the_worked_payment():
 
     def row():
         topup = TopUp.objects.get(stripe_session_id="cs_test_1")
-        left = reported.of_topup(topup).left_of(topup.paid_cents)
+        left = reported.of_topup(topup).left_of(topup.paid_cents or 0)
         written = [entry for entry in Entry.objects.of_user("ada") if entry.pk not in seen]
         seen.update(entry.pk for entry in written)
         moved = [(entry.kind, entry.credits) for entry in written]

@@ -128,14 +128,13 @@ def moves_of(first: datetime, end: datetime, task: Task, *, listed_from: datetim
                     stripe_id=entry.pk,
                 )
         for session_id, intent_id in intents.items():
-            theirs = records.of(intent_id)
-            yield from _asked_refunds(
-                [each for each in theirs.refunds if each.created_at < listed_from], task
-            )
+            of_intent = records.of(intent_id)
+            told = of_intent.reported
+            yield from _asked_refunds([each for each in told.refunds if each.created_at < listed_from], task)
             yield from _asked_disputes(
-                [each for each in theirs.disputes if each.created_at < listed_from], task
+                [each for each in told.disputes if each.created_at < listed_from], task
             )
-            yield from _refunds_of_charge(session_id or "", intent_id, records.of(intent_id), task)
+            yield from _refunds_of_charge(session_id or "", intent_id, of_intent, task)
 
 
 def _refunds_of_charge(session_id: str, intent_id: str, theirs: OfPayment, task: Task) -> Iterator[Finding]:
