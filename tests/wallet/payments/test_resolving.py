@@ -16,7 +16,8 @@ from tests.crowd import outcomes_at_once, patiently, wallet_locked_by_another
 from wallet.books import ledger
 from wallet.errors import NotToResolve
 from wallet.models import Entry, Payment, StripeEvent, TopUp
-from wallet.payments import checkout, inbox, reconciliation, resolving, sessions, settlement
+from wallet.payments import checkout, inbox, resolving, sessions, settlement
+from wallet.payments.reconciliation.walk import Walk
 
 pytestmark = pytest.mark.django_db
 
@@ -180,9 +181,9 @@ def test_reconciliation_finds_nothing_open_and_credits_nothing(stand_in, deliver
     for event in stand_in.events(session_id):
         deliver(event)
     since = timezone.now() - timedelta(days=1)
-    assert [finding.kind for finding in reconciliation.reconcile(since=since)] == ["parked"]
+    assert [finding.kind for finding in Walk(since=since).findings()] == ["parked"]
     resolve(StripeEvent.objects.get(state="parked"), credits=20)
-    assert list(reconciliation.reconcile(since=since, apply=True)) == []
+    assert list(Walk(since=since, applies=True).findings()) == []
     call_command("reconcile_stripe", "--apply", stdout=StringIO())  # Exit code 0.
     assert ledger.balance_of("usr_1") == 20
 
@@ -198,7 +199,7 @@ def test_reconciliation_does_not_credit_what_was_closed_without_credits(
     settings.STRIPE_SECRET_KEY = "sk_test_of_the_tests"
     resolve(StripeEvent.objects.get(state="parked"), reason="The payment was refunded")
     since = timezone.now() - timedelta(days=1)
-    assert list(reconciliation.reconcile(since=since, apply=True)) == []
+    assert list(Walk(since=since, applies=True).findings()) == []
     assert not Entry.objects.exists()
 
 

@@ -22,10 +22,11 @@ from wallet.books import audits
 from wallet.books.models import Audit
 from wallet.errors import StripeOutOfReach
 from wallet.payments.models import ReconciliationRun
-from wallet.payments.reconciliation import Walk, runs
+from wallet.payments.reconciliation import runs
 from wallet.payments.reconciliation.findings import Finding, Kind
 from wallet.payments.reconciliation.report import Report
 from wallet.payments.reconciliation.runs import Run
+from wallet.payments.reconciliation.walk import Walk
 
 State = ReconciliationRun.State
 

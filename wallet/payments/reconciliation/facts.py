@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from foundation import money
 from wallet.payments import reversals, sessions, stripe_lists
-from wallet.payments.models import Payment, StripeRefund
+from wallet.payments.models import Payment, StripeDispute, StripeRefund
 from wallet.payments.reconciliation.findings import Finding, Kind, Task
 from wallet.payments.reconciliation.records import OfPayment, OfPayments
 from wallet.payments.sessions import Parked, payment_at, text_at
@@ -32,16 +32,6 @@ class Difference:
     kind: Kind = Kind.REVERSAL
 
 
-def refunds(page: Sequence[Body], task: Task) -> Iterator[Finding]:
-    """Compare these refunds with the books. With `task.applies`, the books follow them."""
-    return _compared(page, task, OF_REFUNDS)
-
-
-def disputes(page: Sequence[Body], task: Task) -> Iterator[Finding]:
-    """Compare these disputes with the books. With `task.applies`, the books follow them."""
-    return _compared(page, task, OF_DISPUTES)
-
-
 def is_ours(body: Body, theirs: OfPayment) -> bool:
     """Return whether a refund or a dispute belongs to a payment for credits."""
     return (
@@ -51,7 +41,8 @@ def is_ours(body: Body, theirs: OfPayment) -> bool:
     )
 
 
-def _compared(page: Sequence[Body], task: Task, fact: "Fact") -> Iterator[Finding]:
+def compared(fact: "Fact", page: Sequence[Body], task: Task) -> Iterator[Finding]:
+    """Compare these refunds or disputes with the books. With `task.applies`, the books follow them."""
     records = OfPayments(payment_at(body) for body in page)
     for body in page:
         theirs = records.of(payment_at(body))
@@ -196,12 +187,20 @@ def _of_credits(theirs: OfPayment) -> Iterator[Difference]:
 
 @dataclass(frozen=True)
 class Fact:
-    """Refunds or disputes: their list at Stripe, how one is compared, and the verb that updates the books."""
+    """Refunds or disputes: their list at Stripe, our rows, how one is compared, and what repairs it.
+
+    A row with one of the statuses `final` is asked about only if its money moves again.
+    """
 
     kind: stripe_lists.Kind
+    model: type[StripeRefund] | type[StripeDispute]
+    final: tuple[str, ...]
     differences: Callable[[Body, OfPayment], Iterator[Difference]]
     verb: Callable[..., str]
 
 
-OF_REFUNDS = Fact(stripe_lists.REFUNDS, _of_refund, reversals.refund)
-OF_DISPUTES = Fact(stripe_lists.DISPUTES, _of_dispute, reversals.dispute)
+REFUNDS = Fact(
+    stripe_lists.REFUNDS, StripeRefund, ("succeeded", *StripeRefund.ENDED), _of_refund, reversals.refund
+)
+DISPUTES = Fact(stripe_lists.DISPUTES, StripeDispute, StripeDispute.CLOSED, _of_dispute, reversals.dispute)
+ALL = (REFUNDS, DISPUTES)

@@ -47,8 +47,8 @@ def compared(
             unknown["balance transactions in another currency than US dollars"] += 1
         elif kind == "charge" or source["created"] < start:
             sources[kind][source["id"]] = source
-    yield from facts.refunds(list(sources["refund"].values()), task)
-    yield from facts.disputes(list(sources["dispute"].values()), task)
+    yield from facts.compared(facts.REFUNDS, list(sources["refund"].values()), task)
+    yield from facts.compared(facts.DISPUTES, list(sources["dispute"].values()), task)
     yield from _of_older_sessions(list(sources["charge"].values()), task, start)
 
 

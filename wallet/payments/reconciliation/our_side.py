@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
-from django.db.models import Model, Q, QuerySet
+from django.db.models import Model, QuerySet
 from django.utils import timezone
 
 from foundation import money
@@ -18,18 +18,17 @@ from wallet.books.models import Entry
 from wallet.payments import settlement, stripe_lists
 from wallet.payments.models import Payment, StripeDispute, StripeRefund, TopUp
 from wallet.payments.reconciliation import facts, payments
+from wallet.payments.reconciliation.facts import Fact
 from wallet.payments.reconciliation.findings import Finding, Kind, Task
 from wallet.payments.reconciliation.records import OfPayment, OfPayments
 from wallet.payments.sessions import Parked, is_ours
 from wallet.payments.stripe_gateway import is_time
-from wallet.payments.stripe_lists import DISPUTES, REFUNDS
 
 Body = dict[str, Any]
 Row = TypeVar("Row", bound=Model)
 
 ROWS_AT_A_TIME = 500
 ASKED_AT_A_TIME = 50
-FINAL_REFUNDS = ("succeeded", *StripeRefund.ENDED)
 
 
 def in_parts(rows: QuerySet[Row], *, size: int = ROWS_AT_A_TIME) -> Iterator[list[Row]]:
@@ -130,10 +129,8 @@ def moves_of(first: datetime, end: datetime, task: Task, *, listed_from: datetim
         for session_id, intent_id in intents.items():
             of_intent = records.of(intent_id)
             told = of_intent.reported
-            yield from _asked_refunds([each for each in told.refunds if each.created_at < listed_from], task)
-            yield from _asked_disputes(
-                [each for each in told.disputes if each.created_at < listed_from], task
-            )
+            for fact, rows in ((facts.REFUNDS, told.refunds), (facts.DISPUTES, told.disputes)):
+                yield from _asked(fact, [row for row in rows if row.created_at < listed_from], task)
             yield from _refunds_of_charge(session_id or "", intent_id, of_intent, task)
 
 
@@ -160,42 +157,27 @@ def _refunds_of_charge(session_id: str, intent_id: str, theirs: OfPayment, task:
 
 
 def stored_facts(
-    first: datetime, end: datetime, task: Task, *, refunds: Collection[str], disputes: Collection[str]
+    fact: Fact, first: datetime, end: datetime, task: Task, *, listed: Collection[str]
 ) -> Iterator[Finding]:
-    """Ask Stripe about each stored refund and dispute made in this period that Stripe has not listed."""
-    made = Q(created_at__gte=first, created_at__lt=end)
-    for some_refunds in in_parts(StripeRefund.objects.filter(made)):
-        yield from _asked_refunds([each for each in some_refunds if each.pk not in refunds], task)
-    for some_disputes in in_parts(StripeDispute.objects.filter(made)):
-        yield from _asked_disputes([each for each in some_disputes if each.pk not in disputes], task)
+    """Ask Stripe about each stored refund or dispute made in this period that is not in `listed`."""
+    for part in in_parts(fact.model.objects.filter(created_at__gte=first, created_at__lt=end)):
+        yield from _asked(fact, [row for row in part if row.pk not in listed], task)
 
 
-def open_facts(before: datetime, task: Task) -> Iterator[Finding]:
-    """Ask Stripe about each refund and dispute made before this time that is not final yet."""
-    refunds = StripeRefund.objects.filter(created_at__lt=before).exclude(status__in=FINAL_REFUNDS)
-    for some_refunds in in_parts(refunds, size=ASKED_AT_A_TIME):
-        yield from _asked_refunds(some_refunds, task)
-    disputes = StripeDispute.objects.filter(created_at__lt=before).exclude(status__in=StripeDispute.CLOSED)
-    for some_disputes in in_parts(disputes, size=ASKED_AT_A_TIME):
-        yield from _asked_disputes(some_disputes, task)
+def open_facts(fact: Fact, before: datetime, task: Task) -> Iterator[Finding]:
+    """Ask Stripe about each refund or dispute made before this time that is not final yet."""
+    not_final = fact.model.objects.filter(created_at__lt=before).exclude(status__in=fact.final)
+    for part in in_parts(not_final, size=ASKED_AT_A_TIME):
+        yield from _asked(fact, part, task)
 
 
-def _asked_refunds(rows: Sequence[StripeRefund], task: Task) -> Iterator[Finding]:
-    bodies = {row.pk: _asked(REFUNDS, row.pk, task) for row in rows}
+def _asked(fact: Fact, rows: Sequence[Any], task: Task) -> Iterator[Finding]:
+    bodies = {}
+    for row in rows:
+        bodies[row.pk] = stripe_lists.one(fact.kind, row.pk)
+        task.on_answer()
     yield from _orphans([row for row in rows if bodies[row.pk] is None])
-    yield from facts.refunds([body for body in bodies.values() if body is not None], task)
-
-
-def _asked_disputes(rows: Sequence[StripeDispute], task: Task) -> Iterator[Finding]:
-    bodies = {row.pk: _asked(DISPUTES, row.pk, task) for row in rows}
-    yield from _orphans([row for row in rows if bodies[row.pk] is None])
-    yield from facts.disputes([body for body in bodies.values() if body is not None], task)
-
-
-def _asked(kind: stripe_lists.Kind, object_id: str, task: Task) -> Body | None:
-    body = stripe_lists.one(kind, object_id)
-    task.on_answer()
-    return body
+    yield from facts.compared(fact, [body for body in bodies.values() if body is not None], task)
 
 
 def _orphans(rows: Sequence[StripeRefund | StripeDispute]) -> Iterator[Finding]:

@@ -1,11 +1,11 @@
 """Compare Stripe with the books day by day, and then ask Stripe about all that is still open.
 
 Each UTC day is compared from both sides: what Stripe lists of it is looked up in the books, and what the
-books have of it and Stripe has not listed is asked for by its id. So only the ids of one day are in memory.
+books have of it and Stripe has not listed is asked for by its id. So only the latest ids are in memory.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -15,7 +15,6 @@ from django.utils import timezone
 from foundation.calendar import DAY, FIRST_DAY, day_of, end_of, start_of
 from wallet.books.models import Entry
 from wallet.payments import stripe_lists
-from wallet.payments.models import StripeDispute, StripeRefund
 from wallet.payments.reconciliation import facts, movements, our_side, payments
 from wallet.payments.reconciliation.findings import Finding, Task
 from wallet.payments.stripe_lists import BALANCE_TRANSACTIONS, DISPUTES, REFUNDS, SESSIONS
@@ -24,7 +23,7 @@ Body = dict[str, Any]
 
 # A session may be opened on one day and credited on the next one. So a run begins this much earlier.
 OVERLAP = timedelta(days=1)
-# So many findings are remembered, to report each one once.
+# So many findings are remembered, to report each one once, and so many sessions, to ask about each one once.
 REMEMBERED_MAX = 100_000
 
 
@@ -50,7 +49,7 @@ class Walk:
     def __post_init__(self) -> None:
         self.task = Task(timezone.now(), applies=self.applies, on_answer=lambda: self.on_page(0))
         self.listed_from = max(self.since - OVERLAP, start_of(FIRST_DAY))
-        self._paid_the_day_before: set[str] = set()
+        self._paid: dict[str, None] = {}
 
     def findings(self) -> Iterator[Finding]:
         """Yield each difference once. Raises StripeOutOfReach if Stripe stops answering."""
@@ -70,7 +69,8 @@ class Walk:
         yield from our_side.open_topups(
             self.task, listed_from=self.listed_from, on_sessions=self._count_sessions
         )
-        yield from our_side.open_facts(self.listed_from, self.task)
+        for fact in facts.ALL:
+            yield from our_side.open_facts(fact, self.listed_from, self.task)
 
     def _days(self, first: date, last: date) -> Iterator[Finding]:
         """Compare the days from `first` to `last`. Skip a period in which nothing happened."""
@@ -78,7 +78,6 @@ class Walk:
         is_quiet = _is_quiet(start, end)
         self.on_page(0)
         if is_quiet:
-            self._paid_the_day_before = set()
             self._is_done(last)
         elif first == last:
             yield from self._day(start, end)
@@ -93,31 +92,36 @@ class Walk:
         self.on_day(min(day + DAY, day_of(self.task.at)))
 
     def _day(self, start: datetime, end: datetime) -> Iterator[Finding]:
-        paid: set[str] = set()
         for page in self._pages(SESSIONS, start, end):
             yield from payments.compared(page, self.task)
-            paid.update(session["id"] for session in page if payments.is_paid_topup(session))
-        refunds: set[str] = set()
-        for page in self._pages(REFUNDS, start, end):
-            yield from facts.refunds(page, self.task)
-            refunds.update(refund["id"] for refund in page)
-        disputes: set[str] = set()
-        for page in self._pages(DISPUTES, start, end):
-            yield from facts.disputes(page, self.task)
-            disputes.update(dispute["id"] for dispute in page)
+            self._remember(session["id"] for session in page if payments.is_paid_topup(session))
+        for fact in facts.ALL:
+            listed: set[str] = set()
+            for page in self._pages(fact.kind, start, end):
+                yield from facts.compared(fact, page, self.task)
+                listed.update(each["id"] for each in page)
+            yield from our_side.stored_facts(fact, start, end, self.task, listed=listed)
         for page in self._pages(BALANCE_TRANSACTIONS, start, end):
             yield from movements.compared(page, self.task, listed_from=self.listed_from, unknown=self.unknown)
         yield from our_side.credits_of(
             start,
             end,
             self.task,
-            listed=paid | self._paid_the_day_before,
+            listed=self._paid.keys(),
             unknown=self.unknown,
             on_sessions=self._count_sessions,
         )
         yield from our_side.moves_of(start, end, self.task, listed_from=self.listed_from)
-        yield from our_side.stored_facts(start, end, self.task, refunds=refunds, disputes=disputes)
-        self._paid_the_day_before = paid
+
+    def _remember(self, session_ids: Iterable[str]) -> None:
+        """Remember sessions that were compared, so that Stripe is not asked about their credits again.
+
+        A payment may be credited days after its session was opened. The oldest are forgotten first; asking
+        about a session once more costs a call, and is no error.
+        """
+        self._paid.update(dict.fromkeys(session_ids))
+        while len(self._paid) > REMEMBERED_MAX:
+            del self._paid[next(iter(self._paid))]
 
     def _pages(self, kind: stripe_lists.Kind, start: datetime, end: datetime) -> Iterator[list[Body]]:
         for page in stripe_lists.pages(kind, first=start, end=end):
@@ -136,8 +140,7 @@ def _is_quiet(start: datetime, end: datetime) -> bool:
     kinds = [Entry.Kind.TOPUP, Entry.Kind.CLAWBACK, Entry.Kind.REINSTATEMENT]
     return not (
         Entry.objects.filter(kind__in=kinds, **period).exists()
-        or StripeRefund.objects.filter(**period).exists()
-        or StripeDispute.objects.filter(**period).exists()
+        or any(fact.model.objects.filter(**period).exists() for fact in facts.ALL)
         or any(
             stripe_lists.has_any(kind, first=start, end=end)
             for kind in (BALANCE_TRANSACTIONS, SESSIONS, REFUNDS, DISPUTES)
