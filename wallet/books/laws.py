@@ -86,16 +86,19 @@ LAWS_OF_WALLETS = {
            AND e.kind IN ('topup', 'adjustment') AND e.stripe_session_id <> ''
            AND (p.entry_id IS DISTINCT FROM e.id OR p.user_id <> e.wallet_id)
     """,
-    # The rule of payments/reported.py.
+    # The rule of payments/reported.py. On a cluster, a correlated query cannot join entries, which are distributed, with
+    # payments, which are not. So the credits are added up first.
     "What a user has from a payment is what Stripe has left of it": """
+        WITH has AS MATERIALIZED (
+             SELECT wallet_id, stripe_session_id AS session_id, sum(credits) AS credits
+               FROM wallet_entry
+              WHERE wallet_id > %(after)s AND wallet_id <= %(last)s
+                AND kind IN ('topup', 'clawback', 'reinstatement')
+              GROUP BY 1, 2)
         SELECT concat_ws(' ', has.wallet_id, nullif(has.session_id, '')),
                format('%%s credits, paid %%s cents, %%s refunded, %%s disputed',
                       has.credits, t.paid_cents, gone.refunded, gone.withdrawn)
-          FROM (SELECT wallet_id, stripe_session_id AS session_id, sum(credits) AS credits
-                  FROM wallet_entry
-                 WHERE wallet_id > %(after)s AND wallet_id <= %(last)s
-                   AND kind IN ('topup', 'clawback', 'reinstatement')
-                 GROUP BY 1, 2) AS has
+          FROM has
           LEFT JOIN wallet_topup t
             ON t.stripe_session_id = has.session_id AND t.user_id = has.wallet_id AND t.state = 'paid'
           LEFT JOIN LATERAL (
