@@ -75,12 +75,13 @@ class Walk:
     def _days(self, first: date, last: date) -> Iterator[Finding]:
         """Compare the days from `first` to `last`. Skip a period in which nothing happened."""
         start, end = max(start_of(first), self.listed_from), end_of(last)
+        if first == last:  # To ask whether there is anything costs as many calls as to read the lists.
+            yield from self._day(start, end)
+            self._is_done(last)
+            return
         is_quiet = _is_quiet(start, end)
         self.on_page(0)
         if is_quiet:
-            self._is_done(last)
-        elif first == last:
-            yield from self._day(start, end)
             self._is_done(last)
         else:
             middle = first + (last - first) // 2
