@@ -76,7 +76,7 @@ LAWS_OF_WALLETS = {
          WHERE e.wallet_id > %(after)s AND e.wallet_id <= %(last)s AND e.kind = 'topup'
            AND (t.id IS NULL OR t.user_id <> e.wallet_id
                 OR t.stripe_session_id IS DISTINCT FROM e.stripe_session_id
-                OR t.paid_cents / 100 IS DISTINCT FROM e.credits)
+                OR t.paid_cents / 100 IS DISTINCT FROM e.credits OR t.origin <> 'checkout')
     """,
     # An entry that replaces or adds the credits of a payment is a top-up, or an adjustment with its session.
     "Every entry that credits a payment is the one that the payment names": """

@@ -33,7 +33,9 @@ def refund(body: dict[str, Any], *, happened_at: datetime) -> str:
 
     Raises Parked if staff must decide: it is in another mode or currency, or cannot be read.
     """
-    return _handle(body, happened_at, cause=f"Refund {text_at(body, 'id')}.", store=_store_refund)
+    return _handle(
+        body, happened_at, kind="refund", cause=f"Refund {text_at(body, 'id')}.", store=_store_refund
+    )
 
 
 def charge(body: dict[str, Any], *, happened_at: datetime) -> str:
@@ -41,7 +43,13 @@ def charge(body: dict[str, Any], *, happened_at: datetime) -> str:
 
     Raises Parked like `refund`.
     """
-    return _handle(body, happened_at, cause=f"Refund of charge {text_at(body, 'id')}.", store=_store_charge)
+    return _handle(
+        body,
+        happened_at,
+        kind="charge",
+        cause=f"Refund of charge {text_at(body, 'id')}.",
+        store=_store_charge,
+    )
 
 
 def dispute(body: dict[str, Any], *, happened_at: datetime) -> str:
@@ -50,7 +58,9 @@ def dispute(body: dict[str, Any], *, happened_at: datetime) -> str:
     Only money that moved counts, not the status: an inquiry moves none, and a lost dispute may return a part.
     Raises Parked like `refund`.
     """
-    return _handle(body, happened_at, cause=f"Dispute {text_at(body, 'id')}.", store=_store_dispute)
+    return _handle(
+        body, happened_at, kind="dispute", cause=f"Dispute {text_at(body, 'id')}.", store=_store_dispute
+    )
 
 
 @retried
@@ -59,10 +69,13 @@ def _handle(
     body: dict[str, Any],
     happened_at: datetime,
     *,
+    kind: str,
     cause: str,
     store: Callable[[dict[str, Any], Payment, datetime], None],
 ) -> str:
     payment_intent_id = payment_at(body)
+    if body.get("object", kind) != kind:
+        raise Parked(f"It is no {kind}.")
     if not is_plain(text_at(body, "id")):
         raise Parked("It has no id.")
     if bool(body.get("livemode", stripe_gateway.is_live())) != stripe_gateway.is_live():

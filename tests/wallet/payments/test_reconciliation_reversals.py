@@ -303,7 +303,7 @@ def test_what_happened_in_the_last_minutes_is_on_its_way(happens, stand_in, star
     stand_in.happens("pay_later", late.stripe_session_id)
     stand_in.paid_session(currency="eur", user_id="usr_4")
     code, report = reconcile()
-    assert (code, report["findings"]) == (0, [])
+    assert (code, report["findings"], report["on_their_way"]) == (0, [], 5)
     kinds = {each["user_id"]: each["kind"] for each in reconcile("--apply")[1]["findings"]}
     assert kinds == {"usr_1": "followed", "usr_2": "credited", "usr_3": "updated", "usr_4": "parked"}
     assert StripeRefund.objects.get().pk == refund["id"]
@@ -360,6 +360,7 @@ def test_refunds_and_disputes_of_others_are_not_ours(stand_in, deliver):
     assert (code, report["findings"]) == (0, [])
 
 
+@pytest.mark.breaks_the_books
 def test_a_top_up_of_another_origin_is_counted_and_said(stand_in, give):
     entry = give("usr_1", 25, session_id="cs_test_never_was")
     TopUp.objects.filter(entry=entry).update(origin="recharge")
@@ -369,3 +370,4 @@ def test_a_top_up_of_another_origin_is_counted_and_said(stand_in, give):
     out = StringIO()
     call_command("reconcile_stripe", "--since", "1d", stdout=out)
     assert out.getvalue().endswith("Not compared, because unknown here: 1 top-ups that began as recharge.\n")
+    assert [violation.subject for violation in laws.violations()] == [entry.pk]

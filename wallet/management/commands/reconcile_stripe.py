@@ -142,6 +142,7 @@ class Command(LookingCommand):
                 report.add(finding)
                 if not quiet:
                     self.stdout.write(_line(finding))
+            report.on_their_way = len(walk.task.on_their_way)
 
     def _show(self, report: Report, *, as_json: bool, since: datetime) -> None:
         if as_json:
@@ -151,6 +152,7 @@ class Command(LookingCommand):
                 "sessions": report.sessions,
                 "seen": dict(report.seen),
                 "unknown": dict(report.unknown),
+                "on_their_way": report.on_their_way,
                 "findings": [asdict(finding) for finding in report.findings],
                 **{kind.value: report.counts[kind] for kind in Kind},
             }
@@ -158,8 +160,8 @@ class Command(LookingCommand):
             return
         summary = report.summary() or "Stripe and the books agree"
         self.stdout.write(f"{report.sessions} sessions against {database_read()}: {summary}.")
-        if not_known := report.not_known():
-            self.stdout.write(not_known)
+        for sentence in filter(None, (report.waited_for(), report.not_known())):
+            self.stdout.write(sentence)
 
 
 @contextmanager

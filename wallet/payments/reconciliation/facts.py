@@ -63,7 +63,7 @@ def _different(object_id: str, task: Task, fact: "Fact") -> Iterator[Finding]:
         return  # Stripe forgets neither refunds nor disputes.
     theirs = OfPayments([payment_at(body)]).of(payment_at(body))
     found = list(fact.differences(body, theirs))
-    if not found or task.is_on_its_way(_happened_at(body)):
+    if not found or task.is_on_its_way(body["id"], _happened_at(body)):
         return
     if task.applies:
         yield from _repaired(body, theirs, found, fact)

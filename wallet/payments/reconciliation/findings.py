@@ -4,7 +4,7 @@ docs/operations.md says for each kind what staff should do.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from django.db.models import TextChoices
@@ -92,10 +92,15 @@ class Task:
     at: datetime
     applies: bool
     on_answer: Callable[[], None] = lambda: None
+    on_their_way: set[str] = field(default_factory=set)
 
-    def is_on_its_way(self, happened_at: datetime | None) -> bool:
+    def is_on_its_way(self, stripe_id: str, happened_at: datetime | None) -> bool:
         """Return whether a report of Stripe may still come, so that a difference is no finding yet.
 
-        With `applies`, nothing is waited for: the books are brought to what Stripe says at once.
+        If so, the id is added to `on_their_way`. With `applies`, nothing is waited for: the books are brought
+        to what Stripe says at once.
         """
-        return not self.applies and happened_at is not None and happened_at > self.at - ON_ITS_WAY
+        if self.applies or happened_at is None or happened_at <= self.at - ON_ITS_WAY:
+            return False
+        self.on_their_way.add(stripe_id)
+        return True

@@ -226,7 +226,7 @@ def _unpaid(topup: TopUp, session: Body, task: Task) -> Iterator[Finding]:
         yield _of_state(topup, Kind.STATE, "Stripe does not call it a top-up of the wallet.")
         return
     state, since = _state_at_stripe(session)
-    if state in (None, topup.state) or task.is_on_its_way(since):
+    if state in (None, topup.state) or task.is_on_its_way(session["id"], since):
         return
     assert state is not None
     if task.applies:

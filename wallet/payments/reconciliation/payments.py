@@ -61,7 +61,7 @@ def _records_of(page: Sequence[Body]) -> OfSessions:
 
 
 def _uncredited(session: Body, theirs: OfSession, task: Task) -> Iterator[Finding]:
-    if task.is_on_its_way(paid_at(session)):
+    if task.is_on_its_way(session["id"], paid_at(session)):
         return
     found = _finding(session, theirs)
     if theirs.payment is not None and theirs.payment.state == Payment.State.CREDITED:

@@ -25,6 +25,7 @@ class Report:
     counts: Counter[str] = field(default_factory=Counter)
     seen: Counter[str] = field(default_factory=Counter)
     unknown: Counter[str] = field(default_factory=Counter)
+    on_their_way: int = 0
 
     @classmethod
     def so_far(cls, row: ReconciliationRun | None) -> "Report":
@@ -75,6 +76,14 @@ class Report:
         """Return a sentence about what was repaired; "" if nothing was."""
         parts = [f"{kind.label}: {self.counts[kind]}" for kind in REPAIRED if self.counts[kind]]
         return f"Repaired: {'; '.join(parts)}." if parts else ""
+
+    def waited_for(self) -> str:
+        """Return a sentence about what happened at Stripe too lately to be a difference; "" if nothing."""
+        if not self.on_their_way:
+            return ""
+        return (
+            f"{self.on_their_way} of the last 15 minutes may still be on the way to us; run it again later."
+        )
 
     def not_known(self) -> str:
         """Return a sentence about what this code does not know; "" if there is nothing."""
