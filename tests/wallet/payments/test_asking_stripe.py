@@ -96,6 +96,9 @@ def test_what_was_resolved_by_hand_is_not_credited(stand_in, start_topup, ask):
     ledger.adjust(
         user_id="usr_1", credits=25, reason="x", key="k", actor="user:staff:ada", stripe_session_id=session_id
     )
+    StripeEvent.objects.create(
+        id="evt_1", type="checkout.session.completed", state="resolved", stripe_session_id=session_id
+    )
     ask(topup)
     assert "was resolved by hand before" in told()
     assert ledger.balance_of("usr_1") == 25

@@ -229,7 +229,7 @@ def test_the_payment_that_a_later_event_names_first_brings_its_refund(tell, deli
 
 
 def test_a_refund_that_came_before_credits_of_the_previous_release(tell, deliver, checkout_event):
-    """That release knows no rows of payments, and does not look for refunds."""
+    """Triggers insert the rows of payments for that release. It does not look for refunds."""
     tell("refund.created", refund_of(INTENT, 1000))
     entry = ledger.credit(
         user_id="usr_1",
@@ -241,7 +241,7 @@ def test_a_refund_that_came_before_credits_of_the_previous_release(tell, deliver
     topup = {"state": "paid", "paid_cents": 2500, "payment_intent_id": INTENT, "entry": entry}
     TopUp.objects.create(user_id="usr_1", stripe_session_id="cs_test_1", **topup)
     assert [violation.law for violation in laws.violations()] == [
-        "The payment intent of every paid top-up is decided"
+        "What a user has from a payment is what Stripe has left of it"
     ]
     deliver(checkout_event())
     assert moves() == [("topup", 25), ("clawback", -10)]
