@@ -139,9 +139,10 @@ def test_payments_of_earlier_releases_are_brought_in(wallet_at, monkeypatch):
     third = credited(old, "usr_2", 3, 500, intent="pi_3")
     fourth = credited(old, "usr_3", 4, 500, intent="pi_3")  # Two sessions of one payment.
     fifth = given_by_hand("usr_4", 5, 27)
-    sixth = given_by_hand("usr_5", 6, 1)  # Without an event.
+    sixth = given_by_hand("usr_5", 6, 1)
     resolved(old, 1, event_of("paid"))  # Its payment came in, so staff gave no credits.
     resolved(old, 5, event_of("paid"))
+    resolved(old, 6, event_of("paid"))
     resolved(old, 7, event_of("paid"))
     resolved(old, 8, event_of("unpaid"))
     resolved(old, 9, "no JSON")
@@ -152,6 +153,7 @@ def test_payments_of_earlier_releases_are_brought_in(wallet_at, monkeypatch):
     Payment.objects.create(stripe_id="pi_12")
     tenth = credited(old, "usr_1", 10, 700, intent="pi_10")
     eleventh = given_by_hand("usr_6", 11, 3)
+    resolved(old, 11, event_of("paid"))
     twelfth = credited(old, "usr_1", 12, 700, intent="pi_12")
     since_then = {
         "cs_12": ("credited", "cs_12", "usr_1", twelfth),
@@ -163,6 +165,7 @@ def test_payments_of_earlier_releases_are_brought_in(wallet_at, monkeypatch):
     assert payments() == since_then
     MigrationExecutor(connection).migrate(MigrationExecutor(connection).loader.graph.leaf_nodes("wallet"))
     wanted = since_then | {
+        "pi_11": ("by_hand", "cs_11", "usr_6", eleventh),
         "cs_1": ("credited", "cs_1", "usr_1", first),
         "pi_1": ("credited", "cs_1", "usr_1", first),
         "cs_2": ("credited", "cs_2", "usr_1", second),
@@ -172,6 +175,7 @@ def test_payments_of_earlier_releases_are_brought_in(wallet_at, monkeypatch):
         "cs_5": ("by_hand", "cs_5", "usr_4", fifth),
         "pi_5": ("by_hand", "cs_5", "usr_4", fifth),
         "cs_6": ("by_hand", "cs_6", "usr_5", sixth),
+        "pi_6": ("by_hand", "cs_6", "usr_5", sixth),
         "cs_7": ("closed", "cs_7", "", ""),
         "pi_7": ("closed", "cs_7", "", ""),
         "cs_9": ("closed", "cs_9", "", ""),

@@ -6,7 +6,7 @@ from django.db import Error, IntegrityError, connection, transaction
 from tests.crowd import begin, wait_until_another_waits
 from tests.wallet.entries import insert_entry, move, sql
 from wallet.books import ledger
-from wallet.models import Entry, RateChange, TopUp, Wallet
+from wallet.models import Entry, RateChange, StripeEvent, TopUp, Wallet
 
 
 @pytest.fixture
@@ -321,10 +321,17 @@ def test_a_checkout_belongs_to_one_user(refused, give):
     )
 
 
+def give_by_hand(user_id, session_id):
+    """Credits that staff gave when they resolved an event."""
+    move(user_id, 10, stripe_session_id=session_id)
+    facts = {"type": "checkout.session.completed", "state": "resolved", "stripe_session_id": session_id}
+    StripeEvent.objects.create(id=f"evt_{session_id}", **facts)
+
+
 @pytest.mark.parametrize("user_id", ["usr_1", "usr_2"])
 def test_a_payment_given_by_hand_is_not_credited_by_itself_too(refused, give, user_id):
     give("usr_2", 5)
-    move(user_id, 10, stripe_session_id="cs_test_by_hand")
+    give_by_hand(user_id, "cs_test_by_hand")
     refused(
         "wallet_entry_claims_its_payment",
         lambda: move("usr_1", 10, kind="topup", stripe_session_id="cs_test_by_hand"),
@@ -357,7 +364,7 @@ def test_a_payment_is_credited_once_also_where_neither_sees_the_other_yet(wallet
         in_a_transaction(lambda: move("usr_1", 10, kind="topup", stripe_session_id="cs_test_both"))
 
     with transaction.atomic():
-        move("usr_2", 10, stripe_session_id="cs_test_both")
+        give_by_hand("usr_2", "cs_test_both")
         by_itself = begin(credit_by_itself)
         wait_until_another_waits()
     with pytest.raises(IntegrityError, match="wallet_entry_claims_its_payment"):

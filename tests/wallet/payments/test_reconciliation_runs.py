@@ -143,9 +143,14 @@ def interrupting(monkeypatch, stand_in, interruption):
     monkeypatch.setattr(stripe_lists, "session", ask_until)
 
 
+def press_ctrl_c(stand_in):
+    """Python's answer to SIGINT, which the processes of pytest ignore."""
+    raise KeyboardInterrupt
+
+
 INTERRUPTIONS = {
     "Stripe is away": ("Stripe cannot", lambda stand_in: stand_in.misbehaves(api_failure=503)),
-    "Ctrl-C": ("It was interrupted", lambda stand_in: signal.raise_signal(signal.SIGINT)),
+    "Ctrl-C": ("It was interrupted", press_ctrl_c),
     "SIGTERM": ("It was interrupted", lambda stand_in: signal.raise_signal(signal.SIGTERM)),
 }
 
