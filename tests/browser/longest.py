@@ -24,7 +24,8 @@ from monetization.privacy import erasure
 from tests.conftest import Caller
 from tests.factories import StaffFactory
 from wallet.books import audits, days, ledger
-from wallet.models import Audit, Entry, Wallet
+from wallet.models import Audit, Entry, TopUp, Wallet
+from wallet.payments import refund_requests
 from wallet.prices import rates
 
 LETTERS = ("ضغط", "龘🎉", "ᄀ", "W")  # The newest row of a list, which is opened, has the widest letters.
@@ -76,6 +77,7 @@ class LongestValues:
         self.creator = User.objects.get(pk=MISAR_ID)
         self.fill_dashboard()
         self.fill_payments(deliver, checkout_event)
+        self.refund_a_part(deliver)
         self.dispute_a_payment(deliver)
         self.fill_acts()
         days.close_days(now=timezone.now())
@@ -240,7 +242,7 @@ class LongestValues:
             )
 
     def fill_payments(self, deliver: Any, checkout_event: Any) -> None:
-        """An open checkout, a payment that was credited, two that staff must look at, and a foreign event."""
+        """An open checkout, two payments that were credited, two that staff must look at, and a foreign event."""
         product = Caller({"x-wallet-service-key": service_keys.issue_service_key(product=PRODUCT)[1]})
         body = {
             "user_id": MISAR_ID,
@@ -255,7 +257,7 @@ class LongestValues:
             "amount_total": 10_000_000,
             "metadata": {"type": "wallet_topup", "user_id": MISAR_ID, "product": TOPUP_PRODUCT},
         }
-        for number, currency in enumerate(("usd", "eur", "jpy")):
+        for number, currency in enumerate(("usd", "eur", "jpy", "usd")):
             event = checkout_event(
                 session_id=f"cs_test_{number}{long(246)}",
                 event_id=f"evt_{number}{long(250)}",
@@ -267,8 +269,34 @@ class LongestValues:
         other = {"id": f"evt_9{long(250)}", "object": "event", "type": long(255), "created": int(time.time())}
         assert deliver(json.loads(json.dumps(other | {"data": {"object": {}}}))).status_code == 200
 
+    def refund_a_part(self, deliver: Any) -> None:
+        """Staff asked for a refund, and Stripe reports another one, with a status and a reason of its own."""
+        topup = TopUp.objects.get(payment_intent_id=f"pi_0{long(251)}")
+        refund_requests.request(
+            topup=topup,
+            amount_cents=5_000_000,
+            accepted_debt=10**15,
+            reason=long(500),
+            key=long(64),
+            actor=self.actor,
+        )
+        refund = {
+            "id": f"re_{long(252)}",
+            "object": "refund",
+            "amount": 100,
+            "charge": f"ch_{long(252)}",
+            "created": int(time.time()),
+            "currency": "usd",
+            "payment_intent": topup.payment_intent_id,
+            "reason": long(100),
+            "status": long(50),
+        }
+        event = {"id": f"evt_7{long(250)}", "object": "event", "created": int(time.time()), "livemode": False}
+        of_a_refund = {"type": "refund.created", "data": {"object": refund}}
+        assert deliver(event | of_a_refund).status_code == 200
+
     def dispute_a_payment(self, deliver: Any) -> None:
-        """The bank takes the money of the payment that was credited."""
+        """The bank takes the money of the first payment that was credited."""
         now = int(time.time())
         taken = {"id": f"txn_{long(251)}", "amount": -10_000_000, "currency": "usd"}
         dispute = {

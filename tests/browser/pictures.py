@@ -47,6 +47,7 @@ STAFF = {
     "admin-resolve": "/admin/wallet/stripeevent/evt_5Fdemo_5Fin_5Feuros/resolve/",
     "admin-plan": "/admin/accounts/user/usr_5Fdemo/plan/",
     "admin-acts": "/admin/accounts/act/",
+    "admin-user-debt": "/admin/user/usr_5Foskar/",
 }
 # Staff actions on the first row of a list: the picture's name, the list, and the action.
 ACTS = {
@@ -54,6 +55,7 @@ ACTS = {
     "admin-ask-stripe": ("/admin/wallet/topup/?state__exact=created", "Ask Stripe"),
     "admin-revoke": ("/admin/accounts/apikey/", "Revoke this key"),
     "admin-refund": ("/admin/monetization/tip/", "Record a refund"),
+    "admin-topup-refund": ("/admin/wallet/topup/?user_id__exact=usr_mara", "Refund this top-up"),
     "admin-rate": ("/admin/wallet/rate/", "Change this price"),
 }
 

@@ -166,14 +166,16 @@ class Command(LookingCommand):
 @contextmanager
 def _sigterm_like_ctrl_c() -> Iterator[None]:
     """Let SIGTERM interrupt the block, so that the run is stored as interrupted and can be resumed."""
-    if threading.current_thread() is not threading.main_thread():
-        yield  # Only the main thread may set a handler.
+    # Only the main thread may set a handler. A process with a handler of its own, as `make run`, keeps it.
+    in_main_thread = threading.current_thread() is threading.main_thread()
+    if not in_main_thread or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
+        yield
         return
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def _reason(error: BaseException) -> str:
