@@ -242,7 +242,7 @@ class LongestValues:
             )
 
     def fill_payments(self, deliver: Any, checkout_event: Any) -> None:
-        """An open checkout, two payments that were credited, two for staff to look at, and a foreign event."""
+        """An open checkout, two payments that were credited, two for staff, and a foreign event."""
         product = Caller({"x-wallet-service-key": service_keys.issue_service_key(product=PRODUCT)[1]})
         body = {
             "user_id": MISAR_ID,
