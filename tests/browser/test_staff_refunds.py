@@ -99,7 +99,7 @@ def test_a_refund_is_pending_and_then_settles(paid, bea, site, look):
     shoot(person, "user")
 
 
-@pytest.mark.parametrize("look", LOOKS, ids=" ".join)
+@pytest.mark.parametrize("look", LOOKS[:1], ids=" ".join)
 def test_a_refund_that_fails_gives_the_credits_back(paid, bea, site, look):
     site.sandbox.control("settings", refunds_pending=True)
     person = bea(*look)
@@ -138,7 +138,7 @@ def test_staff_confirm_a_debt_and_the_user_then_owes(paid, bea, look):
     shoot(person, "overview")
 
 
-@pytest.mark.parametrize("look", LOOKS, ids=" ".join)
+@pytest.mark.parametrize("look", LOOKS[1:], ids=" ".join)
 def test_stripe_does_not_answer_and_the_same_form_is_sent_again(paid, bea, site, look):
     site.sandbox.control("settings", api_failure=429)
     person = bea(*look)
@@ -160,7 +160,7 @@ def test_stripe_does_not_answer_and_the_same_form_is_sent_again(paid, bea, site,
     assert ledger.balance_of(USER) == 15
 
 
-@pytest.mark.parametrize("look", LOOKS, ids=" ".join)
+@pytest.mark.parametrize("look", LOOKS[:1], ids=" ".join)
 def test_staff_follow_a_dispute_from_the_overview(paid, bea, site, look):
     site.sandbox.control(f"sessions/{paid.stripe_session_id}/dispute")
     person = bea(*look)

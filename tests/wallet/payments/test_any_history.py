@@ -89,7 +89,7 @@ ALWAYS_THE_SAME = settings(
 )
 
 
-@settings(ALWAYS_THE_SAME, max_examples=50)
+@settings(ALWAYS_THE_SAME, max_examples=25)
 @given(history=histories(), data=st.data())
 def test_any_history_that_comes_in_any_way_ends_where_the_model_says(history, data):
     with transaction.atomic():
@@ -98,7 +98,7 @@ def test_any_history_that_comes_in_any_way_ends_where_the_model_says(history, da
 
 
 @pytest.mark.slow
-@settings(ALWAYS_THE_SAME, max_examples=200, derandomize=False)
+@settings(ALWAYS_THE_SAME, max_examples=60, derandomize=False)
 @given(history=histories(), data=st.data())
 def test_very_many_histories_end_where_the_model_says(history, data):
     with transaction.atomic():
