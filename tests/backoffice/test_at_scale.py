@@ -1,4 +1,4 @@
-"""With half a million entries every list, the user page and the overview read the ledger by its indexes alone.
+"""With half a million entries, all lists, the user page and the overview read the ledger by its indexes.
 
 The rows are written past the ledger, in one transaction that is rolled back: what is looked at is how
 PostgreSQL answers the pages, which is in its plans whatever the machine.
@@ -34,8 +34,8 @@ QUERIES_OF_TOPUP_MAX = 16
 # A user's page and the overview say more, and as often for a long history as for a short one.
 QUERIES_OF_PAGES_MAX = 60
 
-# One wallet has a tenth of all entries, and a hundredth of them of each kind. Nearly all other entries are charges, as in
-# production. Later rows have later times.
+# One wallet has a tenth of all entries, and a hundredth of each kind. Nearly all other entries are
+# charges, as in production. Later rows have later times.
 FILL = """
 CREATE TEMP TABLE filling ON COMMIT DROP AS
 SELECT n,
