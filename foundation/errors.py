@@ -7,11 +7,14 @@ from typing import ClassVar
 class BillingError(Exception):
     """An expected error: an invalid request, a missing permission, an unavailable dependency.
 
-    `str()` returns a sentence that may be shown to the caller. Only the HTTP code reads `status` and
-    `headers`; the domain functions do not use them.
+    `str()` returns a sentence that may be shown to the caller. Only the HTTP code reads `status`, `code`,
+    `headers` and `facts`; the domain functions do not use them. `code` is the word that names the error for
+    programs (contract 27); "" means the usual word of its status. `facts` are further fields of the answer.
     """
 
     status: ClassVar[int] = 400
+    code: ClassVar[str] = ""
+    facts: Mapping[str, int] = {}
     sentence: ClassVar[str] = "The request cannot be served."
     headers: ClassVar[Mapping[str, str]] = {}
 
@@ -28,6 +31,7 @@ class Conflict(BillingError):
 class KeyReused(Conflict):
     """Raised when an idempotency key or a form key was used before, for a different request."""
 
+    code = "key_reused"
     sentence = "This form was used already, with other content; open it again"
 
 

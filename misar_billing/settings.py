@@ -376,7 +376,7 @@ STRIPE_CALLS_AT_ONCE = max(1, WEB_THREADS // 4)
 RETURN_URL_HOSTS = _words(
     "RETURN_URL_HOSTS", default=["misar.io", "*.misar.io", "misar.blog", "*.misar.blog"]
 )
-CORS_URLS_REGEX = r"^/io/wallet/(balance|transactions|rates)$"
+CORS_URLS_REGEX = r"^/io/wallet/(balance|transactions|rates|funds)$"
 CORS_ALLOWED_ORIGIN_REGEXES = [
     "^https://" + re.escape(host).replace(r"\*", r"[a-z0-9-]+(\.[a-z0-9-]+)*") + "$"
     for host in RETURN_URL_HOSTS
@@ -389,6 +389,7 @@ CORS_EXPOSE_HEADERS = ["X-Request-ID", "Retry-After"]
 
 WALLET_READS_PER_MINUTE = _count("WALLET_READS_PER_MINUTE", 200)
 WALLET_CHARGES_PER_MINUTE = _count("WALLET_CHARGES_PER_MINUTE", 0)  # 0: no limit (contract 15).
+WALLET_WRITES_PER_MINUTE = _count("WALLET_WRITES_PER_MINUTE", 600)  # Refunds, by product (contract 31).
 TOP_UPS_PER_MINUTE = _count("TOP_UPS_PER_MINUTE", 10, least=1)  # Per user, on the wallet page.
 CREATOR_REQUESTS_PER_MINUTE = _count("CREATOR_REQUESTS_PER_MINUTE", 60)
 ADJUSTMENT_CREDITS_MAX = _count("ADJUSTMENT_CREDITS_MAX", 100_000)

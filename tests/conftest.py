@@ -41,6 +41,7 @@ START_SECONDS_MAX = 120  # On a busy machine.
 LEDGER = (
     "wallet_wallet",
     "wallet_entry",
+    "wallet_hold",
     "wallet_topup",
     "wallet_payment",
     "wallet_closedday",

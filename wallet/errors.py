@@ -1,22 +1,38 @@
 """The errors that functions of the wallet raise."""
 
+from collections.abc import Mapping
+
 from foundation import money
 from foundation.errors import BillingError, Conflict, TryAgainLater
 
 
 class InsufficientCredits(BillingError):
-    """Raised when a debit needs more credits than the wallet has.
+    """Raised when a debit or a hold needs more credits than the wallet has available.
 
-    `balance` and `required` are in credits; `balance` is less than `required`.
+    `available` and `required` are in credits; `available` is less than `required`. `lapsed` is how many
+    overdue holds the refused transaction had ended. `limited_by` says what else limits the wallet.
     """
 
-    def __init__(self, *, balance: int, required: int) -> None:
-        self.balance, self.required = balance, required
-        super().__init__(f"The wallet holds {balance} credits; {required} are required")
+    limited_by: Mapping[str, str] | None = None
+
+    def __init__(self, *, available: int, required: int, lapsed: int = 0) -> None:
+        self.available, self.required, self.lapsed = available, required, lapsed
+        super().__init__(f"The wallet has {available} credits available; {required} are required")
+
+
+class WalletFrozen(InsufficientCredits):
+    """Raised when a frozen wallet is charged. Nothing is available for a charge, whatever the wallet has."""
+
+    limited_by = {"limit": "frozen"}
+
+    def __init__(self, *, available: int, required: int, lapsed: int = 0) -> None:
+        super().__init__(available=min(available, 0), required=required, lapsed=lapsed)
 
 
 class UnknownFeature(BillingError):
     """Raised when a feature has no active rate. Such a feature cannot be charged."""
+
+    code = "unknown_feature"
 
     def __init__(self, feature: str) -> None:
         super().__init__(f"Unknown feature: {feature}")
@@ -32,8 +48,66 @@ class ChargeGivenBack(Conflict):
     sentence = "This charge was given back; use a new key"
 
 
-class NothingToGiveBack(BillingError):
-    """Raised when too few credits of a charge are left to give back, or when the entry is not a charge."""
+class NothingToGiveBack(Conflict):
+    """Raised when too few credits of a charge are left to give back. `refundable` says how many are left."""
+
+    code = "nothing_left"
+
+    def __init__(self, refundable: int) -> None:
+        self.facts = {"refundable": refundable}
+        super().__init__(f"{refundable} credits of this charge are left to give back")
+
+
+class NotFound(BillingError):
+    """Raised when a product names a charge or a hold that this product and user do not have."""
+
+    status = 404
+
+
+class TooManyHolds(Conflict):
+    """Raised when a wallet, or a product in this wallet, has as many open holds as it may have."""
+
+    code = "too_many"
+    sentence = "Too many holds of this user are open; capture or void some first"
+
+
+class KeyEnded(Conflict):
+    """Raised when a caller repeats a hold with the same key, but the hold covers nothing any more."""
+
+    code = "key_ended"
+    sentence = "The hold of this key has ended or its charge was given back; use a new key"
+
+
+class HoldCaptured(Conflict):
+    """Raised when a captured hold should be captured with another count, voided or extended."""
+
+    code = "hold_captured"
+    sentence = "This hold was captured"
+
+
+class HoldVoided(Conflict):
+    """Raised when a voided hold should be captured or extended."""
+
+    code = "hold_voided"
+    sentence = "This hold was voided"
+
+
+class HoldExpired(Conflict):
+    """Raised when a hold that has reached its end should be captured or extended."""
+
+    code = "hold_expired"
+    sentence = "This hold has expired"
+
+
+class HoldTooOld(Conflict):
+    """Raised when a hold should last longer than seven days."""
+
+    code = "hold_too_old"
+    sentence = "A hold lasts at most 7 days from its beginning"
+
+
+class MoreThanHeld(BillingError):
+    """Raised when more units should be captured than the hold was made for."""
 
 
 class StripeOutOfReach(TryAgainLater):

@@ -8,6 +8,11 @@ def transaction_id() -> str:
     return identifiers.new("txn")
 
 
+def hold_id() -> str:
+    """Return a new id for a hold."""
+    return identifiers.new("hold")
+
+
 def topup_id() -> str:
     """Return a new id for a top-up. Stripe gets it as our idempotency key; the API never shows it."""
     return identifiers.new("top")

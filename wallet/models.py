@@ -1,6 +1,7 @@
 """The wallet's models. Each model is defined in the package that writes it."""
 
 from wallet.books.models import Audit, ClosedDay, DayTotal, Entry, OutOfOrderEntry, Wallet
+from wallet.charges.models import GiveBack, Hold
 from wallet.payments.models import (
     Payment,
     ReconciliationRun,
@@ -17,6 +18,8 @@ __all__ = [
     "ClosedDay",
     "DayTotal",
     "Entry",
+    "GiveBack",
+    "Hold",
     "OutOfOrderEntry",
     "Payment",
     "Rate",

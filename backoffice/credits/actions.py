@@ -15,8 +15,8 @@ from backoffice.credits import limits, parked, refunds, reversals
 from foundation import money
 from foundation.errors import KeyReused
 from foundation.validators import validate_id, validate_line
-from wallet.books import ledger
 from wallet.books.models import FEATURE_LENGTH
+from wallet.charges import adjustments, give_backs
 from wallet.errors import EventFailed, NotToResolve, StripeOutOfReach
 from wallet.models import Entry, Rate, StripeEvent, TopUp, Wallet
 from wallet.payments import inbox, resolving, sessions, settlement, stripe_gateway
@@ -55,7 +55,7 @@ class AdjustmentForm(CreditsForm):
 
 def adjust(wallet: Wallet, form_data: dict[str, Any], staff: User) -> str:
     """Add credits to a wallet, or remove credits from it."""
-    entry = ledger.adjust(
+    entry = adjustments.adjust(
         user_id=wallet.pk,
         credits=form_data["credits"],
         reason=form_data["reason"],
@@ -83,7 +83,7 @@ class GiveBackForm(CreditsForm):
 
 def give_back(charge: Entry, form_data: dict[str, Any], staff: User) -> str:
     """Give back a charge or a part of it."""
-    entry = ledger.give_back(
+    entry = give_backs.give_back(
         entry=charge,
         credits=form_data["credits"],
         reason=form_data["reason"],

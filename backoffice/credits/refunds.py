@@ -134,7 +134,7 @@ def facts_of(topup: TopUp) -> Facts:
         ("Asked for, not reported yet", _dollars_or_nothing(standing.unreported_cents)),
         ("Disputed, money withdrawn", _dollars_or_nothing(standing.reported.withdrawn_cents)),
         ("Left to refund", money.dollars(standing.refundable_cents)),
-        ("Balance", money.credits(ledger.balance_of(topup.user_id))),
+        ("Available", money.credits(ledger.available_of(topup.user_id))),
         ("A full refund takes back", money.credits(taken)),
         ("And leaves a debt of", debt),
     ]

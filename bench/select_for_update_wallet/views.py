@@ -58,7 +58,7 @@ def charge(*, user_id: str, feature: str, count: int, key: str, service: Service
         with transaction.atomic():
             wallet = Wallet.objects.select_for_update().get(pk=user_id)
             if wallet.balance < credits:
-                raise InsufficientCredits(balance=wallet.balance, required=credits)
+                raise InsufficientCredits(available=wallet.balance, required=credits)
             wallet.balance -= credits
             wallet.entries_count += 1
             wallet.save()

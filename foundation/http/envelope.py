@@ -27,10 +27,14 @@ class Envelope:
         path: str,
         sentence: str,
         *,
+        method: str,
+        status: int,
+        code: str = "",
+        facts: Mapping[str, Any] | None = None,
         details: Mapping[str, Any] | None = None,
         retry_after_seconds: int | None = None,
     ) -> dict[str, Any]:
-        """Return the body of an error."""
+        """Return the body of an error. `code` and `facts` are those of the error (BillingError)."""
         body: dict[str, Any] = {"success": False, "error": sentence}
         if details:
             body["details"] = details
@@ -71,13 +75,24 @@ def error_response(
     status: int,
     sentence: str,
     *,
+    code: str = "",
+    facts: Mapping[str, Any] | None = None,
     details: Mapping[str, Any] | None = None,
     headers: Mapping[str, str] | None = None,
 ) -> JsonResponse:
     """Return an error in the envelope of the request's path."""
     headers = {"Cache-Control": "no-store"} | dict(headers or {})
     wait = int(headers["Retry-After"]) if status == HTTPStatus.TOO_MANY_REQUESTS else None
-    body = envelope_of(request.path).body(request.path, sentence, details=details, retry_after_seconds=wait)
+    body = envelope_of(request.path).body(
+        request.path,
+        sentence,
+        method=str(request.method),
+        status=status,
+        code=code,
+        facts=facts,
+        details=details,
+        retry_after_seconds=wait,
+    )
     # Compact JSON, as in the other answers of the API.
     compact = {"separators": (",", ":"), "ensure_ascii": False}
     return JsonResponse(body, status=status, headers=headers, json_dumps_params=compact)
@@ -96,7 +111,8 @@ def exception_handler(error: Exception, context: Mapping[str, Any]) -> JsonRespo
     if isinstance(error, exceptions.ValidationError | BadJSON):
         found = flattened(error.detail if isinstance(error, exceptions.ValidationError) else [sentence])
         sentence, details = envelope_of(http.path).of_validation(found)
-    return error_response(http, status, sentence, details=details, headers=headers)
+    code, facts = (error.code, error.facts) if isinstance(error, BillingError) else ("", None)
+    return error_response(http, status, sentence, code=code, facts=facts, details=details, headers=headers)
 
 
 def _known(error: Exception) -> tuple[int, str, dict[str, str]] | None:

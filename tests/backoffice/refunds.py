@@ -8,7 +8,7 @@ from django.test import Client
 from django.urls import reverse
 
 from tests.factories import StaffFactory, enter
-from wallet.books import ledger
+from wallet.charges import debits
 from wallet.models import Entry
 
 
@@ -45,7 +45,7 @@ def errors_of(answer):
 
 
 def spend(credits, user_id="usr_1"):
-    ledger.debit(
+    debits.debit(
         user_id=user_id,
         credits=credits,
         kind=Entry.Kind.DEDUCT,

@@ -103,7 +103,7 @@ def test_a_colleagues_adjustment_does_not_count_as_the_credits_of_an_event():
     answer = send(two, page_of(*RESOLVE), **form, user_id="usr_1")
     assert "This form was used already" in answer.text
     event.refresh_from_db()
-    assert (event.state, ledger.balance_of("usr_1"), Act.objects.count()) == ("parked", 5, 1)
+    assert (event.state, ledger.available_of("usr_1"), Act.objects.count()) == ("parked", 5, 1)
 
 
 # --- Current permissions -----------------------------------------------------------------------------
@@ -179,9 +179,9 @@ def test_the_form_keeps_what_was_typed_while_the_database_is_busy(give):
     assert pages.BUSY in answer.text
     assert "typed with care" in answer.text
     assert 'value="7"' in answer.text
-    assert (ledger.balance_of("usr_1"), Act.objects.exists()) == (10, False)
+    assert (ledger.available_of("usr_1"), Act.objects.exists()) == (10, False)
     assert client.post(page, form).status_code == 302
-    assert ledger.balance_of("usr_1") == 17
+    assert ledger.available_of("usr_1") == 17
 
 
 def test_a_limit_that_refuses_is_shown_once(settings):

@@ -24,6 +24,7 @@ from tests.factories import StaffFactory, UserFactory, enter
 from tests.monetization.records import clock_at
 from tests.wallet.past import charged, wrote
 from wallet.books import ledger
+from wallet.charges import adjustments, debits, give_backs
 from wallet.models import Entry, StripeEvent
 from wallet.payments import resolving
 
@@ -63,7 +64,7 @@ def adjust(client, credits, user_id="usr_1"):
 
 
 def charge(credits):
-    return ledger.debit(
+    return debits.debit(
         user_id="usr_1",
         credits=credits,
         kind=Entry.Kind.DEDUCT,
@@ -96,7 +97,7 @@ def test_up_to_the_limit_and_not_beyond(give, billing):
     answer = adjust(client, 41)
     assert answer.status_code == 200
     assert "You may move 100 credits by hand in 24 hours; 40 of them are left." in answer.text
-    assert ledger.balance_of("usr_1") == 560
+    assert ledger.available_of("usr_1") == 560
     assert adjust(client, 40).status_code == 302
     assert "0 of them are left" in adjust(client, 1).text
     assert Act.objects.count() == 2
@@ -124,13 +125,13 @@ def test_credits_given_back_and_resolved_count_too(give, billing, deliver, check
     assert event.state == "parked"  # The resolution is rolled back with the credits.
     assert resolved(credits="20").status_code == 302
     assert "10 of them are left" in back(credits="").text
-    assert ledger.balance_of("usr_1") == 500
+    assert ledger.available_of("usr_1") == 500
 
 
 def test_a_charge_that_its_product_gives_back_counts_for_no_staff_member(give, billing):
     give("usr_1", 500)
     entry = charge(90)
-    ledger.give_back(entry=entry, reason="failed", key="k", actor="service:wsk_test")
+    give_backs.give_back(entry=entry, reason="failed", key="k", actor="service:wsk_test")
     assert limits.of(billing) == limits.Allowance(100, 0)
 
 
@@ -141,7 +142,7 @@ def test_credits_that_a_colleague_moved_do_not_count(give, billing):
 
 
 def test_moved_credits_no_longer_count_after_24_hours(billing):
-    ledger.adjust(user_id="usr_1", credits=100, reason="x", key="k", actor=actor_of(billing))
+    adjustments.adjust(user_id="usr_1", credits=100, reason="x", key="k", actor=actor_of(billing))
     [entry] = Entry.objects.all()
     moved = partial(Entry.objects.moved_by_hand, actor_of(billing))
     assert moved(since=entry.created_at) == 100
@@ -150,7 +151,7 @@ def test_moved_credits_no_longer_count_after_24_hours(billing):
 
 def test_a_host_whose_clock_is_ahead_forgets_no_moved_credits(give, billing):
     give("usr_1", 500)
-    ledger.adjust(user_id="usr_1", credits=100, reason="x", key="k", actor=actor_of(billing))
+    adjustments.adjust(user_id="usr_1", credits=100, reason="x", key="k", actor=actor_of(billing))
     with clock_at(timezone.now() + timedelta(hours=30)):
         assert limits.of(billing) == limits.Allowance(100, 100)
 
@@ -171,7 +172,7 @@ def test_a_superuser_is_limited_only_by_what_one_form_may_move(staff, settings):
     settings.ADJUSTMENT_CREDITS_MAX = 5000
     assert adjust(staff, 5000).status_code == 302
     assert "At most 5,000 credits at once" in adjust(staff, 5001).text
-    assert ledger.balance_of("usr_1") == 5000
+    assert ledger.available_of("usr_1") == 5000
 
 
 def test_a_whole_charge_may_be_more_than_one_form_may_move(staff, give, settings):
@@ -180,7 +181,7 @@ def test_a_whole_charge_may_be_more_than_one_form_may_move(staff, give, settings
     settings.ADJUSTMENT_CREDITS_MAX = 89
     answer = send(staff, "wallet_entry_give-back", entry.pk, credits="")
     assert "At most 89 credits at once" in answer.text
-    assert ledger.balance_of("usr_1") == 410
+    assert ledger.available_of("usr_1") == 410
 
 
 def test_the_form_says_how_much_is_left(billing):

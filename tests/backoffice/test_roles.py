@@ -28,6 +28,7 @@ from monetization.models import Earner
 from tests.crowd import at_once
 from tests.factories import StaffFactory, UserFactory, enter
 from wallet.books import ledger
+from wallet.charges import debits
 from wallet.models import Entry, Rate, RefundRequest, StripeEvent, TopUp, Wallet
 
 pytestmark = pytest.mark.django_db
@@ -111,7 +112,7 @@ def rows(give, deliver, checkout_event) -> dict[type[models.Model], list[models.
     """Rows of every kind that has staff actions, in states in which they apply."""
     creator = UserFactory.create()
     give("usr_1", 10)
-    charge = ledger.debit(
+    charge = debits.debit(
         user_id="usr_1",
         credits=2,
         kind=Entry.Kind.DEDUCT,
@@ -246,7 +247,7 @@ def test_a_form_of_billing_replayed_by_support_moves_nothing():
     form = adjustment()
     assert signed_in(member_of("billing")).post(adjust_page(), form).status_code == 302
     assert signed_in(member_of("support")).post(adjust_page(), form).status_code == 403
-    assert ledger.balance_of("usr_1") == 5
+    assert ledger.available_of("usr_1") == 5
     assert Act.objects.count() == 1
 
 
@@ -262,7 +263,7 @@ def test_a_role_that_is_taken_away_no_longer_counts_in_the_next_request():
     assert client.post(adjust_page(), adjustment()).status_code == 302  # To the sign-in.
     User.objects.filter(pk=member.pk).update(is_staff=True, is_active=False)
     assert client.post(adjust_page(), adjustment()).status_code == 302
-    assert ledger.balance_of("usr_1") == 5
+    assert ledger.available_of("usr_1") == 5
 
 
 # --- Access -------------------------------------------------------------------------------------------

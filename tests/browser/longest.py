@@ -24,6 +24,7 @@ from monetization.privacy import erasure
 from tests.conftest import Caller
 from tests.factories import StaffFactory
 from wallet.books import audits, days, ledger
+from wallet.charges import give_backs
 from wallet.models import Audit, Entry, TopUp, Wallet
 from wallet.payments import refund_requests
 from wallet.prices import rates
@@ -147,7 +148,7 @@ class LongestValues:
                 )
                 assert charge.json()["allowed"], charge.content
         newest = Entry.objects.of_user(user_id)[0]
-        ledger.give_back(entry=newest, credits=7, reason=long(500), key=long(255), actor=self.actor)
+        give_backs.give_back(entry=newest, credits=7, reason=long(500), key=long(255), actor=self.actor)
 
     def fill_dashboard(self) -> None:
         """What a creator's server records through the API."""

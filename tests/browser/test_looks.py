@@ -7,8 +7,7 @@ from django.utils import timezone
 
 from accounts.models import ServiceKey
 from demo.made_up_past import clock_at
-from wallet.books import ledger
-from wallet.charges import deductions
+from wallet.charges import deductions, give_backs
 
 LOOKS = [("desktop", "light"), ("phone", "dark")]
 USER = "usr_demo"
@@ -34,7 +33,7 @@ def history(give, article_rate):
                 count=1 + number % 4,
                 service=ServiceKey(product=f"product-{number % 3}-<script>alert(1)</script>", prefix="test"),
             ).entry
-    ledger.give_back(entry=charge, reason="<b>The work failed</b>", key="k", actor="user:staff:1")
+    give_backs.give_back(entry=charge, reason="<b>The work failed</b>", key="k", actor="user:staff:1")
 
 
 def look_at(person, path):

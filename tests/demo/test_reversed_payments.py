@@ -40,7 +40,7 @@ def test_each_user_has_a_story_of_their_own(seeded):
     assert story_of("usr_mara") == [("topup", 50), ("clawback", -20)]
     assert story_of("usr_lena") == [("topup", 25), ("clawback", -25), ("reinstatement", 25)]
     assert story_of("usr_oskar") == [("topup", 25), ("clawback", -25)]
-    balances = [ledger.balance_of(user_id) for user_id in ("usr_mara", "usr_lena", "usr_oskar")]
+    balances = [ledger.available_of(user_id) for user_id in ("usr_mara", "usr_lena", "usr_oskar")]
     assert balances == [14, 11, -18]
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from django.utils import timezone
 
 from wallet.books import ledger
+from wallet.charges import debits
 from wallet.models import Entry, TopUp
 from wallet.payments import reversals
 
@@ -95,9 +96,9 @@ def leave_owing(give: Callable[..., Entry], user_id: str, credits: int) -> Entry
     `give` is the fixture. The user then owes these credits.
     """
     entry = give(user_id, credits)
-    ledger.debit(
+    debits.debit(
         user_id=user_id,
-        credits=ledger.balance_of(user_id),
+        credits=ledger.available_of(user_id),
         kind=Entry.Kind.DEDUCT,
         actor="service:wsk_test",
         feature="blog.article.generate",

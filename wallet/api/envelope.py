@@ -1,20 +1,55 @@
-"""The JSON format of the errors that the wallet's endpoints return (contract 2)."""
+"""The JSON format of the errors that the wallet's endpoints return (contract 2 and 27)."""
 
 import re
 from collections.abc import Mapping
+from http import HTTPStatus
 from typing import Any
 
 from foundation.http.envelope import Envelope
 
+ROOT = "/io/wallet/"
+# The six endpoints of the seed return errors without a code. So does every address where nothing is.
+WITH_CODES = ("refund", "holds", "quote", "funds")
+# The word of an error that has none of its own.
+CODES = {
+    HTTPStatus.BAD_REQUEST: "invalid",
+    HTTPStatus.UNAUTHORIZED: "no_credentials",
+    HTTPStatus.FORBIDDEN: "wrong_credentials",
+    HTTPStatus.NOT_FOUND: "not_found",
+    HTTPStatus.METHOD_NOT_ALLOWED: "wrong_method",
+    HTTPStatus.REQUEST_TIMEOUT: "too_slow",
+    HTTPStatus.CONFLICT: "conflict",
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "too_large",
+    HTTPStatus.UNSUPPORTED_MEDIA_TYPE: "not_json",
+    HTTPStatus.TOO_MANY_REQUESTS: "slow_down",
+    HTTPStatus.INTERNAL_SERVER_ERROR: "failed",
+    HTTPStatus.SERVICE_UNAVAILABLE: "try_again",
+}
+
 
 class WalletEnvelope(Envelope):
-    """An error is `{"error": ...}`. If a charge failed, the body also has `"allowed": false`."""
+    """An error is `{"error": sentence, "code": word}`; the endpoints of the seed leave the code out."""
 
-    def body(self, path: str, sentence: str, **left_out: Any) -> dict[str, Any]:
+    def body(
+        self,
+        path: str,
+        sentence: str,
+        *,
+        method: str,
+        status: int,
+        code: str = "",
+        facts: Mapping[str, Any] | None = None,
+        **left_out: Any,
+    ) -> dict[str, Any]:
         """Return the body of an error. It has one sentence and no details."""
-        # Some callers of deduct read only `allowed`. So every error of deduct must say `"allowed": false`.
-        denied = {"allowed": False} if path.rstrip("/") == "/io/wallet/deduct" else {}
-        return denied | {"error": sentence}
+        body: dict[str, Any] = {"error": sentence}
+        name = path.rstrip("/").removeprefix(ROOT)
+        # Some callers of these read only `allowed`. So every error that refuses a charge says that it does.
+        if name == "deduct" or (name == "holds" and method not in ("GET", "HEAD")):
+            body = {"allowed": False, **body}
+        if name.partition("/")[0] in WITH_CODES:
+            body |= {"code": code or CODES[HTTPStatus(status)], **(facts or {})}
+        return body
 
     def of_validation(self, found: Mapping[str, Any]) -> tuple[str, dict[str, Any] | None]:
         """Return the first error as a sentence, without details."""

@@ -1,6 +1,7 @@
 """Read and check the query parameters of the wallet's endpoints: `user_id`, `limit` and `cursor`."""
 
 import re
+from collections.abc import Sequence
 from urllib.parse import unquote_to_bytes
 
 from rest_framework.request import Request
@@ -8,6 +9,7 @@ from rest_framework.request import Request
 from accounts.authentication import Bearer
 from accounts.errors import SomebodyElsesWallet
 from accounts.misar_ids import is_misar_id
+from accounts.models import ServiceKey
 from foundation.errors import BillingError
 from wallet.history.statements import PAGE_DEFAULT, PAGE_MAX
 
@@ -35,6 +37,21 @@ def wallet_owner(request: Request) -> str:
     if named is None:
         raise BadQuery("user_id is required")
     return named
+
+
+def own_product(request: Request) -> str | None:
+    """Return the product whose holds the caller may read; None for a user, who may read those of all."""
+    return request.auth.product if isinstance(request.auth, ServiceKey) else None
+
+
+def choice(request: Request, name: str, choices: Sequence[str]) -> str:
+    """Return a query parameter that is one of these choices, or "" if it is missing. Raises BadQuery."""
+    text = single(request, name)
+    if text is None:
+        return ""
+    if text not in choices:
+        raise BadQuery(f"{name} must be one of {', '.join(choices)}")
+    return text
 
 
 def page_limit(request: Request) -> int:

@@ -1,13 +1,18 @@
 """The JSON of the wallet's requests and answers, with all its names (contract part B, section 2)."""
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 from rest_framework import serializers
 
 from accounts.misar_ids import MISAR_ID_LENGTH, is_misar_id
-from foundation.http.fields import WIRE_TIME, StrictInteger, StrictSerializer, StrictText
+from foundation.http.fields import WIRE_TIME, PlainText, StrictInteger, StrictSerializer, StrictText
+from foundation.identifiers import IDENTIFIER_LENGTH
 from wallet.books.models import FEATURE_LENGTH, KEY_LENGTH, PRODUCT_LENGTH, Entry
 from wallet.charges.deductions import COUNT_MAX
+from wallet.charges.give_backs import CREDITS_MAX
+from wallet.charges.holds import TTL_SECONDS_DEFAULT, TTL_SECONDS_MAX
+from wallet.charges.models import GiveBack, Hold
 from wallet.payments.checkout import DOLLARS_MAX, DOLLARS_MIN
 from wallet.prices.models import Rate
 
@@ -50,25 +55,42 @@ class DeductionAllowed(serializers.Serializer):
     """The credits were taken."""
 
     allowed = serializers.SerializerMethodField(method_name="get_allowed")
-    balanceBefore = serializers.IntegerField(source="balance_before")
-    balanceAfter = serializers.IntegerField(source="balance_after")
+    balanceBefore = serializers.IntegerField(
+        source="available_before", help_text="What could be spent before."
+    )
+    balanceAfter = serializers.IntegerField(source="available_after", help_text="What can be spent now.")
     deducted = serializers.IntegerField(source="charged")
 
     def get_allowed(self, entry: Entry) -> bool:
         return True
 
 
+class LimitedBy(serializers.Serializer):
+    """What refuses a charge although there may be enough credits."""
+
+    limit = serializers.ChoiceField(choices=["frozen"], help_text="`frozen`: staff stopped all charges.")
+
+
 class DeductionDenied(serializers.Serializer):
-    """The wallet has fewer credits than the price. No credits were taken."""
+    """The wallet has fewer credits than the price, or staff froze it. Nothing was taken or set aside."""
 
     allowed = serializers.SerializerMethodField(method_name="get_allowed")
-    balanceBefore = serializers.IntegerField(source="balance")
+    balanceBefore = serializers.IntegerField(
+        source="available", help_text="What could be spent on this request; less than `required`."
+    )
     required = serializers.IntegerField(  # type: ignore[assignment]  # The JSON has this name.
         help_text="The full price of the request, in credits."
+    )
+    limitedBy = LimitedBy(
+        source="limited_by", required=False, help_text="What refuses it, if it is not the credits."
     )
 
     def get_allowed(self, denied: Any) -> bool:
         return False
+
+    def to_representation(self, instance: Any) -> dict[str, Any]:
+        answer = super().to_representation(instance)
+        return {name: value for name, value in answer.items() if value is not None}
 
 
 class TopUpRequest(StrictSerializer):
@@ -96,6 +118,186 @@ class TopUpSession(serializers.Serializer):
     """The URL where the user pays."""
 
     url = serializers.URLField()
+
+
+# --- Holds, refunds and quotes ------------------------------------------------------------------------
+
+
+class HoldRequest(StrictSerializer):
+    """Credits to set aside for work that is about to begin."""
+
+    user_id = MisarId(help_text="The Misar ID of the user who will be charged.")
+    feature = StrictText(max_length=FEATURE_LENGTH, help_text="A feature of the rate table.")
+    count = StrictInteger(
+        min_value=1,
+        max_value=COUNT_MAX,
+        default=1,
+        help_text="The most units that the work can need. The price is the rate's now, and stays.",
+    )
+    ttl_seconds = StrictInteger(
+        min_value=1,
+        max_value=TTL_SECONDS_MAX,
+        default=TTL_SECONDS_DEFAULT,
+        help_text="After this time the hold ends by itself.",
+    )
+    idempotency_key = StrictText(
+        max_length=KEY_LENGTH,
+        help_text="Made from the work, such as chat:77. The same key never makes two holds.",
+    )
+
+
+class HoldMade(serializers.Serializer):
+    """The credits are set aside. Nothing was charged yet."""
+
+    allowed = serializers.SerializerMethodField(method_name="get_allowed")
+    balanceBefore = serializers.IntegerField(
+        source="available_before", help_text="What could be spent before."
+    )
+    balanceAfter = serializers.IntegerField(source="available_after", help_text="What can be spent now.")
+    holdId = serializers.CharField(source="pk")
+    held = serializers.IntegerField(source="credits")
+    expiresAt = serializers.DateTimeField(source="first_expires_at", format=WIRE_TIME)
+
+    def get_allowed(self, hold: Hold) -> bool:
+        return True
+
+
+class CaptureRequest(StrictSerializer):
+    """How many units of a hold to charge."""
+
+    user_id = MisarId()
+    count = StrictInteger(
+        min_value=1,
+        max_value=COUNT_MAX,
+        required=False,
+        help_text="At most the hold's; default: all of them.",
+    )
+
+
+class VoidRequest(StrictSerializer):
+    """The user of the hold to void."""
+
+    user_id = MisarId()
+
+
+class ExtendRequest(StrictSerializer):
+    """How long a hold should still last."""
+
+    user_id = MisarId()
+    ttl_seconds = StrictInteger(
+        min_value=1, max_value=TTL_SECONDS_MAX, help_text="From now. A hold that lasts longer already stays."
+    )
+
+
+class HoldRow(serializers.ModelSerializer):
+    """A hold. Fields that do not apply are left out."""
+
+    user_id = serializers.CharField(source="wallet_id")
+    state = serializers.ChoiceField(choices=Hold.State.choices)
+    captured_count = serializers.IntegerField(required=False)
+    captured_credits = serializers.IntegerField(required=False)
+    transaction_id = serializers.SerializerMethodField(
+        method_name="get_transaction_id", required=False, help_text="The charge of a captured hold."
+    )
+    created_at = serializers.DateTimeField(format=WIRE_TIME)
+    expires_at = serializers.DateTimeField(format=WIRE_TIME)
+    ended_at = serializers.DateTimeField(format=WIRE_TIME, required=False)
+
+    class Meta:
+        model = Hold
+        fields = (
+            *("id", "user_id", "product", "state", "feature", "count", "credits", "captured_count"),
+            *("captured_credits", "transaction_id", "created_at", "expires_at", "ended_at"),
+        )
+        read_only_fields = ("id", "product", "feature", "count", "credits")
+
+    def get_transaction_id(self, hold: Hold) -> str | None:
+        charge_id: str | None = self.context["charge_ids"].get(hold.pk)
+        return charge_id
+
+    def to_representation(self, instance: Hold) -> dict[str, Any]:
+        row = super().to_representation(instance)
+        return {name: value for name, value in row.items() if value is not None}
+
+
+class HoldsPage(serializers.Serializer):
+    """Some holds, newest first."""
+
+    items = HoldRow(many=True)
+    nextCursor = serializers.CharField(allow_null=True)
+
+
+class RefundRequest(StrictSerializer):
+    """A charge, or a part of it, to give back. Exactly one field names the charge."""
+
+    user_id = MisarId()
+    transaction_id = StrictText(max_length=IDENTIFIER_LENGTH, required=False, help_text="The charge's id.")
+    charge_key = StrictText(
+        max_length=KEY_LENGTH, required=False, help_text="The idempotency key that the charge was made with."
+    )
+    hold_id = StrictText(max_length=IDENTIFIER_LENGTH, required=False, help_text="The hold that it captured.")
+    credits = StrictInteger(
+        min_value=1,
+        max_value=CREDITS_MAX,
+        required=False,
+        help_text="Default: all that is left of the charge.",
+    )
+    reason = PlainText(max_length=500, required=False, help_text="Why; staff see it.")
+    idempotency_key = StrictText(
+        max_length=KEY_LENGTH, help_text="The same key never gives back twice. It is not the charge's key."
+    )
+
+    SELECTORS: ClassVar[dict[str, str]] = {
+        "transaction_id": "pk",
+        "charge_key": "idempotency_key",
+        "hold_id": "hold_id",
+    }
+
+    def across(self, accepted: Mapping[str, Any]) -> dict[str, list[str]]:
+        """Check that exactly one field names the charge."""
+        if sum(name in accepted for name in self.SELECTORS) == 1:
+            return {}
+        return {"non_field_errors": ["Name the charge by one of transaction_id, charge_key and hold_id"]}
+
+    def run_validation(self, data: Any = serializers.empty) -> Any:
+        # An empty reason is no reason. Other texts must show something.
+        if isinstance(data, dict) and data.get("reason") == "":
+            data = {name: value for name, value in data.items() if name != "reason"}
+        return super().run_validation(data)
+
+
+class Refunded(serializers.ModelSerializer):
+    """The credits are back in the wallet."""
+
+    transaction_id = serializers.CharField(source="entry_id")
+    reverses = serializers.CharField(source="entry.reverses_id", help_text="The charge.")
+    refunded = serializers.IntegerField(source="entry.credits")
+
+    class Meta:
+        model = GiveBack
+        fields = ("transaction_id", "reverses", "refunded", "refundable", "lapsed", "available")
+        read_only_fields = ("refundable", "lapsed", "available")
+
+
+class QuoteRequest(StrictSerializer):
+    """A charge that the product thinks of making."""
+
+    user_id = MisarId()
+    feature = StrictText(max_length=FEATURE_LENGTH)
+    count = StrictInteger(min_value=1, max_value=COUNT_MAX, default=1)
+
+
+class Funds(serializers.Serializer):
+    """What a user has, in credits."""
+
+    user_id = serializers.CharField()
+    at = serializers.DateTimeField(format=WIRE_TIME)
+    balance = serializers.IntegerField(help_text="What the ledger says; negative in a debt.")
+    held = serializers.IntegerField(help_text="What open holds have set aside.")
+    available = serializers.IntegerField(help_text="What can be spent now: the balance less what is held.")
+    paid = serializers.IntegerField(help_text="What did not come from a grant.")
+    granted = serializers.IntegerField(help_text="What grants have left.")
+    grants = serializers.ListField(child=serializers.DictField(), help_text="Grants with credits left.")
 
 
 class Balance(serializers.Serializer):
@@ -153,6 +355,27 @@ class WalletError(serializers.Serializer):
     """The reason why a request failed."""
 
     error = serializers.CharField()
+
+
+class CodedError(WalletError):
+    """The reason why a request failed, as a sentence for people and as a word for programs."""
+
+    code = serializers.CharField()
+
+
+class DecisionError(CodedError):
+    """The reason why a hold was not made. `allowed` is false, for callers that read only this field."""
+
+    allowed = serializers.BooleanField(help_text="False, always.")
+
+
+class RefundError(CodedError):
+    """The reason why nothing was given back."""
+
+    refundable = serializers.IntegerField(
+        required=False,
+        help_text="With `nothing_left`: how many credits of the charge can still be given back.",
+    )
 
 
 class DeductError(WalletError):

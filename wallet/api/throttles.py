@@ -32,8 +32,26 @@ class TransactionReads(PerCredentialAndUser):
     scope = "wallet.transactions"
 
 
+class FundsReads(PerCredentialAndUser):
+    scope = "wallet.funds"
+
+
+class HoldReads(PerCredentialAndUser):
+    scope = "wallet.holds"
+
+
+class Writes(WindowThrottle):
+    """Limits each product's writes that decide no charge."""
+
+    scope = "wallet.writes"
+    limit_setting = "WALLET_WRITES_PER_MINUTE"
+
+    def facts(self, request: Request) -> tuple[str, ...] | None:
+        return ("product", request.auth.product) if isinstance(request.auth, ServiceKey) else None
+
+
 class Charges(WindowThrottle):
-    """Limits the charges of each product, if the setting is not 0.
+    """Limits the charges, holds and quotes of each product, if the setting is not 0.
 
     The count is per product, not per user, because a product with a bug may charge many users in a loop.
     """

@@ -1,4 +1,7 @@
-"""The six endpoints of the Universal Wallet. Each reads the request, calls one function and answers."""
+"""The endpoints of the Universal Wallet, without those of holds.
+
+Each reads the request, calls one function and answers.
+"""
 
 from typing import Any, cast
 
@@ -17,7 +20,7 @@ from foundation.http.views import JSONViewSet, no_store
 from wallet.api import queries, schema, serializers, throttles
 from wallet.api.schema import errors
 from wallet.books import ledger
-from wallet.charges import deductions
+from wallet.charges import deductions, give_backs, quotes
 from wallet.errors import InsufficientCredits
 from wallet.history import statements
 from wallet.payments import checkout, inbox
@@ -33,11 +36,26 @@ SERVICE_ONLY: dict[str, Any] = {
     "authentication_classes": [ServiceKeyAuthentication],
     "permission_classes": [IsService],
 }
+DEDUCTION = PolymorphicProxySerializer(
+    component_name="Deduction",
+    serializers=[serializers.DeductionAllowed, serializers.DeductionDenied],
+    resource_type_field_name=None,
+)
 
 
 @extend_schema(tags=["Universal Wallet"], parameters=[REQUEST_ID, RETRY_AFTER])
 class WalletViewSet(JSONViewSet):
     """Each user has one balance of credits. All products use the same balance."""
+
+    rights = {
+        "balance": "read",
+        "funds": "read",
+        "transactions": "read",
+        "deduct": "charge",
+        "quote": "charge",
+        "refund": "refund",
+        "topup_session": "topup",
+    }
 
     @extend_schema(
         operation_id="wallet_balance",
@@ -47,20 +65,25 @@ class WalletViewSet(JSONViewSet):
     @action(methods=["get"], detail=False, throttle_classes=[throttles.BalanceReads], **SELF_OR_SERVICE)
     def balance(self, request: Request) -> Response:
         """Read a user's balance. An unknown user has 0 credits."""
-        return no_store({"credits": ledger.balance_of(queries.wallet_owner(request))})
+        return no_store({"credits": ledger.available_of(queries.wallet_owner(request))})
+
+    @extend_schema(
+        operation_id="wallet_funds",
+        parameters=[schema.USER_ID],
+        responses={200: serializers.Funds} | errors(401, 403, 429, shape=serializers.CodedError),
+    )
+    @action(methods=["get"], detail=False, throttle_classes=[throttles.FundsReads], **SELF_OR_SERVICE)
+    def funds(self, request: Request) -> Response:
+        """Read what a user has: the balance, and how much of it is held and available. Unknown: zeros."""
+        if queries.single(request, "at") is not None:
+            raise queries.BadQuery("Only the present can be read: leave `at` out")
+        return no_store(serializers.Funds(ledger.funds_of(queries.wallet_owner(request))).data)
 
     @extend_schema(
         operation_id="wallet_deduct",
         request=serializers.DeductRequest,
         parameters=[schema.REPLAYED],
-        responses={
-            200: PolymorphicProxySerializer(
-                component_name="Deduction",
-                serializers=[serializers.DeductionAllowed, serializers.DeductionDenied],
-                resource_type_field_name=None,
-            )
-        }
-        | errors(403, 409, 413, 415, 429, shape=serializers.DeductError),
+        responses={200: DEDUCTION} | errors(403, 409, 413, 415, 429, shape=serializers.DeductError),
     )
     @action(methods=["post"], detail=False, throttle_classes=[throttles.Charges], **SERVICE_ONLY)
     def deduct(self, request: Request) -> Response:
@@ -79,6 +102,46 @@ class WalletViewSet(JSONViewSet):
         answer = no_store(serializers.DeductionAllowed(charge.entry).data)
         if charge.replayed:
             answer["Idempotent-Replayed"] = "true"  # Stripe's API uses the same header.
+        return answer
+
+    @extend_schema(
+        operation_id="wallet_quote",
+        request=serializers.QuoteRequest,
+        responses={200: DEDUCTION} | errors(403, 413, 415, 429, shape=serializers.CodedError),
+    )
+    @action(methods=["post"], detail=False, throttle_classes=[throttles.Charges], **SERVICE_ONLY)
+    def quote(self, request: Request) -> Response:
+        """Ask what a charge would answer now. Nothing is charged or set aside, and nothing is promised."""
+        requested = self.parsed(serializers.QuoteRequest)
+        try:
+            quoted = quotes.quote(service=cast(ServiceKey, request.auth), **requested)
+        except InsufficientCredits as denied:
+            return no_store(serializers.DeductionDenied(denied).data)
+        return no_store(serializers.DeductionAllowed(quoted).data)
+
+    @extend_schema(
+        operation_id="wallet_refund",
+        request=serializers.RefundRequest,
+        parameters=[schema.REPLAYED],
+        responses={200: serializers.Refunded}
+        | errors(403, 409, 413, 415, 429, shape=serializers.RefundError),
+    )
+    @action(methods=["post"], detail=False, throttle_classes=[throttles.Writes], **SERVICE_ONLY)
+    def refund(self, request: Request) -> Response:
+        """Give back a charge of this product, or a part of it; at most the charge, all refunds together."""
+        requested = self.parsed(serializers.RefundRequest)
+        selectors = serializers.RefundRequest.SELECTORS
+        refund = give_backs.refund(
+            service=cast(ServiceKey, request.auth),
+            user_id=requested["user_id"],
+            charge={field: requested[name] for name, field in selectors.items() if name in requested},
+            credits=requested.get("credits"),
+            reason=requested.get("reason", ""),
+            key=requested["idempotency_key"],
+        )
+        answer = no_store(serializers.Refunded(refund.answer).data)
+        if refund.replayed:
+            answer["Idempotent-Replayed"] = "true"
         return answer
 
     @extend_schema(

@@ -55,11 +55,35 @@ LAWS_OF_WALLETS = {
                SELECT FROM wallet_outoforderentry listed
                 WHERE listed.wallet_id = chain.wallet_id AND listed.sequence = chain.sequence)
     """,
-    "Nothing but a clawback leaves less than nothing": """
+    # L8 of the contract. A capture may, because its credits were available when the hold was made.
+    "Nothing but a clawback and a capture leaves less than nothing": """
         SELECT id, format('%%s of %%s left %%s', kind, credits, balance_after)
           FROM wallet_entry
          WHERE wallet_id > %(after)s AND wallet_id <= %(last)s
-           AND credits < 0 AND kind <> 'clawback' AND balance_after < 0
+           AND credits < 0 AND kind NOT IN ('clawback', 'capture') AND balance_after < 0
+    """,
+    "What is held is what open holds hold": """
+        SELECT w.user_id, format('%%s credits in %%s holds, open holds are %%s credits in %%s',
+                                 w.held, w.open_holds, coalesce(sum(h.credits), 0), count(h.id))
+          FROM wallet_wallet w LEFT JOIN wallet_hold h ON h.wallet_id = w.user_id AND h.state = 'open'
+         WHERE w.user_id > %(after)s AND w.user_id <= %(last)s
+         GROUP BY w.user_id, w.held, w.open_holds
+        HAVING w.held <> coalesce(sum(h.credits), 0) OR w.open_holds <> count(h.id)
+    """,
+    # As numeric: the products can be larger than a bigint.
+    "A capture is of one hold, in its time, at its price, and never more": """
+        SELECT e.id, format('%%s credits for %%s units, of %%s for %%s, %%s', -e.credits, e.count, h.credits, h.count,
+                            coalesce(h.state, 'no hold'))
+          FROM wallet_entry e LEFT JOIN wallet_hold h ON h.wallet_id = e.wallet_id AND h.id = e.hold_id
+         WHERE e.wallet_id > %(after)s AND e.wallet_id <= %(last)s AND e.kind = 'capture'
+           AND (h.id IS NULL OR h.state <> 'captured' OR h.captured_count <> e.count OR h.feature <> e.feature
+                OR h.product <> e.product OR -e.credits::numeric * h.count <> h.credits::numeric * e.count
+                OR -e.credits > h.credits OR e.created_at < h.created_at OR e.created_at >= h.expires_at)
+    """,
+    "A captured hold has its entry": """
+        SELECT h.id, format('%%s units of %%s', h.captured_count, h.feature)
+          FROM wallet_hold h LEFT JOIN wallet_entry e ON e.wallet_id = h.wallet_id AND e.hold_id = h.id
+         WHERE h.wallet_id > %(after)s AND h.wallet_id <= %(last)s AND h.state = 'captured' AND e.id IS NULL
     """,
     "The reversals of an entry never come to more than the entry": """
         SELECT back.reverses_id, format('%%s credits, %%s reversed', coalesce(charge.credits, 0), sum(back.credits))
@@ -120,13 +144,20 @@ LAWS_OF_WALLETS = {
 }
 
 LAWS_OF_THE_WHOLE = {
+    "What came in less what went out is what wallets hold": """
+        SELECT 'all wallets', format('entries add up to %%s, balances to %%s', entries.credits, wallets.credits)
+          FROM (SELECT sum(credits) AS credits FROM wallet_entry) entries,
+               (SELECT sum(balance) AS credits FROM wallet_wallet) wallets
+         WHERE coalesce(entries.credits, 0) <> coalesce(wallets.credits, 0)
+    """,
     "No entry is without a wallet": """
         SELECT e.id, e.wallet_id FROM wallet_entry e LEFT JOIN wallet_wallet w ON w.user_id = e.wallet_id
          WHERE w.user_id IS NULL
     """,
     "Every paid top-up has its entry": """
         SELECT t.id, coalesce(t.entry_id, 'no entry')
-          FROM wallet_topup t LEFT JOIN wallet_entry e ON e.id = t.entry_id AND e.kind = 'topup'
+          FROM wallet_topup t
+          LEFT JOIN wallet_entry e ON e.wallet_id = t.user_id AND e.id = t.entry_id AND e.kind = 'topup'
          WHERE t.state = 'paid' AND e.id IS NULL
     """,
     "Every decided payment has its entry, and its payment intent is that of the top-up": """
@@ -158,9 +189,10 @@ LAWS_OF_THE_WHOLE = {
         SELECT wanted.name, coalesce(found.state::text, 'missing')
           FROM (VALUES ('wallet_entry_is_history'), ('wallet_entry_is_not_truncated'),
                        ('wallet_entry_follows_its_wallet'), ('wallet_wallet_moves_with_an_entry'),
-                       ('wallet_entry_claims_its_payment'), ('wallet_entry_time_never_falls'),
+                       ('wallet_wallet_keeps_what_is_its_own'), ('wallet_entry_time_never_falls'),
                        ('wallet_payment_is_decided_once'), ('wallet_payment_is_not_truncated'),
-                       ('wallet_topup_claims_its_payment'),
+                       ('wallet_hold_is_final'), ('wallet_hold_is_not_truncated'),
+                       ('wallet_giveback_is_history'), ('wallet_giveback_is_not_truncated'),
                        ('wallet_ratechange_is_history'), ('wallet_ratechange_is_not_truncated')) AS wanted (name)
           LEFT JOIN (SELECT tgname, tgenabled AS state FROM pg_trigger) AS found ON found.tgname = wanted.name
          WHERE found.state IS DISTINCT FROM 'O' AND found.state IS DISTINCT FROM 'A'
@@ -169,17 +201,24 @@ LAWS_OF_THE_WHOLE = {
         SELECT wanted.name, 'missing or not validated'
           FROM (VALUES ('wallet_wallet_counts_from_zero'), ('wallet_wallet_starts_empty'),
                        ('wallet_entry_moves_something'), ('wallet_entry_counts_from_one'),
-                       ('wallet_entry_sign_fits_kind'), ('wallet_entry_never_overdraws'),
+                       ('wallet_entry_sign_fits_kind'), ('wallet_entry_leaves_what_is_held'),
+                       ('wallet_entry_capture_names_its_hold'), ('wallet_entry_counts_units'),
+                       ('wallet_entry_reverses_an_entry_of_its_wallet'),
+                       ('wallet_wallet_sets_aside_no_less_than_nothing'), ('wallet_hold_sets_something_aside'),
+                       ('wallet_hold_was_covered'), ('wallet_hold_ends_once'),
                        ('wallet_entry_topup_names_its_checkout'), ('wallet_entry_charge_names_its_feature'),
                        ('wallet_entry_refund_names_its_charge'), ('wallet_topup_is_paid_with_an_entry'),
-                       ('wallet_rate_is_never_free'), ('wallet_daytotal_adds_something_up'),
+                       ('wallet_rate_is_never_free'),
+                       ('wallet_ratechange_is_never_free'), ('wallet_daytotal_adds_something_up'),
                        ('wallet_payment_is_credited_with_an_entry'), ('wallet_payment_refunds_add_up'),
                        ('wallet_striperefund_is_money'), ('wallet_refundrequest_is_money')) AS wanted (name)
          WHERE NOT EXISTS (SELECT FROM pg_constraint WHERE conname = wanted.name AND convalidated)
     """,
-    "The indexes that keep a key and a checkout to once are in force": """
+    "The indexes that keep a key, a checkout and a hold to once are in force": """
         SELECT wanted.name, 'missing or not valid'
           FROM (VALUES ('wallet_entry_key_once'), ('wallet_entry_checkout_once'), ('wallet_entry_one_per_place'),
+                       ('wallet_entry_pkey'), ('wallet_entry_one_per_hold'), ('wallet_hold_pkey'),
+                       ('wallet_hold_key_once'),
                        ('wallet_topup_stripe_session_id_key'), ('wallet_topup_entry_id_key'),
                        ('wallet_topup_form_once'), ('wallet_daytotal_once'),
                        ('wallet_payment_pkey'), ('wallet_refundrequest_form_once'),

@@ -1,21 +1,45 @@
 """The only module that writes balances and entries.
 
-Each function that writes is one transaction. First it updates the wallet's row with F(), which also locks the
-row. Then it writes the entry. A debit checks the balance in the WHERE of this update. If PostgreSQL has to
-wait for the lock, it checks the balance again on the new version of the row (READ COMMITTED). Each wallet has
-its own row, so charges of different users never wait for each other.
+A transaction that moves credits first changes the wallet's row, which also locks it, and then writes the
+entry. The verbs that spend credits (charges/debits.py) are built from the parts at the end of this module.
+Each wallet has its own row, so charges of different users never wait for each other.
 """
 
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TypedDict, Unpack
 
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import F
 from django.utils import timezone
 
-from foundation.errors import KeyReused
-from wallet.books.models import Entry, Wallet
-from wallet.errors import InsufficientCredits, NothingToGiveBack
+from wallet.books.models import Entry, Wallet, WalletQuerySet
+
+# The time that decides about a wallet is that of the database's clock, but never before its last entry. It is
+# read only if the wallet holds something (or if the caller needs it), so that a plain charge does not pay.
+STANDING = """
+SELECT wallet.balance, wallet.held, wallet.entries_count, wallet.frozen, moment.now,
+       EXISTS (SELECT FROM wallet_hold
+                WHERE wallet_id = wallet.user_id AND state = 'open' AND expires_at <= moment.now)
+  FROM wallet_wallet wallet,
+       LATERAL (SELECT CASE WHEN wallet.held > 0 OR %(timed)s THEN
+                       greatest(clock_timestamp(), (SELECT created_at FROM wallet_entry
+                                                     WHERE wallet_id = wallet.user_id
+                                                     ORDER BY sequence DESC LIMIT 1)) END AS now) moment
+ WHERE wallet.user_id = %(user_id)s
+"""
+# What can be spent now. An overdue hold has expired, although its row may still be open.
+FUNDS = """
+SELECT wallet.balance, wallet.held - coalesce((
+           SELECT sum(credits) FROM wallet_hold
+            WHERE wallet_id = wallet.user_id AND state = 'open' AND expires_at <= moment.now), 0)::bigint,
+       wallet.granted, wallet.frozen, moment.now
+  FROM wallet_wallet wallet,
+       LATERAL (SELECT greatest(clock_timestamp(), (SELECT created_at FROM wallet_entry
+                                                     WHERE wallet_id = wallet.user_id
+                                                     ORDER BY sequence DESC LIMIT 1)) AS now) moment
+ WHERE wallet.user_id = %s
+"""
 
 
 class Facts(TypedDict, total=False):
@@ -29,14 +53,61 @@ class Facts(TypedDict, total=False):
     stripe_session_id: str
     reason: str
     reverses: Entry
+    hold_id: str
     effective_at: datetime
 
 
-class Payment(TypedDict, total=False):
-    """The payment that an adjustment replaces, and the id of the new entry."""
+@dataclass(frozen=True)
+class Standing:
+    """A wallet's figures, read while the caller's transaction holds its lock.
 
-    id: str
-    stripe_session_id: str
+    `now` is the time of the database's clock, but never before the last entry. It is None if the wallet
+    holds nothing and the caller did not ask for the time. `has_overdue` says whether holds that are still
+    open have reached their end; `lapsed` is how many such holds the caller's transaction has ended.
+    """
+
+    balance: int
+    held: int
+    entries_count: int
+    frozen: bool
+    now: datetime | None
+    has_overdue: bool
+    lapsed: int = 0
+
+    @property
+    def available(self) -> int:
+        """The credits that can be spent, if no hold is overdue."""
+        return self.balance - self.held
+
+
+@dataclass(frozen=True)
+class Funds:
+    """What a user has: the balance, how much of it is held and granted, and what can be spent, in credits."""
+
+    user_id: str
+    balance: int
+    held: int
+    granted: int
+    frozen: bool
+    at: datetime
+
+    @property
+    def available(self) -> int:
+        """The credits that can be spent now; negative in a debt."""
+        return self.balance - self.held
+
+    @property
+    def grants(self) -> list[dict[str, object]]:
+        """The grants with credits left. There are none yet."""
+        return []
+
+    @property
+    def paid(self) -> int:
+        """The credits that did not come from a grant; negative in a debt."""
+        return self.balance - self.granted
+
+
+# --- Reading ------------------------------------------------------------------------------------------
 
 
 def unopened(user_id: str) -> Wallet:
@@ -44,30 +115,23 @@ def unopened(user_id: str) -> Wallet:
     return Wallet(user_id=user_id)
 
 
-def balance_of(user_id: str) -> int:
-    """Return a user's balance in credits; 0 without a wallet. It can be negative after a clawback."""
-    return Wallet.objects.filter(pk=user_id).values_list("balance", flat=True).first() or 0
+def funds_of(user_id: str) -> Funds:
+    """Return what a user has now. An unknown user has nothing. Overdue holds hold nothing."""
+    with connection.cursor() as cursor:
+        cursor.execute(FUNDS, [user_id])
+        row = cursor.fetchone()
+        if row is None:
+            cursor.execute("SELECT 0, 0, 0, false, clock_timestamp()")
+            row = cursor.fetchone()
+    return Funds(user_id, *row)
 
 
-@transaction.atomic
-def debit(*, user_id: str, credits: int, kind: Entry.Kind, actor: str, **facts: Unpack[Facts]) -> Entry:
-    """Take credits out of a wallet.
+def available_of(user_id: str) -> int:
+    """Return how many credits a user can spend now; 0 without a wallet. It is negative in a debt."""
+    return funds_of(user_id).available
 
-    Raises InsufficientCredits if the balance is too low, and IntegrityError if the idempotency key was used
-    before. In both cases, the wallet does not change.
-    """
-    assert credits > 0, "a debit takes a positive number of credits"
-    affordable = Wallet.objects.filter(pk=user_id, balance__gte=credits)
-    taken = {"balance": F("balance") - credits, "entries_count": F("entries_count") + 1}
-    if not affordable.update(**taken):
-        # Another process may have added credits after this update matched no row. So lock the row and check
-        # the balance again. While we hold the lock, the balance cannot change.
-        wallet = Wallet.objects.locked(user_id).first()
-        balance = wallet.balance if wallet else 0
-        if balance < credits:
-            raise InsufficientCredits(balance=balance, required=credits)
-        affordable.update(**taken)
-    return _append(user_id, credits=-credits, kind=kind, actor=actor, **facts)
+
+# --- Credits that come in, and payments that are taken back -------------------------------------------
 
 
 @transaction.atomic
@@ -77,11 +141,9 @@ def credit(*, user_id: str, credits: int, kind: Entry.Kind, actor: str, **facts:
     Raises IntegrityError if the idempotency key, or the Checkout Session of a top-up, was used before.
     """
     assert credits > 0, "a credit adds a positive number of credits"
-    _make_wallet(user_id)
-    Wallet.objects.filter(pk=user_id).update(
-        balance=F("balance") + credits, entries_count=F("entries_count") + 1
-    )
-    return _append(user_id, credits=credits, kind=kind, actor=actor, **facts)
+    open_wallet(user_id)
+    change(user_id, credits=credits)
+    return append(user_id, credits=credits, kind=kind, actor=actor, **facts)
 
 
 def reinstate(*, user_id: str, credits: int, actor: str, **facts: Unpack[Facts]) -> Entry:
@@ -94,106 +156,99 @@ def reinstate(*, user_id: str, credits: int, actor: str, **facts: Unpack[Facts])
 def claw_back(*, user_id: str, credits: int, actor: str, **facts: Unpack[Facts]) -> Entry:
     """Take back credits whose payment was refunded or disputed, even if the balance falls below 0.
 
-    The user then owes credits: the next credits that come in pay the debt first.
+    The user then owes credits: the next credits that come in pay the debt first. Open holds stay.
     """
     assert credits > 0, "a clawback takes a positive number of credits"
-    Wallet.objects.filter(pk=user_id).update(
-        balance=F("balance") - credits, entries_count=F("entries_count") + 1
-    )
-    return _append(user_id, credits=-credits, kind=Entry.Kind.CLAWBACK, actor=actor, **facts)
+    change(user_id, credits=-credits)
+    return append(user_id, credits=-credits, kind=Entry.Kind.CLAWBACK, actor=actor, **facts)
 
 
-@transaction.atomic
-def adjust(
-    *, user_id: str, credits: int, reason: str, key: str, actor: str, **payment: Unpack[Payment]
-) -> Entry:
-    """Correct a wallet by hand. A positive number adds credits, a negative number takes them.
-
-    If the adjustment replaces a payment, `payment` names the Checkout Session of this payment, and the id
-    that the new entry gets.
-
-    The key belongs to one decision of one staff member. The same request with the same key returns the first
-    entry and changes nothing. Raises KeyReused if another request has the same key, and InsufficientCredits
-    if the balance is too low.
-    """
-    assert key, "an adjustment has a key: sending the form twice moves credits once"
-    # Lock the wallet first. If two requests come at the same time, the second one waits, and then finds the
-    # entry of the first one.
-    _make_wallet(user_id)
-    Wallet.objects.locked(user_id).get()
-    kind = Entry.Kind.ADJUSTMENT
-    if first := Entry.objects.with_key(user_id=user_id, product="", kind=kind, key=key).first():
-        requested = (credits, reason, actor, payment.get("stripe_session_id", ""))
-        if (first.credits, first.reason, first.actor, first.stripe_session_id) != requested:
-            raise KeyReused
-        return first
-    move = credit if credits > 0 else debit
-    return move(
-        user_id=user_id,
-        credits=abs(credits),
-        kind=kind,
-        actor=actor,
-        reason=reason,
-        idempotency_key=key,
-        **payment,
-    )
+# --- The parts of verbs -------------------------------------------------------------------------------
 
 
-@transaction.atomic
-def give_back(*, entry: Entry, credits: int | None = None, reason: str, key: str, actor: str) -> Entry:
-    """Give back credits of a charge. Return the new entry, which refers to the charge.
-
-    Without `credits`, the rest of the charge is given back. The same request with the same key returns the
-    first entry. Raises NothingToGiveBack if `entry` is not a charge, or if too few credits of it are left.
-    Raises KeyReused if the key was used for another charge or another number of credits.
-    """
-    assert key, "giving back has a key: a second request moves nothing"
-    user_id = entry.wallet_id
-    if entry.kind not in (Entry.Kind.DEDUCT, Entry.Kind.CAPTURE):
-        raise NothingToGiveBack("Only a charge can be given back")
-    # Lock the wallet, so that no other process can give credits of this charge back at the same time.
-    Wallet.objects.locked(user_id).get()
-    kind = Entry.Kind.REFUND
-    if first := Entry.objects.with_key(user_id=user_id, product=entry.product, kind=kind, key=key).first():
-        if first.reverses_id != entry.pk or credits not in (None, first.credits):
-            raise KeyReused("This key gave back another charge")
-        return first
-    left = entry.charged - Entry.objects.given_back(entry)
-    credits = left if credits is None else credits
-    if not 0 < credits <= left:
-        raise NothingToGiveBack(f"{left} credits of this charge are left to give back")
-    return credit(
-        user_id=user_id,
-        credits=credits,
-        kind=kind,
-        actor=actor,
-        reason=reason,
-        idempotency_key=key,
-        feature=entry.feature,
-        product=entry.product,
-        reverses=entry,
-    )
-
-
-def _make_wallet(user_id: str) -> None:
+def open_wallet(user_id: str) -> None:
     """Create the user's wallet if it does not exist."""
     Wallet.objects.bulk_create([Wallet(user_id=user_id, created_at=timezone.now())], ignore_conflicts=True)
 
 
-def _append(user_id: str, *, credits: int, kind: Entry.Kind, actor: str, **facts: Unpack[Facts]) -> Entry:
-    """Write the entry for the update that the caller has just made to the wallet.
+def lock(user_id: str) -> Standing | None:
+    """Lock a wallet until the caller's transaction ends, and read its figures. None if there is no wallet.
 
-    The caller's transaction still has the lock, so the balance read here is the balance after the update.
-    The database gives the entry its `created_at`, and its `effective_at` unless the caller gives one. (The
-    sandbox writes a past of its own: demo/made_up_past.py.)
+    The time is read after the lock, so no later transaction of this wallet can have an earlier one.
     """
-    balance, sequence = Wallet.objects.values_list("balance", "entries_count").get(pk=user_id)
+    # Foreign keys to the wallet do not wait for this lock.
+    wallets = Wallet.objects.select_for_update(no_key=True).filter(pk=user_id)
+    return standing(user_id, timed=True) if wallets.values_list("pk").first() else None
+
+
+def standing(user_id: str, *, timed: bool = False) -> Standing:
+    """Read the figures of a wallet that the caller's transaction has changed or locked."""
+    with connection.cursor() as cursor:
+        cursor.execute(STANDING, {"user_id": user_id, "timed": timed})
+        return Standing(*cursor.fetchone())
+
+
+def take_plainly(user_id: str, credits: int) -> bool:
+    """Take credits from a wallet if one look at its row says that they can be taken. Return whether it did.
+
+    If PostgreSQL has to wait for the lock, it checks the conditions again on the new version of the row
+    (READ COMMITTED).
+    """
+    changes = {"balance": F("balance") - credits, "entries_count": F("entries_count") + 1}
+    return bool(_affordable(user_id, credits).update(**changes))
+
+
+def set_aside_plainly(user_id: str, credits: int, *, open_holds_max: int) -> bool:
+    """Set credits aside for one more hold, under the same conditions, if few holds are open."""
+    few = _affordable(user_id, credits).filter(open_holds__lt=open_holds_max)
+    return bool(few.update(held=F("held") + credits, open_holds=F("open_holds") + 1))
+
+
+def _affordable(user_id: str, credits: int) -> WalletQuerySet:
+    return Wallet.objects.plain().filter(pk=user_id, balance__gte=F("held") + F("watch") + credits)
+
+
+def change(user_id: str, *, credits: int = 0, held: int = 0, open_holds: int = 0) -> None:
+    """Change a wallet's figures by these numbers. If `credits` is not 0, the caller writes an entry next."""
+    changes: dict[str, object] = {}
+    if credits:
+        changes |= {"balance": F("balance") + credits, "entries_count": F("entries_count") + 1}
+    if held or open_holds:
+        changes |= {"held": F("held") + held, "open_holds": F("open_holds") + open_holds}
+    Wallet.objects.filter(pk=user_id).update(**changes)
+
+
+def set_frozen(user_id: str, *, frozen: bool) -> bool:
+    """Freeze a wallet, or let it go on. Return whether that changed it."""
+    open_wallet(user_id)
+    return bool(Wallet.objects.filter(pk=user_id, frozen=not frozen).update(frozen=frozen))
+
+
+def append(
+    user_id: str,
+    *,
+    credits: int,
+    kind: Entry.Kind,
+    actor: str,
+    read: Standing | None = None,
+    **facts: Unpack[Facts],
+) -> Entry:
+    """Write the entry for the change that the caller's transaction has just made to the wallet.
+
+    `read` is the wallet's standing after the change, if the caller has read it. A time that it has becomes
+    the entry's time; otherwise the database gives the entry its `created_at`. (The sandbox writes a past of
+    its own: demo/made_up_past.py.)
+    """
+    after = read or standing(user_id)
+    timed = {"created_at": after.now} if after.now else {}
     return Entry.objects.create(
         wallet_id=user_id,
-        sequence=sequence,
+        sequence=after.entries_count,
         kind=kind,
         credits=credits,
-        balance_after=balance,
+        balance_after=after.balance,
+        held=after.held,
         actor=actor,
+        **timed,
         **facts,
     )

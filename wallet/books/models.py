@@ -4,10 +4,15 @@ A wallet's balance is always the sum of its entries. An entry is never changed o
 new entry. Each entry stores the balance after it (`balance_after`) and its number in the wallet (`sequence`,
 from 1 without a gap). So the history can be shown without adding entries up, and a missing entry is found.
 
+Holds set credits aside without an entry (charges/models.py). What can be spent is called available: the
+balance less what is held.
+
 Credits are whole numbers, and 1 credit is US$1. They are positive in an entry that adds credits and negative
 in an entry that takes them. Constraints enforce the laws about one row. Triggers enforce the laws about
-several rows (migrations/laws.sql). `laws.py` checks all laws again. Only `ledger.py` writes wallets and
-entries.
+several rows (migrations/*.sql). `laws.py` checks all laws again. Only `ledger.py` writes wallets and entries.
+
+Every row here belongs to one wallet, except the totals and the examinations. In the database, the primary key
+of such a table includes the wallet, so that the tables can be sharded by wallet. Django knows the id alone.
 """
 
 from datetime import datetime
@@ -17,7 +22,7 @@ from django.contrib.postgres.indexes import OpClass
 from django.db import models
 from django.db.models import F, Q, Sum
 from django.db.models.expressions import Combinable
-from django.db.models.functions import Abs, Now, Upper
+from django.db.models.functions import Abs, Coalesce, Now, Upper
 from django.utils import timezone
 
 from accounts.misar_ids import MISAR_ID_LENGTH
@@ -37,9 +42,12 @@ TAKING_KINDS = ("deduct", "clawback", "expiry", "capture")
 
 
 class WalletQuerySet(models.QuerySet["Wallet"]):
-    def locked(self, *user_ids: str) -> Self:
-        """Lock these wallets, always in the order of their ids, so that two callers cannot deadlock."""
-        return self.select_for_update().filter(pk__in=user_ids).order_by("pk")
+    def plain(self) -> Self:
+        """Return the wallets whose charges look at no other row: nothing granted, no budget, not frozen.
+
+        A charge must also leave `watch` credits available. Then it crosses no threshold.
+        """
+        return self.filter(granted=0, budgets=0, frozen=False)
 
 
 class EntryQuerySet(models.QuerySet["Entry"]):
@@ -64,6 +72,10 @@ class EntryQuerySet(models.QuerySet["Entry"]):
         reversals = self.filter(wallet_id=entry.wallet_id, reverses=entry)
         return reversals.aggregate(total=Sum("credits"))["total"] or 0
 
+    def is_given_back(self, entry: "Entry") -> bool:
+        """Return whether a charge has been given back in whole."""
+        return self.given_back(entry) >= entry.charged
+
     def of_payment(self, *, user_id: str, session_id: str) -> int:
         """Return how many credits of a payment a user has: its top-up, less what was taken back since."""
         theirs = self.filter(wallet_id=user_id, stripe_session_id=session_id, kind__in=PAYMENT_KINDS)
@@ -81,24 +93,48 @@ class EntryQuerySet(models.QuerySet["Entry"]):
 class Wallet(models.Model):
     """One user's credits.
 
-    A transaction that changes the balance locks this row. The next entry gets the number `entries_count` + 1.
-    The primary key can be used as the shard key.
+    A transaction that changes the balance or the holds locks this row. The next entry gets the number
+    `entries_count` + 1. The primary key can be used as the shard key.
+
+    The release before this one inserts rows without the columns from `held` to `frozen`. Such rows get
+    `db_default`.
     """
 
     user_id = models.CharField("Misar ID", primary_key=True, max_length=MISAR_ID_LENGTH)
     balance = models.BigIntegerField(default=0, help_text="In credits; negative after a clawback.")
     entries_count = models.BigIntegerField(default=0)
+    held = models.BigIntegerField(
+        default=0, db_default=0, help_text="Credits that open holds have set aside, overdue holds included."
+    )
+    open_holds = models.SmallIntegerField(
+        default=0, db_default=0, help_text="How many, overdue ones included."
+    )
+    granted = models.BigIntegerField(default=0, db_default=0, help_text="Credits left of grants.")
+    watch = models.BigIntegerField(
+        default=0,
+        db_default=0,
+        help_text="The credits that must stay available for no threshold to be crossed.",
+    )
+    budgets = models.SmallIntegerField(default=0, db_default=0, help_text="How many budgets the user has.")
+    frozen = models.BooleanField(default=False, db_default=False, help_text="Staff stopped all charges.")
     created_at = models.DateTimeField(default=timezone.now)
 
     objects = WalletQuerySet.as_manager()
 
     class Meta:
         default_permissions = ("view",)
-        permissions = (("adjust_wallet", "Can adjust a balance"),)
+        permissions = (
+            ("adjust_wallet", "Can adjust a balance"),
+            ("freeze_wallet", "Can freeze a wallet"),
+        )
         constraints = [
             models.CheckConstraint(condition=Q(entries_count__gte=0), name="wallet_wallet_counts_from_zero"),
             models.CheckConstraint(
                 condition=Q(entries_count__gt=0) | Q(balance=0), name="wallet_wallet_starts_empty"
+            ),
+            models.CheckConstraint(
+                condition=Q(held__gte=0, open_holds__gte=0, granted__gte=0, watch__gte=0, budgets__gte=0),
+                name="wallet_wallet_sets_aside_no_less_than_nothing",
             ),
         ]
         # For searches by the beginning of a Misar ID, in upper or lower case.
@@ -134,7 +170,7 @@ class Entry(models.Model):
     credits = models.BigIntegerField()
     balance_after = models.BigIntegerField()
     feature = models.CharField(max_length=FEATURE_LENGTH, blank=True)
-    count = models.PositiveIntegerField(null=True, blank=True)
+    count = models.IntegerField(null=True, blank=True)
     product = models.CharField(max_length=PRODUCT_LENGTH, blank=True)
     idempotency_key = models.CharField(max_length=KEY_LENGTH, blank=True)
     stripe_session_id = models.CharField(max_length=STRIPE_ID_LENGTH, blank=True)
@@ -143,8 +179,31 @@ class Entry(models.Model):
         help_text="Who caused it: service:<prefix of its key>, user:<Misar ID of staff>, stripe.",
     )
     reason = models.TextField(blank=True)
+    # The foreign key of the database is on the wallet and the id (migrations/entries_of_one_wallet.sql).
     reverses = models.ForeignKey(
-        "self", on_delete=models.PROTECT, null=True, blank=True, related_name="reversals", db_index=False
+        "self",
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="reversals",
+        db_index=False,
+        db_constraint=False,
+    )
+    # A trigger makes sure that the hold is there and that this entry fits it (migrations/holds.sql).
+    hold = models.ForeignKey(
+        "wallet.Hold",
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="+",
+        db_index=False,
+        db_constraint=False,
+        help_text="The hold that this entry captured.",
+    )
+    held = models.BigIntegerField(
+        null=True,
+        help_text="The credits that were held after this entry. Empty in entries of older releases, which "
+        "knew no holds.",
     )
     # A time that the caller does not give comes from the database's clock, so a host's clock may be wrong. A
     # trigger keeps `created_at` from falling along the sequence (migrations/time_never_falls.sql).
@@ -178,14 +237,28 @@ class Entry(models.Model):
                 | Q(kind="adjustment"),
                 name="wallet_entry_sign_fits_kind",
             ),
-            # After a clawback, a user can owe credits. Other entries that take credits must leave at least 0.
+            # A clawback takes credits back even from a user who owes them. A capture takes credits that were
+            # available when its hold was made, and an expiry only what was granted. All other entries that
+            # take credits leave at least what is held.
             models.CheckConstraint(
-                condition=Q(credits__gt=0) | Q(kind="clawback") | Q(balance_after__gte=0),
-                name="wallet_entry_never_overdraws",
+                condition=Q(credits__gt=0)
+                | Q(kind__in=["clawback", "capture", "expiry"])
+                | Q(balance_after__gte=Coalesce("held", 0)),
+                name="wallet_entry_leaves_what_is_held",
+            ),
+            models.CheckConstraint(
+                condition=Q(kind="capture", hold__isnull=False) | (~Q(kind="capture") & Q(hold__isnull=True)),
+                name="wallet_entry_capture_names_its_hold",
+            ),
+            models.UniqueConstraint(
+                fields=["wallet", "hold"], condition=Q(hold__isnull=False), name="wallet_entry_one_per_hold"
             ),
             models.CheckConstraint(
                 condition=~Q(kind="topup") | ~Q(stripe_session_id=""),
                 name="wallet_entry_topup_names_its_checkout",
+            ),
+            models.CheckConstraint(
+                condition=Q(count__isnull=True) | Q(count__gte=1), name="wallet_entry_counts_units"
             ),
             models.CheckConstraint(
                 # Both conditions on `count` are needed: PostgreSQL accepts a row if a check gives NULL.
@@ -224,6 +297,16 @@ class Entry(models.Model):
     def balance_before(self) -> int:
         """The balance before this entry, in credits."""
         return self.balance_after - self.credits
+
+    @property
+    def available_after(self) -> int:
+        """The credits that could be spent after this entry. A charge leaves what is held as it was."""
+        return self.balance_after - (self.held or 0)
+
+    @property
+    def available_before(self) -> int:
+        """The credits that could be spent before this entry, if the entry left what is held as it was."""
+        return self.available_after - self.credits
 
     @property
     def charged(self) -> int:
@@ -275,7 +358,10 @@ class DayTotal(models.Model):
     `credits` is positive if credits were added and negative if they were taken.
     """
 
-    day = models.ForeignKey(ClosedDay, on_delete=models.CASCADE, related_name="totals", db_index=False)
+    # Without a foreign key in the database, because totals may be on another node than days. A law checks it.
+    day = models.ForeignKey(
+        ClosedDay, on_delete=models.CASCADE, related_name="totals", db_index=False, db_constraint=False
+    )
     product = models.CharField(max_length=PRODUCT_LENGTH, blank=True)
     kind = models.CharField(max_length=20, choices=Entry.Kind)
     credits = models.BigIntegerField()

@@ -13,8 +13,8 @@ from accounts.errors import FeatureNotAllowed
 from accounts.models import ServiceKey
 from foundation.database.transactions import retried
 from foundation.errors import BillingError, KeyReused
-from wallet.books import ledger
 from wallet.books.models import Entry
+from wallet.charges import debits
 from wallet.errors import ChargeGivenBack
 from wallet.prices import rates
 
@@ -35,13 +35,13 @@ def deduct(*, service: ServiceKey, user_id: str, feature: str, count: int = 1, k
 
     The same request with the same key returns the first charge, even if the balance or the rate has changed
     since. If a charge is refused, its key can be used again. Raises FeatureNotAllowed if the service key may
-    not charge this feature, InsufficientCredits, UnknownFeature, KeyReused or ChargeGivenBack. After an
-    error, no credits were taken.
+    not charge this feature, InsufficientCredits, WalletFrozen, UnknownFeature, KeyReused or ChargeGivenBack.
+    After an error, no credits were taken.
     """
     if not service.may_charge(feature):
         raise FeatureNotAllowed(feature)
     try:
-        entry = ledger.debit(
+        entry = debits.debit(
             user_id=user_id,
             credits=rates.price(feature, count),
             kind=Entry.Kind.DEDUCT,
@@ -66,6 +66,6 @@ def deduct(*, service: ServiceKey, user_id: str, feature: str, count: int = 1, k
 def _replay(first: Entry, *, feature: str, count: int) -> Charge:
     if (first.feature, first.count) != (feature, count):
         raise KeyReused("This idempotency_key was used for another feature or count")
-    if Entry.objects.given_back(first) >= first.charged:
+    if Entry.objects.is_given_back(first):
         raise ChargeGivenBack
     return Charge(first, replayed=True)

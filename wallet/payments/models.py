@@ -80,7 +80,10 @@ class TopUp(models.Model):
         help_text="Of the page it was asked for on: sent twice, the form comes to one checkout.",
     )
     livemode = models.BooleanField(null=True, blank=True)
-    entry = models.OneToOneField(Entry, on_delete=models.PROTECT, null=True, blank=True, related_name="topup")
+    # Without a foreign key in the database, as the module says. A law checks it.
+    entry = models.OneToOneField(
+        Entry, on_delete=models.PROTECT, null=True, blank=True, related_name="topup", db_constraint=False
+    )
     remark = models.TextField(
         blank=True, help_text="What staff should know: another amount than asked, a failure."
     )
@@ -375,7 +378,7 @@ class StripeEvent(models.Model):
     )
     remark = models.TextField(blank=True, help_text="Why it was parked or what was odd.")
     traceback = models.TextField(blank=True, help_text="Of the last try, where it failed.")
-    tries = models.PositiveIntegerField(default=0)
+    tries = models.IntegerField(default=0)
     received_at = models.DateTimeField(default=timezone.now)
     handled_at = models.DateTimeField(null=True, blank=True)
 
@@ -388,6 +391,9 @@ class StripeEvent(models.Model):
             ("replay_stripeevent", "Can handle an event again"),
             ("resolve_stripeevent", "Can resolve a parked event by hand"),
         )
+        constraints = [
+            models.CheckConstraint(condition=Q(tries__gte=0), name="wallet_stripeevent_counts_tries"),
+        ]
         indexes = [
             models.Index(fields=["-received_at"], name="wallet_event_newest"),
             models.Index(fields=["state", "-received_at"], name="wallet_event_state"),

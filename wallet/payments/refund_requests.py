@@ -135,7 +135,7 @@ def taken_by(topup: TopUp, standing: Standing, amount_cents: int) -> tuple[int, 
     had = Entry.objects.of_payment(user_id=topup.user_id, session_id=topup.stripe_session_id or "")
     before = money.credits_from_cents(standing.refundable_cents)
     after = money.credits_from_cents(max(0, standing.refundable_cents - amount_cents))
-    return before - after, ledger.balance_of(topup.user_id) - (had - before)
+    return before - after, ledger.available_of(topup.user_id) - (had - before)
 
 
 # --- Asking for a refund ----------------------------------------------------------------------------

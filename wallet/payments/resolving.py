@@ -7,7 +7,7 @@ from accounts.misar_ids import is_misar_id
 from foundation import money
 from foundation.database.transactions import retried
 from wallet import identifiers
-from wallet.books import ledger
+from wallet.charges import adjustments
 from wallet.errors import NotToResolve
 from wallet.payments import claims
 from wallet.payments.models import Payment, StripeEvent, TopUp
@@ -53,7 +53,7 @@ def resolve(
         _close_topup(session_id, given_to=user_id if credits is not None else "")
     how = "Resolved by hand"
     if credits is not None:
-        ledger.adjust(
+        adjustments.adjust(
             user_id=user_id,
             credits=credits,
             reason=reason,

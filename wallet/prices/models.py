@@ -20,7 +20,7 @@ class Rate(models.Model):
 
     feature = models.CharField(max_length=FEATURE_LENGTH, unique=True)
     label = models.CharField(max_length=200)
-    credits = models.PositiveIntegerField(help_text="Whole credits for one unit.")
+    credits = models.IntegerField(help_text="Whole credits for one unit.")
     unit = models.CharField(max_length=100, help_text="What one unit is: article, 1000 emails.")
     active = models.BooleanField(default=True)
 
@@ -44,7 +44,7 @@ class RateChange(models.Model):
 
     feature = models.CharField(max_length=FEATURE_LENGTH)
     label = models.CharField(max_length=200)
-    credits = models.PositiveIntegerField()
+    credits = models.IntegerField()
     unit = models.CharField(max_length=100)
     active = models.BooleanField()
     actor = models.CharField(max_length=300)
@@ -52,6 +52,9 @@ class RateChange(models.Model):
 
     class Meta:
         default_permissions = ("view",)
+        constraints = [
+            models.CheckConstraint(condition=Q(credits__gte=1), name="wallet_ratechange_is_never_free"),
+        ]
         indexes = [models.Index(fields=["feature", "-created_at"], name="wallet_ratechange_feature")]
 
     def __str__(self) -> str:

@@ -29,7 +29,7 @@ def nothing_moves(request, give, article_rate):
     give("usr_1", 10)
     yield
     if not request.node.get_closest_marker("breaks_the_books"):
-        assert ledger.balance_of("usr_1") == 10
+        assert ledger.available_of("usr_1") == 10
         assert Entry.objects.count() == 1
         assert TopUp.objects.count() == 1
 
@@ -487,7 +487,7 @@ def test_a_crash_between_the_halves_of_a_charge_undoes_the_first(as_service):
     with connection.cursor() as cursor:
         cursor.execute("ALTER TABLE wallet_entry RENAME TO gone")
     refused(as_service.post(DEDUCT, GOOD[DEDUCT]), DEDUCT, 500)
-    assert ledger.balance_of("usr_1") == 10
+    assert ledger.available_of("usr_1") == 10
     transaction.set_rollback(True)
 
 

@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import pytest
 
-from wallet.books import ledger
+from wallet.charges import adjustments, debits, give_backs
 from wallet.models import Entry, Wallet
 
 pytestmark = pytest.mark.django_db
@@ -25,7 +25,7 @@ def long_history(give, article_rate):
     entries = [give("usr_1", 100)]
     for number in range(45):
         entries.append(
-            ledger.debit(
+            debits.debit(
                 user_id="usr_1",
                 credits=1,
                 kind=Entry.Kind.DEDUCT,
@@ -81,14 +81,14 @@ def test_ids_and_times_have_their_documented_form(as_service, give):
 def test_credits_given_back_name_their_feature(as_service, give, article_rate):
     give("usr_1", 25)
     as_service.deduct("usr_1", count=2)
-    ledger.give_back(entry=Entry.objects.get(kind="deduct"), reason="It failed", key="r", actor="test")
+    give_backs.give_back(entry=Entry.objects.get(kind="deduct"), reason="It failed", key="r", actor="test")
     row = as_service.get(PATH, user_id="usr_1").json()["items"][0]
     assert (row["type"], row["feature"], row["credits"]) == ("refund", "blog.article.generate", 2)
     assert "stripe_session_id" not in row
 
 
 def test_an_adjustment_has_neither_feature_nor_session(as_service):
-    ledger.adjust(user_id="usr_1", credits=5, reason="A gift", key="a", actor="user:staff:1")
+    adjustments.adjust(user_id="usr_1", credits=5, reason="A gift", key="a", actor="user:staff:1")
     (row,) = as_service.get(PATH, user_id="usr_1").json()["items"]
     assert set(row) == {"id", "type", "credits", "balance_after", "created_at"}
     assert (row["type"], row["credits"]) == ("adjustment", 5)

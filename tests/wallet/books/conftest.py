@@ -6,7 +6,8 @@ import pytest
 from django.db import connection
 
 from tests.wallet.entries import sql
-from wallet.books import laws, ledger
+from wallet.books import laws
+from wallet.charges import debits, give_backs
 from wallet.models import Entry
 
 
@@ -14,7 +15,7 @@ from wallet.models import Entry
 def books(give: Callable[..., Entry], article_rate: str) -> None:
     """usr_1: 10 from a checkout, a charge of 4, 1 of it given back. usr_2: 5 from a checkout."""
     give("usr_1", 10, session_id="cs_test_1")
-    charge = ledger.debit(
+    charge = debits.debit(
         user_id="usr_1",
         credits=4,
         kind=Entry.Kind.DEDUCT,
@@ -23,7 +24,7 @@ def books(give: Callable[..., Entry], article_rate: str) -> None:
         count=4,
         product="blog",
     )
-    ledger.give_back(entry=charge, credits=1, reason="It failed.", key="refund-1", actor="user:staff:1")
+    give_backs.give_back(entry=charge, credits=1, reason="It failed.", key="refund-1", actor="user:staff:1")
     give("usr_2", 5, session_id="cs_test_2")
     assert laws.violations() == []
 

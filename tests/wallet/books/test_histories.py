@@ -23,6 +23,7 @@ from hypothesis.stateful import (
 from foundation.errors import KeyReused
 from tests.conftest import Caller
 from wallet.books import laws, ledger
+from wallet.charges import adjustments, give_backs
 from wallet.errors import InsufficientCredits, NothingToGiveBack
 from wallet.models import Entry, TopUp, Wallet
 from wallet.payments import sessions, settlement
@@ -200,7 +201,7 @@ class Histories(RuleBasedStateMachine):
     @rule(credits=st.integers(-20, 20).filter(bool), key=st.sampled_from(["form-1", "form-2", "form-3"]))
     def adjust(self, credits, key):
         def adjust():
-            return ledger.adjust(
+            return adjustments.adjust(
                 user_id=self.user_id, credits=credits, reason="Goodwill", key=key, actor="user:staff:1"
             )
 
@@ -228,7 +229,7 @@ class Histories(RuleBasedStateMachine):
         charge = Entry.objects.get(wallet_id=self.user_id, sequence=place + 1)
 
         def give_back():
-            return ledger.give_back(
+            return give_backs.give_back(
                 entry=charge, credits=credits, reason="It failed.", key=key, actor="user:staff:1"
             )
 
@@ -252,7 +253,7 @@ class Histories(RuleBasedStateMachine):
         connection.check_constraints()
         entries = Entry.objects.filter(wallet_id=self.user_id).order_by("sequence")
         assert [(entry.kind, entry.credits) for entry in entries] == self.model.history
-        assert ledger.balance_of(self.user_id) == self.model.balance
+        assert ledger.available_of(self.user_id) == self.model.balance
 
     @invariant()
     def every_law_holds(self):

@@ -23,8 +23,8 @@ from foundation.operators import snapshot
 from tests.crowd import begin, second_connection
 from tests.wallet.entries import insert_entry, sql
 from tests.wallet.lawless import found, the
-from wallet.books import laws, ledger
-from wallet.charges import deductions
+from wallet.books import laws
+from wallet.charges import adjustments, deductions
 from wallet.models import Entry, Wallet
 
 BALANCE, COUNT, CHAIN, TIMES, OVERDRAWN, REVERSALS, *OF_PAYMENTS = laws.LAWS_OF_WALLETS
@@ -362,7 +362,7 @@ def test_the_books_are_clean_while_charges_go_on(books, article_rate):
         charges = 0
         while not stop.is_set():
             user_id = "usr_1" if charges % 2 else "usr_2"
-            ledger.adjust(
+            adjustments.adjust(
                 user_id=user_id, credits=1, reason="More", key=f"more-{charges}", actor="user:staff:1"
             )
             service = ServiceKey(product="blog", prefix="wsk_test")

@@ -6,6 +6,7 @@ from django.db import Error, IntegrityError, connection, transaction
 from tests.crowd import begin, wait_until_another_waits
 from tests.wallet.entries import insert_entry, move, sql
 from wallet.books import ledger
+from wallet.charges import debits, give_backs
 from wallet.models import Entry, RateChange, StripeEvent, TopUp, Wallet
 
 
@@ -13,7 +14,7 @@ from wallet.models import Entry, RateChange, StripeEvent, TopUp, Wallet
 def wallet(give, article_rate):
     """A user with 10 credits from one checkout, one charge of 4 and 1 of it given back: 7 left."""
     give("usr_1", 10, session_id="cs_test_paid")
-    charge = ledger.debit(
+    charge = debits.debit(
         user_id="usr_1",
         credits=4,
         kind=Entry.Kind.DEDUCT,
@@ -22,7 +23,7 @@ def wallet(give, article_rate):
         count=4,
         product="blog",
     )
-    ledger.give_back(entry=charge, credits=1, reason="It failed.", key="refund-1", actor="user:staff:1")
+    give_backs.give_back(entry=charge, credits=1, reason="It failed.", key="refund-1", actor="user:staff:1")
     return Wallet.objects.get(pk="usr_1")
 
 
@@ -185,7 +186,7 @@ def test_several_moves_each_with_its_entry_are_fine_in_one_transaction(wallet):
         move("usr_1", 5)
         move("usr_1", -12)
         connection.check_constraints()
-    assert ledger.balance_of("usr_1") == 0
+    assert ledger.available_of("usr_1") == 0
 
 
 def test_a_wallet_begins_with_nothing(refused):
@@ -209,9 +210,9 @@ def test_nothing_that_takes_leaves_less_than_nothing(refused, kind):
 @pytest.mark.breaks_the_books  # Stripe has reported nothing that would explain the clawback.
 def test_a_clawback_may_leave_less_than_nothing_and_what_comes_in_then_is_fine(wallet):
     move("usr_1", -9, kind="clawback", stripe_session_id="cs_test_paid")
-    assert ledger.balance_of("usr_1") == -2
+    assert ledger.available_of("usr_1") == -2
     move("usr_1", 1, kind="reinstatement", stripe_session_id="cs_test_paid")
-    assert ledger.balance_of("usr_1") == -1
+    assert ledger.available_of("usr_1") == -1
 
 
 @pytest.mark.parametrize(
@@ -369,7 +370,7 @@ def test_a_payment_is_credited_once_also_where_neither_sees_the_other_yet(wallet
         wait_until_another_waits()
     with pytest.raises(IntegrityError, match="wallet_entry_claims_its_payment"):
         by_itself.result(timeout=120)
-    assert (ledger.balance_of("usr_1"), ledger.balance_of("usr_2")) == (7, 15)
+    assert (ledger.available_of("usr_1"), ledger.available_of("usr_2")) == (7, 15)
 
 
 def test_an_entry_stands_for_one_top_up(refused):

@@ -9,6 +9,7 @@ from foundation.errors import KeyReused
 from tests.crowd import begin, wait_until_another_waits
 from tests.wallet.reversed import take_back
 from wallet.books import ledger
+from wallet.charges import adjustments, debits, give_backs
 from wallet.errors import InsufficientCredits, NothingToGiveBack
 from wallet.models import Entry, Wallet
 
@@ -18,15 +19,17 @@ Kind = Entry.Kind
 def debit(credits, user_id="usr_1", **facts):
     """A charge of the blog's."""
     asked: dict[str, Any] = {"feature": "blog.article.generate", "count": 1, "product": "blog"} | facts
-    return ledger.debit(user_id=user_id, credits=credits, kind=Kind.DEDUCT, actor="service:wsk_test", **asked)
+    return debits.debit(user_id=user_id, credits=credits, kind=Kind.DEDUCT, actor="service:wsk_test", **asked)
 
 
 def give_back(entry, credits=None, key="refund-1"):
-    return ledger.give_back(entry=entry, credits=credits, reason="It failed.", key=key, actor="user:staff:1")
+    return give_backs.give_back(
+        entry=entry, credits=credits, reason="It failed.", key=key, actor="user:staff:1"
+    )
 
 
 def adjust(credits, key="form-1", user_id="usr_1", reason="Goodwill"):
-    return ledger.adjust(user_id=user_id, credits=credits, reason=reason, key=key, actor="user:staff:1")
+    return adjustments.adjust(user_id=user_id, credits=credits, reason=reason, key=key, actor="user:staff:1")
 
 
 def books_of(user_id="usr_1"):
@@ -50,7 +53,7 @@ def test_first_credits_make_the_wallet(give):
 
 
 def test_reading_the_balance_of_an_unknown_user_makes_no_wallet(db):
-    assert ledger.balance_of("usr_unknown") == 0
+    assert ledger.available_of("usr_unknown") == 0
     assert not Wallet.objects.exists()
 
 
@@ -62,7 +65,7 @@ def test_a_debit_remembers_what_was_bought(give):
     assert (entry.feature, entry.count, entry.product) == ("blog.article.generate", 3, "blog")
     assert (entry.idempotency_key, entry.actor, entry.kind) == ("article:1", "service:wsk_test", "deduct")
     assert entry.effective_at == entry.created_at
-    assert ledger.balance_of("usr_1") == 22
+    assert ledger.available_of("usr_1") == 22
 
 
 def test_entries_are_numbered_without_a_gap_and_chain(give):
@@ -100,7 +103,7 @@ def test_a_debit_beyond_the_balance_says_so_and_moves_nothing(give, held, asked)
     before = books_of()
     with pytest.raises(InsufficientCredits) as refusal:
         debit(asked)
-    assert (refusal.value.balance, refusal.value.required) == (held, asked)
+    assert (refusal.value.available, refusal.value.required) == (held, asked)
     assert str(refusal.value) == f"The wallet holds {held} credits; {asked} are required"
     assert books_of() == before
 
@@ -111,18 +114,18 @@ def test_a_user_who_owes_after_a_clawback_is_refused_with_the_true_balance(give)
     take_back(topup)
     with pytest.raises(InsufficientCredits) as refusal:
         debit(1)
-    assert (refusal.value.balance, refusal.value.required) == (-5, 1)
+    assert (refusal.value.available, refusal.value.required) == (-5, 1)
     assert give("usr_1", 10).balance_after == 5  # What comes in pays the debt first.
     assert debit(5).balance_after == 0
 
 
 @pytest.mark.parametrize("credits", [0, -1])
-@pytest.mark.parametrize("verb", [ledger.debit, ledger.credit])
+@pytest.mark.parametrize("verb", [debits.debit, ledger.credit])
 def test_a_number_that_is_not_positive_is_a_bug_of_the_caller(give, verb, credits):
     give("usr_1", 5)
     with pytest.raises(AssertionError):
         verb(user_id="usr_1", credits=credits, kind=Kind.DEDUCT, actor="service:wsk_test")
-    assert ledger.balance_of("usr_1") == 5
+    assert ledger.available_of("usr_1") == 5
 
 
 def test_a_second_charge_with_a_used_key_moves_nothing(give):
@@ -176,8 +179,8 @@ def test_a_refusal_tells_the_balance_after_what_came_in_between(give):
         wait_until_another_waits()
     with pytest.raises(InsufficientCredits) as refusal:
         debiting.result(timeout=120)
-    assert (refusal.value.balance, refusal.value.required) == (3, 6)
-    assert ledger.balance_of("usr_1") == 3
+    assert (refusal.value.available, refusal.value.required) == (3, 6)
+    assert ledger.available_of("usr_1") == 3
 
 
 @pytest.mark.django_db(transaction=True)
@@ -189,7 +192,7 @@ def test_a_debit_that_waits_for_another_debit_looks_again_at_what_is_left(give):
         wait_until_another_waits()
     with pytest.raises(InsufficientCredits) as refusal:
         debiting.result(timeout=120)
-    assert (refusal.value.balance, refusal.value.required) == (1, 5)
+    assert (refusal.value.available, refusal.value.required) == (1, 5)
 
 
 # --- Adjustments ------------------------------------------------------------------------------------
@@ -216,7 +219,7 @@ def test_the_same_form_twice_moves_once_and_answers_the_first_entry(give):
     before = books_of()
     assert adjust(-4) == first
     assert books_of() == before
-    assert ledger.balance_of("usr_1") == 6
+    assert ledger.available_of("usr_1") == 6
 
 
 @pytest.mark.parametrize("other", [{"credits": 7}, {"credits": 4}, {"credits": -4, "reason": "Another"}])
@@ -231,7 +234,7 @@ def test_a_form_that_was_used_says_nothing_else(give, other):
 
 def test_one_form_for_two_users_are_two_decisions(db):
     assert adjust(5, user_id="usr_1") != adjust(5, user_id="usr_2")
-    assert ledger.balance_of("usr_1") == ledger.balance_of("usr_2") == 5
+    assert ledger.available_of("usr_1") == ledger.available_of("usr_2") == 5
 
 
 @pytest.mark.parametrize("held", [0, 3])
@@ -241,7 +244,7 @@ def test_an_adjustment_takes_no_more_than_is_there_and_leaves_no_trace_when_refu
     before = books_of()
     with pytest.raises(InsufficientCredits) as refusal:
         adjust(-4)
-    assert (refusal.value.balance, refusal.value.required) == (held, 4)
+    assert (refusal.value.available, refusal.value.required) == (held, 4)
     assert books_of() == before  # Not even an empty wallet.
     give("usr_1", 10)
     assert adjust(-4).balance_after == held + 6  # A refusal leaves the key free.
@@ -277,7 +280,7 @@ def test_a_charge_is_given_back_in_parts_until_nothing_is_left(give):
     assert give_back(charge, key="refund-3").credits == 1  # Without a number: what is left.
     with pytest.raises(NothingToGiveBack, match="0 credits of this charge are left"):
         give_back(charge, key="refund-4")
-    assert ledger.balance_of("usr_1") == 10
+    assert ledger.available_of("usr_1") == 10
 
 
 @pytest.mark.parametrize("credits", [5, 0, -1, 10**15])
@@ -298,7 +301,7 @@ def test_the_same_key_again_gives_back_once(give):
     assert give_back(charge) == first
     with pytest.raises(KeyReused):
         give_back(charge, 2)
-    assert ledger.balance_of("usr_1") == 7
+    assert ledger.available_of("usr_1") == 7
 
 
 def test_a_key_that_gave_back_one_charge_does_not_answer_for_another(give):
@@ -307,7 +310,7 @@ def test_a_key_that_gave_back_one_charge_does_not_answer_for_another(give):
     give_back(first, key="ticket-1")
     with pytest.raises(KeyReused):
         give_back(second, key="ticket-1")
-    assert ledger.balance_of("usr_1") == 8
+    assert ledger.available_of("usr_1") == 8
 
 
 def test_giving_back_without_a_key_is_a_bug_of_the_caller(give):

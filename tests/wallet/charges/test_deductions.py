@@ -8,7 +8,7 @@ from foundation.errors import KeyReused
 from tests.crowd import wallet_locked_by_another
 from tests.wallet.reversed import leave_owing
 from wallet.books import ledger
-from wallet.charges import deductions
+from wallet.charges import adjustments, deductions, give_backs
 from wallet.errors import ChargeGivenBack, InsufficientCredits, UnknownFeature
 from wallet.models import Entry
 from wallet.prices import rates
@@ -27,7 +27,7 @@ def set_price(credits, *, feature=ARTICLE, active=True):
 
 
 def give_back(entry, credits=None, key="refund-1"):
-    return ledger.give_back(entry=entry, credits=credits, reason="Failed", key=key, actor="user:staff:1")
+    return give_backs.give_back(entry=entry, credits=credits, reason="Failed", key=key, actor="user:staff:1")
 
 
 def books():
@@ -150,7 +150,7 @@ def test_a_refusal_for_want_of_credits_leaves_the_key_free(give, article_rate):
     give("usr_1", 1)
     with pytest.raises(InsufficientCredits) as refusal:
         deduct(2)
-    assert (refusal.value.balance, refusal.value.required) == (1, 2)
+    assert (refusal.value.available, refusal.value.required) == (1, 2)
     give("usr_1", 9)
     assert deduct(2).replayed is False
     assert deduct(2).replayed is True
@@ -187,7 +187,7 @@ def test_a_key_is_of_one_user_and_one_product(charge, give):
 
 
 def test_a_key_of_staff_is_not_a_key_of_a_product(charge):
-    ledger.adjust(user_id="usr_1", credits=5, reason="Goodwill", key="shared", actor="user:staff:1")
+    adjustments.adjust(user_id="usr_1", credits=5, reason="Goodwill", key="shared", actor="user:staff:1")
     give_back(charge, 1, key="shared")
     assert deduct(1, key="shared").replayed is False
 
@@ -195,7 +195,7 @@ def test_a_key_of_staff_is_not_a_key_of_a_product(charge):
 def test_without_a_key_each_charge_is_its_own(give, article_rate):
     give("usr_1", 10)
     assert deduct(key="").entry != deduct(key="").entry
-    assert ledger.balance_of("usr_1") == 8
+    assert ledger.available_of("usr_1") == 8
 
 
 # --- The order of the wallet ------------------------------------------------------------------------

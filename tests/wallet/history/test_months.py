@@ -244,7 +244,7 @@ def check_months(user_id: str, written: list[Entry]) -> None:
         entries += statement.entries
         assert len(entries) == cut_before(written, midnight(following(month)))
     assert entries == written
-    assert balance == ledger.balance_of(user_id)
+    assert balance == ledger.available_of(user_id)
 
 
 def check_days(user_id, written):

@@ -168,7 +168,7 @@ def test_an_older_debt_that_was_paid_is_not_told_again(browser, pays, spends):
     spends(10)
     old.refunds(10)
     new = pays(25)
-    assert ledger.balance_of(FAN) == 15
+    assert ledger.available_of(FAN) == 15
     spends(15)
     new.is_disputed()
     shown = words(browser.get("/wallet"))

@@ -9,6 +9,7 @@ import pytest
 from tests.factories import UserFactory
 from tests.html import browser_of, link
 from wallet.books import ledger
+from wallet.charges import debits, give_backs
 from wallet.models import Entry
 from wallet.pages import chart
 
@@ -23,12 +24,12 @@ def dana(give):
     user = UserFactory.create(misar_id="usr_dana")
     give(user.pk, 50, session_id="cs_dana")
     charges = [charge(user.pk, credits) for credits in (1, 2, 3)]
-    ledger.give_back(entry=charges[1], reason="The work\nfailed", key="k", actor="user:staff:1")
+    give_backs.give_back(entry=charges[1], reason="The work\nfailed", key="k", actor="user:staff:1")
     return user
 
 
 def charge(user_id, credits, *, product="blog", feature="blog.article"):
-    return ledger.debit(
+    return debits.debit(
         user_id=user_id,
         credits=credits,
         kind=Entry.Kind.DEDUCT,
@@ -61,7 +62,7 @@ def test_it_holds_every_entry_newest_first(dana):
         assert row["count"] == ("" if entry.count is None else str(entry.count))
         assert row["stripe_session_id"] == entry.stripe_session_id
         assert datetime.fromisoformat(row["time"]) == entry.created_at.replace(microsecond=0)
-    assert sum(int(row["credits"]) for row in rows) == ledger.balance_of(dana.pk)
+    assert sum(int(row["credits"]) for row in rows) == ledger.available_of(dana.pk)
 
 
 def test_the_link_of_the_page_keeps_its_filters(dana):

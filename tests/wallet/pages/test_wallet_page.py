@@ -15,7 +15,7 @@ from tests.patterns import matched
 from tests.wallet.entries import move, sql
 from tests.wallet.reversed import leave_owing
 from wallet.books import ledger
-from wallet.charges import deductions
+from wallet.charges import adjustments, debits, deductions, give_backs
 from wallet.history import spending, statements
 from wallet.models import Entry, TopUp
 from wallet.pages import chart, tables
@@ -33,7 +33,7 @@ def dana(article_rate, give):
     give(user.pk, 50)
     charge(user.pk, count=3)
     failed = charge(user.pk, count=2)
-    ledger.give_back(entry=failed, reason="The work failed", key="failed", actor="user:staff:1")
+    give_backs.give_back(entry=failed, reason="The work failed", key="failed", actor="user:staff:1")
     charge(user.pk, feature="mail.send", product="mail")
     return user
 
@@ -88,7 +88,7 @@ def test_the_old_address_leads_to_it_and_keeps_the_query(client):
 
 
 def test_the_balance_is_the_ledgers(dana):
-    assert f"Your balance {ledger.balance_of(dana.pk)} credits" in words(browser_of(dana).get("/wallet"))
+    assert f"Your balance {ledger.available_of(dana.pk)} credits" in words(browser_of(dana).get("/wallet"))
 
 
 def test_one_credit_is_written_in_the_singular(give):
@@ -181,7 +181,7 @@ def test_the_chart_holds_the_closing_balances_of_its_days(dana, range_, days, po
     balances = {f"{each.day}": f"{each.balance}" for each in closing}
     assert len(shown) == points
     assert all(balances[day] == balance for day, balance in shown)
-    assert shown[-1] == (f"{today}", f"{ledger.balance_of(dana.pk)}")
+    assert shown[-1] == (f"{today}", f"{ledger.available_of(dana.pk)}")
 
 
 @pytest.mark.parametrize(("range_", "drawn"), [("90d", "steps"), ("12m", "line")])
@@ -415,7 +415,7 @@ def test_text_of_services_and_staff_stays_text(give):
     give(user.pk, 50)
     rates.set_rate(feature=HOSTILE[:90], label=HOSTILE, credits=1, unit=HOSTILE, actor="t")
     charge(user.pk, feature=HOSTILE[:90], product=HOSTILE[:100])
-    ledger.adjust(user_id=user.pk, credits=1, reason=HOSTILE, key="k", actor="user:staff:1")
+    adjustments.adjust(user_id=user.pk, credits=1, reason=HOSTILE, key="k", actor="user:staff:1")
     for path in ("/wallet", f"/wallet/statements/{chart.today():%Y-%m}"):
         answer = browser_of(user).get(path)
         assert answer.status_code == 200
@@ -448,7 +448,7 @@ def test_the_page_stays_small_with_much_to_show(give, range_):
 
 def with_entry(user_id, *, feature, product):
     """A charge of a feature that may not be active any more."""
-    ledger.debit(
+    debits.debit(
         user_id=user_id,
         credits=1,
         kind=Entry.Kind.DEDUCT,

@@ -82,7 +82,7 @@ def test_a_payment_without_an_event_from_stripe_is_waited_for(checkout, stand_in
     assert ADDING in words(answer)
     assert f'data-waiting="/wallet/top-up/state?session={checkout}"' in answer.content.decode()
     assert state_of(browser, checkout) == "waiting"
-    assert ledger.balance_of(fan.pk) == 0
+    assert ledger.available_of(fan.pk) == 0
 
 
 def test_without_javascript_the_page_looks_again_a_bounded_number_of_times(checkout, browser):

@@ -6,6 +6,7 @@ from django.urls import reverse
 from accounts.models import Act
 from tests.wallet.conftest import forget_the_client
 from wallet.books import ledger
+from wallet.charges import adjustments
 from wallet.models import Entry, StripeEvent, TopUp
 
 pytestmark = pytest.mark.django_db
@@ -32,7 +33,7 @@ def test_a_payment_whose_webhook_was_lost_comes_in(stand_in, start_topup, ask):
     stand_in.happens("pay", topup.stripe_session_id)
     assert ask(topup).status_code == 302
     assert told() == "Stripe calls it paid: 25 credits came in."
-    assert ledger.balance_of("usr_1") == 25
+    assert ledger.available_of("usr_1") == 25
     topup.refresh_from_db()
     assert topup.state == "paid"
     assert topup.entry.actor == "stripe"
@@ -93,7 +94,7 @@ def test_what_was_resolved_by_hand_is_not_credited(stand_in, start_topup, ask):
     topup = start_topup()
     session_id = topup.stripe_session_id
     stand_in.happens("pay", session_id)
-    ledger.adjust(
+    adjustments.adjust(
         user_id="usr_1", credits=25, reason="x", key="k", actor="user:staff:ada", stripe_session_id=session_id
     )
     StripeEvent.objects.create(
@@ -101,7 +102,7 @@ def test_what_was_resolved_by_hand_is_not_credited(stand_in, start_topup, ask):
     )
     ask(topup)
     assert "was resolved by hand before" in told()
-    assert ledger.balance_of("usr_1") == 25
+    assert ledger.available_of("usr_1") == 25
 
 
 @pytest.mark.parametrize("trouble", [{"api_failure": 500}, {"api_failure": 401}])

@@ -11,6 +11,7 @@ from django.core.management import call_command
 
 from tests.wallet.reversed import event_of, refund_of
 from wallet.books import laws, ledger
+from wallet.charges import adjustments
 from wallet.models import Entry, StripeEvent, TopUp
 from wallet.payments import resolving
 from wallet.payments.models import Payment
@@ -55,7 +56,7 @@ def test_reconciliation_records_its_credits_and_follows_what_came_first(stand_in
     credited_by_previous_release(session_id, intent_id)
     assert found() == ({("reversal", refund["id"])} if is_refunded else set())
     assert found("--apply") == ({("followed", refund["id"])} if is_refunded else set())
-    assert ledger.balance_of("usr_1") == (15 if is_refunded else 25)
+    assert ledger.available_of("usr_1") == (15 if is_refunded else 25)
     assert Payment.objects.get(pk=intent_id).state == "credited"
     assert laws.violations() == []
     assert found() == set()
@@ -63,7 +64,7 @@ def test_reconciliation_records_its_credits_and_follows_what_came_first(stand_in
 
 def test_a_refund_of_credits_that_it_gave_by_hand_is_for_staff(deliver, checkout_event):
     deliver(checkout_event(currency="eur"))
-    ledger.adjust(
+    adjustments.adjust(
         user_id="usr_1",
         credits=25,
         reason="Looked at Stripe",
@@ -93,5 +94,5 @@ def test_a_refund_of_a_payment_intent_that_was_not_known_when_staff_decided(
     deliver(event_of("refund.created", refund_of(INTENT, 1000)))
     event = StripeEvent.objects.get(type="refund.created")
     assert (event.state, "by hand" in event.remark or "closed this payment" in event.remark) == (state, True)
-    assert ledger.balance_of("usr_1") == (credits or 0)
+    assert ledger.available_of("usr_1") == (credits or 0)
     assert laws.violations() == []

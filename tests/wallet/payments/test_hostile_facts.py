@@ -20,7 +20,7 @@ def test_a_fact_never_moves_to_another_payment(paid, deliver, about):
     type = "refund.updated" if about is refund_of else "charge.dispute.updated"
     deliver(event_of(type, about("pi_cs_test_1", 1000), id="evt_1"))
     deliver(event_of(type, about("pi_cs_test_2", 1000), id="evt_2"))
-    assert (ledger.balance_of("usr_1"), ledger.balance_of("usr_2")) == (15, 25)
+    assert (ledger.available_of("usr_1"), ledger.available_of("usr_2")) == (15, 25)
     event = StripeEvent.objects.get(pk="evt_2")
     assert (event.state, event.remark) == ("parked", "It was reported for another payment before.")
     assert laws.violations() == []

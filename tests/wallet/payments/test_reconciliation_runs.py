@@ -66,7 +66,7 @@ def test_a_second_run_is_refused(stand_in):
         code, sentence = reconcile(*options)
         assert code == 2
         assert sentence.startswith("Could not look: Another run is going on, since ")
-    assert ledger.balance_of("usr_1") == 0
+    assert ledger.available_of("usr_1") == 0
     assert not Audit.objects.exists()  # The run that goes on writes one.
     assert the_run().state == State.RUNNING
 

@@ -34,7 +34,7 @@ def refunded(deliver, checkout_event):
     """usr_1 paid $25, and $10 was refunded: 15 credits are left."""
     deliver(checkout_event())
     deliver(event_of("refund.created", refund_of(INTENT, 1000)))
-    assert ledger.balance_of("usr_1") == 15
+    assert ledger.available_of("usr_1") == 15
     connection.check_constraints()  # What is due from before; a table with open business cannot be altered.
 
 
@@ -54,7 +54,7 @@ def test_a_report_of_a_refund_moves_nothing_and_is_for_staff(refunded, deliver, 
     ):
         deliver(event)
         assert StripeEvent.objects.get(pk=event["id"]).state == "parked"
-    assert (ledger.balance_of("usr_1"), ledger.balance_of("usr_2")) == (15, 0)
+    assert (ledger.available_of("usr_1"), ledger.available_of("usr_2")) == (15, 0)
 
 
 @pytest.mark.breaks_the_books

@@ -163,7 +163,7 @@ def test_no_place_of_a_refund_or_a_dispute_can_break_the_inbox(paid, deliver, pl
         event = event_of(type, SUBJECTS[type] | {"id": f"x_{number}", place: nothing}, id=f"evt_{number}")
         assert deliver(event).status_code == 200
     assert {event.state for event in StripeEvent.objects.all()} <= {"handled", "parked"}
-    assert 0 <= ledger.balance_of("usr_1") <= 25
+    assert 0 <= ledger.available_of("usr_1") <= 25
 
 
 def test_long_texts_are_cut(paid, tell):

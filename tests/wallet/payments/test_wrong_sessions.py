@@ -38,7 +38,7 @@ def test_staff_who_ask_read_that_stripe_does_not_answer(stripe_at, ask, answer):
     assert "Stripe does not answer right now; please try again." in page.text
     answers(stripe_at, json_of(PAID))
     assert ask().status_code == 302
-    assert ledger.balance_of("usr_1") == 25
+    assert ledger.available_of("usr_1") == 25
 
 
 @pytest.mark.parametrize("wrong", UNCREDITABLE, ids=lambda wrong: ascii(wrong)[:60])

@@ -1,0 +1,201 @@
+"""The endpoints of holds: `/io/wallet/holds` and what is under it (contract 38 to 41)."""
+
+from typing import Any, cast
+
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, PolymorphicProxySerializer, extend_schema
+from rest_framework.authentication import BaseAuthentication
+from rest_framework.decorators import action
+from rest_framework.permissions import BasePermission
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.throttling import BaseThrottle
+
+from accounts.api.schema import REQUEST_ID, RETRY_AFTER
+from accounts.authentication import BearerAuthentication, ServiceKeyAuthentication
+from accounts.models import ServiceKey
+from accounts.permissions import IsService, IsServiceOrBearer
+from foundation.http.views import JSONViewSet, no_store
+from foundation.text import is_id
+from wallet.api import queries, schema, serializers, throttles
+from wallet.api.schema import errors
+from wallet.books.models import Entry
+from wallet.charges import holds
+from wallet.charges.holds import NO_HOLD, Outcome
+from wallet.charges.models import Hold
+from wallet.errors import InsufficientCredits, NotFound
+
+HOLD_ID = OpenApiParameter("id", OpenApiTypes.STR, OpenApiParameter.PATH, description="The hold's id.")
+STATE = OpenApiParameter(
+    "state", OpenApiTypes.STR, enum=Hold.State.values, description="Only holds in this state."
+)
+
+
+@extend_schema(tags=["Universal Wallet"], parameters=[REQUEST_ID, RETRY_AFTER])
+class HoldViewSet(JSONViewSet):
+    """Credits that a product sets aside before its work begins, and charges when the work is done."""
+
+    lookup_field = "hold_id"
+    rights = {
+        "list": "read",
+        "retrieve": "read",
+        "create": "charge",
+        "capture": "charge",
+        "void": "charge",
+        "extend": "charge",
+    }
+
+    @property
+    def is_reading(self) -> bool:
+        return self.request.method in ("GET", "HEAD")
+
+    def get_authenticators(self) -> list[BaseAuthentication]:
+        """Users may read their holds with a bearer token. All else is for products."""
+        return [ServiceKeyAuthentication(), *([BearerAuthentication()] if self.is_reading else [])]
+
+    def get_permissions(self) -> list[BasePermission]:
+        return [IsServiceOrBearer() if self.is_reading else IsService()]
+
+    def get_throttles(self) -> list[BaseThrottle]:
+        """Captures, voids and extensions are not limited: refusing them would lose money."""
+        if self.is_reading:
+            return [throttles.HoldReads()]
+        return [throttles.Charges()] if self.action == "create" else []
+
+    @extend_schema(
+        operation_id="wallet_hold",
+        request=serializers.HoldRequest,
+        parameters=[schema.REPLAYED],
+        responses={
+            200: PolymorphicProxySerializer(
+                component_name="Authorization",
+                serializers=[serializers.HoldMade, serializers.DeductionDenied],
+                resource_type_field_name=None,
+            )
+        }
+        | errors(403, 409, 413, 415, 429, shape=serializers.DecisionError),
+    )
+    def create(self, request: Request) -> Response:
+        """Set credits aside for a feature. If too few are available, return 200 with `allowed: false`."""
+        requested = self.parsed(serializers.HoldRequest)
+        try:
+            outcome = holds.authorize(
+                service=_service(request),
+                user_id=requested["user_id"],
+                feature=requested["feature"],
+                count=requested["count"],
+                ttl_seconds=requested["ttl_seconds"],
+                key=requested["idempotency_key"],
+            )
+        except InsufficientCredits as denied:
+            return no_store(serializers.DeductionDenied(denied).data)
+        return _replayed(no_store(serializers.HoldMade(outcome.hold).data), outcome)
+
+    @extend_schema(
+        operation_id="wallet_holds",
+        parameters=[schema.USER_ID, STATE, schema.LIMIT, schema.CURSOR],
+        responses={200: serializers.HoldsPage} | errors(401, 403, 429, shape=serializers.CodedError),
+    )
+    def list(self, request: Request) -> Response:
+        """Read a user's holds, newest first: a product its own, a user those of every product."""
+        user_id = queries.wallet_owner(request)
+        page = holds.page(
+            user_id=user_id,
+            product=queries.own_product(request),
+            state=queries.choice(request, "state", Hold.State.values),
+            limit=queries.page_limit(request),
+            cursor=queries.single(request, "cursor"),
+        )
+        return no_store({"items": _rows(page.holds, user_id), "nextCursor": page.next_cursor})
+
+    @extend_schema(
+        operation_id="wallet_hold_read",
+        parameters=[HOLD_ID, schema.USER_ID],
+        responses={200: serializers.HoldRow} | errors(401, 403, 429, shape=serializers.CodedError),
+    )
+    def retrieve(self, request: Request, hold_id: str) -> Response:
+        """Read one hold."""
+        user_id = queries.wallet_owner(request)
+        hold = holds.find(user_id=user_id, hold_id=_known(hold_id), product=queries.own_product(request))
+        return _answer(Outcome(hold))
+
+    @extend_schema(
+        operation_id="wallet_hold_capture",
+        request=serializers.CaptureRequest,
+        parameters=[HOLD_ID, schema.REPLAYED],
+        responses={200: serializers.HoldRow} | errors(403, 409, 413, 415, shape=serializers.CodedError),
+    )
+    @action(methods=["post"], detail=True)
+    def capture(self, request: Request, hold_id: str) -> Response:
+        """Charge for the units of a hold that were needed, and release the rest. A hold is captured once."""
+        requested = self.parsed(serializers.CaptureRequest)
+        outcome = holds.capture(
+            service=_service(request),
+            user_id=requested["user_id"],
+            hold_id=_known(hold_id),
+            count=requested.get("count"),
+        )
+        return _answer(outcome)
+
+    @extend_schema(
+        operation_id="wallet_hold_void",
+        request=serializers.VoidRequest,
+        parameters=[HOLD_ID, schema.REPLAYED],
+        responses={200: serializers.HoldRow} | errors(403, 409, 413, 415, shape=serializers.CodedError),
+    )
+    @action(methods=["post"], detail=True)
+    def void(self, request: Request, hold_id: str) -> Response:
+        """Release all that a hold has set aside, and charge nothing."""
+        requested = self.parsed(serializers.VoidRequest)
+        outcome = holds.void(
+            user_id=requested["user_id"], hold_id=_known(hold_id), product=_service(request).product
+        )
+        return _answer(outcome)
+
+    @extend_schema(
+        operation_id="wallet_hold_extend",
+        request=serializers.ExtendRequest,
+        parameters=[HOLD_ID],
+        responses={200: serializers.HoldRow} | errors(403, 409, 413, 415, shape=serializers.CodedError),
+    )
+    @action(methods=["post"], detail=True)
+    def extend(self, request: Request, hold_id: str) -> Response:
+        """Let a hold last longer, for work that is not done yet: up to 7 days from its beginning."""
+        requested = self.parsed(serializers.ExtendRequest)
+        outcome = holds.extend(
+            service=_service(request),
+            user_id=requested["user_id"],
+            hold_id=_known(hold_id),
+            ttl_seconds=requested["ttl_seconds"],
+        )
+        return _answer(outcome)
+
+
+def _service(request: Request) -> ServiceKey:
+    return cast(ServiceKey, request.auth)
+
+
+def _known(hold_id: str) -> str:
+    """Return the id from the path. Raises NotFound if no hold can have it."""
+    if not is_id(hold_id):
+        raise NotFound(NO_HOLD)
+    return hold_id
+
+
+def _answer(outcome: Outcome) -> Response:
+    (row,) = _rows([outcome.hold], outcome.hold.wallet_id)
+    return _replayed(no_store(row), outcome)
+
+
+def _rows(shown: list[Hold], user_id: str) -> list[dict[str, Any]]:
+    """Return the JSON of some holds of one user."""
+    captured = [hold.pk for hold in shown if hold.state == Hold.State.CAPTURED]
+    charges = Entry.objects.filter(wallet_id=user_id, hold_id__in=captured) if captured else ()
+    charge_ids = {entry.hold_id: entry.pk for entry in charges}
+    return list(serializers.HoldRow(shown, many=True, context={"charge_ids": charge_ids}).data)
+
+
+def _replayed(answer: Response, outcome: Outcome) -> Response:
+    if outcome.replayed:
+        answer["Idempotent-Replayed"] = "true"
+    return answer

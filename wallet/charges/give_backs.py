@@ -1,0 +1,138 @@
+"""Give credits of a charge back: the refund of a product, and the same by staff."""
+
+from dataclasses import dataclass
+
+from django.db import transaction
+
+from accounts.actors import actor_of
+from accounts.models import ServiceKey
+from foundation.database.transactions import retried
+from foundation.errors import KeyReused
+from wallet.books import ledger
+from wallet.books.models import Entry
+from wallet.charges import lapsing
+from wallet.charges.models import GiveBack
+from wallet.errors import NotFound, NothingToGiveBack
+
+CHARGES = (Entry.Kind.DEDUCT, Entry.Kind.CAPTURE)
+CREDITS_MAX = 10**15
+
+
+@dataclass(frozen=True)
+class Refund:
+    """A refund's entry and what its answer says. `replayed`: an earlier request with the same key made it."""
+
+    entry: Entry
+    answer: GiveBack
+    replayed: bool
+
+
+@retried
+@transaction.atomic
+def refund(
+    *,
+    service: ServiceKey,
+    user_id: str,
+    charge: dict[str, str],
+    credits: int | None = None,
+    reason: str = "",
+    key: str,
+) -> Refund:
+    """Give back credits of a charge of this product; without `credits`, all that is left of it.
+
+    `charge` names the charge by one of its entry's fields: `pk`, `idempotency_key` (of its deduct) or
+    `hold_id`. The same request with the same key returns the first answer, whatever its reason. Raises
+    NotFound, NothingToGiveBack or KeyReused.
+    """
+    product = service.product
+    found = Entry.objects.filter(wallet_id=user_id, product=product, kind__in=CHARGES, **charge).first()
+    if "idempotency_key" in charge and found and found.kind != Entry.Kind.DEDUCT:
+        found = None
+    return _give_back(
+        user_id=user_id,
+        product=product,
+        charge=found,
+        credits=credits,
+        reason=reason,
+        key=key,
+        actor=actor_of(service),
+    )
+
+
+@retried
+@transaction.atomic
+def give_back(*, entry: Entry, credits: int | None = None, reason: str, key: str, actor: str) -> Entry:
+    """Give back credits of a charge, as staff do. Return the new entry, which refers to the charge.
+
+    Without `credits`, the rest of the charge is given back. The same request with the same key returns the
+    first entry. Raises NotFound if `entry` is not a charge, NothingToGiveBack if too few credits of it are
+    left, and KeyReused if the key was used for another charge or another number of credits.
+    """
+    return _give_back(
+        user_id=entry.wallet_id,
+        product=entry.product,
+        charge=entry if entry.kind in CHARGES else None,
+        credits=credits,
+        reason=reason,
+        key=key,
+        actor=actor,
+    ).entry
+
+
+def _give_back(
+    *,
+    user_id: str,
+    product: str,
+    charge: Entry | None,
+    credits: int | None,
+    reason: str,
+    key: str,
+    actor: str,
+) -> Refund:
+    assert key, "giving back has a key: a second request moves nothing"
+    # Lock the wallet, so that no other process can give credits of this charge back at the same time.
+    read = ledger.lock(user_id)
+    kind = Entry.Kind.REFUND
+    if first := Entry.objects.with_key(user_id=user_id, product=product, kind=kind, key=key).first():
+        return _replay(first, charge=charge, credits=credits)
+    if charge is None or read is None:
+        raise NotFound("There is no such charge")
+    left = charge.charged - Entry.objects.given_back(charge)
+    given = left if credits is None else credits
+    if not 0 < given <= left:
+        raise NothingToGiveBack(left)
+    before = lapsing.lapse(user_id, read)
+    entry = ledger.credit(
+        user_id=user_id,
+        credits=given,
+        kind=kind,
+        actor=actor,
+        reason=reason,
+        idempotency_key=key,
+        feature=charge.feature,
+        product=product,
+        reverses=charge,
+    )
+    answer = GiveBack.objects.create(
+        wallet_id=user_id,
+        entry=entry,
+        requested=credits,
+        refundable=left - given,
+        lapsed=0,
+        available=before.available + given,
+    )
+    return Refund(entry, answer, replayed=False)
+
+
+def _replay(first: Entry, *, charge: Entry | None, credits: int | None) -> Refund:
+    answer = GiveBack.objects.filter(wallet_id=first.wallet_id, entry=first).first()
+    # Older releases stored no answer. They knew only refunds by staff, with keys that no product knows.
+    is_same_amount = credits == answer.requested if answer else credits in (None, first.credits)
+    if charge is None or first.reverses_id != charge.pk or not is_same_amount:
+        raise KeyReused("This idempotency_key gave back another charge or another number of credits")
+    return Refund(first, answer or _answer_now(charge), replayed=True)
+
+
+def _answer_now(charge: Entry) -> GiveBack:
+    left = charge.charged - Entry.objects.given_back(charge)
+    return GiveBack(refundable=left, lapsed=0, available=ledger.available_of(charge.wallet_id))

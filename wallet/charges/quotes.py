@@ -1,0 +1,37 @@
+"""Say what a charge would answer now, without a charge and without a promise."""
+
+from dataclasses import dataclass
+
+from accounts.errors import FeatureNotAllowed
+from accounts.models import ServiceKey
+from wallet.books import ledger
+from wallet.errors import InsufficientCredits, WalletFrozen
+from wallet.prices import rates
+
+
+@dataclass(frozen=True)
+class Quote:
+    """A charge that would pass: what it would take, and what is available before and after it, in credits."""
+
+    available_before: int
+    charged: int
+
+    @property
+    def available_after(self) -> int:
+        return self.available_before - self.charged
+
+
+def quote(*, service: ServiceKey, user_id: str, feature: str, count: int = 1) -> Quote:
+    """Price `count` units of a feature for a user, as `deduct` would charge them now.
+
+    Raises what `deduct` would raise: FeatureNotAllowed, UnknownFeature, WalletFrozen, InsufficientCredits.
+    """
+    if not service.may_charge(feature):
+        raise FeatureNotAllowed(feature)
+    required = rates.price(feature, count)
+    funds = ledger.funds_of(user_id)
+    if funds.frozen:
+        raise WalletFrozen(available=funds.available, required=required)
+    if funds.available < required:
+        raise InsufficientCredits(available=funds.available, required=required)
+    return Quote(funds.available, required)
