@@ -18,7 +18,7 @@ FORBIDDEN = [
     "TRUNCATE wallet_entry",
     "ALTER TABLE wallet_entry DISABLE TRIGGER ALL",
     "DROP TRIGGER wallet_entry_is_history ON wallet_entry",
-    "ALTER TABLE wallet_entry DROP CONSTRAINT wallet_entry_never_overdraws",
+    "ALTER TABLE wallet_entry DROP CONSTRAINT wallet_entry_leaves_what_is_held",
     "DROP INDEX wallet_entry_key_once",
     "SET session_replication_role = replica",
     "DELETE FROM wallet_wallet",

@@ -144,12 +144,6 @@ LAWS_OF_WALLETS = {
 }
 
 LAWS_OF_THE_WHOLE = {
-    "What came in less what went out is what wallets hold": """
-        SELECT 'all wallets', format('entries add up to %%s, balances to %%s', entries.credits, wallets.credits)
-          FROM (SELECT sum(credits) AS credits FROM wallet_entry) entries,
-               (SELECT sum(balance) AS credits FROM wallet_wallet) wallets
-         WHERE coalesce(entries.credits, 0) <> coalesce(wallets.credits, 0)
-    """,
     "No entry is without a wallet": """
         SELECT e.id, e.wallet_id FROM wallet_entry e LEFT JOIN wallet_wallet w ON w.user_id = e.wallet_id
          WHERE w.user_id IS NULL
@@ -185,6 +179,12 @@ LAWS_OF_THE_WHOLE = {
           FROM wallet_topup t LEFT JOIN wallet_payment p ON p.stripe_id = t.payment_intent_id
          WHERE t.state = 'paid' AND t.payment_intent_id <> '' AND (p.stripe_id IS NULL OR p.state = 'known')
     """,
+    "What came in less what went out is what wallets hold": """
+        SELECT 'all wallets', format('entries add up to %%s, balances to %%s', entries.credits, wallets.credits)
+          FROM (SELECT sum(credits) AS credits FROM wallet_entry) entries,
+               (SELECT sum(balance) AS credits FROM wallet_wallet) wallets
+         WHERE coalesce(entries.credits, 0) <> coalesce(wallets.credits, 0)
+    """,
     "The triggers that keep the laws are in force": """
         SELECT wanted.name, coalesce(found.state::text, 'missing')
           FROM (VALUES ('wallet_entry_is_history'), ('wallet_entry_is_not_truncated'),
@@ -211,7 +211,8 @@ LAWS_OF_THE_WHOLE = {
                        ('wallet_rate_is_never_free'),
                        ('wallet_ratechange_is_never_free'), ('wallet_daytotal_adds_something_up'),
                        ('wallet_payment_is_credited_with_an_entry'), ('wallet_payment_refunds_add_up'),
-                       ('wallet_striperefund_is_money'), ('wallet_refundrequest_is_money')) AS wanted (name)
+                       ('wallet_striperefund_is_money'), ('wallet_refundrequest_is_money'),
+                       ('wallet_stripeevent_counts_tries')) AS wanted (name)
          WHERE NOT EXISTS (SELECT FROM pg_constraint WHERE conname = wanted.name AND convalidated)
     """,
     "The indexes that keep a key, a checkout and a hold to once are in force": """
