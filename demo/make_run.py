@@ -16,7 +16,7 @@ from foundation.errors import first_line
 from foundation.operators import FOUND, database_read
 from sandbox import claim, environment
 from sandbox.private_postgres import PrivateServer
-from sandbox.processes import MAIL, SANDBOX, WEB, Processes, ProcessTrouble, refuse_busy_ports
+from sandbox.processes import MAIL, SANDBOX, TIDY, WEB, Processes, ProcessTrouble, refuse_busy_ports
 from wallet.books import days
 
 WELCOME = """
@@ -74,6 +74,7 @@ def run(stdout: OutputWrapper) -> None:
                 processes.start("The sandbox", SANDBOX)
                 processes.start("The web server", WEB)
                 processes.start("The mail sender", MAIL)
+                processes.start("The tidier", TIDY)
                 processes.wait_until_healthy("The sandbox", host, sandbox_port)
                 processes.wait_until_healthy("The web server", host, port)
                 say(welcome(keys))

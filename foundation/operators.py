@@ -1,13 +1,18 @@
 """What the commands of operators share: exit codes, the name of the database, and a progress bar."""
 
 import logging
+import signal
 import sys
+import time
+from argparse import ArgumentParser, ArgumentTypeError
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from types import FrameType
 from typing import Any, NoReturn
 
 from django.core.management.base import BaseCommand, CommandError
-from django.db import Error, connection, transaction
+from django.db import Error, close_old_connections, connection, transaction
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -24,6 +29,7 @@ from foundation.errors import BillingError, first_line
 logger = logging.getLogger(__name__)
 
 CLEAN, FOUND, COULD_NOT_LOOK = 0, 1, 2
+NAP_SECONDS = 0.5
 
 
 class LookingCommand(BaseCommand):
@@ -58,6 +64,90 @@ class LookingCommand(BaseCommand):
         with Progress(*columns, console=console, transient=True, disable=not sys.stderr.isatty()) as shown:
             task = shown.add_task(what, total=total)
             yield lambda count=1: shown.advance(task, count)
+
+
+@dataclass(frozen=True)
+class Round:
+    """What one round of a WatchingCommand did: a sentence, and whether it did something or failed."""
+
+    sentence: str
+    did_something: bool
+    failed: bool = False
+
+
+class WatchingCommand(LookingCommand):
+    """A command that does what is due, once or (with --watch) again and again until SIGTERM or Ctrl-C.
+
+    A database that cannot be reached does not stop it while it watches.
+    """
+
+    every_seconds = 10
+    stopping = False
+
+    def work(self) -> Round:
+        """Do what is due now. It may stop early when `stopping` is true."""
+        raise NotImplementedError
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--watch", action="store_true", help="go on until SIGTERM or Ctrl-C")
+        parser.add_argument(
+            "--every",
+            type=_seconds,
+            default=self.every_seconds,
+            help="seconds between two rounds of --watch; %(default)s if it is left out",
+        )
+
+    def execute(self, *args: Any, **options: Any) -> str | None:
+        if options["watch"]:
+            # Do not connect here: this process may start before PostgreSQL, and must survive an outage.
+            return BaseCommand.execute(self, *args, **options)
+        return super().execute(*args, **options)
+
+    def handle(self, *, watch: bool, every: int, **options: Any) -> None:
+        if watch:
+            self._watch(every)
+            return
+        done = self.work()
+        self.stdout.write(done.sentence)
+        if done.failed:
+            self.found()
+
+    def _watch(self, every: int) -> None:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._stop)
+        reached = True
+        while not self.stopping:
+            try:
+                close_old_connections()
+                done = self.work()
+            except Error as error:
+                if reached:  # Report an outage once, not in every round.
+                    self._say(f"The database cannot be used, trying again: {first_line(error)}")
+                reached = False
+            else:
+                reached = True
+                if done.did_something:
+                    self._say(done.sentence)
+            self._rest(every)
+
+    def _stop(self, number: int, frame: FrameType | None) -> None:
+        self.stopping = True  # What was begun is still finished.
+
+    def _rest(self, seconds: int) -> None:
+        wake_at = time.monotonic() + seconds
+        while not self.stopping and (left := wake_at - time.monotonic()) > 0:
+            time.sleep(min(left, NAP_SECONDS))
+
+    def _say(self, sentence: str) -> None:
+        self.stdout.write(sentence)
+        self.stdout.flush()
+
+
+def _seconds(text: str) -> int:
+    """Return the text as a whole number of seconds, at least 1."""
+    if not (text.isascii() and text.isdigit() and int(text) >= 1):
+        raise ArgumentTypeError(f"{text!r} is not a whole number of seconds, at least 1")
+    return int(text)
 
 
 @contextmanager

@@ -171,13 +171,14 @@ def open_wallet(user_id: str) -> None:
     Wallet.objects.bulk_create([Wallet(user_id=user_id, created_at=timezone.now())], ignore_conflicts=True)
 
 
-def lock(user_id: str) -> Standing | None:
+def lock(user_id: str, *, wait: bool = True) -> Standing | None:
     """Lock a wallet until the caller's transaction ends, and read its figures. None if there is no wallet.
 
-    The time is read after the lock, so no later transaction of this wallet can have an earlier one.
+    The time is read after the lock, so no later transaction of this wallet can have an earlier one. Without
+    `wait`, the answer is None if another transaction has locked the wallet.
     """
     # Foreign keys to the wallet do not wait for this lock.
-    wallets = Wallet.objects.select_for_update(no_key=True).filter(pk=user_id)
+    wallets = Wallet.objects.select_for_update(no_key=True, skip_locked=not wait).filter(pk=user_id)
     return standing(user_id, timed=True) if wallets.values_list("pk").first() else None
 
 

@@ -5,15 +5,20 @@ down. A verb that locks a wallet ends the overdue holds of this wallet before it
 does the same for wallets that no verb locks.
 """
 
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.db.models import F
+from django.db.models.functions import Now
 
+from foundation.errors import first_line
 from wallet.books import ledger
 from wallet.books.ledger import Standing
 from wallet.charges.models import Hold
+
+WALLETS_AT_A_TIME = 1000
 
 
 def lapse(user_id: str, read: Standing) -> Standing:
@@ -38,7 +43,52 @@ def end_overdue(user_id: str, now: datetime) -> tuple[int, int]:
 
 
 @transaction.atomic
-def lapse_wallet(user_id: str) -> int:
-    """Lock a wallet and end its overdue holds. Return how many there were."""
-    read = ledger.lock(user_id)
+def lapse_wallet(user_id: str, *, wait: bool = True) -> int:
+    """Lock a wallet and end its overdue holds. Return how many there were.
+
+    Without `wait`, a wallet that another transaction has locked is left alone.
+    """
+    read = ledger.lock(user_id, wait=wait)
     return lapse(user_id, read).lapsed if read else 0
+
+
+# --- All wallets --------------------------------------------------------------------------------------
+
+
+@dataclass
+class Tidied:
+    """How many holds of how many wallets were ended. `failed` has the reasons of the others, by Misar ID."""
+
+    holds: int = 0
+    wallets: int = 0
+    failed: dict[str, str] = field(default_factory=dict)
+
+
+def tidy(*, go_on: Callable[[], bool] = lambda: True) -> Tidied:
+    """End the overdue holds of all wallets, each wallet in a transaction of its own.
+
+    A wallet that is locked now is left for the next time. Stops between two wallets when `go_on` is false.
+    """
+    tidied = Tidied()
+    after = ""
+    while batch := _wallets_with_overdue_holds(after):
+        for user_id in batch:
+            if not go_on():
+                return tidied
+            try:
+                ended = lapse_wallet(user_id, wait=False)
+            except IntegrityError as error:  # The books of this wallet are damaged. The others go on.
+                tidied.failed[user_id] = first_line(error)
+            else:
+                tidied.holds += ended
+                tidied.wallets += bool(ended)
+        after = batch[-1]
+    return tidied
+
+
+def _wallets_with_overdue_holds(after: str) -> list[str]:
+    """Return the next wallets, in the order of their ids. `Now` is early enough to find candidates."""
+    overdue = Hold.objects.filter(state=Hold.State.OPEN, expires_at__lte=Now(), wallet_id__gt=after)
+    return list(
+        overdue.order_by("wallet_id").values_list("wallet_id", flat=True).distinct()[:WALLETS_AT_A_TIME]
+    )
