@@ -181,9 +181,9 @@ LAWS_OF_THE_WHOLE = {
     """,
     "What came in less what went out is what wallets hold": """
         SELECT 'all wallets', format('entries add up to %%s, balances to %%s', entries.credits, wallets.credits)
-          FROM (SELECT sum(credits) AS credits FROM wallet_entry) entries,
-               (SELECT sum(balance) AS credits FROM wallet_wallet) wallets
-         WHERE coalesce(entries.credits, 0) <> coalesce(wallets.credits, 0)
+          FROM (SELECT coalesce(sum(credits), 0) AS credits FROM wallet_entry) entries,
+               (SELECT coalesce(sum(balance), 0) AS credits FROM wallet_wallet) wallets
+         WHERE entries.credits <> wallets.credits
     """,
     "The triggers that keep the laws are in force": """
         SELECT wanted.name, coalesce(found.state::text, 'missing')
