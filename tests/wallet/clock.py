@@ -1,0 +1,47 @@
+"""A clock of the database that a test moves, so that holds reach their end without waiting."""
+
+from datetime import UTC, datetime, timedelta
+
+from django.db import connection
+
+from tests.wallet.entries import sql
+
+# Long ago: a trigger brings the time of an entry back to the real clock's present, if it is later.
+BEGINNING = datetime(2020, 1, 1, tzinfo=UTC)
+# PostgreSQL looks for a function in the schemas of `search_path`. So our queries find this one first. The
+# triggers have a search path of their own and go on to read the real clock. An entry without a time gets the
+# real time by default; the trigger here brings it back, as `wallet_entry_time_never_falls` would.
+SCHEMA = """
+CREATE SCHEMA clockwork;
+CREATE FUNCTION clockwork.clock_timestamp() RETURNS timestamptz LANGUAGE sql VOLATILE AS
+    $$ SELECT current_setting('clockwork.now')::timestamptz $$;
+CREATE FUNCTION clockwork.wallet_entry_is_of_now() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    NEW.created_at := least(NEW.created_at, clockwork.clock_timestamp());
+    NEW.effective_at := least(NEW.effective_at, clockwork.clock_timestamp());
+    RETURN NEW;
+END $$;
+CREATE TRIGGER clockwork_first BEFORE INSERT ON public.wallet_entry
+    FOR EACH ROW EXECUTE FUNCTION clockwork.wallet_entry_is_of_now();
+SET LOCAL search_path = clockwork, public, pg_catalog;
+"""
+
+
+class Clock:
+    """The clock that the wallet's queries read until the end of the present transaction.
+
+    It stands still between the steps of a test, so a test can reach the end of a hold to the microsecond.
+    """
+
+    def __init__(self) -> None:
+        assert connection.in_atomic_block, "the clock is gone at the end of the transaction"
+        sql(SCHEMA)
+        self.set(BEGINNING)
+
+    def set(self, now: datetime) -> None:
+        self.now = now
+        sql("SELECT set_config('clockwork.now', %s, true)", now.isoformat())
+
+    def advance(self, seconds: float = 0, **parts: float) -> None:
+        """Move the clock forward by these seconds, or by other parts of a timedelta."""
+        self.set(self.now + timedelta(seconds=seconds, **parts))
