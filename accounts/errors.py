@@ -7,6 +7,7 @@ class NoCredentials(BillingError):
     """Raised when an endpoint for users and products gets a request without credentials."""
 
     status = 401
+    code = "no_credentials"
     sentence = "Send an SSO access token as Authorization: Bearer, or a service key"
     headers = {"WWW-Authenticate": "Bearer"}
 
@@ -18,6 +19,7 @@ class InvalidToken(BillingError):
     """
 
     status = 401
+    code = "wrong_credentials"
     sentence = "Invalid or expired access token"
     headers = {"WWW-Authenticate": 'Bearer error="invalid_token"'}
 
@@ -26,6 +28,7 @@ class NoServiceKey(BillingError):
     """Raised when a request without a service key comes to an endpoint that only products may call."""
 
     status = 403
+    code = "no_credentials"
     sentence = "This endpoint needs a valid x-wallet-service-key"
 
 
@@ -33,12 +36,14 @@ class InvalidServiceKey(NoServiceKey):
     """Raised when a service key is unknown, revoked or expired. The answer never says which."""
 
     sentence = "Invalid x-wallet-service-key"
+    code = "wrong_credentials"
 
 
 class SomebodyElsesWallet(BillingError):
     """Raised when a user requests the wallet of another user."""
 
     status = 403
+    code = "not_yours"
     sentence = "You may read your own wallet only"
 
 
@@ -46,9 +51,31 @@ class FeatureNotAllowed(BillingError):
     """Raised when the prefixes of a service key do not allow the feature that the product charges."""
 
     status = 403
+    code = "feature_not_allowed"
 
     def __init__(self, feature: str) -> None:
         super().__init__(f"This service key may not charge {feature}")
+
+
+class ProductStopped(BillingError):
+    """Raised when a product charges a feature although staff have stopped the product."""
+
+    status = 403
+    code = "feature_not_allowed"
+    sentence = "This product was stopped; no feature may be charged"
+
+
+class MissingRight(BillingError):
+    """Raised when a service key is valid but lacks the right that the endpoint needs.
+
+    `words` name in the sentence what the right allows, such as `top up` for the right `topup`.
+    """
+
+    status = 403
+
+    def __init__(self, right: str, *, words: str) -> None:
+        self.code = f"may_not_{right}"
+        super().__init__(f"This service key has no right to {words}")
 
 
 class InvalidApiKey(BillingError):

@@ -5,6 +5,7 @@ row must refer to the user.
 """
 
 import uuid
+from collections.abc import Collection
 from datetime import datetime
 from typing import Any, ClassVar, Self
 
@@ -12,9 +13,11 @@ from django.contrib.auth.models import AbstractBaseUser, BaseUserManager, Permis
 from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import OpClass
 from django.db import models, transaction
-from django.db.models import Q
+from django.db.models import OuterRef, Q, Subquery
 from django.db.models.functions import Upper
 from django.utils import timezone
+from django.utils.functional import cached_property
+from django.utils.text import get_text_list
 
 from accounts.misar_ids import MISAR_ID_LENGTH, STAFF_PREFIX, validate_misar_id
 from foundation.mailboxes import Addressed, not_filled
@@ -146,8 +149,60 @@ class KeyQuerySet(models.QuerySet[Any]):
             self.filter(pk__in=free).update(last_used_at=at)
 
 
+class Right(models.TextChoices):
+    """What a service key may do (contract 76). A new right gets a line here; earlier keys don't get it."""
+
+    READ = "read", "read"
+    CHARGE = "charge", "charge"
+    REFUND = "refund", "refund"
+    TOPUP = "topup", "top up"
+
+    @classmethod
+    def in_words(cls, rights: Collection[str]) -> str:
+        """Return these rights as text, in the order of this class.
+
+        >>> Right.in_words(["topup", "read"])
+        'read and top up'
+        """
+        return get_text_list([right.label for right in cls if right in rights], "and")
+
+
+# The rights of a key if its creator does not choose. All service keys of earlier releases have these rights.
+DEFAULT_RIGHTS = ("read", "charge", "refund", "topup")
+
+
+def default_rights() -> list[str]:
+    """Return the rights of a key if its creator does not choose."""
+    return list(DEFAULT_RIGHTS)
+
+
+class StoppedProduct(models.Model):
+    """A product that staff have stopped: its service keys may charge nothing until the row is deleted.
+
+    The acts of staff say who stopped the product and why.
+    """
+
+    product = models.SlugField(primary_key=True, max_length=40)
+    stopped_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return self.product
+
+
+class ServiceKeyQuerySet(KeyQuerySet):
+    """Service keys."""
+
+    def with_product_state(self) -> Self:
+        """Read with each key when its product was stopped, in the same query."""
+        stop = StoppedProduct.objects.filter(product=OuterRef("product"))
+        return self.annotate(product_stopped_at=Subquery(stop.values("stopped_at")))
+
+
 class ServiceKey(models.Model):
-    """A key with which a product may charge and top up any wallet.
+    """A key with which a product acts on any wallet, within the key's rights.
 
     Of the secret, only a digest and the first characters (`prefix`) are stored.
     """
@@ -162,17 +217,27 @@ class ServiceKey(models.Model):
         help_text="The key may charge only features whose names begin with one of these prefixes. Include "
         'the final dot: "blog.". Leave empty to allow every feature.',
     )
+    rights = ArrayField(
+        models.CharField(max_length=20),
+        default=default_rights,
+        db_default=list(DEFAULT_RIGHTS),  # The previous release creates keys without this field.
+        help_text="What the key may do.",
+    )
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     expires_at = models.DateTimeField(null=True, blank=True)
     revoked_at = models.DateTimeField(null=True, blank=True, editable=False)
     last_used_at = models.DateTimeField(null=True, blank=True, editable=False)
 
-    objects = KeyQuerySet.as_manager()
+    objects = ServiceKeyQuerySet.as_manager()
 
     class Meta:
         ordering = ("-created_at", "-pk")
         default_permissions = ("add", "view")
-        permissions = (("revoke_servicekey", "Can revoke a service key"),)
+        permissions = (
+            ("revoke_servicekey", "Can revoke a service key"),
+            ("set_servicekey_rights", "Can change the rights of a service key"),
+            ("stop_product", "Can stop a product, and let it go on"),
+        )
 
     def __str__(self) -> str:
         return f"{self.product} ({self.prefix}…)"
@@ -180,6 +245,19 @@ class ServiceKey(models.Model):
     def may_charge(self, feature: str) -> bool:
         """Return whether this key may charge the feature (contract 7)."""
         return not self.feature_prefixes or feature.startswith(tuple(self.feature_prefixes))
+
+    def may(self, right: str) -> bool:
+        """Return whether this key has a right (contract 76)."""
+        return right in self.rights
+
+    @cached_property
+    def product_stopped_at(self) -> datetime | None:
+        """When staff stopped the key's product; None if the product is not stopped.
+
+        `with_product_state` reads it with the key. Otherwise this is a query, once for each object.
+        """
+        stops = StoppedProduct.objects.filter(product=self.product)
+        return stops.values_list("stopped_at", flat=True).first()
 
 
 class ApiKey(models.Model):

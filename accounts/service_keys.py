@@ -1,30 +1,39 @@
-"""Create, find and revoke service keys."""
+"""Create, find, limit and revoke service keys, and stop the product of a key."""
 
 from collections.abc import Sequence
 from datetime import datetime
 
+from django.core.exceptions import ValidationError
 from django.utils import timezone
 
 from accounts import key_secrets
-from accounts.errors import InvalidServiceKey
-from accounts.models import ServiceKey
+from accounts.errors import FeatureNotAllowed, InvalidServiceKey, ProductStopped
+from accounts.models import DEFAULT_RIGHTS, Right, ServiceKey, StoppedProduct
 from foundation.validators import validate_id
 
 SERVICE_KEY_PREFIX = "wsk_"
 
 
 def issue_service_key(
-    *, product: str, feature_prefixes: Sequence[str] = (), expires_at: datetime | None = None
+    *,
+    product: str,
+    feature_prefixes: Sequence[str] = (),
+    rights: Sequence[str] = DEFAULT_RIGHTS,
+    expires_at: datetime | None = None,
 ) -> tuple[ServiceKey, str]:
     """Create a key. Return the key and its secret, which is not stored and not shown again.
 
-    Raises ValidationError if the product or a prefix is not valid.
+    Raises ValidationError if the product, a prefix or a right is not valid, or if `rights` is empty.
     """
     for prefix in feature_prefixes:
         validate_id(prefix)
     secret, stored = key_secrets.new_secret(SERVICE_KEY_PREFIX)
     key = ServiceKey(
-        product=product, feature_prefixes=list(feature_prefixes), expires_at=expires_at, **stored
+        product=product,
+        feature_prefixes=list(feature_prefixes),
+        rights=_known(rights),
+        expires_at=expires_at,
+        **stored,
     )
     key.full_clean(validate_unique=False)
     key.save(force_insert=True)
@@ -34,9 +43,9 @@ def issue_service_key(
 def find_service_key(secret: str) -> ServiceKey:
     """Return the usable key with this secret. Raises InvalidServiceKey if there is none.
 
-    Records the key's use, at most once a minute.
+    Records the key's use, at most once a minute. One query reads the key and whether its product is stopped.
     """
-    found = key_secrets.find(ServiceKey.objects.all(), secret)
+    found = key_secrets.find(ServiceKey.objects.with_product_state(), secret)
     if found is None:
         raise InvalidServiceKey
     return found
@@ -45,3 +54,47 @@ def find_service_key(secret: str) -> ServiceKey:
 def revoke_service_key(key: ServiceKey) -> None:
     """Revoke the key. It is refused from the next request on. Revoking a revoked key changes nothing."""
     ServiceKey.objects.filter(pk=key.pk, revoked_at=None).update(revoked_at=timezone.now())
+
+
+def require_may_charge(key: ServiceKey, feature: str) -> None:
+    """Check that the key may charge a feature, or set its price aside.
+
+    Raises ProductStopped if staff have stopped the key's product, and FeatureNotAllowed if the key's prefixes
+    don't allow the feature. The right to charge is checked before, by the endpoint.
+    """
+    if key.product_stopped_at is not None:
+        raise ProductStopped
+    if not key.may_charge(feature):
+        raise FeatureNotAllowed(feature)
+
+
+def set_rights(key: ServiceKey, rights: Sequence[str]) -> None:
+    """Give the key these rights and no others. They apply from the next request on.
+
+    Raises ValidationError if a right is unknown, or if `rights` is empty.
+    """
+    ServiceKey.objects.filter(pk=key.pk).update(rights=_known(rights))
+
+
+def stop_product(product: str) -> bool:
+    """Stop a product: from the next request on, its keys may charge nothing, and later keys neither.
+
+    Return False if the product is already stopped. Nothing changes then.
+    """
+    _, is_new = StoppedProduct.objects.get_or_create(product=product)
+    return is_new
+
+
+def let_product_go_on(product: str) -> bool:
+    """Let a stopped product charge again. Return False if it is not stopped. Nothing changes then."""
+    deleted, _ = StoppedProduct.objects.filter(product=product).delete()
+    return bool(deleted)
+
+
+def _known(rights: Sequence[str]) -> list[str]:
+    """Return the rights in the order of `Right`, each once. Raise ValidationError if they are not valid."""
+    if unknown := sorted(set(rights) - set(Right.values)):
+        raise ValidationError(f"Unknown rights: {', '.join(unknown)}. Known: {', '.join(Right.values)}")
+    if not rights:
+        raise ValidationError(f"A key needs at least one right: {', '.join(Right.values)}")
+    return [right.value for right in Right if right in rights]

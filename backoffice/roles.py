@@ -27,13 +27,15 @@ BILLING = (
     *("wallet.adjust_wallet", "wallet.give_back_entry", "wallet.settle_topup", "wallet.refund_topup"),
     *("wallet.replay_stripeevent", "wallet.resolve_stripeevent"),
     *("accounts.assign_plan", "accounts.revoke_apikey", "accounts.export_lists"),
+    "accounts.stop_product",
     *("monetization.refund_tip", "monetization.change_status", "monetization.cancel_sponsor"),
     "monetization.set_rule",
 )
 ADMIN = (
     *BILLING,
     *("wallet.add_rate", "wallet.change_rate", "accounts.add_plan", "accounts.change_plan"),
-    *("accounts.add_servicekey", "accounts.revoke_servicekey", "accounts.grant_access"),
+    *("accounts.add_servicekey", "accounts.revoke_servicekey", "accounts.set_servicekey_rights"),
+    "accounts.grant_access",
     "monetization.erase_reader",
 )
 ROLES = {"support": SUPPORT, "billing": BILLING, "admin": ADMIN}

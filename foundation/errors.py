@@ -13,7 +13,7 @@ class BillingError(Exception):
     """
 
     status: ClassVar[int] = 400
-    code: ClassVar[str] = ""
+    code: str = ""
     facts: Mapping[str, int] = {}
     sentence: ClassVar[str] = "The request cannot be served."
     headers: ClassVar[Mapping[str, str]] = {}

@@ -26,12 +26,16 @@ class Fact:
 
 
 def facts_of(model_admin: Any, adminform: Any, row: models.Model) -> Iterator[Fact]:
-    """Yield the facts of a row. Booleans and integers have the same format as in lists."""
+    """Yield the facts of a row. Booleans, integers and columns have the same format as in lists."""
     for fieldset in adminform:
         for line in fieldset:
             for each in line:
                 field, _, value = lookup_field(each.field["field"], row, model_admin)
                 plain = in_plain_words(field, value)
+                if field is None and isinstance(value, datetime):
+                    plain = f"{moment_in_words(value)} UTC"
+                elif field is None and value is None:
+                    plain = model_admin.get_empty_value_display()
                 yield Fact(
                     name=each.field["name"],
                     label=capfirst(each.field["label"]),

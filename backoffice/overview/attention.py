@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from django.db.models import Count, Min, Q, Sum
 from django.template.defaultfilters import pluralize
 
-from accounts.models import OutgoingMail
+from accounts.models import OutgoingMail, ServiceKey, StoppedProduct
 from backoffice.credits.reversals import UNANSWERED
 from backoffice.overview.figures import in_time
 from backoffice.overview.links import row, rows
@@ -99,6 +99,8 @@ def lines(*, at: datetime, sees: Sees) -> list[Line]:
         needed += _of_payments(at)
     if sees("wallet.view_wallet"):
         needed += _of_debts()
+    if sees("accounts.view_servicekey"):
+        needed += _of_products()
     if sees("accounts.view_outgoingmail"):
         needed += _of_mails(at)
     if sees("wallet.view_closedday"):
@@ -260,6 +262,17 @@ def _of_debts() -> Iterator[Line]:
             f"{money.credits(-found['credits'])} in total.",
             "They can't spend until a top-up has paid the debt.",
             rows(Wallet, balance__lt=0),
+        )
+
+
+def _of_products() -> Iterator[Line]:
+    stopped = list(StoppedProduct.objects.order_by("stopped_at", "pk").values_list("pk", flat=True))
+    if stopped:
+        are = pluralize(len(stopped), "is,are")
+        yield Line(
+            f"{count(len(stopped), 'product')} {are} stopped: {listed(stopped)}.",
+            "The keys of a stopped product may charge nothing. Open one of its keys to let it go on.",
+            rows(ServiceKey, stopped="yes"),
         )
 
 

@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from accounts import api_keys, plans, service_keys
 from accounts.actors import actor_of
-from accounts.models import ApiKey, Plan, ServiceKey, User
+from accounts.models import DEFAULT_RIGHTS, ApiKey, Plan, Right, ServiceKey, User
 from backoffice import roles
 from backoffice.actions.acts import Done
 from backoffice.actions.forms import ReasonForm, SettingForm, summary_of_changes
@@ -23,9 +23,29 @@ POSITIVE_INTEGER_MAX = 2_147_483_647
 
 # --- Keys ---------------------------------------------------------------------------------------------
 
+# What a service key may do with each right, for the forms.
+RIGHTS_IN_WORDS = {
+    Right.READ: "Read: see every user's balance and transactions.",
+    Right.CHARGE: "Charge: take credits for features, and set credits aside for them.",
+    Right.REFUND: "Refund: give users back what this product charged.",
+    Right.TOPUP: "Top up: open checkouts in which users buy credits.",
+}
+
+
+class RightsField(forms.MultipleChoiceField):
+    """A checkbox for each right of a service key."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            choices=[(right.value, RIGHTS_IN_WORDS[right]) for right in Right],
+            widget=forms.CheckboxSelectMultiple,
+            help_text="What the key may do. Choose at least one right.",
+            error_messages={"required": "Choose at least one right."},
+        )
+
 
 class ServiceKeyForm(ReasonForm):
-    """What a new service key may charge, and until when."""
+    """What a new service key may do and charge, and until when."""
 
     product = forms.SlugField(max_length=40, help_text="The product that charges: blog, mail, reach.")
     feature_prefixes = forms.CharField(
@@ -34,6 +54,7 @@ class ServiceKeyForm(ReasonForm):
         help_text="One per line, such as “blog.” with the dot. The key can only charge features that start "
         "with one of them. Leave empty for every feature.",
     )
+    rights = RightsField()
     expires_at = forms.SplitDateTimeField(
         required=False,
         # The field has two inputs but one label, so each input gets a label of its own.
@@ -43,7 +64,11 @@ class ServiceKeyForm(ReasonForm):
         ),
         help_text="In UTC; leave empty for never.",
     )
-    field_order = ("product", "feature_prefixes", "expires_at", "reason")
+    field_order = ("product", "rights", "feature_prefixes", "expires_at", "reason")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.initial = {"rights": list(DEFAULT_RIGHTS), **self.initial}
 
     def clean_feature_prefixes(self) -> list[str]:
         prefixes: list[str] = self.cleaned_data["feature_prefixes"].split()
@@ -63,9 +88,52 @@ def issue(row: None, form_data: dict[str, Any], staff: User) -> Done:
     key, secret = service_keys.issue_service_key(
         product=form_data["product"],
         feature_prefixes=form_data["feature_prefixes"],
+        rights=form_data["rights"],
         expires_at=form_data["expires_at"],
     )
-    return Done(key, f"Issued {key}.", secret=secret)
+    return Done(key, f"Issued {key} with the rights to {Right.in_words(key.rights)}.", secret=secret)
+
+
+class RightsForm(SettingForm):
+    """What a service key may do."""
+
+    rights = RightsField()
+    setting = ("rights",)
+    field_order = ("rights", "reason")
+
+
+def set_rights(key: ServiceKey, form_data: dict[str, Any], staff: User) -> str:
+    """Change what a service key may do, from its next request on."""
+    before = ServiceKey.objects.select_for_update().get(pk=key.pk)
+    _require_standing(before)
+    RightsForm.require_as_shown(before, form_data)
+    old, new = ({"rights": Right.in_words(rights)} for rights in (before.rights, form_data["rights"]))
+    service_keys.set_rights(before, form_data["rights"])
+    return summary_of_changes(str(before), old, new)
+
+
+def stop_product(key: ServiceKey, form_data: dict[str, Any], staff: User) -> str:
+    """Stop the product of a service key at once, for all its keys."""
+    if not service_keys.stop_product(key.product):
+        raise NothingToChange("This product is already stopped")
+    return f"Stopped the product {key.product}."
+
+
+def let_product_go_on(key: ServiceKey, form_data: dict[str, Any], staff: User) -> str:
+    """Let the stopped product of a service key charge again."""
+    if not service_keys.let_product_go_on(key.product):
+        raise NothingToChange("This product is not stopped")
+    return f"Let the product {key.product} go on."
+
+
+def _product_facts(key: ServiceKey) -> Facts:
+    keys = ServiceKey.objects.usable(timezone.now()).filter(product=key.product).count()
+    stopped_at = key.product_stopped_at
+    return [
+        ("Product", key.product),
+        ("Usable keys", str(keys)),
+        ("Stopped", f"{stopped_at:%-d %B %Y, %H:%M} UTC" if stopped_at else ""),
+    ]
 
 
 def _key_facts(key: ServiceKey | ApiKey) -> Facts:
@@ -180,12 +248,19 @@ def assign_plan(user: User, form_data: dict[str, Any], staff: User) -> str:
     return f"Moved from {old} to {new}."
 
 
+class RolesField(forms.ModelMultipleChoiceField):
+    """A checkbox for each role."""
+
+    def label_from_instance(self, obj: Group) -> str:
+        return obj.name.capitalize()
+
+
 class AccessForm(SettingForm):
     """Whether a user may sign in and enter the back-office, and with which roles."""
 
     is_active = forms.BooleanField(required=False, label="May sign in")
     is_staff = forms.BooleanField(required=False, label="May enter the back-office")
-    groups = forms.ModelMultipleChoiceField(
+    groups = RolesField(
         Group.objects.filter(name__in=roles.NAMES).order_by("pk"),
         required=False,
         label="Roles",
@@ -245,7 +320,37 @@ def _revoking(permission: str, run: Callable[[Any, dict[str, Any], User], str]) 
     )
 
 
-OF_SERVICE_KEY = (_revoking("accounts.revoke_servicekey", revoke),)
+OF_SERVICE_KEY = (
+    StaffAction(
+        "rights",
+        "Change rights",
+        "accounts.set_servicekey_rights",
+        set_rights,
+        RightsForm,
+        applies=lambda key: key.revoked_at is None,
+        warning="Requests that need a right which you take away fail from now on.",
+    ),
+    _revoking("accounts.revoke_servicekey", revoke),
+    StaffAction(
+        "stop",
+        "Stop this product",
+        "accounts.stop_product",
+        stop_product,
+        applies=lambda key: key.product_stopped_at is None,
+        facts=_product_facts,
+        warning="From now on, no key of this product may charge a feature. This includes keys that you add "
+        "later. Captures of open holds, refunds and top-ups go on.",
+    ),
+    StaffAction(
+        "go-on",
+        "Let this product go on",
+        "accounts.stop_product",
+        let_product_go_on,
+        applies=lambda key: key.product_stopped_at is not None,
+        facts=_product_facts,
+        warning="From now on the keys of this product may charge again.",
+    ),
+)
 NEW_SERVICE_KEY = StaffAction(
     "add", "Add a service key", "accounts.add_servicekey", issue, ServiceKeyForm, has_secret=True
 )

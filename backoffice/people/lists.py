@@ -1,18 +1,30 @@
 """The lists of users, plans, keys, roles and acts. What staff may do to the rows is in actions.py."""
 
-from typing import Any
+from typing import Any, cast
 
 from allauth.account.models import EmailAddress
 from allauth.mfa.models import Authenticator
 from allauth.socialaccount.models import SocialAccount, SocialApp, SocialToken
 from django.contrib import admin
+from django.contrib.admin import SimpleListFilter
+from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.auth.models import Group
 from django.db import models
 from django.db.models import Q
 from django.http import HttpRequest
 from django.utils.html import format_html, format_html_join
 
-from accounts.models import Act, ApiKey, OutgoingMail, Plan, PlanChange, ServiceKey, User
+from accounts.models import (
+    Act,
+    ApiKey,
+    OutgoingMail,
+    Plan,
+    PlanChange,
+    Right,
+    ServiceKey,
+    ServiceKeyQuerySet,
+    User,
+)
 from backoffice.actions.pages import ActingAdmin
 from backoffice.lists.change_list import is_private
 from backoffice.lists.columns import column
@@ -29,21 +41,46 @@ for model in (EmailAddress, SocialAccount, SocialApp, SocialToken, Authenticator
         admin.site.unregister(model)
 
 
+class StoppedFilter(SimpleListFilter):
+    """Service keys of stopped products, or of the others."""
+
+    title = "product"
+    parameter_name = "stopped"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("yes", "Stopped"), ("no", "Not stopped")]
+
+    def queryset(self, request: HttpRequest, queryset: models.QuerySet[Any]) -> models.QuerySet[Any]:
+        if self.value() is None:
+            return queryset
+        if self.value() not in {"yes", "no"}:
+            raise IncorrectLookupParameters
+        return queryset.filter(product_stopped_at__isnull=self.value() == "no")
+
+
 @admin.register(ServiceKey)
 class ServiceKeyAdmin(ActingAdmin):
     list_display = (
-        *("prefix", "product", "feature_prefixes", "created_at", "last_used_at", "expires_at", "revoked_at"),
+        *("prefix", "product", "stopped", "its_rights", "feature_prefixes"),
+        *("created_at", "last_used_at", "expires_at", "revoked_at"),
     )
+    list_filter = (StoppedFilter,)
     lookups = ("product__exact",)
     search_fields = ("product", "prefix")
     search_help_text = "A whole product name, or the twelve characters of a key that are shown."
     exclude = ("digest",)
     fields = (
-        *("product", "prefix", "feature_prefixes", "created_at", "last_used_at", "expires_at", "revoked_at"),
+        *("product", "stopped", "prefix", "its_rights", "feature_prefixes"),
+        *("created_at", "last_used_at", "expires_at", "revoked_at"),
     )
     nothing_yet = "No product has a key, so none can charge."
     staff_actions = actions.OF_SERVICE_KEY
     addition = actions.NEW_SERVICE_KEY
+    stopped = column("product stopped at", lambda key: key.product_stopped_at)
+    its_rights = column("rights", lambda key: Right.in_words(key.rights))
+
+    def get_queryset(self, request: HttpRequest) -> models.QuerySet[Any]:
+        return cast(ServiceKeyQuerySet, super().get_queryset(request)).with_product_state()
 
 
 @admin.register(ApiKey)

@@ -136,7 +136,7 @@ TAKEN = {
 def test_a_form_does_nothing_if_its_sender_loses_access_while_it_waits(what, adds):
     member = member_of("admin")
     page = reverse("admin:accounts_servicekey_add") if adds else page_of("wallet_wallet_adjust", "usr_1")
-    call = partial(send, signed_in(member), page, credits="5", product="mail")
+    call = partial(send, signed_in(member), page, credits="5", product="mail", rights="charge")
     with transaction.atomic():
         User.objects.select_for_update().get(pk=member.pk)
         outcome = begin(call)
@@ -199,7 +199,7 @@ def test_a_limit_that_refuses_is_shown_once(settings):
 
 
 def test_a_secret_is_shown_once_and_a_repeated_form_says_so(staff):
-    form = {"product": "mail", "key": "k"}
+    form = {"product": "mail", "rights": "charge", "key": "k"}
     page = reverse("admin:accounts_servicekey_add")
     secret = send(staff, page, **form).context["secret"]
     again = staff.post(page, {"reason": "asked by mail"} | form, follow=True)

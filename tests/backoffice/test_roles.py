@@ -16,7 +16,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from accounts import api_keys, service_keys
-from accounts.models import Act, User
+from accounts.models import Act, ServiceKey, User
 from backoffice import roles
 from backoffice.actions.pages import ActingAdmin
 from backoffice.actions.staff_action import StaffAction
@@ -148,6 +148,7 @@ def rows(give, deliver, checkout_event) -> dict[type[models.Model], list[models.
         member_of("support"),
         creator.plan,
         service_keys.issue_service_key(product="blog")[0],
+        stopped_key(),
         api_keys.issue(owner=creator, name="mine")[0],
         Earner.objects.get(),
         placed,
@@ -160,6 +161,11 @@ def rows(give, deliver, checkout_event) -> dict[type[models.Model], list[models.
     for row in found:
         by_model.setdefault(type(row), []).append(row)
     return by_model
+
+
+def stopped_key() -> ServiceKey:
+    service_keys.stop_product("mail")
+    return service_keys.issue_service_key(product="mail")[0]
 
 
 def pages_of(rows: Any) -> Iterator[tuple[ActingAdmin, StaffAction, models.Model]]:

@@ -54,6 +54,8 @@ ACTS = {
     "admin-give-back": ("/admin/wallet/entry/?kind__exact=deduct", "Give this charge back"),
     "admin-ask-stripe": ("/admin/wallet/topup/?state__exact=created", "Ask Stripe"),
     "admin-revoke": ("/admin/accounts/apikey/", "Revoke this key"),
+    "admin-stop-product": ("/admin/accounts/servicekey/", "Stop this product"),
+    "admin-key-rights": ("/admin/accounts/servicekey/", "Change rights"),
     "admin-refund": ("/admin/monetization/tip/", "Record a refund"),
     "admin-topup-refund": ("/admin/wallet/topup/?user_id__exact=usr_mara", "Refund this top-up"),
     "admin-rate": ("/admin/wallet/rate/", "Change this price"),

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from django.db import IntegrityError
 
 from accounts.actors import actor_of
-from accounts.errors import FeatureNotAllowed
 from accounts.models import ServiceKey
+from accounts.service_keys import require_may_charge
 from foundation.database.transactions import retried
 from foundation.errors import BillingError, KeyReused
 from wallet.books.models import Entry
@@ -34,12 +34,11 @@ def deduct(*, service: ServiceKey, user_id: str, feature: str, count: int = 1, k
     """Charge `count` units (1 to 1,000,000) of a feature at its current rate, for the product of `service`.
 
     The same request with the same key returns the first charge, even if the balance or the rate has changed
-    since. If a charge is refused, its key can be used again. Raises FeatureNotAllowed if the service key may
-    not charge this feature, InsufficientCredits, WalletFrozen, UnknownFeature, KeyReused or ChargeGivenBack.
-    After an error, no credits were taken.
+    since. If a charge is refused, its key can be used again. Raises ProductStopped or FeatureNotAllowed if
+    the service key may not charge this feature, InsufficientCredits, WalletFrozen, UnknownFeature, KeyReused
+    or ChargeGivenBack. After an error, no credits were taken.
     """
-    if not service.may_charge(feature):
-        raise FeatureNotAllowed(feature)
+    require_may_charge(service, feature)
     try:
         entry = debits.debit(
             user_id=user_id,

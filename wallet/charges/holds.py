@@ -11,8 +11,8 @@ from datetime import datetime, timedelta
 from django.db import IntegrityError, transaction
 
 from accounts.actors import actor_of
-from accounts.errors import FeatureNotAllowed
 from accounts.models import ServiceKey
+from accounts.service_keys import require_may_charge
 from foundation.database.transactions import retried
 from foundation.errors import BillingError, InvalidCursor, KeyReused
 from foundation.http.cursors import cursor_at, row_id_of
@@ -54,12 +54,11 @@ def authorize(
     """Set aside the price of `count` units (1 to 1,000,000) of a feature, for the product of `service`.
 
     The hold ends by itself after `ttl_seconds` (1 to 604,800). The same request with the same key returns
-    the first hold while it covers something; `ttl_seconds` may differ. Raises FeatureNotAllowed,
-    InsufficientCredits, WalletFrozen, UnknownFeature, TooManyHolds, KeyReused or KeyEnded. After an error,
-    nothing was set aside.
+    the first hold while it covers something; `ttl_seconds` may differ. Raises ProductStopped,
+    FeatureNotAllowed, InsufficientCredits, WalletFrozen, UnknownFeature, TooManyHolds, KeyReused or KeyEnded.
+    After an error, nothing was set aside.
     """
-    if not service.may_charge(feature):
-        raise FeatureNotAllowed(feature)
+    require_may_charge(service, feature)
     try:
         with debits.spending(user_id):
             credits = rates.price(feature, count)

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from accounts.errors import FeatureNotAllowed
 from accounts.models import ServiceKey
+from accounts.service_keys import require_may_charge
 from wallet.books import ledger
 from wallet.errors import InsufficientCredits, WalletFrozen
 from wallet.prices import rates
@@ -24,10 +24,10 @@ class Quote:
 def quote(*, service: ServiceKey, user_id: str, feature: str, count: int = 1) -> Quote:
     """Price `count` units of a feature for a user, as `deduct` would charge them now.
 
-    Raises what `deduct` would raise: FeatureNotAllowed, UnknownFeature, WalletFrozen, InsufficientCredits.
+    Raises what `deduct` would raise: ProductStopped, FeatureNotAllowed, UnknownFeature, WalletFrozen, or
+    InsufficientCredits.
     """
-    if not service.may_charge(feature):
-        raise FeatureNotAllowed(feature)
+    require_may_charge(service, feature)
     required = rates.price(feature, count)
     funds = ledger.funds_of(user_id)
     if funds.frozen:

@@ -6,6 +6,7 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError
 
+from accounts.models import DEFAULT_RIGHTS, Right
 from accounts.service_keys import issue_service_key
 
 
@@ -24,10 +25,17 @@ class Command(BaseCommand):
             dest="feature_prefixes",
             help="let the key charge only features that begin with this prefix; may be repeated",
         )
+        parser.add_argument(
+            "--rights",
+            default=",".join(DEFAULT_RIGHTS),
+            help=f"what the key may do, separated by commas; any of {','.join(Right.values)}; by default "
+            "%(default)s",
+        )
 
-    def handle(self, *, product: str, feature_prefixes: list[str], **options: Any) -> None:
+    def handle(self, *, product: str, feature_prefixes: list[str], rights: str, **options: Any) -> None:
+        chosen = [right.strip() for right in rights.split(",") if right.strip()]
         try:
-            key, secret = issue_service_key(product=product, feature_prefixes=feature_prefixes)
+            key, secret = issue_service_key(product=product, feature_prefixes=feature_prefixes, rights=chosen)
         except ValidationError as error:
             raise CommandError("; ".join(error.messages)) from error
         self.stderr.write(f"Service key {key} made. Copy its secret now: it is not shown again.")

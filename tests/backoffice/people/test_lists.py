@@ -1,6 +1,7 @@
 """Service keys, users and plans in the back-office."""
 
 import secrets
+from typing import Any
 
 from django.contrib.admin.utils import quote
 from django.contrib.auth.models import Group, Permission
@@ -8,12 +9,13 @@ from django.urls import reverse
 
 from accounts import api_keys
 from accounts.key_secrets import digest_of
-from accounts.models import Act, Plan, ServiceKey
+from accounts.models import DEFAULT_RIGHTS, Act, Plan, ServiceKey
 from tests.factories import StaffFactory, UserFactory, enter
 
 
 def issue(staff, **fields):
-    body = {"product": "mail", "feature_prefixes": "", "expires_at_0": "", "expires_at_1": ""}
+    body = {"product": "mail", "rights": list(DEFAULT_RIGHTS), "feature_prefixes": ""}
+    body |= {"expires_at_0": "", "expires_at_1": ""}
     body |= {"reason": "a new product", "key": secrets.token_hex(8)} | fields
     return staff.post(reverse("admin:accounts_servicekey_add"), body)
 
@@ -34,13 +36,16 @@ def test_a_key_is_shown_once_and_stored_as_a_digest(staff):
 
 
 def test_a_key_that_makes_no_sense_is_not_made(staff):
-    for fields in (
+    wrong: tuple[dict[str, Any], ...] = (
         {"product": "no spaces"},
         {"product": ""},
         {"expires_at_0": "2020-01-01", "expires_at_1": "00:00"},
         {"feature_prefixes": "blog.\na\u200cb"},
+        {"rights": []},
+        {"rights": ["everything"]},
         {"reason": "\u3164"},
-    ):
+    )
+    for fields in wrong:
         answer = issue(staff, **fields)
         assert answer.status_code == 200
         assert "secret" not in answer.context

@@ -1,0 +1,181 @@
+"""What staff do to service keys: their rights, and the stop of a product."""
+
+import secrets
+
+import pytest
+from django.contrib.auth.models import Group
+from django.test import Client
+from django.urls import reverse
+
+from accounts.models import Act, ServiceKey, StoppedProduct
+from accounts.service_keys import issue_service_key, revoke_service_key, set_rights, stop_product
+from backoffice.overview.links import rows
+from tests.backoffice.overviews import attention, behind
+from tests.factories import StaffFactory, enter
+
+pytestmark = pytest.mark.django_db
+
+LIST = reverse("admin:accounts_servicekey_changelist")
+
+
+def page_of(key, action="change"):
+    return reverse(f"admin:accounts_servicekey_{action}", args=[key.pk])
+
+
+def send(client, key, action, **fields):
+    return client.post(page_of(key, action), {"reason": "asked", "key": secrets.token_hex(8)} | fields)
+
+
+@pytest.fixture
+def key(db):
+    return issue_service_key(product="blog", rights=["read", "charge", "topup"])[0]
+
+
+# --- Rights -----------------------------------------------------------------------------------------
+
+
+def test_a_new_key_gets_the_rights_that_are_checked(staff):
+    page = reverse("admin:accounts_servicekey_add")
+    form = {"product": "mail", "reason": "new", "key": "k", "rights": ["topup", "read"]}
+    assert staff.get(page).text.count(" checked") == 4
+    staff.post(page, form)
+    key = ServiceKey.objects.get()
+    assert key.rights == ["read", "topup"]
+    assert Act.objects.get().told == f"Issued {key} with the rights to read and top up."
+
+
+def test_the_rights_are_in_words_in_the_list_on_the_row_and_in_the_file(staff, key):
+    assert "read, charge and top up" in staff.get(LIST).text
+    assert "read, charge and top up" in staff.get(page_of(key)).text
+    file = staff.get(reverse("admin:accounts_servicekey_csv")).text
+    assert '"[""read"", ""charge"", ""topup""]"' in file
+
+
+def test_rights_change_and_the_act_says_how(staff, key):
+    page = staff.get(page_of(key, "rights"))
+    assert page.text.count(" checked") == 3
+    assert "Charge: take credits for features" in page.text
+    assert send(staff, key, "rights", rights=["refund", "charge"]).status_code == 302
+    key.refresh_from_db()
+    assert key.rights == ["charge", "refund"]
+    act = Act.objects.get()
+    assert act.told == f"{key}: rights from read, charge and top up to charge and refund."
+    assert (act.reason, act.about, act.row_id) == ("asked", "", str(key.pk))
+
+
+@pytest.mark.parametrize(
+    ("fields", "sentence"),
+    [
+        ({"rights": ["read", "charge", "topup"]}, "nothing would change"),
+        ({}, "Choose at least one right."),
+        ({"rights": ["grant"]}, "Select a valid choice"),
+        ({"rights": ["read"], "reason": ""}, "This field is required"),
+    ],
+)
+def test_a_form_that_changes_nothing_is_refused(staff, key, fields, sentence):
+    assert sentence in send(staff, key, "rights", **fields).text
+    key.refresh_from_db()
+    assert key.rights == ["read", "charge", "topup"]
+    assert not Act.objects.exists()
+
+
+def test_a_form_that_a_colleague_overtook_changes_nothing(staff, key):
+    seen = staff.get(page_of(key, "rights")).context["form"].initial["seen"]
+    set_rights(key, ["read"])
+    assert "A colleague changed this" in send(staff, key, "rights", rights=["charge"], seen=seen).text
+    key.refresh_from_db()
+    assert key.rights == ["read"]
+
+
+def test_a_revoked_key_keeps_its_rights(staff, key):
+    revoke_service_key(key)
+    assert staff.get(page_of(key, "rights")).status_code == 404
+    assert "already revoked" in send(staff, key, "rights", rights=["read"]).text
+    assert not Act.objects.exists()
+
+
+# --- The stop of a product --------------------------------------------------------------------------
+
+
+def test_a_product_is_stopped_and_goes_on_with_acts_that_name_it(staff, key):
+    other = issue_service_key(product="blog")[0]
+    assert "Stop this product" in staff.get(page_of(key)).text
+    assert staff.get(page_of(key, "go-on")).status_code == 404
+    form = staff.get(page_of(key, "stop"))
+    assert dict(form.context["facts"]) == {"Product": "blog", "Usable keys": "2", "Stopped": ""}
+    assert send(staff, key, "stop").status_code == 302
+    assert StoppedProduct.objects.get().pk == "blog"
+    # Any key of the product shows the stop and can end it.
+    shown = staff.get(page_of(other)).text
+    assert "Let this product go on" in shown
+    assert "Stop this product" not in shown
+    assert send(staff, other, "go-on").status_code == 302
+    assert not StoppedProduct.objects.exists()
+    acts = list(Act.objects.order_by("pk").values_list("told", "reason", "row_id"))
+    assert acts == [
+        ("Stopped the product blog.", "asked", str(key.pk)),
+        ("Let the product blog go on.", "asked", str(other.pk)),
+    ]
+
+
+def test_what_is_done_already_is_refused_and_leaves_no_act(staff, key):
+    assert "This product is not stopped" in send(staff, key, "go-on").text
+    stop_product("blog")
+    assert "This product is already stopped" in send(staff, key, "stop").text
+    assert not Act.objects.exists()
+
+
+def test_a_product_whose_keys_are_all_revoked_can_be_stopped(staff, key):
+    """A new key would charge otherwise."""
+    revoke_service_key(key)
+    assert send(staff, key, "stop").status_code == 302
+
+
+def test_the_list_shows_and_filters_what_is_stopped(staff, key):
+    mail = issue_service_key(product="mail")[0]
+    StoppedProduct.objects.create(product="mail", stopped_at="2026-01-02T03:04:05Z")
+    stopped_at = "2 Jan 2026, 03:04:05"
+    assert stopped_at in staff.get(LIST).text
+    assert f"{stopped_at} UTC" in staff.get(page_of(mail)).text
+    assert ">None<" not in staff.get(page_of(key)).text
+    for stopped, expected in (("yes", mail), ("no", key)):
+        assert list(behind(staff, rows(ServiceKey, stopped=stopped))) == [expected]
+    assert behind(staff, f"{LIST}?product__exact=mail").get() == mail
+    assert staff.get(LIST, {"stopped": "maybe"}).status_code == 302
+
+
+def test_the_list_reads_all_stops_in_one_query(staff, key, django_assert_max_num_queries):
+    for number in range(20):
+        issue_service_key(product=f"product-{number}")
+        stop_product(f"product-{number}")
+    with django_assert_max_num_queries(8):
+        staff.get(LIST)
+
+
+def test_the_overview_names_stopped_products_while_they_are_stopped(staff, key):
+    def lines():
+        return [line for line in attention() if "stopped" in line.sentence]
+
+    assert lines() == []
+    issue_service_key(product="mail")
+    for product in ("mail", "blog"):
+        stop_product(product)
+    [line] = lines()
+    assert line.sentence == "2 products are stopped: mail and blog."
+    assert {found.product for found in behind(staff, line.url)} == {"blog", "mail"}
+    assert "2 products are stopped" in staff.get("/admin/").text
+    send(staff, key, "go-on")
+    [line] = lines()
+    assert line.sentence == "1 product is stopped: mail."
+
+
+def test_billing_stops_a_product_and_may_not_change_rights(key):
+    member = StaffFactory.create(is_superuser=False)
+    member.groups.set(Group.objects.filter(name="billing"))
+    client = Client()
+    enter(client, member)
+    assert send(client, key, "rights", rights=["read"]).status_code == 403
+    assert send(client, key, "stop").status_code == 302
+    member.groups.set(Group.objects.filter(name="support"))
+    assert send(client, key, "go-on").status_code == 403
+    assert StoppedProduct.objects.exists()
