@@ -430,7 +430,11 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "SERVE_PUBLIC": True,
     "SCHEMA_PATH_PREFIX": "/(io/wallet|mail/v1)",
-    "ENUM_NAME_OVERRIDES": {"EntryKind": "wallet.books.models.Entry.Kind"},
+    "ENUM_NAME_OVERRIDES": {
+        "EntryKind": "wallet.books.models.Entry.Kind",
+        "HoldState": "wallet.charges.models.Hold.State",
+        "ErrorCode": "wallet.api.codes.Code",
+    },
 }
 
 # --- Log --------------------------------------------------------------------------------------------

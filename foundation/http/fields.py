@@ -40,7 +40,7 @@ class StrictInteger(serializers.IntegerField):
 class StrictText(serializers.CharField):
     """A field for an id: a JSON string of 1 to `max_length` printable characters. It is never trimmed.
 
-    At least one character must be visible.
+    At least one character must be visible. With `allow_blank`, the text may also be "".
     """
 
     default_error_messages: ClassVar[dict[str, Any]] = {
@@ -56,8 +56,10 @@ class StrictText(serializers.CharField):
 
     def run_validation(self, data: Any = serializers.empty) -> Any:
         # DRF's own method trims the text before it checks whether the text is empty.
-        if isinstance(data, str) and data == "":
-            self.fail("blank")
+        if data == "":
+            if not self.allow_blank:
+                self.fail("blank")
+            return ""
         return super(serializers.CharField, self).run_validation(data)
 
     def to_internal_value(self, data: Any) -> str:

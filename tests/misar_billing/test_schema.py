@@ -26,10 +26,14 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
+from accounts.models import ServiceKey
+from wallet.api.codes import Code
+from wallet.charges import deductions, holds
 from wallet.models import Entry
 
 SEED = 20260601
 EXAMPLES = 200
+FEWER = 40
 CHECKS = [
     not_a_server_error,
     status_code_conformance,
@@ -45,7 +49,18 @@ WALLET = {
     "wallet_transactions": ("GET", "/io/wallet/transactions"),
     "wallet_rates": ("GET", "/io/wallet/rates"),
     "wallet_webhook": ("POST", "/io/wallet/webhook"),
+    "wallet_funds": ("GET", "/io/wallet/funds"),
+    "wallet_quote": ("POST", "/io/wallet/quote"),
+    "wallet_refund": ("POST", "/io/wallet/refund"),
+    "wallet_hold": ("POST", "/io/wallet/holds"),
+    "wallet_holds": ("GET", "/io/wallet/holds"),
+    "wallet_hold_read": ("GET", "/io/wallet/holds/{hold_id}"),
+    "wallet_hold_capture": ("POST", "/io/wallet/holds/{hold_id}/capture"),
+    "wallet_hold_void": ("POST", "/io/wallet/holds/{hold_id}/void"),
+    "wallet_hold_extend": ("POST", "/io/wallet/holds/{hold_id}/extend"),
 }
+DECIDING = ["wallet_deduct", "wallet_hold"]
+OF_THE_SEED = list(WALLET)[:6]
 
 
 @cache
@@ -68,7 +83,7 @@ def test_the_schema_is_valid_and_made_without_a_warning():
     assert yaml.safe_load(out.getvalue())["openapi"].startswith("3.")
 
 
-def test_it_describes_the_six_endpoints(published):
+def test_it_describes_every_endpoint(published):
     found = {
         (operation["operationId"], method.upper(), path)
         for path, methods in published["paths"].items()
@@ -87,6 +102,15 @@ def test_it_describes_the_six_endpoints(published):
         ("wallet_deduct", "200 400 403 404 405 409 413 415 429 500 503"),
         ("wallet_topup_session", "200 400 403 404 405 413 415 500 503"),
         ("wallet_webhook", "200 400 404 405 413 500 503"),
+        ("wallet_funds", "200 400 401 403 404 405 429 500 503"),
+        ("wallet_quote", "200 400 403 404 405 413 415 429 500 503"),
+        ("wallet_refund", "200 400 403 404 405 409 413 415 429 500 503"),
+        ("wallet_hold", "200 400 403 404 405 409 413 415 429 500 503"),
+        ("wallet_holds", "200 400 401 403 404 405 429 500 503"),
+        ("wallet_hold_read", "200 400 401 403 404 405 429 500 503"),
+        ("wallet_hold_capture", "200 400 403 404 405 409 413 415 500 503"),
+        ("wallet_hold_void", "200 400 403 404 405 409 413 415 500 503"),
+        ("wallet_hold_extend", "200 400 403 404 405 409 413 415 500 503"),
     ],
 )
 def test_it_names_every_status_an_endpoint_can_answer(published, operation, statuses):
@@ -109,14 +133,30 @@ def test_it_names_the_credentials(published):
         name: [next(iter(scheme)) for scheme in published["paths"][path][method.lower()].get("security", [])]
         for name, (method, path) in WALLET.items()
     }
-    assert asked == {
-        "wallet_balance": ["serviceKey", "ssoBearer"],
-        "wallet_transactions": ["serviceKey", "ssoBearer"],
-        "wallet_deduct": ["serviceKey"],
-        "wallet_topup_session": ["serviceKey"],
-        "wallet_rates": [],
-        "wallet_webhook": [],
+    expected = {
+        name: ["serviceKey", "ssoBearer"] if method == "GET" else ["serviceKey"]
+        for name, (method, _) in WALLET.items()
     }
+    assert asked == expected | {"wallet_rates": [], "wallet_webhook": []}
+
+
+@pytest.mark.parametrize("operation", WALLET)
+def test_it_says_which_errors_have_a_code_and_which_say_that_a_charge_is_denied(published, operation):
+    method, path = WALLET[operation]
+    responses = published["paths"][path][method.lower()]["responses"]
+    for status in responses.keys() - {"200"}:
+        name = responses[status]["content"]["application/json"]["schema"]["$ref"].rpartition("/")[2]
+        error = published["components"]["schemas"][name]
+        expected = {"error"}
+        expected |= set() if operation in OF_THE_SEED else {"code"}
+        expected |= {"allowed"} if operation in DECIDING else set()
+        assert set(error["required"]) == expected
+
+
+def test_it_says_what_each_code_means(published):
+    codes = published["components"]["schemas"]["ErrorCode"]
+    assert codes["enum"] == Code.values
+    assert all(f"`{code}` - {code.label}" in codes["description"] for code in Code)
 
 
 # --- In a browser -----------------------------------------------------------------------------------
@@ -187,20 +227,63 @@ def credentials(transactional_db, service_key, token):
         ("wallet_topup_session", "bearer", 20, {403}),
         ("wallet_rates", "nothing", EXAMPLES, {200}),
         ("wallet_webhook", "nothing", EXAMPLES, {400}),
+        ("wallet_funds", "service key", FEWER, {200, 400}),
+        ("wallet_funds", "bearer", FEWER, {200, 400, 403}),
+        ("wallet_quote", "service key", FEWER, {200, 400}),
+        ("wallet_refund", "service key", 100, {200, 400, 404, 409}),
+        ("wallet_hold", "service key", FEWER, {200, 400, 409}),
+        ("wallet_hold", "bearer", 20, {403}),
+        ("wallet_holds", "service key", FEWER, {200, 400}),
+        ("wallet_holds", "bearer", FEWER, {200, 400, 403}),
+        ("wallet_hold_read", "service key", FEWER, {200, 400, 404}),
+        ("wallet_hold_capture", "service key", FEWER, {200, 400, 404}),
+        ("wallet_hold_void", "service key", FEWER, {200, 400, 404}),
+        ("wallet_hold_extend", "service key", FEWER, {200, 400, 404}),
     ],
 )
 def test_whatever_is_asked_the_answer_is_in_the_schema(
     live_server, sandbox, credentials, give, article_rate, operation, credential, examples, expected
 ):
     give("usr_1", 1000)
+    there_is = what_there_is(article_rate)
     schema = schemathesis.openapi.from_dict(deepcopy(schema_as_published()), config=schemathesis.Config())
     asked = schema.find_operation_by_id(operation)
-    seen = ask(asked, live_server.url, credentials[credential], examples)
+    seen = ask(asked, live_server.url, credentials[credential], examples, there_is)
     assert expected <= set(seen), f"{dict(seen)} tells nothing of {expected - set(seen)}"
 
 
-def ask(operation, url: str, headers: dict[str, str], examples: int) -> Counter[int]:
+def what_there_is(feature: str) -> dict[str, str]:
+    """Fields of a user with credits, a charge and an open hold, a price, an address we would go back to."""
+    work = {"service": ServiceKey.objects.get(), "user_id": "usr_1", "feature": feature, "count": 10}
+    deductions.deduct(**work, key="article:a-charge")
+    hold = holds.authorize(**work, key="chat:77", ttl_seconds=3600).hold
+    return {
+        "user_id": "usr_1",
+        "feature": feature,
+        "idempotency_key": "article:my-post",
+        "product": "blog",
+        "returnUrl": "/settings",
+        "charge_key": "article:a-charge",
+        "hold_id": hold.pk,
+    }
+
+
+def ask(
+    operation, url: str, headers: dict[str, str], examples: int, there_is: dict[str, str]
+) -> Counter[int]:
     """Send generated requests, good and bad by turns; how often each status came back."""
+
+    def about_what_there_is(case):
+        if case.query:
+            case.query.pop("cursor", None)
+        for values in (case.body, case.query, case.path_parameters):
+            if isinstance(values, dict):
+                values.update({name: value for name, value in there_is.items() if name in values})
+                if "charge_key" in values:  # Exactly one field names the charge.
+                    values.pop("transaction_id", None)
+                    values.pop("hold_id", None)
+        return case
+
     cases = st.one_of(
         operation.as_strategy(GenerationMode.POSITIVE).map(about_what_there_is),
         operation.as_strategy(GenerationMode.POSITIVE),
@@ -218,7 +301,7 @@ def ask(operation, url: str, headers: dict[str, str], examples: int) -> Counter[
         response = case.call(base_url=url, headers=headers, session=session)
         seen[response.status_code] += 1
         case.validate_response(response, checks=CHECKS)
-        if operation.path == "/io/wallet/deduct" and response.status_code != 200:
+        if response.status_code != 200 and operation.definition.raw["operationId"] in DECIDING:
             assert response.json()["allowed"] is False
 
     answer_is_in_the_schema()
@@ -230,23 +313,6 @@ def one_connection() -> requests.Session:
     session = requests.Session()
     session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
     return session
-
-
-def about_what_there_is(case):
-    """The same request about a user with credits, a feature with a price, an address we would go back to."""
-    there_is = {
-        "user_id": "usr_1",
-        "feature": "blog.article.generate",
-        "idempotency_key": "article:my-post",
-        "product": "blog",
-        "returnUrl": "/settings",
-    }
-    if case.query:
-        case.query.pop("cursor", None)
-    for values in (case.body, case.query):
-        if isinstance(values, dict):
-            values.update({name: value for name, value in there_is.items() if name in values})
-    return case
 
 
 EVENTS = st.fixed_dictionaries(

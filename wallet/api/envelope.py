@@ -6,25 +6,11 @@ from http import HTTPStatus
 from typing import Any
 
 from foundation.http.envelope import Envelope
+from wallet.api.codes import USUAL
 
 ROOT = "/io/wallet/"
 # The six endpoints of the seed return errors without a code. So does every address where nothing is.
 WITH_CODES = ("refund", "holds", "quote", "funds")
-# The word of an error that has none of its own.
-CODES = {
-    HTTPStatus.BAD_REQUEST: "invalid",
-    HTTPStatus.UNAUTHORIZED: "no_credentials",
-    HTTPStatus.FORBIDDEN: "wrong_credentials",
-    HTTPStatus.NOT_FOUND: "not_found",
-    HTTPStatus.METHOD_NOT_ALLOWED: "wrong_method",
-    HTTPStatus.REQUEST_TIMEOUT: "too_slow",
-    HTTPStatus.CONFLICT: "conflict",
-    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "too_large",
-    HTTPStatus.UNSUPPORTED_MEDIA_TYPE: "not_json",
-    HTTPStatus.TOO_MANY_REQUESTS: "slow_down",
-    HTTPStatus.INTERNAL_SERVER_ERROR: "failed",
-    HTTPStatus.SERVICE_UNAVAILABLE: "try_again",
-}
 
 
 class WalletEnvelope(Envelope):
@@ -48,7 +34,7 @@ class WalletEnvelope(Envelope):
         if name == "deduct" or (name == "holds" and method not in ("GET", "HEAD")):
             body = {"allowed": False, **body}
         if name.partition("/")[0] in WITH_CODES:
-            body |= {"code": code or CODES[HTTPStatus(status)], **(facts or {})}
+            body |= {"code": code or USUAL[HTTPStatus(status)], **(facts or {})}
         return body
 
     def of_validation(self, found: Mapping[str, Any]) -> tuple[str, dict[str, Any] | None]:

@@ -2,6 +2,7 @@
 
 from typing import Any, cast
 
+from django.http import HttpRequest
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, PolymorphicProxySerializer, extend_schema
 from rest_framework.authentication import BaseAuthentication
@@ -25,10 +26,19 @@ from wallet.charges.holds import NO_HOLD, Outcome
 from wallet.charges.models import Hold
 from wallet.errors import InsufficientCredits, NotFound
 
-HOLD_ID = OpenApiParameter("id", OpenApiTypes.STR, OpenApiParameter.PATH, description="The hold's id.")
+HOLD_ID = OpenApiParameter(
+    "hold_id", OpenApiTypes.STR, OpenApiParameter.PATH, description="The `holdId` of the first answer."
+)
 STATE = OpenApiParameter(
     "state", OpenApiTypes.STR, enum=Hold.State.values, description="Only holds in this state."
 )
+NOT_THEIRS = {404: "This product and user have no such hold."}
+
+
+def _errors_of_a_verb(conflicts: str) -> dict[int, Any]:
+    """Return the schema of the error answers of a verb on a hold. `conflicts` says what 409 means."""
+    meanings = NOT_THEIRS | {409: conflicts}
+    return errors(403, 409, 413, 415, shape=serializers.CodedError, meanings=meanings)
 
 
 @extend_schema(tags=["Universal Wallet"], parameters=[REQUEST_ID, RETRY_AFTER])
@@ -45,9 +55,12 @@ class HoldViewSet(JSONViewSet):
         "extend": "charge",
     }
 
-    @property
-    def is_reading(self) -> bool:
-        return self.request.method in ("GET", "HEAD")
+    is_reading = False
+
+    def initialize_request(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Request:
+        # DRF asks for the authenticators in here, before it knows the action.
+        self.is_reading = request.method in ("GET", "HEAD")
+        return super().initialize_request(request, *args, **kwargs)
 
     def get_authenticators(self) -> list[BaseAuthentication]:
         """Users may read their holds with a bearer token. All else is for products."""
@@ -73,7 +86,11 @@ class HoldViewSet(JSONViewSet):
                 resource_type_field_name=None,
             )
         }
-        | errors(403, 409, 413, 415, 429, shape=serializers.DecisionError),
+        | errors(
+            *(403, 409, 413, 415, 429),
+            shape=serializers.DecisionError,
+            meanings={409: "`key_reused`, `key_ended`, or `too_many`: 200 open holds of a product and user."},
+        ),
     )
     def create(self, request: Request) -> Response:
         """Set credits aside for a feature. If too few are available, return 200 with `allowed: false`."""
@@ -111,7 +128,8 @@ class HoldViewSet(JSONViewSet):
     @extend_schema(
         operation_id="wallet_hold_read",
         parameters=[HOLD_ID, schema.USER_ID],
-        responses={200: serializers.HoldRow} | errors(401, 403, 429, shape=serializers.CodedError),
+        responses={200: serializers.HoldRow}
+        | errors(401, 403, 429, shape=serializers.CodedError, meanings=NOT_THEIRS),
     )
     def retrieve(self, request: Request, hold_id: str) -> Response:
         """Read one hold."""
@@ -123,7 +141,8 @@ class HoldViewSet(JSONViewSet):
         operation_id="wallet_hold_capture",
         request=serializers.CaptureRequest,
         parameters=[HOLD_ID, schema.REPLAYED],
-        responses={200: serializers.HoldRow} | errors(403, 409, 413, 415, shape=serializers.CodedError),
+        responses={200: serializers.HoldRow}
+        | _errors_of_a_verb("`hold_captured` with another count, `hold_voided` or `hold_expired`."),
     )
     @action(methods=["post"], detail=True)
     def capture(self, request: Request, hold_id: str) -> Response:
@@ -141,7 +160,7 @@ class HoldViewSet(JSONViewSet):
         operation_id="wallet_hold_void",
         request=serializers.VoidRequest,
         parameters=[HOLD_ID, schema.REPLAYED],
-        responses={200: serializers.HoldRow} | errors(403, 409, 413, 415, shape=serializers.CodedError),
+        responses={200: serializers.HoldRow} | _errors_of_a_verb("`hold_captured`."),
     )
     @action(methods=["post"], detail=True)
     def void(self, request: Request, hold_id: str) -> Response:
@@ -156,7 +175,8 @@ class HoldViewSet(JSONViewSet):
         operation_id="wallet_hold_extend",
         request=serializers.ExtendRequest,
         parameters=[HOLD_ID],
-        responses={200: serializers.HoldRow} | errors(403, 409, 413, 415, shape=serializers.CodedError),
+        responses={200: serializers.HoldRow}
+        | _errors_of_a_verb("`hold_captured`, `hold_voided`, `hold_expired` or `hold_too_old`."),
     )
     @action(methods=["post"], detail=True)
     def extend(self, request: Request, hold_id: str) -> Response:

@@ -1,5 +1,6 @@
 """Parts of the wallet's OpenAPI schema: parameters, headers, and the meaning of each error status."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from drf_spectacular.types import OpenApiTypes
@@ -40,9 +41,12 @@ REFUSALS = schema.REFUSALS | {
 }
 
 
-def errors(*statuses: int, shape: type = serializers.WalletError) -> dict[int, Any]:
+def errors(
+    *statuses: int, shape: type = serializers.WalletError, meanings: Mapping[int, str] | None = None
+) -> dict[int, Any]:
     """Return the schema of the error answers of an endpoint.
 
-    They have the given statuses, and 400, 404, 405, 500 and 503, which every endpoint can return.
+    They have the given statuses, and 400, 404, 405, 500 and 503, which every endpoint can return. `meanings`
+    says what a status means at this endpoint, if it is not the usual.
     """
-    return schema.refusals(shape, REFUSALS, *statuses, 400, 404, 405, 500, 503)
+    return schema.refusals(shape, REFUSALS | dict(meanings or {}), *statuses, 400, 404, 405, 500, 503)

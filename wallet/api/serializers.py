@@ -3,11 +3,13 @@
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+from drf_spectacular.utils import extend_schema_serializer
 from rest_framework import serializers
 
 from accounts.misar_ids import MISAR_ID_LENGTH, is_misar_id
 from foundation.http.fields import WIRE_TIME, PlainText, StrictInteger, StrictSerializer, StrictText
 from foundation.identifiers import IDENTIFIER_LENGTH
+from wallet.api.codes import Code
 from wallet.books.models import FEATURE_LENGTH, KEY_LENGTH, PRODUCT_LENGTH, Entry
 from wallet.charges.deductions import COUNT_MAX
 from wallet.charges.give_backs import CREDITS_MAX
@@ -189,19 +191,29 @@ class ExtendRequest(StrictSerializer):
     )
 
 
+class ChargeId(serializers.CharField):
+    """The id of the entry that captured a hold. The context has these ids, by the hold's id."""
+
+    def get_attribute(self, instance: Hold) -> str | None:
+        charge_id: str | None = self.context["charge_ids"].get(instance.pk)
+        return charge_id
+
+
 class HoldRow(serializers.ModelSerializer):
     """A hold. Fields that do not apply are left out."""
 
     user_id = serializers.CharField(source="wallet_id")
-    state = serializers.ChoiceField(choices=Hold.State.choices)
-    captured_count = serializers.IntegerField(required=False)
-    captured_credits = serializers.IntegerField(required=False)
-    transaction_id = serializers.SerializerMethodField(
-        method_name="get_transaction_id", required=False, help_text="The charge of a captured hold."
+    state = serializers.ChoiceField(
+        choices=Hold.State.choices, help_text="A hold has expired from `expires_at` on."
     )
+    captured_count = serializers.IntegerField(required=False, help_text="The units that were charged.")
+    captured_credits = serializers.IntegerField(required=False, help_text="The credits that were charged.")
+    transaction_id = ChargeId(required=False, help_text="The charge of a captured hold.")
     created_at = serializers.DateTimeField(format=WIRE_TIME)
     expires_at = serializers.DateTimeField(format=WIRE_TIME)
-    ended_at = serializers.DateTimeField(format=WIRE_TIME, required=False)
+    ended_at = serializers.DateTimeField(
+        format=WIRE_TIME, required=False, help_text="When it was captured or voided, or had expired."
+    )
 
     class Meta:
         model = Hold
@@ -211,15 +223,12 @@ class HoldRow(serializers.ModelSerializer):
         )
         read_only_fields = ("id", "product", "feature", "count", "credits")
 
-    def get_transaction_id(self, hold: Hold) -> str | None:
-        charge_id: str | None = self.context["charge_ids"].get(hold.pk)
-        return charge_id
-
     def to_representation(self, instance: Hold) -> dict[str, Any]:
         row = super().to_representation(instance)
         return {name: value for name, value in row.items() if value is not None}
 
 
+@extend_schema_serializer(many=False)
 class HoldsPage(serializers.Serializer):
     """Some holds, newest first."""
 
@@ -242,7 +251,7 @@ class RefundRequest(StrictSerializer):
         required=False,
         help_text="Default: all that is left of the charge.",
     )
-    reason = PlainText(max_length=500, required=False, help_text="Why; staff see it.")
+    reason = PlainText(max_length=500, allow_blank=True, default="", help_text="Why; staff see it.")
     idempotency_key = StrictText(
         max_length=KEY_LENGTH, help_text="The same key never gives back twice. It is not the charge's key."
     )
@@ -258,12 +267,6 @@ class RefundRequest(StrictSerializer):
         if sum(name in accepted for name in self.SELECTORS) == 1:
             return {}
         return {"non_field_errors": ["Name the charge by one of transaction_id, charge_key and hold_id"]}
-
-    def run_validation(self, data: Any = serializers.empty) -> Any:
-        # An empty reason is no reason. Other texts must show something.
-        if isinstance(data, dict) and data.get("reason") == "":
-            data = {name: value for name, value in data.items() if name != "reason"}
-        return super().run_validation(data)
 
 
 class Refunded(serializers.ModelSerializer):
@@ -360,7 +363,7 @@ class WalletError(serializers.Serializer):
 class CodedError(WalletError):
     """The reason why a request failed, as a sentence for people and as a word for programs."""
 
-    code = serializers.CharField()
+    code = serializers.ChoiceField(choices=Code.choices)
 
 
 class DecisionError(CodedError):

@@ -124,7 +124,14 @@ class WalletViewSet(JSONViewSet):
         request=serializers.RefundRequest,
         parameters=[schema.REPLAYED],
         responses={200: serializers.Refunded}
-        | errors(403, 409, 413, 415, 429, shape=serializers.RefundError),
+        | errors(
+            *(403, 409, 413, 415, 429),
+            shape=serializers.RefundError,
+            meanings={
+                404: "This product and user have no such charge.",
+                409: "`nothing_left`, or `key_reused`: the key came with another charge or other credits.",
+            },
+        ),
     )
     @action(methods=["post"], detail=False, throttle_classes=[throttles.Writes], **SERVICE_ONLY)
     def refund(self, request: Request) -> Response:
@@ -136,7 +143,7 @@ class WalletViewSet(JSONViewSet):
             user_id=requested["user_id"],
             charge={field: requested[name] for name, field in selectors.items() if name in requested},
             credits=requested.get("credits"),
-            reason=requested.get("reason", ""),
+            reason=requested["reason"],
             key=requested["idempotency_key"],
         )
         answer = no_store(serializers.Refunded(refund.answer).data)

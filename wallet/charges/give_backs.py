@@ -46,8 +46,6 @@ def refund(
     """
     product = service.product
     found = Entry.objects.filter(wallet_id=user_id, product=product, kind__in=CHARGES, **charge).first()
-    if "idempotency_key" in charge and found and found.kind != Entry.Kind.DEDUCT:
-        found = None
     return _give_back(
         user_id=user_id,
         product=product,

@@ -140,7 +140,8 @@ def void(*, user_id: str, hold_id: str, product: str | None) -> Outcome:
     if hold.state == State.CAPTURED:
         raise HoldCaptured
     if hold.state != State.OPEN:
-        return Outcome(hold, replayed=True)
+        # Time ended an expired hold, not an earlier request like this one.
+        return Outcome(hold, replayed=hold.state == State.VOIDED)
     _end(hold, State.VOIDED, at=now)
     ledger.change(user_id, held=-hold.credits, open_holds=-1)
     return Outcome(hold)

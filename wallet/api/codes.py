@@ -1,0 +1,53 @@
+"""The words that name errors for programs (contract 27)."""
+
+from http import HTTPStatus
+
+from django.db import models
+
+
+class Code(models.TextChoices):
+    """A word, and what it means. Errors know their word by `BillingError.code`."""
+
+    INVALID = "invalid", "The body, the query or a bound is wrong."
+    UNKNOWN_FEATURE = "unknown_feature", "The feature has no active rate."
+    NO_CREDENTIALS = "no_credentials", "No access token, or one that is not valid now."
+    WRONG_CREDENTIALS = (
+        "wrong_credentials",
+        "No service key, or one that is not valid, or has not the right.",
+    )
+    FEATURE_NOT_ALLOWED = "feature_not_allowed", "The product may not charge this feature, or none now."
+    NOT_YOURS = "not_yours", "A user names another user."
+    NOT_FOUND = "not_found", "This product and user have no such charge or hold; or no such address."
+    WRONG_METHOD = "wrong_method", "Another method is meant; `Allow` says which."
+    TOO_SLOW = "too_slow", "The body did not arrive in time."
+    KEY_REUSED = "key_reused", "The idempotency key came with another request."
+    KEY_ENDED = "key_ended", "The key's hold ended without a charge, or its charge was given back."
+    HOLD_CAPTURED = "hold_captured", "The hold was captured."
+    HOLD_VOIDED = "hold_voided", "The hold was voided."
+    HOLD_EXPIRED = "hold_expired", "The hold has expired."
+    HOLD_TOO_OLD = "hold_too_old", "The hold would last more than 7 days."
+    NOTHING_LEFT = "nothing_left", "Too few credits of the charge are left; `refundable` says how many."
+    TOO_MANY = "too_many", "Too many holds of this user are open."
+    CONFLICT = "conflict", "The request conflicts with what is recorded."
+    TOO_LARGE = "too_large", "The body is too large."
+    NOT_JSON = "not_json", "The body is not said to be JSON."
+    SLOW_DOWN = "slow_down", "Too many requests; ask again after `Retry-After` seconds."
+    FAILED = "failed", "A fault of ours."
+    TRY_AGAIN = "try_again", "Nothing is known to have happened; ask again after `Retry-After` seconds."
+
+
+# The word of an error that has none of its own.
+USUAL = {
+    HTTPStatus.BAD_REQUEST: Code.INVALID,
+    HTTPStatus.UNAUTHORIZED: Code.NO_CREDENTIALS,
+    HTTPStatus.FORBIDDEN: Code.WRONG_CREDENTIALS,
+    HTTPStatus.NOT_FOUND: Code.NOT_FOUND,
+    HTTPStatus.METHOD_NOT_ALLOWED: Code.WRONG_METHOD,
+    HTTPStatus.REQUEST_TIMEOUT: Code.TOO_SLOW,
+    HTTPStatus.CONFLICT: Code.CONFLICT,
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: Code.TOO_LARGE,
+    HTTPStatus.UNSUPPORTED_MEDIA_TYPE: Code.NOT_JSON,
+    HTTPStatus.TOO_MANY_REQUESTS: Code.SLOW_DOWN,
+    HTTPStatus.INTERNAL_SERVER_ERROR: Code.FAILED,
+    HTTPStatus.SERVICE_UNAVAILABLE: Code.TRY_AGAIN,
+}
