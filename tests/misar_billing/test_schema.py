@@ -6,6 +6,7 @@ from copy import deepcopy
 from functools import cache
 from http.cookiejar import DefaultCookiePolicy
 from io import StringIO
+from typing import Any
 
 import hypothesis
 import pytest
@@ -254,7 +255,7 @@ def test_whatever_is_asked_the_answer_is_in_the_schema(
 
 def what_there_is(feature: str) -> dict[str, str]:
     """Fields of a user with credits, a charge and an open hold, a price, an address we would go back to."""
-    work = {"service": ServiceKey.objects.get(), "user_id": "usr_1", "feature": feature, "count": 10}
+    work: Any = {"service": ServiceKey.objects.get(), "user_id": "usr_1", "feature": feature, "count": 10}
     deductions.deduct(**work, key="article:a-charge")
     hold = holds.authorize(**work, key="chat:77", ttl_seconds=3600).hold
     return {

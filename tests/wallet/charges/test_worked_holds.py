@@ -26,8 +26,8 @@ def test_the_documented_numbers_come_out(as_service, give, article_rate, after):
     def note():
         funds = ledger.funds_of("bo")
         entries = Entry.objects.of_user("bo")
-        last = entries.first()
-        is_new = last and last.pk not in noted
+        last = entries[0]
+        is_new = last.pk not in noted
         kind, credits = (last.kind, f"{last.credits:+}".replace("-", "−")) if is_new else ("", "")
         noted.add(last.pk)
         seen.append((kind, credits, str(funds.balance), str(funds.held), str(funds.available)))
