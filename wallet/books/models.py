@@ -26,7 +26,7 @@ from django.db.models.functions import Abs, Coalesce, Now, Upper
 from django.utils import timezone
 
 from accounts.misar_ids import MISAR_ID_LENGTH
-from foundation.identifiers import primary_key
+from foundation.identifiers import IDENTIFIER_LENGTH, primary_key
 from wallet import identifiers
 
 FEATURE_LENGTH = 100
@@ -189,15 +189,12 @@ class Entry(models.Model):
         db_index=False,
         db_constraint=False,
     )
-    # A trigger makes sure that the hold is there and that this entry fits it (migrations/holds.sql).
-    hold = models.ForeignKey(
-        "wallet.Hold",
-        on_delete=models.PROTECT,
+    # A trigger makes sure that the hold is there and that this entry fits it (migrations/guard.sql).
+    hold_id = models.CharField(  # noqa: DJ001 (the unique index does not see NULL)
+        "hold",
+        max_length=IDENTIFIER_LENGTH,
         null=True,
         blank=True,
-        related_name="+",
-        db_index=False,
-        db_constraint=False,
         help_text="The hold that this entry captured.",
     )
     held = models.BigIntegerField(
@@ -247,11 +244,14 @@ class Entry(models.Model):
                 name="wallet_entry_leaves_what_is_held",
             ),
             models.CheckConstraint(
-                condition=Q(kind="capture", hold__isnull=False) | (~Q(kind="capture") & Q(hold__isnull=True)),
+                condition=Q(kind="capture", hold_id__isnull=False)
+                | (~Q(kind="capture") & Q(hold_id__isnull=True)),
                 name="wallet_entry_capture_names_its_hold",
             ),
             models.UniqueConstraint(
-                fields=["wallet", "hold"], condition=Q(hold__isnull=False), name="wallet_entry_one_per_hold"
+                fields=["wallet", "hold_id"],
+                condition=Q(hold_id__isnull=False),
+                name="wallet_entry_one_per_hold",
             ),
             models.CheckConstraint(
                 condition=~Q(kind="topup") | ~Q(stripe_session_id=""),

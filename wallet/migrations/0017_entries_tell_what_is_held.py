@@ -1,6 +1,5 @@
 """Add the columns and the laws of entries that holds need. Old rows are checked in the next migration."""
 
-import django.db.models.deletion
 import django.db.models.functions.comparison
 from django.contrib.postgres.operations import AddConstraintNotValid
 from django.db import migrations, models
@@ -21,16 +20,13 @@ class Migration(migrations.Migration):
         ),
         migrations.AddField(
             model_name="entry",
-            name="hold",
-            field=models.ForeignKey(
+            name="hold_id",
+            field=models.CharField(
                 blank=True,
-                db_constraint=False,
-                db_index=False,
                 help_text="The hold that this entry captured.",
+                max_length=40,
                 null=True,
-                on_delete=django.db.models.deletion.PROTECT,
-                related_name="+",
-                to="wallet.hold",
+                verbose_name="hold",
             ),
         ),
         # The column stays an integer: another type would write the whole table anew.
@@ -53,8 +49,8 @@ class Migration(migrations.Migration):
             model_name="entry",
             constraint=models.CheckConstraint(
                 condition=models.Q(
-                    models.Q(("hold__isnull", False), ("kind", "capture")),
-                    models.Q(models.Q(("kind", "capture"), _negated=True), ("hold__isnull", True)),
+                    models.Q(("hold_id__isnull", False), ("kind", "capture")),
+                    models.Q(models.Q(("kind", "capture"), _negated=True), ("hold_id__isnull", True)),
                     _connector="OR",
                 ),
                 name="wallet_entry_capture_names_its_hold",

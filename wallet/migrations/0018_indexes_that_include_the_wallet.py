@@ -39,8 +39,8 @@ class Migration(migrations.Migration):
                 migrations.AddConstraint(
                     model_name="entry",
                     constraint=models.UniqueConstraint(
-                        condition=models.Q(("hold__isnull", False)),
-                        fields=("wallet", "hold"),
+                        condition=models.Q(("hold_id__isnull", False)),
+                        fields=("wallet", "hold_id"),
                         name="wallet_entry_one_per_hold",
                     ),
                 ),
