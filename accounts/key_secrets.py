@@ -5,18 +5,17 @@ A secret is shown once. Only its digest and its first 12 characters are stored; 
 
 import hashlib
 import secrets
-from datetime import timedelta
 from typing import Any
 
 from django.utils import timezone
 
+from accounts import key_uses
 from accounts.models import KeyQuerySet
 from foundation.text import is_id
 
 PREFIX_LENGTH = 4  # wsk_ or msk_
 SECRET_LENGTH = PREFIX_LENGTH + 64
 SHOWN_LENGTH = PREFIX_LENGTH + 8  # Stored as plain text, to look up a key and to show which key it is.
-USE_RECORDED_EVERY = timedelta(minutes=1)
 
 
 def new_secret(prefix: str) -> tuple[str, dict[str, str]]:
@@ -34,8 +33,8 @@ def find(keys: KeyQuerySet, secret: str) -> Any | None:
     # Several API keys may have the same stored prefix.
     candidates = keys.usable(now).filter(prefix=secret[:SHOWN_LENGTH])
     found = next((key for key in candidates if secrets.compare_digest(key.digest, digest)), None)
-    if found and (found.last_used_at is None or now - found.last_used_at >= USE_RECORDED_EVERY):
-        type(found).objects.note_use(found, at=now)
+    if found:
+        key_uses.note(digest, at=now)
     return found
 
 

@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Self
 from django.contrib.auth.models import AbstractBaseUser, BaseUserManager, PermissionsMixin
 from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import OpClass
-from django.db import models, transaction
+from django.db import models
 from django.db.models import OuterRef, Q, Subquery
 from django.db.models.functions import Upper
 from django.utils import timezone
@@ -135,6 +135,24 @@ class User(Addressed, AbstractBaseUser, PermissionsMixin):
         return self.misar_id
 
 
+class KeyUse(models.Model):
+    """When a service key or an API key was last used, to the minute.
+
+    Requests write this table, so that they don't write the tables of keys. On a cluster, each node has a copy
+    of those, and a write would fail while one node is down. There is no foreign key, because it would lock
+    the key's row.
+    """
+
+    digest = models.CharField(primary_key=True, max_length=64, help_text="The digest of the key's secret.")
+    used_at = models.DateTimeField()
+
+    class Meta:
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return self.digest
+
+
 class KeyQuerySet(models.QuerySet[Any]):
     """Service keys or API keys."""
 
@@ -142,11 +160,10 @@ class KeyQuerySet(models.QuerySet[Any]):
         """Return the keys that are valid at this time: not revoked and not expired."""
         return self.filter(Q(expires_at=None) | Q(expires_at__gt=at), revoked_at=None)
 
-    def note_use(self, key: models.Model, *, at: datetime) -> None:
-        """Record when a key was used. Skip this if another transaction locks the row, so no request waits."""
-        with transaction.atomic():
-            free = self.select_for_update(skip_locked=True).filter(pk=key.pk).values("pk")
-            self.filter(pk__in=free).update(last_used_at=at)
+    def with_last_use(self) -> Self:
+        """Read with each key when it was last used, in the same query. It is None for a key without use."""
+        use = KeyUse.objects.filter(digest=OuterRef("digest"))
+        return self.annotate(last_used_at=Subquery(use.values("used_at")))
 
 
 class Right(models.TextChoices):
@@ -226,7 +243,8 @@ class ServiceKey(models.Model):
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     expires_at = models.DateTimeField(null=True, blank=True)
     revoked_at = models.DateTimeField(null=True, blank=True, editable=False)
-    last_used_at = models.DateTimeField(null=True, blank=True, editable=False)
+
+    last_used_at: datetime | None  # Only of a key that was read `with_last_use`.
 
     objects = ServiceKeyQuerySet.as_manager()
 
@@ -273,7 +291,8 @@ class ApiKey(models.Model):
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     expires_at = models.DateTimeField(null=True, blank=True)
     revoked_at = models.DateTimeField(null=True, blank=True, editable=False)
-    last_used_at = models.DateTimeField(null=True, blank=True, editable=False)
+
+    last_used_at: datetime | None  # Only of a key that was read `with_last_use`.
 
     objects = KeyQuerySet.as_manager()
 

@@ -43,7 +43,7 @@ def issue_service_key(
 def find_service_key(secret: str) -> ServiceKey:
     """Return the usable key with this secret. Raises InvalidServiceKey if there is none.
 
-    Records the key's use, at most once a minute. One query reads the key and whether its product is stopped.
+    Records the key's use, at most once a minute. One query reads the key and when its product was stopped.
     """
     found = key_secrets.find(ServiceKey.objects.with_product_state(), secret)
     if found is None:

@@ -33,7 +33,7 @@ class KeyViewSet(CreatorViewSet):
     @extend_schema(operation_id="keys_list", responses={200: serializers.KeyList} | errors())
     def list(self, request: Request) -> Response:
         """List every key, including revoked keys, newest first."""
-        mine = ApiKey.objects.filter(owner=self.creator).order_by("-created_at")
+        mine = ApiKey.objects.with_last_use().filter(owner=self.creator).order_by("-created_at")
         return no_store({"success": True, "keys": serializers.KeyRow(mine, many=True).data})
 
     @extend_schema(

@@ -25,16 +25,16 @@ def answer(
     rows: models.QuerySet[Any],
     *,
     name: str,
-    fields: Sequence["models.Field[Any, Any]"],
+    columns: Sequence[str],
     same: Mapping[str, str],
 ) -> HttpResponse:
-    """Return a CSV file of these rows, in their order: a column for each field, then the columns of `same`.
+    """Return a CSV file of these rows, in their order: the columns, then the columns of `same`.
 
-    The columns of `same` have the same value in every row. The file holds at most ROWS_MAX rows; if there are
-    more, the last line says so. Amounts are integers in their smallest unit, and times are in UTC. The log
-    records which staff member took which list, but no search and no filter.
+    A column is the name of a field or of an annotation. The columns of `same` have the same value in every
+    row. The file holds at most ROWS_MAX rows; if there are more, the last line says so. Amounts are integers
+    in their smallest unit, and times are in UTC. The log records which staff member took which list, but no
+    search and no filter.
     """
-    columns = [field.attname for field in fields]
     # Read all rows before the answer begins: if the database failed later, half a file would look complete.
     values = list(rows.values_list(*columns)[: ROWS_MAX + 1])
     logger.info("%s took %s as a file: %d rows.", request.user.pk, name, min(len(values), ROWS_MAX))

@@ -47,6 +47,8 @@ class ReadOnlyAdmin(admin.ModelAdmin):
     figures: ClassVar[Sequence[str]] = ()
     # Fields that the CSV file leaves out, besides those in `exclude`.
     kept_out_of_files: ClassVar[Sequence[str]] = ()
+    # Columns of the CSV file that are no fields: names of annotations of the list's query.
+    also_in_files: ClassVar[Sequence[str]] = ()
     # Columns of the CSV file that have the same value in all rows, such as the only currency.
     same_in_files: ClassVar[Mapping[str, str]] = {}
     # The text of an empty list.
@@ -120,7 +122,7 @@ class ReadOnlyAdmin(admin.ModelAdmin):
             request,
             rows,
             name=str(self.opts.verbose_name_plural),
-            fields=self.fields_of_files(),
+            columns=self.columns_of_files(),
             same=self.same_in_files,
         )
 
@@ -189,8 +191,9 @@ class ReadOnlyAdmin(admin.ModelAdmin):
         except (ValidationError, ValueError):  # The term cannot be a key of this model.
             return queryset.none()
 
-    def fields_of_files(self) -> list["models.Field[Any, Any]"]:
-        """The columns of the CSV file: the key first, then all other fields that may be shown."""
+    def columns_of_files(self) -> list[str]:
+        """The columns of the CSV file: the key, all other fields that may be shown, then `also_in_files`."""
         left_out = {*(self.exclude or ()), *self.kept_out_of_files}
         shown = [field for field in self.opts.concrete_fields if field.name not in left_out]
-        return sorted(shown, key=lambda field: not field.primary_key)
+        shown.sort(key=lambda field: not field.primary_key)
+        return [*(field.attname for field in shown), *self.also_in_files]

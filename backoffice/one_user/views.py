@@ -105,7 +105,8 @@ def _records(user_id: str, person: User | None, may: May) -> dict[str, Any]:
     if person is None:  # Only a user who has signed in can have keys, mails and records.
         return parts
     if may("accounts.view_apikey"):
-        parts["keys"] = list(ApiKey.objects.filter(owner=person).order_by("-created_at")[:KEYS_SHOWN])
+        mine = ApiKey.objects.with_last_use().filter(owner=person)
+        parts["keys"] = list(mine.order_by("-created_at")[:KEYS_SHOWN])
     if may("accounts.view_outgoingmail"):
         mails = OutgoingMail.objects.filter(user=person).only("kind", "state", "created_at")
         parts["mails"] = list(mails.order_by("-created_at")[:MAILS_SHOWN])

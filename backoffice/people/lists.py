@@ -1,6 +1,7 @@
 """The lists of users, plans, keys, roles and acts. What staff may do to the rows is in actions.py."""
 
-from typing import Any, cast
+from collections.abc import Sequence
+from typing import Any, ClassVar, cast
 
 from allauth.account.models import EmailAddress
 from allauth.mfa.models import Authenticator
@@ -17,6 +18,7 @@ from django.utils.html import format_html, format_html_join
 from accounts.models import (
     Act,
     ApiKey,
+    KeyQuerySet,
     OutgoingMail,
     Plan,
     PlanChange,
@@ -58,11 +60,21 @@ class StoppedFilter(SimpleListFilter):
         return queryset.filter(product_stopped_at__isnull=self.value() == "no")
 
 
+class KeyAdmin(ActingAdmin):
+    """The base of the lists of keys. A key's last use is in another table, and is read in the same query."""
+
+    also_in_files: ClassVar[Sequence[str]] = ("last_used_at",)
+    last_used = column("last used at", lambda key: key.last_used_at)
+
+    def get_queryset(self, request: HttpRequest) -> models.QuerySet[Any]:
+        return cast(KeyQuerySet, super().get_queryset(request)).with_last_use()
+
+
 @admin.register(ServiceKey)
-class ServiceKeyAdmin(ActingAdmin):
+class ServiceKeyAdmin(KeyAdmin):
     list_display = (
         *("prefix", "product", "stopped", "its_rights", "feature_prefixes"),
-        *("created_at", "last_used_at", "expires_at", "revoked_at"),
+        *("created_at", "last_used", "expires_at", "revoked_at"),
     )
     list_filter = (StoppedFilter,)
     lookups = ("product__exact",)
@@ -71,11 +83,12 @@ class ServiceKeyAdmin(ActingAdmin):
     exclude = ("digest",)
     fields = (
         *("product", "stopped", "prefix", "its_rights", "feature_prefixes"),
-        *("created_at", "last_used_at", "expires_at", "revoked_at"),
+        *("created_at", "last_used", "expires_at", "revoked_at"),
     )
     nothing_yet = "No product has a key, so none can charge."
     staff_actions = actions.OF_SERVICE_KEY
     addition = actions.NEW_SERVICE_KEY
+    also_in_files = (*KeyAdmin.also_in_files, "product_stopped_at")
     stopped = column("product stopped at", lambda key: key.product_stopped_at)
     its_rights = column("rights", lambda key: Right.in_words(key.rights))
 
@@ -84,9 +97,9 @@ class ServiceKeyAdmin(ActingAdmin):
 
 
 @admin.register(ApiKey)
-class ApiKeyAdmin(ActingAdmin):
+class ApiKeyAdmin(KeyAdmin):
     list_display = (
-        *("prefix", "name", "its_owner", "scopes", "created_at", "last_used_at", "expires_at", "revoked_at"),
+        *("prefix", "name", "its_owner", "scopes", "created_at", "last_used", "expires_at", "revoked_at"),
     )
     instant = "created_at"
     lookups = ("owner__misar_id__exact",)
@@ -97,7 +110,7 @@ class ApiKeyAdmin(ActingAdmin):
     exclude = ("digest",)
     fields = (
         *("prefix", "name", "its_owner", "scopes", "allowed_account_id"),
-        *("created_at", "last_used_at", "expires_at", "revoked_at"),
+        *("created_at", "last_used", "expires_at", "revoked_at"),
     )
     nothing_yet = "No creator has made a key."
     owner_field = "owner_id"

@@ -13,7 +13,6 @@ from django.core.exceptions import ValidationError
 from django.core.management import CommandError, call_command
 from django.utils import timezone
 
-from accounts import key_secrets
 from accounts.errors import InvalidServiceKey
 from accounts.models import ServiceKey
 from accounts.service_keys import find_service_key, issue_service_key, revoke_service_key
@@ -184,33 +183,6 @@ def test_a_limited_key_may_charge_what_begins_with_its_prefixes():
 def test_an_empty_prefix_would_allow_everything_and_is_refused():
     with pytest.raises(ValidationError):
         issue_service_key(product="blog", feature_prefixes=[""])
-
-
-# --- When it was used -------------------------------------------------------------------------------
-
-
-def test_a_use_is_noted_at_most_once_a_minute():
-    key, secret = issue_service_key(product="blog")
-    assert key.last_used_at is None
-
-    def last_used_after_a_request():
-        ask(secret)
-        return ServiceKey.objects.get(pk=key.pk).last_used_at
-
-    first = last_used_after_a_request()
-    assert timezone.now() - first < timedelta(seconds=10)
-    assert last_used_after_a_request() == first
-    almost = timezone.now() - timedelta(seconds=50)
-    ServiceKey.objects.update(last_used_at=almost)
-    assert last_used_after_a_request() == almost
-    ServiceKey.objects.update(last_used_at=timezone.now() - key_secrets.USE_RECORDED_EVERY)
-    assert last_used_after_a_request() > first
-
-
-def test_a_wrong_secret_with_the_right_prefix_is_no_use():
-    key, secret = issue_service_key(product="blog")
-    ask(secret[:12] + "0" * 56)
-    assert ServiceKey.objects.get(pk=key.pk).last_used_at is None
 
 
 # --- The command ------------------------------------------------------------------------------------

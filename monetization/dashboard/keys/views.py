@@ -60,7 +60,7 @@ def keys(request: HttpRequest) -> HttpResponse:
 def revoke_key(request: HttpRequest, pk: UUID) -> HttpResponse:
     """Revoke a key on POST. This cannot be undone. A GET shows what revoking does."""
     owner = user_of(request)
-    key = get_object_or_404(ApiKey, owner=owner, pk=pk)
+    key = get_object_or_404(ApiKey.objects.with_last_use(), owner=owner, pk=pk)
     if request.method == "POST":
         try:
             api_keys.revoke(owner=owner, key_id=pk)
@@ -77,7 +77,7 @@ def revoke_key(request: HttpRequest, pk: UUID) -> HttpResponse:
 
 def _page(request: HttpRequest, form: KeyForm, *, trouble: str = "", status: int = 200) -> HttpResponse:
     owner, now = user_of(request), timezone.now()
-    mine = ApiKey.objects.filter(owner=owner)
+    mine = ApiKey.objects.with_last_use().filter(owner=owner)
     standing = list(mine.filter(revoked_at=None).order_by("-created_at", "-pk"))
     revoked = mine.exclude(revoked_at=None)
     shown = list(revoked.order_by("-revoked_at", "-pk")[:REVOKED_SHOWN])
