@@ -6,7 +6,7 @@ Along a wallet's entries the times never fall, so the entries of a wallet are wr
 import importlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.apps import apps
@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from tests.wallet.entries import move, sql
 from wallet import identifiers
-from wallet.models import Entry, TopUp
+from wallet.models import Entry, Hold, TopUp
 from wallet.payments.models import Payment, StripeRefund
 
 
@@ -62,6 +62,25 @@ def charged(credits: int, when: datetime | str, feature: str = "mail.send", **en
         "count": credits,
     } | entry
     return wrote(-credits, when, **facts)
+
+
+def captured(credits: int, when: datetime | str, user_id: str = "usr_1") -> Entry:
+    """The charge of a hold of the mail product that was made and captured then."""
+    moment = at(when) if isinstance(when, str) else when
+    facts: dict[str, Any] = {"product": "mail", "feature": "mail.send", "count": credits}
+    hold = Hold.objects.create(
+        wallet_id=user_id,
+        credits=credits,
+        idempotency_key=identifiers.hold_id(),
+        actor="service:wsk_test",
+        available_before=credits,
+        ttl_seconds=900,
+        created_at=moment,
+        expires_at=moment + timedelta(seconds=900),
+        **facts,
+    )
+    Hold.objects.filter(pk=hold.pk).update(state="captured", captured_count=credits, ended_at=moment)
+    return wrote(-credits, moment, user_id, kind="capture", hold_id=hold.pk, **facts)
 
 
 def topped_up(credits: int, when: datetime | str, user_id: str = "usr_1", product: str = "wallet") -> Entry:

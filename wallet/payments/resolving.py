@@ -118,7 +118,7 @@ def was_resolved(session_id: str) -> bool:
     payment = claims.of_session(session_id)
     if payment is not None:
         return payment.state in (Payment.State.BY_HAND, Payment.State.CLOSED)
-    # The release before this one closes events without a row of their payment.
+    # An older release closed events without a row of their payment.
     closed = StripeEvent.objects.of_session(session_id).filter(state=State.RESOLVED) if session_id else ()
     return any(tells_of_payment(event) for event in closed)
 

@@ -108,7 +108,7 @@ def _topup_of(payment: Payment) -> TopUp | None:
         return paid.filter(stripe_session_id=payment.session_id).first()
     topup = paid.filter(payment_intent_id=payment.pk).first()
     if topup and topup.stripe_session_id and topup.entry_id:
-        # The release before this one credited it, and knows no rows of payments.
+        # An older release credited it, and knew no rows of payments.
         credited = Payment.State.CREDITED
         payment.state, payment.session_id = credited, topup.stripe_session_id
         payment.user_id, payment.entry_id = topup.user_id, topup.entry_id
@@ -121,7 +121,7 @@ def _topup_of(payment: Payment) -> TopUp | None:
 def _follow_decision_by_hand(payment: Payment) -> None:
     """Give a payment intent the decision that staff made about its session, before it was known.
 
-    The release before this one decides about sessions only. Or a later event named the payment intent first.
+    An older release decided about sessions only. Or a later event named the payment intent first.
     """
     named = StripeEvent.objects.filter(payment_intent_id=payment.pk).exclude(stripe_session_id="")
     by_hand = Payment.objects.filter(

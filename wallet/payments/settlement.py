@@ -114,7 +114,7 @@ def _credit(checkout: Checkout, *, happened_at: datetime) -> tuple[TopUp, bool]:
         if intent and not topup.payment_intent_id:
             # The event that credited it did not name its payment intent. Refunds and disputes do.
             _save(topup, payment_intent_id=intent.pk)
-        # The release before this one credits a payment without looking at what was reported before.
+        # What was reported of the payment before can count only now that its payment intent is known.
         follow(topup, happened_at=happened_at, cause="Reported before its top-up.")
         return topup, False
     if topup.state == State.PAID:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.wallet.past import charged, gave_back, took_back, topped_up, wrote
+from tests.wallet.past import captured, charged, gave_back, took_back, topped_up, wrote
 from wallet.history import spending
 from wallet.history.spending import Choices, Spending
 from wallet.prices import rates
@@ -54,7 +54,7 @@ def test_what_else_moves_is_no_spending(credits):
 
 
 def test_a_captured_hold_is_a_charge(credits):
-    charged(5, "2026-03-15 12:00:00", kind="capture")
+    captured(5, "2026-03-15 12:00:00")
     assert [row.credits for row in spent()] == [5]
 
 

@@ -5,9 +5,12 @@ from django.urls import reverse
 
 from accounts.models import Act
 from tests.wallet.conftest import forget_the_client
+from wallet import identifiers
 from wallet.books import ledger
 from wallet.charges import adjustments
 from wallet.models import Entry, StripeEvent, TopUp
+from wallet.payments import claims
+from wallet.payments.models import Payment
 
 pytestmark = pytest.mark.django_db
 
@@ -94,8 +97,16 @@ def test_what_was_resolved_by_hand_is_not_credited(stand_in, start_topup, ask):
     topup = start_topup()
     session_id = topup.stripe_session_id
     stand_in.happens("pay", session_id)
+    decided = {"session_id": session_id, "user_id": "usr_1", "entry_id": identifiers.transaction_id()}
+    claims.claim(session_id, state=Payment.State.BY_HAND, **decided)
     adjustments.adjust(
-        user_id="usr_1", credits=25, reason="x", key="k", actor="user:staff:ada", stripe_session_id=session_id
+        id=decided["entry_id"],
+        user_id="usr_1",
+        credits=25,
+        reason="x",
+        key="k",
+        actor="user:staff:ada",
+        stripe_session_id=session_id,
     )
     StripeEvent.objects.create(
         id="evt_1", type="checkout.session.completed", state="resolved", stripe_session_id=session_id

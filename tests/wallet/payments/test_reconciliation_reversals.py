@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from tests.wallet.entries import sql
 from wallet.books import laws, ledger
-from wallet.models import Entry, StripeDispute, StripeEvent, StripeRefund, TopUp
+from wallet.models import StripeDispute, StripeEvent, StripeRefund, TopUp
 from wallet.payments import resolving, reversals, stripe_lists
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("nothing_on_its_way")]
@@ -261,31 +261,6 @@ def test_a_payment_intent_that_no_event_named_is_added_with_its_refunds(stand_in
     assert ledger.available_of("usr_1") == 25
     assert found() == {("payment", session_id)}
     assert found("--apply") == {("updated", session_id), ("followed", refund["id"])}
-    assert ledger.available_of("usr_1") == 20
-    assert is_clean()
-
-
-@pytest.mark.breaks_the_books
-def test_a_refund_that_came_before_credits_of_the_previous_release(stand_in, deliver):
-    """That release knows no rows of payments and no refunds."""
-    session_id = stand_in.paid_session()
-    refund = stand_in.sandbox.control(f"sessions/{session_id}/refund", amount=500)
-    for event in stand_in.events(session_id):
-        if event["type"] == "refund.created":
-            deliver(event)
-    entry = ledger.credit(
-        user_id="usr_1", credits=25, kind=Entry.Kind.TOPUP, actor="stripe", stripe_session_id=session_id
-    )
-    TopUp.objects.create(
-        user_id="usr_1",
-        state=TopUp.State.PAID,
-        paid_cents=2500,
-        stripe_session_id=session_id,
-        payment_intent_id=refund["payment_intent"],
-        entry=entry,
-    )
-    assert found() == {("reversal", refund["id"])}
-    assert found("--apply") == {("followed", refund["id"])}
     assert ledger.available_of("usr_1") == 20
     assert is_clean()
 

@@ -7,7 +7,7 @@ import pytest
 
 from tests.wallet.inbox import RECEIVED
 from tests.wallet.reversed import charge_of, event_of, refund_of
-from wallet.books import laws, ledger
+from wallet.books import ledger
 from wallet.charges import debits
 from wallet.errors import InsufficientCredits
 from wallet.models import Entry, StripeEvent, TopUp
@@ -227,26 +227,6 @@ def test_the_payment_that_a_later_event_names_first_brings_its_refund(tell, deli
     deliver(checkout_event(type="checkout.session.async_payment_succeeded"))
     assert moves() == [("topup", 25), ("clawback", -10)]
     assert TopUp.objects.get().payment_intent_id == INTENT
-
-
-def test_a_refund_that_came_before_credits_of_the_previous_release(tell, deliver, checkout_event):
-    """Triggers insert the rows of payments for that release. It does not look for refunds."""
-    tell("refund.created", refund_of(INTENT, 1000))
-    entry = ledger.credit(
-        user_id="usr_1",
-        credits=25,
-        kind=Entry.Kind.TOPUP,
-        actor="stripe",
-        stripe_session_id="cs_test_1",
-    )
-    topup = {"state": "paid", "paid_cents": 2500, "payment_intent_id": INTENT, "entry": entry}
-    TopUp.objects.create(user_id="usr_1", stripe_session_id="cs_test_1", **topup)
-    assert [violation.law for violation in laws.violations()] == [
-        "What a user has from a payment is what Stripe has left of it"
-    ]
-    deliver(checkout_event())
-    assert moves() == [("topup", 25), ("clawback", -10)]
-    assert Payment.objects.get(pk=INTENT).entry_id == entry.pk
 
 
 # --- Delayed payments ---------------------------------------------------------------------------------
