@@ -32,10 +32,10 @@ class Plan(models.Model):
 
     slug = models.SlugField(primary_key=True, max_length=40)
     name = models.CharField(max_length=80)
-    fee_bps = models.PositiveIntegerField(
+    fee_bps = models.IntegerField(
         "platform fee", help_text="In basis points of the gross amount: 500 is 5 %."
     )
-    key_limit = models.PositiveIntegerField(
+    key_limit = models.IntegerField(
         "API keys",
         null=True,
         blank=True,
@@ -47,6 +47,11 @@ class Plan(models.Model):
         constraints = [
             models.CheckConstraint(
                 condition=Q(fee_bps__lte=10_000), name="accounts_plan_fee_is_at_most_the_whole"
+            ),
+            models.CheckConstraint(condition=Q(fee_bps__gte=0), name="accounts_plan_fee_is_not_negative"),
+            models.CheckConstraint(
+                condition=Q(key_limit=None) | Q(key_limit__gte=0),
+                name="accounts_plan_key_limit_is_not_negative",
             ),
         ]
 
@@ -318,13 +323,22 @@ class PlanChange(models.Model):
 
     slug = models.CharField(max_length=40)
     name = models.CharField(max_length=80)
-    fee_bps = models.PositiveIntegerField()
-    key_limit = models.PositiveIntegerField(null=True)
+    fee_bps = models.IntegerField()
+    key_limit = models.IntegerField(null=True)
     actor = models.CharField(max_length=300)
     created_at = models.DateTimeField(default=timezone.now)
 
     class Meta:
         default_permissions = ("view",)
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(fee_bps__gte=0), name="accounts_planchange_fee_is_not_negative"
+            ),
+            models.CheckConstraint(
+                condition=Q(key_limit=None) | Q(key_limit__gte=0),
+                name="accounts_planchange_key_limit_is_not_negative",
+            ),
+        ]
         indexes = [models.Index(fields=["slug", "-created_at"], name="accounts_planchange_of_plan")]
 
     def __str__(self) -> str:
@@ -425,7 +439,7 @@ class OutgoingMail(models.Model):
     text = models.TextField(blank=True)
     html = models.TextField(blank=True)
     state = models.CharField(max_length=20, choices=State, default=State.WAITING)
-    tries = models.PositiveIntegerField(default=0)
+    tries = models.IntegerField(default=0)
     next_try_at = models.DateTimeField(default=timezone.now)
     last_error = models.CharField(
         max_length=100,
@@ -453,6 +467,7 @@ class OutgoingMail(models.Model):
                 condition=(Q(state="waiting") & ~Q(to="")) | Q(to="", subject="", text="", html=""),
                 name="accounts_outgoingmail_ends_empty",
             ),
+            models.CheckConstraint(condition=Q(tries__gte=0), name="accounts_outgoingmail_counts_tries"),
         ]
         indexes = [
             models.Index(fields=["next_try_at"], condition=Q(state="waiting"), name="accounts_mail_due"),

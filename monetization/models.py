@@ -317,7 +317,7 @@ class Tip(Addressed):
     gross_cents = models.BigIntegerField()
     fee_cents = models.BigIntegerField()
     net_cents = models.BigIntegerField()
-    fee_bps = models.PositiveIntegerField()
+    fee_bps = models.IntegerField()
     plan = models.CharField(max_length=40, help_text="The creator's plan when it was recorded.")
     currency = models.CharField(max_length=3)
     refunded_cents = models.BigIntegerField(default=0)
@@ -361,6 +361,7 @@ class Tip(Addressed):
                 ),
                 name="monetization_tip_refunds_at_most_the_whole",
             ),
+            models.CheckConstraint(condition=Q(fee_bps__gte=0), name="monetization_tip_rate_is_not_negative"),
         ]
         indexes = [
             models.Index(fields=["creator", "-created_at", "-id"], name="monetization_tip_newest"),
@@ -480,12 +481,17 @@ class Erasure(models.Model):
     """A record that a reader was erased, without the reader's address."""
 
     actor = models.CharField(max_length=300)
-    tips = models.PositiveIntegerField()
-    subscriptions = models.PositiveIntegerField()
+    tips = models.IntegerField()
+    subscriptions = models.IntegerField()
     created_at = models.DateTimeField(default=timezone.now)
 
     class Meta:
         default_permissions = ("view",)
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(tips__gte=0, subscriptions__gte=0), name="monetization_erasure_counts_from_zero"
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"{self.created_at:%Y-%m-%d}"

@@ -11,6 +11,7 @@ from django.core.management import call_command
 from django.db import connection, transaction
 from django.db.migrations.executor import MigrationExecutor
 from django.db.migrations.loader import MigrationLoader
+from django.db.models.fields import PositiveIntegerRelDbTypeMixin
 from django.utils import timezone
 
 from tests.wallet.entries import move, sql
@@ -69,6 +70,22 @@ def tables() -> dict[str, set[tuple[str, ...]]]:
 @pytest.mark.django_db
 def test_the_models_have_all_their_migrations():
     call_command("makemigrations", check=True, dry_run=True, verbosity=3)
+
+
+@pytest.mark.django_db
+def test_every_check_has_a_name_of_ours():
+    """A cluster refuses to add a column with an inline check, which Django makes for positive fields."""
+    models = [model for model in apps.get_models() if model._meta.app_label in APPS]
+    fields = [field for model in models for field in model._meta.local_fields]
+    assert [str(field) for field in fields if isinstance(field, PositiveIntegerRelDbTypeMixin)] == []
+    checks = sql(
+        "SELECT conrelid::regclass::text, conname FROM pg_constraint WHERE contype = 'c'"
+        " AND connamespace = 'public'::regnamespace"
+    )
+    ours = {(table, name) for table, name in checks if table.startswith(tuple(APPS))}
+    declared = {constraint.name for model in models for constraint in model._meta.constraints}
+    assert {name for _, name in ours} - declared == set()
+    assert sql("SELECT conname FROM pg_constraint WHERE NOT convalidated") == []
 
 
 # --- Payments of earlier releases ---------------------------------------------------------------------

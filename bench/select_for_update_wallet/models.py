@@ -50,7 +50,7 @@ class Entry(models.Model):
     credits = models.BigIntegerField()
     balance_after = models.BigIntegerField()
     feature = models.CharField(max_length=FEATURE_LENGTH, blank=True)
-    count = models.PositiveIntegerField(null=True, blank=True)
+    count = models.IntegerField(null=True, blank=True)
     product = models.CharField(max_length=PRODUCT_LENGTH, blank=True)
     idempotency_key = models.CharField(max_length=KEY_LENGTH, blank=True)
     stripe_session_id = models.CharField(max_length=STRIPE_ID_LENGTH, blank=True)
@@ -66,6 +66,9 @@ class Entry(models.Model):
 
     class Meta:
         constraints = [
+            models.CheckConstraint(
+                condition=Q(count__isnull=True) | Q(count__gte=1), name="for_update_entry_counts_units"
+            ),
             models.UniqueConstraint(fields=["wallet", "sequence"], name="for_update_entry_one_per_place"),
             models.UniqueConstraint(
                 fields=["wallet", "product", "kind", "idempotency_key"],
