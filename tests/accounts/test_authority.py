@@ -11,44 +11,61 @@ pytestmark = pytest.mark.django_db
 
 MSK = "msk_" + "0" * 64
 
-# What is asked, as a good caller would: the credential alone decides.
-ASKED: dict[str, tuple[str, str, dict[str, Any]]] = {
-    "balance": ("get", "/io/wallet/balance", {"user_id": "usr_1"}),
-    "transactions": ("get", "/io/wallet/transactions", {"user_id": "usr_1"}),
-    "rates": ("get", "/io/wallet/rates", {}),
-    "deduct": ("post", "/io/wallet/deduct", {"user_id": "usr_1", "feature": "blog.article.generate"}),
-    # The amount is too small: an allowed caller gets 400, and Stripe is not called.
-    "topup-session": (
-        "post",
-        "/io/wallet/topup-session",
-        {"user_id": "usr_1", "amountDollars": 1, "product": "blog", "returnUrl": "/"},
-    ),
-    "webhook": ("post", "/io/wallet/webhook", {}),
-}
+HOLD = "/io/wallet/holds/hold_01jb3kq2w8z6h6c1d1e0r2m4aa"
+ARTICLE = {"user_id": "usr_1", "feature": "blog.article.generate"}
 
-COLUMNS = ("balance", "transactions", "rates", "deduct", "topup-session", "webhook")
-#                                        bal  tra  rat  ded  top  web
+# What is asked, as a good caller would: the credential alone decides. Last, what an allowed caller gets: there
+# is no such charge or hold, and the amount of the top-up is too small, so that Stripe is not called.
+READ: dict[str, tuple[str, dict[str, Any], int]] = {
+    "/io/wallet/balance": ("get", {"user_id": "usr_1"}, 200),
+    "/io/wallet/transactions": ("get", {"user_id": "usr_1"}, 200),
+    "/io/wallet/funds": ("get", {"user_id": "usr_1"}, 200),
+    "/io/wallet/holds": ("get", {"user_id": "usr_1"}, 200),
+    HOLD: ("get", {"user_id": "usr_1"}, 404),
+}
+WRITTEN: dict[str, tuple[str, dict[str, Any], int]] = {
+    "/io/wallet/deduct": ("post", ARTICLE, 200),
+    "/io/wallet/quote": ("post", ARTICLE, 200),
+    "/io/wallet/holds": ("post", ARTICLE | {"idempotency_key": "chat:1"}, 200),
+    f"{HOLD}/capture": ("post", {"user_id": "usr_1"}, 404),
+    f"{HOLD}/void": ("post", {"user_id": "usr_1"}, 404),
+    f"{HOLD}/extend": ("post", {"user_id": "usr_1", "ttl_seconds": 60}, 404),
+    "/io/wallet/refund": ("post", {"user_id": "usr_1", "charge_key": "k", "idempotency_key": "r"}, 404),
+    "/io/wallet/topup-session": (
+        "post",
+        {"user_id": "usr_1", "amountDollars": 1, "product": "blog", "returnUrl": "/"},
+        400,
+    ),
+}
+OPEN: dict[str, tuple[str, dict[str, Any], int]] = {
+    "/io/wallet/rates": ("get", {}, 200),
+    "/io/wallet/webhook": ("post", {}, 400),
+}
+OF_THE_SEED = ("balance", "transactions", "deduct", "topup-session", "rates", "webhook")
+
+# What those who read and those who write get: the endpoint's own answer, or a refusal.
+ALLOWED = 0
 TABLE = {
-    "nothing": (401, 401, 200, 403, 403, 400),
-    "a service key": (200, 200, 200, 200, 400, 400),
-    "a wrong service key": (403, 403, 200, 403, 403, 400),
-    "an empty service key": (403, 403, 200, 403, 403, 400),
-    "an expired service key": (403, 403, 200, 403, 403, 400),
-    "a revoked service key": (403, 403, 200, 403, 403, 400),
-    "the user's bearer": (200, 200, 200, 403, 403, 400),
-    "another user's bearer": (403, 403, 200, 403, 403, 400),
-    "a wrong bearer": (401, 401, 200, 403, 403, 400),
-    "a service key and the user's bearer": (200, 200, 200, 200, 400, 400),
-    "a service key and another user's bearer": (200, 200, 200, 200, 400, 400),
-    "a service key and a wrong bearer": (200, 200, 200, 200, 400, 400),
-    "a wrong service key and the user's bearer": (403, 403, 200, 403, 403, 400),
-    "an msk_ key as a bearer": (401, 401, 200, 403, 403, 400),
-    "an msk_ key as a service key": (403, 403, 200, 403, 403, 400),
-    "a service key as a bearer": (401, 401, 200, 403, 403, 400),
-    "a bearer as a service key": (403, 403, 200, 403, 403, 400),
-    "a service key in the address": (401, 401, 200, 403, 403, 400),
-    "a session of staff": (401, 401, 200, 403, 403, 400),
-    "basic auth": (401, 401, 200, 403, 403, 400),
+    "nothing": (401, 403),
+    "a service key": (ALLOWED, ALLOWED),
+    "a wrong service key": (403, 403),
+    "an empty service key": (403, 403),
+    "an expired service key": (403, 403),
+    "a revoked service key": (403, 403),
+    "the user's bearer": (ALLOWED, 403),
+    "another user's bearer": (403, 403),
+    "a wrong bearer": (401, 403),
+    "a service key and the user's bearer": (ALLOWED, ALLOWED),
+    "a service key and another user's bearer": (ALLOWED, ALLOWED),
+    "a service key and a wrong bearer": (ALLOWED, ALLOWED),
+    "a wrong service key and the user's bearer": (403, 403),
+    "an msk_ key as a bearer": (401, 403),
+    "an msk_ key as a service key": (403, 403),
+    "a service key as a bearer": (401, 403),
+    "a bearer as a service key": (403, 403),
+    "a service key in the address": (401, 403),
+    "a session of staff": (401, 403),
+    "basic auth": (401, 403),
 }
 
 
@@ -99,16 +116,19 @@ def test_a_credential_opens_what_it_should_and_no_more(
     caller = Caller(credentials[row])
     if row == "a session of staff":
         caller.client = request.getfixturevalue("staff")
-    found = []
-    for name in COLUMNS:
-        verb, path, values = ASKED[name]
-        if row == "a service key in the address":
-            path += f"?service_key={service_key}&x-wallet-service-key={service_key}"
-        response = caller.get(path, **values) if verb == "get" else caller.post(path, values)
-        found.append(response.status_code)
-        if response.status_code != 200:
-            assert set(response.json()) == ({"error", "allowed"} if name == "deduct" else {"error"})
-    assert tuple(found) == TABLE[row]
+    reading, writing = TABLE[row]
+    for endpoints, expected in ((READ, reading), (WRITTEN, writing), (OPEN, ALLOWED)):
+        for path, (verb, values, usual) in endpoints.items():
+            address = path
+            if row == "a service key in the address":
+                address += f"?service_key={service_key}&x-wallet-service-key={service_key}"
+            response = caller.get(address, **values) if verb == "get" else caller.post(address, values)
+            assert response.status_code == (expected or usual), (verb, path)
+            if response.status_code != 200:
+                denies = verb == "post" and path.endswith(("/deduct", "/holds"))
+                coded = path.split("/")[3] not in OF_THE_SEED
+                fields = {"error"} | ({"allowed"} if denies else set()) | ({"code"} if coded else set())
+                assert set(response.json()) == fields, (verb, path)
 
 
 def test_a_bearer_never_charges_whatever_it_says_beside(token, give, article_rate):
@@ -120,7 +140,7 @@ def test_a_bearer_never_charges_whatever_it_says_beside(token, give, article_rat
 
 def test_credentials_are_judged_before_bodies(as_anonymous):
     """Who may not ask learns nothing of what would be a good request."""
-    for path in ("/io/wallet/deduct", "/io/wallet/topup-session"):
+    for path in WRITTEN:
         for raw in (b"", b"{", b"[" * 1000, b"x" * 70_000):
             assert as_anonymous.post(path, raw=raw).status_code == 403
         assert as_anonymous.post(path, raw=b"x", content_type="text/plain").status_code == 403

@@ -1,6 +1,5 @@
 """The JSON of the wallet's requests and answers, with all its names (contract part B, section 2)."""
 
-from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from drf_spectacular.utils import extend_schema_serializer
@@ -262,11 +261,11 @@ class RefundRequest(StrictSerializer):
         "hold_id": "hold_id",
     }
 
-    def across(self, accepted: Mapping[str, Any]) -> dict[str, list[str]]:
-        """Check that exactly one field names the charge."""
-        if sum(name in accepted for name in self.SELECTORS) == 1:
-            return {}
-        return {"non_field_errors": ["Name the charge by one of transaction_id, charge_key and hold_id"]}
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if len(attrs.keys() & self.SELECTORS.keys()) != 1:
+            names = "transaction_id, charge_key and hold_id"
+            raise serializers.ValidationError(f"Name the charge by exactly one of {names}")
+        return attrs
 
 
 class Refunded(serializers.ModelSerializer):

@@ -1,11 +1,11 @@
-"""What a browser of another origin may read: three endpoints, with a bearer, without cookies."""
+"""What a browser of another origin may read: four endpoints, with a bearer, without cookies."""
 
 import pytest
 from django.test import Client
 
 pytestmark = pytest.mark.django_db
 
-READABLE = ["/io/wallet/balance", "/io/wallet/transactions", "/io/wallet/rates"]
+READABLE = ["/io/wallet/balance", "/io/wallet/transactions", "/io/wallet/rates", "/io/wallet/funds"]
 NOT_READABLE = [
     "/io/wallet/deduct",
     "/io/wallet/topup-session",
@@ -13,6 +13,12 @@ NOT_READABLE = [
     "/io/wallet/nothing",
     "/io/wallet/balance/",
     "/io/wallet/balances",
+    "/io/wallet/funds/",
+    "/io/wallet/holds",
+    "/io/wallet/holds/hold_1",
+    "/io/wallet/holds/hold_1/capture",
+    "/io/wallet/refund",
+    "/io/wallet/quote",
     "/mail/v1/anything",
     "/admin/",
     "/schema",

@@ -5,6 +5,7 @@ import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from socket import create_server
 
 import pytest
@@ -76,6 +77,7 @@ def test_while_the_database_is_gone_every_endpoint_says_so_and_afterwards_serves
 ):
     user = as_user("usr_1")
     topup = {"user_id": "usr_1", "amountDollars": 25, "product": "blog", "returnUrl": "/wallet"}
+    article = {"user_id": "usr_1", "feature": "blog.article.generate"}
     calls = {
         "balance": lambda: charging.get("/io/wallet/balance", user_id="usr_1"),
         "own balance": lambda: user.get("/io/wallet/balance"),
@@ -84,10 +86,23 @@ def test_while_the_database_is_gone_every_endpoint_says_so_and_afterwards_serves
         "top-up": lambda: charging.post("/io/wallet/topup-session", topup),
         "rates": lambda: Caller({}).get("/io/wallet/rates"),
         "webhook": lambda: deliver(checkout_event()),
+        "funds": lambda: charging.get("/io/wallet/funds", user_id="usr_1"),
+        "own funds": lambda: user.get("/io/wallet/funds"),
+        "holds": lambda: charging.get("/io/wallet/holds", user_id="usr_1"),
+        "own holds": lambda: user.get("/io/wallet/holds"),
+        "quote": lambda: charging.post("/io/wallet/quote", article),
     }
+    keyed = article | {"idempotency_key": "during"}
+    refund = {"user_id": "usr_1", "charge_key": "before", "idempotency_key": "during"}
     with database_at(free_port()):
         for name, call in calls.items():
-            assert unavailable(quickly(call)) == {}, name
+            has_code = name.split()[-1] in ("funds", "holds", "quote")
+            assert unavailable(quickly(call)) == ({"code": "try_again"} if has_code else {}), name
+        hold = quickly(lambda: charging.post("/io/wallet/holds", keyed))
+        assert unavailable(hold) == {"allowed": False, "code": "try_again"}
+        assert unavailable(quickly(lambda: charging.post("/io/wallet/refund", refund))) == {
+            "code": "try_again"
+        }
         denied = quickly(charging.deduct)
         assert unavailable(denied) == {"allowed": False}
         assert denied.json() == DENIED
@@ -149,6 +164,24 @@ def test_a_wallet_locked_by_another_process_denies_within_three_seconds_and_move
     again = charging.deduct(idempotency_key="during")
     assert again.json() == {"allowed": True, "balanceBefore": 9, "balanceAfter": 8, "deducted": 1}
     assert "Idempotent-Replayed" not in again.headers
+
+
+def test_a_hold_and_a_capture_of_a_locked_wallet_are_unavailable_and_move_nothing(charging):
+    article = {"user_id": "usr_1", "feature": "blog.article.generate"}
+    made = charging.post("/io/wallet/holds", article | {"idempotency_key": "chat:1"}).json()
+    hold = partial(charging.post, "/io/wallet/holds", article | {"idempotency_key": "chat:2"})
+    capture = partial(charging.post, f"/io/wallet/holds/{made['holdId']}/capture", {"user_id": "usr_1"})
+    with wallet_locked_by_another("usr_1"):
+        assert unavailable(quickly(hold)) == {"allowed": False, "code": "try_again"}
+        assert unavailable(quickly(capture)) == {"code": "try_again"}
+        # Reads and quotes do not wait.
+        assert charging.get("/io/wallet/funds", user_id="usr_1").json()["available"] == 8
+        assert charging.post("/io/wallet/quote", article).json()["balanceAfter"] == 7
+    for call in (hold, capture):
+        answer = call()
+        assert answer.status_code == 200
+        assert "Idempotent-Replayed" not in answer.headers
+    assert charging.get("/io/wallet/funds", user_id="usr_1").json()["held"] == 1
 
 
 @contextmanager
