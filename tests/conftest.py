@@ -267,6 +267,18 @@ class Caller:
     def deduct(self, user_id: str = "usr_1", feature: str = "blog.article.generate", **body: Any) -> Any:
         return self.post("/io/wallet/deduct", {"user_id": user_id, "feature": feature, **body})
 
+    def hold(self, user_id: str = "usr_1", key: str = "chat:77", **body: Any) -> Any:
+        """Ask for a hold of one article, unless the body says more."""
+        asked = {"user_id": user_id, "feature": "blog.article.generate", "idempotency_key": key}
+        return self.post("/io/wallet/holds", asked | body)
+
+    def end(self, hold_id: str, verb: str, user_id: str = "usr_1", **body: Any) -> Any:
+        """Capture, void or extend a hold."""
+        return self.post(f"/io/wallet/holds/{hold_id}/{verb}", {"user_id": user_id, **body})
+
+    def refund(self, user_id: str = "usr_1", key: str = "undo:1", **body: Any) -> Any:
+        return self.post("/io/wallet/refund", {"user_id": user_id, "idempotency_key": key, **body})
+
 
 # --- A browser --------------------------------------------------------------------------------------
 

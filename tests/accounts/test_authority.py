@@ -14,8 +14,8 @@ MSK = "msk_" + "0" * 64
 HOLD = "/io/wallet/holds/hold_01jb3kq2w8z6h6c1d1e0r2m4aa"
 ARTICLE = {"user_id": "usr_1", "feature": "blog.article.generate"}
 
-# What is asked, as a good caller would: the credential alone decides. Last, what an allowed caller gets: there
-# is no such charge or hold, and the amount of the top-up is too small, so that Stripe is not called.
+# Good requests: the credential alone decides. The number is the status that an allowed caller gets. There is
+# no such charge or hold, and the amount of the top-up is too small, so Stripe is not called.
 READ: dict[str, tuple[str, dict[str, Any], int]] = {
     "/io/wallet/balance": ("get", {"user_id": "usr_1"}, 200),
     "/io/wallet/transactions": ("get", {"user_id": "usr_1"}, 200),

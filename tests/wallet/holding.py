@@ -1,4 +1,4 @@
-"""Holds that began in the past, so that a test need not wait for their end."""
+"""Holds that began in the past, so that a test need not wait for their end; and many holds at once."""
 
 from datetime import timedelta
 from typing import Any
@@ -6,6 +6,7 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 
+from wallet.books import ledger
 from wallet.charges import debits
 from wallet.models import Hold
 
@@ -26,3 +27,24 @@ def past_hold(user_id: str = "usr_1", *, credits: int = 1, key: str = "past:1", 
         "actor": "service:wsk_test",
     }
     return Hold.objects.create(wallet_id=user_id, credits=credits, idempotency_key=key, **facts | row)
+
+
+@transaction.atomic
+def many_holds(number: int, user_id: str = "usr_1", *, product: str = "blog", overdue: bool = False) -> None:
+    """So many open holds of one credit each, made at once; if they are overdue, in the past."""
+    began = timezone.now() - timedelta(hours=1 if overdue else 0)
+    facts = {
+        "product": product,
+        "feature": "blog.article.generate",
+        "count": 1,
+        "credits": 1,
+        "available_before": number,
+        "ttl_seconds": 1800,
+        "created_at": began,
+        "expires_at": began + timedelta(seconds=1800),
+        "actor": "service:wsk_test",
+    }
+    Hold.objects.bulk_create(
+        Hold(wallet_id=user_id, idempotency_key=f"many:{began}:{each}", **facts) for each in range(number)
+    )
+    ledger.change(user_id, held=number, open_holds=number)
