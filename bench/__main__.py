@@ -15,13 +15,15 @@ from django.core.exceptions import ImproperlyConfigured
 from rich.console import Console
 from rich.progress import Progress
 
-from bench import surroundings
-from bench.plan import FULL, QUICK, SCENARIOS, VARIANTS, Plan
+from bench import plan, surroundings
+from bench.against import commits
+from bench.against import plan as against
+from bench.against.commits import Commit
 from foundation.errors import BillingError
 from sandbox import processes
 
 TRUSTED, NOT_TRUSTED, COULD_NOT_MEASURE = 0, 1, 2
-ROUNDS_MAX = 100
+ROUNDS_MAX = 1000
 SECONDS_MAX = 60.0
 
 
@@ -30,8 +32,9 @@ def main(arguments: Sequence[str]) -> int:
     options = read(arguments)
     processes.exit_cleanly_on_signals()
     try:
+        commit = commits.resolved(options.against) if options.against else None
         with surroundings.prepared(os.environ):
-            return measure(options)
+            return measure_against(commit, options) if commit else measure(options)
     except (BillingError, ImproperlyConfigured) as refusal:
         sys.stderr.write(f"{refusal}\n")
     except SystemExit:
@@ -51,13 +54,25 @@ def read(arguments: Sequence[str]) -> Namespace:
         help="a run of 20 seconds to see that it works; its figures mean nothing",
     )
     parser.add_argument("--json", action="store_true", help="print the figures as JSON")
-    parser.add_argument("--write", action="store_true", help="write the figures to bench/RESULTS.md")
-    parser.add_argument("--rounds", type=int, help=f"how many rounds, instead of {FULL.rounds}")
+    parser.add_argument("--write", action="store_true", help="write the figures to a file in bench")
     parser.add_argument(
-        "--seconds", type=float, help=f"for each variant in a round, instead of {FULL.seconds}"
+        "--against",
+        metavar="COMMIT",
+        help="only compare what a charge costs in this checkout (with changes that are not committed) and at "
+        "that commit",
+    )
+    parser.add_argument(
+        "--rounds", type=int, help=f"instead of {plan.FULL.rounds}; with --against, of {against.FULL.rounds}"
+    )
+    parser.add_argument(
+        "--seconds",
+        type=float,
+        help="for each variant in a round, "
+        f"instead of {plan.FULL.seconds}; with --against, of {against.FULL.seconds}",
     )
     options = parser.parse_args(arguments)
-    options.plan = QUICK if options.quick else FULL
+    plans = against if options.against else plan
+    options.plan = plans.QUICK if options.quick else plans.FULL
     changes = {name: value for name in ("rounds", "seconds") if (value := getattr(options, name)) is not None}
     options.plan = replace(options.plan, **changes)
     if not (1 <= options.plan.rounds <= ROUNDS_MAX and 0 < options.plan.seconds <= SECONDS_MAX):
@@ -76,7 +91,7 @@ def measure(options: Namespace) -> int:
 
     with surroundings.fresh_database(), surroundings.web_server() as address:
         facts = machine.facts()
-        with progress(options.plan) as on_turn:
+        with progress(options.plan.rounds * len(plan.SCENARIOS) * len(plan.VARIANTS)) as on_turn:
             outcome = rounds.run(options.plan, address, on_turn)
         readings = histories.read(address, options.plan.reads, long=options.plan.long_history)
     # In another database, since the back-office reads all entries and there must be few of them at first.
@@ -92,10 +107,31 @@ def measure(options: Namespace) -> int:
     return NOT_TRUSTED if outcome.errors or outcome.troubles else TRUSTED
 
 
+def measure_against(commit: Commit, options: Namespace) -> int:
+    """Measure this checkout and another one in turn, and return the exit code."""
+    import django
+
+    django.setup()
+    from bench import machine
+    from bench.against import checkouts, report, turns
+
+    with checkouts.both(commit) as both:
+        facts = machine.facts()
+        with progress(options.plan.rounds * len(against.CONTESTANTS)) as on_turn:
+            outcome = turns.run(both, options.plan, on_turn)
+    measured = report.Measured(commit.title, options.plan, outcome, facts)
+    if options.json:
+        sys.stdout.write(json.dumps(report.as_json(measured), indent=2) + "\n")
+    else:
+        report.show(measured, Console())
+    if options.write:
+        sys.stderr.write(f"Written: {report.write(measured)}\n")
+    return NOT_TRUSTED if outcome.errors or outcome.troubles else TRUSTED
+
+
 @contextmanager
-def progress(plan: Plan) -> Iterator[Callable[[], None]]:
+def progress(turns: int) -> Iterator[Callable[[], None]]:
     """A function to call after each turn. The progress is shown on stderr if that is a terminal."""
-    turns = plan.rounds * len(SCENARIOS) * len(VARIANTS)
     with Progress(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as shown:
         task = shown.add_task("Measuring", total=turns)
         yield lambda: shown.advance(task)

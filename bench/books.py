@@ -1,6 +1,5 @@
 """The wallets that are charged, and the check that the books have an entry for every answer."""
 
-import json
 from collections.abc import Iterator, Mapping
 from itertools import count, cycle
 
@@ -9,6 +8,7 @@ from django.db.models import F, OuterRef, Subquery, Sum
 from django.db.models.functions import Coalesce
 
 from accounts.service_keys import issue_service_key
+from bench import client
 from bench.plan import OURS, SELECT_FOR_UPDATE, Variant
 from bench.select_for_update_wallet import models as peer
 from foundation.errors import BillingError
@@ -66,19 +66,7 @@ class Books:
         """An endless series of requests, ready to send: all for one wallet, or for all wallets in turn."""
         for user_id in cycle([HOT] if one_wallet else self.user_ids):
             body = {"user_id": user_id, "feature": FEATURE, "idempotency_key": f"bench:{next(self._keys)}"}
-            yield _request(variant.path, self.secret, json.dumps(body).encode())
-
-
-def _request(path: str, secret: str, body: bytes) -> bytes:
-    head = (
-        f"POST {path} HTTP/1.1\r\n"
-        "Host: 127.0.0.1\r\n"
-        f"x-wallet-service-key: {secret}\r\n"
-        "Content-Type: application/json\r\n"
-        f"Content-Length: {len(body)}\r\n"
-        "\r\n"
-    )
-    return head.encode() + body
+            yield client.post(variant.path, self.secret, body)
 
 
 def require_likeness() -> None:

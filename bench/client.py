@@ -3,6 +3,7 @@
 It runs on the machine that it measures, so the cost of a client library would be in the figures.
 """
 
+import json
 import re
 import selectors
 import socket
@@ -15,6 +16,20 @@ from foundation.errors import BillingError
 
 ANSWER_SECONDS_MAX = 10
 CONTENT_LENGTH = re.compile(rb"^content-length: *([0-9]+)\r?$", re.IGNORECASE | re.MULTILINE)
+
+
+def post(path: str, secret: str, body: object) -> bytes:
+    """A POST with a service key and a JSON body, ready to send."""
+    content = json.dumps(body).encode()
+    head = (
+        f"POST {path} HTTP/1.1\r\n"
+        "Host: 127.0.0.1\r\n"
+        f"x-wallet-service-key: {secret}\r\n"
+        "Content-Type: application/json\r\n"
+        f"Content-Length: {len(content)}\r\n"
+        "\r\n"
+    )
+    return head.encode() + content
 
 
 class NoAnswer(BillingError):

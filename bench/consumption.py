@@ -4,13 +4,17 @@ The figures are left out if there is no /proc or the database runs on another ma
 """
 
 import os
+import time
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from django.db import connection
 
 PROC = Path("/proc")
+# From Linux's posix-timers: the clock of a process has this kind, and its id is made of the process id.
+CPUCLOCK_SCHED = 2
 
 
 @dataclass(frozen=True)
@@ -28,15 +32,19 @@ class Memory:
 
 def web_workers() -> list[int]:
     """The gunicorn workers: the children of the only child of this process that has children."""
-    return [worker for master in _children(os.getpid()) for worker in _children(master)]
+    return [worker for master in children(os.getpid()) for worker in children(master)]
 
 
-def database_backends() -> list[int]:
-    """The PostgreSQL processes that serve the web workers, if they run on this machine."""
+def database_backends(database: str | None = None) -> list[int]:
+    """The PostgreSQL processes that serve the web workers, if they run on this machine.
+
+    Without a name, those of the database of Django's connection. This process's own connection is left out.
+    """
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT pid FROM pg_stat_activity WHERE datname = current_database()"
-            " AND backend_type = 'client backend' AND pid <> pg_backend_pid()"
+            "SELECT pid FROM pg_stat_activity WHERE datname = coalesce(%s, current_database())"
+            " AND backend_type = 'client backend' AND pid <> pg_backend_pid()",
+            [database],
         )
         pids = [pid for (pid,) in cursor.fetchall()]
     return [pid for pid in pids if _name(pid).startswith("postgres")]
@@ -44,11 +52,20 @@ def database_backends() -> list[int]:
 
 def processor_seconds(pids: Iterable[int]) -> float:
     """Processor time that these processes have used so far, with the kernel's time for them."""
-    ticks = 0
+    return sum(seconds_by_process(pids).values())
+
+
+def seconds_by_process(pids: Iterable[int]) -> dict[int, float]:
+    """Processor time of each of these processes so far, to the nanosecond; without those that have ended.
+
+    It comes from the process's own clock in Linux, since /proc counts in steps of 10 ms: a PostgreSQL process
+    may use no more than that in a second.
+    """
+    seconds = {}
     for pid in pids:
-        fields = _status(pid)
-        ticks += int(fields[11]) + int(fields[12]) if fields else 0
-    return ticks / os.sysconf("SC_CLK_TCK")
+        with suppress(OSError):  # The process has ended.
+            seconds[pid] = time.clock_gettime(~pid << 3 | CPUCLOCK_SCHED)
+    return seconds
 
 
 def processor_seconds_of_machine() -> float:
@@ -71,7 +88,8 @@ def memory(pid: int) -> Memory | None:
     return Memory(rss=sizes["Rss"], pss=sizes["Pss"], uss=sizes["Private_Clean"] + sizes["Private_Dirty"])
 
 
-def _children(parent: int) -> list[int]:
+def children(parent: int) -> list[int]:
+    """The child processes of a process."""
     pids = [int(folder.name) for folder in PROC.glob("[0-9]*")]
     return [pid for pid in pids if (fields := _status(pid)) and int(fields[1]) == parent]
 

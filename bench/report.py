@@ -1,6 +1,6 @@
 """The figures as tables: on a terminal, and in bench/RESULTS.md."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,12 +46,17 @@ def show(measured: Measured, console: Console) -> None:
     """Show tables on a terminal. They get a least width, since a pipe has none and would wrap them."""
     console.width = max(console.width, WIDTH_MIN)
     for scenario in SCENARIOS:
-        console.print(_table(scenario.title.capitalize(), COLUMNS, _rows(measured.outcome, scenario)))
+        console.print(table(scenario.title.capitalize(), COLUMNS, _rows(measured.outcome, scenario)))
     for title, comparisons in measured.pairs.items():
-        console.print(_table(title, PAIR_COLUMNS, _pair_rows(comparisons)))
-    for name, fact in measured.machine.items():
+        console.print(table(title, PAIR_COLUMNS, _pair_rows(comparisons)))
+    show_facts(measured.machine, _notes(measured.outcome), console)
+
+
+def show_facts(machine: Mapping[str, str], notes: Iterable[str], console: Console) -> None:
+    """Show what is below the tables."""
+    for name, fact in machine.items():
         console.print(f"[dim]{escape(name)}: {escape(fact)}[/]", highlight=False)
-    for sentence in _notes(measured.outcome):
+    for sentence in notes:
         console.print(escape(sentence), highlight=False, soft_wrap=True)
 
 
@@ -66,22 +71,24 @@ def _markdown(measured: Measured) -> Iterator[str]:
     yield "Written by `make bench ARGS=--write`. How to read the figures is explained below them.\n"
     yield from (f"- {name}: {fact}" for name, fact in measured.machine.items())
     for scenario in SCENARIOS:
-        yield from _section(scenario.title.capitalize(), COLUMNS, _rows(measured.outcome, scenario))
+        yield from section(scenario.title.capitalize(), COLUMNS, _rows(measured.outcome, scenario))
     for title, comparisons in measured.pairs.items():
-        yield from _section(title, PAIR_COLUMNS, _pair_rows(comparisons))
+        yield from section(title, PAIR_COLUMNS, _pair_rows(comparisons))
     yield "\n## Also measured\n"
     yield from (f"- {sentence}" for sentence in _notes(measured.outcome))
     yield "\n" + HOW_TO_READ.read_text().rstrip()
 
 
-def _section(title: str, columns: Sequence[str], rows: Iterator[Sequence[str]]) -> Iterator[str]:
+def section(title: str, columns: Sequence[str], rows: Iterator[Sequence[str]]) -> Iterator[str]:
+    """The lines of a heading and a table in Markdown."""
     yield f"\n## {title}\n"
     yield "| " + " | ".join(columns) + " |"
     yield "| --- " + "| ---: " * (len(columns) - 1) + "|"
     yield from ("| " + " | ".join(row) + " |" for row in rows)
 
 
-def _table(title: str, columns: Sequence[str], rows: Iterator[Sequence[str]]) -> Table:
+def table(title: str, columns: Sequence[str], rows: Iterator[Sequence[str]]) -> Table:
+    """A table for a terminal."""
     table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
     for number, name in enumerate(columns):
         table.add_column(name, justify="right" if number else "left", no_wrap=True)
@@ -137,10 +144,11 @@ def _notes(outcome: Outcome) -> Iterator[str]:
         f"Other processes kept {outcome.cores_of_others:.2f} cores busy meanwhile "
         "(PostgreSQL's log writer and the kernel included)."
     )
-    yield _verdict(outcome)
+    yield verdict(outcome.errors, outcome.troubles)
 
 
-def _verdict(outcome: Outcome) -> str:
-    if outcome.errors or outcome.troubles:
-        return "Do not trust these figures: " + "; ".join([*outcome.errors[:3], *outcome.troubles]) + "."
+def verdict(errors: Sequence[str], troubles: Sequence[str]) -> str:
+    """Whether the figures can be trusted, in a sentence."""
+    if errors or troubles:
+        return "Do not trust these figures: " + "; ".join([*errors[:3], *troubles]) + "."
     return "No request failed, no law of the books is violated, and each answer has its entry."

@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator, MutableMapping
 from contextlib import contextmanager
 from typing import Any
+from urllib.parse import quote, urlsplit
 
 import psycopg
 from psycopg import sql
@@ -50,39 +51,65 @@ def fresh_database() -> Iterator[None]:
     from django.core.management import call_command
     from django.db import connection
 
+    with empty_database(connection.settings_dict["NAME"]):
+        call_command("migrate", verbosity=0, run_syncdb=True)
+        yield
+
+
+@contextmanager
+def empty_database(name: str) -> Iterator[None]:
+    """A database without tables, created for this run and dropped at the end.
+
+    Inside the block it is the database of Django's connection.
+    """
+    from django.db import connection
+
     from sandbox import claim
 
-    name = sql.Identifier(connection.settings_dict["NAME"])
-    drop = sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(name)
-    known = sql.SQL("SELECT FROM pg_database WHERE datname = {}").format(connection.settings_dict["NAME"])
-    if _run_elsewhere(known):
-        # A bench that was killed leaves its database, with a marker. `claimed` refuses any other database.
-        with claim.claimed(is_private=False):
-            connection.close()
-    _run_elsewhere(drop)
-    _run_elsewhere(sql.SQL("CREATE DATABASE {}").format(name))
+    drop = sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name))
+    connection.close()
+    usual, connection.settings_dict["NAME"] = connection.settings_dict["NAME"], name
     try:
-        with claim.claimed(is_private=True):
-            call_command("migrate", verbosity=0, run_syncdb=True)
-            yield
-    finally:
-        connection.close()
+        if _run_elsewhere(sql.SQL("SELECT FROM pg_database WHERE datname = {}").format(name)):
+            # A bench that was killed leaves its database, with a marker. `claimed` refuses another one.
+            with claim.claimed(is_private=False):
+                connection.close()
         _run_elsewhere(drop)
+        _run_elsewhere(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+        try:
+            with claim.claimed(is_private=True):
+                yield
+        finally:
+            connection.close()
+            _run_elsewhere(drop)
+    finally:
+        connection.settings_dict["NAME"] = usual
+
+
+def url_of(database: str) -> str:
+    """DATABASE_URL for another database on the server that the environment names."""
+    if url := os.environ.get("DATABASE_URL"):
+        parts = urlsplit(url)
+        return parts._replace(path=f"{parts.path.rpartition('/')[0]}/{quote(database)}").geturl()
+    socket = configuration.socket_directory(configuration.data_directory(os.environ))
+    return f"postgresql://{configuration.NAME}@/{quote(str(socket))}/{quote(database)}"
+
+
+def target_of(database: str) -> dict[str, Any]:
+    """What psycopg needs to connect to a database on that server, without the time limits of a request."""
+    from django.db import connection
+
+    target: dict[str, Any] = connection.get_connection_params()
+    left_out = {"options", "context", "cursor_factory"}
+    return {key: value for key, value in target.items() if key not in left_out} | {"dbname": database}
 
 
 def _run_elsewhere(statement: sql.Composed) -> int:
     """Run a statement while connected to the database that the environment names. Returns its rowcount."""
-    from django.db import connection
-
     from misar_billing import settings as service
 
-    target: dict[str, Any] = connection.get_connection_params()
-    target["dbname"] = service.DATABASES["default"]["NAME"]
-    # Without the time limits of a request.
-    options = {"options", "context", "cursor_factory"}
-    target = {key: value for key, value in target.items() if key not in options}
     try:
-        with psycopg.connect(**target, autocommit=True) as elsewhere:
+        with psycopg.connect(**target_of(service.DATABASES["default"]["NAME"]), autocommit=True) as elsewhere:
             return elsewhere.execute(statement).rowcount
     except psycopg.Error as error:
         sentence = str(error).strip().splitlines()[0]

@@ -12,6 +12,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
+from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Self
 
@@ -73,16 +74,28 @@ class Processes:
                 os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
 
-    def start(self, name: str, command: Sequence[str]) -> None:
-        """Start a child that ends with this process, even if this one is killed."""
-        self._running[name] = subprocess.Popen(  # noqa: S603 (commands of our own)
+    def start(
+        self,
+        name: str,
+        command: Sequence[str],
+        *,
+        folder: Path = configuration.ROOT,
+        environ: Mapping[str, str] | None = None,
+    ) -> int:
+        """Start a child that ends with this process, even if this one is killed. Return its process id.
+
+        `folder` is a checkout of the service. Without `environ` the child gets this process's environment.
+        """
+        process = self._running[name] = subprocess.Popen(  # noqa: S603 (commands of our own)
             command,
-            cwd=configuration.ROOT,  # Python finds the modules of these commands here.
+            cwd=folder,  # Python finds the modules of these commands here.
+            env=environ,
             stdin=subprocess.DEVNULL,
             # Ctrl-C in the terminal reaches only this process, which then stops the children in order.
             start_new_session=True,
             preexec_fn=_ends_with(os.getpid()),
         )
+        return process.pid
 
     def wait_until_healthy(self, name: str, host: str, port: int) -> None:
         """Wait until GET /health answers 200."""

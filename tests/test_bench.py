@@ -4,12 +4,15 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
 from django.conf import settings
 
+from bench.against import verdict
+from bench.against.plan import CONTESTANTS
 from bench.settings import DATABASE_NAME
 from foundation.database.configuration import NAME
 from sandbox.private_postgres import PrivateServer
@@ -66,3 +69,65 @@ def test_a_small_run_measures_every_variant_under_every_load_and_leaves_clean_bo
     assert all(reading["ratio"] > 0 for reading in report["histories"].values())
     assert len(report["histories"]) == 6
     assert all(page["ratio"] > 0 for page in report["back_office"].values())
+
+
+def test_the_interval_of_a_median_leaves_out_as_many_values_as_the_binomial_distribution_allows():
+    """Known from tables of the sign test, for 95 %."""
+    assert [verdict.left_out(values) for values in (1, 5, 6, 8, 9, 20, 24, 100)] == [0, 0, 0, 0, 1, 5, 6, 39]
+
+
+@pytest.mark.parametrize(
+    ("ratios", "expected"),
+    [
+        ([1.0] * 20, verdict.YES),
+        ([0.95] * 20, verdict.YES),
+        ([0.9] * 14 + [1.0] * 6, verdict.WITHIN_THE_SPREAD),
+        ([0.9] * 15 + [1.0] * 5, verdict.NO),
+    ],
+)
+def test_the_verdict_is_no_only_if_the_whole_interval_is_below(ratios, expected):
+    assert verdict.Ratio.of([(ratio, 1.0) for ratio in ratios]).verdict == expected
+
+
+@pytest.mark.slow
+def test_this_checkout_is_compared_with_a_commit_on_a_database_of_its_own(tmp_path):
+    git = ["git", "-C", str(ROOT), "rev-parse", "--show-toplevel", "HEAD"]
+    history = subprocess.run(git, capture_output=True, text=True)
+    if history.returncode or Path(history.stdout.splitlines()[0]) != ROOT:
+        pytest.skip("There is no git history here, so there is no commit to compare with.")
+    run = subprocess.run(
+        [sys.executable, "-m", "bench", "--quick", "--against", "HEAD", "--json"],
+        cwd=ROOT,
+        env=os.environ | {"DATA_DIR": str(tmp_path), "WEB_WORKERS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=900,
+    )
+    assert run.returncode == 0, run.stderr
+    report = json.loads(run.stdout)
+    assert report["before"].startswith(history.stdout.split()[1][:7])
+    assert set(report["costs"]) == {each.name for each in CONTESTANTS}
+    for cost in report["costs"].values():
+        assert cost["charges"] > 0
+        assert cost["errors"] == 0
+        assert cost["both_ms"] > cost["web_ms"] > 0
+    assert set(report["ratios"]) == {each.name for each in CONTESTANTS if each.base}
+    for comparison in report["ratios"].values():
+        assert 0 < comparison["both"]["low"] <= comparison["both"]["median"] <= comparison["both"]["high"]
+        assert comparison["verdict"] == verdict.TOO_FEW_ROUNDS
+    assert report["troubles"] == []
+    assert not (tmp_path / "bench" / "checkout").exists()
+
+
+def test_a_commit_that_git_does_not_have_is_refused_before_anything_starts(tmp_path):
+    run = subprocess.run(
+        [sys.executable, "-m", "bench", "--against", "no-such-commit"],
+        cwd=ROOT,
+        env=os.environ | {"DATA_DIR": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert run.returncode == 2, run.stderr
+    assert "no-such-commit" in run.stderr or "git is not installed" in run.stderr
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,57 @@
+"""Migrates the database, opens wallets and issues a service key, with the code of either checkout.
+
+It runs in a process of its own, in the folder of the checkout. So it may only use what every commit since the
+first one to compare with has (d4999f5); anything newer only for the kinds of wallets that need it, which are
+never opened at another commit. Standard input: the kinds as JSON. Standard output: the secret of the key.
+"""
+
+import json
+import sys
+from typing import Any
+
+import django
+from django.core.management import call_command
+
+OPENING_CREDITS = 1_000_000_000  # No wallet runs out.
+
+
+def open_wallets(kinds: list[dict[str, Any]]) -> str:
+    """Open the wallets and return the secret of a key that may charge them."""
+    from accounts.service_keys import issue_service_key
+    from wallet.books import ledger
+    from wallet.models import Entry
+
+    key, secret = issue_service_key(product="bench")
+    for kind in kinds:
+        for user_id in kind["user_ids"]:
+            ledger.credit(
+                user_id=user_id,
+                credits=OPENING_CREDITS,
+                kind=Entry.Kind.ADJUSTMENT,  # Needs no payment, and never expires.
+                actor="bench",
+                reason="bench",
+            )
+            open_holds(key, user_id, kind["open_holds"], kind["feature"])
+    return secret
+
+
+def open_holds(key: Any, user_id: str, count: int, feature: str) -> None:
+    """Set credits aside so many times."""
+    if not count:
+        return
+    from wallet.charges import holds
+
+    for number in range(count):
+        holds.authorize(
+            service=key,
+            user_id=user_id,
+            feature=feature,
+            ttl_seconds=holds.TTL_SECONDS_MAX,
+            key=f"bench:{number}",
+        )
+
+
+if __name__ == "__main__":
+    django.setup()
+    call_command("migrate", verbosity=0)
+    sys.stdout.write(open_wallets(json.load(sys.stdin)))
