@@ -129,6 +129,8 @@ class LongestValues:
             actor=self.actor,
         )
         Group.objects.create(name=long(150))
+        stopped, _ = service_keys.issue_service_key(product=long(39), feature_prefixes=[long(100)] * 3)
+        service_keys.stop_product(stopped.product)
 
     def fill_wallet(self, user_id: str) -> None:
         """Credits of the size that a bigint holds, and charges of 10^15 each."""
