@@ -94,7 +94,7 @@ SELECT 'usr_' || n, 0, 0, now() FROM generate_series(0, %(wallets)s - 1) AS n
  UNION ALL SELECT %(heavy)s, 0, 0, now()
     ON CONFLICT DO NOTHING
 """
-# Nearly all entries are charges, as in production; a refund gives back the charge before it.
+# Nearly all entries are charges, as in production; a refund gives back the charge before it, of its wallet.
 ENTRIES = """
 INSERT INTO wallet_entry (id, wallet_id, sequence, kind, credits, balance_after, feature, count, product,
        idempotency_key, stripe_session_id, actor, reason, reverses_id, effective_at, created_at)
@@ -105,7 +105,9 @@ SELECT 'txn_' || n, wallet_id, entries_count + row_number() OVER (PARTITION BY w
        CASE WHEN kind = 'deduct' THEN 'key:' || n ELSE '' END,
        CASE WHEN kind = 'topup' THEN 'cs_' || n ELSE '' END,
        'service:bench', '', CASE WHEN kind = 'refund' THEN 'txn_' || n - 1 END, moment, moment
-  FROM (SELECT n, CASE WHEN n %% 10 = 0 THEN %(heavy)s ELSE 'usr_' || n %% %(wallets)s END AS wallet_id,
+  FROM (SELECT n, CASE WHEN n %% 10 = 0 THEN %(heavy)s
+                    WHEN n %% 500 = 3 THEN 'usr_' || (n - 1) %% %(wallets)s
+                    ELSE 'usr_' || n %% %(wallets)s END AS wallet_id,
                CASE WHEN n %% 100 = 1 THEN 'topup' WHEN n %% 500 = 3 THEN 'refund' ELSE 'deduct' END AS kind,
                now() - interval '365 days' * (%(last)s - n) / (%(last)s - %(first)s) AS moment
           FROM generate_series(%(first)s + 1, %(last)s) AS n) AS line

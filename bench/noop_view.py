@@ -8,7 +8,7 @@ from rest_framework.views import APIView
 
 from wallet.api.serializers import DeductionAllowed, DeductRequest
 
-ANSWER = SimpleNamespace(balance_before=100, balance_after=99, charged=1)
+ANSWER = SimpleNamespace(available_before=100, available_after=99, charged=1)
 
 
 class NoopView(APIView):

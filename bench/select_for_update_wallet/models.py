@@ -23,6 +23,12 @@ class Wallet(models.Model):
     user_id = models.CharField(primary_key=True, max_length=MISAR_ID_LENGTH)
     balance = models.BigIntegerField(default=0)
     entries_count = models.BigIntegerField(default=0)
+    held = models.BigIntegerField(default=0)
+    open_holds = models.SmallIntegerField(default=0)
+    granted = models.BigIntegerField(default=0)
+    watch = models.BigIntegerField(default=0)
+    budgets = models.SmallIntegerField(default=0)
+    frozen = models.BooleanField(default=False)
     created_at = models.DateTimeField(default=timezone.now)
 
     # For the type checker, which runs with the service's settings.
@@ -57,8 +63,16 @@ class Entry(models.Model):
     actor = models.CharField(max_length=300)
     reason = models.TextField(blank=True)
     reverses = models.ForeignKey(
-        "self", on_delete=models.PROTECT, null=True, blank=True, related_name="reversals", db_index=False
+        "self",
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="reversals",
+        db_index=False,
+        db_constraint=False,
     )
+    hold_id = models.CharField(max_length=IDENTIFIER_LENGTH, null=True, blank=True)  # noqa: DJ001 (as ours)
+    held = models.BigIntegerField(null=True)
     effective_at = models.DateTimeField(default=timezone.now)
     created_at = models.DateTimeField(default=timezone.now)
 
@@ -79,6 +93,11 @@ class Entry(models.Model):
                 fields=["wallet", "stripe_session_id"],
                 condition=Q(kind="topup"),
                 name="for_update_entry_checkout_once",
+            ),
+            models.UniqueConstraint(
+                fields=["wallet", "hold_id"],
+                condition=Q(hold_id__isnull=False),
+                name="for_update_entry_one_per_hold",
             ),
         ]
         indexes = [
@@ -104,7 +123,11 @@ class Entry(models.Model):
         return self.id
 
     @property
-    def balance_before(self) -> int:
+    def available_after(self) -> int:
+        return self.balance_after
+
+    @property
+    def available_before(self) -> int:
         return self.balance_after - self.credits
 
     @property
