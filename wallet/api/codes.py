@@ -10,12 +10,15 @@ class Code(models.TextChoices):
 
     INVALID = "invalid", "The body, the query or a bound is wrong."
     UNKNOWN_FEATURE = "unknown_feature", "The feature has no active rate."
-    NO_CREDENTIALS = "no_credentials", "No access token, or one that is not valid now."
-    WRONG_CREDENTIALS = (
-        "wrong_credentials",
-        "No service key, or one that is not valid, or has not the right.",
+    NO_CREDENTIALS = "no_credentials", "No service key, or no access token where one is enough."
+    WRONG_CREDENTIALS = "wrong_credentials", "A service key or an access token that is not valid now."
+    MAY_NOT_READ = "may_not_read", "The service key has no right to read."
+    MAY_NOT_CHARGE = "may_not_charge", "The service key has no right to charge."
+    MAY_NOT_REFUND = "may_not_refund", "The service key has no right to refund."
+    FEATURE_NOT_ALLOWED = (
+        "feature_not_allowed",
+        "The key may not charge this feature, or staff stopped the product.",
     )
-    FEATURE_NOT_ALLOWED = "feature_not_allowed", "The product may not charge this feature, or none now."
     NOT_YOURS = "not_yours", "A user names another user."
     NOT_FOUND = "not_found", "This product and user have no such charge or hold; or no such address."
     WRONG_METHOD = "wrong_method", "Another method is meant; `Allow` says which."

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import pytest
 from django.db import connection, transaction
 
+from accounts.models import Right
 from accounts.service_keys import issue_service_key
 from foundation.errors import BillingError
 from tests.conftest import Caller
@@ -23,10 +24,15 @@ def world(as_service, as_user, as_anonymous, give, article_rate, settings):
     """Callers, and a user with a charge of 3, an open hold and an overdue one."""
     give("usr_1", 1000)
     as_service.deduct(count=3, idempotency_key="article:1")
-    limited = issue_service_key(product="blog", feature_prefixes=["blog."])[1]
+
+    def product(**options) -> Caller:
+        return Caller({"x-wallet-service-key": issue_service_key(product="blog", **options)[1]})
+
     return SimpleNamespace(
         service=as_service,
-        limited=Caller({"x-wallet-service-key": limited}),
+        limited=product(feature_prefixes=["blog."]),
+        reader=product(rights=["read"]),
+        charger=product(rights=["charge"]),
         user=as_user("usr_1"),
         anonymous=as_anonymous,
         hold=as_service.hold(key="chat:1").json()["holdId"],
@@ -68,7 +74,10 @@ CASES = {
     Code.INVALID: (400, lambda w: w.service.hold(count=0)),
     Code.UNKNOWN_FEATURE: (400, lambda w: w.service.hold(feature="none")),
     Code.NO_CREDENTIALS: (401, lambda w: w.anonymous.get(FUNDS, user_id="usr_1")),
-    Code.WRONG_CREDENTIALS: (403, lambda w: w.anonymous.refund(charge_key="article:1")),
+    Code.WRONG_CREDENTIALS: (403, lambda w: Caller({"x-wallet-service-key": "wsk_"}).hold()),
+    Code.MAY_NOT_READ: (403, lambda w: w.charger.get(HOLDS, user_id="usr_1")),
+    Code.MAY_NOT_CHARGE: (403, lambda w: w.reader.hold()),
+    Code.MAY_NOT_REFUND: (403, lambda w: w.charger.refund(charge_key="article:1")),
     Code.FEATURE_NOT_ALLOWED: (403, lambda w: w.limited.hold(feature="mail.send")),
     Code.NOT_YOURS: (403, lambda w: w.user.get(HOLDS, user_id="usr_2")),
     Code.NOT_FOUND: (404, lambda w: w.service.end("hold_1", "void")),
@@ -119,12 +128,16 @@ def test_every_word_is_tested():
     assert set(USUAL.values()) <= set(Code)
 
 
-def subclasses(error: type) -> set[type]:
-    return {error}.union(*(subclasses(each) for each in error.__subclasses__()))
-
-
 def test_every_error_has_a_word_that_the_schema_names():
-    assert {error.code for error in subclasses(BillingError)} - {""} <= set(Code.values)
+    errors, words = [BillingError], set()
+    while errors:
+        error = errors.pop()
+        errors += error.__subclasses__()
+        words.add(error.code)
+    assert words - {""} <= set(Code.values)
+    # A missing right has its word from the right. `topup-session` answers without words.
+    rights = set(Right.values) - {"topup"}
+    assert {f"may_not_{right}" for right in rights} <= set(Code.values)
 
 
 @pytest.mark.parametrize("path", ALL)
@@ -132,6 +145,15 @@ def test_only_an_error_of_a_deciding_endpoint_says_that_nothing_is_allowed(as_an
     response = as_anonymous.post(path, {})
     assert response.status_code in (400, 403, 405)
     assert ("allowed" in response.json()) == (path in (DEDUCT, HOLDS))
+
+
+def test_a_caller_without_a_credential_that_counts_has_none(world):
+    """A bearer does not count where only products may ask; one that is not valid is wrong where it would."""
+    for caller in (world.anonymous, world.user, Caller({"Authorization": "Bearer nonsense"})):
+        response = caller.refund(charge_key="article:1")
+        assert (response.status_code, response.json()["code"]) == (403, "no_credentials")
+    response = Caller({"Authorization": "Bearer nonsense"}).get(FUNDS)
+    assert (response.status_code, response.json()["code"]) == (401, "wrong_credentials")
 
 
 def test_a_list_of_holds_decides_nothing(as_service, as_anonymous):

@@ -1,6 +1,7 @@
 """POST /io/wallet/holds/{id}/capture, /void and /extend: a hold ends once."""
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.core.management import call_command
@@ -17,7 +18,7 @@ from wallet.prices import rates
 pytestmark = pytest.mark.django_db
 
 ARTICLE = "blog.article.generate"
-VERBS = {"capture": {}, "void": {}, "extend": {"ttl_seconds": 60}}
+VERBS: dict[str, dict[str, Any]] = {"capture": {}, "void": {}, "extend": {"ttl_seconds": 60}}
 
 
 @pytest.fixture
@@ -232,8 +233,8 @@ def lasting(days: float, *, more: timedelta) -> Hold:
     """An open hold that began so many days ago and still has some time."""
     began = timezone.now() - timedelta(days=days)
     seconds = int((timedelta(days=days) + more).total_seconds())
-    facts = {"created_at": began, "ttl_seconds": seconds, "expires_at": began + timedelta(seconds=seconds)}
-    return past_hold(credits=5, **facts)
+    ends = began + timedelta(seconds=seconds)
+    return past_hold(credits=5, created_at=began, ttl_seconds=seconds, expires_at=ends)
 
 
 def test_the_end_becomes_the_later_one(as_service, held):
@@ -323,5 +324,5 @@ def test_an_odd_id_is_a_hold_that_is_not_there(as_service, held, verb, subtests)
 def test_a_bearer_cannot_end_its_own_hold(as_user, held, verb):
     response = as_user("usr_1").end(held, verb, **VERBS[verb])
     assert response.status_code == 403
-    assert response.json()["code"] == "wrong_credentials"
+    assert response.json()["code"] == "no_credentials"
     assert ledger.available_of("usr_1") == 37

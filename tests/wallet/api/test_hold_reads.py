@@ -187,7 +187,8 @@ def test_an_unknown_user_has_no_holds_and_gets_no_wallet(as_service, as_user):
 
 def pages(caller: Caller, **query) -> list[list[str]]:
     """Every page, by its cursors."""
-    found, cursor = [], {}
+    found: list[list[str]] = []
+    cursor: dict[str, str] = {}
     while True:
         page = caller.get(PATH, **query, **cursor).json()
         found.append([row["id"] for row in page["items"]])

@@ -377,6 +377,6 @@ def test_a_user_cannot_hold_with_a_bearer(as_user, give, article_rate):
     assert response.json() == {
         "allowed": False,
         "error": "This endpoint needs a valid x-wallet-service-key",
-        "code": "wrong_credentials",
+        "code": "no_credentials",
     }
     assert standing() == (10, 0, 0)

@@ -126,4 +126,4 @@ def test_a_key_is_not_looked_at(as_service, give, article_rate):
 def test_a_user_cannot_ask_with_a_bearer(as_user, give, article_rate):
     response = quote(as_user("usr_1"))
     assert response.status_code == 403
-    assert response.json()["code"] == "wrong_credentials"
+    assert response.json()["code"] == "no_credentials"

@@ -353,7 +353,7 @@ def test_another_reason_is_refused(as_service, charge, reason, sentence):
 
 def test_a_user_cannot_give_back_with_a_bearer(as_user, charge):
     response = as_user("usr_1").refund(charge_key="article:my-post")
-    refused(response, 403, "wrong_credentials", "This endpoint needs a valid x-wallet-service-key")
+    refused(response, 403, "no_credentials", "This endpoint needs a valid x-wallet-service-key")
     assert refunds() == []
 
 
