@@ -1,6 +1,6 @@
 """The API keys (`msk_...`) of creators' servers. The scopes of a key say what the key may do."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -58,8 +58,7 @@ def find(secret: str) -> ApiKey:
 
     The use of the key is recorded at most once a minute.
     """
-    keys = ApiKey.objects.filter(owner__is_active=True).select_related("owner")
-    found = key_secrets.find(keys, secret)
+    found = key_secrets.find(_usable, secret)
     if found is None:
         raise InvalidApiKey
     return found
@@ -73,6 +72,11 @@ def revoke(*, owner: User, key_id: UUID) -> None:
     standing = ApiKey.objects.filter(owner=owner, pk=key_id, revoked_at=None)
     if not standing.update(revoked_at=timezone.now()):
         raise UnknownApiKey
+
+
+def _usable(prefix: str, at: datetime) -> Iterable[ApiKey]:
+    keys = ApiKey.objects.usable(at).filter(prefix=prefix, owner__is_active=True)
+    return keys.select_related("owner")
 
 
 def _require_room(owner: User) -> None:

@@ -1,6 +1,6 @@
 """Create, find, limit and revoke service keys, and stop the product of a key."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from django.core.exceptions import ValidationError
@@ -12,6 +12,16 @@ from accounts.models import DEFAULT_RIGHTS, Right, ServiceKey, StoppedProduct
 from foundation.validators import validate_id
 
 SERVICE_KEY_PREFIX = "wsk_"
+
+# Every charge begins with this query. Django takes several times as long to build it as PostgreSQL takes to
+# answer it, so it is written out.
+USABLE_KEYS = """
+SELECT id, product, prefix, digest, feature_prefixes, rights, created_at, expires_at, revoked_at,
+       (SELECT stopped_at FROM accounts_stoppedproduct AS stop WHERE stop.product = service_key.product)
+       AS product_stopped_at
+  FROM accounts_servicekey AS service_key
+ WHERE prefix = %s AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > %s)
+"""
 
 
 def issue_service_key(
@@ -45,7 +55,7 @@ def find_service_key(secret: str) -> ServiceKey:
 
     Records the key's use, at most once a minute. One query reads the key and when its product was stopped.
     """
-    found = key_secrets.find(ServiceKey.objects.with_product_state(), secret)
+    found = key_secrets.find(_usable, secret)
     if found is None:
         raise InvalidServiceKey
     return found
@@ -89,6 +99,10 @@ def let_product_go_on(product: str) -> bool:
     """Let a stopped product charge again. Return False if it is not stopped. Nothing changes then."""
     deleted, _ = StoppedProduct.objects.filter(product=product).delete()
     return bool(deleted)
+
+
+def _usable(prefix: str, at: datetime) -> Iterable[ServiceKey]:
+    return ServiceKey.objects.raw(USABLE_KEYS, [prefix, at])
 
 
 def _known(rights: Sequence[str]) -> list[str]:

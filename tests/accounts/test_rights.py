@@ -286,6 +286,15 @@ def test_the_stop_is_read_with_the_key(django_assert_num_queries):
         require_may_charge(find_service_key(secret), ARTICLE)
 
 
+def test_the_whole_key_is_read_at_once():
+    key, secret = issue_service_key(product="blog", feature_prefixes=["blog."], rights=["charge"])
+    found = find_service_key(secret)
+    assert found.get_deferred_fields() == set()
+    assert [getattr(found, field.attname) for field in ServiceKey._meta.concrete_fields] == [
+        getattr(key, field.attname) for field in ServiceKey._meta.concrete_fields
+    ]
+
+
 def test_a_key_that_was_read_without_the_stop_asks_the_database():
     key, _ = issue_service_key(product="blog")
     stop_product("blog")
