@@ -42,7 +42,7 @@ class Hold(models.Model):
     """Credits that a product set aside for work whose price is known before it runs.
 
     A hold ends once: it is captured (in whole or in part), voided, or expired at `expires_at`. Time alone
-    decides that it has expired. Lapsing writes this down, maybe later (books/lapsing.py).
+    decides that it has expired. Lapsing writes this down, maybe later (charges/lapsing.py).
     """
 
     class State(models.TextChoices):
