@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import psycopg
 import pytest
@@ -23,6 +24,7 @@ from sandbox.private_postgres import PrivateServer
 from tests.environment import ROOT
 
 PATIENCE_SECONDS = 300  # On a busy machine.
+PROCESSES = 4  # The sandbox, the web server, the mail sender and the tidier.
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")]
 
@@ -41,7 +43,8 @@ class Run:
             **settings,
         }
         self.server = PrivateServer(data_dir)
-        self.log = data_dir.parent / f"{data_dir.name}-{self.port}.log"
+        # A port may come again, and its log of another run would then say too early that this one is ready.
+        self.log = data_dir.parent / f"{data_dir.name}-{uuid4().hex}.log"
         self.process = self.manage("quickstart")
 
     def manage(self, *arguments: str) -> subprocess.Popen[bytes]:
@@ -113,24 +116,38 @@ def running(data_dir: Path, **settings: str) -> Iterator[Run]:
             run.server._stop()
 
 
-def test_everything_runs_and_a_stop_leaves_no_process_behind(data_dir, subtests):
+def test_it_runs_through_every_end_of_postgresql_and_each_stop_keeps_its_data(data_dir, subtests):
+    """Three runs on the same data, since each start takes seconds."""
     with running(data_dir) as run:
-        assert requests.get(f"{run.url}/health", timeout=120).json() == {"status": "ok"}
-        assert requests.get(f"{run.url}/static/admin/css/base.css", timeout=120).status_code == 200
-        sandbox = f"http://127.0.0.1:{run.environ['SANDBOX_PORT']}/health"
-        assert requests.get(sandbox, timeout=120).status_code == 200
-        children = run.children()
-        assert len(children) == 3
+        everything_answers(run)
         with subtests.test("its curl commands work as printed"):
             its_curl_commands_work(run)
         with subtests.test("a second run on the same data is refused and disturbs nothing"):
             a_second_run_is_refused(run, data_dir)
-
-        run.process.send_signal(signal.SIGTERM)
-        assert run.exit_code() == 0, run.output()
-        assert not set(children) & set(all_processes())
-        assert not run.server.is_running()
+        key = key_made_by_another_command(data_dir)
         assert "Traceback" not in run.output()
+        postgresql_recovers_from_the_end_of_one_of_its_processes(run)
+        postgresql_that_a_user_stopped_is_started_again(run)
+        a_killed_postgresql_is_started_again_with_its_data(run)
+        a_stop_leaves_no_process_behind(run, signal.SIGINT)
+    # Variables of PostgreSQL do not lead to another server. Otherwise the private server's name could be that
+    # of a production database elsewhere.
+    with no_visitors() as port, running(data_dir, **variables_of_postgresql(port)) as run:
+        assert balance_in(run, key) == 0
+        its_children_end_with_it_even_if_it_is_killed(run)
+        # Its database may go on running: the next run uses it, and ends it.
+        with running(data_dir) as again:
+            assert balance_in(again, key) == 0
+            a_stop_leaves_no_process_behind(again, signal.SIGTERM)
+            assert "Traceback" not in again.output()
+
+
+def everything_answers(run):
+    assert requests.get(f"{run.url}/health", timeout=120).json() == {"status": "ok"}
+    assert requests.get(f"{run.url}/static/admin/css/base.css", timeout=120).status_code == 200
+    sandbox = f"http://127.0.0.1:{run.environ['SANDBOX_PORT']}/health"
+    assert requests.get(sandbox, timeout=120).status_code == 200
+    assert len(run.children()) == PROCESSES
 
 
 def its_curl_commands_work(run):
@@ -155,19 +172,82 @@ def a_second_run_is_refused(run, data_dir):
     assert requests.get(f"{run.url}/health", timeout=120).status_code == 200
 
 
-def test_other_commands_use_its_database_and_ctrl_c_keeps_the_data(data_dir):
+def key_made_by_another_command(data_dir):
+    """A command that runs beside the service uses its database."""
     beside = {"PATH": os.environ["PATH"], "DATA_DIR": str(data_dir)}
     command = [sys.executable, str(ROOT / "manage.py"), "create_service_key", "--product", "blog"]
-    with running(data_dir) as run:
-        made = subprocess.run(command, env=beside, capture_output=True, text=True, timeout=120)
-        assert made.returncode == 0, made.stderr
-        key = {"x-wallet-service-key": made.stdout.splitlines()[-1]}
-        run.process.send_signal(signal.SIGINT)
-        assert run.exit_code() == 0, run.output()
-        assert not run.server.is_running()
-    with running(data_dir) as run:
-        balance = f"{run.url}/io/wallet/balance?user_id=usr_1"
-        assert requests.get(balance, headers=key, timeout=120).json() == {"credits": 0}
+    made = subprocess.run(command, env=beside, capture_output=True, text=True, timeout=120)
+    assert made.returncode == 0, made.stderr
+    return made.stdout.splitlines()[-1]
+
+
+def balance_in(run, key):
+    headers = {"x-wallet-service-key": key}
+    balance = requests.get(f"{run.url}/io/wallet/balance?user_id=usr_1", headers=headers, timeout=120)
+    return balance.json()["credits"]
+
+
+def postgresql_recovers_from_the_end_of_one_of_its_processes(run):
+    postmaster = run.postmaster()
+    parts = [pid for pid, parent in all_processes().items() if parent == postmaster]
+    os.kill(min(parts), signal.SIGKILL)
+    wait_for(lambda: not set(parts) & set(all_processes()))
+    wait_for(run.is_healthy, run.output)
+    assert run.postmaster() == postmaster
+    assert "PostgreSQL has ended" not in run.output()
+
+
+def postgresql_that_a_user_stopped_is_started_again(run):
+    os.kill(run.postmaster(), signal.SIGINT)  # As `pg_ctl stop` does.
+    wait_for(lambda: "PostgreSQL is running again" in run.output(), run.output)
+    wait_for(run.is_healthy, run.output)
+
+
+def a_killed_postgresql_is_started_again_with_its_data(run):
+    children, so_far = run.children(), run.output().count("PostgreSQL is running again")
+    for times in (1, 2):
+        os.kill(run.postmaster(), signal.SIGKILL)
+        wait_for(
+            lambda: run.output().count("PostgreSQL is running again") == so_far + times,  # noqa: B023
+            run.output,
+        )
+        wait_for(run.is_healthy, run.output)
+    assert run.output().count("PostgreSQL has ended. Starting it again.") == so_far + 2
+    [balance] = [line for line in run.output().splitlines() if "/io/wallet/balance" in line]
+    shown = subprocess.run(["sh", "-c", f"{balance} --fail -sS"], capture_output=True, text=True)
+    assert '"credits"' in shown.stdout, shown.stderr
+    assert run.children() == children
+
+
+def a_stop_leaves_no_process_behind(run, stop):
+    children = run.children()
+    assert len(children) == PROCESSES
+    run.process.send_signal(stop)
+    assert run.exit_code() == 0, run.output()
+    assert not set(children) & set(all_processes())
+    assert not run.server.is_running()
+
+
+def its_children_end_with_it_even_if_it_is_killed(run):
+    children = run.children()
+    assert len(children) == PROCESSES
+    run.process.kill()
+    run.process.wait()
+    wait_for(lambda: not set(children) & set(all_processes()))
+
+
+def variables_of_postgresql(port):
+    return {"PGHOSTADDR": "127.0.0.1", "PGPORT": port, "PGSERVICE": "none"}
+
+
+@contextmanager
+def no_visitors():
+    """The port of a server that must get no connection."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.setblocking(False)
+        yield str(server.getsockname()[1])
+        with pytest.raises(BlockingIOError):
+            server.accept()
 
 
 def test_a_stop_during_the_start_is_clean(tmp_path):
@@ -178,64 +258,15 @@ def test_a_stop_during_the_start_is_clean(tmp_path):
     assert not run.server.is_running()
 
 
-def test_its_child_processes_end_with_it_even_if_it_is_killed(data_dir):
-    with running(data_dir) as run:
-        children = run.children()
-        run.process.kill()
-        run.process.wait()
-        wait_for(lambda: not set(children) & set(all_processes()))
-        # The database may go on running: the next start uses it, and the next stop ends it.
-        again = Run(data_dir)
-        again.wait_until_it_welcomes()
-        again.process.terminate()
-        assert again.exit_code() == 0
-        assert not again.server.is_running()
-
-
 def test_a_child_that_dies_ends_the_run_with_a_sentence(data_dir):
     with running(data_dir) as run:
         os.kill(max(run.children()), signal.SIGKILL)
         assert run.exit_code() == 1
-        assert re.search(r"The (web server|sandbox|mail sender) ended by itself", run.output())
+        assert re.search(r"The (web server|sandbox|mail sender|tidier) ended by itself", run.output())
         assert not run.server.is_running()
 
 
 # --- PostgreSQL ends ----------------------------------------------------------------------------------
-
-
-def test_a_killed_postgresql_is_started_again_with_its_data(data_dir):
-    with running(data_dir) as run:
-        children = run.children()
-        for times in (1, 2):
-            os.kill(run.postmaster(), signal.SIGKILL)
-            wait_for(lambda: run.output().count("PostgreSQL is running again") == times, run.output)  # noqa: B023
-            wait_for(run.is_healthy, run.output)
-        assert run.output().count("PostgreSQL has ended. Starting it again.") == 2
-        [balance] = [line for line in run.output().splitlines() if "/io/wallet/balance" in line]
-        shown = subprocess.run(["sh", "-c", f"{balance} --fail -sS"], capture_output=True, text=True)
-        assert '"credits"' in shown.stdout, shown.stderr
-        assert run.children() == children
-        run.process.send_signal(signal.SIGINT)
-        assert run.exit_code() == 0, run.output()
-        assert not run.server.is_running()
-
-
-def test_postgresql_recovers_by_itself_from_the_end_of_one_of_its_processes(data_dir):
-    with running(data_dir) as run:
-        postmaster = run.postmaster()
-        parts = [pid for pid, parent in all_processes().items() if parent == postmaster]
-        os.kill(min(parts), signal.SIGKILL)
-        wait_for(lambda: not set(parts) & set(all_processes()))
-        wait_for(run.is_healthy, run.output)
-        assert run.postmaster() == postmaster
-        assert "PostgreSQL has ended" not in run.output()
-
-
-def test_postgresql_that_a_user_stopped_is_started_again(data_dir):
-    with running(data_dir) as run:
-        os.kill(run.postmaster(), signal.SIGINT)  # As `pg_ctl stop` does.
-        wait_for(lambda: "PostgreSQL is running again" in run.output(), run.output)
-        wait_for(run.is_healthy, run.output)
 
 
 def test_without_its_data_postgresql_is_not_started_and_the_run_ends(data_dir):
@@ -367,17 +398,6 @@ def test_an_empty_database_becomes_a_sandbox_and_stays_one(tmp_path, chosen):
     with running(tmp_path / "var", DATABASE_URL=url) as run:
         assert run.is_healthy()
     assert contents_of(url)["monetization_tip"] == before != []
-
-
-def test_variables_of_postgresql_do_not_lead_to_another_server(data_dir):
-    """Otherwise the private server's name could be that of a production database elsewhere."""
-    with socket.create_server(("127.0.0.1", 0)) as elsewhere:
-        elsewhere.setblocking(False)
-        others = {"PGHOSTADDR": "127.0.0.1", "PGPORT": str(elsewhere.getsockname()[1]), "PGSERVICE": "none"}
-        with running(data_dir, **others) as run:
-            assert run.is_healthy()
-        with pytest.raises(BlockingIOError):
-            elsewhere.accept()
 
 
 # --- Ports --------------------------------------------------------------------------------------------
