@@ -5,6 +5,7 @@ DATABASE_URL, PG_BIN and DATA_DIR, which choose the PostgreSQL.
 """
 
 import fcntl
+import gc
 import os
 from collections.abc import Generator, Iterator
 from contextlib import ExitStack, contextmanager
@@ -90,6 +91,20 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None
     if not os.environ.get("DATABASE_URL") and "PYTEST_XDIST_WORKER" not in os.environ:
         early_config.stash[held].enter_context(database_name_of_our_own())
     return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Collect the tests without Python's garbage collector, and keep them out of its sight afterwards.
+
+    There are thousands of tests, and they stay until the end. Each full collection would look at all of them.
+    """
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def pytest_configure(config: pytest.Config) -> None:
