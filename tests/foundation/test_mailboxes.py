@@ -146,8 +146,9 @@ def test_no_character_changes_its_form_twice():
         char = chr(code_point)
         for address in (f"a{char}b@x.co", f"zoe@a{char}b.co"):
             mailbox = mailbox_of(address)
-            assert mailbox_of(mailbox) == mailbox
-            assert mailbox_of(unicodedata.normalize("NFD", address)) == mailbox
+            # The same text has the same mailbox. Most addresses have no other spelling here.
+            for spelling in {mailbox, unicodedata.normalize("NFD", address)} - {address}:
+                assert mailbox_of(spelling) == mailbox
 
 
 # --- In texts -------------------------------------------------------------------------------------------
