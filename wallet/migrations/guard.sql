@@ -54,7 +54,7 @@ END $$;
 
 -- What a wallet says is held is what its open holds hold. Checked at the end of the transaction, on the row as it is
 -- then. A charge changes neither column, so it does not pay for this.
-CREATE FUNCTION wallet_keeps_what_is_its_own() RETURNS trigger LANGUAGE plpgsql
+CREATE OR REPLACE FUNCTION wallet_keeps_what_is_its_own() RETURNS trigger LANGUAGE plpgsql
     SET search_path = pg_catalog, public, pg_temp AS $$
 DECLARE
     wallet record;
@@ -71,11 +71,12 @@ BEGIN
     RETURN NULL;
 END $$;
 
+DROP TRIGGER IF EXISTS wallet_wallet_keeps_what_is_its_own ON wallet_wallet;
 CREATE CONSTRAINT TRIGGER wallet_wallet_keeps_what_is_its_own AFTER UPDATE ON wallet_wallet
     DEFERRABLE INITIALLY DEFERRED FOR EACH ROW
     WHEN ((OLD.held, OLD.open_holds) IS DISTINCT FROM (NEW.held, NEW.open_holds))
     EXECUTE FUNCTION wallet_keeps_what_is_its_own();
 
 --- reverse:
-DROP TRIGGER wallet_wallet_keeps_what_is_its_own ON wallet_wallet;
-DROP FUNCTION wallet_keeps_what_is_its_own();
+DROP TRIGGER IF EXISTS wallet_wallet_keeps_what_is_its_own ON wallet_wallet;
+DROP FUNCTION IF EXISTS wallet_keeps_what_is_its_own();
