@@ -177,7 +177,8 @@ class EagerModel:
         if hold.state == "captured":
             return ("HoldCaptured",)
         if hold.state != "open":
-            return "hold", True, *hold.facts
+            # Time ended an expired hold, so this void is no repetition of an earlier one.
+            return "hold", hold.state == "voided", *hold.facts
         hold.state, hold.ended_at = "voided", self.now
         return "hold", False, *hold.facts
 
@@ -192,10 +193,6 @@ class EagerModel:
             return ("HoldTooOld",)
         hold.expires_at = max(hold.expires_at, end)
         return "hold", False, *hold.facts
-
-    def find(self, product: str | None, number: int) -> tuple[Any, ...]:
-        hold = self.hold_of(product, number)
-        return ("hold", False, *hold.facts) if hold else ("NotFound",)
 
     def hold_of(self, product: str | None, number: int) -> HoldRow | None:
         if number >= len(self.holds) or product not in (None, self.holds[number].product):
