@@ -19,6 +19,7 @@ from accounts.permissions import IsService, IsServiceOrBearer
 from foundation.http.views import JSONViewSet, no_store
 from foundation.text import is_id
 from wallet.api import queries, schema, serializers, throttles
+from wallet.api.answers import replayable
 from wallet.api.schema import errors
 from wallet.books.models import Entry
 from wallet.charges import holds
@@ -106,7 +107,7 @@ class HoldViewSet(JSONViewSet):
             )
         except InsufficientCredits as denied:
             return no_store(serializers.DeductionDenied(denied).data)
-        return _replayed(no_store(serializers.HoldMade(outcome.hold).data), outcome)
+        return replayable(serializers.HoldMade(outcome.hold).data, replayed=outcome.replayed)
 
     @extend_schema(
         operation_id="wallet_holds",
@@ -204,7 +205,7 @@ def _known(hold_id: str) -> str:
 
 def _answer(outcome: Outcome) -> Response:
     (row,) = _rows([outcome.hold], outcome.hold.wallet_id)
-    return _replayed(no_store(row), outcome)
+    return replayable(row, replayed=outcome.replayed)
 
 
 def _rows(shown: list[Hold], user_id: str) -> list[dict[str, Any]]:
@@ -213,9 +214,3 @@ def _rows(shown: list[Hold], user_id: str) -> list[dict[str, Any]]:
     charges = Entry.objects.filter(wallet_id=user_id, hold_id__in=captured) if captured else ()
     charge_ids = {entry.hold_id: entry.pk for entry in charges}
     return list(serializers.HoldRow(shown, many=True, context={"charge_ids": charge_ids}).data)
-
-
-def _replayed(answer: Response, outcome: Outcome) -> Response:
-    if outcome.replayed:
-        answer["Idempotent-Replayed"] = "true"
-    return answer

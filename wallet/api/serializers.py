@@ -52,18 +52,31 @@ class DeductRequest(StrictSerializer):
     )
 
 
-class DeductionAllowed(serializers.Serializer):
-    """The credits were taken."""
+class WithoutEmptyKeys(serializers.Serializer):
+    """The base of answers that leave keys out if they do not apply (contract 26)."""
+
+    def to_representation(self, instance: Any) -> dict[str, Any]:
+        answer = super().to_representation(instance)
+        return {name: value for name, value in answer.items() if value not in (None, "")}
+
+
+class Allowed(serializers.Serializer):
+    """The base of answers that allow what was asked for."""
 
     allowed = serializers.SerializerMethodField(method_name="get_allowed")
     balanceBefore = serializers.IntegerField(
         source="available_before", help_text="What could be spent before."
     )
     balanceAfter = serializers.IntegerField(source="available_after", help_text="What can be spent now.")
-    deducted = serializers.IntegerField(source="charged")
 
-    def get_allowed(self, entry: Entry) -> bool:
+    def get_allowed(self, instance: Any) -> bool:
         return True
+
+
+class DeductionAllowed(Allowed):
+    """The credits were taken."""
+
+    deducted = serializers.IntegerField(source="charged")
 
 
 class LimitedBy(serializers.Serializer):
@@ -72,7 +85,7 @@ class LimitedBy(serializers.Serializer):
     limit = serializers.ChoiceField(choices=["frozen"], help_text="`frozen`: staff stopped all charges.")
 
 
-class DeductionDenied(serializers.Serializer):
+class DeductionDenied(WithoutEmptyKeys):
     """The wallet has fewer credits than the price, or staff froze it. Nothing was taken or set aside."""
 
     allowed = serializers.SerializerMethodField(method_name="get_allowed")
@@ -88,10 +101,6 @@ class DeductionDenied(serializers.Serializer):
 
     def get_allowed(self, denied: Any) -> bool:
         return False
-
-    def to_representation(self, instance: Any) -> dict[str, Any]:
-        answer = super().to_representation(instance)
-        return {name: value for name, value in answer.items() if value is not None}
 
 
 class TopUpRequest(StrictSerializer):
@@ -147,20 +156,12 @@ class HoldRequest(StrictSerializer):
     )
 
 
-class HoldMade(serializers.Serializer):
+class HoldMade(Allowed):
     """The credits are set aside. Nothing was charged yet."""
 
-    allowed = serializers.SerializerMethodField(method_name="get_allowed")
-    balanceBefore = serializers.IntegerField(
-        source="available_before", help_text="What could be spent before."
-    )
-    balanceAfter = serializers.IntegerField(source="available_after", help_text="What can be spent now.")
     holdId = serializers.CharField(source="pk")
     held = serializers.IntegerField(source="credits")
     expiresAt = serializers.DateTimeField(source="first_expires_at", format=WIRE_TIME)
-
-    def get_allowed(self, hold: Hold) -> bool:
-        return True
 
 
 class CaptureRequest(StrictSerializer):
@@ -198,7 +199,7 @@ class ChargeId(serializers.CharField):
         return charge_id
 
 
-class HoldRow(serializers.ModelSerializer):
+class HoldRow(WithoutEmptyKeys, serializers.ModelSerializer):
     """A hold. Fields that do not apply are left out."""
 
     user_id = serializers.CharField(source="wallet_id")
@@ -221,10 +222,6 @@ class HoldRow(serializers.ModelSerializer):
             *("captured_credits", "transaction_id", "created_at", "expires_at", "ended_at"),
         )
         read_only_fields = ("id", "product", "feature", "count", "credits")
-
-    def to_representation(self, instance: Hold) -> dict[str, Any]:
-        row = super().to_representation(instance)
-        return {name: value for name, value in row.items() if value is not None}
 
 
 @extend_schema_serializer(many=False)
@@ -308,7 +305,7 @@ class Balance(serializers.Serializer):
     credits = serializers.IntegerField(help_text="Whole credits; negative after a clawback.")
 
 
-class EntryRow(serializers.ModelSerializer):
+class EntryRow(WithoutEmptyKeys, serializers.ModelSerializer):
     """One transaction. `feature` and `stripe_session_id` are left out if they are empty."""
 
     type = serializers.ChoiceField(choices=Entry.Kind.choices, source="kind")
@@ -320,10 +317,6 @@ class EntryRow(serializers.ModelSerializer):
         model = Entry
         fields = ("id", "type", "feature", "credits", "balance_after", "stripe_session_id", "created_at")
         read_only_fields = ("id", "credits", "balance_after")
-
-    def to_representation(self, instance: Entry) -> dict[str, Any]:
-        row = super().to_representation(instance)
-        return {name: value for name, value in row.items() if value != ""}
 
 
 class TransactionsPage(serializers.Serializer):

@@ -40,24 +40,25 @@ class HoldReads(PerCredentialAndUser):
     scope = "wallet.holds"
 
 
-class Writes(WindowThrottle):
-    """Limits each product's writes that decide no charge."""
-
-    scope = "wallet.writes"
-    limit_setting = "WALLET_WRITES_PER_MINUTE"
+class PerProduct(WindowThrottle):
+    """Limits each product, whichever users it asks about."""
 
     def facts(self, request: Request) -> tuple[str, ...] | None:
         return ("product", request.auth.product) if isinstance(request.auth, ServiceKey) else None
 
 
-class Charges(WindowThrottle):
-    """Limits the charges, holds and quotes of each product, if the setting is not 0.
+class Writes(PerProduct):
+    """Limits the writes that decide no charge."""
+
+    scope = "wallet.writes"
+    limit_setting = "WALLET_WRITES_PER_MINUTE"
+
+
+class Charges(PerProduct):
+    """Limits charges, holds and quotes, if the setting is not 0.
 
     The count is per product, not per user, because a product with a bug may charge many users in a loop.
     """
 
     scope = "wallet.deduct"
     limit_setting = "WALLET_CHARGES_PER_MINUTE"
-
-    def facts(self, request: Request) -> tuple[str, ...] | None:
-        return ("product", request.auth.product) if isinstance(request.auth, ServiceKey) else None

@@ -18,6 +18,7 @@ from accounts.permissions import IsService, IsServiceOrBearer
 from foundation.http.strict_json import read_body
 from foundation.http.views import JSONViewSet, no_store
 from wallet.api import queries, schema, serializers, throttles
+from wallet.api.answers import replayable
 from wallet.api.schema import errors
 from wallet.books import ledger
 from wallet.charges import deductions, give_backs, quotes
@@ -99,10 +100,7 @@ class WalletViewSet(JSONViewSet):
             )
         except InsufficientCredits as denied:
             return no_store(serializers.DeductionDenied(denied).data)
-        answer = no_store(serializers.DeductionAllowed(charge.entry).data)
-        if charge.replayed:
-            answer["Idempotent-Replayed"] = "true"  # Stripe's API uses the same header.
-        return answer
+        return replayable(serializers.DeductionAllowed(charge.entry).data, replayed=charge.replayed)
 
     @extend_schema(
         operation_id="wallet_quote",
@@ -146,10 +144,7 @@ class WalletViewSet(JSONViewSet):
             reason=requested["reason"],
             key=requested["idempotency_key"],
         )
-        answer = no_store(serializers.Refunded(refund.answer).data)
-        if refund.replayed:
-            answer["Idempotent-Replayed"] = "true"
-        return answer
+        return replayable(serializers.Refunded(refund.answer).data, replayed=refund.replayed)
 
     @extend_schema(
         operation_id="wallet_topup_session",
