@@ -31,9 +31,8 @@ from wallet.errors import (
 )
 from wallet.prices import rates
 
-TTL_SECONDS_MAX = 7 * 24 * 3600
+TTL_SECONDS_MAX = 7 * 24 * 3600  # Also how long an extended hold may last from its beginning.
 TTL_SECONDS_DEFAULT = 900
-LASTS_MAX = timedelta(days=7)
 NO_HOLD = "There is no such hold"
 
 State = Hold.State
@@ -90,11 +89,12 @@ def _replay(first: Hold, *, feature: str, count: int) -> Outcome:
     if (first.feature, first.count) != (feature, count):
         raise KeyReused("This idempotency_key was used for another feature or count")
     now = ledger.funds_of(first.wallet_id).at
-    if first.as_of(now).state in (State.VOIDED, State.EXPIRED):
+    hold = first.as_of(now)
+    if hold.state in (State.VOIDED, State.EXPIRED):
         raise KeyEnded
-    if first.state == State.CAPTURED and Entry.objects.is_given_back(charge_of(first)):
+    if hold.state == State.CAPTURED and Entry.objects.is_given_back(_charge_of(hold)):
         raise KeyEnded
-    return Outcome(first, replayed=True)
+    return Outcome(hold, replayed=True)
 
 
 @retried
@@ -158,17 +158,12 @@ def extend(*, service: ServiceKey, user_id: str, hold_id: str, ttl_seconds: int)
     hold, now = _locked(user_id=user_id, hold_id=hold_id, product=service.product)
     _require_open(hold)
     expires_at = now + timedelta(seconds=ttl_seconds)
-    if expires_at > hold.created_at + LASTS_MAX:
+    if expires_at > hold.created_at + timedelta(seconds=TTL_SECONDS_MAX):
         raise HoldTooOld
     if expires_at > hold.expires_at:
         hold.expires_at = expires_at
         _of(hold).update(expires_at=expires_at)
     return Outcome(hold)
-
-
-def charge_of(hold: Hold) -> Entry:
-    """Return the entry of a captured hold."""
-    return Entry.objects.get(wallet_id=hold.wallet_id, hold_id=hold.pk)
 
 
 def _locked(*, user_id: str, hold_id: str, product: str | None) -> tuple[Hold, datetime]:
@@ -192,6 +187,11 @@ def _require_open(hold: Hold) -> None:
             raise HoldVoided
         case State.EXPIRED:
             raise HoldExpired
+
+
+def _charge_of(hold: Hold) -> Entry:
+    """Return the entry of a captured hold."""
+    return Entry.objects.get(wallet_id=hold.wallet_id, hold_id=hold.pk)
 
 
 def _end(hold: Hold, state: Hold.State, *, at: datetime, captured_count: int | None = None) -> None:

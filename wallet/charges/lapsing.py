@@ -28,18 +28,8 @@ def lapse(user_id: str, read: Standing) -> Standing:
     """
     if not read.has_overdue or read.now is None:
         return read
-    number, credits = end_overdue(user_id, read.now)
+    number, credits = _end_overdue(user_id, read.now)
     return replace(read, held=read.held - credits, has_overdue=False, lapsed=number)
-
-
-def end_overdue(user_id: str, now: datetime) -> tuple[int, int]:
-    """End each hold that is open although its end is not after `now`. Return their number and credits."""
-    overdue = Hold.objects.filter(wallet_id=user_id, state=Hold.State.OPEN, expires_at__lte=now)
-    found = list(overdue.values_list("credits", flat=True))
-    if found:
-        overdue.update(state=Hold.State.EXPIRED, ended_at=F("expires_at"))
-        ledger.change(user_id, held=-sum(found), open_holds=-len(found))
-    return len(found), sum(found)
 
 
 @transaction.atomic
@@ -50,6 +40,16 @@ def lapse_wallet(user_id: str, *, wait: bool = True) -> int:
     """
     read = ledger.lock(user_id, wait=wait)
     return lapse(user_id, read).lapsed if read else 0
+
+
+def _end_overdue(user_id: str, now: datetime) -> tuple[int, int]:
+    """End the overdue holds of a wallet that the caller has locked. Return their number and credits."""
+    overdue = Hold.objects.filter(wallet_id=user_id).overdue(now)
+    found = list(overdue.values_list("credits", flat=True))
+    if found:
+        overdue.update(state=Hold.State.EXPIRED, ended_at=F("expires_at"))
+        ledger.change(user_id, held=-sum(found), open_holds=-len(found))
+    return len(found), sum(found)
 
 
 # --- All wallets --------------------------------------------------------------------------------------
@@ -88,7 +88,5 @@ def tidy(*, go_on: Callable[[], bool] = lambda: True) -> Tidied:
 
 def _wallets_with_overdue_holds(after: str) -> list[str]:
     """Return the next wallets, in the order of their ids. `Now` is early enough to find candidates."""
-    overdue = Hold.objects.filter(state=Hold.State.OPEN, expires_at__lte=Now(), wallet_id__gt=after)
-    return list(
-        overdue.order_by("wallet_id").values_list("wallet_id", flat=True).distinct()[:WALLETS_AT_A_TIME]
-    )
+    user_ids = Hold.objects.overdue(Now()).filter(wallet_id__gt=after).values_list("wallet_id", flat=True)
+    return list(user_ids.order_by("wallet_id").distinct()[:WALLETS_AT_A_TIME])

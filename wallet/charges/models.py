@@ -8,6 +8,7 @@ from typing import Self
 
 from django.db import models
 from django.db.models import F, Q
+from django.db.models.expressions import Combinable
 
 from foundation.identifiers import primary_key
 from wallet import identifiers
@@ -22,12 +23,15 @@ class HoldQuerySet(models.QuerySet["Hold"]):
 
     def in_state(self, state: str, now: datetime) -> Self:
         """Return the holds in this state at this time of the database's clock. Overdue holds have expired."""
-        is_open = Q(state="open", expires_at__gt=now)
-        if state == "open":
-            return self.filter(is_open)
-        if state == "expired":
-            return self.filter(Q(state="expired") | Q(state="open", expires_at__lte=now))
+        if state == Hold.State.OPEN:
+            return self.filter(state=state, expires_at__gt=now)
+        if state == Hold.State.EXPIRED:
+            return self.filter(Q(state=state) | Q(state=Hold.State.OPEN, expires_at__lte=now))
         return self.filter(state=state)
+
+    def overdue(self, now: datetime | Combinable) -> Self:
+        """Return the holds that are written down as open, although their end is not after this time."""
+        return self.filter(state=Hold.State.OPEN, expires_at__lte=now)
 
     def newest_first(self) -> Self:
         return self.order_by("-created_at", "-pk")
@@ -139,8 +143,11 @@ class Hold(models.Model):
         """When the hold was to expire when it was made. `expires_at` may be later."""
         return self.created_at + timedelta(seconds=self.ttl_seconds)
 
-    def as_of(self, now: datetime) -> "Hold":
-        """Return this hold as it is at this time of the database's clock: an overdue hold has expired."""
+    def as_of(self, now: datetime) -> Self:
+        """Return this hold, changed to what it is at this time of the database's clock. The row stays.
+
+        An overdue hold has expired.
+        """
         if self.state == self.State.OPEN and self.expires_at <= now:
             self.state, self.ended_at = self.State.EXPIRED, self.expires_at
         return self
