@@ -58,7 +58,7 @@ def test_an_interrupted_migration_can_run_again(wallet_at, name):
 
 
 def test_a_verb_that_reads_entries_before_it_changes_the_wallet_goes_on(wallet_at, give):
-    """The verb of the release before: giving back locks the wallet, reads entries, then changes the wallet."""
+    """As the release before gives back: it locks the wallet, reads entries, and then changes the wallet."""
     give("usr_1", 10)
     wallet_at(BEFORE[GUARD])
     with transaction.atomic():

@@ -22,7 +22,9 @@ FUNCTION_BEFORE = LAWS[LAWS.index(START) : LAWS.index(END)].replace(
     "CREATE FUNCTION", "CREATE OR REPLACE FUNCTION"
 )
 # Two triggers of payments.sql served a release that did not claim a payment itself.
-PAYMENTS = (HERE / "payments.sql").read_text().split("--- reverse:")[0].replace("CREATE ", "CREATE OR REPLACE ")
+PAYMENTS = (
+    (HERE / "payments.sql").read_text().split("--- reverse:")[0].replace("CREATE ", "CREATE OR REPLACE ")
+)
 ENTRY_CLAIMS, TOPUP_CLAIMS = "wallet_entry_claims_its_payment", "wallet_topup_claims_its_payment"
 ENTRY_START, TOPUP_START = (
     PAYMENTS.index(f"CREATE OR REPLACE FUNCTION {ENTRY_CLAIMS}"),

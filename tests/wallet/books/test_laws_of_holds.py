@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from io import StringIO
+from typing import Any
 
 import pytest
 from django.core.management import call_command
@@ -183,10 +184,11 @@ def test_a_capture_after_the_clock_was_set_back_breaks_no_law(held_books):
     """No entry was written since the hold was made, so nothing keeps the time of the capture from falling."""
     clock = Clock()
     clock.set(Entry.objects.latest("created_at").created_at + timedelta(hours=2))
-    facts = {"feature": FEATURE, "count": 5, "ttl_seconds": 900, "key": "ahead"}
+    facts: Any = {"feature": FEATURE, "count": 5, "ttl_seconds": 900, "key": "ahead"}
     hold = holds.authorize(service=BLOG, user_id="usr_1", **facts).hold
     clock.advance(hours=-1)
     captured = holds.capture(service=BLOG, user_id="usr_1", hold_id=hold.pk).hold
+    assert captured.ended_at is not None
     assert captured.ended_at < captured.created_at
     assert found() == []
 
