@@ -128,9 +128,10 @@ def _replay(first: Entry, *, charge: Entry | None, credits: int | None) -> Refun
     is_same_amount = credits == answer.requested if answer else credits in (None, first.credits)
     if charge is None or first.reverses_id != charge.pk or not is_same_amount:
         raise KeyReused("This idempotency_key gave back another charge or another number of credits")
-    return Refund(first, answer or _answer_now(charge), replayed=True)
+    return Refund(first, answer or _answer_now(first, charge), replayed=True)
 
 
-def _answer_now(charge: Entry) -> GiveBack:
+def _answer_now(first: Entry, charge: Entry) -> GiveBack:
+    """Return what the answer to a refund would say now. It is not saved."""
     left = charge.charged - Entry.objects.given_back(charge)
-    return GiveBack(refundable=left, lapsed=0, available=ledger.available_of(charge.wallet_id))
+    return GiveBack(entry=first, refundable=left, lapsed=0, available=ledger.available_of(first.wallet_id))

@@ -4,6 +4,7 @@ import pytest
 
 from accounts.service_keys import issue_service_key
 from tests.conftest import Caller
+from tests.wallet.entries import move
 from tests.wallet.holding import past_hold
 from tests.wallet.reversed import take_back
 from wallet.books import ledger
@@ -307,6 +308,22 @@ def test_a_key_of_staff_is_not_replayed_to_a_product(as_service, charge):
     refused(
         as_service.refund(charge_key="article:my-post", credits=1, key="form:1"), 409, "key_reused", REUSED
     )
+
+
+def test_a_refund_of_an_older_release_is_replayed_as_it_would_be_answered_now(as_service, charge):
+    """It stored no answer."""
+    facts = {"kind": "refund", "product": "blog", "feature": ARTICLE, "held": 0, "reverses_id": charge.pk}
+    move("usr_1", 2, **facts, idempotency_key="form:1")
+    again = as_service.refund(charge_key="article:my-post", credits=2, key="form:1")
+    assert again["Idempotent-Replayed"] == "true"
+    assert again.json() == {
+        "transaction_id": refunds()[0].pk,
+        "reverses": charge.pk,
+        "refunded": 2,
+        "refundable": 1,
+        "lapsed": 0,
+        "available": 23,
+    }
 
 
 def test_a_key_has_up_to_255_characters(as_service, charge):
