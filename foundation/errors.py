@@ -8,8 +8,8 @@ class BillingError(Exception):
     """An expected error: an invalid request, a missing permission, an unavailable dependency.
 
     `str()` returns a sentence that may be shown to the caller. Only the HTTP code reads `status`, `code`,
-    `headers` and `facts`; the domain functions do not use them. `code` is the word that names the error for
-    programs (contract 27); "" means the usual word of its status. `facts` are further fields of the answer.
+    `headers` and `facts`; the domain functions do not use them. `code` names the error for programs
+    (contract 27); "" means the usual code of its status. `facts` are further fields of the answer.
     """
 
     status: ClassVar[int] = 400

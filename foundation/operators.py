@@ -1,4 +1,4 @@
-"""What the commands of operators share: exit codes, the name of the database, and a progress bar."""
+"""What the commands of operators share: exit codes, a progress bar, and rounds that go on until a signal."""
 
 import logging
 import signal

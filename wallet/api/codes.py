@@ -1,4 +1,4 @@
-"""The words that name errors for programs (contract 27)."""
+"""The codes that name errors for programs (contract 27)."""
 
 from http import HTTPStatus
 
@@ -6,7 +6,7 @@ from django.db import models
 
 
 class Code(models.TextChoices):
-    """A word, and what it means. Errors know their word by `BillingError.code`."""
+    """A code, and what it means. `BillingError.code` says which code an error has."""
 
     INVALID = "invalid", "The body, the query or a bound is wrong."
     UNKNOWN_FEATURE = "unknown_feature", "The feature has no active rate."
@@ -39,7 +39,7 @@ class Code(models.TextChoices):
     TRY_AGAIN = "try_again", "Nothing is known to have happened; ask again after `Retry-After` seconds."
 
 
-# The word of an error that has none of its own.
+# The code of an error that has none of its own, by its status.
 USUAL = {
     HTTPStatus.BAD_REQUEST: Code.INVALID,
     HTTPStatus.UNAUTHORIZED: Code.NO_CREDENTIALS,

@@ -9,12 +9,12 @@ from foundation.http.envelope import Envelope
 from wallet.api.codes import USUAL
 
 ROOT = "/io/wallet/"
-# The six endpoints of the seed return errors without a code. So does every address where nothing is.
+# The six endpoints of the seed return errors without a code. So does every unknown address.
 WITH_CODES = ("refund", "holds", "quote", "funds")
 
 
 class WalletEnvelope(Envelope):
-    """An error is `{"error": sentence, "code": word}`; the endpoints of the seed leave the code out."""
+    """An error is `{"error": sentence, "code": code}`; the endpoints of the seed leave the code out."""
 
     def body(
         self,
@@ -30,7 +30,7 @@ class WalletEnvelope(Envelope):
         """Return the body of an error. It has one sentence and no details."""
         body: dict[str, Any] = {"error": sentence}
         name = path.rstrip("/").removeprefix(ROOT)
-        # Some callers of these read only `allowed`. So every error that refuses a charge says that it does.
+        # Some callers read only `allowed`. So every error that refuses a charge or a hold has it.
         if name == "deduct" or (name == "holds" and method not in ("GET", "HEAD")):
             body = {"allowed": False, **body}
         if name.partition("/")[0] in WITH_CODES:

@@ -1,4 +1,4 @@
-"""Read and check the query parameters of the wallet's endpoints: `user_id`, `limit` and `cursor`."""
+"""Read and check the query parameters of the wallet's endpoints, and whose rows the caller may read."""
 
 import re
 from collections.abc import Sequence

@@ -353,7 +353,7 @@ class WalletError(serializers.Serializer):
 
 
 class CodedError(WalletError):
-    """The reason why a request failed, as a sentence for people and as a word for programs."""
+    """The reason why a request failed, as a sentence for people and as a code for programs."""
 
     code = serializers.ChoiceField(choices=Code.choices)
 

@@ -75,7 +75,7 @@ class WalletViewSet(JSONViewSet):
     )
     @action(methods=["get"], detail=False, throttle_classes=[throttles.FundsReads], **SELF_OR_SERVICE)
     def funds(self, request: Request) -> Response:
-        """Read what a user has: the balance, and how much of it is held and available. Unknown: zeros."""
+        """Read a user's balance, how much of it is held, and what can be spent. An unknown user has zeros."""
         if queries.single(request, "at") is not None:
             raise queries.BadQuery("Only the present can be read: leave `at` out")
         return no_store(serializers.Funds(ledger.funds_of(queries.wallet_owner(request))).data)

@@ -1,4 +1,4 @@
-"""The words for programs in errors, and where an error says `allowed: false`."""
+"""The codes of errors, and where an error says `allowed: false`."""
 
 import json
 from types import SimpleNamespace
@@ -69,7 +69,7 @@ def broken(world):
     return world.service.post(HOLDS, ARTICLE | {"idempotency_key": "k"})
 
 
-# A request for each word, and the status.
+# A request for each code, and the status.
 CASES = {
     Code.INVALID: (400, lambda w: w.service.hold(count=0)),
     Code.UNKNOWN_FEATURE: (400, lambda w: w.service.hold(feature="none")),
@@ -106,7 +106,7 @@ ELSEWHERE = {Code.TRY_AGAIN, Code.TOO_SLOW, Code.CONFLICT}
         for code in CASES
     ],
 )
-def test_each_error_has_its_word(world, code):
+def test_each_error_has_its_code(world, code):
     status, request = CASES[code]
     response = request(world)
     assert response.status_code == status
@@ -123,19 +123,19 @@ def test_each_error_has_its_word(world, code):
         transaction.set_rollback(True)
 
 
-def test_every_word_is_tested():
+def test_every_code_is_tested():
     assert set(CASES) | ELSEWHERE == set(Code)
     assert set(USUAL.values()) <= set(Code)
 
 
-def test_every_error_has_a_word_that_the_schema_names():
-    errors, words = [BillingError], set()
+def test_every_error_has_a_code_that_the_schema_names():
+    errors, codes = [BillingError], set()
     while errors:
         error = errors.pop()
         errors += error.__subclasses__()
-        words.add(error.code)
-    assert words - {""} <= set(Code.values)
-    # A missing right has its word from the right. `topup-session` answers without words.
+        codes.add(error.code)
+    assert codes - {""} <= set(Code.values)
+    # A missing right has its code from the right. `topup-session` answers without codes.
     rights = set(Right.values) - {"topup"}
     assert {f"may_not_{right}" for right in rights} <= set(Code.values)
 
