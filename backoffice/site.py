@@ -16,8 +16,8 @@ from backoffice.overview.views import overview
 # The lists of each part, in the order in which staff see them. A test checks that no list is missing.
 LISTS = {
     "Credits": (
-        *("Wallet", "Entry", "TopUp", "StripeRefund", "StripeDispute", "RefundRequest", "StripeEvent"),
-        *("Rate", "RateChange", "Audit", "ClosedDay"),
+        *("Wallet", "Entry", "Hold", "TopUp", "StripeRefund", "StripeDispute", "RefundRequest"),
+        *("StripeEvent", "Rate", "RateChange", "Audit", "ClosedDay"),
     ),
     "Creators": ("Tip", "Refund", "Subscription", "SubscriptionEvent", "Sponsor", "Earner", "Erasure"),
     "People": ("User", "Act", "Plan", "PlanChange", "ApiKey", "ServiceKey", "OutgoingMail", "Group"),

@@ -17,6 +17,7 @@ FEATURE = "blog.article.generate"
 RACERS = 50
 RACE_CREDITS = 20
 SPENT_CREDITS = 20
+HELD_CREDITS, CAPTURED_CREDITS = 8, 5
 DUPLICATES = 10
 PATIENCE_SECONDS = 15
 
@@ -43,6 +44,8 @@ class Story:
         session_id = self._top_up(reader, dollars=25)
         self._charge(reader)
         self._history(reader)
+        hold_id = self._hold(reader)
+        self._refund(reader, hold_id)
         self._duplicated_webhook(reader, session_id)
         self._race(racer)
         self._debt(debtor)
@@ -104,6 +107,42 @@ class Story:
         stranger = {"Authorization": f"Bearer {self.token_for('usr_stranger')}"}
         answer = self._ask("GET", "/transactions", headers=stranger, params={"user_id": user_id})
         self._promise("another user may not read them", answer.status_code == 403)
+
+    def _hold(self, user_id: str) -> str:
+        self._chapter(f"The blog holds {HELD_CREDITS} credits for an answer of up to {HELD_CREDITS} pages")
+        work = {"user_id": user_id, "feature": FEATURE, "count": HELD_CREDITS, "idempotency_key": "chat:77"}
+        held = self._ask("POST", "/holds", json=work).json()
+        self._promise(f"{HELD_CREDITS} credits are held", held["held"] == HELD_CREDITS)
+        self._promise(
+            "no other charge can spend them", self._balance(user_id) == held["balanceBefore"] - HELD_CREDITS
+        )
+        self._chapter(f"The answer has {CAPTURED_CREDITS} pages, so the blog captures {CAPTURED_CREDITS}")
+        path = f"/holds/{held['holdId']}/capture"
+        used = {"user_id": user_id, "count": CAPTURED_CREDITS}
+        captured = self._ask("POST", path, json=used)
+        left = self._balance(user_id)
+        self._promise(
+            "only these are charged, and the rest can be spent again",
+            left == held["balanceBefore"] - CAPTURED_CREDITS,
+        )
+        again = self._ask("POST", path, json=used)
+        self._promise("the same capture again charges nothing", self._balance(user_id) == left)
+        self._promise("and gives the same answer, byte for byte", again.content == captured.content)
+        return str(held["holdId"])
+
+    def _refund(self, user_id: str, hold_id: str) -> None:
+        self._chapter("Two pages are unusable, so the blog refunds them")
+        before = self._balance(user_id, quietly=True)
+        body = {"user_id": user_id, "hold_id": hold_id, "credits": 2, "idempotency_key": "undo:chat:77"}
+        refund = self._ask("POST", "/refund", json=body).json()
+        self._promise("2 credits come back", refund["available"] == before + 2)
+        self._promise(
+            "the answer says what is left of the charge", refund["refundable"] == CAPTURED_CREDITS - 2
+        )
+        more = body | {"credits": CAPTURED_CREDITS, "idempotency_key": "undo:chat:77:again"}
+        refused = self._ask("POST", "/refund", json=more)
+        self._promise("no more can be given back than was charged", refused.status_code == 409)
+        self._promise("a refused refund moves nothing", self._balance(user_id) == before + 2)
 
     def _duplicated_webhook(self, user_id: str, session_id: str) -> None:
         self._chapter(f"Stripe delivers the same event {DUPLICATES} times at once")

@@ -11,7 +11,7 @@ from accounts.models import User
 from backoffice.actions.acts import Done
 from backoffice.actions.forms import ReasonForm, SettingForm, summary_of_changes
 from backoffice.actions.staff_action import Facts, StaffAction
-from backoffice.credits import limits, parked, refunds, reversals
+from backoffice.credits import holds, limits, parked, refunds, reversals
 from foundation import money
 from foundation.errors import KeyReused
 from foundation.validators import validate_id, validate_line
@@ -48,7 +48,7 @@ class AdjustmentForm(CreditsForm):
     """How many credits to add or remove."""
 
     credits = forms.IntegerField(
-        help_text="Use 25 to add, \N{MINUS SIGN}25 to remove. The balance can't go below 0."
+        help_text="Use 25 to add, \N{MINUS SIGN}25 to remove. Only available credits can be removed."
     )
     field_order = ("credits", "reason")
 
@@ -64,10 +64,6 @@ def adjust(wallet: Wallet, form_data: dict[str, Any], staff: User) -> str:
     )
     limits.require_kept(staff, entry.credits)
     return f"Adjusted by {money.signed(entry.credits)} credits to {money.plain(entry.balance_after)}."
-
-
-def _wallet_facts(wallet: Wallet) -> Facts:
-    return [("Balance", money.credits(wallet.balance)), ("Entries", money.plain(wallet.entries_count))]
 
 
 class GiveBackForm(CreditsForm):
@@ -309,8 +305,9 @@ OF_WALLET = (
         "wallet.adjust_wallet",
         adjust,
         AdjustmentForm,
-        facts=_wallet_facts,
+        facts=holds.facts_of_wallet,
     ),
+    *holds.OF_WALLET,
 )
 OF_ENTRY = (
     StaffAction(
@@ -319,7 +316,7 @@ OF_ENTRY = (
         "wallet.give_back_entry",
         give_back,
         GiveBackForm,
-        applies=lambda entry: entry.kind in (Entry.Kind.DEDUCT, Entry.Kind.CAPTURE),
+        applies=lambda entry: entry.kind in give_backs.CHARGES,
         facts=_charge_facts,
     ),
 )

@@ -8,6 +8,8 @@ from collections.abc import Iterable
 from typing import Any, cast
 
 from django.contrib import admin
+from django.contrib.admin import SimpleListFilter
+from django.contrib.admin.options import IncorrectLookupParameters
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.html import format_html, format_html_join
@@ -16,7 +18,7 @@ from accounts.addresses import ids_with_address
 from accounts.misar_ids import is_misar_id
 from accounts.models import ServiceKey, User
 from backoffice.actions.pages import ActingAdmin
-from backoffice.credits import actions, parked, refunds, reversals
+from backoffice.credits import actions, holds, parked, refunds, reversals
 from backoffice.lists.change_list import is_private
 from backoffice.lists.columns import column
 from backoffice.lists.filters import ListedFilter
@@ -26,7 +28,18 @@ from backoffice.one_user.credits import events_of
 from foundation import money
 from wallet.books import days, ledger
 from wallet.history.products import WALLET
-from wallet.models import Audit, ClosedDay, Entry, Rate, RateChange, RefundRequest, StripeEvent, TopUp, Wallet
+from wallet.models import (
+    Audit,
+    ClosedDay,
+    Entry,
+    Hold,
+    Rate,
+    RateChange,
+    RefundRequest,
+    StripeEvent,
+    TopUp,
+    Wallet,
+)
 from wallet.payments import handlers
 from wallet.payments.reconciliation import findings
 
@@ -65,6 +78,24 @@ class TypeFilter(ListedFilter):
         return handlers.HANDLERS
 
 
+class FundsFilter(SimpleListFilter):
+    """Wallets with open holds, or with more held than they have."""
+
+    title = "credits"
+    parameter_name = "funds"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [(holds.HELD, "Held"), (holds.OVERHELD, "More held than there is")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        chosen = self.value()
+        if chosen is None:
+            return queryset
+        if chosen not in holds.FUNDS:
+            raise IncorrectLookupParameters
+        return queryset.filter(holds.FUNDS[chosen])
+
+
 class AddressedAdmin(ActingAdmin):
     """A list of rows that belong to users. A search for an e-mail address finds the rows of its users."""
 
@@ -83,18 +114,33 @@ class AddressedAdmin(ActingAdmin):
 
 @admin.register(Wallet)
 class WalletAdmin(AddressedAdmin):
-    list_display = ("user_id", "credits", "entries", "created_at", "everything")
-    figures = ("credits", "entries")
+    list_display = (
+        *("user_id", "can_be_spent", "held_now", "credits", "is_frozen", "entries", "created_at"),
+        "everything",
+    )
+    figures = ("can_be_spent", "held_now", "credits", "entries")
     sortable_by = ("user_id",)
+    list_filter = (FundsFilter, "frozen")
     lookups = ("balance__lt",)
     search_fields = ("user_id",)
     search_help_text = "A whole Misar ID or e-mail address."
     ordering = ("user_id",)
     nothing_yet = "A wallet opens with the first credits of its user."
     staff_actions = actions.OF_WALLET
-    fields = ("user_id", "credits", "entries", "created_at")
+    fields = ("user_id", "can_be_spent", "held_now", "credits", "is_frozen", "entries", "created_at")
     change_list_template = "backoffice/wallets.html"
+    can_be_spent = column("available", lambda wallet: money.credits(wallet.available))
     credits = column("balance", lambda wallet: money.credits(wallet.balance))
+    is_frozen = column("frozen", lambda wallet: wallet.frozen)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        return holds.with_funds(super().get_queryset(request))
+
+    @admin.display(description="held")
+    def held_now(self, wallet: Any) -> str:
+        """What open holds have set aside, as a link to all holds of the wallet."""
+        held = money.credits(wallet.held_now)
+        return list_link(Hold, held, wallet__user_id__exact=wallet.pk) if wallet.held else held
 
     def row_to_create(self, key: str) -> Wallet | None:
         """An unsaved wallet for a user who has none.
@@ -115,19 +161,32 @@ class EntryAdmin(AddressedAdmin):
     sortable_by = ("created_at",)
     list_filter = ("kind", ProductFilter)
     instant = "created_at"
-    lookups = ("created_at__gte", "created_at__lt", "wallet__user_id__exact", "stripe_session_id__exact")
+    lookups = (
+        *("created_at__gte", "created_at__lt", "wallet__user_id__exact", "stripe_session_id__exact"),
+        "kind__in",
+    )
     search_fields = ("id", "idempotency_key", "stripe_session_id")
     search_help_text = "A whole Misar ID, e-mail address, idempotency key, entry ID or Stripe session ID."
     ordering = ("-created_at",)
     nothing_yet = "Entries are written when users top up and products charge."
     fields = (
-        *("user", "kind", "moved", "balance_before", "balance_after", "what", "product", "actor", "reason"),
-        *("its_topup", "it_reverses", "reversed_by", "stripe_session_id", "idempotency_key", "sequence"),
+        *("user", "kind", "moved", "balance_before", "balance_after", "held", "what", "product", "actor"),
+        *(
+            "reason",
+            "its_hold",
+            "its_topup",
+            "it_reverses",
+            "reversed_by",
+            "stripe_session_id",
+            "idempotency_key",
+            "sequence",
+        ),
         *("effective_at", "created_at"),
     )
     owner_field = "wallet_id"
     staff_actions = actions.OF_ENTRY
     moved = column("credits", lambda entry: money.signed(entry.credits))
+    its_hold = column("captured hold", lambda entry: row_link(Hold, entry.hold_id))
     it_reverses = column("reverses", lambda entry: row_link(Entry, entry.reverses_id))
 
     def get_ordering(self, request: HttpRequest) -> tuple[str, ...]:

@@ -39,7 +39,7 @@ from backoffice.lists.facts import in_plain_words, instant, moment_in_words
 CEILING = 10_000
 # The URL parameter with the token of a search for an e-mail address (backoffice/kept_searches.py).
 SEARCH_TOKEN = "search"  # noqa: S105 (a name)
-WORDS = {"exact": "is", "gte": "from", "lt": "before"}
+WORDS = {"exact": "is", "in": "is", "gte": "from", "lt": "before"}
 
 
 # --- The request ---------------------------------------------------------------------------------------
@@ -268,6 +268,9 @@ class List(ChangeList):
         field_path, _, word = lookup.rpartition("__")
         # Use the label of the path's first field, such as "creator": it says what the user is to the row.
         field = get_fields_from_path(self.model, field_path)[0]
+        if word == "in":
+            values, names = values[0], dict(field.flatchoices)
+            values = [names.get(value, value) for value in values]
         shown = (
             f"{moment_in_words(value)} UTC" if isinstance(value, datetime) else str(value) or "empty"
             for value in values

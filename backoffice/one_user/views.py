@@ -14,14 +14,15 @@ from accounts.misar_ids import is_misar_id
 from accounts.models import Act, ApiKey, OutgoingMail, User
 from backoffice.actions import acts
 from backoffice.actions.pages import ActingAdmin
+from backoffice.credits.holds import REFUSED_WHILE_FROZEN
 from backoffice.find import search
 from backoffice.find.search import May
 from backoffice.one_user import credits, records
 from backoffice.overview.figures import in_time
 from wallet.books import ledger
 from wallet.errors import GapInHistory
-from wallet.models import Entry, Wallet
-from wallet.pages import tables
+from wallet.models import Entry, Hold, Wallet
+from wallet.pages import held, tables
 
 SEES_USERS = "accounts.view_user"
 ENTRIES_SHOWN = 25
@@ -65,7 +66,8 @@ def one_user(site: AdminSite, request: HttpRequest, object_id: str) -> HttpRespo
     context["since"] = min(created, default=None)
     # The tables of this page already show the actions of their rows, so do not show these actions again.
     topups = [payment.topup for payment in context.get("payments", ())]
-    listed = [*context.get("trouble", ()), *topups, *context.get("keys", ())]
+    open_holds = [hold for hold, *_ in context["held"].lines] if context.get("held") else []
+    listed = [*context.get("trouble", ()), *open_holds, *topups, *context.get("keys", ())]
     context["found_actions"] = actions_on(found.row) if found and found.row not in listed else []
     return TemplateResponse(request, "backoffice/one_user.html", context)
 
@@ -76,6 +78,13 @@ def _credits(user_id: str, may: May) -> dict[str, Any]:
     if may("wallet.view_wallet"):
         wallet = Wallet.objects.filter(pk=user_id).first()
         parts |= {"wallet": wallet or ledger.unopened(user_id), "has_wallet": wallet is not None}
+        parts["funds"] = funds = ledger.funds_of(user_id)
+        parts["refused_while_frozen"] = REFUSED_WHILE_FROZEN
+        if may("wallet.view_hold"):
+            parts["held"] = held.held_of(funds)
+            # Sorted, so that PostgreSQL uses an index even if many holds are this user's.
+            newest = Hold.objects.of(user_id, None).newest_first()[:1]
+            parts["had_holds"] = parts["held"] or list(newest)
     if may("wallet.view_entry"):
         entries = Entry.objects.of_user(user_id)[:ENTRIES_SHOWN]
         parts["entries"] = tables.described(entries, tables.labels_of_features())

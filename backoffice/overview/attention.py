@@ -1,16 +1,18 @@
 """Lists what needs attention in the service. Nothing here writes.
 
-Examples are parked Stripe events, late payments and mails, violated ledger laws, and audits that did not run.
+Examples are parked Stripe events, late payments and mails, frozen wallets, violated ledger laws, and audits
+that did not run.
 """
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from django.db.models import Count, Min, Q, Sum
+from django.db.models import Count, F, Min, Q, Sum
 from django.template.defaultfilters import pluralize
 
 from accounts.models import OutgoingMail, ServiceKey, StoppedProduct
+from backoffice.credits import holds
 from backoffice.credits.reversals import UNANSWERED
 from backoffice.overview.figures import in_time
 from backoffice.overview.links import row, rows
@@ -18,12 +20,13 @@ from foundation import money
 from foundation.calendar import day_of
 from foundation.words import count, day_words, listed, moment
 from wallet.books import audits, days
-from wallet.models import Audit, ClosedDay, RefundRequest, StripeDispute, StripeEvent, TopUp, Wallet
+from wallet.models import Audit, ClosedDay, Hold, RefundRequest, StripeDispute, StripeEvent, TopUp, Wallet
 from wallet.payments.reconciliation.findings import HEADINGS, REPAIRED
 
 LATE_EVENT = timedelta(minutes=5)
 LATE_PAYMENT = timedelta(hours=1)
 LATE_REFUND = timedelta(minutes=1)
+LATE_HOLD = timedelta(minutes=10)
 LATE_MAIL = timedelta(hours=1)
 LATE_AUDIT = timedelta(hours=26)  # Audits run every night. The two extra hours allow for a slow audit.
 LATE_DAY = timedelta(days=2)
@@ -98,7 +101,9 @@ def lines(*, at: datetime, sees: Sees) -> list[Line]:
     if sees("wallet.view_topup"):
         needed += _of_payments(at)
     if sees("wallet.view_wallet"):
-        needed += _of_debts()
+        needed += _of_wallets()
+    if sees("wallet.view_hold"):
+        needed += _of_holds(at)
     if sees("accounts.view_servicekey"):
         needed += _of_products()
     if sees("accounts.view_outgoingmail"):
@@ -252,16 +257,50 @@ def _of_requests(at: datetime) -> Iterator[Line]:
         )
 
 
-def _of_debts() -> Iterator[Line]:
-    owing = Wallet.objects.filter(balance__lt=0)
+def _of_wallets() -> Iterator[Line]:
+    owing = Q(balance__lt=0)
     # No index has the balances, because it would slow down each charge. So this reads all wallets.
-    found = in_time(lambda: owing.aggregate(users=Count("pk"), credits=Sum("balance", default=0)))
-    if found and found["users"]:
+    looked_at = holds.with_funds(Wallet.objects.filter(owing | Q(balance__lt=F("held")) | Q(frozen=True)))
+    found = in_time(
+        lambda: looked_at.aggregate(
+            owing=Count("pk", filter=owing),
+            owed=Sum("balance", filter=owing, default=0),
+            overheld=Count("pk", filter=holds.FUNDS[holds.OVERHELD]),
+            frozen=Count("pk", filter=Q(frozen=True)),
+        )
+    )
+    if not found:
+        return
+    if found["owing"]:
         yield Line(
-            f"{count(found['users'], 'user')} {pluralize(found['users'], 'owes,owe')} "
-            f"{money.credits(-found['credits'])} in total.",
+            f"{count(found['owing'], 'user')} {pluralize(found['owing'], 'owes,owe')} "
+            f"{money.credits(-found['owed'])} in total.",
             "They can't spend until a top-up has paid the debt.",
             rows(Wallet, balance__lt=0),
+        )
+    if found["overheld"]:
+        has = pluralize(found["overheld"], "has,have")
+        yield Line(
+            f"{count(found['overheld'], 'user')} {has} more held than they have.",
+            "A payment was refunded or disputed. They can't spend until holds end or a top-up comes in.",
+            rows(Wallet, funds=holds.OVERHELD),
+        )
+    if found["frozen"]:
+        yield Line(
+            f"{count(found['frozen'], 'wallet')} {pluralize(found['frozen'], 'is,are')} frozen.",
+            "Charges and holds are refused. What staff did, on each wallet's page, says why.",
+            rows(Wallet, frozen__exact=1),
+        )
+
+
+def _of_holds(at: datetime) -> Iterator[Line]:
+    late = at - LATE_HOLD
+    if untidied := Hold.objects.overdue(late).count():
+        yield Line(
+            f"{count(untidied, 'hold')} ended over ten minutes ago and {pluralize(untidied, 'is,are')} not "
+            "tidied.",
+            "Check that manage.py tidy runs. No answer is wrong: time alone decides that a hold has expired.",
+            rows(Hold, state=holds.UNTIDIED, expires_at__lt=late),
         )
 
 

@@ -10,6 +10,7 @@ from foundation import money
 from foundation.charts import Cell, Chart, Column, Row, Table
 from monetization.figures.periods import Period, beginning_of, step_of, step_words, steps
 from wallet.books.days import Flow
+from wallet.charges.give_backs import CHARGES
 from wallet.history.products import name_of
 from wallet.models import Entry
 
@@ -19,19 +20,19 @@ SERIES_MAX = 3  # A chart has three colours.
 
 @dataclass(frozen=True)
 class Series:
-    """One column of a chart. It adds up the credits of one kind of entries, multiplied by `sign`.
+    """One column of a chart. It adds up the credits of some kinds of entries, multiplied by `sign`.
 
     Only entries of `products` count; None means all products.
     """
 
     name: str
-    kind: Kind
+    kinds: tuple[Kind, ...]
     products: tuple[str, ...] | None
     sign: int = 1
 
     def amount(self, flow: Flow) -> int:
         """Return the credits that a flow adds to the column."""
-        is_in = flow.kind == self.kind and (self.products is None or flow.product in self.products)
+        is_in = flow.kind in self.kinds and (self.products is None or flow.product in self.products)
         return self.sign * flow.credits if is_in else 0
 
     def link(self, period: Period) -> str:
@@ -42,7 +43,7 @@ class Series:
         if self.products and len(self.products) > 1:
             return ""
         product = self.products[0] if self.products else None
-        return entries(period, product=product, kind__exact=self.kind.value)
+        return entries(period, product=product, kinds=self.kinds)
 
 
 def flow_chart(flows: Sequence[Flow], period: Period, product: str) -> Chart | None:
@@ -51,7 +52,7 @@ def flow_chart(flows: Sequence[Flow], period: Period, product: str) -> Chart | N
     Return None if nothing was topped up or charged. All `flows` belong to `product`; "" means all products.
     """
     products = (product,) if product else None
-    series = (Series("Topped up", Kind.TOPUP, products), Series("Charged", Kind.DEDUCT, products))
+    series = (Series("Topped up", (Kind.TOPUP,), products), Series("Charged", CHARGES, products))
     topped_up, charged = (sum(map(each.amount, flows)) for each in series)
     if not topped_up and not charged:
         return None
@@ -72,15 +73,15 @@ def product_chart(flows: Sequence[Flow], period: Period) -> Chart | None:
     """
     charged: Counter[str] = Counter()
     for flow in flows:
-        if flow.kind == Kind.DEDUCT:
+        if flow.kind in CHARGES:
             charged[flow.product] -= flow.credits
     ranked = sorted(charged, key=lambda name: (-charged[name], name))
     if len(ranked) < 2:
         return None
     alone = ranked if len(ranked) <= SERIES_MAX else ranked[: SERIES_MAX - 1]
-    series = [Series(name_of(name) or "No product", Kind.DEDUCT, (name,), -1) for name in alone]
+    series = [Series(name_of(name) or "No product", CHARGES, (name,), -1) for name in alone]
     if others := tuple(ranked[len(alone) :]):
-        series.append(Series(f"{len(others)} others", Kind.DEDUCT, others, -1))
+        series.append(Series(f"{len(others)} others", CHARGES, others, -1))
     totals = [f"{each.name} {money.plain(sum(map(each.amount, flows)))}" for each in series]
     return _chart(
         series,

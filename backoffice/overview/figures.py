@@ -23,15 +23,17 @@ from monetization.figures.periods import Period
 from monetization.models import Tip
 from wallet.books import days
 from wallet.books.days import Flow
+from wallet.charges.give_backs import CHARGES
 from wallet.history.products import name_of
 from wallet.models import Entry, Wallet
 
 T = TypeVar("T")
 Kind = Entry.Kind
 
-# The kinds of entries, in the order of the page. A kind of OTHERS is shown only if it has entries.
+# The kinds of entries, in the order of the page. A kind of OTHERS is shown only if it has entries. A capture
+# counts as a charge.
 MAIN_KINDS = (Kind.TOPUP, Kind.DEDUCT, Kind.REFUND, Kind.ADJUSTMENT)
-OTHERS = (Kind.CLAWBACK, Kind.REINSTATEMENT, Kind.GRANT, Kind.EXPIRY, Kind.CAPTURE)
+OTHERS = (Kind.CLAWBACK, Kind.REINSTATEMENT, Kind.GRANT, Kind.EXPIRY)
 NAMES = {
     Kind.TOPUP: "Topped up",
     Kind.DEDUCT: "Charged",
@@ -41,7 +43,6 @@ NAMES = {
     Kind.REINSTATEMENT: "Reinstated",
     Kind.GRANT: "Granted",
     Kind.EXPIRY: "Expired",
-    Kind.CAPTURE: "Charged of holds",
 }
 # Amounts of these kinds have no sign, because the name says whether credits were added or taken.
 UNSIGNED = {Kind.TOPUP, Kind.DEDUCT, Kind.REFUND}
@@ -114,8 +115,11 @@ def balances(period: Period, change: int | None) -> list[Tile]:
         wallets=Count("pk", filter=positive),
         owed=Sum("balance", filter=negative, default=0),
         debtors=Count("pk", filter=negative),
+        set_aside=Sum("held", default=0),
     )
     details = [f"in {count(held['wallets'], 'wallet')}" if held["wallets"] else "No wallet holds any yet."]
+    if held["set_aside"]:
+        details.append(f"{money.plain(held['set_aside'])} held for work in progress")
     if change:
         details.append(f"{money.signed(change)} in {period.label}")
     url = rows(Wallet) if held["wallets"] else ""
@@ -159,7 +163,7 @@ def _tiles(flows: Sequence[Flow], period: Period, product: str) -> list[Tile]:
     credits, moves = _by_kind(flows)
 
     def tile(kind: Kind, amount: int, *details: str, label: str = "", is_signed: bool = False) -> Tile:
-        url = entries(period, product=product or None, kind__exact=kind.value) if moves[kind] else ""
+        url = entries(period, product=product or None, kinds=_kinds_shown_as(kind)) if moves[kind] else ""
         text = money.signed(amount) if is_signed and amount else money.plain(amount)
         details = (count(moves[kind], "entry", "entries"), *details)
         return Tile(kind.value, label or NAMES[kind], Cell(text, url), money.unit(amount), details)
@@ -183,9 +187,14 @@ def _by_kind(flows: Sequence[Flow]) -> tuple[Counter[str], Counter[str]]:
     credits: Counter[str] = Counter()
     moves: Counter[str] = Counter()
     for flow in flows:
-        credits[flow.kind] += flow.credits
-        moves[flow.kind] += flow.entries
+        kind = Kind.DEDUCT if flow.kind in CHARGES else flow.kind
+        credits[kind] += flow.credits
+        moves[kind] += flow.entries
     return credits, moves
+
+
+def _kinds_shown_as(kind: Kind) -> tuple[Kind, ...]:
+    return CHARGES if kind == Kind.DEDUCT else (kind,)
 
 
 def _by_product(flows: Sequence[Flow], period: Period) -> Table:
@@ -197,7 +206,7 @@ def _by_product(flows: Sequence[Flow], period: Period) -> Table:
         credits, moves = _by_kind([flow for flow in flows if flow.product == name])
         cells = []
         for kind in kinds:
-            url = entries(period, product=name, kind__exact=kind.value) if moves[kind] else ""
+            url = entries(period, product=name, kinds=_kinds_shown_as(kind)) if moves[kind] else ""
             amount = credits[kind]
             text = money.plain(abs(amount)) if kind in UNSIGNED or not amount else money.signed(amount)
             cells.append(Cell(text, url))

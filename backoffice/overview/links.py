@@ -1,5 +1,6 @@
 """Builds the URL of the rows behind a figure: a list of the back-office with its filters set."""
 
+from collections.abc import Collection
 from datetime import UTC, datetime
 from urllib.parse import urlencode
 
@@ -33,11 +34,16 @@ def within(since: datetime, until: datetime) -> dict[str, Condition]:
     return {"created_at__gte": since, "created_at__lt": until}
 
 
-def entries(period: Period, *, product: str | None = None, **conditions: Condition) -> str:
+def entries(
+    period: Period, *, kinds: Collection[Entry.Kind] = (), product: str | None = None, **conditions: Condition
+) -> str:
     """Return the URL of the list of the ledger entries that were created in a period.
 
-    `product` limits the list to one product. "" means entries without a product, None means all entries.
+    `kinds` limits the list to some kinds, and `product` to one product. A product "" means entries without a
+    product, None means all entries.
     """
+    if kinds:
+        conditions["kind__exact" if len(kinds) == 1 else "kind__in"] = ",".join(kinds)
     if product is not None:
         conditions["product__exact"] = product
     return rows(Entry, **conditions, **within(period.since, period.until))

@@ -142,7 +142,7 @@ def test_a_form_without_its_key_does_nothing(staff, key):
 
 
 def test_a_refused_form_can_be_corrected_and_sent_again(staff):
-    assert "holds 0 credits" in staff.post(page_of(), form(credits="-5")).text
+    assert "has 0 credits available" in staff.post(page_of(), form(credits="-5")).text
     assert staff.post(page_of(), form(credits="5")).status_code == 302
     assert Act.objects.count() == 1
 

@@ -17,7 +17,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from foundation.database.patience import patient
-from tests.backoffice.plans import captured, rows_read, scans_of
+from tests.backoffice.plans import LEDGER, captured, rows_read, scans_of
 from tests.factories import UserFactory
 from wallet.books import days
 from wallet.models import Entry, TopUp, Wallet
@@ -69,6 +69,16 @@ INSERT INTO wallet_topup (id, user_id, product, state, amount_cents, paid_cents,
 SELECT 'top_' || n, wallet_id, 'wallet', 'paid', 500, 500, 'cs_' || n, 'pi_' || n, 'txn_' || n, '',
        now() - interval '365 days' * (%(entries)s - n) / %(entries)s, now()
   FROM filling WHERE kind = 'topup';
+INSERT INTO wallet_hold (id, wallet_id, product, feature, count, credits, idempotency_key, actor,
+       available_before, ttl_seconds, state, captured_count, created_at, expires_at, ended_at)
+SELECT 'hold_' || n, CASE WHEN n %% 100 = 5 THEN 'usr_heavy' ELSE wallet_id END,
+       (ARRAY['mail', 'mail', 'mail', 'blog', 'reach'])[1 + n / 10 %% 5], 'mail.send', 1, 1, 'job:' || n,
+       'service:abc', 1, 900, CASE WHEN n %% 5000 = 15 THEN 'open' ELSE 'captured' END,
+       CASE WHEN n %% 5000 <> 15 THEN 1 END, began, began + interval '900 s',
+       CASE WHEN n %% 5000 <> 15 THEN began END
+  FROM filling,
+       LATERAL (SELECT now() - interval '365 days' * (%(entries)s - n) / %(entries)s AS began) AS times
+ WHERE n %% 10 = 5;
 INSERT INTO wallet_stripeevent (id, type, state, payload, stripe_session_id, user_id, remark, traceback,
        tries, received_at)
 SELECT 'evt_' || n, 'checkout.session.completed',
@@ -116,6 +126,8 @@ TERMS = (
     "usr_7",
     "usr_unknown",
     "txn_77",
+    "hold_75",
+    "job:75",
     "key:77",
     "cs_101",
     "pi_101",
@@ -174,6 +186,8 @@ def pages_of_rows():
         "txn_5",
     ):  # A charge, a top-up, a refund and what it gives back.
         yield reverse("admin:wallet_entry_change", args=[quote(entry)])
+    for hold in ("hold_5", "hold_15"):  # A captured one, and an overdue one.
+        yield reverse("admin:wallet_hold_change", args=[quote(hold)])
     yield reverse("admin:wallet_topup_change", args=[quote("top_1")])
     yield reverse("admin:wallet_stripeevent_change", args=[quote("evt_1")])
 
@@ -183,7 +197,11 @@ def looked_at(get, address, most):
     with captured() as queries:
         answer = get(address)
         assert answer.status_code in (200, 302, 303), address
-    wrong = [f"{address} reads the whole ledger: {query[:1500]}" for query in scans_of(queries)]
+    wrong = [
+        f"{address} reads the whole of {table}: {query[:1500]}"
+        for table in (LEDGER, "wallet_hold")
+        for query in scans_of(queries, table)
+    ]
     if len(queries) > most:
         wrong.append(f"{address} asks {len(queries)} times")
     return wrong

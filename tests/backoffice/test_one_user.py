@@ -340,7 +340,7 @@ def test_support_sees_everything_and_may_do_nothing(client, user_with_everything
 def test_billing_may_act_and_not_change_the_access(client, user_with_everything):
     member_of(client, "billing")
     answer = page_of(client, "usr_1")
-    assert labels(answer.context["actions"]) == ["Adjust the balance", "Change plan"]
+    assert labels(answer.context["actions"]) == ["Adjust the balance", "Freeze this wallet", "Change plan"]
     assert "Revoke this key" in rows_of(answer, "keys")[0]
 
 

@@ -119,7 +119,7 @@ def test_the_form_shows_what_a_full_refund_does(pay, billing, report):
         "Paid": "$25.00",
         "Refunded": "$10.50",
         "Left to refund": "$14.50",
-        "Balance": "5 credits",
+        "Available": "5 credits",
         "A full refund takes back": "14 credits",
         "And leaves a debt of": "9 credits",
     }

@@ -27,6 +27,7 @@ from monetization import sponsors, subscriptions, tips
 from monetization.models import Earner
 from tests.crowd import at_once
 from tests.factories import StaffFactory, UserFactory, enter
+from tests.wallet.held import hold
 from wallet.books import ledger
 from wallet.charges import debits
 from wallet.models import Entry, Rate, RefundRequest, StripeEvent, TopUp, Wallet
@@ -134,9 +135,13 @@ def rows(give, deliver, checkout_event) -> dict[type[models.Model], list[models.
         active_until=now + timedelta(days=7),
     )
     paid = TopUp.objects.get(state="paid")
+    give("usr_2", 10)
+    ledger.set_frozen("usr_2", frozen=True)
     found: list[models.Model] = [
         Wallet.objects.get(pk="usr_1"),
+        Wallet.objects.get(pk="usr_2"),
         charge,
+        hold("usr_1", 1, feature="mail.send"),
         TopUp.objects.create(user_id="usr_1", state="created", stripe_session_id="cs_test_open"),
         paid,
         RefundRequest.objects.create(

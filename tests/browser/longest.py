@@ -75,6 +75,7 @@ class LongestValues:
             owner = users.arrive(misar_id=misar_id, name=long(200, letters), email=address())
             plans.assign(user=owner, plan=Plan.objects.get(pk=long(40)))
             self.fill_wallet(misar_id)
+        ledger.set_frozen(self.misar_ids[0], frozen=True)
         self.creator = User.objects.get(pk=MISAR_ID)
         self.fill_dashboard()
         self.fill_payments(deliver, checkout_event)
@@ -149,8 +150,19 @@ class LongestValues:
                     user_id, feature=FEATURE, count=10**6, idempotency_key=f"{days_ago:02}{long(253)}"
                 )
                 assert charge.json()["allowed"], charge.content
-        newest = Entry.objects.of_user(user_id)[0]
+        self.hold_credits(user_id, product)
+        newest = Entry.objects.of_user(user_id).filter(kind=Entry.Kind.DEDUCT)[0]
         give_backs.give_back(entry=newest, credits=7, reason=long(500), key=long(255), actor=self.actor)
+
+    def hold_credits(self, user_id: str, product: Caller) -> None:
+        """A hold that was captured, and an open one."""
+        for name in ("captured", "open"):
+            body = {"user_id": user_id, "feature": FEATURE, "count": 10**6, "ttl_seconds": 604_800}
+            answer = product.post("/io/wallet/holds", body | {"idempotency_key": f"{name}{long(240)}"})
+            assert answer.json()["allowed"], answer.content
+            if name == "captured":
+                path = f"/io/wallet/holds/{answer.json()['holdId']}/capture"
+                assert product.post(path, {"user_id": user_id}).status_code == 200
 
     def fill_dashboard(self) -> None:
         """What a creator's server records through the API."""

@@ -33,7 +33,12 @@ CREATOR = {
     "tips": "/dashboard/tips",
     "keys": "/dashboard/keys",
 }
-DEBTOR = {"wallet-debt": "/wallet"}
+# A page of each of these users.
+OTHERS = {
+    "usr_oskar": {"wallet-debt": "/wallet"},
+    "usr_hana": {"wallet-held": "/wallet"},
+    "usr_viktor": {"wallet-frozen": "/wallet"},
+}
 NEWCOMER = {"wallet-new": "/wallet", "dashboard-new": "/dashboard"}
 STAFF = {
     "admin": "/admin/",
@@ -48,6 +53,9 @@ STAFF = {
     "admin-plan": "/admin/accounts/user/usr_5Fdemo/plan/",
     "admin-acts": "/admin/accounts/act/",
     "admin-user-debt": "/admin/user/usr_5Foskar/",
+    "admin-user-held": "/admin/user/usr_5Fhana/",
+    "admin-holds": "/admin/wallet/hold/",
+    "admin-freeze": "/admin/wallet/wallet/usr_5Fines/freeze/",
 }
 # Staff actions on the first row of a list: the picture's name, the list, and the action.
 ACTS = {
@@ -155,9 +163,10 @@ def take_all(new_context: Any, address: str) -> None:
     dana.follow("/dashboard/tips", "tbody a[href*='/dashboard/tips/']", "tip")
     dana.follow("/dashboard/subscriptions", "tbody a[href*='/dashboard/subscriptions/']", "subscription")
     dana.top_up()
-    oskar = Pictures(new_context(), address)
-    oskar.sign_in("usr_oskar")
-    oskar.visit(DEBTOR)
+    for person, pages in OTHERS.items():
+        other = Pictures(new_context(), address)
+        other.sign_in(person)
+        other.visit(pages)
     nova = Pictures(new_context(), address)
     nova.sign_in("usr_nova")
     nova.visit(NEWCOMER)

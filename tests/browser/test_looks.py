@@ -7,6 +7,8 @@ from django.utils import timezone
 
 from accounts.models import ServiceKey
 from demo.made_up_past import clock_at
+from tests.wallet.held import hold
+from wallet.books import ledger
 from wallet.charges import deductions, give_backs
 
 LOOKS = [("desktop", "light"), ("phone", "dark")]
@@ -21,7 +23,7 @@ def ada(request, open_browser):
 
 @pytest.fixture
 def history(give, article_rate):
-    """Some weeks of a user's history, with every kind of text that a user could have written."""
+    """Some weeks of a user's history, with every kind of text that a user could write, and open holds."""
     began = timezone.now() - timedelta(days=40)
     with clock_at(began):
         give(USER, 500)
@@ -34,6 +36,9 @@ def history(give, article_rate):
                 service=ServiceKey(product=f"product-{number % 3}-<script>alert(1)</script>", prefix="test"),
             ).entry
     give_backs.give_back(entry=charge, reason="<b>The work failed</b>", key="k", actor="user:staff:1")
+    for product in ("blog", "product-<script>alert(1)</script>"):
+        hold(USER, 3, product=product)
+    ledger.set_frozen(USER, frozen=True)
 
 
 def look_at(person, path):

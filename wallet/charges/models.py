@@ -21,7 +21,7 @@ class HoldQuerySet(models.QuerySet["Hold"]):
         theirs = self.filter(wallet_id=user_id)
         return theirs if product is None else theirs.filter(product=product)
 
-    def in_state(self, state: str, now: datetime) -> Self:
+    def in_state(self, state: str, now: datetime | Combinable) -> Self:
         """Return the holds in this state at this time of the database's clock. Overdue holds have expired."""
         if state == Hold.State.OPEN:
             return self.filter(state=state, expires_at__gt=now)
@@ -55,6 +55,7 @@ class Hold(models.Model):
         VOIDED = "voided", "Voided"
         EXPIRED = "expired", "Expired"
 
+    # In the database, the primary key is (id, wallet): staff find a hold by its id alone.
     id = primary_key(identifiers.hold_id)
     wallet = models.ForeignKey(Wallet, on_delete=models.PROTECT, related_name="holds", db_index=False)
     product = models.CharField(max_length=PRODUCT_LENGTH)
@@ -118,6 +119,16 @@ class Hold(models.Model):
             models.Index(fields=["wallet", "expires_at"], condition=Q(state="open"), name="wallet_hold_open"),
             # For the command that ends overdue holds of all wallets.
             models.Index(fields=["expires_at"], condition=Q(state="open"), name="wallet_hold_overdue"),
+            # For the lists of staff.
+            models.Index(fields=["-created_at"], name="wallet_hold_list"),
+            models.Index(fields=["product", "-created_at"], name="wallet_hold_product"),
+            models.Index(fields=["idempotency_key"], name="wallet_hold_key"),
+            # Nearly all holds are captured in the end, so this index leaves them out.
+            models.Index(
+                fields=["state", "-created_at"],
+                condition=Q(state__in=["voided", "expired"]),
+                name="wallet_hold_ended",
+            ),
         ]
 
     def __str__(self) -> str:

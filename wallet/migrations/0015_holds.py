@@ -83,6 +83,14 @@ class Migration(migrations.Migration):
                         fields=["expires_at"],
                         name="wallet_hold_overdue",
                     ),
+                    models.Index(fields=["-created_at"], name="wallet_hold_list"),
+                    models.Index(fields=["product", "-created_at"], name="wallet_hold_product"),
+                    models.Index(fields=["idempotency_key"], name="wallet_hold_key"),
+                    models.Index(
+                        condition=models.Q(("state__in", ["voided", "expired"])),
+                        fields=["state", "-created_at"],
+                        name="wallet_hold_ended",
+                    ),
                 ],
                 "constraints": [
                     models.UniqueConstraint(

@@ -1,5 +1,6 @@
--- Rows of a hold are found by the wallet and the id, so that the table can be sharded by wallet.
-ALTER TABLE wallet_hold DROP CONSTRAINT wallet_hold_pkey, ADD CONSTRAINT wallet_hold_pkey PRIMARY KEY (wallet_id, id);
+-- The primary key includes the wallet, so that the table can be sharded by wallet. It begins with the id, because
+-- staff find a hold by its id alone, and because the newest ids sort last.
+ALTER TABLE wallet_hold DROP CONSTRAINT wallet_hold_pkey, ADD CONSTRAINT wallet_hold_pkey PRIMARY KEY (id, wallet_id);
 
 -- A hold begins open, ends once, and is never removed. While it is open, only its end may move, and only to a
 -- later time.

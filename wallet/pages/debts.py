@@ -4,7 +4,8 @@ from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime
 
-from wallet.books.models import Entry, Wallet
+from wallet.books.ledger import Funds
+from wallet.books.models import Entry
 from wallet.payments import causes
 from wallet.payments.checkout import DOLLARS_MAX
 from wallet.payments.models import StripeRefund, TopUp
@@ -46,11 +47,11 @@ class Debt:
         return self.owed > DOLLARS_MAX
 
 
-def debt_of(wallet: Wallet) -> Debt | None:
-    """Return the debt of a wallet; None if its balance is not below 0."""
-    if wallet.balance >= 0:
+def debt_of(funds: Funds) -> Debt | None:
+    """Return the debt of a user; None if their balance is not below 0."""
+    if funds.balance >= 0:
         return None
-    entries = Entry.objects.of_user(wallet.pk)
+    entries = Entry.objects.of_user(funds.user_id)
     # The debt began after the last entry that left a balance of 0 or more.
     before = entries.filter(balance_after__gte=0).values_list("sequence", flat=True).first() or 0
     since = entries.filter(sequence__gt=before, kind__in=causes.KINDS)[:LOOKED_THROUGH_MAX]
@@ -58,13 +59,13 @@ def debt_of(wallet: Wallet) -> Debt | None:
     for entry in since:
         gone[entry.stripe_session_id] -= entry.credits
     lost = [session_id for session_id, credits in gone.items() if credits > 0]
-    return Debt(-wallet.balance, _payments(wallet, lost[:NAMED_MAX]), len(lost[NAMED_MAX:]))
+    return Debt(-funds.balance, _payments(funds.user_id, lost[:NAMED_MAX]), len(lost[NAMED_MAX:]))
 
 
-def _payments(wallet: Wallet, session_ids: list[str]) -> list[Lost]:
+def _payments(user_id: str, session_ids: list[str]) -> list[Lost]:
     """Return what happened to these payments. Also count what was taken before the debt began."""
     facts = causes.facts_of(session_ids)
-    theirs = Entry.objects.of_user(wallet.pk).filter(stripe_session_id__in=session_ids, kind__in=causes.KINDS)
+    theirs = Entry.objects.of_user(user_id).filter(stripe_session_id__in=session_ids, kind__in=causes.KINDS)
     entries = list(theirs)
     payments = []
     for session_id in session_ids:

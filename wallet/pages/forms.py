@@ -21,18 +21,18 @@ AMOUNTS = [(str(dollars), f"${dollars}") for dollars in SUGGESTED_DOLLARS] + [(O
 WHOLE_DOLLARS = re.compile(r"\$? ?([0-9]{1,3}(?:,[0-9]{3})+|[0-9]+)(?:\.0{0,2})?")
 
 
-def first_choice(owed: int) -> dict[str, str]:
-    """The choice when the page opens: the usual amount, or an amount that settles the debt if possible.
+def first_choice(missing: int) -> dict[str, str]:
+    """The choice when the page opens: the usual amount, or one that brings the missing credits if possible.
 
-    `owed` is the debt in credits; 0 if the user has no debt.
+    `missing` is how many credits must come in before the user can spend again; 0 for most users.
 
     >>> first_choice(0), first_choice(12), first_choice(300)
     ({'amount': '25'}, {'amount': '25'}, {'amount': 'other', 'own_amount': '300'})
     """
-    enough = [dollars for dollars in SUGGESTED_DOLLARS if dollars >= owed]
+    enough = [dollars for dollars in SUGGESTED_DOLLARS if dollars >= missing]
     if enough:
-        return {"amount": str(min(enough) if owed else USUAL_DOLLARS)}
-    return {"amount": OTHER, "own_amount": str(min(owed, DOLLARS_MAX))}
+        return {"amount": str(min(enough) if missing else USUAL_DOLLARS)}
+    return {"amount": OTHER, "own_amount": str(min(missing, DOLLARS_MAX))}
 
 
 class TopUpForm(KeyedForm):

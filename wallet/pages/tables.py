@@ -28,7 +28,7 @@ KIND_NAMES: dict[str, str] = {
     Kind.REINSTATEMENT: "Credits of a payment returned",
     Kind.GRANT: "Credits granted",
     Kind.EXPIRY: "Credits expired",
-    Kind.CAPTURE: "Charge",
+    Kind.CAPTURE: "Charge of a hold",
 }
 
 
@@ -49,16 +49,20 @@ def what_happened(entry: Entry, labels: dict[str, str], reversal: Reversal | Non
     """Return a short description of an entry.
 
     It is the kind of the entry, or the label of its feature and the units, or what happened to its payment.
+    A charge that took no hold first has no kind before its feature.
     """
     if reversal:
         return reversal.title
     if not entry.feature:
         return KIND_NAMES[entry.kind]
-    label = labels.get(entry.feature, entry.feature)
-    units = f" × {entry.count:,}" if entry.count and entry.count > 1 else ""
-    if entry.kind in KIND_GROUPS["charges"][1]:
-        return label + units
-    return f"{KIND_NAMES[entry.kind]}: {label}{units}"
+    units = units_of(entry.feature, entry.count, labels)
+    return units if entry.kind == Kind.DEDUCT else f"{KIND_NAMES[entry.kind]}: {units}"
+
+
+def units_of(feature: str, count: int | None, labels: dict[str, str]) -> str:
+    """Return the label of a feature, and how many units of it if they are more than one."""
+    label = labels.get(feature, feature)
+    return f"{label} × {count:,}" if count and count > 1 else label
 
 
 def labels_of_features() -> dict[str, str]:

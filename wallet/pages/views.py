@@ -1,4 +1,4 @@
-"""The wallet's pages: the balance and its history, top-ups, the history as a CSV file, and statements."""
+"""The wallet's pages: what can be spent, what is held, the history, top-ups, the CSV file, and statements."""
 
 import re
 from datetime import date
@@ -29,9 +29,9 @@ from foundation.errors import BillingError, InvalidCursor
 from foundation.forms import new_key
 from foundation.http import content_security
 from wallet.books import ledger
-from wallet.books.models import Wallet
+from wallet.books.models import Entry
 from wallet.history import products, spending, statements
-from wallet.pages import chart, debts, tables, topup_news
+from wallet.pages import chart, debts, held, tables, topup_news
 from wallet.pages.forms import HistoryForm, TopUpForm, first_choice
 from wallet.payments import checkout, return_urls
 from wallet.prices.models import Rate
@@ -57,7 +57,7 @@ RETURN_TO_LENGTH_MAX = 1500
 @page_of_the_user
 @require_safe
 def wallet(request: HttpRequest) -> HttpResponse:
-    """Show the balance, the form to buy credits, the spending by feature, and the history."""
+    """Show what can be spent, the form to buy credits, what is held, the spending, and the history."""
     return _wallet_page(request)
 
 
@@ -117,15 +117,19 @@ def _wallet_page(
     user_id = _user(request).pk
     # Read the news before the balance: if the news is "paid", the balance already includes the payment.
     news = _news_part(request, user_id)
-    wallet = Wallet.objects.filter(pk=user_id).first() or ledger.unopened(user_id)
-    debt = debts.debt_of(wallet)
-    owed = debt.owed if debt else 0
+    funds = ledger.funds_of(user_id)
+    debt = debts.debt_of(funds)
     return_to = _return_to(request)
+    missing = max(0, -funds.available)  # What must come in before anything can be spent again.
+    has_history = Entry.objects.of_user(user_id).exists()
     context = {
-        "wallet": wallet,
+        "funds": funds,
+        "has_history": has_history,
+        "held": held.held_of(funds),
         "debt": debt,
+        "overheld": missing if not debt else 0,
         "reversed_url": _filtered(request, kind="payments"),
-        "form": form or TopUpForm(initial=first_choice(owed) | {"key": new_key()}),
+        "form": form or TopUpForm(initial=first_choice(missing) | {"key": new_key()}),
         "trouble": trouble,
         "top_up_url": _address(request, page="wallet:top-up"),
         "back": {"url": return_to, "name": return_urls.name_of(return_to)} if return_to else None,
@@ -134,7 +138,7 @@ def _wallet_page(
         "rates": Rate.objects.active(),
         **news,
     }
-    if wallet.entries_count:
+    if has_history:
         context |= _days_part(request, user_id) | _history_part(request, user_id)
     return HttpResponse(render_to_string("wallet/wallet.html", context, request), **answer)
 

@@ -7,6 +7,7 @@ from django.utils.dateformat import format as in_words
 from accounts.mail import outbox
 from accounts.models import User
 from foundation import money
+from wallet.books import ledger
 from wallet.books.models import Entry
 from wallet.payments import causes, receipts
 from wallet.payments.models import TopUp
@@ -32,7 +33,7 @@ def queue(entry: Entry, topup: TopUp) -> None:
         return
     reversal = causes.of_entries([entry])[entry.pk]
     moved, written_at = money.credits(abs(entry.credits)), entry.created_at.astimezone(UTC)
-    was_taken = entry.credits < 0
+    was_taken, funds = entry.credits < 0, ledger.funds_of(entry.wallet_id)
     outbox.queue(
         user=user,
         to=user.email,
@@ -49,7 +50,9 @@ def queue(entry: Entry, topup: TopUp) -> None:
             "balance": money.credits(entry.balance_after),
             "owed": money.credits(-entry.balance_after) if entry.balance_after < 0 else "",
             "is_settled": entry.balance_before < 0 <= entry.balance_after,
-            "can_be_charged": entry.balance_after > 0,
+            "can_be_charged": funds.available > 0 and not funds.frozen,
+            "is_overheld": funds.available < 0 <= funds.balance,
+            **receipts.held_in_words(funds),
             "owner": receipts.owner_in_words(user),
             "date": f"{in_words(written_at, 'j F Y, H:i')} UTC",
             "payment": _payment(topup),

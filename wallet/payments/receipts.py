@@ -8,6 +8,8 @@ from accounts.mail import outbox
 from accounts.models import User
 from foundation import money
 from foundation.text import beginning, ending, one_line
+from wallet.books import ledger
+from wallet.books.ledger import Funds
 from wallet.books.models import Entry
 from wallet.history import products
 from wallet.payments.models import TopUp
@@ -36,6 +38,7 @@ def queue(topup: TopUp) -> None:
     assert topup.paid_cents is not None
     assert paid_at is not None
     paid, credits = money.dollars(topup.paid_cents), money.credits(entry.credits)
+    funds = ledger.funds_of(topup.user_id)
     # The entry is in the statement of the month in which it was written.
     written_at = entry.created_at.astimezone(UTC)
     outbox.queue(
@@ -49,7 +52,8 @@ def queue(topup: TopUp) -> None:
             "paid": paid,
             "credits": credits,
             "balance": money.credits(entry.balance_after),
-            "settled": _settled(entry),
+            **held_in_words(funds),
+            "settled": _settled(entry, funds),
             "owner": owner_in_words(user),
             "date": f"{in_words(paid_at.astimezone(UTC), 'j F Y, H:i')} UTC",
             # The wallet's own page is not a product, so the receipt does not name it.
@@ -68,7 +72,14 @@ def owner_in_words(user: User) -> str:
     return f"{name}, {owner}" if name else owner
 
 
-def _settled(entry: Entry) -> str:
+def held_in_words(funds: Funds) -> dict[str, str]:
+    """Return how much of the balance is held and how much can be spent; "" for both if no hold is open."""
+    if not funds.held:
+        return {"held": "", "available": ""}
+    return {"held": money.credits(funds.held), "available": money.credits(funds.available)}
+
+
+def _settled(entry: Entry, funds: Funds) -> str:
     """Return how much of a top-up paid a debt, as a sentence; "" if the user owed nothing."""
     owed = -entry.balance_before
     if owed <= 0:
@@ -78,6 +89,8 @@ def _settled(entry: Entry) -> str:
         return f"All of it paid what you owed, and you still owe {rest}. Your next top-up pays this first."
     credits = money.credits(entry.credits)
     part = f"All {credits}" if owed == entry.credits else f"{money.plain(owed)} of {credits}"
+    if funds.held:
+        return f"{part} paid what you owed; {money.credits(max(0, funds.available))} can be spent now."
     return f"{part} paid what you owed; your balance is {money.plain(entry.balance_after)}."
 
 

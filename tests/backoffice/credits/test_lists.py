@@ -81,7 +81,7 @@ def test_the_same_form_sent_twice_moves_credits_once(staff, funded):
     ("change", "sentence"),
     [
         ({"credits": "0"}, "Enter a number other than 0"),
-        ({"credits": "-11"}, "holds 10 credits"),
+        ({"credits": "-11"}, "has 10 credits available"),
         ({"credits": "100001"}, "At most 100,000 credits"),
         ({"credits": "2.5"}, "whole number"),
         ({"credits": ""}, "required"),

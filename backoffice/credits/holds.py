@@ -1,0 +1,139 @@
+"""Holds and frozen wallets: what staff read of them, and what staff may do about them."""
+
+from typing import Any
+
+from django.db.models import BigIntegerField, F, OuterRef, Q, QuerySet, Subquery, Sum
+from django.db.models.functions import Coalesce, Now
+from django.utils import timezone
+
+from accounts.models import User
+from backoffice.actions.staff_action import Facts, StaffAction
+from backoffice.errors import NothingToChange
+from foundation import money
+from wallet.books import ledger
+from wallet.charges import holds
+from wallet.models import Hold, Wallet
+
+State = Hold.State
+UNTIDIED = "overdue"  # In the URL of the list: holds that have expired, but whose row is still open.
+# In the URL of the list of wallets, and their conditions. `with_funds` adds what is held and available. The
+# conditions on the row itself come first, so that the holds of few wallets are read.
+HELD, OVERHELD = "held", "overheld"
+FUNDS = {
+    HELD: Q(held__gt=0, held_now__gt=0),
+    OVERHELD: Q(balance__gte=0, balance__lt=F("held"), available__lt=0),
+}
+# What a frozen wallet may do. The wallet's page for its user says the same (templates/wallet/wallet.html).
+REFUSED_WHILE_FROZEN = "Charges and holds are refused. Captures of open holds, refunds and top-ups go on."
+
+
+# --- Reading ------------------------------------------------------------------------------------------
+
+
+def with_funds(wallets: QuerySet[Wallet]) -> QuerySet[Wallet]:
+    """Add to each wallet what is held now and what is available, in credits. Overdue holds hold nothing."""
+    of_wallet = Hold.objects.overdue(Now()).filter(wallet_id=OuterRef("pk")).order_by()
+    overdue = of_wallet.values("wallet_id").annotate(total=Sum("credits")).values("total")
+    held_now = F("held") - Coalesce(Subquery(overdue), 0, output_field=BigIntegerField())
+    return wallets.annotate(held_now=held_now, available=F("balance") - held_now)
+
+
+def in_words(hold: Hold) -> str:
+    """Return a hold as staff read it: "Open, 5 credits for blog.article.generate × 5"."""
+    shown = as_of_now(hold)
+    return f"{shown.get_state_display()}, {money.credits(hold.credits)} for {units(hold)}"
+
+
+def seems_open(hold: Hold) -> bool:
+    """Return whether a hold is open by this host's clock. When it is voided, the database's clock decides."""
+    return hold.state == State.OPEN and hold.expires_at > timezone.now()
+
+
+def units(hold: Hold) -> str:
+    """Return the feature of a hold and how many units of it."""
+    return f"{hold.feature} × {money.plain(hold.count)}"
+
+
+def as_of_now(hold: Hold) -> Hold:
+    """Return the hold as it is now, by the time that decides about its wallet."""
+    return hold.as_of(ledger.funds_of(hold.wallet_id).at)
+
+
+# --- Acts ---------------------------------------------------------------------------------------------
+
+
+def void(hold: Hold, form_data: dict[str, Any], staff: User) -> str:
+    """Release what an open hold has set aside, for a product that cannot."""
+    outcome = holds.void(user_id=hold.wallet_id, hold_id=hold.pk, product=None)
+    if outcome.hold.state == State.EXPIRED:
+        raise NothingToChange("This hold has expired already")
+    if outcome.replayed:
+        raise NothingToChange("This hold was voided already")
+    return f"Voided a hold of {hold.product}: {money.credits(hold.credits)} can be spent again."
+
+
+def freeze(wallet: Wallet, form_data: dict[str, Any], staff: User) -> str:
+    """Stop all charges of a wallet, at once."""
+    if not ledger.set_frozen(wallet.pk, frozen=True):
+        raise NothingToChange("This wallet is frozen already")
+    return f"Frozen. {REFUSED_WHILE_FROZEN}"
+
+
+def let_go_on(wallet: Wallet, form_data: dict[str, Any], staff: User) -> str:
+    """Let a frozen wallet go on."""
+    if not ledger.set_frozen(wallet.pk, frozen=False):
+        raise NothingToChange("This wallet is not frozen")
+    return "No longer frozen. Products can charge it again."
+
+
+def facts_of_wallet(wallet: Wallet) -> Facts:
+    """Return what a wallet has, and how much of it can be spent."""
+    funds = ledger.funds_of(wallet.pk)
+    return [
+        ("Available", money.credits(funds.available)),
+        ("Held", money.credits(funds.held) if funds.held else ""),
+        ("Balance", money.credits(funds.balance)),
+        ("Frozen", "Yes" if funds.frozen else ""),
+        ("Entries", money.plain(wallet.entries_count)),
+    ]
+
+
+def facts_of_hold(hold: Hold) -> Facts:
+    """Return what a hold sets aside, for which product."""
+    return [
+        ("State", as_of_now(hold).get_state_display()),
+        ("Held", money.credits(hold.credits)),
+        ("For", f"{units(hold)}, by {hold.product}"),
+    ]
+
+
+OF_WALLET = (
+    StaffAction(
+        "freeze",
+        "Freeze this wallet",
+        "wallet.freeze_wallet",
+        freeze,
+        applies=lambda wallet: not (wallet.frozen or wallet._state.adding),
+        facts=facts_of_wallet,
+        warning=f"This works at once. {REFUSED_WHILE_FROZEN}",
+    ),
+    StaffAction(
+        "go-on",
+        "Let this wallet go on",
+        "wallet.freeze_wallet",
+        let_go_on,
+        applies=lambda wallet: wallet.frozen,
+        facts=facts_of_wallet,
+    ),
+)
+OF_HOLD = (
+    StaffAction(
+        "void",
+        "Void this hold",
+        "wallet.void_hold",
+        void,
+        applies=seems_open,
+        facts=facts_of_hold,
+        warning="The product can no longer charge for this work: its capture is refused.",
+    ),
+)
