@@ -280,6 +280,11 @@ class Caller:
         return self.post("/io/wallet/refund", {"user_id": user_id, "idempotency_key": key, **body})
 
 
+def product(name: str = "blog", **key: Any) -> Caller:
+    """A product that calls with a new service key; `key` says what the key may do."""
+    return Caller({"x-wallet-service-key": issue_service_key(product=name, **key)[1]})
+
+
 # --- A browser --------------------------------------------------------------------------------------
 
 

@@ -20,7 +20,7 @@ from accounts.service_keys import (
     set_rights,
     stop_product,
 )
-from tests.conftest import Caller
+from tests.conftest import Caller, product
 from tests.crowd import at_once
 from wallet.api.holds import HoldViewSet
 from wallet.api.views import WalletViewSet
@@ -31,11 +31,6 @@ pytestmark = pytest.mark.django_db
 
 ARTICLE = "blog.article.generate"
 STOPPED = "This product was stopped; no feature may be charged"
-
-
-def product(**fields) -> Caller:
-    """A product that calls with a new key."""
-    return Caller({"x-wallet-service-key": issue_service_key(**{"product": "blog"} | fields)[1]})
 
 
 def balance(caller: Caller):
@@ -206,7 +201,7 @@ def test_the_command_says_which_rights_there_are(rights, sentence):
 
 def test_a_stopped_product_charges_nothing_until_it_goes_on(give, article_rate):
     give("usr_1", 5)
-    blog, mail = product(), product(product="mail")
+    blog, mail = product(), product("mail")
     assert blog.deduct(idempotency_key="a").json()["allowed"] is True
     assert stop_product("blog") is True
     for refused in (blog.deduct(), blog.deduct(idempotency_key="a"), blog.deduct(feature="no.such.feature")):
@@ -222,7 +217,7 @@ def test_a_stopped_product_charges_nothing_until_it_goes_on(give, article_rate):
 def test_a_stop_holds_for_keys_that_are_made_later(article_rate):
     stop_product("blog")
     assert deduct(product()).json() == {"allowed": False, "error": STOPPED}
-    assert deduct(product(product="blog2")).status_code == 200
+    assert deduct(product("blog2")).status_code == 200
 
 
 def test_a_stopped_product_opens_no_hold_and_gets_no_quote(give, article_rate):

@@ -8,9 +8,8 @@ from django.db.models import F
 
 from accounts import throttling
 from accounts.models import RateCounter
-from accounts.service_keys import issue_service_key
 from accounts.throttling import hit
-from tests.conftest import Caller
+from tests.conftest import Caller, product
 from tests.crowd import at_once
 
 pytestmark = pytest.mark.django_db
@@ -39,10 +38,6 @@ def three_reads(settings, one_window, db):
 
 def reads(caller: Caller, count: int = 4, path: str = BALANCE, **query: str) -> list[int]:
     return [caller.get(path, **query).status_code for _ in range(count)]
-
-
-def product(name: str) -> Caller:
-    return Caller({"x-wallet-service-key": issue_service_key(product=name)[1]})
 
 
 # --- Exactly as many --------------------------------------------------------------------------------

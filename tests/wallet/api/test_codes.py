@@ -7,9 +7,8 @@ import pytest
 from django.db import connection, transaction
 
 from accounts.models import Right
-from accounts.service_keys import issue_service_key
 from foundation.errors import BillingError
-from tests.conftest import Caller
+from tests.conftest import Caller, product
 from tests.wallet.api.endpoints import ALL, DEDUCT, FUNDS, HOLDS, QUOTE, REFUND
 from tests.wallet.holding import many_holds, past_hold
 from wallet.api.codes import USUAL, Code
@@ -24,9 +23,6 @@ def world(as_service, as_user, as_anonymous, give, article_rate, settings):
     """Callers, and a user with a charge of 3, an open hold and an overdue one."""
     give("usr_1", 1000)
     as_service.deduct(count=3, idempotency_key="article:1")
-
-    def product(**options) -> Caller:
-        return Caller({"x-wallet-service-key": issue_service_key(product="blog", **options)[1]})
 
     return SimpleNamespace(
         service=as_service,

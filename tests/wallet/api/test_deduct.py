@@ -3,8 +3,7 @@
 import pytest
 from django.utils import timezone
 
-from accounts.service_keys import issue_service_key
-from tests.conftest import Caller
+from tests.conftest import Caller, product
 from wallet.books import ledger
 from wallet.charges import give_backs
 from wallet.models import Entry, Wallet
@@ -191,14 +190,14 @@ def test_a_key_belongs_to_one_user(as_service, give, article_rate):
 def test_a_key_belongs_to_one_product(as_service, give, article_rate):
     give("usr_1", 5)
     as_service.deduct("usr_1", idempotency_key="k")
-    mail = Caller({"x-wallet-service-key": issue_service_key(product="mail")[1]})
+    mail = product("mail")
     assert mail.deduct("usr_1", idempotency_key="k").json()["balanceAfter"] == 3
 
 
 def test_a_key_survives_the_change_of_the_products_service_key(as_service, give, article_rate):
     give("usr_1", 5)
     first = as_service.deduct("usr_1", idempotency_key="k")
-    rotated = Caller({"x-wallet-service-key": issue_service_key(product="blog")[1]})
+    rotated = product()
     again = rotated.deduct("usr_1", idempotency_key="k")
     assert again.content == first.content
     assert again["Idempotent-Replayed"] == "true"
@@ -278,9 +277,7 @@ def test_an_unknown_feature_is_judged_before_the_balance(as_service):
 
 def test_a_limited_key_charges_its_own_features_only(give, article_rate):
     give("usr_1", 10)
-    limited = Caller(
-        {"x-wallet-service-key": issue_service_key(product="blog", feature_prefixes=["blog."])[1]}
-    )
+    limited = product(feature_prefixes=["blog."])
     assert limited.deduct("usr_1", ARTICLE).json()["allowed"] is True
     response = limited.deduct("usr_1", "mail.send")
     assert response.status_code == 403

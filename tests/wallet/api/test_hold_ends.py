@@ -7,8 +7,7 @@ import pytest
 from django.core.management import call_command
 from django.utils import timezone
 
-from accounts.service_keys import issue_service_key
-from tests.conftest import Caller
+from tests.conftest import product
 from tests.wallet.holding import past_hold
 from tests.wallet.reversed import take_back
 from wallet.books import ledger
@@ -26,10 +25,6 @@ def held(as_service, give, article_rate):
     """A user has 42 credits, of which a hold has set 5 aside; the hold's id."""
     give("usr_1", 42)
     return as_service.hold(count=5).json()["holdId"]
-
-
-def product(name: str, **options) -> Caller:
-    return Caller({"x-wallet-service-key": issue_service_key(product=name, **options)[1]})
 
 
 def standing() -> tuple[int, int, int]:

@@ -5,19 +5,14 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from accounts.service_keys import issue_service_key
 from foundation.http.cursors import cursor_at
-from tests.conftest import Caller
+from tests.conftest import Caller, product
 from tests.wallet.holding import many_holds, past_hold
 from wallet.models import Entry, Hold, Wallet
 
 pytestmark = pytest.mark.django_db
 
 PATH = "/io/wallet/holds"
-
-
-def product(name: str) -> Caller:
-    return Caller({"x-wallet-service-key": issue_service_key(product=name)[1]})
 
 
 def ids(caller: Caller, **query) -> list[str]:

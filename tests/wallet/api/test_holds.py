@@ -5,8 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from accounts.service_keys import issue_service_key
-from tests.conftest import Caller
+from tests.conftest import product
 from tests.wallet.holding import many_holds, past_hold
 from wallet.books import ledger
 from wallet.models import Entry, Hold, Wallet
@@ -20,10 +19,6 @@ ARTICLE = "blog.article.generate"
 
 def set_price(feature: str, credits: int, *, active: bool = True) -> None:
     rates.set_rate(feature=feature, label="Label", credits=credits, unit="unit", active=active, actor="test")
-
-
-def product(name: str, **options) -> Caller:
-    return Caller({"x-wallet-service-key": issue_service_key(product=name, **options)[1]})
 
 
 def standing(user_id: str = "usr_1") -> tuple[int, int, int]:

@@ -3,8 +3,7 @@
 import pytest
 
 from accounts.models import RateCounter
-from accounts.service_keys import issue_service_key
-from tests.conftest import Caller
+from tests.conftest import product
 from tests.wallet.api.endpoints import BALANCE, FUNDS, HOLD, HOLDS, QUOTE
 from tests.wallet.holding import many_holds
 from wallet.models import Hold, Wallet
@@ -17,10 +16,6 @@ TOO_MANY = {
     "code": "too_many",
 }
 SLOW_DOWN = {"error": "Too many requests. Please slow down.", "code": "slow_down"}
-
-
-def product(name: str) -> Caller:
-    return Caller({"x-wallet-service-key": issue_service_key(product=name)[1]})
 
 
 # --- Open holds -------------------------------------------------------------------------------------

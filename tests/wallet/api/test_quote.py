@@ -2,8 +2,7 @@
 
 import pytest
 
-from accounts.service_keys import issue_service_key
-from tests.conftest import Caller
+from tests.conftest import Caller, product
 from tests.wallet.holding import past_hold
 from tests.wallet.reversed import leave_owing
 from wallet.books import ledger
@@ -104,9 +103,7 @@ def test_an_unknown_feature_is_never_free(as_service, give, feature):
 
 def test_a_limited_key_asks_for_its_own_features_only(give, article_rate):
     give("usr_1", 10)
-    limited = Caller(
-        {"x-wallet-service-key": issue_service_key(product="blog", feature_prefixes=["blog."])[1]}
-    )
+    limited = product(feature_prefixes=["blog."])
     assert quote(limited).json()["allowed"] is True
     response = quote(limited, feature="mail.send")
     assert response.status_code == 403

@@ -2,8 +2,7 @@
 
 import pytest
 
-from accounts.service_keys import issue_service_key
-from tests.conftest import Caller
+from tests.conftest import product
 from tests.wallet.entries import move
 from tests.wallet.holding import past_hold
 from tests.wallet.reversed import take_back
@@ -24,10 +23,6 @@ def charge(as_service, give, article_rate) -> Entry:
     give("usr_1", 24)
     as_service.deduct(count=3, idempotency_key="article:my-post")
     return Entry.objects.get(kind="deduct")
-
-
-def product(name: str, **options) -> Caller:
-    return Caller({"x-wallet-service-key": issue_service_key(product=name, **options)[1]})
 
 
 def refunds() -> list[Entry]:
