@@ -1,6 +1,5 @@
 """The stand-in for Stripe as the wallet's tests use it: begun anew for each, spoken to, and listened to."""
 
-import time
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any
@@ -9,15 +8,12 @@ import pytest
 import requests
 import stripe
 from django.conf import settings
-from django.db.models import DateTimeField, Func
 
 from tests import scripted_server
 from tests.conftest import Caller, Sandbox
-from wallet.models import Hold, TopUp
+from wallet.models import TopUp
 from wallet.payments import stripe_gateway
 from wallet.payments.reconciliation import findings
-
-CLOCK = Func(function="clock_timestamp", output_field=DateTimeField())
 
 
 class StandIn:
@@ -139,15 +135,3 @@ def asked_for(db):
     return TopUp.objects.create(
         user_id="usr_1", product="mail", amount_cents=2500, state="created", stripe_session_id="cs_test_1"
     )
-
-
-@pytest.fixture
-def after(db: None) -> Callable[[str], None]:
-    """Wait until the database's clock has passed the end of a hold."""
-
-    def wait(hold_id: str) -> None:
-        ended = Hold.objects.filter(pk=hold_id, expires_at__lte=CLOCK)
-        while not ended.exists():
-            time.sleep(0.02)
-
-    return wait

@@ -1,14 +1,18 @@
-"""Holds that began in the past, so that a test need not wait for their end; and many holds at once."""
+"""Holds that began in the past, many holds at once, and what becomes of the wallet that they are of."""
 
+import time
 from datetime import timedelta
 from typing import Any
 
 from django.db import transaction
+from django.db.models import DateTimeField, Func
 from django.utils import timezone
 
 from wallet.books import ledger
 from wallet.charges import debits
-from wallet.models import Hold
+from wallet.models import Hold, Wallet
+
+CLOCK = Func(function="clock_timestamp", output_field=DateTimeField())
 
 
 @transaction.atomic
@@ -48,3 +52,16 @@ def many_holds(number: int, user_id: str = "usr_1", *, product: str = "blog", ov
         Hold(wallet_id=user_id, idempotency_key=f"many:{began}:{each}", **facts) for each in range(number)
     )
     ledger.change(user_id, held=number, open_holds=number)
+
+
+def wait_for_the_end(hold_id: str) -> None:
+    """Wait until the database's clock has passed the end of a hold."""
+    ended = Hold.objects.filter(pk=hold_id, expires_at__lte=CLOCK)
+    while not ended.exists():
+        time.sleep(0.02)
+
+
+def standing(user_id: str = "usr_1") -> tuple[int, int, int]:
+    """What a wallet's row says: its balance, the credits that are held, and how many holds are open."""
+    wallet = Wallet.objects.get(pk=user_id)
+    return wallet.balance, wallet.held, wallet.open_holds

@@ -8,7 +8,7 @@ from django.core.management import call_command
 from django.utils import timezone
 
 from tests.conftest import product
-from tests.wallet.holding import past_hold
+from tests.wallet.holding import past_hold, standing, wait_for_the_end
 from tests.wallet.reversed import take_back
 from wallet.books import ledger
 from wallet.models import Entry, Hold, Wallet
@@ -25,11 +25,6 @@ def held(as_service, give, article_rate):
     """A user has 42 credits, of which a hold has set 5 aside; the hold's id."""
     give("usr_1", 42)
     return as_service.hold(count=5).json()["holdId"]
-
-
-def standing() -> tuple[int, int, int]:
-    wallet = Wallet.objects.get(pk="usr_1")
-    return wallet.balance, wallet.held, wallet.open_holds
 
 
 def conflict(response, code: str, sentence: str) -> None:
@@ -263,12 +258,12 @@ def test_even_a_new_hold_cannot_be_extended_by_seven_days(as_service, held):
     conflict(as_service.end(held, "extend", ttl_seconds=604_800), *TOO_OLD)
 
 
-def test_an_extended_hold_outlives_its_first_end(as_service, give, article_rate, after):
+def test_an_extended_hold_outlives_its_first_end(as_service, give, article_rate):
     give("usr_1", 6)
     short = as_service.hold(ttl_seconds=1).json()["holdId"]
     long = as_service.hold(ttl_seconds=30, key="chat:78").json()["holdId"]
     assert as_service.end(long, "extend", ttl_seconds=3600).status_code == 200
-    after(short)
+    wait_for_the_end(short)
     assert as_service.get(f"/io/wallet/holds/{short}", user_id="usr_1").json()["state"] == "expired"
     assert as_service.end(long, "capture").json()["state"] == "captured"
 

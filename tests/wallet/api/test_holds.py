@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from tests.conftest import product
-from tests.wallet.holding import many_holds, past_hold
+from tests.wallet.holding import many_holds, past_hold, standing, wait_for_the_end
 from wallet.books import ledger
 from wallet.models import Entry, Hold, Wallet
 from wallet.prices import rates
@@ -19,11 +19,6 @@ ARTICLE = "blog.article.generate"
 
 def set_price(feature: str, credits: int, *, active: bool = True) -> None:
     rates.set_rate(feature=feature, label="Label", credits=credits, unit="unit", active=active, actor="test")
-
-
-def standing(user_id: str = "usr_1") -> tuple[int, int, int]:
-    wallet = Wallet.objects.get(pk=user_id)
-    return wallet.balance, wallet.held, wallet.open_holds
 
 
 # --- What is set aside ------------------------------------------------------------------------------
@@ -197,10 +192,10 @@ def test_a_refusal_writes_nothing_unless_more_than_fifty_holds_are_overdue(
     assert as_service.deduct(count=61).json() == {"allowed": False, "balanceBefore": 60, "required": 61}
 
 
-def test_a_hold_that_ends_by_the_clock(as_service, give, article_rate, after):
+def test_a_hold_that_ends_by_the_clock(as_service, give, article_rate):
     give("usr_1", 6)
     hold_id = as_service.hold(count=5, ttl_seconds=1).json()["holdId"]
-    after(hold_id)
+    wait_for_the_end(hold_id)
     assert as_service.get("/io/wallet/balance", user_id="usr_1").json() == {"credits": 6}
     assert as_service.deduct(count=6).json()["balanceBefore"] == 6
     late = as_service.end(hold_id, "capture")

@@ -3,6 +3,7 @@
 import re
 
 from tests.environment import ROOT
+from tests.wallet.holding import wait_for_the_end
 from wallet.books import ledger
 from wallet.models import Entry
 
@@ -20,7 +21,7 @@ def documented() -> list[tuple[str, str, str, str, str]]:
     return row.findall(section)
 
 
-def test_the_documented_numbers_come_out(as_service, give, article_rate, after):
+def test_the_documented_numbers_come_out(as_service, give, article_rate):
     seen: list[tuple[str, str, str, str, str]] = []
 
     def note():
@@ -53,7 +54,7 @@ def test_the_documented_numbers_come_out(as_service, give, article_rate, after):
     note()
     third = post("holds", feature=FEATURE, count=6, ttl_seconds=1, idempotency_key="answer:3")["holdId"]
     note()
-    after(third)
+    wait_for_the_end(third)
     note()
     assert len(seen) == 9
     assert seen == documented()
