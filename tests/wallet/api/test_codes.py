@@ -9,9 +9,22 @@ from django.db import connection, transaction
 from accounts.models import Right
 from foundation.errors import BillingError
 from tests.conftest import Caller, product
-from tests.wallet.api.endpoints import ALL, DEDUCT, FUNDS, HOLDS, QUOTE, REFUND
+from tests.wallet.api.endpoints import (
+    ALL,
+    CAPTURE,
+    DEDUCT,
+    EXTEND,
+    FUNDS,
+    GOOD,
+    HOLD,
+    HOLDS,
+    QUOTE,
+    REFUND,
+    VOID,
+)
 from tests.wallet.holding import many_holds, past_hold
 from wallet.api.codes import USUAL, Code
+from wallet.books import ledger
 
 pytestmark = pytest.mark.django_db
 
@@ -143,11 +156,13 @@ def test_only_an_error_of_a_deciding_endpoint_says_that_nothing_is_allowed(as_an
     assert ("allowed" in response.json()) == (path in (DEDUCT, HOLDS))
 
 
-def test_a_caller_without_a_credential_that_counts_has_none(world):
+@pytest.mark.parametrize("path", [QUOTE, REFUND, HOLDS, CAPTURE, VOID, EXTEND])
+def test_a_caller_without_a_credential_that_counts_has_none(world, path):
     """A bearer does not count where only products may ask; one that is not valid is wrong where it would."""
     for caller in (world.anonymous, world.user, Caller({"Authorization": "Bearer nonsense"})):
-        response = caller.refund(charge_key="article:1")
+        response = caller.post(path.replace(HOLD, f"{HOLDS}/{world.hold}"), GOOD[path])
         assert (response.status_code, response.json()["code"]) == (403, "no_credentials")
+    assert ledger.available_of("usr_1") == 1000 - 3 - 1
     response = Caller({"Authorization": "Bearer nonsense"}).get(FUNDS)
     assert (response.status_code, response.json()["code"]) == (401, "wrong_credentials")
 

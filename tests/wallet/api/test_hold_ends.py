@@ -10,7 +10,6 @@ from django.utils import timezone
 from tests.conftest import product
 from tests.wallet.holding import past_hold, standing, wait_for_the_end
 from tests.wallet.reversed import take_back
-from wallet.books import ledger
 from wallet.models import Entry, Hold, Wallet
 from wallet.prices import rates
 
@@ -308,11 +307,3 @@ def test_an_odd_id_is_a_hold_that_is_not_there(as_service, held, verb, subtests)
             assert response.status_code == 404
             assert response.json()["code"] == "not_found"
     assert standing() == (42, 5, 1)
-
-
-@pytest.mark.parametrize("verb", VERBS)
-def test_a_bearer_cannot_end_its_own_hold(as_user, held, verb):
-    response = as_user("usr_1").end(held, verb, **VERBS[verb])
-    assert response.status_code == 403
-    assert response.json()["code"] == "no_credentials"
-    assert ledger.available_of("usr_1") == 37

@@ -358,15 +358,3 @@ def test_a_limited_key_holds_for_its_own_features_only(give, article_rate):
         "error": "This service key may not charge mail.send",
         "code": "feature_not_allowed",
     }
-
-
-def test_a_user_cannot_hold_with_a_bearer(as_user, give, article_rate):
-    give("usr_1", 10)
-    response = as_user("usr_1").hold()
-    assert response.status_code == 403
-    assert response.json() == {
-        "allowed": False,
-        "error": "This endpoint needs a valid x-wallet-service-key",
-        "code": "no_credentials",
-    }
-    assert standing() == (10, 0, 0)

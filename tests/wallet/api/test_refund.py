@@ -363,12 +363,6 @@ def test_another_reason_is_refused(as_service, charge, reason, sentence):
 # --- Who may ----------------------------------------------------------------------------------------
 
 
-def test_a_user_cannot_give_back_with_a_bearer(as_user, charge):
-    response = as_user("usr_1").refund(charge_key="article:my-post")
-    refused(response, 403, "no_credentials", "This endpoint needs a valid x-wallet-service-key")
-    assert refunds() == []
-
-
 def test_a_debt_is_paid_by_a_refund(as_service, charge):
     take_back(Entry.objects.get(kind="topup"))
     answer = as_service.refund(charge_key="article:my-post", credits=2).json()
