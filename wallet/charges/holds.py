@@ -108,7 +108,7 @@ def capture(*, service: ServiceKey, user_id: str, hold_id: str, count: int | Non
     hold, now = _locked(user_id=user_id, hold_id=hold_id, product=service.product)
     count = hold.count if count is None else count
     if count > hold.count:
-        raise MoreThanHeld(f"count must be at most {hold.count}, as the hold was made for")
+        raise MoreThanHeld(f"count must be at most {hold.count}, the count of the hold")
     if hold.state == State.CAPTURED and hold.captured_count == count:
         return Outcome(hold, replayed=True)
     _require_open(hold)

@@ -96,7 +96,7 @@ def test_a_capture_is_never_more_than_was_held(as_service, held, count):
     response = as_service.end(held, "capture", count=count)
     assert response.status_code == 400
     assert response.json() == {
-        "error": "count must be at most 5, as the hold was made for",
+        "error": "count must be at most 5, the count of the hold",
         "code": "invalid",
     }
     assert standing() == (42, 5, 1)
