@@ -41,7 +41,7 @@ class HoldReads(PerCredentialAndUser):
 
 
 class PerProduct(WindowThrottle):
-    """Limits each product, whichever users it asks about."""
+    """Limits the requests of each product, for all users together."""
 
     def facts(self, request: Request) -> tuple[str, ...] | None:
         return ("product", request.auth.product) if isinstance(request.auth, ServiceKey) else None
