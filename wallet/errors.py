@@ -65,10 +65,17 @@ class NotFound(BillingError):
 
 
 class TooManyHolds(Conflict):
-    """Raised when a wallet, or a product in this wallet, has as many open holds as it may have."""
+    """Raised when a wallet, or a product in this wallet, has as many open holds as it may have.
+
+    `lapsed` is how many overdue holds the refused transaction had ended.
+    """
 
     code = "too_many"
     sentence = "Too many holds of this user are open; capture or void some first"
+
+    def __init__(self, *, lapsed: int) -> None:
+        self.lapsed = lapsed
+        super().__init__()
 
 
 class KeyEnded(Conflict):

@@ -33,7 +33,7 @@ def spending(user_id: str) -> Iterator[None]:
     try:
         with transaction.atomic():
             yield
-    except InsufficientCredits as refused:
+    except (InsufficientCredits, TooManyHolds) as refused:
         if refused.lapsed > LAPSES_ROLLED_BACK_MAX and not connection.in_atomic_block:
             lapsing.lapse_wallet(user_id)
         raise
@@ -70,7 +70,7 @@ def set_aside(*, user_id: str, credits: int, product: str) -> Standing:
     opened = Hold.objects.filter(wallet_id=user_id, state=Hold.State.OPEN)
     of_product = opened.filter(product=product).count()
     if of_product >= OPEN_HOLDS_OF_PRODUCT_MAX or opened.count() >= OPEN_HOLDS_MAX:
-        raise TooManyHolds
+        raise TooManyHolds(lapsed=before.lapsed)
     ledger.change(user_id, held=credits, open_holds=1)
     return replace(before, held=before.held + credits)
 

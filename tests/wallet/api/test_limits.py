@@ -57,6 +57,18 @@ def test_overdue_holds_do_not_count(as_service, give, article_rate):
     assert Wallet.objects.get().open_holds == 1
 
 
+@pytest.mark.parametrize(("overdue", "open_after"), [(50, 250), (51, 200)])
+def test_one_hold_too_many_ends_many_overdue_ones_for_good(
+    transactional_db, as_service, give, article_rate, overdue, open_after
+):
+    """Otherwise each such answer would end them anew."""
+    give("usr_1", 1000)
+    many_holds(200)
+    many_holds(overdue, product="mail", overdue=True)
+    assert as_service.hold().json()["code"] == "too_many"
+    assert Wallet.objects.get().open_holds == open_after
+
+
 def test_too_few_credits_is_said_before_too_many_holds(as_service, give, article_rate):
     give("usr_1", 200)
     many_holds(200)
