@@ -45,3 +45,11 @@ class Clock:
     def advance(self, seconds: float = 0, **parts: float) -> None:
         """Move the clock forward by these seconds, or by other parts of a timedelta."""
         self.set(self.now + timedelta(seconds=seconds, **parts))
+
+    def tick(self, seconds: float) -> None:
+        """From now on, move forward by so many seconds whenever a query reads the clock."""
+        later = f"current_setting('clockwork.now')::timestamptz + interval '{seconds} seconds'"
+        sql(
+            "CREATE OR REPLACE FUNCTION clockwork.clock_timestamp() RETURNS timestamptz LANGUAGE sql VOLATILE"
+            f" AS $$ SELECT set_config('clockwork.now', ({later})::text, true)::timestamptz $$"
+        )

@@ -237,11 +237,11 @@ def append(
     """Write the entry for the change that the caller's transaction has just made to the wallet.
 
     `read` is the wallet's standing after the change, if the caller has read it. A time that it has becomes
-    the entry's time; otherwise the database gives the entry its `created_at`. (The sandbox writes a past of
+    the entry's time; otherwise the database gives the entry its times. (The sandbox writes a past of
     its own: demo/made_up_past.py.)
     """
     after = read or standing(user_id)
-    timed = {"created_at": after.now} if after.now else {}
+    timed = {"created_at": after.now, "effective_at": after.now} if after.now else {}
     return Entry.objects.create(
         wallet_id=user_id,
         sequence=after.entries_count,
@@ -250,6 +250,5 @@ def append(
         balance_after=after.balance,
         held=after.held,
         actor=actor,
-        **timed,
-        **facts,
+        **timed | facts,
     )

@@ -1,6 +1,6 @@
 """Give credits of a charge back: the refund of a product, and the same by staff."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from django.db import transaction
 
@@ -100,11 +100,15 @@ def _give_back(
     if not 0 < given <= left:
         raise NothingToGiveBack(left)
     before = lapsing.lapse(user_id, read)
-    entry = ledger.credit(
-        user_id=user_id,
+    # The entry has the time that decided which holds are overdue.
+    after = replace(before, balance=before.balance + given, entries_count=before.entries_count + 1)
+    ledger.change(user_id, credits=given)
+    entry = ledger.append(
+        user_id,
         credits=given,
         kind=kind,
         actor=actor,
+        read=after,
         reason=reason,
         idempotency_key=key,
         feature=charge.feature,
@@ -117,7 +121,7 @@ def _give_back(
         requested=credits,
         refundable=left - given,
         lapsed=0,
-        available=before.available + given,
+        available=after.available,
     )
     return Refund(entry, answer, replayed=False)
 

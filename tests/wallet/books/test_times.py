@@ -9,10 +9,12 @@ from django.db import connection, transaction
 from accounts.models import ServiceKey
 from tests.crowd import at_once
 from tests.monetization.records import clock_at
+from tests.wallet.books.conftest import BLOG
+from tests.wallet.clock import Clock
 from tests.wallet.entries import move, sql
 from tests.wallet.past import at, charged, hosts_gave_the_times, list_entries_out_of_order, wrote
 from wallet.books import days, laws, ledger
-from wallet.charges import adjustments, deductions, give_backs
+from wallet.charges import adjustments, deductions, give_backs, holds
 from wallet.models import ClosedDay, Entry, OutOfOrderEntry, Wallet
 
 pytestmark = pytest.mark.django_db
@@ -203,3 +205,16 @@ def test_the_release_before_goes_on_writing():
         assert {name for (name,) in cursor.fetchall()} == set(columns)
     wrote(50, datetime.now(UTC))
     assert charged(3, datetime.now(UTC)).sequence == 2
+
+
+def test_a_refund_is_of_the_time_at_which_it_looked_at_the_holds(give, article_rate):
+    """The answer counts a hold that ends soon. So the entry is from before its end."""
+    clock = Clock()
+    give("usr_1", 20)
+    facts = {"service": BLOG, "user_id": "usr_1", "feature": article_rate}
+    charge = deductions.deduct(**facts, key="charge").entry
+    hold = holds.authorize(**facts, count=5, ttl_seconds=90, key="hold").hold
+    clock.tick(60)
+    refund = give_backs.refund(service=BLOG, user_id="usr_1", charge={"pk": charge.pk}, key="undo")
+    assert (refund.answer.available, refund.entry.available_after) == (15, 15)
+    assert Entry.objects.get(kind="refund").created_at < hold.expires_at
