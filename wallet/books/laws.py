@@ -205,6 +205,7 @@ LAWS_OF_THE_WHOLE = {
                        ('wallet_entry_sign_fits_kind'), ('wallet_entry_leaves_what_is_held'),
                        ('wallet_entry_capture_names_its_hold'), ('wallet_entry_counts_units'),
                        ('wallet_entry_reverses_an_entry_of_its_wallet'),
+                       ('wallet_giveback_is_of_an_entry_of_its_wallet'),
                        ('wallet_wallet_sets_aside_no_less_than_nothing'), ('wallet_hold_sets_something_aside'),
                        ('wallet_hold_was_covered'), ('wallet_hold_ends_once'),
                        ('wallet_entry_topup_names_its_checkout'), ('wallet_entry_charge_names_its_feature'),
@@ -220,7 +221,7 @@ LAWS_OF_THE_WHOLE = {
         SELECT wanted.name, 'missing or not valid'
           FROM (VALUES ('wallet_entry_key_once'), ('wallet_entry_checkout_once'), ('wallet_entry_one_per_place'),
                        ('wallet_entry_pkey'), ('wallet_entry_one_per_hold'), ('wallet_hold_pkey'),
-                       ('wallet_hold_key_once'),
+                       ('wallet_hold_key_once'), ('wallet_giveback_pkey'),
                        ('wallet_topup_stripe_session_id_key'), ('wallet_topup_entry_id_key'),
                        ('wallet_topup_form_once'), ('wallet_daytotal_once'),
                        ('wallet_payment_pkey'), ('wallet_refundrequest_form_once'),

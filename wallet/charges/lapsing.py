@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, InternalError, transaction
 from django.db.models import F
 from django.db.models.functions import Now
 
@@ -77,7 +77,8 @@ def tidy(*, go_on: Callable[[], bool] = lambda: True) -> Tidied:
                 return tidied
             try:
                 ended = lapse_wallet(user_id, wait=False)
-            except IntegrityError as error:  # The books of this wallet are damaged. The others go on.
+            # The books of this wallet are damaged. The others go on. (On a cluster, it is an InternalError.)
+            except (IntegrityError, InternalError) as error:
                 tidied.failed[user_id] = first_line(error)
             else:
                 tidied.holds += ended

@@ -171,16 +171,19 @@ def test_every_trigger_constraint_and_unique_index_is_watched(db):
     for model in apps.get_app_config("wallet").get_models():
         for constraint in model._meta.constraints:
             (checks if isinstance(constraint, models.CheckConstraint) else uniques).add(constraint.name)
-    # And a foreign key that Django cannot write: both columns are of the same wallet.
-    assert checks | {FOREIGN_KEY} == set(CONSTRAINT_NAMES)
+    # And foreign keys that Django cannot write: both columns are of the same wallet.
+    assert checks | set(FOREIGN_KEYS) == set(CONSTRAINT_NAMES)
     # And the two that say unique=True: one checkout one top-up, one top-up one entry. And the primary keys
     # that Django does not know, or that let a payment be credited once.
     uniques |= {"wallet_topup_stripe_session_id_key", "wallet_topup_entry_id_key", "wallet_payment_pkey"}
-    uniques |= {"wallet_entry_pkey", "wallet_hold_pkey"}
+    uniques |= {"wallet_entry_pkey", "wallet_hold_pkey", "wallet_giveback_pkey"}
     assert uniques == set(INDEX_NAMES)
 
 
-FOREIGN_KEY = "wallet_entry_reverses_an_entry_of_its_wallet"
+FOREIGN_KEYS = (
+    "wallet_entry_reverses_an_entry_of_its_wallet",
+    "wallet_giveback_is_of_an_entry_of_its_wallet",
+)
 
 
 def table_of(name):
@@ -232,15 +235,17 @@ def test_a_constraint_that_was_put_back_without_a_look_at_what_is_there(books):
 def test_a_unique_index_that_is_gone(books, name):
     connection.check_constraints()
     table = table_of(name)
-    if name == "wallet_entry_pkey":  # It depends on the primary key.
-        sql(f"ALTER TABLE wallet_entry DROP CONSTRAINT {FOREIGN_KEY}")
+    if name == "wallet_entry_pkey":  # They depend on the primary key.
+        for foreign_key in FOREIGN_KEYS:
+            sql(f"ALTER TABLE {table_of(foreign_key)} DROP CONSTRAINT {foreign_key}")
     sql(f"ALTER TABLE {table} DROP CONSTRAINT IF EXISTS {name}")
     sql(f"DROP INDEX IF EXISTS {name}")
     assert (INDEXES, name, "missing or not valid") in found()
-    column = "stripe_id" if table == "wallet_payment" else "id"
+    column = {"wallet_payment": "stripe_id", "wallet_giveback": "entry_id"}.get(table, "id")
     sql(f"CREATE INDEX {name} ON {table} ({column})")  # Of that name, but not unique.
-    also = [(CONSTRAINTS, FOREIGN_KEY, "missing or not validated")] if name == "wallet_entry_pkey" else []
-    assert found() == [*also, (INDEXES, name, "missing or not valid")]
+    also = FOREIGN_KEYS if name == "wallet_entry_pkey" else ()
+    gone = {(CONSTRAINTS, foreign_key, "missing or not validated") for foreign_key in also}
+    assert set(found()) == gone | {(INDEXES, name, "missing or not valid")}
 
 
 # --- Many wallets -----------------------------------------------------------------------------------
