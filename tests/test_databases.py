@@ -3,14 +3,17 @@
 import time
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from accounts.models import Plan
-from tests.conftest import KEEPERS, LEDGER
+from tests import all_laws
 from tests.crowd import begin, second_connection
-from tests.databases import Beginning, hold_rows
+from tests.databases import Beginning
 from tests.factories import UserFactory
 from tests.limits import OF_A_REQUEST, limited
 from tests.wallet.entries import sql
+from wallet.books import laws
 
 TABLES = "SELECT relname FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace"
 
@@ -51,16 +54,40 @@ def test_a_transaction_that_a_test_left_open_is_waited_for():
 
 
 @pytest.mark.django_db
-def test_a_ledger_without_a_row_is_told_from_one_with_rows():
-    """Of the first only the keepers of the laws are looked at when a test is over."""
-    assert len(KEEPERS) == 3
-    assert not hold_rows(LEDGER)
-    sql("INSERT INTO wallet_closedday VALUES ('2026-01-01', 0, now())")
-    assert hold_rows(LEDGER)
-    sql("DELETE FROM wallet_closedday")
-    assert not hold_rows(LEDGER)
-    sql("INSERT INTO wallet_wallet VALUES ('usr_1', 0, 0, now())")
-    assert hold_rows(LEDGER)
+def test_one_statement_has_every_law(give):
+    give("usr_1", 5)
+    with CaptureQueriesContext(connection) as queries:
+        assert laws.violations() == []
+    batches = [each for each in queries.captured_queries if "ORDER BY user_id LIMIT" in each["sql"]]
+    assert len(queries) == len(all_laws.LAWS) + len(batches)
+
+
+@pytest.mark.django_db
+@pytest.mark.breaks_the_books
+@pytest.mark.parametrize(
+    "breaking",
+    [
+        "UPDATE wallet_wallet SET balance = 6",
+        "UPDATE wallet_wallet SET entries_count = 7",
+        "DELETE FROM wallet_payment",
+        "ALTER TABLE wallet_entry DROP CONSTRAINT wallet_entry_counts_from_one",
+        "ALTER TABLE wallet_entry DISABLE TRIGGER wallet_entry_is_not_truncated",
+    ],
+)
+def test_one_statement_finds_what_the_laws_find(give, breaking):
+    give("usr_1", 5)
+    connection.check_constraints()
+    assert all_laws.broken() == []
+    for statement in ("SET LOCAL session_replication_role = replica", breaking):
+        sql(statement)
+    assert set(all_laws.broken()) == set(laws.violations()) != set()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_one_statement_is_planned_again_on_a_new_connection():
+    assert all_laws.broken() == []
+    connection.close()
+    assert all_laws.broken() == []
 
 
 @pytest.mark.django_db(transaction=True)
