@@ -116,3 +116,21 @@ def wait_until_another_waits() -> None:
                 return
             time.sleep(0.01)
     raise AssertionError("no connection waits")
+
+
+def wait_until_all_wait(number: int) -> list[str]:
+    """Wait until this many connections wait for locks; the queries that wait."""
+    give_up_at = time.monotonic() + WAITING_SECONDS_MAX
+    with connection.cursor() as cursor:
+        while time.monotonic() < give_up_at:
+            # Otherwise PostgreSQL shows what it read first in this transaction.
+            cursor.execute("SELECT pg_stat_clear_snapshot()")
+            cursor.execute(
+                "SELECT query FROM pg_stat_activity"
+                " WHERE datname = current_database() AND wait_event_type = 'Lock'"
+            )
+            queries = [query for (query,) in cursor.fetchall()]
+            if len(queries) >= number:
+                return queries
+            time.sleep(0.01)
+    raise AssertionError(f"{len(queries)} connections wait")
