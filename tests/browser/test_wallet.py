@@ -5,11 +5,19 @@ import requests
 
 from accounts.mail import outbox
 from sandbox.environment import mail_directory
+from tests.chromium import SIZES
 from tests.deployment import eventually
+from tests.wallet.held import hold
 from wallet.books import ledger
 from wallet.models import TopUp
 
 USER = "usr_demo"
+# The right edge of the text itself: a cell may be wider than its text.
+RIGHT_EDGES = """cells => cells.map(cell => {
+  const text = document.createRange();
+  text.selectNodeContents(cell);
+  return text.getBoundingClientRect().right;
+})"""
 
 
 @pytest.fixture
@@ -256,3 +264,16 @@ def test_credits_of_a_refund_that_failed_are_seen_to_come_back(at_the_checkout, 
         ("Payment refunded", "15"),
         ("Top-up", "25"),
     ]
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_the_total_of_what_is_held_stands_below_its_credits(open_browser, article_rate, give, size):
+    ada = open_browser(size=size)
+    ada.comes_signed_in()
+    give(USER, 40)
+    for count in (6, 11):
+        hold(USER, count)
+    ada.page.reload()
+    edges = ada.page.locator("#held td.number").evaluate_all(RIGHT_EDGES)
+    assert len(edges) == 3
+    assert max(edges) - min(edges) < 1
