@@ -141,6 +141,7 @@ def test_a_debt_and_holds_are_both_explained(dana):
     assert "Available now −42 credits Balance −40 Held for work in progress 2" in shown
     assert "You owe 40 credits. The first $40 of your next top-up will settle this." in shown
     assert "Until then, Misar products can't charge you for new work." in shown
+    assert "It also waits until the 2 credits held for work in progress are covered or released." in shown
     assert "are held than you have" not in shown
 
 
