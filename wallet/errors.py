@@ -55,7 +55,8 @@ class NothingToGiveBack(Conflict):
 
     def __init__(self, refundable: int) -> None:
         self.facts = {"refundable": refundable}
-        super().__init__(f"{refundable} credits of this charge are left to give back")
+        left = f"{money.credits(refundable)} of this charge {'is' if refundable == 1 else 'are'} left"
+        super().__init__(f"{left} to give back" if refundable else "This charge was given back in full")
 
 
 class NotFound(BillingError):

@@ -134,6 +134,7 @@ OF_HOLD = (
         void,
         applies=seems_open,
         facts=facts_of_hold,
-        warning="The product can no longer charge for this work: its capture is refused.",
+        warning="The product can no longer charge for this work: its capture is refused. The user can spend "
+        "the credits again.",
     ),
 )

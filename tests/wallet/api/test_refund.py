@@ -200,7 +200,7 @@ def test_more_than_the_charge_is_refused_and_says_what_is_left(as_service, charg
 def test_nothing_is_left_of_a_charge_given_back_whole(as_service, charge, credits):
     as_service.refund(charge_key="article:my-post")
     response = as_service.refund(charge_key="article:my-post", credits=credits, key="undo:2")
-    sentence = "0 credits of this charge are left to give back"
+    sentence = "This charge was given back in full"
     refused(response, 409, "nothing_left", sentence, refundable=0)
     assert ledger.available_of("usr_1") == 24
 

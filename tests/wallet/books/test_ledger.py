@@ -274,11 +274,11 @@ def test_a_charge_is_given_back_in_parts_until_nothing_is_left(give):
     assert give_back(charge, 1, key="refund-1").balance_after == 7
     assert give_back(charge, 2, key="refund-2").balance_after == 9
     before = books_of()
-    with pytest.raises(NothingToGiveBack, match="1 credits of this charge are left"):
+    with pytest.raises(NothingToGiveBack, match="1 credit of this charge is left"):
         give_back(charge, 2, key="refund-3")
     assert books_of() == before
     assert give_back(charge, key="refund-3").credits == 1  # Without a number: what is left.
-    with pytest.raises(NothingToGiveBack, match="0 credits of this charge are left"):
+    with pytest.raises(NothingToGiveBack, match="was given back in full"):
         give_back(charge, key="refund-4")
     assert ledger.available_of("usr_1") == 10
 

@@ -299,4 +299,5 @@ def test_the_mail_about_a_debt_says_that_new_work_waits(dana, settings):
     capture(hold(dana.pk, 40))
     hold(dana.pk, 2)
     take_back(Entry.objects.of_user(dana.pk).get(kind="topup"), 42)
-    assert "Until this is paid, Misar products can't charge you for new work." in newest_mail().text
+    sentence = "Until this is paid and what is held is covered or released, Misar products can't charge you"
+    assert f"{sentence} for new work." in newest_mail().text
