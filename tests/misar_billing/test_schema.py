@@ -29,6 +29,7 @@ from schemathesis.specs.openapi.checks import (
 
 from accounts.models import ServiceKey
 from wallet.api.codes import Code
+from wallet.api.serializers import RefundRequest
 from wallet.charges import deductions, holds
 from wallet.models import Entry
 
@@ -285,9 +286,17 @@ def ask(
                     values.pop("hold_id", None)
         return case
 
+    def about_one_charge(case):
+        """The schema does not say that exactly one field of a refund names the charge."""
+        if isinstance(case.body, dict):
+            _, *others = [name for name in RefundRequest.SELECTORS if name in case.body] or [""]
+            for name in others:
+                del case.body[name]
+        return case
+
     cases = st.one_of(
         operation.as_strategy(GenerationMode.POSITIVE).map(about_what_there_is),
-        operation.as_strategy(GenerationMode.POSITIVE),
+        operation.as_strategy(GenerationMode.POSITIVE).map(about_one_charge),
         operation.as_strategy(GenerationMode.NEGATIVE),
     )
     seen: Counter[int] = Counter()
