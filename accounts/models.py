@@ -178,6 +178,7 @@ class Right(models.TextChoices):
     CHARGE = "charge", "charge"
     REFUND = "refund", "refund"
     TOPUP = "topup", "top up"
+    GRANT = "grant", "grant"
 
     @classmethod
     def in_words(cls, rights: Collection[str]) -> str:
@@ -245,6 +246,11 @@ class ServiceKey(models.Model):
         db_default=list(DEFAULT_RIGHTS),  # The previous release creates keys without this field.
         help_text="What the key may do.",
     )
+    # How much the product may grant to users with this key. A key with the right to grant has both.
+    grant_max = models.BigIntegerField(null=True, blank=True, help_text="Credits of one grant, at most.")
+    grant_month_max = models.BigIntegerField(
+        null=True, blank=True, help_text="Credits that the product may grant in a UTC month, at most."
+    )
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     expires_at = models.DateTimeField(null=True, blank=True)
     revoked_at = models.DateTimeField(null=True, blank=True, editable=False)
@@ -261,6 +267,20 @@ class ServiceKey(models.Model):
             ("set_servicekey_rights", "Can change the rights of a service key"),
             ("stop_product", "Can stop a product, and let it go on"),
         )
+        constraints = [
+            # The conditions on NULL are needed: PostgreSQL accepts a row if a check gives NULL.
+            models.CheckConstraint(
+                condition=Q(
+                    rights__contains=["grant"],
+                    grant_max__isnull=False,
+                    grant_max__gte=1,
+                    grant_month_max__isnull=False,
+                    grant_month_max__gte=1,
+                )
+                | ~Q(rights__contains=["grant"]),
+                name="accounts_servicekey_grants_within_caps",
+            )
+        ]
 
     def __str__(self) -> str:
         return f"{self.product} ({self.prefix}…)"

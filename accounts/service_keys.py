@@ -12,6 +12,8 @@ from accounts.models import DEFAULT_RIGHTS, Right, ServiceKey, StoppedProduct
 from foundation.validators import validate_id
 
 SERVICE_KEY_PREFIX = "wsk_"
+# The largest caps on what a product may grant, in credits: at a time, and in a UTC month.
+GRANT_MAX, GRANT_MONTH_MAX = 1_000_000, 1_000_000_000
 
 # Every charge begins with this query. Django takes several times as long to build it as PostgreSQL takes to
 # answer it, so it is written out.
@@ -29,11 +31,15 @@ def issue_service_key(
     product: str,
     feature_prefixes: Sequence[str] = (),
     rights: Sequence[str] = DEFAULT_RIGHTS,
+    grant_max: int | None = None,
+    grant_month_max: int | None = None,
     expires_at: datetime | None = None,
 ) -> tuple[ServiceKey, str]:
     """Create a key. Return the key and its secret, which is not stored and not shown again.
 
-    Raises ValidationError if the product, a prefix or a right is not valid, or if `rights` is empty.
+    A key with the right to grant needs both caps (in credits): `grant_max` of one grant, and
+    `grant_month_max` of what the product may grant in a UTC month. Raises ValidationError if the product, a
+    prefix, a right or a cap is not valid, or if `rights` is empty.
     """
     for prefix in feature_prefixes:
         validate_id(prefix)
@@ -42,6 +48,7 @@ def issue_service_key(
         product=product,
         feature_prefixes=list(feature_prefixes),
         rights=_known(rights),
+        **_caps(rights, grant_max, grant_month_max),
         expires_at=expires_at,
         **stored,
     )
@@ -78,12 +85,20 @@ def require_may_charge(key: ServiceKey, feature: str) -> None:
         raise FeatureNotAllowed(feature)
 
 
-def set_rights(key: ServiceKey, rights: Sequence[str]) -> None:
+def set_rights(
+    key: ServiceKey,
+    rights: Sequence[str],
+    *,
+    grant_max: int | None = None,
+    grant_month_max: int | None = None,
+) -> None:
     """Give the key these rights and no others. They apply from the next request on.
 
-    Raises ValidationError if a right is unknown, or if `rights` is empty.
+    The caps are those of `issue_service_key`. Raises ValidationError if a right is unknown, if `rights` is
+    empty, or if the key may grant and a cap is missing.
     """
-    ServiceKey.objects.filter(pk=key.pk).update(rights=_known(rights))
+    caps = _caps(rights, grant_max, grant_month_max)
+    ServiceKey.objects.filter(pk=key.pk).update(rights=_known(rights), **caps)
 
 
 def stop_product(product: str) -> bool:
@@ -103,6 +118,19 @@ def let_product_go_on(product: str) -> bool:
 
 def _usable(prefix: str, at: datetime) -> Iterable[ServiceKey]:
     return ServiceKey.objects.raw(USABLE_KEYS, [prefix, at])
+
+
+def _caps(rights: Sequence[str], grant_max: int | None, grant_month_max: int | None) -> dict[str, int | None]:
+    """Return the caps of a key with these rights: none if it may not grant. Raise ValidationError."""
+    if Right.GRANT not in rights:
+        return {"grant_max": None, "grant_month_max": None}
+    if grant_max is None or grant_month_max is None:
+        raise ValidationError("A key that may grant needs two caps: of one grant, and of a month")
+    if not 1 <= grant_max <= GRANT_MAX or not 1 <= grant_month_max <= GRANT_MONTH_MAX:
+        raise ValidationError(
+            f"The cap of a grant is 1 to {GRANT_MAX:,} credits, and that of a month 1 to {GRANT_MONTH_MAX:,}"
+        )
+    return {"grant_max": grant_max, "grant_month_max": grant_month_max}
 
 
 def _known(rights: Sequence[str]) -> list[str]:

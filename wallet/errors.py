@@ -1,6 +1,7 @@
 """The errors that functions of the wallet raise."""
 
 from collections.abc import Mapping
+from typing import Any
 
 from foundation import money
 from foundation.errors import BillingError, Conflict, TryAgainLater
@@ -10,10 +11,11 @@ class InsufficientCredits(BillingError):
     """Raised when a debit or a hold needs more credits than the wallet has available.
 
     `available` and `required` are in credits; `available` is less than `required`. `lapsed` is how many
-    overdue holds the refused transaction had ended. `limited_by` says what else limits the wallet.
+    overdue holds and ended grants the refused transaction had written off. `limited_by` says what else limits
+    the wallet.
     """
 
-    limited_by: Mapping[str, str] | None = None
+    limited_by: Mapping[str, Any] | None = None
 
     def __init__(self, *, available: int, required: int, lapsed: int = 0) -> None:
         self.available, self.required, self.lapsed = available, required, lapsed
@@ -27,6 +29,17 @@ class WalletFrozen(InsufficientCredits):
 
     def __init__(self, *, available: int, required: int, lapsed: int = 0) -> None:
         super().__init__(available=min(available, 0), required=required, lapsed=lapsed)
+
+
+class BudgetSpent(InsufficientCredits):
+    """Raised when a budget has less left than a charge requires, although more credits are available.
+
+    `budget` is the budget that limits the charge, as a refusal names it. `available` is what it has left.
+    """
+
+    def __init__(self, budget: Mapping[str, Any], *, available: int, required: int, lapsed: int = 0) -> None:
+        self.limited_by = budget
+        super().__init__(available=available, required=required, lapsed=lapsed)
 
 
 class UnknownFeature(BillingError):
@@ -79,11 +92,53 @@ class TooManyHolds(Conflict):
         super().__init__()
 
 
+class TooManyGrants(Conflict):
+    """Raised when a wallet has as many grants with credits left as it may have, or a product in it."""
+
+    code = "too_many"
+    sentence = "This user has too many grants with credits left; void some first"
+
+
+class TooManyBudgets(Conflict):
+    """Raised when a wallet has as many budgets as it may have."""
+
+    code = "too_many"
+    sentence = "This user has too many budgets; remove some first"
+
+
+class OverCap(Conflict):
+    """Raised when a grant is above what the service key may grant. `left` is what it may still grant."""
+
+    code = "over_cap"
+
+    def __init__(self, left: int) -> None:
+        self.facts = {"left": left}
+        super().__init__(f"The key may grant at most {money.credits(left)} now")
+
+
+class GrantEndOutOfRange(BillingError):
+    """Raised when a grant should end too soon or too late."""
+
+    sentence = "expires_at must be between one minute and five years ahead"
+
+
+class FutureTime(BillingError):
+    """Raised when a caller asks for what a wallet will have at a time that has not come."""
+
+    sentence = "at must not be in the future"
+
+
 class KeyEnded(Conflict):
-    """Raised when a caller repeats a hold with the same key, but the hold covers nothing any more."""
+    """Raised when a caller repeats a hold or a grant with the same key, but it has ended since."""
 
     code = "key_ended"
     sentence = "The hold of this key has ended or its charge was given back; use a new key"
+
+
+class GrantVoided(KeyEnded):
+    """Raised when a caller repeats a grant with the same key, but the grant was voided."""
+
+    sentence = "The grant of this key was voided; use a new key"
 
 
 class HoldCaptured(Conflict):

@@ -13,6 +13,11 @@ def hold_id() -> str:
     return identifiers.new("hold")
 
 
+def grant_id() -> str:
+    """Return a new id for a grant."""
+    return identifiers.new("grant")
+
+
 def topup_id() -> str:
     """Return a new id for a top-up. Stripe gets it as our idempotency key; the API never shows it."""
     return identifiers.new("top")

@@ -1,7 +1,8 @@
 """The wallet's models. Each model is defined in the package that writes it."""
 
 from wallet.books.models import Audit, ClosedDay, DayTotal, Entry, OutOfOrderEntry, Wallet
-from wallet.charges.models import GiveBack, Hold
+from wallet.charges.models import Budget, GiveBack, Hold, HoldPart, Lot, LotMove
+from wallet.grants.models import GrantedMonth
 from wallet.payments.models import (
     Payment,
     ReconciliationRun,
@@ -15,11 +16,16 @@ from wallet.prices.models import Rate, RateChange
 
 __all__ = [
     "Audit",
+    "Budget",
     "ClosedDay",
     "DayTotal",
     "Entry",
     "GiveBack",
+    "GrantedMonth",
     "Hold",
+    "HoldPart",
+    "Lot",
+    "LotMove",
     "OutOfOrderEntry",
     "Payment",
     "Rate",

@@ -29,6 +29,7 @@ RIGHTS_IN_WORDS = {
     Right.CHARGE: "Charge: take credits for features, and set credits aside for them.",
     Right.REFUND: "Refund: give users back what this product charged.",
     Right.TOPUP: "Top up: open checkouts in which users buy credits.",
+    Right.GRANT: "Grant: give users credits with an end, within the two limits below.",
 }
 
 

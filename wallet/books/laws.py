@@ -55,12 +55,19 @@ LAWS_OF_WALLETS = {
                SELECT FROM wallet_outoforderentry listed
                 WHERE listed.wallet_id = chain.wallet_id AND listed.sequence = chain.sequence)
     """,
-    # L8 of the contract. A capture may, because its credits were available when the hold was made.
-    "Nothing but a clawback and a capture leaves less than nothing": """
-        SELECT id, format('%%s of %%s left %%s', kind, credits, balance_after)
-          FROM wallet_entry
-         WHERE wallet_id > %(after)s AND wallet_id <= %(last)s
-           AND credits < 0 AND kind NOT IN ('clawback', 'capture') AND balance_after < 0
+    # L8 of the contract. A capture may, because its credits were available when the hold was made. The credits of
+    # grants are not in this sum: an entry moves as many paid credits as its moves of lots leave over.
+    "Only clawbacks and captures take paid credits below zero": """
+        SELECT id, format('%%s took %%s paid credits and left %%s', kind, -paid, paid_after)
+          FROM (SELECT e.id, e.kind, e.credits - coalesce(lots.credits, 0) AS paid,
+                       sum(e.credits - coalesce(lots.credits, 0))
+                       OVER (PARTITION BY e.wallet_id ORDER BY e.sequence) AS paid_after
+                  FROM wallet_entry e LEFT JOIN (
+                       SELECT wallet_id, sequence, sum(credits) AS credits FROM wallet_lotmove
+                        WHERE wallet_id > %(after)s AND wallet_id <= %(last)s GROUP BY 1, 2) lots
+                    ON lots.wallet_id = e.wallet_id AND lots.sequence = e.sequence
+                 WHERE e.wallet_id > %(after)s AND e.wallet_id <= %(last)s) AS chain
+         WHERE paid < 0 AND paid_after < 0 AND kind NOT IN ('clawback', 'capture')
     """,
     "What is held is what open holds hold": """
         SELECT w.user_id, format('%%s credits in %%s holds, open holds are %%s credits in %%s',
@@ -85,6 +92,116 @@ LAWS_OF_WALLETS = {
         SELECT h.id, format('%%s units of %%s', h.captured_count, h.feature)
           FROM wallet_hold h LEFT JOIN wallet_entry e ON e.wallet_id = h.wallet_id AND e.hold_id = h.id
          WHERE h.wallet_id > %(after)s AND h.wallet_id <= %(last)s AND h.state = 'captured' AND e.id IS NULL
+    """,
+    # L2
+    "A wallet's granted credits are what its lots have left": """
+        SELECT w.user_id, format('%%s granted, lots have %%s', w.granted, coalesce(sum(l.remaining), 0))
+          FROM wallet_wallet w LEFT JOIN wallet_lot l ON l.wallet_id = w.user_id
+         WHERE w.user_id > %(after)s AND w.user_id <= %(last)s
+         GROUP BY w.user_id, w.granted HAVING w.granted <> coalesce(sum(l.remaining), 0)
+    """,
+    # L3. It begins with its grant, and what was written off is what expiries took.
+    "A lot has left what its moves come to": """
+        SELECT l.id, format('%%s left and %%s written off, moves come to %%s and %%s', l.remaining, l.expired,
+                            coalesce(sum(m.credits), 0), coalesce(-sum(m.credits) FILTER (WHERE e.kind = 'expiry'), 0))
+          FROM wallet_lot l
+          LEFT JOIN wallet_lotmove m ON m.wallet_id = l.wallet_id AND m.lot_id = l.id
+          LEFT JOIN wallet_entry e ON e.wallet_id = m.wallet_id AND e.sequence = m.sequence
+         WHERE l.wallet_id > %(after)s AND l.wallet_id <= %(last)s
+         GROUP BY l.id, l.entry_id, l.credits, l.remaining, l.expired
+        HAVING l.remaining <> coalesce(sum(m.credits), 0)
+            OR l.expired <> coalesce(-sum(m.credits) FILTER (WHERE e.kind = 'expiry'), 0)
+            OR l.credits <> coalesce(sum(m.credits) FILTER (WHERE e.kind = 'grant' AND e.id = l.entry_id), 0)
+    """,
+    # L4
+    "A lot holds what open holds have set aside of it": """
+        SELECT l.id, format('%%s held, open holds have set %%s aside', l.held, coalesce(sum(open.credits), 0))
+          FROM wallet_lot l LEFT JOIN (
+               SELECT p.wallet_id, p.lot_id, p.credits
+                 FROM wallet_holdpart p JOIN wallet_hold h ON h.wallet_id = p.wallet_id AND h.id = p.hold_id
+                WHERE h.state = 'open' AND p.wallet_id > %(after)s AND p.wallet_id <= %(last)s) AS open
+            ON open.wallet_id = l.wallet_id AND open.lot_id = l.id
+         WHERE l.wallet_id > %(after)s AND l.wallet_id <= %(last)s
+         GROUP BY l.id, l.held HAVING l.held <> coalesce(sum(open.credits), 0)
+    """,
+    # L5. The left join finds moves whose entry or lot is missing.
+    "An entry moves lots its own way and no further": """
+        SELECT coalesce(e.id, m.wallet_id || ' ' || m.sequence),
+               format('%%s of %%s moved lots by %%s', e.kind, e.credits, sum(m.credits))
+          FROM wallet_lotmove m
+          LEFT JOIN wallet_entry e ON e.wallet_id = m.wallet_id AND e.sequence = m.sequence
+          LEFT JOIN wallet_lot l ON l.wallet_id = m.wallet_id AND l.id = m.lot_id
+         WHERE m.wallet_id > %(after)s AND m.wallet_id <= %(last)s
+         GROUP BY m.wallet_id, m.sequence, e.id, e.kind, e.credits
+        HAVING e.id IS NULL OR count(l.id) < count(*) OR abs(sum(m.credits)) > abs(e.credits)
+            OR bool_or(sign(m.credits) <> sign(e.credits))
+            OR (e.kind IN ('grant', 'expiry') AND sum(m.credits) <> e.credits)
+            OR e.kind IN ('topup', 'clawback', 'reinstatement')
+         UNION ALL
+        SELECT e.id, format('%%s of %%s credits moved no lot', e.kind, e.credits)
+          FROM wallet_entry e
+         WHERE e.wallet_id > %(after)s AND e.wallet_id <= %(last)s AND e.kind IN ('grant', 'expiry')
+           AND NOT EXISTS (SELECT FROM wallet_lotmove m
+                            WHERE m.wallet_id = e.wallet_id AND m.sequence = e.sequence)
+    """,
+    # L6. A hold sets credits aside before the end, and its capture may come later.
+    "A lot pays for nothing that was asked for after its end, and is not written off before": """
+        SELECT e.id, format('%%s, asked for at %%s, of %%s that ended at %%s', e.kind,
+                            coalesce(h.created_at, e.created_at) AT TIME ZONE 'UTC', l.id,
+                            least(l.expires_at, l.voided_at) AT TIME ZONE 'UTC')
+          FROM wallet_entry e
+          JOIN wallet_lotmove m ON m.wallet_id = e.wallet_id AND m.sequence = e.sequence
+          JOIN wallet_lot l ON l.wallet_id = m.wallet_id AND l.id = m.lot_id
+          LEFT JOIN wallet_hold h ON h.wallet_id = e.wallet_id AND h.id = e.hold_id
+         WHERE e.wallet_id > %(after)s AND e.wallet_id <= %(last)s
+           AND ((e.kind IN ('deduct', 'capture')
+                 AND coalesce(h.created_at, e.created_at) >= least(l.expires_at, l.voided_at))
+             OR (e.kind = 'expiry' AND e.created_at < least(l.expires_at, l.voided_at)))
+    """,
+    # L9
+    "A lot gets back no more than it paid of that charge": """
+        SELECT charge.id, format('%%s got back %%s of %%s', back_move.lot_id, sum(back_move.credits),
+                                 -coalesce(charge_move.credits, 0))
+          FROM wallet_entry back
+          JOIN wallet_entry charge ON charge.wallet_id = back.wallet_id AND charge.id = back.reverses_id
+          JOIN wallet_lotmove back_move
+            ON back_move.wallet_id = back.wallet_id AND back_move.sequence = back.sequence
+          LEFT JOIN wallet_lotmove charge_move
+            ON charge_move.wallet_id = charge.wallet_id AND charge_move.sequence = charge.sequence
+           AND charge_move.lot_id = back_move.lot_id
+         WHERE back.wallet_id > %(after)s AND back.wallet_id <= %(last)s
+         GROUP BY charge.id, back_move.lot_id, charge_move.credits
+        HAVING sum(back_move.credits) > -coalesce(charge_move.credits, 0)
+    """,
+    # L10. A charge counts in the period in which it was asked for.
+    "A budget has counted what was spent in its period": """
+        SELECT concat_ws(' ', b.wallet_id, b.set_by, nullif(b.product, ''), b.period),
+               format('%%s counted since %%s, %%s spent', b.spent, b.starts, spent.credits)
+          FROM wallet_budget b, LATERAL (
+               SELECT b.starts::timestamp AT TIME ZONE 'UTC' AS since,
+                      (b.starts + CASE b.period WHEN 'day' THEN interval '1 day' ELSE interval '1 month' END)
+                      AT TIME ZONE 'UTC' AS until) AS running, LATERAL (
+               SELECT coalesce(sum(each.credits), 0)::bigint AS credits FROM (
+                      SELECT -e.credits AS credits
+                        FROM wallet_entry e
+                        JOIN wallet_entry charge ON charge.wallet_id = b.wallet_id
+                         AND charge.id = CASE e.kind WHEN 'refund' THEN e.reverses_id ELSE e.id END
+                        LEFT JOIN wallet_hold h ON h.wallet_id = b.wallet_id AND h.id = charge.hold_id
+                       WHERE e.wallet_id = b.wallet_id AND e.kind IN ('deduct', 'capture', 'refund')
+                         AND b.product IN ('', charge.product) AND e.created_at >= running.since
+                         AND coalesce(h.created_at, charge.created_at) >= running.since
+                         AND coalesce(h.created_at, charge.created_at) < running.until
+                       UNION ALL
+                      SELECT credits FROM wallet_hold
+                       WHERE wallet_id = b.wallet_id AND state = 'open' AND b.product IN ('', product)
+                         AND created_at >= running.since AND created_at < running.until) AS each) AS spent
+         WHERE b.wallet_id > %(after)s AND b.wallet_id <= %(last)s AND b.spent <> spent.credits
+    """,
+    "A wallet counts its budgets": """
+        SELECT w.user_id, format('%%s counted, %%s there', w.budgets, count(b.wallet_id))
+          FROM wallet_wallet w LEFT JOIN wallet_budget b ON b.wallet_id = w.user_id
+         WHERE w.user_id > %(after)s AND w.user_id <= %(last)s
+         GROUP BY w.user_id, w.budgets HAVING w.budgets <> count(b.wallet_id)
     """,
     "The reversals of an entry never come to more than the entry": """
         SELECT back.reverses_id, format('%%s credits, %%s reversed', coalesce(charge.credits, 0), sum(back.credits))
@@ -186,6 +303,16 @@ LAWS_OF_THE_WHOLE = {
                (SELECT coalesce(sum(balance), 0) AS credits FROM wallet_wallet) wallets
          WHERE entries.credits <> wallets.credits
     """,
+    "What a product has granted in a month is what its grants come to": """
+        SELECT concat_ws(' ', product, month),
+               format('%%s counted, grants come to %%s', coalesce(kept.credits, 0), coalesce(granted.credits, 0))
+          FROM wallet_grantedmonth kept FULL JOIN (
+               SELECT product, date_trunc('month', created_at AT TIME ZONE 'UTC')::date AS month,
+                      sum(credits) AS credits
+                 FROM wallet_entry WHERE kind = 'grant' AND product <> '' GROUP BY 1, 2) AS granted
+         USING (product, month)
+         WHERE kept.credits IS DISTINCT FROM granted.credits
+    """,
     "The triggers that keep the laws are in force": """
         SELECT wanted.name, coalesce(found.state::text, 'missing')
           FROM (VALUES ('wallet_entry_is_history'), ('wallet_entry_is_not_truncated'),
@@ -194,6 +321,10 @@ LAWS_OF_THE_WHOLE = {
                        ('wallet_payment_is_decided_once'), ('wallet_payment_is_not_truncated'),
                        ('wallet_hold_is_final'), ('wallet_hold_is_not_truncated'),
                        ('wallet_giveback_is_history'), ('wallet_giveback_is_not_truncated'),
+                       ('wallet_lot_is_kept'), ('wallet_lot_is_not_truncated'),
+                       ('wallet_lotmove_follows_its_lot'), ('wallet_lotmove_is_history'),
+                       ('wallet_lotmove_is_not_truncated'), ('wallet_holdpart_is_history'),
+                       ('wallet_holdpart_is_not_truncated'),
                        ('wallet_ratechange_is_history'), ('wallet_ratechange_is_not_truncated')) AS wanted (name)
           LEFT JOIN (SELECT tgname, tgenabled AS state FROM pg_trigger) AS found ON found.tgname = wanted.name
          WHERE found.state IS DISTINCT FROM 'O' AND found.state IS DISTINCT FROM 'A'
@@ -208,6 +339,13 @@ LAWS_OF_THE_WHOLE = {
                        ('wallet_giveback_is_of_an_entry_of_its_wallet'),
                        ('wallet_wallet_sets_aside_no_less_than_nothing'), ('wallet_hold_sets_something_aside'),
                        ('wallet_hold_was_covered'), ('wallet_hold_ends_once'),
+                       ('wallet_lot_adds_up'), ('wallet_lot_grants_something'),
+                       ('wallet_lot_is_voided_before_its_end'), ('wallet_lotmove_moves_something'),
+                       ('wallet_lotmove_is_of_an_entry_of_its_wallet'),
+                       ('wallet_holdpart_sets_something_aside'),
+                       ('wallet_holdpart_is_of_a_hold_of_its_wallet'),
+                       ('wallet_holdpart_is_of_a_lot_of_its_wallet'), ('wallet_budget_counts_from_zero'),
+                       ('wallet_budget_is_of_who_set_it'), ('wallet_grantedmonth_counts_from_zero'),
                        ('wallet_entry_topup_names_its_checkout'), ('wallet_entry_charge_names_its_feature'),
                        ('wallet_entry_refund_names_its_charge'), ('wallet_topup_is_paid_with_an_entry'),
                        ('wallet_rate_is_never_free'),
@@ -221,7 +359,9 @@ LAWS_OF_THE_WHOLE = {
         SELECT wanted.name, 'missing or not valid'
           FROM (VALUES ('wallet_entry_key_once'), ('wallet_entry_checkout_once'), ('wallet_entry_one_per_place'),
                        ('wallet_entry_pkey'), ('wallet_entry_one_per_hold'), ('wallet_hold_pkey'),
-                       ('wallet_hold_key_once'), ('wallet_giveback_pkey'),
+                       ('wallet_hold_key_once'), ('wallet_giveback_pkey'), ('wallet_lot_pkey'),
+                       ('wallet_lot_one_per_entry'), ('wallet_lotmove_pkey'), ('wallet_holdpart_pkey'),
+                       ('wallet_budget_pkey'), ('wallet_grantedmonth_pkey'),
                        ('wallet_topup_stripe_session_id_key'), ('wallet_topup_entry_id_key'),
                        ('wallet_topup_form_once'), ('wallet_daytotal_once'),
                        ('wallet_payment_pkey'), ('wallet_refundrequest_form_once'),

@@ -5,7 +5,7 @@ entry. The verbs that spend credits (charges/debits.py) are built from the parts
 Each wallet has its own row, so charges of different users never wait for each other.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TypedDict, Unpack
 
@@ -13,12 +13,16 @@ from django.db import connection, transaction
 from django.db.models import F
 from django.utils import timezone
 
+from wallet.books.funds import Funds, available_of, funds_of
 from wallet.books.models import Entry, Wallet, WalletQuerySet
+
+__all__ = ["Funds", "available_of", "funds_of"]
 
 # The time that decides about a wallet is that of the database's clock, but never before its last entry. It is
 # read only if the wallet holds something (or if the caller needs it), so that a plain charge does not pay.
 STANDING = """
-SELECT wallet.balance, wallet.held, wallet.entries_count, wallet.frozen, moment.now,
+SELECT wallet.user_id, wallet.balance, wallet.held, wallet.granted, wallet.entries_count, wallet.budgets,
+       wallet.frozen, moment.now,
        EXISTS (SELECT FROM wallet_hold
                 WHERE wallet_id = wallet.user_id AND state = 'open' AND expires_at <= moment.now)
   FROM wallet_wallet wallet,
@@ -27,18 +31,6 @@ SELECT wallet.balance, wallet.held, wallet.entries_count, wallet.frozen, moment.
                                                      WHERE wallet_id = wallet.user_id
                                                      ORDER BY sequence DESC LIMIT 1)) END AS now) moment
  WHERE wallet.user_id = %(user_id)s
-"""
-# What can be spent now. An overdue hold has expired, although its row may still be open.
-FUNDS = """
-SELECT wallet.balance, wallet.held - coalesce((
-           SELECT sum(credits) FROM wallet_hold
-            WHERE wallet_id = wallet.user_id AND state = 'open' AND expires_at <= moment.now), 0)::bigint,
-       wallet.granted, wallet.frozen, moment.now
-  FROM wallet_wallet wallet,
-       LATERAL (SELECT greatest(clock_timestamp(), (SELECT created_at FROM wallet_entry
-                                                     WHERE wallet_id = wallet.user_id
-                                                     ORDER BY sequence DESC LIMIT 1)) AS now) moment
- WHERE wallet.user_id = %s
 """
 
 
@@ -61,74 +53,44 @@ class Facts(TypedDict, total=False):
 class Standing:
     """A wallet's figures, read while the caller's transaction holds its lock.
 
-    `now` is the time of the database's clock, but never before the last entry. It is None if the wallet
+    `read_at` is the time of the database's clock, but never before the last entry. It is None if the wallet
     holds nothing and the caller did not ask for the time. `has_overdue` says whether holds that are still
-    open have reached their end; `lapsed` is how many such holds the caller's transaction has ended.
+    open have reached their end. `lapsed_holds` and `lapsed_lots` are how many such holds, and how many lots
+    that had ended, the caller's transaction has written off.
     """
-
-    balance: int
-    held: int
-    entries_count: int
-    frozen: bool
-    now: datetime | None
-    has_overdue: bool
-    lapsed: int = 0
-
-    @property
-    def available(self) -> int:
-        """The credits that can be spent, if no hold is overdue."""
-        return self.balance - self.held
-
-
-@dataclass(frozen=True)
-class Funds:
-    """What a user has: the balance, how much of it is held and granted, and what can be spent, in credits."""
 
     user_id: str
     balance: int
     held: int
     granted: int
+    entries_count: int
+    budgets: int
     frozen: bool
-    at: datetime
+    read_at: datetime | None
+    has_overdue: bool
+    lapsed_holds: int = 0
+    lapsed_lots: int = 0
+
+    @property
+    def now(self) -> datetime:
+        """The time that decides. A caller that has locked the wallet has read it."""
+        assert self.read_at is not None, "the time is read after the lock"
+        return self.read_at
+
+    @property
+    def lapsed(self) -> int:
+        """How many holds and lots the caller's transaction has written off."""
+        return self.lapsed_holds + self.lapsed_lots
 
     @property
     def available(self) -> int:
-        """The credits that can be spent now; negative in a debt."""
+        """The credits that can be spent, if no hold is overdue and no lot with a free part has ended."""
         return self.balance - self.held
-
-    @property
-    def grants(self) -> list[dict[str, object]]:
-        """The grants with credits left. There are none yet."""
-        return []
-
-    @property
-    def paid(self) -> int:
-        """The credits that did not come from a grant; negative in a debt."""
-        return self.balance - self.granted
-
-
-# --- Reading ------------------------------------------------------------------------------------------
 
 
 def unopened(user_id: str) -> Wallet:
     """Return an empty wallet for a user who has none. The wallet is not saved."""
     return Wallet(user_id=user_id)
-
-
-def funds_of(user_id: str) -> Funds:
-    """Return what a user has now. An unknown user has nothing. Overdue holds hold nothing."""
-    with connection.cursor() as cursor:
-        cursor.execute(FUNDS, [user_id])
-        row = cursor.fetchone()
-        if row is None:
-            cursor.execute("SELECT 0, 0, 0, false, clock_timestamp()")
-            row = cursor.fetchone()
-    return Funds(user_id, *row)
-
-
-def available_of(user_id: str) -> int:
-    """Return how many credits a user can spend now; 0 without a wallet. It is negative in a debt."""
-    return funds_of(user_id).available
 
 
 # --- Credits that come in, and payments that are taken back -------------------------------------------
@@ -209,20 +171,53 @@ def _affordable(user_id: str, credits: int) -> WalletQuerySet:
     return Wallet.objects.plain().filter(pk=user_id, balance__gte=F("held") + F("watch") + credits)
 
 
-def change(user_id: str, *, credits: int = 0, held: int = 0, open_holds: int = 0) -> None:
+def change(user_id: str, *, credits: int = 0, held: int = 0, open_holds: int = 0, granted: int = 0) -> None:
     """Change a wallet's figures by these numbers. If `credits` is not 0, the caller writes an entry next."""
-    changes: dict[str, object] = {}
+    changes: dict[str, object] = {"revision": F("revision") + 1}
     if credits:
         changes |= {"balance": F("balance") + credits, "entries_count": F("entries_count") + 1}
     if held or open_holds:
         changes |= {"held": F("held") + held, "open_holds": F("open_holds") + open_holds}
+    if granted:
+        changes |= {"granted": F("granted") + granted}
     Wallet.objects.filter(pk=user_id).update(**changes)
+
+
+def set_budgets(user_id: str, number: int) -> None:
+    """Say how many budgets a wallet has."""
+    Wallet.objects.filter(pk=user_id).update(budgets=number, revision=F("revision") + 1)
 
 
 def set_frozen(user_id: str, *, frozen: bool) -> bool:
     """Freeze a wallet, or let it go on. Return whether that changed it."""
     open_wallet(user_id)
     return bool(Wallet.objects.filter(pk=user_id, frozen=not frozen).update(frozen=frozen))
+
+
+def post(
+    read: Standing,
+    *,
+    credits: int,
+    kind: Entry.Kind,
+    actor: str,
+    held: int = 0,
+    open_holds: int = 0,
+    granted: int = 0,
+    **facts: Unpack[Facts],
+) -> tuple[Entry, Standing]:
+    """Move a wallet that the caller has locked, and write the entry. Return it and the standing after it.
+
+    `held`, `open_holds` and `granted` are how these figures of the wallet change.
+    """
+    change(read.user_id, credits=credits, held=held, open_holds=open_holds, granted=granted)
+    after = replace(
+        read,
+        balance=read.balance + credits,
+        held=read.held + held,
+        granted=read.granted + granted,
+        entries_count=read.entries_count + 1,
+    )
+    return append(read.user_id, credits=credits, kind=kind, actor=actor, read=after, **facts), after
 
 
 def append(
@@ -241,7 +236,7 @@ def append(
     its own: demo/made_up_past.py.)
     """
     after = read or standing(user_id)
-    timed = {"created_at": after.now, "effective_at": after.now} if after.now else {}
+    timed = {"created_at": after.read_at, "effective_at": after.read_at} if after.read_at else {}
     return Entry.objects.create(
         wallet_id=user_id,
         sequence=after.entries_count,

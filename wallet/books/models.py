@@ -5,7 +5,8 @@ new entry. Each entry stores the balance after it (`balance_after`) and its numb
 from 1 without a gap). So the history can be shown without adding entries up, and a missing entry is found.
 
 Holds set credits aside without an entry (charges/models.py). What can be spent is called available: the
-balance less what is held.
+balance less what is held. Credits of a grant have an end, and their own row (a lot). All other credits are
+called paid; they have no end and no rows of their own.
 
 Credits are whole numbers, and 1 credit is US$1. They are positive in an entry that adds credits and negative
 in an entry that takes them. Constraints enforce the laws about one row. Triggers enforce the laws about
@@ -82,11 +83,11 @@ class EntryQuerySet(models.QuerySet["Entry"]):
         return theirs.aggregate(total=Sum("credits"))["total"] or 0
 
     def moved_by_hand(self, actor: str, *, since: datetime | Combinable) -> int:
-        """Return how many credits a staff member has added, taken and given back since this time.
+        """Return how many credits a staff member has added, taken, granted and given back since this time.
 
         All amounts count as positive numbers in this sum.
         """
-        theirs = self.filter(kind__in=["adjustment", "refund"], created_at__gte=since, actor=actor)
+        theirs = self.filter(kind__in=["adjustment", "refund", "grant"], created_at__gte=since, actor=actor)
         return theirs.aggregate(total=Sum(Abs("credits")))["total"] or 0
 
 
@@ -109,7 +110,9 @@ class Wallet(models.Model):
     open_holds = models.SmallIntegerField(
         default=0, db_default=0, help_text="How many, overdue ones included."
     )
-    granted = models.BigIntegerField(default=0, db_default=0, help_text="Credits left of grants.")
+    granted = models.BigIntegerField(
+        default=0, db_default=0, help_text="Credits left of grants, held ones and ended ones included."
+    )
     watch = models.BigIntegerField(
         default=0,
         db_default=0,
@@ -117,6 +120,12 @@ class Wallet(models.Model):
     )
     budgets = models.SmallIntegerField(default=0, db_default=0, help_text="How many budgets the user has.")
     frozen = models.BooleanField(default=False, db_default=False, help_text="Staff stopped all charges.")
+    # The release before this one knows no grants and budgets and never changes this column. So a trigger
+    # refuses what that release does to a wallet that has some (migrations/grants_guard.sql). A later release
+    # drops both.
+    revision = models.BigIntegerField(
+        default=0, db_default=0, help_text="Counts the changes by releases that know grants and budgets."
+    )
     created_at = models.DateTimeField(default=timezone.now)
 
     objects = WalletQuerySet.as_manager()

@@ -1,6 +1,7 @@
 """Give credits of a charge back: the refund of a product, and the same by staff."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from datetime import datetime
 
 from django.db import transaction
 
@@ -9,9 +10,10 @@ from accounts.models import ServiceKey
 from foundation.database.transactions import retried
 from foundation.errors import KeyReused
 from wallet.books import ledger
+from wallet.books.funds import available_of
 from wallet.books.models import Entry
-from wallet.charges import lapsing
-from wallet.charges.models import GiveBack
+from wallet.charges import counters, lapsing, lots
+from wallet.charges.models import GiveBack, Hold
 from wallet.errors import NotFound, NothingToGiveBack
 
 CHARGES = (Entry.Kind.DEDUCT, Entry.Kind.CAPTURE)
@@ -95,35 +97,45 @@ def _give_back(
         return _replay(first, charge=charge, credits=credits)
     if charge is None or read is None:
         raise NotFound("There is no such charge")
-    left = charge.charged - Entry.objects.given_back(charge)
+    given_back = Entry.objects.given_back(charge)
+    left = charge.charged - given_back
     given = left if credits is None else credits
     if not 0 < given <= left:
         raise NothingToGiveBack(left)
-    before = lapsing.lapse(user_id, read)
-    # The entry has the time that decided which holds are overdue.
-    after = replace(before, balance=before.balance + given, entries_count=before.entries_count + 1)
-    ledger.change(user_id, credits=given)
-    entry = ledger.append(
-        user_id,
+    shares = lots.shares_of_give_back(charge, given, given_back=given_back)
+    entry, after = ledger.post(
+        lapsing.lapse(user_id, read),
         credits=given,
+        granted=lots.total(shares),
         kind=kind,
         actor=actor,
-        read=after,
         reason=reason,
         idempotency_key=key,
         feature=charge.feature,
         product=product,
         reverses=charge,
     )
+    lots.give_back(entry, shares)
+    counters.uncount(after, product, given, asked_at=_asked_at(charge))
+    lapsed = lots.total(share for share in shares if share.lot.ends_at <= after.now)
+    after = lapsing.end_lots(after)
     answer = GiveBack.objects.create(
         wallet_id=user_id,
         entry=entry,
         requested=credits,
         refundable=left - given,
-        lapsed=0,
+        lapsed=lapsed,
+        to_grants=lots.total(shares),
         available=after.available,
     )
     return Refund(entry, answer, replayed=False)
+
+
+def _asked_at(charge: Entry) -> datetime:
+    """Return when a charge was asked for: when its hold was made, or when it was written."""
+    if charge.hold_id is None:
+        return charge.created_at
+    return Hold.objects.get(wallet_id=charge.wallet_id, pk=charge.hold_id).created_at
 
 
 def _replay(first: Entry, *, charge: Entry | None, credits: int | None) -> Refund:
@@ -138,4 +150,4 @@ def _replay(first: Entry, *, charge: Entry | None, credits: int | None) -> Refun
 def _answer_now(first: Entry, charge: Entry) -> GiveBack:
     """Return what the answer to a refund would say now. It is not saved."""
     left = charge.charged - Entry.objects.given_back(charge)
-    return GiveBack(entry=first, refundable=left, lapsed=0, available=ledger.available_of(first.wallet_id))
+    return GiveBack(entry=first, refundable=left, lapsed=0, available=available_of(first.wallet_id))

@@ -17,8 +17,10 @@ from foundation.database.transactions import retried
 from foundation.errors import BillingError, InvalidCursor, KeyReused
 from foundation.http.cursors import cursor_at, row_id_of
 from wallet.books import ledger
+from wallet.books.funds import HOLDS_LAST_MAX, funds_of
+from wallet.books.ledger import Standing
 from wallet.books.models import Entry
-from wallet.charges import debits, lapsing
+from wallet.charges import counters, debits, lapsing, lots
 from wallet.charges.models import Hold, HoldQuerySet
 from wallet.errors import (
     HoldCaptured,
@@ -31,7 +33,9 @@ from wallet.errors import (
 )
 from wallet.prices import rates
 
-TTL_SECONDS_MAX = 7 * 24 * 3600  # Also how long an extended hold may last from its beginning.
+TTL_SECONDS_MAX = int(
+    HOLDS_LAST_MAX.total_seconds()
+)  # Also how long an extended hold may last from its beginning.
 TTL_SECONDS_DEFAULT = 900
 NO_HOLD = "There is no such hold"
 
@@ -54,15 +58,15 @@ def authorize(
 
     The hold ends by itself after `ttl_seconds` (1 to 604,800). The same request with the same key returns
     the first hold while it covers something; `ttl_seconds` may differ. Raises ProductStopped,
-    FeatureNotAllowed, InsufficientCredits, WalletFrozen, UnknownFeature, TooManyHolds, KeyReused or KeyEnded.
+    FeatureNotAllowed, InsufficientCredits, WalletFrozen, BudgetSpent, UnknownFeature, TooManyHolds, KeyReused
+    or KeyEnded.
     After an error, nothing was set aside.
     """
     require_may_charge(service, feature)
     try:
         with debits.spending(user_id):
             credits = rates.price(feature, count)
-            after = debits.set_aside(user_id=user_id, credits=credits, product=service.product)
-            assert after.now is not None, "a wallet that holds something is read with the time"
+            after, shares = debits.set_aside(user_id=user_id, credits=credits, product=service.product)
             hold = Hold.objects.create(
                 wallet_id=user_id,
                 product=service.product,
@@ -76,6 +80,7 @@ def authorize(
                 created_at=after.now,
                 expires_at=after.now + timedelta(seconds=ttl_seconds),
             )
+            lots.name_hold(hold, shares)
     except (IntegrityError, BillingError):
         # As for a charge: if the key has a first hold, that decides instead of the error.
         first = Hold.objects.filter(wallet_id=user_id, product=service.product, idempotency_key=key).first()
@@ -88,7 +93,7 @@ def authorize(
 def _replay(first: Hold, *, feature: str, count: int) -> Outcome:
     if (first.feature, first.count) != (feature, count):
         raise KeyReused("This idempotency_key was used for another feature or count")
-    now = ledger.funds_of(first.wallet_id).at
+    now = funds_of(first.wallet_id).at
     hold = first.as_of(now)
     if hold.state in (State.VOIDED, State.EXPIRED):
         raise KeyEnded
@@ -105,7 +110,7 @@ def capture(*, service: ServiceKey, user_id: str, hold_id: str, count: int | Non
     The same capture again changes nothing. Raises NotFound, MoreThanHeld, HoldCaptured, HoldVoided, or
     HoldExpired.
     """
-    hold, now = _locked(user_id=user_id, hold_id=hold_id, product=service.product)
+    hold, read = _locked(user_id=user_id, hold_id=hold_id, product=service.product)
     count = hold.count if count is None else count
     if count > hold.count:
         raise MoreThanHeld(f"count must be at most {hold.count}, the count of the hold")
@@ -113,19 +118,25 @@ def capture(*, service: ServiceKey, user_id: str, hold_id: str, count: int | Non
         return Outcome(hold, replayed=True)
     _require_open(hold)
     credits = count * hold.credits_per_unit
-    _end(hold, State.CAPTURED, at=now, captured_count=count)
-    ledger.change(user_id, credits=-credits, held=-hold.credits, open_holds=-1)
-    ledger.append(
-        user_id,
+    shares = lots.shares_of_capture(hold, credits) if read.granted else []
+    _end(hold, State.CAPTURED, at=read.now, captured_count=count)
+    entry, after = ledger.post(
+        read,
         credits=-credits,
+        held=-hold.credits,
+        open_holds=-1,
+        granted=-lots.total(shares),
         kind=Entry.Kind.CAPTURE,
         actor=actor_of(service),
-        read=replace(ledger.standing(user_id), now=now),
         feature=hold.feature,
         count=count,
         product=hold.product,
         hold_id=hold.pk,
     )
+    lots.release(user_id, [hold.pk])
+    lots.spend(entry, shares)
+    counters.uncount(after, hold.product, hold.credits - credits, asked_at=hold.created_at)
+    lapsing.end_lots(after)
     return Outcome(hold)
 
 
@@ -136,14 +147,17 @@ def void(*, user_id: str, hold_id: str, product: str | None) -> Outcome:
 
     With `product` None (staff), the hold may be of any product. Raises NotFound or HoldCaptured.
     """
-    hold, now = _locked(user_id=user_id, hold_id=hold_id, product=product)
+    hold, read = _locked(user_id=user_id, hold_id=hold_id, product=product)
     if hold.state == State.CAPTURED:
         raise HoldCaptured
     if hold.state != State.OPEN:
         # Time ended an expired hold, not an earlier request like this one.
         return Outcome(hold, replayed=hold.state == State.VOIDED)
-    _end(hold, State.VOIDED, at=now)
+    _end(hold, State.VOIDED, at=read.now)
     ledger.change(user_id, held=-hold.credits, open_holds=-1)
+    lots.release(user_id, [hold.pk])
+    counters.uncount(read, hold.product, hold.credits, asked_at=hold.created_at)
+    lapsing.end_lots(replace(read, held=read.held - hold.credits))
     return Outcome(hold)
 
 
@@ -155,9 +169,9 @@ def extend(*, service: ServiceKey, user_id: str, hold_id: str, ttl_seconds: int)
     Raises NotFound, HoldCaptured, HoldVoided, HoldExpired, or HoldTooOld if the hold would last more than
     seven days from its beginning.
     """
-    hold, now = _locked(user_id=user_id, hold_id=hold_id, product=service.product)
+    hold, read = _locked(user_id=user_id, hold_id=hold_id, product=service.product)
     _require_open(hold)
-    expires_at = now + timedelta(seconds=ttl_seconds)
+    expires_at = read.now + timedelta(seconds=ttl_seconds)
     if expires_at > hold.created_at + timedelta(seconds=TTL_SECONDS_MAX):
         raise HoldTooOld
     if expires_at > hold.expires_at:
@@ -166,17 +180,17 @@ def extend(*, service: ServiceKey, user_id: str, hold_id: str, ttl_seconds: int)
     return Outcome(hold)
 
 
-def _locked(*, user_id: str, hold_id: str, product: str | None) -> tuple[Hold, datetime]:
-    """Lock the wallet, end what is overdue, and return the hold and the time. Raises NotFound."""
+def _locked(*, user_id: str, hold_id: str, product: str | None) -> tuple[Hold, Standing]:
+    """Lock the wallet, write off what is overdue, and return the hold and the standing. Raises NotFound."""
     read = ledger.lock(user_id)
-    if read is None or read.now is None:
+    if read is None:
         raise NotFound(NO_HOLD)
-    lapsing.lapse(user_id, read)
+    read = lapsing.lapse(user_id, read)
     of_product = {} if product is None else {"product": product}
     hold = Hold.objects.filter(wallet_id=user_id, pk=hold_id, **of_product).first()
     if hold is None:
         raise NotFound(NO_HOLD)
-    return hold, read.now
+    return hold, read
 
 
 def _require_open(hold: Hold) -> None:
@@ -220,7 +234,7 @@ def find(*, user_id: str, hold_id: str, product: str | None) -> Hold:
     hold = Hold.objects.of(user_id, product).filter(pk=hold_id).first()
     if hold is None:
         raise NotFound(NO_HOLD)
-    return hold.as_of(ledger.funds_of(user_id).at)
+    return hold.as_of(funds_of(user_id).at)
 
 
 def page(
@@ -230,7 +244,7 @@ def page(
 
     `state` selects holds by their state now; an overdue hold has expired. Raises InvalidCursor.
     """
-    now = ledger.funds_of(user_id).at
+    now = funds_of(user_id).at
     chosen = Hold.objects.of(user_id, product)
     if cursor is not None:
         last = chosen.filter(pk=row_id_of(cursor) or "").first()

@@ -31,11 +31,29 @@ class Command(BaseCommand):
             help=f"what the key may do, separated by commas; any of {','.join(Right.values)}; by default "
             "%(default)s",
         )
+        parser.add_argument(
+            "--grant-max",
+            type=int,
+            metavar="CREDITS",
+            help="with the right to grant: the most credits of one grant",
+        )
+        parser.add_argument(
+            "--grant-month-max",
+            type=int,
+            metavar="CREDITS",
+            help="with the right to grant: the most credits that the product may grant in a UTC month",
+        )
 
     def handle(self, *, product: str, feature_prefixes: list[str], rights: str, **options: Any) -> None:
         chosen = [right.strip() for right in rights.split(",") if right.strip()]
         try:
-            key, secret = issue_service_key(product=product, feature_prefixes=feature_prefixes, rights=chosen)
+            key, secret = issue_service_key(
+                product=product,
+                feature_prefixes=feature_prefixes,
+                rights=chosen,
+                grant_max=options["grant_max"],
+                grant_month_max=options["grant_month_max"],
+            )
         except ValidationError as error:
             raise CommandError("; ".join(error.messages)) from error
         self.stderr.write(f"Service key {key} made. Copy its secret now: it is not shown again.")

@@ -1,4 +1,4 @@
-"""The command that ends overdue holds: `manage.py tidy [--watch] [--every 60]`."""
+"""The command that writes off what is overdue: `manage.py tidy [--watch] [--every 60]`."""
 
 from foundation.operators import Round, WatchingCommand
 from foundation.words import count
@@ -7,17 +7,18 @@ from wallet.charges import lapsing
 
 class Command(WatchingCommand):
     help = (
-        "Write down that holds have expired. No answer depends on this, because time alone ends a hold; it "
-        "keeps rows and pages of staff up to date. It is safe to run this again, and to run several at the "
-        "same time. Exit code 0: nothing failed. 1: a wallet could not be tidied. 2: an error stopped the "
-        "command. With --watch it goes on until SIGTERM."
+        "Write down that holds have expired and that grants have ended. No answer depends on this, because "
+        "time alone ends them; it keeps rows and pages of staff up to date. It is safe to run this again, "
+        "and to run several at the same time. Exit code 0: nothing failed. 1: a wallet could not be tidied. "
+        "2: an error stopped the command. With --watch it goes on until SIGTERM."
     )
     every_seconds = 60
 
     def work(self) -> Round:
-        """End every overdue hold of every wallet that no other transaction has locked."""
+        """Write off what is overdue in every wallet that no other transaction has locked."""
         tidied = lapsing.tidy(go_on=lambda: not self.stopping)
         for user_id, trouble in tidied.failed.items():
             self.stderr.write(f"{user_id!r} could not be tidied: {trouble}")
-        sentence = f"{count(tidied.holds, 'overdue hold')} of {count(tidied.wallets, 'wallet')} ended."
-        return Round(sentence, did_something=bool(tidied.holds), failed=bool(tidied.failed))
+        overdue = f"{count(tidied.holds, 'overdue hold')} and {count(tidied.grants, 'grant')}"
+        sentence = f"{overdue} of {count(tidied.wallets, 'wallet')} ended."
+        return Round(sentence, did_something=bool(tidied.wallets), failed=bool(tidied.failed))

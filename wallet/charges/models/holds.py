@@ -1,18 +1,20 @@
-"""The models of charges: holds, and what the answers to refunds said.
-
-Their rows belong to one wallet. In the database, the primary key includes the wallet (books/models.py).
-"""
+"""Holds: credits that are set aside for work whose price is known before it runs."""
 
 from datetime import datetime, timedelta
-from typing import Self
+from typing import Any, Self
 
 from django.db import models
-from django.db.models import F, Q
+from django.db.models import F, Q, Sum
 from django.db.models.expressions import Combinable
 
 from foundation.identifiers import primary_key
 from wallet import identifiers
-from wallet.books.models import FEATURE_LENGTH, KEY_LENGTH, PRODUCT_LENGTH, Entry, Wallet
+from wallet.books.models import FEATURE_LENGTH, KEY_LENGTH, PRODUCT_LENGTH, Wallet
+
+
+def sum_of_credits(rows: models.QuerySet[Any], *, by: str) -> models.QuerySet[Any]:
+    """Return a query for the sum of `credits` of these rows, which all have the same `by`; for a subquery."""
+    return rows.order_by().values(by).annotate(total=Sum("credits")).values("total")
 
 
 class HoldQuerySet(models.QuerySet["Hold"]):
@@ -162,23 +164,3 @@ class Hold(models.Model):
         if self.state == self.State.OPEN and self.expires_at <= now:
             self.state, self.ended_at = self.State.EXPIRED, self.expires_at
         return self
-
-
-class GiveBack(models.Model):
-    """What the first answer to a refund said, so that a replay can say the same."""
-
-    pk = models.CompositePrimaryKey("wallet", "entry")
-    wallet = models.ForeignKey(Wallet, on_delete=models.PROTECT, related_name="+", db_index=False)
-    entry = models.ForeignKey(
-        Entry, on_delete=models.PROTECT, related_name="+", db_index=False, db_constraint=False
-    )
-    requested = models.BigIntegerField(null=True, help_text="In credits; empty if all that was left was.")
-    refundable = models.BigIntegerField(help_text="Credits of the charge that were left after this refund.")
-    lapsed = models.BigIntegerField(help_text="Credits that went back to a grant past its end.")
-    available = models.BigIntegerField(help_text="The credits that could be spent after this refund.")
-
-    class Meta:
-        default_permissions = ()
-
-    def __str__(self) -> str:
-        return self.entry_id

@@ -1,0 +1,1 @@
+"""Grants: credits with an end, given by products and by staff."""
