@@ -102,13 +102,16 @@ class Moment(serializers.Field):
             self.fail("invalid")
         try:
             moment = self._read(data)
-            return moment.astimezone(UTC).replace(microsecond=0)
+            return self._rounded(moment.astimezone(UTC))
         except (ValueError, OverflowError):
             self.fail("invalid")
 
     def to_representation(self, value: datetime) -> str:
         # strftime would write the year 999 with three digits, so isoformat is used.
         return value.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="seconds") + "Z"
+
+    def _rounded(self, moment: datetime) -> datetime:
+        return moment.replace(microsecond=0)
 
     def _read(self, text: str) -> datetime:
         if day := parse_date(text):
@@ -117,6 +120,13 @@ class Moment(serializers.Field):
         if moment is None:
             raise ValueError(text)
         return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+class ExactMoment(Moment):
+    """A field for a time in ISO 8601, to the microsecond."""
+
+    def _rounded(self, moment: datetime) -> datetime:
+        return moment
 
 
 class StrictSerializer(serializers.Serializer):

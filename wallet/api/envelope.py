@@ -10,7 +10,7 @@ from wallet.api.codes import USUAL
 
 ROOT = "/io/wallet/"
 # The six endpoints of the seed return errors without a code. So does every unknown address.
-WITH_CODES = ("refund", "holds", "quote", "funds")
+WITH_CODES = ("refund", "holds", "quote", "funds", "grants", "budgets")
 
 
 class WalletEnvelope(Envelope):

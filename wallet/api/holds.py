@@ -1,31 +1,25 @@
 """The endpoints of holds: `/io/wallet/holds` and what is under it (contract 38 to 41)."""
 
-from typing import Any, cast
+from typing import Any
 
-from django.http import HttpRequest
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, PolymorphicProxySerializer, extend_schema
-from rest_framework.authentication import BaseAuthentication
 from rest_framework.decorators import action
-from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.throttling import BaseThrottle
 
 from accounts.api.schema import REQUEST_ID, RETRY_AFTER
-from accounts.authentication import BearerAuthentication, ServiceKeyAuthentication
-from accounts.models import ServiceKey
-from accounts.permissions import IsService, IsServiceOrBearer
-from foundation.http.views import JSONViewSet, no_store
-from foundation.text import is_id
+from foundation.http.views import no_store
 from wallet.api import queries, schema, serializers, throttles
 from wallet.api.answers import replayable
+from wallet.api.resources import ResourceViewSet, known_id, service_of
 from wallet.api.schema import errors
 from wallet.books.models import Entry
 from wallet.charges import holds
 from wallet.charges.holds import NO_HOLD, Outcome
 from wallet.charges.models import Hold
-from wallet.errors import InsufficientCredits, NotFound
+from wallet.errors import InsufficientCredits
 
 HOLD_ID = OpenApiParameter(
     "hold_id", OpenApiTypes.STR, OpenApiParameter.PATH, description="The `holdId` of the first answer."
@@ -43,7 +37,7 @@ def _errors_of_a_verb(conflicts: str) -> dict[int, Any]:
 
 
 @extend_schema(tags=["Universal Wallet"], parameters=[REQUEST_ID, RETRY_AFTER])
-class HoldViewSet(JSONViewSet):
+class HoldViewSet(ResourceViewSet):
     """Credits that a product sets aside before its work begins, and charges when the work is done."""
 
     lookup_field = "hold_id"
@@ -55,20 +49,6 @@ class HoldViewSet(JSONViewSet):
         "void": "charge",
         "extend": "charge",
     }
-
-    is_reading = False
-
-    def initialize_request(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Request:
-        # DRF asks for the authenticators in here, before it knows the action.
-        self.is_reading = request.method in ("GET", "HEAD")
-        return super().initialize_request(request, *args, **kwargs)
-
-    def get_authenticators(self) -> list[BaseAuthentication]:
-        """Users may read their holds with a bearer token. All else is for products."""
-        return [ServiceKeyAuthentication(), *([BearerAuthentication()] if self.is_reading else [])]
-
-    def get_permissions(self) -> list[BasePermission]:
-        return [IsServiceOrBearer() if self.is_reading else IsService()]
 
     def get_throttles(self) -> list[BaseThrottle]:
         """Captures, voids and extensions are not limited: refusing them would lose money."""
@@ -98,7 +78,7 @@ class HoldViewSet(JSONViewSet):
         requested = self.parsed(serializers.HoldRequest)
         try:
             outcome = holds.authorize(
-                service=_service(request),
+                service=service_of(request),
                 user_id=requested["user_id"],
                 feature=requested["feature"],
                 count=requested["count"],
@@ -135,7 +115,11 @@ class HoldViewSet(JSONViewSet):
     def retrieve(self, request: Request, hold_id: str) -> Response:
         """Read one hold."""
         user_id = queries.wallet_owner(request)
-        hold = holds.find(user_id=user_id, hold_id=_known(hold_id), product=queries.own_product(request))
+        hold = holds.find(
+            user_id=user_id,
+            hold_id=known_id(hold_id, otherwise=NO_HOLD),
+            product=queries.own_product(request),
+        )
         return _answer(Outcome(hold))
 
     @extend_schema(
@@ -150,9 +134,9 @@ class HoldViewSet(JSONViewSet):
         """Charge for the units of a hold that were needed, and release the rest. A hold is captured once."""
         requested = self.parsed(serializers.CaptureRequest)
         outcome = holds.capture(
-            service=_service(request),
+            service=service_of(request),
             user_id=requested["user_id"],
-            hold_id=_known(hold_id),
+            hold_id=known_id(hold_id, otherwise=NO_HOLD),
             count=requested.get("count"),
         )
         return _answer(outcome)
@@ -168,7 +152,9 @@ class HoldViewSet(JSONViewSet):
         """Release all that a hold has set aside, and charge nothing."""
         requested = self.parsed(serializers.VoidRequest)
         outcome = holds.void(
-            user_id=requested["user_id"], hold_id=_known(hold_id), product=_service(request).product
+            user_id=requested["user_id"],
+            hold_id=known_id(hold_id, otherwise=NO_HOLD),
+            product=service_of(request).product,
         )
         return _answer(outcome)
 
@@ -184,23 +170,12 @@ class HoldViewSet(JSONViewSet):
         """Let a hold last longer, for work that is not done yet: up to 7 days from its beginning."""
         requested = self.parsed(serializers.ExtendRequest)
         outcome = holds.extend(
-            service=_service(request),
+            service=service_of(request),
             user_id=requested["user_id"],
-            hold_id=_known(hold_id),
+            hold_id=known_id(hold_id, otherwise=NO_HOLD),
             ttl_seconds=requested["ttl_seconds"],
         )
         return _answer(outcome)
-
-
-def _service(request: Request) -> ServiceKey:
-    return cast(ServiceKey, request.auth)
-
-
-def _known(hold_id: str) -> str:
-    """Return the id from the path. Raises NotFound if no hold can have it."""
-    if not is_id(hold_id):
-        raise NotFound(NO_HOLD)
-    return hold_id
 
 
 def _answer(outcome: Outcome) -> Response:

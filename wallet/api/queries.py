@@ -2,8 +2,10 @@
 
 import re
 from collections.abc import Sequence
+from datetime import datetime
 from urllib.parse import unquote_to_bytes
 
+from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 
 from accounts.authentication import Bearer
@@ -11,6 +13,7 @@ from accounts.errors import SomebodyElsesWallet
 from accounts.misar_ids import is_misar_id
 from accounts.models import ServiceKey
 from foundation.errors import BillingError
+from foundation.http.fields import ExactMoment
 from wallet.history.statements import PAGE_DEFAULT, PAGE_MAX
 
 # At most four digits: `int` raises an error for a number with thousands of digits.
@@ -40,7 +43,7 @@ def wallet_owner(request: Request) -> str:
 
 
 def own_product(request: Request) -> str | None:
-    """Return the product whose holds the caller may read; None for a user, who may read those of all."""
+    """Return the product whose rows the caller may read; None for a user, who may read those of all."""
     return request.auth.product if isinstance(request.auth, ServiceKey) else None
 
 
@@ -52,6 +55,17 @@ def choice(request: Request, name: str, choices: Sequence[str]) -> str:
     if text not in choices:
         raise BadQuery(f"{name} must be one of {', '.join(choices)}")
     return text
+
+
+def moment(request: Request, name: str) -> datetime | None:
+    """Return a query parameter that is a time in ISO 8601, or None if it is missing. Raises BadQuery."""
+    text = single(request, name)
+    if text is None:
+        return None
+    try:
+        return ExactMoment().run_validation(text)
+    except ValidationError as error:
+        raise BadQuery(f"{name} must be a time in ISO 8601") from error
 
 
 def page_limit(request: Request) -> int:

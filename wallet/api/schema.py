@@ -16,6 +16,11 @@ USER_ID = OpenApiParameter(
     {"type": "string", "minLength": 1, "maxLength": MISAR_ID_LENGTH},
     description="Required with a service key; with a bearer token, only the bearer's own id.",
 )
+AT = OpenApiParameter(
+    "at",
+    OpenApiTypes.DATETIME,
+    description="A past time: what the user had after everything up to and including it. Default: now.",
+)
 LIMIT = OpenApiParameter(
     "limit", {"type": "integer", "minimum": 1, "maximum": PAGE_MAX, "default": PAGE_DEFAULT}
 )

@@ -13,7 +13,7 @@ from wallet.books.models import FEATURE_LENGTH, KEY_LENGTH, PRODUCT_LENGTH, Entr
 from wallet.charges.deductions import COUNT_MAX
 from wallet.charges.give_backs import CREDITS_MAX
 from wallet.charges.holds import TTL_SECONDS_DEFAULT, TTL_SECONDS_MAX
-from wallet.charges.models import GiveBack, Hold
+from wallet.charges.models import Budget, GiveBack, Hold
 from wallet.payments.checkout import DOLLARS_MAX, DOLLARS_MIN
 from wallet.prices.models import Rate
 
@@ -80,13 +80,25 @@ class DeductionAllowed(Allowed):
 
 
 class LimitedBy(serializers.Serializer):
-    """What refuses a charge although there may be enough credits."""
+    """What refuses a charge although there may be enough credits. All but `limit` are of a budget."""
 
-    limit = serializers.ChoiceField(choices=["frozen"], help_text="`frozen`: staff stopped all charges.")
+    limit = serializers.ChoiceField(
+        choices=["frozen", "budget"],
+        help_text="`frozen`: staff stopped all charges. `budget`: it is the one with the least left.",
+    )
+    setBy = serializers.ChoiceField(choices=Budget.SetBy.choices, required=False)
+    product = serializers.CharField(required=False, help_text="Left out if it is over all products.")
+    period = serializers.ChoiceField(choices=Budget.Period.choices, required=False)
+    credits = serializers.IntegerField(required=False, help_text="The most that may be spent in the period.")
+    spent = serializers.IntegerField(required=False)
+    resetsAt = serializers.DateTimeField(format=WIRE_TIME, required=False)
 
 
 class DeductionDenied(WithoutEmptyKeys):
-    """The wallet has fewer credits than the price, or staff froze it. Nothing was taken or set aside."""
+    """The wallet has fewer credits than the price, or a budget has, or staff froze the wallet.
+
+    Nothing was taken or set aside.
+    """
 
     allowed = serializers.SerializerMethodField(method_name="get_allowed")
     balanceBefore = serializers.IntegerField(
@@ -286,8 +298,23 @@ class QuoteRequest(StrictSerializer):
     count = StrictInteger(min_value=1, max_value=COUNT_MAX, default=1)
 
 
+class GrantFunds(WithoutEmptyKeys, serializers.Serializer):
+    """What a grant has left."""
+
+    id = serializers.SerializerMethodField(
+        method_name="get_id", help_text="Left out if another product granted it."
+    )
+    remaining = serializers.IntegerField(help_text="What was not spent; held credits included.")
+    held = serializers.IntegerField()
+    expires_at = serializers.DateTimeField(format=WIRE_TIME)
+
+    def get_id(self, grant: Any) -> str | None:
+        own_product = self.context["product"]  # None: a user, who sees all.
+        return grant.id if own_product in (None, grant.product) else None
+
+
 class Funds(serializers.Serializer):
-    """What a user has, in credits."""
+    """What a user has at one time, in credits. The context has the `product` that asks, or None."""
 
     user_id = serializers.CharField()
     at = serializers.DateTimeField(format=WIRE_TIME)
@@ -296,7 +323,7 @@ class Funds(serializers.Serializer):
     available = serializers.IntegerField(help_text="What can be spent now: the balance less what is held.")
     paid = serializers.IntegerField(help_text="What did not come from a grant.")
     granted = serializers.IntegerField(help_text="What grants have left.")
-    grants = serializers.ListField(child=serializers.DictField(), help_text="Grants with credits left.")
+    grants = GrantFunds(many=True, help_text="Grants with credits left, in the order in which they pay.")
 
 
 class Balance(serializers.Serializer):

@@ -40,6 +40,14 @@ class HoldReads(PerCredentialAndUser):
     scope = "wallet.holds"
 
 
+class GrantReads(PerCredentialAndUser):
+    scope = "wallet.grants"
+
+
+class BudgetReads(PerCredentialAndUser):
+    scope = "wallet.budgets"
+
+
 class PerProduct(WindowThrottle):
     """Limits the requests of each product, for all users together."""
 

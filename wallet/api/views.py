@@ -70,15 +70,14 @@ class WalletViewSet(JSONViewSet):
 
     @extend_schema(
         operation_id="wallet_funds",
-        parameters=[schema.USER_ID],
+        parameters=[schema.USER_ID, schema.AT],
         responses={200: serializers.Funds} | errors(401, 403, 429, shape=serializers.CodedError),
     )
     @action(methods=["get"], detail=False, throttle_classes=[throttles.FundsReads], **SELF_OR_SERVICE)
     def funds(self, request: Request) -> Response:
-        """Read a user's balance, how much of it is held, and what can be spent. An unknown user has zeros."""
-        if queries.single(request, "at") is not None:
-            raise queries.BadQuery("Only the present can be read: leave `at` out")
-        return no_store(serializers.Funds(ledger.funds_of(queries.wallet_owner(request))).data)
+        """Read what a user has now, or had at a past time. An unknown user has zeros."""
+        funds = ledger.funds_of(queries.wallet_owner(request), queries.moment(request, "at"))
+        return no_store(serializers.Funds(funds, context={"product": queries.own_product(request)}).data)
 
     @extend_schema(
         operation_id="wallet_deduct",

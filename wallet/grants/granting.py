@@ -25,6 +25,7 @@ LASTS_YEARS_MAX = 5
 # How many grants with credits left a wallet may have, and a product in it.
 GRANTS_MAX = 100
 GRANTS_OF_PRODUCT_MAX = 20
+REASON_LENGTH = 200
 NO_GRANT = "There is no such grant"
 
 
