@@ -19,7 +19,7 @@ CLOCK = Func(function="clock_timestamp", output_field=DateTimeField())
 def past_hold(user_id: str = "usr_1", *, credits: int = 1, key: str = "past:1", **row: Any) -> Hold:
     """A hold that was made an hour ago and reached its end half an hour ago, but is open in the books."""
     product = row.setdefault("product", "blog")
-    after = debits.set_aside(user_id=user_id, credits=credits, product=product)
+    after, _ = debits.set_aside(user_id=user_id, credits=credits, product=product)
     began = timezone.now() - timedelta(hours=1)
     facts = {
         "feature": "blog.article.generate",
