@@ -86,7 +86,7 @@ def test_the_interval_of_a_median_leaves_out_as_many_values_as_the_binomial_dist
     ],
 )
 def test_the_verdict_is_no_only_if_the_whole_interval_is_below(ratios, expected):
-    assert verdict.Ratio.of([(ratio, 1.0) for ratio in ratios]).verdict == expected
+    assert verdict.Ratio.of([(ratio, 1.0) for ratio in ratios]).verdict(0.95) == expected
 
 
 @pytest.mark.slow

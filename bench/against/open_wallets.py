@@ -7,6 +7,7 @@ never opened at another commit. Standard input: the kinds as JSON. Standard outp
 
 import json
 import sys
+from datetime import timedelta
 from typing import Any
 
 import django
@@ -32,6 +33,8 @@ def open_wallets(kinds: list[dict[str, Any]]) -> str:
                 reason="bench",
             )
             open_holds(key, user_id, kind["open_holds"], kind["feature"])
+            grant(user_id, kind["grants"])
+            set_budgets(user_id, kind["budgets"])
     return secret
 
 
@@ -48,6 +51,37 @@ def open_holds(key: Any, user_id: str, count: int, feature: str) -> None:
             feature=feature,
             ttl_seconds=holds.TTL_SECONDS_MAX,
             key=f"bench:{number}",
+        )
+
+
+def grant(user_id: str, count: int) -> None:
+    """Grant credits so many times; each grant is large enough for all charges."""
+    if not count:
+        return
+    from django.utils import timezone
+
+    from wallet.grants import granting
+
+    for number in range(count):
+        granting.grant(
+            user_id=user_id,
+            credits=granting.CREDITS_MAX,
+            expires_at=timezone.now() + timedelta(days=365),
+            reason="bench",
+            key=f"bench:{number}",
+            actor="bench",
+        )
+
+
+def set_budgets(user_id: str, count: int) -> None:
+    """Set so many budgets (at most two) that are never used up."""
+    if not count:
+        return
+    from wallet.charges import budgets
+
+    for set_by, product, period in [("user", "", "day"), ("product", "bench", "month")][:count]:
+        budgets.set_budget(
+            user_id=user_id, set_by=set_by, product=product, period=period, credits=budgets.CREDITS_MAX
         )
 
 

@@ -8,17 +8,18 @@ from typing import Any
 from rich.console import Console
 
 from bench import report
-from bench.against.plan import RATIO_MIN, ROUNDS_FOR_A_VERDICT, Turns
+from bench.against.plan import ROUNDS_FOR_A_VERDICT, Turns
 from bench.against.turns import Outcome
 from bench.against.verdict import Comparison, Cost, Ratio, comparisons, costs
 
 RESULTS = Path(__file__).parents[1] / "RESULTS_AGAINST.md"
 HOW_TO_READ = Path(__file__).with_name("how_to_read.md")
 
+WIDTH_MIN = 140  # For the widest table, where the output is no terminal.
 COSTS = "Processor time of a charge in milliseconds"
 COST_COLUMNS = ("", "web", "PostgreSQL", "both", "charges", "errors")
 RATIOS = "Ratios of it"
-RATIO_COLUMNS = ("", "web", "PostgreSQL", "both", f"at least {RATIO_MIN}")
+RATIO_COLUMNS = ("", "web", "PostgreSQL", "both", "at least", "verdict")
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ class Measured:
 
 def show(measured: Measured, console: Console) -> None:
     """Show the tables on a terminal."""
-    console.width = max(console.width, report.WIDTH_MIN)
+    console.width = max(console.width, WIDTH_MIN)
     console.print(measured.title, highlight=False, markup=False)
     console.print(report.table(COSTS, COST_COLUMNS, _costs(measured.outcome)))
     console.print(report.table(RATIOS, RATIO_COLUMNS, _ratios(measured.outcome)))
@@ -92,7 +93,10 @@ def _costs(outcome: Outcome) -> Iterator[Sequence[str]]:
 def _ratios(outcome: Outcome) -> Iterator[Sequence[str]]:
     for each in comparisons(outcome):
         title = f"{each.base.title} / {each.contestant.title}"
-        yield title, *map(_ratio, (each.web, each.database, each.both)), each.verdict
+        least = f"{each.contestant.both_min:.2f}"
+        if of_database := each.contestant.database_min:
+            least += f", PostgreSQL {of_database:.2f}"
+        yield title, *map(_ratio, (each.web, each.database, each.both)), least, each.verdict
 
 
 def _ratio(ratio: Ratio) -> str:
