@@ -84,6 +84,9 @@ def grant(
     TooManyGrants, KeyReused, or GrantVoided. After an error, nothing was granted.
     """
     assert key, "a grant has a key: a second request grants nothing"
+    assert (caps is None) == (product == ""), (
+        "a product grants within caps, and staff within limits of theirs"
+    )
     ledger.open_wallet(user_id)
     read = ledger.lock(user_id)
     assert read is not None, "the wallet was opened"
