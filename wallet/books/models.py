@@ -4,7 +4,7 @@ A wallet's balance is always the sum of its entries. An entry is never changed o
 new entry. Each entry stores the balance after it (`balance_after`) and its number in the wallet (`sequence`,
 from 1 without a gap). So the history can be shown without adding entries up, and a missing entry is found.
 
-Holds set credits aside without an entry (charges/models.py). What can be spent is called available: the
+Holds set credits aside without an entry (charges/models/). What can be spent is called available: the
 balance less what is held. Credits of a grant have an end, and their own row (a lot). All other credits are
 called paid; they have no end and no rows of their own.
 
