@@ -318,6 +318,7 @@ LAWS_OF_THE_WHOLE = {
           FROM (VALUES ('wallet_entry_is_history'), ('wallet_entry_is_not_truncated'),
                        ('wallet_entry_follows_its_wallet'), ('wallet_wallet_moves_with_an_entry'),
                        ('wallet_wallet_keeps_what_is_its_own'), ('wallet_entry_time_never_falls'),
+                       ('wallet_wallet_is_moved_by_this_release'), ('wallet_giveback_says_what_grants_got'),
                        ('wallet_payment_is_decided_once'), ('wallet_payment_is_not_truncated'),
                        ('wallet_hold_is_final'), ('wallet_hold_is_not_truncated'),
                        ('wallet_giveback_is_history'), ('wallet_giveback_is_not_truncated'),
