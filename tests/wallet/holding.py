@@ -9,7 +9,7 @@ from django.db.models import DateTimeField, Func
 from django.utils import timezone
 
 from wallet.books import ledger
-from wallet.charges import debits
+from wallet.charges import debits, lots
 from wallet.models import Hold, Wallet
 
 CLOCK = Func(function="clock_timestamp", output_field=DateTimeField())
@@ -19,7 +19,7 @@ CLOCK = Func(function="clock_timestamp", output_field=DateTimeField())
 def past_hold(user_id: str = "usr_1", *, credits: int = 1, key: str = "past:1", **row: Any) -> Hold:
     """A hold that was made an hour ago and reached its end half an hour ago, but is open in the books."""
     product = row.setdefault("product", "blog")
-    after, _ = debits.set_aside(user_id=user_id, credits=credits, product=product)
+    after, shares = debits.set_aside(user_id=user_id, credits=credits, product=product)
     began = timezone.now() - timedelta(hours=1)
     facts = {
         "feature": "blog.article.generate",
@@ -30,7 +30,9 @@ def past_hold(user_id: str = "usr_1", *, credits: int = 1, key: str = "past:1", 
         "expires_at": began + timedelta(seconds=1800),
         "actor": "service:wsk_test",
     }
-    return Hold.objects.create(wallet_id=user_id, credits=credits, idempotency_key=key, **facts | row)
+    hold = Hold.objects.create(wallet_id=user_id, credits=credits, idempotency_key=key, **facts | row)
+    lots.name_hold(hold, shares)
+    return hold
 
 
 @transaction.atomic

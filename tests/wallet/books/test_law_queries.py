@@ -22,15 +22,21 @@ from accounts.models import ServiceKey
 from foundation.operators import snapshot
 from tests.crowd import begin, second_connection
 from tests.wallet.entries import insert_entry, sql
-from tests.wallet.lawless import found, the
+from tests.wallet.lawless import SUMS, found, the
 from wallet.books import laws
 from wallet.charges import adjustments, deductions
 from wallet.models import Entry, Wallet
 
-BALANCE, COUNT, CHAIN, TIMES, OVERDRAWN, HELD, CAPTURES, CAPTURED, REVERSALS, *OF_PAYMENTS = (
-    laws.LAWS_OF_WALLETS
-)
-ORPHAN, PAID, DECIDED, BY_HAND, INTENT, SUMS, TRIGGERS, CONSTRAINTS, INDEXES = laws.LAWS_OF_THE_WHOLE
+BALANCE = "A wallet's balance is the sum of its entries"
+COUNT = "A wallet counts its entries, numbered from 1 without a gap"
+CHAIN = "Each balance_after is the one before plus the entry's credits"
+TIMES = "Along a wallet's entries the time never falls"
+OVERDRAWN = "Only clawbacks and captures take paid credits below zero"
+REVERSALS = "The reversals of an entry never come to more than the entry"
+ORPHAN = "No entry is without a wallet"
+TRIGGERS = "The triggers that keep the laws are in force"
+CONSTRAINTS = "The constraints that keep the laws are in force"
+INDEXES = "The indexes that keep a key, a checkout and a hold to once are in force"
 
 breaks_the_books = pytest.mark.breaks_the_books
 
@@ -108,7 +114,7 @@ def test_a_charge_that_overdrew(lawless):
     entry_id = insert_entry("usr_3", credits=-5, balance_after=-5, sequence=1)
     assert found() == [
         (CONSTRAINTS, "wallet_entry_leaves_what_is_held", "missing or not validated"),
-        (OVERDRAWN, entry_id, "adjustment of -5 left -5"),
+        (OVERDRAWN, entry_id, "adjustment took 5 paid credits and left -5"),
     ]
 
 
@@ -176,14 +182,19 @@ def test_every_trigger_constraint_and_unique_index_is_watched(db):
     # And the two that say unique=True: one checkout one top-up, one top-up one entry. And the primary keys
     # that Django does not know, or that let a payment be credited once.
     uniques |= {"wallet_topup_stripe_session_id_key", "wallet_topup_entry_id_key", "wallet_payment_pkey"}
-    uniques |= {"wallet_entry_pkey", "wallet_hold_pkey", "wallet_giveback_pkey"}
+    uniques |= {f"wallet_{table}_pkey" for table in ("entry", "hold", "giveback", "lot", "lotmove")}
+    uniques |= {f"wallet_{table}_pkey" for table in ("holdpart", "budget", "grantedmonth")}
     assert uniques == set(INDEX_NAMES)
 
 
-FOREIGN_KEYS = (
-    "wallet_entry_reverses_an_entry_of_its_wallet",
-    "wallet_giveback_is_of_an_entry_of_its_wallet",
-)
+# By the unique index that each depends on.
+FOREIGN_KEYS = {
+    "wallet_entry_reverses_an_entry_of_its_wallet": "wallet_entry_pkey",
+    "wallet_giveback_is_of_an_entry_of_its_wallet": "wallet_entry_pkey",
+    "wallet_lotmove_is_of_an_entry_of_its_wallet": "wallet_entry_one_per_place",
+    "wallet_holdpart_is_of_a_hold_of_its_wallet": "wallet_hold_pkey",
+    "wallet_holdpart_is_of_a_lot_of_its_wallet": "wallet_lot_pkey",
+}
 
 
 def table_of(name):
@@ -235,16 +246,17 @@ def test_a_constraint_that_was_put_back_without_a_look_at_what_is_there(books):
 def test_a_unique_index_that_is_gone(books, name):
     connection.check_constraints()
     table = table_of(name)
-    if name == "wallet_entry_pkey":  # They depend on the primary key.
-        for foreign_key in FOREIGN_KEYS:
-            sql(f"ALTER TABLE {table_of(foreign_key)} DROP CONSTRAINT {foreign_key}")
+    dependent = [foreign_key for foreign_key, index in FOREIGN_KEYS.items() if index == name]
+    for foreign_key in dependent:
+        sql(f"ALTER TABLE {table_of(foreign_key)} DROP CONSTRAINT {foreign_key}")
     sql(f"ALTER TABLE {table} DROP CONSTRAINT IF EXISTS {name}")
     sql(f"DROP INDEX IF EXISTS {name}")
     assert (INDEXES, name, "missing or not valid") in found()
-    column = {"wallet_payment": "stripe_id", "wallet_giveback": "entry_id"}.get(table, "id")
+    [(column,)] = sql(
+        "SELECT attname FROM pg_attribute WHERE attrelid = %s::regclass AND attnum > 0 LIMIT 1", table
+    )
     sql(f"CREATE INDEX {name} ON {table} ({column})")  # Of that name, but not unique.
-    also = FOREIGN_KEYS if name == "wallet_entry_pkey" else ()
-    gone = {(CONSTRAINTS, foreign_key, "missing or not validated") for foreign_key in also}
+    gone = {(CONSTRAINTS, foreign_key, "missing or not validated") for foreign_key in dependent}
     assert set(found()) == gone | {(INDEXES, name, "missing or not valid")}
 
 

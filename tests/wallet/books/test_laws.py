@@ -3,6 +3,7 @@
 import pytest
 from django.db import Error, IntegrityError, connection, transaction
 
+from tests.wallet.books.guards import refuser, rows_of
 from tests.wallet.entries import insert_entry, move, sql
 from wallet.books import ledger
 from wallet.charges import debits, give_backs
@@ -28,22 +29,7 @@ def wallet(give, article_rate):
 
 @pytest.fixture
 def refused(wallet):
-    """Run something that must be refused by the law of this name; nothing may have moved."""
-
-    def refuse(law, attempt):
-        before = books()
-        with pytest.raises(IntegrityError, match=law):
-            in_a_transaction(attempt)
-        assert books() == before
-
-    return refuse
-
-
-@transaction.atomic
-def in_a_transaction(attempt):
-    """Deferred laws speak at a commit, which a test never comes to: here they speak at the end."""
-    attempt()
-    connection.check_constraints()
+    return refuser(Wallet, Entry, TopUp, RateChange)
 
 
 def the(kind):
@@ -52,7 +38,7 @@ def the(kind):
 
 
 def books():
-    return [list(model.objects.order_by("pk").values()) for model in (Wallet, Entry, TopUp, RateChange)]
+    return rows_of(Wallet, Entry, TopUp, RateChange)
 
 
 # --- History stays as it was written ----------------------------------------------------------------

@@ -26,7 +26,7 @@ from wallet.models import Entry, Hold, Wallet
 HELD = "What is held is what open holds hold"  # L1
 CAPTURE = "A capture is of one hold, in its time, at its price, and never more"  # L7
 UNPAID = "A captured hold has its entry"  # L7
-OVERDRAWN = "Nothing but a clawback and a capture leaves less than nothing"  # L8
+OVERDRAWN = "Only clawbacks and captures take paid credits below zero"  # L8
 WHOLE = "What came in less what went out is what wallets hold"  # L16
 SUM = "A wallet's balance is the sum of its entries"
 CONSTRAINTS = "The constraints that keep the laws are in force"
@@ -112,7 +112,7 @@ def test_overdue_holds_break_no_law_before_and_after_their_end_is_written(held_b
     clock.set(Hold.objects.get(idempotency_key="open").expires_at)
     funds, wallet = ledger.funds_of("usr_1"), Wallet.objects.get(pk="usr_1")
     assert (funds.available, wallet.held, wallet.open_holds, found()) == (35, 12, 2, [])
-    assert lapsing.lapse_wallet("usr_1") == 1
+    assert lapsing.lapse_wallet("usr_1") == (1, 0)
     wallet.refresh_from_db()
     assert (ledger.funds_of("usr_1").available, wallet.held, wallet.open_holds, found()) == (35, 5, 1, [])
 
@@ -236,7 +236,7 @@ def test_a_charge_that_leaves_less_than_nothing(held_lawless, user_id, kind, cre
     entry = move(user_id, credits, kind=kind, feature=FEATURE, count=1, held=0)
     assert found() == [
         (CONSTRAINTS, "wallet_entry_leaves_what_is_held", "missing or not validated"),
-        (OVERDRAWN, entry, f"{kind} of {credits} left {left}"),
+        (OVERDRAWN, entry, f"{kind} took {-credits} paid credits and left {left}"),
     ]
 
 

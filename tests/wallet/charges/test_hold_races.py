@@ -17,6 +17,7 @@ from accounts.models import ServiceKey
 from foundation.errors import BillingError, KeyReused
 from tests.crowd import at_once, begin, outcomes_at_once, patiently, wait_until_all_wait
 from tests.wallet.entries import sql
+from tests.wallet.granted import grant, set_budget, spent
 from tests.wallet.holding import many_holds, past_hold
 from tests.wallet.reversed import take_back
 from wallet.books import ledger
@@ -26,7 +27,7 @@ from wallet.errors import (
     HoldCaptured,
     HoldVoided,
 )
-from wallet.models import Entry, Hold, Wallet
+from wallet.models import Entry, Hold, LotMove, Wallet
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -312,13 +313,31 @@ def test_credits_that_are_held_under_waiting_charges(give, article_rate, held, d
     assert ledger.funds_of("usr_1").available == 50 - held - done
 
 
-@pytest.mark.parametrize("figure", ["watch", "granted", "budgets"])
-def test_a_threshold_a_grant_or_a_budget_that_comes_under_waiting_charges(give, article_rate, figure):
-    """The short way is closed then. The other one decides, and there is nothing that limits yet."""
+def test_a_threshold_that_comes_under_waiting_charges(give, article_rate):
+    """The plain branch is closed then. The full branch decides, and there is nothing that limits yet."""
     give("usr_1", 6)
-    outcomes = waiting_callers(lambda: sql(f"UPDATE wallet_wallet SET {figure} = 6 WHERE user_id = 'usr_1'"))
+    outcomes = waiting_callers(lambda: sql("UPDATE wallet_wallet SET watch = 6 WHERE user_id = 'usr_1'"))
     assert kinds(outcomes) == {"done": 6, "InsufficientCredits": 4}
     assert ledger.funds_of("usr_1").available == 0
+
+
+def test_a_grant_that_comes_under_waiting_charges(give, article_rate):
+    """It pays for the first four, charges and holds, then paid credits do."""
+    give("usr_1", 2)
+    outcomes = waiting_callers(lambda: grant(credits=4))
+    assert kinds(outcomes) == {"done": 6, "InsufficientCredits": 4}
+    funds = ledger.funds_of("usr_1")
+    held_of_lot = sum(each.held for each in funds.grants)
+    assert (funds.available, funds.granted) == (0, held_of_lot)
+    assert LotMove.objects.filter(credits=-1).count() == 4 - held_of_lot
+
+
+def test_a_budget_that_comes_under_waiting_charges(give, article_rate):
+    give("usr_1", 6)
+    outcomes = waiting_callers(lambda: set_budget(4))
+    assert kinds(outcomes) == {"done": 4, "BudgetSpent": 6}
+    assert {error.available for error in errors(outcomes)} == {0}
+    assert (ledger.funds_of("usr_1").available, spent()) == (2, [4])
 
 
 def test_credits_that_come_under_waiting_charges(give, article_rate):

@@ -33,14 +33,14 @@ def test_it_ends_overdue_holds_and_no_others(give, article_rate, as_service):
     made = as_service.post("/io/wallet/holds", body).json()
     before = [ledger.available_of("usr_1"), ledger.available_of("usr_2")]
     # The new hold ended the one of usr_1, and the second hold of usr_2 the first.
-    assert tidy() == (0, "1 overdue hold of 1 wallet ended.", "")
+    assert tidy() == (0, "1 overdue hold and 0 grants of 1 wallet ended.", "")
     assert [ledger.available_of("usr_1"), ledger.available_of("usr_2")] == before == [6, 10]
     ended = Hold.objects.filter(state="expired")
     assert [hold.ended_at == hold.expires_at for hold in ended] == [True] * 3
     assert Hold.objects.get(pk=made["holdId"]).state == "open"
     wallet = Wallet.objects.get(pk="usr_2")
     assert (wallet.held, wallet.open_holds) == (0, 0)
-    assert tidy() == (0, "0 overdue holds of 0 wallets ended.", "")
+    assert tidy() == (0, "0 overdue holds and 0 grants of 0 wallets ended.", "")
 
 
 @pytest.mark.django_db(transaction=True)
@@ -50,9 +50,9 @@ def test_a_wallet_that_is_locked_is_left_for_the_next_time(give):
         past_hold(user_id)
     with transaction.atomic():
         ledger.lock("usr_1")
-        assert begin(tidy).result(timeout=120) == (0, "1 overdue hold of 1 wallet ended.", "")
+        assert begin(tidy).result(timeout=120) == (0, "1 overdue hold and 0 grants of 1 wallet ended.", "")
     assert Hold.objects.get(state="open").wallet_id == "usr_1"
-    assert tidy() == (0, "1 overdue hold of 1 wallet ended.", "")
+    assert tidy() == (0, "1 overdue hold and 0 grants of 1 wallet ended.", "")
 
 
 @pytest.mark.breaks_the_books
@@ -65,7 +65,7 @@ def test_a_damaged_wallet_does_not_stop_the_others(give):
         sql("SET LOCAL session_replication_role = replica")
         sql("UPDATE wallet_wallet SET held = 0 WHERE user_id = 'usr_1'")
     code, said, trouble = tidy()
-    assert (code, said) == (1, "1 overdue hold of 1 wallet ended.")
+    assert (code, said) == (1, "1 overdue hold and 0 grants of 1 wallet ended.")
     assert "'usr_1' could not be tidied: new row for relation" in trouble
     assert Hold.objects.get(state="open").wallet_id == "usr_1"
 
