@@ -7,10 +7,12 @@ import pytest
 from django.db import connection
 
 from accounts.models import ServiceKey
+from tests.wallet.clock import Clock
 from tests.wallet.entries import sql
+from tests.wallet.granted import A_DAY, grant, set_budget, void
 from tests.wallet.reversed import take_back
 from wallet.books import laws
-from wallet.charges import debits, give_backs, holds
+from wallet.charges import debits, deductions, give_backs, holds
 from wallet.models import Entry, Hold
 
 BLOG = ServiceKey(product="blog", prefix="wsk_blog")
@@ -72,3 +74,48 @@ def held_books(give: Callable[..., Entry], article_rate: str) -> None:
 def held_lawless(held_books: None) -> None:
     """The same, and triggers rest until the end of the test's transaction."""
     sql("SET LOCAL session_replication_role = replica")
+
+
+@pytest.fixture
+def granted_books(give: Callable[..., Entry], article_rate: str) -> dict[str, str]:
+    """Books with lots and budgets at midnight of 1 January 2020, and what the tests call their rows.
+
+    usr_1: 30 from a checkout. The lots A (of the blog, 10), B (of staff, 9) and C (of the blog, 4), in the
+    order of their ends; C was taken back. A charge of 12 took all of A and 2 of B, and 1 of it came back. Of
+    two holds of 3, from B, one is open and one was captured. The user's budget of a day and the blog's of a
+    month count all that.
+    usr_2: a debt of 2 paid credits, beside the lot D (of mail, 3).
+    """
+    Clock()
+    rows = {"topup": give("usr_1", 30, session_id="cs_test_1").pk}
+    lots = {
+        "A": grant("usr_1", 10, lasts=1 * A_DAY),
+        "B": grant("usr_1", 9, lasts=2 * A_DAY, product=""),
+        "C": grant("usr_1", 4, lasts=3 * A_DAY),
+    }
+    void(lots["C"])
+    set_budget(100)
+    set_budget(1000, set_by="product", product="blog", period="month")
+    request: dict[str, Any] = {"service": BLOG, "user_id": "usr_1", "feature": article_rate}
+    charge = deductions.deduct(**request, count=12, key="charge").entry
+    give_backs.refund(service=BLOG, user_id="usr_1", charge={"pk": charge.pk}, credits=1, key="refund")
+    rows["open"] = holds.authorize(**request, count=3, ttl_seconds=900, key="open").hold.pk
+    rows["captured"] = holds.authorize(**request, count=3, ttl_seconds=900, key="captured").hold.pk
+    holds.capture(service=BLOG, user_id="usr_1", hold_id=rows["captured"])
+    payment = give("usr_2", 5, session_id="cs_test_2")
+    deductions.deduct(**request | {"user_id": "usr_2"}, count=2, key="paid")
+    take_back(payment)
+    lots["D"] = grant("usr_2", 3, product="mail")
+    assert laws.violations() == []
+    connection.check_constraints()
+    for name, lot in lots.items():
+        rows |= {name: lot.pk, f"grant of {name}": lot.entry_id}
+    kinds = {"charge": "deduct", "refund": "refund", "capture": "capture", "expiry": "expiry"}
+    return rows | {name: Entry.objects.get(wallet_id="usr_1", kind=kind).pk for name, kind in kinds.items()}
+
+
+@pytest.fixture
+def granted_lawless(granted_books: dict[str, str]) -> dict[str, str]:
+    """The same, and triggers rest until the end of the test's transaction."""
+    sql("SET LOCAL session_replication_role = replica")
+    return granted_books
