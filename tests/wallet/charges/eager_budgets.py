@@ -1,0 +1,81 @@
+"""Budgets in plain Python: what was spent is counted anew each time, from the charges and the holds."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, time, timedelta
+from typing import Any
+
+# A charge or an open hold, as budgets see it: its product, when it was asked for, and its credits.
+Spent = tuple[str, datetime, int]
+
+
+@dataclass(frozen=True)
+class BudgetRow:
+    set_by: str  # "user" or "product".
+    product: str  # "": over all products.
+    period: str  # "day" or "month".
+    credits: int
+    alert_percent: int
+
+    def applies_to(self, product: str) -> bool:
+        return self.product in ("", product)
+
+    def as_of(self, now: datetime, spendings: Iterable[Spent]) -> "BudgetNow":
+        since, until = bounds(self.period, now)
+        spent = sum(
+            credits for product, at, credits in spendings if self.applies_to(product) and since <= at < until
+        )
+        return BudgetNow(self, spent, max(0, self.credits - spent), until)
+
+
+@dataclass(frozen=True)
+class BudgetNow:
+    row: BudgetRow
+    spent: int
+    left: int
+    resets_at: datetime
+
+    @property
+    def facts(self) -> tuple[Any, ...]:
+        row = self.row
+        figures = row.credits, self.spent, self.left, row.alert_percent, self.resets_at
+        return row.set_by, row.product, row.period, *figures
+
+    @property
+    def place(self) -> tuple[int, float]:
+        """The lowest one is named in a refusal: the least left, then the latest reset."""
+        return self.left, -self.resets_at.timestamp()
+
+    @property
+    def limited_by(self) -> dict[str, Any]:
+        """What a refusal says of this budget."""
+        row = self.row
+        named = {"product": row.product} if row.product else {}
+        figures = {"credits": row.credits, "spent": self.spent, "resetsAt": self.resets_at}
+        return {"limit": "budget", "setBy": row.set_by, **named, "period": row.period, **figures}
+
+
+def bounds(period: str, now: datetime) -> tuple[datetime, datetime]:
+    """The beginning and the end of the UTC day or month that `now` is in."""
+    day = now.date()
+    first = day if period == "day" else day.replace(day=1)
+    after = first + timedelta(days=1) if period == "day" else (first + timedelta(days=31)).replace(day=1)
+    return datetime.combine(first, time(), UTC), datetime.combine(after, time(), UTC)
+
+
+class OneOf(tuple[Any, ...]):
+    """Equal to each of its values."""
+
+    def __eq__(self, other: object) -> bool:
+        return other in list(self)
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+def limited_by(budgets: Sequence[BudgetNow]) -> OneOf:
+    """What a refusal says: the budget with the least left, and of several the one that resets last.
+
+    Two budgets that agree in both may each be named.
+    """
+    tightest = min(budget.place for budget in budgets)
+    return OneOf(budget.limited_by for budget in budgets if budget.place == tightest)

@@ -1,0 +1,118 @@
+"""The steps of random histories that concern grants, budgets, and what the wallet had at a past time."""
+
+from datetime import UTC, datetime, time, timedelta
+
+import pytest
+
+from tests.wallet.charges.steps import A_MOMENT, BEGINNING, PRODUCTS, STAFF, Steps, facts_of_budget
+from wallet.books.funds import funds_of
+from wallet.charges import budgets
+from wallet.errors import FutureTime
+from wallet.grants import granting
+
+REASONS = ("Welcome", "Sorry")
+
+
+class StepsOfGrants(Steps):
+    # --- Grants ---
+
+    def grant(self, random):
+        asked = self.with_key(
+            random,
+            "grant",
+            product=random.choice([*PRODUCTS, ""]),  # "": staff.
+            credits=random.randint(1, 12),
+            expires_at=self.an_end(random),
+            reason=random.choice([*REASONS[:1] * 9, *REASONS]),
+        )
+        product = asked["product"]
+
+        def grant():
+            actor = f"service:wsk_{product}" if product else STAFF
+            granted = granting.grant(user_id=self.user_id, **asked, actor=actor, caps=None)
+            lot = granted.lot
+            if not granted.replayed:
+                self.lot_ids.append(lot.pk)
+                self.model.lots.rows[-1].id = lot.pk
+            number = self.lot_ids.index(lot.pk)
+            facts = lot.product, lot.credits, lot.reason, lot.created_at, lot.expires_at
+            return "grant made", granted.replayed, number, *facts
+
+        self.compare(grant, self.model.grant(**asked))
+
+    def an_end(self, random):
+        """The end of a new grant: sometimes that of another grant or of a hold, rarely one out of range."""
+        lasts = [{"minutes": 1}, {"minutes": 2}, {"minutes": 15}, {"hours": 3}, {"days": 1}, {"days": 40}]
+        lasts += [*lasts, {"seconds": 59}, {"days": 5 * 366}]
+        others = [*self.model.ends(), *[lot.expires_at for lot in self.model.lots.rows]]
+        if others and random.random() < 0.3:
+            return random.choice(sorted(others))
+        return self.clock.now + timedelta(**random.choice(lasts))
+
+    def void_grant(self, random):
+        rows = self.model.lots.rows
+        lot = random.choice(random.choice([self.model.lots.with_credits_left(), []]) or rows)
+        product = random.choice([None, *PRODUCTS, *[lot.product or None] * 6])  # None: staff.
+
+        def void():
+            voided = granting.void(user_id=self.user_id, grant_id=lot.id, product=product)
+            found = voided.lot
+            state = found.state_at(self.clock.now)
+            return "grant voided", voided.replayed, state, found.removed or 0, found.held_when_voided or 0
+
+        self.compare(void, self.model.void_grant(product, lot.number))
+
+    def time_reaches_the_end_of_a_lot(self, random):
+        self.reach(random, self.model.ends_of_lots())
+
+    # --- Budgets ---
+
+    def set_budget(self, random):
+        set_by, product, period = self.a_budget(random)
+        figures = {
+            "credits": random.choice([0, *range(1, 40), 1000]),
+            "alert_percent": random.randint(1, 100),
+        }
+        asked = {"set_by": set_by, "product": product, "period": period} | figures
+
+        def set_budget():
+            return "budget", *facts_of_budget(budgets.set_budget(user_id=self.user_id, **asked))
+
+        self.compare(set_budget, self.model.set_budget(**asked))
+
+    def remove_budget(self, random):
+        asked = dict(zip(("set_by", "product", "period"), self.a_budget(random, there=0.8), strict=True))
+        expected = self.model.remove_budget(**asked)
+        removed = budgets.remove_budget(user_id=self.user_id, **asked)
+        assert ("budget removed", removed) == expected
+
+    def a_budget(self, random, there=0.2):
+        """The name of a budget, so often one that is there."""
+        if self.model.budgets and random.random() < there:
+            return random.choice(sorted(self.model.budgets))
+        set_by = random.choice(["user", "product"])
+        products = ["", *PRODUCTS] if set_by == "user" else PRODUCTS
+        return set_by, random.choice(products), random.choice(["day", "month"])
+
+    def list_budgets(self, random):
+        for product in PRODUCTS:
+            self.compare_the_budgets(product)
+
+    def time_crosses_a_midnight(self, random):
+        """To the end of a day or of a month, or a microsecond beside it."""
+        today = datetime.combine(self.clock.now.date(), time(), UTC)
+        month = (today.replace(day=1) + timedelta(days=31)).replace(day=1)
+        end = random.choice([today + timedelta(days=1), today + timedelta(days=1), month])
+        self.pass_time(end + random.choice([-A_MOMENT, timedelta(), timedelta(), A_MOMENT]))
+
+    # --- The past ---
+
+    def look_back(self, random):
+        """What the wallet had at past moments: when something changed, just before, and at any other time."""
+        moments = [*self.model.moments, BEGINNING]
+        chosen = random.choice(moments)
+        lasted = self.clock.now - BEGINNING
+        for at in (chosen, chosen - A_MOMENT, BEGINNING + lasted * random.random()):
+            self.compare_the_past(at)
+        with pytest.raises(FutureTime):
+            funds_of(self.user_id, at=self.clock.now + A_MOMENT)
