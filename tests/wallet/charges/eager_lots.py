@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 # Credits of lots, by the lot's number. A dict keeps the order in which the lots were used.
 Parts = dict[int, int]
@@ -14,6 +15,7 @@ class LotRow:
 
     number: int
     product: str
+    actor: str
     credits: int
     reason: str
     made_at: datetime
@@ -38,6 +40,14 @@ class LotRow:
     def order(self) -> tuple[datetime, str]:
         """The place in the order in which lots are spent."""
         return self.expires_at, self.id
+
+    @property
+    def answer(self) -> tuple[Any, ...]:
+        """What the answer to the grant says, also later."""
+        return self.number, self.product, self.credits, self.reason, self.made_at, self.expires_at
+
+    def facts(self, now: datetime) -> tuple[Any, ...]:
+        return self.number, self.state(now), self.remaining, self.held, self.expired
 
     def state(self, now: datetime) -> str:
         if self.voided_at is not None:

@@ -358,37 +358,37 @@ class EagerModel:
     # --- Grants ---
 
     def grant(
-        self, product: str, credits: int, expires_at: datetime, reason: str, key: str
+        self, product: str, credits: int, expires_at: datetime, reason: str, key: str, actor: str
     ) -> tuple[Any, ...]:
         if lot := self.first.get(("grant", product, key)):
-            if (lot.credits, lot.expires_at, lot.reason) != (credits, expires_at, reason):
+            # Staff share the product "", so a key belongs to one staff member.
+            is_of_another = product == "" and lot.actor != actor
+            if (lot.credits, lot.expires_at) != (credits, expires_at) or is_of_another:
                 return ("KeyReused",)
-            return ("KeyEnded",) if lot.voided_at else ("grant made", True, *self.facts_of_grant(lot))
+            return ("GrantVoided",) if lot.voided_at else ("grant made", True, *lot.answer)
         if not GRANT_LASTS_MIN <= expires_at - self.now <= GRANT_LASTS_MAX:
             return ("GrantEndOutOfRange",)
         left = self.lots.with_credits_left()
         of_product = [lot for lot in left if lot.product == product]
         if len(of_product) >= self.limits.lots_of_product or len(left) >= self.limits.lots:
             return ("TooManyGrants",)
-        lot = LotRow(len(self.lots.rows), product, credits, reason, self.now, expires_at)
+        lot = LotRow(len(self.lots.rows), product, actor, credits, reason, self.now, expires_at)
         self.lots.rows.append(lot)
         self.move("grant", credits, product, {lot.number: credits})
         self.first["grant", product, key] = lot
-        return "grant made", False, *self.facts_of_grant(lot)
-
-    @staticmethod
-    def facts_of_grant(lot: LotRow) -> tuple[Any, ...]:
-        return lot.number, lot.product, lot.credits, lot.reason, lot.made_at, lot.expires_at
+        return "grant made", False, *lot.answer
 
     def void_grant(self, product: str | None, number: int) -> tuple[Any, ...]:
         lot = self.lots.rows[number]
         if product not in (None, lot.product):
             return ("NotFound",)
-        replayed = lot.voided_at is not None
-        if not replayed and lot.expires_at > self.now:
-            lot.voided_at, lot.removed, lot.held_when_voided = self.now, lot.free, lot.held
-            self.end_what_is_due()
-        return "grant voided", replayed, lot.state(self.now), lot.removed, lot.held_when_voided
+        if lot.voided_at is not None:
+            return "grant voided", True, "voided", lot.removed, lot.held_when_voided
+        if lot.expires_at <= self.now:
+            return "grant voided", False, lot.state(self.now), 0, lot.held
+        lot.voided_at, lot.removed, lot.held_when_voided = self.now, lot.free, lot.held
+        self.end_what_is_due()
+        return "grant voided", False, "voided", lot.removed, lot.held
 
     # --- Budgets ---
 

@@ -14,7 +14,7 @@ from tests.wallet.clock import Clock
 from wallet.books import laws
 from wallet.books.funds import funds_of
 from wallet.charges import budgets, holds, lapsing
-from wallet.charges.budgets import BudgetNow
+from wallet.charges.counters import BudgetNow
 from wallet.errors import InsufficientCredits, NothingToGiveBack
 from wallet.models import Entry, Lot, LotMove, Wallet
 from wallet.prices import rates

@@ -9,27 +9,30 @@ from wallet.books.funds import funds_of
 from wallet.charges import budgets
 from wallet.errors import FutureTime
 from wallet.grants import granting
+from wallet.grants.caps import Caps
+from wallet.models import Lot
 
-REASONS = ("Welcome", "Sorry")
+CAPS = Caps(10**6, 10**9)  # Of products; never reached.
 
 
 class StepsOfGrants(Steps):
     # --- Grants ---
 
     def grant(self, random):
+        product = random.choice([*PRODUCTS, ""])  # "": staff.
         asked = self.with_key(
             random,
             "grant",
-            product=random.choice([*PRODUCTS, ""]),  # "": staff.
+            product=product,
             credits=random.randint(1, 12),
             expires_at=self.an_end(random),
-            reason=random.choice([*REASONS[:1] * 9, *REASONS]),
+            reason=random.choice(["Welcome", "Sorry"]),
+            actor="service:wsk" if product else random.choice([STAFF, STAFF, STAFF, "user:staff:2"]),
         )
-        product = asked["product"]
 
         def grant():
-            actor = f"service:wsk_{product}" if product else STAFF
-            granted = granting.grant(user_id=self.user_id, **asked, actor=actor, caps=None)
+            caps = CAPS if asked["product"] else None
+            granted = granting.grant(user_id=self.user_id, **asked, caps=caps)
             lot = granted.lot
             if not granted.replayed:
                 self.lot_ids.append(lot.pk)
@@ -56,11 +59,32 @@ class StepsOfGrants(Steps):
 
         def void():
             voided = granting.void(user_id=self.user_id, grant_id=lot.id, product=product)
-            found = voided.lot
-            state = found.state_at(self.clock.now)
-            return "grant voided", voided.replayed, state, found.removed or 0, found.held_when_voided or 0
+            assert voided.lot.pk == lot.id
+            return "grant voided", voided.replayed, voided.state, voided.removed, voided.held
 
         self.compare(void, self.model.void_grant(product, lot.number))
+
+    def list_grants(self, random):
+        now, product = self.clock.now, random.choice([None, *PRODUCTS])
+        state, limit = random.choice(["", *Lot.State.values]), random.randint(1, 3)
+        rows = [
+            ((lot.made_at, lot.id), lot.facts(now))
+            for lot in self.model.lots.rows
+            if product in (None, lot.product) and state in ("", lot.state(now))
+        ]
+        newest_first = [facts for _, facts in sorted(rows, reverse=True)]
+        shown, asked = [], {"user_id": self.user_id, "product": product, "state": state, "limit": limit}
+        page = granting.page(**asked)
+        while True:
+            assert (len(page.lots) <= limit, page.now) == (True, now)
+            shown += [
+                (self.lot_ids.index(lot.pk), lot.state_at(now), lot.remaining, lot.held, lot.expired)
+                for lot in page.lots
+            ]
+            if page.next_cursor is None:
+                break
+            page = granting.page(**asked, cursor=page.next_cursor)
+        assert shown == newest_first
 
     def time_reaches_the_end_of_a_lot(self, random):
         self.reach(random, self.model.ends_of_lots())
