@@ -102,9 +102,11 @@ def _give_back(
     given = left if credits is None else credits
     if not 0 < given <= left:
         raise NothingToGiveBack(left)
+    # First write off what has ended: the shares below are read with the lots as they are after it.
+    read = lapsing.lapse(user_id, read)
     shares = lots.shares_of_give_back(charge, given, given_back=given_back)
     entry, after = ledger.post(
-        lapsing.lapse(user_id, read),
+        read,
         credits=given,
         granted=lots.total(shares),
         kind=kind,
