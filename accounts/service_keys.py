@@ -18,7 +18,8 @@ GRANT_MAX, GRANT_MONTH_MAX = 1_000_000, 1_000_000_000
 # Every charge begins with this query. Django takes several times as long to build it as PostgreSQL takes to
 # answer it, so it is written out.
 USABLE_KEYS = """
-SELECT id, product, prefix, digest, feature_prefixes, rights, created_at, expires_at, revoked_at,
+SELECT id, product, prefix, digest, feature_prefixes, rights, grant_max, grant_month_max, created_at,
+       expires_at, revoked_at,
        (SELECT stopped_at FROM accounts_stoppedproduct AS stop WHERE stop.product = service_key.product)
        AS product_stopped_at
   FROM accounts_servicekey AS service_key

@@ -1,5 +1,6 @@
 """The JSON of budgets (contract 45)."""
 
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from foundation.http.fields import WIRE_TIME, StrictInteger, StrictSerializer, StrictText
@@ -8,6 +9,7 @@ from wallet.charges.budgets import CREDITS_MAX
 from wallet.charges.models import Budget
 
 
+@extend_schema_field({"type": "string", "enum": Budget.Period.values})
 class Period(StrictText):
     """The period of a budget: `day` or `month`."""
 

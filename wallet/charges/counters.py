@@ -80,12 +80,17 @@ def as_of(budget: Budget, now: datetime) -> BudgetNow:
 def require_room(budgets: Iterable[BudgetNow], *, available: int, required: int, lapsed: int = 0) -> None:
     """Raise BudgetSpent if a budget has less left than is required, and less than is available.
 
-    It names the budget with the least left; of several, the one that resets last.
+    It names the budget with the least left; of several, the one that resets last. If they reset at one time,
+    who set them and for which product decides, so that the same refusal names the same budget.
     """
     tight = [budget for budget in budgets if budget.left < min(available, required)]
     if tight:
-        tightest = min(tight, key=lambda budget: (budget.left, -budget.resets_at.timestamp()))
+        tightest = min(tight, key=_tightness)
         raise BudgetSpent(tightest.facts, available=tightest.left, required=required, lapsed=lapsed)
+
+
+def _tightness(budget: BudgetNow) -> tuple[int, float, str, str]:
+    return budget.left, -budget.resets_at.timestamp(), budget.set_by, budget.product
 
 
 def count(read: Standing, product: str, credits: int) -> None:

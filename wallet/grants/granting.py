@@ -134,6 +134,8 @@ def _replay(first: Entry, *, credits: int, expires_at: datetime, actor: str) -> 
         raise KeyReused("This idempotency_key was used for another grant")
     if lot.voided_at is not None:
         raise GrantVoided
+    # The first answer said that all of it was left.
+    lot.remaining, lot.held, lot.expired = lot.credits, 0, 0
     return Granted(lot, replayed=True)
 
 
