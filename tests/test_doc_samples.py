@@ -8,14 +8,16 @@ import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import playwright
 import pytest
+from django.utils import timezone
 
-from accounts import api_keys
-from accounts.models import User
+from accounts import api_keys, service_keys
+from accounts.models import Right, User
 from tests.environment import ROOT
 
 pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
@@ -81,8 +83,10 @@ Runs = Callable[[Sample], Any]
 
 
 @pytest.fixture
-def variables(live_server: Any, service_key: str, token: Callable[..., str]) -> dict[str, str]:
+def variables(live_server: Any, token: Callable[..., str]) -> dict[str, str]:
     """The variables of the documents."""
+    caps = {"grant_max": 100, "grant_month_max": 1000}
+    _, service_key = service_keys.issue_service_key(product="blog", rights=Right.values, **caps)
     creator, _ = User.objects.get_or_create(misar_id="usr_123")
     _, key = api_keys.issue(owner=creator, name="Samples", scopes=["monetization"])
     return {
@@ -90,6 +94,7 @@ def variables(live_server: Any, service_key: str, token: Callable[..., str]) -> 
         "API_KEY": key,
         "WALLET": f"{live_server.url}/io/wallet",
         "WALLET_SERVICE_KEY": service_key,
+        "NEXT_MONTH": f"{timezone.now() + timedelta(days=30):%Y-%m-%dT00:00:00Z}",
         "SSO_TOKEN": token("usr_123"),
     }
 
@@ -103,7 +108,7 @@ def without_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def in_bash(variables: dict[str, str], without_proxies: None) -> Runs:
-    """Run a command unchanged; returns its output, read as JSON. HOLD_ID is the hold that was made last."""
+    """Run a command unchanged; returns its output, read as JSON. HOLD_ID and GRANT_ID are those made last."""
     if not shutil.which("curl"):
         pytest.skip("curl is not installed here")
 
@@ -118,8 +123,10 @@ def in_bash(variables: dict[str, str], without_proxies: None) -> Runs:
         )
         assert done.returncode == 0, (sample.code, done.stdout, done.stderr)
         answer = json.loads(done.stdout)
-        if "holdId" in answer:
-            variables["HOLD_ID"] = answer["holdId"]
+        made = answer if isinstance(answer, dict) else {}
+        variables["HOLD_ID"] = made.get("holdId", variables.get("HOLD_ID", ""))
+        if str(made.get("id")).startswith("grant_"):
+            variables["GRANT_ID"] = made["id"]
         return answer
 
     return run
