@@ -8,7 +8,8 @@ from django.core.management import call_command
 from django.core.management.base import CommandError, OutputWrapper
 from rich.console import Console
 
-from accounts.service_keys import issue_service_key
+from accounts.models import Right
+from accounts.service_keys import GRANT_MAX, GRANT_MONTH_MAX, issue_service_key
 from demo.story import Story
 from sandbox import claim, sso
 from sandbox.processes import SANDBOX, WEB, Processes, ProcessTrouble
@@ -32,7 +33,9 @@ def run(stdout: OutputWrapper, *, forget_the_key: bool = False) -> None:
 def _tell(stdout: OutputWrapper, *, forget_the_key: bool) -> list[str]:
     """The promises that were not kept."""
     host, port = os.environ["HOST"], int(os.environ["PORT"])
-    _, secret = issue_service_key(product="blog")
+    _, secret = issue_service_key(
+        product="blog", rights=Right.values, grant_max=GRANT_MAX, grant_month_max=GRANT_MONTH_MAX
+    )
     with Processes() as processes:
         processes.start("The sandbox", SANDBOX)
         processes.start("The web server", WEB)

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -20,6 +21,15 @@ SPENT_CREDITS = 20
 HELD_CREDITS, CAPTURED_CREDITS = 8, 5
 DUPLICATES = 10
 PATIENCE_SECONDS = 15
+DAY_ENDS_SOON_SECONDS = 60
+
+
+def wait_for_one_day() -> None:
+    """If a UTC day is about to end, wait for the next one: a budget of a day begins anew at midnight."""
+    now = datetime.now(UTC)
+    left = (datetime.combine(now.date() + timedelta(days=1), datetime.min.time(), UTC) - now).total_seconds()
+    if left < DAY_ENDS_SOON_SECONDS:
+        time.sleep(left + 1)
 
 
 @dataclass
@@ -39,7 +49,9 @@ class Story:
         """Run every chapter. Returns the promises that were broken."""
         # New names each time, so the story can run again on the same data.
         mark = secrets.token_hex(4)
-        reader, racer, debtor = (f"usr_{each}_{mark}" for each in ("reader", "racer", "debtor"))
+        reader, racer, debtor, guest = (
+            f"usr_{each}_{mark}" for each in ("reader", "racer", "debtor", "guest")
+        )
         self._prices()
         session_id = self._top_up(reader, dollars=25)
         self._charge(reader)
@@ -49,6 +61,7 @@ class Story:
         self._duplicated_webhook(reader, session_id)
         self._race(racer)
         self._debt(debtor)
+        self._grant_and_budget(guest)
         return self.broken
 
     # --- Chapters ---------------------------------------------------------------------------------
@@ -199,6 +212,62 @@ class Story:
             "the next top-up pays the debt first, and then the rest is spent",
             (allowed["allowed"], allowed["balanceBefore"]) == (True, 25 - SPENT_CREDITS),
         )
+
+    def _grant_and_budget(self, user_id: str) -> None:
+        wait_for_one_day()
+        self._top_up(user_id, dollars=25)
+        self._chapter("The blog grants 10 credits for a week, and sets itself a budget of 20 a day")
+        ends = f"{datetime.now(UTC) + timedelta(days=7):%Y-%m-%dT%H:%M:%SZ}"
+        gift = {"credits": 10, "expires_at": ends, "reason": "Welcome", "idempotency_key": "welcome"}
+        granted = self._ask("POST", "/grants", json={"user_id": user_id} | gift)
+        self._funds(user_id, balance=35, held=0, granted=10, paid=25, available=35)
+        again = self._ask("POST", "/grants", json={"user_id": user_id} | gift)
+        self._promise("the same key grants nothing more", again.content == granted.content)
+        budget = self._ask(
+            "PUT", "/budgets", json={"user_id": user_id, "period": "day", "credits": 20}
+        ).json()
+        self._promise("all of the budget is left", (budget["spent"], budget["left"]) == (0, 20))
+        self._chapter("A charge of 3, and a hold of 8: the granted credits pay first")
+        article = {"user_id": user_id, "feature": FEATURE, "count": 3, "idempotency_key": "article:a"}
+        self._ask("POST", "/deduct", json=article)
+        self._funds(user_id, balance=32, held=0, granted=7, paid=25, available=32)
+        chat = {"user_id": user_id, "feature": FEATURE, "count": 8, "idempotency_key": "chat:77"}
+        hold_id = self._ask("POST", "/holds", json=chat).json()["holdId"]
+        time.sleep(1)  # `at` is told in whole seconds. Now the second of the hold is over.
+        then = self._funds(user_id, balance=32, held=8, granted=7, paid=25, available=24)
+        self._chapter("5 of the 8 are captured, and 2 of the 3 are given back, to the grant")
+        self._ask("POST", f"/holds/{hold_id}/capture", json={"user_id": user_id, "count": 5})
+        self._funds(user_id, balance=27, held=0, granted=2, paid=25, available=27)
+        undo = {"user_id": user_id, "charge_key": "article:a", "credits": 2, "idempotency_key": "undo:a"}
+        refund = self._ask("POST", "/refund", json=undo).json()
+        said = {name: refund[name] for name in ("refunded", "refundable", "lapsed", "available")}
+        self._promise(
+            "the refund says what is left",
+            said == {"refunded": 2, "refundable": 1, "lapsed": 0, "available": 29},
+        )
+        self._funds(user_id, balance=29, held=0, granted=4, paid=25, available=29)
+        self._chapter("A charge of 15 is more than the budget of the day has left")
+        more = {"user_id": user_id, "feature": FEATURE, "count": 15}
+        refused = self._ask("POST", "/deduct", json=more).json()
+        limit = refused.pop("limitedBy")
+        self._promise(
+            "it is refused, with what could have been spent",
+            refused == {"allowed": False, "balanceBefore": 14, "required": 15},
+        )
+        self._promise(
+            "the budget is named",
+            (limit["setBy"], limit["product"], limit["spent"]) == ("product", "blog", 6),
+        )
+        self._chapter("What the wallet held before the capture can still be read")
+        past = self._ask("GET", "/funds", params={"user_id": user_id, "at": then["at"]}).json()
+        self._promise("it is what was read then", past == then)
+
+    def _funds(self, user_id: str, **expected: int) -> Any:
+        """Read the funds and promise these figures. Returns the answer."""
+        funds = self._ask("GET", "/funds", params={"user_id": user_id}).json()
+        figures = ", ".join(f"{name} {credits}" for name, credits in expected.items())
+        self._promise(figures, {name: funds[name] for name in expected} == expected)
+        return funds
 
     # --- Requests and output ----------------------------------------------------------------------
 

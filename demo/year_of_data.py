@@ -17,7 +17,7 @@ from accounts import api_keys, service_keys
 from accounts.actors import actor_of
 from accounts.errors import InvalidApiKey, InvalidServiceKey
 from accounts.mail import outbox
-from accounts.models import ServiceKey, User
+from accounts.models import Right, ServiceKey, User
 from accounts.signing_in import second_factor
 from demo import staff_history, year_of_a_newsletter
 from demo.made_up_past import clock_at
@@ -75,7 +75,8 @@ def demo_credentials() -> dict[str, str]:
     try:
         service_keys.find_service_key(kept.get("service_key", ""))
     except InvalidServiceKey:
-        kept["service_key"] = service_keys.issue_service_key(product="blog")[1]
+        caps = {"grant_max": 100, "grant_month_max": 10_000}
+        kept["service_key"] = service_keys.issue_service_key(product="blog", rights=Right.values, **caps)[1]
     staff = User.objects.filter(pk=DEMO_STAFF).first()
     if staff is None or not staff.check_password(kept.get("staff_password", "")):
         kept["staff_password"] = secrets.token_urlsafe(12)
