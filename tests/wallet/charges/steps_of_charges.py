@@ -19,7 +19,7 @@ class StepsOfCharges(Steps):
             "deduct",
             product=random.choice(PRODUCTS),
             feature=random.choice(FEATURES),
-            count=random.randint(1, 5),
+            count=random.randint(1, 4),
         )
         product = asked.pop("product")
         if random.random() < 0.1:
@@ -34,7 +34,7 @@ class StepsOfCharges(Steps):
 
     def quote(self, random):
         product = random.choice(PRODUCTS)
-        asked = {"feature": random.choice(FEATURES), "count": random.randint(1, 5)}
+        asked = {"feature": random.choice(FEATURES), "count": random.randint(1, 4)}
 
         def quote():
             quoted = quotes.quote(service=SERVICES[product], user_id=self.user_id, **asked)
@@ -44,7 +44,7 @@ class StepsOfCharges(Steps):
 
     def change_or_withdraw_a_rate(self, random):
         feature = random.choice(FEATURES)
-        withdrawn = random.choice([False, False, True])
+        withdrawn = random.random() < 0.2
         self.model.prices[feature] = None if withdrawn else random.randint(1, 4)
         self.set_rate(feature)
 
@@ -56,7 +56,7 @@ class StepsOfCharges(Steps):
             "hold",
             product=random.choice(PRODUCTS),
             feature=random.choice(FEATURES),
-            count=random.randint(1, 5),
+            count=random.randint(1, 4),
             ttl_seconds=random.choice(TTLS),
         )
         product = asked.pop("product")

@@ -46,7 +46,7 @@ class StepsOfGrants(Steps):
     def an_end(self, random):
         """The end of a new grant: sometimes that of another grant or of a hold, rarely one out of range."""
         lasts = [{"minutes": 1}, {"minutes": 2}, {"minutes": 15}, {"hours": 3}, {"days": 1}, {"days": 40}]
-        lasts += [*lasts, {"seconds": 59}, {"days": 5 * 366}]
+        lasts += [*lasts, *lasts, {"seconds": 59}, {"days": 5 * 366}]
         others = [*self.model.ends(), *[lot.expires_at for lot in self.model.lots.rows]]
         if others and random.random() < 0.3:
             return random.choice(sorted(others))
@@ -94,7 +94,7 @@ class StepsOfGrants(Steps):
     def set_budget(self, random):
         set_by, product, period = self.a_budget(random)
         figures = {
-            "credits": random.choice([0, *range(1, 40), 1000]),
+            "credits": random.choice([*range(25), 1000]),
             "alert_percent": random.randint(1, 100),
         }
         asked = {"set_by": set_by, "product": product, "period": period} | figures
