@@ -25,7 +25,8 @@ from django.test import Client, TransactionTestCase
 from django.utils import timezone
 
 from accounts import sso, throttling
-from accounts.service_keys import issue_service_key
+from accounts.models import Right
+from accounts.service_keys import GRANT_MAX, GRANT_MONTH_MAX, issue_service_key
 from tests import all_laws, databases, limits
 from tests.chromium import CHROMIUM, FLAGS
 from tests.factories import StaffFactory, enter
@@ -244,12 +245,23 @@ class Caller:
     def get(self, path: str, **query: Any) -> Any:
         return self.client.get(path, query, headers=self.headers)
 
-    def post(self, path: str, body: Any = None, *, raw: bytes | None = None, **options: Any) -> Any:
-        """POST a body as JSON, or `raw` unchanged; `options` go to the request, such as content_type."""
+    def post(self, path: str, body: Any = None, **options: Any) -> Any:
+        return self.send("post", path, body, **options)
+
+    def put(self, path: str, body: Any = None, **options: Any) -> Any:
+        return self.send("put", path, body, **options)
+
+    def delete(self, path: str, **query: Any) -> Any:
+        return self.client.delete(path, query_params=query, headers=self.headers)
+
+    def send(
+        self, method: str, path: str, body: Any = None, *, raw: bytes | None = None, **options: Any
+    ) -> Any:
+        """Send a body as JSON, or `raw` unchanged; `options` go to the request, such as content_type."""
         data = json.dumps(body) if raw is None else raw
         headers = self.headers | options.pop("headers", {})
         options.setdefault("content_type", "application/json")
-        return self.client.post(path, data, headers=headers, **options)
+        return getattr(self.client, method)(path, data, headers=headers, **options)
 
     def deduct(self, user_id: str = "usr_1", feature: str = "blog.article.generate", **body: Any) -> Any:
         return self.post("/io/wallet/deduct", {"user_id": user_id, "feature": feature, **body})
@@ -266,9 +278,25 @@ class Caller:
     def refund(self, user_id: str = "usr_1", key: str = "undo:1", **body: Any) -> Any:
         return self.post("/io/wallet/refund", {"user_id": user_id, "idempotency_key": key, **body})
 
+    def grant(self, user_id: str = "usr_1", key: str = "welcome", **body: Any) -> Any:
+        """Grant 10 credits for 30 days, unless the body says more."""
+        expires_at = f"{timezone.now() + timedelta(days=30):%Y-%m-%dT%H:%M:%SZ}"
+        asked = {"user_id": user_id, "credits": 10, "expires_at": expires_at, "reason": "Welcome"}
+        return self.post("/io/wallet/grants", asked | {"idempotency_key": key} | body)
+
+    def budget(self, credits: int, user_id: str = "usr_1", period: str = "day", **body: Any) -> Any:
+        """Set the product's own budget for a user."""
+        asked = {"user_id": user_id, "period": period, "credits": credits}
+        return self.put("/io/wallet/budgets", asked | body)
+
 
 def product(name: str = "blog", **key: Any) -> Caller:
-    """A product that calls with a new service key; `key` says what the key may do."""
+    """A product that calls with a new service key; `key` says what the key may do.
+
+    If it may grant, it may grant the most that a key may, unless caps are given.
+    """
+    if Right.GRANT in key.get("rights", ()):
+        key = {"grant_max": GRANT_MAX, "grant_month_max": GRANT_MONTH_MAX} | key
     return Caller({"x-wallet-service-key": issue_service_key(product=name, **key)[1]})
 
 

@@ -22,6 +22,8 @@ from accounts.service_keys import (
 )
 from tests.conftest import Caller, product
 from tests.crowd import at_once
+from wallet.api.budgets import BudgetViewSet
+from wallet.api.grants import GrantViewSet
 from wallet.api.holds import HoldViewSet
 from wallet.api.views import WalletViewSet
 from wallet.books import ledger
@@ -54,6 +56,11 @@ def of_product(path: str, **body):
 hold = of_product("holds", feature=ARTICLE, idempotency_key="hold")
 quote = of_product("quote", feature=ARTICLE)
 
+
+def remove_budget(caller: Caller):
+    return caller.delete("/io/wallet/budgets", user_id="usr_1", period="day")
+
+
 # Each endpoint that a product may call, and the right that it needs.
 NEEDED = {
     "balance": (balance, "read"),
@@ -69,8 +76,13 @@ NEEDED = {
     "holds_extend": (of_product("holds/hold_1/extend", ttl_seconds=60), "charge"),
     "refund": (of_product("refund", charge_key="a", idempotency_key="undo:a"), "refund"),
     "topup_session": (topup, "topup"),
+    "grants_create": (lambda caller: caller.grant(), "grant"),
+    "grants_void": (of_product("grants/grant_1/void"), "grant"),
+    "grants_list": (lambda caller: caller.get("/io/wallet/grants", user_id="usr_1"), "read"),
+    "budgets_update": (lambda caller: caller.budget(5), "charge"),
+    "budgets_destroy": (remove_budget, "charge"),
+    "budgets_list": (lambda caller: caller.get("/io/wallet/budgets", user_id="usr_1"), "read"),
 }
-LABELS = {"read": "read", "charge": "charge", "refund": "refund", "topup": "top up"}
 # The seed's endpoints answer without a code.
 WITHOUT_CODE = {"balance", "transactions", "deduct", "topup_session"}
 
@@ -100,7 +112,7 @@ def test_rights_are_kept_once_and_in_order():
 
 
 @pytest.mark.parametrize(
-    "rights", [[], ["grant"], ["read", ""], ["Read"], ["read,charge"], ["read", "every"]]
+    "rights", [[], ["grants"], ["read", ""], ["Read"], ["read,charge"], ["read", "every"]]
 )
 def test_unknown_rights_and_no_rights_are_refused(rights):
     with pytest.raises(ValidationError):
@@ -119,9 +131,9 @@ def test_an_endpoint_needs_its_right_and_no_other(endpoint, give, article_rate, 
     ask, needed = NEEDED[endpoint]
     # No hold and no charge is there to be captured or refunded: 404.
     assert ask(product(rights=[needed])).status_code in (200, 404)
-    entries, others = Entry.objects.count(), [right for right in DEFAULT_RIGHTS if right != needed]
+    entries, others = Entry.objects.count(), [right for right in Right if right != needed]
     refused = ask(product(rights=others))
-    body: dict[str, Any] = {"error": f"This service key has no right to {LABELS[needed]}"}
+    body: dict[str, Any] = {"error": f"This service key has no right to {Right(needed).label}"}
     if endpoint in ("deduct", "holds_create"):
         body = {"allowed": False} | body
     if endpoint not in WITHOUT_CODE:
@@ -160,10 +172,16 @@ def test_every_action_for_products_names_its_right():
         if {IsService, IsServiceOrBearer} & set(action.kwargs.get("permission_classes", ()))
     }
     assert for_products == set(WalletViewSet.rights)
-    of_holds = {action.__name__ for action in cast(list[Any], HoldViewSet.get_extra_actions())}
-    assert of_holds | {"list", "retrieve", "create"} == set(HoldViewSet.rights)
-    named = {endpoint.removeprefix("holds_"): right for endpoint, (_, right) in NEEDED.items()}
-    assert named == WalletViewSet.rights | HoldViewSet.rights
+    named = dict(WalletViewSet.rights)
+    for name, view, usual in (
+        ("holds", HoldViewSet, {"list", "retrieve", "create"}),
+        ("grants", GrantViewSet, {"list", "create"}),
+        ("budgets", BudgetViewSet, {"list", "update", "destroy"}),
+    ):
+        extra = {action.__name__ for action in cast(list[Any], view.get_extra_actions())}
+        assert extra | usual == set(view.rights)
+        named |= {f"{name}_{action}": right for action, right in view.rights.items()}
+    assert named == {endpoint: right for endpoint, (_, right) in NEEDED.items()}
 
 
 # --- The command ------------------------------------------------------------------------------------
@@ -184,9 +202,9 @@ def test_the_command_gives_the_rights_that_it_is_asked_for():
 @pytest.mark.parametrize(
     ("rights", "sentence"),
     [
-        ("read,chrage,all", "Unknown rights: all, chrage. Known: read, charge, refund, topup"),
-        ("", "A key needs at least one right: read, charge, refund, topup"),
-        (" , ", "A key needs at least one right: read, charge, refund, topup"),
+        ("read,chrage,all", "Unknown rights: all, chrage. Known: read, charge, refund, topup, grant"),
+        ("", "A key needs at least one right: read, charge, refund, topup, grant"),
+        (" , ", "A key needs at least one right: read, charge, refund, topup, grant"),
     ],
 )
 def test_the_command_says_which_rights_there_are(rights, sentence):
@@ -282,7 +300,10 @@ def test_the_stop_is_read_with_the_key(django_assert_num_queries):
 
 
 def test_the_whole_key_is_read_at_once():
-    key, secret = issue_service_key(product="blog", feature_prefixes=["blog."], rights=["charge"])
+    caps = {"grant_max": 10, "grant_month_max": 100}
+    key, secret = issue_service_key(
+        product="blog", feature_prefixes=["blog."], rights=["charge", "grant"], **caps
+    )
     found = find_service_key(secret)
     assert found.get_deferred_fields() == set()
     assert [getattr(found, field.attname) for field in ServiceKey._meta.concrete_fields] == [

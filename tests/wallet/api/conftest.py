@@ -1,9 +1,17 @@
-"""The check that bad requests move nothing."""
+"""A service key that may do everything, and the check that bad requests move nothing."""
 
 import pytest
 
+from accounts.models import Right
+from tests.conftest import product
 from wallet.books import ledger
-from wallet.models import Entry, Hold, TopUp
+from wallet.models import Budget, Entry, Hold, Lot, TopUp
+
+
+@pytest.fixture
+def as_service(db):
+    """The blog, with a key that may grant too."""
+    return product(rights=Right.values)
 
 
 @pytest.fixture
@@ -15,4 +23,5 @@ def nothing_moves(request, give, article_rate):
         assert ledger.available_of("usr_1") == 10
         assert Entry.objects.count() == 1
         assert TopUp.objects.count() == 1
-        assert not Hold.objects.exists()
+        for model in (Hold, Lot, Budget):
+            assert not model.objects.exists()

@@ -6,10 +6,13 @@ from django.db import connection, transaction
 from tests.wallet.api.endpoints import (
     ALL,
     BALANCE,
+    BUDGETS,
     CAPTURE,
     DEDUCT,
     FUNDS,
     GOOD,
+    GRANT_VOID,
+    GRANTS,
     HOLD,
     HOLDS,
     OWN_READS,
@@ -24,6 +27,7 @@ from tests.wallet.api.endpoints import (
     WRITES,
     methods_of,
     refused,
+    write,
 )
 from wallet.models import Wallet
 
@@ -57,6 +61,8 @@ def test_whatever_is_accepted_the_answer_is_json(as_service, accept):
         RATES: 200,
         FUNDS: 200,
         HOLDS: 200,
+        GRANTS: 200,
+        BUDGETS: 200,
         HOLD: 404,
         DEDUCT: 405,
         "/io/wallet/x": 404,
@@ -92,6 +98,12 @@ UNKNOWN = (
     "/io/wallet/holdings",
     "/io/wallet/hold",
     "/io/wallet/refunds",
+    "/io/wallet/grant",
+    f"{GRANTS}/grant_01jb3kq2w8z6h6c1d1e0r2m4aa",
+    f"{GRANT_VOID}/now",
+    "/io/wallet/grants//void",
+    "/io/wallet/budget",
+    f"{BUDGETS}/day",
     f"{HOLD}/captured",
     f"{HOLD}/capture/all",
     f"{HOLD}.json/void/",
@@ -191,6 +203,9 @@ def test_a_host_that_is_not_ours_gets_a_page_elsewhere(client, settings):
         (REFUND, "accounts_ratecounter"),
         (CAPTURE, "wallet_hold"),
         (VOID, "wallet_wallet"),
+        (GRANTS, "wallet_lot"),
+        (GRANT_VOID, "wallet_lot"),
+        (BUDGETS, "wallet_budget"),
     ],
 )
 def test_a_crash_is_500_in_json_and_tells_nothing(as_service, path, table):
@@ -221,6 +236,18 @@ def test_a_crash_of_a_hold_is_500_and_denied(as_service):
     refused(response, HOLDS, 500, "Something went wrong on our side.", "failed")
     wallet = Wallet.objects.get()
     assert (wallet.balance, wallet.held, wallet.open_holds) == (10, 0, 0)
+    transaction.set_rollback(True)
+
+
+@pytest.mark.breaks_the_books
+@pytest.mark.parametrize(("path", "table"), [(GRANTS, "wallet_lot"), (BUDGETS, "wallet_budget")])
+def test_a_crash_of_a_write_moves_nothing(as_service, path, table):
+    with connection.cursor() as cursor:
+        cursor.execute(f"ALTER TABLE {table} RENAME TO gone")
+    response = write(as_service, path, GOOD[path])
+    refused(response, path, 500, "Something went wrong on our side.", "failed")
+    wallet = Wallet.objects.get()
+    assert (wallet.balance, wallet.granted, wallet.budgets) == (10, 0, 0)
     transaction.set_rollback(True)
 
 
