@@ -6,7 +6,7 @@ from drf_spectacular.utils import extend_schema_serializer
 from rest_framework import serializers
 
 from accounts.misar_ids import MISAR_ID_LENGTH, is_misar_id
-from foundation.http.fields import WIRE_TIME, PlainText, StrictInteger, StrictSerializer, StrictText
+from foundation.http.fields import WIRE_TIME, Moment, PlainText, StrictInteger, StrictSerializer, StrictText
 from foundation.identifiers import IDENTIFIER_LENGTH
 from wallet.api.codes import Code
 from wallet.books.models import FEATURE_LENGTH, KEY_LENGTH, PRODUCT_LENGTH, Entry
@@ -317,7 +317,7 @@ class Funds(serializers.Serializer):
     """What a user has at one time, in credits. The context has the `product` that asks, or None."""
 
     user_id = serializers.CharField()
-    at = serializers.DateTimeField(format=WIRE_TIME)
+    at = Moment()  # A past time may be of a year with fewer than four digits.
     balance = serializers.IntegerField(help_text="What the ledger says; negative in a debt.")
     held = serializers.IntegerField(help_text="What open holds have set aside.")
     available = serializers.IntegerField(help_text="What can be spent now: the balance less what is held.")
