@@ -4,6 +4,7 @@ import pytest
 
 from accounts.models import Right
 from tests.conftest import product
+from tests.wallet.clock import Clock
 from wallet.books import ledger
 from wallet.models import Budget, Entry, Hold, Lot, TopUp
 
@@ -12,6 +13,12 @@ from wallet.models import Budget, Entry, Hold, Lot, TopUp
 def as_service(db):
     """The blog, with a key that may grant too."""
     return product(rights=Right.values)
+
+
+@pytest.fixture
+def clock(db):
+    """The database's clock as the wallet reads it: it stands still until the test moves it."""
+    return Clock()
 
 
 @pytest.fixture
