@@ -4,7 +4,8 @@ Lots pay before paid credits do: the soonest end first, then the older lot. What
 round: first to paid credits, then to the lots in reverse order. So a charge of 8 of which 4 came back leaves
 what a charge of 4 would have left. An adjustment takes paid credits first.
 
-All functions here run while the caller's transaction holds the wallet's lock.
+All functions here run while the caller's transaction holds the wallet's lock. A query that joins two tables
+names the wallet of both, so that one node of a cluster can answer it.
 """
 
 from collections.abc import Iterable, Sequence
@@ -55,8 +56,8 @@ def shares_of_adjustment(lots: Sequence[Lot], credits: int, *, available: int) -
 
 def shares_of_capture(hold: Hold, credits: int) -> list[Share]:
     """Return what each lot pays of a capture: the parts that were set aside pay first."""
-    parts = HoldPart.objects.filter(wallet_id=hold.wallet_id, hold_id=hold.pk)
-    parts = parts.select_related("lot").order_by("lot__expires_at", "lot_id")
+    of_hold = {"wallet_id": hold.wallet_id, "lot__wallet_id": hold.wallet_id, "hold_id": hold.pk}
+    parts = HoldPart.objects.filter(**of_hold).select_related("lot").order_by("lot__expires_at", "lot_id")
     return _shares([Share(part.lot, part.credits) for part in parts], credits)
 
 
@@ -65,8 +66,9 @@ def shares_of_give_back(charge: Entry, credits: int, *, given_back: int) -> list
 
     `given_back` is how many came back before. The order is fixed, so that says where they went.
     """
-    moves = LotMove.objects.filter(wallet_id=charge.wallet_id, sequence=charge.sequence)
-    moves = moves.select_related("lot").order_by("-lot__expires_at", "-lot_id")
+    of_wallet = {"wallet_id": charge.wallet_id, "lot__wallet_id": charge.wallet_id}
+    moves = LotMove.objects.filter(**of_wallet, sequence=charge.sequence).select_related("lot")
+    moves = moves.order_by("-lot__expires_at", "-lot_id")
     shares = [Share(move.lot, -move.credits) for move in moves]
     paid = charge.charged - total(shares)
     # Before this refund, and after it: how many credits had gone to lots, and which.

@@ -1,4 +1,4 @@
-"""The model of grants that belongs to no wallet. The credits of a grant are a lot (charges/models/lots.py)."""
+"""What a product has granted, over all wallets. The credits of a grant are a lot (charges/models/lots.py)."""
 
 from django.db import models
 from django.db.models import Q

@@ -38,6 +38,7 @@ def queue(topup: TopUp) -> None:
     assert topup.paid_cents is not None
     assert paid_at is not None
     paid, credits = money.dollars(topup.paid_cents), money.credits(entry.credits)
+    # Without the credits of grants that have ended, written off or not: the entry's own balance may have them.
     funds = ledger.funds_of(topup.user_id)
     # The entry is in the statement of the month in which it was written.
     written_at = entry.created_at.astimezone(UTC)
@@ -51,7 +52,7 @@ def queue(topup: TopUp) -> None:
         context={
             "paid": paid,
             "credits": credits,
-            "balance": money.credits(entry.balance_after),
+            "balance": money.credits(funds.balance),
             **held_in_words(funds),
             "settled": _settled(entry, funds),
             "owner": owner_in_words(user),
@@ -81,17 +82,17 @@ def held_in_words(funds: Funds) -> dict[str, str]:
 
 def _settled(entry: Entry, funds: Funds) -> str:
     """Return how much of a top-up paid a debt, as a sentence; "" if the user owed nothing."""
-    owed = -entry.balance_before
+    owed = entry.credits - funds.balance
     if owed <= 0:
         return ""
-    if entry.balance_after < 0:
-        rest = money.credits(-entry.balance_after)
+    if funds.balance < 0:
+        rest = money.credits(-funds.balance)
         return f"All of it paid what you owed, and you still owe {rest}. Your next top-up pays this first."
     credits = money.credits(entry.credits)
     part = f"All {credits}" if owed == entry.credits else f"{money.plain(owed)} of {credits}"
     if funds.held:
         return f"{part} paid what you owed; {money.credits(max(0, funds.available))} can be spent now."
-    return f"{part} paid what you owed; your balance is {money.plain(entry.balance_after)}."
+    return f"{part} paid what you owed; your balance is {money.plain(funds.balance)}."
 
 
 def shortened(stripe_id: str) -> str:
