@@ -22,6 +22,7 @@ import stripe
 from django.conf import settings
 from django.db import connection, transaction
 from django.test import Client, TransactionTestCase
+from django.test.testcases import QuietWSGIRequestHandler
 from django.utils import timezone
 
 from accounts import sso, throttling
@@ -64,6 +65,9 @@ CALLS: dict[tuple[Any, str], Any] = {
 def pytest_configure() -> None:
     # A good password hash takes as long as a whole test.
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+    # The live server writes head and body of an answer apart. With Nagle's algorithm the body waits 40 ms
+    # for the acknowledgement of the head, on every connection that stays open.
+    QuietWSGIRequestHandler.disable_nagle_algorithm = True
     settings.SOCIALACCOUNT_REQUESTS_TIMEOUT *= limits.PATIENCE
     for (owner, name), usual in CALLS.items():
         setattr(owner, name, limits.longer(usual))
