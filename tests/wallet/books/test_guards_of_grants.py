@@ -342,7 +342,7 @@ MOVES = (
 
 @pytest.fixture
 def wallets(rows, give, article_rate):
-    """usr_1 has grants and budgets, usr_2 grants, usr_3 a budget, usr_4 neither. usr_5 has used its grant up."""
+    """usr_1 has grants and budgets, usr_2 grants, usr_3 a budget, usr_4 neither. usr_5 used its grant up."""
     set_budget(5, "usr_3")
     give("usr_4", 10)
     give("usr_5", 10)

@@ -7,21 +7,32 @@ import random
 from collections import Counter
 from datetime import timedelta
 from functools import partial
-from typing import Any
 
 import pytest
-from django.db import transaction
 from django.utils import timezone
 
-from accounts.models import ServiceKey
 from foundation.errors import BillingError, KeyReused
-from tests.crowd import at_once, begin, outcomes_at_once, patiently, wait_until_all_wait
+from tests.crowd import at_once, outcomes_at_once, patiently
 from tests.wallet.entries import sql
 from tests.wallet.granted import grant, set_budget, spent
 from tests.wallet.holding import many_holds, past_hold
+from tests.wallet.racing import (
+    BLOG,
+    MAIL,
+    at_the_end,
+    capture,
+    charge,
+    errors,
+    extend,
+    hold,
+    kinds,
+    refund,
+    void,
+    waiting_callers,
+)
 from tests.wallet.reversed import take_back
 from wallet.books import ledger
-from wallet.charges import adjustments, deductions, give_backs, holds, lapsing
+from wallet.charges import adjustments, give_backs, lapsing
 from wallet.errors import (
     ChargeGivenBack,
     HoldCaptured,
@@ -31,51 +42,7 @@ from wallet.models import Entry, Hold, LotMove, Wallet
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-BLOG, MAIL = (ServiceKey(product=product, prefix=f"wsk_{product}") for product in ("blog", "mail"))
-FEATURE = "blog.article.generate"
 ROUNDS = 4
-
-
-def charge(count=1, key="", user_id="usr_1", service=BLOG):
-    facts = {"user_id": user_id, "feature": FEATURE, "count": count, "key": key}
-    return patiently(lambda: deductions.deduct(service=service, **facts)).entry
-
-
-def hold(key, count=1, user_id="usr_1", service=BLOG, ttl_seconds=900):
-    facts = {"user_id": user_id, "feature": FEATURE, "count": count, "key": key}
-    return patiently(lambda: holds.authorize(service=service, **facts, ttl_seconds=ttl_seconds))
-
-
-def capture(hold_id, count=None, user_id="usr_1"):
-    facts = {"user_id": user_id, "hold_id": hold_id, "count": count}
-    return patiently(lambda: holds.capture(service=BLOG, **facts)).hold
-
-
-def void(hold_id, user_id="usr_1", product="blog"):
-    return patiently(lambda: holds.void(user_id=user_id, hold_id=hold_id, product=product)).hold
-
-
-def extend(hold_id, ttl_seconds, user_id="usr_1"):
-    facts = {"user_id": user_id, "hold_id": hold_id, "ttl_seconds": ttl_seconds}
-    return patiently(lambda: holds.extend(service=BLOG, **facts)).hold
-
-
-def refund(key, of, credits=None, user_id="usr_1"):
-    facts = {"user_id": user_id, "charge": of, "credits": credits, "key": key}
-    return patiently(lambda: give_backs.refund(service=BLOG, **facts))
-
-
-def errors(outcomes):
-    """The errors that calls ended with."""
-    found: list[Any] = [outcome.exception() for outcome in outcomes]
-    return [error for error in found if error is not None]
-
-
-def kinds(outcomes):
-    """How often each kind of outcome came: the name of an error, or "done"."""
-    assert all(isinstance(error, BillingError) for error in errors(outcomes)), errors(outcomes)
-    ends = [outcome.exception() for outcome in outcomes]
-    return Counter("done" if error is None else type(error).__name__ for error in ends)
 
 
 # --- The last credits -------------------------------------------------------------------------------
@@ -145,20 +112,12 @@ def test_a_hold_is_captured_before_its_end_or_its_credits_are_free(give, article
     give("usr_1", 10)
     hold_id = past_hold(credits=10, expires_at=timezone.now() + timedelta(milliseconds=80)).pk
 
-    def at_the_end(call, milliseconds):
-        sql(
-            "SELECT pg_sleep(extract(epoch FROM expires_at - clock_timestamp()) + %s / 1000.0)"
-            " FROM wallet_hold WHERE id = %s",
-            milliseconds,
-            hold_id,
-        )
-        return call()
-
+    at_its_end = partial(at_the_end, "wallet_hold", hold_id)
     calls = [
-        *(partial(at_the_end, partial(capture, hold_id, 10), n - 4 - round) for n in range(4)),
-        *(partial(at_the_end, partial(charge, 10, f"a:{n}"), n - 1) for n in range(4)),
-        *(partial(at_the_end, partial(hold, f"c:{n}", 10), n) for n in range(2)),
-        *(partial(at_the_end, partial(lapsing.lapse_wallet, "usr_1"), n) for n in range(2)),
+        *(partial(at_its_end, n - 4 - round, partial(capture, hold_id, 10)) for n in range(4)),
+        *(partial(at_its_end, n - 1, partial(charge, 10, f"a:{n}")) for n in range(4)),
+        *(partial(at_its_end, n, partial(hold, f"c:{n}", 10)) for n in range(2)),
+        *(partial(at_its_end, n, partial(lapsing.lapse_wallet, "usr_1")) for n in range(2)),
     ]
     outcomes = outcomes_at_once(calls)
     captures, takers = outcomes[:4], outcomes[4:10]
@@ -274,20 +233,6 @@ def test_one_key_of_a_refund_for_different_credits_has_one_winner(give, article_
 
 
 # --- What a charge looks at changes while it waits --------------------------------------------------
-
-
-def waiting_callers(change, wait_with='UPDATE "wallet_wallet"'):
-    """Change a wallet in a transaction, while ten callers wait with their first update; the outcomes."""
-    with transaction.atomic():
-        change()
-        callers = [
-            begin(partial(charge, 1, f"a:{n}") if n % 2 else partial(hold, f"c:{n}", 1)) for n in range(10)
-        ]
-        waiting = wait_until_all_wait(len(callers))
-        assert all(query.startswith(wait_with) for query in waiting), waiting
-    for caller in callers:
-        caller.exception(timeout=300)
-    return callers
 
 
 def test_a_wallet_that_is_frozen_under_waiting_charges(give, article_rate):
