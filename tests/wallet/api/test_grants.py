@@ -10,6 +10,7 @@ from tests.conftest import product
 from tests.wallet.api.endpoints import GRANTS
 from tests.wallet.reversed import leave_owing
 from wallet.grants import granting
+from wallet.grants.caps import Caps
 from wallet.grants.models import GrantedMonth
 from wallet.models import Entry, Lot, Wallet
 
@@ -322,10 +323,16 @@ def test_a_product_has_20_grants_with_credits_left(as_service, clock, welcome, a
 def test_a_user_has_100_grants_with_credits_left(as_service, clock, welcome):
     whole = as_service.post(GRANTS, welcome).json()
     entry = Entry.objects.get()
-    facts = {"user_id": "usr_1", "credits": 1, "expires_at": clock.now + timedelta(days=1), "reason": "x"}
+    facts: dict[str, Any] = {
+        "user_id": "usr_1",
+        "credits": 1,
+        "expires_at": clock.now + timedelta(days=1),
+        "reason": "x",
+    }
+    facts |= {"actor": "service:wsk_test", "caps": Caps(1, 100)}
     for number in range(99):
         name = ("mail", "reach", "dev", "post", "seo")[number // 20]
-        granting.grant(**facts, key=f"{number}", product=name, actor="service:wsk_test")
+        granting.grant(**facts, key=f"{number}", product=name)
     assert Lot.objects.filter(remaining__gt=0).count() == 100
     refuses(as_service.post(GRANTS, welcome | {"idempotency_key": "b"}), 409, TOO_MANY, "too_many")
     assert as_service.post(GRANTS, welcome).json() == whole | {"transaction_id": entry.pk}
