@@ -38,7 +38,7 @@ def queue(topup: TopUp) -> None:
     assert topup.paid_cents is not None
     assert paid_at is not None
     paid, credits = money.dollars(topup.paid_cents), money.credits(entry.credits)
-    # Without the credits of grants that have ended, written off or not: the entry's own balance may have them.
+    # Without the credits of grants that have ended. The balance of the entry may still have them.
     funds = ledger.funds_of(topup.user_id)
     # The entry is in the statement of the month in which it was written.
     written_at = entry.created_at.astimezone(UTC)
