@@ -3,7 +3,7 @@
 Each reads the request, calls one function and answers.
 """
 
-from typing import Any, cast
+from typing import Any
 
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import PolymorphicProxySerializer, extend_schema
@@ -13,12 +13,12 @@ from rest_framework.response import Response
 
 from accounts.api.schema import REQUEST_ID, RETRY_AFTER
 from accounts.authentication import BearerAuthentication, ServiceKeyAuthentication
-from accounts.models import ServiceKey
 from accounts.permissions import IsService, IsServiceOrBearer
 from foundation.http.strict_json import read_body
 from foundation.http.views import JSONViewSet, no_store
 from wallet.api import queries, schema, serializers, throttles
 from wallet.api.answers import replayable
+from wallet.api.resources import service_of
 from wallet.api.schema import errors
 from wallet.books import ledger
 from wallet.charges import deductions, give_backs, quotes
@@ -91,7 +91,7 @@ class WalletViewSet(JSONViewSet):
         requested = self.parsed(serializers.DeductRequest)
         try:
             charge = deductions.deduct(
-                service=cast(ServiceKey, request.auth),
+                service=service_of(request),
                 user_id=requested["user_id"],
                 feature=requested["feature"],
                 count=requested["count"],
@@ -111,7 +111,7 @@ class WalletViewSet(JSONViewSet):
         """Ask what a charge would answer now. Nothing is charged or set aside, and nothing is promised."""
         requested = self.parsed(serializers.QuoteRequest)
         try:
-            quoted = quotes.quote(service=cast(ServiceKey, request.auth), **requested)
+            quoted = quotes.quote(service=service_of(request), **requested)
         except InsufficientCredits as denied:
             return no_store(serializers.DeductionDenied(denied).data)
         return no_store(serializers.DeductionAllowed(quoted).data)
@@ -136,7 +136,7 @@ class WalletViewSet(JSONViewSet):
         requested = self.parsed(serializers.RefundRequest)
         selectors = serializers.RefundRequest.SELECTORS
         refund = give_backs.refund(
-            service=cast(ServiceKey, request.auth),
+            service=service_of(request),
             user_id=requested["user_id"],
             charge={field: requested[name] for name, field in selectors.items() if name in requested},
             credits=requested.get("credits"),
