@@ -75,8 +75,9 @@ def demo_credentials() -> dict[str, str]:
     try:
         service_keys.find_service_key(kept.get("service_key", ""))
     except InvalidServiceKey:
-        caps = {"grant_max": 100, "grant_month_max": 10_000}
-        kept["service_key"] = service_keys.issue_service_key(product="blog", rights=Right.values, **caps)[1]
+        _, kept["service_key"] = service_keys.issue_service_key(
+            product="blog", rights=Right.values, grant_max=100, grant_month_max=10_000
+        )
     staff = User.objects.filter(pk=DEMO_STAFF).first()
     if staff is None or not staff.check_password(kept.get("staff_password", "")):
         kept["staff_password"] = secrets.token_urlsafe(12)

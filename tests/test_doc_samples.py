@@ -85,8 +85,9 @@ Runs = Callable[[Sample], Any]
 @pytest.fixture
 def variables(live_server: Any, token: Callable[..., str]) -> dict[str, str]:
     """The variables of the documents."""
-    caps = {"grant_max": 100, "grant_month_max": 1000}
-    _, service_key = service_keys.issue_service_key(product="blog", rights=Right.values, **caps)
+    _, service_key = service_keys.issue_service_key(
+        product="blog", rights=Right.values, grant_max=100, grant_month_max=1000
+    )
     creator, _ = User.objects.get_or_create(misar_id="usr_123")
     _, key = api_keys.issue(owner=creator, name="Samples", scopes=["monetization"])
     return {
