@@ -22,7 +22,6 @@ from django.views.decorators.cache import cache_control
 from django.views.decorators.http import require_GET, require_http_methods, require_safe
 
 from accounts.decorators import page_of_the_user
-from accounts.models import User
 from accounts.throttling import hit
 from foundation import money, spreadsheets
 from foundation.errors import BillingError, InvalidCursor
@@ -31,23 +30,19 @@ from foundation.http import content_security
 from wallet.books import ledger
 from wallet.books.models import Entry
 from wallet.history import products, spending, statements
-from wallet.pages import chart, debts, held, tables, topup_news
+from wallet.pages import addresses, chart, debts, held, tables, topup_news
+from wallet.pages.addresses import user_of
 from wallet.pages.forms import HistoryForm, TopUpForm, first_choice
 from wallet.payments import checkout, return_urls
 from wallet.prices.models import Rate
 
 ENTRIES_A_PAGE = 25
 SPENDING_ROWS_MAX = 20
-# The filters of the history, and all parameters that stay in the links of the page.
-FILTERS = ("kind", "product", "feature", "from", "to")
-STATE = ("returnTo", "range", *FILTERS, "cursor")
 # Without JavaScript, the page reloads itself at most LOOKS_MAX times, once every LOOK_EVERY_SECONDS.
 LOOKS_MAX = 8
 LOOK_EVERY_SECONDS = 4
 
 TOO_OFTEN = "You started too many payments. Nothing was charged; please wait a minute."
-# The maximum length of `returnTo` after URL encoding. The URL from Stripe back to us contains `returnTo`.
-RETURN_TO_LENGTH_MAX = 1500
 
 
 # --- The wallet -------------------------------------------------------------------------------------
@@ -67,13 +62,15 @@ def wallet(request: HttpRequest) -> HttpResponse:
 def top_up(request: HttpRequest) -> HttpResponse:
     """Open a checkout and redirect the user to it. The same form sent twice opens only one checkout."""
     if request.method != "POST":
-        return HttpResponseRedirect(_address(request))  # The user reloaded the page of a form with an error.
+        return HttpResponseRedirect(
+            addresses.address(request)
+        )  # The user reloaded the page of a form with an error.
     form = TopUpForm(request.POST)
     if not form.is_valid():
         if "key" in form.errors:
             form.renew_key()
         return _wallet_page(request, form, status=400)
-    user_id = _user(request).pk
+    user_id = user_of(request).pk
     dollars, key = form.cleaned_data["dollars"], form.cleaned_data["key"]
     count = hit("wallet.top-up", user_id, limit=settings.TOP_UPS_PER_MINUTE)
     if not count.allowed:
@@ -84,7 +81,7 @@ def top_up(request: HttpRequest) -> HttpResponse:
             user_id=user_id,
             amount_dollars=dollars,
             product=products.WALLET,
-            return_url=_coming_back(request),
+            return_url=addresses.coming_back(request),
             key=key,
         )
     except BillingError as error:
@@ -103,7 +100,7 @@ def top_up_state(request: HttpRequest) -> HttpResponse:
     if not request.user.is_authenticated:
         return HttpResponse(status=401)
     session_id = request.GET.get("session", "")
-    news, _ = topup_news.news_of(_user(request).pk, outcome="success", session_id=session_id)
+    news, _ = topup_news.news_of(user_of(request).pk, outcome="success", session_id=session_id)
     return JsonResponse({"state": "failed" if news in ("expired", "by_hand") else news})
 
 
@@ -114,12 +111,12 @@ def _wallet_page(
 
     `trouble` is a sentence about an error. `answer` can have the status and the headers of the response.
     """
-    user_id = _user(request).pk
+    user_id = user_of(request).pk
     # Read the news before the balance: if the news is "paid", the balance already includes the payment.
     news = _news_part(request, user_id)
     funds = ledger.funds_of(user_id)
     debt = debts.debt_of(funds)
-    return_to = _return_to(request)
+    return_to = addresses.return_to(request)
     missing = max(0, -funds.available)  # What must come in before anything can be spent again.
     has_history = Entry.objects.of_user(user_id).exists()
     context = {
@@ -128,10 +125,10 @@ def _wallet_page(
         "held": held.held_of(funds),
         "debt": debt,
         "overheld": missing if not debt else 0,
-        "reversed_url": _filtered(request, kind="payments"),
+        "reversed_url": addresses.filtered(request, kind="payments"),
         "form": form or TopUpForm(initial=first_choice(missing) | {"key": new_key()}),
         "trouble": trouble,
-        "top_up_url": _address(request, page="wallet:top-up"),
+        "top_up_url": addresses.address(request, page="wallet:top-up"),
         "back": {"url": return_to, "name": return_urls.name_of(return_to)} if return_to else None,
         "on_their_way": checkout.on_their_way(user_id),
         "refunds_on_their_way": debts.refunds_on_their_way(user_id, debt),
@@ -164,7 +161,7 @@ def _news_part(request: HttpRequest, user_id: str) -> dict[str, Any]:
         part["takes_longer"] = looked >= LOOKS_MAX
         if looked < LOOKS_MAX:
             returned = {"wallet_topup": "success"} | ({"session": session_id} if session_id else {})
-            again = _address(request, **returned, looks=str(looked + 1))
+            again = addresses.address(request, **returned, looks=str(looked + 1))
             part["look_again"] = {"url": again, "seconds": LOOK_EVERY_SECONDS}
     return part
 
@@ -179,7 +176,11 @@ def _days_part(request: HttpRequest, user_id: str) -> dict[str, Any]:
     rest = spent[SPENDING_ROWS_MAX:]
     return {
         "ranges": [
-            {"name": each.name, "url": _address(request, range=key) + "#days", "is_chosen": key == chosen}
+            {
+                "name": each.name,
+                "url": addresses.address(request, range=key) + "#days",
+                "is_chosen": key == chosen,
+            }
             for key, each in chart.RANGES.items()
         ],
         "range": shown,
@@ -197,7 +198,9 @@ def _days_part(request: HttpRequest, user_id: str) -> dict[str, Any]:
 def _history_part(request: HttpRequest, user_id: str) -> dict[str, Any]:
     """Return one page of entries, with the filters and the cursor from the URL."""
     labels = tables.labels_of_features()
-    filters = HistoryForm(_chosen(request, *FILTERS), choices=spending.choices(user_id), labels=labels)
+    filters = HistoryForm(
+        addresses.chosen(request, *addresses.FILTERS), choices=spending.choices(user_id), labels=labels
+    )
     choice = filters.choice()
     cursor = request.GET.get("cursor") or None
     lost = False
@@ -206,17 +209,19 @@ def _history_part(request: HttpRequest, user_id: str) -> dict[str, Any]:
     except InvalidCursor:
         cursor, lost = None, True
         page = statements.page(user_id=user_id, limit=ENTRIES_A_PAGE, choice=choice)
-    older = _address(request, cursor=page.next_cursor) + "#history" if page.next_cursor else ""
+    older = addresses.address(request, cursor=page.next_cursor) + "#history" if page.next_cursor else ""
     return {
         "filters": filters,
         "is_filtered": choice != statements.EVERYTHING,
-        "kept": _chosen(request, "returnTo", "range").items(),
+        "kept": addresses.chosen(request, "returnTo", "range").items(),
         "entries": tables.described(page.entries, labels),
         "page_is_lost": lost,
         "older_url": older,
-        "newest_url": _address(request, cursor="") + "#history" if cursor else "",
-        "unfiltered_url": _filtered(request),
-        "csv_url": _with_query(reverse("wallet:history-csv"), _chosen(request, *FILTERS)),
+        "newest_url": addresses.address(request, cursor="") + "#history" if cursor else "",
+        "unfiltered_url": addresses.filtered(request),
+        "csv_url": addresses.with_query(
+            reverse("wallet:history-csv"), addresses.chosen(request, *addresses.FILTERS)
+        ),
     }
 
 
@@ -230,10 +235,12 @@ def history_csv(request: HttpRequest) -> HttpResponseBase:
 
     If a filter is not valid, the user is redirected to the wallet page.
     """
-    user_id = _user(request).pk
-    filters = HistoryForm(_chosen(request, *FILTERS), choices=spending.choices(user_id), labels={})
+    user_id = user_of(request).pk
+    filters = HistoryForm(
+        addresses.chosen(request, *addresses.FILTERS), choices=spending.choices(user_id), labels={}
+    )
     if not filters.is_valid():
-        return HttpResponseRedirect(_address(request) + "#history")
+        return HttpResponseRedirect(addresses.address(request) + "#history")
     rows = (tables.csv_row(entry) for entry in statements.history(user_id=user_id, choice=filters.choice()))
     response = StreamingHttpResponse(
         spreadsheets.rows_as_csv(tables.CSV_HEADER, rows), content_type="text/csv; charset=utf-8"
@@ -248,7 +255,7 @@ def history_csv(request: HttpRequest) -> HttpResponseBase:
 def statement_list(request: HttpRequest) -> HttpResponse:
     """Show the list of months that have a statement."""
     context = {
-        "months": statements.months(_user(request).pk),
+        "months": statements.months(user_of(request).pk),
         "running": chart.today().replace(day=1),
     }
     return render(request, "wallet/statements.html", context)
@@ -258,7 +265,7 @@ def statement_list(request: HttpRequest) -> HttpResponse:
 @require_safe
 def statement(request: HttpRequest, month: date) -> HttpResponse:
     """Show the statement of one month: the opening balance, the entries, and the closing balance."""
-    user = _user(request)
+    user = user_of(request)
     summary = statements.month(user_id=user.pk, first_day=month)
     months = statements.months(user.pk)
     context = {
@@ -272,54 +279,3 @@ def statement(request: HttpRequest, month: date) -> HttpResponse:
         "entries": tables.described(summary.entries, tables.labels_of_features()),
     }
     return render(request, "wallet/statement.html", context)
-
-
-# --- Addresses --------------------------------------------------------------------------------------
-
-
-def _user(request: HttpRequest) -> User:
-    assert isinstance(request.user, User), "the view lets users in only"
-    return request.user
-
-
-def _return_to(request: HttpRequest) -> str:
-    """Return the `returnTo` of the URL if this service may send users there; otherwise ""."""
-    url = request.GET.get("returnTo", "")
-    fits = len(urlencode({"returnTo": url})) <= RETURN_TO_LENGTH_MAX
-    return url if fits and return_urls.is_allowed(url) else ""
-
-
-def _chosen(request: HttpRequest, *names: str) -> dict[str, str]:
-    """Return these parameters of the URL.
-
-    Empty parameters and a `returnTo` that is not allowed are left out. If a parameter is given more than
-    once, its last value counts.
-    """
-    chosen = {name: request.GET[name] for name in names if request.GET.get(name)}
-    if "returnTo" in chosen and not _return_to(request):
-        del chosen["returnTo"]
-    return chosen
-
-
-def _address(request: HttpRequest, *, page: str = "wallet:wallet", **changes: str) -> str:
-    """Return the URL of a page with the current parameters and these changes. "" removes a parameter."""
-    state = _chosen(request, *STATE) | changes
-    return _with_query(reverse(page), {name: value for name, value in state.items() if value})
-
-
-def _filtered(request: HttpRequest, **filters: str) -> str:
-    """Return the URL of the history with only these filters. Parameters such as `range` stay."""
-    return _address(request, cursor="", **dict.fromkeys(FILTERS, "") | filters) + "#history"
-
-
-def _with_query(path: str, query: dict[str, str]) -> str:
-    return f"{path}?{urlencode(query)}" if query else path
-
-
-def _coming_back(request: HttpRequest) -> str:
-    """Return the path to which Stripe sends the user back.
-
-    After a payment, Stripe replaces `{CHECKOUT_SESSION_ID}` with the id of the session.
-    """
-    query = urlencode(_chosen(request, "returnTo"))
-    return f"{reverse('wallet:wallet')}?{query}{'&' if query else ''}session={{CHECKOUT_SESSION_ID}}"
