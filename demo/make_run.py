@@ -10,7 +10,7 @@ from django.core.management import call_command
 from django.core.management.base import CommandError, OutputWrapper
 from django.db import Error
 
-from demo import held_credits, reversed_payments, year_of_data
+from demo import granted_credits, held_credits, reversed_payments, year_of_data
 from foundation.database import patience
 from foundation.errors import first_line
 from foundation.operators import FOUND, database_read
@@ -24,7 +24,8 @@ Misar Billing is running. Ctrl-C stops it; the data stays in {data_dir}.
 
   The wallet of a user           {url}/wallet  (sign in as {user_name};
                                  {debtor} owes credits after a dispute,
-                                 {holder} has open holds, {frozen} is frozen)
+                                 {holder} has open holds, {frozen} is frozen,
+                                 {granted} has granted credits and budgets)
   Their dashboard as a creator   {url}/dashboard
   The API documentation          {url}/docs
   The back-office                {url}/admin/  (user {staff}, password {staff_password},
@@ -93,10 +94,15 @@ def seed() -> dict[str, str]:
         names_and_keys = year_of_data.seed()
         reversed_payments.seed()
         held_credits.seed()
+        granted_credits.seed()
         # An earlier run may have closed days for which entries were just written.
         days.reopen(date.min)
         days.close_days()
-    others = {"holder": held_credits.HOLDER, "frozen": held_credits.FROZEN}
+    others = {
+        "holder": held_credits.HOLDER,
+        "frozen": held_credits.FROZEN,
+        "granted": granted_credits.GRANTED,
+    }
     return names_and_keys | others | {"debtor": reversed_payments.DEBTOR}
 
 

@@ -3,9 +3,14 @@
 from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from wallet.books.ledger import Funds
-from wallet.books.models import Entry
+from django.db.models import BigIntegerField, F, OuterRef, Subquery, Sum
+from django.db.models.functions import Coalesce
+
+from wallet.books.funds import Funds
+from wallet.books.models import Entry, EntryQuerySet
+from wallet.charges.models import LotMove
 from wallet.payments import causes
 from wallet.payments.checkout import DOLLARS_MAX
 from wallet.payments.models import StripeRefund, TopUp
@@ -48,18 +53,54 @@ class Debt:
 
 
 def debt_of(funds: Funds) -> Debt | None:
-    """Return the debt of a user; None if their balance is not below 0."""
-    if funds.balance >= 0:
+    """Return the debt of a user; None if they owe nothing.
+
+    A user owes what is missing in paid credits. Granted credits never pay a debt.
+    """
+    if funds.paid >= 0:
         return None
-    entries = Entry.objects.of_user(funds.user_id)
-    # The debt began after the last entry that left a balance of 0 or more.
-    before = entries.filter(balance_after__gte=0).values_list("sequence", flat=True).first() or 0
-    since = entries.filter(sequence__gt=before, kind__in=causes.KINDS)[:LOOKED_THROUGH_MAX]
+    since = _moves_of_payments_since(funds) if funds.grants else _moves_of_payments_below_zero(funds)
     gone: Counter[str] = Counter()  # Since the debt began, by Checkout Session, the newest one first.
     for entry in since:
         gone[entry.stripe_session_id] -= entry.credits
     lost = [session_id for session_id, credits in gone.items() if credits > 0]
-    return Debt(-funds.balance, _payments(funds.user_id, lost[:NAMED_MAX]), len(lost[NAMED_MAX:]))
+    return Debt(-funds.paid, _payments(funds.user_id, lost[:NAMED_MAX]), len(lost[NAMED_MAX:]))
+
+
+def paid_before(entry: Entry) -> int:
+    """Return how many paid credits the user had before an entry of a payment; negative in a debt.
+
+    Such an entry moves paid credits only.
+    """
+    (found,) = _with_paid_after(Entry.objects.filter(wallet_id=entry.wallet_id, pk=entry.pk))
+    return found.paid_after - found.credits
+
+
+def _moves_of_payments_below_zero(funds: Funds) -> list[Entry]:
+    """Return how payments moved the balance since it fell below 0, newest first. There are no grants."""
+    entries = Entry.objects.of_user(funds.user_id)
+    # The debt began after the last entry that left a balance of 0 or more.
+    before = entries.filter(balance_after__gte=0).values_list("sequence", flat=True).first() or 0
+    return list(entries.filter(sequence__gt=before, kind__in=causes.KINDS)[:LOOKED_THROUGH_MAX])
+
+
+def _moves_of_payments_since(funds: Funds) -> list[Entry]:
+    """Return how payments moved the paid credits since they fell below 0, newest first."""
+    moves = Entry.objects.of_user(funds.user_id).filter(kind__in=causes.KINDS)
+    found = []
+    for entry in _with_paid_after(moves)[:LOOKED_THROUGH_MAX]:
+        found.append(entry)
+        if entry.paid_after - entry.credits >= 0:
+            break
+    return found
+
+
+def _with_paid_after(entries: EntryQuerySet) -> Any:
+    """Add `paid_after` to entries of one wallet: the balance after each, less what grants had left then."""
+    earlier = LotMove.objects.filter(wallet_id=OuterRef("wallet_id"), sequence__lte=OuterRef("sequence"))
+    granted = earlier.order_by().values("wallet_id").annotate(total=Sum("credits")).values("total")
+    left = Coalesce(Subquery(granted), 0, output_field=BigIntegerField())
+    return entries.annotate(paid_after=F("balance_after") - left)
 
 
 def _payments(user_id: str, session_ids: list[str]) -> list[Lost]:

@@ -6,7 +6,7 @@ from django.urls import path, register_converter
 from django.views.decorators.http import require_safe
 from django.views.generic import RedirectView
 
-from wallet.pages import views
+from wallet.pages import budget_views, views
 from wallet.pages.chart import today
 
 
@@ -35,6 +35,8 @@ urlpatterns = [
     path("wallet", views.wallet, name="wallet"),
     path("wallet/top-up", views.top_up, name="top-up"),
     path("wallet/top-up/state", views.top_up_state, name="top-up-state"),
+    path("wallet/budget", budget_views.budget, name="budget"),
+    path("wallet/budget/remove", budget_views.remove_budget, name="remove-budget"),
     path("wallet/history.csv", views.history_csv, name="history-csv"),
     path("wallet/statements", views.statement_list, name="statements"),
     path("wallet/statements/<month:month>", views.statement, name="statement"),

@@ -2,6 +2,7 @@
 
 import re
 from datetime import date
+from functools import partial
 from typing import Any
 from urllib.parse import urlencode
 
@@ -30,7 +31,7 @@ from foundation.http import content_security
 from wallet.books import ledger
 from wallet.books.models import Entry
 from wallet.history import products, spending, statements
-from wallet.pages import addresses, chart, debts, held, tables, topup_news
+from wallet.pages import addresses, budgeted, chart, debts, granted, held, tables, topup_news
 from wallet.pages.addresses import user_of
 from wallet.pages.forms import HistoryForm, TopUpForm, first_choice
 from wallet.payments import checkout, return_urls
@@ -117,14 +118,19 @@ def _wallet_page(
     funds = ledger.funds_of(user_id)
     debt = debts.debt_of(funds)
     return_to = addresses.return_to(request)
-    missing = max(0, -funds.available)  # What must come in before anything can be spent again.
+    split = granted.split_of(funds)
+    # What must come in before all granted credits can be spent, or anything at all.
+    missing = max(0, -funds.available, debt.owed if debt else 0)
     has_history = Entry.objects.of_user(user_id).exists()
     context = {
         "funds": funds,
         "has_history": has_history,
         "held": held.held_of(funds),
         "debt": debt,
-        "overheld": missing if not debt else 0,
+        "granted": granted.granted_of(funds),
+        "split": split,
+        **_budgets_part(request, user_id),
+        "overheld": max(0, -split.paid_available) if not debt else 0,
         "reversed_url": addresses.filtered(request, kind="payments"),
         "form": form or TopUpForm(initial=first_choice(missing) | {"key": new_key()}),
         "trouble": trouble,
@@ -140,6 +146,20 @@ def _wallet_page(
     return HttpResponse(render_to_string("wallet/wallet.html", context, request), **answer)
 
 
+def _budgets_part(request: HttpRequest, user_id: str) -> dict[str, Any]:
+    """Return the user's budgets, each with the URL of the page that changes it."""
+    all_budgets = budgeted.budgeted_of(user_id)
+    url = partial(addresses.address, request, page="wallet:budget")
+    return {
+        "budgeted": all_budgets,
+        "budget_lines": [
+            (line, url(of=line.budget.product, period=line.budget.period)) for line in all_budgets.lines
+        ],
+        "budget_url": url(),
+        "remove_budget_url": addresses.address(request, page="wallet:remove-budget"),
+    }
+
+
 def _news_part(request: HttpRequest, user_id: str) -> dict[str, Any]:
     """Return the state of a checkout for the page.
 
@@ -150,7 +170,7 @@ def _news_part(request: HttpRequest, user_id: str) -> dict[str, Any]:
     news, topup = topup_news.news_of(user_id, outcome=outcome, session_id=session_id)
     part: dict[str, Any] = {"news": news, "news_topup": topup}
     if topup and topup.entry:
-        part["settled"] = min(topup.entry.credits, max(0, -topup.entry.balance_before))
+        part["settled"] = min(topup.entry.credits, max(0, -debts.paid_before(topup.entry)))
     if news in ("waiting", "on_its_way"):
         part["state_url"] = reverse("wallet:top-up-state") + "?" + urlencode({"session": session_id})
     # Without JavaScript, the page waits only for card payments: a bank transfer can take days.

@@ -1,0 +1,89 @@
+"""A user with granted credits and budgets, for a sandbox's pages.
+
+Grants take their time from the database's clock, so they are made now. If none is left, the next run makes
+new ones.
+"""
+
+import secrets
+from datetime import timedelta
+
+from django.utils import timezone
+
+from accounts.models import ServiceKey
+from demo.held_credits import buy_and_spend
+from demo.year_of_data import DEMO_STAFF
+from wallet.books import ledger
+from wallet.charges import budgets, deductions, holds
+from wallet.charges.models import Budget
+from wallet.grants import granting
+from wallet.models import Wallet
+
+GRANTED = "usr_ravi"
+DAY, MONTH = Budget.Period.DAY, Budget.Period.MONTH
+# Product, credits, after how many days they end, and why. Staff grant without a product.
+GRANTS = (
+    ("blog", 10, 6, "Welcome to the blog"),
+    ("", 20, 60, "Sorry for the slow campaigns in October"),
+    ("mail", 15, 365, "A year of the newsletter"),
+)
+# Who sets it, the product ("" for all), the period, and how many credits.
+BUDGETS = (
+    (Budget.SetBy.USER, "", MONTH, 100),
+    (Budget.SetBy.USER, "blog", DAY, 8),
+    (Budget.SetBy.USER, "reach", DAY, 0),
+    (Budget.SetBy.PRODUCT, "mail", MONTH, 40),
+)
+
+
+def seed() -> None:
+    """Create the user once for each database, and new grants if none is left. Needs the year of data."""
+    today = timezone.now().replace(hour=0, minute=0, second=0, microsecond=0)
+    if not Wallet.objects.filter(pk=GRANTED).exists():
+        buy_and_spend(GRANTED, "Ravi Nair", dollars=50, today=today)
+    if ledger.funds_of(GRANTED).grants:
+        return
+    for product, credits, days, reason in GRANTS:
+        grant(product, credits, days, reason)
+    mistake = grant("blog", 5, 30, "Welcome to the blog, again")
+    granting.void(user_id=GRANTED, grant_id=mistake, product="blog")
+    charge("blog.article.generate", 6)
+    hold("blog.article.generate", 2)
+    charge("mail.send", 4)
+    for set_by, product, period, credits in BUDGETS:
+        budgets.set_budget(user_id=GRANTED, set_by=set_by, product=product, period=period, credits=credits)
+
+
+def grant(product: str, credits: int, days: int, reason: str) -> str:
+    """Grant credits that end at a midnight. Return the id of the grant."""
+    midnight = timezone.now().replace(hour=0, minute=0, second=0, microsecond=0)
+    granted = granting.grant(
+        user_id=GRANTED,
+        credits=credits,
+        expires_at=midnight + timedelta(days=days),
+        reason=reason,
+        key=secrets.token_hex(4),
+        product=product,
+        actor=f"service:{product}" if product else f"user:{DEMO_STAFF}",
+    )
+    return granted.lot.pk
+
+
+def charge(feature: str, count: int) -> None:
+    deductions.deduct(service=product_of(feature), user_id=GRANTED, feature=feature, count=count)
+
+
+def hold(feature: str, count: int) -> None:
+    """Set credits aside for a day, as the product would."""
+    holds.authorize(
+        service=product_of(feature),
+        user_id=GRANTED,
+        feature=feature,
+        count=count,
+        ttl_seconds=24 * 3600,
+        key=f"job:{secrets.token_hex(4)}",
+    )
+
+
+def product_of(feature: str) -> ServiceKey:
+    product = feature.partition(".")[0]
+    return ServiceKey(product=product, prefix=product)
