@@ -340,7 +340,7 @@ def test_the_number_of_queries_does_not_grow_with_refunds(
     for life in lives:
         life.refunds(4)
         life.refunds(6, status="pending")
-    with django_assert_max_num_queries(31):
+    with django_assert_max_num_queries(33):
         browser.get("/wallet?range=12m")
 
 

@@ -13,7 +13,7 @@ from wallet.charges import debits, give_backs
 from wallet.models import Entry
 from wallet.pages import chart
 
-HEADER = "id time type credits balance_after feature count product stripe_session_id".split()
+HEADER = "id time type credits balance_after feature count product stripe_session_id reason".split()
 
 pytestmark = pytest.mark.django_db
 
