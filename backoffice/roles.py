@@ -15,7 +15,7 @@ from accounts.models import User
 SUPPORT = (
     *("accounts.view_user", "accounts.view_plan", "accounts.view_planchange", "accounts.view_act"),
     *("accounts.view_apikey", "accounts.view_servicekey", "accounts.view_outgoingmail", "auth.view_group"),
-    *("wallet.view_wallet", "wallet.view_entry", "wallet.view_hold"),
+    *("wallet.view_wallet", "wallet.view_entry", "wallet.view_hold", "wallet.view_lot", "wallet.view_budget"),
     *("wallet.view_topup", "wallet.view_stripeevent"),
     *("wallet.view_striperefund", "wallet.view_stripedispute", "wallet.view_refundrequest"),
     *("wallet.view_rate", "wallet.view_ratechange", "wallet.view_audit", "wallet.view_closedday"),
@@ -27,6 +27,7 @@ BILLING = (
     *SUPPORT,
     *("wallet.adjust_wallet", "wallet.give_back_entry", "wallet.settle_topup", "wallet.refund_topup"),
     *("wallet.freeze_wallet", "wallet.void_hold"),
+    *("wallet.grant_lot", "wallet.void_lot", "wallet.remove_budget"),
     *("wallet.replay_stripeevent", "wallet.resolve_stripeevent"),
     *("accounts.assign_plan", "accounts.revoke_apikey", "accounts.export_lists"),
     "accounts.stop_product",

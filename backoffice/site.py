@@ -16,7 +16,7 @@ from backoffice.overview.views import overview
 # The lists of each part, in the order in which staff see them. A test checks that no list is missing.
 LISTS = {
     "Credits": (
-        *("Wallet", "Entry", "Hold", "TopUp", "StripeRefund", "StripeDispute", "RefundRequest"),
+        *("Wallet", "Entry", "Hold", "Lot", "TopUp", "StripeRefund", "StripeDispute", "RefundRequest"),
         *("StripeEvent", "Rate", "RateChange", "Audit", "ClosedDay"),
     ),
     "Creators": ("Tip", "Refund", "Subscription", "SubscriptionEvent", "Sponsor", "Earner", "Erasure"),

@@ -1,9 +1,8 @@
 """What staff may do to wallets, charges, payments and prices."""
 
-from typing import Any, cast
+from typing import Any
 
 from django import forms
-from django.conf import settings
 
 from accounts.actors import actor_of
 from accounts.misar_ids import MISAR_ID_LENGTH, is_misar_id
@@ -11,7 +10,9 @@ from accounts.models import User
 from backoffice.actions.acts import Done
 from backoffice.actions.forms import ReasonForm, SettingForm, summary_of_changes
 from backoffice.actions.staff_action import Facts, StaffAction
-from backoffice.credits import holds, limits, parked, refunds, reversals
+from backoffice.credits import budgets, grants, holds, limits, parked, refunds, reversals
+from backoffice.credits.credits_form import CreditsForm
+from backoffice.credits.funds import facts_of_wallet
 from foundation import money
 from foundation.errors import KeyReused
 from foundation.validators import validate_id, validate_line
@@ -25,23 +26,6 @@ from wallet.prices import rates
 
 # The highest price that the database allows (the constraint wallet_rate_is_never_free).
 RATE_CREDITS_MAX = 1_000_000_000
-
-
-class CreditsForm(ReasonForm):
-    """How many credits, and why. The form shows how many credits the staff member may still move."""
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        if "credits" in self.fields and (allowance := limits.of(self.staff)):
-            self.show_limit("credits", allowance.in_words)
-
-    def clean_credits(self) -> int | None:
-        credits = cast(int | None, self.cleaned_data["credits"])
-        if credits == 0:
-            raise forms.ValidationError("Enter a number other than 0.")
-        if abs(credits or 0) > settings.ADJUSTMENT_CREDITS_MAX:
-            raise forms.ValidationError(f"At most {settings.ADJUSTMENT_CREDITS_MAX:,} credits at once.")
-        return credits
 
 
 class AdjustmentForm(CreditsForm):
@@ -305,8 +289,10 @@ OF_WALLET = (
         "wallet.adjust_wallet",
         adjust,
         AdjustmentForm,
-        facts=holds.facts_of_wallet,
+        facts=facts_of_wallet,
     ),
+    *grants.OF_WALLET,
+    *budgets.OF_WALLET,
     *holds.OF_WALLET,
 )
 OF_ENTRY = (

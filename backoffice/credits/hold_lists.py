@@ -7,15 +7,16 @@ from django.contrib.admin.options import IncorrectLookupParameters
 from django.db.models import Case, F, Q, QuerySet, Value, When
 from django.db.models.functions import Now
 from django.http import HttpRequest
+from django.utils.html import format_html_join
 
 from accounts import actors
-from backoffice.credits import holds
+from backoffice.credits import grants, holds
 from backoffice.credits.lists import AddressedAdmin, ProductFilter
-from backoffice.lists.columns import column
+from backoffice.lists.columns import column, state_column
 from backoffice.lists.links import row_link
 from foundation import money
 from wallet.charges.models import HoldQuerySet
-from wallet.models import Entry, Hold
+from wallet.models import Entry, Hold, Lot
 
 State = Hold.State
 OVERDUE = Q(state=State.OPEN, expires_at__lte=Now())
@@ -54,14 +55,14 @@ class HoldAdmin(AddressedAdmin):
     ordering = ("-created_at",)
     nothing_yet = "A hold appears here when a product sets credits aside before its work."
     fields = (
-        *("user", "its_state", "what", "product", "set_aside", "captured", "its_charge", "made_by"),
-        *("available_before", "idempotency_key", "created_at", "expires_at", "ended"),
+        *("user", "its_state", "what", "product", "set_aside", "its_parts", "captured", "its_charge"),
+        *("made_by", "available_before", "idempotency_key", "created_at", "expires_at", "ended"),
     )
     owner_field = "wallet_id"
     staff_actions = holds.OF_HOLD
     kept_out_of_files = ("state", "ended_at")
     also_in_files = ("state_now", "ended_now")
-    its_state = column("state", lambda hold: State(hold.state_now).label)
+    its_state = state_column(lambda hold: (State(hold.state_now).label, holds.TONES.get(hold.state_now, "")))
     ended = column("ended at", lambda hold: hold.ended_now)
     what = column("feature", holds.units)
     set_aside = column("credits", lambda hold: money.plain(hold.credits))
@@ -76,6 +77,12 @@ class HoldAdmin(AddressedAdmin):
                 ended_now=Case(When(OVERDUE, then=F("expires_at")), default=F("ended_at")),
             )
         )
+
+    @admin.display(description="of it granted")
+    def its_parts(self, hold: Hold) -> str:
+        """The grants that the hold took credits from, and how many. The rest is paid credits."""
+        parts = grants.parts_of(hold)
+        return format_html_join(", ", "{} ({})", ((row_link(Lot, lot), money.plain(n)) for lot, n in parts))
 
     @admin.display(description="captured")
     def captured(self, hold: Hold) -> str:

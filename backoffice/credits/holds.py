@@ -2,12 +2,11 @@
 
 from typing import Any
 
-from django.db.models import BigIntegerField, F, OuterRef, Q, QuerySet, Subquery, Sum
-from django.db.models.functions import Coalesce, Now
 from django.utils import timezone
 
 from accounts.models import User
 from backoffice.actions.staff_action import Facts, StaffAction
+from backoffice.credits.funds import facts_of_wallet
 from backoffice.errors import NothingToChange
 from foundation import money
 from wallet.books import ledger
@@ -15,27 +14,14 @@ from wallet.charges import holds
 from wallet.models import Hold, Wallet
 
 State = Hold.State
+# The colour of each state. The other states are grey.
+TONES = {State.OPEN: "accent", State.CAPTURED: "good"}
 UNTIDIED = "overdue"  # In the URL of the list: holds that have expired, but whose row is still open.
-# In the URL of the list of wallets, and their conditions. `with_funds` adds what is held and available. The
-# conditions on the row itself come first, so that the holds of few wallets are read.
-HELD, OVERHELD = "held", "overheld"
-FUNDS = {
-    HELD: Q(held__gt=0, held_now__gt=0),
-    OVERHELD: Q(balance__gte=0, balance__lt=F("held"), available__lt=0),
-}
 # What a frozen wallet may do. The wallet's page for its user says the same (templates/wallet/wallet.html).
 REFUSED_WHILE_FROZEN = "Charges and holds are refused. Captures of open holds, refunds and top-ups go on."
 
 
 # --- Reading ------------------------------------------------------------------------------------------
-
-
-def with_funds(wallets: QuerySet[Wallet]) -> QuerySet[Wallet]:
-    """Add to each wallet what is held now and what is available, in credits. Overdue holds hold nothing."""
-    of_wallet = Hold.objects.overdue(Now()).filter(wallet_id=OuterRef("pk")).order_by()
-    overdue = of_wallet.values("wallet_id").annotate(total=Sum("credits")).values("total")
-    held_now = F("held") - Coalesce(Subquery(overdue), 0, output_field=BigIntegerField())
-    return wallets.annotate(held_now=held_now, available=F("balance") - held_now)
 
 
 def in_words(hold: Hold) -> str:
@@ -84,18 +70,6 @@ def let_go_on(wallet: Wallet, form_data: dict[str, Any], staff: User) -> str:
     if not ledger.set_frozen(wallet.pk, frozen=False):
         raise NothingToChange("This wallet is not frozen")
     return "No longer frozen. Products can charge it again."
-
-
-def facts_of_wallet(wallet: Wallet) -> Facts:
-    """Return what a wallet has, and how much of it can be spent."""
-    funds = ledger.funds_of(wallet.pk)
-    return [
-        ("Available", money.credits(funds.available)),
-        ("Held", money.credits(funds.held) if funds.held else ""),
-        ("Balance", money.credits(funds.balance)),
-        ("Frozen", "Yes" if funds.frozen else ""),
-        ("Entries", money.plain(wallet.entries_count)),
-    ]
 
 
 def facts_of_hold(hold: Hold) -> Facts:

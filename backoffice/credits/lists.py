@@ -18,11 +18,11 @@ from accounts.addresses import ids_with_address
 from accounts.misar_ids import is_misar_id
 from accounts.models import ServiceKey, User
 from backoffice.actions.pages import ActingAdmin
-from backoffice.credits import actions, holds, parked, refunds, reversals
+from backoffice.credits import actions, funds, grants, parked, refunds, reversals
 from backoffice.lists.change_list import is_private
 from backoffice.lists.columns import column
 from backoffice.lists.filters import ListedFilter
-from backoffice.lists.links import list_link, row_link, user_link
+from backoffice.lists.links import list_link, row_link, row_url, user_link
 from backoffice.lists.read_only import ReadOnlyAdmin
 from backoffice.one_user.credits import events_of
 from foundation import money
@@ -33,6 +33,7 @@ from wallet.models import (
     ClosedDay,
     Entry,
     Hold,
+    Lot,
     Rate,
     RateChange,
     RefundRequest,
@@ -79,21 +80,25 @@ class TypeFilter(ListedFilter):
 
 
 class FundsFilter(SimpleListFilter):
-    """Wallets with open holds, or with more held than they have."""
+    """Wallets with open holds, with more held than they have, or with credits of grants."""
 
     title = "credits"
     parameter_name = "funds"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [(holds.HELD, "Held"), (holds.OVERHELD, "More held than there is")]
+        return [
+            (funds.HELD, "Held"),
+            (funds.OVERHELD, "More held than there is"),
+            (funds.GRANTED, "Granted"),
+        ]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         chosen = self.value()
         if chosen is None:
             return queryset
-        if chosen not in holds.FUNDS:
+        if chosen not in funds.CONDITIONS:
             raise IncorrectLookupParameters
-        return queryset.filter(holds.FUNDS[chosen])
+        return queryset.filter(funds.CONDITIONS[chosen])
 
 
 class AddressedAdmin(ActingAdmin):
@@ -127,20 +132,29 @@ class WalletAdmin(AddressedAdmin):
     ordering = ("user_id",)
     nothing_yet = "A wallet opens with the first credits of its user."
     staff_actions = actions.OF_WALLET
-    fields = ("user_id", "can_be_spent", "held_now", "credits", "is_frozen", "entries", "created_at")
+    fields = (
+        *("user_id", "can_be_spent", "held_now", "credits", "granted_now", "is_frozen", "entries"),
+        "created_at",
+    )
     change_list_template = "backoffice/wallets.html"
     can_be_spent = column("available", lambda wallet: money.credits(wallet.available))
-    credits = column("balance", lambda wallet: money.credits(wallet.balance))
+    credits = column("balance", lambda wallet: money.credits(wallet.balance_now))
     is_frozen = column("frozen", lambda wallet: wallet.frozen)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        return holds.with_funds(super().get_queryset(request))
+        return funds.with_funds(super().get_queryset(request))
 
     @admin.display(description="held")
     def held_now(self, wallet: Any) -> str:
         """What open holds have set aside, as a link to all holds of the wallet."""
         held = money.credits(wallet.held_now)
         return list_link(Hold, held, wallet__user_id__exact=wallet.pk) if wallet.held else held
+
+    @admin.display(description="granted")
+    def granted_now(self, wallet: Any) -> str:
+        """What grants have left, as a link to all grants of the wallet."""
+        granted = money.credits(wallet.granted_now)
+        return list_link(Lot, granted, wallet__user_id__exact=wallet.pk) if wallet.granted else granted
 
     def row_to_create(self, key: str) -> Wallet | None:
         """An unsaved wallet for a user who has none.
@@ -156,7 +170,17 @@ class WalletAdmin(AddressedAdmin):
 
 @admin.register(Entry)
 class EntryAdmin(AddressedAdmin):
-    list_display = ("created_at", "user", "kind", "what", "product", "moved", "balance_after", "actor", "id")
+    list_display = (
+        "created_at",
+        "user",
+        "kind",
+        "what_for",
+        "product",
+        "moved",
+        "balance_after",
+        "actor",
+        "id",
+    )
     figures = ("moved", "balance_after")
     sortable_by = ("created_at",)
     list_filter = ("kind", ProductFilter)
@@ -174,6 +198,7 @@ class EntryAdmin(AddressedAdmin):
         *(
             "reason",
             "its_hold",
+            "its_grants",
             "its_topup",
             "it_reverses",
             "reversed_by",
@@ -186,8 +211,12 @@ class EntryAdmin(AddressedAdmin):
     owner_field = "wallet_id"
     staff_actions = actions.OF_ENTRY
     moved = column("credits", lambda entry: money.signed(entry.credits))
+    also_in_files = ("grant_id",)
     its_hold = column("captured hold", lambda entry: row_link(Hold, entry.hold_id))
     it_reverses = column("reverses", lambda entry: row_link(Entry, entry.reverses_id))
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        return grants.with_grant(super().get_queryset(request))
 
     def get_ordering(self, request: HttpRequest) -> tuple[str, ...]:
         """Sort the entries of one wallet by their sequence number, because an index has this order."""
@@ -202,6 +231,19 @@ class EntryAdmin(AddressedAdmin):
     @admin.display(description="feature")
     def what(self, entry: Entry) -> str:
         return f"{entry.feature} × {money.plain(entry.count)}" if entry.count else entry.feature
+
+    @admin.display(description="for")
+    def what_for(self, entry: Any) -> str:
+        """The feature and the units, or the grant that began or ended, by its reason for the user."""
+        if not entry.grant_id:
+            return self.what(entry)
+        return format_html('<a href="{}">{}</a>', row_url(Lot, entry.grant_id), entry.reason)
+
+    @admin.display(description="of grants")
+    def its_grants(self, entry: Entry) -> str:
+        """The grants that the entry added credits to or took credits from, and how many."""
+        moves = grants.moves_of(entry)
+        return format_html_join(", ", "{} ({})", ((row_link(Lot, lot), money.signed(n)) for lot, n in moves))
 
     @admin.display(description="top-up")
     def its_topup(self, entry: Entry) -> str:

@@ -20,14 +20,24 @@ from django.db.models import Q
 from accounts.key_secrets import SHOWN_LENGTH
 from accounts.misar_ids import MISAR_ID_LENGTH, is_misar_id
 from accounts.models import ApiKey, ServiceKey, User
-from backoffice.credits import holds, reversals
+from backoffice.credits import grants, holds, reversals
 from backoffice.lists.links import row_url, user_url
 from foundation import money
 from foundation.mailboxes import Addressed
 from foundation.text import both_forms, one_line
 from foundation.words import NAME_SHOWN
 from monetization.models import Refund, Sponsor, Subscription, Tip
-from wallet.models import Entry, Hold, RefundRequest, StripeDispute, StripeEvent, StripeRefund, TopUp, Wallet
+from wallet.models import (
+    Entry,
+    Hold,
+    Lot,
+    RefundRequest,
+    StripeDispute,
+    StripeEvent,
+    StripeRefund,
+    TopUp,
+    Wallet,
+)
 
 May = Callable[[str], bool]
 
@@ -41,7 +51,10 @@ AROUND = BLANKS + "\"'`<>“”„‘’‚«»‹›"
 KEY = re.compile(rf"(?:msk|wsk)_[0-9a-fA-F]{{{SHOWN_LENGTH - 4}}}")
 # A text with one of these prefixes is a row's id, so it cannot be the Misar ID of a new user.
 ROW_PREFIXES = tuple(
-    "txn_ hold_ top_ tip_ rfd_ rreq_ spon_ sub_ cs_ pi_ py_ pyr_ ch_ re_ dp_ du_ evt_ in_ msk_ wsk_".split()
+    (
+        "txn_ hold_ grant_ top_ tip_ rfd_ rreq_ spon_ sub_ cs_ pi_ py_ pyr_ ch_ re_ dp_ du_ evt_ in_ msk_ "
+        "wsk_"
+    ).split()
 )
 
 
@@ -207,6 +220,7 @@ LOOKS = (
         holds.in_words,
         whole={"idempotency_key": "Idempotency key"},
     ),
+    Look("grant", Lot, {"pk": "Grant"}, "wallet_id", grants.in_words),
     Look(
         "Stripe event",
         StripeEvent,

@@ -14,12 +14,14 @@ from accounts.misar_ids import is_misar_id
 from accounts.models import Act, ApiKey, OutgoingMail, User
 from backoffice.actions import acts
 from backoffice.actions.pages import ActingAdmin
+from backoffice.credits import grants
 from backoffice.credits.holds import REFUSED_WHILE_FROZEN
 from backoffice.find import search
 from backoffice.find.search import May
 from backoffice.one_user import credits, records
 from backoffice.overview.figures import in_time
 from wallet.books import ledger
+from wallet.charges import budgets
 from wallet.errors import GapInHistory
 from wallet.models import Entry, Hold, Wallet
 from wallet.pages import held, tables
@@ -67,7 +69,8 @@ def one_user(site: AdminSite, request: HttpRequest, object_id: str) -> HttpRespo
     # The tables of this page already show the actions of their rows, so do not show these actions again.
     topups = [payment.topup for payment in context.get("payments", ())]
     open_holds = [hold for hold, *_ in context["held"].lines] if context.get("held") else []
-    listed = [*context.get("trouble", ()), *open_holds, *topups, *context.get("keys", ())]
+    listed = [*context.get("trouble", ()), *open_holds, *context.get("grants", ()), *topups]
+    listed += context.get("keys", ())
     context["found_actions"] = actions_on(found.row) if found and found.row not in listed else []
     return TemplateResponse(request, "backoffice/one_user.html", context)
 
@@ -85,8 +88,12 @@ def _credits(user_id: str, may: May) -> dict[str, Any]:
             # Sorted, so that PostgreSQL uses an index even if many holds are this user's.
             newest = Hold.objects.of(user_id, None).newest_first()[:1]
             parts["had_holds"] = parts["held"] or list(newest)
+        if may("wallet.view_lot"):
+            parts["grants"], parts["grants_at"] = grants.of_user(user_id)
+        if may("wallet.view_budget"):
+            parts["budgets"] = budgets.budgets_of(user_id)
     if may("wallet.view_entry"):
-        entries = Entry.objects.of_user(user_id)[:ENTRIES_SHOWN]
+        entries = grants.with_grant(Entry.objects.of_user(user_id))[:ENTRIES_SHOWN]
         parts["entries"] = tables.described(entries, tables.labels_of_features())
         try:
             parts["spending"] = in_time(lambda: credits.spending_of(user_id))

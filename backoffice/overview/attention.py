@@ -12,7 +12,7 @@ from django.db.models import Count, F, Min, Q, Sum
 from django.template.defaultfilters import pluralize
 
 from accounts.models import OutgoingMail, ServiceKey, StoppedProduct
-from backoffice.credits import holds
+from backoffice.credits import funds, grants, holds
 from backoffice.credits.reversals import UNANSWERED
 from backoffice.overview.figures import in_time
 from backoffice.overview.links import row, rows
@@ -20,13 +20,23 @@ from foundation import money
 from foundation.calendar import day_of
 from foundation.words import count, day_words, listed, moment
 from wallet.books import audits, days
-from wallet.models import Audit, ClosedDay, Hold, RefundRequest, StripeDispute, StripeEvent, TopUp, Wallet
+from wallet.models import (
+    Audit,
+    ClosedDay,
+    Hold,
+    Lot,
+    RefundRequest,
+    StripeDispute,
+    StripeEvent,
+    TopUp,
+    Wallet,
+)
 from wallet.payments.reconciliation.findings import HEADINGS, REPAIRED
 
 LATE_EVENT = timedelta(minutes=5)
 LATE_PAYMENT = timedelta(hours=1)
 LATE_REFUND = timedelta(minutes=1)
-LATE_HOLD = timedelta(minutes=10)
+LATE_HOLD = LATE_GRANT = timedelta(minutes=10)
 LATE_MAIL = timedelta(hours=1)
 LATE_AUDIT = timedelta(hours=26)  # Audits run every night. The two extra hours allow for a slow audit.
 LATE_DAY = timedelta(days=2)
@@ -102,8 +112,7 @@ def lines(*, at: datetime, sees: Sees) -> list[Line]:
         needed += _of_payments(at)
     if sees("wallet.view_wallet"):
         needed += _of_wallets()
-    if sees("wallet.view_hold"):
-        needed += _of_holds(at)
+    needed += _not_tidied(at, sees)
     if sees("accounts.view_servicekey"):
         needed += _of_products()
     if sees("accounts.view_outgoingmail"):
@@ -260,12 +269,12 @@ def _of_requests(at: datetime) -> Iterator[Line]:
 def _of_wallets() -> Iterator[Line]:
     owing = Q(balance__lt=0)
     # No index has the balances, because it would slow down each charge. So this reads all wallets.
-    looked_at = holds.with_funds(Wallet.objects.filter(owing | Q(balance__lt=F("held")) | Q(frozen=True)))
+    looked_at = funds.with_funds(Wallet.objects.filter(owing | Q(balance__lt=F("held")) | Q(frozen=True)))
     found = in_time(
         lambda: looked_at.aggregate(
             owing=Count("pk", filter=owing),
             owed=Sum("balance", filter=owing, default=0),
-            overheld=Count("pk", filter=holds.FUNDS[holds.OVERHELD]),
+            overheld=Count("pk", filter=funds.CONDITIONS[funds.OVERHELD]),
             frozen=Count("pk", filter=Q(frozen=True)),
         )
     )
@@ -283,7 +292,7 @@ def _of_wallets() -> Iterator[Line]:
         yield Line(
             f"{count(found['overheld'], 'user')} {has} more held than they have.",
             "A payment was refunded or disputed. They can't spend until holds end or a top-up comes in.",
-            rows(Wallet, funds=holds.OVERHELD),
+            rows(Wallet, funds=funds.OVERHELD),
         )
     if found["frozen"]:
         yield Line(
@@ -291,6 +300,13 @@ def _of_wallets() -> Iterator[Line]:
             "Charges and holds are refused. What staff did, on each wallet's page, says why.",
             rows(Wallet, frozen__exact=1),
         )
+
+
+def _not_tidied(at: datetime, sees: Sees) -> Iterator[Line]:
+    if sees("wallet.view_hold"):
+        yield from _of_holds(at)
+    if sees("wallet.view_lot"):
+        yield from _of_grants(at)
 
 
 def _of_holds(at: datetime) -> Iterator[Line]:
@@ -301,6 +317,16 @@ def _of_holds(at: datetime) -> Iterator[Line]:
             "tidied.",
             "Check that manage.py tidy runs. No answer is wrong: time alone decides that a hold has expired.",
             rows(Hold, state=holds.UNTIDIED, expires_at__lt=late),
+        )
+
+
+def _of_grants(at: datetime) -> Iterator[Line]:
+    if late := grants.not_written_off(at - LATE_GRANT).count():
+        yield Line(
+            f"{count(late, 'grant')} ended over ten minutes ago and {pluralize(late, 'is,are')} not written "
+            "off.",
+            "Check that manage.py tidy runs. No answer is wrong: time alone decides that a grant has ended.",
+            rows(Lot, end=grants.LATE),
         )
 
 

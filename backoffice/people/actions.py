@@ -16,6 +16,7 @@ from backoffice.actions.forms import ReasonForm, SettingForm, summary_of_changes
 from backoffice.actions.staff_action import Facts, StaffAction
 from backoffice.errors import NothingToChange
 from backoffice.people import access
+from foundation import money
 from foundation.validators import validate_id, validate_line
 
 # The largest value of PostgreSQL's type `integer`.
@@ -23,6 +24,8 @@ POSITIVE_INTEGER_MAX = 2_147_483_647
 
 # --- Keys ---------------------------------------------------------------------------------------------
 
+# The limits of a service key with the right to grant.
+CAPS = ("grant_max", "grant_month_max")
 # What a service key may do with each right, for the forms.
 RIGHTS_IN_WORDS = {
     Right.READ: "Read: see every user's balance and transactions.",
@@ -45,7 +48,35 @@ class RightsField(forms.MultipleChoiceField):
         )
 
 
-class ServiceKeyForm(ReasonForm):
+class CapsForm(ReasonForm):
+    """The base of the forms with the rights of a service key. A key that may grant needs both caps."""
+
+    grant_max = forms.IntegerField(
+        min_value=1,
+        max_value=service_keys.GRANT_MAX,
+        required=False,
+        label="Credits of one grant, at most",
+        help_text="Only for a key that may grant.",
+    )
+    grant_month_max = forms.IntegerField(
+        min_value=1,
+        max_value=service_keys.GRANT_MONTH_MAX,
+        required=False,
+        label="Credits granted in a month, at most",
+        help_text="Only for a key that may grant. All grants of the product count, in the UTC month.",
+    )
+
+    def clean(self) -> dict[str, Any]:
+        form_data = super().clean() or self.cleaned_data
+        if Right.GRANT not in form_data.get("rights", ()):
+            return form_data | dict.fromkeys(CAPS)
+        for name in CAPS:
+            if form_data.get(name) is None and name not in self.errors:
+                self.add_error(name, "A key that may grant needs this limit.")
+        return form_data
+
+
+class ServiceKeyForm(CapsForm):
     """What a new service key may do and charge, and until when."""
 
     product = forms.SlugField(max_length=40, help_text="The product that charges: blog, mail, reach.")
@@ -65,7 +96,7 @@ class ServiceKeyForm(ReasonForm):
         ),
         help_text="In UTC; leave empty for never.",
     )
-    field_order = ("product", "rights", "feature_prefixes", "expires_at", "reason")
+    field_order = ("product", "rights", *CAPS, "feature_prefixes", "expires_at", "reason")
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -90,17 +121,20 @@ def issue(row: None, form_data: dict[str, Any], staff: User) -> Done:
         product=form_data["product"],
         feature_prefixes=form_data["feature_prefixes"],
         rights=form_data["rights"],
+        **{name: form_data[name] for name in CAPS},
         expires_at=form_data["expires_at"],
     )
-    return Done(key, f"Issued {key} with the rights to {Right.in_words(key.rights)}.", secret=secret)
+    caps = "; ".join(f"{label} {words}" for label, words in caps_in_words(key).items() if words)
+    summary = f"Issued {key} with the rights to {Right.in_words(key.rights)}{caps and f'; {caps}'}."
+    return Done(key, summary, secret=secret)
 
 
-class RightsForm(SettingForm):
+class RightsForm(SettingForm, CapsForm):
     """What a service key may do."""
 
     rights = RightsField()
-    setting = ("rights",)
-    field_order = ("rights", "reason")
+    setting = ("rights", *CAPS)
+    field_order = ("rights", *CAPS, "reason")
 
 
 def set_rights(key: ServiceKey, form_data: dict[str, Any], staff: User) -> str:
@@ -108,9 +142,19 @@ def set_rights(key: ServiceKey, form_data: dict[str, Any], staff: User) -> str:
     before = ServiceKey.objects.select_for_update().get(pk=key.pk)
     _require_standing(before)
     RightsForm.require_as_shown(before, form_data)
-    old, new = ({"rights": Right.in_words(rights)} for rights in (before.rights, form_data["rights"]))
-    service_keys.set_rights(before, form_data["rights"])
-    return summary_of_changes(str(before), old, new)
+    old, values = _key_in_words(before), RightsForm.values(form_data)
+    service_keys.set_rights(before, **values)
+    return summary_of_changes(str(before), old, _key_in_words(ServiceKey.objects.get(pk=key.pk)))
+
+
+def _key_in_words(key: ServiceKey) -> dict[str, str]:
+    return {"rights": Right.in_words(key.rights), **caps_in_words(key)}
+
+
+def caps_in_words(key: ServiceKey) -> dict[str, str]:
+    """Return how much a key may grant, by the label of each cap; "" for a key that may not grant."""
+    caps = {"most in one grant": key.grant_max, "most granted in a month": key.grant_month_max}
+    return {label: "" if cap is None else money.credits(cap) for label, cap in caps.items()}
 
 
 def stop_product(key: ServiceKey, form_data: dict[str, Any], staff: User) -> str:

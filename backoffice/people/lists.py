@@ -34,6 +34,9 @@ from backoffice.lists.links import row_link, user_link
 from backoffice.lists.read_only import ReadOnlyAdmin
 from backoffice.people import actions
 from backoffice.roles import roles_of
+from foundation import money
+from wallet.models import GrantedMonth
+from wallet.pages import chart
 
 MEMBERS_SHOWN_MAX = 100
 
@@ -82,8 +85,8 @@ class ServiceKeyAdmin(KeyAdmin):
     search_help_text = "A whole product name, or the twelve characters of a key that are shown."
     exclude = ("digest",)
     fields = (
-        *("product", "stopped", "prefix", "its_rights", "feature_prefixes"),
-        *("created_at", "last_used", "expires_at", "revoked_at"),
+        *("product", "stopped", "prefix", "its_rights", "grant_cap", "month_cap", "granted_now"),
+        *("feature_prefixes", "created_at", "last_used", "expires_at", "revoked_at"),
     )
     nothing_yet = "No product has a key, so none can charge."
     staff_actions = actions.OF_SERVICE_KEY
@@ -91,9 +94,23 @@ class ServiceKeyAdmin(KeyAdmin):
     also_in_files = (*KeyAdmin.also_in_files, "product_stopped_at")
     stopped = column("product stopped at", lambda key: key.product_stopped_at)
     its_rights = column("rights", lambda key: Right.in_words(key.rights))
+    grant_cap = column("most in one grant", lambda key: _credits(key.grant_max))
+    month_cap = column("most granted in a month", lambda key: _credits(key.grant_month_max))
+
+    @admin.display(description="granted this month")
+    def granted_now(self, key: ServiceKey) -> str:
+        """What the product has granted in this UTC month, with all its keys; "" if this key may not grant."""
+        if key.grant_max is None:
+            return ""
+        this_month = GrantedMonth.objects.filter(product=key.product, month=chart.today().replace(day=1))
+        return money.credits(this_month.values_list("credits", flat=True).first() or 0)
 
     def get_queryset(self, request: HttpRequest) -> models.QuerySet[Any]:
         return cast(ServiceKeyQuerySet, super().get_queryset(request)).with_product_state()
+
+
+def _credits(cap: int | None) -> str:
+    return "" if cap is None else money.credits(cap)
 
 
 @admin.register(ApiKey)

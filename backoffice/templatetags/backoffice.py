@@ -1,5 +1,6 @@
 """How the pages of the back-office write states, actors and actions."""
 
+from datetime import datetime
 from typing import Any
 
 from django import template
@@ -8,13 +9,13 @@ from django.utils import timezone
 from accounts import actors
 from accounts.mail import outbox
 from accounts.models import ApiKey, OutgoingMail
-from backoffice.credits import parked
+from backoffice.credits import budgets, grants, parked
 from backoffice.one_user.credits import OPEN_STATES
 from foundation import money
 from foundation.words import count
 from monetization import fees
 from wallet.history import products
-from wallet.models import RefundRequest, StripeEvent, TopUp
+from wallet.models import Lot, RefundRequest, StripeEvent, TopUp
 from wallet.payments import stripe_gateway
 
 register = template.Library()
@@ -27,6 +28,8 @@ TONES = {
 }
 
 register.filter("actor", actors.name_of)
+register.filter("granter", grants.granter)
+register.filter("setter", budgets.setter)
 register.filter("what_to_do", parked.what_to_do)
 register.filter("percent", fees.percent)
 register.filter("product_name", products.name_of)
@@ -55,6 +58,13 @@ def state(row: TopUp | StripeEvent | RefundRequest | OutgoingMail | ApiKey) -> d
     if isinstance(row, StripeEvent) and row.state == StripeEvent.State.WAITING and row.tries:
         return {"word": f"Failed {count(row.tries, 'time')}", "tone": "bad"}
     return {"word": row.get_state_display(), "tone": TONES.get(row.state, "")}
+
+
+@register.inclusion_tag("_tag.html")
+def grant_state(lot: Lot, now: datetime) -> dict[str, str]:
+    """The state of a grant at this time, in a word and a colour."""
+    state = lot.state_at(now)
+    return {"word": state.label, "tone": grants.TONES.get(state, "")}
 
 
 @register.inclusion_tag("backoffice/_user_row_actions.html", takes_context=True)

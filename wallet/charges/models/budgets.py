@@ -60,6 +60,7 @@ class Budget(models.Model):
 
     class Meta:
         default_permissions = ("view",)
+        permissions = (("remove_budget", "Can remove a budget"),)
         constraints = [
             models.CheckConstraint(
                 condition=Q(credits__gte=0, spent__gte=0, alert_percent__gte=1, alert_percent__lte=100),

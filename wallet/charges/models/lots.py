@@ -28,7 +28,7 @@ class LotQuerySet(models.QuerySet["Lot"]):
         """Return the lots that have ended by this time and have a free part that was not written off."""
         return self.filter(Q(expires_at__lte=now) | Q(voided_at__lte=now), remaining__gt=F("held"))
 
-    def in_state(self, state: str, now: datetime) -> Self:
+    def in_state(self, state: str, now: datetime | Combinable) -> Self:
         """Return the lots in this state at this time of the database's clock, as `Lot.state_at` says."""
         if state == Lot.State.VOIDED:
             return self.filter(voided_at__isnull=False)
@@ -41,7 +41,7 @@ class LotQuerySet(models.QuerySet["Lot"]):
                 return lots.filter(~spent, expires_at__lte=now)
         return lots.filter(~spent, expires_at__gt=now)
 
-    def with_overdue(self, now: datetime) -> Self:
+    def with_overdue(self, now: datetime | Combinable) -> Self:
         """Add `overdue_held`: what expired holds that are still open in the books have set aside of each."""
         of_wallet = {"wallet_id": OuterRef("wallet_id"), "hold__wallet_id": OuterRef("wallet_id")}
         parts = HoldPart.objects.filter(**of_wallet, lot_id=OuterRef("pk"))
