@@ -1,16 +1,10 @@
--- The primary key of lots includes the wallet, as that of holds.
+-- The primary key of lots includes the wallet, as that of holds. (A later operation adds the foreign key. It is there if
+-- this migration was interrupted.)
+ALTER TABLE wallet_holdpart DROP CONSTRAINT IF EXISTS wallet_holdpart_is_of_a_lot_of_its_wallet;
 ALTER TABLE wallet_lot DROP CONSTRAINT wallet_lot_pkey, ADD CONSTRAINT wallet_lot_pkey PRIMARY KEY (id, wallet_id);
--- Moves and parts name rows of their own wallet. A trigger looks at a move's lot.
-ALTER TABLE wallet_lotmove ADD CONSTRAINT wallet_lotmove_is_of_an_entry_of_its_wallet
-    FOREIGN KEY (wallet_id, sequence) REFERENCES wallet_entry (wallet_id, sequence);
-ALTER TABLE wallet_holdpart ADD CONSTRAINT wallet_holdpart_is_of_a_hold_of_its_wallet
-    FOREIGN KEY (wallet_id, hold_id) REFERENCES wallet_hold (wallet_id, id);
-ALTER TABLE wallet_holdpart ADD CONSTRAINT wallet_holdpart_is_of_a_lot_of_its_wallet
-    FOREIGN KEY (wallet_id, lot_id) REFERENCES wallet_lot (wallet_id, id);
-
 -- A lot begins whole. Only what is left of it, held and written off may change, and it may be taken back once. It is
 -- never removed.
-CREATE FUNCTION wallet_lot_is_kept() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION wallet_lot_is_kept() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     IF TG_OP IN ('DELETE', 'TRUNCATE') THEN
         RAISE EXCEPTION '% of wallet_lot is refused: grants are history.', TG_OP
@@ -35,13 +29,13 @@ BEGIN
     RETURN NEW;
 END $$;
 
-CREATE TRIGGER wallet_lot_is_kept BEFORE INSERT OR UPDATE OR DELETE ON wallet_lot
+CREATE OR REPLACE TRIGGER wallet_lot_is_kept BEFORE INSERT OR UPDATE OR DELETE ON wallet_lot
     FOR EACH ROW EXECUTE FUNCTION wallet_lot_is_kept();
-CREATE TRIGGER wallet_lot_is_not_truncated BEFORE TRUNCATE ON wallet_lot
+CREATE OR REPLACE TRIGGER wallet_lot_is_not_truncated BEFORE TRUNCATE ON wallet_lot
     FOR EACH STATEMENT EXECUTE FUNCTION wallet_lot_is_kept();
 
 -- A move tells what its lot has just become.
-CREATE FUNCTION wallet_lotmove_follows_its_lot() RETURNS trigger LANGUAGE plpgsql
+CREATE OR REPLACE FUNCTION wallet_lotmove_follows_its_lot() RETURNS trigger LANGUAGE plpgsql
     SET search_path = pg_catalog, public, pg_temp AS $$
 BEGIN
     IF NEW.remaining_after IS DISTINCT FROM
@@ -52,28 +46,25 @@ BEGIN
     RETURN NEW;
 END $$;
 
-CREATE TRIGGER wallet_lotmove_follows_its_lot BEFORE INSERT ON wallet_lotmove
+CREATE OR REPLACE TRIGGER wallet_lotmove_follows_its_lot BEFORE INSERT ON wallet_lotmove
     FOR EACH ROW EXECUTE FUNCTION wallet_lotmove_follows_its_lot();
-CREATE TRIGGER wallet_lotmove_is_history BEFORE UPDATE OR DELETE ON wallet_lotmove
+CREATE OR REPLACE TRIGGER wallet_lotmove_is_history BEFORE UPDATE OR DELETE ON wallet_lotmove
     FOR EACH ROW EXECUTE FUNCTION wallet_is_history();
-CREATE TRIGGER wallet_lotmove_is_not_truncated BEFORE TRUNCATE ON wallet_lotmove
+CREATE OR REPLACE TRIGGER wallet_lotmove_is_not_truncated BEFORE TRUNCATE ON wallet_lotmove
     FOR EACH STATEMENT EXECUTE FUNCTION wallet_is_history();
-CREATE TRIGGER wallet_holdpart_is_history BEFORE UPDATE OR DELETE ON wallet_holdpart
+CREATE OR REPLACE TRIGGER wallet_holdpart_is_history BEFORE UPDATE OR DELETE ON wallet_holdpart
     FOR EACH ROW EXECUTE FUNCTION wallet_is_history();
-CREATE TRIGGER wallet_holdpart_is_not_truncated BEFORE TRUNCATE ON wallet_holdpart
+CREATE OR REPLACE TRIGGER wallet_holdpart_is_not_truncated BEFORE TRUNCATE ON wallet_holdpart
     FOR EACH STATEMENT EXECUTE FUNCTION wallet_is_history();
 
 --- reverse:
-DROP TRIGGER wallet_holdpart_is_not_truncated ON wallet_holdpart;
-DROP TRIGGER wallet_holdpart_is_history ON wallet_holdpart;
-DROP TRIGGER wallet_lotmove_is_not_truncated ON wallet_lotmove;
-DROP TRIGGER wallet_lotmove_is_history ON wallet_lotmove;
-DROP TRIGGER wallet_lotmove_follows_its_lot ON wallet_lotmove;
-DROP FUNCTION wallet_lotmove_follows_its_lot();
-DROP TRIGGER wallet_lot_is_not_truncated ON wallet_lot;
-DROP TRIGGER wallet_lot_is_kept ON wallet_lot;
-DROP FUNCTION wallet_lot_is_kept();
-ALTER TABLE wallet_holdpart DROP CONSTRAINT wallet_holdpart_is_of_a_lot_of_its_wallet;
-ALTER TABLE wallet_holdpart DROP CONSTRAINT wallet_holdpart_is_of_a_hold_of_its_wallet;
-ALTER TABLE wallet_lotmove DROP CONSTRAINT wallet_lotmove_is_of_an_entry_of_its_wallet;
+DROP TRIGGER IF EXISTS wallet_holdpart_is_not_truncated ON wallet_holdpart;
+DROP TRIGGER IF EXISTS wallet_holdpart_is_history ON wallet_holdpart;
+DROP TRIGGER IF EXISTS wallet_lotmove_is_not_truncated ON wallet_lotmove;
+DROP TRIGGER IF EXISTS wallet_lotmove_is_history ON wallet_lotmove;
+DROP TRIGGER IF EXISTS wallet_lotmove_follows_its_lot ON wallet_lotmove;
+DROP FUNCTION IF EXISTS wallet_lotmove_follows_its_lot();
+DROP TRIGGER IF EXISTS wallet_lot_is_not_truncated ON wallet_lot;
+DROP TRIGGER IF EXISTS wallet_lot_is_kept ON wallet_lot;
+DROP FUNCTION IF EXISTS wallet_lot_is_kept();
 ALTER TABLE wallet_lot DROP CONSTRAINT wallet_lot_pkey, ADD CONSTRAINT wallet_lot_pkey PRIMARY KEY (id);

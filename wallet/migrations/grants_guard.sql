@@ -37,7 +37,7 @@ BEGIN
     RETURN NULL;
 END $$;
 
-DROP TRIGGER wallet_wallet_keeps_what_is_its_own ON wallet_wallet;
+DROP TRIGGER IF EXISTS wallet_wallet_keeps_what_is_its_own ON wallet_wallet;
 CREATE CONSTRAINT TRIGGER wallet_wallet_keeps_what_is_its_own AFTER UPDATE ON wallet_wallet
     DEFERRABLE INITIALLY DEFERRED FOR EACH ROW
     WHEN ((OLD.held, OLD.open_holds, OLD.granted) IS DISTINCT FROM (NEW.held, NEW.open_holds, NEW.granted))
@@ -46,17 +46,17 @@ CREATE CONSTRAINT TRIGGER wallet_wallet_keeps_what_is_its_own AFTER UPDATE ON wa
 -- The release before this one knows no grants and no budgets. It would charge past them, so what it does to such a
 -- wallet is refused. It never counts a revision. Django raises OperationalError for this code, and that release
 -- answers 503. A later release drops this trigger.
-CREATE FUNCTION wallet_is_moved_by_this_release() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION wallet_is_moved_by_this_release() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     RAISE EXCEPTION 'wallet % has grants or budgets: only a newer release may move it', NEW.user_id
         USING ERRCODE = 'object_not_in_prerequisite_state', CONSTRAINT = 'wallet_wallet_is_moved_by_this_release';
 END $$;
 
-CREATE TRIGGER wallet_wallet_is_moved_by_this_release BEFORE UPDATE ON wallet_wallet FOR EACH ROW
+CREATE OR REPLACE TRIGGER wallet_wallet_is_moved_by_this_release BEFORE UPDATE ON wallet_wallet FOR EACH ROW
     WHEN ((OLD.granted <> 0 OR OLD.budgets <> 0) AND NEW.revision = OLD.revision
           AND (NEW.balance <> OLD.balance OR NEW.held <> OLD.held))
     EXECUTE FUNCTION wallet_is_moved_by_this_release();
 
 --- reverse:
-DROP TRIGGER wallet_wallet_is_moved_by_this_release ON wallet_wallet;
-DROP FUNCTION wallet_is_moved_by_this_release();
+DROP TRIGGER IF EXISTS wallet_wallet_is_moved_by_this_release ON wallet_wallet;
+DROP FUNCTION IF EXISTS wallet_is_moved_by_this_release();

@@ -1,6 +1,6 @@
 -- The release before this one gives all credits back as paid ones, also those that a grant had paid. So it may not
 -- give such a charge back. A later release drops this trigger and makes the column NOT NULL.
-CREATE FUNCTION wallet_giveback_says_what_grants_got() RETURNS trigger LANGUAGE plpgsql
+CREATE OR REPLACE FUNCTION wallet_giveback_says_what_grants_got() RETURNS trigger LANGUAGE plpgsql
     SET search_path = pg_catalog, public, pg_temp AS $$
 BEGIN
     IF EXISTS (SELECT FROM wallet_entry refund
@@ -13,9 +13,9 @@ BEGIN
     RETURN NEW;
 END $$;
 
-CREATE TRIGGER wallet_giveback_says_what_grants_got BEFORE INSERT ON wallet_giveback
+CREATE OR REPLACE TRIGGER wallet_giveback_says_what_grants_got BEFORE INSERT ON wallet_giveback
     FOR EACH ROW WHEN (NEW.to_grants IS NULL) EXECUTE FUNCTION wallet_giveback_says_what_grants_got();
 
 --- reverse:
-DROP TRIGGER wallet_giveback_says_what_grants_got ON wallet_giveback;
-DROP FUNCTION wallet_giveback_says_what_grants_got();
+DROP TRIGGER IF EXISTS wallet_giveback_says_what_grants_got ON wallet_giveback;
+DROP FUNCTION IF EXISTS wallet_giveback_says_what_grants_got();

@@ -189,7 +189,7 @@ class LotMove(models.Model):
     """By how much an entry changed what is left of a lot: the grant, a charge, a refund, the end."""
 
     pk = models.CompositePrimaryKey("wallet", "sequence", "lot")
-    # The foreign key of the database is on the entry, by its wallet and sequence (migrations/grants.sql).
+    # The foreign key of the database is on the entry, by its wallet and sequence (migrations/0025_*.py).
     wallet = models.ForeignKey(
         Wallet, on_delete=models.PROTECT, related_name="+", db_index=False, db_constraint=False
     )
@@ -213,7 +213,7 @@ class HoldPart(models.Model):
     """How many credits of a hold were set aside from a lot. The rest of the hold is paid credits."""
 
     pk = models.CompositePrimaryKey("wallet", "hold", "lot")
-    # The foreign keys of the database include the wallet (migrations/grants.sql).
+    # The foreign keys of the database include the wallet (migrations/0025_*.py).
     wallet = models.ForeignKey(
         Wallet, on_delete=models.PROTECT, related_name="+", db_index=False, db_constraint=False
     )
