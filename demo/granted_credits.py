@@ -16,6 +16,7 @@ from wallet.books import ledger
 from wallet.charges import budgets, deductions, holds
 from wallet.charges.models import Budget
 from wallet.grants import granting
+from wallet.grants.caps import Caps
 from wallet.models import Wallet
 
 GRANTED = "usr_ravi"
@@ -64,6 +65,7 @@ def grant(product: str, credits: int, days: int, reason: str) -> str:
         key=secrets.token_hex(4),
         product=product,
         actor=f"service:{product}" if product else f"user:{DEMO_STAFF}",
+        caps=Caps(grant=100, month=10_000) if product else None,
     )
     return granted.lot.pk
 
