@@ -87,10 +87,19 @@ class GranterFilter(ListedFilter):
 @admin.register(Lot)
 class GrantAdmin(AddressedAdmin):
     list_display = (
-        *("created_at", "user", "its_state", "granted", "left", "set_aside", "ends", "granted_by", "reason"),
+        *(
+            "created_at",
+            "user",
+            "its_state",
+            "granted",
+            "left",
+            "ending_at",
+            "granted_by",
+            "reason",
+        ),
         "id",
     )
-    figures = ("granted", "left", "set_aside")
+    figures = ("granted", "left")
     sortable_by = ("created_at",)
     list_filter = (StateFilter, EndFilter, GranterFilter)
     instant = "created_at"
@@ -115,7 +124,7 @@ class GrantAdmin(AddressedAdmin):
     set_aside = column("held", lambda lot: money.plain(lot.held_now))
     spent = column("spent", lambda lot: money.plain(lot.spent))
     written_off = column("ended unspent", lambda lot: money.plain(lot.written_off))
-    ends = column("ends at", lambda lot: lot.ends_at)
+    ending_at = column("ends at", lambda lot: lot.ends_at)
     granted_by = column("granted by", grants.granter)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:

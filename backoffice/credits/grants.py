@@ -210,7 +210,7 @@ def _what_voiding_does(lot: Lot) -> str:
             "they release is removed too."
         )
     if now.spent:
-        sentences.append(f"The {money.credits(now.spent)} already spent stay spent.")
+        sentences.append(f"What was spent ({money.credits(now.spent)}) stays spent.")
     return " ".join(sentences)
 
 

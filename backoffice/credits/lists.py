@@ -174,7 +174,7 @@ class EntryAdmin(AddressedAdmin):
         "created_at",
         "user",
         "kind",
-        "what_for",
+        "what",
         "product",
         "moved",
         "balance_after",
@@ -194,7 +194,8 @@ class EntryAdmin(AddressedAdmin):
     ordering = ("-created_at",)
     nothing_yet = "Entries are written when users top up and products charge."
     fields = (
-        *("user", "kind", "moved", "balance_before", "balance_after", "held", "what", "product", "actor"),
+        *("user", "kind", "moved", "balance_before", "balance_after", "held", "its_feature", "product"),
+        "actor",
         *(
             "reason",
             "its_hold",
@@ -229,17 +230,17 @@ class EntryAdmin(AddressedAdmin):
         return super().matching(queryset, term)
 
     @admin.display(description="feature")
-    def what(self, entry: Entry) -> str:
+    def its_feature(self, entry: Entry) -> str:
         return f"{entry.feature} × {money.plain(entry.count)}" if entry.count else entry.feature
 
     @admin.display(description="for")
-    def what_for(self, entry: Any) -> str:
+    def what(self, entry: Any) -> str:
         """The feature and the units, or the grant that began or ended, by its reason for the user."""
         if not entry.grant_id:
-            return self.what(entry)
+            return self.its_feature(entry)
         return format_html('<a href="{}">{}</a>', row_url(Lot, entry.grant_id), entry.reason)
 
-    @admin.display(description="of grants")
+    @admin.display(description="grants")
     def its_grants(self, entry: Entry) -> str:
         """The grants that the entry added credits to or took credits from, and how many."""
         moves = grants.moves_of(entry)

@@ -253,7 +253,7 @@ WALLETS = (
 )
 # A search looks into each column once, or less often if it finds enough. It also looks for mailboxes that are
 # not filled.
-QUERIES_MAX = 51
+QUERIES_MAX = 52
 LEDGER = """
 INSERT INTO wallet_entry (id, wallet_id, sequence, kind, credits, balance_after, feature, product,
        idempotency_key, stripe_session_id, actor, reason, effective_at, created_at)

@@ -43,7 +43,7 @@ def test_no_file_has_a_column_of_secrets(staff, subtests):
 
 
 def test_a_file_holds_the_list_as_it_is_filtered_newest_first(staff):
-    wrote(50, "2026-03-01 09:00:00", kind="grant")
+    wrote(50, "2026-03-01 09:00:00")
     older = charged(3, "2026-03-01 10:00:00")
     newer = charged(4, "2026-03-02 10:00:00")
     answer = staff.get(file_of(Entry, "?kind__exact=deduct&q=usr_1"))

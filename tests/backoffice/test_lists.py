@@ -121,7 +121,7 @@ def test_rows_are_found_by_their_key_only(staff, value):
 
 
 def test_entries_of_a_kind_a_product_a_user_and_a_time(staff):
-    wrote(10, "2026-03-01 09:00:00", kind="grant")
+    wrote(10, "2026-03-01 09:00:00")
     charge = charged(2, "2026-03-01 10:00:00")
     ask = {
         "kind__exact": "deduct",

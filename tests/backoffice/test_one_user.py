@@ -84,7 +84,7 @@ def test_a_wallet_without_a_user(staff, give):
 def test_an_unknown_user(staff):
     answer = page_of(staff, "usr_unknown")
     assert "This Misar ID is unknown" in words_of(answer)
-    assert labels(answer.context["actions"]) == ["Adjust the balance"]
+    assert labels(answer.context["actions"]) == ["Adjust the balance", "Grant credits"]
 
 
 def test_users_who_owe_work_here_or_may_not_sign_in_are_tagged(staff, give):
@@ -340,7 +340,12 @@ def test_support_sees_everything_and_may_do_nothing(client, user_with_everything
 def test_billing_may_act_and_not_change_the_access(client, user_with_everything):
     member_of(client, "billing")
     answer = page_of(client, "usr_1")
-    assert labels(answer.context["actions"]) == ["Adjust the balance", "Freeze this wallet", "Change plan"]
+    assert labels(answer.context["actions"]) == [
+        "Adjust the balance",
+        "Grant credits",
+        "Freeze this wallet",
+        "Change plan",
+    ]
     assert "Revoke this key" in rows_of(answer, "keys")[0]
 
 

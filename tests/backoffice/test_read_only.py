@@ -21,6 +21,7 @@ from backoffice.actions.pages import ActingAdmin
 from monetization import sponsors, subscriptions, tips
 from monetization.models import Erasure
 from tests.factories import StaffFactory, UserFactory, enter
+from tests.wallet.granted import grant
 from tests.wallet.held import hold
 from tests.wallet.past import charged, gave_back
 from wallet.models import (
@@ -50,6 +51,7 @@ def rows(give, article_rate):
     give("usr_1", 50)
     gave_back(charged(9, now), 4, now)
     hold("usr_1", 3)
+    grant("usr_1", 4)
     tip = tips.record(creator=creator, amount_cents=999, email="alex@example.com")
     tips.refund(creator=creator, tip_id=tip.pk, amount_cents=100, key="k", actor="user:x")
     subscriptions.record(

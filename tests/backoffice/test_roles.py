@@ -27,6 +27,7 @@ from monetization import sponsors, subscriptions, tips
 from monetization.models import Earner
 from tests.crowd import at_once
 from tests.factories import StaffFactory, UserFactory, enter
+from tests.wallet.granted import grant, set_budget
 from tests.wallet.held import hold
 from wallet.books import ledger
 from wallet.charges import debits
@@ -113,6 +114,7 @@ def rows(give, deliver, checkout_event) -> dict[type[models.Model], list[models.
     """Rows of every kind that has staff actions, in states in which they apply."""
     creator = UserFactory.create()
     give("usr_1", 10)
+    set_budget(100, "usr_1")
     charge = debits.debit(
         user_id="usr_1",
         credits=2,
@@ -142,6 +144,7 @@ def rows(give, deliver, checkout_event) -> dict[type[models.Model], list[models.
         Wallet.objects.get(pk="usr_2"),
         charge,
         hold("usr_1", 1, feature="mail.send"),
+        grant("usr_1", 4),
         TopUp.objects.create(user_id="usr_1", state="created", stripe_session_id="cs_test_open"),
         paid,
         RefundRequest.objects.create(

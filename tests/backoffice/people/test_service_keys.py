@@ -68,7 +68,7 @@ def test_rights_change_and_the_act_says_how(staff, key):
     [
         ({"rights": ["read", "charge", "topup"]}, "nothing would change"),
         ({}, "Choose at least one right."),
-        ({"rights": ["grant"]}, "Select a valid choice"),
+        ({"rights": ["give"]}, "Select a valid choice"),
         ({"rights": ["read"], "reason": ""}, "This field is required"),
     ],
 )
