@@ -24,7 +24,8 @@ from monetization.privacy import erasure
 from tests.conftest import Caller
 from tests.factories import StaffFactory
 from wallet.books import audits, days, ledger
-from wallet.charges import give_backs
+from wallet.charges import budgets, give_backs
+from wallet.grants import granting
 from wallet.models import Audit, Entry, TopUp, Wallet
 from wallet.payments import refund_requests
 from wallet.prices import rates
@@ -153,6 +154,23 @@ class LongestValues:
         self.hold_credits(user_id, product)
         newest = Entry.objects.of_user(user_id).filter(kind=Entry.Kind.DEDUCT)[0]
         give_backs.give_back(entry=newest, credits=7, reason=long(500), key=long(255), actor=self.actor)
+        self.grant_and_limit(user_id)
+
+    def grant_and_limit(self, user_id: str) -> None:
+        """A grant of the product and one of staff, and budgets that are used up."""
+        for product, letters in ((PRODUCT, "W"), ("", "龘🎉")):
+            granting.grant(
+                user_id=user_id,
+                credits=granting.CREDITS_MAX,
+                expires_at=self.now + timedelta(days=1826),
+                reason=long(200, letters),
+                key=long(255),
+                product=product,
+                actor=self.actor,
+            )
+        for set_by, product in (("user", ""), ("user", PRODUCT), ("product", PRODUCT)):
+            chosen = {"set_by": set_by, "product": product, "period": "month"}
+            budgets.set_budget(user_id=user_id, credits=budgets.CREDITS_MAX, **chosen)
 
     def hold_credits(self, user_id: str, product: Caller) -> None:
         """A hold that was captured, and an open one."""

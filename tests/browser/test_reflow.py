@@ -15,7 +15,7 @@ from accounts.mail import outbox
 from accounts.models import OutgoingMail
 from backoffice.actions.pages import ActingAdmin
 from foundation.http.envelope import is_api_path
-from tests.browser.longest import LongestValues, address, long
+from tests.browser.longest import PRODUCT, LongestValues, address, long
 from tests.codes import code_of
 from tests.factories import StaffFactory
 from tests.reflow import WIDTHS, WIDTHS_OF_THE_BACK_OFFICE, Measurer, routes
@@ -25,6 +25,7 @@ NO_PAGES = {
     "dashboard/tips/<slug:pk>/message",
     "schema",
     "sign-in/misar",
+    "wallet/budget/remove",
     "wallet/top-up/state",
 }
 # In the back-office: files, redirects to the row's page, pages that no staff may open, and Django's own.
@@ -112,6 +113,9 @@ def sends_the_forms_of_a_creator(dana, longest):
     """Send each form with errors, and with long values that are accepted."""
     dana.opens("/wallet")
     dana.sends(".top-up", own_amount=long(100))
+    dana.opens(f"/wallet/budget?of={PRODUCT}&period=month", again=True)
+    dana.opens("/wallet/budget", again=True)
+    dana.sends("main form", credits=long(16))
     dana.opens("/dashboard/sponsors/add")
     dana.sends("form[data-once]")
     dana.sends("form[data-once]", sponsor_name=long(201), target_url=long(3000), price=long(200))

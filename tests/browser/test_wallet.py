@@ -1,5 +1,7 @@
 """Topping up as a user does it: to Stripe's page and back, and what the wallet shows of it."""
 
+from datetime import timedelta
+
 import pytest
 import requests
 
@@ -7,6 +9,7 @@ from accounts.mail import outbox
 from sandbox.environment import mail_directory
 from tests.chromium import SIZES
 from tests.deployment import eventually
+from tests.wallet.granted import grant, set_budget
 from tests.wallet.held import hold
 from wallet.books import ledger
 from wallet.models import TopUp
@@ -277,3 +280,79 @@ def test_the_total_of_what_is_held_stands_below_its_credits(open_browser, articl
     edges = ada.page.locator("#held td.number").evaluate_all(RIGHT_EDGES)
     assert len(edges) == 3
     assert max(edges) - min(edges) < 1
+
+
+# --- Grants and budgets ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("size", "scheme"), [("desktop", "light"), ("phone", "dark")])
+def test_a_user_sets_a_budget_meets_it_and_raises_it(
+    open_browser, article_rate, give, as_service, size, scheme
+):
+    ada = open_browser(size=size, scheme=scheme)
+    ada.comes_signed_in()
+    give(USER, 40)
+    assert as_service.deduct(USER, count=3, idempotency_key="first").json()["allowed"] is True
+    ada.page.reload()
+    assert ada.sees("You have no budget.")
+    ada.follows("Set a budget")
+    ada.page.get_by_label("For", exact=True).select_option("blog")
+    ada.page.get_by_text("Each day", exact=True).click()
+    ada.types("Limit, in credits", "5")
+    ada.is_never_stopped_by_the_page()
+    ada.presses("Save")
+    assert ada.sees("Saved. blog can charge you at most 5 credits each day.")
+    row = ada.page.locator("table.budgets tbody tr")
+    assert "blog, each day" in row.inner_text()
+    assert "3 of 5" in row.inner_text()
+
+    refused = as_service.deduct(USER, count=3, idempotency_key="second").json()
+    assert (refused["allowed"], refused["balanceBefore"]) == (False, 2)
+    assert as_service.deduct(USER, count=2, idempotency_key="third").json()["allowed"] is True
+    ada.page.reload()
+    assert ada.sees("Your budget for blog is used up: 5 of 5 credits today.")
+    assert "Used up" in row.inner_text()
+    ada.is_never_stopped_by_the_page()
+
+    ada.follows("Change: blog, each day")
+    assert ada.sees("5 credits spent, 0 left")
+    ada.types("Limit, in credits", "1,000")
+    ada.presses("Save")
+    assert ada.sees("Saved. blog can charge you at most 1,000 credits each day.")
+    assert "used up" not in ada.reads()
+    ada.presses("Remove: blog, each day")
+    assert ada.sees("Removed. What blog can charge you each day is no longer limited.")
+    assert ada.sees("You have no budget.")
+
+
+def test_a_wrong_budget_is_refused_beside_the_field(open_browser):
+    ada = open_browser(may_fail=True)  # The refused form is a 400.
+    ada.comes_signed_in(going_to="/wallet/budget")
+    ada.types("Limit, in credits", "1.5")
+    ada.presses("Save")
+    ada.page.locator("#id_credits_error").wait_for()
+    assert ada.page.get_by_label("Limit, in credits").input_value() == "1.5"
+    ada.is_never_stopped_by_the_page()
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_a_user_sees_what_is_granted_and_until_when(open_browser, article_rate, give, size):
+    ada = open_browser(size=size)
+    ada.comes_signed_in()
+    give(USER, 40)
+    grant(USER, 10, lasts=timedelta(days=3), reason="Welcome")
+    grant(USER, 20, lasts=timedelta(days=90), product="", reason="Sorry for the outage")
+    hold(USER, 4)
+    set_budget(50, USER, set_by="product", product="blog", period="month")
+    ada.page.reload()
+    assert ada.sees("Granted credits")
+    rows = [row.inner_text() for row in ada.page.locator("#grants tbody tr").all()]
+    assert "Welcome" in rows[0]
+    assert "10 of 10" in rows[0]
+    assert "Misar" in rows[1]
+    split = ada.page.locator("table.split tbody tr").first.inner_text()
+    assert split.split() == ["Granted", "30", "4", "26"]
+    edges = ada.page.locator("#grants td.amount, #grants tfoot td.number").evaluate_all(RIGHT_EDGES)
+    assert max(edges) - min(edges) < 1
+    assert ada.page.locator("table.budgets").get_by_role("button").count() == 0  # The product's own.
+    ada.is_never_stopped_by_the_page()

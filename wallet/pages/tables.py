@@ -77,7 +77,7 @@ def what_happened(entry: Entry, labels: dict[str, str], reversal: Reversal | Non
     """
     if reversal:
         return reversal.title
-    if entry.kind in KINDS_OF_GRANTS:
+    if entry.kind in KINDS_OF_GRANTS and entry.reason:
         return f"{KIND_NAMES[entry.kind]}: {entry.reason}"
     if not entry.feature:
         return KIND_NAMES[entry.kind]
