@@ -4,7 +4,7 @@ import pytest
 
 from accounts.models import RateCounter
 from tests.conftest import product
-from tests.wallet.api.endpoints import BALANCE, FUNDS, HOLD, HOLDS, QUOTE
+from tests.wallet.api.endpoints import BALANCE, BUDGETS, FUNDS, GRANTS, HOLD, HOLDS, QUOTE
 from tests.wallet.holding import many_holds
 from wallet.models import Hold, Wallet
 
@@ -88,9 +88,11 @@ def statuses(call, count: int = 4) -> list[int]:
     return [call().status_code for _ in range(count)]
 
 
-def test_reads_of_funds_and_of_holds_have_counts_of_their_own(as_service, three):
+def test_reads_of_each_kind_have_counts_of_their_own(as_service, three):
     assert statuses(lambda: as_service.get(BALANCE, user_id="usr_1")) == [200, 200, 200, 429]
     assert statuses(lambda: as_service.get(FUNDS, user_id="usr_1")) == [200, 200, 200, 429]
+    assert statuses(lambda: as_service.get(GRANTS, user_id="usr_1")) == [200, 200, 200, 429]
+    assert statuses(lambda: as_service.get(BUDGETS, user_id="usr_1")) == [200, 200, 200, 429]
     # A list of holds and a hold share one.
     assert statuses(lambda: as_service.get(HOLDS, user_id="usr_1"), 2) == [200, 200]
     assert statuses(lambda: as_service.get(HOLD, user_id="usr_1"), 2) == [404, 429]
@@ -100,7 +102,7 @@ def test_reads_of_funds_and_of_holds_have_counts_of_their_own(as_service, three)
     assert int(last["Retry-After"]) >= 1
 
 
-@pytest.mark.parametrize("path", [FUNDS, HOLDS])
+@pytest.mark.parametrize("path", [FUNDS, HOLDS, GRANTS, BUDGETS])
 def test_reads_are_counted_for_each_caller_and_user(as_service, as_user, three, path):
     for caller, query in (
         (as_service, {"user_id": "usr_1"}),
@@ -111,9 +113,9 @@ def test_reads_are_counted_for_each_caller_and_user(as_service, as_user, three, 
         assert statuses(lambda caller=caller, query=query: caller.get(path, **query)) == [200, 200, 200, 429]
 
 
-@pytest.mark.parametrize("path", [FUNDS, HOLDS])
+@pytest.mark.parametrize("path", [FUNDS, HOLDS, GRANTS, BUDGETS])
 def test_a_refused_read_counts_and_one_of_an_unknown_caller_does_not(as_service, as_anonymous, three, path):
-    assert statuses(lambda: as_service.get(path, limit="x", at="x", user_id="usr_1"))[-1] == 429
+    assert statuses(lambda: as_service.get(path, user_id=["usr_1", "usr_1"])) == [400, 400, 400, 429]
     assert statuses(lambda: as_anonymous.get(path, user_id="usr_1")) == [401] * 4
 
 
@@ -131,6 +133,22 @@ def test_refunds_are_counted_for_each_product(as_service, give, article_rate, th
     assert refund().json() == SLOW_DOWN
     assert statuses(lambda: refund(product("blog")), 1) == [429]
     assert statuses(lambda: refund(product("mail"))) == [404, 404, 404, 429]
+
+
+def test_refunds_grants_and_budgets_share_one_count_of_each_product(as_service, three):
+    assert as_service.refund(charge_key="none").status_code == 404
+    assert as_service.grant("usr_2").status_code == 200
+    assert as_service.budget(20, "usr_3").status_code == 200
+    slow = [
+        as_service.grant(),
+        as_service.post(f"{GRANTS}/grant_1/void", {"user_id": "usr_1"}),
+        as_service.budget(20),
+        as_service.delete(BUDGETS, user_id="usr_1", period="day"),
+    ]
+    for response in slow:
+        assert (response.status_code, response.json()) == (429, SLOW_DOWN)
+    assert product("mail").budget(20).status_code == 200
+    assert as_service.get(BUDGETS, user_id="usr_1").status_code == 200
 
 
 def test_the_usual_limit_of_writes_is_600(settings):
