@@ -433,6 +433,7 @@ SPECTACULAR_SETTINGS = {
     "ENUM_NAME_OVERRIDES": {
         "EntryKind": "wallet.books.models.Entry.Kind",
         "HoldState": "wallet.charges.models.Hold.State",
+        "GrantState": "wallet.charges.models.Lot.State",
         "ErrorCode": "wallet.api.codes.Code",
     },
 }

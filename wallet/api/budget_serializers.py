@@ -1,6 +1,6 @@
 """The JSON of budgets (contract 45)."""
 
-from drf_spectacular.utils import extend_schema_field
+from drf_spectacular.utils import extend_schema_field, extend_schema_serializer
 from rest_framework import serializers
 
 from foundation.http.fields import WIRE_TIME, StrictInteger, StrictSerializer, StrictText
@@ -9,7 +9,7 @@ from wallet.charges.budgets import CREDITS_MAX
 from wallet.charges.models import Budget
 
 
-@extend_schema_field({"type": "string", "enum": Budget.Period.values})
+@extend_schema_field(serializers.ChoiceField(choices=Budget.Period.choices))
 class Period(StrictText):
     """The period of a budget: `day` or `month`."""
 
@@ -49,6 +49,7 @@ class BudgetRow(WithoutEmptyKeys, serializers.Serializer):
     resets_at = serializers.DateTimeField(format=WIRE_TIME)
 
 
+@extend_schema_serializer(many=False)
 class BudgetsPage(serializers.Serializer):
     """All budgets; there is one page."""
 

@@ -1,5 +1,6 @@
 """The JSON of grants (contract 42 to 44)."""
 
+from drf_spectacular.utils import extend_schema_field, extend_schema_serializer
 from rest_framework import serializers
 
 from foundation.http.fields import WIRE_TIME, Moment, PlainText, StrictInteger, StrictSerializer, StrictText
@@ -22,8 +23,9 @@ class GrantRequest(StrictSerializer):
 
 
 class GrantRow(WithoutEmptyKeys, serializers.ModelSerializer):
-    """A grant. The context has the time `now` at which it is shown."""
+    """A grant as it is now; in the answer to a grant, as it was when it was made."""
 
+    # The context has the time `now`, except for an answer to a grant.
     user_id = serializers.CharField(source="wallet_id")
     product = serializers.CharField(
         required=False, help_text="Which product granted it; left out if staff did."
@@ -45,10 +47,12 @@ class GrantRow(WithoutEmptyKeys, serializers.ModelSerializer):
         )
         read_only_fields = ("id", "credits", "reason")
 
+    @extend_schema_field(serializers.ChoiceField(choices=Lot.State.choices))
     def get_state(self, lot: Lot) -> str:
         return lot.state_at(self.context.get("now", lot.created_at))
 
 
+@extend_schema_serializer(many=False)
 class GrantsPage(serializers.Serializer):
     """Some grants, newest first."""
 

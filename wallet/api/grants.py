@@ -70,7 +70,7 @@ class GrantViewSet(ResourceViewSet):
         responses={200: serializers.GrantsPage} | errors(401, 403, 429, shape=CodedError),
     )
     def list(self, request: Request) -> Response:
-        """Read a user's grants, newest first: a product its own, a user those of every product."""
+        """Read a user's grants, newest first: a product its own, a user those of all products and staff."""
         page = granting.page(
             user_id=queries.wallet_owner(request),
             product=queries.own_product(request),

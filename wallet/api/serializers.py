@@ -314,8 +314,9 @@ class GrantFunds(WithoutEmptyKeys, serializers.Serializer):
 
 
 class Funds(serializers.Serializer):
-    """What a user has at one time, in credits. The context has the `product` that asks, or None."""
+    """What a user has at one time, in credits."""
 
+    # The context has the `product` that asks, or None.
     user_id = serializers.CharField()
     at = Moment()  # A past time may be of a year with fewer than four digits.
     balance = serializers.IntegerField(help_text="What the ledger says; negative in a debt.")
