@@ -3,6 +3,7 @@
 import re
 from collections import Counter
 from copy import deepcopy
+from datetime import timedelta
 from functools import cache
 from http.cookiejar import DefaultCookiePolicy
 from io import StringIO
@@ -15,6 +16,7 @@ import schemathesis
 import yaml
 from django.core.management import call_command
 from django.test import Client
+from django.utils import timezone
 from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 from schemathesis import GenerationMode
@@ -27,10 +29,12 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from accounts.models import ServiceKey
+from accounts.models import Right, ServiceKey
+from tests.conftest import product
 from wallet.api.codes import Code
 from wallet.api.serializers import RefundRequest
-from wallet.charges import deductions, holds
+from wallet.charges import budgets, deductions, holds
+from wallet.grants import granting
 from wallet.models import Entry
 
 SEED = 20260601
@@ -60,6 +64,12 @@ WALLET = {
     "wallet_hold_capture": ("POST", "/io/wallet/holds/{hold_id}/capture"),
     "wallet_hold_void": ("POST", "/io/wallet/holds/{hold_id}/void"),
     "wallet_hold_extend": ("POST", "/io/wallet/holds/{hold_id}/extend"),
+    "wallet_grant": ("POST", "/io/wallet/grants"),
+    "wallet_grants": ("GET", "/io/wallet/grants"),
+    "wallet_grant_void": ("POST", "/io/wallet/grants/{grant_id}/void"),
+    "wallet_budget_set": ("PUT", "/io/wallet/budgets"),
+    "wallet_budget_remove": ("DELETE", "/io/wallet/budgets"),
+    "wallet_budgets": ("GET", "/io/wallet/budgets"),
 }
 DECIDING = ["wallet_deduct", "wallet_hold"]
 OF_THE_SEED = list(WALLET)[:6]
@@ -113,6 +123,12 @@ def test_it_describes_every_endpoint(published):
         ("wallet_hold_capture", "200 400 403 404 405 409 413 415 500 503"),
         ("wallet_hold_void", "200 400 403 404 405 409 413 415 500 503"),
         ("wallet_hold_extend", "200 400 403 404 405 409 413 415 500 503"),
+        ("wallet_grant", "200 400 403 404 405 409 413 415 429 500 503"),
+        ("wallet_grants", "200 400 401 403 404 405 429 500 503"),
+        ("wallet_grant_void", "200 400 403 404 405 413 415 429 500 503"),
+        ("wallet_budget_set", "200 400 403 404 405 409 413 415 429 500 503"),
+        ("wallet_budget_remove", "200 400 403 404 405 429 500 503"),
+        ("wallet_budgets", "200 400 401 403 404 405 429 500 503"),
     ],
 )
 def test_it_names_every_status_an_endpoint_can_answer(published, operation, statuses):
@@ -206,9 +222,9 @@ def test_its_script_starts_the_page_with_our_schema(db):
 
 
 @pytest.fixture
-def credentials(transactional_db, service_key, token):
+def credentials(transactional_db, token):
     return {
-        "service key": {"x-wallet-service-key": service_key},
+        "service key": product(rights=Right.values).headers,
         "bearer": {"Authorization": f"Bearer {token('usr_1')}"},
         "nothing": {},
     }
@@ -241,6 +257,15 @@ def credentials(transactional_db, service_key, token):
         ("wallet_hold_capture", "service key", FEWER, {200, 400, 404}),
         ("wallet_hold_void", "service key", FEWER, {200, 400, 404}),
         ("wallet_hold_extend", "service key", FEWER, {200, 400, 404}),
+        ("wallet_grant", "service key", FEWER, {200, 400, 409}),
+        ("wallet_grant", "bearer", 20, {403}),
+        ("wallet_grants", "service key", FEWER, {200, 400}),
+        ("wallet_grants", "bearer", FEWER, {200, 400, 403}),
+        ("wallet_grant_void", "service key", FEWER, {200, 400, 404}),
+        ("wallet_budget_set", "service key", FEWER, {200, 400}),
+        ("wallet_budget_remove", "service key", FEWER, {200, 400}),
+        ("wallet_budgets", "service key", FEWER, {200, 400}),
+        ("wallet_budgets", "bearer", FEWER, {200, 400, 403}),
     ],
 )
 def test_whatever_is_asked_the_answer_is_in_the_schema(
@@ -255,10 +280,24 @@ def test_whatever_is_asked_the_answer_is_in_the_schema(
 
 
 def what_there_is(feature: str) -> dict[str, str]:
-    """Fields of a user with credits, a charge and an open hold, a price, an address we would go back to."""
+    """Fields of a user with credits, a charge, an open hold, a grant and budgets.
+
+    And a price, an address we would go back to, and an end that a grant may have.
+    """
     work: Any = {"service": ServiceKey.objects.get(), "user_id": "usr_1", "feature": feature, "count": 10}
     deductions.deduct(**work, key="article:a-charge")
     hold = holds.authorize(**work, key="chat:77", ttl_seconds=3600).hold
+    expires_at = timezone.now() + timedelta(days=30)
+    granted = granting.grant_of_product(
+        service=work["service"],
+        user_id="usr_1",
+        credits=10,
+        expires_at=expires_at,
+        reason="Welcome",
+        key="welcome",
+    )
+    for set_by, product_name, period in (("product", "blog", "day"), ("user", "", "month")):
+        budgets.set_budget(user_id="usr_1", set_by=set_by, product=product_name, period=period, credits=10**6)
     return {
         "user_id": "usr_1",
         "feature": feature,
@@ -267,6 +306,8 @@ def what_there_is(feature: str) -> dict[str, str]:
         "returnUrl": "/settings",
         "charge_key": "article:a-charge",
         "hold_id": hold.pk,
+        "grant_id": granted.lot.pk,
+        "expires_at": f"{expires_at:%Y-%m-%dT%H:%M:%SZ}",
     }
 
 
