@@ -64,6 +64,8 @@ OF_THE_DEVELOPER = (
     "WEB_THREADS",
     "WEB_WORKERS",
 )
+# Python's own limit is 700. Each page of a test makes thousands, and hardly any are in a cycle.
+NEW_OBJECTS_MAX = 10_000
 # Only for tests; another DATA_DIR may also have data of `make run`.
 OWN_DATA_DIR = ROOT / "var" / "tests"
 held = pytest.StashKey[ExitStack]()
@@ -104,6 +106,7 @@ def pytest_collection() -> Generator[None, object, object]:
         return (yield)
     finally:
         gc.freeze()
+        gc.set_threshold(NEW_OBJECTS_MAX)
         gc.enable()
 
 
