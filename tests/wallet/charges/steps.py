@@ -229,14 +229,13 @@ class Steps:
         """The wallet must have had at this time what the model had then."""
         funds = funds_of(self.user_id, at=at)
         assert (self.figures(funds), funds.at) == (self.model.figures_at(at), at)
-        self.moments_compared += 1
 
     def look_back_at_all(self):
-        """Compare each moment at which something may have changed, and the last one before the next such."""
-        moments = set(self.model.moments)
-        moments |= {moment - A_MOMENT for moment in moments}
+        """Compare each moment at which something may have changed, and the last one before it."""
+        moments = {moment - before for moment in self.model.moments for before in (A_MOMENT, timedelta())}
         for moment in moments:
             self.compare_the_past(moment)
+        self.moments_compared = len(moments)
 
 
 def facts_of(error: BillingError) -> tuple[Any, ...]:

@@ -7,7 +7,7 @@ from wallet.charges import adjustments, deductions, give_backs, holds, quotes
 from wallet.models import Entry, Hold
 from wallet.payments import reversals, settlement
 
-TTLS = (1, 2, 60, 900, 86400, WEEK - 1, WEEK)
+TTLS = (1, 60, 900, 7200, 86400, WEEK - 1, WEEK)
 
 
 class StepsOfCharges(Steps):
