@@ -1,6 +1,6 @@
 """Budgets in plain Python: what was spent is counted anew each time, from the charges and the holds."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from typing import Any
@@ -42,9 +42,9 @@ class BudgetNow:
         return row.set_by, row.product, row.period, *figures
 
     @property
-    def place(self) -> tuple[int, float]:
-        """The lowest one is named in a refusal: the least left, then the latest reset."""
-        return self.left, -self.resets_at.timestamp()
+    def place(self) -> tuple[Any, ...]:
+        """The lowest one is named in a refusal: the least left, then the latest reset, then by its name."""
+        return self.left, -self.resets_at.timestamp(), self.row.set_by, self.row.product, self.row.period
 
     @property
     def limited_by(self) -> dict[str, Any]:
@@ -63,19 +63,6 @@ def bounds(period: str, now: datetime) -> tuple[datetime, datetime]:
     return datetime.combine(first, time(), UTC), datetime.combine(after, time(), UTC)
 
 
-class OneOf(tuple[Any, ...]):
-    """Equal to each of its values."""
-
-    def __eq__(self, other: object) -> bool:
-        return other in list(self)
-
-    __hash__ = None  # type: ignore[assignment]
-
-
-def limited_by(budgets: Sequence[BudgetNow]) -> OneOf:
-    """What a refusal says: the budget with the least left, and of several the one that resets last.
-
-    Two budgets that agree in both may each be named.
-    """
-    tightest = min(budget.place for budget in budgets)
-    return OneOf(budget.limited_by for budget in budgets if budget.place == tightest)
+def limited_by(budgets: Iterable[BudgetNow]) -> dict[str, Any]:
+    """What a refusal says: the budget with the least left, and of several the one that resets last."""
+    return min(budgets, key=lambda budget: budget.place).limited_by
