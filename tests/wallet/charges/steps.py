@@ -96,7 +96,7 @@ class Steps:
         """A request: a new one, one that was sent before, or a new one with a key that was used before."""
         sent = self.sent.setdefault(verb, [])
         asked["key"] = f"{verb}:{len(sent)}"
-        if sent and random.random() < 0.3:
+        if sent and random.random() < 0.25:
             earlier = random.choice(sent)
             asked = earlier if random.random() < 0.7 else asked | {"key": earlier["key"]}
         sent.append(asked)
@@ -110,7 +110,7 @@ class Steps:
     # --- Time ---
 
     def time_passes(self, random):
-        self.pass_time(self.clock.now + timedelta(seconds=random.choice([1, 60, 900, 7200, 86400, WEEK])))
+        self.pass_time(self.clock.now + timedelta(seconds=random.choice([60, 900, 7200, 7200, 86400, WEEK])))
 
     def pass_time(self, now):
         self.clock.set(max(self.clock.now, now))

@@ -14,13 +14,7 @@ class StepsOfCharges(Steps):
     # --- Charges ---
 
     def deduct(self, random):
-        asked = self.with_key(
-            random,
-            "deduct",
-            product=random.choice(PRODUCTS),
-            feature=random.choice(FEATURES),
-            count=random.randint(1, 4),
-        )
+        asked = self.with_key(random, "deduct", **self.some_work(random))
         product = asked.pop("product")
         if random.random() < 0.1:
             asked["key"] = ""
@@ -32,9 +26,18 @@ class StepsOfCharges(Steps):
 
         self.compare(deduct, self.model.deduct(product, **asked))
 
+    def some_work(self, random):
+        """Some units of a feature for a product; often as many as can just be paid, or one too many."""
+        product, feature = random.choice(PRODUCTS), random.choice(FEATURES)
+        count, price = random.randint(1, 4), self.model.prices[feature]
+        if price and random.random() < 0.4:
+            limits = [self.model.available, *[budget.left for budget in self.model.budgets_of(product)]]
+            count = min(12, max(1, random.choice(limits) // price + random.choice([0, 1])))
+        return {"product": product, "feature": feature, "count": count}
+
     def quote(self, random):
-        product = random.choice(PRODUCTS)
-        asked = {"feature": random.choice(FEATURES), "count": random.randint(1, 4)}
+        asked = self.some_work(random)
+        product = asked.pop("product")
 
         def quote():
             quoted = quotes.quote(service=SERVICES[product], user_id=self.user_id, **asked)
@@ -51,14 +54,8 @@ class StepsOfCharges(Steps):
     # --- Holds ---
 
     def authorize(self, random):
-        asked = self.with_key(
-            random,
-            "hold",
-            product=random.choice(PRODUCTS),
-            feature=random.choice(FEATURES),
-            count=random.randint(1, 4),
-            ttl_seconds=random.choice(TTLS),
-        )
+        work = self.some_work(random)
+        asked = self.with_key(random, "hold", **work, ttl_seconds=random.choice(TTLS))
         product = asked.pop("product")
 
         def authorize():
@@ -98,8 +95,8 @@ class StepsOfCharges(Steps):
     def a_hold(self, random):
         """A hold, often an open one: its number, its names, and a product, nearly always its own."""
         opened = [hold.number for hold in self.model.open_holds]
-        number = random.choice(random.choice([opened, []]) or range(len(self.hold_ids)))
-        product = random.choice([*PRODUCTS, *[self.model.holds[number].product] * 9])
+        number = random.choice(random.choice([opened, opened, opened, []]) or range(len(self.hold_ids)))
+        product = random.choice([*PRODUCTS, *[self.model.holds[number].product] * 18])
         return number, {"user_id": self.user_id, "hold_id": self.hold_ids[number]}, product
 
     def answer_of(self, outcome):
@@ -130,7 +127,7 @@ class StepsOfCharges(Steps):
             charge = random.choice([charge, {"hold_id": entry.hold_id}])
         elif entry.kind == "deduct":
             charge = random.choice([charge, {"idempotency_key": entry.idempotency_key or "none"}])
-        product = random.choice([*PRODUCTS, *[entry.product or "blog"] * 9])
+        product = random.choice([*PRODUCTS, *[entry.product or "blog"] * 18])
         credits = self.an_amount(random, entry)
         asked = self.with_key(random, "refund", product=product, charge=charge, credits=credits)
         product, charge = asked.pop("product") or "blog", asked["charge"]
@@ -169,13 +166,14 @@ class StepsOfCharges(Steps):
         """None for all that is left, or a number of credits: mostly not more than is left."""
         place = self.place_of_charge(entry)
         left = 0 if place is None else self.model.history[place].left
-        return random.choice([None, None, None, *range(1, left + 2)])
+        return random.choice([None, random.randint(1, left + 1)])
 
     def an_entry(self, random):
-        """An entry, mostly a charge."""
+        """An entry, mostly a charge of which something is left to give back."""
         entries = self.entries()
-        charges = [entry for entry in entries if entry.kind in ("deduct", "capture")]
-        return random.choice(charges * 5 + entries)
+        history = [entry for entry in entries if entry.kind != "expiry"]
+        left = [entry for entry, row in zip(history, self.model.history, strict=True) if row.left]
+        return random.choice(random.choice([left, left, left, entries]) or entries)
 
     def adjust(self, random):
         credits = random.choice([*range(-15, 0), *range(1, 16)])

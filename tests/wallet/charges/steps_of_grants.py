@@ -24,7 +24,7 @@ class StepsOfGrants(Steps):
             random,
             "grant",
             product=product,
-            credits=random.randint(1, 12),
+            credits=random.randint(1, 6),
             expires_at=self.an_end(random),
             reason=random.choice(["Welcome", "Sorry"]),
             actor="service:wsk" if product else random.choice([STAFF, STAFF, STAFF, "user:staff:2"]),
@@ -45,7 +45,7 @@ class StepsOfGrants(Steps):
 
     def an_end(self, random):
         """The end of a new grant: sometimes that of another grant or of a hold, rarely one out of range."""
-        lasts = [{"minutes": 1}, {"minutes": 2}, {"minutes": 15}, {"hours": 3}, {"days": 1}, {"days": 40}]
+        lasts = [{"minutes": 1}, {"minutes": 15}, {"hours": 3}, {"days": 1}, {"days": 9}, {"days": 40}]
         lasts += [*lasts, *lasts, {"seconds": 59}, {"days": 5 * 366}]
         others = [*self.model.ends(), *[lot.expires_at for lot in self.model.lots.rows]]
         if others and random.random() < 0.3:
@@ -94,7 +94,7 @@ class StepsOfGrants(Steps):
     def set_budget(self, random):
         set_by, product, period = self.a_budget(random)
         figures = {
-            "credits": random.choice([*range(25), 1000]),
+            "credits": random.choice([*range(30), 1000]),
             "alert_percent": random.randint(1, 100),
         }
         asked = {"set_by": set_by, "product": product, "period": period} | figures
