@@ -87,16 +87,7 @@ class GranterFilter(ListedFilter):
 @admin.register(Lot)
 class GrantAdmin(AddressedAdmin):
     list_display = (
-        *(
-            "created_at",
-            "user",
-            "its_state",
-            "granted",
-            "left",
-            "ending_at",
-            "granted_by",
-            "reason",
-        ),
+        *("created_at", "user", "its_state", "granted", "left", "ending_at", "granted_by", "reason"),
         "id",
     )
     figures = ("granted", "left")

@@ -170,17 +170,7 @@ class WalletAdmin(AddressedAdmin):
 
 @admin.register(Entry)
 class EntryAdmin(AddressedAdmin):
-    list_display = (
-        "created_at",
-        "user",
-        "kind",
-        "what",
-        "product",
-        "moved",
-        "balance_after",
-        "actor",
-        "id",
-    )
+    list_display = ("created_at", "user", "kind", "what", "product", "moved", "balance_after", "actor", "id")
     figures = ("moved", "balance_after")
     sortable_by = ("created_at",)
     list_filter = ("kind", ProductFilter)
@@ -195,19 +185,8 @@ class EntryAdmin(AddressedAdmin):
     nothing_yet = "Entries are written when users top up and products charge."
     fields = (
         *("user", "kind", "moved", "balance_before", "balance_after", "held", "its_feature", "product"),
-        "actor",
-        *(
-            "reason",
-            "its_hold",
-            "its_grants",
-            "its_topup",
-            "it_reverses",
-            "reversed_by",
-            "stripe_session_id",
-            "idempotency_key",
-            "sequence",
-        ),
-        *("effective_at", "created_at"),
+        *("actor", "reason", "its_hold", "its_grants", "its_topup", "it_reverses", "reversed_by"),
+        *("stripe_session_id", "idempotency_key", "sequence", "effective_at", "created_at"),
     )
     owner_field = "wallet_id"
     staff_actions = actions.OF_ENTRY
