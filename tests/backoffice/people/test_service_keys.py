@@ -12,6 +12,8 @@ from accounts.service_keys import issue_service_key, revoke_service_key, set_rig
 from backoffice.overview.links import rows
 from tests.backoffice.overviews import attention, behind
 from tests.factories import StaffFactory, enter
+from tests.html import words
+from tests.wallet.granted import grant
 
 pytestmark = pytest.mark.django_db
 
@@ -179,3 +181,85 @@ def test_billing_stops_a_product_and_may_not_change_rights(key):
     member.groups.set(Group.objects.filter(name="support"))
     assert send(client, key, "go-on").status_code == 403
     assert StoppedProduct.objects.exists()
+
+
+# --- The right to grant -----------------------------------------------------------------------------
+
+LIMITS = {"grant_max": "100", "grant_month_max": "5000"}
+
+
+def test_a_new_key_that_may_grant_has_both_limits(staff):
+    page = reverse("admin:accounts_servicekey_add")
+    form = {"product": "mail", "reason": "new", "key": "k", "rights": ["read", "grant"]}
+    shown = staff.post(page, form).text
+    assert shown.count("A key that may grant needs this limit.") == 2
+    assert "Not saved. Please fix the fields below." in shown
+    assert not ServiceKey.objects.exists()
+    assert staff.post(page, form | LIMITS).status_code == 200  # The page with the secret.
+    key = ServiceKey.objects.get()
+    assert (key.rights, key.grant_max, key.grant_month_max) == (["read", "grant"], 100, 5000)
+    assert Act.objects.get().told == (
+        f"Issued {key} with the rights to read and grant; most in one grant 100 credits; most granted in a "
+        "month 5,000 credits."
+    )
+
+
+def test_limits_without_the_right_to_grant_are_left_out(staff):
+    form = {"product": "mail", "reason": "new", "key": "k", "rights": ["read"]}
+    staff.post(reverse("admin:accounts_servicekey_add"), form | LIMITS)
+    key = ServiceKey.objects.get()
+    assert (key.grant_max, key.grant_month_max) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("limits", "sentence"),
+    [
+        ({}, "A key that may grant needs this limit."),
+        (LIMITS | {"grant_max": ""}, "A key that may grant needs this limit."),
+        (LIMITS | {"grant_max": "0"}, "greater than or equal to 1"),
+        (LIMITS | {"grant_max": "1000001"}, "less than or equal to 1000000"),
+        (LIMITS | {"grant_month_max": "1000000001"}, "less than or equal to 1000000000"),
+        (LIMITS | {"grant_month_max": "many"}, "Enter a whole number."),
+    ],
+)
+def test_the_right_to_grant_is_not_given_without_valid_limits(staff, key, limits, sentence):
+    answer = send(staff, key, "rights", rights=["read", "grant"], **limits)
+    assert answer.status_code == 200
+    assert sentence in answer.text
+    key.refresh_from_db()
+    assert key.rights == ["read", "charge", "topup"]
+    assert not Act.objects.exists()
+
+
+def test_the_limits_change_alone_and_go_with_the_right(staff, key):
+    granting = {"rights": ["read", "grant"]}
+    assert send(staff, key, "rights", **granting, **LIMITS).status_code == 302
+    form = staff.get(page_of(key, "rights")).context["form"]
+    assert (form.initial["grant_max"], form.initial["grant_month_max"]) == (100, 5000)
+    seen = form.initial["seen"]
+    assert send(staff, key, "rights", **granting, **LIMITS | {"grant_max": "50"}).status_code == 302
+    assert "A colleague changed this" in send(staff, key, "rights", **granting, **LIMITS, seen=seen).text
+    assert send(staff, key, "rights", rights=["read"]).status_code == 302
+    key.refresh_from_db()
+    assert (key.rights, key.grant_max, key.grant_month_max) == (["read"], None, None)
+    assert [act.told for act in Act.objects.order_by("pk")] == [
+        f"{key}: rights from read, charge and top up to read and grant; most in one grant from nothing to "
+        "100 credits; most granted in a month from nothing to 5,000 credits.",
+        f"{key}: most in one grant from 100 credits to 50 credits.",
+        f"{key}: rights from read and grant to read; most in one grant from 50 credits to nothing; most "
+        "granted in a month from 5,000 credits to nothing.",
+    ]
+
+
+def test_the_page_of_a_key_says_what_it_may_grant_and_what_its_product_granted(staff, key):
+    assert "Granted this month –" in words(staff.get(page_of(key)))
+    set_rights(key, ["grant"], grant_max=100, grant_month_max=5000)
+    for credits in (60, 7):
+        grant("usr_1", credits, product="blog")
+    grant("usr_1", 5, product="mail")
+    shown = words(staff.get(page_of(key)))
+    assert "Most in one grant 100 credits Most granted in a month 5,000 credits" in shown
+    assert "Granted this month 67 credits" in shown
+    assert "Rights grant" in shown
+    file = staff.get(reverse("admin:accounts_servicekey_csv")).text
+    assert ",100,5000," in file
