@@ -12,15 +12,15 @@ from django.utils import timezone
 from accounts.models import ServiceKey
 from demo.held_credits import buy_and_spend
 from demo.year_of_data import DEMO_STAFF
-from wallet.books import ledger
 from wallet.charges import budgets, deductions, holds
 from wallet.charges.models import Budget
 from wallet.grants import granting
 from wallet.grants.caps import Caps
-from wallet.models import Wallet
+from wallet.models import Lot, Wallet
 
 GRANTED = "usr_ravi"
 DAY, MONTH = Budget.Period.DAY, Budget.Period.MONTH
+CAPS = Caps(grant=100, month=10_000)  # As on the service key of a product that may grant.
 # Product, credits, after how many days they end, and why. Staff grant without a product.
 GRANTS = (
     ("blog", 10, 6, "Welcome to the blog"),
@@ -39,17 +39,27 @@ BUDGETS = (
 def seed() -> None:
     """Create the user once for each database, and new grants if none is left. Needs the year of data."""
     today = timezone.now().replace(hour=0, minute=0, second=0, microsecond=0)
-    if not Wallet.objects.filter(pk=GRANTED).exists():
+    is_new = not Wallet.objects.filter(pk=GRANTED).exists()
+    if is_new:
         buy_and_spend(GRANTED, "Ravi Nair", dollars=50, today=today)
-    if ledger.funds_of(GRANTED).grants:
-        return
-    for product, credits, days, reason in GRANTS:
-        grant(product, credits, days, reason)
+    if not granting.page(user_id=GRANTED, product=None, state=Lot.State.ACTIVE, limit=1).lots:
+        for product, credits, days, reason in GRANTS:
+            grant(product, credits, days, reason)
+    if is_new:
+        take_a_grant_back()
+        charge("blog.article.generate", 6)
+        hold("blog.article.generate", 2)
+        charge("mail.send", 4)
+        limit()
+
+
+def take_a_grant_back() -> None:
     mistake = grant("blog", 5, 30, "Welcome to the blog, again")
     granting.void(user_id=GRANTED, grant_id=mistake, product="blog")
-    charge("blog.article.generate", 6)
-    hold("blog.article.generate", 2)
-    charge("mail.send", 4)
+
+
+def limit() -> None:
+    """Set budgets. The day's budget for the blog is used up at once."""
     for set_by, product, period, credits in BUDGETS:
         budgets.set_budget(user_id=GRANTED, set_by=set_by, product=product, period=period, credits=credits)
 
@@ -65,7 +75,7 @@ def grant(product: str, credits: int, days: int, reason: str) -> str:
         key=secrets.token_hex(4),
         product=product,
         actor=f"service:{product}" if product else f"user:{DEMO_STAFF}",
-        caps=Caps(grant=100, month=10_000) if product else None,
+        caps=CAPS if product else None,
     )
     return granted.lot.pk
 

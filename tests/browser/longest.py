@@ -26,6 +26,7 @@ from tests.factories import StaffFactory
 from wallet.books import audits, days, ledger
 from wallet.charges import budgets, give_backs
 from wallet.grants import granting
+from wallet.grants.caps import Caps
 from wallet.models import Audit, Entry, TopUp, Wallet
 from wallet.payments import refund_requests
 from wallet.prices import rates
@@ -143,9 +144,10 @@ class LongestValues:
                 ledger.credit(
                     user_id=user_id,
                     credits=2 * 10**15,
-                    kind=Entry.Kind.GRANT,
+                    kind=Entry.Kind.ADJUSTMENT,
                     actor=long(300),
                     product=PRODUCT,
+                    reason=long(500),
                 )
                 charge = product.deduct(
                     user_id, feature=FEATURE, count=10**6, idempotency_key=f"{days_ago:02}{long(253)}"
@@ -162,11 +164,12 @@ class LongestValues:
             granting.grant(
                 user_id=user_id,
                 credits=granting.CREDITS_MAX,
-                expires_at=self.now + timedelta(days=1826),
+                expires_at=self.now + timedelta(days=1800),
                 reason=long(200, letters),
                 key=long(255),
                 product=product,
                 actor=self.actor,
+                caps=Caps(10**9, 10**15) if product else None,
             )
         for set_by, product in (("user", ""), ("user", PRODUCT), ("product", PRODUCT)):
             chosen = {"set_by": set_by, "product": product, "period": "month"}

@@ -7,6 +7,7 @@ from django.utils import timezone
 
 from accounts.models import ServiceKey
 from demo.made_up_past import clock_at
+from tests.wallet.granted import grant, set_budget
 from tests.wallet.held import hold
 from wallet.books import ledger
 from wallet.charges import deductions, give_backs
@@ -38,6 +39,12 @@ def history(give, article_rate):
     give_backs.give_back(entry=charge, reason="<b>The work failed</b>", key="k", actor="user:staff:1")
     for product in ("blog", "product-<script>alert(1)</script>"):
         hold(USER, 3, product=product)
+    grant(USER, 10, reason="<script>alert(1)</script>")
+    grant(USER, 20, product="", reason="Sorry for the outage")
+    hold(USER, 3)
+    for credits, product in ((10**9, ""), (0, "blog")):
+        set_budget(credits, USER, product=product)
+    set_budget(5, USER, set_by="product", product="product-<script>alert(1)</script>", period="month")
     ledger.set_frozen(USER, frozen=True)
 
 
@@ -59,6 +66,7 @@ def test_pages_of_a_user_with_a_history(ada, history):
         *("/wallet", "/wallet?range=12m", "/wallet?kind=charges&product=nothing", "/wallet?kind=charges"),
         *("/wallet?wallet_topup=success", "/wallet/statements", f"/wallet/statements/{month}"),
         *("/account", "/sign-out", "/wallet?returnTo=https://www.misar.blog/"),
+        *("/wallet/budget", "/wallet/budget?of=blog&period=day"),
     ):
         look_at(ada, path)
 
