@@ -144,8 +144,8 @@ LAWS_OF_WALLETS = {
            AND NOT EXISTS (SELECT FROM wallet_lotmove m
                             WHERE m.wallet_id = e.wallet_id AND m.sequence = e.sequence)
     """,
-    # L6. A hold sets credits aside before the end, and its capture may come later.
-    # A charge at the very time of a void came before it: times of a wallet never fall, but two can be equal.
+    # L6. A hold sets credits aside before the end, and its capture may come later. A charge may have the time at which
+    # the grant was taken back after it: if the clock was set back, the verb takes the time of the last entry.
     "A lot pays for nothing that was asked for after its end, and is not written off before": """
         SELECT e.id, format('%%s, asked for at %%s, of %%s that ended at %%s', e.kind,
                             coalesce(h.created_at, e.created_at) AT TIME ZONE 'UTC', l.id,
@@ -155,9 +155,8 @@ LAWS_OF_WALLETS = {
           JOIN wallet_lot l ON l.wallet_id = m.wallet_id AND l.id = m.lot_id
           LEFT JOIN wallet_hold h ON h.wallet_id = e.wallet_id AND h.id = e.hold_id
          WHERE e.wallet_id > %(after)s AND e.wallet_id <= %(last)s
-           AND ((e.kind IN ('deduct', 'capture')
-                 AND (coalesce(h.created_at, e.created_at) >= l.expires_at
-                      OR coalesce(h.created_at, e.created_at) > l.voided_at))
+           AND ((e.kind IN ('deduct', 'capture') AND (coalesce(h.created_at, e.created_at) >= l.expires_at
+                                                      OR coalesce(h.created_at, e.created_at) > l.voided_at))
              OR (e.kind = 'expiry' AND e.created_at < least(l.expires_at, l.voided_at)))
     """,
     # L9

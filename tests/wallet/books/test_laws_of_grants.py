@@ -262,7 +262,8 @@ def test_moves_whose_entry_or_lot_is_missing(granted_lawless):
 
 # --- L6: ends -----------------------------------------------------------------------------------------
 
-VOID = "voided_at = created_at, removed = 0, held_when_voided = 0"
+VOID = "voided_at = created_at - interval '1 microsecond', removed = 0, held_when_voided = 0"
+JUST_BEFORE = "2019-12-31 23:59:59.999999"
 ASKED = f"asked for at {MIDNIGHT}"
 
 
@@ -272,11 +273,11 @@ def test_a_lot_that_paid_after_its_end_or_was_written_off_before(granted_lawless
         granted_lawless,
         {
             f"UPDATE wallet_lot SET {VOID} WHERE id = '{{A}}'": [
-                (ENDS, "{charge}", f"deduct, {ASKED}, of {{A}} that ended at {MIDNIGHT}")
+                (ENDS, "{charge}", f"deduct, {ASKED}, of {{A}} that ended at {JUST_BEFORE}")
             ],
             f"UPDATE wallet_lot SET {VOID} WHERE id = '{{B}}'": [
-                (ENDS, "{charge}", f"deduct, {ASKED}, of {{B}} that ended at {MIDNIGHT}"),
-                (ENDS, "{capture}", f"capture, {ASKED}, of {{B}} that ended at {MIDNIGHT}"),
+                (ENDS, "{charge}", f"deduct, {ASKED}, of {{B}} that ended at {JUST_BEFORE}"),
+                (ENDS, "{capture}", f"capture, {ASKED}, of {{B}} that ended at {JUST_BEFORE}"),
             ],
             "UPDATE wallet_lot SET expires_at = expires_at - interval '1 day',"
             " created_at = created_at - interval '1 day' WHERE id = '{A}'": [
@@ -296,13 +297,17 @@ def test_a_lot_that_paid_after_its_end_or_was_written_off_before(granted_lawless
 def test_a_lot_pays_until_the_microsecond_before_its_end(granted_lawless):
     just_after = "created_at + interval '1 microsecond'"
     is_named(granted_lawless, f"UPDATE wallet_lot SET expires_at = {just_after} WHERE id = '{{A}}'")
-    void = VOID.replace("created_at", just_after)
-    is_named(granted_lawless, f"UPDATE wallet_lot SET {void} WHERE id IN ('{{A}}', '{{B}}')")
+
+
+def test_a_lot_pays_until_it_is_taken_back(granted_lawless):
+    """Both may have the same time: the clock was set back, or it stands still."""
+    same_time = VOID.replace(" - interval '1 microsecond'", "")
+    is_named(granted_lawless, f"UPDATE wallet_lot SET {same_time} WHERE id IN ('{{A}}', '{{B}}')")
 
 
 def test_a_capture_may_come_after_the_end_of_the_lot_that_was_set_aside(granted_lawless):
     later = "created_at = created_at + interval '10 minutes'"
-    void = VOID.replace("created_at", "created_at + interval '5 minutes'")
+    void = VOID.replace("- interval '1 microsecond'", "+ interval '5 minutes'")
     change = f"UPDATE wallet_lot SET {void} WHERE id = '{{B}}';"
     is_named(granted_lawless, f"{change} UPDATE wallet_entry SET {later} WHERE id = '{{capture}}'")
 
