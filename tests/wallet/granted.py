@@ -3,13 +3,16 @@
 from datetime import timedelta
 from typing import Any
 
+from django.db import transaction
+
 from wallet import identifiers
 from wallet.books import ledger
-from wallet.charges import budgets
+from wallet.charges import budgets, counters, lots
 from wallet.charges.counters import BudgetNow
+from wallet.grants import caps as product_caps
 from wallet.grants import granting
 from wallet.grants.caps import Caps
-from wallet.models import Lot
+from wallet.models import Entry, Lot
 
 A_DAY = timedelta(days=1)
 CAPS = Caps(grant=1_000_000, month=1_000_000_000)
@@ -37,6 +40,36 @@ def grant(
 
 def void(lot: Lot) -> granting.Voided:
     return granting.void(user_id=lot.wallet_id, grant_id=lot.pk, product=lot.product)
+
+
+@transaction.atomic
+def past_grants(number: int, user_id: str = "usr_1", *, credits: int = 1, product: str = "blog") -> list[Lot]:
+    """So many grants that were made an hour ago and ended half an hour ago, but are whole in the books."""
+    ledger.open_wallet(user_id)
+    made = []
+    for _ in range(number):
+        read = ledger.lock(user_id)
+        assert read is not None
+        actor = "service:wsk_test" if product else "user:staff:1"
+        facts: dict[str, Any] = {"kind": Entry.Kind.GRANT, "product": product, "actor": actor}
+        entry, _ = ledger.post(read, credits=credits, granted=credits, **facts)
+        began = read.now - timedelta(hours=1)
+        lot = Lot.objects.create(
+            wallet_id=user_id,
+            entry=entry,
+            product=product,
+            reason="Welcome",
+            credits=credits,
+            remaining=credits,
+            created_at=began,
+            expires_at=began + timedelta(minutes=30),
+        )
+        lots.begin(entry, lot)
+        if product:
+            month = counters.first_day("month", read.now)
+            product_caps.count(product, CAPS, credits, month=month)
+        made.append(lot)
+    return made
 
 
 def set_budget(
