@@ -300,9 +300,12 @@ def test_the_stop_is_read_with_the_key(django_assert_num_queries):
 
 
 def test_the_whole_key_is_read_at_once():
-    caps = {"grant_max": 10, "grant_month_max": 100}
     key, secret = issue_service_key(
-        product="blog", feature_prefixes=["blog."], rights=["charge", "grant"], **caps
+        product="blog",
+        feature_prefixes=["blog."],
+        rights=["charge", "grant"],
+        grant_max=10,
+        grant_month_max=100,
     )
     found = find_service_key(secret)
     assert found.get_deferred_fields() == set()

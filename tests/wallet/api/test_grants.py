@@ -217,7 +217,7 @@ def test_a_reason_is_kept_as_it_was_sent(as_service, welcome, reason):
     assert Entry.objects.get().reason == reason
 
 
-BAD = {
+BAD: dict[str, dict[str, tuple[Any, ...]]] = {
     "reason": {
         "must not be empty": ("", " ", "\N{ZERO WIDTH SPACE}"),
         "must be text": (1, True, [], {}),
