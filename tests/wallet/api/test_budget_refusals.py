@@ -61,12 +61,12 @@ def spent(caller: Caller, user_id: str = "usr_1") -> list[int]:
 
 
 def test_a_refusal_is_exactly_as_in_the_contract(blog, clock):
-    clock.set(datetime(2026, 11, 29, 12, tzinfo=UTC))
+    clock.set(datetime(2025, 11, 29, 12, tzinfo=UTC))
     set_by_user(20, product="blog")
     blog.deduct(count=17)
     assert blog.deduct(count=4).content == (
         b'{"allowed":false,"balanceBefore":3,"required":4,"limitedBy":{"limit":"budget","setBy":"user",'
-        b'"product":"blog","period":"day","credits":20,"spent":17,"resetsAt":"2026-11-30T00:00:00Z"}}'
+        b'"product":"blog","period":"day","credits":20,"spent":17,"resetsAt":"2025-11-30T00:00:00Z"}}'
     )
     assert blog.deduct(count=3).json() == {
         "allowed": True,

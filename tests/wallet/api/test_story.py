@@ -6,7 +6,7 @@ import pytest
 
 pytestmark = pytest.mark.django_db
 
-ENDS, DAY_ENDS = "2026-12-06T00:00:00Z", "2026-11-30T00:00:00Z"
+ENDS, DAY_ENDS = "2025-12-06T00:00:00Z", "2025-11-30T00:00:00Z"
 
 
 def test_the_story_of_the_contract(as_service, as_user, give, article_rate, clock):
@@ -17,7 +17,7 @@ def test_the_story_of_the_contract(as_service, as_user, give, article_rate, cloc
         assert funds == funds | figures | {"granted": lot}
         clock.advance(1)
 
-    clock.set(datetime(2026, 11, 29, 10, tzinfo=UTC))
+    clock.set(datetime(2025, 11, 29, 10, tzinfo=UTC))
     give("usr_1", 25)
     has(25, 0, 0, 25)
     grant = as_service.grant(credits=10, expires_at=ENDS).json()
@@ -58,7 +58,7 @@ def test_the_story_of_the_contract(as_service, as_user, give, article_rate, cloc
     }
     has(29, 0, 4, 25)
     # The grant ends, and what comes back to it ends at once.
-    clock.set(datetime(2026, 12, 6, tzinfo=UTC))
+    clock.set(datetime(2025, 12, 6, tzinfo=UTC))
     has(25, 0, 0, 25)
     refund = as_service.refund(charge_key="article:a", key="undo:2").json()
     assert refund == refund | {"refunded": 1, "refundable": 0, "lapsed": 1, "available": 25}
