@@ -6,7 +6,7 @@ from typing import Any, cast
 import pytest
 from django.core.exceptions import ValidationError
 from django.core.management import CommandError, call_command
-from django.db import connection
+from django.db import IntegrityError, connection, transaction
 
 from accounts.errors import FeatureNotAllowed, ProductStopped
 from accounts.models import DEFAULT_RIGHTS, Right, ServiceKey, StoppedProduct
@@ -184,6 +184,62 @@ def test_every_action_for_products_names_its_right():
     assert named == {endpoint: right for endpoint, (_, right) in NEEDED.items()}
 
 
+# --- The caps of the right to grant -----------------------------------------------------------------
+
+NEEDS_CAPS = "A key that may grant needs two caps: of one grant, and of a month"
+OUT_OF_RANGE = "The cap of a grant is 1 to 1,000,000 credits, and that of a month 1 to 1,000,000,000"
+
+
+@pytest.mark.parametrize(
+    ("grant_max", "grant_month_max", "sentence"),
+    [
+        (None, None, NEEDS_CAPS),
+        (1, None, NEEDS_CAPS),
+        (None, 1, NEEDS_CAPS),
+        (0, 1, OUT_OF_RANGE),
+        (1, 0, OUT_OF_RANGE),
+        (-1, 1, OUT_OF_RANGE),
+        (1_000_001, 1, OUT_OF_RANGE),
+        (1, 1_000_000_001, OUT_OF_RANGE),
+    ],
+)
+def test_a_key_may_grant_within_two_caps_only(grant_max, grant_month_max, sentence):
+    caps = {"grant_max": grant_max, "grant_month_max": grant_month_max}
+    key, _ = issue_service_key(product="blog", rights=["read"])
+    for give_right in (
+        lambda: issue_service_key(product="blog", rights=["grant"], **caps),
+        lambda: set_rights(key, ["grant"], **caps),
+    ):
+        with pytest.raises(ValidationError) as refused:
+            give_right()
+        assert refused.value.messages == [sentence]
+    key.refresh_from_db()
+    assert key.rights == ["read"]
+    assert ServiceKey.objects.count() == 1
+
+
+def test_caps_come_and_go_with_the_right():
+    def caps() -> tuple[list[str], int | None, int | None]:
+        key.refresh_from_db()
+        return key.rights, key.grant_max, key.grant_month_max
+
+    key, _ = issue_service_key(product="blog", rights=["read"], grant_max=5, grant_month_max=6)
+    assert caps() == (["read"], None, None)
+    set_rights(key, ["grant"], grant_max=1_000_000, grant_month_max=1_000_000_000)
+    assert caps() == (["grant"], 1_000_000, 1_000_000_000)
+    set_rights(key, ["grant", "read"], grant_max=1, grant_month_max=1)
+    assert caps() == (["read", "grant"], 1, 1)
+    set_rights(key, ["read"])
+    assert caps() == (["read"], None, None)
+
+
+def test_the_database_keeps_no_right_to_grant_without_caps():
+    key, _ = issue_service_key(product="blog", rights=["grant"], grant_max=5, grant_month_max=6)
+    for change in ({"grant_max": None}, {"grant_month_max": None}, {"grant_max": 0}, {"grant_month_max": 0}):
+        with pytest.raises(IntegrityError), transaction.atomic():
+            ServiceKey.objects.filter(pk=key.pk).update(**change)
+
+
 # --- The command ------------------------------------------------------------------------------------
 
 
@@ -197,6 +253,14 @@ def test_the_command_gives_the_rights_that_it_is_asked_for():
     assert made().rights == list(DEFAULT_RIGHTS)
     assert made("--rights", "charge").rights == ["charge"]
     assert made("--rights", "topup, read,read").rights == ["read", "topup"]
+
+
+def test_the_command_gives_the_right_to_grant_with_its_caps():
+    key = made("--rights", "read,grant", "--grant-max", "100", "--grant-month-max", "1000")
+    assert (key.rights, key.grant_max, key.grant_month_max) == (["read", "grant"], 100, 1000)
+    with pytest.raises(CommandError) as refused:
+        made("--rights", "grant", "--grant-max", "100")
+    assert str(refused.value) == NEEDS_CAPS
 
 
 @pytest.mark.parametrize(
@@ -250,13 +314,14 @@ def test_a_stopped_product_opens_no_hold_and_gets_no_quote(give, article_rate):
     assert ledger.available_of("usr_1") == 4
 
 
-def test_reads_refunds_and_topups_go_on(give, article_rate, sandbox):
+def test_reads_refunds_topups_grants_and_budgets_go_on(give, article_rate, sandbox):
     give("usr_1", 5)
-    caller = product()
+    caller = product(rights=Right.values)
     caller.deduct(idempotency_key="a")
     stop_product("blog")
     assert balance(caller).json() == {"credits": 4}
-    for endpoint in ("funds", "transactions", "holds_list", "refund", "topup_session"):
+    others = ("funds", "transactions", "holds_list", "refund", "topup_session", "grants_list", "budgets_list")
+    for endpoint in (*others, "grants_create", "budgets_update", "budgets_destroy"):
         assert NEEDED[endpoint][0](caller).status_code == 200, endpoint
 
 

@@ -76,6 +76,15 @@ def test_refunds_and_top_ups_go_on(as_service, frozen, give):
     assert as_service.get("/io/wallet/funds", user_id="usr_1").json()["available"] == 47
 
 
+def test_grants_and_budgets_go_on(as_service, frozen):
+    grant = as_service.grant()
+    assert grant.json()["state"] == "active"
+    voided = as_service.post(f"/io/wallet/grants/{grant.json()['id']}/void", {"user_id": "usr_1"})
+    assert voided.json()["removed"] == 10
+    assert as_service.budget(20).json()["spent"] == 8
+    assert as_service.delete("/io/wallet/budgets", user_id="usr_1", period="day").status_code == 200
+
+
 def test_reads_show_what_there_is(as_service, as_user, frozen):
     for caller, query in ((as_service, {"user_id": "usr_1"}), (as_user("usr_1"), {})):
         assert caller.get("/io/wallet/balance", **query).json() == {"credits": 34}

@@ -206,9 +206,11 @@ def test_an_end_may_be_written_in_several_ways(as_service, clock, welcome, expir
     assert as_service.post(GRANTS, welcome).content == first.content
 
 
-@pytest.mark.parametrize("credits", [1, 1_000_000])
-def test_credits_may_be_one_and_a_million(as_service, welcome, credits):
-    assert as_service.post(GRANTS, welcome | {"credits": credits}).json()["remaining"] == credits
+@pytest.mark.parametrize(("credits", "key"), [(1, "k"), (1_000_000, "k" * 255)])
+def test_the_smallest_and_the_largest_grant(as_service, welcome, credits, key):
+    body = welcome | {"credits": credits, "idempotency_key": key}
+    assert as_service.post(GRANTS, body).json()["remaining"] == credits
+    assert as_service.post(GRANTS, body)["Idempotent-Replayed"] == "true"
 
 
 @pytest.mark.parametrize("reason", ["x", "x" * 200, "Danke für die Blumen\N{TULIP}", "a\N{SOFT HYPHEN}b"])
