@@ -95,7 +95,8 @@ class StepsOfCharges(Steps):
     def a_hold(self, random):
         """A hold, often an open one: its number, its names, and a product, nearly always its own."""
         opened = [hold.number for hold in self.model.open_holds]
-        number = random.choice(random.choice([opened, opened, opened, []]) or range(len(self.hold_ids)))
+        of_lots = [number for number in opened if len(self.model.holds[number].parts) > 1]
+        number = random.choice(random.choice([of_lots, opened, opened, []]) or range(len(self.hold_ids)))
         product = random.choice([*PRODUCTS, *[self.model.holds[number].product] * 18])
         return number, {"user_id": self.user_id, "hold_id": self.hold_ids[number]}, product
 
@@ -172,8 +173,10 @@ class StepsOfCharges(Steps):
         """An entry, mostly a charge of which something is left to give back."""
         entries = self.entries()
         history = [entry for entry in entries if entry.kind != "expiry"]
-        left = [entry for entry, row in zip(history, self.model.history, strict=True) if row.left]
-        return random.choice(random.choice([left, left, left, entries]) or entries)
+        rows = list(zip(history, self.model.history, strict=True))
+        left = [entry for entry, row in rows if row.left]
+        of_lots = [entry for entry, row in rows if row.left and len(row.left_of_lots) > 1]
+        return random.choice(random.choice([of_lots, left, left, entries]) or left or entries)
 
     def adjust(self, random):
         credits = random.choice([*range(-15, 0), *range(1, 16)])

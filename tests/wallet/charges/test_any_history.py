@@ -35,16 +35,16 @@ STEPS = {
     "quote": 1,
     "change_or_withdraw_a_rate": 1,
     "authorize": 9,
-    "capture": 7,
+    "capture": 8,
     "void": 2,
     "extend": 2,
     "list_holds": 1,
     "refund": 7,
     "give_back_by_staff": 2,
     "adjust": 3,
-    "freeze_or_not": 1,
+    "freeze_or_not": 2,
     "dispute_moves_money": 2,
-    "grant": 8,
+    "grant": 10,
     "void_grant": 3,
     "list_grants": 1,
     "set_budget": 6,
@@ -107,15 +107,17 @@ class History(StepsOfCharges, StepsOfGrants):
         """The name of a step that can be taken now."""
         model = self.model
         often = STEPS | MOODS[self.mood]
+        if model.frozen:  # Not for long, because nothing is charged then.
+            often |= {"freeze_or_not": 15, "adjust": 12}
+        if None in model.prices.values():
+            often["change_or_withdraw_a_rate"] = 12
+        if not model.open_holds:
+            often |= {"capture": 1, "void": 1, "extend": 1}
+        elif model.budgets:
+            often["time_crosses_a_midnight"] = 8
         for name, needed in NEEDS.items():
             if not getattr(model if hasattr(model, needed) else self, needed):
                 often[name] = 0
-        if model.frozen:  # Not for long, because nothing is charged then.
-            often["freeze_or_not"] = 12
-        if None in model.prices.values():
-            often["change_or_withdraw_a_rate"] = 12
-        if model.budgets and model.open_holds:
-            often["time_crosses_a_midnight"] = 8
         (name,) = random.choices(list(often), list(often.values()))
         return name
 
