@@ -97,7 +97,8 @@ def grant(
         raise GrantEndOutOfRange
     read = lapsing.lapse(user_id, read)
     left = Lot.objects.filter(wallet_id=user_id, remaining__gt=0)
-    if left.count() >= GRANTS_MAX or left.filter(product=product).count() >= GRANTS_OF_PRODUCT_MAX:
+    of_product = left.filter(product=product).count() if product else 0
+    if of_product >= GRANTS_OF_PRODUCT_MAX or left.count() >= GRANTS_MAX:
         raise TooManyGrants
     entry, _ = ledger.post(
         read,
