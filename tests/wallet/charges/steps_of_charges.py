@@ -7,7 +7,7 @@ from wallet.charges import adjustments, deductions, give_backs, holds, quotes
 from wallet.models import Entry, Hold
 from wallet.payments import reversals, settlement
 
-TTLS = (1, 60, 900, 7200, 86400, WEEK - 1, WEEK)
+TTLS = (1, 60, 900, 7200, 86400, 2 * 86400, WEEK - 1, WEEK)
 
 
 class StepsOfCharges(Steps):
@@ -30,7 +30,7 @@ class StepsOfCharges(Steps):
         """Some units of a feature for a product; often as many as can just be paid, or one too many."""
         product, feature = random.choice(PRODUCTS), random.choice(FEATURES)
         count, price = random.randint(1, 4), self.model.prices[feature]
-        if price and random.random() < 0.4:
+        if price and random.random() < 0.25:
             limits = [self.model.available, *[budget.left for budget in self.model.budgets_of(product)]]
             count = min(12, max(1, random.choice(limits) // price + random.choice([0, 1])))
         return {"product": product, "feature": feature, "count": count}

@@ -24,7 +24,7 @@ class StepsOfGrants(Steps):
             random,
             "grant",
             product=product,
-            credits=random.randint(1, 6),
+            credits=random.randint(1, 9),
             expires_at=self.an_end(random),
             reason=random.choice(["Welcome", "Sorry"]),
             actor="service:wsk" if product else random.choice([STAFF, STAFF, STAFF, "user:staff:2"]),
@@ -45,10 +45,10 @@ class StepsOfGrants(Steps):
 
     def an_end(self, random):
         """The end of a new grant: sometimes that of another grant or of a hold, rarely one out of range."""
-        lasts = [{"minutes": 1}, {"minutes": 15}, {"hours": 3}, {"days": 1}, {"days": 9}, {"days": 40}]
+        lasts = [{"minutes": 1}, {"minutes": 15}, {"hours": 3}, {"days": 2}, {"days": 9}, {"days": 40}]
         lasts += [*lasts, *lasts, {"seconds": 59}, {"days": 5 * 366}]
         others = [*self.model.ends(), *[lot.expires_at for lot in self.model.lots.rows]]
-        if others and random.random() < 0.3:
+        if others and random.random() < 0.25:
             return random.choice(sorted(others))
         return self.clock.now + timedelta(**random.choice(lasts))
 

@@ -26,25 +26,25 @@ from wallet.grants import granting
 STEPS = {
     "change_of_mood": 2,
     "top_up": 5,
-    "time_passes": 2,
-    "time_reaches_the_end_of_a_hold": 4,
-    "time_reaches_the_end_of_a_lot": 4,
-    "time_crosses_a_midnight": 3,
+    "time_passes": 1,
+    "time_reaches_the_end_of_a_hold": 3,
+    "time_reaches_the_end_of_a_lot": 3,
+    "time_crosses_a_midnight": 2,
     "tidy": 1,
     "deduct": 8,
     "quote": 1,
     "change_or_withdraw_a_rate": 1,
-    "authorize": 9,
-    "capture": 8,
+    "authorize": 12,
+    "capture": 14,
     "void": 2,
     "extend": 2,
     "list_holds": 1,
-    "refund": 7,
+    "refund": 8,
     "give_back_by_staff": 2,
     "adjust": 3,
     "freeze_or_not": 2,
     "dispute_moves_money": 2,
-    "grant": 10,
+    "grant": 12,
     "void_grant": 3,
     "list_grants": 1,
     "set_budget": 6,
@@ -114,7 +114,7 @@ class History(StepsOfCharges, StepsOfGrants):
         if not model.open_holds:
             often |= {"capture": 1, "void": 1, "extend": 1}
         elif model.budgets:
-            often["time_crosses_a_midnight"] = 8
+            often["time_crosses_a_midnight"] = 5
         for name, needed in NEEDS.items():
             if not getattr(model if hasattr(model, needed) else self, needed):
                 often[name] = 0
@@ -122,7 +122,7 @@ class History(StepsOfCharges, StepsOfGrants):
         return name
 
     def change_of_mood(self, random):
-        self.mood = random.choice(list(MOODS))
+        self.mood = random.choice(["both", *MOODS])
 
 
 # The answers that a history can come to. Long histories come to nearly all of them.
