@@ -87,7 +87,10 @@ def member_of(role):
 def test_the_list_shows_each_hold_newest_first(staff, each):
     newest_first = [each[state].pk for state in ("voided", "captured", "open", "expired")]
     assert found(staff) == newest_first
-    shown = words(staff.get(LIST))
+    answer = staff.get(LIST)
+    shown = words(answer)
+    assert '<span class="tag tag-accent">Open</span>' in answer.text
+    assert '<span class="tag">Voided</span>' in answer.text
     for text in ("Voided blog.article.generate × 6 blog 6", "Open blog.article.generate × 3 blog 3"):
         assert text in shown
 

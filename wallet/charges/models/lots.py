@@ -144,8 +144,13 @@ class Lot(models.Model):
                 condition=Q(voided_at__isnull=False, remaining__gt=0),
                 name="wallet_lot_voided",
             ),
-            # For the list of staff.
+            # For the lists of staff.
             models.Index(fields=["-created_at"], name="wallet_lot_list"),
+            models.Index(fields=["product", "-created_at"], name="wallet_lot_product"),
+            models.Index(
+                fields=["-created_at"], condition=Q(voided_at__isnull=False), name="wallet_lot_taken_back"
+            ),
+            models.Index(fields=["-created_at"], condition=Q(expired__gt=0), name="wallet_lot_expired"),
         ]
 
     def __str__(self) -> str:
