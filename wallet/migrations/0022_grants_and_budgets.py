@@ -299,6 +299,26 @@ class Migration(migrations.Migration):
             model_name="lot",
             index=models.Index(fields=["-created_at"], name="wallet_lot_list"),
         ),
+        migrations.AddIndex(
+            model_name="lot",
+            index=models.Index(fields=["product", "-created_at"], name="wallet_lot_product"),
+        ),
+        migrations.AddIndex(
+            model_name="lot",
+            index=models.Index(
+                fields=["-created_at"],
+                condition=models.Q(("voided_at__isnull", False)),
+                name="wallet_lot_taken_back",
+            ),
+        ),
+        migrations.AddIndex(
+            model_name="lot",
+            index=models.Index(
+                fields=["-created_at"],
+                condition=models.Q(("expired__gt", 0)),
+                name="wallet_lot_expired",
+            ),
+        ),
         migrations.AddConstraint(
             model_name="lot",
             constraint=models.UniqueConstraint(fields=("wallet", "entry"), name="wallet_lot_one_per_entry"),
