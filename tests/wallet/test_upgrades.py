@@ -1,14 +1,23 @@
-"""Migrations of the wallet's tables: interrupted ones run again, and none deadlocks with a verb."""
+"""Migrations of the wallet's tables: interrupted ones run again, none deadlocks, and old releases go on."""
 
 from collections.abc import Callable, Iterator
+from functools import partial
 
+import psycopg
 import pytest
-from django.db import connection, transaction
+from django.db import OperationalError, connection, transaction
 from django.db.migrations.executor import MigrationExecutor
 
+from tests import all_laws
 from tests.crowd import begin, wait_until_another_waits
 from tests.test_migrations import tables
-from tests.wallet.entries import sql
+from tests.wallet.entries import insert_entry, sql
+from tests.wallet.granted import grant, lots_of, set_budget, spent
+from tests.wallet.held import capture, service_of
+from wallet import identifiers
+from wallet.books import ledger
+from wallet.charges import budgets, deductions
+from wallet.models import GiveBack, Hold, Wallet
 
 pytestmark = pytest.mark.django_db(transaction=True)  # Some operations run outside a transaction.
 
@@ -16,6 +25,7 @@ BEFORE = {  # The migrations whose operations are transactions of their own, and
     "0018_indexes_that_include_the_wallet": "0017_entries_tell_what_is_held",
     "0019_no_foreign_key_between_nodes": "0018_indexes_that_include_the_wallet",
     "0021_guard_what_is_set_aside": "0020_keys_that_include_the_wallet",
+    "0023_guard_grants_and_budgets": "0022_grants_and_budgets",
 }
 GUARD = "0021_guard_what_is_set_aside"
 
@@ -68,3 +78,253 @@ def test_a_verb_that_reads_entries_before_it_changes_the_wallet_goes_on(wallet_a
         wait_until_another_waits()
         sql("UPDATE wallet_wallet SET created_at = created_at WHERE user_id = 'usr_1'")
     upgrade.result(timeout=60)
+
+
+# --- From the release before grants and budgets -------------------------------------------------------
+
+BEFORE_GRANTS = GUARD
+BETWEEN = "0022_grants_and_budgets"
+FEATURE = "blog.article.generate"
+FACTS = {"feature": FEATURE, "product": "blog"}
+
+
+class ReleaseBefore:
+    """What the release before wrote: it changes a wallet's figures without counting a revision."""
+
+    def change(self, user_id, *, credits=0, held=0, open_holds=0, guard="true"):
+        """Change the wallet's row. Return what it is then, or None if the guard found no row."""
+        moved = f"balance = balance + {credits}, entries_count = entries_count + 1," if credits else ""
+        rows = sql(
+            f"UPDATE wallet_wallet SET {moved} held = held + %s, open_holds = open_holds + %s"
+            f" WHERE user_id = %s AND {guard} RETURNING balance, held, entries_count",
+            held,
+            open_holds,
+            user_id,
+        )
+        return rows[0] if rows else None
+
+    def entry(self, user_id, credits, after, **facts):
+        balance, held, count = after
+        facts = {"held": held, **facts}
+        return insert_entry(user_id, credits=credits, balance_after=balance, sequence=count, **facts)
+
+    @transaction.atomic
+    def charge(self, user_id, credits, *, plainly=False):
+        """Charge in the full branch, or in the plain one. None if the plain one does not apply."""
+        guard = "granted = 0 AND budgets = 0 AND NOT frozen AND balance >= held + watch + " + str(credits)
+        if not plainly:
+            sql("SELECT FROM wallet_wallet WHERE user_id = %s FOR NO KEY UPDATE", user_id)
+        after = self.change(user_id, credits=-credits, guard=guard if plainly else "true")
+        facts = {"kind": "deduct", "count": credits, **FACTS}
+        return self.entry(user_id, -credits, after, **facts) if after else None
+
+    @transaction.atomic
+    def adjust(self, user_id, credits):
+        return self.entry(user_id, credits, self.change(user_id, credits=credits))
+
+    @transaction.atomic
+    def hold(self, user_id, credits):
+        hold_id = identifiers.hold_id()
+        self.change(user_id, held=credits, open_holds=1)
+        columns = {
+            "id": hold_id,
+            "wallet_id": user_id,
+            "product": "blog",
+            "feature": FEATURE,
+            "count": credits,
+            "credits": credits,
+            "idempotency_key": hold_id,
+            "actor": "sql",
+            "available_before": credits,
+            "ttl_seconds": 900,
+            "state": "open",
+        }
+        sql(
+            f"INSERT INTO wallet_hold ({', '.join(columns)}, created_at, expires_at)"
+            f" VALUES ({'%s, ' * len(columns)} now(), now() + interval '15 minutes')",
+            *columns.values(),
+        )
+        return hold_id
+
+    @transaction.atomic
+    def void(self, user_id, hold_id):
+        [(credits,)] = sql(
+            "UPDATE wallet_hold SET state = 'voided', ended_at = created_at WHERE id = %s RETURNING credits",
+            hold_id,
+        )
+        self.change(user_id, held=-credits, open_holds=-1)
+
+    @transaction.atomic
+    def capture(self, user_id, hold_id):
+        *_, entry_id = self.capturing(user_id, hold_id)
+        return entry_id
+
+    def capturing(self, user_id, hold_id):
+        """The steps of a capture; the last one returns the entry's id."""
+        yield sql("SELECT FROM wallet_wallet WHERE user_id = %s FOR NO KEY UPDATE", user_id)
+        [(credits,)] = sql(
+            "UPDATE wallet_hold SET state = 'captured', ended_at = created_at, captured_count = count"
+            " WHERE id = %s RETURNING credits",
+            hold_id,
+        )
+        yield
+        after = self.change(user_id, credits=-credits, held=-credits, open_holds=-1)
+        yield
+        facts = {"kind": "capture", "count": credits, "hold_id": hold_id, **FACTS}
+        yield self.entry(user_id, -credits, after, **facts)
+
+    @transaction.atomic
+    def refund(self, user_id, charge_id, credits):
+        *_, entry_id = self.refunding(user_id, charge_id, credits)
+        return entry_id
+
+    def refunding(self, user_id, charge_id, credits):
+        """The steps of a refund; the last one returns the entry's id."""
+        yield sql("SELECT FROM wallet_wallet WHERE user_id = %s FOR NO KEY UPDATE", user_id)
+        yield sql("SELECT sum(credits) FROM wallet_entry WHERE reverses_id = %s", charge_id)
+        after = self.change(user_id, credits=credits)
+        yield
+        entry_id = self.entry(user_id, credits, after, kind="refund", reverses_id=charge_id, **FACTS)
+        yield
+        sql(
+            "INSERT INTO wallet_giveback (wallet_id, entry_id, requested, refundable, lapsed, available)"
+            " VALUES (%s, %s, %s, 0, 0, 0)",
+            *(user_id, entry_id, credits),
+        )
+        yield entry_id
+
+    def charging(self, user_id):
+        """The steps of a charge in the plain branch."""
+        after = self.change(user_id, credits=-1)
+        yield
+        yield self.entry(user_id, -1, after, kind="deduct", count=1, **FACTS)
+
+
+before = ReleaseBefore()
+
+
+def rows(*tables):
+    """Every row of these tables of the release before, without the columns that are new."""
+    new = {"revision", "to_grants"}
+    found = {}
+    for table in tables:
+        names = "SELECT column_name FROM information_schema.columns WHERE table_name = %s ORDER BY 1"
+        columns = ", ".join(name for (name,) in sql(names, table) if name not in new)
+        found[table] = sorted(sql(f"SELECT {columns} FROM {table}"), key=repr)
+    return found
+
+
+OLD_TABLES = ("wallet_wallet", "wallet_entry", "wallet_hold", "wallet_giveback")
+
+
+def refused(attempt):
+    """The database raises SQLSTATE 55000, and so the release before answers 503."""
+    with pytest.raises(OperationalError, match="only a newer release may") as failure:
+        attempt()
+    assert isinstance(failure.value.__cause__, psycopg.errors.ObjectNotInPrerequisiteState)
+
+
+def test_a_filled_database_gets_grants_and_budgets(wallet_at, give, article_rate):
+    for user_id in ("usr_1", "usr_2", "usr_3"):
+        give(user_id, 30)
+    wallet_at(BEFORE_GRANTS)
+    for user_id in ("usr_1", "usr_2", "usr_3"):
+        charge = before.charge(user_id, 4)
+        before.refund(user_id, charge, 1)
+        captured = before.capture(user_id, before.hold(user_id, 3))
+        before.refund(user_id, captured, 2)
+        before.void(user_id, before.hold(user_id, 5))
+    open_hold = before.hold("usr_1", 6)
+    written = rows(*OLD_TABLES)
+    wallet_at()
+    assert rows(*OLD_TABLES) == written
+    assert set(Wallet.objects.values_list("balance", "held", "granted", "budgets", "revision")) == {
+        (26, 6, 0, 0, 0),
+        (26, 0, 0, 0, 0),
+    }
+    assert set(GiveBack.objects.values_list("to_grants", flat=True)) == {None}
+    assert all_laws.broken() == []
+    # What the release before wrote counts in a budget that is set now. Its hold is of paid credits.
+    grant("usr_1", 10)
+    assert set_budget(100).spent == 3 + 1 + 6
+    capture(Hold.objects.get(pk=open_hold), 2)
+    assert (ledger.funds_of("usr_1").paid, lots_of("usr_1"), spent()) == (24, [(10, 0, 0)], [6])
+    # It goes on with the other wallets.
+    assert before.charge("usr_2", 1, plainly=True)
+    before.capture("usr_3", before.hold("usr_3", 2))
+
+
+def test_the_release_before_is_refused_where_grants_or_budgets_are(give, article_rate):
+    for user_id in ("usr_1", "usr_2", "usr_3"):
+        give(user_id, 30)
+    paid = {user_id: before.charge(user_id, 2) for user_id in ("usr_1", "usr_2", "usr_3")}
+    holds = {user_id: [before.hold(user_id, 3) for _ in range(2)] for user_id in paid}
+    grant("usr_1", 5)
+    set_budget(100, "usr_2")
+    written = rows(*OLD_TABLES)
+    for user_id in ("usr_1", "usr_2"):
+        to_void, to_capture = holds[user_id]
+        for attempt in (
+            partial(before.charge, user_id, 1),
+            partial(before.adjust, user_id, 1),
+            partial(before.adjust, user_id, -1),
+            partial(before.hold, user_id, 1),
+            partial(before.void, user_id, to_void),
+            partial(before.capture, user_id, to_capture),
+            partial(before.refund, user_id, paid[user_id], 1),
+        ):
+            refused(attempt)
+        assert before.charge(user_id, 1, plainly=True) is None  # Its guard knows both columns.
+    assert rows(*OLD_TABLES) == written
+    # Nothing of this holds for another wallet.
+    before.charge("usr_3", 1)
+    before.charge("usr_3", 1, plainly=True)
+    before.adjust("usr_3", 1)
+    before.void("usr_3", holds["usr_3"][0])
+    before.capture("usr_3", holds["usr_3"][1])
+    before.refund("usr_3", paid["usr_3"], 1)
+
+
+def test_the_release_before_moves_a_wallet_again_once_grants_are_used_up(give, article_rate):
+    """But it does not give back what a grant paid, because it would give paid credits."""
+    give("usr_1", 10)
+    paid = before.charge("usr_1", 2)
+    grant("usr_1", 5)
+    set_budget(100)
+    service = service_of("blog")
+    by_grant = deductions.deduct(service=service, user_id="usr_1", feature=article_rate, count=6).entry
+    refused(partial(before.charge, "usr_1", 1))
+    budgets.remove_budget(user_id="usr_1", set_by="user", product="", period="day")
+    before.charge("usr_1", 1)
+    before.charge("usr_1", 1, plainly=True)
+    before.refund("usr_1", paid, 1)
+    refused(partial(before.refund, "usr_1", by_grant.pk, 1))
+    assert set_budget(100).spent == 2 + 6 + 1 + 1 - 1
+
+
+@pytest.mark.parametrize("state", [BEFORE_GRANTS, BETWEEN])
+@pytest.mark.parametrize("verb", ["charge", "capture", "refund"])
+def test_a_verb_and_the_migration_of_grants_do_not_deadlock(wallet_at, give, article_rate, state, verb):
+    """The migration begins after each step of the verb but the last one, and the verb goes on."""
+    give("usr_1", 10)
+    charge_id = before.charge("usr_1", 2)
+    hold_id = before.hold("usr_1", 4)
+    verbs = {
+        "charge": partial(before.charging, "usr_1"),
+        "capture": partial(before.capturing, "usr_1", hold_id),
+        "refund": partial(before.refunding, "usr_1", charge_id, 1),
+    }
+    with transaction.atomic():
+        number_of_steps = len(list(verbs[verb]()))
+        transaction.set_rollback(True)
+    for number in range(1, number_of_steps):
+        wallet_at(state)
+        with transaction.atomic():
+            steps = verbs[verb]()
+            for _ in range(number):
+                next(steps)
+            upgrade = begin(wallet_at)
+            wait_until_another_waits()
+            list(steps)
+            transaction.set_rollback(True)
+        upgrade.result(timeout=60)
