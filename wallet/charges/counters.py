@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
-from django.db.models import Case, F, Value, When
+from django.db.models import BigIntegerField, Case, F, Value, When
 from django.db.models.functions import Greatest
 
 from foundation.calendar import add_months, day_of, end_of, start_of
@@ -99,8 +99,14 @@ def count(read: Standing, product: str, credits: int) -> None:
     if read.budgets:
         days = [When(period=period, then=Value(first_day(period, read.now))) for period in Period.values]
         running = Case(*days)
+        # If the clock was set back, the counter may be of a later period, to which this does not belong.
         Budget.objects.that_can_refuse(read.user_id, product).update(
-            spent=Case(When(starts__gte=running, then=F("spent") + credits), default=Value(credits)),
+            spent=Case(
+                When(starts=running, then=F("spent") + credits),
+                When(starts__gt=running, then=F("spent")),
+                default=Value(credits),
+                output_field=BigIntegerField(),
+            ),
             starts=Greatest(F("starts"), running),
         )
 
