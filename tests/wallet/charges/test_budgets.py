@@ -8,7 +8,7 @@ from tests.wallet.clock import Clock
 from tests.wallet.granted import grant, set_budget, spent
 from tests.wallet.held import capture, charge_of, hold, service_of, void
 from tests.wallet.reversed import take_back
-from wallet.books import ledger
+from wallet.books import laws, ledger
 from wallet.charges import adjustments, budgets, deductions, give_backs, lapsing, quotes
 from wallet.errors import BudgetSpent, InsufficientCredits, TooManyBudgets
 from wallet.models import Budget, Entry, Wallet
@@ -368,3 +368,21 @@ def test_a_replay_is_answered_although_the_budget_is_spent(rich):
     assert Entry.objects.filter(kind="deduct").count() == 1
     assert spent() == [5]
     assert ledger.available_of("usr_1") == 995
+
+
+def test_a_clock_that_is_set_back_over_midnight_leaves_the_counters_right(clock, give, article_rate):
+    """The new day's counter counts what is asked for in the new day. No entry keeps the time from falling."""
+    give("usr_1", 100)
+    clock.set(datetime(2020, 1, 16, 0, 0, 1, tzinfo=UTC))
+    set_budget(10)
+    early = hold("usr_1", 2)
+    clock.set(datetime(2020, 1, 15, 23, 59, 59, tzinfo=UTC))
+    assert refusal(9).available == 8
+    late, held = charge(3), hold("usr_1", 4)
+    assert laws.violations() == []
+    refund(late, 1)
+    void(held)
+    assert laws.violations() == []
+    clock.set(datetime(2020, 1, 16, 0, 0, 2, tzinfo=UTC))
+    capture(early, 1)
+    assert spent() == [1]
