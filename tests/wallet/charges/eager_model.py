@@ -369,7 +369,7 @@ class EagerModel:
         if not GRANT_LASTS_MIN <= expires_at - self.now <= GRANT_LASTS_MAX:
             return ("GrantEndOutOfRange",)
         left = self.lots.with_credits_left()
-        of_product = [lot for lot in left if lot.product == product]
+        of_product = [lot for lot in left if lot.product == product != ""]  # Staff grant without a product.
         if len(of_product) >= self.limits.lots_of_product or len(left) >= self.limits.lots:
             return ("TooManyGrants",)
         lot = LotRow(len(self.lots.rows), product, actor, credits, reason, self.now, expires_at)
