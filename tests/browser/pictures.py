@@ -38,6 +38,7 @@ OTHERS = {
     "usr_oskar": {"wallet-debt": "/wallet"},
     "usr_hana": {"wallet-held": "/wallet"},
     "usr_viktor": {"wallet-frozen": "/wallet"},
+    "usr_ravi": {"wallet-granted": "/wallet", "budget": "/wallet/budget?of=blog&period=day"},
 }
 NEWCOMER = {"wallet-new": "/wallet", "dashboard-new": "/dashboard"}
 STAFF = {
