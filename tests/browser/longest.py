@@ -159,7 +159,7 @@ class LongestValues:
         self.grant_and_limit(user_id)
 
     def grant_and_limit(self, user_id: str) -> None:
-        """A grant of the product and one of staff, and budgets that are used up."""
+        """A grant of the product and one of staff, and budgets of which far more is spent than they allow."""
         for product, letters in ((PRODUCT, "W"), ("", "龘🎉")):
             granting.grant(
                 user_id=user_id,
@@ -172,8 +172,13 @@ class LongestValues:
                 caps=Caps(10**9, 10**15) if product else None,
             )
         for set_by, product in (("user", ""), ("user", PRODUCT), ("product", PRODUCT)):
-            chosen = {"set_by": set_by, "product": product, "period": "month"}
-            budgets.set_budget(user_id=user_id, credits=budgets.CREDITS_MAX, **chosen)
+            budgets.set_budget(
+                user_id=user_id,
+                set_by=set_by,
+                product=product,
+                period="month",
+                credits=budgets.CREDITS_MAX,
+            )
 
     def hold_credits(self, user_id: str, product: Caller) -> None:
         """A hold that was captured, and an open one."""

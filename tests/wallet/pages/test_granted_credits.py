@@ -171,7 +171,7 @@ def test_granted_credits_do_not_pay_a_debt(dana):
     assert "Your balance −23 credits Granted, spent first 7 Paid, no end −30" in shown
     assert (
         "You owe 30 credits. The first $30 of your next top-up will settle this. Granted credits don't pay "
-        "this: only what exceeds it can be spent, none now."
+        "this. You can spend only as many of them as exceed what you owe: none now."
     ) in shown
     assert "Your bank disputed" in shown
     assert "42 credits were taken back" in shown
@@ -184,7 +184,7 @@ def test_granted_credits_beyond_a_debt_can_be_spent(dana):
     shown = shown_to(dana)
     assert "Your balance 20 credits Granted, spent first 50 Paid, no end −30" in shown
     assert "You owe 30 credits." in shown
-    assert "only what exceeds it can be spent, 20 credits now." in shown
+    assert "You can spend only as many of them as exceed what you owe: 20 now." in shown
     charge(dana, 20)
     assert ledger.available_of(dana.pk) == 0
     assert "You owe 30 credits." in shown_to(dana)
