@@ -69,8 +69,7 @@ class EndFilter(admin.SimpleListFilter):
         if chosen is None:
             return queryset
         if chosen == grants.LATE:
-            late = cast(LotQuerySet, queryset).ended(Now() - grants.LATE_AFTER)
-            return late.filter(remaining__gt=0)
+            return cast(LotQuerySet, queryset).ended(Now() - grants.LATE_AFTER)
         if chosen not in SOON:
             raise IncorrectLookupParameters
         active = cast(LotQuerySet, queryset).in_state(State.ACTIVE, Now())

@@ -86,8 +86,7 @@ def of_user(user_id: str) -> tuple[list[Lot], datetime]:
 
 def not_written_off(ended_at: datetime | Combinable) -> QuerySet[Lot]:
     """Return the grants that ended at this time or earlier, and whose end is not written down."""
-    # The second condition follows from the first. PostgreSQL needs it to find the indexes.
-    return Lot.objects.ended(ended_at).filter(remaining__gt=0)
+    return Lot.objects.ended(ended_at)
 
 
 def with_grant(entries: QuerySet[Entry]) -> QuerySet[Any]:

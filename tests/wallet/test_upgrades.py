@@ -25,7 +25,7 @@ BEFORE = {  # The migrations whose operations are transactions of their own, and
     "0018_indexes_that_include_the_wallet": "0017_entries_tell_what_is_held",
     "0019_no_foreign_key_between_nodes": "0018_indexes_that_include_the_wallet",
     "0021_guard_what_is_set_aside": "0020_keys_that_include_the_wallet",
-    "0023_guard_grants_and_budgets": "0022_grants_and_budgets",
+    "0025_guard_grants_and_budgets": "0024_refunds_tell_what_grants_got",
 }
 GUARD = "0021_guard_what_is_set_aside"
 
@@ -83,7 +83,7 @@ def test_a_verb_that_reads_entries_before_it_changes_the_wallet_goes_on(wallet_a
 # --- From the release before grants and budgets -------------------------------------------------------
 
 BEFORE_GRANTS = GUARD
-BETWEEN = "0022_grants_and_budgets"
+BETWEEN = "0024_refunds_tell_what_grants_got"
 FEATURE = "blog.article.generate"
 FACTS = {"feature": FEATURE, "product": "blog"}
 

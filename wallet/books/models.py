@@ -185,7 +185,7 @@ class Entry(models.Model):
     stripe_session_id = models.CharField(max_length=STRIPE_ID_LENGTH, blank=True)
     actor = models.CharField(
         max_length=300,
-        help_text="Who caused it: service:<prefix of its key>, user:<Misar ID of staff>, stripe.",
+        help_text="Who caused it: service:<prefix of its key>, user:<Misar ID of staff>, stripe, or time.",
     )
     reason = models.TextField(blank=True)
     # The foreign key of the database is on the wallet and the id (migrations/entries_of_one_wallet.sql).

@@ -25,4 +25,12 @@ class Migration(migrations.Migration):
                 help_text="Credits left of grants, held ones and ended ones included.",
             ),
         ),
+        migrations.AlterField(
+            model_name="entry",
+            name="actor",
+            field=models.CharField(
+                help_text="Who caused it: service:<prefix of its key>, user:<Misar ID of staff>, stripe, or time.",
+                max_length=300,
+            ),
+        ),
     ]

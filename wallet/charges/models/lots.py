@@ -26,7 +26,9 @@ class LotQuerySet(models.QuerySet["Lot"]):
 
     def ended(self, now: datetime | Combinable) -> Self:
         """Return the lots that have ended by this time and have a free part that was not written off."""
-        return self.filter(Q(expires_at__lte=now) | Q(voided_at__lte=now), remaining__gt=F("held"))
+        has_ended = Q(expires_at__lte=now) | Q(voided_at__lte=now)
+        # The partial indexes need the second condition.
+        return self.filter(has_ended, Q(remaining__gt=F("held")), Q(remaining__gt=0))
 
     def in_state(self, state: str, now: datetime | Combinable) -> Self:
         """Return the lots in this state at this time of the database's clock, as `Lot.state_at` says."""
