@@ -3,6 +3,8 @@
 The rows and their names are those of `granted_books` (conftest.py); a change is written with these names.
 """
 
+from functools import partial
+
 import psycopg
 import pytest
 from django.db import Error, IntegrityError, OperationalError, connection, transaction
@@ -276,7 +278,7 @@ def test_lots_hold_what_open_holds_have_set_aside(refused, rows):
     refused(others, NEW_HOLD + HOLD_OF_B + part.replace("2);", "1);"))
     for statements in (NEW_HOLD, NEW_HOLD + HOLD_OF_B + part):
         with transaction.atomic():
-            in_a_transaction(lambda statements=statements: sql(statements.format(**rows)))
+            in_a_transaction(partial(sql, statements.format(**rows)))
             transaction.set_rollback(True)
 
 

@@ -103,7 +103,7 @@ def test_what_comes_back_makes_room_for_as_much(give, article_rate, round):
     give("usr_1", 100)
     set_budget(18)
     made = at_once([*charges(3), *holds(3)])
-    calls = [
+    calls: list[Any] = [
         *(partial(refund, f"undo:{n}", {"pk": made[n].pk}) for n in range(3)),
         *(partial(void, made[3 + n].hold.pk) for n in range(2)),
         partial(capture, made[5].hold.pk, 1),

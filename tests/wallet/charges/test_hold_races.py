@@ -7,6 +7,7 @@ import random
 from collections import Counter
 from datetime import timedelta
 from functools import partial
+from typing import Any
 
 import pytest
 from django.utils import timezone
@@ -176,7 +177,7 @@ def test_refunds_of_parts_never_come_to_more_than_the_charge(give, article_rate)
 def test_staff_and_a_product_give_one_charge_back_once(give, article_rate):
     give("usr_1", 4)
     first = charge(4)
-    by_staff = {"entry": first, "reason": "It failed.", "actor": "user:staff:1"}
+    by_staff: dict[str, Any] = {"entry": first, "reason": "It failed.", "actor": "user:staff:1"}
     outcomes = outcomes_at_once(
         [
             partial(patiently, partial(give_backs.give_back, **by_staff, key=f"form:{n}"))

@@ -1,6 +1,7 @@
 """Grants: from when to when they may last, how many there may be, and what a key and the caps decide."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -24,7 +25,7 @@ NOTHING = timedelta(0)
 
 def asked(clock, **changes):
     """Ask for the same grant of the blog; changes can be made. The key is the same, too."""
-    request = {
+    request: dict[str, Any] = {
         "credits": 10,
         "expires_at": datetime(2020, 1, 2, tzinfo=UTC),
         "reason": "Welcome",

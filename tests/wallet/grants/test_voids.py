@@ -1,6 +1,7 @@
 """Grants that are taken back, and the lists of grants with their states."""
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -26,6 +27,11 @@ def charge(credits, user_id="usr_1"):
 
 def answer(voided):
     return voided.state, voided.removed, voided.held, voided.replayed
+
+
+def refunded(entry, credits=None):
+    facts: dict[str, Any] = {"user_id": "usr_1", "credits": credits, "key": "undo"}
+    return give_backs.refund(service=service_of("blog"), charge={"pk": entry.pk}, **facts)
 
 
 def expiries():
@@ -86,8 +92,7 @@ def test_a_refund_to_a_grant_that_was_taken_back_is_lost(clock, give, article_ra
     lot = grant(credits=4)
     entry = charge(5)
     void_lot(lot)
-    facts = {"user_id": "usr_1", "charge": {"pk": entry.pk}, "key": "undo"}
-    refund = give_backs.refund(service=service_of("blog"), **facts).answer
+    refund = refunded(entry).answer
     assert (refund.to_grants, refund.lapsed, refund.available) == (4, 4, 1)
 
 
@@ -167,7 +172,7 @@ def states():
     """The grants of each state, and every state again by the list without a filter."""
     lists = {state: [lot.pk for lot in page(state).lots] for state in Lot.State.values}
     everything = page()
-    by_state = {state: [] for state in Lot.State.values}
+    by_state: dict[str, list[str]] = {state: [] for state in Lot.State.values}
     for lot in everything.lots:
         by_state[lot.state_at(everything.now)].append(lot.pk)
     assert lists == by_state
@@ -201,8 +206,7 @@ def test_a_grant_to_which_credits_came_back_after_its_end_has_expired(clock, art
     entry = charge(3)
     clock.set(lot.expires_at)
     assert states() == {lot.pk: "used"}
-    facts = {"user_id": "usr_1", "charge": {"pk": entry.pk}, "credits": 1, "key": "undo"}
-    give_backs.refund(service=service_of("blog"), **facts)
+    refunded(entry, 1)
     assert states() == {lot.pk: "expired"}
 
 
