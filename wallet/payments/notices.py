@@ -7,7 +7,7 @@ from django.utils.dateformat import format as in_words
 from accounts.mail import outbox
 from accounts.models import User
 from foundation import money
-from wallet.books import ledger
+from wallet.books.funds import Funds, funds_of
 from wallet.books.models import Entry
 from wallet.payments import causes, receipts
 from wallet.payments.models import TopUp
@@ -33,7 +33,7 @@ def queue(entry: Entry, topup: TopUp) -> None:
         return
     reversal = causes.of_entries([entry])[entry.pk]
     moved, written_at = money.credits(abs(entry.credits)), entry.created_at.astimezone(UTC)
-    was_taken, funds = entry.credits < 0, ledger.funds_of(entry.wallet_id)
+    was_taken, funds = entry.credits < 0, funds_of(entry.wallet_id)
     outbox.queue(
         user=user,
         to=user.email,
@@ -48,9 +48,11 @@ def queue(entry: Entry, topup: TopUp) -> None:
             "credits": moved,
             "moved": f"{money.signed(entry.credits)} {money.unit(entry.credits)}",
             "balance": money.credits(funds.balance),
-            "owed": money.credits(-funds.balance) if funds.balance < 0 else "",
-            "is_settled": funds.balance - entry.credits < 0 <= funds.balance,
+            # Credits of grants never pay a debt.
+            "owed": money.credits(-funds.paid) if funds.paid < 0 else "",
+            "is_settled": funds.paid - entry.credits < 0 <= funds.paid,
             "can_be_charged": funds.available > 0 and not funds.frozen,
+            "until_paid": _until_paid(funds),
             "is_overheld": funds.available < 0 <= funds.balance,
             **receipts.held_in_words(funds),
             "owner": receipts.owner_in_words(user),
@@ -62,6 +64,20 @@ def queue(entry: Entry, topup: TopUp) -> None:
             "month_name": in_words(written_at, "F Y"),
         },
     )
+
+
+def _until_paid(funds: Funds) -> str:
+    """Return what a debt means for the user until it is paid. Credits of grants can be spent beside it."""
+    if funds.available > 0:
+        means = f"Granted credits don't pay this; {money.plain(funds.available)} of them can be spent now."
+    elif funds.held:
+        means = (
+            "Until this is paid and what is held is covered or released, Misar products can't charge you for "
+            "new work."
+        )
+    else:
+        means = "Until this is paid, Misar products can't charge you."
+    return f"{means} Your next top-up pays it first."
 
 
 def _payment(topup: TopUp) -> str:

@@ -5,10 +5,12 @@ import re
 import pytest
 from django.utils import timezone
 from django.utils.dateformat import format as in_words
+from django.utils.html import escape
 
 from accounts.mail import outbox
 from accounts.models import OutgoingMail
 from tests.factories import UserFactory
+from tests.wallet.granted import grant
 from tests.wallet.lives import Life
 from wallet.books import ledger
 from wallet.models import Entry
@@ -192,8 +194,21 @@ def test_a_debt_is_named_with_what_it_means_and_how_to_pay_it(pays, spends):
     [newest] = mails()
     assert f"You owe 20 credits. {CANNOT_CHARGE}" in newest.text
     assert "Pay what you owe:\nhttp://testserver/wallet\n" in newest.text
-    assert f"<strong>You owe 20 credits.</strong> {CANNOT_CHARGE}" in newest.html
+    assert f"<strong>You owe 20 credits.</strong> {escape(CANNOT_CHARGE)}" in newest.html
     assert re.search(r'<a class="button" href="http://testserver/wallet">Pay what you owe</a>', newest.html)
+
+
+def test_a_debt_beside_a_grant_is_told_with_what_can_be_spent(pays, spends):
+    """Credits of grants never pay a debt. They are spent first, so the debt comes from what was paid."""
+    life = pays()
+    spends(20)
+    grant(ANNA, 30)
+    life.is_disputed()
+    [newest] = mails()
+    told = "Granted credits don't pay this; 10 of them can be spent now. Your next top-up pays it first."
+    assert f"You owe 20 credits. {told}" in newest.text
+    assert f"<strong>You owe 20 credits.</strong> {escape(told)}" in newest.html
+    assert "Balance after: 10 credits" in newest.text
 
 
 def test_credits_that_return_and_leave_a_debt_say_so(pays, spends):
