@@ -100,16 +100,22 @@ LAWS_OF_WALLETS = {
          WHERE w.user_id > %(after)s AND w.user_id <= %(last)s
          GROUP BY w.user_id, w.granted HAVING w.granted <> coalesce(sum(l.remaining), 0)
     """,
-    # L3. It begins with its grant, and what was written off is what expiries took.
+    # L3. It begins with its grant, and what was written off is what expiries took. What moves say was left is read for
+    # past times.
     "A lot has left what its moves come to": """
-        SELECT l.id, format('%%s left and %%s written off, moves come to %%s and %%s', l.remaining, l.expired,
-                            coalesce(sum(m.credits), 0), coalesce(-sum(m.credits) FILTER (WHERE e.kind = 'expiry'), 0))
+        SELECT l.id, format('%%s left and %%s written off, moves come to %%s and %%s%%s', l.remaining, l.expired,
+                            coalesce(sum(m.credits), 0), coalesce(-sum(m.credits) FILTER (WHERE e.kind = 'expiry'), 0),
+                            CASE WHEN bool_or(m.is_out_of_step) THEN ', and one says otherwise' END)
           FROM wallet_lot l
-          LEFT JOIN wallet_lotmove m ON m.wallet_id = l.wallet_id AND m.lot_id = l.id
+          LEFT JOIN (SELECT wallet_id, lot_id, sequence, credits,
+                            remaining_after <> sum(credits) OVER (PARTITION BY wallet_id, lot_id ORDER BY sequence)
+                            AS is_out_of_step
+                       FROM wallet_lotmove WHERE wallet_id > %(after)s AND wallet_id <= %(last)s) m
+            ON m.wallet_id = l.wallet_id AND m.lot_id = l.id
           LEFT JOIN wallet_entry e ON e.wallet_id = m.wallet_id AND e.sequence = m.sequence
          WHERE l.wallet_id > %(after)s AND l.wallet_id <= %(last)s
          GROUP BY l.id, l.entry_id, l.credits, l.remaining, l.expired
-        HAVING l.remaining <> coalesce(sum(m.credits), 0)
+        HAVING l.remaining <> coalesce(sum(m.credits), 0) OR bool_or(m.is_out_of_step)
             OR l.expired <> coalesce(-sum(m.credits) FILTER (WHERE e.kind = 'expiry'), 0)
             OR l.credits <> coalesce(sum(m.credits) FILTER (WHERE e.kind = 'grant' AND e.id = l.entry_id), 0)
     """,
