@@ -28,6 +28,7 @@ CHAIN = "Each balance_after is the one before plus the entry's credits"
 CONSTRAINTS = "The constraints that keep the laws are in force"
 PAYMENTS = "What a user has from a payment is what Stripe has left of it"
 
+OTHERWISE = ", and one says otherwise"
 FEATURE = "blog.article.generate"
 MIDNIGHT = "2020-01-01 00:00:00"
 OF_DAY, OF_MONTH = "usr_1 user day", "usr_1 product blog month"
@@ -40,7 +41,9 @@ def is_named(rows, change, *expected):
     with transaction.atomic():
         sql(change.format(**rows))
         named = [(law, subject.format(**rows), detail.format(**rows)) for law, subject, detail in expected]
-        assert sorted(found()) == sorted(named), change
+        # Whether a move says otherwise has a test of its own.
+        all_found = [(law, subject, detail.removesuffix(OTHERWISE)) for law, subject, detail in found()]
+        assert sorted(all_found) == sorted(named), change
         transaction.set_rollback(True)
 
 
@@ -118,6 +121,18 @@ def test_a_lot_that_has_left_other_than_its_moves_come_to(granted_lawless):
             ],
         },
     )
+
+
+@pytest.mark.parametrize("credits", [9, -2, 1])
+def test_a_move_that_says_otherwise_than_the_moves_up_to_it(granted_lawless, credits):
+    """What a lot had left at a past time is read from it."""
+    sql(
+        "UPDATE wallet_lotmove SET remaining_after = remaining_after + 1 WHERE lot_id = %s AND credits = %s",
+        granted_lawless["B"],
+        credits,
+    )
+    detail = f"5 left and 0 written off, moves come to 5 and 0{OTHERWISE}"
+    assert found() == [(LEFT, granted_lawless["B"], detail)]
 
 
 def test_a_lot_that_holds_other_than_open_holds_have_set_aside(granted_lawless):
@@ -212,7 +227,8 @@ def test_payments_that_move_lots(granted_lawless):
         granted_lawless,
         {
             "UPDATE wallet_lotmove SET sequence = 1 WHERE lot_id = '{B}' AND credits = 1": [
-                (MOVES, "{topup}", "topup of 30 moved lots by 1")
+                (LEFT, "{B}", "5 left and 0 written off, moves come to 5 and 0"),
+                (MOVES, "{topup}", "topup of 30 moved lots by 1"),
             ],
             "UPDATE wallet_entry SET kind = 'clawback' WHERE id = '{expiry}'": [
                 (LEFT, "{C}", "0 left and 4 written off, moves come to 0 and 0"),
@@ -233,7 +249,8 @@ def test_moves_whose_entry_or_lot_is_missing(granted_lawless):
         granted_lawless,
         {
             "UPDATE wallet_lotmove SET sequence = 99 WHERE lot_id = '{B}' AND credits = 1": [
-                (MOVES, "usr_1 99", " of  moved lots by 1")
+                (LEFT, "{B}", "5 left and 0 written off, moves come to 5 and 0"),
+                (MOVES, "usr_1 99", " of  moved lots by 1"),
             ],
             "UPDATE wallet_lotmove SET lot_id = 'grant_none' WHERE lot_id = '{A}' AND credits = -10": [
                 (LEFT, "{A}", "0 left and 0 written off, moves come to 10 and 0"),
@@ -345,7 +362,9 @@ def test_a_charge_of_which_the_lot_pays_too_little(granted_lawless, credits):
 
 def test_a_lot_that_got_back_more_than_it_paid_of_the_charge(granted_lawless):
     in_step = (
-        "UPDATE wallet_lot SET remaining = remaining + 2 WHERE id = '{B}';"
+        "UPDATE wallet_lotmove SET remaining_after = remaining_after + 2"
+        " WHERE lot_id = '{B}' AND sequence > 6;"
+        " UPDATE wallet_lot SET remaining = remaining + 2 WHERE id = '{B}';"
         " UPDATE wallet_wallet SET granted = granted + 2 WHERE user_id = 'usr_1'"
     )
     each_is_named(
