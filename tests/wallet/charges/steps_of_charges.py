@@ -70,7 +70,7 @@ class StepsOfCharges(Steps):
 
     def capture(self, random):
         number, named, product = self.a_hold(random)
-        count = random.choice([None, *range(1, self.model.holds[number].count + 2)])
+        count = random.choice([None, 1, 1, *range(2, self.model.holds[number].count + 2)])
 
         def capture():
             return self.answer_of(holds.capture(service=SERVICES[product], **named, count=count))
