@@ -27,11 +27,15 @@ class StepsOfCharges(Steps):
         self.compare(deduct, self.model.deduct(product, **asked))
 
     def some_work(self, random):
-        """Some units of a feature for a product; often as many as can just be paid, or one too many."""
+        """Some units of a feature for a product; often as many as can just be paid, or one too many.
+
+        What is just paid is all that is available, all that grants have, or what a budget has left.
+        """
         product, feature = random.choice(PRODUCTS), random.choice(FEATURES)
         count, price = random.randint(1, 4), self.model.prices[feature]
-        if price and random.random() < 0.25:
-            limits = [self.model.available, *[budget.left for budget in self.model.budgets_of(product)]]
+        if price and random.random() < 0.35:
+            limits = [self.model.available, self.model.lots.free or self.model.available]
+            limits += [budget.left for budget in self.model.budgets_of(product)]
             count = min(12, max(1, random.choice(limits) // price + random.choice([0, 1])))
         return {"product": product, "feature": feature, "count": count}
 
