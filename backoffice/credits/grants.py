@@ -6,7 +6,6 @@ from typing import Any
 
 from django import forms
 from django.db.models import BigIntegerField, Case, CharField, F, OuterRef, Q, QuerySet, Subquery, Value, When
-from django.db.models.expressions import Combinable
 from django.db.models.functions import Now
 from django.utils import timezone
 
@@ -82,11 +81,6 @@ def of_user(user_id: str) -> tuple[list[Lot], datetime]:
     newest = theirs.newest_first()[: LEFT_SHOWN_MAX + OTHERS_SHOWN_MAX]
     others = [lot for lot in newest if lot.remaining == 0][:OTHERS_SHOWN_MAX]
     return [lot.as_of(now) for lot in (*left, *others)], now
-
-
-def not_written_off(ended_at: datetime | Combinable) -> QuerySet[Lot]:
-    """Return the grants that ended at this time or earlier, and whose end is not written down."""
-    return Lot.objects.ended(ended_at)
 
 
 def with_grant(entries: QuerySet[Entry]) -> QuerySet[Any]:

@@ -36,7 +36,7 @@ from wallet.payments.reconciliation.findings import HEADINGS, REPAIRED
 LATE_EVENT = timedelta(minutes=5)
 LATE_PAYMENT = timedelta(hours=1)
 LATE_REFUND = timedelta(minutes=1)
-LATE_HOLD = LATE_GRANT = timedelta(minutes=10)
+LATE_HOLD = timedelta(minutes=10)
 LATE_MAIL = timedelta(hours=1)
 LATE_AUDIT = timedelta(hours=26)  # Audits run every night. The two extra hours allow for a slow audit.
 LATE_DAY = timedelta(days=2)
@@ -321,7 +321,7 @@ def _of_holds(at: datetime) -> Iterator[Line]:
 
 
 def _of_grants(at: datetime) -> Iterator[Line]:
-    if late := grants.not_written_off(at - LATE_GRANT).count():
+    if late := Lot.objects.ended(at - grants.LATE_AFTER).count():
         yield Line(
             f"{count(late, 'grant')} ended over ten minutes ago and {pluralize(late, 'is,are')} not written "
             "off.",

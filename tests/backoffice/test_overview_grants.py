@@ -6,13 +6,13 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
-from backoffice.credits import grants
 from backoffice.overview.attention import lines
 from tests.backoffice.grants import past_grant
 from tests.backoffice.overviews import behind
 from tests.backoffice.plans import captured, plans_of
 from tests.wallet.granted import grant
 from wallet.charges import lapsing
+from wallet.models import Lot
 
 pytestmark = pytest.mark.django_db
 
@@ -43,6 +43,6 @@ def test_ended_grants_are_found_by_their_indexes():
     with connection.cursor() as cursor:
         cursor.execute("SET LOCAL enable_seqscan = off")
     with captured() as queries:
-        grants.not_written_off(timezone.now()).count()
+        Lot.objects.ended(timezone.now()).count()
     [(_, nodes)] = plans_of(queries)
     assert "Seq Scan" not in {node["Node Type"] for node in nodes}

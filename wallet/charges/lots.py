@@ -13,7 +13,6 @@ from datetime import datetime
 from typing import NamedTuple
 
 from django.db import connection
-from django.db.models import F
 
 from wallet.books.models import Entry
 from wallet.charges.models import Hold, HoldPart, Lot, LotMove
@@ -40,7 +39,7 @@ def total(shares: Iterable[Share]) -> int:
 
 def that_can_pay(user_id: str) -> list[Lot]:
     """Return the lots with a free part, in spendable order. The caller has written off what has ended."""
-    return list(Lot.objects.filter(wallet_id=user_id, remaining__gt=F("held")).in_spendable_order())
+    return list(Lot.objects.filter(wallet_id=user_id).with_free_part().in_spendable_order())
 
 
 def shares_of_charge(lots: Sequence[Lot], credits: int) -> list[Share]:

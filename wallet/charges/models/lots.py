@@ -24,11 +24,15 @@ class LotQuerySet(models.QuerySet["Lot"]):
         """Sort lots as they are spent: the soonest end first, then the older one."""
         return self.order_by("expires_at", "pk")
 
+    def with_free_part(self) -> Self:
+        """Return the lots with credits that are neither spent nor set aside."""
+        # The first condition follows from the second. PostgreSQL needs it to use the partial indexes, which
+        # leave out the lots that are used up.
+        return self.filter(Q(remaining__gt=0), remaining__gt=F("held"))
+
     def ended(self, now: datetime | Combinable) -> Self:
         """Return the lots that have ended by this time and have a free part that was not written off."""
-        has_ended = Q(expires_at__lte=now) | Q(voided_at__lte=now)
-        # The partial indexes need the second condition.
-        return self.filter(has_ended, Q(remaining__gt=F("held")), Q(remaining__gt=0))
+        return self.with_free_part().filter(Q(expires_at__lte=now) | Q(voided_at__lte=now))
 
     def in_state(self, state: str, now: datetime | Combinable) -> Self:
         """Return the lots in this state at this time of the database's clock, as `Lot.state_at` says."""
