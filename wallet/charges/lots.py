@@ -116,7 +116,7 @@ def set_aside(shares: Sequence[Share]) -> None:
     """Set parts of these lots aside for a hold. The caller writes down which hold, with `name_hold`."""
     for lot, credits in shares:
         lot.held += credits
-        lot.save(update_fields=["held"])
+        Lot.objects.filter(wallet_id=lot.wallet_id, pk=lot.pk).update(held=lot.held)
 
 
 def name_hold(hold: Hold, shares: Sequence[Share]) -> None:

@@ -60,7 +60,7 @@ def grant_of_product(
         key=key,
         product=service.product,
         actor=actor_of(service),
-        caps=Caps(service.grant_max or 0, service.grant_month_max or 0),
+        caps=Caps(grant=service.grant_max or 0, month=service.grant_month_max or 0),
     )
 
 
@@ -84,9 +84,7 @@ def grant(
     TooManyGrants, KeyReused, or GrantVoided. After an error, nothing was granted.
     """
     assert key, "a grant has a key: a second request grants nothing"
-    assert (caps is None) == (product == ""), (
-        "a product grants within caps, and staff within limits of theirs"
-    )
+    assert (caps is None) == (product == ""), "a product grants within caps; the limits of staff are others"
     ledger.open_wallet(user_id)
     read = ledger.lock(user_id)
     assert read is not None, "the wallet was opened"
@@ -149,17 +147,18 @@ def void(*, user_id: str, grant_id: str, product: str | None) -> Voided:
     stays as it is. With `product` None (staff), the grant may be of any product. Raises NotFound.
     """
     read = ledger.lock(user_id)
-    lot = Lot.objects.of(user_id, product).filter(pk=grant_id).first()
+    row = Lot.objects.of(user_id, product).filter(pk=grant_id)
+    lot = row.first()
     if read is None or lot is None:
         raise NotFound(NO_GRANT)
     if lot.voided_at is not None:
         return Voided(lot, Lot.State.VOIDED, lot.removed or 0, lot.held_when_voided or 0, replayed=True)
     read = lapsing.lapse(user_id, read)
-    lot.refresh_from_db()
+    lot = row.get()
     if lot.expires_at <= read.now:
         return Voided(lot, lot.state_at(read.now), removed=0, held=lot.held)
     lot.voided_at, lot.removed, lot.held_when_voided = read.now, lot.free, lot.held
-    lot.save(update_fields=["voided_at", "removed", "held_when_voided"])
+    row.update(voided_at=lot.voided_at, removed=lot.removed, held_when_voided=lot.held_when_voided)
     lapsing.end_lots(read)
     return Voided(lot, Lot.State.VOIDED, lot.removed, lot.held_when_voided)
 
