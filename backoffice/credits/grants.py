@@ -22,7 +22,7 @@ from foundation import money
 from foundation.errors import BillingError
 from foundation.validators import validate_line
 from foundation.words import moment
-from wallet.books.funds import funds_of
+from wallet.books.funds import time_of
 from wallet.charges.models import LotQuerySet
 from wallet.errors import GrantEndOutOfRange
 from wallet.grants import granting
@@ -75,7 +75,7 @@ def of_user(user_id: str) -> tuple[list[Lot], datetime]:
     The first are those with credits left, in the order in which they are spent. Then follow the newest of the
     others.
     """
-    now = funds_of(user_id).at
+    now = time_of(user_id)
     theirs = Lot.objects.of(user_id, None).with_overdue(now)
     left = list(theirs.filter(remaining__gt=0).in_spendable_order()[:LEFT_SHOWN_MAX])
     newest = theirs.newest_first()[: LEFT_SHOWN_MAX + OTHERS_SHOWN_MAX]

@@ -10,6 +10,7 @@ from backoffice.credits.funds import facts_of_wallet
 from backoffice.errors import NothingToChange
 from foundation import money
 from wallet.books import ledger
+from wallet.books.funds import time_of
 from wallet.charges import holds
 from wallet.models import Hold, Wallet
 
@@ -42,7 +43,7 @@ def units(hold: Hold) -> str:
 
 def as_of_now(hold: Hold) -> Hold:
     """Return the hold as it is now, by the time that decides about its wallet."""
-    return hold.as_of(ledger.funds_of(hold.wallet_id).at)
+    return hold.as_of(time_of(hold.wallet_id))
 
 
 # --- Acts ---------------------------------------------------------------------------------------------

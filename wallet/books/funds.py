@@ -127,6 +127,15 @@ def funds_of(user_id: str, at: datetime | None = None) -> Funds:
     return _then(user_id, at)
 
 
+def time_of(user_id: str) -> datetime:
+    """Return the time that decides about a wallet now: the database's, but never before the last entry."""
+    with connection.cursor() as cursor:
+        cursor.execute(MOMENT, {"user_id": user_id})
+        (now,) = cursor.fetchone()
+    assert isinstance(now, datetime)
+    return now
+
+
 def available_of(user_id: str) -> int:
     """Return how many credits a user can spend now; 0 without a wallet. It is negative in a debt."""
     return funds_of(user_id).available

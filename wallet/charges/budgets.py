@@ -7,7 +7,7 @@ from django.db import connection, transaction
 from foundation.calendar import start_of
 from foundation.database.transactions import retried
 from wallet.books import ledger, places
-from wallet.books.funds import funds_of
+from wallet.books.funds import time_of
 from wallet.charges import counters, lapsing
 from wallet.charges.counters import BudgetNow
 from wallet.charges.models import Budget
@@ -47,7 +47,7 @@ def set_budget(
     chosen = {"wallet_id": user_id, "set_by": set_by, "product": product, "period": period}
     ledger.open_wallet(user_id)
     # Count nearly all of the period before the lock, so that charges of this wallet need not wait.
-    counted = _Count(chosen, at=funds_of(user_id).at)
+    counted = _Count(chosen, at=time_of(user_id))
     counted.add_entries()
     with transaction.atomic():
         read = ledger.lock(user_id)
@@ -83,7 +83,7 @@ def budgets_of(user_id: str, product: str | None = None) -> list[BudgetNow]:
 
     With a product, return only those that a charge of this product must keep.
     """
-    now = funds_of(user_id).at
+    now = time_of(user_id)
     budgets = Budget.objects.filter(wallet_id=user_id)
     if product is not None:
         budgets = Budget.objects.that_can_refuse(user_id, product)

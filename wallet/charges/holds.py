@@ -17,7 +17,7 @@ from foundation.database.transactions import retried
 from foundation.errors import BillingError, InvalidCursor, KeyReused
 from foundation.http.cursors import cursor_at, row_id_of
 from wallet.books import ledger
-from wallet.books.funds import HOLDS_LAST_MAX, funds_of
+from wallet.books.funds import HOLDS_LAST_MAX, time_of
 from wallet.books.ledger import Standing
 from wallet.books.models import Entry
 from wallet.charges import counters, debits, lapsing, lots
@@ -33,9 +33,8 @@ from wallet.errors import (
 )
 from wallet.prices import rates
 
-TTL_SECONDS_MAX = int(
-    HOLDS_LAST_MAX.total_seconds()
-)  # Also how long an extended hold may last from its beginning.
+# Also how long an extended hold may last from its beginning.
+TTL_SECONDS_MAX = int(HOLDS_LAST_MAX.total_seconds())
 TTL_SECONDS_DEFAULT = 900
 NO_HOLD = "There is no such hold"
 
@@ -59,8 +58,7 @@ def authorize(
     The hold ends by itself after `ttl_seconds` (1 to 604,800). The same request with the same key returns
     the first hold while it covers something; `ttl_seconds` may differ. Raises ProductStopped,
     FeatureNotAllowed, InsufficientCredits, WalletFrozen, BudgetSpent, UnknownFeature, TooManyHolds, KeyReused
-    or KeyEnded.
-    After an error, nothing was set aside.
+    or KeyEnded. After an error, nothing was set aside.
     """
     require_may_charge(service, feature)
     try:
@@ -93,8 +91,7 @@ def authorize(
 def _replay(first: Hold, *, feature: str, count: int) -> Outcome:
     if (first.feature, first.count) != (feature, count):
         raise KeyReused("This idempotency_key was used for another feature or count")
-    now = funds_of(first.wallet_id).at
-    hold = first.as_of(now)
+    hold = first.as_of(time_of(first.wallet_id))
     if hold.state in (State.VOIDED, State.EXPIRED):
         raise KeyEnded
     if hold.state == State.CAPTURED and Entry.objects.is_given_back(_charge_of(hold)):
@@ -234,7 +231,7 @@ def find(*, user_id: str, hold_id: str, product: str | None) -> Hold:
     hold = Hold.objects.of(user_id, product).filter(pk=hold_id).first()
     if hold is None:
         raise NotFound(NO_HOLD)
-    return hold.as_of(funds_of(user_id).at)
+    return hold.as_of(time_of(user_id))
 
 
 def page(
@@ -244,7 +241,7 @@ def page(
 
     `state` selects holds by their state now; an overdue hold has expired. Raises InvalidCursor.
     """
-    now = funds_of(user_id).at
+    now = time_of(user_id)
     chosen = Hold.objects.of(user_id, product)
     if cursor is not None:
         last = chosen.filter(pk=row_id_of(cursor) or "").first()

@@ -11,7 +11,7 @@ from foundation.database.transactions import retried
 from foundation.errors import InvalidCursor, KeyReused
 from foundation.http.cursors import cursor_at, row_id_of
 from wallet.books import ledger
-from wallet.books.funds import funds_of
+from wallet.books.funds import time_of
 from wallet.books.models import Entry
 from wallet.charges import counters, lapsing, lots
 from wallet.charges.models import Budget, Lot
@@ -190,7 +190,7 @@ def page(
 
     `state` selects grants by their state now. Raises InvalidCursor.
     """
-    now = funds_of(user_id).at
+    now = time_of(user_id)
     chosen = Lot.objects.of(user_id, product)
     if cursor is not None:
         last = chosen.filter(pk=row_id_of(cursor) or "").first()
