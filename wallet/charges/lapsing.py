@@ -9,13 +9,16 @@ has ended is taken out of the wallet, by an `expiry` entry that tells the end as
 hold has set aside of such a lot stays, until the hold ends.
 """
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from datetime import date
 
 from django.db import IntegrityError, InternalError, transaction
 from django.db.models import F
 from django.db.models.functions import Now
 
+from foundation.calendar import day_of, start_of
 from foundation.errors import first_line
 from wallet.books import ledger
 from wallet.books.ledger import Standing
@@ -79,8 +82,12 @@ def _end_overdue_holds(read: Standing) -> Standing:
     ledger.change(read.user_id, held=-credits, open_holds=-len(found))
     if read.granted:
         lots.release(read.user_id, [hold.pk for hold in found])
+    # Budgets count by product and UTC day or month, so 1,000 holds of one day are one update of each budget.
+    released: Counter[tuple[str, date]] = Counter()
     for hold in found:
-        counters.uncount(read, hold.product, hold.credits, asked_at=hold.created_at)
+        released[hold.product, day_of(hold.created_at)] += hold.credits
+    for (product, day), of_day in released.items():
+        counters.uncount(read, product, of_day, asked_at=start_of(day))
     return replace(read, held=read.held - credits, has_overdue=False, lapsed_holds=len(found))
 
 

@@ -4,14 +4,18 @@ from io import StringIO
 
 import pytest
 from django.core.management import call_command
-from django.db import transaction
+from django.db import connection, transaction
+from django.test.utils import CaptureQueriesContext
 
 from tests.crowd import begin
+from tests.wallet.clock import Clock
 from tests.wallet.entries import sql
+from tests.wallet.granted import set_budget, spent
+from tests.wallet.held import hold
 from tests.wallet.holding import past_hold
 from wallet.books import ledger
 from wallet.charges import lapsing
-from wallet.models import Hold, Wallet
+from wallet.models import Budget, Hold, Wallet
 
 
 def tidy():
@@ -77,3 +81,21 @@ def test_it_stops_between_two_wallets(give):
     answers = iter([True, True, False])
     tidied = lapsing.tidy(go_on=lambda: next(answers))
     assert (tidied.holds, tidied.wallets) == (2, 2)
+
+
+@pytest.mark.django_db
+def test_many_overdue_holds_change_each_budget_once(give, article_rate):
+    clock = Clock()
+    give("usr_1", 50)
+    set_budget(50)
+    counts = []
+    for number in (2, 12):
+        for _ in range(number):
+            hold("usr_1", 1)
+        assert spent() == [number]
+        clock.advance(hours=1)
+        with CaptureQueriesContext(connection) as queries:
+            assert lapsing.lapse_wallet("usr_1") == (number, 0)
+        assert (spent(), Budget.objects.get().spent) == ([0], 0)
+        counts.append(len(queries))
+    assert counts[0] == counts[1]
