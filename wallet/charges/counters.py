@@ -80,9 +80,9 @@ def as_of(budget: Budget, now: datetime) -> BudgetNow:
 def require_room(budgets: Iterable[BudgetNow], *, available: int, required: int, lapsed: int = 0) -> None:
     """Raise BudgetSpent if a budget has less left than is required, and less than is available.
 
-    It names the budget with the least left; of several, the one that resets last. If they reset at one time,
-    who set them, for which product and for which period decides, so that the same refusal names the same
-    budget. (On the last day of a month, budgets by day and by month reset at one time.)
+    It names the budget with the least left; of several, the one that resets last. Of those that reset at one
+    time, it names the first in the order of `budgets_of`: the user's own before that of a product. (On the
+    last day of a month, budgets by day and by month reset at one time.)
     """
     tight = [budget for budget in budgets if budget.left < min(available, required)]
     if tight:
@@ -90,8 +90,9 @@ def require_room(budgets: Iterable[BudgetNow], *, available: int, required: int,
         raise BudgetSpent(tightest.facts, available=tightest.left, required=required, lapsed=lapsed)
 
 
-def _tightness(budget: BudgetNow) -> tuple[int, float, str, str, str]:
-    return budget.left, -budget.resets_at.timestamp(), budget.set_by, budget.product, budget.period
+def _tightness(budget: BudgetNow) -> tuple[int, float, bool, str, str]:
+    is_products = budget.set_by == Budget.SetBy.PRODUCT
+    return budget.left, -budget.resets_at.timestamp(), is_products, budget.product, budget.period
 
 
 def count(read: Standing, product: str, credits: int) -> None:

@@ -148,10 +148,10 @@ def test_of_equals_the_one_that_resets_last_is_named(blog):
     blog.budget(7)
     set_by_user(7)
     all_refuse(blog, 8, 7, limited_by(7, period="month"))
-    # Of equals that reset together it is the same one each time, whatever was written last.
+    # Of equals that reset together it is the user's own, whatever was written last.
     set_by_user(7, "month", product="blog")
     for _ in range(2):
-        all_refuse(blog, 8, 7, limited_by(7, period="month"))
+        all_refuse(blog, 8, 7, limited_by(7, period="month", setBy="user"))
         blog.budget(7, period="month")
 
 

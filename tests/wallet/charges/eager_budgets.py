@@ -43,8 +43,9 @@ class BudgetNow:
 
     @property
     def place(self) -> tuple[Any, ...]:
-        """The lowest one is named in a refusal: the least left, then the latest reset, then by its name."""
-        return self.left, -self.resets_at.timestamp(), self.row.set_by, self.row.product, self.row.period
+        """The lowest is named in a refusal: the least left, then the latest reset, then the user's own."""
+        row = self.row
+        return self.left, -self.resets_at.timestamp(), row.set_by != "user", row.product, row.period
 
     @property
     def limited_by(self) -> dict[str, Any]:
