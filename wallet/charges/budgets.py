@@ -63,7 +63,7 @@ def set_budget(
             spent = counted.spent + counted.set_aside()
             Budget.objects.create(**chosen, **limits, starts=counted.starts, spent=spent)
             ledger.set_budgets(user_id, read.budgets + 1)
-        return counters.as_of(Budget.objects.get(**chosen), read.now)
+        return counters.budget_at(Budget.objects.get(**chosen), read.now)
 
 
 @retried
@@ -88,7 +88,7 @@ def budgets_of(user_id: str, product: str | None = None) -> list[BudgetNow]:
     if product is not None:
         budgets = Budget.objects.that_can_refuse(user_id, product)
     rows = budgets.with_overdue(now).order_by("-set_by", "product", "period")
-    return [counters.as_of(budget, now) for budget in rows]
+    return [counters.budget_at(budget, now) for budget in rows]
 
 
 class _Count:

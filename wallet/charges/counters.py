@@ -45,9 +45,18 @@ class BudgetNow:
     @property
     def facts(self) -> Mapping[str, Any]:
         """The budget as a refusal names it (contract 35)."""
-        facts = {"limit": "budget", "setBy": self.set_by, "product": self.product, "period": self.period}
-        spent = {"credits": self.credits, "spent": self.spent, "resetsAt": self.resets_at}
-        return {name: value for name, value in (facts | spent).items() if value != ""}
+        facts: dict[str, Any] = {
+            "limit": "budget",
+            "setBy": self.set_by,
+            "product": self.product,
+            "period": self.period,
+            "credits": self.credits,
+            "spent": self.spent,
+            "resetsAt": self.resets_at,
+        }
+        if not self.product:  # It is over all products.
+            del facts["product"]
+        return facts
 
 
 def first_day(period: str, at: datetime) -> date:
@@ -61,7 +70,7 @@ def end(period: str, starts: date) -> datetime:
     return end_of(starts) if period == Period.DAY else start_of(add_months(starts, 1))
 
 
-def as_of(budget: Budget, now: datetime) -> BudgetNow:
+def budget_at(budget: Budget, now: datetime) -> BudgetNow:
     """Return a budget as it is at this time."""
     # If the clock was set back, the counter is ahead. It never goes back to an earlier period.
     starts = max(first_day(budget.period, now), budget.starts)

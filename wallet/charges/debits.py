@@ -105,7 +105,7 @@ def _judged(user_id: str, credits: int, *, product: str | None) -> Standing:
         raise WalletFrozen(**figures)
     if product is not None and before.budgets:
         budgets = Budget.objects.that_can_refuse(user_id, product)
-        counters.require_room([counters.as_of(budget, before.now) for budget in budgets], **figures)
+        counters.require_room([counters.budget_at(budget, before.now) for budget in budgets], **figures)
     if before.available < credits:
         raise InsufficientCredits(**figures)
     return before

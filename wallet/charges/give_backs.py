@@ -120,7 +120,7 @@ def _give_back(
     lots.give_back(entry, shares)
     counters.uncount(after, product, given, asked_at=_asked_at(charge))
     lapsed = lots.total(share for share in shares if share.lot.ends_at <= after.now)
-    after = lapsing.end_lots(after)
+    after = lapsing.write_off_lots(after)
     answer = GiveBack.objects.create(
         wallet_id=user_id,
         entry=entry,

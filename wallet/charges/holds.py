@@ -133,7 +133,7 @@ def capture(*, service: ServiceKey, user_id: str, hold_id: str, count: int | Non
     lots.release(user_id, [hold.pk])
     lots.spend(entry, shares)
     counters.uncount(after, hold.product, hold.credits - credits, asked_at=hold.created_at)
-    lapsing.end_lots(after)
+    lapsing.write_off_lots(after)
     return Outcome(hold)
 
 
@@ -154,7 +154,7 @@ def void(*, user_id: str, hold_id: str, product: str | None) -> Outcome:
     ledger.change(user_id, held=-hold.credits, open_holds=-1)
     lots.release(user_id, [hold.pk])
     counters.uncount(read, hold.product, hold.credits, asked_at=hold.created_at)
-    lapsing.end_lots(replace(read, held=read.held - hold.credits))
+    lapsing.write_off_lots(replace(read, held=read.held - hold.credits))
     return Outcome(hold)
 
 

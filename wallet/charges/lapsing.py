@@ -35,10 +35,10 @@ def lapse(user_id: str, read: Standing) -> Standing:
 
     `read` is what the caller read after it locked the wallet. Its time decides what is overdue.
     """
-    return end_lots(_end_overdue_holds(read) if read.has_overdue else read)
+    return write_off_lots(_end_overdue_holds(read) if read.has_overdue else read)
 
 
-def end_lots(read: Standing) -> Standing:
+def write_off_lots(read: Standing) -> Standing:
     """Write off the free parts of the lots that have ended. Return the wallet's standing after it.
 
     A verb that releases a hold or gives credits back calls it at its end: credits that come back to a lot
@@ -96,13 +96,13 @@ def _end_overdue_holds(read: Standing) -> Standing:
 
 @dataclass
 class Tidied:
-    """How many overdue holds and ended lots of how many wallets were written off.
+    """How many overdue holds and ended lots were written off, and in how many wallets.
 
-    `failed` has the reasons of the others, by Misar ID.
+    `failed` says why other wallets could not be tidied, by Misar ID.
     """
 
     holds: int = 0
-    grants: int = 0
+    lots: int = 0
     wallets: int = 0
     failed: dict[str, str] = field(default_factory=dict)
 
@@ -119,14 +119,14 @@ def tidy(*, go_on: Callable[[], bool] = lambda: True) -> Tidied:
             if not go_on():
                 return tidied
             try:
-                holds, grants = lapse_wallet(user_id, wait=False)
+                ended_holds, ended_lots = lapse_wallet(user_id, wait=False)
             # The books of this wallet are damaged. The others go on. (On a cluster, it is an InternalError.)
             except (IntegrityError, InternalError) as error:
                 tidied.failed[user_id] = first_line(error)
             else:
-                tidied.holds += holds
-                tidied.grants += grants
-                tidied.wallets += bool(holds or grants)
+                tidied.holds += ended_holds
+                tidied.lots += ended_lots
+                tidied.wallets += bool(ended_holds or ended_lots)
         after = batch[-1]
     return tidied
 

@@ -159,7 +159,7 @@ def void(*, user_id: str, grant_id: str, product: str | None) -> Voided:
         return Voided(lot, lot.state_at(read.now), removed=0, held=lot.held)
     lot.voided_at, lot.removed, lot.held_when_voided = read.now, lot.free, lot.held
     row.update(voided_at=lot.voided_at, removed=lot.removed, held_when_voided=lot.held_when_voided)
-    lapsing.end_lots(read)
+    lapsing.write_off_lots(read)
     return Voided(lot, Lot.State.VOIDED, lot.removed, lot.held_when_voided)
 
 

@@ -19,6 +19,6 @@ class Command(WatchingCommand):
         tidied = lapsing.tidy(go_on=lambda: not self.stopping)
         for user_id, trouble in tidied.failed.items():
             self.stderr.write(f"{user_id!r} could not be tidied: {trouble}")
-        overdue = f"{count(tidied.holds, 'overdue hold')} and {count(tidied.grants, 'grant')}"
+        overdue = f"{count(tidied.holds, 'overdue hold')} and {count(tidied.lots, 'grant')}"
         sentence = f"{overdue} of {count(tidied.wallets, 'wallet')} ended."
         return Round(sentence, did_something=bool(tidied.wallets), failed=bool(tidied.failed))
