@@ -131,7 +131,7 @@ LAWS_OF_WALLETS = {
          GROUP BY l.id, l.held HAVING l.held <> coalesce(sum(open.credits), 0)
     """,
     # L5. The left join finds moves whose entry or lot is missing.
-    "An entry moves lots its own way and no further": """
+    "An entry moves lots in its own direction, and by no more than its credits": """
         SELECT coalesce(e.id, m.wallet_id || ' ' || m.sequence),
                format('%%s of %%s moved lots by %%s', e.kind, e.credits, sum(m.credits))
           FROM wallet_lotmove m

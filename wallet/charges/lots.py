@@ -1,8 +1,8 @@
 """How the lots of granted credits pay for charges and holds, and how credits go back to them.
 
 Lots pay before paid credits do: the soonest end first, then the older lot. What comes back goes the other way
-round: first to paid credits, then to the lots in reverse order. So a charge of 8 of which 4 came back leaves
-what a charge of 4 would have left. An adjustment takes paid credits first.
+round: first to paid credits, then to the lots in reverse order. So a charge of 8 and a refund of 4 of it have
+the same effect on each lot as a charge of 4. An adjustment takes paid credits first.
 
 All functions here run while the caller's transaction holds the wallet's lock. A query that joins two tables
 names the wallet of both, so that one node of a cluster can answer it.
@@ -63,7 +63,7 @@ def shares_of_capture(hold: Hold, credits: int) -> list[Share]:
 def shares_of_give_back(charge: Entry, credits: int, *, given_back: int) -> list[Share]:
     """Return what goes back to each lot when these credits of a charge are given back.
 
-    `given_back` is how many came back before. The order is fixed, so that says where they went.
+    `given_back` is how many came back before. Their order was the same, so this number tells where they went.
     """
     of_wallet = {"wallet_id": charge.wallet_id, "lot__wallet_id": charge.wallet_id}
     moves = LotMove.objects.filter(**of_wallet, sequence=charge.sequence).select_related("lot")
@@ -128,7 +128,7 @@ def name_hold(hold: Hold, shares: Sequence[Share]) -> None:
 
 
 def release(user_id: str, hold_ids: Sequence[str]) -> None:
-    """Set the parts of lots free that these holds have set aside."""
+    """Release the parts of lots that these holds have set aside."""
     with connection.cursor() as cursor:
         cursor.execute(RELEASE, {"user_id": user_id, "hold_ids": list(hold_ids)})
 

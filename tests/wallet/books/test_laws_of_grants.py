@@ -14,7 +14,7 @@ from wallet.books import laws
 GRANTED = "A wallet's granted credits are what its lots have left"  # L2
 LEFT = "A lot has left what its moves come to"  # L3
 SET_ASIDE = "A lot holds what open holds have set aside of it"  # L4
-MOVES = "An entry moves lots its own way and no further"  # L5
+MOVES = "An entry moves lots in its own direction, and by no more than its credits"  # L5
 ENDS = "A lot pays for nothing that was asked for after its end, and is not written off before"  # L6
 OVERDRAWN = "Only clawbacks and captures take paid credits below zero"  # L8
 GOT_BACK = "A lot gets back no more than it paid of that charge"  # L9
