@@ -11,7 +11,6 @@ from accounts.mail import outbox
 from accounts.models import ApiKey, OutgoingMail
 from backoffice.credits import budgets, grants, parked
 from backoffice.one_user.credits import OPEN_STATES
-from foundation import money
 from foundation.words import count
 from monetization import fees
 from wallet.history import products
@@ -34,12 +33,6 @@ register.filter("what_to_do", parked.what_to_do)
 register.filter("percent", fees.percent)
 register.filter("product_name", products.name_of)
 register.simple_tag(stripe_gateway.page_of_payment)
-
-
-@register.filter
-def debt(balance: int) -> str:
-    """What a user with a balance below 0 owes, such as "20 credits"."""
-    return money.credits(-balance)
 
 
 @register.filter

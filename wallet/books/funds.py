@@ -113,6 +113,11 @@ class Funds:
         """The credits that did not come from a grant; negative in a debt."""
         return self.balance - self.granted
 
+    @property
+    def owed(self) -> int:
+        """What the user owes: what is missing in paid credits, because granted credits never pay a debt."""
+        return max(0, -self.paid)
+
 
 def funds_of(user_id: str, at: datetime | None = None) -> Funds:
     """Return what a user has now, or had at a past time. An unknown user has nothing.

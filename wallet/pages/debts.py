@@ -53,18 +53,15 @@ class Debt:
 
 
 def debt_of(funds: Funds) -> Debt | None:
-    """Return the debt of a user; None if they owe nothing.
-
-    A user owes what is missing in paid credits. Granted credits never pay a debt.
-    """
-    if funds.paid >= 0:
+    """Return the debt of a user; None if they owe nothing."""
+    if not funds.owed:
         return None
     since = _moves_of_payments_since(funds) if funds.grants else _moves_of_payments_below_zero(funds)
     gone: Counter[str] = Counter()  # Since the debt began, by Checkout Session, the newest one first.
     for entry in since:
         gone[entry.stripe_session_id] -= entry.credits
     lost = [session_id for session_id, credits in gone.items() if credits > 0]
-    return Debt(-funds.paid, _payments(funds.user_id, lost[:NAMED_MAX]), len(lost[NAMED_MAX:]))
+    return Debt(funds.owed, _payments(funds.user_id, lost[:NAMED_MAX]), len(lost[NAMED_MAX:]))
 
 
 def paid_before(entry: Entry) -> int:

@@ -48,12 +48,12 @@ def queue(entry: Entry, topup: TopUp) -> None:
             "credits": moved,
             "moved": f"{money.signed(entry.credits)} {money.unit(entry.credits)}",
             "balance": money.credits(funds.balance),
-            # Credits of grants never pay a debt.
-            "owed": money.credits(-funds.paid) if funds.paid < 0 else "",
+            "owed": money.credits(funds.owed) if funds.owed else "",
+            # The entry moved paid credits only.
             "is_settled": funds.paid - entry.credits < 0 <= funds.paid,
             "can_be_charged": funds.available > 0 and not funds.frozen,
             "until_paid": _until_paid(funds),
-            "is_overheld": funds.available < 0 <= funds.balance,
+            "is_overheld": funds.available < 0 <= funds.paid,
             **receipts.held_in_words(funds),
             "owner": receipts.owner_in_words(user),
             "date": f"{in_words(written_at, 'j F Y, H:i')} UTC",

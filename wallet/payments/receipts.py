@@ -82,12 +82,11 @@ def held_in_words(funds: Funds) -> dict[str, str]:
 
 def _settled(entry: Entry, funds: Funds) -> str:
     """Return how much of a top-up paid a debt, as a sentence; "" if the user owed nothing."""
-    # Credits of grants never pay a debt.
-    owed = entry.credits - funds.paid
+    owed = entry.credits - funds.paid  # Before the top-up, which added paid credits only.
     if owed <= 0:
         return ""
-    if funds.paid < 0:
-        rest = money.credits(-funds.paid)
+    if funds.owed:
+        rest = money.credits(funds.owed)
         return f"All of it paid what you owed, and you still owe {rest}. Your next top-up pays this first."
     credits = money.credits(entry.credits)
     part = f"All {credits}" if owed == entry.credits else f"{money.plain(owed)} of {credits}"
