@@ -13,6 +13,7 @@ from django.contrib.auth.models import Group
 from django.db import models
 from django.db.models import Q
 from django.http import HttpRequest
+from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 
 from accounts.models import (
@@ -35,8 +36,8 @@ from backoffice.lists.read_only import ReadOnlyAdmin
 from backoffice.people import actions
 from backoffice.roles import roles_of
 from foundation import money
+from foundation.calendar import day_of
 from wallet.models import GrantedMonth
-from wallet.pages import chart
 
 MEMBERS_SHOWN_MAX = 100
 
@@ -102,7 +103,9 @@ class ServiceKeyAdmin(KeyAdmin):
         """What the product has granted in this UTC month, with all its keys; "" if this key may not grant."""
         if key.grant_max is None:
             return ""
-        this_month = GrantedMonth.objects.filter(product=key.product, month=chart.today().replace(day=1))
+        this_month = GrantedMonth.objects.filter(
+            product=key.product, month=day_of(timezone.now()).replace(day=1)
+        )
         return money.credits(this_month.values_list("credits", flat=True).first() or 0)
 
     def get_queryset(self, request: HttpRequest) -> models.QuerySet[Any]:
