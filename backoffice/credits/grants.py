@@ -69,6 +69,10 @@ def as_they_are_now(lots: QuerySet[Lot]) -> QuerySet[Any]:
     )
 
 
+def _as_it_is_now(lot: Lot) -> Any:
+    return as_they_are_now(Lot.objects.filter(wallet_id=lot.wallet_id, pk=lot.pk)).get()
+
+
 def of_user(user_id: str) -> tuple[list[Lot], datetime]:
     """Return grants of a user as they are now, and the time of that.
 
@@ -118,7 +122,7 @@ def granter(lot: Lot) -> str:
 
 def in_words(lot: Lot) -> str:
     """Return a grant as staff read it: "Active, 7 of 10 credits left, from blog"."""
-    (now,) = as_they_are_now(Lot.objects.filter(wallet_id=lot.wallet_id, pk=lot.pk))
+    now = _as_it_is_now(lot)
     left = f"{money.plain(now.left_now)} of {money.credits(lot.credits)} left"
     return f"{State(now.state_now).label}, {left}, from {granter(lot)}"
 
@@ -195,7 +199,7 @@ def void(lot: Lot, form_data: dict[str, Any], staff: User) -> str:
 
 
 def _what_voiding_does(lot: Lot) -> str:
-    (now,) = as_they_are_now(Lot.objects.filter(wallet_id=lot.wallet_id, pk=lot.pk))
+    now = _as_it_is_now(lot)
     sentences = [f"This removes {money.credits(now.left_now - now.held_now)} from the user's wallet."]
     if now.held_now:
         sentences.append(
@@ -209,7 +213,7 @@ def _what_voiding_does(lot: Lot) -> str:
 
 def facts_of_lot(lot: Lot) -> Facts:
     """Return what a grant is, and how much of it is left."""
-    (now,) = as_they_are_now(Lot.objects.filter(wallet_id=lot.wallet_id, pk=lot.pk))
+    now = _as_it_is_now(lot)
     return [
         ("State", State(now.state_now).label),
         ("Granted", f"{money.credits(lot.credits)}, by {granter(lot)}"),
