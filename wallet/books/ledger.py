@@ -183,6 +183,12 @@ def change(user_id: str, *, credits: int = 0, held: int = 0, open_holds: int = 0
     Wallet.objects.filter(pk=user_id).update(**changes)
 
 
+def set_held(read: Standing, *, by: int, open_holds: int) -> Standing:
+    """Change what open holds have set aside, and how many they are. Return the standing after it."""
+    change(read.user_id, held=by, open_holds=open_holds)
+    return replace(read, held=read.held + by)
+
+
 def set_budgets(user_id: str, number: int) -> None:
     """Say how many budgets a wallet has."""
     Wallet.objects.filter(pk=user_id).update(budgets=number, revision=F("revision") + 1)

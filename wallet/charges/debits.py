@@ -9,7 +9,6 @@ would have nothing more to look at.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import Unpack
 
 from django.db import connection, transaction
@@ -84,11 +83,11 @@ def set_aside(*, user_id: str, credits: int, product: str) -> tuple[Standing, li
     of_product = opened.filter(product=product).count()
     if of_product >= OPEN_HOLDS_OF_PRODUCT_MAX or opened.count() >= OPEN_HOLDS_MAX:
         raise TooManyHolds(lapsed=before.lapsed)
-    ledger.change(user_id, held=credits, open_holds=1)
+    after = ledger.set_held(before, by=credits, open_holds=1)
     shares = lots.shares_of_charge(lots.that_can_pay(user_id), credits) if before.granted else []
     lots.set_aside(shares)
     counters.count(before, product, credits)
-    return replace(before, held=before.held + credits), shares
+    return after, shares
 
 
 def _judged(user_id: str, credits: int, *, product: str | None) -> Standing:

@@ -5,7 +5,7 @@ or time ends it. A capture within the hold's time always succeeds, even if a cla
 The state of a hold at one time is decided by the database's clock, read after the wallet's lock.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.db import IntegrityError, transaction
@@ -151,10 +151,10 @@ def void(*, user_id: str, hold_id: str, product: str | None) -> Outcome:
         # Time ended an expired hold, not an earlier request like this one.
         return Outcome(hold, replayed=hold.state == State.VOIDED)
     _end(hold, State.VOIDED, at=read.now)
-    ledger.change(user_id, held=-hold.credits, open_holds=-1)
+    after = ledger.set_held(read, by=-hold.credits, open_holds=-1)
     lots.release(user_id, [hold.pk])
-    counters.uncount(read, hold.product, hold.credits, asked_at=hold.created_at)
-    lapsing.write_off_lots(replace(read, held=read.held - hold.credits))
+    counters.uncount(after, hold.product, hold.credits, asked_at=hold.created_at)
+    lapsing.write_off_lots(after)
     return Outcome(hold)
 
 

@@ -79,7 +79,7 @@ def _end_overdue_holds(read: Standing) -> Standing:
     found = list(overdue.only("credits", "product", "created_at"))
     credits = sum(hold.credits for hold in found)
     overdue.update(state=Hold.State.EXPIRED, ended_at=F("expires_at"))
-    ledger.change(read.user_id, held=-credits, open_holds=-len(found))
+    after = ledger.set_held(read, by=-credits, open_holds=-len(found))
     if read.granted:
         lots.release(read.user_id, [hold.pk for hold in found])
     # Budgets count by product and UTC day or month, so 1,000 holds of one day are one update of each budget.
@@ -88,7 +88,7 @@ def _end_overdue_holds(read: Standing) -> Standing:
         released[hold.product, day_of(hold.created_at)] += hold.credits
     for (product, day), of_day in released.items():
         counters.uncount(read, product, of_day, asked_at=start_of(day))
-    return replace(read, held=read.held - credits, has_overdue=False, lapsed_holds=len(found))
+    return replace(after, has_overdue=False, lapsed_holds=len(found))
 
 
 # --- All wallets --------------------------------------------------------------------------------------
