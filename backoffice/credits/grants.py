@@ -159,7 +159,7 @@ class GrantForm(CreditsForm):
         max_length=REASON_LENGTH,
         validators=[validate_line],
         label="Reason that the user reads",
-        help_text="It stands on the user's wallet page, such as: Sorry for the outage of 3 May.",
+        help_text="The wallet page of the user shows it, for example: Sorry for the outage of 3 May.",
     )
     field_order = ("credits", "expires_at", "shown_reason", "reason")
 

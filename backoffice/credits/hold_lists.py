@@ -78,7 +78,7 @@ class HoldAdmin(AddressedAdmin):
             )
         )
 
-    @admin.display(description="of it granted")
+    @admin.display(description="from grants")
     def its_parts(self, hold: Hold) -> str:
         """The grants that the hold took credits from, and how many. The rest is paid credits."""
         parts = grants.parts_of(hold)

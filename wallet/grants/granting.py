@@ -31,7 +31,10 @@ NO_GRANT = "There is no such grant"
 
 @dataclass(frozen=True)
 class Granted:
-    """A grant as it was when it was made. `replayed`: an earlier request with the same key made it."""
+    """A grant as it was when it was made. `replayed`: an earlier request with the same key made it.
+
+    The lot of a replay is not that of the row: all its credits are left.
+    """
 
     lot: Lot
     replayed: bool = False
@@ -39,7 +42,10 @@ class Granted:
 
 @dataclass(frozen=True)
 class Voided:
-    """A grant that was taken back, or had ended before. `replayed`: an earlier request took it back."""
+    """A grant that was taken back, or had ended before. `replayed`: an earlier request took it back.
+
+    `removed` is how many credits this took out of the wallet, and `held` how many open holds kept.
+    """
 
     lot: Lot
     state: Lot.State

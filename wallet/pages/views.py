@@ -63,9 +63,8 @@ def wallet(request: HttpRequest) -> HttpResponse:
 def top_up(request: HttpRequest) -> HttpResponse:
     """Open a checkout and redirect the user to it. The same form sent twice opens only one checkout."""
     if request.method != "POST":
-        return HttpResponseRedirect(
-            addresses.address(request)
-        )  # The user reloaded the page of a form with an error.
+        # The user reloaded the page of a form with an error.
+        return HttpResponseRedirect(addresses.address(request))
     form = TopUpForm(request.POST)
     if not form.is_valid():
         if "key" in form.errors:

@@ -179,7 +179,7 @@ def test_the_figures_of_the_list_are_those_of_the_wallet(staff, give, article_ra
         lapsing.lapse_wallet(USER)
     [row] = staff.get(LIST, {"state": "voided"}).context["cl"].result_list
     assert (row.left_now, row.held_now, row.spent, row.written_off) == (4, 4, 0, 6)
-    assert facts(staff.get(page("hold_change", open_hold.pk)))["Of it granted"] == f"{voided.pk} (4)"
+    assert facts(staff.get(page("hold_change", open_hold.pk)))["From grants"] == f"{voided.pk} (4)"
 
 
 def test_wallets_are_filtered_by_what_is_granted(staff, give, ada):
