@@ -18,6 +18,7 @@ from wallet.history.statements import PAGE_DEFAULT, PAGE_MAX
 
 # At most four digits: `int` raises an error for a number with thousands of digits.
 SMALL_NUMBER = re.compile(r"[0-9]{1,4}", re.ASCII)
+FRACTION = re.compile(r"[.,][0-9]")
 
 
 class BadQuery(BillingError):
@@ -57,13 +58,16 @@ def choice(request: Request, name: str, choices: Sequence[str]) -> str:
     return text
 
 
-def moment(request: Request, name: str) -> datetime | None:
-    """Return a query parameter that is a time in ISO 8601, or None if it is missing. Raises BadQuery."""
+def moment(request: Request, name: str) -> tuple[datetime | None, bool]:
+    """Return a query parameter that is a time in ISO 8601, and whether it has no fraction of a second.
+
+    Without the parameter, the time is None. Raises BadQuery.
+    """
     text = single(request, name)
     if text is None:
-        return None
+        return None, False
     try:
-        return ExactMoment().run_validation(text)
+        return ExactMoment().run_validation(text), not FRACTION.search(text)
     except ValidationError as error:
         raise BadQuery(f"{name} must be a time in ISO 8601") from error
 

@@ -19,7 +19,8 @@ USER_ID = OpenApiParameter(
 AT = OpenApiParameter(
     "at",
     OpenApiTypes.DATETIME,
-    description="A past time: what the user had after everything up to and including it. Default: now.",
+    description="A past time: what the user had after everything up to and including it. A time without a "
+    "fraction means the whole second. Default: now.",
 )
 LIMIT = OpenApiParameter(
     "limit", {"type": "integer", "minimum": 1, "maximum": PAGE_MAX, "default": PAGE_DEFAULT}

@@ -76,7 +76,9 @@ class WalletViewSet(JSONViewSet):
     @action(methods=["get"], detail=False, throttle_classes=[throttles.FundsReads], **SELF_OR_SERVICE)
     def funds(self, request: Request) -> Response:
         """Read what a user has now, or had at a past time. An unknown user has zeros."""
-        funds = ledger.funds_of(queries.wallet_owner(request), queries.moment(request, "at"))
+        user_id = queries.wallet_owner(request)
+        at, is_whole_second = queries.moment(request, "at")
+        funds = ledger.funds_of(user_id, at, whole_second=is_whole_second)
         return no_store(serializers.Funds(funds, context={"product": queries.own_product(request)}).data)
 
     @extend_schema(

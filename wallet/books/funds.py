@@ -50,14 +50,16 @@ SELECT wallet.balance, wallet.held - coalesce((SELECT sum(credits) FROM overdue)
  WHERE wallet.user_id = %(user_id)s
  ORDER BY lot.expires_at, lot.id
 """  # noqa: S608
-# The lots at a past time, from the moves of the entries up to then and from the holds that were open then.
-LOTS_THEN = """
-WITH opened AS MATERIALIZED (
+# At a past time: the balance after the last entry up to then, the lots from the moves up to this entry, and
+# what the holds had set aside that were open then. One statement, so that no verb commits in between.
+FUNDS_THEN = f"""
+WITH place (sequence, balance) AS MATERIALIZED ({places.CUTS}),
+opened AS MATERIALIZED (
      SELECT id, credits FROM wallet_hold
       WHERE wallet_id = %(user_id)s AND created_at <= %(at)s AND created_at > %(at)s - %(holds_last_max)s
         AND coalesce(ended_at, expires_at) > %(at)s)
-SELECT coalesce((SELECT sum(credits) FROM opened), 0)::bigint, lot.*
-  FROM (VALUES (1)) AS one LEFT JOIN (
+SELECT place.balance, coalesce((SELECT sum(credits) FROM opened), 0)::bigint, lot.*
+  FROM place LEFT JOIN LATERAL (
        SELECT lot.id, lot.product, lot.reason, lot.expires_at, last.remaining_after, coalesce((
                   SELECT sum(part.credits) FROM opened JOIN wallet_holdpart part
                       ON part.wallet_id = %(user_id)s AND part.hold_id = opened.id
@@ -65,11 +67,11 @@ SELECT coalesce((SELECT sum(credits) FROM opened), 0)::bigint, lot.*
               least(lot.expires_at, lot.voided_at) <= %(at)s
          FROM wallet_lot lot CROSS JOIN LATERAL (
               SELECT remaining_after FROM wallet_lotmove
-               WHERE wallet_id = %(user_id)s AND lot_id = lot.id AND sequence <= %(sequence)s
+               WHERE wallet_id = %(user_id)s AND lot_id = lot.id AND sequence <= place.sequence
                ORDER BY sequence DESC LIMIT 1) last
         WHERE lot.wallet_id = %(user_id)s AND lot.created_at <= %(at)s AND last.remaining_after > 0
         ORDER BY lot.expires_at, lot.id) AS lot ON true
-"""
+"""  # noqa: S608
 
 
 @dataclass(frozen=True)
@@ -119,17 +121,21 @@ class Funds:
         return max(0, -self.paid)
 
 
-def funds_of(user_id: str, at: datetime | None = None) -> Funds:
+def funds_of(user_id: str, at: datetime | None = None, *, whole_second: bool = False) -> Funds:
     """Return what a user has now, or had at a past time. An unknown user has nothing.
 
-    At a past time: after everything that was written up to and including it. Raises FutureTime.
+    At a past time: after everything that was written up to and including it; with `whole_second`, up to the
+    end of this second, as far as it has passed. Transactions that run may still write for the last seconds.
+    Raises FutureTime.
     """
     now = _now(user_id)
-    if at is None or at == now.at:
+    if at is None:
         return now
     if at > now.at:
         raise FutureTime
-    return _then(user_id, at)
+    if whole_second:
+        at = min(at.replace(microsecond=999_999), now.at)
+    return now if at == now.at else _then(user_id, at)
 
 
 def time_of(user_id: str) -> datetime:
@@ -166,19 +172,16 @@ def _now(user_id: str) -> Funds:
 
 
 def _then(user_id: str, at: datetime) -> Funds:
-    (place,) = places.cuts(user_id, [at + A_MOMENT])
-    values: dict[str, Any] = {
-        "user_id": user_id,
-        "at": at,
-        "sequence": place.sequence,
-        "holds_last_max": HOLDS_LAST_MAX,
-    }
+    values: dict[str, Any] = places.cut_values(user_id, [at + A_MOMENT])
     with connection.cursor() as cursor:
-        cursor.execute(LOTS_THEN, values)
+        cursor.execute(FUNDS_THEN, values | {"at": at, "holds_last_max": HOLDS_LAST_MAX})
         rows = cursor.fetchall()
-    held = rows[0][0]
-    lots = (row[1:] for row in rows if row[1] is not None)
-    return _without_ended(Funds(user_id, place.balance, held, frozen=False, at=at), lots)
+    if not rows:  # There is no wallet, or an entry is missing, and then this says so.
+        (place,) = places.cuts(user_id, [at + A_MOMENT])
+        return Funds(user_id, place.balance, 0, frozen=False, at=at)
+    balance, held = rows[0][:2]
+    lots = (row[2:] for row in rows if row[2] is not None)
+    return _without_ended(Funds(user_id, balance, held, frozen=False, at=at), lots)
 
 
 def _without_ended(funds: Funds, lots: Iterable[tuple[Any, ...]]) -> Funds:

@@ -72,12 +72,16 @@ def cuts(user_id: str, moments: Sequence[datetime]) -> list[Cut]:
     the wallet does not exist, all places have the sequence 0 and the balance 0. Raises GapInHistory if an
     entry is missing.
     """
-    values: dict[str, Any] = {"user_id": user_id, "moments": list(moments), "clocks_apart": CLOCKS_APART}
     with connection.cursor() as cursor:
-        cursor.execute(CUTS, values)
+        cursor.execute(CUTS, cut_values(user_id, moments))
         places = [Cut(*row) for row in cursor.fetchall()]
     if len(places) == len(moments):
         return places
     if Wallet.objects.filter(pk=user_id).exists():
         raise GapInHistory  # The search did not find an entry that must exist.
     return [Cut(0, 0)] * len(moments)
+
+
+def cut_values(user_id: str, moments: Sequence[datetime]) -> dict[str, Any]:
+    """Return the values of the parameters of CUTS."""
+    return {"user_id": user_id, "moments": list(moments), "clocks_apart": CLOCKS_APART}

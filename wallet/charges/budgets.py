@@ -46,9 +46,11 @@ def set_budget(
     """
     chosen = {"wallet_id": user_id, "set_by": set_by, "product": product, "period": period}
     ledger.open_wallet(user_id)
-    # Count nearly all of the period before the lock, so that charges of this wallet need not wait.
-    counted = _Count(chosen, at=time_of(user_id))
-    counted.add_entries()
+    counted = None
+    if not Budget.objects.filter(**chosen).exists():
+        # Count nearly all of the period before the lock, so that charges of this wallet need not wait.
+        counted = _Count(chosen, at=time_of(user_id))
+        counted.add_entries()
     with transaction.atomic():
         read = ledger.lock(user_id)
         assert read is not None, "the wallet was opened"
@@ -57,7 +59,8 @@ def set_budget(
         if not Budget.objects.filter(**chosen).update(**limits):
             if read.budgets >= BUDGETS_MAX:
                 raise TooManyBudgets
-            if counters.first_day(period, read.now) != counted.starts:  # A period has ended in between.
+            # In between, a period may have ended, or the budget may have been removed.
+            if counted is None or counted.starts != counters.first_day(period, read.now):
                 counted = _Count(chosen, at=read.now)
             counted.add_entries()
             spent = counted.spent + counted.set_aside()

@@ -202,7 +202,8 @@ def test_a_grant_that_has_ended_is_gone_but_for_what_holds_have_set_aside(
 
 
 def test_every_past_moment_reads_as_it_was_read_then(as_service, as_user, give, clock, article_rate):
-    """The steps are a microsecond apart."""
+    """The steps are a microsecond apart, and no time is of a whole second."""
+    clock.advance(microseconds=1)
     noted: dict[str, bytes] = {}
 
     def step(response=None, **later):
