@@ -1,6 +1,6 @@
 """The chart of a user's balance. It comes with a sentence and a table of the same numbers."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, timedelta
 
 from django.utils import timezone
@@ -34,12 +34,16 @@ def today() -> date:
     return timezone.now().astimezone(UTC).date()
 
 
-def chart_of(user_id: str, shown: Range) -> Chart:
-    """Return a chart of the balance at the end of each day, or of every seventh day if a year is shown."""
+def chart_of(user_id: str, shown: Range, *, now: int) -> Chart:
+    """Return a chart of the balance at the end of each day, or of every seventh day if a year is shown.
+
+    Its last point is the balance now: the last entry may still count credits of grants that have ended.
+    """
     last_day = today()
     days = statements.closing_balances(
         user_id=user_id, first_day=shown.first_day(last_day), last_day=last_day
     )
+    days[-1] = replace(days[-1], balance=now)
     drawn = days[:: -shown.step_days][::-1]
     # The lowest and the highest balance in the sentence come from the drawn points only, so both can be seen
     # in the chart.

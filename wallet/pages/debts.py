@@ -10,7 +10,7 @@ from django.db.models.functions import Coalesce
 
 from wallet.books.funds import Funds
 from wallet.books.models import Entry, EntryQuerySet
-from wallet.charges.models import LotMove
+from wallet.charges.models import Lot, LotMove
 from wallet.payments import causes
 from wallet.payments.checkout import DOLLARS_MAX
 from wallet.payments.models import StripeRefund, TopUp
@@ -94,10 +94,13 @@ def _moves_of_payments_since(funds: Funds) -> list[Entry]:
 
 def _with_paid_after(entries: EntryQuerySet) -> Any:
     """Add `paid_after` to entries of one wallet: the balance after each, less what grants had left then."""
-    earlier = LotMove.objects.filter(wallet_id=OuterRef("wallet_id"), sequence__lte=OuterRef("sequence"))
-    granted = earlier.order_by().values("wallet_id").annotate(total=Sum("credits")).values("total")
-    left = Coalesce(Subquery(granted), 0, output_field=BigIntegerField())
-    return entries.annotate(paid_after=F("balance_after") - left)
+    place = {"wallet_id": OuterRef("wallet_id"), "sequence__lte": OuterRef(OuterRef("sequence"))}
+    last_move = LotMove.objects.filter(**place, lot_id=OuterRef("pk")).order_by("-sequence")[:1]
+    lots = Lot.objects.filter(wallet_id=OuterRef("wallet_id"))
+    left = lots.annotate(left=Subquery(last_move.values("remaining_after"))).order_by().values("wallet_id")
+    granted = Subquery(left.annotate(total=Sum("left")).values("total"))
+    granted = Coalesce(granted, 0, output_field=BigIntegerField())
+    return entries.annotate(paid_after=F("balance_after") - granted)
 
 
 def _payments(user_id: str, session_ids: list[str]) -> list[Lost]:

@@ -29,6 +29,7 @@ from foundation.errors import BillingError, InvalidCursor
 from foundation.forms import new_key
 from foundation.http import content_security
 from wallet.books import ledger
+from wallet.books.funds import Funds
 from wallet.books.models import Entry
 from wallet.history import products, spending, statements
 from wallet.pages import addresses, budgeted, chart, debts, granted, held, tables, topup_news
@@ -141,7 +142,7 @@ def _wallet_page(
         **news,
     }
     if has_history:
-        context |= _days_part(request, user_id) | _history_part(request, user_id)
+        context |= _days_part(request, funds) | _history_part(request, user_id)
     return HttpResponse(render_to_string("wallet/wallet.html", context, request), **answer)
 
 
@@ -185,13 +186,13 @@ def _news_part(request: HttpRequest, user_id: str) -> dict[str, Any]:
     return part
 
 
-def _days_part(request: HttpRequest, user_id: str) -> dict[str, Any]:
+def _days_part(request: HttpRequest, funds: Funds) -> dict[str, Any]:
     """Return the chart of the balance, and the spending, for the range of days in the URL."""
     chosen = request.GET.get("range", "")
     chosen = chosen if chosen in chart.RANGES else chart.RANGE_DEFAULT
     shown = chart.RANGES[chosen]
     today = chart.today()
-    spent = spending.by_feature(user_id=user_id, first_day=shown.first_day(today), last_day=today)
+    spent = spending.by_feature(user_id=funds.user_id, first_day=shown.first_day(today), last_day=today)
     rest = spent[SPENDING_ROWS_MAX:]
     return {
         "ranges": [
@@ -203,7 +204,7 @@ def _days_part(request: HttpRequest, user_id: str) -> dict[str, Any]:
             for key, each in chart.RANGES.items()
         ],
         "range": shown,
-        "chart": chart.chart_of(user_id, shown),
+        "chart": chart.chart_of(funds.user_id, shown, now=funds.balance),
         "spending": spent[:SPENDING_ROWS_MAX],
         "spending_rest": {
             "features": len(rest),
