@@ -81,12 +81,13 @@ def remove_budget(*, user_id: str, set_by: str, product: str, period: str) -> bo
     return bool(removed)
 
 
-def budgets_of(user_id: str, product: str | None = None) -> list[BudgetNow]:
+def budgets_of(user_id: str, product: str | None = None, *, now: datetime | None = None) -> list[BudgetNow]:
     """Return a user's budgets as they are now: the user's own first, then by product and period.
 
-    With a product, return only those that a charge of this product must keep.
+    With a product, return only those that a charge of this product must keep. A caller that has read the time
+    gives it as `now`.
     """
-    now = time_of(user_id)
+    now = now or time_of(user_id)
     budgets = Budget.objects.filter(wallet_id=user_id)
     if product is not None:
         budgets = Budget.objects.that_can_refuse(user_id, product)

@@ -34,7 +34,9 @@ def quote(*, service: ServiceKey, user_id: str, feature: str, count: int = 1) ->
     if funds.frozen:
         raise WalletFrozen(available=funds.available, required=required)
     counters.require_room(
-        budgets.budgets_of(user_id, service.product), available=funds.available, required=required
+        budgets.budgets_of(user_id, service.product, now=funds.at),
+        available=funds.available,
+        required=required,
     )
     if funds.available < required:
         raise InsufficientCredits(available=funds.available, required=required)

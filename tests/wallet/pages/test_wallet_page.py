@@ -187,7 +187,7 @@ def test_the_chart_holds_the_closing_balances_of_its_days(dana, range_, days, po
 
 def test_the_chart_ends_with_what_is_there_now_also_if_nothing_wrote_the_end_of_a_grant(dana):
     past_grants(1, dana.pk, credits=9)
-    last_day, balance = chart_of(browser_of(dana).get("/wallet"))[-1]
+    _, balance = chart_of(browser_of(dana).get("/wallet"))[-1]
     assert balance == f"{ledger.funds_of(dana.pk).balance}"
     assert Wallet.objects.get(pk=dana.pk).balance == int(balance) + 9
 
