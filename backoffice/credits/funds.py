@@ -11,6 +11,7 @@ from django.db.models.functions import Coalesce, Now
 from backoffice.actions.staff_action import Facts
 from foundation import money
 from wallet.books import funds
+from wallet.charges.models import has_ended
 from wallet.models import Hold, HoldPart, Lot, Wallet
 
 # In the URL of the list of wallets, and their conditions. `with_funds` adds what is held and available. The
@@ -54,12 +55,10 @@ def _lost() -> Combinable:
 
     What an overdue hold has set aside of such a grant is free, too.
     """
-    ended = Q(expires_at__lte=Now()) | Q(voided_at__lte=Now())
-    lots = Lot.objects.filter(ended, wallet_id=OuterRef("pk"), remaining__gt=0)
-    lots_ended = Q(lot__expires_at__lte=Now()) | Q(lot__voided_at__lte=Now())
+    lots = Lot.objects.filter(has_ended(Now()), wallet_id=OuterRef("pk"), remaining__gt=0)
     of_wallet = {name: OuterRef("pk") for name in ("wallet_id", "hold__wallet_id", "lot__wallet_id")}
     overdue = HoldPart.objects.filter(
-        lots_ended, **of_wallet, hold__state=Hold.State.OPEN, hold__expires_at__lte=Now()
+        has_ended(Now(), "lot__"), **of_wallet, hold__state=Hold.State.OPEN, hold__expires_at__lte=Now()
     )
     return _sum(lots, F("remaining") - F("held")) + _sum(overdue, "credits")
 

@@ -6,7 +6,7 @@ from typing import Any, cast
 
 from django.contrib import admin
 from django.contrib.admin.options import IncorrectLookupParameters
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 from django.db.models.functions import Now
 from django.http import HttpRequest
 from django.utils.html import format_html_join
@@ -23,11 +23,6 @@ from wallet.charges.models import LotQuerySet
 from wallet.models import Entry, Lot
 
 State = Lot.State
-# Conditions that follow from a state. PostgreSQL needs them to find the partial indexes.
-IMPLIED = {
-    State.ACTIVE: Q(remaining__gt=0),
-    State.EXPIRED: Q(remaining__gt=0) | Q(expired__gt=0),
-}
 SOON = {"24h": timedelta(hours=24), "7d": timedelta(days=7), "30d": timedelta(days=30)}
 
 
@@ -46,8 +41,7 @@ class StateFilter(admin.SimpleListFilter):
             return queryset
         if chosen not in State.values:
             raise IncorrectLookupParameters
-        chosen_ones = cast(LotQuerySet, queryset).in_state(chosen, Now())
-        return chosen_ones.filter(IMPLIED.get(State(chosen), Q()))
+        return cast(LotQuerySet, queryset).in_state(chosen, Now())
 
 
 class EndFilter(admin.SimpleListFilter):
@@ -73,7 +67,7 @@ class EndFilter(admin.SimpleListFilter):
         if chosen not in SOON:
             raise IncorrectLookupParameters
         active = cast(LotQuerySet, queryset).in_state(State.ACTIVE, Now())
-        return active.filter(remaining__gt=0, expires_at__lte=Now() + SOON[chosen])
+        return active.filter(expires_at__lte=Now() + SOON[chosen])
 
 
 class GranterFilter(ListedFilter):

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django import forms
-from django.db.models import BigIntegerField, Case, CharField, F, OuterRef, Q, QuerySet, Subquery, Value, When
+from django.db.models import BigIntegerField, Case, CharField, F, OuterRef, QuerySet, Subquery, Value, When
 from django.db.models.functions import Now
 from django.utils import timezone
 
@@ -23,7 +23,7 @@ from foundation.errors import BillingError
 from foundation.validators import validate_line
 from foundation.words import moment
 from wallet.books.funds import time_of
-from wallet.charges.models import LotQuerySet
+from wallet.charges.models import LotQuerySet, has_ended
 from wallet.errors import GrantEndOutOfRange
 from wallet.grants import granting
 from wallet.models import Entry, Hold, HoldPart, Lot, LotMove, Wallet
@@ -39,7 +39,6 @@ LEFT_SHOWN_MAX, OTHERS_SHOWN_MAX = 20, 5
 # In the URL of the list: grants that ended over ten minutes ago and are not written off.
 LATE = "late"
 LATE_AFTER = timedelta(minutes=10)
-ENDED = Q(expires_at__lte=Now()) | Q(voided_at__lte=Now())
 
 
 # --- Reading ------------------------------------------------------------------------------------------
@@ -58,7 +57,9 @@ def as_they_are_now(lots: QuerySet[Lot]) -> QuerySet[Any]:
         default=Value(State.ACTIVE.value),
     )
     held_now = F("held") - F("overdue_held")
-    left_now = Case(When(ENDED, then=held_now), default=F("remaining"), output_field=BigIntegerField())
+    left_now = Case(
+        When(has_ended(Now()), then=held_now), default=F("remaining"), output_field=BigIntegerField()
+    )
     spent = F("credits") - F("remaining") - F("expired")
     return lots.with_overdue(Now()).annotate(
         state_now=state,

@@ -14,6 +14,11 @@ from wallet.books.models import PRODUCT_LENGTH, Entry, Wallet
 from wallet.charges.models.holds import Hold, sum_of_credits
 
 
+def has_ended(now: datetime | Combinable, lot: str = "") -> Q:
+    """Return the condition that a lot has ended by this time; `lot` is "lot__" if another table is read."""
+    return Q(**{f"{lot}expires_at__lte": now}) | Q(**{f"{lot}voided_at__lte": now})
+
+
 class LotQuerySet(models.QuerySet["Lot"]):
     def of(self, user_id: str, product: str | None) -> Self:
         """Return the lots of a user: of one product, or of all with None."""
@@ -32,20 +37,20 @@ class LotQuerySet(models.QuerySet["Lot"]):
 
     def ended(self, now: datetime | Combinable) -> Self:
         """Return the lots that have ended by this time and have a free part that was not written off."""
-        return self.with_free_part().filter(Q(expires_at__lte=now) | Q(voided_at__lte=now))
+        return self.with_free_part().filter(has_ended(now))
 
     def in_state(self, state: str, now: datetime | Combinable) -> Self:
         """Return the lots in this state at this time of the database's clock, as `Lot.state_at` says."""
         if state == Lot.State.VOIDED:
             return self.filter(voided_at__isnull=False)
         lots = self.filter(voided_at__isnull=True)
-        spent = Q(remaining=0, expired=0)
+        # Nothing is written off of a lot that goes on. The conditions are those of the partial indexes.
         match state:
             case Lot.State.USED:
-                return lots.filter(spent)
+                return lots.filter(remaining=0, expired=0)
             case Lot.State.EXPIRED:
-                return lots.filter(~spent, expires_at__lte=now)
-        return lots.filter(~spent, expires_at__gt=now)
+                return lots.filter(Q(remaining__gt=0) | Q(expired__gt=0), expires_at__lte=now)
+        return lots.filter(remaining__gt=0, expires_at__gt=now)
 
     def with_overdue(self, now: datetime | Combinable) -> Self:
         """Add `overdue_held`: what expired holds that are still open in the books have set aside of each."""
