@@ -10,6 +10,8 @@ from backoffice.actions.staff_action import StaffAction
 from backoffice.credits.funds import facts_of_wallet
 from backoffice.errors import NothingToChange
 from foundation import money
+from foundation.text import is_id
+from wallet.books.models import PRODUCT_LENGTH
 from wallet.charges import budgets
 from wallet.charges.counters import BudgetNow
 from wallet.models import Budget, Wallet
@@ -33,8 +35,11 @@ class BudgetField(forms.ChoiceField):
     """One of a user's budgets. It also accepts a budget that is gone, so that a form can be sent twice."""
 
     def valid_value(self, value: Any) -> bool:
-        set_by, period, *_ = [*str(value).split(":", 2), ""]
-        return set_by in SetBy.values and period in Period.values and str(value).count(":") >= 2
+        match str(value).split(":", 2):
+            case [set_by, period, product]:
+                is_product = is_id(product) and len(product) <= PRODUCT_LENGTH
+                return set_by in SetBy.values and period in Period.values and (is_product or not product)
+        return False
 
 
 class RemoveBudgetForm(ReasonForm):

@@ -14,6 +14,7 @@ from tests.factories import StaffFactory, UserFactory, enter
 from tests.html import table, words
 from tests.wallet.granted import set_budget
 from tests.wallet.held import hold
+from wallet.books.models import PRODUCT_LENGTH
 from wallet.charges import budgets
 from wallet.models import Budget, Wallet
 
@@ -102,7 +103,21 @@ def test_a_budget_that_is_gone_is_not_removed_again(billing, ada):
     assert Act.objects.count() == 1
 
 
-@pytest.mark.parametrize("budget", ["", "user", "user:day", "user:year:", "staff:day:", "x:y:z"])
+def test_a_budget_of_a_product_with_the_longest_name_is_removed(billing, ada):
+    set_budget(200, USER, product=f"a: {'x' * (PRODUCT_LENGTH - 3)}")
+    name = f"user:day:a: {'x' * (PRODUCT_LENGTH - 3)}"
+    assert send(billing, name).status_code == 302
+    assert not Budget.objects.exists()
+    assert "This budget was removed already" in words(send(billing, name))
+
+
+@pytest.mark.parametrize(
+    "budget",
+    [
+        *("", "user", "user:day", "user:year:", "staff:day:", "x:y:z"),
+        *("user:day:\0", "user:day:a\u200b", "user:day: ", f"user:day:{'x' * (PRODUCT_LENGTH + 1)}"),
+    ],
+)
 def test_what_names_no_budget_is_refused(billing, ada, budget):
     set_budget(200, USER)
     answer = send(billing, budget)
