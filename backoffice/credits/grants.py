@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django import forms
-from django.db.models import BigIntegerField, Case, CharField, F, OuterRef, QuerySet, Subquery, Value, When
+from django.db.models import BigIntegerField, Case, CharField, F, OuterRef, Q, QuerySet, Subquery, Value, When
 from django.db.models.functions import Now
 from django.utils import timezone
 
@@ -78,14 +78,15 @@ def of_user(user_id: str) -> tuple[list[Lot], datetime]:
     """Return grants of a user as they are now, and the time of that.
 
     The first are those with credits left, in the order in which they are spent. Then follow the newest of the
-    others.
+    others. These include the grants that have ended, but are not written off.
     """
     now = time_of(user_id)
     theirs = Lot.objects.of(user_id, None).with_overdue(now)
-    left = list(theirs.filter(remaining__gt=0).in_spendable_order()[:LEFT_SHOWN_MAX])
+    keeps_credits = ~has_ended(now) | Q(held__gt=F("overdue_held"))
+    left = theirs.filter(keeps_credits, remaining__gt=0).in_spendable_order()[:LEFT_SHOWN_MAX]
     newest = theirs.newest_first()[: LEFT_SHOWN_MAX + OTHERS_SHOWN_MAX]
-    others = [lot for lot in newest if lot.remaining == 0][:OTHERS_SHOWN_MAX]
-    return [lot.as_of(now) for lot in (*left, *others)], now
+    others = [lot for lot in newest if lot.as_of(now).remaining == 0][:OTHERS_SHOWN_MAX]
+    return [*(lot.as_of(now) for lot in left), *others], now
 
 
 def with_grant(entries: QuerySet[Entry]) -> QuerySet[Any]:
