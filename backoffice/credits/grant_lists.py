@@ -122,8 +122,8 @@ class GrantAdmin(AddressedAdmin):
 
     @admin.display(description="made by")
     def made_by(self, lot: Lot) -> str:
-        actor = Entry.objects.filter(pk=lot.entry_id).values_list("actor", flat=True).first()
-        return actors.name_of(actor or "")
+        entry = Entry.objects.filter(wallet_id=lot.wallet_id, pk=lot.entry_id)
+        return actors.name_of(entry.values_list("actor", flat=True).first() or "")
 
     @admin.display(description="entries")
     def its_entries(self, lot: Lot) -> str:

@@ -99,13 +99,15 @@ def with_grant(entries: QuerySet[Entry]) -> QuerySet[Any]:
 
 def moves_of(entry: Entry) -> Iterable[tuple[str, int]]:
     """Return the grants that an entry moved, and by how many credits, in the order of spending."""
-    moves = LotMove.objects.filter(wallet_id=entry.wallet_id, sequence=entry.sequence)
+    of_wallet = {"wallet_id": entry.wallet_id, "lot__wallet_id": entry.wallet_id}
+    moves = LotMove.objects.filter(**of_wallet, sequence=entry.sequence)
     return moves.order_by("lot__expires_at", "lot_id").values_list("lot_id", "credits")
 
 
 def parts_of(hold: Hold) -> Iterable[tuple[str, int]]:
     """Return the grants that a hold has set credits aside of, and how many, in the order of spending."""
-    parts = HoldPart.objects.filter(wallet_id=hold.wallet_id, hold_id=hold.pk)
+    of_wallet = {"wallet_id": hold.wallet_id, "lot__wallet_id": hold.wallet_id}
+    parts = HoldPart.objects.filter(**of_wallet, hold_id=hold.pk)
     return parts.order_by("lot__expires_at", "lot_id").values_list("lot_id", "credits")
 
 

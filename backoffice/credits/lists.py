@@ -233,8 +233,10 @@ class EntryAdmin(AddressedAdmin):
     @admin.display(description="reversed by")
     def reversed_by(self, entry: Entry) -> str:
         """The entries that gave back or clawed back the credits of this entry, oldest first."""
-        reversals = entry.reversals.order_by("sequence")[:REVERSALS_SHOWN_MAX]
-        shown = ((row_link(Entry, each.pk), money.signed(each.credits)) for each in reversals)
+        reversals = entry.reversals.filter(wallet_id=entry.wallet_id).order_by("sequence")
+        shown = (
+            (row_link(Entry, each.pk), money.signed(each.credits)) for each in reversals[:REVERSALS_SHOWN_MAX]
+        )
         return format_html_join(", ", "{} ({})", shown)
 
 

@@ -13,7 +13,7 @@ from tests.backoffice.plans import captured
 from tests.factories import UserFactory
 from tests.html import table
 from tests.wallet.granted import grant, past_grants, void
-from tests.wallet.held import hold
+from tests.wallet.held import capture, charge_of, hold
 from tests.wallet.holding import past_hold
 from wallet.books.funds import time_of
 from wallet.charges import lapsing
@@ -64,3 +64,30 @@ def test_an_ended_grant_that_only_an_overdue_hold_set_aside_of_is_among_the_othe
     shown, _ = grants.of_user(USER)
     assert [(lot.pk, lot.remaining) for lot in shown] == [(active.pk, 4), (ending.pk, 0)]
     assert Lot.objects.get(pk=ending.pk).held == 3
+
+
+# --- Queries --------------------------------------------------------------------------------------------
+
+
+def test_the_grants_of_an_entry_and_of_a_hold_are_joined_by_their_wallet(staff):
+    grant(USER, 5)
+    made = hold(USER, 5)
+    entry = charge_of(capture(made, 4))
+    for name, key in (("entry", entry.pk), ("hold", made.pk)):
+        joined = {query for query in queries_of(staff, name, key) if 'JOIN "wallet_lot"' in query}
+        assert [f""""wallet_lot"."wallet_id" = '{USER}'""" in query for query in joined] == [True]
+
+
+def test_the_entry_of_a_grant_is_read_by_its_wallet(staff):
+    lot = grant(USER, 5)
+    of_actor = {
+        query for query in queries_of(staff, "lot", lot.pk) if 'SELECT "wallet_entry"."actor"' in query
+    }
+    assert [f""""wallet_entry"."wallet_id" = '{USER}'""" in query for query in of_actor] == [True]
+
+
+def test_the_entries_that_reverse_an_entry_are_read_by_its_wallet(staff, give):
+    entry = give(USER, 5)
+    condition = f""""reverses_id" = '{entry.pk}'"""
+    reversals = {query for query in queries_of(staff, "entry", entry.pk) if condition in query}
+    assert [f""""wallet_entry"."wallet_id" = '{USER}'""" in query for query in reversals] == [True]
