@@ -327,7 +327,7 @@ def test_the_tidier_beside_charges_writes_each_end_once(give, article_rate, for_
     at_once([partial(charge_all, name) for name in "abc"])
     rounds = [each for caller in tidied for each in caller.result(timeout=120)]
     assert not any(each.failed for each in rounds)
-    assert sum(each.grants for each in rounds) <= 8
+    assert sum(each.lots for each in rounds) <= 8
     lapsing.tidy()
     ends = Entry.objects.filter(kind="expiry")
     assert ends.count() == Lot.objects.filter(expired__gt=0).count()
