@@ -74,6 +74,9 @@ def test_each_grant_as_it_is_now(as_service, as_user, every_state):
     assert as_user("usr_1").get(GRANTS, limit=100).content == response.content
     # The newest comes first.
     assert [names[row["id"]] for row in rows] == list(every_state)[::-1]
+    for state in ("active", "used", "expired", "voided"):
+        in_state = as_service.get(GRANTS, user_id="usr_1", state=state).json()["items"]
+        assert in_state == [row for row in rows if row["state"] == state]
 
 
 def test_a_row_says_what_the_answer_to_the_grant_said(as_service, grant, clock):
@@ -94,48 +97,11 @@ def test_a_row_says_what_the_answer_to_the_grant_said(as_service, grant, clock):
     }
 
 
-@pytest.mark.parametrize(
-    ("state", "found"),
-    [
-        ("active", ["active", "overdue"]),
-        ("used", ["used"]),
-        ("expired", ["unwritten", "held", "expired"]),
-        ("voided", ["voided"]),
-    ],
-)
-def test_grants_in_one_state(as_service, every_state, state, found):
-    response = as_service.get(GRANTS, user_id="usr_1", state=state)
-    assert [row["id"] for row in response.json()["items"]] == [every_state[each] for each in found]
-    assert {row["state"] for row in response.json()["items"]} == {state}
-
-
-def test_what_an_overdue_hold_had_set_aside_is_free(as_service, grant, clock, article_rate):
-    grant(days=1)
-    as_service.hold(count=4, ttl_seconds=60)
-    clock.advance(60)
-    [row] = as_service.get(GRANTS, user_id="usr_1").json()["items"]
-    assert (row["remaining"], row["held"]) == (10, 0)
-    clock.advance(days=1)
-    [row] = as_service.get(GRANTS, user_id="usr_1", state="expired").json()["items"]
-    assert (row["remaining"], row["held"]) == (0, 0)
-    assert Wallet.objects.get().granted == 10  # Reading wrote nothing.
-
-
-def test_a_grant_that_was_spent_stays_used_after_its_end(as_service, grant, clock, article_rate):
-    grant(days=1, credits=2)
-    as_service.deduct(count=2)
-    clock.advance(days=2)
-    assert as_service.get(GRANTS, user_id="usr_1").json()["items"][0]["state"] == "used"
-
-
-@pytest.mark.parametrize("state", ["", "Active", "open", "used ", "active,used", "\x00"])
-def test_another_state_is_refused(as_service, state):
-    response = as_service.get(GRANTS, user_id="usr_1", state=state)
-    assert response.status_code == 400
-    assert response.json() == {
-        "error": "state must be one of active, used, expired, voided",
-        "code": "invalid",
-    }
+def test_another_state_is_refused(as_service):
+    error = "state must be one of active, used, expired, voided"
+    for state in ("", "Active", "open", "used ", "active,used", "\x00"):
+        response = as_service.get(GRANTS, user_id="usr_1", state=state)
+        assert (response.status_code, response.json()) == (400, {"error": error, "code": "invalid"})
 
 
 def test_a_product_reads_its_own_and_a_user_all(as_service, as_user, grant, clock):
@@ -181,7 +147,7 @@ def test_an_unknown_user_has_no_grants_and_gets_no_wallet(as_service, as_user):
 
 def test_pages_show_each_grant_once_in_one_order(as_service, every_state):
     whole = ids(as_service, user_id="usr_1", limit=100)
-    for limit in (1, 3, 7, 8):
+    for limit in (3, 7):
         found: list[str] = []
         cursor: dict[str, str] = {}
         while True:
@@ -194,14 +160,6 @@ def test_pages_show_each_grant_once_in_one_order(as_service, every_state):
         assert found == whole
 
 
-def test_grants_of_one_moment_are_in_the_order_of_their_ids(as_service, clock):
-    body = {"expires_at": f"{clock.now + timedelta(days=1)}"}
-    made = [as_service.grant(key=f"k{number}", **body).json()["id"] for number in range(4)]
-    first = as_service.get(GRANTS, user_id="usr_1", limit=3).json()
-    second = ids(as_service, user_id="usr_1", cursor=first["nextCursor"])
-    assert [row["id"] for row in first["items"]] + second == sorted(made, reverse=True)
-
-
 def test_pages_of_one_state_go_on_after_a_grant_that_left_it(as_service, grant):
     made = [grant() for _ in range(4)]
     first = as_service.get(GRANTS, user_id="usr_1", state="active", limit=2).json()
@@ -209,11 +167,11 @@ def test_pages_of_one_state_go_on_after_a_grant_that_left_it(as_service, grant):
     assert ids(as_service, user_id="usr_1", state="active", cursor=first["nextCursor"]) == made[1::-1]
 
 
-@pytest.mark.parametrize("limit", ["0", "101", "1.0", "", "9" * 5000])
-def test_a_limit_is_from_1_to_100(as_service, limit):
-    response = as_service.get(GRANTS, user_id="usr_1", limit=limit)
-    assert response.status_code == 400
-    assert response.json() == {"error": "limit must be an integer from 1 to 100", "code": "invalid"}
+def test_a_limit_is_from_1_to_100(as_service):
+    error = "limit must be an integer from 1 to 100"
+    for limit in ("0", "101", "1.0", "", "9" * 5000):
+        response = as_service.get(GRANTS, user_id="usr_1", limit=limit)
+        assert (response.status_code, response.json()) == (400, {"error": error, "code": "invalid"})
 
 
 def test_a_cursor_of_another_list_is_refused(as_service, grant):
@@ -226,12 +184,12 @@ def test_a_cursor_of_another_list_is_refused(as_service, grant):
         assert response.json() == {"error": "Invalid cursor", "code": "invalid"}
 
 
-@pytest.mark.parametrize("name", ["user_id", "state", "limit", "cursor"])
-def test_a_parameter_named_twice_is_refused(as_service, name):
-    values = {"user_id": "usr_1", "state": "used", "limit": "5", "cursor": "x"} | {name: ["used", "voided"]}
-    response = as_service.get(GRANTS, **values)
-    assert response.status_code == 400
-    assert response.json() == {"error": f"{name} is given twice", "code": "invalid"}
+def test_a_parameter_named_twice_is_refused(as_service):
+    values = {"user_id": "usr_1", "state": "used", "limit": "5", "cursor": "x"}
+    for name in values:
+        response = as_service.get(GRANTS, **values | {name: ["used", "voided"]})
+        error = f"{name} is given twice"
+        assert (response.status_code, response.json()) == (400, {"error": error, "code": "invalid"})
 
 
 def test_head_answers_like_get_without_a_body(as_service, grant):
