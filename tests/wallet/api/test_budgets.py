@@ -84,10 +84,7 @@ def test_a_changed_budget_keeps_what_was_spent(blog):
     blog.budget(20, alert_percent=80)
     blog.deduct(count=17)
     assert blog.budget(30).json() == row(30, spent=17)  # 100 % again: the body is the whole budget.
-    assert blog.budget(30).json() == row(30, spent=17)
-    assert blog.budget(17).json() == row(17, spent=17)
     assert blog.budget(5).json() == row(5, spent=17, left=0)
-    assert blog.budget(0).json() == row(0, spent=17, left=0)
     assert (Budget.objects.count(), Wallet.objects.get().budgets) == (1, 1)
 
 
@@ -106,26 +103,24 @@ def test_a_user_without_a_wallet_can_have_a_budget(as_service, clock):
     assert as_service.get("/io/wallet/balance", user_id="usr_new").json() == {"credits": 0}
 
 
-@pytest.mark.parametrize(
-    "period", ["week", "Day", "", "day ", "day,month", 1, None, ["day"], "\x00", "x" * 9999]
-)
-def test_another_period_is_refused(blog, period):
-    response = blog.budget(20, period=period)
-    assert response.status_code == 400
-    assert response.json()["code"] == "invalid"
-    expected = {"": "must not be empty", None: "is required", "\x00": "must hold printable characters only"}
-    if isinstance(period, str | None):
-        error = expected.get(period, "must be one of day, month")
-        assert response.json()["error"] == f"period {error}"
+def test_another_period_is_refused(blog):
+    errors = {"": "must not be empty", None: "is required", "\x00": "must hold printable characters only"}
+    for period in ("week", "Day", "", "day ", "day,month", None, "\x00", "x" * 9999):
+        response = blog.budget(20, period=period)
+        error = f"period {errors.get(period, 'must be one of day, month')}"
+        assert (response.status_code, response.json()) == (400, {"error": error, "code": "invalid"})
+    for period in (1, ["day"]):
+        response = blog.budget(20, period=period)
+        assert (response.status_code, response.json()["code"]) == (400, "invalid")
     assert not Budget.objects.exists()
 
 
-@pytest.mark.parametrize("field", ["user_id", "period", "credits"])
-def test_a_missing_field_is_named(blog, field):
-    body = {"user_id": "usr_1", "period": "day", "credits": 20}
-    del body[field]
-    response = blog.put(BUDGETS, body)
-    assert (response.status_code, response.json()["error"]) == (400, f"{field} is required")
+def test_a_missing_field_is_named(blog):
+    for field in ("user_id", "period", "credits"):
+        body = {"user_id": "usr_1", "period": "day", "credits": 20}
+        del body[field]
+        response = blog.put(BUDGETS, body)
+        assert (response.status_code, response.json()["error"]) == (400, f"{field} is required")
 
 
 def test_a_body_cannot_say_whose_budget_it_is(blog):
@@ -133,11 +128,9 @@ def test_a_body_cannot_say_whose_budget_it_is(blog):
     assert blog.budget(20, set_by="user", product="mail", spent=-5).json() == row()
 
 
-def test_a_user_has_50_budgets(blog, as_user):
-    for number in range(25):
-        for period in ("day", "month"):
-            set_by_user(period, product=f"product-{number}")
-    assert Wallet.objects.get().budgets == 50
+def test_one_budget_more_than_a_user_may_have_is_refused(blog, monkeypatch):
+    monkeypatch.setattr(budgets, "BUDGETS_MAX", 1)
+    set_by_user()
     response = blog.budget(20)
     assert response.status_code == 409
     assert response.json() == {
@@ -145,12 +138,6 @@ def test_a_user_has_50_budgets(blog, as_user):
         "code": "too_many",
     }
     assert blog.budget(20, "usr_2").status_code == 200
-    assert len(rows(as_user("usr_1"))) == 50
-    assert product("product-7").delete(BUDGETS, user_id="usr_1", period="day").content == DELETED
-    assert blog.budget(20).status_code == 409  # That one is the user's, and stays.
-    budgets.remove_budget(user_id="usr_1", set_by="user", product="product-7", period="day")
-    assert blog.budget(20).status_code == 200
-    assert blog.budget(30).json()["credits"] == 30  # A budget that is there can be changed.
 
 
 # --- Removing ---------------------------------------------------------------------------------------
@@ -181,26 +168,25 @@ def test_a_product_removes_its_own_budget_alone(blog, as_user):
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    ("query", "error"),
-    [
-        ({"period": "day"}, "user_id is required"),
-        ({"user_id": "usr_1"}, "period is required"),
-        ({"user_id": "usr_1", "period": ""}, "period must be one of day, month"),
-        ({"user_id": "usr_1", "period": "week"}, "period must be one of day, month"),
-        ({"user_id": "usr_1", "period": "day\x00"}, "period must be one of day, month"),
-        ({"user_id": "usr_1", "period": ["day", "month"]}, "period is given twice"),
-        ({"user_id": ["usr_1", "usr_2"], "period": "day"}, "user_id is given twice"),
-        ({"user_id": "", "period": "day"}, "user_id must be 1 to 255 printable characters"),
-        ({"user_id": "x" * 256, "period": "day"}, "user_id must be 1 to 255 printable characters"),
-        ({"user_id": "a\nb", "period": "day"}, "user_id must be 1 to 255 printable characters"),
-    ],
-)
-def test_a_bad_query_removes_nothing(blog, query, error):
+BAD_QUERIES: list[tuple[dict[str, Any], str]] = [
+    ({"period": "day"}, "user_id is required"),
+    ({"user_id": "usr_1"}, "period is required"),
+    ({"user_id": "usr_1", "period": ""}, "period must be one of day, month"),
+    ({"user_id": "usr_1", "period": "week"}, "period must be one of day, month"),
+    ({"user_id": "usr_1", "period": "day\x00"}, "period must be one of day, month"),
+    ({"user_id": "usr_1", "period": ["day", "month"]}, "period is given twice"),
+    ({"user_id": ["usr_1", "usr_2"], "period": "day"}, "user_id is given twice"),
+    ({"user_id": "", "period": "day"}, "user_id must be 1 to 255 printable characters"),
+    ({"user_id": "x" * 256, "period": "day"}, "user_id must be 1 to 255 printable characters"),
+    ({"user_id": "a\nb", "period": "day"}, "user_id must be 1 to 255 printable characters"),
+]
+
+
+def test_a_bad_query_removes_nothing(blog):
     blog.budget(20)
-    response = blog.delete(BUDGETS, **query)
-    assert response.status_code == 400
-    assert response.json() == {"error": error, "code": "invalid"}
+    for query, error in BAD_QUERIES:
+        response = blog.delete(BUDGETS, **query)
+        assert (response.status_code, response.json()) == (400, {"error": error, "code": "invalid"})
     assert Budget.objects.exists()
 
 

@@ -18,7 +18,8 @@ pytestmark = pytest.mark.django_db
 
 FEATURE = "blog.article.generate"
 A_MOMENT = timedelta(microseconds=1)
-BLOG_DAY = {"set_by": "product", "product": "blog", "period": "day"}
+BLOG = {"set_by": "product", "product": "blog"}
+BLOG_DAY = BLOG | {"period": "day"}
 USER_DAY = {"set_by": "user", "product": "", "period": "day"}
 
 
@@ -128,6 +129,18 @@ def test_of_budgets_that_are_alike_the_users_is_named_over_all_products_first(ri
         limited_by = refusal(10).limited_by
         named = {"set_by": limited_by["setBy"], "product": limited_by.get("product", "")}
         assert named | {"period": limited_by["period"]} == budget
+
+
+def test_each_of_the_six_budgets_of_a_product_limits_it_alone(rich):
+    charge(1)
+    for whose in ({"set_by": "user", "product": ""}, {"set_by": "user", "product": "blog"}, BLOG):
+        for period in ("day", "month"):
+            set_budget(3, **whose, period=period)
+            error = refusal(3)
+            named = {"set_by": error.limited_by["setBy"], "product": error.limited_by.get("product", "")}
+            assert (named, error.limited_by["period"], error.available) == (whose, period, 2)
+            budgets.remove_budget(user_id="usr_1", **whose, period=period)
+    charge(3)
 
 
 @pytest.mark.parametrize(
@@ -319,8 +332,11 @@ def test_a_user_without_a_wallet_can_have_a_budget(clock, give, article_rate):
 
 
 def test_50_budgets_of_a_wallet_at_most(clock):
-    for number in range(50):
-        set_budget(1, product=f"p{number}")
+    rows = [{"set_by": "user", "product": f"p{n}", "period": "day", "credits": 1} for n in range(49)]
+    set_budget(1, product="p49")
+    starts = Budget.objects.get().starts
+    Budget.objects.bulk_create(Budget(wallet_id="usr_1", starts=starts, spent=0, **row) for row in rows)
+    ledger.set_budgets("usr_1", 50)
     for budget in ({}, {"period": "month"}, BLOG_DAY):
         with pytest.raises(TooManyBudgets):
             set_budget(1, **budget)
