@@ -5,6 +5,7 @@ from typing import Any
 
 from django.db import transaction
 
+from tests.wallet.entries import sql
 from wallet import identifiers
 from wallet.books import ledger
 from wallet.charges import budgets, counters, lots
@@ -70,6 +71,25 @@ def past_grants(number: int, user_id: str = "usr_1", *, credits: int = 1, produc
             product_caps.count(product, CAPS, credits, month=month)
         made.append(lot)
     return made
+
+
+def lots_alone(number: int, lot: Lot, **columns: str) -> None:
+    """Add so many rows of lots like this one, which no entry granted. The history no longer adds up.
+
+    `columns` says in SQL what is different in a row; `n` is its number, from 1.
+    """
+    names = [field.column for field in Lot._meta.concrete_fields if field.column is not None]
+    values = {"id": "'grant_' || n", "entry_id": "'txn_' || n"} | columns
+    chosen = ", ".join(values.get(name, name) for name in names)
+    sql("SET LOCAL session_replication_role = replica")
+    sql(
+        f"INSERT INTO wallet_lot ({', '.join(names)}) SELECT {chosen}"
+        f" FROM wallet_lot, generate_series(1, {number}) AS n WHERE id = %s",
+        lot.pk,
+    )
+    left = "SELECT sum(remaining) FROM wallet_lot WHERE wallet_id = user_id"
+    sql(f"UPDATE wallet_wallet SET granted = ({left}) WHERE user_id = %s", lot.wallet_id)
+    sql("SET LOCAL session_replication_role = origin")
 
 
 def set_budget(

@@ -213,7 +213,7 @@ class Run:
 
 @pytest.mark.django_db
 def test_any_history_is_the_models(branches):
-    Run(8, 45, steps_between_laws=15)
+    Run(len(MOODS), 45, steps_between_laws=15)
 
 
 @pytest.mark.django_db

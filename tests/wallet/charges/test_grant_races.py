@@ -38,10 +38,10 @@ from wallet.models import Entry, GrantedMonth, Hold, Lot, LotMove, Wallet
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-ROUNDS = 3
+ROUNDS = 2
 SOON = timedelta(milliseconds=500)
 # How long before the end of a lot the first call begins. So the end comes before, among or after the calls.
-LEADS = (0, 15, 40, 100)
+LEADS = (0, 15, 60)
 
 
 @pytest.fixture(autouse=True)
@@ -117,9 +117,9 @@ def test_the_first_grants_of_a_month_race(db):
     assert kinds(outcomes) == {"done": 1, "OverCap": 7}
 
 
-def test_20_lots_of_one_product_have_credits_left_at_most(db):
-    for _ in range(17):
-        granted(1)
+def test_the_limit_of_grants_of_one_product_is_exact_when_grants_race(db, monkeypatch):
+    monkeypatch.setattr(granting, "GRANTS_OF_PRODUCT_MAX", 4)
+    granted(1)
     outcomes = outcomes_at_once([partial(granted, 1)] * 8)
     assert kinds(outcomes) == {"done": 3, "TooManyGrants": 5}
     assert granted(1, product="mail").remaining == 1

@@ -4,7 +4,7 @@ import pytest
 
 from tests.backoffice.plans import captured, rows_read
 from tests.wallet.entries import sql
-from tests.wallet.granted import grant
+from tests.wallet.granted import grant, lots_alone
 from tests.wallet.held import service_of
 from wallet.charges import deductions, lapsing
 
@@ -18,17 +18,8 @@ pytestmark = [pytest.mark.django_db, pytest.mark.breaks_the_books]
 def used_grants(article_rate):
     """Thousands of grants of usr_1 that are used up (only their rows), and one of 10 credits."""
     lot = grant("usr_1", 10)
-    sql("SET LOCAL session_replication_role = replica")
-    sql(
-        f"""
-        INSERT INTO wallet_lot (id, wallet_id, entry_id, product, reason, credits, remaining, held, expired,
-                                created_at, expires_at)
-        SELECT 'grant_' || n, wallet_id, 'txn_' || n, product, reason, 1, 0, 0, 0,
-               created_at - interval '1 day', created_at - interval '1 hour'
-          FROM wallet_lot, generate_series(1, {USED}) AS n WHERE id = '{lot.pk}'
-        """
-    )
-    sql("SET LOCAL session_replication_role = origin")
+    began, ended = (f"created_at - interval '{ago}'" for ago in ("1 day", "1 hour"))
+    lots_alone(USED, lot, credits="1", remaining="0", created_at=began, expires_at=ended)
     sql("ANALYZE wallet_lot")
 
 
