@@ -3,25 +3,10 @@
 import secrets
 
 from django.contrib.admin.utils import quote
-from django.contrib.auth.models import Group
-from django.test import Client
 from django.urls import reverse
 
-from tests.factories import StaffFactory, enter
 from wallet.charges import debits
 from wallet.models import Entry
-
-
-def member_of(role):
-    member = StaffFactory.create(is_superuser=False)
-    member.groups.set(Group.objects.filter(name=role))
-    return member
-
-
-def signed_in(member):
-    client = Client()
-    enter(client, member)
-    return client
 
 
 def page_of(row, name="refund"):

@@ -5,33 +5,20 @@ from functools import partial
 
 import pytest
 from django.contrib.admin.utils import quote
-from django.contrib.auth.models import Group
 from django.db import transaction
-from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
 from accounts.models import Act, ServiceKey, User
 from backoffice.actions import acts, pages
+from tests.backoffice.members import member_of, signed_in
 from tests.crowd import at_once, begin, wait_until_another_waits, wallet_locked_by_another
-from tests.factories import StaffFactory, UserFactory, enter
+from tests.factories import StaffFactory, UserFactory
 from wallet.books import ledger
 from wallet.models import Entry, StripeEvent, TopUp, Wallet
 from wallet.payments import settlement
 
 pytestmark = pytest.mark.django_db
-
-
-def member_of(role, **fields):
-    member = StaffFactory.create(is_superuser=False, **fields)
-    member.groups.set(Group.objects.filter(name=role))
-    return member
-
-
-def signed_in(member):
-    client = Client()
-    enter(client, member)
-    return client
 
 
 def page_of(name, row):

@@ -6,9 +6,8 @@ from functools import partial
 
 import pytest
 from django.contrib.admin.utils import quote
-from django.contrib.auth.models import Group, Permission
+from django.contrib.auth.models import Permission
 from django.db import connection
-from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
@@ -19,8 +18,9 @@ from backoffice import roles
 from backoffice.credits import limits
 from monetization import tips
 from monetization.models import Refund
+from tests.backoffice.members import member_of, signed_in
 from tests.crowd import at_once
-from tests.factories import StaffFactory, UserFactory, enter
+from tests.factories import StaffFactory, UserFactory
 from tests.monetization.records import clock_at
 from tests.wallet.past import charged, wrote
 from wallet.books import ledger
@@ -37,21 +37,9 @@ def usual_limits(settings):
     settings.STAFF_REFUND_CENTS_MAX = {"billing": 500, "admin": 5000}
 
 
-def member_of(*names):
-    member = StaffFactory.create(is_superuser=False)
-    member.groups.set(Group.objects.filter(name__in=names))
-    return member
-
-
 @pytest.fixture
 def billing():
     return member_of("billing")
-
-
-def signed_in(member):
-    client = Client()
-    enter(client, member)
-    return client
 
 
 def send(client, name, row, /, **fields):

@@ -14,11 +14,11 @@ from django.test.utils import CaptureQueriesContext
 
 from backoffice.overview import figures
 from monetization.figures.periods import period_of
-from tests.backoffice.grants import past_grant
 from tests.backoffice.overviews import DAY, NOW, behind, text_of
 from tests.factories import StaffFactory, UserFactory, enter
 from tests.monetization.records import clock_at
 from tests.wallet.entries import sql
+from tests.wallet.granted import past_grant
 from tests.wallet.past import charged, gave_back, took_back, topped_up, wrote
 from wallet.books import days
 from wallet.models import StripeEvent, TopUp, Wallet

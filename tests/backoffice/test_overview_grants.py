@@ -7,10 +7,9 @@ from django.db import connection
 from django.utils import timezone
 
 from backoffice.overview.attention import lines
-from tests.backoffice.grants import past_grant
 from tests.backoffice.overviews import behind
 from tests.backoffice.plans import captured, plans_of
-from tests.wallet.granted import grant
+from tests.wallet.granted import grant, past_grant
 from wallet.charges import lapsing
 from wallet.models import Lot
 

@@ -8,7 +8,8 @@ from django.db.models import F
 
 from accounts.actors import actor_of
 from backoffice.credits import limits
-from tests.backoffice.refunds import errors_of, form_of, member_of, page_of, send, signed_in
+from tests.backoffice.members import member_of, signed_in
+from tests.backoffice.refunds import errors_of, form_of, page_of, send
 from tests.crowd import at_once
 from wallet.models import RefundRequest, StripeRefund, TopUp
 

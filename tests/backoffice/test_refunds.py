@@ -8,16 +8,8 @@ from django.db.models import F
 from accounts.models import Act
 from backoffice.credits import refunds
 from foundation import erased_texts
-from tests.backoffice.refunds import (
-    errors_of,
-    form_of,
-    member_of,
-    page_of,
-    refunds_at,
-    send,
-    signed_in,
-    spend,
-)
+from tests.backoffice.members import member_of, signed_in
+from tests.backoffice.refunds import errors_of, form_of, page_of, refunds_at, send, spend
 from tests.crowd import at_once, locked_by_another
 from tests.factories import StaffFactory
 from tests.scripted_server import content, json_of

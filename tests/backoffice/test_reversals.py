@@ -14,8 +14,9 @@ from django.utils import timezone
 from backoffice.credits import parked, reversals
 from backoffice.find import search
 from backoffice.overview import attention
+from tests.backoffice.members import member_of, signed_in
 from tests.backoffice.overviews import behind
-from tests.backoffice.refunds import form_of, member_of, page_of, send, signed_in, spend
+from tests.backoffice.refunds import form_of, page_of, send, spend
 from tests.source import ROOT
 from wallet.books import ledger
 from wallet.models import Entry, RefundRequest, StripeDispute, StripeEvent, StripeRefund, TopUp

@@ -25,8 +25,9 @@ from backoffice.people import access as domain
 from backoffice.roles import ROLES
 from monetization import sponsors, subscriptions, tips
 from monetization.models import Earner
+from tests.backoffice.members import member_of, signed_in
 from tests.crowd import at_once
-from tests.factories import StaffFactory, UserFactory, enter
+from tests.factories import StaffFactory, UserFactory
 from tests.wallet.granted import grant, set_budget
 from tests.wallet.held import hold
 from wallet.books import ledger
@@ -34,18 +35,6 @@ from wallet.charges import debits
 from wallet.models import Entry, Rate, RefundRequest, StripeEvent, TopUp, Wallet
 
 pytestmark = pytest.mark.django_db
-
-
-def signed_in(member: User) -> Client:
-    client = Client()
-    enter(client, member)
-    return client
-
-
-def member_of(*names: str) -> User:
-    member = StaffFactory.create(is_superuser=False)
-    member.groups.set(Group.objects.filter(name__in=names))
-    return member
 
 
 def acting() -> Iterator[ActingAdmin]:

@@ -1,21 +1,23 @@
 """Grants and budgets as products, users and staff make them."""
 
-from datetime import timedelta
+from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import transaction
+from django.utils import timezone
 
 from tests.wallet.entries import sql
 from wallet import identifiers
 from wallet.books import ledger
-from wallet.charges import budgets, counters, lots
+from wallet.charges import budgets, lots
 from wallet.charges.counters import BudgetNow
 from wallet.grants import caps as product_caps
 from wallet.grants import granting
 from wallet.grants.caps import Caps
 from wallet.models import Entry, Lot
 
-A_DAY = timedelta(days=1)
+A_DAY, HALF_AN_HOUR = timedelta(days=1), timedelta(minutes=30)
 CAPS = Caps(grant=1_000_000, month=1_000_000_000)
 
 
@@ -44,33 +46,54 @@ def void(lot: Lot) -> granting.Voided:
 
 
 @transaction.atomic
-def past_grants(number: int, user_id: str = "usr_1", *, credits: int = 1, product: str = "blog") -> list[Lot]:
-    """So many grants that were made an hour ago and ended half an hour ago, but are whole in the books."""
+def past_grant(
+    user_id: str = "usr_1",
+    credits: int = 10,
+    *,
+    ended: timedelta | None = HALF_AN_HOUR,
+    at: datetime | None = None,
+    product: str = "blog",
+    reason: str = "Welcome",
+) -> Lot:
+    """A grant of then that ended so long ago, or with None ends tomorrow. Nothing was written off.
+
+    The user's entries before it must be older.
+    """
+    now = timezone.now()
+    ends = now + A_DAY if ended is None else now - ended
     ledger.open_wallet(user_id)
-    made = []
-    for _ in range(number):
-        read = ledger.lock(user_id)
-        assert read is not None
-        actor = "service:wsk_test" if product else "user:staff:1"
-        facts: dict[str, Any] = {"kind": Entry.Kind.GRANT, "product": product, "actor": actor}
-        entry, _ = ledger.post(read, credits=credits, granted=credits, **facts)
-        began = read.now - timedelta(hours=1)
-        lot = Lot.objects.create(
-            wallet_id=user_id,
-            entry=entry,
-            product=product,
-            reason="Welcome",
-            credits=credits,
-            remaining=credits,
-            created_at=began,
-            expires_at=began + timedelta(minutes=30),
-        )
-        lots.begin(entry, lot)
-        if product:
-            month = counters.first_day("month", read.now)
-            product_caps.count(product, CAPS, credits, month=month)
-        made.append(lot)
-    return made
+    read = ledger.lock(user_id)
+    assert read is not None, "the wallet was opened"
+    began = at or min(ends, now) - 2 * HALF_AN_HOUR
+    entry, _ = ledger.post(
+        replace(read, read_at=began),
+        credits=credits,
+        granted=credits,
+        kind=Entry.Kind.GRANT,
+        actor="service:wsk_test" if product else "user:staff:1",
+        product=product,
+        reason=reason,
+        idempotency_key=identifiers.grant_id(),
+    )
+    lot = Lot.objects.create(
+        wallet_id=user_id,
+        entry=entry,
+        product=product,
+        reason=reason,
+        credits=credits,
+        remaining=credits,
+        created_at=began,
+        expires_at=ends,
+    )
+    lots.begin(entry, lot)
+    if product:
+        product_caps.count(product, CAPS, credits, month=began.date().replace(day=1))
+    return lot
+
+
+def past_grants(number: int, user_id: str = "usr_1", *, credits: int = 1) -> list[Lot]:
+    """So many grants that were made an hour and a half ago and ended half an hour ago, whole in the books."""
+    return [past_grant(user_id, credits) for _ in range(number)]
 
 
 def lots_alone(number: int, lot: Lot, **columns: str) -> None:

@@ -1,16 +1,13 @@
 """Budgets in the back-office: on the user's page, and how staff remove one."""
 
-import secrets
-
 import pytest
-from django.contrib.admin.utils import quote
-from django.contrib.auth.models import Group
-from django.test import Client
-from django.urls import reverse
 from django.utils.dateformat import format as in_words
 
 from accounts.models import Act
-from tests.factories import StaffFactory, UserFactory, enter
+from tests.backoffice.credits import pages
+from tests.backoffice.credits.pages import USER, page, user_page
+from tests.backoffice.members import member_of, signed_in
+from tests.factories import UserFactory
 from tests.html import table, words
 from tests.wallet.granted import set_budget
 from tests.wallet.held import hold
@@ -20,8 +17,7 @@ from wallet.models import Budget, Wallet
 
 pytestmark = pytest.mark.django_db
 
-USER = "usr_ada"
-PAGE = reverse("admin:wallet_wallet_remove-budget", args=[quote(USER)])
+PAGE = page("wallet_remove-budget", USER)
 
 
 @pytest.fixture
@@ -32,20 +28,11 @@ def ada(give, article_rate):
 
 @pytest.fixture
 def billing(db):
-    member = StaffFactory.create(is_superuser=False)
-    member.groups.set(Group.objects.filter(name="billing"))
-    client = Client()
-    enter(client, member)
-    return client
+    return signed_in(member_of("billing"))
 
 
 def send(client, budget, **fields):
-    form = {"reason": "Ada asked for it.", "key": secrets.token_hex(8), "budget": budget}
-    return client.post(PAGE, form | fields)
-
-
-def user_page(client):
-    return client.get(reverse("admin:one_user", args=[quote(USER)]))
+    return pages.send(client, PAGE, budget=budget, **fields)
 
 
 def test_a_users_page_shows_each_budget(staff, ada):

@@ -1,27 +1,23 @@
 """Grants in the back-office: their list, their pages, what staff may do, and how they are found."""
 
-import csv
-import io
-import re
-import secrets
 from datetime import timedelta
 from functools import partial
 
 import pytest
 from django.contrib.admin.utils import quote
 from django.contrib.auth.models import Group
-from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.dateformat import format as in_words
 
 from accounts.actors import actor_of
 from accounts.models import Act
-from tests.backoffice.grants import past_grant
+from tests.backoffice.credits.pages import USER, facts, file_of, found, page, send, sent, user_page
+from tests.backoffice.members import member_of, signed_in
 from tests.crowd import at_once
 from tests.factories import StaffFactory, UserFactory, enter
 from tests.html import table, words
-from tests.wallet.granted import grant, void
+from tests.wallet.granted import grant, past_grant, void
 from tests.wallet.held import capture, hold
 from tests.wallet.reversed import take_back
 from wallet.books import ledger
@@ -32,7 +28,6 @@ from wallet.models import Entry, Lot, Wallet
 
 pytestmark = pytest.mark.django_db
 
-USER = "usr_ada"
 LIST = reverse("admin:wallet_lot_changelist")
 DAY = timedelta(days=1)
 
@@ -59,25 +54,6 @@ def each(ada):
     return {"expired": expired, "used": used, "active": active, "voided": voided}
 
 
-def found(client, **query):
-    """The grants that the list shows."""
-    answer = client.get(LIST, query)
-    assert answer.status_code == 200
-    return [row.pk for row in answer.context["cl"].result_list]
-
-
-def page(name, key):
-    return reverse(f"admin:wallet_{name}", args=[quote(key)])
-
-
-def user_page(client, user_id=USER, **query):
-    return client.get(reverse("admin:one_user", args=[quote(user_id)]), query)
-
-
-def send(client, address, **fields):
-    return client.post(address, {"reason": "Ada asked for it.", "key": secrets.token_hex(8)} | fields)
-
-
 def asked(number=10, **fields):
     """The fields of the form that grants so many credits until tomorrow."""
     ends = timezone.now() + DAY
@@ -89,23 +65,6 @@ def asked(number=10, **fields):
     } | fields
 
 
-def facts(answer):
-    pairs = re.findall(r"(?s)<dt>(.*?)</dt>\s*<dd[^>]*>(.*?)</dd>", answer.text)
-    return {label: " ".join(re.sub(r"<[^>]*>", " ", value).split()) for label, value in pairs}
-
-
-def member_of(role):
-    member = StaffFactory.create(is_superuser=False)
-    member.groups.set(Group.objects.filter(name=role))
-    return member
-
-
-def signed_in(member):
-    client = Client()
-    enter(client, member)
-    return client
-
-
 @pytest.fixture
 def billing(db):
     return signed_in(member_of("billing"))
@@ -115,7 +74,7 @@ def billing(db):
 
 
 def test_the_list_shows_each_grant_newest_first(staff, each):
-    assert found(staff) == [each[state].pk for state in ("voided", "active", "used", "expired")]
+    assert found(staff, LIST) == [each[state].pk for state in ("voided", "active", "used", "expired")]
     answer = staff.get(LIST)
     shown = words(answer)
     assert f"{USER} Active 10 10 " in shown
@@ -126,21 +85,21 @@ def test_the_list_shows_each_grant_newest_first(staff, each):
 
 @pytest.mark.parametrize("state", Lot.State.values)
 def test_the_list_is_filtered_by_state_and_by_who_granted(staff, each, state):
-    assert found(staff, state=state) == [each[state].pk]
-    assert found(staff, state=state, product__exact="reach") == []
+    assert found(staff, LIST, state=state) == [each[state].pk]
+    assert found(staff, LIST, state=state, product__exact="reach") == []
 
 
 def test_grants_of_staff_are_listed_alone(staff, each):
-    assert found(staff, product__exact="") == [each["active"].pk]
-    assert found(staff, product__exact="mail") == [each["voided"].pk]
+    assert found(staff, LIST, product__exact="") == [each["active"].pk]
+    assert found(staff, LIST, product__exact="mail") == [each["voided"].pk]
 
 
 def test_grants_that_end_soon(staff, each):
     soon = grant("usr_other", 3, lasts=timedelta(hours=20))
     active = each["active"]
-    assert found(staff, end="24h") == [soon.pk]
-    assert found(staff, end="7d") == [soon.pk]
-    assert found(staff, end="30d") == [soon.pk, active.pk]
+    assert found(staff, LIST, end="24h") == [soon.pk]
+    assert found(staff, LIST, end="7d") == [soon.pk]
+    assert found(staff, LIST, end="30d") == [soon.pk, active.pk]
     for unknown in ({"end": "never"}, {"state": "lost"}):
         assert staff.get(LIST, unknown)["Location"].endswith("?e=1")
 
@@ -149,8 +108,8 @@ def test_a_grant_is_shown_the_same_before_and_after_its_end_is_written_down(staf
     late = past_grant(USER, 6)
     ended = in_words(late.expires_at, "j M Y, H:i:s")
     for not_written in ([late.pk], []):
-        assert found(staff, end="late") == not_written
-        assert found(staff, state="expired") == [late.pk]
+        assert found(staff, LIST, end="late") == not_written
+        assert found(staff, LIST, state="expired") == [late.pk]
         shown = facts(staff.get(page("lot_change", late.pk)))
         assert (shown["State"], shown["Left"], shown["Ended unspent"]) == ("Expired", "0", "6")
         assert shown["Expires at"] == f"{ended} UTC"
@@ -194,15 +153,14 @@ def test_wallets_are_filtered_by_what_is_granted(staff, give, ada):
 def test_a_user_and_an_id_find_their_grants(staff, each):
     other = grant("usr_other", 3)
     for term, expected in ((USER, 4), (each["used"].pk, 1), (other.pk.upper(), 0), ("usr_unknown", 0)):
-        assert len(found(staff, q=term)) == expected, term
+        assert len(found(staff, LIST, q=term)) == expected, term
     answer = staff.post(LIST, {"q": "ada@example.com"})
     assert answer["Location"] == f"{LIST}?q={USER}"
-    assert found(staff, wallet__user_id__exact="usr_other") == [other.pk]
+    assert found(staff, LIST, wallet__user_id__exact="usr_other") == [other.pk]
 
 
 def test_the_file_has_the_state_and_the_figures_that_the_list_shows(staff, each):
-    answer = staff.get(reverse("admin:wallet_lot_csv"), {"q": USER})
-    rows = list(csv.DictReader(io.StringIO(answer.content.decode().removeprefix("\N{BYTE ORDER MARK}"))))
+    rows = file_of(staff, "lot", q=USER)
     figures = ("state_now", "credits", "left_now", "held_now", "spent", "written_off")
     assert [tuple(row[name] for name in figures) for row in rows] == [
         ("voided", "5", "0", "0", "0", "5"),
@@ -246,8 +204,7 @@ def test_the_lists_of_entries_name_a_grant_and_its_end_and_lead_to_it(staff, eac
 
 
 def test_the_file_of_entries_names_the_grant(staff, each):
-    answer = staff.get(reverse("admin:wallet_entry_csv"), {"kind__exact": "grant"})
-    rows = list(csv.DictReader(io.StringIO(answer.content.decode().removeprefix("\N{BYTE ORDER MARK}"))))
+    rows = file_of(staff, "entry", kind__exact="grant")
     assert {row["grant_id"] for row in rows} == {lot.pk for lot in each.values()}
 
 
@@ -435,7 +392,7 @@ def test_billing_voids_a_grant_of_any_product(billing, ada, give):
     )
     capture(open_hold, 1)
     assert funds_of(USER).balance == 5
-    assert found(billing, state="voided") == [lot.pk]
+    assert found(billing, LIST, state="voided") == [lot.pk]
 
 
 @pytest.mark.parametrize("end", ["voided", "expired"])
@@ -463,10 +420,6 @@ def test_support_looks_and_does_not_grant_or_void(ada):
 
 
 # --- Find -------------------------------------------------------------------------------------------------
-
-
-def sent(client, sought):
-    return client.post(reverse("admin:find"), {"sought": sought})["Location"]
 
 
 def test_the_id_of_a_grant_opens_its_users_page_and_marks_it(staff, each):

@@ -1,20 +1,18 @@
 """Holds and frozen wallets in the back-office: lists, pages, what staff may do, and how they are found."""
 
-import csv
-import io
-import re
 import secrets
 from datetime import timedelta
 
 import pytest
 from django.contrib.admin.utils import quote
 from django.contrib.auth.models import Group
-from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.dateformat import format as in_words
 
 from accounts.models import Act
+from tests.backoffice.credits.pages import USER, facts, file_of, found, page, send, sent, user_page
+from tests.backoffice.members import member_of, signed_in
 from tests.factories import StaffFactory, UserFactory, enter
 from tests.html import table, words
 from tests.wallet.held import capture, charge_of, hold, void
@@ -26,9 +24,12 @@ from wallet.models import Entry, Hold, Wallet
 
 pytestmark = pytest.mark.django_db
 
-USER = "usr_ada"
 LIST = reverse("admin:wallet_hold_changelist")
 FROZEN = "Charges and holds are refused. Captures of open holds, refunds and top-ups go on."
+
+
+def signed_in_as(role):
+    return signed_in(member_of(role))
 
 
 @pytest.fixture
@@ -49,44 +50,12 @@ def each(ada):
     }
 
 
-def found(client, **query):
-    """The holds that the list shows."""
-    answer = client.get(LIST, query)
-    assert answer.status_code == 200
-    return [row.pk for row in answer.context["cl"].result_list]
-
-
-def page(name, key):
-    return reverse(f"admin:wallet_{name}", args=[quote(key)])
-
-
-def user_page(client, user_id=USER, **query):
-    return client.get(reverse("admin:one_user", args=[quote(user_id)]), query)
-
-
-def send(client, address, **fields):
-    return client.post(address, {"reason": "Ada asked for it.", "key": secrets.token_hex(8)} | fields)
-
-
-def facts(answer):
-    pairs = re.findall(r"(?s)<dt>(.*?)</dt>\s*<dd[^>]*>(.*?)</dd>", answer.text)
-    return {label: " ".join(re.sub(r"<[^>]*>", " ", value).split()) for label, value in pairs}
-
-
-def member_of(role):
-    member = StaffFactory.create(is_superuser=False)
-    member.groups.set(Group.objects.filter(name=role))
-    client = Client()
-    enter(client, member)
-    return client
-
-
 # --- The list -----------------------------------------------------------------------------------------
 
 
 def test_the_list_shows_each_hold_newest_first(staff, each):
     newest_first = [each[state].pk for state in ("voided", "captured", "open", "expired")]
-    assert found(staff) == newest_first
+    assert found(staff, LIST) == newest_first
     answer = staff.get(LIST)
     shown = words(answer)
     assert '<span class="tag tag-accent">Open</span>' in answer.text
@@ -99,9 +68,9 @@ def test_an_overdue_hold_is_shown_as_expired_before_and_after_it_is_tidied(staff
     late = past_hold(USER, credits=2)
     until = in_words(late.expires_at, "j M Y, H:i:s")
     for expected in ([late.pk], []):
-        assert found(staff, state="expired") == [late.pk]
-        assert found(staff, state="open") == []
-        assert found(staff, state="overdue") == expected
+        assert found(staff, LIST, state="expired") == [late.pk]
+        assert found(staff, LIST, state="open") == []
+        assert found(staff, LIST, state="overdue") == expected
         shown = facts(staff.get(page("hold_change", late.pk)))
         assert (shown["State"], shown["Ended at"]) == ("Expired", f"{until} UTC")
         lapsing.lapse_wallet(USER)
@@ -109,8 +78,8 @@ def test_an_overdue_hold_is_shown_as_expired_before_and_after_it_is_tidied(staff
 
 @pytest.mark.parametrize("state", Hold.State.values)
 def test_the_list_is_filtered_by_state_and_product(staff, each, state):
-    assert found(staff, state=state) == [each[state].pk]
-    assert found(staff, state=state, product__exact="mail") == []
+    assert found(staff, LIST, state=state) == [each[state].pk]
+    assert found(staff, LIST, state=state, product__exact="mail") == []
 
 
 def test_an_unknown_state_is_refused(staff, each):
@@ -130,15 +99,14 @@ def test_a_user_an_id_and_a_key_find_their_holds(staff, each, give):
         ("chat", 0),
         ("usr_unknown", 0),
     ):
-        assert len(found(staff, q=term)) == expected, term
+        assert len(found(staff, LIST, q=term)) == expected, term
     answer = staff.post(LIST, {"q": "ada@example.com"})
     assert answer["Location"] == f"{LIST}?q={USER}"
-    assert found(staff, wallet__user_id__exact="usr_other") == [other.pk]
+    assert found(staff, LIST, wallet__user_id__exact="usr_other") == [other.pk]
 
 
 def test_the_file_has_the_state_that_the_list_shows(staff, each):
-    answer = staff.get(reverse("admin:wallet_hold_csv"), {"q": USER})
-    rows = list(csv.DictReader(io.StringIO(answer.content.decode().removeprefix("\N{BYTE ORDER MARK}"))))
+    rows = file_of(staff, "hold", q=USER)
     assert [row["state_now"] for row in rows] == ["voided", "captured", "open", "expired"]
     assert [bool(row["ended_now"]) for row in rows] == [True, True, False, True]
     assert "state" not in rows[0]
@@ -252,7 +220,7 @@ def test_staff_who_may_not_view_holds_see_none(client, ada):
 
 
 def test_billing_voids_a_hold_of_any_product(ada):
-    billing = member_of("billing")
+    billing = signed_in_as("billing")
     held = hold(USER, 5, product="mail")
     form = {"key": secrets.token_hex(8)}
     for _ in range(2):
@@ -271,7 +239,7 @@ def test_billing_voids_a_hold_of_any_product(ada):
 
 def test_the_form_says_what_voiding_means(ada):
     held = hold(USER, 5)
-    shown = words(member_of("billing").get(page("hold_void", held.pk)))
+    shown = words(signed_in_as("billing").get(page("hold_void", held.pk)))
     assert "State Open Held 5 credits For blog.article.generate × 5, by blog" in shown
     assert "The product can no longer charge for this work: its capture is refused." in shown
 
@@ -284,7 +252,7 @@ def test_the_form_says_what_voiding_means(ada):
     ],
 )
 def test_a_hold_that_ended_meanwhile_is_not_voided(ada, end, sentence):
-    billing = member_of("billing")
+    billing = signed_in_as("billing")
     held = hold(USER, 5)
     end(held)
     assert billing.get(page("hold_void", held.pk)).status_code == 404
@@ -293,7 +261,7 @@ def test_a_hold_that_ended_meanwhile_is_not_voided(ada, end, sentence):
 
 
 def test_an_overdue_hold_is_not_voided(ada):
-    billing = member_of("billing")
+    billing = signed_in_as("billing")
     held = past_hold(USER, credits=5)
     assert billing.get(page("hold_void", held.pk)).status_code == 404
     assert "This hold has expired already" in words(send(billing, page("hold_void", held.pk)))
@@ -301,7 +269,7 @@ def test_an_overdue_hold_is_not_voided(ada):
 
 
 def test_support_looks_and_does_not_void_or_freeze(ada):
-    support = member_of("support")
+    support = signed_in_as("support")
     held = hold(USER, 5)
     shown = words(user_page(support))
     assert "Open holds" in shown
@@ -317,7 +285,7 @@ def test_support_looks_and_does_not_void_or_freeze(ada):
 
 
 def test_billing_freezes_a_wallet_and_lets_it_go_on(ada, as_service):
-    billing = member_of("billing")
+    billing = signed_in_as("billing")
     held = hold(USER, 5)
     shown = words(billing.get(page("wallet_freeze", USER)))
     assert f"This works at once. {FROZEN}" in shown
@@ -339,7 +307,7 @@ def test_billing_freezes_a_wallet_and_lets_it_go_on(ada, as_service):
 
 
 def test_a_colleague_froze_it_meanwhile(ada):
-    billing = member_of("billing")
+    billing = signed_in_as("billing")
     ledger.set_frozen(USER, frozen=True)
     assert "This wallet is frozen already" in words(send(billing, page("wallet_freeze", USER)))
     ledger.set_frozen(USER, frozen=False)
@@ -367,10 +335,6 @@ def test_an_adjustment_removes_only_what_is_available(staff, ada):
 
 
 # --- Find -------------------------------------------------------------------------------------------------
-
-
-def sent(client, sought):
-    return client.post(reverse("admin:find"), {"sought": sought})["Location"]
 
 
 def test_the_id_of_a_hold_opens_its_users_page_and_marks_it(staff, ada):
@@ -406,5 +370,8 @@ def test_a_hold_is_no_new_users_misar_id(staff):
 
 
 def test_todays_holds_are_listed(staff, each):
-    assert len(found(staff, when="today")) in (3, 4)  # Around midnight, the first one was made yesterday.
-    assert found(staff, created_at__gte=(timezone.now() + timedelta(hours=1)).isoformat()) == []
+    assert len(found(staff, LIST, when="today")) in (
+        3,
+        4,
+    )  # Around midnight, the first one was made yesterday.
+    assert found(staff, LIST, created_at__gte=(timezone.now() + timedelta(hours=1)).isoformat()) == []

@@ -1,9 +1,6 @@
 """The command that ends overdue holds, and what changes when it has run: rows, and no answer."""
 
-from io import StringIO
-
 import pytest
-from django.core.management import call_command
 from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 
@@ -13,18 +10,10 @@ from tests.wallet.entries import sql
 from tests.wallet.granted import set_budget, spent
 from tests.wallet.held import hold
 from tests.wallet.holding import past_hold
+from tests.wallet.tidying import tidy
 from wallet.books import ledger
 from wallet.charges import lapsing
 from wallet.models import Budget, Hold, Wallet
-
-
-def tidy():
-    out, trouble = StringIO(), StringIO()
-    try:
-        call_command("tidy", stdout=out, stderr=trouble)
-    except SystemExit as end:
-        return end.code, out.getvalue().strip(), trouble.getvalue().strip()
-    return 0, out.getvalue().strip(), trouble.getvalue().strip()
 
 
 @pytest.mark.django_db(transaction=True)
