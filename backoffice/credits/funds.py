@@ -16,12 +16,18 @@ from wallet.models import Hold, HoldPart, Lot, Wallet
 
 # In the URL of the list of wallets, and their conditions. `with_funds` adds what is held and available. The
 # conditions on the row itself come first, so that the holds and grants of few wallets are read.
-HELD, OVERHELD, GRANTED = "held", "overheld", "granted"
+HELD, OVERHELD, GRANTED, OWING = "held", "overheld", "granted", "owing"
 CONDITIONS = {
     HELD: Q(held__gt=0, held_now__gt=0),
-    OVERHELD: Q(balance__gte=0, balance__lt=F("held"), available__lt=0),
+    # Of users who owe nothing. The second condition follows from the third: what ended grants lost is part
+    # of what the row counts as granted.
+    OVERHELD: Q(balance__gte=F("granted"), balance__lt=F("held") + F("granted"), available__lt=0),
     GRANTED: Q(granted__gt=0, granted_now__gt=0),
+    # Granted credits never pay a debt, so paid credits are missing. The row says this alone: writing off a
+    # grant that has ended changes both columns by the same credits.
+    OWING: Q(balance__lt=F("granted")),
 }
+OWED = F("granted") - F("balance")  # By a wallet that owes.
 
 
 def with_funds(wallets: QuerySet[Wallet]) -> QuerySet[Wallet]:

@@ -80,7 +80,7 @@ class TypeFilter(ListedFilter):
 
 
 class FundsFilter(SimpleListFilter):
-    """Wallets with open holds, with more held than they have, or with credits of grants."""
+    """Wallets with open holds, with more held than they have, with credits of grants, or with a debt."""
 
     title = "credits"
     parameter_name = "funds"
@@ -90,6 +90,7 @@ class FundsFilter(SimpleListFilter):
             (funds.HELD, "Held"),
             (funds.OVERHELD, "More held than there is"),
             (funds.GRANTED, "Granted"),
+            (funds.OWING, "Owes"),
         ]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
@@ -126,7 +127,6 @@ class WalletAdmin(AddressedAdmin):
     figures = ("can_be_spent", "held_now", "credits", "entries")
     sortable_by = ("user_id",)
     list_filter = (FundsFilter, "frozen")
-    lookups = ("balance__lt",)
     search_fields = ("user_id",)
     search_help_text = "A whole Misar ID or e-mail address."
     ordering = ("user_id",)

@@ -267,13 +267,15 @@ def _of_requests(at: datetime) -> Iterator[Line]:
 
 
 def _of_wallets() -> Iterator[Line]:
-    owing = Q(balance__lt=0)
-    # No index has the balances, because it would slow down each charge. So this reads all wallets.
-    looked_at = funds.with_funds(Wallet.objects.filter(owing | Q(balance__lt=F("held")) | Q(frozen=True)))
+    owing = funds.CONDITIONS[funds.OWING]
+    # No index has the balances, because it would slow down each charge. So this reads all wallets. The first
+    # condition is true of each wallet that owes or has more held than it has.
+    in_question = Q(balance__lt=F("held") + F("granted")) | Q(frozen=True)
+    looked_at = funds.with_funds(Wallet.objects.filter(in_question))
     found = in_time(
         lambda: looked_at.aggregate(
             owing=Count("pk", filter=owing),
-            owed=Sum("balance", filter=owing, default=0),
+            owed=Sum(funds.OWED, filter=owing, default=0),
             overheld=Count("pk", filter=funds.CONDITIONS[funds.OVERHELD]),
             frozen=Count("pk", filter=Q(frozen=True)),
         )
@@ -283,9 +285,9 @@ def _of_wallets() -> Iterator[Line]:
     if found["owing"]:
         yield Line(
             f"{count(found['owing'], 'user')} {pluralize(found['owing'], 'owes,owe')} "
-            f"{money.credits(-found['owed'])} in total.",
-            "They can't spend until a top-up has paid the debt.",
-            rows(Wallet, balance__lt=0),
+            f"{money.credits(found['owed'])} in total.",
+            "Until a top-up has paid the debt, they can spend only the granted credits that exceed it.",
+            rows(Wallet, funds=funds.OWING),
         )
     if found["overheld"]:
         has = pluralize(found["overheld"], "has,have")

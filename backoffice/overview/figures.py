@@ -12,8 +12,10 @@ from typing import TypeVar
 
 import psycopg
 from django.db import OperationalError, connection, transaction
-from django.db.models import Count, Q, Sum
+from django.db.models import Count, F, Q, Sum
+from django.db.models.functions import Greatest, Now
 
+from backoffice.credits import funds
 from backoffice.overview import charts
 from backoffice.overview.links import entries, rows, within
 from foundation import money, operators
@@ -25,7 +27,7 @@ from wallet.books import days
 from wallet.books.days import Flow
 from wallet.charges.give_backs import CHARGES
 from wallet.history.products import name_of
-from wallet.models import Entry, Wallet
+from wallet.models import Entry, Lot, Wallet
 
 T = TypeVar("T")
 Kind = Entry.Kind
@@ -107,27 +109,31 @@ def in_time(read: Callable[[], T]) -> T | None:
 def balances(period: Period, change: int | None) -> list[Tile]:
     """Return a tile with the credits that users hold. If users owe credits, return a second tile for them.
 
-    `change` is how much the period's entries changed the sum of all balances. None or 0 is not shown.
+    Users hold paid credits, and what their grants have left. A debt is missing paid credits: it is not
+    subtracted. `change` is how much the period's entries changed the sum of all balances. None or 0 is not
+    shown.
     """
-    positive, negative = Q(balance__gt=0), Q(balance__lt=0)
+    owing = funds.CONDITIONS[funds.OWING]
     held = Wallet.objects.aggregate(
-        credits=Sum("balance", filter=positive, default=0),
-        wallets=Count("pk", filter=positive),
-        owed=Sum("balance", filter=negative, default=0),
-        debtors=Count("pk", filter=negative),
+        credits=Sum(Greatest("balance", "granted"), default=0),
+        wallets=Count("pk", filter=Q(balance__gt=0) | Q(granted__gt=0)),
+        owed=Sum(funds.OWED, filter=owing, default=0),
+        debtors=Count("pk", filter=owing),
         set_aside=Sum("held", default=0),
     )
+    # A wallet counts these until they are written off.
+    ended = Lot.objects.ended(Now()).aggregate(free=Sum(F("remaining") - F("held"), default=0))
     details = [f"in {count(held['wallets'], 'wallet')}" if held["wallets"] else "No wallet holds any yet."]
     if held["set_aside"]:
         details.append(f"{money.plain(held['set_aside'])} held for work in progress")
     if change:
         details.append(f"{money.signed(change)} in {period.label}")
     url = rows(Wallet) if held["wallets"] else ""
-    tiles = [_tile("outstanding", "Credits outstanding", held["credits"], url, details)]
+    tiles = [_tile("outstanding", "Credits outstanding", held["credits"] - ended["free"], url, details)]
     if held["debtors"]:
         owed = f"by {count(held['debtors'], 'wallet')}, after clawbacks"
-        url = rows(Wallet, balance__lt=0)
-        tiles.append(_tile("owed", "Owed to us", -held["owed"], url, [owed], needs_attention=True))
+        url = rows(Wallet, funds=funds.OWING)
+        tiles.append(_tile("owed", "Owed to us", held["owed"], url, [owed], needs_attention=True))
     return tiles
 
 

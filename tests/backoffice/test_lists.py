@@ -161,7 +161,7 @@ def test_the_time_filter_counts_back_from_now(staff):
 
 def test_wallets_that_owe_and_events_that_failed(staff, give):
     give("usr_1", 10)
-    assert found(staff.get(list_of(Wallet), {"balance__lt": "0"})) == []
+    assert found(staff.get(list_of(Wallet), {"funds": "owing"})) == []
     StripeEvent.objects.create(id="evt_1", type="checkout.session.completed", tries=2, user_id="usr_1")
     StripeEvent.objects.create(id="evt_2", type="other.type", state="kept")
     ask = {"state__exact": "waiting", "tries__gte": "1"}
