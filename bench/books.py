@@ -51,14 +51,18 @@ class Books:
     def _open(self, user_ids: list[str]) -> None:
         for user_id in user_ids:
             ledger.credit(
-                user_id=user_id, credits=OPENING_CREDITS, kind=Entry.Kind.GRANT, actor="bench", reason="bench"
+                user_id=user_id,
+                credits=OPENING_CREDITS,
+                kind=Entry.Kind.ADJUSTMENT,
+                actor="bench",
+                reason="bench",
             )
         opened = {"credits": OPENING_CREDITS, "balance_after": OPENING_CREDITS, "sequence": 1}
         peer.Wallet.objects.bulk_create(
             peer.Wallet(user_id=user_id, balance=OPENING_CREDITS, entries_count=1) for user_id in user_ids
         )
         peer.Entry.objects.bulk_create(
-            peer.Entry(wallet_id=user_id, kind="grant", actor="bench", reason="bench", **opened)
+            peer.Entry(wallet_id=user_id, kind="adjustment", actor="bench", reason="bench", **opened)
             for user_id in user_ids
         )
 

@@ -29,6 +29,7 @@ class Wallet(models.Model):
     watch = models.BigIntegerField(default=0)
     budgets = models.SmallIntegerField(default=0)
     frozen = models.BooleanField(default=False)
+    revision = models.BigIntegerField(default=0)
     created_at = models.DateTimeField(default=timezone.now)
 
     # For the type checker, which runs with the service's settings.

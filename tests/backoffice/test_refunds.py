@@ -14,6 +14,7 @@ from tests.crowd import at_once, locked_by_another
 from tests.factories import StaffFactory
 from tests.scripted_server import content, json_of
 from tests.wallet.conftest import forget_the_client
+from tests.wallet.granted import grant
 from wallet.books import ledger
 from wallet.models import RefundRequest, StripeDispute, StripeRefund, TopUp
 from wallet.payments import refund_requests
@@ -135,6 +136,14 @@ def test_a_refund_that_leaves_a_debt_asks_first(pay, billing, report):
     assert billing.post(page_of(topup), form | {"debt": "20", "accept_debt": "on"}).status_code == 302
     report(topup)
     assert ledger.available_of("usr_1") == -20
+
+
+def test_granted_credits_do_not_lessen_the_debt(pay, billing):
+    """A refund takes back paid credits only."""
+    topup = pay()
+    spend(20)
+    grant("usr_1", 40)
+    assert errors_of(billing.post(page_of(topup), form_of(amount="25"))) == [DEBT]
 
 
 def test_a_debt_that_has_grown_since_is_asked_about_again(pay, billing):

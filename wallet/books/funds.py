@@ -116,6 +116,11 @@ class Funds:
         return self.balance - self.granted
 
     @property
+    def paid_available(self) -> int:
+        """The paid credits that can be spent; negative in a debt, or if more is held than was paid."""
+        return self.available - sum(grant.remaining - grant.held for grant in self.grants)
+
+    @property
     def owed(self) -> int:
         """What the user owes: what is missing in paid credits, because granted credits never pay a debt."""
         return max(0, -self.paid)

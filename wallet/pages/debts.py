@@ -98,8 +98,8 @@ def _with_paid_after(entries: EntryQuerySet) -> Any:
     last_move = LotMove.objects.filter(**place, lot_id=OuterRef("pk")).order_by("-sequence")[:1]
     lots = Lot.objects.filter(wallet_id=OuterRef("wallet_id"))
     left = lots.annotate(left=Subquery(last_move.values("remaining_after"))).order_by().values("wallet_id")
-    granted = Subquery(left.annotate(total=Sum("left")).values("total"))
-    granted = Coalesce(granted, 0, output_field=BigIntegerField())
+    total = Subquery(left.annotate(total=Sum("left")).values("total"))
+    granted = Coalesce(total, 0, output_field=BigIntegerField())
     return entries.annotate(paid_after=F("balance_after") - granted)
 
 

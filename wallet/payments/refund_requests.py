@@ -16,7 +16,7 @@ from django.db.models.expressions import Combinable
 from django.utils import timezone
 
 from foundation import money
-from wallet.books import ledger
+from wallet.books.funds import funds_of
 from wallet.books.models import Entry
 from wallet.errors import LeavesDebt, NotRefundable, RefundRefused, RefundUnanswered, StripeOutOfReach
 from wallet.payments import reported, stripe_gateway
@@ -128,14 +128,15 @@ def why_not(topup: TopUp, standing: Standing) -> str:
 
 
 def taken_by(topup: TopUp, standing: Standing, amount_cents: int) -> tuple[int, int]:
-    """Return how many credits a refund takes back, and the balance of the user before it.
+    """Return how many credits a refund takes back, and how many paid credits are available before it.
 
-    Both are as if everything that Stripe has not reported yet was booked already.
+    Both are as if everything that Stripe has not reported yet was booked already. A refund takes back paid
+    credits only, so granted ones don't lessen the debt that it may leave.
     """
     had = Entry.objects.of_payment(user_id=topup.user_id, session_id=topup.stripe_session_id or "")
     before = money.credits_from_cents(standing.refundable_cents)
     after = money.credits_from_cents(max(0, standing.refundable_cents - amount_cents))
-    return before - after, ledger.available_of(topup.user_id) - (had - before)
+    return before - after, funds_of(topup.user_id).paid_available - (had - before)
 
 
 # --- Asking for a refund ----------------------------------------------------------------------------

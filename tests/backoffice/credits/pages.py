@@ -13,7 +13,7 @@ from django.urls import reverse
 USER = "usr_ada"
 
 
-def page(name: str, key: object) -> str:
+def page(name: str, key: int | str) -> str:
     """The address of a row's page, or of an action on the row."""
     return reverse(f"admin:wallet_{name}", args=[quote(key)])
 

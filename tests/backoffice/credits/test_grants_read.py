@@ -8,11 +8,10 @@ from django.contrib.admin.utils import quote
 from django.urls import reverse
 
 from backoffice.credits import grants
-from tests.backoffice.grants import past_grant
 from tests.backoffice.plans import captured
 from tests.factories import UserFactory
 from tests.html import table
-from tests.wallet.granted import grant, past_grants, void
+from tests.wallet.granted import grant, past_grant, past_grants, void
 from tests.wallet.held import capture, charge_of, hold
 from tests.wallet.holding import past_hold
 from wallet.books.funds import time_of

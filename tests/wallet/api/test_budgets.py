@@ -109,8 +109,8 @@ def test_another_period_is_refused(blog):
         response = blog.budget(20, period=period)
         error = f"period {errors.get(period, 'must be one of day, month')}"
         assert (response.status_code, response.json()) == (400, {"error": error, "code": "invalid"})
-    for period in (1, ["day"]):
-        response = blog.budget(20, period=period)
+    for not_text in (1, ["day"]):
+        response = blog.budget(20, period=not_text)
         assert (response.status_code, response.json()["code"]) == (400, "invalid")
     assert not Budget.objects.exists()
 

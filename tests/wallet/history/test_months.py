@@ -100,7 +100,7 @@ def test_a_statement_says_what_was_there_what_came_what_went_and_what_was_left()
     charge = charged(10, "2026-03-02 08:00:00")
     gave_back(charge, 4, "2026-03-02 09:00:00")
     took_back(topup, 60, "2026-03-31 23:59:59")
-    charged_later = wrote(20, "2026-04-01 00:00:00", kind="grant")
+    charged_later = wrote(20, "2026-04-01 00:00:00")
     march = statements.month(user_id="usr_1", first_day=MARCH)
     assert (march.opening, march.added, march.taken, march.closing) == (50, 4, 70, -16)
     assert (march.first_day, march.last_day) == (MARCH, date(2026, 3, 31))
@@ -160,7 +160,7 @@ GAPS = st.one_of(
 )
 STEPS = st.lists(
     st.tuples(
-        st.sampled_from(["topup", "grant", "adjustment", "deduct", "deduct", "refund", "clawback"]),
+        st.sampled_from(["topup", "adjustment", "adjustment", "deduct", "deduct", "refund", "clawback"]),
         st.integers(1, 30),
         GAPS,
         st.floats(-150, 150),
@@ -198,7 +198,7 @@ def live(user_id, steps):
             charge = max(left, key=lambda each: each.sequence)
             back = min(credits, left.pop(charge))
             written.append(gave_back(charge, back, when))
-        elif kind in ("grant", "adjustment"):
+        elif kind == "adjustment":
             written.append(wrote(credits, when, user_id=user_id, kind=kind))
         elif kind == "topup":
             written.append(topped_up(credits, when, user_id=user_id))

@@ -23,7 +23,7 @@ def spent(user_id="usr_1", first_day=FIRST, last_day=LAST):
 
 @pytest.fixture
 def credits(db):
-    wrote(1000, "2026-02-01 12:00:00", kind="grant")
+    wrote(1000, "2026-02-01 12:00:00")
 
 
 def test_each_feature_has_its_units_its_credits_and_its_share(credits):
@@ -49,7 +49,6 @@ def test_other_days_and_other_wallets_do_not_count(credits):
 def test_what_else_moves_is_no_spending(credits):
     wrote(-5, "2026-03-15 12:00:00")
     took_back(topped_up(5, "2026-03-15 12:00:00"), 5, "2026-03-15 12:00:00")
-    wrote(-5, "2026-03-15 12:00:00", kind="expiry")
     assert spent() == []
 
 

@@ -19,7 +19,7 @@ def entries():
     """Six entries of three days, oldest first."""
     charge = None
     written = [
-        wrote(50, "2026-03-01 00:00:00", kind="grant", product="blog"),
+        wrote(50, "2026-03-01 00:00:00", product="blog"),
         charge := charged(3, "2026-03-01 23:59:59.999999"),
         charged(2, "2026-03-02 00:00:00", feature="blog.article.generate", product="blog"),
         gave_back(charge, 1, "2026-03-02 12:00:00"),

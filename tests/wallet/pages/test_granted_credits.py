@@ -13,12 +13,12 @@ from accounts.models import ServiceKey
 from tests.factories import UserFactory
 from tests.html import browser_of, table, words
 from tests.wallet.clock import Clock
-from tests.wallet.granted import grant, void
+from tests.wallet.granted import grant, past_grants, void
 from tests.wallet.held import capture, hold
 from tests.wallet.reversed import take_back
 from wallet.books import ledger
 from wallet.charges import adjustments, deductions, lapsing
-from wallet.models import Entry
+from wallet.models import Entry, Wallet
 from wallet.pages import granted
 
 pytestmark = pytest.mark.django_db
@@ -309,3 +309,9 @@ def test_a_reason_of_staff_for_anything_else_stays_with_staff(dana):
     answer: Any = browser.get("/wallet/history.csv")
     assert b"A secret" not in b"".join(answer.streaming_content)
     assert "A secret" not in words(browser.get("/wallet"))
+
+
+def test_the_chart_ends_with_what_is_there_now_also_if_nothing_wrote_the_end_of_a_grant(dana):
+    past_grants(1, dana.pk, credits=9)
+    assert "to 42 credits today" in shown_to(dana)
+    assert Wallet.objects.get(pk=dana.pk).balance == 42 + 9

@@ -13,12 +13,11 @@ from tests.factories import UserFactory
 from tests.html import browser_of, link, table, words
 from tests.patterns import matched
 from tests.wallet.entries import move, sql
-from tests.wallet.granted import past_grants
 from tests.wallet.reversed import leave_owing
 from wallet.books import ledger
 from wallet.charges import adjustments, debits, deductions, give_backs
 from wallet.history import spending, statements
-from wallet.models import Entry, TopUp, Wallet
+from wallet.models import Entry, TopUp
 from wallet.pages import chart, tables
 from wallet.prices import rates
 
@@ -183,13 +182,6 @@ def test_the_chart_holds_the_closing_balances_of_its_days(dana, range_, days, po
     assert len(shown) == points
     assert all(balances[day] == balance for day, balance in shown)
     assert shown[-1] == (f"{today}", f"{ledger.available_of(dana.pk)}")
-
-
-def test_the_chart_ends_with_what_is_there_now_also_if_nothing_wrote_the_end_of_a_grant(dana):
-    past_grants(1, dana.pk, credits=9)
-    _, balance = chart_of(browser_of(dana).get("/wallet"))[-1]
-    assert balance == f"{ledger.funds_of(dana.pk).balance}"
-    assert Wallet.objects.get(pk=dana.pk).balance == int(balance) + 9
 
 
 @pytest.mark.parametrize(("range_", "drawn"), [("90d", "steps"), ("12m", "line")])
