@@ -56,6 +56,9 @@ STAFF = {
     "admin-user-debt": "/admin/user/usr_5Foskar/",
     "admin-user-held": "/admin/user/usr_5Fhana/",
     "admin-holds": "/admin/wallet/hold/",
+    "admin-user-granted": "/admin/user/usr_5Fravi/",
+    "admin-grants": "/admin/wallet/lot/",
+    "admin-grant": "/admin/wallet/wallet/usr_5Fravi/grant/",
     "admin-freeze": "/admin/wallet/wallet/usr_5Fines/freeze/",
 }
 # Staff actions on the first row of a list: the picture's name, the list, and the action.
