@@ -4,6 +4,7 @@ The rows and their names are those of `granted_books` (conftest.py); a change is
 """
 
 from functools import partial
+from itertools import product
 
 import psycopg
 import pytest
@@ -134,28 +135,28 @@ LOT = {
 }
 
 
-@pytest.mark.parametrize(
-    ("columns", "law"),
-    [
-        ({"remaining": 4}, "does not begin whole"),
-        ({"remaining": 6}, "does not begin whole"),
-        ({"held": 1}, "does not begin whole"),
-        ({"remaining": 4, "expired": 1}, "does not begin whole"),
-        (
-            {"voided_at": "2020-01-01Z", "removed": 5, "held_when_voided": 0},
-            "does not begin whole",
-        ),
-        ({"credits": 0, "remaining": 0}, "wallet_lot_grants_something"),
-        ({"expires_at": "2020-01-01Z"}, "wallet_lot_grants_something"),
-        ({"removed": 0}, "wallet_lot_is_voided_before_its_end"),
-        ({"wallet_id": "usr_unknown"}, "foreign key"),
-        ({"id": "D"}, "wallet_lot_pkey"),
-        ({"entry_id": "grant of D"}, "wallet_lot_one_per_entry"),
-    ],
+NO_BEGINNINGS: tuple[tuple[dict[str, object], str], ...] = (
+    ({"remaining": 4}, "does not begin whole"),
+    ({"remaining": 6}, "does not begin whole"),
+    ({"held": 1}, "does not begin whole"),
+    ({"remaining": 4, "expired": 1}, "does not begin whole"),
+    (
+        {"voided_at": "2020-01-01Z", "removed": 5, "held_when_voided": 0},
+        "does not begin whole",
+    ),
+    ({"credits": 0, "remaining": 0}, "wallet_lot_grants_something"),
+    ({"expires_at": "2020-01-01Z"}, "wallet_lot_grants_something"),
+    ({"removed": 0}, "wallet_lot_is_voided_before_its_end"),
+    ({"wallet_id": "usr_unknown"}, "foreign key"),
+    ({"id": "D"}, "wallet_lot_pkey"),
+    ({"entry_id": "grant of D"}, "wallet_lot_one_per_entry"),
 )
-def test_a_lot_begins_whole_with_an_entry_of_its_own(refused, rows, columns, law):
-    named = {name: rows.get(value, value) for name, value in columns.items()}
-    refused(law, lambda: insert("wallet_lot", LOT | {"entry_id": "txn_by_sql"} | named))
+
+
+def test_a_lot_begins_whole_with_an_entry_of_its_own(refused, rows):
+    for columns, law in NO_BEGINNINGS:
+        named = {name: rows.get(value, value) for name, value in columns.items()}
+        refused(law, partial(insert, "wallet_lot", LOT | {"entry_id": "txn_by_sql"} | named))
 
 
 # --- History ------------------------------------------------------------------------------------------
@@ -358,29 +359,28 @@ def update(user_id, change):
     return lambda: sql(f"UPDATE wallet_wallet SET {change} WHERE user_id = '{user_id}'")
 
 
-@pytest.mark.parametrize("user_id", ["usr_1", "usr_2", "usr_3"])
-def test_the_release_before_does_not_move_a_wallet_with_grants_or_budgets(wallets, user_id):
-    for change in MOVES:
+def test_the_release_before_does_not_move_a_wallet_with_grants_or_budgets(wallets):
+    for user_id, change in product(("usr_1", "usr_2", "usr_3"), MOVES):
         refused_with_55000(update(user_id, change))
         with transaction.atomic():
             update(user_id, f"{change}, revision = revision + 1")()  # This release.
             transaction.set_rollback(True)
 
 
-@pytest.mark.parametrize("user_id", ["usr_4", "usr_5"])
-def test_the_release_before_moves_a_wallet_without_grants_left(wallets, user_id):
-    for change in MOVES:
+def test_the_release_before_moves_a_wallet_without_grants_left(wallets):
+    for user_id, change in product(("usr_4", "usr_5"), MOVES):
         with transaction.atomic():
             update(user_id, change)()
             transaction.set_rollback(True)
-    entry = move(user_id, -1, kind="deduct", feature=FEATURE, count=1, product="blog")
-    connection.check_constraints()
-    assert Entry.objects.get(pk=entry).held is None
+    for user_id in ("usr_4", "usr_5"):
+        entry = move(user_id, -1, kind="deduct", feature=FEATURE, count=1, product="blog")
+        connection.check_constraints()
+        assert Entry.objects.get(pk=entry).held is None
 
 
-@pytest.mark.parametrize("user_id", ["usr_1", "usr_2", "usr_3"])
-def test_the_release_before_may_change_what_is_no_money(wallets, user_id):
-    for change in ("frozen = true", "watch = 1", "created_at = created_at - interval '1 day'"):
+def test_the_release_before_may_change_what_is_no_money(wallets):
+    changes = ("frozen = true", "watch = 1", "created_at = created_at - interval '1 day'")
+    for user_id, change in product(("usr_1", "usr_2", "usr_3"), changes):
         update(user_id, change)()
     connection.check_constraints()
 

@@ -1,5 +1,8 @@
 """What the database refuses of holds and of what is held, whatever goes round the verbs."""
 
+from functools import partial
+from typing import Any
+
 import psycopg
 import pytest
 from django.db import Error, IntegrityError, OperationalError, connection, transaction
@@ -143,23 +146,23 @@ def insert_hold(**columns):
     sql(f"INSERT INTO wallet_hold ({', '.join(row)}) VALUES ({places})", *row.values())
 
 
-@pytest.mark.parametrize(
-    ("columns", "law"),
-    [
-        ({"credits": 0}, "wallet_hold_sets_something_aside"),
-        ({"count": 0}, "wallet_hold_sets_something_aside"),
-        ({"ttl_seconds": 0}, "wallet_hold_sets_something_aside"),
-        ({"idempotency_key": ""}, "wallet_hold_sets_something_aside"),
-        ({"available_before": 1}, "wallet_hold_was_covered"),
-        ({"idempotency_key": "open"}, "wallet_hold_key_once"),
-        ({"idempotency_key": "voided"}, "wallet_hold_key_once"),
-        ({"state": "voided", "ended_at": "2026-03-01T00:00:00Z"}, "begins voided"),
-        ({"state": "captured", "ended_at": "2026-03-01T00:00:00Z", "captured_count": 2}, "begins captured"),
-        ({"wallet_id": "usr_unknown"}, "foreign key"),
-    ],
+NO_BEGINNINGS: tuple[tuple[dict[str, object], str], ...] = (
+    ({"credits": 0}, "wallet_hold_sets_something_aside"),
+    ({"count": 0}, "wallet_hold_sets_something_aside"),
+    ({"ttl_seconds": 0}, "wallet_hold_sets_something_aside"),
+    ({"idempotency_key": ""}, "wallet_hold_sets_something_aside"),
+    ({"available_before": 1}, "wallet_hold_was_covered"),
+    ({"idempotency_key": "open"}, "wallet_hold_key_once"),
+    ({"idempotency_key": "voided"}, "wallet_hold_key_once"),
+    ({"state": "voided", "ended_at": "2026-03-01T00:00:00Z"}, "begins voided"),
+    ({"state": "captured", "ended_at": "2026-03-01T00:00:00Z", "captured_count": 2}, "begins captured"),
+    ({"wallet_id": "usr_unknown"}, "foreign key"),
 )
-def test_a_hold_begins_open_and_covered_with_a_key_of_its_own(refused, columns, law):
-    refused(law, lambda: insert_hold(**columns))
+
+
+def test_a_hold_begins_open_and_covered_with_a_key_of_its_own(refused):
+    for columns, law in NO_BEGINNINGS:
+        refused(law, partial(insert_hold, **columns))
 
 
 # --- A wallet holds what its open holds hold --------------------------------------------------------
@@ -200,12 +203,12 @@ def test_a_wallet_and_its_holds_may_be_out_of_step_until_the_commit(held_books):
     assert ledger.funds_of("usr_1").held == 14
 
 
-@pytest.mark.parametrize("column", ["held", "open_holds", "granted", "watch", "budgets"])
-def test_a_wallet_sets_aside_no_less_than_nothing(refused, column):
-    refused(
-        "wallet_wallet_sets_aside_no_less_than_nothing",
-        lambda: sql(f"UPDATE wallet_wallet SET {column} = -1 WHERE user_id = 'usr_2'"),
-    )
+def test_a_wallet_sets_aside_no_less_than_nothing(refused):
+    for column in ("held", "open_holds", "granted", "watch", "budgets"):
+        refused(
+            "wallet_wallet_sets_aside_no_less_than_nothing",
+            partial(sql, f"UPDATE wallet_wallet SET {column} = -1 WHERE user_id = 'usr_2'"),
+        )
 
 
 # --- The entry of a capture fits its hold -----------------------------------------------------------
@@ -226,34 +229,35 @@ def test_a_capture_that_fits_is_accepted(held_books):
     assert laws.violations() == []
 
 
-@pytest.mark.parametrize(
-    ("entry", "law"),
-    [
-        ({"by": -3}, "does not fit the hold"),
-        ({"by": -1}, "does not fit the hold"),
-        ({"count": 3}, "does not fit the hold"),
-        ({"count": 3, "by": -3}, "does not fit the hold"),
-        ({"product": "mail"}, "does not fit the hold"),
-        ({"feature": "mail.send"}, "does not fit the hold"),
-        ({"hold_id": "hold_of_nothing"}, "does not fit the hold"),
-        ({"hold_id": None}, "does not fit the hold"),
-        ({"of": "longer"}, "does not fit the hold"),  # It is open.
-        ({"of": "voided"}, "does not fit the hold"),
-        ({"of": "covered"}, "does not fit the hold"),  # It is of another wallet.
-        ({"of": "captured", "count": 3, "by": -3}, "wallet_entry_one_per_hold"),
-        ({"kind": "deduct"}, "wallet_entry_capture_names_its_hold"),
-    ],
+def capture_the_open_hold(by, facts):
+    end_the_open_hold()
+    move("usr_1", by, **facts)
+
+
+MISFITS: tuple[tuple[dict[str, Any], str], ...] = (
+    ({"by": -3}, "does not fit the hold"),
+    ({"by": -1}, "does not fit the hold"),
+    ({"count": 3}, "does not fit the hold"),
+    ({"count": 3, "by": -3}, "does not fit the hold"),
+    ({"product": "mail"}, "does not fit the hold"),
+    ({"feature": "mail.send"}, "does not fit the hold"),
+    ({"hold_id": "hold_of_nothing"}, "does not fit the hold"),
+    ({"hold_id": None}, "does not fit the hold"),
+    ({"of": "longer"}, "does not fit the hold"),  # It is open.
+    ({"of": "voided"}, "does not fit the hold"),
+    ({"of": "covered"}, "does not fit the hold"),  # It is of another wallet.
+    ({"of": "captured", "count": 3, "by": -3}, "wallet_entry_one_per_hold"),
+    ({"kind": "deduct"}, "wallet_entry_capture_names_its_hold"),
 )
-def test_a_capture_that_does_not_fit_is_refused(refused, entry, law):
-    facts = CAPTURE | {"hold_id": hold_of(entry.get("of", "open"))} | entry
-    by = facts.pop("by", -2)
-    facts.pop("of", None)
 
-    def attempt():
-        end_the_open_hold()
-        move("usr_1", by, **facts)
 
-    refused(law, attempt)
+def test_a_capture_that_does_not_fit_is_refused(refused):
+    for entry, law in MISFITS:
+        facts = CAPTURE | {"hold_id": hold_of(entry.get("of", "open"))} | entry
+        by = facts.pop("by", -2)
+        facts.pop("of", None)
+
+        refused(law, partial(capture_the_open_hold, by, facts))
 
 
 def test_a_hold_that_was_voided_is_not_captured(refused):

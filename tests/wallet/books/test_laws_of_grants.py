@@ -123,16 +123,17 @@ def test_a_lot_that_has_left_other_than_its_moves_come_to(granted_lawless):
     )
 
 
-@pytest.mark.parametrize("credits", [9, -2, 1])
-def test_a_move_that_says_otherwise_than_the_moves_up_to_it(granted_lawless, credits):
+def test_a_move_that_says_otherwise_than_the_moves_up_to_it(granted_lawless):
     """What a lot had left at a past time is read from it."""
-    sql(
-        "UPDATE wallet_lotmove SET remaining_after = remaining_after + 1 WHERE lot_id = %s AND credits = %s",
-        granted_lawless["B"],
-        credits,
+    wrong = (
+        "UPDATE wallet_lotmove SET remaining_after = remaining_after + %s WHERE lot_id = %s AND credits = %s"
     )
-    detail = f"5 left and 0 written off, moves come to 5 and 0{OTHERWISE}"
-    assert found() == [(LEFT, granted_lawless["B"], detail)]
+    lot = granted_lawless["B"]
+    for credits in (9, -2, 1):
+        sql(wrong, 1, lot, credits)
+        assert found() == [(LEFT, lot, f"5 left and 0 written off, moves come to 5 and 0{OTHERWISE}")]
+        sql(wrong, -1, lot, credits)
+    assert found() == []
 
 
 def test_a_lot_that_holds_other_than_open_holds_have_set_aside(granted_lawless):
@@ -420,22 +421,19 @@ def test_a_budget_that_has_counted_other_than_what_was_spent(granted_lawless):
     )
 
 
-@pytest.mark.parametrize("name", ["open", "captured"])
-def test_a_hold_counts_in_the_period_in_which_it_was_made(granted_lawless, name):
-    change = (
-        f"UPDATE wallet_hold SET created_at = created_at - interval '1 microsecond' WHERE id = '{{{name}}}'"
-    )
+def test_a_hold_counts_in_the_period_in_which_it_was_made(granted_lawless):
+    earlier = "UPDATE wallet_hold SET created_at = created_at - interval '1 microsecond' WHERE id = "
     counted = "17 counted since 2020-01-01, 14 spent"
-    is_named(granted_lawless, change, (COUNTED, OF_DAY, counted), (COUNTED, OF_MONTH, counted))
+    for name in ("'{open}'", "'{captured}'"):
+        is_named(granted_lawless, earlier + name, (COUNTED, OF_DAY, counted), (COUNTED, OF_MONTH, counted))
 
 
-@pytest.mark.parametrize(
-    ("period", "starts"),
-    [("day", "2019-12-31"), ("day", "2020-01-02"), ("month", "2019-12-01"), ("month", "2020-02-01")],
-)
-def test_what_is_spent_in_one_period_is_nothing_in_the_others(granted_lawless, period, starts):
-    change = f"UPDATE wallet_budget SET starts = '{starts}', spent = 0 WHERE period = '{period}'"
-    is_named(granted_lawless, change)
+def test_what_is_spent_in_one_period_is_nothing_in_the_others(granted_lawless):
+    others = {"day": ("2019-12-31", "2020-01-02"), "month": ("2019-12-01", "2020-02-01")}
+    for period, starts in others.items():
+        for start in starts:
+            change = f"UPDATE wallet_budget SET starts = '{start}', spent = 0 WHERE period = '{period}'"
+            is_named(granted_lawless, change)
 
 
 def test_a_wallet_that_counts_its_budgets_wrong(granted_lawless):
