@@ -150,7 +150,7 @@ def test_a_budget_that_is_set_while_charges_run_counts_all_of_them(give, article
         begin(partial(keep_on, "c", lambda key: charge(1, key, service=MAIL))),
     ]
     try:
-        for _ in range(8):
+        for _ in range(5):
             known = Entry.objects.count()
             patiently(lambda: set_budget(10**6))
             patiently(lambda: set_budget(10**6, set_by="product", product="blog", period="month"))

@@ -52,7 +52,7 @@ def three_at_most(monkeypatch):
 # --- The end ------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("beyond", [NOTHING, A_MOMENT])
+@pytest.mark.parametrize("beyond", [NOTHING, A_MOMENT, A_DAY])
 def test_a_grant_lasts_a_minute_at_least(clock, beyond):
     expires_at = clock.now + A_MINUTE - beyond
     if beyond:
@@ -67,11 +67,8 @@ def test_a_grant_lasts_a_minute_at_least(clock, beyond):
 @pytest.mark.parametrize(
     ("now", "latest"),
     [
-        ("2020-01-01T00:00:00", "2025-01-01T00:00:00"),
         ("2020-02-28T23:59:59.999999", "2025-02-28T23:59:59.999999"),
-        ("2020-02-29T00:00:00", "2025-03-01T00:00:00"),  # There is no 29 February in 2025.
-        ("2020-02-29T12:30:00.000001", "2025-03-01T12:30:00.000001"),
-        ("2020-03-01T00:00:00", "2025-03-01T00:00:00"),
+        ("2020-02-29T12:30:00.000001", "2025-03-01T12:30:00.000001"),  # There is no 29 February in 2025.
         ("2019-02-28T23:59:59", "2024-02-28T23:59:59"),  # 29 February 2024 is a day later.
     ],
 )
@@ -90,12 +87,6 @@ def test_years_after_a_leap_day_are_on_a_leap_day_where_there_is_one():
     assert granting.years_after(leap_day, 4) == datetime(2024, 2, 29, 12, tzinfo=UTC)
     assert granting.years_after(leap_day, 1) == datetime(2021, 3, 1, 12, tzinfo=UTC)
     assert granting.years_after(datetime(2019, 12, 31, tzinfo=UTC), 5) == datetime(2024, 12, 31, tzinfo=UTC)
-
-
-@pytest.mark.parametrize("ends", ["2019-12-31", "1970-01-01", "2020-01-01"])
-def test_a_grant_does_not_end_before_it_begins(clock, ends):
-    with pytest.raises(GrantEndOutOfRange):
-        asked(clock, expires_at=datetime.fromisoformat(ends).replace(tzinfo=UTC))
 
 
 # --- What a grant is ----------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from tests.wallet.granted import void as void_lot
 from tests.wallet.held import capture, hold, service_of, void
 from wallet.books import ledger
 from wallet.charges import deductions, give_backs, lapsing
-from wallet.errors import InsufficientCredits, NotFound
+from wallet.errors import NotFound
 from wallet.grants import granting
 from wallet.models import Entry, Lot
 
@@ -153,12 +153,6 @@ def test_a_product_takes_back_its_own_grants_alone(clock):
             granting.void(user_id=user_id, grant_id=grant_id, product=None)
     for lot in (of_blog, of_staff):  # Staff may take back any.
         assert granting.void(user_id="usr_1", grant_id=lot.pk, product=None).removed == 1
-
-
-def test_a_grant_that_was_taken_back_pays_nothing(clock, article_rate):
-    void_lot(grant(credits=5))
-    with pytest.raises(InsufficientCredits):
-        charge(1)
 
 
 # --- Lists and states ---------------------------------------------------------------------------------
