@@ -235,4 +235,4 @@ def test_long_histories_without_the_short_way_are_the_models(branches):
 @pytest.mark.slow
 @pytest.mark.parametrize("branches", ["both branches"], indirect=True)
 def test_what_the_wallet_had_at_past_moments_is_what_the_model_had_then(branches):
-    assert Run(8, 80, steps_between_laws=80, looks_back=True).moments >= 500
+    assert Run(16, 80, steps_between_laws=80, looks_back=True).moments >= 1000
