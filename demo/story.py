@@ -233,8 +233,8 @@ class Story:
         self._funds(user_id, balance=32, held=0, granted=7, paid=25, available=32)
         chat = {"user_id": user_id, "feature": FEATURE, "count": 8, "idempotency_key": "chat:77"}
         hold_id = self._ask("POST", "/holds", json=chat).json()["holdId"]
-        time.sleep(1)  # `at` is told in whole seconds. Now the second of the hold is over.
         then = self._funds(user_id, balance=32, held=8, granted=7, paid=25, available=24)
+        time.sleep(1)  # `at` names a whole second. What comes next must not be in it.
         self._chapter("5 of the 8 are captured, and 2 of the 3 are given back, to the grant")
         self._ask("POST", f"/holds/{hold_id}/capture", json={"user_id": user_id, "count": 5})
         self._funds(user_id, balance=27, held=0, granted=2, paid=25, available=27)
