@@ -23,7 +23,7 @@ from demo import staff_history, year_of_a_newsletter
 from demo.made_up_past import clock_at
 from monetization.models import Tip
 from sandbox import store
-from wallet.books import ledger
+from wallet.books.funds import available_of
 from wallet.charges import deductions, give_backs
 from wallet.errors import InsufficientCredits
 from wallet.models import Entry, Rate, Wallet
@@ -117,7 +117,7 @@ def live_through_a_year(chance: Random) -> None:
 
 def live_through_a_day(user_id: str, habits: dict[str, int], at: datetime, chance: Random) -> None:
     """One user's day: at most one charge for each feature, on average as often as `habits` says."""
-    if ledger.available_of(user_id) < LOW_CREDITS:
+    if available_of(user_id) < LOW_CREDITS:
         top_up(user_id, dollars=chance.choice((10, 25, 25, 50)), at=at)
     for feature, times_a_week in habits.items():
         if chance.random() >= times_a_week / 7:

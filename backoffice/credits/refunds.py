@@ -16,7 +16,7 @@ from backoffice.credits import limits
 from foundation import money
 from foundation.database.transactions import is_out_of_reach
 from foundation.errors import BillingError
-from wallet.books import ledger
+from wallet.books.funds import available_of
 from wallet.errors import LeavesDebt, RefundRefused, RefundUnanswered
 from wallet.models import RefundRequest, TopUp
 from wallet.payments import refund_requests
@@ -134,7 +134,7 @@ def facts_of(topup: TopUp) -> Facts:
         ("Asked for, not reported yet", _dollars_or_nothing(standing.unreported_cents)),
         ("Disputed, money withdrawn", _dollars_or_nothing(standing.reported.withdrawn_cents)),
         ("Left to refund", money.dollars(standing.refundable_cents)),
-        ("Available", money.credits(ledger.available_of(topup.user_id))),
+        ("Available", money.credits(available_of(topup.user_id))),
         ("A full refund takes back", money.credits(taken)),
         ("And leaves a debt of", debt),
     ]

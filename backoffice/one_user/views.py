@@ -21,6 +21,7 @@ from backoffice.find.search import May
 from backoffice.one_user import credits, records
 from backoffice.overview.figures import in_time
 from wallet.books import ledger
+from wallet.books.funds import funds_of
 from wallet.charges import budgets
 from wallet.errors import GapInHistory
 from wallet.models import Entry, Hold, Wallet
@@ -81,7 +82,7 @@ def _credits(user_id: str, may: May) -> dict[str, Any]:
     if may("wallet.view_wallet"):
         wallet = Wallet.objects.filter(pk=user_id).first()
         parts |= {"wallet": wallet or ledger.unopened(user_id), "has_wallet": wallet is not None}
-        parts["funds"] = funds = ledger.funds_of(user_id)
+        parts["funds"] = funds = funds_of(user_id)
         parts["refused_while_frozen"] = REFUSED_WHILE_FROZEN
         if may("wallet.view_hold"):
             parts["held"] = held.held_of(funds)

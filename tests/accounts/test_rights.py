@@ -26,7 +26,7 @@ from wallet.api.budgets import BudgetViewSet
 from wallet.api.grants import GrantViewSet
 from wallet.api.holds import HoldViewSet
 from wallet.api.views import WalletViewSet
-from wallet.books import ledger
+from wallet.books.funds import available_of
 from wallet.models import Entry
 
 pytestmark = pytest.mark.django_db
@@ -289,7 +289,7 @@ def test_a_stopped_product_charges_nothing_until_it_goes_on(give, article_rate):
     for refused in (blog.deduct(), blog.deduct(idempotency_key="a"), blog.deduct(feature="no.such.feature")):
         assert refused.status_code == 403
         assert refused.json() == {"allowed": False, "error": STOPPED}
-    assert ledger.available_of("usr_1") == 4
+    assert available_of("usr_1") == 4
     assert mail.deduct().json()["allowed"] is True
     assert let_product_go_on("blog") is True
     assert blog.deduct(idempotency_key="a")["Idempotent-Replayed"] == "true"
@@ -311,7 +311,7 @@ def test_a_stopped_product_opens_no_hold_and_gets_no_quote(give, article_rate):
     assert (quote(caller).status_code, quote(caller).json()) == (403, refused)
     assert (hold(caller).status_code, hold(caller).json()) == (403, {"allowed": False} | refused)
     assert of_product(f"holds/{made['holdId']}/capture")(caller).status_code == 200
-    assert ledger.available_of("usr_1") == 4
+    assert available_of("usr_1") == 4
 
 
 def test_reads_refunds_topups_grants_and_budgets_go_on(give, article_rate, sandbox):

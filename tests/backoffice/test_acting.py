@@ -14,7 +14,7 @@ from backoffice.actions import acts, pages
 from tests.backoffice.members import member_of, signed_in
 from tests.crowd import at_once, begin, wait_until_another_waits, wallet_locked_by_another
 from tests.factories import StaffFactory, UserFactory
-from wallet.books import ledger
+from wallet.books.funds import available_of
 from wallet.models import Entry, StripeEvent, TopUp, Wallet
 from wallet.payments import settlement
 
@@ -90,7 +90,7 @@ def test_a_colleagues_adjustment_does_not_count_as_the_credits_of_an_event():
     answer = send(two, page_of(*RESOLVE), **form, user_id="usr_1")
     assert "This form was used already" in answer.text
     event.refresh_from_db()
-    assert (event.state, ledger.available_of("usr_1"), Act.objects.count()) == ("parked", 5, 1)
+    assert (event.state, available_of("usr_1"), Act.objects.count()) == ("parked", 5, 1)
 
 
 # --- Current permissions -----------------------------------------------------------------------------
@@ -166,9 +166,9 @@ def test_the_form_keeps_what_was_typed_while_the_database_is_busy(give):
     assert pages.BUSY in answer.text
     assert "typed with care" in answer.text
     assert 'value="7"' in answer.text
-    assert (ledger.available_of("usr_1"), Act.objects.exists()) == (10, False)
+    assert (available_of("usr_1"), Act.objects.exists()) == (10, False)
     assert client.post(page, form).status_code == 302
-    assert ledger.available_of("usr_1") == 17
+    assert available_of("usr_1") == 17
 
 
 def test_a_limit_that_refuses_is_shown_once(settings):

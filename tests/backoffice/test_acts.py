@@ -17,6 +17,7 @@ from foundation.errors import KeyReused
 from tests.crowd import at_once, outcomes_at_once
 from tests.factories import StaffFactory, UserFactory, enter
 from wallet.books import ledger
+from wallet.books.funds import available_of
 from wallet.charges import adjustments
 from wallet.errors import InsufficientCredits
 from wallet.models import Entry, Wallet
@@ -110,7 +111,7 @@ def test_a_used_form_with_other_content_is_refused(staff, change):
 def test_a_used_form_on_the_page_of_another_row_is_refused(staff):
     staff.post(page_of(), form())
     assert "This form was used already" in staff.post(page_of("usr_2"), form()).text
-    assert ledger.available_of("usr_2") == 0
+    assert available_of("usr_2") == 0
 
 
 def test_the_same_key_in_the_form_of_another_member_is_another_act(staff):
@@ -119,14 +120,14 @@ def test_the_same_key_in_the_form_of_another_member_is_another_act(staff):
     answer = another_member().post(page_of("usr_2"), form())
     assert answer.status_code == 302
     assert Act.objects.values("staff").distinct().count() == 2
-    assert (ledger.available_of("usr_1"), ledger.available_of("usr_2")) == (5, 5)
+    assert (available_of("usr_1"), available_of("usr_2")) == (5, 5)
 
 
 def test_one_form_sent_by_two_members_is_the_act_of_the_first(staff):
     """The ledger knows the key: the act of one member does not become the act of another."""
     staff.post(page_of(), form())
     assert "This form was used already" in another_member().post(page_of(), form()).text
-    assert ledger.available_of("usr_1") == 5
+    assert available_of("usr_1") == 5
     assert Act.objects.count() == 1
 
 
@@ -244,7 +245,7 @@ def test_staff_cannot_act_on_their_own_account(client, give):
     address = reverse("admin:wallet_wallet_adjust", args=[quote("usr_colleague")])
     answer = client.post(address, {"credits": "5", "reason": "mine", "key": "k"})
     assert "You can&#x27;t do this for your own account" in answer.text
-    assert ledger.available_of("usr_colleague") == 10
+    assert available_of("usr_colleague") == 10
     assert not Act.objects.exists()
     for page in ("wallet_wallet", "accounts_user"):
         row = client.get(reverse(f"admin:{page}_change", args=[quote("usr_colleague")]))

@@ -23,7 +23,7 @@ from tests.crowd import at_once
 from tests.factories import StaffFactory, UserFactory
 from tests.monetization.records import clock_at
 from tests.wallet.past import charged, wrote
-from wallet.books import ledger
+from wallet.books.funds import available_of
 from wallet.charges import adjustments, debits, give_backs
 from wallet.models import Entry, StripeEvent
 from wallet.payments import resolving
@@ -85,7 +85,7 @@ def test_up_to_the_limit_and_not_beyond(give, billing):
     answer = adjust(client, 41)
     assert answer.status_code == 200
     assert "You may move 100 credits by hand in 24 hours; 40 of them are left." in answer.text
-    assert ledger.available_of("usr_1") == 560
+    assert available_of("usr_1") == 560
     assert adjust(client, 40).status_code == 302
     assert "0 of them are left" in adjust(client, 1).text
     assert Act.objects.count() == 2
@@ -113,7 +113,7 @@ def test_credits_given_back_and_resolved_count_too(give, billing, deliver, check
     assert event.state == "parked"  # The resolution is rolled back with the credits.
     assert resolved(credits="20").status_code == 302
     assert "10 of them are left" in back(credits="").text
-    assert ledger.available_of("usr_1") == 500
+    assert available_of("usr_1") == 500
 
 
 def test_a_charge_that_its_product_gives_back_counts_for_no_staff_member(give, billing):
@@ -160,7 +160,7 @@ def test_a_superuser_is_limited_only_by_what_one_form_may_move(staff, settings):
     settings.ADJUSTMENT_CREDITS_MAX = 5000
     assert adjust(staff, 5000).status_code == 302
     assert "At most 5,000 credits at once" in adjust(staff, 5001).text
-    assert ledger.available_of("usr_1") == 5000
+    assert available_of("usr_1") == 5000
 
 
 def test_a_whole_charge_may_be_more_than_one_form_may_move(staff, give, settings):
@@ -169,7 +169,7 @@ def test_a_whole_charge_may_be_more_than_one_form_may_move(staff, give, settings
     settings.ADJUSTMENT_CREDITS_MAX = 89
     answer = send(staff, "wallet_entry_give-back", entry.pk, credits="")
     assert "At most 89 credits at once" in answer.text
-    assert ledger.available_of("usr_1") == 410
+    assert available_of("usr_1") == 410
 
 
 def test_the_form_says_how_much_is_left(billing):

@@ -12,6 +12,7 @@ from tests.wallet.held import capture, charge_of, hold
 from tests.wallet.holding import past_hold
 from tests.wallet.reversed import leave_owing, take_back
 from wallet.books import days, ledger
+from wallet.books.funds import available_of
 from wallet.charges import give_backs, lapsing
 
 pytestmark = pytest.mark.django_db
@@ -60,7 +61,7 @@ def test_overdue_holds_hold_nothing_back(give, article_rate):
     topup = give("usr_1", 5)
     past_hold("usr_1", credits=5)
     take_back(topup, 2)
-    assert ledger.available_of("usr_1") == 3
+    assert available_of("usr_1") == 3
     assert told("wallet.view_wallet") == {}
 
 

@@ -15,7 +15,7 @@ from tests.factories import StaffFactory
 from tests.scripted_server import content, json_of
 from tests.wallet.conftest import forget_the_client
 from tests.wallet.granted import grant
-from wallet.books import ledger
+from wallet.books.funds import available_of
 from wallet.models import RefundRequest, StripeDispute, StripeRefund, TopUp
 from wallet.payments import refund_requests
 
@@ -39,16 +39,16 @@ def test_the_books_move_when_stripe_reports_the_refund(stand_in, pay, billing, r
     requested = RefundRequest.objects.get()
     assert (requested.state, requested.amount_cents, requested.topup_id) == ("made", 1000, topup.pk)
     assert [refund["id"] for refund in refunds_at(stand_in, topup)] == [requested.stripe_refund_id]
-    assert ledger.available_of("usr_1") == 25
+    assert available_of("usr_1") == 25
     assert "Stripe refunds $10.00." in billing.get(page_of(topup, "change")).text
     act = Act.objects.get()
     assert (act.told, act.about, act.row_id) == ("Asked Stripe to refund $10.00.", "usr_1", topup.pk)
     report(topup)
-    assert ledger.available_of("usr_1") == 15
+    assert available_of("usr_1") == 15
     assert StripeRefund.objects.get().pk == requested.stripe_refund_id
     assert send(billing, topup, amount="").status_code == 302
     report(topup)
-    assert ledger.available_of("usr_1") == 0
+    assert available_of("usr_1") == 0
     assert sum(refund["amount"] for refund in refunds_at(stand_in, topup)) == 2500
 
 
@@ -59,11 +59,11 @@ def test_a_refund_that_waits_takes_the_credits_and_one_that_fails_gives_them_bac
     stand_in.misbehaves(refunds_pending=True)
     send(billing, topup, amount="10")
     report(topup)
-    assert ledger.available_of("usr_1") == 15
+    assert available_of("usr_1") == 15
     assert "Refund of $10.00 pending" in billing.get(page_of(topup, "change")).text
     stand_in.sandbox.control(f"refunds/{StripeRefund.objects.get().pk}/fail")
     report(topup)
-    assert ledger.available_of("usr_1") == 25
+    assert available_of("usr_1") == 25
     page = billing.get(page_of(topup, "change")).text
     assert "Refund of $10.00 failed" in page
     assert "Reinstatement" in page
@@ -135,7 +135,7 @@ def test_a_refund_that_leaves_a_debt_asks_first(pay, billing, report):
     assert errors_of(billing.post(page_of(topup), form | {"debt": "20"})) == [DEBT]
     assert billing.post(page_of(topup), form | {"debt": "20", "accept_debt": "on"}).status_code == 302
     report(topup)
-    assert ledger.available_of("usr_1") == -20
+    assert available_of("usr_1") == -20
 
 
 def test_granted_credits_do_not_lessen_the_debt(pay, billing):
@@ -239,7 +239,7 @@ def test_stripes_report_finds_the_request_whose_answer_was_lost(lost, billing, r
     requested.refresh_from_db()
     assert (requested.state, requested.stripe_refund_id) == ("made", made)
     assert billing.post(page_of(topup), form).status_code == 302
-    assert ledger.available_of("usr_1") == 15
+    assert available_of("usr_1") == 15
 
 
 def test_a_report_that_does_not_fit_finds_no_request(stand_in, lost, deliver):

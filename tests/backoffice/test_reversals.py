@@ -18,7 +18,7 @@ from tests.backoffice.members import member_of, signed_in
 from tests.backoffice.overviews import behind
 from tests.backoffice.refunds import form_of, page_of, send, spend
 from tests.source import ROOT
-from wallet.books import ledger
+from wallet.books.funds import available_of
 from wallet.models import Entry, RefundRequest, StripeDispute, StripeEvent, StripeRefund, TopUp
 from wallet.payments import handlers
 
@@ -349,7 +349,7 @@ def test_events_of_an_earlier_release_can_be_handled_again(stand_in, pay, staff)
     for page in (page_of(event, "change"), reverse("admin:one_user", args=["usr_5F1"])):
         assert "An earlier release stored it" in staff.get(page).text
     assert staff.post(page_of(event, "replay"), form_of()).status_code == 302
-    assert ledger.available_of("usr_1") == 15
+    assert available_of("usr_1") == 15
     event.refresh_from_db()
     assert event.state == "handled"
     assert parked.what_to_do(event) == ""

@@ -31,6 +31,7 @@ from tests.factories import StaffFactory, UserFactory
 from tests.wallet.granted import grant, set_budget
 from tests.wallet.held import hold
 from wallet.books import ledger
+from wallet.books.funds import available_of
 from wallet.charges import debits
 from wallet.models import Entry, Rate, RefundRequest, StripeEvent, TopUp, Wallet
 
@@ -250,7 +251,7 @@ def test_a_form_of_billing_replayed_by_support_moves_nothing():
     form = adjustment()
     assert signed_in(member_of("billing")).post(adjust_page(), form).status_code == 302
     assert signed_in(member_of("support")).post(adjust_page(), form).status_code == 403
-    assert ledger.available_of("usr_1") == 5
+    assert available_of("usr_1") == 5
     assert Act.objects.count() == 1
 
 
@@ -266,7 +267,7 @@ def test_a_role_that_is_taken_away_no_longer_counts_in_the_next_request():
     assert client.post(adjust_page(), adjustment()).status_code == 302  # To the sign-in.
     User.objects.filter(pk=member.pk).update(is_staff=True, is_active=False)
     assert client.post(adjust_page(), adjustment()).status_code == 302
-    assert ledger.available_of("usr_1") == 5
+    assert available_of("usr_1") == 5
 
 
 # --- Access -------------------------------------------------------------------------------------------

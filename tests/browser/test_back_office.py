@@ -11,7 +11,7 @@ from accounts.models import Act, ApiKey, Plan, ServiceKey, User
 from monetization import tips
 from monetization.models import Refund
 from tests.factories import StaffFactory, UserFactory
-from wallet.books import ledger
+from wallet.books.funds import available_of
 from wallet.models import Entry, Rate, StripeEvent
 
 LOOKS = [("desktop", "light"), ("phone", "dark")]
@@ -108,12 +108,12 @@ def status_of(person, path, form=None):
 
 def is_shut_out_of(person, paths, case):
     """Each address and each form is refused, and no credit moves."""
-    before = ledger.available_of("usr_ada")
+    before = available_of("usr_ada")
     form = {"credits": "5", "reason": "by hand", "key": "k" * 32, "plan": "max", "amount_cents": "100"}
     for path in (path.format(**case) for path in paths):
         assert status_of(person, path) == 403, path
         assert status_of(person, path, form) == 403, path
-    assert ledger.available_of("usr_ada") == before
+    assert available_of("usr_ada") == before
     assert not Act.objects.exists()
 
 
@@ -193,7 +193,7 @@ def test_support_cannot_send_again_what_billing_sent(comes_in, case):
     sue = comes_in("support")
     form.pop("csrfmiddlewaretoken")
     assert status_of(sue, "wallet/wallet/usr_5Fada/adjust/", form) == 403
-    assert ledger.available_of("usr_ada") == 25
+    assert available_of("usr_ada") == 25
 
 
 # --- Billing acts -------------------------------------------------------------------------------------
@@ -213,14 +213,14 @@ def test_billing_adjusts_within_the_limit_and_once(comes_in, case, look):
         bea.presses("Adjust the balance")
     assert bea.is_at("/admin/user/usr_5Fada/")
     assert bea.sees("Goodwill")
-    assert ledger.available_of("usr_ada") == 30
+    assert available_of("usr_ada") == 30
     # The same form again: from the page that the browser kept, and hand-made.
     form = dict(sent.value.post_data_json)
     form.pop("csrfmiddlewaretoken")
     assert status_of(bea, "wallet/wallet/usr_5Fada/adjust/", form) == 302
     assert status_of(bea, "wallet/wallet/usr_5Fada/adjust/", form | {"credits": "9"}) == 200
     assert status_of(bea, "accounts/user/usr_5Fada/plan/", form | {"plan": "max"}) == 200
-    assert ledger.available_of("usr_ada") == 30
+    assert available_of("usr_ada") == 30
     assert User.objects.get(pk="usr_ada").plan_id == "free"
     assert Act.objects.count() == 1
 
@@ -231,7 +231,7 @@ def test_billing_settles_what_a_user_complains_of(comes_in, case):
     bea.follows("Give this charge back")
     does(bea, "Give this charge back", "The article was never made", credits="2")
     assert bea.sees("The article was never made")
-    assert ledger.available_of("usr_ada") == 24
+    assert available_of("usr_ada") == 24
 
     bea.goes_to("/admin/")
     bea.page.locator(".attention a").first.click()  # The parked payment is the first thing to see.
@@ -244,7 +244,7 @@ def test_billing_settles_what_a_user_complains_of(comes_in, case):
     bea.follows("Resolve it by hand")
     does(bea, "Resolve it by hand", "25 euros were 27 dollars that day", credits_to_give="27")
     assert bea.sees("Resolved by hand")
-    assert ledger.available_of("usr_ada") == 51
+    assert available_of("usr_ada") == 51
 
     bea.goes_to(f"/admin/monetization/tip/{case['tip']}/change/")
     bea.follows("Record a refund")
@@ -283,7 +283,7 @@ def test_billing_needs_no_script(comes_in, case):
     bea.types("Reason", "Given twice")
     bea.presses("Adjust the balance")
     assert bea.is_at("/admin/user/usr_5Fada/")
-    assert ledger.available_of("usr_ada") == 20
+    assert available_of("usr_ada") == 20
 
 
 # --- An admin configures ------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from django.contrib.auth.models import Group
 from accounts import users
 from tests.backoffice.refunds import spend
 from tests.factories import StaffFactory
-from wallet.books import ledger
+from wallet.books.funds import available_of
 from wallet.models import RefundRequest, StripeRefund, TopUp
 
 LOOKS = [("desktop", "light"), ("phone", "dark")]
@@ -85,7 +85,7 @@ def test_a_refund_is_pending_and_then_settles(paid, bea, site, look):
     assert sees_after_a_while(person, "Refund of $10.00 pending")
     person.is_never_stopped_by_the_page()
     shoot(person, "pending")
-    assert ledger.available_of(USER) == 15
+    assert available_of(USER) == 15
     refund = StripeRefund.objects.get()
     assert RefundRequest.objects.get().stripe_refund_id == refund.pk
     site.sandbox.control(f"refunds/{refund.pk}/succeed")
@@ -106,12 +106,12 @@ def test_a_refund_that_fails_gives_the_credits_back(paid, bea, site, look):
     person.goes_to(page_of(paid))
     asks_for(person, "")
     assert sees_after_a_while(person, "Refund of $25.00 pending")
-    assert ledger.available_of(USER) == 0
+    assert available_of(USER) == 0
     assert person.page.get_by_role("link", name="Refund this top-up", exact=True).count() == 0
     site.sandbox.control(f"refunds/{StripeRefund.objects.get().pk}/fail")
     assert sees_after_a_while(person, "Refund of $25.00 failed")
     assert "Reinstatement" in person.reads()
-    assert ledger.available_of(USER) == 25
+    assert available_of(USER) == 25
     shoot(person, "failed")
     asks_for(person, "5")  # It can be refunded again.
     assert person.sees("Stripe refunds $5.00.")
@@ -132,7 +132,7 @@ def test_staff_confirm_a_debt_and_the_user_then_owes(paid, bea, look):
     person.presses("Refund this top-up")
     assert person.sees("Stripe refunds $25.00.")
     assert sees_after_a_while(person, "Refunded $25.00")
-    assert ledger.available_of(USER) == -20
+    assert available_of(USER) == -20
     person.goes_to("/admin/")
     assert person.sees("1 user owes 20 credits in total.")
     shoot(person, "overview")
@@ -157,7 +157,7 @@ def test_stripe_does_not_answer_and_the_same_form_is_sent_again(paid, bea, site,
     assert person.sees("Stripe refunds $10.00.")
     person.goes_to(page_of(paid))
     assert sees_after_a_while(person, "Refunded $10.00")
-    assert ledger.available_of(USER) == 15
+    assert available_of(USER) == 15
 
 
 @pytest.mark.parametrize("look", LOOKS[:1], ids=" ".join)

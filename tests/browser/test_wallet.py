@@ -11,7 +11,7 @@ from tests.chromium import SIZES
 from tests.deployment import eventually
 from tests.wallet.granted import grant, set_budget
 from tests.wallet.held import hold
-from wallet.books import ledger
+from wallet.books.funds import available_of
 from wallet.models import TopUp
 
 USER = "usr_demo"
@@ -39,10 +39,10 @@ def test_a_user_tops_up_and_sees_the_credits(at_the_checkout):
     ada.presses("Pay $25.00")
     assert ada.sees("25 credits were added.")
     assert ada.page.locator(".figure").first.inner_text().startswith("25")
-    assert ledger.available_of(USER) == 25
+    assert available_of(USER) == 25
     ada.page.reload()
     assert "were added" not in ada.reads()
-    assert ledger.available_of(USER) == 25
+    assert available_of(USER) == 25
     assert TopUp.objects.count() == 1
 
 
@@ -50,7 +50,7 @@ def test_a_declined_card_moves_nothing_and_can_be_tried_again(at_the_checkout):
     ada = at_the_checkout
     ada.presses("Decline")
     assert ada.sees("Nothing was charged.")
-    assert ledger.available_of(USER) == 0
+    assert available_of(USER) == 0
     ada.presses("Pay $25.00")
     assert ada.sees("25 credits were added.")
 
@@ -59,7 +59,7 @@ def test_a_payment_that_comes_later_is_on_its_way_until_it_arrives(at_the_checko
     ada = at_the_checkout
     ada.presses("Pay later")
     assert ada.sees("is on its way")
-    assert ledger.available_of(USER) == 0
+    assert available_of(USER) == 0
     site.sandbox.control(f"sessions/{TopUp.objects.get().stripe_session_id}/settle")
     assert ada.sees("25 credits were added.")
     assert "on its way" not in ada.reads()
@@ -71,7 +71,7 @@ def test_a_payment_that_comes_later_and_fails_is_named(at_the_checkout, site):
     assert ada.sees("is on its way")
     site.sandbox.control(f"sessions/{TopUp.objects.get().stripe_session_id}/fail")
     assert ada.sees("Nothing was charged")
-    assert ledger.available_of(USER) == 0
+    assert available_of(USER) == 0
 
 
 def test_the_page_waits_for_the_webhook_and_does_not_believe_the_redirect(at_the_checkout, site):
@@ -79,7 +79,7 @@ def test_the_page_waits_for_the_webhook_and_does_not_believe_the_redirect(at_the
     site.sandbox.control("settings", drop_webhooks=True)
     ada.presses("Pay $25.00")
     assert ada.sees("Adding your")
-    assert ledger.available_of(USER) == 0
+    assert available_of(USER) == 0
     site.sandbox.control("settings", drop_webhooks=False)
     session_id = TopUp.objects.get().stripe_session_id
     (event,) = requests.get(
@@ -93,7 +93,7 @@ def test_leaving_the_checkout_charges_nothing(at_the_checkout):
     ada = at_the_checkout
     ada.follows("Leave")
     assert ada.sees("Payment not completed. If you did pay")
-    assert ledger.available_of(USER) == 0
+    assert available_of(USER) == 0
 
 
 def test_without_javascript_the_page_looks_again_by_itself(open_browser, site):
@@ -123,7 +123,7 @@ def test_back_and_forth_charges_once(at_the_checkout):
     ada.page.go_back()  # The form as it was sent.
     ada.page.get_by_role("button", name="Continue to payment").wait_for()
     ada.goes_to("/wallet")
-    assert ledger.available_of(USER) == 25
+    assert available_of(USER) == 25
 
 
 def test_a_stale_page_sent_again_after_paying_pays_nothing_again(open_browser, site):
@@ -140,7 +140,7 @@ def test_a_stale_page_sent_again_after_paying_pays_nothing_again(open_browser, s
     stale.evaluate(f"{form}.querySelector('[name=key]').value = '{key}'")
     stale.get_by_role("button", name="Continue to payment").click()
     stale.get_by_text("paid already").wait_for()
-    assert ledger.available_of(USER) == 25
+    assert available_of(USER) == 25
     assert TopUp.objects.count() == 1
 
 
@@ -211,7 +211,7 @@ def test_a_user_sees_a_debt_and_pays_it_off(
 
     session_id = TopUp.objects.get().stripe_session_id
     site.sandbox.control(f"sessions/{session_id}/dispute")
-    eventually(lambda: ledger.available_of(USER) == -20)
+    eventually(lambda: available_of(USER) == -20)
     ada.goes_to("/wallet")
     assert ada.sees("You owe 20 credits. The first $20 of your next top-up will settle this.")
     assert ada.sees("Until then, Misar products can't charge you.")
@@ -254,12 +254,12 @@ def test_credits_of_a_refund_that_failed_are_seen_to_come_back(at_the_checkout, 
     assert ada.sees("25 credits were added.")
     session_id = TopUp.objects.get().stripe_session_id
     refund = site.sandbox.control(f"sessions/{session_id}/refund", amount=1000, status="pending")
-    eventually(lambda: ledger.available_of(USER) == 15)
+    eventually(lambda: available_of(USER) == 15)
     ada.goes_to("/wallet")
     assert ada.sees("A refund of $10.00 of your payment of $25.00")
     assert ada.sees("Its credits are already taken back.")
     site.sandbox.control(f"refunds/{refund['id']}/fail")
-    eventually(lambda: ledger.available_of(USER) == 25)
+    eventually(lambda: available_of(USER) == 25)
     ada.goes_to("/wallet")
     assert "A refund of" not in ada.reads()
     assert what_happened(ada) == [

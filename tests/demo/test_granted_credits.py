@@ -8,7 +8,7 @@ from demo.granted_credits import GRANTED
 from demo.year_of_data import RATES
 from tests.html import browser_of, table, words
 from tests.wallet.conftest import forget_the_client
-from wallet.books import ledger
+from wallet.books.funds import funds_of
 from wallet.charges import budgets
 from wallet.grants import granting
 from wallet.models import Lot
@@ -64,4 +64,4 @@ def test_a_run_after_their_end_makes_new_ones(seeded):
     granted_credits.seed()
     assert states().count("active") == 3
     assert len(budgets.budgets_of(GRANTED)) == len(granted_credits.BUDGETS)
-    assert ledger.funds_of(GRANTED).granted == 47  # Two credits of the first grants are still held.
+    assert funds_of(GRANTED).granted == 47  # Two credits of the first grants are still held.

@@ -9,7 +9,7 @@ from demo.year_of_data import DEMO_STAFF, RATES
 from tests.factories import StaffFactory
 from tests.html import browser_of, table, words
 from tests.wallet.conftest import forget_the_client
-from wallet.books import ledger
+from wallet.books.funds import available_of, funds_of
 from wallet.charges import holds
 from wallet.models import Hold
 from wallet.prices import rates
@@ -33,7 +33,7 @@ def seeded(sandbox, monkeypatch):
 
 
 def test_a_user_has_open_holds_and_some_that_ended(seeded):
-    assert ledger.funds_of(HOLDER).balance == 35
+    assert funds_of(HOLDER).balance == 35
     states = list(Hold.objects.filter(wallet_id=HOLDER).values_list("state", flat=True))
     assert sorted(states) == ["captured", "open", "open", "open", "open", "voided"]  # The last one runs out.
 
@@ -65,4 +65,4 @@ def test_a_run_after_their_end_makes_new_ones(seeded):
     assert [(hold.feature, hold.count) for hold in made] == [
         (feature, count) for feature, count, _ in reversed(held_credits.OPEN)
     ]
-    assert ledger.available_of(HOLDER) == 18
+    assert available_of(HOLDER) == 18

@@ -8,7 +8,7 @@ from demo import reversed_payments
 from demo.year_of_data import RATES
 from tests.html import browser_of, table, words
 from tests.wallet.conftest import forget_the_client
-from wallet.books import ledger
+from wallet.books.funds import available_of
 from wallet.models import Entry
 from wallet.prices import rates
 
@@ -40,7 +40,7 @@ def test_each_user_has_a_story_of_their_own(seeded):
     assert story_of("usr_mara") == [("topup", 50), ("clawback", -20)]
     assert story_of("usr_lena") == [("topup", 25), ("clawback", -25), ("reinstatement", 25)]
     assert story_of("usr_oskar") == [("topup", 25), ("clawback", -25)]
-    balances = [ledger.available_of(user_id) for user_id in ("usr_mara", "usr_lena", "usr_oskar")]
+    balances = [available_of(user_id) for user_id in ("usr_mara", "usr_lena", "usr_oskar")]
     assert balances == [14, 11, -18]
 
 

@@ -10,6 +10,7 @@ from django.utils import timezone
 from tests.wallet.entries import sql
 from wallet import identifiers
 from wallet.books import ledger
+from wallet.books.funds import funds_of
 from wallet.charges import budgets, lots
 from wallet.charges.counters import BudgetNow
 from wallet.grants import caps as product_caps
@@ -31,7 +32,7 @@ def grant(
 ) -> Lot:
     """Grant credits that end so long after now, by the database's clock; without a product, as staff do."""
     request: dict[str, Any] = {
-        "expires_at": ledger.funds_of(user_id).at + lasts,
+        "expires_at": funds_of(user_id).at + lasts,
         "reason": "Welcome",
         "key": identifiers.grant_id(),
         "actor": "service:wsk_test" if product else "user:staff:1",

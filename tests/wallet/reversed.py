@@ -6,7 +6,7 @@ from typing import Any
 
 from django.utils import timezone
 
-from wallet.books import ledger
+from wallet.books.funds import available_of
 from wallet.charges import debits
 from wallet.models import Entry, TopUp
 from wallet.payments import reversals
@@ -98,7 +98,7 @@ def leave_owing(give: Callable[..., Entry], user_id: str, credits: int) -> Entry
     entry = give(user_id, credits)
     debits.debit(
         user_id=user_id,
-        credits=ledger.available_of(user_id),
+        credits=available_of(user_id),
         kind=Entry.Kind.DEDUCT,
         actor="service:wsk_test",
         feature="blog.article.generate",

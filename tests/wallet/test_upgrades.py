@@ -15,7 +15,7 @@ from tests.wallet.entries import insert_entry, sql
 from tests.wallet.granted import grant, lots_of, set_budget, spent
 from tests.wallet.held import capture, service_of
 from wallet import identifiers
-from wallet.books import ledger
+from wallet.books.funds import funds_of
 from wallet.charges import budgets, deductions
 from wallet.models import GiveBack, Hold, Wallet
 
@@ -248,7 +248,7 @@ def test_a_filled_database_gets_grants_and_budgets(wallet_at, give, article_rate
     grant("usr_1", 10)
     assert set_budget(100).spent == 3 + 1 + 6
     capture(Hold.objects.get(pk=open_hold), 2)
-    assert (ledger.funds_of("usr_1").paid, lots_of("usr_1"), spent()) == (24, [(10, 0, 0)], [6])
+    assert (funds_of("usr_1").paid, lots_of("usr_1"), spent()) == (24, [(10, 0, 0)], [6])
     # It goes on with the other wallets.
     assert before.charge("usr_2", 1, plainly=True)
     before.capture("usr_3", before.hold("usr_3", 2))

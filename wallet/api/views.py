@@ -20,7 +20,7 @@ from wallet.api import queries, schema, serializers, throttles
 from wallet.api.answers import replayable
 from wallet.api.resources import service_of
 from wallet.api.schema import errors
-from wallet.books import ledger
+from wallet.books.funds import available_of, funds_of
 from wallet.charges import deductions, give_backs, quotes
 from wallet.errors import InsufficientCredits
 from wallet.history import statements
@@ -66,7 +66,7 @@ class WalletViewSet(JSONViewSet):
     @action(methods=["get"], detail=False, throttle_classes=[throttles.BalanceReads], **SELF_OR_SERVICE)
     def balance(self, request: Request) -> Response:
         """Read a user's balance. An unknown user has 0 credits."""
-        return no_store({"credits": ledger.available_of(queries.wallet_owner(request))})
+        return no_store({"credits": available_of(queries.wallet_owner(request))})
 
     @extend_schema(
         operation_id="wallet_funds",
@@ -78,7 +78,7 @@ class WalletViewSet(JSONViewSet):
         """Read what a user has now, or had at a past time. An unknown user has zeros."""
         user_id = queries.wallet_owner(request)
         at, is_whole_second = queries.moment(request, "at")
-        funds = ledger.funds_of(user_id, at, whole_second=is_whole_second)
+        funds = funds_of(user_id, at, whole_second=is_whole_second)
         return no_store(serializers.Funds(funds, context={"product": queries.own_product(request)}).data)
 
     @extend_schema(

@@ -13,10 +13,7 @@ from django.db import connection, transaction
 from django.db.models import F
 from django.utils import timezone
 
-from wallet.books.funds import Funds, available_of, funds_of
 from wallet.books.models import Entry, Wallet, WalletQuerySet
-
-__all__ = ["Funds", "available_of", "funds_of"]
 
 # The time that decides about a wallet is that of the database's clock, but never before its last entry. It is
 # read only if the wallet holds something (or if the caller needs it), so that a plain charge does not pay.

@@ -10,7 +10,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 from accounts.decorators import page_of_the_user
 from accounts.throttling import hit
 from foundation import money
-from wallet.books import ledger
+from wallet.books.funds import funds_of
 from wallet.charges import budgets
 from wallet.charges.models import Budget, Hold
 from wallet.errors import TooManyBudgets
@@ -87,7 +87,7 @@ def _initial(request: HttpRequest, changed: Line | None) -> dict[str, Any]:
 def _products_of(user_id: str, known: list[Line]) -> list[str]:
     """Return the products that have something to do with this wallet, in alphabetical order."""
     found = set(spending.choices(user_id).products)
-    found |= {grant.product for grant in ledger.funds_of(user_id).grants}
+    found |= {grant.product for grant in funds_of(user_id).grants}
     found |= {line.budget.product for line in known}
     held = Hold.objects.filter(wallet_id=user_id, state=Hold.State.OPEN)
     found |= set(held.values_list("product", flat=True).distinct())

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from wallet.books.ledger import Funds
+from wallet.books.funds import Funds
 from wallet.charges import holds
 from wallet.charges.models import Hold
 from wallet.history import products

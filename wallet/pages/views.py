@@ -28,8 +28,7 @@ from foundation import money, spreadsheets
 from foundation.errors import BillingError, InvalidCursor
 from foundation.forms import new_key
 from foundation.http import content_security
-from wallet.books import ledger
-from wallet.books.funds import Funds
+from wallet.books.funds import Funds, funds_of
 from wallet.books.models import Entry
 from wallet.history import products, spending, statements
 from wallet.pages import addresses, budgeted, chart, debts, granted, held, tables, topup_news
@@ -115,7 +114,7 @@ def _wallet_page(
     user_id = user_of(request).pk
     # Read the news before the balance: if the news is "paid", the balance already includes the payment.
     news = _news_part(request, user_id)
-    funds = ledger.funds_of(user_id)
+    funds = funds_of(user_id)
     debt = debts.debt_of(funds)
     return_to = addresses.return_to(request)
     split = granted.split_of(funds)

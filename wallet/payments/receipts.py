@@ -8,8 +8,7 @@ from accounts.mail import outbox
 from accounts.models import User
 from foundation import money
 from foundation.text import beginning, ending, one_line
-from wallet.books import ledger
-from wallet.books.ledger import Funds
+from wallet.books.funds import Funds, funds_of
 from wallet.books.models import Entry
 from wallet.history import products
 from wallet.payments.models import TopUp
@@ -39,7 +38,7 @@ def queue(topup: TopUp) -> None:
     assert paid_at is not None
     paid, credits = money.dollars(topup.paid_cents), money.credits(entry.credits)
     # Without the credits of grants that have ended. The balance of the entry may still have them.
-    funds = ledger.funds_of(topup.user_id)
+    funds = funds_of(topup.user_id)
     # The entry is in the statement of the month in which it was written.
     written_at = entry.created_at.astimezone(UTC)
     outbox.queue(

@@ -20,8 +20,7 @@ from tests.html import table, words
 from tests.wallet.granted import grant, past_grant, void
 from tests.wallet.held import capture, hold
 from tests.wallet.reversed import take_back
-from wallet.books import ledger
-from wallet.books.funds import funds_of
+from wallet.books.funds import available_of, funds_of
 from wallet.charges import lapsing
 from wallet.grants import granting
 from wallet.models import Entry, Lot, Wallet
@@ -383,7 +382,7 @@ def test_billing_voids_a_grant_of_any_product(billing, ada, give):
         assert send(billing, page("lot_void", lot.pk), key="k1").status_code == 302
     lot.refresh_from_db()
     assert (lot.removed, lot.held_when_voided) == (5, 3)
-    assert ledger.available_of(USER) == 5
+    assert available_of(USER) == 5
     [act] = Act.objects.all()
     assert (act.about, act.model, act.told) == (
         USER,

@@ -19,6 +19,7 @@ from tests.wallet.held import capture, charge_of, hold, void
 from tests.wallet.holding import past_hold
 from tests.wallet.reversed import take_back
 from wallet.books import ledger
+from wallet.books.funds import available_of, funds_of
 from wallet.charges import lapsing
 from wallet.models import Entry, Hold, Wallet
 
@@ -142,7 +143,7 @@ def test_the_page_of_the_charge_leads_to_the_hold_and_says_what_was_held(staff, 
 
 
 def test_the_list_and_the_page_of_a_wallet_show_what_is_available(staff, each):
-    assert ledger.available_of(USER) == 35
+    assert available_of(USER) == 35
     answer = staff.get(reverse("admin:wallet_wallet_changelist"))
     assert f"{USER} 35 credits 3 credits 38 credits No" in words(answer)
     shown = facts(staff.get(page("wallet_change", USER)))
@@ -226,7 +227,7 @@ def test_billing_voids_a_hold_of_any_product(ada):
     for _ in range(2):
         assert send(billing, page("hold_void", held.pk), **form).status_code == 302
     held.refresh_from_db()
-    assert (held.state, ledger.available_of(USER)) == ("voided", 42)
+    assert (held.state, available_of(USER)) == ("voided", 42)
     [act] = Act.objects.all()
     assert (act.about, act.model, act.told) == (
         USER,
@@ -278,7 +279,7 @@ def test_support_looks_and_does_not_void_or_freeze(ada):
     for address in (page("hold_void", held.pk), page("wallet_freeze", USER), page("wallet_go-on", USER)):
         assert support.get(address).status_code == 403
         assert send(support, address).status_code == 403
-    assert ledger.funds_of(USER).held == 5
+    assert funds_of(USER).held == 5
 
 
 # --- Freeze -----------------------------------------------------------------------------------------------
@@ -331,7 +332,7 @@ def test_an_adjustment_removes_only_what_is_available(staff, ada):
     assert "Only available credits can be removed." in shown
     assert "2 credits available; 3 are required" in words(send(staff, address, credits="-3"))
     assert send(staff, address, credits="-2").status_code == 302
-    assert ledger.available_of(USER) == 0
+    assert available_of(USER) == 0
 
 
 # --- Find -------------------------------------------------------------------------------------------------

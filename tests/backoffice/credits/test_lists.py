@@ -6,7 +6,7 @@ from django.urls import reverse
 
 from accounts.models import Act
 from tests.factories import StaffFactory, enter
-from wallet.books import ledger
+from wallet.books.funds import available_of
 from wallet.models import Entry, Rate, RateChange, StripeEvent, Wallet
 from wallet.prices import rates
 
@@ -74,7 +74,7 @@ def test_the_same_form_sent_twice_moves_credits_once(staff, funded):
     form = adjustment(staff.get(adjust_page("usr_ada")))
     for _ in range(2):
         assert staff.post(adjust_page("usr_ada"), form).status_code == 302
-    assert ledger.available_of("usr_ada") == 15
+    assert available_of("usr_ada") == 15
 
 
 @pytest.mark.parametrize(
@@ -94,7 +94,7 @@ def test_an_adjustment_that_makes_no_sense_moves_nothing(staff, funded, change, 
     answer = staff.post(adjust_page("usr_ada"), adjustment(page, **change))
     assert answer.status_code == 200
     assert sentence in answer.text
-    assert ledger.available_of("usr_ada") == 10
+    assert available_of("usr_ada") == 10
 
 
 def test_staff_without_permission_neither_see_nor_reach_the_form(client, funded):
@@ -106,7 +106,7 @@ def test_staff_without_permission_neither_see_nor_reach_the_form(client, funded)
     assert client.get(adjust_page("usr_ada")).status_code == 403
     body = {"credits": "5", "reason": "x", "key": "k"}
     assert client.post(adjust_page("usr_ada"), body).status_code == 403
-    assert ledger.available_of("usr_ada") == 10
+    assert available_of("usr_ada") == 10
 
 
 def test_a_stranger_is_sent_to_sign_in(client, funded):
@@ -128,9 +128,9 @@ def test_a_charge_is_given_back_with_a_reason(staff, funded, as_service, article
     url = reverse("admin:wallet_entry_give-back", args=[charge.pk])
     key = staff.get(url).context["form"].initial["key"]
     assert staff.post(url, {"credits": "5", "reason": "failed", "key": key}).status_code == 200
-    assert ledger.available_of("usr_ada") == 6
+    assert available_of("usr_ada") == 6
     assert staff.post(url, {"credits": "", "reason": "failed", "key": key}).status_code == 302
-    assert ledger.available_of("usr_ada") == 10
+    assert available_of("usr_ada") == 10
 
 
 def test_only_a_charge_can_be_given_back(staff, funded):
@@ -147,7 +147,7 @@ def test_a_parked_event_can_be_handled_again_once_the_cause_is_gone(staff, deliv
     url = reverse("admin:wallet_stripeevent_replay", args=[event.pk])
     key = staff.get(url).context["form"].initial["key"]
     assert staff.post(url, {"reason": "key was wrong", "key": key}).status_code == 302
-    assert ledger.available_of("usr_ada") == 25
+    assert available_of("usr_ada") == 25
     assert StripeEvent.objects.get().state == "handled"
 
 
@@ -190,7 +190,7 @@ def test_a_used_form_with_other_content_is_refused_and_logged_once(staff, funded
         staff.post(adjust_page("usr_ada"), form)
     answer = staff.post(adjust_page("usr_ada"), form | {"credits": "-3"})
     assert "This form was used already" in answer.text
-    assert ledger.available_of("usr_ada") == 15
+    assert available_of("usr_ada") == 15
     assert Act.objects.count() == 1
 
 
@@ -199,7 +199,7 @@ def test_a_user_without_a_wallet_can_be_given_credits(staff):
     assert adjust_page("usr_5Fnew") in listed.text
     page = staff.get(adjust_page("usr_5Fnew"))
     assert staff.post(adjust_page("usr_5Fnew"), adjustment(page)).status_code == 302
-    assert ledger.available_of("usr_new") == 5
+    assert available_of("usr_new") == 5
 
 
 def test_a_feature_that_the_api_cannot_name_gets_no_price(staff):

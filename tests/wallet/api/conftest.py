@@ -5,7 +5,7 @@ import pytest
 from accounts.models import Right
 from tests.conftest import product
 from tests.wallet.clock import Clock
-from wallet.books import ledger
+from wallet.books.funds import available_of
 from wallet.models import Budget, Entry, Hold, Lot, TopUp
 
 
@@ -27,7 +27,7 @@ def nothing_moves(request, give, article_rate):
     give("usr_1", 10)
     yield
     if not request.node.get_closest_marker("breaks_the_books"):
-        assert ledger.available_of("usr_1") == 10
+        assert available_of("usr_1") == 10
         assert Entry.objects.count() == 1
         assert TopUp.objects.count() == 1
         for model in (Hold, Lot, Budget):

@@ -27,7 +27,7 @@ from tests.wallet.api.endpoints import (
 )
 from tests.wallet.holding import many_holds, past_hold
 from wallet.api.codes import USUAL, Code
-from wallet.books import ledger
+from wallet.books.funds import available_of
 
 pytestmark = pytest.mark.django_db
 
@@ -175,7 +175,7 @@ def test_a_caller_without_a_credential_that_counts_has_none(world, path):
     for caller in (world.anonymous, world.user, Caller({"Authorization": "Bearer nonsense"})):
         response = write(caller, path, GOOD[path])
         assert (response.status_code, response.json()["code"]) == (403, "no_credentials")
-    assert ledger.available_of("usr_1") == 1000
+    assert available_of("usr_1") == 1000
     response = Caller({"Authorization": "Bearer nonsense"}).get(FUNDS)
     assert (response.status_code, response.json()["code"]) == (401, "wrong_credentials")
 

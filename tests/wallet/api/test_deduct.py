@@ -4,7 +4,7 @@ import pytest
 from django.utils import timezone
 
 from tests.conftest import Caller, product
-from wallet.books import ledger
+from wallet.books.funds import available_of
 from wallet.charges import give_backs
 from wallet.models import Entry, Wallet
 from wallet.prices import rates
@@ -34,7 +34,7 @@ def test_a_charge_takes_the_price_and_says_what_it_left(as_service, give, articl
     assert response["Content-Type"] == "application/json"
     assert response["Cache-Control"] == "no-store"
     assert "Idempotent-Replayed" not in response
-    assert ledger.available_of("usr_1") == 41
+    assert available_of("usr_1") == 41
 
 
 def test_the_entry_of_a_charge_tells_the_whole_story(as_service, give, article_rate):
@@ -91,7 +91,7 @@ def test_charges_without_a_key_are_each_their_own(as_service, give, article_rate
     give("usr_1", 10)
     as_service.deduct("usr_1")
     as_service.deduct("usr_1")
-    assert ledger.available_of("usr_1") == 8
+    assert available_of("usr_1") == 8
 
 
 # --- Too few credits --------------------------------------------------------------------------------
@@ -103,7 +103,7 @@ def test_too_few_credits_is_an_answer_and_moves_nothing(as_service, give, articl
     assert response.status_code == 200
     assert response.content == b'{"allowed":false,"balanceBefore":10,"required":11}'
     assert response["Cache-Control"] == "no-store"
-    assert ledger.available_of("usr_1") == 10
+    assert available_of("usr_1") == 10
     assert charges() == []
 
 
@@ -144,7 +144,7 @@ def test_the_same_key_again_answers_the_same_bytes_and_charges_once(as_service, 
     assert again.status_code == 200
     assert again.content == first.content
     assert again["Idempotent-Replayed"] == "true"
-    assert ledger.available_of("usr_1") == 41
+    assert available_of("usr_1") == 41
     assert len(charges()) == 1
 
 
@@ -156,7 +156,7 @@ def test_a_replay_does_not_care_for_the_balance_or_the_rate_of_now(as_service, g
     assert as_service.deduct("usr_1", count=2, idempotency_key="k").content == first.content
     set_price(ARTICLE, 1, active=False)
     assert as_service.deduct("usr_1", count=2, idempotency_key="k").content == first.content
-    assert ledger.available_of("usr_1") == 0
+    assert available_of("usr_1") == 0
 
 
 def test_a_count_of_one_is_the_same_request_said_or_unsaid(as_service, give, article_rate):
@@ -175,7 +175,7 @@ def test_the_same_key_for_another_request_is_a_conflict(as_service, give, articl
         "allowed": False,
         "error": "This idempotency_key was used for another feature or count",
     }
-    assert ledger.available_of("usr_1") == 41
+    assert available_of("usr_1") == 41
 
 
 def test_a_key_belongs_to_one_user(as_service, give, article_rate):
@@ -184,7 +184,7 @@ def test_a_key_belongs_to_one_user(as_service, give, article_rate):
     as_service.deduct("usr_1", idempotency_key="k")
     response = as_service.deduct("usr_2", idempotency_key="k")
     assert "Idempotent-Replayed" not in response
-    assert ledger.available_of("usr_2") == 4
+    assert available_of("usr_2") == 4
 
 
 def test_a_key_belongs_to_one_product(as_service, give, article_rate):
@@ -207,7 +207,7 @@ def test_keys_are_compared_exactly(as_service, give, article_rate):
     give("usr_1", 10)
     for key in ("k", "K", "k ", " k", "k\N{COMBINING ACUTE ACCENT}"):
         as_service.deduct("usr_1", idempotency_key=key)
-    assert ledger.available_of("usr_1") == 5
+    assert available_of("usr_1") == 5
 
 
 def test_a_refusal_does_not_use_the_key_up(as_service, give, article_rate):
@@ -225,7 +225,7 @@ def test_the_key_of_a_charge_given_back_in_whole_is_spent(as_service, give, arti
     response = as_service.deduct("usr_1", count=2, idempotency_key="k")
     assert response.status_code == 409
     assert response.json() == {"allowed": False, "error": "This charge was given back; use a new key"}
-    assert ledger.available_of("usr_1") == 10
+    assert available_of("usr_1") == 10
 
 
 def test_the_key_of_a_charge_given_back_in_part_still_answers(as_service, give, article_rate):
@@ -248,7 +248,7 @@ def test_a_header_is_no_key(as_service, give, article_rate):
     for _ in range(2):
         body = {"user_id": "usr_1", "feature": ARTICLE}
         as_service.post(PATH, body, headers={"Idempotency-Key": "k"})
-    assert ledger.available_of("usr_1") == 8
+    assert available_of("usr_1") == 8
 
 
 # --- What may be charged ----------------------------------------------------------------------------
@@ -260,7 +260,7 @@ def test_an_unknown_feature_is_never_free(as_service, give, article_rate, featur
     response = as_service.deduct("usr_1", feature)
     assert response.status_code == 400
     assert response.json() == {"allowed": False, "error": f"Unknown feature: {feature}"}
-    assert ledger.available_of("usr_1") == 10
+    assert available_of("usr_1") == 10
 
 
 def test_a_withdrawn_feature_is_never_free(as_service, give):
@@ -282,7 +282,7 @@ def test_a_limited_key_charges_its_own_features_only(give, article_rate):
     response = limited.deduct("usr_1", "mail.send")
     assert response.status_code == 403
     assert response.json() == {"allowed": False, "error": "This service key may not charge mail.send"}
-    assert ledger.available_of("usr_1") == 9
+    assert available_of("usr_1") == 9
 
 
 # --- Counts and fields ------------------------------------------------------------------------------
@@ -309,7 +309,7 @@ def test_a_count_is_an_integer_from_1_to_a_million(as_service, give, article_rat
     response = as_service.deduct("usr_1", count=count)
     assert response.status_code == 400
     assert response.json() == {"allowed": False, "error": sentence}
-    assert ledger.available_of("usr_1") == 10
+    assert available_of("usr_1") == 10
 
 
 def test_a_million_is_a_count(as_service, give, article_rate):
@@ -361,7 +361,7 @@ def test_an_odd_idempotency_key_is_refused_not_ignored(as_service, give, article
     response = as_service.deduct("usr_1", idempotency_key=key)
     assert response.status_code == 400
     assert response.json()["allowed"] is False
-    assert ledger.available_of("usr_1") == 10
+    assert available_of("usr_1") == 10
 
 
 # --- Who may charge ---------------------------------------------------------------------------------
@@ -375,7 +375,7 @@ def test_a_bearer_token_cannot_deduct(as_user, give, article_rate):
         "allowed": False,
         "error": "This endpoint needs a valid x-wallet-service-key",
     }
-    assert ledger.available_of("usr_1") == 10
+    assert available_of("usr_1") == 10
 
 
 def test_an_expired_key_cannot_deduct(expired_service_key, give, article_rate):
@@ -383,4 +383,4 @@ def test_an_expired_key_cannot_deduct(expired_service_key, give, article_rate):
     response = Caller({"x-wallet-service-key": expired_service_key}).deduct("usr_1")
     assert response.status_code == 403
     assert response.json() == {"allowed": False, "error": "Invalid x-wallet-service-key"}
-    assert ledger.available_of("usr_1") == 10
+    assert available_of("usr_1") == 10

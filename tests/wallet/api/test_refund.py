@@ -6,7 +6,7 @@ from tests.conftest import product
 from tests.wallet.entries import move
 from tests.wallet.holding import past_hold
 from tests.wallet.reversed import take_back
-from wallet.books import ledger
+from wallet.books.funds import available_of
 from wallet.charges import adjustments, give_backs
 from wallet.models import Entry, Hold, Wallet
 from wallet.prices import rates
@@ -48,7 +48,7 @@ def test_a_part_is_given_back_and_the_answer_says_what_is_left(as_service, charg
     )
     assert response["Cache-Control"] == "no-store"
     assert "Idempotent-Replayed" not in response
-    assert ledger.available_of("usr_1") == 23
+    assert available_of("usr_1") == 23
 
 
 def test_the_entry_of_a_refund_tells_the_whole_story(as_service, charge):
@@ -202,7 +202,7 @@ def test_nothing_is_left_of_a_charge_given_back_whole(as_service, charge, credit
     response = as_service.refund(charge_key="article:my-post", credits=credits, key="undo:2")
     sentence = "This charge was given back in full"
     refused(response, 409, "nothing_left", sentence, refundable=0)
-    assert ledger.available_of("usr_1") == 24
+    assert available_of("usr_1") == 24
 
 
 def test_what_staff_gave_back_counts_too(as_service, charge):

@@ -7,7 +7,7 @@ import pytest
 import requests
 from django.conf import settings
 
-from wallet.books import ledger
+from wallet.books.funds import available_of
 from wallet.models import Entry, TopUp
 from wallet.payments import stripe_gateway
 
@@ -44,7 +44,7 @@ def test_the_address_opens_a_page(as_service, sandbox):
 
 def test_nothing_is_credited_before_the_money_is_there(as_service, sandbox):
     as_service.post(PATH, GOOD)
-    assert ledger.available_of("usr_1") == 0
+    assert available_of("usr_1") == 0
     assert not Entry.objects.exists()
 
 
@@ -276,7 +276,7 @@ def test_when_stripe_fails_it_is_503_and_no_row_looks_payable(as_service, stripe
     topup = TopUp.objects.get()
     assert topup.state == TopUp.State.FAILED
     assert topup.stripe_session_id is None
-    assert ledger.available_of("usr_1") == 0
+    assert available_of("usr_1") == 0
 
 
 def test_once_stripe_is_back_a_checkout_opens_again(as_service, stripe_fails):

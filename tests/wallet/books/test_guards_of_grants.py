@@ -14,7 +14,8 @@ from tests.wallet.books.conftest import BLOG
 from tests.wallet.books.guards import in_a_transaction, refuser
 from tests.wallet.entries import move, sql
 from tests.wallet.granted import grant, set_budget
-from wallet.books import laws, ledger
+from wallet.books import laws
+from wallet.books.funds import available_of
 from wallet.charges import deductions, give_backs
 from wallet.models import (
     Budget,
@@ -388,7 +389,7 @@ def test_the_release_before_may_change_what_is_no_money(wallets):
 def refund_of_the_release_before(user_id, credits):
     charge = Entry.objects.get(wallet_id=user_id, kind="deduct")
     refund = move(user_id, credits, kind="refund", feature=FEATURE, product="blog", reverses_id=charge.pk)
-    answer = {"refundable": 3 - credits, "lapsed": 0, "available": ledger.available_of(user_id)}
+    answer = {"refundable": 3 - credits, "lapsed": 0, "available": available_of(user_id)}
     insert("wallet_giveback", {"wallet_id": user_id, "entry_id": refund, "requested": credits} | answer)
 
 

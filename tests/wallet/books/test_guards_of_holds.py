@@ -11,6 +11,7 @@ from tests.wallet.books.guards import refuser, rows_of
 from tests.wallet.entries import move, sql
 from tests.wallet.granted import grant, set_budget
 from wallet.books import laws, ledger
+from wallet.books.funds import funds_of
 from wallet.models import Entry, GiveBack, Hold, Wallet
 
 FEATURE = "blog.article.generate"
@@ -200,7 +201,7 @@ def test_a_wallet_and_its_holds_may_be_out_of_step_until_the_commit(held_books):
     insert_hold()
     sql("UPDATE wallet_wallet SET held = held + 2, open_holds = open_holds + 1 WHERE user_id = 'usr_1'")
     connection.check_constraints()
-    assert ledger.funds_of("usr_1").held == 14
+    assert funds_of("usr_1").held == 14
 
 
 def test_a_wallet_sets_aside_no_less_than_nothing(refused):
@@ -294,7 +295,7 @@ def test_the_release_before_moves_a_plain_wallet(held_books):
         entry = Entry.objects.get(pk=entry_of_the_release_before("usr_2", credits, kind))
         assert (entry.held, entry.available_after) == (None, entry.balance_after)
     connection.check_constraints()
-    assert ledger.funds_of("usr_2").available == 10
+    assert funds_of("usr_2").available == 10
 
 
 @pytest.mark.parametrize("figure", ["held", "granted", "watch", "budgets", "frozen"])

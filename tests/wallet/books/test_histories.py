@@ -23,7 +23,7 @@ from hypothesis.stateful import (
 from foundation.errors import KeyReused
 from tests import all_laws
 from tests.conftest import Caller
-from wallet.books import ledger
+from wallet.books.funds import available_of
 from wallet.charges import adjustments, give_backs
 from wallet.errors import InsufficientCredits, NothingToGiveBack
 from wallet.models import Entry, TopUp, Wallet
@@ -254,7 +254,7 @@ class Histories(RuleBasedStateMachine):
         connection.check_constraints()
         entries = Entry.objects.filter(wallet_id=self.user_id).order_by("sequence")
         assert [(entry.kind, entry.credits) for entry in entries] == self.model.history
-        assert ledger.available_of(self.user_id) == self.model.balance
+        assert available_of(self.user_id) == self.model.balance
 
     @invariant()
     def every_law_holds(self):

@@ -5,7 +5,7 @@ from django.db import Error, IntegrityError, connection, transaction
 
 from tests.wallet.books.guards import refuser, rows_of
 from tests.wallet.entries import insert_entry, move, sql
-from wallet.books import ledger
+from wallet.books.funds import available_of
 from wallet.charges import debits, give_backs
 from wallet.models import Entry, RateChange, TopUp, Wallet
 
@@ -171,7 +171,7 @@ def test_several_moves_each_with_its_entry_are_fine_in_one_transaction(wallet):
         move("usr_1", 5)
         move("usr_1", -12)
         connection.check_constraints()
-    assert ledger.available_of("usr_1") == 0
+    assert available_of("usr_1") == 0
 
 
 def test_a_wallet_begins_with_nothing(refused):
@@ -195,9 +195,9 @@ def test_a_charge_and_an_adjustment_leave_nothing_less_than_nothing(refused, kin
 @pytest.mark.breaks_the_books  # Stripe has reported nothing that would explain the clawback.
 def test_a_clawback_may_leave_less_than_nothing_and_what_comes_in_then_is_fine(wallet):
     move("usr_1", -9, kind="clawback", stripe_session_id="cs_test_paid")
-    assert ledger.available_of("usr_1") == -2
+    assert available_of("usr_1") == -2
     move("usr_1", 1, kind="reinstatement", stripe_session_id="cs_test_paid")
-    assert ledger.available_of("usr_1") == -1
+    assert available_of("usr_1") == -1
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,8 @@ from tests.wallet.books.conftest import BLOG
 from tests.wallet.clock import Clock
 from tests.wallet.entries import move, sql
 from tests.wallet.lawless import found, the
-from wallet.books import laws, ledger
+from wallet.books import laws
+from wallet.books.funds import funds_of
 from wallet.charges import holds, lapsing
 from wallet.models import Entry, Hold, Wallet
 
@@ -57,7 +58,7 @@ def broken():
 def test_the_books_that_are_broken_here_have_something_of_each_kind(held_books):
     states = sorted(Hold.objects.values_list("state", flat=True))
     assert states == ["captured", "captured", "open", "open", "voided"]
-    first, second = ledger.funds_of("usr_1"), ledger.funds_of("usr_2")
+    first, second = funds_of("usr_1"), funds_of("usr_2")
     assert (first.balance, first.held, first.available) == (40, 12, 28)
     assert (second.balance, second.held, second.available) == (-6, 0, -6)
 
@@ -110,11 +111,11 @@ def test_a_hold_that_went_to_another_wallet(held_lawless):
 def test_overdue_holds_break_no_law_before_and_after_their_end_is_written(held_books):
     clock = Clock()
     clock.set(Hold.objects.get(idempotency_key="open").expires_at)
-    funds, wallet = ledger.funds_of("usr_1"), Wallet.objects.get(pk="usr_1")
+    funds, wallet = funds_of("usr_1"), Wallet.objects.get(pk="usr_1")
     assert (funds.available, wallet.held, wallet.open_holds, found()) == (35, 12, 2, [])
     assert lapsing.lapse_wallet("usr_1") == (1, 0)
     wallet.refresh_from_db()
-    assert (ledger.funds_of("usr_1").available, wallet.held, wallet.open_holds, found()) == (35, 5, 1, [])
+    assert (funds_of("usr_1").available, wallet.held, wallet.open_holds, found()) == (35, 5, 1, [])
 
 
 # --- L7: captures -----------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ from foundation.errors import KeyReused
 from tests.crowd import begin, wait_until_another_waits
 from tests.wallet.reversed import take_back
 from wallet.books import ledger
+from wallet.books.funds import available_of
 from wallet.charges import adjustments, debits, give_backs
 from wallet.errors import InsufficientCredits, NotFound, NothingToGiveBack
 from wallet.models import Entry, Wallet
@@ -53,7 +54,7 @@ def test_first_credits_make_the_wallet(give):
 
 
 def test_reading_the_balance_of_an_unknown_user_makes_no_wallet(db):
-    assert ledger.available_of("usr_unknown") == 0
+    assert available_of("usr_unknown") == 0
     assert not Wallet.objects.exists()
 
 
@@ -65,7 +66,7 @@ def test_a_debit_remembers_what_was_bought(give):
     assert (entry.feature, entry.count, entry.product) == ("blog.article.generate", 3, "blog")
     assert (entry.idempotency_key, entry.actor, entry.kind) == ("article:1", "service:wsk_test", "deduct")
     assert entry.effective_at == entry.created_at
-    assert ledger.available_of("usr_1") == 22
+    assert available_of("usr_1") == 22
 
 
 def test_entries_are_numbered_without_a_gap_and_chain(give):
@@ -125,7 +126,7 @@ def test_a_number_that_is_not_positive_is_a_bug_of_the_caller(give, verb, credit
     give("usr_1", 5)
     with pytest.raises(AssertionError):
         verb(user_id="usr_1", credits=credits, kind=Kind.DEDUCT, actor="service:wsk_test")
-    assert ledger.available_of("usr_1") == 5
+    assert available_of("usr_1") == 5
 
 
 def test_a_second_charge_with_a_used_key_moves_nothing(give):
@@ -180,7 +181,7 @@ def test_a_refusal_tells_the_balance_after_what_came_in_between(give):
     with pytest.raises(InsufficientCredits) as refusal:
         debiting.result(timeout=120)
     assert (refusal.value.available, refusal.value.required) == (3, 6)
-    assert ledger.available_of("usr_1") == 3
+    assert available_of("usr_1") == 3
 
 
 @pytest.mark.django_db(transaction=True)
@@ -219,7 +220,7 @@ def test_the_same_form_twice_moves_once_and_answers_the_first_entry(give):
     before = books_of()
     assert adjust(-4) == first
     assert books_of() == before
-    assert ledger.available_of("usr_1") == 6
+    assert available_of("usr_1") == 6
 
 
 @pytest.mark.parametrize("other", [{"credits": 7}, {"credits": 4}, {"credits": -4, "reason": "Another"}])
@@ -234,7 +235,7 @@ def test_a_form_that_was_used_says_nothing_else(give, other):
 
 def test_one_form_for_two_users_are_two_decisions(db):
     assert adjust(5, user_id="usr_1") != adjust(5, user_id="usr_2")
-    assert ledger.available_of("usr_1") == ledger.available_of("usr_2") == 5
+    assert available_of("usr_1") == available_of("usr_2") == 5
 
 
 @pytest.mark.parametrize("held", [0, 3])
@@ -280,7 +281,7 @@ def test_a_charge_is_given_back_in_parts_until_nothing_is_left(give):
     assert give_back(charge, key="refund-3").credits == 1  # Without a number: what is left.
     with pytest.raises(NothingToGiveBack, match="was given back in full"):
         give_back(charge, key="refund-4")
-    assert ledger.available_of("usr_1") == 10
+    assert available_of("usr_1") == 10
 
 
 @pytest.mark.parametrize("credits", [5, 0, -1, 10**15])
@@ -302,7 +303,7 @@ def test_the_same_key_again_gives_back_once(give):
     for credits in (2, None):
         with pytest.raises(KeyReused):
             give_back(charge, credits)
-    assert ledger.available_of("usr_1") == 7
+    assert available_of("usr_1") == 7
 
 
 def test_a_key_that_gave_back_one_charge_does_not_answer_for_another(give):
@@ -311,7 +312,7 @@ def test_a_key_that_gave_back_one_charge_does_not_answer_for_another(give):
     give_back(first, key="ticket-1")
     with pytest.raises(KeyReused):
         give_back(second, key="ticket-1")
-    assert ledger.available_of("usr_1") == 8
+    assert available_of("usr_1") == 8
 
 
 def test_giving_back_without_a_key_is_a_bug_of_the_caller(give):

@@ -19,7 +19,7 @@ from tests.crowd import (
     wait_until_another_waits,
 )
 from tests.wallet.entries import sql
-from wallet.books import ledger
+from wallet.books.funds import available_of
 from wallet.charges import adjustments, debits, give_backs
 from wallet.errors import InsufficientCredits, NothingToGiveBack
 from wallet.models import Entry, StripeEvent, TopUp, Wallet
@@ -78,7 +78,7 @@ def test_160_charges_on_100_credits_let_exactly_100_through(give, article_rate, 
         for body in bodies
         if not body["allowed"]
     )
-    assert ledger.available_of("usr_1") == 0
+    assert available_of("usr_1") == 0
     assert Entry.objects.filter(kind="deduct").count() == 100
 
 
@@ -91,7 +91,7 @@ def test_charges_of_several_credits_never_overdraw(give, article_rate, caller):
     answers = at_once([partial(charge, n) for n in range(24)])
     assert Counter(answer["allowed"] for answer in answers) == {True: 6, False: 18}
     assert all(answer["balanceBefore"] == 2 for answer in answers if not answer["allowed"])
-    assert ledger.available_of("usr_1") == 2
+    assert available_of("usr_1") == 2
 
 
 def test_one_key_from_48_callers_is_one_debit_and_one_answer(give, article_rate, caller):
@@ -148,7 +148,7 @@ def test_one_event_24_times_at_once_credits_once(deliver, checkout_event, sessio
     event = checkout_event()
     answers = at_once([lambda: patiently(lambda: deliver(event))] * 24)
     assert {(answer.status_code, answer.content) for answer in answers} == {(200, b'{"received":true}')}
-    assert ledger.available_of("usr_1") == 25
+    assert available_of("usr_1") == 25
     assert Entry.objects.count() == TopUp.objects.count() == 1
     assert list(StripeEvent.objects.values_list("state", flat=True)) == ["handled"]
 
@@ -158,7 +158,7 @@ def test_24_events_of_one_session_at_once_credit_once(deliver, checkout_event, s
     events = [checkout_event(event_id=f"evt_{n}", type=types[n % 2]) for n in range(24)]
     answers = at_once([partial(patiently, partial(deliver, event)) for event in events])
     assert {answer.status_code for answer in answers} == {200}
-    assert ledger.available_of("usr_1") == 25
+    assert available_of("usr_1") == 25
     assert Entry.objects.count() == TopUp.objects.count() == 1
     assert Counter(StripeEvent.objects.values_list("state", flat=True)) == {"handled": 24}
 
@@ -168,7 +168,7 @@ def test_one_session_told_for_two_users_at_once_credits_one_and_parks_the_other(
     events = [checkout_event(event_id=f"evt_{n}", user_id=users[n % 2]) for n in range(12)]
     answers = at_once([partial(patiently, partial(deliver, event)) for event in events])
     assert {answer.status_code for answer in answers} == {200}
-    assert sorted(ledger.available_of(user_id) for user_id in users) == [0, 25]
+    assert sorted(available_of(user_id) for user_id in users) == [0, 25]
     assert Wallet.objects.count() == Entry.objects.count() == TopUp.objects.count() == 1
     assert Counter(StripeEvent.objects.values_list("state", flat=True)) == {"handled": 6, "parked": 6}
     remarks = StripeEvent.objects.filter(state="parked").values_list("remark", flat=True)
@@ -179,7 +179,7 @@ def test_sessions_of_one_user_at_once_are_all_credited(deliver, checkout_event):
     events = [checkout_event(session_id=f"cs_test_{n}", amount_total=100 * (n + 1)) for n in range(16)]
     answers = at_once([partial(patiently, partial(deliver, event)) for event in events])
     assert {answer.status_code for answer in answers} == {200}
-    assert ledger.available_of("usr_1") == sum(range(1, 17))
+    assert available_of("usr_1") == sum(range(1, 17))
 
 
 # --- Everything at once -----------------------------------------------------------------------------
@@ -238,7 +238,7 @@ def test_two_give_backs_of_one_charge_at_once_give_it_back_once(give):
         type(None): 1,
         NothingToGiveBack: 7,
     }
-    assert ledger.available_of("usr_1") == 10
+    assert available_of("usr_1") == 10
 
 
 def test_parts_given_back_at_once_never_come_to_more_than_the_charge(give):
@@ -246,14 +246,14 @@ def test_parts_given_back_at_once_never_come_to_more_than_the_charge(give):
     charge = charge_of(10)
     outcomes = outcomes_at_once([partial(give_back, charge, f"refund-{n}", 3) for n in range(8)])
     assert sum(outcome.exception() is None for outcome in outcomes) == 3
-    assert ledger.available_of("usr_1") == 9
+    assert available_of("usr_1") == 9
 
 
 def test_one_key_given_back_by_many_at_once_is_one_entry(give):
     give("usr_1", 10)
     charge = charge_of(4)
     assert len(set(at_once([lambda: give_back(charge, "refund-1", 2)] * 8))) == 1
-    assert ledger.available_of("usr_1") == 8
+    assert available_of("usr_1") == 8
 
 
 @pytest.mark.parametrize("held", [0, 10])
@@ -261,12 +261,12 @@ def test_one_form_sent_many_times_at_once_moves_once(give, held):
     if held:
         give("usr_1", held)
     assert len(set(at_once([lambda: adjust(5, key="form-1")] * 12))) == 1
-    assert ledger.available_of("usr_1") == held + 5
+    assert available_of("usr_1") == held + 5
 
 
 def test_forms_of_different_keys_all_count_also_for_a_new_wallet():
     at_once([partial(adjust, 1, f"form-{n}") for n in range(16)])
-    assert ledger.available_of("usr_1") == 16
+    assert available_of("usr_1") == 16
 
 
 # --- Deadlocks --------------------------------------------------------------------------------------
@@ -286,7 +286,7 @@ def test_a_webhook_that_was_the_victim_of_a_deadlock_is_tried_again(give, delive
         wait_until_another_waits()
         sql("SELECT 1 FROM wallet_topup WHERE stripe_session_id = 'cs_test_1' FOR UPDATE")
     assert delivering.result(timeout=120).status_code == 200
-    assert ledger.available_of("usr_1") == 30
+    assert available_of("usr_1") == 30
     assert StripeEvent.objects.get().traceback == ""
 
 

@@ -26,7 +26,8 @@ from tests.wallet.racing import (
     wait_for_a_new_day,
     waiting_callers,
 )
-from wallet.books import laws, ledger
+from wallet.books import laws
+from wallet.books.funds import available_of, funds_of
 from wallet.charges import budgets
 from wallet.models import Budget, Entry, Hold, LotMove, Wallet
 
@@ -64,7 +65,7 @@ def test_12_charges_of_3_on_a_day_of_20_let_6_in(give, article_rate, round):
     assert {(error.available, error.required, error.limited_by["spent"]) for error in errors(outcomes)} == {
         (2, 3, 18)
     }
-    assert (ledger.available_of("usr_1"), spent()) == (82, [18])
+    assert (available_of("usr_1"), spent()) == (82, [18])
 
 
 @pytest.mark.parametrize("granted", [0, 10, 100])
@@ -76,9 +77,9 @@ def test_charges_and_holds_never_go_over_a_budget(give, article_rate, granted):
     set_budget(20)
     outcomes = outcomes_at_once([*charges(6), *holds(6)])
     assert kinds(outcomes) == {"done": 6, "BudgetSpent": 6}
-    assert (ledger.available_of("usr_1"), spent()) == (82 + granted, [18])
+    assert (available_of("usr_1"), spent()) == (82 + granted, [18])
     of_lots = sum(-move.credits for move in LotMove.objects.filter(credits__lt=0))
-    held_of_lots = sum(lot.held for lot in ledger.funds_of("usr_1").grants)
+    held_of_lots = sum(lot.held for lot in funds_of("usr_1").grants)
     assert of_lots + held_of_lots == min(granted, 18)
 
 

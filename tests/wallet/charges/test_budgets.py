@@ -9,6 +9,7 @@ from tests.wallet.granted import grant, set_budget, spent
 from tests.wallet.held import capture, charge_of, hold, service_of, void
 from tests.wallet.reversed import take_back
 from wallet.books import laws, ledger
+from wallet.books.funds import available_of
 from wallet.charges import adjustments, budgets, deductions, give_backs, lapsing, quotes
 from wallet.errors import BudgetSpent, InsufficientCredits, TooManyBudgets
 from wallet.models import Budget, Entry, Wallet
@@ -383,7 +384,7 @@ def test_a_replay_is_answered_although_the_budget_is_spent(rich):
     assert charge(5, key="article:1") == first
     assert Entry.objects.filter(kind="deduct").count() == 1
     assert spent() == [5]
-    assert ledger.available_of("usr_1") == 995
+    assert available_of("usr_1") == 995
 
 
 def test_a_clock_that_is_set_back_over_midnight_leaves_the_counters_right(clock, give, article_rate):

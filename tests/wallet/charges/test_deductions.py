@@ -7,7 +7,7 @@ from accounts.models import ServiceKey
 from foundation.errors import KeyReused
 from tests.crowd import wallet_locked_by_another
 from tests.wallet.reversed import leave_owing
-from wallet.books import ledger
+from wallet.books.funds import available_of
 from wallet.charges import adjustments, deductions, give_backs
 from wallet.errors import ChargeGivenBack, InsufficientCredits, UnknownFeature
 from wallet.models import Entry
@@ -195,7 +195,7 @@ def test_a_key_of_staff_is_not_a_key_of_a_product(charge):
 def test_without_a_key_each_charge_is_its_own(give, article_rate):
     give("usr_1", 10)
     assert deduct(key="").entry != deduct(key="").entry
-    assert ledger.available_of("usr_1") == 8
+    assert available_of("usr_1") == 8
 
 
 # --- The order of the wallet ------------------------------------------------------------------------

@@ -30,7 +30,7 @@ from tests.wallet.racing import (
     waiting_callers,
 )
 from tests.wallet.reversed import take_back
-from wallet.books import ledger
+from wallet.books.funds import available_of, funds_of
 from wallet.charges import adjustments, budgets, lapsing
 from wallet.grants import granting
 from wallet.grants.caps import Caps
@@ -82,22 +82,22 @@ def wait_for_the_end(lot):
 
 def test_one_key_of_a_grant_from_8_callers_is_one_lot(db):
     """The user has no wallet yet."""
-    end = ledger.funds_of("usr_1").at + timedelta(days=1)
+    end = funds_of("usr_1").at + timedelta(days=1)
     facts = {"reason": "Welcome", "key": "welcome", "actor": "service:wsk_blog", "product": "blog"}
     request = partial(granting.grant, user_id="usr_1", credits=10, expires_at=end, **facts, caps=Caps(10, 10))
     answers = at_once([partial(patiently, request)] * 8)
     assert Counter(answer.replayed for answer in answers) == {True: 7, False: 1}
     assert {answer.lot.pk for answer in answers} == {Lot.objects.get().pk}
-    assert (ledger.available_of("usr_1"), GrantedMonth.objects.get().credits) == (10, 10)
+    assert (available_of("usr_1"), GrantedMonth.objects.get().credits) == (10, 10)
 
 
 def test_one_key_of_a_grant_for_different_credits_has_one_winner(db):
-    end = ledger.funds_of("usr_1").at + timedelta(days=1)
+    end = funds_of("usr_1").at + timedelta(days=1)
     outcomes = outcomes_at_once(
         [partial(granted, credits, key="welcome", expires_at=end) for credits in range(1, 9)]
     )
     assert kinds(outcomes) == {"done": 1, "KeyReused": 7}
-    assert ledger.available_of("usr_1") == Lot.objects.get().credits == GrantedMonth.objects.get().credits
+    assert available_of("usr_1") == Lot.objects.get().credits == GrantedMonth.objects.get().credits
 
 
 @pytest.mark.parametrize(("credits", "done", "left"), [(10, 5, 0), (7, 7, 1)])
@@ -137,7 +137,7 @@ def test_one_key_while_a_grant_and_a_budget_come_in_is_one_charge(give, article_
 
     outcomes = waiting_callers(change, calls=[partial(charge, 3, "article:1")] * 10)
     assert {outcome.result().pk for outcome in outcomes} == {Entry.objects.get(kind="deduct").pk}
-    assert (lots_of(), spent(), ledger.available_of("usr_1")) == ([(1, 0, 0)], [3], 6)
+    assert (lots_of(), spent(), available_of("usr_1")) == ([(1, 0, 0)], [3], 6)
 
 
 @pytest.mark.parametrize("round", range(ROUNDS))
@@ -156,7 +156,7 @@ def test_one_key_beside_a_grant_and_a_budget_is_one_charge(give, article_rate, r
     charged = sum(-entry.credits for entry in Entry.objects.filter(kind="deduct"))
     assert charged in (3, 6)
     assert Entry.objects.filter(idempotency_key="article:1").count() <= 1
-    assert (ledger.available_of("usr_1"), spent()) == (7 - charged, [charged])
+    assert (available_of("usr_1"), spent()) == (7 - charged, [charged])
 
 
 # --- The end of a lot ---------------------------------------------------------------------------------
@@ -190,7 +190,7 @@ def test_a_lot_pays_before_its_end_or_ends_and_never_both(give, article_rate, fo
     for entry in Entry.objects.filter(kind="expiry"):
         assert (entry.credits, entry.effective_at) == (-10, lot.expires_at)
         assert entry.created_at >= lot.expires_at
-    assert ledger.available_of("usr_1") == 0
+    assert available_of("usr_1") == 0
 
 
 @pytest.mark.parametrize("lead", LEADS)
@@ -215,7 +215,7 @@ def test_a_capture_against_the_end_of_its_lot(give, article_rate, for_a_moment, 
     assert (lot.remaining, lot.held, lot.expired) == (0, 0, 10 - 3 - charged)
     for entry in Entry.objects.filter(kind="deduct"):
         assert entry.created_at < lot.expires_at
-    assert ledger.available_of("usr_1") == 0
+    assert available_of("usr_1") == 0
 
 
 @pytest.mark.parametrize("round", range(ROUNDS))
@@ -245,7 +245,7 @@ def test_a_lot_that_is_taken_back_while_it_is_charged(give, article_rate, round)
     lost_later = 1 if lot.held_when_voided else 0
     assert lot.removed + charged + 1 + lost_later == 10
     assert (lot.remaining, lot.expired) == (0, lot.removed + lost_later)
-    assert ledger.available_of("usr_1") == 0
+    assert available_of("usr_1") == 0
 
 
 # --- What comes back ----------------------------------------------------------------------------------
@@ -262,7 +262,7 @@ def test_refunds_at_once_go_back_to_lots_as_one_would(give, article_rate):
     answers = [outcome.result().answer for outcome in outcomes]
     assert sorted(answer.refundable for answer in answers) == list(range(3, 10))
     assert sum(answer.to_grants or 0 for answer in answers) == 5
-    assert (lots_of(), ledger.funds_of("usr_1").paid) == ([(3, 0, 0), (2, 0, 0)], 2)
+    assert (lots_of(), funds_of("usr_1").paid) == ([(3, 0, 0), (2, 0, 0)], 2)
 
 
 @pytest.mark.parametrize("round", range(ROUNDS))
@@ -332,7 +332,7 @@ def test_the_tidier_beside_charges_writes_each_end_once(give, article_rate, for_
     ends = Entry.objects.filter(kind="expiry")
     assert ends.count() == Lot.objects.filter(expired__gt=0).count()
     for user_id in users:
-        funds = ledger.funds_of(user_id)
+        funds = funds_of(user_id)
         assert (funds.balance, funds.granted) == (91, 0)
         assert sum(lot.expired for lot in Lot.objects.filter(wallet_id=user_id)) == 7
 
@@ -384,7 +384,7 @@ def test_everything_at_once_on_one_wallet_with_grants_adds_up(give, article_rate
             lambda: adjust(n),
             lambda: lapsing.lapse_wallet("usr_1"),
             lambda: refund_something(100 + n),
-            lambda: ledger.funds_of("usr_1"),
+            lambda: funds_of("usr_1"),
             lambda: take_back(payment, 1) if n % 4 == 0 else None,
         ]
         chosen.shuffle(acts)
@@ -395,9 +395,9 @@ def test_everything_at_once_on_one_wallet_with_grants_adds_up(give, article_rate
                 pass
 
     at_once([partial(one_after_the_other, n) for n in range(8)])
-    funds = ledger.funds_of("usr_1")
+    funds = funds_of("usr_1")
     lapsing.lapse_wallet("usr_1")
-    assert ledger.funds_of("usr_1", funds.at) == funds
+    assert funds_of("usr_1", funds.at) == funds
     wallet = Wallet.objects.get()
     assert wallet.balance == sum(Entry.objects.values_list("credits", flat=True))
     assert wallet.granted == sum(Lot.objects.values_list("remaining", flat=True))

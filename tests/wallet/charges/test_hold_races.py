@@ -33,6 +33,7 @@ from tests.wallet.racing import (
 )
 from tests.wallet.reversed import take_back
 from wallet.books import ledger
+from wallet.books.funds import funds_of
 from wallet.charges import adjustments, give_backs, lapsing
 from wallet.errors import (
     ChargeGivenBack,
@@ -60,7 +61,7 @@ def test_charges_and_holds_never_take_more_than_there_is(give, article_rate, rou
     )
     assert kinds(outcomes) == {"done": 6, "InsufficientCredits": 6}
     assert {(error.available, error.required) for error in errors(outcomes)} == {(2, 3)}
-    funds = ledger.funds_of("usr_1")
+    funds = funds_of("usr_1")
     assert (funds.available, 20 - funds.balance + funds.held) == (2, 18)
     assert (20 - funds.balance, funds.held) == (
         3 * Entry.objects.filter(kind="deduct").count(),
@@ -75,7 +76,7 @@ def test_credits_that_a_void_releases_are_taken_once(give, article_rate):
     takers = [partial(charge, 5, f"a:{n}") if n % 2 else partial(hold, f"c:{n}", 5) for n in range(10)]
     outcomes = outcomes_at_once([partial(void, first.pk), partial(void, first.pk), *takers])
     assert kinds(outcomes)["done"] in (2, 3)  # The two voids, and one taker that came after them.
-    assert ledger.funds_of("usr_1").available == (5 if kinds(outcomes)["done"] == 2 else 0)
+    assert funds_of("usr_1").available == (5 if kinds(outcomes)["done"] == 2 else 0)
 
 
 # --- One end of a hold ------------------------------------------------------------------------------
@@ -103,7 +104,7 @@ def test_a_hold_ends_once(give, article_rate, round):
         assert (ended.state, entry.count, entry.charged) == ("captured", ended.captured_count, entry.count)
         assert {each.captured_count for each in done if each.state == "captured"} == {entry.count}
         assert refused == {HoldCaptured}
-    funds = ledger.funds_of("usr_1")
+    funds = funds_of("usr_1")
     assert (funds.balance, funds.held) == (12 - (ended.captured_count or 0), 0)
 
 
@@ -136,7 +137,7 @@ def test_a_hold_is_captured_before_its_end_or_its_credits_are_free(give, article
         assert takers_done <= 1
         for entry in Entry.objects.filter(kind="deduct"):
             assert entry.created_at >= ended.expires_at
-    funds = ledger.funds_of("usr_1")
+    funds = funds_of("usr_1")
     assert funds.available == (0 if ended.state == "captured" or takers_done else 10)
 
 
@@ -159,7 +160,7 @@ def test_credits_given_back_are_spent_once(give, article_rate):
     assert taken <= 1
     for outcome in outcomes[8:]:  # Before the refund a replay, after it an error: never a second charge.
         assert isinstance(outcome.exception(), ChargeGivenBack) or outcome.result() == first
-    assert ledger.funds_of("usr_1").available == 4 - 4 * taken
+    assert funds_of("usr_1").available == 4 - 4 * taken
 
 
 def test_refunds_of_parts_never_come_to_more_than_the_charge(give, article_rate):
@@ -187,7 +188,7 @@ def test_staff_and_a_product_give_one_charge_back_once(give, article_rate):
         ]
     )
     assert kinds(outcomes) == {"done": 1, "NothingToGiveBack": 11}
-    assert ledger.funds_of("usr_1").available == 4
+    assert funds_of("usr_1").available == 4
 
 
 # --- One key ----------------------------------------------------------------------------------------
@@ -203,14 +204,14 @@ def test_one_key_of_a_hold_from_12_callers_is_one_hold(give, article_rate, credi
         (credits, credits - 3)
     }
     assert Counter(outcome.replayed for outcome in outcomes) == {True: 11, False: 1}
-    assert ledger.funds_of("usr_1").held == 3
+    assert funds_of("usr_1").held == 3
 
 
 def test_one_key_of_a_hold_for_different_work_has_one_winner(give, article_rate):
     give("usr_1", 50)
     outcomes = outcomes_at_once([partial(hold, "chat:1", count) for count in range(1, 13)])
     assert kinds(outcomes) == {"done": 1, "KeyReused": 11}
-    assert ledger.funds_of("usr_1").held == Hold.objects.get().credits
+    assert funds_of("usr_1").held == Hold.objects.get().credits
 
 
 def test_one_key_of_a_refund_from_12_callers_is_one_refund(give, article_rate):
@@ -230,7 +231,7 @@ def test_one_key_of_a_refund_for_different_credits_has_one_winner(give, article_
     )
     assert {type(error) for error in errors(outcomes)} == {KeyReused}
     assert kinds(outcomes)["done"] == 1
-    assert ledger.funds_of("usr_1").available == Entry.objects.get(kind="refund").credits
+    assert funds_of("usr_1").available == Entry.objects.get(kind="refund").credits
 
 
 # --- What a charge looks at changes while it waits --------------------------------------------------
@@ -256,7 +257,7 @@ def test_credits_that_are_held_under_waiting_charges(give, article_rate, held, d
     give("usr_1", 50)
     outcomes = waiting_callers(lambda: hold("first", held))
     assert (kinds(outcomes)["done"], kinds(outcomes)["InsufficientCredits"]) == (done, 10 - done)
-    assert ledger.funds_of("usr_1").available == 50 - held - done
+    assert funds_of("usr_1").available == 50 - held - done
 
 
 def test_a_threshold_that_comes_under_waiting_charges(give, article_rate):
@@ -264,7 +265,7 @@ def test_a_threshold_that_comes_under_waiting_charges(give, article_rate):
     give("usr_1", 6)
     outcomes = waiting_callers(lambda: sql("UPDATE wallet_wallet SET watch = 6 WHERE user_id = 'usr_1'"))
     assert kinds(outcomes) == {"done": 6, "InsufficientCredits": 4}
-    assert ledger.funds_of("usr_1").available == 0
+    assert funds_of("usr_1").available == 0
 
 
 def test_a_grant_that_comes_under_waiting_charges(give, article_rate):
@@ -272,7 +273,7 @@ def test_a_grant_that_comes_under_waiting_charges(give, article_rate):
     give("usr_1", 2)
     outcomes = waiting_callers(lambda: grant(credits=4))
     assert kinds(outcomes) == {"done": 6, "InsufficientCredits": 4}
-    funds = ledger.funds_of("usr_1")
+    funds = funds_of("usr_1")
     held_of_lot = sum(each.held for each in funds.grants)
     assert (funds.available, funds.granted) == (0, held_of_lot)
     assert LotMove.objects.filter(credits=-1).count() == 4 - held_of_lot
@@ -283,7 +284,7 @@ def test_a_budget_that_comes_under_waiting_charges(give, article_rate):
     outcomes = waiting_callers(lambda: set_budget(4))
     assert kinds(outcomes) == {"done": 4, "BudgetSpent": 6}
     assert {error.available for error in errors(outcomes)} == {0}
-    assert (ledger.funds_of("usr_1").available, spent()) == (2, [4])
+    assert (funds_of("usr_1").available, spent()) == (2, [4])
 
 
 def test_credits_that_come_under_waiting_charges(give, article_rate):

@@ -12,6 +12,7 @@ from tests.wallet.held import hold
 from tests.wallet.holding import past_hold
 from tests.wallet.tidying import tidy
 from wallet.books import ledger
+from wallet.books.funds import available_of
 from wallet.charges import lapsing
 from wallet.models import Budget, Hold, Wallet
 
@@ -24,10 +25,10 @@ def test_it_ends_overdue_holds_and_no_others(give, article_rate, as_service):
     past_hold("usr_2", credits=2, key="past:2")
     body = {"user_id": "usr_1", "feature": article_rate, "count": 4, "idempotency_key": "chat:1"}
     made = as_service.post("/io/wallet/holds", body).json()
-    before = [ledger.available_of("usr_1"), ledger.available_of("usr_2")]
+    before = [available_of("usr_1"), available_of("usr_2")]
     # The new hold ended the one of usr_1, and the second hold of usr_2 the first.
     assert tidy() == (0, "1 overdue hold and 0 grants of 1 wallet ended.", "")
-    assert [ledger.available_of("usr_1"), ledger.available_of("usr_2")] == before == [6, 10]
+    assert [available_of("usr_1"), available_of("usr_2")] == before == [6, 10]
     ended = Hold.objects.filter(state="expired")
     assert [hold.ended_at == hold.expires_at for hold in ended] == [True] * 3
     assert Hold.objects.get(pk=made["holdId"]).state == "open"

@@ -4,7 +4,7 @@ import re
 
 from tests.environment import ROOT
 from tests.wallet.holding import wait_for_the_end
-from wallet.books import ledger
+from wallet.books.funds import funds_of
 from wallet.models import Entry
 
 LEDGER = ROOT / "docs" / "ledger.md"
@@ -25,7 +25,7 @@ def test_the_documented_numbers_come_out(as_service, give, article_rate):
     seen: list[tuple[str, str, str, str, str]] = []
 
     def note():
-        funds = ledger.funds_of("bo")
+        funds = funds_of("bo")
         entries = Entry.objects.of_user("bo")
         last = entries[0]
         is_new = last.pk not in noted

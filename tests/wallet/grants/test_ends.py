@@ -12,7 +12,7 @@ from tests.wallet.held import capture, hold, service_of, void
 from tests.wallet.holding import past_hold
 from tests.wallet.reversed import take_back
 from tests.wallet.tidying import tidy
-from wallet.books import ledger
+from wallet.books.funds import funds_of
 from wallet.charges import adjustments, deductions, give_backs, lapsing
 from wallet.errors import InsufficientCredits
 from wallet.models import Entry, GiveBack, Hold, Lot, LotMove
@@ -36,7 +36,7 @@ def adjust(credits):
 
 
 def funds():
-    now = ledger.funds_of("usr_1")
+    now = funds_of("usr_1")
     return now.balance, now.held, now.granted, now.available
 
 
@@ -204,7 +204,7 @@ def test_a_charge_of_which_a_part_came_back_leaves_what_a_smaller_one_would(cloc
     if kept:
         facts = {"user_id": "usr_2", "feature": "blog.article.generate", "count": kept}
         deductions.deduct(service=service_of("blog"), **facts)
-    other = ledger.funds_of("usr_2")
+    other = funds_of("usr_2")
     assert after_refund == ((other.balance, 0, other.granted, other.available), lots_of("usr_2"))
 
 
@@ -320,9 +320,9 @@ def test_tidy_writes_down_holds_and_grants_and_counts_both(give, article_rate):
     past_grants(1, "usr_2")
     give("usr_3", 1)
     grant("usr_3", 1)
-    before = [ledger.funds_of(f"usr_{n}").available for n in (1, 2, 3)]
+    before = [funds_of(f"usr_{n}").available for n in (1, 2, 3)]
     assert tidy() == (0, "1 overdue hold and 3 grants of 2 wallets ended.", "")
-    assert [ledger.funds_of(f"usr_{n}").available for n in (1, 2, 3)] == before == [0, 4, 2]
+    assert [funds_of(f"usr_{n}").available for n in (1, 2, 3)] == before == [0, 4, 2]
     assert Hold.objects.get().state == "expired"
     assert [lots_of(f"usr_{n}") for n in (1, 2, 3)] == [
         [(0, 0, 3), (0, 0, 3)],

@@ -9,7 +9,7 @@ from foundation.errors import KeyReused
 from tests.wallet.granted import A_DAY, grant, lots_alone, lots_of, past_grants, void
 from tests.wallet.held import hold, service_of
 from tests.wallet.reversed import take_back
-from wallet.books import ledger
+from wallet.books.funds import funds_of
 from wallet.charges import debits, deductions
 from wallet.errors import GrantEndOutOfRange, GrantVoided, InsufficientCredits, OverCap, TooManyGrants
 from wallet.grants import granting
@@ -101,7 +101,7 @@ def test_a_grant_makes_the_wallet_an_entry_and_a_lot(clock):
     assert (entry.kind, entry.credits, entry.balance_after, entry.held) == ("grant", 10, 10, 0)
     assert (entry.actor, entry.product, entry.reason) == ("service:wsk_test", "blog", "Welcome")
     assert lot.state_at(clock.now) == Lot.State.ACTIVE
-    funds = ledger.funds_of("usr_1")
+    funds = funds_of("usr_1")
     assert (funds.balance, funds.granted, funds.paid, funds.available) == (10, 10, 0, 10)
 
 
@@ -110,7 +110,7 @@ def test_a_grant_in_a_debt_is_whole_and_pays_no_debt(give, article_rate):
     charge(5)
     take_back(payment)
     lot = grant(credits=3)
-    funds = ledger.funds_of("usr_1")
+    funds = funds_of("usr_1")
     assert (lot.remaining, funds.balance, funds.available, funds.paid, funds.granted) == (3, -2, -2, -5, 3)
     with pytest.raises(InsufficientCredits) as refused:
         charge(1)

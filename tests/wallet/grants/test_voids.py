@@ -9,7 +9,7 @@ from foundation.errors import InvalidCursor
 from tests.wallet.granted import A_DAY, grant, lots_of, past_grants, set_budget, spent
 from tests.wallet.granted import void as void_lot
 from tests.wallet.held import capture, hold, service_of, void
-from wallet.books import ledger
+from wallet.books.funds import available_of, funds_of
 from wallet.charges import deductions, give_backs, lapsing
 from wallet.errors import NotFound
 from wallet.grants import granting
@@ -55,7 +55,7 @@ def test_a_grant_that_is_taken_back_ends_now(clock, article_rate):
     assert (lot.voided_at, lot.ends_at, lot.state_at(clock.now)) == (voided_at, voided_at, "voided")
     capture(held, 1)
     assert (lots_of(), expiries()) == ([(0, 0, 7)], [(-5, voided_at), (-2, voided_at)])
-    assert ledger.available_of("usr_1") == 0
+    assert available_of("usr_1") == 0
 
 
 def test_taking_a_grant_back_again_says_the_same(clock, article_rate):
@@ -77,12 +77,12 @@ def test_what_a_hold_releases_of_a_grant_that_was_taken_back_is_lost(clock, arti
     lot = grant(credits=10)
     held = hold("usr_1", 4)
     void_lot(lot)
-    assert ledger.available_of("usr_1") == 0
+    assert available_of("usr_1") == 0
     if releases == "void":
         void(held)
     else:
         clock.advance(hours=1)
-        assert ledger.funds_of("usr_1").balance == 0
+        assert funds_of("usr_1").balance == 0
         assert lapsing.lapse_wallet("usr_1") == (1, 1)
     assert lots_of() == [(0, 0, 10)]
 
@@ -261,4 +261,4 @@ def test_past_grants_read_as_expired_before_they_are_written_down():
     """With the real clock."""
     (lot,) = past_grants(1)
     assert states() == {lot.pk: "expired"}
-    assert ledger.funds_of("usr_1").grants == []
+    assert funds_of("usr_1").grants == []

@@ -12,7 +12,8 @@ from django.db import transaction
 from hypothesis import HealthCheck, Phase, given, settings
 
 from tests.wallet.past import at, charged, gave_back, hosts_gave_the_times, took_back, topped_up, wrote
-from wallet.books import ledger, places
+from wallet.books import places
+from wallet.books.funds import available_of
 from wallet.history import spending, statements
 from wallet.history.statements import Choice, DayBalance, DayLine, KindTotal
 from wallet.models import Entry
@@ -244,7 +245,7 @@ def check_months(user_id: str, written: list[Entry]) -> None:
         entries += statement.entries
         assert len(entries) == cut_before(written, midnight(following(month)))
     assert entries == written
-    assert balance == ledger.available_of(user_id)
+    assert balance == available_of(user_id)
 
 
 def check_days(user_id, written):

@@ -10,7 +10,7 @@ from django.utils.dateformat import format as in_words
 from tests.factories import UserFactory
 from tests.html import browser_of, hidden, link, table, words
 from tests.wallet.lives import Life
-from wallet.books import ledger
+from wallet.books.funds import available_of
 from wallet.pages import chart, tables
 
 pytestmark = pytest.mark.django_db
@@ -168,7 +168,7 @@ def test_an_older_debt_that_was_paid_is_not_told_again(browser, pays, spends):
     spends(10)
     old.refunds(10)
     new = pays(25)
-    assert ledger.available_of(FAN) == 15
+    assert available_of(FAN) == 15
     spends(15)
     new.is_disputed()
     shown = words(browser.get("/wallet"))

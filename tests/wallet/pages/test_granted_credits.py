@@ -16,7 +16,7 @@ from tests.wallet.clock import Clock
 from tests.wallet.granted import grant, past_grants, void
 from tests.wallet.held import capture, hold
 from tests.wallet.reversed import take_back
-from wallet.books import ledger
+from wallet.books.funds import available_of
 from wallet.charges import adjustments, deductions, lapsing
 from wallet.models import Entry, Wallet
 from wallet.pages import granted
@@ -186,7 +186,7 @@ def test_granted_credits_beyond_a_debt_can_be_spent(dana):
     assert "You owe 30 credits." in shown
     assert "You can spend only as many of them as exceed what you owe: 20 now." in shown
     charge(dana, 20)
-    assert ledger.available_of(dana.pk) == 0
+    assert available_of(dana.pk) == 0
     assert "You owe 30 credits." in shown_to(dana)
 
 

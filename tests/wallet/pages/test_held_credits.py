@@ -17,6 +17,7 @@ from tests.wallet.held import capture, charge_of, hold, void
 from tests.wallet.holding import past_hold
 from tests.wallet.reversed import take_back
 from wallet.books import ledger
+from wallet.books.funds import available_of
 from wallet.charges import give_backs
 from wallet.models import Entry
 from wallet.pages import chart, held
@@ -129,7 +130,7 @@ def test_more_is_held_than_the_user_has(dana, give):
         "top up."
     ) in shown
     assert "You owe" not in shown
-    assert ledger.available_of(dana.pk) == -8
+    assert available_of(dana.pk) == -8
 
 
 def test_a_debt_and_holds_are_both_explained(dana):

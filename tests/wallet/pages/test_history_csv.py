@@ -8,7 +8,7 @@ import pytest
 
 from tests.factories import UserFactory
 from tests.html import browser_of, link
-from wallet.books import ledger
+from wallet.books.funds import available_of
 from wallet.charges import debits, give_backs
 from wallet.models import Entry
 from wallet.pages import chart
@@ -62,7 +62,7 @@ def test_it_holds_every_entry_newest_first(dana):
         assert row["count"] == ("" if entry.count is None else str(entry.count))
         assert row["stripe_session_id"] == entry.stripe_session_id
         assert datetime.fromisoformat(row["time"]) == entry.created_at.replace(microsecond=0)
-    assert sum(int(row["credits"]) for row in rows) == ledger.available_of(dana.pk)
+    assert sum(int(row["credits"]) for row in rows) == available_of(dana.pk)
 
 
 def test_the_link_of_the_page_keeps_its_filters(dana):

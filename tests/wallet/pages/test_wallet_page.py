@@ -14,7 +14,7 @@ from tests.html import browser_of, link, table, words
 from tests.patterns import matched
 from tests.wallet.entries import move, sql
 from tests.wallet.reversed import leave_owing
-from wallet.books import ledger
+from wallet.books.funds import available_of
 from wallet.charges import adjustments, debits, deductions, give_backs
 from wallet.history import spending, statements
 from wallet.models import Entry, TopUp
@@ -88,7 +88,7 @@ def test_the_old_address_leads_to_it_and_keeps_the_query(client):
 
 
 def test_the_balance_is_the_ledgers(dana):
-    assert f"Your balance {ledger.available_of(dana.pk)} credits" in words(browser_of(dana).get("/wallet"))
+    assert f"Your balance {available_of(dana.pk)} credits" in words(browser_of(dana).get("/wallet"))
 
 
 def test_one_credit_is_written_in_the_singular(give):
@@ -181,7 +181,7 @@ def test_the_chart_holds_the_closing_balances_of_its_days(dana, range_, days, po
     balances = {f"{each.day}": f"{each.balance}" for each in closing}
     assert len(shown) == points
     assert all(balances[day] == balance for day, balance in shown)
-    assert shown[-1] == (f"{today}", f"{ledger.available_of(dana.pk)}")
+    assert shown[-1] == (f"{today}", f"{available_of(dana.pk)}")
 
 
 @pytest.mark.parametrize(("range_", "drawn"), [("90d", "steps"), ("12m", "line")])

@@ -10,7 +10,7 @@ from tests.factories import UserFactory
 from tests.html import browser_of, hidden, link, words
 from tests.wallet.entries import sql
 from tests.wallet.reversed import leave_owing
-from wallet.books import ledger
+from wallet.books.funds import available_of
 from wallet.models import StripeEvent, TopUp
 from wallet.pages import topup_news
 from wallet.payments import resolving
@@ -82,7 +82,7 @@ def test_a_payment_without_an_event_from_stripe_is_waited_for(checkout, stand_in
     assert ADDING in words(answer)
     assert f'data-waiting="/wallet/top-up/state?session={checkout}"' in answer.content.decode()
     assert state_of(browser, checkout) == "waiting"
-    assert ledger.available_of(fan.pk) == 0
+    assert available_of(fan.pk) == 0
 
 
 def test_without_javascript_the_page_looks_again_a_bounded_number_of_times(checkout, browser):

@@ -17,7 +17,7 @@ from tests import all_laws
 from tests.conftest import signed
 from tests.wallet.reversed import charge_of, dispute_of, event_of, refund_of
 from tests.wallet.stripe_histories import USERS, MadeUpPayment, histories
-from wallet.books import ledger
+from wallet.books.funds import available_of
 from wallet.charges import debits
 from wallet.models import Entry, StripeEvent, TopUp
 from wallet.payments import inbox
@@ -33,7 +33,7 @@ def receive(event):
 
 def spend(user_id, credits):
     """Spend this much, or what there is."""
-    credits = min(credits, ledger.available_of(user_id))
+    credits = min(credits, available_of(user_id))
     if credits <= 0:
         return 0
     debits.debit(
@@ -56,7 +56,7 @@ def check(history, spent):
         assert {kind for kind, _ in kinds_and_credits[1:]} <= {"clawback", "reinstatement"}
         assert sum(credits for _, credits in kinds_and_credits) == payment.credits
     for user_id in USERS:
-        assert ledger.available_of(user_id) == history.balance_of(user_id) - spent[user_id]
+        assert available_of(user_id) == history.balance_of(user_id) - spent[user_id]
     assert TopUp.objects.filter(state="paid").count() == len(history.payments)
     connection.check_constraints()
     assert all_laws.broken() == []
@@ -156,5 +156,5 @@ def test_every_order_of_a_few_events_ends_the_same(name):
         with transaction.atomic():
             for event in order:
                 receive(event)
-            assert ledger.available_of("usr_1") == left, [event["type"] for event in order]
+            assert available_of("usr_1") == left, [event["type"] for event in order]
             transaction.set_rollback(True)

@@ -6,7 +6,7 @@ from django.urls import reverse
 from accounts.models import Act
 from tests.wallet.conftest import forget_the_client
 from wallet import identifiers
-from wallet.books import ledger
+from wallet.books.funds import available_of
 from wallet.charges import adjustments
 from wallet.models import Entry, StripeEvent, TopUp
 from wallet.payments import claims
@@ -36,7 +36,7 @@ def test_a_payment_whose_webhook_was_lost_comes_in(stand_in, start_topup, ask):
     stand_in.happens("pay", topup.stripe_session_id)
     assert ask(topup).status_code == 302
     assert told() == "Stripe calls it paid: 25 credits came in."
-    assert ledger.available_of("usr_1") == 25
+    assert available_of("usr_1") == 25
     topup.refresh_from_db()
     assert topup.state == "paid"
     assert topup.entry.actor == "stripe"
@@ -113,7 +113,7 @@ def test_what_was_resolved_by_hand_is_not_credited(stand_in, start_topup, ask):
     )
     ask(topup)
     assert "was resolved by hand before" in told()
-    assert ledger.available_of("usr_1") == 25
+    assert available_of("usr_1") == 25
 
 
 @pytest.mark.parametrize("trouble", [{"api_failure": 500}, {"api_failure": 401}])

@@ -19,7 +19,7 @@ from tests.conftest import Caller, Sandbox
 from tests.crowd import begin, wallet_locked_by_another
 from tests.deployment import eventually
 from tests.wallet.conftest import StandIn, forget_the_client, request_topup
-from wallet.books import ledger
+from wallet.books.funds import available_of
 from wallet.models import Entry, StripeEvent, TopUp
 from wallet.payments import stripe_gateway
 
@@ -46,7 +46,7 @@ def test_a_checkout_is_opened_and_nothing_is_credited_yet(stand_in, as_service):
     assert (topup.amount_cents, topup.paid_cents, topup.livemode) == (2500, None, False)
     assert (topup.entry, topup.remark, topup.payment_intent_id) == (None, "", "")
     assert topup.created_at >= before
-    assert ledger.available_of("usr_1") == 0
+    assert available_of("usr_1") == 0
     assert requests.get(answer.json()["url"], timeout=120).status_code == 200
 
 
@@ -100,7 +100,7 @@ def test_the_smallest_and_the_largest_top_up(stand_in, start_topup, deliver, dol
     stand_in.happens("pay", topup.stripe_session_id)
     for event in stand_in.events(topup.stripe_session_id):
         deliver(event)
-    assert ledger.available_of("usr_1") == dollars
+    assert available_of("usr_1") == dollars
 
 
 @pytest.mark.parametrize("user_id", ["u" * 255, "用户" * 100, "a b & c=d [x] 100%"])
@@ -109,7 +109,7 @@ def test_any_misar_id_survives_the_way_to_stripe_and_back(stand_in, start_topup,
     stand_in.happens("pay", topup.stripe_session_id)
     [event] = stand_in.events(topup.stripe_session_id)
     assert deliver(event).status_code == 200
-    assert ledger.available_of(user_id) == 25
+    assert available_of(user_id) == 25
     assert Entry.objects.get().product == "p" * 100
 
 
@@ -151,27 +151,27 @@ def test_a_buyer_pays(stand_in, start_topup, told, as_service):
 def test_a_buyer_whose_card_is_declined_pays_with_another(start_topup, told):
     topup = told(start_topup(), "decline")
     assert topup.state == "created"
-    assert ledger.available_of("usr_1") == 0
+    assert available_of("usr_1") == 0
     assert told(topup, "pay").state == "paid"
-    assert ledger.available_of("usr_1") == 25
+    assert available_of("usr_1") == 25
 
 
 def test_a_buyer_pays_by_a_slow_way(start_topup, told):
     topup = told(start_topup(), "pay_later")
     assert topup.state == "pending"
-    assert ledger.available_of("usr_1") == 0
+    assert available_of("usr_1") == 0
     assert told(topup, "settle").state == "paid"
-    assert ledger.available_of("usr_1") == 25
+    assert available_of("usr_1") == 25
 
 
 def test_a_buyer_whose_slow_payment_fails(start_topup, told):
     assert told(start_topup(), "pay_later", "fail").state == "failed"
-    assert ledger.available_of("usr_1") == 0
+    assert available_of("usr_1") == 0
 
 
 def test_a_buyer_who_leaves(start_topup, told):
     assert told(start_topup(), "expire").state == "expired"
-    assert ledger.available_of("usr_1") == 0
+    assert available_of("usr_1") == 0
 
 
 # --- Webhooks by themselves -------------------------------------------------------------------------
@@ -251,8 +251,8 @@ def test_stripe_comes_again_after_a_webhook_that_could_not_be_handled(telling, g
     with wallet_locked_by_another("usr_1"):
         telling.happens("pay", session_id)
         eventually(lambda: StripeEvent.objects.exclude(traceback="").exists())
-        assert ledger.available_of("usr_1") == 5
-    eventually(lambda: ledger.available_of("usr_1") == 30)
+        assert available_of("usr_1") == 5
+    eventually(lambda: available_of("usr_1") == 30)
     eventually(lambda: StripeEvent.objects.get().state == "handled")
     eventually(lambda: telling.look("deliveries")[0]["state"] == "delivered")
     [delivery] = telling.look("deliveries")
@@ -422,4 +422,4 @@ def test_a_session_that_stripe_made_although_we_gave_up_is_credited_to_its_recor
     topup.refresh_from_db()
     assert (topup.state, topup.stripe_session_id) == ("paid", session["id"])
     assert TopUp.objects.count() == 1
-    assert ledger.available_of("usr_1") == 25
+    assert available_of("usr_1") == 25

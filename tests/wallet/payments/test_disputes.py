@@ -5,7 +5,7 @@ import itertools
 import pytest
 
 from tests.wallet.reversed import charge_of, dispute_of, event_of, refund_of
-from wallet.books import ledger
+from wallet.books.funds import available_of
 from wallet.models import Entry, StripeEvent
 from wallet.payments.models import StripeDispute
 
@@ -65,7 +65,7 @@ def test_funds_that_are_withdrawn_take_the_credits(tell):
     assert moves() == [("topup", 25), ("clawback", -25)]
     assert Entry.objects.get(kind="clawback").reason == "Dispute dp_1."
     tell("charge.dispute.closed", dispute_of(INTENT, -2500, status="lost"))
-    assert ledger.available_of("usr_1") == 0
+    assert available_of("usr_1") == 0
     dispute = StripeDispute.objects.get()
     assert (dispute.status, dispute.withdrawn_cents, dispute.reason) == ("lost", 2500, "fraudulent")
 
@@ -110,9 +110,9 @@ def test_a_report_of_one_second_keeps_the_outcome(tell):
 def test_two_disputes_of_one_payment_add_up(tell):
     tell("charge.dispute.funds_withdrawn", dispute_of(INTENT, -1000, id="dp_1"))
     tell("charge.dispute.funds_withdrawn", dispute_of(INTENT, -500, id="dp_2"))
-    assert ledger.available_of("usr_1") == 10
+    assert available_of("usr_1") == 10
     tell("charge.dispute.funds_reinstated", dispute_of(INTENT, -1000, 1000, id="dp_1", status="won"))
-    assert ledger.available_of("usr_1") == 20
+    assert available_of("usr_1") == 20
 
 
 def test_a_dispute_that_returned_more_than_it_took_adds_nothing(tell):
@@ -129,7 +129,7 @@ def test_a_dispute_of_the_whole_charge_after_a_partial_refund(tell):
     tell("charge.dispute.funds_withdrawn", dispute_of(INTENT, -2500))
     assert moves() == [("topup", 25), ("clawback", -10), ("clawback", -15)]
     tell("charge.dispute.closed", dispute_of(INTENT, -2500, 1000, status="lost"))
-    assert ledger.available_of("usr_1") == 0
+    assert available_of("usr_1") == 0
     tell("charge.dispute.closed", dispute_of(INTENT, -2500, 2500, status="won"), created=4_000_000_000)
     assert moves()[-1] == ("reinstatement", 15)
 
@@ -138,7 +138,7 @@ def test_a_refund_that_fails_while_a_dispute_holds_the_money(tell):
     tell("refund.created", refund_of(INTENT, 1000))
     tell("charge.dispute.funds_withdrawn", dispute_of(INTENT, -2500))
     tell("refund.failed", refund_of(INTENT, 1000, status="failed"))
-    assert ledger.available_of("usr_1") == 0
+    assert available_of("usr_1") == 0
     tell("charge.dispute.funds_reinstated", dispute_of(INTENT, -2500, 2500, status="won"))
     assert moves()[-1] == ("reinstatement", 25)
 

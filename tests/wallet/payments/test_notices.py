@@ -12,7 +12,7 @@ from accounts.models import OutgoingMail
 from tests.factories import UserFactory
 from tests.wallet.granted import grant
 from tests.wallet.lives import Life
-from wallet.books import ledger
+from wallet.books.funds import available_of
 from wallet.models import Entry
 
 pytestmark = pytest.mark.django_db
@@ -218,7 +218,7 @@ def test_credits_that_return_and_leave_a_debt_say_so(pays, spends):
     lost = second.refunds(10)
     second.happens(f"refunds/{lost}/fail")
     newest = mails()[-1]
-    assert ledger.available_of(ANNA) == -20
+    assert available_of(ANNA) == -20
     assert f"You still owe 20 credits. {CANNOT_CHARGE}" in newest.text
 
 
@@ -246,7 +246,7 @@ def test_a_refund_and_a_dispute_before_their_top_up_are_not_told_apart(stand_in,
     for event in stand_in.events(session_id)[::-1]:
         assert deliver(event).status_code == 200
     [newest] = mails()
-    assert ledger.available_of(ANNA) == 13
+    assert available_of(ANNA) == 13
     assert newest.subject == "Payment refunded or disputed: 12 credits taken back"
     assert f"Your payment of $25.00 from {today()} was refunded or disputed." in newest.text
 
@@ -318,12 +318,12 @@ def test_a_user_without_an_address_or_with_the_switch_off_gets_none(pays, anna):
     type(anna).objects.update(email="", mails_off=[])
     life.refunds(5)
     assert mails() == []
-    assert ledger.available_of(ANNA) == 10
+    assert available_of(ANNA) == 10
 
 
 def test_a_user_who_never_signed_in_gets_none(stand_in, deliver):
     Life(stand_in, deliver, user_id="usr_stranger").refunds(10)
-    assert ledger.available_of("usr_stranger") == 15
+    assert available_of("usr_stranger") == 15
     assert mails() == []
 
 
@@ -331,7 +331,7 @@ def test_a_template_that_is_missing_never_stops_a_clawback(pays, settings):
     life = pays()
     settings.TEMPLATES = [settings.TEMPLATES[0] | {"DIRS": [], "APP_DIRS": False}]
     life.refunds(10)
-    assert ledger.available_of(ANNA) == 15
+    assert available_of(ANNA) == 15
     assert mails() == []
 
 

@@ -10,7 +10,7 @@ from django.db import transaction
 from accounts.mail import outbox
 from accounts.models import OutgoingMail
 from tests.factories import UserFactory
-from wallet.books import ledger
+from wallet.books.funds import available_of
 from wallet.models import TopUp
 from wallet.payments import receipts, settlement
 
@@ -127,7 +127,7 @@ def test_a_credit_that_is_undone_mails_nothing(anna, credit):
     with transaction.atomic():
         credit()
         transaction.set_rollback(True)
-    assert ledger.available_of("usr_anna") == 0
+    assert available_of("usr_anna") == 0
     assert not OutgoingMail.objects.exists()
 
 
@@ -136,14 +136,14 @@ def test_an_owner_without_an_address_or_who_never_signed_in_gets_none(credit):
     UserFactory.create(misar_id="usr_anna", email="")
     credit(session_id="cs_test_2")
     assert not OutgoingMail.objects.exists()
-    assert ledger.available_of("usr_anna") == 50
+    assert available_of("usr_anna") == 50
 
 
 def test_an_owner_who_switched_receipts_off_gets_none(anna, credit):
     outbox.set_switches(anna, set())
     credit()
     assert not OutgoingMail.objects.exists()
-    assert ledger.available_of("usr_anna") == 25
+    assert available_of("usr_anna") == 25
 
 
 def test_without_mail_a_receipt_asks_the_database_nothing(anna, give, settings, django_assert_num_queries):
@@ -156,7 +156,7 @@ def test_without_mail_a_receipt_asks_the_database_nothing(anna, give, settings, 
 def test_a_template_that_is_missing_never_stops_a_credit(anna, credit, settings):
     settings.TEMPLATES = [settings.TEMPLATES[0] | {"DIRS": [], "APP_DIRS": False}]
     assert credit().state == "paid"
-    assert ledger.available_of("usr_anna") == 25
+    assert available_of("usr_anna") == 25
     assert not OutgoingMail.objects.exists()
 
 

@@ -16,7 +16,7 @@ from django.utils import timezone
 
 from sandbox.environment import free_port
 from tests.wallet.conftest import forget_the_client
-from wallet.books import ledger
+from wallet.books.funds import available_of
 from wallet.management.commands.reconcile_stripe import moment
 from wallet.models import Entry, StripeEvent, TopUp
 from wallet.payments import settlement
@@ -87,7 +87,7 @@ def test_apply_credits_exactly_what_was_paid_and_a_second_run_changes_nothing(lo
     credited = {("credited", session_id, user_id) for session_id, user_id in lost}
     assert found == credited | {("updated", failed, "usr_3")}
     assert TopUp.objects.get(user_id="usr_3").state == "failed"
-    assert [ledger.available_of(f"usr_{n}") for n in range(1, 6)] == [10, 20, 0, 0, 50]
+    assert [available_of(f"usr_{n}") for n in range(1, 6)] == [10, 20, 0, 0, 50]
     entry = Entry.objects.get(wallet_id="usr_1")
     session = stand_in.session(lost[0][0])
     assert entry.effective_at == datetime.fromtimestamp(session["created"], tz=UTC)
@@ -130,7 +130,7 @@ def test_another_amount_than_asked_is_credited_with_a_word(stand_in):
     assert code == 0
     assert (finding["kind"], finding["cents"]) == ("credited", 2000)
     assert finding["remark"] == "Paid $20.00, asked for $25.00."
-    assert ledger.available_of("usr_1") == 20
+    assert available_of("usr_1") == 20
 
 
 def test_a_list_of_many_pages_is_read_to_its_end(stand_in):
@@ -150,14 +150,14 @@ def test_a_record_that_waits_since_before_is_asked_for_by_its_session(stand_in, 
     tomorrow = (timezone.now() + timedelta(days=2)).strftime("%Y-%m-%d")
     assert findings("--since", tomorrow) == (1, {("uncredited", topup.stripe_session_id, "usr_1")})
     assert findings("--since", tomorrow, "--apply")[0] == 0
-    assert ledger.available_of("usr_1") == 25
+    assert available_of("usr_1") == 25
 
 
 def test_what_is_neither_new_nor_waiting_is_left_alone(stand_in):
     stand_in.paid_session()
     tomorrow = (timezone.now() + timedelta(days=2)).strftime("%Y-%m-%d")
     assert findings("--since", tomorrow, "--apply") == (0, set())
-    assert ledger.available_of("usr_1") == 0
+    assert available_of("usr_1") == 0
 
 
 def test_sessions_of_others_are_not_ours(stand_in):
@@ -186,7 +186,7 @@ def test_credits_for_a_session_that_stripe_does_not_know(stand_in, give):
             "remark": "Stripe knows no such session.",
             "stripe_id": "cs_test_never_was",
         }
-    assert ledger.available_of("usr_1") == 25  # Taking them back is for a person to decide.
+    assert available_of("usr_1") == 25  # Taking them back is for a person to decide.
     assert "cs_test_never_was: credited, but not paid at Stripe: $25.00 for 'usr_1'." in reconcile()[1]
 
 
@@ -201,7 +201,7 @@ def test_credits_for_a_session_that_stripe_does_not_call_paid(stand_in, start_to
     [finding] = json.loads(text)["findings"]
     assert code == 1
     assert (finding["kind"], finding["remark"]) == ("unpaid", "Stripe does not call it paid.")
-    assert ledger.available_of("usr_1") == 25
+    assert available_of("usr_1") == 25
 
 
 def test_old_credits_are_looked_at_as_far_back_as_asked(stand_in, give):
@@ -250,7 +250,7 @@ def test_what_is_parked_does_not_stop_the_rest(stand_in):
     code, found = findings("--apply")
     assert code == 1
     assert found == {("parked", parked, "usr_1"), ("credited", good, "usr_2")}
-    assert ledger.available_of("usr_2") == 25
+    assert available_of("usr_2") == 25
 
 
 # --- Exit codes, reports, options -------------------------------------------------------------------

@@ -11,7 +11,7 @@ from django.core.management import CommandError, call_command
 
 from tests.scripted_server import json_of
 from tests.wallet.stripe_answers import NO_SESSION, PAID, SESSIONS, UNCREDITABLE, WRONG_SESSIONS, answers
-from wallet.books import ledger
+from wallet.books.funds import available_of
 from wallet.errors import StripeOutOfReach
 from wallet.models import Audit, Entry, TopUp
 from wallet.payments import stripe_lists
@@ -101,7 +101,7 @@ def test_a_list_in_pages_is_read_to_its_end(stripe_at):
 
     answers(stripe_at, paged)
     assert reconcile("--apply")[0] == 0
-    assert ledger.available_of("usr_1") == 100
+    assert available_of("usr_1") == 100
 
 
 @pytest.mark.parametrize("wrong", UNCREDITABLE, ids=lambda wrong: ascii(wrong)[:60])
@@ -123,7 +123,7 @@ def test_a_credited_payment_that_stripe_shows_wrongly_is_a_finding(stripe_at, gi
     stripe_at.answers[SESSIONS] = json_of(page_of(shown))
     is_read = wrong.get("livemode", False) is False  # The mode of credited payments was checked before.
     assert reconcile("--apply")[0] == (1 if is_read else 0)
-    assert ledger.available_of("usr_1") == 25
+    assert available_of("usr_1") == 25
 
 
 @pytest.mark.parametrize("wrong", WRONG_SESSIONS)

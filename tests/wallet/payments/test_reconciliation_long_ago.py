@@ -15,7 +15,7 @@ from tests.conftest import paid_checkout
 from tests.scripted_server import json_of
 from tests.wallet.entries import sql
 from tests.wallet.stripe_answers import SESSIONS
-from wallet.books import ledger
+from wallet.books.funds import available_of
 from wallet.models import Entry, StripeDispute, TopUp
 from wallet.payments import reversals, settlement
 from wallet.payments.models import Payment
@@ -111,7 +111,7 @@ def test_a_dispute_of_long_ago_that_was_won_today(stripe_at, stripe_of_today, ol
     written_long_ago()
     assert found() == {("reversal", "dp_1")}
     assert found("--apply") == {("followed", "dp_1")}
-    assert ledger.available_of("usr_1") == 25
+    assert available_of("usr_1") == 25
     assert found() == set()
 
 
@@ -126,14 +126,14 @@ def test_a_refund_of_long_ago_that_failed_today(stripe_at, stripe_of_today, old_
         "payment_intent": "pi_1",
     }
     reversals.refund(refund, happened_at=timezone.now() - timedelta(days=90))
-    assert ledger.available_of("usr_1") == 18
+    assert available_of("usr_1") == 18
     refund |= {"status": "failed"}
     stripe_of_today(moved("refund_failure", refund, 700))
     stripe_at.answers["/v1/refunds/re_1"] = json_of(refund)
     written_long_ago()
     assert found() == {("reversal", "re_1")}
     assert found("--apply") == {("followed", "re_1")}
-    assert ledger.available_of("usr_1") == 25
+    assert available_of("usr_1") == 25
     assert found() == set()
 
 
@@ -155,7 +155,7 @@ def test_a_session_of_long_ago_that_was_paid_today(stripe_at, stripe_of_today, o
     stripe_at.answers[f"{SESSIONS}/{session['id']}"] = json_of(session)
     assert found() == {("amount" if bent else "uncredited", session["id"])}
     assert found("--apply") == {("amount" if bent else "credited", session["id"])}
-    assert ledger.available_of("usr_1") == (25 if bent else 65)
+    assert available_of("usr_1") == (25 if bent else 65)
 
 
 @pytest.mark.parametrize(

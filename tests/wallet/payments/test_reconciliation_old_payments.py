@@ -14,7 +14,8 @@ from django.utils import timezone
 
 from sandbox import past, store
 from tests.wallet.entries import sql
-from wallet.books import laws, ledger
+from wallet.books import laws
+from wallet.books.funds import available_of
 from wallet.models import TopUp
 from wallet.payments import reversals, settlement
 from wallet.payments.models import StripeDispute
@@ -78,7 +79,7 @@ def test_a_refund_that_was_made_up_for_long_ago(old):
         },
         happened_at=timezone.now(),
     )
-    assert (ledger.available_of("usr_1"), laws.violations()) == (15, [])
+    assert (available_of("usr_1"), laws.violations()) == (15, [])
     assert found() == found("--apply") == {("orphan", "re_made_up", "Stripe knows no such refund.")}
 
 
@@ -87,7 +88,7 @@ def test_an_old_refund_that_our_record_calls_failed(old):
     reversals.refund(refund, happened_at=timezone.now() - timedelta(days=50))
     is_clean()
     reversals.refund(refund | {"status": "failed"}, happened_at=timezone.now())
-    assert (ledger.available_of("usr_1"), laws.violations()) == (25, [])
+    assert (available_of("usr_1"), laws.violations()) == (25, [])
     assert found() == {("reversal", refund["id"], "The books have it as failed, Stripe as succeeded.")}
 
 
@@ -100,7 +101,7 @@ def test_money_of_an_old_dispute_that_never_came_back(old):
     stored.movements |= {"txn_made_up": 2500}
     stored.save()
     settlement.follow(old, happened_at=timezone.now(), cause="Dispute.")
-    assert (ledger.available_of("usr_1"), laws.violations()) == (25, [])
+    assert (available_of("usr_1"), laws.violations()) == (25, [])
     remark = "Stripe does not know its balance transaction txn_made_up."
     assert found() == {("orphan", dispute["id"], remark)}
 
@@ -115,7 +116,7 @@ def test_a_refund_of_a_payment_whose_intent_was_changed_everywhere(old, stand_in
     no_topup = ("reversal", refund["id"], "No paid top-up has its payment, so no credits follow it.")
     assert found() == {no_topup if is_reported else ("reversal", refund["id"], "It is not in the books.")}
     assert found("--apply") == found() == {no_topup}
-    assert ledger.available_of("usr_1") == 25
+    assert available_of("usr_1") == 25
 
 
 def test_a_since_in_the_future_compares_what_is_open_and_says_so(old):

@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from tests.wallet.entries import sql
 from wallet.books import laws, ledger
+from wallet.books.funds import available_of
 from wallet.models import StripeDispute, StripeEvent, StripeRefund, TopUp
 from wallet.payments import resolving, reversals, stripe_lists
 
@@ -77,18 +78,18 @@ def test_a_refund_whose_events_were_lost(happens, status):
     assert found() == {("reversal", refund["id"])}
     assert not StripeRefund.objects.exists()
     assert found("--apply") == {("followed", refund["id"])}
-    assert ledger.available_of("usr_1") == 14
+    assert available_of("usr_1") == 14
     assert is_clean()
 
 
 def test_a_refund_that_failed_after_its_first_event(happens, stand_in, deliver):
     refund = happens("refund", amount=500)
     delivered(stand_in, deliver, "refund.created")
-    assert ledger.available_of("usr_1") == 20
+    assert available_of("usr_1") == 20
     happens("fail", refund)
     assert found() == {("reversal", refund["id"])}
     assert found("--apply") == {("followed", refund["id"])}
-    assert ledger.available_of("usr_1") == 25
+    assert available_of("usr_1") == 25
     assert is_clean()
 
 
@@ -96,10 +97,10 @@ def test_a_refund_of_which_only_the_charge_reported(happens, stand_in, deliver):
     """The credits are right, and yet a failure of the refund would not be noticed."""
     refund = happens("refund", amount=500)
     delivered(stand_in, deliver, "charge.refunded")
-    assert ledger.available_of("usr_1") == 20
+    assert available_of("usr_1") == 20
     assert found() == {("reversal", refund["id"])}
     assert found("--apply") == {("followed", refund["id"])}
-    assert ledger.available_of("usr_1") == 20
+    assert available_of("usr_1") == 20
     assert is_clean()
 
 
@@ -136,7 +137,7 @@ def test_credits_that_do_not_follow_a_stored_refund(happens, stand_in, deliver, 
     sql("SET LOCAL session_replication_role = origin")
     assert found() == {("reversal", refund["id"])}
     assert found("--apply") == {("followed", refund["id"])}
-    assert ledger.available_of("usr_1") == 20
+    assert available_of("usr_1") == 20
     assert is_clean()
 
 
@@ -152,10 +153,10 @@ def test_what_stripe_does_not_know_is_an_orphan(paid):
     reversals.refund(made_up | {"id": "re_made_up"}, **ended)
     moves = [{"id": "txn_made_up", "amount": -200, "currency": "usd"}]
     reversals.dispute(made_up | {"id": "dp_made_up", "balance_transactions": moves}, **ended)
-    assert ledger.available_of("usr_1") == 20
+    assert available_of("usr_1") == 20
     orphans = {("orphan", "re_made_up"), ("orphan", "dp_made_up")}
     assert found() == found("--apply") == orphans
-    assert ledger.available_of("usr_1") == 20
+    assert available_of("usr_1") == 20
     assert all(each["user_id"] == "usr_1" for each in reconcile()[1]["findings"])
 
 
@@ -188,7 +189,7 @@ def test_a_clawback_for_more_than_stripe_refunded_is_an_orphan(happens, stand_in
         delivered(stand_in, deliver, "refund.created")
     made_up = {"id": "ch_1", "payment_intent": paid.payment_intent_id, "currency": "usd"}
     reversals.charge(made_up | {"amount_refunded": 2000}, happened_at=timezone.now())
-    assert ledger.available_of("usr_1") == 5
+    assert available_of("usr_1") == 5
     assert laws.violations() == []
     assert found() == found("--apply") == {("orphan", paid.payment_intent_id)}
 
@@ -210,7 +211,7 @@ def test_what_the_books_follow_while_a_page_is_compared_is_no_finding(
 
     monkeypatch.setattr(stripe_lists, "pages", and_then_it_fails)
     assert found() == set()
-    assert ledger.available_of("usr_1") == 25
+    assert available_of("usr_1") == 25
 
 
 # --- Disputes ---------------------------------------------------------------------------------------
@@ -223,18 +224,18 @@ def test_a_dispute_whose_events_were_lost(happens, ending):
         happens(ending, dispute, **({"amount": 1000} if ending == "win_part" else {}))
     assert found() == {("reversal", dispute["id"])}
     assert found("--apply") == {("followed", dispute["id"])}
-    assert ledger.available_of("usr_1") == {"": 0, "win": 25, "lose": 0, "win_part": 10}[ending]
+    assert available_of("usr_1") == {"": 0, "win": 25, "lose": 0, "win_part": 10}[ending]
     assert is_clean()
 
 
 def test_a_dispute_that_was_won_after_its_first_events(happens, stand_in, deliver):
     dispute = happens("dispute")
     delivered(stand_in, deliver, "charge.dispute.created", "charge.dispute.funds_withdrawn")
-    assert ledger.available_of("usr_1") == 0
+    assert available_of("usr_1") == 0
     happens("win", dispute)
     assert found() == {("reversal", dispute["id"])}
     assert found("--apply") == {("followed", dispute["id"])}
-    assert ledger.available_of("usr_1") == 25
+    assert available_of("usr_1") == 25
     assert is_clean()
 
 
@@ -258,10 +259,10 @@ def test_a_payment_intent_that_no_event_named_is_added_with_its_refunds(stand_in
     for event in stand_in.events(session_id):
         event["data"]["object"] |= {"payment_intent": None}
         deliver(event)
-    assert ledger.available_of("usr_1") == 25
+    assert available_of("usr_1") == 25
     assert found() == {("payment", session_id)}
     assert found("--apply") == {("updated", session_id), ("followed", refund["id"])}
-    assert ledger.available_of("usr_1") == 20
+    assert available_of("usr_1") == 20
     assert is_clean()
 
 
@@ -283,7 +284,7 @@ def test_what_happened_in_the_last_minutes_is_on_its_way(happens, stand_in, star
     assert kinds == {"usr_1": "followed", "usr_2": "credited", "usr_3": "updated", "usr_4": "parked"}
     assert StripeRefund.objects.get().pk == refund["id"]
     assert StripeDispute.objects.get().pk == dispute["id"]
-    assert ledger.available_of("usr_1") == 17
+    assert available_of("usr_1") == 17
 
 
 @pytest.fixture
@@ -311,7 +312,7 @@ def test_the_refund_of_a_payment_that_was_credited_by_hand_is_parked(by_hand, st
     for parked in StripeEvent.objects.filter(state="parked"):
         resolving.resolve(parked, reason="Taken back", key=parked.pk, actor="user:staff:ada")
     assert found() == found("--apply") == set()
-    assert ledger.available_of("usr_1") == 20
+    assert available_of("usr_1") == 20
 
 
 def test_the_refund_of_a_payment_that_was_closed_by_hand_is_no_finding(by_hand, stand_in):

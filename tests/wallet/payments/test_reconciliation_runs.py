@@ -13,7 +13,7 @@ from django.utils import timezone
 from foundation.calendar import day_of
 from tests.crowd import outcomes_at_once
 from tests.wallet.entries import sql
-from wallet.books import ledger
+from wallet.books.funds import available_of
 from wallet.models import Audit
 from wallet.payments import stripe_lists
 from wallet.payments.models import ReconciliationRun
@@ -66,7 +66,7 @@ def test_a_second_run_is_refused(stand_in):
         code, sentence = reconcile(*options)
         assert code == 2
         assert sentence.startswith("Could not look: Another run is going on, since ")
-    assert ledger.available_of("usr_1") == 0
+    assert available_of("usr_1") == 0
     assert not Audit.objects.exists()  # The run that goes on writes one.
     assert the_run().state == State.RUNNING
 

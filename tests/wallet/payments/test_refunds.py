@@ -7,7 +7,7 @@ import pytest
 
 from tests.wallet.inbox import RECEIVED
 from tests.wallet.reversed import charge_of, event_of, refund_of
-from wallet.books import ledger
+from wallet.books.funds import available_of
 from wallet.charges import debits
 from wallet.errors import InsufficientCredits
 from wallet.models import Entry, StripeEvent, TopUp
@@ -111,7 +111,7 @@ def test_of_two_reports_of_one_second_the_one_that_succeeded_counts(paid, tell, 
 def test_a_whole_refund_takes_all_and_a_user_may_then_owe(paid, tell):
     spend(20)
     tell("refund.created", refund_of(INTENT, 2500))
-    assert ledger.available_of("usr_1") == -20
+    assert available_of("usr_1") == -20
     with pytest.raises(InsufficientCredits):
         spend(1)
 
@@ -120,7 +120,7 @@ def test_the_next_top_up_pays_the_debt_first(paid, tell, deliver, checkout_event
     spend(20)
     tell("refund.created", refund_of(INTENT, 2500))
     deliver(checkout_event("cs_test_2"))
-    assert ledger.available_of("usr_1") == 5
+    assert available_of("usr_1") == 5
     spend(5)
 
 
@@ -136,7 +136,7 @@ def test_several_refunds_add_up_and_one_that_fails_comes_back(paid, tell):
     tell("refund.created", refund_of(INTENT, 1000, id="re_1"))
     tell("refund.created", refund_of(INTENT, 700, id="re_2"))
     tell("refund.updated", refund_of(INTENT, 700, id="re_2"))
-    assert ledger.available_of("usr_1") == 8
+    assert available_of("usr_1") == 8
     tell("refund.failed", refund_of(INTENT, 1000, id="re_1", status="failed"))
     assert moves() == [("topup", 25), ("clawback", -10), ("clawback", -7), ("reinstatement", 10)]
 
@@ -146,7 +146,7 @@ def test_more_reversed_than_paid_takes_no_more_than_the_top_up_gave(paid, tell):
     tell("refund.created", refund_of(INTENT, 2000, id="re_2"))
     assert moves() == [("topup", 25), ("clawback", -20), ("clawback", -5)]
     tell("refund.failed", refund_of(INTENT, 2000, id="re_2", status="failed"))
-    assert ledger.available_of("usr_1") == 5
+    assert available_of("usr_1") == 5
 
 
 def test_cents_are_counted_together_and_cut_to_whole_credits(deliver, checkout_event, tell):
@@ -155,11 +155,11 @@ def test_cents_are_counted_together_and_cut_to_whole_credits(deliver, checkout_e
     balances = []
     for number, cents in enumerate((50, 1, 99, 100, 2300)):
         tell("refund.created", refund_of(INTENT, cents, id=f"re_{number}"))
-        balances.append(ledger.available_of("usr_1"))
+        balances.append(available_of("usr_1"))
     assert balances == [25, 24, 24, 23, 0]
     tell("refund.failed", refund_of(INTENT, 99, id="re_2", status="failed"))
     tell("refund.failed", refund_of(INTENT, 1, id="re_1", status="failed"))
-    assert ledger.available_of("usr_1") == 1
+    assert available_of("usr_1") == 1
     assert moves()[-1] == ("reinstatement", 1)
 
 
@@ -173,7 +173,7 @@ def test_a_charge_alone_says_the_least_that_was_refunded(paid, tell):
     assert tell("refund.created", refund_of(INTENT, 700, id="re_2")).remark == ""
     assert tell("charge.refunded", charge_of(INTENT, 1000)).remark == ""  # A late one.
     assert Payment.objects.get(pk=INTENT).refunded_cents == 1700
-    assert ledger.available_of("usr_1") == 8
+    assert available_of("usr_1") == 8
 
 
 @pytest.mark.parametrize("sinks", [True, False])
@@ -185,7 +185,7 @@ def test_a_refund_that_fails_comes_back_also_if_only_its_charge_was_reported(pai
     assert moves() == [("topup", 25), ("clawback", -10), ("reinstatement", 10)]
     tell("refund.created", refund_of(INTENT, 500, id="re_2"))
     tell("charge.refunded", charge_of(INTENT, 500 if sinks else 1500))
-    assert ledger.available_of("usr_1") == 20
+    assert available_of("usr_1") == 20
 
 
 def test_a_charge_without_refunds_takes_nothing(paid, tell):
@@ -305,7 +305,7 @@ def test_a_refund_that_came_before_staff_decided_changes_nothing_after(resolve, 
     again = StripeEvent.objects.get(type="refund.created")
     inbox.handle(again)
     assert again.state == ("parked" if credits else "handled")
-    assert ledger.available_of("usr_1") == (credits or 0)
+    assert available_of("usr_1") == (credits or 0)
 
 
 def test_a_parked_event_of_a_refund_is_resolved_by_hand(resolve, tell):

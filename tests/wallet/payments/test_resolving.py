@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from accounts.models import Act
 from tests.crowd import outcomes_at_once, patiently, wallet_locked_by_another
-from wallet.books import ledger
+from wallet.books.funds import available_of
 from wallet.errors import NotToResolve
 from wallet.models import Entry, Payment, StripeEvent, TopUp
 from wallet.payments import checkout, inbox, resolving, sessions, settlement
@@ -93,7 +93,7 @@ def test_no_credits_are_given_for_a_payment_that_came_in(parked, deliver, good_a
     deliver(good_again)
     with pytest.raises(NotToResolve, match="came in meanwhile"):
         resolve(parked, credits=25)
-    assert ledger.available_of("usr_1") == 25
+    assert available_of("usr_1") == 25
     assert resolve(parked).state == "resolved"  # Closed without credits, it moves nothing.
 
 
@@ -105,13 +105,13 @@ def test_two_events_of_one_payment_give_its_credits_once(parked, deliver, checko
     with pytest.raises(NotToResolve, match="by hand already"):
         resolve(other, credits=25, key="form-2")
     resolve(other)
-    assert ledger.available_of("usr_1") == 25
+    assert available_of("usr_1") == 25
 
 
 def test_an_event_without_a_session_is_resolved_too(deliver, checkout_event):
     deliver(checkout_event(event_id="evt_1", id=None))
     resolve(StripeEvent.objects.get(), credits=25)
-    assert ledger.available_of("usr_1") == 25
+    assert available_of("usr_1") == 25
 
 
 def test_a_top_up_that_waited_for_the_payment_waits_no_longer(deliver, checkout_event, asked_for):
@@ -161,7 +161,7 @@ def test_no_other_event_of_the_session_credits_it(parked, deliver, good_again, c
     later = StripeEvent.objects.get(pk="evt_later")
     assert later.state == "parked"
     assert later.remark == "This payment was resolved by hand before: it is not credited again."
-    assert ledger.available_of("usr_1") == (credits or 0)
+    assert available_of("usr_1") == (credits or 0)
 
 
 def test_neither_a_redelivery_nor_a_replay_opens_it_again(parked, deliver, checkout_event):
@@ -171,7 +171,7 @@ def test_neither_a_redelivery_nor_a_replay_opens_it_again(parked, deliver, check
     inbox.handle(event)
     assert (event.state, event.tries) == ("resolved", 1)
     assert event.state not in inbox.REPLAYABLE
-    assert ledger.available_of("usr_1") == 25
+    assert available_of("usr_1") == 25
 
 
 @pytest.mark.usefixtures("nothing_on_its_way")
@@ -184,7 +184,7 @@ def test_reconciliation_finds_nothing_open_and_credits_nothing(stand_in, deliver
     resolve(StripeEvent.objects.get(state="parked"), credits=20)
     assert list(Walk(since=since, applies=True).findings()) == []
     call_command("reconcile_stripe", "--apply", stdout=StringIO())  # Exit code 0.
-    assert ledger.available_of("usr_1") == 20
+    assert available_of("usr_1") == 20
 
 
 @pytest.mark.usefixtures("nothing_on_its_way")
@@ -211,7 +211,7 @@ def test_an_event_that_tells_of_no_payment_does_not_stop_the_one_that_does(
     assert first.state == "parked"
     resolve(first)
     deliver(good_again)
-    assert ledger.available_of("usr_1") == 25
+    assert available_of("usr_1") == 25
 
 
 @pytest.mark.parametrize("payload", ["[" * 100_000, "not JSON"], ids=["too deep", "no JSON"])
@@ -248,7 +248,7 @@ def test_resolving_and_settling_one_session_at_once_moves_its_credits_once(deliv
         outcomes = outcomes_at_once(calls)
         refusals = [outcome.exception() for outcome in outcomes if outcome.exception()]
         assert all(isinstance(error, NotToResolve | sessions.Parked) for error in refusals), refusals
-        assert ledger.available_of("usr_1") == 25 * (n + 1)
+        assert available_of("usr_1") == 25 * (n + 1)
 
 
 @pytest.mark.django_db(transaction=True)
@@ -256,7 +256,7 @@ def test_one_event_resolved_by_many_at_once_is_resolved_once(parked):
     calls = [partial(resolve, parked, credits=25, key=f"form-{n}") for n in range(8)]
     outcomes = outcomes_at_once(calls)
     assert sum(outcome.exception() is None for outcome in outcomes) == 1
-    assert ledger.available_of("usr_1") == 25
+    assert available_of("usr_1") == 25
     assert StripeEvent.objects.get().remark.count("Resolved by hand") == 1
 
 
@@ -272,7 +272,7 @@ def test_a_replay_and_a_resolution_at_once_leave_one_of_them(deliver, checkout_e
     assert {type(outcome.exception()) for outcome in outcomes} <= {type(None), NotToResolve}
     event.refresh_from_db()
     assert event.state in ("handled", "resolved")
-    assert ledger.available_of("usr_1") == 25
+    assert available_of("usr_1") == 25
 
 
 # --- In the back-office -------------------------------------------------------------------------------
@@ -293,7 +293,7 @@ def send(staff, parked):
 def test_staff_resolve_it_with_a_reason(send, parked):
     answer = send(credits="27", user_id="usr_1")
     assert answer.status_code == 302
-    assert ledger.available_of("usr_1") == 27
+    assert available_of("usr_1") == 27
     assert Act.objects.get().told == "Resolved by hand; 27 credits went to usr_1."
     parked.refresh_from_db()
     assert parked.state == "resolved"
@@ -318,7 +318,7 @@ def test_an_event_without_a_user_belongs_to_the_user_who_got_its_credits(staff, 
     form = {"reason": "They sent the receipt", "key": "k", "credits": "25", "user_id": "usr_7"}
     assert staff.post(page, form).status_code == 302
     assert Act.objects.get().about == "usr_7"
-    assert ledger.available_of("usr_7") == 25
+    assert available_of("usr_7") == 25
 
 
 @pytest.mark.parametrize(
@@ -404,5 +404,5 @@ def test_another_session_of_the_same_payment_intent_is_for_staff_too(
     deliver(checkout_event("cs_test_2", payment_intent=parked.payment_intent_id))
     event = StripeEvent.objects.get(stripe_session_id="cs_test_2")
     assert (event.state, event.remark) == ("parked", settlement.RESOLVED)
-    assert ledger.available_of("usr_1") == (credits or 0)
+    assert available_of("usr_1") == (credits or 0)
     assert not Payment.objects.filter(pk="cs_test_2").exists()

@@ -9,7 +9,7 @@ from django.db import transaction
 from tests.crowd import at_once, begin, outcomes_at_once, patiently, wait_until_another_waits
 from tests.wallet.entries import sql
 from tests.wallet.reversed import charge_of, dispute_of, event_of, refund_of
-from wallet.books import ledger
+from wallet.books.funds import available_of
 from wallet.charges import debits
 from wallet.errors import NotToResolve
 from wallet.models import Entry, StripeEvent, TopUp
@@ -44,7 +44,7 @@ def deliver_at_once(deliver):
 def moves():
     """How many entries of each kind there are, and what they come to."""
     kinds = Counter(Entry.objects.values_list("kind", flat=True))
-    return dict(kinds), ledger.available_of("usr_1")
+    return dict(kinds), available_of("usr_1")
 
 
 def resolve(event, credits, key):
@@ -92,7 +92,7 @@ def test_many_facts_and_many_reports_of_the_credit_at_once(deliver_at_once, chec
         for number in range(1, 7)
     ]
     deliver_at_once(*credits, *facts)
-    assert ledger.available_of("usr_1") == 25 - 21
+    assert available_of("usr_1") == 25 - 21
     assert StripeRefund.objects.count() == 6
     assert set(StripeEvent.objects.values_list("user_id", flat=True)) == {"usr_1"}
 
@@ -125,7 +125,7 @@ def test_a_refund_and_a_dispute_at_once(deliver, deliver_at_once, checkout_event
         event_of("charge.dispute.funds_withdrawn", dispute_of(INTENT, -2000)),
         event_of("charge.dispute.closed", dispute_of(INTENT, -2000, 700, status="lost")),
     )
-    assert ledger.available_of("usr_1") == 2
+    assert available_of("usr_1") == 2
 
 
 def test_facts_of_several_payments_of_one_user_and_charges_at_once(
@@ -149,7 +149,7 @@ def test_facts_of_several_payments_of_one_user_and_charges_at_once(
         ]
     )
     assert [each.result(timeout=120).credits for each in spending] == [-5] * 4
-    assert ledger.available_of("usr_1") == 4 * (25 - 5 - 10) - 20
+    assert available_of("usr_1") == 4 * (25 - 5 - 10) - 20
 
 
 def adjust_down(credits):

@@ -8,7 +8,8 @@ from django.db import connection
 
 from tests.wallet.entries import sql
 from tests.wallet.reversed import event_of, refund_of
-from wallet.books import laws, ledger
+from wallet.books import laws
+from wallet.books.funds import available_of
 from wallet.models import Entry, StripeEvent, TopUp
 from wallet.payments.models import Payment
 
@@ -34,7 +35,7 @@ def refunded(deliver, checkout_event):
     """usr_1 paid $25, and $10 was refunded: 15 credits are left."""
     deliver(checkout_event())
     deliver(event_of("refund.created", refund_of(INTENT, 1000)))
-    assert ledger.available_of("usr_1") == 15
+    assert available_of("usr_1") == 15
     connection.check_constraints()  # What is due from before; a table with open business cannot be altered.
 
 
@@ -54,7 +55,7 @@ def test_a_report_of_a_refund_moves_nothing_and_is_for_staff(refunded, deliver, 
     ):
         deliver(event)
         assert StripeEvent.objects.get(pk=event["id"]).state == "parked"
-    assert (ledger.available_of("usr_1"), ledger.available_of("usr_2")) == (15, 0)
+    assert (available_of("usr_1"), available_of("usr_2")) == (15, 0)
 
 
 @pytest.mark.breaks_the_books

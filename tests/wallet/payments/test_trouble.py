@@ -16,7 +16,7 @@ from tests.conftest import Caller
 from tests.crowd import second_connection, wallet_locked_by_another
 from tests.deployment import TIMES, deployed, eventually
 from tests.limits import OF_A_REQUEST, limited
-from wallet.books import ledger
+from wallet.books.funds import available_of
 from wallet.models import Entry, StripeEvent, TopUp
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -112,7 +112,7 @@ def test_while_the_database_is_gone_every_endpoint_says_so_and_afterwards_serves
     assert {name: call().status_code for name, call in calls.items()} == dict.fromkeys(calls, 200)
     assert Caller({}).get("/health").status_code == 200
     assert charging.deduct(idempotency_key="before").headers["Idempotent-Replayed"] == "true"
-    assert ledger.available_of("usr_1") == 9 + 25
+    assert available_of("usr_1") == 9 + 25
 
 
 def test_a_credential_that_cannot_be_checked_is_neither_good_nor_bad(charging):
@@ -146,7 +146,7 @@ def test_a_connection_that_died_between_two_requests_is_noticed(charging):
     # What a server process does between two requests, and Django's test client does not.
     connection.close_if_unusable_or_obsolete()
     assert charging.deduct(idempotency_key="during").json()["allowed"] is True
-    assert ledger.available_of("usr_1") == 8
+    assert available_of("usr_1") == 8
 
 
 # --- Locked -----------------------------------------------------------------------------------------
@@ -198,7 +198,7 @@ def test_a_table_locked_by_another_process_denies_and_moves_nothing(charging, ta
     """For the entries, the wallet has been updated by then: that is undone."""
     with table_locked_by_another(table):
         assert unavailable(quickly(lambda: charging.deduct(idempotency_key="during"))) == {"allowed": False}
-    assert ledger.available_of("usr_1") == 9
+    assert available_of("usr_1") == 9
     assert charging.deduct(idempotency_key="during").json()["allowed"] is True
 
 
@@ -207,7 +207,7 @@ def test_a_webhook_that_cannot_even_be_stored_comes_again(charging, deliver, che
         assert unavailable(quickly(lambda: deliver(checkout_event()))) == {}
     assert not StripeEvent.objects.exists()
     assert deliver(checkout_event()).status_code == 200
-    assert ledger.available_of("usr_1") == 34
+    assert available_of("usr_1") == 34
 
 
 def test_a_top_up_that_cannot_be_written_down_never_reaches_stripe(charging, stand_in):

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from tests.wallet.inbox import PAID_TYPES, RECEIVED, metadata, nothing_moved, parked, stored
-from wallet.books import ledger
+from wallet.books.funds import available_of
 from wallet.models import Entry, StripeEvent, TopUp
 
 pytestmark = pytest.mark.django_db
@@ -49,7 +49,7 @@ def test_a_paid_checkout_is_credited(deliver, checkout_event, asked_for, type):
 )
 def test_credits_are_whole_dollars_rounded_down(deliver, checkout_event, cents, credits):
     assert deliver(checkout_event(amount_total=cents)).status_code == 200
-    assert ledger.available_of("usr_1") == credits
+    assert available_of("usr_1") == credits
 
 
 def test_a_session_we_have_no_record_of_is_credited_by_its_metadata(deliver, checkout_event):
@@ -72,14 +72,14 @@ def test_a_record_of_another_session_is_left_alone(deliver, checkout_event, aske
     assert deliver(event).status_code == 200
     asked_for.refresh_from_db()
     assert (asked_for.state, asked_for.stripe_session_id) == ("created", "cs_test_1")
-    assert ledger.available_of("usr_1") == 25
+    assert available_of("usr_1") == 25
 
 
 @pytest.mark.parametrize("product", [None, "", 7, ["blog"], {"a": 1}])
 def test_a_missing_product_does_not_stop_the_credit(deliver, checkout_event, product):
     assert deliver(checkout_event(metadata=metadata(product=product))).status_code == 200
     assert Entry.objects.get().product == ""
-    assert ledger.available_of("usr_1") == 25
+    assert available_of("usr_1") == 25
 
 
 def test_a_missing_product_is_taken_from_our_record(deliver, checkout_event, asked_for):
@@ -95,12 +95,12 @@ def test_an_endless_product_is_cut(deliver, checkout_event):
 @pytest.mark.parametrize("user_id", ["用户", "🙂 with blanks", "u" * 255, "staff:1"])
 def test_any_misar_id_is_fine_also_one_never_seen(deliver, checkout_event, user_id):
     assert deliver(checkout_event(user_id=user_id)).status_code == 200
-    assert ledger.available_of(user_id) == 25
+    assert available_of(user_id) == 25
 
 
 def test_another_amount_than_asked_is_credited_as_paid_and_flagged(deliver, checkout_event, asked_for):
     assert deliver(checkout_event(amount_total=2000)).status_code == 200
-    assert ledger.available_of("usr_1") == 20
+    assert available_of("usr_1") == 20
     asked_for.refresh_from_db()
     assert asked_for.remark == "Paid $20.00, asked for $25.00."
     assert (stored().state, stored().remark) == ("handled", asked_for.remark)
@@ -119,7 +119,7 @@ def test_an_event_without_a_sensible_date_happened_now(deliver, checkout_event, 
 def test_a_redelivery_credits_nothing(deliver, checkout_event):
     event = checkout_event()
     assert [deliver(event).content for _ in range(3)] == [RECEIVED] * 3
-    assert ledger.available_of("usr_1") == 25
+    assert available_of("usr_1") == 25
     assert stored().tries == 1
 
 
@@ -128,14 +128,14 @@ def test_a_session_is_credited_once_however_many_events_tell_of_it(deliver, chec
         assert deliver(checkout_event(event_id=f"evt_{n}", type=type)).status_code == 200
     # Not even with another amount.
     assert deliver(checkout_event(event_id="evt_more", amount_total=9900)).status_code == 200
-    assert ledger.available_of("usr_1") == 25
+    assert available_of("usr_1") == 25
     assert set(StripeEvent.objects.values_list("state", flat=True)) == {"handled"}
 
 
 def test_a_session_is_credited_to_one_user_only(deliver, checkout_event):
     deliver(checkout_event(event_id="evt_1", user_id="usr_1"))
     assert deliver(checkout_event(event_id="evt_2", user_id="usr_2")).content == RECEIVED
-    assert (ledger.available_of("usr_1"), ledger.available_of("usr_2")) == (25, 0)
+    assert (available_of("usr_1"), available_of("usr_2")) == (25, 0)
     event = StripeEvent.objects.get(pk="evt_2")
     assert (event.state, event.handled_at) == ("parked", None)
     assert "names another user" in event.remark
@@ -152,7 +152,7 @@ def test_an_unpaid_checkout_waits_and_is_credited_when_the_money_comes(deliver, 
     deliver(checkout_event(type="checkout.session.async_payment_succeeded"))
     asked_for.refresh_from_db()
     assert asked_for.state == "paid"
-    assert ledger.available_of("usr_1") == 25
+    assert available_of("usr_1") == 25
 
 
 @pytest.mark.parametrize(
@@ -173,7 +173,7 @@ def test_nothing_overrides_paid(deliver, checkout_event, asked_for, type):
     assert deliver(checkout_event(type=type, payment_status="unpaid")).status_code == 200
     asked_for.refresh_from_db()
     assert asked_for.state == "paid"
-    assert ledger.available_of("usr_1") == 25
+    assert available_of("usr_1") == 25
 
 
 @pytest.mark.parametrize("order", list(itertools.permutations(range(4))))
@@ -188,7 +188,7 @@ def test_in_any_order_what_was_paid_is_credited_once(deliver, checkout_event, as
         assert deliver(told[place]).status_code == 200
     asked_for.refresh_from_db()
     assert asked_for.state == "paid"
-    assert ledger.available_of("usr_1") == 25
+    assert available_of("usr_1") == 25
     assert set(StripeEvent.objects.values_list("state", flat=True)) == {"handled"}
 
 
@@ -297,7 +297,7 @@ def test_an_event_of_a_connected_account_is_parked(deliver, checkout_event, acco
 @pytest.mark.parametrize("account", [None, ""])
 def test_no_account_is_ours(deliver, checkout_event, account):
     assert deliver(checkout_event(event={"account": account})).content == RECEIVED
-    assert ledger.available_of("usr_1") == 25
+    assert available_of("usr_1") == 25
 
 
 @pytest.mark.parametrize("key", ["sk_live_of_the_tests", "rk_live_of_the_tests"])
@@ -325,7 +325,7 @@ def test_live_money_never_credits_test_wallets(deliver, checkout_event, of_event
 def test_live_money_credits_live_wallets(deliver, checkout_event, settings, key):
     settings.STRIPE_SECRET_KEY = key
     deliver(checkout_event(event={"livemode": True}, livemode=True))
-    assert ledger.available_of("usr_1") == 25
+    assert available_of("usr_1") == 25
     assert TopUp.objects.get().livemode is True
 
 

@@ -24,7 +24,7 @@ from tests.wallet.inbox import (
     stored,
 )
 from tests.wallet.payments.test_trouble import quickly
-from wallet.books import ledger
+from wallet.books.funds import available_of
 from wallet.errors import EventFailed
 from wallet.models import StripeEvent
 from wallet.payments import inbox
@@ -143,7 +143,7 @@ ODD_SOMEWHERE: list[tuple[object, str]] = list(
 def test_odd_text_anywhere_else_does_not_stop_the_credit(deliver, checkout_event, odd, place):
     changes = {"metadata": metadata() | {place: odd}} if place in ("product", "topup_id") else {place: odd}
     assert deliver(checkout_event(**changes)).content == RECEIVED
-    assert ledger.available_of("usr_1") == 25
+    assert available_of("usr_1") == 25
     assert (stored().state, stored().traceback) == ("handled", "")
 
 
@@ -351,12 +351,12 @@ def test_an_event_whose_effect_failed_is_kept_with_the_reason_and_comes_again(
     assert (failed.state, failed.handled_at, failed.tries) == ("waiting", None, 1)
     assert "LockNotAvailable" in failed.traceback
     assert StripeEvent.objects.filter(handled_at=None, state="waiting").count() == 1
-    assert ledger.available_of("usr_1") == 5
+    assert available_of("usr_1") == 5
 
     assert deliver(event).content == RECEIVED
     handled = stored()
     assert (handled.state, handled.traceback, handled.tries) == ("handled", "", 2)
-    assert ledger.available_of("usr_1") == 30
+    assert available_of("usr_1") == 30
 
 
 @pytest.mark.django_db(transaction=True)
@@ -371,7 +371,7 @@ def test_staff_can_replay_an_event_that_failed(give, deliver, checkout_event):
     inbox.handle(event)
     assert (event.state, event.tries, event.traceback) == ("handled", 3, "")
     inbox.handle(event)  # Again is harmless.
-    assert ledger.available_of("usr_1") == 30
+    assert available_of("usr_1") == 30
 
 
 def test_staff_can_replay_a_parked_event_once_its_cause_is_gone(deliver, checkout_event, settings):
@@ -382,7 +382,7 @@ def test_staff_can_replay_a_parked_event_once_its_cause_is_gone(deliver, checkou
     event = stored()
     inbox.handle(event)
     assert (event.state, event.remark) == ("handled", "")
-    assert ledger.available_of("usr_1") == 25
+    assert available_of("usr_1") == 25
 
 
 def test_a_replay_of_what_is_parked_for_good_stays_parked(deliver, checkout_event):

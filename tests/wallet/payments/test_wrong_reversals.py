@@ -7,7 +7,7 @@ import pytest
 from django.urls import reverse
 
 from tests.wallet.reversed import charge_of, dispute_of, event_of, refund_of
-from wallet.books import ledger
+from wallet.books.funds import available_of
 from wallet.models import Entry, StripeEvent
 from wallet.payments import reversals
 from wallet.payments.models import Payment, StripeDispute, StripeRefund
@@ -163,7 +163,7 @@ def test_no_place_of_a_refund_or_a_dispute_can_break_the_inbox(paid, deliver, pl
         event = event_of(type, SUBJECTS[type] | {"id": f"x_{number}", place: nothing}, id=f"evt_{number}")
         assert deliver(event).status_code == 200
     assert {event.state for event in StripeEvent.objects.all()} <= {"handled", "parked"}
-    assert 0 <= ledger.available_of("usr_1") <= 25
+    assert 0 <= available_of("usr_1") <= 25
 
 
 def test_long_texts_are_cut(paid, tell):

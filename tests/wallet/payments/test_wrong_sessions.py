@@ -9,7 +9,7 @@ from django.urls import reverse
 from accounts.models import Act
 from tests.scripted_server import json_of
 from tests.wallet.stripe_answers import NO_SESSION, PAID, UNCREDITABLE, WRONG_SESSIONS, answers
-from wallet.books import ledger
+from wallet.books.funds import available_of
 from wallet.models import Entry, TopUp
 
 pytestmark = pytest.mark.django_db
@@ -38,7 +38,7 @@ def test_staff_who_ask_read_that_stripe_does_not_answer(stripe_at, ask, answer):
     assert "Stripe does not answer right now; please try again." in page.text
     answers(stripe_at, json_of(PAID))
     assert ask().status_code == 302
-    assert ledger.available_of("usr_1") == 25
+    assert available_of("usr_1") == 25
 
 
 @pytest.mark.parametrize("wrong", UNCREDITABLE, ids=lambda wrong: ascii(wrong)[:60])
