@@ -170,7 +170,7 @@ def _affordable(user_id: str, credits: int) -> WalletQuerySet:
 
 def change(user_id: str, *, credits: int = 0, held: int = 0, open_holds: int = 0, granted: int = 0) -> None:
     """Change a wallet's figures by these numbers. If `credits` is not 0, the caller writes an entry next."""
-    changes: dict[str, object] = {"revision": F("revision") + 1}
+    changes: dict[str, object] = {}
     if credits:
         changes |= {"balance": F("balance") + credits, "entries_count": F("entries_count") + 1}
     if held or open_holds:
@@ -188,7 +188,7 @@ def set_held(read: Standing, *, by: int, open_holds: int) -> Standing:
 
 def set_budgets(user_id: str, number: int) -> None:
     """Say how many budgets a wallet has."""
-    Wallet.objects.filter(pk=user_id).update(budgets=number, revision=F("revision") + 1)
+    Wallet.objects.filter(pk=user_id).update(budgets=number)
 
 
 def set_frozen(user_id: str, *, frozen: bool) -> bool:

@@ -120,9 +120,7 @@ class Wallet(models.Model):
     )
     budgets = models.SmallIntegerField(default=0, db_default=0, help_text="How many budgets the user has.")
     frozen = models.BooleanField(default=False, db_default=False, help_text="Staff stopped all charges.")
-    # The release before this one knows no grants and budgets and never changes this column. So a trigger
-    # refuses what that release does to a wallet that has some (migrations/grants_guard.sql). A later release
-    # drops both.
+    # No longer used. The release before this one still counts it, so a later release drops it.
     revision = models.BigIntegerField(
         default=0, db_default=0, help_text="Counts the changes by releases that know grants and budgets."
     )
