@@ -13,6 +13,7 @@ from wallet.payments.models import (
     TopUp,
 )
 from wallet.prices.models import Rate, RateChange
+from wallet.seals.models import Seal, TableSeal
 
 __all__ = [
     "Audit",
@@ -32,9 +33,11 @@ __all__ = [
     "RateChange",
     "ReconciliationRun",
     "RefundRequest",
+    "Seal",
     "StripeDispute",
     "StripeEvent",
     "StripeRefund",
+    "TableSeal",
     "TopUp",
     "Wallet",
 ]

@@ -391,6 +391,7 @@ class Audit(models.Model):
     class Kind(models.TextChoices):
         LAWS = "laws", "Laws of the books"
         STRIPE = "stripe", "Stripe against the books"
+        SEALS = "seals", "Seals of the history"
 
     class Outcome(models.TextChoices):
         CLEAN = "clean", "Clean"
