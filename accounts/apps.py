@@ -26,7 +26,7 @@ class AccountsConfig(AppConfig):
 
         for prefix in ("/mail/v1/", "/v1/"):  # The creators' API has two URL prefixes.
             envelope.register(prefix, envelope.Envelope())
-        erased_texts.register(Act, "told", "reason")
+        erased_texts.register(Act, "told", "reason", redacted=True)
         # No migration adds the default plans: after a test flushes the database, no migration runs again, but
         # Django sends post_migrate again.
         post_migrate.connect(make_default_plans, sender=self)

@@ -20,6 +20,7 @@ from django.utils.functional import cached_property
 from django.utils.text import get_text_list
 
 from accounts.misar_ids import MISAR_ID_LENGTH, STAFF_PREFIX, validate_misar_id
+from accounts.redactions import Redaction as Redaction  # Django looks for models here.
 from foundation.mailboxes import Addressed, not_filled
 
 KIND_LENGTH = 40
@@ -369,7 +370,7 @@ class Act(models.Model):
     """What a staff member did in the back-office, to which row and why.
 
     An act is written in the same transaction as its effect, and then does not change. There is one exception:
-    the erasure of a reader removes the reader's address from the texts.
+    the erasure of a reader removes the reader's address from the texts (Redaction).
     """
 
     staff = models.ForeignKey(User, on_delete=models.PROTECT, related_name="acts", db_index=False)

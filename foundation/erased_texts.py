@@ -43,20 +43,25 @@ ENDS = regex.compile(r"(?![\xad\u200c\u200d\u2060]*(?:[\w\p{M}-]|\.\w))")
 # accents.
 SPELLING_RATIO_MAX = 4
 
-_texts: list[tuple[type[Model], str]] = []
+_texts: list[tuple[type[Model], str, bool]] = []
 
 
-def register(model: type[Model], *fields: str) -> None:
-    """Register fields of a model that hold free text, or JSON as text."""
-    _texts.extend((model, field) for field in fields)
+def register(model: type[Model], *fields: str, redacted: bool = False) -> None:
+    """Register fields of a model that hold free text, or JSON as text.
+
+    `redacted` means that a trigger refuses every change of these texts but the replacement of a part with
+    `(erased)`. So JSON in them is not parsed and written again.
+    """
+    _texts.extend((model, field, redacted) for field in fields)
 
 
 def erase_from_texts(address: str) -> None:
     """Remove this address from every registered text. This runs in the caller's transaction."""
-    for model, field in _texts:
+    for model, field, redacted in _texts:
         for row in model._default_manager.filter(may_hold(address, field)).iterator():
             text = getattr(row, field)
-            if (left := _without_in_json(text, address)) != text:
+            left = without(text, address) if redacted else _without_in_json(text, address)
+            if left != text:
                 longest = getattr(model._meta.get_field(field), "max_length", None)
                 setattr(row, field, left if longest is None else beginning(left, longest))
                 row.save(update_fields=[field])

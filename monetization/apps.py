@@ -11,7 +11,10 @@ class MonetizationConfig(AppConfig):
         from foundation import erased_texts
         from monetization import mails
         from monetization.models import Refund, Tip
+        from monetization.sealed import ERASURES, REFUNDS, SUBSCRIPTION_EVENTS
+        from wallet.seals import tables
 
         mails.register()
         erased_texts.register(Tip, "name", "message")  # A reader may write an e-mail address there.
-        erased_texts.register(Refund, "reason")
+        erased_texts.register(Refund, "reason", redacted=True)
+        tables.register(SUBSCRIPTION_EVENTS, ERASURES, REFUNDS)

@@ -1,5 +1,7 @@
 """The identifiers of creators' records."""
 
+from django.db import models
+
 from foundation import identifiers
 
 
@@ -21,3 +23,9 @@ def tip_id() -> str:
 def refund_id() -> str:
     """Return a new id for a tip's refund."""
     return identifiers.new("rfd")
+
+
+def refund_number() -> "models.BigIntegerField[int, int]":
+    """Return a field with the order in which refunds were recorded, from a sequence of the database."""
+    next_number = models.Func(models.Value("monetization_refund_number"), function="nextval")
+    return models.BigIntegerField(editable=False, db_default=next_number)

@@ -420,12 +420,14 @@ class Refund(models.Model):
     key = models.CharField(max_length=KEY_LENGTH)
     actor = models.CharField(max_length=300)
     reason = models.CharField(max_length=500, blank=True)
+    number = identifiers.refund_number()  # Seals cover refunds by it.
     created_at = models.DateTimeField(default=timezone.now)
 
     class Meta:
         default_permissions = ("view",)
         constraints = [
             models.UniqueConstraint(fields=["tip", "key"], name="monetization_refund_key_once"),
+            models.UniqueConstraint(fields=["number"], name="monetization_refund_number_once"),
             models.CheckConstraint(
                 condition=Q(amount_cents__gt=0, fee_returned_cents__gte=0),
                 name="monetization_refund_moves_something",

@@ -133,7 +133,7 @@ class Part:
         condition = self.condition.format(row=alias, part=part)
         length = value_sql("count(*)::text")
         rows = f"public.{self.table} {part} WHERE {condition}"
-        return f"(SELECT {length} || coalesce(string_agg({text}, ''{order}), '') FROM {rows})"  # noqa: S608 (made of names of this module)
+        return f"(SELECT {length} || coalesce(string_agg({text}, ''{order}), '') FROM {rows})"  # noqa: S608
 
 
 @dataclass(frozen=True)
