@@ -1,0 +1,318 @@
+"""Check the seals: digest the history again, and compare it with its seals and with a seal file.
+
+Each function yields violations in the words of the laws. The caller has begun a REPEATABLE READ transaction.
+A seal tells that a stretch of history differs, not which row of it, because it has one digest of them all.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any, Protocol
+
+from django.db import connection
+
+from wallet.books.laws import Violation
+from wallet.seals import tables
+from wallet.seals.formats import FIXED_PATH, FORMATS, Rows, digest_sql, hash_sql
+from wallet.seals.tables import Table
+
+ENTRIES = "The entries of every seal are what they were when they were sealed"
+ROWS = "The rows of every seal are what they were when they were sealed"
+CHAIN = "Every seal continues the one before"
+WORDS = "Words of history are what they were, or what their redactions made of them"
+HEADS = "The books have every seal of the seal file"
+WALLETS_AT_A_TIME = 1000
+HEADS_AT_A_TIME = 1000
+
+
+class Head(Protocol):
+    """The last seal of a wallet or table, as a seal file has it."""
+
+    @property
+    def kind(self) -> str: ...  # "wallet" or "table"
+    @property
+    def name(self) -> str: ...
+    @property
+    def position(self) -> int: ...  # The last entry of a wallet, or the last key of a table.
+    @property
+    def hash(self) -> bytes: ...
+
+
+@dataclass
+class Unsealed:
+    """How many entries and rows are younger than the last seals, so that no seal can tell about them."""
+
+    entries: int = 0
+    rows: int = 0
+
+
+def find_differences(
+    *, unsealed: Unsealed, user_id: str | None = None, on_wallets: Callable[[int], None] = lambda count: None
+) -> Iterator[Violation]:
+    """Yield what differs from the seals: of all wallets and tables, or of one wallet.
+
+    Counts in `unsealed` what has no seal yet. After each batch of wallets, `on_wallets` is called with their
+    number.
+    """
+    _fix_path()
+    if user_id is not None:
+        yield from _wallets([user_id], unsealed)
+        on_wallets(1)
+        return
+    for table in tables.registered():
+        yield from _table(table, unsealed)
+    after = ""
+    while batch := _query(NEXT_WALLETS, {"after": after, "limit": WALLETS_AT_A_TIME}):
+        wallets = [wallet for (wallet,) in batch]
+        yield from _wallets(wallets, unsealed)
+        after = wallets[-1]
+        on_wallets(len(wallets))
+
+
+def _fix_path() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(FIXED_PATH)
+
+
+def _query(query: str, values: dict[str, Any]) -> list[tuple[Any, ...]]:
+    with connection.cursor() as cursor:
+        cursor.execute(query, values or None)
+        return cursor.fetchall()
+
+
+def _text(formats: dict[int, Rows], alias: str, words_digest: str | None = None) -> str:
+    """Return the SQL for the text of a row in the format of its seal; NULL for a format that is not known."""
+    texts = (f"WHEN {number} THEN {rows.sql(alias, words_digest)}" for number, rows in formats.items())
+    return f"CASE seal.format {' '.join(texts)} END"
+
+
+# --- Wallets ----------------------------------------------------------------------------------------
+
+# A wallet that was deleted still has its seals.
+NEXT_WALLETS = """
+    SELECT user_id FROM (
+        (SELECT user_id FROM public.wallet_wallet WHERE user_id > %(after)s ORDER BY user_id LIMIT %(limit)s)
+         UNION
+        (SELECT DISTINCT wallet_id FROM public.wallet_seal WHERE wallet_id > %(after)s
+          ORDER BY wallet_id LIMIT %(limit)s)) wallets
+     ORDER BY user_id LIMIT %(limit)s
+"""
+_ENTRY = _text({number: each.entry for number, each in FORMATS.items()}, "entry")
+_ENTRIES_DIGEST = digest_sql(_ENTRY, order="entry.sequence")
+_HASH = hash_sql(
+    "seal.format::text",
+    "seal.wallet_id",
+    "seal.after::text",
+    "seal.sequence::text",
+    "encode(seal.entries_digest, 'hex')",
+    "encode(seal.previous, 'hex')",
+)
+# The first seal of each wallet that differs, and how many do.
+WALLETS = f"""
+    SELECT DISTINCT ON (wallet_id)
+           wallet_id, after, sequence, follows, has_hash, has_entries, entries, times_fall,
+           count(*) OVER (PARTITION BY wallet_id)
+      FROM (
+        SELECT seal.wallet_id, seal.after, seal.sequence,
+               seal.after = coalesce(seal.before, 0) AS follows,
+               seal.hash = {_HASH} AS has_hash,
+               seal.entries_digest = stretch.digest AS has_entries,
+               stretch.entries, stretch.times_fall
+          FROM (SELECT *, lag(sequence) OVER chain AS before, lag(hash) OVER chain AS previous
+                  FROM public.wallet_seal WHERE wallet_id = ANY (%(wallets)s)
+                WINDOW chain AS (PARTITION BY wallet_id ORDER BY after)) seal
+         CROSS JOIN LATERAL (
+               SELECT {_ENTRIES_DIGEST} AS digest, count(*) AS entries, bool_or(entry.falls) AS times_fall
+                 FROM (SELECT *, created_at < lag(created_at) OVER (ORDER BY sequence) AS falls
+                         FROM public.wallet_entry
+                        WHERE wallet_id = seal.wallet_id
+                          AND sequence > seal.after AND sequence <= seal.sequence) entry) stretch
+        OFFSET 0) seal
+     WHERE NOT (follows AND has_hash AND has_entries)
+     ORDER BY wallet_id, after
+"""  # noqa: S608
+UNSEALED_ENTRIES = """
+    SELECT coalesce(sum(stretch.entries), 0)::bigint
+      FROM unnest(%(wallets)s::text[]) wallet (id)
+     CROSS JOIN LATERAL (
+           SELECT count(*) AS entries FROM public.wallet_entry entry
+            WHERE entry.wallet_id = wallet.id AND entry.sequence > coalesce((
+                  SELECT seal.sequence FROM public.wallet_seal seal
+                   WHERE seal.wallet_id = wallet.id ORDER BY seal.after DESC LIMIT 1), 0)) stretch
+"""
+
+
+def _wallets(wallets: list[str], unsealed: Unsealed) -> Iterator[Violation]:
+    for wallet, after, sequence, follows, has_hash, has_entries, entries, fall, count in _query(
+        WALLETS, {"wallets": wallets}
+    ):
+        stretch = f"entries {after + 1} to {sequence}"
+        more = f"; {count - 1} later seals differ too" if count > 1 else ""
+        if not has_entries:
+            yield Violation(ENTRIES, wallet, f"{stretch}: {_entries(sequence - after, entries, fall)}{more}")
+        elif not follows:
+            yield Violation(CHAIN, wallet, f"{stretch}: the seal before does not end at {after}{more}")
+        elif not has_hash:
+            yield Violation(CHAIN, wallet, f"{stretch}: the seal has another hash{more}")
+    ((entries,),) = _query(UNSEALED_ENTRIES, {"wallets": wallets})
+    unsealed.entries += entries
+
+
+def _entries(sealed: int, found: int, times_fall: bool | None) -> str:
+    """Return what is known about the entries of a stretch that differs."""
+    if found != sealed:
+        return (
+            f"{found} entries, {sealed} were sealed: entries were {'removed' if found < sealed else 'added'}"
+        )
+    if times_fall:
+        return f"{found} entries were changed or put in another order: their times fall"
+    return f"{found} entries, as many as were sealed, but changed, replaced or renumbered"
+
+
+# --- Tables -----------------------------------------------------------------------------------------
+
+UNSEALED_ROWS = """
+    SELECT count(*) FROM public.{name} WHERE {key} > coalesce((
+           SELECT key FROM public.wallet_tableseal
+            WHERE table_name = '{name}' ORDER BY after DESC LIMIT 1), 0)
+"""
+
+
+def _table(table: Table, unsealed: Unsealed) -> Iterator[Violation]:
+    for after, key, rows, follows, has_hash, has_rows, found, count in _query(_seals_of(table), {}):
+        stretch = f"keys {after + 1} to {key}"
+        more = f"; {count - 1} later seals differ too" if count > 1 else ""
+        if not has_rows:
+            counted = (
+                f"{found} rows, {rows} were sealed: rows were {'removed' if found < rows else 'added'}"
+                if found != rows
+                else f"{found} rows, as many as were sealed, but changed or replaced"
+            )
+            yield Violation(ROWS, table.name, f"{stretch}: {counted}{more}")
+        elif not follows:
+            yield Violation(CHAIN, table.name, f"{stretch}: the seal before does not end at {after}{more}")
+        elif not has_hash:
+            yield Violation(CHAIN, table.name, f"{stretch}: the seal has another hash{more}")
+    if table.has_words:
+        for key, trouble in _query(_redactions_of(table), {}):
+            yield Violation(WORDS, f"{table.name} {key}", trouble)
+    ((rows,),) = _query(UNSEALED_ROWS.format(name=table.name, key=table.key), {})
+    unsealed.rows += rows
+
+
+def _seals_of(table: Table) -> str:
+    """Return the query for the first seal of a table that differs, and for how many do.
+
+    Of words that were redacted after the seal, it takes the digest that they had before.
+    """
+    words = table.formats[table.current].words_sql("sealed") if table.has_words else None
+    redacted = f"""
+        coalesce((SELECT redaction.before FROM public.accounts_redaction redaction
+                   WHERE redaction.table_name = '{table.name}' AND redaction.key = sealed.{table.key}
+                     AND redaction.created_at > seal.sealed_at ORDER BY redaction.id LIMIT 1), {words})
+    """  # noqa: S608
+    text = _text(table.formats, "sealed", redacted if table.has_words else None)
+    hash = hash_sql(
+        "seal.format::text",
+        "seal.table_name",
+        "seal.after::text",
+        "seal.key::text",
+        "seal.rows::text",
+        "encode(seal.rows_digest, 'hex')",
+        "encode(seal.previous, 'hex')",
+    )
+    return f"""
+        SELECT after, key, rows, follows, has_hash, has_rows, found, count(*) OVER ()
+          FROM (
+            SELECT seal.after, seal.key, seal.rows,
+                   seal.after = coalesce(seal.before, 0) AS follows,
+                   seal.hash = {hash} AS has_hash,
+                   seal.rows_digest = stretch.digest AND seal.rows = stretch.rows AS has_rows,
+                   stretch.rows AS found
+              FROM (SELECT *, lag(key) OVER chain AS before, lag(hash) OVER chain AS previous
+                      FROM public.wallet_tableseal WHERE table_name = '{table.name}'
+                    WINDOW chain AS (ORDER BY after)) seal
+             CROSS JOIN LATERAL (
+                   SELECT {digest_sql(text, order=f"sealed.{table.key}")} AS digest, count(*) AS rows
+                     FROM public.{table.name} sealed
+                    WHERE sealed.{table.key} > seal.after AND sealed.{table.key} <= seal.key) stretch
+            OFFSET 0) seal
+         WHERE NOT (follows AND has_hash AND has_rows)
+         ORDER BY after LIMIT 1
+    """  # noqa: S608
+
+
+def _redactions_of(table: Table) -> str:
+    """Return the query for redacted rows whose words are not what the redactions left.
+
+    Redacted words have the mark of an erasure in them.
+    """
+    words = table.formats[table.current].words
+    marked = " OR ".join(f"sealed.{word.name} LIKE '%(erased)%'" for word in words)
+    return f"""
+        SELECT DISTINCT redaction.key,
+               CASE WHEN redaction.next IS NULL AND sealed.{table.key} IS NULL THEN 'the row is gone'
+                    WHEN redaction.next IS NULL AND redaction.last AND NOT ({marked})
+                    THEN 'a redaction is recorded, but the words have no mark of one'
+                    ELSE 'the words are not what the redaction left' END
+          FROM (SELECT *, lead(before) OVER chain AS next, lead(id) OVER chain IS NULL AS last
+                  FROM public.accounts_redaction WHERE table_name = '{table.name}'
+                WINDOW chain AS (PARTITION BY key ORDER BY id)) redaction
+          LEFT JOIN public.{table.name} sealed ON sealed.{table.key} = redaction.key
+         WHERE coalesce(redaction.next, {table.formats[table.current].words_sql("sealed")}) <> redaction.after
+            OR (redaction.last AND (sealed.{table.key} IS NULL OR NOT ({marked})))
+         ORDER BY redaction.key
+    """  # noqa: S608
+
+
+# --- The seal file ----------------------------------------------------------------------------------
+
+# The seal that ends where a head does is the last one that begins before it.
+HEADS_OF_WALLETS = """
+    SELECT head.name, head.position, seal.sequence, seal.hash,
+           EXISTS (SELECT FROM public.wallet_wallet wallet WHERE wallet.user_id = head.name)
+      FROM unnest(%(names)s::text[], %(positions)s::bigint[], %(hashes)s::bytea[]) head (name, position, hash)
+      LEFT JOIN LATERAL (
+           SELECT sequence, hash FROM public.wallet_seal seal
+            WHERE seal.wallet_id = head.name AND seal.after < head.position
+            ORDER BY seal.after DESC LIMIT 1) seal ON true
+     WHERE seal.sequence IS DISTINCT FROM head.position OR seal.hash IS DISTINCT FROM head.hash
+"""
+HEADS_OF_TABLES = """
+    SELECT head.name, head.position, seal.key, seal.hash,
+           to_regclass('public.' || quote_ident(head.name)) IS NOT NULL
+      FROM unnest(%(names)s::text[], %(positions)s::bigint[], %(hashes)s::bytea[]) head (name, position, hash)
+      LEFT JOIN LATERAL (
+           SELECT key, hash FROM public.wallet_tableseal seal
+            WHERE seal.table_name = head.name AND seal.after < head.position
+            ORDER BY seal.after DESC LIMIT 1) seal ON true
+     WHERE seal.key IS DISTINCT FROM head.position OR seal.hash IS DISTINCT FROM head.hash
+"""
+
+
+def compare_heads(heads: Iterable[Head], *, user_id: str | None = None) -> Iterator[Violation]:
+    """Yield the heads of a seal file that the books lack, or have with another hash.
+
+    With `user_id`, only the head of this wallet is compared, but all heads are read. This raises what
+    `heads` raises about a file that is not as it was written.
+    """
+    _fix_path()
+    wanted = (head for head in heads if user_id is None or (head.kind, head.name) == ("wallet", user_id))
+    while batch := list(islice(wanted, HEADS_AT_A_TIME)):
+        for kind, query in (("table", HEADS_OF_TABLES), ("wallet", HEADS_OF_WALLETS)):
+            of_kind = [head for head in batch if head.kind == kind]
+            values = {
+                "names": [head.name for head in of_kind],
+                "positions": [head.position for head in of_kind],
+                "hashes": [head.hash for head in of_kind],
+            }
+            for name, position, last, hash, is_there in _query(query, values) if of_kind else []:
+                if not is_there:
+                    trouble = f"the {kind} is gone"
+                elif hash is None:
+                    trouble = "all of its seals are gone"
+                elif last != position:
+                    trouble = f"no seal ends there; the one before ends at {last}"
+                else:
+                    trouble = "the seal has another hash, so history and seals were written anew"
+                yield Violation(HEADS, name, f"up to {position}: {trouble}")

@@ -1,0 +1,298 @@
+"""Seal what is not sealed yet: the entries of every wallet, and the rows of the other append-only tables.
+
+Sealing only reads the books and adds rows of its own, and it takes no lock that a charge waits for. Any
+number of processes may seal at the same time: each begins at another wallet, and only one of them can
+continue a seal. A process that is killed leaves whole seals, and the next one goes on after them.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import psycopg
+from django.db import Error, connection, transaction
+
+from foundation.errors import first_line
+from wallet.seals import tables
+from wallet.seals.formats import CURRENT, FIXED_PATH, FORMATS, digest_sql, hash_sql
+from wallet.seals.tables import Table
+
+# The most entries or rows of one seal. PostgreSQL must be able to hold their text, which has at most 1 GB.
+STRETCH_MAX = 10_000
+TOO_LONG = (psycopg.errors.ProgramLimitExceeded, psycopg.errors.OutOfMemory, psycopg.errors.InternalError_)
+WALLETS_AT_A_TIME = 1000
+# One statement reads about so many entries: a fraction of a second.
+ENTRIES_AT_A_TIME = 20_000
+# How long to wait for the transactions that may still add rows below a key, and for redactions.
+SETTLING_SECONDS_MAX = 15.0
+PAUSE_SECONDS = 0.02
+
+# The wallets after one that have entries since their last seal, and how many entries.
+UNSEALED = """
+    SELECT wallet.user_id, wallet.entries_count - coalesce(head.sequence, 0)
+      FROM public.wallet_wallet wallet
+      LEFT JOIN LATERAL (
+           SELECT seal.sequence FROM public.wallet_seal seal
+            WHERE seal.wallet_id = wallet.user_id ORDER BY seal.after DESC LIMIT 1) head ON true
+     WHERE wallet.user_id > %(after)s AND (%(until)s::text IS NULL OR wallet.user_id <= %(until)s)
+       AND wallet.entries_count > coalesce(head.sequence, 0)
+     ORDER BY wallet.user_id LIMIT %(limit)s
+"""
+_ENTRY = FORMATS[CURRENT].entry.sql("entry")
+_ENTRIES_DIGEST = digest_sql(_ENTRY, order="entry.sequence")
+_HASH = hash_sql(
+    f"'{CURRENT}'",
+    "stretch.wallet_id",
+    "stretch.after::text",
+    "stretch.sequence::text",
+    "encode(stretch.digest, 'hex')",
+    "encode(stretch.previous, 'hex')",
+)
+# The entries of a stretch are read by their index, wallet by wallet, so memory does not grow with them. All
+# processes insert in the order of the wallets, so they cannot deadlock.
+SEAL = f"""
+    INSERT INTO public.wallet_seal (wallet_id, after, sequence, format, entries_digest, hash, sealed_at)
+    SELECT stretch.wallet_id, stretch.after, stretch.sequence, {CURRENT}, stretch.digest, {_HASH},
+           clock_timestamp()
+      FROM (
+           SELECT head.wallet_id, head.after, head.previous, entries.sequence, entries.digest
+             FROM (SELECT wallet.user_id AS wallet_id, coalesce(last.sequence, 0) AS after,
+                          last.hash AS previous
+                     FROM public.wallet_wallet wallet
+                     LEFT JOIN LATERAL (
+                          SELECT seal.sequence, seal.hash FROM public.wallet_seal seal
+                           WHERE seal.wallet_id = wallet.user_id ORDER BY seal.after DESC LIMIT 1
+                          ) last ON true
+                    WHERE wallet.user_id = ANY (%(wallets)s)
+                    ORDER BY wallet.user_id) head
+            CROSS JOIN LATERAL (
+                  SELECT max(entry.sequence) AS sequence, {_ENTRIES_DIGEST} AS digest
+                    FROM public.wallet_entry entry
+                   WHERE entry.wallet_id = head.wallet_id
+                     AND entry.sequence > head.after AND entry.sequence <= head.after + %(stretch)s) entries
+            WHERE entries.sequence IS NOT NULL
+            OFFSET 0) stretch
+     ORDER BY stretch.wallet_id
+    ON CONFLICT DO NOTHING
+    RETURNING wallet_id, after, sequence
+"""  # noqa: S608 (made of names of this module)
+
+# Which transactions write to a table now. A transaction takes this lock before it gets a key.
+WRITERS = """
+    SELECT virtualtransaction FROM pg_catalog.pg_locks
+     WHERE locktype = 'relation' AND relation = %s::regclass AND mode = 'RowExclusiveLock'
+       AND pid IS DISTINCT FROM pg_catalog.pg_backend_pid()
+       AND database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database())
+"""
+# A redaction takes the same lock, shared (accounts/migrations/redactions.sql).
+EXCLUDE_REDACTIONS = "SELECT pg_catalog.pg_try_advisory_xact_lock(pg_catalog.hashtext('accounts_redaction'))"
+
+
+@dataclass
+class Sealed:
+    """What one round sealed, and what it could not seal: a reason by wallet or table."""
+
+    wallets: int = 0
+    entries: int = 0
+    rows: int = 0
+    failed: dict[str, str] = field(default_factory=dict)
+
+
+def seal(
+    *, go_on: Callable[[], bool] = lambda: True, on_sealed: Callable[[int], None] = lambda n: None
+) -> Sealed:
+    """Seal all that is not sealed yet, in batches, until `go_on` returns False.
+
+    After each batch `on_sealed` is called with the number of its entries or rows.
+    """
+    done = Sealed()
+    for each in (_tables, _wallets):
+        for sealed in each(done):
+            on_sealed(sealed)
+            if not go_on():
+                return done
+    return done
+
+
+# --- Wallets ----------------------------------------------------------------------------------------
+
+
+def _wallets(done: Sealed) -> Iterator[int]:
+    """Seal the wallets after a random one, and then those before. Yield the entries of each batch."""
+    start = _a_wallet()
+    for first, until in ((start, None), ("", start)):
+        after = first
+        while unsealed := _unsealed(after, until):
+            batch = _batch(unsealed)
+            yield _seal_batch(batch, done, STRETCH_MAX)
+            after = batch[-1]
+
+
+def _a_wallet() -> str:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT user_id FROM public.wallet_wallet ORDER BY random() LIMIT 1")
+        row = cursor.fetchone()
+    return row[0] if row else ""
+
+
+def _unsealed(after: str, until: str | None) -> list[tuple[str, int]]:
+    with connection.cursor() as cursor:
+        cursor.execute(UNSEALED, {"after": after, "until": until, "limit": WALLETS_AT_A_TIME})
+        return cursor.fetchall()
+
+
+def _batch(unsealed: list[tuple[str, int]]) -> list[str]:
+    """Return the first of these wallets, until they have enough entries for one statement."""
+    wallets: list[str] = []
+    entries = 0
+    for wallet, count in unsealed:
+        wallets.append(wallet)
+        entries += min(count, STRETCH_MAX)
+        if entries >= ENTRIES_AT_A_TIME:
+            break
+    return wallets
+
+
+def _seal_batch(wallets: list[str], done: Sealed, stretch: int) -> int:
+    """Seal these wallets up to their last entries. Return how many entries that were."""
+    entries = 0
+    while wallets:
+        try:
+            sealed = _seal_once(wallets, stretch)
+        except Error as error:
+            if not isinstance(error.__cause__, TOO_LONG):
+                raise
+            # An entry that uses up thousands of grants is long. It must not keep other entries unsealed.
+            if len(wallets) > 1:
+                return entries + sum(_seal_batch([wallet], done, stretch) for wallet in wallets)
+            if stretch > 1:
+                return entries + _seal_batch(wallets, done, stretch // 10)
+            done.failed[f"wallet {wallets[0]!r}"] = first_line(error)
+            return entries
+        count = sum(sequence - after for _, after, sequence in sealed)
+        # These may have more.
+        wallets = [wallet for wallet, after, sequence in sealed if sequence - after >= stretch]
+        done.wallets += len(sealed) - len(wallets)
+        done.entries += count
+        entries += count
+    return entries
+
+
+@transaction.atomic
+def _seal_once(wallets: list[str], stretch: int) -> list[tuple[str, int, int]]:
+    with connection.cursor() as cursor:
+        cursor.execute(FIXED_PATH)
+        cursor.execute(SEAL, {"wallets": wallets, "stretch": stretch})
+        return cursor.fetchall()
+
+
+# --- Tables -----------------------------------------------------------------------------------------
+
+
+def _tables(done: Sealed) -> Iterator[int]:
+    """Seal the rows of each table that can no longer change their number. Yield how many, after each seal."""
+    for table in tables.registered():
+        try:
+            if (key := _settled_key(table)) is None:
+                done.failed[table.name] = (
+                    "a transaction that adds rows has not ended; the next round tries again"
+                )
+                continue
+            while rows := _seal_rows(table, key):
+                done.rows += rows
+                yield rows
+        except _Busy:
+            done.failed[table.name] = "an erasure has not ended; the next round tries again"
+
+
+class _Busy(Exception):
+    """Raised when a table cannot be sealed because redactions go on."""
+
+
+def _settled_key(table: Table) -> int | None:
+    """Return a key up to which no transaction can add a row any more; 0 if nothing is unsealed.
+
+    A transaction that got a lower key may still be open. It holds a lock on the table since before it got its
+    key. So the key of the last row is read first, and then this waits for all transactions that hold the
+    lock. Returns None if they do not end in time.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT coalesce((SELECT max({table.key}) FROM public.{table.name}), 0),"  # noqa: S608
+            " coalesce((SELECT key FROM public.wallet_tableseal WHERE table_name = %s"
+            " ORDER BY after DESC LIMIT 1), 0)",
+            [table.name],
+        )
+        last, sealed = cursor.fetchone()
+        if last <= sealed:
+            return 0
+        give_up_at = time.monotonic() + SETTLING_SECONDS_MAX
+        cursor.execute(WRITERS, [f"public.{table.name}"])
+        writers = set(cursor.fetchall())
+        while writers and time.monotonic() < give_up_at:
+            time.sleep(PAUSE_SECONDS)
+            cursor.execute(WRITERS, [f"public.{table.name}"])
+            writers &= set(cursor.fetchall())
+    return None if writers else last
+
+
+@transaction.atomic
+def _seal_rows(table: Table, key: int) -> int:
+    """Seal the next stretch of a table up to this key. Return how many rows it has; 0 if nothing is left."""
+    with connection.cursor() as cursor:
+        cursor.execute(FIXED_PATH)
+        if table.has_words:
+            _exclude_redactions(cursor)
+        cursor.execute(_seal_rows_sql(table), {"table": table.name, "key": key})
+        row = cursor.fetchone()
+    return row[0] if row else 0
+
+
+def _exclude_redactions(cursor: Any) -> None:
+    """Keep redactions out until the transaction ends. Raises _Busy if one goes on for too long.
+
+    This does not queue for the lock: redactions that begin meanwhile would have to wait too.
+    """
+    give_up_at = time.monotonic() + SETTLING_SECONDS_MAX
+    while True:
+        cursor.execute(EXCLUDE_REDACTIONS)
+        if cursor.fetchone()[0]:
+            return
+        if time.monotonic() >= give_up_at:
+            raise _Busy
+        time.sleep(PAUSE_SECONDS)
+
+
+def _seal_rows_sql(table: Table) -> str:
+    text = table.formats[table.current].sql("sealed")
+    hash = hash_sql(
+        f"'{table.current}'",
+        "%(table)s::text",
+        "stretch.after::text",
+        "stretch.key::text",
+        "stretch.rows::text",
+        "encode(stretch.digest, 'hex')",
+        "encode(stretch.previous, 'hex')",
+    )
+    return f"""
+        WITH head AS (
+             SELECT coalesce(seal.key, 0) AS after, seal.hash AS previous
+               FROM (SELECT 1) one
+               LEFT JOIN (SELECT key, hash FROM public.wallet_tableseal
+                           WHERE table_name = %(table)s ORDER BY after DESC LIMIT 1) seal ON true)
+        INSERT INTO public.wallet_tableseal
+               (table_name, after, key, rows, format, rows_digest, hash, sealed_at)
+        SELECT %(table)s, stretch.after, stretch.key, stretch.rows, {table.current}, stretch.digest, {hash},
+               clock_timestamp()
+          FROM (SELECT head.after, head.previous, max(sealed.{table.key}) AS key, count(*) AS rows,
+                       {digest_sql(text, order=f"sealed.{table.key}")} AS digest
+                  FROM head JOIN (
+                       SELECT sealed.* FROM public.{table.name} sealed
+                        WHERE sealed.{table.key} > (SELECT after FROM head) AND sealed.{table.key} <= %(key)s
+                        ORDER BY sealed.{table.key} LIMIT {STRETCH_MAX}) sealed ON true
+                 GROUP BY head.after, head.previous
+                OFFSET 0) stretch
+        ON CONFLICT DO NOTHING
+        RETURNING rows
+    """  # noqa: S608
