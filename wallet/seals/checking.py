@@ -7,13 +7,17 @@ A seal tells that a stretch of history differs, not which row of it, because it 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any, Protocol
+from typing import Any
 
 from django.db import connection
 
+from foundation.words import count
 from wallet.books.laws import Violation
+from wallet.seals import heads as seal_files
 from wallet.seals import tables
+from wallet.seals.files import NotAsWritten
 from wallet.seals.formats import FIXED_PATH, FORMATS, Rows, digest_sql, hash_sql
+from wallet.seals.heads import Head
 from wallet.seals.tables import Table
 
 ENTRIES = "The entries of every seal are what they were when they were sealed"
@@ -21,21 +25,9 @@ ROWS = "The rows of every seal are what they were when they were sealed"
 CHAIN = "Every seal continues the one before"
 WORDS = "Words of history are what they were, or what their redactions made of them"
 HEADS = "The books have every seal of the seal file"
+FILE = "The seal file is as it was written"
 WALLETS_AT_A_TIME = 1000
 HEADS_AT_A_TIME = 1000
-
-
-class Head(Protocol):
-    """The last seal of a wallet or table, as a seal file has it."""
-
-    @property
-    def kind(self) -> str: ...  # "wallet" or "table"
-    @property
-    def name(self) -> str: ...
-    @property
-    def position(self) -> int: ...  # The last entry of a wallet, or the last key of a table.
-    @property
-    def hash(self) -> bytes: ...
 
 
 @dataclass
@@ -143,11 +135,11 @@ UNSEALED_ENTRIES = """
 
 
 def _wallets(wallets: list[str], unsealed: Unsealed) -> Iterator[Violation]:
-    for wallet, after, sequence, follows, has_hash, has_entries, entries, fall, count in _query(
+    for wallet, after, sequence, follows, has_hash, has_entries, entries, fall, number in _query(
         WALLETS, {"wallets": wallets}
     ):
         stretch = f"entries {after + 1} to {sequence}"
-        more = f"; {count - 1} later seals differ too" if count > 1 else ""
+        more = _later(number - 1)
         if not has_entries:
             yield Violation(ENTRIES, wallet, f"{stretch}: {_entries(sequence - after, entries, fall)}{more}")
         elif not follows:
@@ -158,15 +150,18 @@ def _wallets(wallets: list[str], unsealed: Unsealed) -> Iterator[Violation]:
     unsealed.entries += entries
 
 
+def _later(seals: int) -> str:
+    return f"; {count(seals, 'later seal')} {'differs' if seals == 1 else 'differ'} too" if seals else ""
+
+
 def _entries(sealed: int, found: int, times_fall: bool | None) -> str:
     """Return what is known about the entries of a stretch that differs."""
+    there = count(found, "entry", "entries")
     if found != sealed:
-        return (
-            f"{found} entries, {sealed} were sealed: entries were {'removed' if found < sealed else 'added'}"
-        )
+        return f"{there} there, {sealed} sealed: entries were {'removed' if found < sealed else 'added'}"
     if times_fall:
-        return f"{found} entries were changed or put in another order: their times fall"
-    return f"{found} entries, as many as were sealed, but changed, replaced or renumbered"
+        return f"{there}, as many as were sealed, but changed or put in another order: their times fall"
+    return f"{there}, as many as were sealed, but changed, replaced or renumbered"
 
 
 # --- Tables -----------------------------------------------------------------------------------------
@@ -179,15 +174,14 @@ UNSEALED_ROWS = """
 
 
 def _table(table: Table, unsealed: Unsealed) -> Iterator[Violation]:
-    for after, key, rows, follows, has_hash, has_rows, found, count in _query(_seals_of(table), {}):
+    for after, key, rows, follows, has_hash, has_rows, found, number in _query(_seals_of(table), {}):
         stretch = f"keys {after + 1} to {key}"
-        more = f"; {count - 1} later seals differ too" if count > 1 else ""
+        more = _later(number - 1)
         if not has_rows:
-            counted = (
-                f"{found} rows, {rows} were sealed: rows were {'removed' if found < rows else 'added'}"
-                if found != rows
-                else f"{found} rows, as many as were sealed, but changed or replaced"
-            )
+            counted = f"{count(found, 'row')}, as many as were sealed, but changed or replaced"
+            if found != rows:
+                word = "removed" if found < rows else "added"
+                counted = f"{count(found, 'row')} there, {rows} sealed: rows were {word}"
             yield Violation(ROWS, table.name, f"{stretch}: {counted}{more}")
         elif not follows:
             yield Violation(CHAIN, table.name, f"{stretch}: the seal before does not end at {after}{more}")
@@ -290,12 +284,27 @@ HEADS_OF_TABLES = """
 """
 
 
-def compare_heads(heads: Iterable[Head], *, user_id: str | None = None) -> Iterator[Violation]:
+def compare_file(path: str, *, user_id: str | None = None) -> Iterator[Violation]:
     """Yield the heads of a seal file that the books lack, or have with another hash.
 
-    With `user_id`, only the head of this wallet is compared, but all heads are read. This raises what
-    `heads` raises about a file that is not as it was written.
+    With `user_id`, only the head of this wallet is compared, but all are read. A file that is damaged or was
+    changed is a violation too. Raises FileRefused if the file cannot be read.
     """
+    troubles: list[Violation] = []
+    yield from compare_heads(_readable(path, troubles), user_id=user_id)
+    yield from troubles
+
+
+def _readable(path: str, troubles: list[Violation]) -> Iterator[Head]:
+    """Yield the heads of a seal file, up to the first line that is not as it was written."""
+    try:
+        yield from seal_files.read(path)
+    except NotAsWritten as trouble:
+        troubles.append(Violation(FILE, path, str(trouble)))
+
+
+def compare_heads(heads: Iterable[Head], *, user_id: str | None = None) -> Iterator[Violation]:
+    """Yield those of these heads that the books lack, or have with another hash; see `compare_file`."""
     _fix_path()
     wanted = (head for head in heads if user_id is None or (head.kind, head.name) == ("wallet", user_id))
     while batch := list(islice(wanted, HEADS_AT_A_TIME)):

@@ -157,6 +157,7 @@ def _batch(unsealed: list[tuple[str, int]]) -> list[str]:
 def _seal_batch(wallets: list[str], done: Sealed, stretch: int) -> int:
     """Seal these wallets up to their last entries. Return how many entries that were."""
     entries = 0
+    is_first = True
     while wallets:
         try:
             sealed = _seal_once(wallets, stretch)
@@ -171,11 +172,12 @@ def _seal_batch(wallets: list[str], done: Sealed, stretch: int) -> int:
             done.failed[f"wallet {wallets[0]!r}"] = first_line(error)
             return entries
         count = sum(sequence - after for _, after, sequence in sealed)
-        # These may have more.
-        wallets = [wallet for wallet, after, sequence in sealed if sequence - after >= stretch]
-        done.wallets += len(sealed) - len(wallets)
+        done.wallets += len(sealed) if is_first else 0
         done.entries += count
         entries += count
+        # These may have more.
+        wallets = [wallet for wallet, after, sequence in sealed if sequence - after >= stretch]
+        is_first = False
     return entries
 
 
@@ -199,7 +201,7 @@ def _tables(done: Sealed) -> Iterator[int]:
                     "a transaction that adds rows has not ended; the next round tries again"
                 )
                 continue
-            while rows := _seal_rows(table, key):
+            while key and (rows := _seal_rows(table, key)):
                 done.rows += rows
                 yield rows
         except _Busy:

@@ -1,0 +1,56 @@
+"""The command that seals the history: `manage.py seal_ledger [--watch] [--every 300] [--to FILE]`."""
+
+from argparse import ArgumentParser
+from typing import Any
+
+from django.core.management.base import CommandError
+
+from foundation.database.patience import patient
+from foundation.operators import COULD_NOT_LOOK, Round, WatchingCommand
+from foundation.words import count
+from wallet.seals import heads, sealing
+from wallet.seals.files import FileRefused
+
+
+class Command(WatchingCommand):
+    help = (
+        "Seal what was written since the last seals: entries of wallets, acts of staff and other history. "
+        "check_ledger --seals shows later whether any of it was changed. It is safe to run this again, to "
+        "stop it, and to run several at the same time. Exit code 0: nothing failed. 1: something could not "
+        "be sealed. 2: an error stopped the command. With --watch it goes on until SIGTERM."
+    )
+    every_seconds = 300
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        super().add_arguments(parser)
+        parser.add_argument(
+            "--to",
+            metavar="FILE",
+            help="then write the last seals and their Merkle root to a new file, for another machine; - is "
+            "stdout. Not with --watch",
+        )
+
+    def handle(self, *, watch: bool, every: int, to: str | None = None, **options: Any) -> None:
+        if to is not None and watch:
+            raise CommandError("Use either --to or --watch: each file needs a name of its own.", returncode=2)
+        self.to = to
+        super().handle(watch=watch, every=every)
+
+    def work(self) -> Round:
+        """Seal all that is not sealed yet, or stop after a batch when SIGTERM came."""
+        with patient(), self.progress("Sealing") as advance:
+            sealed = sealing.seal(go_on=lambda: not self.stopping, on_sealed=advance)
+            written = "" if self.to is None else self._write(self.to)
+        for name, trouble in sealed.failed.items():
+            self.stderr.write(f"Not sealed: {name}: {trouble}")
+        entries = f"{count(sealed.entries, 'entry', 'entries')} of {count(sealed.wallets, 'wallet')}"
+        sentence = f"{entries} and {count(sealed.rows, 'row')} of other history sealed.{written}"
+        return Round(sentence, did_something=bool(sealed.entries or sealed.rows), failed=bool(sealed.failed))
+
+    def _write(self, path: str) -> str:
+        try:
+            summary = heads.write(path, stdout=self.stdout)
+        except FileRefused as refusal:
+            raise CommandError(str(refusal), returncode=COULD_NOT_LOOK) from refusal
+        heads_of = f"{count(summary['wallets'], 'wallet')} and {count(summary['tables'], 'table')}"
+        return f" {path} has the last seals of {heads_of}; their root is {summary['root']}."
