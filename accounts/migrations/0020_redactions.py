@@ -9,7 +9,7 @@ FORWARD, REVERSE = (Path(__file__).parent / "redactions.sql").read_text().split(
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("accounts", "0018_caps_of_grants"),
+        ("accounts", "0019_laws_for_the_runtime_role"),
     ]
 
     operations = [

@@ -48,7 +48,7 @@ def number(apps: Any, schema_editor: Any) -> None:
 class Migration(migrations.Migration):
     atomic = False
     dependencies = [
-        ("monetization", "0010_old_rows_are_checked"),
+        ("monetization", "0011_laws_for_the_runtime_role"),
         ("accounts", "0020_redactions"),
         ("wallet", "0027_seals"),
     ]

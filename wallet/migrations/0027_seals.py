@@ -11,7 +11,7 @@ FORWARD, REVERSE = (Path(__file__).parent / "seals.sql").read_text().split("--- 
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("wallet", "0025_guard_grants_and_budgets"),
+        ("wallet", "0026_laws_for_the_runtime_role"),
     ]
 
     operations = [
