@@ -28,6 +28,7 @@ NEED_NO_DATABASE = (
     "makemessages",
     "makemigrations",
     "spectacular",
+    "verify_export",
     "version",
 )
 COULD_NOT_LOOK = 2

@@ -6,7 +6,7 @@ import sys
 import time
 from argparse import ArgumentParser, ArgumentTypeError
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from types import FrameType
 from typing import Any, NoReturn
@@ -38,9 +38,11 @@ class LookingCommand(BaseCommand):
     The exit code is 0 if nothing is wrong, 1 if the command found a problem, and 2 if it could not check.
     """
 
+    needs_database = True
+
     def execute(self, *args: Any, **options: Any) -> str | None:
         try:
-            with patient():
+            with patient() if self.needs_database else nullcontext():
                 return super().execute(*args, **options)
         except (CommandError, SystemExit):
             raise

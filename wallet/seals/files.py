@@ -12,7 +12,7 @@ import tempfile
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol, cast
 
@@ -239,7 +239,7 @@ def moment(row: Row, name: str) -> datetime:
         at = datetime.fromisoformat(value)  # type: ignore[arg-type]
     except (TypeError, ValueError):
         at = None
-    if at is None or time_text(at) != value:
+    if at is None or at.utcoffset() != timedelta(0) or time_text(at) != value:
         raise NotAsWritten(f"{name} is no time in UTC with microseconds.")
     return at
 

@@ -15,7 +15,7 @@ from typing import Any
 from django.db import connection
 
 from foundation.operators import database_read, snapshot
-from wallet.seals import files, formats, merkle
+from wallet.seals import entry_lines, files, formats, merkle
 from wallet.seals.files import NotAsWritten, Row
 
 KIND = "seals"
@@ -120,8 +120,8 @@ def beginning(kind: str) -> Row:
     """
     with connection.cursor() as cursor:
         cursor.execute(formats.FIXED_PATH)
-        cursor.execute("SELECT pg_catalog.now()")
-        made_at = files.time_text(cursor.fetchone()[0])
+        cursor.execute(f"SELECT {formats.TIME.sql.format('pg_catalog.now()')}")
+        made_at = entry_lines.time_from(cursor.fetchone()[0].encode())
     return {"file": kind, "format": FORMAT, "made_at": made_at, "database": database_read()}
 
 

@@ -33,7 +33,8 @@ def tree_of(parts: list[Subtree]) -> Tree:
 
 def proof_of(leaves: list[bytes], shown: set[int]) -> tuple[list[Subtree | bytes], bytes]:
     """What a file would have, in its order: the leaves that are shown, and subtrees; and the root."""
-    proof, parts = Proof(), []
+    proof = Proof()
+    parts: list[Subtree | bytes] = []
     for index, text in enumerate(leaves):
         if index in shown:
             parts += [*proof.show(leaf(text)), text]
