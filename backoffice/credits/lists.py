@@ -371,7 +371,7 @@ class RateChangeAdmin(ReadOnlyAdmin):
 
 @admin.register(Audit)
 class AuditAdmin(ReadOnlyAdmin):
-    """The checks of the ledger and of Stripe, with their findings."""
+    """The checks of the ledger, of its seals and of Stripe, with their findings."""
 
     list_display = ("ended_at", "kind", "outcome", "seen_count", "found_count", "remark")
     figures = ("seen_count", "found_count")

@@ -23,9 +23,11 @@ from wallet.books import audits, days
 from wallet.models import (
     Audit,
     ClosedDay,
+    Entry,
     Hold,
     Lot,
     RefundRequest,
+    Seal,
     StripeDispute,
     StripeEvent,
     TopUp,
@@ -40,6 +42,7 @@ LATE_HOLD = timedelta(minutes=10)
 LATE_MAIL = timedelta(hours=1)
 LATE_AUDIT = timedelta(hours=26)  # Audits run every night. The two extra hours allow for a slow audit.
 LATE_DAY = timedelta(days=2)
+LATE_SEAL = timedelta(hours=1)
 MAILS_LOOKED_BACK = timedelta(days=7)
 
 Sees = Callable[[str], bool]
@@ -88,6 +91,13 @@ EXAMINATIONS = (
         seen="session",
         found="difference",
     ),
+    Examination(
+        kind=Audit.Kind.SEALS,
+        name="seal check",
+        command="manage.py check_ledger --seals",
+        seen="wallet",
+        found="difference",
+    ),
 )
 TONES = {Audit.Outcome.CLEAN: "good", Audit.Outcome.FOUND: "bad", Audit.Outcome.UNFINISHED: "warn"}
 
@@ -102,6 +112,7 @@ def lines(*, at: datetime, sees: Sees) -> list[Line]:
     if sees("wallet.view_audit"):
         for examination in EXAMINATIONS:
             needed += _of_examination(examination, at)
+        needed += _not_sealed(at)
     if sees("wallet.view_stripeevent"):
         needed += _of_events(at)
     if sees("wallet.view_stripedispute"):
@@ -143,7 +154,7 @@ def _of_examination(examination: Examination, at: datetime) -> Iterator[Line]:
     is_unfinished = audit.outcome == Audit.Outcome.UNFINISHED
     finished = audits.last_finished(examination.kind) if is_unfinished else audit
     if finished and finished.outcome == Audit.Outcome.FOUND:
-        yield (_violated if examination.kind == Audit.Kind.LAWS else _disagreeing)(finished)
+        yield FOUND_BY[examination.kind](finished)
     if is_unfinished:
         why = (audit.remark,) if audit.remark else ()
         yield Line(f"The last {name} could not finish.", f"Run {command} again.", row(audit), why)
@@ -177,6 +188,42 @@ def _disagreeing(audit: Audit) -> Line:
     )
     named = _named(subjects, are_all=audit.found_count <= len(open_findings))
     return Line(sentence, what_to_do, row(audit), named, is_bad=True)
+
+
+def _tampered(audit: Audit) -> Line:
+    subjects: dict[str, list[str]] = {}
+    for finding in audit.findings:
+        subjects.setdefault(str(finding.get("law")), []).append(str(finding.get("subject")))
+    named = _named(subjects, are_all=audit.found_count <= len(audit.findings))
+    return Line(
+        f"{count(audit.found_count, 'difference')} between the ledger and its seals.",
+        "Change nothing and keep a copy of the database. Find out who wrote to it other than the service.",
+        row(audit),
+        named,
+        is_bad=True,
+    )
+
+
+FOUND_BY: dict[str, Callable[[Audit], Line]] = {
+    Audit.Kind.LAWS: _violated,
+    Audit.Kind.STRIPE: _disagreeing,
+    Audit.Kind.SEALS: _tampered,
+}
+
+
+def _not_sealed(at: datetime) -> Iterator[Line]:
+    """One look at the newest entry that is old enough: it is sealed if the sealing goes on."""
+    entry = Entry.objects.filter(created_at__lt=at - LATE_SEAL).order_by("-created_at").first()
+    if entry is None:
+        return
+    seals = Seal.objects.filter(
+        wallet_id=entry.wallet_id, after__lt=entry.sequence, sequence__gte=entry.sequence
+    )
+    if not seals.exists():
+        when = moment(entry.created_at.astimezone(UTC).replace(second=0))
+        yield Line(
+            f"The entries of {when} are not sealed.", "Run manage.py seal_ledger every few minutes.", row(entry)
+        )
 
 
 def _named(groups: dict[str, list[str]], *, are_all: bool) -> list[str]:
