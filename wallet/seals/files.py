@@ -180,9 +180,7 @@ def _row(line: bytes) -> Row:
     if not line.endswith(b"\n"):
         raise NotAsWritten("breaks off.")
     try:
-        row = json.loads(
-            line.decode(), object_pairs_hook=_once, parse_constant=_no_number, parse_float=_no_number
-        )
+        row = DECODER.decode(line.decode())
     except (
         ValueError,
         RecursionError,
@@ -203,6 +201,9 @@ def _once(pairs: list[tuple[str, Any]]) -> Row:
 
 def _no_number(text: str) -> None:
     raise ValueError(f"{text} is no whole number")
+
+
+DECODER = json.JSONDecoder(object_pairs_hook=_once, parse_constant=_no_number, parse_float=_no_number)
 
 
 # --- Fields ---------------------------------------------------------------------------------------------
