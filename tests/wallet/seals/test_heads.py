@@ -10,7 +10,7 @@ import pytest
 
 from tests.wallet import racing
 from tests.wallet.entries import sql
-from tests.wallet.seals.samples import WALLETS, made_export, made_seals, rows_of, write_rows, write_seals
+from tests.wallet.seals.samples import WALLETS, made_export, made_seals, rows_of, run, write_rows, write_seals
 from tests.wallet.seals.test_merkle import defined_root
 from wallet.models import Seal, TableSeal
 from wallet.seals import heads, sealing
@@ -114,6 +114,18 @@ def test_a_name_with_control_characters_is_shown_escaped(sealed, tmp_path):
     write_seals(tmp_path / "seals")
     shown = [str(head) for head in heads.read(str(tmp_path / "seals")) if head.kind == "wallet"]
     assert shown[0] == 'wallet "\\u001b[2J"'
+
+
+def test_the_command_writes_its_sentences_elsewhere_than_the_file(sealed, tmp_path, capsys):
+    racing.charge(1, user_id="Z")
+    assert run("seal_ledger", "--to", "-") == 0
+    out, err = capsys.readouterr()
+    (tmp_path / "seals").write_text(out)
+    file = heads.read(str(tmp_path / "seals"))
+    assert [head.name for head in file if head.kind == "wallet"] == WALLETS
+    assert "1 entry of 1 wallet" in err
+    assert run("seal_ledger", "--to", str(tmp_path / "again")) == 0
+    assert file.root.hex() in capsys.readouterr().out
 
 
 # --- Files that are not as written ------------------------------------------------------------------

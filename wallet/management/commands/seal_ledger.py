@@ -9,7 +9,7 @@ from foundation.database.patience import patient
 from foundation.operators import COULD_NOT_LOOK, Round, WatchingCommand
 from foundation.words import count
 from wallet.seals import heads, sealing
-from wallet.seals.files import FileRefused
+from wallet.seals.files import STDOUT, FileRefused
 
 
 class Command(WatchingCommand):
@@ -33,7 +33,9 @@ class Command(WatchingCommand):
     def handle(self, *, watch: bool, every: int, to: str | None = None, **options: Any) -> None:
         if to is not None and watch:
             raise CommandError("Use either --to or --watch: each file needs a name of its own.", returncode=2)
-        self.to = to
+        self.to, self.file = to, self.stdout
+        if to == STDOUT:
+            self.stdout = self.stderr  # Sentences must not get into the file.
         super().handle(watch=watch, every=every)
 
     def work(self) -> Round:
@@ -49,7 +51,7 @@ class Command(WatchingCommand):
 
     def _write(self, path: str) -> str:
         try:
-            summary = heads.write(path, stdout=self.stdout)
+            summary = heads.write(path, stdout=self.file)
         except FileRefused as refusal:
             raise CommandError(str(refusal), returncode=COULD_NOT_LOOK) from refusal
         heads_of = f"{count(summary['wallets'], 'wallet')} and {count(summary['tables'], 'table')}"
