@@ -222,7 +222,9 @@ def _not_sealed(at: datetime) -> Iterator[Line]:
     if not seals.exists():
         when = moment(entry.created_at.astimezone(UTC).replace(second=0))
         yield Line(
-            f"The entries of {when} are not sealed.", "Run manage.py seal_ledger every few minutes.", row(entry)
+            f"The entries of {when} are not sealed.",
+            "Run manage.py seal_ledger every few minutes.",
+            row(entry),
         )
 
 

@@ -74,7 +74,7 @@ def _query(query: str, values: dict[str, Any]) -> list[tuple[Any, ...]]:
 
 def _text(formats: dict[int, Rows], alias: str, words_digest: str | None = None) -> str:
     """Return the SQL for the text of a row in the format of its seal; NULL for a format that is not known."""
-    texts = (f"WHEN {number} THEN {rows.sql(alias, words_digest)}" for number, rows in formats.items())
+    texts = (f"WHEN {number} THEN {rows.as_sql(alias, words_digest)}" for number, rows in formats.items())
     return f"CASE seal.format {' '.join(texts)} END"
 
 

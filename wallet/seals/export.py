@@ -166,7 +166,7 @@ class _Lines:
 
     def _texts_of(self, stretches: list[Stretch]) -> dict[int, list[str]]:
         """Return the canonical texts of the entries, by the place of their stretch in the list, from 1."""
-        query = ENTRIES.format(text=formats.FORMATS[self._format].entry.sql("entry"))
+        query = ENTRIES.format(text=formats.FORMATS[self._format].entry.as_sql("entry"))
         texts: dict[int, list[str]] = {}
         with connection.cursor() as cursor:
             cursor.execute(

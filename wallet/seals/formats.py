@@ -86,7 +86,7 @@ class Column:
             raise TypeError(f"{self.name} is of the type {type(value).__name__}")
         return value_of(self.kind.text(value))
 
-    def sql(self, alias: str) -> str:
+    def as_sql(self, alias: str) -> str:
         """Return the SQL expression for the canonical text of this column."""
         return value_sql(self.kind.sql.format(f'{alias}."{self.name}"'))
 
@@ -125,10 +125,10 @@ class Part:
     rows: "Rows"
     order: str = ""
 
-    def sql(self, alias: str) -> str:
+    def as_sql(self, alias: str) -> str:
         """Return the SQL expression for the canonical text of the list."""
         part = f"{alias}_{self.name}"
-        text = self.rows.sql(part)
+        text = self.rows.as_sql(part)
         order = f""" ORDER BY {part}."{self.order}" COLLATE "C\"""" if self.order else ""
         condition = self.condition.format(row=alias, part=part)
         length = value_sql("count(*)::text")
@@ -165,20 +165,20 @@ class Rows:
         """Return the SHA-256 of the canonical text of the words."""
         return hashlib.sha256(b"".join(column.text(row[column.name]) for column in self.words)).digest()
 
-    def sql(self, alias: str, words_digest: str | None = None) -> str:
+    def as_sql(self, alias: str, words_digest: str | None = None) -> str:
         """Return the SQL expression for the canonical text of a row.
 
         `words_digest` is an expression (bytea) that replaces the digest of the words.
         """
-        texts = [column.sql(alias) for column in self.columns]
+        texts = [column.as_sql(alias) for column in self.columns]
         if self.words:
             texts.append(value_sql(f"encode({words_digest or self.words_sql(alias)}, 'hex')"))
-        texts += [part.sql(alias) for part in self.parts]
+        texts += [part.as_sql(alias) for part in self.parts]
         return " || ".join(texts)
 
     def words_sql(self, alias: str) -> str:
         """Return the SQL expression (bytea) for the digest of the words."""
-        words = " || ".join(column.sql(alias) for column in self.words)
+        words = " || ".join(column.as_sql(alias) for column in self.words)
         return f"sha256(convert_to({words}, 'UTF8'))"
 
 

@@ -39,7 +39,7 @@ UNSEALED = """
        AND wallet.entries_count > coalesce(head.sequence, 0)
      ORDER BY wallet.user_id LIMIT %(limit)s
 """
-_ENTRY = FORMATS[CURRENT].entry.sql("entry")
+_ENTRY = FORMATS[CURRENT].entry.as_sql("entry")
 _ENTRIES_DIGEST = digest_sql(_ENTRY, order="entry.sequence")
 _HASH = hash_sql(
     f"'{CURRENT}'",
@@ -267,7 +267,7 @@ def _exclude_redactions(cursor: Any) -> None:
 
 
 def _seal_rows_sql(table: Table) -> str:
-    text = table.formats[table.current].sql("sealed")
+    text = table.formats[table.current].as_sql("sealed")
     hash = hash_sql(
         f"'{table.current}'",
         "%(table)s::text",

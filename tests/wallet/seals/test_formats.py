@@ -63,7 +63,7 @@ def test_sql_and_python_write_the_same(kind, type, value):
     column = Column("v", kind)
     if kind is TIME and value:
         assert query("SELECT %s::timestamptz", value) == value
-    written = query(f"SELECT convert_to({column.sql('x')}, 'UTF8') {with_values([('v', type)])}", value)
+    written = query(f"SELECT convert_to({column.as_sql('x')}, 'UTF8') {with_values([('v', type)])}", value)
     assert bytes(written) == column.text(value)
 
 
@@ -72,7 +72,7 @@ def test_json_is_as_postgresql_writes_it():
     column = Column("v", JSON)
     read = query("SELECT %s::jsonb::text", '{"b": 1.50,"a":[null, "\\u00fc:-", 1e3]}')
     assert column.text(read) == query(
-        f"SELECT convert_to({column.sql('x')}, 'UTF8') {with_values([('v', 'jsonb')])}", read
+        f"SELECT convert_to({column.as_sql('x')}, 'UTF8') {with_values([('v', 'jsonb')])}", read
     )
 
 
@@ -82,11 +82,11 @@ def test_a_row_ends_with_the_digest_of_its_words():
     for word in HOSTILE:
         row = {"a": "1:a", "n": 5, "w": word, "v": "5:"}
         source = with_values([("a", "text"), ("n", "int"), ("w", "text"), ("v", "text")])
-        written = query(f"SELECT convert_to({rows.sql('x')}, 'UTF8') {source}", *row.values())
+        written = query(f"SELECT convert_to({rows.as_sql('x')}, 'UTF8') {source}", *row.values())
         assert bytes(written) == rows.text(row)
         digest = hashlib.sha256(Column("w").text(word) + b"2:5:").hexdigest()
         assert rows.text(row) == b"3:1:a1:564:" + digest.encode()
-        other = query(f"SELECT {rows.sql('x', words_digest='sha256(%s)')} {source}", b"", b"", *row.values())
+        other = query(f"SELECT {rows.as_sql('x', words_digest='sha256(%s)')} {source}", b"", b"", *row.values())
         assert other.endswith(hashlib.sha256(b"").hexdigest())
 
 
@@ -103,7 +103,7 @@ def test_parts_follow_as_lists():
             [(f"f{number}", label) for number, label in enumerate(labels)],
         )
     row = {"n": 5, "p": [{"label": label} for label in sorted(labels, key=str.encode)]}
-    text = f"SELECT convert_to({rows.sql('x')}, 'UTF8') {with_values([('n', 'int')])}"
+    text = f"SELECT convert_to({rows.as_sql('x')}, 'UTF8') {with_values([('n', 'int')])}"
     assert bytes(query(text, 5)) == rows.text(row)
     assert bytes(query(text, 8)) == rows.text({"n": 8, "p": []}) == b"1:81:0"
     connection.check_constraints()
@@ -153,7 +153,7 @@ def test_no_setting_of_the_session_changes_the_text(setting):
     rows = Rows(tuple(Column(name, kind) for name, kind, _ in kinds))
     source = with_values([(name, type) for name, _, type in kinds])
     values = [TIMES[3], b"\x00\xff\\", '{"a": 1.5}', True, -5, "für"]
-    written = f"SELECT encode(sha256(convert_to({rows.sql('x')}, 'UTF8')), 'hex') {source}"
+    written = f"SELECT encode(sha256(convert_to({rows.as_sql('x')}, 'UTF8')), 'hex') {source}"
     before = query(written, *values)
     with transaction.atomic():
         with connection.cursor() as cursor:
@@ -165,7 +165,7 @@ def test_no_setting_of_the_session_changes_the_text(setting):
 @pytest.mark.django_db
 def test_functions_of_another_schema_are_not_used():
     column = Column("v")
-    text = f"SELECT {column.sql('x')} FROM (SELECT 'abc'::text AS v) AS x"
+    text = f"SELECT {column.as_sql('x')} FROM (SELECT 'abc'::text AS v) AS x"
     with connection.cursor() as cursor:
         cursor.execute("CREATE SCHEMA forged")
         cursor.execute(
