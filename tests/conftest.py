@@ -98,7 +98,7 @@ def django_db_setup(
 
 @pytest.fixture(autouse=True)
 def the_books_balance(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Check the laws of wallet/books/laws.py after every test that used the database."""
+    """Check the laws of wallet/books/laws/ after every test that used the database."""
     uses_database = {"db", "transactional_db", "live_server"} & set(request.fixturenames)
     if not uses_database and not request.node.get_closest_marker("django_db"):
         yield

@@ -1,7 +1,7 @@
 """What Stripe has reported of the money of a payment, and what is left of the payment.
 
 The functions that write the books, the pages, the refunds of staff and reconciliation all read it here. Only
-`check_ledger` computes what is left a second time, in SQL (books/laws.py), so that each checks the other.
+`check_ledger` computes what is left a second time, in SQL (laws/payments.py), so that each checks the other.
 """
 
 from collections import defaultdict

@@ -1,0 +1,68 @@
+"""The laws of the books, as SQL queries. Tests, the nightly check and operators use the same queries.
+
+Constraints and triggers enforce most of these laws. A law can still be broken if only a part of a backup was
+restored, if an operator dropped a trigger, or if a migration has a bug. These queries find the broken rows.
+
+Each query returns (subject, detail) for each row that breaks its law. A query of LAWS_OF_WALLETS reads only the
+wallets from the id `after` (not included) to the id `last` (included).
+"""
+
+from collections.abc import Callable, Iterator
+
+from django.db import connection
+
+from wallet.books.laws import days, entries, grants, holds, in_force, payments
+from wallet.books.laws.violations import Violation, broken
+
+__all__ = [
+    "LAWS_OF_DAYS",
+    "LAWS_OF_THE_WHOLE",
+    "LAWS_OF_WALLETS",
+    "Violation",
+    "broken",
+    "find_violations",
+    "violations",
+]
+
+WALLETS_AT_A_TIME = 1000
+
+LAWS_OF_WALLETS = (
+    entries.LAWS_OF_WALLETS | holds.LAWS_OF_WALLETS | grants.LAWS_OF_WALLETS | payments.LAWS_OF_WALLETS
+)
+LAWS_OF_THE_WHOLE = (
+    entries.LAWS_OF_THE_WHOLE
+    | payments.LAWS_OF_THE_WHOLE
+    | grants.LAWS_OF_THE_WHOLE
+    | in_force.LAWS_OF_THE_WHOLE
+)
+LAWS_OF_DAYS = days.LAWS_OF_DAYS
+
+
+def violations() -> list[Violation]:
+    """Return every violation; [] if no law is broken."""
+    return list(find_violations())
+
+
+def find_violations(*, on_wallets: Callable[[int], None] = lambda count: None) -> Iterator[Violation]:
+    """Yield every violation. The wallets are read once, in batches of 1,000.
+
+    After each batch, `on_wallets` is called with the number of its wallets. If products may charge at the
+    same time, use this function in a REPEATABLE READ transaction; otherwise the result may be wrong.
+    """
+    for law, query in (LAWS_OF_THE_WHOLE | LAWS_OF_DAYS).items():
+        yield from broken(law, query, {})
+    after = ""
+    while batch := _next_wallets(after):
+        for law, query in LAWS_OF_WALLETS.items():
+            yield from broken(law, query, {"after": after, "last": batch[-1]})
+        after = batch[-1]
+        on_wallets(len(batch))
+
+
+def _next_wallets(after: str) -> list[str]:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT user_id FROM wallet_wallet WHERE user_id > %s ORDER BY user_id LIMIT %s",
+            [after, WALLETS_AT_A_TIME],
+        )
+        return [user_id for (user_id,) in cursor.fetchall()]
