@@ -6,6 +6,7 @@ from itertools import count, cycle
 from django.db import connection, transaction
 from django.db.models import F, OuterRef, Subquery, Sum
 from django.db.models.functions import Coalesce
+from django.utils import timezone
 
 from accounts.service_keys import issue_service_key
 from bench import client
@@ -13,7 +14,7 @@ from bench.plan import OURS, SELECT_FOR_UPDATE, Variant
 from bench.select_for_update_wallet import models as peer
 from foundation.errors import BillingError
 from wallet.books import laws, ledger
-from wallet.models import Entry, Wallet
+from wallet.models import Entry, ReconciliationRun, Wallet
 from wallet.prices.rates import DEFAULT_RATES
 
 FEATURE = DEFAULT_RATES[0][0]
@@ -49,12 +50,14 @@ class Books:
 
     @transaction.atomic
     def _open(self, user_ids: list[str]) -> None:
+        # Each adjustment names the act of a staff member, or a run.
+        run = ReconciliationRun.objects.create(state=ReconciliationRun.State.FINISHED, since=timezone.now())
         for user_id in user_ids:
             ledger.credit(
                 user_id=user_id,
                 credits=OPENING_CREDITS,
                 kind=Entry.Kind.ADJUSTMENT,
-                actor="bench",
+                actor=f"command:bench:{run.pk}",
                 reason="bench",
             )
         opened = {"credits": OPENING_CREDITS, "balance_after": OPENING_CREDITS, "sequence": 1}

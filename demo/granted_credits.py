@@ -5,11 +5,13 @@ new ones.
 """
 
 import secrets
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.utils import timezone
 
-from accounts.models import ServiceKey
+from accounts.models import ServiceKey, User
+from backoffice.credits import grants
+from demo import staff_history
 from demo.held_credits import buy_and_spend
 from demo.year_of_data import DEMO_STAFF
 from wallet.charges import budgets, deductions, holds
@@ -44,7 +46,10 @@ def seed() -> None:
         buy_and_spend(GRANTED, "Ravi Nair", dollars=50, today=today)
     if not granting.page(user_id=GRANTED, product=None, state=Lot.State.ACTIVE, limit=1).lots:
         for product, credits, days, reason in GRANTS:
-            grant(product, credits, days, reason)
+            if product:
+                grant(product, credits, days, reason)
+            else:
+                grant_by_staff(credits, days, reason)
     if is_new:
         take_a_grant_back()
         charge("blog.article.generate", 6)
@@ -65,19 +70,39 @@ def limit() -> None:
 
 
 def grant(product: str, credits: int, days: int, reason: str) -> str:
-    """Grant credits that end at a midnight. Return the id of the grant."""
-    midnight = timezone.now().replace(hour=0, minute=0, second=0, microsecond=0)
+    """A product grants credits that end at a midnight. Return the id of the grant."""
     granted = granting.grant(
         user_id=GRANTED,
         credits=credits,
-        expires_at=midnight + timedelta(days=days),
+        expires_at=midnight_after(days),
         reason=reason,
         key=secrets.token_hex(4),
         product=product,
-        actor=f"service:{product}" if product else f"user:{DEMO_STAFF}",
-        caps=CAPS if product else None,
+        actor=f"service:{product}",
+        caps=CAPS,
     )
     return granted.lot.pk
+
+
+def grant_by_staff(credits: int, days: int, reason: str) -> None:
+    """A staff member grants credits that end at a midnight."""
+    wallet, staff = Wallet.objects.get(pk=GRANTED), User.objects.get(pk=DEMO_STAFF)
+    key = secrets.token_hex(16)
+    form_data = {"credits": credits, "expires_at": midnight_after(days), "shown_reason": reason, "key": key}
+    staff_history.act(
+        staff,
+        permission="wallet.grant_lot",
+        verb="grant",
+        label="Grant credits",
+        reason="The campaigns were slow.",
+        key=key,
+        run=lambda: grants.grant(wallet, form_data, staff),
+    )
+
+
+def midnight_after(days: int) -> datetime:
+    midnight = timezone.now().replace(hour=0, minute=0, second=0, microsecond=0)
+    return midnight + timedelta(days=days)
 
 
 def charge(feature: str, count: int) -> None:

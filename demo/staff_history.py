@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -33,22 +34,45 @@ def have_seen_something(staff: User) -> None:
     pay_in_euros(today - timedelta(days=1) + timedelta(hours=15))
 
 
+def act(
+    staff: User,
+    *,
+    permission: str,
+    verb: str,
+    label: str,
+    reason: str,
+    key: str,
+    run: Callable[[], acts.Done],
+) -> None:
+    """A staff member does what a form of the back-office with this key does."""
+    acts.perform(
+        staff=staff,
+        permission=permission,
+        page="demo",
+        verb=verb,
+        label=label,
+        reason=reason,
+        form_key=key,
+        form_data={},
+        run=run,
+    )
+
+
 def give_goodwill(staff: User) -> None:
     """A staff member gives a few credits for the trouble, ten minutes after the user's last charge."""
     wallet = Wallet.objects.get(pk="usr_ines")
     at = wallet.entries.latest("sequence").created_at + timedelta(minutes=10)
-    asked = {"credits": GOODWILL_CREDITS, "reason": "An article was lost; Ines wrote to us.", "key": "demo"}
+    reason = "An article was lost; Ines wrote to us."
+    form_data = {"credits": GOODWILL_CREDITS, "reason": reason, "key": "demo"}
     with clock_at(at):
-        acts.perform(
-            staff=staff,
+        act(
+            staff,
             permission="wallet.adjust_wallet",
-            page="demo",
             verb="adjust",
             label="Adjust the balance",
-            reason=str(asked["reason"]),
-            form_key="demo",
-            form_data={},
-            run=lambda: acts.Done(wallet, actions.adjust(wallet, asked, staff), wallet.pk),
+            reason=reason,
+            key="demo",
+            run=lambda: acts.Done(wallet, actions.adjust(wallet, form_data, staff), wallet.pk),
         )
 
 

@@ -14,17 +14,18 @@ from random import Random
 from django.utils import timezone
 
 from accounts import api_keys, service_keys
-from accounts.actors import actor_of
 from accounts.errors import InvalidApiKey, InvalidServiceKey
 from accounts.mail import outbox
 from accounts.models import Right, ServiceKey, User
 from accounts.signing_in import second_factor
+from backoffice.actions import acts
+from backoffice.credits import actions
 from demo import staff_history, year_of_a_newsletter
 from demo.made_up_past import clock_at
 from monetization.models import Tip
 from sandbox import store
 from wallet.books.funds import available_of
-from wallet.charges import deductions, give_backs
+from wallet.charges import deductions
 from wallet.errors import InsufficientCredits
 from wallet.models import Entry, Rate, Wallet
 from wallet.payments import settlement
@@ -157,10 +158,15 @@ def charge_for(user_id: str, feature: str, at: datetime) -> Entry:
 
 
 def give_back(charge: Entry) -> None:
-    """Give the credits of failed work back."""
-    give_backs.give_back(
-        entry=charge,
+    """A staff member gives the credits of failed work back."""
+    staff, key = User.objects.get(pk=DEMO_STAFF), f"failed:{charge.pk}"
+    form_data = {"credits": None, "reason": "The work failed", "key": key}
+    staff_history.act(
+        staff,
+        permission="wallet.give_back_entry",
+        verb="give-back",
+        label="Give this charge back",
         reason="The work failed",
-        key=f"failed:{charge.pk}",
-        actor=actor_of(User(pk=DEMO_STAFF)),
+        key=key,
+        run=lambda: acts.Done(charge, actions.give_back(charge, form_data, staff), charge.wallet_id),
     )

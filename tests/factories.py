@@ -36,7 +36,7 @@ class StaffFactory(UserFactory):
     class Meta:
         skip_postgeneration_save = True
 
-    misar_id = factory.Sequence(lambda number: f"staff:{number}")
+    misar_id = factory.Sequence(lambda number: f"staff:{number + 100}")  # Below: tests.wallet.by_hand
     is_staff = True
     is_superuser = True
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import django
 from django.core.management import call_command
+from django.utils import timezone
 
 OPENING_CREDITS = 1_000_000_000  # No wallet runs out.
 
@@ -20,16 +21,18 @@ def open_wallets(kinds: list[dict[str, Any]]) -> str:
     """Open the wallets and return the secret of a key that may charge them."""
     from accounts.service_keys import issue_service_key
     from wallet.books import ledger
-    from wallet.models import Entry
+    from wallet.models import Entry, ReconciliationRun
 
     key, secret = issue_service_key(product="bench")
+    # Each adjustment names the act of a staff member, or a run.
+    run = ReconciliationRun.objects.create(state=ReconciliationRun.State.FINISHED, since=timezone.now())
     for kind in kinds:
         for user_id in kind["user_ids"]:
             ledger.credit(
                 user_id=user_id,
                 credits=OPENING_CREDITS,
                 kind=Entry.Kind.ADJUSTMENT,  # Needs no payment, and never expires.
-                actor="bench",
+                actor=f"command:bench:{run.pk}",
                 reason="bench",
             )
             open_holds(key, user_id, kind["open_holds"], kind["feature"])
@@ -58,8 +61,6 @@ def grant(user_id: str, count: int) -> None:
     """Grant credits so many times; each grant is large enough for all charges."""
     if not count:
         return
-    from django.utils import timezone
-
     from wallet.grants import granting
 
     for number in range(count):

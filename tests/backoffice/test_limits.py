@@ -22,9 +22,10 @@ from tests.backoffice.members import member_of, signed_in
 from tests.crowd import at_once
 from tests.factories import StaffFactory, UserFactory
 from tests.monetization.records import clock_at
+from tests.wallet import by_hand
 from tests.wallet.past import charged, wrote
 from wallet.books.funds import available_of
-from wallet.charges import adjustments, debits, give_backs
+from wallet.charges import debits
 from wallet.models import Entry, StripeEvent
 from wallet.payments import resolving
 
@@ -119,7 +120,7 @@ def test_credits_given_back_and_resolved_count_too(give, billing, deliver, check
 def test_a_charge_that_its_product_gives_back_counts_for_no_staff_member(give, billing):
     give("usr_1", 500)
     entry = charge(90)
-    give_backs.give_back(entry=entry, reason="failed", key="k", actor="service:wsk_test")
+    by_hand.give_back(entry=entry, reason="failed", key="k", actor="service:wsk_test")
     assert limits.of(billing) == limits.Allowance(100, 0)
 
 
@@ -130,7 +131,7 @@ def test_credits_that_a_colleague_moved_do_not_count(give, billing):
 
 
 def test_moved_credits_no_longer_count_after_24_hours(billing):
-    adjustments.adjust(user_id="usr_1", credits=100, reason="x", key="k", actor=actor_of(billing))
+    by_hand.adjust(user_id="usr_1", credits=100, reason="x", key="k", actor=actor_of(billing))
     [entry] = Entry.objects.all()
     moved = partial(Entry.objects.moved_by_hand, actor_of(billing))
     assert moved(since=entry.created_at) == 100
@@ -139,7 +140,7 @@ def test_moved_credits_no_longer_count_after_24_hours(billing):
 
 def test_a_host_whose_clock_is_ahead_forgets_no_moved_credits(give, billing):
     give("usr_1", 500)
-    adjustments.adjust(user_id="usr_1", credits=100, reason="x", key="k", actor=actor_of(billing))
+    by_hand.adjust(user_id="usr_1", credits=100, reason="x", key="k", actor=actor_of(billing))
     with clock_at(timezone.now() + timedelta(hours=30)):
         assert limits.of(billing) == limits.Allowance(100, 100)
 

@@ -17,10 +17,10 @@ from tests.backoffice.plans import captured, plans_of
 from tests.backoffice.test_finding import fill, user_page
 from tests.factories import StaffFactory, UserFactory, enter
 from tests.monetization.records import place, refund, subscribe, tip
+from tests.wallet import by_hand
 from tests.wallet.entries import sql
 from tests.wallet.past import charged, gave_back, wrote
 from tests.wallet.reversed import leave_owing
-from wallet.charges import adjustments
 from wallet.models import Entry, StripeEvent, TopUp
 from wallet.payments import stripe_gateway
 
@@ -141,7 +141,7 @@ def test_many_features_end_in_one_row(db):
 def test_the_newest_entries_show_what_happened_by_whom_and_why(staff, article_rate):
     wrote(100, timezone.now())
     charge = charged(3, timezone.now(), feature=article_rate, product="blog", actor="service:wsk_1a2b3c4d")
-    adjusted = adjustments.adjust(
+    adjusted = by_hand.adjust(
         user_id="usr_1", credits=5, reason="Sorry for the wait", key="k", actor="user:staff:grace"
     )
     answer = page_of(staff, "usr_1")

@@ -8,12 +8,13 @@ from django.utils import timezone
 from backoffice.overview.attention import lines
 from tests.backoffice.overviews import behind
 from tests.html import words
+from tests.wallet import by_hand
 from tests.wallet.held import capture, charge_of, hold
 from tests.wallet.holding import past_hold
 from tests.wallet.reversed import leave_owing, take_back
 from wallet.books import days, ledger
 from wallet.books.funds import available_of
-from wallet.charges import give_backs, lapsing
+from wallet.charges import lapsing
 
 pytestmark = pytest.mark.django_db
 
@@ -89,7 +90,7 @@ def test_captures_are_charges(staff, give, article_rate, as_service, product):
     captured = capture(hold("usr_1", 5), 3)
     hold("usr_1", 4)
     charge = charge_of(captured)
-    give_backs.give_back(entry=charge, credits=1, reason="", key="undo", actor="user:staff:1")
+    by_hand.give_back(entry=charge, credits=1, reason="", key="undo", actor="user:staff:1")
     answer = staff.get("/admin/", {"range": "7d", "product": product})
     moved = answer.context["movements"]
     tiles = {tile.label: tile for tile in moved.tiles}

@@ -23,8 +23,9 @@ from monetization.models import Sponsor, Subscription, Tip
 from monetization.privacy import erasure
 from tests.conftest import Caller
 from tests.factories import StaffFactory
+from tests.wallet import by_hand
 from wallet.books import audits, days, ledger
-from wallet.charges import budgets, give_backs
+from wallet.charges import budgets
 from wallet.grants import granting
 from wallet.grants.caps import Caps
 from wallet.models import Audit, Entry, TopUp, Wallet
@@ -155,13 +156,13 @@ class LongestValues:
                 assert charge.json()["allowed"], charge.content
         self.hold_credits(user_id, product)
         newest = Entry.objects.of_user(user_id).filter(kind=Entry.Kind.DEDUCT)[0]
-        give_backs.give_back(entry=newest, credits=7, reason=long(500), key=long(255), actor=self.actor)
+        by_hand.give_back(entry=newest, credits=7, reason=long(500), key=long(255), actor=self.actor)
         self.grant_and_limit(user_id)
 
     def grant_and_limit(self, user_id: str) -> None:
         """A grant of the product and one of staff, and budgets of which far more is spent than they allow."""
         for product, letters in ((PRODUCT, "W"), ("", "龘🎉")):
-            granting.grant(
+            by_hand.grant(
                 user_id=user_id,
                 credits=granting.CREDITS_MAX,
                 expires_at=self.now + timedelta(days=1800),

@@ -7,10 +7,11 @@ from django.utils import timezone
 
 from accounts.models import ServiceKey
 from demo.made_up_past import clock_at
+from tests.wallet import by_hand
 from tests.wallet.granted import grant, set_budget
 from tests.wallet.held import hold
 from wallet.books import ledger
-from wallet.charges import deductions, give_backs
+from wallet.charges import deductions
 
 LOOKS = [("desktop", "light"), ("phone", "dark")]
 USER = "usr_demo"
@@ -36,7 +37,7 @@ def history(give, article_rate):
                 count=1 + number % 4,
                 service=ServiceKey(product=f"product-{number % 3}-<script>alert(1)</script>", prefix="test"),
             ).entry
-    give_backs.give_back(entry=charge, reason="<b>The work failed</b>", key="k", actor="user:staff:1")
+    by_hand.give_back(entry=charge, reason="<b>The work failed</b>", key="k", actor="user:staff:1")
     for product in ("blog", "product-<script>alert(1)</script>"):
         hold(USER, 3, product=product)
     grant(USER, 10, reason="<script>alert(1)</script>")

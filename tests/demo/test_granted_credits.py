@@ -5,7 +5,8 @@ import pytest
 from accounts.models import User
 from demo import granted_credits
 from demo.granted_credits import GRANTED
-from demo.year_of_data import RATES
+from demo.year_of_data import DEMO_STAFF, RATES
+from tests.factories import StaffFactory
 from tests.html import browser_of, table, words
 from tests.wallet.conftest import forget_the_client
 from wallet.books.funds import funds_of
@@ -25,6 +26,7 @@ def seeded(sandbox, monkeypatch):
     monkeypatch.setenv("DATA_DIR", str(sandbox.data_dir))
     for feature, label, credits, unit in RATES:
         rates.set_rate(feature=feature, label=label, credits=credits, unit=unit, actor="sandbox")
+    StaffFactory.create(misar_id=DEMO_STAFF)
     granted_credits.seed()
     yield
     sandbox.control("reset")

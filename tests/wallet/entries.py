@@ -5,6 +5,7 @@ from typing import Any
 from django.db import connection
 from django.utils import timezone
 
+from tests.wallet import by_hand
 from wallet import identifiers
 
 
@@ -30,8 +31,9 @@ def move(user_id: str, by: int, **entry: Any) -> str:
 
 
 def insert_entry(user_id: str, **entry: Any) -> str:
-    """Write an entry alone."""
+    """Write an entry alone; an adjustment also gets its act, unless its actor is given."""
     now = timezone.now()
+    is_signed = entry.get("kind", "adjustment") == "adjustment" and "actor" not in entry
     row = {
         "id": identifiers.transaction_id(),
         "wallet_id": user_id,
@@ -45,7 +47,11 @@ def insert_entry(user_id: str, **entry: Any) -> str:
         "effective_at": now,
         "created_at": now,
     } | entry
+    if is_signed:
+        row |= {"actor": by_hand.STAFF, "idempotency_key": row["idempotency_key"] or row["id"]}
     columns = ", ".join(row)
     places = ", ".join(["%s"] * len(row))
     sql(f"INSERT INTO wallet_entry ({columns}) VALUES ({places})", *row.values())
+    if is_signed:
+        by_hand.sign(actor=row["actor"], key=row["idempotency_key"], about=user_id)
     return str(row["id"])

@@ -7,6 +7,7 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 
+from tests.wallet import by_hand
 from tests.wallet.entries import sql
 from wallet import identifiers
 from wallet.books import ledger
@@ -39,7 +40,7 @@ def grant(
         "caps": CAPS if product else None,
         **asked,
     }
-    return granting.grant(user_id=user_id, credits=credits, product=product, **request).lot
+    return by_hand.grant(user_id=user_id, credits=credits, product=product, **request).lot
 
 
 def void(lot: Lot) -> granting.Voided:

@@ -10,6 +10,7 @@ from django.core.management.base import CommandError
 
 from foundation.operators import COULD_NOT_LOOK, LookingCommand, database_read, snapshot
 from foundation.words import count
+from misar_billing import guards
 from monetization import laws as records
 from wallet.books import audits, laws
 from wallet.models import Audit, Wallet
@@ -55,6 +56,8 @@ class Command(LookingCommand):
     def _of_laws(self, advance: Callable[[int], None]) -> Iterator[laws.Violation]:
         yield from laws.find_violations(on_wallets=advance)
         yield from records.find_violations()
+        for law, query in guards.LAWS.items():
+            yield from laws.broken(law, query, {})
 
     def _of_seals(
         self, unsealed: Unsealed, file: str | None, user: str | None, advance: Callable[[int], None]

@@ -4,8 +4,8 @@ import pytest
 from django.utils import timezone
 
 from tests.conftest import Caller, product
+from tests.wallet import by_hand
 from wallet.books.funds import available_of
-from wallet.charges import give_backs
 from wallet.models import Entry, Wallet
 from wallet.prices import rates
 
@@ -221,7 +221,7 @@ def test_a_refusal_does_not_use_the_key_up(as_service, give, article_rate):
 def test_the_key_of_a_charge_given_back_in_whole_is_spent(as_service, give, article_rate):
     give("usr_1", 10)
     as_service.deduct("usr_1", count=2, idempotency_key="k")
-    give_backs.give_back(entry=charges()[0], reason="It failed", key="refund:k", actor="test")
+    by_hand.give_back(entry=charges()[0], reason="It failed", key="refund:k", actor="test")
     response = as_service.deduct("usr_1", count=2, idempotency_key="k")
     assert response.status_code == 409
     assert response.json() == {"allowed": False, "error": "This charge was given back; use a new key"}
@@ -231,7 +231,7 @@ def test_the_key_of_a_charge_given_back_in_whole_is_spent(as_service, give, arti
 def test_the_key_of_a_charge_given_back_in_part_still_answers(as_service, give, article_rate):
     give("usr_1", 10)
     first = as_service.deduct("usr_1", count=2, idempotency_key="k")
-    give_backs.give_back(entry=charges()[0], credits=1, reason="Half failed", key="refund:k", actor="test")
+    by_hand.give_back(entry=charges()[0], credits=1, reason="Half failed", key="refund:k", actor="test")
     assert as_service.deduct("usr_1", count=2, idempotency_key="k").content == first.content
 
 

@@ -7,9 +7,9 @@ import pytest
 from django.utils import timezone
 
 from tests.conftest import product
+from tests.wallet import by_hand
 from tests.wallet.holding import past_hold
 from tests.wallet.reversed import leave_owing
-from wallet.grants import granting
 from wallet.models import Entry, Hold, Wallet
 
 pytestmark = pytest.mark.django_db
@@ -156,7 +156,7 @@ def test_grants_are_told_in_the_order_in_which_they_pay(as_service, as_user, giv
 
 def test_only_the_product_and_the_user_see_which_grant_it_is(as_service, as_user, clock):
     theirs = granted(as_service, clock, 2)
-    granting.grant(
+    by_hand.grant(
         user_id="usr_1",
         credits=4,
         expires_at=clock.now + timedelta(days=1),

@@ -6,8 +6,8 @@ import pytest
 
 from foundation.http.cursors import cursor_at
 from tests.conftest import Caller, product
+from tests.wallet import by_hand
 from tests.wallet.api.endpoints import GRANTS
-from wallet.grants import granting
 from wallet.models import Entry, Wallet
 
 pytestmark = pytest.mark.django_db
@@ -108,7 +108,7 @@ def test_a_product_reads_its_own_and_a_user_all(as_service, as_user, grant, cloc
     mail = product("mail", rights=["grant", "read"])
     of_blog, of_mail = grant(), grant(mail)
     grant(user_id="usr_2")
-    granting.grant(
+    by_hand.grant(
         user_id="usr_1",
         credits=4,
         expires_at=clock.now + timedelta(days=1),

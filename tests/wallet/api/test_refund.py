@@ -3,11 +3,11 @@
 import pytest
 
 from tests.conftest import product
+from tests.wallet import by_hand
 from tests.wallet.entries import move
 from tests.wallet.holding import past_hold
 from tests.wallet.reversed import take_back
 from wallet.books.funds import available_of
-from wallet.charges import adjustments, give_backs
 from wallet.models import Entry, Hold, Wallet
 from wallet.prices import rates
 
@@ -164,7 +164,7 @@ def test_a_charge_that_is_not_there(as_service, charge):
 
 def test_only_a_charge_is_given_back(as_service, charge):
     as_service.refund(charge_key="article:my-post", credits=1)
-    adjustments.adjust(user_id="usr_1", credits=-2, reason="A mistake.", key="a", actor="user:staff:1")
+    by_hand.adjust(user_id="usr_1", credits=-2, reason="A mistake.", key="a", actor="user:staff:1")
     for entry in Entry.objects.exclude(kind="deduct"):
         response = as_service.refund(transaction_id=entry.pk, key="undo:2")
         refused(response, 404, "not_found", NO_CHARGE)
@@ -206,7 +206,7 @@ def test_nothing_is_left_of_a_charge_given_back_whole(as_service, charge, credit
 
 
 def test_what_staff_gave_back_counts_too(as_service, charge):
-    give_backs.give_back(entry=charge, credits=2, reason="It failed.", key="form:1", actor="user:staff:1")
+    by_hand.give_back(entry=charge, credits=2, reason="It failed.", key="form:1", actor="user:staff:1")
     response = as_service.refund(charge_key="article:my-post", credits=2)
     assert response.json()["refundable"] == 1
     assert as_service.refund(charge_key="article:my-post").json()["refunded"] == 1
@@ -299,7 +299,7 @@ def test_a_key_belongs_to_one_user_and_one_product(as_service, charge, give):
 
 def test_a_key_of_staff_is_not_replayed_to_a_product(as_service, charge):
     """They share a kind, and staff use keys of their forms that no product can guess."""
-    give_backs.give_back(entry=charge, reason="It failed.", key="form:1", actor="user:staff:1")
+    by_hand.give_back(entry=charge, reason="It failed.", key="form:1", actor="user:staff:1")
     refused(
         as_service.refund(charge_key="article:my-post", credits=1, key="form:1"), 409, "key_reused", REUSED
     )

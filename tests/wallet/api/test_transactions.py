@@ -7,7 +7,8 @@ from itertools import pairwise
 
 import pytest
 
-from wallet.charges import adjustments, debits, give_backs
+from tests.wallet import by_hand
+from wallet.charges import debits
 from wallet.models import Entry, Wallet
 
 pytestmark = pytest.mark.django_db
@@ -81,14 +82,14 @@ def test_ids_and_times_have_their_documented_form(as_service, give):
 def test_credits_given_back_name_their_feature(as_service, give, article_rate):
     give("usr_1", 25)
     as_service.deduct("usr_1", count=2)
-    give_backs.give_back(entry=Entry.objects.get(kind="deduct"), reason="It failed", key="r", actor="test")
+    by_hand.give_back(entry=Entry.objects.get(kind="deduct"), reason="It failed", key="r", actor="test")
     row = as_service.get(PATH, user_id="usr_1").json()["items"][0]
     assert (row["type"], row["feature"], row["credits"]) == ("refund", "blog.article.generate", 2)
     assert "stripe_session_id" not in row
 
 
 def test_an_adjustment_has_neither_feature_nor_session(as_service):
-    adjustments.adjust(user_id="usr_1", credits=5, reason="A gift", key="a", actor="user:staff:1")
+    by_hand.adjust(user_id="usr_1", credits=5, reason="A gift", key="a", actor="user:staff:1")
     (row,) = as_service.get(PATH, user_id="usr_1").json()["items"]
     assert set(row) == {"id", "type", "credits", "balance_after", "created_at"}
     assert (row["type"], row["credits"]) == ("adjustment", 5)

@@ -7,6 +7,7 @@ import pytest
 from django.db import connection
 
 from accounts.models import ServiceKey
+from tests.wallet import by_hand
 from tests.wallet.clock import Clock
 from tests.wallet.entries import sql
 from tests.wallet.granted import A_DAY, grant, set_budget, void
@@ -31,7 +32,7 @@ def books(give: Callable[..., Entry], article_rate: str) -> None:
         count=4,
         product="blog",
     )
-    give_backs.give_back(entry=charge, credits=1, reason="It failed.", key="refund-1", actor="user:staff:1")
+    by_hand.give_back(entry=charge, credits=1, reason="It failed.", key="refund-1", actor="user:staff:1")
     give("usr_2", 5, session_id="cs_test_2")
     assert laws.violations() == []
 

@@ -23,8 +23,8 @@ from hypothesis.stateful import (
 from foundation.errors import KeyReused
 from tests import all_laws
 from tests.conftest import Caller
+from tests.wallet import by_hand
 from wallet.books.funds import available_of
-from wallet.charges import adjustments, give_backs
 from wallet.errors import InsufficientCredits, NothingToGiveBack
 from wallet.models import Entry, TopUp, Wallet
 from wallet.payments import sessions, settlement
@@ -202,7 +202,7 @@ class Histories(RuleBasedStateMachine):
     @rule(credits=st.integers(-20, 20).filter(bool), key=st.sampled_from(["form-1", "form-2", "form-3"]))
     def adjust(self, credits, key):
         def adjust():
-            return adjustments.adjust(
+            return by_hand.adjust(
                 user_id=self.user_id, credits=credits, reason="Goodwill", key=key, actor="user:staff:1"
             )
 
@@ -230,7 +230,7 @@ class Histories(RuleBasedStateMachine):
         charge = Entry.objects.get(wallet_id=self.user_id, sequence=place + 1)
 
         def give_back():
-            return give_backs.give_back(
+            return by_hand.give_back(
                 entry=charge, credits=credits, reason="It failed.", key=key, actor="user:staff:1"
             )
 

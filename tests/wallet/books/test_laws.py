@@ -3,10 +3,11 @@
 import pytest
 from django.db import Error, IntegrityError, connection, transaction
 
+from tests.wallet import by_hand
 from tests.wallet.books.guards import refuser, rows_of
 from tests.wallet.entries import insert_entry, move, sql
 from wallet.books.funds import available_of
-from wallet.charges import debits, give_backs
+from wallet.charges import debits
 from wallet.models import Entry, RateChange, TopUp, Wallet
 
 
@@ -23,7 +24,7 @@ def wallet(give, article_rate):
         count=4,
         product="blog",
     )
-    give_backs.give_back(entry=charge, credits=1, reason="It failed.", key="refund-1", actor="user:staff:1")
+    by_hand.give_back(entry=charge, credits=1, reason="It failed.", key="refund-1", actor="user:staff:1")
     return Wallet.objects.get(pk="usr_1")
 
 

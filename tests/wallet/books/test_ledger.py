@@ -7,10 +7,11 @@ from django.db import IntegrityError, transaction
 
 from foundation.errors import KeyReused
 from tests.crowd import begin, wait_until_another_waits
+from tests.wallet import by_hand
 from tests.wallet.reversed import take_back
 from wallet.books import ledger
 from wallet.books.funds import available_of
-from wallet.charges import adjustments, debits, give_backs
+from wallet.charges import debits
 from wallet.errors import InsufficientCredits, NotFound, NothingToGiveBack
 from wallet.models import Entry, Wallet
 
@@ -24,13 +25,11 @@ def debit(credits, user_id="usr_1", **facts):
 
 
 def give_back(entry, credits=None, key="refund-1"):
-    return give_backs.give_back(
-        entry=entry, credits=credits, reason="It failed.", key=key, actor="user:staff:1"
-    )
+    return by_hand.give_back(entry=entry, credits=credits, reason="It failed.", key=key, actor="user:staff:1")
 
 
 def adjust(credits, key="form-1", user_id="usr_1", reason="Goodwill"):
-    return adjustments.adjust(user_id=user_id, credits=credits, reason=reason, key=key, actor="user:staff:1")
+    return by_hand.adjust(user_id=user_id, credits=credits, reason=reason, key=key, actor="user:staff:1")
 
 
 def books_of(user_id="usr_1"):

@@ -18,9 +18,10 @@ from tests.crowd import (
     second_connection,
     wait_until_another_waits,
 )
+from tests.wallet import by_hand
 from tests.wallet.entries import sql
 from wallet.books.funds import available_of
-from wallet.charges import adjustments, debits, give_backs
+from wallet.charges import debits
 from wallet.errors import InsufficientCredits, NothingToGiveBack
 from wallet.models import Entry, StripeEvent, TopUp, Wallet
 
@@ -35,12 +36,12 @@ def caller(service_key):
 
 def adjust(credits, key, user_id="usr_1"):
     facts = {"reason": "Goodwill", "key": key, "actor": "user:staff:1"}
-    return patiently(lambda: adjustments.adjust(user_id=user_id, credits=credits, **facts))
+    return patiently(lambda: by_hand.adjust(user_id=user_id, credits=credits, **facts))
 
 
 def give_back(charge, key, credits=None):
     facts = {"reason": "It failed.", "key": key, "actor": "user:staff:1"}
-    return patiently(lambda: give_backs.give_back(entry=charge, credits=credits, **facts))
+    return patiently(lambda: by_hand.give_back(entry=charge, credits=credits, **facts))
 
 
 def charge_of(credits):

@@ -9,12 +9,13 @@ from django.db import connection, transaction
 from accounts.models import ServiceKey
 from tests.crowd import at_once
 from tests.monetization.records import clock_at
+from tests.wallet import by_hand
 from tests.wallet.books.conftest import BLOG
 from tests.wallet.clock import Clock
 from tests.wallet.entries import move, sql
 from tests.wallet.past import at, charged, hosts_gave_the_times, list_entries_out_of_order, wrote
 from wallet.books import days, laws, ledger
-from wallet.charges import adjustments, deductions, give_backs, holds
+from wallet.charges import deductions, give_backs, holds
 from wallet.models import ClosedDay, Entry, OutOfOrderEntry, Wallet
 
 pytestmark = pytest.mark.django_db
@@ -42,8 +43,8 @@ def test_a_host_with_a_wrong_clock_changes_nothing(give, article_rate, off):
     before = now_of_the_database()
     with clock_at(datetime.now(UTC) + off):
         charge = deductions.deduct(service=service, user_id="usr_1", feature=article_rate).entry
-        back = give_backs.give_back(entry=charge, reason="It failed.", key="back", actor="staff:1")
-        given = adjustments.adjust(user_id="usr_1", credits=5, reason="Sorry", key="form", actor="staff:1")
+        back = by_hand.give_back(entry=charge, reason="It failed.", key="back", actor=by_hand.STAFF)
+        given = by_hand.adjust(user_id="usr_1", credits=5, reason="Sorry", key="form", actor=by_hand.STAFF)
     after = now_of_the_database()
     for entry in (charge, back, given):
         assert before < entry.created_at < after
@@ -118,7 +119,7 @@ def test_after_an_old_entry_of_the_future_the_time_stands_still():
     with hosts_gave_the_times():
         wrote(50, future)
     assert charged(3, now_of_the_database()).created_at == future
-    given = adjustments.adjust(user_id="usr_1", credits=5, reason="Sorry", key="form", actor="staff:1")
+    given = by_hand.adjust(user_id="usr_1", credits=5, reason="Sorry", key="form", actor=by_hand.STAFF)
     assert given.created_at == stored(given.pk) == future
 
 
@@ -190,7 +191,7 @@ def test_an_old_entry_that_is_not_listed_breaks_the_law():
 def test_new_entries_of_an_old_wallet_never_fall():
     old_history()
     for key in ("one", "two", "three"):
-        adjustments.adjust(user_id="usr_1", credits=1, reason="Sorry", key=key, actor="staff:1")
+        by_hand.adjust(user_id="usr_1", credits=1, reason="Sorry", key=key, actor=by_hand.STAFF)
     newest = Entry.objects.filter(wallet_id="usr_1", sequence__gte=6).order_by("sequence")
     times = list(newest.values_list("created_at", flat=True))
     assert len(times) == 4

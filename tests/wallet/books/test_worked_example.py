@@ -3,7 +3,7 @@
 import re
 
 from tests.environment import ROOT
-from wallet.charges import adjustments, give_backs
+from tests.wallet import by_hand
 from wallet.models import Entry, Wallet
 from wallet.prices import rates
 
@@ -33,8 +33,8 @@ def test_the_documented_numbers_come_out(as_service, deliver, checkout_event, ar
     assert denied.json() == {"allowed": False, "balanceBefore": 21, "required": 22}
 
     mails = Entry.objects.get(idempotency_key="mails:1")
-    give_backs.give_back(entry=mails, credits=2, reason="bounced", key="bounce:1", actor="user:staff:1")
-    adjustments.adjust(user_id="ada", credits=5, reason="for the trouble", key="form:1", actor="user:staff:1")
+    by_hand.give_back(entry=mails, credits=2, reason="bounced", key="bounce:1", actor="user:staff:1")
+    by_hand.adjust(user_id="ada", credits=5, reason="for the trouble", key="form:1", actor="user:staff:1")
 
     lines = [
         (entry.sequence, entry.kind, entry.credits, entry.balance_after)

@@ -1,9 +1,10 @@
 """The steps of random histories that move credits without grants: charges, holds, refunds, payments."""
 
+from tests.wallet import by_hand
 from tests.wallet.charges.steps import FEATURES, PRODUCTS, SERVICES, STAFF, WEEK, Steps
 from tests.wallet.reversed import dispute_of
 from wallet.books import ledger
-from wallet.charges import adjustments, deductions, give_backs, holds, quotes
+from wallet.charges import deductions, give_backs, holds, quotes
 from wallet.models import Entry, Hold
 from wallet.payments import reversals, settlement
 
@@ -155,7 +156,7 @@ class StepsOfCharges(Steps):
         key, credits = asked["key"], asked["credits"]
 
         def give_back():
-            made = give_backs.give_back(entry=entry, credits=credits, reason="", key=key, actor=STAFF)
+            made = by_hand.give_back(entry=entry, credits=credits, reason="", key=key, actor=STAFF)
             return "given back", self.place_of(made), made.credits
 
         expected = self.model.refund(entry.product, self.place_of_charge(entry), credits, key)
@@ -187,7 +188,7 @@ class StepsOfCharges(Steps):
         asked = self.with_key(random, "adjustment", credits=credits)
 
         def adjust():
-            made = adjustments.adjust(user_id=self.user_id, **asked, reason="Goodwill", actor=STAFF)
+            made = by_hand.adjust(user_id=self.user_id, **asked, reason="Goodwill", actor=STAFF)
             return "adjustment", self.place_of(made)
 
         self.compare(adjust, self.model.adjust(**asked))

@@ -4,6 +4,7 @@ from datetime import UTC, datetime, time, timedelta
 
 import pytest
 
+from tests.wallet import by_hand
 from tests.wallet.charges.steps import A_MOMENT, BEGINNING, PRODUCTS, STAFF, Steps, facts_of_budget
 from wallet.books.funds import funds_of
 from wallet.charges import budgets
@@ -32,7 +33,7 @@ class StepsOfGrants(Steps):
 
         def grant():
             caps = CAPS if asked["product"] else None
-            granted = granting.grant(user_id=self.user_id, **asked, caps=caps)
+            granted = by_hand.grant(user_id=self.user_id, **asked, caps=caps)
             lot = granted.lot
             if not granted.replayed:
                 self.lot_ids.append(lot.pk)

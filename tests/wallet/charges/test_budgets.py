@@ -4,13 +4,14 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
+from tests.wallet import by_hand
 from tests.wallet.clock import Clock
 from tests.wallet.granted import grant, set_budget, spent
 from tests.wallet.held import capture, charge_of, hold, service_of, void
 from tests.wallet.reversed import take_back
 from wallet.books import laws, ledger
 from wallet.books.funds import available_of
-from wallet.charges import adjustments, budgets, deductions, give_backs, lapsing, quotes
+from wallet.charges import budgets, deductions, give_backs, lapsing, quotes
 from wallet.errors import BudgetSpent, InsufficientCredits, TooManyBudgets
 from wallet.models import Budget, Entry, Wallet
 from wallet.prices import rates
@@ -184,8 +185,8 @@ def test_grants_spend_budgets_and_other_changes_do_not(clock, give, article_rate
     charge(4)
     give("usr_1", 5)
     facts = {"user_id": "usr_1", "reason": "More", "actor": "user:staff:1"}
-    adjustments.adjust(credits=-3, key="1", **facts)
-    adjustments.adjust(credits=3, key="2", **facts)
+    by_hand.adjust(credits=-3, key="1", **facts)
+    by_hand.adjust(credits=3, key="2", **facts)
     clock.advance(days=1)
     lapsing.lapse_wallet("usr_1")
     assert Entry.objects.filter(kind="expiry").exists()

@@ -6,9 +6,10 @@ from accounts.errors import FeatureNotAllowed
 from accounts.models import ServiceKey
 from foundation.errors import KeyReused
 from tests.crowd import wallet_locked_by_another
+from tests.wallet import by_hand
 from tests.wallet.reversed import leave_owing
 from wallet.books.funds import available_of
-from wallet.charges import adjustments, deductions, give_backs
+from wallet.charges import deductions
 from wallet.errors import ChargeGivenBack, InsufficientCredits, UnknownFeature
 from wallet.models import Entry
 from wallet.prices import rates
@@ -27,7 +28,7 @@ def set_price(credits, *, feature=ARTICLE, active=True):
 
 
 def give_back(entry, credits=None, key="refund-1"):
-    return give_backs.give_back(entry=entry, credits=credits, reason="Failed", key=key, actor="user:staff:1")
+    return by_hand.give_back(entry=entry, credits=credits, reason="Failed", key=key, actor="user:staff:1")
 
 
 def books():
@@ -187,7 +188,7 @@ def test_a_key_is_of_one_user_and_one_product(charge, give):
 
 
 def test_a_key_of_staff_is_not_a_key_of_a_product(charge):
-    adjustments.adjust(user_id="usr_1", credits=5, reason="Goodwill", key="shared", actor="user:staff:1")
+    by_hand.adjust(user_id="usr_1", credits=5, reason="Goodwill", key="shared", actor="user:staff:1")
     give_back(charge, 1, key="shared")
     assert deduct(1, key="shared").replayed is False
 

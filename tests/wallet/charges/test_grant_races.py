@@ -14,6 +14,7 @@ from django.db.models import Sum
 
 from foundation.errors import BillingError
 from tests.crowd import at_once, begin, outcomes_at_once, patiently
+from tests.wallet import by_hand
 from tests.wallet.entries import sql
 from tests.wallet.granted import grant, lots_of, set_budget, spent
 from tests.wallet.granted import void as void_lot
@@ -31,7 +32,7 @@ from tests.wallet.racing import (
 )
 from tests.wallet.reversed import take_back
 from wallet.books.funds import available_of, funds_of
-from wallet.charges import adjustments, budgets, lapsing
+from wallet.charges import budgets, lapsing
 from wallet.grants import granting
 from wallet.grants.caps import Caps
 from wallet.models import Entry, GrantedMonth, Hold, Lot, LotMove, Wallet
@@ -84,7 +85,7 @@ def test_one_key_of_a_grant_from_8_callers_is_one_lot(db):
     """The user has no wallet yet."""
     end = funds_of("usr_1").at + timedelta(days=1)
     facts = {"reason": "Welcome", "key": "welcome", "actor": "service:wsk_blog", "product": "blog"}
-    request = partial(granting.grant, user_id="usr_1", credits=10, expires_at=end, **facts, caps=Caps(10, 10))
+    request = partial(by_hand.grant, user_id="usr_1", credits=10, expires_at=end, **facts, caps=Caps(10, 10))
     answers = at_once([partial(patiently, request)] * 8)
     assert Counter(answer.replayed for answer in answers) == {True: 7, False: 1}
     assert {answer.lot.pk for answer in answers} == {Lot.objects.get().pk}
@@ -359,7 +360,7 @@ def test_everything_at_once_on_one_wallet_with_grants_adds_up(give, article_rate
 
     def adjust(n):
         facts = {"user_id": "usr_1", "reason": "Goodwill", "key": f"form-{n}", "actor": "user:staff:1"}
-        return patiently(lambda: adjustments.adjust(credits=2 if n % 2 else -2, **facts))
+        return patiently(lambda: by_hand.adjust(credits=2 if n % 2 else -2, **facts))
 
     def budget(n):
         budget: dict[str, Any] = {"set_by": "user", "product": "", "period": ("day", "month")[n % 2]}

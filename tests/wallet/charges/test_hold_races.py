@@ -14,6 +14,7 @@ from django.utils import timezone
 
 from foundation.errors import BillingError, KeyReused
 from tests.crowd import at_once, outcomes_at_once, patiently
+from tests.wallet import by_hand
 from tests.wallet.entries import sql
 from tests.wallet.granted import grant, set_budget, spent
 from tests.wallet.holding import many_holds, past_hold
@@ -34,7 +35,7 @@ from tests.wallet.racing import (
 from tests.wallet.reversed import take_back
 from wallet.books import ledger
 from wallet.books.funds import funds_of
-from wallet.charges import adjustments, give_backs, lapsing
+from wallet.charges import lapsing
 from wallet.errors import (
     ChargeGivenBack,
     HoldCaptured,
@@ -181,7 +182,7 @@ def test_staff_and_a_product_give_one_charge_back_once(give, article_rate):
     by_staff: dict[str, Any] = {"entry": first, "reason": "It failed.", "actor": "user:staff:1"}
     outcomes = outcomes_at_once(
         [
-            partial(patiently, partial(give_backs.give_back, **by_staff, key=f"form:{n}"))
+            partial(patiently, partial(by_hand.give_back, **by_staff, key=f"form:{n}"))
             if n % 2
             else partial(refund, f"undo:{n}", {"pk": first.pk})
             for n in range(12)
@@ -352,7 +353,7 @@ def test_everything_at_once_on_one_wallet_adds_up(give, article_rate, round):
 
     def adjust(n):
         facts = {"user_id": "usr_1", "reason": "Goodwill", "key": f"form-{n}", "actor": "user:staff:1"}
-        return patiently(lambda: adjustments.adjust(credits=2 if n % 2 else -2, **facts))
+        return patiently(lambda: by_hand.adjust(credits=2 if n % 2 else -2, **facts))
 
     def one_after_the_other(n):
         acts = [

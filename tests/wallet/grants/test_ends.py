@@ -6,6 +6,7 @@ import pytest
 from django.db import transaction
 from django.utils import timezone
 
+from tests.wallet import by_hand
 from tests.wallet.entries import sql
 from tests.wallet.granted import A_DAY, grant, lots_of, past_grant, past_grants, set_budget, spent
 from tests.wallet.held import capture, hold, service_of, void
@@ -13,7 +14,7 @@ from tests.wallet.holding import past_hold
 from tests.wallet.reversed import take_back
 from tests.wallet.tidying import tidy
 from wallet.books.funds import funds_of
-from wallet.charges import adjustments, deductions, give_backs, lapsing
+from wallet.charges import deductions, give_backs, lapsing
 from wallet.errors import InsufficientCredits
 from wallet.models import Entry, GiveBack, Hold, Lot, LotMove
 
@@ -32,7 +33,7 @@ def refund(entry, credits=None, key="undo"):
 
 def adjust(credits):
     facts = {"user_id": "usr_1", "reason": "More", "actor": "user:staff:1"}
-    return adjustments.adjust(credits=credits, key=f"form {credits}", **facts)
+    return by_hand.adjust(credits=credits, key=f"form {credits}", **facts)
 
 
 def funds():

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from foundation.errors import KeyReused
+from tests.wallet import by_hand
 from tests.wallet.granted import A_DAY, grant, lots_alone, lots_of, past_grants, void
 from tests.wallet.held import hold, service_of
 from tests.wallet.reversed import take_back
@@ -34,7 +35,7 @@ def asked(clock, **changes):
         "product": "blog",
         "caps": Caps(10, 100),
     }
-    return granting.grant(user_id="usr_1", **request | changes)
+    return by_hand.grant(user_id="usr_1", **request | changes)
 
 
 def charge(credits, user_id="usr_1", key=""):

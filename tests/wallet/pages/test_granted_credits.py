@@ -12,12 +12,13 @@ from django.test.utils import CaptureQueriesContext
 from accounts.models import ServiceKey
 from tests.factories import UserFactory
 from tests.html import browser_of, table, words
+from tests.wallet import by_hand
 from tests.wallet.clock import Clock
 from tests.wallet.granted import grant, past_grants, void
 from tests.wallet.held import capture, hold
 from tests.wallet.reversed import take_back
 from wallet.books.funds import available_of
-from wallet.charges import adjustments, deductions, lapsing
+from wallet.charges import deductions, lapsing
 from wallet.models import Entry, Wallet
 from wallet.pages import granted
 
@@ -304,7 +305,7 @@ def test_what_time_took_of_a_released_hold_is_named_too(clock, dana):
 
 
 def test_a_reason_of_staff_for_anything_else_stays_with_staff(dana):
-    adjustments.adjust(user_id=dana.pk, credits=5, reason="A secret", actor="user:staff:1", key="k")
+    by_hand.adjust(user_id=dana.pk, credits=5, reason="A secret", actor="user:staff:1", key="k")
     browser = browser_of(dana)
     answer: Any = browser.get("/wallet/history.csv")
     assert b"A secret" not in b"".join(answer.streaming_content)

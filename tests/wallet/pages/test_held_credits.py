@@ -13,12 +13,12 @@ from django.utils.dateformat import format as in_words
 from accounts.models import OutgoingMail
 from tests.factories import UserFactory
 from tests.html import browser_of, table, words
+from tests.wallet import by_hand
 from tests.wallet.held import capture, charge_of, hold, void
 from tests.wallet.holding import past_hold
 from tests.wallet.reversed import take_back
 from wallet.books import ledger
 from wallet.books.funds import available_of
-from wallet.charges import give_backs
 from wallet.models import Entry
 from wallet.pages import chart, held
 from wallet.prices import rates
@@ -184,7 +184,7 @@ def test_a_user_whose_wallet_was_frozen_before_the_first_credits_reads_it_too():
 def worked(dana):
     """Three of five units were charged after a hold, and one of them was given back."""
     done = capture(hold(dana.pk, 5), 3)
-    give_backs.give_back(entry=charge_of(done), credits=1, reason="", key="undo", actor="user:staff:1")
+    by_hand.give_back(entry=charge_of(done), credits=1, reason="", key="undo", actor="user:staff:1")
     return dana
 
 

@@ -8,8 +8,9 @@ import pytest
 
 from tests.factories import UserFactory
 from tests.html import browser_of, link
+from tests.wallet import by_hand
 from wallet.books.funds import available_of
-from wallet.charges import debits, give_backs
+from wallet.charges import debits
 from wallet.models import Entry
 from wallet.pages import chart
 
@@ -24,7 +25,7 @@ def dana(give):
     user = UserFactory.create(misar_id="usr_dana")
     give(user.pk, 50, session_id="cs_dana")
     charges = [charge(user.pk, credits) for credits in (1, 2, 3)]
-    give_backs.give_back(entry=charges[1], reason="The work\nfailed", key="k", actor="user:staff:1")
+    by_hand.give_back(entry=charges[1], reason="The work\nfailed", key="k", actor="user:staff:1")
     return user
 
 

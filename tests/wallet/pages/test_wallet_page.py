@@ -12,10 +12,11 @@ from tests.environment import ROOT
 from tests.factories import UserFactory
 from tests.html import browser_of, link, table, words
 from tests.patterns import matched
+from tests.wallet import by_hand
 from tests.wallet.entries import move, sql
 from tests.wallet.reversed import leave_owing
 from wallet.books.funds import available_of
-from wallet.charges import adjustments, debits, deductions, give_backs
+from wallet.charges import debits, deductions
 from wallet.history import spending, statements
 from wallet.models import Entry, TopUp
 from wallet.pages import chart, tables
@@ -33,7 +34,7 @@ def dana(article_rate, give):
     give(user.pk, 50)
     charge(user.pk, count=3)
     failed = charge(user.pk, count=2)
-    give_backs.give_back(entry=failed, reason="The work failed", key="failed", actor="user:staff:1")
+    by_hand.give_back(entry=failed, reason="The work failed", key="failed", actor="user:staff:1")
     charge(user.pk, feature="mail.send", product="mail")
     return user
 
@@ -415,7 +416,7 @@ def test_text_of_services_and_staff_stays_text(give):
     give(user.pk, 50)
     rates.set_rate(feature=HOSTILE[:90], label=HOSTILE, credits=1, unit=HOSTILE, actor="t")
     charge(user.pk, feature=HOSTILE[:90], product=HOSTILE[:100])
-    adjustments.adjust(user_id=user.pk, credits=1, reason=HOSTILE, key="k", actor="user:staff:1")
+    by_hand.adjust(user_id=user.pk, credits=1, reason=HOSTILE, key="k", actor="user:staff:1")
     for path in ("/wallet", f"/wallet/statements/{chart.today():%Y-%m}"):
         answer = browser_of(user).get(path)
         assert answer.status_code == 200

@@ -8,12 +8,12 @@ from django.utils import timezone
 
 from tests.factories import UserFactory
 from tests.html import browser_of, hidden, link, words
+from tests.wallet import by_hand
 from tests.wallet.entries import sql
 from tests.wallet.reversed import leave_owing
 from wallet.books.funds import available_of
 from wallet.models import StripeEvent, TopUp
 from wallet.pages import topup_news
-from wallet.payments import resolving
 
 SUCCESS = "/wallet?wallet_topup=success"
 ADDING = "Adding your 25 credits. This usually takes a few seconds."
@@ -130,7 +130,7 @@ def test_a_payment_that_staff_settled_is_not_called_a_failed_one(checkout, stand
         event["data"]["object"]["currency"] = "eur"
         deliver(event)
     [event] = StripeEvent.objects.filter(state="parked")
-    resolving.resolve(
+    by_hand.resolve(
         event, user_id="usr_other", credits=25, reason="Hers", key="form-1", actor="user:staff:ada"
     )
     for address in (f"{SUCCESS}&session={checkout}", SUCCESS):

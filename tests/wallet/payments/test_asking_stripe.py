@@ -4,10 +4,10 @@ import pytest
 from django.urls import reverse
 
 from accounts.models import Act
+from tests.wallet import by_hand
 from tests.wallet.conftest import forget_the_client
 from wallet import identifiers
 from wallet.books.funds import available_of
-from wallet.charges import adjustments
 from wallet.models import Entry, StripeEvent, TopUp
 from wallet.payments import claims
 from wallet.payments.models import Payment
@@ -99,7 +99,7 @@ def test_what_was_resolved_by_hand_is_not_credited(stand_in, start_topup, ask):
     stand_in.happens("pay", session_id)
     decided = {"session_id": session_id, "user_id": "usr_1", "entry_id": identifiers.transaction_id()}
     claims.claim(session_id, state=Payment.State.BY_HAND, **decided)
-    adjustments.adjust(
+    by_hand.adjust(
         id=decided["entry_id"],
         user_id="usr_1",
         credits=25,

@@ -8,11 +8,12 @@ import pytest
 from django.core.management import call_command
 from django.utils import timezone
 
+from tests.wallet import by_hand
 from tests.wallet.entries import sql
 from wallet.books import laws, ledger
 from wallet.books.funds import available_of
 from wallet.models import StripeDispute, StripeEvent, StripeRefund, TopUp
-from wallet.payments import resolving, reversals, stripe_lists
+from wallet.payments import reversals, stripe_lists
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("nothing_on_its_way")]
 
@@ -288,7 +289,7 @@ def test_what_happened_in_the_last_minutes_is_on_its_way(happens, stand_in, star
 
 
 @pytest.fixture
-def by_hand(stand_in, deliver):
+def settle_by_hand(stand_in, deliver):
     """A payment that staff resolve by hand; its session."""
 
     def resolve(credits):
@@ -297,26 +298,26 @@ def by_hand(stand_in, deliver):
             deliver(event)
         parked = StripeEvent.objects.get(state="parked")
         user = {"user_id": "usr_1", "credits": credits} if credits else {}
-        resolving.resolve(parked, reason="Paid in euros", key="f" * 32, actor="user:staff:ada", **user)
+        by_hand.resolve(parked, reason="Paid in euros", key="f" * 32, actor="user:staff:ada", **user)
         return stand_in.session(session_id)
 
     return resolve
 
 
-def test_the_refund_of_a_payment_that_was_credited_by_hand_is_parked(by_hand, stand_in, deliver):
-    session = by_hand(20)
+def test_the_refund_of_a_payment_that_was_credited_by_hand_is_parked(settle_by_hand, stand_in, deliver):
+    session = settle_by_hand(20)
     refund = stand_in.sandbox.control(f"sessions/{session['id']}/refund", amount=500)
     assert found() == found("--apply") == {("parked", refund["id"])}
     for event in stand_in.events(session["id"]):
         deliver(event)
     for parked in StripeEvent.objects.filter(state="parked"):
-        resolving.resolve(parked, reason="Taken back", key=parked.pk, actor="user:staff:ada")
+        by_hand.resolve(parked, reason="Taken back", key=parked.pk, actor="user:staff:ada")
     assert found() == found("--apply") == set()
     assert available_of("usr_1") == 20
 
 
-def test_the_refund_of_a_payment_that_was_closed_by_hand_is_no_finding(by_hand, stand_in):
-    session = by_hand(None)
+def test_the_refund_of_a_payment_that_was_closed_by_hand_is_no_finding(settle_by_hand, stand_in):
+    session = settle_by_hand(None)
     stand_in.sandbox.control(f"sessions/{session['id']}/refund", amount=500)
     assert found() == found("--apply") == set()
 

@@ -5,13 +5,14 @@ import json
 
 import pytest
 
+from tests.wallet import by_hand
 from tests.wallet.inbox import RECEIVED
 from tests.wallet.reversed import charge_of, event_of, refund_of
 from wallet.books.funds import available_of
 from wallet.charges import debits
 from wallet.errors import InsufficientCredits
 from wallet.models import Entry, StripeEvent, TopUp
-from wallet.payments import inbox, resolving
+from wallet.payments import inbox
 from wallet.payments.models import Payment, StripeRefund
 
 pytestmark = pytest.mark.django_db
@@ -272,7 +273,7 @@ def resolve(deliver, checkout_event):
 
     def by_hand(credits):
         deliver(checkout_event(currency="eur"))
-        return resolving.resolve(
+        return by_hand.resolve(
             StripeEvent.objects.get(type="checkout.session.completed"),
             user_id="usr_1" if credits else "",
             credits=credits,
@@ -311,7 +312,7 @@ def test_a_refund_that_came_before_staff_decided_changes_nothing_after(resolve, 
 def test_a_parked_event_of_a_refund_is_resolved_by_hand(resolve, tell):
     resolve(27)
     event = tell("refund.created", refund_of(INTENT, 1000))
-    resolving.resolve(event, reason="Took them by hand", key="form-2", actor="user:staff:ada")
+    by_hand.resolve(event, reason="Took them by hand", key="form-2", actor="user:staff:ada")
     event.refresh_from_db()
     assert event.state == "resolved"
     assert Payment.objects.get(pk=INTENT).state == "by_hand"

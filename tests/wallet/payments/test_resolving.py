@@ -12,17 +12,18 @@ from django.utils import timezone
 
 from accounts.models import Act
 from tests.crowd import outcomes_at_once, patiently, wallet_locked_by_another
+from tests.wallet import by_hand
 from wallet.books.funds import available_of
 from wallet.errors import NotToResolve
 from wallet.models import Entry, Payment, StripeEvent, TopUp
-from wallet.payments import checkout, inbox, resolving, sessions, settlement
+from wallet.payments import checkout, inbox, sessions, settlement
 from wallet.payments.reconciliation.walk import Walk
 
 pytestmark = pytest.mark.django_db
 
 
 def resolve(event, *, credits=None, user_id="usr_1", key="form-1", reason="Looked at Stripe"):
-    return resolving.resolve(
+    return by_hand.resolve(
         event, user_id=user_id, credits=credits, reason=reason, key=key, actor="user:staff:ada"
     )
 

@@ -7,13 +7,13 @@ import pytest
 from django.db import transaction
 
 from tests.crowd import at_once, begin, outcomes_at_once, patiently, wait_until_another_waits
+from tests.wallet import by_hand
 from tests.wallet.entries import sql
 from tests.wallet.reversed import charge_of, dispute_of, event_of, refund_of
 from wallet.books.funds import available_of
 from wallet.charges import debits
 from wallet.errors import NotToResolve
 from wallet.models import Entry, StripeEvent, TopUp
-from wallet.payments import resolving
 from wallet.payments.models import Payment, StripeRefund
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -48,7 +48,7 @@ def moves():
 
 
 def resolve(event, credits, key):
-    return resolving.resolve(
+    return by_hand.resolve(
         event,
         user_id="usr_1" if credits else "",
         credits=credits,

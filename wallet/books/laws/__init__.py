@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterator
 
 from django.db import connection
 
-from wallet.books.laws import days, entries, grants, holds, in_force, payments
+from accounts import laws as accounts
+from wallet.books.laws import acts, days, entries, grants, holds, in_force, payments, prices
 from wallet.books.laws.violations import Violation, broken
 
 __all__ = [
@@ -27,12 +28,19 @@ __all__ = [
 WALLETS_AT_A_TIME = 1000
 
 LAWS_OF_WALLETS = (
-    entries.LAWS_OF_WALLETS | holds.LAWS_OF_WALLETS | grants.LAWS_OF_WALLETS | payments.LAWS_OF_WALLETS
+    entries.LAWS_OF_WALLETS
+    | holds.LAWS_OF_WALLETS
+    | grants.LAWS_OF_WALLETS
+    | payments.LAWS_OF_WALLETS
+    | acts.LAWS_OF_WALLETS
 )
 LAWS_OF_THE_WHOLE = (
-    entries.LAWS_OF_THE_WHOLE
+    accounts.LAWS
+    | entries.LAWS_OF_THE_WHOLE
     | payments.LAWS_OF_THE_WHOLE
     | grants.LAWS_OF_THE_WHOLE
+    | prices.LAWS_OF_THE_WHOLE
+    | acts.LAWS_OF_THE_WHOLE
     | in_force.LAWS_OF_THE_WHOLE
 )
 LAWS_OF_DAYS = days.LAWS_OF_DAYS

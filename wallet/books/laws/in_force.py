@@ -1,23 +1,10 @@
 """The laws about what the database itself refuses: its triggers, constraints and indexes."""
 
+from foundation.database import guards
+from wallet.books.guards import GUARDS
+
 LAWS_OF_THE_WHOLE = {
-    "The triggers that keep the laws are in force": """
-        SELECT wanted.name, coalesce(found.state::text, 'missing')
-          FROM (VALUES ('wallet_entry_is_history'), ('wallet_entry_is_not_truncated'),
-                       ('wallet_entry_follows_its_wallet'), ('wallet_wallet_moves_with_an_entry'),
-                       ('wallet_wallet_keeps_what_is_its_own'), ('wallet_entry_time_never_falls'),
-                       ('wallet_wallet_is_moved_by_this_release'), ('wallet_giveback_says_what_grants_got'),
-                       ('wallet_payment_is_decided_once'), ('wallet_payment_is_not_truncated'),
-                       ('wallet_hold_is_final'), ('wallet_hold_is_not_truncated'),
-                       ('wallet_giveback_is_history'), ('wallet_giveback_is_not_truncated'),
-                       ('wallet_lot_is_kept'), ('wallet_lot_is_not_truncated'),
-                       ('wallet_lotmove_follows_its_lot'), ('wallet_lotmove_is_history'),
-                       ('wallet_lotmove_is_not_truncated'), ('wallet_holdpart_is_history'),
-                       ('wallet_holdpart_is_not_truncated'),
-                       ('wallet_ratechange_is_history'), ('wallet_ratechange_is_not_truncated')) AS wanted (name)
-          LEFT JOIN (SELECT tgname, tgenabled AS state FROM pg_trigger) AS found ON found.tgname = wanted.name
-         WHERE found.state IS DISTINCT FROM 'O' AND found.state IS DISTINCT FROM 'A'
-    """,
+    "The triggers of the wallet and their functions are those of this release": guards.law(GUARDS),
     "The constraints that keep the laws are in force": """
         SELECT wanted.name, 'missing or not validated'
           FROM (VALUES ('wallet_wallet_counts_from_zero'), ('wallet_wallet_starts_empty'),

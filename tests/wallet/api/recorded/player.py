@@ -21,8 +21,8 @@ from django.utils import timezone
 from accounts.service_keys import issue_service_key, revoke_service_key
 from foundation.http.cursors import cursor_at, row_id_of
 from tests.crowd import wallet_locked_by_another
+from tests.wallet import by_hand
 from tests.wallet.inbox import signature_of
-from wallet.charges import adjustments, give_backs
 from wallet.models import Entry
 from wallet.prices import rates
 
@@ -223,12 +223,10 @@ class Player:
     def act_give_back(self, user_id: str, of: str, key: str, credits: int | None = None) -> None:
         """Staff give back the blog's charge with the idempotency key `of`."""
         charge = Entry.objects.get(wallet_id=user_id, product="blog", idempotency_key=of)
-        give_backs.give_back(
-            entry=charge, credits=credits, reason="It failed.", key=key, actor="user:staff:1"
-        )
+        by_hand.give_back(entry=charge, credits=credits, reason="It failed.", key=key, actor="user:staff:1")
 
     def act_adjust(self, user_id: str, credits: int, key: str) -> None:
-        adjustments.adjust(user_id=user_id, credits=credits, reason="Goodwill", key=key, actor="user:staff:1")
+        by_hand.adjust(user_id=user_id, credits=credits, reason="Goodwill", key=key, actor="user:staff:1")
 
     def act_set_limit(self, name: str, requests: int) -> None:
         setattr(self.fixtures.getfixturevalue("settings"), name, requests)

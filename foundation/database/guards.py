@@ -1,0 +1,95 @@
+"""Compares the triggers and functions of a database with those of this release.
+
+Each app has an inventory: the digest of each trigger of its tables, and of each function with its prefix.
+`python -m tests.guards` writes the inventories again after a migration has changed a trigger or a function.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Guards:
+    """The triggers and functions of the tables whose names match a regular expression.
+
+    `triggers` is trigger -> (table, digest), and `functions` is name(types of arguments) -> digest.
+    """
+
+    names: str
+    triggers: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    functions: Mapping[str, str] = field(default_factory=dict)
+
+
+# The columns of the catalogue mean the same in each version of PostgreSQL. Only the condition has to be read from
+# pg_get_triggerdef, whose brackets and prefixes may differ between versions and with the search path.
+TRIGGERS = r"""
+        SELECT its.tgname::text AS name, class.relname::text AS on_table, its.tgenabled::text AS state,
+               left(encode(sha256(convert_to(concat_ws(E'\n',
+                   its.tgtype, its.tgdeferrable, its.tginitdeferred, encode(its.tgargs, 'hex'),
+                   home_of_code.nspname, code.proname, coalesce(its.tgoldtable, ''), coalesce(its.tgnewtable, ''),
+                   coalesce((SELECT string_agg(attname, ' ' ORDER BY attname) FROM pg_catalog.pg_attribute
+                              WHERE attrelid = its.tgrelid AND attnum = ANY (its.tgattr::int2[])), ''),
+                   coalesce(CASE WHEN its.tgqual IS NOT NULL THEN regexp_replace(
+                       substring(pg_catalog.pg_get_triggerdef(its.oid) FROM ' WHEN (.*) EXECUTE '),
+                       '[()\s]|public\.', '', 'g') END, '')), 'UTF8')), 'hex'), 32) AS digest
+          FROM pg_catalog.pg_trigger AS its
+          JOIN pg_catalog.pg_class AS class ON class.oid = its.tgrelid
+          JOIN pg_catalog.pg_namespace AS home ON home.oid = class.relnamespace AND home.nspname = 'public'
+          JOIN pg_catalog.pg_proc AS code ON code.oid = its.tgfoid
+          JOIN pg_catalog.pg_namespace AS home_of_code ON home_of_code.oid = code.pronamespace
+         WHERE NOT its.tgisinternal AND class.relname ~ '{names}'"""
+
+FUNCTIONS = r"""
+         UNION ALL
+        SELECT format('%s(%s)', code.proname, pg_catalog.oidvectortypes(code.proargtypes)), '', 'O',
+               left(encode(sha256(convert_to(concat_ws(E'\n',
+                   language.lanname, code.prosecdef, coalesce(array_to_string(code.proconfig, ' '), ''), code.prosrc),
+                   'UTF8')), 'hex'), 32)
+          FROM pg_catalog.pg_proc AS code
+          JOIN pg_catalog.pg_namespace AS home ON home.oid = code.pronamespace AND home.nspname = 'public'
+          JOIN pg_catalog.pg_language AS language ON language.oid = code.prolang
+         WHERE code.proname ~ '{names}'"""
+
+# Besides: rules, which replace a statement by another one, and the triggers of foreign keys, which have no names.
+COMPARED = """
+        WITH found AS MATERIALIZED ({found}),
+        wanted (name, on_table, digest) AS ({wanted})
+        SELECT name, CASE WHEN found.digest IS NULL THEN 'missing'
+                          WHEN wanted.digest IS NULL THEN 'unknown to this release'
+                          WHEN found.state NOT IN ('O', 'A') THEN 'switched off'
+                          ELSE 'another definition' END
+          FROM wanted FULL JOIN found USING (name, on_table)
+         WHERE wanted.digest IS DISTINCT FROM found.digest OR found.state NOT IN ('O', 'A')
+         UNION ALL
+        SELECT its.rulename::text, 'a rule of ' || class.relname
+          FROM pg_catalog.pg_rewrite AS its
+          JOIN pg_catalog.pg_class AS class ON class.oid = its.ev_class AND class.relkind IN ('r', 'p')
+          JOIN pg_catalog.pg_namespace AS home ON home.oid = class.relnamespace AND home.nspname = 'public'
+         WHERE class.relname ~ '{names}'
+         UNION ALL
+        SELECT DISTINCT its_constraint.conname::text, 'its triggers are switched off'
+          FROM pg_catalog.pg_trigger AS its
+          JOIN pg_catalog.pg_constraint AS its_constraint ON its_constraint.oid = its.tgconstraint
+          JOIN pg_catalog.pg_class AS class ON class.oid = its.tgrelid
+          JOIN pg_catalog.pg_namespace AS home ON home.oid = class.relnamespace AND home.nspname = 'public'
+         WHERE its.tgisinternal AND its.tgenabled NOT IN ('O', 'A') AND class.relname ~ '{names}'
+"""
+
+
+def found_query(names: str, *, functions: bool = True) -> str:
+    """Return a query for the rows (name, table, state, digest) of a database. A function has the table ''."""
+    return (TRIGGERS + (FUNCTIONS if functions else "")).replace("{names}", names)
+
+
+def law(guards: Guards) -> str:
+    """Return the query (subject, detail) that names each guard that is not as this release has it.
+
+    Without an inventory, no trigger may be there, and functions do not matter. Each % is doubled, as in every
+    query that is run with parameters.
+    """
+    rows = [(name, table, digest) for name, (table, digest) in guards.triggers.items()]
+    rows += [(name, "", digest) for name, digest in guards.functions.items()]
+    wanted = f"VALUES {', '.join(map(str, rows))}" if rows else "SELECT '', '', '' WHERE false"
+    found = found_query(guards.names, functions=bool(guards.functions))
+    query = COMPARED.replace("{found}", found).replace("{wanted}", wanted)
+    return query.replace("{names}", guards.names).replace("%", "%%")

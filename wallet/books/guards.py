@@ -1,0 +1,45 @@
+"""The triggers and functions of the wallet app in this release: `python -m tests.guards` writes this file."""
+
+from foundation.database.guards import Guards
+
+GUARDS = Guards(
+    names="^wallet_",
+    triggers={
+        "wallet_entry_follows_its_wallet": ("wallet_entry", "f676125cc8eb74c5b46f65fee958e11a"),
+        "wallet_entry_is_history": ("wallet_entry", "78c0eb7ad16b76c3f6424000a3e77c6d"),
+        "wallet_entry_is_not_truncated": ("wallet_entry", "7bf5c13ecb40f5c1d60dd83839f0d58c"),
+        "wallet_entry_time_never_falls": ("wallet_entry", "8e6a71a2aa12199bb2e8ee029b84c56d"),
+        "wallet_giveback_is_history": ("wallet_giveback", "78c0eb7ad16b76c3f6424000a3e77c6d"),
+        "wallet_giveback_is_not_truncated": ("wallet_giveback", "7bf5c13ecb40f5c1d60dd83839f0d58c"),
+        "wallet_giveback_says_what_grants_got": ("wallet_giveback", "4eb26e0806e50cb774b713c5880dae59"),
+        "wallet_hold_is_final": ("wallet_hold", "41df5c5375913042fdf609e8e03cfbd8"),
+        "wallet_hold_is_not_truncated": ("wallet_hold", "dfe54c9801e8a0324b3dbbdde6516db9"),
+        "wallet_holdpart_is_history": ("wallet_holdpart", "78c0eb7ad16b76c3f6424000a3e77c6d"),
+        "wallet_holdpart_is_not_truncated": ("wallet_holdpart", "7bf5c13ecb40f5c1d60dd83839f0d58c"),
+        "wallet_lot_is_kept": ("wallet_lot", "d341be81bb8c4267e1a3e21772a21a18"),
+        "wallet_lot_is_not_truncated": ("wallet_lot", "76c149f3df5e9354138cc13ce186b4df"),
+        "wallet_lotmove_follows_its_lot": ("wallet_lotmove", "482b98a1570453ccc4f5e6b878181e08"),
+        "wallet_lotmove_is_history": ("wallet_lotmove", "78c0eb7ad16b76c3f6424000a3e77c6d"),
+        "wallet_lotmove_is_not_truncated": ("wallet_lotmove", "7bf5c13ecb40f5c1d60dd83839f0d58c"),
+        "wallet_payment_is_decided_once": ("wallet_payment", "61dff1c1521c1bfdcc5e5b81e4c02d38"),
+        "wallet_payment_is_not_truncated": ("wallet_payment", "27d6646a644716548883bd2cdfd79874"),
+        "wallet_ratechange_is_history": ("wallet_ratechange", "78c0eb7ad16b76c3f6424000a3e77c6d"),
+        "wallet_ratechange_is_not_truncated": ("wallet_ratechange", "7bf5c13ecb40f5c1d60dd83839f0d58c"),
+        "wallet_wallet_is_moved_by_this_release": ("wallet_wallet", "81774fadd592bf2264659d1fc668b688"),
+        "wallet_wallet_keeps_what_is_its_own": ("wallet_wallet", "e4b6ad24ecb99b3513f041c6b0f49f8b"),
+        "wallet_wallet_moves_with_an_entry": ("wallet_wallet", "ff8c07d5fbfb918b0bf19919b4ef5dd4"),
+    },
+    functions={
+        "wallet_entry_follows_its_wallet()": "f763d3d87f9cc9a4f7ae902870875f8b",
+        "wallet_entry_time_never_falls()": "9d2dd0a8506d6eaf5226c5bd7159af91",
+        "wallet_giveback_says_what_grants_got()": "73f7282cbf9988a3cf963efa5df652e7",
+        "wallet_hold_is_final()": "ddbff11ae468063f62713f165d84aff2",
+        "wallet_is_history()": "f2b1b201589174a3acf94282e3d3208f",
+        "wallet_is_moved_by_this_release()": "a985d9dacb747f95b0697ed7c564ec37",
+        "wallet_keeps_what_is_its_own()": "eb0f282390f14918b3355796bc75fce3",
+        "wallet_lot_is_kept()": "4bbe403634103988f9686e479cef9c90",
+        "wallet_lotmove_follows_its_lot()": "0ab7d745c0a4ae9348b06ff8e89b96b7",
+        "wallet_moves_with_an_entry()": "fb9492d93831511e209113b860bcd05a",
+        "wallet_payment_is_decided_once()": "707c3e45447f6edfbf7f4a7682f4892a",
+    },
+)

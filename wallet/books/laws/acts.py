@@ -1,0 +1,38 @@
+"""The laws of what staff and commands write: each such row has the act of a staff member, or a stored run."""
+
+# Rows that are older than the acts are not checked. An act is of one form, which has one key.
+ACTS_BEGAN = """
+               (SELECT coalesce(min(applied), '-infinity') FROM django_migrations
+                 WHERE app = 'accounts' AND name = '0007_acts_of_staff')"""
+
+LAWS_OF_WALLETS = {
+    "Each adjustment, refund and grant by staff has its act": f"""
+        SELECT e.id, format('%%s of %%s credits by %%s', e.kind, e.credits, e.actor)
+          FROM wallet_entry e
+          LEFT JOIN accounts_act act ON act.staff_id = substr(e.actor, 6) AND act.form_key = e.idempotency_key
+           AND act.about = e.wallet_id AND act.form_key <> ''
+         WHERE e.wallet_id > %(after)s AND e.wallet_id <= %(last)s AND e.actor LIKE 'user:%%'
+           AND e.kind IN ('adjustment', 'refund', 'grant') AND act.id IS NULL
+           AND e.created_at >= {ACTS_BEGAN}
+    """,
+    # As "command:reconcile:7" for the run 7.
+    "Each other adjustment names the run of the command that made it": f"""
+        SELECT e.id, format('%%s credits by %%s', e.credits, e.actor)
+          FROM wallet_entry e
+          LEFT JOIN wallet_reconciliationrun run
+            ON run.id::text = substring(e.actor FROM '^command:[a-z_]+:([0-9]+)$')
+         WHERE e.wallet_id > %(after)s AND e.wallet_id <= %(last)s AND e.actor NOT LIKE 'user:%%'
+           AND e.kind = 'adjustment' AND run.id IS NULL
+           AND e.created_at >= {ACTS_BEGAN}
+    """,
+}
+
+LAWS_OF_THE_WHOLE = {
+    "Each refund that staff asked Stripe for has its act": f"""
+        SELECT request.id, format('%%s cents of %%s by %%s', request.amount_cents, request.topup_id, request.actor)
+          FROM wallet_refundrequest request
+          LEFT JOIN accounts_act act ON 'user:' || act.staff_id = request.actor AND act.form_key = request.form_key
+           AND act.model = 'wallet.topup' AND act.row_id = request.topup_id
+         WHERE act.id IS NULL AND request.created_at >= {ACTS_BEGAN}
+    """,
+}
