@@ -307,6 +307,7 @@ def write_over_a_change_of_another_process(tries):
     return verb
 
 
+@pytest.mark.breaks_the_books  # A price that no change says.
 def test_a_verb_that_fails_every_time_is_given_up(article_rate):
     tries: list[int] = []
     with pytest.raises(OperationalError) as failure:
@@ -315,6 +316,7 @@ def test_a_verb_that_fails_every_time_is_given_up(article_rate):
     assert len(tries) == TRIES_MAX
 
 
+@pytest.mark.breaks_the_books  # A price that no change says.
 def test_a_verb_inside_a_transaction_is_tried_once(article_rate):
     """Only the outermost can begin again."""
     tries: list[int] = []
