@@ -21,6 +21,7 @@ from backoffice.actions.pages import ActingAdmin
 from monetization import sponsors, subscriptions, tips
 from monetization.models import Erasure
 from tests.factories import StaffFactory, UserFactory, enter
+from tests.wallet import by_hand
 from tests.wallet.granted import grant
 from tests.wallet.held import hold
 from tests.wallet.past import charged, gave_back
@@ -29,7 +30,6 @@ from wallet.models import (
     ClosedDay,
     DayTotal,
     RateChange,
-    RefundRequest,
     StripeDispute,
     StripeEvent,
     StripeRefund,
@@ -73,7 +73,7 @@ def rows(give, article_rate):
     at_stripe = {"payment_intent_id": "pi_1", "amount_cents": 100, "created_at": now, "reported_at": now}
     StripeRefund.objects.create(id="re_1", status="pending", **at_stripe)
     StripeDispute.objects.create(id="dp_1", status="needs_response", **at_stripe)
-    RefundRequest.objects.create(
+    by_hand.request_refund(
         topup=TopUp.objects.all()[0], amount_cents=100, reason="r", actor="user:x", form_key="k"
     )
     RateChange.objects.create(feature="f", label="l", credits=1, unit="u", active=True, actor="user:x")

@@ -11,6 +11,7 @@ from backoffice.credits import limits
 from tests.backoffice.members import member_of, signed_in
 from tests.backoffice.refunds import errors_of, form_of, page_of, send
 from tests.crowd import at_once
+from tests.wallet import by_hand
 from wallet.models import RefundRequest, StripeRefund, TopUp
 
 pytestmark = pytest.mark.django_db
@@ -90,7 +91,7 @@ def test_a_refund_that_stripe_refused_or_that_failed_does_not_count(stand_in, pa
 @pytest.mark.parametrize(("hours", "counted"), [(23, 1000), (25, 0)])
 def test_a_refund_counts_for_24_hours(give, member, hours, counted):
     give("usr_1", 25)
-    RefundRequest.objects.create(
+    by_hand.request_refund(
         topup=TopUp.objects.get(), amount_cents=1000, reason="x", actor=actor_of(member), form_key="k"
     )
     RefundRequest.objects.update(created_at=F("created_at") - timedelta(hours=hours))

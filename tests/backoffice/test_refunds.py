@@ -13,6 +13,7 @@ from tests.backoffice.refunds import errors_of, form_of, page_of, refunds_at, se
 from tests.crowd import at_once, locked_by_another
 from tests.factories import StaffFactory
 from tests.scripted_server import content, json_of
+from tests.wallet import by_hand
 from tests.wallet.conftest import forget_the_client
 from tests.wallet.granted import grant
 from wallet.books.funds import available_of
@@ -434,7 +435,7 @@ def test_staff_refund_no_payment_of_their_own(pay):
 
 
 def test_an_erased_address_is_erased_from_the_reason_of_a_request(paid_row):
-    RefundRequest.objects.create(
+    by_hand.request_refund(
         topup=paid_row, amount_cents=100, reason="fan@example.com paid it", actor="user:x", form_key="k"
     )
     erased_texts.erase_from_texts("fan@example.com")

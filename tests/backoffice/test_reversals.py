@@ -18,6 +18,7 @@ from tests.backoffice.members import member_of, signed_in
 from tests.backoffice.overviews import behind
 from tests.backoffice.refunds import form_of, page_of, send, spend
 from tests.source import ROOT
+from tests.wallet import by_hand
 from wallet.books.funds import available_of
 from wallet.models import Entry, RefundRequest, StripeDispute, StripeEvent, StripeRefund, TopUp
 from wallet.payments import handlers
@@ -125,7 +126,7 @@ def test_a_disputed_payment_on_the_pages_of_its_top_up_and_its_user(stand_in, pa
 
 def test_a_request_without_an_answer_is_on_the_users_page(give, staff):
     give("usr_1", 25)
-    RefundRequest.objects.create(
+    by_hand.request_refund(
         topup=TopUp.objects.get(), amount_cents=1000, reason="r", actor="user:x", form_key="k"
     )
     user = staff.get(reverse("admin:one_user", args=["usr_5F1"]))
@@ -250,7 +251,7 @@ def test_ids_of_refunds_disputes_and_their_charges_lead_to_the_user(reversed_twi
 
 def test_the_id_of_a_request_leads_to_the_user(give):
     give("usr_1", 25)
-    requested = RefundRequest.objects.create(
+    requested = by_hand.request_refund(
         topup=TopUp.objects.get(), amount_cents=1000, reason="r", actor="user:x", form_key="k"
     )
     match = search.look(requested.pk, may=lambda permission: True).single
@@ -312,7 +313,7 @@ def test_the_overview_leads_to_disputes_that_need_an_answer(staff):
 
 def test_the_overview_leads_to_refunds_without_an_answer(give, staff):
     give("usr_1", 25)
-    requested = RefundRequest.objects.create(
+    requested = by_hand.request_refund(
         topup=TopUp.objects.get(), amount_cents=1000, reason="r", actor="user:x", form_key="k"
     )
     assert line_about("no answer from Stripe") is None  # It was asked for just now.

@@ -28,12 +28,13 @@ from monetization.models import Earner
 from tests.backoffice.members import member_of, signed_in
 from tests.crowd import at_once
 from tests.factories import StaffFactory, UserFactory
+from tests.wallet import by_hand
 from tests.wallet.granted import grant, set_budget
 from tests.wallet.held import hold
 from wallet.books import ledger
 from wallet.books.funds import available_of
 from wallet.charges import debits
-from wallet.models import Entry, Rate, RefundRequest, StripeEvent, TopUp, Wallet
+from wallet.models import Entry, Rate, StripeEvent, TopUp, Wallet
 
 pytestmark = pytest.mark.django_db
 
@@ -137,7 +138,7 @@ def rows(give, deliver, checkout_event) -> dict[type[models.Model], list[models.
         grant("usr_1", 4),
         TopUp.objects.create(user_id="usr_1", state="created", stripe_session_id="cs_test_open"),
         paid,
-        RefundRequest.objects.create(
+        by_hand.request_refund(
             topup=paid, amount_cents=100, reason="r", actor="user:x", form_key="k", state="asking"
         ),
         StripeEvent.objects.get(),

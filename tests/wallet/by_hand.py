@@ -7,7 +7,7 @@ from django.db import transaction
 from accounts.models import Act, User
 from wallet.charges import adjustments, give_backs
 from wallet.grants import granting
-from wallet.models import Entry, StripeEvent
+from wallet.models import Entry, RefundRequest, StripeEvent
 from wallet.payments import resolving
 
 STAFF = "user:staff:1"
@@ -61,3 +61,17 @@ def resolve(event: StripeEvent, *, actor: str = "user:staff:ada", key: str, **fa
     if facts.get("credits"):
         sign(actor=actor, key=key, about=facts["user_id"])
     return resolved
+
+
+@transaction.atomic
+def request_refund(**facts: Any) -> RefundRequest:
+    requested = RefundRequest.objects.create(**facts)
+    topup = requested.topup
+    sign(
+        actor=requested.actor,
+        key=requested.form_key,
+        about=topup.user_id,
+        model="wallet.topup",
+        row_id=topup.pk,
+    )
+    return requested

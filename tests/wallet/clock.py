@@ -9,8 +9,8 @@ from tests.wallet.entries import sql
 # Long ago: a trigger brings the time of an entry back to the real clock's present, if it is later.
 BEGINNING = datetime(2020, 1, 1, tzinfo=UTC)
 # PostgreSQL looks for a function in the schemas of `search_path`. So our queries find this one first. The
-# triggers have a search path of their own and go on to read the real clock. The default time of an entry is bound
-# to the real clock, so it is set again.
+# triggers have a search path of their own and go on to read the real clock. The default time of an entry is
+# bound to the real clock, so it is set again.
 SCHEMA = """
 CREATE SCHEMA clockwork;
 CREATE FUNCTION clockwork.clock_timestamp() RETURNS timestamptz LANGUAGE sql VOLATILE AS

@@ -34,7 +34,7 @@ def insert_entry(user_id: str, **entry: Any) -> str:
     """Write an entry alone; an adjustment also gets its act, unless its actor is given."""
     now = timezone.now()
     is_signed = entry.get("kind", "adjustment") == "adjustment" and "actor" not in entry
-    row = {
+    row: dict[str, Any] = {
         "id": identifiers.transaction_id(),
         "wallet_id": user_id,
         "kind": "adjustment",

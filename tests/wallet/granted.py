@@ -40,7 +40,8 @@ def grant(
         "caps": CAPS if product else None,
         **asked,
     }
-    return by_hand.grant(user_id=user_id, credits=credits, product=product, **request).lot
+    verb = granting.grant if product else by_hand.grant
+    return verb(user_id=user_id, credits=credits, product=product, **request).lot
 
 
 def void(lot: Lot) -> granting.Voided:
@@ -77,6 +78,7 @@ def past_grant(
         reason=reason,
         idempotency_key=identifiers.grant_id(),
     )
+    by_hand.sign_entry(entry)
     lot = Lot.objects.create(
         wallet_id=user_id,
         entry=entry,

@@ -89,6 +89,7 @@ def test_a_replay_when_the_feature_was_withdrawn(answered_again):
     answered_again()
 
 
+@pytest.mark.breaks_the_books  # No release deletes a price.
 def test_a_replay_when_the_feature_is_not_even_in_the_table(answered_again):
     rates.Rate.objects.filter(feature=ARTICLE).delete()
     answered_again()

@@ -271,7 +271,7 @@ def test_an_expiry_never_undoes_a_payment(deliver, checkout_event, expires_first
 def resolve(deliver, checkout_event):
     """Staff resolve the payment, which came in euros, with credits or without."""
 
-    def by_hand(credits):
+    def resolve_it(credits):
         deliver(checkout_event(currency="eur"))
         return by_hand.resolve(
             StripeEvent.objects.get(type="checkout.session.completed"),
@@ -282,7 +282,7 @@ def resolve(deliver, checkout_event):
             actor="user:staff:ada",
         )
 
-    return by_hand
+    return resolve_it
 
 
 def test_a_refund_of_a_payment_given_by_hand_is_for_staff(resolve, tell):

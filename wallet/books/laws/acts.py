@@ -28,6 +28,15 @@ LAWS_OF_WALLETS = {
 }
 
 LAWS_OF_THE_WHOLE = {
+    # An act is written only if the action succeeded. The verbs are those of backoffice/credits.
+    "Each act that moved credits has its entry": """
+        SELECT act.id, format('%%s of %%s by %%s', act.verb, act.about, act.staff_id)
+          FROM accounts_act act
+          LEFT JOIN wallet_entry e
+            ON e.wallet_id = act.about AND e.actor = 'user:' || act.staff_id AND e.idempotency_key = act.form_key
+           AND e.kind = CASE act.verb WHEN 'adjust' THEN 'adjustment' WHEN 'give-back' THEN 'refund' ELSE 'grant' END
+         WHERE act.verb IN ('adjust', 'give-back', 'grant') AND act.form_key <> '' AND e.id IS NULL
+    """,
     "Each refund that staff asked Stripe for has its act": f"""
         SELECT request.id, format('%%s cents of %%s by %%s', request.amount_cents, request.topup_id, request.actor)
           FROM wallet_refundrequest request
