@@ -6,27 +6,48 @@ GUARDS = Guards(
     names="^monetization_",
     triggers={
         "monetization_erasure_is_history": ("monetization_erasure", "78c0eb7ad16b76c3f6424000a3e77c6d"),
+        "monetization_erasure_is_not_truncated": ("monetization_erasure", "7bf5c13ecb40f5c1d60dd83839f0d58c"),
         "monetization_event_is_history": (
             "monetization_subscriptionevent",
             "78c0eb7ad16b76c3f6424000a3e77c6d",
+        ),
+        "monetization_event_is_in_its_subscription": (
+            "monetization_subscriptionevent",
+            "61fade749a52d287c597fa0151c7f842",
         ),
         "monetization_event_is_not_truncated": (
             "monetization_subscriptionevent",
             "7bf5c13ecb40f5c1d60dd83839f0d58c",
         ),
-        "monetization_refund_is_history": ("monetization_refund", "27dbb3c45462d372e685a3db5386be84"),
+        "monetization_refund_is_history": ("monetization_refund", "bb10b5eee724f1de5f4485ddeab0b198"),
+        "monetization_refund_is_in_its_tip": ("monetization_refund", "16ca2500ec7549132697086f6cc9994e"),
         "monetization_refund_is_not_deleted": ("monetization_refund", "c48f227c5b4ee6f5365e3e735e388d14"),
         "monetization_refund_is_not_truncated": ("monetization_refund", "7bf5c13ecb40f5c1d60dd83839f0d58c"),
         "monetization_sub_empties_its_mailbox": (
             "monetization_subscription",
             "90e35d4134f69f1b9d1d47d2fe140033",
         ),
+        "monetization_subscription_is_its_events": (
+            "monetization_subscription",
+            "99978b77c921234a8a59025e4efebf0b",
+        ),
+        "monetization_subscription_is_not_deleted": (
+            "monetization_subscription",
+            "c48f227c5b4ee6f5365e3e735e388d14",
+        ),
+        "monetization_subscription_is_not_truncated": (
+            "monetization_subscription",
+            "7bf5c13ecb40f5c1d60dd83839f0d58c",
+        ),
         "monetization_tip_empties_its_mailbox": ("monetization_tip", "353297175ae82bced9f4189dabadbb06"),
+        "monetization_tip_is_its_refunds": ("monetization_tip", "3a633168558a1150135195f9f7eae0da"),
         "monetization_tip_is_not_deleted": ("monetization_tip", "c48f227c5b4ee6f5365e3e735e388d14"),
         "monetization_tip_is_not_truncated": ("monetization_tip", "7bf5c13ecb40f5c1d60dd83839f0d58c"),
         "monetization_tip_keeps_its_worth": ("monetization_tip", "461cc1b1bc817a76553af57aa63199c1"),
     },
     functions={
+        "monetization_subscription_is_its_events()": "25aaa9f267e537b9fb807a799e6b0203",
+        "monetization_tip_is_its_refunds()": "d3cac3c3d409321a501954e8577ea570",
         "monetization_tip_keeps_its_worth()": "21c5a3e2c16993456b5d6d28ca6e25b7",
     },
 )

@@ -3,13 +3,11 @@
 from typing import Any
 
 from accounts import plans
-from accounts.models import Act
 from monetization.privacy import erasure
-from tests.factories import StaffFactory, UserFactory
+from tests.factories import UserFactory
 from tests.monetization import records
-from tests.wallet import granted, racing
+from tests.wallet import by_hand, granted, racing
 from tests.wallet.entries import sql
-from wallet.charges import adjustments
 from wallet.models import Audit
 from wallet.prices import rates
 from wallet.seals import checking
@@ -38,12 +36,7 @@ def of_wallets(give: Any) -> None:
 
 def adjust(credits: int) -> None:
     """Adjust usr_1 as staff do, with the act."""
-    staff: Any = StaffFactory.create(misar_id="staff:1")
-    reason, key = "It was wrong.", "form-1"
-    adjustments.adjust(user_id="usr_1", credits=credits, reason=reason, key=key, actor="user:staff:1")
-    Act.objects.create(
-        staff=staff, verb="adjust", label="Adjust", model="wallet.wallet", row_id="usr_1", form_key=key
-    )
+    by_hand.adjust(user_id="usr_1", credits=credits, reason="It was wrong.", key="form-1")
 
 
 def of_tables() -> None:
