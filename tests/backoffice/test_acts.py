@@ -16,9 +16,9 @@ from backoffice.actions.acts import Done
 from foundation.errors import KeyReused
 from tests.crowd import at_once, outcomes_at_once
 from tests.factories import StaffFactory, UserFactory, enter
-from tests.wallet import by_hand
 from wallet.books import ledger
 from wallet.books.funds import available_of
+from wallet.charges import adjustments
 from wallet.errors import InsufficientCredits
 from wallet.models import Entry, Wallet
 
@@ -56,7 +56,7 @@ def perform(staff, *, run, form_key=KEY, reason="asked by mail", label="Adjust t
 
 
 def give_five(staff):
-    by_hand.adjust(
+    adjustments.adjust(
         user_id="usr_1", credits=5, reason="x", key=secrets.token_hex(8), actor=actors.actor_of(staff)
     )
     return Done(ledger.unopened("usr_1"), "Gave 5.", "usr_1")

@@ -29,12 +29,12 @@ from wallet.models import (
     Audit,
     ClosedDay,
     DayTotal,
-    RateChange,
     StripeDispute,
     StripeEvent,
     StripeRefund,
     TopUp,
 )
+from wallet.prices import rates
 
 ADMINS = sorted(admin.site._registry, key=lambda model: model._meta.label)
 ROLES = ["superuser", "support", "billing", "admin", "none"]
@@ -76,7 +76,7 @@ def rows(give, article_rate):
     by_hand.request_refund(
         topup=TopUp.objects.all()[0], amount_cents=100, reason="r", actor="user:x", form_key="k"
     )
-    RateChange.objects.create(feature="f", label="l", credits=1, unit="u", active=True, actor="user:x")
+    rates.set_rate(feature="f", label="l", credits=1, unit="u", actor="user:x")
     Audit.objects.create(kind="laws", outcome="clean", seen_count=1, found_count=0, started_at=now)
     Erasure.objects.create(actor="user:x", tips=0, subscriptions=0)
     day = ClosedDay.objects.create(day="2020-01-01", entries=0)

@@ -13,6 +13,7 @@ from django.apps import apps
 from django.db import connection
 from django.utils import timezone
 
+from tests.wallet import by_hand
 from tests.wallet.entries import move, sql
 from wallet import identifiers
 from wallet.models import Entry, Hold, TopUp
@@ -49,6 +50,9 @@ def wrote(credits: int, when: datetime | str, user_id: str = "usr_1", **entry: A
         user_id,
         timezone.now(),
     )
+    if "actor" in entry:
+        entry.setdefault("idempotency_key", identifiers.transaction_id())
+        by_hand.sign(actor=entry["actor"], key=entry["idempotency_key"], about=user_id)
     entry_id = move(user_id, credits, created_at=moment, effective_at=moment, **entry)
     return Entry.objects.get(pk=entry_id)
 
