@@ -156,7 +156,7 @@ class LongestValues:
                 assert charge.json()["allowed"], charge.content
         self.hold_credits(user_id, product)
         newest = Entry.objects.of_user(user_id).filter(kind=Entry.Kind.DEDUCT)[0]
-        by_hand.give_back(entry=newest, credits=7, reason=long(500), key=long(255), actor=self.actor)
+        by_hand.give_back(entry=newest, credits=7, reason=long(500), key=f"1{long(63)}", actor=self.actor)
         self.grant_and_limit(user_id)
 
     def grant_and_limit(self, user_id: str) -> None:
@@ -167,7 +167,7 @@ class LongestValues:
                 credits=granting.CREDITS_MAX,
                 expires_at=self.now + timedelta(days=1800),
                 reason=long(200, letters),
-                key=long(255),
+                key=f"{2 if product else 3}{long(63)}",  # As long as the key of a form.
                 product=product,
                 actor=self.actor,
                 caps=Caps(10**9, 10**15) if product else None,
@@ -319,9 +319,10 @@ class LongestValues:
             amount_cents=5_000_000,
             accepted_debt=10**15,
             reason=long(500),
-            key=long(64),
+            key=f"4{long(63)}",
             actor=self.actor,
         )
+        by_hand.sign(actor=self.actor, key=f"4{long(63)}", model="wallet.topup", row_id=topup.pk)
         refund = {
             "id": f"re_{long(252)}",
             "object": "refund",
