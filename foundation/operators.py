@@ -1,6 +1,7 @@
 """What the commands of operators share: exit codes, a progress bar, and rounds that go on until a signal."""
 
 import logging
+import re
 import signal
 import sys
 import time
@@ -8,11 +9,13 @@ from argparse import ArgumentParser, ArgumentTypeError
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from types import FrameType
 from typing import Any, NoReturn
 
 from django.core.management.base import BaseCommand, CommandError
 from django.db import Error, close_old_connections, connection, transaction
+from django.utils import timezone
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -30,6 +33,9 @@ logger = logging.getLogger(__name__)
 
 CLEAN, FOUND, COULD_NOT_LOOK = 0, 1, 2
 NAP_SECONDS = 0.5
+AGE = re.compile(r"([1-9][0-9]{0,3})([dhw])", re.ASCII)
+UNITS = {"h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)  # Stripe's API accepts no earlier time.
 
 
 class LookingCommand(BaseCommand):
@@ -150,6 +156,21 @@ def _seconds(text: str) -> int:
     if not (text.isascii() and text.isdigit() and int(text) >= 1):
         raise ArgumentTypeError(f"{text!r} is not a whole number of seconds, at least 1")
     return int(text)
+
+
+def moment(text: str) -> datetime:
+    """Return the time that a text names: an age such as `14d`, `36h` or `2w`, or a date such as 2026-11-01.
+
+    A date means midnight UTC. Raises ArgumentTypeError.
+    """
+    if age := AGE.fullmatch(text):
+        return max(timezone.now() - int(age[1]) * UNITS[age[2]], EPOCH)
+    try:
+        return max(datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC), EPOCH)
+    except ValueError as error:
+        raise ArgumentTypeError(
+            f"{text!r} is neither an age such as 14d nor a date such as 2026-11-01"
+        ) from error
 
 
 @contextmanager

@@ -16,6 +16,7 @@ Every row here belongs to one wallet, except the totals and the examinations. In
 of such a table includes the wallet, so that the tables can be sharded by wallet. Django knows the id alone.
 """
 
+from collections.abc import Iterator
 from datetime import datetime
 from typing import Self
 
@@ -63,6 +64,11 @@ class EntryQuerySet(models.QuerySet["Entry"]):
     def between(self, first: int, last: int) -> Self:
         """Return the entries with a `sequence` above `first`, up to and including `last`."""
         return self.filter(sequence__gt=first, sequence__lte=last)
+
+    def wallets_moved_since(self, since: datetime) -> Iterator[str]:
+        """Yield the Misar IDs with entries since this time, sorted, in constant memory in a transaction."""
+        moved = self.filter(created_at__gte=since).order_by("wallet_id")
+        return moved.values_list("wallet_id", flat=True).distinct().iterator()
 
     def with_key(self, *, user_id: str, product: str, kind: str, key: str) -> Self:
         """Return a queryset with the entry that has this idempotency key, or an empty queryset."""

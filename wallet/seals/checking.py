@@ -39,18 +39,14 @@ class Unsealed:
 
 
 def find_differences(
-    *, unsealed: Unsealed, user_id: str | None = None, on_wallets: Callable[[int], None] = lambda count: None
+    *, unsealed: Unsealed, on_wallets: Callable[[int], None] = lambda count: None
 ) -> Iterator[Violation]:
-    """Yield what differs from the seals: of all wallets and tables, or of one wallet.
+    """Yield what differs from the seals, of all wallets and tables.
 
     Counts in `unsealed` what has no seal yet. After each batch of wallets, `on_wallets` is called with their
     number.
     """
     _fix_path()
-    if user_id is not None:
-        yield from _wallets([user_id], unsealed)
-        on_wallets(1)
-        return
     for table in tables.registered():
         yield from _table(table, unsealed)
     after = ""
@@ -59,6 +55,17 @@ def find_differences(
         yield from _wallets(wallets, unsealed)
         after = wallets[-1]
         on_wallets(len(wallets))
+
+
+def find_differences_of(
+    wallets: Iterable[str], *, unsealed: Unsealed, on_wallets: Callable[[int], None] = lambda count: None
+) -> Iterator[Violation]:
+    """Yield what differs from the seals of these wallets; see `find_differences`."""
+    _fix_path()
+    rest = iter(wallets)
+    while batch := list(islice(rest, WALLETS_AT_A_TIME)):
+        yield from _wallets(batch, unsealed)
+        on_wallets(len(batch))
 
 
 def _fix_path() -> None:

@@ -1,23 +1,49 @@
-"""The command that checks the books: `manage.py check_ledger [--json] [--seals [--file F] [--user U]]`."""
+"""The command that checks the books against their laws, or against their seals."""
 
 import json
 from argparse import ArgumentParser
-from collections.abc import Callable, Iterator
-from dataclasses import asdict
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import asdict, dataclass
+from datetime import datetime
 from typing import Any
 
 from django.core.management.base import CommandError
+from django.utils import timezone
 
-from foundation.operators import COULD_NOT_LOOK, LookingCommand, database_read, snapshot
+from foundation.operators import COULD_NOT_LOOK, LookingCommand, database_read, moment, snapshot
 from foundation.words import count
 from misar_billing import guards
 from monetization import laws as records
 from wallet.books import audits, laws
-from wallet.models import Audit, Wallet
+from wallet.books.laws import Violation
+from wallet.models import Audit, Entry, Seal, Wallet
 from wallet.seals import checking
 from wallet.seals.checking import Unsealed
 
 NAMED_MAX = 1000
+
+Advance = Callable[[int], None]
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """The wallets to check: one, those with entries since a time, or (with neither) all."""
+
+    user: str | None = None
+    since: datetime | None = None
+
+    def wallets(self) -> Iterable[str] | None:
+        """Return their Misar IDs, or None for all wallets."""
+        if self.user is not None:
+            return [self.user]
+        return None if self.since is None else Entry.objects.all().wallets_moved_since(self.since)
+
+    def count(self) -> int | None:
+        """Return how many they are, or None if they would have to be read twice."""
+        if self.user is not None:
+            return 1
+        return Wallet.objects.count() if self.since is None else None
 
 
 class Command(LookingCommand):
@@ -29,42 +55,57 @@ class Command(LookingCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
-
         parser.add_argument("--seals", action="store_true", help="check the seals instead of the laws")
-        parser.add_argument("--file", help="with --seals: compare the seals with this seal file too")
-        parser.add_argument("--user", help="with --seals: only the wallet of this Misar ID")
+        parser.add_argument(
+            "--file", metavar="FILE", help="with --seals: compare the seals with this seal file too"
+        )
+        chosen = parser.add_mutually_exclusive_group()
+        chosen.add_argument("--user", metavar="MISAR_ID", help="only this wallet; the run is not recorded")
+        chosen.add_argument(
+            "--since",
+            type=moment,
+            metavar="AGE",
+            help="only wallets with entries since then: 36h, 2d or a date; the run is not recorded",
+        )
 
-    def handle(self, *, json: bool, seals: bool, file: str | None, user: str | None, **options: Any) -> None:
-        if not seals and (file is not None or user is not None):
-            raise CommandError("--file and --user go with --seals.", returncode=COULD_NOT_LOOK)
-        kind, unsealed = Audit.Kind.SEALS if seals else Audit.Kind.LAWS, Unsealed()
-        with audits.examination(kind, on_trouble=self.stderr.write) as audit, snapshot():
-            wallets = Wallet.objects.count() if user is None else 1
-            with self.progress("Checking wallets", wallets) as advance:
-                found = self._of_seals(unsealed, file, user, advance) if seals else self._of_laws(advance)
+    def handle(
+        self,
+        *,
+        json: bool,
+        seals: bool,
+        file: str | None,
+        user: str | None,
+        since: datetime | None,
+        **options: Any,
+    ) -> None:
+        if file is not None and not seals:
+            raise CommandError("--file goes with --seals.", returncode=COULD_NOT_LOOK)
+        chosen, unsealed = Chosen(user, since), Unsealed()
+        kind = Audit.Kind.SEALS if seals else Audit.Kind.LAWS
+        with self._examination(kind, chosen) as audit, snapshot():
+            _require_there(user)
+            with self.progress("Checking wallets", chosen.count()) as advance:
+
+                def seen(wallets: int) -> None:
+                    audit.seen_count += wallets
+                    advance(wallets)
+
+                found = _of_seals(chosen, file, unsealed, seen) if seals else _of_laws(chosen, seen)
                 for violation in found:
                     audit.found_count += 1
                     if audit.found_count <= NAMED_MAX:
                         audit.findings.append(asdict(violation))
                     if not json:  # Print now: a check of millions of wallets takes long.
                         self.stdout.write(f"{violation.law}: {violation.subject}: {violation.detail}")
-            audit.seen_count = wallets
         self._report(audit, unsealed if seals else None, as_json=json)
         if audit.found_count:
             self.found()
 
-    def _of_laws(self, advance: Callable[[int], None]) -> Iterator[laws.Violation]:
-        yield from laws.find_violations(on_wallets=advance)
-        yield from records.find_violations()
-        for law, query in guards.LAWS.items():
-            yield from laws.broken(law, query, {})
-
-    def _of_seals(
-        self, unsealed: Unsealed, file: str | None, user: str | None, advance: Callable[[int], None]
-    ) -> Iterator[laws.Violation]:
-        yield from checking.find_differences(unsealed=unsealed, user_id=user, on_wallets=advance)
-        if file is not None:
-            yield from checking.compare_file(file, user_id=user)
+    def _examination(self, kind: Audit.Kind, chosen: Chosen) -> AbstractContextManager[Audit]:
+        """Return the audit of this run. One of some wallets is not stored: it says nothing about the rest."""
+        if chosen == Chosen():
+            return audits.examination(kind, on_trouble=self.stderr.write)
+        return nullcontext(Audit(kind=kind, seen_count=0, found_count=0, started_at=timezone.now()))
 
     def _report(self, audit: Audit, unsealed: Unsealed | None, *, as_json: bool) -> None:
         if as_json:
@@ -85,3 +126,29 @@ class Command(LookingCommand):
             entries, rows = count(unsealed.entries, "entry", "entries"), count(unsealed.rows, "other row")
             outcome += f" Younger than the last seals: {entries} and {rows}."
         self.stdout.write(f"{audit.seen_count} wallets in {database_read()}. {outcome}")
+
+
+def _require_there(user: str | None) -> None:
+    """Raise CommandError for a wallet that never was. One that was deleted still has its seals."""
+    if user is None or Wallet.objects.filter(pk=user).exists() or Seal.objects.filter(wallet=user).exists():
+        return
+    raise CommandError(f"There is no wallet of {user!r}.", returncode=COULD_NOT_LOOK)
+
+
+def _of_laws(chosen: Chosen, seen: Advance) -> Iterator[Violation]:
+    if (wallets := chosen.wallets()) is not None:
+        yield from laws.find_violations_of(wallets, on_wallets=seen)
+        return
+    yield from laws.find_violations(on_wallets=seen)
+    yield from records.find_violations()
+    for law, query in guards.LAWS.items():
+        yield from laws.broken(law, query, {})
+
+
+def _of_seals(chosen: Chosen, file: str | None, unsealed: Unsealed, seen: Advance) -> Iterator[Violation]:
+    if (wallets := chosen.wallets()) is not None:
+        yield from checking.find_differences_of(wallets, unsealed=unsealed, on_wallets=seen)
+    else:
+        yield from checking.find_differences(unsealed=unsealed, on_wallets=seen)
+    if file is not None:
+        yield from checking.compare_file(file, user_id=chosen.user)

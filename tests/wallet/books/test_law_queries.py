@@ -26,7 +26,7 @@ from tests.wallet.entries import insert_entry, sql
 from tests.wallet.lawless import SUMS, found, the
 from wallet.books import laws
 from wallet.charges import deductions
-from wallet.models import Entry, Wallet
+from wallet.models import Audit, Entry, Wallet
 
 BALANCE = "A wallet's balance is the sum of its entries"
 COUNT = "A wallet counts its entries, numbered from 1 without a gap"
@@ -304,6 +304,28 @@ def test_violations_are_exit_code_1_each_on_a_line(books):
     violation = {"law": BALANCE, "subject": "usr_1", "detail": "balance 8, entries add up to 7"}
     assert code == 1
     assert (report["violations"][1:], report["violations_count"], report["clean"]) == ([violation], 2, False)
+
+
+@breaks_the_books
+@pytest.mark.django_db(transaction=True)
+def test_one_wallet_and_the_wallets_that_moved_lately(books):
+    sql(
+        "INSERT INTO wallet_wallet SELECT 'usr_' || n, 0, 0, now() FROM unnest(ARRAY[0, 3]) n"
+    )  # Never moved.
+    break_a_balance()
+    named = [f"{BALANCE}: usr_1: balance 8, entries add up to 7"]
+    for options, seen in ((("--user", "usr_1"), 1), (("--since", "1h"), 2)):
+        code, text = check_ledger(*options)
+        *broken, last = text.splitlines()
+        assert (code, broken) == (1, named), options
+        assert last.startswith(f"{seen} wallets in "), options
+    for options in (("--user", "usr_2"), ("--user", "usr_0"), ("--user", "usr_3")):
+        assert check_ledger(*options)[0] == 0, options
+    # A run that leaves wallets out is no examination.
+    assert not Audit.objects.exists()
+    with pytest.raises(CommandError, match="There is no wallet of 'usr_9'") as mistyped:
+        check_ledger("--user", "usr_9")
+    assert mistyped.value.returncode == 2
 
 
 @breaks_the_books

@@ -14,10 +14,10 @@ from django.conf import settings as django_settings
 from django.core.management import CommandError, call_command
 from django.utils import timezone
 
+from foundation.operators import moment
 from sandbox.environment import free_port
 from tests.wallet.conftest import forget_the_client
 from wallet.books.funds import available_of
-from wallet.management.commands.reconcile_stripe import moment
 from wallet.models import Entry, StripeEvent, TopUp
 from wallet.payments import settlement
 from wallet.payments.reconciliation.findings import HEADINGS, REPAIRED, Kind

@@ -61,7 +61,12 @@ def of_tables() -> None:
 
 def found(user_id: str | None = None, heads: list[Head] | None = None) -> Found:
     """What the seals find, and the seal file with these heads."""
-    violations = list(checking.find_differences(unsealed=Unsealed(), user_id=user_id))
+    counted = Unsealed()
+    violations = list(
+        checking.find_differences(unsealed=counted)
+        if user_id is None
+        else checking.find_differences_of([user_id], unsealed=counted)
+    )
     violations += checking.compare_heads(heads or [], user_id=user_id)
     return [(each.law, each.subject, each.detail) for each in violations]
 

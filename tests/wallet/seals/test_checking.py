@@ -110,3 +110,12 @@ def test_a_file_that_cannot_be_read(sealed, tmp_path):
 @pytest.mark.parametrize("options", [["--file", "x"], ["--user", "usr_1"]])
 def test_options_of_seals_go_with_seals(db, options):
     assert run(*options) == (2, "", "--file and --user go with --seals.")
+
+
+def test_the_wallets_that_moved_lately(sealed):
+    assert run("--seals", "--since", "1h")[0] == 0
+    without_triggers("UPDATE wallet_entry SET reason = 'x' WHERE wallet_id = 'usr_1' AND sequence = 1")
+    code, printed, _ = run("--seals", "--since", "1h")
+    assert code == 1
+    assert printed.startswith(f"{ENTRIES}: usr_1: ")
+    assert run("--seals", "--since", "2d", "--user", "usr_1")[0] == 2

@@ -1,14 +1,13 @@
 """`manage.py reconcile_stripe [--since 14d] [--resume] [--apply] [--json]`: compare Stripe with the books."""
 
 import json
-import re
 import signal
 import threading
-from argparse import ArgumentParser, ArgumentTypeError
+from argparse import ArgumentParser
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from typing import Any
 
 from django.core.management.base import CommandError
@@ -17,7 +16,7 @@ from django.utils import timezone
 
 from foundation import money
 from foundation.errors import first_line
-from foundation.operators import COULD_NOT_LOOK, LookingCommand, database_read
+from foundation.operators import COULD_NOT_LOOK, LookingCommand, database_read, moment
 from wallet.books import audits
 from wallet.books.models import Audit
 from wallet.errors import StripeOutOfReach
@@ -30,26 +29,8 @@ from wallet.payments.reconciliation.walk import Walk
 
 State = ReconciliationRun.State
 
-AGE = re.compile(r"([1-9][0-9]{0,3})([dhw])", re.ASCII)
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)  # Stripe's API accepts no earlier time.
-UNITS = {"h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
 OUT_OF_REACH = "Stripe cannot be reached, refuses our key, or answers wrongly; the log says which."
 INTERRUPTED = "It was interrupted; --resume continues it."
-
-
-def moment(text: str) -> datetime:
-    """Return the time that a text names: an age such as `14d`, `36h` or `2w`, or a date such as 2026-11-01.
-
-    A date means midnight UTC. Raises ArgumentTypeError.
-    """
-    if age := AGE.fullmatch(text):
-        return max(timezone.now() - int(age[1]) * UNITS[age[2]], EPOCH)
-    try:
-        return max(datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC), EPOCH)
-    except ValueError as error:
-        raise ArgumentTypeError(
-            f"{text!r} is neither an age such as 14d nor a date such as 2026-11-01"
-        ) from error
 
 
 class Command(LookingCommand):
