@@ -11,6 +11,7 @@ from tests.monetization.records import clock_at
 from tests.wallet.past import wrote
 from wallet.books import days
 from wallet.models import Audit, StripeEvent, TopUp
+from wallet.seals import sealing
 
 pytestmark = pytest.mark.django_db
 
@@ -24,7 +25,7 @@ def at_noon():
 
 @pytest.fixture
 def examined():
-    """Both examinations ran last night, and found nothing."""
+    """Each examination ran last night, and found nothing."""
     for kind in Audit.Kind:
         examine(kind)
 
@@ -34,7 +35,7 @@ def examined():
 
 def test_a_fresh_installation_says_what_will_be_here_and_what_to_run(staff):
     said = text_of(staff.get("/admin/"))
-    assert "2 things need attention." in said
+    assert "3 things need attention." in said
     assert "The ledger check has never run. Run manage.py check_ledger on a schedule." in said
     assert "No wallet holds any yet." in said
     assert "No credits have moved yet." in said
@@ -104,16 +105,27 @@ class TestAttention:
 
     def test_days_that_have_been_over_for_two_days_and_are_not_added_up(self):
         wrote(5, "2026-06-26 12:00:00")
+        sealing.seal()
         assert sentences() == ["2 finished days have no daily totals, from 26 Jun 2026 on."]
         days.close_days(now=NOW - DAY)
         assert sentences() == []
 
+    def test_entries_that_are_older_than_an_hour_and_not_sealed(self, staff):
+        wrote(5, "2026-06-30 11:30:00")
+        assert sentences() == []
+        wrote(6, "2026-06-30 10:30:00", user_id="usr_2")
+        [line] = attention()
+        assert line.sentence == "The entries of 30 Jun 2026, 10:30 are not sealed."
+        assert staff.get(line.url).status_code == 200
+        sealing.seal()
+        assert sentences() == []
 
+
+@pytest.mark.usefixtures("examined")
 def test_violated_laws_are_named_with_their_first_subjects(staff):
     found = [{"law": "Balance", "subject": f"usr_{n}", "detail": "d"} for n in range(5)]
     found.append({"law": "Chain", "subject": "txn_1", "detail": "d"})
     audit = examine(Audit.Kind.LAWS, "found", found)
-    examine(Audit.Kind.STRIPE)
     [line] = attention()
     assert line.sentence == "2 ledger laws are violated."
     assert line.details == ["Balance: usr_0, usr_1, usr_2 and 2 more.", "Chain: txn_1."]
@@ -123,8 +135,8 @@ def test_violated_laws_are_named_with_their_first_subjects(staff):
     assert "Something found" in text_of(staff.get("/admin/"))
 
 
+@pytest.mark.usefixtures("examined")
 def test_where_stripe_and_the_books_disagree_the_sessions_are_named():
-    examine(Audit.Kind.LAWS)
     found = [
         {"kind": "uncredited", "session_id": "cs_1"},
         {"kind": "uncredited", "session_id": "cs_2"},
@@ -143,6 +155,7 @@ def test_what_an_examination_found_stands_until_another_one_has_looked():
     examine(Audit.Kind.LAWS, "found", [{"law": "Chain", "subject": "txn_1"}], ago=20 * HOUR)
     examine(Audit.Kind.LAWS, "unfinished", remark="The disk is full.")
     examine(Audit.Kind.STRIPE)
+    examine(Audit.Kind.SEALS)
     violated, could_not = attention()
     assert violated.sentence == "1 ledger law is violated."
     assert could_not.sentence == "The last ledger check could not finish."
@@ -152,13 +165,22 @@ def test_what_an_examination_found_stands_until_another_one_has_looked():
 def test_an_examination_that_is_older_than_26_hours_is_late():
     examine(Audit.Kind.LAWS, ago=27 * HOUR)
     examine(Audit.Kind.STRIPE, ago=25 * HOUR)
+    examine(Audit.Kind.SEALS, ago=25 * HOUR)
     assert sentences() == ["The ledger check last ran on 29 Jun 2026, 09:30."]
 
 
+def test_where_history_differs_from_its_seals_the_wallets_are_named(examined):
+    examine(Audit.Kind.SEALS, "found", [{"law": "Entries are as sealed", "subject": "usr_1", "detail": "d"}])
+    [line] = attention()
+    assert line.sentence == "1 difference between the ledger and its seals."
+    assert line.details == ["Entries are as sealed: usr_1."]
+    assert line.is_bad
+
+
+@pytest.mark.usefixtures("examined")
 def test_where_more_was_found_than_is_kept_the_named_are_said_to_be_some():
     found = [{"law": "Balance", "subject": f"usr_{n}"} for n in range(120)]
     examine(Audit.Kind.LAWS, "found", found)
-    examine(Audit.Kind.STRIPE)
     [line] = attention()
     assert line.sentence == "120 violations of the ledger's laws."
     assert line.details == ["Balance: usr_0, usr_1, usr_2 and others."]

@@ -28,7 +28,8 @@ LAWS_OF_THE_WHOLE = {
                        ('wallet_ratechange_is_never_free'), ('wallet_daytotal_adds_something_up'),
                        ('wallet_payment_is_credited_with_an_entry'), ('wallet_payment_refunds_add_up'),
                        ('wallet_striperefund_is_money'), ('wallet_refundrequest_is_money'),
-                       ('wallet_stripeevent_counts_tries')) AS wanted (name)
+                       ('wallet_stripeevent_counts_tries'), ('wallet_seal_covers_something'),
+                       ('wallet_tableseal_covers_something')) AS wanted (name)
          WHERE NOT EXISTS (SELECT FROM pg_constraint WHERE conname = wanted.name AND convalidated)
     """,
     "The indexes that keep a key, a checkout and a hold to once are in force": """
@@ -41,7 +42,8 @@ LAWS_OF_THE_WHOLE = {
                        ('wallet_topup_stripe_session_id_key'), ('wallet_topup_entry_id_key'),
                        ('wallet_topup_form_once'), ('wallet_daytotal_once'),
                        ('wallet_payment_pkey'), ('wallet_refundrequest_form_once'),
-                       ('wallet_reconciliationrun_one_at_a_time')) AS wanted (name)
+                       ('wallet_reconciliationrun_one_at_a_time'), ('wallet_seal_pkey'),
+                       ('wallet_tableseal_pkey')) AS wanted (name)
          WHERE NOT EXISTS (SELECT FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid
                             WHERE relname = wanted.name AND indisunique AND indisvalid)
     """,
