@@ -53,7 +53,7 @@ def read(
     written = 0
     for name, entries in (("short", min(SHORT_ENTRIES, long)), ("long", long)):
         with patient():
-            _grow(written, entries)
+            grow(written, entries)
         written = entries
         for number in range(times + 1):
             for page in pages:
@@ -79,7 +79,7 @@ def _written(first: int, last: int) -> None:
         cursor.execute("ALTER TABLE wallet_wallet ENABLE TRIGGER USER")
 
 
-def _grow(first: int, last: int) -> None:
+def grow(first: int, last: int) -> None:
     """Add the entries after number `first` up to `last`, spread over the last year, and close the days."""
     _written(first, last)
     days.reopen(date.min)
