@@ -50,7 +50,6 @@ class Migration(migrations.Migration):
     dependencies = [
         ("monetization", "0011_laws_for_the_runtime_role"),
         ("accounts", "0020_redactions"),
-        ("wallet", "0027_seals"),
     ]
 
     operations = [
