@@ -5,9 +5,12 @@ from typing import Any
 
 from django.apps import AppConfig
 from django.conf import settings
-from django.core.checks import CheckMessage, Error, Tags, register
+from django.core.checks import CheckMessage, Error, Tags, Warning, register
+from django.db import Error as DatabaseError
+from django.db import connection
 
 from backoffice import roles
+from foundation.errors import first_line
 
 LIMITS_BY_ROLE = ("STAFF_CREDITS_A_DAY", "STAFF_REFUND_CENTS_MAX", "STAFF_TOPUP_REFUND_CENTS_A_DAY")
 
@@ -40,4 +43,34 @@ def limits_are_of_roles(app_configs: Sequence[AppConfig] | None, **kwargs: Any) 
         for name in LIMITS_BY_ROLE
         for role in getattr(settings, name)
         if role not in roles.NAMES
+    ]
+
+
+# The owner of the entries can drop the triggers that protect them.
+ROLE = """
+SELECT current_user, rolsuper, coalesce((SELECT pg_has_role(current_user, relowner, 'MEMBER') FROM pg_class
+                                          WHERE oid = to_regclass('public.wallet_entry')), false)
+  FROM pg_roles WHERE rolname = current_user
+"""
+
+
+@register(Tags.security, deploy=True)
+def role_owns_no_books(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """Return a warning if the database role of the service could drop the laws of the books."""
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute(ROLE)
+            role, is_superuser, may_be_owner = cursor.fetchone()
+    except DatabaseError as error:
+        reason = first_line(error)
+        return [Warning(f"The database role could not be checked: {reason}", id="misar.W002")]
+    if not (is_superuser or may_be_owner):
+        return []
+    power = "is a superuser" if is_superuser else "may act as the owner of the tables"
+    return [
+        Warning(
+            f"The database role {role} {power}, so it could change the books and drop their triggers.",
+            hint="Run `manage.py database_roles`, and let the service use the runtime role.",
+            id="misar.W001",
+        )
     ]

@@ -1,75 +1,234 @@
-"""docs/operations.md: the role that serves can charge, and can bend nothing."""
+"""The service works with the database roles that `manage.py database_roles` makes, each for its own part.
 
-import re
+These tests commit, because the laws for the runtime role are checked at a COMMIT.
+"""
+
+import json
 import secrets
+from datetime import UTC, datetime, timedelta
+from io import StringIO
+from typing import Any
 
-import psycopg
 import pytest
-from django.db import ProgrammingError, connection, transaction
+from django.contrib.admin.utils import quote
+from django.contrib.auth.models import Group
+from django.core.management import call_command
+from django.db import IntegrityError, ProgrammingError, connection, transaction
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
 
-from tests.environment import ROOT
-from wallet.models import Entry
+from accounts import api_keys
+from accounts.mail import outbox
+from accounts.models import Act, Plan, Right, User
+from monetization import subscriptions, tips
+from monetization.models import Erasure
+from tests.accounts.signing_in.test_staff_sign_in import PASSWORD, SIGN_IN
+from tests.codes import code_of
+from tests.conftest import product
+from tests.factories import StaffFactory, UserFactory, enter
+from wallet.models import Audit, Entry, Rate, StripeEvent, Wallet
 
-OPERATIONS = ROOT / "docs" / "operations.md"
-
-FORBIDDEN = [
-    "UPDATE wallet_entry SET credits = 1",
-    "DELETE FROM wallet_entry",
-    "TRUNCATE wallet_entry",
-    "ALTER TABLE wallet_entry DISABLE TRIGGER ALL",
-    "DROP TRIGGER wallet_entry_is_history ON wallet_entry",
-    "ALTER TABLE wallet_entry DROP CONSTRAINT wallet_entry_leaves_what_is_held",
-    "DROP INDEX wallet_entry_key_once",
-    "SET session_replication_role = replica",
-    "DELETE FROM wallet_wallet",
-    "DELETE FROM wallet_payment",
-    "DELETE FROM wallet_striperefund",
-    "DELETE FROM wallet_stripedispute",
-    "DELETE FROM wallet_refundrequest",
-    "CREATE TEMP TABLE wallet_entry (wallet_id text)",
-    "CREATE OR REPLACE FUNCTION wallet_is_history() RETURNS trigger LANGUAGE sql AS ''",
-]
-
-
-def documented(statement: str) -> list[str]:
-    """The statements of docs/operations.md that begin so."""
-    blocks = re.findall(r"```sql\n(.*?)```", OPERATIONS.read_text(), re.DOTALL)
-    # Without psql's own commands.
-    text = "\n".join(line for line in "\n".join(blocks).splitlines() if not line.startswith("\\"))
-    statements = [one.strip() for one in text.split(";")]
-    return [one for one in statements if one.startswith(statement)]
+pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture
-def runtime_role(db):
-    """The role of the docs under another name, in this database, for one transaction."""
-    name = f"misar_runtime_{secrets.token_hex(4)}"
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT rolsuper FROM pg_roles WHERE rolname = current_user")
-        if not cursor.fetchone()[0]:
-            pytest.skip("making roles needs a superuser, which this DATABASE_URL's is not")
-        cursor.execute(f"CREATE ROLE {name}")
-        cursor.execute(f"GRANT USAGE ON SCHEMA public TO {name}")
-        for grant in documented("GRANT SELECT") + documented("GRANT USAGE, SELECT"):
-            cursor.execute(grant.replace("misar_runtime", name))
-        for revoke in documented("REVOKE"):
-            database = connection.settings_dict["NAME"]
-            cursor.execute(revoke.replace("misar_runtime", name).replace("misar_billing", database))
-    yield name
-    with connection.cursor() as cursor:
-        cursor.execute("RESET ROLE")
+def staff_member(transactional_db: None) -> User:
+    return StaffFactory.create(misar_id="staff:ada")
 
 
-def test_the_runtime_role_serves_and_bends_nothing(
-    runtime_role, deliver, checkout_event, as_service, article_rate
+@pytest.fixture
+def browser(staff_member: User) -> Client:
+    """A browser of a signed-in staff member."""
+    client = Client()
+    enter(client, staff_member)
+    return client
+
+
+def send(browser: Client, page: str, row: Any = None, **fields: Any) -> Act:
+    """Send the form of a staff action. Return its act."""
+    url = reverse(f"admin:{page}", args=[quote(row)] if row is not None else [])
+    form = {"reason": "asked by mail", "key": secrets.token_hex(8)} | fields
+    answer = browser.post(url, form)
+    assert answer.status_code == 302, answer.text
+    return Act.objects.latest("pk")
+
+
+def test_products_charge_and_stripe_pays(roles, acting_as, deliver, checkout_event, article_rate):
+    rights = [Right.READ, Right.CHARGE, Right.REFUND, Right.TOPUP, Right.GRANT]
+    blog = product("blog", rights=rights)
+    event = checkout_event()
+    with acting_as("runtime"):
+        assert deliver(event).status_code == 200
+        assert StripeEvent.objects.get().state == "handled"
+        assert blog.deduct(idempotency_key="a").json()["allowed"] is True
+        assert blog.refund(transaction_id=Entry.objects.get(kind="deduct").pk).status_code == 200
+        assert blog.grant().status_code in (200, 201)
+        held = blog.hold(count=2).json()["hold"]["id"]
+        assert blog.end(held, "capture", count=1).status_code == 200
+        held = blog.hold(key="chat:78").json()["hold"]["id"]
+        assert blog.end(held, "void").status_code == 200
+        assert blog.budget(100).status_code in (200, 201)
+        assert blog.get("/io/wallet/balance", user_id="usr_1").status_code == 200
+        call_command("tidy", stdout=StringIO())
+    assert sorted(set(Entry.objects.values_list("kind", flat=True))) == [
+        *("capture", "deduct", "grant", "refund", "topup"),
+    ]
+
+
+def test_staff_act_in_the_back_office(roles, acting_as, browser, give, as_service, article_rate):
+    give("usr_1", 50)
+    UserFactory.create(misar_id="usr_1")
+    as_service.deduct(idempotency_key="a")
+    charge, rate = Entry.objects.get(kind="deduct"), Rate.objects.get(feature=article_rate)
+    end = f"{timezone.now() + timedelta(days=30):%Y-%m-%d}"
+    granted = {"credits": "5", "expires_at_0": end, "expires_at_1": "00:00:00", "shown_reason": "Welcome"}
+    priced = {"label": "Send", "credits": "3", "unit": "article", "active": "on"}
+    support = Group.objects.get(name="support")
+    with acting_as("runtime"):
+        send(browser, "wallet_wallet_adjust", "usr_1", credits="5")
+        send(browser, "wallet_entry_give-back", charge.pk, credits="1")
+        send(browser, "wallet_wallet_freeze", "usr_1")
+        send(browser, "wallet_rate_set", rate.pk, **priced, **seen(browser, "wallet_rate_set", rate.pk))
+        send(browser, "wallet_rate_add", feature="blog.new", **priced)
+        send(browser, "accounts_plan_set", "pro", **seen(browser, "accounts_plan_set", "pro"), fee_bps="350")
+        send(browser, "accounts_user_plan", "usr_1", plan="max")
+        access = seen(browser, "accounts_user_access", "usr_1")
+        send(browser, "accounts_user_access", "usr_1", **access, is_staff="on", groups=[support.pk])
+        send(browser, "wallet_wallet_grant", "usr_1", **granted)
+    assert User.objects.get(pk="usr_1").groups.get() == support
+    assert Plan.objects.get(pk="pro").fee_bps == 350
+    assert Entry.objects.filter(kind="adjustment", actor="user:staff:ada").count() == 1
+
+
+def seen(browser: Client, page: str, row: Any) -> dict[str, Any]:
+    """Return what the form of a setting shows, as a browser sends it back."""
+    form = browser.get(reverse(f"admin:{page}", args=[quote(row)])).context["form"]
+    shown = {name: form[name].value() for name in form.fields if name not in ("reason", "key")}
+    return {name: value for name, value in shown.items() if value not in (None, False)}
+
+
+def test_creators_records_and_the_erasure_of_a_reader(
+    roles, acting_as, browser, deliver, checkout_event, settings
 ):
+    settings.MAIL_ENABLED = True
+    creator = UserFactory.create(misar_id="usr_creator")
+    event = checkout_event(customer_details={"email": "alex@example.com", "name": "Alex", "phone": None})
+    with acting_as("runtime"):
+        deliver(event)
+        tip = tips.record(creator=creator, amount_cents=1000, currency="usd", email="alex@example.com")
+        tips.refund(creator=creator, tip_id=tip.pk, amount_cents=100, key="k", actor="user:usr_creator")
+        mine = subscriptions.record(
+            creator=creator,
+            subscriber_email="alex@example.com",
+            plan="Monthly",
+            amount_cents=500,
+            currency="usd",
+        )
+        subscriptions.change(creator=creator, subscription_id=mine.pk, status="past_due")
+        api_keys.issue(owner=creator, name="key", scopes=["read"])
+        send(browser, "monetization_tip_refund", tip.pk, amount_cents="100")
+        send(browser, "monetization_tip_erase-reader", tip.pk)
+        outbox.prune()
+    assert Erasure.objects.get().tips == 1
+    assert "alex@example.com" not in StripeEvent.objects.get().payload
+    assert json.loads(StripeEvent.objects.get().payload)["data"]["object"]["amount_total"] == 2500
+
+
+def test_staff_sign_in(roles, acting_as, staff_member):
+    staff_member.set_password(PASSWORD)
+    staff_member.save()
+    client = Client()
+    with acting_as("runtime"):
+        client.post(SIGN_IN, {"login": "staff:ada", "password": "wrong"})
+        client.post(SIGN_IN, {"login": "staff:ada", "password": PASSWORD})
+        client.post("/sign-in/code", {"code": code_of()})
+        assert client.get("/admin/").status_code == 200
+        assert client.get("/health").status_code == 200
+
+
+def test_an_operator_runs_the_commands(roles, acting_as, give):
+    give("usr_1", 5)
+    with acting_as("operator"):
+        call_command("close_days", stdout=StringIO())
+        call_command("close_days", again=datetime(2026, 1, 1, tzinfo=UTC).date(), stdout=StringIO())
+        call_command("check_ledger", stdout=StringIO())
+    assert Audit.objects.get().outcome == "clean"
+
+
+def test_an_auditor_checks_the_ledger_and_reads_no_address(roles, acting_as, give):
+    give("usr_1", 5)
+    out, err = StringIO(), StringIO()
+    refused = [
+        *(
+            "accounts_user.email",
+            "accounts_user.password",
+            "monetization_tip.email",
+            "monetization_tip.message",
+        ),
+        *("monetization_subscription.subscriber_email", "wallet_stripeevent.payload"),
+        *("accounts_servicekey.digest", "accounts_apikey.digest", "django_session.session_data"),
+        *("mfa_authenticator.data", "accounts_outgoingmail.to", "accounts_keyuse.digest"),
+    ]
+    with acting_as("auditor"):
+        call_command("check_ledger", stdout=out, stderr=err)
+        for name in refused:
+            table, column = name.split(".")
+            with pytest.raises(ProgrammingError, match="permission denied"), connection.cursor() as cursor:
+                cursor.execute(f'SELECT "{column}" FROM {table}')
+        with pytest.raises(ProgrammingError, match="permission denied"), connection.cursor() as cursor:
+            cursor.execute("UPDATE wallet_wallet SET balance = 0")
+    assert "Every law holds." in out.getvalue()
+    assert "could not be written down" in err.getvalue()
+    assert not Audit.objects.exists()
+
+
+def test_the_runtime_role_writes_no_audit(roles, acting_as, give):
+    give("usr_1", 5)
+    out, err = StringIO(), StringIO()
+    with acting_as("runtime"):
+        call_command("check_ledger", stdout=out, stderr=err)
+    assert "could not be written down" in err.getvalue()
+    assert not Audit.objects.exists()
+
+
+def test_an_act_of_another_transaction_does_not_count(roles, acting_as, staff_member, give):
+    """An adjustment with the form key of an earlier act, which is written again with the same words."""
+    give("usr_1", 5)
+    Act.objects.create(staff=staff_member, verb="adjust", label="Adjust", form_key="k")
+    forged = [
+        "UPDATE accounts_act SET told = told, reason = reason",
+        "UPDATE wallet_wallet SET balance = balance + 5, entries_count = entries_count + 1",
+        "INSERT INTO wallet_entry (id, wallet_id, sequence, kind, credits, balance_after, held, feature, product,"
+        " idempotency_key, stripe_session_id, actor, reason, effective_at, created_at)"
+        " SELECT 'txn_forged', user_id, entries_count, 'adjustment', 5, balance, held, '', '', 'k', '',"
+        " 'user:staff:ada', '', now(), now() FROM wallet_wallet",
+    ]
+
+    def forge() -> None:
+        with transaction.atomic(), connection.cursor() as cursor:
+            for statement in forged:
+                cursor.execute(statement)
+
+    with acting_as("runtime"), pytest.raises(IntegrityError, match="has no act"):
+        forge()
+    assert Wallet.objects.get().balance == 5
+
+
+def test_an_entry_cannot_be_dated_before_its_transaction(roles, acting_as, give):
+    """Not even to the time of the entry before it, which an earlier day may have."""
+    give("usr_1", 5)
+    forged = (
+        "UPDATE wallet_wallet SET balance = balance - 1, entries_count = entries_count + 1;"
+        "INSERT INTO wallet_entry (id, wallet_id, sequence, kind, credits, balance_after, held, feature, count,"
+        " product, idempotency_key, stripe_session_id, actor, reason, effective_at, created_at)"
+        " SELECT 'txn_forged', user_id, entries_count, 'deduct', -1, balance, held, 'x', 1, 'blog', 'k', '',"
+        " 'service:wsk_1', '', now(), now() - interval '1 hour' FROM wallet_wallet"
+    )
+    # The entry before it is two hours old, as the owner alone can write it.
     with connection.cursor() as cursor:
-        cursor.execute(f"SET ROLE {runtime_role}")
-    deliver(checkout_event())
-    assert as_service.deduct(idempotency_key="a").json()["allowed"] is True
-    assert as_service.get("/io/wallet/balance", user_id="usr_1").json() == {"credits": 24}
-    assert Entry.objects.count() == 2
-    for statement in FORBIDDEN:
-        with pytest.raises(ProgrammingError) as refused, transaction.atomic(), connection.cursor() as cursor:
-            cursor.execute(statement)
-        assert isinstance(refused.value.__cause__, psycopg.errors.InsufficientPrivilege), statement
+        cursor.execute("SET session_replication_role = replica")
+        cursor.execute("UPDATE wallet_entry SET created_at = now() - interval '2 hours'")
+        cursor.execute("SET session_replication_role = origin")
+    with acting_as("runtime"), pytest.raises(IntegrityError, match="is dated"), connection.cursor() as cursor:
+        cursor.execute(forged)
