@@ -39,5 +39,7 @@ def test_a_database_out_of_reach_is_said(db, monkeypatch):
     def refuse(*args: Any, **kwargs: Any) -> None:
         raise OperationalError("connection refused")
 
-    monkeypatch.setattr(connection, "cursor", refuse)
-    assert warnings() == [("misar.W002", "The database role could not be checked: connection refused")]
+    with monkeypatch.context() as patched:
+        patched.setattr(connection, "cursor", refuse)
+        found = warnings()
+    assert found == [("misar.W002", "The database role could not be checked: connection refused")]

@@ -80,47 +80,49 @@ END $$;
 CREATE OR REPLACE FUNCTION wallet_stripeevent_keeps_its_payload() RETURNS trigger LANGUAGE plpgsql
     SET search_path = pg_catalog, public, pg_temp AS $$
 DECLARE
-    is_redacted boolean;
+    sent jsonb;
+    is_redacted boolean := NEW.payload LIKE '%(erased)%';
 BEGIN
-    IF NEW.payload LIKE '%(erased)%' THEN
-        BEGIN
-            WITH RECURSIVE pair (name, was, becomes) AS (
-                SELECT '', OLD.payload::jsonb, NEW.payload::jsonb
-                 UNION ALL
-                SELECT child.name, child.was, child.becomes
-                  FROM pair
-                 CROSS JOIN LATERAL (
-                       SELECT coalesce(a.name, b.name) AS name, a.value AS was, b.value AS becomes
-                         FROM (SELECT key AS name, value
-                                 FROM jsonb_each(CASE jsonb_typeof(pair.was) WHEN 'object' THEN pair.was ELSE '{}' END)
-                                UNION ALL
-                               SELECT place::text, value
-                                 FROM jsonb_array_elements(
-                                      CASE jsonb_typeof(pair.was) WHEN 'array' THEN pair.was ELSE '[]' END)
-                                      WITH ORDINALITY AS item (value, place)) a
-                         FULL JOIN
-                              (SELECT key AS name, value
-                                 FROM jsonb_each(
-                                      CASE jsonb_typeof(pair.becomes) WHEN 'object' THEN pair.becomes ELSE '{}' END)
-                                UNION ALL
-                               SELECT place::text, value
-                                 FROM jsonb_array_elements(
-                                      CASE jsonb_typeof(pair.becomes) WHEN 'array' THEN pair.becomes ELSE '[]' END)
-                                      WITH ORDINALITY AS item (value, place)) b ON b.name = a.name) child
-                 WHERE pair.was <> pair.becomes AND jsonb_typeof(pair.was) = jsonb_typeof(pair.becomes))
-            SELECT bool_and(coalesce(
-                       name ~ '@|%40|[(]erased[)]'
-                       OR becomes = 'null' AND name ~
-                          ('^((customer_|individual_|business_|billing_|shipping_)?(name|phone|address)'
-                           '|(customer_)?shipping(_details)?|collected_information)$')
-                       OR jsonb_typeof(was) = jsonb_typeof(becomes) AND (
-                          jsonb_typeof(was) IN ('object', 'array')
-                          OR jsonb_typeof(was) = 'string' AND was #>> '{}' LIKE replace(
-                             regexp_replace(becomes #>> '{}', '([\\%_])', '\\\1', 'g'), '(erased)', '%')), false))
-              INTO is_redacted FROM pair WHERE was IS DISTINCT FROM becomes;
-        EXCEPTION WHEN data_exception OR untranslatable_character THEN
-            is_redacted := true; -- No JSON that PostgreSQL can read, so nothing more can be compared.
-        END;
+    BEGIN
+        sent := OLD.payload::jsonb;
+    EXCEPTION WHEN data_exception THEN
+        NULL; -- PostgreSQL can't read what Stripe sent, so no more can be compared.
+    END;
+    IF is_redacted AND sent IS NOT NULL THEN
+        WITH RECURSIVE pair (name, was, becomes) AS (
+            SELECT '', sent, NEW.payload::jsonb
+             UNION ALL
+            SELECT child.name, child.was, child.becomes
+              FROM pair
+             CROSS JOIN LATERAL (
+                   SELECT coalesce(a.name, b.name) AS name, a.value AS was, b.value AS becomes
+                     FROM (SELECT key AS name, value
+                             FROM jsonb_each(CASE jsonb_typeof(pair.was) WHEN 'object' THEN pair.was ELSE '{}' END)
+                            UNION ALL
+                           SELECT place::text, value
+                             FROM jsonb_array_elements(
+                                  CASE jsonb_typeof(pair.was) WHEN 'array' THEN pair.was ELSE '[]' END)
+                                  WITH ORDINALITY AS item (value, place)) a
+                     FULL JOIN
+                          (SELECT key AS name, value
+                             FROM jsonb_each(
+                                  CASE jsonb_typeof(pair.becomes) WHEN 'object' THEN pair.becomes ELSE '{}' END)
+                            UNION ALL
+                           SELECT place::text, value
+                             FROM jsonb_array_elements(
+                                  CASE jsonb_typeof(pair.becomes) WHEN 'array' THEN pair.becomes ELSE '[]' END)
+                                  WITH ORDINALITY AS item (value, place)) b ON b.name = a.name) child
+             WHERE pair.was <> pair.becomes AND jsonb_typeof(pair.was) = jsonb_typeof(pair.becomes))
+        SELECT bool_and(coalesce(
+                   name ~ '@|%40|[(]erased[)]'
+                   OR becomes = 'null' AND name ~
+                      ('^((customer_|individual_|business_|billing_|shipping_)?(name|phone|address)'
+                       '|(customer_)?shipping(_details)?|collected_information)$')
+                   OR jsonb_typeof(was) = jsonb_typeof(becomes) AND (
+                      jsonb_typeof(was) IN ('object', 'array')
+                      OR jsonb_typeof(was) = 'string' AND was #>> '{}' LIKE replace(
+                         regexp_replace(becomes #>> '{}', '([\\%_])', '\\\1', 'g'), '(erased)', '%')), false))
+          INTO is_redacted FROM pair WHERE was IS DISTINCT FROM becomes;
     END IF;
     IF is_redacted IS NOT TRUE THEN
         RAISE EXCEPTION 'The payload of % is what Stripe sent: only an erasure changes it', OLD.id
