@@ -48,10 +48,13 @@ NEVER_REMOVED = (
 )
 # An entry after the last one of usr_1, whose wallet moves with it.
 ENTRY = """
-UPDATE wallet_wallet SET balance = balance + {credits}, entries_count = entries_count + 1 WHERE user_id = 'usr_1';
-INSERT INTO wallet_entry (id, wallet_id, sequence, kind, credits, balance_after, held, feature, count, product,
+UPDATE wallet_wallet SET balance = balance + {credits}, entries_count = entries_count + 1
+       WHERE user_id = 'usr_1';
+INSERT INTO wallet_entry (id, wallet_id, sequence, kind, credits, balance_after, held,
+       feature, count, product,
                           idempotency_key, stripe_session_id, actor, reason, effective_at, created_at)
-SELECT 'txn_forged', user_id, entries_count, '{kind}', {credits}, balance, held, {feature}, '', '{key}', '', '{actor}', '',
+SELECT 'txn_forged', user_id, entries_count, '{kind}', {credits}, balance, held,
+       {feature}, '', '{key}', '', '{actor}', '',
        {effective_at}, {created_at} FROM wallet_wallet WHERE user_id = 'usr_1'
 """
 
@@ -78,9 +81,11 @@ DENIED = [
     # What only commands write.
     "INSERT INTO wallet_closedday VALUES ('2030-01-01', 0, now())",
     "UPDATE wallet_closedday SET entries = 0",
-    "INSERT INTO wallet_daytotal (day_id, product, kind, credits, entries) VALUES ('2026-01-01', '', 'grant', 9, 1)",
+    "INSERT INTO wallet_daytotal (day_id, product, kind, credits, entries) VALUES"
+    " ('2026-01-01', '', 'grant', 9, 1)",
     "UPDATE wallet_daytotal SET credits = 0",
-    "INSERT INTO wallet_audit (kind, outcome, seen_count, found_count, findings, remark, started_at, ended_at)"
+    "INSERT INTO wallet_audit (kind, outcome, seen_count, found_count, findings, remark,"
+    " started_at, ended_at)"
     " VALUES ('laws', 'clean', 9, 0, '[]', '', now(), now())",
     "UPDATE wallet_audit SET outcome = 'clean', found_count = 0",
     "INSERT INTO wallet_reconciliationrun SELECT * FROM wallet_reconciliationrun",
@@ -172,11 +177,13 @@ AGAINST_LAWS = {
         "DELETE FROM accounts_user_groups",
         "UPDATE accounts_user SET is_staff = true WHERE misar_id = 'usr_1'",
         "UPDATE accounts_user SET plan_id = 'enterprise' WHERE misar_id = 'usr_1'",
-        "INSERT INTO accounts_user (misar_id, password, is_superuser, email, name, is_staff, is_active, created_at,"
+        "INSERT INTO accounts_user (misar_id, password, is_superuser, email, name, is_staff,"
+        " is_active, created_at,"
         " plan_id) VALUES ('staff:new', '', false, '', '', true, true, now(), 'free')",
     ],
     "makes superusers": [
-        "INSERT INTO accounts_user (misar_id, password, is_superuser, email, name, is_staff, is_active, created_at,"
+        "INSERT INTO accounts_user (misar_id, password, is_superuser, email, name, is_staff,"
+        " is_active, created_at,"
         " plan_id) VALUES ('staff:new', '', true, '', '', true, true, now(), 'free')",
     ],
     "wallet_topup is history": [
@@ -191,8 +198,10 @@ AGAINST_LAWS = {
         "UPDATE wallet_stripeevent SET payload = '(erased)'",
         "UPDATE wallet_stripeevent SET payload = replace(payload, '2500', '9900')",
         # The amount is changed under an erasure.
-        "UPDATE wallet_stripeevent SET payload = replace(replace(payload, 'a@b.co', '(erased)'), '2500', '9900')",
-        "UPDATE wallet_stripeevent SET payload = replace(replace(payload, 'a@b.co', '(erased)'), 'paid', 'unpaid')",
+        "UPDATE wallet_stripeevent SET payload = replace(replace(payload, 'a@b.co',"
+        " '(erased)'), '2500', '9900')",
+        "UPDATE wallet_stripeevent SET payload = replace(replace(payload, 'a@b.co',"
+        " '(erased)'), 'paid', 'unpaid')",
     ],
     "wallet_stripeevent is history": [
         "UPDATE wallet_stripeevent SET state = 'waiting' WHERE state = 'resolved'"
@@ -202,7 +211,8 @@ AGAINST_LAWS = {
     ],
     "wallet_refundrequest_has_its_act": [
         "INSERT INTO wallet_refundrequest (id, topup_id, amount_cents, reason, actor, form_key, state,"
-        " stripe_refund_id, remark, created_at) SELECT 'rrq_2', id, 100, '', 'user:staff:1', 'k', 'asking', '', '',"
+        " stripe_refund_id, remark, created_at) SELECT 'rrq_2', id, 100, '', 'user:staff:1',"
+        " 'k', 'asking', '', '',"
         " now() FROM wallet_topup LIMIT 1",
     ],
     "wallet_refundrequest is history": ["UPDATE wallet_refundrequest SET reason = 'other words'"],
@@ -211,14 +221,18 @@ AGAINST_LAWS = {
         "UPDATE monetization_tip SET fee_returned_cents = 0",
     ],
     " has no act": [
-        "INSERT INTO monetization_refund (id, tip_id, creator_id, amount_cents, fee_returned_cents, currency, key,"
-        " actor, reason, created_at) SELECT 'ref_2', id, creator_id, 100, 0, currency, 'k', 'user:staff:1', '', now()"
+        "INSERT INTO monetization_refund (id, tip_id, creator_id, amount_cents,"
+        " fee_returned_cents, currency, key,"
+        " actor, reason, created_at) SELECT 'ref_2', id, creator_id, 100, 0, currency, 'k',"
+        " 'user:staff:1', '', now()"
         " FROM monetization_tip",
     ],
     "monetization_subscription_is_its_events": [
         "UPDATE monetization_subscription SET yearly_cents = 0",
-        "INSERT INTO monetization_subscriptionevent (subscription_id, creator_id, kind, status, plan, amount_cents,"
-        " currency, yearly_cents_delta, occurred_at, created_at) SELECT id, creator_id, 'changed', status, plan, 1,"
+        "INSERT INTO monetization_subscriptionevent (subscription_id, creator_id, kind,"
+        " status, plan, amount_cents,"
+        " currency, yearly_cents_delta, occurred_at, created_at) SELECT id, creator_id,"
+        " 'changed', status, plan, 1,"
         " currency, 1, now(), now() FROM monetization_subscription",
     ],
     "wallet_moves_with_an_entry": ["UPDATE wallet_wallet SET balance = balance + 1"],

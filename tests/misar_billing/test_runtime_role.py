@@ -200,7 +200,8 @@ def test_an_act_of_another_transaction_does_not_count(roles, acting_as, staff_me
     forged = [
         "UPDATE accounts_act SET told = told, reason = reason",
         "UPDATE wallet_wallet SET balance = balance + 5, entries_count = entries_count + 1",
-        "INSERT INTO wallet_entry (id, wallet_id, sequence, kind, credits, balance_after, held, feature, product,"
+        "INSERT INTO wallet_entry (id, wallet_id, sequence, kind, credits, balance_after,"
+        " held, feature, product,"
         " idempotency_key, stripe_session_id, actor, reason, effective_at, created_at)"
         " SELECT 'txn_forged', user_id, entries_count, 'adjustment', 5, balance, held, '', '', 'k', '',"
         " 'user:staff:ada', '', now(), now() FROM wallet_wallet",
@@ -221,7 +222,8 @@ def test_an_entry_cannot_be_dated_before_its_transaction(roles, acting_as, give)
     give("usr_1", 5)
     forged = (
         "UPDATE wallet_wallet SET balance = balance - 1, entries_count = entries_count + 1;"
-        "INSERT INTO wallet_entry (id, wallet_id, sequence, kind, credits, balance_after, held, feature, count,"
+        "INSERT INTO wallet_entry (id, wallet_id, sequence, kind, credits, balance_after,"
+        " held, feature, count,"
         " product, idempotency_key, stripe_session_id, actor, reason, effective_at, created_at)"
         " SELECT 'txn_forged', user_id, entries_count, 'deduct', -1, balance, held, 'x', 1, 'blog', 'k', '',"
         " 'service:wsk_1', '', now(), now() - interval '1 hour' FROM wallet_wallet"
