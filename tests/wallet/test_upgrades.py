@@ -3,9 +3,8 @@
 from collections.abc import Callable, Iterator
 from functools import partial
 
-import psycopg
 import pytest
-from django.db import OperationalError, connection, transaction
+from django.db import connection, transaction
 from django.db.migrations.executor import MigrationExecutor
 
 from tests import all_laws
@@ -13,10 +12,9 @@ from tests.crowd import begin, wait_until_another_waits
 from tests.test_migrations import tables
 from tests.wallet.entries import insert_entry, sql
 from tests.wallet.granted import grant, lots_of, set_budget, spent
-from tests.wallet.held import capture, service_of
+from tests.wallet.held import capture
 from wallet import identifiers
 from wallet.books.funds import funds_of
-from wallet.charges import budgets, deductions
 from wallet.models import GiveBack, Hold, Wallet
 
 pytestmark = pytest.mark.django_db(transaction=True)  # Some operations run outside a transaction.
@@ -217,13 +215,6 @@ def rows(*tables):
 OLD_TABLES = ("wallet_wallet", "wallet_entry", "wallet_hold", "wallet_giveback")
 
 
-def refused(attempt):
-    """The database raises SQLSTATE 55000, and so the release before answers 503."""
-    with pytest.raises(OperationalError, match="only a newer release may") as failure:
-        attempt()
-    assert isinstance(failure.value.__cause__, psycopg.errors.ObjectNotInPrerequisiteState)
-
-
 def test_a_filled_database_gets_grants_and_budgets(wallet_at, give, article_rate):
     for user_id in ("usr_1", "usr_2", "usr_3"):
         give(user_id, 30)
@@ -252,54 +243,6 @@ def test_a_filled_database_gets_grants_and_budgets(wallet_at, give, article_rate
     # It goes on with the other wallets.
     assert before.charge("usr_2", 1, plainly=True)
     before.capture("usr_3", before.hold("usr_3", 2))
-
-
-def test_the_release_before_is_refused_where_grants_or_budgets_are(give, article_rate):
-    for user_id in ("usr_1", "usr_2", "usr_3"):
-        give(user_id, 30)
-    paid = {user_id: before.charge(user_id, 2) for user_id in ("usr_1", "usr_2", "usr_3")}
-    holds = {user_id: [before.hold(user_id, 3) for _ in range(2)] for user_id in paid}
-    grant("usr_1", 5)
-    set_budget(100, "usr_2")
-    written = rows(*OLD_TABLES)
-    for user_id in ("usr_1", "usr_2"):
-        to_void, to_capture = holds[user_id]
-        for attempt in (
-            partial(before.charge, user_id, 1),
-            partial(before.adjust, user_id, 1),
-            partial(before.adjust, user_id, -1),
-            partial(before.hold, user_id, 1),
-            partial(before.void, user_id, to_void),
-            partial(before.capture, user_id, to_capture),
-            partial(before.refund, user_id, paid[user_id], 1),
-        ):
-            refused(attempt)
-        assert before.charge(user_id, 1, plainly=True) is None  # Its guard knows both columns.
-    assert rows(*OLD_TABLES) == written
-    # Nothing of this holds for another wallet.
-    before.charge("usr_3", 1)
-    before.charge("usr_3", 1, plainly=True)
-    before.adjust("usr_3", 1)
-    before.void("usr_3", holds["usr_3"][0])
-    before.capture("usr_3", holds["usr_3"][1])
-    before.refund("usr_3", paid["usr_3"], 1)
-
-
-def test_the_release_before_moves_a_wallet_again_once_grants_are_used_up(give, article_rate):
-    """But it does not give back what a grant paid, because it would give paid credits."""
-    give("usr_1", 10)
-    paid = before.charge("usr_1", 2)
-    grant("usr_1", 5)
-    set_budget(100)
-    service = service_of("blog")
-    by_grant = deductions.deduct(service=service, user_id="usr_1", feature=article_rate, count=6).entry
-    refused(partial(before.charge, "usr_1", 1))
-    budgets.remove_budget(user_id="usr_1", set_by="user", product="", period="day")
-    before.charge("usr_1", 1)
-    before.charge("usr_1", 1, plainly=True)
-    before.refund("usr_1", paid, 1)
-    refused(partial(before.refund, "usr_1", by_grant.pk, 1))
-    assert set_budget(100).spent == 2 + 6 + 1 + 1 - 1
 
 
 @pytest.mark.parametrize("state", [BEFORE_GRANTS, BETWEEN])

@@ -4,18 +4,15 @@ The rows and their names are those of `granted_books` (conftest.py); a change is
 """
 
 from functools import partial
-from itertools import product
 
-import psycopg
 import pytest
-from django.db import Error, IntegrityError, OperationalError, connection, transaction
+from django.db import Error, IntegrityError, connection, transaction
 
 from tests.wallet.books.conftest import BLOG
 from tests.wallet.books.guards import in_a_transaction, refuser
-from tests.wallet.entries import move, sql
+from tests.wallet.entries import sql
 from tests.wallet.granted import grant, set_budget
 from wallet.books import laws
-from wallet.books.funds import available_of
 from wallet.charges import deductions, give_backs
 from wallet.models import (
     Budget,
@@ -30,7 +27,6 @@ from wallet.models import (
 )
 
 FEATURE = "blog.article.generate"
-NEWER_ONLY = "only a newer release may"
 
 pytestmark = pytest.mark.django_db
 
@@ -316,7 +312,7 @@ def test_a_budget_is_one_of_its_kind(refused):
 
 
 def test_a_wallet_with_budgets_is_not_deleted(refused):
-    refused("foreign key", "DELETE FROM wallet_wallet WHERE user_id = 'usr_1'")
+    refused("wallet_wallet is history", "DELETE FROM wallet_wallet WHERE user_id = 'usr_1'")
 
 
 def test_a_month_of_a_product_is_counted_once_from_zero(refused):
@@ -326,22 +322,7 @@ def test_a_month_of_a_product_is_counted_once_from_zero(refused):
     refused("wallet_grantedmonth_pkey", again)
 
 
-# --- The release before knows no grants and no budgets ------------------------------------------------
-
-
-def refused_with_55000(attempt):
-    """Django raises OperationalError for this SQLSTATE, so the release before answers 503."""
-    with pytest.raises(OperationalError, match=NEWER_ONLY) as failure, transaction.atomic():
-        attempt()
-    assert isinstance(failure.value.__cause__, psycopg.errors.ObjectNotInPrerequisiteState)
-
-
-MOVES = (
-    "balance = balance + 1, entries_count = entries_count + 1",
-    "balance = balance - 1, entries_count = entries_count + 1",
-    "held = held + 1, open_holds = open_holds + 1",
-    "balance = balance - 1, entries_count = entries_count + 1, held = held + 1, open_holds = open_holds + 1",
-)
+# --- Refunds of charges that grants paid ----------------------------------------------------------------
 
 
 @pytest.fixture
@@ -356,53 +337,7 @@ def wallets(rows, give, article_rate):
     connection.check_constraints()
 
 
-def update(user_id, change):
-    return lambda: sql(f"UPDATE wallet_wallet SET {change} WHERE user_id = '{user_id}'")
-
-
-def test_the_release_before_does_not_move_a_wallet_with_grants_or_budgets(wallets):
-    for user_id, change in product(("usr_1", "usr_2", "usr_3"), MOVES):
-        refused_with_55000(update(user_id, change))
-        with transaction.atomic():
-            update(user_id, f"{change}, revision = revision + 1")()  # This release.
-            transaction.set_rollback(True)
-
-
-def test_the_release_before_moves_a_wallet_without_grants_left(wallets):
-    for user_id, change in product(("usr_4", "usr_5"), MOVES):
-        with transaction.atomic():
-            update(user_id, change)()
-            transaction.set_rollback(True)
-    for user_id in ("usr_4", "usr_5"):
-        entry = move(user_id, -1, kind="deduct", feature=FEATURE, count=1, product="blog")
-        connection.check_constraints()
-        assert Entry.objects.get(pk=entry).held is None
-
-
-def test_the_release_before_may_change_what_is_no_money(wallets):
-    changes = ("frozen = true", "watch = 1", "created_at = created_at - interval '1 day'")
-    for user_id, change in product(("usr_1", "usr_2", "usr_3"), changes):
-        update(user_id, change)()
-    connection.check_constraints()
-
-
-def refund_of_the_release_before(user_id, credits):
-    charge = Entry.objects.get(wallet_id=user_id, kind="deduct")
-    refund = move(user_id, credits, kind="refund", feature=FEATURE, product="blog", reverses_id=charge.pk)
-    answer = {"refundable": 3 - credits, "lapsed": 0, "available": available_of(user_id)}
-    insert("wallet_giveback", {"wallet_id": user_id, "entry_id": refund, "requested": credits} | answer)
-
-
-def test_the_release_before_gives_no_charge_back_that_grants_paid(wallets):
-    """The grant of usr_5 paid 2 of 3 credits. That release would give all of them back as paid credits."""
-    for credits in (1, 3):
-        refused_with_55000(lambda credits=credits: refund_of_the_release_before("usr_5", credits))
-    refund_of_the_release_before("usr_4", 1)
-    connection.check_constraints()
-    assert GiveBack.objects.get(wallet_id="usr_4").to_grants is None
-
-
-def test_this_release_says_what_went_back_to_grants(wallets):
+def test_a_refund_says_what_went_back_to_grants(wallets):
     for user_id, credits, to_grants in (("usr_4", 3, 0), ("usr_5", 1, 0), ("usr_5", 2, 2)):
         charge = {"idempotency_key": "charge"}
         key = f"undo:{credits}"

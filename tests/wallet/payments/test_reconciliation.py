@@ -17,7 +17,7 @@ from django.utils import timezone
 from foundation.operators import moment
 from sandbox.environment import free_port
 from tests.wallet.conftest import forget_the_client
-from tests.wallet.lawless import unguarded
+from tests.wallet.resting import resting_triggers
 from wallet.books.funds import available_of
 from wallet.models import Entry, StripeEvent, TopUp
 from wallet.payments import settlement
@@ -209,7 +209,7 @@ def test_old_credits_are_looked_at_as_far_back_as_asked(stand_in, give):
     """By the time of the entry, which nothing changes; `paid_at` can be edited."""
     topup = give("usr_1", 25, session_id="cs_test_old").topup
     for paid_at in (timezone.now() - timedelta(days=60), None):
-        with unguarded():
+        with resting_triggers():
             TopUp.objects.filter(pk=topup.pk).update(paid_at=paid_at)
         assert findings("--since", "2d") == (1, {("unpaid", "cs_test_old", "usr_1")})
 

@@ -13,6 +13,7 @@ from django.db import connection
 from django.utils import timezone
 
 from tests.wallet.entries import sql
+from tests.wallet.resting import resting_triggers
 from wallet.books import days, laws
 from wallet.models import Entry, Payment, TopUp
 
@@ -161,9 +162,9 @@ def test_a_top_up_raised_by_100_dollars_together_with_all_that_adds_up(paid):
 @pytest.mark.parametrize("paid_at", [timedelta(0), timedelta(days=60)])
 def test_a_fake_top_up_that_adds_up(paid, give, paid_at):
     entry = give("usr_9", 100, session_id="cs_test_fake")
-    TopUp.objects.filter(entry=entry).update(
-        paid_at=timezone.now() - paid_at, created_at=timezone.now() - paid_at
-    )
+    long_ago = timezone.now() - paid_at
+    with resting_triggers():
+        TopUp.objects.filter(entry=entry).update(paid_at=long_ago, created_at=long_ago)
     assert found() == {("unpaid", "cs_test_fake", "usr_9")}
     assert named(set(), {"unpaid"})
 
@@ -178,7 +179,9 @@ def test_a_fake_top_up_with_an_id_that_is_none(paid, give, session_id):
 
 @pytest.mark.breaks_the_books
 def test_a_fake_top_up_without_a_row(paid, give):
-    give("usr_9", 100, session_id="cs_test_fake").topup.delete()
+    topup = give("usr_9", 100, session_id="cs_test_fake").topup
+    with resting_triggers():
+        topup.delete()
     assert found() == {("unpaid", "cs_test_fake", "usr_9")}
     assert named({TOPUP, LEFT}, {"unpaid"})
 

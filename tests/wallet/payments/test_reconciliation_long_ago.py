@@ -14,6 +14,7 @@ from django.utils import timezone
 from tests.conftest import paid_checkout
 from tests.scripted_server import json_of
 from tests.wallet.entries import sql
+from tests.wallet.resting import resting_triggers
 from tests.wallet.stripe_answers import SESSIONS
 from wallet.books.funds import available_of
 from wallet.models import Entry, StripeDispute, TopUp
@@ -85,7 +86,8 @@ def old_payment(db):
     """Ninety days ago, usr_1 paid $25."""
     session = paid_checkout("cs_test_1", created=LONG_AGO, payment_intent="pi_1")["data"]["object"]
     settlement.settle(session, happened_at=timezone.now() - timedelta(days=90))
-    TopUp.objects.update(created_at=timezone.now() - timedelta(days=90))
+    with resting_triggers():
+        TopUp.objects.update(created_at=timezone.now() - timedelta(days=90))
     written_long_ago()
     return session
 
