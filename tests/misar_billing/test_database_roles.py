@@ -2,6 +2,7 @@
 
 import io
 from dataclasses import asdict
+from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
@@ -29,7 +30,7 @@ SELECT given.name, acl.privilege_type, replace(pg_get_userbyid(acl.grantee), %(o
 """
 
 
-def rows(query: str, *values: object) -> list[tuple[str, ...]]:
+def rows(query: str, *values: Any) -> list[Any]:
     with connection.cursor() as cursor:
         cursor.execute(query, values)
         return cursor.fetchall()
