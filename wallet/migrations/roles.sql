@@ -85,7 +85,7 @@ DECLARE
 BEGIN
     BEGIN
         sent := OLD.payload::jsonb;
-    EXCEPTION WHEN data_exception THEN
+    EXCEPTION WHEN data_exception OR program_limit_exceeded OR statement_too_complex THEN
         NULL; -- PostgreSQL can't read what Stripe sent, so no more can be compared.
     END;
     IF is_redacted AND sent IS NOT NULL THEN
