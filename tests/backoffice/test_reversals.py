@@ -19,6 +19,7 @@ from tests.backoffice.overviews import behind
 from tests.backoffice.refunds import form_of, page_of, send, spend
 from tests.source import ROOT
 from tests.wallet import by_hand
+from tests.wallet.resting import resting_triggers
 from wallet.books.funds import available_of
 from wallet.models import Entry, RefundRequest, StripeDispute, StripeEvent, StripeRefund, TopUp
 from wallet.payments import handlers
@@ -317,7 +318,8 @@ def test_the_overview_leads_to_refunds_without_an_answer(give, staff):
         topup=TopUp.objects.get(), amount_cents=1000, reason="r", actor="user:x", form_key="k"
     )
     assert line_about("no answer from Stripe") is None  # It was asked for just now.
-    RefundRequest.objects.update(created_at=timezone.now() - timedelta(minutes=5))
+    with resting_triggers():
+        RefundRequest.objects.update(created_at=timezone.now() - timedelta(minutes=5))
     line = line_about("no answer from Stripe")
     assert line.sentence == "1 refund has no answer from Stripe."
     assert list(behind(staff, line.url)) == [requested]

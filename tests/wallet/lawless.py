@@ -1,9 +1,5 @@
 """What the laws find in books that a test has broken."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
-from tests.wallet.entries import sql
 from wallet.books import laws
 from wallet.models import Entry
 
@@ -21,11 +17,3 @@ def found() -> list[tuple[str, str, str]]:
 def the(kind: str, user_id: str = "usr_1") -> str:
     """The id of the one entry of a kind."""
     return Entry.objects.get(kind=kind, wallet_id=user_id).pk
-
-
-@contextmanager
-def unguarded() -> Iterator[None]:
-    """Run the block, in a transaction, without triggers and foreign keys."""
-    sql("SET LOCAL session_replication_role = replica")
-    yield
-    sql("SET LOCAL session_replication_role = origin")
