@@ -84,6 +84,6 @@ GUARDS = Guards(
         "wallet_payment_is_decided_once()": "707c3e45447f6edfbf7f4a7682f4892a",
         "wallet_rate_is_its_last_change()": "b0a73f6a8a6b9aa8d439bbe6f5a5e8d9",
         "wallet_refundrequest_has_its_act()": "2a7130009237c21a6c2c7106d9f6690d",
-        "wallet_stripeevent_keeps_its_payload()": "09dd7acacdf9dc35b8ec8dd7b5327059",
+        "wallet_stripeevent_keeps_its_payload()": "c7c572c77f5bb8e58f554b9f13b23858",
     },
 )

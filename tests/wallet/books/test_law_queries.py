@@ -178,7 +178,9 @@ def test_every_constraint_and_unique_index_is_watched(db):
     # that Django does not know, or that let a payment be credited once.
     uniques |= {"wallet_topup_stripe_session_id_key", "wallet_topup_entry_id_key", "wallet_payment_pkey"}
     uniques |= {f"wallet_{table}_pkey" for table in ("entry", "hold", "giveback", "lot", "lotmove")}
-    uniques |= {f"wallet_{table}_pkey" for table in ("holdpart", "budget", "grantedmonth", "seal", "tableseal")}
+    uniques |= {
+        f"wallet_{table}_pkey" for table in ("holdpart", "budget", "grantedmonth", "seal", "tableseal")
+    }
     assert uniques == set(INDEX_NAMES)
 
 
