@@ -16,9 +16,9 @@ from django.db import connection
 from django.urls import reverse
 from django.utils import timezone
 
-from accounts import api_keys
+from accounts import api_keys, plans
 from accounts.errors import InvalidApiKey, KeyLimitReached
-from accounts.models import ApiKey, Plan, User
+from accounts.models import ApiKey, User
 from tests.crowd import at_once
 from tests.monetization.conftest import (
     BAD_KEY,
@@ -173,9 +173,9 @@ def test_another_users_keys_take_no_place(browser, stranger):
 
 def test_a_limit_that_staff_changed_holds_at_once(browser):
     made_by(browser)
-    Plan.objects.filter(slug="free").update(key_limit=2)
+    plans.set_plan(slug="free", name="Free", fee_bps=500, key_limit=2, actor="user:staff:1")
     made_by(browser)
-    Plan.objects.filter(slug="free").update(key_limit=0)
+    plans.set_plan(slug="free", name="Free", fee_bps=500, key_limit=0, actor="user:staff:1")
     sentence = "Your plan allows 0 active API keys. Revoke one, or change your plan"
     refused(browser.post(KEYS, {"name": "One more"}), 403, sentence)
 

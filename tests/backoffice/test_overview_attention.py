@@ -125,7 +125,7 @@ class TestAttention:
 def test_violated_laws_are_named_with_their_first_subjects(staff):
     found = [{"law": "Balance", "subject": f"usr_{n}", "detail": "d"} for n in range(5)]
     found.append({"law": "Chain", "subject": "txn_1", "detail": "d"})
-    audit = examine(Audit.Kind.LAWS, "found", found)
+    audit = examine(Audit.Kind.LAWS, "found", found, ago=HOUR)
     [line] = attention()
     assert line.sentence == "2 ledger laws are violated."
     assert line.details == ["Balance: usr_0, usr_1, usr_2 and 2 more.", "Chain: txn_1."]
@@ -142,7 +142,7 @@ def test_where_stripe_and_the_books_disagree_the_sessions_are_named():
         {"kind": "uncredited", "session_id": "cs_2"},
         {"kind": "parked", "session_id": "cs_3"},
     ]
-    examine(Audit.Kind.STRIPE, "found", found)
+    examine(Audit.Kind.STRIPE, "found", found, ago=HOUR)
     [line] = attention()
     assert line.sentence == "3 differences between Stripe and the ledger."
     assert line.details == [
@@ -170,7 +170,12 @@ def test_an_examination_that_is_older_than_26_hours_is_late():
 
 
 def test_where_history_differs_from_its_seals_the_wallets_are_named(examined):
-    examine(Audit.Kind.SEALS, "found", [{"law": "Entries are as sealed", "subject": "usr_1", "detail": "d"}])
+    examine(
+        Audit.Kind.SEALS,
+        "found",
+        [{"law": "Entries are as sealed", "subject": "usr_1", "detail": "d"}],
+        ago=HOUR,
+    )
     [line] = attention()
     assert line.sentence == "1 difference between the ledger and its seals."
     assert line.details == ["Entries are as sealed: usr_1."]
@@ -180,7 +185,7 @@ def test_where_history_differs_from_its_seals_the_wallets_are_named(examined):
 @pytest.mark.usefixtures("examined")
 def test_where_more_was_found_than_is_kept_the_named_are_said_to_be_some():
     found = [{"law": "Balance", "subject": f"usr_{n}"} for n in range(120)]
-    examine(Audit.Kind.LAWS, "found", found)
+    examine(Audit.Kind.LAWS, "found", found, ago=HOUR)
     [line] = attention()
     assert line.sentence == "120 violations of the ledger's laws."
     assert line.details == ["Balance: usr_0, usr_1, usr_2 and others."]

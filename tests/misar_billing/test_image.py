@@ -44,8 +44,9 @@ def test_it_holds_every_app_of_ours_and_no_sandbox(image):
 
 
 def test_it_passes_the_deployment_check_and_loads_what_gunicorn_serves(image):
-    checked = run(image, "manage.py", "check", "--deploy", "--fail-level", "INFO")
-    assert (checked.returncode, checked.stderr) == (0, "")
+    checked = run(image, "manage.py", "check", "--deploy")
+    # There is no database here, so its role is not known.
+    assert (checked.returncode, re.findall(r"\((\w+\.\w+)\)", checked.stderr)) == (0, ["misar.W002"])
     served = run(image, "-c", "import misar_billing.wsgi, misar_billing.urls, misar_billing.gunicorn_conf")
     assert served.returncode == 0, served.stderr
 

@@ -11,7 +11,7 @@ from math import floor
 from random import Random
 from typing import Any
 
-from accounts.models import Plan
+from accounts import plans
 from monetization import sponsors
 from monetization.figures.stats import Churn, Figures
 from monetization.privacy import erasure
@@ -30,8 +30,8 @@ class Life:
     """What one creator lives through, and a plain note of each thing that happened."""
 
     def __init__(self, chance, rate):
-        plan, _ = Plan.objects.update_or_create(
-            slug=f"plan-{rate}", defaults={"name": "Odd", "fee_bps": rate}
+        plan = plans.set_plan(
+            slug=f"plan-{rate}", name="Odd", fee_bps=rate, key_limit=None, actor="user:staff:1"
         )
         self.creator: Any = UserFactory(plan=plan)
         self.chance, self.rate = chance, rate

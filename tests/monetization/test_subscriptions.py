@@ -461,4 +461,4 @@ def test_a_subscription_that_cannot_be_is_not_written(creator, law, statement):
 
 def test_a_subscription_with_a_history_cannot_be_removed(creator):
     subscribe(creator)
-    refused("violates foreign key", "DELETE FROM monetization_subscription")
+    refused("is history", "DELETE FROM monetization_subscription")

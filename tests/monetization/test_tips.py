@@ -10,7 +10,7 @@ from django.db import transaction
 from django.test import override_settings
 from hypothesis import given, settings
 
-from accounts.models import Plan
+from accounts import plans
 from monetization import tips
 from monetization.errors import AlreadyRecorded, NotFound, RefundTooLarge
 from monetization.models import Refund, Tip
@@ -70,7 +70,7 @@ def test_a_tip_may_be_anonymous(creator):
 def test_a_tip_keeps_its_worth_when_plan_and_rate_change(creator):
     found = tip(creator)
     before = worth_of(found)
-    Plan.objects.filter(pk="free").update(fee_bps=900)
+    plans.set_plan(slug="free", name="Free", fee_bps=900, key_limit=1, actor="user:staff:1")
     creator.plan_id = "max"
     creator.save(update_fields=["plan_id"])
     assert worth_of(found) == before
@@ -81,7 +81,7 @@ def test_a_tip_keeps_its_worth_when_plan_and_rate_change(creator):
 
 def test_the_rate_of_the_moment_counts_though_the_creator_was_read_before(creator):
     creator.plan.fee_bps  # noqa: B018 (read, and kept with the creator)
-    Plan.objects.filter(pk="free").update(fee_bps=1000)
+    plans.set_plan(slug="free", name="Free", fee_bps=1000, key_limit=1, actor="user:staff:1")
     assert tip(creator).fee_cents == 50
 
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Protocol, cast
 
 from foundation.errors import BillingError
+from foundation.text import is_printable_in_ids
 
 STDOUT = "-"
 # A line has one entry or one head. An entry that uses up 10,000 grants has about a megabyte.
@@ -252,7 +253,7 @@ def time_text(at: datetime) -> str:
 
 def shown(name: str) -> str:
     """Return a name as a sentence may have it: a file may hold one that would steer a terminal."""
-    return name if name.isprintable() else json.dumps(name)
+    return name if is_printable_in_ids(name) else json.dumps(name)
 
 
 def only(row: Row, *names: str) -> None:

@@ -6,7 +6,8 @@ from functools import partial
 
 import pytest
 
-from accounts.models import Plan, User
+from accounts import plans
+from accounts.models import User
 from monetization import tips
 from monetization.models import Tip
 from tests.conftest import Caller
@@ -120,7 +121,7 @@ def test_the_same_payment_again_is_answered_the_same(api):
 
 def test_it_does_not_care_for_the_plan_or_the_fee_of_now(api, creator):
     first = api.post(TIP, TIP_BODY)
-    Plan.objects.filter(slug="free").update(fee_bps=900)
+    plans.set_plan(slug="free", name="Free", fee_bps=900, key_limit=1, actor="user:staff:1")
     User.objects.filter(pk=creator.pk).update(plan_id="pro")
     assert api.post(TIP, TIP_BODY).content == first.content
 

@@ -6,6 +6,7 @@ from django.db import Error, IntegrityError, connection, transaction
 from tests.wallet import by_hand
 from tests.wallet.books.guards import refuser, rows_of
 from tests.wallet.entries import insert_entry, move, sql
+from tests.wallet.resting import resting_triggers
 from wallet.books.funds import available_of
 from wallet.charges import debits
 from wallet.models import Entry, RateChange, TopUp, Wallet
@@ -86,7 +87,7 @@ def test_django_cannot_change_history_either(refused):
 
 
 def test_a_wallet_with_a_history_is_not_deleted(refused):
-    refused("foreign key", lambda: sql("DELETE FROM wallet_wallet WHERE user_id = 'usr_1'"))
+    refused("is history", lambda: sql("DELETE FROM wallet_wallet WHERE user_id = 'usr_1'"))
 
 
 # --- An entry follows its wallet --------------------------------------------------------------------
@@ -320,6 +321,26 @@ def test_an_entry_stands_for_one_top_up(refused):
 @pytest.mark.parametrize(
     "change",
     [
+        "entry_id = NULL",
+        "state = 'failed'",
+        "paid_cents = NULL",
+        "paid_cents = 0",
+        "paid_cents = 2501",
+        "amount_cents = 5",
+        "paid_at = now()",
+        "user_id = 'usr_2'",
+        "stripe_session_id = NULL",
+        "stripe_session_id = 'cs_2'",
+        "payment_intent_id = 'pi_2'",
+    ],
+)
+def test_a_paid_top_up_is_final(refused, change):
+    refused("is history", lambda: sql(f"UPDATE wallet_topup SET {change}"))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
         "UPDATE wallet_topup SET entry_id = NULL",
         "UPDATE wallet_topup SET state = 'failed'",
         "UPDATE wallet_topup SET paid_cents = NULL",
@@ -330,7 +351,8 @@ def test_an_entry_stands_for_one_top_up(refused):
     ],
 )
 def test_paid_means_an_entry_and_an_entry_means_paid(refused, change):
-    refused("wallet_topup_is_paid_with_an_entry", lambda: sql(change))
+    with resting_triggers():
+        refused("wallet_topup_is_paid_with_an_entry", lambda: sql(change))
 
 
 def test_the_entry_of_a_top_up_is_not_lost(refused):

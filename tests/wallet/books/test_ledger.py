@@ -232,6 +232,7 @@ def test_a_form_that_was_used_says_nothing_else(give, other):
     assert books_of() == before
 
 
+@pytest.mark.breaks_the_books  # An act is about one user.
 def test_one_form_for_two_users_are_two_decisions(db):
     assert adjust(5, user_id="usr_1") != adjust(5, user_id="usr_2")
     assert available_of("usr_1") == available_of("usr_2") == 5
