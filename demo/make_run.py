@@ -16,7 +16,7 @@ from foundation.errors import first_line
 from foundation.operators import FOUND, database_read
 from sandbox import claim, environment
 from sandbox.private_postgres import PrivateServer
-from sandbox.processes import MAIL, SANDBOX, TIDY, WEB, Processes, ProcessTrouble, refuse_busy_ports
+from sandbox.processes import MAIL, SANDBOX, SEAL, TIDY, WEB, Processes, ProcessTrouble, refuse_busy_ports
 from wallet.books import days
 
 WELCOME = """
@@ -77,6 +77,7 @@ def run(stdout: OutputWrapper) -> None:
                 processes.start("The web server", WEB)
                 processes.start("The mail sender", MAIL)
                 processes.start("The tidier", TIDY)
+                processes.start("The sealer", SEAL)
                 processes.wait_until_healthy("The sandbox", host, sandbox_port)
                 processes.wait_until_healthy("The web server", host, port)
                 say(welcome(keys))
@@ -108,9 +109,10 @@ def seed() -> dict[str, str]:
 
 def check_the_books() -> None:
     """Run the nightly checks once, so the back-office shows their time and result."""
-    for command in ("check_ledger", "reconcile_stripe"):
+    checks = (("seal_ledger",), ("check_ledger",), ("check_ledger", "--seals"), ("reconcile_stripe",))
+    for command in checks:
         try:
-            call_command(command, stdout=StringIO(), stderr=StringIO())
+            call_command(*command, stdout=StringIO(), stderr=StringIO())
         except CommandError:
             pass  # The back-office also shows that a check could not look.
         except SystemExit as end:

@@ -33,6 +33,7 @@ WEB = (
 )
 MAIL = (sys.executable, "manage.py", "send_mail", "--watch", "--every", "2")
 TIDY = (sys.executable, "manage.py", "tidy", "--watch", "--every", "10")
+SEAL = (sys.executable, "manage.py", "seal_ledger", "--watch")
 STOP_SECONDS_MAX = 15  # gunicorn gives requests 10 to finish.
 START_SECONDS_MAX = 60
 LOOK_EVERY_SECONDS = 0.5  # Where the system cannot tell that a process has ended.
