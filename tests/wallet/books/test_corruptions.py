@@ -6,6 +6,7 @@ off or changed see tests/misar_billing/test_guards.py, and for tips tests/moneti
 """
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.db import connection
@@ -190,7 +191,7 @@ def test_a_clawback_that_was_removed(books):
 
 
 def test_a_capture_that_was_removed(books, article_rate):
-    facts = {"service": BLOG, "user_id": "usr_1"}
+    facts: dict[str, Any] = {"service": BLOG, "user_id": "usr_1"}
     held = verbs_of_holds.authorize(**facts, feature=article_rate, count=2, ttl_seconds=900, key="k").hold
     verbs_of_holds.capture(**facts, hold_id=held.pk)
     assert remove_the_last_entry() == "capture"
@@ -214,8 +215,7 @@ def test_a_charge_that_a_budget_has_counted(books, article_rate):
 def test_a_charge_of_a_closed_day(books, article_rate):
     today = timezone.now().date()
     with connection.cursor() as cursor:
-        times = {"since": start_of(today), "until": end_of(today)}
-        cursor.execute(days.CLOSE, {"day": today} | times)
+        cursor.execute(days.CLOSE, {"day": today, "since": start_of(today), "until": end_of(today)})
     deductions.deduct(service=BLOG, user_id="usr_1", feature=article_rate)
     assert named() == [DAYS]
     assert remove_the_last_entry() == "deduct"
