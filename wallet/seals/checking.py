@@ -13,11 +13,10 @@ from django.db import connection
 
 from foundation.words import count
 from wallet.books.laws import Violation
-from wallet.seals import heads as seal_files
 from wallet.seals import tables
 from wallet.seals.files import NotAsWritten
 from wallet.seals.formats import FIXED_PATH, FORMATS, Rows, digest_sql, hash_sql
-from wallet.seals.heads import Head
+from wallet.seals.heads import Head, SealFile
 from wallet.seals.tables import Table
 
 ENTRIES = "The entries of every seal are what they were when they were sealed"
@@ -305,7 +304,7 @@ def compare_file(path: str, *, user_id: str | None = None) -> Iterator[Violation
 def _readable(path: str, troubles: list[Violation]) -> Iterator[Head]:
     """Yield the heads of a seal file, up to the first line that is not as it was written."""
     try:
-        yield from seal_files.read(path)
+        yield from SealFile(path)
     except NotAsWritten as trouble:
         troubles.append(Violation(FILE, path, str(trouble)))
 

@@ -25,7 +25,7 @@ from foundation.errors import BillingError
 from foundation.operators import snapshot
 from wallet.seals import entry_lines, files, formats, heads, merkle
 from wallet.seals.files import Row, Write
-from wallet.seals.heads import Head
+from wallet.seals.heads import Head, SealFile
 
 KIND = "export"
 # Entries that are read in one query, and lines that wait for them.
@@ -310,7 +310,7 @@ def write(
     FileRefused if the file exists or cannot be written, or if the seal file cannot be read.
     """
     exported = Exported()
-    kept = heads.read(seal_file) if seal_file is not None else None
+    kept = SealFile(seal_file) if seal_file is not None else None
     with files.writing(path, stdout=stdout) as append, snapshot():
         times = {"since": scope.since, "until": scope.until, "seal_file_made_at": kept and kept.made_at}
         texts = {name: at and files.time_text(at) for name, at in times.items()}

@@ -186,8 +186,3 @@ class SealFile:
         for _ in self._lines:
             raise NotAsWritten("the file goes on after its last line.")
         self.wallets, self.tables, self.root = heads.wallets, heads.tables, heads.tree.root()
-
-
-def read(path: str) -> SealFile:
-    """Open a seal file; see SealFile."""
-    return SealFile(path)

@@ -70,7 +70,7 @@ def verify(
 
     Raises FileRefused if a file cannot be read, and NotAsWritten if it is not as this service writes it.
     """
-    kept = heads.read(seal_file) if seal_file is not None else None
+    kept = SealFile(seal_file) if seal_file is not None else None
     reader = files.Reader(path)
     with reader.naming_the_line():
         verifier = _Verifier(reader.first(), kept, on_finding)

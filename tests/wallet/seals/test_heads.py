@@ -49,7 +49,7 @@ def test_the_root_is_that_of_the_rfc_over_the_canonical_text(sealed, tmp_path):
 
 def test_it_is_read_again(sealed, tmp_path):
     summary = write_seals(tmp_path / "seals.gz")
-    file = heads.read(str(tmp_path / "seals.gz"))
+    file = heads.SealFile(str(tmp_path / "seals.gz"))
     assert [head.name for head in file if head.kind == "wallet"] == WALLETS
     assert (file.wallets, file.tables, file.root.hex()) == tuple(summary.values())
 
@@ -57,7 +57,7 @@ def test_it_is_read_again(sealed, tmp_path):
 def test_without_seals_the_file_has_no_heads(transactional_db, tmp_path):
     summary = write_seals(tmp_path / "seals")
     assert (summary["wallets"], summary["tables"]) == (0, 0)
-    file = heads.read(str(tmp_path / "seals"))
+    file = heads.SealFile(str(tmp_path / "seals"))
     assert list(file) == []
     assert file.root.hex() == summary["root"]
 
@@ -99,7 +99,7 @@ def test_a_minus_is_stdout(sealed, tmp_path):
     stdout = io.StringIO()
     heads.write("-", stdout=stdout)
     (tmp_path / "seals").write_text(stdout.getvalue())
-    assert len(list(heads.read(str(tmp_path / "seals")))) == stdout.getvalue().count("\n") - 2
+    assert len(list(heads.SealFile(str(tmp_path / "seals")))) == stdout.getvalue().count("\n") - 2
     assert stdout.getvalue().isascii()
 
 
@@ -112,7 +112,7 @@ def test_a_name_with_control_characters_is_shown_escaped(sealed, tmp_path):
     )
     sql("SET session_replication_role = origin")
     write_seals(tmp_path / "seals")
-    shown = [str(head) for head in heads.read(str(tmp_path / "seals")) if head.kind == "wallet"]
+    shown = [str(head) for head in heads.SealFile(str(tmp_path / "seals")) if head.kind == "wallet"]
     assert shown[0] == 'wallet "\\u001b[2J"'
 
 
@@ -121,7 +121,7 @@ def test_the_command_writes_its_sentences_elsewhere_than_the_file(sealed, tmp_pa
     assert run("seal_ledger", "--to", "-") == 0
     out, err = capsys.readouterr()
     (tmp_path / "seals").write_text(out)
-    file = heads.read(str(tmp_path / "seals"))
+    file = heads.SealFile(str(tmp_path / "seals"))
     assert [head.name for head in file if head.kind == "wallet"] == WALLETS
     assert "1 entry of 1 wallet" in err
     assert run("seal_ledger", "--to", str(tmp_path / "again")) == 0
@@ -134,7 +134,7 @@ def test_the_command_writes_its_sentences_elsewhere_than_the_file(sealed, tmp_pa
 def reading(path: Path) -> str:
     """Why a file is refused."""
     with pytest.raises(NotAsWritten) as refusal:
-        list(heads.read(str(path)))
+        list(heads.SealFile(str(path)))
     return str(refusal.value)
 
 
@@ -194,7 +194,7 @@ def test_every_changed_head_is_noticed(tmp_path):
 def test_a_file_that_cannot_be_opened_is_no_damaged_file(tmp_path):
     for path in (tmp_path / "none", tmp_path, "with\0nul"):
         with pytest.raises(FileRefused) as refusal:
-            heads.read(str(path))
+            heads.SealFile(str(path))
         assert not isinstance(refusal.value, NotAsWritten)
 
 

@@ -125,7 +125,7 @@ def test_a_hostile_seal_file_is_refused(tmp_path, name):
     path = tmp_path / "seals"
     path.write_bytes(FILES[name].replace(b'"file": "export"', b'"file": "seals"'))
     with pytest.raises(NotAsWritten, match=r"seals, line \d+: "):
-        list(heads.read(str(path)))
+        list(heads.SealFile(str(path)))
 
 
 def refusal_of(path: Path) -> FileRefused | None:
