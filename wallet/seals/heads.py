@@ -7,7 +7,7 @@ The first line says when the file was made and from which database. Then comes a
 tables, then the wallets, both sorted by their names in UTF-8. The last line has the counts and the root.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -125,7 +125,7 @@ def beginning(kind: str) -> Row:
     return {"file": kind, "format": FORMAT, "made_at": made_at, "database": database_read()}
 
 
-def write(path: str, *, stdout: files.Output, on_head: Callable[[], object] = lambda: None) -> Row:
+def write(path: str, *, stdout: files.Output) -> Row:
     """Write the seal file in one snapshot and return its last line. `-` writes to `stdout`.
 
     Raises FileRefused if the file exists or cannot be written.
@@ -136,7 +136,6 @@ def write(path: str, *, stdout: files.Output, on_head: Callable[[], object] = la
         for head in of_books():
             heads.tree.add(heads.count(head).leaf())
             append(head.row())
-            on_head()
         append(heads.summary())
         return heads.summary()
 

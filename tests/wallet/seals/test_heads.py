@@ -70,25 +70,38 @@ def test_the_same_seals_give_the_same_root_and_more_seals_another(sealed, tmp_pa
     assert write_seals(tmp_path / "4")["root"] != first["root"]
 
 
-def test_a_file_is_written_whole_or_not_at_all(sealed, tmp_path):
-    stops = iter([None, None])
+def after_three_heads(monkeypatch, call):
+    """Let something happen while a file is written."""
+    of_books = heads.of_books
 
-    with pytest.raises(StopIteration):
-        heads.write(str(tmp_path / "seals"), stdout=io.StringIO(), on_head=lambda: next(stops))
+    def watched():
+        for number, head in enumerate(of_books()):
+            if number == 3:
+                call()
+            yield head
+
+    monkeypatch.setattr(heads, "of_books", watched)
+
+
+def test_a_file_is_written_whole_or_not_at_all(sealed, tmp_path, monkeypatch):
+    def stop() -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        after_three_heads(patch, stop)
+        with pytest.raises(KeyboardInterrupt):
+            write_seals(tmp_path / "seals")
     assert list(tmp_path.iterdir()) == []
     write_seals(tmp_path / "seals")
     assert stat.S_IMODE((tmp_path / "seals").stat().st_mode) == 0o600
     assert [each.name for each in tmp_path.iterdir()] == ["seals"]
 
 
-def test_a_file_is_never_overwritten(sealed, tmp_path):
+def test_a_file_is_never_overwritten(sealed, tmp_path, monkeypatch):
     path = tmp_path / "seals"
-
-    def make_it() -> None:
-        path.write_text("by another process")
-
+    after_three_heads(monkeypatch, lambda: path.write_text("by another process"))
     with pytest.raises(FileRefused, match="is never overwritten"):
-        heads.write(str(path), stdout=io.StringIO(), on_head=make_it)
+        write_seals(path)
     with pytest.raises(FileRefused, match="Choose another name"):
         write_seals(path)
     assert path.read_text() == "by another process"
