@@ -17,6 +17,7 @@ from django.apps import apps
 from django.conf import settings
 from django.core.management import CommandError, call_command
 from django.db import DatabaseError, connection, models, transaction
+from django.test.utils import CaptureQueriesContext
 
 from accounts.models import ServiceKey
 from foundation.operators import snapshot
@@ -251,6 +252,24 @@ def test_every_wallet_is_seen_whatever_the_batch(db):
     wrong = ["00001", "01000", "01001", "02000", "02001", "02500"]
     sql("UPDATE wallet_wallet SET entries_count = 1 WHERE user_id = ANY (%s)", wrong)
     assert found() == [(COUNT, user_id, "1 counted, 0 there, last number 0") for user_id in wrong]
+
+
+@breaks_the_books
+def test_chosen_wallets_that_lie_close_together_are_read_together(give, monkeypatch):
+    for number in range(1, 6):
+        give(f"usr_{number}", 1)
+    connection.check_constraints()
+    sql("SET LOCAL session_replication_role = replica")
+    sql("UPDATE wallet_wallet SET balance = 2 WHERE user_id IN ('usr_1', 'usr_5')")
+    monkeypatch.setattr(laws, "WALLETS_AT_A_TIME", 3)
+    seen: list[int] = []
+    with CaptureQueriesContext(connection) as of_one:
+        assert list(laws.find_violations_of(["usr_2"], on_wallets=seen.append)) == []
+    with CaptureQueriesContext(connection) as of_three:
+        found = list(laws.find_violations_of(["usr_2", "usr_4", "usr_5"], on_wallets=seen.append))
+    assert [violation.subject for violation in found] == ["usr_5"]
+    assert seen == [1, 2, 1]
+    assert len(of_three) == 2 * len(of_one)
 
 
 # --- check_ledger -----------------------------------------------------------------------------------
