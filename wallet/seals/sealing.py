@@ -104,7 +104,7 @@ def seal(
 ) -> Sealed:
     """Seal all that is not sealed yet, in batches, until `go_on` returns False.
 
-    After each batch `on_sealed` is called with the number of its entries or rows.
+    After each statement `on_sealed` is called with the number of entries or rows that it sealed.
     """
     done = Sealed()
     for each in (_tables, _wallets):
@@ -119,13 +119,13 @@ def seal(
 
 
 def _wallets(done: Sealed) -> Iterator[int]:
-    """Seal the wallets after a random one, and then those before. Yield the entries of each batch."""
+    """Seal the wallets after a random one, and then those before. Yield the entries of each statement."""
     start = _a_wallet()
     for first, until in ((start, None), ("", start)):
         after = first
         while unsealed := _unsealed(after, until):
             batch = _batch(unsealed)
-            yield _seal_batch(batch, done, STRETCH_MAX)
+            yield from _seal_batch(batch, done, STRETCH_MAX)
             after = batch[-1]
 
 
@@ -154,9 +154,8 @@ def _batch(unsealed: list[tuple[str, int]]) -> list[str]:
     return wallets
 
 
-def _seal_batch(wallets: list[str], done: Sealed, stretch: int) -> int:
-    """Seal these wallets up to their last entries. Return how many entries that were."""
-    entries = 0
+def _seal_batch(wallets: list[str], done: Sealed, stretch: int) -> Iterator[int]:
+    """Seal these wallets up to their last entries. Yield how many entries each statement sealed."""
     is_first = True
     while wallets:
         try:
@@ -166,19 +165,20 @@ def _seal_batch(wallets: list[str], done: Sealed, stretch: int) -> int:
                 raise
             # An entry that uses up thousands of grants is long. It must not keep other entries unsealed.
             if len(wallets) > 1:
-                return entries + sum(_seal_batch([wallet], done, stretch) for wallet in wallets)
-            if stretch > 1:
-                return entries + _seal_batch(wallets, done, stretch // 10)
-            done.failed[f"wallet {wallets[0]!r}"] = first_line(error)
-            return entries
+                for wallet in wallets:
+                    yield from _seal_batch([wallet], done, stretch)
+            elif stretch > 1:
+                yield from _seal_batch(wallets, done, stretch // 10)
+            else:
+                done.failed[f"wallet {wallets[0]!r}"] = first_line(error)
+            return
         count = sum(sequence - after for _, after, sequence in sealed)
         done.wallets += len(sealed) if is_first else 0
         done.entries += count
-        entries += count
+        yield count
         # These may have more.
         wallets = [wallet for wallet, after, sequence in sealed if sequence - after >= stretch]
         is_first = False
-    return entries
 
 
 @transaction.atomic

@@ -41,7 +41,7 @@ def full_books(give: Callable[..., Any]) -> None:
 
 def seal_in_stretches(user_id: str, entries: int) -> None:
     """Seal a wallet with so many entries in each seal."""
-    sealing._seal_batch([user_id], sealing.Sealed(), entries)
+    list(sealing._seal_batch([user_id], sealing.Sealed(), entries))
 
 
 def write_seals(path: Path) -> Row:

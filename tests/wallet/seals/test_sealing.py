@@ -134,6 +134,17 @@ def test_a_round_that_is_stopped_goes_on_in_the_next(give, article_rate, monkeyp
     assert (found(), unsealed()) == ([], (0, 0))
 
 
+def test_sealing_stops_within_a_long_wallet(give, monkeypatch):
+    sealing.seal()  # The tables.
+    for _ in range(5):
+        give("usr_1", 1)
+    monkeypatch.setattr(sealing, "STRETCH_MAX", 2)
+    batches: list[int] = []
+    sealing.seal(go_on=lambda: not any(batches), on_sealed=batches.append)
+    assert sum(batches) == 2
+    assert unsealed()[0] == 3
+
+
 def test_the_seal_of_a_wallet_is_what_python_makes_of_it(give):
     """(export_ledger and verify_export try this with every kind of entry.)"""
     give("usr_1", 10)
