@@ -24,7 +24,7 @@ from sandbox.private_postgres import PrivateServer
 from tests.environment import ROOT
 
 PATIENCE_SECONDS = 300  # On a busy machine.
-PROCESSES = 4  # The sandbox, the web server, the mail sender and the tidier.
+PROCESSES = 5  # The sandbox, the web server, the mail sender, the tidier and the sealer.
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")]
 
@@ -262,7 +262,7 @@ def test_a_child_that_dies_ends_the_run_with_a_sentence(data_dir):
     with running(data_dir) as run:
         os.kill(max(run.children()), signal.SIGKILL)
         assert run.exit_code() == 1
-        assert re.search(r"The (web server|sandbox|mail sender|tidier) ended by itself", run.output())
+        assert re.search(r"The (web server|sandbox|mail sender|tidier|sealer) ended by itself", run.output())
         assert not run.server.is_running()
 
 
