@@ -52,10 +52,10 @@ def write_down(audit: Audit, *, on_trouble: Callable[[str], object]) -> None:
 
 def last(kind: Audit.Kind) -> Audit | None:
     """Return the newest examination of a kind. It may be unfinished."""
-    return Audit.objects.filter(kind=kind).order_by("-ended_at").first()
+    return Audit.objects.filter(kind=kind).order_by("-ended_at", "-id").first()
 
 
 def last_finished(kind: Audit.Kind) -> Audit | None:
     """Return the last finished examination of a kind. Its findings are valid until the next one finishes."""
     finished = Audit.objects.filter(kind=kind).exclude(outcome=Audit.Outcome.UNFINISHED)
-    return finished.order_by("-ended_at").first()
+    return finished.order_by("-ended_at", "-id").first()
