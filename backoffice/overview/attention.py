@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from django.db.models import Count, F, Min, Q, Sum
+from django.db.models import Count, F, Min, OuterRef, Q, Subquery, Sum
+from django.db.models.functions import Coalesce
 from django.template.defaultfilters import pluralize
 
 from accounts.models import OutgoingMail, ServiceKey, StoppedProduct
@@ -213,13 +214,11 @@ FOUND_BY: dict[str, Callable[[Audit], Line]] = {
 
 def _not_sealed(at: datetime) -> Iterator[Line]:
     """One look at the newest entry that is old enough: it is sealed if the sealing goes on."""
-    entry = Entry.objects.filter(created_at__lt=at - LATE_SEAL).order_by("-created_at").first()
-    if entry is None:
-        return
-    seals = Seal.objects.filter(
-        wallet_id=entry.wallet_id, after__lt=entry.sequence, sequence__gte=entry.sequence
-    )
-    if not seals.exists():
+    last_seal = Seal.objects.filter(wallet_id=OuterRef("wallet_id")).order_by("-after")
+    old_enough = Entry.objects.filter(created_at__lt=at - LATE_SEAL)
+    sealed_to = Coalesce(Subquery(last_seal.values("sequence")[:1]), 0)
+    entry = old_enough.annotate(sealed_to=sealed_to).order_by("-created_at").first()
+    if entry is not None and entry.sealed_to < entry.sequence:
         when = moment(entry.created_at.astimezone(UTC).replace(second=0))
         yield Line(
             f"The entries of {when} are not sealed.",

@@ -20,6 +20,7 @@ from tests.monetization.records import clock_at
 from tests.wallet.entries import sql
 from tests.wallet.granted import past_grant
 from tests.wallet.past import charged, gave_back, took_back, topped_up, wrote
+from tests.wallet.resting import resting_triggers
 from wallet.books import days
 from wallet.models import StripeEvent, TopUp, Wallet
 
@@ -283,11 +284,10 @@ SELECT 'txn_many_' || n, 'usr_many', n, CASE WHEN n %% 50 = 0 THEN 'adjustment' 
 
 def many_entries(entries):
     """So many over a year, of one wallet, with all but the last two days added up."""
-    sql("SET LOCAL session_replication_role = replica")  # Each entry by itself would take minutes.
-    with connection.cursor() as cursor:
-        cursor.execute("INSERT INTO wallet_wallet VALUES ('usr_many', %s, %s, now())", [entries, entries])
-        cursor.execute(MANY, {"entries": entries, "last": NOW})
-    sql("SET LOCAL session_replication_role = origin")
+    with resting_triggers():  # Each entry by itself would take minutes.
+        with connection.cursor() as cursor:
+            cursor.execute("INSERT INTO wallet_wallet VALUES ('usr_many', %s, %s, now())", [entries, entries])
+            cursor.execute(MANY, {"entries": entries, "last": NOW})
     days.close_days(now=NOW - DAY)
 
 
@@ -307,7 +307,7 @@ def test_the_page_asks_as_often_for_20000_entries_as_for_100(staff, query):
         if count == 100:
             few = len(queries)
             sql("ROLLBACK TO SAVEPOINT few")
-    assert len(queries) == few <= 37
+    assert len(queries) == few <= 36
 
 
 def nodes(plan):
