@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from tests.wallet import by_hand
 from tests.wallet.entries import sql
+from tests.wallet.resting import resting_triggers
 from wallet import identifiers
 from wallet.books import ledger
 from wallet.books.funds import funds_of
@@ -108,15 +109,14 @@ def lots_alone(number: int, lot: Lot, **columns: str) -> None:
     names = [field.column for field in Lot._meta.concrete_fields if field.column is not None]
     values = {"id": "'grant_' || n", "entry_id": "'txn_' || n"} | columns
     chosen = ", ".join(values.get(name, name) for name in names)
-    sql("SET LOCAL session_replication_role = replica")
-    sql(
-        f"INSERT INTO wallet_lot ({', '.join(names)}) SELECT {chosen}"
-        f" FROM wallet_lot, generate_series(1, {number}) AS n WHERE id = %s",
-        lot.pk,
-    )
-    left = "SELECT sum(remaining) FROM wallet_lot WHERE wallet_id = user_id"
-    sql(f"UPDATE wallet_wallet SET granted = ({left}) WHERE user_id = %s", lot.wallet_id)
-    sql("SET LOCAL session_replication_role = origin")
+    with resting_triggers():
+        sql(
+            f"INSERT INTO wallet_lot ({', '.join(names)}) SELECT {chosen}"
+            f" FROM wallet_lot, generate_series(1, {number}) AS n WHERE id = %s",
+            lot.pk,
+        )
+        left = "SELECT sum(remaining) FROM wallet_lot WHERE wallet_id = user_id"
+        sql(f"UPDATE wallet_wallet SET granted = ({left}) WHERE user_id = %s", lot.wallet_id)
 
 
 def set_budget(

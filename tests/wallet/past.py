@@ -15,6 +15,7 @@ from django.utils import timezone
 
 from tests.wallet import by_hand
 from tests.wallet.entries import move, sql
+from tests.wallet.resting import resting_triggers
 from wallet import identifiers
 from wallet.models import Entry, Hold, TopUp
 from wallet.payments.models import Payment, StripeRefund
@@ -28,9 +29,8 @@ def at(text: str) -> datetime:
 @contextmanager
 def hosts_gave_the_times() -> Iterator[None]:
     """Write entries as releases before migration 0008 did: with any time. Then run migration 0009."""
-    sql("SET LOCAL session_replication_role = replica")  # No trigger runs.
-    yield
-    sql("SET LOCAL session_replication_role = origin")
+    with resting_triggers():  # No trigger runs.
+        yield
     list_entries_out_of_order()
 
 

@@ -11,6 +11,7 @@ from tests.wallet.entries import sql
 from tests.wallet.granted import A_DAY, grant, lots_of, past_grant, past_grants, set_budget, spent
 from tests.wallet.held import capture, hold, service_of, void
 from tests.wallet.holding import past_hold
+from tests.wallet.resting import resting_triggers
 from tests.wallet.reversed import take_back
 from tests.wallet.tidying import tidy
 from wallet.books.funds import funds_of
@@ -308,8 +309,8 @@ def test_a_clawback_takes_paid_credits_alone(clock, give, article_rate):
 
 @transaction.atomic
 def without_triggers(statement):
-    sql("SET LOCAL session_replication_role = replica")
-    sql(statement)
+    with resting_triggers():
+        sql(statement)
 
 
 @pytest.mark.django_db(transaction=True)

@@ -14,6 +14,7 @@ from tests.html import browser_of, link, table, words
 from tests.patterns import matched
 from tests.wallet import by_hand
 from tests.wallet.entries import move, sql
+from tests.wallet.resting import resting_triggers
 from tests.wallet.reversed import leave_owing
 from wallet.books.funds import available_of
 from wallet.charges import debits, deductions
@@ -200,10 +201,9 @@ def test_what_the_sentence_says_is_in_the_picture(dana, give, range_, drawn):
 
 def backdate(user_id, *, days):
     """Move the entries that a wallet has so far into the past; only tests may."""
-    sql("SET LOCAL session_replication_role = replica")
-    then = timezone.now() - timedelta(days=days)
-    sql("UPDATE wallet_entry SET created_at = %s WHERE wallet_id = %s", then, user_id)
-    sql("SET LOCAL session_replication_role = DEFAULT")
+    with resting_triggers():
+        then = timezone.now() - timedelta(days=days)
+        sql("UPDATE wallet_entry SET created_at = %s WHERE wallet_id = %s", then, user_id)
 
 
 @pytest.mark.parametrize("range_", ["", "7d", "30d'", "12m&range="])

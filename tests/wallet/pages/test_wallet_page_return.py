@@ -10,6 +10,7 @@ from tests.factories import UserFactory
 from tests.html import browser_of, hidden, link, words
 from tests.wallet import by_hand
 from tests.wallet.entries import sql
+from tests.wallet.resting import resting_triggers
 from tests.wallet.reversed import leave_owing
 from wallet.books.funds import available_of
 from wallet.models import StripeEvent, TopUp
@@ -186,11 +187,11 @@ def test_a_cancelled_address_says_nothing_of_a_payment_that_was_made(checkout, t
 
 def test_an_address_kept_for_long_says_nothing(checkout, tell, browser):
     tell("pay", checkout)
-    sql("SET LOCAL session_replication_role = replica")
-    sql(
-        "UPDATE wallet_entry SET created_at = %s", timezone.now() - topup_news.NEWS_FOR - timedelta(seconds=1)
-    )
-    sql("SET LOCAL session_replication_role = DEFAULT")
+    with resting_triggers():
+        sql(
+            "UPDATE wallet_entry SET created_at = %s",
+            timezone.now() - topup_news.NEWS_FOR - timedelta(seconds=1),
+        )
     shown = words(browser.get(f"{SUCCESS}&session={checkout}"))
     assert not [each for each in NOTICES if each in shown]
 

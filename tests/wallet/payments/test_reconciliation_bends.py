@@ -59,9 +59,8 @@ def found(*options):
 
 
 def bend(query, *values):
-    sql("SET LOCAL session_replication_role = replica")
-    sql(query, *values)
-    sql("SET LOCAL session_replication_role = origin")
+    with resting_triggers():
+        sql(query, *values)
 
 
 def named(laws_broken, kinds):

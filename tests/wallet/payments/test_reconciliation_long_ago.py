@@ -60,9 +60,8 @@ def moved(category, source, amount, **facts):
 
 def written_long_ago():
     """Date the entries back, as no verb could."""
-    sql("SET LOCAL session_replication_role = replica")
-    sql("UPDATE wallet_entry SET created_at = now() - interval '90 days'")
-    sql("SET LOCAL session_replication_role = origin")
+    with resting_triggers():
+        sql("UPDATE wallet_entry SET created_at = now() - interval '90 days'")
 
 
 @pytest.fixture

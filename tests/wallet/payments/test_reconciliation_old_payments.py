@@ -14,6 +14,7 @@ from django.utils import timezone
 
 from sandbox import past, store
 from tests.wallet.entries import sql
+from tests.wallet.resting import resting_triggers
 from wallet.books import laws
 from wallet.books.funds import available_of
 from wallet.models import TopUp
@@ -46,9 +47,8 @@ def days_ago(days):
 
 
 def bend(query):
-    sql("SET LOCAL session_replication_role = replica")
-    sql(query)
-    sql("SET LOCAL session_replication_role = origin")
+    with resting_triggers():
+        sql(query)
 
 
 def found(*options):

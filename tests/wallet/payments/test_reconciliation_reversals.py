@@ -133,10 +133,9 @@ def test_a_stored_refund_that_was_changed(happens, stand_in, deliver, change):
 def test_credits_that_do_not_follow_a_stored_refund(happens, stand_in, deliver, paid):
     refund = happens("refund", amount=500)
     delivered(stand_in, deliver, "refund.created")
-    sql("SET LOCAL session_replication_role = replica")
-    sql("DELETE FROM wallet_entry WHERE kind = 'clawback'")
-    sql("UPDATE wallet_wallet SET balance = 25, entries_count = 1")
-    sql("SET LOCAL session_replication_role = origin")
+    with resting_triggers():
+        sql("DELETE FROM wallet_entry WHERE kind = 'clawback'")
+        sql("UPDATE wallet_wallet SET balance = 25, entries_count = 1")
     assert found() == {("reversal", refund["id"])}
     assert found("--apply") == {("followed", refund["id"])}
     assert available_of("usr_1") == 20

@@ -13,6 +13,7 @@ from django.utils import timezone
 from foundation.calendar import day_of
 from tests.crowd import outcomes_at_once
 from tests.wallet.entries import sql
+from tests.wallet.resting import resting_triggers
 from wallet.books.funds import available_of
 from wallet.models import Audit
 from wallet.payments import stripe_lists
@@ -121,13 +122,12 @@ def three_days(stand_in, give):
     connection.check_constraints()
     for days_ago in (3, 2, 1):
         entry = give(f"usr_{days_ago}", 25, session_id=f"cs_test_{days_ago}")
-        sql("SET LOCAL session_replication_role = replica")
-        sql(
-            "UPDATE wallet_entry SET created_at = %s WHERE id = %s",
-            today - timedelta(days=days_ago - 0.5),
-            entry.pk,
-        )
-        sql("SET LOCAL session_replication_role = origin")
+        with resting_triggers():
+            sql(
+                "UPDATE wallet_entry SET created_at = %s WHERE id = %s",
+                today - timedelta(days=days_ago - 0.5),
+                entry.pk,
+            )
     return today
 
 

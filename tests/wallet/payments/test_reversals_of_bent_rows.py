@@ -7,6 +7,7 @@ import pytest
 from django.db import connection
 
 from tests.wallet.entries import sql
+from tests.wallet.resting import resting_triggers
 from tests.wallet.reversed import event_of, refund_of
 from wallet.books import laws
 from wallet.books.funds import available_of
@@ -40,9 +41,8 @@ def refunded(deliver, checkout_event):
 
 
 def bend(query):
-    sql("SET LOCAL session_replication_role = replica")
-    sql(query)
-    sql("SET LOCAL session_replication_role = origin")
+    with resting_triggers():
+        sql(query)
 
 
 @pytest.mark.breaks_the_books

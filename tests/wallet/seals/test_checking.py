@@ -5,9 +5,11 @@ from io import StringIO
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.db import transaction
 
 from tests.wallet import racing
 from tests.wallet.entries import sql
+from tests.wallet.resting import resting_triggers
 from tests.wallet.seals import history
 from wallet.models import Audit
 from wallet.seals import sealing
@@ -43,8 +45,10 @@ def run(*options):
     return 0, out.getvalue(), ""
 
 
+@transaction.atomic
 def without_triggers(query):
-    sql(f"SET session_replication_role = replica; {query}; SET session_replication_role = origin")
+    with resting_triggers():
+        sql(query)
 
 
 def test_clean_history_and_what_is_not_sealed(sealed):
