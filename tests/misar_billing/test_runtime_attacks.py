@@ -156,6 +156,7 @@ AGAINST_LAWS = {
         entry("deduct", -1, actor="service:wsk", effective_at="'2099-01-01'"),
         entry("deduct", -1, actor="service:wsk", created_at="'2099-01-01'", effective_at="'2099-01-01'"),
         entry("clawback", -1, actor="stripe", effective_at="'2099-01-01'"),
+        entry("clawback", -1, actor="stripe", effective_at="'-infinity'"),
         entry("expiry", -1, actor="time", effective_at="'2025-01-01'"),
     ],
     "wallet_rate_is_its_last_change": [

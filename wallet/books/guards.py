@@ -8,7 +8,7 @@ GUARDS = Guards(
         "wallet_audit_is_history": ("wallet_audit", "78c0eb7ad16b76c3f6424000a3e77c6d"),
         "wallet_audit_is_not_truncated": ("wallet_audit", "7bf5c13ecb40f5c1d60dd83839f0d58c"),
         "wallet_entry_follows_its_wallet": ("wallet_entry", "f676125cc8eb74c5b46f65fee958e11a"),
-        "wallet_entry_has_its_act": ("wallet_entry", "6df70046543fb70494cc36fae59d953d"),
+        "wallet_entry_has_its_act": ("wallet_entry", "95505262fb69e1bf8c3cb1c725484e3d"),
         "wallet_entry_is_history": ("wallet_entry", "78c0eb7ad16b76c3f6424000a3e77c6d"),
         "wallet_entry_is_not_truncated": ("wallet_entry", "7bf5c13ecb40f5c1d60dd83839f0d58c"),
         "wallet_entry_time_never_falls": ("wallet_entry", "8e6a71a2aa12199bb2e8ee029b84c56d"),
@@ -73,7 +73,7 @@ GUARDS = Guards(
     functions={
         "wallet_entry_follows_its_wallet()": "f763d3d87f9cc9a4f7ae902870875f8b",
         "wallet_entry_has_its_act()": "a8d81c5dca69f52ed152b83517724acd",
-        "wallet_entry_is_of_now()": "6e29d532ebbdf60fa818099426b513cb",
+        "wallet_entry_is_of_now()": "761364702b476de46530fcf036c4ea5f",
         "wallet_entry_time_never_falls()": "9d2dd0a8506d6eaf5226c5bd7159af91",
         "wallet_hold_is_final()": "ddbff11ae468063f62713f165d84aff2",
         "wallet_is_history()": "f2b1b201589174a3acf94282e3d3208f",

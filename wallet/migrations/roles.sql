@@ -16,6 +16,7 @@ BEGIN
     END IF;
     IF NEW.created_at < transaction_timestamp() - interval '1 minute'
        OR NEW.effective_at > NEW.created_at + (CASE WHEN is_payment THEN interval '1 day' ELSE interval '1 minute' END)
+       OR NEW.effective_at < timestamptz '2000-01-01 00:00+00' -- Before that, and -infinity, no payment was made.
        OR (NEW.kind = 'expiry' AND NEW.effective_at <
            (SELECT created_at FROM wallet_entry WHERE wallet_id = NEW.wallet_id AND sequence = 1))
        OR (NOT is_payment AND NEW.kind <> 'expiry'
@@ -173,7 +174,7 @@ CREATE OR REPLACE TRIGGER wallet_entry_time_of_now BEFORE INSERT ON wallet_entry
 DROP TRIGGER IF EXISTS wallet_entry_has_its_act ON wallet_entry;
 CREATE CONSTRAINT TRIGGER wallet_entry_has_its_act AFTER INSERT ON wallet_entry
     DEFERRABLE INITIALLY DEFERRED FOR EACH ROW
-    WHEN (NEW.kind = 'adjustment' OR (NEW.kind IN ('refund', 'grant') AND NEW.actor LIKE 'user:%'))
+    WHEN (NEW.kind = 'adjustment' OR ((NEW.kind = 'refund' OR NEW.kind = 'grant') AND NEW.actor LIKE 'user:%'))
     EXECUTE FUNCTION wallet_entry_has_its_act();
 
 --- reverse:

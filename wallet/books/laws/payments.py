@@ -40,8 +40,11 @@ LAWS_OF_WALLETS = {
                               coalesce(sum(amount_cents) FILTER (WHERE status IN ('failed', 'canceled')), 0)
                               AS failed
                          FROM wallet_striperefund WHERE payment_intent_id = t.payment_intent_id) AS refunds,
-                      (SELECT coalesce(-sum(moved.cents::bigint), 0) AS withdrawn
-                         FROM wallet_stripedispute d, jsonb_each_text(d.movements) AS moved (id, cents)
+                      (SELECT coalesce(-sum(moved.cents), 0) AS withdrawn
+                         FROM wallet_stripedispute d, LATERAL (
+                              SELECT CASE jsonb_typeof(value) WHEN 'number' THEN value::numeric END AS cents
+                                FROM jsonb_each(CASE jsonb_typeof(d.movements)
+                                                WHEN 'object' THEN d.movements ELSE '{}' END)) AS moved
                         WHERE d.payment_intent_id = t.payment_intent_id) AS disputes
                 WHERE p.stripe_id = t.payment_intent_id AND p.session_id = t.stripe_session_id
                ) AS gone ON true
