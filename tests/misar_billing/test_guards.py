@@ -57,6 +57,19 @@ def test_a_trigger_that_is_off_or_gone(table, name):
         assert found() == [(name, detail)]
 
 
+def test_a_restored_trigger_is_the_same():
+    """A dump has each trigger as pg_get_triggerdef writes it. Reading that text may change the condition."""
+    for table, name in TRIGGERS:
+        [(text,)] = sql(
+            "SELECT pg_get_triggerdef(oid) FROM pg_trigger WHERE tgname = %s AND tgrelid = %s::regclass",
+            name,
+            table,
+        )
+        sql(f"DROP TRIGGER {name} ON {table}")
+        sql(text.replace("%", "%%"))
+    assert found() == []
+
+
 @pytest.mark.parametrize("table", TABLES)
 def test_all_triggers_of_a_table_that_are_off(table):
     """Those of its foreign keys too, which only a superuser can switch off."""

@@ -171,6 +171,7 @@ CREATE OR REPLACE TRIGGER wallet_entry_time_of_now BEFORE INSERT ON wallet_entry
     FOR EACH ROW WHEN (NEW.created_at < transaction_timestamp() OR NEW.effective_at > NEW.created_at
                        OR NEW.effective_at < transaction_timestamp())
     EXECUTE FUNCTION wallet_entry_is_of_now();
+-- No IN here: a dump writes it in other words, and check_ledger would name the restored trigger.
 DROP TRIGGER IF EXISTS wallet_entry_has_its_act ON wallet_entry;
 CREATE CONSTRAINT TRIGGER wallet_entry_has_its_act AFTER INSERT ON wallet_entry
     DEFERRABLE INITIALLY DEFERRED FOR EACH ROW
