@@ -1,6 +1,7 @@
 """Production starts with a complete environment, and with nothing less or else."""
 
 import os
+import re
 import runpy
 import subprocess
 import sys
@@ -75,9 +76,9 @@ def manage(*arguments: str, **changes: str) -> subprocess.CompletedProcess[str]:
 @pytest.mark.slow
 @pytest.mark.parametrize("changes", [{}, BY_SECRET], ids=["published keys", "shared secret"])
 def test_a_complete_environment_passes_the_deployment_check(changes):
-    run = manage("check", "--deploy", "--fail-level", "INFO", **changes)
-    assert (run.stdout, run.stderr) == ("System check identified no issues (0 silenced).\n", "")
-    assert run.returncode == 0
+    run = manage("check", "--deploy", **changes)
+    # Its database cannot be reached, so its role is not known.
+    assert (run.returncode, re.findall(r"\((\w+\.\w+)\)", run.stderr)) == (0, ["misar.W002"])
 
 
 def test_a_complete_environment_starts_the_application():

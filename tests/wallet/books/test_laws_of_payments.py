@@ -249,7 +249,7 @@ def test_a_clawback_that_nothing_explains(lawless):
         "UPDATE wallet_stripedispute SET movements = '{}'",
         "UPDATE wallet_stripedispute SET movements = movements || '{\"txn_2\": -100}'",
         "UPDATE wallet_stripedispute SET movements = '[]'",
-        "UPDATE wallet_stripedispute SET movements = '{\"txn_1\": \"x\"}'",
+        'UPDATE wallet_stripedispute SET movements = \'{"txn_1": "x"}\'',
         "UPDATE wallet_stripedispute SET payment_intent_id = 'pi_cs_test_1'",
         "DELETE FROM wallet_stripedispute",
         "UPDATE wallet_payment SET refunded_cents = 300 WHERE refunded_cents = 200",
