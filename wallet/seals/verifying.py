@@ -30,7 +30,11 @@ class Finding:
 
 @dataclass
 class Verified:
-    """What an export has, and what is wrong with it. Only the first thousand findings are kept."""
+    """What an export has, and what is wrong with it. Only the first thousand findings are kept.
+
+    `wallets` are those under the root. The file proves nothing about those of them that are hidden in
+    subtrees, not even that they have no entry in the period.
+    """
 
     made_at: datetime
     since: datetime | None
@@ -38,6 +42,7 @@ class Verified:
     user: str | None
     wallets: int = 0
     exported_wallets: int = 0
+    hidden_wallets: int = 0
     seals: int = 0
     entries: int = 0
     root: str = ""
@@ -245,7 +250,6 @@ class _Verifier:
         self._on_finding = on_finding
         self._heads = heads.Heads(merkle.Tree())
         self._wallet: _WalletChain | None = None
-        self._hidden = 0
         made_from = _optional(files.moment, first, "seal_file_made_at")
         self._kept = _Comparison(kept, made_from, self._find) if kept is not None else None
 
@@ -321,7 +325,7 @@ class _Verifier:
             self._heads.tree.add(subtree)
         except merkle.MisplacedSubtree as error:
             raise NotAsWritten(f"{error}.") from error
-        self._hidden += subtree.size
+        self.verified.hidden_wallets += subtree.size
         if self._kept is not None:
             self._kept.compare_subtree(subtree)
 
@@ -330,7 +334,7 @@ class _Verifier:
         stated = files.digest(row, "root")
         verified = self.verified
         verified.root = self._heads.tree.root().hex()
-        verified.wallets = self._heads.wallets + self._hidden
+        verified.wallets = self._heads.wallets + verified.hidden_wallets
         if verified.root != stated.hex():
             self._find("root", f"the heads in this file give {verified.root}; its last line has another one")
         counts = (verified.wallets, self._heads.tables, verified.exported_wallets, verified.entries)
@@ -338,8 +342,8 @@ class _Verifier:
         for name, count in zip(names, counts, strict=True):
             if files.number(row, name) != count:
                 self._find("counts", f"{name} is {row[name]} in the last line, and {count} in the file")
-        if self._hidden and verified.is_everything:
-            self._find("wallets", f"{self._hidden} of {verified.wallets} were left out")
+        if verified.hidden_wallets and verified.is_everything:
+            self._find("wallets", f"{verified.hidden_wallets} of {verified.wallets} were left out")
         if self._kept is not None:
             self._kept.end(verified.root)
 

@@ -25,6 +25,7 @@ class Command(LookingCommand):
         "root. Needs no database. Exit code 0: the file proves what it has. 1: it does not. 2: could not "
         "read it."
     )
+    purpose = "verify"
     requires_system_checks = ()
     needs_database = False
 
@@ -58,6 +59,7 @@ class Command(LookingCommand):
                 "seals": verified.seals,
                 "wallets": verified.exported_wallets,
                 "wallets_in_tree": verified.wallets,
+                "hidden_wallets": verified.hidden_wallets,
                 "root": verified.root,
                 "root_compared": is_compared,
                 "findings": [asdict(each) for each in verified.findings],
@@ -68,9 +70,13 @@ class Command(LookingCommand):
             return
         entries = count(verified.entries, "entry", "entries")
         wallets = f"{verified.exported_wallets} of {count(verified.wallets, 'wallet')}"
-        self.stdout.write(f"{entries}, {count(verified.seals, 'seal')}, {wallets}. Root: {verified.root}")
+        hidden = "; the others are hidden and nothing is proven about them" * bool(verified.hidden_wallets)
+        seals = count(verified.seals, "seal")
+        self.stdout.write(f"{entries}, {seals}, {wallets}{hidden}. Root: {verified.root}")
         if verified.findings_count:
             self.stdout.write(f"{count(verified.findings_count, 'finding')}: this file proves nothing.")
+        elif not verified.entries:
+            self.stdout.write("The file has no entry, so it proves none.")
         elif is_compared:
             self.stdout.write("Every entry is as it was sealed, and the root is the one that was kept.")
         else:
