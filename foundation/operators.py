@@ -1,15 +1,18 @@
 """What the commands of operators share: exit codes, a progress bar, and rounds that go on until a signal."""
 
 import logging
+import os
 import re
 import signal
 import sys
+import threading
 import time
 from argparse import ArgumentParser, ArgumentTypeError
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
+from datetime import time as time_of_day
 from types import FrameType
 from typing import Any, NoReturn
 
@@ -32,30 +35,55 @@ from foundation.errors import BillingError, first_line
 logger = logging.getLogger(__name__)
 
 CLEAN, FOUND, COULD_NOT_LOOK = 0, 1, 2
+BY_A_SIGNAL = 128  # The exit code of a command that a signal ended is this and the signal's number.
 NAP_SECONDS = 0.5
 AGE = re.compile(r"([1-9][0-9]{0,3})([dhw])", re.ASCII)
 UNITS = {"h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)  # Stripe's API accepts no earlier time.
+# What an operator can do about an error of PostgreSQL, by its code.
+REMEDIES = {
+    "42501": "Run it as the operator role (docs/operations.md).",  # No permission.
+    "42P01": "Run migrate.",  # No such table.
+    "42703": "Run migrate.",  # No such column.
+}
+
+
+class Terminated(KeyboardInterrupt):
+    """Raised in a command by SIGTERM, where Ctrl-C raises KeyboardInterrupt."""
 
 
 class LookingCommand(BaseCommand):
     """A command that checks something and reports.
 
-    The exit code is 0 if nothing is wrong, 1 if the command found a problem, and 2 if it could not check.
+    The exit code is 0 if nothing is wrong, 1 if the command found a problem, and 2 if it could not check or
+    could not report. It is 143 after SIGTERM and 130 after Ctrl-C.
     """
 
     needs_database = True
+    purpose = "look"  # A verb for sentences: Could not look.
 
     def execute(self, *args: Any, **options: Any) -> str | None:
+        output = self.stdout
         try:
-            with patient() if self.needs_database else nullcontext():
-                return super().execute(*args, **options)
+            with sigterm_like_ctrl_c(), patient() if self.needs_database else nullcontext():
+                try:
+                    return super().execute(*args, **options)
+                finally:
+                    output.flush()  # Here, since an error of Python's own flush at the end is a traceback.
+        except KeyboardInterrupt as error:
+            number = signal.SIGTERM if isinstance(error, Terminated) else signal.SIGINT
+            raise CommandError(interruption(error), returncode=BY_A_SIGNAL + number) from error
         except (CommandError, SystemExit):
             raise
         except Exception as error:  # Without this, the exit code would be 1, as for a problem.
+            if isinstance(error, OSError) and error.filename is None:
+                _discard(output)
+                sentence = f"Could not write to stdout: {error.strerror or first_line(error)}."
+                raise CommandError(sentence, returncode=COULD_NOT_LOOK) from error
             if not isinstance(error, Error | BillingError):
                 logger.exception("A check failed")
-            raise CommandError(f"Could not look: {first_line(error)}", returncode=COULD_NOT_LOOK) from error
+            sentence = f"Could not {self.purpose}: {explained(error)}"
+            raise CommandError(sentence, returncode=COULD_NOT_LOOK) from error
 
     def found(self) -> NoReturn:
         """Exit with the code for a problem. The caller has already written the report."""
@@ -72,6 +100,42 @@ class LookingCommand(BaseCommand):
         with Progress(*columns, console=console, transient=True, disable=not sys.stderr.isatty()) as shown:
             task = shown.add_task(what, total=total)
             yield lambda count=1: shown.advance(task, count)
+
+
+def _discard(output: Any) -> None:
+    """Let Python's last flush of an output that cannot be written succeed."""
+    with suppress(OSError, ValueError):  # An output of a test may be no file.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), output.fileno())
+
+
+def interruption(error: KeyboardInterrupt) -> str:
+    """Return what stopped a command, as a sentence."""
+    return "It was stopped by SIGTERM." if isinstance(error, Terminated) else "It was interrupted."
+
+
+def explained(error: BaseException) -> str:
+    """Return the first line of an error, and what to do if its cause is the role or a missing migration."""
+    remedy = REMEDIES.get(getattr(error.__cause__, "sqlstate", None) or "")
+    return f"{first_line(error)}. {remedy}" if remedy else first_line(error)
+
+
+@contextmanager
+def sigterm_like_ctrl_c() -> Iterator[None]:
+    """Let SIGTERM raise Terminated in the block, so that files are removed and the end is recorded."""
+    # Only the main thread may set a handler. A process with a handler of its own, as `make run`, keeps it.
+    in_main_thread = threading.current_thread() is threading.main_thread()
+    if not in_main_thread or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
+        yield
+        return
+    signal.signal(signal.SIGTERM, _terminate)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+def _terminate(number: int, frame: FrameType | None) -> NoReturn:
+    raise Terminated
 
 
 @dataclass(frozen=True)
@@ -130,7 +194,7 @@ class WatchingCommand(LookingCommand):
                 done = self.work()
             except Error as error:
                 if reached:  # Report an outage once, not in every round.
-                    self._say(f"The database cannot be used, trying again: {first_line(error)}")
+                    self._say(f"The database cannot be used, trying again: {explained(error)}")
                 reached = False
             else:
                 reached = True
@@ -166,11 +230,31 @@ def moment(text: str) -> datetime:
     if age := AGE.fullmatch(text):
         return max(timezone.now() - int(age[1]) * UNITS[age[2]], EPOCH)
     try:
-        return max(datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC), EPOCH)
-    except ValueError as error:
+        return max(midnight(text), EPOCH)
+    except ArgumentTypeError as error:
         raise ArgumentTypeError(
             f"{text!r} is neither an age such as 14d nor a date such as 2026-11-01"
         ) from error
+
+
+def midnight(text: str) -> datetime:
+    """Return the midnight (UTC) at which a day such as 2026-11-01 begins, or raise ArgumentTypeError."""
+    return datetime.combine(day(text), time_of_day(tzinfo=UTC))
+
+
+def day(text: str) -> date:
+    """Return the date that a text such as 2026-11-01 names. Raises ArgumentTypeError for other texts."""
+    try:
+        return datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC).date()
+    except ValueError as error:
+        raise ArgumentTypeError(f"{text!r} is not a date such as 2026-11-01") from error
+
+
+def file_name(text: str) -> str:
+    """Return the name of a file, or raise ArgumentTypeError if it is empty, as an unset variable is."""
+    if not text:
+        raise ArgumentTypeError("the name of the file is empty")
+    return text
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from copy import copy
 from django.db import Error, transaction
 from django.utils import timezone
 
-from foundation.errors import first_line
+from foundation.operators import explained, interruption
 from wallet.books.models import Audit
 
 FINDINGS_MAX = 100
@@ -28,8 +28,11 @@ def examination(kind: Audit.Kind, *, on_trouble: Callable[[str], object]) -> Ite
     try:
         yield audit
         audit.outcome = Audit.Outcome.FOUND if audit.found_count else Audit.Outcome.CLEAN
+    except KeyboardInterrupt as error:
+        audit.remark = audit.remark or interruption(error)
+        raise
     except Exception as error:
-        audit.remark = audit.remark or first_line(error)
+        audit.remark = audit.remark or explained(error)
         raise
     finally:
         write_down(audit, on_trouble=on_trouble)
@@ -47,7 +50,7 @@ def write_down(audit: Audit, *, on_trouble: Callable[[str], object]) -> None:
         with transaction.atomic():
             kept.save(force_insert=True)
     except Error as error:
-        on_trouble(f"This examination could not be written down: {first_line(error)}")
+        on_trouble(f"This examination could not be written down: {explained(error)}")
 
 
 def last(kind: Audit.Kind) -> Audit | None:

@@ -311,7 +311,7 @@ def _readable(path: str, troubles: list[Violation]) -> Iterator[Head]:
     try:
         yield from SealFile(path)
     except NotAsWritten as trouble:
-        troubles.append(Violation(FILE, path, str(trouble)))
+        troubles.append(Violation(FILE, path, trouble.detail))
 
 
 def compare_heads(heads: Iterable[Head], *, user_id: str | None = None) -> Iterator[Violation]:

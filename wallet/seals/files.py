@@ -48,12 +48,15 @@ class FileRefused(BillingError):
 class NotAsWritten(FileRefused):
     """Raised when a file can be read, but is not as this service writes it: damaged, or changed by hand.
 
-    `is_placed` means that the sentence has the file and the line.
+    The sentence has the file and the line (0: not even the first could be read) once they are known; `detail`
+    leaves out the file.
     """
 
-    def __init__(self, sentence: str, *, is_placed: bool = False) -> None:
-        super().__init__(sentence)
-        self.is_placed = is_placed
+    def __init__(self, detail: str, *, path: str = "", line: int = 0) -> None:
+        self.detail = f"line {line}: {detail}" if line else detail
+        self.is_placed = bool(path)
+        file = path and f"{path}{', ' if line else ': '}"
+        super().__init__(file + self.detail)
 
 
 @contextmanager
@@ -63,17 +66,31 @@ def writing(path: str, *, stdout: Output) -> Iterator[Write]:
     `-` writes the rows to `stdout` as they come. A file that exists is never overwritten: raises FileRefused,
     as it does if the file cannot be written.
     """
-    if path == STDOUT:
-        yield lambda row: cast(None, stdout.write(_line(row)))
-        stdout.flush()
-        return
+    try:
+        with _to_stdout(stdout) if path == STDOUT else _to_file(path) as append:
+            yield append
+    except OSError as error:
+        reason = error.strerror or error
+        raise FileRefused(f"Could not write {written_as(path)}: {reason}.") from error
+
+
+def written_as(path: str) -> str:
+    """Return the name of a file that is written, as a sentence has it."""
+    return "stdout" if path == STDOUT else path
+
+
+@contextmanager
+def _to_stdout(stdout: Output) -> Iterator[Write]:
+    yield lambda row: cast(None, stdout.write(_line(row)))
+    stdout.flush()
+
+
+@contextmanager
+def _to_file(path: str) -> Iterator[Write]:
     target = Path(path)
     if os.path.lexists(target):
         raise FileRefused(f"{path} exists. Choose another name: a file is never overwritten.")
-    try:
-        descriptor, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent)
-    except OSError as error:
-        raise FileRefused(f"{path} cannot be written: {error.strerror}") from error
+    descriptor, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent)
     part = Path(name)
     try:
         with open(descriptor, "wb") as raw:
@@ -149,7 +166,7 @@ class Reader:
         except NotAsWritten as error:
             if error.is_placed:
                 raise
-            raise NotAsWritten(f"{self.path}, line {self.line}: {error}", is_placed=True) from error
+            raise NotAsWritten(error.detail, path=self.path, line=self.line) from error
 
     def _read(self) -> Iterator[Row]:
         try:
@@ -158,7 +175,8 @@ class Reader:
                     self.line += 1
                     yield _row(line)
         except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-            raise NotAsWritten("the file breaks off or is damaged after this line.") from error
+            where = "after this line" if self.line else "in its first line"
+            raise NotAsWritten(f"the file breaks off or is damaged {where}.") from error
         except OSError as error:
             raise FileRefused(f"{self.path} cannot be read: {error.strerror or error}") from error
         except ValueError as error:  # A name with a NUL.

@@ -159,7 +159,6 @@ LAST = {**ROWS[-1]}
 @pytest.mark.parametrize(
     ("rows", "why"),
     [  # The second column is what follows the name of the file.
-        ([], "line 0: the file is empty."),
         (ROWS[:-1], "line 6: the file breaks off: its last line is missing."),
         (ROWS[1:], "line 1: not the first line of a file of seals."),
         ([{**ROWS[0], "file": "export"}, *ROWS[1:]], "line 1: not the first line of a file of seals."),
@@ -194,6 +193,10 @@ LAST = {**ROWS[-1]}
 )
 def test_a_file_that_was_changed_is_refused_with_the_line(tmp_path, rows, why):
     assert reading(write_rows(tmp_path / "seals", rows)).startswith(f"{tmp_path / 'seals'}, {why}")
+
+
+def test_an_empty_file_is_refused(tmp_path):
+    assert reading(write_rows(tmp_path / "seals", [])) == f"{tmp_path / 'seals'}: the file is empty."
 
 
 def test_every_changed_head_is_noticed(tmp_path):

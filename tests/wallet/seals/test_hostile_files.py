@@ -124,7 +124,7 @@ def test_a_hostile_seal_file_is_refused(tmp_path, name):
     """Some are whole exports up to there, which are no seal files either."""
     path = tmp_path / "seals"
     path.write_bytes(FILES[name].replace(b'"file": "export"', b'"file": "seals"'))
-    with pytest.raises(NotAsWritten, match=r"seals, line \d+: "):
+    with pytest.raises(NotAsWritten, match=r"seals(, line \d+)?: "):
         list(heads.SealFile(str(path)))
 
 

@@ -1,22 +1,17 @@
 """`manage.py export_ledger --to FILE [--since DATE] [--until DATE] [--user ID] [--seals FILE]`."""
 
-from argparse import ArgumentParser, ArgumentTypeError
-from datetime import UTC, datetime
+from argparse import ArgumentParser
+from datetime import datetime
 from typing import Any
 
-from foundation.operators import LookingCommand, database_read
+from django.core.management.base import CommandError
+
+from foundation.operators import COULD_NOT_LOOK, LookingCommand, database_read, file_name, midnight
 from foundation.words import count
+from wallet.models import Seal, Wallet
 from wallet.seals import export
-from wallet.seals.export import Scope
-from wallet.seals.files import STDOUT, shown
-
-
-def midnight(text: str) -> datetime:
-    """Return the midnight (UTC) at which a day such as 2026-11-01 begins, or raise ArgumentTypeError."""
-    try:
-        return datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC)
-    except ValueError as error:
-        raise ArgumentTypeError(f"{text!r} is not a date such as 2026-11-01") from error
+from wallet.seals.export import Exported, Scope
+from wallet.seals.files import STDOUT, FileRefused, shown
 
 
 class Command(LookingCommand):
@@ -26,11 +21,13 @@ class Command(LookingCommand):
         "without a database. Entries that are not sealed yet are left out and counted. Exit code 0: written. "
         "1: written, but the books and the seals differ. 2: could not write."
     )
+    purpose = "export"
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(
             "--to",
             required=True,
+            type=file_name,
             metavar="FILE",
             help="a new file, compressed if its name ends in .gz; - is stdout",
         )
@@ -55,18 +52,15 @@ class Command(LookingCommand):
     ) -> None:
         # Sentences go where they cannot get into the file.
         say = self.stderr.write if to == STDOUT else self.stdout.write
-        with self.progress("Exporting entries") as advance:
-            exported = export.write(
-                to,
-                stdout=self.stdout,
-                scope=Scope(since=since, until=until, user=user),
-                seal_file=seals,
-                on_entries=advance,
-            )
+        scope = Scope(since=since, until=until, user=user)
+        _require_sense(scope)
+        exported = self._write(to, scope, seals)
         for difference in exported.differences:
             self.stderr.write(f"The books and the seals differ: {shown(difference)}")
         entries = count(exported.entries, "entry", "entries")
         say(f"{entries} of {count(exported.wallets, 'wallet')} in {database_read()}. Root: {exported.root}")
+        if not exported.entries:
+            say("The file has no entry, so it proves none.")
         if exported.unsealed:
             unsealed = count(exported.unsealed, "entry", "entries")
             where = "in that seal file" if seals else "yet"
@@ -74,3 +68,25 @@ class Command(LookingCommand):
         if exported.differences:
             self.stderr.write("`check_ledger --seals` says what was changed.")
             self.found()
+
+    def _write(self, path: str, scope: Scope, seal_file: str | None) -> Exported:
+        try:
+            with self.progress("Exporting entries") as advance:
+                return export.write(
+                    path, stdout=self.stdout, scope=scope, seal_file=seal_file, on_entries=advance
+                )
+        except FileRefused as refusal:  # Its sentence says all.
+            raise CommandError(str(refusal), returncode=COULD_NOT_LOOK) from refusal
+
+
+def _require_sense(scope: Scope) -> None:
+    """Raise CommandError for a period without a day, and for a wallet that never was.
+
+    A wallet that was deleted still has its seals.
+    """
+    if scope.since is not None and scope.until is not None and scope.since >= scope.until:
+        raise CommandError("--since must be before --until.", returncode=COULD_NOT_LOOK)
+    user = scope.user
+    if user is None or Wallet.objects.filter(pk=user).exists() or Seal.objects.filter(wallet=user).exists():
+        return
+    raise CommandError(f"There is no wallet of {user!r}.", returncode=COULD_NOT_LOOK)

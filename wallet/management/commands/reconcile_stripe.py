@@ -1,8 +1,6 @@
 """`manage.py reconcile_stripe [--since 14d] [--resume] [--apply] [--json]`: compare Stripe with the books."""
 
 import json
-import signal
-import threading
 from argparse import ArgumentParser
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -60,7 +58,7 @@ class Command(LookingCommand):
         report = Report.so_far(run.row)
         with audits.examination(Audit.Kind.STRIPE, on_trouble=self.stderr.write) as audit:
             try:
-                with _sigterm_like_ctrl_c(), self._ended(run, report, audit):
+                with self._ended(run, report, audit):
                     self._compare(run, report, since=since, apply=apply, quiet=json)
             finally:
                 audit.seen_count, audit.found_count = report.sessions, report.open_count
@@ -142,21 +140,6 @@ class Command(LookingCommand):
         self.stdout.write(f"{report.sessions} sessions against {database_read()}: {summary}.")
         for sentence in filter(None, (report.waited_for(), report.not_known())):
             self.stdout.write(sentence)
-
-
-@contextmanager
-def _sigterm_like_ctrl_c() -> Iterator[None]:
-    """Let SIGTERM interrupt the block, so that the run is stored as interrupted and can be resumed."""
-    # Only the main thread may set a handler. A process with a handler of its own, as `make run`, keeps it.
-    in_main_thread = threading.current_thread() is threading.main_thread()
-    if not in_main_thread or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
-        yield
-        return
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def _reason(error: BaseException) -> str:

@@ -6,9 +6,9 @@ from typing import Any
 from django.core.management.base import CommandError
 
 from foundation.database.patience import patient
-from foundation.operators import COULD_NOT_LOOK, Round, WatchingCommand
+from foundation.operators import COULD_NOT_LOOK, Round, WatchingCommand, file_name
 from foundation.words import count
-from wallet.seals import heads, sealing
+from wallet.seals import files, heads, sealing
 from wallet.seals.files import STDOUT, FileRefused
 
 
@@ -20,11 +20,13 @@ class Command(WatchingCommand):
         "be sealed. 2: an error stopped the command. With --watch it goes on until SIGTERM."
     )
     every_seconds = 300
+    purpose = "seal"
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         super().add_arguments(parser)
         parser.add_argument(
             "--to",
+            type=file_name,
             metavar="FILE",
             help="then write the last seals and their Merkle root to a new file, for another machine; - is "
             "stdout. Not with --watch",
@@ -55,4 +57,4 @@ class Command(WatchingCommand):
         except FileRefused as refusal:
             raise CommandError(str(refusal), returncode=COULD_NOT_LOOK) from refusal
         heads_of = f"{count(summary['wallets'], 'wallet')} and {count(summary['tables'], 'table')}"
-        return f" {path} has the last seals of {heads_of}; their root is {summary['root']}."
+        return f" {files.written_as(path)} has the last seals of {heads_of}; their root is {summary['root']}."
