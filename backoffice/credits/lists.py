@@ -18,11 +18,11 @@ from accounts.addresses import ids_with_address
 from accounts.misar_ids import is_misar_id
 from accounts.models import ServiceKey, User
 from backoffice.actions.pages import ActingAdmin
-from backoffice.credits import actions, funds, grants, parked, refunds, reversals
+from backoffice.credits import actions, audits, funds, grants, parked, refunds, reversals
 from backoffice.lists.change_list import is_private
 from backoffice.lists.columns import column
 from backoffice.lists.filters import ListedFilter
-from backoffice.lists.links import list_link, row_link, row_url, user_link
+from backoffice.lists.links import list_link, row_link, row_url
 from backoffice.lists.read_only import ReadOnlyAdmin
 from backoffice.one_user.credits import events_of
 from foundation import money
@@ -42,7 +42,6 @@ from wallet.models import (
     Wallet,
 )
 from wallet.payments import handlers
-from wallet.payments.reconciliation import findings
 
 REVERSALS_SHOWN_MAX = 50
 ROWS_SHOWN_MAX = 50
@@ -373,7 +372,7 @@ class RateChangeAdmin(ReadOnlyAdmin):
 class AuditAdmin(ReadOnlyAdmin):
     """The checks of the ledger, of its seals and of Stripe, with their findings."""
 
-    list_display = ("ended_at", "kind", "outcome", "seen_count", "found_count", "remark")
+    list_display = ("ended_at", "kind", "outcome_tag", "seen_count", "found_count", "remark")
     figures = ("seen_count", "found_count")
     sortable_by = ("ended_at",)
     list_filter = ("kind", "outcome")
@@ -381,43 +380,17 @@ class AuditAdmin(ReadOnlyAdmin):
     ordering = ("-ended_at",)
     nothing_yet = "No check has run yet. Run check_ledger every night and reconcile_stripe every hour."
     fields = (
-        *("kind", "outcome", "seen_count", "found_count", "found_here", "remark", "started_at", "ended_at"),
+        *("kind", "outcome_tag", "seen_count", "found_count", "found_here", "remark", "started_at"),
+        "ended_at",
     )
 
-    @admin.display(description="findings")
-    def found_here(self, audit: Audit) -> str:
-        """The first hundred findings, one paragraph each."""
-        lines = ((_in_words(finding),) for finding in audit.findings)
-        return format_html_join("", '<p class="finding">{}</p>', lines)
+    outcome_tag = column("outcome", audits.outcome_tag)
+    found_here = column("findings", audits.in_words)
 
-
-def _in_words(finding: Any) -> str:
-    """Return a finding of an audit: the law that is violated, or how Stripe and the books differ."""
-    if not isinstance(finding, dict):
-        return str(finding)
-    if kind := finding.get("kind"):
-        return _difference_in_words(str(kind), finding)
-    others = (f"{name}: {value}" for name, value in finding.items() if name not in ("law", "subject"))
-    details = "; ".join((str(finding.get("subject", "")), *others))
-    return format_html("<strong>{}</strong><br>{}", finding.get("law", "Violated"), details)
-
-
-def _difference_in_words(kind: str, finding: dict[str, Any]) -> str:
-    cents, user_id = finding.get("cents"), str(finding.get("user_id") or "")
-    session_id = str(finding.get("session_id") or "")
-    ids = dict.fromkeys(each for each in (str(finding.get("stripe_id") or ""), session_id) if each)
-    about = [
-        money.dollars(cents) if type(cents) is int else "",
-        user_link(user_id) if is_misar_id(user_id) else user_id,
-        format_html_join(", ", "<code>{}</code>", ((each,) for each in ids)),
-    ]
-    words = format_html(
-        "<strong>{}</strong><br>{}",
-        findings.HEADINGS.get(kind) or findings.REPAIRED_HEADINGS.get(kind) or kind,
-        format_html_join(" · ", "{}", ((each,) for each in about if each)),
-    )
-    remark = str(finding.get("remark") or "")
-    return format_html("{}<br>{}", words, remark) if remark else words
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> list[Any]:
+        """Leave out the remark if there is none. Most audits have none."""
+        has_remark = obj is None or obj.remark
+        return [name for name in super().get_fields(request, obj) if has_remark or name != "remark"]
 
 
 @admin.register(ClosedDay)

@@ -14,6 +14,7 @@ from django.template.defaultfilters import pluralize
 
 from accounts.models import OutgoingMail, ServiceKey, StoppedProduct
 from backoffice.credits import funds, grants, holds
+from backoffice.credits.audits import TONES
 from backoffice.credits.reversals import UNANSWERED
 from backoffice.overview.figures import in_time
 from backoffice.overview.links import row, rows
@@ -100,7 +101,6 @@ EXAMINATIONS = (
         found="difference",
     ),
 )
-TONES = {Audit.Outcome.CLEAN: "good", Audit.Outcome.FOUND: "bad", Audit.Outcome.UNFINISHED: "warn"}
 
 
 def lines(*, at: datetime, sees: Sees) -> list[Line]:
@@ -221,7 +221,7 @@ def _not_sealed(at: datetime) -> Iterator[Line]:
     if entry is not None and entry.sealed_to < entry.sequence:
         when = moment(entry.created_at.astimezone(UTC).replace(second=0))
         yield Line(
-            f"The entries of {when} are not sealed.",
+            f"Entries up to {when} are not sealed.",
             "Run manage.py seal_ledger every few minutes.",
             row(entry),
         )

@@ -115,7 +115,7 @@ class TestAttention:
         assert sentences() == []
         wrote(6, "2026-06-30 10:30:00", user_id="usr_2")
         [line] = attention()
-        assert line.sentence == "The entries of 30 Jun 2026, 10:30 are not sealed."
+        assert line.sentence == "Entries up to 30 Jun 2026, 10:30 are not sealed."
         assert staff.get(line.url).status_code == 200
         sealing.seal()
         assert sentences() == []
