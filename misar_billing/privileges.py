@@ -245,24 +245,27 @@ def stale(tables: Sequence[str]) -> list[str]:
 
 
 def grants(
-    tables: Sequence[str], *, runtime: str, operator: str, auditor: str
+    tables: Mapping[str, tuple[str, ...]], *, runtime: str, operator: str, auditor: str
 ) -> Iterator[tuple[str, str, str]]:
     """Yield what to grant on each of these tables: the privileges, the table, the role. All quoted for SQL.
 
+    `tables` has the columns of each table that an INSERT may name: ALL, or those that the database does not
+    number. A role that could choose the key would give the last one, and no other row would follow.
     `runtime`, `operator` and `auditor` are the quoted names of the roles.
     """
     for table in sorted(tables):
         access, name = TABLES[table], quoted(table)
+        insert = _of_columns("INSERT", tables[table])
         may = ["SELECT"]
         if access.insert:
-            may.append("INSERT")
+            may.append(insert)
         if access.update:
             may.append(_of_columns("UPDATE", access.update))
         if access.delete:
             may.append("DELETE")
         yield ", ".join(may), name, runtime
         if access.operator:
-            yield ", ".join(access.operator), name, operator
+            yield ", ".join(insert if verb == "INSERT" else verb for verb in access.operator), name, operator
         if access.auditor:
             yield _of_columns("SELECT", access.auditor), name, auditor
 

@@ -48,6 +48,7 @@ BEGIN
     END IF;
     RETURN NEW;
 END $$;
+REVOKE EXECUTE ON FUNCTION accounts_redacts() FROM PUBLIC;
 
 CREATE TRIGGER accounts_redaction_is_history BEFORE UPDATE OR DELETE ON accounts_redaction
     FOR EACH ROW EXECUTE FUNCTION accounts_is_history();

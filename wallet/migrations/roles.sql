@@ -28,15 +28,16 @@ BEGIN
     RETURN NEW;
 END $$;
 
--- What staff adjust, give back and grant has an act with the same form key, in the same transaction. An adjustment by a
--- command names the command's run.
+-- What staff adjust, give back and grant has an act about the user with the same form key, in the same transaction. An
+-- adjustment by a command names the command's run, and only a role that may begin a run writes it.
 CREATE OR REPLACE FUNCTION wallet_entry_has_its_act() RETURNS trigger LANGUAGE plpgsql
     SET search_path = pg_catalog, public, pg_temp AS $$
 BEGIN
     IF TG_TABLE_NAME <> 'wallet_entry' OR accounts_is_owner(TG_RELID)
-       OR (NEW.actor LIKE 'user:%' AND accounts_has_acted(substr(NEW.actor, 6), NEW.idempotency_key, NULL))
-       OR (NEW.kind = 'adjustment' AND NEW.actor LIKE 'command:%' AND EXISTS (
-           SELECT FROM wallet_reconciliationrun WHERE id::text = split_part(NEW.actor, ':', 3))) THEN
+       OR (NEW.actor LIKE 'user:%' AND accounts_has_acted(substr(NEW.actor, 6), NEW.idempotency_key, NEW.wallet_id))
+       OR (NEW.kind = 'adjustment' AND has_any_column_privilege('wallet_reconciliationrun', 'INSERT') AND EXISTS (
+           SELECT FROM wallet_reconciliationrun
+            WHERE NEW.actor = 'command:reconcile_stripe:' || id AND started_at <= NEW.created_at)) THEN
         RETURN NULL;
     END IF;
     RAISE EXCEPTION 'wallet_entry % (%) by % has no act', NEW.id, NEW.kind, NEW.actor
@@ -47,7 +48,8 @@ CREATE OR REPLACE FUNCTION wallet_refundrequest_has_its_act() RETURNS trigger LA
     SET search_path = pg_catalog, public, pg_temp AS $$
 BEGIN
     IF accounts_is_owner(TG_RELID)
-       OR accounts_has_acted(coalesce(substring(NEW.actor FROM '^user:(.*)$'), ''), NEW.form_key, NULL) THEN
+       OR accounts_has_acted(coalesce(substring(NEW.actor FROM '^user:(.*)$'), ''), NEW.form_key,
+                             (SELECT user_id FROM wallet_topup WHERE id = NEW.topup_id)) THEN
         RETURN NULL;
     END IF;
     RAISE EXCEPTION 'wallet_refundrequest % by % has no act', NEW.id, NEW.actor
@@ -308,6 +310,9 @@ DROP TRIGGER IF EXISTS wallet_rate_is_its_last_change ON wallet_rate;
 DROP TRIGGER IF EXISTS wallet_ratechange_is_of_its_rate ON wallet_ratechange;
 CREATE CONSTRAINT TRIGGER wallet_ratechange_is_of_its_rate AFTER INSERT ON wallet_ratechange
     DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION wallet_rate_is_its_last_change();
+CREATE OR REPLACE TRIGGER wallet_ratechange_is_dated_now BEFORE INSERT ON wallet_ratechange
+    FOR EACH ROW EXECUTE FUNCTION accounts_is_dated_now();
 
 --- reverse:
+DROP TRIGGER IF EXISTS wallet_ratechange_is_dated_now ON wallet_ratechange;
 DROP TRIGGER IF EXISTS wallet_ratechange_is_of_its_rate ON wallet_ratechange;

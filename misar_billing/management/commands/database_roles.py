@@ -6,6 +6,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 from django.db import Error, connection, transaction
+from psycopg.errors import InsufficientPrivilege
 
 from foundation.errors import first_line
 from foundation.operators import database_read
@@ -25,6 +26,21 @@ SELECT relation.relname, relation.relkind::text,
    AND NOT EXISTS (SELECT FROM pg_depend WHERE classid = 'pg_class'::regclass AND objid = relation.oid
                       AND deptype = 'e')
  ORDER BY relation.relname
+"""
+# The columns that an INSERT may name, of each table whose key the database numbers. A numbered column beside
+# the key stays: Django names it in each INSERT, so a trigger numbers it (monetization/migrations/roles.sql).
+INSERTABLE = """
+WITH attribute AS (
+     SELECT pg_class.relname, pg_attribute.attname, pg_attribute.attnum,
+            attidentity <> '' OR (
+                coalesce(pg_get_expr(adbin, adrelid) LIKE 'nextval(%', false) AND EXISTS (
+                SELECT FROM pg_index WHERE indrelid = attrelid AND indisprimary AND attnum = ANY (indkey))
+            ) AS is_numbered
+       FROM pg_class JOIN pg_attribute ON attrelid = pg_class.oid AND attnum > 0 AND NOT attisdropped
+       LEFT JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum
+      WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p'))
+SELECT relname, array_agg(attname::text ORDER BY attnum) FILTER (WHERE NOT is_numbered)
+  FROM attribute GROUP BY relname HAVING bool_or(is_numbered)
 """
 # What tables that will be made later give to the roles. Only earlier versions of our documentation said so.
 DEFAULTS = """
@@ -94,6 +110,8 @@ class Command(BaseCommand):
             raise CommandError("The three roles need three names.")
         if wrong := [name for name in roles.values() if not 0 < len(name.encode()) <= NAME_BYTES_MAX]:
             raise CommandError(f"{wrong[0]!r} is no name of a role: it has 1 to {NAME_BYTES_MAX} bytes.")
+        missing: list[str] = []
+        statement = ""
         try:
             with transaction.atomic(), connection.cursor() as cursor:
                 missing = _missing(cursor, roles)
@@ -104,9 +122,8 @@ class Command(BaseCommand):
                     if not keep:
                         _require_no_more(cursor, roles)
         except Error as error:
-            raise CommandError(
-                f"Nothing was changed: {first_line(error)} (With --print, an administrator can run the SQL.)"
-            ) from error
+            way_out = _way_out(error, statement, runtime=runtime, missing=missing)
+            raise CommandError(f"Nothing was changed: {first_line(error)}{way_out}") from error
         if print:
             self.stdout.write("BEGIN;")
             for statement in statements:
@@ -118,6 +135,23 @@ class Command(BaseCommand):
                 f"Made the role {name}. It has no password: set one in psql with \\password {quoted(name)}"
             )
         self.stdout.write(f"{runtime}, {operator} and {auditor} have their privileges in {database_read()}.")
+
+
+def _way_out(error: Error, statement: str, *, runtime: str, missing: list[str]) -> str:
+    """Return what an administrator does if the database refused this statement to the owner, else ""."""
+    if not isinstance(error.__cause__, InsufficientPrivilege):
+        return ""
+    printed = "An administrator can run the SQL: manage.py database_roles --print | psql"
+    if not statement.startswith(("CREATE ROLE", 'GRANT "')):
+        return f"\n{printed}"
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT current_user")
+        owner = quoted(cursor.fetchone()[0])
+    once = f"ALTER ROLE {owner} CREATEROLE;"
+    if runtime not in missing:
+        # Since PostgreSQL 16, a role may grant only the roles that it made or has with this option.
+        once += f" GRANT {quoted(runtime)} TO {owner} WITH ADMIN OPTION;"
+    return f"\nAn administrator runs this once, and then you run this command again: {once}\nOr: {printed}"
 
 
 def _missing(cursor: Any, roles: dict[str, str]) -> list[str]:
@@ -132,10 +166,18 @@ def _statements(cursor: Any, roles: dict[str, str], *, missing: list[str], keep:
     cursor.execute(RELATIONS)
     relations = cursor.fetchall()
     tables = [name for name, kind, _ in relations if kind != "S"]
+    if absent := privileges.stale(tables):
+        raise CommandError(
+            f"There is no {absent[0]} in {database_read()}: run migrate first. Nothing was changed."
+        )
     if unnamed := privileges.unnamed(tables):
         raise CommandError(
             f"misar_billing/privileges.py does not name {', '.join(unnamed)}. Nothing was changed."
         )
+    cursor.execute(INSERTABLE)
+    insertable = dict.fromkeys(tables, privileges.ALL) | {
+        name: tuple(rest) for name, rest in cursor.fetchall()
+    }
     names = {role: quoted(name) for role, name in roles.items()}
     everyone = ", ".join(names.values())
     cursor.execute("SELECT current_database()")
@@ -148,7 +190,7 @@ def _statements(cursor: Any, roles: dict[str, str], *, missing: list[str], keep:
         yield from _revoked(cursor, roles, everyone=everyone, database=database)
     yield f"GRANT CONNECT ON DATABASE {database} TO {everyone}"
     yield f"GRANT USAGE ON SCHEMA public TO {everyone}"
-    for granted, table, role in privileges.grants(tables, **names):
+    for granted, table, role in privileges.grants(insertable, **names):
         yield f"GRANT {granted} ON public.{table} TO {role}"
     for name, kind, is_of_identity in relations:
         # A column that is an identity needs no privilege on its sequence.

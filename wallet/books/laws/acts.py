@@ -15,12 +15,13 @@ LAWS_OF_WALLETS = {
            AND e.kind IN ('adjustment', 'refund', 'grant') AND act.id IS NULL
            AND e.created_at >= {ACTS_BEGAN}
     """,
-    # As "command:reconcile:7" for the run 7.
+    # As "command:reconcile_stripe:7" for the run 7, which began before.
     "Each other adjustment names the run of the command that made it": f"""
         SELECT e.id, format('%%s credits by %%s', e.credits, e.actor)
           FROM wallet_entry e
           LEFT JOIN wallet_reconciliationrun run
-            ON run.id::text = substring(e.actor FROM '^command:[a-z_]+:([0-9]+)$')
+            ON run.id::text = substring(e.actor FROM '^command:reconcile_stripe:([0-9]+)$')
+           AND run.started_at <= e.created_at
          WHERE e.wallet_id > %(after)s AND e.wallet_id <= %(last)s AND e.actor NOT LIKE 'user:%%'
            AND e.kind = 'adjustment' AND run.id IS NULL
            AND e.created_at >= {ACTS_BEGAN}
