@@ -15,6 +15,12 @@ TABLES = """
 SELECT relname FROM pg_class
  WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p', 'v', 'm', 'f')
 """
+OWNED = """
+SELECT oid::regclass::text, CASE relkind WHEN 'S' THEN 'SEQUENCE' ELSE 'TABLE' END FROM pg_class
+ WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p', 'S')
+   AND NOT EXISTS (SELECT FROM pg_depend WHERE classid = 'pg_class'::regclass AND objid = pg_class.oid
+                      AND deptype IN ('a', 'i'))
+"""
 COLUMNS = "SELECT attname FROM pg_attribute WHERE attrelid = %s::regclass AND attnum > 0 AND NOT attisdropped"
 PRIVILEGES = """
 SELECT given.name, acl.privilege_type, replace(pg_get_userbyid(acl.grantee), %(own)s, '')
@@ -159,9 +165,74 @@ def test_a_role_may_have_any_name(roles):
     assert held(names) == held(roles)
 
 
-def test_an_owner_who_may_not_create_roles_is_told_of_print(roles):
+def refusal(names: Roles) -> str:
+    with pytest.raises(CommandError) as error:
+        run(names)
+    assert error.value.returncode == 1
+    return str(error.value)
+
+
+def test_an_owner_who_may_not_create_roles_is_told_what_an_administrator_does(roles):
     names = Roles(*(f"{name}_other" for name in asdict(roles).values()))
     with connection.cursor() as cursor:
         cursor.execute(f"SET ROLE {roles.operator}")
-    with pytest.raises(CommandError, match="--print"):
-        run(names)
+    said = refusal(names)
+    assert f'ALTER ROLE "{roles.operator}" CREATEROLE;\n' in said
+    assert "database_roles --print | psql" in said
+
+
+def test_an_owner_of_roles_that_an_administrator_made_may_grant_them_after_one_step(roles):
+    """As an earlier version of the documentation made the roles."""
+    old = Roles(*(f"{name}_old" for name in asdict(roles).values()))
+    owner = f"{roles.runtime}_owner"
+    with connection.cursor() as cursor:
+        cursor.execute(f"CREATE ROLE {owner} LOGIN")
+        cursor.execute(f"CREATE ROLE {old.runtime} LOGIN")
+        cursor.execute("SELECT quote_ident(current_database())")
+        [database] = cursor.fetchone()
+        cursor.execute(f"ALTER DATABASE {database} OWNER TO {owner}")
+        cursor.execute(f"ALTER SCHEMA public OWNER TO {owner}")
+        for name, kind in rows(OWNED):
+            cursor.execute(f"ALTER {kind} {name} OWNER TO {owner}")
+        cursor.execute(f"SET ROLE {owner}")
+        said = refusal(old)
+        cursor.execute("RESET ROLE")
+        [once] = [line.partition(": ")[2] for line in said.splitlines() if "CREATEROLE" in line]
+        assert once == (
+            f'ALTER ROLE "{owner}" CREATEROLE; GRANT "{old.runtime}" TO "{owner}" WITH ADMIN OPTION;'
+        )
+        cursor.execute(once)
+        cursor.execute(f"SET ROLE {owner}")
+        assert f"Made the role {old.operator}" in run(old)
+        cursor.execute("RESET ROLE")
+    assert held(old) == held(roles)
+
+
+def test_another_error_than_of_permission_does_not_name_print(roles):
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL transaction_read_only = on")
+    said = refusal(Roles(*(f"{name}_other" for name in asdict(roles).values())))
+    assert "read-only" in said
+    assert "--print" not in said
+
+
+@pytest.mark.breaks_the_books  # A table has another name.
+def test_a_database_without_our_tables_is_to_be_migrated(roles):
+    with connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE wallet_seal RENAME TO wallet_of_tomorrow")
+    assert "There is no wallet_seal in" in (said := refusal(roles))
+    assert "run migrate first" in said
+
+
+def test_no_role_may_give_a_key_that_the_database_numbers(roles):
+    numbered = rows(
+        "SELECT attrelid::regclass::text, attname FROM pg_attribute JOIN pg_class ON pg_class.oid = attrelid"
+        " WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p') AND attidentity <> ''"
+    )
+    assert ("accounts_act", "id") in numbered
+    for table, column in numbered:
+        for role in asdict(roles).values():
+            assert rows("SELECT has_column_privilege(%s, %s, %s, 'INSERT')", role, table, column) == [
+                (False,)
+            ]
+    assert rows("SELECT has_column_privilege(%s, 'wallet_entry', 'id', 'INSERT')", roles.runtime) == [(True,)]

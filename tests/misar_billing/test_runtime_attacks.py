@@ -15,8 +15,9 @@ from django.db import Error, connection
 from django.utils import timezone
 
 from accounts import plans
-from accounts.api_keys import issue
+from accounts.api_keys import issue, revoke
 from accounts.models import Act, User
+from accounts.service_keys import issue_service_key, revoke_service_key
 from monetization import subscriptions, tips
 from monetization.models import Erasure
 from tests.factories import StaffFactory, UserFactory
@@ -66,6 +67,8 @@ def entry(kind: str = "adjustment", credits: int = 5, **facts: str) -> str:
     return ENTRY.format(**(usual | {"kind": kind, "credits": credits, "feature": feature} | facts))
 
 
+# Within the text of an actor.
+LAST_RUN = "' || (SELECT max(id) FROM wallet_reconciliationrun) || '"
 OPENED = (
     "INSERT INTO wallet_wallet (user_id, balance, entries_count, created_at) VALUES ('usr_new', 0, 0, now());"
 )
@@ -115,6 +118,14 @@ DENIED = [
     "UPDATE accounts_act SET staff_id = 'usr_1'",
     "UPDATE accounts_act SET form_key = 'k'",
     "UPDATE accounts_act SET created_at = now()",
+    # Keys that the database numbers: after the last number, no other row could follow.
+    "INSERT INTO accounts_act (id) VALUES (9223372036854775807)",
+    "INSERT INTO accounts_act (id) VALUES (-5)",
+    "INSERT INTO wallet_ratechange (id) VALUES (9223372036854775807)",
+    "INSERT INTO accounts_planchange (id) VALUES (9223372036854775807)",
+    "INSERT INTO monetization_subscriptionevent (id) VALUES (9223372036854775807)",
+    "INSERT INTO monetization_erasure (id) VALUES (9223372036854775807)",
+    "SELECT accounts_redacts()",
     # Creators' records.
     "UPDATE monetization_tip SET gross_cents = 1",
     "UPDATE monetization_subscription SET creator_id = 'usr_2'",
@@ -139,6 +150,22 @@ DENIED = [
     *(f"TRUNCATE {table} CASCADE" for table in NEVER_REMOVED),
 ]
 
+DATED = [
+    "INSERT INTO wallet_ratechange (feature, label, credits, unit, active, actor, created_at)"
+    " SELECT feature, label, credits, unit, active, 'user:staff:1', {date} FROM wallet_rate"
+    " WHERE feature = 'mail.send'",
+    "INSERT INTO accounts_planchange (slug, name, fee_bps, actor, created_at)"
+    " VALUES ('free', 'Free', 500, 'user:staff:1', {date})",
+    "INSERT INTO monetization_subscriptionevent (subscription_id, creator_id, kind, status, plan,"
+    " amount_cents, currency, yearly_cents_delta, occurred_at, created_at) SELECT id, creator_id, 'changed',"
+    " status, plan, 500, currency, 0, now(), {date} FROM monetization_subscription",
+    "INSERT INTO monetization_refund (id, tip_id, creator_id, amount_cents, fee_returned_cents, currency,"
+    " key, actor, reason, created_at) SELECT 'ref_2', id, creator_id, 100, 0, currency, 'k', 'user:usr_1',"
+    " '', {date} FROM monetization_tip",
+    "INSERT INTO monetization_erasure (actor, tips, subscriptions, created_at)"
+    " VALUES ('user:staff:1', 0, 0, {date})",
+]
+
 # Each attack, and the law that refuses it.
 AGAINST_LAWS = {
     "wallet_entry_has_its_act": [
@@ -147,6 +174,8 @@ AGAINST_LAWS = {
         entry(actor="operator"),
         entry(actor="stripe"),
         entry(actor="command:reconcile_stripe:999999"),
+        entry(actor=f"command:reconcile_stripe:{LAST_RUN}"),
+        entry(actor=f"command:x:{LAST_RUN}"),
         entry(key="used-before"),
         entry("grant"),
     ],
@@ -236,6 +265,18 @@ AGAINST_LAWS = {
         " 'changed', status, plan, 1,"
         " currency, 1, now(), now() FROM monetization_subscription",
     ],
+    "is dated": [
+        statement.format(date=f"now() {away}")
+        for statement in DATED
+        for away in ("- interval '61 minutes'", "+ interval '61 minutes'")
+    ],
+    "accounts_apikey is history": [
+        "UPDATE accounts_apikey SET revoked_at = NULL WHERE revoked_at IS NOT NULL",
+        "UPDATE accounts_apikey SET revoked_at = 'infinity' WHERE revoked_at IS NOT NULL",
+    ],
+    "accounts_servicekey is history": [
+        "UPDATE accounts_servicekey SET revoked_at = NULL WHERE revoked_at IS NOT NULL"
+    ],
     "wallet_moves_with_an_entry": ["UPDATE wallet_wallet SET balance = balance + 1"],
 }
 
@@ -260,6 +301,9 @@ def books(deliver, checkout_event, as_service, article_rate) -> None:
     Audit.objects.create(kind="laws", outcome="found", seen_count=1, found_count=1, started_at=timezone.now())
     ReconciliationRun.objects.create(since=timezone.now())
     issue(owner=creator, name="key", scopes=["read"], within_limit=False)
+    revoked, _ = issue(owner=creator, name="lost", scopes=["read"], within_limit=False)
+    revoke(owner=creator, key_id=revoked.pk)
+    revoke_service_key(issue_service_key(product="lost")[0])
     tip = tips.record(creator=creator, amount_cents=1000, currency="USD", email="c@d.co")
     tips.refund(creator=creator, tip_id=tip.pk, amount_cents=500, key="r", actor="user:usr_1", reason="r")
     subscriptions.record(
@@ -313,3 +357,52 @@ def test_nothing_that_is_denied_can_be_done(roles, acting_as, books):
 def test_a_law_refuses(roles, acting_as, books, law, number):
     with acting_as("runtime"):
         assert law in str(attack(AGAINST_LAWS[law][number]))
+
+
+@pytest.mark.breaks_the_books
+@pytest.mark.django_db
+def test_the_clock_of_a_host_may_be_off(roles, acting_as, books):
+    with acting_as("runtime"):
+        for away in ("- interval '50 minutes'", "+ interval '50 minutes'"):
+            assert attack(DATED[2].format(date=f"now() {away}")) is None
+            assert attack(DATED[4].format(date=f"now() {away}")) is None
+
+
+@pytest.mark.breaks_the_books
+@pytest.mark.django_db
+def test_the_owner_too_brings_no_revoked_key_back(books):
+    assert "accounts_apikey is history" in str(
+        attack("UPDATE accounts_apikey SET revoked_at = NULL WHERE revoked_at IS NOT NULL")
+    )
+
+
+@pytest.mark.breaks_the_books
+@pytest.mark.django_db
+def test_the_number_of_a_refund_is_the_sequences(roles, acting_as, books):
+    forged = (
+        "INSERT INTO monetization_refund (id, tip_id, creator_id, amount_cents, fee_returned_cents, currency,"
+        " key, actor, reason, created_at, number) SELECT 'ref_2', id, creator_id, 100, 0, currency, 'k',"
+        " 'user:usr_1', '', now(), {number} FROM monetization_tip"
+    )
+    with acting_as("runtime"):
+        for number in ("9223372036854775807", "-5", "NULL"):
+            sql(f"SAVEPOINT forged; {forged.format(number=number)}")
+            [(given,)] = sql("SELECT number FROM monetization_refund WHERE id = 'ref_2'")
+            assert 0 < given < 1_000_000
+            sql("ROLLBACK TO forged")
+
+
+@pytest.mark.breaks_the_books
+@pytest.mark.django_db
+def test_an_operator_numbers_no_row_and_adjusts_by_its_runs_alone(roles, acting_as, books):
+    with acting_as("operator"):
+        for table in ("wallet_audit", "wallet_reconciliationrun"):
+            error = attack(f"INSERT INTO {table} (id) VALUES (9223372036854775807)")
+            assert isinstance(error, psycopg.errors.InsufficientPrivilege), table
+        now = "clock_timestamp()"  # The run began in this test's transaction.
+        for actor in (f"command:x:{LAST_RUN}", f"command:reconcile_stripe:{LAST_RUN}1"):
+            assert "has no act" in str(attack(entry(actor=actor, created_at=now)))
+        by_its_run = entry(actor=f"command:reconcile_stripe:{LAST_RUN}", created_at=now)
+        later = "UPDATE wallet_reconciliationrun SET started_at = now() + interval '1 hour';"
+        assert "has no act" in str(attack(later + by_its_run))
+        assert attack(by_its_run) is None

@@ -5,6 +5,8 @@ These tests commit, because the laws for the runtime role are checked at a COMMI
 
 import json
 import secrets
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
 from io import StringIO
 from typing import Any
@@ -13,7 +15,7 @@ import pytest
 from django.contrib.admin.utils import quote
 from django.contrib.auth.models import Group
 from django.core.management import call_command
-from django.db import IntegrityError, ProgrammingError, connection, transaction
+from django.db import IntegrityError, OperationalError, ProgrammingError, connection, transaction
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
@@ -193,27 +195,156 @@ def test_the_runtime_role_writes_no_audit(roles, acting_as, give):
     assert not Audit.objects.exists()
 
 
-@pytest.mark.breaks_the_books  # The act is of no entry.
-def test_an_act_of_another_transaction_does_not_count(roles, acting_as, staff_member, give):
-    """An adjustment with the form key of an earlier act, which is written again with the same words."""
+def adjust(user_id: str, key: str) -> None:
+    """Adjust by 5 credits, by SQL, as a form with this key would."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE wallet_wallet SET balance = balance + 5, entries_count = entries_count + 1"
+            " WHERE user_id = %s",
+            [user_id],
+        )
+        cursor.execute(
+            "INSERT INTO wallet_entry (id, wallet_id, sequence, kind, credits, balance_after, held, feature,"
+            " product, idempotency_key, stripe_session_id, actor, reason, effective_at, created_at)"
+            " SELECT 'txn_' || %s, user_id, entries_count, 'adjustment', 5, balance, held, '', '', %s, '',"
+            " 'user:staff:ada', '', now(), now() FROM wallet_wallet WHERE user_id = %s",
+            [user_id, key, user_id],
+        )
+
+
+ACT = (
+    "INSERT INTO accounts_act (staff_id, verb, label, model, row_id, about, told, reason, form_key,"
+    " content, created_at) VALUES ('staff:ada', 'adjust', 'Adjust', 'wallet.wallet', 'usr_1', 'usr_1',"
+    " 'words', '', 'k', '', now())"
+)
+
+
+def write_act() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(ACT)
+
+
+@contextmanager
+def another_connection(role: str) -> Iterator[Any]:
+    other = connection.copy()
+    try:
+        with other.cursor() as cursor:
+            cursor.execute(f"SET ROLE {role}")
+            yield cursor
+    finally:
+        other.close()
+
+
+@pytest.mark.parametrize("depth", [0, 1, 2])
+def test_an_act_of_a_savepoint_counts(roles, acting_as, staff_member, give, depth):
     give("usr_1", 5)
-    Act.objects.create(staff=staff_member, verb="adjust", label="Adjust", form_key="k")
-    forged = [
-        "UPDATE accounts_act SET told = told, reason = reason",
-        "UPDATE wallet_wallet SET balance = balance + 5, entries_count = entries_count + 1",
-        "INSERT INTO wallet_entry (id, wallet_id, sequence, kind, credits, balance_after,"
-        " held, feature, product,"
-        " idempotency_key, stripe_session_id, actor, reason, effective_at, created_at)"
-        " SELECT 'txn_forged', user_id, entries_count, 'adjustment', 5, balance, held, '', '', 'k', '',"
-        " 'user:staff:ada', '', now(), now() FROM wallet_wallet",
-    ]
+    with acting_as("runtime"), transaction.atomic(), ExitStack() as savepoints:
+        adjust("usr_1", "k")
+        for _ in range(depth):
+            savepoints.enter_context(transaction.atomic())
+        write_act()
+    assert Wallet.objects.get().balance == 10
+
+
+def test_an_act_before_the_entry_counts_too(roles, acting_as, staff_member, give):
+    """Also if other transactions begin between the two savepoints."""
+    give("usr_1", 5)
+    with acting_as("runtime"), another_connection(roles.runtime) as other, transaction.atomic():
+        with transaction.atomic():
+            write_act()
+        other.execute("SELECT pg_current_xact_id()")
+        with transaction.atomic():
+            adjust("usr_1", "k")
+    assert Wallet.objects.get().balance == 10
+
+
+def test_an_act_that_was_rolled_back_does_not_count(roles, acting_as, staff_member, give):
+    give("usr_1", 5)
+
+    def forge() -> None:
+        with transaction.atomic():
+            with transaction.atomic():
+                write_act()
+                transaction.set_rollback(True)
+            adjust("usr_1", "k")
+
+    with acting_as("runtime"), pytest.raises(IntegrityError, match="has no act"):
+        forge()
+
+
+def test_an_act_about_one_user_is_none_about_another(roles, acting_as, staff_member, give):
+    give("usr_1", 5)
+    give("usr_2", 5)
+
+    def forge() -> None:
+        with transaction.atomic():
+            write_act()
+            adjust("usr_1", "k")
+            adjust("usr_2", "k")
+
+    with acting_as("runtime"), pytest.raises(IntegrityError, match=r"txn_usr_2 .* has no act"):
+        forge()
+
+
+@pytest.mark.breaks_the_books  # The act is of no entry.
+@pytest.mark.parametrize("number_first", [True, False])
+@pytest.mark.parametrize("change", ["", "told = told", "told = '(erased)'"])
+def test_an_act_of_another_transaction_does_not_count(
+    roles, acting_as, staff_member, give, change, number_first
+):
+    """An act that another transaction commits meanwhile, with a higher number than this one or a lower."""
+    give("usr_1", 5)
+
+    def forge(other: Any) -> None:
+        other.execute("BEGIN")
+        if not number_first:
+            other.execute("SELECT pg_current_xact_id()")
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute("SELECT pg_current_xact_id()")
+            other.execute(ACT)
+            other.execute("COMMIT")
+            assert Act.objects.exists()
+            if change:
+                cursor.execute(f"UPDATE accounts_act SET {change}")
+            adjust("usr_1", "k")
+
+    refused = (OperationalError, "is younger") if change else (IntegrityError, "has no act")
+    with (
+        acting_as("runtime"),
+        another_connection(roles.runtime) as other,
+        pytest.raises(refused[0], match=refused[1]),
+    ):
+        forge(other)
+    assert Wallet.objects.get().balance == 5
+
+
+@pytest.mark.breaks_the_books  # The act is of no entry.
+@pytest.mark.parametrize("written", ["2026-01-01", "2099-01-01"])
+@pytest.mark.parametrize("change", ["", "told = told", "told = '(erased)'"])
+def test_an_old_act_does_not_count(roles, acting_as, staff_member, give, written, change):
+    """Whatever date the owner has given it: its number is behind, and that is no error."""
+    give("usr_1", 5)
+    at = datetime.fromisoformat(written).replace(tzinfo=UTC)
+    Act.objects.create(
+        staff=staff_member,
+        verb="adjust",
+        label="Adjust",
+        about="usr_1",
+        form_key="k",
+        told="w",
+        created_at=at,
+    )
 
     def forge() -> None:
         with transaction.atomic(), connection.cursor() as cursor:
-            for statement in forged:
-                cursor.execute(statement)
+            if change:
+                cursor.execute(f"UPDATE accounts_act SET {change}")
+            adjust("usr_1", "k")
 
-    with acting_as("runtime"), pytest.raises(IntegrityError, match="has no act"):
+    with (
+        acting_as("runtime"),
+        pytest.raises((IntegrityError, OperationalError), match=r"has no act|is younger"),
+    ):
         forge()
     assert Wallet.objects.get().balance == 5
 
