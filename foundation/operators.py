@@ -259,10 +259,15 @@ def file_name(text: str) -> str:
 
 @contextmanager
 def snapshot() -> Iterator[None]:
-    """Run the block in a read-only transaction. All queries of the block see the data of one moment."""
+    """Run the block in a read-only transaction. All queries of the block see the data of one moment.
+
+    They see the tables of the schema public. No setting of the role or of the database, no schema with the
+    name of the role and no temporary table puts another one in its place.
+    """
     with transaction.atomic():
         with connection.cursor() as cursor:
             cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+            cursor.execute("SET LOCAL search_path = pg_catalog, public, pg_temp")
         yield
 
 

@@ -39,9 +39,8 @@ BEGIN
         after := after || coalesce(octet_length(new_text)::text || ':' || new_text, '-');
     END LOOP;
     IF before <> after THEN
-        -- A row is sealed either before this or after it (wallet/seals/sealing.py). Redactions do not wait for each
-        -- other.
-        PERFORM pg_advisory_xact_lock_shared(hashtext('accounts_redaction'));
+        -- A seal has the words before its later redactions (wallet/seals/tables.py). The trigger runs when the row is
+        -- locked, so the redactions of a row are numbered in their order.
         INSERT INTO accounts_redaction (table_name, key, before, after, created_at)
         VALUES (TG_TABLE_NAME, (old_row ->> TG_ARGV[0])::bigint, sha256(convert_to(before, 'UTF8')),
                 sha256(convert_to(after, 'UTF8')), clock_timestamp());

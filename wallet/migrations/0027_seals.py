@@ -1,12 +1,30 @@
 """Make the tables of seals. No table that products write is locked."""
 
 from pathlib import Path
+from typing import Any
 
 import django.db.models.deletion
 import django.db.models.functions.datetime
 from django.db import migrations, models
+from django.db.migrations.exceptions import IrreversibleError
 
 FORWARD, REVERSE = (Path(__file__).parent / "seals.sql").read_text().split("--- reverse:")
+
+
+KEPT = """\
+This migration would drop the seals, and nothing else proves later that the history before them was not changed. If they
+must go: write a seal file with `manage.py seal_ledger --to FILE`, and keep it and a backup on another machine. Then
+remove the seals by hand, as the owner of the tables:
+    ALTER TABLE wallet_seal DISABLE TRIGGER USER; DELETE FROM wallet_seal;
+    ALTER TABLE wallet_tableseal DISABLE TRIGGER USER; DELETE FROM wallet_tableseal;
+and migrate again."""
+
+
+def refuse_to_drop_seals(apps: Any, schema_editor: Any) -> None:
+    """Raise IrreversibleError while there are seals."""
+    seals = (apps.get_model("wallet", name) for name in ("Seal", "TableSeal"))
+    if any(model.objects.using(schema_editor.connection.alias).exists() for model in seals):
+        raise IrreversibleError(KEPT)
 
 
 class Migration(migrations.Migration):
@@ -42,6 +60,10 @@ class Migration(migrations.Migration):
                 (
                     "rows",
                     models.BigIntegerField(help_text="How many rows the stretch has; keys may be left out."),
+                ),
+                (
+                    "redactions",
+                    models.BigIntegerField(help_text="The last redaction before the rows were read."),
                 ),
                 ("format", models.SmallIntegerField(help_text="Of the canonical text (tables.py).")),
                 ("rows_digest", models.BinaryField(max_length=32)),
@@ -94,7 +116,13 @@ class Migration(migrations.Migration):
                         name="wallet_seal_covers_something",
                     )
                 ],
+                "indexes": [
+                    models.Index(
+                        condition=models.Q(("after", 0)), fields=["wallet"], name="wallet_seal_first"
+                    )
+                ],
             },
         ),
         migrations.RunSQL(sql=FORWARD, reverse_sql=REVERSE),
+        migrations.RunPython(migrations.RunPython.noop, refuse_to_drop_seals),
     ]

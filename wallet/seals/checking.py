@@ -15,16 +15,19 @@ from foundation.words import count
 from wallet.books.laws import Violation
 from wallet.seals import tables
 from wallet.seals.files import NotAsWritten
-from wallet.seals.formats import FIXED_PATH, FORMATS, Rows, digest_sql, hash_sql
+from wallet.seals.formats import FORMATS, Rows, digest_sql, fixed_path, hash_sql
 from wallet.seals.heads import Head, SealFile
 from wallet.seals.tables import Table
 
-ENTRIES = "The entries of every seal are what they were when they were sealed"
-ROWS = "The rows of every seal are what they were when they were sealed"
-CHAIN = "Every seal continues the one before"
-WORDS = "Words of history are what they were, or what their redactions made of them"
-HEADS = "The books have every seal of the seal file"
-FILE = "The seal file is as it was written"
+# What a violation has as its law: what is wrong.
+CHANGED = "Changed since it was sealed"
+CHAIN = "Seals that do not continue each other"
+WORDS = "Words that are not what a redaction left"
+KEYS = "Rows with a key below 1, which no seal covers"
+HEADS = "Missing from the books, or sealed anew, since the seal file"
+FILE = "The seal file is not as it was written"
+# How the remark begins of an examination that compared a seal file.
+COMPARED = "Compared with the seal file"
 WALLETS_AT_A_TIME = 1000
 HEADS_AT_A_TIME = 1000
 
@@ -45,7 +48,7 @@ def find_differences(
     Counts in `unsealed` what has no seal yet. After each batch of wallets, `on_wallets` is called with their
     number.
     """
-    _fix_path()
+    _show_all_rows()
     for table in tables.registered():
         yield from _table(table, unsealed)
     after = ""
@@ -60,22 +63,21 @@ def find_differences_of(
     wallets: Iterable[str], *, unsealed: Unsealed, on_wallets: Callable[[int], None] = lambda count: None
 ) -> Iterator[Violation]:
     """Yield what differs from the seals of these wallets; see `find_differences`."""
-    _fix_path()
+    _show_all_rows()
     rest = iter(wallets)
     while batch := list(islice(rest, WALLETS_AT_A_TIME)):
         yield from _wallets(batch, unsealed)
         on_wallets(len(batch))
 
 
-def _fix_path() -> None:
+def _show_all_rows() -> None:
+    """Make a policy an error that would hide rows from this role."""
     with connection.cursor() as cursor:
-        cursor.execute(FIXED_PATH)
-        # A policy that would hide rows from this role is an error then.
         cursor.execute("SET LOCAL row_security = off")
 
 
 def _query(query: str, values: dict[str, Any]) -> list[tuple[Any, ...]]:
-    with connection.cursor() as cursor:
+    with fixed_path() as cursor:
         cursor.execute(query, values or None)
         return cursor.fetchall()
 
@@ -151,7 +153,7 @@ def _wallets(wallets: list[str], unsealed: Unsealed) -> Iterator[Violation]:
         stretch = f"entries {after + 1} to {sequence}"
         more = _later(number - 1)
         if not has_entries:
-            yield Violation(ENTRIES, wallet, f"{stretch}: {_entries(sequence - after, entries, fall)}{more}")
+            yield Violation(CHANGED, wallet, f"{stretch}: {_entries(sequence - after, entries, fall)}{more}")
         elif not follows:
             yield Violation(CHAIN, wallet, f"{stretch}: the seal before does not end at {after}{more}")
         elif not has_hash:
@@ -184,6 +186,9 @@ UNSEALED_ROWS = """
 
 
 def _table(table: Table, unsealed: Unsealed) -> Iterator[Violation]:
+    ((below,),) = _query(f"SELECT count(*) FROM public.{table.name} WHERE {table.key} < 1", {})  # noqa: S608
+    if below:
+        yield Violation(KEYS, table.name, f"{count(below, 'row')}")
     for after, key, rows, follows, has_hash, has_rows, found, number in _query(_seals_of(table), {}):
         stretch = f"keys {after + 1} to {key}"
         more = _later(number - 1)
@@ -192,7 +197,7 @@ def _table(table: Table, unsealed: Unsealed) -> Iterator[Violation]:
             if found != rows:
                 word = "removed" if found < rows else "added"
                 counted = f"{count(found, 'row')} there, {rows} sealed: rows were {word}"
-            yield Violation(ROWS, table.name, f"{stretch}: {counted}{more}")
+            yield Violation(CHANGED, table.name, f"{stretch}: {counted}{more}")
         elif not follows:
             yield Violation(CHAIN, table.name, f"{stretch}: the seal before does not end at {after}{more}")
         elif not has_hash:
@@ -205,23 +210,15 @@ def _table(table: Table, unsealed: Unsealed) -> Iterator[Violation]:
 
 
 def _seals_of(table: Table) -> str:
-    """Return the query for the first seal of a table that differs, and for how many do.
-
-    Of words that were redacted after the seal, it takes the digest that they had before.
-    """
-    words = table.formats[table.current].words_sql("sealed") if table.has_words else None
-    redacted = f"""
-        coalesce((SELECT redaction.before FROM public.accounts_redaction redaction
-                   WHERE redaction.table_name = '{table.name}' AND redaction.key = sealed.{table.key}
-                     AND redaction.created_at > seal.sealed_at ORDER BY redaction.id LIMIT 1), {words})
-    """  # noqa: S608
-    text = _text(table.formats, "sealed", redacted if table.has_words else None)
+    """Return the query for the first seal of a table that differs, and for how many do."""
+    text = _text(table.formats, "sealed", table.words_sql("sealed", "seal.redactions"))
     hash = hash_sql(
         "seal.format::text",
         "seal.table_name",
         "seal.after::text",
         "seal.key::text",
         "seal.rows::text",
+        "seal.redactions::text",
         "encode(seal.rows_digest, 'hex')",
         "encode(seal.previous, 'hex')",
     )
@@ -295,28 +292,41 @@ HEADS_OF_TABLES = """
 """
 
 
-def compare_file(path: str, *, user_id: str | None = None) -> Iterator[Violation]:
+def compare_file(
+    path: str, *, user_id: str | None = None, on_compared: Callable[[str], None] = lambda remark: None
+) -> Iterator[Violation]:
     """Yield the heads of a seal file that the books lack, or have with another hash.
 
     With `user_id`, only the head of this wallet is compared, but all are read. A file that is damaged or was
-    changed is a violation too. Raises FileRefused if the file cannot be read.
+    changed is a violation too. At the end, `on_compared` is called with a sentence that says which file it
+    was. Raises FileRefused if the file cannot be read.
     """
-    troubles: list[Violation] = []
-    yield from compare_heads(_readable(path, troubles), user_id=user_id)
-    yield from troubles
+    ends: list[Violation | str] = []
+    yield from compare_heads(_readable(path, ends), user_id=user_id)
+    for end in ends:
+        if isinstance(end, Violation):
+            yield end
+            on_compared(f"{COMPARED} up to a line that is not as it was written.")
+        else:
+            on_compared(end)
 
 
-def _readable(path: str, troubles: list[Violation]) -> Iterator[Head]:
-    """Yield the heads of a seal file, up to the first line that is not as it was written."""
+def _readable(path: str, ends: list[Violation | str]) -> Iterator[Head]:
+    """Yield the heads of a seal file, up to the first line that is not as it was written.
+
+    Then add to `ends` what is wrong, or the sentence that says which file it was.
+    """
     try:
-        yield from SealFile(path)
+        file = SealFile(path)
+        yield from file
+        ends.append(f"{COMPARED} of {file.made_at.isoformat()}, root {file.root.hex()}.")
     except NotAsWritten as trouble:
-        troubles.append(Violation(FILE, path, trouble.detail))
+        ends.append(Violation(FILE, path, trouble.detail))
 
 
 def compare_heads(heads: Iterable[Head], *, user_id: str | None = None) -> Iterator[Violation]:
     """Yield those of these heads that the books lack, or have with another hash; see `compare_file`."""
-    _fix_path()
+    _show_all_rows()
     wanted = (head for head in heads if user_id is None or (head.kind, head.name) == ("wallet", user_id))
     while batch := list(islice(wanted, HEADS_AT_A_TIME)):
         for kind, query in (("table", HEADS_OF_TABLES), ("wallet", HEADS_OF_WALLETS)):

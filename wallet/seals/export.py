@@ -19,8 +19,6 @@ from datetime import datetime
 from itertools import chain, groupby, takewhile
 from operator import itemgetter
 
-from django.db import connection
-
 from foundation.errors import BillingError
 from foundation.operators import snapshot
 from wallet.seals import entry_lines, files, formats, heads, merkle
@@ -168,7 +166,7 @@ class _Lines:
         """Return the canonical texts of the entries, by the place of their stretch in the list, from 1."""
         query = ENTRIES.format(text=formats.FORMATS[self._format].entry.as_sql("entry"))
         texts: dict[int, list[str]] = {}
-        with connection.cursor() as cursor:
+        with formats.fixed_path() as cursor:
             cursor.execute(
                 query,
                 {

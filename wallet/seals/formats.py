@@ -16,17 +16,36 @@ which could be replaced together with the books.
 """
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from django.db import connection
+from django.db.backends.utils import CursorWrapper
+
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
 
-# In a session where another path comes first, functions of that path would replace those of PostgreSQL. The
-# SQL of this module may only run in a transaction that began with this statement.
-FIXED_PATH = "SET LOCAL search_path = pg_catalog, public, pg_temp"
+# With another path, functions and operators of other schemas could replace those of PostgreSQL. Even in a
+# schema that comes later, an operator whose types fit exactly wins: so `public` is not in this path.
+FIXED_PATH = "SET LOCAL search_path = pg_catalog, pg_temp"
+
+
+@contextmanager
+def fixed_path() -> Iterator[CursorWrapper]:
+    """Yield a cursor for the SQL of seals: in the block, all names are PostgreSQL's, or have their schema.
+
+    The caller has begun a transaction. The path of before is put back at the end, for the queries of models.
+    After an error the transaction is rolled back, which does the same.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_catalog.current_setting('search_path')")
+        before = cursor.fetchone()
+        cursor.execute(FIXED_PATH)
+        yield cursor
+        cursor.execute("SELECT pg_catalog.set_config('search_path', %s, true)", before)
 
 
 @dataclass(frozen=True)
@@ -203,7 +222,7 @@ def hash_of(format: int, *facts: str | int | bytes | None) -> bytes:
     """Return the hash of a seal: SHA-256 over the row of its format and its facts.
 
     The facts are (wallet, after, sequence, digest of the entries, hash of the seal before or None), or
-    (table, after, key, rows, digest of the rows, hash of the seal before or None).
+    (table, after, key, rows, redactions, digest of the rows, hash of the seal before or None).
     """
     texts = (fact.hex() if isinstance(fact, bytes) else fact for fact in (format, *facts))
     values = (value_of(text if text is None else str(text)) for text in texts)

@@ -35,19 +35,26 @@ class Seal(models.Model):
                 name="wallet_seal_covers_something",
             )
         ]
+        # One row a wallet, so the seal file finds all wallets without reading all seals.
+        indexes = [models.Index(fields=["wallet"], condition=models.Q(after=0), name="wallet_seal_first")]
 
     def __str__(self) -> str:
         return f"{self.wallet_id} {self.after + 1} to {self.sequence}"
 
 
 class TableSeal(models.Model):
-    """The seal of the rows of a table with a key above `after`, up to and including `key`."""
+    """The seal of the rows of a table with a key above `after`, up to and including `key`.
+
+    `redactions` is the id of the last redaction whose words are sealed as it left them; 0 if there was none.
+    Of words with a later redaction, those before it are sealed.
+    """
 
     pk = models.CompositePrimaryKey("table_name", "after")
     table_name = models.CharField(max_length=NAME_LENGTH)
     after = models.BigIntegerField()
     key = models.BigIntegerField(help_text="Of the last row of the stretch.")
     rows = models.BigIntegerField(help_text="How many rows the stretch has; keys may be left out.")
+    redactions = models.BigIntegerField(help_text="The last redaction before the rows were read.")
     format = models.SmallIntegerField(help_text="Of the canonical text (tables.py).")
     rows_digest = models.BinaryField(max_length=32)
     hash = models.BinaryField(max_length=32)

@@ -11,20 +11,21 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import psycopg
-from django.db import Error, connection, transaction
+from django.db import Error, transaction
 
 from foundation.errors import first_line
 from wallet.seals import tables
-from wallet.seals.formats import CURRENT, FIXED_PATH, FORMATS, digest_sql, hash_sql
-from wallet.seals.tables import Table
+from wallet.seals.formats import CURRENT, FORMATS, digest_sql, fixed_path, hash_sql
+from wallet.seals.tables import REDACTIONS, Table
 
 # The most entries or rows of one seal. PostgreSQL must be able to hold their text, which has at most 1 GB.
 STRETCH_MAX = 10_000
+# PostgreSQL also raises InternalError_ for a text above its limit: "invalid memory alloc request size".
 TOO_LONG = (psycopg.errors.ProgramLimitExceeded, psycopg.errors.OutOfMemory, psycopg.errors.InternalError_)
 WALLETS_AT_A_TIME = 1000
 # One statement reads about so many entries: a fraction of a second.
 ENTRIES_AT_A_TIME = 20_000
-# How long to wait for the transactions that may still add rows below a key, and for redactions.
+# How long to wait, for all tables together, for the transactions that may still add rows below a key.
 SETTLING_SECONDS_MAX = 15.0
 PAUSE_SECONDS = 0.02
 
@@ -84,9 +85,14 @@ WRITERS = """
      WHERE locktype = 'relation' AND relation = %s::regclass AND mode = 'RowExclusiveLock'
        AND pid IS DISTINCT FROM pg_catalog.pg_backend_pid()
        AND database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database())
+"""  # The last key of a table, and the last one that is sealed.
+LAST = """
+    SELECT coalesce((SELECT max({key}) FROM public.{name}), 0),
+           coalesce((SELECT key FROM public.wallet_tableseal WHERE table_name = '{name}'
+                      ORDER BY after DESC LIMIT 1), 0)
 """
-# A redaction takes the same lock, shared (accounts/migrations/redactions.sql).
-EXCLUDE_REDACTIONS = "SELECT pg_catalog.pg_try_advisory_xact_lock(pg_catalog.hashtext('accounts_redaction'))"
+NOT_SETTLED = "a transaction that adds rows has not ended; the next round tries again"
+REDACTIONS_NOT_SETTLED = "an erasure has not ended; the next round tries again"
 
 
 @dataclass
@@ -107,12 +113,19 @@ def seal(
     After each statement `on_sealed` is called with the number of entries or rows that it sealed.
     """
     done = Sealed()
-    for each in (_tables, _wallets):
+    for each in (_wallets, _tables):
         for sealed in each(done):
             on_sealed(sealed)
             if not go_on():
                 return done
     return done
+
+
+@transaction.atomic
+def _query(query: str, values: Any = None) -> list[Any]:
+    with fixed_path() as cursor:
+        cursor.execute(query, values)
+        return cursor.fetchall()
 
 
 # --- Wallets ----------------------------------------------------------------------------------------
@@ -130,16 +143,12 @@ def _wallets(done: Sealed) -> Iterator[int]:
 
 
 def _a_wallet() -> str:
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT user_id FROM public.wallet_wallet ORDER BY random() LIMIT 1")
-        row = cursor.fetchone()
-    return row[0] if row else ""
+    rows = _query("SELECT user_id FROM public.wallet_wallet ORDER BY random() LIMIT 1")
+    return rows[0][0] if rows else ""
 
 
 def _unsealed(after: str, until: str | None) -> list[tuple[str, int]]:
-    with connection.cursor() as cursor:
-        cursor.execute(UNSEALED, {"after": after, "until": until, "limit": WALLETS_AT_A_TIME})
-        return cursor.fetchall()
+    return _query(UNSEALED, {"after": after, "until": until, "limit": WALLETS_AT_A_TIME})
 
 
 def _batch(unsealed: list[tuple[str, int]]) -> list[str]:
@@ -159,7 +168,7 @@ def _seal_batch(wallets: list[str], done: Sealed, stretch: int) -> Iterator[int]
     is_first = True
     while wallets:
         try:
-            sealed = _seal_once(wallets, stretch)
+            sealed = _query(SEAL, {"wallets": wallets, "stretch": stretch})
         except Error as error:
             if not isinstance(error.__cause__, TOO_LONG):
                 raise
@@ -181,99 +190,53 @@ def _seal_batch(wallets: list[str], done: Sealed, stretch: int) -> Iterator[int]
         is_first = False
 
 
-@transaction.atomic
-def _seal_once(wallets: list[str], stretch: int) -> list[tuple[str, int, int]]:
-    with connection.cursor() as cursor:
-        cursor.execute(FIXED_PATH)
-        cursor.execute(SEAL, {"wallets": wallets, "stretch": stretch})
-        return cursor.fetchall()
-
-
 # --- Tables -----------------------------------------------------------------------------------------
 
 
 def _tables(done: Sealed) -> Iterator[int]:
     """Seal the rows of each table that can no longer change their number. Yield how many, after each seal."""
+    give_up_at = time.monotonic() + SETTLING_SECONDS_MAX
     for table in tables.registered():
-        try:
-            if (key := _settled_key(table)) is None:
-                done.failed[table.name] = (
-                    "a transaction that adds rows has not ended; the next round tries again"
-                )
-                continue
-            while key and (rows := _seal_rows(table, key)):
-                done.rows += rows
-                yield rows
-        except _Busy:
-            done.failed[table.name] = "an erasure has not ended; the next round tries again"
+        last, sealed = _query(LAST.format(name=table.name, key=table.key))[0]
+        if last <= sealed:
+            continue
+        # The redactions come first: the rows are read after both have settled.
+        redactions = _settled(REDACTIONS, "id", give_up_at) if table.has_words else 0
+        key = _settled(table.name, table.key, give_up_at)
+        if redactions is None or key is None:
+            done.failed[table.name] = NOT_SETTLED if key is None else REDACTIONS_NOT_SETTLED
+            continue
+        values = {"table": table.name, "key": key, "redactions": redactions}
+        while sealed_rows := _query(_seal_rows_sql(table), values):
+            [(rows,)] = sealed_rows
+            done.rows += rows
+            yield rows
 
 
-class _Busy(Exception):
-    """Raised when a table cannot be sealed because redactions go on."""
-
-
-def _settled_key(table: Table) -> int | None:
-    """Return a key up to which no transaction can add a row any more; 0 if nothing is unsealed.
+def _settled(table: str, key: str, give_up_at: float) -> int | None:
+    """Return a key up to which no transaction can add a row any more; 0 if the table has no row.
 
     A transaction that got a lower key may still be open. It holds a lock on the table since before it got its
     key. So the key of the last row is read first, and then this waits for all transactions that hold the
     lock. Returns None if they do not end in time.
     """
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"SELECT coalesce((SELECT max({table.key}) FROM public.{table.name}), 0),"  # noqa: S608
-            " coalesce((SELECT key FROM public.wallet_tableseal WHERE table_name = %s"
-            " ORDER BY after DESC LIMIT 1), 0)",
-            [table.name],
-        )
-        last, sealed = cursor.fetchone()
-        if last <= sealed:
-            return 0
-        give_up_at = time.monotonic() + SETTLING_SECONDS_MAX
-        cursor.execute(WRITERS, [f"public.{table.name}"])
-        writers = set(cursor.fetchall())
-        while writers and time.monotonic() < give_up_at:
-            time.sleep(PAUSE_SECONDS)
-            cursor.execute(WRITERS, [f"public.{table.name}"])
-            writers &= set(cursor.fetchall())
+    [(last,)] = _query(f"SELECT coalesce(max({key}), 0) FROM public.{table}")  # noqa: S608
+    writers = set(_query(WRITERS, [f"public.{table}"]))
+    while writers and time.monotonic() < give_up_at:
+        time.sleep(PAUSE_SECONDS)
+        writers &= set(_query(WRITERS, [f"public.{table}"]))
     return None if writers else last
 
 
-@transaction.atomic
-def _seal_rows(table: Table, key: int) -> int:
-    """Seal the next stretch of a table up to this key. Return how many rows it has; 0 if nothing is left."""
-    with connection.cursor() as cursor:
-        cursor.execute(FIXED_PATH)
-        if table.has_words:
-            _exclude_redactions(cursor)
-        cursor.execute(_seal_rows_sql(table), {"table": table.name, "key": key})
-        row = cursor.fetchone()
-    return row[0] if row else 0
-
-
-def _exclude_redactions(cursor: Any) -> None:
-    """Keep redactions out until the transaction ends. Raises _Busy if one goes on for too long.
-
-    This does not queue for the lock: redactions that begin meanwhile would have to wait too.
-    """
-    give_up_at = time.monotonic() + SETTLING_SECONDS_MAX
-    while True:
-        cursor.execute(EXCLUDE_REDACTIONS)
-        if cursor.fetchone()[0]:
-            return
-        if time.monotonic() >= give_up_at:
-            raise _Busy
-        time.sleep(PAUSE_SECONDS)
-
-
 def _seal_rows_sql(table: Table) -> str:
-    text = table.formats[table.current].as_sql("sealed")
+    text = table.formats[table.current].as_sql("sealed", table.words_sql("sealed", "%(redactions)s"))
     hash = hash_sql(
         f"'{table.current}'",
         "%(table)s::text",
         "stretch.after::text",
         "stretch.key::text",
         "stretch.rows::text",
+        "%(redactions)s::bigint::text",
         "encode(stretch.digest, 'hex')",
         "encode(stretch.previous, 'hex')",
     )
@@ -284,9 +247,9 @@ def _seal_rows_sql(table: Table) -> str:
                LEFT JOIN (SELECT key, hash FROM public.wallet_tableseal
                            WHERE table_name = %(table)s ORDER BY after DESC LIMIT 1) seal ON true)
         INSERT INTO public.wallet_tableseal
-               (table_name, after, key, rows, format, rows_digest, hash, sealed_at)
-        SELECT %(table)s, stretch.after, stretch.key, stretch.rows, {table.current}, stretch.digest, {hash},
-               clock_timestamp()
+               (table_name, after, key, rows, redactions, format, rows_digest, hash, sealed_at)
+        SELECT %(table)s, stretch.after, stretch.key, stretch.rows, %(redactions)s, {table.current},
+               stretch.digest, {hash}, clock_timestamp()
           FROM (SELECT head.after, head.previous, max(sealed.{table.key}) AS key, count(*) AS rows,
                        {digest_sql(text, order=f"sealed.{table.key}")} AS digest
                   FROM head JOIN (

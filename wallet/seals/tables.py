@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 from wallet.seals.formats import BOOLEAN, BYTES, INTEGER, JSON, TIME, Kind, Rows, columns
 
+REDACTIONS = "accounts_redaction"
+
 
 @dataclass(frozen=True)
 class Table:
@@ -26,6 +28,22 @@ class Table:
     def has_words(self) -> bool:
         """Whether an erasure may change words of its rows."""
         return bool(self.formats[self.current].words)
+
+    def words_sql(self, alias: str, redactions: str) -> str | None:
+        """Return the SQL expression (bytea) for the digest of words that a seal has; None without words.
+
+        `redactions` is an expression for the watermark of the seal. Of words with a later redaction, the seal
+        has those before the first of these, whether that came before the row was read or after. So a seal and
+        its check agree without any clock, and sealing keeps no redaction waiting.
+        """
+        if not self.has_words:
+            return None
+        present = self.formats[self.current].words_sql(alias)
+        return f"""
+            coalesce((SELECT redaction.before FROM public.{REDACTIONS} redaction
+                       WHERE redaction.table_name = '{self.name}' AND redaction.key = {alias}.{self.key}
+                         AND redaction.id > {redactions} ORDER BY redaction.id LIMIT 1), {present})
+        """  # noqa: S608
 
 
 _tables: dict[str, Table] = {}
@@ -67,7 +85,7 @@ register(
         },
     ),
     Table(
-        "accounts_redaction",
+        REDACTIONS,
         key="id",
         formats={
             1: Rows(

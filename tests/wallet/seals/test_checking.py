@@ -13,7 +13,7 @@ from tests.wallet.resting import resting_triggers
 from tests.wallet.seals import history
 from wallet.models import Audit
 from wallet.seals import sealing
-from wallet.seals.checking import ENTRIES, FILE, HEADS
+from wallet.seals.checking import CHANGED, FILE, HEADS
 
 # The command reads in a transaction of its own.
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.breaks_the_books]
@@ -67,13 +67,13 @@ def test_a_difference_is_named_and_stored(sealed):
     named = "entries 1 to 2: 2 entries, as many as were sealed, but changed, replaced or renumbered"
     code, printed, _ = run("--seals")
     assert code == 1
-    assert printed.startswith(f"{ENTRIES}: usr_2: {named}\n")
+    assert printed.startswith(f"{CHANGED}: usr_2: {named}\n")
     assert "1 difference from the seals." in printed
-    assert Audit.objects.latest("id").findings == [{"law": ENTRIES, "subject": "usr_2", "detail": named}]
+    assert Audit.objects.latest("id").findings == [{"law": CHANGED, "subject": "usr_2", "detail": named}]
     code, printed, _ = run("--seals", "--json")
     report = json.loads(printed)
     assert (code, report["clean"], report["violations_count"]) == (1, False, 1)
-    assert report["violations"] == [{"law": ENTRIES, "subject": "usr_2", "detail": named}]
+    assert report["violations"] == [{"law": CHANGED, "subject": "usr_2", "detail": named}]
     # The examination before this one.
     assert report["unsealed"] == {"entries": 0, "rows": 1}
 
@@ -120,4 +120,4 @@ def test_the_wallets_that_moved_lately(sealed):
     without_triggers("UPDATE wallet_entry SET reason = 'x' WHERE wallet_id = 'usr_1' AND sequence = 1")
     code, printed, _ = run("--seals", "--since", "1h")
     assert code == 1
-    assert printed.startswith(f"{ENTRIES}: usr_1: ")
+    assert printed.startswith(f"{CHANGED}: usr_1: ")

@@ -5,6 +5,7 @@ import io
 import json
 import stat
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -52,6 +53,29 @@ def test_it_is_read_again(sealed, tmp_path):
     file = heads.SealFile(str(tmp_path / "seals.gz"))
     assert [head.name for head in file if head.kind == "wallet"] == WALLETS
     assert (file.wallets, file.tables, file.root.hex()) == tuple(summary.values())
+
+
+@pytest.mark.breaks_the_books
+@pytest.mark.django_db
+def test_the_heads_are_found_without_reading_all_seals():
+    columns = "wallet_id, after, sequence, format, entries_digest, hash, sealed_at"
+    sql(
+        f"INSERT INTO wallet_seal ({columns}) SELECT 'usr_' || wallet, after, after + 1, 1, '', '', now()"
+        " FROM generate_series(1, 5) wallet, generate_series(0, 999) after"
+    )
+    sql("ANALYZE wallet_seal")
+    [(text,)] = sql(f"EXPLAIN (ANALYZE, FORMAT JSON) {heads.WALLETS}")
+    plan = (text if isinstance(text, list) else json.loads(text))[0]["Plan"]
+    assert plan["Actual Rows"] == 5
+    assert rows_read(plan) <= 10
+
+
+def rows_read(plan: dict[str, Any]) -> int:
+    """How many rows a plan reads from tables and indexes."""
+    read = 0
+    if "Relation Name" in plan:
+        read = (plan["Actual Rows"] + plan.get("Rows Removed by Filter", 0)) * plan["Actual Loops"]
+    return read + sum(rows_read(part) for part in plan.get("Plans", []))
 
 
 def test_without_seals_the_file_has_no_heads(transactional_db, tmp_path):

@@ -136,28 +136,46 @@ def test_seals_before_between_and_after_redactions_stay_valid(creator):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_table_is_left_for_the_next_round_while_a_redaction_goes_on(creator, monkeypatch):
+def test_tables_with_words_are_left_for_the_next_round_while_a_redaction_goes_on(creator, monkeypatch):
     monkeypatch.setattr(sealing, "SETTLING_SECONDS_MAX", 0)
     records.write_to_the_log("bob", creator)
-    # Else the table is left because of the writer, and not because of the redaction.
-    monkeypatch.setattr(sealing, "WRITERS", "SELECT 1 WHERE %s IS NULL")
+    records.refund(records.tip(creator), 100)
     with second_connection() as other, other.cursor() as cursor:
         cursor.execute("BEGIN")
         cursor.execute("UPDATE accounts_act SET told = '(erased)'")
-        assert list(sealing.seal().failed) == ["accounts_act"]
+        # The redaction also writes to the acts.
+        assert sealing.seal().failed == {
+            "accounts_act": sealing.NOT_SETTLED,
+            "monetization_refund": sealing.REDACTIONS_NOT_SETTLED,
+        }
         cursor.execute("COMMIT")
     assert sealing.seal().failed == {}
     assert found() == []
 
 
+def test_words_that_are_redacted_between_the_watermark_of_a_seal_and_its_read(creator, monkeypatch):
+    monkeypatch.setattr(sealing, "STRETCH_MAX", 1)
+    for name in ("ann", "bob"):
+        records.write_to_the_log(f"{name}@x.co", creator)
+    acts_sealed = TableSeal.objects.filter(table_name="accounts_act")
+
+    def erase_once(sealed):
+        if acts_sealed.count() == 1:
+            erasure.erase("bob@x.co", actor="operator")
+
+    sealing.seal(on_sealed=erase_once)
+    assert list(acts_sealed.values_list("redactions", flat=True)) == [0, 0]
+    assert [act.told for act in Act.objects.order_by("id")] == ["ann@x.co", "(erased)"]
+    assert found() == []
+
+
 @pytest.mark.django_db(transaction=True)
-def test_redactions_wait_for_a_seal_and_the_seal_has_the_words_before(creator):
+def test_a_redaction_waits_for_no_seal_and_the_seal_has_the_words_before(creator):
     records.write_to_the_log("bob@x.co", creator)
     with transaction.atomic():
         sealing.seal()
-        eraser = begin(lambda: erasure.erase("bob@x.co", actor="operator"))
+        begin(lambda: erasure.erase("bob@x.co", actor="operator")).result(timeout=60)
         assert TableSeal.objects.filter(table_name="accounts_act").exists()
-    eraser.result(timeout=60)
     assert Act.objects.get().told == "(erased)"
     assert found() == []
     sealing.seal()

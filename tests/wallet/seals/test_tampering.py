@@ -13,7 +13,7 @@ from tests.wallet.seals import history
 from tests.wallet.seals.history import found, unsealed
 from wallet.models import Entry, Wallet
 from wallet.seals import heads, sealing
-from wallet.seals.checking import CHAIN, ENTRIES, HEADS, ROWS, WORDS
+from wallet.seals.checking import CHAIN, CHANGED, HEADS, WORDS
 
 pytestmark = [pytest.mark.django_db, pytest.mark.breaks_the_books]
 
@@ -89,7 +89,7 @@ def test_a_column_of_an_entry(sealed, change):
     sql(f"UPDATE wallet_entry SET {change} WHERE wallet_id = 'usr_1' AND sequence = 5")
     assert found() == [
         (
-            ENTRIES,
+            CHANGED,
             "usr_1",
             "entries 5 to 8: 4 entries, as many as were sealed, but changed, replaced or renumbered",
         )
@@ -119,7 +119,7 @@ def test_a_row_beside_an_entry(sealed, table, change, first):
     of_entry = " AND sequence = %s" if table == "wallet_lotmove" else ""
     sql(f"UPDATE {table} SET {change} WHERE wallet_id = 'usr_1'{of_entry}", *([first] if of_entry else []))
     assert [(law, name, detail.partition(":")[0]) for law, name, detail in found()] == [
-        (ENTRIES, "usr_1", f"entries {first} to {min(first + 3, 11)}")
+        (CHANGED, "usr_1", f"entries {first} to {min(first + 3, 11)}")
     ]
 
 
@@ -128,7 +128,7 @@ def test_a_row_beside_an_entry(sealed, table, change, first):
 )
 def test_a_row_beside_an_entry_removed(sealed, table):
     sql(f"DELETE FROM {table} WHERE wallet_id = 'usr_1'")
-    assert [(law, name) for law, name, _ in found()] == [(ENTRIES, "usr_1")]
+    assert [(law, name) for law, name, _ in found()] == [(CHANGED, "usr_1")]
 
 
 # --- Several rows together --------------------------------------------------------------------------
@@ -212,7 +212,7 @@ TOGETHER = [
 @pytest.mark.parametrize(("corrupt", "detail"), TOGETHER, ids=lambda each: getattr(each, "__name__", ""))
 def test_several_rows_together(sealed, corrupt, detail):
     corrupt()
-    assert found() == [(ENTRIES, "usr_1", detail)]
+    assert found() == [(CHANGED, "usr_1", detail)]
 
 
 @pytest.mark.parametrize("corrupt", [corrupt for corrupt, _ in TOGETHER], ids=lambda each: each.__name__)
@@ -246,7 +246,7 @@ def test_a_whole_wallet_erased(sealed):
     sql("DELETE FROM wallet_wallet WHERE user_id = 'usr_1'")
     assert found() == [
         (
-            ENTRIES,
+            CHANGED,
             "usr_1",
             "entries 1 to 4: 0 entries there, 4 sealed: entries were removed; 2 later seals differ too",
         )
@@ -275,11 +275,11 @@ SEALS = [
     ("UPDATE wallet_seal SET hash = sha256('x') WHERE wallet_id = 'usr_1' AND after = 0",
      CHAIN, "entries 1 to 4: the seal has another hash; 1 later seal differs too"),
     ("UPDATE wallet_seal SET entries_digest = sha256('x') WHERE wallet_id = 'usr_1' AND after = 4",
-     ENTRIES, f"entries 5 to 8: {SAME}"),
+     CHANGED, f"entries 5 to 8: {SAME}"),
     ("UPDATE wallet_seal SET format = 2 WHERE wallet_id = 'usr_1' AND after = 4",
-     ENTRIES, f"entries 5 to 8: {SAME}"),
+     CHANGED, f"entries 5 to 8: {SAME}"),
     ("UPDATE wallet_seal SET sequence = 7 WHERE wallet_id = 'usr_1' AND after = 4",
-     ENTRIES, "entries 5 to 7: 3 entries, as many as were sealed, but changed, replaced or renumbered;"
+     CHANGED, "entries 5 to 7: 3 entries, as many as were sealed, but changed, replaced or renumbered;"
      " 1 later seal differs too"),
     ("DELETE FROM wallet_seal WHERE wallet_id = 'usr_1' AND after = 4",
      CHAIN, "entries 9 to 11: the seal before does not end at 8"),
@@ -338,7 +338,7 @@ def test_a_column_of_another_table(sealed, table, change):
         (law, name, "as many as were sealed, but changed or replaced" in detail)
         for law, name, detail in found()
     ]
-    assert (ROWS, table, True) in named
+    assert (CHANGED, table, True) in named
     # A changed redaction also no longer explains the words of its row.
     others = {name for _, name, _ in named} - {table}
     assert table == "accounts_redaction" or not others
@@ -348,9 +348,9 @@ def test_a_column_of_another_table(sealed, table, change):
 def test_a_row_of_another_table_removed(kept, table):
     sql(f"DELETE FROM {table} WHERE {last_of(table)}")
     named = [(law, name) for law, name, detail in found() if "rows were removed" in detail]
-    assert named == [(ROWS, table)]
+    assert named == [(CHANGED, table)]
     seal_anew()
-    assert [(law, name) for law, name, _ in found() if law in (ROWS, CHAIN)] == []
+    assert [(law, name) for law, name, _ in found() if law in (CHANGED, CHAIN)] == []
     assert (HEADS, table) in [(law, name) for law, name, _ in found(heads=kept)]
 
 
@@ -360,7 +360,7 @@ def test_a_row_of_another_table_added_below_the_last_key(sealed):
         " SELECT -1, feature, label, credits, unit, active, actor, created_at FROM wallet_ratechange LIMIT 1"
     )
     sql("UPDATE wallet_ratechange SET id = id + 100 WHERE id > (SELECT min(id) + 1 FROM wallet_ratechange)")
-    assert (ROWS, "wallet_ratechange") in [(law, name) for law, name, _ in found()]
+    assert (CHANGED, "wallet_ratechange") in [(law, name) for law, name, _ in found()]
 
 
 # --- Words, and the erasure of a reader -------------------------------------------------------------
@@ -377,13 +377,13 @@ def test_a_row_of_another_table_added_below_the_last_key(sealed):
 )
 def test_words_of_history(sealed, table, change):
     sql(f"UPDATE {table} SET {change} WHERE {last_of(table)}")
-    assert [(law, name) for law, name, _ in found()] == [(ROWS, table)]
+    assert [(law, name) for law, name, _ in found()] == [(CHANGED, table)]
 
 
 def test_words_that_were_redacted_before(sealed):
     """The first act was redacted before it was sealed."""
     sql("UPDATE accounts_act SET told = 'Other (erased)' WHERE told LIKE '%%(erased)%%'")
-    assert [law for law, _, _ in found()] == [ROWS, WORDS]
+    assert [law for law, _, _ in found()] == [CHANGED, WORDS]
 
 
 def redact(words, after):
@@ -458,7 +458,7 @@ def test_a_younger_entry_cannot_hide_a_change_of_an_older_one(younger):
     """It would have to be between sealed ones."""
     sql("UPDATE wallet_entry SET credits = credits - 1 WHERE wallet_id = 'usr_1' AND sequence IN (11, 12)")
     recompute_balances()
-    assert [(law, name) for law, name, _ in found()] == [(ENTRIES, "usr_1")]
+    assert [(law, name) for law, name, _ in found()] == [(CHANGED, "usr_1")]
 
 
 def test_a_younger_entry_is_found_after_the_next_seal(younger):
@@ -466,7 +466,7 @@ def test_a_younger_entry_is_found_after_the_next_seal(younger):
     sql("DELETE FROM wallet_entry WHERE wallet_id = 'usr_1' AND sequence = 12")
     recompute_balances()
     assert found() == [
-        (ENTRIES, "usr_1", "entries 12 to 12: 0 entries there, 1 sealed: entries were removed")
+        (CHANGED, "usr_1", "entries 12 to 12: 0 entries there, 1 sealed: entries were removed")
     ]
 
 
