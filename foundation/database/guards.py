@@ -4,7 +4,7 @@ Each app has an inventory: the digest of each trigger of its tables, and of each
 `python -m tests.guards` writes the inventories again after a migration has changed a trigger or a function.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 
@@ -93,3 +93,87 @@ def law(guards: Guards) -> str:
     found = found_query(guards.names, functions=bool(guards.functions))
     query = COMPARED.replace("{found}", found).replace("{wanted}", wanted)
     return query.replace("{names}", guards.names).replace("%", "%%")
+
+
+def name_of(app: str) -> str:
+    """Return the name of the law about an app's inventory."""
+    return f"Triggers or functions that are not those of this release: {app}"
+
+
+# In the schema public, beside those of extensions. An operator whose types fit exactly wins over that of PostgreSQL,
+# and so does a function or a type if the search path begins with public. A cast may belong to no schema at all. Row
+# types of tables, and types of arrays, have names that follow from others.
+FOREIGN_OBJECTS = """
+        WITH found (class, object, subject, detail) AS (
+        SELECT 'pg_catalog.pg_operator'::regclass::oid, its.oid,
+               format('%s(%s, %s)', its.oprname, CASE its.oprleft WHEN 0 THEN 'none' ELSE format_type(its.oprleft, NULL)
+                      END, format_type(its.oprright, NULL)), 'an operator'
+          FROM pg_catalog.pg_operator AS its
+          JOIN pg_catalog.pg_namespace AS home ON home.oid = its.oprnamespace AND home.nspname = 'public'
+         UNION ALL
+        SELECT 'pg_catalog.pg_cast'::regclass::oid, its.oid,
+               format('%s to %s', format_type(its.castsource, NULL), format_type(its.casttarget, NULL)), 'a cast'
+          FROM pg_catalog.pg_cast AS its WHERE its.oid >= 16384
+         UNION ALL
+        SELECT 'pg_catalog.pg_proc'::regclass::oid, its.oid,
+               format('%s(%s)', its.proname, oidvectortypes(its.proargtypes)), 'a function'
+          FROM pg_catalog.pg_proc AS its
+          JOIN pg_catalog.pg_namespace AS home ON home.oid = its.pronamespace AND home.nspname = 'public'
+         WHERE its.proname !~ '{names}'
+         UNION ALL
+        SELECT 'pg_catalog.pg_type'::regclass::oid, its.oid, its.typname::text, 'a type'
+          FROM pg_catalog.pg_type AS its
+          JOIN pg_catalog.pg_namespace AS home ON home.oid = its.typnamespace AND home.nspname = 'public'
+          LEFT JOIN pg_catalog.pg_class AS its_table ON its_table.oid = its.typrelid
+         WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_type AS element WHERE element.typarray = its.oid)
+           AND (its_table.relkind IS NULL OR its_table.relkind = 'c'
+                OR EXISTS (SELECT FROM pg_catalog.pg_type AS other
+                             JOIN pg_catalog.pg_namespace AS system ON system.oid = other.typnamespace
+                            WHERE other.typname = its.typname AND system.nspname = 'pg_catalog')))
+        SELECT found.subject, found.detail || ' that no release has' FROM found
+         WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_depend AS needed
+                            WHERE needed.classid = found.class AND needed.objid = found.object
+                              AND needed.deptype = 'e')
+"""
+
+# A view can show other rows than there are, an inheriting table adds rows, and a policy hides some.
+STRANGE_TABLES = """
+        SELECT class.relname::text, strange.detail
+          FROM pg_catalog.pg_class AS class
+          JOIN pg_catalog.pg_namespace AS home ON home.oid = class.relnamespace AND home.nspname = 'public'
+         CROSS JOIN LATERAL (
+               SELECT 'no ordinary table' WHERE class.relkind NOT IN ('r', 'p')
+                UNION ALL
+               SELECT 'row security is on' WHERE class.relrowsecurity OR class.relforcerowsecurity
+                UNION ALL
+               SELECT format('the table %s inherits from it', child.relname)
+                 FROM pg_catalog.pg_inherits AS its
+                 JOIN pg_catalog.pg_class AS child ON child.oid = its.inhrelid
+                WHERE its.inhparent = class.oid AND NOT child.relispartition) AS strange (detail)
+         WHERE class.relname::text IN ({tables})
+"""
+
+# What a session of this database begins with. Of such a setting, the checks need the value that PostgreSQL has.
+STRANGE_SETTINGS = """
+        SELECT coalesce(role.rolname::text, 'all roles'), setting.text
+          FROM pg_catalog.pg_db_role_setting AS its
+         CROSS JOIN LATERAL unnest(its.setconfig) AS setting (text)
+          LEFT JOIN pg_catalog.pg_roles AS role ON role.oid = its.setrole
+         WHERE setting.text ~ '^(search_path|session_replication_role)='
+           AND (its.setdatabase = 0
+                OR its.setdatabase = (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database()))
+"""
+
+
+def foreign_objects(names: str) -> str:
+    """Return the query for what no release puts into the schema public: operators, casts, functions and types.
+
+    Functions whose names match the regular expression are left to the inventories.
+    """
+    return FOREIGN_OBJECTS.replace("{names}", names).replace("%", "%%")
+
+
+def strange_tables(tables: Iterable[str]) -> str:
+    """Return the query for those of these tables that may show other rows than they have."""
+    query = STRANGE_TABLES.replace("%", "%%")
+    return query.replace("{tables}", ", ".join(f"'{table}'" for table in tables))

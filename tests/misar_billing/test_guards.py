@@ -144,12 +144,81 @@ def test_a_trigger_and_a_rule_that_no_release_has(table):
     sql("CREATE FUNCTION skip() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'")
     sql(f"CREATE TRIGGER aside BEFORE INSERT ON {table} FOR EACH ROW EXECUTE FUNCTION skip()")
     sql(f"CREATE RULE around AS ON DELETE TO {table} DO INSTEAD NOTHING")
-    assert found() == [("around", f"a rule of {table}"), ("aside", "unknown to this release")]
+    assert found() == [
+        ("around", f"a rule of {table}"),
+        ("aside", "unknown to this release"),
+        ("skip()", "a function that no release has"),
+    ]
 
 
 def test_a_function_that_no_release_has():
     sql("CREATE FUNCTION wallet_skip() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'")
     assert found() == [("wallet_skip()", "unknown to this release")]
+
+
+NEVER = "CREATE FUNCTION elsewhere.never({0}, {1}) RETURNS boolean LANGUAGE sql AS 'SELECT false'"
+EQUALS = "CREATE OPERATOR public.= (LEFTARG = {0}, RIGHTARG = {1}, FUNCTION = elsewhere.never)"
+FOREIGN = [
+    (
+        "CREATE SCHEMA elsewhere; "
+        + NEVER.format("varchar", "text")
+        + "; "
+        + EQUALS.format("varchar", "text"),
+        ("=(character varying, text)", "an operator that no release has"),
+    ),
+    (
+        "CREATE CAST (varchar AS bigint) WITH INOUT AS IMPLICIT",
+        ("character varying to bigint", "a cast that no release has"),
+    ),
+    (
+        "CREATE FUNCTION public.sha256(text) RETURNS bytea LANGUAGE sql AS 'SELECT NULL::bytea'",
+        ("sha256(text)", "a function that no release has"),
+    ),
+    ("CREATE DOMAIN public.bigint AS text", ("bigint", "a type that no release has")),
+    ("CREATE TYPE public.pair AS (a int)", ("pair", "a type that no release has")),
+    ("CREATE TABLE public.text (a int)", ("text", "a type that no release has")),
+    (
+        "ALTER TABLE wallet_seal RENAME TO kept; CREATE VIEW wallet_seal AS SELECT * FROM kept LIMIT 1",
+        ("wallet_seal", "no ordinary table"),
+    ),
+    (
+        "CREATE TABLE more () INHERITS (wallet_tableseal)",
+        ("wallet_tableseal", "the table more inherits from it"),
+    ),
+    ("ALTER TABLE wallet_entry ENABLE ROW LEVEL SECURITY", ("wallet_entry", "row security is on")),
+    ("ALTER TABLE wallet_entry FORCE ROW LEVEL SECURITY", ("wallet_entry", "row security is on")),
+]
+
+
+@pytest.mark.parametrize(("change", "named"), FOREIGN, ids=lambda each: each[0][:30])
+def test_what_changes_the_meaning_of_a_query(change, named):
+    sql(change)
+    assert named in found()
+
+
+def test_what_extensions_bring_is_known():
+    sql("CREATE EXTENSION citext SCHEMA public")
+    assert found() == []
+
+
+@pytest.mark.parametrize(
+    "setting", ["search_path = public, pg_catalog", "session_replication_role = replica"]
+)
+@pytest.mark.parametrize(
+    ("target", "subject"),
+    [
+        ("ROLE lazy", "lazy"),
+        ("ROLE lazy IN DATABASE {}", "lazy"),
+        ("DATABASE {}", "all roles"),
+        ("ROLE ALL", "all roles"),
+    ],
+)
+def test_a_setting_of_a_role_or_of_the_database(setting, target, subject):
+    sql("CREATE ROLE lazy")
+    name = connection.ops.quote_name(connection.settings_dict["NAME"])
+    sql(f"ALTER {target.format(name)} SET {setting}")
+    [(named, detail)] = found()
+    assert (named, detail.partition("=")[0]) == (subject, setting.partition(" ")[0])
 
 
 def test_a_trigger_that_always_fires_is_in_force():

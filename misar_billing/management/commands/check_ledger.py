@@ -2,7 +2,7 @@
 
 import json
 from argparse import ArgumentParser
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -20,8 +20,13 @@ from wallet.books.laws import Violation
 from wallet.models import Audit, Entry, Seal, Wallet
 from wallet.seals import checking
 from wallet.seals.checking import Unsealed
+from wallet.seals.formats import fixed_path
 
 NAMED_MAX = 1000
+NOT_CLEARED = (
+    "This examination is not recorded: the last one with a seal file found something, and only one with"
+    " --file can show that it is gone."
+)
 
 Advance = Callable[[int], None]
 
@@ -49,7 +54,8 @@ class Chosen:
 class Command(LookingCommand):
     help = (
         "Check every law of the books, and of creators' records, in one snapshot while the service runs. "
-        "With --seals, compare the history with its seals instead (seal_ledger makes them). "
+        "With --seals, compare the history with its seals instead (seal_ledger makes them), and check what "
+        "could blind that: triggers, operators, views. "
         "Exit code 0: clean. 1: violations. 2: could not look."
     )
 
@@ -82,7 +88,8 @@ class Command(LookingCommand):
             raise CommandError("--file goes with --seals.", returncode=COULD_NOT_LOOK)
         chosen, unsealed = Chosen(user, since), Unsealed()
         kind = Audit.Kind.SEALS if seals else Audit.Kind.LAWS
-        with self._examination(kind, chosen) as audit, snapshot():
+        is_cleared_by_file = seals and file is None and chosen == Chosen() and _file_found_something()
+        with self._examination(kind, chosen, is_stored=not is_cleared_by_file) as audit, snapshot():
             _require_there(user)
             with self.progress("Checking wallets", chosen.count()) as advance:
 
@@ -90,22 +97,43 @@ class Command(LookingCommand):
                     audit.seen_count += wallets
                     advance(wallets)
 
-                found = _of_seals(chosen, file, unsealed, seen) if seals else _of_laws(chosen, seen)
+                def compared(remark: str) -> None:
+                    audit.remark = remark
+
+                found = _of_laws(chosen, seen)
+                if seals:
+                    found = _of_seals(chosen, file, unsealed, seen, compared)
                 for violation in found:
                     audit.found_count += 1
                     if audit.found_count <= NAMED_MAX:
                         audit.findings.append(asdict(violation))
                     if not json:  # Print now: a check of millions of wallets takes long.
                         self.stdout.write(f"{violation.law}: {violation.subject}: {violation.detail}")
+        if is_cleared_by_file:
+            self._store_what_it_found(audit)
         self._report(audit, unsealed if seals else None, as_json=json)
         if audit.found_count:
             self.found()
 
-    def _examination(self, kind: Audit.Kind, chosen: Chosen) -> AbstractContextManager[Audit]:
+    def _examination(
+        self, kind: Audit.Kind, chosen: Chosen, *, is_stored: bool
+    ) -> AbstractContextManager[Audit]:
         """Return the audit of this run. One of some wallets is not stored: it says nothing about the rest."""
-        if chosen == Chosen():
+        if chosen == Chosen() and is_stored:
             return audits.examination(kind, on_trouble=self.stderr.write)
         return nullcontext(Audit(kind=kind, seen_count=0, found_count=0, started_at=timezone.now()))
+
+    def _store_what_it_found(self, audit: Audit) -> None:
+        """Store the audit of a run without a seal file, after one with a file that found something.
+
+        Seals that were made anew fit the history that was written anew. So a run without a file that finds
+        nothing is not stored, and the overview goes on showing what the file found.
+        """
+        if audit.found_count:
+            audit.outcome = Audit.Outcome.FOUND
+            audits.write_down(audit, on_trouble=self.stderr.write)
+        else:
+            self.stderr.write(NOT_CLEARED)
 
     def _report(self, audit: Audit, unsealed: Unsealed | None, *, as_json: bool) -> None:
         if as_json:
@@ -135,20 +163,37 @@ def _require_there(user: str | None) -> None:
     raise CommandError(f"There is no wallet of {user!r}.", returncode=COULD_NOT_LOOK)
 
 
+def _file_found_something() -> bool:
+    """Whether the last examination that compared a seal file found something."""
+    with_file = Audit.objects.filter(kind=Audit.Kind.SEALS, remark__startswith=checking.COMPARED)
+    finished = with_file.exclude(outcome=Audit.Outcome.UNFINISHED).order_by("-ended_at", "-id")
+    return finished.values_list("outcome", flat=True).first() == Audit.Outcome.FOUND
+
+
+def _of_guards(queries: Mapping[str, str]) -> Iterator[Violation]:
+    """Yield what breaks the laws of guards. An operator that they look for cannot change these queries."""
+    for law, query in queries.items():
+        with fixed_path():
+            violations = list(laws.broken(law, query, {}))
+        yield from violations
+
+
 def _of_laws(chosen: Chosen, seen: Advance) -> Iterator[Violation]:
     if (wallets := chosen.wallets()) is not None:
         yield from laws.find_violations_of(wallets, on_wallets=seen)
         return
     yield from laws.find_violations(on_wallets=seen)
     yield from records.find_violations()
-    for law, query in guards.LAWS.items():
-        yield from laws.broken(law, query, {})
+    yield from _of_guards(guards.LAWS)
 
 
-def _of_seals(chosen: Chosen, file: str | None, unsealed: Unsealed, seen: Advance) -> Iterator[Violation]:
+def _of_seals(
+    chosen: Chosen, file: str | None, unsealed: Unsealed, seen: Advance, compared: Callable[[str], None]
+) -> Iterator[Violation]:
     if (wallets := chosen.wallets()) is not None:
         yield from checking.find_differences_of(wallets, unsealed=unsealed, on_wallets=seen)
     else:
+        yield from _of_guards(guards.ALL)
         yield from checking.find_differences(unsealed=unsealed, on_wallets=seen)
     if file is not None:
-        yield from checking.compare_file(file, user_id=chosen.user)
+        yield from checking.compare_file(file, user_id=chosen.user, on_compared=compared)

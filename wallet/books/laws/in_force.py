@@ -4,7 +4,7 @@ from foundation.database import guards
 from wallet.books.guards import GUARDS
 
 LAWS_OF_THE_WHOLE = {
-    "The triggers of the wallet and their functions are those of this release": guards.law(GUARDS),
+    guards.name_of("the wallet"): guards.law(GUARDS),
     "The constraints that keep the laws are in force": """
         SELECT wanted.name, 'missing or not validated'
           FROM (VALUES ('wallet_wallet_counts_from_zero'), ('wallet_wallet_starts_empty'),
