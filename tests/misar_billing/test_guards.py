@@ -233,6 +233,7 @@ def test_the_search_path_changes_no_digest(path):
 
 
 @pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("options", [[], ["--seals"]])
 @pytest.mark.parametrize(
     ("table", "name"),
     [
@@ -242,7 +243,7 @@ def test_the_search_path_changes_no_digest(path):
         ("django_session", None),
     ],
 )
-def test_check_ledger_looks_at_the_tables_of_each_app(table, name, capsys):
+def test_check_ledger_looks_at_the_tables_of_each_app(table, name, options, capsys):
     if name is None:
         name, detail = "aside", "unknown to this release"
         sql("CREATE FUNCTION skip() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'")
@@ -253,7 +254,7 @@ def test_check_ledger_looks_at_the_tables_of_each_app(table, name, capsys):
         sql(f"ALTER TABLE {table} DISABLE TRIGGER {name}")
     try:
         with pytest.raises(SystemExit) as end:
-            call_command("check_ledger")
+            call_command("check_ledger", *options)
     finally:
         sql(back)
     assert end.value.code == 1

@@ -71,7 +71,7 @@ LEFT_AND_RIGHT = [("varchar", "varchar"), ("varchar", "text"), ("text", "varchar
 
 
 def replace_equals():
-    """Make an operator that fits the texts of tables better than that of PostgreSQL: nothing equals anything."""
+    """Make operators that fit the texts of tables better than those of PostgreSQL. All of them say no."""
     sql("CREATE SCHEMA forged")
     for left, right in LEFT_AND_RIGHT:
         sql(f"CREATE FUNCTION forged.never({left}, {right}) RETURNS boolean LANGUAGE sql AS 'SELECT false'")

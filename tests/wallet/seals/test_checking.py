@@ -7,13 +7,15 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.db import transaction
 
+from misar_billing.management.commands.check_ledger import NOT_CLEARED
 from tests.wallet import racing
 from tests.wallet.entries import sql
 from tests.wallet.resting import resting_triggers
 from tests.wallet.seals import history
 from wallet.models import Audit
 from wallet.seals import sealing
-from wallet.seals.checking import CHANGED, FILE, HEADS
+from wallet.seals.checking import CHANGED, COMPARED, FILE, HEADS
+from wallet.seals.heads import SealFile
 
 # The command reads in a transaction of its own.
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.breaks_the_books]
@@ -121,3 +123,55 @@ def test_the_wallets_that_moved_lately(sealed):
     code, printed, _ = run("--seals", "--since", "1h")
     assert code == 1
     assert printed.startswith(f"{CHANGED}: usr_1: ")
+
+
+# --- What an examination with a seal file leaves on record ------------------------------------------
+
+
+def write_anew():
+    """Change history, and make its seals anew."""
+    without_triggers("UPDATE wallet_entry SET actor = 'x' WHERE wallet_id = 'usr_2' AND sequence = 2")
+    without_triggers("DELETE FROM wallet_seal")
+    sealing.seal()
+
+
+def last_audit():
+    return Audit.objects.filter(kind="seals").latest("id")
+
+
+def test_an_examination_says_which_seal_file_it_compared(seal_file):
+    file = SealFile(str(seal_file))
+    list(file)
+    assert run("--seals", "--file", str(seal_file))[0] == 0
+    remark = f"Compared with the seal file of {file.made_at.isoformat()}, root {file.root.hex()}."
+    assert (last_audit().outcome, last_audit().remark) == ("clean", remark)
+    assert run("--seals")[0] == 0
+    assert (last_audit().outcome, last_audit().remark) == ("clean", "")
+
+
+def test_a_clean_run_without_a_file_does_not_clear_what_one_with_a_file_found(seal_file, capsys):
+    write_anew()
+    assert run("--seals", "--file", str(seal_file))[0] == 1
+    with_file = last_audit()
+    assert (with_file.outcome, with_file.remark.startswith(COMPARED)) == ("found", True)
+    assert run("--seals")[0] == 0
+    assert last_audit() == with_file
+    assert NOT_CLEARED in capsys.readouterr().err
+
+
+def test_a_run_without_a_file_that_finds_something_is_stored_nevertheless(seal_file):
+    write_anew()
+    run("--seals", "--file", str(seal_file))
+    without_triggers("UPDATE wallet_entry SET actor = 'x' WHERE wallet_id = 'usr_1' AND sequence = 2")
+    assert run("--seals")[0] == 1
+    assert (last_audit().outcome, last_audit().remark) == ("found", "")
+
+
+def test_a_clean_run_with_a_file_clears_what_one_with_a_file_found(seal_file, tmp_path):
+    seal_file.with_name("damaged").write_text(seal_file.read_text().replace("usr_2", "usr_3"))
+    assert run("--seals", "--file", str(seal_file.with_name("damaged")))[0] == 1
+    assert last_audit().remark == "Compared with the seal file up to a line that is not as it was written."
+    assert run("--seals", "--file", str(seal_file))[0] == 0
+    assert last_audit().outcome == "clean"
+    assert run("--seals")[0] == 0
+    assert (last_audit().outcome, last_audit().remark) == ("clean", "")

@@ -1,13 +1,18 @@
 """Sealing: what each round covers, several at once, while products charge, and what cannot be sealed yet."""
 
+import re
 import threading
 from functools import partial
+from importlib import import_module
 from io import StringIO
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from django.apps import apps
 from django.core.management import CommandError, call_command
-from django.db import transaction
+from django.db import connection, transaction
+from django.db.migrations.exceptions import IrreversibleError
 
 from accounts.models import Act, Redaction
 from tests.crowd import at_once, begin, second_connection, wallet_locked_by_another
@@ -18,6 +23,7 @@ from tests.wallet.entries import sql
 from tests.wallet.seals import history
 from tests.wallet.seals.history import found, seals, unsealed
 from wallet.models import Entry, Seal, TableSeal
+from wallet.prices import rates
 from wallet.seals import formats, sealing, tables
 
 pytestmark = pytest.mark.django_db
@@ -273,6 +279,26 @@ def test_a_key_that_was_never_used_is_no_difference(open_act):
     assert found() == []
 
 
+def test_wallets_are_sealed_before_anything_else_is_waited_for(open_act, give, monkeypatch):
+    monkeypatch.setattr(sealing, "SETTLING_SECONDS_MAX", 0)
+    give("usr_1", 1)
+    batches: list[int] = []
+    sealing.seal(go_on=lambda: not any(batches), on_sealed=batches.append)
+    assert (sum(batches), seals(), TableSeal.objects.count()) == (1, [("usr_1", 1, 1)], 0)
+
+
+def test_all_tables_together_wait_for_a_limited_time(open_act, monkeypatch):
+    """The clock only goes on while sealing sleeps."""
+    open_act.execute("LOCK TABLE wallet_ratechange IN ROW EXCLUSIVE MODE")
+    facts: Any = {"label": "Send", "unit": "1000 emails", "actor": "user:staff:1"}
+    rates.set_rate(feature="mail.send", credits=3, **facts)
+    slept: list[float] = []
+    clock = SimpleNamespace(monotonic=lambda: sum(slept), sleep=slept.append)
+    monkeypatch.setattr(sealing, "time", clock)
+    assert list(sealing.seal().failed) == ["accounts_act", "wallet_ratechange"]
+    assert sum(slept) <= sealing.SETTLING_SECONDS_MAX + sealing.PAUSE_SECONDS
+
+
 # --- What the database refuses ----------------------------------------------------------------------
 
 
@@ -290,6 +316,20 @@ def test_only_one_seal_continues_another(written):
     columns = "wallet_id, after, sequence, format, entries_digest, hash, sealed_at"
     again = f"INSERT INTO wallet_seal ({columns}) SELECT {columns} FROM wallet_seal"
     refuser(Seal)("wallet_seal_pkey", lambda: sql(again))
+
+
+@pytest.mark.breaks_the_books  # The guards of seals are off at the end.
+def test_the_migration_backwards_refuses_to_drop_seals(written):
+    module = import_module("wallet.migrations.0027_seals")
+    assert module.Migration.operations[-1].reverse_code is module.refuse_to_drop_seals
+    editor = SimpleNamespace(connection=connection)
+    module.refuse_to_drop_seals(apps, editor)
+    sealing.seal()
+    with pytest.raises(IrreversibleError, match=r"seal_ledger --to FILE"):
+        module.refuse_to_drop_seals(apps, editor)
+    for statement in re.findall(r"(?:ALTER|DELETE)[^;]+", module.KEPT):
+        sql(statement)
+    module.refuse_to_drop_seals(apps, editor)
 
 
 # --- The command ------------------------------------------------------------------------------------
