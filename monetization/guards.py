@@ -5,8 +5,13 @@ from foundation.database.guards import Guards
 GUARDS = Guards(
     names="^monetization_",
     triggers={
+        "monetization_erasure_is_dated_now": ("monetization_erasure", "578779e6264021ba4600f1df534f81f6"),
         "monetization_erasure_is_history": ("monetization_erasure", "78c0eb7ad16b76c3f6424000a3e77c6d"),
         "monetization_erasure_is_not_truncated": ("monetization_erasure", "7bf5c13ecb40f5c1d60dd83839f0d58c"),
+        "monetization_event_is_dated_now": (
+            "monetization_subscriptionevent",
+            "578779e6264021ba4600f1df534f81f6",
+        ),
         "monetization_event_is_history": (
             "monetization_subscriptionevent",
             "78c0eb7ad16b76c3f6424000a3e77c6d",
@@ -19,6 +24,11 @@ GUARDS = Guards(
             "monetization_subscriptionevent",
             "7bf5c13ecb40f5c1d60dd83839f0d58c",
         ),
+        "monetization_refund_has_the_next_number": (
+            "monetization_refund",
+            "12ba9652850ccc948a4ca9fa5f213ce2",
+        ),
+        "monetization_refund_is_dated_now": ("monetization_refund", "578779e6264021ba4600f1df534f81f6"),
         "monetization_refund_is_history": ("monetization_refund", "bb10b5eee724f1de5f4485ddeab0b198"),
         "monetization_refund_is_in_its_tip": ("monetization_refund", "16ca2500ec7549132697086f6cc9994e"),
         "monetization_refund_is_not_deleted": ("monetization_refund", "c48f227c5b4ee6f5365e3e735e388d14"),
@@ -46,8 +56,9 @@ GUARDS = Guards(
         "monetization_tip_keeps_its_worth": ("monetization_tip", "461cc1b1bc817a76553af57aa63199c1"),
     },
     functions={
+        "monetization_refund_has_the_next_number()": "507d1df06ce9e03497d87e8b2b033ca8",
         "monetization_subscription_is_its_events()": "25aaa9f267e537b9fb807a799e6b0203",
-        "monetization_tip_is_its_refunds()": "d3cac3c3d409321a501954e8577ea570",
+        "monetization_tip_is_its_refunds()": "02bc53403d47d17f5db37cd00c851e97",
         "monetization_tip_keeps_its_worth()": "21c5a3e2c16993456b5d6d28ca6e25b7",
     },
 )

@@ -29,6 +29,7 @@ GUARDS = Guards(
         "wallet_payment_is_decided_once": ("wallet_payment", "61dff1c1521c1bfdcc5e5b81e4c02d38"),
         "wallet_payment_is_not_truncated": ("wallet_payment", "27d6646a644716548883bd2cdfd79874"),
         "wallet_rate_is_its_last_change": ("wallet_rate", "ef2c38ffaf4d09f048ccead1721e9f95"),
+        "wallet_ratechange_is_dated_now": ("wallet_ratechange", "578779e6264021ba4600f1df534f81f6"),
         "wallet_ratechange_is_history": ("wallet_ratechange", "78c0eb7ad16b76c3f6424000a3e77c6d"),
         "wallet_ratechange_is_not_truncated": ("wallet_ratechange", "7bf5c13ecb40f5c1d60dd83839f0d58c"),
         "wallet_ratechange_is_of_its_rate": ("wallet_ratechange", "16fdc0fcae0a5eea8a613a3a92778a39"),
@@ -72,7 +73,7 @@ GUARDS = Guards(
     },
     functions={
         "wallet_entry_follows_its_wallet()": "f763d3d87f9cc9a4f7ae902870875f8b",
-        "wallet_entry_has_its_act()": "a8d81c5dca69f52ed152b83517724acd",
+        "wallet_entry_has_its_act()": "72d63f4e7c195b599b9f3b8da1f2d938",
         "wallet_entry_is_of_now()": "761364702b476de46530fcf036c4ea5f",
         "wallet_entry_time_never_falls()": "9d2dd0a8506d6eaf5226c5bd7159af91",
         "wallet_hold_is_final()": "ddbff11ae468063f62713f165d84aff2",
@@ -83,7 +84,7 @@ GUARDS = Guards(
         "wallet_moves_with_an_entry()": "fb9492d93831511e209113b860bcd05a",
         "wallet_payment_is_decided_once()": "707c3e45447f6edfbf7f4a7682f4892a",
         "wallet_rate_is_its_last_change()": "b0a73f6a8a6b9aa8d439bbe6f5a5e8d9",
-        "wallet_refundrequest_has_its_act()": "2a7130009237c21a6c2c7106d9f6690d",
+        "wallet_refundrequest_has_its_act()": "f765d01ccd5b09b5187315fce294a803",
         "wallet_stripeevent_keeps_its_payload()": "c7c572c77f5bb8e58f554b9f13b23858",
     },
 )
