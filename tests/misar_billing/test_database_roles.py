@@ -196,7 +196,9 @@ def test_an_owner_of_roles_that_an_administrator_made_may_grant_them_after_one_s
             cursor.execute(f"ALTER {kind} {name} OWNER TO {owner}")
         cursor.execute(f"SET ROLE {owner}")
         said = refusal(old)
-        if connection.pg_version >= 160000:  # Before, CREATEROLE was enough to grant a role.
+        if (
+            rows("SHOW server_version_num")[0][0] >= "160000"
+        ):  # Before, CREATEROLE was enough to grant a role.
             cursor.execute("RESET ROLE")
             cursor.execute(f"ALTER ROLE {owner} CREATEROLE")
             cursor.execute(f"SET ROLE {owner}")

@@ -236,7 +236,7 @@ def test_a_role_that_may_not_write_is_refused_with_the_one_that_may(sealed):
     as_operator = "Run it as the operator role (docs/operations.md)."
     assert (code, sentence) == (
         2,
-        f"Could not seal: permission denied for table wallet_tableseal. {as_operator}",
+        f"Could not seal: permission denied for table wallet_seal. {as_operator}",
     )
     assert unclosed[0] == 2
     assert unclosed[1].startswith("Could not close days: permission denied for table wallet_")

@@ -177,6 +177,7 @@ def test_functions_of_another_schema_are_not_used():
         assert query(text) == "1000:abc"  # So the statement below is needed.
         cursor.execute(formats.FIXED_PATH)
         assert query(text) == "3:abc"
+        cursor.execute("SET LOCAL search_path TO DEFAULT")
         cursor.execute("DROP SCHEMA forged CASCADE")
 
 
