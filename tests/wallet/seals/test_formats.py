@@ -174,10 +174,10 @@ def test_functions_of_another_schema_are_not_used():
             "CREATE FUNCTION forged.octet_length(text) RETURNS integer LANGUAGE sql AS 'SELECT 1000'"
         )
         cursor.execute("SET LOCAL search_path = forged, pg_catalog, public")
-        assert query(text) == "1000:abc"  # So the statement below is needed.
-        cursor.execute(formats.FIXED_PATH)
-        assert query(text) == "3:abc"
-        cursor.execute("SET LOCAL search_path TO DEFAULT")
+        assert query(text) == "1000:abc"  # So the path below is needed.
+        with formats.fixed_path():
+            assert query(text) == "3:abc"
+        assert query(text) == "1000:abc"
         cursor.execute("DROP SCHEMA forged CASCADE")
 
 

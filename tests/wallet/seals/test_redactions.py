@@ -132,6 +132,18 @@ def test_seals_before_between_and_after_redactions_stay_valid(creator):
     assert [act.told for act in Act.objects.order_by("id")] == ["(erased) and (erased)", "(erased) again"]
 
 
+def test_a_seal_names_the_last_redaction_before_it_and_the_next_one_counts(creator):
+    records.write_to_the_log("bob@x.co and ann@x.co", creator)
+    erasure.erase("bob@x.co", actor="operator")
+    sealing.seal()
+    before = Redaction.objects.get()
+    assert TableSeal.objects.get(table_name="accounts_act").redactions == before.pk
+    assert TableSeal.objects.get(table_name="accounts_redaction").redactions == 0
+    erasure.erase("ann@x.co", actor="operator")
+    assert Redaction.objects.latest("id").pk == before.pk + 1
+    assert found() == []
+
+
 # --- A seal and a redaction at the same moment ------------------------------------------------------
 
 
