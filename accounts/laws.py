@@ -17,5 +17,5 @@ LAWS = {
          WHERE (plan.slug, plan.name, plan.fee_bps, plan.key_limit)
                IS DISTINCT FROM (change.slug, change.name, change.fee_bps, change.key_limit)
     """,
-    "The triggers of accounts and their functions are those of this release": guards.law(GUARDS),
+    guards.name_of("accounts"): guards.law(GUARDS),
 }

@@ -57,7 +57,7 @@ class Books:
                 user_id=user_id,
                 credits=OPENING_CREDITS,
                 kind=Entry.Kind.ADJUSTMENT,
-                actor=f"command:bench:{run.pk}",
+                actor=f"command:reconcile_stripe:{run.pk}",
                 reason="bench",
             )
         opened = {"credits": OPENING_CREDITS, "balance_after": OPENING_CREDITS, "sequence": 1}

@@ -36,7 +36,7 @@ LAWS = {
          WHERE refund.actor <> 'user:' || refund.creator_id AND act.id IS NULL
            AND refund.created_at >= {ACTS_BEGAN}
     """,
-    "The triggers of creators' records and their functions are those of this release": guards.law(GUARDS),
+    guards.name_of("creators' records"): guards.law(GUARDS),
 }
 
 

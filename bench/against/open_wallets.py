@@ -32,7 +32,7 @@ def open_wallets(kinds: list[dict[str, Any]]) -> str:
                 user_id=user_id,
                 credits=OPENING_CREDITS,
                 kind=Entry.Kind.ADJUSTMENT,  # Needs no payment, and never expires.
-                actor=f"command:bench:{run.pk}",
+                actor=f"command:reconcile_stripe:{run.pk}",
                 reason="bench",
             )
             open_holds(key, user_id, kind["open_holds"], kind["feature"])

@@ -36,7 +36,6 @@ TIMES = "Along a wallet's entries the time never falls"
 OVERDRAWN = "Only clawbacks and captures take paid credits below zero"
 REVERSALS = "The reversals of an entry never come to more than the entry"
 ORPHAN = "No entry is without a wallet"
-TRIGGERS = "The triggers of the wallet and their functions are those of this release"
 CONSTRAINTS = "The constraints that keep the laws are in force"
 INDEXES = "The indexes that keep a key, a checkout and a hold to once are in force"
 
