@@ -61,10 +61,6 @@ class Migration(migrations.Migration):
                     "rows",
                     models.BigIntegerField(help_text="How many rows the stretch has; keys may be left out."),
                 ),
-                (
-                    "redactions",
-                    models.BigIntegerField(help_text="The last redaction before the rows were read."),
-                ),
                 ("format", models.SmallIntegerField(help_text="Of the canonical text (tables.py).")),
                 ("rows_digest", models.BinaryField(max_length=32)),
                 ("hash", models.BinaryField(max_length=32)),

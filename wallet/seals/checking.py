@@ -211,14 +211,13 @@ def _table(table: Table, unsealed: Unsealed) -> Iterator[Violation]:
 
 def _seals_of(table: Table) -> str:
     """Return the query for the first seal of a table that differs, and for how many do."""
-    text = _text(table.formats, "sealed", table.words_sql("sealed", "seal.redactions"))
+    text = _text(table.formats, "sealed", table.words_sql("sealed"))
     hash = hash_sql(
         "seal.format::text",
         "seal.table_name",
         "seal.after::text",
         "seal.key::text",
         "seal.rows::text",
-        "seal.redactions::text",
         "encode(seal.rows_digest, 'hex')",
         "encode(seal.previous, 'hex')",
     )

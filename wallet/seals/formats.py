@@ -222,7 +222,7 @@ def hash_of(format: int, *facts: str | int | bytes | None) -> bytes:
     """Return the hash of a seal: SHA-256 over the row of its format and its facts.
 
     The facts are (wallet, after, sequence, digest of the entries, hash of the seal before or None), or
-    (table, after, key, rows, redactions, digest of the rows, hash of the seal before or None).
+    (table, after, key, rows, digest of the rows, hash of the seal before or None).
     """
     texts = (fact.hex() if isinstance(fact, bytes) else fact for fact in (format, *facts))
     values = (value_of(text if text is None else str(text)) for text in texts)

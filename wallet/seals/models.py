@@ -43,18 +43,13 @@ class Seal(models.Model):
 
 
 class TableSeal(models.Model):
-    """The seal of the rows of a table with a key above `after`, up to and including `key`.
-
-    `redactions` is the id of the last redaction whose words are sealed as it left them; 0 if there was none.
-    Of words with a later redaction, those before it are sealed.
-    """
+    """The seal of the rows of a table with a key above `after`, up to and including `key`."""
 
     pk = models.CompositePrimaryKey("table_name", "after")
     table_name = models.CharField(max_length=NAME_LENGTH)
     after = models.BigIntegerField()
     key = models.BigIntegerField(help_text="Of the last row of the stretch.")
     rows = models.BigIntegerField(help_text="How many rows the stretch has; keys may be left out.")
-    redactions = models.BigIntegerField(help_text="The last redaction before the rows were read.")
     format = models.SmallIntegerField(help_text="Of the canonical text (tables.py).")
     rows_digest = models.BinaryField(max_length=32)
     hash = models.BinaryField(max_length=32)

@@ -16,7 +16,7 @@ from django.db import Error, transaction
 from foundation.errors import first_line
 from wallet.seals import tables
 from wallet.seals.formats import CURRENT, FORMATS, digest_sql, fixed_path, hash_sql
-from wallet.seals.tables import REDACTIONS, Table
+from wallet.seals.tables import Table
 
 # The most entries or rows of one seal. PostgreSQL must be able to hold their text, which has at most 1 GB.
 STRETCH_MAX = 10_000
@@ -92,7 +92,6 @@ LAST = """
                       ORDER BY after DESC LIMIT 1), 0)
 """
 NOT_SETTLED = "a transaction that adds rows has not ended; the next round tries again"
-REDACTIONS_NOT_SETTLED = "an erasure has not ended; the next round tries again"
 
 
 @dataclass
@@ -200,13 +199,11 @@ def _tables(done: Sealed) -> Iterator[int]:
         last, sealed = _query(LAST.format(name=table.name, key=table.key))[0]
         if last <= sealed:
             continue
-        # The redactions come first: the rows are read after both have settled.
-        redactions = _settled(REDACTIONS, "id", give_up_at) if table.has_words else 0
         key = _settled(table.name, table.key, give_up_at)
-        if redactions is None or key is None:
-            done.failed[table.name] = NOT_SETTLED if key is None else REDACTIONS_NOT_SETTLED
+        if key is None:
+            done.failed[table.name] = NOT_SETTLED
             continue
-        values = {"table": table.name, "key": key, "redactions": redactions}
+        values = {"table": table.name, "key": key}
         while sealed_rows := _query(_seal_rows_sql(table), values):
             [(rows,)] = sealed_rows
             done.rows += rows
@@ -229,14 +226,13 @@ def _settled(table: str, key: str, give_up_at: float) -> int | None:
 
 
 def _seal_rows_sql(table: Table) -> str:
-    text = table.formats[table.current].as_sql("sealed", table.words_sql("sealed", "%(redactions)s"))
+    text = table.formats[table.current].as_sql("sealed", table.words_sql("sealed"))
     hash = hash_sql(
         f"'{table.current}'",
         "%(table)s::text",
         "stretch.after::text",
         "stretch.key::text",
         "stretch.rows::text",
-        "%(redactions)s::bigint::text",
         "encode(stretch.digest, 'hex')",
         "encode(stretch.previous, 'hex')",
     )
@@ -247,8 +243,8 @@ def _seal_rows_sql(table: Table) -> str:
                LEFT JOIN (SELECT key, hash FROM public.wallet_tableseal
                            WHERE table_name = %(table)s ORDER BY after DESC LIMIT 1) seal ON true)
         INSERT INTO public.wallet_tableseal
-               (table_name, after, key, rows, redactions, format, rows_digest, hash, sealed_at)
-        SELECT %(table)s, stretch.after, stretch.key, stretch.rows, %(redactions)s, {table.current},
+               (table_name, after, key, rows, format, rows_digest, hash, sealed_at)
+        SELECT %(table)s, stretch.after, stretch.key, stretch.rows, {table.current},
                stretch.digest, {hash}, clock_timestamp()
           FROM (SELECT head.after, head.previous, max(sealed.{table.key}) AS key, count(*) AS rows,
                        {digest_sql(text, order=f"sealed.{table.key}")} AS digest

@@ -29,12 +29,12 @@ class Table:
         """Whether an erasure may change words of its rows."""
         return bool(self.formats[self.current].words)
 
-    def words_sql(self, alias: str, redactions: str) -> str | None:
+    def words_sql(self, alias: str) -> str | None:
         """Return the SQL expression (bytea) for the digest of words that a seal has; None without words.
 
-        `redactions` is an expression for the watermark of the seal. Of words with a later redaction, the seal
-        has those before the first of these, whether that came before the row was read or after. So a seal and
-        its check agree without any clock, and sealing keeps no redaction waiting.
+        These are the words as they were first written: of redacted words, the first redaction has their
+        digest. So it does not matter whether a row was redacted before it was sealed or after, and sealing
+        keeps no redaction waiting.
         """
         if not self.has_words:
             return None
@@ -42,7 +42,7 @@ class Table:
         return f"""
             coalesce((SELECT redaction.before FROM public.{REDACTIONS} redaction
                        WHERE redaction.table_name = '{self.name}' AND redaction.key = {alias}.{self.key}
-                         AND redaction.id > {redactions} ORDER BY redaction.id LIMIT 1), {present})
+                       ORDER BY redaction.id LIMIT 1), {present})
         """  # noqa: S608
 
 
