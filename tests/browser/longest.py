@@ -70,6 +70,7 @@ class LongestValues:
 
     def __init__(self, deliver: Any, checkout_event: Any) -> None:
         self.now = timezone.now()
+        self.forms = 0
         self.staff = StaffFactory.create(misar_id=f"staff:{long(249)}", name=long(200), email=address())
         StaffFactory.create(misar_id=f"staff:{long(248)}2", name=long(200), email=address())
         self.actor = f"user:{self.staff.pk}"
@@ -141,12 +142,15 @@ class LongestValues:
         _, secret = service_keys.issue_service_key(product=PRODUCT, feature_prefixes=[long(100)] * 3)
         product = Caller({"x-wallet-service-key": secret})
         for days_ago in (DAYS_BACK_MAX, 2, 0):
+            key = self.form_key()
+            by_hand.sign(actor=self.actor, key=key, about=user_id)
             with clock_at(self.now - timedelta(days=days_ago)):
                 ledger.credit(
                     user_id=user_id,
                     credits=2 * 10**15,
                     kind=Entry.Kind.ADJUSTMENT,
-                    actor=long(300),
+                    actor=self.actor,
+                    idempotency_key=key,
                     product=PRODUCT,
                     reason=long(500),
                 )
@@ -156,7 +160,7 @@ class LongestValues:
                 assert charge.json()["allowed"], charge.content
         self.hold_credits(user_id, product)
         newest = Entry.objects.of_user(user_id).filter(kind=Entry.Kind.DEDUCT)[0]
-        by_hand.give_back(entry=newest, credits=7, reason=long(500), key=f"1{long(63)}", actor=self.actor)
+        by_hand.give_back(entry=newest, credits=7, reason=long(500), key=self.form_key(), actor=self.actor)
         self.grant_and_limit(user_id)
 
     def grant_and_limit(self, user_id: str) -> None:
@@ -167,7 +171,7 @@ class LongestValues:
                 credits=granting.CREDITS_MAX,
                 expires_at=self.now + timedelta(days=1800),
                 reason=long(200, letters),
-                key=f"{2 if product else 3}{long(63)}",  # As long as the key of a form.
+                key=self.form_key(),
                 product=product,
                 actor=self.actor,
                 caps=Caps(10**9, 10**15) if product else None,
@@ -314,15 +318,16 @@ class LongestValues:
     def refund_a_part(self, deliver: Any) -> None:
         """Staff asked for a refund, and Stripe reports another one, with a status and a reason of its own."""
         topup = TopUp.objects.get(payment_intent_id=f"pi_0{long(251)}")
+        key = self.form_key()
         refund_requests.request(
             topup=topup,
             amount_cents=5_000_000,
             accepted_debt=10**15,
             reason=long(500),
-            key=f"4{long(63)}",
+            key=key,
             actor=self.actor,
         )
-        by_hand.sign(actor=self.actor, key=f"4{long(63)}", model="wallet.topup", row_id=topup.pk)
+        by_hand.sign(actor=self.actor, key=key, model="wallet.topup", row_id=topup.pk)
         refund = {
             "id": f"re_{long(252)}",
             "object": "refund",
@@ -358,6 +363,11 @@ class LongestValues:
         event = {"id": f"evt_8{long(250)}", "object": "event", "created": now, "livemode": False}
         of_a_dispute = {"type": "charge.dispute.funds_withdrawn", "data": {"object": dispute}}
         assert deliver(event | of_a_dispute).status_code == 200
+
+    def form_key(self) -> str:
+        """Return the key of another form, as long as it can be. Each form has its own act."""
+        self.forms += 1
+        return f"{self.forms:03}{long(61)}"
 
     def fill_acts(self) -> None:
         wallet = Wallet.objects.get(pk=MISAR_ID)

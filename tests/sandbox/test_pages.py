@@ -278,7 +278,7 @@ def test_every_end_of_a_refund_is_played_from_the_page(
     assert refunds.get_by_text(first, exact=True).is_visible()
     for name in presses:
         button(page, name).click()
-    assert refunds.get_by_text(last, exact=True).is_visible()
+    refunds.get_by_text(last, exact=True).wait_for()
     assert refunds.get_by_role("button").count() == (1 if last == "Refunded" else 0)
     categories = page.get_by_role("region", name="Balance transactions").locator("tbody tr td:first-child")
     back = [] if last == "Refunded" else ["Refund came back"]

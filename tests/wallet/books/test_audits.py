@@ -79,7 +79,9 @@ def test_what_cannot_be_written_is_a_sentence():
     )
     audits.write_down(audit, on_trouble=said.append)
     sql("ALTER TABLE wallet_audit_gone RENAME TO wallet_audit")
-    assert said == ['This examination could not be written down: relation "wallet_audit" does not exist']
+    assert said == [
+        'This examination could not be written down: relation "wallet_audit" does not exist. Run migrate.'
+    ]
     assert not Audit.objects.exists()
 
 
@@ -119,7 +121,7 @@ def test_a_check_that_could_not_look_is_noted_with_why(give):
     finally:
         sql("ALTER TABLE wallet_topup_gone RENAME TO wallet_topup")
     assert noted() == ("laws", "unfinished", 0, 0)
-    assert Audit.objects.get().remark == 'relation "wallet_topup" does not exist'
+    assert Audit.objects.get().remark == 'relation "wallet_topup" does not exist. Run migrate.'
 
 
 @pytest.mark.django_db(transaction=True)
