@@ -29,6 +29,18 @@ class ServiceKeyAuthentication(BaseAuthentication):
         return None if secret is None else (None, service_keys.find_service_key(secret))
 
 
+class RememberedKeyAuthentication(ServiceKeyAuthentication):
+    """`x-wallet-service-key`, without a look-up if this process has just looked the key up.
+
+    For views that prove the key in the transaction of its effect (`service_keys.remembered`).
+    """
+
+    def authenticate(self, request: Request) -> tuple[None, ServiceKey] | None:
+        secret = request.META.get("HTTP_X_WALLET_SERVICE_KEY", "")
+        key = service_keys.remembered(secret)
+        return (None, key) if key else super().authenticate(request)
+
+
 class BearerAuthentication(BaseAuthentication):
     """`Authorization: Bearer <SSO access token>`."""
 

@@ -14,7 +14,7 @@ from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import OpClass
 from django.db import models
 from django.db.models import OuterRef, Q, Subquery
-from django.db.models.functions import Upper
+from django.db.models.functions import Now, Upper
 from django.utils import timezone
 from django.utils.functional import cached_property
 from django.utils.text import get_text_list
@@ -162,7 +162,7 @@ class KeyUse(models.Model):
 class KeyQuerySet(models.QuerySet[Any]):
     """Service keys or API keys."""
 
-    def usable(self, at: datetime) -> Self:
+    def usable(self, at: datetime | Now) -> Self:
         """Return the keys that are valid at this time: not revoked and not expired."""
         return self.filter(Q(expires_at=None) | Q(expires_at__gt=at), revoked_at=None)
 
@@ -257,6 +257,7 @@ class ServiceKey(models.Model):
     revoked_at = models.DateTimeField(null=True, blank=True, editable=False)
 
     last_used_at: datetime | None  # Only of a key that was read `with_last_use`.
+    is_remembered = False  # Whether the key may be out of date (service_keys.remembered).
 
     objects = ServiceKeyQuerySet.as_manager()
 

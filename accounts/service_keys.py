@@ -1,7 +1,8 @@
 """Create, find, limit and revoke service keys, and stop the product of a key."""
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from copy import copy
+from datetime import datetime, timedelta
 
 from django.core.exceptions import ValidationError
 from django.utils import timezone
@@ -15,8 +16,15 @@ SERVICE_KEY_PREFIX = "wsk_"
 # The largest caps on what a product may grant, in credits: at a time, and in a UTC month.
 GRANT_MAX, GRANT_MONTH_MAX = 1_000_000, 1_000_000_000
 
-# Every charge begins with this query. Django takes several times as long to build it as PostgreSQL takes to
-# answer it, so it is written out.
+# How long a process remembers a key that it has looked up, and how many keys.
+REMEMBERED_FOR = timedelta(seconds=30)
+REMEMBERED_MAX = 10_000  # Then all are forgotten, and read again when they are needed.
+
+# By digest: the key, and when it was looked up.
+_remembered: dict[str, tuple[ServiceKey, datetime]] = {}
+
+# Most requests of products begin with this query. Django takes several times as long to build it as
+# PostgreSQL takes to answer it, so it is written out.
 USABLE_KEYS = """
 SELECT id, product, prefix, digest, feature_prefixes, rights, grant_max, grant_month_max, created_at,
        expires_at, revoked_at,
@@ -64,6 +72,37 @@ def find_service_key(secret: str) -> ServiceKey:
     Records the key's use, at most once a minute. One query reads the key and when its product was stopped.
     """
     found = key_secrets.find(_usable, secret)
+    if found is None:
+        raise InvalidServiceKey
+    if len(_remembered) >= REMEMBERED_MAX:
+        _remembered.clear()
+    kept = copy(found)
+    kept.is_remembered = True
+    _remembered[found.digest] = kept, timezone.now()
+    return found
+
+
+def remembered(secret: str) -> ServiceKey | None:
+    """Return the key with this secret, if this process has just looked it up and it was allowed to charge.
+
+    It may have been revoked since. A caller proves that it is usable in the transaction that moves credits,
+    and looks the key up before it refuses a request.
+    """
+    key, at = _remembered.get(key_secrets.digest_of(secret), (None, None))
+    if key is None or at is None or not timedelta() <= timezone.now() - at < REMEMBERED_FOR:
+        return None
+    return key if key.may(Right.CHARGE) and key.product_stopped_at is None else None
+
+
+def looked_up(key: ServiceKey) -> ServiceKey:
+    """Return a remembered key as it is now, and any other key as it is given.
+
+    Raises InvalidServiceKey if the key was remembered and is no longer usable.
+    """
+    if not key.is_remembered:
+        return key
+    usable = _usable(key.prefix, timezone.now())
+    found = next((each for each in usable if each.pk == key.pk), None)
     if found is None:
         raise InvalidServiceKey
     return found

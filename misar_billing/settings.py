@@ -171,20 +171,21 @@ INSTALLED_APPS = [
     "misar_billing.apps.BillingConfig",
 ]
 
+# Those of misar_billing.middleware are Django's, csp's and whitenoise's; API requests pass them by.
 MIDDLEWARE = [
     "foundation.http.request_ids.identify",
     "misar_billing.health.answer_health",
     # The next two come early, so that every page has their headers, even if a later middleware answers.
-    "csp.middleware.CSPMiddleware",
+    "misar_billing.middleware.ContentSecurityPolicy",
     "django.middleware.security.SecurityMiddleware",
     "foundation.http.https_only.require_https",
-    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "misar_billing.middleware.StaticFiles",
     "corsheaders.middleware.CorsMiddleware",
-    "django.contrib.sessions.middleware.SessionMiddleware",
+    "misar_billing.middleware.Sessions",
     "django.middleware.common.CommonMiddleware",
-    "django.middleware.csrf.CsrfViewMiddleware",
-    "django.contrib.auth.middleware.AuthenticationMiddleware",
-    "django.contrib.messages.middleware.MessageMiddleware",
+    "misar_billing.middleware.Csrf",
+    "misar_billing.middleware.SignedIn",
+    "misar_billing.middleware.Messages",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "allauth.account.middleware.AccountMiddleware",
     "accounts.signing_in.middleware.require_good_session",

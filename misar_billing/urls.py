@@ -14,12 +14,13 @@ handler500 = "foundation.http.last_resort.server_error"
 # The creators' API. The same views are under mail/v1/ and v1/.
 creators = [path("", include("monetization.api.urls")), path("", include("accounts.api.urls"))]
 
+# Django tries them in this order. The API comes first, because charges must not wait for pages.
 urlpatterns = [
+    path("io/wallet/", include("wallet.api.urls")),
     path("", RedirectView.as_view(url="/wallet"), name="home"),
     path("", include("accounts.signing_in.urls")),
     path("", include("wallet.pages.urls")),
     path("", include("monetization.dashboard.urls")),
-    path("io/wallet/", include("wallet.api.urls")),
     path("mail/v1/", include(creators)),
     path("v1/", include(creators)),
     path("schema", SpectacularAPIView.as_view(), name="schema"),

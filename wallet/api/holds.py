@@ -10,7 +10,7 @@ from rest_framework.response import Response
 from rest_framework.throttling import BaseThrottle
 
 from accounts.api.schema import REQUEST_ID, RETRY_AFTER
-from foundation.http.views import no_store
+from foundation.http.views import no_store, shown
 from wallet.api import queries, schema, serializers, throttles
 from wallet.api.answers import replayable
 from wallet.api.resources import ResourceViewSet, known_id, service_of
@@ -86,8 +86,8 @@ class HoldViewSet(ResourceViewSet):
                 key=requested["idempotency_key"],
             )
         except InsufficientCredits as denied:
-            return no_store(serializers.DeductionDenied(denied).data)
-        return replayable(serializers.HoldMade(outcome.hold).data, replayed=outcome.replayed)
+            return no_store(shown(serializers.DeductionDenied, denied))
+        return replayable(shown(serializers.HoldMade, outcome.hold), replayed=outcome.replayed)
 
     @extend_schema(
         operation_id="wallet_holds",

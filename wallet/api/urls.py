@@ -9,11 +9,11 @@ from wallet.api.holds import HoldViewSet
 from wallet.api.views import WalletViewSet
 
 router = SimpleRouter(trailing_slash=False, use_regex_path=False)
+router.register("", WalletViewSet, basename="wallet")
 router.register("holds", HoldViewSet, basename="hold")
 router.register("grants", GrantViewSet, basename="grant")
-router.register("", WalletViewSet, basename="wallet")
 
 # A budget is found by its user and period, so it has no path of its own.
 budgets = BudgetViewSet.as_view({"get": "list", "put": "update", "delete": "destroy"})
 
-urlpatterns = [path("budgets", budgets, name="budgets"), *router.urls]
+urlpatterns = [*router.urls, path("budgets", budgets, name="budgets")]

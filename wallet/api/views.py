@@ -5,6 +5,7 @@ Each reads the request, calls one function and answers.
 
 from typing import Any
 
+from django.db import DatabaseError
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import PolymorphicProxySerializer, extend_schema
 from rest_framework.decorators import action
@@ -12,10 +13,17 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.api.schema import REQUEST_ID, RETRY_AFTER
-from accounts.authentication import BearerAuthentication, ServiceKeyAuthentication
+from accounts.authentication import (
+    BearerAuthentication,
+    RememberedKeyAuthentication,
+    ServiceKeyAuthentication,
+)
+from accounts.models import ServiceKey
 from accounts.permissions import IsService, IsServiceOrBearer
+from foundation.database.transactions import is_out_of_reach
+from foundation.errors import BillingError
 from foundation.http.strict_json import read_body
-from foundation.http.views import JSONViewSet, no_store
+from foundation.http.views import JSONViewSet, no_store, shown
 from wallet.api import queries, schema, serializers, throttles
 from wallet.api.answers import replayable
 from wallet.api.resources import service_of
@@ -37,6 +45,7 @@ SERVICE_ONLY: dict[str, Any] = {
     "authentication_classes": [ServiceKeyAuthentication],
     "permission_classes": [IsService],
 }
+CHARGING: dict[str, Any] = SERVICE_ONLY | {"authentication_classes": [RememberedKeyAuthentication]}
 DEDUCTION = PolymorphicProxySerializer(
     component_name="Deduction",
     serializers=[serializers.DeductionAllowed, serializers.DeductionDenied],
@@ -57,6 +66,21 @@ class WalletViewSet(JSONViewSet):
         "refund": "refund",
         "topup_session": "topup",
     }
+
+    has_remembered_key = False
+
+    def perform_authentication(self, request: Request) -> None:
+        super().perform_authentication(request)
+        self.has_remembered_key = isinstance(request.auth, ServiceKey) and request.auth.is_remembered
+
+    def handle_exception(self, error: Exception) -> Any:
+        """Answer an error. If the key was remembered, it is looked up first: it may be revoked."""
+        if self.has_remembered_key and not is_out_of_reach(error):
+            try:
+                ServiceKeyAuthentication().authenticate(self.request)
+            except (BillingError, DatabaseError) as refused:
+                error = refused
+        return super().handle_exception(error)
 
     @extend_schema(
         operation_id="wallet_balance",
@@ -87,7 +111,7 @@ class WalletViewSet(JSONViewSet):
         parameters=[schema.REPLAYED],
         responses={200: DEDUCTION} | errors(403, 409, 413, 415, 429, shape=serializers.DeductError),
     )
-    @action(methods=["post"], detail=False, throttle_classes=[throttles.Charges], **SERVICE_ONLY)
+    @action(methods=["post"], detail=False, throttle_classes=[throttles.Charges], **CHARGING)
     def deduct(self, request: Request) -> Response:
         """Charge a user for a feature. If the user has too few credits, return 200 with `allowed: false`."""
         requested = self.parsed(serializers.DeductRequest)
@@ -100,8 +124,8 @@ class WalletViewSet(JSONViewSet):
                 key=requested.get("idempotency_key", ""),
             )
         except InsufficientCredits as denied:
-            return no_store(serializers.DeductionDenied(denied).data)
-        return replayable(serializers.DeductionAllowed(charge.entry).data, replayed=charge.replayed)
+            return no_store(shown(serializers.DeductionDenied, denied))
+        return replayable(shown(serializers.DeductionAllowed, charge.entry), replayed=charge.replayed)
 
     @extend_schema(
         operation_id="wallet_quote",
@@ -115,8 +139,8 @@ class WalletViewSet(JSONViewSet):
         try:
             quoted = quotes.quote(service=service_of(request), **requested)
         except InsufficientCredits as denied:
-            return no_store(serializers.DeductionDenied(denied).data)
-        return no_store(serializers.DeductionAllowed(quoted).data)
+            return no_store(shown(serializers.DeductionDenied, denied))
+        return no_store(shown(serializers.DeductionAllowed, quoted))
 
     @extend_schema(
         operation_id="wallet_refund",

@@ -7,12 +7,16 @@ Each wallet has its own row, so charges of different users never wait for each o
 
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import cache
 from typing import TypedDict, Unpack
 
-from django.db import connection, transaction
+from django.db import DEFAULT_DB_ALIAS, connection, transaction
 from django.db.models import F
+from django.db.models.expressions import DatabaseDefault
 from django.utils import timezone
 
+from foundation.database import compiled
+from foundation.database.compiled import Call, Slot, number, text
 from wallet.books.models import Entry, Wallet, WalletQuerySet
 
 # The time that decides about a wallet is that of the database's clock, but never before its last entry. It is
@@ -29,6 +33,10 @@ SELECT wallet.user_id, wallet.balance, wallet.held, wallet.granted, wallet.entri
                                                      ORDER BY sequence DESC LIMIT 1)) END AS now) moment
  WHERE wallet.user_id = %(user_id)s
 """
+
+
+class Unproven(Exception):
+    """Raised when the row that must prove a charge is not there. Nothing was changed."""
 
 
 class Facts(TypedDict, total=False):
@@ -63,8 +71,8 @@ class Standing:
     entries_count: int
     budgets: int
     frozen: bool
-    read_at: datetime | None
-    has_overdue: bool
+    read_at: datetime | None = None
+    has_overdue: bool = False
     lapsed_holds: int = 0
     lapsed_lots: int = 0
 
@@ -148,14 +156,24 @@ def standing(user_id: str, *, timed: bool = False) -> Standing:
         return Standing(*cursor.fetchone())
 
 
-def take_plainly(user_id: str, credits: int) -> bool:
-    """Take credits from a wallet if one look at its row says that they can be taken. Return whether it did.
+def take_plainly(user_id: str, credits: int, *, proof: Call | None = None) -> Standing | None:
+    """Take credits from a wallet if one look at its row says that they can be taken.
 
-    If PostgreSQL has to wait for the lock, it checks the conditions again on the new version of the row
-    (READ COMMITTED).
+    Return the wallet's standing after it. None if the row says no: then nothing changed. If PostgreSQL has to
+    wait for the lock, it checks the conditions again on the new version of the row (READ COMMITTED).
+
+    `proof` is a SELECT that must find a row. Raises Unproven if it finds none.
     """
-    changes = {"balance": F("balance") - credits, "entries_count": F("entries_count") + 1}
-    return bool(_affordable(user_id, credits).update(**changes))
+    calls = [proof] if proof else []
+    *proven, taken = compiled.run(*calls, TAKE(user_id=user_id, credits=credits))
+    if proven == [[]]:
+        raise Unproven
+    if not taken:
+        return None
+    balance, held, entries_count = taken[0]
+    if held:
+        return standing(user_id)
+    return Standing(user_id, balance, 0, 0, entries_count, budgets=0, frozen=False)
 
 
 def set_aside_plainly(user_id: str, credits: int, *, open_holds_max: int) -> bool:
@@ -164,8 +182,17 @@ def set_aside_plainly(user_id: str, credits: int, *, open_holds_max: int) -> boo
     return bool(few.update(held=F("held") + credits, open_holds=F("open_holds") + 1))
 
 
-def _affordable(user_id: str, credits: int) -> WalletQuerySet:
+def _affordable(user_id: str | Slot, credits: int | Slot) -> WalletQuerySet:
     return Wallet.objects.plain().filter(pk=user_id, balance__gte=F("held") + F("watch") + credits)
+
+
+# A charge runs these two statements, so they are compiled once.
+TAKE = compiled.update(
+    lambda: _affordable(text("user_id"), number("credits")),
+    balance=F("balance") - number("credits"),
+    entries_count=F("entries_count") + 1,
+    returning=["balance", "held", "entries_count"],
+)
 
 
 def change(user_id: str, *, credits: int = 0, held: int = 0, open_holds: int = 0, granted: int = 0) -> None:
@@ -230,23 +257,40 @@ def append(
     kind: Entry.Kind,
     actor: str,
     read: Standing | None = None,
+    last: bool = False,
     **facts: Unpack[Facts],
 ) -> Entry:
     """Write the entry for the change that the caller's transaction has just made to the wallet.
 
     `read` is the wallet's standing after the change, if the caller has read it. A time that it has becomes
     the entry's time; otherwise the database gives the entry its times. (The sandbox writes a past of
-    its own: demo/made_up_past.py.)
+    its own: demo/made_up_past.py.) With `last`, the transaction has nothing else to write: if the caller's
+    block is the outermost one, it is committed at once.
     """
     after = read or standing(user_id)
     timed = {"created_at": after.read_at, "effective_at": after.read_at} if after.read_at else {}
-    return Entry.objects.create(
+    entry = Entry(
         wallet_id=user_id,
         sequence=after.entries_count,
-        kind=kind,
+        kind=kind.value,
         credits=credits,
         balance_after=after.balance,
         held=after.held,
         actor=actor,
         **timed | facts,
+    )
+    columns = {field.attname: getattr(entry, field.attname) for field in Entry._meta.concrete_fields}
+    given = {name: value for name, value in columns.items() if not isinstance(value, DatabaseDefault)}
+    ((row,),) = compiled.run(_append(*given)(**given), commit=last)
+    entry.created_at, entry.effective_at = row
+    entry._state.adding, entry._state.db = False, DEFAULT_DB_ALIAS
+    return entry
+
+
+@cache
+def _append(*given: str) -> compiled.Compiled:
+    """Return the statement that writes an entry with these columns."""
+    slots = {field.attname: Slot(field.attname, field) for field in Entry._meta.concrete_fields}
+    return compiled.insert(
+        Entry, returning=["created_at", "effective_at"], **{name: slots[name] for name in given}
     )

@@ -13,6 +13,7 @@ from typing import Unpack
 
 from django.db import connection, transaction
 
+from foundation.database.compiled import Call
 from wallet.books import ledger
 from wallet.books.ledger import Facts, Standing
 from wallet.books.models import Entry
@@ -40,18 +41,29 @@ def spending(user_id: str) -> Iterator[None]:
         raise
 
 
-def debit(*, user_id: str, credits: int, kind: Entry.Kind, actor: str, **facts: Unpack[Facts]) -> Entry:
+def debit(
+    *,
+    user_id: str,
+    credits: int,
+    kind: Entry.Kind,
+    actor: str,
+    proof: Call | None = None,
+    **facts: Unpack[Facts],
+) -> Entry:
     """Take credits out of a wallet.
 
     Raises InsufficientCredits if fewer credits are available; if this is a charge, WalletFrozen or
-    BudgetSpent; and IntegrityError if the idempotency key was used before. Then the wallet does not change.
+    BudgetSpent; IntegrityError if the idempotency key was used before; and Unproven if there is a `proof`, a
+    SELECT, and it finds no row. Then the wallet does not change.
     """
     assert credits > 0, "a debit takes a positive number of credits"
     product = facts.get("product", "")
     with spending(user_id):
-        if ledger.take_plainly(user_id, credits):
-            after = lapsing.lapse(user_id, ledger.standing(user_id))
-            return ledger.append(user_id, credits=-credits, kind=kind, actor=actor, read=after, **facts)
+        if taken := ledger.take_plainly(user_id, credits, proof=proof):
+            after = lapsing.lapse(user_id, taken)
+            return ledger.append(
+                user_id, credits=-credits, kind=kind, actor=actor, read=after, last=True, **facts
+            )
         is_charge = kind == Entry.Kind.DEDUCT
         before = _judged(user_id, credits, product=product if is_charge else None)
         free = lots.that_can_pay(user_id) if before.granted else []

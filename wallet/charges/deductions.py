@@ -4,21 +4,52 @@ A charge is one transaction, and an idempotency key makes a retry safe. If anyth
 refused.
 """
 
+from contextlib import suppress
 from dataclasses import dataclass
+from typing import TypedDict
 
 from django.db import IntegrityError
+from django.db.models import Exists
+from django.db.models.functions import Now
 
+from accounts import service_keys
 from accounts.actors import actor_of
-from accounts.models import ServiceKey
+from accounts.models import Right, ServiceKey, StoppedProduct
 from accounts.service_keys import require_may_charge
+from foundation.database import compiled
+from foundation.database.compiled import Call, number, text
 from foundation.database.transactions import retried
 from foundation.errors import BillingError, KeyReused
+from wallet.books.ledger import Unproven
 from wallet.books.models import Entry
 from wallet.charges import debits
 from wallet.errors import ChargeGivenBack
 from wallet.prices import rates
+from wallet.prices.models import Rate
 
 COUNT_MAX = 1_000_000
+
+# Finds a row if the key may still charge, its product is not stopped, and this is the feature's price.
+PROOF = compiled.select(
+    lambda: Rate.objects.filter(
+        Exists(
+            ServiceKey.objects.usable(Now()).filter(pk=number("key"), rights__contains=[Right.CHARGE.value])
+        ),
+        ~Exists(StoppedProduct.objects.filter(product=text("product"))),
+        feature=text("feature"),
+        credits=number("credits"),
+        active=True,
+    ).values_list("pk")
+)
+
+
+class Asked(TypedDict):
+    """What a request asks for."""
+
+    user_id: str
+    feature: str
+    count: int
+    key: str
 
 
 @dataclass(frozen=True)
@@ -34,17 +65,41 @@ def deduct(*, service: ServiceKey, user_id: str, feature: str, count: int = 1, k
     """Charge `count` units (1 to 1,000,000) of a feature at its current rate, for the product of `service`.
 
     The same request with the same key returns the first charge, even if the balance or the rate has changed
-    since. If a charge is refused, its key can be used again. Raises ProductStopped or FeatureNotAllowed if
-    the service key may not charge this feature, InsufficientCredits, WalletFrozen, UnknownFeature, KeyReused
-    or ChargeGivenBack. After an error, no credits were taken.
+    since. If a charge is refused, its key can be used again. `service` may be a remembered key. Raises
+    InvalidServiceKey, ProductStopped or FeatureNotAllowed if the service key may not charge this feature,
+    InsufficientCredits, WalletFrozen, UnknownFeature, KeyReused or ChargeGivenBack. After an error, no
+    credits were taken.
     """
+    asked: Asked = {"user_id": user_id, "feature": feature, "count": count, "key": key}
+    if (per_unit := rates.remembered(feature)) and service.may_charge(feature):
+        # The charge proves in its own transaction that the key and the price still hold. So a process can
+        # remember them, and a change of either is obeyed from the moment on that it is committed.
+        proof = PROOF(key=service.pk, product=service.product, feature=feature, credits=per_unit)
+        with suppress(Unproven):
+            return _charge(service, per_unit, **asked, proof=proof)
+    service = service_keys.looked_up(service)
     require_may_charge(service, feature)
+    return _charge(service, None, **asked)
+
+
+def _charge(
+    service: ServiceKey,
+    per_unit: int | None,
+    *,
+    user_id: str,
+    feature: str,
+    count: int,
+    key: str,
+    proof: Call | None = None,
+) -> Charge:
+    """Charge, or return the first charge of a used key. Without `per_unit`, the price is read."""
     try:
         entry = debits.debit(
             user_id=user_id,
-            credits=rates.price(feature, count),
+            credits=per_unit * count if per_unit else rates.price(feature, count),
             kind=Entry.Kind.DEDUCT,
             actor=actor_of(service),
+            proof=proof,
             feature=feature,
             count=count,
             product=service.product,

@@ -17,6 +17,10 @@ DEFAULT_RATES = (
 )
 
 
+# The prices that this process has read, by feature. There are never more than features with a rate.
+_remembered: dict[str, int] = {}
+
+
 def price(feature: str, count: int) -> int:
     """Return the price in credits of `count` units of a feature, at its current rate.
 
@@ -25,7 +29,13 @@ def price(feature: str, count: int) -> int:
     per_unit = Rate.objects.active().filter(feature=feature).values_list("credits", flat=True).first()
     if per_unit is None:
         raise UnknownFeature(feature)
+    _remembered[feature] = per_unit
     return per_unit * count
+
+
+def remembered(feature: str) -> int | None:
+    """Return the price of one unit that this process last read, or None. It may be out of date."""
+    return _remembered.get(feature)
 
 
 @transaction.atomic

@@ -5,16 +5,18 @@ machine) while its kernel still acknowledges packets. Then only the client can e
 this file name.
 """
 
+import select
 from typing import Any
 
 import psycopg
 from django.db.backends.postgresql import base
+from psycopg.pq import TransactionStatus
 
 # A little more than statement_timeout, so that a working server ends the statement first. Its error says more
 # than ours.
 ANSWER_SECONDS_MAX = 2.5
-# The limit for the check of an idle connection before its use. If the check fails, there is still time for a
-# new connection within three seconds.
+# The limit for asking the server whether a connection can still be used. If it cannot, there is still time
+# for a new connection within three seconds.
 PING_SECONDS_MAX = 0.5
 
 
@@ -22,6 +24,23 @@ class ImpatientConnection(psycopg.Connection[Any]):
     """A connection that raises OperationalError and closes itself if the server does not answer in time."""
 
     seconds_max: float | None = ANSWER_SECONDS_MAX
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.prepared: set[bytes] = set()  # The names of the statements that pipeline.py has prepared.
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether the server has sent nothing since the last answer.
+
+        A server that ends a connection sends a last word, and the kernel reports a lost connection. So a
+        connection that is idle and quiet is alive, as far as this machine knows. This asks only the kernel.
+        """
+        if self.pgconn.transaction_status != TransactionStatus.IDLE:  # Also if it is closed.
+            return False
+        socket = select.poll()
+        socket.register(self.pgconn.socket, select.POLLIN)
+        return not socket.poll(0)
 
     def wait(self, gen: Any, interval: float = 0.1, timeout: float | None = None) -> Any:
         limit = self.seconds_max if timeout is None else timeout
@@ -64,10 +83,28 @@ class DatabaseWrapper(base.DatabaseWrapper):
         connection.seconds_max = self.seconds_max
         return connection
 
+    def close_if_health_check_failed(self) -> None:
+        """Close a connection that was lost while it was idle. Called at its first use in a request.
+
+        Django itself would send a `SELECT 1`. Here the server is asked only if it has sent something.
+        """
+        if self.connection is not None and self.connection.is_quiet:
+            self.health_check_done = True
+        super().close_if_health_check_failed()
+
     def is_usable(self) -> bool:
+        """Whether the server answers in time, and may be written to. Django asks this after an error.
+
+        A server that became a standby goes on answering. Its connections must end, so that the next ones
+        find the new primary.
+        """
         usual = self.seconds_max
         self.seconds_max = PING_SECONDS_MAX
         try:
-            return super().is_usable()
+            with self.connection.cursor() as cursor:
+                cursor.execute("SHOW transaction_read_only")
+                return bool(cursor.fetchone() == ("off",))
+        except self.Database.Error:
+            return False
         finally:
             self.seconds_max = usual

@@ -15,12 +15,14 @@ from random import Random
 
 import pytest
 
+from foundation.database import compiled
 from tests.wallet.charges.steps import LIMITS
 from tests.wallet.charges.steps_of_charges import StepsOfCharges
 from tests.wallet.charges.steps_of_grants import StepsOfGrants
 from wallet.books import ledger
 from wallet.charges import budgets, debits
 from wallet.grants import granting
+from wallet.models import Wallet
 
 # How often each step is taken.
 STEPS = {
@@ -136,6 +138,14 @@ ANSWERS = {
 }  # fmt: skip
 
 
+# In the place of the guarded update of a wallet: a statement that finds no row.
+NOTHING = compiled.select(
+    lambda: Wallet.objects.filter(
+        pk=compiled.text("user_id"), balance=compiled.number("credits"), entries_count=-1
+    ).values_list("balance", "held", "entries_count")
+)
+
+
 @pytest.fixture(params=["both branches", "the full branch"])
 def branches(request, monkeypatch):
     """The service as it is, and without the short way. Both must answer as the model does."""
@@ -145,7 +155,7 @@ def branches(request, monkeypatch):
     monkeypatch.setattr(granting, "GRANTS_OF_PRODUCT_MAX", LIMITS.lots_of_product)
     monkeypatch.setattr(budgets, "BUDGETS_MAX", LIMITS.budgets)
     if request.param == "the full branch":
-        monkeypatch.setattr(ledger, "take_plainly", lambda *args, **options: False)
+        monkeypatch.setattr(ledger, "TAKE", NOTHING)
         monkeypatch.setattr(ledger, "set_aside_plainly", lambda *args, **options: False)
 
 

@@ -1,0 +1,89 @@
+"""Send prepared statements to PostgreSQL together, with the BEGIN and the COMMIT of their transaction.
+
+psycopg has a pipeline mode of its own (`Connection.pipeline`), but it costs a charge as much processor time
+as it saves: it works with cursors, which look each statement up and convert it anew. This module uses the
+same calls of libpq with less around them. docs/performance.md has the figures.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+from psycopg.abc import PQGen
+from psycopg.abc import Transformer as AnyTransformer
+from psycopg.adapt import PyFormat, Transformer
+from psycopg.generators import fetch, fetch_many
+from psycopg.pq import ExecStatus, TransactionStatus
+from psycopg.waiting import WAIT_RW
+
+if TYPE_CHECKING:
+    from foundation.database.engine.base import ImpatientConnection
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A statement with $1, $2, and so on, under the name by which a connection knows it."""
+
+    name: bytes
+    text: bytes
+
+
+def run(
+    connection: "ImpatientConnection", calls: Sequence[tuple[Prepared, Sequence[Any]]], *, commit: bool
+) -> list[list[tuple[Any, ...]]]:
+    """Run prepared statements with their values. Return the rows of each.
+
+    If no transaction is open, one begins. `commit` ends it after the last statement. The first error is
+    raised as psycopg's exception; PostgreSQL has then skipped all that came after it.
+    """
+    converter = Transformer(connection)
+    try:
+        results = connection.wait(_conversation(connection, calls, converter, commit=commit))
+        connection.pgconn.exit_pipeline_mode()
+    except BaseException:
+        connection.pgconn.finish()  # Answers may still come in, so no statement may use this connection.
+        raise
+    for result in results:
+        if result.status == ExecStatus.FATAL_ERROR:
+            raise psycopg.errors.error_from_result(result, connection.info.encoding)
+    connection.prepared.update(statement.name for statement, _ in calls)
+    rows = []
+    for result in results:
+        # BEGIN, PREPARE and COMMIT have no columns.
+        if result.nfields:
+            converter.set_pgresult(result)
+            rows.append(converter.load_rows(0, result.ntuples, tuple))
+    return rows
+
+
+def _conversation(
+    connection: "ImpatientConnection",
+    calls: Sequence[tuple[Prepared, Sequence[Any]]],
+    converter: AnyTransformer,
+    *,
+    commit: bool,
+) -> PQGen[list[Any]]:
+    """Send everything, then read one result for each message. psycopg waits where this yields."""
+    pgconn = connection.pgconn
+    begins = pgconn.transaction_status == TransactionStatus.IDLE
+    pgconn.enter_pipeline_mode()
+    messages = begins + len(calls) + commit
+    if begins:
+        pgconn.send_query_params(b"BEGIN", None)
+    for statement, values in calls:
+        if statement.name not in connection.prepared:
+            pgconn.send_prepare(statement.name, statement.text)
+            messages += 1
+        formats = [PyFormat.TEXT] * len(values)
+        pgconn.send_query_prepared(statement.name, converter.dump_sequence(values, formats))
+    if commit:
+        pgconn.send_query_params(b"COMMIT", None)
+    pgconn.pipeline_sync()
+    while pgconn.flush():
+        yield WAIT_RW
+    results: list[Any] = []
+    for _ in range(messages):
+        results += yield from fetch_many(pgconn)
+    yield from fetch(pgconn)  # The answer to the sync.
+    return results
