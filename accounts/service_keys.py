@@ -8,7 +8,7 @@ from django.core.exceptions import ValidationError
 from django.utils import timezone
 
 from accounts import key_secrets
-from accounts.errors import FeatureNotAllowed, InvalidServiceKey, ProductStopped
+from accounts.errors import FeatureNotAllowed, InvalidServiceKey, MissingRight, ProductStopped
 from accounts.models import DEFAULT_RIGHTS, Right, ServiceKey, StoppedProduct
 from foundation.validators import validate_id
 
@@ -116,9 +116,11 @@ def revoke_service_key(key: ServiceKey) -> None:
 def require_may_charge(key: ServiceKey, feature: str) -> None:
     """Check that the key may charge a feature, or set its price aside.
 
-    Raises ProductStopped if staff have stopped the key's product, and FeatureNotAllowed if the key's prefixes
-    don't allow the feature. The right to charge is checked before, by the endpoint.
+    Raises MissingRight if the key lacks the right to charge, ProductStopped if staff have stopped its
+    product, and FeatureNotAllowed if its prefixes don't allow the feature.
     """
+    if not key.may(Right.CHARGE):
+        raise MissingRight(Right.CHARGE.value, words=Right.CHARGE.label)
     if key.product_stopped_at is not None:
         raise ProductStopped
     if not key.may_charge(feature):

@@ -84,10 +84,12 @@ class Deployment:
     def deduct(self, key):
         """One answer, and how long it took."""
         body = {"user_id": "usr_1", "feature": "mail.send", "idempotency_key": key}
-        headers = {"x-wallet-service-key": self.service_key}
         began = time.monotonic()
-        answer = requests.post(f"{self.url}/io/wallet/deduct", json=body, headers=headers, timeout=120)
-        return answer, time.monotonic() - began
+        return self.post("/io/wallet/deduct", body), time.monotonic() - began
+
+    def post(self, path, body):
+        headers = {"x-wallet-service-key": self.service_key}
+        return requests.post(f"{self.url}{path}", json=body, headers=headers, timeout=120)
 
     def balance(self):
         headers = {"x-wallet-service-key": self.service_key}

@@ -17,7 +17,7 @@ from accounts.actors import actor_of
 from accounts.models import Right, ServiceKey, StoppedProduct
 from accounts.service_keys import require_may_charge
 from foundation.database import compiled
-from foundation.database.compiled import Call, number, text
+from foundation.database.compiled import Call, Slot, number, text
 from foundation.database.transactions import retried
 from foundation.errors import BillingError, KeyReused
 from wallet.books.ledger import Unproven
@@ -29,11 +29,16 @@ from wallet.prices.models import Rate
 
 COUNT_MAX = 1_000_000
 
-# Finds a row if the key may still charge, its product is not stopped, and this is the feature's price.
+# Finds a row if the key may still charge the same features, its product is not stopped, and this is the
+# feature's price.
 PROOF = compiled.select(
     lambda: Rate.objects.filter(
         Exists(
-            ServiceKey.objects.usable(Now()).filter(pk=number("key"), rights__contains=[Right.CHARGE.value])
+            ServiceKey.objects.usable(Now()).filter(
+                pk=number("key"),
+                rights__contains=[Right.CHARGE],
+                feature_prefixes=Slot("prefixes", ServiceKey._meta.get_field("feature_prefixes")),
+            )
         ),
         ~Exists(StoppedProduct.objects.filter(product=text("product"))),
         feature=text("feature"),
@@ -74,7 +79,13 @@ def deduct(*, service: ServiceKey, user_id: str, feature: str, count: int = 1, k
     if (per_unit := rates.remembered(feature)) and service.may_charge(feature):
         # The charge proves in its own transaction that the key and the price still hold. So a process can
         # remember them, and a change of either is obeyed from the moment on that it is committed.
-        proof = PROOF(key=service.pk, product=service.product, feature=feature, credits=per_unit)
+        proof = PROOF(
+            key=service.pk,
+            prefixes=service.feature_prefixes,
+            product=service.product,
+            feature=feature,
+            credits=per_unit,
+        )
         with suppress(Unproven):
             return _charge(service, per_unit, **asked, proof=proof)
     service = service_keys.looked_up(service)
