@@ -91,7 +91,8 @@ def measure(options: Namespace) -> int:
 
     with surroundings.fresh_database(), surroundings.web_server() as address:
         facts = machine.facts()
-        with progress(options.plan.rounds * len(plan.SCENARIOS) * len(plan.VARIANTS)) as on_turn:
+        turns = sum(len(scenario.variants) for scenario in plan.SCENARIOS)
+        with progress(options.plan.rounds * turns) as on_turn:
             outcome = rounds.run(options.plan, address, on_turn)
         readings = histories.read(address, options.plan.reads, long=options.plan.long_history)
     # In another database, since the back-office reads all entries and there must be few of them at first.

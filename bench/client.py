@@ -8,7 +8,7 @@ import re
 import selectors
 import socket
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -78,7 +78,7 @@ def connected(address: tuple[str, int], count: int) -> Iterator[list[Connection]
 
 @dataclass
 class Answers:
-    """The answers: a latency in seconds for each allowed charge, a text for each other answer.
+    """The answers: a latency in seconds for each right answer, a text for each other answer.
 
     `seconds` is from the first request to the last answer; `processor_seconds` is the processor time that
     this process used meanwhile.
@@ -89,16 +89,30 @@ class Answers:
     latencies: list[float] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
 
-    def note(self, answer: bytes, latency: float) -> None:
-        if answer.startswith(b"HTTP/1.1 200 ") and b'"allowed":true' in answer:
+    def note(self, answer: bytes, latency: float, *, is_right: Callable[[bytes], bool]) -> None:
+        if answer.startswith(b"HTTP/1.1 200 ") and is_right(answer):
             self.latencies.append(latency)
         else:
             head, _, body = answer.decode("utf-8", "replace").partition("\r\n\r\n")
             self.errors.append(f"{head.partition(' ')[2].splitlines()[0]}: {body[:200]}")
 
 
-def load(connections: Sequence[Connection], requests: Iterator[bytes], seconds: float) -> Answers:
-    """Keep every connection busy for this long, then wait for the open requests."""
+def is_allowed(answer: bytes) -> bool:
+    """Whether an answer with status 200 allows a charge."""
+    return b'"allowed":true' in answer
+
+
+def load(
+    connections: Sequence[Connection],
+    requests: Iterator[bytes],
+    seconds: float,
+    *,
+    is_right: Callable[[bytes], bool] = is_allowed,
+) -> Answers:
+    """Keep every connection busy for this long, then wait for the open requests.
+
+    `is_right` decides about each answer with status 200. Every other answer is an error.
+    """
     answers = Answers()
     with selectors.DefaultSelector() as selector:
         began_at, processor_before = time.perf_counter(), time.process_time()
@@ -116,7 +130,7 @@ def load(connections: Sequence[Connection], requests: Iterator[bytes], seconds: 
                 if answer is None:
                     continue
                 now = time.perf_counter()
-                answers.note(answer, now - connection.sent_at)
+                answers.note(answer, now - connection.sent_at, is_right=is_right)
                 if now - began_at < seconds:
                     connection.send(next(requests))
                 else:

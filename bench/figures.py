@@ -8,7 +8,7 @@ from typing import Any
 
 from bench.histories import Reading
 from bench.ledgers import Page
-from bench.plan import NOOP, SCENARIOS, SELECT_FOR_UPDATE, VARIANTS, Scenario, Variant
+from bench.plan import NOOP, SCENARIOS, SELECT_FOR_UPDATE, Scenario, Variant
 from bench.rounds import Outcome, Turn
 
 
@@ -75,7 +75,9 @@ def as_json(
     loads = {
         scenario.name: {
             "load": scenario.title,
-            "variants": {variant.name: asdict(figures(outcome, scenario, variant)) for variant in VARIANTS},
+            "variants": {
+                variant.name: asdict(figures(outcome, scenario, variant)) for variant in scenario.variants
+            },
         }
         for scenario in SCENARIOS
     }

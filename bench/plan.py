@@ -2,25 +2,46 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from enum import Enum, auto
 
 from misar_billing import gunicorn_conf
 
 
+class Asks(Enum):
+    """What the requests of a variant ask for."""
+
+    NEW_CHARGES = auto()
+    REPLAYS = auto()
+    REFUSALS = auto()
+
+
 @dataclass(frozen=True)
 class Variant:
-    """A view that answers the same request."""
+    """A view, and what it is asked for."""
 
     name: str
     title: str
     path: str
+    asks: Asks = Asks.NEW_CHARGES
+
+    def is_right(self, answer: bytes) -> bool:
+        """Whether an answer with status 200 is the expected one."""
+        if self.asks is Asks.REFUSALS:
+            return b'"allowed":false' in answer
+        is_replay = b"\r\nidempotent-replayed: true\r\n" in answer.lower()
+        return b'"allowed":true' in answer and is_replay == (self.asks is Asks.REPLAYS)
 
 
-OURS = Variant("ours", "our charge", "/io/wallet/deduct")
+DEDUCT = "/io/wallet/deduct"
+OURS = Variant("ours", "our charge", DEDUCT)
 SELECT_FOR_UPDATE = Variant(
     "select_for_update", "a select_for_update wallet", "/bench/select_for_update/deduct"
 )
-NOOP = Variant("noop", "a no-op view", "/bench/noop/deduct")
-VARIANTS = (OURS, SELECT_FOR_UPDATE, NOOP)
+# Under the wallet's prefix, so it has whatever middleware the service gives the paths of its API.
+NOOP = Variant("noop", "a no-op view, our middleware", "/io/wallet/bench/noop")
+NOOP_UNDER_ALL = Variant("noop_under_all", "a no-op view, all middleware", "/bench/noop/deduct")
+REPLAY = Variant("replay", "a replay", DEDUCT, Asks.REPLAYS)
+REFUSAL = Variant("refusal", "a refusal", DEDUCT, Asks.REFUSALS)
 
 
 @dataclass(frozen=True)
@@ -31,16 +52,30 @@ class Scenario:
     title: str
     connections: int
     one_wallet: bool
+    variants: tuple[Variant, ...]
+
+    def order(self, round_number: int) -> Iterator[Variant]:
+        """The variants in the order of this round; each round begins with another one."""
+        for place in range(len(self.variants)):
+            yield self.variants[(round_number + place) % len(self.variants)]
 
 
 # As many connections as the server has threads: all threads are busy and no request waits for one.
 EVERY_THREAD = gunicorn_conf.workers * gunicorn_conf.threads
 
-SCENARIOS = (
-    Scenario("many", f"many wallets, {EVERY_THREAD} connections", EVERY_THREAD, one_wallet=False),
-    Scenario("hot", f"one hot wallet, {EVERY_THREAD} connections", EVERY_THREAD, one_wallet=True),
-    Scenario("alone", "one caller, one request at a time", 1, one_wallet=False),
+EVERY_VARIANT = (OURS, SELECT_FOR_UPDATE, NOOP, NOOP_UNDER_ALL, REPLAY, REFUSAL)
+MANY = Scenario(
+    *("many", f"many wallets, {EVERY_THREAD} connections", EVERY_THREAD),
+    one_wallet=False,
+    variants=EVERY_VARIANT,
 )
+HOT = Scenario(
+    *("hot", f"one hot wallet, {EVERY_THREAD} connections", EVERY_THREAD),
+    one_wallet=True,
+    variants=(OURS, SELECT_FOR_UPDATE, NOOP),
+)
+ALONE = Scenario(*("alone", "one caller, one request at a time", 1), one_wallet=False, variants=EVERY_VARIANT)
+SCENARIOS = (MANY, HOT, ALONE)
 
 
 @dataclass(frozen=True)
@@ -75,7 +110,7 @@ class Plan:
         return min(1.0, self.seconds)
 
 
-# In six rounds each of the three variants is first, second and last twice.
+# In six rounds each of six variants is first once.
 FULL = Plan(rounds=6, seconds=2.2, wallets=1000, reads=25, long_history=LONG, long_ledger=1_000_000)
 QUICK = Plan(
     rounds=3,
@@ -85,9 +120,3 @@ QUICK = Plan(
     long_history=replace(LONG, tips=4_000),
     long_ledger=5_000,
 )
-
-
-def order(round_number: int) -> Iterator[Variant]:
-    """The variants in the order of this round; each round begins with another one."""
-    for place in range(len(VARIANTS)):
-        yield VARIANTS[(round_number + place) % len(VARIANTS)]

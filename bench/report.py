@@ -13,7 +13,7 @@ from bench.consumption import Memory
 from bench.figures import Figures, Spread, figures
 from bench.histories import Reading, Timing
 from bench.ledgers import Page
-from bench.plan import SCENARIOS, VARIANTS, Scenario
+from bench.plan import SCENARIOS, Scenario
 from bench.rounds import Outcome
 
 RESULTS = Path(__file__).with_name("RESULTS.md")
@@ -103,7 +103,7 @@ def _pair_rows(comparisons: Sequence[Timing]) -> Iterator[Sequence[str]]:
 
 
 def _rows(outcome: Outcome, scenario: Scenario) -> Iterator[Sequence[str]]:
-    for variant in VARIANTS:
+    for variant in scenario.variants:
         row: Figures = figures(outcome, scenario, variant)
         yield (
             variant.title,

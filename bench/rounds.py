@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 
 from django.db import connection
 
-from bench import books, client, consumption, plan
+from bench import client, consumption, plan
 from bench.books import Books
 from bench.client import Answers
 from bench.consumption import Memory
-from bench.plan import Plan, Scenario, Variant
+from bench.plan import Asks, Plan, Scenario, Variant
 from foundation.database.patience import patient
 
 
@@ -95,11 +95,12 @@ def run(options: Plan, address: tuple[str, int], on_turn: Callable[[], None]) ->
             outcome.turns.append(turn)
             on_turn()
     outcome.memory = [used for pid in consumption.web_workers() if (used := consumption.memory(pid))]
-    allowed: Counter[str] = Counter()
+    charges: Counter[Variant] = Counter()
     for turn in outcome.warm_up + outcome.turns:
-        allowed[turn.variant.name] += len(turn.answers.latencies)
+        if turn.variant.asks is Asks.NEW_CHARGES:
+            charges[turn.variant] += len(turn.answers.latencies)
     with patient():
-        outcome.troubles = books.troubles(allowed)
+        outcome.troubles = opened.troubles(charges)
     return outcome
 
 
@@ -107,8 +108,8 @@ def _round(opened: Books, address: tuple[str, int], *, round_number: int, second
     for scenario in plan.SCENARIOS:
         # How connections are spread over the workers is chance. In a round all variants share it.
         with client.connected(address, scenario.connections) as connections:
-            for variant in plan.order(round_number):
-                requests = opened.charges(variant, one_wallet=scenario.one_wallet)
+            for variant in scenario.order(round_number):
+                requests = opened.requests(variant, one_wallet=scenario.one_wallet)
                 yield _turn(scenario, variant, connections, requests, seconds)
 
 
@@ -120,7 +121,7 @@ def _turn(
     seconds: float,
 ) -> Turn:
     before = _processor_time()
-    answers = client.load(connections, requests, seconds)
+    answers = client.load(connections, requests, seconds, is_right=variant.is_right)
     return Turn(scenario, variant, answers, _processor_time().since(before))
 
 

@@ -119,8 +119,9 @@ def _run_elsewhere(statement: sql.Composed) -> int:
 @contextmanager
 def web_server() -> Iterator[tuple[str, int]]:
     """Run gunicorn with the service's configuration, serving all variants; yields its address."""
+    *gunicorn, _ = WEB  # The last word names the service's own application.
     address = os.environ["HOST"], int(os.environ["PORT"])
     with Processes() as processes:
-        processes.start(WEB_SERVER, WEB)
+        processes.start(WEB_SERVER, (*gunicorn, "bench.wsgi"))
         processes.wait_until_healthy(WEB_SERVER, *address)
         yield address

@@ -12,8 +12,10 @@ handler403 = service.handler403
 handler404 = service.handler404
 handler500 = service.handler500
 
+# They come first, so that Django need not try the service's URLs before it finds them.
 urlpatterns = [
-    *service.urlpatterns,
     path(plan.SELECT_FOR_UPDATE.path.lstrip("/"), SelectForUpdateCharge.as_view()),
     path(plan.NOOP.path.lstrip("/"), NoopView.as_view()),
+    path(plan.NOOP_UNDER_ALL.path.lstrip("/"), NoopView.as_view()),
+    *service.urlpatterns,
 ]

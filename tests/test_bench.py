@@ -13,6 +13,7 @@ from django.conf import settings
 
 from bench.against import verdict
 from bench.against.plan import CONTESTANTS
+from bench.plan import SCENARIOS
 from bench.settings import DATABASE_NAME
 from foundation.database.configuration import NAME
 from sandbox.private_postgres import PrivateServer
@@ -59,9 +60,10 @@ def test_a_small_run_measures_every_variant_under_every_load_and_leaves_clean_bo
     )
     assert run.returncode == 0, run.stderr
     report = json.loads(run.stdout)
-    assert set(report["loads"]) == {"many", "hot", "alone"}
-    for load in report["loads"].values():
-        assert set(load["variants"]) == {"ours", "select_for_update", "noop"}
+    assert set(report["loads"]) == {scenario.name for scenario in SCENARIOS}
+    for scenario in SCENARIOS:
+        load = report["loads"][scenario.name]
+        assert set(load["variants"]) == {variant.name for variant in scenario.variants}
         for figures in load["variants"].values():
             assert figures["requests"] > 0
             assert figures["errors"] == 0

@@ -1,20 +1,48 @@
 """The same wallet and entry as ours, column by column and index by index, without triggers.
 
-It has the constraints that most projects write: a balance is never negative, a key is used once.
+It has the constraints that most projects write: a balance is never negative, a key is used once. apps.py
+creates the tables of wallets and entries.
 """
 
 from typing import ClassVar
 
-from django.contrib.postgres.indexes import OpClass
 from django.db import models
-from django.db.models import F, Q
-from django.db.models.functions import Upper
 from django.utils import timezone
 
 from accounts.misar_ids import MISAR_ID_LENGTH
 from foundation.identifiers import IDENTIFIER_LENGTH
 from wallet import identifiers
 from wallet.books.models import FEATURE_LENGTH, KEY_LENGTH, PRODUCT_LENGTH, STRIPE_ID_LENGTH
+
+
+class ServiceKey(models.Model):
+    """A product's key. Only the digest of its secret is stored."""
+
+    product = models.CharField(max_length=PRODUCT_LENGTH)
+    prefix = models.CharField(max_length=12)
+    digest = models.CharField(max_length=64, unique=True)
+    created_at = models.DateTimeField(default=timezone.now)
+    revoked_at = models.DateTimeField(null=True, blank=True)
+
+    # For the type checker, which runs with the service's settings. The same below.
+    objects: ClassVar[models.Manager["ServiceKey"]] = models.Manager()
+    DoesNotExist: ClassVar[type[Exception]]
+
+    def __str__(self) -> str:
+        return self.prefix
+
+
+class Rate(models.Model):
+    """The price of one unit of a feature, in credits."""
+
+    feature = models.CharField(max_length=FEATURE_LENGTH, unique=True)
+    credits = models.IntegerField()
+    active = models.BooleanField(default=True)
+
+    objects: ClassVar[models.Manager["Rate"]] = models.Manager()
+
+    def __str__(self) -> str:
+        return self.feature
 
 
 class Wallet(models.Model):
@@ -32,16 +60,10 @@ class Wallet(models.Model):
     revision = models.BigIntegerField(default=0)
     created_at = models.DateTimeField(default=timezone.now)
 
-    # For the type checker, which runs with the service's settings.
     objects: ClassVar[models.Manager["Wallet"]] = models.Manager()
 
     class Meta:
-        constraints = [
-            models.CheckConstraint(condition=Q(balance__gte=0), name="for_update_wallet_never_negative"),
-        ]
-        indexes = [
-            models.Index(OpClass(Upper("user_id"), "text_pattern_ops"), name="for_update_wallet_user_begins")
-        ]
+        managed = False
 
     def __str__(self) -> str:
         return self.user_id
@@ -64,13 +86,7 @@ class Entry(models.Model):
     actor = models.CharField(max_length=300)
     reason = models.TextField(blank=True)
     reverses = models.ForeignKey(
-        "self",
-        on_delete=models.PROTECT,
-        null=True,
-        blank=True,
-        related_name="reversals",
-        db_index=False,
-        db_constraint=False,
+        "self", on_delete=models.PROTECT, null=True, blank=True, related_name="reversals", db_index=False
     )
     hold_id = models.CharField(max_length=IDENTIFIER_LENGTH, null=True, blank=True)  # noqa: DJ001 (as ours)
     held = models.BigIntegerField(null=True)
@@ -80,57 +96,7 @@ class Entry(models.Model):
     objects: ClassVar[models.Manager["Entry"]] = models.Manager()
 
     class Meta:
-        constraints = [
-            models.CheckConstraint(
-                condition=Q(count__isnull=True) | Q(count__gte=1), name="for_update_entry_counts_units"
-            ),
-            models.UniqueConstraint(fields=["wallet", "sequence"], name="for_update_entry_one_per_place"),
-            models.UniqueConstraint(
-                fields=["wallet", "product", "kind", "idempotency_key"],
-                condition=~Q(idempotency_key=""),
-                name="for_update_entry_key_once",
-            ),
-            models.UniqueConstraint(
-                fields=["wallet", "stripe_session_id"],
-                condition=Q(kind="topup"),
-                name="for_update_entry_checkout_once",
-            ),
-            models.UniqueConstraint(
-                fields=["wallet", "hold_id"],
-                condition=Q(hold_id__isnull=False),
-                name="for_update_entry_one_per_hold",
-            ),
-        ]
-        indexes = [
-            models.Index(F("created_at").desc(), name="for_update_entry_newest"),
-            models.Index(fields=["product", "-created_at"], name="for_update_entry_product"),
-            models.Index(
-                fields=["kind", "-created_at"], condition=~Q(kind="deduct"), name="for_update_entry_kind"
-            ),
-            models.Index(
-                fields=["reverses"], condition=Q(reverses__isnull=False), name="for_update_entry_reverses"
-            ),
-            models.Index(
-                fields=["stripe_session_id"],
-                condition=~Q(stripe_session_id=""),
-                name="for_update_entry_session",
-            ),
-            models.Index(
-                fields=["idempotency_key"], condition=~Q(idempotency_key=""), name="for_update_entry_key"
-            ),
-        ]
+        managed = False
 
     def __str__(self) -> str:
         return self.id
-
-    @property
-    def available_after(self) -> int:
-        return self.balance_after
-
-    @property
-    def available_before(self) -> int:
-        return self.balance_after - self.credits
-
-    @property
-    def charged(self) -> int:
-        return -self.credits

@@ -7,58 +7,62 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from accounts.actors import actor_of
-from accounts.authentication import ServiceKeyAuthentication
-from accounts.errors import FeatureNotAllowed
-from accounts.models import ServiceKey
-from accounts.permissions import IsService
-from bench.select_for_update_wallet.models import Entry, Wallet
-from wallet.api.serializers import DeductionAllowed, DeductionDenied, DeductRequest
-from wallet.errors import InsufficientCredits
-from wallet.prices import rates
+from bench.select_for_update_wallet.authentication import KeyAuthentication
+from bench.select_for_update_wallet.models import Entry, Rate, ServiceKey, Wallet
+from bench.select_for_update_wallet.serializers import ChargeAnswer, ChargeRequest
+from bench.settings import USUAL
+
+
+class NotEnough(Exception):
+    """Raised when a wallet has fewer credits than the price."""
+
+    def __init__(self, balance: int) -> None:
+        self.balance = balance
 
 
 class SelectForUpdateCharge(APIView):
-    """The same credential, price, answer and entry as ours; REST framework's own parser."""
+    """The same request, credential, price, answer and entry as ours."""
 
-    authentication_classes = [ServiceKeyAuthentication]
-    permission_classes = [IsService]
+    authentication_classes = [KeyAuthentication]
 
     def post(self, request: Request) -> Response:
-        service = cast(ServiceKey, request.auth)
-        deduct = DeductRequest(data=request.data)
-        deduct.is_valid(raise_exception=True)
-        body = deduct.validated_data
-        if not service.may_charge(body["feature"]):
-            raise FeatureNotAllowed(body["feature"])
+        body = ChargeRequest(data=request.data)
+        body.is_valid(raise_exception=True)
         try:
-            entry = charge(
-                user_id=body["user_id"],
-                feature=body["feature"],
-                count=body["count"],
-                key=body["idempotency_key"],  # The bench always sends one.
-                service=service,
-            )
-        except InsufficientCredits as denied:
-            return Response(DeductionDenied(denied).data)
-        return Response(DeductionAllowed(entry).data)
+            entry = charge(service=cast(ServiceKey, request.auth), **body.validated_data)
+        except NotEnough as refusal:
+            before = after = refusal.balance
+        else:
+            before, after = entry.balance_after - entry.credits, entry.balance_after
+        answer = {
+            "allowed": before != after,
+            "balanceBefore": before,
+            "balanceAfter": after,
+            "deducted": before - after,
+        }
+        return Response(ChargeAnswer(answer).data)
 
 
-def charge(*, user_id: str, feature: str, count: int, key: str, service: ServiceKey) -> Entry:
+def charge(*, service: ServiceKey, user_id: str, feature: str, count: int, idempotency_key: str) -> Entry:
     """The entry of this charge; the same key returns the first entry again.
 
     The key is looked up before the lock is taken, so the lock is held only as long as needed. If two requests
     with one key come at once, the second violates the unique constraint.
     """
-    same = {"wallet_id": user_id, "product": service.product, "kind": "deduct", "idempotency_key": key}
+    same = {
+        "wallet_id": user_id,
+        "product": service.product,
+        "kind": "deduct",
+        "idempotency_key": idempotency_key,
+    }
     if first := Entry.objects.filter(**same).first():
         return first
-    credits = rates.price(feature, count)
+    credits = Rate.objects.get(feature=feature, active=True).credits * count
     try:
-        with transaction.atomic():
+        with transaction.atomic(using=USUAL):
             wallet = Wallet.objects.select_for_update().get(pk=user_id)
             if wallet.balance < credits:
-                raise InsufficientCredits(available=wallet.balance, required=credits)
+                raise NotEnough(wallet.balance)
             wallet.balance -= credits
             wallet.entries_count += 1
             wallet.save()
@@ -67,9 +71,10 @@ def charge(*, user_id: str, feature: str, count: int, key: str, service: Service
                 sequence=wallet.entries_count,
                 credits=-credits,
                 balance_after=wallet.balance,
+                held=wallet.held,
                 feature=feature,
                 count=count,
-                actor=actor_of(service),
+                actor=f"service:{service.prefix}",
             )
     except IntegrityError:
         return Entry.objects.get(**same)
