@@ -53,6 +53,9 @@ def read(arguments: Sequence[str]) -> Namespace:
         action="store_true",
         help="a run of 20 seconds to see that it works; its figures mean nothing",
     )
+    parser.add_argument(
+        "--charges", action="store_true", help="measure only charges, not how reads grow with the books"
+    )
     parser.add_argument("--json", action="store_true", help="print the figures as JSON")
     parser.add_argument("--write", action="store_true", help="write the figures to a file in bench")
     parser.add_argument(
@@ -77,8 +80,8 @@ def read(arguments: Sequence[str]) -> Namespace:
     options.plan = replace(options.plan, **changes)
     if not (1 <= options.plan.rounds <= ROUNDS_MAX and 0 < options.plan.seconds <= SECONDS_MAX):
         parser.error(f"1 to {ROUNDS_MAX} rounds of at most {SECONDS_MAX:.0f} seconds")
-    if options.quick and options.write:
-        parser.error("the figures of a quick run are not written")
+    if options.write and (options.quick or options.charges):
+        parser.error("only the figures of a whole run are written")
     return options
 
 
@@ -87,20 +90,24 @@ def measure(options: Namespace) -> int:
     import django  # Not earlier: the settings are read from the environment, which is prepared by now.
 
     django.setup()
-    from bench import figures, histories, ledgers, machine, report, rounds
+    from bench import histories, ledgers, machine, report, rounds
 
+    readings: Sequence[histories.Reading] = ()
+    pages: Sequence[ledgers.Page] = ()
     with surroundings.fresh_database(), surroundings.web_server() as address:
         facts = machine.facts()
         turns = sum(len(scenario.variants) for scenario in plan.SCENARIOS)
         with progress(options.plan.rounds * turns) as on_turn:
             outcome = rounds.run(options.plan, address, on_turn)
-        readings = histories.read(address, options.plan.reads, long=options.plan.long_history)
-    # In another database, since the back-office reads all entries and there must be few of them at first.
-    with surroundings.fresh_database(), surroundings.web_server() as address:
-        pages = ledgers.read(address, options.plan.reads, long=options.plan.long_ledger)
+        if not options.charges:
+            readings = histories.read(address, options.plan.reads, long=options.plan.long_history)
+    if not options.charges:
+        # In another database, since the back-office reads all entries and there must be few of them at first.
+        with surroundings.fresh_database(), surroundings.web_server() as address:
+            pages = ledgers.read(address, options.plan.reads, long=options.plan.long_ledger)
     measured = report.Measured(outcome, readings, pages, facts)
     if options.json:
-        sys.stdout.write(json.dumps(figures.as_json(outcome, readings, pages, facts), indent=2) + "\n")
+        sys.stdout.write(json.dumps(report.as_json(measured), indent=2) + "\n")
     else:
         report.show(measured, Console())
     if options.write:

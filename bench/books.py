@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from accounts import service_keys
 from bench import client
-from bench.plan import OURS, SELECT_FOR_UPDATE, Asks, Variant
+from bench.plan import BATCH, OURS, SELECT_FOR_UPDATE, Asks, Variant
 from bench.select_for_update_wallet import models as peer
 from wallet.books import laws, ledger
 from wallet.charges import deductions
@@ -87,6 +87,13 @@ class Books:
             case Asks.NEW_CHARGES:
                 for user_id in cycle(user_ids):
                     yield _charge(user_id, self._new_key())
+            case Asks.BATCHES:
+                for user_id in cycle(user_ids):
+                    yield {"items": [_charge(user_id, self._new_key()) for _ in range(BATCH)]}
+            case Asks.BATCHES_OF_WALLETS:
+                others = cycle(user_ids)
+                while True:
+                    yield {"items": [_charge(next(others), self._new_key()) for _ in range(BATCH)]}
 
     def _new_key(self) -> str:
         return f"bench:{next(self._keys)}"

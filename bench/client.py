@@ -45,6 +45,11 @@ class Connection:
         self.received = b""
         self.sent_at = 0.0
 
+    @property
+    def port(self) -> int:
+        """The port of this end."""
+        return int(self.socket.getsockname()[1])
+
     def send(self, request: bytes) -> None:
         self.received = b""
         self.sent_at = time.perf_counter()

@@ -35,6 +35,26 @@ def web_workers() -> list[int]:
     return [worker for master in children(os.getpid()) for worker in children(master)]
 
 
+def workers_by_port() -> dict[int, int]:
+    """Which web worker holds a connection, by the port of the client's end; {} if there is no /proc."""
+    workers = {}
+    for worker in web_workers():
+        with suppress(OSError):
+            for opened in (PROC / str(worker) / "fd").iterdir():
+                with suppress(OSError):  # It was closed meanwhile.
+                    workers[os.readlink(opened)] = worker
+    try:
+        sockets = [line.split() for line in (PROC / "net" / "tcp").read_text().splitlines()[1:]]
+    except OSError:
+        return {}
+    # The third field is the address of the other end, in hex; the tenth is the inode.
+    return {
+        int(fields[2].partition(":")[2], 16): workers[f"socket:[{fields[9]}]"]
+        for fields in sockets
+        if f"socket:[{fields[9]}]" in workers
+    }
+
+
 def database_backends(database: str | None = None) -> list[int]:
     """The PostgreSQL processes that serve the web workers, if they run on this machine.
 

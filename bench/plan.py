@@ -13,6 +13,13 @@ class Asks(Enum):
     NEW_CHARGES = auto()
     REPLAYS = auto()
     REFUSALS = auto()
+    BATCHES = auto()  # New charges of one wallet.
+    BATCHES_OF_WALLETS = auto()  # A new charge of each of many wallets.
+
+
+BATCH = 100
+# A process serves only so many batches at a time.
+BATCHES_AT_ONCE = max(1, gunicorn_conf.threads // 4)
 
 
 @dataclass(frozen=True)
@@ -24,8 +31,24 @@ class Variant:
     path: str
     asks: Asks = Asks.NEW_CHARGES
 
+    @property
+    def is_batch(self) -> bool:
+        return self.asks in (Asks.BATCHES, Asks.BATCHES_OF_WALLETS)
+
+    @property
+    def charges(self) -> int:
+        """How many charges a request asks for. Rates and processor times are for each of them."""
+        return BATCH if self.is_batch else 1
+
+    @property
+    def new_charges(self) -> int:
+        """How many entries a right answer has written; 0 for a replay and a refusal."""
+        return 0 if self.asks in (Asks.REPLAYS, Asks.REFUSALS) else self.charges
+
     def is_right(self, answer: bytes) -> bool:
         """Whether an answer with status 200 is the expected one."""
+        if self.is_batch:
+            return answer.count(b'"allowed":true') == BATCH
         if self.asks is Asks.REFUSALS:
             return b'"allowed":false' in answer
         is_replay = b"\r\nidempotent-replayed: true\r\n" in answer.lower()
@@ -42,6 +65,10 @@ NOOP = Variant("noop", "a no-op view, our middleware", "/io/wallet/bench/noop")
 NOOP_UNDER_ALL = Variant("noop_under_all", "a no-op view, all middleware", "/bench/noop/deduct")
 REPLAY = Variant("replay", "a replay", DEDUCT, Asks.REPLAYS)
 REFUSAL = Variant("refusal", "a refusal", DEDUCT, Asks.REFUSALS)
+BATCHES = Variant("batch", f"batches of {BATCH}, one wallet", f"{DEDUCT}/batch", Asks.BATCHES)
+BATCHES_OF_WALLETS = Variant(
+    *("batch_of_wallets", f"batches of {BATCH} wallets", f"{DEDUCT}/batch", Asks.BATCHES_OF_WALLETS)
+)
 
 
 @dataclass(frozen=True)
@@ -67,12 +94,12 @@ EVERY_VARIANT = (OURS, SELECT_FOR_UPDATE, NOOP, NOOP_UNDER_ALL, REPLAY, REFUSAL)
 MANY = Scenario(
     *("many", f"many wallets, {EVERY_THREAD} connections", EVERY_THREAD),
     one_wallet=False,
-    variants=EVERY_VARIANT,
+    variants=(*EVERY_VARIANT, BATCHES, BATCHES_OF_WALLETS),
 )
 HOT = Scenario(
     *("hot", f"one hot wallet, {EVERY_THREAD} connections", EVERY_THREAD),
     one_wallet=True,
-    variants=(OURS, SELECT_FOR_UPDATE, NOOP),
+    variants=(OURS, SELECT_FOR_UPDATE, NOOP, BATCHES),
 )
 ALONE = Scenario(*("alone", "one caller, one request at a time", 1), one_wallet=False, variants=EVERY_VARIANT)
 SCENARIOS = (MANY, HOT, ALONE)
@@ -110,8 +137,8 @@ class Plan:
         return min(1.0, self.seconds)
 
 
-# In six rounds each of six variants is first once.
-FULL = Plan(rounds=6, seconds=2.2, wallets=1000, reads=25, long_history=LONG, long_ledger=1_000_000)
+# In eight rounds each of eight variants is first once.
+FULL = Plan(rounds=8, seconds=2.2, wallets=1000, reads=25, long_history=LONG, long_ledger=1_000_000)
 QUICK = Plan(
     rounds=3,
     seconds=0.3,

@@ -1,14 +1,16 @@
 """The figures as tables: on a terminal, and in bench/RESULTS.md."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from rich import box
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from bench import goals
 from bench.consumption import Memory
 from bench.figures import Figures, Spread, figures
 from bench.histories import Reading, Timing
@@ -18,13 +20,15 @@ from bench.rounds import Outcome
 
 RESULTS = Path(__file__).with_name("RESULTS.md")
 HOW_TO_READ = Path(__file__).with_name("how_to_read.md")
-WIDTH_MIN = 120
+WIDTH_MIN = 140
 MEBIBYTE = 1024 * 1024
 
 HISTORIES = "A creator's reads: 200,000 tips and 20,000 subscriptions compared with 2,000 and 200"
 PAIR_COLUMNS = ("", "short ms", "long ms", "long / short")
 LEDGERS = "The back-office: 1,000,000 entries compared with 10,000"
-COLUMNS = ("", "requests/s", "p50 ms", "p99 ms", "× for update", "× no-op", "CPU ms", "errors")
+COLUMNS = ("", "charges/s", "p50 ms", "p99 ms", "× usual", "× no-op", "CPU ms", "errors")
+GOALS = "Goals, and what was measured"
+GOAL_COLUMNS = ("", "goal", "measured", "met")
 
 
 @dataclass(frozen=True)
@@ -38,8 +42,9 @@ class Measured:
 
     @property
     def pairs(self) -> dict[str, Sequence[Timing]]:
-        """The comparisons of short and long, by title."""
-        return {HISTORIES: self.readings, LEDGERS: self.pages}
+        """The comparisons of short and long, by title; none if only charges were measured."""
+        pairs = {HISTORIES: self.readings, LEDGERS: self.pages}
+        return {title: timings for title, timings in pairs.items() if timings}
 
 
 def show(measured: Measured, console: Console) -> None:
@@ -47,6 +52,7 @@ def show(measured: Measured, console: Console) -> None:
     console.width = max(console.width, WIDTH_MIN)
     for scenario in SCENARIOS:
         console.print(table(scenario.title.capitalize(), COLUMNS, _rows(measured.outcome, scenario)))
+    console.print(table(GOALS, GOAL_COLUMNS, _goal_rows(measured.outcome)))
     for title, comparisons in measured.pairs.items():
         console.print(table(title, PAIR_COLUMNS, _pair_rows(comparisons)))
     show_facts(measured.machine, _notes(measured.outcome), console)
@@ -66,10 +72,37 @@ def write(measured: Measured) -> Path:
     return RESULTS
 
 
+def as_json(measured: Measured) -> dict[str, Any]:
+    """Everything, for programs."""
+    outcome = measured.outcome
+    loads = {
+        scenario.name: {
+            "load": scenario.title,
+            "variants": {
+                variant.name: asdict(figures(outcome, scenario, variant)) for variant in scenario.variants
+            },
+        }
+        for scenario in SCENARIOS
+    }
+    return {
+        "machine": measured.machine,
+        "loads": loads,
+        "goals": {each.goal.title: each.as_json() for each in goals.results(outcome)},
+        "histories": {reading.title: reading.as_json() for reading in measured.readings},
+        "back_office": {page.title: page.as_json() for page in measured.pages},
+        "client_cpu_ms": outcome.client_ms,
+        "cores_of_others": outcome.cores_of_others,
+        "web_workers_bytes": [asdict(worker) for worker in outcome.memory],
+        "errors": outcome.errors[:10],
+        "troubles": outcome.troubles,
+    }
+
+
 def _markdown(measured: Measured) -> Iterator[str]:
     yield "# What a charge costs\n"
     yield "Written by `make bench ARGS=--write`. How to read the figures is explained below them.\n"
     yield from (f"- {name}: {fact}" for name, fact in measured.machine.items())
+    yield from section(GOALS, GOAL_COLUMNS, _goal_rows(measured.outcome))
     for scenario in SCENARIOS:
         yield from section(scenario.title.capitalize(), COLUMNS, _rows(measured.outcome, scenario))
     for title, comparisons in measured.pairs.items():
@@ -95,6 +128,12 @@ def table(title: str, columns: Sequence[str], rows: Iterator[Sequence[str]]) -> 
     for row in rows:
         table.add_row(*row)
     return table
+
+
+def _goal_rows(outcome: Outcome) -> Iterator[Sequence[str]]:
+    for each in goals.results(outcome):
+        met = "yes" if each.is_met else "no"
+        yield each.goal.title, each.bound, _spread(each.measured, digits=2), met
 
 
 def _pair_rows(comparisons: Sequence[Timing]) -> Iterator[Sequence[str]]:
@@ -139,7 +178,7 @@ def _memory(workers: Sequence[Memory]) -> str:
 
 def _notes(outcome: Outcome) -> Iterator[str]:
     yield f"Memory of a web worker after the run: {_memory(outcome.memory)}."
-    yield f"The client used {outcome.client_ms:.2f} ms of processor time per request."
+    yield f"The client used {outcome.client_ms:.2f} ms of processor time per charge."
     yield (
         f"Other processes kept {outcome.cores_of_others:.2f} cores busy meanwhile "
         "(PostgreSQL's log writer and the kernel included)."

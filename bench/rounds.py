@@ -1,7 +1,8 @@
 """The run: each round measures every variant, so noise on the machine affects all of them alike."""
 
+import math
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from django.db import connection
@@ -10,8 +11,15 @@ from bench import client, consumption, plan
 from bench.books import Books
 from bench.client import Answers
 from bench.consumption import Memory
-from bench.plan import Asks, Plan, Scenario, Variant
+from bench.plan import BATCHES_AT_ONCE, NOOP, Plan, Scenario, Variant
 from foundation.database.patience import patient
+
+
+def percentile(ascending: Sequence[float], percent: int) -> float:
+    """The smallest value that at least `percent` of all values do not exceed; 0 if there are none."""
+    if not ascending:
+        return 0.0
+    return ascending[math.ceil(len(ascending) * percent / 100) - 1]
 
 
 @dataclass(frozen=True)
@@ -41,7 +49,14 @@ class Turn:
 
     @property
     def per_second(self) -> float:
-        return len(self.answers.latencies) / self.answers.seconds
+        """Right answers a second; of a batch, each charge counts."""
+        return len(self.answers.latencies) * self.variant.charges / self.answers.seconds
+
+    @property
+    def p99_to_p50(self) -> float:
+        """How many times the median the slowest of 100 requests takes; 0 without answers."""
+        latencies = sorted(self.answers.latencies)
+        return percentile(latencies, 99) / percentile(latencies, 50) if latencies else 0.0
 
     @property
     def other_seconds(self) -> float:
@@ -72,8 +87,8 @@ class Outcome:
 
     @property
     def client_ms(self) -> float:
-        """Processor time that the client used per request, in milliseconds."""
-        requests = sum(len(turn.answers.latencies) for turn in self.turns)
+        """Processor time that the client used per charge, in milliseconds."""
+        requests = sum(len(turn.answers.latencies) * turn.variant.charges for turn in self.turns)
         return sum(turn.answers.processor_seconds for turn in self.turns) * 1000 / max(requests, 1)
 
     @property
@@ -97,8 +112,7 @@ def run(options: Plan, address: tuple[str, int], on_turn: Callable[[], None]) ->
     outcome.memory = [used for pid in consumption.web_workers() if (used := consumption.memory(pid))]
     charges: Counter[Variant] = Counter()
     for turn in outcome.warm_up + outcome.turns:
-        if turn.variant.asks is Asks.NEW_CHARGES:
-            charges[turn.variant] += len(turn.answers.latencies)
+        charges[turn.variant] += len(turn.answers.latencies) * turn.variant.new_charges
     with patient():
         outcome.troubles = opened.troubles(charges)
     return outcome
@@ -108,15 +122,31 @@ def _round(opened: Books, address: tuple[str, int], *, round_number: int, second
     for scenario in plan.SCENARIOS:
         # How connections are spread over the workers is chance. In a round all variants share it.
         with client.connected(address, scenario.connections) as connections:
+            # An answer on each connection: from now on, every connection belongs to a worker.
+            client.load(connections, opened.requests(NOOP, one_wallet=True), seconds=0)
             for variant in scenario.order(round_number):
+                used = _few_for_each_worker(connections) if variant.is_batch else connections
                 requests = opened.requests(variant, one_wallet=scenario.one_wallet)
-                yield _turn(scenario, variant, connections, requests, seconds)
+                yield _turn(scenario, variant, used, requests, seconds)
+
+
+def _few_for_each_worker(connections: Sequence[client.Connection]) -> list[client.Connection]:
+    """As many connections as the web workers serve batches at once, of each worker alike."""
+    few: list[client.Connection] = []
+    taken: Counter[int | None] = Counter()
+    workers = consumption.workers_by_port()
+    for each in connections:
+        worker = workers.get(each.port)
+        if taken[worker] < BATCHES_AT_ONCE:
+            taken[worker] += 1
+            few.append(each)
+    return few
 
 
 def _turn(
     scenario: Scenario,
     variant: Variant,
-    connections: list[client.Connection],
+    connections: Sequence[client.Connection],
     requests: Iterator[bytes],
     seconds: float,
 ) -> Turn:
