@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from accounts import service_keys
 from bench import client
+from bench.limit import DIGITS, PREFIX, SAMPLE
 from bench.plan import BATCH, OURS, SELECT_FOR_UPDATE, Asks, Variant
 from bench.select_for_update_wallet import models as peer
 from wallet.books import laws, ledger
@@ -19,9 +20,9 @@ from wallet.prices.rates import DEFAULT_RATES
 
 FEATURE, _, PRICE, _ = DEFAULT_RATES[0]
 OPENING_CREDITS = 1_000_000_000  # No wallet runs out.
-HOT = "bench_hot"
+HOT = f"{PREFIX}hot"
 REPLAYED_MAX = 100  # So many wallets have a charge that is replayed.
-POOR = [f"bench_poor_{number:03}" for number in range(100)]  # They can pay one unit, and are charged two.
+POOR = [f"{PREFIX}poor_{number:03}" for number in range(100)]  # They can pay one unit, and are charged two.
 VIOLATIONS_SHOWN_MAX = 10
 
 
@@ -29,19 +30,19 @@ class Books:
     """Wallets of both kinds with the same ids and credits, and a key that may charge them."""
 
     def __init__(self, wallets: int) -> None:
-        self.user_ids = [f"bench_{number:05}" for number in range(wallets)]
+        self.user_ids = [f"{PREFIX}{number:0{DIGITS}}" for number in range(wallets)]
         key, self.secret = service_keys.issue_service_key(product="bench")
-        self._open_ours({user_id: OPENING_CREDITS for user_id in (*self.user_ids, HOT)})
+        self._open_ours({user_id: OPENING_CREDITS for user_id in (*self.user_ids, HOT, SAMPLE)})
         self._open_ours(dict.fromkeys(POOR, PRICE))
         self._open_peers([*self.user_ids, HOT])
         peer.ServiceKey.objects.using(DEFAULT_DB_ALIAS).create(
             product=key.product, prefix=key.prefix, digest=key.digest
         )
         self.replayed = self.user_ids[:REPLAYED_MAX]
-        service = service_keys.find_service_key(self.secret)
+        self.service = service_keys.find_service_key(self.secret)
         for user_id in self.replayed:
             deductions.deduct(
-                service=service, user_id=user_id, feature=FEATURE, key=self._replayed_key(user_id)
+                service=self.service, user_id=user_id, feature=FEATURE, key=self._replayed_key(user_id)
             )
         # Each new charge has a new key, so none is a replay.
         self._keys = count(1)
@@ -71,9 +72,13 @@ class Books:
             for user_id in user_ids
         )
 
+    def user_ids_of(self, *, one_wallet: bool) -> list[str]:
+        """The wallets that a load charges."""
+        return [HOT] if one_wallet else self.user_ids
+
     def requests(self, variant: Variant, *, one_wallet: bool) -> Iterator[bytes]:
         """An endless series of requests, ready to send: all for one wallet, or for all wallets in turn."""
-        for body in self._bodies(variant.asks, [HOT] if one_wallet else self.user_ids):
+        for body in self._bodies(variant.asks, self.user_ids_of(one_wallet=one_wallet)):
             yield client.post(variant.path, self.secret, body)
 
     def _bodies(self, asks: Asks, user_ids: list[str]) -> Iterator[object]:
@@ -102,7 +107,7 @@ class Books:
     def _replayed_key(user_id: str) -> str:
         return f"replayed:{user_id}"
 
-    def troubles(self, charges: Mapping[Variant, int]) -> list[str]:
+    def troubles(self, charges: Mapping[Variant, int], *, by_pgbench: int) -> list[str]:
         """Where books and answers differ, a sentence each. `charges` counts the new charges by variant."""
         differences = [
             f"{broken.law}, but not {broken.subject}: {broken.detail}"
@@ -110,7 +115,8 @@ class Books:
         ]
         ours = sum(number for variant, number in charges.items() if variant.path.startswith(OURS.path))
         theirs = charges.get(SELECT_FOR_UPDATE, 0)
-        of_ours = Entry.objects.filter(kind="deduct").count() - len(self.replayed)
+        of_ours = Entry.objects.filter(kind="deduct").exclude(wallet_id=SAMPLE).count()
+        of_ours -= len(self.replayed) + by_pgbench
         of_theirs = peer.Entry.objects.using(DEFAULT_DB_ALIAS).filter(kind="deduct").count()
         for variant, answers, entries in ((OURS, ours, of_ours), (SELECT_FOR_UPDATE, theirs, of_theirs)):
             if entries != answers:

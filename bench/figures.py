@@ -73,3 +73,20 @@ def _ratio(turns: Sequence[Turn], others: Sequence[Turn]) -> Spread:
 
 def _per_charge_ms(seconds: Sequence[float], charges: int) -> float:
     return sum(seconds) * 1000 / charges if charges else 0.0
+
+
+@dataclass(frozen=True)
+class LimitFigures:
+    """What PostgreSQL does alone under one load, and which part of it our charge reaches."""
+
+    per_second: Spread
+    reached: Spread
+
+
+def limit_figures(outcome: Outcome, scenario: Scenario) -> LimitFigures | None:
+    """The figures of PostgreSQL alone; None if it was not measured."""
+    rates = outcome.limits_of(scenario)
+    if not rates:
+        return None
+    reached = [turn.per_second / rate for turn, rate in zip(outcome.of(scenario, OURS), rates, strict=True)]
+    return LimitFigures(Spread.of(rates), Spread.of(reached))

@@ -103,6 +103,8 @@ HOT = Scenario(
 )
 ALONE = Scenario(*("alone", "one caller, one request at a time", 1), one_wallet=False, variants=EVERY_VARIANT)
 SCENARIOS = (MANY, HOT, ALONE)
+# The loads under which PostgreSQL is measured alone, too.
+LIMITED = (MANY, HOT)
 
 
 @dataclass(frozen=True)

@@ -12,10 +12,10 @@ from rich.table import Table
 
 from bench import goals
 from bench.consumption import Memory
-from bench.figures import Figures, Spread, figures
+from bench.figures import Figures, Spread, figures, limit_figures
 from bench.histories import Reading, Timing
 from bench.ledgers import Page
-from bench.plan import SCENARIOS, Scenario
+from bench.plan import LIMITED, SCENARIOS, Scenario
 from bench.rounds import Outcome
 
 RESULTS = Path(__file__).with_name("RESULTS.md")
@@ -27,6 +27,8 @@ HISTORIES = "A creator's reads: 200,000 tips and 20,000 subscriptions compared w
 PAIR_COLUMNS = ("", "short ms", "long ms", "long / short")
 LEDGERS = "The back-office: 1,000,000 entries compared with 10,000"
 COLUMNS = ("", "charges/s", "p50 ms", "p99 ms", "× usual", "× no-op", "CPU ms", "errors")
+LIMITS = "PostgreSQL alone: the same statements, sent by pgbench"
+LIMIT_COLUMNS = ("", "charges/s", "our charge / PostgreSQL alone")
 GOALS = "Goals, and what was measured"
 GOAL_COLUMNS = ("", "goal", "measured", "met")
 
@@ -52,6 +54,8 @@ def show(measured: Measured, console: Console) -> None:
     console.width = max(console.width, WIDTH_MIN)
     for scenario in SCENARIOS:
         console.print(table(scenario.title.capitalize(), COLUMNS, _rows(measured.outcome, scenario)))
+    if measured.outcome.limits:
+        console.print(table(LIMITS, LIMIT_COLUMNS, _limit_rows(measured.outcome)))
     console.print(table(GOALS, GOAL_COLUMNS, _goal_rows(measured.outcome)))
     for title, comparisons in measured.pairs.items():
         console.print(table(title, PAIR_COLUMNS, _pair_rows(comparisons)))
@@ -87,6 +91,9 @@ def as_json(measured: Measured) -> dict[str, Any]:
     return {
         "machine": measured.machine,
         "loads": loads,
+        "database_alone": {
+            scenario.name: asdict(row) for scenario in LIMITED if (row := limit_figures(outcome, scenario))
+        },
         "goals": {each.goal.title: each.as_json() for each in goals.results(outcome)},
         "histories": {reading.title: reading.as_json() for reading in measured.readings},
         "back_office": {page.title: page.as_json() for page in measured.pages},
@@ -105,6 +112,8 @@ def _markdown(measured: Measured) -> Iterator[str]:
     yield from section(GOALS, GOAL_COLUMNS, _goal_rows(measured.outcome))
     for scenario in SCENARIOS:
         yield from section(scenario.title.capitalize(), COLUMNS, _rows(measured.outcome, scenario))
+    if measured.outcome.limits:
+        yield from section(LIMITS, LIMIT_COLUMNS, _limit_rows(measured.outcome))
     for title, comparisons in measured.pairs.items():
         yield from section(title, PAIR_COLUMNS, _pair_rows(comparisons))
     yield "\n## Also measured\n"
@@ -128,6 +137,12 @@ def table(title: str, columns: Sequence[str], rows: Iterator[Sequence[str]]) -> 
     for row in rows:
         table.add_row(*row)
     return table
+
+
+def _limit_rows(outcome: Outcome) -> Iterator[Sequence[str]]:
+    for scenario in LIMITED:
+        if row := limit_figures(outcome, scenario):
+            yield scenario.title, _spread(row.per_second, digits=0), _spread(row.reached, digits=2)
 
 
 def _goal_rows(outcome: Outcome) -> Iterator[Sequence[str]]:

@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 
 from django.db import connection
 
-from bench import client, consumption, plan
+from bench import books, client, consumption, limit, plan
 from bench.books import Books
 from bench.client import Answers
 from bench.consumption import Memory
+from bench.limit import Limit, Pgbench
 from bench.plan import BATCHES_AT_ONCE, NOOP, Plan, Scenario, Variant
 from foundation.database.patience import patient
 
@@ -72,12 +73,17 @@ class Outcome:
     turns: list[Turn] = field(default_factory=list)
     # Not in the figures, but its errors count.
     warm_up: list[Turn] = field(default_factory=list)
+    limits: list[Limit] = field(default_factory=list)
     memory: list[Memory] = field(default_factory=list)
     troubles: list[str] = field(default_factory=list)
 
     def of(self, scenario: Scenario, variant: Variant) -> list[Turn]:
         """The turns of one variant under one load, by round."""
         return [turn for turn in self.turns if (turn.scenario, turn.variant) == (scenario, variant)]
+
+    def limits_of(self, scenario: Scenario) -> list[float]:
+        """How many charges a second PostgreSQL makes alone, by round; [] if there is no pgbench."""
+        return [each.per_second for each in self.limits if each.scenario == scenario]
 
     @property
     def cores_of_others(self) -> float:
@@ -101,6 +107,7 @@ def run(options: Plan, address: tuple[str, int], on_turn: Callable[[], None]) ->
     outcome = Outcome()
     with patient():
         opened = Books(options.wallets)
+        pgbench = limit.find(opened.service, books.FEATURE)
     outcome.warm_up = list(_round(opened, address, round_number=0, seconds=options.warm_up_seconds))
     with patient(), connection.cursor() as cursor:
         # Now the planner knows the tables. Otherwise it would learn them at the first autovacuum.
@@ -109,12 +116,15 @@ def run(options: Plan, address: tuple[str, int], on_turn: Callable[[], None]) ->
         for turn in _round(opened, address, round_number=number, seconds=options.seconds):
             outcome.turns.append(turn)
             on_turn()
+        if pgbench:
+            outcome.limits += _limits(pgbench, opened, options.seconds)
     outcome.memory = [used for pid in consumption.web_workers() if (used := consumption.memory(pid))]
     charges: Counter[Variant] = Counter()
     for turn in outcome.warm_up + outcome.turns:
         charges[turn.variant] += len(turn.answers.latencies) * turn.variant.new_charges
     with patient():
-        outcome.troubles = opened.troubles(charges)
+        by_pgbench = sum(each.charges for each in outcome.limits)
+        outcome.troubles = opened.troubles(charges, by_pgbench=by_pgbench)
     return outcome
 
 
@@ -128,6 +138,11 @@ def _round(opened: Books, address: tuple[str, int], *, round_number: int, second
                 used = _few_for_each_worker(connections) if variant.is_batch else connections
                 requests = opened.requests(variant, one_wallet=scenario.one_wallet)
                 yield _turn(scenario, variant, used, requests, seconds)
+
+
+def _limits(pgbench: Pgbench, opened: Books, seconds: float) -> Iterator[Limit]:
+    for scenario in plan.LIMITED:
+        yield pgbench.run(scenario, opened.user_ids_of(one_wallet=scenario.one_wallet), seconds)
 
 
 def _few_for_each_worker(connections: Sequence[client.Connection]) -> list[client.Connection]:
