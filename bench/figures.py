@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 
+from bench.outcome import Outcome, Turn, percentile
 from bench.plan import NOOP, OURS, SELECT_FOR_UPDATE, Scenario, Variant
-from bench.rounds import Outcome, Turn, percentile
 
 
 @dataclass(frozen=True)

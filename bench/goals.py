@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from bench.figures import Spread, ratios
+from bench.outcome import Outcome
 from bench.plan import (
     ALONE,
     BATCH,
     BATCHES,
-    BATCHES_OF_WALLETS,
     EVERY_THREAD,
     HOT,
     MANY,
@@ -19,7 +19,6 @@ from bench.plan import (
     Scenario,
     Variant,
 )
-from bench.rounds import Outcome
 
 
 @dataclass(frozen=True)
@@ -79,10 +78,9 @@ GOALS = (
     Goal("charge / usual wallet, one caller", 2.0, _rates((ALONE, OURS), (ALONE, SELECT_FOR_UPDATE))),
     Goal("charge / no-op view with the same middleware", 0.55, _rates(_CHARGE, (MANY, NOOP))),
     Goal("one hot wallet / many wallets", 0.85, _rates((HOT, OURS), _CHARGE)),
-    Goal(f"batches of {BATCH}, one wallet each / single calls", 8, _rates((MANY, BATCHES), _CHARGE)),
-    Goal(f"batches of {BATCH} wallets / single calls", 8, _rates((MANY, BATCHES_OF_WALLETS), _CHARGE)),
+    Goal(f"batches of {BATCH}, one wallet / single calls", 8, _rates((MANY, BATCHES), _CHARGE)),
     Goal(f"p99 / p50 of the charge, {_CALLERS}", 4, _tails(MANY), at_most=True),
-    Goal(f"p99 / p50 of the charge, one hot wallet, {_CALLERS}", 4, _tails(HOT), at_most=True),
+    Goal("p99 / p50 of the charge, one hot wallet", 4, _tails(HOT), at_most=True),
 )
 
 

@@ -10,13 +10,13 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from bench import goals
+from bench import goals, readme
 from bench.consumption import Memory
 from bench.figures import Figures, Spread, figures, limit_figures
 from bench.histories import Reading, Timing
 from bench.ledgers import Page
+from bench.outcome import Outcome
 from bench.plan import LIMITED, SCENARIOS, Scenario
-from bench.rounds import Outcome
 
 RESULTS = Path(__file__).with_name("RESULTS.md")
 HOW_TO_READ = Path(__file__).with_name("how_to_read.md")
@@ -71,7 +71,8 @@ def show_facts(machine: Mapping[str, str], notes: Iterable[str], console: Consol
 
 
 def write(measured: Measured) -> Path:
-    """Write the figures to bench/RESULTS.md and return its path."""
+    """Write the figures to bench/RESULTS.md, the most important ones to README.md, and return the path."""
+    readme.write(measured.outcome, measured.machine)
     RESULTS.write_text("\n".join(_markdown(measured)) + "\n")
     return RESULTS
 

@@ -13,7 +13,7 @@ from django.conf import settings
 
 from bench.against import verdict
 from bench.against.plan import CONTESTANTS
-from bench.plan import SCENARIOS
+from bench.plan import LIMITED, SCENARIOS
 from bench.settings import DATABASE_NAME
 from foundation.database.configuration import NAME
 from sandbox.private_postgres import PrivateServer
@@ -68,6 +68,8 @@ def test_a_small_run_measures_every_variant_under_every_load_and_leaves_clean_bo
             assert figures["requests"] > 0
             assert figures["errors"] == 0
     assert report["troubles"] == []
+    assert {goal["met"] for goal in report["goals"].values()} <= {True, False}
+    assert set(report["database_alone"]) == {scenario.name for scenario in LIMITED}
     assert all(reading["ratio"] > 0 for reading in report["histories"].values())
     assert len(report["histories"]) == 6
     assert all(page["ratio"] > 0 for page in report["back_office"].values())
