@@ -6,7 +6,7 @@ from django.apps import AppConfig
 from django.db import connection
 from django.db.models.signals import post_migrate
 
-# The tables of wallet and entries get the columns and indexes of ours, whichever these are: the contest is
+# The tables of wallets and entries get the columns and indexes that ours have at the time: the contest is
 # between two ways to write a charge, not between two sets of indexes.
 TABLES_AS_OURS = """
 CREATE TABLE IF NOT EXISTS select_for_update_wallet_wallet
