@@ -112,7 +112,7 @@ def find(service: ServiceKey, feature: str) -> Pgbench | None:
 def _recorded(service: ServiceKey, feature: str) -> list[str]:
     """The statements in the transaction of a charge, with pgbench's variables in the place of its values."""
     for number in range(SAMPLE_CHARGES):
-        statements: list[tuple[str, Sequence[Any]]] = []
+        statements: list[tuple[str, Any]] = []
         with _recording(statements):
             key = f"sample:{number}"
             charge = deductions.deduct(
@@ -124,21 +124,33 @@ def _recorded(service: ServiceKey, feature: str) -> list[str]:
         charge.entry.sequence: ":entries_count",
         charge.entry.balance_after: ":balance",
     }
-    texts = [_with_variables(text, values, variables) for text, values in statements]
+    texts = [
+        _with_variables(text, values, variables)
+        for text, values in statements
+        if text not in ("BEGIN", "COMMIT")  # The script has its own.
+    ]
     if not any(Entry._meta.db_table in text for text in texts):
         raise LimitUnknown("The statements of a charge could not be recorded.")
-    return texts
+    return [_ended(text, "".join(texts[place + 1 :])) for place, text in enumerate(texts)]
 
 
 @contextmanager
-def _recording(statements: list[tuple[str, Sequence[Any]]]) -> Iterator[None]:
-    def record(execute: Any, text: str, values: Any, many: bool, context: Any) -> Any:
-        if connection.in_atomic_block:
-            statements.append((text, values))
-        return execute(text, values, many, context)
+def _recording(statements: list[tuple[str, Any]]) -> Iterator[None]:
+    """Note each statement that this process sends in a transaction, with its values, as psycopg gets it."""
+    connection.ensure_connection()
+    usual = connection.connection.cursor_factory
 
-    with connection.execute_wrapper(record):
+    class Recording(usual):  # type: ignore[misc, valid-type]  # The service chooses the class.
+        def execute(self, query: str, params: Any = None, **options: Any) -> Any:
+            if connection.in_atomic_block:
+                statements.append((query, params))
+            return super().execute(query, params, **options)
+
+    connection.connection.cursor_factory = Recording
+    try:
         yield
+    finally:
+        connection.connection.cursor_factory = usual
 
 
 def _with_variables(text: str, values: Any, variables: dict[object, str]) -> str:
@@ -152,7 +164,14 @@ def _with_variables(text: str, values: Any, variables: dict[object, str]) -> str
         # pgbench would take the part of a text after a colon for a variable.
         return known or (f"E{literal}".replace(":", r"\072") if ":" in literal else literal)
 
-    by_name = isinstance(values, dict)
-    filled = text % ({k: written(v) for k, v in values.items()} if by_name else tuple(map(written, values)))
-    reads = filled.lstrip().startswith("SELECT") or " RETURNING " in filled
-    return f"{' '.join(filled.split())}" + (r" \gset" if reads else ";")
+    if isinstance(values, dict):
+        filled = text % {name: written(value) for name, value in values.items()}
+    else:
+        filled = text % tuple(map(written, values or ()))
+    return " ".join(filled.split())
+
+
+def _ended(text: str, rest: str) -> str:
+    """End a statement; its columns become variables if a later statement uses them."""
+    returns = text.startswith("SELECT") or " RETURNING " in text
+    return text + (r" \gset" if returns and (":balance" in rest or ":entries_count" in rest) else ";")

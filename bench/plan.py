@@ -140,7 +140,7 @@ class Plan:
 
 
 # In eight rounds each of eight variants is first once.
-FULL = Plan(rounds=8, seconds=2.2, wallets=1000, reads=25, long_history=LONG, long_ledger=1_000_000)
+FULL = Plan(rounds=8, seconds=1.5, wallets=1000, reads=25, long_history=LONG, long_ledger=1_000_000)
 QUICK = Plan(
     rounds=3,
     seconds=0.3,

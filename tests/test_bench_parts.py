@@ -154,9 +154,14 @@ def test_a_recorded_statement_gets_a_variable_for_each_value_that_changes():
     )
     # pgbench would read a variable in a text with a colon.
     assert text == (
-        "INSERT INTO t VALUES ('usr_1', :entries_count, E'service\\072wsk_1', now(), NULL, true) "
-        "RETURNING a \\gset"
+        "INSERT INTO t VALUES ('usr_1', :entries_count, E'service\\072wsk_1', now(), NULL, true) RETURNING a"
     )
+
+
+def test_columns_become_variables_only_if_a_later_statement_uses_them():
+    update, insert = "UPDATE w SET a = 1 RETURNING balance", "INSERT INTO e VALUES (:balance) RETURNING id"
+    assert limit._ended(update, insert) == rf"{update} \gset"
+    assert limit._ended(insert, "") == f"{insert};"
 
 
 def test_the_recorded_wallet_becomes_the_one_that_a_load_charges():
