@@ -10,12 +10,10 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import psycopg
-from django.db import connection
 from psycopg import sql
 
 from accounts.models import ServiceKey
@@ -23,6 +21,8 @@ from bench import surroundings
 from bench.plan import EVERY_THREAD, Scenario
 from bench.settings import DATABASE_NAME
 from foundation.database.configuration import NoDatabase
+from foundation.database.engine import pipeline
+from foundation.database.engine.pipeline import Prepared
 from foundation.errors import BillingError
 from sandbox import postgres_programs
 from wallet.charges import deductions
@@ -33,6 +33,8 @@ PREFIX, DIGITS = "bench_", 5
 SAMPLE = f"{PREFIX}sample"
 # A count and a number of entries that no other value in the statements has.
 SAMPLE_COUNT, SAMPLE_CHARGES = 3, 8
+# The column that the update returns and the insert needs.
+BALANCE = '"balance"'
 CHARGES = re.compile(r"^number of transactions actually processed: (\d+)", re.MULTILINE)
 FAILED = re.compile(r"^number of failed transactions: (\d+)", re.MULTILINE)
 PER_SECOND = re.compile(r"^tps = ([0-9.]+)", re.MULTILINE)
@@ -95,7 +97,8 @@ class Pgbench:
             [
                 rf"\set wallet random(0, {len(user_ids) - 1})",
                 r"\set serial random(1, 9000000000000000000)",
-                *("BEGIN;", *charge, "COMMIT;", ""),
+                *_conversation(list(charge)),
+                "",
             ]
         )
 
@@ -112,66 +115,67 @@ def find(service: ServiceKey, feature: str) -> Pgbench | None:
 def _recorded(service: ServiceKey, feature: str) -> list[str]:
     """The statements in the transaction of a charge, with pgbench's variables in the place of its values."""
     for number in range(SAMPLE_CHARGES):
-        statements: list[tuple[str, Any]] = []
-        with _recording(statements):
-            key = f"sample:{number}"
+        key = f"sample:{number}"
+        with _recording() as calls:
             charge = deductions.deduct(
                 service=service, user_id=SAMPLE, feature=feature, count=SAMPLE_COUNT, key=key
             )
-    variables = {
+    variables: dict[object, str] = {
         key: "'pgbench-' || :serial",
         charge.entry.pk: "'txn_pgbench_' || :serial",
         charge.entry.sequence: ":entries_count",
         charge.entry.balance_after: ":balance",
     }
-    texts = [
-        _with_variables(text, values, variables)
-        for text, values in statements
-        if text not in ("BEGIN", "COMMIT")  # The script has its own.
-    ]
+    texts = [_with_variables(statement.text.decode(), values, variables) for statement, values in calls]
     if not any(Entry._meta.db_table in text for text in texts):
         raise LimitUnknown("The statements of a charge could not be recorded.")
-    return [_ended(text, "".join(texts[place + 1 :])) for place, text in enumerate(texts)]
+    return texts
 
 
 @contextmanager
-def _recording(statements: list[tuple[str, Any]]) -> Iterator[None]:
-    """Note each statement that this process sends in a transaction, with its values, as psycopg gets it."""
-    connection.ensure_connection()
-    usual = connection.connection.cursor_factory
+def _recording() -> Iterator[list[tuple[Prepared, Sequence[Any]]]]:
+    """Note the statements of a charge where they are handed to libpq."""
+    noted: list[tuple[Prepared, Sequence[Any]]] = []
+    usual = pipeline.run
 
-    class Recording(usual):  # type: ignore[misc, valid-type]  # The service chooses the class.
-        def execute(self, query: str, params: Any = None, **options: Any) -> Any:
-            if connection.in_atomic_block:
-                statements.append((query, params))
-            return super().execute(query, params, **options)
+    def run(target: Any, calls: Sequence[tuple[Prepared, Sequence[Any]]], **options: Any) -> Any:
+        noted.extend(calls)
+        return usual(target, calls, **options)
 
-    connection.connection.cursor_factory = Recording
+    pipeline.run = run  # type: ignore[assignment]  # It passes everything on.
     try:
-        yield
+        yield noted
     finally:
-        connection.connection.cursor_factory = usual
+        pipeline.run = usual
 
 
-def _with_variables(text: str, values: Any, variables: dict[object, str]) -> str:
+def _with_variables(text: str, values: Sequence[Any], variables: dict[object, str]) -> str:
     """A statement for pgbench: each value that differs from charge to charge is a variable."""
 
-    def written(value: Any) -> str:
-        if isinstance(value, datetime):
-            return "now()"
+    def written(place: re.Match[str]) -> str:
+        value = values[int(place[1]) - 1]
         known = isinstance(value, str | int) and not isinstance(value, bool) and variables.get(value)
-        literal = sql.Literal(value).as_string(connection.connection)
+        literal = sql.Literal(value).as_string()
         # pgbench would take the part of a text after a colon for a variable.
         return known or (f"E{literal}".replace(":", r"\072") if ":" in literal else literal)
 
-    if isinstance(values, dict):
-        filled = text % {name: written(value) for name, value in values.items()}
-    else:
-        filled = text % tuple(map(written, values or ()))
-    return " ".join(filled.split())
+    return re.sub(r"\$(\d+)", written, text)
 
 
-def _ended(text: str, rest: str) -> str:
-    """End a statement; its columns become variables if a later statement uses them."""
-    returns = text.startswith("SELECT") or " RETURNING " in text
-    return text + (r" \gset" if returns and (":balance" in rest or ":entries_count" in rest) else ";")
+def _conversation(charge: Sequence[str]) -> Iterator[str]:
+    """The lines of a script, with as few waits for an answer as pgbench can make.
+
+    pgbench waits for a statement whose columns become variables. All others it sends together.
+    """
+    returning = next(
+        place for place, text in enumerate(charge) if BALANCE in text.partition(" RETURNING ")[2]
+    )
+    yield from _together(["BEGIN", *charge[:returning]])
+    yield rf"{charge[returning]} \gset"
+    yield from _together([*charge[returning + 1 :], "COMMIT"])
+
+
+def _together(statements: Sequence[str]) -> Iterator[str]:
+    yield r"\startpipeline"
+    yield from (f"{statement};" for statement in statements)
+    yield r"\endpipeline"

@@ -1,6 +1,5 @@
 """The parts of the bench that need no run: what counts as right, the goals, the plot, the part of README."""
 
-from datetime import UTC, datetime
 from xml.etree import ElementTree
 
 import pytest
@@ -146,29 +145,31 @@ def test_the_usual_wallet_takes_only_the_forms_of_ids_from_the_service():
     assert taken
 
 
-@pytest.mark.django_db
 def test_a_recorded_statement_gets_a_variable_for_each_value_that_changes():
-    values = ("usr_1", 9, "service:wsk_1", datetime(2026, 1, 1, tzinfo=UTC), None, True)
+    values = ("usr_1", 9, "service:wsk_1", None, True, 1, 2, 3, 4, "it's")
     text = limit._with_variables(
-        "INSERT INTO t VALUES (%s, %s, %s, %s, %s, %s) RETURNING a", values, {9: ":entries_count"}
+        "INSERT INTO t VALUES ($1, $2, $3, $4, $5, $10)", values, {9: ":entries_count"}
     )
     # pgbench would read a variable in a text with a colon.
     assert text == (
-        "INSERT INTO t VALUES ('usr_1', :entries_count, E'service\\072wsk_1', now(), NULL, true) RETURNING a"
+        "INSERT INTO t VALUES ('usr_1', :entries_count, E'service\\072wsk_1', NULL, true, 'it''s')"
     )
 
 
-def test_columns_become_variables_only_if_a_later_statement_uses_them():
-    update, insert = "UPDATE w SET a = 1 RETURNING balance", "INSERT INTO e VALUES (:balance) RETURNING id"
-    assert limit._ended(update, insert) == rf"{update} \gset"
-    assert limit._ended(insert, "") == f"{insert};"
+def test_pgbench_waits_only_for_the_statement_whose_columns_are_needed():
+    charge = ["SELECT 1", 'UPDATE w SET a = 1 RETURNING "balance"', "INSERT INTO e VALUES (:balance)"]
+    assert list(limit._conversation(charge)) == [
+        *(r"\startpipeline", "BEGIN;", "SELECT 1;", r"\endpipeline"),
+        r'UPDATE w SET a = 1 RETURNING "balance" \gset',
+        *(r"\startpipeline", "INSERT INTO e VALUES (:balance);", "COMMIT;", r"\endpipeline"),
+    ]
 
 
 def test_the_recorded_wallet_becomes_the_one_that_a_load_charges():
     pgbench = limit.Pgbench.__new__(limit.Pgbench)
-    pgbench._statements = [f"UPDATE w SET a = 1 WHERE id = '{limit.SAMPLE}';"]
-    assert "WHERE id = 'bench_hot';" in pgbench._script(["bench_hot"])
+    pgbench._statements = [f"""UPDATE w SET a = 1 WHERE id = '{limit.SAMPLE}' RETURNING "balance\""""]
+    assert "WHERE id = 'bench_hot' " in pgbench._script(["bench_hot"])
     many = pgbench._script([f"bench_{number:05}" for number in range(1000)])
     assert "random(0, 999)" in many
-    assert "WHERE id = 'bench_' || lpad(:wallet, 5, '0');" in many
+    assert "WHERE id = 'bench_' || lpad(:wallet, 5, '0') " in many
     assert MANY in plan.LIMITED
