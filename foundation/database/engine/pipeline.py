@@ -47,7 +47,6 @@ def run(
     for result in results:
         if result.status == ExecStatus.FATAL_ERROR:
             raise psycopg.errors.error_from_result(result, connection.info.encoding)
-    connection.prepared.update(statement.name for statement, _ in calls)
     rows = []
     for result in results:
         # BEGIN, PREPARE and COMMIT have no columns.
@@ -68,17 +67,21 @@ def _conversation(
     pgconn = connection.pgconn
     begins = pgconn.transaction_status == TransactionStatus.IDLE
     pgconn.enter_pipeline_mode()
-    messages = begins + len(calls) + commit
+    messages = int(begins)
+    prepares: dict[int, bytes] = {}  # The names of new statements, by the number of their message.
     if begins:
         pgconn.send_query_params(b"BEGIN", None)
     for statement, values in calls:
         if statement.name not in connection.prepared:
             pgconn.send_prepare(statement.name, statement.text)
+            prepares[messages] = statement.name
             messages += 1
         formats = [PyFormat.TEXT] * len(values)
         pgconn.send_query_prepared(statement.name, converter.dump_sequence(values, formats))
+        messages += 1
     if commit:
         pgconn.send_query_params(b"COMMIT", None)
+        messages += 1
     pgconn.pipeline_sync()
     while pgconn.flush():
         yield WAIT_RW
@@ -86,4 +89,8 @@ def _conversation(
     for _ in range(messages):
         results += yield from fetch_many(pgconn)
     yield from fetch(pgconn)  # The answer to the sync.
+    # A statement stays prepared even if a later message fails and the transaction is rolled back.
+    connection.prepared.update(
+        name for number, name in prepares.items() if results[number].status == ExecStatus.COMMAND_OK
+    )
     return results
