@@ -24,6 +24,7 @@ BEFORE = {  # The migrations whose operations are transactions of their own, and
     "0019_no_foreign_key_between_nodes": "0018_indexes_that_include_the_wallet",
     "0021_guard_what_is_set_aside": "0020_keys_that_include_the_wallet",
     "0025_guard_grants_and_budgets": "0024_refunds_tell_what_grants_got",
+    "0029_wallets_move_by_several_entries": "0027_seals",
 }
 GUARD = "0021_guard_what_is_set_aside"
 

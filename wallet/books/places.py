@@ -1,6 +1,6 @@
 """Find the place in a wallet's history where a day begins.
 
-Entries are sorted by their sequence, and their times never fall (migrations/time_never_falls.sql). So the
+Entries are sorted by their sequence, and their times never fall (migrations/several_entries.sql). So the
 entries of a day are one range of the sequence, and they always add up to the difference between two balances.
 
 Entries that are older than this rule carry the times of hosts with different clocks. Around a midnight of
