@@ -108,6 +108,16 @@ def looked_up(key: ServiceKey) -> ServiceKey:
     return found
 
 
+def read_again(key: ServiceKey, right: Right) -> ServiceKey:
+    """Return the key as it is now. Raises InvalidServiceKey, or MissingRight if it has lost this right."""
+    now = next((each for each in _usable(key.prefix, timezone.now()) if each.pk == key.pk), None)
+    if now is None:
+        raise InvalidServiceKey
+    if not now.may(right):
+        raise MissingRight(right.value, words=right.label)
+    return now
+
+
 def revoke_service_key(key: ServiceKey) -> None:
     """Revoke the key. It is refused from the next request on. Revoking a revoked key changes nothing."""
     ServiceKey.objects.filter(pk=key.pk, revoked_at=None).update(revoked_at=timezone.now())

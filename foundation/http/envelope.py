@@ -16,6 +16,7 @@ from foundation.http.strict_json import BadJSON, TooLarge
 
 logger = logging.getLogger(__name__)
 NOTHING_HERE = "There is nothing at this address."
+FAILED = "Something went wrong on our side."
 BEYOND_REACH = "The ledger cannot be reached right now; please try again."
 
 
@@ -105,7 +106,7 @@ def exception_handler(error: Exception, context: Mapping[str, Any]) -> JsonRespo
     known = _known(error)
     if known is None:
         logger.error("Unexpected failure on %s", http.path, exc_info=error)
-        return error_response(http, 500, "Something went wrong on our side.")
+        return error_response(http, 500, FAILED)
     status, sentence, headers = known
     details = None
     if isinstance(error, exceptions.ValidationError | BadJSON):
@@ -113,6 +114,15 @@ def exception_handler(error: Exception, context: Mapping[str, Any]) -> JsonRespo
         sentence, details = envelope_of(http.path).of_validation(found)
     code, facts = (error.code, error.facts) if isinstance(error, BillingError) else ("", None)
     return error_response(http, status, sentence, code=code, facts=facts, details=details, headers=headers)
+
+
+def refusal_of(error: Exception) -> tuple[int, str]:
+    """Return the status and the sentence of an error that is a part of an answer."""
+    if (known := _known(error)) is None:
+        logger.error("Unexpected failure in a part of a request", exc_info=error)
+        return HTTPStatus.INTERNAL_SERVER_ERROR, FAILED
+    status, sentence, _ = known
+    return status, sentence
 
 
 def _known(error: Exception) -> tuple[int, str, dict[str, str]] | None:

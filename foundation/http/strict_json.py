@@ -100,9 +100,10 @@ class StrictJSONParser(BaseParser):
     """Makes DRF read bodies with `parse_json`."""
 
     media_type = "application/json"
+    limit_bytes = BODY_BYTES_MAX
 
     def parse(
         self, stream: Any, media_type: str | None = None, parser_context: Mapping[str, Any] | None = None
     ) -> Any:
         assert parser_context is not None  # DRF always passes it
-        return parse_json(read_body(parser_context["request"]._request, limit_bytes=BODY_BYTES_MAX))
+        return parse_json(read_body(parser_context["request"]._request, limit_bytes=self.limit_bytes))

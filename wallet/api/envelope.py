@@ -10,6 +10,7 @@ from wallet.api.codes import USUAL
 
 ROOT = "/io/wallet/"
 # The six endpoints of the seed return errors without a code. So does every unknown address.
+BATCH = "deduct/batch"
 WITH_CODES = ("refund", "holds", "quote", "funds", "grants", "budgets")
 
 
@@ -31,9 +32,9 @@ class WalletEnvelope(Envelope):
         body: dict[str, Any] = {"error": sentence}
         name = path.rstrip("/").removeprefix(ROOT)
         # Some callers read only `allowed`. So every error that refuses a charge or a hold has it.
-        if name == "deduct" or (name == "holds" and method not in ("GET", "HEAD")):
+        if name in ("deduct", BATCH) or (name == "holds" and method not in ("GET", "HEAD")):
             body = {"allowed": False, **body}
-        if name.partition("/")[0] in WITH_CODES:
+        if name == BATCH or name.partition("/")[0] in WITH_CODES:
             body |= {"code": code or USUAL[HTTPStatus(status)], **(facts or {})}
         return body
 

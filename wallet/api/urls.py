@@ -3,6 +3,7 @@
 from django.urls import path
 from rest_framework.routers import SimpleRouter
 
+from wallet.api.batches import BatchViewSet
 from wallet.api.budgets import BudgetViewSet
 from wallet.api.grants import GrantViewSet
 from wallet.api.holds import HoldViewSet
@@ -16,4 +17,10 @@ router.register("grants", GrantViewSet, basename="grant")
 # A budget is found by its user and period, so it has no path of its own.
 budgets = BudgetViewSet.as_view({"get": "list", "put": "update", "delete": "destroy"})
 
-urlpatterns = [*router.urls, path("budgets", budgets, name="budgets")]
+batch = BatchViewSet.as_view({"post": "create"})
+
+urlpatterns = [
+    *router.urls,
+    path("deduct/batch", batch, name="batch"),
+    path("budgets", budgets, name="budgets"),
+]

@@ -8,15 +8,18 @@ Each wallet has its own row, so charges of different users never wait for each o
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cache
-from typing import TypedDict, Unpack
+from itertools import chain
+from typing import Any, TypedDict, Unpack
 
 from django.db import DEFAULT_DB_ALIAS, connection, transaction
 from django.db.models import F
 from django.db.models.expressions import DatabaseDefault
+from django.db.models.sql import InsertQuery
 from django.utils import timezone
 
 from foundation.database import compiled
 from foundation.database.compiled import Call, Slot, number, text
+from wallet import identifiers
 from wallet.books.models import Entry, Wallet, WalletQuerySet
 
 # The time that decides about a wallet is that of the database's clock, but never before its last entry. It is
@@ -248,6 +251,75 @@ def post(
         entries_count=read.entries_count + 1,
     )
     return append(read.user_id, credits=credits, kind=kind, actor=actor, read=after, **facts), after
+
+
+class SeveralCharges:
+    """Charges of one wallet that the caller has locked, written by one update and one insert.
+
+    The wallet must be plain: nothing granted, no budget, not frozen. `available` is what can still be spent,
+    in credits. The caller adds only what it covers.
+    """
+
+    def __init__(self, read: Standing, *, actor: str, product: str) -> None:
+        self.available = read.available
+        self._read = read
+        self._rows: list[list[Any]] = []
+        self._usual = ENTRY_COLUMNS | {
+            "wallet_id": read.user_id,
+            "kind": Entry.Kind.DEDUCT.value,
+            "held": read.held,
+            "product": product,
+            "actor": actor,
+            "effective_at": read.now,
+            "created_at": read.now,
+        }
+
+    def add(self, credits: int, *, feature: str, count: int, key: str) -> Entry:
+        """Take credits (a positive number). Return the entry, which `write` saves."""
+        self.available -= credits
+        row = self._usual | {
+            "id": identifiers.transaction_id(),
+            "sequence": self._read.entries_count + len(self._rows) + 1,
+            "credits": -credits,
+            "balance_after": self.available + self._read.held,
+            "feature": feature,
+            "count": count,
+            "idempotency_key": key,
+        }
+        self._rows.append(list(row.values()))
+        return Entry.from_db(connection.alias, list(row), self._rows[-1])
+
+    def write(self) -> None:
+        """Move the wallet, and save the entries."""
+        if not self._rows:
+            return
+        Wallet.objects.filter(pk=self._read.user_id).update(
+            balance=F("balance") - (self._read.available - self.available),
+            entries_count=F("entries_count") + len(self._rows),
+        )
+        # Django's own bulk_create takes as long as all the rest of a charge, and it sends arrays, which a
+        # cluster would not pass on to the wallet's node in one piece.
+        into, row = _insert_of_entries()
+        with connection.cursor() as cursor:
+            cursor.execute(into + ", ".join([row] * len(self._rows)), list(chain.from_iterable(self._rows)))
+
+
+# What the columns of an entry have if nothing else is given, in the order of Django's INSERT.
+ENTRY_COLUMNS: dict[str, Any] = {
+    field.attname: "" if field.empty_strings_allowed and not field.null else None
+    for field in Entry._meta.concrete_fields
+}
+
+
+@cache
+def _insert_of_entries() -> tuple[str, str]:
+    """Return Django's INSERT of entries up to the values, and the placeholders of one row."""
+    query = InsertQuery(Entry)
+    now = timezone.now()
+    query.insert_values(Entry._meta.concrete_fields, [Entry(effective_at=now, created_at=now)])
+    [(sql, _)] = query.get_compiler(connection=connection).as_sql()
+    into, row = sql.split(" VALUES ")
+    return f"{into} VALUES ", row
 
 
 def append(

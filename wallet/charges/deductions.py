@@ -123,14 +123,18 @@ def _charge(
             user_id=user_id, product=service.product, kind=Entry.Kind.DEDUCT, key=key
         )
         if key and (first := used.first()):
-            return _replay(first, feature=feature, count=count)
+            return replay(first, feature=feature, count=count, given_back=Entry.objects.given_back(first))
         raise
     return Charge(entry, replayed=False)
 
 
-def _replay(first: Entry, *, feature: str, count: int) -> Charge:
+def replay(first: Entry, *, feature: str, count: int, given_back: int) -> Charge:
+    """Return the first charge of a key, of which so many credits were given back since.
+
+    Raises KeyReused if it was another request, or ChargeGivenBack.
+    """
     if (first.feature, first.count) != (feature, count):
         raise KeyReused("This idempotency_key was used for another feature or count")
-    if Entry.objects.is_given_back(first):
+    if given_back >= first.charged:
         raise ChargeGivenBack
     return Charge(first, replayed=True)

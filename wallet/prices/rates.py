@@ -1,5 +1,6 @@
 """Read and set prices. Every charge reads a price. Staff set prices, and every change is recorded."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from django.apps import apps as installed
@@ -36,6 +37,11 @@ def price(feature: str, count: int) -> int:
 def remembered(feature: str) -> int | None:
     """Return the price of one unit that this process last read, or None. It may be out of date."""
     return _remembered.get(feature)
+
+
+def prices(features: Iterable[str]) -> dict[str, int]:
+    """Return the credits for one unit of each of these features that has an active rate."""
+    return dict(Rate.objects.active().filter(feature__in=features).values_list("feature", "credits"))
 
 
 @transaction.atomic
