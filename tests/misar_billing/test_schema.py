@@ -70,8 +70,9 @@ WALLET = {
     "wallet_budget_set": ("PUT", "/io/wallet/budgets"),
     "wallet_budget_remove": ("DELETE", "/io/wallet/budgets"),
     "wallet_budgets": ("GET", "/io/wallet/budgets"),
+    "wallet_deduct_batch": ("POST", "/io/wallet/deduct/batch"),
 }
-DECIDING = ["wallet_deduct", "wallet_hold"]
+DECIDING = ["wallet_deduct", "wallet_hold", "wallet_deduct_batch"]
 OF_THE_SEED = list(WALLET)[:6]
 
 
@@ -129,6 +130,7 @@ def test_it_describes_every_endpoint(published):
         ("wallet_budget_set", "200 400 403 404 405 409 413 415 429 500 503"),
         ("wallet_budget_remove", "200 400 403 404 405 429 500 503"),
         ("wallet_budgets", "200 400 401 403 404 405 429 500 503"),
+        ("wallet_deduct_batch", "200 400 403 404 405 413 415 429 500 503"),
     ],
 )
 def test_it_names_every_status_an_endpoint_can_answer(published, operation, statuses):
@@ -266,6 +268,8 @@ def credentials(transactional_db, token):
         ("wallet_budget_remove", "service key", FEWER, {200, 400}),
         ("wallet_budgets", "service key", FEWER, {200, 400}),
         ("wallet_budgets", "bearer", FEWER, {200, 400, 403}),
+        ("wallet_deduct_batch", "service key", FEWER, {200, 400}),
+        ("wallet_deduct_batch", "bearer", 20, {403}),
     ],
 )
 def test_whatever_is_asked_the_answer_is_in_the_schema(
@@ -319,7 +323,9 @@ def ask(
     def about_what_there_is(case):
         if case.query:
             case.query.pop("cursor", None)
-        for values in (case.body, case.query, case.path_parameters):
+        items = case.body.get("items") if isinstance(case.body, dict) else None
+        of_a_batch = items if isinstance(items, list) else []
+        for values in (case.body, case.query, case.path_parameters, *of_a_batch):
             if isinstance(values, dict):
                 values.update({name: value for name, value in there_is.items() if name in values})
                 if "charge_key" in values:  # Exactly one field names the charge.

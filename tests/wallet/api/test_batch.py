@@ -6,6 +6,7 @@ import pytest
 
 from accounts.models import Right
 from tests.conftest import Caller, product
+from tests.crowd import wallet_locked_by_another
 from tests.wallet import by_hand
 from wallet.api import batches as endpoint
 from wallet.books.funds import available_of
@@ -323,3 +324,66 @@ def test_what_is_not_begun_in_time_is_not_known(as_service, give, article_rate, 
         }
     assert results(as_service, {})[0]["status"] == 400
     assert available_of("usr_1") == 10
+
+
+SENTENCE = "The ledger cannot be reached right now; please try again."
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_could_not_be_done_is_said_item_by_item(as_service, give, article_rate):
+    for n in (1, 2):
+        give(f"usr_{n}", 10)
+    with wallet_locked_by_another("usr_1"):
+        response = send(as_service, item("a"), item("b"))
+        assert response.status_code == 503
+        assert response.json() == {"allowed": False, "error": SENTENCE, "code": "try_again"}
+        assert response["Retry-After"] == "1"
+        unknown = {"status": 503, "allowed": False, "error": SENTENCE}
+        found = results(as_service, item("a"), item("b", user_id="usr_2"), item("c"), {})
+        assert found[:3] == [unknown, allowed(10, 9), unknown]
+        assert found[3]["status"] == 400
+    assert results(as_service, item("a"), item("b", user_id="usr_2"), item("c")) == [
+        allowed(10, 9),
+        {"replayed": True, **allowed(10, 9)},
+        allowed(9, 8),
+    ]
+
+
+# --- Strict reading ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("raw", "status", "sentence", "code"),
+    [
+        (b'{"items": [', 400, "The body is not valid JSON", "invalid"),
+        (b'{"items": [{"user_id": "a", "user_id": "b"}]}', 400, "The body names a key twice", "invalid"),
+        (b'{"items": [NaN]}', 400, "The body holds NaN, which is not JSON", "invalid"),
+        (b'{"items": ["\xff"]}', 400, "The body is not UTF-8", "invalid"),
+        (
+            b'{"items": ' + b"[" * 40 + b"]" * 40 + b"}",
+            400,
+            "The body is nested deeper than 32 levels",
+            "invalid",
+        ),
+    ],
+)
+def test_a_body_that_is_no_strict_json_is_refused_as_a_whole(as_service, raw, status, sentence, code):
+    response = as_service.post(BATCH, raw=raw)
+    assert response.status_code == status
+    assert response.json() == {"allowed": False, "error": sentence, "code": code}
+
+
+def test_a_batch_says_that_it_is_json(as_service):
+    response = as_service.post(BATCH, {"items": [item()]}, content_type="text/plain")
+    assert response.status_code == 415
+    assert (response.json()["allowed"], response.json()["code"]) == (False, "not_json")
+
+
+def test_a_slash_at_the_end_leads_nowhere(as_service):
+    response = as_service.post(f"{BATCH}/", {"items": [item()]})
+    assert response.status_code == 404
+    assert response.json() == {
+        "allowed": False,
+        "error": "There is nothing at this address.",
+        "code": "not_found",
+    }
