@@ -1,6 +1,7 @@
 """POST /io/wallet/deduct/batch"""
 
 import json
+from typing import Any
 
 import pytest
 
@@ -196,15 +197,19 @@ def test_an_item_has_a_key(as_service, give, article_rate):
 # --- The list ---------------------------------------------------------------------------------------
 
 
+NO_LISTS: tuple[Any, ...] = ("a", 1, True, {}, {"0": {}})
+NO_OBJECTS: tuple[Any, ...] = ([], "a", 1, None)
+
+
 @pytest.mark.parametrize(
     ("body", "sentence"),
     [
         ({}, "items is required"),
         ({"items": None}, "items is required"),
-        *(({"items": odd}, "items must be a list") for odd in ("a", 1, True, {}, {"0": {}})),
+        *(({"items": odd}, "items must be a list") for odd in NO_LISTS),
         ({"items": []}, "items must hold 1 to 500 charges"),
         ({"items": [{}] * 501}, "items must hold 1 to 500 charges"),
-        *((odd, "The body must be a JSON object") for odd in ([], "a", 1, None)),
+        *((odd, "The body must be a JSON object") for odd in NO_OBJECTS),
     ],
 )
 def test_a_list_of_another_kind_is_refused_as_a_whole(as_service, body, sentence):
@@ -214,7 +219,7 @@ def test_a_list_of_another_kind_is_refused_as_a_whole(as_service, body, sentence
 
 
 def test_items_of_no_kind_are_refused_one_by_one(as_service):
-    odd = [None, 1, "a", [], True, {}]
+    odd: list[Any] = [None, 1, "a", [], True, {}]
     sentences = [each["error"] for each in results(as_service, *odd)]
     assert sentences == ["The body must be a JSON object"] * 5 + ["user_id is required"]
 

@@ -1,6 +1,7 @@
 """An item of a batch is answered as the single charge is, whatever it says and however the user stands."""
 
 from datetime import timedelta
+from typing import Any
 
 import hypothesis
 import pytest
@@ -77,7 +78,7 @@ ODD_TEXTS = [
         "A" * 1000,
     ),
 ]
-ODD_COUNTS = [
+ODD_COUNTS: list[Any] = [
     *(0, -1, 1, 2, 1_000_000, 1_000_001, 10**30, -(10**30), 2**63, 10**400),
     *(1.0, 1.5, -0.0, True, False, "1", "", "one", [], [1], {}, None),
 ]

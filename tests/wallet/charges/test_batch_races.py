@@ -2,6 +2,7 @@
 
 from collections import Counter
 from functools import partial
+from typing import Any
 
 import pytest
 
@@ -31,7 +32,7 @@ def charged(blog):
 
     def batch(keys, users=("usr_1",)):
         items = [Item(user_id, FEATURE, 1, key) for key in keys for user_id in users]
-        known = {}
+        known: dict[Item, Any] = {}
         while left := [each for each in items if each not in known]:
             outcomes = zip(left, deduct_all(service=blog, items=left), strict=True)
             known |= {each: outcome for each, outcome in outcomes if outcome is not None}

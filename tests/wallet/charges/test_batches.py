@@ -81,7 +81,7 @@ def rows():
 
 def one_by_one(blog, items):
     """The same charges as single calls, in an order in which a batch may make them."""
-    outcomes = {}
+    outcomes: dict[int, batches.Outcome] = {}
     for place, each in sorted(enumerate(items), key=lambda numbered: numbered[1].user_id):
         try:
             outcomes[place] = deductions.deduct(
