@@ -8,7 +8,6 @@ Each wallet has its own row, so charges of different users never wait for each o
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cache
-from itertools import chain
 from typing import Any, TypedDict, Unpack
 
 from django.db import DEFAULT_DB_ALIAS, connection, transaction
@@ -16,6 +15,7 @@ from django.db.models import F
 from django.db.models.expressions import DatabaseDefault
 from django.db.models.sql import InsertQuery
 from django.utils import timezone
+from psycopg.sql import Literal
 
 from foundation.database import compiled
 from foundation.database.compiled import Call, Slot, number, text
@@ -253,6 +253,14 @@ def post(
     return append(read.user_id, credits=credits, kind=kind, actor=actor, read=after, **facts), after
 
 
+# What the columns of an entry have if nothing else is given, in the order of Django's INSERT.
+ENTRY_COLUMNS: dict[str, Any] = {
+    field.attname: "" if field.empty_strings_allowed and not field.null else None
+    for field in Entry._meta.concrete_fields
+}
+OF_ONE_CHARGE = ("id", "sequence", "credits", "balance_after", "feature", "count", "idempotency_key")
+
+
 class SeveralCharges:
     """Charges of one wallet that the caller has locked, written by one update and one insert.
 
@@ -298,28 +306,27 @@ class SeveralCharges:
             entries_count=F("entries_count") + len(self._rows),
         )
         # Django's own bulk_create takes as long as all the rest of a charge, and it sends arrays, which a
-        # cluster would not pass on to the wallet's node in one piece.
-        into, row = _insert_of_entries()
+        # cluster would not pass on to the wallet's node in one piece. The values that all rows share are
+        # written into the statement once, since it takes long to bind the values of 50 rows.
+        places = [place for place, name in enumerate(ENTRY_COLUMNS) if name in OF_ONE_CHARGE]
         with connection.cursor() as cursor:
-            cursor.execute(into + ", ".join([row] * len(self._rows)), list(chain.from_iterable(self._rows)))
-
-
-# What the columns of an entry have if nothing else is given, in the order of Django's INSERT.
-ENTRY_COLUMNS: dict[str, Any] = {
-    field.attname: "" if field.empty_strings_allowed and not field.null else None
-    for field in Entry._meta.concrete_fields
-}
+            row = ", ".join(
+                "%s" if place in places else Literal(value).as_string(cursor.connection).replace("%", "%%")
+                for place, value in enumerate(self._rows[0])
+            )
+            own = [values[place] for values in self._rows for place in places]
+            cursor.execute(_insert_of_entries() + ", ".join([f"({row})"] * len(self._rows)), own)
 
 
 @cache
-def _insert_of_entries() -> tuple[str, str]:
-    """Return Django's INSERT of entries up to the values, and the placeholders of one row."""
+def _insert_of_entries() -> str:
+    """Return Django's INSERT of entries up to the values."""
     query = InsertQuery(Entry)
     now = timezone.now()
     query.insert_values(Entry._meta.concrete_fields, [Entry(effective_at=now, created_at=now)])
     [(sql, _)] = query.get_compiler(connection=connection).as_sql()
-    into, row = sql.split(" VALUES ")
-    return f"{into} VALUES ", row
+    into, _, _ = sql.partition(" VALUES ")
+    return f"{into} VALUES "
 
 
 def append(

@@ -238,3 +238,21 @@ def test_a_price_is_read_after_the_lock(blog, give, article_rate):
         wait_until_another_waits()
         rates.set_rate(feature=ARTICLE, label="A", credits=4, unit="u", actor="test")
     assert [told(each)[2] for each in batch.result(timeout=60)] == [4, 4]
+
+
+ODD = "50% %s %(a)s %% ' \" \\ {} $1 é"
+
+
+def test_whatever_names_have_in_them_is_written(give):
+    for feature in (ODD, ARTICLE):
+        rates.set_rate(feature=feature, label="A", credits=1, unit="u", actor="test")
+    service = issue_service_key(product="blog")[0]
+    give(ODD, 10)
+    asked = [item(f"{ODD}:{n}", user_id=ODD, feature=feature) for n, feature in enumerate((ODD, ARTICLE))]
+    assert [told(each)[:2] for each in deduct_all(service=service, items=asked)] == [(10, 9), (9, 8)]
+    written = Entry.objects.filter(kind="deduct").order_by("sequence")
+    assert list(written.values_list("wallet_id", "feature", "product", "idempotency_key")) == [
+        (ODD, ODD, "blog", f"{ODD}:0"),
+        (ODD, ARTICLE, "blog", f"{ODD}:1"),
+    ]
+    assert [told(each)[3] for each in deduct_all(service=service, items=asked)] == [True, True]
