@@ -8,7 +8,7 @@ from django.core.exceptions import ValidationError
 from django.utils import timezone
 
 from accounts import key_secrets
-from accounts.errors import FeatureNotAllowed, InvalidServiceKey, MissingRight, ProductStopped
+from accounts.errors import FeatureNotAllowed, InvalidServiceKey, ProductStopped
 from accounts.models import DEFAULT_RIGHTS, Right, ServiceKey, StoppedProduct
 from foundation.validators import validate_id
 
@@ -99,23 +99,16 @@ def looked_up(key: ServiceKey) -> ServiceKey:
 
     Raises InvalidServiceKey if the key was remembered and is no longer usable.
     """
-    if not key.is_remembered:
-        return key
+    return read_again(key) if key.is_remembered else key
+
+
+def read_again(key: ServiceKey) -> ServiceKey:
+    """Return the key as it is now. Raises InvalidServiceKey if it is no longer usable."""
     usable = _usable(key.prefix, timezone.now())
     found = next((each for each in usable if each.pk == key.pk), None)
     if found is None:
         raise InvalidServiceKey
     return found
-
-
-def read_again(key: ServiceKey, right: Right) -> ServiceKey:
-    """Return the key as it is now. Raises InvalidServiceKey, or MissingRight if it has lost this right."""
-    now = next((each for each in _usable(key.prefix, timezone.now()) if each.pk == key.pk), None)
-    if now is None:
-        raise InvalidServiceKey
-    if not now.may(right):
-        raise MissingRight(right.value, words=right.label)
-    return now
 
 
 def revoke_service_key(key: ServiceKey) -> None:

@@ -15,6 +15,7 @@ from django.db import transaction
 from django.db.models import Sum
 
 from accounts.actors import actor_of
+from accounts.errors import MissingRight
 from accounts.models import Right, ServiceKey
 from accounts.service_keys import read_again, require_may_charge
 from foundation.database.transactions import is_out_of_reach, retried
@@ -137,7 +138,7 @@ def _together(service: ServiceKey, items: Sequence[Item]) -> list[Outcome] | Non
         if read is not None and not _is_plain(read):
             return None
         try:
-            service = read_again(service, Right.CHARGE)
+            service = _that_may_charge(service)
         except BillingError as refused:
             return [refused] * len(items)
         charges = SeveralCharges(read, actor=actor_of(service), product=service.product) if read else None
@@ -185,6 +186,14 @@ class _Run:
         entry = self.charges.add(credits, feature=item.feature, count=item.count, key=item.key)
         self.firsts[item.key] = (entry, 0)
         return Charge(entry, replayed=False)
+
+
+def _that_may_charge(service: ServiceKey) -> ServiceKey:
+    """Return the key as it is now. Raises InvalidServiceKey, or MissingRight if it may no longer charge."""
+    now = read_again(service)
+    if not now.may(Right.CHARGE):
+        raise MissingRight(Right.CHARGE.value, words=Right.CHARGE.label)
+    return now
 
 
 def _is_plain(read: Standing) -> bool:
