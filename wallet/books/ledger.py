@@ -13,11 +13,9 @@ from typing import Any, TypedDict, Unpack
 from django.db import DEFAULT_DB_ALIAS, connection, transaction
 from django.db.models import F
 from django.db.models.expressions import DatabaseDefault
-from django.db.models.sql import InsertQuery
 from django.utils import timezone
-from psycopg.sql import Literal
 
-from foundation.database import compiled
+from foundation.database import compiled, several_rows
 from foundation.database.compiled import Call, Slot, number, text
 from wallet import identifiers
 from wallet.books.models import Entry, Wallet, WalletQuerySet
@@ -253,16 +251,23 @@ def post(
     return append(read.user_id, credits=credits, kind=kind, actor=actor, read=after, **facts), after
 
 
-# What the columns of an entry have if nothing else is given, in the order of Django's INSERT.
-ENTRY_COLUMNS: dict[str, Any] = {
+# What an entry has if nothing else is given.
+NOTHING: dict[str, Any] = {
     field.attname: "" if field.empty_strings_allowed and not field.null else None
     for field in Entry._meta.concrete_fields
 }
 OF_ONE_CHARGE = ("id", "sequence", "credits", "balance_after", "feature", "count", "idempotency_key")
 
+TAKE_SEVERAL = compiled.update(
+    lambda: Wallet.objects.plain().filter(pk=text("user_id")),
+    balance=F("balance") - number("credits"),
+    entries_count=F("entries_count") + number("entries"),
+    returning=["entries_count"],
+)
+
 
 class SeveralCharges:
-    """Charges of one wallet that the caller has locked, written by one update and one insert.
+    """At most 50 charges of one wallet that the caller has locked, written by one update and one insert.
 
     The wallet must be plain: nothing granted, no budget, not frozen. `available` is what can still be spent,
     in credits. The caller adds only what it covers.
@@ -271,8 +276,8 @@ class SeveralCharges:
     def __init__(self, read: Standing, *, actor: str, product: str) -> None:
         self.available = read.available
         self._read = read
-        self._rows: list[list[Any]] = []
-        self._usual = ENTRY_COLUMNS | {
+        self._rows: list[dict[str, Any]] = []
+        given = {
             "wallet_id": read.user_id,
             "kind": Entry.Kind.DEDUCT.value,
             "held": read.held,
@@ -281,11 +286,12 @@ class SeveralCharges:
             "effective_at": read.now,
             "created_at": read.now,
         }
+        self._shared = {name: value for name, value in (NOTHING | given).items() if name not in OF_ONE_CHARGE}
 
     def add(self, credits: int, *, feature: str, count: int, key: str) -> Entry:
         """Take credits (a positive number). Return the entry, which `write` saves."""
         self.available -= credits
-        row = self._usual | {
+        row = {
             "id": identifiers.transaction_id(),
             "sequence": self._read.entries_count + len(self._rows) + 1,
             "credits": -credits,
@@ -294,39 +300,20 @@ class SeveralCharges:
             "count": count,
             "idempotency_key": key,
         }
-        self._rows.append(list(row.values()))
-        return Entry.from_db(connection.alias, list(row), self._rows[-1])
+        self._rows.append(row)
+        whole = NOTHING | self._shared | row
+        return Entry.from_db(DEFAULT_DB_ALIAS, list(whole), list(whole.values()))
 
     def write(self) -> None:
-        """Move the wallet, and save the entries."""
+        """Move the wallet, and save the entries. If the caller's block is the outermost one, commit it."""
         if not self._rows:
             return
-        Wallet.objects.filter(pk=self._read.user_id).update(
-            balance=F("balance") - (self._read.available - self.available),
-            entries_count=F("entries_count") + len(self._rows),
+        taken = TAKE_SEVERAL(
+            user_id=self._read.user_id,
+            credits=self._read.available - self.available,
+            entries=len(self._rows),
         )
-        # Django's own bulk_create takes as long as all the rest of a charge, and it sends arrays, which a
-        # cluster would not pass on to the wallet's node in one piece. The values that all rows share are
-        # written into the statement once, since it takes long to bind the values of 50 rows.
-        places = [place for place, name in enumerate(ENTRY_COLUMNS) if name in OF_ONE_CHARGE]
-        with connection.cursor() as cursor:
-            row = ", ".join(
-                "%s" if place in places else Literal(value).as_string(cursor.connection).replace("%", "%%")
-                for place, value in enumerate(self._rows[0])
-            )
-            own = [values[place] for values in self._rows for place in places]
-            cursor.execute(_insert_of_entries() + ", ".join([f"({row})"] * len(self._rows)), own)
-
-
-@cache
-def _insert_of_entries() -> str:
-    """Return Django's INSERT of entries up to the values."""
-    query = InsertQuery(Entry)
-    now = timezone.now()
-    query.insert_values(Entry._meta.concrete_fields, [Entry(effective_at=now, created_at=now)])
-    [(sql, _)] = query.get_compiler(connection=connection).as_sql()
-    into, _, _ = sql.partition(" VALUES ")
-    return f"{into} VALUES "
+        compiled.run(taken, *several_rows.inserts(Entry, self._shared, self._rows), commit=True)
 
 
 def append(

@@ -41,7 +41,9 @@ def remembered(feature: str) -> int | None:
 
 def prices(features: Iterable[str]) -> dict[str, int]:
     """Return the credits for one unit of each of these features that has an active rate."""
-    return dict(Rate.objects.active().filter(feature__in=features).values_list("feature", "credits"))
+    found = dict(Rate.objects.active().filter(feature__in=features).values_list("feature", "credits"))
+    _remembered.update(found)
+    return found
 
 
 @transaction.atomic

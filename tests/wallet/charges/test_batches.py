@@ -256,3 +256,13 @@ def test_whatever_names_have_in_them_is_written(give):
         (ODD, ARTICLE, "blog", f"{ODD}:1"),
     ]
     assert [told(each)[3] for each in deduct_all(service=service, items=asked)] == [True, True]
+
+
+def test_batches_of_each_size_are_written_whole(blog, give, article_rate):
+    give("usr_1", 1275)
+    for size in range(1, 51):
+        outcomes = deduct_all(service=blog, items=[item(f"{size}:{n}") for n in range(size)])
+        assert all(isinstance(each, Charge) for each in outcomes)
+    connection.check_constraints()
+    assert available_of("usr_1") == 0
+    assert Entry.objects.filter(kind="deduct").count() == 1275
