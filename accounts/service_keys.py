@@ -8,7 +8,7 @@ from django.core.exceptions import ValidationError
 from django.utils import timezone
 
 from accounts import key_secrets
-from accounts.errors import FeatureNotAllowed, InvalidServiceKey, ProductStopped
+from accounts.errors import FeatureNotAllowed, InvalidServiceKey, MissingRight, ProductStopped
 from accounts.models import DEFAULT_RIGHTS, Right, ServiceKey, StoppedProduct
 from foundation.validators import validate_id
 

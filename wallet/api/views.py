@@ -29,7 +29,7 @@ from wallet.api.answers import replayable
 from wallet.api.resources import service_of
 from wallet.api.schema import errors
 from wallet.books.funds import available_of, funds_of
-from wallet.charges import deductions, give_backs, quotes
+from wallet.charges import gathering, give_backs, quotes
 from wallet.errors import InsufficientCredits
 from wallet.history import statements
 from wallet.payments import checkout, inbox
@@ -116,7 +116,7 @@ class WalletViewSet(JSONViewSet):
         """Charge a user for a feature. If the user has too few credits, return 200 with `allowed: false`."""
         requested = self.parsed(serializers.DeductRequest)
         try:
-            charge = deductions.deduct(
+            charge = gathering.deduct(
                 service=service_of(request),
                 user_id=requested["user_id"],
                 feature=requested["feature"],

@@ -15,8 +15,7 @@ from django.db import transaction
 from django.db.models import Sum
 
 from accounts.actors import actor_of
-from accounts.errors import MissingRight
-from accounts.models import Right, ServiceKey
+from accounts.models import ServiceKey
 from accounts.service_keys import read_again, require_may_charge
 from foundation.database.transactions import is_out_of_reach, retried
 from foundation.errors import BillingError, first_line
@@ -71,7 +70,8 @@ def deduct_all(*, service: ServiceKey, items: Sequence[Item]) -> list[Outcome]:
         try:
             for start in range(0, len(places), OF_A_TRANSACTION_MAX):
                 some = places[start : start + OF_A_TRANSACTION_MAX]
-                for place, outcome in _charge(service, items, some, end_at):
+                made = charge_wallet(service, [items[place] for place in some], end_at=end_at)
+                for place, outcome in zip(some, made, strict=False):
                     outcomes[place] = outcome
         except Exception as error:
             if not is_out_of_reach(error):
@@ -91,13 +91,15 @@ def _places_by_wallet(items: Sequence[Item]) -> Iterator[list[int]]:
         yield by_wallet[user_id]
 
 
-def _charge(
-    service: ServiceKey, items: Sequence[Item], places: Sequence[int], end_at: float
-) -> Iterator[tuple[int, Outcome]]:
-    """Charge items of one wallet, and yield what became of them."""
-    if len(places) > 1 and time.monotonic() < end_at:
+def charge_wallet(service: ServiceKey, items: Sequence[Item], *, end_at: float) -> Iterator[Outcome]:
+    """Charge at most 50 items of one wallet, each by itself, and yield what became of each, in their order.
+
+    It begins nothing after `end_at` (of the monotonic clock). Then it yields fewer outcomes than items.
+    Raises the error if the database is out of reach.
+    """
+    if len(items) > 1 and time.monotonic() < end_at:
         try:
-            together = _together(service, [items[place] for place in places])
+            together = _together(service, items)
         except Exception as error:
             if is_out_of_reach(error):
                 raise
@@ -105,12 +107,12 @@ def _charge(
             logger.exception("Charges of one wallet could not be made together")
             together = None
         if together is not None:
-            yield from zip(places, together, strict=True)
+            yield from together
             return
-    for place in places:
+    for item in items:
         if time.monotonic() >= end_at:
             return
-        yield place, _alone(service, items[place])
+        yield _alone(service, item)
 
 
 def _alone(service: ServiceKey, item: Item) -> Outcome:
@@ -138,7 +140,7 @@ def _together(service: ServiceKey, items: Sequence[Item]) -> list[Outcome] | Non
         if read is not None and not _is_plain(read):
             return None
         try:
-            service = _that_may_charge(service)
+            service = read_again(service)
         except BillingError as refused:
             return [refused] * len(items)
         charges = SeveralCharges(read, actor=actor_of(service), product=service.product) if read else None
@@ -186,14 +188,6 @@ class _Run:
         entry = self.charges.add(credits, feature=item.feature, count=item.count, key=item.key)
         self.firsts[item.key] = (entry, 0)
         return Charge(entry, replayed=False)
-
-
-def _that_may_charge(service: ServiceKey) -> ServiceKey:
-    """Return the key as it is now. Raises InvalidServiceKey, or MissingRight if it may no longer charge."""
-    now = read_again(service)
-    if not now.may(Right.CHARGE):
-        raise MissingRight(Right.CHARGE.value, words=Right.CHARGE.label)
-    return now
 
 
 def _is_plain(read: Standing) -> bool:

@@ -1,0 +1,101 @@
+"""Make the charges of a hot wallet together.
+
+The charges of one wallet wait for each other, because each locks the wallet's row until its commit is on the
+disk. If requests of one process charge the same wallet at the same time, the first charge is made at once.
+The others wait here and not in PostgreSQL, and are then made in one transaction, like those of a batch. So a
+request waits for at most one other transaction of its process, however many callers there are.
+"""
+
+import threading
+import time
+from dataclasses import dataclass, field
+from itertools import zip_longest
+
+import psycopg
+
+from accounts.models import ServiceKey
+from foundation.database.transactions import is_out_of_reach
+from foundation.errors import TryAgainLater
+from wallet.charges import batches, deductions
+from wallet.charges.batches import OF_A_TRANSACTION_MAX, Item, Outcome
+from wallet.charges.deductions import Charge
+
+# A group that is charged one by one begins no charge after this time: a caller waits three seconds at most.
+SECONDS_MAX = 1.0
+
+
+@dataclass(eq=False)
+class _Waiting:
+    """A charge. When its `turn` comes, it has an outcome, or it makes the charges of its `group`."""
+
+    item: Item
+    turn: threading.Event = field(default_factory=threading.Event)
+    outcome: Outcome = None
+    group: list["_Waiting"] = field(default_factory=list)
+
+
+# For each wallet that this process is charging, the charges that wait until this is done. The charges of a
+# transaction have the same service key, so it belongs to the name.
+_waiting: dict[tuple[str, str], list[_Waiting]] = {}
+_lock = threading.Lock()
+
+
+def deduct(*, service: ServiceKey, user_id: str, feature: str, count: int = 1, key: str) -> Charge:
+    """Charge as `deductions.deduct` does, together with the charges of this wallet that wait."""
+    if not key:  # It could not be told from another charge of its group.
+        return deductions.deduct(service=service, user_id=user_id, feature=feature, count=count)
+    mine = _Waiting(Item(user_id, feature, count, key))
+    place = (service.digest, user_id)
+    with _lock:
+        if place in _waiting:
+            _waiting[place].append(mine)
+        else:
+            _waiting[place] = []
+            _begin([mine])
+    mine.turn.wait()
+    if mine.group:
+        _make(service, mine.group, place)
+    if isinstance(mine.outcome, Charge):
+        return mine.outcome
+    raise mine.outcome or TryAgainLater
+
+
+def _begin(group: list[_Waiting]) -> None:
+    """Let the first charge of a group make them all."""
+    group[0].group = group
+    group[0].turn.set()
+
+
+def _make(service: ServiceKey, group: list[_Waiting], place: tuple[str, str]) -> None:
+    """Make the charges of a group and tell each its outcome. Then let those begin that have waited for it."""
+    lost: Exception | None = None
+    try:
+        made = batches.charge_wallet(
+            service, [each.item for each in group], end_at=time.monotonic() + SECONDS_MAX
+        )
+        for each, outcome in zip_longest(group, made):
+            each.outcome = outcome
+    except Exception as error:
+        for each in group:
+            each.outcome = each.outcome or error
+        # After the wait for a lock, there is time to wait for it once more. After the wait for a database
+        # that does not answer, there is not: those who have waited as long fail as well.
+        is_locked = isinstance(error.__cause__, psycopg.errors.LockNotAvailable)
+        lost = error if is_out_of_reach(error) and not is_locked else None
+    finally:
+        for each in group[1:]:
+            each.turn.set()
+        with _lock:
+            _hand_on(place, lost)
+
+
+def _hand_on(place: tuple[str, str], lost: Exception | None) -> None:
+    """Let the next charges of a wallet begin, or fail with the error `lost`. The caller has the lock."""
+    waiting = _waiting.pop(place)
+    if lost:
+        for each in waiting:
+            each.outcome = lost
+            each.turn.set()
+    elif waiting:
+        _waiting[place] = waiting[OF_A_TRANSACTION_MAX:]
+        _begin(waiting[:OF_A_TRANSACTION_MAX])
