@@ -24,9 +24,11 @@ BEFORE = {  # The migrations whose operations are transactions of their own, and
     "0019_no_foreign_key_between_nodes": "0018_indexes_that_include_the_wallet",
     "0021_guard_what_is_set_aside": "0020_keys_that_include_the_wallet",
     "0025_guard_grants_and_budgets": "0024_refunds_tell_what_grants_got",
-    "0029_wallets_move_by_several_entries": "0027_seals",
+    "0028_entries_with_fewer_indexes": "0027_seals",
+    "0029_wallets_move_by_several_entries": "0028_entries_with_fewer_indexes",
 }
 GUARD = "0021_guard_what_is_set_aside"
+FEWER_INDEXES = "0028_entries_with_fewer_indexes"
 
 
 @pytest.fixture
@@ -77,6 +79,29 @@ def test_a_verb_that_reads_entries_before_it_changes_the_wallet_goes_on(wallet_a
         wait_until_another_waits()
         sql("UPDATE wallet_wallet SET created_at = created_at WHERE user_id = 'usr_1'")
     upgrade.result(timeout=60)
+
+
+def test_a_charge_and_the_end_of_its_foreign_key_do_not_deadlock(wallet_at, give):
+    """As the release before charges: the wallet's row first, and then the entry."""
+    give("usr_1", 10)
+    wallet_at(BEFORE[FEWER_INDEXES])
+    [drop_foreign_key] = [
+        operation.database_operations[0].sql
+        for operation in MigrationExecutor(connection).loader.graph.nodes["wallet", FEWER_INDEXES].operations
+        if "FOREIGN KEY" in str(vars(operation).get("database_operations", [operation])[0].reverse_sql)
+    ]
+    with transaction.atomic():
+        steps = before.charging("usr_1")
+        next(steps)
+        upgrade = begin(lambda: [sql(statement) for statement in drop_foreign_key])
+        wait_until_another_waits()
+        list(steps)
+        transaction.set_rollback(True)
+    upgrade.result(timeout=60)
+    assert (
+        sql("SELECT FROM pg_constraint WHERE contype = 'f' AND conname LIKE 'wallet_entry_wallet_id_%%'")
+        == []
+    )
 
 
 # --- From the release before grants and budgets -------------------------------------------------------

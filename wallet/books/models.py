@@ -20,9 +20,9 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Self
 
-from django.contrib.postgres.indexes import OpClass
+from django.contrib.postgres.indexes import BrinIndex, OpClass
 from django.db import models
-from django.db.models import F, Q, Sum
+from django.db.models import Q, Sum
 from django.db.models.expressions import Combinable
 from django.db.models.functions import Abs, Coalesce, Now, Upper
 from django.utils import timezone
@@ -176,8 +176,13 @@ class Entry(models.Model):
         CAPTURE = "capture", "Charge of a hold"
 
     id = primary_key(identifiers.transaction_id)
-    # `wallet` needs no index of its own: the unique index on (wallet, sequence) serves its queries.
-    wallet = models.ForeignKey(Wallet, on_delete=models.PROTECT, related_name="entries", db_index=False)
+    # `wallet` needs no index of its own: the unique index on (wallet, sequence) serves its queries. It has no
+    # foreign key in the database, which would lock and read the wallet's row once more for each charge:
+    # triggers refuse an entry without its wallet (migrations/guard.sql), and they refuse to delete a wallet
+    # or to change its user (migrations/roles.sql).
+    wallet = models.ForeignKey(
+        Wallet, on_delete=models.PROTECT, related_name="entries", db_index=False, db_constraint=False
+    )
     sequence = models.BigIntegerField()
     kind = models.CharField(max_length=20, choices=Kind)
     credits = models.BigIntegerField()
@@ -285,10 +290,28 @@ class Entry(models.Model):
             ),
         ]
         indexes = [
-            models.Index(F("created_at").desc(), name="wallet_entry_newest"),
-            models.Index(fields=["product", "-created_at"], name="wallet_entry_product"),
-            # Nearly all entries are charges, so this index leaves them out. The index on the time finds the
-            # newest charges.
+            # A BRIN index keeps one summary for 32 pages, about 1,300 entries, so a charge pays little for
+            # it. The first one finds the entries of a time, and those of a rare product. The second one finds
+            # an idempotency key if the query also names a time: then PostgreSQL counts on the order of the
+            # times. Without that, it would often read the whole table.
+            BrinIndex(
+                fields=["created_at", "product"],
+                opclasses=["timestamptz_minmax_ops", "text_bloom_ops (n_distinct_per_range = 32)"],
+                pages_per_range=32,
+                autosummarize=True,
+                name="wallet_entry_written",
+            ),
+            BrinIndex(
+                fields=["created_at", "idempotency_key"],
+                opclasses=[
+                    "timestamptz_minmax_ops",
+                    "text_bloom_ops (n_distinct_per_range = 1500, false_positive_rate = 0.001)",
+                ],
+                pages_per_range=32,
+                autosummarize=True,
+                name="wallet_entry_keys",
+            ),
+            # Nearly all entries are charges, so this index leaves them out.
             models.Index(
                 fields=["kind", "-created_at"], condition=~Q(kind="deduct"), name="wallet_entry_kind"
             ),
@@ -297,9 +320,6 @@ class Entry(models.Model):
             ),
             models.Index(
                 fields=["stripe_session_id"], condition=~Q(stripe_session_id=""), name="wallet_entry_session"
-            ),
-            models.Index(
-                fields=["idempotency_key"], condition=~Q(idempotency_key=""), name="wallet_entry_key"
             ),
         ]
 

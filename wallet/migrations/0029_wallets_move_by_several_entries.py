@@ -37,7 +37,7 @@ NEVER_FELL = before("time_never_falls.sql", "CREATE FUNCTION wallet_entry_time_n
 
 class Migration(migrations.Migration):
     atomic = False
-    dependencies = [("wallet", "0027_seals")]
+    dependencies = [("wallet", "0028_entries_with_fewer_indexes")]
 
     operations = [
         migrations.RunSQL(sql=FOLLOWS, reverse_sql=FOLLOWED),

@@ -90,6 +90,17 @@ def test_a_wallet_with_a_history_is_not_deleted(refused):
     refused("is history", lambda: sql("DELETE FROM wallet_wallet WHERE user_id = 'usr_1'"))
 
 
+def test_no_wallet_is_deleted_or_given_to_another_user(refused):
+    """Entries have no foreign key to their wallet, because every charge would pay for it."""
+    keys = (
+        "SELECT conrelid::regclass::text FROM pg_constraint WHERE contype = 'f' AND confrelid = %s::regclass"
+    )
+    assert ("wallet_entry",) not in sql(keys, "wallet_wallet")
+    Wallet.objects.create(user_id="usr_0")
+    refused("is history", lambda: sql("DELETE FROM wallet_wallet WHERE user_id = 'usr_0'"))
+    refused("is history", lambda: sql("UPDATE wallet_wallet SET user_id = 'usr_2' WHERE user_id = 'usr_1'"))
+
+
 # --- An entry follows its wallet --------------------------------------------------------------------
 
 
