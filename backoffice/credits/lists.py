@@ -10,7 +10,7 @@ from typing import Any, cast
 from django.contrib import admin
 from django.contrib.admin import SimpleListFilter
 from django.contrib.admin.options import IncorrectLookupParameters
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.utils.html import format_html, format_html_join
 
@@ -19,6 +19,7 @@ from accounts.misar_ids import is_misar_id
 from accounts.models import ServiceKey, User
 from backoffice.actions.pages import ActingAdmin
 from backoffice.credits import actions, audits, funds, grants, parked, refunds, reversals
+from backoffice.credits.entry_pages import EntryPaginator
 from backoffice.lists.change_list import is_private
 from backoffice.lists.columns import column
 from backoffice.lists.filters import ListedFilter
@@ -58,7 +59,10 @@ TOTAL = (
 
 
 class ProductFilter(ListedFilter):
-    """Rows of one product. The filter offers products with a service key or entries, and the wallet."""
+    """Rows of one product. The filter offers products with a service key or entries, and the wallet.
+
+    Of a product without a key, entries of today may not be known yet (`days.products`).
+    """
 
     title = "product"
     parameter_name = "product__exact"
@@ -170,6 +174,7 @@ class WalletAdmin(AddressedAdmin):
 @admin.register(Entry)
 class EntryAdmin(AddressedAdmin):
     list_display = ("created_at", "user", "kind", "what", "product", "moved", "balance_after", "actor", "id")
+    paginator = EntryPaginator
     figures = ("moved", "balance_after")
     sortable_by = ("created_at",)
     list_filter = ("kind", ProductFilter)
@@ -206,6 +211,9 @@ class EntryAdmin(AddressedAdmin):
         if Wallet.objects.filter(pk=term).exists():
             return queryset.filter(wallet_id=term).order_by("-sequence", "-created_at")
         return super().matching(queryset, term)
+
+    def match(self, lookup: str, term: str) -> Q:
+        return Entry.has_key(term) if lookup == "idempotency_key" else super().match(lookup, term)
 
     @admin.display(description="feature")
     def its_feature(self, entry: Entry) -> str:

@@ -355,6 +355,8 @@ def _any_of(table: type[models.Model], lookup: str, texts: Iterable[str]) -> Q:
     if issubclass(table, Addressed) and lookup in ("mailbox", "mailbox_begins"):
         condition = table.in_mailbox if lookup == "mailbox" else table.mailbox_begins
         return Q.create([condition(value) for value in sorted(values)], connector=Q.OR)
+    if table is Entry and lookup == "idempotency_key":
+        return Q.create([Entry.has_key(value) for value in sorted(values)], connector=Q.OR)
     if "__" in lookup:
         values = {form for text in values for form in both_forms(text)}
     return Q.create([(lookup, value) for value in sorted(values)], connector=Q.OR)

@@ -111,6 +111,11 @@ class CappedPaginator(Paginator):
         """Whether there are more rows than are counted."""
         return self._counted > CEILING
 
+    @property
+    def all_rows(self) -> models.QuerySet[Any]:
+        """A query of which the first CEILING + 1 rows are those of the list. A subclass may narrow it."""
+        return cast("models.QuerySet[Any]", self.object_list)
+
 
 @dataclass(frozen=True)
 class Column:

@@ -115,7 +115,7 @@ class ReadOnlyAdmin(admin.ModelAdmin):
         if not self.may_take_files(request):
             raise PermissionDenied
         try:
-            rows = self.get_changelist_instance(request).queryset
+            rows = self.get_changelist_instance(request).paginator.all_rows
         except IncorrectLookupParameters:
             return HttpResponseRedirect(f"{self.url_of('changelist')}?{ERROR_FLAG}=1")
         return csv_files.answer(
@@ -185,11 +185,15 @@ class ReadOnlyAdmin(admin.ModelAdmin):
 
     def matching(self, queryset: models.QuerySet[Any], term: str) -> models.QuerySet[Any]:
         """The rows in which a search field equals the whole term."""
-        matches = Q.create([(lookup, term) for lookup in self.search_fields], connector=Q.OR)
+        matches = Q.create([self.match(lookup, term) for lookup in self.search_fields], connector=Q.OR)
         try:
             return queryset.filter(matches)
         except (ValidationError, ValueError):  # The term cannot be a key of this model.
             return queryset.none()
+
+    def match(self, lookup: str, term: str) -> Q:
+        """The condition that a search field equals the term. A subclass may add to it what an index needs."""
+        return Q((lookup, term))
 
     def columns_of_files(self) -> list[str]:
         """The columns of the CSV file: the key, all other fields that may be shown, then `also_in_files`."""

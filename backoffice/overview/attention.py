@@ -213,11 +213,14 @@ FOUND_BY: dict[str, Callable[[Audit], Line]] = {
 
 
 def _not_sealed(at: datetime) -> Iterator[Line]:
-    """One look at the newest entry that is old enough: it is sealed if the sealing goes on."""
+    """One look at the last entry that is old enough: it is sealed if the sealing goes on.
+
+    It is the last one by its id, which begins with a time. No index has the order of `created_at`.
+    """
     last_seal = Seal.objects.filter(wallet_id=OuterRef("wallet_id")).order_by("-after")
     old_enough = Entry.objects.filter(created_at__lt=at - LATE_SEAL)
     sealed_to = Coalesce(Subquery(last_seal.values("sequence")[:1]), 0)
-    entry = old_enough.annotate(sealed_to=sealed_to).order_by("-created_at").first()
+    entry = old_enough.annotate(sealed_to=sealed_to).order_by("-pk").first()
     if entry is not None and entry.sealed_to < entry.sequence:
         when = moment(entry.created_at.astimezone(UTC).replace(second=0))
         yield Line(

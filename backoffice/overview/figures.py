@@ -160,7 +160,7 @@ def movements_of(period: Period, product: str) -> Movements:
         product_chart=None if product else charts.product_chart(flows, period),
         by_product=_by_product(flows, period),
         # An index has this order, so PostgreSQL needs one index lookup, even if there are no entries.
-        ever_moved=bool(flows) or Entry.objects.order_by("-created_at").values("pk").first() is not None,
+        ever_moved=bool(flows) or Entry.objects.order_by("-pk").values("pk").first() is not None,
         change=sum(flow.credits for flow in flows),
     )
 

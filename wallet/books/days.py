@@ -18,6 +18,7 @@ from wallet.books.models import ClosedDay
 # times come from the database's clock, and a charge takes seconds.
 SETTLING = timedelta(hours=1)
 PRODUCTS_MAX = 100
+NEWEST = 1_000
 
 # One SQL statement reads one snapshot, so the count and the totals come from the same entries. If another
 # process closes the same day at the same time, it waits at its first INSERT until the day is closed. Then
@@ -39,47 +40,57 @@ kept AS (
 SELECT day, entries, closed_at FROM closed
 """
 
-# The finished days that are not closed yet, oldest first. The search starts at the day of the first entry.
-# The database's clock decides which days have ended, because the clock of this host may be hours ahead.
+# The finished days that are not closed yet, oldest first. The search starts at the day of the first entry. No
+# index has the order of the times. But ids begin with the time of the host that made them, so the first id is
+# that of an old entry, and only the entries that are as old are read. With a bound on both sides, PostgreSQL
+# expects few of them. The database's clock decides which days have ended, because the clock of this host may
+# be hours ahead.
 OPEN_DAYS = """
 SELECT each::date
-  FROM generate_series((SELECT min(created_at) AT TIME ZONE 'UTC' FROM wallet_entry)::date::timestamp,
+  FROM generate_series((SELECT min(created_at) AT TIME ZONE 'UTC' FROM wallet_entry
+                         WHERE created_at >= '-infinity'
+                           AND created_at <= (SELECT created_at FROM wallet_entry ORDER BY id LIMIT 1)
+                       )::date::timestamp,
                        (least(%(now)s, now()) - %(settling)s) AT TIME ZONE 'UTC' - interval '1 day',
                        '1 day') AS each
  WHERE NOT EXISTS (SELECT FROM wallet_closedday WHERE day = each::date)
  ORDER BY each
 """
 
-# The first half reads the closed days, the second half all other days. One SQL statement reads one snapshot,
-# so no day is in both halves, even if another process closes it now. The GROUP BY is in the lateral query, so
-# PostgreSQL needs one lookup in the index on the time for each open day.
+# The first half reads the closed days. The second half reads all entries from the first other day on, which
+# is one range of the index on the time, and leaves out those of closed days. One SQL statement reads one
+# snapshot, so no day is in both halves, even if another process closes it now.
 FLOWS = """
 SELECT day_id, product, kind, credits, entries
   FROM wallet_daytotal
  WHERE day_id BETWEEN %(first_day)s AND %(last_day)s AND (%(product)s = '' OR product = %(product)s)
  UNION ALL
-SELECT each::date, live.product, live.kind, live.credits, live.entries
-  FROM generate_series(%(first_day)s::timestamp, %(last_day)s::timestamp, '1 day') AS each,
-       LATERAL (SELECT product, kind, sum(credits)::bigint AS credits, count(*) AS entries
-                  FROM wallet_entry
-                 WHERE created_at >= each AT TIME ZONE 'UTC'
-                   AND created_at < (each + interval '1 day') AT TIME ZONE 'UTC'
-                   AND (%(product)s = '' OR product = %(product)s)
-                 GROUP BY product, kind) AS live
- WHERE NOT EXISTS (SELECT FROM wallet_closedday WHERE day = each::date)
+SELECT day, product, kind, credits, entries
+  FROM (SELECT (created_at AT TIME ZONE 'UTC')::date AS day, product, kind, sum(credits)::bigint AS credits,
+               count(*) AS entries
+          FROM wallet_entry
+         WHERE created_at < %(until)s
+           AND created_at >= (
+               SELECT min(each) AT TIME ZONE 'UTC'
+                 FROM generate_series(%(first_day)s::timestamp, %(last_day)s::timestamp, '1 day') AS each
+                WHERE NOT EXISTS (SELECT FROM wallet_closedday WHERE day = each::date))
+           AND (%(product)s = '' OR product = %(product)s)
+         GROUP BY 1, 2, 3) AS live
+ WHERE NOT EXISTS (SELECT FROM wallet_closedday WHERE wallet_closedday.day = live.day)
  ORDER BY 1, 2, 3
 """
 
-# Finds each product with one lookup in the index that starts with the product. So the number of entries does
-# not matter.
+# No index has the products of entries, so the newest entries stand for those of the days that are open.
 PRODUCTS = """
-WITH RECURSIVE seen (product) AS (
-    (SELECT product FROM wallet_entry ORDER BY product LIMIT 1)
-     UNION ALL
-    SELECT (SELECT entry.product FROM wallet_entry entry
-             WHERE entry.product > seen.product ORDER BY entry.product LIMIT 1)
-      FROM seen WHERE seen.product IS NOT NULL)
-SELECT product FROM seen WHERE product <> '' LIMIT %(most)s
+SELECT product FROM wallet_daytotal
+ UNION
+SELECT product FROM (SELECT product FROM wallet_entry ORDER BY id DESC LIMIT %(newest)s) AS newest
+ ORDER BY 1 LIMIT %(most)s + 1
+"""
+
+LAST_CLOSED = """
+SELECT max(day) FILTER (WHERE NOT EXISTS (SELECT FROM wallet_closedday WHERE day = each.day - 1)), max(day)
+  FROM wallet_closedday AS each
 """
 
 # Uses the index on the kind. This index leaves charges out, so it is small. There are few adjustments,
@@ -151,9 +162,9 @@ def flows(first_day: date, last_day: date, product: str = "") -> list[Flow]:
     With `product`, only the sums of this product are returned. For closed days, the stored totals are read.
     For all other days, the entries are read with the index on the time.
     """
-    values: dict[str, Any] = {"first_day": first_day, "last_day": last_day, "product": product}
+    values: dict[str, Any] = {"first_day": first_day, "last_day": last_day, "until": end_of(last_day)}
     with connection.cursor() as cursor:
-        cursor.execute(FLOWS, values)
+        cursor.execute(FLOWS, values | {"product": product})
         return [Flow(*row) for row in cursor.fetchall()]
 
 
@@ -170,7 +181,15 @@ def adjusted(first_day: date, last_day: date, product: str = "") -> tuple[int, i
 
 
 def products() -> list[str]:
-    """Return the names of all products that have entries, sorted; at most 100."""
+    """Return the products of closed days and of the 1,000 newest entries, sorted; at most 100."""
     with connection.cursor() as cursor:
-        cursor.execute(PRODUCTS, {"most": PRODUCTS_MAX})
-        return sorted(product for (product,) in cursor.fetchall())
+        cursor.execute(PRODUCTS, {"newest": NEWEST, "most": PRODUCTS_MAX})
+        return [product for (product,) in cursor.fetchall() if product][:PRODUCTS_MAX]
+
+
+def last_closed() -> tuple[date, date] | None:
+    """Return the first and the last of the newest closed days without a gap; None if no day is closed."""
+    with connection.cursor() as cursor:
+        cursor.execute(LAST_CLOSED)
+        [(first, last)] = cursor.fetchall()
+    return (first, last) if first and last else None

@@ -28,6 +28,7 @@ from django.db.models.functions import Abs, Coalesce, Now, Upper
 from django.utils import timezone
 
 from accounts.misar_ids import MISAR_ID_LENGTH
+from foundation.calendar import FIRST_DAY, start_of
 from foundation.identifiers import IDENTIFIER_LENGTH, primary_key
 from wallet import identifiers
 
@@ -325,6 +326,14 @@ class Entry(models.Model):
 
     def __str__(self) -> str:
         return self.id
+
+    @classmethod
+    def has_key(cls, key: str) -> Q:
+        """The condition that an entry has this idempotency key, for queries over all wallets.
+
+        It names a time that is true of every entry, for the index (see Meta.indexes).
+        """
+        return Q(idempotency_key=key, created_at__gte=start_of(FIRST_DAY))
 
     @property
     def balance_before(self) -> int:
