@@ -41,16 +41,21 @@ SELECT day, entries, closed_at FROM closed
 """
 
 # The finished days that are not closed yet, oldest first. The search starts at the day of the first entry. No
-# index has the order of the times. But ids begin with the time of the host that made them, so the first id is
-# that of an old entry, and only the entries that are as old are read. With a bound on both sides, PostgreSQL
-# expects few of them. The database's clock decides which days have ended, because the clock of this host may
-# be hours ahead.
+# index has the order of the times, so it only reads the entries before the first closed day (usually none),
+# and none that are younger than the first id: ids begin with the time of the host that made them, so that
+# entry is old. With a bound on both sides, PostgreSQL expects few entries. The database's clock decides which
+# days have ended, because the clock of this host may be hours ahead.
 OPEN_DAYS = """
+WITH closed AS (SELECT min(day)::timestamp AS began FROM wallet_closedday),
+written AS (
+     SELECT min(created_at) AT TIME ZONE 'UTC' AS began
+       FROM wallet_entry
+      WHERE created_at >= '-infinity'
+        AND created_at <= (SELECT least(created_at, began AT TIME ZONE 'UTC') FROM wallet_entry, closed
+                            ORDER BY id LIMIT 1))
 SELECT each::date
-  FROM generate_series((SELECT min(created_at) AT TIME ZONE 'UTC' FROM wallet_entry
-                         WHERE created_at >= '-infinity'
-                           AND created_at <= (SELECT created_at FROM wallet_entry ORDER BY id LIMIT 1)
-                       )::date::timestamp,
+  FROM closed, written,
+       generate_series(least(closed.began, written.began::date::timestamp),
                        (least(%(now)s, now()) - %(settling)s) AT TIME ZONE 'UTC' - interval '1 day',
                        '1 day') AS each
  WHERE NOT EXISTS (SELECT FROM wallet_closedday WHERE day = each::date)
