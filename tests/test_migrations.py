@@ -88,6 +88,13 @@ def test_every_check_has_a_name_of_ours():
     assert sql("SELECT conname FROM pg_constraint WHERE NOT convalidated") == []
 
 
+@pytest.mark.django_db
+def test_django_leaves_no_index_for_searches_that_no_query_makes():
+    """Django adds an index for LIKE to each text with an index. Monetization still has some."""
+    indexes = sql("SELECT indexname FROM pg_indexes WHERE tablename ~ '^(accounts|wallet)_'")
+    assert [name for (name,) in indexes if name.endswith("_like")] == []
+
+
 # --- Payments of earlier releases ---------------------------------------------------------------------
 
 BEFORE_PAYMENTS = "0010_finding_by_the_beginning"

@@ -34,8 +34,8 @@ QUERIES_OF_TOPUP_MAX = 16
 # A user's page and the overview say more, and as often for a long history as for a short one.
 QUERIES_OF_PAGES_MAX = 60
 
-# One wallet has a tenth of all entries, and a hundredth of each kind. One product has five entries. Nearly all other entries are
-# charges, as in production. Later rows have later times.
+# One wallet has a tenth of all entries, and a hundredth of each kind. Nearly all other entries are
+# charges, as in production. Later rows have later times. One product has five entries.
 FILL = """
 CREATE TEMP TABLE filling ON COMMIT DROP AS
 SELECT n,
@@ -260,7 +260,7 @@ def reading_too_much(get):
 
 
 def lists_with_closed_days():
-    """Lists of entries whose stretches are the closed days; days without an entry of the list are left out."""
+    """Lists of entries that closed days cut into stretches, of dense and of rare products."""
     entries = reverse("admin:wallet_entry_changelist")
     filters = ("", "kind__exact=deduct&product__exact=reach", "product__exact=mail", "product__exact=once")
     return [
@@ -335,8 +335,8 @@ def test_no_page_reads_the_ledger_from_end_to_end(staff, give):
         periods = set(re.findall(r'href="(\?[^"]+)"', staff.get(overview).text))
         for address in (overview, *(overview + unescape(period) for period in sorted(periods))):
             wrong += looked_at(staff.get, address, QUERIES_OF_PAGES_MAX)
-        # Once finished days are added up, the overview reads what the others hold, and a list reads the days of
-        # its page.
+        # Once finished days are added up, the overview reads what the others hold, and a list reads the days
+        # of its page.
         days.close_days(now=timezone.now())
         wrong += [
             f"{address} reads {rows} rows of the ledger: {query[:1500]}"
