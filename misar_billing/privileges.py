@@ -204,6 +204,8 @@ MONETIZATION = {
     ),
     "monetization_firstanswer": Access(insert=True, update=("row_id", "answer", "key", "digest")),
     "monetization_erasure": APPENDS,
+    "monetization_closedday": Access(operator=("INSERT", "DELETE"), auditor=ALL),
+    "monetization_daytotal": Access(operator=("INSERT", "DELETE"), auditor=ALL),
 }
 
 THIRD_PARTY = {

@@ -50,6 +50,7 @@ GUARDS = Guards(
             "7bf5c13ecb40f5c1d60dd83839f0d58c",
         ),
         "monetization_tip_empties_its_mailbox": ("monetization_tip", "353297175ae82bced9f4189dabadbb06"),
+        "monetization_tip_is_dated_now": ("monetization_tip", "578779e6264021ba4600f1df534f81f6"),
         "monetization_tip_is_its_refunds": ("monetization_tip", "3a633168558a1150135195f9f7eae0da"),
         "monetization_tip_is_not_deleted": ("monetization_tip", "c48f227c5b4ee6f5365e3e735e388d14"),
         "monetization_tip_is_not_truncated": ("monetization_tip", "7bf5c13ecb40f5c1d60dd83839f0d58c"),
@@ -60,5 +61,6 @@ GUARDS = Guards(
         "monetization_subscription_is_its_events()": "25aaa9f267e537b9fb807a799e6b0203",
         "monetization_tip_is_its_refunds()": "02bc53403d47d17f5db37cd00c851e97",
         "monetization_tip_keeps_its_worth()": "21c5a3e2c16993456b5d6d28ca6e25b7",
+        "monetization_totals(timestamp with time zone, timestamp with time zone)": "b8a85deb37a6758f368e17cb95d70fa3",
     },
 )

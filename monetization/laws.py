@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from foundation.database import guards
+from monetization.days.closing import NUMBERS
 from monetization.guards import GUARDS
 from wallet.books.laws import Violation, broken
 from wallet.books.laws.acts import ACTS_BEGAN
@@ -35,6 +36,19 @@ LAWS = {
            AND act.model = 'monetization.tip' AND act.row_id = refund.tip_id
          WHERE refund.actor <> 'user:' || refund.creator_id AND act.id IS NULL
            AND refund.created_at >= {ACTS_BEGAN}
+    """,
+    # Totals that are wrong, missing, or of days that are not closed.
+    "The totals of a creator's closed day are what the records add up to": f"""
+        WITH added AS (
+             SELECT * FROM monetization_totals('-infinity', (
+                    SELECT (max(day) + 1)::timestamp AT TIME ZONE 'UTC' FROM monetization_closedday))),
+        kept AS (SELECT creator_id, currency, day, {", ".join(NUMBERS)} FROM monetization_daytotal)
+        SELECT concat_ws(' ', creator_id, nullif(currency, ''), day),
+               format('%%s kept, %%s there', row_to_json(kept), row_to_json(added))
+          FROM kept FULL JOIN added USING (creator_id, currency, day)
+         WHERE ({", ".join(f"kept.{name}" for name in NUMBERS)})
+               IS DISTINCT FROM ({", ".join(f"added.{name}" for name in NUMBERS)})
+         ORDER BY 1
     """,
     guards.name_of("creators' records"): guards.law(GUARDS),
 }

@@ -12,13 +12,15 @@ from django.conf import settings
 from django.contrib.postgres.indexes import OpClass
 from django.db import models
 from django.db.models import F, OuterRef, Q
-from django.db.models.functions import Upper
+from django.db.models.functions import Coalesce, Upper
 from django.utils import timezone
 
 from accounts.models import User
 from foundation.identifiers import IDENTIFIER_LENGTH, primary_key
 from foundation.mailboxes import Addressed, not_filled
 from monetization import identifiers
+from monetization.days import models as days  # noqa: F401 (Django finds an app's models here)
+from monetization.privacy.models import Erasure as Erasure
 
 NAME_LENGTH = 200
 PLAN_LENGTH = 100
@@ -246,6 +248,18 @@ class Subscription(Addressed):
         indexes = [
             models.Index(fields=["creator", "-created_at", "-id"], name="monetization_sub_newest"),
             models.Index(fields=["creator", "status"], name="monetization_sub_status"),
+            # The subscriptions of one reader of a creator, for the count of readers who pay.
+            models.Index("creator", Coalesce("mailbox", "reader"), name="monetization_sub_payer"),
+            models.Index(
+                fields=["creator", "currency", "yearly_cents"],
+                condition=Q(status="past_due"),
+                name="monetization_sub_past_due",
+            ),
+            models.Index(
+                fields=["creator", "currency", "status"],
+                condition=Q(interval="unknown"),
+                name="monetization_sub_unknown",
+            ),
             models.Index(
                 fields=["reader"], opclasses=["text_pattern_ops"], name="monetization_sub_reader_begins"
             ),
@@ -297,6 +311,12 @@ class SubscriptionEvent(models.Model):
         default_permissions = ("view",)
         indexes = [
             models.Index(fields=["creator", "created_at"], name="monetization_event_of_creator"),
+            # Only a reader with such an event can have stopped paying.
+            models.Index(
+                fields=["creator", "created_at"],
+                condition=Q(status="cancelled"),
+                name="monetization_event_cancelled",
+            ),
             models.Index(fields=["subscription", "id"], name="monetization_event_of_sub"),
             models.Index(fields=["-created_at"], name="monetization_event_all"),
         ]
@@ -477,23 +497,3 @@ class FirstAnswer(models.Model):
 
     def __str__(self) -> str:
         return f"{self.endpoint} {self.key}"
-
-
-class Erasure(models.Model):
-    """A record that a reader was erased, without the reader's address."""
-
-    actor = models.CharField(max_length=300)
-    tips = models.IntegerField()
-    subscriptions = models.IntegerField()
-    created_at = models.DateTimeField(default=timezone.now)
-
-    class Meta:
-        default_permissions = ("view",)
-        constraints = [
-            models.CheckConstraint(
-                condition=Q(tips__gte=0, subscriptions__gte=0), name="monetization_erasure_counts_from_zero"
-            ),
-        ]
-
-    def __str__(self) -> str:
-        return f"{self.created_at:%Y-%m-%d}"

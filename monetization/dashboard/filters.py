@@ -8,7 +8,7 @@ from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from accounts.models import User
-from monetization.figures import stats
+from monetization.figures import sums
 from monetization.models import EMAIL_LENGTH
 
 SEARCH = "search"
@@ -30,7 +30,7 @@ class FilterForm(forms.Form):
         super().__init__({}, auto_id="filter_%s")
         self.data = {name: text for name in self.fields if (text := given.get(name, "").strip())}
         self.creator, self.now = creator, timezone.now()
-        self.currencies = stats.currencies_of(creator)
+        self.currencies = sums.currencies_of(creator)
         for name, field in self.fields.items():
             field.widget.attrs["class"] = "input"
             field.error_messages["invalid_choice"] = "There is no such choice. This filter is not applied."

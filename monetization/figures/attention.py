@@ -6,18 +6,18 @@ from datetime import date, datetime, timedelta
 from typing import Literal
 
 from django.db import connection
-from django.db.models import Count, Q, Sum
 from django.template.defaultfilters import pluralize
 
 from accounts.models import User
 from foundation import money
-from foundation.calendar import A_MOMENT, day_of, last_day_of, start_of, written
+from foundation.calendar import day_of, last_day_of, written
 from foundation.text import one_line
 from foundation.words import NAME_SHOWN, NAMED_MAX, count, listed
 from monetization import sponsors
-from monetization.figures import payers
+from monetization.figures import payers, sums, unsettled
+from monetization.figures.periods import Period
 from monetization.figures.stats import mrr_of
-from monetization.models import Sponsor, Subscription, Tip
+from monetization.models import Sponsor
 
 Kind = Literal["past_due", "double_booked", "starting", "ended", "unknown_interval", "no_stripe_id"]
 SOON = timedelta(days=3)
@@ -82,10 +82,11 @@ def summary(creator: User, *, at: datetime) -> str:
     The sentence counts recorded tips and new subscribers. New subscribers are readers who pay now and did not
     pay when the month began. A reader who pays in two currencies counts once.
     """
-    month = start_of(day_of(at).replace(day=1))
-    tips = Tip.objects.visible_to(creator).filter(created_at__gte=month, created_at__lte=at).count()
-    groups = payers.at(creator, [month - A_MOMENT], by_currency=False).get("", [])
-    readers = sum(group.readers for group in groups if group.pays_now and not group.paid[0])
+    month = day_of(at).replace(day=1)
+    so_far = Period("", month, day_of(at), "this month")
+    tips = sum(each.tips for each in sums.by_currency(creator, so_far, at=at).values())
+    found = payers.at(creator, [so_far.since], by_currency=False).get("")
+    readers = found.joined(0) if found else 0
     active = Sponsor.objects.visible_to(creator).in_state(Sponsor.State.ACTIVE, at)
     running = list(active.order_by("active_until", "pk"))
     parts = [
@@ -111,18 +112,14 @@ def quoted(name: str) -> str:
 
 
 def _of_subscriptions(creator: User) -> tuple[list[Line], list[Line]]:
-    paying = Subscription.objects.visible_to(creator).paying().order_by("currency")
-    rows = paying.values("currency").annotate(
-        late=Count("pk", filter=Q(status="past_due")),
-        yearly=Sum("yearly_cents", filter=Q(status="past_due"), default=0),
-        unknown=Count("pk", filter=Q(interval="unknown")),
-    )
-    late = unknown = 0
-    at_risk = []
-    for row in rows:
-        late, unknown = late + row["late"], unknown + row["unknown"]
-        if row["yearly"]:
-            at_risk.append(money.amount(mrr_of(row["yearly"]), row["currency"]))
+    rows = unsettled.by_currency(creator)
+    late = sum(row.past_due for row in rows.values())
+    unknown = sum(row.of_unknown_interval for row in rows.values())
+    at_risk = [
+        money.amount(mrr_of(row.yearly_cents_past_due), currency)
+        for currency, row in rows.items()
+        if row.yearly_cents_past_due
+    ]
     worth = f": {listed(at_risk)} a month at risk" if at_risk else ""
     past_due = f"{count(late, 'subscription')} {pluralize(late, 'is,are')} past due{worth}."
     not_known = (

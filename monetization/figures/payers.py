@@ -11,84 +11,166 @@ from typing import Any
 
 from accounts.models import User
 from monetization.figures import by_mailbox
+from monetization.figures.sums import CLOSED
 from monetization.models import Subscription
 
-# `touched` are the readers with an event since the earliest moment. Only they can have started or stopped
-# paying since then. All other readers who pay now paid at every moment.
+# Whether a reader of `gone` pays at a moment: whether, after the last event before it, one of the reader's
+# subscriptions is active or past due.
+_PAYS = """
+EXISTS (SELECT FROM monetization_subscription theirs
+         WHERE theirs.creator_id = %(creator)s AND coalesce(theirs.mailbox, theirs.reader) = gone.reader
+           AND gone.currency IN ('', theirs.currency)
+           AND (SELECT last.status FROM monetization_subscriptionevent last
+                 WHERE last.subscription_id = theirs.id AND last.created_at < {moment}
+                 ORDER BY last.id DESC LIMIT 1) IN ('active', 'past_due'))
+"""
+_READ_BY = """
+    CASE WHEN %(by_currency)s THEN subscription.currency ELSE '' END AS currency,
+    coalesce(subscription.mailbox, subscription.reader) AS reader
+"""
+
+# How many readers pay at a moment is the sum of the stored changes of closed days up to `base`, and of the
+# changes from then to the moment. `base` is the last midnight before the moment, or the end of the last
+# closed day if that is earlier. It is -infinity if no day is closed.
 #
-# For each reader in `touched`, the query reads each subscription's status now, and its status after the last
-# event up to each moment. A reader with two subscriptions who cancelled one of them still pays. The lowest
-# bit of `bits` is whether the reader pays now. The next bits are whether the reader paid at each moment.
+# `changed` are the subscriptions with an event in between, with their status after it. Only their readers can
+# have started or stopped paying. `lives` adds what all subscriptions of these readers were at `base`.
 #
-# This is one statement, so all of it reads the same snapshot of the database. The amounts are added up in
-# another query: if they were in one query with count(DISTINCT reader), PostgreSQL would sort every row.
-PAYERS = """
+# `gone` are the readers with a cancelled subscription between a moment and the end. Only they can have paid
+# at the moment and not at the end. A reader with two subscriptions who cancelled one of them still pays.
+#
+# With OFFSET 0, PostgreSQL reads a lateral query for each row, by an index. Otherwise it would read all
+# subscriptions of all creators, since it cannot know how short the times are.
+#
+# The rows with number NULL are the currencies with an event since the earliest moment. This is one statement,
+# so all of it reads the same snapshot of the database.
+PAYERS = f"""
 WITH not_filled AS (
     SELECT min(id) IS NOT NULL AS found
       FROM monetization_subscription WHERE mailbox IS NULL AND reader ~ %(other)s
-), mine AS (
-    SELECT id, CASE WHEN %(by_currency)s THEN currency ELSE '' END AS currency,
-           coalesce(mailbox, reader) AS reader,
-           (status IN ('active', 'past_due'))::int AS pays
-      FROM monetization_subscription
-     WHERE creator_id = %(creator)s
-), touched AS (
-    SELECT DISTINCT mine.currency, mine.reader
-      FROM monetization_subscriptionevent event JOIN mine ON mine.id = event.subscription_id
-     WHERE event.creator_id = %(creator)s AND event.created_at > %(earliest)s
-), looked_at AS (
-    SELECT * FROM mine JOIN touched USING (currency, reader)
+), {CLOSED}, moments AS (
+    SELECT number, moment,
+           least(closed.until, date_trunc('day', moment AT TIME ZONE 'UTC') AT TIME ZONE 'UTC') AS base
+      FROM unnest(%(moments)s::timestamptz[]) WITH ORDINALITY AS given (moment, number), closed
+     UNION ALL
+    SELECT 0, coalesce(%(end)s, 'infinity'::timestamptz),
+           least(closed.until, date_trunc('day', %(end)s::timestamptz AT TIME ZONE 'UTC') AT TIME ZONE 'UTC')
+      FROM closed
+), ending AS (
+    SELECT moment FROM moments WHERE number = 0
+), changed AS (
+    SELECT DISTINCT ON (number, subscription.id) number, base, subscription.id, {_READ_BY}, event.created_at,
+           event.status IN ('active', 'past_due') AS pays
+      FROM moments
+     CROSS JOIN LATERAL (
+           SELECT id, subscription_id, status, created_at FROM monetization_subscriptionevent
+            WHERE creator_id = %(creator)s AND created_at >= base AND created_at < moment
+           OFFSET 0) AS event
+      JOIN monetization_subscription subscription ON subscription.id = event.subscription_id
+     ORDER BY number, subscription.id, event.id DESC
 ), lives AS (
-    SELECT currency, bit_or(pays | coalesce(last.paid << moments.number::int, 0)) AS bits
-      FROM looked_at
-     CROSS JOIN unnest(%(moments)s::timestamptz[]) WITH ORDINALITY AS moments (moment, number)
-      LEFT JOIN LATERAL (
-           SELECT (event.status IN ('active', 'past_due'))::int AS paid
-             FROM monetization_subscriptionevent event
-            WHERE event.subscription_id = looked_at.id AND event.created_at <= moments.moment
-            ORDER BY event.id DESC LIMIT 1) AS last ON true
-     GROUP BY currency, reader
+    SELECT number, currency, reader, false AS paid, pays FROM changed
+     UNION ALL
+    SELECT readers.number, readers.currency, readers.reader, was.paid, was.paid AND changed.id IS NULL
+      FROM (SELECT DISTINCT number, base, currency, reader FROM changed WHERE base > '-infinity') AS readers
+     CROSS JOIN LATERAL (
+           SELECT id FROM monetization_subscription
+            WHERE creator_id = %(creator)s AND coalesce(mailbox, reader) = readers.reader
+              AND readers.currency IN ('', currency)
+           OFFSET 0) AS theirs
+     CROSS JOIN LATERAL (
+           SELECT event.status IN ('active', 'past_due') AS paid FROM monetization_subscriptionevent event
+            WHERE event.subscription_id = theirs.id AND event.created_at < readers.base
+            ORDER BY event.id DESC LIMIT 1) AS was
+      LEFT JOIN changed ON changed.number = readers.number AND changed.id = theirs.id
+), changes AS (
+    SELECT number, currency, payers_delta AS readers
+      FROM moments
+      JOIN monetization_daytotal ON creator_id = %(creator)s AND day < (base AT TIME ZONE 'UTC')::date
+                                AND (currency <> '') = %(by_currency)s
+     UNION ALL
+    SELECT number, currency, bool_or(pays)::int - bool_or(paid)::int
+      FROM lives GROUP BY number, currency, reader
+), gone AS (
+    SELECT DISTINCT number, moment, {_READ_BY}
+      FROM moments
+     CROSS JOIN LATERAL (
+           SELECT subscription_id FROM monetization_subscriptionevent
+            WHERE creator_id = %(creator)s AND status = 'cancelled' AND created_at >= moment
+              AND created_at < (SELECT moment FROM ending)
+           OFFSET 0) AS event
+      JOIN monetization_subscription subscription ON subscription.id = event.subscription_id
+     WHERE number > 0 AND number IN (SELECT number FROM changes GROUP BY number HAVING sum(readers) > 0)
 )
-SELECT currency, bits, count(*), (SELECT found FROM not_filled) FROM lives GROUP BY currency, bits
+SELECT currency, number, sum(readers)::bigint, 0, (SELECT found FROM not_filled)
+  FROM changes GROUP BY currency, number
  UNION ALL
-SELECT currency, NULL, count(*), (SELECT found FROM not_filled)
-  FROM (SELECT DISTINCT currency, reader FROM mine WHERE pays = 1) AS readers
- GROUP BY currency
-"""
+SELECT currency, number, 0, count(*), (SELECT found FROM not_filled)
+  FROM gone
+ WHERE {_PAYS.format(moment="moment")} AND NOT {_PAYS.format(moment="(SELECT moment FROM ending)")}
+ GROUP BY currency, number
+ UNION ALL
+SELECT CASE WHEN %(by_currency)s THEN currency ELSE '' END, NULL, 0, 0, (SELECT found FROM not_filled)
+  FROM (SELECT currency
+          FROM monetization_daytotal
+         WHERE creator_id = %(creator)s AND currency <> '' AND events > 0
+           AND day > (%(earliest)s AT TIME ZONE 'UTC')::date
+         UNION
+        SELECT currency
+          FROM monetization_subscriptionevent
+         WHERE creator_id = %(creator)s AND created_at >= %(earliest)s
+           AND created_at
+               < (date_trunc('day', %(earliest)s AT TIME ZONE 'UTC') + interval '1 day') AT TIME ZONE 'UTC'
+         UNION
+        SELECT currency FROM changed WHERE number = 0 AND created_at >= %(earliest)s) AS moved
+"""  # noqa: S608 (made of names of this module)
 
 
 @dataclass(frozen=True)
-class Group:
-    """A number of readers who paid at the same moments.
+class Earlier:
+    """How many readers paid at an earlier moment, and how many of these do not pay at the end (`left`)."""
 
-    `paid` says for each moment whether these readers paid. `pays_now` says whether they pay now.
-    """
-
-    readers: int
-    paid: list[bool]
-    pays_now: bool
+    paid: int
+    left: int
 
 
-def at(creator: User, moments: Sequence[datetime], *, by_currency: bool = True) -> dict[str, list[Group]]:
-    """Return, by currency, the groups of readers who paid at one of the moments or pay now.
+@dataclass(frozen=True)
+class Payers:
+    """How many readers pay at the end, and who of the readers of earlier moments left until then."""
 
-    With `by_currency=False`, a reader who pays in two currencies counts once, and the only currency is "".
+    paying: int
+    earlier: list[Earlier]
+
+    def joined(self, number: int) -> int:
+        """How many readers pay at the end and did not pay at the earlier moment with this number."""
+        return self.paying - self.earlier[number].paid + self.earlier[number].left
+
+
+def at(
+    creator: User, moments: Sequence[datetime], *, end: datetime | None = None, by_currency: bool = True
+) -> dict[str, Payers]:
+    """Return, by currency, how many readers paid just before each of these moments and just before the end.
+
+    Without an `end`, the end is now. No moment may be later than the end. A currency is left out if no reader
+    paid at a moment and nothing happened since the earliest. With `by_currency=False`, a reader who pays in
+    two currencies counts once, and the only currency is "". This takes one query.
     """
     values: dict[str, Any] = {
         "creator": creator.pk,
         "by_currency": by_currency,
         "earliest": min(moments),
         "moments": list(moments),
+        "end": end,
     }
+    counts: dict[str, list[Earlier]] = {}
     rows = by_mailbox.rows(Subscription, PAYERS, values)
-    groups: dict[str, list[Group]] = {currency: [] for currency, *_ in rows}
-    steady = {currency: readers for currency, bits, readers in rows if bits is None}
-    for currency, bits, readers in rows:
-        if bits:
-            pays_now, *paid = (bool(bits >> place & 1) for place in range(len(moments) + 1))
-            groups[currency].append(Group(readers, paid, pays_now))
-            steady[currency] = steady.get(currency, 0) - readers * pays_now
-    for currency, readers in steady.items():
-        if readers:
-            groups[currency].append(Group(readers, [True] * len(moments), pays_now=True))
-    return groups
+    moved = {currency for currency, number, *_ in rows if number is None}
+    for currency, number, paid, left in rows:
+        of = counts.setdefault(currency, [Earlier(0, 0)] * (len(moments) + 1))
+        place = number or 0
+        of[place] = Earlier(of[place].paid + paid, of[place].left + left)
+    return {
+        currency: Payers(end_.paid, earlier)
+        for currency, (end_, *earlier) in counts.items()
+        if currency in moved or any(each.paid for each in (end_, *earlier))
+    }

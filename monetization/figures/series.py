@@ -7,17 +7,17 @@ figures of stats.of_period().
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from typing import Any
 
-from django.db import connection
-from django.db.models import Count, DateField, QuerySet, Sum
-from django.db.models.functions import Trunc
+from django.db.models import DateField, Sum
+from django.db.models.functions import Coalesce, TruncMonth
 
 from accounts.models import User
-from foundation.calendar import MONTHS_OF_A_YEAR, add_months, day_of, start_of
-from monetization.figures.periods import Period, Step, step_of, steps
+from foundation.calendar import DAY, MONTHS_OF_A_YEAR, add_months, day_of
+from monetization.figures import sums
+from monetization.figures.periods import Period, step_of, steps
 from monetization.figures.stats import mrr_of
-from monetization.models import Refund, Tip
+from monetization.figures.sums import Sums
+from monetization.models import Sponsor
 
 
 @dataclass(frozen=True)
@@ -71,21 +71,16 @@ class IncomeMonth:
 
 
 def tips_by_day(creator: User, currency: str, period: Period) -> list[TipDay]:
-    """Return the tips and refunds of each step of the period, oldest first. This takes two queries."""
+    """Return the tips and refunds of each step of the period, oldest first. This takes one query."""
     step = step_of(period)
-    tips = Tip.objects.visible_to(creator).filter(currency=currency)
-    given = _by_step(tips, period, step).annotate(
-        count=Count("pk"), gross=Sum("gross_cents"), net=Sum("net_cents")
-    )
-    refunds = Refund.objects.filter(creator=creator, currency=currency)
-    back = _by_step(refunds, period, step).annotate(amount=Sum("amount_cents"), fee=Sum("fee_returned_cents"))
-    tips_of, refunds_of = ({row["step"]: row for row in rows} for rows in (given, back))
-    nothing = {"count": 0, "gross": 0, "net": 0, "amount": 0, "fee": 0}
+    found = sums.by_step(creator, currency, period, step)
     points = []
     for begins, day, last_day in steps(period, step):
-        row = nothing | tips_of.get(begins, {}) | refunds_of.get(begins, {})
+        of = found.get(begins, Sums())
         points.append(
-            TipDay(day, last_day, row["count"], row["gross"], row["net"], row["amount"], row["fee"])
+            TipDay(
+                day, last_day, of.tips, of.gross_cents, of.net_cents, of.refunded_cents, of.fee_returned_cents
+            )
         )
     return points
 
@@ -97,20 +92,11 @@ def mrr_by_day(creator: User, currency: str, period: Period) -> list[MrrDay]:
     A later change, refund or erasure never changes an earlier point.
     """
     step = step_of(period)
-    values: dict[str, Any] = {
-        "creator": creator.pk,
-        "currency": currency,
-        "since": period.since,
-        "until": period.until,
-        "step": step,
-    }
-    with connection.cursor() as cursor:
-        cursor.execute(DELTAS, values)
-        deltas = dict(cursor.fetchall())
-    yearly = deltas.get(None, 0)
+    found = sums.by_step(creator, currency, period, step)
+    yearly = found.get(None, Sums()).yearly_cents
     points = []
     for begins, day, last_day in steps(period, step):
-        yearly += deltas.get(begins, 0)
+        yearly += found.get(begins, Sums()).yearly_cents
         points.append(MrrDay(day, last_day, mrr_of(yearly)))
     return points
 
@@ -120,52 +106,19 @@ def income_by_month(
 ) -> list[IncomeMonth]:
     """Return the income of `months` months, oldest first. The last one is the month of `at`.
 
-    This takes one query.
+    This takes two queries.
     """
     last = day_of(at).replace(day=1)
     shown = [add_months(last, -back) for back in reversed(range(months))]
-    values: dict[str, Any] = {
-        "creator": creator.pk,
-        "currency": currency,
-        "since": start_of(shown[0]),
-        "until": start_of(add_months(last, 1)),
-    }
-    with connection.cursor() as cursor:
-        cursor.execute(INCOME, values)
-        income = {month: (tips, sponsors) for month, tips, sponsors in cursor.fetchall()}
-    return [IncomeMonth(month, *income.get(month, (0, 0))) for month in shown]
+    period = Period("", shown[0], add_months(last, 1) - DAY, "")
+    found = sums.by_step(creator, currency, period, "month")
+    begins = TruncMonth("active_from", output_field=DateField(), tzinfo=UTC)
+    sponsors = Sponsor.objects.visible_to(creator).booked().filter(currency=currency)
+    within = sponsors.filter(active_from__gte=period.since, active_from__lt=period.until).order_by()
+    months_of = within.annotate(month=begins).values_list("month")
+    booked = dict(months_of.annotate(price=Coalesce(Sum("price_cents"), 0)))
+    return [IncomeMonth(month, _kept(found.get(month, Sums())), booked.get(month, 0)) for month in shown]
 
 
-# The row with NULL as its day holds the sum of all changes before the period.
-DELTAS = """
-SELECT CASE WHEN created_at >= %(since)s
-            THEN date_trunc(%(step)s, created_at AT TIME ZONE 'UTC')::date END,
-       sum(yearly_cents_delta)::bigint
-  FROM monetization_subscriptionevent
- WHERE creator_id = %(creator)s AND created_at < %(until)s AND currency = %(currency)s
- GROUP BY 1
-"""
-INCOME = """
-SELECT date_trunc('month', moment AT TIME ZONE 'UTC')::date, sum(tips)::bigint, sum(sponsors)::bigint
-  FROM (SELECT created_at AS moment, net_cents AS tips, 0 AS sponsors
-          FROM monetization_tip
-         WHERE creator_id = %(creator)s AND currency = %(currency)s
-           AND created_at >= %(since)s AND created_at < %(until)s
-         UNION ALL
-        SELECT created_at, fee_returned_cents - amount_cents, 0
-          FROM monetization_refund
-         WHERE creator_id = %(creator)s AND currency = %(currency)s
-           AND created_at >= %(since)s AND created_at < %(until)s
-         UNION ALL
-        SELECT active_from, 0, coalesce(price_cents, 0)
-          FROM monetization_sponsor
-         WHERE creator_id = %(creator)s AND currency = %(currency)s AND cancelled_at IS NULL
-           AND active_from >= %(since)s AND active_from < %(until)s) moves
- GROUP BY 1
-"""
-
-
-def _by_step(rows: QuerySet[Any], period: Period, step: Step) -> QuerySet[Any, dict[str, Any]]:
-    within = rows.filter(created_at__gte=period.since, created_at__lt=period.until).order_by()
-    begins = Trunc("created_at", step, output_field=DateField(), tzinfo=UTC)
-    return within.annotate(step=begins).values("step")
+def _kept(of: Sums) -> int:
+    return of.net_cents - (of.refunded_cents - of.fee_returned_cents)

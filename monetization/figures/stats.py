@@ -8,16 +8,15 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Literal
 
-from django.db import connection
 from django.db.models import Count, Q, Sum
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from accounts.models import User
 from foundation.calendar import A_MOMENT
-from monetization.figures import payers
+from monetization.figures import payers, sums, unsettled
 from monetization.figures.periods import Period, last_days
-from monetization.models import Refund, Sponsor, Subscription, SubscriptionEvent, Tip
+from monetization.models import Sponsor
 
 PERIODS = {"today": 1, "7d": 7, "30d": 30, "90d": 90}
 CHURN_DAYS = 30
@@ -128,22 +127,11 @@ def of_period(creator: User, period: Period) -> dict[str, Figures]:
     """
     now = timezone.now()
     by_currency: dict[str, Figures] = {}
-    _add_tips(by_currency, creator, period)
-    _add_refunds(by_currency, creator, period)
+    _add_sums(by_currency, creator, period, now)
     _add_sponsors(by_currency, creator, period, now)
-    _add_subscriptions(by_currency, creator, period, now)
+    _add_unsettled(by_currency, creator, period, now)
     _add_readers(by_currency, creator, period, now)
     return dict(sorted(by_currency.items()))
-
-
-def currencies_of(creator: User) -> list[str]:
-    """Return the currencies of a creator's tips, subscriptions and placements.
-
-    The currency with the most rows comes first.
-    """
-    with connection.cursor() as cursor:
-        cursor.execute(CURRENCIES, {"creator": creator.pk})
-        return [currency for (currency,) in cursor.fetchall()]
 
 
 def trend(now: int, before: int | None) -> Trend:
@@ -166,38 +154,21 @@ def mrr_of(yearly_cents: int) -> int:
     return (yearly_cents + 6) // 12
 
 
-CURRENCIES = """
-SELECT currency
-  FROM (SELECT currency FROM monetization_tip WHERE creator_id = %(creator)s
-         UNION ALL
-        SELECT currency FROM monetization_subscription WHERE creator_id = %(creator)s
-         UNION ALL
-        SELECT currency FROM monetization_sponsor WHERE creator_id = %(creator)s) AS records
- GROUP BY currency
- ORDER BY count(*) DESC, currency
-"""
-
-
-def _add_tips(by_currency: dict[str, Figures], creator: User, period: Period) -> None:
-    tips = Tip.objects.visible_to(creator).filter(_within(period)).order_by()
-    sums = tips.values("currency").annotate(
-        count=Count("pk"), gross=Sum("gross_cents"), fee=Sum("fee_cents"), net=Sum("net_cents")
-    )
-    for row in sums:
-        figures = _of(by_currency, row["currency"])
-        figures.tips = row["count"]
-        figures.gross_cents, figures.fee_cents, figures.net_cents = row["gross"], row["fee"], row["net"]
-
-
-def _add_refunds(by_currency: dict[str, Figures], creator: User, period: Period) -> None:
-    refunds = Refund.objects.filter(_within(period), creator=creator).order_by()
-    sums = refunds.values("currency").annotate(
-        count=Count("pk"), back=Sum("amount_cents"), fee=Sum("fee_returned_cents")
-    )
-    for row in sums:
-        figures = _of(by_currency, row["currency"])
-        figures.refunds = row["count"]
-        figures.refunded_cents, figures.fee_returned_cents = row["back"], row["fee"]
+def _add_sums(by_currency: dict[str, Figures], creator: User, period: Period, now: datetime) -> None:
+    for currency, found in sums.by_currency(creator, period, at=now).items():
+        # If the period has not ended, a currency whose subscriptions were all cancelled has no figure.
+        has_mrr = found.yearly_cents or (found.events and period.until <= now)
+        if not (found.tips or found.refunds or has_mrr):
+            continue
+        figures = _of(by_currency, currency)
+        figures.tips, figures.refunds = found.tips, found.refunds
+        figures.gross_cents, figures.fee_cents, figures.net_cents = (
+            found.gross_cents,
+            found.fee_cents,
+            found.net_cents,
+        )
+        figures.refunded_cents, figures.fee_returned_cents = found.refunded_cents, found.fee_returned_cents
+        figures.mrr_cents = mrr_of(found.yearly_cents)
 
 
 def _add_sponsors(by_currency: dict[str, Figures], creator: User, period: Period, now: datetime) -> None:
@@ -219,45 +190,25 @@ def _add_sponsors(by_currency: dict[str, Figures], creator: User, period: Period
         figures.sponsors_active_now = row["active"]
 
 
-def _add_subscriptions(by_currency: dict[str, Figures], creator: User, period: Period, now: datetime) -> None:
+def _add_unsettled(by_currency: dict[str, Figures], creator: User, period: Period, now: datetime) -> None:
     if period.until <= now:
-        events = SubscriptionEvent.objects.filter(creator=creator, created_at__lt=period.until).order_by()
-        for row in events.values("currency").annotate(yearly=Sum("yearly_cents_delta")):
-            _of(by_currency, row["currency"]).mrr_cents = mrr_of(row["yearly"])
         return
-    paying = Subscription.objects.visible_to(creator).paying().order_by()
-    sums = paying.values("currency").annotate(
-        yearly=Sum("yearly_cents"),
-        at_risk=Coalesce(Sum("yearly_cents", filter=Q(status="past_due")), 0),
-        unknown=Count("pk", filter=Q(interval="unknown")),
-    )
-    for row in sums:
-        figures = _of(by_currency, row["currency"])
-        figures.mrr_cents, figures.at_risk_cents = mrr_of(row["yearly"]), mrr_of(row["at_risk"])
-        figures.subscriptions_of_unknown_interval = row["unknown"]
+    for currency, found in unsettled.by_currency(creator).items():
+        figures = _of(by_currency, currency)
+        figures.at_risk_cents = mrr_of(found.yearly_cents_past_due)
+        figures.subscriptions_of_unknown_interval = found.of_unknown_interval
 
 
 def _add_readers(by_currency: dict[str, Figures], creator: User, period: Period, now: datetime) -> None:
-    # `end` is the last moment of the period, or now if that is earlier. `start` is the last moment before the
-    # period.
-    end = min(now, period.until - A_MOMENT)
-    start, a_month_ago = period.since - A_MOMENT, end - timedelta(days=CHURN_DAYS)
-    ended = end < now
-    for currency, readers in payers.at(creator, [a_month_ago, start, *([end] if ended else [])]).items():
+    is_over = period.until <= now
+    a_month_ago = (period.until if is_over else now + A_MOMENT) - timedelta(days=CHURN_DAYS)
+    end = period.until if is_over else None
+    for currency, readers in payers.at(creator, [a_month_ago, period.since], end=end).items():
         figures = _of(by_currency, currency)
-        for group in readers:
-            paid_a_month_ago, paid_at_start, *_ = group.paid
-            pays = group.paid[-1] if ended else group.pays_now
-            figures.paying_subscribers += group.readers * pays
-            figures.new_subscribers += group.readers * (pays and not paid_at_start)
-            figures.left_subscribers += group.readers * (paid_at_start and not pays)
-            left = group.readers * (paid_a_month_ago and not pays)
-            of = group.readers * paid_a_month_ago
-            figures.churn = Churn(figures.churn.left + left, figures.churn.of + of)
-
-
-def _within(period: Period) -> Q:
-    return Q(created_at__gte=period.since, created_at__lt=period.until)
+        then, at_start = readers.earlier
+        figures.paying_subscribers = readers.paying
+        figures.new_subscribers, figures.left_subscribers = readers.joined(1), at_start.left
+        figures.churn = Churn(then.left, then.paid)
 
 
 def _of(by_currency: dict[str, Figures], currency: str) -> Figures:

@@ -346,8 +346,7 @@ def test_two_readers_of_the_figures_fill_at_once(creator):
 
     def count():
         start.wait(10)
-        groups = payers.at(creator, [datetime.now(UTC)])
-        counts.append(sum(group.readers for group in groups["USD"]))
+        counts.append(payers.at(creator, [datetime.now(UTC)])["USD"].paying)
         connection.close()
 
     threads = [threading.Thread(target=count) for _ in range(4)]

@@ -18,7 +18,7 @@ from monetization.dashboard import curl
 from monetization.dashboard.keys.forms import SCOPES_ELSEWHERE, SCOPES_HERE, KeyForm
 from monetization.dashboard.keys.issuing import issue_once
 from monetization.dashboard.paging import user_of
-from monetization.figures import stats
+from monetization.figures import sums
 
 REVOKED_SHOWN = 20
 DEFAULT_SCOPES = ("monetization",)
@@ -50,7 +50,7 @@ def keys(request: HttpRequest) -> HttpResponse:
         "made": made,
         "secret": secret,
         "can_record": can_record,
-        "curl": curl.line_for(request, "tips" if can_record else "stats", stats.currencies_of(owner)),
+        "curl": curl.line_for(request, "tips" if can_record else "stats", sums.currencies_of(owner)),
     }
     return render(request, "monetization/key_made.html", context)
 

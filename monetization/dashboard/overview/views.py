@@ -17,7 +17,7 @@ from monetization.dashboard import curl, paging
 from monetization.dashboard.overview import charts, tiles, welcome
 from monetization.dashboard.paging import user_of
 from monetization.fields import DEFAULT_CURRENCY
-from monetization.figures import attention, changes, periods, stats, supporters, timeline
+from monetization.figures import attention, changes, periods, stats, sums, supporters, timeline
 from monetization.figures.periods import Period
 from monetization.figures.stats import Figures
 from monetization.models import Tip
@@ -50,7 +50,7 @@ def overview(request: HttpRequest) -> HttpResponse:
     A creator without records sees the first steps and empty tiles.
     """
     creator, at = user_of(request), timezone.now()
-    currencies = stats.currencies_of(creator)
+    currencies = sums.currencies_of(creator)
     currency = request.GET.get("currency", "")
     if currency not in currencies:
         currency = currencies[0] if currencies else DEFAULT_CURRENCY

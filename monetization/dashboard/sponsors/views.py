@@ -22,7 +22,7 @@ from monetization.dashboard.sponsors.forms import SponsorFilterForm, SponsorForm
 from monetization.dashboard.sponsors.rows import PlacementRow, conflict_of
 from monetization.errors import ChangedMeanwhile, NotFound, TooLate
 from monetization.fields import DEFAULT_CURRENCY
-from monetization.figures import stats
+from monetization.figures import sums
 from monetization.models import Sponsor
 
 BEGUN = "This placement has begun, so only its end and its addresses can still change."
@@ -204,7 +204,7 @@ def _warn_of_conflicts(request: HttpRequest, sponsor: Sponsor) -> None:
 def _beginning(request: HttpRequest) -> dict[str, Any]:
     """Return the first values of an empty form. A link of the overview may give the position and the days."""
     position = request.GET.get("position", "")
-    currencies = stats.currencies_of(user_of(request))
+    currencies = sums.currencies_of(user_of(request))
     return {
         "position": position if position in Sponsor.Position.values else Sponsor.Position.HEADER,
         "active_from": _midnight(request.GET.get("from", "")),

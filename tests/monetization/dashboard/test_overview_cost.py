@@ -8,7 +8,8 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from monetization.figures import attention, changes, series, stats, supporters, timeline
+from monetization.days import closing
+from monetization.figures import attention, changes, series, stats, sums, supporters, timeline
 from monetization.figures.periods import before, period_of
 from tests.monetization.records import NOON, clock_at
 from tests.wallet.entries import sql
@@ -63,14 +64,14 @@ def fill(creator, rows):
 
 
 def analyze():
-    for table in ("tip", "refund", "subscription", "subscriptionevent", "sponsor"):
+    for table in ("tip", "refund", "subscription", "subscriptionevent", "sponsor", "daytotal", "closedday"):
         sql(f"ANALYZE monetization_{table}")
 
 
 def everything(creator, name):
     """All that the overview asks for."""
     period = period_of(creator, name, at=NOON)
-    for currency in stats.currencies_of(creator):
+    for currency in sums.currencies_of(creator):
         series.tips_by_day(creator, currency, period)
         series.mrr_by_day(creator, currency, period)
         series.income_by_month(creator, currency, at=NOON)
@@ -123,9 +124,13 @@ def test_a_creators_figures_read_no_row_of_another(creator, stranger, name):
     fill(creator, 20)
     fill(stranger, 5000)
     analyze()
-    for query in asked_by(lambda: everything(creator, name)):
-        for table, count in rows_read(query).items():
-            assert count <= 20 * 5, f"{count} rows of {table}: {query}"
+    for closed in (False, True):
+        if closed:
+            closing.close_days(now=NOON)
+            analyze()
+        for query in asked_by(lambda: everything(creator, name)):
+            for table, count in rows_read(query).items():
+                assert count <= 20 * 10, f"{count} rows of {table}: {query}"
 
 
 def test_the_sums_of_30_days_read_30_days(creator):
@@ -140,6 +145,31 @@ def test_the_sums_of_30_days_read_30_days(creator):
     tips = [found["monetization_tip"] for found in looked_at if "monetization_tip" in found]
     assert len(tips) == 3
     assert max(tips) < 5000 * 30 / 365 * 2 + 20
+
+
+def test_the_figures_of_closed_days_read_no_record(creator):
+    """Of 5,000 tips and 5,000 subscriptions of a year, only those of the open days, and who may have left."""
+    fill(creator, 5000)
+    closing.close_days(now=NOON)
+    analyze()
+    year = period_of(creator, "12m", at=NOON)
+
+    def read():
+        sums.currencies_of(creator)
+        stats.of_period(creator, year)
+        stats.of_period(creator, before(year))
+        series.tips_by_day(creator, "USD", year)
+        series.mrr_by_day(creator, "USD", year)
+        series.income_by_month(creator, "USD", at=NOON)
+        attention.summary(creator, at=NOON)
+
+    for query in asked_by(read):
+        found = rows_read(query)
+        a_day = 5000 // 365 + 1
+        assert found.get("monetization_tip", 0) <= a_day
+        assert found.get("monetization_subscription", 0) + found.get("monetization_subscriptionevent", 0) <= (
+            10 * a_day
+        ), query
 
 
 def test_the_sums_of_tips_go_by_the_index(creator, stranger):

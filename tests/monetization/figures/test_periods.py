@@ -7,7 +7,7 @@ import pytest
 
 from foundation.calendar import add_months, last_day_of, written
 from monetization import sponsors
-from monetization.figures import stats
+from monetization.figures import stats, sums
 from monetization.figures.periods import RANGES, before, period_of
 from monetization.figures.stats import Figures, Trend
 from tests.monetization.records import NOON, change, clock_at, days, place, refund, subscribe, tip
@@ -212,16 +212,16 @@ def test_a_trend_says_how_a_figure_stands_to_what_it_was(now, then, expected):
 
 
 def test_the_currency_with_most_rows_comes_first_whatever_the_rows_are(creator, stranger):
-    assert stats.currencies_of(creator) == []
+    assert sums.currencies_of(creator) == []
     tip(stranger, currency="CHF")
     subscribe(creator, currency="EUR")
     place(creator, currency="EUR")
     tip(creator, currency="USD")
-    assert stats.currencies_of(creator) == ["EUR", "USD"]
+    assert sums.currencies_of(creator) == ["EUR", "USD"]
     for _ in range(2):
         tip(creator, currency="USD")
         tip(creator, currency="JPY")
-    assert stats.currencies_of(creator) == ["USD", "EUR", "JPY"]
+    assert sums.currencies_of(creator) == ["USD", "EUR", "JPY"]
 
 
 def test_every_range_has_its_words():

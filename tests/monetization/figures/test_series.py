@@ -165,9 +165,9 @@ def test_income_is_the_tips_net_of_refunds_and_what_sponsors_booked(creator, str
 def test_each_series_is_one_or_two_queries(creator, django_assert_num_queries):
     tip(creator)
     period = week(creator)
-    with django_assert_num_queries(2):
+    with django_assert_num_queries(1):
         series.tips_by_day(creator, "USD", period)
     with django_assert_num_queries(1):
         series.mrr_by_day(creator, "USD", period)
-    with django_assert_num_queries(1):
+    with django_assert_num_queries(2):
         series.income_by_month(creator, "USD", at=NOON)
