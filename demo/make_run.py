@@ -14,6 +14,7 @@ from demo import granted_credits, held_credits, reversed_payments, year_of_data
 from foundation.database import patience
 from foundation.errors import first_line
 from foundation.operators import FOUND, database_read
+from monetization.days import closing as creators_days
 from sandbox import claim, environment
 from sandbox.private_postgres import PrivateServer
 from sandbox.processes import MAIL, SANDBOX, SEAL, TIDY, WEB, Processes, ProcessTrouble, refuse_busy_ports
@@ -99,6 +100,8 @@ def seed() -> dict[str, str]:
         # An earlier run may have closed days for which entries were just written.
         days.reopen(date.min)
         days.close_days()
+        creators_days.reopen(date.min)
+        creators_days.close_days()
     others = {
         "holder": held_credits.HOLDER,
         "frozen": held_credits.FROZEN,

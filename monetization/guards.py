@@ -37,6 +37,10 @@ GUARDS = Guards(
             "monetization_subscription",
             "90e35d4134f69f1b9d1d47d2fe140033",
         ),
+        "monetization_subscription_is_dated_now": (
+            "monetization_subscription",
+            "578779e6264021ba4600f1df534f81f6",
+        ),
         "monetization_subscription_is_its_events": (
             "monetization_subscription",
             "99978b77c921234a8a59025e4efebf0b",

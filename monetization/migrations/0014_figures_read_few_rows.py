@@ -1,4 +1,4 @@
-"""Indexes for the figures of a creator, what adds up a day, and a law: no tip is dated into a closed day.
+"""Indexes for the figures of a creator, what adds up a day, and a law: no row is dated into a closed day.
 
 Records are written meanwhile. Each operation is a transaction of its own. If this migration is interrupted, it
 can run again.
@@ -38,6 +38,14 @@ def built(model_name: str, index: models.Index, of: str) -> migrations.SeparateD
     )
 
 
+def dated_now(name: str, table: str) -> migrations.RunSQL:
+    return migrations.RunSQL(
+        sql=f"CREATE OR REPLACE TRIGGER {name} BEFORE INSERT ON {table}"
+        " FOR EACH ROW EXECUTE FUNCTION accounts_is_dated_now()",
+        reverse_sql=f"DROP TRIGGER IF EXISTS {name} ON {table}",
+    )
+
+
 class Migration(migrations.Migration):
     atomic = False
     dependencies = [("monetization", "0013_totals_of_finished_days")]
@@ -65,9 +73,6 @@ class Migration(migrations.Migration):
         ),
         migrations.RunSQL(sql=TOTALS, reverse_sql=REVERSE_TOTALS),
         # As for refunds and events (roles.sql).
-        migrations.RunSQL(
-            sql="CREATE OR REPLACE TRIGGER monetization_tip_is_dated_now BEFORE INSERT ON monetization_tip"
-            " FOR EACH ROW EXECUTE FUNCTION accounts_is_dated_now()",
-            reverse_sql="DROP TRIGGER IF EXISTS monetization_tip_is_dated_now ON monetization_tip",
-        ),
+        dated_now("monetization_tip_is_dated_now", "monetization_tip"),
+        dated_now("monetization_subscription_is_dated_now", "monetization_subscription"),
     ]

@@ -43,6 +43,7 @@ NEVER_REMOVED = (
     *("wallet_wallet", "wallet_hold", "wallet_lot", "wallet_grantedmonth", "wallet_topup", "wallet_payment"),
     *("wallet_striperefund", "wallet_stripedispute", "wallet_refundrequest", "wallet_stripeevent"),
     *("wallet_audit", "wallet_closedday", "wallet_daytotal", "wallet_reconciliationrun", "wallet_rate"),
+    *("monetization_closedday", "monetization_daytotal"),
     *("wallet_outoforderentry", "accounts_act", "accounts_user", "accounts_plan", "accounts_servicekey"),
     *("accounts_apikey", "monetization_tip", "monetization_refund", "monetization_subscription"),
     *("wallet_seal", "wallet_tableseal", "accounts_redaction", "auth_group", "auth_group_permissions"),
@@ -87,6 +88,12 @@ DENIED = [
     "INSERT INTO wallet_daytotal (day_id, product, kind, credits, entries) VALUES"
     " ('2026-01-01', '', 'grant', 9, 1)",
     "UPDATE wallet_daytotal SET credits = 0",
+    "INSERT INTO monetization_closedday VALUES ('2030-01-01', now())",
+    "UPDATE monetization_closedday SET day = day + 1",
+    "INSERT INTO monetization_daytotal (creator_id, currency, day, tips, gross_cents, fee_cents, refunds,"
+    " refunded_cents, fee_returned_cents, subscriptions, events, yearly_cents_delta, payers_delta)"
+    " VALUES ('usr_1', 'USD', '2026-01-01', 1, 9, 0, 0, 0, 0, 0, 0, 0, 0)",
+    "UPDATE monetization_daytotal SET tips = 0",
     "INSERT INTO wallet_audit (kind, outcome, seen_count, found_count, findings, remark,"
     " started_at, ended_at)"
     " VALUES ('laws', 'clean', 9, 0, '[]', '', now(), now())",
@@ -159,6 +166,12 @@ DATED = [
     "INSERT INTO monetization_subscriptionevent (subscription_id, creator_id, kind, status, plan,"
     " amount_cents, currency, yearly_cents_delta, occurred_at, created_at) SELECT id, creator_id, 'changed',"
     " status, plan, 500, currency, 0, now(), {date} FROM monetization_subscription",
+    "INSERT INTO monetization_tip (id, creator_id, gross_cents, fee_cents, net_cents, fee_bps, plan, currency,"
+    " refunded_cents, fee_returned_cents, email, reader, name, message, created_at) VALUES ('tip_2', 'usr_1',"
+    " 500, 25, 475, 500, 'free', 'USD', 0, 0, '', '', '', '', {date})",
+    "INSERT INTO monetization_subscription (id, creator_id, subscriber_email, reader, plan, interval,"
+    " amount_cents, currency, yearly_cents, status, created_at) VALUES ('sub_2', 'usr_1', 'a@b.co', 'a@b.co',"
+    " 'x', 'unknown', 5, 'USD', 0, 'active', {date})",
     "INSERT INTO monetization_refund (id, tip_id, creator_id, amount_cents, fee_returned_cents, currency,"
     " key, actor, reason, created_at) SELECT 'ref_2', id, creator_id, 100, 0, currency, 'k', 'user:usr_1',"
     " '', {date} FROM monetization_tip",

@@ -154,6 +154,7 @@ def test_an_operator_runs_the_commands(roles, acting_as, give):
     give("usr_1", 5)
     with acting_as("operator"):
         call_command("close_days", stdout=StringIO())
+        call_command("close_creators_days", again=datetime(2026, 1, 1, tzinfo=UTC).date(), stdout=StringIO())
         call_command("close_days", again=datetime(2026, 1, 1, tzinfo=UTC).date(), stdout=StringIO())
         call_command("check_ledger", stdout=StringIO())
     assert Audit.objects.get().outcome == "clean"
