@@ -17,6 +17,7 @@ from accounts.models import User
 from accounts.signing_in.sessions import SIGNED_IN_AT
 from bench.plan import FEW, LONG, SHORT, History
 from foundation.database.patience import patient
+from monetization.days import closing
 
 # Read with the creator's key, and below in the creator's browser.
 PATHS = {
@@ -75,6 +76,7 @@ def read(
     """Fill the histories, then read short and long in turn, so noise on the machine affects both alike."""
     with patient():
         few, short, longer = (_filled(history) for history in (FEW, SHORT, long))
+        closing.close_days()
         with connection.cursor() as cursor:
             cursor.execute("VACUUM (ANALYZE)")
     keys = {"short": _with_a_key(short), "long": _with_a_key(longer)}
