@@ -166,17 +166,17 @@ DATED = [
     "INSERT INTO monetization_subscriptionevent (subscription_id, creator_id, kind, status, plan,"
     " amount_cents, currency, yearly_cents_delta, occurred_at, created_at) SELECT id, creator_id, 'changed',"
     " status, plan, 500, currency, 0, now(), {date} FROM monetization_subscription",
-    "INSERT INTO monetization_tip (id, creator_id, gross_cents, fee_cents, net_cents, fee_bps, plan, currency,"
-    " refunded_cents, fee_returned_cents, email, reader, name, message, created_at) VALUES ('tip_2', 'usr_1',"
-    " 500, 25, 475, 500, 'free', 'USD', 0, 0, '', '', '', '', {date})",
-    "INSERT INTO monetization_subscription (id, creator_id, subscriber_email, reader, plan, interval,"
-    " amount_cents, currency, yearly_cents, status, created_at) VALUES ('sub_2', 'usr_1', 'a@b.co', 'a@b.co',"
-    " 'x', 'unknown', 5, 'USD', 0, 'active', {date})",
     "INSERT INTO monetization_refund (id, tip_id, creator_id, amount_cents, fee_returned_cents, currency,"
     " key, actor, reason, created_at) SELECT 'ref_2', id, creator_id, 100, 0, currency, 'k', 'user:usr_1',"
     " '', {date} FROM monetization_tip",
     "INSERT INTO monetization_erasure (actor, tips, subscriptions, created_at)"
     " VALUES ('user:staff:1', 0, 0, {date})",
+    "INSERT INTO monetization_tip (id, creator_id, gross_cents, fee_cents, net_cents, fee_bps, plan,"
+    " currency, refunded_cents, fee_returned_cents, email, reader, name, message, created_at)"
+    " VALUES ('tip_2', 'usr_1', 500, 25, 475, 500, 'free', 'USD', 0, 0, '', '', '', '', {date})",
+    "INSERT INTO monetization_subscription (id, creator_id, subscriber_email, reader, plan, interval,"
+    " amount_cents, currency, yearly_cents, status, created_at) VALUES ('sub_2', 'usr_1', 'a@b.co', 'a@b.co',"
+    " 'x', 'unknown', 5, 'USD', 0, 'active', {date})",
 ]
 
 # Each attack, and the law that refuses it.

@@ -155,11 +155,13 @@ def test_the_figures_of_closed_days_read_no_record(creator):
     closing.close_days(now=NOON)
     analyze()
     year = period_of(creator, "12m", at=NOON)
+    earlier = before(year)
+    assert earlier
 
     def read():
         sums.currencies_of(creator)
         stats.of_period(creator, year)
-        stats.of_period(creator, before(year))
+        stats.of_period(creator, earlier)
         series.tips_by_day(creator, "USD", year)
         series.mrr_by_day(creator, "USD", year)
         series.income_by_month(creator, "USD", at=NOON)
