@@ -7,6 +7,7 @@ later uses only fill the slots. `run` sends several of them in one go, which sav
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from hashlib import sha256
@@ -74,6 +75,12 @@ class Compiled:
 def select(build: Callable[[], QuerySet[Any, Any]]) -> Compiled:
     """Return a compiled SELECT. `build` returns a queryset of `values_list`."""
     return Compiled(lambda: build().query.get_compiler(connection=connection).as_sql())
+
+
+def written(sql: str) -> Compiled:
+    """Return a statement that is written in SQL. A value's place is its name, as in `%(user_id)s`."""
+    places = [Slot(name, models.Field()) for name in re.findall(r"%\((\w+)\)s", sql)]
+    return Compiled(lambda: (re.sub(r"%\(\w+\)s", "%s", sql), places))
 
 
 def update(build: Callable[[], QuerySet[Any]], *, returning: Sequence[str], **changes: Any) -> Compiled:

@@ -15,8 +15,7 @@ from django.db.models.sql import InsertQuery
 from foundation.database.compiled import Call
 from foundation.database.engine.pipeline import Prepared
 
-# Each number of rows is a sum of these, and no number is in a sum twice: one message must not prepare a
-# statement twice.
+# Each number of rows is a sum of these.
 SIZES = (50, 32, 16, 8, 4, 2, 1)
 
 

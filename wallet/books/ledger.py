@@ -10,30 +10,15 @@ from datetime import datetime
 from functools import cache
 from typing import Any, TypedDict, Unpack
 
-from django.db import DEFAULT_DB_ALIAS, connection, transaction
-from django.db.models import F
+from django.db import DEFAULT_DB_ALIAS, transaction
+from django.db.models import F, QuerySet
 from django.db.models.expressions import DatabaseDefault
 from django.utils import timezone
 
 from foundation.database import compiled, several_rows
-from foundation.database.compiled import Call, Slot, number, text
+from foundation.database.compiled import Call, Rows, Slot, number, text
 from wallet import identifiers
 from wallet.books.models import Entry, Wallet, WalletQuerySet
-
-# The time that decides about a wallet is that of the database's clock, but never before its last entry. It is
-# read only if the wallet holds something (or if the caller needs it), so that a plain charge does not pay.
-STANDING = """
-SELECT wallet.user_id, wallet.balance, wallet.held, wallet.granted, wallet.entries_count, wallet.budgets,
-       wallet.frozen, moment.now,
-       EXISTS (SELECT FROM wallet_hold
-                WHERE wallet_id = wallet.user_id AND state = 'open' AND expires_at <= moment.now)
-  FROM wallet_wallet wallet,
-       LATERAL (SELECT CASE WHEN wallet.held > 0 OR %(timed)s THEN
-                       greatest(clock_timestamp(), (SELECT created_at FROM wallet_entry
-                                                     WHERE wallet_id = wallet.user_id
-                                                     ORDER BY sequence DESC LIMIT 1)) END AS now) moment
- WHERE wallet.user_id = %(user_id)s
-"""
 
 
 class Unproven(Exception):
@@ -145,16 +130,22 @@ def lock(user_id: str, *, wait: bool = True) -> Standing | None:
     The time is read after the lock, so no later transaction of this wallet can have an earlier one. Without
     `wait`, the answer is None if another transaction has locked the wallet.
     """
-    # Foreign keys to the wallet do not wait for this lock.
-    wallets = Wallet.objects.select_for_update(no_key=True, skip_locked=not wait).filter(pk=user_id)
-    return standing(user_id, timed=True) if wallets.values_list("pk").first() else None
+    return lock_and_read(user_id, wait=wait)[0]
+
+
+def lock_and_read(user_id: str, *calls: Call, wait: bool = True) -> tuple[Standing | None, list[Rows]]:
+    """Lock a wallet as `lock` does, then run SELECTs in the same message. Return also the rows of each."""
+    locking = LOCK if wait else LOCK_IF_FREE
+    locked, read, *rows = compiled.run(
+        locking(user_id=user_id), STANDING(user_id=user_id, timed=True), *calls
+    )
+    return (Standing(*read[0]) if locked else None), rows
 
 
 def standing(user_id: str, *, timed: bool = False) -> Standing:
     """Read the figures of a wallet that the caller's transaction has changed or locked."""
-    with connection.cursor() as cursor:
-        cursor.execute(STANDING, {"user_id": user_id, "timed": timed})
-        return Standing(*cursor.fetchone())
+    (((*figures,),),) = compiled.run(STANDING(user_id=user_id, timed=timed))
+    return Standing(*figures)
 
 
 def take_plainly(user_id: str, credits: int, *, proof: Call | None = None) -> Standing | None:
@@ -187,13 +178,37 @@ def _affordable(user_id: str | Slot, credits: int | Slot) -> WalletQuerySet:
     return Wallet.objects.plain().filter(pk=user_id, balance__gte=F("held") + F("watch") + credits)
 
 
-# A charge runs these two statements, so they are compiled once.
+# The statements that charges and holds run are compiled once.
 TAKE = compiled.update(
     lambda: _affordable(text("user_id"), number("credits")),
     balance=F("balance") - number("credits"),
     entries_count=F("entries_count") + 1,
     returning=["balance", "held", "entries_count"],
 )
+# Foreign keys to the wallet do not wait for this lock.
+LOCK = compiled.select(lambda: _locking(skip_locked=False))
+LOCK_IF_FREE = compiled.select(lambda: _locking(skip_locked=True))
+# The time that decides about a wallet is that of the database's clock, but never before its last entry. It is
+# read only if the wallet holds something (or if the caller needs it), so that a plain charge does not pay.
+STANDING = compiled.written(
+    """
+    SELECT wallet.user_id, wallet.balance, wallet.held, wallet.granted, wallet.entries_count, wallet.budgets,
+           wallet.frozen, moment.now,
+           EXISTS (SELECT FROM wallet_hold
+                    WHERE wallet_id = wallet.user_id AND state = 'open' AND expires_at <= moment.now)
+      FROM wallet_wallet wallet,
+           LATERAL (SELECT CASE WHEN wallet.held > 0 OR %(timed)s THEN
+                           greatest(clock_timestamp(), (SELECT created_at FROM wallet_entry
+                                                         WHERE wallet_id = wallet.user_id
+                                                         ORDER BY sequence DESC LIMIT 1)) END AS now) moment
+     WHERE wallet.user_id = %(user_id)s
+    """
+)
+
+
+def _locking(*, skip_locked: bool) -> QuerySet[Wallet, tuple[str]]:
+    wallets = Wallet.objects.select_for_update(no_key=True, skip_locked=skip_locked)
+    return wallets.filter(pk=text("user_id")).values_list("pk")
 
 
 def change(user_id: str, *, credits: int = 0, held: int = 0, open_holds: int = 0, granted: int = 0) -> None:

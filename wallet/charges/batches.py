@@ -11,12 +11,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import psycopg
-from django.db import transaction
+from django.db import DEFAULT_DB_ALIAS, transaction
 from django.db.models import Sum
 
 from accounts.actors import actor_of
 from accounts.models import ServiceKey
 from accounts.service_keys import read_again, require_may_charge
+from foundation.database import compiled
+from foundation.database.compiled import Rows
 from foundation.database.transactions import is_out_of_reach, retried
 from foundation.errors import BillingError, first_line
 from wallet.books import ledger
@@ -41,6 +43,17 @@ OF_ONE_WALLET = (
     psycopg.errors.DeadlockDetected,
     psycopg.errors.SerializationFailure,
     psycopg.errors.ObjectNotInPrerequisiteState,
+)
+
+
+COLUMNS = [field.attname for field in Entry._meta.concrete_fields]
+# The charges that were made with these keys. The index of keys has no empty key, so the query says so, too.
+USED = compiled.written(
+    f"""
+    SELECT {", ".join(COLUMNS)} FROM wallet_entry
+     WHERE wallet_id = %(user_id)s AND product = %(product)s AND kind = 'deduct'
+       AND idempotency_key = ANY(%(keys)s) AND idempotency_key <> ''
+    """  # noqa: S608 (the columns of our own table)
 )
 
 
@@ -136,20 +149,26 @@ def _together(service: ServiceKey, items: Sequence[Item]) -> list[Outcome] | Non
     user_id = items[0].user_id
     outcomes: list[Outcome] = []
     with transaction.atomic():
-        read = ledger.lock(user_id)
+        remembered = {
+            feature: per_unit
+            for feature in {item.feature for item in items}
+            if (per_unit := rates.remembered(feature)) and service.may_charge(feature)
+        }
+        proofs = [deductions.proof(service, *price) for price in remembered.items()]
+        keys = [item.key for item in items]
+        used = USED(user_id=user_id, product=service.product, keys=keys)
+        read, (found, *proven) = ledger.lock_and_read(user_id, used, *proofs)
         if read is not None and not _is_plain(read):
             return None
-        try:
-            service = read_again(service)
-        except BillingError as refused:
-            return [refused] * len(items)
+        prices: Mapping[str, int] = remembered
+        if not all(proven) or any(item.feature not in remembered for item in items):
+            try:
+                service = read_again(service)
+            except BillingError as refused:
+                return [refused] * len(items)
+            prices = rates.prices({item.feature for item in items})
         charges = SeveralCharges(read, actor=actor_of(service), product=service.product) if read else None
-        run = _Run(
-            service,
-            charges,
-            prices=rates.prices({item.feature for item in items}),
-            firsts=_first_charges(user_id, service.product, [item.key for item in items]),
-        )
+        run = _Run(service, charges, prices, firsts=_with_what_was_given_back(found))
         for item in items:
             try:
                 outcomes.append(run.charge(item))
@@ -194,14 +213,13 @@ def _is_plain(read: Standing) -> bool:
     return not (read.granted or read.budgets or read.frozen or read.has_overdue)
 
 
-def _first_charges(user_id: str, product: str, keys: Sequence[str]) -> dict[str, tuple[Entry, int]]:
-    """Return the charges that these keys made before, with the credits of each that were given back."""
-    used = Entry.objects.filter(
-        wallet_id=user_id, product=product, kind=Entry.Kind.DEDUCT, idempotency_key__in=keys
-    )
-    firsts = {entry.idempotency_key: entry for entry in used}
-    if not firsts:
+def _with_what_was_given_back(found: Rows) -> dict[str, tuple[Entry, int]]:
+    """Return the charges in rows of `USED` by their keys, each with the credits given back of it."""
+    if not found:
         return {}
-    reversals = Entry.objects.filter(wallet_id=user_id, reverses__in=[entry.pk for entry in firsts.values()])
+    entries = [Entry.from_db(DEFAULT_DB_ALIAS, COLUMNS, row) for row in found]
+    reversals = Entry.objects.filter(
+        wallet_id=entries[0].wallet_id, reverses__in=[entry.pk for entry in entries]
+    )
     given_back = dict(reversals.values_list("reverses_id").annotate(Sum("credits")))
-    return {key: (entry, given_back.get(entry.pk, 0)) for key, entry in firsts.items()}
+    return {entry.idempotency_key: (entry, given_back.get(entry.pk, 0)) for entry in entries}

@@ -79,18 +79,22 @@ def deduct(*, service: ServiceKey, user_id: str, feature: str, count: int = 1, k
     if (per_unit := rates.remembered(feature)) and service.may_charge(feature):
         # The charge proves in its own transaction that the key and the price still hold. So a process can
         # remember them, and a change of either is obeyed from the moment on that it is committed.
-        proof = PROOF(
-            key=service.pk,
-            prefixes=service.feature_prefixes,
-            product=service.product,
-            feature=feature,
-            credits=per_unit,
-        )
         with suppress(Unproven):
-            return _charge(service, per_unit, **asked, proof=proof)
+            return _charge(service, per_unit, **asked, proof=proof(service, feature, per_unit))
     service = service_keys.looked_up(service)
     require_may_charge(service, feature)
     return _charge(service, None, **asked)
+
+
+def proof(service: ServiceKey, feature: str, per_unit: int) -> Call:
+    """Return a SELECT that finds a row if the key may still charge the feature at this price."""
+    return PROOF(
+        key=service.pk,
+        prefixes=service.feature_prefixes,
+        product=service.product,
+        feature=feature,
+        credits=per_unit,
+    )
 
 
 def _charge(

@@ -67,14 +67,17 @@ def _conversation(
     pgconn = connection.pgconn
     begins = pgconn.transaction_status == TransactionStatus.IDLE
     pgconn.enter_pipeline_mode()
-    messages = int(begins)
-    prepares: dict[int, bytes] = {}  # The names of new statements, by the number of their message.
+    messages = 0
+    new: dict[
+        bytes, int
+    ] = {}  # Statements that this connection does not know: the numbers of their messages.
     if begins:
         pgconn.send_query_params(b"BEGIN", None)
+        messages += 1
     for statement, values in calls:
-        if statement.name not in connection.prepared:
+        if statement.name not in connection.prepared and statement.name not in new:
             pgconn.send_prepare(statement.name, statement.text)
-            prepares[messages] = statement.name
+            new[statement.name] = messages
             messages += 1
         formats = [PyFormat.TEXT] * len(values)
         pgconn.send_query_prepared(statement.name, converter.dump_sequence(values, formats))
@@ -91,6 +94,6 @@ def _conversation(
     yield from fetch(pgconn)  # The answer to the sync.
     # A statement stays prepared even if a later message fails and the transaction is rolled back.
     connection.prepared.update(
-        name for number, name in prepares.items() if results[number].status == ExecStatus.COMMAND_OK
+        name for name, number in new.items() if results[number].status == ExecStatus.COMMAND_OK
     )
     return results
