@@ -214,7 +214,7 @@ def _is_plain(read: Standing) -> bool:
 
 
 def _with_what_was_given_back(found: Rows) -> dict[str, tuple[Entry, int]]:
-    """Return the charges in rows of `USED` by their keys, each with the credits given back of it."""
+    """Return the charges in rows of `USED` by their keys, each with the credits given back."""
     if not found:
         return {}
     entries = [Entry.from_db(DEFAULT_DB_ALIAS, COLUMNS, row) for row in found]
