@@ -75,11 +75,11 @@ def read(
 ) -> list[Reading]:
     """Fill the histories, then read short and long in turn, so noise on the machine affects both alike."""
     with patient():
-        few, short, longer = (_filled(history) for history in (FEW, SHORT, long))
+        few, short, longer = (filled(history) for history in (FEW, SHORT, long))
         closing.close_days()
         with connection.cursor() as cursor:
             cursor.execute("VACUUM (ANALYZE)")
-    keys = {"short": _with_a_key(short), "long": _with_a_key(longer)}
+    keys = {"short": with_a_key(short), "long": with_a_key(longer)}
     browsers = {"short": session_of(few), "long": session_of(longer)}
     readings = [Reading(title, path, headers=keys) for title, path in PATHS.items()]
     readings += [Reading(title, path, headers=browsers) for title, path in PAGES.items()]
@@ -95,17 +95,20 @@ def read(
     return readings
 
 
-def timed(caller: http.client.HTTPConnection, path: str, headers: dict[str, str]) -> float:
-    """Milliseconds of one read, from the request to the last byte."""
+def timed(
+    caller: http.client.HTTPConnection, path: str, headers: dict[str, str], body: str | None = None
+) -> float:
+    """Milliseconds of one GET, or of a POST if there is a body, from the request to the last byte."""
     began = time.perf_counter()
-    caller.request("GET", path, headers=headers)
+    caller.request("GET" if body is None else "POST", path, body, headers)
     answer = caller.getresponse()
     answer.read()
     assert answer.status == http.client.OK, (path, answer.status)
     return (time.perf_counter() - began) * 1000
 
 
-def _with_a_key(creator: User) -> dict[str, str]:
+def with_a_key(creator: User) -> dict[str, str]:
+    """The header of a new key with which a creator reads."""
     _, secret = api_keys.issue(owner=creator, name="bench", scopes=["read"], within_limit=False)
     return {"Authorization": f"Bearer {secret}"}
 
@@ -122,7 +125,7 @@ def session_of(user: User, *, also: Callable[[Any], None] = lambda session: None
     return {"Cookie": f"{settings.SESSION_COOKIE_NAME}={session.session_key}"}
 
 
-def _filled(history: History) -> User:
+def filled(history: History) -> User:
     """A creator with this history, spread evenly over the last year."""
     creator = User.objects.create_user(f"usr_{history.name}_history")
     with connection.cursor() as cursor:

@@ -39,9 +39,7 @@ def read(
     on_read: Callable[[], None] = lambda: None,
 ) -> list[Page]:
     """Read each page with a short ledger, and again with one of `long` entries in its place."""
-    staff = User.objects.create_superuser("bench")
-    second_factor.set_up(staff, "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP")
-    cookie = session_of(staff, also=lambda session: sessions.note_passed(session, staff))
+    cookie = session_of_staff("bench")
     pages = [Page(title, path) for title, path in PAGES.items()]
     caller = http.client.HTTPConnection(*address, timeout=30)
     for name, entries in (("short", min(SHORT_ENTRIES, long)), ("long", long)):
@@ -54,3 +52,10 @@ def read(
             on_read()
     caller.close()
     return pages
+
+
+def session_of_staff(name: str) -> dict[str, str]:
+    """The cookie of a new staff member of this name, who may see everything."""
+    staff = User.objects.create_superuser(name)
+    second_factor.set_up(staff, "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP")
+    return session_of(staff, also=lambda session: sessions.note_passed(session, staff))

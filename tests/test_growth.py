@@ -61,4 +61,4 @@ def test_they_are_replaced_and_the_indexes_stay_as_they_were():
         books.write(books.BLOCK)
         cursor.execute(INDEXES)
         assert cursor.fetchall() == indexes
-    assert Entry.objects.aggregate(total=Sum("credits"))["total"] == 107
+    assert Entry.objects.aggregate(total=Sum("credits"))["total"] == books.TOPUP_CREDITS - 13

@@ -17,12 +17,13 @@ from datetime import date
 
 from django.db import connection, transaction
 
+from bench.growth import BLOCK
 from foundation.database.patience import patient
 from wallet.books import days
 
 HEAVY = "usr_heavy"
-BLOCK = 10
 WALLETS_MIN, ENTRIES_A_WALLET = 100, 1000
+TOPUP_CREDITS = 10_000  # So much that the wallets can be charged for a long time.
 SORTING_MEMORY = "512MB"  # To build an index of ten million entries.
 
 TABLES = """
@@ -49,11 +50,12 @@ RETURN (ARRAY['mail', 'blog', 'reach'])[1 + turn % 3];
 
 # A turn is a block of entries of one wallet. `first` is the number of the entry before the turn, `before` is
 # the number of turns that the wallet had before, and `opening` is its balance before. A varied turn leaves
-# 107 credits more, and each of the nine others takes 10.
+# 13 credits less than its top-up, and each of the nine others takes 10.
 TURNS = """
 CREATE TEMPORARY TABLE turn ON COMMIT DROP AS
 SELECT turn, turn * %(block)s AS first, wallet, before, before %% 10 = 0 AS varied,
-       17 * (before / 10) + CASE before %% 10 WHEN 0 THEN 0 ELSE 117 - 10 * (before %% 10) END AS opening
+       (%(topup)s - 103) * (before / 10)
+       + CASE before %% 10 WHEN 0 THEN 0 ELSE %(topup)s - 3 - 10 * (before %% 10) END AS opening
   FROM generate_series(0, %(entries)s / %(block)s - 1) AS turn, LATERAL (
        SELECT turn - turn / 10 - 1 AS other) numbered, LATERAL (
        SELECT CASE WHEN turn %% 10 = 0 THEN %(heavy)s
@@ -63,7 +65,7 @@ SELECT turn, turn * %(block)s AS first, wallet, before, before %% 10 = 0 AS vari
 
 WALLETS = """
 INSERT INTO wallet_wallet (user_id, balance, entries_count, created_at)
-SELECT DISTINCT ON (wallet) wallet, opening + CASE WHEN varied THEN 107 ELSE -10 END,
+SELECT DISTINCT ON (wallet) wallet, opening + CASE WHEN varied THEN %(topup)s - 13 ELSE -10 END,
        (before + 1) * %(block)s, pg_temp.moment(0, %(entries)s)
   FROM turn ORDER BY wallet, before DESC
 """
@@ -87,10 +89,11 @@ SELECT pg_temp.entry(first + place), wallet, before * %(block)s + place, each.ki
        CASE WHEN each.kind = 'capture' THEN 'hold_' || first END,
        0, moment, moment
   FROM turn JOIN (
-       VALUES (true, 1, 'topup', 120, 120), (true, 2, 'grant', 2, 122), (true, 3, 'deduct', -1, 121),
-              (true, 4, 'expiry', -1, 120), (true, 5, 'capture', -1, 119), (true, 6, 'deduct', -1, 118),
-              (true, 7, 'refund', 1, 119), (true, 8, 'clawback', -10, 109), (true, 9, 'deduct', -1, 108),
-              (true, 10, 'deduct', -1, 107)
+       SELECT true, place, kind, credits, %(topup)s + reached
+         FROM (VALUES (1, 'topup', %(topup)s, 0), (2, 'grant', 2, 2), (3, 'deduct', -1, 1),
+                      (4, 'expiry', -1, 0), (5, 'capture', -1, -1), (6, 'deduct', -1, -2),
+                      (7, 'refund', 1, -1), (8, 'clawback', -10, -11), (9, 'deduct', -1, -12),
+                      (10, 'deduct', -1, -13)) AS varied (place, kind, credits, reached)
         UNION ALL SELECT false, place, 'deduct', -1, -place FROM generate_series(1, %(block)s) AS place
        ) AS each (varied, place, kind, credits, reached) USING (varied), LATERAL (
        SELECT pg_temp.moment(first + place, %(entries)s) AS moment) timed
@@ -102,9 +105,9 @@ BELONGINGS = (
     """
 INSERT INTO wallet_topup (id, origin, user_id, product, state, amount_cents, paid_cents, stripe_session_id,
        payment_intent_id, form_key, livemode, entry_id, remark, created_at, paid_at)
-SELECT 'top_' || first, 'checkout', wallet, 'wallet', 'paid', 12000, 12000, 'cs_' || first, 'pi_' || first,
-       '', false, pg_temp.entry(first + 1), '', pg_temp.moment(first + 1, %(entries)s),
-       pg_temp.moment(first + 1, %(entries)s)
+SELECT 'top_' || first, 'checkout', wallet, 'wallet', 'paid', %(topup)s * 100, %(topup)s * 100,
+       'cs_' || first, 'pi_' || first, '', false, pg_temp.entry(first + 1), '',
+       pg_temp.moment(first + 1, %(entries)s), pg_temp.moment(first + 1, %(entries)s)
   FROM turn WHERE varied
 """,
     """
@@ -143,13 +146,13 @@ SELECT product, date_trunc('month', created_at AT TIME ZONE 'UTC')::date, sum(cr
 INSERT INTO wallet_hold (id, wallet_id, product, feature, count, credits, idempotency_key, actor,
        available_before, ttl_seconds, state, captured_count, created_at, expires_at, ended_at)
 SELECT 'hold_' || first, wallet, pg_temp.product(turn), 'mail.send', 1, 1, 'key:' || first + 5,
-       'service:bench', opening + 120, 900, 'captured', 1, captured - interval '1 second',
+       'service:bench', opening + %(topup)s, 900, 'captured', 1, captured - interval '1 second',
        captured + interval '899 seconds', captured
   FROM turn, LATERAL (SELECT pg_temp.moment(first + 5, %(entries)s) AS captured) timed WHERE varied
 """,
     """
 INSERT INTO wallet_giveback (wallet_id, entry_id, requested, refundable, lapsed, to_grants, available)
-SELECT wallet, pg_temp.entry(first + 7), 1, 0, 0, 0, opening + 119 FROM turn WHERE varied
+SELECT wallet, pg_temp.entry(first + 7), 1, 0, 0, 0, opening + %(topup)s - 1 FROM turn WHERE varied
 """,
 )
 
@@ -161,6 +164,7 @@ def write(entries: int) -> None:
         "entries": entries,
         "block": BLOCK,
         "heavy": HEAVY,
+        "topup": TOPUP_CREDITS,
         "wallets": max(WALLETS_MIN, entries // ENTRIES_A_WALLET),
     }
     with patient():
