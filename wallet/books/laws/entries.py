@@ -3,14 +3,16 @@
 LAWS_OF_WALLETS = {
     "A wallet's balance is the sum of its entries": """
         SELECT w.user_id, format('balance %%s, entries add up to %%s', w.balance, coalesce(sum(e.credits), 0))
-          FROM wallet_wallet w LEFT JOIN wallet_entry e ON e.wallet_id = w.user_id
+          FROM wallet_wallet w
+          LEFT JOIN wallet_entry e ON e.wallet_id = w.user_id AND e.wallet_id > %(after)s AND e.wallet_id <= %(last)s
          WHERE w.user_id > %(after)s AND w.user_id <= %(last)s
          GROUP BY w.user_id HAVING w.balance <> coalesce(sum(e.credits), 0)
     """,
     "A wallet counts its entries, numbered from 1 without a gap": """
         SELECT w.user_id, format('%%s counted, %%s there, last number %%s',
                                  w.entries_count, count(e.id), coalesce(max(e.sequence), 0))
-          FROM wallet_wallet w LEFT JOIN wallet_entry e ON e.wallet_id = w.user_id
+          FROM wallet_wallet w
+          LEFT JOIN wallet_entry e ON e.wallet_id = w.user_id AND e.wallet_id > %(after)s AND e.wallet_id <= %(last)s
          WHERE w.user_id > %(after)s AND w.user_id <= %(last)s
          GROUP BY w.user_id
         HAVING w.entries_count <> count(e.id) OR w.entries_count <> coalesce(max(e.sequence), 0)
@@ -50,6 +52,7 @@ LAWS_OF_WALLETS = {
         SELECT back.reverses_id, format('%%s credits, %%s reversed', coalesce(charge.credits, 0), sum(back.credits))
           FROM wallet_entry back LEFT JOIN wallet_entry charge
             ON charge.id = back.reverses_id AND charge.wallet_id = back.wallet_id
+           AND charge.wallet_id > %(after)s AND charge.wallet_id <= %(last)s
          WHERE back.wallet_id > %(after)s AND back.wallet_id <= %(last)s AND back.reverses_id IS NOT NULL
          GROUP BY back.reverses_id, charge.id, charge.credits
         HAVING charge.id IS NULL OR abs(sum(back.credits)) > abs(charge.credits)

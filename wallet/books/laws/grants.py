@@ -4,7 +4,8 @@ LAWS_OF_WALLETS = {
     # L2
     "A wallet's granted credits are what its lots have left": """
         SELECT w.user_id, format('%%s granted, lots have %%s', w.granted, coalesce(sum(l.remaining), 0))
-          FROM wallet_wallet w LEFT JOIN wallet_lot l ON l.wallet_id = w.user_id
+          FROM wallet_wallet w
+          LEFT JOIN wallet_lot l ON l.wallet_id = w.user_id AND l.wallet_id > %(after)s AND l.wallet_id <= %(last)s
          WHERE w.user_id > %(after)s AND w.user_id <= %(last)s
          GROUP BY w.user_id, w.granted HAVING w.granted <> coalesce(sum(l.remaining), 0)
     """,
@@ -21,6 +22,7 @@ LAWS_OF_WALLETS = {
                        FROM wallet_lotmove WHERE wallet_id > %(after)s AND wallet_id <= %(last)s) m
             ON m.wallet_id = l.wallet_id AND m.lot_id = l.id
           LEFT JOIN wallet_entry e ON e.wallet_id = m.wallet_id AND e.sequence = m.sequence
+           AND e.wallet_id > %(after)s AND e.wallet_id <= %(last)s
          WHERE l.wallet_id > %(after)s AND l.wallet_id <= %(last)s
          GROUP BY l.id, l.entry_id, l.credits, l.remaining, l.expired
         HAVING l.remaining <> coalesce(sum(m.credits), 0) OR bool_or(m.is_out_of_step)
@@ -33,6 +35,7 @@ LAWS_OF_WALLETS = {
           FROM wallet_lot l LEFT JOIN (
                SELECT p.wallet_id, p.lot_id, p.credits
                  FROM wallet_holdpart p JOIN wallet_hold h ON h.wallet_id = p.wallet_id AND h.id = p.hold_id
+                  AND h.wallet_id > %(after)s AND h.wallet_id <= %(last)s
                 WHERE h.state = 'open' AND p.wallet_id > %(after)s AND p.wallet_id <= %(last)s) AS open
             ON open.wallet_id = l.wallet_id AND open.lot_id = l.id
          WHERE l.wallet_id > %(after)s AND l.wallet_id <= %(last)s
@@ -44,7 +47,9 @@ LAWS_OF_WALLETS = {
                format('%%s of %%s moved lots by %%s', e.kind, e.credits, sum(m.credits))
           FROM wallet_lotmove m
           LEFT JOIN wallet_entry e ON e.wallet_id = m.wallet_id AND e.sequence = m.sequence
+           AND e.wallet_id > %(after)s AND e.wallet_id <= %(last)s
           LEFT JOIN wallet_lot l ON l.wallet_id = m.wallet_id AND l.id = m.lot_id
+           AND l.wallet_id > %(after)s AND l.wallet_id <= %(last)s
          WHERE m.wallet_id > %(after)s AND m.wallet_id <= %(last)s
          GROUP BY m.wallet_id, m.sequence, e.id, e.kind, e.credits
         HAVING e.id IS NULL OR count(l.id) < count(*) OR abs(sum(m.credits)) > abs(e.credits)
@@ -66,8 +71,11 @@ LAWS_OF_WALLETS = {
                             least(l.expires_at, l.voided_at) AT TIME ZONE 'UTC')
           FROM wallet_entry e
           JOIN wallet_lotmove m ON m.wallet_id = e.wallet_id AND m.sequence = e.sequence
+           AND m.wallet_id > %(after)s AND m.wallet_id <= %(last)s
           JOIN wallet_lot l ON l.wallet_id = m.wallet_id AND l.id = m.lot_id
+           AND l.wallet_id > %(after)s AND l.wallet_id <= %(last)s
           LEFT JOIN wallet_hold h ON h.wallet_id = e.wallet_id AND h.id = e.hold_id
+           AND h.wallet_id > %(after)s AND h.wallet_id <= %(last)s
          WHERE e.wallet_id > %(after)s AND e.wallet_id <= %(last)s
            AND ((e.kind IN ('deduct', 'capture') AND (coalesce(h.created_at, e.created_at) >= l.expires_at
                                                       OR coalesce(h.created_at, e.created_at) > l.voided_at))
@@ -79,11 +87,14 @@ LAWS_OF_WALLETS = {
                                  -coalesce(charge_move.credits, 0))
           FROM wallet_entry back
           JOIN wallet_entry charge ON charge.wallet_id = back.wallet_id AND charge.id = back.reverses_id
+           AND charge.wallet_id > %(after)s AND charge.wallet_id <= %(last)s
           JOIN wallet_lotmove back_move
             ON back_move.wallet_id = back.wallet_id AND back_move.sequence = back.sequence
+           AND back_move.wallet_id > %(after)s AND back_move.wallet_id <= %(last)s
           LEFT JOIN wallet_lotmove charge_move
             ON charge_move.wallet_id = charge.wallet_id AND charge_move.sequence = charge.sequence
            AND charge_move.lot_id = back_move.lot_id
+           AND charge_move.wallet_id > %(after)s AND charge_move.wallet_id <= %(last)s
          WHERE back.wallet_id > %(after)s AND back.wallet_id <= %(last)s
          GROUP BY charge.id, back_move.lot_id, charge_move.credits
         HAVING sum(back_move.credits) > -coalesce(charge_move.credits, 0)
@@ -114,7 +125,8 @@ LAWS_OF_WALLETS = {
     """,
     "A wallet counts its budgets": """
         SELECT w.user_id, format('%%s counted, %%s there', w.budgets, count(b.wallet_id))
-          FROM wallet_wallet w LEFT JOIN wallet_budget b ON b.wallet_id = w.user_id
+          FROM wallet_wallet w
+          LEFT JOIN wallet_budget b ON b.wallet_id = w.user_id AND b.wallet_id > %(after)s AND b.wallet_id <= %(last)s
          WHERE w.user_id > %(after)s AND w.user_id <= %(last)s
          GROUP BY w.user_id, w.budgets HAVING w.budgets <> count(b.wallet_id)
     """,
