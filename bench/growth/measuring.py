@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from bench import consumption, machine, surroundings
 from bench.growth import books, commands, reads, starting
 from bench.growth.report import Growth, Measured
+from foundation.database.patience import patient
 
 
 def growth(lengths: Sequence[int], *, times: int, seconds: float) -> Growth:
@@ -24,7 +25,8 @@ def _measured(name: str, entries: int, times: int, seconds: float, *, with_comma
     writing_seconds = time.perf_counter() - began
     runs = {title: commands.run(each) for title, each in commands.COMMANDS.items()} if with_commands else {}
     with surroundings.web_server() as address:
-        reader = reads.Reader(address, entries, name)
+        with patient():
+            reader = reads.Reader(address, entries, name)
         milliseconds = reader.read(times) | reader.charge(seconds)
         workers = [each for pid in consumption.web_workers() if (each := consumption.memory(pid))]
     return Measured(entries, writing_seconds, milliseconds, runs, workers)

@@ -13,7 +13,7 @@ from accounts.service_keys import issue_service_key
 from bench import client, consumption, histories, ledgers
 from bench.growth.books import HEAVY
 from bench.histories import session_of, timed
-from bench.plan import EVERY_THREAD, History
+from bench.plan import EVERY_THREAD, LONG, History
 from foundation.http.cursors import cursor_at
 from wallet.models import Entry, Wallet
 from wallet.prices.rates import DEFAULT_RATES
@@ -22,7 +22,8 @@ CHARGE, CHARGES_CPU, CHARGES = "a charge", "a charge, CPU ms", "a charge, ms bet
 FIRST_PAGE, DEEP_PAGE = "first page of 20", "page 10,000 rows deep"
 DEPTH = 10_000
 FEATURE = DEFAULT_RATES[0][0]
-# A creator has one tip for so many entries of the books, and one subscription for ten times as many.
+# A creator has one tip for so many entries of the books, but at most as many as the longest history of `make
+# bench`, and one subscription for ten tips.
 ENTRIES_A_TIP = 5
 
 Request = Callable[[], float]
@@ -94,7 +95,7 @@ class Reader:
         yield "the list of statements", self._get("/wallet/statements", browser)
         yield "the statement of this month", self._get(f"/wallet/statements/{month}", browser)
 
-        tips = entries // ENTRIES_A_TIP
+        tips = min(entries // ENTRIES_A_TIP, LONG.tips)
         creator = histories.filled(History(name, tips=tips, subscriptions=tips // 10))
         key, browser = histories.with_a_key(creator), session_of(creator)
         for title, path in histories.PATHS.items():

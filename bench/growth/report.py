@@ -23,8 +23,8 @@ in them. One wallet has a tenth of all entries, and all reads of a wallet are of
 by one caller, in turn, and each figure is a median. The shortest books are measured before and after the
 longest, and the ratio compares with both, since the machine may change meanwhile.
 
-Creators have one tip for each five entries, and one subscription for each fifty. Commands are processes of
-their own: their time includes the start of Python. Their memory is the most that was resident, and what
+Creators have one tip for each five entries, at most 200,000, and one subscription for ten tips. Commands are
+processes of their own: their time includes the start of Python. Their memory is the most that was resident, and what
 PostgreSQL's process for them had besides its shared buffers.
 """
 
