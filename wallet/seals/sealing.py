@@ -8,6 +8,7 @@ continue a seal. A process that is killed leaves whole seals, and the next one g
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from typing import Any
 
 import psycopg
@@ -28,11 +29,17 @@ ENTRIES_AT_A_TIME = 20_000
 # How long to wait, for all tables together, for the transactions that may still add rows below a key.
 SETTLING_SECONDS_MAX = 15.0
 PAUSE_SECONDS = 0.02
+# An entry has its time before its transaction is committed. Those of requests take seconds.
+COMMITTED_WITHIN = timedelta(minutes=5)
 
-# The wallets after one that have entries since their last seal, and how many entries.
+ALL = "public.wallet_wallet wallet"
+MOVED = """(
+           SELECT DISTINCT wallet_id FROM public.wallet_entry WHERE created_at >= %(since)s) moved
+      JOIN public.wallet_wallet wallet ON wallet.user_id = moved.wallet_id"""
+# Those of these wallets after one that have entries since their last seal, and how many entries.
 UNSEALED = """
     SELECT wallet.user_id, wallet.entries_count - coalesce(head.sequence, 0)
-      FROM public.wallet_wallet wallet
+      FROM {wallets}
       LEFT JOIN LATERAL (
            SELECT seal.sequence FROM public.wallet_seal seal
             WHERE seal.wallet_id = wallet.user_id ORDER BY seal.after DESC LIMIT 1) head ON true
@@ -96,8 +103,12 @@ NOT_SETTLED = "a transaction that adds rows has not ended; the next round tries 
 
 @dataclass
 class Sealed:
-    """What one round sealed, and what it could not seal: a reason by wallet or table."""
+    """What one round sealed, and what it could not seal: a reason by wallet or table.
 
+    `began_at` is when the round began, by the database's clock.
+    """
+
+    began_at: datetime | None = None
     wallets: int = 0
     entries: int = 0
     rows: int = 0
@@ -105,15 +116,20 @@ class Sealed:
 
 
 def seal(
-    *, go_on: Callable[[], bool] = lambda: True, on_sealed: Callable[[int], None] = lambda n: None
+    *,
+    since: datetime | None = None,
+    go_on: Callable[[], bool] = lambda: True,
+    on_sealed: Callable[[int], None] = lambda n: None,
 ) -> Sealed:
     """Seal all that is not sealed yet, in batches, until `go_on` returns False.
 
-    After each statement `on_sealed` is called with the number of entries or rows that it sealed.
+    With `since`, the time at which an earlier round began, only the wallets with entries since then are
+    looked at. An entry of a transaction that took more than five minutes then waits for a round without
+    `since`. After each statement `on_sealed` is called with the number of entries or rows that it sealed.
     """
-    done = Sealed()
-    for each in (_wallets, _tables):
-        for sealed in each(done):
+    done = Sealed(began_at=_query("SELECT now()")[0][0])
+    for each in (_wallets(done, since and since - COMMITTED_WITHIN), _tables(done)):
+        for sealed in each:
             on_sealed(sealed)
             if not go_on():
                 return done
@@ -130,12 +146,12 @@ def _query(query: str, values: Any = None) -> list[Any]:
 # --- Wallets ----------------------------------------------------------------------------------------
 
 
-def _wallets(done: Sealed) -> Iterator[int]:
+def _wallets(done: Sealed, since: datetime | None) -> Iterator[int]:
     """Seal the wallets after a random one, and then those before. Yield the entries of each statement."""
     start = _a_wallet()
     for first, until in ((start, None), ("", start)):
         after = first
-        while unsealed := _unsealed(after, until):
+        while unsealed := _unsealed(after, until, since):
             batch = _batch(unsealed)
             yield from _seal_batch(batch, done, STRETCH_MAX)
             after = batch[-1]
@@ -146,8 +162,9 @@ def _a_wallet() -> str:
     return rows[0][0] if rows else ""
 
 
-def _unsealed(after: str, until: str | None) -> list[tuple[str, int]]:
-    return _query(UNSEALED, {"after": after, "until": until, "limit": WALLETS_AT_A_TIME})
+def _unsealed(after: str, until: str | None, since: datetime | None) -> list[tuple[str, int]]:
+    query = UNSEALED.format(wallets=ALL if since is None else MOVED)
+    return _query(query, {"after": after, "until": until, "since": since, "limit": WALLETS_AT_A_TIME})
 
 
 def _batch(unsealed: list[tuple[str, int]]) -> list[str]:

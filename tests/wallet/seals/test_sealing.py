@@ -2,6 +2,7 @@
 
 import re
 import threading
+from datetime import timedelta
 from functools import partial
 from importlib import import_module
 from io import StringIO
@@ -22,6 +23,7 @@ from tests.wallet.books.guards import refuser
 from tests.wallet.entries import sql
 from tests.wallet.seals import history
 from tests.wallet.seals.history import found, seals, unsealed
+from wallet.management.commands import seal_ledger
 from wallet.models import Entry, Seal, TableSeal
 from wallet.prices import rates
 from wallet.seals import formats, sealing, tables
@@ -48,6 +50,44 @@ def test_the_first_seal_covers_all_of_the_past_and_the_next_what_came_since(writ
     again = sealing.seal()
     assert (again.wallets, again.entries, again.rows) == (0, 0, 0)
     assert found() == []
+
+
+def test_a_round_that_follows_another_looks_at_the_wallets_that_moved_since(written):
+    began_at = sealing.seal().began_at
+    assert began_at is not None
+    connection.check_constraints()
+    sql("SET LOCAL session_replication_role = replica")
+    sql("UPDATE wallet_entry SET created_at = %s WHERE wallet_id = 'usr_2'", began_at - timedelta(days=1))
+    sql("DELETE FROM wallet_seal")  # So both wallets have entries without a seal.
+    sql("SET LOCAL session_replication_role = origin")
+    assert sealing.seal(since=began_at).wallets == 1
+    assert seals() == [("usr_1", 1, 11)]
+    assert sealing.seal().wallets == 1
+    assert [wallet for wallet, *_ in seals()] == ["usr_1", "usr_2"]
+
+
+@pytest.mark.parametrize(("failed", "is_full"), [({}, False), ({"wallet 'usr_1'": "too long"}, True)])
+def test_the_watching_command_looks_at_all_wallets_at_first_every_hour_and_after_a_failure(
+    db, monkeypatch, failed, is_full
+):
+    command, rounds = seal_ledger.Command(stdout=StringIO(), stderr=StringIO()), []
+    command.to = None
+    seal = sealing.seal
+
+    def noted(*, since, **options):
+        rounds.append(since)
+        done = seal(since=since, **options)
+        done.failed |= failed
+        return done
+
+    monkeypatch.setattr(sealing, "seal", noted)
+    hours = iter([0, 0.5, 1.5])
+    monkeypatch.setattr(seal_ledger, "time", SimpleNamespace(monotonic=lambda: 3600 * next(hours)))
+    for _ in range(3):
+        command.work()
+    assert rounds[0] is None
+    assert (rounds[1] is None) == is_full
+    assert rounds[2] is None
 
 
 def test_every_registered_table_is_sealed(written):

@@ -1,6 +1,8 @@
 """The command that seals the history: `manage.py seal_ledger [--watch] [--every 300] [--to FILE]`."""
 
+import time
 from argparse import ArgumentParser
+from datetime import datetime
 from typing import Any
 
 from django.core.management.base import CommandError
@@ -11,6 +13,9 @@ from foundation.words import count
 from wallet.seals import files, heads, sealing
 from wallet.seals.files import STDOUT, FileRefused
 
+# With --watch, the rounds between look only at the wallets that moved since the round before.
+ALL_WALLETS_EVERY_SECONDS = 3600.0
+
 
 class Command(WatchingCommand):
     help = (
@@ -20,6 +25,8 @@ class Command(WatchingCommand):
         "be sealed. 2: an error stopped the command. With --watch it goes on until SIGTERM."
     )
     every_seconds = 300
+    since: datetime | None = None
+    looks_at_all_at = 0.0  # On the monotonic clock.
     purpose = "seal"
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -43,8 +50,14 @@ class Command(WatchingCommand):
     def work(self) -> Round:
         """Seal all that is not sealed yet, or stop after a batch when SIGTERM came."""
         with patient(), self.progress("Sealing") as advance:
-            sealed = sealing.seal(go_on=lambda: not self.stopping, on_sealed=advance)
+            since = self.since if (now := time.monotonic()) < self.looks_at_all_at else None
+            sealed = sealing.seal(since=since, go_on=lambda: not self.stopping, on_sealed=advance)
             written = "" if self.to is None else self._write(self.to)
+        self.since = sealed.began_at
+        if since is None:
+            self.looks_at_all_at = now + ALL_WALLETS_EVERY_SECONDS
+        if sealed.failed:  # The next round tries again, even if the wallet does not move.
+            self.looks_at_all_at = 0.0
         for name, trouble in sealed.failed.items():
             self.stderr.write(f"Not sealed: {name}: {trouble}")
         entries = f"{count(sealed.entries, 'entry', 'entries')} of {count(sealed.wallets, 'wallet')}"
