@@ -1,11 +1,18 @@
 """The books that `bench.growth` writes without triggers are as lawful as those of the service."""
 
+import json
+import os
+import subprocess
+import sys
+
 import pytest
 from django.db import connection
 from django.db.models import Count, Sum
 
 from accounts.service_keys import issue_service_key
 from bench.growth import books
+from bench.growth.commands import COMMANDS
+from tests.environment import ROOT
 from wallet.books import laws
 from wallet.charges import deductions
 from wallet.history import statements
@@ -62,3 +69,31 @@ def test_they_are_replaced_and_the_indexes_stay_as_they_were():
         cursor.execute(INDEXES)
         assert cursor.fetchall() == indexes
     assert Entry.objects.aggregate(total=Sum("credits"))["total"] == books.TOPUP_CREDITS - 13
+
+
+@pytest.mark.slow
+def test_a_small_run_measures_requests_and_commands_at_each_length(tmp_path):
+    run = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "bench.growth",
+            "--entries",
+            "1000,2000",
+            "--reads=1",
+            "--seconds=0.2",
+            "--json",
+        ],
+        cwd=ROOT,
+        env=os.environ | {"DATA_DIR": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=900,
+    )
+    assert run.returncode == 0, run.stderr
+    report = json.loads(run.stdout)
+    assert report["entries"] == [1000, 2000]
+    assert all(request["ratio"] > 0 for request in report["requests"].values())
+    assert set(report["commands"]) == set(COMMANDS)
+    for runs in report["commands"].values():
+        assert all(each["seconds"] > 0 and each["peak"] > 0 for each in runs)

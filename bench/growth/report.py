@@ -15,7 +15,7 @@ from bench.growth.starting import Step
 from bench.report import MEBIBYTE, WIDTH_MIN, section, show_facts, table
 
 GROWTH = Path(__file__).parents[1] / "GROWTH.md"
-REQUESTS, COMMANDS, WRITTEN = "Requests, in milliseconds", "Commands", "Books"
+REQUESTS, COMMANDS = "Requests, in milliseconds", "Commands"
 STARTING, WORKERS = "A web process as it starts", "Web workers"
 HOW_TO_READ = """
 The books of each length are written anew, lawfully (bench/growth/books.py), and `check_ledger` finds nothing
@@ -24,8 +24,8 @@ by one caller, in turn, and each figure is a median. The shortest books are meas
 longest, and the ratio compares with both, since the machine may change meanwhile.
 
 Creators have one tip for each five entries, at most 200,000, and one subscription for ten tips. Commands are
-processes of their own: their time includes the start of Python. Their memory is the most that was resident, and what
-PostgreSQL's process for them had besides its shared buffers.
+processes of their own: their time includes the start of Python. Their memory is the most that was resident,
+and what PostgreSQL's process for them had besides its shared buffers.
 """
 
 
