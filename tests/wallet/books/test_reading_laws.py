@@ -1,6 +1,7 @@
 """How laws are read: by cursor, and only the rows of the wallets that are looked at."""
 
 import re
+from typing import Any
 
 import pytest
 from django.db import connection
@@ -29,7 +30,7 @@ def test_a_law_of_wallets_names_the_wallets_for_each_table(law):
 @pytest.mark.django_db(transaction=True)
 def test_violations_are_read_through_a_cursor():
     with snapshot():
-        violations = laws.broken("A law", "SELECT n, 'wrong' FROM generate_series(1, 1000000) n", {})
+        violations: Any = laws.broken("A law", "SELECT n, 'wrong' FROM generate_series(1, 1000000) n", {})
         assert next(violations).subject == "1"
         assert sql("SELECT count(*) FROM pg_cursors") == [(1,)]
         violations.close()
