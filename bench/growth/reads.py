@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from itertools import cycle
 from urllib.parse import urlencode
 
+from django.db import connection
 from django.utils import timezone
 
 from accounts.models import User
@@ -25,6 +26,7 @@ FEATURE = DEFAULT_RATES[0][0]
 # A creator has one tip for so many entries of the books, but at most as many as the longest history of `make
 # bench`, and one subscription for ten tips.
 ENTRIES_A_TIP = 5
+CREATORS_TABLES = "monetization_tip, monetization_subscription, monetization_subscriptionevent"
 
 Request = Callable[[], float]
 
@@ -79,24 +81,26 @@ class Reader:
         service = {"x-wallet-service-key": self._secret}
         newest = Wallet.objects.get(pk=HEAVY).entries_count
         deep = Entry.objects.get(wallet_id=HEAVY, sequence=max(newest - DEPTH, newest // 10))
-        cursor = urlencode({"cursor": cursor_at(deep.pk)})
+        older = urlencode({"cursor": cursor_at(deep.pk)})
         transactions = f"/io/wallet/transactions?user_id={HEAVY}"
         yield "the balance", self._get(f"/io/wallet/balance?user_id={HEAVY}", service)
         yield FIRST_PAGE, self._get(transactions, service)
-        yield DEEP_PAGE, self._get(f"{transactions}&{cursor}", service)
+        yield DEEP_PAGE, self._get(f"{transactions}&{older}", service)
         yield f"{FIRST_PAGE}, of 100 rows", self._get(f"{transactions}&limit=100", service)
-        yield f"{DEEP_PAGE}, of 100 rows", self._get(f"{transactions}&limit=100&{cursor}", service)
+        yield f"{DEEP_PAGE}, of 100 rows", self._get(f"{transactions}&limit=100&{older}", service)
 
         user, _ = User.objects.get_or_create(misar_id=HEAVY)
         browser = session_of(user)
         month = f"{timezone.now():%Y-%m}"
         yield "the wallet's page", self._get("/wallet", browser)
-        yield f"the wallet's page, {DEEP_PAGE}", self._get(f"/wallet?{cursor}", browser)
+        yield f"the wallet's page, {DEEP_PAGE}", self._get(f"/wallet?{older}", browser)
         yield "the list of statements", self._get("/wallet/statements", browser)
         yield "the statement of this month", self._get(f"/wallet/statements/{month}", browser)
 
         tips = min(entries // ENTRIES_A_TIP, LONG.tips)
         creator = histories.filled(History(name, tips=tips, subscriptions=tips // 10))
+        with connection.cursor() as cursor:
+            cursor.execute(f"VACUUM (ANALYZE) {CREATORS_TABLES}")
         key, browser = histories.with_a_key(creator), session_of(creator)
         for title, path in histories.PATHS.items():
             yield f"a creator's {title}", self._get(path, key)
