@@ -3,12 +3,12 @@
 from typing import ClassVar
 from uuid import UUID
 
+from django.http import HttpResponse
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema, inline_serializer
 from rest_framework import serializers as drf
 from rest_framework.authentication import SessionAuthentication
 from rest_framework.request import Request
-from rest_framework.response import Response
 
 from accounts import api_keys
 from accounts.api import serializers
@@ -31,7 +31,7 @@ class KeyViewSet(CreatorViewSet):
     access: ClassVar = {}
 
     @extend_schema(operation_id="keys_list", responses={200: serializers.KeyList} | errors())
-    def list(self, request: Request) -> Response:
+    def list(self, request: Request) -> HttpResponse:
         """List every key, including revoked keys, newest first."""
         mine = ApiKey.objects.with_last_use().filter(owner=self.creator).order_by("-created_at")
         return no_store({"success": True, "keys": serializers.KeyRow(mine, many=True).data})
@@ -41,7 +41,7 @@ class KeyViewSet(CreatorViewSet):
         request=serializers.KeyRequest,
         responses={201: serializers.KeyMade} | errors(413, 415),
     )
-    def create(self, request: Request) -> Response:
+    def create(self, request: Request) -> HttpResponse:
         """Create a key. Only this answer contains its secret."""
         requested = self.parsed(serializers.KeyRequest)
         made, secret = api_keys.issue(
@@ -55,7 +55,7 @@ class KeyViewSet(CreatorViewSet):
         return no_store(answer.data, status=201)
 
     @extend_schema(operation_id="keys_revoke", responses={200: DONE} | errors())
-    def destroy(self, request: Request, pk: UUID) -> Response:
+    def destroy(self, request: Request, pk: UUID) -> HttpResponse:
         """Revoke a key."""
         api_keys.revoke(owner=self.creator, key_id=pk)
         return no_store({"success": True})
@@ -65,7 +65,7 @@ class KeyViewSet(CreatorViewSet):
         parameters=[OpenApiParameter("id", OpenApiTypes.UUID, required=True)],
         responses={200: DONE} | errors(),
     )
-    def destroy_named(self, request: Request) -> Response:
+    def destroy_named(self, request: Request) -> HttpResponse:
         """Revoke the key whose id is in the query: `?id=`."""
         named = request.query_params.get("id")
         if not named:

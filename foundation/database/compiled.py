@@ -108,17 +108,18 @@ def insert(model: type[models.Model], *, returning: Sequence[str], **values: Any
         row = model(**{field.attname: values[field.attname] for field in fields})
         query.insert_values(fields, [row], raw=True)
         ((sql, places),) = query.get_compiler(connection=connection).as_sql()
-        return f"{sql} RETURNING {_columns(model, returning)}", places
+        return f"{sql} RETURNING {_columns(model, returning)}" if returning else sql, places
 
     return Compiled(built)
 
 
 def run(*calls: Call, commit: bool = False) -> list[Rows]:
-    """Send statements to PostgreSQL in one go, in the caller's atomic block. Return the rows of each.
+    """Send statements to PostgreSQL in one go, in the caller's atomic block.
 
-    The first error is raised, as Django's exception; PostgreSQL then runs none of the later statements. With
-    `commit`, these are the last statements of the block: if the block is the outermost one, its COMMIT goes
-    with them. So the locks of the transaction do not wait until Python leaves the block.
+    Return the rows of each SELECT and of each statement that returns columns, in their order. The first
+    error is raised, as Django's exception; PostgreSQL then runs none of the later statements. With `commit`,
+    these are the last statements of the block: if the block is the outermost one, its COMMIT goes with them.
+    So the locks of the transaction do not wait until Python leaves the block.
     """
     assert connection.in_atomic_block, "statements of a charge belong to one transaction"
     # The list has an item for each block inside the outermost one.

@@ -22,7 +22,7 @@ def identify(get_response: Handler) -> Handler:
     """Return the outermost middleware. It adds `X-Request-ID` to every answer."""
 
     def middleware(request: HttpRequest) -> HttpResponseBase:
-        sent = request.headers.get("X-Request-ID", "")
+        sent = request.META.get("HTTP_X_REQUEST_ID", "")
         request.request_id = sent if ACCEPTABLE.fullmatch(sent) else identifiers.new("req")  # type: ignore[attr-defined]
         token = request_id.set(request.request_id)  # type: ignore[attr-defined]
         try:

@@ -5,15 +5,16 @@ from functools import cache
 from http import HTTPStatus
 from typing import Any, ClassVar
 
-from django.http import JsonResponse
+from django.http import HttpResponse, JsonResponse
 from rest_framework import exceptions, serializers
 from rest_framework.negotiation import BaseContentNegotiation
 from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
-from rest_framework.response import Response
 from rest_framework.viewsets import ViewSet
 
 from foundation.http.strict_json import StrictJSONParser, WrongMediaType
+
+RENDERER = JSONRenderer()
 
 
 class AlwaysJSON(BaseContentNegotiation):
@@ -90,6 +91,14 @@ def _require_json(request: Request) -> None:
         raise WrongMediaType
 
 
-def no_store(body: Any, *, status: int = 200) -> Response:
-    """Return an answer that no cache may store."""
-    return Response(body, status=status, headers={"Cache-Control": "no-store"})
+def no_store(body: Any, *, status: int = 200) -> HttpResponse:
+    """Return an answer in JSON that no cache may store.
+
+    It is rendered at once, since there is only one format. DRF's own Response waits for a renderer.
+    """
+    return HttpResponse(
+        RENDERER.render(body),
+        content_type="application/json",
+        status=status,
+        headers={"Cache-Control": "no-store"},
+    )

@@ -4,9 +4,9 @@ import re
 from typing import Any
 
 from django.db.models import QuerySet
+from django.http import HttpResponse
 from rest_framework import serializers
 from rest_framework.request import Request
-from rest_framework.response import Response
 
 from foundation.errors import InvalidCursor
 from foundation.http.views import no_store
@@ -24,7 +24,7 @@ def page(
     by: str,
     shape: type[serializers.Serializer],
     among: QuerySet[Any] | None = None,
-) -> Response:
+) -> HttpResponse:
     """Return a response with up to `limit` rows, ordered by the field `by` and then by pk.
 
     A minus before the field name means newest first. The cursor may name any row of `among` (None: `rows`).

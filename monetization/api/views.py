@@ -2,11 +2,11 @@
 
 from typing import Any, ClassVar, cast
 
+from django.http import HttpResponse
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema, inline_serializer
 from rest_framework import serializers as drf
 from rest_framework.request import Request
-from rest_framework.response import Response
 
 from accounts.api.creators import CreatorViewSet, errors
 from accounts.api.schema import creators_schema, header
@@ -71,7 +71,7 @@ class SponsorViewSet(CreatorViewSet):
         parameters=[*PAGING, LINK],
         responses={200: serializers.SponsorRow(many=True)} | errors(),
     )
-    def list(self, request: Request) -> Response:
+    def list(self, request: Request) -> HttpResponse:
         """List active and upcoming placements, soonest first."""
         mine = Sponsor.objects.visible_to(self.creator)
         listed = mine.active_or_upcoming(self.now)
@@ -83,7 +83,7 @@ class SponsorViewSet(CreatorViewSet):
         parameters=[IDEMPOTENCY_KEY],
         responses={201: data_of("SponsorCreated", serializers.SponsorMade)} | errors(409, 413, 415),
     )
-    def create(self, request: Request) -> Response:
+    def create(self, request: Request) -> HttpResponse:
         """Record a placement."""
         requested = self.parsed(serializers.SponsorRequest)
 
@@ -97,7 +97,7 @@ class SponsorViewSet(CreatorViewSet):
         operation_id="sponsors_cancel",
         responses={200: inline_serializer("Done", {"success": drf.BooleanField()})} | errors(),
     )
-    def destroy(self, request: Request, pk: str) -> Response:
+    def destroy(self, request: Request, pk: str) -> HttpResponse:
         """Cancel a placement that has not ended."""
         sponsors.cancel(creator=self.creator, sponsor_id=pk)
         return no_store({"success": True})
@@ -114,7 +114,7 @@ class SubscriptionViewSet(CreatorViewSet):
         parameters=[*PAGING, LINK],
         responses={200: serializers.SubscriptionRow(many=True)} | errors(),
     )
-    def list(self, request: Request) -> Response:
+    def list(self, request: Request) -> HttpResponse:
         """List every subscription, newest first."""
         mine = Subscription.objects.visible_to(self.creator)
         return page(request, mine, by="-created_at", shape=serializers.SubscriptionRow)
@@ -125,7 +125,7 @@ class SubscriptionViewSet(CreatorViewSet):
         parameters=[IDEMPOTENCY_KEY],
         responses={201: data_of("SubscriptionCreated", serializers.SubscriptionMade)} | errors(409, 413, 415),
     )
-    def create(self, request: Request) -> Response:
+    def create(self, request: Request) -> HttpResponse:
         """Record a new paid subscriber."""
         requested = self.parsed(serializers.SubscriptionRequest)
 
@@ -143,7 +143,7 @@ class SubscriptionViewSet(CreatorViewSet):
         request=serializers.SubscriptionChange,
         responses={200: data_of("SubscriptionChanged", serializers.SubscriptionRow)} | errors(413, 415),
     )
-    def partial_update(self, request: Request, pk: str) -> Response:
+    def partial_update(self, request: Request, pk: str) -> HttpResponse:
         """Change status, plan or price. A change that is older than the last change has no effect."""
         requested = self.parsed(serializers.SubscriptionChange)
         mine = Subscription.objects.visible_to(self.creator).filter(pk=pk)
@@ -168,7 +168,7 @@ class TipViewSet(CreatorViewSet):
         parameters=[*PAGING, LINK],
         responses={200: serializers.TipRow(many=True)} | errors(),
     )
-    def list(self, request: Request) -> Response:
+    def list(self, request: Request) -> HttpResponse:
         """List every tip, newest first."""
         mine = Tip.objects.visible_to(self.creator)
         return page(request, mine, by="-created_at", shape=serializers.TipRow)
@@ -180,7 +180,7 @@ class TipViewSet(CreatorViewSet):
         parameters=[IDEMPOTENCY_KEY],
         responses={200: serializers.TipMade} | errors(409, 413, 415),
     )
-    def create(self, request: Request) -> Response:
+    def create(self, request: Request) -> HttpResponse:
         """Record a tip and its platform fee."""
         requested = self.parsed(serializers.TipRequest)
 
@@ -204,7 +204,7 @@ class StatsViewSet(CreatorViewSet):
         ],
         responses={200: data_of("Stats", serializers.StatsData)} | errors(),
     )
-    def retrieve(self, request: Request) -> Response:
+    def retrieve(self, request: Request) -> HttpResponse:
         """Read the figures of a period, per currency."""
         periods = request.query_params.getlist("period") or ["30d"]
         if len(periods) > 1 or periods[0] not in stats.PERIODS:

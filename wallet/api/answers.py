@@ -2,12 +2,12 @@
 
 from typing import Any
 
-from rest_framework.response import Response
+from django.http import HttpResponse
 
 from foundation.http.views import no_store
 
 
-def replayable(body: Any, *, replayed: bool) -> Response:
+def replayable(body: Any, *, replayed: bool) -> HttpResponse:
     """Return an answer. If it is the first answer to an earlier request, a header says so (contract 28)."""
     answer = no_store(body)
     if replayed:

@@ -7,9 +7,9 @@ from functools import cache
 from typing import Any
 
 from django.conf import settings
+from django.http import HttpResponse
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
-from rest_framework.response import Response
 from rest_framework.serializers import ValidationError
 
 from accounts.api.schema import REQUEST_ID, RETRY_AFTER
@@ -65,7 +65,7 @@ class BatchViewSet(JSONViewSet):
         request=BatchRequest,
         responses={200: BatchAnswer} | errors(403, 413, 415, 429, shape=DecisionError),
     )
-    def create(self, request: Request) -> Response:
+    def create(self, request: Request) -> HttpResponse:
         """Make up to 500 charges, each as `deduct` would, and say what became of each, in their order."""
         with _place():
             asked = self.parsed(BatchRequest)["items"]

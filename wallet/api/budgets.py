@@ -1,9 +1,9 @@
 """The endpoint of budgets: `/io/wallet/budgets` (contract 45)."""
 
+from django.http import HttpResponse
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
-from rest_framework.response import Response
 from rest_framework.throttling import BaseThrottle
 
 from accounts.api.schema import REQUEST_ID, RETRY_AFTER
@@ -39,7 +39,7 @@ class BudgetViewSet(ResourceViewSet):
             meanings={409: "`too_many`: the user has 50 budgets."},
         ),
     )
-    def update(self, request: Request) -> Response:
+    def update(self, request: Request) -> HttpResponse:
         """Set the product's own budget for a user. It counts what was spent since the period began."""
         requested = self.parsed(serializers.BudgetRequest)
         product = service_of(request).product
@@ -51,7 +51,7 @@ class BudgetViewSet(ResourceViewSet):
         parameters=[schema.USER_ID, PERIOD],
         responses={200: serializers.Deleted} | errors(403, 429, shape=CodedError),
     )
-    def destroy(self, request: Request) -> Response:
+    def destroy(self, request: Request) -> HttpResponse:
         """Remove the product's own budget for a user. If it is gone already, the answer is the same."""
         user_id = queries.wallet_owner(request)
         period = queries.choice(request, "period", Budget.Period.values)
@@ -66,7 +66,7 @@ class BudgetViewSet(ResourceViewSet):
         parameters=[schema.USER_ID],
         responses={200: serializers.BudgetsPage} | errors(401, 403, 429, shape=CodedError),
     )
-    def list(self, request: Request) -> Response:
+    def list(self, request: Request) -> HttpResponse:
         """Read a user's budgets: a product those that can refuse its charges, a user all of theirs."""
         found = budgets.budgets_of(queries.wallet_owner(request), queries.own_product(request))
         return no_store({"items": serializers.BudgetRow(found, many=True).data, "nextCursor": None})

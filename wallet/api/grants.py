@@ -1,10 +1,10 @@
 """The endpoints of grants: `/io/wallet/grants` and what is under it (contract 42 to 44)."""
 
+from django.http import HttpResponse
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.decorators import action
 from rest_framework.request import Request
-from rest_framework.response import Response
 from rest_framework.throttling import BaseThrottle
 
 from accounts.api.schema import REQUEST_ID, RETRY_AFTER
@@ -51,7 +51,7 @@ class GrantViewSet(ResourceViewSet):
             },
         ),
     )
-    def create(self, request: Request) -> Response:
+    def create(self, request: Request) -> HttpResponse:
         """Grant credits with an end. The key needs the right to grant, and has caps."""
         requested = self.parsed(serializers.GrantRequest)
         granted = granting.grant_of_product(
@@ -69,7 +69,7 @@ class GrantViewSet(ResourceViewSet):
         parameters=[schema.USER_ID, STATE, schema.LIMIT, schema.CURSOR],
         responses={200: serializers.GrantsPage} | errors(401, 403, 429, shape=CodedError),
     )
-    def list(self, request: Request) -> Response:
+    def list(self, request: Request) -> HttpResponse:
         """Read a user's grants, newest first: a product its own, a user those of all products and staff."""
         page = granting.page(
             user_id=queries.wallet_owner(request),
@@ -93,7 +93,7 @@ class GrantViewSet(ResourceViewSet):
         ),
     )
     @action(methods=["post"], detail=True)
-    def void(self, request: Request, grant_id: str) -> Response:
+    def void(self, request: Request, grant_id: str) -> HttpResponse:
         """Take a grant back that was a mistake: what is free of it ends now. What was spent stays spent."""
         requested = self.parsed(serializers.VoidGrantRequest)
         voided = granting.void(

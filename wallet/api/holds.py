@@ -2,11 +2,11 @@
 
 from typing import Any
 
+from django.http import HttpResponse
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, PolymorphicProxySerializer, extend_schema
 from rest_framework.decorators import action
 from rest_framework.request import Request
-from rest_framework.response import Response
 from rest_framework.throttling import BaseThrottle
 
 from accounts.api.schema import REQUEST_ID, RETRY_AFTER
@@ -73,7 +73,7 @@ class HoldViewSet(ResourceViewSet):
             meanings={409: "`key_reused`, `key_ended`, or `too_many`: 200 open holds of a product and user."},
         ),
     )
-    def create(self, request: Request) -> Response:
+    def create(self, request: Request) -> HttpResponse:
         """Set credits aside for a feature. If too few are available, return 200 with `allowed: false`."""
         requested = self.parsed(serializers.HoldRequest)
         try:
@@ -94,7 +94,7 @@ class HoldViewSet(ResourceViewSet):
         parameters=[schema.USER_ID, STATE, schema.LIMIT, schema.CURSOR],
         responses={200: serializers.HoldsPage} | errors(401, 403, 429, shape=serializers.CodedError),
     )
-    def list(self, request: Request) -> Response:
+    def list(self, request: Request) -> HttpResponse:
         """Read a user's holds, newest first: a product its own, a user those of every product."""
         user_id = queries.wallet_owner(request)
         page = holds.page(
@@ -112,7 +112,7 @@ class HoldViewSet(ResourceViewSet):
         responses={200: serializers.HoldRow}
         | errors(401, 403, 429, shape=serializers.CodedError, meanings=NOT_THEIRS),
     )
-    def retrieve(self, request: Request, hold_id: str) -> Response:
+    def retrieve(self, request: Request, hold_id: str) -> HttpResponse:
         """Read one hold."""
         user_id = queries.wallet_owner(request)
         hold = holds.find(
@@ -130,7 +130,7 @@ class HoldViewSet(ResourceViewSet):
         | _errors_of_a_verb("`hold_captured` with another count, `hold_voided` or `hold_expired`."),
     )
     @action(methods=["post"], detail=True)
-    def capture(self, request: Request, hold_id: str) -> Response:
+    def capture(self, request: Request, hold_id: str) -> HttpResponse:
         """Charge for the units of a hold that were needed, and release the rest. A hold is captured once."""
         requested = self.parsed(serializers.CaptureRequest)
         outcome = holds.capture(
@@ -148,7 +148,7 @@ class HoldViewSet(ResourceViewSet):
         responses={200: serializers.HoldRow} | _errors_of_a_verb("`hold_captured`."),
     )
     @action(methods=["post"], detail=True)
-    def void(self, request: Request, hold_id: str) -> Response:
+    def void(self, request: Request, hold_id: str) -> HttpResponse:
         """Release all that a hold has set aside, and charge nothing."""
         requested = self.parsed(serializers.VoidRequest)
         outcome = holds.void(
@@ -166,7 +166,7 @@ class HoldViewSet(ResourceViewSet):
         | _errors_of_a_verb("`hold_captured`, `hold_voided`, `hold_expired` or `hold_too_old`."),
     )
     @action(methods=["post"], detail=True)
-    def extend(self, request: Request, hold_id: str) -> Response:
+    def extend(self, request: Request, hold_id: str) -> HttpResponse:
         """Let a hold last longer, for work that is not done yet: up to 7 days from its beginning."""
         requested = self.parsed(serializers.ExtendRequest)
         outcome = holds.extend(
@@ -178,7 +178,7 @@ class HoldViewSet(ResourceViewSet):
         return _answer(outcome)
 
 
-def _answer(outcome: Outcome) -> Response:
+def _answer(outcome: Outcome) -> HttpResponse:
     (row,) = _rows([outcome.hold], outcome.hold.wallet_id)
     return replayable(row, replayed=outcome.replayed)
 

@@ -6,6 +6,7 @@ Each reads the request, calls one function and answers.
 from typing import Any
 
 from django.db import DatabaseError
+from django.http import HttpResponse
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import PolymorphicProxySerializer, extend_schema
 from rest_framework.decorators import action
@@ -88,7 +89,7 @@ class WalletViewSet(JSONViewSet):
         responses={200: serializers.Balance} | errors(401, 403, 429),
     )
     @action(methods=["get"], detail=False, throttle_classes=[throttles.BalanceReads], **SELF_OR_SERVICE)
-    def balance(self, request: Request) -> Response:
+    def balance(self, request: Request) -> HttpResponse:
         """Read a user's balance. An unknown user has 0 credits."""
         return no_store({"credits": available_of(queries.wallet_owner(request))})
 
@@ -98,7 +99,7 @@ class WalletViewSet(JSONViewSet):
         responses={200: serializers.Funds} | errors(401, 403, 429, shape=serializers.CodedError),
     )
     @action(methods=["get"], detail=False, throttle_classes=[throttles.FundsReads], **SELF_OR_SERVICE)
-    def funds(self, request: Request) -> Response:
+    def funds(self, request: Request) -> HttpResponse:
         """Read what a user has now, or had at a past time. An unknown user has zeros."""
         user_id = queries.wallet_owner(request)
         at, is_whole_second = queries.moment(request, "at")
@@ -112,7 +113,7 @@ class WalletViewSet(JSONViewSet):
         responses={200: DEDUCTION} | errors(403, 409, 413, 415, 429, shape=serializers.DeductError),
     )
     @action(methods=["post"], detail=False, throttle_classes=[throttles.Charges], **CHARGING)
-    def deduct(self, request: Request) -> Response:
+    def deduct(self, request: Request) -> HttpResponse:
         """Charge a user for a feature. If the user has too few credits, return 200 with `allowed: false`."""
         requested = self.parsed(serializers.DeductRequest)
         try:
@@ -133,7 +134,7 @@ class WalletViewSet(JSONViewSet):
         responses={200: DEDUCTION} | errors(403, 413, 415, 429, shape=serializers.CodedError),
     )
     @action(methods=["post"], detail=False, throttle_classes=[throttles.Charges], **SERVICE_ONLY)
-    def quote(self, request: Request) -> Response:
+    def quote(self, request: Request) -> HttpResponse:
         """Ask what a charge would answer now. Nothing is charged or set aside, and nothing is promised."""
         requested = self.parsed(serializers.QuoteRequest)
         try:
@@ -157,7 +158,7 @@ class WalletViewSet(JSONViewSet):
         ),
     )
     @action(methods=["post"], detail=False, throttle_classes=[throttles.Writes], **SERVICE_ONLY)
-    def refund(self, request: Request) -> Response:
+    def refund(self, request: Request) -> HttpResponse:
         """Give back a charge of this product, or a part of it; at most the charge, all refunds together."""
         requested = self.parsed(serializers.RefundRequest)
         selectors = serializers.RefundRequest.SELECTORS
@@ -177,7 +178,7 @@ class WalletViewSet(JSONViewSet):
         responses={200: serializers.TopUpSession} | errors(403, 413, 415),
     )
     @action(methods=["post"], detail=False, url_path="topup-session", **SERVICE_ONLY)
-    def topup_session(self, request: Request) -> Response:
+    def topup_session(self, request: Request) -> HttpResponse:
         """Open a Stripe Checkout for whole dollars. Credits are added when Stripe confirms the payment."""
         requested = self.parsed(serializers.TopUpRequest)
         url = checkout.start(
@@ -194,7 +195,7 @@ class WalletViewSet(JSONViewSet):
         responses={200: serializers.TransactionsPage} | errors(401, 403, 429),
     )
     @action(methods=["get"], detail=False, throttle_classes=[throttles.TransactionReads], **SELF_OR_SERVICE)
-    def transactions(self, request: Request) -> Response:
+    def transactions(self, request: Request) -> HttpResponse:
         """Read a user's transactions, newest first."""
         page = statements.page(
             user_id=queries.wallet_owner(request),
@@ -205,7 +206,7 @@ class WalletViewSet(JSONViewSet):
 
     @extend_schema(operation_id="wallet_rates", auth=[], responses={200: serializers.RateTable} | errors())
     @action(methods=["get"], detail=False)
-    def rates(self, request: Request) -> Response:
+    def rates(self, request: Request) -> HttpResponse:
         """Read the public rate table."""
         table = serializers.RateTable({"rates": Rate.objects.active()}).data
         return Response(table, headers={"Cache-Control": "public, max-age=60"})
@@ -218,7 +219,7 @@ class WalletViewSet(JSONViewSet):
         responses={200: serializers.Received} | errors(413),
     )
     @action(methods=["post"], detail=False)
-    def webhook(self, request: Request) -> Response:
+    def webhook(self, request: Request) -> HttpResponse:
         """Receive an event from Stripe. An event without a valid signature of Stripe is refused."""
         body = read_body(request._request, limit_bytes=WEBHOOK_BYTES_MAX)
         inbox.receive(body, request.headers.get("Stripe-Signature", ""))

@@ -12,7 +12,6 @@ from typing import Any, TypedDict, Unpack
 
 from django.db import DEFAULT_DB_ALIAS, transaction
 from django.db.models import F, QuerySet
-from django.db.models.expressions import DatabaseDefault
 from django.utils import timezone
 
 from foundation.database import compiled, several_rows
@@ -271,6 +270,8 @@ NOTHING: dict[str, Any] = {
     field.attname: "" if field.empty_strings_allowed and not field.null else None
     for field in Entry._meta.concrete_fields
 }
+# Without them, the database gives an entry its times.
+TIMES = ("created_at", "effective_at")
 OF_ONE_CHARGE = ("id", "sequence", "credits", "balance_after", "feature", "count", "idempotency_key")
 
 TAKE_SEVERAL = compiled.update(
@@ -349,29 +350,35 @@ def append(
     block is the outermost one, it is committed at once.
     """
     after = read or standing(user_id)
-    timed = {"created_at": after.read_at, "effective_at": after.read_at} if after.read_at else {}
-    entry = Entry(
-        wallet_id=user_id,
-        sequence=after.entries_count,
-        kind=kind.value,
-        credits=credits,
-        balance_after=after.balance,
-        held=after.held,
-        actor=actor,
-        **timed | facts,
-    )
-    columns = {field.attname: getattr(entry, field.attname) for field in Entry._meta.concrete_fields}
-    given = {name: value for name, value in columns.items() if not isinstance(value, DatabaseDefault)}
-    ((row,),) = compiled.run(_append(*given)(**given), commit=last)
-    entry.created_at, entry.effective_at = row
-    entry._state.adding, entry._state.db = False, DEFAULT_DB_ALIAS
+    reverses = facts.pop("reverses", None)
+    given: dict[str, Any] = {
+        "id": identifiers.transaction_id(),
+        "wallet_id": user_id,
+        "sequence": after.entries_count,
+        "kind": kind.value,
+        "credits": credits,
+        "balance_after": after.balance,
+        "held": after.held,
+        "actor": actor,
+        "reverses_id": reverses and reverses.pk,
+        **({"created_at": after.read_at, "effective_at": after.read_at} if after.read_at else {}),
+        **facts,
+    }
+    columns = NOTHING | given
+    written = {name: value for name, value in columns.items() if name in given or name not in TIMES}
+    # A charge does not need its times. If they are asked for later, Django reads them.
+    returning = () if last else TIMES
+    for times in compiled.run(_append(returning, *written)(**written), commit=last):
+        columns["created_at"], columns["effective_at"] = times[0]
+        written = columns
+    entry = Entry.from_db(DEFAULT_DB_ALIAS, list(written), list(written.values()))
+    if reverses:
+        entry.reverses = reverses
     return entry
 
 
 @cache
-def _append(*given: str) -> compiled.Compiled:
-    """Return the statement that writes an entry with these columns."""
+def _append(returning: tuple[str, ...], *given: str) -> compiled.Compiled:
+    """Return the statement that writes an entry with the columns `given`."""
     slots = {field.attname: Slot(field.attname, field) for field in Entry._meta.concrete_fields}
-    return compiled.insert(
-        Entry, returning=["created_at", "effective_at"], **{name: slots[name] for name in given}
-    )
+    return compiled.insert(Entry, returning=returning, **{name: slots[name] for name in given})

@@ -32,7 +32,7 @@ class Prepared:
 def run(
     connection: "ImpatientConnection", calls: Sequence[tuple[Prepared, Sequence[Any]]], *, commit: bool
 ) -> list[list[tuple[Any, ...]]]:
-    """Run prepared statements with their values. Return the rows of each.
+    """Run prepared statements with their values. Return the rows of each that has columns, in their order.
 
     If no transaction is open, one begins. `commit` ends it after the last statement. The first error is
     raised as psycopg's exception; PostgreSQL has then skipped all that came after it.
