@@ -22,23 +22,21 @@ class Bearer:
 
 
 class ServiceKeyAuthentication(BaseAuthentication):
-    """`x-wallet-service-key`. If it is present but wrong, no other credential is tried."""
+    """`x-wallet-service-key`. If it is present but wrong, no other credential is tried.
+
+    With `remembered`, a key that this process has just looked up is not looked up again. That is for views
+    that prove the key in the transaction of its effect (`service_keys.remembered`).
+    """
+
+    def __init__(self, *, remembered: bool = False) -> None:
+        self._remembered = remembered
 
     def authenticate(self, request: Request) -> tuple[None, ServiceKey] | None:
         secret = request.META.get("HTTP_X_WALLET_SERVICE_KEY")
-        return None if secret is None else (None, service_keys.find_service_key(secret))
-
-
-class RememberedKeyAuthentication(ServiceKeyAuthentication):
-    """`x-wallet-service-key`, without a look-up if this process has just looked the key up.
-
-    For views that prove the key in the transaction of its effect (`service_keys.remembered`).
-    """
-
-    def authenticate(self, request: Request) -> tuple[None, ServiceKey] | None:
-        secret = request.META.get("HTTP_X_WALLET_SERVICE_KEY", "")
-        key = service_keys.remembered(secret)
-        return (None, key) if key else super().authenticate(request)
+        if secret is None:
+            return None
+        key = service_keys.remembered(secret) if self._remembered else None
+        return None, key or service_keys.find_service_key(secret)
 
 
 class BearerAuthentication(BaseAuthentication):

@@ -12,7 +12,6 @@ from django.contrib.messages.middleware import MessageMiddleware
 from django.contrib.sessions.middleware import SessionMiddleware
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
-from django.middleware.csrf import CsrfViewMiddleware
 from whitenoise.middleware import WhiteNoiseMiddleware  # type: ignore[import-untyped]
 
 from foundation.http.envelope import is_api_path
@@ -39,10 +38,6 @@ class StaticFiles(PagesOnly, WhiteNoiseMiddleware):
 
 
 class Sessions(PagesOnly, SessionMiddleware):
-    pass
-
-
-class Csrf(PagesOnly, CsrfViewMiddleware):
     pass
 
 

@@ -183,7 +183,7 @@ MIDDLEWARE = [
     "corsheaders.middleware.CorsMiddleware",
     "misar_billing.middleware.Sessions",
     "django.middleware.common.CommonMiddleware",
-    "misar_billing.middleware.Csrf",
+    "django.middleware.csrf.CsrfViewMiddleware",
     "misar_billing.middleware.SignedIn",
     "misar_billing.middleware.Messages",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",

@@ -13,7 +13,6 @@ from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_sche
 class ServiceKeyScheme(OpenApiAuthenticationExtension):
     target_class = "accounts.authentication.ServiceKeyAuthentication"
     name = "serviceKey"
-    match_subclasses = True
 
     def get_security_definition(self, auto_schema: Any) -> dict[str, str]:
         return {"type": "apiKey", "in": "header", "name": "x-wallet-service-key"}

@@ -53,7 +53,7 @@ def parse_json(body: bytes) -> Any:
         text = body.decode("utf-8")
     except UnicodeDecodeError as error:
         raise BadJSON("The body is not UTF-8") from error
-    if _depth(text) > NESTING_MAX:
+    if depth_of(text) > NESTING_MAX:
         raise BadJSON(f"The body is nested deeper than {NESTING_MAX} levels")
     try:
         return json.loads(
@@ -69,7 +69,7 @@ def parse_json(body: bytes) -> Any:
 _STRING = re.compile(r'"(?:[^"\\]|\\.)*"?', re.DOTALL)
 
 
-def _depth(text: str) -> int:
+def depth_of(text: str) -> int:
     """Return how deep the brackets are nested. This runs before the parser, which would recurse into them."""
     depth = deepest = 0
     for bracket in re.findall(r"[\[\]{}]", _STRING.sub("", text)):

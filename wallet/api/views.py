@@ -3,6 +3,7 @@
 Each reads the request, calls one function and answers.
 """
 
+from functools import partial
 from typing import Any
 
 from django.db import DatabaseError
@@ -14,11 +15,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.api.schema import REQUEST_ID, RETRY_AFTER
-from accounts.authentication import (
-    BearerAuthentication,
-    RememberedKeyAuthentication,
-    ServiceKeyAuthentication,
-)
+from accounts.authentication import BearerAuthentication, ServiceKeyAuthentication
 from accounts.models import ServiceKey
 from accounts.permissions import IsService, IsServiceOrBearer
 from foundation.database.transactions import is_out_of_reach
@@ -46,7 +43,9 @@ SERVICE_ONLY: dict[str, Any] = {
     "authentication_classes": [ServiceKeyAuthentication],
     "permission_classes": [IsService],
 }
-CHARGING: dict[str, Any] = SERVICE_ONLY | {"authentication_classes": [RememberedKeyAuthentication]}
+CHARGING: dict[str, Any] = SERVICE_ONLY | {
+    "authentication_classes": [partial(ServiceKeyAuthentication, remembered=True)]
+}
 DEDUCTION = PolymorphicProxySerializer(
     component_name="Deduction",
     serializers=[serializers.DeductionAllowed, serializers.DeductionDenied],

@@ -23,6 +23,7 @@ import stripe
 from django.conf import settings
 
 from foundation.http import outgoing
+from foundation.http.strict_json import depth_of
 from foundation.text import beginning
 from wallet.books.models import STRIPE_ID_LENGTH
 from wallet.errors import BadSignature, StripeOutOfReach, UnreadableEvent
@@ -42,6 +43,7 @@ RETRIES_MAX = 1
 # The limit for a whole call, with its retries, even if the answer arrives very slowly.
 CALL_SECONDS_MAX = 9
 # A page of 100 sessions has about 500 KB.
+EVENT_NESTING_MAX = 200  # Stripe's own events have less than 20 levels.
 ANSWER_BYTES_MAX = 4 * 1024 * 1024
 STRIPE_ID = re.compile(rf"[!-~]{{1,{STRIPE_ID_LENGTH}}}")
 # A name in Stripe's errors, such as parameter_unknown or line_items[0][quantity]; no secret key.
@@ -336,9 +338,12 @@ def verified_event(body: bytes, signature: str) -> dict[str, Any]:
         raise BadSignature from error
     if not genuine:
         raise BadSignature
+    # Python's parser goes as deep as the stack has room, which is less where an event is read again.
+    if depth_of(text) > EVENT_NESTING_MAX:
+        raise UnreadableEvent
     try:
         event = json.loads(text)
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise UnreadableEvent from error
     if not isinstance(event, dict) or event.get("object", "event") != "event":
         raise UnreadableEvent
