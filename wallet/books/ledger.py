@@ -344,10 +344,8 @@ def append(
 ) -> Entry:
     """Write the entry for the change that the caller's transaction has just made to the wallet.
 
-    `read` is the wallet's standing after the change, if the caller has read it. A time that it has becomes
-    the entry's time; otherwise the database gives the entry its times. (The sandbox writes a past of
-    its own: demo/made_up_past.py.) With `last`, the transaction has nothing else to write: if the caller's
-    block is the outermost one, it is committed at once.
+    `read` is the wallet's standing after the change, if the caller has read it. With `last`, the transaction
+    has nothing else to write: if the caller's block is the outermost one, it is committed at once.
     """
     after = read or standing(user_id)
     reverses = facts.pop("reverses", None)
@@ -361,7 +359,7 @@ def append(
         "held": after.held,
         "actor": actor,
         "reverses_id": reverses and reverses.pk,
-        **({"created_at": after.read_at, "effective_at": after.read_at} if after.read_at else {}),
+        **times_of(after),
         **facts,
     }
     columns = NOTHING | given
@@ -375,6 +373,15 @@ def append(
     if reverses:
         entry.reverses = reverses
     return entry
+
+
+def times_of(read: Standing) -> dict[str, datetime]:
+    """Return the times of an entry that is written now: the time that its wallet's standing has.
+
+    If there is none, the database gives the entry its times. (The sandbox replaces this function to write a
+    past of its own: demo/made_up_past.py.)
+    """
+    return {"created_at": read.read_at, "effective_at": read.read_at} if read.read_at else {}
 
 
 @cache

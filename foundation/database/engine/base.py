@@ -103,6 +103,8 @@ class DatabaseWrapper(base.DatabaseWrapper):
         A server that became a standby goes on answering. Its connections must end, so that the next ones
         find the new primary.
         """
+        if self.connection is None:
+            return False
         usual = self.seconds_max
         self.seconds_max = PING_SECONDS_MAX
         try:
