@@ -1,8 +1,8 @@
 """Migrates the database, opens wallets and issues a service key, with the code of either checkout.
 
 It runs in a process of its own, in the folder of the checkout. So it may only use what every commit since the
-first one to compare with has (d4999f5); anything newer only for the kinds of wallets that need it, which are
-never opened at another commit. Standard input: the kinds as JSON. Standard output: the secret of the key.
+first one that grants credits and keeps budgets has (e1fbd58). Standard input: the kinds as JSON. Standard
+output: the secret of the key.
 """
 
 import json

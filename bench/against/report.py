@@ -8,7 +8,7 @@ from typing import Any
 from rich.console import Console
 
 from bench import report
-from bench.against.plan import ROUNDS_FOR_A_VERDICT, Turns
+from bench.against.plan import RATIO_MIN, ROUNDS_FOR_A_VERDICT, Turns
 from bench.against.turns import Outcome
 from bench.against.verdict import Comparison, Cost, Ratio, comparisons, costs
 
@@ -93,10 +93,8 @@ def _costs(outcome: Outcome) -> Iterator[Sequence[str]]:
 def _ratios(outcome: Outcome) -> Iterator[Sequence[str]]:
     for each in comparisons(outcome):
         title = f"{each.base.title} / {each.contestant.title}"
-        least = f"{each.contestant.both_min:.2f}"
-        if of_database := each.contestant.database_min:
-            least += f", PostgreSQL {of_database:.2f}"
-        yield title, *map(_ratio, (each.web, each.database, each.both)), least, each.verdict
+        ratios = map(_ratio, (each.web, each.database, each.both))
+        yield title, *ratios, f"{RATIO_MIN:.2f}", each.verdict
 
 
 def _ratio(ratio: Ratio) -> str:

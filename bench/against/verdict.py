@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from math import comb
 from statistics import median
 
-from bench.against.plan import CONTESTANTS, ROUNDS_FOR_A_VERDICT, Contestant
+from bench.against.plan import CONTESTANTS, RATIO_MIN, ROUNDS_FOR_A_VERDICT, Contestant
 from bench.against.turns import Outcome
 
 YES, WITHIN_THE_SPREAD, NO, TOO_FEW_ROUNDS = "yes", "within the spread", "no", "too few rounds"
@@ -97,20 +97,11 @@ def comparisons(outcome: Outcome) -> Iterator[Comparison]:
         if base := by_name.get(contestant.base):
             pairs = list(zip(outcome.of(base), outcome.of(contestant), strict=True))
             both = Ratio.of([(before.both_ms, after.both_ms) for before, after in pairs])
-            database = Ratio.of([(before.database_ms, after.database_ms) for before, after in pairs])
             yield Comparison(
                 base,
                 contestant,
                 web=Ratio.of([(before.web_ms, after.web_ms) for before, after in pairs]),
-                database=database,
+                database=Ratio.of([(before.database_ms, after.database_ms) for before, after in pairs]),
                 both=both,
-                verdict=_verdict(contestant, database, both)
-                if len(pairs) >= ROUNDS_FOR_A_VERDICT
-                else TOO_FEW_ROUNDS,
+                verdict=both.verdict(RATIO_MIN) if len(pairs) >= ROUNDS_FOR_A_VERDICT else TOO_FEW_ROUNDS,
             )
-
-
-def _verdict(contestant: Contestant, database: Ratio, both: Ratio) -> str:
-    """The worse one of the verdicts on both ratios."""
-    verdicts = {both.verdict(contestant.both_min), database.verdict(contestant.database_min)}
-    return next(verdict for verdict in (NO, WITHIN_THE_SPREAD, YES) if verdict in verdicts)
