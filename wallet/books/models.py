@@ -222,7 +222,7 @@ class Entry(models.Model):
         "knew no holds.",
     )
     # A time that the caller does not give comes from the database's clock, so a host's clock may be wrong. A
-    # trigger keeps `created_at` from falling along the sequence (migrations/time_never_falls.sql).
+    # trigger keeps `created_at` from falling along the sequence (migrations/several_entries.sql).
     effective_at = models.DateTimeField(db_default=Now(), help_text="When it happened in the world.")
     created_at = models.DateTimeField(db_default=Now(), help_text="When it was written.")
 

@@ -167,8 +167,8 @@ DROP FUNCTION IF EXISTS wallet_giveback_says_what_grants_got();
 --- reverse:
 
 --- next:
--- By its name it runs after wallet_entry_time_never_falls, which may change the time. A charge pays only for the
--- condition.
+-- By its name it runs after wallet_entry_follows_its_wallet, which may change the time (before 0029, a trigger
+-- wallet_entry_time_never_falls did that). A charge pays only for the condition.
 CREATE OR REPLACE TRIGGER wallet_entry_time_of_now BEFORE INSERT ON wallet_entry
     FOR EACH ROW WHEN (NEW.created_at < transaction_timestamp() OR NEW.effective_at > NEW.created_at
                        OR NEW.effective_at < transaction_timestamp())

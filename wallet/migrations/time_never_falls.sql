@@ -1,3 +1,5 @@
+-- Since 0029, wallet_entry_follows_its_wallet does this (several_entries.sql).
+--
 -- Along a wallet's entries, created_at never falls, and it is never in the future. So a day or a month of a wallet
 -- is one range of its sequence, and every page and file cuts the history at the same place.
 --
