@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from functools import cached_property
-from hashlib import sha256
 from typing import Any
 
 from django.db import connection, models
@@ -67,9 +66,7 @@ class Compiled:
         parts = built.split("%s")
         assert len(parts) == len(places) + 1, "each %s is the place of a value"
         numbered = [f"{part}${number}" for number, part in enumerate(parts[:-1], start=1)]
-        sql = "".join([*numbered, parts[-1]]).encode()
-        # The name comes from the text: a connection may know statements of several releases.
-        return Prepared(sha256(sql).hexdigest()[:32].encode(), sql), places
+        return Prepared.of("".join([*numbered, parts[-1]])), places
 
 
 def select(build: Callable[[], QuerySet[Any, Any]]) -> Compiled:

@@ -6,7 +6,6 @@ another number is several statements.
 
 from collections.abc import Iterator, Sequence
 from functools import cache
-from hashlib import sha256
 from typing import Any
 
 from django.db import connection, models
@@ -59,5 +58,4 @@ def _insert(model: type[models.Model], shared: tuple[str, ...], own: tuple[str, 
     for number in range(size):
         begin = len(shared) + number * len(own)
         rows.append(f"({first}, {', '.join(f'${begin + place + 1}' for place in range(len(own)))})")
-    text = f"{into} VALUES {', '.join(rows)}".encode()
-    return Prepared(sha256(text).hexdigest()[:32].encode(), text)
+    return Prepared.of(f"{into} VALUES {', '.join(rows)}")

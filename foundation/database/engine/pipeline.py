@@ -7,6 +7,7 @@ same calls of libpq with less around them. docs/performance.md has the figures.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 import psycopg
@@ -27,6 +28,12 @@ class Prepared:
 
     name: bytes
     text: bytes
+
+    @classmethod
+    def of(cls, sql: str) -> "Prepared":
+        """Return a statement that is named after its text, so that no two have the same name."""
+        text = sql.encode()
+        return cls(sha256(text).hexdigest()[:32].encode(), text)
 
 
 def run(
@@ -68,9 +75,8 @@ def _conversation(
     begins = pgconn.transaction_status == TransactionStatus.IDLE
     pgconn.enter_pipeline_mode()
     messages = 0
-    new: dict[
-        bytes, int
-    ] = {}  # Statements that this connection does not know: the numbers of their messages.
+    # Statements that this connection does not know: the numbers of their messages.
+    new: dict[bytes, int] = {}
     if begins:
         pgconn.send_query_params(b"BEGIN", None)
         messages += 1
