@@ -157,7 +157,7 @@ def take_plainly(user_id: str, credits: int, *, proof: Call | None = None) -> St
     """
     calls = [proof] if proof else []
     *proven, taken = compiled.run(*calls, TAKE(user_id=user_id, credits=credits))
-    if proven == [[]]:
+    if not all(proven):
         raise Unproven
     if not taken:
         return None
