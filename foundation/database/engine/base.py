@@ -39,13 +39,13 @@ class ImpatientConnection(psycopg.Connection[Any]):
         """
         if self.pgconn.transaction_status != TransactionStatus.IDLE:  # Also if it is closed.
             return False
-        return not self._socket.poll(0)
+        return not self._poll.poll(0)
 
     @cached_property
-    def _socket(self) -> select.poll:
-        socket = select.poll()
-        socket.register(self.pgconn.socket, select.POLLIN)
-        return socket
+    def _poll(self) -> select.poll:
+        poll = select.poll()
+        poll.register(self.pgconn.socket, select.POLLIN)
+        return poll
 
     def wait(self, gen: Any, interval: float = 0.1, timeout: float | None = None) -> Any:
         limit = self.seconds_max if timeout is None else timeout
