@@ -6,7 +6,7 @@ refused.
 
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TypedDict
+from functools import partial
 
 from django.db import IntegrityError
 from django.db.models import Exists
@@ -48,15 +48,6 @@ PROOF = compiled.select(
 )
 
 
-class Asked(TypedDict):
-    """What a request asks for."""
-
-    user_id: str
-    feature: str
-    count: int
-    key: str
-
-
 @dataclass(frozen=True)
 class Charge:
     """A charge that was allowed. `replayed` is true if an earlier request with the same key made it."""
@@ -71,19 +62,19 @@ def deduct(*, service: ServiceKey, user_id: str, feature: str, count: int = 1, k
 
     The same request with the same key returns the first charge, even if the balance or the rate has changed
     since. If a charge is refused, its key can be used again. `service` may be a remembered key. Raises
-    InvalidServiceKey, ProductStopped or FeatureNotAllowed if the service key may not charge this feature,
-    InsufficientCredits, WalletFrozen, UnknownFeature, KeyReused or ChargeGivenBack. After an error, no
-    credits were taken.
+    InvalidServiceKey, MissingRight, ProductStopped or FeatureNotAllowed if the key may not charge this
+    feature; InsufficientCredits, WalletFrozen, BudgetSpent, UnknownFeature, KeyReused or ChargeGivenBack.
+    After an error, no credits were taken.
     """
-    asked: Asked = {"user_id": user_id, "feature": feature, "count": count, "key": key}
+    charge = partial(_charge, user_id=user_id, feature=feature, count=count, key=key)
     if (per_unit := rates.remembered(feature)) and service.may_charge(feature):
         # The charge proves in its own transaction that the key and the price still hold. So a process can
         # remember them, and a change of either is obeyed from the moment on that it is committed.
         with suppress(Unproven):
-            return _charge(service, per_unit, **asked, proof=proof(service, feature, per_unit))
+            return charge(service, per_unit, proof=proof(service, feature, per_unit))
     service = service_keys.looked_up(service)
     require_may_charge(service, feature)
-    return _charge(service, None, **asked)
+    return charge(service, None)
 
 
 def proof(service: ServiceKey, feature: str, per_unit: int) -> Call:
