@@ -3,6 +3,8 @@
 Django takes several times as long to build and compile a query as PostgreSQL takes to run it. So the few
 statements of a charge are querysets with slots in the place of values. They are compiled at their first use;
 later uses only fill the slots. `run` sends several of them in one go, which saves the waits between them.
+
+They go past Django's cursors: `connection.queries`, `execute_wrapper` and `assertNumQueries` don't see them.
 """
 
 from __future__ import annotations
