@@ -14,18 +14,14 @@ from rest_framework.serializers import ValidationError
 
 from accounts.api.schema import REQUEST_ID, RETRY_AFTER
 from accounts.authentication import ServiceKeyAuthentication
+from accounts.models import ServiceKey
 from accounts.permissions import IsService
 from foundation.errors import TryAgainLater
 from foundation.http.envelope import BEYOND_REACH, flattened, refusal_of
 from foundation.http.strict_json import StrictJSONParser
 from foundation.http.views import JSONViewSet, no_store
 from wallet.api import throttles
-from wallet.api.batch_serializers import (
-    BatchAnswer,
-    BatchRequest,
-    DeductItem,
-    item_of,
-)
+from wallet.api.batch_serializers import BatchAnswer, BatchRequest, DeductItem, item_of
 from wallet.api.envelope import sentence_of
 from wallet.api.resources import service_of
 from wallet.api.schema import errors
@@ -68,8 +64,8 @@ class BatchViewSet(JSONViewSet):
     def create(self, request: Request) -> HttpResponse:
         """Make up to 500 charges, each as `deduct` would, and say what became of each, in their order."""
         with _place():
-            asked = self.parsed(BatchRequest)["items"]
-            return no_store({"results": _results(service_of(request), asked)})
+            sent = self.parsed(BatchRequest)["items"]
+            return no_store({"results": _results(service_of(request), sent)})
 
 
 @contextmanager
@@ -89,11 +85,14 @@ def _places() -> threading.BoundedSemaphore:
     return threading.BoundedSemaphore(max(1, settings.WEB_THREADS // 4))
 
 
-def _results(service: Any, asked: list[Any]) -> list[dict[str, Any]]:
-    """Charge what is asked for. Raises TryAgainLater if nothing could be done."""
+def _results(service: ServiceKey, sent: list[Any]) -> list[dict[str, Any]]:
+    """Charge the items that were sent, and return the answer to each, in their order.
+
+    Raises TryAgainLater if there were charges and the outcome of none is known.
+    """
     reader = DeductItem()
     read: list[Item | ValidationError] = []
-    for data in asked:
+    for data in sent:
         try:
             read.append(item_of(data, reader))
         except ValidationError as error:

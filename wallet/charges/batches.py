@@ -32,12 +32,12 @@ from wallet.prices import rates
 logger = logging.getLogger(__name__)
 
 ITEMS_MAX = 500
-OF_A_TRANSACTION_MAX = 50
+ITEMS_OF_TRANSACTION_MAX = 50
 SECONDS_MAX = 8.0  # A client waits 12 seconds. What was begun in this time still has its own limits.
 
 # After these errors the server answers, and only this wallet could not be charged: the wait for its lock or a
 # statement took too long, its transaction was the victim of a deadlock, or a release must not move it.
-OF_ONE_WALLET = (
+ERRORS_OF_ONE_WALLET = (
     psycopg.errors.LockNotAvailable,
     psycopg.errors.QueryCanceled,
     psycopg.errors.DeadlockDetected,
@@ -48,7 +48,7 @@ OF_ONE_WALLET = (
 
 COLUMNS = [field.attname for field in Entry._meta.concrete_fields]
 # The charges that were made with these keys. The index of keys has no empty key, so the query says so, too.
-USED = compiled.written(
+CHARGES_OF_KEYS = compiled.written(
     f"""
     SELECT {", ".join(COLUMNS)} FROM wallet_entry
      WHERE wallet_id = %(user_id)s AND product = %(product)s AND kind = 'deduct'
@@ -81,8 +81,8 @@ def deduct_all(*, service: ServiceKey, items: Sequence[Item]) -> list[Outcome]:
     end_at = time.monotonic() + SECONDS_MAX
     for places in _places_by_wallet(items):
         try:
-            for start in range(0, len(places), OF_A_TRANSACTION_MAX):
-                some = places[start : start + OF_A_TRANSACTION_MAX]
+            for start in range(0, len(places), ITEMS_OF_TRANSACTION_MAX):
+                some = places[start : start + ITEMS_OF_TRANSACTION_MAX]
                 made = charge_wallet(service, [items[place] for place in some], end_at=end_at)
                 for place, outcome in zip(some, made, strict=False):
                     outcomes[place] = outcome
@@ -90,7 +90,7 @@ def deduct_all(*, service: ServiceKey, items: Sequence[Item]) -> list[Outcome]:
             if not is_out_of_reach(error):
                 raise
             logger.warning("Database out of reach in a batch: %s", first_line(error))
-            if not isinstance(error.__cause__, OF_ONE_WALLET):
+            if not isinstance(error.__cause__, ERRORS_OF_ONE_WALLET):
                 break
     return outcomes
 
@@ -156,8 +156,8 @@ def _together(service: ServiceKey, items: Sequence[Item]) -> list[Outcome] | Non
         }
         proofs = [deductions.proof(service, *price) for price in remembered.items()]
         keys = [item.key for item in items]
-        used = USED(user_id=user_id, product=service.product, keys=keys)
-        read, (found, *proven) = ledger.lock_and_read(user_id, used, *proofs)
+        used = CHARGES_OF_KEYS(user_id=user_id, product=service.product, keys=keys)
+        read, (made, *proven) = ledger.lock_and_read(user_id, used, *proofs)
         if read is not None and not _is_plain(read):
             return None
         prices: Mapping[str, int] = remembered
@@ -168,7 +168,7 @@ def _together(service: ServiceKey, items: Sequence[Item]) -> list[Outcome] | Non
                 return [refused] * len(items)
             prices = rates.prices({item.feature for item in items})
         charges = SeveralCharges(read, actor=actor_of(service), product=service.product) if read else None
-        run = _Run(service, charges, prices, firsts=_with_what_was_given_back(found))
+        run = _Run(service, charges, prices, firsts=_with_what_was_given_back(made))
         for item in items:
             try:
                 outcomes.append(run.charge(item))
@@ -213,11 +213,11 @@ def _is_plain(read: Standing) -> bool:
     return not (read.granted or read.budgets or read.frozen or read.has_overdue)
 
 
-def _with_what_was_given_back(found: Rows) -> dict[str, tuple[Entry, int]]:
-    """Return the charges in rows of `USED` by their keys, each with the credits given back."""
-    if not found:
+def _with_what_was_given_back(made: Rows) -> dict[str, tuple[Entry, int]]:
+    """Return the charges in rows of `CHARGES_OF_KEYS` by their keys, each with the credits given back."""
+    if not made:
         return {}
-    entries = [Entry.from_db(DEFAULT_DB_ALIAS, COLUMNS, row) for row in found]
+    entries = [Entry.from_db(DEFAULT_DB_ALIAS, COLUMNS, row) for row in made]
     reversals = Entry.objects.filter(
         wallet_id=entries[0].wallet_id, reverses__in=[entry.pk for entry in entries]
     )

@@ -17,7 +17,7 @@ from accounts.models import ServiceKey
 from foundation.database.transactions import is_out_of_reach
 from foundation.errors import TryAgainLater
 from wallet.charges import batches, deductions
-from wallet.charges.batches import OF_A_TRANSACTION_MAX, Item, Outcome
+from wallet.charges.batches import ITEMS_OF_TRANSACTION_MAX, Item, Outcome
 from wallet.charges.deductions import Charge
 
 # A group that is charged one by one begins no charge after this time: a caller waits three seconds at most.
@@ -97,5 +97,5 @@ def _hand_on(place: tuple[str, str], lost: Exception | None) -> None:
             each.outcome = lost
             each.turn.set()
     elif waiting:
-        _waiting[place] = waiting[OF_A_TRANSACTION_MAX:]
-        _begin(waiting[:OF_A_TRANSACTION_MAX])
+        _waiting[place] = waiting[ITEMS_OF_TRANSACTION_MAX:]
+        _begin(waiting[:ITEMS_OF_TRANSACTION_MAX])

@@ -94,7 +94,7 @@ def one_by_one(blog, items):
 
 @pytest.mark.parametrize("standing", STANDINGS)
 def test_any_batch_says_and_writes_what_single_charges_do(blog, give, article_rate, monkeypatch, standing):
-    monkeypatch.setattr(batches, "OF_A_TRANSACTION_MAX", 5)
+    monkeypatch.setattr(batches, "ITEMS_OF_TRANSACTION_MAX", 5)
     for feature, active in ((VIDEO, True), ("blog.old", False)):
         rates.set_rate(feature=feature, label="V", credits=3, unit="v", active=active, actor="test")
     give("usr_1", 20)
