@@ -19,7 +19,8 @@ from accounts.models import User
 from foundation.identifiers import IDENTIFIER_LENGTH, primary_key
 from foundation.mailboxes import Addressed, not_filled
 from monetization import identifiers
-from monetization.days import models as days  # noqa: F401 (Django finds an app's models here)
+from monetization.days.models import ClosedDay as ClosedDay
+from monetization.days.models import DayTotal as DayTotal
 from monetization.privacy.models import Erasure as Erasure
 
 NAME_LENGTH = 200
