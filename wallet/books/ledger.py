@@ -1,8 +1,9 @@
 """The only module that writes balances and entries.
 
 A transaction that moves credits first changes the wallet's row, which also locks it, and then writes the
-entry. The verbs that spend credits (charges/debits.py) are built from the parts at the end of this module.
-Each wallet has its own row, so charges of different users never wait for each other.
+entry. Several charges of one wallet can be one change and several entries (SeveralCharges). The verbs that
+spend credits (charges/debits.py, charges/batches.py) are built from the parts at the end of this module. Each
+wallet has its own row, so charges of different users never wait for each other.
 """
 
 from dataclasses import dataclass, replace

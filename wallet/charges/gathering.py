@@ -2,8 +2,9 @@
 
 The charges of one wallet wait for each other, because each locks the wallet's row until its commit is on the
 disk. If requests of one process charge the same wallet at the same time, the first charge is made at once.
-The others wait here and not in PostgreSQL, and are then made in one transaction, like those of a batch. So a
-request waits for at most one other transaction of its process, however many callers there are.
+The others wait here and not in PostgreSQL, and are then made in one transaction, like those of a batch. (A
+wallet with grants, budgets or a freeze is charged one by one, for at most a second.) So a request waits for
+at most one other group of its process, however many callers there are.
 """
 
 import threading
@@ -41,7 +42,10 @@ _lock = threading.Lock()
 
 
 def deduct(*, service: ServiceKey, user_id: str, feature: str, count: int = 1, key: str) -> Charge:
-    """Charge as `deductions.deduct` does, together with the charges of this wallet that wait."""
+    """Charge as `deductions.deduct` does, together with the charges of this wallet that wait.
+
+    Raises what `deductions.deduct` raises, and TryAgainLater if the charge was not begun in time.
+    """
     if not key:  # It could not be told from another charge of its group.
         return deductions.deduct(service=service, user_id=user_id, feature=feature, count=count)
     mine = _Waiting(Item(user_id, feature, count, key))
