@@ -144,7 +144,7 @@ def lock_and_read(user_id: str, *calls: Call, wait: bool = True) -> tuple[Standi
 
 def standing(user_id: str, *, timed: bool = False) -> Standing:
     """Read the figures of a wallet that the caller's transaction has changed or locked."""
-    (((*figures,),),) = compiled.run(STANDING(user_id=user_id, timed=timed))
+    [[figures]] = compiled.run(STANDING(user_id=user_id, timed=timed))
     return Standing(*figures)
 
 
@@ -165,7 +165,7 @@ def take_plainly(user_id: str, credits: int, *, proof: Call | None = None) -> St
     balance, held, entries_count = taken[0]
     if held:
         return standing(user_id)
-    return Standing(user_id, balance, 0, 0, entries_count, budgets=0, frozen=False)
+    return Standing(user_id, balance, held=0, granted=0, entries_count=entries_count, budgets=0, frozen=False)
 
 
 def set_aside_plainly(user_id: str, credits: int, *, open_holds_max: int) -> bool:
@@ -367,8 +367,8 @@ def append(
     written = {name: value for name, value in columns.items() if name in given or name not in TIMES}
     # A charge does not need its times. If they are asked for later, Django reads them.
     returning = () if last else TIMES
-    for times in compiled.run(_append(returning, *written)(**written), commit=last):
-        columns["created_at"], columns["effective_at"] = times[0]
+    if times := compiled.run(_append(returning, *written)(**written), commit=last):
+        [[(columns["created_at"], columns["effective_at"])]] = times
         written = columns
     entry = Entry.from_db(DEFAULT_DB_ALIAS, list(written), list(written.values()))
     if reverses:
