@@ -166,11 +166,12 @@ def at(
     rows = by_mailbox.rows(Subscription, PAYERS, values)
     moved = {currency for currency, number, *_ in rows if number is None}
     for currency, number, paid, left in rows:
-        of = counts.setdefault(currency, [Earlier(0, 0)] * (len(moments) + 1))
+        # The end is first, then the moments.
+        count = counts.setdefault(currency, [Earlier(0, 0)] * (len(moments) + 1))
         place = number or 0
-        of[place] = Earlier(of[place].paid + paid, of[place].left + left)
+        count[place] = Earlier(count[place].paid + paid, count[place].left + left)
     return {
-        currency: Payers(end_.paid, earlier)
-        for currency, (end_, *earlier) in counts.items()
-        if currency in moved or any(each.paid for each in (end_, *earlier))
+        currency: Payers(at_end.paid, earlier)
+        for currency, (at_end, *earlier) in counts.items()
+        if currency in moved or any(each.paid for each in (at_end, *earlier))
     }

@@ -73,13 +73,19 @@ class IncomeMonth:
 def tips_by_day(creator: User, currency: str, period: Period) -> list[TipDay]:
     """Return the tips and refunds of each step of the period, oldest first. This takes one query."""
     step = step_of(period)
-    found = sums.by_step(creator, currency, period, step)
+    by_step = sums.by_step(creator, currency, period, step)
     points = []
     for begins, day, last_day in steps(period, step):
-        of = found.get(begins, Sums())
+        tips = by_step.get(begins, Sums())
         points.append(
             TipDay(
-                day, last_day, of.tips, of.gross_cents, of.net_cents, of.refunded_cents, of.fee_returned_cents
+                day,
+                last_day,
+                tips.tips,
+                tips.gross_cents,
+                tips.net_cents,
+                tips.refunded_cents,
+                tips.fee_returned_cents,
             )
         )
     return points
@@ -92,11 +98,11 @@ def mrr_by_day(creator: User, currency: str, period: Period) -> list[MrrDay]:
     A later change, refund or erasure never changes an earlier point.
     """
     step = step_of(period)
-    found = sums.by_step(creator, currency, period, step)
-    yearly = found.get(None, Sums()).yearly_cents
+    by_step = sums.by_step(creator, currency, period, step)
+    yearly = by_step.get(None, Sums()).yearly_cents
     points = []
     for begins, day, last_day in steps(period, step):
-        yearly += found.get(begins, Sums()).yearly_cents
+        yearly += by_step.get(begins, Sums()).yearly_cents
         points.append(MrrDay(day, last_day, mrr_of(yearly)))
     return points
 
@@ -111,14 +117,14 @@ def income_by_month(
     last = day_of(at).replace(day=1)
     shown = [add_months(last, -back) for back in reversed(range(months))]
     period = Period("", shown[0], add_months(last, 1) - DAY, "")
-    found = sums.by_step(creator, currency, period, "month")
+    by_month = sums.by_step(creator, currency, period, "month")
     begins = TruncMonth("active_from", output_field=DateField(), tzinfo=UTC)
     sponsors = Sponsor.objects.visible_to(creator).booked().filter(currency=currency)
     within = sponsors.filter(active_from__gte=period.since, active_from__lt=period.until).order_by()
     months_of = within.annotate(month=begins).values_list("month")
     booked = dict(months_of.annotate(price=Coalesce(Sum("price_cents"), 0)))
-    return [IncomeMonth(month, _kept(found.get(month, Sums())), booked.get(month, 0)) for month in shown]
+    return [IncomeMonth(month, _kept(by_month.get(month, Sums())), booked.get(month, 0)) for month in shown]
 
 
-def _kept(of: Sums) -> int:
-    return of.net_cents - (of.refunded_cents - of.fee_returned_cents)
+def _kept(tips: Sums) -> int:
+    return tips.net_cents - (tips.refunded_cents - tips.fee_returned_cents)
