@@ -183,9 +183,9 @@ def _answer(outcome: Outcome) -> HttpResponse:
     return replayable(row, replayed=outcome.replayed)
 
 
-def _rows(shown: list[Hold], user_id: str) -> list[dict[str, Any]]:
+def _rows(holds_shown: list[Hold], user_id: str) -> list[dict[str, Any]]:
     """Return the JSON of some holds of one user."""
-    captured = [hold.pk for hold in shown if hold.state == Hold.State.CAPTURED]
+    captured = [hold.pk for hold in holds_shown if hold.state == Hold.State.CAPTURED]
     charges = Entry.objects.filter(wallet_id=user_id, hold_id__in=captured) if captured else ()
     charge_ids = {entry.hold_id: entry.pk for entry in charges}
-    return list(serializers.HoldRow(shown, many=True, context={"charge_ids": charge_ids}).data)
+    return list(serializers.HoldRow(holds_shown, many=True, context={"charge_ids": charge_ids}).data)
