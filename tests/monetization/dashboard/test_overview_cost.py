@@ -132,7 +132,7 @@ def test_a_creators_figures_read_no_row_of_another(creator, stranger, name):
             for table, count in rows_read(query).items():
                 # PostgreSQL reads a table of so few pages whole.
                 if table not in ("monetization_daytotal", "monetization_closedday"):
-                    assert count <= 20 * 10, f"{count} rows of {table}: {query}"
+                    assert count <= 20 * 5, f"{count} rows of {table}: {query}"
 
 
 def test_the_sums_of_30_days_read_30_days(creator):
