@@ -2,13 +2,23 @@
 
 from types import SimpleNamespace
 
+from django.http import HttpResponse
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from foundation.http.views import JSONViewSet, no_store, shown
 from wallet.api.serializers import DeductionAllowed, DeductRequest
 
 ANSWER = SimpleNamespace(available_before=100, available_after=99, charged=1)
+
+
+class LeanNoopView(JSONViewSet):
+    """The same, read and answered in the same way as our charge."""
+
+    def create(self, request: Request) -> HttpResponse:
+        self.parsed(DeductRequest)
+        return no_store(shown(DeductionAllowed, ANSWER))
 
 
 class NoopView(APIView):

@@ -3,7 +3,7 @@
 from django.urls import path
 
 from bench import plan
-from bench.noop_view import NoopView
+from bench.noop_view import LeanNoopView, NoopView
 from bench.select_for_update_wallet.views import SelectForUpdateCharge
 from misar_billing import urls as service
 
@@ -16,6 +16,7 @@ handler500 = service.handler500
 urlpatterns = [
     path(plan.SELECT_FOR_UPDATE.path.lstrip("/"), SelectForUpdateCharge.as_view()),
     path(plan.NOOP.path.lstrip("/"), NoopView.as_view()),
+    path(plan.NOOP_LEAN.path.lstrip("/"), LeanNoopView.as_view({"post": "create"})),
     path(plan.NOOP_UNDER_ALL.path.lstrip("/"), NoopView.as_view()),
     *service.urlpatterns,
 ]

@@ -74,10 +74,11 @@ class WalletViewSet(JSONViewSet):
         self.has_remembered_key = isinstance(request.auth, ServiceKey) and request.auth.is_remembered
 
     def handle_exception(self, error: Exception) -> Any:
-        """Answer an error. If the key was remembered, it is looked up first: it may be revoked."""
+        """Answer an error. If the key was remembered, it is looked up first: it may do less by now."""
         if self.has_remembered_key and not is_out_of_reach(error):
             try:
-                ServiceKeyAuthentication().authenticate(self.request)
+                _, self.request.auth = ServiceKeyAuthentication().authenticate(self.request) or (None, None)
+                self.check_permissions(self.request)
             except (BillingError, DatabaseError) as refused:
                 error = refused
         return super().handle_exception(error)

@@ -275,8 +275,9 @@ NOTHING: dict[str, Any] = {
 TIMES = ("created_at", "effective_at")
 OF_ONE_CHARGE = ("id", "sequence", "credits", "balance_after", "feature", "count", "idempotency_key")
 
+# Guarded as a single charge is. If it changes no row, the laws refuse the entries that follow.
 TAKE_SEVERAL = compiled.update(
-    lambda: Wallet.objects.plain().filter(pk=text("user_id")),
+    lambda: _affordable(text("user_id"), number("credits")),
     balance=F("balance") - number("credits"),
     entries_count=F("entries_count") + number("entries"),
     returning=["entries_count"],

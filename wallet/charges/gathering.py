@@ -9,6 +9,7 @@ at most one other group of its process, however many callers there are.
 
 import threading
 import time
+from copy import copy
 from dataclasses import dataclass, field
 from itertools import zip_longest
 
@@ -81,7 +82,7 @@ def _make(service: ServiceKey, group: list[_Waiting], place: tuple[str, str]) ->
             each.outcome = outcome
     except Exception as error:
         for each in group:
-            each.outcome = each.outcome or error
+            each.outcome = each.outcome or _of_its_own(error)
         # After the wait for a lock, there is time to wait for it once more. After the wait for a database
         # that does not answer, there is not: those who have waited as long fail as well.
         is_locked = isinstance(error.__cause__, psycopg.errors.LockNotAvailable)
@@ -93,12 +94,19 @@ def _make(service: ServiceKey, group: list[_Waiting], place: tuple[str, str]) ->
             _hand_on(place, lost)
 
 
+def _of_its_own(error: Exception) -> Exception:
+    """Return an error like this one for another thread: Python notes in it where it was raised."""
+    other = copy(error)
+    other.__cause__ = error.__cause__
+    return other
+
+
 def _hand_on(place: tuple[str, str], lost: Exception | None) -> None:
     """Let the next charges of a wallet begin, or fail with the error `lost`. The caller has the lock."""
     waiting = _waiting.pop(place)
     if lost:
         for each in waiting:
-            each.outcome = lost
+            each.outcome = _of_its_own(lost)
             each.turn.set()
     elif waiting:
         _waiting[place] = waiting[ITEMS_OF_TRANSACTION_MAX:]

@@ -119,6 +119,17 @@ def test_what_is_taken_away_is_refused_at_once_and_what_is_given_back_goes_on(
     assert statuses == [200, 200]
 
 
+def test_a_key_that_lost_its_right_is_refused_for_that_whatever_else_is_wrong(remembered):
+    remembered.commit("UPDATE accounts_servicekey SET rights = '{read}'")
+    try:
+        for process in remembered.processes:
+            answer = process.post("/io/wallet/deduct", {"user_id": "usr_1"})
+            assert answer.status_code == 403
+            assert "right" in answer.json()["error"]
+    finally:
+        remembered.commit("UPDATE accounts_servicekey SET rights = '{read,charge}'")
+
+
 def test_a_revoked_key_is_refused_at_once_whatever_the_request_says(remembered):
     before = remembered.processes[0].balance()
     remembered.commit("UPDATE accounts_servicekey SET revoked_at = now() WHERE product = 'blog'")
