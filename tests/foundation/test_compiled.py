@@ -115,6 +115,35 @@ def test_a_connection_that_is_lost_is_an_error_and_the_next_transaction_has_a_ne
     assert connection.connection.info.backend_pid != lost
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        "DISCARD ALL",  # As a pooler does between two clients.
+        "ALTER TABLE wallet_rate ALTER COLUMN unit TYPE varchar(199)",  # As a migration does.
+    ],
+)
+def test_a_statement_that_can_no_longer_be_used_is_prepared_again(article_rate, change):
+    def read():
+        with transaction.atomic():
+            return compiled.run(RATE_OF(feature=article_rate))
+
+    read()
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT format_type(atttypid, atttypmod) FROM pg_attribute"
+            " WHERE attrelid = 'wallet_rate'::regclass AND attname = 'unit'"
+        )
+        [before] = cursor.fetchone()
+        cursor.execute(change)
+    try:
+        with pytest.raises(OperationalError, match="no longer be used"):
+            read()
+        assert read() == [[(1, "article")]]
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute(f"ALTER TABLE wallet_rate ALTER COLUMN unit TYPE {before}")
+
+
 def test_a_statement_is_prepared_once_also_if_one_message_has_it_twice():
     connection.close()
     with transaction.atomic():

@@ -21,6 +21,9 @@ from psycopg.waiting import WAIT_RW
 if TYPE_CHECKING:
     from foundation.database.engine.base import ImpatientConnection
 
+# The session no longer knows a statement, or a migration has changed the type of a column that it returns.
+FORGOTTEN = (psycopg.errors.InvalidSqlStatementName, psycopg.errors.FeatureNotSupported)
+
 
 @dataclass(frozen=True)
 class Prepared:
@@ -53,7 +56,13 @@ def run(
         raise
     for result in results:
         if result.status == ExecStatus.FATAL_ERROR:
-            raise psycopg.errors.error_from_result(result, connection.info.encoding)
+            error = psycopg.errors.error_from_result(result, connection.info.encoding)
+            if isinstance(error, FORGOTTEN):
+                connection.pgconn.finish()  # A new connection prepares its statements again.
+                raise psycopg.OperationalError(
+                    f"a prepared statement can no longer be used: {error}"
+                ) from error
+            raise error
     rows = []
     for result in results:
         # BEGIN, PREPARE and COMMIT have no columns.
