@@ -76,9 +76,7 @@ def find_service_key(secret: str) -> ServiceKey:
         raise InvalidServiceKey
     if len(_remembered) >= REMEMBERED_MAX:
         _remembered.clear()
-    kept = copy(found)
-    kept.is_remembered = True
-    _remembered[found.digest] = kept, timezone.now()
+    _remembered[found.digest] = as_remembered(found), timezone.now()
     return found
 
 
@@ -92,6 +90,13 @@ def remembered(secret: str) -> ServiceKey | None:
     if key is None or at is None or not timedelta() <= timezone.now() - at < REMEMBERED_FOR:
         return None
     return key if key.may(Right.CHARGE) and key.product_stopped_at is None else None
+
+
+def as_remembered(key: ServiceKey) -> ServiceKey:
+    """Return a copy of a key that is looked up again before it is relied on."""
+    kept = copy(key)
+    kept.is_remembered = True
+    return kept
 
 
 def looked_up(key: ServiceKey) -> ServiceKey:

@@ -16,14 +16,16 @@ from itertools import zip_longest
 import psycopg
 
 from accounts.models import ServiceKey
+from accounts.service_keys import as_remembered
 from foundation.database.transactions import is_out_of_reach
 from foundation.errors import TryAgainLater
 from wallet.charges import batches, deductions
 from wallet.charges.batches import ITEMS_OF_TRANSACTION_MAX, Item, Outcome
 from wallet.charges.deductions import Charge
 
-# A group that is charged one by one begins no charge after this time: a caller waits three seconds at most.
-SECONDS_MAX = 1.0
+# No charge begins later than this after its caller came. It may then still wait for a lock, so a caller
+# waits three seconds at most, however many wait for the same wallet.
+SECONDS_MAX = 1.5
 
 
 @dataclass(eq=False)
@@ -31,6 +33,7 @@ class _Waiting:
     """A charge. When its `turn` comes, it has an outcome, or it makes the charges of its `group`."""
 
     item: Item
+    came_at: float = field(default_factory=time.monotonic)
     turn: threading.Event = field(default_factory=threading.Event)
     outcome: Outcome = None
     group: list["_Waiting"] = field(default_factory=list)
@@ -74,9 +77,12 @@ def _begin(group: list[_Waiting]) -> None:
 def _make(service: ServiceKey, group: list[_Waiting], place: tuple[str, str]) -> None:
     """Make the charges of a group and tell each its outcome. Then let those begin that have waited for it."""
     lost: Exception | None = None
+    if len(group) > 1:
+        # The key may have been revoked since the first caller looked it up, and before the others came.
+        service = as_remembered(service)
     try:
         made = batches.charge_wallet(
-            service, [each.item for each in group], end_at=time.monotonic() + SECONDS_MAX
+            service, [each.item for each in group], end_at=group[0].came_at + SECONDS_MAX
         )
         for each, outcome in zip_longest(group, made):
             each.outcome = outcome
@@ -102,12 +108,18 @@ def _of_its_own(error: Exception) -> Exception:
 
 
 def _hand_on(place: tuple[str, str], lost: Exception | None) -> None:
-    """Let the next charges of a wallet begin, or fail with the error `lost`. The caller has the lock."""
-    waiting = _waiting.pop(place)
-    if lost:
-        for each in waiting:
-            each.outcome = _of_its_own(lost)
+    """Let the next charges of a wallet begin. The caller has the lock.
+
+    All fail if there is an error `lost`, and so do those that have waited too long to begin.
+    """
+    now = time.monotonic()
+    in_time = []
+    for each in _waiting.pop(place):
+        if lost or now >= each.came_at + SECONDS_MAX:
+            each.outcome = _of_its_own(lost) if lost else None
             each.turn.set()
-    elif waiting:
-        _waiting[place] = waiting[ITEMS_OF_TRANSACTION_MAX:]
-        _begin(waiting[:ITEMS_OF_TRANSACTION_MAX])
+        else:
+            in_time.append(each)
+    if in_time:
+        _waiting[place] = in_time[ITEMS_OF_TRANSACTION_MAX:]
+        _begin(in_time[:ITEMS_OF_TRANSACTION_MAX])

@@ -7,10 +7,11 @@ import psycopg
 import pytest
 from django.db import connection
 
-from accounts.service_keys import find_service_key, revoke_service_key
+from accounts.service_keys import find_service_key, remembered, revoke_service_key
 from tests.conftest import product
 from wallet.books.funds import available_of
 from wallet.charges import batches, gathering
+from wallet.charges.budgets import set_budget
 from wallet.models import Entry, Wallet
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -193,6 +194,48 @@ def test_a_key_that_was_revoked_meanwhile_charges_nothing(give, service, locked)
     outcomes = callers.end()
     del outcomes["first"]  # It may have proven its key before.
     assert kinds(outcomes) == {"InvalidServiceKey": 3}
+
+
+def test_a_revoked_key_does_not_charge_behind_a_caller_who_looked_it_up_before(
+    give, service, service_key, locked
+):
+    give("usr_1", 10)
+    # Charges of a wallet with a budget are made one by one.
+    set_budget(user_id="usr_1", set_by="user", product="", period="month", credits=9)
+    callers = Callers(service)
+    hold(locked)
+    callers.begin("first")
+    while not gathering._waiting:
+        pass
+    callers.begin("looked up")
+    callers.wait_until(1)
+    revoke_service_key(service)
+    callers.service = remembered(service_key)
+    callers.begin("late")
+    callers.wait_until(2)
+    locked.rollback()
+    assert kinds({0: callers.end()["late"]}) == {"InvalidServiceKey": 1}
+    assert not Entry.objects.filter(idempotency_key="late").exists()
+
+
+def test_who_has_waited_too_long_does_not_begin(give, service, locked):
+    give("usr_1", 10)
+    callers = Callers(service)
+    hold(locked)
+    callers.begin("first")
+    while not gathering._waiting:
+        pass
+    for number in range(1, 4):
+        callers.begin(f"late:{number}")
+        callers.wait_until(number)
+    [[longest, longer, _]] = gathering._waiting.values()
+    for each in (longest, longer):
+        each.came_at -= gathering.SECONDS_MAX
+    locked.rollback()
+    outcomes = callers.end()
+    assert kinds({0: outcomes["first"], 1: outcomes["late:3"]}) == {"charged": 2}
+    assert kinds({0: outcomes["late:1"], 1: outcomes["late:2"]}) == {"TryAgainLater": 2}
+    assert available_of("usr_1") == 8
 
 
 def test_a_wallet_that_is_frozen_meanwhile_refuses_each(give, service, locked):
