@@ -62,10 +62,14 @@ SELECT each::date
  ORDER BY each
 """
 
-# The first half reads the closed days. The second half reads all entries from the first other day on, which
-# is one range of the index on the time, and leaves out those of closed days. One SQL statement reads one
-# snapshot, so no day is in both halves, even if another process closes it now.
+# The first half reads the closed days. The second half reads the entries of the days before the first closed
+# day (usually none, as at the beginning of a ledger), and all from the first other day after it on. These are
+# two ranges of the index on the time. It leaves out closed days. One SQL statement reads one snapshot, so no
+# day is in both halves, even if another process closes it now.
 FLOWS = """
+WITH closed AS (
+     SELECT min(day)::timestamp AS began
+       FROM wallet_closedday WHERE day BETWEEN %(first_day)s AND %(last_day)s)
 SELECT day_id, product, kind, credits, entries
   FROM wallet_daytotal
  WHERE day_id BETWEEN %(first_day)s AND %(last_day)s AND (%(product)s = '' OR product = %(product)s)
@@ -74,11 +78,13 @@ SELECT day, product, kind, credits, entries
   FROM (SELECT (created_at AT TIME ZONE 'UTC')::date AS day, product, kind, sum(credits)::bigint AS credits,
                count(*) AS entries
           FROM wallet_entry
-         WHERE created_at < %(until)s
-           AND created_at >= (
-               SELECT min(each) AT TIME ZONE 'UTC'
-                 FROM generate_series(%(first_day)s::timestamp, %(last_day)s::timestamp, '1 day') AS each
-                WHERE NOT EXISTS (SELECT FROM wallet_closedday WHERE day = each::date))
+         WHERE (created_at >= %(since)s
+                AND created_at < (SELECT coalesce(began AT TIME ZONE 'UTC', %(until)s) FROM closed)
+             OR created_at < %(until)s
+                AND created_at >= (
+                    SELECT min(each) AT TIME ZONE 'UTC'
+                      FROM closed, generate_series(began, %(last_day)s::timestamp, '1 day') AS each
+                     WHERE NOT EXISTS (SELECT FROM wallet_closedday WHERE day = each::date)))
            AND (%(product)s = '' OR product = %(product)s)
          GROUP BY 1, 2, 3) AS live
  WHERE NOT EXISTS (SELECT FROM wallet_closedday WHERE wallet_closedday.day = live.day)
@@ -167,9 +173,10 @@ def flows(first_day: date, last_day: date, product: str = "") -> list[Flow]:
     With `product`, only the sums of this product are returned. For closed days, the stored totals are read.
     For all other days, the entries are read with the index on the time.
     """
-    values: dict[str, Any] = {"first_day": first_day, "last_day": last_day, "until": end_of(last_day)}
+    values: dict[str, Any] = {"first_day": first_day, "last_day": last_day, "product": product}
+    times = {"since": start_of(first_day), "until": end_of(last_day)}
     with connection.cursor() as cursor:
-        cursor.execute(FLOWS, values | {"product": product})
+        cursor.execute(FLOWS, values | times)
         return [Flow(*row) for row in cursor.fetchall()]
 
 
