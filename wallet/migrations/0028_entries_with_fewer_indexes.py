@@ -8,8 +8,9 @@ from django.contrib.postgres.indexes import BrinIndex
 from django.db import migrations, models
 
 FOREIGN_KEY = "wallet_entry_wallet_id_008ca9ae_fk_wallet_wallet_user_id"
-# A transaction that needs both tables locks the wallet first, so this one does too.
-LOCK = "LOCK TABLE wallet_wallet, wallet_entry IN ACCESS EXCLUSIVE MODE"
+# A transaction that needs both tables locks the wallet first, so this one does too. Requests queue behind it, and
+# wait no longer than LOCK_TIMEOUT_MS. So it gives up before them, and the migration runs again.
+LOCK = "SET LOCAL lock_timeout = 1000; LOCK TABLE wallet_wallet, wallet_entry IN ACCESS EXCLUSIVE MODE"
 
 # Django makes these indexes for searches by the beginning of a text. No query uses them.
 UNUSED = {
