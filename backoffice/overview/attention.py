@@ -21,6 +21,8 @@ from backoffice.overview.links import row, rows
 from foundation import money
 from foundation.calendar import day_of
 from foundation.words import count, day_words, listed, moment
+from monetization.days import closing as creators_days
+from monetization.models import Tip
 from wallet.books import audits, days
 from wallet.models import (
     Audit,
@@ -414,10 +416,15 @@ def _of_mails(at: datetime) -> Iterator[Line]:
 
 
 def _of_days(at: datetime) -> Iterator[Line]:
-    if late := [day for day in days.open_days(now=at) if day < day_of(at - LATE_DAY)]:
-        yield Line(
-            f"{count(len(late), 'finished day')} {pluralize(len(late), 'has,have')} no daily totals, "
-            f"from {day_words(late[0])} on.",
-            "Run manage.py close_days every night. Until then the figures here are slower, but as exact.",
-            rows(ClosedDay),
-        )
+    for open_days, whose, command, link in (
+        (days.open_days, "", "close_days", rows(ClosedDay)),
+        (creators_days.open_days, " of creators' records", "close_creators_days", rows(Tip)),
+    ):
+        if late := [day for day in open_days(now=at) if day < day_of(at - LATE_DAY)]:
+            have = pluralize(len(late), "has,have")
+            yield Line(
+                f"{count(len(late), 'finished day')}{whose} {have} no daily totals, "
+                f"from {day_words(late[0])} on.",
+                f"Run manage.py {command} every night. Until then the figures are slower, but as exact.",
+                link,
+            )

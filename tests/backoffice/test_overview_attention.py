@@ -5,9 +5,10 @@ from datetime import timedelta
 import pytest
 
 from accounts.models import OutgoingMail
+from monetization.days import closing
 from tests.backoffice.overviews import DAY, HOUR, NOW, attention, behind, examine, sentences, text_of
 from tests.factories import UserFactory
-from tests.monetization.records import clock_at
+from tests.monetization.records import clock_at, tip
 from tests.wallet.past import wrote
 from wallet.books import days
 from wallet.models import Audit, StripeEvent, TopUp
@@ -108,6 +109,15 @@ class TestAttention:
         sealing.seal()
         assert sentences() == ["2 finished days have no daily totals, from 26 Jun 2026 on."]
         days.close_days(now=NOW - DAY)
+        assert sentences() == []
+
+    def test_creators_days_that_are_not_added_up(self):
+        with clock_at(NOW - 4 * DAY):
+            tip(UserFactory.create(), 500)
+        assert sentences() == [
+            "2 finished days of creators' records have no daily totals, from 26 Jun 2026 on."
+        ]
+        closing.close_days(now=NOW - DAY)
         assert sentences() == []
 
     def test_entries_that_are_older_than_an_hour_and_not_sealed(self, staff):
