@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Any
 
-from django.db import connection, models
+from django.db import DEFAULT_DB_ALIAS, connection, connections, models
 from django.db.models import Expression, Field, QuerySet
 from django.db.models.sql import InsertQuery, UpdateQuery
 
@@ -120,11 +120,12 @@ def run(*calls: Call, commit: bool = False) -> list[Rows]:
     these are the last statements of the block: if the block is the outermost one, its COMMIT goes with them.
     So the locks of the transaction do not wait until Python leaves the block.
     """
-    assert connection.in_atomic_block, "statements of a charge belong to one transaction"
+    database = connections[DEFAULT_DB_ALIAS]
+    assert database.in_atomic_block, "statements of a charge belong to one transaction"
     # The list has an item for each block inside the outermost one.
-    ends = commit and not connection.savepoint_ids
-    with connection.wrap_database_errors:
-        return pipeline.run(connection.connection, calls, commit=ends)
+    ends = commit and not database.savepoint_ids
+    with database.wrap_database_errors:
+        return pipeline.run(database.connection, calls, commit=ends)
 
 
 def _columns(model: type[models.Model], names: Sequence[str]) -> str:

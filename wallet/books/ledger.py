@@ -371,7 +371,7 @@ def append(
     if times := compiled.run(_append(returning, *written)(**written), commit=last):
         [[(columns["created_at"], columns["effective_at"])]] = times
         written = columns
-    entry = Entry.from_db(DEFAULT_DB_ALIAS, list(written), list(written.values()))
+    entry = Entry.from_db(DEFAULT_DB_ALIAS, written.keys(), written.values())
     if reverses:
         entry.reverses = reverses
     return entry

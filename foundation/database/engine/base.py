@@ -47,6 +47,18 @@ class ImpatientConnection(psycopg.Connection[Any]):
         poll.register(self.pgconn.socket, select.POLLIN)
         return poll
 
+    def commit(self) -> None:
+        """Commit, unless the COMMIT has gone out with the last statements already (pipeline.py)."""
+        if self.pgconn.transaction_status != TransactionStatus.IDLE:
+            super().commit()
+
+    def set_autocommit(self, value: bool) -> None:
+        """Begin or end a block of Django. Outside of a transaction, this sends nothing."""
+        if self.pgconn.transaction_status == TransactionStatus.IDLE:
+            self._autocommit = value
+        else:
+            super().set_autocommit(value)
+
     def wait(self, gen: Any, interval: float = 0.1, timeout: float | None = None) -> Any:
         limit = self.seconds_max if timeout is None else timeout
         try:
