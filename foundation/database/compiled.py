@@ -76,6 +76,19 @@ def select(build: Callable[[], QuerySet[Any, Any]]) -> Compiled:
     return Compiled(lambda: build().query.get_compiler(connection=connection).as_sql())
 
 
+def must_find(build: Callable[[], QuerySet[Any, Any]]) -> Compiled:
+    """Return a compiled SELECT that fails with a division by zero if the queryset has no row.
+
+    PostgreSQL then skips the statements that were sent after it.
+    """
+
+    def built() -> tuple[str, Sequence[Any]]:
+        sql, places = build().query.get_compiler(connection=connection).as_sql()
+        return f"SELECT 1 / count(*) FROM ({sql}) AS found", places  # noqa: S608 (compiled by Django)
+
+    return Compiled(built)
+
+
 def written(sql: str) -> Compiled:
     """Return a statement that is written in SQL. A value's place is its name, as in `%(user_id)s`."""
     places = [Slot(name, models.Field()) for name in re.findall(r"%\((\w+)\)s", sql)]

@@ -71,7 +71,7 @@ GUARDS = Guards(
         "wallet_wallet_moves_with_an_entry": ("wallet_wallet", "ff8c07d5fbfb918b0bf19919b4ef5dd4"),
     },
     functions={
-        "wallet_entry_follows_its_wallet()": "8939d14b8e7787d0476526831d6162b9",
+        "wallet_entry_follows_its_wallet()": "3e508980c4611b44102e1ca57b2cd68b",
         "wallet_entry_has_its_act()": "72d63f4e7c195b599b9f3b8da1f2d938",
         "wallet_entry_is_of_now()": "761364702b476de46530fcf036c4ea5f",
         "wallet_hold_is_final()": "ddbff11ae468063f62713f165d84aff2",

@@ -11,7 +11,8 @@ from datetime import datetime
 from functools import cache
 from typing import Any, TypedDict, Unpack
 
-from django.db import DEFAULT_DB_ALIAS, transaction
+import psycopg
+from django.db import DEFAULT_DB_ALIAS, DataError, OperationalError, transaction
 from django.db.models import F, QuerySet
 from django.utils import timezone
 
@@ -22,7 +23,11 @@ from wallet.books.models import Entry, Wallet, WalletQuerySet
 
 
 class Unproven(Exception):
-    """Raised when the row that must prove a charge is not there. Nothing was changed."""
+    """Raised when what a process remembers of a charge is no longer true. Nothing was changed."""
+
+
+class NotPlain(Exception):
+    """Raised when one look at a wallet's row does not decide a debit. Nothing was changed."""
 
 
 class Facts(TypedDict, total=False):
@@ -148,24 +153,43 @@ def standing(user_id: str, *, timed: bool = False) -> Standing:
     return Standing(*figures)
 
 
-def take_plainly(user_id: str, credits: int, *, proof: Call | None = None) -> Standing | None:
-    """Take credits from a wallet if one look at its row says that they can be taken.
+def take_plainly(
+    user_id: str,
+    *,
+    credits: int,
+    kind: Entry.Kind,
+    actor: str,
+    proof: Call | None = None,
+    **facts: Unpack[Facts],
+) -> Entry:
+    """Take credits from a wallet if one look at its row says that they can be taken, and write the entry.
 
-    Return the wallet's standing after it. None if the row says no: then nothing changed. If PostgreSQL has to
-    wait for the lock, it checks the conditions again on the new version of the row (READ COMMITTED).
+    Both statements go out in one message with the COMMIT, if the caller's block is the outermost one. A
+    trigger gives the entry its place and what the update has left, and drops it if there was no update. If
+    PostgreSQL has to wait for the lock, it checks the conditions again on the new version of the row (READ
+    COMMITTED).
 
-    `proof` is a SELECT that must find a row. Raises Unproven if it finds none.
+    Raises NotPlain if the row says no, or if holds of the wallet are overdue. `proof` is a SELECT that fails
+    with a division by zero if it proves nothing; then this raises Unproven. Nothing has changed then, and the
+    caller must leave its block.
     """
-    calls = [proof] if proof else []
-    *proven, taken = compiled.run(*calls, TAKE(user_id=user_id, credits=credits))
-    if not all(proven):
-        raise Unproven
-    if not taken:
-        return None
-    balance, held, entries_count = taken[0]
-    if held:
-        return standing(user_id)
-    return Standing(user_id, balance, held=0, granted=0, entries_count=entries_count, budgets=0, frozen=False)
+    columns = _columns(user_id, None, credits=-credits, kind=kind, actor=actor, facts=facts)
+    taking = [TAKE(user_id=user_id, credits=credits), _append(("sequence",), *columns)(**columns)]
+    try:
+        *_, taken, placed = compiled.run(*([proof] if proof else []), *taking, commit=True)
+    except DataError as error:
+        if isinstance(error.__cause__, psycopg.errors.DivisionByZero):
+            raise Unproven from error
+        raise
+    except OperationalError as error:
+        if isinstance(error.__cause__, psycopg.errors.ObjectNotInPrerequisiteState):
+            raise NotPlain from error
+        raise
+    if not placed:
+        raise NotPlain
+    columns["balance_after"], columns["held"], columns["sequence"] = taken[0]
+    # A charge does not need its times. If they are asked for later, Django reads them.
+    return Entry.from_db(DEFAULT_DB_ALIAS, columns.keys(), columns.values())
 
 
 def set_aside_plainly(user_id: str, credits: int, *, open_holds_max: int) -> bool:
@@ -341,49 +365,49 @@ def append(
     kind: Entry.Kind,
     actor: str,
     read: Standing | None = None,
-    last: bool = False,
     **facts: Unpack[Facts],
 ) -> Entry:
     """Write the entry for the change that the caller's transaction has just made to the wallet.
 
-    `read` is the wallet's standing after the change, if the caller has read it. With `last`, the transaction
-    has nothing else to write: if the caller's block is the outermost one, it is committed at once.
+    `read` is the wallet's standing after the change, if the caller has read it.
     """
     after = read or standing(user_id)
     reverses = facts.pop("reverses", None)
-    given: dict[str, Any] = {
-        "id": identifiers.transaction_id(),
-        "wallet_id": user_id,
-        "sequence": after.entries_count,
-        "kind": kind.value,
-        "credits": credits,
-        "balance_after": after.balance,
-        "held": after.held,
-        "actor": actor,
-        "reverses_id": reverses and reverses.pk,
-        **times_of(after),
-        **facts,
-    }
-    columns = NOTHING | given
-    written = {name: value for name, value in columns.items() if name in given or name not in TIMES}
-    # A charge does not need its times. If they are asked for later, Django reads them.
-    returning = () if last else TIMES
-    if times := compiled.run(_append(returning, *written)(**written), commit=last):
-        [[(columns["created_at"], columns["effective_at"])]] = times
-        written = columns
-    entry = Entry.from_db(DEFAULT_DB_ALIAS, written.keys(), written.values())
+    columns = _columns(user_id, after.read_at, credits=credits, kind=kind, actor=actor, facts=facts)
+    columns["reverses_id"] = reverses and reverses.pk
+    columns["balance_after"], columns["held"] = after.balance, after.held
+    columns["sequence"] = after.entries_count
+    [[times]] = compiled.run(_append(TIMES, *columns)(**columns))
+    whole = NOTHING | columns | dict(zip(TIMES, times, strict=True))
+    entry = Entry.from_db(DEFAULT_DB_ALIAS, whole.keys(), whole.values())
     if reverses:
         entry.reverses = reverses
     return entry
 
 
-def times_of(read: Standing) -> dict[str, datetime]:
-    """Return the times of an entry that is written now: the time that its wallet's standing has.
+def _columns(
+    user_id: str, at: datetime | None, *, credits: int, kind: Entry.Kind, actor: str, facts: Facts
+) -> dict[str, Any]:
+    """Return the columns of a new entry in the order of the model, without times that the database gives."""
+    given = {
+        "id": identifiers.transaction_id(),
+        "wallet_id": user_id,
+        "kind": kind.value,
+        "credits": credits,
+        "actor": actor,
+        **times_of(at),
+        **facts,
+    }
+    columns = NOTHING | given
+    return {name: value for name, value in columns.items() if name in given or name not in TIMES}
 
-    If there is none, the database gives the entry its times. (The sandbox replaces this function to write a
-    past of its own: demo/made_up_past.py.)
+
+def times_of(at: datetime | None) -> dict[str, datetime]:
+    """Return the times of an entry that is written at this time. If it is None, the database gives them.
+
+    (The sandbox replaces this function to write a past of its own: demo/made_up_past.py.)
     """
-    return {"created_at": read.read_at, "effective_at": read.read_at} if read.read_at else {}
+    return {"created_at": at, "effective_at": at} if at else {}
 
 
 @cache

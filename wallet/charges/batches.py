@@ -154,7 +154,7 @@ def _together(service: ServiceKey, items: Sequence[Item]) -> list[Outcome] | Non
             for feature in {item.feature for item in items}
             if (per_unit := rates.remembered(feature)) and service.may_charge(feature)
         }
-        proofs = [deductions.proof(service, *price) for price in remembered.items()]
+        proofs = [deductions.FIND_TERMS(**deductions.terms(service, *price)) for price in remembered.items()]
         keys = [item.key for item in items]
         used = CHARGES_OF_KEYS(user_id=user_id, product=service.product, keys=keys)
         read, (made, *proven) = ledger.lock_and_read(user_id, used, *proofs)

@@ -8,14 +8,14 @@ would have nothing more to look at.
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Unpack
 
 from django.db import connection, transaction
 
 from foundation.database.compiled import Call
 from wallet.books import ledger
-from wallet.books.ledger import Facts, Standing
+from wallet.books.ledger import Facts, NotPlain, Standing
 from wallet.books.models import Entry
 from wallet.charges import counters, lapsing, lots
 from wallet.charges.lots import Share
@@ -53,17 +53,14 @@ def debit(
     """Take credits out of a wallet.
 
     Raises InsufficientCredits if fewer credits are available; if this is a charge, WalletFrozen or
-    BudgetSpent; IntegrityError if the idempotency key was used before; and Unproven if there is a `proof`, a
-    SELECT, and it finds no row. Then the wallet does not change.
+    BudgetSpent; IntegrityError if the idempotency key was used before; and Unproven if there is a `proof` and
+    it fails (`ledger.take_plainly`). Then the wallet does not change.
     """
     assert credits > 0, "a debit takes a positive number of credits"
     product = facts.get("product", "")
+    with suppress(NotPlain), transaction.atomic():
+        return ledger.take_plainly(user_id, credits=credits, kind=kind, actor=actor, proof=proof, **facts)
     with spending(user_id):
-        if taken := ledger.take_plainly(user_id, credits, proof=proof):
-            after = lapsing.lapse(user_id, taken)
-            return ledger.append(
-                user_id, credits=-credits, kind=kind, actor=actor, read=after, last=True, **facts
-            )
         is_charge = kind == Entry.Kind.DEDUCT
         before = _judged(user_id, credits, product=product if is_charge else None)
         free = lots.that_can_pay(user_id) if before.granted else []

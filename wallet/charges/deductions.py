@@ -7,9 +7,10 @@ refused.
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 from django.db import IntegrityError
-from django.db.models import Exists
+from django.db.models import Exists, QuerySet
 from django.db.models.functions import Now
 
 from accounts import service_keys
@@ -29,23 +30,22 @@ from wallet.prices.models import Rate
 
 COUNT_MAX = 1_000_000
 
-# Finds a row if the key may still charge the same features, its product is not stopped, and this is the
-# feature's price.
-PROOF = compiled.select(
-    lambda: Rate.objects.filter(
-        Exists(
-            ServiceKey.objects.usable(Now()).filter(
-                pk=number("key"),
-                rights__contains=[Right.CHARGE],
-                feature_prefixes=Slot("prefixes", ServiceKey._meta.get_field("feature_prefixes")),
-            )
-        ),
+
+def _terms() -> QuerySet[Rate, tuple[int]]:
+    """Find a row if the key may charge the same features, its product is not stopped, and the price holds."""
+    prefixes = Slot("prefixes", ServiceKey._meta.get_field("feature_prefixes"))
+    key = ServiceKey.objects.usable(Now()).filter(pk=number("key"), rights__contains=[Right.CHARGE])
+    return Rate.objects.filter(
+        Exists(key.filter(feature_prefixes=prefixes)),
         ~Exists(StoppedProduct.objects.filter(product=text("product"))),
         feature=text("feature"),
         credits=number("credits"),
         active=True,
     ).values_list("pk")
-)
+
+
+FIND_TERMS = compiled.select(_terms)
+REQUIRE_TERMS = compiled.must_find(_terms)
 
 
 @dataclass(frozen=True)
@@ -71,21 +71,21 @@ def deduct(*, service: ServiceKey, user_id: str, feature: str, count: int = 1, k
         # The charge proves in its own transaction that the key and the price still hold. So a process can
         # remember them, and a change of either is obeyed from the moment on that it is committed.
         with suppress(Unproven):
-            return charge(service, per_unit, proof=proof(service, feature, per_unit))
+            return charge(service, per_unit, proof=REQUIRE_TERMS(**terms(service, feature, per_unit)))
     service = service_keys.looked_up(service)
     require_may_charge(service, feature)
     return charge(service, None)
 
 
-def proof(service: ServiceKey, feature: str, per_unit: int) -> Call:
-    """Return a SELECT that finds a row if the key may still charge the feature at this price."""
-    return PROOF(
-        key=service.pk,
-        prefixes=service.feature_prefixes,
-        product=service.product,
-        feature=feature,
-        credits=per_unit,
-    )
+def terms(service: ServiceKey, feature: str, per_unit: int) -> dict[str, Any]:
+    """Return the key and the price for which FIND_TERMS finds a row, if they still hold."""
+    return {
+        "key": service.pk,
+        "prefixes": service.feature_prefixes,
+        "product": service.product,
+        "feature": feature,
+        "credits": per_unit,
+    }
 
 
 def _charge(

@@ -11,9 +11,21 @@ DECLARE
     charge record;
     captured record;
     given_back bigint;
+    is_placed_here boolean := NEW.sequence IS NULL;
 BEGIN
     SELECT balance, entries_count, held, granted, watch, budgets, frozen INTO wallet
       FROM wallet_wallet WHERE user_id = NEW.wallet_id;
+    IF is_placed_here THEN
+        -- The entry came together with the update that takes its credits, so its writer does not know what the update
+        -- leaves. If the update found no row to change, no credits were taken, and there is no entry to write.
+        IF wallet.entries_count IS NULL OR wallet.entries_count = 0 OR EXISTS (
+            SELECT FROM wallet_entry WHERE wallet_id = NEW.wallet_id AND sequence = wallet.entries_count) THEN
+            RETURN NULL;
+        END IF;
+        NEW.sequence := wallet.entries_count;
+        NEW.balance_after := wallet.balance;
+        NEW.held := wallet.held;
+    END IF;
     SELECT balance_after, created_at INTO before
       FROM wallet_entry WHERE wallet_id = NEW.wallet_id AND sequence = NEW.sequence - 1;
 
@@ -45,6 +57,14 @@ BEGIN
     -- Along a wallet's entries, the time never falls, and it is never in the future. greatest() and least() ignore
     -- NULL: no time means now, and a first entry has no entry before it.
     NEW.created_at := greatest(before.created_at, least(NEW.created_at, clock_timestamp()));
+
+    -- What overdue holds have set aside can be spent again, but they must be ended first.
+    IF is_placed_here AND wallet.held > 0 AND EXISTS (
+        SELECT FROM wallet_hold
+         WHERE wallet_id = NEW.wallet_id AND state = 'open' AND expires_at <= NEW.created_at) THEN
+        RAISE EXCEPTION 'wallet % has holds that are overdue: they must be ended first', NEW.wallet_id
+            USING ERRCODE = 'object_not_in_prerequisite_state', CONSTRAINT = 'wallet_entry_follows_its_wallet';
+    END IF;
 
     IF NEW.reverses_id IS NOT NULL THEN
         SELECT id, credits INTO charge
