@@ -41,7 +41,9 @@ def change(by: int, entries: int, user_id: str = "usr_1") -> None:
     )
 
 
-def charge(sequence: int, credits: int, balance_after: int, user_id: str = "usr_1", **facts: Any) -> str:
+def charge(
+    sequence: int | None, credits: int, balance_after: int | None, user_id: str = "usr_1", **facts: Any
+) -> str:
     """Write the entry of a charge of so many credits."""
     row = {"kind": "deduct", "feature": FEATURE, "count": 1, "held": 0} | facts
     return insert_entry(user_id, sequence=sequence, credits=-credits, balance_after=balance_after, **row)
