@@ -3,6 +3,7 @@
 import http.client
 import json
 from collections.abc import Callable, Iterator
+from datetime import date
 from itertools import cycle
 from urllib.parse import urlencode
 
@@ -16,6 +17,7 @@ from bench.growth.books import HEAVY
 from bench.histories import session_of, timed
 from bench.plan import EVERY_THREAD, LONG, History
 from foundation.http.cursors import cursor_at
+from monetization.days import closing
 from wallet.models import Entry, Wallet
 from wallet.prices.rates import DEFAULT_RATES
 
@@ -99,6 +101,8 @@ class Reader:
 
         tips = min(entries // ENTRIES_A_TIP, LONG.tips)
         creator = histories.filled(History(name, tips=tips, subscriptions=tips // 10))
+        closing.reopen(date.min)
+        closing.close_days()
         with connection.cursor() as cursor:
             cursor.execute(f"VACUUM (ANALYZE) {CREATORS_TABLES}")
         key, browser = histories.with_a_key(creator), session_of(creator)
