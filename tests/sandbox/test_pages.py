@@ -153,7 +153,7 @@ def test_a_buyer_pays_later_and_the_payment_arrives(
     page.goto(session.url)
     assert "has not confirmed the payment yet" in page.content()
     button(page, "Let it succeed").click()
-    assert page.get_by_text("This payment is complete.").is_visible()
+    page.get_by_text("This payment is complete.").wait_for()
     receiver.wait_for(2)
     assert receiver.types() == ["checkout.session.async_payment_succeeded", "checkout.session.completed"]
 
@@ -164,7 +164,7 @@ def test_a_buyer_leaves_and_may_come_back(page: Any, new_session: Callable[..., 
     page.get_by_role("link", name="Leave").click()
     page.wait_for_url(f"{shop}/cancelled")
     page.goto(session.url)
-    assert button(page, "Pay $25.00").is_visible()
+    button(page, "Pay $25.00").wait_for()
 
 
 def test_a_second_tab_pays_once_and_returns_as_well(
@@ -186,11 +186,11 @@ def test_a_finished_session_says_so(page: Any, stand_in: StandIn, new_session: C
     stand_in.control(f"sessions/{paid.id}/pay")
     stand_in.control(f"sessions/{expired.id}/expire")
     page.goto(paid.url)
-    assert page.get_by_text("This payment is complete.").is_visible()
+    page.get_by_text("This payment is complete.").wait_for()
     link = page.get_by_role("link", name="Return to Misar")
     assert link.get_attribute("href") == f"{shop}/done?session_id={paid.id}&a=%7Bb%7D"
     page.goto(expired.url)
-    assert page.get_by_text("This payment page has expired.").is_visible()
+    page.get_by_text("This payment page has expired.").wait_for()
     assert page.get_by_role("button").count() == 0
 
 
@@ -229,9 +229,9 @@ def test_staff_refund_and_dispute_from_the_page(
     page.get_by_role("table").first.get_by_role("link").click()
     page.get_by_label("Amount in dollars", exact=True).fill("10.00")
     button(page, "Refund").click()
-    assert page.get_by_text("$15.00 can still be refunded.").is_visible()
+    page.get_by_text("$15.00 can still be refunded.").wait_for()
     button(page, "Dispute").click()
-    assert page.get_by_text("The bank has taken $25.00 and decides who gets it.").is_visible()
+    page.get_by_text("The bank has taken $25.00 and decides who gets it.").wait_for()
     assert button(page, "Refund").count() == 0
     button(page, "Merchant wins").click()
     types = [event["type"] for event in stand_in.look("events", session=session.id)["data"]]
@@ -275,7 +275,7 @@ def test_every_end_of_a_refund_is_played_from_the_page(
     page.locator("#status").select_option(label=begins)
     button(page, "Refund").click()
     refunds = page.get_by_role("region", name="Refunds")
-    assert refunds.get_by_text(first, exact=True).is_visible()
+    refunds.get_by_text(first, exact=True).wait_for()
     for name in presses:
         button(page, name).click()
     refunds.get_by_text(last, exact=True).wait_for()
@@ -328,8 +328,8 @@ def test_every_end_of_a_dispute_is_played_from_the_page(
         else:
             button(page, each).click()
     disputes = page.locator("section[aria-labelledby=disputes]")
-    assert disputes.get_by_text(tag, exact=True).is_visible()
-    assert disputes.get_by_text(sentence).is_visible()
+    disputes.get_by_text(tag, exact=True).wait_for()
+    disputes.get_by_text(sentence).wait_for()
 
 
 def test_a_refused_action_is_explained_on_the_page(stand_in: StandIn, new_session: Callable[..., Any]):
@@ -401,7 +401,7 @@ def test_failures_are_switched_on_and_off_from_the_page(page: Any, stand_in: Sta
     page.get_by_label("Drop all webhooks").uncheck()
     page.get_by_label("The API", exact=True).select_option("")
     button(page, "Save").click()
-    assert page.get_by_text("33% of the webhooks are being dropped.").is_visible()
+    page.get_by_text("33% of the webhooks are being dropped.").wait_for()
     assert stand_in.look("settings")["api_failure"] is None
 
 
@@ -479,7 +479,7 @@ def test_a_mails_html_is_shown_and_its_script_does_not_run(chromium: Any, stand_
 def test_the_next_code_appears_automatically(page: Any, stand_in: StandIn):
     file = stand_in.data_dir / "demo.json"
     page.goto(f"{stand_in.url}/second-factor")
-    assert page.get_by_text("No second factor yet").is_visible()
+    page.get_by_text("No second factor yet").wait_for()
     file.write_text('{"staff_totp_secret": "JBSWY3DPEHPK3PXP"}')
     page.locator(".figure").wait_for(timeout=60_000)
     file.unlink()
