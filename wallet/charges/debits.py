@@ -1,10 +1,10 @@
 """Spend what a user has available: take credits at once, or set them aside for a hold.
 
 Both begin with one guarded update of the wallet's row (the plain branch). Its conditions are columns of this
-row, so PostgreSQL checks them again if it has to wait for another transaction. If the update finds no row,
-the full branch locks the wallet, writes off what is overdue, and decides. The two branches give the same
-answers: where the conditions hold, there are no lots to pay from and no budgets to keep, so the full branch
-would have nothing more to look at.
+row, so PostgreSQL checks them again if it has to wait for another transaction. If the update finds no row, or
+if a hold is overdue, the full branch locks the wallet, writes off what is overdue, and decides. The two
+branches give the same answers: where the conditions hold, there are no lots to pay from and no budgets to
+keep, so the full branch would have nothing more to look at.
 """
 
 from collections.abc import Iterator

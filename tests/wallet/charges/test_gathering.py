@@ -49,6 +49,12 @@ class Callers:
         thread.start()
         self.threads.append(thread)
 
+    def begin_first(self):
+        """Begin a charge that is the first of its wallet. Later ones wait for it."""
+        self.begin("first")
+        while not gathering._waiting:
+            assert self.threads[0].is_alive(), self.outcomes
+
     def wait_until(self, number):
         """Wait until so many charges wait in this process."""
         while sum(map(len, gathering._waiting.values())) < number:
@@ -92,9 +98,7 @@ def gathered(service, locked, *asked):
     """The outcomes of a first charge and of others that wait for it."""
     callers = Callers(service)
     hold(locked)
-    callers.begin("first")
-    while not gathering._waiting:
-        pass
+    callers.begin_first()
     for number, each in enumerate(asked, start=1):
         callers.begin(**each)
         callers.wait_until(number)
@@ -138,9 +142,7 @@ def test_one_key_many_times_is_one_charge(give, service, locked):
     give("usr_1", 10)
     callers = Callers(service)
     hold(locked)
-    callers.begin("first")
-    while not gathering._waiting:
-        pass
+    callers.begin_first()
     for number in range(1, 6):
         callers.begin("one key", name=f"again:{number}")
         callers.wait_until(number)
@@ -154,9 +156,7 @@ def test_a_charge_without_a_key_waits_for_no_other(give, service, locked):
     give("usr_1", 10)
     hold(locked)
     callers = Callers(service)
-    callers.begin("first")
-    while not gathering._waiting:
-        pass
+    callers.begin_first()
     for number in range(2):
         callers.begin("", name=f"without:{number}")
     assert sum(map(len, gathering._waiting.values())) == 0
@@ -170,9 +170,7 @@ def test_other_wallets_and_other_keys_do_not_wait(give, service, locked):
     give("usr_2", 10)
     hold(locked)
     callers = Callers(service)
-    callers.begin("first")
-    while not gathering._waiting:
-        pass
+    callers.begin_first()
     charge = gathering.deduct(service=service, user_id="usr_2", feature=FEATURE, key="first")
     assert not charge.replayed
     locked.rollback()
@@ -183,9 +181,7 @@ def test_a_key_that_was_revoked_meanwhile_charges_nothing(give, service, locked)
     give("usr_1", 10)
     callers = Callers(service)
     hold(locked)
-    callers.begin("first")
-    while not gathering._waiting:
-        pass
+    callers.begin_first()
     for number in range(1, 4):
         callers.begin(f"late:{number}")
         callers.wait_until(number)
@@ -204,9 +200,7 @@ def test_a_revoked_key_does_not_charge_behind_a_caller_who_looked_it_up_before(
     set_budget(user_id="usr_1", set_by="user", product="", period="month", credits=9)
     callers = Callers(service)
     hold(locked)
-    callers.begin("first")
-    while not gathering._waiting:
-        pass
+    callers.begin_first()
     callers.begin("looked up")
     callers.wait_until(1)
     revoke_service_key(service)
@@ -222,9 +216,7 @@ def test_who_has_waited_too_long_does_not_begin(give, service, locked):
     give("usr_1", 10)
     callers = Callers(service)
     hold(locked)
-    callers.begin("first")
-    while not gathering._waiting:
-        pass
+    callers.begin_first()
     for number in range(1, 4):
         callers.begin(f"late:{number}")
         callers.wait_until(number)
@@ -243,9 +235,7 @@ def test_a_wallet_that_is_frozen_meanwhile_refuses_each(give, service, locked):
     callers = Callers(service)
     hold(locked)
     locked.execute("UPDATE wallet_wallet SET frozen = true WHERE user_id = 'usr_1'")
-    callers.begin("first")
-    while not gathering._waiting:
-        pass
+    callers.begin_first()
     for number in range(1, 4):
         callers.begin(f"late:{number}")
         callers.wait_until(number)
@@ -258,9 +248,7 @@ def test_if_the_database_does_not_answer_those_who_waited_fail_as_well(give, ser
     give("usr_1", 10)
     callers = Callers(service)
     hold(locked)
-    callers.begin("first")
-    while not gathering._waiting:
-        pass
+    callers.begin_first()
     for number in range(1, 4):
         callers.begin(f"late:{number}")
         callers.wait_until(number)
@@ -284,9 +272,7 @@ def test_products_do_not_share_a_transaction(give, service, article_rate, locked
     other = product("mail")
     hold(locked)
     callers = Callers(service)
-    callers.begin("first")
-    while not gathering._waiting:
-        pass
+    callers.begin_first()
     callers.service = find_service_key(other.headers["x-wallet-service-key"])
     callers.begin("of mail")
     while len(gathering._waiting) < 2:
