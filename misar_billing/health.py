@@ -1,10 +1,22 @@
-"""`GET /health`: whether this process can handle requests."""
+"""`GET /health`: whether the service can take work, also work that writes."""
 
+import threading
+import time
 from collections.abc import Callable
+from contextlib import closing
+from typing import Any
 
-from django.db import DatabaseError, InterfaceError, connection
+import psycopg
+from django.db import DEFAULT_DB_ALIAS, DatabaseError, InterfaceError, connections
 from django.db.migrations.executor import MigrationExecutor
 from django.http import HttpRequest, HttpResponse, JsonResponse
+
+from foundation import deadlines
+
+# How long an answer is given again without asking the database.
+REMEMBERED_SECONDS = 1.0
+# PostgreSQL refuses a connection by a sentence alone.
+NO_CONNECTION_LEFT = ("too many clients", "too many connections", "connection slots")
 
 _migrated = False
 
@@ -30,22 +42,73 @@ def answer_health(
     return middleware
 
 
+# The database is asked to write, and to make it as durable as a charge. The numbers need more memory than
+# they get, so the server writes them to the disk of the books. The message goes to the write-ahead log alone.
+READ_ONLY = "SELECT current_setting('transaction_read_only') = 'on', to_regclass('wallet_wallet') IS NOT NULL"
+WRITE = """
+SET LOCAL work_mem = '64kB';
+SELECT count(*) FROM generate_series(1, 20000);
+SELECT pg_logical_emit_message(true, 'misar_billing', 'health');
+"""
+
+
+class _Probe:
+    """Asks the database whether it can be written to, at most once in REMEMBERED_SECONDS in each process.
+
+    Many callers at once cost no more than one: while one asks, the others get the last answer.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._asked_at = float("-inf")
+        self._answer: str | None = None
+
+    def trouble(self) -> str | None:
+        is_first = self._asked_at == float("-inf")
+        if self._lock.acquire(blocking=is_first):
+            try:
+                if time.monotonic() - self._asked_at >= REMEMBERED_SECONDS:
+                    self._answer = _asked()
+                    self._asked_at = time.monotonic()
+            finally:
+                self._lock.release()
+        return self._answer
+
+
+_probe = _Probe()
+
+
 def database_trouble() -> str | None:
-    """Return in a few words why the database cannot be used for writing; None if it can be used."""
+    """Return in a few words why the database cannot be written to; None if it can be. See _Probe."""
+    return _probe.trouble()
+
+
+def _asked() -> str | None:
+    """Write to the database, through a connection of its own: the other threads may have the last ones."""
+    own = connections.create_connection(DEFAULT_DB_ALIAS)
     try:
-        with connection.cursor() as cursor:
-            cursor.execute(
-                "SELECT current_setting('transaction_read_only') = 'on', to_regclass('wallet_wallet')"
-            )
-            read_only, books = cursor.fetchone()
-        if read_only:
-            return "the database is read-only"
-        return None if books and is_migrated() else "the database is behind the code; run migrate"
-    except (DatabaseError, InterfaceError):
-        return "the database is out of reach"
+        with deadlines.within(deadlines.REQUEST_SECONDS), closing(own), own.cursor() as cursor:
+            cursor.execute(READ_ONLY)
+            read_only, has_books = cursor.fetchone()
+            if read_only:
+                return "the database is read-only"
+            if not has_books or not is_migrated(own):
+                return "the database is behind the code; run migrate"
+            cursor.execute(WRITE)
+    except (DatabaseError, InterfaceError) as error:
+        return _in_words(error)
+    return None
 
 
-def is_migrated() -> bool:
+def _in_words(error: Exception) -> str:
+    if isinstance(error.__cause__, psycopg.errors.DiskFull):
+        return "the disk of the database is full"
+    if any(words in str(error) for words in NO_CONNECTION_LEFT):
+        return "the database has no connection left"
+    return "the database is out of reach"
+
+
+def is_migrated(connection: Any) -> bool:
     """Return whether every migration of this code is applied. A True result is kept for later calls."""
     global _migrated
     if not _migrated:

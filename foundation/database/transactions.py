@@ -9,6 +9,8 @@ from typing import ParamSpec, TypeVar
 import psycopg
 from django.db import DatabaseError, InterfaceError, OperationalError, connection
 
+from foundation import deadlines
+
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -33,7 +35,7 @@ def retried(verb: Callable[P, T]) -> Callable[P, T]:
                 return verb(*args, **kwargs)
             except OperationalError as error:
                 victim = isinstance(error.__cause__, WORTH_ANOTHER_TRY)
-                if not (victim and tries_left) or connection.in_atomic_block:
+                if not (victim and tries_left) or connection.in_atomic_block or deadlines.is_over():
                     raise
                 time.sleep(PAUSE_SECONDS * (1 + random.random()))  # noqa: S311 (jitter, no secret)
         raise AssertionError("unreachable: the last try returns or raises")

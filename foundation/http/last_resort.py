@@ -4,6 +4,8 @@ Under an API path, the answer is JSON in the envelope of the path. Elsewhere, it
 what to do next.
 """
 
+import logging
+import sys
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import Any
@@ -12,13 +14,20 @@ from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
 
-from foundation.http.envelope import NOTHING_HERE, error_response, is_api_path
+from foundation.database.transactions import is_out_of_reach
+from foundation.errors import first_line
+from foundation.http.envelope import BEYOND_REACH, FAILED, NOTHING_HERE, error_response, is_api_path
+
+logger = logging.getLogger(__name__)
 
 # The link on an error page. Staff get another link on pages of the back-office.
 BACK_OFFICE = {"url": "/admin/", "words": "To the back-office"}
 WALLET = {"url": "/wallet", "words": "To your wallet"}
 
 OPEN_AGAIN = "It is the address of a form. Nothing was changed. Open the page with the form again."
+SAFE = (
+    "Your credits are safe. Please try again in a minute. If you sent a form, look first whether it was done."
+)
 CONTACT_US = "Please try again. If it keeps happening, contact support with the time and what you were doing."
 
 
@@ -101,12 +110,22 @@ def _handler(status: int, sentence: str, next_step: str, **options: Any) -> Call
     return handler
 
 
+def server_error(request: HttpRequest) -> HttpResponse:
+    """Answer a request whose view raised an exception. Django calls this while it handles the exception."""
+    error = sys.exception()
+    if error is None or not is_out_of_reach(error):
+        return crashed(request)
+    logger.warning("Database out of reach: %s", first_line(error))
+    sentence = BEYOND_REACH if is_api_path(request.path) else "We cannot reach our records right now."
+    return answer(request, HTTPStatus.SERVICE_UNAVAILABLE, sentence, SAFE, retry_after_seconds=1)
+
+
 bad_request = _handler(400, "The request cannot be read.", CONTACT_US)  # For example, the host is wrong.
 permission_denied = _handler(
     403, "You don't have access to this page.", "If you need it, ask the person who gave you access."
 )
 page_not_found = _handler(404, NOTHING_HERE, "The link may be old, or mistyped.")
-server_error = _handler(500, "Something went wrong on our side.", CONTACT_US)
+crashed = _handler(500, FAILED, CONTACT_US)
 too_many_requests = _handler(
     429, "Too many tries.", "Please wait a minute, then try again.", retry_after_seconds=60
 )

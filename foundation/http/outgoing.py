@@ -16,6 +16,8 @@ import requests
 from requests.adapters import HTTPAdapter
 from urllib3.exceptions import HTTPError
 
+from foundation import deadlines
+
 CHUNK_BYTES = 64 * 1024
 
 # When the call of this thread must end, by time.monotonic(). urllib3 has no parameter for it.
@@ -54,6 +56,10 @@ class _BoundedAdapter(HTTPAdapter):
         return pool
 
     def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
+        with deadlines.paused():
+            return self._send(request, *args, **kwargs)
+
+    def _send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
         _give_up_at.set(time.monotonic() + self._seconds_max)
         answer = super().send(request, *args, **kwargs | {"stream": True})
         body = bytearray()

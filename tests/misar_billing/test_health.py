@@ -6,20 +6,32 @@ import pytest
 from django.db import connection
 from django.test import Client
 
+from misar_billing import health
 from tests.conftest import Caller
 
 
+@pytest.fixture(autouse=True)
+def asked_each_time(monkeypatch):
+    """The database is asked each time, not once a second."""
+    monkeypatch.setattr(health, "REMEMBERED_SECONDS", 0)
+
+
 @contextmanager
-def database_gone(tmp_path, **changes):
-    """This thread's next connection goes to a socket where no server listens."""
+def database_settings(**changes):
+    """New connections have these settings."""
     connection.close()
     kept = dict(connection.settings_dict)
-    connection.settings_dict.update({"HOST": str(tmp_path)} | changes)
+    connection.settings_dict.update(changes)
     try:
         yield
     finally:
         connection.close()
         connection.settings_dict.update(kept)
+
+
+def database_gone(tmp_path):
+    """This thread's next connection goes to a socket where no server listens."""
+    return database_settings(HOST=str(tmp_path))
 
 
 @pytest.mark.django_db
@@ -72,27 +84,66 @@ def test_without_its_database_it_can_take_no_work(tmp_path):
     assert Client().get("/health").status_code == 200
 
 
-@pytest.mark.django_db(transaction=True)
-def test_an_empty_database_takes_no_work():
-    connection.close()
-    kept = connection.settings_dict["NAME"]
-    connection.settings_dict["NAME"] = "postgres"
-    try:
-        response = Client().get("/health")
-    finally:
-        connection.close()
-        connection.settings_dict["NAME"] = kept
-    assert response.status_code == 503
-    assert response.json()["reason"] == "the database is behind the code; run migrate"
-
-
-@pytest.mark.django_db
-def test_a_standby_takes_no_work():
-    with connection.cursor() as cursor:
-        cursor.execute("SET TRANSACTION READ ONLY")
+def reason():
     response = Client().get("/health")
     assert response.status_code == 503
-    assert response.json()["reason"] == "the database is read-only"
+    return response.json()["reason"]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_empty_database_takes_no_work():
+    with database_settings(NAME="postgres"):
+        assert reason() == "the database is behind the code; run migrate"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_read_only_server_takes_no_work():
+    options = dict(connection.settings_dict["OPTIONS"])
+    options["options"] += " -c default_transaction_read_only=on"
+    with database_settings(OPTIONS=options):
+        assert reason() == "the database is read-only"
+    assert Client().get("/health").status_code == 200
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_server_without_a_free_connection_takes_no_work(role_with_one_connection):
+    """Also if this thread has its connection: others may have none."""
+    name, password = role_with_one_connection
+    with database_settings(USER=name, PASSWORD=password):
+        connection.ensure_connection()
+        assert reason() == "the database has no connection left"
+    assert Client().get("/health").status_code == 200
+
+
+@pytest.fixture
+def role_with_one_connection():
+    """A superuser is not limited, so this is none."""
+    name, password = "one_connection", "one_connection"
+    with connection.cursor() as cursor:
+        cursor.execute(f"DROP ROLE IF EXISTS {name}")
+        cursor.execute(f"CREATE ROLE {name} LOGIN CONNECTION LIMIT 1 PASSWORD '{password}'")
+        yield name, password
+    with connection.cursor() as cursor:
+        cursor.execute(f"DROP ROLE {name}")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_write_needs_room_on_the_disk():
+    """The server writes a file for the probe. That file is held to its limit here, as a disk would be."""
+    options = dict(connection.settings_dict["OPTIONS"])
+    options["options"] += " -c temp_file_limit=64kB"
+    with database_settings(OPTIONS=options):
+        assert reason() == "the database is out of reach"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_database_is_asked_once_however_many_ask(monkeypatch):
+    monkeypatch.setattr(health, "REMEMBERED_SECONDS", 3600)
+    probe = health._Probe()
+    assert probe.trouble() is None
+    with database_settings(NAME="no_such_database"):
+        assert probe.trouble() is None
+        assert health._Probe().trouble() == "the database is out of reach"
 
 
 @pytest.mark.django_db(transaction=True)

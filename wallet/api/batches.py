@@ -16,6 +16,7 @@ from accounts.api.schema import REQUEST_ID, RETRY_AFTER
 from accounts.authentication import ServiceKeyAuthentication
 from accounts.models import ServiceKey
 from accounts.permissions import IsService
+from foundation import deadlines
 from foundation.errors import TryAgainLater
 from foundation.http.envelope import BEYOND_REACH, flattened, refusal_of
 from foundation.http.strict_json import StrictJSONParser
@@ -64,7 +65,7 @@ class BatchViewSet(JSONViewSet):
     def create(self, request: Request) -> HttpResponse:
         """Make up to 500 charges, each as `deduct` would, and say what became of each, in their order."""
         sent = self.parsed(BatchRequest)["items"]  # A body that arrives slowly occupies no place.
-        with _place():
+        with _place(), deadlines.within(batches.SECONDS_MAX):
             return no_store({"results": _results(service_of(request), sent)})
 
 

@@ -33,7 +33,7 @@ logger = logging.getLogger(__name__)
 
 ITEMS_MAX = 500
 ITEMS_OF_TRANSACTION_MAX = 50
-SECONDS_MAX = 8.0  # A client waits 12 seconds. What was begun in this time still has its own limits.
+SECONDS_MAX = 8.0  # A client waits 12 seconds.
 
 # After these errors the server answers, and only this wallet could not be charged: the wait for its lock or a
 # statement took too long, its transaction was the victim of a deadlock, or a release must not move it.

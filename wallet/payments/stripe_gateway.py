@@ -22,6 +22,7 @@ import requests
 import stripe
 from django.conf import settings
 
+from foundation import deadlines
 from foundation.http import outgoing
 from foundation.http.strict_json import depth_of
 from foundation.text import beginning
@@ -412,7 +413,8 @@ def _within_limits(call: Callable[[], T]) -> T:
         places.release()
         raise StripeOutOfReach from error
     try:
-        return outcome.result(timeout=CALL_SECONDS_MAX)
+        with deadlines.paused():
+            return outcome.result(timeout=CALL_SECONDS_MAX)
     except TimeoutError as error:
         raise StripeOutOfReach from error
 

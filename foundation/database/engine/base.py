@@ -1,4 +1,4 @@
-"""A database engine that stops waiting for a frozen server.
+"""A database engine that stops waiting for a frozen server, and when the time of a request is over.
 
 The server itself applies `statement_timeout`. But the server may be frozen (a stalled disk, a stopped
 machine) while its kernel still acknowledges packets. Then only the client can end the wait. Django requires
@@ -13,6 +13,8 @@ import psycopg
 from django.db.backends.postgresql import base
 from psycopg.pq import TransactionStatus
 
+from foundation import deadlines
+
 # A little more than statement_timeout, so that a working server ends the statement first. Its error says more
 # than ours.
 ANSWER_SECONDS_MAX = 2.5
@@ -21,8 +23,14 @@ ANSWER_SECONDS_MAX = 2.5
 PING_SECONDS_MAX = 0.5
 
 
+TIME_IS_OVER = "the time of the request is over"
+
+
 class ImpatientConnection(psycopg.Connection[Any]):
-    """A connection that raises OperationalError and closes itself if the server does not answer in time."""
+    """A connection that raises OperationalError and closes itself if the server does not answer in time.
+
+    In a request, each wait takes at most what is left of the request's time (foundation/deadlines.py).
+    """
 
     seconds_max: float | None = ANSWER_SECONDS_MAX
 
@@ -59,8 +67,26 @@ class ImpatientConnection(psycopg.Connection[Any]):
         else:
             super().set_autocommit(value)
 
+    @classmethod
+    def _connect_gen(cls, conninfo: str = "") -> Any:
+        """Connect, but not after the end of the request's time. psycopg asks at least every 0.1 s."""
+        steps: Any = super()._connect_gen(conninfo)
+        ready = None
+        while not deadlines.is_over():
+            try:
+                ready = yield steps.send(ready)
+            except StopIteration as connected:
+                return connected.value
+        raise psycopg.OperationalError(TIME_IS_OVER)
+
     def wait(self, gen: Any, interval: float = 0.1, timeout: float | None = None) -> Any:
         limit = self.seconds_max if timeout is None else timeout
+        left = deadlines.seconds_left()
+        if left is not None:
+            if left <= 0:
+                self.pgconn.finish()  # Nothing is sent any more, not even a ROLLBACK.
+                raise psycopg.OperationalError(TIME_IS_OVER)
+            limit = left if limit is None else min(limit, left)
         try:
             return super().wait(gen, interval=interval, timeout=limit)
         except psycopg.errors._WaitTimeout as error:

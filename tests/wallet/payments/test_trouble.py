@@ -110,7 +110,7 @@ def test_while_the_database_is_gone_every_endpoint_says_so_and_afterwards_serves
         assert (health.status_code, health.json()["status"]) == (503, "unavailable")
     del calls["top-up"]  # It would need Stripe.
     assert {name: call().status_code for name, call in calls.items()} == dict.fromkeys(calls, 200)
-    assert Caller({}).get("/health").status_code == 200
+    eventually(lambda: Caller({}).get("/health").status_code == 200)
     assert charging.deduct(idempotency_key="before").headers["Idempotent-Replayed"] == "true"
     assert available_of("usr_1") == 9 + 25
 
