@@ -106,6 +106,14 @@ def test_a_read_only_server_takes_no_work():
 
 
 @pytest.mark.django_db(transaction=True)
+def test_the_runtime_role_may_ask_all_of_it(roles):
+    options = dict(connection.settings_dict["OPTIONS"])
+    options["options"] += f" -c role={roles.runtime}"
+    with database_settings(OPTIONS=options):
+        assert health._Probe().trouble() is None
+
+
+@pytest.mark.django_db(transaction=True)
 def test_a_server_without_a_free_connection_takes_no_work(role_with_one_connection):
     """Also if this thread has its connection: others may have none."""
     name, password = role_with_one_connection
