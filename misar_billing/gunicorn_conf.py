@@ -1,9 +1,12 @@
 """The settings of gunicorn. Operators change them by environment variables."""
 
 import os
+import signal
 import socket
 import struct
 from typing import Any
+
+from misar_billing import file_descriptors, internal_listener
 
 _host = os.environ.get("HOST") or "127.0.0.1"
 _port = os.environ.get("PORT") or "8000"
@@ -16,14 +19,22 @@ threads = int(os.environ.get("WEB_THREADS") or 8)
 # gunicorn replaces a worker if its main thread does not respond for this many seconds. The other threads have
 # no such timeout; when_ready limits how long they wait for a client.
 timeout = 30
-# This must be longer than a proxy keeps idle connections. Otherwise the proxy could send a request over a
-# connection that gunicorn is closing.
-keepalive = 75
 graceful_timeout = 10
+# From SIGTERM on, /ready is 503; this many seconds later the workers stop to accept. Meanwhile the proxy notices.
+DRAIN_SECONDS = float(os.environ.get("DRAIN_SECONDS") or 0)
 # Workers do not leak memory, so they are not replaced after a number of requests.
 max_requests = 0
 # The proxies whose X-Forwarded-Proto header is trusted. By default, no proxy is trusted.
 forwarded_allow_ips = os.environ.get("TRUSTED_PROXIES") or ""
+# Behind a proxy, a worker holds as many connections as it has threads, each for one request. So a request goes to
+# the worker that has a free thread, and the others wait in the proxy, which refuses them in time. Without a proxy,
+# clients keep their connections, and a worker holds more of them than it has threads.
+worker_connections = file_descriptors.connections_at_most(
+    int(os.environ.get("WEB_CONNECTIONS") or (threads if forwarded_allow_ips else 250)), threads=threads
+)
+keepalive = 75 if worker_connections > threads else 0
+# Connections that no worker has accepted yet.
+backlog = 256
 # The worker's heartbeat is a file. If a slow disk delayed it, gunicorn would kill a healthy worker.
 worker_tmp_dir = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108 (gunicorn makes it private)
 # The control socket would be a file in a home directory. It would remain after gunicorn is killed.
@@ -39,7 +50,8 @@ SILENT_CLIENT_SECONDS = 2
 
 
 def on_starting(server: Any) -> None:
-    """Log a warning for each missing setting that production usually needs, with the consequence."""
+    """Raise the limit of file descriptors, and warn of settings that production usually needs."""
+    file_descriptors.raise_limit()
     if os.environ.get("ENVIRONMENT", "production") != "production":
         return
     if not forwarded_allow_ips:
@@ -52,7 +64,42 @@ def on_starting(server: Any) -> None:
 
 
 def when_ready(server: Any) -> None:
-    """Set a receive timeout on the listening sockets. On Linux, accepted connections inherit the timeout."""
+    """Prepare what the workers inherit, and take over SIGTERM."""
+    # On Linux, accepted connections inherit the receive timeout of their listener.
     for listener in server.LISTENERS:
         timeout_value = struct.pack("ll", SILENT_CLIENT_SECONDS, 0)
         listener.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, timeout_value)
+    internal_listener.open_socket()
+    _drain_on_sigterm(server)
+
+
+def post_worker_init(worker: Any) -> None:
+    """Start what each worker has of its own."""
+    for listener in worker.sockets:
+        file_descriptors.refuse_when_none_is_left(listener)
+    internal_listener.serve()
+
+
+def pre_request(worker: Any, request: Any) -> None:
+    """Close each connection with its next answer, so that the client makes its next one to another server."""
+    if internal_listener.is_draining():
+        request.force_close()
+
+
+def _drain_on_sigterm(server: Any) -> None:
+    """On SIGTERM, drain for DRAIN_SECONDS before gunicorn stops. A second SIGTERM stops at once."""
+
+    def stop(number: int, frame: Any) -> None:
+        server.signal(signal.SIGTERM, frame)  # What gunicorn itself does on SIGTERM.
+
+    def drain(number: int, frame: Any) -> None:
+        if os.getpid() != server.pid:  # A worker that is just being forked.
+            return
+        if internal_listener.is_draining() or not DRAIN_SECONDS:
+            stop(number, frame)
+        else:
+            signal.setitimer(signal.ITIMER_REAL, DRAIN_SECONDS)
+        internal_listener.begin_draining()
+
+    signal.signal(signal.SIGALRM, stop)
+    signal.signal(signal.SIGTERM, drain)
