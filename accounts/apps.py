@@ -17,15 +17,18 @@ class AccountsConfig(AppConfig):
         # too, but it also asks each database for types that are not used here.
         IndexExpression.register_wrappers(OrderBy, OpClass, Collate)
 
+        from accounts import maintenance
         from accounts.api import schema  # noqa: F401  (adds the credentials to the OpenAPI schema)
         from accounts.models import Act
         from accounts.plans import make_default_plans
         from accounts.signing_in import sessions  # noqa: F401  (records sign-ins and second factors)
         from foundation import erased_texts
         from foundation.http import envelope
+        from foundation.operators import Pauses, WatchingCommand
 
         for prefix in ("/mail/v1/", "/v1/"):  # The creators' API has two URL prefixes.
             envelope.register(prefix, envelope.Envelope())
+        WatchingCommand.pauses = Pauses(maintenance.round_of_work, maintenance.last_known)
         erased_texts.register(Act, "told", "reason", redacted=True)
         # No migration adds the default plans: after a test flushes the database, no migration runs again, but
         # Django sends post_migrate again.

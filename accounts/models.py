@@ -19,13 +19,12 @@ from django.utils import timezone
 from django.utils.functional import cached_property
 from django.utils.text import get_text_list
 
+from accounts.maintenance import Maintenance as Maintenance  # Django looks for models here.
 from accounts.misar_ids import MISAR_ID_LENGTH, STAFF_PREFIX, validate_misar_id
 from accounts.redactions import Redaction as Redaction  # Django looks for models here.
 from foundation.mailboxes import Addressed, not_filled
 
-KIND_LENGTH = 40
-FACT_LENGTH = 200
-SUBJECT_LENGTH = 200
+KIND_LENGTH, FACT_LENGTH, SUBJECT_LENGTH = 40, 200, 200
 
 
 class Plan(models.Model):

@@ -8,13 +8,13 @@ import sys
 import threading
 import time
 from argparse import ArgumentParser, ArgumentTypeError
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext, suppress
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from datetime import time as time_of_day
 from types import FrameType
-from typing import Any, NoReturn
+from typing import Any, ClassVar, NoReturn
 
 from django.core.management.base import BaseCommand, CommandError
 from django.db import Error, close_old_connections, connection, transaction
@@ -147,18 +147,37 @@ class Round:
     failed: bool = False
 
 
+@dataclass(frozen=True)
+class Pauses:
+    """Why background work pauses: functions that return a reason, or None if the work may go on.
+
+    A round is done inside the context manager of `of_a_round`, which yields the reason or None. `now` is
+    called between two parts of a round.
+    """
+
+    of_a_round: Callable[[], AbstractContextManager[str | None]] = nullcontext
+    now: Callable[[], str | None] = lambda: None
+
+
 class WatchingCommand(LookingCommand):
     """A command that does what is due, once or (with --watch) again and again until SIGTERM or Ctrl-C.
 
-    A database that cannot be reached does not stop it while it watches.
+    A database that cannot be reached does not stop it while it watches. While `pauses` say so, it rests.
     """
+
+    pauses: ClassVar[Pauses] = Pauses()  # An upper app may put others here.
 
     every_seconds = 10
     stopping = False
+    is_watching = False
 
     def work(self) -> Round:
-        """Do what is due now. It may stop early when `stopping` is true."""
+        """Do what is due now. It should stop early when `goes_on()` is false."""
         raise NotImplementedError
+
+    def goes_on(self) -> bool:
+        """Return whether a round may begin its next part."""
+        return not (self.stopping or (self.is_watching and self.pauses.now()))
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--watch", action="store_true", help="go on until SIGTERM or Ctrl-C")
@@ -187,18 +206,23 @@ class WatchingCommand(LookingCommand):
     def _watch(self, every: int) -> None:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._stop)
-        reached = True
+        self.is_watching = reached = True
+        resting = False
         while not self.stopping:
             try:
                 close_old_connections()
-                done = self.work()
+                with self.pauses.of_a_round() as reason:
+                    done = None if reason else self.work()
             except Error as error:
                 if reached:  # Report an outage once, not in every round.
                     self._say(f"The database cannot be used, trying again: {explained(error)}")
                 reached = False
             else:
                 reached = True
-                if done.did_something:
+                if reason and not resting:
+                    self._say(f"Resting, because changes are paused: {reason}")
+                resting = bool(reason)
+                if done and done.did_something:
                     self._say(done.sentence)
             self._rest(every)
 

@@ -160,6 +160,7 @@ ACCOUNTS = {
         ),
         delete=True,
     ),
+    "accounts_maintenance": Access(operator=("INSERT", "UPDATE", "DELETE"), auditor=ALL),
     "accounts_ratecounter": Access(insert=True, update=("window", "hits")),
     "accounts_cache": Access(insert=True, update=("value", "expires"), delete=True),
 }

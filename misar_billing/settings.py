@@ -183,6 +183,7 @@ MIDDLEWARE = [
     "corsheaders.middleware.CorsMiddleware",
     "misar_billing.middleware.Sessions",
     "django.middleware.common.CommonMiddleware",
+    "misar_billing.maintenance.refuse_changes",  # After the check of the host and https.
     "django.middleware.csrf.CsrfViewMiddleware",
     "misar_billing.middleware.SignedIn",
     "misar_billing.middleware.Messages",

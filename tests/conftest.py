@@ -25,7 +25,7 @@ from django.test import Client, TransactionTestCase
 from django.test.testcases import QuietWSGIRequestHandler
 from django.utils import timezone
 
-from accounts import sso, throttling
+from accounts import maintenance, sso, throttling
 from accounts.models import Right
 from accounts.service_keys import GRANT_MAX, GRANT_MONTH_MAX, issue_service_key
 from tests import all_laws, databases, limits
@@ -40,6 +40,7 @@ from wallet.payments import claims, stripe_gateway
 from wallet.payments.models import Payment
 from wallet.prices import rates
 
+NEVER_AGAIN_SECONDS = 10.0**9
 START_SECONDS_MAX = 120  # On a busy machine.
 
 # --- The database -----------------------------------------------------------------------------------
@@ -70,6 +71,9 @@ def pytest_configure() -> None:
     # The live server writes head and body of an answer apart. With Nagle's algorithm the body waits 40 ms
     # for the acknowledgement of the head, on every connection that stays open.
     QuietWSGIRequestHandler.disable_nagle_algorithm = True
+    # No request of a test reads whether there is maintenance, so each makes as many queries as the last one.
+    maintenance.RENEWED_AFTER_SECONDS = maintenance.REMEMBERED_SECONDS = NEVER_AGAIN_SECONDS
+    maintenance.remember(None)
     settings.SOCIALACCOUNT_REQUESTS_TIMEOUT *= limits.PATIENCE
     for (owner, name), usual in CALLS.items():
         setattr(owner, name, limits.longer(usual))

@@ -12,7 +12,7 @@ from django.db.models import Count, F, Min, OuterRef, Q, Subquery, Sum
 from django.db.models.functions import Coalesce
 from django.template.defaultfilters import pluralize
 
-from accounts.models import OutgoingMail, ServiceKey, StoppedProduct
+from accounts.models import Maintenance, OutgoingMail, ServiceKey, StoppedProduct
 from backoffice.credits import funds, grants, holds
 from backoffice.credits.audits import TONES
 from backoffice.credits.reversals import UNANSWERED
@@ -111,7 +111,7 @@ def lines(*, at: datetime, sees: Sees) -> list[Line]:
     `sees` checks a permission of the staff member. A line is left out if the staff member may not view its
     rows.
     """
-    needed: list[Line] = []
+    needed: list[Line] = list(_of_maintenance())
     if sees("wallet.view_audit"):
         for examination in EXAMINATIONS:
             needed += _of_examination(examination, at)
@@ -134,6 +134,17 @@ def lines(*, at: datetime, sees: Sees) -> list[Line]:
     if sees("wallet.view_closedday"):
         needed += _of_days(at)
     return sorted(needed, key=lambda line: not line.is_bad)
+
+
+def _of_maintenance() -> Iterator[Line]:
+    for maintenance in Maintenance.objects.all():
+        since = moment(maintenance.since.astimezone(UTC).replace(second=0))
+        yield Line(
+            f"Changes are paused since {since}.",
+            "Charges, payments and forms get a 503. An operator ends it with manage.py maintenance end.",
+            details=(maintenance.reason,),
+            is_bad=True,
+        )
 
 
 # --- Examinations -----------------------------------------------------------------------------------

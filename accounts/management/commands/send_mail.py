@@ -28,7 +28,7 @@ class Command(WatchingCommand):
 
     def work(self) -> Round:
         """Send the mail that is due, and delete old mail once an hour."""
-        outcome = outbox.send_due(SENT_AT_ONCE, go_on=lambda: not self.stopping)
+        outcome = outbox.send_due(SENT_AT_ONCE, go_on=self.goes_on)
         if time.monotonic() >= self._prune_at:
             outbox.prune()
             self._prune_at = time.monotonic() + PRUNED_EVERY_SECONDS

@@ -51,7 +51,7 @@ class Command(WatchingCommand):
         """Seal all that is not sealed yet, or stop after a batch when SIGTERM came."""
         with patient(), self.progress("Sealing") as advance:
             since = self.since if (now := time.monotonic()) < self.looks_at_all_at else None
-            sealed = sealing.seal(since=since, go_on=lambda: not self.stopping, on_sealed=advance)
+            sealed = sealing.seal(since=since, go_on=self.goes_on, on_sealed=advance)
             written = "" if self.to is None else self._write(self.to)
         self.since = sealed.began_at
         if since is None:

@@ -16,7 +16,7 @@ class Command(WatchingCommand):
 
     def work(self) -> Round:
         """Write off what is overdue in every wallet that no other transaction has locked."""
-        tidied = lapsing.tidy(go_on=lambda: not self.stopping)
+        tidied = lapsing.tidy(go_on=self.goes_on)
         for user_id, trouble in tidied.failed.items():
             self.stderr.write(f"{user_id!r} could not be tidied: {trouble}")
         overdue = f"{count(tidied.holds, 'overdue hold')} and {count(tidied.lots, 'grant')}"
