@@ -12,6 +12,7 @@ from django.db.models import Count, F, Min, OuterRef, Q, Subquery, Sum
 from django.db.models.functions import Coalesce
 from django.template.defaultfilters import pluralize
 
+from accounts import maintenance
 from accounts.models import Maintenance, OutgoingMail, ServiceKey, StoppedProduct
 from backoffice.credits import funds, grants, holds
 from backoffice.credits.audits import TONES
@@ -137,12 +138,14 @@ def lines(*, at: datetime, sees: Sees) -> list[Line]:
 
 
 def _of_maintenance() -> Iterator[Line]:
-    for maintenance in Maintenance.objects.all():
-        since = moment(maintenance.since.astimezone(UTC).replace(second=0))
+    if maintenance.last_known() is None:
+        return
+    for paused in Maintenance.objects.all():
+        since = moment(paused.since.astimezone(UTC).replace(second=0))
         yield Line(
             f"Changes are paused since {since}.",
             "Charges, payments and forms get a 503. An operator ends it with manage.py maintenance end.",
-            details=(maintenance.reason,),
+            details=(paused.reason,),
             is_bad=True,
         )
 
