@@ -75,7 +75,10 @@ class Deployment:
             return False
 
     def credit(self, credits):
-        event = paid_checkout(amount_total=credits * 100)
+        self.deliver(paid_checkout(amount_total=credits * 100))
+
+    def deliver(self, event):
+        """Send an event to the webhook, as Stripe does."""
         body = json.dumps(event)
         header = {"Stripe-Signature": signed(body, secret=self.secret)}
         answer = requests.post(f"{self.url}/io/wallet/webhook", body, headers=header, timeout=120)

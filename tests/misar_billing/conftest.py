@@ -9,6 +9,8 @@ import pytest
 from django.core.management import call_command
 from django.db import connection
 
+from tests import replication
+
 As = Callable[[str], AbstractContextManager[None]]
 
 
@@ -55,3 +57,10 @@ def acting_as(roles: Roles) -> As:
                 cursor.execute("RESET ROLE")
 
     return act
+
+
+@pytest.fixture(scope="session")
+def books(tmp_path_factory: pytest.TempPathFactory) -> Iterator[replication.Books]:
+    """Empty books on a stopped server, which the servers of a test copy."""
+    with replication.books(tmp_path_factory.mktemp("servers")) as made:
+        yield made
