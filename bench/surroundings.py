@@ -35,7 +35,7 @@ def prepared(environ: MutableMapping[str, str]) -> Iterator[None]:
         WALLET_CHARGES_PER_MINUTE="0",
         CREATOR_REQUESTS_PER_MINUTE="0",
     )
-    environ.pop("ACCESS_LOG", None)
+    environ.pop("LOG_REQUESTS", None)
     with environment.claimed(data_dir):
         environment.prepare(environ)
         if environ.get("DATABASE_URL"):

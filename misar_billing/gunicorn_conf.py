@@ -6,7 +6,8 @@ import socket
 import struct
 from typing import Any
 
-from misar_billing import file_descriptors, internal_listener
+from misar_billing import file_descriptors, internal_listener, logs
+from misar_billing.metrics import processes
 
 _host = os.environ.get("HOST") or "127.0.0.1"
 _port = os.environ.get("PORT") or "8000"
@@ -39,10 +40,10 @@ backlog = 256
 worker_tmp_dir = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108 (gunicorn makes it private)
 # The control socket would be a file in a home directory. It would remain after gunicorn is killed.
 control_socket_disable = True
-accesslog = "-" if os.environ.get("ACCESS_LOG") else None
-# The query string is not logged: it may contain a name or an address that a staff member searched for.
-access_log_format = '%(h)s %(t)s "%(m)s %(U)s %(H)s" %(s)s %(b)s'
+# The application logs requests (LOG_REQUESTS): it knows the pattern of a path, which names no user.
+accesslog = None
 errorlog = "-"
+logconfig_dict = logs.of_gunicorn(os.environ)
 loglevel = (os.environ.get("LOG_LEVEL") or "info").lower()
 
 # Drop a client that sends nothing for longer than this. Otherwise a few clients could occupy every thread.
@@ -52,6 +53,7 @@ SILENT_CLIENT_SECONDS = 2
 def on_starting(server: Any) -> None:
     """Raise the limit of file descriptors, and warn of settings that production usually needs."""
     file_descriptors.raise_limit()
+    processes.prepare()
     if os.environ.get("ENVIRONMENT", "production") != "production":
         return
     if not forwarded_allow_ips:
@@ -103,3 +105,13 @@ def _drain_on_sigterm(server: Any) -> None:
 
     signal.signal(signal.SIGALRM, stop)
     signal.signal(signal.SIGTERM, drain)
+
+
+def child_exit(server: Any, worker: Any) -> None:
+    """Keep what a worker has counted, and forget what it was doing."""
+    processes.forget(worker.pid)
+
+
+def on_exit(server: Any) -> None:
+    """Remove the files of the counts."""
+    processes.remove()

@@ -15,6 +15,7 @@ from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
 from foundation.database.configuration import configuration
+from misar_billing import logs
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -174,6 +175,7 @@ INSTALLED_APPS = [
 # Those of misar_billing.middleware are Django's, csp's and whitenoise's; API requests pass them by.
 MIDDLEWARE = [
     "foundation.http.request_ids.identify",
+    "misar_billing.requests_seen.watch",
     "misar_billing.health.answer_health",
     # The next two come early, so that every page has their headers, even if a later middleware answers.
     "misar_billing.middleware.ContentSecurityPolicy",
@@ -187,6 +189,7 @@ MIDDLEWARE = [
     "django.middleware.csrf.CsrfViewMiddleware",
     "misar_billing.middleware.SignedIn",
     "misar_billing.middleware.Messages",
+    "misar_billing.metrics.pages.Pages",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "allauth.account.middleware.AccountMiddleware",
     "accounts.signing_in.middleware.require_good_session",
@@ -276,6 +279,7 @@ AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
 AXES_ENABLE_ADMIN = False
 AXES_DISABLE_ACCESS_LOG = True
 AXES_VERBOSE = False
+AXES_CLIENT_STR_CALLABLE = "misar_billing.logs.nameless"
 AXES_CLIENT_IP_CALLABLE = "foundation.http.client_addresses.client_network"
 AXES_LOCKOUT_CALLABLE = "accounts.signing_in.views.shut_out"
 
@@ -442,21 +446,12 @@ SPECTACULAR_SETTINGS = {
 
 # --- Log --------------------------------------------------------------------------------------------
 
-LOGGING = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "filters": {
-        "request": {"()": "foundation.http.request_ids.RequestFilter"},
-        "unexpected": {"()": "foundation.http.request_ids.UnexpectedFilter"},
-    },
-    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s [%(request_id)s] %(message)s"}},
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["request"]}},
-    "root": {"handlers": ["stderr"], "level": env.str("LOG_LEVEL", default="INFO")},
-    "loggers": {
-        # A 4xx status is an error of the caller, so it is not logged here. The access log has it.
-        "django.request": {"level": "ERROR", "filters": ["unexpected"]},
-        "django.security.DisallowedHost": {"level": "CRITICAL"},
-        "axes": {"level": "WARNING"},
-        "stripe": {"level": "WARNING"},
-    },
-}
+try:
+    LOG_FORMAT = logs.format_of(os.environ, production=PRODUCTION)
+except ValueError as error:
+    raise ImproperlyConfigured(str(error)) from None
+if LOG_FORMAT == "json":
+    logs.log_what_python_prints()
+LOGGING = logs.configuration(LOG_FORMAT, env.str("LOG_LEVEL", default="INFO"))
+# Whether each request is logged with its method, pattern of the path, status and time.
+LOG_REQUESTS = env.bool("LOG_REQUESTS", default=PRODUCTION)

@@ -32,7 +32,6 @@ SETTINGS = {
     "SSO_CLIENT_SECRET": "client-secret-of-the-tests",
 }
 OF_THE_DEVELOPER = (
-    "ACCESS_LOG",
     "ADJUSTMENT_CREDITS_MAX",
     "ALLOWED_HOSTS",
     "CHECKOUT_ORIGINS",
@@ -41,7 +40,9 @@ OF_THE_DEVELOPER = (
     "DEBUG",
     "EMAIL_URL",
     "HOST",
+    "LOG_FORMAT",
     "LOG_LEVEL",
+    "LOG_REQUESTS",
     "MAIL_FROM",
     "PORT",
     "REFUNDS_RETURN_THE_FEE",

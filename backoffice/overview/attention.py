@@ -8,8 +8,6 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from django.db.models import Count, F, Min, OuterRef, Q, Subquery, Sum
-from django.db.models.functions import Coalesce
 from django.template.defaultfilters import pluralize
 
 from accounts import maintenance
@@ -17,6 +15,7 @@ from accounts.models import Maintenance, OutgoingMail, ServiceKey, StoppedProduc
 from backoffice.credits import funds, grants, holds
 from backoffice.credits.audits import TONES
 from backoffice.credits.reversals import UNANSWERED
+from backoffice.overview import backlog
 from backoffice.overview.figures import in_time
 from backoffice.overview.links import row, rows
 from foundation import money
@@ -32,7 +31,6 @@ from wallet.models import (
     Hold,
     Lot,
     RefundRequest,
-    Seal,
     StripeDispute,
     StripeEvent,
     TopUp,
@@ -40,15 +38,8 @@ from wallet.models import (
 )
 from wallet.payments.reconciliation.findings import HEADINGS, REPAIRED
 
-LATE_EVENT = timedelta(minutes=5)
-LATE_PAYMENT = timedelta(hours=1)
-LATE_REFUND = timedelta(minutes=1)
-LATE_HOLD = timedelta(minutes=10)
-LATE_MAIL = timedelta(hours=1)
 LATE_AUDIT = timedelta(hours=26)  # Audits run every night. The two extra hours allow for a slow audit.
 LATE_DAY = timedelta(days=2)
-LATE_SEAL = timedelta(hours=1)
-MAILS_LOOKED_BACK = timedelta(days=7)
 
 Sees = Callable[[str], bool]
 
@@ -233,10 +224,8 @@ def _not_sealed(at: datetime) -> Iterator[Line]:
 
     It is the last one by its id, which begins with a time. No index has the order of `created_at`.
     """
-    last_seal = Seal.objects.filter(wallet_id=OuterRef("wallet_id")).order_by("-after")
-    old_enough = Entry.objects.filter(created_at__lt=at - LATE_SEAL)
-    sealed_to = Coalesce(Subquery(last_seal.values("sequence")[:1]), 0)
-    entry = old_enough.annotate(sealed_to=sealed_to).order_by("-pk").first()
+    old_enough = Entry.objects.filter(created_at__lt=at - backlog.LATE_SEAL)
+    entry = backlog.with_seals(old_enough).order_by("-pk").first()
     if entry is not None and entry.sealed_to < entry.sequence:
         when = moment(entry.created_at.astimezone(UTC).replace(second=0))
         yield Line(
@@ -258,18 +247,7 @@ def _named(groups: dict[str, list[str]], *, are_all: bool) -> list[str]:
 
 
 def _of_events(at: datetime) -> Iterator[Line]:
-    State = StripeEvent.State
-    waiting, late = Q(state=State.WAITING), at - LATE_EVENT
-    # Read only events in these three states. These are few rows in the index, even if millions of other
-    # events were handled.
-    open_states = [State.PARKED, State.WAITING, State.KEPT]
-    found = StripeEvent.objects.filter(state__in=open_states).aggregate(
-        kept=Count("pk", filter=Q(state=State.KEPT)),
-        parked=Count("pk", filter=Q(state=State.PARKED)),
-        failed=Count("pk", filter=waiting & Q(tries__gte=1)),
-        late=Count("pk", filter=waiting & Q(received_at__lt=late)),
-        untried=Count("pk", filter=waiting & Q(received_at__lt=late, tries=0)),
-    )
+    found, late = backlog.events(at), at - backlog.LATE_EVENT
     if found["failed"]:
         yield Line(
             f"{count(found['failed'], 'Stripe event')} could not be handled.",
@@ -299,8 +277,8 @@ def _of_events(at: datetime) -> Iterator[Line]:
 
 
 def _of_payments(at: datetime) -> Iterator[Line]:
-    late = at - LATE_PAYMENT
-    if pending := TopUp.objects.filter(state=TopUp.State.PENDING, created_at__lt=late).count():
+    late = at - backlog.LATE_PAYMENT
+    if pending := backlog.late_payments(at).count():
         yield Line(
             f"{count(pending, 'payment')} {pluralize(pending, 'has,have')} been pending for over an hour.",
             "Some banks take days. Check older ones with Stripe.",
@@ -309,9 +287,7 @@ def _of_payments(at: datetime) -> Iterator[Line]:
 
 
 def _of_disputes() -> Iterator[Line]:
-    found = StripeDispute.objects.filter(status__in=StripeDispute.UNANSWERED).aggregate(
-        unanswered=Count("pk"), first_due_at=Min("due_at")
-    )
+    found = backlog.disputes()
     if unanswered := found["unanswered"]:
         due = found["first_due_at"]
         next_one = f"; the next one is on {day_words(day_of(due))}" if due else ""
@@ -324,8 +300,7 @@ def _of_disputes() -> Iterator[Line]:
 
 
 def _of_requests(at: datetime) -> Iterator[Line]:
-    late = RefundRequest.objects.filter(state=RefundRequest.State.ASKING, created_at__lt=at - LATE_REFUND)
-    if unanswered := late.count():
+    if unanswered := backlog.unanswered_refunds(at).count():
         yield Line(
             f"{count(unanswered, 'refund')} {pluralize(unanswered, 'has,have')} no answer from Stripe.",
             "Open each one and ask Stripe again: the same refund is never made twice.",
@@ -334,19 +309,7 @@ def _of_requests(at: datetime) -> Iterator[Line]:
 
 
 def _of_wallets() -> Iterator[Line]:
-    owing = funds.CONDITIONS[funds.OWING]
-    # No index has the balances, because it would slow down each charge. So this reads all wallets. The first
-    # condition is true of each wallet that owes or has more held than it has.
-    in_question = Q(balance__lt=F("held") + F("granted")) | Q(frozen=True)
-    looked_at = funds.with_funds(Wallet.objects.filter(in_question))
-    found = in_time(
-        lambda: looked_at.aggregate(
-            owing=Count("pk", filter=owing),
-            owed=Sum(funds.OWED, filter=owing, default=0),
-            overheld=Count("pk", filter=funds.CONDITIONS[funds.OVERHELD]),
-            frozen=Count("pk", filter=Q(frozen=True)),
-        )
-    )
+    found = in_time(backlog.wallets_in_question)
     if not found:
         return
     if found["owing"]:
@@ -379,8 +342,8 @@ def _not_tidied(at: datetime, sees: Sees) -> Iterator[Line]:
 
 
 def _of_holds(at: datetime) -> Iterator[Line]:
-    late = at - LATE_HOLD
-    if untidied := Hold.objects.overdue(late).count():
+    late = at - backlog.LATE_HOLD
+    if untidied := backlog.late_holds(at).count():
         yield Line(
             f"{count(untidied, 'hold')} ended over ten minutes ago and {pluralize(untidied, 'is,are')} not "
             "tidied.",
@@ -390,7 +353,7 @@ def _of_holds(at: datetime) -> Iterator[Line]:
 
 
 def _of_grants(at: datetime) -> Iterator[Line]:
-    if late := Lot.objects.ended(at - grants.LATE_AFTER).count():
+    if late := backlog.late_grants(at).count():
         yield Line(
             f"{count(late, 'grant')} ended over ten minutes ago and {pluralize(late, 'is,are')} not written "
             "off.",
@@ -414,14 +377,13 @@ def _of_products() -> Iterator[Line]:
 
 
 def _of_mails(at: datetime) -> Iterator[Line]:
-    since, due = at - MAILS_LOOKED_BACK, at - LATE_MAIL
-    if given_up := OutgoingMail.objects.filter(state="failed", created_at__gte=since).count():
+    if given_up := backlog.given_up_mails(at).count():
         yield Line(
             f"{count(given_up, 'mail')} of the last week could not be sent.",
             "The last error says whether the cause was the address or the mail server.",
             rows(OutgoingMail, state__exact="failed", when="7d"),
         )
-    if waiting := OutgoingMail.objects.filter(state="waiting", next_try_at__lt=due).count():
+    if waiting := backlog.late_mails(at).count():
         yield Line(
             f"{count(waiting, 'mail')} {pluralize(waiting, 'was,were')} due over an hour ago.",
             "Check that manage.py send_mail --watch runs.",

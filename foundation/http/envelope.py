@@ -17,6 +17,8 @@ from foundation.http.strict_json import BadJSON, TooLarge
 logger = logging.getLogger(__name__)
 NOTHING_HERE = "There is nothing at this address."
 FAILED = "Something went wrong on our side."
+# Where an error leaves its code in `META` of the request, for the metrics.
+CODE = "misar.code"
 BEYOND_REACH = "The ledger cannot be reached right now; please try again."
 
 
@@ -105,7 +107,7 @@ def exception_handler(error: Exception, context: Mapping[str, Any]) -> JsonRespo
     http: HttpRequest = request._request
     known = _known(error)
     if known is None:
-        logger.error("Unexpected failure on %s", http.path, exc_info=error)
+        logger.error("Unexpected failure on %s", http.path, exc_info=error, extra={"request": http})
         return error_response(http, 500, FAILED)
     status, sentence, headers = known
     details = None
@@ -113,6 +115,7 @@ def exception_handler(error: Exception, context: Mapping[str, Any]) -> JsonRespo
         found = flattened(error.detail if isinstance(error, exceptions.ValidationError) else [sentence])
         sentence, details = envelope_of(http.path).of_validation(found)
     code, facts = (error.code, error.facts) if isinstance(error, BillingError) else ("", None)
+    http.META[CODE] = code
     return error_response(http, status, sentence, code=code, facts=facts, details=details, headers=headers)
 
 

@@ -14,7 +14,6 @@ from rest_framework.serializers import ValidationError
 
 from accounts.api.schema import REQUEST_ID, RETRY_AFTER
 from accounts.authentication import ServiceKeyAuthentication
-from accounts.models import ServiceKey
 from accounts.permissions import IsService
 from foundation import deadlines
 from foundation.errors import TryAgainLater
@@ -24,6 +23,7 @@ from foundation.http.views import JSONViewSet, no_store
 from wallet.api import throttles
 from wallet.api.batch_serializers import BatchAnswer, BatchRequest, DeductItem, item_of
 from wallet.api.envelope import sentence_of
+from wallet.api.outcomes import note
 from wallet.api.resources import service_of
 from wallet.api.schema import errors
 from wallet.api.serializers import DecisionError, DeductionDenied
@@ -66,7 +66,7 @@ class BatchViewSet(JSONViewSet):
         """Make up to 500 charges, each as `deduct` would, and say what became of each, in their order."""
         sent = self.parsed(BatchRequest)["items"]  # A body that arrives slowly occupies no place.
         with _place(), deadlines.within(batches.SECONDS_MAX):
-            return no_store({"results": _results(service_of(request), sent)})
+            return no_store({"results": _results(request, sent)})
 
 
 @contextmanager
@@ -86,7 +86,7 @@ def _places() -> threading.BoundedSemaphore:
     return threading.BoundedSemaphore(max(1, settings.WEB_THREADS // 4))
 
 
-def _results(service: ServiceKey, sent: list[Any]) -> list[dict[str, Any]]:
+def _results(request: Request, sent: list[Any]) -> list[dict[str, Any]]:
     """Charge the items that were sent, and return the answer to each, in their order.
 
     Raises TryAgainLater if there were charges and the outcome of none is known.
@@ -99,14 +99,16 @@ def _results(service: ServiceKey, sent: list[Any]) -> list[dict[str, Any]]:
         except ValidationError as error:
             read.append(error)
     items = [each for each in read if isinstance(each, Item)]
-    outcomes = batches.deduct_all(service=service, items=items)
+    outcomes = batches.deduct_all(service=service_of(request), items=items)
     if outcomes and all(outcome is None for outcome in outcomes):
         raise TryAgainLater(BEYOND_REACH)
     made = iter(outcomes)
-    return [_result(next(made) if isinstance(each, Item) else each) for each in read]
+    all_outcomes = [next(made) if isinstance(each, Item) else each for each in read]
+    note(request, *all_outcomes)
+    return [_result(outcome) for outcome in all_outcomes]
 
 
-def _result(outcome: Outcome) -> dict[str, Any]:
+def _result(outcome: Outcome | ValidationError) -> dict[str, Any]:
     """Return an item's answer: the status, and then what the single charge answers."""
     match outcome:
         case Charge(entry=entry, replayed=replayed):

@@ -11,7 +11,7 @@ from rest_framework.throttling import BaseThrottle
 
 from accounts.api.schema import REQUEST_ID, RETRY_AFTER
 from foundation.http.views import no_store, shown
-from wallet.api import queries, schema, serializers, throttles
+from wallet.api import outcomes, queries, schema, serializers, throttles
 from wallet.api.answers import replayable
 from wallet.api.resources import ResourceViewSet, known_id, service_of
 from wallet.api.schema import errors
@@ -86,7 +86,9 @@ class HoldViewSet(ResourceViewSet):
                 key=requested["idempotency_key"],
             )
         except InsufficientCredits as denied:
+            outcomes.note(request, denied)
             return no_store(shown(serializers.DeductionDenied, denied))
+        outcomes.note(request, outcome)
         return replayable(shown(serializers.HoldMade, outcome.hold), replayed=outcome.replayed)
 
     @extend_schema(

@@ -22,7 +22,7 @@ from foundation.database.transactions import is_out_of_reach
 from foundation.errors import BillingError
 from foundation.http.strict_json import read_body
 from foundation.http.views import JSONViewSet, no_store, shown
-from wallet.api import queries, schema, serializers, throttles
+from wallet.api import outcomes, queries, schema, serializers, throttles
 from wallet.api.answers import replayable
 from wallet.api.resources import service_of
 from wallet.api.schema import errors
@@ -125,7 +125,9 @@ class WalletViewSet(JSONViewSet):
                 key=requested.get("idempotency_key", ""),
             )
         except InsufficientCredits as denied:
+            outcomes.note(request, denied)
             return no_store(shown(serializers.DeductionDenied, denied))
+        outcomes.note(request, charge)
         return replayable(shown(serializers.DeductionAllowed, charge.entry), replayed=charge.replayed)
 
     @extend_schema(

@@ -6,11 +6,13 @@ this file name.
 """
 
 import select
+from collections.abc import Callable
 from functools import cached_property
 from typing import Any
 
 import psycopg
 from django.db.backends.postgresql import base
+from django.db.utils import DatabaseErrorWrapper
 from psycopg.pq import TransactionStatus
 
 from foundation import deadlines
@@ -104,11 +106,30 @@ class Driver:
         return getattr(psycopg, name)
 
 
+class NoticingWrapper(DatabaseErrorWrapper):
+    """Lets `on_error` of the engine see each error of psycopg, before Django raises its own error for it."""
+
+    def __init__(self, database: "DatabaseWrapper") -> None:
+        super().__init__(database)
+        self.database = database
+
+    def __exit__(self, kind: Any, error: Any, traceback: Any) -> None:
+        if isinstance(error, psycopg.Error):
+            self.database.on_error(error)
+        super().__exit__(kind, error, traceback)
+
+
 class DatabaseWrapper(base.DatabaseWrapper):
     """The engine. A command that may wait longer than a request changes `seconds_max` (patience.py)."""
 
     Database: Any = Driver()
     _seconds_max: float | None = ANSWER_SECONDS_MAX
+    # Called with each error. The metrics put a function here.
+    on_error: Callable[[psycopg.Error], None] = staticmethod(lambda error: None)
+
+    @cached_property
+    def wrap_database_errors(self) -> NoticingWrapper:
+        return NoticingWrapper(self)
 
     @property
     def seconds_max(self) -> float | None:

@@ -1,0 +1,1 @@
+"""What Prometheus reads: counts of all workers, and figures from the database."""
