@@ -28,9 +28,9 @@ COPY --from=build /opt/venv /opt/venv
 COPY --from=build /service /service
 WORKDIR /service
 USER billing
-ENV PATH=/opt/venv/bin:$PATH PYTHONUNBUFFERED=1 HOST=0.0.0.0 PORT=8000
+ENV PATH=/opt/venv/bin:$PATH PYTHONUNBUFFERED=1 HOST=0.0.0.0 PORT=8000 INTERNAL_PORT=9100
 EXPOSE 8000
 HEALTHCHECK --interval=10s --timeout=5s --start-period=20s CMD ["python", "-c", \
-    "import os, urllib.request as u; u.urlopen(f'http://127.0.0.1:{os.environ[\"PORT\"]}/health', timeout=4)"]
+    "import os, urllib.request as u; u.urlopen(f'http://127.0.0.1:{os.environ[\"INTERNAL_PORT\"]}/ready', timeout=4)"]
 # `check --deploy` refuses the sandbox's settings before the first request is served.
 CMD ["sh", "-c", "python manage.py check --deploy --fail-level ERROR && exec gunicorn --config python:misar_billing.gunicorn_conf misar_billing.wsgi"]

@@ -79,6 +79,12 @@ def _counts_by_role(name: str, default: str) -> dict[str, int]:
 STRIPE_SECRET_KEY = env.str("STRIPE_SECRET_KEY", default="")
 STRIPE_WEBHOOK_SECRETS = _words("STRIPE_WEBHOOK_SECRETS", default=[])
 
+
+def _is_here(host: str) -> bool:
+    """Return whether a host is this machine itself, or missing."""
+    return host in {"", "localhost", "::1", "0.0.0.0"} or host.startswith("127.")  # noqa: S104 (compared)
+
+
 VITAL = ("SECRET_KEY", "DATABASE_URL", "STRIPE_SECRET_KEY", "STRIPE_WEBHOOK_SECRETS", "PUBLIC_URL")
 
 
@@ -104,11 +110,11 @@ def _refusals() -> list[str]:
         re.fullmatch(r"https://[a-z0-9.:-]+", each) for each in _words("CHECKOUT_ORIGINS", default=[])
     ):
         reasons.append("CHECKOUT_ORIGINS holds something that is no origin such as https://pay.example.com.")
+    if any(_is_here(urlsplit(each).hostname or "") for each in _words("CHECKOUT_ORIGINS", default=[])):
+        reasons.append("CHECKOUT_ORIGINS names this machine, as the sandbox does.")
     addresses = {"PUBLIC_URL": PUBLIC_URL, "SSO_ISSUER": SSO_ISSUER, "SSO_JWKS_URL": SSO_JWKS_URL}
     for name, address in addresses.items():
-        host = urlsplit(address).hostname or ""
-        here = host in {"", "localhost", "::1", "0.0.0.0"} or host.startswith("127.")  # noqa: S104 (compared)
-        if address and (here or not address.startswith("https://")):
+        if address and (_is_here(urlsplit(address).hostname or "") or not address.startswith("https://")):
             reasons.append(f"{name} is not a public https address.")
     return reasons
 

@@ -78,6 +78,8 @@ def configuration(environ: Mapping[str, str]) -> dict[str, Any]:
     """Return Django's DATABASES["default"]. Options in the query of DATABASE_URL override our own options."""
     if url := environ.get("DATABASE_URL"):
         config = _parsed(url)
+        if path := environ.get("DATABASE_PASSWORD_FILE"):
+            config["PASSWORD"] = secret_in(path)
     else:
         config = {
             "NAME": NAME,
@@ -92,6 +94,17 @@ def configuration(environ: Mapping[str, str]) -> dict[str, Any]:
     if test_name := environ.get("TEST_DATABASE_NAME"):
         config["TEST"] = {"NAME": test_name}
     return config
+
+
+def secret_in(path: str) -> str:
+    """Return the password in a file, such as a secret of a container. Raises NoDatabase if there is none."""
+    try:
+        secret = Path(path).read_text().rstrip("\r\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise NoDatabase(f"The password in {path} cannot be read: {type(error).__name__}.") from None
+    if not secret:
+        raise NoDatabase(f"The password in {path} is empty.")
+    return secret
 
 
 def _parsed(url: str) -> dict[str, Any]:

@@ -1,5 +1,10 @@
-"""The command that makes the database roles: `manage.py database_roles [--print] [--keep]`."""
+"""The command that makes the database roles: `manage.py database_roles [--print] [--keep]`.
 
+If RUNTIME_PASSWORD_FILE, OPERATOR_PASSWORD_FILE or AUDITOR_PASSWORD_FILE is set, it also sets the password of
+this role to what the file has.
+"""
+
+import os
 from argparse import ArgumentParser
 from collections.abc import Iterator
 from typing import Any
@@ -8,6 +13,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import Error, connection, transaction
 from psycopg.errors import InsufficientPrivilege
 
+from foundation.database.configuration import secret_in
 from foundation.errors import first_line
 from foundation.operators import database_read
 from misar_billing import privileges
@@ -110,6 +116,7 @@ class Command(BaseCommand):
             raise CommandError("The three roles need three names.")
         if wrong := [name for name in roles.values() if not 0 < len(name.encode()) <= NAME_BYTES_MAX]:
             raise CommandError(f"{wrong[0]!r} is no name of a role: it has 1 to {NAME_BYTES_MAX} bytes.")
+        passwords = {} if print else _passwords_of(roles)
         missing: list[str] = []
         statement = ""
         try:
@@ -117,7 +124,7 @@ class Command(BaseCommand):
                 missing = _missing(cursor, roles)
                 statements = list(_statements(cursor, roles, missing=missing, keep=keep))
                 if not print:
-                    for statement in statements:
+                    for statement in (*statements, *_with_passwords(passwords)):
                         cursor.execute(statement)
                     if not keep:
                         _require_no_more(cursor, roles)
@@ -130,11 +137,24 @@ class Command(BaseCommand):
                 self.stdout.write(f"{statement};")
             self.stdout.write("COMMIT;")
             return
+        self._report(roles, missing=missing, passwords=passwords)
+
+    def _report(self, roles: dict[str, str], *, missing: list[str], passwords: dict[str, str]) -> None:
+        for name in passwords:
+            self.stdout.write(f"Set the password of {name}.")
         for name in missing:
-            self.stdout.write(
-                f"Made the role {name}. It has no password: set one in psql with \\password {quoted(name)}"
+            if name not in passwords:
+                self.stdout.write(
+                    f"Made the role {name}. It has no password: set one in psql with "
+                    f"\\password {quoted(name)}"
+                )
+        names = "{runtime}, {operator} and {auditor}".format_map(roles)
+        self.stdout.write(f"{names} have their privileges in {database_read()}.")
+        if passwords and _is_superuser():
+            self.stderr.write(
+                "Warning: the owner of the tables is a superuser, so its password opens the whole cluster. "
+                'docs/operations.md, "From an earlier compose.yaml", says how to end that.'
             )
-        self.stdout.write(f"{runtime}, {operator} and {auditor} have their privileges in {database_read()}.")
 
 
 def _way_out(error: Error, statement: str, *, runtime: str, missing: list[str]) -> str:
@@ -196,6 +216,31 @@ def _statements(cursor: Any, roles: dict[str, str], *, missing: list[str], keep:
         # A column that is an identity needs no privilege on its sequence.
         if kind == "S" and not is_of_identity:
             yield f"GRANT USAGE ON SEQUENCE public.{quoted(name)} TO {names['runtime']}"
+
+
+def _passwords_of(roles: dict[str, str]) -> dict[str, str]:
+    """Return the password of each role that has a file for it, by the role's name. Raises NoDatabase."""
+    files = {name: os.environ.get(f"{role.upper()}_PASSWORD_FILE") for role, name in roles.items()}
+    return {name: secret_in(path) for name, path in files.items() if path}
+
+
+def _with_passwords(passwords: dict[str, str]) -> Iterator[str]:
+    """Yield the SQL that sets the password of each role.
+
+    It has the SCRAM verifier instead of the password, because PostgreSQL may log the statement.
+    """
+    connection.ensure_connection()
+    for name, password in passwords.items():
+        encrypted = connection.connection.pgconn.encrypt_password(
+            password.encode(), name.encode(), b"scram-sha-256"
+        )
+        yield f"ALTER ROLE {quoted(name)} PASSWORD '{encrypted.decode()}'"
+
+
+def _is_superuser() -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT rolsuper FROM pg_roles WHERE rolname = current_user")
+        return bool(cursor.fetchone()[0])
 
 
 def _is_member(cursor: Any, roles: dict[str, str]) -> bool:
