@@ -21,15 +21,15 @@ threads = int(os.environ.get("WEB_THREADS") or 8)
 # no such timeout; when_ready limits how long they wait for a client.
 timeout = 30
 graceful_timeout = 10
-# From SIGTERM on, /ready is 503; this many seconds later the workers stop to accept. Meanwhile the proxy notices.
+# From SIGTERM on, /ready is 503. The workers go on for this many seconds, until the proxy has noticed.
 DRAIN_SECONDS = float(os.environ.get("DRAIN_SECONDS") or 0)
 # Workers do not leak memory, so they are not replaced after a number of requests.
 max_requests = 0
 # The proxies whose X-Forwarded-Proto header is trusted. By default, no proxy is trusted.
 forwarded_allow_ips = os.environ.get("TRUSTED_PROXIES") or ""
-# Behind a proxy, a worker holds as many connections as it has threads, each for one request. So a request goes to
-# the worker that has a free thread, and the others wait in the proxy, which refuses them in time. Without a proxy,
-# clients keep their connections, and a worker holds more of them than it has threads.
+# Behind a proxy, a worker holds as many connections as it has threads, each for one request. So a request goes
+# to the worker that has a free thread, and the others wait in the proxy, which refuses them in time. Without a
+# proxy, clients keep their connections, and a worker holds more of them than it has threads.
 worker_connections = file_descriptors.connections_at_most(
     int(os.environ.get("WEB_CONNECTIONS") or (threads if forwarded_allow_ips else 250)), threads=threads
 )

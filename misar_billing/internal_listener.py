@@ -1,7 +1,7 @@
 """The internal listener: `/ready`, `/health` and `/metrics`, on a port that is not public.
 
-gunicorn's master opens the socket, and each worker answers on it with a thread of its own. So requests that wait
-for a thread delay neither the checks of the proxy nor the metrics.
+gunicorn's master opens the socket, and each worker answers on it with threads of its own. So requests that
+wait for a thread delay neither the checks of the proxy nor the metrics.
 """
 
 import json
@@ -20,8 +20,8 @@ logger = logging.getLogger(__name__)
 
 # A client on this port that sends nothing for this long is dropped.
 SILENT_CLIENT_SECONDS = 1.0
-# As many connections of one worker are answered at once. Checks of the database may take seconds, and the proxy
-# must not wait for them.
+# As many connections of one worker are answered at once. /health and /metrics may take seconds, and the proxy's
+# question whether this server is ready must not wait for them.
 AT_ONCE = 8
 
 # One byte that the master and its workers share: 1 from SIGTERM on.
