@@ -1,10 +1,11 @@
-# The targets are run, test, check, demo and bench. They need make and Python 3.11 or newer.
+# The targets are run, test, check, demo, bench and soak. They need make and Python 3.11 or newer.
 #
 #   make run      the service with a sandbox around it, on http://127.0.0.1:8000 (PORT, HOST, DATA_DIR)
 #   make test     all tests except the slow ones; ARGS="-k wallet" selects some
 #   make check    what CI runs: linters, types, migrations, all tests
 #   make demo     the whole story over real HTTP
 #   make bench    measures what the documents claim about speed
+#   make soak     breaks what the service stands on, under load, and compares the answers with the books
 
 VENV := .venv
 PY := $(VENV)/bin/python
@@ -22,7 +23,7 @@ WORKERS ?= 3
 # Python keeps what it compiles. Otherwise each of the many processes of the tests would compile the code again.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: run test check demo bench types all-tests
+.PHONY: run test check demo bench soak types all-tests
 
 # With exec, a signal sent to make reaches the command itself.
 run: $(VENV)/base.installed $(POSTGRESQL)
@@ -36,6 +37,9 @@ test: $(VENV)/dev.installed $(POSTGRESQL)
 
 bench: $(VENV)/dev.installed $(POSTGRESQL)
 	@exec $(PY) -m bench $(ARGS)
+
+soak: $(VENV)/dev.installed $(EMBEDDED)
+	@exec $(PY) -m soak $(ARGS)
 
 # Linters and the type checker load the settings too; these values are made up.
 check types all-tests: export ENVIRONMENT := sandbox

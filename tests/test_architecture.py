@@ -45,7 +45,7 @@ def crossings(files, is_forbidden, **which) -> list[str]:
 def test_imports_run_down():
     def runs_up(name: str, module: str) -> bool:
         above = FLOORS[: FLOORS.index(name.split(".")[0])]
-        return module.split(".")[0] in {*above, "tests", "bench"}
+        return module.split(".")[0] in {*above, "tests", "bench", "soak"}
 
     assert crossings(files_of(*FLOORS), runs_up) == []
 
@@ -141,7 +141,7 @@ def test_a_deployment_loads_neither_the_sandbox_nor_the_demonstration(kept_out):
 
 
 def test_the_sandbox_imports_only_the_foundation():
-    ours = {*FLOORS, "tests", "bench"} - {"foundation"}
+    ours = {*FLOORS, "tests", "bench", "soak"} - {"foundation"}
     assert crossings(files_of("sandbox"), lambda name, module: module.split(".")[0] in ours) == []
 
 

@@ -1,0 +1,122 @@
+"""gunicorn as it really runs, once for each host; it can be stopped, started again and have a wrong clock."""
+
+import http.client
+import os
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+
+from sandbox.environment import free_port
+from sandbox.processes import WEB, Processes
+from soak.client import ANSWER_SECONDS_MAX, Address
+
+HOST = "127.0.0.1"
+# The proxy notices within this time that a server is stopping, and sends it nothing new.
+DRAIN_SECONDS = 4
+
+
+def logged(command: tuple[str, ...], log: Path) -> tuple[str, ...]:
+    """The command, writing what it prints to a file: it would mix with the figures."""
+    return ("/bin/sh", "-c", 'log=$0; exec "$@" >>"$log" 2>&1', str(log), *command)
+
+
+class Server:
+    """One host: a gunicorn with its workers."""
+
+    def __init__(self, name: str, environ: Mapping[str, str], folder: Path) -> None:
+        self.name = name
+        self.port, self.internal_port = free_port(), free_port()
+        self.log = folder / f"{name.replace(' ', '-')}.log"
+        self._environ = dict(environ) | {
+            "HOST": HOST,
+            "PORT": str(self.port),
+            "INTERNAL_PORT": str(self.internal_port),
+            "INTERNAL_HOST": HOST,
+            "DRAIN_SECONDS": str(DRAIN_SECONDS),
+        }
+        self._running = ExitStack()
+        self._pid = 0
+
+    @property
+    def address(self) -> Address:
+        return HOST, self.port
+
+    def start(self, clock: Mapping[str, str] | None = None) -> None:
+        """Start it and wait until it is healthy. `clock` is what `wrong_clock` returns."""
+        processes = self._running.enter_context(Processes())
+        environ = self._environ | dict(clock or {})
+        usual, wrong = "python:misar_billing.gunicorn_conf", "python:soak.wrong_clock"
+        command = tuple(wrong if clock and word == usual else word for word in WEB)
+        self._pid = processes.start(self.name, logged(command, self.log), environ=environ)
+        processes.wait_until_healthy(self.name, *self.address)
+
+    def stop(self) -> None:
+        """Send SIGTERM, and wait until it has finished what runs."""
+        self._running.close()
+
+    def workers(self) -> list[int]:
+        """The process ids of its workers."""
+        try:
+            children = Path(f"/proc/{self._pid}/task/{self._pid}/children").read_text().split()
+        except FileNotFoundError:
+            listed = subprocess.run(  # noqa: S603
+                [shutil.which("pgrep") or "pgrep", "-P", str(self._pid)], capture_output=True, text=True
+            )
+            children = listed.stdout.split()
+        return [int(pid) for pid in children]
+
+    @contextmanager
+    def worker_stopped(self) -> Iterator[None]:
+        """One worker stands still inside this block."""
+        pid = self.workers()[0]
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            _send(pid, signal.SIGCONT)
+
+    def days_off(self) -> float:
+        """How many days its clock is ahead of ours, by the Date of an answer."""
+        connection = http.client.HTTPConnection(*self.address, timeout=ANSWER_SECONDS_MAX)
+        try:
+            connection.request("GET", "/health")
+            date = connection.getresponse().getheader("Date", "")
+        finally:
+            connection.close()
+        return (parsedate_to_datetime(date).timestamp() - time.time()) / 86_400
+
+    def kill_worker(self) -> None:
+        for pid in self.workers()[:1]:
+            _send(pid, signal.SIGKILL)
+
+
+def _send(pid: int, number: signal.Signals) -> None:
+    try:
+        os.kill(pid, number)
+    except ProcessLookupError:
+        return
+
+
+def faketime() -> Path | None:
+    """The library that gives a process a wrong clock; None where it is not installed."""
+    found = sorted(Path("/usr/lib").glob("**/faketime/libfaketimeMT.so.1"))
+    return found[0] if found else None
+
+
+def wrong_clock(days: int) -> dict[str, str]:
+    """Variables for a process whose clock is so many days off. Its monotonic clocks stay right.
+
+    So do the times of files: gunicorn's heartbeat is one.
+    """
+    return {
+        "LD_PRELOAD": str(faketime()),
+        "FAKETIME": f"{days:+d}d",
+        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+        "DONT_FAKE_MONOTONIC": "1",
+        "NO_FAKE_STAT": "1",
+    }
