@@ -77,7 +77,7 @@ def soak(options: Namespace) -> int:
         from soak import books
 
         say("Starting PostgreSQL, two servers and the proxy.")
-        with surroundings.running(folder) as around:
+        with surroundings.running(folder, plan) as around:
             tally = Tally()
             world = books.opened(list(around.addresses), tally)
             facts = machine.facts()

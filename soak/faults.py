@@ -12,7 +12,6 @@ from soak.surroundings import Surroundings
 from soak.tally import Storm, Tally, percentile
 
 DAYS_OFF = 2
-KILL_EVERY_SECONDS = 1.0
 COURIERS = 3
 RAMP_SECONDS = 1.0
 
@@ -74,10 +73,8 @@ def disk_full(scene: Scene) -> None:
 
 
 def worker_killed(scene: Scene) -> None:
-    end = time.monotonic() + scene.seconds
-    while time.monotonic() < end:
-        scene.server.kill_worker()
-        scene.load.run_for(min(KILL_EVERY_SECONDS, scene.seconds))
+    scene.server.kill_worker()
+    scene.wait()
 
 
 def worker_stopped(scene: Scene) -> None:

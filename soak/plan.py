@@ -27,6 +27,11 @@ class Plan:
     only: tuple[str, ...] = ()
 
     @property
+    def drain_seconds(self) -> float:
+        """How long a server that is stopped goes on; the proxy asks each second whether it does."""
+        return min(4.0, 2 * self.seconds)
+
+    @property
     def quiet_seconds(self) -> float:
         """How long the load runs undisturbed before each fault."""
         return min(1.0, self.seconds / 2)

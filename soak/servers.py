@@ -16,8 +16,7 @@ from sandbox.processes import WEB, Processes
 from soak.client import ANSWER_SECONDS_MAX, Address
 
 HOST = "127.0.0.1"
-# The proxy notices within this time that a server is stopping, and sends it nothing new.
-DRAIN_SECONDS = 4
+LIBRARY = "libfaketimeMT.so.1"
 
 
 def logged(command: tuple[str, ...], log: Path) -> tuple[str, ...]:
@@ -28,7 +27,8 @@ def logged(command: tuple[str, ...], log: Path) -> tuple[str, ...]:
 class Server:
     """One host: a gunicorn with its workers."""
 
-    def __init__(self, name: str, environ: Mapping[str, str], folder: Path) -> None:
+    def __init__(self, name: str, environ: Mapping[str, str], folder: Path, *, drain_seconds: float) -> None:
+        """`drain_seconds`: how long it goes on after SIGTERM, until the proxy sends it nothing new."""
         self.name = name
         self.port, self.internal_port = free_port(), free_port()
         self.log = folder / f"{name.replace(' ', '-')}.log"
@@ -37,7 +37,7 @@ class Server:
             "PORT": str(self.port),
             "INTERNAL_PORT": str(self.internal_port),
             "INTERNAL_HOST": HOST,
-            "DRAIN_SECONDS": str(DRAIN_SECONDS),
+            "DRAIN_SECONDS": str(drain_seconds),
         }
         self._running = ExitStack()
         self._pid = 0
@@ -48,12 +48,19 @@ class Server:
 
     def start(self, clock: Mapping[str, str] | None = None) -> None:
         """Start it and wait until it is healthy. `clock` is what `wrong_clock` returns."""
-        processes = self._running.enter_context(Processes())
+        self.launch(clock)
+        self.wait()
+
+    def launch(self, clock: Mapping[str, str] | None = None) -> None:
+        self._processes = self._running.enter_context(Processes())
         environ = self._environ | dict(clock or {})
         usual, wrong = "python:misar_billing.gunicorn_conf", "python:soak.wrong_clock"
         command = tuple(wrong if clock and word == usual else word for word in WEB)
-        self._pid = processes.start(self.name, logged(command, self.log), environ=environ)
-        processes.wait_until_healthy(self.name, *self.address)
+        self._pid = self._processes.start(self.name, logged(command, self.log), environ=environ)
+
+    def wait(self) -> None:
+        """Wait until it is healthy."""
+        self._processes.wait_until_healthy(self.name, *self.address)
 
     def stop(self) -> None:
         """Send SIGTERM, and wait until it has finished what runs."""
@@ -104,8 +111,8 @@ def _send(pid: int, number: signal.Signals) -> None:
 
 def faketime() -> Path | None:
     """The library that gives a process a wrong clock; None where it is not installed."""
-    found = sorted(Path("/usr/lib").glob("**/faketime/libfaketimeMT.so.1"))
-    return found[0] if found else None
+    places = (*Path("/usr/lib").glob("*/faketime"), Path("/usr/lib/faketime"), Path("/usr/lib64/faketime"))
+    return next((library for place in places if (library := place / LIBRARY).exists()), None)
 
 
 def wrong_clock(days: int) -> dict[str, str]:

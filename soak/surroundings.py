@@ -13,7 +13,7 @@ from sandbox.private_postgres import PrivateServer
 from soak import proxy
 from soak.client import Address
 from soak.database import Database, Disk
-from soak.plan import SERVERS
+from soak.plan import SERVERS, Plan
 from soak.servers import HOST, Server
 
 
@@ -53,7 +53,7 @@ def prepared(environ: MutableMapping[str, str]) -> Iterator[Path]:
 
 
 @contextmanager
-def running(folder: Path) -> Iterator[Surroundings]:
+def running(folder: Path, plan: Plan) -> Iterator[Surroundings]:
     """PostgreSQL with the service's tables, the servers and the proxy."""
     from django.core.management import call_command
     from django.db import connection
@@ -63,11 +63,16 @@ def running(folder: Path) -> Iterator[Surroundings]:
         stack.enter_context(database.running())
         call_command("migrate", verbosity=0)
         stack.callback(connection.close)
-        servers = [Server(f"server {number + 1}", os.environ, folder) for number in range(SERVERS)]
+        servers = [
+            Server(f"server {number + 1}", os.environ, folder, drain_seconds=plan.drain_seconds)
+            for number in range(SERVERS)
+        ]
         for server in servers:
             server.log.unlink(missing_ok=True)
             stack.callback(server.stop)
-            server.start()
+            server.launch()
+        for server in servers:
+            server.wait()
         addresses: Sequence[Address] = [server.address for server in servers]
         if not (no_proxy := proxy.missing()):
             addresses = [stack.enter_context(proxy.running(servers, folder))]
