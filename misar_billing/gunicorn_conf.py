@@ -27,9 +27,9 @@ DRAIN_SECONDS = float(os.environ.get("DRAIN_SECONDS") or 0)
 max_requests = 0
 # The proxies whose X-Forwarded-Proto header is trusted. By default, no proxy is trusted.
 forwarded_allow_ips = os.environ.get("TRUSTED_PROXIES") or ""
-# Behind a proxy, a worker holds as many connections as it has threads, each for one request. So a request goes
-# to the worker that has a free thread, and the others wait in the proxy, which refuses them in time. Without a
-# proxy, clients keep their connections, and a worker holds more of them than it has threads.
+# Behind a proxy, a worker has as many connections as threads, each for one request. So a request goes to a
+# worker with a free thread. The others wait in the proxy, which refuses them in time. Without a proxy,
+# clients keep their connections, and a worker has more of them than threads.
 worker_connections = file_descriptors.connections_at_most(
     int(os.environ.get("WEB_CONNECTIONS") or (threads if forwarded_allow_ips else 250)), threads=threads
 )

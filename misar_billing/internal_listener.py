@@ -12,6 +12,7 @@ import socket
 import threading
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from importlib import import_module
 from importlib.util import find_spec
 from socketserver import ThreadingMixIn
 from typing import Any
@@ -20,8 +21,8 @@ logger = logging.getLogger(__name__)
 
 # A client on this port that sends nothing for this long is dropped.
 SILENT_CLIENT_SECONDS = 1.0
-# As many connections of one worker are answered at once. /health and /metrics may take seconds, and the proxy's
-# question whether this server is ready must not wait for them.
+# As many connections of one worker are answered at once. /health and /metrics may take seconds, and /ready
+# must not wait for them.
 AT_ONCE = 8
 
 # One byte that the master and its workers share: 1 from SIGTERM on.
@@ -65,9 +66,7 @@ def _answer(path: str) -> tuple[int, bytes, str]:
     if path == "/health":
         return _health()
     if path == "/metrics" and find_spec("misar_billing.metrics"):
-        from misar_billing.metrics.exposition import exposition
-
-        return 200, *exposition()
+        return 200, *import_module("misar_billing.metrics.exposition").exposition()
     return 404, b"There is nothing at this address.", "text/plain"
 
 

@@ -1,0 +1,258 @@
+"""deploy/haproxy.cfg with a real haproxy and a real gunicorn: refusals, forged headers, slow clients, TLS."""
+
+import json
+import os
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+import requests
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from foundation.http.envelope import envelope_of, is_api_path
+from sandbox.environment import free_port
+from tests.deployment import eventually
+from tests.proxied import CONFIGURATION, PATIENCE, Proxy, Server, haproxy, proxying, serving
+
+pytestmark = pytest.mark.slow
+
+BUSY = "The service is busy; please try again"
+# Each kind of envelope, and how a path may be written.
+REQUESTS = [
+    ("POST", "/io/wallet/deduct"),
+    ("GET", "/io/wallet/deduct"),
+    ("POST", "/io/wallet/deduct/batch"),
+    ("GET", "/io/wallet/balance?user_id=usr_1"),
+    ("POST", "/io/wallet/holds"),
+    ("GET", "/io/wallet/holds"),
+    ("POST", "/io/wallet/holds/hold_1/capture"),
+    ("POST", "/io/wallet/refund"),
+    ("GET", "/mail/v1/monetization/tips"),
+    ("POST", "/v1/monetization/tips"),
+    ("POST", "/io%2Fwallet/deduct"),
+    ("GET", "/wallet"),
+]
+MEGABYTE = 1024 * 1024
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    haproxy()
+    with serving(tmp_path_factory.mktemp("server")) as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def proxy(server: Server) -> Iterator[Proxy]:
+    with proxying(server.port, server.internal_port) as started:
+        yield started
+
+
+def certificate(folder: Path) -> str:
+    """A file with a key and its certificate for localhost."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    now = datetime.now(UTC)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    file = folder / "localhost.pem"
+    file.write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
+        + made.public_bytes(serialization.Encoding.PEM)
+    )
+    return str(file)
+
+
+def ask(proxy: Proxy, method: str, path: str) -> tuple[requests.Response, float]:
+    """The answer, and how long it took."""
+    began = time.monotonic()
+    answer = requests.request(method, f"{proxy.url}{path}", timeout=PATIENCE)
+    return answer, time.monotonic() - began
+
+
+def assert_is_a_refusal(answer: requests.Response, method: str, path: str) -> None:
+    """Check that this is the envelope that the service itself would use."""
+    path = path.partition("?")[0].replace("%2F", "/")
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "1")
+    assert answer.headers["Cache-Control"] == "no-store"
+    assert answer.headers["X-Request-ID"]
+    assert "X-Proxy-Error" not in answer.headers
+    if is_api_path(path):
+        assert answer.headers["Content-Type"] == "application/json"
+        assert answer.json() == envelope_of(path).body(path, BUSY, method=method, status=503)
+    else:
+        assert answer.headers["Content-Type"] == "text/html; charset=utf-8"
+        assert f"<h1>{BUSY}</h1>" in answer.text
+
+
+@pytest.mark.parametrize("environment", [{}, {"SERVER_TWO": "127.0.0.1:8001"}, {"PROXY_CERTIFICATE": ""}])
+def test_haproxy_accepts_the_configuration(environment, tmp_path):
+    if "PROXY_CERTIFICATE" in environment:
+        environment = {"PROXY_CERTIFICATE": certificate(tmp_path)}
+    command = [haproxy(), "-c", "-f", str(CONFIGURATION)]
+    checked = subprocess.run(
+        command, env=os.environ | environment, capture_output=True, text=True, timeout=60
+    )
+    assert checked.returncode == 0, checked.stderr
+    assert "WARNING" not in checked.stderr
+
+
+def test_what_waits_a_second_is_refused_and_checks_do_not_wait(server):
+    with (
+        proxying(server.port, server.internal_port, PROXY_QUEUE_MIN="50") as proxy,
+        ThreadPoolExecutor(20) as pool,
+    ):
+        with server.holding():
+            before = len(server.arrived())
+            held = [pool.submit(ask, proxy, "POST", "/held") for _ in range(2)]
+            eventually(lambda: len(server.arrived()) == before + 2)
+            waiting = [pool.submit(ask, proxy, *each) for each in REQUESTS]
+            for each, (method, path) in zip(waiting, REQUESTS, strict=True):
+                answer, seconds = each.result()
+                assert seconds >= 0.9, path
+                assert_is_a_refusal(answer, method, path)
+            assert server.internal("/ready") == "ready"
+            assert proxy.is_up("one")
+            assert proxy.figure("haproxy_server_check_failures_total", server="one") == 0
+            assert len(server.arrived()) == before + 2
+        assert [each.result()[0].status_code for each in held] == [200, 200]
+
+
+def test_more_than_can_be_served_in_a_second_is_refused_at_once(server):
+    with (
+        proxying(server.port, server.internal_port, PROXY_QUEUE_MIN="1") as proxy,
+        ThreadPoolExecutor(4) as pool,
+    ):
+        with server.holding():
+            before = len(server.arrived())
+            held = [pool.submit(ask, proxy, "POST", "/held") for _ in range(2)]
+            eventually(lambda: len(server.arrived()) == before + 2)
+
+            def refused_while_another_waits() -> int:
+                waiting = pool.submit(ask, proxy, "POST", "/held")
+                eventually(lambda: proxy.figure("haproxy_backend_current_queue", proxy="service") == 1)
+                for count, (method, path) in enumerate(REQUESTS):
+                    answer, _ = ask(proxy, method, path)
+                    if waiting.done():  # Its second is over.
+                        return count
+                    assert_is_a_refusal(answer, method, path)
+                return len(REQUESTS)
+
+            eventually(refused_while_another_waits)
+        assert [each.result()[0].status_code for each in held] == [200, 200]
+
+
+def test_a_server_that_is_gone_is_refused_in_the_envelope(server):
+    with proxying(free_port(), free_port()) as proxy:
+        for method, path in REQUESTS:
+            answer, _ = ask(proxy, method, path)
+            assert_is_a_refusal(answer, method, path)
+
+
+def test_only_the_proxy_says_who_calls_and_how(proxy):
+    forged = {
+        "X-Forwarded-For": "203.0.113.9",
+        "X-Forwarded-Proto": "https",
+        "X-Forwarded-Host": "evil.example",
+        "X-Forwarded-Ssl": "on",
+        "Forwarded": "for=203.0.113.9;proto=https",
+        "X-Real-IP": "203.0.113.9",
+        "X_Forwarded_For": "203.0.113.9",
+        "Upgrade": "h2c",
+    }
+    seen = requests.get(f"{proxy.url}/", headers=forged, timeout=PATIENCE).json()
+    assert seen["HTTP_X_FORWARDED_FOR"] == "127.0.0.1"
+    assert seen["HTTP_X_FORWARDED_PROTO"] == "http"
+    assert seen["wsgi.url_scheme"] == "http"
+    assert not {"HTTP_X_FORWARDED_HOST", "HTTP_X_FORWARDED_SSL", "HTTP_FORWARDED", "HTTP_UPGRADE"} & set(seen)
+    assert not [name for name, value in seen.items() if "203.0.113.9" in str(value)]
+
+
+def test_a_request_id_is_kept_or_made(proxy):
+    def id_seen(**headers: str) -> str:
+        return requests.get(f"{proxy.url}/", headers=headers, timeout=PATIENCE).json()["HTTP_X_REQUEST_ID"]
+
+    assert id_seen(**{"X-Request-ID": "req_from-the.caller"}) == "req_from-the.caller"
+    made = {id_seen(), id_seen(**{"X-Request-ID": "two words"}), id_seen(**{"X-Request-ID": "x" * 129})}
+    assert len(made) == 3
+    assert all(len(each) == 36 for each in made)
+
+
+def test_tls_ends_at_the_proxy(server, tmp_path):
+    file = certificate(tmp_path)
+    port = free_port()
+    tls = {"PROXY_CERTIFICATE": file, "PROXY_HTTPS_BIND": f"127.0.0.1:{port}"}
+    with proxying(server.port, server.internal_port, **tls):
+        seen = requests.get(f"https://localhost:{port}/", verify=file, timeout=PATIENCE).json()
+    assert seen["wsgi.url_scheme"] == "https"
+
+
+def test_slow_clients_do_not_reach_the_service(server, proxy):
+    before = len(server.arrived())
+    head = f"POST /io/wallet/deduct/batch HTTP/1.1\r\nHost: localhost\r\nContent-Length: {MEGABYTE}\r\n\r\n"
+    with ExitStack() as stack:
+        slow = []
+        for number in range(250):
+            one = stack.enter_context(socket.create_connection(("127.0.0.1", proxy.port)))
+            one.sendall(head.encode()[: 40 if number < 200 else None])
+            slow.append(one)
+        for one in slow[200:]:
+            one.sendall(b"x" * (MEGABYTE // 4))
+        for drip in (b"x", b"y"):
+            for one in slow:
+                one.sendall(drip)
+            assert ask(proxy, "GET", "/io/wallet/rates")[0].status_code == 200
+        assert len(server.arrived()) == before + 2
+        slow[-1].sendall(b"x" * (MEGABYTE - MEGABYTE // 4 - 2))
+        slow[-1].settimeout(PATIENCE)
+        assert slow[-1].recv(100).startswith(b"HTTP/1.1 200")
+        assert f'"body_bytes": {MEGABYTE}' in slow[-1].recv(10_000).decode()
+    assert len(server.arrived()) == before + 3
+
+
+@pytest.mark.parametrize("length_is_known", [True, False])
+def test_a_body_that_is_too_large_is_refused(proxy, length_is_known):
+    body = b"x" * (MEGABYTE + 1)
+    data = body if length_is_known else iter([body[:1000], body[1000:]])
+    answer = requests.post(f"{proxy.url}/io/wallet/deduct/batch", data, timeout=PATIENCE)
+    assert answer.status_code == 413
+    assert answer.json() == {"allowed": False, "error": "The body is too large", "code": "too_large"}
+
+
+def test_nothing_is_smuggled_past_the_proxy(server, proxy):
+    before = {path.name for path in server.folder.glob("arrived-*")}
+    smuggled = b"GET /smuggled HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    start = b"POST /io/wallet/deduct HTTP/1.1\r\nHost: localhost\r\n"
+    for framing in (
+        b"Content-Length: %d\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        b"Content-Length: %d\r\nContent-Length: 0\r\n\r\n",
+        b"Content-Length: %d\r\nTransfer-Encoding: xchunked\r\n\r\n0\r\n\r\n",
+        b"Content-Length: %d\r\nTransfer-Encoding : chunked\r\n\r\n0\r\n\r\n",
+        b"Content_Length: %d\r\nTransfer_Encoding: chunked\r\n\r\n",
+    ):
+        with socket.create_connection(("127.0.0.1", proxy.port), timeout=PATIENCE) as client:
+            client.sendall(start + framing % (len(smuggled) + 5) + smuggled)
+            assert client.recv(100).startswith(b"HTTP/1.")
+    new = [path for path in server.folder.glob("arrived-*") if path.name not in before]
+    # Each request that the service has seen is one that the proxy has seen.
+    assert all(json.loads(path.read_text())["HTTP_X_FORWARDED_FOR"] == "127.0.0.1" for path in new)
