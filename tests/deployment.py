@@ -29,6 +29,7 @@ class Deployment:
     def __init__(self, data_dir):
         self.server = PrivateServer(data_dir)
         self.port = free_port()
+        self.internal_port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.secret = "whsec_of_a_deployment"
         self.service_key = ""
@@ -37,6 +38,7 @@ class Deployment:
         self.environment = inherited | {
             "DATA_DIR": str(data_dir),
             "PORT": str(self.port),
+            "INTERNAL_PORT": str(self.internal_port),
             "PUBLIC_URL": self.url,
             "ALLOWED_HOSTS": "127.0.0.1",
             "STRIPE_WEBHOOK_SECRETS": self.secret,

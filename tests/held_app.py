@@ -16,8 +16,8 @@ FOLDER = Path(os.environ["HELD_IN"])
 
 def application(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
     body = environ["wsgi.input"].read()
-    seen = {name: value for name, value in environ.items() if isinstance(value, str)}
-    seen |= {"pid": os.getpid(), "body_bytes": len(body)}
+    texts = {name: value for name, value in environ.items() if isinstance(value, str)}
+    seen: dict[str, Any] = {**texts, "pid": os.getpid(), "body_bytes": len(body)}
     (FOLDER / f"arrived-{uuid4()}").write_text(json.dumps(seen))
     while (FOLDER / "hold").exists():
         time.sleep(0.01)

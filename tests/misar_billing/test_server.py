@@ -13,6 +13,7 @@ import pytest
 import requests
 
 from tests.deployment import TIMES, Deployment, deployed
+from tests.proxied import proxying
 from tests.wallet.payments.test_trouble import THREE_SECONDS, unavailable
 
 pytestmark = pytest.mark.slow
@@ -75,6 +76,36 @@ def test_clients_that_fall_silent_do_not_hold_the_others_up(deployment):
         assert time.monotonic() - began < 20
         silent[1].settimeout(120)
         assert silent[1].recv(100).startswith(b"HTTP/1.1 408")
+
+
+def test_slow_clients_of_the_proxy_do_not_hold_charges_up(deployment):
+    head = b"POST /io/wallet/webhook HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 1000000\r\n\r\n"
+    before = deployment.balance()
+    with (
+        proxying(deployment.port, deployment.internal_port, SERVER_THREADS="16") as proxy,
+        ExitStack() as stack,
+    ):
+        for number in range(250):
+            one = stack.enter_context(socket.create_connection(("127.0.0.1", proxy.port)))
+            one.sendall(head + b"x" * 100_000 if number % 5 else head[:40])
+        for number in range(10):
+            body = {"user_id": "usr_1", "feature": "mail.send", "idempotency_key": f"behind-{number}"}
+            headers = {"x-wallet-service-key": deployment.service_key, "X-Request-ID": f"behind-{number}"}
+            url = f"{proxy.url}/io/wallet/deduct"
+            answer = requests.post(url, json=body, headers=headers, timeout=120)
+            assert answer.json()["allowed"] is True
+            assert answer.headers["X-Request-ID"] == f"behind-{number}"
+    assert deployment.balance() == before - 10
+
+
+def test_the_internal_listener_says_whether_the_service_can_write(deployment):
+    internal = f"http://127.0.0.1:{deployment.internal_port}"
+    assert requests.get(f"{internal}/health", timeout=120).json() == {"status": "ok"}
+    assert requests.get(f"{internal}/ready", timeout=120).text == "ready"
+    assert requests.get(f"{internal}/wallet", timeout=120).status_code == 404
+    with frozen(deployment):
+        assert requests.get(f"{internal}/ready", timeout=120).text == "ready"
+        assert requests.get(f"{internal}/health", timeout=120).status_code == 503
 
 
 def test_a_frozen_database_denies_in_time_and_serves_when_it_thaws(deployment):
