@@ -114,7 +114,7 @@ def test_haproxy_accepts_the_configuration(environment, tmp_path):
         command, env=os.environ | environment, capture_output=True, text=True, timeout=60
     )
     assert checked.returncode == 0, checked.stderr
-    assert "WARNING" not in checked.stderr
+    assert "deprecated" not in checked.stderr
 
 
 def test_what_waits_a_second_is_refused_and_checks_do_not_wait(server):
@@ -159,6 +159,7 @@ def test_more_than_can_be_served_in_a_second_is_refused_at_once(server):
                 return len(REQUESTS)
 
             eventually(refused_while_another_waits)
+            assert proxy.figure("haproxy_frontend_requests_denied_total", proxy="public") > 0
         assert [each.result()[0].status_code for each in held] == [200, 200]
 
 
