@@ -17,10 +17,10 @@ from foundation.http.request_ids import Handler
 READS = frozenset({"GET", "HEAD", "OPTIONS"})
 RETRY_AFTER_SECONDS = 10
 PAUSED = "Changes are paused for maintenance; please try again."
-# Staff sign in to look at the service, and users to look at their credits.
-SIGNING_IN = (
-    *("sign-in-misar", "account_login", "mfa_authenticate", "sign-out"),
-    *("mfa_activate_totp", "account_reauthenticate", "mfa_reauthenticate"),
+# Staff sign in to look at the service, and users to look at their credits. Staff also search by POST.
+STILL_SENT = (
+    *("sign-in-misar", "account_login", "mfa_authenticate", "sign-out", "admin:logout"),
+    *("mfa_activate_totp", "account_reauthenticate", "mfa_reauthenticate", "admin:find"),
 )
 DASHBOARD = {"url": "/dashboard", "words": "To your dashboard"}
 
@@ -28,7 +28,7 @@ DASHBOARD = {"url": "/dashboard", "words": "To your dashboard"}
 def refuse_changes(get_response: Handler) -> Handler:
     """Middleware: during maintenance, answer 503 to every method but GET, HEAD and OPTIONS.
 
-    Signing in and out goes on. Pages find the reason, or None, in `request.maintenance`.
+    Signing in and out, and the search of staff, go on. `request.maintenance` of a page is the reason or None.
     """
 
     def middleware(request: HttpRequest) -> HttpResponseBase:
@@ -44,15 +44,15 @@ def refuse_changes(get_response: Handler) -> Handler:
             return _answer(
                 request, BEYOND_REACH, "Nothing was changed.", int(TryAgainLater.headers["Retry-After"])
             )
-        if reason is None or _is_signing_in(request.path):
+        if reason is None or _is_still_sent(request.path):
             return get_response(request)
         return _answer(request, PAUSED, f"{reason} Nothing was changed.", RETRY_AFTER_SECONDS)
 
     return middleware
 
 
-def _is_signing_in(path: str) -> bool:
-    return path in {reverse(name) for name in SIGNING_IN}
+def _is_still_sent(path: str) -> bool:
+    return path in {reverse(name) for name in STILL_SENT}
 
 
 def _answer(request: HttpRequest, sentence: str, next_step: str, retry_after_seconds: int) -> HttpResponse:
