@@ -26,8 +26,8 @@ REASON_LENGTH = 200
 REMEMBERED_SECONDS = 1.0
 # From this age on, one thread reads it again. The other threads need not wait for that.
 RENEWED_AFTER_SECONDS = 0.5
-# The longest request: staff have 8 seconds for a page, and besides may wait 6 seconds for a turn at Stripe and
-# 9 for its answer. A batch takes up to 11.
+# The longest request: staff have 8 seconds for a page, and besides may wait 6 seconds for a turn at Stripe
+# and 9 for its answer. A batch takes up to 11.
 REQUEST_SECONDS_MAX = 24.0
 
 READ = "SELECT reason FROM public.accounts_maintenance"

@@ -80,7 +80,8 @@ def test_two_processes_under_load_accept_nothing_after_it_has_begun(
     tidy = ("manage.py", "tidy", "--watch", "--every", "1")
     environment = {"PORT": str(port), "ALLOWED_HOSTS": "127.0.0.1", "WEB_WORKERS": "2", "WEB_THREADS": "4"}
     callers = [Callers(url, service_key, f"usr_{number}") for number in range(CALLERS)]
-    with process(tmp_path / "web.log", *web, **environment), process(tmp_path / "tidy.log", *tidy):
+    alive = {"HEARTBEAT_FILE": str(tmp_path / "alive")}
+    with process(tmp_path / "web.log", *web, **environment), process(tmp_path / "tidy.log", *tidy, **alive):
         eventually(lambda: is_serving(url))
         for caller in callers:
             caller.start()
@@ -95,6 +96,7 @@ def test_two_processes_under_load_accept_nothing_after_it_has_begun(
         eventually(
             lambda: f"Resting, because changes are paused: {WHY}" in (tmp_path / "tidy.log").read_text()
         )
+        assert (tmp_path / "alive").exists()
         # One answer of each caller may have been on its way when the command returned.
         for caller, count in zip(callers, answered, strict=True):
             assert set(caller.answers[count + 1 :]) == {(503, False)}
