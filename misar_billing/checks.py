@@ -97,7 +97,7 @@ def no_setting_lets_every_host_in(
 
 
 def is_of_anyone(domain: str) -> bool:
-    """Return whether hosts under this domain may belong to other people: it is `*`, or has no dot, as `com`."""
+    """Return whether other people may have hosts under this domain: it is `*`, or has no dot, as `com`."""
     return "*" in domain or ("." not in domain and domain != "localhost")
 
 
