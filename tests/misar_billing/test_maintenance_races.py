@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 import threading
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 import pytest
 import requests
@@ -44,7 +44,7 @@ def process(log, *command, **environment):
         assert started.wait(timeout=120) == 0, log.read_text()
 
 
-class Callers(threading.Thread):
+class Caller(threading.Thread):
     """A caller of its own thread, who charges again and again, and keeps each answer."""
 
     def __init__(self, url, service_key, name):
@@ -79,12 +79,13 @@ def test_two_processes_under_load_accept_nothing_after_it_has_begun(
     web = ("-m", "gunicorn", "--config", "python:misar_billing.gunicorn_conf", "misar_billing.wsgi")
     tidy = ("manage.py", "tidy", "--watch", "--every", "1")
     environment = {"PORT": str(port), "ALLOWED_HOSTS": "127.0.0.1", "WEB_WORKERS": "2", "WEB_THREADS": "4"}
-    callers = [Callers(url, service_key, f"usr_{number}") for number in range(CALLERS)]
+    callers = [Caller(url, service_key, f"usr_{number}") for number in range(CALLERS)]
     alive = {"HEARTBEAT_FILE": str(tmp_path / "alive")}
-    with process(tmp_path / "web.log", *web, **environment), process(tmp_path / "tidy.log", *tidy, **alive):
+    with ExitStack() as stack:
+        stack.enter_context(process(tmp_path / "web.log", *web, **environment))
+        stack.enter_context(process(tmp_path / "tidy.log", *tidy, **alive))
         eventually(lambda: is_serving(url))
-        for caller in callers:
-            caller.start()
+        stack.enter_context(calling(callers))
         eventually(lambda: all(len(caller.answers) > 5 for caller in callers))
         code, said, _ = run("begin", WHY)
         assert (code, "No change is accepted any more." in said) == (0, True)
@@ -103,13 +104,23 @@ def test_two_processes_under_load_accept_nothing_after_it_has_begun(
         run("end")
         before = [len(caller.answers) for caller in callers]
         eventually(lambda: all((200, True) in c.answers[n:] for c, n in zip(callers, before, strict=True)))
+    acknowledged = sum(caller.answers.count((200, True)) for caller in callers)
+    assert acknowledged == charges_now()
+    assert {answer for caller in callers for answer in caller.answers} == {(200, True), (503, False)}
+
+
+@contextmanager
+def calling(callers):
+    """Let the callers charge until the end of the block."""
+    for caller in callers:
+        caller.start()
+    try:
+        yield
+    finally:
         for caller in callers:
             caller.is_over = True
         for caller in callers:
             caller.join(timeout=120)
-    acknowledged = sum(caller.answers.count((200, True)) for caller in callers)
-    assert acknowledged == charges_now()
-    assert {answer for caller in callers for answer in caller.answers} == {(200, True), (503, False)}
 
 
 def is_serving(url):
