@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import requests
 
 from tests.conftest import paid_checkout
-from tests.deployment import Deployment
+from tests.deployment import Deployment, eventually
 
 CREDITS = 100_000
 PAUSE_SECONDS = 0.02  # Before a retry. Products wait longer; these callers shall not sleep through a return.
@@ -122,6 +122,7 @@ def calling(deployment: Deployment, count: int, *, prefix: str = "usr") -> Itera
 
 
 def top_up(deployment: Deployment, user_id: str) -> None:
-    """Give credits to a user, by a signed webhook about a paid checkout."""
+    """Give credits to a user, by a webhook about a paid checkout. Stripe repeats one that is not received."""
     session_id = f"cs_test_{user_id}_{time.monotonic_ns()}"
-    deployment.deliver(paid_checkout(session_id, user_id=user_id, amount_total=CREDITS * 100))
+    event = paid_checkout(session_id, user_id=user_id, amount_total=CREDITS * 100)
+    eventually(lambda: deployment.deliver(event))

@@ -38,6 +38,7 @@ SETTINGS = {
     "log_timezone": "UTC",
     "max_connections": "100",
     "shared_buffers": "32MB",
+    "dynamic_shared_memory_type": "mmap",  # A killed server leaves nothing outside its folder.
 }
 PROGRAMS = ("initdb", "pg_ctl", "pg_basebackup", "pg_dump", "pg_restore")
 
@@ -87,7 +88,7 @@ class Server:
 
     def initialise(self) -> None:
         """Make an empty server."""
-        arguments = (f"--username={ADMINISTRATOR}", "--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8")
+        arguments = (f"--username={ADMINISTRATOR}", "--auth=trust", "--encoding=UTF8", "--locale=C")
         self.place.run("initdb", *arguments, "--no-sync", data=self.data)
 
     def copy_of(self, other: "Server") -> None:
@@ -96,25 +97,16 @@ class Server:
 
     def back_up(self, other: "Server", *options: str) -> None:
         """Take a base backup of a server that runs."""
-        target = (f"--pgdata={self.data}", "--host=127.0.0.1", f"--port={other.port}")
-        self.place.run(
-            "pg_basebackup",
-            *target,
-            f"--username={ADMINISTRATOR}",
-            "--checkpoint=fast",
-            "--no-sync",
-            *options,
-        )
+        source = f"host=127.0.0.1 port={other.port} user={ADMINISTRATOR} application_name={self.name}"
+        target = (f"--dbname={source}", f"--pgdata={self.data}")
+        self.place.run("pg_basebackup", *target, "--checkpoint=fast", "--no-sync", *options)
 
     def follow(self, primary: "Server") -> None:
         """Become the standby of a primary: take a base backup, start, and wait until it streams."""
         self.back_up(primary, "--write-recovery-conf")
-        connection = f"host=127.0.0.1 port={primary.port} user={ADMINISTRATOR} application_name={self.name}"
-        self.start(primary_conninfo=connection)
-        streams = (
-            "SELECT count(*) FROM pg_stat_replication WHERE application_name = %s AND state = 'streaming'"
-        )
-        eventually(lambda: primary.value(streams, self.name) == 1)
+        self.start()
+        followers = "SELECT array_agg(application_name) FROM pg_stat_replication WHERE state = 'streaming'"
+        eventually(lambda: self.name in (primary.value(followers) or []))
 
     # --- Start and stop ---
 
@@ -122,43 +114,39 @@ class Server:
         """Start, and wait until it answers. The settings are those of this start."""
         chosen = SETTINGS | {"port": str(self.port)} | settings
         options = shlex.join(f"--{name}={value}" for name, value in chosen.items())
-        self.place.run(
-            *(
-                "pg_ctl",
-                "start",
-                "--wait",
-                f"--timeout={PATIENCE_SECONDS}",
-                f"--log={self.log}",
-                "-o",
-                options,
-            ),
-            data=self.data,
-        )
+        self._control("start", f"--timeout={PATIENCE_SECONDS}", f"--log={self.log}", "-o", options)
 
     def stop(self) -> None:
         """Shut down as an operator would: sessions end, and a standby gets everything first."""
-        self.place.run("pg_ctl", "stop", "--wait", "--mode=fast", data=self.data)
+        self._control("stop", "--mode=fast")
 
     def kill(self) -> None:
         """End all its processes at once, as a machine does that fails."""
-        postmaster = int((self.data / "postmaster.pid").read_text().split()[0])
+        pid_file = self.data / "postmaster.pid"
+        lines = pid_file.read_text().splitlines()
+        postmaster, shared_memory = int(lines[0]), lines[6].split()[1]
         os.kill(postmaster, signal.SIGSTOP)  # It starts no further process meanwhile.
         listed = subprocess.check_output(["ps", "-eo", "pid=,ppid="], text=True).splitlines()
         family = [int(pid) for pid, parent in map(str.split, listed) if int(parent) == postmaster]
         for pid in [*family, postmaster]:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-        (self.data / "postmaster.pid").unlink()
+        pid_file.unlink()
+        # A killed server leaves it to the machine's next start.
+        subprocess.run(["ipcrm", "--shmem-id", shared_memory], check=False, capture_output=True)
 
     def end(self) -> None:
         """Leave nothing of it after a test."""
         if (self.data / "postmaster.pid").exists():
-            self.kill()
+            self._control("stop", "--mode=immediate")
         shutil.rmtree(self.data, ignore_errors=True)
 
     def promote(self) -> None:
         """Make a standby the primary, and wait until it is."""
-        self.place.run("pg_ctl", "promote", "--wait", f"--timeout={PATIENCE_SECONDS}", data=self.data)
+        self._control("promote", f"--timeout={PATIENCE_SECONDS}")
+
+    def _control(self, *arguments: str) -> None:
+        self.place.run("pg_ctl", "--wait", *arguments, data=self.data)
 
     # --- What operators ask and say ---
 

@@ -63,7 +63,7 @@ def pay(deployment, stripe):
     authority = {"Authorization": f"Bearer {settings.STRIPE_SECRET_KEY}"}
     listed = requests.get(f"{stripe.address}/v1/events", headers=authority, timeout=120).json()["data"]
     paid = next(event for event in listed if event["type"] == "checkout.session.completed")
-    deployment.deliver(paid)
+    assert deployment.deliver(paid)
 
 
 @pytest.fixture(scope="module")
