@@ -71,6 +71,28 @@ def test_a_session_that_may_only_read_is_closed_after_its_error(checked):
     assert pid() != before
 
 
+def test_a_session_that_may_only_read_is_closed_after_its_transaction_was_rolled_back(checked):
+    """Django then forgets the error, as of each charge."""
+    before = pid()
+    with connection.cursor() as cursor:
+        cursor.execute("SET default_transaction_read_only = on")
+    with pytest.raises(InternalError, match="read-only"), transaction.atomic():
+        Wallet.objects.create(user_id="usr_1")
+    connection.close_if_unusable_or_obsolete()
+    assert Wallet.objects.create(user_id="usr_1")
+    assert pid() != before
+
+
+def test_a_session_that_may_only_read_is_closed_after_a_read(checked):
+    before = pid()
+    with connection.cursor() as cursor:
+        cursor.execute("SET default_transaction_read_only = on")
+    assert Wallet.objects.count() == 0
+    connection.close_if_unusable_or_obsolete()
+    assert Wallet.objects.create(user_id="usr_1")
+    assert pid() != before
+
+
 def test_a_session_that_may_write_is_kept_after_an_error(checked):
     before = pid()
     with (

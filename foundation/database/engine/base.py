@@ -51,6 +51,17 @@ class ImpatientConnection(psycopg.Connection[Any]):
             return False
         return not self._poll.poll(0)
 
+    @property
+    def can_write(self) -> bool:
+        """Whether the session can write, as far as the server has said. This asks no server.
+
+        PostgreSQL reports both settings when a session begins, and a change of them with its next answer.
+        """
+        if self.closed:
+            return False
+        reported = self.pgconn.parameter_status
+        return b"on" not in (reported(b"default_transaction_read_only"), reported(b"in_hot_standby"))
+
     @cached_property
     def _poll(self) -> select.poll:
         poll = select.poll()
@@ -155,6 +166,15 @@ class DatabaseWrapper(base.DatabaseWrapper):
         if self.connection is not None and self.connection.is_quiet:
             self.health_check_done = True
         super().close_if_health_check_failed()
+
+    def close_if_unusable_or_obsolete(self) -> None:
+        """Close a session that can't write, too. Django calls this before and after each request.
+
+        Django's own check does not notice: it forgets an error when its transaction has been rolled back.
+        """
+        if self.connection is not None and not self.connection.can_write:
+            self.close()
+        super().close_if_unusable_or_obsolete()
 
     def is_usable(self) -> bool:
         """Whether the server answers in time, and may be written to. Django asks this after an error.
