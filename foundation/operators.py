@@ -17,6 +17,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, ClassVar, NoReturn
 
+from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from django.db import Error, close_old_connections, connection, transaction
 from django.utils import timezone
@@ -237,6 +238,10 @@ class WatchingCommand(LookingCommand):
             time.sleep(min(left, NAP_SECONDS))
 
     def _say(self, sentence: str) -> None:
+        """Write to stdout, or to the log if a program reads it."""
+        if settings.LOG_FORMAT == "json":
+            logger.info(sentence, extra={"command": type(self).__module__.rpartition(".")[2]})
+            return
         self.stdout.write(sentence)
         self.stdout.flush()
 

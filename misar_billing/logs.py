@@ -52,7 +52,6 @@ def configuration(format: str, level: str) -> dict[str, Any]:
                 "()": ProcessorFormatter,
                 "foreign_pre_chain": [add_origin, add_facts, add_error],
                 "processors": [without_secrets, shown],
-                "keep_exc_info": True,
             }
         },
         "handlers": {
@@ -109,6 +108,7 @@ def add_origin(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
         "level": record.levelname.lower(),
         "logger": record.name,
         "event": event["event"],
+        "exc_info": event.get("exc_info"),
         **({"request_id": request_id} if request_id != "-" else {}),
         "_record": record,
         "_from_structlog": event["_from_structlog"],
@@ -127,8 +127,7 @@ def add_facts(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
 
 def add_error(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
     """Add the error of a record: its type, its message, and where it was raised."""
-    error = event["_record"].exc_info and event["_record"].exc_info[1]
-    event.pop("exc_info", None)
+    _, error, _ = event.pop("exc_info", None) or (None, None, None)
     if error:
         event["error"], event["error_message"] = name_of(error), message_of(error)
         event["traceback"] = traceback_of(error)
@@ -145,7 +144,7 @@ def without_secrets(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
         # A path may name a user. Its pattern does not.
         from misar_billing.routes import route_of
 
-        if path := getattr(request, "path", "").rstrip("/"):
+        if (path := getattr(request, "path", "")) not in ("", "/"):
             event["event"] = str(event["event"]).replace(path, route_of(request))
     for name, value in event.items():
         if isinstance(value, str):

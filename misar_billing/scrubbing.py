@@ -45,7 +45,8 @@ def scrubbed(text: str) -> str:
 
 def message_of(error: BaseException) -> str:
     """Return what an error says. Of an error of PostgreSQL, only the part without values of rows."""
-    of_database = error if isinstance(error, psycopg.Error) else error.__cause__
+    # Django's error repeats the whole message of psycopg's, which is its cause.
+    of_database = error.__cause__ if type(error).__module__ == "django.db.utils" else error
     if isinstance(of_database, psycopg.Error):
         primary = of_database.diag.message_primary
         return scrubbed(primary or str(of_database).strip().partition("\n")[0])

@@ -27,6 +27,8 @@ from wallet.identifiers import transaction_id
 from wallet.models import Audit, Entry, StripeEvent
 
 SECONDS_MAX = 2.0  # For all figures of one reading. Prometheus waits 10 seconds.
+# A database that stands still takes time, so it is not asked again at once.
+SECONDS_AFTER_A_FAILURE = 5.0
 SECONDS_MIN = 0.05  # For a figure that is read last.
 # How many rows are counted at most. More mean the same: there is much to do.
 COUNTED_MAX = 10_000
@@ -268,7 +270,7 @@ class Figures:
         except (DatabaseError, InterfaceError):
             self._is_up = False
             for figure in self._figures:  # What was read before may be wrong by now.
-                figure.metrics, figure.due_at = [], 0.0
+                figure.metrics, figure.due_at = [], time.monotonic() + SECONDS_AFTER_A_FAILURE
         finally:
             # This thread reads every few seconds. Between two readings it needs no connection.
             if not connection.in_atomic_block:
