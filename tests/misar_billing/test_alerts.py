@@ -93,7 +93,7 @@ def test_the_documents_name_each_metric(shown):
 def test_the_dashboard_begins_with_the_money_and_its_panels_do_not_overlap():
     titles = [panel["title"] for panel in panels() if panel["type"] == "row"]
     assert titles[0].startswith("Money")
-    taken = set()
+    taken: set[tuple[int, int]] = set()
     for panel in panels():
         place = panel["gridPos"]
         cells = {

@@ -180,6 +180,7 @@ def test_a_watching_command_and_its_errors_are_lines_of_json(db):
         text=True,
     )
     try:
+        assert watching.stdout is not None
         line = watching.stdout.readline()
     finally:
         watching.terminate()

@@ -85,6 +85,7 @@ def test_a_traceback_has_all_errors_and_no_values():
     told = traceback_of(raised.value)
     assert told.index("ValueError: first") < told.index(f"RuntimeError: second for {REMOVED}")
     assert "a secret of a variable" not in told.replace('fail("a secret of a variable")', "")
+    assert raised.value.__cause__ is not None
     raised.value.__cause__.__cause__ = raised.value  # A circle must not stop the log.
     assert traceback_of(raised.value)
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -212,13 +213,14 @@ def test_the_counts_of_a_killed_worker_stay(served, monkeypatch):
         served.deduct(str(key))
     folder = served.folder()
     monkeypatch.setenv(processes.VARIABLE, str(folder))
-    before = served.workers()
-    for pid in before:
-        os.kill(pid, 9)
-    eventually(lambda: served.is_up() and not set(before) & set(served.workers()))
-    eventually(lambda: not [pid for pid in before if list(folder.glob(f"*_{pid}.db"))])
+    killed, _ = served.workers()
+    os.kill(killed, signal.SIGKILL)
+    eventually(lambda: len({*served.workers()} - {killed}) == 2)
+    eventually(lambda: not list(folder.glob(f"*_{killed}.db")))
+    for key in range(8, 16):
+        served.deduct(str(key))
     text = exposition()[0].decode()
-    assert charges(text, "allowed") == 8
+    assert charges(text, "allowed") == 16
     assert samples(text)["misar_http_requests_in_progress{}"] == 0
     served.stop()
     assert not folder.exists()

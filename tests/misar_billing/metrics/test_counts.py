@@ -21,7 +21,7 @@ def counted():
 
     def grown() -> dict[tuple[str, str, str], float]:
         now = Exposed()
-        found = {}
+        found: dict[tuple[str, str, str], float] = {}
         for family in now.families:
             for sample in family.samples:
                 if sample.name != "misar_charges_total":

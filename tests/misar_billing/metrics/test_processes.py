@@ -23,6 +23,7 @@ def folder(tmp_path, monkeypatch):
     monkeypatch.setenv(processes.VARIABLE, "")
     processes.prepare()
     yield processes.directory()
+    assert processes._held is not None
     os.close(processes._held)
 
 
