@@ -145,17 +145,16 @@ class Database:
                 cursor.execute("SELECT pg_reload_conf()")
 
     def out_of_connections(self, seconds: float) -> None:
-        """For so long, take every connection: the free ones, and those of the service."""
-        end = time.monotonic() + seconds
+        """Take every connection, the free ones and those of the service, and hold them for so long."""
         with ExitStack() as stack:
-            own: list[int] = []
             first = stack.enter_context(self._connect())
-            own.append(first.info.backend_pid)
-            while time.monotonic() < end:
+            own = [first.info.backend_pid]
+            end: float | None = None  # Unknown until the first one is refused.
+            while end is None or time.monotonic() < end:
                 try:
-                    taken = stack.enter_context(self._connect())
-                    own.append(taken.info.backend_pid)
+                    own.append(stack.enter_context(self._connect()).info.backend_pid)
                 except psycopg.OperationalError:
+                    end = end or time.monotonic() + seconds
                     first.execute(
                         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
                         " WHERE backend_type = 'client backend' AND pid <> ALL(%s)",

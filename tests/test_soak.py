@@ -136,7 +136,7 @@ def test_a_short_round_loses_nothing_doubles_nothing_and_resumes_after_every_fau
     happened = {name: figures for name, figures in found["faults"].items() if not figures["skipped"]}
     assert all(figures["acknowledged"] for figures in happened.values())
     # Each of these stops every charge for a whole second.
-    for name in ("postgres_killed", "read_only"):
+    for name in ("postgres_killed", "read_only", "out_of_connections"):
         assert happened[name]["refused"] > 0, name
 
 
