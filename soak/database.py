@@ -5,7 +5,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ import psycopg
 
 from foundation.database.configuration import NAME, NoDatabase
 from sandbox.private_postgres import PrivateServer
+from soak.signals import children_of, send
 
 DISK_BYTES = 3 * 1024**3
 MARGIN_BYTES = 64 * 1024
@@ -87,7 +88,7 @@ class Database:
     def killed(self) -> Iterator[None]:
         pid = self._server.pid()
         assert pid is not None
-        os.kill(pid, signal.SIGKILL)
+        send(pid, signal.SIGKILL)
         try:
             yield
         finally:
@@ -111,17 +112,15 @@ class Database:
         postmaster = self._server.pid()
         assert postmaster is not None
         stopped = [postmaster]
-        os.kill(postmaster, signal.SIGSTOP)  # First, so that it makes no more children.
+        send(postmaster, signal.SIGSTOP)  # First, so that it makes no more children.
         try:
-            for pid in _children_of(postmaster):
-                with suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGSTOP)
-                    stopped.append(pid)
+            stopped += children_of(postmaster)
+            for pid in stopped:
+                send(pid, signal.SIGSTOP)
             yield
         finally:
             for pid in stopped:
-                with suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGCONT)
+                send(pid, signal.SIGCONT)
 
     def slow(self, seconds: float) -> None:
         """It stands still in bursts, for so long."""
@@ -176,10 +175,6 @@ class Database:
     def _connected(self) -> Iterator[psycopg.Cursor[Any]]:
         with self._connect() as connection, connection.cursor() as cursor:
             yield cursor
-
-
-def _children_of(pid: int) -> list[int]:
-    return [int(each) for each in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 def _run(*command: str) -> str | None:

@@ -202,6 +202,8 @@ def _notes(measured: Measured) -> Iterator[str]:
         yield f"Skipped: {TITLES[name]}, because {reason}."
     for text, times in _unexpected(measured.windows).items():
         yield f"Unexpected, {times} times: {text}"
+    if given_up := sum(window.given_up for window in measured.windows):
+        yield f"{given_up} times a caller gave up after a second, and asked again with the same key."
     yield from measured.did_not_resume
     yield from measured.differences
     yield from measured.broken_laws

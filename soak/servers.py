@@ -1,10 +1,7 @@
 """gunicorn as it really runs, once for each host; it can be stopped, started again and have a wrong clock."""
 
 import http.client
-import os
-import shutil
 import signal
-import subprocess
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -14,6 +11,7 @@ from pathlib import Path
 from sandbox.environment import free_port
 from sandbox.processes import WEB, Processes
 from soak.client import ANSWER_SECONDS_MAX, Address
+from soak.signals import children_of, send
 
 HOST = "127.0.0.1"
 LIBRARY = "libfaketimeMT.so.1"
@@ -66,26 +64,15 @@ class Server:
         """Send SIGTERM, and wait until it has finished what runs."""
         self._running.close()
 
-    def workers(self) -> list[int]:
-        """The process ids of its workers."""
-        try:
-            children = Path(f"/proc/{self._pid}/task/{self._pid}/children").read_text().split()
-        except FileNotFoundError:
-            listed = subprocess.run(  # noqa: S603
-                [shutil.which("pgrep") or "pgrep", "-P", str(self._pid)], capture_output=True, text=True
-            )
-            children = listed.stdout.split()
-        return [int(pid) for pid in children]
-
     @contextmanager
     def worker_stopped(self) -> Iterator[None]:
         """One worker stands still inside this block."""
-        pid = self.workers()[0]
-        os.kill(pid, signal.SIGSTOP)
+        pid, *_ = children_of(self._pid)
+        send(pid, signal.SIGSTOP)
         try:
             yield
         finally:
-            _send(pid, signal.SIGCONT)
+            send(pid, signal.SIGCONT)
 
     def days_off(self) -> float:
         """How many days its clock is ahead of ours, by the Date of an answer."""
@@ -98,15 +85,9 @@ class Server:
         return (parsedate_to_datetime(date).timestamp() - time.time()) / 86_400
 
     def kill_worker(self) -> None:
-        for pid in self.workers()[:1]:
-            _send(pid, signal.SIGKILL)
-
-
-def _send(pid: int, number: signal.Signals) -> None:
-    try:
-        os.kill(pid, number)
-    except ProcessLookupError:
-        return
+        """Kill one worker; gunicorn starts another one."""
+        pid, *_ = children_of(self._pid)
+        send(pid, signal.SIGKILL)
 
 
 def faketime() -> Path | None:
