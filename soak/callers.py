@@ -117,15 +117,14 @@ class Caller:
 
     def _note(self, answer: Answer) -> None:
         window = self.world.tally.window
+        window.slowest[self.title] = max(window.slowest.get(self.title, 0.0), answer.seconds)
         if answer.status == 200:
             window.answered.append(answer.seconds)
         elif answer.status == 503:
             (window.refused if answer.is_of_the_service else window.refused_by_proxy).append(answer.seconds)
-        else:
-            window.other_answers.append(answer.seconds)
-            if answer.status in PASSING:
-                what = "the service" if answer.is_of_the_service else "the proxy"
-                window.unexpected[f"{answer.status} of {what}"] += 1
+        elif answer.status in PASSING:
+            what = "the service" if answer.is_of_the_service else "the proxy"
+            window.unexpected[f"{answer.status} of {what}"] += 1
 
     async def _pause(self, answer: Answer | None) -> None:
         seconds = RECONNECT_SECONDS if answer is None else RETRY_SECONDS_MAX

@@ -64,7 +64,7 @@ class Window:
     answered: list[float] = field(default_factory=list)  # The seconds of each answer 200.
     refused: list[float] = field(default_factory=list)  # The seconds of each 503 of the service,
     refused_by_proxy: list[float] = field(default_factory=list)  # and of the proxy.
-    other_answers: list[float] = field(default_factory=list)
+    slowest: dict[str, float] = field(default_factory=dict)  # By the callers' title, in seconds.
     cut_off: int = 0
     unreachable: int = 0
     given_up: int = 0
@@ -80,7 +80,7 @@ class Window:
     @property
     def longest(self) -> float:
         """The longest wait for an answer of any kind, in seconds."""
-        return max([*self.answered, *self.refusals, *self.other_answers], default=0.0)
+        return max(self.slowest.values(), default=0.0)
 
 
 @dataclass
