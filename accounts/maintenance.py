@@ -73,6 +73,7 @@ class Known:
 
 _known = Known(None, float("-inf"))
 _renewing = threading.Lock()
+_is_readable = True
 
 
 def reason() -> str | None:
@@ -112,6 +113,7 @@ def remember(reason: str | None, *, at: float | None = None) -> str | None:
 
 
 def _read() -> str | None:
+    global _is_readable
     at = time.monotonic()  # Before the query: what it finds may be older than its answer, but not than this.
     try:
         with connection.cursor() as cursor:
@@ -120,8 +122,11 @@ def _read() -> str | None:
     except ProgrammingError as error:
         # Before `migrate` there is no table, and before `database_roles` no role but the owner may use it. So
         # maintenance cannot have begun, and this is no reason to refuse every charge.
-        logger.error("Whether there is maintenance cannot be read: %s", first_line(error))
-        row = None
+        if _is_readable:  # Log it once, not twice a second.
+            logger.error("Whether there is maintenance cannot be read: %s", first_line(error))
+        _is_readable, row = False, None
+    else:
+        _is_readable = True
     return remember(row[0] if row else None, at=at)
 
 

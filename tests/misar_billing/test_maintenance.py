@@ -234,14 +234,21 @@ def test_with_the_database_out_of_reach_a_page_shows_what_was_known_and_a_change
 
 
 @pytest.mark.parametrize("role", ["runtime", "operator"])
-def test_before_the_roles_have_their_privileges_no_charge_is_refused(roles, acting_as, usual_memory, role):
+def test_before_the_roles_have_their_privileges_no_charge_is_refused(
+    roles, acting_as, usual_memory, caplog, role
+):
     with connection.cursor() as cursor:
         cursor.execute(f"REVOKE ALL ON accounts_maintenance FROM {roles.runtime}, {roles.operator}")
         cursor.execute("SAVEPOINT before")
         with acting_as(role):
-            cursor.execute("SAVEPOINT inside")
-            assert maintenance.reason() is None
-            cursor.execute("ROLLBACK TO SAVEPOINT inside")
+            for _ in range(2):
+                cursor.execute("SAVEPOINT inside")
+                assert maintenance.reason() is None
+                cursor.execute("ROLLBACK TO SAVEPOINT inside")
+                aged(5)
+    assert maintenance.reason() is None
+    [record] = caplog.records
+    assert "permission denied" in record.getMessage()
 
 
 # --- The command --------------------------------------------------------------------------------------
