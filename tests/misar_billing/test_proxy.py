@@ -231,6 +231,23 @@ def test_slow_clients_do_not_reach_the_service(server, proxy):
     assert len(server.arrived()) == before + 3
 
 
+def test_a_body_that_does_not_arrive_in_time_is_refused(server):
+    head = b"POST /io/wallet/deduct HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n{"
+    before = len(server.arrived())
+    with (
+        proxying(server.port, server.internal_port, PROXY_BODY_TIME="200ms") as proxy,
+        socket.create_connection(("127.0.0.1", proxy.port), timeout=PATIENCE) as client,
+    ):
+        client.sendall(head)
+        answer = b"".join(iter(lambda: client.recv(1000), b""))
+    assert answer.startswith(b"HTTP/1.1 408")
+    assert json.loads(answer.partition(b"\r\n\r\n")[2]) == {
+        "allowed": False,
+        "error": "The body did not arrive in time",
+    }
+    assert len(server.arrived()) == before
+
+
 @pytest.mark.parametrize("length_is_known", [True, False])
 def test_a_body_that_is_too_large_is_refused(proxy, length_is_known):
     body = b"x" * (MEGABYTE + 1)
