@@ -19,7 +19,6 @@ from prometheus_client.parser import text_string_to_metric_families
 from accounts.service_keys import issue_service_key
 from bench.surroundings import url_of
 from misar_billing.metrics import processes
-from misar_billing.metrics.exposition import exposition
 from sandbox.environment import free_port
 from tests.conftest import paid_checkout, signed
 from tests.deployment import eventually
@@ -51,12 +50,13 @@ class Served:
     """gunicorn on the database of this test, with its log in a file."""
 
     def __init__(self, log: Path) -> None:
-        self.log, self.port = log, free_port()
+        self.log, self.port, self.internal_port = log, free_port(), free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.secret = issue_service_key(product="blog")[1]
         environment = os.environ | {
             "DATABASE_URL": url_of(connection.settings_dict["NAME"]),
             "PORT": str(self.port),
+            "INTERNAL_PORT": str(self.internal_port),
             "ALLOWED_HOSTS": "127.0.0.1",
             "STRIPE_WEBHOOK_SECRETS": SECRET,
             "WEB_WORKERS": "2",
@@ -91,6 +91,12 @@ class Served:
         body = json.dumps(event)
         headers = {"Stripe-Signature": signed(body, secret=SECRET)}
         return requests.post(f"{self.url}/io/wallet/webhook", body, headers=headers, timeout=60)
+
+    def metrics(self) -> str:
+        """The text that Prometheus reads."""
+        answer = requests.get(f"http://127.0.0.1:{self.internal_port}/metrics", timeout=60)
+        assert answer.headers["Content-Type"].startswith("text/plain; version=0.0.4")
+        return answer.text
 
     def folder(self) -> Path:
         """Where its workers count: the master holds a file there open."""
@@ -161,7 +167,7 @@ def make_trouble(served: Served) -> requests.Response:
             cursor.execute(REPAIR)
 
 
-def test_the_metrics_and_the_log_tell_what_happened_and_name_no_person(served, monkeypatch):
+def test_the_metrics_and_the_log_tell_what_happened_and_name_no_person(served):
     assert served.deliver(paid_checkout(amount_total=100 * (CHARGES + 100))).ok
     with ThreadPoolExecutor(THREADS) as threads:
         answers = list(threads.map(served.deduct, map(str, range(CHARGES))))
@@ -173,8 +179,7 @@ def test_the_metrics_and_the_log_tell_what_happened_and_name_no_person(served, m
     failed = make_trouble(served)
     assert failed.status_code == 500
 
-    monkeypatch.setenv(processes.VARIABLE, str(served.folder()))
-    text = exposition()[0].decode()
+    text = served.metrics()
     assert (charges(text, "allowed"), charges(text, "replayed")) == (CHARGES + 2, 1)
     assert charges(text, "denied", "credits") == 1
     found = samples(text)
@@ -207,20 +212,20 @@ def test_the_metrics_and_the_log_tell_what_happened_and_name_no_person(served, m
     assert "Invalid request from -" in of_gunicorn
 
 
-def test_the_counts_of_a_killed_worker_stay(served, monkeypatch):
+def test_the_counts_of_a_killed_worker_stay(served):
     served.deliver(paid_checkout())
     for key in range(8):
         served.deduct(str(key))
     folder = served.folder()
-    monkeypatch.setenv(processes.VARIABLE, str(folder))
     killed, _ = served.workers()
     os.kill(killed, signal.SIGKILL)
     eventually(lambda: len({*served.workers()} - {killed}) == 2)
     eventually(lambda: not list(folder.glob(f"*_{killed}.db")))
     for key in range(8, 16):
         served.deduct(str(key))
-    text = exposition()[0].decode()
+    text = served.metrics()
     assert charges(text, "allowed") == 16
     assert samples(text)["misar_http_requests_in_progress{}"] == 0
+    assert served.get("/metrics").status_code == 404
     served.stop()
     assert not folder.exists()
