@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from django.core.wsgi import get_wsgi_application
+from django.urls import get_resolver
 
 from foundation import deadlines
 from misar_billing import bodies
@@ -12,6 +13,8 @@ from misar_billing import bodies
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "misar_billing.settings")
 
 django = get_wsgi_application()
+# Import the views of all addresses now, in one thread, and not in the first requests of each thread.
+assert get_resolver().url_patterns
 
 
 def application(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:

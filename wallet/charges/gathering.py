@@ -17,6 +17,7 @@ import psycopg
 
 from accounts.models import ServiceKey
 from accounts.service_keys import as_remembered
+from foundation import deadlines
 from foundation.database.transactions import is_out_of_reach
 from foundation.errors import TryAgainLater
 from wallet.charges import batches, deductions
@@ -34,9 +35,16 @@ class _Waiting:
 
     item: Item
     came_at: float = field(default_factory=time.monotonic)
+    # Half of the time of its request must be left when it begins: for the wait for a lock, and the answer.
+    time_left: float = field(default_factory=lambda: deadlines.seconds_left() or 2 * SECONDS_MAX)
     turn: threading.Event = field(default_factory=threading.Event)
     outcome: Outcome = None
     group: list["_Waiting"] = field(default_factory=list)
+
+    @property
+    def begins_until(self) -> float:
+        """Until when it may begin, by the monotonic clock, if it had to wait."""
+        return self.came_at + min(SECONDS_MAX, self.time_left - SECONDS_MAX)
 
 
 # For each wallet that this process is charging, the charges that wait until this is done. The charges of a
@@ -60,12 +68,27 @@ def deduct(*, service: ServiceKey, user_id: str, feature: str, count: int = 1, k
         else:
             _waiting[place] = []
             _begin([mine])
-    mine.turn.wait()
+    _wait(mine, place)
     if mine.group:
         _make(service, mine.group, place)
     if isinstance(mine.outcome, Charge):
         return mine.outcome
     raise mine.outcome or TryAgainLater
+
+
+def _wait(mine: _Waiting, place: tuple[str, str]) -> None:
+    """Wait for the turn of a charge. Raises TryAgainLater when the time of its request is over.
+
+    The charge that is made now may have come later than this one's request, so its time may end later, too.
+    """
+    if mine.turn.wait(deadlines.seconds_left()):
+        return
+    with _lock:
+        if mine.turn.is_set():
+            return
+        if mine in _waiting.get(place, ()):
+            _waiting[place].remove(mine)
+    raise TryAgainLater  # If it is being made by another thread, its key tells the caller later.
 
 
 def _begin(group: list[_Waiting]) -> None:
@@ -115,7 +138,7 @@ def _hand_on(place: tuple[str, str], lost: Exception | None) -> None:
     now = time.monotonic()
     in_time = []
     for each in _waiting.pop(place):
-        if lost or now >= each.came_at + SECONDS_MAX:
+        if lost or now >= each.begins_until:
             each.outcome = _of_its_own(lost) if lost else None
             each.turn.set()
         else:

@@ -1,6 +1,7 @@
 """Requests of one process that charge the same wallet at the same time share a transaction."""
 
 import threading
+import time
 from collections import Counter
 
 import psycopg
@@ -8,6 +9,7 @@ import pytest
 from django.db import connection
 
 from accounts.service_keys import find_service_key, remembered, revoke_service_key
+from foundation import deadlines
 from tests.conftest import product
 from wallet.books.funds import available_of
 from wallet.charges import batches, gathering
@@ -32,14 +34,15 @@ class Callers:
         self.outcomes = {}
         self.threads = []
 
-    def begin(self, key, name=None, user_id="usr_1", **asked):
+    def begin(self, key, name=None, user_id="usr_1", seconds_left=3600, **asked):
         name = name or key
 
         def charge():
             try:
-                self.outcomes[name] = gathering.deduct(
-                    service=self.service, user_id=user_id, **{"feature": FEATURE, "key": key} | asked
-                )
+                with deadlines.within(seconds_left):
+                    self.outcomes[name] = gathering.deduct(
+                        service=self.service, user_id=user_id, **{"feature": FEATURE, "key": key} | asked
+                    )
             except Exception as error:
                 self.outcomes[name] = error
             finally:
@@ -227,6 +230,29 @@ def test_who_has_waited_too_long_does_not_begin(give, service, locked):
     outcomes = callers.end()
     assert kinds({0: outcomes["first"], 1: outcomes["late:3"]}) == {"charged": 2}
     assert kinds({0: outcomes["late:1"], 1: outcomes["late:2"]}) == {"TryAgainLater": 2}
+    assert available_of("usr_1") == 8
+
+
+@pytest.mark.parametrize("seconds_left", [0.2, gathering.SECONDS_MAX + 0.2])
+def test_a_charge_whose_request_has_little_time_leaves_the_queue(give, service, locked, seconds_left):
+    """It does not wait for a charge whose request began later, and is not made later by another thread."""
+    give("usr_1", 10)
+    callers = Callers(service)
+    hold(locked)
+    callers.begin_first()
+    callers.begin("patient")
+    callers.wait_until(1)
+    callers.begin("hurried", seconds_left=seconds_left)
+    hurried = callers.threads[-1]
+    if seconds_left < gathering.SECONDS_MAX:
+        hurried.join(60)
+        assert not hurried.is_alive()
+        assert sum(map(len, gathering._waiting.values())) == 1
+    else:
+        callers.wait_until(2)
+        time.sleep(0.3)
+    locked.rollback()
+    assert kinds(callers.end()) == {"charged": 2, "TryAgainLater": 1}
     assert available_of("usr_1") == 8
 
 
