@@ -37,11 +37,12 @@ def nodes_of(node: dict[str, Any]) -> Iterator[dict[str, Any]]:
         yield from nodes_of(below)
 
 
-def scans_of(queries: list[str], table: str = LEDGER) -> list[str]:
-    """The queries that read a table from its beginning to its end."""
+def scans_of(queries: list[str], *tables: str) -> list[tuple[str, str]]:
+    """The queries that read one of the tables, by default the ledger, from its beginning to its end."""
     return [
-        query
+        (table, query)
         for query, nodes in plans_of(queries)
+        for table in tables or (LEDGER,)
         if any(node["Node Type"] == "Seq Scan" and node["Relation Name"] == table for node in nodes)
     ]
 
