@@ -25,6 +25,8 @@ from tests.environment import ROOT
 
 PATIENCE_SECONDS = 300  # On a busy machine.
 PROCESSES = 5  # The sandbox, the web server, the mail sender, the tidier and the sealer.
+# For runs that are about another process. Each worker loads the whole service.
+ONE_WORKER = {"WEB_WORKERS": "1"}
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")]
 
@@ -136,7 +138,7 @@ def test_it_runs_through_every_end_of_postgresql_and_each_stop_keeps_its_data(da
         assert balance_in(run, key) == 0
         its_children_end_with_it_even_if_it_is_killed(run)
         # Its database may go on running: the next run uses it, and ends it.
-        with running(data_dir) as again:
+        with running(data_dir, **ONE_WORKER) as again:
             assert balance_in(again, key) == 0
             a_stop_leaves_no_process_behind(again, signal.SIGTERM)
             assert "Traceback" not in again.output()
@@ -259,7 +261,7 @@ def test_a_stop_during_the_start_is_clean(tmp_path):
 
 
 def test_a_child_that_dies_ends_the_run_with_a_sentence(data_dir):
-    with running(data_dir) as run:
+    with running(data_dir, **ONE_WORKER) as run:
         os.kill(max(run.children()), signal.SIGKILL)
         assert run.exit_code() == 1
         assert re.search(r"The (web server|sandbox|mail sender|tidier|sealer) ended by itself", run.output())
@@ -270,7 +272,7 @@ def test_a_child_that_dies_ends_the_run_with_a_sentence(data_dir):
 
 
 def test_without_its_data_postgresql_is_not_started_and_the_run_ends(data_dir):
-    with running(data_dir) as run:
+    with running(data_dir, **ONE_WORKER) as run:
         children, postmaster = run.children(), run.postmaster()
         data = run.server._place() / "data"
         moved = data.rename(data.with_name("moved"))
@@ -287,7 +289,7 @@ def test_without_its_data_postgresql_is_not_started_and_the_run_ends(data_dir):
 
 @pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGINT, None])
 def test_a_restart_that_fails_ends_the_run_as_a_signal_does(data_dir, stop):
-    with running(data_dir) as run:
+    with running(data_dir, **ONE_WORKER) as run:
         children, postmaster = run.children(), run.postmaster()
         # A process of the old server that goes on: PostgreSQL does not start while it has the shared memory.
         orphan = min(pid for pid, parent in all_processes().items() if parent == postmaster)
@@ -387,7 +389,7 @@ def test_real_data_is_refused_and_not_changed(tmp_path, chosen, subtests):
 
 def test_an_empty_database_becomes_a_sandbox_and_stays_one(tmp_path, chosen):
     url = chosen("mine")
-    with running(tmp_path / "var", DATABASE_URL=url) as run:
+    with running(tmp_path / "var", DATABASE_URL=url, **ONE_WORKER) as run:
         assert run.is_healthy()
         with_other_data_dir = manage(
             url, tmp_path / "other", "quickstart", PORT=str(free_port()), SANDBOX_PORT=str(free_port())
@@ -395,7 +397,7 @@ def test_an_empty_database_becomes_a_sandbox_and_stays_one(tmp_path, chosen):
         assert with_other_data_dir.returncode == 2
         assert with_other_data_dir.stderr.startswith("A sandbox is already running on mine at ")
     before = contents_of(url)["monetization_tip"]
-    with running(tmp_path / "var", DATABASE_URL=url) as run:
+    with running(tmp_path / "var", DATABASE_URL=url, **ONE_WORKER) as run:
         assert run.is_healthy()
     assert contents_of(url)["monetization_tip"] == before != []
 
