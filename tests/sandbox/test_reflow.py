@@ -16,7 +16,7 @@ from tests.sandbox.conftest import StandIn, line
 pytestmark = [
     pytest.mark.browser,
     pytest.mark.slow,
-    pytest.mark.skipif(not CHROMIUM.exists(), reason="there is no /usr/bin/chromium here"),
+    pytest.mark.skipif(not CHROMIUM.exists(), reason=f"there is no {CHROMIUM} here"),
 ]
 USER_ID = f"usr_{long(251)}"
 FILES = "django.core.mail.backends.filebased.EmailBackend"
