@@ -51,7 +51,7 @@ def test_a_database_of_the_benchs_name_that_is_not_its_own_is_not_dropped(tmp_pa
 @pytest.mark.slow
 def test_a_small_run_measures_every_variant_under_every_load_and_leaves_clean_books(tmp_path):
     run = subprocess.run(
-        [sys.executable, "-m", "bench", "--quick", "--rounds", "1", "--seconds", "0.2", "--json"],
+        [sys.executable, "-m", "bench", "--quick", "--rounds", "1", "--seconds", "0.02", "--json"],
         cwd=ROOT,
         env=os.environ | {"DATA_DIR": str(tmp_path)},
         capture_output=True,
