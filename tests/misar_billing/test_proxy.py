@@ -163,6 +163,24 @@ def test_more_than_can_be_served_in_a_second_is_refused_at_once(server):
         assert [each.result()[0].status_code for each in held] == [200, 200]
 
 
+def test_what_waits_for_stripe_or_reads_for_staff_has_more_time_than_a_charge(tmp_path):
+    haproxy()
+    paths = ["/io/wallet/topup-session", "/wallet/top-up", "/admin/", "/io/wallet/deduct/batch"]
+    with (
+        serving(tmp_path / "server", WEB_THREADS="5") as server,
+        proxying(server.port, server.internal_port, SERVER_THREADS="5") as proxy,
+        ThreadPoolExecutor(5) as pool,
+    ):
+        with server.holding():
+            patient = [pool.submit(ask, proxy, "POST", path) for path in paths]
+            eventually(lambda: len(server.arrived()) == len(paths))
+            answer, _ = ask(proxy, "POST", "/io/wallet/deduct")
+            assert answer.status_code == 503
+            assert answer.json()["error"] == "The service did not answer in time; please try again"
+            assert not any(each.done() for each in patient)
+        assert [each.result()[0].status_code for each in patient] == [200] * len(paths)
+
+
 def test_a_server_that_is_gone_is_refused_in_the_envelope(server):
     with proxying(free_port(), free_port()) as proxy:
         for method, path in REQUESTS:
