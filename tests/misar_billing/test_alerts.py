@@ -37,8 +37,8 @@ def expressions() -> list[str]:
 
 @pytest.fixture
 def shown(as_service, give, article_rate, staff):
-    """A reading after some traffic."""
-    give("usr_1", 1)
+    """A reading after some traffic, with an error of the database: a key that is there already."""
+    give("usr_1", 2)
     as_service.deduct(idempotency_key="a")
     as_service.deduct(idempotency_key="a")
     as_service.deduct(count=5)
