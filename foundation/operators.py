@@ -44,7 +44,7 @@ UNITS = {"h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)  # Stripe's API accepts no earlier time.
 # What an operator can do about an error of PostgreSQL, by its code.
 REMEDIES = {
-    "42501": "Run it as the operator role (docs/operations.md).",  # No permission.
+    "42501": "Run it as the operator role (docs/database.md).",  # No permission.
     "42P01": "Run migrate.",  # No such table.
     "42703": "Run migrate.",  # No such column.
 }

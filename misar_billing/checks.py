@@ -145,7 +145,7 @@ def the_service_has_no_password_of_others(
     return [
         Error(
             f"{name} is in the environment of this process.",
-            hint="Take it out of .env: passwords of the database are in deploy/secrets. docs/operations.md, "
+            hint="Take it out of .env: passwords of the database are in deploy/secrets. docs/upgrading.md, "
             '"From an earlier compose.yaml", has the steps.',
             id="misar.E009",
         )

@@ -2,7 +2,7 @@
 
 Each record of Python's logging goes through the same steps of structlog, also those of gunicorn and of
 libraries. A line has the time in UTC, the level, the logger, the event, the id of the request, and further
-facts as fields. docs/operations.md describes the fields. This module can be imported before Django has
+facts as fields. docs/monitoring.md describes the fields. This module can be imported before Django has
 settings, because gunicorn's configuration uses it.
 """
 

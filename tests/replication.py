@@ -196,7 +196,7 @@ class Books:
 
 @contextmanager
 def books(folder: Path) -> Iterator[Books]:
-    """Make books in a folder, as docs/operations.md says. Nothing of them is left after the block."""
+    """Make books in a folder, as docs/database.md says. Nothing of them is left after the block."""
     with place(folder) as here:
         template = Server(here, "template")
         template.initialise()

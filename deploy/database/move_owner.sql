@@ -1,5 +1,5 @@
 -- Makes a misar_owner that is no superuser, in a database whose misar_owner is the superuser of the cluster, as
--- compose.yaml of earlier releases made it. docs/operations.md, "From an earlier compose.yaml", says how to run it.
+-- compose.yaml of earlier releases made it. docs/upgrading.md, "From an earlier compose.yaml", says how to run it.
 --
 -- That superuser cannot become an ordinary role. So it gets the name postgres, and a new misar_owner gets all that
 -- is in the schema public. Nothing is changed if any of it fails.

@@ -84,7 +84,7 @@ def test_each_alert_says_how_urgent_it_is_and_the_documents_what_to_do():
 
 
 def test_the_documents_name_each_metric(shown):
-    described = (ROOT / "docs" / "operations.md").read_text().split("\n## Metrics\n")[1].split("\n## ")[0]
+    described = (ROOT / "docs" / "monitoring.md").read_text().split("\n## Metrics\n")[1].split("\n## ")[0]
     named = set(re.findall(r"`(misar_\w+)", described))
     families = {family.name + ("_total" if family.type == "counter" else "") for family in shown.families}
     assert named == families

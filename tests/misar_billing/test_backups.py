@@ -1,4 +1,4 @@
-"""Backups are restored as docs/operations.md says: a dump on another server, and a moment of the past."""
+"""Backups are restored as docs/database.md says: a dump on another server, and a moment of the past."""
 
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager

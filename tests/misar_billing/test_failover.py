@@ -1,4 +1,4 @@
-"""The service while its primary fails, can't write or loses its standby (docs/operations.md, A standby)."""
+"""The service while its primary fails, can't write or loses its standby (docs/database.md, A standby)."""
 
 import time
 from statistics import median

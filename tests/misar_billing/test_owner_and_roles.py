@@ -256,8 +256,8 @@ def test_the_way_from_a_database_whose_owner_is_the_superuser_of_the_cluster(sta
 
 
 def steps_of_the_documentation() -> list[str]:
-    """The commands in docs/operations.md, without Docker: here psql reaches the server by itself."""
-    section = (ROOT / "docs/operations.md").read_text().partition("### From an earlier compose.yaml")[2]
+    """The commands in docs/upgrading.md, without Docker: here psql reaches the server by itself."""
+    section = (ROOT / "docs/upgrading.md").read_text().partition("## From an earlier compose.yaml")[2]
     commands = re.findall(r"^docker compose exec -T database (psql .*)$", section, re.MULTILINE)
     assert len(commands) == 3
     return [f"cd {ROOT} && {command}" for command in commands]

@@ -153,7 +153,7 @@ class Command(BaseCommand):
         if passwords and _is_superuser():
             self.stderr.write(
                 "Warning: the owner of the tables is a superuser, so its password opens the whole cluster. "
-                'docs/operations.md, "From an earlier compose.yaml", says how to end that.'
+                'docs/upgrading.md, "From an earlier compose.yaml", says how to end that.'
             )
 
 

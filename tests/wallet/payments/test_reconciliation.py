@@ -272,9 +272,9 @@ def test_the_report_as_json(lost):
 
 
 def test_each_kind_of_finding_is_explained():
-    """In the back-office's overview, and in docs/operations.md with what staff should do."""
+    """In the back-office's overview, and in docs/checks.md with what staff should do."""
     assert set(HEADINGS) == set(Kind) - set(REPAIRED)
-    text = (django_settings.BASE_DIR / "docs" / "operations.md").read_text()
+    text = (django_settings.BASE_DIR / "docs" / "checks.md").read_text()
     for kind in Kind:
         assert f"| `{kind}` | " in text
 

@@ -233,7 +233,7 @@ def test_a_role_that_may_not_write_is_refused_with_the_one_that_may(sealed):
         sql("RESET ROLE")
         sql(f"DROP OWNED BY {role}")
         sql(f"DROP ROLE {role}")
-    as_operator = "Run it as the operator role (docs/operations.md)."
+    as_operator = "Run it as the operator role (docs/database.md)."
     assert (code, sentence) == (
         2,
         f"Could not seal: permission denied for table wallet_seal. {as_operator}",

@@ -19,7 +19,7 @@ from wallet.payments.sessions import Parked, payment_at, text_at
 
 Body = dict[str, Any]
 
-# Staff search for the payment with an earlier --since (docs/operations.md).
+# Staff search for the payment with an earlier --since (docs/checks.md).
 NO_TOPUP = "No paid top-up has its payment, so no credits follow it."
 
 

@@ -1,6 +1,6 @@
 """The differences between Stripe and the books: their kinds, and what each kind means.
 
-docs/operations.md says for each kind what staff should do.
+docs/checks.md says for each kind what staff should do.
 """
 
 from collections.abc import Callable
