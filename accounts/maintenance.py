@@ -27,7 +27,7 @@ REMEMBERED_SECONDS = 1.0
 # From this age on, one thread reads it again. The other threads need not wait for that.
 RENEWED_AFTER_SECONDS = 0.5
 # The longest request: staff have 8 seconds for a page, and besides may wait 6 seconds for a turn at Stripe
-# and 9 for its answer. A batch takes up to 11.
+# and 9 for its answer. A batch has 3 seconds until it is read, and then 8.
 REQUEST_SECONDS_MAX = 24.0
 
 READ = "SELECT reason FROM public.accounts_maintenance"
@@ -168,9 +168,9 @@ def is_a_round_running() -> bool:
     """Return whether a round of background work that began before the maintenance is still running."""
     with connection.cursor() as cursor:
         cursor.execute(f"SELECT pg_try_advisory_lock({LOCK})")
-        if not (is_free := cursor.fetchone()[0]):
-            return True
-        cursor.execute(f"SELECT pg_advisory_unlock({LOCK})")
+        is_free: bool = cursor.fetchone()[0]
+        if is_free:
+            cursor.execute(f"SELECT pg_advisory_unlock({LOCK})")
     return not is_free
 
 

@@ -35,11 +35,17 @@ def answer_health(
             return get_response(request)
         if request.method not in {"GET", "HEAD"}:
             return JsonResponse({"error": "Method not allowed"}, status=405, headers={"Allow": "GET, HEAD"})
-        reason = database_trouble()
-        body = {"status": "unavailable", "reason": reason} if reason else {"status": "ok"}
-        return JsonResponse(body, status=503 if reason else 200, headers={"Cache-Control": "no-store"})
+        status, body = answer()
+        return JsonResponse(body, status=status, headers={"Cache-Control": "no-store"})
 
     return middleware
+
+
+def answer() -> tuple[int, dict[str, str]]:
+    """Return the status and the body of an answer to /health."""
+    if reason := database_trouble():
+        return 503, {"status": "unavailable", "reason": reason}
+    return 200, {"status": "ok"}
 
 
 # The database is asked to write, and to make it as durable as a charge. The numbers need more memory than

@@ -12,8 +12,6 @@ import socket
 import threading
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, HTTPServer
-from importlib import import_module
-from importlib.util import find_spec
 from socketserver import ThreadingMixIn
 from typing import Any
 
@@ -59,28 +57,32 @@ def serve() -> None:
 
 
 def _answer(path: str) -> tuple[int, bytes, str]:
-    """Return status, body and content type."""
+    """Return status, body and content type.
+
+    What needs Django is imported here, because gunicorn's configuration imports this module before it.
+    """
     if path == "/ready":
         # Not a question to the database: without it, refusals in the right envelope still come from here.
         return (503, b"draining", "text/plain") if is_draining() else (200, b"ready", "text/plain")
     if path == "/health":
         return _health()
-    if path == "/metrics" and find_spec("misar_billing.metrics"):
-        return 200, *import_module("misar_billing.metrics.exposition").exposition()
+    if path == "/metrics":
+        from misar_billing.metrics.exposition import exposition
+
+        return 200, *exposition()
     return 404, b"There is nothing at this address.", "text/plain"
 
 
 def _health() -> tuple[int, bytes, str]:
     from django.db import connections
 
-    from misar_billing.health import database_trouble
+    from misar_billing.health import answer
 
     try:
-        reason = database_trouble()
+        status, body = answer()
     finally:
         connections.close_all()  # The thread ends with this answer.
-    body = {"status": "unavailable", "reason": reason} if reason else {"status": "ok"}
-    return 503 if reason else 200, json.dumps(body).encode(), "application/json"
+    return status, json.dumps(body).encode(), "application/json"
 
 
 class _Handler(BaseHTTPRequestHandler):
