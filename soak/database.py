@@ -12,13 +12,13 @@ from typing import Any
 import psycopg
 
 from foundation.database.configuration import NAME, NoDatabase
+from sandbox import signals
 from sandbox.private_postgres import PrivateServer
-from soak.signals import children_of, send
 
 DISK_BYTES = 3 * 1024**3
 MARGIN_BYTES = 64 * 1024
 START_SECONDS_MAX = 60
-# Of each burst: so long PostgreSQL stands still, so long it runs.
+# How long PostgreSQL stands still in each burst, and how long it runs until the next one.
 BURST_SECONDS, PAUSE_SECONDS = 0.4, 0.3
 RULE = "default_transaction_read_only"
 
@@ -88,7 +88,7 @@ class Database:
     def killed(self) -> Iterator[None]:
         pid = self._server.pid()
         assert pid is not None
-        send(pid, signal.SIGKILL)
+        signals.send(pid, signal.SIGKILL)
         try:
             yield
         finally:
@@ -108,22 +108,14 @@ class Database:
 
     @contextmanager
     def stopped(self) -> Iterator[None]:
-        """All of its processes stand still, and their kernel goes on saying that they are there."""
+        """All of its processes stand still."""
         postmaster = self._server.pid()
         assert postmaster is not None
-        stopped = [postmaster]
-        send(postmaster, signal.SIGSTOP)  # First, so that it makes no more children.
-        try:
-            stopped += children_of(postmaster)
-            for pid in stopped:
-                send(pid, signal.SIGSTOP)
+        with signals.stopped(postmaster):
             yield
-        finally:
-            for pid in stopped:
-                send(pid, signal.SIGCONT)
 
     def slow(self, seconds: float) -> None:
-        """It stands still in bursts, for so long."""
+        """It stands still in bursts, for this time."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             with self.stopped():
@@ -144,7 +136,7 @@ class Database:
                 cursor.execute("SELECT pg_reload_conf()")
 
     def out_of_connections(self, seconds: float) -> None:
-        """Take every connection, the free ones and those of the service, and hold them for so long."""
+        """Take every connection, the free ones and those of the service, and hold them for this time."""
         with ExitStack() as stack:
             first = stack.enter_context(self._connect())
             own = [first.info.backend_pid]

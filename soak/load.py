@@ -76,7 +76,7 @@ class Load:
             yield
 
     def run_for(self, seconds: float) -> None:
-        """Let the load go on for so long."""
+        """Let the load go on for this time."""
         time.sleep(seconds)
         self._require_health()
 

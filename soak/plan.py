@@ -10,11 +10,11 @@ EVERY_THREAD = SERVERS * gunicorn_conf.workers * gunicorn_conf.threads
 STORM_TIMES = 20
 BATCH = 10
 WALLETS = 50
-# A caller rests so long after each unit of work, so that the usual load leaves room on a small machine.
+# How long a caller rests after each unit of work, so that the usual load leaves room on a small machine.
 REST_SECONDS = 0.1
-# If a caller had no success for so long after the end of a fault, the service did not resume.
+# If a caller had no success in this time after the end of a fault, the service did not resume.
 RESUME_SECONDS_MAX = 60.0
-# What is left when the load stops gets so long to be answered.
+# How long callers wait for their last answers when the load stops.
 FINISH_SECONDS_MAX = 60.0
 
 

@@ -19,7 +19,7 @@ CALLERS_MAX = 3000  # All callers of a run come from one address.
 
 def missing() -> str:
     """Why there is no proxy here; "" if there is one."""
-    if not _program():
+    if not program():
         return "haproxy is not installed"
     return "" if CONFIGURATION.exists() else f"there is no {CONFIGURATION.name}"
 
@@ -41,11 +41,12 @@ def running(servers: Sequence[Server], folder: Path) -> Iterator[Address]:
     log = folder / "proxy.log"
     log.unlink(missing_ok=True)
     with Processes() as processes:
-        command = (_program() or "", "-db", "-f", str(CONFIGURATION))
+        command = (program() or "", "-db", "-f", str(CONFIGURATION))
         processes.start("The proxy", logged(command, log), environ=environ)
         processes.wait_until_healthy("The proxy", HOST, port)
         yield HOST, port
 
 
-def _program() -> str | None:
+def program() -> str | None:
+    """The path of haproxy, which may be outside of an ordinary user's PATH; None without one."""
     return shutil.which("haproxy") or shutil.which("haproxy", path="/usr/sbin:/usr/local/sbin")

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from sandbox.environment import free_port
 from sandbox.processes import WEB, Processes
+from sandbox.signals import children_of, send
 from soak.client import ANSWER_SECONDS_MAX, Address
-from soak.signals import children_of, send
 
 HOST = "127.0.0.1"
 LIBRARY = "libfaketimeMT.so.1"
@@ -97,7 +97,7 @@ def faketime() -> Path | None:
 
 
 def wrong_clock(days: int) -> dict[str, str]:
-    """Variables for a process whose clock is so many days off. Its monotonic clocks stay right.
+    """Variables for a process whose clock is this many days off. Its monotonic clocks stay right.
 
     So do the times of files: gunicorn's heartbeat is one. Without the last setting, libfaketime 0.9.10 ends
     waits for Python's own lock at once, and a server needs four times the processor time.

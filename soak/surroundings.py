@@ -31,7 +31,7 @@ class Surroundings:
 def prepared(environ: MutableMapping[str, str]) -> Iterator[Path]:
     """Set a sandbox's environment under DATA_DIR/soak, and yield that folder, which is empty."""
     folder = configuration.data_directory(environ) / "soak"
-    for name in ("DATABASE_URL", "ACCESS_LOG"):
+    for name in ("DATABASE_URL", "LOG_REQUESTS"):
         environ.pop(name, None)
     environ.update(
         DATA_DIR=str(folder / "run"),

@@ -89,7 +89,6 @@ class Tally:
 
     windows: list[Window] = field(default_factory=lambda: [Window("start", 0)])
     units: list[Unit] = field(default_factory=list)
-    strays: list[str] = field(default_factory=list)
 
     @property
     def window(self) -> Window:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
+from urllib.parse import urlencode
 from uuid import uuid4
 
 import pytest
@@ -53,6 +54,13 @@ def copy_of_the_migrated_one(verbosity: int) -> Iterator[None]:
         _drop(copy, cursor, how="WITH (FORCE)")
         if not _copies_of(migrated, cursor):
             _drop(migrated, cursor)
+
+
+def url() -> str:
+    """DATABASE_URL for other processes that use this worker's database."""
+    found: dict[str, Any] = connection.get_connection_params()
+    query = urlencode({key: found[key] for key in ("user", "password", "host", "port") if found.get(key)})
+    return f"postgres:///{found['dbname']}?{query}"
 
 
 def _use(name: str) -> None:

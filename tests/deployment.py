@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from contextlib import ExitStack, contextmanager
 
 import pytest
@@ -16,6 +17,7 @@ from foundation.database import configuration
 from sandbox import postgres_programs
 from sandbox.environment import free_port
 from sandbox.private_postgres import PrivateServer
+from sandbox.signals import send
 from tests.conftest import paid_checkout, signed
 
 # Tests of a request's limits make each limit this many times longer, and the expected total too. So the extra
@@ -104,15 +106,20 @@ class Deployment:
         ]
 
     def kill_the_database(self):
-        pid = int((self.server._place() / "data" / "postmaster.pid").read_text().split()[0])
-        os.kill(pid, signal.SIGKILL)
+        send(self.postmaster(), signal.SIGKILL)
+
+    def postmaster(self) -> int:
+        pid = self.server.pid()
+        assert pid is not None
+        return pid
 
 
-def eventually(fact, seconds=120):
+def eventually(fact: Callable[..., object], seconds: float = 120) -> None:
+    """Wait for a fact."""
     give_up_at = time.monotonic() + seconds
     while not fact():
         assert time.monotonic() < give_up_at, "it did not happen in time"
-        time.sleep(0.1)
+        time.sleep(0.05)
 
 
 @contextmanager

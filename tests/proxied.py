@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -17,9 +16,9 @@ import requests
 from django.conf import settings
 
 from sandbox.environment import free_port
+from soak.proxy import CONFIGURATION, program
 from tests.deployment import eventually
 
-CONFIGURATION = Path(settings.BASE_DIR) / "deploy" / "haproxy.cfg"
 PATIENCE = 60
 
 
@@ -114,7 +113,7 @@ class Proxy:
 
 def haproxy() -> str:
     """The program. Skips the test if there is none."""
-    return shutil.which("haproxy") or pytest.skip("haproxy is not installed")
+    return program() or pytest.skip("haproxy is not installed")
 
 
 @contextmanager

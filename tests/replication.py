@@ -12,7 +12,6 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -26,6 +25,8 @@ from foundation.database.configuration import NAME, NoDatabase
 from sandbox.environment import free_port
 from sandbox.postgres_programs import Account, Programs
 from sandbox.private_postgres import PrivateServer
+from sandbox.signals import children_of, send
+from tests.deployment import eventually
 from tests.environment import ROOT
 
 ADMINISTRATOR = "postgres"
@@ -125,12 +126,9 @@ class Server:
         pid_file = self.data / "postmaster.pid"
         lines = pid_file.read_text().splitlines()
         postmaster, shared_memory = int(lines[0]), lines[6].split()[1]
-        os.kill(postmaster, signal.SIGSTOP)  # It starts no further process meanwhile.
-        listed = subprocess.check_output(["ps", "-eo", "pid=,ppid="], text=True).splitlines()
-        family = [int(pid) for pid, parent in map(str.split, listed) if int(parent) == postmaster]
-        for pid in [*family, postmaster]:
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+        send(postmaster, signal.SIGSTOP)  # It starts no further process meanwhile.
+        for pid in [*children_of(postmaster), postmaster]:
+            send(pid, signal.SIGKILL)
         pid_file.unlink()
         # A killed server leaves it to the machine's next start.
         subprocess.run(["ipcrm", "--shmem-id", shared_memory], check=False, capture_output=True)
@@ -168,14 +166,6 @@ class Server:
     def url(self, role: str, *, port: int = 0, database: str = NAME) -> str:
         """The DATABASE_URL of a role, on another port or for another database if they are given."""
         return f"postgres://{role}@127.0.0.1:{port or self.port}/{database}"
-
-
-def eventually(fact: Any, seconds: float = PATIENCE_SECONDS) -> None:
-    """Wait for a fact."""
-    give_up_at = time.monotonic() + seconds
-    while not fact():
-        assert time.monotonic() < give_up_at, "it did not happen in time"
-        time.sleep(0.02)
 
 
 # --- The books, made once ---------------------------------------------------------------------------

@@ -13,14 +13,13 @@ from django.conf import settings
 
 from foundation.database.configuration import NAME
 from tests.conftest import Sandbox
-from tests.deployment import Deployment
+from tests.deployment import Deployment, eventually
 from tests.replication import (
     ADMINISTRATOR,
     OPERATOR,
     OWNER,
     RUNTIME,
     Server,
-    eventually,
     make_database,
     manage,
 )

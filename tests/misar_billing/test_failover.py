@@ -8,8 +8,8 @@ import pytest
 
 from foundation.database import configuration
 from tests.callers import calling
-from tests.deployment import TIMES, Deployment
-from tests.replication import OPERATOR, RUNTIME, Pair, eventually, manage
+from tests.deployment import TIMES, Deployment, eventually
+from tests.replication import OPERATOR, RUNTIME, Pair, manage
 
 pytestmark = pytest.mark.slow
 

@@ -97,9 +97,10 @@ def test_a_request_is_shown_by_its_pattern_and_not_by_its_query(shown):
 
 
 def test_gunicorn_names_no_caller(shown):
-    for said in ("Invalid request from ip=203.0.113.9: Invalid HTTP request line: 'GET /?q=Ada'",):
-        assert "203.0" not in (line := shown(record(said, name="gunicorn.error")))
-        assert "Ada" not in line
+    said = "Invalid request from ip=203.0.113.9: Invalid HTTP request line: 'GET /?q=Ada'"
+    line = shown(record(said, name="gunicorn.error"))
+    assert "203.0" not in line
+    assert "Ada" not in line
 
 
 def test_json_in_production_and_lines_in_the_sandbox():

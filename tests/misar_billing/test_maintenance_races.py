@@ -4,19 +4,21 @@ import os
 import subprocess
 import sys
 import threading
-from contextlib import ExitStack, contextmanager
+import time
+from contextlib import contextmanager
 
 import pytest
-import requests
 from django.conf import settings
 from django.db import connection
 
 from accounts import maintenance
-from sandbox.environment import free_port
-from tests.accounts.mail.test_send_mail import url_of_the_test_database
+from tests import databases
+from tests.callers import calling
 from tests.crowd import begin, second_connection
-from tests.deployment import eventually
+from tests.deployment import Deployment, eventually
 from tests.misar_billing.test_maintenance import WHY, run
+from tests.misar_billing.test_maintenance import at_once as at_once
+from tests.misar_billing.test_maintenance import forgotten as forgotten
 from wallet.models import Entry
 
 pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
@@ -24,121 +26,52 @@ pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
 CALLERS = 6
 
 
-@pytest.fixture(autouse=True)
-def forgotten():
-    yield
-    maintenance.remember(None)
-
-
 @contextmanager
-def process(log, *command, **environment):
-    environment = os.environ | {"DATABASE_URL": url_of_the_test_database()} | environment
+def tidying(log, **environment):
+    """`tidy --watch` on the database of this test."""
+    environment = os.environ | {"DATABASE_URL": databases.url()} | environment
+    command = [sys.executable, "manage.py", "tidy", "--watch", "--every", "1"]
     with log.open("wb") as file:
-        started = subprocess.Popen(
-            [sys.executable, *command], cwd=settings.BASE_DIR, env=environment, stdout=file, stderr=file
-        )
+        started = subprocess.Popen(command, cwd=settings.BASE_DIR, env=environment, stdout=file, stderr=file)
     try:
-        yield started
+        yield log
     finally:
         started.terminate()
         assert started.wait(timeout=120) == 0, log.read_text()
 
 
-class Caller(threading.Thread):
-    """A caller of its own thread, who charges again and again, and keeps each answer."""
-
-    def __init__(self, url, service_key, name):
-        super().__init__(daemon=True)
-        self.url, self.headers, self.caller = url, {"x-wallet-service-key": service_key}, name
-        self.answers = []
-        self.is_over = False
-
-    def run(self):
-        with requests.Session() as session:
-            while not self.is_over:
-                body = {
-                    "user_id": self.caller,
-                    "feature": "blog.article.generate",
-                    "idempotency_key": f"{self.caller}:{len(self.answers)}",
-                }
-                answer = session.post(
-                    f"{self.url}/io/wallet/deduct", json=body, headers=self.headers, timeout=120
-                )
-                self.answers.append((answer.status_code, answer.json().get("allowed")))
-
-
-def test_two_processes_under_load_accept_nothing_after_it_has_begun(
-    tmp_path, give, article_rate, service_key, monkeypatch
-):
+def test_two_processes_under_load_accept_nothing_after_it_has_begun(tmp_path, service_key, monkeypatch):
     monkeypatch.setattr(maintenance, "REMEMBERED_SECONDS", 1.0)
     monkeypatch.setattr(maintenance, "REQUEST_SECONDS_MAX", 3.0)  # There are no batches here.
-    for number in range(CALLERS):
-        give(f"usr_{number}", 100_000)
-    port = free_port()
-    url = f"http://127.0.0.1:{port}"
-    web = ("-m", "gunicorn", "--config", "python:misar_billing.gunicorn_conf", "misar_billing.wsgi")
-    tidy = ("manage.py", "tidy", "--watch", "--every", "1")
-    environment = {"PORT": str(port), "ALLOWED_HOSTS": "127.0.0.1", "WEB_WORKERS": "2", "WEB_THREADS": "4"}
-    callers = [Caller(url, service_key, f"usr_{number}") for number in range(CALLERS)]
-    alive = {"HEARTBEAT_FILE": str(tmp_path / "alive")}
-    with ExitStack() as stack:
-        stack.enter_context(process(tmp_path / "web.log", *web, **environment))
-        stack.enter_context(process(tmp_path / "tidy.log", *tidy, **alive))
-        eventually(lambda: is_serving(url))
-        stack.enter_context(calling(callers))
-        eventually(lambda: all(len(caller.answers) > 5 for caller in callers))
-        code, said, _ = run("begin", WHY)
-        assert (code, "No change is accepted any more." in said) == (0, True)
-        charges, answered = charges_now(), [len(caller.answers) for caller in callers]
-        eventually(
-            lambda: all(len(c.answers) > count + 5 for c, count in zip(callers, answered, strict=True))
-        )
-        assert charges_now() == charges
-        eventually(
-            lambda: f"Resting, because changes are paused: {WHY}" in (tmp_path / "tidy.log").read_text()
-        )
-        assert (tmp_path / "alive").exists()
-        # One answer of each caller may have been on its way when the command returned.
-        for caller, count in zip(callers, answered, strict=True):
-            assert set(caller.answers[count + 1 :]) == {(503, False)}
-        run("end")
-        before = [len(caller.answers) for caller in callers]
-        eventually(lambda: all((200, True) in c.answers[n:] for c, n in zip(callers, before, strict=True)))
-    acknowledged = sum(caller.answers.count((200, True)) for caller in callers)
-    assert acknowledged == charges_now()
-    assert {answer for caller in callers for answer in caller.answers} == {(200, True), (503, False)}
-
-
-@contextmanager
-def calling(callers):
-    """Let the callers charge until the end of the block."""
-    for caller in callers:
-        caller.start()
-    try:
-        yield
-    finally:
-        for caller in callers:
-            caller.is_over = True
-        for caller in callers:
-            caller.join(timeout=120)
-
-
-def is_serving(url):
-    try:
-        return requests.get(f"{url}/health", timeout=120).ok
-    except requests.ConnectionError:
-        return False
+    deployment = Deployment(tmp_path)
+    deployment.service_key = service_key
+    deployment.environment |= {"DATABASE_URL": databases.url(), "WEB_THREADS": "4", "LIMITS_TIMES": "1"}
+    with (
+        deployment.serving(),
+        tidying(tmp_path / "tidy.log", HEARTBEAT_FILE=str(tmp_path / "alive")) as log,
+        calling(deployment, CALLERS) as callers,
+    ):
+        eventually(lambda: callers.have_each(since=0))
+        try:
+            code, said, _ = run("begin", WHY)
+            assert (code, "No change is accepted any more." in said) == (0, True)
+            charges, since = charges_now(), time.monotonic()
+            eventually(lambda: callers.have_each(since=since, acknowledged=False))
+            assert charges_now() == charges
+            answers = {(each.status, each.body["allowed"]) for each in callers.answers(since)}
+            assert answers == {(503, False)}
+            eventually(lambda: f"Resting, because changes are paused: {WHY}" in log.read_text())
+            assert (tmp_path / "alive").exists()
+        finally:
+            run("end")
+        since = time.monotonic()
+        eventually(lambda: callers.have_each(since=since))
+    assert len(callers.acknowledged()) == charges_now()
+    assert {answer.status for answer in callers.answers()} == {200, 503}
 
 
 def charges_now() -> int:
     return Entry.objects.filter(kind=Entry.Kind.DEDUCT).count()
-
-
-@pytest.fixture
-def at_once(monkeypatch):
-    """No request runs in these tests."""
-    monkeypatch.setattr(maintenance, "REMEMBERED_SECONDS", 0)
-    monkeypatch.setattr(maintenance, "REQUEST_SECONDS_MAX", 0)
 
 
 def test_it_waits_for_a_transaction_that_has_written_and_names_it(at_once, give):

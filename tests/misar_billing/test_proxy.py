@@ -20,8 +20,9 @@ from cryptography.x509.oid import NameOID
 
 from foundation.http.envelope import envelope_of, is_api_path
 from sandbox.environment import free_port
+from soak.proxy import CONFIGURATION
 from tests.deployment import eventually
-from tests.proxied import CONFIGURATION, PATIENCE, Proxy, Server, haproxy, proxying, serving
+from tests.proxied import PATIENCE, Proxy, Server, haproxy, proxying, serving
 
 pytestmark = pytest.mark.slow
 

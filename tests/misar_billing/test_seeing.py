@@ -17,9 +17,9 @@ from django.db import connection
 from prometheus_client.parser import text_string_to_metric_families
 
 from accounts.service_keys import issue_service_key
-from bench.surroundings import url_of
 from misar_billing.metrics import processes
 from sandbox.environment import free_port
+from tests import databases
 from tests.conftest import paid_checkout, signed
 from tests.deployment import eventually
 
@@ -54,7 +54,7 @@ class Served:
         self.url = f"http://127.0.0.1:{self.port}"
         self.secret = issue_service_key(product="blog")[1]
         environment = os.environ | {
-            "DATABASE_URL": url_of(connection.settings_dict["NAME"]),
+            "DATABASE_URL": databases.url(),
             "PORT": str(self.port),
             "INTERNAL_PORT": str(self.internal_port),
             "ALLOWED_HOSTS": "127.0.0.1",

@@ -2,16 +2,14 @@
 
 import http.client
 import json
-import os
-import signal
 import socket
-import subprocess
 import time
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, suppress
 
 import pytest
 import requests
 
+from sandbox.signals import stopped
 from tests.deployment import TIMES, Deployment, deployed
 from tests.proxied import proxying
 from tests.wallet.payments.test_trouble import THREE_SECONDS, unavailable
@@ -36,20 +34,9 @@ def chunked(served: Deployment, body: bytes) -> tuple[int, dict]:
     return answer.status, json.loads(answer.read())
 
 
-@contextmanager
 def frozen(served: Deployment):
-    """PostgreSQL stands still, all of it, and its kernel goes on saying that it is there."""
-    postmaster = int((served.server._place() / "data" / "postmaster.pid").read_text().split()[0])
-    listed = subprocess.check_output(["ps", "-eo", "pid=,ppid="], text=True).splitlines()
-    family = [int(pid) for pid, parent in map(str.split, listed) if int(parent) == postmaster]
-    stopped = [postmaster, *family]
-    for pid in stopped:
-        os.kill(pid, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        for pid in stopped:
-            os.kill(pid, signal.SIGCONT)
+    """PostgreSQL stands still, all of it."""
+    return stopped(served.postmaster())
 
 
 def test_a_chunked_body_counts_as_what_it_is(deployment):

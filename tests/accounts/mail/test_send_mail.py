@@ -5,7 +5,6 @@ import signal
 import subprocess
 import sys
 from io import StringIO
-from urllib.parse import urlencode
 
 import pytest
 from django.core.management import CommandError, call_command
@@ -14,6 +13,7 @@ from django.db import connection
 from accounts.mail import outbox
 from accounts.models import OutgoingMail
 from sandbox.environment import free_port
+from tests import databases
 from tests.accounts.mail import mail_server
 from tests.deployment import eventually
 from tests.factories import UserFactory
@@ -115,12 +115,6 @@ def watch(tmp_path):
             watcher.process.wait(timeout=120)
 
 
-def url_of_the_test_database():
-    found = connection.get_connection_params()
-    query = urlencode({key: found[key] for key in ("user", "password", "host", "port") if found.get(key)})
-    return f"postgres:///{found['dbname']}?{query}"
-
-
 @pytest.fixture
 def smtp():
     with mail_server.serving() as server:
@@ -130,7 +124,7 @@ def smtp():
 @pytest.mark.django_db(transaction=True)
 def test_a_watcher_sends_survives_a_lost_connection_and_ends_on_sigterm(anna, smtp, watch):
     host, port = smtp.address
-    watcher = watch(EMAIL_URL=f"smtp://{host}:{port}", DATABASE_URL=url_of_the_test_database())
+    watcher = watch(EMAIL_URL=f"smtp://{host}:{port}", DATABASE_URL=databases.url())
     queue(anna, fact="receipt:top_1")
     # Recorded as sent, and the round is over: a connection lost before that would delay the mail or its line.
     eventually(lambda: OutgoingMail.objects.filter(state="sent").count() == 1)
