@@ -5,6 +5,9 @@ set -eu
 cd "$(dirname "$0")"
 mkdir -p secrets
 chmod 700 secrets
+# For the proxy's certificate and key. The folder is mounted, so the proxy's user must be able to enter it.
+mkdir -p secrets/certificate
+chmod 755 secrets/certificate
 for name in superuser owner runtime operator; do
     file="secrets/${name}_password"
     if [ ! -s "$file" ]; then

@@ -46,6 +46,13 @@ errorlog = "-"
 logconfig_dict = logs.of_gunicorn(os.environ)
 loglevel = (os.environ.get("LOG_LEVEL") or "info").lower()
 
+NO_PROXY = (
+    "TRUSTED_PROXIES is not set: no proxy is trusted to say that a request came over https, so every "
+    "page redirects to itself and every API call is refused."
+)
+# Not "bearer" and a word after it: the log would take that for a secret.
+NO_SSO = "Neither SSO_JWKS_URL nor SSO_JWT_SECRET is set: the tokens of users are refused."
+
 # Drop a client that sends nothing for longer than this. Otherwise a few clients could occupy every thread.
 SILENT_CLIENT_SECONDS = 2
 
@@ -57,12 +64,9 @@ def on_starting(server: Any) -> None:
     if os.environ.get("ENVIRONMENT", "production") != "production":
         return
     if not forwarded_allow_ips:
-        server.log.warning(
-            "TRUSTED_PROXIES is not set: no proxy is trusted to say that a request came over https, so every "
-            "page redirects to itself and every API call is refused."
-        )
+        server.log.warning(NO_PROXY)
     if not (os.environ.get("SSO_JWKS_URL") or os.environ.get("SSO_JWT_SECRET")):
-        server.log.warning("Neither SSO_JWKS_URL nor SSO_JWT_SECRET is set: every bearer token is refused.")
+        server.log.warning(NO_SSO)
 
 
 def when_ready(server: Any) -> None:

@@ -1,6 +1,9 @@
 """compose.yaml: no container has a secret, a network or a privilege that it does not need."""
 
 import re
+import shutil
+import stat
+import subprocess
 
 import pytest
 import yaml
@@ -92,7 +95,6 @@ def test_every_secret_is_a_file_that_git_and_the_image_leave_out():
     used = {name for each in SERVICES.values() for name in each.get("secrets", [])}
     assert COMPOSE["secrets"] == {name: {"file": f"./deploy/secrets/{name}"} for name in used}
     assert "/deploy/secrets/" in (ROOT / ".gitignore").read_text().splitlines()
-    assert "/deploy/certificate/" in (ROOT / ".gitignore").read_text().splitlines()
     assert "deploy" in (ROOT / ".dockerignore").read_text().splitlines()
     made = re.findall(r"^for name in ([a-z ]+); do$", (ROOT / "deploy/make_secrets.sh").read_text(), re.M)
     assert {f"{name}_password" for name in made[0].split()} == used
@@ -152,7 +154,35 @@ def test_every_file_that_is_mounted_is_in_the_repository_or_made_by_the_operator
             assert source in COMPOSE["volumes"]
             continue
         assert rest.endswith(":ro")
-        assert (ROOT / source).exists() or source == "./deploy/certificate"
+        assert (ROOT / source).exists() or source == "./deploy/secrets/certificate"
+
+
+def test_only_you_reach_the_secrets_and_the_proxys_user_can_enter_the_folder_that_it_mounts(tmp_path):
+    shutil.copy(ROOT / "deploy/make_secrets.sh", tmp_path)
+    for _ in range(2):
+        subprocess.run(["sh", tmp_path / "make_secrets.sh"], check=True, capture_output=True, umask=0o077)
+    secrets = tmp_path / "secrets"
+    modes = {each.name: stat.S_IMODE(each.stat().st_mode) for each in secrets.iterdir()}
+    assert stat.S_IMODE(secrets.stat().st_mode) == 0o700
+    assert modes.pop("certificate") == 0o755
+    assert modes == {name: 0o444 for name in COMPOSE["secrets"]}
+    assert "./deploy/secrets/certificate:/certificate:ro" in SERVICES["proxy"]["volumes"]
+
+
+def test_the_service_listens_where_the_proxy_looks_whatever_the_file_of_settings_says():
+    environment = SERVICES["service"]["environment"]
+    assert environment["HOST"] == environment["INTERNAL_HOST"] == "0.0.0.0"  # noqa: S104 (in its container)
+    assert SERVICES["proxy"]["environment"]["SERVER_ONE"] == f"service:{environment['PORT']}"
+
+
+def test_the_file_of_settings_has_those_of_the_web_server():
+    named = set(re.findall(r"^#? ?([A-Z_]+)=", (ROOT / ".env.example").read_text(), re.MULTILINE))
+    read = set()
+    for file in ("gunicorn_conf", "internal_listener"):
+        code = (ROOT / f"misar_billing/{file}.py").read_text()
+        read |= set(re.findall(r'environ\.get\("([A-Z_]+)"', code))
+    assert len(read) > 8
+    assert read <= named
 
 
 def test_what_watches_shows_that_it_lives_where_its_check_looks():

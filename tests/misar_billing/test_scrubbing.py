@@ -5,6 +5,7 @@ import pytest
 from django.db import DatabaseError, IntegrityError, connection, transaction
 
 from accounts.models import User
+from misar_billing import gunicorn_conf
 from misar_billing.scrubbing import REMOVED, message_of, scrubbed, traceback_of
 
 JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJ1c3JfMSJ9.c2lnbmF0dXJl"
@@ -39,6 +40,8 @@ def test_secrets_and_addresses_are_taken_out(text, left):
 @pytest.mark.parametrize(
     "text",
     [
+        gunicorn_conf.NO_PROXY,
+        gunicorn_conf.NO_SSO,
         "Stripe event evt_1 is parked: It is not in US dollars; what now?",
         "Listening at: http://127.0.0.1:8000 (12)",
         "a request of task_force_one for 3 @ 5",
