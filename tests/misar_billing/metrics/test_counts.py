@@ -5,6 +5,7 @@ from django.db import DatabaseError, connection, transaction
 from django.test import Client
 
 from accounts.models import Right
+from misar_billing.metrics import counts
 from misar_billing.routes import readable
 from tests.conftest import product
 from tests.misar_billing.metrics.exposed import Exposed
@@ -187,3 +188,11 @@ def test_a_query_that_fails_is_counted_once(db):
 )
 def test_a_route_is_shown_as_a_path(route, shown):
     assert readable(route) == shown
+
+
+def test_methods_that_callers_make_up_are_not_remembered(client):
+    client.generic("MADE-UP-0", "/wallet")
+    before = counts._requests_of.cache_info().currsize
+    for number in range(1, 20):
+        client.generic(f"MADE-UP-{number}", "/wallet")
+    assert counts._requests_of.cache_info().currsize == before
