@@ -4,21 +4,26 @@ gunicorn's master opens the socket, and each worker answers on it with threads o
 wait for a thread delay neither the checks of the proxy nor the metrics.
 """
 
+import io
 import json
 import logging
 import mmap
 import os
 import socket
 import threading
+import time
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from socketserver import ThreadingMixIn
 from typing import Any
 
+from misar_billing.file_descriptors import NONE_LEFT, PAUSE_SECONDS
+
 logger = logging.getLogger(__name__)
 
-# A client on this port that sends nothing for this long is dropped.
-SILENT_CLIENT_SECONDS = 1.0
+# The head of a request on this port has to arrive in this time, and its answer has to be taken in as much.
+CLIENT_SECONDS_MAX = 1.0
+HEAD_BYTES_MAX = 8192
 # As many connections of one worker are answered at once. /health and /metrics may take seconds, and /ready
 # must not wait for them.
 AT_ONCE = 8
@@ -86,7 +91,25 @@ def _health() -> tuple[int, bytes, str]:
 
 
 class _Handler(BaseHTTPRequestHandler):
-    timeout = SILENT_CLIENT_SECONDS
+    timeout = CLIENT_SECONDS_MAX
+
+    def setup(self) -> None:
+        super().setup()
+        self.rfile.close()
+        self.rfile = io.BytesIO(self._head())
+        self.connection.settimeout(CLIENT_SECONDS_MAX)
+
+    def _head(self) -> bytes:
+        """Read the head. A client that sends a byte from time to time must not keep its place."""
+        head, give_up_at = b"", time.monotonic() + CLIENT_SECONDS_MAX
+        while b"\r\n\r\n" not in head and len(head) < HEAD_BYTES_MAX:
+            if (left := give_up_at - time.monotonic()) <= 0:
+                raise TimeoutError
+            self.connection.settimeout(left)
+            if not (more := self.connection.recv(HEAD_BYTES_MAX)):
+                break
+            head += more
+        return head
 
     def do_GET(self) -> None:
         try:
@@ -114,6 +137,14 @@ class _Server(ThreadingMixIn, HTTPServer):
         self.socket.close()
         self.socket = listener
         self._places = threading.BoundedSemaphore(AT_ONCE)
+
+    def get_request(self) -> Any:
+        try:
+            return super().get_request()
+        except OSError as trouble:
+            if trouble.errno in NONE_LEFT:  # Without a pause, the loop of the server would be a busy one.
+                time.sleep(PAUSE_SECONDS)
+            raise
 
     def process_request(self, request: Any, client_address: Any) -> None:
         self._places.acquire()
