@@ -117,7 +117,9 @@ def haproxy() -> str:
 
 
 @contextmanager
-def proxying(port: int, internal_port: int, **environment: str) -> Iterator[Proxy]:
+def proxying(
+    port: int, internal_port: int, *, log: Path | str = os.devnull, **environment: str
+) -> Iterator[Proxy]:
     """A proxy in front of the server at this port, with its internal listener at the other."""
     proxy = Proxy(free_port(), free_port())
     usual = {
@@ -127,12 +129,13 @@ def proxying(port: int, internal_port: int, **environment: str) -> Iterator[Prox
         "SERVER_ONE_INTERNAL_PORT": str(internal_port),
         "SERVER_THREADS": "2",
     }
-    process = subprocess.Popen(
-        [haproxy(), "-db", "-f", str(CONFIGURATION)],
-        env=os.environ | usual | environment,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
+    with open(log, "w") as stdout:
+        process = subprocess.Popen(
+            [haproxy(), "-db", "-f", str(CONFIGURATION)],
+            env=os.environ | usual | environment,
+            stdout=stdout,
+            stderr=subprocess.DEVNULL,
+        )
     try:
         eventually(lambda: _answers(f"http://127.0.0.1:{proxy.internal_port}/alive"))
         yield proxy

@@ -7,7 +7,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -139,9 +139,10 @@ def test_what_waits_a_second_is_refused_and_checks_do_not_wait(server):
         assert [each.result()[0].status_code for each in held] == [200, 200]
 
 
-def test_more_than_can_be_served_in_a_second_is_refused_at_once(server):
+@pytest.mark.parametrize("limits", [{"PROXY_QUEUE_MIN": "1"}, {"PROXY_QUEUE_MAX": "1"}])
+def test_more_than_can_be_served_in_a_second_is_refused_at_once(server, limits):
     with (
-        proxying(server.port, server.internal_port, PROXY_QUEUE_MIN="1") as proxy,
+        proxying(server.port, server.internal_port, **limits) as proxy,
         ThreadPoolExecutor(4) as pool,
     ):
         with server.holding():
@@ -265,6 +266,104 @@ def test_a_body_that_does_not_arrive_in_time_is_refused(server):
         "error": "The body did not arrive in time",
     }
     assert len(server.arrived()) == before
+
+
+def answer_to(proxy: Proxy, head: str, body: bytes) -> bytes:
+    """What the proxy answers to a request that ends with these bytes of its body, and then no more."""
+    with socket.create_connection(("127.0.0.1", proxy.port), timeout=PATIENCE) as client:
+        client.sendall(head.encode() + body)
+        return client.recv(10_000)
+
+
+@pytest.mark.parametrize("framing", [f"Content-Length: {MEGABYTE}\r\n", "Transfer-Encoding: chunked\r\n"])
+@pytest.mark.parametrize("where", ["headers", "url"])
+def test_a_long_head_does_not_make_a_part_of_a_body_a_whole_one(server, proxy, framing, where):
+    """The buffer would be full before the body is whole, and the service would wait for the rest."""
+    before = len(server.arrived())
+    query, headers = "", ""
+    if where == "headers":
+        headers = "".join(f"X-Long-{number}: {'x' * 8000}\r\n" for number in range(90))
+    else:
+        query = "?" + "x" * 700_000
+    head = f"POST /io/wallet/deduct/batch{query} HTTP/1.1\r\nHost: localhost\r\n{headers}{framing}\r\n"
+    answer = answer_to(proxy, head, b"100000\r\n" + b"x" * (MEGABYTE // 10 * 4))
+    assert answer.startswith(b"HTTP/1.1 431")
+    assert b"x-request-id" in answer.lower()
+    assert json.loads(answer.partition(b"\r\n\r\n")[2]) == {
+        "allowed": False,
+        "error": "The head of the request is too large",
+        "code": "too_large",
+    }
+    assert len(server.arrived()) == before
+
+
+def test_the_longest_head_leaves_room_for_the_longest_body(proxy):
+    headers = {f"X-Long-{number}": "x" * 1000 for number in range(30)}
+    url = f"{proxy.url}/io/wallet/deduct/batch?{'x' * 3000}"
+    answer = requests.post(url, b"x" * MEGABYTE, headers=headers, timeout=PATIENCE)
+    assert answer.json()["body_bytes"] == MEGABYTE
+
+
+def test_one_client_cannot_take_all_buffers(server):
+    """Without a free buffer the proxy answers nobody, and takes the service for dead."""
+    start = b"POST /io/wallet/deduct HTTP/1.1\r\nHost: localhost\r\n"
+    with proxying(server.port, server.internal_port) as proxy, ExitStack() as stack:
+        for number in range(900):
+            slow = stack.enter_context(socket.create_connection(("127.0.0.1", proxy.port)))
+            with suppress(ConnectionError):
+                slow.sendall(start + (b"Content-Length: 1000\r\n\r\n{" if number % 2 else b"X-Slow: "))
+        other = ("127.0.0.1", proxy.port), PATIENCE, ("127.0.0.2", 0)
+        began = time.monotonic()
+        with socket.create_connection(*other) as client:
+            client.sendall(b"GET /io/wallet/rates HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            assert client.recv(100).startswith(b"HTTP/1.1 200")
+        assert time.monotonic() - began < 4  # The slow heads would end after five seconds.
+        assert proxy.is_up("one")
+
+
+def frame(kind: int, flags: int, stream: int, payload: bytes = b"") -> bytes:
+    """A frame of HTTP/2."""
+    return len(payload).to_bytes(3, "big") + bytes([kind, flags]) + stream.to_bytes(4, "big") + payload
+
+
+def test_one_connection_of_http2_cannot_take_all_buffers(server):
+    fields = {":method": "POST", ":scheme": "http", ":path": "/io/wallet/deduct", ":authority": "localhost"}
+    head = b"".join(  # Each as a literal without an index.
+        b"\0" + bytes([len(name)]) + name.encode() + bytes([len(value)]) + value.encode()
+        for name, value in (fields | {"content-length": "1000"}).items()
+    )
+    with (
+        proxying(server.port, server.internal_port, PROXY_CONNECTIONS_PER_CLIENT="5") as proxy,
+        socket.create_connection(("127.0.0.1", proxy.port), timeout=PATIENCE) as client,
+    ):
+        client.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frame(4, 0, 0))
+        for stream in range(1, 17, 2):  # Eight requests; none sends its whole body.
+            client.sendall(frame(1, 4, stream, head) + frame(0, 0, stream, b"{"))
+        answered = b""
+        while answered.count(BUSY.encode()) < 3:
+            answered += client.recv(10_000)
+        client.sendall(frame(6, 0, 0, b"the end."))  # A ping: what comes before its answer is all there is.
+        while b"the end." not in answered:
+            answered += client.recv(10_000)
+        assert answered.count(BUSY.encode()) == 3
+
+
+def test_the_log_of_the_proxy_names_no_address_of_a_person(server, tmp_path):
+    log = tmp_path / "log"
+    start = b" HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n{"
+    paths = (
+        b"/of/ada@example.com/x",
+        b"/of/ada%40example.com/x",
+        b"/of/ada%2540example.com/x?a=ada@example.com",
+    )
+    with proxying(server.port, server.internal_port, log=log, PROXY_BODY_TIME="100ms") as proxy:
+        for path in paths:
+            with socket.create_connection(("127.0.0.1", proxy.port), timeout=PATIENCE) as client:
+                client.sendall(b"POST " + path + start)
+                assert client.recv(100).startswith(b"HTTP/1.1 408")
+        eventually(lambda: log.read_text().count('"event":"proxy"') == len(paths))
+    logged = [json.loads(line) for line in log.read_text().splitlines() if '"event":"proxy"' in line]
+    assert [each["path"] for each in logged] == ["/of/-/x"] * 3
 
 
 @pytest.mark.parametrize("length_is_known", [True, False])
