@@ -113,7 +113,11 @@ def test_only_what_uses_the_database_reaches_it_and_only_the_proxy_is_published(
     assert {name for name, each in SERVICES.items() if "outside" in each["networks"]} == {
         *("service", "mail", "operator")
     }
-    assert COMPOSE["networks"]["books"] == {"internal": True}
+    assert COMPOSE["networks"]["books"] == COMPOSE["networks"]["monitoring"] == {"internal": True}
+    assert {name for name, each in SERVICES.items() if "monitoring" in each["networks"]} == {
+        "proxy",
+        "service",
+    }
     # Plain http is only for this machine, unless .env says otherwise.
     http, https = (settled(port) for port in SERVICES["proxy"]["ports"])
     assert http == "127.0.0.1:80:8080"
