@@ -305,7 +305,7 @@ def test_the_longest_head_leaves_room_for_the_longest_body(proxy):
 
 
 def test_one_client_cannot_take_all_buffers(server):
-    """Without a free buffer the proxy answers nobody, and takes the service for dead."""
+    """Without a free buffer the proxy answers no client, and takes the service for dead."""
     start = b"POST /io/wallet/deduct HTTP/1.1\r\nHost: localhost\r\n"
     with proxying(server.port, server.internal_port) as proxy, ExitStack() as stack:
         for number in range(900):
