@@ -52,9 +52,9 @@ class Callers:
         thread.start()
         self.threads.append(thread)
 
-    def begin_first(self):
+    def begin_first(self, **options):
         """Begin a charge that is the first of its wallet. Later ones wait for it."""
-        self.begin("first")
+        self.begin("first", **options)
         while not gathering._waiting:
             assert self.threads[0].is_alive(), self.outcomes
 
@@ -291,6 +291,22 @@ def test_if_the_database_does_not_answer_those_who_waited_fail_as_well(give, ser
     locked.rollback()
     assert kinds(outcomes) == {"OperationalError": 4}
     assert available_of("usr_1") == 10
+
+
+def test_if_the_time_of_one_request_is_over_those_who_came_later_go_on(give, service, locked):
+    give("usr_1", 10)
+    callers = Callers(service)
+    hold(locked)
+    callers.begin_first(seconds_left=0.5)
+    for number in range(1, 4):
+        callers.begin(f"late:{number}")
+        callers.wait_until(number)
+    while "first" not in callers.outcomes:
+        assert any(thread.is_alive() for thread in callers.threads), callers.outcomes
+    locked.rollback()
+    outcomes = callers.end()
+    assert kinds({0: outcomes.pop("first")}) == {"OperationalError": 1}  # It may still have been charged.
+    assert kinds(outcomes) == {"charged": 3}
 
 
 def test_products_do_not_share_a_transaction(give, service, article_rate, locked):
