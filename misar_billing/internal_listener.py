@@ -28,6 +28,8 @@ HEAD_BYTES_MAX = 8192
 # must not wait for them.
 AT_ONCE = 8
 
+TRIES = 5
+
 # One byte that the master and its workers share: 1 from SIGTERM on.
 _draining = mmap.mmap(-1, 1)
 _socket: socket.socket | None = None
@@ -50,7 +52,16 @@ def open_socket() -> None:
         return
     host = os.environ.get("INTERNAL_HOST") or "127.0.0.1"
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    _socket = socket.create_server((host, int(port)), family=family, backlog=64)
+    for tries_left in reversed(range(TRIES)):
+        try:
+            _socket = socket.create_server((host, int(port)), family=family, backlog=64)
+            break
+        except OSError:
+            if not tries_left:
+                raise
+            time.sleep(
+                1
+            )  # The master before this one may still be stopping. gunicorn waits as long for its port.
     _socket.setblocking(False)  # Another worker may accept the connection that this one was woken for.
 
 

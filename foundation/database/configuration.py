@@ -27,6 +27,9 @@ STATEMENT_TIMEOUT_MS = 2000
 LOCK_TIMEOUT_MS = 1250
 # If a worker dies between two statements, PostgreSQL releases the worker's locks after this time.
 IDLE_IN_TRANSACTION_TIMEOUT_MS = 10_000
+# How often PostgreSQL looks whether the client of a running statement is still there. A request that ran out
+# of time has closed its connection; without this, its charge could be made when a lock becomes free.
+CLIENT_CHECK_INTERVAL_MS = 250
 # A server that disappears from the network does not close its connections. These settings detect this. They
 # have no effect on a local socket.
 VANISHED_SERVER = {
@@ -127,6 +130,7 @@ def _options(chosen: Mapping[str, Any]) -> dict[str, Any]:
         "statement_timeout": STATEMENT_TIMEOUT_MS,
         "lock_timeout": LOCK_TIMEOUT_MS,
         "idle_in_transaction_session_timeout": IDLE_IN_TRANSACTION_TIMEOUT_MS,
+        "client_connection_check_interval": CLIENT_CHECK_INTERVAL_MS,
     }
     ours = " ".join(f"-c {name}={milliseconds}" for name, milliseconds in limits.items())
     # If a setting appears twice, the server uses the last value.

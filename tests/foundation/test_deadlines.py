@@ -103,6 +103,27 @@ def test_a_wait_for_a_lock_ends_with_the_request():
 
 
 @pytest.mark.django_db(transaction=True)
+def test_what_was_given_up_is_not_done_when_its_lock_becomes_free():
+    """The server notices that nobody waits for the answer, while the row is still locked."""
+    StoppedProduct.objects.create(product="blog")
+    waiting = (
+        "SELECT count(*) FROM pg_stat_activity"
+        " WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    )
+    with locked_by_another("SELECT 1 FROM accounts_stoppedproduct WHERE product = %s FOR UPDATE", "blog"):
+        with deadlines.within(SHORT), pytest.raises(OperationalError):
+            StoppedProduct.objects.update(product="mail")
+        connection.close()
+        with connection.cursor() as cursor:
+            cursor.execute(waiting)
+            give_up_at = time.monotonic() + LONG
+            while cursor.fetchone() != (0,):
+                assert time.monotonic() < give_up_at
+                cursor.execute(waiting)
+    assert StoppedProduct.objects.get().product == "blog"
+
+
+@pytest.mark.django_db(transaction=True)
 def test_connecting_ends_with_the_request():
     """A server that takes the connection and says nothing."""
     connection.close()

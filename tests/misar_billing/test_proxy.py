@@ -209,6 +209,15 @@ def test_only_the_proxy_says_who_calls_and_how(proxy):
     assert not [name for name, value in seen.items() if "203.0.113.9" in str(value)]
 
 
+def test_the_client_of_another_proxy_of_ours_is_known(server):
+    forwarded = {"X-Forwarded-For": "198.51.100.1, 203.0.113.9"}
+    with proxying(server.port, server.internal_port, PROXY_TRUSTS="127.0.0.1") as proxy:
+        seen = requests.get(f"{proxy.url}/", headers=forwarded, timeout=PATIENCE).json()
+        assert seen["HTTP_X_FORWARDED_FOR"] == "203.0.113.9"
+        seen = requests.get(f"{proxy.url}/", timeout=PATIENCE).json()
+        assert seen["HTTP_X_FORWARDED_FOR"] == "127.0.0.1"
+
+
 def test_a_request_id_is_kept_or_made(proxy):
     def id_seen(**headers: str) -> str:
         return requests.get(f"{proxy.url}/", headers=headers, timeout=PATIENCE).json()["HTTP_X_REQUEST_ID"]
