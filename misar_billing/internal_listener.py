@@ -52,17 +52,20 @@ def open_socket() -> None:
         return
     host = os.environ.get("INTERNAL_HOST") or "127.0.0.1"
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    _socket = _bound((host, int(port)), family)
+    _socket.setblocking(False)  # Another worker may accept the connection that this one was woken for.
+
+
+def _bound(address: tuple[str, int], family: socket.AddressFamily) -> socket.socket:
+    """Return a socket for this address. Try as long as gunicorn does: another master may be stopping."""
     for tries_left in reversed(range(TRIES)):
         try:
-            _socket = socket.create_server((host, int(port)), family=family, backlog=64)
-            break
+            return socket.create_server(address, family=family, backlog=64)
         except OSError:
             if not tries_left:
                 raise
-            time.sleep(
-                1
-            )  # The master before this one may still be stopping. gunicorn waits as long for its port.
-    _socket.setblocking(False)  # Another worker may accept the connection that this one was woken for.
+            time.sleep(1)
+    raise AssertionError("unreachable: the last try returns or raises")
 
 
 def serve() -> None:

@@ -105,7 +105,7 @@ def test_a_wait_for_a_lock_ends_with_the_request():
 
 @pytest.mark.django_db(transaction=True)
 def test_what_was_given_up_is_not_done_when_its_lock_becomes_free():
-    """The server notices that nobody waits for the answer, while the row is still locked."""
+    """The server notices that its client has gone, while the row is still locked."""
     StoppedProduct.objects.create(product="blog")
     waiting = (
         "SELECT count(*) FROM pg_stat_activity"

@@ -114,7 +114,7 @@ def _make(service: ServiceKey, group: list[_Waiting], place: tuple[str, str]) ->
             each.outcome = each.outcome or _of_its_own(error)
         # After the wait for a lock, there is time to wait for it once more. After the wait for a database
         # that does not answer, there is not: those who have waited as long fail as well. If the time of this
-        # request has ended the wait, nobody knows why it took so long, and those who came later go on.
+        # request has ended the wait, the database may be well, and those who came later go on.
         is_locked = isinstance(error.__cause__, psycopg.errors.LockNotAvailable) or deadlines.is_over()
         lost = error if is_out_of_reach(error) and not is_locked else None
     finally:
