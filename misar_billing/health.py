@@ -61,7 +61,8 @@ SELECT pg_logical_emit_message(true, 'misar_billing', 'health');
 class _Probe:
     """Asks the database whether it can be written to, at most once in REMEMBERED_SECONDS in each process.
 
-    Many callers at once cost no more than one: while one asks, the others get the last answer.
+    Many callers at once cost no more than one: while one asks, the others get the last answer, unless it is
+    old.
     """
 
     def __init__(self) -> None:
@@ -70,8 +71,8 @@ class _Probe:
         self._answer: str | None = None
 
     def trouble(self) -> str | None:
-        is_first = self._asked_at == float("-inf")
-        if self._lock.acquire(blocking=is_first):
+        is_recent = time.monotonic() - self._asked_at < REMEMBERED_SECONDS + deadlines.REQUEST_SECONDS
+        if self._lock.acquire(blocking=not is_recent):
             try:
                 if time.monotonic() - self._asked_at >= REMEMBERED_SECONDS:
                     self._answer = _asked()

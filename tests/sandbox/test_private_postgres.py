@@ -403,6 +403,7 @@ def test_every_wait_ends_before_callers_give_up(tmp_path):
     assert database["OPTIONS"]["tcp_user_timeout"] == 2000
     assert database["OPTIONS"]["options"] == (
         "-c statement_timeout=2000 -c lock_timeout=1250 -c idle_in_transaction_session_timeout=10000"
+        " -c client_connection_check_interval=250"
     )
     assert (database["CONN_MAX_AGE"], database["CONN_HEALTH_CHECKS"]) == (600, True)
 

@@ -41,7 +41,8 @@ def two(tmp_path_factory):
             one = copy(first)
             one.port = free_port()
             one.url = f"http://127.0.0.1:{one.port}"
-            one.environment = first.environment | {"PORT": str(one.port), "WEB_WORKERS": "1"}
+            own = {"PORT": str(one.port), "INTERNAL_PORT": str(free_port()), "WEB_WORKERS": "1"}
+            one.environment = first.environment | own
             stack.enter_context(one.serving())
             processes.append(one)
         database = psycopg.connect(

@@ -249,7 +249,7 @@ def test_a_database_that_was_killed_denies_in_time_and_when_it_is_back_so_is_the
         deployment.kill_the_database()
         under_way += [pool.submit(insist, f"night-{number}") for number in range(20)]
         eventually(lambda: sum(answer.status_code == 503 for answer, _ in answers) >= 16)
-        assert not deployment.is_healthy()
+        eventually(lambda: not deployment.is_healthy())
         with deployment.server.lease(create=False):  # Starts what is down.
             assert all(charge.result() for charge in under_way)
 
@@ -264,6 +264,6 @@ def test_a_database_that_was_killed_denies_in_time_and_when_it_is_back_so_is_the
     with deployment.server.lease(create=False):
         assert [deployment.deduct(f"after-{number}")[0].status_code for number in range(16)] == [200] * 16
 
-    assert deployment.is_healthy()
+    eventually(deployment.is_healthy)
     assert deployment.balance() == 100 - 41 - 16
     assert re.fullmatch(r"1 wallets in .* Every law holds\.", deployment.manage("check_ledger"))
