@@ -9,7 +9,8 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import cache
 from typing import Any
 
 # One byte more than any endpoint accepts, so that Django can see that a body is too long and refuse it.
@@ -48,43 +49,39 @@ class _Broken(io.RawIOBase):
         raise OSError("the body did not arrive")
 
 
-# The connections from which a body is being read, and when each is cut off.
+# The connections from which a body is being read, and when each is cut off. A change is one step of Python,
+# so no lock is needed, which each charge would have to take.
 _reading: dict[socket.socket, float] = {}
-_changed = threading.Condition()
-_watch: threading.Thread | None = None
 
 
 @contextmanager
 def _cut_off_later(client: socket.socket | None) -> Iterator[None]:
     """While the block reads from this connection, cut it off if it takes too long. A test client has none."""
-    global _watch
     if client is None:
         yield
         return
-    with _changed:
-        _reading[client] = time.monotonic() + BODY_SECONDS_MAX
-        if _watch is None:
-            _watch = threading.Thread(target=_cut_off_the_slow, name="slow bodies", daemon=True)
-            _watch.start()
-        if len(_reading) == 1:
-            _changed.notify()
+    _watch()
+    _reading[client] = time.monotonic() + BODY_SECONDS_MAX
     try:
         yield
     finally:
-        with _changed:
-            del _reading[client]
+        del _reading[client]
+
+
+@cache
+def _watch() -> threading.Thread:
+    """Start the thread that cuts off the slow, at the first body of this process."""
+    watching = threading.Thread(target=_cut_off_the_slow, name="slow bodies", daemon=True)
+    watching.start()
+    return watching
 
 
 def _cut_off_the_slow() -> None:
     """End the reading of each slow body: the reader then sees the end of what was sent."""
     while True:
-        with _changed:
-            _changed.wait_for(lambda: _reading)
-            now = time.monotonic()
-            for client in [each for each, end_at in _reading.items() if end_at <= now]:
-                try:
-                    client.shutdown(socket.SHUT_RD)
-                except OSError:
-                    pass  # It has gone by itself.
-                _reading[client] = float("inf")
         time.sleep(LOOKS_EVERY_SECONDS)
+        now = time.monotonic()
+        for client, end_at in _reading.copy().items():
+            if end_at <= now:
+                with suppress(OSError):  # It may have gone by itself.
+                    client.shutdown(socket.SHUT_RD)
