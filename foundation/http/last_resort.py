@@ -26,7 +26,8 @@ WALLET = {"url": "/wallet", "words": "To your wallet"}
 
 OPEN_AGAIN = "It is the address of a form. Nothing was changed. Open the page with the form again."
 SAFE = (
-    "Your credits are safe. Please try again in a minute. If you sent a form, look first whether it was done."
+    "Your credits are safe. Please try again in a minute. "
+    "Before you send a form again, see whether it went through."
 )
 CONTACT_US = "Please try again. If it keeps happening, contact support with the time and what you were doing."
 
