@@ -17,8 +17,12 @@ from requests.adapters import HTTPAdapter
 from urllib3.exceptions import HTTPError
 
 from foundation import deadlines
+from foundation.http.strict_json import depth_of
 
 CHUNK_BYTES = 64 * 1024
+# Answers of Stripe and of an issuer have less than 20 levels. Python's parser, and the classes that Stripe's
+# library makes of an answer, recurse into each level until the stack is full.
+NESTING_MAX = 100
 
 # When the call of this thread must end, by time.monotonic(). urllib3 has no parameter for it.
 _give_up_at: ContextVar[float] = ContextVar("give_up_at")
@@ -28,8 +32,14 @@ class AnswerTooLong(requests.RequestException):
     """Raised when an answer has more bytes than allowed."""
 
 
+class AnswerTooDeep(requests.RequestException):
+    """Raised when the brackets of an answer are nested in more than NESTING_MAX levels."""
+
+
 def bounded(session: requests.Session, *, bytes_max: int, seconds_max: float) -> requests.Session:
-    """Make a session refuse answers of more than `bytes_max` bytes, and redirects; return the session.
+    """Make a session refuse redirects, and answers of more than `bytes_max` bytes or NESTING_MAX levels.
+
+    Return the session.
 
     An answer must end within `seconds_max` seconds after the call began. This limits each read from the
     connection: of the status line, the headers, the body, and what stands between and after its chunks.
@@ -72,6 +82,8 @@ class _BoundedAdapter(HTTPAdapter):
             raise requests.ConnectionError(error, request=request) from error
         finally:
             answer.raw.close()
+        if depth_of(body.decode(errors="replace")) > NESTING_MAX:
+            raise AnswerTooDeep(f"the answer has more than {NESTING_MAX} levels", request=request)
         answer.raw = BytesIO(body)
         return answer
 
