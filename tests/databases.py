@@ -13,7 +13,9 @@ import pytest
 from django.db import connection, transaction
 from psycopg import sql
 
+from foundation.database import cluster
 from sandbox import claim
+from tests import clusters
 from tests.limits import NONE, OF_TESTS, limit
 
 # --- The migrated database and its copies -------------------------------------------------------------
@@ -31,6 +33,17 @@ def copy_of_the_migrated_one(verbosity: int) -> Iterator[None]:
     usual, migrated = connection.settings_dict["NAME"], creation._get_test_db_name()
     copy = f"{migrated}_{WORKER}"
     limit(NONE)
+    if clusters.nodes():
+        clusters.drop(copy)
+        clusters.create(copy)
+        _use(copy)
+        clusters.fill(verbosity)
+        limit(OF_TESTS)
+        yield
+        limit(NONE)
+        _use(usual)
+        clusters.drop(copy)
+        return
     with _one_worker_at_a_time(migrated) as cursor:
         if _run_that_made(migrated, cursor) != RUN:
             _require_no_data(migrated, cursor)
@@ -121,11 +134,7 @@ class Beginning:
 
     def __init__(self) -> None:
         with connection.cursor() as cursor:
-            cursor.execute(
-                "SELECT relname FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace"
-                " ORDER BY relname"
-            )
-            tables = [name for (name,) in cursor.fetchall()]
+            tables = cluster.tables()
             self.rows = {table: _copied(table, cursor) for table in tables}
             checks = []
             for table in tables:

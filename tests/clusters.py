@@ -1,0 +1,69 @@
+"""A database of the tests on a cluster: DATABASE_URL names a database of the coordinator that has Citus.
+
+Citus does not copy databases, so each worker of pytest has its own one migrated and placed: about ten seconds.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from functools import cache
+from typing import Any
+
+import psycopg
+from django.core.management import call_command
+from django.db import connection
+from psycopg import sql
+
+from foundation.database import cluster
+
+# Fewer shards than in production, so that a look at all of them is quick.
+SHARDS = 4
+
+
+@cache
+def nodes() -> tuple[cluster.Node, ...]:
+    """The nodes of the cluster that DATABASE_URL names, the coordinator first; without a cluster, none."""
+    with _session(connection.settings_dict["NAME"]) as database:
+        if not database.execute("SELECT FROM pg_extension WHERE extname = 'citus'").fetchone():
+            return ()
+        rows = database.execute(
+            "SELECT nodename, nodeport, groupid = 0, isactive FROM pg_dist_node ORDER BY groupid"
+        )
+        return tuple(cluster.Node(*row) for row in rows)
+
+
+@contextmanager
+def _session(name: str, node: cluster.Node | None = None) -> Iterator[psycopg.Connection[Any]]:
+    parameters: dict[str, Any] = connection.get_connection_params()
+    chosen = {key: parameters[key] for key in ("user", "password", "host", "port") if parameters.get(key)}
+    if node is not None:
+        chosen |= {"host": node.host, "port": node.port}
+    with psycopg.connect(dbname=name, autocommit=True, **chosen) as session:
+        yield session
+
+
+def create(name: str) -> None:
+    """Make an empty database on each node, with the extension, and let the coordinator know the workers."""
+    coordinator, *workers = nodes()
+    for node in nodes():
+        with _session("postgres", node) as session:
+            session.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+        with _session(name, node) as session:
+            session.execute("CREATE EXTENSION citus")
+    with _session(name, coordinator) as session:
+        session.execute("SELECT citus_set_coordinator_host(%s, %s)", [coordinator.host, coordinator.port])
+        for worker in workers:
+            session.execute("SELECT citus_add_node(%s, %s)", [worker.host, worker.port])
+
+
+def fill(verbosity: int) -> None:
+    """Migrate the database of the default connection, and place its tables."""
+    call_command("migrate", verbosity=verbosity, interactive=False)
+    with open("/dev/null", "w") as nowhere:
+        call_command("distribute", shards=SHARDS, stdout=nowhere)
+
+
+def drop(name: str) -> None:
+    """Drop a database on each node."""
+    for node in nodes():
+        with suppress(psycopg.OperationalError), _session("postgres", node) as session:
+            session.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
