@@ -1,8 +1,10 @@
 """A database of the tests on a cluster: DATABASE_URL names a database of the coordinator that has Citus.
 
-Citus does not copy databases, so each worker of pytest has its own one migrated and placed: about ten seconds.
+Citus does not copy databases, so each worker of pytest has its own one migrated and placed. With
+CLUSTER_ENTRY=workers in the environment, the tests enter through a worker node, as web processes do.
 """
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
@@ -23,7 +25,7 @@ SHARDS = 4
 def nodes() -> tuple[cluster.Node, ...]:
     """The nodes of the cluster that DATABASE_URL names, the coordinator first; without a cluster, none."""
     with _session(connection.settings_dict["NAME"]) as database:
-        if not database.execute("SELECT FROM pg_extension WHERE extname = 'citus'").fetchone():
+        if not database.execute("SELECT 1 FROM pg_extension WHERE extname = 'citus'").fetchone():
             return ()
         rows = database.execute(
             "SELECT nodename, nodeport, groupid = 0, isactive FROM pg_dist_node ORDER BY groupid"
@@ -60,6 +62,21 @@ def fill(verbosity: int) -> None:
     call_command("migrate", verbosity=verbosity, interactive=False)
     with open("/dev/null", "w") as nowhere:
         call_command("distribute", shards=SHARDS, stdout=nowhere)
+
+
+@contextmanager
+def entered() -> Iterator[None]:
+    """Let the default connection enter through the workers, if the environment says so."""
+    settings = connection.settings_dict
+    usual = {key: settings[key] for key in ("HOST", "PORT")}
+    if os.environ.get("CLUSTER_ENTRY") == "workers":
+        connection.close()
+        workers = [node for node in nodes() if not node.is_coordinator]
+        settings["HOST"] = ",".join(node.host for node in workers)
+        settings["PORT"] = ",".join(str(node.port) for node in workers)
+    yield
+    connection.close()
+    settings.update(usual)
 
 
 def drop(name: str) -> None:

@@ -38,9 +38,10 @@ def copy_of_the_migrated_one(verbosity: int) -> Iterator[None]:
         clusters.create(copy)
         _use(copy)
         clusters.fill(verbosity)
-        limit(OF_TESTS)
-        yield
-        limit(NONE)
+        with clusters.entered():
+            limit(OF_TESTS)
+            yield
+            limit(NONE)
         _use(usual)
         clusters.drop(copy)
         return
@@ -156,6 +157,8 @@ class Beginning:
             changed = [table for (table,) in cursor.fetchall()]
         with transaction.atomic(), connection.cursor() as cursor:
             # Only here without triggers, since they refuse to delete history.
+            if clusters.nodes():
+                cursor.execute("SET LOCAL citus.propagate_set_commands = 'local'")
             cursor.execute("SET LOCAL session_replication_role = replica")
             for table in changed:
                 cursor.execute(sql.SQL("DELETE FROM {}").format(sql.Identifier(table)))
