@@ -145,7 +145,7 @@ class Beginning:
                     (digest,) = cursor.fetchone()
                     check = sql.SQL("({}) IS DISTINCT FROM {}").format(DIGEST.format(name), digest)
                 else:
-                    check = sql.SQL("EXISTS (SELECT FROM {})").format(name)
+                    check = sql.SQL("EXISTS (SELECT 1 FROM {})").format(name)
                 checks.append(sql.SQL("SELECT {} WHERE {}").format(table, check))
             self._changed = sql.SQL(" UNION ALL ").join(checks).as_string(cursor.connection)
 
@@ -193,7 +193,7 @@ def _copied(table: str, cursor: Any) -> bytes:
 
 def hold_rows(tables: Iterable[str]) -> bool:
     """Whether one of these tables has a row."""
-    looks = [sql.SQL("EXISTS (SELECT FROM {})").format(sql.Identifier(table)) for table in tables]
+    looks = [sql.SQL("EXISTS (SELECT 1 FROM {})").format(sql.Identifier(table)) for table in tables]
     with connection.cursor() as cursor:
         cursor.execute(sql.SQL("SELECT ") + sql.SQL(" OR ").join(looks))
         return bool(cursor.fetchone()[0])

@@ -216,16 +216,15 @@ LOCK_IF_FREE = compiled.select(lambda: _locking(skip_locked=True))
 # read only if the wallet holds something (or if the caller needs it), so that a plain charge does not pay.
 STANDING = compiled.written(
     """
-    SELECT wallet.user_id, wallet.balance, wallet.held, wallet.granted, wallet.entries_count, wallet.budgets,
-           wallet.frozen, moment.now,
+    SELECT user_id, balance, held, granted, entries_count, budgets, frozen, now,
            EXISTS (SELECT FROM wallet_hold
-                    WHERE wallet_id = wallet.user_id AND state = 'open' AND expires_at <= moment.now)
-      FROM wallet_wallet wallet,
-           LATERAL (SELECT CASE WHEN wallet.held > 0 OR %(timed)s THEN
-                           greatest(clock_timestamp(), (SELECT created_at FROM wallet_entry
-                                                         WHERE wallet_id = wallet.user_id
-                                                         ORDER BY sequence DESC LIMIT 1)) END AS now) moment
-     WHERE wallet.user_id = %(user_id)s
+                    WHERE wallet_id = wallet.user_id AND state = 'open' AND expires_at <= wallet.now)
+      FROM (SELECT user_id, balance, held, granted, entries_count, budgets, frozen,
+                   CASE WHEN held > 0 OR %(timed)s THEN
+                        greatest(clock_timestamp(), (SELECT created_at FROM wallet_entry
+                                                      WHERE wallet_id = user_id ORDER BY sequence DESC LIMIT 1))
+                    END AS now
+              FROM wallet_wallet WHERE user_id = %(user_id)s) wallet
     """
 )
 

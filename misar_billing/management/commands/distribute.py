@@ -73,6 +73,8 @@ class Command(BaseCommand):
                 )
         missing = {table: place for table, place in wanted.items() if table not in placed}
         if not missing:
+            if not dry_run:
+                cluster.set_sessions()
             self._say(f"All {len(tables)} tables of {database_read()} are placed. There is nothing to do.")
             return
         self._plan(missing, shards=shards, is_first=not placed)
@@ -82,6 +84,7 @@ class Command(BaseCommand):
             self._say("Nothing was changed: this was a dry run.")
             return
         began = time.monotonic()
+        cluster.set_sessions()
         with transaction.atomic(), connection.cursor() as cursor:
             # No other session may have written what is not copied.
             cursor.execute(
