@@ -21,6 +21,11 @@ from foundation.database import cluster
 SHARDS = 4
 
 
+def is_one() -> bool:
+    """Whether DATABASE_URL names a cluster."""
+    return "DATABASE_URL" in os.environ and bool(nodes())
+
+
 @cache
 def nodes() -> tuple[cluster.Node, ...]:
     """The nodes of the cluster that DATABASE_URL names, the coordinator first; without a cluster, none."""

@@ -28,7 +28,7 @@ from django.utils import timezone
 from accounts import maintenance, sso, throttling
 from accounts.models import Right
 from accounts.service_keys import GRANT_MAX, GRANT_MONTH_MAX, issue_service_key
-from tests import all_laws, databases, limits
+from tests import all_laws, clusters, databases, limits
 from tests.chromium import CHROMIUM, FLAGS
 from tests.factories import StaffFactory, enter
 from wallet import identifiers
@@ -100,6 +100,14 @@ def django_db_setup(
         yield
         with django_db_blocker.unblock():
             stack.close()
+
+
+@pytest.fixture(autouse=True)
+def runs_on_this_database(request: pytest.FixtureRequest) -> None:
+    """Skip a test that cannot run on a cluster."""
+    marker = request.node.get_closest_marker("single_server")
+    if marker and clusters.is_one():
+        pytest.skip(f"on a cluster: {marker.args[0]}")
 
 
 @pytest.fixture(autouse=True)

@@ -123,7 +123,7 @@ def set_sessions() -> None:
     Citus refuses to change a row that a foreign key may name after a statement of the same transaction has
     used several connections, because the check of the foreign key could wait for its own transaction. It does
     not ask which tables that statement read. In our schema no distributed table names a row of another kind
-    of table, so there is nothing to wait for; tests/misar_billing/test_placements.py holds the models to that.
+    of table, so there is nothing to wait for (tests/misar_billing/test_placements.py checks it).
     """
     with connection.cursor() as cursor:
         cursor.execute("SELECT current_database()")
