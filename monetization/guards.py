@@ -5,9 +5,14 @@ from foundation.database.guards import Guards
 GUARDS = Guards(
     names="^monetization_",
     triggers={
+        "monetization_daytotal_is_numbered_here": (
+            "monetization_daytotal",
+            "94800b1f02848f1017855fa62a8de520",
+        ),
         "monetization_erasure_is_dated_now": ("monetization_erasure", "578779e6264021ba4600f1df534f81f6"),
         "monetization_erasure_is_history": ("monetization_erasure", "78c0eb7ad16b76c3f6424000a3e77c6d"),
         "monetization_erasure_is_not_truncated": ("monetization_erasure", "7bf5c13ecb40f5c1d60dd83839f0d58c"),
+        "monetization_erasure_is_numbered_here": ("monetization_erasure", "f07846bc62b2b1132b0e6c3fc417e322"),
         "monetization_event_is_dated_now": (
             "monetization_subscriptionevent",
             "578779e6264021ba4600f1df534f81f6",
@@ -23,6 +28,10 @@ GUARDS = Guards(
         "monetization_event_is_not_truncated": (
             "monetization_subscriptionevent",
             "7bf5c13ecb40f5c1d60dd83839f0d58c",
+        ),
+        "monetization_firstanswer_is_numbered_here": (
+            "monetization_firstanswer",
+            "8a1f584448b6c4c1541b3b0365ca0eb5",
         ),
         "monetization_refund_has_the_next_number": (
             "monetization_refund",
@@ -53,6 +62,10 @@ GUARDS = Guards(
             "monetization_subscription",
             "7bf5c13ecb40f5c1d60dd83839f0d58c",
         ),
+        "monetization_subscriptionevent_is_numbered_here": (
+            "monetization_subscriptionevent",
+            "7a508bf2d70391fd0395be7a4a3502fa",
+        ),
         "monetization_tip_empties_its_mailbox": ("monetization_tip", "353297175ae82bced9f4189dabadbb06"),
         "monetization_tip_is_dated_now": ("monetization_tip", "578779e6264021ba4600f1df534f81f6"),
         "monetization_tip_is_its_refunds": ("monetization_tip", "3a633168558a1150135195f9f7eae0da"),
@@ -62,8 +75,8 @@ GUARDS = Guards(
     },
     functions={
         "monetization_refund_has_the_next_number()": "507d1df06ce9e03497d87e8b2b033ca8",
-        "monetization_subscription_is_its_events()": "25aaa9f267e537b9fb807a799e6b0203",
-        "monetization_tip_is_its_refunds()": "02bc53403d47d17f5db37cd00c851e97",
+        "monetization_subscription_is_its_events()": "237976eafb84c94ce116c932cc3bc5e2",
+        "monetization_tip_is_its_refunds()": "a28e732bef85c693202b20b535d69306",
         "monetization_tip_keeps_its_worth()": "21c5a3e2c16993456b5d6d28ca6e25b7",
         "monetization_totals(timestamp with time zone, timestamp with time zone)": "b8a85deb37a6758f368e17cb95d70fa3",
     },

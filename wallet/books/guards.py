@@ -7,6 +7,8 @@ GUARDS = Guards(
     triggers={
         "wallet_audit_is_history": ("wallet_audit", "78c0eb7ad16b76c3f6424000a3e77c6d"),
         "wallet_audit_is_not_truncated": ("wallet_audit", "7bf5c13ecb40f5c1d60dd83839f0d58c"),
+        "wallet_audit_is_numbered_here": ("wallet_audit", "74fc36148303dd167ac436e572c65f36"),
+        "wallet_daytotal_is_numbered_here": ("wallet_daytotal", "435d56a9bed52447a1d1e1225cc22831"),
         "wallet_entry_follows_its_wallet": ("wallet_entry", "f676125cc8eb74c5b46f65fee958e11a"),
         "wallet_entry_has_its_act": ("wallet_entry", "95505262fb69e1bf8c3cb1c725484e3d"),
         "wallet_entry_is_history": ("wallet_entry", "78c0eb7ad16b76c3f6424000a3e77c6d"),
@@ -31,6 +33,7 @@ GUARDS = Guards(
         "wallet_ratechange_is_dated_now": ("wallet_ratechange", "578779e6264021ba4600f1df534f81f6"),
         "wallet_ratechange_is_history": ("wallet_ratechange", "78c0eb7ad16b76c3f6424000a3e77c6d"),
         "wallet_ratechange_is_not_truncated": ("wallet_ratechange", "7bf5c13ecb40f5c1d60dd83839f0d58c"),
+        "wallet_ratechange_is_numbered_here": ("wallet_ratechange", "251f467239ad00fed360ac54ce17a3ee"),
         "wallet_ratechange_is_of_its_rate": ("wallet_ratechange", "16fdc0fcae0a5eea8a613a3a92778a39"),
         "wallet_reconciliationrun_is_not_deleted": (
             "wallet_reconciliationrun",
@@ -39,6 +42,10 @@ GUARDS = Guards(
         "wallet_reconciliationrun_is_not_truncated": (
             "wallet_reconciliationrun",
             "7bf5c13ecb40f5c1d60dd83839f0d58c",
+        ),
+        "wallet_reconciliationrun_is_numbered_here": (
+            "wallet_reconciliationrun",
+            "7ff0e8d09876852588794b3a1b07c222",
         ),
         "wallet_refundrequest_has_its_act": ("wallet_refundrequest", "9d1f27fa5187a4b8cacccebb2d2c11d5"),
         "wallet_refundrequest_is_final": ("wallet_refundrequest", "36af971304a6378e9c824164f70a2807"),
@@ -81,7 +88,7 @@ GUARDS = Guards(
         "wallet_lotmove_follows_its_lot()": "0ab7d745c0a4ae9348b06ff8e89b96b7",
         "wallet_moves_with_an_entry()": "6236cb6b052311aef7b4a7337f9bdea7",
         "wallet_payment_is_decided_once()": "707c3e45447f6edfbf7f4a7682f4892a",
-        "wallet_rate_is_its_last_change()": "b0a73f6a8a6b9aa8d439bbe6f5a5e8d9",
+        "wallet_rate_is_its_last_change()": "acb868e1e016da3ff2984cf489a5c561",
         "wallet_refundrequest_has_its_act()": "f765d01ccd5b09b5187315fce294a803",
         "wallet_stripeevent_keeps_its_payload()": "c7c572c77f5bb8e58f554b9f13b23858",
     },

@@ -221,9 +221,9 @@ STANDING = compiled.written(
                     WHERE wallet_id = wallet.user_id AND state = 'open' AND expires_at <= wallet.now)
       FROM (SELECT user_id, balance, held, granted, entries_count, budgets, frozen,
                    CASE WHEN held > 0 OR %(timed)s THEN
-                        greatest(clock_timestamp(), (SELECT created_at FROM wallet_entry
-                                                      WHERE wallet_id = user_id ORDER BY sequence DESC LIMIT 1))
-                    END AS now
+                   greatest(clock_timestamp(), (SELECT created_at FROM wallet_entry
+                                                 WHERE wallet_id = user_id ORDER BY sequence DESC LIMIT 1))
+                   END AS now
               FROM wallet_wallet WHERE user_id = %(user_id)s) wallet
     """
 )

@@ -1,0 +1,56 @@
+"""Let the functions of triggers work on a cluster, too. Nothing changes on a single server.
+
+On a cluster, triggers act on the parts of a table (shards), whose names end with a number: accounts_user_102010.
+Each operation is a transaction of its own, and locks one table briefly. If this migration is interrupted, it can
+run again.
+"""
+
+from pathlib import Path
+
+from django.db import migrations
+
+from foundation.database.sql_texts import changed, function_in, numbered_here
+
+HERE = Path(__file__).parent
+ROLES = (HERE / "roles.sql").read_text()
+ACCESS = function_in(ROLES, "accounts_access_has_its_act")
+PLAN = function_in(ROLES, "accounts_plan_is_its_last_change")
+REDACTS = function_in((HERE / "redactions.sql").read_text(), "accounts_redacts")
+
+ACCESS_ON_A_CLUSTER = changed(
+    ACCESS, ("TG_TABLE_NAME = 'accounts_user'", "TG_TABLE_NAME ~ '^accounts_user(_\\d+)?$'")
+)
+# A part of the plans is on every node, and their changes only on one. There the trigger of a change looks at both.
+PLAN_ON_A_CLUSTER = changed(
+    PLAN,
+    (
+        "IF accounts_is_owner(TG_RELID) THEN",
+        "IF accounts_is_owner(TG_RELID) OR TG_TABLE_NAME ~ '^accounts_plan_\\d+$' THEN",
+    ),
+)
+REDACTS_ON_A_CLUSTER = changed(
+    REDACTS, ("VALUES (TG_TABLE_NAME,", "VALUES (regexp_replace(TG_TABLE_NAME, '_\\d+$', ''),")
+)
+NUMBERING = """
+-- It acts as its owner: a role that may write a table whose key is an identity needs no privilege for its sequence.
+CREATE OR REPLACE FUNCTION accounts_is_numbered_here() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path = pg_catalog, public, pg_temp AS $$
+BEGIN
+    NEW.id := nextval(TG_ARGV[0]::regclass);
+    RETURN NEW;
+END $$;
+"""
+NUMBERED = ("accounts_act", "accounts_planchange", "accounts_redaction")
+
+
+class Migration(migrations.Migration):
+    atomic = False
+    dependencies = [("accounts", "0022_maintenance")]
+
+    operations = [
+        migrations.RunSQL(sql=ACCESS_ON_A_CLUSTER, reverse_sql=ACCESS),
+        migrations.RunSQL(sql=PLAN_ON_A_CLUSTER, reverse_sql=PLAN),
+        migrations.RunSQL(sql=REDACTS_ON_A_CLUSTER, reverse_sql=REDACTS),
+        migrations.RunSQL(sql=NUMBERING, reverse_sql="DROP FUNCTION IF EXISTS accounts_is_numbered_here();"),
+        *(migrations.RunSQL(sql=sql, reverse_sql=reverse) for sql, reverse in map(numbered_here, NUMBERED)),
+    ]

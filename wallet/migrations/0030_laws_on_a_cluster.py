@@ -1,0 +1,32 @@
+"""Let the functions of triggers work on a cluster, too (accounts 0023). Nothing changes on a single server.
+
+Each operation is a transaction of its own, and locks one table briefly. If this migration is interrupted, it can
+run again.
+"""
+
+from pathlib import Path
+
+from django.db import migrations
+
+from foundation.database.sql_texts import changed, function_in, numbered_here
+
+RATE = function_in((Path(__file__).parent / "roles.sql").read_text(), "wallet_rate_is_its_last_change")
+# The rates are on every node, and their changes only on one. There the trigger of a change looks at both.
+RATE_ON_A_CLUSTER = changed(
+    RATE,
+    ("TG_TABLE_NAME NOT IN ('wallet_rate', 'wallet_ratechange')", "TG_TABLE_NAME ~ '^wallet_rate_\\d+$'"),
+)
+NUMBERED = ("wallet_audit", "wallet_daytotal", "wallet_ratechange", "wallet_reconciliationrun")
+
+
+class Migration(migrations.Migration):
+    atomic = False
+    dependencies = [
+        ("wallet", "0029_wallets_move_by_several_entries"),
+        ("accounts", "0023_laws_on_a_cluster"),
+    ]
+
+    operations = [
+        migrations.RunSQL(sql=RATE_ON_A_CLUSTER, reverse_sql=RATE),
+        *(migrations.RunSQL(sql=sql, reverse_sql=reverse) for sql, reverse in map(numbered_here, NUMBERED)),
+    ]
