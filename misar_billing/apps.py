@@ -8,4 +8,7 @@ class BillingConfig(AppConfig):
     verbose_name = "Misar Billing"
 
     def ready(self) -> None:
-        from misar_billing import checks  # noqa: F401  (registers the checks)
+        from foundation.database.engine.schema import SchemaEditor
+        from misar_billing import checks, placements  # noqa: F401  (registers the checks)
+
+        SchemaEditor.place_of = staticmethod(placements.place_of)

@@ -106,15 +106,18 @@ def placed() -> dict[str, Placement]:
         return {name: Placement(placement) for name, placement in cursor.fetchall()}
 
 
-def allow_triggers() -> None:
-    """Let this session make and drop triggers of distributed and reference tables, if there is Citus.
+def allow_migrations() -> None:
+    """Let this session change tables and triggers of a cluster as it does those of a single server.
 
-    Citus refuses them unless told otherwise. Ours look only at rows of the row's own wallet and at reference
-    tables, which are on the same node (docs/decisions/0044-one-schema-for-a-server-and-a-cluster.md).
+    Citus refuses triggers of distributed and reference tables unless told otherwise. Ours look only at rows
+    of the row's own wallet and at reference tables, which are on the same node
+    (docs/decisions/0044-one-schema-for-a-server-and-a-cluster.md). With one connection to each node, one
+    transaction may change several tables.
     """
     if version() is not None:
         with connection.cursor() as cursor:
             cursor.execute("SET citus.enable_unsafe_triggers = on")
+            cursor.execute("SET citus.multi_shard_modify_mode = 'sequential'")
 
 
 def set_sessions() -> None:
@@ -140,7 +143,7 @@ def place(places: dict[str, Place], *, shards: int = SHARDS) -> Iterator[str]:
     beside the first one: equal values of their columns are on the same node.
     """
     with connection.cursor() as cursor:
-        allow_triggers()
+        cursor.execute("SET citus.enable_unsafe_triggers = on")
         moved = [table for table, place in places.items() if place.placement != Placement.LOCAL]
         distributed = [table for table, place in places.items() if place.placement == Placement.DISTRIBUTED]
         triggers = _triggers(cursor, moved)

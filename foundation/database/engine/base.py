@@ -16,6 +16,7 @@ from django.db.utils import DatabaseErrorWrapper
 from psycopg.pq import TransactionStatus
 
 from foundation import deadlines
+from foundation.database.engine.schema import SchemaEditor
 
 # A little more than statement_timeout, so that a working server ends the statement first. Its error says more
 # than ours.
@@ -134,6 +135,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
     """The engine. A command that may wait longer than a request changes `seconds_max` (patience.py)."""
 
     Database: Any = Driver()
+    SchemaEditorClass = SchemaEditor
     _seconds_max: float | None = ANSWER_SECONDS_MAX
     # Called with each error. The metrics put a function here.
     on_error: Callable[[psycopg.Error], None] = staticmethod(lambda error: None)

@@ -6,7 +6,7 @@ from django.conf import settings
 from django.core.management.base import CommandError
 from django.core.management.commands import migrate
 
-from foundation.database import marker, patience
+from foundation.database import cluster, marker, patience
 from foundation.operators import database_read
 
 
@@ -18,4 +18,5 @@ class Command(migrate.Command):
                     f"{database_read()} was marked as a sandbox's by `make run`, so its data may be made up. "
                     f"Use another database; or, if its data is real, drop the table {marker.TABLE}."
                 )
+            cluster.allow_migrations()
             super().handle(*args, **options)
