@@ -36,7 +36,7 @@ GUARDS = Guards(
         "accounts_is_dated_now()": "27cf010719cb971c2da3aec61bb18ed3",
         "accounts_is_history()": "cf01182bb27962ebc62d7e8134315ab1",
         "accounts_is_numbered_here()": "a5dd34363f39023a010fee8df57e78b1",
-        "accounts_is_owner(oid)": "64fcf69290252ba5a289f81ce6245032",
+        "accounts_is_owner(oid)": "dde67f4f27d5e7f47fa9d17bf8d6b31e",
         "accounts_mailbox_is_emptied()": "c34c752f1ce1ddede04e44a44fcf9eb8",
         "accounts_plan_is_its_last_change()": "f22b300c8b32fb9372f6ac9363bc9343",
         "accounts_redacts()": "bbcb10d54fdc1f9a4bd6c7b39546d444",

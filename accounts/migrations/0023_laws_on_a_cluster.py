@@ -15,8 +15,24 @@ HERE = Path(__file__).parent
 ROLES = (HERE / "roles.sql").read_text()
 ACCESS = function_in(ROLES, "accounts_access_has_its_act")
 PLAN = function_in(ROLES, "accounts_plan_is_its_last_change")
+OWNER = """
+CREATE OR REPLACE FUNCTION accounts_is_owner(relation oid) RETURNS boolean LANGUAGE sql STABLE
+    SET search_path = pg_catalog, public, pg_temp AS $$
+    SELECT pg_has_role(current_user, relowner, 'MEMBER') FROM pg_class WHERE oid = relation
+$$;
+"""
 REDACTS = function_in((HERE / "redactions.sql").read_text(), "accounts_redacts")
 
+# Citus hides shards from queries of pg_class. The tables and this function have the same owner.
+OWNER_ON_A_CLUSTER = changed(
+    OWNER,
+    (
+        "SELECT pg_has_role(current_user, relowner, 'MEMBER') FROM pg_class WHERE oid = relation",
+        """SELECT pg_has_role(current_user, coalesce(
+               (SELECT relowner FROM pg_class WHERE oid = relation),
+               (SELECT proowner FROM pg_proc WHERE oid = to_regprocedure('public.accounts_is_owner(oid)'))), 'MEMBER')""",
+    ),
+)
 ACCESS_ON_A_CLUSTER = changed(
     ACCESS, ("TG_TABLE_NAME = 'accounts_user'", "TG_TABLE_NAME ~ '^accounts_user(_\\d+)?$'")
 )
@@ -48,6 +64,7 @@ class Migration(migrations.Migration):
     dependencies = [("accounts", "0022_maintenance")]
 
     operations = [
+        migrations.RunSQL(sql=OWNER_ON_A_CLUSTER, reverse_sql=OWNER),
         migrations.RunSQL(sql=ACCESS_ON_A_CLUSTER, reverse_sql=ACCESS),
         migrations.RunSQL(sql=PLAN_ON_A_CLUSTER, reverse_sql=PLAN),
         migrations.RunSQL(sql=REDACTS_ON_A_CLUSTER, reverse_sql=REDACTS),
