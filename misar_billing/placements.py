@@ -8,12 +8,12 @@ are on every node. All other tables are local to the coordinator.
 from django.apps import apps
 from django.db.models import Model
 
-from accounts.models import Plan, ServiceKey
+from accounts.models import Maintenance, Plan, ServiceKey, StoppedProduct
 from foundation.database.cluster import Place, Placement
 from wallet.models import Rate, Wallet
 
 WALLET_COLUMN = "wallet_id"
-ON_EVERY_NODE = (Plan, Rate, ServiceKey)
+ON_EVERY_NODE = (Maintenance, Plan, Rate, ServiceKey, StoppedProduct)
 _REFERENCE = {model._meta.db_table for model in ON_EVERY_NODE}
 _LOCAL = Place(Placement.LOCAL)
 

@@ -79,7 +79,7 @@ GUARDS = Guards(
     },
     functions={
         "wallet_entry_follows_its_wallet()": "3e508980c4611b44102e1ca57b2cd68b",
-        "wallet_entry_has_its_act()": "72d63f4e7c195b599b9f3b8da1f2d938",
+        "wallet_entry_has_its_act()": "0edd8aeff1b146504366c25ffb726952",
         "wallet_entry_is_of_now()": "761364702b476de46530fcf036c4ea5f",
         "wallet_hold_is_final()": "ddbff11ae468063f62713f165d84aff2",
         "wallet_is_history()": "f2b1b201589174a3acf94282e3d3208f",

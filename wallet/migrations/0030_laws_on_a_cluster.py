@@ -10,7 +10,18 @@ from django.db import migrations
 
 from foundation.database.sql_texts import changed, function_in, numbered_here
 
-RATE = function_in((Path(__file__).parent / "roles.sql").read_text(), "wallet_rate_is_its_last_change")
+ROLES = (Path(__file__).parent / "roles.sql").read_text()
+ACT = function_in(ROLES, "wallet_entry_has_its_act")
+# PostgreSQL plans a condition as a whole, so what a shard cannot read is a statement of its own.
+ACT_ON_A_CLUSTER = changed(
+    ACT,
+    (
+        "IF TG_TABLE_NAME <> 'wallet_entry' OR accounts_is_owner(TG_RELID)\n",
+        "IF TG_TABLE_NAME <> 'wallet_entry' THEN\n        RETURN NULL;\n    END IF;\n"
+        "    IF accounts_is_owner(TG_RELID)\n",
+    ),
+)
+RATE = function_in(ROLES, "wallet_rate_is_its_last_change")
 # The rates are on every node, and their changes only on one. There the trigger of a change looks at both.
 RATE_ON_A_CLUSTER = changed(
     RATE,
@@ -27,6 +38,7 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
+        migrations.RunSQL(sql=ACT_ON_A_CLUSTER, reverse_sql=ACT),
         migrations.RunSQL(sql=RATE_ON_A_CLUSTER, reverse_sql=RATE),
         *(migrations.RunSQL(sql=sql, reverse_sql=reverse) for sql, reverse in map(numbered_here, NUMBERED)),
     ]
