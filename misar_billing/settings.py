@@ -14,7 +14,7 @@ import environ
 from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
-from foundation.database.configuration import configuration
+from foundation.database.configuration import configuration, standby_configuration
 from misar_billing import logs
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -320,6 +320,10 @@ SSO_ORIGINS = _words("SSO_ORIGINS", default=[_origin(SSO_ISSUER)])
 
 # ATOMIC_REQUESTS is off, because each domain function opens its own transaction.
 DATABASES = {"default": configuration(os.environ)}
+# A standby that may answer reads (foundation/database/standby.py). It is no database of DATABASES, so no
+# command and no migration can get there.
+STANDBY = standby_configuration(os.environ)
+STANDBY_LAG_SECONDS_MAX = _count("STANDBY_LAG_SECONDS_MAX", 5, least=1)
 # All processes share this cache. So a code of the second factor works only once, and wrong codes are counted
 # across all processes. Charges and payments do not use the cache.
 CACHES = {"default": {"BACKEND": "django.core.cache.backends.db.DatabaseCache", "LOCATION": "accounts_cache"}}

@@ -89,14 +89,30 @@ def configuration(environ: Mapping[str, str]) -> dict[str, Any]:
             "USER": NAME,
             "HOST": str(socket_directory(data_directory(environ))),
         }
+    _complete(config)
+    if test_name := environ.get("TEST_DATABASE_NAME"):
+        config["TEST"] = {"NAME": test_name}
+    return config
+
+
+def standby_configuration(environ: Mapping[str, str]) -> dict[str, Any] | None:
+    """Return the configuration of the standby in STANDBY_URL, or None. Its sessions are read-only."""
+    if not (url := environ.get("STANDBY_URL")):
+        return None
+    config = _parsed(url, setting="STANDBY_URL")
+    if path := environ.get("STANDBY_PASSWORD_FILE"):
+        config["PASSWORD"] = secret_in(path)
+    _complete(config)
+    config["OPTIONS"]["options"] += " -c default_transaction_read_only=on"
+    return config
+
+
+def _complete(config: dict[str, Any]) -> None:
     # Django's engine with a timeout on the client's side. A frozen server does not apply its own timeouts.
     config["ENGINE"] = "foundation.database.engine"
     config.setdefault("CONN_MAX_AGE", CONNECTION_AGE_MAX_SECONDS)
     config.setdefault("CONN_HEALTH_CHECKS", True)
     config["OPTIONS"] = _options(config.get("OPTIONS", {}))
-    if test_name := environ.get("TEST_DATABASE_NAME"):
-        config["TEST"] = {"NAME": test_name}
-    return config
 
 
 def secret_in(path: str) -> str:
@@ -110,18 +126,16 @@ def secret_in(path: str) -> str:
     return secret
 
 
-def _parsed(url: str) -> dict[str, Any]:
+def _parsed(url: str, *, setting: str = "DATABASE_URL") -> dict[str, Any]:
     # No error message shows the URL, because the URL contains a password.
     if not url.startswith(("postgres://", "postgresql://")):
-        raise NoDatabase("DATABASE_URL must begin with postgres:// or postgresql://.")
+        raise NoDatabase(f"{setting} must begin with postgres:// or postgresql://.")
     try:
         config: dict[str, Any] = dict(Env.db_url_config(url))
     except ValueError:
-        raise NoDatabase(
-            "DATABASE_URL cannot be read; is a character of the password not %-encoded?"
-        ) from None
+        raise NoDatabase(f"{setting} cannot be read; is a character of the password not %-encoded?") from None
     if not config["NAME"]:
-        raise NoDatabase("DATABASE_URL names no database.")
+        raise NoDatabase(f"{setting} names no database.")
     return config
 
 
