@@ -133,6 +133,25 @@ def is_of_this_machine(host: str) -> bool:
     return address.is_loopback or address.is_unspecified
 
 
+@register(Tags.security, deploy=True)
+def the_standby_is_another_server(
+    app_configs: Sequence[AppConfig] | None, **kwargs: Any
+) -> list[CheckMessage]:
+    """Return an error if STANDBY_URL has the address of DATABASE_URL. This asks neither server."""
+    if settings.STANDBY is None:
+        return []
+    primary = settings.DATABASES["default"]
+    if any(str(primary.get(part) or "") != str(settings.STANDBY[part]) for part in ("HOST", "PORT", "NAME")):
+        return []
+    return [
+        Error(
+            "STANDBY_URL has the address of DATABASE_URL.",
+            hint="Name the standby's own address, or unset STANDBY_URL.",
+            id="misar.E010",
+        )
+    ]
+
+
 # Passwords of other roles. compose.yaml of earlier releases put them into the environment of the service.
 OF_OTHERS = ("POSTGRES_PASSWORD", "OPERATOR_DATABASE_URL", "RUNTIME_DATABASE_URL")
 

@@ -7,6 +7,7 @@ import psycopg
 from django.db.backends.signals import connection_created
 from prometheus_client import Counter, Gauge, Histogram, disable_created_metrics
 
+from foundation.database import standby
 from foundation.database.engine import base
 
 # When a count began. Prometheus notices by itself if a count falls.
@@ -47,6 +48,13 @@ THREADS = Gauge(
 )
 DATABASE_ERRORS = Counter("misar_database_errors", "Errors of the database, by their kind.", ["kind"])
 CONNECTIONS = Counter("misar_database_connections_opened", "Connections to the database that were opened.")
+STANDBY_READS = Counter(
+    "misar_standby_reads",
+    "Reads that the standby may answer. answered: it did. Otherwise the primary answered. late: the standby "
+    "had not replayed enough. foreign: it follows another primary, or none any more. failed: it could not be "
+    "used. cancelled: it did not finish a statement. skipped: it was late, foreign or failed moments ago.",
+    ["outcome"],
+)
 
 # The kinds of errors, by the first two characters of PostgreSQL's code.
 KINDS = {
@@ -95,7 +103,14 @@ def _count_connection(**_: Any) -> None:
     CONNECTIONS.inc()
 
 
+def _count_standby_read(outcome: str) -> None:
+    STANDBY_READS.labels(outcome).inc()
+
+
 def connect() -> None:
     """Count what the database reports, from now on."""
     connection_created.connect(_count_connection, dispatch_uid="misar_billing.metrics")
     base.DatabaseWrapper.on_error = staticmethod(count_database_error)
+    standby.on_outcome = _count_standby_read
+    for outcome in standby.OUTCOMES:
+        STANDBY_READS.labels(outcome)
