@@ -97,6 +97,7 @@ class GrantAdmin(AddressedAdmin):
     search_fields = ("wallet_id", "id")
     search_help_text = "A whole Misar ID, e-mail address or grant ID."
     ordering = ("-created_at",)
+    needs_the_primary = True
     nothing_yet = "A grant appears here when a product or staff give a user credits with an end."
     fields = (
         *("user", "its_state", "reason", "granted_by", "made_by", "granted", "left", "set_aside", "spent"),

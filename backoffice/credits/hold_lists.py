@@ -53,6 +53,7 @@ class HoldAdmin(AddressedAdmin):
     search_fields = ("wallet_id", "id", "idempotency_key")
     search_help_text = "A whole Misar ID, e-mail address, hold ID or idempotency key."
     ordering = ("-created_at",)
+    needs_the_primary = True
     nothing_yet = "A hold appears here when a product sets credits aside before its work."
     fields = (
         *("user", "its_state", "what", "product", "set_aside", "its_parts", "captured", "its_charge"),

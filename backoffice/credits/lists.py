@@ -133,6 +133,7 @@ class WalletAdmin(AddressedAdmin):
     search_fields = ("user_id",)
     search_help_text = "A whole Misar ID or e-mail address."
     ordering = ("user_id",)
+    needs_the_primary = True
     nothing_yet = "A wallet opens with the first credits of its user."
     staff_actions = actions.OF_WALLET
     fields = (

@@ -4,8 +4,8 @@ Staff make changes on other pages, which ask for a reason (backoffice/actions/pa
 a list; csv_files.py writes it as a file.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar, TypeVar
 
 from django import forms
 from django.contrib import admin
@@ -21,8 +21,11 @@ from django.urls import URLPattern, path, reverse
 
 from backoffice.lists import change_list, csv_files, facts, filters
 from backoffice.lists.links import name_of_page
+from foundation.database import standby
 
 EXPORT_PERMISSION = "accounts.export_lists"
+
+T = TypeVar("T")
 
 
 class ReadOnlyAdmin(admin.ModelAdmin):
@@ -51,6 +54,8 @@ class ReadOnlyAdmin(admin.ModelAdmin):
     also_in_files: ClassVar[Sequence[str]] = ()
     # Columns of the CSV file that have the same value in all rows, such as the only currency.
     same_in_files: ClassVar[Mapping[str, str]] = {}
+    # Whether the primary must answer: the list shows balances, or its rows depend on the database's clock.
+    needs_the_primary: ClassVar[bool] = False
     # The text of an empty list.
     nothing_yet: ClassVar[str] = "There is nothing here yet."
 
@@ -108,12 +113,19 @@ class ReadOnlyAdmin(admin.ModelAdmin):
             query = request.GET.copy()
             del query[ERROR_FLAG]
             request.GET = query  # type: ignore[assignment]
-        return super().changelist_view(request, extra_context)
+        return self._read(super().changelist_view, request, extra_context)
 
     def csv_view(self, request: HttpRequest) -> HttpResponse:
         """The list as a CSV file, with the filters and the search of the page."""
         if not self.may_take_files(request):
             raise PermissionDenied
+        return self._read(self._file, request)
+
+    def _read(self, view: Callable[..., T], *args: Any) -> T:
+        """Run a view, on the standby if that is allowed for this list."""
+        return view(*args) if self.needs_the_primary else standby.may_answer(view)(*args)
+
+    def _file(self, request: HttpRequest) -> HttpResponse:
         try:
             rows = self.get_changelist_instance(request).paginator.all_rows
         except IncorrectLookupParameters:

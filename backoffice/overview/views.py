@@ -14,6 +14,7 @@ from django.utils import timezone
 from accounts.models import User
 from backoffice.overview import attention, figures
 from backoffice.overview.attention import Sees
+from foundation.database import standby
 from monetization.figures.periods import RANGE_DEFAULT, RANGES, Period, period_of
 from wallet.books import days
 from wallet.history.products import name_of
@@ -28,6 +29,13 @@ def overview(site: AdminSite, request: HttpRequest) -> HttpResponse:
     Parts that the staff member may not see are left out. The address may name a period; the default is
     RANGE_DEFAULT. It may also name a product of the ledger; the default is all products.
     """
+    # The staff member's rights are those of now, so they are read first, from the primary.
+    cast(User, request.user).get_all_permissions()
+    return _page(site, request)
+
+
+@standby.may_answer_late
+def _page(site: AdminSite, request: HttpRequest) -> HttpResponse:
     staff, at = cast(User, request.user), timezone.now()
     period = period_of(None, request.GET.get("range", ""), at=at)
     with figures.one_moment():

@@ -12,6 +12,7 @@ from accounts.api.creators import CreatorViewSet, errors
 from accounts.api.schema import creators_schema, header
 from accounts.models import User
 from accounts.permissions import Access
+from foundation.database import standby
 from foundation.http.views import no_store
 from foundation.text import is_id
 from monetization import fields, replays, sponsors, subscriptions, tips
@@ -71,6 +72,7 @@ class SponsorViewSet(CreatorViewSet):
         parameters=[*PAGING, LINK],
         responses={200: serializers.SponsorRow(many=True)} | errors(),
     )
+    @standby.may_answer
     def list(self, request: Request) -> HttpResponse:
         """List active and upcoming placements, soonest first."""
         mine = Sponsor.objects.visible_to(self.creator)
@@ -114,6 +116,7 @@ class SubscriptionViewSet(CreatorViewSet):
         parameters=[*PAGING, LINK],
         responses={200: serializers.SubscriptionRow(many=True)} | errors(),
     )
+    @standby.may_answer
     def list(self, request: Request) -> HttpResponse:
         """List every subscription, newest first."""
         mine = Subscription.objects.visible_to(self.creator)
@@ -168,6 +171,7 @@ class TipViewSet(CreatorViewSet):
         parameters=[*PAGING, LINK],
         responses={200: serializers.TipRow(many=True)} | errors(),
     )
+    @standby.may_answer
     def list(self, request: Request) -> HttpResponse:
         """List every tip, newest first."""
         mine = Tip.objects.visible_to(self.creator)
@@ -204,6 +208,7 @@ class StatsViewSet(CreatorViewSet):
         ],
         responses={200: data_of("Stats", serializers.StatsData)} | errors(),
     )
+    @standby.may_answer_late
     def retrieve(self, request: Request) -> HttpResponse:
         """Read the figures of a period, per currency."""
         periods = request.query_params.getlist("period") or ["30d"]

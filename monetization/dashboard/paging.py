@@ -21,6 +21,7 @@ from django.views import View
 from accounts.decorators import page_of_the_user
 from accounts.models import User
 from foundation import money, spreadsheets
+from foundation.database import standby
 from foundation.errors import InvalidCursor
 from foundation.http.fields import Moment
 from foundation.spreadsheets import Cell
@@ -87,6 +88,7 @@ class RecordList(View):
     def _page_by_get(self, form: FilterForm) -> HttpResponseRedirect:
         return HttpResponseRedirect(address(self.tab, form.in_address), status=303)
 
+    @standby.may_answer
     def _page(self, request: HttpRequest, form: FilterForm, cursor: str) -> HttpResponseBase:
         records, is_lost = form.records(), False
         try:

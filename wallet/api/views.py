@@ -18,6 +18,7 @@ from accounts.api.schema import REQUEST_ID, RETRY_AFTER
 from accounts.authentication import BearerAuthentication, ServiceKeyAuthentication
 from accounts.models import ServiceKey
 from accounts.permissions import IsService, IsServiceOrBearer
+from foundation.database import standby
 from foundation.database.transactions import is_out_of_reach
 from foundation.errors import BillingError
 from foundation.http.strict_json import read_body
@@ -197,6 +198,7 @@ class WalletViewSet(JSONViewSet):
         responses={200: serializers.TransactionsPage} | errors(401, 403, 429),
     )
     @action(methods=["get"], detail=False, throttle_classes=[throttles.TransactionReads], **SELF_OR_SERVICE)
+    @standby.may_answer
     def transactions(self, request: Request) -> HttpResponse:
         """Read a user's transactions, newest first."""
         page = statements.page(

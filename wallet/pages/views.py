@@ -25,6 +25,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from accounts.decorators import page_of_the_user
 from accounts.throttling import hit
 from foundation import money, spreadsheets
+from foundation.database import standby
 from foundation.errors import BillingError, InvalidCursor
 from foundation.forms import new_key
 from foundation.http import content_security
@@ -271,6 +272,7 @@ def history_csv(request: HttpRequest) -> HttpResponseBase:
 
 @page_of_the_user
 @require_safe
+@standby.may_answer
 def statement_list(request: HttpRequest) -> HttpResponse:
     """Show the list of months that have a statement."""
     context = {
@@ -282,6 +284,7 @@ def statement_list(request: HttpRequest) -> HttpResponse:
 
 @page_of_the_user
 @require_safe
+@standby.may_answer
 def statement(request: HttpRequest, month: date) -> HttpResponse:
     """Show the statement of one month: the opening balance, the entries, and the closing balance."""
     user = user_of(request)

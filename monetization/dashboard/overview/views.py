@@ -12,6 +12,7 @@ from django.views.decorators.http import require_safe
 from accounts.decorators import page_of_the_user
 from accounts.models import User
 from foundation import calendar
+from foundation.database import standby
 from foundation.words import day_words
 from monetization.dashboard import curl, paging
 from monetization.dashboard.overview import charts, tiles, welcome
@@ -44,6 +45,7 @@ TONES = {
 
 @page_of_the_user
 @require_safe
+@standby.may_answer
 def overview(request: HttpRequest) -> HttpResponse:
     """Show the figures, charts and lists of one currency over one range.
 
