@@ -18,6 +18,7 @@ from foundation.errors import first_line
 
 # The shortest prefix of a network of proxies, by version of IP: if it is private, and if it is public.
 PREFIX_MIN = {4: (8, 16), 6: (7, 32)}
+POSTGRESQL_PORT = 5432
 LIMITS_BY_ROLE = ("STAFF_CREDITS_A_DAY", "STAFF_REFUND_CENTS_MAX", "STAFF_TOPUP_REFUND_CENTS_A_DAY")
 
 
@@ -140,8 +141,11 @@ def the_standby_is_another_server(
     """Return an error if STANDBY_URL has the address of DATABASE_URL. This asks neither server."""
     if settings.STANDBY is None:
         return []
-    primary = settings.DATABASES["default"]
-    if any(str(primary.get(part) or "") != str(settings.STANDBY[part]) for part in ("HOST", "PORT", "NAME")):
+    standby, primary = (
+        (str(each.get("HOST") or ""), str(each.get("PORT") or POSTGRESQL_PORT), each["NAME"])
+        for each in (settings.STANDBY, settings.DATABASES["default"])
+    )
+    if standby != primary:
         return []
     return [
         Error(

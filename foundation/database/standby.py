@@ -272,7 +272,7 @@ def _configured() -> Standby | None:
 def may_answer(view: Callable[P, T]) -> Callable[P, T]:
     """Decorate a view that only reads: the standby may answer if it has all that is acknowledged by now.
 
-    So the caller's own writes are in the answer, whoever else answers the next one.
+    So the caller's own writes are in the answer.
     """
     return _decorated(view, late=False)
 

@@ -7,8 +7,11 @@ import socket
 import threading
 
 import pytest
+from django.contrib.admin import site
 from django.db import DEFAULT_DB_ALIAS, connection, connections, transaction
 from django.db.utils import ConnectionHandler
+from django.test import Client
+from django.urls import reverse
 from psycopg import errors
 
 from accounts.models import Plan
@@ -16,7 +19,8 @@ from foundation import deadlines
 from foundation.database import configuration, standby
 from foundation.database.standby import ANSWERED, CANCELLED, FAILED, FOREIGN, LATE, SKIPPED, Standby
 from tests.deployment import eventually
-from tests.replication import RUNTIME, Pair
+from tests.factories import StaffFactory, enter
+from tests.replication import ADMINISTRATOR, RUNTIME, Pair
 
 pytestmark = pytest.mark.slow
 
@@ -312,3 +316,43 @@ def test_threads_have_sessions_of_their_own(pair, outcomes, django_db_blocker):
         thread.join()
     assert len({pid for pid, _ in found}) == 2
     assert {where for _, where in found} == {pair.standby.port}
+
+
+PAGES = ("/wallet/statements", "/wallet/statements/2026-10", "/dashboard", "/dashboard/sponsors")
+PAGES_OF_THE_PRIMARY = ("/wallet", "/dashboard/keys", "/wallet/history.csv", "/dashboard/tips.csv")
+LISTS_OF_THE_PRIMARY = {"wallet_wallet", "wallet_hold", "wallet_lot"}
+
+
+def test_no_page_that_the_standby_may_answer_writes(pair, outcomes, monkeypatch):
+    """A view that writes would be refused by the standby, and answered by the primary."""
+    as_the_owner = ConnectionHandler(
+        {DEFAULT_DB_ALIAS: configuration.configuration({"DATABASE_URL": pair.primary.url(ADMINISTRATOR)})}
+    )
+    reads, client = of(pair.standby), Client()
+    monkeypatch.setattr(standby, "_configured", lambda: reads)
+    as_the_runtime = connections[DEFAULT_DB_ALIAS]
+    connections[DEFAULT_DB_ALIAS] = as_the_owner[DEFAULT_DB_ALIAS]
+    member = StaffFactory.create(password="")
+    connections[DEFAULT_DB_ALIAS] = as_the_runtime
+    as_the_owner[DEFAULT_DB_ALIAS].close()
+    enter(client, member)
+    client.get("/")  # From now on the metrics count the outcomes; here they are listed.
+    monkeypatch.setattr(standby, "on_outcome", outcomes.append)
+    in_step(pair)
+
+    def read(path) -> list[str]:
+        outcomes.clear()
+        assert client.get(path).status_code == 200, path
+        return list(outcomes)
+
+    for path in PAGES:
+        assert read(path) == [ANSWERED], path
+    for path in PAGES_OF_THE_PRIMARY:
+        assert read(path) == [], path
+    assert read("/admin/") == [ANSWERED]
+    lists = [f"{model._meta.app_label}_{model._meta.model_name}" for model in site._registry]
+    assert len(lists) > 25
+    for name in lists:
+        expected = [] if name in LISTS_OF_THE_PRIMARY else [ANSWERED]
+        assert read(reverse(f"admin:{name}_changelist")) == expected, name
+        assert read(reverse(f"admin:{name}_csv")) == expected, name
