@@ -29,8 +29,10 @@ def overview(site: AdminSite, request: HttpRequest) -> HttpResponse:
     Parts that the staff member may not see are left out. The address may name a period; the default is
     RANGE_DEFAULT. It may also name a product of the ledger; the default is all products.
     """
-    # The staff member's rights are those of now, so they are read first, from the primary.
-    cast(User, request.user).get_all_permissions()
+    staff = cast(User, request.user)
+    if not staff.is_superuser:
+        # The rights are those of now, so they are read first, from the primary.
+        staff.get_all_permissions()
     return _page(site, request)
 
 
