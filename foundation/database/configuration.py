@@ -7,6 +7,7 @@ Django has settings.
 
 import hashlib
 import os
+import re
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -40,6 +41,10 @@ VANISHED_SERVER = {
     "tcp_user_timeout": 2000,
 }
 CONNECTION_AGE_MAX_SECONDS = 600
+# One of several servers in a URL: a name, an IPv4 address, or an IPv6 address in brackets.
+ADDRESS = re.compile(
+    r"(?:\[(?P<bracketed>[^]@,]+)\]|(?P<bare>[^]\[:@,]+))(?::(?P<port>[0-9]{1,5}))?", re.ASCII
+)
 
 
 class NoDatabase(BillingError):
@@ -136,17 +141,39 @@ def _parsed(url: str, *, setting: str = "DATABASE_URL") -> dict[str, Any]:
         raise NoDatabase(f"{setting} cannot be read; is a character of the password not %-encoded?") from None
     if not config["NAME"]:
         raise NoDatabase(f"{setting} names no database.")
+    if "," in config["HOST"]:
+        config["HOST"], config["PORT"] = _several(url)
+        # Each of them takes connections; but if one of them must be looked for, in the order of the list.
+        if "target_session_attrs" not in config.get("OPTIONS", {}):
+            config["OPTIONS"] = {"load_balance_hosts": "random"} | config.get("OPTIONS", {})
     return config
 
 
-def _options(chosen: Mapping[str, Any]) -> dict[str, Any]:
-    limits = {
+def _several(url: str) -> tuple[str, str]:
+    """Return the hosts and the ports of a URL that names several servers, as libpq writes them."""
+    authority = url.partition("://")[2].partition("/")[0].rpartition("@")[2]
+    found = [ADDRESS.fullmatch(address) for address in authority.split(",")]
+    hosts = [each["bare"] or each["bracketed"] for each in found if each]
+    ports = {each["port"] is None for each in found if each}
+    if len(hosts) < len(found) or len(ports) > 1:
+        raise NoDatabase(
+            "DATABASE_URL names several servers; each of them must be host:port, or each a host alone."
+        )
+    return ",".join(hosts), ",".join(each["port"] or "" for each in found if each).strip(",")
+
+
+def limits_ms() -> dict[str, int]:
+    """Return the time limits of a session of the service, in milliseconds."""
+    return {
         "statement_timeout": STATEMENT_TIMEOUT_MS,
         "lock_timeout": LOCK_TIMEOUT_MS,
         "idle_in_transaction_session_timeout": IDLE_IN_TRANSACTION_TIMEOUT_MS,
         "client_connection_check_interval": CLIENT_CHECK_INTERVAL_MS,
     }
-    ours = " ".join(f"-c {name}={milliseconds}" for name, milliseconds in limits.items())
+
+
+def _options(chosen: Mapping[str, Any]) -> dict[str, Any]:
+    ours = " ".join(f"-c {name}={milliseconds}" for name, milliseconds in limits_ms().items())
     # If a setting appears twice, the server uses the last value.
     session = f"{ours} {chosen.get('options', '')}".strip()
     return {"connect_timeout": CONNECT_TIMEOUT_SECONDS, **VANISHED_SERVER, **chosen, "options": session}

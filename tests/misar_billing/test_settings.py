@@ -11,6 +11,8 @@ from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.test import Client
 
+from foundation.database.configuration import configuration
+from foundation.database.engine.entries import entries
 from foundation.errors import BillingError
 from misar_billing.checks import limits_are_of_roles
 
@@ -361,3 +363,32 @@ def test_in_production_an_api_call_over_plain_http_is_refused_and_a_page_redirec
     assert (
         client.post("/io/wallet/deduct", {}, content_type="application/json", secure=True).status_code == 403
     )
+
+
+@pytest.mark.parametrize(
+    ("address", "servers"),
+    [
+        ("one:5432,two:5433", [("one", "5432"), ("two", "5433")]),
+        ("one,two", [("one", ""), ("two", "")]),
+        ("[2001:db8::1]:5432,[2001:db8::2]:5433", [("2001:db8::1", "5432"), ("2001:db8::2", "5433")]),
+        ("[2001:db8::1],10.0.0.7", [("2001:db8::1", ""), ("10.0.0.7", "")]),
+        ("[2001:db8::1]:5432", [("2001:db8::1", "5432")]),
+        ("one", [("one", "")]),
+    ],
+)
+def test_a_database_may_have_several_entry_points(address, servers):
+    config = configuration({"DATABASE_URL": f"postgres://billing:p%2Cw%40@{address}/billing"})
+    assert [(entry.host, entry.port) for entry in entries(config["HOST"], str(config["PORT"]))] == servers
+    assert (config["USER"], config["PASSWORD"], config["NAME"]) == ("billing", "p,w@", "billing")
+    assert config["OPTIONS"].get("load_balance_hosts") == ("random" if len(servers) > 1 else None)
+
+
+def test_entry_points_of_which_one_is_looked_for_keep_their_order():
+    url = "postgres://billing@one:5432,two:5432/billing?target_session_attrs=read-write"
+    assert "load_balance_hosts" not in configuration({"DATABASE_URL": url})["OPTIONS"]
+
+
+@pytest.mark.parametrize("address", ["one:5432,two", "one,", "one,,two", "one:x,two:5432", "one:1:2,two:1"])
+def test_entry_points_that_are_no_addresses_are_refused_without_the_password(monkeypatch, address):
+    sentence = refusal(monkeypatch, DATABASE_URL=f"postgres://billing:database-passw0rd@{address}/billing")
+    assert "DATABASE_URL names several servers" in sentence

@@ -7,7 +7,7 @@ this file name.
 
 import select
 from collections.abc import Callable
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import psycopg
@@ -16,6 +16,7 @@ from django.db.utils import DatabaseErrorWrapper
 from psycopg.pq import TransactionStatus
 
 from foundation import deadlines
+from foundation.database.engine import entries
 from foundation.database.engine.schema import SchemaEditor
 
 # A little more than statement_timeout, so that a working server ends the statement first. Its error says more
@@ -110,9 +111,9 @@ class ImpatientConnection(psycopg.Connection[Any]):
 
 
 class Driver:
-    """The module psycopg, except that `connect` makes an ImpatientConnection."""
+    """The module psycopg, except that `connect` makes an ImpatientConnection, to one of several servers."""
 
-    connect = staticmethod(ImpatientConnection.connect)
+    connect = staticmethod(partial(entries.connect, ImpatientConnection.connect))
 
     def __getattr__(self, name: str) -> Any:
         return getattr(psycopg, name)
