@@ -31,6 +31,8 @@ from rich.progress import (
     TimeElapsedColumn,
 )
 
+from foundation.database import cluster
+from foundation.database.engine.entries import entries
 from foundation.database.patience import patient
 from foundation.errors import BillingError, first_line
 
@@ -311,7 +313,19 @@ def snapshot() -> Iterator[None]:
 
 
 def database_read() -> str:
-    """Return which database a report is about: its name, host and port, but no password."""
+    """Return which database a report is about: its name, hosts and ports, but no password."""
     params = connection.get_connection_params()
-    where = params.get("host") or "localhost"
-    return f"{params.get('dbname')} at {where}" + (f":{params['port']}" if params.get("port") else "")
+    servers = entries(str(params.get("host") or "localhost"), str(params.get("port") or ""))
+    return f"{params.get('dbname')} at {', '.join(map(str, servers))}"
+
+
+def require_coordinator() -> None:
+    """Raise CommandError if this command would change tables or roles from a worker of a cluster.
+
+    A worker refuses most of that itself, but some of it only after other parts have been done.
+    """
+    if cluster.is_worker():
+        raise CommandError(
+            f"{database_read()} is a worker of a cluster: set DATABASE_URL to the coordinator for this "
+            "command. Nothing was changed."
+        )

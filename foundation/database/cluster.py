@@ -16,10 +16,17 @@ from typing import Any
 
 from django.db import connection
 
+from foundation.database.patience import PATIENT_LOCK_TIMEOUT_MS
+
 # The version of Citus that the service was tried with.
 MAJOR = 14
 SHARDS = 32
-SESSION_SETTINGS = {"citus.enforce_foreign_key_restrictions": "off"}
+SESSION_SETTINGS = {
+    "citus.enforce_foreign_key_restrictions": "off",
+    # A session asks for this on the node that it enters; this is for its parts on the other ones. Without it,
+    # a migration would wait there for a lock without a limit, and requests behind it.
+    "lock_timeout": f"{PATIENT_LOCK_TIMEOUT_MS}",
+}
 # Every table of the schema public, but those of extensions.
 TABLES = """
 SELECT class.relname FROM pg_catalog.pg_class AS class
@@ -76,6 +83,15 @@ def version() -> str | None:
 def is_distributed() -> bool:
     """Return whether tables of this database have been placed on a cluster."""
     return bool(placed())
+
+
+def is_worker() -> bool:
+    """Return whether this connection has entered a cluster through one of its workers."""
+    if version() is None:
+        return False
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT groupid <> 0 FROM pg_catalog.pg_dist_local_group")
+        return bool(cursor.fetchone()[0])
 
 
 def nodes() -> list[Node]:

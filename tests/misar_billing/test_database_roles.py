@@ -8,6 +8,7 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection
 
+from foundation.database.configuration import limits_ms
 from misar_billing import privileges
 from tests.misar_billing.conftest import Roles
 
@@ -243,3 +244,19 @@ def test_no_role_may_give_a_key_that_the_database_numbers(roles):
                 (False,)
             ]
     assert rows("SELECT has_column_privilege(%s, 'wallet_entry', 'id', 'INSERT')", roles.runtime) == [(True,)]
+
+
+def test_a_session_of_the_runtime_role_has_its_limits_without_asking_for_them(roles):
+    """As through a pooler, and as the part of a session on another node of a cluster."""
+    name = rows("SELECT current_database()")[0][0]
+    set_for = (
+        "SELECT unnest(setconfig) FROM pg_db_role_setting JOIN pg_roles ON pg_roles.oid = setrole"
+        " JOIN pg_database ON pg_database.oid = setdatabase WHERE rolname = %s AND datname = %s"
+    )
+    limits = {f"{setting}={milliseconds}" for setting, milliseconds in limits_ms().items()}
+    assert {setting for (setting,) in rows(set_for, roles.runtime, name)} == limits
+    assert rows(set_for, roles.operator, name) == []
+    with connection.cursor() as cursor:
+        cursor.execute(f"ALTER ROLE {roles.runtime} IN DATABASE {name} SET lock_timeout = 0")
+    run(roles)
+    assert {setting for (setting,) in rows(set_for, roles.runtime, name)} == limits

@@ -13,9 +13,9 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import Error, connection, transaction
 from psycopg.errors import InsufficientPrivilege
 
-from foundation.database.configuration import secret_in
+from foundation.database.configuration import limits_ms, secret_in
 from foundation.errors import first_line
-from foundation.operators import database_read
+from foundation.operators import database_read, require_coordinator
 from misar_billing import privileges
 from misar_billing.privileges import quoted
 
@@ -82,6 +82,12 @@ SELECT role.rolname, power.words
  WHERE role.rolname = ANY (%(roles)s)
  ORDER BY 1, 2
 """
+# What a role has set for its sessions in this database.
+SETTINGS = """
+SELECT setting FROM pg_db_role_setting CROSS JOIN LATERAL unnest(setconfig) setting
+ WHERE setrole = (SELECT oid FROM pg_roles WHERE rolname = %s)
+   AND setdatabase = (SELECT oid FROM pg_database WHERE datname = current_database())
+"""
 
 
 class Command(BaseCommand):
@@ -120,6 +126,7 @@ class Command(BaseCommand):
         missing: list[str] = []
         statement = ""
         try:
+            require_coordinator()
             with transaction.atomic(), connection.cursor() as cursor:
                 missing = _missing(cursor, roles)
                 statements = list(_statements(cursor, roles, missing=missing, keep=keep))
@@ -162,7 +169,7 @@ def _way_out(error: Error, statement: str, *, runtime: str, missing: list[str]) 
     if not isinstance(error.__cause__, InsufficientPrivilege):
         return ""
     printed = "An administrator can run the SQL: manage.py database_roles --print | psql"
-    if not statement.startswith(("CREATE ROLE", 'GRANT "')):
+    if not statement.startswith(("CREATE ROLE", "ALTER ROLE", 'GRANT "')):
         return f"\n{printed}"
     with connection.cursor() as cursor:
         cursor.execute("SELECT current_user")
@@ -216,6 +223,20 @@ def _statements(cursor: Any, roles: dict[str, str], *, missing: list[str], keep:
         # A column that is an identity needs no privilege on its sequence.
         if kind == "S" and not is_of_identity:
             yield f"GRANT USAGE ON SEQUENCE public.{quoted(name)} TO {names['runtime']}"
+    yield from _limits(cursor, roles["runtime"], database=database)
+
+
+def _limits(cursor: Any, runtime: str, *, database: str) -> Iterator[str]:
+    """Yield the SQL that gives the sessions of the service their time limits.
+
+    The service asks for them when it connects. A pooler does not pass that on, and neither does a node of a
+    cluster, which runs a part of a statement on another one.
+    """
+    cursor.execute(SETTINGS, [runtime])
+    present = {setting for (setting,) in cursor.fetchall()}
+    for name, milliseconds in limits_ms().items():
+        if f"{name}={milliseconds}" not in present:
+            yield f"ALTER ROLE {quoted(runtime)} IN DATABASE {database} SET {name} = {milliseconds}"
 
 
 def _passwords_of(roles: dict[str, str]) -> dict[str, str]:

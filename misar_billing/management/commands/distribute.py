@@ -16,7 +16,7 @@ from foundation.database import cluster
 from foundation.database.cluster import Place, Placement
 from foundation.database.patience import patient
 from foundation.errors import first_line
-from foundation.operators import database_read
+from foundation.operators import database_read, require_coordinator
 from foundation.words import count
 from misar_billing import placements
 
@@ -125,12 +125,8 @@ def _require_cluster() -> None:
             "Nothing was changed."
         )
     nodes = cluster.nodes()
+    require_coordinator()
     with connection.cursor() as cursor:
-        cursor.execute("SELECT groupid FROM pg_catalog.pg_dist_local_group")
-        if cursor.fetchone() != (0,):
-            raise CommandError(
-                f"{database_read()} is a worker: run this on the coordinator. Nothing was changed."
-            )
         if not any(node.is_coordinator for node in nodes):
             raise CommandError(
                 "The workers do not know the coordinator's address: "

@@ -7,12 +7,13 @@ from django.core.management.base import CommandError
 from django.core.management.commands import migrate
 
 from foundation.database import cluster, marker, patience
-from foundation.operators import database_read
+from foundation.operators import database_read, require_coordinator
 
 
 class Command(migrate.Command):
     def handle(self, *args: Any, **options: Any) -> None:
         with patience.patient(options["database"]):
+            require_coordinator()
             if settings.PRODUCTION and marker.exists():
                 raise CommandError(
                     f"{database_read()} was marked as a sandbox's by `make run`, so its data may be made up. "
