@@ -13,6 +13,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import Error, connection, transaction
 from psycopg.errors import InsufficientPrivilege
 
+from foundation.database import cluster
 from foundation.database.configuration import limits_ms, secret_in
 from foundation.errors import first_line
 from foundation.operators import database_read, require_coordinator
@@ -201,10 +202,11 @@ def _statements(cursor: Any, roles: dict[str, str], *, missing: list[str], keep:
         raise CommandError(
             f"misar_billing/privileges.py does not name {', '.join(unnamed)}. Nothing was changed."
         )
-    cursor.execute(INSERTABLE)
-    insertable = dict.fromkeys(tables, privileges.ALL) | {
-        name: tuple(rest) for name, rest in cursor.fetchall()
-    }
+    insertable = dict.fromkeys(tables, privileges.ALL)
+    # On a cluster the node that numbers a row names the key when it passes the row on, in the caller's name.
+    if not cluster.is_distributed():
+        cursor.execute(INSERTABLE)
+        insertable |= {name: tuple(rest) for name, rest in cursor.fetchall()}
     names = {role: quoted(name) for role, name in roles.items()}
     everyone = ", ".join(names.values())
     cursor.execute("SELECT current_database()")
