@@ -69,6 +69,15 @@ def fill(verbosity: int) -> None:
         call_command("distribute", shards=SHARDS, stdout=nowhere)
 
 
+def wait_for_locks(milliseconds: int) -> None:
+    """Let the next sessions between nodes wait so long for a lock. A session does not pass its limit on."""
+    name = connection.settings_dict["NAME"]
+    with _session(name, nodes()[0]) as session:
+        session.execute(
+            sql.SQL("ALTER DATABASE {} SET lock_timeout = {}").format(sql.Identifier(name), milliseconds)
+        )
+
+
 @contextmanager
 def entered() -> Iterator[None]:
     """Let the default connection enter through the workers, if the environment says so."""

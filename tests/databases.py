@@ -38,6 +38,7 @@ def copy_of_the_migrated_one(verbosity: int) -> Iterator[None]:
         clusters.create(copy)
         _use(copy)
         clusters.fill(verbosity)
+        clusters.wait_for_locks(OF_TESTS.lock_ms)
         with clusters.entered():
             limit(OF_TESTS)
             yield

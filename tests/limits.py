@@ -14,6 +14,7 @@ from django.db import connection
 
 from foundation.database import configuration
 from foundation.database.engine import base
+from tests import clusters
 
 
 @dataclass(frozen=True)
@@ -85,12 +86,18 @@ def limited(limits: Limits) -> Iterator[None]:
     assert not connection.in_atomic_block, "a connection gets its limits when it is opened"
     before = present[-1]
     present.append(limits)
-    limit(limits)
+    _limit_all(limits)
     try:
         yield
     finally:
         present.pop()
-        limit(before)
+        _limit_all(before)
+
+
+def _limit_all(limits: Limits) -> None:
+    limit(limits)
+    if clusters.is_one():
+        clusters.wait_for_locks(limits.lock_ms)
 
 
 @contextmanager
