@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import dataclass
 from typing import Any
 
 import psycopg
@@ -41,11 +42,22 @@ def answer_health(
     return middleware
 
 
-def answer() -> tuple[int, dict[str, str]]:
+def answer() -> tuple[int, dict[str, Any]]:
     """Return the status and the body of an answer to /health."""
-    if reason := database_trouble():
-        return 503, {"status": "unavailable", "reason": reason}
+    found = _probe.findings()
+    if found.trouble:
+        return 503, {"status": "unavailable", "reason": found.trouble}
+    if found.down:
+        return 200, {"status": "ok", "down": list(found.down)}
     return 200, {"status": "ok"}
+
+
+@dataclass(frozen=True)
+class Findings:
+    """Why the database cannot be written to, in a few words, and which other nodes of a cluster are down."""
+
+    trouble: str | None = None
+    down: tuple[str, ...] = ()
 
 
 # The database is asked to write, and to make it as durable as a charge. The numbers need more memory than
@@ -55,6 +67,18 @@ WRITE = """
 SET LOCAL work_mem = '64kB';
 SELECT count(*) FROM generate_series(1, 20000);
 SELECT pg_logical_emit_message(true, 'misar_billing', 'health');
+"""
+# On a cluster, all of that is asked of the node that this process enters. The others are asked by that node,
+# each for a second at most. The wallets that they do not have go on without them, so this is no trouble. The
+# answer names no address, because /health is public: a worker's number is its groupid in pg_dist_node.
+IS_CLUSTER = "SELECT to_regclass('pg_catalog.pg_dist_node') IS NOT NULL"
+NODE_TIMEOUT = "SET citus.node_connection_timeout = '1s'"
+DOWN = """
+SELECT CASE groupid WHEN 0 THEN 'coordinator' ELSE 'worker ' || groupid END
+  FROM pg_catalog.pg_dist_node
+ WHERE isactive AND noderole = 'primary' AND groupid <> (SELECT groupid FROM pg_catalog.pg_dist_local_group)
+   AND NOT citus_check_connection_to_node(nodename, nodeport)
+ ORDER BY groupid
 """
 
 
@@ -68,29 +92,24 @@ class _Probe:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._asked_at = float("-inf")
-        self._answer: str | None = None
+        self._findings = Findings()
 
-    def trouble(self) -> str | None:
+    def findings(self) -> Findings:
         is_recent = time.monotonic() - self._asked_at < REMEMBERED_SECONDS + deadlines.REQUEST_SECONDS
         if self._lock.acquire(blocking=not is_recent):
             try:
                 if time.monotonic() - self._asked_at >= REMEMBERED_SECONDS:
-                    self._answer = _asked()
+                    self._findings = _asked()
                     self._asked_at = time.monotonic()
             finally:
                 self._lock.release()
-        return self._answer
+        return self._findings
 
 
 _probe = _Probe()
 
 
-def database_trouble() -> str | None:
-    """Return in a few words why the database cannot be written to; None if it can be. See _Probe."""
-    return _probe.trouble()
-
-
-def _asked() -> str | None:
+def _asked() -> Findings:
     """Write to the database, through a connection of its own: the other threads may have the last ones."""
     own = connections.create_connection(DEFAULT_DB_ALIAS)
     try:
@@ -98,13 +117,26 @@ def _asked() -> str | None:
             cursor.execute(READ_ONLY)
             read_only, has_books = cursor.fetchone()
             if read_only:
-                return "the database is read-only"
+                return Findings("the database is read-only")
             if not has_books or not is_migrated(own):
-                return "the database is behind the code; run migrate"
+                return Findings("the database is behind the code; run migrate")
             cursor.execute(WRITE)
+            return Findings(down=_down(cursor))
     except (DatabaseError, InterfaceError) as error:
-        return _in_words(error)
-    return None
+        return Findings(_in_words(error))
+
+
+def _down(cursor: Any) -> tuple[str, ...]:
+    """Return the nodes of the cluster that cannot be reached. A single server has none."""
+    cursor.execute(IS_CLUSTER)
+    if cursor.fetchone() != (True,):
+        return ()
+    try:
+        cursor.execute(NODE_TIMEOUT)
+        cursor.execute(DOWN)
+        return tuple(name for (name,) in cursor.fetchall())
+    except DatabaseError:
+        return ("several nodes",)  # So many that they could not all be asked in time.
 
 
 def _in_words(error: Exception) -> str:

@@ -110,7 +110,7 @@ def test_the_runtime_role_may_ask_all_of_it(roles):
     options = dict(connection.settings_dict["OPTIONS"])
     options["options"] += f" -c role={roles.runtime}"
     with database_settings(OPTIONS=options):
-        assert health._Probe().trouble() is None
+        assert health._Probe().findings().trouble is None
 
 
 @pytest.mark.django_db(transaction=True)
@@ -148,10 +148,10 @@ def test_a_write_needs_room_on_the_disk():
 def test_the_database_is_asked_once_however_many_ask(monkeypatch):
     monkeypatch.setattr(health, "REMEMBERED_SECONDS", 3600)
     probe = health._Probe()
-    assert probe.trouble() is None
+    assert probe.findings().trouble is None
     with database_settings(NAME="no_such_database"):
-        assert probe.trouble() is None
-        assert health._Probe().trouble() == "the database is out of reach"
+        assert probe.findings().trouble is None
+        assert health._Probe().findings().trouble == "the database is out of reach"
 
 
 @pytest.mark.django_db(transaction=True)
