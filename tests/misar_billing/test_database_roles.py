@@ -232,6 +232,7 @@ def test_a_database_without_our_tables_is_to_be_migrated(roles):
     assert "run migrate first" in said
 
 
+@pytest.mark.single_server("the node that numbers a row passes the number on in the name of the role")
 def test_no_role_may_give_a_key_that_the_database_numbers(roles):
     numbered = rows(
         "SELECT attrelid::regclass::text, attname FROM pg_attribute JOIN pg_class ON pg_class.oid = attrelid"
