@@ -16,7 +16,7 @@ from django.db.utils import DatabaseErrorWrapper
 from psycopg.pq import TransactionStatus
 
 from foundation import deadlines
-from foundation.database.engine import entries
+from foundation.database.engine import entries, sessions
 from foundation.database.engine.schema import SchemaEditor
 
 # A little more than statement_timeout, so that a working server ends the statement first. Its error says more
@@ -41,6 +41,9 @@ class ImpatientConnection(psycopg.Connection[Any]):
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self.prepared: set[bytes] = set()  # The names of the statements that pipeline.py has prepared.
+        self.is_pooled = False  # Whether each transaction may have another session (sessions.py).
+        self.keeps_statements = True  # Whether a prepared statement can be used in each later transaction.
+        self.met_a_reader = False  # Whether a statement failed because its session may only read.
 
     @property
     def is_quiet(self) -> bool:
@@ -58,9 +61,12 @@ class ImpatientConnection(psycopg.Connection[Any]):
         """Whether the session can write, as far as the server has said. This asks no server.
 
         PostgreSQL reports both settings when a session begins, and a change of them with its next answer.
+        A pooler repeats what another session reported long ago. There, only an error counts.
         """
-        if self.closed:
+        if self.closed or self.met_a_reader:
             return False
+        if self.is_pooled:
+            return True
         reported = self.pgconn.parameter_status
         return b"on" not in (reported(b"default_transaction_read_only"), reported(b"in_hot_standby"))
 
@@ -69,6 +75,18 @@ class ImpatientConnection(psycopg.Connection[Any]):
         poll = select.poll()
         poll.register(self.pgconn.socket, select.POLLIN)
         return poll
+
+    def leave_a_reader(self) -> None:
+        """Leave a session of a pooler that may only read. Called after an error that says so.
+
+        The pooler would give the session to the next transaction. But it closes a session that a client
+        leaves in the middle of a transaction.
+        """
+        if not self.is_pooled:
+            return  # PostgreSQL itself reports it: `can_write`.
+        self.met_a_reader = True
+        if self.pgconn.transaction_status != TransactionStatus.IDLE:
+            self.pgconn.finish()
 
     def commit(self) -> None:
         """Commit, unless the COMMIT has gone out with the last statements already (pipeline.py)."""
@@ -129,6 +147,8 @@ class NoticingWrapper(DatabaseErrorWrapper):
     def __exit__(self, kind: Any, error: Any, traceback: Any) -> None:
         if isinstance(error, psycopg.Error):
             self.database.on_error(error)
+        if isinstance(error, psycopg.errors.ReadOnlySqlTransaction) and self.database.connection is not None:
+            self.database.connection.leave_a_reader()
         super().__exit__(kind, error, traceback)
 
 
@@ -159,7 +179,36 @@ class DatabaseWrapper(base.DatabaseWrapper):
     def get_new_connection(self, conn_params: dict[str, Any]) -> Any:
         connection = super().get_new_connection(conn_params)
         connection.seconds_max = self.seconds_max
+        connection.autocommit = True  # Django sets what it wants afterwards.
+        try:
+            connection.is_pooled = sessions.leads_through_a_pooler(connection)
+            if connection.is_pooled:
+                sessions.require_limits(connection, conn_params.get("options", ""))
+                connection.keeps_statements = sessions.keeps_statements(connection)
+        except BaseException:
+            connection.close()
+            raise
         return connection
+
+    @property
+    def is_pooled(self) -> bool:
+        """Whether each transaction may have another session of PostgreSQL. It connects if it must."""
+        self.ensure_connection()
+        return bool(self.connection.is_pooled)
+
+    def require_own_session(self, what: str) -> None:
+        """Raise NeedsOwnSession if the connection leads through a pooler."""
+        if self.is_pooled:
+            raise sessions.NeedsOwnSession(
+                f"{what} needs a session of its own, but DATABASE_URL leads through a pooler. Use the address "
+                "of PostgreSQL itself for operators' commands (docs/database.md, PgBouncer)."
+            )
+
+    def chunked_cursor(self) -> Any:
+        """Return a cursor that reads rows in portions. Through a pooler, only a transaction can have one."""
+        if self.is_pooled and not self.in_atomic_block:
+            return self._cursor()
+        return super().chunked_cursor()
 
     def close_if_health_check_failed(self) -> None:
         """Close a connection that was lost while it was idle. Called at its first use in a request.

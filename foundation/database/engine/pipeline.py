@@ -90,11 +90,15 @@ def _conversation(
         pgconn.send_query_params(b"BEGIN", None)
         messages += 1
     for statement, values in calls:
+        formats = [PyFormat.TEXT] * len(values)
+        if not connection.keeps_statements:
+            pgconn.send_query_params(statement.text, converter.dump_sequence(values, formats))
+            messages += 1
+            continue
         if statement.name not in connection.prepared and statement.name not in new:
             pgconn.send_prepare(statement.name, statement.text)
             new[statement.name] = messages
             messages += 1
-        formats = [PyFormat.TEXT] * len(values)
         pgconn.send_query_prepared(statement.name, converter.dump_sequence(values, formats))
         messages += 1
     if commit:
@@ -107,8 +111,11 @@ def _conversation(
     for _ in range(messages):
         results += yield from fetch_many(pgconn)
     yield from fetch(pgconn)  # The answer to the sync.
-    # A statement stays prepared even if a later message fails and the transaction is rolled back.
+    # A statement stays prepared even if a later message fails and the transaction is rolled back. A pooler
+    # knows its name from then on, even if PostgreSQL skipped it, and prepares it when it is used.
     connection.prepared.update(
-        name for name, number in new.items() if results[number].status == ExecStatus.COMMAND_OK
+        name
+        for name, number in new.items()
+        if connection.is_pooled or results[number].status == ExecStatus.COMMAND_OK
     )
     return results
