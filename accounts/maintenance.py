@@ -153,7 +153,11 @@ def end() -> bool:
 
 @contextmanager
 def round_of_work() -> Iterator[str | None]:
-    """Hold the lock for a round of background work. Yield why the round is left out, or None."""
+    """Hold the lock for a round of background work. Yield why the round is left out, or None.
+
+    Raises NeedsOwnSession if the connection leads through a pooler: the lock belongs to a session.
+    """
+    connection.require_own_session("Background work")  # type: ignore[attr-defined]
     try:
         with connection.cursor() as cursor:
             cursor.execute(f"SELECT pg_advisory_lock_shared({LOCK})")
@@ -166,6 +170,7 @@ def round_of_work() -> Iterator[str | None]:
 
 def is_a_round_running() -> bool:
     """Return whether a round of background work that began before the maintenance is still running."""
+    connection.require_own_session("This command")  # type: ignore[attr-defined]
     with connection.cursor() as cursor:
         cursor.execute(f"SELECT pg_try_advisory_lock({LOCK})")
         is_free: bool = cursor.fetchone()[0]

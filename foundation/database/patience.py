@@ -13,11 +13,13 @@ PATIENT_LOCK_TIMEOUT_MS = 5000
 def patient(alias: str = "default") -> Iterator[None]:
     """Run the block without a time limit for statements, and with a longer limit for waiting for a lock.
 
-    Afterwards, the limits of requests apply again.
+    Afterwards, the limits of requests apply again. Raises NeedsOwnSession if the connection leads through a
+    pooler: there, the next client would have no limits.
     """
     from django.db import connections  # Not at the top: this module is imported before Django has settings.
 
     connection: Any = connections[alias]
+    connection.require_own_session("This command")
     usual, connection.seconds_max = connection.seconds_max, None
     with connection.cursor() as cursor:
         cursor.execute(
