@@ -60,7 +60,10 @@ def _schema_is_written(cursor: Any) -> bool:
 
 
 def _execute(cursor: Any, name: str, query: Callable[[], sql.Composed]) -> None:
-    """Execute a statement that is planned once for each connection."""
+    """Execute a statement that is planned once for each connection, or each time through a pooler."""
+    if connection.is_pooled:  # type: ignore[attr-defined]
+        cursor.execute(query())
+        return
     prepared = _prepared.setdefault(connection.connection, set())
     if name not in prepared:
         cursor.execute(sql.SQL("PREPARE {} AS ").format(sql.Identifier(name)) + query())

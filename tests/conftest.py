@@ -28,7 +28,7 @@ from django.utils import timezone
 from accounts import maintenance, sso, throttling
 from accounts.models import Right
 from accounts.service_keys import GRANT_MAX, GRANT_MONTH_MAX, issue_service_key
-from tests import all_laws, clusters, databases, limits
+from tests import all_laws, clusters, databases, limits, pooled_run
 from tests.chromium import CHROMIUM, FLAGS
 from tests.factories import StaffFactory, enter
 from wallet import identifiers
@@ -94,6 +94,7 @@ def django_db_setup(
     with ExitStack() as stack:
         with django_db_blocker.unblock():
             stack.enter_context(databases.copy_of_the_migrated_one(request.config.option.verbose))
+            stack.enter_context(pooled_run.through_a_pooler())
             beginning = databases.Beginning()
         # Called at the end of a test with threads.
         TransactionTestCase._fixture_teardown = lambda case: beginning.restore()  # type: ignore[attr-defined]

@@ -5,7 +5,7 @@ busy machine is no failure. So tests have limits that only a hang reaches, and a
 limits sets them itself.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
@@ -56,6 +56,8 @@ OF_LOCKS = replace(OF_TESTS, lock_ms=OF_A_REQUEST.lock_ms)
 NONE = replace(OF_TESTS, statement_ms=0, lock_ms=0, idle_ms=0, answer_seconds=None)
 
 present = [OF_TESTS]
+# Called when the limits have changed. A run through a pooler sets them on its sessions (pooled_run.py).
+on_change: Callable[[], None] | None = None
 USUAL_OPTIONS = connection.settings_dict["OPTIONS"]["options"]
 
 
@@ -78,6 +80,8 @@ def limit(limits: Limits) -> None:
     connection.seconds_max = limits.answer_seconds  # type: ignore[attr-defined]
     if not connection.in_atomic_block:
         connection.close()
+    if on_change:
+        on_change()
 
 
 @contextmanager

@@ -44,7 +44,7 @@ class Pooler:
         """Run a command of PgBouncer's console, such as SHOW POOLS."""
         where = f"host=127.0.0.1 port={self.port} dbname=pgbouncer user={CONSOLE} password={CONSOLE}"
         with psycopg.connect(where, autocommit=True, cursor_factory=psycopg.ClientCursor) as console:
-            cursor = console.execute(command)  # type: ignore[arg-type]
+            cursor = console.execute(command)
             if cursor.description is None:
                 return []
             names = [column.name for column in cursor.description]

@@ -200,14 +200,14 @@ class DatabaseWrapper(base.DatabaseWrapper):
         """Raise NeedsOwnSession if the connection leads through a pooler."""
         if self.is_pooled:
             raise sessions.NeedsOwnSession(
-                f"{what} needs a session of its own, but DATABASE_URL leads through a pooler. Use the address "
-                "of PostgreSQL itself for operators' commands (docs/database.md, PgBouncer)."
+                f"{what} needs a session of its own, but DATABASE_URL leads through a pooler. Operators' "
+                "commands use the address of PostgreSQL itself (docs/database.md, PgBouncer)."
             )
 
     def chunked_cursor(self) -> Any:
         """Return a cursor that reads rows in portions. Through a pooler, only a transaction can have one."""
         if self.is_pooled and not self.in_atomic_block:
-            return self._cursor()
+            return self.cursor()
         return super().chunked_cursor()
 
     def close_if_health_check_failed(self) -> None:

@@ -22,9 +22,10 @@ if TYPE_CHECKING:
 
 # Without one of these, a session could keep a lock for as long as it likes.
 LIMITS = tuple(configuration.limits_ms())
-IN_MILLISECONDS = "SELECT " + ", ".join(
-    f"extract(epoch FROM current_setting('{name}')::interval) * 1000" for name in LIMITS
-)
+IN_MILLISECONDS = """
+SELECT extract(epoch FROM current_setting(name)::interval) * 1000
+  FROM unnest(%s::text[]) WITH ORDINALITY AS limits (name, number) ORDER BY number
+"""
 TRIAL = b"misar_trial"
 CLOSES_STATEMENTS = 170000  # The version of libpq that can close a prepared statement.
 NO_LIMITS = "sessions of the pooler have no limit of their own"
@@ -83,10 +84,10 @@ def _trial(connection: "ImpatientConnection") -> PQGen[Any]:
 def require_limits(connection: "ImpatientConnection", options: str) -> None:
     """Raise OperationalError if a limit of this session is missing, or longer than `options` asks for."""
     asked = limits_in(options)
-    row = connection.execute(IN_MILLISECONDS).fetchone() or ()
+    present = [milliseconds for (milliseconds,) in connection.execute(IN_MILLISECONDS, [list(LIMITS)])]
     wrong = [
         name
-        for name, milliseconds in zip(LIMITS, row, strict=True)
+        for name, milliseconds in zip(LIMITS, present, strict=True)
         if asked.get(name) != 0 and not 0 < milliseconds <= asked.get(name, float("inf"))
     ]
     if wrong:
