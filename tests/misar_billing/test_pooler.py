@@ -183,7 +183,7 @@ def test_holds_and_batches_share_the_sessions(server, deployment):
         key = f"hold:{number}"
         made = post(deployment, "/io/wallet/holds", user_id="mixed", idempotency_key=key, count=2, **CHARGE)
         path = f"/io/wallet/holds/{made['holdId']}/{'capture' if number % 2 else 'void'}"
-        return post(deployment, path)
+        return post(deployment, path, user_id="mixed")
 
     def batch(number):
         items = [
