@@ -191,9 +191,8 @@ def test_holds_and_batches_share_the_sessions(server, deployment):
         ]
         return post(deployment, "/io/wallet/deduct/batch", items=items)
 
-    calls = [lambda number=number: (hold(number), batch(number)) for number in range(8)]
-    at_once(calls)
-    at_once(calls)  # Again, with the same keys.
+    at_once([lambda number=number: (hold(number), batch(number)) for number in range(8)])
+    at_once([lambda number=number: batch(number) for number in range(8)])  # Again, with the same keys.
     spent = server.value("SELECT sum(-credits) FROM wallet_entry WHERE wallet_id = 'mixed' AND credits < 0")
     assert spent == 8 * 5 + 4 * 2
     assert server.rows("SELECT balance, held FROM wallet_wallet WHERE user_id = 'mixed'") == [
