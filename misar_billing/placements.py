@@ -22,7 +22,7 @@ def place_of(model: type[Model]) -> Place:
     """Return where a model's table is. The model may be one of a migration, which has fields only."""
     meta = model._meta
     if meta.db_table == Wallet._meta.db_table:
-        return Place(Placement.DISTRIBUTED, column=meta.pk.column)
+        return Place(Placement.DISTRIBUTED, column=str(meta.pk.column))
     if meta.db_table in _REFERENCE:
         return Place(Placement.REFERENCE)
     if any(field.column == WALLET_COLUMN for field in meta.local_concrete_fields):
