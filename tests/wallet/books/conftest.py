@@ -9,8 +9,8 @@ from django.db import connection
 from accounts.models import ServiceKey
 from tests.wallet import by_hand
 from tests.wallet.clock import Clock
-from tests.wallet.entries import sql
 from tests.wallet.granted import A_DAY, grant, set_budget, void
+from tests.wallet.resting import rest
 from tests.wallet.reversed import take_back
 from wallet.books import laws
 from wallet.charges import debits, deductions, give_backs, holds
@@ -41,7 +41,7 @@ def books(give: Callable[..., Entry], article_rate: str) -> None:
 def lawless(books: None) -> None:
     """Triggers rest until the end of the test's transaction."""
     connection.check_constraints()  # What is due from before; a table with open business cannot be altered.
-    sql("SET LOCAL session_replication_role = replica")
+    rest()
 
 
 @pytest.fixture
@@ -74,7 +74,7 @@ def held_books(give: Callable[..., Entry], article_rate: str) -> None:
 @pytest.fixture
 def held_lawless(held_books: None) -> None:
     """The same, and triggers rest until the end of the test's transaction."""
-    sql("SET LOCAL session_replication_role = replica")
+    rest()
 
 
 @pytest.fixture
@@ -118,5 +118,5 @@ def granted_books(give: Callable[..., Entry], article_rate: str) -> dict[str, st
 @pytest.fixture
 def granted_lawless(granted_books: dict[str, str]) -> dict[str, str]:
     """The same, and triggers rest until the end of the test's transaction."""
-    sql("SET LOCAL session_replication_role = replica")
+    rest()
     return granted_books

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
-from django.db import connection
+from django.db import transaction
 from django.utils import timezone
 
 from tests.wallet.entries import sql
@@ -101,11 +101,8 @@ def test_clean_books_are_noted(give):
 @pytest.mark.parametrize("options", [[], ["--json"]])
 def test_what_breaks_a_law_is_noted_with_its_subject(give, options):
     give("usr_1", 10)
-    with connection.cursor() as cursor:
-        cursor.execute("BEGIN")
-        cursor.execute("SET LOCAL session_replication_role = replica")
-        cursor.execute("UPDATE wallet_wallet SET balance = 8")
-        cursor.execute("COMMIT")
+    with transaction.atomic(), resting_triggers():
+        sql("UPDATE wallet_wallet SET balance = 8")
     assert run("check_ledger", *options) == 1
     assert noted() == ("laws", "found", 1, 2)
     detail = "balance 8, entries add up to 10"

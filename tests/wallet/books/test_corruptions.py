@@ -19,6 +19,7 @@ from tests.wallet.books.conftest import BLOG
 from tests.wallet.entries import insert_entry, move, sql
 from tests.wallet.granted import grant, set_budget
 from tests.wallet.lawless import found
+from tests.wallet.resting import rest
 from tests.wallet.reversed import take_back
 from wallet.books import days
 from wallet.books.laws import acts, grants, holds, payments
@@ -139,8 +140,8 @@ def test_a_wallet_with_an_adjustment(lawless):
 
 def remove_the_last_entry(user_id="usr_1"):
     """Remove it with its moves of lots and what its refund said; its kind."""
-    sql("SET CONSTRAINTS ALL IMMEDIATE")
-    sql("SET LOCAL session_replication_role = replica")
+    connection.check_constraints()
+    rest()
     entry = Entry.objects.filter(wallet_id=user_id).latest("sequence")
     sql("DELETE FROM wallet_giveback WHERE entry_id = %s", entry.pk)
     sql("DELETE FROM wallet_lotmove WHERE wallet_id = %s AND sequence = %s", user_id, entry.sequence)
@@ -161,14 +162,14 @@ def test_a_top_up_that_was_removed(books):
 
 def test_an_adjustment_that_was_removed(books):
     by_hand.adjust(user_id="usr_1", credits=-5, reason="A mistake", key="form-1")
-    sql("SET LOCAL session_replication_role = replica")
+    rest()
     Act.objects.filter(form_key="form-1").update(verb="adjust")  # As the back-office calls it.
     assert remove_the_last_entry() == "adjustment"
     assert named() == [WRITTEN]
 
 
 def test_a_refund_by_staff_that_was_removed(books):
-    sql("SET LOCAL session_replication_role = replica")
+    rest()
     Act.objects.filter(form_key="refund-1").update(verb="give-back")
     assert remove_the_last_entry() == "refund"
     assert named() == [WRITTEN]

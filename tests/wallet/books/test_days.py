@@ -14,6 +14,7 @@ from tests.backoffice.plans import captured, rows_read
 from tests.crowd import begin
 from tests.wallet.entries import sql
 from tests.wallet.past import at, charged, gave_back, wrote
+from tests.wallet.resting import rest
 from wallet.books import days, laws
 from wallet.models import ClosedDay, DayTotal
 
@@ -202,7 +203,7 @@ def nodes(plan):
 @pytest.mark.parametrize("product", ["", "p1"])
 def test_no_figure_reads_the_ledger_from_end_to_end(days_open, product):
     """20,000 entries over two years; also where nothing was closed for over a year."""
-    sql("SET LOCAL session_replication_role = replica")  # Each entry by itself would take minutes.
+    rest()  # Each entry by itself would take minutes.
     with connection.cursor() as cursor:
         cursor.execute("INSERT INTO wallet_wallet VALUES ('usr_many', 20000, 20000, now())")
         cursor.execute(MANY, {"entries": 20_000, "last": NOW})
@@ -223,7 +224,7 @@ def test_no_figure_reads_the_ledger_from_end_to_end(days_open, product):
 @pytest.mark.breaks_the_books  # The entries are grants without lots.
 def test_days_before_the_first_entry_are_no_reason_to_read_the_closed_days():
     """As in the first month of a ledger: the days of the month before its first entry are never closed."""
-    sql("SET LOCAL session_replication_role = replica")
+    rest()
     with connection.cursor() as cursor:
         cursor.execute("INSERT INTO wallet_wallet VALUES ('usr_many', 20000, 20000, now())")
         cursor.execute(MANY, {"entries": 20_000, "last": NOW})

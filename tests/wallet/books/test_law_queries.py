@@ -25,6 +25,7 @@ from tests.crowd import begin, second_connection
 from tests.wallet import by_hand
 from tests.wallet.entries import insert_entry, sql
 from tests.wallet.lawless import SUMS, found, the
+from tests.wallet.resting import rest
 from wallet.books import laws
 from wallet.charges import deductions
 from wallet.models import Audit, Entry, Wallet
@@ -247,7 +248,7 @@ def test_every_wallet_is_seen_whatever_the_batch(db):
     assert list(laws.find_violations(on_wallets=seen.append)) == []
     assert seen == [1000, 1000, 500]
     connection.check_constraints()
-    sql("SET LOCAL session_replication_role = replica")
+    rest()
     wrong = ["00001", "01000", "01001", "02000", "02001", "02500"]
     sql("UPDATE wallet_wallet SET entries_count = 1 WHERE user_id = ANY (%s)", wrong)
     assert found() == [(COUNT, user_id, "1 counted, 0 there, last number 0") for user_id in wrong]
@@ -258,7 +259,7 @@ def test_chosen_wallets_that_lie_close_together_are_read_together(give, monkeypa
     for number in range(1, 6):
         give(f"usr_{number}", 1)
     connection.check_constraints()
-    sql("SET LOCAL session_replication_role = replica")
+    rest()
     sql("UPDATE wallet_wallet SET balance = 2 WHERE user_id IN ('usr_1', 'usr_5')")
     monkeypatch.setattr(laws, "WALLETS_AT_A_TIME", 3)
     seen: list[int] = []
@@ -288,7 +289,7 @@ def break_a_balance(other=connection):
     """Committed, and no trigger was there to refuse it."""
     with other.cursor() as cursor:
         cursor.execute("BEGIN")
-        cursor.execute("SET LOCAL session_replication_role = replica")
+        rest(other)
         cursor.execute("UPDATE wallet_wallet SET balance = 8 WHERE user_id = 'usr_1'")
         cursor.execute("COMMIT")
 
@@ -352,7 +353,7 @@ def test_one_wallet_and_the_wallets_that_moved_lately(books):
 @pytest.mark.django_db(transaction=True)
 def test_a_report_of_very_many_names_some_and_counts_all():
     with transaction.atomic():
-        sql("SET LOCAL session_replication_role = replica")
+        rest()
         sql("INSERT INTO wallet_wallet SELECT 'usr_' || n, 0, 1, now() FROM generate_series(1, 1200) n")
     code, text = check_ledger("--json")
     report = json.loads(text)

@@ -4,6 +4,7 @@ The books are broken as only an operator with a superuser's rights could: trigge
 """
 
 import pytest
+from django.db import connection
 from django.utils import timezone
 
 from accounts.laws import LAWS as LAWS_OF_ACCOUNTS
@@ -12,6 +13,7 @@ from tests.wallet import by_hand
 from tests.wallet.entries import insert_entry, move, sql
 from tests.wallet.granted import grant
 from tests.wallet.lawless import found, the
+from tests.wallet.resting import rest
 from wallet.books.laws import acts, prices
 from wallet.models import ReconciliationRun, TopUp
 
@@ -28,8 +30,8 @@ def by_staff(books):
     """One adjustment, one refund and one grant of usr_1 by staff: their entries by kind. Triggers rest."""
     by_hand.adjust(user_id="usr_1", credits=5, reason="Goodwill", key="adjusted")
     grant("usr_1", 3, product="", key="granted")
-    sql("SET CONSTRAINTS ALL IMMEDIATE")
-    sql("SET LOCAL session_replication_role = replica")
+    connection.check_constraints()
+    rest()
     assert found() == []
     return {kind: the(kind) for kind in ("adjustment", "refund", "grant")}
 
@@ -64,7 +66,7 @@ def test_an_act_stands_for_no_entry_of_another_user(by_staff):
 
 
 def test_what_is_older_than_the_acts_needs_none(books):
-    sql("SET LOCAL session_replication_role = replica")
+    rest()
     sql("INSERT INTO wallet_wallet VALUES ('usr_3', 5, 1, now())")
     old = {"created_at": "2020-01-01Z", "actor": "user:staff:1"}
     entry = insert_entry("usr_3", credits=5, balance_after=5, sequence=1, **old)

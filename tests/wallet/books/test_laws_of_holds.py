@@ -19,6 +19,7 @@ from tests.wallet.books.conftest import BLOG
 from tests.wallet.clock import Clock
 from tests.wallet.entries import move, sql
 from tests.wallet.lawless import found, the
+from tests.wallet.resting import rest
 from wallet.books import laws
 from wallet.books.funds import funds_of
 from wallet.charges import holds, lapsing
@@ -280,7 +281,7 @@ def test_check_ledger_names_each_broken_law(held_books):
     capture, debt, captured = the("capture"), the("capture", "usr_2"), hold_of("captured")
     # An expiry passes the constraint, but no grant is there whose end it could be.
     with transaction.atomic():
-        sql("SET LOCAL session_replication_role = replica")
+        rest()
         sql("UPDATE wallet_wallet SET held = 13 WHERE user_id = 'usr_1'")
         sql("UPDATE wallet_entry SET kind = 'deduct', hold_id = NULL WHERE id = %s", capture)
         sql("UPDATE wallet_entry SET kind = 'expiry', hold_id = NULL WHERE id = %s", debt)

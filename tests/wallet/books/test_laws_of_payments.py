@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from tests.wallet.entries import insert_entry, sql
 from tests.wallet.lawless import found, the
+from tests.wallet.resting import rest
 from tests.wallet.reversed import charge_of, dispute_of, refund_of
 from wallet.books.laws import payments
 from wallet.models import StripeEvent, TopUp, Wallet
@@ -33,7 +34,7 @@ def reversed_too(books):
     reversals.dispute(dispute_of(INTENT, -100), happened_at=at)
     assert found() == []
     connection.check_constraints()
-    sql("SET LOCAL session_replication_role = replica")
+    rest()
 
 
 def topup_id():

@@ -10,6 +10,7 @@ from tests.wallet.entries import sql
 from tests.wallet.granted import set_budget, spent
 from tests.wallet.held import hold
 from tests.wallet.holding import past_hold
+from tests.wallet.resting import rest
 from tests.wallet.tidying import tidy
 from wallet.books import ledger
 from wallet.books.funds import available_of
@@ -56,7 +57,7 @@ def test_a_damaged_wallet_does_not_stop_the_others(give):
         give(user_id, 10)
         past_hold(user_id)
     with transaction.atomic():
-        sql("SET LOCAL session_replication_role = replica")
+        rest()
         sql("UPDATE wallet_wallet SET held = 0 WHERE user_id = 'usr_1'")
     code, said, trouble = tidy()
     assert (code, said) == (1, "1 overdue hold and 0 grants of 1 wallet ended.")

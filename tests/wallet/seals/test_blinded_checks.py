@@ -5,6 +5,7 @@ from django.db import Error, connection
 
 from foundation.operators import snapshot
 from tests.wallet.entries import sql
+from tests.wallet.resting import rest
 from tests.wallet.seals import history
 from tests.wallet.seals.history import found
 from wallet.seals import export, heads, sealing
@@ -20,7 +21,7 @@ def sealed(give, article_rate):
     sealing.seal()
     assert found() == []
     connection.check_constraints()
-    sql("SET LOCAL session_replication_role = replica")
+    rest()
 
 
 def test_a_seal_of_an_unknown_format(sealed):

@@ -18,6 +18,7 @@ from tests import crowd
 from tests.wallet import racing
 from tests.wallet.entries import sql
 from tests.wallet.past import charged, wrote
+from tests.wallet.resting import resting_triggers
 from tests.wallet.seals.samples import (
     WALLETS,
     Row,
@@ -204,12 +205,11 @@ def test_an_export_of_the_same_moment_fits_a_seal_file_that_it_was_not_made_from
 @pytest.mark.breaks_the_books
 def test_books_that_differ_from_their_seals_are_exported_and_said_to_differ(sealed, tmp_path, capsys):
     write_seals(tmp_path / "seals")
-    sql("SET session_replication_role = replica")
-    sql("UPDATE wallet_entry SET feature = 'mail.send' WHERE wallet_id = 'Z' AND sequence = 2")
-    sql("DELETE FROM wallet_entry WHERE wallet_id = 'usr_10' AND sequence = 2")
-    sql("DELETE FROM wallet_entry WHERE wallet_id = 'a:b'")
-    sql("DELETE FROM wallet_seal WHERE wallet_id = 'usr_2' AND after > 0")
-    sql("SET session_replication_role = origin")
+    with transaction.atomic(), resting_triggers():
+        sql("UPDATE wallet_entry SET feature = 'mail.send' WHERE wallet_id = 'Z' AND sequence = 2")
+        sql("DELETE FROM wallet_entry WHERE wallet_id = 'usr_10' AND sequence = 2")
+        sql("DELETE FROM wallet_entry WHERE wallet_id = 'a:b'")
+        sql("DELETE FROM wallet_seal WHERE wallet_id = 'usr_2' AND after > 0")
     assert run("export_ledger", "--to", str(tmp_path / "export"), "--seals", str(tmp_path / "seals")) == 1
     said = capsys.readouterr().err
     assert "a:b: it has seals, but no entries." in said

@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.db import transaction
 
 from tests.wallet import racing
 from tests.wallet.entries import sql
+from tests.wallet.resting import resting_triggers
 from tests.wallet.seals.samples import WALLETS, made_export, made_seals, rows_of, run, write_rows, write_seals
 from tests.wallet.seals.test_merkle import defined_root
 from wallet.models import Seal, TableSeal
@@ -141,13 +143,12 @@ def test_a_minus_is_stdout(sealed, tmp_path):
 
 
 def test_a_name_with_control_characters_is_shown_escaped(sealed, tmp_path):
-    sql("SET session_replication_role = replica")
-    sql(
-        "INSERT INTO wallet_seal (wallet_id, after, sequence, format, entries_digest, hash, sealed_at)"
-        " SELECT E'\\x1b[2J', after, sequence, format, entries_digest, hash, sealed_at"
-        " FROM wallet_seal WHERE wallet_id = 'Z'"
-    )
-    sql("SET session_replication_role = origin")
+    with transaction.atomic(), resting_triggers():
+        sql(
+            "INSERT INTO wallet_seal (wallet_id, after, sequence, format, entries_digest, hash, sealed_at)"
+            " SELECT E'\\x1b[2J', after, sequence, format, entries_digest, hash, sealed_at"
+            " FROM wallet_seal WHERE wallet_id = 'Z'"
+        )
     write_seals(tmp_path / "seals")
     shown = [str(head) for head in heads.SealFile(str(tmp_path / "seals")) if head.kind == "wallet"]
     assert shown[0] == 'wallet "\\u001b[2J"'

@@ -21,6 +21,7 @@ from tests.factories import StaffFactory
 from tests.wallet import racing
 from tests.wallet.books.guards import refuser
 from tests.wallet.entries import sql
+from tests.wallet.resting import rest, wake
 from tests.wallet.seals import history
 from tests.wallet.seals.history import found, seals, unsealed
 from wallet.management.commands import seal_ledger
@@ -56,10 +57,10 @@ def test_a_round_that_follows_another_looks_at_the_wallets_that_moved_since(writ
     began_at = sealing.seal().began_at
     assert began_at is not None
     connection.check_constraints()
-    sql("SET LOCAL session_replication_role = replica")
+    rest()
     sql("UPDATE wallet_entry SET created_at = %s WHERE wallet_id = 'usr_2'", began_at - timedelta(days=1))
     sql("DELETE FROM wallet_seal")  # So both wallets have entries without a seal.
-    sql("SET LOCAL session_replication_role = origin")
+    wake()
     assert sealing.seal(since=began_at).wallets == 1
     assert seals() == [("usr_1", 1, 11)]
     assert sealing.seal().wallets == 1

@@ -9,6 +9,7 @@ from django.db import connection
 from monetization.privacy import erasure
 from tests.wallet import racing
 from tests.wallet.entries import sql
+from tests.wallet.resting import rest, wake
 from tests.wallet.seals import history
 from tests.wallet.seals.history import found, unsealed
 from wallet.models import Entry, Wallet
@@ -27,7 +28,7 @@ def sealed(give, article_rate, monkeypatch):
     sealing.seal()
     assert (found(), unsealed()) == ([], (0, 0))
     connection.check_constraints()  # The deferred laws look at what was written before, and not at this.
-    sql("SET LOCAL session_replication_role = replica")
+    rest()
 
 
 @pytest.fixture
@@ -421,7 +422,7 @@ def test_a_redaction_made_up_with_a_mark_is_not_found_but_stays_on_record(sealed
 
 
 def test_an_erasure_leaves_the_seals_as_they_are(sealed):
-    sql("SET LOCAL session_replication_role = origin")
+    wake()
     erasure.erase("ann@x.co", actor="operator")
     assert sql("SELECT told FROM accounts_act ORDER BY id DESC LIMIT 1") == [("(erased) asked",)]
     assert (found(), unsealed()) == ([], (0, 2))
@@ -436,10 +437,10 @@ def test_an_erasure_leaves_the_seals_as_they_are(sealed):
 @pytest.fixture
 def younger(sealed):
     """One entry since the last seal, the twelfth."""
-    sql("SET LOCAL session_replication_role = origin")
+    wake()
     racing.charge(5)
     connection.check_constraints()
-    sql("SET LOCAL session_replication_role = replica")
+    rest()
     assert (found(), unsealed()) == ([], (1, 0))
 
 
