@@ -19,6 +19,18 @@ from foundation.database import cluster
 
 # Fewer shards than in production, so that a look at all of them is quick.
 SHARDS = 4
+# SET CONSTRAINTS does not reach the transactions of the workers. A function that a worker runs for each wallet
+# reaches them, on the connections that this transaction uses.
+JUDGE_NOW = """
+CREATE FUNCTION tests_judge_now() RETURNS boolean LANGUAGE plpgsql AS $$
+BEGIN SET CONSTRAINTS ALL IMMEDIATE; SET CONSTRAINTS ALL DEFERRED; RETURN true; END $$
+"""
+JUDGED = (
+    "SET CONSTRAINTS ALL IMMEDIATE",
+    "SELECT tests_judge_now() FROM wallet_wallet",
+    "SELECT tests_judge_now() FROM wallet_entry LIMIT 1000",
+    "SET CONSTRAINTS ALL DEFERRED",
+)
 
 
 def is_one() -> bool:
@@ -67,6 +79,15 @@ def fill(verbosity: int) -> None:
     call_command("migrate", verbosity=verbosity, interactive=False)
     with open("/dev/null", "w") as nowhere:
         call_command("distribute", shards=SHARDS, stdout=nowhere)
+    with connection.cursor() as cursor:
+        cursor.execute(JUDGE_NOW)
+
+
+def _judge_now() -> None:
+    """Stands for `connection.check_constraints`: let deferred laws speak now, on each node."""
+    with connection.cursor() as cursor:
+        for statement in JUDGED:
+            cursor.execute(statement)
 
 
 def wait_for_locks(milliseconds: int) -> None:
@@ -88,7 +109,10 @@ def entered() -> Iterator[None]:
         workers = [node for node in nodes() if not node.is_coordinator]
         settings["HOST"] = ",".join(node.host for node in workers)
         settings["PORT"] = ",".join(str(node.port) for node in workers)
+    # It is called between the tests' own statements, in the thread that has this connection.
+    connection.check_constraints = _judge_now  # type: ignore[method-assign]
     yield
+    del connection.check_constraints
     connection.close()
     settings.update(usual)
 
