@@ -16,6 +16,7 @@ from django.db import connection
 from psycopg import sql
 
 from foundation.database import cluster
+from tests.wallet import clock
 
 # Fewer shards than in production, so that a look at all of them is quick.
 SHARDS = 4
@@ -81,6 +82,7 @@ def fill(verbosity: int) -> None:
         call_command("distribute", shards=SHARDS, stdout=nowhere)
     with connection.cursor() as cursor:
         cursor.execute(JUDGE_NOW)
+    clock.make()
 
 
 def _judge_now() -> None:

@@ -10,16 +10,24 @@ from tests.wallet.entries import sql
 BEGINNING = datetime(2020, 1, 1, tzinfo=UTC)
 # PostgreSQL looks for a function in the schemas of `search_path`. So our queries find this one first. The
 # triggers have a search path of their own and go on to read the real clock. The default time of an entry is
-# bound to the real clock, so it is set again.
-SCHEMA = """
-CREATE SCHEMA clockwork;
-CREATE FUNCTION clockwork.clock_timestamp() RETURNS timestamptz LANGUAGE sql VOLATILE AS
-    $$ SELECT current_setting('clockwork.now')::timestamptz $$;
-ALTER TABLE public.wallet_entry
-    ALTER COLUMN created_at SET DEFAULT clockwork.clock_timestamp(),
-    ALTER COLUMN effective_at SET DEFAULT clockwork.clock_timestamp();
-SET LOCAL search_path = clockwork, public, pg_catalog;
-"""
+# bound to the real clock, so it is set again. While no test has set the clock, it is the real one.
+CLOCKWORK = (
+    "CREATE SCHEMA clockwork",
+    "CREATE FUNCTION clockwork.clock_timestamp() RETURNS timestamptz LANGUAGE sql VOLATILE AS"
+    " $$ SELECT coalesce(nullif(current_setting('clockwork.now', true), '')::timestamptz,"
+    " pg_catalog.clock_timestamp()) $$",
+    "ALTER TABLE public.wallet_entry ALTER COLUMN created_at SET DEFAULT clockwork.clock_timestamp(),"
+    " ALTER COLUMN effective_at SET DEFAULT clockwork.clock_timestamp()",
+)
+
+
+def make() -> None:
+    """Make the clock, if it is not there. On a cluster, each database of the tests has it from the beginning."""
+    if sql("SELECT 1 FROM pg_catalog.pg_namespace WHERE nspname = 'clockwork'"):
+        return
+    connection.check_constraints()  # A table with open business cannot be altered.
+    for statement in CLOCKWORK:
+        sql(statement)
 
 
 class Clock:
@@ -30,13 +38,15 @@ class Clock:
 
     def __init__(self) -> None:
         assert connection.in_atomic_block, "the clock is gone at the end of the transaction"
-        connection.check_constraints()  # A table with open business cannot be altered.
-        sql(SCHEMA)
+        make()
+        sql("SET LOCAL search_path = clockwork, public, pg_catalog")
         self.set(BEGINNING)
 
     def set(self, now: datetime) -> None:
         self.now = now
-        sql("SELECT set_config('clockwork.now', %s, true)", now.isoformat())
+        # Each node of a cluster reads it. (PostgreSQL alone ignores the first setting.)
+        sql("SET LOCAL citus.propagate_set_commands = 'local'")
+        sql(f"SET LOCAL clockwork.now = '{now.isoformat()}'")
 
     def advance(self, seconds: float = 0, **parts: float) -> None:
         """Move the clock forward by these seconds, or by other parts of a timedelta."""

@@ -137,7 +137,9 @@ WALLETS = f"""
 """  # noqa: S608
 UNSEALED_ENTRIES = """
     SELECT coalesce(sum(stretch.entries), 0)::bigint
-      FROM unnest(%(wallets)s::text[]) wallet (id)
+      FROM (SELECT user_id AS id FROM public.wallet_wallet WHERE user_id = ANY (%(wallets)s)
+             UNION
+            SELECT wallet_id FROM public.wallet_seal WHERE wallet_id = ANY (%(wallets)s) AND after = 0) wallet
      CROSS JOIN LATERAL (
            SELECT count(*) AS entries FROM public.wallet_entry entry
             WHERE entry.wallet_id = wallet.id AND entry.sequence > coalesce((
@@ -270,14 +272,19 @@ def _redactions_of(table: Table) -> str:
 
 # The seal that ends where a head does is the last one that begins before it.
 HEADS_OF_WALLETS = """
-    SELECT head.name, head.position, seal.sequence, seal.hash,
-           EXISTS (SELECT FROM public.wallet_wallet wallet WHERE wallet.user_id = head.name)
-      FROM unnest(%(names)s::text[], %(positions)s::bigint[], %(hashes)s::bytea[]) head (name, position, hash)
+    SELECT wallet.user_id, seal.sequence, seal.hash
+      FROM public.wallet_wallet wallet
       LEFT JOIN LATERAL (
            SELECT sequence, hash FROM public.wallet_seal seal
-            WHERE seal.wallet_id = head.name AND seal.after < head.position
+            WHERE seal.wallet_id = wallet.user_id
+              AND seal.after < (%(positions)s::bigint[])[array_position(%(names)s::text[], wallet.user_id::text)]
             ORDER BY seal.after DESC LIMIT 1) seal ON true
-     WHERE seal.sequence IS DISTINCT FROM head.position OR seal.hash IS DISTINCT FROM head.hash
+     WHERE wallet.user_id = ANY (%(names)s::text[])
+"""
+# The same, for a wallet that is gone.
+HEAD_OF_WALLET = """
+    SELECT sequence, hash FROM public.wallet_seal
+     WHERE wallet_id = %(name)s AND after < %(position)s ORDER BY after DESC LIMIT 1
 """
 HEADS_OF_TABLES = """
     SELECT head.name, head.position, seal.key, seal.hash,
@@ -328,20 +335,46 @@ def compare_heads(heads: Iterable[Head], *, user_id: str | None = None) -> Itera
     _show_all_rows()
     wanted = (head for head in heads if user_id is None or (head.kind, head.name) == ("wallet", user_id))
     while batch := list(islice(wanted, HEADS_AT_A_TIME)):
-        for kind, query in (("table", HEADS_OF_TABLES), ("wallet", HEADS_OF_WALLETS)):
+        for kind, differing in (("table", _tables_that_differ), ("wallet", _wallets_that_differ)):
             of_kind = [head for head in batch if head.kind == kind]
-            values = {
-                "names": [head.name for head in of_kind],
-                "positions": [head.position for head in of_kind],
-                "hashes": [head.hash for head in of_kind],
-            }
-            for name, position, last, hash, is_there in _query(query, values) if of_kind else []:
+            for head, last, hash, is_there in differing(of_kind) if of_kind else []:
                 if not is_there:
                     trouble = f"the {kind} is gone"
                 elif hash is None:
                     trouble = "all of its seals are gone"
-                elif last != position:
+                elif last != head.position:
                     trouble = f"no seal ends there; the one before ends at {last}"
                 else:
                     trouble = "the seal has another hash, so history and seals were written anew"
-                yield Violation(HEADS, name, f"up to {position}: {trouble}")
+                yield Violation(HEADS, head.name, f"up to {head.position}: {trouble}")
+
+
+# A head that differs from the books. Then the end and the hash of the seal that is there, and whether the
+# wallet or the table is there.
+Differing = tuple[Head, int | None, bytes | None, bool]
+
+
+def _wallets_that_differ(heads: list[Head]) -> Iterator[Differing]:
+    """Yield those of these heads that the books lack, or have with another hash. Each wallet has one head."""
+    names, positions = [head.name for head in heads], [head.position for head in heads]
+    found = {name: last for name, *last in _query(HEADS_OF_WALLETS, {"names": names, "positions": positions})}
+    for head in heads:
+        is_there = head.name in found
+        if is_there:
+            sequence, hash = found[head.name]
+        else:
+            of_wallet = _query(HEAD_OF_WALLET, {"name": head.name, "position": head.position})
+            sequence, hash = of_wallet[0] if of_wallet else (None, None)
+        if (sequence, hash and bytes(hash)) != (head.position, head.hash):
+            yield head, sequence, hash, is_there
+
+
+def _tables_that_differ(heads: list[Head]) -> Iterator[Differing]:
+    names = [head.name for head in heads]
+    values = {
+        "names": names,
+        "positions": [head.position for head in heads],
+        "hashes": [head.hash for head in heads],
+    }
+    for name, _, key, hash, is_there in _query(HEADS_OF_TABLES, values):
+        yield heads[names.index(name)], key, hash, is_there

@@ -1,21 +1,27 @@
 """The laws of top-ups, and of their payments at Stripe."""
 
+# On a cluster, a join of the wallets' tables with others sends the whole of the others to each node. So the few entries
+# of these wallets that a law is about are read first.
 LAWS_OF_WALLETS = {
     "Every top-up entry stands for one paid checkout of the same user, at a credit a whole dollar": """
+        WITH e AS MATERIALIZED (
+             SELECT id, wallet_id, stripe_session_id, credits FROM wallet_entry
+              WHERE wallet_id > %(after)s AND wallet_id <= %(last)s AND kind = 'topup')
         SELECT e.id, format('session %%s, %%s credits, paid %%s cents', e.stripe_session_id, e.credits, t.paid_cents)
-          FROM wallet_entry e LEFT JOIN wallet_topup t ON t.entry_id = e.id AND t.state = 'paid'
-         WHERE e.wallet_id > %(after)s AND e.wallet_id <= %(last)s AND e.kind = 'topup'
-           AND (t.id IS NULL OR t.user_id <> e.wallet_id
-                OR t.stripe_session_id IS DISTINCT FROM e.stripe_session_id
-                OR t.paid_cents / 100 IS DISTINCT FROM e.credits OR t.origin <> 'checkout')
+          FROM e LEFT JOIN wallet_topup t ON t.entry_id = e.id AND t.state = 'paid'
+         WHERE t.id IS NULL OR t.user_id <> e.wallet_id
+            OR t.stripe_session_id IS DISTINCT FROM e.stripe_session_id
+            OR t.paid_cents / 100 IS DISTINCT FROM e.credits OR t.origin <> 'checkout'
     """,
     # An entry that replaces or adds the credits of a payment is a top-up, or an adjustment with its session.
     "Every entry that credits a payment is the one that the payment names": """
+        WITH e AS MATERIALIZED (
+             SELECT id, wallet_id, stripe_session_id FROM wallet_entry
+              WHERE wallet_id > %(after)s AND wallet_id <= %(last)s
+                AND kind IN ('topup', 'adjustment') AND stripe_session_id <> '')
         SELECT e.id, format('session %%s, %%s', e.stripe_session_id, coalesce(p.entry_id, 'not recorded'))
-          FROM wallet_entry e LEFT JOIN wallet_payment p ON p.stripe_id = e.stripe_session_id
-         WHERE e.wallet_id > %(after)s AND e.wallet_id <= %(last)s
-           AND e.kind IN ('topup', 'adjustment') AND e.stripe_session_id <> ''
-           AND (p.entry_id IS DISTINCT FROM e.id OR p.user_id <> e.wallet_id)
+          FROM e LEFT JOIN wallet_payment p ON p.stripe_id = e.stripe_session_id
+         WHERE p.entry_id IS DISTINCT FROM e.id OR p.user_id <> e.wallet_id
     """,
     # The rule of payments/reported.py. On a cluster, a correlated query cannot join entries, which are distributed, with
     # payments, which are not. So the credits are added up first.
@@ -63,7 +69,9 @@ LAWS_OF_THE_WHOLE = {
     "Every decided payment has its entry, and its payment intent is that of the top-up": """
         SELECT p.stripe_id, format('%%s as %%s for %%s', p.state, p.entry_id, p.user_id)
           FROM wallet_payment p
-          LEFT JOIN wallet_entry e ON e.wallet_id = p.user_id AND e.id = p.entry_id
+          LEFT JOIN (SELECT id, wallet_id, kind, stripe_session_id FROM wallet_entry
+                      WHERE kind IN ('topup', 'adjustment')) e
+            ON e.wallet_id = p.user_id AND e.id = p.entry_id
           LEFT JOIN wallet_topup t ON t.entry_id = p.entry_id
          WHERE p.entry_id <> ''
            AND (e.id IS NULL OR e.stripe_session_id <> p.session_id
