@@ -13,6 +13,7 @@ from typing import TypeVar
 from django.db import OperationalError, connection
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from tests import clusters
 from tests.limits import waits_for_locks_end
 
 T = TypeVar("T")
@@ -103,16 +104,21 @@ def wallet_locked_by_another(user_id: str) -> AbstractContextManager[None]:
     return locked_by_another("SELECT 1 FROM wallet_wallet WHERE user_id = %s", user_id)
 
 
+# Whether a connection waits for this one, and the queries that wait for locks.
+WAITS_FOR_ME = "SELECT 1 FROM pg_locks WHERE NOT granted AND pg_backend_pid() = ANY (pg_blocking_pids(pid))"
+WAITING = "SELECT query FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+# On a cluster, they wait on other nodes. These are the queries as they came in.
+WAITS_FOR_ME_ON_A_CLUSTER = "SELECT 1 FROM citus_lock_waits WHERE blocking_gpid = citus_backend_gpid()"
+WAITING_ON_A_CLUSTER = "SELECT DISTINCT ON (waiting_gpid) blocked_statement FROM citus_lock_waits"
+
+
 def wait_until_another_waits() -> None:
     """Wait until another connection waits for a lock that this thread's connection holds."""
     give_up_at = time.monotonic() + WAITING_SECONDS_MAX
     with connection.cursor() as cursor:
         while time.monotonic() < give_up_at:
-            cursor.execute(
-                "SELECT count(*) FROM pg_locks"
-                " WHERE NOT granted AND pg_backend_pid() = ANY (pg_blocking_pids(pid))"
-            )
-            if cursor.fetchone()[0]:
+            cursor.execute(WAITS_FOR_ME_ON_A_CLUSTER if clusters.nodes() else WAITS_FOR_ME)
+            if cursor.fetchone():
                 return
             time.sleep(0.01)
     raise AssertionError("no connection waits")
@@ -125,10 +131,7 @@ def wait_until_all_wait(number: int) -> list[str]:
         while time.monotonic() < give_up_at:
             # Otherwise PostgreSQL shows what it read first in this transaction.
             cursor.execute("SELECT pg_stat_clear_snapshot()")
-            cursor.execute(
-                "SELECT query FROM pg_stat_activity"
-                " WHERE datname = current_database() AND wait_event_type = 'Lock'"
-            )
+            cursor.execute(WAITING_ON_A_CLUSTER if clusters.nodes() else WAITING)
             queries = [query for (query,) in cursor.fetchall()]
             if len(queries) >= number:
                 return queries

@@ -28,7 +28,7 @@ FUNDS = f"""
 WITH moment AS MATERIALIZED ({MOMENT})
 SELECT wallet.balance, wallet.held - coalesce((
            SELECT sum(credits) FROM wallet_hold
-            WHERE wallet_id = wallet.user_id AND state = 'open' AND expires_at <= (TABLE moment)), 0)::bigint,
+            WHERE wallet_id = %(user_id)s AND state = 'open' AND expires_at <= (TABLE moment)), 0)::bigint,
        wallet.frozen, (TABLE moment), wallet.granted > 0
   FROM wallet_wallet wallet WHERE wallet.user_id = %(user_id)s
 """  # noqa: S608

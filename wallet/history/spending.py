@@ -27,7 +27,7 @@ SELECT product, feature, sum(units)::bigint, sum(credits)::bigint
         SELECT charge.product, charge.feature, 0, -back.credits
           FROM wallet_entry back, LATERAL (
                SELECT product, feature, sequence FROM wallet_entry
-                WHERE wallet_id = back.wallet_id AND id = back.reverses_id LIMIT 1) charge
+                WHERE wallet_id = %(user_id)s AND id = back.reverses_id LIMIT 1) charge
          WHERE back.wallet_id = %(user_id)s AND back.sequence > %(first)s AND back.kind = 'refund'
            AND charge.sequence > %(first)s AND charge.sequence <= %(last)s) moves
  GROUP BY product, feature
