@@ -1,5 +1,7 @@
 """What would make the check of the seals see less than there is."""
 
+from hashlib import sha256
+
 import pytest
 from django.db import Error, connection
 
@@ -8,7 +10,7 @@ from tests.wallet.entries import sql
 from tests.wallet.resting import rest
 from tests.wallet.seals import history
 from tests.wallet.seals.history import found
-from wallet.seals import export, heads, sealing
+from wallet.seals import export, formats, heads, sealing
 from wallet.seals.checking import CHANGED, HEADS, KEYS
 
 pytestmark = [pytest.mark.django_db, pytest.mark.breaks_the_books]
@@ -24,19 +26,26 @@ def sealed(give, article_rate):
     rest()
 
 
+def hash_the_first_seal_anew(*, format):
+    """Let the hash of usr_1's first seal fit what the seal says now."""
+    [(sequence, digest)] = sql(
+        "SELECT sequence, entries_digest FROM wallet_seal WHERE wallet_id = 'usr_1' AND after = 0"
+    )
+    facts = (str(format), "usr_1", "0", str(sequence), digest and bytes(digest).hex(), None)
+    hash = sha256(b"".join(formats.value_of(fact) for fact in facts)).digest()
+    sql("UPDATE wallet_seal SET hash = %s WHERE wallet_id = 'usr_1' AND after = 0", hash)
+
+
 def test_a_seal_of_an_unknown_format(sealed):
     """Its text would be that of nothing, whatever the entries say."""
-    sql(
-        "UPDATE wallet_seal seal SET format = 99, entries_digest = sha256(convert_to(repeat('-', ("
-        " SELECT count(*)::int FROM wallet_entry e WHERE e.wallet_id = seal.wallet_id"
-        " AND sequence > after AND e.sequence <= seal.sequence)), 'UTF8')) WHERE wallet_id = 'usr_1'"
-    )
-    sql(
-        "UPDATE wallet_seal SET hash = sha256(convert_to('2:99'"
-        " || octet_length(wallet_id) || ':' || wallet_id"
-        " || octet_length(after::text) || ':' || after || octet_length(sequence::text) || ':' || sequence"
-        " || '64:' || encode(entries_digest, 'hex') || '-', 'UTF8')) WHERE wallet_id = 'usr_1' AND after = 0"
-    )
+    for after, sequence in sql("SELECT after, sequence FROM wallet_seal WHERE wallet_id = 'usr_1'"):
+        sql(
+            "UPDATE wallet_seal SET format = 99, entries_digest = %s"
+            " WHERE wallet_id = 'usr_1' AND after = %s",
+            sha256(b"-" * (sequence - after)).digest(),
+            after,
+        )
+    hash_the_first_seal_anew(format=99)
     assert CHANGED in {law for law, *_ in found()}
 
 
@@ -47,12 +56,8 @@ def test_a_table_seal_of_an_unknown_format(sealed):
 
 def test_a_seal_without_a_digest(sealed):
     sql("ALTER TABLE wallet_seal ALTER entries_digest DROP NOT NULL")
-    sql(
-        "UPDATE wallet_seal SET entries_digest = NULL, hash = sha256(convert_to('1:1'"
-        " || octet_length(wallet_id) || ':' || wallet_id || octet_length(after::text) || ':' || after"
-        " || octet_length(sequence::text) || ':' || sequence || '--', 'UTF8'))"
-        " WHERE wallet_id = 'usr_1' AND after = 0"
-    )
+    sql("UPDATE wallet_seal SET entries_digest = NULL WHERE wallet_id = 'usr_1' AND after = 0")
+    hash_the_first_seal_anew(format=1)
     assert found() != []
 
 

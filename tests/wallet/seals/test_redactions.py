@@ -88,8 +88,8 @@ def test_a_part_may_be_erased(creator, before, after):
 )
 def test_other_words_are_refused(creator, before, after):
     records.write_to_the_log(before, creator)
-    refused("accounts_act is history: UPDATE is refused", "UPDATE accounts_act SET told = %s", after)
-    refused("accounts_act is history", "UPDATE accounts_act SET reason = %s", after or " ")
+    refused(r"accounts_act(_\d+)? is history: UPDATE is refused", "UPDATE accounts_act SET told = %s", after)
+    refused(r"accounts_act(_\d+)? is history", "UPDATE accounts_act SET reason = %s", after or " ")
     assert recorded() == []
 
 
@@ -99,7 +99,7 @@ def test_other_words_are_refused(creator, before, after):
 )
 def test_other_columns_are_refused(creator, change):
     records.write_to_the_log("abc", creator)
-    refused("accounts_act is history: UPDATE is refused", f"UPDATE accounts_act SET {change}")
+    refused(r"accounts_act(_\d+)? is history: UPDATE is refused", f"UPDATE accounts_act SET {change}")
 
 
 def test_the_same_words_again_are_no_redaction(creator):
@@ -110,8 +110,8 @@ def test_the_same_words_again_are_no_redaction(creator):
 
 def test_acts_are_not_deleted(creator):
     records.write_to_the_log("abc", creator)
-    refused("accounts_act is history: DELETE is refused", "DELETE FROM accounts_act")
-    refused("accounts_act is history: TRUNCATE is refused", "TRUNCATE accounts_act")
+    refused(r"accounts_act(_\d+)? is history: DELETE is refused", "DELETE FROM accounts_act")
+    refused(r"accounts_act(_\d+)? is history: TRUNCATE is refused", "TRUNCATE accounts_act")
 
 
 def test_seals_before_between_and_after_redactions_stay_valid(creator):
