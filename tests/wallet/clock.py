@@ -22,7 +22,7 @@ CLOCKWORK = (
 
 
 def make() -> None:
-    """Make the clock, if it is not there. On a cluster, each database of the tests has it from the beginning."""
+    """Make the clock if it is not there. On a cluster, each database of the tests has it already."""
     if sql("SELECT 1 FROM pg_catalog.pg_namespace WHERE nspname = 'clockwork'"):
         return
     connection.check_constraints()  # A table with open business cannot be altered.

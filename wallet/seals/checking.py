@@ -277,7 +277,8 @@ HEADS_OF_WALLETS = """
       LEFT JOIN LATERAL (
            SELECT sequence, hash FROM public.wallet_seal seal
             WHERE seal.wallet_id = wallet.user_id
-              AND seal.after < (%(positions)s::bigint[])[array_position(%(names)s::text[], wallet.user_id::text)]
+              AND seal.after < (%(positions)s::bigint[])[
+                  array_position(%(names)s::text[], wallet.user_id::text)]
             ORDER BY seal.after DESC LIMIT 1) seal ON true
      WHERE wallet.user_id = ANY (%(names)s::text[])
 """

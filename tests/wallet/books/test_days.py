@@ -198,9 +198,7 @@ def nodes(plan):
         yield from nodes(below)
 
 
-@pytest.mark.single_server(
-    "it reads the plans of one server, after an ANALYZE in the transaction of the test"
-)
+@pytest.mark.single_server("it reads plans of one server, after an ANALYZE in the transaction of the test")
 @pytest.mark.breaks_the_books  # The entries are grants without lots.
 @pytest.mark.parametrize("days_open", [2, 400])
 @pytest.mark.parametrize("product", ["", "p1"])
@@ -224,9 +222,7 @@ def test_no_figure_reads_the_ledger_from_end_to_end(days_open, product):
         assert "wallet_entry" not in {node.get("Relation Name") for node in whole}, query
 
 
-@pytest.mark.single_server(
-    "it reads the plans of one server, after an ANALYZE in the transaction of the test"
-)
+@pytest.mark.single_server("it reads plans of one server, after an ANALYZE in the transaction of the test")
 @pytest.mark.breaks_the_books  # The entries are grants without lots.
 def test_days_before_the_first_entry_are_no_reason_to_read_the_closed_days():
     """As in the first month of a ledger: the days of the month before its first entry are never closed."""
