@@ -81,7 +81,7 @@ def of_user(user_id: str) -> tuple[list[Lot], datetime]:
     others. These include the grants that have ended, but are not written off.
     """
     now = time_of(user_id)
-    theirs = Lot.objects.of(user_id, None).with_overdue(now)
+    theirs = Lot.objects.of(user_id, None).with_overdue(now, user_id=user_id)
     keeps_credits = ~has_ended(now) | Q(held__gt=F("overdue_held"))
     left = theirs.filter(keeps_credits, remaining__gt=0).in_spendable_order()[:LEFT_SHOWN_MAX]
     newest = theirs.newest_first()[: LEFT_SHOWN_MAX + OTHERS_SHOWN_MAX]

@@ -214,16 +214,18 @@ LOCK = compiled.select(lambda: _locking(skip_locked=False))
 LOCK_IF_FREE = compiled.select(lambda: _locking(skip_locked=True))
 # The time that decides about a wallet is that of the database's clock, but never before its last entry. It is
 # read only if the wallet holds something (or if the caller needs it), so that a plain charge does not pay.
+# Each subquery names the wallet by itself; otherwise a cluster asks every node.
 STANDING = compiled.written(
     """
     SELECT user_id, balance, held, granted, entries_count, budgets, frozen, now,
            EXISTS (SELECT FROM wallet_hold
-                    WHERE wallet_id = wallet.user_id AND state = 'open' AND expires_at <= wallet.now)
+                    WHERE wallet_id = %(user_id)s AND state = 'open' AND expires_at <= wallet.now)
       FROM (SELECT user_id, balance, held, granted, entries_count, budgets, frozen,
                    CASE WHEN held > 0 OR %(timed)s THEN
-                   greatest(clock_timestamp(), (SELECT created_at FROM wallet_entry
-                                                 WHERE wallet_id = user_id ORDER BY sequence DESC LIMIT 1))
-                   END AS now
+                        greatest(clock_timestamp(), (
+                            SELECT created_at FROM wallet_entry
+                             WHERE wallet_id = %(user_id)s ORDER BY sequence DESC LIMIT 1))
+                    END AS now
               FROM wallet_wallet WHERE user_id = %(user_id)s) wallet
     """
 )

@@ -91,7 +91,7 @@ def budgets_of(user_id: str, product: str | None = None, *, now: datetime | None
     budgets = Budget.objects.filter(wallet_id=user_id)
     if product is not None:
         budgets = Budget.objects.that_can_refuse(user_id, product)
-    rows = budgets.with_overdue(now).order_by("-set_by", "product", "period")
+    rows = budgets.with_overdue(user_id, now).order_by("-set_by", "product", "period")
     return [counters.budget_at(budget, now) for budget in rows]
 
 

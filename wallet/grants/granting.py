@@ -205,6 +205,6 @@ def page(
         chosen = chosen.before(last)
     if state:
         chosen = chosen.in_state(state, now)
-    rows = list(chosen.with_overdue(now).newest_first()[: limit + 1])
+    rows = list(chosen.with_overdue(now, user_id=user_id).newest_first()[: limit + 1])
     next_cursor = cursor_at(rows[limit - 1].pk) if len(rows) > limit else None
     return Page([lot.as_of(now) for lot in rows[:limit]], now, next_cursor)

@@ -85,18 +85,18 @@ def _moves_of_payments_since(funds: Funds) -> list[Entry]:
     """Return how payments moved the paid credits since they fell below 0, newest first."""
     moves = Entry.objects.of_user(funds.user_id).filter(kind__in=causes.KINDS)
     found = []
-    for entry in _with_paid_after(moves)[:LOOKED_THROUGH_MAX]:
+    for entry in _with_paid_after(moves, funds.user_id)[:LOOKED_THROUGH_MAX]:
         found.append(entry)
         if entry.paid_after - entry.credits >= 0:
             break
     return found
 
 
-def _with_paid_after(entries: EntryQuerySet) -> Any:
-    """Add `paid_after` to entries of one wallet: the balance after each, less what grants had left then."""
-    place = {"wallet_id": OuterRef("wallet_id"), "sequence__lte": OuterRef(OuterRef("sequence"))}
+def _with_paid_after(entries: EntryQuerySet, user_id: str) -> Any:
+    """Add `paid_after` to entries of this user: the balance after each, less what grants had left then."""
+    place = {"wallet_id": user_id, "sequence__lte": OuterRef(OuterRef("sequence"))}
     last_move = LotMove.objects.filter(**place, lot_id=OuterRef("pk")).order_by("-sequence")[:1]
-    lots = Lot.objects.filter(wallet_id=OuterRef("wallet_id"))
+    lots = Lot.objects.filter(wallet_id=user_id)
     left = lots.annotate(left=Subquery(last_move.values("remaining_after"))).order_by().values("wallet_id")
     total = Subquery(left.annotate(total=Sum("left")).values("total"))
     granted = Coalesce(total, 0, output_field=BigIntegerField())

@@ -87,7 +87,8 @@ SEAL = f"""
 """  # noqa: S608 (made of names of this module)
 
 # Which transactions write to a table now. A transaction takes this lock before it gets a key. On a cluster,
-# one that has entered through another node locks only the part of the table with its rows: accounts_act_102057.
+# one that has entered through another node locks only the part of the table that has its rows, such as
+# accounts_act_102057.
 WRITERS = """
     SELECT virtualtransaction FROM pg_catalog.pg_locks
      WHERE locktype = 'relation' AND relation::regclass::text ~ %s AND mode = 'RowExclusiveLock'

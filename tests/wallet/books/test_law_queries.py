@@ -285,6 +285,23 @@ def check_ledger(*options):
     return 0, out.getvalue()
 
 
+@breaks_the_books
+def test_a_second_look_finds_what_is_still_there(give):
+    entries = [give(user_id, 1).pk for user_id in ("usr_1", "usr_2", "usr_3")]
+    connection.check_constraints()
+    rest()
+    paid = dict(sql("SELECT user_id, paid_cents FROM wallet_topup"))
+    sql("UPDATE wallet_topup SET paid_cents = 900 WHERE user_id IN ('usr_1', 'usr_2')")
+    seen = [each for each in laws.violations() if each.law in laws.LAWS_OF_SEVERAL_NODES]
+    assert {each.subject for each in seen} >= set(entries[:2])
+    sql("UPDATE wallet_topup SET paid_cents = %s WHERE user_id = 'usr_1'", paid["usr_1"])
+    sql("UPDATE wallet_topup SET paid_cents = 900 WHERE user_id = 'usr_3'")
+    again = list(laws.found_again(seen))
+    assert entries[1] in {each.subject for each in again}
+    assert not {entries[0], entries[2]} & {each.subject for each in again}
+    assert list(laws.found_again([])) == []
+
+
 def break_a_balance(other=connection):
     """Committed, and no trigger was there to refuse it."""
     with other.cursor() as cursor:

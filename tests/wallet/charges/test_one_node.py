@@ -13,6 +13,7 @@ from accounts.service_keys import find_service_key
 from foundation.errors import BillingError
 from tests import clusters
 from tests.wallet.granted import grant, set_budget
+from wallet import identifiers
 from wallet.books.funds import funds_of
 from wallet.charges import batches, deductions, give_backs, holds, quotes
 from wallet.charges.batches import Item
@@ -68,15 +69,16 @@ def hold(service: ServiceKey, user_id: str, key: str) -> str:
 
 
 def hold_and_capture(service: ServiceKey, user_id: str) -> None:
-    hold_id = hold(service, user_id, "captured")
-    hold(service, user_id, "captured")  # A replay.
+    key = identifiers.hold_id()
+    hold_id = hold(service, user_id, key)
+    hold(service, user_id, key)  # A replay.
     charge(service, user_id)
     holds.capture(service=service, user_id=user_id, hold_id=hold_id, count=2)
-    give_backs.refund(service=service, user_id=user_id, charge={"hold_id": hold_id}, key="refund")
+    give_backs.refund(service=service, user_id=user_id, charge={"hold_id": hold_id}, key=key)
 
 
 def hold_and_void(service: ServiceKey, user_id: str) -> None:
-    holds.void(user_id=user_id, hold_id=hold(service, user_id, "voided"), product="blog")
+    holds.void(user_id=user_id, hold_id=hold(service, user_id, identifiers.hold_id()), product="blog")
 
 
 def look(service: ServiceKey, user_id: str) -> None:

@@ -18,10 +18,13 @@ class BudgetQuerySet(models.QuerySet["Budget"]):
         by_user = Q(set_by=Budget.SetBy.USER, product__in=["", product])
         return self.filter(by_user | Q(set_by=Budget.SetBy.PRODUCT, product=product), wallet_id=user_id)
 
-    def with_overdue(self, now: datetime) -> Self:
-        """Add `overdue_credits`: what each counts of holds that have expired but are open in the books."""
+    def with_overdue(self, user_id: str, now: datetime) -> Self:
+        """Add `overdue_credits`: what each counts of holds that have expired but are open in the books.
+
+        The budgets are those of this user. The subquery says so, too, for a cluster.
+        """
         of_product = Q(product=OuterRef("product")) | Q(Exact(OuterRef("product"), Value("")))
-        overdue = Hold.objects.filter(of_product, wallet_id=OuterRef("wallet_id")).overdue(now)
+        overdue = Hold.objects.filter(of_product, wallet_id=user_id).overdue(now)
         counted = overdue.filter(created_at__date__gte=OuterRef("starts"))
         credits = Subquery(sum_of_credits(counted, by="wallet_id"))
         return self.annotate(overdue_credits=Cast(Coalesce(credits, 0), models.BigIntegerField()))
