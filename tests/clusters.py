@@ -42,7 +42,7 @@ def is_one() -> bool:
 @cache
 def nodes() -> tuple[cluster.Node, ...]:
     """The nodes of the cluster that DATABASE_URL names, the coordinator first; without a cluster, none."""
-    with _session(connection.settings_dict["NAME"]) as database:
+    with session_on(connection.settings_dict["NAME"]) as database:
         if not database.execute("SELECT 1 FROM pg_extension WHERE extname = 'citus'").fetchone():
             return ()
         rows = database.execute(
@@ -52,7 +52,8 @@ def nodes() -> tuple[cluster.Node, ...]:
 
 
 @contextmanager
-def _session(name: str, node: cluster.Node | None = None) -> Iterator[psycopg.Connection[Any]]:
+def session_on(name: str, node: cluster.Node | None = None) -> Iterator[psycopg.Connection[Any]]:
+    """A session with a database of one node; of the coordinator, if none is named."""
     parameters: dict[str, Any] = connection.get_connection_params()
     chosen = {key: parameters[key] for key in ("user", "password", "host", "port") if parameters.get(key)}
     if node is not None:
@@ -65,11 +66,11 @@ def create(name: str) -> None:
     """Make an empty database on each node, with the extension, and let the coordinator know the workers."""
     coordinator, *workers = nodes()
     for node in nodes():
-        with _session("postgres", node) as session:
+        with session_on("postgres", node) as session:
             session.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
-        with _session(name, node) as session:
+        with session_on(name, node) as session:
             session.execute("CREATE EXTENSION citus")
-    with _session(name, coordinator) as session:
+    with session_on(name, coordinator) as session:
         session.execute("SELECT citus_set_coordinator_host(%s, %s)", [coordinator.host, coordinator.port])
         for worker in workers:
             session.execute("SELECT citus_add_node(%s, %s)", [worker.host, worker.port])
@@ -122,5 +123,5 @@ def entered() -> Iterator[None]:
 def drop(name: str) -> None:
     """Drop a database on each node."""
     for node in nodes():
-        with suppress(psycopg.OperationalError), _session("postgres", node) as session:
+        with suppress(psycopg.OperationalError), session_on("postgres", node) as session:
             session.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
