@@ -41,11 +41,11 @@ def found(names: str) -> Guards:
 
     with connection.cursor() as cursor:
         cursor.execute(found_query(names))
-        rows: list[tuple[str, str, str, str]] = sorted(cursor.fetchall())
+        rows: list[tuple[str, str, str, str, str]] = sorted(cursor.fetchall())
     return Guards(
         names,
-        {name: (table, digest) for name, table, _, digest in rows if table},
-        {name: digest for name, table, _, digest in rows if not table},
+        {name: (table, digest) for name, table, _, _, digest in rows if table},
+        {name: digest for name, table, _, _, digest in rows if not table},
     )
 
 

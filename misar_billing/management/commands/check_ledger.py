@@ -201,6 +201,7 @@ def _of_guards(queries: Mapping[str, str]) -> Iterator[Violation]:
         with fixed_path():
             violations = list(laws.broken(law, query, {}))
         yield from violations
+    yield from guards.misplaced()
 
 
 def _of_laws(chosen: Chosen, seen: Advance) -> Iterator[Violation]:

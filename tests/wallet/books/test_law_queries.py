@@ -27,6 +27,7 @@ from tests.wallet.entries import insert_entry, sql
 from tests.wallet.lawless import SUMS, found, the
 from tests.wallet.resting import rest
 from wallet.books import laws
+from wallet.books.laws import in_force
 from wallet.charges import deductions
 from wallet.models import Audit, Entry, Wallet
 
@@ -163,8 +164,7 @@ def test_entries_without_a_wallet(lawless, user_id):
     assert set(found()) == {(ORPHAN, entry.pk, user_id) for entry in orphans}
 
 
-CONSTRAINT_NAMES = re.findall(r"\('(\w+)'\)", laws.LAWS_OF_THE_WHOLE[CONSTRAINTS])
-INDEX_NAMES = re.findall(r"\('(\w+)'\)", laws.LAWS_OF_THE_WHOLE[INDEXES])
+CONSTRAINT_NAMES, INDEX_NAMES = in_force.CONSTRAINTS, in_force.INDEXES
 
 
 def test_every_constraint_and_unique_index_is_watched(db):

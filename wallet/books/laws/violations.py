@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 from django.db import connection
 
+from foundation.database import nodes
+
 
 @dataclass(frozen=True)
 class Violation:
@@ -16,7 +18,13 @@ class Violation:
 
 
 def broken(law: str, query: str, values: Mapping[str, str]) -> Iterator[Violation]:
-    """Yield the violations of one law, in constant memory. The query returns rows of (subject, detail)."""
+    """Yield the violations of one law, in constant memory. The query returns rows of (subject, detail).
+
+    On a cluster, a law about the catalogue is checked on each node.
+    """
+    if isinstance(query, nodes.OfEachNode) and nodes.are_many():
+        yield from (Violation(law, subject, detail) for subject, detail in nodes.findings(query))
+        return
     # A cursor of the server: badly broken books can have a violation for each of millions of entries.
     with connection.chunked_cursor() as cursor:
         cursor.execute(query, values)

@@ -1,0 +1,76 @@
+"""Queries about the catalogue of PostgreSQL: on a cluster, each node has its own, and each is asked.
+
+What a migration makes is on every node. But an operator of one server can drop or change it there alone.
+"""
+
+import json
+from collections.abc import Iterator
+
+from django.db import connection
+
+from foundation.database import cluster
+from foundation.errors import BillingError, first_line
+
+TEXT_LENGTH = 500
+
+# All nodes are asked at the same time, by sessions of their own. Such a session begins with the search path
+# of its node, where an operator of others could come first. `ts_stat` plans its text only when it runs: after
+# the path was set. It returns the words of a tsvector, here one for each finding, at most 2,046 bytes each.
+OF_A_NODE = """
+SELECT pg_catalog.json_agg(finding.word)
+  FROM (SELECT pg_catalog.set_config('search_path', 'pg_catalog, public, pg_temp', true)
+        OFFSET 0) AS path (is_set)
+ CROSS JOIN LATERAL pg_catalog.ts_stat(CASE WHEN path.is_set IS NOT NULL THEN $of_a_node$
+SELECT array_to_tsvector(array_agg(
+           json_build_array(left(subject::text, {length}), left(detail, {length}))::text))
+  FROM ({query}) AS its (subject, detail)
+$of_a_node$ END) AS finding
+"""
+ASKED = """
+SELECT node.nodename || ':' || node.nodeport, coalesce(answer.success, false), answer.result
+  FROM pg_catalog.pg_dist_node AS node
+  LEFT JOIN pg_catalog.run_command_on_all_nodes(%s) AS answer ON answer.nodeid = node.nodeid
+ WHERE node.noderole = 'primary'
+ ORDER BY node.nodeid
+"""
+
+
+class OfEachNode(str):
+    """A query (subject, detail) that only reads the catalogue of PostgreSQL. Its parameters are none."""
+
+    __slots__ = ()
+
+
+MISSING_SHARDS = OfEachNode("""
+SELECT format('%s_%s', class.relname, shard.shardid), 'a shard that is missing'
+  FROM pg_catalog.pg_dist_placement AS placement
+  JOIN pg_catalog.pg_dist_shard AS shard USING (shardid)
+  JOIN pg_catalog.pg_class AS class ON class.oid = shard.logicalrelid
+ WHERE placement.groupid = (SELECT groupid FROM pg_catalog.pg_dist_local_group)
+   AND to_regclass(format('public.%I', format('%s_%s', class.relname, shard.shardid))) IS NULL
+""")
+
+
+class NodeUnreadable(BillingError):
+    """Raised if a node of the cluster did not answer, so its catalogue is unknown."""
+
+
+def findings(query: OfEachNode) -> Iterator[tuple[str, str]]:
+    """Yield what the query finds on each node, with the name of the node. Raises NodeUnreadable."""
+    text = OF_A_NODE.replace("{length}", str(TEXT_LENGTH)).replace("{query}", query.replace("%%", "%"))
+    with connection.cursor() as cursor:
+        cursor.execute(ASKED, [text])
+        answers = cursor.fetchall()
+    for node, succeeded, result in answers:
+        if not succeeded:
+            said = first_line(result) if result else "it is not active"
+            raise NodeUnreadable(f"The node {node} could not be asked: {said}")
+    for node, _, result in answers:
+        for finding in json.loads(result or "[]"):
+            subject, detail = json.loads(finding)
+            yield subject, f"{detail}, on {node}"
+
+
+def are_many() -> bool:
+    """Return whether the database is a cluster."""
+    return len(cluster.nodes()) > 1
