@@ -4,6 +4,7 @@ A charge must not pay for this with a query of its own. So a process remembers f
 and `begin` is complete only after that second and the longest request (the command `maintenance` waits).
 """
 
+import json
 import logging
 import threading
 import time
@@ -16,6 +17,7 @@ from django.db import Error, ProgrammingError, connection, models
 from django.db.models import Q
 from django.db.models.functions import Now
 
+from foundation.database import nodes
 from foundation.errors import BillingError, first_line
 from foundation.text import is_printable, is_visible
 
@@ -31,14 +33,22 @@ RENEWED_AFTER_SECONDS = 0.5
 REQUEST_SECONDS_MAX = 24.0
 
 READ = "SELECT reason FROM public.accounts_maintenance"
-# Rounds of background work share this lock of PostgreSQL; `begin` waits until no round has it.
+# Rounds of background work share this lock of PostgreSQL; `begin` waits until no round has it. On a cluster
+# each node has such a lock: a round holds that of the node that it entered, and `begin` asks each node.
 LOCK = "hashtextextended('misar maintenance', 0)"
-# Transactions of other sessions that have written something, and since when they run.
+IS_FREE = f"SELECT pg_try_advisory_xact_lock({LOCK})::text"
+# Transactions of other sessions that have written something, and since when they run. A node of a cluster may
+# also have prepared one, which is committed soon, or when the cluster notices that its session has died. Each
+# node compares the times by its own clock.
 WRITING = """
-SELECT pid, usename::text, xact_start FROM pg_stat_activity
- WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_xid IS NOT NULL
-   AND xact_start < %(before)s
- ORDER BY xact_start
+SELECT coalesce(json_agg(json_build_array(role, since, what) ORDER BY since), '[]')::text FROM (
+    SELECT usename::text, xact_start, 'process ' || pid
+      FROM pg_stat_activity
+     WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_xid IS NOT NULL
+     UNION ALL
+    SELECT owner::text, prepared, format('prepared transaction %s', gid)
+      FROM pg_prepared_xacts WHERE database = current_database()) AS writing (role, since, what)
+ WHERE since < clock_timestamp() - interval '1 second' * {seconds}
 """
 
 
@@ -61,6 +71,15 @@ class ReasonRefused(BillingError):
     """Raised for a reason that can't be shown."""
 
     status = 400
+
+
+@dataclass(frozen=True)
+class Writer:
+    """A transaction that has written something: whose it is, since when it runs, and which one it is."""
+
+    role: str
+    since: datetime
+    name: str
 
 
 @dataclass(frozen=True)
@@ -170,17 +189,14 @@ def round_of_work() -> Iterator[str | None]:
 
 def is_a_round_running() -> bool:
     """Return whether a round of background work that began before the maintenance is still running."""
-    connection.require_own_session("This command")  # type: ignore[attr-defined]
-    with connection.cursor() as cursor:
-        cursor.execute(f"SELECT pg_try_advisory_lock({LOCK})")
-        is_free: bool = cursor.fetchone()[0]
-        if is_free:
-            cursor.execute(f"SELECT pg_advisory_unlock({LOCK})")
-    return not is_free
+    return "false" in nodes.answers(IS_FREE).values()
 
 
-def still_writing(before: datetime) -> list[tuple[int, str, datetime]]:
-    """Return the transactions of other sessions that began before this time and have written something."""
-    with connection.cursor() as cursor:
-        cursor.execute(WRITING, {"before": before})
-        return cursor.fetchall()
+def still_writing(*, seconds: float) -> list[Writer]:
+    """Return the transactions of other sessions that began so many seconds ago and have written something."""
+    found = []
+    for node, answer in nodes.answers(WRITING.replace("{seconds}", f"{seconds:.3f}")).items():
+        for role, since, name in json.loads(answer):
+            of_a_node = f" of {node}" if node else " of PostgreSQL"
+            found.append(Writer(role, datetime.fromisoformat(since), name + of_a_node))
+    return sorted(found, key=lambda writer: writer.since)

@@ -1,4 +1,4 @@
-"""Queries about the catalogue of PostgreSQL: on a cluster, each node has its own, and each is asked.
+"""What each node of a cluster has of its own: its catalogue, its sessions, its locks. Each node is asked.
 
 What a migration makes is on every node. But an operator of one server can drop or change it there alone.
 """
@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from django.db import connection
 
 from foundation.database import cluster
-from foundation.errors import BillingError, first_line
+from foundation.errors import BillingError
 
 TEXT_LENGTH = 500
 
@@ -55,17 +55,28 @@ class NodeUnreadable(BillingError):
     """Raised if a node of the cluster did not answer, so its catalogue is unknown."""
 
 
-def findings(query: OfEachNode) -> Iterator[tuple[str, str]]:
-    """Yield what the query finds on each node, with the name of the node. Raises NodeUnreadable."""
-    text = OF_A_NODE.replace("{length}", str(TEXT_LENGTH)).replace("{query}", query.replace("%%", "%"))
+def answers(query: str) -> dict[str, str]:
+    """Return the text that a query gives on each node, by the node's name; a single server has none: "".
+
+    The query returns one text. On a cluster, it runs in sessions of their own. Raises NodeUnreadable.
+    """
     with connection.cursor() as cursor:
-        cursor.execute(ASKED, [text])
-        answers = cursor.fetchall()
-    for node, succeeded, result in answers:
+        if not are_many():
+            cursor.execute(query)
+            return {"": cursor.fetchone()[0]}
+        cursor.execute(ASKED, [query])
+        rows = cursor.fetchall()
+    for node, succeeded, result in rows:
         if not succeeded:
-            said = first_line(result) if result else "it is not active"
+            said = result.strip().splitlines()[0] if result else "it is not active"
             raise NodeUnreadable(f"The node {node} could not be asked: {said}")
-    for node, _, result in answers:
+    return {node: result for node, _, result in rows}
+
+
+def findings(query: OfEachNode) -> Iterator[tuple[str, str]]:
+    """Yield what the query finds on each node of a cluster, with the node's name. Raises NodeUnreadable."""
+    text = OF_A_NODE.replace("{length}", str(TEXT_LENGTH)).replace("{query}", query.replace("%%", "%"))
+    for node, result in answers(text).items():
         for finding in json.loads(result or "[]"):
             subject, detail = json.loads(finding)
             yield subject, f"{detail}, on {node}"

@@ -2,13 +2,13 @@
 
 import time
 from argparse import ArgumentParser
-from datetime import UTC, datetime
+from datetime import UTC
 from typing import Any
 
 from django.core.management.base import CommandError
-from django.db import connection
 
 from accounts import maintenance
+from accounts.maintenance import Writer
 from accounts.models import Maintenance
 from foundation.operators import COULD_NOT_LOOK, LookingCommand
 from foundation.words import moment
@@ -61,9 +61,11 @@ class Command(LookingCommand):
         self._say(f"Waiting {seconds:.0f} seconds for the requests that run now.")
         time.sleep(seconds)
         # From here on no request of before is running, and no other one writes.
-        before, give_up_at = _database_time(), time.monotonic() + wait
+        before = time.monotonic()
+        give_up_at = before + wait
         while True:
-            work, writing = maintenance.is_a_round_running(), maintenance.still_writing(before)
+            work = maintenance.is_a_round_running()
+            writing = maintenance.still_writing(seconds=time.monotonic() - before)
             if not (work or writing):
                 break
             if time.monotonic() >= give_up_at:
@@ -72,24 +74,18 @@ class Command(LookingCommand):
             time.sleep(LOOK_EVERY_SECONDS)
         self._say("No change is accepted any more. To go on: manage.py maintenance end")
 
-    def _report(self, work: bool, writing: list[tuple[int, str, datetime]]) -> None:
+    def _report(self, work: bool, writing: list[Writer]) -> None:
         self.stderr.write(
             "No request is accepted that changes something, but what began before still writes:"
         )
         if work:
             self.stderr.write("- background work: tidy, send_mail or seal_ledger with --watch")
-        for pid, role, since in writing:
+        for writer in writing:
             self.stderr.write(
-                f"- a transaction of {role} since {since:%H:%M:%S}, process {pid} of PostgreSQL"
+                f"- a transaction of {writer.role} since {writer.since:%H:%M:%S}, {writer.name}"
             )
         self.stderr.write("Wait for it, or end it, and run this again.")
 
     def _say(self, sentence: str) -> None:
         self.stdout.write(sentence)
         self.stdout.flush()
-
-
-def _database_time() -> datetime:
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT clock_timestamp()")
-        return cursor.fetchone()[0]

@@ -7,7 +7,6 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from django.db import Error, connection, transaction
 from django.db.migrations.executor import MigrationExecutor
-from django.utils import timezone
 from psycopg import sql
 
 from accounts import maintenance
@@ -164,7 +163,7 @@ def _require_maintenance() -> None:
             'The service accepts changes: run `manage.py maintenance begin "Why."` first. '
             "Nothing was changed."
         )
-    if maintenance.is_a_round_running() or maintenance.still_writing(timezone.now()):
+    if maintenance.is_a_round_running() or maintenance.still_writing(seconds=0):
         raise CommandError(
             "Something still writes: run `manage.py maintenance begin` again. Nothing was changed."
         )
