@@ -25,7 +25,7 @@ from django.test import Client, TransactionTestCase
 from django.test.testcases import QuietWSGIRequestHandler
 from django.utils import timezone
 
-from accounts import maintenance, sso, throttling
+from accounts import key_uses, maintenance, sso, throttling
 from accounts.models import Right
 from accounts.service_keys import GRANT_MAX, GRANT_MONTH_MAX, issue_service_key
 from tests import all_laws, clusters, databases, limits, pooled_run
@@ -62,6 +62,7 @@ CALLS: dict[tuple[Any, str], Any] = {
     (stripe_gateway, "CALL_SECONDS_MAX"): stripe_gateway.CALL_SECONDS_MAX,
     (stripe_gateway, "BUSY_SECONDS_MAX"): stripe_gateway.BUSY_SECONDS_MAX,
     (gathering, "SECONDS_MAX"): gathering.SECONDS_MAX,
+    (key_uses, "WAIT_SECONDS_MAX"): key_uses.WAIT_SECONDS_MAX,
 }
 
 

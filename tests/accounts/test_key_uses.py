@@ -4,13 +4,14 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 
 import pytest
+from django.db import connection
 from django.urls import reverse
 
 from accounts import api_keys, key_uses
 from accounts.models import ApiKey, KeyUse, ServiceKey
 from accounts.service_keys import find_service_key, issue_service_key
 from tests.conftest import Caller
-from tests.crowd import at_once, locked_by_another
+from tests.crowd import at_once, locked_by_another, second_connection
 from tests.factories import UserFactory
 from tests.monetization.conftest import KEYS, STATS, Browser, caller_with
 
@@ -120,6 +121,34 @@ def test_a_request_waits_for_no_other_that_notes_the_same_use(key_and_request):
     with locked_by_another("SELECT 1 FROM accounts_keyuse WHERE digest = %s", key.digest):
         assert request() == 200
     assert last_use(key.digest) == NOON - timedelta(days=1)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_use_that_cannot_be_recorded_soon_is_left_out(
+    key_and_request, start_a_process, monkeypatch, caplog
+):
+    """As on a cluster whose coordinator, which has the uses, is down."""
+    key, request = key_and_request
+    monkeypatch.setattr(key_uses, "WAIT_SECONDS_MAX", 0.01)
+    with connection.cursor() as cursor:
+        cursor.execute("SHOW statement_timeout")
+        usual = cursor.fetchone()
+    with second_connection() as other, other.cursor() as cursor:
+        cursor.execute("BEGIN")
+        cursor.execute("LOCK TABLE accounts_keyuse IN ACCESS EXCLUSIVE MODE")
+        assert request() == 200
+        assert request() == 200
+        cursor.execute("ROLLBACK")
+    assert [record.message for record in caplog.records].count(
+        "The last use of a key was not recorded: canceling statement due to statement timeout"
+    ) == 1
+    with connection.cursor() as cursor:
+        cursor.execute("SHOW statement_timeout")
+        assert cursor.fetchone() == usual
+    start_a_process()
+    monkeypatch.setattr(key_uses, "WAIT_SECONDS_MAX", 10)
+    assert request() == 200
+    assert last_use(key.digest) is not None
 
 
 @pytest.mark.django_db(transaction=True)
