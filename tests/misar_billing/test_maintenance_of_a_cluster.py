@@ -29,7 +29,7 @@ def test_a_round_of_work_is_seen_whatever_node_it_entered(entered):
 
 
 def test_a_transaction_that_has_written_is_seen_whatever_node_it_entered(entered, give):
-    node, session = entered
+    _, session = entered
     give("usr_1", 5)
     assert maintenance.still_writing(seconds=0) == []
     session.execute("BEGIN")
