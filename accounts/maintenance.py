@@ -41,13 +41,13 @@ IS_FREE = f"SELECT pg_try_advisory_xact_lock({LOCK})::text"
 # also have prepared one, which is committed soon, or when the cluster notices that its session has died. Each
 # node compares the times by its own clock.
 WRITING = """
-SELECT coalesce(json_agg(json_build_array(role, since, what) ORDER BY since), '[]')::text FROM (
-    SELECT usename::text, xact_start, 'process ' || pid
+SELECT coalesce(json_agg(json_build_array(role, since, pid, application, prepared)), '[]')::text FROM (
+    SELECT usename::text, xact_start, pid, application_name, NULL
       FROM pg_stat_activity
      WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_xid IS NOT NULL
      UNION ALL
-    SELECT owner::text, prepared, format('prepared transaction %s', gid)
-      FROM pg_prepared_xacts WHERE database = current_database()) AS writing (role, since, what)
+    SELECT owner::text, prepared, NULL, '', gid FROM pg_prepared_xacts WHERE database = current_database()
+    ) AS writing (role, since, pid, application, prepared)
  WHERE since < clock_timestamp() - interval '1 second' * {seconds}
 """
 
@@ -193,10 +193,20 @@ def is_a_round_running() -> bool:
 
 
 def still_writing(*, seconds: float) -> list[Writer]:
-    """Return the transactions of other sessions that began so many seconds ago and have written something."""
-    found = []
+    """Return the transactions of other sessions that began so many seconds ago and have written something.
+
+    On a cluster, a session is named as on the node that its client entered, wherever it writes.
+    """
+    found: dict[str, Writer] = {}
+    own = nodes.own_session()
     for node, answer in nodes.answers(WRITING.replace("{seconds}", f"{seconds:.3f}")).items():
-        for role, since, name in json.loads(answer):
-            of_a_node = f" of {node}" if node else " of PostgreSQL"
-            found.append(Writer(role, datetime.fromisoformat(since), name + of_a_node))
-    return sorted(found, key=lambda writer: writer.since)
+        for role, began, pid, application, prepared in json.loads(answer):
+            name = f"prepared transaction {prepared} of {node or 'PostgreSQL'}"
+            if prepared is None:
+                entered = nodes.session_of(application) or (node, pid)
+                if entered == own:
+                    continue
+                name = f"process {entered[1]} of {entered[0] or 'PostgreSQL'}"
+            writer = Writer(role, datetime.fromisoformat(began), name)
+            found[name] = min(writer, found.get(name, writer), key=lambda each: each.since)
+    return sorted(found.values(), key=lambda writer: writer.since)

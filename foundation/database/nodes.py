@@ -4,6 +4,7 @@ What a migration makes is on every node. But an operator of one server can drop 
 """
 
 import json
+import re
 from collections.abc import Iterator
 
 from django.db import connection
@@ -12,6 +13,7 @@ from foundation.database import cluster
 from foundation.errors import BillingError
 
 TEXT_LENGTH = 500
+BETWEEN_NODES = re.compile(r"citus_internal gpid=(?P<node>[0-9]+)(?P<process>[0-9]{10})")
 
 # All nodes are asked at the same time, by sessions of their own. Such a session begins with the search path
 # of its node, where an operator of others could come first. `ts_stat` plans its text only when it runs: after
@@ -80,6 +82,36 @@ def findings(query: OfEachNode) -> Iterator[tuple[str, str]]:
         for finding in json.loads(result or "[]"):
             subject, detail = json.loads(finding)
             yield subject, f"{detail}, on {node}"
+
+
+def session_of(application: str) -> tuple[str, int] | None:
+    """Return where the client of a session between nodes entered: the node's name, and the process there.
+
+    The application_name of such a session has a number: that of the node, and ten digits for the process.
+    """
+    found = BETWEEN_NODES.fullmatch(application)
+    if found is None:
+        return None
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT nodename || ':' || nodeport FROM pg_catalog.pg_dist_node WHERE nodeid = %s",
+            [int(found["node"])],
+        )
+        row = cursor.fetchone()
+    return (row[0] if row else "an unknown node"), int(found["process"])
+
+
+def own_session() -> tuple[str, int]:
+    """Return the same for this connection; a single server has the name ""."""
+    with connection.cursor() as cursor:
+        if not are_many():
+            cursor.execute("SELECT pg_backend_pid()")
+            return "", cursor.fetchone()[0]
+        cursor.execute(
+            "SELECT nodename || ':' || nodeport, pg_backend_pid() FROM pg_catalog.pg_dist_node"
+            " WHERE groupid = (SELECT groupid FROM pg_catalog.pg_dist_local_group) AND noderole = 'primary'"
+        )
+        return cursor.fetchone()
 
 
 def are_many() -> bool:

@@ -29,13 +29,13 @@ def test_a_round_of_work_is_seen_whatever_node_it_entered(entered):
 
 
 def test_a_transaction_that_has_written_is_seen_whatever_node_it_entered(entered, give):
-    _, session = entered
+    node, session = entered
     give("usr_1", 5)
     assert maintenance.still_writing(seconds=0) == []
     session.execute("BEGIN")
     session.execute("UPDATE wallet_wallet SET frozen = frozen WHERE user_id = 'usr_1'")
-    # It is named with the node of its wallet, and with the node it entered if that is another one.
-    assert maintenance.still_writing(seconds=0)
+    [writer] = maintenance.still_writing(seconds=0)
+    assert writer.name == f"process {session.info.backend_pid} of {node}"
     assert maintenance.still_writing(seconds=600) == []
     session.execute("ROLLBACK")
     assert maintenance.still_writing(seconds=0) == []
