@@ -96,7 +96,7 @@ def _judge_now() -> None:
 def wait_for_locks(milliseconds: int) -> None:
     """Let the next sessions between nodes wait so long for a lock. A session does not pass its limit on."""
     name = connection.settings_dict["NAME"]
-    with _session(name, nodes()[0]) as session:
+    with session_on(name, nodes()[0]) as session:
         session.execute(
             sql.SQL("ALTER DATABASE {} SET lock_timeout = {}").format(sql.Identifier(name), milliseconds)
         )
