@@ -114,6 +114,12 @@ def children(parent: int) -> list[int]:
     return [pid for pid in pids if (fields := _status(pid)) and int(fields[1]) == parent]
 
 
+def parent(pid: int) -> int | None:
+    """The process that a process is a child of; None if there is no such process here."""
+    fields = _status(pid)
+    return int(fields[1]) if fields else None
+
+
 def _status(pid: int) -> list[str]:
     """The fields of /proc/<pid>/stat from the state on; [] if there is no such process."""
     try:

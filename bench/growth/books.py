@@ -157,15 +157,18 @@ SELECT wallet, pg_temp.entry(first + 7), 1, 0, 0, 0, opening + %(topup)s - 1 FRO
 )
 
 
-def write(entries: int) -> None:
-    """Replace all books by books of so many entries, a multiple of BLOCK, and close their days."""
+def write(entries: int, *, wallets: int = 0) -> None:
+    """Replace all books by books of so many entries, a multiple of BLOCK, and close their days.
+
+    `wallets` is how many there are besides HEAVY, for books of another kind than those that are measured.
+    """
     assert entries % BLOCK == 0, f"a wallet writes {BLOCK} entries in succession"
     values: dict[str, str | int] = {
         "entries": entries,
         "block": BLOCK,
         "heavy": HEAVY,
         "topup": TOPUP_CREDITS,
-        "wallets": max(WALLETS_MIN, entries // ENTRIES_A_WALLET),
+        "wallets": wallets or max(WALLETS_MIN, entries // ENTRIES_A_WALLET),
     }
     with patient():
         with transaction.atomic(), connection.cursor() as cursor:

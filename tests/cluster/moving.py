@@ -19,44 +19,46 @@ SELECT class.relname,
   FROM pg_class AS class
  WHERE class.relkind = 'r' AND class.relnamespace = 'public'::regnamespace ORDER BY class.relname
 """
-LAWS = """
-SELECT relname, conname, pg_get_constraintdef(its.oid), convalidated::text
-  FROM pg_constraint AS its JOIN pg_class AS class ON class.oid = conrelid
- WHERE class.relnamespace = 'public'::regnamespace
- UNION ALL
-SELECT relname, tgname, pg_get_triggerdef(its.oid), tgenabled::text
-  FROM pg_trigger AS its JOIN pg_class AS class ON class.oid = tgrelid
- WHERE class.relnamespace = 'public'::regnamespace AND NOT tgisinternal
- UNION ALL
-SELECT relname, 'index', pg_get_indexdef(indexrelid), indisvalid::text
-  FROM pg_index JOIN pg_class AS class ON class.oid = indrelid
- WHERE class.relnamespace = 'public'::regnamespace
- UNION ALL
-SELECT relname, attname, format_type(atttypid, atttypmod) || attnotnull::text || attidentity::text,
-       pg_get_expr(adbin, adrelid)
-  FROM pg_attribute JOIN pg_class AS class ON class.oid = attrelid LEFT JOIN pg_attrdef ON adrelid = attrelid
-   AND adnum = attnum
- WHERE class.relnamespace = 'public'::regnamespace AND relkind = 'r' AND attnum > 0 AND NOT attisdropped
+# PostgreSQL writes an expression in another way once it has read its own text: with other brackets and casts.
+LAWS = r"""
+WITH of_ours AS (
+     SELECT oid, relname, relowner FROM pg_class WHERE relnamespace = 'public'::regnamespace
+        AND relkind = 'r'),
+law (its, name, text, valid) AS (
+     SELECT conrelid, conname, pg_get_constraintdef(oid), convalidated::text FROM pg_constraint
+      UNION ALL
+     SELECT tgrelid, tgname, pg_get_triggerdef(oid), tgenabled::text FROM pg_trigger WHERE NOT tgisinternal
+      UNION ALL
+     SELECT indrelid, 'index', pg_get_indexdef(indexrelid), indisvalid::text FROM pg_index
+      UNION ALL
+     SELECT attrelid, attname, CASE attidentity WHEN '' THEN format_type(atttypid, atttypmod)
+            ELSE 'numbered' END || attnotnull::text, pg_get_expr(adbin, adrelid)
+       FROM pg_attribute LEFT JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum
+      WHERE attnum > 0 AND NOT attisdropped)
+SELECT relname, name, regexp_replace(text, '[()\[\] ]|::text|::character varying', '', 'g'), valid
+  FROM law JOIN of_ours ON of_ours.oid = its
  UNION ALL
 SELECT 'function', proname, pg_get_functiondef(oid), '' FROM pg_proc
  WHERE pronamespace = 'public'::regnamespace AND prokind = 'f'
 """
+# The owner has all privileges, whether they are written down or not.
 PRIVILEGES = """
-SELECT relname, relkind::text, grantee::regrole::text, privilege_type, is_grantable::text
-  FROM pg_class, aclexplode(relacl) WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'S', 'v')
+WITH object AS (
+     SELECT oid, relname AS name, relkind::text AS kind, relowner AS owner, relacl AS acl FROM pg_class
+      WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'S')
+      UNION ALL
+     SELECT attrelid, relname || '.' || attname, 'column', relowner, attacl
+       FROM pg_attribute JOIN pg_class AS class ON class.oid = attrelid
+      WHERE relnamespace = 'public'::regnamespace AND relkind = 'r' AND attacl IS NOT NULL
+      UNION ALL
+     SELECT oid, nspname, 'schema', nspowner, nspacl FROM pg_namespace WHERE nspname = 'public'
+      UNION ALL
+     SELECT oid, proname, 'function', proowner, proacl FROM pg_proc
+      WHERE pronamespace = 'public'::regnamespace)
+SELECT name, kind, grantee::regrole::text, privilege_type, is_grantable::text
+  FROM object, aclexplode(acl) WHERE grantee <> owner
  UNION ALL
-SELECT relname, attname, grantee::regrole::text, privilege_type, is_grantable::text
-  FROM pg_attribute JOIN pg_class AS class ON class.oid = attrelid, aclexplode(attacl)
- WHERE relnamespace = 'public'::regnamespace AND relkind = 'r'
- UNION ALL
-SELECT 'schema', nspname, grantee::regrole::text, privilege_type, is_grantable::text
-  FROM pg_namespace, aclexplode(nspacl) WHERE nspname = 'public'
- UNION ALL
-SELECT 'function', proname, grantee::regrole::text, privilege_type, is_grantable::text
-  FROM pg_proc, aclexplode(proacl) WHERE pronamespace = 'public'::regnamespace
- UNION ALL
-SELECT 'owner', relname, relowner::regrole::text, '', '' FROM pg_class
- WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'S')
+SELECT name, kind, owner::regrole::text, 'OWNER', '' FROM object
 """
 NUMBERS = """
 SELECT sequencename, last_value::text FROM pg_sequences WHERE schemaname = 'public'

@@ -1,0 +1,1 @@
+"""What a charge costs on a cluster, compared with one server."""
