@@ -20,8 +20,8 @@ from tests.wallet import clock
 
 # Fewer shards than in production, so that a look at all of them is quick.
 SHARDS = 4
-# SET CONSTRAINTS does not reach the transactions of the workers. A function that a worker runs for each wallet
-# reaches them, on the connections that this transaction uses.
+# SET CONSTRAINTS does not reach the transactions of the workers. A function that a worker runs for each
+# wallet reaches them, on the connections that this transaction uses.
 JUDGE_NOW = """
 CREATE FUNCTION tests_judge_now() RETURNS boolean LANGUAGE plpgsql AS $$
 BEGIN SET CONSTRAINTS ALL IMMEDIATE; SET CONSTRAINTS ALL DEFERRED; RETURN true; END $$
@@ -113,7 +113,7 @@ def entered() -> Iterator[None]:
         settings["HOST"] = ",".join(node.host for node in workers)
         settings["PORT"] = ",".join(str(node.port) for node in workers)
     # It is called between the tests' own statements, in the thread that has this connection.
-    connection.check_constraints = _judge_now  # type: ignore[method-assign]
+    connection.check_constraints = _judge_now  # type: ignore[method-assign, assignment]
     yield
     del connection.check_constraints
     connection.close()

@@ -69,7 +69,7 @@ def paid_before(entry: Entry) -> int:
 
     Such an entry moves paid credits only.
     """
-    (found,) = _with_paid_after(Entry.objects.filter(wallet_id=entry.wallet_id, pk=entry.pk))
+    (found,) = _with_paid_after(Entry.objects.of_user(entry.wallet_id).filter(pk=entry.pk), entry.wallet_id)
     return found.paid_after - found.credits
 
 
