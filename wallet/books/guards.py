@@ -78,7 +78,7 @@ GUARDS = Guards(
         "wallet_wallet_moves_with_an_entry": ("wallet_wallet", "ff8c07d5fbfb918b0bf19919b4ef5dd4"),
     },
     functions={
-        "wallet_entry_follows_its_wallet()": "3e508980c4611b44102e1ca57b2cd68b",
+        "wallet_entry_follows_its_wallet()": "1859f3ccd13ab1ec29c461bf0169641d",
         "wallet_entry_has_its_act()": "0edd8aeff1b146504366c25ffb726952",
         "wallet_entry_is_of_now()": "761364702b476de46530fcf036c4ea5f",
         "wallet_hold_is_final()": "ddbff11ae468063f62713f165d84aff2",
@@ -86,7 +86,7 @@ GUARDS = Guards(
         "wallet_keeps_what_is_its_own()": "eb0f282390f14918b3355796bc75fce3",
         "wallet_lot_is_kept()": "4bbe403634103988f9686e479cef9c90",
         "wallet_lotmove_follows_its_lot()": "0ab7d745c0a4ae9348b06ff8e89b96b7",
-        "wallet_moves_with_an_entry()": "6236cb6b052311aef7b4a7337f9bdea7",
+        "wallet_moves_with_an_entry()": "77dac13d7f835a235dd46acbcd9f35c1",
         "wallet_payment_is_decided_once()": "707c3e45447f6edfbf7f4a7682f4892a",
         "wallet_rate_is_its_last_change()": "acb868e1e016da3ff2984cf489a5c561",
         "wallet_refundrequest_has_its_act()": "f765d01ccd5b09b5187315fce294a803",
