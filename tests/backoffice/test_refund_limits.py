@@ -4,7 +4,6 @@ from datetime import timedelta
 from functools import partial
 
 import pytest
-from django.db.models import F
 
 from accounts.actors import actor_of
 from backoffice.credits import limits
@@ -96,7 +95,9 @@ def test_a_refund_counts_for_24_hours(give, member, hours, counted):
         topup=TopUp.objects.get(), amount_cents=1000, reason="x", actor=actor_of(member), form_key="k"
     )
     with resting_triggers():
-        RefundRequest.objects.update(created_at=F("created_at") - timedelta(hours=hours))
+        for requested in RefundRequest.objects.all():
+            moved = RefundRequest.objects.filter(pk=requested.pk)
+            moved.update(created_at=requested.created_at - timedelta(hours=hours))
     assert limits.of_refunds(member) == limits.RefundAllowance(3000, counted)
 
 

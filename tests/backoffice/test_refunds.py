@@ -3,7 +3,6 @@
 from functools import partial
 
 import pytest
-from django.db.models import F
 
 from accounts.models import Act
 from backoffice.credits import refunds
@@ -272,7 +271,7 @@ def test_for_an_old_request_its_refund_is_looked_for_first(stand_in, lost, billi
     topup, _, requested, carry_out = lost
     made = carry_out(key="forgotten since")
     with resting_triggers():
-        RefundRequest.objects.update(created_at=F("created_at") - refund_requests.KEY_IS_SURE)
+        RefundRequest.objects.update(created_at=requested.created_at - refund_requests.KEY_IS_SURE)
     assert billing.post(page_of(requested, "ask-again"), form_of()).status_code == 302
     requested.refresh_from_db()
     assert (requested.state, requested.stripe_refund_id) == ("made", made)
