@@ -404,7 +404,8 @@ CORS_EXPOSE_HEADERS = ["X-Request-ID", "Retry-After"]
 # --- Limits -----------------------------------------------------------------------------------------
 
 WALLET_READS_PER_MINUTE = _count("WALLET_READS_PER_MINUTE", 200)
-WALLET_CHARGES_PER_MINUTE = _count("WALLET_CHARGES_PER_MINUTE", 0)  # 0: no limit (contract 15).
+# 0: no limit (contract 15). On a cluster the coordinator counts, so a limit brings it into each charge.
+WALLET_CHARGES_PER_MINUTE = _count("WALLET_CHARGES_PER_MINUTE", 0)
 WALLET_WRITES_PER_MINUTE = _count("WALLET_WRITES_PER_MINUTE", 600)  # Refunds, by product (contract 31).
 TOP_UPS_PER_MINUTE = _count("TOP_UPS_PER_MINUTE", 10, least=1)  # Per user, on the wallet page.
 CREATOR_REQUESTS_PER_MINUTE = _count("CREATOR_REQUESTS_PER_MINUTE", 60)
