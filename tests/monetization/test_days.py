@@ -149,7 +149,7 @@ def test_two_processes_close_each_day_once(records):
             ["usr_creator EUR 2026-06-14", "usr_creator USD 2026-06-14"],
         ),
         (
-            "UPDATE monetization_tip SET created_at = created_at - interval '1 month' WHERE currency = 'EUR'",
+            "UPDATE monetization_tip SET created_at = '2026-05-13T12:00Z' WHERE currency = 'EUR'",
             ["usr_creator EUR 2026-05-13", "usr_creator EUR 2026-06-13"],
         ),
     ],
