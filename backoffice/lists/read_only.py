@@ -27,6 +27,9 @@ EXPORT_PERMISSION = "accounts.export_lists"
 
 T = TypeVar("T")
 
+# No search field is longer. A cluster refuses to compare a longer text with the column that places a row.
+KEY_LENGTH_MAX = 255
+
 
 class ReadOnlyAdmin(admin.ModelAdmin):
     """A list and its row pages, for reading only. Money and history change through domain functions alone."""
@@ -197,6 +200,8 @@ class ReadOnlyAdmin(admin.ModelAdmin):
 
     def matching(self, queryset: models.QuerySet[Any], term: str) -> models.QuerySet[Any]:
         """The rows in which a search field equals the whole term."""
+        if len(term) > KEY_LENGTH_MAX:
+            return queryset.none()
         matches = Q.create([self.match(lookup, term) for lookup in self.search_fields], connector=Q.OR)
         try:
             return queryset.filter(matches)
