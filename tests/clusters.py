@@ -103,6 +103,22 @@ def wait_for_locks(milliseconds: int) -> None:
 
 
 @contextmanager
+def at_the_coordinator() -> Iterator[None]:
+    """Let the default connection enter through the coordinator, as a command that changes roles must."""
+    if os.environ.get("CLUSTER_ENTRY") != "workers":
+        yield
+        return
+    settings = connection.settings_dict
+    usual = {key: settings[key] for key in ("HOST", "PORT")}
+    coordinator = nodes()[0]
+    connection.close()
+    settings.update(HOST=coordinator.host, PORT=str(coordinator.port))
+    yield
+    connection.close()
+    settings.update(usual)
+
+
+@contextmanager
 def entered() -> Iterator[None]:
     """Let the default connection enter through the workers, if the environment says so."""
     settings = connection.settings_dict

@@ -9,7 +9,7 @@ import pytest
 from django.core.management import call_command
 from django.db import connection
 
-from tests import replication
+from tests import clusters, replication
 
 As = Callable[[str], AbstractContextManager[None]]
 
@@ -32,14 +32,16 @@ def roles(db: None, request: pytest.FixtureRequest) -> Iterator[Roles]:
             pytest.skip("making roles needs a superuser, which this DATABASE_URL's is not")
     suffix = secrets.token_hex(4)
     names = Roles(*(f"misar_{role}_{suffix}" for role in ("runtime", "operator", "auditor")))
-    call_command("database_roles", **asdict(names))
+    with clusters.at_the_coordinator():
+        call_command("database_roles", **asdict(names))
     yield names
     with connection.cursor() as cursor:
         cursor.execute("RESET ROLE")
         if not connection.in_atomic_block:
             everyone = f"{names.operator}, {names.runtime}, {names.auditor}"
-            cursor.execute(f"DROP OWNED BY {everyone}")
-            cursor.execute(f"DROP ROLE {everyone}")
+            with clusters.at_the_coordinator(), connection.cursor() as cursor:
+                cursor.execute(f"DROP OWNED BY {everyone}")
+                cursor.execute(f"DROP ROLE {everyone}")
 
 
 @pytest.fixture

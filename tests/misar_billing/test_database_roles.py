@@ -15,6 +15,8 @@ from tests.misar_billing.conftest import Roles
 TABLES = """
 SELECT relname FROM pg_class
  WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p', 'v', 'm', 'f')
+   AND NOT EXISTS (SELECT FROM pg_depend WHERE classid = 'pg_class'::regclass AND objid = pg_class.oid
+                      AND deptype = 'e')
 """
 OWNED = """
 SELECT oid::regclass::text, CASE relkind WHEN 'S' THEN 'SEQUENCE' ELSE 'TABLE' END FROM pg_class
@@ -182,6 +184,9 @@ def test_an_owner_who_may_not_create_roles_is_told_what_an_administrator_does(ro
     assert "database_roles --print | psql" in said
 
 
+@pytest.mark.single_server(
+    "SET ROLE does not reach the sessions between nodes, which the owner's changes need"
+)
 def test_an_owner_of_roles_that_an_administrator_made_may_grant_them_after_one_step(roles):
     """As an earlier version of the documentation made the roles."""
     old = Roles(*(f"{name}_old" for name in asdict(roles).values()))

@@ -31,7 +31,7 @@ def database_settings(**changes):
 
 def database_gone(tmp_path):
     """This thread's next connection goes to a socket where no server listens."""
-    return database_settings(HOST=str(tmp_path))
+    return database_settings(HOST=str(tmp_path), PORT="")
 
 
 @pytest.mark.django_db
