@@ -7,12 +7,12 @@ GUARDS = Guards(
     triggers={
         "monetization_daytotal_is_numbered_here": (
             "monetization_daytotal",
-            "94800b1f02848f1017855fa62a8de520",
+            "59aae389fc3ec234b457cb8ddef29b41",
         ),
         "monetization_erasure_is_dated_now": ("monetization_erasure", "578779e6264021ba4600f1df534f81f6"),
         "monetization_erasure_is_history": ("monetization_erasure", "78c0eb7ad16b76c3f6424000a3e77c6d"),
         "monetization_erasure_is_not_truncated": ("monetization_erasure", "7bf5c13ecb40f5c1d60dd83839f0d58c"),
-        "monetization_erasure_is_numbered_here": ("monetization_erasure", "f07846bc62b2b1132b0e6c3fc417e322"),
+        "monetization_erasure_is_numbered_here": ("monetization_erasure", "9806ee386c1a192c9dfa0f082d82ec2f"),
         "monetization_event_is_dated_now": (
             "monetization_subscriptionevent",
             "578779e6264021ba4600f1df534f81f6",
@@ -31,7 +31,7 @@ GUARDS = Guards(
         ),
         "monetization_firstanswer_is_numbered_here": (
             "monetization_firstanswer",
-            "8a1f584448b6c4c1541b3b0365ca0eb5",
+            "6f8e52e4ddd5a88157b6cd7d8a94a9d0",
         ),
         "monetization_refund_has_the_next_number": (
             "monetization_refund",
@@ -64,7 +64,7 @@ GUARDS = Guards(
         ),
         "monetization_subscriptionevent_is_numbered_here": (
             "monetization_subscriptionevent",
-            "7a508bf2d70391fd0395be7a4a3502fa",
+            "842b2346da118d6b59e99f9fc4ea5537",
         ),
         "monetization_tip_empties_its_mailbox": ("monetization_tip", "353297175ae82bced9f4189dabadbb06"),
         "monetization_tip_is_dated_now": ("monetization_tip", "578779e6264021ba4600f1df534f81f6"),

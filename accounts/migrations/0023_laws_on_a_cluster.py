@@ -49,10 +49,15 @@ REDACTS_ON_A_CLUSTER = changed(
 )
 NUMBERING = """
 -- It acts as its owner: a role that may write a table whose key is an identity needs no privilege for its sequence.
+-- On a shard, Citus names the number of each row that it passes on, so the roles may name one there. Only the owner may
+-- choose it.
 CREATE OR REPLACE FUNCTION accounts_is_numbered_here() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
     SET search_path = pg_catalog, public, pg_temp AS $$
 BEGIN
-    NEW.id := nextval(TG_ARGV[0]::regclass);
+    IF TG_TABLE_NAME ~ '_\\d+$'
+       AND (NEW.id >= 281474976710656 OR NOT pg_has_role(session_user, current_user, 'MEMBER')) THEN
+        NEW.id := nextval(TG_ARGV[0]::regclass);
+    END IF;
     RETURN NEW;
 END $$;
 """

@@ -17,6 +17,7 @@ from typing import Any
 from django.db import connection
 
 from foundation.database.patience import PATIENT_LOCK_TIMEOUT_MS
+from foundation.database.sql_texts import numbered_here
 
 # The version of Citus that the service was tried with.
 MAJOR = 14
@@ -236,9 +237,10 @@ def _foreign_keys(cursor: Any, tables: list[str]) -> list[tuple[str, str, str]]:
 
 
 def _widen_numbers(cursor: Any, table: str) -> None:
-    """Make the numbered columns of a third party's table bigint, as all of our own are.
+    """Make the numbered column of a third party's table bigint, and let the coordinator number its rows.
 
-    Each node numbers rows in a range of its own, which for all but the coordinator begins above an integer.
+    Each node has numbers of its own range, which for all but the coordinator begins above an integer. The
+    column must hold such a number until the coordinator has replaced it by one that Django's field holds.
     """
     cursor.execute(
         "SELECT attname FROM pg_catalog.pg_attribute WHERE attrelid = %s::regclass"
@@ -247,6 +249,7 @@ def _widen_numbers(cursor: Any, table: str) -> None:
     )
     for (column,) in cursor.fetchall():
         cursor.execute(f'ALTER TABLE "{table}" ALTER COLUMN "{column}" TYPE bigint')
+        cursor.execute(numbered_here(table)[0])
 
 
 def _keeping_numbers(cursor: Any, table: str, statement: str) -> None:

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from foundation.database.nodes import OfEachNode
+from foundation.database.sql_texts import NUMBERING
 
 
 @dataclass(frozen=True)
@@ -110,13 +111,16 @@ def found_query(names: str, *, functions: bool = True) -> str:
 def law(guards: Guards) -> OfEachNode:
     """Return the query (subject, detail) that names each guard that is not as this release has it.
 
-    Without an inventory, no trigger may be there, and functions do not matter. Each % is doubled, as in every
+    Without an inventory, no trigger may be there but that which numbers rows on a cluster, and functions do not
+    matter. Each % is doubled, as in every
     query that is run with parameters.
     """
     rows = [(name, table, digest) for name, (table, digest) in guards.triggers.items()]
     rows += [(name, "", digest) for name, digest in guards.functions.items()]
     wanted = f"VALUES {', '.join(map(str, rows))}" if rows else "SELECT '', '', '' WHERE false"
     found = found_query(guards.names, functions=bool(guards.functions))
+    if not rows:
+        found += f" AND (home_of_code.nspname, code.proname) <> ('public', '{NUMBERING}')"
     query = COMPARED.replace("{found}", found).replace("{wanted}", wanted)
     query = query.replace("{tables}", TABLES).replace("{not_on_shards}", NOT_ON_SHARDS)
     return OfEachNode(query.replace("{names}", guards.names).replace("%", "%%"))

@@ -1,4 +1,7 @@
-"""Reads parts of the SQL files of migrations, for a later migration that changes one function a little."""
+"""Parts of the SQL of migrations: a function that an earlier one made, changed a little, and one trigger."""
+
+# The function of the trigger that numbers rows. A migration of accounts makes it.
+NUMBERING = "accounts_is_numbered_here"
 
 
 def function_in(sql: str, name: str) -> str:
@@ -18,14 +21,14 @@ def changed(statement: str, *changes: tuple[str, str]) -> str:
 
 
 def numbered_here(table: str) -> tuple[str, str]:
-    """Return the SQL that lets a table number its rows with its own sequence only, and the reverse of it.
+    """Return the SQL that lets the coordinator of a cluster number the rows of a table, and its reverse.
 
-    On a cluster, the node through which a row is written takes a number of its own range, from 2^48 on.
-    Seals and lists need numbers in the order of the rows. On a single server no number is that large.
+    On a cluster, the node through which a row is written takes a number of its own range, from 2^48 on. Seals
+    and lists need numbers in the order of the rows, and third parties' tables need numbers of 32 bits. On a
+    single server, the function `accounts_is_numbered_here` changes nothing.
     """
     forward = f"""
 CREATE OR REPLACE TRIGGER {table}_is_numbered_here BEFORE INSERT ON {table}
-    FOR EACH ROW WHEN (NEW.id >= 281474976710656)
-    EXECUTE FUNCTION accounts_is_numbered_here('{table}_id_seq');
+    FOR EACH ROW EXECUTE FUNCTION {NUMBERING}('{table}_id_seq');
 """
     return forward, f"DROP TRIGGER IF EXISTS {table}_is_numbered_here ON {table};"

@@ -7,8 +7,8 @@ GUARDS = Guards(
     triggers={
         "wallet_audit_is_history": ("wallet_audit", "78c0eb7ad16b76c3f6424000a3e77c6d"),
         "wallet_audit_is_not_truncated": ("wallet_audit", "7bf5c13ecb40f5c1d60dd83839f0d58c"),
-        "wallet_audit_is_numbered_here": ("wallet_audit", "74fc36148303dd167ac436e572c65f36"),
-        "wallet_daytotal_is_numbered_here": ("wallet_daytotal", "435d56a9bed52447a1d1e1225cc22831"),
+        "wallet_audit_is_numbered_here": ("wallet_audit", "5e9830deeb4444cbd0b1dabfa9ee93e1"),
+        "wallet_daytotal_is_numbered_here": ("wallet_daytotal", "ac0d98a3ebd061c54ff0b022da5f6338"),
         "wallet_entry_follows_its_wallet": ("wallet_entry", "f676125cc8eb74c5b46f65fee958e11a"),
         "wallet_entry_has_its_act": ("wallet_entry", "95505262fb69e1bf8c3cb1c725484e3d"),
         "wallet_entry_is_history": ("wallet_entry", "78c0eb7ad16b76c3f6424000a3e77c6d"),
@@ -33,7 +33,7 @@ GUARDS = Guards(
         "wallet_ratechange_is_dated_now": ("wallet_ratechange", "578779e6264021ba4600f1df534f81f6"),
         "wallet_ratechange_is_history": ("wallet_ratechange", "78c0eb7ad16b76c3f6424000a3e77c6d"),
         "wallet_ratechange_is_not_truncated": ("wallet_ratechange", "7bf5c13ecb40f5c1d60dd83839f0d58c"),
-        "wallet_ratechange_is_numbered_here": ("wallet_ratechange", "251f467239ad00fed360ac54ce17a3ee"),
+        "wallet_ratechange_is_numbered_here": ("wallet_ratechange", "9c691e30f6851f5ec8446ce652c7a791"),
         "wallet_ratechange_is_of_its_rate": ("wallet_ratechange", "16fdc0fcae0a5eea8a613a3a92778a39"),
         "wallet_reconciliationrun_is_not_deleted": (
             "wallet_reconciliationrun",
@@ -45,7 +45,7 @@ GUARDS = Guards(
         ),
         "wallet_reconciliationrun_is_numbered_here": (
             "wallet_reconciliationrun",
-            "7ff0e8d09876852588794b3a1b07c222",
+            "d9f5fa2e622588998fb1ea1604705ae3",
         ),
         "wallet_refundrequest_has_its_act": ("wallet_refundrequest", "9d1f27fa5187a4b8cacccebb2d2c11d5"),
         "wallet_refundrequest_is_final": ("wallet_refundrequest", "36af971304a6378e9c824164f70a2807"),
@@ -78,7 +78,7 @@ GUARDS = Guards(
         "wallet_wallet_moves_with_an_entry": ("wallet_wallet", "ff8c07d5fbfb918b0bf19919b4ef5dd4"),
     },
     functions={
-        "wallet_entry_follows_its_wallet()": "1859f3ccd13ab1ec29c461bf0169641d",
+        "wallet_entry_follows_its_wallet()": "99838c63cd1826a71d5c7c0535ae5caf",
         "wallet_entry_has_its_act()": "0edd8aeff1b146504366c25ffb726952",
         "wallet_entry_is_of_now()": "761364702b476de46530fcf036c4ea5f",
         "wallet_hold_is_final()": "ddbff11ae468063f62713f165d84aff2",
@@ -86,7 +86,7 @@ GUARDS = Guards(
         "wallet_keeps_what_is_its_own()": "eb0f282390f14918b3355796bc75fce3",
         "wallet_lot_is_kept()": "4bbe403634103988f9686e479cef9c90",
         "wallet_lotmove_follows_its_lot()": "0ab7d745c0a4ae9348b06ff8e89b96b7",
-        "wallet_moves_with_an_entry()": "77dac13d7f835a235dd46acbcd9f35c1",
+        "wallet_moves_with_an_entry()": "bacc9d0d62fc2cb7eb27b1472a99d5dc",
         "wallet_payment_is_decided_once()": "707c3e45447f6edfbf7f4a7682f4892a",
         "wallet_rate_is_its_last_change()": "acb868e1e016da3ff2984cf489a5c561",
         "wallet_refundrequest_has_its_act()": "f765d01ccd5b09b5187315fce294a803",

@@ -1,9 +1,10 @@
 -- The migration takes what stood before, for the way back, from several_entries.sql.
 
 -- The same laws with fewer and plainer looks. Each look reads one table with the wallet's value and no subquery: PostgreSQL
--- plans it once for a session, and Citus finds its shard without planning it again.
+-- plans it once for a session. On a shard, Citus keeps one plan for each shard; without force_generic_plan, it would make
+-- one for each entry.
 CREATE OR REPLACE FUNCTION wallet_entry_follows_its_wallet() RETURNS trigger LANGUAGE plpgsql
-    SET search_path = pg_catalog, public, pg_temp AS $$
+    SET search_path = pg_catalog, public, pg_temp SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
     wallet record;
     last record;
@@ -103,7 +104,7 @@ END $$;
 
 --- next:
 CREATE OR REPLACE FUNCTION wallet_moves_with_an_entry() RETURNS trigger LANGUAGE plpgsql
-    SET search_path = pg_catalog, public, pg_temp AS $$
+    SET search_path = pg_catalog, public, pg_temp SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
     balance_before bigint := 0;
     count_before bigint := 0;
