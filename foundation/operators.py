@@ -32,7 +32,7 @@ from rich.progress import (
 )
 
 from foundation.database import cluster
-from foundation.database.engine.entries import entries
+from foundation.database.engine.entry_points import addresses
 from foundation.database.patience import patient
 from foundation.errors import BillingError, first_line
 
@@ -315,7 +315,7 @@ def snapshot() -> Iterator[None]:
 def database_read() -> str:
     """Return which database a report is about: its name, hosts and ports, but no password."""
     params = connection.get_connection_params()
-    servers = entries(str(params.get("host") or "localhost"), str(params.get("port") or ""))
+    servers = addresses(str(params.get("host") or "localhost"), str(params.get("port") or ""))
     return f"{params.get('dbname')} at {', '.join(map(str, servers))}"
 
 

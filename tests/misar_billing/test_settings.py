@@ -12,7 +12,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.test import Client
 
 from foundation.database.configuration import configuration
-from foundation.database.engine.entries import entries
+from foundation.database.engine.entry_points import addresses
 from foundation.errors import BillingError
 from misar_billing.checks import limits_are_of_roles
 
@@ -378,7 +378,9 @@ def test_in_production_an_api_call_over_plain_http_is_refused_and_a_page_redirec
 )
 def test_a_database_may_have_several_entry_points(address, servers):
     config = configuration({"DATABASE_URL": f"postgres://billing:p%2Cw%40@{address}/billing"})
-    assert [(entry.host, entry.port) for entry in entries(config["HOST"], str(config["PORT"]))] == servers
+    assert [
+        (address.host, address.port) for address in addresses(config["HOST"], str(config["PORT"]))
+    ] == servers
     assert (config["USER"], config["PASSWORD"], config["NAME"]) == ("billing", "p,w@", "billing")
     assert config["OPTIONS"].get("load_balance_hosts") == ("random" if len(servers) > 1 else None)
 

@@ -16,7 +16,7 @@ from django.db.utils import DatabaseErrorWrapper
 from psycopg.pq import TransactionStatus
 
 from foundation import deadlines
-from foundation.database.engine import entries, sessions
+from foundation.database.engine import entry_points, sessions
 from foundation.database.engine.schema import SchemaEditor
 
 # A little more than statement_timeout, so that a working server ends the statement first. Its error says more
@@ -131,7 +131,7 @@ class ImpatientConnection(psycopg.Connection[Any]):
 class Driver:
     """The module psycopg, except that `connect` makes an ImpatientConnection, to one of several servers."""
 
-    connect = staticmethod(partial(entries.connect, ImpatientConnection.connect))
+    connect = staticmethod(partial(entry_points.connect, ImpatientConnection.connect))
 
     def __getattr__(self, name: str) -> Any:
         return getattr(psycopg, name)

@@ -10,7 +10,7 @@ import psycopg
 import pytest
 
 from foundation import deadlines
-from foundation.database.engine import base, entries
+from foundation.database.engine import base, entry_points
 from sandbox.environment import free_port
 from tests.foundation.test_compiled import connection_target
 
@@ -20,9 +20,9 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture(autouse=True)
 def forgotten() -> Iterator[None]:
     """No server is avoided because of another test."""
-    entries._avoided.clear()
+    entry_points._avoided.clear()
     yield
-    entries._avoided.clear()
+    entry_points._avoided.clear()
 
 
 @pytest.fixture
@@ -52,30 +52,30 @@ def connected(*servers: tuple[str, str], **options: str) -> psycopg.Connection:
 def test_a_server_that_refuses_connections_is_passed_over_and_then_tried_last(refusing, works):
     with closing(connected(refusing, works)) as session:
         assert session.info.port == int(works[1])
-    assert set(entries._avoided) == {entries.Entry(*refusing)}
+    assert set(entry_points._avoided) == {entry_points.Address(*refusing)}
 
 
 def test_a_server_that_does_not_answer_costs_a_part_of_one_request_and_the_others_nothing(silent, works):
     began = time.monotonic()
     with deadlines.within(deadlines.REQUEST_SECONDS), closing(connected(silent, works)):
         assert not deadlines.is_over()
-    assert time.monotonic() - began >= entries.ENTRY_SECONDS_MAX
+    assert time.monotonic() - began >= entry_points.ENTRY_SECONDS_MAX
     # Now it comes last, so a connection is there before the limit of the first could be reached.
-    with deadlines.within(entries.ENTRY_SECONDS_MAX), closing(connected(silent, works)):
+    with deadlines.within(entry_points.ENTRY_SECONDS_MAX), closing(connected(silent, works)):
         assert not deadlines.is_over()
 
 
 def test_without_any_server_that_answers_the_deadline_holds(silent, refusing):
     with deadlines.within(0.3), pytest.raises(psycopg.OperationalError):
         connected(refusing, silent)
-    assert set(entries._avoided) == {entries.Entry(*refusing), entries.Entry(*silent)}
+    assert set(entry_points._avoided) == {entry_points.Address(*refusing), entry_points.Address(*silent)}
 
 
 def test_a_server_that_works_again_is_used_again(refusing, works):
-    entries._avoided[entries.Entry(*works)] = time.monotonic() + entries.AVOIDED_SECONDS
+    entry_points._avoided[entry_points.Address(*works)] = time.monotonic() + entry_points.AVOIDED_SECONDS
     with closing(connected(works, refusing)):
         pass
-    assert set(entries._avoided) == {entries.Entry(*refusing)}
+    assert set(entry_points._avoided) == {entry_points.Address(*refusing)}
 
 
 def test_connections_spread_over_the_servers():
@@ -85,7 +85,7 @@ def test_connections_spread_over_the_servers():
         seen[parameters["port"]] += 1
 
     for _ in range(100):
-        entries.connect(connect_to_one, host="one,two", port="1,2", load_balance_hosts="random")
+        entry_points.connect(connect_to_one, host="one,two", port="1,2", load_balance_hosts="random")
     assert min(seen["1"], seen["2"]) > 10
-    entries.connect(connect_to_one, host="one,two", port="3,4")
+    entry_points.connect(connect_to_one, host="one,two", port="3,4")
     assert seen["3"] == 1

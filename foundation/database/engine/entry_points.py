@@ -22,7 +22,7 @@ AVOIDED_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
-class Entry:
+class Address:
     """The address of a server."""
 
     host: str
@@ -34,15 +34,15 @@ class Entry:
 
 
 # Until when each server is avoided, by the monotonic clock.
-_avoided: dict[Entry, float] = {}
+_avoided: dict[Address, float] = {}
 
 
-def entries(host: str, port: str) -> list[Entry]:
+def addresses(host: str, port: str) -> list[Address]:
     """Return the servers of two lists as libpq writes them: one port is for all hosts, "" is the default."""
     hosts, ports = host.split(","), port.split(",")
     if len(ports) == 1:
         ports *= len(hosts)
-    return [Entry(*each) for each in zip(hosts, ports, strict=True)]
+    return [Address(*each) for each in zip(hosts, ports, strict=True)]
 
 
 def connect(connect_to_one: Callable[..., Any], **parameters: Any) -> Any:
@@ -50,27 +50,27 @@ def connect(connect_to_one: Callable[..., Any], **parameters: Any) -> Any:
 
     With `load_balance_hosts=random` their order is random. Servers that failed a moment ago come last.
     """
-    several = entries(str(parameters.get("host") or ""), str(parameters.get("port") or ""))
+    several = addresses(str(parameters.get("host") or ""), str(parameters.get("port") or ""))
     if len(several) == 1:
         return connect_to_one(**parameters)
     if parameters.pop("load_balance_hosts", None) == "random":
         random.shuffle(several)
     now = time.monotonic()
-    several.sort(key=lambda entry: _avoided.get(entry, 0) > now)
+    several.sort(key=lambda address: _avoided.get(address, 0) > now)
     errors = []
-    for number, entry in enumerate(several, start=1):
+    for number, address in enumerate(several, start=1):
         # Other threads do not wait for it as well, while this one tries it again.
-        was_avoided = _avoided.pop(entry, None)
+        was_avoided = _avoided.pop(address, None)
         if was_avoided is not None:
-            _avoided[entry] = time.monotonic() + AVOIDED_SECONDS
+            _avoided[address] = time.monotonic() + AVOIDED_SECONDS
         try:
             with _briefly() if number < len(several) else _as_usual():
-                session = connect_to_one(**parameters | {"host": entry.host, "port": entry.port})
+                session = connect_to_one(**parameters | {"host": address.host, "port": address.port})
         except psycopg.OperationalError as error:
-            _avoided[entry] = time.monotonic() + AVOIDED_SECONDS
+            _avoided[address] = time.monotonic() + AVOIDED_SECONDS
             errors.append(error)
         else:
-            _avoided.pop(entry, None)
+            _avoided.pop(address, None)
             return session
     # One that says more than that the time is over comes first.
     raise errors[0]
