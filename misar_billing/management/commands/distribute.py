@@ -25,10 +25,10 @@ MEANINGS = {
     Placement.LOCAL: "local to the coordinator",
 }
 # Every node takes part in transactions over several nodes, for which PostgreSQL needs this setting.
-UNPREPARED = """
-SELECT nodename || ':' || nodeport FROM run_command_on_all_nodes('SHOW max_prepared_transactions') AS answer
-  JOIN pg_catalog.pg_dist_node USING (nodeid)
- WHERE NOT answer.success OR answer.result = '0'
+PREPARED = """
+SELECT nodename || ':' || nodeport, answer.success, answer.result
+  FROM run_command_on_all_nodes('SHOW max_prepared_transactions') AS answer
+  JOIN pg_catalog.pg_dist_node USING (nodeid) ORDER BY nodeid
 """
 
 
@@ -42,7 +42,9 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(
-            "--dry-run", action="store_true", help="check everything, and only say what to do"
+            "--dry-run",
+            action="store_true",
+            help="check the cluster, and only say what to do: also without maintenance",
         )
         parser.add_argument(
             "--shards",
@@ -60,6 +62,8 @@ class Command(BaseCommand):
                 self._distribute(dry_run=dry_run, shards=shards)
             except Error as error:
                 raise CommandError(f"Nothing was changed: {first_line(error)}") from error
+            except KeyboardInterrupt:
+                raise CommandError("Interrupted. Run it again: it places what is not placed yet.") from None
 
     def _distribute(self, *, dry_run: bool, shards: int) -> None:
         _require_cluster()
@@ -77,11 +81,11 @@ class Command(BaseCommand):
             self._say(f"All {len(tables)} tables of {database_read()} are placed. There is nothing to do.")
             return
         self._plan(missing, shards=shards, is_first=not placed)
-        if _has_wallets():
-            _require_maintenance()
         if dry_run:
             self._say("Nothing was changed: this was a dry run.")
             return
+        if _has_wallets():
+            _require_maintenance()
         began = time.monotonic()
         cluster.set_sessions()
         with transaction.atomic(), connection.cursor() as cursor:
@@ -139,8 +143,11 @@ def _require_cluster() -> None:
             )
         if absent := [str(node) for node in nodes if not node.is_active]:
             raise CommandError(f"{', '.join(absent)} is not active. Nothing was changed.")
-        cursor.execute(UNPREPARED)
-        if unprepared := [name for (name,) in cursor.fetchall()]:
+        cursor.execute(PREPARED)
+        answers = cursor.fetchall()
+        if silent := [name for name, has_answered, _ in answers if not has_answered]:
+            raise CommandError(f"{', '.join(silent)} cannot be reached. Nothing was changed.")
+        if unprepared := [name for name, _, prepared in answers if prepared == "0"]:
             raise CommandError(
                 f"{', '.join(unprepared)}: set max_prepared_transactions to at least max_connections, and "
                 "restart PostgreSQL. Nothing was changed."
