@@ -36,6 +36,13 @@ SELECT class.relname FROM pg_catalog.pg_class AS class
                       AND objid = class.oid AND deptype = 'e')
  ORDER BY class.relname
 """
+FUNCTIONS = """
+SELECT pg_get_functiondef(oid) FROM pg_catalog.pg_proc AS its
+ WHERE pronamespace = 'public'::regnamespace AND prokind = 'f'
+   AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend WHERE classid = 'pg_catalog.pg_proc'::regclass
+                      AND objid = its.oid AND deptype = 'e')
+ ORDER BY proname
+"""
 PLACED = """
 SELECT class.relname, CASE WHEN its.partmethod = 'h' THEN 'distributed'
                            WHEN its.repmodel = 't' THEN 'reference' ELSE 'local' END
@@ -151,6 +158,18 @@ def set_sessions() -> None:
         for setting, value in SESSION_SETTINGS.items():
             cursor.execute(f"ALTER DATABASE {name} SET {setting} = {value}")
             cursor.execute(f"SET {setting} = {value}")
+
+
+def know_functions() -> None:
+    """Make the functions of this database known to Citus, which makes them on every node, new ones too.
+
+    Citus follows each function that is made or replaced since there is the extension. Those of a server that
+    was filled before would be missing where the triggers call them.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(FUNCTIONS)
+        for (definition,) in cursor.fetchall():
+            cursor.execute(definition)
 
 
 def place(places: dict[str, Place], *, shards: int = SHARDS) -> Iterator[str]:
