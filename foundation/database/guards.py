@@ -39,7 +39,8 @@ TABLES = r"""
             ON whole.relnamespace = home.oid AND whole.relkind IN ('r', 'p')
            AND whole.relname = substring(class.relname FROM '^(.*)_[0-9]+$')
          WHERE class.relkind NOT IN ('i', 'I', 'S', 't')"""
-# A shard is never emptied by itself: Citus keeps such a trigger on the whole table alone.
+# A shard is never emptied by itself, so such a trigger matters on the whole table alone. Citus makes it for a shard
+# only when it moves the shard to another node.
 NOT_ON_SHARDS = "_is_not_truncated"
 
 # The columns of the catalogue mean the same in each version of PostgreSQL. Only the condition has to be read from
@@ -74,7 +75,9 @@ FUNCTIONS = r"""
 
 # Besides: rules, which replace a statement by another one, and the triggers of foreign keys, which have no names.
 COMPARED = """
-        WITH found AS MATERIALIZED ({found}),
+        WITH found AS MATERIALIZED (
+        SELECT name, on_table, shard, state, digest FROM ({found}) AS each_one
+         WHERE shard = '' OR name NOT LIKE '%{not_on_shards}'),
         inventory (name, on_table, digest) AS ({wanted}),
         wanted AS (
         SELECT inventory.name, on_table, digest, coalesce(shard, '') AS shard
