@@ -89,7 +89,7 @@ class Command(BaseCommand):
         began = time.monotonic()
         cluster.set_sessions()
         if not placed:
-            # Committed before: in one transaction, Citus does not find what another session makes on a node.
+            # In one transaction with the tables, Citus would not find them on the nodes.
             cluster.know_functions()
         with transaction.atomic(), connection.cursor() as cursor:
             # No other session may have written what is not copied.
