@@ -213,7 +213,8 @@ def _statements(cursor: Any, roles: dict[str, str], *, missing: list[str], keep:
     database = quoted(cursor.fetchone()[0])
     for name in missing:
         yield f"CREATE ROLE {quoted(name)} LOGIN"
-    if not _is_member(cursor, roles):
+    # On a cluster always: a node that was added later has the roles, but not this membership.
+    if not _is_member(cursor, roles) or cluster.is_distributed():
         yield f"GRANT {names['runtime']} TO {names['operator']}"
     if not keep:
         yield from _revoked(cursor, roles, everyone=everyone, database=database)
