@@ -37,7 +37,10 @@ SELECT class.relname FROM pg_catalog.pg_class AS class
  ORDER BY class.relname
 """
 FUNCTIONS = """
-SELECT pg_get_functiondef(oid) FROM pg_catalog.pg_proc AS its
+SELECT pg_get_functiondef(oid), CASE WHEN NOT EXISTS (
+       SELECT FROM aclexplode(coalesce(proacl, acldefault('f', proowner))) WHERE grantee = 0)
+       THEN format('REVOKE ALL ON FUNCTION %s FROM PUBLIC', oid::regprocedure) END
+  FROM pg_catalog.pg_proc AS its
  WHERE pronamespace = 'public'::regnamespace AND prokind = 'f'
    AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend WHERE classid = 'pg_catalog.pg_proc'::regclass
                       AND objid = its.oid AND deptype = 'e')
@@ -168,8 +171,10 @@ def know_functions() -> None:
     """
     with connection.cursor() as cursor:
         cursor.execute(FUNCTIONS)
-        for (definition,) in cursor.fetchall():
+        for definition, revocation in cursor.fetchall():
             cursor.execute(definition)
+            if revocation:
+                cursor.execute(revocation)
 
 
 def place(places: dict[str, Place], *, shards: int = SHARDS) -> Iterator[str]:
