@@ -86,7 +86,7 @@ GUARDS = Guards(
         "wallet_keeps_what_is_its_own()": "eb0f282390f14918b3355796bc75fce3",
         "wallet_lot_is_kept()": "4bbe403634103988f9686e479cef9c90",
         "wallet_lotmove_follows_its_lot()": "0ab7d745c0a4ae9348b06ff8e89b96b7",
-        "wallet_moves_with_an_entry()": "bacc9d0d62fc2cb7eb27b1472a99d5dc",
+        "wallet_moves_with_an_entry()": "e0c0e4a1c133dd8d4141b62e7d02d5f6",
         "wallet_payment_is_decided_once()": "707c3e45447f6edfbf7f4a7682f4892a",
         "wallet_rate_is_its_last_change()": "acb868e1e016da3ff2984cf489a5c561",
         "wallet_refundrequest_has_its_act()": "f765d01ccd5b09b5187315fce294a803",

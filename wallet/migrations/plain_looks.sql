@@ -108,6 +108,7 @@ CREATE OR REPLACE FUNCTION wallet_moves_with_an_entry() RETURNS trigger LANGUAGE
 DECLARE
     balance_before bigint := 0;
     count_before bigint := 0;
+    several record;
     is_said boolean;
 BEGIN
     IF TG_OP = 'UPDATE' THEN
@@ -123,12 +124,15 @@ BEGIN
             AND balance_after = NEW.balance AND credits = NEW.balance - balance_before;
         is_said := FOUND;
     ELSE
-        SELECT count(*) = NEW.entries_count - count_before AND sum(credits) = NEW.balance - balance_before
-               AND bool_and(kind = 'deduct' AND balance_after = balance_before + so_far)
-          INTO is_said
-          FROM (SELECT kind, credits, balance_after, sum(credits) OVER (ORDER BY sequence) AS so_far
-                  FROM wallet_entry
-                 WHERE wallet_id = NEW.user_id AND sequence > count_before AND sequence <= NEW.entries_count) several;
+        SELECT count(*) AS number, sum(credits) AS credits, bool_and(kind = 'deduct') AS are_charges,
+               array_agg(balance_after - credits ORDER BY sequence) AS befores,
+               array_agg(balance_after ORDER BY sequence) AS afters
+          INTO several FROM wallet_entry
+         WHERE wallet_id = NEW.user_id AND sequence > count_before AND sequence <= NEW.entries_count;
+        -- Before each entry stands what the one before it has left.
+        is_said := several.number = NEW.entries_count - count_before
+            AND several.credits = NEW.balance - balance_before AND several.are_charges
+            AND several.befores = balance_before || several.afters[:several.number - 1];
     END IF;
     IF is_said IS NOT TRUE THEN
         RAISE EXCEPTION 'wallet % went from % to % credits without an entry that says so',
