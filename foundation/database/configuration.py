@@ -142,14 +142,14 @@ def _parsed(url: str, *, setting: str = "DATABASE_URL") -> dict[str, Any]:
     if not config["NAME"]:
         raise NoDatabase(f"{setting} names no database.")
     if "," in config["HOST"]:
-        config["HOST"], config["PORT"] = _several(url)
+        config["HOST"], config["PORT"] = _several(url, setting=setting)
         # Each of them takes connections; but if one of them must be looked for, in the order of the list.
         if "target_session_attrs" not in config.get("OPTIONS", {}):
             config["OPTIONS"] = {"load_balance_hosts": "random"} | config.get("OPTIONS", {})
     return config
 
 
-def _several(url: str) -> tuple[str, str]:
+def _several(url: str, *, setting: str) -> tuple[str, str]:
     """Return the hosts and the ports of a URL that names several servers, as libpq writes them."""
     authority = url.partition("://")[2].partition("/")[0].rpartition("@")[2]
     found = [ADDRESS.fullmatch(address) for address in authority.split(",")]
@@ -157,7 +157,7 @@ def _several(url: str) -> tuple[str, str]:
     ports = {each["port"] is None for each in found if each}
     if len(hosts) < len(found) or len(ports) > 1:
         raise NoDatabase(
-            "DATABASE_URL names several servers; each of them must be host:port, or each a host alone."
+            f"{setting} names several servers; each of them must be host:port, or each a host alone."
         )
     return ",".join(hosts), ",".join(each["port"] or "" for each in found if each).strip(",")
 

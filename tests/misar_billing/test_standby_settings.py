@@ -33,6 +33,7 @@ def test_it_is_no_database_that_a_command_could_name_and_its_sessions_are_read_o
     [
         ({"STANDBY_URL": "mysql://two.internal/billing"}, "STANDBY_URL must begin with postgres://"),
         ({"STANDBY_URL": "postgres://two.internal"}, "STANDBY_URL names no database."),
+        ({"STANDBY_URL": "postgres://two,three:1/billing"}, "STANDBY_URL names several servers"),
         (
             {"STANDBY_URL": URL, "STANDBY_PASSWORD_FILE": "/no/file"},
             "The password in /no/file cannot be read",
