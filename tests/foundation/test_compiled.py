@@ -2,7 +2,7 @@
 
 import psycopg
 import pytest
-from django.db import IntegrityError, OperationalError, connection, transaction
+from django.db import IntegrityError, NotSupportedError, OperationalError, connection, transaction
 
 from foundation.database import compiled
 from foundation.database.compiled import number, text
@@ -24,6 +24,7 @@ OPEN = compiled.insert(
     created_at=compiled.Slot("at", Wallet._meta.get_field("created_at")),
 )
 ONE_OVER = compiled.written("SELECT 1 / %(divisor)s, %(divisor)s::int")
+UNSUPPORTED = compiled.written("SELECT count(*) FROM wallet_rate WHERE feature = %(feature)s FOR UPDATE")
 
 # They change a price by SQL, without the record of its change.
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.breaks_the_books]
@@ -142,6 +143,12 @@ def test_a_statement_that_can_no_longer_be_used_is_prepared_again(article_rate, 
     finally:
         with connection.cursor() as cursor:
             cursor.execute(f"ALTER TABLE wallet_rate ALTER COLUMN unit TYPE {before}")
+
+
+def test_what_the_server_does_not_support_is_an_error_of_its_own():
+    """It is no statement that another try could make good."""
+    with pytest.raises(NotSupportedError, match="not allowed with aggregate"), transaction.atomic():
+        compiled.run(UNSUPPORTED(feature="x"))
 
 
 def test_a_statement_is_prepared_once_also_if_one_message_has_it_twice():

@@ -21,8 +21,9 @@ from psycopg.waiting import WAIT_RW
 if TYPE_CHECKING:
     from foundation.database.engine.base import ImpatientConnection
 
-# The session no longer knows a statement, or a migration has changed the type of a column that it returns.
-FORGOTTEN = (psycopg.errors.InvalidSqlStatementName, psycopg.errors.FeatureNotSupported)
+# The function of PostgreSQL that refuses a prepared statement after a migration has changed the type of a
+# column that it returns. The code of this error, 0A000, is also that of all that a server does not support.
+OF_ANOTHER_TYPE = "RevalidateCachedQuery"
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,7 @@ def run(
     for result in results:
         if result.status == ExecStatus.FATAL_ERROR:
             error = psycopg.errors.error_from_result(result, connection.info.encoding)
-            if isinstance(error, FORGOTTEN):
+            if _is_forgotten(error):
                 connection.pgconn.finish()  # A new connection prepares its statements again.
                 raise psycopg.OperationalError(
                     f"a prepared statement can no longer be used: {error}"
@@ -70,6 +71,13 @@ def run(
             converter.set_pgresult(result)
             rows.append(converter.load_rows(0, result.ntuples, tuple))
     return rows
+
+
+def _is_forgotten(error: psycopg.Error) -> bool:
+    """Return whether the session no longer knows a statement, or can no longer use it."""
+    if isinstance(error, psycopg.errors.FeatureNotSupported):
+        return error.diag.source_function == OF_ANOTHER_TYPE
+    return isinstance(error, psycopg.errors.InvalidSqlStatementName)
 
 
 def _conversation(
