@@ -72,8 +72,9 @@ SELECT pg_logical_emit_message(true, 'misar_billing', 'health');
 # each for a second at most. The wallets that they do not have go on without them, so this is no trouble. The
 # answer names no address, because /health is public: a worker's number is its groupid in pg_dist_node.
 IS_CLUSTER = "SELECT to_regclass('pg_catalog.pg_dist_node') IS NOT NULL"
-NODE_TIMEOUT = "SET citus.node_connection_timeout = '1s'"
+# The limit ends with the transaction: behind a pooler, the session goes to another client.
 DOWN = """
+SET LOCAL citus.node_connection_timeout = '1s';
 SELECT CASE groupid WHEN 0 THEN 'coordinator' ELSE 'worker ' || groupid END
   FROM pg_catalog.pg_dist_node
  WHERE isactive AND noderole = 'primary' AND groupid <> (SELECT groupid FROM pg_catalog.pg_dist_local_group)
@@ -132,8 +133,8 @@ def _down(cursor: Any) -> tuple[str, ...]:
     if cursor.fetchone() != (True,):
         return ()
     try:
-        cursor.execute(NODE_TIMEOUT)
         cursor.execute(DOWN)
+        cursor.nextset()
         return tuple(name for (name,) in cursor.fetchall())
     except DatabaseError:
         return ("several nodes",)  # So many that they could not all be asked in time.
