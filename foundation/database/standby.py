@@ -106,7 +106,12 @@ class StandbyWrapper(base.DatabaseWrapper):
         if self.is_reading:
             raise OperationalError("the connection to the standby was lost")
         self.cluster = None
-        return super().get_new_connection(conn_params)
+        session = super().get_new_connection(conn_params)
+        if session.is_pooled:
+            # A pooler drops the option that makes the session read-only, and may change the server behind it.
+            session.close()
+            raise OperationalError("STANDBY_URL leads through a pooler")
+        return session
 
     def close_if_unusable_or_obsolete(self) -> None:
         # Not the engine's own: it closes sessions that can't write.

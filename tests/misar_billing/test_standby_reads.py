@@ -20,6 +20,7 @@ from foundation.database import configuration, standby
 from foundation.database.standby import ANSWERED, CANCELLED, FAILED, FOREIGN, LATE, SKIPPED, Standby
 from tests.deployment import eventually
 from tests.factories import StaffFactory, enter
+from tests.pooling import CONSOLE, pooling
 from tests.replication import ADMINISTRATOR, RUNTIME, Pair
 
 pytestmark = pytest.mark.slow
@@ -219,6 +220,22 @@ def test_the_primary_answers_while_the_standby_is_lost_and_not_after_it_is_back(
     in_step(pair)
     assert reads.answer(port, late=False) == pair.standby.port
     assert outcomes == [ANSWERED, FAILED, FAILED, ANSWERED]
+
+
+def test_a_pooler_before_the_standby_is_not_used(pair, outcomes, books):
+    """It drops the option that makes sessions read-only, so a promoted server could be written to."""
+    folder = books.place.folder / "pooler of the standby"
+    folder.mkdir()
+    with pooling(
+        folder,
+        books.place.account,
+        target=f"host=127.0.0.1 port={pair.standby.port}",
+        database=configuration.NAME,
+        users={RUNTIME: "", CONSOLE: CONSOLE},
+        auth_type="trust",
+    ) as pooler:
+        assert of(pair.standby, port=pooler.port).answer(port, late=False) == pair.primary.port
+    assert outcomes == [FAILED]
 
 
 def test_a_session_that_is_lost_in_a_view_is_not_replaced(pair, outcomes):
