@@ -80,7 +80,7 @@ GUARDS = Guards(
     functions={
         "wallet_entry_follows_its_wallet()": "99838c63cd1826a71d5c7c0535ae5caf",
         "wallet_entry_has_its_act()": "0edd8aeff1b146504366c25ffb726952",
-        "wallet_entry_is_of_now()": "761364702b476de46530fcf036c4ea5f",
+        "wallet_entry_is_of_now()": "21bb868ea8688d0a42d9b2c1b902b17f",
         "wallet_hold_is_final()": "ddbff11ae468063f62713f165d84aff2",
         "wallet_is_history()": "f2b1b201589174a3acf94282e3d3208f",
         "wallet_keeps_what_is_its_own()": "eb0f282390f14918b3355796bc75fce3",
