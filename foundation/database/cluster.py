@@ -196,7 +196,7 @@ def place(places: dict[str, Place], *, shards: int = SHARDS) -> Iterator[str]:
             cursor.execute(f'ALTER TABLE "{table}" DROP CONSTRAINT "{name}"')
         for table in places:
             _widen_numbers(cursor, table)
-        # The local tables come first: Citus refuses them in a transaction that has used many connections.
+        # The distributed ones come last: placing them uses many connections, and then Citus refuses others.
         for table, place in places.items():
             if place.placement == Placement.REFERENCE:
                 yield table
@@ -211,7 +211,7 @@ def place(places: dict[str, Place], *, shards: int = SHARDS) -> Iterator[str]:
                     "SELECT citus_add_local_table_to_metadata(%s, cascade_via_foreign_keys => true)",
                 )
         before = [table for table, placement in placed().items() if placement == Placement.DISTRIBUTED]
-        first = next(iter(sorted(before)), None)
+        first = min(before, default=None)
         for table in distributed:
             yield table
             _distribute(cursor, table, places[table].column, beside=first, shards=shards)

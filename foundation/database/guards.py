@@ -114,9 +114,8 @@ def found_query(names: str, *, functions: bool = True) -> str:
 def law(guards: Guards) -> OfEachNode:
     """Return the query (subject, detail) that names each guard that is not as this release has it.
 
-    Without an inventory, no trigger may be there but that which numbers rows on a cluster, and functions do not
-    matter. Each % is doubled, as in every
-    query that is run with parameters.
+    Without an inventory, no trigger may be there but the one that numbers rows on a cluster, and functions do not matter.
+    Each % is doubled, as in every query that is run with parameters.
     """
     rows = [(name, table, digest) for name, (table, digest) in guards.triggers.items()]
     rows += [(name, "", digest) for name, digest in guards.functions.items()]

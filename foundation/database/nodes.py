@@ -38,7 +38,7 @@ SELECT node.nodename || ':' || node.nodeport, coalesce(answer.success, false), a
 
 
 class OfEachNode(str):
-    """A query (subject, detail) that only reads the catalogue of PostgreSQL. Its parameters are none."""
+    """A query (subject, detail) that only reads the catalogue of PostgreSQL, and takes no parameters."""
 
     __slots__ = ()
 
@@ -70,8 +70,8 @@ def answers(query: str) -> dict[str, str]:
         rows = cursor.fetchall()
     for node, succeeded, result in rows:
         if not succeeded:
-            said = result.strip().splitlines()[0] if result else "it is not active"
-            raise NodeUnreadable(f"The node {node} could not be asked: {said}")
+            reason = result.strip().splitlines()[0] if result else "it is not active"
+            raise NodeUnreadable(f"The node {node} could not be asked: {reason}")
     return {node: result for node, _, result in rows}
 
 

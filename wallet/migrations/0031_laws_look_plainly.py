@@ -1,4 +1,4 @@
-"""Let the laws of an entry look less and more plainly. They stay the same.
+"""Let the laws of an entry read less, and one table in each statement. The laws stay the same.
 
 Each operation is a transaction of its own and locks no table.
 """

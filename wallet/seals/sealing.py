@@ -88,7 +88,7 @@ SEAL = f"""
 
 # Which transactions write to a table now. A transaction takes this lock before it gets a key. On a cluster,
 # one that has entered through another node locks only the part of the table that has its rows, such as
-# accounts_act_102057.
+# accounts_act_102057. With the path of `_query`, the name of a table has its schema.
 WRITERS = """
     SELECT virtualtransaction FROM pg_catalog.pg_locks
      WHERE locktype = 'relation' AND relation::regclass::text ~ %s AND mode = 'RowExclusiveLock'
