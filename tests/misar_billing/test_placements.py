@@ -2,6 +2,7 @@
 
 import pytest
 from django.apps import apps
+from django.core.management import CommandError, call_command
 from django.db import connection, models
 from django.test.utils import isolate_apps
 
@@ -144,3 +145,10 @@ def test_every_local_table_of_ours_numbers_its_rows_on_the_coordinator():
         and placements.place_of(model).placement == Placement.LOCAL
     }
     assert numbered == wanted
+
+
+@pytest.mark.single_server("it refuses a server that is no cluster")
+@pytest.mark.django_db(transaction=True)
+def test_a_server_without_citus_is_refused():
+    with pytest.raises(CommandError, match="has no Citus"):
+        call_command("distribute", "--dry-run")

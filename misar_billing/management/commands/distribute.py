@@ -11,8 +11,9 @@ from psycopg import sql
 
 from accounts import maintenance
 from accounts.models import Maintenance
-from foundation.database import cluster
+from foundation.database import cluster, nodes
 from foundation.database.cluster import Place, Placement
+from foundation.database.nodes import NodeUnreadable
 from foundation.database.patience import patient
 from foundation.errors import first_line
 from foundation.operators import database_read, require_coordinator
@@ -25,11 +26,7 @@ MEANINGS = {
     Placement.LOCAL: "local to the coordinator",
 }
 # Every node takes part in transactions over several nodes, for which PostgreSQL needs this setting.
-PREPARED = """
-SELECT nodename || ':' || nodeport, answer.success, answer.result
-  FROM run_command_on_all_nodes('SHOW max_prepared_transactions') AS answer
-  JOIN pg_catalog.pg_dist_node USING (nodeid) ORDER BY nodeid
-"""
+PREPARED = "SELECT current_setting('max_prepared_transactions')"
 
 
 class Command(BaseCommand):
@@ -61,7 +58,9 @@ class Command(BaseCommand):
             try:
                 self._distribute(dry_run=dry_run, shards=shards)
             except Error as error:
-                raise CommandError(f"Nothing was changed: {first_line(error)}") from error
+                raise CommandError(f"No table was placed: {first_line(error)}") from error
+            except NodeUnreadable as error:
+                raise CommandError(f"{error}. No table was placed.") from error
             except KeyboardInterrupt:
                 raise CommandError("Interrupted. Run it again: it places what is not placed yet.") from None
 
@@ -130,10 +129,9 @@ def _require_cluster() -> None:
             f"{database_read()} has Citus {found}, but this release was tried with {cluster.MAJOR}. "
             "Nothing was changed."
         )
-    nodes = cluster.nodes()
     require_coordinator()
     with connection.cursor() as cursor:
-        if not any(node.is_coordinator for node in nodes):
+        if not any(node.is_coordinator for node in cluster.nodes()):
             raise CommandError(
                 "The workers do not know the coordinator's address: "
                 "SELECT citus_set_coordinator_host('HOST', PORT). Nothing was changed."
@@ -144,17 +142,12 @@ def _require_cluster() -> None:
                 "The cluster has no node for the wallets: SELECT citus_add_node('HOST', PORT) for each "
                 "worker. Nothing was changed."
             )
-        if absent := [str(node) for node in nodes if not node.is_active]:
-            raise CommandError(f"{', '.join(absent)} is not active. Nothing was changed.")
-        cursor.execute(PREPARED)
-        answers = cursor.fetchall()
-        if silent := [name for name, has_answered, _ in answers if not has_answered]:
-            raise CommandError(f"{', '.join(silent)} cannot be reached. Nothing was changed.")
-        if unprepared := [name for name, _, prepared in answers if prepared == "0"]:
-            raise CommandError(
-                f"{', '.join(unprepared)}: set max_prepared_transactions to at least max_connections, and "
-                "restart PostgreSQL. Nothing was changed."
-            )
+    prepared = nodes.answers(PREPARED)
+    if unprepared := [name or database_read() for name, value in prepared.items() if value == "0"]:
+        raise CommandError(
+            f"{', '.join(unprepared)}: set max_prepared_transactions to at least max_connections, and "
+            "restart PostgreSQL. Nothing was changed."
+        )
     executor = MigrationExecutor(connection)
     if executor.migration_plan(executor.loader.graph.leaf_nodes()):
         raise CommandError("There are migrations to apply: run migrate first. Nothing was changed.")
