@@ -27,8 +27,8 @@ MOVED_AWAY = "cannot execute a distributed query from a query on a shard"
 def retried(verb: Callable[P, T]) -> Callable[P, T]:
     """Decorate a function that opens its own transaction, to retry the function up to two times.
 
-    The function is retried after a deadlock or a serialization failure. Inside a caller's transaction it runs
-    only once, because only the outermost transaction can be retried.
+    The function is retried after a deadlock, a serialization failure, or a move of the wallet to another node
+    of a cluster. Inside a caller's transaction it runs only once: only the outermost one can be retried.
     """
 
     @wraps(verb)
