@@ -86,17 +86,17 @@ def test_the_runtime_role_has_no_more_privileges_on_any_node(cluster: Cluster, s
                     session.execute(statement)
 
 
-def test_the_runtime_role_hides_no_entry_in_the_past(cluster: Cluster, served: Deployment):
+def test_the_runtime_role_hides_no_entry_in_the_past(cluster: Cluster):
     """Before the acts of staff began, `check_ledger` asks for none."""
     for worker in cluster.workers:
         user_id = cluster.user_of(worker, "dated")
-        top_up(served, user_id)
         with psycopg.connect(cluster.workers[0].url(RUNTIME)) as session:
-            session.execute(
-                "UPDATE wallet_wallet SET balance = balance + 5, entries_count = entries_count + 1"
-                " WHERE user_id = %s",
-                [user_id],
-            )
+            for statement in (
+                "INSERT INTO wallet_wallet (user_id, balance, entries_count, created_at)"
+                " VALUES (%s, 0, 0, now())",
+                "UPDATE wallet_wallet SET balance = 5, entries_count = 1 WHERE user_id = %s",
+            ):
+                session.execute(statement, [user_id])
             with pytest.raises(psycopg.errors.CheckViolation, match="is dated 2025-01-01"):
                 session.execute(
                     "INSERT INTO wallet_entry (id, wallet_id, sequence, kind, credits, balance_after, held,"
