@@ -5,6 +5,7 @@ number of processes may seal at the same time: each begins at another wallet, an
 continue a seal. A process that is killed leaves whole seals, and the next one goes on after them.
 """
 
+import json
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ from typing import Any
 import psycopg
 from django.db import Error, transaction
 
+from foundation.database import cluster, nodes
 from foundation.errors import first_line
 from wallet.seals import tables
 from wallet.seals.formats import CURRENT, FORMATS, digest_sql, fixed_path, hash_sql
@@ -88,13 +90,14 @@ SEAL = f"""
 
 # Which transactions write to a table now. A transaction takes this lock before it gets a key. On a cluster,
 # one that has entered through another node locks only the part of the table that has its rows, such as
-# accounts_act_102057. With the path of `_query`, the name of a table has its schema.
+# accounts_act_102057, on the coordinator. With the path of `_query`, the name of a table has its schema.
 WRITERS = """
-    SELECT virtualtransaction FROM pg_catalog.pg_locks
-     WHERE locktype = 'relation' AND relation::regclass::text ~ %s AND mode = 'RowExclusiveLock'
-       AND pid IS DISTINCT FROM pg_catalog.pg_backend_pid()
+    SELECT coalesce(json_agg(virtualtransaction), '[]')::text FROM pg_catalog.pg_locks
+     WHERE locktype = 'relation' AND relation::regclass::text ~ '^(public\\.)?{table}(_\\d+)?$'
+       AND mode = 'RowExclusiveLock' AND pid IS DISTINCT FROM pg_catalog.pg_backend_pid()
        AND database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database())
-"""  # The last key of a table, and the last one that is sealed.
+"""
+# The last key of a table, and the last one that is sealed.
 LAST = """
     SELECT coalesce((SELECT max({key}) FROM public.{name}), 0),
            coalesce((SELECT key FROM public.wallet_tableseal WHERE table_name = '{name}'
@@ -237,12 +240,21 @@ def _settled(table: str, key: str, give_up_at: float) -> int | None:
     lock. Returns None if they do not end in time.
     """
     [(last,)] = _query(f"SELECT coalesce(max({key}), 0) FROM public.{table}")  # noqa: S608
-    its_parts = rf"^public\.{table}(_\d+)?$"
-    writers = set(_query(WRITERS, [its_parts]))
+    writers = _writers(table)
     while writers and time.monotonic() < give_up_at:
         time.sleep(PAUSE_SECONDS)
-        writers &= set(_query(WRITERS, [its_parts]))
+        writers &= _writers(table)
     return None if writers else last
+
+
+def _writers(table: str) -> set[tuple[str, str]]:
+    """Return the transactions that write to a table now, each with its node.
+
+    Only the coordinator has the locks of its tables, so a worker of a cluster asks each node.
+    """
+    query = WRITERS.replace("{table}", table)
+    asked = nodes.answers(query) if cluster.is_worker() else {"": _query(query)[0][0]}
+    return {(node, writer) for node, writers in asked.items() for writer in json.loads(writers)}
 
 
 def _seal_rows_sql(table: Table) -> str:
