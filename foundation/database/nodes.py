@@ -53,6 +53,30 @@ SELECT format('%s_%s', class.relname, shard.shardid), 'a shard that is missing'
 """)
 
 
+# The columns of a table that the caller may read.
+READABLE = """
+SELECT pg_catalog.string_agg(pg_catalog.quote_ident(attname), ', ' ORDER BY attnum)
+  FROM pg_catalog.pg_attribute
+ WHERE attrelid = %s::regclass AND attnum > 0 AND NOT attisdropped
+   AND pg_catalog.has_column_privilege(attrelid, attnum, 'SELECT')
+"""
+# What a copy of a table has. Each server has a time zone of its own, which the text of a time depends on.
+CONTENT = """
+SELECT pg_catalog.encode(pg_catalog.sha256(pg_catalog.convert_to(
+           coalesce(pg_catalog.string_agg(row.words, ',' ORDER BY row.words COLLATE "C"), ''),
+           'UTF8')), 'hex')
+  FROM (SELECT pg_catalog.set_config('TimeZone', 'UTC', true) OFFSET 0) AS zone (is_set)
+ CROSS JOIN LATERAL (
+       SELECT its::text AS words FROM (SELECT {columns} FROM %s) AS its
+        WHERE zone.is_set IS NOT NULL OFFSET 0) AS row
+"""
+COPIES = """
+SELECT copy.nodename || ':' || copy.nodeport, copy.success, copy.result
+  FROM pg_catalog.run_command_on_placements(%s::regclass, %s) AS copy
+ ORDER BY copy.nodename, copy.nodeport
+"""
+
+
 class NodeUnreadable(BillingError):
     """Raised if a node of the cluster did not answer, so its catalogue is unknown."""
 
@@ -82,6 +106,27 @@ def findings(query: OfEachNode) -> Iterator[tuple[str, str]]:
         for finding in json.loads(result or "[]"):
             subject, detail = json.loads(finding)
             yield subject, f"{detail}, on {node}"
+
+
+def differing_copies(table: str) -> list[str]:
+    """Return the nodes whose copy of a reference table is not as most copies. Raises NodeUnreadable.
+
+    It compares the columns that the caller may read. A change that is being committed can be on one node and
+    not yet on another.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(READABLE, [table])
+        if (columns := cursor.fetchone()[0]) is None:
+            return []
+        cursor.execute(COPIES, [table, CONTENT.replace("{columns}", columns)])
+        copies = cursor.fetchall()
+    for node, succeeded, result in copies:
+        if not succeeded:
+            said = result.strip().splitlines()[0] if result else "it is not active"
+            raise NodeUnreadable(f"The node {node} could not be asked: {said}")
+    contents = [content for _, _, content in copies]
+    usual = max(contents, key=contents.count, default="")
+    return [node for node, _, content in copies if content != usual]
 
 
 def session_of(application: str) -> tuple[str, int] | None:

@@ -203,3 +203,15 @@ def test_a_node_that_does_not_answer_is_no_clean_result(worker):
                 call_command("check_ledger", stdout=StringIO())
             assert refused.value.returncode == COULD_NOT_LOOK
     assert found() == []
+
+
+def test_a_price_that_differs_on_one_node(worker):
+    [(shard,)] = worker.execute(
+        "SELECT 'wallet_rate_' || shardid FROM pg_dist_shard WHERE logicalrelid = 'wallet_rate'::regclass"
+    ).fetchall()
+    more, back = (
+        f"UPDATE {shard} SET credits = credits {by} WHERE feature = 'mail.send'" for by in ("+ 1", "- 1")
+    )
+    with changed(worker, [more], [back]) as there:
+        assert found() == [("wallet_rate", "other rows than on most nodes" + there)]
+    assert found() == []
