@@ -23,13 +23,14 @@ SHARDS = 4
 # SET CONSTRAINTS does not reach the transactions of the workers. A function that a worker runs for each
 # wallet reaches them, on the connections that this transaction uses.
 JUDGE_NOW = """
-CREATE FUNCTION tests_judge_now() RETURNS boolean LANGUAGE plpgsql AS $$
+CREATE SCHEMA tests; -- Outside of public, where the laws find foreign objects.
+CREATE FUNCTION tests.judge_now() RETURNS boolean LANGUAGE plpgsql AS $$
 BEGIN SET CONSTRAINTS ALL IMMEDIATE; SET CONSTRAINTS ALL DEFERRED; RETURN true; END $$
 """
 JUDGED = (
     "SET CONSTRAINTS ALL IMMEDIATE",
-    "SELECT tests_judge_now() FROM wallet_wallet",
-    "SELECT tests_judge_now() FROM wallet_entry LIMIT 1000",
+    "SELECT tests.judge_now() FROM wallet_wallet",
+    "SELECT tests.judge_now() FROM wallet_entry LIMIT 1000",
     "SET CONSTRAINTS ALL DEFERRED",
 )
 

@@ -160,5 +160,5 @@ def own_session() -> tuple[str, int]:
 
 
 def are_many() -> bool:
-    """Return whether the database is a cluster."""
-    return len(cluster.nodes()) > 1
+    """Return whether the tables of this database are on a cluster."""
+    return cluster.is_distributed()
