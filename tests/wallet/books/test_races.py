@@ -282,7 +282,7 @@ def test_a_webhook_that_was_the_victim_of_a_deadlock_is_tried_again(give, delive
     TopUp.objects.create(user_id="usr_1", stripe_session_id="cs_test_1", state="created", amount_cents=2500)
     with transaction.atomic():
         sql("SET LOCAL deadlock_timeout = '10s'; SET LOCAL lock_timeout = 0; SET LOCAL statement_timeout = 0")
-        sql("SELECT 1 FROM wallet_wallet FOR UPDATE")
+        sql("SELECT 1 FROM wallet_wallet WHERE user_id = 'usr_1' FOR UPDATE")
         delivering = begin(lambda: deliver(checkout_event()))
         wait_until_another_waits()
         sql("SELECT 1 FROM wallet_topup WHERE stripe_session_id = 'cs_test_1' FOR UPDATE")

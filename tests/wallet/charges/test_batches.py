@@ -193,6 +193,7 @@ def test_a_locked_wallet_stops_no_other(blog, give, article_rate):
     assert [told(each)[3] for each in again] == [True, False, True, True, False, True]
 
 
+@pytest.mark.single_server("it ends the session that waits, which on a cluster is one between nodes")
 @pytest.mark.django_db(transaction=True)
 def test_a_lost_connection_stops_the_rest(blog, give, article_rate):
     """The server ends the session that waits for the second of three users."""

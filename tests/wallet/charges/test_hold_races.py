@@ -245,6 +245,7 @@ def test_a_wallet_that_is_frozen_under_waiting_charges(give, article_rate):
     assert {error.available for error in errors(outcomes)} == {0}
 
 
+@pytest.mark.single_server("it looks at the statement that waits, and Citus may name the one before")
 def test_a_wallet_that_is_let_go_on_under_waiting_charges(give, article_rate):
     """Their update does not match the frozen wallet. So they wait at the lock of the full branch."""
     give("usr_1", 50)

@@ -228,7 +228,7 @@ def test_a_fact_that_was_the_victim_of_a_deadlock_is_tried_again(deliver, checko
     fact = event_of("refund.created", refund_of(INTENT, 1000))
     with transaction.atomic():
         sql("SET LOCAL deadlock_timeout = '10s'; SET LOCAL lock_timeout = 0; SET LOCAL statement_timeout = 0")
-        sql("SELECT 1 FROM wallet_wallet FOR UPDATE")
+        sql("SELECT 1 FROM wallet_wallet WHERE user_id = 'usr_1' FOR UPDATE")
         delivering = begin(lambda: deliver(fact))
         wait_until_another_waits()
         sql("SELECT 1 FROM wallet_payment WHERE stripe_id = %s FOR UPDATE", INTENT)
