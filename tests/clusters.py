@@ -16,7 +16,6 @@ from django.db import connection
 from psycopg import sql
 
 from foundation.database import cluster
-from tests.wallet import clock
 
 # Fewer shards than in production, so that a look at all of them is quick.
 SHARDS = 4
@@ -84,6 +83,8 @@ def fill(verbosity: int) -> None:
         call_command("distribute", shards=SHARDS, stdout=nowhere)
     with connection.cursor() as cursor:
         cursor.execute(JUDGE_NOW)
+    from tests.wallet import clock  # It imports models; limits.py imports this module without settings.
+
     clock.make()
 
 
