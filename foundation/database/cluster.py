@@ -3,10 +3,11 @@
 Each table of a cluster is placed. A distributed table has a part of its rows on each worker, in shards; all
 rows of one wallet are in shards of one worker. A reference table has all of its rows on every node. A local
 table has its rows on the coordinator. Every node reads and writes all tables, and a transaction over several
-nodes is committed on all of them or on none (`citus_add_local_table_to_metadata` makes a table such a local
-one; without it, a kill at the wrong moment left a wallet's half of a transaction without the other half).
+nodes is committed on all of them or on none. For this, Citus must know each local table
+(`citus_add_local_table_to_metadata`); otherwise a kill at the wrong moment left a wallet's half of a
+transaction without the other half.
 
-Which table is placed how is known above, in misar_billing/placements.py.
+misar_billing/placements.py says which table is placed how.
 """
 
 from collections.abc import Iterator
@@ -148,7 +149,7 @@ def allow_migrations() -> None:
 
 
 def set_sessions() -> None:
-    """Set on every node what the sessions of this database need. A new node needs it, too.
+    """Set on every node what the sessions of this database need. Citus sets it on a node that is added later.
 
     Citus refuses to change a row that a foreign key may name after a statement of the same transaction has
     used several connections, because the check of the foreign key could wait for its own transaction. It does
