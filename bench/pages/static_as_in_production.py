@@ -1,0 +1,18 @@
+"""The settings of either checkout's sandbox, with static files as production serves them.
+
+They are compressed, and their names change with their contents. Each checkout reads its own settings, since
+this module is on its path, not in its tree.
+"""
+
+import os
+from typing import Any
+
+from misar_billing import settings as service
+from misar_billing.settings import *  # noqa: F403 (all settings of that checkout)
+
+STATIC_ROOT = os.environ["BENCH_STATIC_ROOT"]
+WHITENOISE_USE_FINDERS = WHITENOISE_AUTOREFRESH = False
+STORAGES: dict[str, dict[str, Any]] = {
+    **service.STORAGES,
+    "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
+}
