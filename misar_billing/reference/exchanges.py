@@ -1,4 +1,4 @@
-"""The requests and answers that the API reference shows: `exchanges.json`, as the service gave them in a test.
+"""The requests and answers that the API reference shows. A test keeps them true of the service.
 
 `python -m tests.reference.record` writes the file; `tests/reference/` holds it against the service.
 """

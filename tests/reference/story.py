@@ -7,9 +7,12 @@ by a fixed one of the same form, in requests and answers alike.
 import hashlib
 import json
 import re
+import uuid
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from typing import Any
+from urllib.parse import urlencode
 
 from django.test import Client
 from ulid import ULID
@@ -21,7 +24,11 @@ from tests.wallet.clock import Clock
 BEGINNING = datetime(2026, 6, 2, 10, 15, tzinfo=UTC)
 SECONDS_BETWEEN = 20
 ID = re.compile(r"\b([a-z]{2,12})_([0-7][0-9a-hjkmnp-tv-z]{25})\b")
+SECRET = re.compile(r"\bmsk_([0-9a-f]{8})([0-9a-f]*)\b")
+UUID = re.compile(r"\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b")
 CURSOR = re.compile(r"\beyJ[A-Za-z0-9_-]+")
+CHECKOUT = re.compile(r"^http://\S+/c/pay/\S+$")
+CHECKOUT_SESSION = "cs_test_b1Wm4zQd7pN2xT6rVgJkHs9E"
 TOLD_HEADERS = (
     *("Retry-After", "Idempotent-Replayed", "X-RateLimit-Limit", "X-RateLimit-Remaining"),
     *("X-RateLimit-Reset", "Link", "Allow"),
@@ -37,60 +44,32 @@ class Story:
         self.exchanges: list[dict[str, Any]] = []
         self._ids: dict[str, str] = {}
         self._words: dict[str, str] = {}
+        self._uuids: dict[str, str] = {}
+        self._secrets: dict[str, str] = {}
 
-    def ask(
-        self,
-        caller: "Caller",
-        operation: str | None,
-        name: str,
-        summary: str,
-        method: str,
-        path: str,
-        body: Any = None,
-        *,
-        headers: dict[str, str] | None = None,
-        status: int,
-    ) -> Any:
-        """Send one request, keep it with its answer, and return the body of the answer as it was."""
-        headers = headers or {}
-        response = self.send(caller, method, path, body, headers)
-        assert response.status_code == status, (operation, name, response.status_code, response.content)
-        sent = caller.shown | ({"Content-Type": "application/json"} if body is not None else {}) | headers
-        request = {"method": method, "path": path, "headers": sent}
-        if body is not None:
-            request["body"] = body
-        answer = response.json()
-        told = {header: response[header] for header in TOLD_HEADERS if response.has_header(header)}
-        if status != HTTPStatus.METHOD_NOT_ALLOWED:
-            told.pop("Allow", None)  # Django REST framework sends it with every answer.
-        exchange = {
-            "operation": operation,
-            "name": name,
-            "summary": summary,
-            "request": request,
-            "answer": {"status": status, "headers": told, "body": answer},
-        }
-        self.exchanges.append(self._stable(exchange))
-        return answer
+    def operation(self, operation: str | None, method: str, path: str, **usual: Any) -> "Operation":
+        """Return an operation to play. `path` may have `{}` for an id; `usual` are its usual fields."""
+        return Operation(self, operation, method, path, usual)
 
     def send(self, caller: "Caller", method: str, path: str, body: Any, headers: dict[str, str]) -> Any:
-        """Send one request, a little later than the last one."""
-        self.pass_time(SECONDS_BETWEEN)
+        """Send one request, a little later than the last one. `body` is a text, or is sent as JSON."""
+        self.clock.advance(SECONDS_BETWEEN)
         data = "" if body is None else body if isinstance(body, str) else json.dumps(body)
-        content_type = headers.get("Content-Type", "application/json")
+        content_type = headers.get("Content-Type", "application/json" if data else "")
         with clock_at(self.clock.now):
             return caller.client.generic(method, path, data, content_type, headers=caller.sent | headers)
 
-    def pass_time(self, seconds: float = 0, **parts: float) -> None:
-        self.clock.advance(seconds, **parts)
+    def keep(self, exchange: dict[str, Any]) -> None:
+        """Keep an exchange, with stable values."""
+        self.exchanges.append(self._stable(exchange))
 
     def in_days(self, days: float) -> str:
         """A midnight, so many days after the present day."""
         day = self.clock.now.replace(hour=0, minute=0, second=0) + timedelta(days=days)
         return f"{day:%Y-%m-%dT%H:%M:%SZ}"
 
-    def show_as(self, word: str, shown: str) -> None:
-        """Show a text that differs from run to run as another one."""
+    def show(self, word: str, shown: str) -> None:
+        """Show a text that differs from run to run, or is too long, as another one."""
         self._words[word] = shown
 
     def _stable(self, value: Any) -> Any:
@@ -102,12 +81,24 @@ class Story:
             return value
         for word, shown in self._words.items():
             value = value.replace(word, shown)
+        value = CHECKOUT.sub(f"https://checkout.stripe.com/c/pay/{CHECKOUT_SESSION}", value)
         value = CURSOR.sub(self._cursor, value)
+        value = SECRET.sub(lambda found: self._secret(found[1], len(found[2])), value)
+        value = UUID.sub(lambda found: self._uuid(found[0]), value)
         return ID.sub(lambda found: self._id(found[0]), value)
 
     def _cursor(self, found: re.Match[str]) -> str:
         row_id = row_id_of(found[0])
         return cursor_at(self._id(row_id)) if row_id else found[0]
+
+    def _secret(self, beginning: str, rest: int) -> str:
+        """Return what stands for a key of a creator, or for its first characters: both begin alike."""
+        digest = hashlib.sha256(f"secret {len(self._secrets)}".encode()).hexdigest()
+        return f"msk_{self._secrets.setdefault(beginning, digest)[: 8 + rest]}"
+
+    def _uuid(self, found: str) -> str:
+        digest = hashlib.sha256(f"uuid {len(self._uuids)}".encode()).hexdigest()
+        return self._uuids.setdefault(found, str(uuid.UUID(digest[:32], version=4)))
 
     def _id(self, found: str) -> str:
         """Return the id that stands for one: of the same prefix, of the story's time, and always the same."""
@@ -126,3 +117,58 @@ class Caller:
     def __init__(self, sent: dict[str, str] | None = None, shown: dict[str, str] | None = None) -> None:
         self.sent, self.shown = sent or {}, shown or {}
         self.client = Client(raise_request_exception=False)
+
+
+@dataclass
+class Operation:
+    """An operation of the API. A call plays it once and returns the body of the answer."""
+
+    story: Story
+    operation: str | None
+    method: str
+    path: str
+    usual: dict[str, Any]
+
+    def __call__(
+        self,
+        caller: Caller,
+        name: str,
+        summary: str,
+        status: int = 200,
+        /,
+        *,
+        on: str = "",
+        raw: str | None = None,
+        headers: dict[str, str] | None = None,
+        but: str = "",
+        **fields: Any,
+    ) -> Any:
+        """Play it with some fields changed, on the row `on`; `but` is left out.
+
+        GET and DELETE send the fields in the query, the others as a JSON body. `raw` replaces the body.
+        """
+        fields = {key: value for key, value in (self.usual | fields).items() if key != but}
+        path, body = self.path.format(on), raw
+        if self.method in ("GET", "DELETE"):
+            path += f"?{urlencode(fields)}" if fields else ""
+        elif raw is None:
+            body = fields
+        headers = headers or {}
+        response = self.story.send(caller, self.method, path, body, headers)
+        assert response.status_code == status, (self.operation, name, response.status_code, response.content)
+        typed = {} if body is None else {"Content-Type": "application/json"}
+        request = {"method": self.method, "path": path, "headers": caller.shown | typed | headers}
+        answer = response.json()
+        told = {header: response[header] for header in TOLD_HEADERS if response.has_header(header)}
+        if status != HTTPStatus.METHOD_NOT_ALLOWED:
+            told.pop("Allow", None)  # Django REST framework sends it with every answer.
+        self.story.keep(
+            {
+                "operation": self.operation,
+                "name": name,
+                "summary": summary,
+                "request": request | ({} if body is None else {"body": body}),
+                "answer": {"status": status, "headers": told, "body": answer},
+            }
+        )
+        return answer
