@@ -1,16 +1,18 @@
 """Plays requests against the service and keeps them with their answers, with values that stay the same.
 
-Times need no replacement: the story has a clock of its own. Ids and secrets are random, so each is replaced
-by a fixed one of the same form, in requests and answers alike.
+The story has a clock of its own. Ids and secrets are random, so each is replaced by a fixed one of the same
+form, in requests and answers alike; so is the address of a checkout.
 """
 
 import hashlib
 import json
 import re
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import urlencode
 
@@ -24,6 +26,7 @@ from tests.wallet.clock import Clock
 BEGINNING = datetime(2026, 6, 2, 10, 15, tzinfo=UTC)
 SECONDS_BETWEEN = 20
 ID = re.compile(r"\b([a-z]{2,12})_([0-7][0-9a-hjkmnp-tv-z]{25})\b")
+TIME = re.compile(r"\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 SECRET = re.compile(r"\bmsk_([0-9a-f]{8})([0-9a-f]*)\b")
 UUID = re.compile(r"\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b")
 CURSOR = re.compile(r"\beyJ[A-Za-z0-9_-]+")
@@ -42,6 +45,7 @@ class Story:
         self.clock = Clock()
         self.clock.set(BEGINNING)
         self.exchanges: list[dict[str, Any]] = []
+        self._began_at = datetime.now(UTC).replace(microsecond=0) - timedelta(minutes=1)
         self._ids: dict[str, str] = {}
         self._words: dict[str, str] = {}
         self._uuids: dict[str, str] = {}
@@ -51,17 +55,32 @@ class Story:
         """Return an operation to play. `path` may have `{}` for an id; `usual` are its usual fields."""
         return Operation(self, operation, method, path, usual)
 
-    def send(self, caller: "Caller", method: str, path: str, body: Any, headers: dict[str, str]) -> Any:
-        """Send one request, a little later than the last one. `body` is a text, or is sent as JSON."""
-        self.clock.advance(SECONDS_BETWEEN)
+    def send(
+        self,
+        caller: "Caller",
+        method: str,
+        path: str,
+        body: Any = None,
+        headers: Mapping[str, str] = MappingProxyType({}),
+        seconds: int = SECONDS_BETWEEN,
+    ) -> Any:
+        """Send one request, so much later than the last one. `body` is a text, or is sent as JSON."""
+        self.clock.advance(seconds)
         data = "" if body is None else body if isinstance(body, str) else json.dumps(body)
         content_type = headers.get("Content-Type", "application/json" if data else "")
         with clock_at(self.clock.now):
-            return caller.client.generic(method, path, data, content_type, headers=caller.sent | headers)
+            return caller.client.generic(
+                method, path, data, content_type, headers=caller.sent | dict(headers)
+            )
 
     def keep(self, exchange: dict[str, Any]) -> None:
         """Keep an exchange, with stable values."""
         self.exchanges.append(self._stable(exchange))
+
+    def by_operation(self) -> list[dict[str, Any]]:
+        """Return the exchanges of each operation together, in the order of the operations' beginnings."""
+        order = list(dict.fromkeys(each["operation"] for each in self.exchanges))
+        return sorted(self.exchanges, key=lambda each: order.index(each["operation"]))
 
     def in_days(self, days: float) -> str:
         """A midnight, so many days after the present day."""
@@ -82,6 +101,7 @@ class Story:
         for word, shown in self._words.items():
             value = value.replace(word, shown)
         value = CHECKOUT.sub(f"https://checkout.stripe.com/c/pay/{CHECKOUT_SESSION}", value)
+        value = TIME.sub(lambda found: self._time(found[0]), value)
         value = CURSOR.sub(self._cursor, value)
         value = SECRET.sub(lambda found: self._secret(found[1], len(found[2])), value)
         value = UUID.sub(lambda found: self._uuid(found[0]), value)
@@ -90,6 +110,11 @@ class Story:
     def _cursor(self, found: re.Match[str]) -> str:
         row_id = row_id_of(found[0])
         return cursor_at(self._id(row_id)) if row_id else found[0]
+
+    def _time(self, found: str) -> str:
+        """Return the story's beginning for a time of the real clock, which the default of a column reads."""
+        is_of_this_run = self._began_at <= datetime.fromisoformat(found) <= datetime.now(UTC)
+        return f"{BEGINNING:%Y-%m-%dT%H:%M:%SZ}" if is_of_this_run else found
 
     def _secret(self, beginning: str, rest: int) -> str:
         """Return what stands for a key of a creator, or for its first characters: both begin alike."""

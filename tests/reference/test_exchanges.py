@@ -43,6 +43,7 @@ def with_session(owner: Any, *, token: bool) -> Caller:
 def played(give, article_rate, token, sandbox, settings):
     """All exchanges, played now."""
     story = Story()
+    story.show("http://testserver", "https://api.misar.io")
     give(USER, 42, wallet_story.SESSION)
     give(OTHER_USER, 500)
     service, secret = issue_service_key(
@@ -84,10 +85,10 @@ def played(give, article_rate, token, sandbox, settings):
     creators_story.stats(story, creators)
     creators_story.keys(story, creators, creator)
 
-    common_story.refused(story, who, settings)
+    common_story.refused(story, who, creators.key, settings)
     common_story.failed(story, who, settings)
     common_story.paused(story, who, creators.key)
-    return story.exchanges
+    return story.by_operation()
 
 
 @pytest.fixture(autouse=True)
