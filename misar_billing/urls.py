@@ -5,6 +5,8 @@ from django.urls import include, path
 from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
+from misar_billing.reference.views import reference
+
 handler400 = "foundation.http.last_resort.bad_request"
 handler403 = "foundation.http.last_resort.permission_denied"
 handler404 = "foundation.http.last_resort.page_not_found"
@@ -24,6 +26,7 @@ urlpatterns = [
     path("mail/v1/", include(creators)),
     path("v1/", include(creators)),
     path("schema", SpectacularAPIView.as_view(), name="schema"),
-    path("docs", SpectacularSwaggerSplitView.as_view(url_name="schema"), name="docs"),
+    path("docs", reference, name="docs"),
+    path("docs/try", SpectacularSwaggerSplitView.as_view(url_name="schema"), name="docs-try"),
     path("admin/", admin.site.urls),
 ]

@@ -189,7 +189,7 @@ def test_an_anonymous_caller_can_fetch_it(db):
 
 
 def test_an_anonymous_visitor_can_browse_it_without_a_script_in_the_page(db):
-    response = Client().get("/docs")
+    response = Client().get("/docs/try")
     assert response.status_code == 200
     assert response["Content-Type"].startswith("text/html")
     page = response.content.decode()
@@ -204,7 +204,7 @@ def test_an_anonymous_visitor_can_browse_it_without_a_script_in_the_page(db):
 
 
 def test_the_page_needs_no_other_site(db):
-    page = Client().get("/docs").content.decode()
+    page = Client().get("/docs/try").content.decode()
     addresses = re.findall(r'(?:src|href)="([^"]*)"', page)
     assert addresses
     for address in addresses:
@@ -213,8 +213,8 @@ def test_the_page_needs_no_other_site(db):
 
 
 def test_its_script_starts_the_page_with_our_schema(db):
-    page = Client().get("/docs").content.decode()
-    (address,) = re.findall(r'<script src="(/docs[^"]*)"', page)
+    page = Client().get("/docs/try").content.decode()
+    (address,) = re.findall(r'<script src="(/docs/try[^"]*)"', page)
     response = Client().get(address.replace("&amp;", "&"))
     assert response.status_code == 200
     assert b"/schema" in response.content

@@ -1,0 +1,127 @@
+"""What a schema says about the fields of a body, an answer or a query, as rows for the page."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from django.utils.safestring import SafeString
+
+from misar_billing.reference.prose import inline, without_choices
+
+Schema = Mapping[str, Any]
+
+# Bounds that only say how a database stores a number.
+OF_STORAGE = {2**31 - 1, -(2**31), 2**63 - 1, -(2**63)}
+FORMATS = {"date-time": "time", "uri": "web address", "uuid": "UUID", "date": "date"}
+
+
+@dataclass(frozen=True)
+class Field:
+    """A field with its type and limits in words. `fields` are those of an object or of a list's items."""
+
+    name: str
+    kind: str
+    is_required: bool
+    choices: tuple[str, ...]
+    text: SafeString
+    fields: tuple["Field", ...]
+
+
+@dataclass(frozen=True)
+class Shape:
+    """One form that a body may have. `text` says which; it is empty if there is only one form."""
+
+    text: SafeString
+    is_list: bool
+    fields: tuple[Field, ...]
+
+
+class Reader:
+    """Reads the schemas of one document, which refer to its components."""
+
+    def __init__(self, document: Schema) -> None:
+        self.components: Schema = document["components"]["schemas"]
+
+    def shapes(self, schema: Schema) -> list[Shape]:
+        """Return the forms that a body of this schema may have."""
+        schema = self.resolved(schema)
+        variants = schema.get("oneOf") or schema.get("anyOf")
+        if variants:
+            return [
+                Shape(inline(self.resolved(each).get("description", "")), False, self.fields(each))
+                for each in variants
+            ]
+        if schema.get("type") == "array":
+            return [Shape(inline(""), True, self.fields(schema["items"]))]
+        return [Shape(inline(""), False, self.fields(schema))]
+
+    def fields(self, schema: Schema) -> tuple[Field, ...]:
+        """Return the fields of an object; nothing for any other value."""
+        schema = self.resolved(schema)
+        required = schema.get("required", ())
+        return tuple(
+            self.field(name, each, is_required=name in required)
+            for name, each in schema.get("properties", {}).items()
+        )
+
+    def field(self, name: str, schema: Schema, *, is_required: bool) -> Field:
+        schema = self.resolved(schema)
+        inner = self.resolved(schema["items"]) if schema.get("type") == "array" else schema
+        text = without_choices(schema.get("description", ""))
+        variants = inner.get("oneOf") or inner.get("anyOf") or [inner]
+        fields = {each.name: each for variant in variants for each in reversed(self.fields(variant))}
+        choices = [str(each) for each in inner.get("enum", ()) if each not in (None, "")]
+        return Field(
+            name,
+            ", ".join(self.kind(schema)),
+            is_required,
+            tuple(choices),
+            inline(text),
+            tuple(fields.values()),
+        )
+
+    def resolved(self, schema: Schema) -> Schema:
+        """Follow references. A description beside a reference says more than the component's own."""
+        while "$ref" in schema or len(schema.get("allOf", ())) == 1:
+            beside = {name: each for name, each in schema.items() if name not in ("$ref", "allOf")}
+            inner = schema["allOf"][0] if "allOf" in schema else self.components[_last(schema["$ref"])]
+            schema = {**inner, **beside}
+        return schema
+
+    def kind(self, schema: Schema) -> Iterator[str]:
+        """Yield the type and each limit in words."""
+        kind = schema.get("type", "object" if "properties" in schema else "any value")
+        if kind == "array":
+            items = self.resolved(schema["items"])
+            kind = "list of objects" if items.get("properties") else f"list of {items.get('type', 'value')}s"
+            yield kind
+            yield from _range(schema.get("minItems"), schema.get("maxItems"), "items")
+        elif schema.get("format") in FORMATS:
+            yield FORMATS[schema["format"]]
+        elif "enum" not in schema:
+            yield kind
+        if kind == "string" and "enum" not in schema:
+            yield from _range(schema.get("minLength"), schema.get("maxLength"), "characters")
+        if kind in ("integer", "number"):
+            yield from _range(schema.get("minimum"), schema.get("maximum"))
+        if schema.get("default") not in (None, ""):
+            default = schema["default"]
+            yield f"default {', '.join(default) if isinstance(default, list) else default}"
+        if schema.get("nullable"):
+            yield "or null"
+
+
+def _range(least: Any, most: Any, unit: str = "") -> Iterator[str]:
+    """Yield limits in words: 1 to 100, at least 1, up to 255 characters."""
+    least, most = (None if each in OF_STORAGE else each for each in (least, most))
+    unit = unit and f" {unit}"
+    if least is not None and most is not None:
+        yield f"{least:,} to {most:,}{unit}"
+    elif most is not None:
+        yield f"up to {most:,}{unit}"
+    elif least is not None:
+        yield f"at least {least:,}{unit}"
+
+
+def _last(reference: str) -> str:
+    return reference.rpartition("/")[2]
