@@ -11,7 +11,7 @@ from django.utils.safestring import SafeString
 from drf_spectacular.generators import SchemaGenerator
 
 from misar_billing.reference import exchanges
-from misar_billing.reference.exchanges import Exchange
+from misar_billing.reference.exchanges import Exchange, Request
 from misar_billing.reference.fields import Field, Reader, Schema, Shape
 from misar_billing.reference.prose import blocks, code, inline
 from misar_billing.reference.samples import Sample, json_of
@@ -72,7 +72,7 @@ class Operation:
     parameters: list[Field]
     body: list[Shape]
     answer: list[Shape]
-    request: Sample | None
+    request: dict[str, SafeString]
     answers: list[Shown]
     errors: list[Shown]
     statuses: list[int]
@@ -146,11 +146,20 @@ def _operation(document: Schema, path: str, method: str, operation: Schema, base
         ],
         body=_shapes(reader, operation.get("requestBody", {})),
         answer=_shapes(reader, next(each for code, each in operation["responses"].items() if code < "300")),
-        request=Sample(answers[0].exchange.request, base) if answers else None,
+        request=_in_each_language(answers[0].exchange.request, base) if answers else {},
         answers=answers,
         errors=[next(group) for _, group in groupby(errors, lambda each: (each.status, each.text))],
         statuses=[int(code) for code in operation["responses"] if code >= "400"],
     )
+
+
+def _in_each_language(request: Request, base: str) -> dict[str, SafeString]:
+    sample = Sample(request, base)
+    return {
+        "curl": code(sample.curl()),
+        "python": code(sample.python()),
+        "javascript": code(sample.javascript()),
+    }
 
 
 def _credentials(operation: Schema) -> Iterator[str]:

@@ -6,10 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from django.utils.safestring import SafeString
-
 from misar_billing.reference.exchanges import Request
-from misar_billing.reference.prose import code
 
 WIDTH = 62  # The longest line of code that a column of the page shows without a break.
 # Code has no secret in it: it reads credentials from the environment.
@@ -78,7 +75,7 @@ def json_of(value: Any) -> str:
 
 @dataclass(frozen=True)
 class Sample:
-    """One request in three languages, as HTML. `base` is the scheme and host that the reader uses."""
+    """One request in three languages. `base` is the scheme and host that the reader uses."""
 
     request: Request
     base: str
@@ -87,7 +84,7 @@ class Sample:
     def url(self) -> str:
         return self.base + self.request.path
 
-    def curl(self) -> SafeString:
+    def curl(self) -> str:
         method = self.request.method
         has_body = self.request.body is not None
         words = ["curl" if method == "GET" or (method == "POST" and has_body) else f"curl -X {method}"]
@@ -97,9 +94,9 @@ class Sample:
         if has_body:
             body = JSON.lines(self.request.body, depth=2, before=4).replace("'", "'\\''")
             words.append(f"-d '{body}'")
-        return code(" \\\n  ".join(words))
+        return " \\\n  ".join(words)
 
-    def python(self) -> SafeString:
+    def python(self) -> str:
         lines = [json.dumps(self.url)]
         headers = {name: value for name, value in self.request.headers.items() if name != "Content-Type"}
         if headers:
@@ -110,9 +107,9 @@ class Sample:
         imports = "import os\n\nimport requests" if PLACEHOLDER.search(str(headers)) else "import requests"
         arguments = "".join(f"    {line},\n" for line in lines)
         call = f"requests.{self.request.method.lower()}(\n{arguments})"
-        return code(f"{imports}\n\nanswer = {call}\nprint(answer.status_code, answer.json())")
+        return f"{imports}\n\nanswer = {call}\nprint(answer.status_code, answer.json())"
 
-    def javascript(self) -> SafeString:
+    def javascript(self) -> str:
         options = [f'method: "{self.request.method}"'] if self.request.method != "GET" else []
         if self.request.headers:
             options.append(_headers(self.request.headers, JAVASCRIPT, _javascript_text, "headers: ", step=2))
@@ -121,7 +118,7 @@ class Sample:
             options.append(f"body: JSON.stringify({body})")
         inner = "".join(f"  {each},\n" for each in options)
         call = f'fetch("{self.url}"' + (f", {{\n{inner}}})" if inner else ")")
-        return code(f"const answer = await {call};\nconsole.log(answer.status, await answer.json());")
+        return f"const answer = await {call};\nconsole.log(answer.status, await answer.json());"
 
 
 def _headers(headers: Mapping[str, str], style: Style, text: Any, before: str, *, step: int) -> str:

@@ -1,0 +1,135 @@
+"""The page `/docs`: whole, light, the same for every reader, and with links that lead somewhere."""
+
+import re
+from html import unescape
+from typing import Any
+
+import pytest
+from django.conf import settings as django_settings
+from django.test import Client
+
+from misar_billing.reference import errors, exchanges, page, views
+from misar_billing.reference.fields import Reader
+from misar_billing.reference.prose import blocks
+from tests.browser.conftest import inline_parts
+from tests.html import browser_of
+from wallet.api.codes import Code
+
+pytestmark = pytest.mark.django_db
+
+BYTES_MAX = 150 * 1024
+
+
+def html_of(client: Client | None = None) -> str:
+    response = (client or Client()).get("/docs")
+    assert response.status_code == 200
+    return str(response.content.decode())
+
+
+@pytest.fixture(scope="module")
+def html() -> str:
+    return views.rendered("http://testserver").content.decode()
+
+
+def operations() -> list[tuple[str, str, Any]]:
+    return [
+        (method.upper(), path, operation)
+        for path, methods in page.schema()["paths"].items()
+        for method, operation in methods.items()
+    ]
+
+
+def test_caches_may_keep_it_and_one_copy_serves_every_reader(db):
+    anonymous, signed_in = Client().get("/docs"), browser_of(name="Dana Demo").get("/docs")
+    assert anonymous.content == signed_in.content
+    for answer in (anonymous, signed_in):
+        assert answer["Cache-Control"] == "public, max-age=300"
+        assert not answer.cookies
+    assert "Cookie" not in anonymous.get("Vary", "")
+
+
+def test_a_reader_who_has_it_gets_no_copy(db):
+    first = Client().get("/docs")
+    again = Client().get("/docs", headers={"If-None-Match": first["ETag"]})
+    assert (again.status_code, again.content) == (304, b"")
+    assert Client().get("/docs", headers={"If-None-Match": '"another"'}).status_code == 200
+    assert Client().head("/docs")["ETag"] == first["ETag"]
+
+
+def test_the_samples_have_the_readers_own_address(db, settings):
+    settings.ALLOWED_HOSTS = ["api.test"]
+    client = Client(headers={"host": "api.test"})
+    assert "https://api.test/io/wallet/webhook" in client.get("/docs", secure=True).content.decode()
+    settings.PRODUCTION, settings.PUBLIC_URL = True, "https://api.misar.io"
+    html = client.get("/docs").content.decode()
+    assert "https://api.misar.io/io/wallet/webhook" in html
+    assert "api.test" not in html
+
+
+def test_nothing_in_it_is_inline(html):
+    assert inline_parts(html) == []
+
+
+def test_every_operation_is_there_once_with_its_path_and_its_link(html):
+    assert html.count("<article") == len(operations())
+    for method, path, operation in operations():
+        slug = page.slug_of(operation["operationId"])
+        assert html.count(f'<h3 id="{slug}">') == 1, slug
+        assert f'href="#{slug}"' in html.partition("</nav>")[2].partition("</nav>")[0]
+        assert re.search(rf"<b [^>]*>{method}</b> ?<code>{re.escape(path)}</code>", html), path
+
+
+def test_every_field_that_the_schema_names_is_there(html):
+    reader = Reader(page.schema())
+    for _, _, operation in operations():
+        article = html.partition(f'<h3 id="{page.slug_of(operation["operationId"])}">')[2]
+        article = article.partition("</article>")[0]
+        for media in operation.get("requestBody", {}).get("content", {}).values():
+            for field in (field for shape in reader.shapes(media["schema"]) for field in shape.fields):
+                assert f"<dt><code>{field.name}</code>" in article, (operation["operationId"], field.name)
+        for parameter in operation.get("parameters", ()):
+            assert f"<dt><code>{parameter['name']}</code>" in article, operation["operationId"]
+
+
+def test_every_link_within_the_page_has_a_target_and_every_target_is_one(html):
+    ids = re.findall(r'\sid="([^"]+)"', html)
+    assert len(ids) == len(set(ids))
+    targets = set(re.findall(r'href="#([^"]+)"', html))
+    assert targets <= set(ids), targets - set(ids)
+    assert {slug for slug, _ in views.SECTIONS} <= targets
+
+
+def test_the_links_to_other_pages_lead_to_pages(html):
+    for address in set(re.findall(r'href="(/[^"#]*)"', html)):
+        assert Client().get(unescape(address)).status_code in (200, 302), address
+
+
+def test_every_code_has_its_row(html):
+    assert [row.code for row in errors.TABLE] == list(Code)
+    for row in errors.TABLE:
+        assert html.count(f'id="{row.slug}"') == 1
+    for each in exchanges.all_exchanges():
+        body = each.answer.body
+        if isinstance(body, dict) and "code" in body and each.answer.status >= 400:
+            (row,) = (row for row in errors.TABLE if row.code == body["code"])
+            assert str(each.answer.status) in row.statuses, each
+
+
+def test_every_exchange_that_was_recorded_is_shown(html):
+    shown = {unescape(each) for each in re.findall(r"<pre>(.*?)</pre>", html, re.DOTALL)}
+    for each in exchanges.all_exchanges():
+        assert unescape(page.Shown(each).text) in shown, each.name
+
+
+def test_it_is_light(html):
+    files = ("css/tokens.css", "css/parts.css", "css/look.css", "css/reference.css", "js/reference.js")
+    static = django_settings.BASE_DIR / "static"
+    size = len(html.encode()) + sum((static / each).stat().st_size for each in files)
+    assert size <= BYTES_MAX, size
+
+
+def test_descriptions_become_html_and_hold_none():
+    assert blocks("Say `a < b` & **no**.\nMore: [list](#x).\n\n* one\n* `two`\n\n<b>") == (
+        '<p>Say <code>a &lt; b</code> &amp; <strong>no</strong>. More: <a href="#x">list</a>.</p>'
+        "<ul><li>one</li><li><code>two</code></li></ul><p>&lt;b&gt;</p>"
+    )
