@@ -187,6 +187,7 @@ MIDDLEWARE = [
     "misar_billing.middleware.ContentSecurityPolicy",
     "django.middleware.security.SecurityMiddleware",
     "foundation.http.https_only.require_https",
+    "foundation.http.compression.Compression",  # Before static files: the sandbox has no compressed ones.
     "misar_billing.middleware.StaticFiles",
     "corsheaders.middleware.CorsMiddleware",
     "misar_billing.middleware.Sessions",

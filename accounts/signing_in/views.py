@@ -30,6 +30,7 @@ from accounts.signing_in.decorators import for_staff, issuer_in_reach, not_too_o
 from accounts.signing_in.forms import MailSwitches
 from accounts.signing_in.issuer import Issuer
 from foundation.http import content_security
+from foundation.http.compression import shows_a_secret
 from foundation.http.last_resort import answer
 
 PROVIDER = "misar"
@@ -124,6 +125,7 @@ signed_out = require_safe(TemplateView.as_view(template_name="accounts/signed_ou
 
 
 @never_cache
+@shows_a_secret
 @for_staff
 def set_up(request: HttpRequest) -> HttpResponseBase:
     """Set up a second factor. Staff without a second factor are redirected to this page."""
@@ -141,6 +143,7 @@ def set_up(request: HttpRequest) -> HttpResponseBase:
 
 
 @never_cache
+@shows_a_secret
 @for_staff
 def recovery_codes(request: HttpRequest) -> HttpResponseBase:
     """Show the ten recovery codes, once, right after their creation. With a code, staff need no phone."""

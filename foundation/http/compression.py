@@ -1,0 +1,52 @@
+"""Which answers are compressed: pages, the schema, files of text. Answers of the API and secrets are not.
+
+The length of a compressed answer tells how much of it repeats. If an attacker can put words of their choice
+into a page, load it often in a victim's browser and see its length, they can guess a secret of that page
+letter by letter (BREACH). So the default is narrow: only a successful answer to a GET is compressed. All
+secrets but two are shown in answers to a POST; the pages of these two have `shows_a_secret`. Form tokens are
+masked anew for each page, and each answer gets up to 100 random bytes, so that lengths say little
+(docs/decisions/0052).
+"""
+
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import Any
+
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
+from django.middleware.gzip import GZipMiddleware
+from django.views.decorators.cache import cache_control
+
+from foundation.http.envelope import is_api_path
+
+View = Callable[..., HttpResponseBase]
+TEXTS = (
+    "text/",
+    "application/json",
+    "application/javascript",
+    "application/vnd.oai.openapi",
+    "image/svg+xml",
+)
+
+
+def shows_a_secret(view: View) -> View:
+    """Mark a view that shows a secret on GET: neither this service nor a proxy compresses its answer."""
+    return cache_control(no_transform=True)(view)
+
+
+class Compression(GZipMiddleware):
+    """Middleware: compress an answer if the caller accepts gzip and the answer has no secret."""
+
+    def __call__(self, request: HttpRequest) -> Any:
+        response = self.get_response(request)  # type: ignore[misc]
+        return self.process_response(request, response) if _may_shrink(request, response) else response
+
+
+def _may_shrink(request: HttpRequest, response: HttpResponseBase) -> bool:
+    return (
+        not is_api_path(request.path)
+        and request.method in {"GET", "HEAD"}
+        and response.status_code == HTTPStatus.OK
+        and response.get("Content-Type", "").startswith(TEXTS)
+        and "no-transform" not in response.get("Cache-Control", "")
+    )
