@@ -19,7 +19,7 @@ class AccountsConfig(AppConfig):
 
         from accounts import maintenance
         from accounts.api import schema  # noqa: F401  (adds the credentials to the OpenAPI schema)
-        from accounts.models import Act
+        from accounts.models import Act, BuyerDetails
         from accounts.plans import make_default_plans
         from accounts.signing_in import sessions  # noqa: F401  (records sign-ins and second factors)
         from foundation import erased_texts
@@ -30,6 +30,7 @@ class AccountsConfig(AppConfig):
             envelope.register(prefix, envelope.Envelope())
         WatchingCommand.pauses = Pauses(maintenance.round_of_work, maintenance.last_known)
         erased_texts.register(Act, "told", "reason", redacted=True)
+        erased_texts.register(BuyerDetails, "name", "address")
         # No migration adds the default plans: after a test flushes the database, no migration runs again, but
         # Django sends post_migrate again.
         post_migrate.connect(make_default_plans, sender=self)

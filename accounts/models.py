@@ -19,6 +19,7 @@ from django.utils import timezone
 from django.utils.functional import cached_property
 from django.utils.text import get_text_list
 
+from accounts.buyers import BuyerDetails as BuyerDetails  # Django looks for models here.
 from accounts.maintenance import Maintenance as Maintenance  # Django looks for models here.
 from accounts.misar_ids import MISAR_ID_LENGTH, STAFF_PREFIX, validate_misar_id
 from accounts.redactions import Redaction as Redaction  # Django looks for models here.

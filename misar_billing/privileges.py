@@ -129,6 +129,9 @@ ACCOUNTS = {
     ),
     "accounts_user_groups": Access(insert=True, delete=True, auditor=ALL),
     "accounts_user_user_permissions": Access(auditor=ALL),
+    "accounts_buyerdetails": Access(
+        insert=True, update=("name", "address", "country", "vat_number"), delete=True
+    ),
     "accounts_plan": Access(insert=True, update=("name", "fee_bps", "key_limit"), auditor=ALL),
     "accounts_planchange": APPENDS,
     "accounts_act": Access(
