@@ -6,6 +6,7 @@ authenticators that it uses; `permissions.py` decides what happens to a request 
 
 from dataclasses import dataclass
 
+from django.http import HttpRequest
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.request import Request
 
@@ -78,7 +79,7 @@ class SsoUserAuthentication(BaseAuthentication):
         return user, bearer
 
 
-def bearer_of(request: Request) -> str | None:
+def bearer_of(request: Request | HttpRequest) -> str | None:
     """Return the token of the Authorization header; None if the request has no such header.
 
     Raises InvalidToken if the scheme is not Bearer, or if the token is not ASCII.

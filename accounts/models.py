@@ -1,4 +1,4 @@
-"""Users, their plans, the keys of creators and products, acts of staff, request counts and outgoing mails.
+"""Users, their plans, the keys of creators and products, acts of staff, and request counts.
 
 A wallet needs no User row: products charge a Misar ID. A User row is created when a user signs in, or when a
 row must refer to the user.
@@ -7,6 +7,7 @@ row must refer to the user.
 import uuid
 from collections.abc import Collection
 from datetime import datetime
+from http import HTTPStatus
 from typing import Any, ClassVar, Self
 
 from django.contrib.auth.models import AbstractBaseUser, BaseUserManager, PermissionsMixin
@@ -20,12 +21,12 @@ from django.utils.functional import cached_property
 from django.utils.text import get_text_list
 
 from accounts.buyers import BuyerDetails as BuyerDetails  # Django looks for models here.
-from accounts.maintenance import Maintenance as Maintenance  # Django looks for models here.
+from accounts.mail.models import KIND_LENGTH
+from accounts.mail.models import OutgoingMail as OutgoingMail  # The same.
+from accounts.maintenance import Maintenance as Maintenance  # The same.
 from accounts.misar_ids import MISAR_ID_LENGTH, STAFF_PREFIX, validate_misar_id
-from accounts.redactions import Redaction as Redaction  # Django looks for models here.
+from accounts.redactions import Redaction as Redaction  # The same.
 from foundation.mailboxes import Addressed, not_filled
-
-KIND_LENGTH, FACT_LENGTH, SUBJECT_LENGTH = 40, 200, 200
 
 
 class Plan(models.Model):
@@ -340,6 +341,38 @@ class ApiKey(models.Model):
         return self.revoked_at is None and (self.expires_at is None or self.expires_at > at)
 
 
+class KeyRequest(models.Model):
+    """A request that was made with an API key, for the key's owner to read. key_requests.py writes them.
+
+    There is no foreign key in the database, as for KeyUse.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    key = models.ForeignKey(
+        ApiKey, on_delete=models.CASCADE, related_name="requests", db_constraint=False, db_index=False
+    )
+    arrived_at = models.DateTimeField()
+    method = models.CharField(max_length=20)
+    path = models.CharField(max_length=200, help_text="Without the query.")
+    status = models.SmallIntegerField(help_text="The status of the answer.")
+    request_id = models.CharField(max_length=128, help_text="The X-Request-ID of the answer.")
+
+    class Meta:
+        default_permissions = ()
+        indexes = [
+            models.Index(fields=["key", "-arrived_at"], name="accounts_keyrequest_newest"),
+            models.Index(fields=["arrived_at"], name="accounts_keyrequest_oldest"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.path}: {self.outcome}"
+
+    @property
+    def outcome(self) -> str:
+        """The status with its name in HTTP, such as 404 Not Found."""
+        return f"{self.status} {HTTPStatus(self.status).phrase}"
+
+
 class PlanChange(models.Model):
     """The settings of a plan after a change, with the actor and the time. Rows are only added."""
 
@@ -430,71 +463,3 @@ class RateCounter(models.Model):
 
     def __str__(self) -> str:
         return self.bucket
-
-
-class OutgoingMail(models.Model):
-    """A mail, written in the same transaction as the event that it reports.
-
-    When the mail is sent, given up or dropped, its address and texts are deleted; the row stays.
-    """
-
-    class State(models.TextChoices):
-        WAITING = "waiting", "Waiting to be sent"
-        SENT = "sent", "Sent"
-        FAILED = "failed", "Given up"
-        DROPPED = "dropped", "No longer wanted"
-
-    # Random, because the Message-ID contains this id and must stay unique after a backup is restored.
-    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    kind = models.CharField(max_length=KIND_LENGTH)
-    fact = models.CharField(
-        max_length=FACT_LENGTH,
-        unique=True,
-        help_text="What the mail is about, as receipt:top_... Each fact has only one mail.",
-    )
-    # Deleting a user deletes the user's mails: other rows hold everything that a mail says.
-    user = models.ForeignKey(
-        User, on_delete=models.CASCADE, null=True, blank=True, related_name="outgoing_mails"
-    )
-    to = models.CharField(max_length=254, blank=True)
-    subject = models.CharField(max_length=SUBJECT_LENGTH, blank=True)
-    text = models.TextField(blank=True)
-    html = models.TextField(blank=True)
-    state = models.CharField(max_length=20, choices=State, default=State.WAITING)
-    tries = models.IntegerField(default=0)
-    next_try_at = models.DateTimeField(default=timezone.now)
-    last_error = models.CharField(
-        max_length=100,
-        blank=True,
-        help_text="The error's class and status codes. The server's message is never stored, because it may "
-        "contain the e-mail address.",
-    )
-    created_at = models.DateTimeField(default=timezone.now)
-    sent_at = models.DateTimeField(null=True, blank=True)
-    given_up_at = models.DateTimeField(
-        null=True, blank=True, help_text="When the mail was given up or dropped."
-    )
-
-    class Meta:
-        verbose_name = "outgoing mail"
-        default_permissions = ("view",)
-        constraints = [
-            models.CheckConstraint(
-                condition=Q(state="waiting", sent_at=None, given_up_at=None)
-                | Q(state="sent", sent_at__isnull=False, given_up_at=None)
-                | Q(state__in=["failed", "dropped"], sent_at=None, given_up_at__isnull=False),
-                name="accounts_outgoingmail_ends_once",
-            ),
-            models.CheckConstraint(
-                condition=(Q(state="waiting") & ~Q(to="")) | Q(to="", subject="", text="", html=""),
-                name="accounts_outgoingmail_ends_empty",
-            ),
-            models.CheckConstraint(condition=Q(tries__gte=0), name="accounts_outgoingmail_counts_tries"),
-        ]
-        indexes = [
-            models.Index(fields=["next_try_at"], condition=Q(state="waiting"), name="accounts_mail_due"),
-            models.Index(fields=["-created_at"], name="accounts_mail_newest"),
-        ]
-
-    def __str__(self) -> str:
-        return self.fact

@@ -154,6 +154,7 @@ ACCOUNTS = {
         auditor=("id", "owner_id", "prefix", "scopes", "created_at", "expires_at", "revoked_at"),
     ),
     "accounts_keyuse": Access(insert=True, update=("used_at",)),
+    "accounts_keyrequest": Access(insert=True, delete=True),
     "accounts_stoppedproduct": Access(insert=True, delete=True, auditor=ALL),
     "accounts_outgoingmail": Access(
         insert=True,

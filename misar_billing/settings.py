@@ -181,6 +181,7 @@ INSTALLED_APPS = [
 # Those of misar_billing.middleware are Django's, csp's and whitenoise's; API requests pass them by.
 MIDDLEWARE = [
     "foundation.http.request_ids.identify",
+    "misar_billing.requests_of_keys.record",
     "misar_billing.requests_seen.watch",
     "misar_billing.health.answer_health",
     # The next two come early, so that every page has their headers, even if a later middleware answers.

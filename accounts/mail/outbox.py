@@ -25,7 +25,8 @@ from django.db.models import Q
 from django.template.loader import render_to_string
 from django.utils import timezone
 
-from accounts.models import SUBJECT_LENGTH, OutgoingMail, User
+from accounts.mail.models import SUBJECT_LENGTH
+from accounts.models import OutgoingMail, User
 from foundation import erased_texts
 from foundation.mailboxes import is_address, mailbox_of, sendable
 from foundation.text import one_line

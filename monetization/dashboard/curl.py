@@ -16,13 +16,15 @@ from monetization.fields import DEFAULT_CURRENCY
 PATHS = {"sponsors": "sponsors", "subscriptions": "subscriptions", "tips": "tip", "stats": "stats"}
 
 
-def curl_of(kind: str, base_url: str, *, at: datetime, currency: str = "USD") -> str:
-    """Return a curl command. `kind` is one of PATHS. The creator replaces YOUR_KEY with an API key.
+def curl_of(
+    kind: str, base_url: str, *, at: datetime, currency: str = "USD", api_key: str = "YOUR_KEY"
+) -> str:
+    """Return a curl command. `kind` is one of PATHS. Without `api_key`, the creator replaces YOUR_KEY.
 
     The command sends a Stripe id or an Idempotency-Key, so two runs make only one record.
     """
     address = shlex.quote(f"{base_url}/mail/v1/monetization/{PATHS[kind]}")
-    bearer = '-H "Authorization: Bearer YOUR_KEY"'
+    bearer = f'-H "Authorization: Bearer {api_key}"'
     if kind == "stats":
         return f"curl {bearer} \\\n  {address}"
     body, key = _example(kind, at, currency)
@@ -71,7 +73,7 @@ def base_url(request: HttpRequest) -> str:
     return settings.PUBLIC_URL or request.build_absolute_uri("/").rstrip("/")
 
 
-def line_for(request: HttpRequest, kind: str, currencies: Sequence[str]) -> str:
+def line_for(request: HttpRequest, kind: str, currencies: Sequence[str], *, api_key: str = "YOUR_KEY") -> str:
     """Return the command of `curl_of` with the first of these currencies, or with USD if there is none."""
     currency = currencies[0] if currencies else DEFAULT_CURRENCY
-    return curl_of(kind, base_url(request), at=timezone.now(), currency=currency)
+    return curl_of(kind, base_url(request), at=timezone.now(), currency=currency, api_key=api_key)

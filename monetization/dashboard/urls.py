@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from monetization.dashboard.keys.views import keys, revoke_key
+from monetization.dashboard.keys.views import key, keys, revoke_key
 from monetization.dashboard.overview.views import overview
 from monetization.dashboard.sponsors.views import SponsorList, add_sponsor, cancel_sponsor, edit_sponsor
 from monetization.dashboard.subscriptions.views import SubscriptionList, change_subscription
@@ -26,5 +26,6 @@ urlpatterns = [
     path("dashboard/tips/<slug:pk>/refund", tip, name="refund-tip"),
     path("dashboard/tips/<slug:pk>/message", hide_message, name="tip-message"),
     path("dashboard/keys", keys, name="keys"),
+    path("dashboard/keys/<uuid:pk>", key, name="key"),
     path("dashboard/keys/<uuid:pk>/revoke", revoke_key, name="revoke-key"),
 ]

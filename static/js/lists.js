@@ -1,4 +1,4 @@
-/* Copies a key that is shown once, and moves the focus to the errors of a form. */
+/* Copies a key that is shown once, or a line with it, and moves the focus to the errors of a form. */
 
 "use strict";
 
@@ -7,14 +7,14 @@
 
   for (const button of document.querySelectorAll("[data-copy]")) {
     const source = document.getElementById(button.dataset.copy);
-    const result = document.querySelector("[data-copied]");
+    const result = button.parentElement.querySelector("[data-copied]");
     button.hidden = false;
     button.addEventListener("click", async () => {
       try {
         await navigator.clipboard.writeText(source.textContent);
         result.textContent = "Copied.";
       } catch {
-        // If the browser does not let the page write to the clipboard, select the key for the user to copy.
+        // If the browser does not let the page write to the clipboard, select the text for the user to copy.
         getSelection().selectAllChildren(source);
         result.textContent = "Selected. Copy it with your keyboard.";
       }

@@ -1,4 +1,4 @@
-"""The pages of a creator's API keys: list the keys, make a key, revoke a key."""
+"""The pages of a creator's API keys: list the keys, make a key, read its last requests, revoke it."""
 
 from uuid import UUID
 
@@ -8,7 +8,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods
 
-from accounts import api_keys
+from accounts import api_keys, key_requests
 from accounts.decorators import page_of_the_user
 from accounts.errors import KeyLimitReached, UnknownApiKey
 from accounts.models import ApiKey
@@ -50,9 +50,36 @@ def keys(request: HttpRequest) -> HttpResponse:
         "made": made,
         "secret": secret,
         "can_record": can_record,
-        "curl": curl.line_for(request, "tips" if can_record else "stats", sums.currencies_of(owner)),
+        "curl": curl.line_for(
+            request, "tips" if can_record else "stats", sums.currencies_of(owner), api_key=secret
+        ),
     }
     return render(request, "monetization/key_made.html", context)
+
+
+@page_of_the_user
+@require_http_methods(["GET", "HEAD", "POST"])
+def key(request: HttpRequest, pk: UUID) -> HttpResponse:
+    """Show a key and its last requests: all of them, or with `?show=errors` the refused and failed ones.
+
+    A POST deletes the recorded requests. That cannot be undone.
+    """
+    shown = get_object_or_404(ApiKey.objects.with_last_use(), owner=user_of(request), pk=pk)
+    if request.method == "POST":
+        key_requests.forget(shown)
+        messages.success(request, f"The recorded requests of {shown.name} are deleted.")
+        return redirect("dashboard:key", pk=pk)
+    errors_only = request.GET.get("show") == "errors"
+    context = {
+        "tab": "keys",
+        "key": shown,
+        "is_active": shown.is_usable(timezone.now()),
+        "requests": key_requests.recent(shown, errors_only=errors_only),
+        "errors_only": errors_only,
+        "requests_max": key_requests.KEPT_OF_A_KEY,
+        "days_kept": key_requests.KEPT.days,
+    }
+    return render(request, "monetization/key.html", context)
 
 
 @page_of_the_user
