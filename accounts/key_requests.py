@@ -38,10 +38,7 @@ REST_SECONDS = 60.0
 
 # All of it is one transaction, sent at once. It waits for no disk and no standby: a crash of PostgreSQL may
 # lose the requests of the last second.
-LIMITS = f"""
-SET LOCAL synchronous_commit = off;
-SET LOCAL statement_timeout = {WAIT_SECONDS_MAX * 1000:.0f};
-"""
+LIMITS = "SET LOCAL synchronous_commit = off; SET LOCAL statement_timeout = %(milliseconds)s;"
 RECORD = """
 INSERT INTO accounts_keyrequest (id, key_id, arrived_at, method, path, status, request_id)
 VALUES (%(id)s, %(key)s, %(arrived_at)s, %(method)s, %(path)s, %(status)s, %(request_id)s);
@@ -134,6 +131,7 @@ def _record(request: KeyRequest) -> None:
         "status": request.status,
         "request_id": request.request_id,
         "kept": KEPT_OF_A_KEY,
+        "milliseconds": int(WAIT_SECONDS_MAX * 1000),
     }
     with connection.cursor() as cursor:
         cursor.execute(RECORD if connection.in_atomic_block else LIMITS + RECORD, values)

@@ -201,6 +201,7 @@ class LongestValues:
             owner=self.creator, name=long(80), scopes=list(api_keys.SCOPES), within_limit=False
         )
         server = Caller({"Authorization": f"Bearer {secret}"})
+        server.client.get(f"/v1/{long(300)}", headers=server.headers | {"X-Request-ID": long(128)})
 
         def record(path: str, **body: Any) -> dict[str, Any]:
             answer = server.post(f"/v1/monetization/{path}", body)

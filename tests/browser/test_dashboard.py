@@ -6,11 +6,14 @@ from datetime import timedelta
 import pytest
 import requests
 from django.utils import timezone
+from playwright.sync_api import expect
 
+from accounts import api_keys
 from accounts.models import ApiKey, User
 from demo.made_up_past import clock_at
 from monetization import sponsors, subscriptions, tips
 from monetization.models import Refund, Sponsor, Subscription, Tip
+from tests.deployment import eventually
 
 CREATOR = "usr_demo"
 HOSTILE = "<img src=x onerror=alert(1)>"
@@ -243,6 +246,46 @@ def test_a_key_is_shown_once_works_and_is_revoked(dana, site):
     dana.page.wait_for_load_state()
     assert ApiKey.objects.get().revoked_at
     assert requests.get(stats, headers=headers, timeout=120).status_code == 401
+
+
+@pytest.mark.parametrize("size", ["desktop", "phone"])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_keys_requests_are_read_filtered_and_deleted(open_browser, creator, site, size, scheme):
+    key, secret = api_keys.issue(owner=creator, name="My site", scopes=["read"])
+    dana = open_browser(size=size, scheme=scheme)
+    dana.comes_signed_in(creator, going_to="/dashboard/keys")
+    dana.follows("My site")
+    assert dana.sees("No requests in the last 7 days.")
+    for path in ("stats", "tipps"):
+        requests.get(
+            site.at(f"/v1/monetization/{path}"), headers={"Authorization": f"Bearer {secret}"}, timeout=120
+        )
+    # The second one is recorded after its answer.
+    eventually(lambda: key.requests.count() == 2)
+    dana.page.reload()
+    assert dana.sees("GET /v1/monetization/stats")
+    dana.follows("Errors only")
+    assert dana.is_at(f"/dashboard/keys/{key.pk}?show=errors")
+    assert dana.sees("404 Not Found")
+    assert dana.page.get_by_text("200 OK").count() == 0
+    dana.page.get_by_text("Delete these requests").click()
+    dana.presses("Delete all requests")
+    assert dana.sees("The recorded requests of My site are deleted.")
+    assert not key.requests.exists()
+
+
+def test_a_new_key_and_its_line_are_copied(dana):
+    dana.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    dana.goes_to("/dashboard/keys")
+    dana.page.locator("form [name=name]").fill("My site")
+    dana.presses("Make the key")
+    assert dana.page.get_by_role("heading", level=1).inner_text() == "Your new key"
+    secret = dana.page.locator("#secret").inner_text()
+    for button, text in (("Copy the key", secret), ("Copy the line", f'"Authorization: Bearer {secret}"')):
+        dana.presses(button)
+        beside = dana.page.locator(f"button:has-text('{button}') ~ [role=status]")
+        expect(beside).to_have_text("Copied.")
+        assert text in dana.page.evaluate("navigator.clipboard.readText()")
 
 
 def test_a_stranger_sees_only_their_own_empty_dashboard(open_browser, records):

@@ -1,8 +1,10 @@
-"""The keys page: what each key may do, a secret that is shown once, and a form that makes one key."""
+"""The keys page and each key's page: what a key may do, a secret shown once, its last requests."""
 
+import getopt
 import re
 import shlex
 from functools import partial
+from html import unescape
 
 import pytest
 from django.test import Client
@@ -49,6 +51,10 @@ def a_key(owner, name="Server", **options):
     return api_keys.issue(owner=owner, name=name, scopes=["monetization"], within_limit=False, **options)
 
 
+def page_of(key):
+    return f"{KEYS}/{key.pk}"
+
+
 def revoke_of(key):
     return f"{KEYS}/{key.pk}/revoke"
 
@@ -63,12 +69,17 @@ def text_after(answer, page):
 
 def test_every_page_requires_a_sign_in(creator):
     requires_sign_in(KEYS)
-    requires_sign_in(revoke_of(a_key(creator)[0]))
+    key, _ = a_key(creator)
+    requires_sign_in(revoke_of(key))
+    requires_sign_in(page_of(key))
 
 
 def test_another_creators_key_is_not_there(creator, stranger):
-    key, _ = a_key(creator, "Secret server")
+    key, secret = a_key(creator, "Secret server")
+    caller_with(secret).get(STATS)
     is_missing_for(stranger, revoke_of(key), "get", "post")
+    is_missing_for(stranger, page_of(key), "get", "post")
+    assert key.requests.count() == 1
     assert "Secret server" not in words(browser_of(stranger).get(KEYS))
     assert ApiKey.objects.get().revoked_at is None
 
@@ -132,6 +143,7 @@ def test_hostile_text_stays_text(creator, page, word):
     for answer in (
         page.get(KEYS),
         page.get(revoke_of(key)),
+        page.get(page_of(key)),
         page.post(KEYS, filled(name=word, scopes=[word])),
     ):
         is_text_only(answer)
@@ -165,6 +177,7 @@ def test_the_secret_is_shown_once_and_works(creator, page):
     assert answer.status_code == 200
     assert "no-store" in answer["Cache-Control"]
     secret = SECRET.findall(answer.content.decode())[0]
+    assert "<h1>Your new key</h1>" in answer.content.decode()
     key = ApiKey.objects.get()
     assert (key.owner_id, key.name, key.scopes) == (creator.pk, "Website", ["monetization", "read"])
     assert caller_with(secret).get(STATS).status_code == 200
@@ -184,6 +197,24 @@ def test_a_key_that_only_reads_is_tried_by_reading(page):
     page_text = words(page.post(KEYS, filled(scopes=["read"])))
     assert "record a test tip" not in page_text
     assert "/mail/v1/monetization/stats" in page_text
+
+
+@pytest.mark.parametrize(("scopes", "status"), [(["monetization"], 201), (["read"], 200)])
+def test_the_line_with_the_new_key_works_as_it_is(page, scopes, status):
+    html = page.post(KEYS, filled(scopes=scopes)).content.decode()
+    line = unescape(re.search(r'<code id="line">(.*?)</code>', html, re.DOTALL)[1])
+    assert "YOUR_KEY" not in html
+    method, address, headers, body = sent_by(line)
+    answer = Client().generic(method, address.removeprefix("http://testserver"), body, headers=headers)
+    assert answer.status_code == status, answer.content
+
+
+def sent_by(line):
+    """What curl sends with this line: the method, the address, the headers and the body."""
+    options, [address] = getopt.gnu_getopt(shlex.split(line.replace("\\\n", " "))[1:], "X:H:d:")
+    headers = dict(value.split(": ", 1) for option, value in options if option == "-H")
+    first = dict(reversed(options))
+    return first.get("-X", "GET"), address, headers, first.get("-d", "")
 
 
 @pytest.mark.parametrize("currency", ["USD", "JPY", "KWD", "ISK"])
@@ -294,6 +325,79 @@ def test_sent_many_times_at_once_it_makes_one_key():
     assert ApiKey.objects.count() == 1
 
 
+# --- The last requests of a key ---------------------------------------------------------------------
+
+
+def requests_on(answer):
+    return [row[1:3] for row in table(answer, "requests")]
+
+
+def test_a_keys_page_shows_its_requests_newest_first(creator, page):
+    key, secret = a_key(creator, expires_at=timezone.now() + days(1))
+    caller = caller_with(secret)
+    ids = [caller.get(path)["X-Request-ID"] for path in (f"{STATS}?x=1", "/v1/monetization/tipps")]
+    answer = page.get(page_of(key))
+    assert requests_on(answer) == [
+        ["GET /v1/monetization/tipps", "404 Not Found"],
+        [f"GET {STATS}", "200 OK"],
+    ]
+    assert [row[3] for row in table(answer, "requests")] == ids[::-1]
+    page_text = words(answer)
+    assert "Active Begins with" in page_text
+    assert f"{key.prefix}…" in page_text
+    assert requests_on(page.get(f"{page_of(key)}?show=errors")) == [
+        ["GET /v1/monetization/tipps", "404 Not Found"]
+    ]
+
+
+def test_the_requests_of_a_revoked_key_stay_and_later_ones_are_shown(creator, page):
+    key, secret = a_key(creator)
+    caller_with(secret).get(STATS)
+    page.post(revoke_of(key))
+    caller_with(secret).get(STATS)
+    answer = page.get(page_of(key))
+    assert requests_on(answer) == [[f"GET {STATS}", "401 Unauthorized"], [f"GET {STATS}", "200 OK"]]
+    assert "You can't reactivate a revoked key." in words(answer)
+    assert "Revoke this key" not in words(answer)
+
+
+def test_requests_are_deleted_by_post_and_new_ones_are_recorded(creator, page):
+    key, secret = a_key(creator)
+    other, of_other = a_key(creator, "Other")
+    for each in (secret, secret, of_other):
+        caller_with(each).get(STATS)
+    assert "The recorded requests of Server are deleted." in text_after(page.post(page_of(key)), page)
+    assert (key.requests.count(), other.requests.count()) == (0, 1)
+    caller_with(secret).get(STATS)
+    assert requests_on(page.get(page_of(key))) == [[f"GET {STATS}", "200 OK"]]
+
+
+def test_without_requests_the_page_says_what_will_be_here(creator, page):
+    key, secret = a_key(creator)
+    assert "No requests in the last 7 days." in words(page.get(page_of(key)))
+    assert "Delete these requests" not in words(page.get(page_of(key)))
+    caller_with(secret).get(STATS)
+    assert "None of the last requests was refused or failed." in words(
+        page.get(f"{page_of(key)}?show=errors")
+    )
+
+
+def test_a_keys_page_takes_the_same_queries_for_many_requests(creator, page, django_assert_max_num_queries):
+    key, secret = a_key(creator)
+
+    def queries():
+        with django_assert_max_num_queries(100) as captured:
+            page.get(page_of(key))
+        return len(captured)
+
+    caller_with(secret).get(STATS)
+    queries()
+    few = queries()
+    for _ in range(20):
+        caller_with(secret).get(STATS)
+    assert queries() == few
+
+
 # --- Revoking ---------------------------------------------------------------------------------------
 
 
@@ -319,5 +423,6 @@ def test_a_form_without_its_token_is_refused(creator):
     key, _ = a_key(creator)
     strict = strict_browser_of(creator)
     assert strict.post(revoke_of(key)).status_code == 403
+    assert strict.post(page_of(key)).status_code == 403
     assert strict.post(KEYS, filled()).status_code == 403
     assert ApiKey.objects.get().revoked_at is None
