@@ -17,7 +17,7 @@ class AccountsConfig(AppConfig):
         # too, but it also asks each database for types that are not used here.
         IndexExpression.register_wrappers(OrderBy, OpClass, Collate)
 
-        from accounts import maintenance
+        from accounts import destinations, maintenance
         from accounts.api import schema  # noqa: F401  (adds the credentials to the OpenAPI schema)
         from accounts.models import Act, BuyerDetails
         from accounts.plans import make_default_plans
@@ -26,6 +26,7 @@ class AccountsConfig(AppConfig):
         from foundation.http import envelope
         from foundation.operators import Pauses, WatchingCommand
 
+        destinations.register("/account", lambda query: "your account")
         for prefix in ("/mail/v1/", "/v1/"):  # The creators' API has two URL prefixes.
             envelope.register(prefix, envelope.Envelope())
         WatchingCommand.pauses = Pauses(maintenance.round_of_work, maintenance.last_known)

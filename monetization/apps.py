@@ -8,6 +8,7 @@ class MonetizationConfig(AppConfig):
     verbose_name = "Monetization"
 
     def ready(self) -> None:
+        from accounts import destinations
         from foundation import erased_texts
         from monetization import mails
         from monetization.models import Refund, Tip
@@ -15,6 +16,8 @@ class MonetizationConfig(AppConfig):
         from wallet.seals import tables
 
         mails.register()
+        destinations.register("/dashboard", lambda query: "your dashboard")
+        destinations.register("/dashboard/keys", lambda query: "your API keys")
         erased_texts.register(Tip, "name", "message")  # A reader may write an e-mail address there.
         erased_texts.register(Refund, "reason", redacted=True)
         tables.register(SUBSCRIPTION_EVENTS, ERASURES, REFUNDS)

@@ -9,14 +9,17 @@ class WalletConfig(AppConfig):
     verbose_name = "Universal Wallet"
 
     def ready(self) -> None:
+        from accounts import destinations
         from foundation import erased_texts
         from foundation.http import envelope
         from wallet.api.envelope import WalletEnvelope
-        from wallet.payments import notices, receipts
+        from wallet.payments import notices, receipts, return_urls
         from wallet.payments.models import RefundRequest, StripeEvent
         from wallet.prices.rates import make_default_rates
 
         envelope.register("/io/wallet/", WalletEnvelope())
+        destinations.register("/wallet", return_urls.name_of_wallet)
+        destinations.register("/wallet/statements", lambda query: "your statements")
         receipts.register()
         notices.register()
         erased_texts.register(StripeEvent, "payload", "remark", "traceback")

@@ -23,6 +23,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 from django.views.generic import TemplateView
 
+from accounts import destinations
 from accounts.mail import outbox
 from accounts.models import User
 from accounts.signing_in import second_factor, sessions
@@ -201,9 +202,10 @@ def _with_destination(name: str, going_to: str) -> str:
 
 
 def _doors(going_to: str) -> dict[str, Any]:
-    """Return the URLs of both ways to sign in. After either sign-in, the browser gets the page `going_to`."""
+    """Return the URLs of both ways to sign in, each of which leads to the page `going_to`, and its name."""
     return {
         "misar_url": _with_destination("sign-in-misar", going_to) if settings.SSO_CLIENT_ID else "",
         "staff_url": _with_destination("account_login", going_to),
         "going_to": going_to,
+        "page_name": destinations.name_of(going_to),
     }

@@ -38,7 +38,7 @@ class Compression(GZipMiddleware):
     """Middleware: compress an answer if the caller accepts gzip and the answer has no secret."""
 
     def __call__(self, request: HttpRequest) -> Any:
-        response = self.get_response(request)  # type: ignore[misc]
+        response: Any = self.get_response(request)
         return self.process_response(request, response) if _may_shrink(request, response) else response
 
 

@@ -13,6 +13,7 @@ from typing import Any
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
+from django.utils.functional import LazyObject, empty
 
 from foundation.database.transactions import is_out_of_reach
 from foundation.errors import first_line
@@ -51,14 +52,14 @@ def answer(
         headers["Retry-After"] = str(retry_after_seconds)
     if is_api_path(request.path):
         return error_response(request, status, sentence, headers=headers)
-    # After a crash, neither the database nor the session is read.
-    visitor = _visitor(request) if status < HTTPStatus.INTERNAL_SERVER_ERROR else None
+    visitor = _known_visitor(request)
     page = {
         "status": status,
         "sentence": sentence,
         "next_step": next_step,
         "way_on": way_on or _way_on(request, visitor),
-        "refused": visitor if status == HTTPStatus.FORBIDDEN else None,
+        "user": visitor,
+        "refused": visitor is not None and status == HTTPStatus.FORBIDDEN,
         "request_id": getattr(request, "request_id", ""),
     }
     response = render(request, "error.html", page, status=status)
@@ -67,10 +68,15 @@ def answer(
     return response
 
 
-def _visitor(request: HttpRequest) -> Any:
-    """Return the signed-in user, or None. A request for a wrong host has no user."""
-    user = getattr(request, "user", None)
-    return user if user is not None and user.is_authenticated else None
+def _known_visitor(request: HttpRequest) -> Any:
+    """Return the signed-in user if this request has read them already, else None.
+
+    The middleware reads the user of each request that has a session. An error page reads nothing, because
+    after a crash or without the database, that would fail too.
+    """
+    user = getattr(request, "user", None)  # A request for a wrong host has none.
+    is_unread = isinstance(user, LazyObject) and user._wrapped is empty
+    return None if user is None or is_unread or not user.is_authenticated else user
 
 
 def _way_on(request: HttpRequest, visitor: Any) -> Mapping[str, str]:

@@ -1,6 +1,7 @@
 """The addresses to which a user may return after a checkout: only Misar's own addresses (contract 10)."""
 
 import re
+from collections.abc import Mapping
 from urllib.parse import urlsplit, urlunsplit
 
 from django.conf import settings
@@ -33,6 +34,14 @@ def name_of(url: str) -> str:
     """Return the name of an allowed URL for the link "Back to ...": its host, or Misar for our own site."""
     host = (urlsplit(url).hostname or "") if is_allowed_address(url) else ""
     return host.removeprefix("www.") or OUR_OWN_NAME
+
+
+def name_of_wallet(query: Mapping[str, str]) -> str:
+    """Return what the sign-in page calls the wallet page. If a product sent the user, it names its host."""
+    back = query.get("returnTo", "")
+    return (
+        f"your wallet, and from there back to {name_of(back)}" if is_allowed_address(back) else "your wallet"
+    )
 
 
 def _allowed(return_url: str) -> str:

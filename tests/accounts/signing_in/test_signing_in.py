@@ -15,6 +15,7 @@ from accounts.errors import ForeignSubject
 from accounts.models import User
 from tests.accounts.test_throttling import with_time_left
 from tests.factories import UserFactory
+from tests.html import words
 from tests.patterns import matched
 
 pytestmark = pytest.mark.django_db
@@ -259,6 +260,26 @@ def test_no_user_is_sent_to_another_site_after_signing_in(client, sandbox, hosti
     answer = sign_in(client, going_to=hostile, person="usr_demo")
     assert answer["Location"] == "/wallet"
     assert client.get("/sign-in", {"next": hostile})["Location"] == "/wallet"
+
+
+@pytest.mark.parametrize(
+    ("going_to", "name"),
+    [
+        ("", "to continue to your wallet."),
+        ("/wallet?kind=charges", "to continue to your wallet."),
+        ("/wallet?returnTo=https://www.misar.blog/x", "your wallet, and from there back to misar.blog."),
+        ("/wallet?returnTo=https://evil.example/", "to continue to your wallet."),
+        ("/wallet/statements/2026-11", "to continue to your statements."),
+        ("/dashboard/tips", "to continue to your dashboard."),
+        ("/dashboard/keys", "to continue to your API keys."),
+        ("/account?x=1", "to continue to your account."),
+        ("/walletry", "to continue. You need"),
+    ],
+)
+def test_the_page_names_where_the_user_goes_on(client, db, going_to, name):
+    page = client.get("/sign-in", {"next": going_to})
+    assert name in words(page)
+    assert "evil" not in words(page)
 
 
 # --- Going out --------------------------------------------------------------------------------------

@@ -1,0 +1,20 @@
+"""After a form was saved, the page begins at the notice that says so, with a script or without."""
+
+import pytest
+
+
+@pytest.mark.parametrize("javascript", [True, False])
+@pytest.mark.parametrize("size", ["desktop", "phone"])
+def test_the_notice_of_a_success_has_the_focus_once(open_browser, size, javascript):
+    ada = open_browser(size=size, javascript=javascript)
+    ada.comes_signed_in(going_to="/account")
+    assert ada.page.locator(":focus").count() == 0
+    ada.page.get_by_role("button", name="Save", exact=True).first.click()
+    notice = ada.page.locator(".notices:focus")
+    notice.wait_for()
+    assert notice.get_by_role("status").inner_text() == "Saved."
+    ada.page.keyboard.press("Tab")
+    assert ada.page.locator("main :focus").count() == 1  # From there, the keyboard goes on in the page.
+    ada.goes_to("/account")
+    assert ada.page.locator(".notices").count() == 0
+    assert ada.page.locator(":focus").count() == 0
