@@ -365,12 +365,12 @@ class KeyRequest(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.method} {self.path}: {self.outcome}"
+        return f"{self.method} {self.path}: {self.status}"
 
     @property
-    def outcome(self) -> str:
-        """The status with its name in HTTP, such as 404 Not Found."""
-        return f"{self.status} {HTTPStatus(self.status).phrase}"
+    def phrase(self) -> str:
+        """The name of the status in HTTP, such as Not Found."""
+        return HTTPStatus(self.status).phrase
 
 
 class PlanChange(models.Model):
