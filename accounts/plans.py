@@ -1,5 +1,6 @@
 """Add, change and assign plans, and add the default plans. Every added or changed plan is recorded."""
 
+from decimal import Decimal
 from typing import Any
 
 from django.apps import apps as installed
@@ -9,6 +10,7 @@ from django.db import transaction
 from accounts.actors import DEFAULT
 from accounts.errors import PlanThere
 from accounts.models import Plan, PlanChange, User
+from foundation.words import count
 
 # Slug, name, fee in basis points, and number of active API keys (None: no limit). Contract 19, part B 6.2.
 DEFAULT_PLANS = (
@@ -42,6 +44,21 @@ def set_plan(*, slug: str, name: str, fee_bps: int, key_limit: int | None, actor
     plan, _ = Plan.objects.update_or_create(slug=slug, defaults=setting)
     PlanChange.objects.create(slug=slug, actor=actor, **setting)
     return plan
+
+
+def what_it_gives(plan: Plan) -> list[str]:
+    """Return what a plan gives to its creators, as sentences without a full stop.
+
+    >>> what_it_gives(Plan(fee_bps=275, key_limit=1))
+    ['You keep 97.25% of each tip; the platform fee is 2.75%', '1 active API key']
+    """
+    fee, rest = (
+        f"{Decimal(bps) / 100:f}".removesuffix(".00") for bps in (plan.fee_bps, 10_000 - plan.fee_bps)
+    )
+    keys = (
+        "Any number of active API keys" if plan.key_limit is None else count(plan.key_limit, "active API key")
+    )
+    return [f"You keep {rest}% of each tip; the platform fee is {fee}%", keys]
 
 
 def assign(*, user: User, plan: Plan) -> None:

@@ -19,6 +19,7 @@ from foundation.errors import first_line
 # The shortest prefix of a network of proxies, by version of IP: if it is private, and if it is public.
 PREFIX_MIN = {4: (8, 16), 6: (7, 32)}
 POSTGRESQL_PORT = 5432
+ISSUER = ("ISSUER_NAME", "ISSUER_ADDRESS", "ISSUER_TAX_NUMBER")
 LIMITS_BY_ROLE = ("STAFF_CREDITS_A_DAY", "STAFF_REFUND_CENTS_MAX", "STAFF_TOPUP_REFUND_CENTS_A_DAY")
 
 
@@ -51,6 +52,16 @@ def limits_are_of_roles(app_configs: Sequence[AppConfig] | None, **kwargs: Any) 
         for role in getattr(settings, name)
         if role not in roles.NAMES
     ]
+
+
+@register(deploy=True)
+def receipts_name_their_issuer(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """Return a warning if a receipt does not say who sold the credits. Only `check --deploy` does this."""
+    missing = [name for name in ISSUER if not getattr(settings, name)]
+    if not missing:
+        return []
+    hint = "Receipts and statements leave out what is missing, and a tax office may refuse them."
+    return [Warning(f"{' and '.join(missing)} not set.", hint=hint, id="misar.W003")]
 
 
 @register(Tags.security, deploy=True)

@@ -422,6 +422,20 @@ STAFF_TOPUP_REFUND_CENTS_A_DAY = _counts_by_role(
 # How much of one tip a staff member may refund, by role, in the smallest unit of the tip's currency.
 STAFF_REFUND_CENTS_MAX = _counts_by_role("STAFF_REFUND_CENTS_MAX", default="billing=20000,admin=100000")
 
+# --- Receipts ---------------------------------------------------------------------------------------
+
+# Who sells the credits, as receipts and statements name the issuer. Lines of the address are separated by
+# semicolons. What is empty is left out; `check --deploy` warns about it.
+ISSUER_NAME = env.str("ISSUER_NAME", default="" if PRODUCTION else "Misar (sandbox)").strip()
+ISSUER_ADDRESS = [
+    line.strip()
+    for line in env.str("ISSUER_ADDRESS", default="" if PRODUCTION else "1 Sandbox Street; Nowhere").split(
+        ";"
+    )
+    if line.strip()
+]
+ISSUER_TAX_NUMBER = env.str("ISSUER_TAX_NUMBER", default="" if PRODUCTION else "XX000000000").strip()
+
 # --- Fees -------------------------------------------------------------------------------------------
 
 # Whether a refund of a tip also returns the platform's fee, in proportion to the refunded amount.

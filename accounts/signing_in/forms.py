@@ -6,8 +6,11 @@ from allauth.account.forms import LoginForm
 from django import forms
 from django.http import HttpRequest
 
+from accounts import buyers
+from accounts.buyers import Buyer
 from accounts.mail import outbox
 from accounts.misar_ids import STAFF_PREFIX
+from foundation.validators import validate_line, validate_lines
 
 
 class StaffSignInForm(LoginForm):
@@ -46,3 +49,44 @@ class MailSwitches(forms.Form):
     def switched_on(self) -> set[str]:
         """The kinds that are switched on."""
         return {name for name, is_on in self.cleaned_data.items() if is_on}
+
+
+class BuyerForm(forms.Form):
+    """Who buys, for receipts. Each field may be empty. A VAT number is kept as the user writes it."""
+
+    name = forms.CharField(
+        required=False,
+        label="Name or company",
+        max_length=buyers.NAME_LENGTH,
+        validators=[validate_line],
+        widget=forms.TextInput(attrs={"class": "input", "autocomplete": "organization"}),
+    )
+    address = forms.CharField(
+        required=False,
+        label="Address",
+        max_length=buyers.ADDRESS_LENGTH,
+        validators=[validate_lines],
+        help_text="Street, postal code and city, as on a letter.",
+        widget=forms.Textarea(attrs={"class": "input", "rows": 3, "autocomplete": "street-address"}),
+    )
+    country = forms.CharField(
+        required=False,
+        label="Country",
+        max_length=buyers.COUNTRY_LENGTH,
+        validators=[validate_line],
+        widget=forms.TextInput(attrs={"class": "input", "autocomplete": "country-name"}),
+    )
+    vat_number = forms.CharField(
+        required=False,
+        label="VAT number",
+        max_length=buyers.VAT_NUMBER_LENGTH,
+        validators=[validate_line],
+        help_text="With the letters of its country, such as DE123456789. Leave it empty if you have none.",
+        widget=forms.TextInput(attrs={"class": "input", "autocomplete": "off", "spellcheck": "false"}),
+    )
+
+    @property
+    def buyer(self) -> Buyer:
+        """The buyer that was entered, with one line break between two lines."""
+        lines = self.cleaned_data["address"].splitlines()
+        return Buyer(**self.cleaned_data | {"address": "\n".join(line.strip() for line in lines)})

@@ -19,6 +19,7 @@ urlpatterns = [
     path("sign-out", views.sign_out, name="sign-out"),
     path("signed-out", views.signed_out, name="signed-out"),
     path("account", views.account, name="account"),
+    path("account/buyer", views.account_buyer, name="account-buyer"),
     path("account/second-factor", views.set_up, name="mfa_activate_totp"),
     path("account/recovery-codes", views.recovery_codes, name="mfa_view_recovery_codes"),
     path("account/recovery-codes/new", views.new_recovery_codes, name="mfa_generate_recovery_codes"),

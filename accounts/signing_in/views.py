@@ -1,5 +1,6 @@
 """The pages for signing in and out, for the second factor, and the account page."""
 
+from dataclasses import asdict
 from typing import Any
 
 from allauth.account.views import LoginView, ReauthenticateView
@@ -23,12 +24,12 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 from django.views.generic import TemplateView
 
-from accounts import destinations
+from accounts import buyers, destinations, plans, vat_numbers
 from accounts.mail import outbox
 from accounts.models import User
 from accounts.signing_in import second_factor, sessions
 from accounts.signing_in.decorators import for_staff, issuer_in_reach, not_too_often
-from accounts.signing_in.forms import MailSwitches
+from accounts.signing_in.forms import BuyerForm, MailSwitches
 from accounts.signing_in.issuer import Issuer
 from foundation.http import content_security
 from foundation.http.compression import shows_a_secret
@@ -172,14 +173,55 @@ code_again = CodeAgainView.as_view(template_name="accounts/code_again.html")
 @require_http_methods(["GET", "HEAD", "POST"])
 def account(request: HttpRequest) -> HttpResponse:
     """Show the account page, and save which mails the user wants."""
-    user = request.user
-    switches = {kind: outbox.wants(user, kind) for kind in outbox.KINDS}  # type: ignore[arg-type]
-    form = MailSwitches(request.POST or None, initial=switches)
-    if request.method == "POST" and form.is_valid():
-        outbox.set_switches(user, form.switched_on)  # type: ignore[arg-type]
-        messages.success(request, "Saved.")
+    if request.method != "POST":
+        return _account_page(request)
+    switches = MailSwitches(request.POST)
+    if not switches.is_valid():
+        return _account_page(request, switches=switches, status=400)
+    outbox.set_switches(_user_of(request), switches.switched_on)
+    messages.success(request, "Saved.")
+    return redirect("account")
+
+
+@never_cache
+@login_required
+@require_http_methods(["GET", "HEAD", "POST"])
+def account_buyer(request: HttpRequest) -> HttpResponse:
+    """Save who buys, for receipts."""
+    if request.method != "POST":
+        # The user reloaded the page of a form with an error.
         return redirect("account")
-    return render(request, "accounts/account.html", {"form": form, "mail_enabled": settings.MAIL_ENABLED})
+    form = BuyerForm(request.POST)
+    if not form.is_valid():
+        return _account_page(request, buyer=form, status=400)
+    buyers.save(_user_of(request).pk, form.buyer)
+    messages.success(request, "Saved. Your receipts show it, also those of earlier payments.")
+    if hint := vat_numbers.hint(form.buyer.vat_number):
+        messages.warning(request, hint)
+    return redirect("account")
+
+
+def _account_page(
+    request: HttpRequest,
+    *,
+    switches: MailSwitches | None = None,
+    buyer: BuyerForm | None = None,
+    status: int = 200,
+) -> HttpResponse:
+    user = _user_of(request)
+    wanted = {kind: outbox.wants(user, kind) for kind in outbox.KINDS}
+    context = {
+        "switches": switches or MailSwitches(initial=wanted),
+        "form": buyer or BuyerForm(initial=asdict(buyers.buyer_of(user.pk))),
+        "plan_gives": plans.what_it_gives(user.plan),
+        "mail_enabled": settings.MAIL_ENABLED,
+    }
+    return render(request, "accounts/account.html", context, status=status)
+
+
+def _user_of(request: HttpRequest) -> User:
+    assert isinstance(request.user, User), "the view lets users in only"
+    return request.user
 
 
 # --- The page to return to --------------------------------------------------------------------------

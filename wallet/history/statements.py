@@ -166,13 +166,18 @@ def months(user_id: str) -> list[date]:
     return found
 
 
+def last_day_of_month(first_day: date) -> date:
+    """Return the last day of the month that begins on this day."""
+    return first_day.replace(day=monthrange(first_day.year, first_day.month)[1])
+
+
 def month(*, user_id: str, first_day: date) -> MonthlyStatement:
     """Return the statement of the month that begins on this day.
 
     The current month has only the entries that exist now. A month without entries has a statement too.
     """
     assert first_day.day == 1, "a month begins on its first day"
-    last_day = first_day.replace(day=monthrange(first_day.year, first_day.month)[1])
+    last_day = last_day_of_month(first_day)
     days = _days(first_day, last_day)
     opening, *ends = cuts(user_id, [start_of(first_day), *(end_of(day) for day in days)])
     closing = ends[-1]

@@ -6,7 +6,7 @@ from django.urls import path, register_converter
 from django.views.decorators.http import require_safe
 from django.views.generic import RedirectView
 
-from wallet.pages import budget_views, views
+from wallet.pages import budget_views, paper_views, views
 from wallet.pages.chart import today
 
 
@@ -40,6 +40,12 @@ urlpatterns = [
     path("wallet/history.csv", views.history_csv, name="history-csv"),
     path("wallet/statements", views.statement_list, name="statements"),
     path("wallet/statements/<month:month>", views.statement, name="statement"),
+    path("wallet/statements/<month:month>.pdf", paper_views.statement_pdf, name="statement-pdf"),
+    path("wallet/statements/<month:month>.csv", paper_views.statement_csv, name="statement-csv"),
+    path("wallet/receipts", paper_views.receipt_list, name="receipts"),
+    path("wallet/receipts/entry/<str:entry_id>", paper_views.receipt_of_entry, name="receipt-of-entry"),
+    path("wallet/receipts/<slug:number>", paper_views.receipt, name="receipt"),
+    path("wallet/receipts/<slug:number>.pdf", paper_views.receipt_pdf, name="receipt-pdf"),
     # Misar's own pages link to this older URL.
     path(
         "dashboard/wallet",

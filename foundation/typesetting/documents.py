@@ -1,0 +1,58 @@
+"""Set a PDF file: tagged, in every script that the fonts know, with bounded memory and time.
+
+A child process sets each file and ends. So no memory stays in use, a file that takes too long is ended from
+outside, and the compiler sees none of the service's secrets: it gets a template, the data, and nothing else.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from foundation.errors import TryAgainLater
+
+FILES_AT_ONCE = 2  # Of one web process. One file is the work of a processor for a tenth of a second or two.
+WAIT_SECONDS = 2.0  # How long a request waits for its turn.
+SECONDS_MAX = 5.0
+CHILD = Path(__file__).with_name("child.py")
+
+_turns = threading.BoundedSemaphore(FILES_AT_ONCE)
+
+
+class CannotTypeset(TryAgainLater):
+    """Raised when a file cannot be made now: too many are being made, or this one took too long."""
+
+    sentence = "This file cannot be made right now. Nothing was changed; please try again in a minute."
+    headers = {"Retry-After": "5"}
+
+
+def pdf(template: Path, data: Mapping[str, Any]) -> bytes:
+    """Return the PDF file that a Typst template makes of this data. The same data gives the same bytes.
+
+    The template reads the data as JSON from `sys.inputs.data`, so no text of it is ever run as a program. If
+    a text has a character that no font knows, `sys.inputs.unknown` is "yes" and the template says so in the
+    file. Raises CannotTypeset.
+    """
+    if not _turns.acquire(timeout=WAIT_SECONDS):
+        raise CannotTypeset
+    try:
+        child = subprocess.run(  # noqa: S603  (our own program; the data is on its standard input)
+            [sys.executable, "-I", str(CHILD), str(template)],
+            input=json.dumps(data).encode(),
+            capture_output=True,
+            env={"PATH": os.defpath},
+            timeout=SECONDS_MAX,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        raise CannotTypeset from None
+    finally:
+        _turns.release()
+    if child.returncode:
+        # What the child wrote may name a person, so the log gets the exit code alone.
+        raise RuntimeError(f"{template.name} was not set: exit code {child.returncode}")
+    return child.stdout

@@ -1,0 +1,132 @@
+"""Statements as files, and receipts as pages and files."""
+
+from datetime import date
+
+from django.http import (
+    Http404,
+    HttpRequest,
+    HttpResponse,
+    HttpResponseBase,
+    HttpResponseRedirect,
+    StreamingHttpResponse,
+)
+from django.shortcuts import render
+from django.urls import reverse
+from django.utils import timezone
+from django.views.decorators.http import require_GET, require_safe
+
+from accounts.decorators import page_of_the_user
+from foundation import spreadsheets
+from foundation.database import standby
+from foundation.http.last_resort import answer
+from foundation.typesetting.documents import CannotTypeset
+from wallet.history import statements
+from wallet.models import TopUp
+from wallet.pages import papers, tables
+from wallet.pages.addresses import user_of
+from wallet.payments import receipted
+from wallet.payments.receipted import Receipt
+
+WAIT_SECONDS = 5
+
+# --- Statements -------------------------------------------------------------------------------------
+
+
+@page_of_the_user
+@require_safe
+@standby.may_answer
+def statement_pdf(request: HttpRequest, month: date) -> HttpResponse:
+    """Return the statement of one month as a PDF file."""
+    user = user_of(request)
+    statement = statements.month(user_id=user.pk, first_day=month)
+    try:
+        content = papers.statement_pdf(statement, user=user, made_at=timezone.now())
+    except CannotTypeset as error:
+        return _not_now(request, error)
+    return _file(content, f"wallet-statement-{month:%Y-%m}.pdf")
+
+
+@page_of_the_user
+@require_GET
+def statement_csv(request: HttpRequest, month: date) -> HttpResponseBase:
+    """Return every entry of one month as a CSV file, newest first, like the file of the whole history."""
+    user_id = user_of(request).pk
+    choice = statements.Choice(first_day=month, last_day=statements.last_day_of_month(month))
+    rows = (tables.csv_row(entry) for entry in statements.history(user_id=user_id, choice=choice))
+    response = StreamingHttpResponse(
+        spreadsheets.rows_as_csv(tables.CSV_HEADER, rows), content_type="text/csv; charset=utf-8"
+    )
+    response["Content-Disposition"] = f'attachment; filename="wallet-statement-{month:%Y-%m}.csv"'
+    return response
+
+
+# --- Receipts ---------------------------------------------------------------------------------------
+
+
+@page_of_the_user
+@require_safe
+def receipt_list(request: HttpRequest) -> HttpResponse:
+    """Show the user's receipts, newest first."""
+    page = receipted.page_of(user_id=user_of(request).pk, after=request.GET.get("after", ""))
+    return render(request, "wallet/receipts.html", {"page": page, "is_first": "after" not in request.GET})
+
+
+@page_of_the_user
+@require_safe
+def receipt(request: HttpRequest, number: str) -> HttpResponse:
+    """Show one receipt of the user."""
+    found, user = _receipt_or_404(request, number), user_of(request)
+    buyer = papers.buyer_of(user)
+    context = {
+        "receipt": found,
+        "issuer": papers.issuer_lines(),
+        "buyer": papers.buyer_lines(buyer),
+        "has_address": bool(buyer.address),
+        "facts": papers.facts_of(found),
+        "items": papers.items_of(found),
+        "totals": papers.totals_of(found),
+        "reversals": papers.reversals_of(found),
+        "no_tax": papers.NO_TAX,
+    }
+    return render(request, "wallet/receipt.html", context)
+
+
+@page_of_the_user
+@require_safe
+def receipt_pdf(request: HttpRequest, number: str) -> HttpResponse:
+    """Return one receipt of the user as a PDF file."""
+    found = _receipt_or_404(request, number)
+    try:
+        content = papers.receipt_pdf(found, user=user_of(request))
+    except CannotTypeset as error:
+        return _not_now(request, error)
+    return _file(content, f"receipt-{found.topup.pk}.pdf")
+
+
+@page_of_the_user
+@require_safe
+def receipt_of_entry(request: HttpRequest, entry_id: str) -> HttpResponse:
+    """Redirect to the receipt of a top-up's entry, or to the list of receipts if the entry has none."""
+    paid = TopUp.objects.of_user(user_of(request).pk).filter(entry_id=entry_id, state=TopUp.State.PAID)
+    number = paid.values_list("pk", flat=True).first()
+    return HttpResponseRedirect(
+        reverse("wallet:receipt", args=[number]) if number else reverse("wallet:receipts")
+    )
+
+
+def _receipt_or_404(request: HttpRequest, number: str) -> Receipt:
+    found = receipted.receipt_of(user_id=user_of(request).pk, number=number)
+    if found is None:
+        raise Http404
+    return found
+
+
+def _file(content: bytes, name: str) -> HttpResponse:
+    response = HttpResponse(content, content_type="application/pdf")
+    response["Content-Disposition"] = f'attachment; filename="{name}"'
+    return response
+
+
+def _not_now(request: HttpRequest, error: CannotTypeset) -> HttpResponse:
+    sentence, _, next_step = str(error).partition(". ")
+    return answer(request, error.status, f"{sentence}.", next_step, retry_after_seconds=WAIT_SECONDS)
