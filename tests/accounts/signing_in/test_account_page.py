@@ -1,0 +1,132 @@
+"""The account page: what the plan gives, and the buyer that a user enters for receipts."""
+
+import pytest
+from django.urls import reverse
+
+from accounts import buyers, plans
+from accounts.buyers import Buyer, BuyerDetails
+from foundation import erased_texts
+from tests.factories import UserFactory
+from tests.html import browser_of, words
+
+pytestmark = pytest.mark.django_db
+
+ENTERED = {
+    "name": "Acme GmbH",
+    "address": "Hauptstraße 1\r\n  10115 Berlin",
+    "country": "Germany",
+    "vat_number": "DE123456789",
+}
+
+
+@pytest.fixture
+def dana():
+    return UserFactory.create(misar_id="usr_dana", name="Dana")
+
+
+def enter(browser, **changes):
+    return browser.post("/account/buyer", ENTERED | changes)
+
+
+def test_a_buyer_is_stored_and_shown_again(dana):
+    browser = browser_of(dana)
+    assert enter(browser).url == "/account"
+    assert buyers.buyer_of(dana.pk) == Buyer(
+        "Acme GmbH", "Hauptstraße 1\n10115 Berlin", "Germany", "DE123456789"
+    )
+    page = browser.get("/account").content.decode()
+    assert 'value="Acme GmbH"' in page
+    assert "Hauptstraße 1\n10115 Berlin</textarea>" in page
+    assert "usually have another length" not in page
+
+
+def test_a_buyer_can_be_changed_and_emptied(dana):
+    browser = browser_of(dana)
+    enter(browser)
+    enter(browser, vat_number="")
+    assert buyers.buyer_of(dana.pk).vat_number == ""
+    enter(browser, name="", address=" ", country="", vat_number="")
+    assert not BuyerDetails.objects.exists()
+    assert buyers.buyer_of(dana.pk) == Buyer()
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"name": "x" * 201},
+        {"name": "Acme\x00"},
+        {"name": "two\nlines"},
+        {"address": "a\u202eb"},
+        {"address": "x" * 501},
+        {"country": "x" * 81},
+        {"vat_number": "\u200b"},
+        {"vat_number": "1" * 41},
+    ],
+)
+def test_what_cannot_be_printed_is_refused_in_words_and_kept_in_the_form(dana, wrong):
+    browser = browser_of(dana)
+    answer = enter(browser, **wrong)
+    assert answer.status_code == 400
+    assert "Not saved. Please fix these fields:" in words(answer)
+    assert 'value="Germany"' in answer.content.decode() or "country" in wrong
+    assert not BuyerDetails.objects.exists()
+
+
+@pytest.mark.parametrize("number", ["DE12345678", "FR1", "el12345678", "ATU1234567"])
+def test_a_vat_number_that_looks_wrong_is_stored_with_a_hint(dana, number):
+    browser = browser_of(dana)
+    enter(browser, vat_number=number)
+    assert buyers.buyer_of(dana.pk).vat_number == number
+    assert "Please check the VAT number" in words(browser.get("/account"))
+
+
+@pytest.mark.parametrize(
+    "number",
+    [
+        "DE 123 456 789",
+        "FRXX999999999",
+        "NL123456789B01",
+        "CHE-123.456.789 MWST",
+        "12-3456789",
+        "27AAPFU0939F1ZV",
+    ],
+)
+def test_numbers_of_any_country_get_no_hint_if_nothing_is_known_against_them(dana, number):
+    browser = browser_of(dana)
+    enter(browser, vat_number=number)
+    assert buyers.buyer_of(dana.pk).vat_number == number
+    assert "Please check" not in words(browser.get("/account"))
+
+
+def test_a_buyer_is_of_one_user(dana):
+    enter(browser_of(dana))
+    other = UserFactory.create()
+    assert "Acme" not in words(browser_of(other).get("/account"))
+    assert buyers.buyer_of(other.pk) == Buyer()
+
+
+def test_a_visitor_must_sign_in_and_the_forms_address_leads_to_the_page(dana, client):
+    assert client.post("/account/buyer", ENTERED).url.startswith("/sign-in?next=")
+    assert browser_of(dana).get(reverse("account-buyer")).url == "/account"
+
+
+def test_a_buyer_goes_with_its_user_and_an_erasure_reads_its_texts(dana):
+    buyers.save(dana.pk, Buyer("Acme", "c/o nora@example.com\nBerlin"))
+    erased_texts.erase_from_texts("nora@example.com")
+    assert buyers.buyer_of(dana.pk).address == "c/o (erased)\nBerlin"
+    dana.delete()
+    assert not BuyerDetails.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("fee_bps", "key_limit", "gives"),
+    [
+        (500, 1, "You keep 95% of each tip; the platform fee is 5%. 1 active API key."),
+        (275, 0, "You keep 97.25% of each tip; the platform fee is 2.75%. 0 active API keys."),
+        (0, None, "You keep 100% of each tip; the platform fee is 0%. Any number of active API keys."),
+    ],
+)
+def test_a_plan_says_what_it_gives(dana, fee_bps, key_limit, gives):
+    plan = plans.add_plan(slug="own", name="Own", fee_bps=fee_bps, key_limit=key_limit, actor="test")
+    plans.assign(user=dana, plan=plan)
+    assert f"Plan: Own {gives}" in words(browser_of(dana).get("/account"))
