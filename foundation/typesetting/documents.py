@@ -17,7 +17,9 @@ from foundation.errors import TryAgainLater
 
 FILES_AT_ONCE = 2  # Of one web process. One file is the work of a processor for a tenth of a second or two.
 WAIT_SECONDS = 2.0  # How long a request waits for its turn.
-SECONDS_MAX = 5.0
+SECONDS_MAX = 8.0  # With the wait for a turn, within the 10 seconds that a stopping server gives a request.
+# One thread: on a machine with many processors, the stacks of as many threads would pass the child's limit.
+ENVIRONMENT = {"PATH": os.defpath, "RAYON_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "2"}
 CHILD = Path(__file__).with_name("child.py")
 
 _turns = threading.BoundedSemaphore(FILES_AT_ONCE)
@@ -44,7 +46,7 @@ def pdf(template: Path, data: Mapping[str, Any]) -> bytes:
             [sys.executable, "-I", str(CHILD), str(template)],
             input=json.dumps(data).encode(),
             capture_output=True,
-            env={"PATH": os.defpath},
+            env=ENVIRONMENT,
             timeout=SECONDS_MAX,
             check=False,
         )

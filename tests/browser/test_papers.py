@@ -38,7 +38,7 @@ def test_a_user_enters_the_buyer_and_takes_the_receipt(open_browser, give, size,
     person.is_never_stopped_by_the_page()
 
     person.goes_to("/wallet")
-    person.follows("Receipt")
+    person.follows("Top-up: receipt")
     assert person.sees("10115 Berlin")
     file = download(person, "Download PDF")
     assert "王小明 GmbH Hauptstraße 1 10115 Berlin Germany VAT number DE123456789" in file

@@ -2,7 +2,11 @@
 
 import pytest
 
-from misar_billing.checks import no_setting_lets_every_host_in, the_service_has_no_password_of_others
+from misar_billing.checks import (
+    no_setting_lets_every_host_in,
+    receipts_name_their_issuer,
+    the_service_has_no_password_of_others,
+)
 from tests.misar_billing.test_image import image as image
 from tests.misar_billing.test_image import run
 from tests.misar_billing.test_settings import read, refusal
@@ -80,6 +84,16 @@ def test_a_password_of_an_earlier_compose_file_is_an_error_that_does_not_show_it
     [error] = the_service_has_no_password_of_others(None)
     assert (error.id, error.msg) == ("misar.E009", f"{name} is in the environment of this process.")
     assert "passw0rd" not in str(error)
+
+
+@pytest.mark.parametrize("missing", [("ISSUER_NAME",), ("ISSUER_ADDRESS", "ISSUER_TAX_NUMBER")])
+def test_receipts_without_their_issuer_are_a_warning(settings, missing):
+    settings.ISSUER_NAME, settings.ISSUER_ADDRESS, settings.ISSUER_TAX_NUMBER = "Misar", ["1 Road"], "MT1"
+    assert receipts_name_their_issuer(None) == []
+    for name in missing:
+        setattr(settings, name, type(getattr(settings, name))())
+    [warning] = receipts_name_their_issuer(None)
+    assert (warning.id, warning.msg) == ("misar.W003", f"{' and '.join(missing)} not set.")
 
 
 def test_the_image_does_not_start_with_them(image):

@@ -26,6 +26,9 @@ COMPLETE = {
     "SSO_ISSUER": "https://id.misar.io",
     "SSO_AUDIENCE": "misar-billing",
     "SSO_JWKS_URL": "https://id.misar.io/jwks.json",
+    "ISSUER_NAME": "Misar Ltd",
+    "ISSUER_ADDRESS": "1 Long Road; ;  Valletta",
+    "ISSUER_TAX_NUMBER": "MT12345678",
 }
 BY_SECRET = {"SSO_JWKS_URL": "", "SSO_JWT_SECRET": "a-shared-secret-of-32-bytes-or-more"}
 SECRETS = (
@@ -394,3 +397,15 @@ def test_entry_points_of_which_one_is_looked_for_keep_their_order():
 def test_entry_points_that_are_no_addresses_are_refused_without_the_password(monkeypatch, address):
     sentence = refusal(monkeypatch, DATABASE_URL=f"postgres://billing:database-passw0rd@{address}/billing")
     assert "DATABASE_URL names several servers" in sentence
+
+
+# --- The issuer of receipts ---------------------------------------------------------------------------
+
+
+def test_the_issuers_address_has_lines(monkeypatch):
+    assert read(monkeypatch)["ISSUER_ADDRESS"] == ["1 Long Road", "Valletta"]
+
+
+def test_production_has_no_issuer_of_its_own(monkeypatch):
+    found = read(monkeypatch, ISSUER_NAME=None, ISSUER_ADDRESS=None, ISSUER_TAX_NUMBER=None)
+    assert (found["ISSUER_NAME"], found["ISSUER_ADDRESS"], found["ISSUER_TAX_NUMBER"]) == ("", [], "")

@@ -336,7 +336,10 @@ def test_threads_have_sessions_of_their_own(pair, outcomes, django_db_blocker):
 
 
 PAGES = ("/wallet/statements", "/wallet/statements/2026-10", "/dashboard", "/dashboard/sponsors")
-PAGES_OF_THE_PRIMARY = ("/wallet", "/dashboard/keys", "/wallet/history.csv", "/dashboard/tips.csv")
+PAGES_OF_THE_PRIMARY = (
+    *("/wallet", "/dashboard/keys", "/wallet/history.csv", "/dashboard/tips.csv", "/wallet/receipts"),
+    *("/wallet/statements/2026-10.pdf", "/wallet/statements/2026-10.csv"),
+)
 LISTS_OF_THE_PRIMARY = {"wallet_wallet", "wallet_hold", "wallet_lot"}
 
 

@@ -17,7 +17,6 @@ from django.views.decorators.http import require_GET, require_safe
 
 from accounts.decorators import page_of_the_user
 from foundation import spreadsheets
-from foundation.database import standby
 from foundation.http.last_resort import answer
 from foundation.typesetting.documents import CannotTypeset
 from wallet.history import statements
@@ -34,9 +33,11 @@ WAIT_SECONDS = 5
 
 @page_of_the_user
 @require_safe
-@standby.may_answer
 def statement_pdf(request: HttpRequest, month: date) -> HttpResponse:
-    """Return the statement of one month as a PDF file."""
+    """Return the statement of one month as a PDF file.
+
+    The standby does not answer it: a read there is one transaction, which would wait for the file.
+    """
     user = user_of(request)
     statement = statements.month(user_id=user.pk, first_day=month)
     try:

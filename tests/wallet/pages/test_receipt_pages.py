@@ -130,6 +130,14 @@ def test_text_of_a_user_is_never_run_as_a_program(dana, topup):
     assert b"<script>" not in page.content.replace(b"<script src", b"")
 
 
+def test_the_longest_texts_are_on_the_paper(dana, topup):
+    buyers.save(dana.pk, Buyer("W" * 200, "\n".join(["x" * 124] * 4), "Z" * 80, "1" * 40))
+    _, file = paper(browser_of(dana), topup)
+    letters = file.replace(" ", "").replace("\u200b", "")
+    for text in ("W" * 200, "x" * 496, "Z" * 80, "1" * 40):
+        assert text in letters
+
+
 def test_the_same_receipt_is_the_same_file(dana, topup):
     browser = browser_of(dana)
     one, other = (browser.get(f"/wallet/receipts/{topup.pk}.pdf").content for _ in range(2))
@@ -190,7 +198,7 @@ def test_a_topup_that_was_not_paid_has_no_receipt(dana):
 
 def test_the_history_and_the_list_lead_to_the_receipt(dana, topup):
     browser = browser_of(dana)
-    found = browser.get(link(browser.get("/wallet"), "Receipt"))
+    found = browser.get(link(browser.get("/wallet"), "Top-up"))
     assert found.url == f"/wallet/receipts/{topup.pk}"
     shown = words(browser.get("/wallet/receipts"))
     assert f"{day_of(topup)} 25 credits $25.00 PDF" in shown
