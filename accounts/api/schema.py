@@ -65,11 +65,11 @@ RETRY_AFTER = header(
 HEADERS = [
     REQUEST_ID,
     RETRY_AFTER,
-    _limit("X-RateLimit-Limit", "Requests a minute."),
-    _limit("X-RateLimit-Remaining", "How many are left."),
-    _limit("X-RateLimit-Reset", "When there are as many again, in Unix seconds."),
+    _limit("X-RateLimit-Limit", "How many requests a minute this key, or this user, may send."),
+    _limit("X-RateLimit-Remaining", "How many of them are left."),
+    _limit("X-RateLimit-Reset", "When the count begins anew, in Unix seconds."),
 ]
-creators_schema = extend_schema(tags=["Creators"], parameters=HEADERS)
+creators_schema = extend_schema(parameters=HEADERS)
 
 # --- Refusals ---------------------------------------------------------------------------------------
 

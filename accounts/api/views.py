@@ -30,19 +30,35 @@ class KeyViewSet(CreatorViewSet):
     permission_classes = (IsBrowser,)
     access: ClassVar = {}
 
-    @extend_schema(operation_id="keys_list", responses={200: serializers.KeyList} | errors())
+    @extend_schema(
+        operation_id="keys_list",
+        summary="List API keys",
+        tags=["API keys"],
+        responses={200: serializers.KeyList} | errors(),
+    )
     def list(self, request: Request) -> HttpResponse:
-        """List every key, including revoked keys, newest first."""
+        """List your keys, newest first, revoked ones too. No answer but that of a new key has its secret.
+
+        Only the dashboard's session may call this: no key and no access token.
+        """
         mine = ApiKey.objects.with_last_use().filter(owner=self.creator).order_by("-created_at")
         return no_store({"success": True, "keys": serializers.KeyRow(mine, many=True).data})
 
     @extend_schema(
         operation_id="keys_create",
+        summary="Create an API key",
+        tags=["API keys"],
         request=serializers.KeyRequest,
         responses={201: serializers.KeyMade} | errors(413, 415),
     )
     def create(self, request: Request) -> HttpResponse:
-        """Create a key. Only this answer contains its secret."""
+        """Create a key. Only this answer has its secret, so keep it now.
+
+        Your plan says how many active keys you may have; one more is 403. Each request makes another key.
+
+        Only the dashboard's session may call this, with its CSRF token: no key and no access token may make
+        a lasting key.
+        """
         requested = self.parsed(serializers.KeyRequest)
         made, secret = api_keys.issue(
             owner=self.creator,
@@ -54,19 +70,35 @@ class KeyViewSet(CreatorViewSet):
         answer = serializers.KeyMade({"success": True, "key": secret, "made": made})
         return no_store(answer.data, status=201)
 
-    @extend_schema(operation_id="keys_revoke", responses={200: DONE} | errors())
+    @extend_schema(
+        operation_id="keys_revoke",
+        summary="Revoke an API key",
+        tags=["API keys"],
+        responses={200: DONE} | errors(),
+    )
     def destroy(self, request: Request, pk: UUID) -> HttpResponse:
-        """Revoke a key."""
+        """Revoke a key, for good. It is refused from the next request on. A second request for it is 404.
+
+        Only the dashboard's session may call this, with its CSRF token.
+        """
         api_keys.revoke(owner=self.creator, key_id=pk)
         return no_store({"success": True})
 
     @extend_schema(
         operation_id="keys_revoke_named",
-        parameters=[OpenApiParameter("id", OpenApiTypes.UUID, required=True)],
+        summary="Revoke a key by query",
+        tags=["API keys"],
+        parameters=[
+            OpenApiParameter("id", OpenApiTypes.UUID, required=True, description="The `id` of the key.")
+        ],
         responses={200: DONE} | errors(),
     )
     def destroy_named(self, request: Request) -> HttpResponse:
-        """Revoke the key whose id is in the query: `?id=`."""
+        """Revoke the key whose id is in the query. It does what `DELETE /mail/v1/keys/{id}` does, and is
+        there for clients that send the id this way.
+
+        Only the dashboard's session may call this, with its CSRF token.
+        """
         named = request.query_params.get("id")
         if not named:
             raise drf.ValidationError({"id": ["is required"]})

@@ -27,7 +27,11 @@ READ = Access(scopes=("monetization", "read"))
 WRITE = Access(scopes=("monetization",))
 
 PAGING = [
-    OpenApiParameter("limit", {"type": "integer", "minimum": 1, "maximum": 1000, "default": 1000}),
+    OpenApiParameter(
+        "limit",
+        {"type": "integer", "minimum": 1, "maximum": 1000, "default": 1000},
+        description="How many rows a page has at most.",
+    ),
     OpenApiParameter(
         "cursor", OpenApiTypes.STR, description="Where the `Link` header of the page before points."
     ),
@@ -69,24 +73,39 @@ class SponsorViewSet(CreatorViewSet):
 
     @extend_schema(
         operation_id="sponsors_list",
+        summary="List sponsors",
+        tags=["Sponsors"],
         parameters=[*PAGING, LINK],
         responses={200: serializers.SponsorRow(many=True)} | errors(),
     )
     @standby.may_answer
     def list(self, request: Request) -> HttpResponse:
-        """List active and upcoming placements, soonest first."""
+        """List active and upcoming placements, soonest first. The body is an array; the next page is in the
+        `Link` header.
+
+        A key needs the scope `monetization` or `read`. A session or an access token may list its own.
+        """
         mine = Sponsor.objects.visible_to(self.creator)
         listed = mine.active_or_upcoming(self.now)
         return page(request, listed, by="active_from", shape=serializers.SponsorRow, among=mine)
 
     @extend_schema(
         operation_id="sponsors_create",
+        summary="Record a sponsor",
+        tags=["Sponsors"],
         request=serializers.SponsorRequest,
         parameters=[IDEMPOTENCY_KEY],
         responses={201: data_of("SponsorCreated", serializers.SponsorMade)} | errors(409, 413, 415),
     )
     def create(self, request: Request) -> HttpResponse:
-        """Record a placement."""
+        """Record a placement that you have sold. No money moves here.
+
+        A period includes its beginning and excludes its end. Placements may overlap, unless staff switched
+        on one sponsor at a time for you: then a second one in the same position is 409. Send an
+        `Idempotency-Key`, so that a retry records nothing twice.
+
+        A key needs the scope `monetization`. A session or an access token may record its own.
+        """
         requested = self.parsed(serializers.SponsorRequest)
 
         def make() -> Made:
@@ -97,10 +116,15 @@ class SponsorViewSet(CreatorViewSet):
 
     @extend_schema(
         operation_id="sponsors_cancel",
+        summary="Cancel a sponsor",
+        tags=["Sponsors"],
         responses={200: inline_serializer("Done", {"success": drf.BooleanField()})} | errors(),
     )
     def destroy(self, request: Request, pk: str) -> HttpResponse:
-        """Cancel a placement that has not ended."""
+        """Cancel a placement that has not ended. It is no longer listed. A second request for it is 404.
+
+        A key needs the scope `monetization`. A session or an access token may cancel its own.
+        """
         sponsors.cancel(creator=self.creator, sponsor_id=pk)
         return no_store({"success": True})
 
@@ -113,23 +137,40 @@ class SubscriptionViewSet(CreatorViewSet):
 
     @extend_schema(
         operation_id="subscriptions_list",
+        summary="List subscriptions",
+        tags=["Subscriptions"],
         parameters=[*PAGING, LINK],
         responses={200: serializers.SubscriptionRow(many=True)} | errors(),
     )
     @standby.may_answer
     def list(self, request: Request) -> HttpResponse:
-        """List every subscription, newest first."""
+        """List every subscription, newest first, cancelled ones too. The body is an array; the next page is
+        in the `Link` header.
+
+        A key needs the scope `monetization` or `read`. A session or an access token may list its own.
+        """
         mine = Subscription.objects.visible_to(self.creator)
         return page(request, mine, by="-created_at", shape=serializers.SubscriptionRow)
 
     @extend_schema(
         operation_id="subscriptions_create",
+        summary="Record a subscription",
+        tags=["Subscriptions"],
         request=serializers.SubscriptionRequest,
         parameters=[IDEMPOTENCY_KEY],
         responses={201: data_of("SubscriptionCreated", serializers.SubscriptionMade)} | errors(409, 413, 415),
     )
     def create(self, request: Request) -> HttpResponse:
-        """Record a new paid subscriber."""
+        """Record a new paid subscription of a reader, for example when Stripe reports it. No card is
+        charged here.
+
+        The billing interval is read from the plan's name, such as `monthly` or `yearly`. The same
+        `stripe_subscription_id` with the same plan, amount and currency answers the first answer again; so
+        does the same `Idempotency-Key` with the same body. Without either, a retry records a second
+        subscription.
+
+        A key needs the scope `monetization`. A session or an access token may record its own.
+        """
         requested = self.parsed(serializers.SubscriptionRequest)
 
         def make() -> Made:
@@ -143,11 +184,22 @@ class SubscriptionViewSet(CreatorViewSet):
 
     @extend_schema(
         operation_id="subscriptions_change",
+        summary="Change a subscription",
+        tags=["Subscriptions"],
         request=serializers.SubscriptionChange,
         responses={200: data_of("SubscriptionChanged", serializers.SubscriptionRow)} | errors(413, 415),
     )
     def partial_update(self, request: Request, pk: str) -> HttpResponse:
-        """Change status, plan or price. A change that is older than the last change has no effect."""
+        """Change the status, the plan or the price of a subscription. Fields that you leave out stay as
+        they are.
+
+        Send the time of Stripe's event as `occurred_at`. A change that is older than the last one of its
+        kind has no effect, so events may arrive in any order. Of two changes of the same second the later
+        arrival wins, but `cancelled` wins over any other status. The answer is the subscription as it is
+        now.
+
+        A key needs the scope `monetization`. A session or an access token may change its own.
+        """
         requested = self.parsed(serializers.SubscriptionChange)
         mine = Subscription.objects.visible_to(self.creator).filter(pk=pk)
         currency = mine.values_list("currency", flat=True).first()  # A subscription's currency never changes.
@@ -168,24 +220,41 @@ class TipViewSet(CreatorViewSet):
 
     @extend_schema(
         operation_id="tips_list",
+        summary="List tips",
+        tags=["Tips"],
         parameters=[*PAGING, LINK],
         responses={200: serializers.TipRow(many=True)} | errors(),
     )
     @standby.may_answer
     def list(self, request: Request) -> HttpResponse:
-        """List every tip, newest first."""
+        """List every tip, newest first. The body is an array; the next page is in the `Link` header.
+
+        A key needs the scope `monetization` or `read`. A session or an access token may list its own.
+        """
         mine = Tip.objects.visible_to(self.creator)
         return page(request, mine, by="-created_at", shape=serializers.TipRow)
 
     @extend_schema(
         operation_id="tip",
+        summary="Record a tip",
+        tags=["Tips"],
         auth=KEY_ALONE,
         request=serializers.TipRequest,
         parameters=[IDEMPOTENCY_KEY],
         responses={200: serializers.TipMade} | errors(409, 413, 415),
     )
     def create(self, request: Request) -> HttpResponse:
-        """Record a tip and its platform fee."""
+        """Record a tip that a reader has paid, and get the platform's fee and the net amount. No card is
+        charged here.
+
+        The fee is that of your plan at this moment, rounded half up; it is kept with the tip and never
+        changes. The same `stripe_payment_id` with the same amount and currency answers the first answer
+        again; so does the same `Idempotency-Key` with the same body. Without either, a retry records a
+        second tip.
+
+        A key needs the scope `monetization`, `send:transactional` or `send`. A session or an access token
+        can't record tips.
+        """
         requested = self.parsed(serializers.TipRequest)
 
         def make() -> Made:
@@ -203,14 +272,25 @@ class StatsViewSet(CreatorViewSet):
 
     @extend_schema(
         operation_id="monetization_stats",
+        summary="Read stats",
+        tags=["Stats"],
         parameters=[
-            OpenApiParameter("period", {"type": "string", "enum": list(stats.PERIODS), "default": "30d"})
+            OpenApiParameter(
+                "period",
+                {"type": "string", "enum": list(stats.PERIODS), "default": "30d"},
+                description="Whole UTC days; each period ends today.",
+            )
         ],
         responses={200: data_of("Stats", serializers.StatsData)} | errors(),
     )
     @standby.may_answer_late
     def retrieve(self, request: Request) -> HttpResponse:
-        """Read the figures of a period, per currency."""
+        """Read what you earned in a period of whole UTC days, today included, in each currency. Amounts of
+        different currencies are never added.
+
+        The figures may be some seconds old: a tip that was just recorded may be missing. Any key may read
+        them; so may a session or an access token.
+        """
         periods = request.query_params.getlist("period") or ["30d"]
         if len(periods) > 1 or periods[0] not in stats.PERIODS:
             raise drf.ValidationError({"period": [f"must be one of {', '.join(stats.PERIODS)}"]})

@@ -128,7 +128,7 @@ def placements(story: Story, who: Callers, creator: User) -> None:
     cancel = story.operation("sponsors_cancel", "DELETE", f"{MONEY}/sponsors/{{}}")
     cancel(who.none, "no_credentials", NO_CREDENTIAL, 401, on=made)
     cancel(who.contacts_key, "missing_scope", NO_SCOPE, 403, on=made)
-    cancel(who.key, "canceled", "The placement is no longer listed", on=made)
+    cancel(who.key, "cancelled", "The placement is no longer listed", on=made)
     cancel(who.key, "not_found", "It was cancelled, has ended, or is not yours", 404, on=made)
 
 

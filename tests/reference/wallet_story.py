@@ -168,7 +168,7 @@ def topups(story: Story, who: Callers, sandbox: Sandbox) -> None:
     topup(who.none, "no_credentials", NO_KEY, 403)
     topup(who.reads_only, "may_not_topup", NO_RIGHT, 403)
     sandbox.control("settings", api_failure=500)
-    topup(who.blog, "stripe_out_of_reach", "Stripe does not answer: no checkout was opened", 503)
+    topup(who.blog, "stripe_out_of_reach", "Stripe does not answer: nothing was charged", 503)
     sandbox.control("settings", api_failure=None)
 
 

@@ -47,7 +47,7 @@ class TooManyBatches(TryAgainLater):
     sentence = "Too many batches are being charged right now; please try again."
 
 
-@extend_schema(tags=["Universal Wallet"], parameters=[REQUEST_ID, RETRY_AFTER])
+@extend_schema(parameters=[REQUEST_ID, RETRY_AFTER])
 class BatchViewSet(JSONViewSet):
     """Many charges in one request, of one user or of many users."""
 
@@ -59,11 +59,22 @@ class BatchViewSet(JSONViewSet):
 
     @extend_schema(
         operation_id="wallet_deduct_batch",
+        summary="Charge in a batch",
+        tags=["Charges"],
         request=BatchRequest,
         responses={200: BatchAnswer} | errors(403, 413, 415, 429, shape=DecisionError),
     )
     def create(self, request: Request) -> HttpResponse:
-        """Make up to 500 charges, each as `deduct` would, and say what became of each, in their order."""
+        """Make up to 500 charges in one request, of one user or of many. Each is judged by itself, as a
+        single charge would be, and `results` has the answer to each in the order of `items`.
+
+        A batch is not atomic: some charges may be made and others not. Each item needs an
+        `idempotency_key`; keys are those of a single charge. An item with status 503 is not known to be
+        charged. Send it again, with its key; the whole batch can be sent again too.
+
+        The service key needs the right `charge`. The body may have 1 MiB. A batch takes at most 8 seconds;
+        what was not begun by then has status 503. It counts as one request.
+        """
         sent = self.parsed(BatchRequest)["items"]  # A body that arrives slowly occupies no place.
         with _place(), deadlines.within(batches.SECONDS_MAX):
             return no_store({"results": _results(request, sent)})

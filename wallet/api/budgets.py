@@ -16,11 +16,17 @@ from wallet.api.serializers import CodedError
 from wallet.charges import budgets
 from wallet.charges.models import Budget
 
-PERIOD = OpenApiParameter("period", OpenApiTypes.STR, enum=Budget.Period.values, required=True)
+PERIOD = OpenApiParameter(
+    "period",
+    OpenApiTypes.STR,
+    enum=Budget.Period.values,
+    required=True,
+    description="The period of the budget to remove.",
+)
 SET_BY_PRODUCT = Budget.SetBy.PRODUCT
 
 
-@extend_schema(tags=["Universal Wallet"], parameters=[REQUEST_ID, RETRY_AFTER])
+@extend_schema(parameters=[REQUEST_ID, RETRY_AFTER])
 class BudgetViewSet(ResourceViewSet):
     """The most that a product lets itself charge a user. Users set their own budgets on the wallet page."""
 
@@ -31,6 +37,8 @@ class BudgetViewSet(ResourceViewSet):
 
     @extend_schema(
         operation_id="wallet_budget_set",
+        summary="Set a budget",
+        tags=["Budgets"],
         request=serializers.BudgetRequest,
         responses={200: serializers.BudgetRow}
         | errors(
@@ -40,7 +48,16 @@ class BudgetViewSet(ResourceViewSet):
         ),
     )
     def update(self, request: Request) -> HttpResponse:
-        """Set the product's own budget for a user. It counts what was spent since the period began."""
+        """Set the most that your product may charge a user in a UTC day or month: protection against a
+        loop, or a plan that includes so much.
+
+        Charges and open holds count from the beginning of the running period, less what was given back. Set
+        the budget again to change it. Users set budgets of their own on the wallet page; a charge must keep
+        all of them.
+
+        No key is needed: the user and the period are one. The service key needs the right `charge`.
+        Refunds, grants and changes of budgets together are limited to 600 a minute for your product.
+        """
         requested = self.parsed(serializers.BudgetRequest)
         product = service_of(request).product
         budget = budgets.set_budget(set_by=SET_BY_PRODUCT, product=product, **requested)
@@ -48,11 +65,18 @@ class BudgetViewSet(ResourceViewSet):
 
     @extend_schema(
         operation_id="wallet_budget_remove",
+        summary="Remove a budget",
+        tags=["Budgets"],
         parameters=[schema.USER_ID, PERIOD],
         responses={200: serializers.Deleted} | errors(403, 429, shape=CodedError),
     )
     def destroy(self, request: Request) -> HttpResponse:
-        """Remove the product's own budget for a user. If it is gone already, the answer is the same."""
+        """Remove your product's own budget of a user for a period. If there is none, the answer is the
+        same.
+
+        The service key needs the right `charge`. It counts with refunds, grants and changes of budgets:
+        together 600 a minute for your product.
+        """
         user_id = queries.wallet_owner(request)
         period = queries.choice(request, "period", Budget.Period.values)
         if not period:
@@ -63,10 +87,16 @@ class BudgetViewSet(ResourceViewSet):
 
     @extend_schema(
         operation_id="wallet_budgets",
+        summary="List budgets",
+        tags=["Budgets"],
         parameters=[schema.USER_ID],
         responses={200: serializers.BudgetsPage} | errors(401, 403, 429, shape=CodedError),
     )
     def list(self, request: Request) -> HttpResponse:
-        """Read a user's budgets: a product those that can refuse its charges, a user all of theirs."""
+        """List a user's budgets, all on one page. A product sees those that can refuse its charges, a user
+        with an access token all of theirs.
+
+        A product needs the right `read`. A caller may send 200 of these a minute for one user.
+        """
         found = budgets.budgets_of(queries.wallet_owner(request), queries.own_product(request))
         return no_store({"items": serializers.BudgetRow(found, many=True).data, "nextCursor": None})

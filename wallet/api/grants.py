@@ -27,7 +27,7 @@ STATE = OpenApiParameter(
 )
 
 
-@extend_schema(tags=["Universal Wallet"], parameters=[REQUEST_ID, RETRY_AFTER])
+@extend_schema(parameters=[REQUEST_ID, RETRY_AFTER])
 class GrantViewSet(ResourceViewSet):
     """Credits with an end, which products give to users."""
 
@@ -39,6 +39,8 @@ class GrantViewSet(ResourceViewSet):
 
     @extend_schema(
         operation_id="wallet_grant",
+        summary="Grant credits",
+        tags=["Grants"],
         request=serializers.GrantRequest,
         parameters=[schema.REPLAYED],
         responses={200: serializers.GrantRow}
@@ -52,7 +54,20 @@ class GrantViewSet(ResourceViewSet):
         ),
     )
     def create(self, request: Request) -> HttpResponse:
-        """Grant credits with an end. The key needs the right to grant, and has caps."""
+        """Give a user credits with an end: a welcome gift, an apology, a campaign.
+
+        They are part of the user's balance and pay first, the soonest end first. What is left of them at
+        the end is gone, but what an open hold has set aside by then can still be captured. A user without a
+        wallet gets one.
+
+        The `idempotency_key` is required. The same key with the same credits and end answers the first
+        answer again, so compute the end once and keep it for the retry.
+
+        The service key needs the right `grant` and has two caps: the most of one grant, and the most that
+        your product may grant in a UTC month, voided grants included. A user may have 20 grants of one
+        product with credits left, and 100 in all. Refunds, grants and changes of budgets together are
+        limited to 600 a minute for your product.
+        """
         requested = self.parsed(serializers.GrantRequest)
         granted = granting.grant_of_product(
             service=service_of(request),
@@ -66,11 +81,17 @@ class GrantViewSet(ResourceViewSet):
 
     @extend_schema(
         operation_id="wallet_grants",
+        summary="List grants",
+        tags=["Grants"],
         parameters=[schema.USER_ID, STATE, schema.LIMIT, schema.CURSOR],
         responses={200: serializers.GrantsPage} | errors(401, 403, 429, shape=CodedError),
     )
     def list(self, request: Request) -> HttpResponse:
-        """Read a user's grants, newest first: a product its own, a user those of all products and staff."""
+        """List a user's grants, newest first. A product sees its own, a user with an access token those of
+        every product and of staff.
+
+        A product needs the right `read`. A caller may send 200 of these a minute for one user.
+        """
         page = granting.page(
             user_id=queries.wallet_owner(request),
             product=queries.own_product(request),
@@ -83,6 +104,8 @@ class GrantViewSet(ResourceViewSet):
 
     @extend_schema(
         operation_id="wallet_grant_void",
+        summary="Void a grant",
+        tags=["Grants"],
         request=serializers.VoidGrantRequest,
         parameters=[GRANT_ID, schema.REPLAYED],
         responses={200: serializers.GrantVoided}
@@ -94,7 +117,14 @@ class GrantViewSet(ResourceViewSet):
     )
     @action(methods=["post"], detail=True)
     def void(self, request: Request, grant_id: str) -> HttpResponse:
-        """Take a grant back that was a mistake: what is free of it ends now. What was spent stays spent."""
+        """Take back a grant that was a mistake: what is free of it ends now. What was spent stays spent,
+        and open holds keep what they have set aside.
+
+        Asking twice is asking once. A grant that had ended before stays as it is, and `removed` is 0.
+
+        The service key needs the right `grant`. It counts with refunds, grants and changes of budgets:
+        together 600 a minute for your product.
+        """
         requested = self.parsed(serializers.VoidGrantRequest)
         voided = granting.void(
             user_id=requested["user_id"],

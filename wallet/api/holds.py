@@ -36,7 +36,7 @@ def _errors_of_a_verb(conflicts: str) -> dict[int, Any]:
     return errors(403, 409, 413, 415, shape=serializers.CodedError, meanings=meanings)
 
 
-@extend_schema(tags=["Universal Wallet"], parameters=[REQUEST_ID, RETRY_AFTER])
+@extend_schema(parameters=[REQUEST_ID, RETRY_AFTER])
 class HoldViewSet(ResourceViewSet):
     """Credits that a product sets aside before its work begins, and charges when the work is done."""
 
@@ -58,6 +58,8 @@ class HoldViewSet(ResourceViewSet):
 
     @extend_schema(
         operation_id="wallet_hold",
+        summary="Make a hold",
+        tags=["Holds"],
         request=serializers.HoldRequest,
         parameters=[schema.REPLAYED],
         responses={
@@ -74,7 +76,21 @@ class HoldViewSet(ResourceViewSet):
         ),
     )
     def create(self, request: Request) -> HttpResponse:
-        """Set credits aside for a feature. If too few are available, return 200 with `allowed: false`."""
+        """Set credits aside before work begins whose size you don't know yet, and charge for it when it is
+        done.
+
+        Ask for the most units that the work can need. If `allowed` is true, the credits are set aside and
+        nothing was charged; capture the hold when the work is done, or void it. If it is false, nothing was
+        set aside. A hold ends by itself after `ttl_seconds`, and its price stays that of the moment at
+        which it was made.
+
+        The `idempotency_key` is required. The same key with the same feature and count answers the first
+        answer again. The key of a hold that was voided or has expired can't be used again.
+
+        The service key needs the right `charge`, and its features must include this one. A user may have
+        200 open holds of one product and 1,000 in all. Holds have no rate limit unless the operator set one
+        for charges.
+        """
         requested = self.parsed(serializers.HoldRequest)
         try:
             outcome = holds.authorize(
@@ -93,11 +109,17 @@ class HoldViewSet(ResourceViewSet):
 
     @extend_schema(
         operation_id="wallet_holds",
+        summary="List holds",
+        tags=["Holds"],
         parameters=[schema.USER_ID, STATE, schema.LIMIT, schema.CURSOR],
         responses={200: serializers.HoldsPage} | errors(401, 403, 429, shape=serializers.CodedError),
     )
     def list(self, request: Request) -> HttpResponse:
-        """Read a user's holds, newest first: a product its own, a user those of every product."""
+        """List a user's holds, newest first. A product sees its own, a user with an access token those of
+        every product.
+
+        A product needs the right `read`. A caller may send 200 of these a minute for one user.
+        """
         user_id = queries.wallet_owner(request)
         page = holds.page(
             user_id=user_id,
@@ -110,12 +132,19 @@ class HoldViewSet(ResourceViewSet):
 
     @extend_schema(
         operation_id="wallet_hold_read",
+        summary="Read a hold",
+        tags=["Holds"],
         parameters=[HOLD_ID, schema.USER_ID],
         responses={200: serializers.HoldRow}
         | errors(401, 403, 429, shape=serializers.CodedError, meanings=NOT_THEIRS),
     )
     def retrieve(self, request: Request, hold_id: str) -> HttpResponse:
-        """Read one hold."""
+        """Read one hold. A product can read its own, a user with an access token those of every product in
+        their wallet.
+
+        From `expires_at` on, an open hold reads as `expired`. A product needs the right `read`. A caller
+        may send 200 reads of holds a minute for one user.
+        """
         user_id = queries.wallet_owner(request)
         hold = holds.find(
             user_id=user_id,
@@ -126,6 +155,8 @@ class HoldViewSet(ResourceViewSet):
 
     @extend_schema(
         operation_id="wallet_hold_capture",
+        summary="Capture a hold",
+        tags=["Holds"],
         request=serializers.CaptureRequest,
         parameters=[HOLD_ID, schema.REPLAYED],
         responses={200: serializers.HoldRow}
@@ -133,7 +164,15 @@ class HoldViewSet(ResourceViewSet):
     )
     @action(methods=["post"], detail=True)
     def capture(self, request: Request, hold_id: str) -> HttpResponse:
-        """Charge for the units of a hold that were needed, and release the rest. A hold is captured once."""
+        """Charge for the units of a hold that were needed, and release the rest in the same moment.
+
+        Before its end, a capture always succeeds, even if the user has no credits left by then. From
+        `expires_at` on it is 409 `hold_expired` and moves nothing. A hold is captured once. The same
+        `count` again answers the first answer again; another one is 409 `hold_captured`. So after a 503,
+        send the same request again: the hold's id is its key.
+
+        The service key needs the right `charge`. Captures are never limited.
+        """
         requested = self.parsed(serializers.CaptureRequest)
         outcome = holds.capture(
             service=service_of(request),
@@ -145,13 +184,22 @@ class HoldViewSet(ResourceViewSet):
 
     @extend_schema(
         operation_id="wallet_hold_void",
+        summary="Void a hold",
+        tags=["Holds"],
         request=serializers.VoidRequest,
         parameters=[HOLD_ID, schema.REPLAYED],
         responses={200: serializers.HoldRow} | _errors_of_a_verb("`hold_captured`."),
     )
     @action(methods=["post"], detail=True)
     def void(self, request: Request, hold_id: str) -> HttpResponse:
-        """Release all that a hold has set aside, and charge nothing."""
+        """Release all that a hold has set aside, and charge nothing. Void a hold as soon as you know that
+        the work won't be done.
+
+        Asking twice is asking once. A hold that has expired stays `expired`, which frees the credits as
+        well.
+
+        The service key needs the right `charge`. Voids are never limited.
+        """
         requested = self.parsed(serializers.VoidRequest)
         outcome = holds.void(
             user_id=requested["user_id"],
@@ -162,6 +210,8 @@ class HoldViewSet(ResourceViewSet):
 
     @extend_schema(
         operation_id="wallet_hold_extend",
+        summary="Extend a hold",
+        tags=["Holds"],
         request=serializers.ExtendRequest,
         parameters=[HOLD_ID],
         responses={200: serializers.HoldRow}
@@ -169,7 +219,11 @@ class HoldViewSet(ResourceViewSet):
     )
     @action(methods=["post"], detail=True)
     def extend(self, request: Request, hold_id: str) -> HttpResponse:
-        """Let a hold last longer, for work that is not done yet: up to 7 days from its beginning."""
+        """Let an open hold last longer, for work that is not done yet. The end moves to now plus
+        `ttl_seconds`, unless the old end is later. It can't be later than 7 days after the hold was made.
+
+        Asking twice is harmless. The service key needs the right `charge`. Extensions are never limited.
+        """
         requested = self.parsed(serializers.ExtendRequest)
         outcome = holds.extend(
             service=service_of(request),

@@ -23,11 +23,17 @@ AT = OpenApiParameter(
     "fraction means the whole second. Default: now.",
 )
 LIMIT = OpenApiParameter(
-    "limit", {"type": "integer", "minimum": 1, "maximum": PAGE_MAX, "default": PAGE_DEFAULT}
+    "limit",
+    {"type": "integer", "minimum": 1, "maximum": PAGE_MAX, "default": PAGE_DEFAULT},
+    description="How many rows a page has at most.",
 )
 CURSOR = OpenApiParameter("cursor", OpenApiTypes.STR, description="The `nextCursor` of the page before.")
 STRIPE_SIGNATURE = OpenApiParameter(
-    "Stripe-Signature", OpenApiTypes.STR, OpenApiParameter.HEADER, required=True
+    "Stripe-Signature",
+    OpenApiTypes.STR,
+    OpenApiParameter.HEADER,
+    required=True,
+    description="Stripe's signature of the body, of the last 300 seconds.",
 )
 REPLAYED = schema.header(
     "Idempotent-Replayed",
