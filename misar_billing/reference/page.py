@@ -1,10 +1,11 @@
 """What the page `/docs` shows: every operation of the schema, with the exchanges of the tests beside it."""
 
+import json
 import re
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
-from itertools import groupby
 from typing import Any
 
 from django.utils.safestring import SafeString
@@ -16,6 +17,9 @@ from misar_billing.reference.fields import Field, Reader, Schema, Shape
 from misar_billing.reference.prose import blocks, code, inline
 from misar_billing.reference.samples import Sample, json_of
 
+# The creators' API sends these with almost every answer. The introduction explains them once.
+EVERYWHERE = ("X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset")
+STRIPE_SIGNATURE = "Stripe-Signature"
 METHODS = ("get", "post", "put", "patch", "delete")
 CREDENTIALS = {
     "serviceKey": "service key",
@@ -52,16 +56,35 @@ class Shown:
         return f"error-{slug_of(self.error_code)}"
 
     @property
+    def words(self) -> str:
+        """What an error without a code is called: missing scope."""
+        return self.exchange.name.replace("_", " ")
+
+    @property
+    def same(self) -> tuple[int, str]:
+        """What two answers have in common that look alike on the page."""
+        return self.status, self.text
+
+    @property
+    def is_about_the_caller(self) -> bool:
+        return self.status in (401, 403)
+
+    @property
     def text(self) -> SafeString:
         """The headers that matter, and the body."""
         answer = self.exchange.answer
-        headers = "".join(f"{name}: {value}\n" for name, value in answer.headers.items())
+        headers = "".join(
+            f"{name}: {value}\n" for name, value in answer.headers.items() if name not in EVERYWHERE
+        )
         return code(f"{headers}\n{json_of(answer.body)}" if headers else json_of(answer.body))
 
 
 @dataclass(frozen=True)
 class Operation:
-    """One operation. `errors` are its own; `statuses` are the other errors of its schema."""
+    """One operation. `errors` are all of its own; `own_errors` those that no other operation answers alike.
+
+    `statuses` are all error statuses of its schema. `event` is what Stripe sends, instead of a sample.
+    """
 
     slug: str
     method: str
@@ -74,7 +97,9 @@ class Operation:
     answer: list[Shape]
     request: dict[str, SafeString]
     answers: list[Shown]
+    event: SafeString
     errors: list[Shown]
+    own_errors: list[Shown]
     statuses: list[int]
 
 
@@ -114,8 +139,28 @@ def tags(base: str) -> list[Tag]:
 
 
 def common_errors() -> list[Shown]:
-    """Return the errors that every operation may answer."""
-    return [Shown(each) for each in exchanges.common()]
+    """Return the errors of every operation, and before them those that several answer about the caller."""
+    found = [*_shared_errors().values(), *(Shown(each) for each in exchanges.common())]
+    return sorted(found, key=lambda each: each.status)
+
+
+@cache
+def _shared_errors() -> dict[tuple[int, str], Shown]:
+    """Return the errors about the caller that several operations answer alike. They are shown once."""
+    about_callers = [
+        shown
+        for shown in map(Shown, exchanges.all_exchanges())
+        if shown.exchange.operation and shown.is_about_the_caller
+    ]
+    times = Counter(each.same for each in about_callers)
+    return {each.same: each for each in reversed(about_callers) if times[each.same] > 1}
+
+
+def rate_headers() -> SafeString:
+    """Return the headers of one answer that say how many requests are left."""
+    headers = (each.answer.headers for each in exchanges.all_exchanges())
+    found = next((each for each in headers if EVERYWHERE[0] in each), {})
+    return code("\n".join(f"{name}: {found[name]}" for name in EVERYWHERE if name in found))
 
 
 def slug_of(name: str) -> str:
@@ -127,7 +172,9 @@ def _operation(document: Schema, path: str, method: str, operation: Schema, base
     reader = Reader(document)
     shown = [Shown(each) for each in exchanges.of(operation["operationId"])]
     answers = [each for each in shown if each.status < 400]
-    errors = [each for each in shown if each.status >= 400]
+    errors = sorted(
+        {each.same: each for each in shown if each.status >= 400}.values(), key=lambda each: each.status
+    )
     text = operation.get("description", "")
     return Operation(
         slug=slug_of(operation["operationId"]),
@@ -148,12 +195,24 @@ def _operation(document: Schema, path: str, method: str, operation: Schema, base
         answer=_shapes(reader, next(each for code, each in operation["responses"].items() if code < "300")),
         request=_in_each_language(answers[0].exchange.request, base) if answers else {},
         answers=answers,
-        errors=[next(group) for _, group in groupby(errors, lambda each: (each.status, each.text))],
+        event=_event(answers[0].exchange.request) if answers else code(""),
+        errors=errors,
+        own_errors=[each for each in errors if each.same not in _shared_errors()],
         statuses=[int(code) for code in operation["responses"] if code >= "400"],
     )
 
 
+def _event(request: Request) -> SafeString:
+    """Return an event of Stripe with its signature; nothing for any other request."""
+    if STRIPE_SIGNATURE not in request.headers:
+        return code("")
+    signature = f"{STRIPE_SIGNATURE}: {request.headers[STRIPE_SIGNATURE]}"
+    return code(f"{signature}\n\n{json_of(json.loads(request.body))}")
+
+
 def _in_each_language(request: Request, base: str) -> dict[str, SafeString]:
+    if STRIPE_SIGNATURE in request.headers:
+        return {}
     sample = Sample(request, base)
     return {
         "curl": code(sample.curl()),

@@ -15,7 +15,7 @@ VARIABLES = {
     "msk_...": "API_KEY",
     "<access token>": "ACCESS_TOKEN",
     "<session>": "SESSION",
-    "<csrf token>": "CSRF_TOKEN",
+    "<token>": "CSRF_TOKEN",
 }
 PLACEHOLDER = re.compile("|".join(re.escape(each) for each in VARIABLES))
 IDENTIFIER = re.compile(r"[A-Za-z_]\w*")

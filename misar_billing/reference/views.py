@@ -8,6 +8,7 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
 from django.utils.cache import patch_cache_control
+from django.views.decorators.gzip import gzip_page
 from django.views.decorators.http import condition, require_safe
 
 from misar_billing.reference import errors, page
@@ -58,6 +59,7 @@ def rendered(base: str) -> Rendered:
         "sections": SECTIONS,
         # charge.refund.updated is an older name of refund.updated; accounts that send both need only one.
         "events": [name for name in HANDLERS if name != "charge.refund.updated"],
+        "rate_headers": page.rate_headers(),
         "limits": {name: _a_minute(getattr(settings, name)) for name in LIMITS},
         "is_sandbox": not settings.PRODUCTION,
     }
@@ -79,6 +81,7 @@ def base_of(request: HttpRequest) -> str:
     return settings.PUBLIC_URL if settings.PRODUCTION else request.build_absolute_uri("/").rstrip("/")
 
 
+@gzip_page  # It is public, so its compressed size tells nothing.
 @require_safe
 @condition(etag_func=lambda request: rendered(base_of(request)).etag)
 def reference(request: HttpRequest) -> HttpResponse:
