@@ -98,7 +98,7 @@ class Reader:
             yield from _range(schema.get("minItems"), schema.get("maxItems"), "items")
         elif schema.get("format") in FORMATS:
             yield FORMATS[schema["format"]]
-        elif "enum" not in schema:
+        else:
             yield kind
         if kind == "string" and "enum" not in schema:
             yield from _range(schema.get("minLength"), schema.get("maxLength"), "characters")

@@ -62,8 +62,8 @@ class Shown:
 
     @property
     def same(self) -> tuple[int, str]:
-        """What two answers have in common that look alike on the page."""
-        return self.status, self.text
+        """What two errors have in common that are shown once: about the caller, their sentence decides."""
+        return self.status, self.exchange.answer.body["error"] if self.is_about_the_caller else self.text
 
     @property
     def is_about_the_caller(self) -> bool:
@@ -153,7 +153,9 @@ def _shared_errors() -> dict[tuple[int, str], Shown]:
         if shown.exchange.operation and shown.is_about_the_caller
     ]
     times = Counter(each.same for each in about_callers)
-    return {each.same: each for each in reversed(about_callers) if times[each.same] > 1}
+    # Those with a code say more, so they come last and stay.
+    about_callers.sort(key=lambda each: bool(each.error_code))
+    return {each.same: each for each in about_callers if times[each.same] > 1}
 
 
 def rate_headers() -> SafeString:

@@ -1,6 +1,7 @@
 """The API reference at `/docs`: one page, the same for every reader."""
 
 import hashlib
+import re
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -16,6 +17,7 @@ from misar_billing.reference.prose import code
 from wallet.payments.handlers import HANDLERS
 
 MAX_AGE_SECONDS = 300
+INDENTATION = re.compile(r">\s*\n\s*<")  # No blank between words: it would be on one line.
 LANGUAGES = ("curl", "python", "javascript")
 LIMITS = (
     "WALLET_READS_PER_MINUTE",
@@ -63,7 +65,8 @@ def rendered(base: str) -> Rendered:
         "limits": {name: _a_minute(getattr(settings, name)) for name in LIMITS},
         "is_sandbox": not settings.PRODUCTION,
     }
-    content = render_to_string("reference/page.html", context).encode()
+    html = render_to_string("reference/page.html", context)
+    content = INDENTATION.sub("><", html).encode()
     return Rendered(content, f'"{hashlib.sha256(content).hexdigest()[:32]}"')
 
 

@@ -1,0 +1,114 @@
+"""The API reference in a real browser: in both colors and sizes, with and without JavaScript, and on paper."""
+
+import re
+
+import pytest
+
+from tests.chromium import SIZES
+
+LOOKS = [(size, scheme) for size in SIZES for scheme in ("light", "dark")]
+
+
+@pytest.mark.parametrize(("size", "scheme"), LOOKS)
+def test_nothing_on_it_stops_a_reader(open_browser, size, scheme):
+    reader = open_browser(size=size, scheme=scheme)
+    reader.goes_to("/docs")
+    assert reader.sees("API reference")
+    reader.is_never_stopped_by_the_page()
+    for each in reader.page.locator(".parts details").all()[:8]:
+        each.locator("summary").click()
+    reader.is_never_stopped_by_the_page()
+
+
+def test_a_narrow_window_never_scrolls_sideways(ada):
+    ada.page.set_viewport_size({"width": 320, "height": 640})
+    for language in ("curl", "Python", "JavaScript"):
+        ada.goes_to("/docs")
+        ada.page.get_by_label(language, exact=True).check(force=True)
+        wide = ada.page.evaluate("document.documentElement.scrollWidth")
+        assert wide <= 320, language
+
+
+def test_targets_are_large_enough_for_a_finger(open_browser):
+    reader = open_browser(size="phone")
+    reader.goes_to("/docs")
+    reader.presses("Contents")
+    small = reader.page.evaluate(
+        """() => [...document.querySelectorAll(".contents a, .bar button, .bar label, summary, .copy")]
+          .map((each) => [each.textContent, each.getBoundingClientRect()])
+          .filter(([, box]) => box.width && (box.height < 24 || box.width < 24)).map(([name]) => name)"""
+    )
+    assert small == []
+
+
+def test_a_chosen_language_changes_all_samples_and_is_remembered(ada):
+    ada.goes_to("/docs")
+    samples = ada.page.locator("#wallet-deduct").locator("xpath=ancestor::article").locator(".sample")
+    assert samples.locator("pre:visible").inner_text().startswith("curl ")
+    ada.page.get_by_text("Python", exact=True).first.click()
+    assert "import requests" in samples.locator("pre:visible").inner_text()
+    assert ada.page.locator("pre.c:visible, pre.j:visible").count() == 0
+    ada.page.reload()
+    assert "import requests" in samples.locator("pre:visible").inner_text()
+
+
+def test_a_reader_finds_a_field_by_keyboard(ada):
+    ada.goes_to("/docs")
+    ada.page.keyboard.press("/")
+    ada.page.keyboard.type("ttl_sec")
+    assert ada.sees("found")
+    ada.page.keyboard.press("ArrowDown")
+    ada.page.keyboard.press("Enter")
+    ada.page.wait_for_url(re.compile(r"#wallet-hold"))
+    ada.page.keyboard.press("/")
+    ada.page.keyboard.press("ControlOrMeta+a")
+    ada.page.keyboard.type("over_cap")
+    ada.page.keyboard.press("Enter")
+    assert ada.is_at("/docs#error-over-cap")
+    ada.page.keyboard.press("/")
+    ada.page.keyboard.press("ControlOrMeta+a")
+    ada.page.keyboard.type("no such words")
+    assert ada.sees("No match for “no such words”")
+    ada.page.keyboard.press("Escape")
+    assert ada.page.get_by_role("link", name="Credentials", exact=True).first.is_visible()
+
+
+def test_on_a_phone_one_button_opens_the_contents(open_browser):
+    reader = open_browser(size="phone")
+    reader.goes_to("/docs")
+    link = reader.page.locator("#contents").get_by_role("link", name="Idempotency")
+    assert not link.is_visible()
+    reader.presses("Contents")
+    link.click()
+    assert reader.is_at("/docs#idempotency")
+    assert not link.is_visible()
+
+
+def test_without_javascript_every_part_is_there(open_browser):
+    reader = open_browser(javascript=False)
+    reader.goes_to("/docs")
+    assert reader.page.locator("#find").is_hidden()
+    reader.page.get_by_text("JavaScript", exact=True).first.click()
+    assert reader.page.locator("pre.c:visible, pre.p:visible").count() == 0
+    assert reader.page.locator("pre.j:visible").count() > 30
+    reader.page.locator("#contents").get_by_role("link", name="Errors", exact=True).click()
+    assert reader.is_at("/docs#errors")
+
+
+def test_a_sample_is_copied_as_it_is_shown(ada):
+    ada.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    ada.goes_to("/docs")
+    sample = ada.page.locator("article .sample").first
+    sample.get_by_role("button", name="Copy").click()
+    assert ada.sees("Copied")
+    assert ada.page.evaluate("navigator.clipboard.readText()") == sample.locator("pre.c").inner_text()
+
+
+def test_paper_has_every_sample_and_answer_and_no_navigation(ada):
+    ada.goes_to("/docs")
+    ada.page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    ada.page.emulate_media(media="print")
+    assert ada.page.locator(".contents:visible, .bar:visible, .copy:visible").count() == 0
+    assert ada.page.locator("pre:visible").count() == ada.page.locator("pre").count()
+    ada.page.evaluate("dispatchEvent(new Event('afterprint'))")
+    assert ada.page.locator(".parts details[open]").count() == 0
