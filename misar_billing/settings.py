@@ -59,21 +59,29 @@ def _count(name: str, default: int, *, least: int = 0) -> int:
     return int(text)
 
 
+def _pairs(name: str, default: str) -> dict[str, str]:
+    """Return the pairs of a text like blog=MisarBlog,mail=MisarMail."""
+    pairs: dict[str, str] = {}
+    text = env.str(name, default="").strip() or default
+    for pair in filter(str.strip, text.split(",")):
+        key, _, value = (part.strip() for part in pair.partition("="))
+        if not (key and value):
+            raise ImproperlyConfigured(f"{name} must read like {default}.")
+        if key in pairs:
+            raise ImproperlyConfigured(f"{name} names {key} twice.")
+        pairs[key] = value
+    return pairs
+
+
 def _counts_by_role(name: str, default: str) -> dict[str, int]:
     """Return a whole number for each role, from a text like billing=1000,admin=100000.
 
     A role that is missing in the text has 0. checks.py checks that the named roles exist.
     """
-    counts: dict[str, int] = {}
-    text = env.str(name, default="").strip() or default
-    for pair in filter(str.strip, text.split(",")):
-        role, _, count = (part.strip() for part in pair.partition("="))
-        if not (role and count.isascii() and count.isdigit()):
-            raise ImproperlyConfigured(f"{name} must read like {default}.")
-        if role in counts:
-            raise ImproperlyConfigured(f"{name} names a role twice.")
-        counts[role] = int(count)
-    return counts
+    counts = _pairs(name, default)
+    if not all(count.isascii() and count.isdigit() for count in counts.values()):
+        raise ImproperlyConfigured(f"{name} must read like {default}.")
+    return {role: int(count) for role, count in counts.items()}
 
 
 STRIPE_SECRET_KEY = env.str("STRIPE_SECRET_KEY", default="")
@@ -402,6 +410,9 @@ CORS_ALLOWED_ORIGIN_REGEXES = [
 CORS_ALLOW_METHODS = ["GET"]
 CORS_ALLOW_HEADERS = ["authorization", "content-type"]
 CORS_EXPOSE_HEADERS = ["X-Request-ID", "Retry-After"]
+
+# The names of products on users' pages and in mails, by the product of a service key.
+PRODUCT_NAMES = _pairs("PRODUCT_NAMES", default="blog=MisarBlog,mail=MisarMail")
 
 # --- Limits -----------------------------------------------------------------------------------------
 

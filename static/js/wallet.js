@@ -1,10 +1,11 @@
 /* The wallet's page works without this. It checks a payment until it is confirmed, cleans the address
-   afterwards, and moves the focus to the field for another amount. */
+   afterwards, names the sum on the button, applies the filters of the history, says times in the user's own
+   time zone, and loads the library of charts. */
 
 "use strict";
 
 (() => {
-  const LOOK_AFTER_MS = 2000;
+  const LOOK_AFTER_MS = 1000;
   const LOOK_AFTER_MS_MAX = 15000;
   const LONGER_AFTER_MS = 30000;
   const GIVE_UP_AFTER_MS = 10 * 60000;
@@ -42,12 +43,101 @@
     history.replaceState(null, "", address);
   }
 
-  // --- Another amount ------------------------------------------------------------------------------
+  // --- The sum on the button ------------------------------------------------------------------------
+
+  const topUp = document.querySelector("form.top-up");
+  const own = topUp?.elements.own_amount;
+  const pays = topUp?.querySelector("[data-pays]");
+
+  function nameSum() {
+    if (topUp.classList.contains("is-busy")) return;
+    const amount = topUp.elements.amount.value;
+    const written = amount === "other" ? own.value.trim().replace(/^\$ ?/, "").replace(/\.0{0,2}$/, "") : amount;
+    // The same texts as the form accepts: 40, 1,000.
+    const dollars = /^(\d{1,3}(,\d{3})+|\d{1,6})$/.test(written) ? Number(written.replaceAll(",", "")) : 0;
+    pays.textContent = dollars ? `Pay $${dollars.toLocaleString("en")}` : "Pay";
+  }
+
+  if (pays) {
+    topUp.addEventListener("input", nameSum);
+    // After going back to the page, the browser has put the last choice into the form.
+    addEventListener("pageshow", nameSum);
+  }
 
   // A user who clicks "Other" wants to type an amount; one who uses the arrow keys may want to move on.
   let points = false;
   addEventListener("pointerdown", () => (points = true), true);
   addEventListener("keydown", () => (points = false), true);
-  const other = document.querySelector(".chip-input[value='other']");
-  other?.addEventListener("change", () => points && document.getElementById("id_own_amount")?.focus());
+  document.querySelector(".chip-input[value='other']")?.addEventListener("change", () => points && own.focus());
+
+  // --- The filters of the history --------------------------------------------------------------------
+
+  const filters = document.querySelector("form[data-filters]");
+  const TYPED_AFTER_MS = 600;
+  let typing = 0;
+  let asked = 0;
+
+  // A day is complete with the last digit of its year; before that, browsers report years such as 0202.
+  const isComplete = (field) => field.type !== "date" || !field.value || field.value >= "2000";
+
+  async function apply() {
+    const address = new URL(filters.action);
+    for (const [name, value] of new FormData(filters)) if (value) address.searchParams.set(name, value);
+    const mine = ++asked;
+    try {
+      const answer = await fetch(address, { headers: { Accept: "text/html" } });
+      if (!answer.ok || answer.redirected) throw new Error("another page");
+      const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+      if (mine !== asked) return; // The user has chosen again meanwhile.
+      // The form stays, and with it the focus.
+      for (const part of document.querySelectorAll("[data-part]")) {
+        part.replaceWith(page.querySelector(`[data-part="${part.dataset.part}"]`));
+      }
+      for (const field of filters.querySelectorAll(".input")) {
+        const wrong = page.getElementById(field.id).getAttribute("aria-invalid");
+        if (wrong) field.setAttribute("aria-invalid", wrong);
+        else field.removeAttribute("aria-invalid");
+      }
+      hideShow();
+      history.replaceState(null, "", address);
+      document.querySelector("[data-count]").textContent = page.querySelector("[data-count]").textContent;
+    } catch {
+      filters.submit();
+    }
+  }
+
+  function hideShow() {
+    for (const button of filters.querySelectorAll("[data-show]")) button.hidden = true;
+  }
+
+  if (filters) {
+    hideShow();
+    filters.addEventListener("change", ({ target }) => {
+      clearTimeout(typing);
+      if (isComplete(target)) typing = setTimeout(apply, target.type === "date" ? TYPED_AFTER_MS : 0);
+    });
+    filters.addEventListener("submit", (event) => {
+      event.preventDefault();
+      clearTimeout(typing);
+      apply();
+    });
+  }
+
+  // --- Times in the user's own time zone -------------------------------------------------------------
+
+  addEventListener("pointerover", ({ target }) => {
+    const time = target.closest?.("time[datetime*='T']:not([data-local])");
+    if (!time) return;
+    const local = new Date(time.dateTime).toLocaleString("en", { dateStyle: "medium", timeStyle: "short" });
+    time.title = [time.title, `${local}, your time`].filter(Boolean).join("; ");
+    time.dataset.local = "";
+  });
+
+  // --- Charts ----------------------------------------------------------------------------------------
+
+  // The library is the heaviest part of the page, so it comes when the rest is there.
+  const later = document.querySelector("script[data-later]")?.dataset.later.split(" ") ?? [];
+  addEventListener("load", () => {
+    for (const source of later) document.body.append(Object.assign(document.createElement("script"), { src: source, async: false }));
+  });
 })();

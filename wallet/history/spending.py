@@ -1,39 +1,51 @@
 """Find out what a wallet's credits were spent on."""
 
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date, timedelta
 
 from django.db import connection
 
 from foundation.calendar import end_of, start_of
 from wallet.books.places import cuts
-from wallet.prices.models import Rate
+from wallet.prices.units import Feature, features
 
 CHOICES_MAX = 100
+# The pace is that of so many days. A forecast from fewer than PACE_DAYS_MIN days would be a guess.
+PACE_DAYS = 30
+PACE_DAYS_MIN = 7
 # The choices of the filters come from this many of the newest entries. Reading them takes a few milliseconds.
 # An index on the products and features of a wallet would be faster, but it would make each charge slower.
 ENTRIES_LOOKED_THROUGH = 10_000
 
+# What the charges of a range of the sequence took, and what was given back of these charges at any time.
 # Credits that were given back count on the day of their charge. The LIMIT makes PostgreSQL find each charge
 # with one index lookup. Without the LIMIT, the planner could choose a slower plan, because it does not know
 # that few entries give credits back.
-SPENT = """
-SELECT product, feature, sum(units)::bigint, sum(credits)::bigint
-  FROM (SELECT product, feature, count AS units, -credits AS credits
+MOVES = """
+  FROM (SELECT product, feature, sequence, count AS units, -credits AS credits
           FROM wallet_entry
          WHERE wallet_id = %(user_id)s AND sequence > %(first)s AND sequence <= %(last)s
            AND kind IN ('deduct', 'capture')
          UNION ALL
-        SELECT charge.product, charge.feature, 0, -back.credits
+        SELECT charge.product, charge.feature, charge.sequence, 0, -back.credits
           FROM wallet_entry back, LATERAL (
                SELECT product, feature, sequence FROM wallet_entry
                 WHERE wallet_id = %(user_id)s AND id = back.reverses_id LIMIT 1) charge
          WHERE back.wallet_id = %(user_id)s AND back.sequence > %(first)s AND back.kind = 'refund'
            AND charge.sequence > %(first)s AND charge.sequence <= %(last)s) moves
+"""
+SPENT = f"""
+SELECT product, feature, sum(units)::bigint, sum(credits)::bigint {MOVES}
  GROUP BY product, feature
 HAVING sum(credits) > 0
  ORDER BY 4 DESC, product, feature
 """
+# The same in all, from two places of the sequence on, and the time of the wallet's first entry.
+SPENT_SINCE = f"""
+SELECT coalesce(sum(credits) FILTER (WHERE sequence > %(one)s), 0)::bigint,
+       coalesce(sum(credits) FILTER (WHERE sequence > %(other)s), 0)::bigint,
+       (SELECT created_at FROM wallet_entry WHERE wallet_id = %(user_id)s AND sequence = 1) {MOVES}
+"""  # noqa: S608
 
 OCCURRING = """
 SELECT DISTINCT product, feature
@@ -49,18 +61,41 @@ SELECT DISTINCT product, feature
 class Spending:
     """What one feature of one product cost a user on the chosen days.
 
-    `units` is the number of units charged. `credits` is a positive number: the credits that the charges took,
-    minus all credits of these charges that were given back at any time. `label` comes from the rate table; it
-    is the feature itself if the feature has no rate. `share_percent` (0 to 100) is the share of `credits` in
-    the sum of all rows.
+    `units` is the number of units charged, and `count` is the same in the words of a page: "3,000 emails".
+    `credits` is a positive number: the credits that the charges took, minus all credits of these charges that
+    were given back at any time. `label` comes from the rate table; it is the feature itself if the feature
+    has no rate. `share_percent` (0 to 100) is the share of `credits` in the sum of all rows.
     """
 
     product: str
     feature: str
     label: str
     units: int
+    count: str
     credits: int
     share_percent: int
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How fast a user spends. Amounts are in credits.
+
+    `this_month` is what was spent since the first day of the month. `lately` is what was spent in the last
+    `days` days with today (1 to PACE_DAYS): fewer than PACE_DAYS if the wallet's first entry is newer.
+    """
+
+    this_month: int
+    lately: int
+    days: int
+
+    def lasts_days(self, available: int) -> int | None:
+        """Return for how many whole days these credits last at this pace.
+
+        None if there is nothing to spend, nothing was spent lately, or the history is too short to say.
+        """
+        if available <= 0 or self.lately <= 0 or self.days < PACE_DAYS_MIN:
+            return None
+        return available * self.days // self.lately
 
 
 @dataclass(frozen=True)
@@ -80,12 +115,26 @@ def by_feature(*, user_id: str, first_day: date, last_day: date) -> list[Spendin
     with connection.cursor() as cursor:
         cursor.execute(SPENT, {"user_id": user_id, "first": first.sequence, "last": last.sequence})
         rows = cursor.fetchall()
-    labels = dict(Rate.objects.filter(feature__in={row[1] for row in rows}).values_list("feature", "label"))
+    described = features(row[1] for row in rows)
     percents = shares([credits for *_, credits in rows])
-    return [
-        Spending(product, feature, labels.get(feature) or feature, units, credits, percent)
-        for (product, feature, units, credits), percent in zip(rows, percents, strict=True)
-    ]
+    found = []
+    for (product, feature, units, credits), percent in zip(rows, percents, strict=True):
+        of = described.get(feature, Feature(feature))
+        found.append(Spending(product, feature, of.priced_label, units, of.count_of(units), credits, percent))
+    return found
+
+
+def pace(user_id: str, *, today: date) -> Pace:
+    """Return how fast a user spends. Days are in UTC; a wallet without entries has spent nothing in 1 day."""
+    month, lately = today.replace(day=1), today - timedelta(days=PACE_DAYS - 1)
+    one, other, last = cuts(user_id, [start_of(month), start_of(lately), end_of(today)])
+    values = {"one": one.sequence, "other": other.sequence, "last": last.sequence}
+    values["first"] = min(one.sequence, other.sequence)
+    with connection.cursor() as cursor:
+        cursor.execute(SPENT_SINCE, {"user_id": user_id, **values})
+        this_month, spent_lately, began = cursor.fetchone()
+    age = (today - began.astimezone(UTC).date()).days + 1 if began else 1
+    return Pace(this_month, spent_lately, min(PACE_DAYS, max(1, age)))
 
 
 def shares(parts: list[int]) -> list[int]:

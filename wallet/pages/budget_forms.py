@@ -40,7 +40,7 @@ class BudgetForm(forms.Form):
 
     def __init__(self, *args: Any, known_products: list[str], **options: Any) -> None:
         super().__init__(*args, **options)
-        named = [(product, products.name_of(product)) for product in known_products]
+        named = products.named(known_products)
         choice: Any = self.fields["product"]
         choice.choices = [("", ALL_PRODUCTS), *named]
         choice.widget.attrs["class"] = "input"

@@ -11,6 +11,7 @@ from wallet.history.spending import Choices
 from wallet.history.statements import Choice
 from wallet.pages import tables
 from wallet.payments.checkout import DOLLARS_MAX, DOLLARS_MIN
+from wallet.prices.units import Feature
 
 SUGGESTED_DOLLARS = (10, 25, 50, 100)
 USUAL_DOLLARS = 25
@@ -57,6 +58,14 @@ class TopUpForm(KeyedForm):
         ),
     )
 
+    @property
+    def first_dollars(self) -> int | None:
+        """The sum that is chosen when the page opens; None if the form was sent."""
+        amount = self.initial.get("amount")
+        if self.is_bound or not amount:
+            return None
+        return int(self.initial["own_amount"] if amount == OTHER else amount)
+
     def clean_own_amount(self) -> str:
         """The user's own amount in plain digits. If "Other" was not chosen, the text stays as it is."""
         text: str = self.cleaned_data["own_amount"]
@@ -84,11 +93,11 @@ class TopUpForm(KeyedForm):
 class HistoryForm(forms.Form):
     """Which entries of the history to show. An invalid filter gets an error and is not applied."""
 
-    def __init__(self, data: dict[str, str], *, choices: Choices, labels: dict[str, str]) -> None:
+    def __init__(self, data: dict[str, str], *, choices: Choices, labels: dict[str, Feature]) -> None:
         super().__init__(data, auto_id="history_%s")
         kinds = [(name, label) for name, (label, _) in tables.KIND_GROUPS.items()]
-        makers = [(each, products.name_of(each)) for each in choices.products]
-        features = [(each, labels.get(each, each)) for each in choices.features]
+        makers = products.named(choices.products)
+        features = [(each, labels.get(each, Feature(each)).label) for each in choices.features]
         self.fields |= {
             "kind": _choice_field("What", "Everything", kinds),
             "product": _choice_field("Product", "All products", makers),

@@ -10,7 +10,7 @@ from wallet.charges.models import LotMove
 from wallet.history import products
 from wallet.payments import causes
 from wallet.payments.causes import Reversal
-from wallet.prices.models import Rate
+from wallet.prices.units import Feature, features
 
 Kind = Entry.Kind
 
@@ -39,7 +39,7 @@ KINDS_OF_GRANTS = (Kind.GRANT, Kind.EXPIRY)
 TAKEN_BACK = "Taken back"
 
 
-def described(entries: Iterable[Entry], labels: dict[str, str]) -> list[tuple[Entry, str, str]]:
+def described(entries: Iterable[Entry], labels: dict[str, Feature]) -> list[tuple[Entry, str, str]]:
     """Return each entry with a description and the name of its product.
 
     The description has the reason of a grant. It never contains another reason that a staff member wrote:
@@ -69,7 +69,7 @@ def _of_grants_taken_back(entries: Iterable[Entry]) -> set[str]:
     return {ended[place] for place in places if place in ended}
 
 
-def what_happened(entry: Entry, labels: dict[str, str], reversal: Reversal | None = None) -> str:
+def what_happened(entry: Entry, labels: dict[str, Feature], reversal: Reversal | None = None) -> str:
     """Return a short description of an entry.
 
     It is the kind of the entry, or the label of its feature and the units, or what happened to its payment,
@@ -85,15 +85,14 @@ def what_happened(entry: Entry, labels: dict[str, str], reversal: Reversal | Non
     return units if entry.kind == Kind.DEDUCT else f"{KIND_NAMES[entry.kind]}: {units}"
 
 
-def units_of(feature: str, count: int | None, labels: dict[str, str]) -> str:
-    """Return the label of a feature, and how many units of it if they are more than one."""
-    label = labels.get(feature, feature)
-    return f"{label} × {count:,}" if count and count > 1 else label
+def units_of(feature: str, units: int | None, labels: dict[str, Feature]) -> str:
+    """Return the label of a feature, and how many things were charged if they are more than one."""
+    return labels.get(feature, Feature(feature)).times(units)
 
 
-def labels_of_features() -> dict[str, str]:
-    """Return the label of each feature in the rate table. Rates that are not active are included."""
-    return dict(Rate.objects.values_list("feature", "label"))
+def labels_of_features() -> dict[str, Feature]:
+    """Return the label and the unit of each feature in the rate table, also of rates that are not active."""
+    return features()
 
 
 CSV_HEADER = "id time type credits balance_after feature count product stripe_session_id reason".split()

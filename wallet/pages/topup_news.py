@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from django.utils import timezone
 
-from wallet.payments import checkout, resolving
+from wallet.payments import checkout, resolving, returning
 from wallet.payments.models import TopUp
 
 State = TopUp.State
@@ -39,3 +39,12 @@ def news_of(user_id: str, *, outcome: str, session_id: str) -> tuple[str, TopUp 
     if resolving.was_settled_by_hand(topup):
         return "by_hand", topup
     return {State.PENDING: "on_its_way", State.EXPIRED: "expired"}.get(State(topup.state), "failed"), topup
+
+
+def latest_news_of(user_id: str, *, outcome: str, session_id: str) -> tuple[str, TopUp | None]:
+    """Return the same as `news_of`, but ask Stripe first if our books still wait for the payment."""
+    news, topup = news_of(user_id, outcome=outcome, session_id=session_id)
+    if news != "waiting" or topup is None:
+        return news, topup
+    returning.ask_stripe(topup)
+    return news_of(user_id, outcome=outcome, session_id=session_id)

@@ -32,10 +32,11 @@ from foundation.http import content_security
 from wallet.books.funds import Funds, funds_of
 from wallet.books.models import Entry
 from wallet.history import products, spending, statements
-from wallet.pages import addresses, budgeted, chart, debts, granted, held, tables, topup_news
+from wallet.pages import addresses, budgeted, chart, debts, granted, held, paced, tables, topup_news
 from wallet.pages.addresses import user_of
 from wallet.pages.forms import HistoryForm, TopUpForm, first_choice
 from wallet.payments import checkout, return_urls
+from wallet.prices import units
 from wallet.prices.models import Rate
 
 ENTRIES_A_PAGE = 25
@@ -97,11 +98,14 @@ def top_up(request: HttpRequest) -> HttpResponse:
 @cache_control(private=True, no_store=True)
 @require_GET
 def top_up_state(request: HttpRequest) -> HttpResponse:
-    """Return the state of a checkout as JSON: paid, waiting, on_its_way, failed or unknown."""
+    """Return the state of a checkout as JSON: paid, waiting, on_its_way, failed or unknown.
+
+    While our books wait for the payment, this asks Stripe for the session.
+    """
     if not request.user.is_authenticated:
         return HttpResponse(status=401)
     session_id = request.GET.get("session", "")
-    news, _ = topup_news.news_of(user_of(request).pk, outcome="success", session_id=session_id)
+    news, _ = topup_news.latest_news_of(user_of(request).pk, outcome="success", session_id=session_id)
     return JsonResponse({"state": "failed" if news in ("expired", "by_hand") else news})
 
 
@@ -138,10 +142,14 @@ def _wallet_page(
         "back": {"url": return_to, "name": return_urls.name_of(return_to)} if return_to else None,
         "on_their_way": checkout.on_their_way(user_id),
         "refunds_on_their_way": debts.refunds_on_their_way(user_id, debt),
-        "rates": Rate.objects.active(),
+        "rates": [
+            (units.described(rate.label, rate.unit).label, units.in_words(rate.unit), rate.credits)
+            for rate in Rate.objects.active()
+        ],
         **news,
     }
     if has_history:
+        context["paced"] = paced.paced_of(funds, today=chart.today())
         context |= _days_part(request, funds) | _history_part(request, user_id)
     return HttpResponse(render_to_string("wallet/wallet.html", context, request), **answer)
 
@@ -167,7 +175,11 @@ def _news_part(request: HttpRequest, user_id: str) -> dict[str, Any]:
     """
     session_id = request.GET.get("session", "")
     outcome = request.GET.get("wallet_topup", "")
-    news, topup = topup_news.news_of(user_id, outcome=outcome, session_id=session_id)
+    looks = request.GET.get("looks", "")
+    looked = int(looks) if re.fullmatch("[0-9]{1,2}", looks) else 0
+    # The first page does not wait for Stripe. Its script does, or its next load if there is no JavaScript.
+    news_of = topup_news.latest_news_of if looked else topup_news.news_of
+    news, topup = news_of(user_id, outcome=outcome, session_id=session_id)
     part: dict[str, Any] = {"news": news, "news_topup": topup}
     if topup and topup.entry:
         part["settled"] = min(topup.entry.credits, max(0, -debts.paid_before(topup.entry)))
@@ -176,8 +188,6 @@ def _news_part(request: HttpRequest, user_id: str) -> dict[str, Any]:
     # Without JavaScript, the page waits only for card payments: a bank transfer can take days.
     if topup and news == "waiting":
         part["credits_paid"] = money.credits_from_cents(topup.amount_cents or 0)
-        looks = request.GET.get("looks", "")
-        looked = int(looks) if re.fullmatch("[0-9]{1,2}", looks) else 0
         part["takes_longer"] = looked >= LOOKS_MAX
         if looked < LOOKS_MAX:
             returned = {"wallet_topup": "success"} | ({"session": session_id} if session_id else {})
@@ -205,7 +215,7 @@ def _days_part(request: HttpRequest, funds: Funds) -> dict[str, Any]:
         ],
         "range": shown,
         "chart": chart.chart_of(funds.user_id, shown, now=funds.balance),
-        "spending": spent[:SPENDING_ROWS_MAX],
+        "spending": [(each, products.name_of(each.product)) for each in spent[:SPENDING_ROWS_MAX]],
         "spending_rest": {
             "features": len(rest),
             "credits": sum(each.credits for each in rest),

@@ -57,7 +57,7 @@ def queue(topup: TopUp) -> None:
             "owner": owner_in_words(user),
             "date": f"{in_words(paid_at.astimezone(UTC), 'j F Y, H:i')} UTC",
             # The wallet's own page is not a product, so the receipt does not name it.
-            "product": "" if topup.product == products.WALLET else one_line(topup.product),
+            "product": "" if topup.product == products.WALLET else one_line(products.name_of(topup.product)),
             "topup_id": topup.pk,
             "stripe_reference": shortened(topup.payment_intent_id or topup.stripe_session_id or ""),
             "month": f"{written_at:%Y-%m}",

@@ -31,8 +31,8 @@ def test_each_feature_has_its_units_its_credits_and_its_share(credits):
     charged(4, "2026-03-31 23:59:59.999999", count=4000)
     charged(30, "2026-03-15 12:00:00", **BLOG)
     assert spent() == [
-        Spending("blog", "blog.article.generate", "Generate an article", 30, 30, 75),
-        Spending("mail", "mail.send", "Send an email", 10000, 10, 25),
+        Spending("blog", "blog.article.generate", "Generate an article", 30, "30", 30, 75),
+        Spending("mail", "mail.send", "Send emails (per 1,000)", 10000, "10,000,000 emails", 10, 25),
     ]
 
 

@@ -88,8 +88,8 @@ def test_each_budget_says_what_is_spent_what_is_left_and_when_it_starts_again(cl
     answer = browser.get("/wallet")
     assert table(answer, BUDGETS) == [
         ["All products, each month", "You", "5 of 100", "95", "1 Feb 2020", "Change Remove"],
-        ["blog, each day", "You", "5 of 20", "15", "31 Jan 2020", "Change Remove"],
-        ["mail, each month", "mail", "0 of 50", "50", "1 Feb 2020", ""],
+        ["MisarBlog, each day", "You", "5 of 20", "15", "31 Jan 2020", "Change Remove"],
+        ["MisarMail, each month", "MisarMail", "0 of 50", "50", "1 Feb 2020", ""],
     ]
     assert words(answer).index("Budgets") < words(answer).index("History")
 
@@ -97,7 +97,7 @@ def test_each_budget_says_what_is_spent_what_is_left_and_when_it_starts_again(cl
 def test_a_budget_of_nothing_stops_everything(clock, browser, dana):
     set_budget(0, dana.pk, product="blog")
     [row] = table(browser.get("/wallet"), BUDGETS)
-    assert row == ["blog, each day Stops all charges", "You", "3 of 0", "0", "–", "Change Remove"]
+    assert row == ["MisarBlog, each day Stops all charges", "You", "3 of 0", "0", "–", "Change Remove"]
 
 
 def test_the_number_of_queries_does_not_grow_with_budgets(browser, dana):
@@ -125,13 +125,13 @@ def test_the_number_of_queries_does_not_grow_with_budgets(browser, dana):
         ),
         (
             {"product": "blog", "period": "month"},
-            "Your budget for blog is used up: 3 of 3 credits this month. Until 1 Feb 2020, 00:00 UTC, blog "
-            "can't charge you. You can raise or remove it.",
+            "Your budget for MisarBlog is used up: 3 of 3 credits this month. Until 1 Feb 2020, 00:00 UTC, "
+            "MisarBlog can't charge you. You can raise or remove it.",
         ),
         (
             {"product": "blog", "set_by": "product"},
-            "The budget that blog has set for you is used up: 3 of 3 credits today. Until 31 Jan 2020, 00:00 "
-            "UTC, blog can't charge you. Only blog can raise it.",
+            "The budget that MisarBlog has set for you is used up: 3 of 3 credits today. Until 31 Jan 2020, "
+            "00:00 UTC, MisarBlog can't charge you. Only MisarBlog can raise it.",
         ),
     ],
 )
@@ -154,8 +154,8 @@ def test_a_budget_that_is_used_up_says_until_when_and_what_to_do(clock, browser,
         ),
         (
             {"product": "mail", "set_by": "product"},
-            "The budget that mail has set for you is 0 credits, so mail can't charge you. Only mail can "
-            "change it.",
+            "The budget that MisarMail has set for you is 0 credits, so MisarMail can't charge you. Only "
+            "MisarMail can change it.",
         ),
     ],
 )
@@ -171,10 +171,10 @@ def test_a_budget_that_runs_out_is_named_from_its_alert_on(clock, browser, dana)
     budgets.set_budget(**facts, alert_percent=60)
     answer = browser.get("/wallet")
     assert (
-        "The budget that blog has set for you is 60% spent: 3 of 5 credits today, until 31 Jan 2020, 00:00 "
-        "UTC."
+        "The budget that MisarBlog has set for you is 60% spent: 3 of 5 credits today, until 31 Jan 2020, "
+        "00:00 UTC."
     ) in words(answer)
-    assert table(answer, BUDGETS)[0][0] == "blog, each day 60% spent"
+    assert table(answer, BUDGETS)[0][0] == "MisarBlog, each day 60% spent"
 
 
 def test_a_new_period_starts_again(clock, browser, dana):
@@ -214,7 +214,7 @@ def test_credits_are_read_as_users_write_them(browser, dana, text, credits):
 
 def test_a_budget_of_nothing_says_what_it_does(browser):
     answer = send(browser, product="blog", credits="0")
-    assert said(answer) == ["Saved. blog can't charge you until you change or remove this budget."]
+    assert said(answer) == ["Saved. MisarBlog can't charge you until you change or remove this budget."]
 
 
 @pytest.mark.parametrize(
@@ -247,15 +247,15 @@ def test_the_products_are_those_of_the_users_wallet(browser, dana, give):
     set_budget(5, dana.pk, set_by="product", product="mail")
     html = browser.get("/wallet/budget").content.decode()
     options = [option.partition(">")[2].partition("<")[0] for option in html.split("<option")[1:]]
-    assert options == ["All products", "blog", "chat", "mail", "reach"]
+    assert options == ["All products", "chat", "MisarBlog", "MisarMail", "reach"]
 
 
 def test_a_budget_is_changed_on_a_page_that_names_it(browser, dana):
     set_budget(20, dana.pk, product="blog")
-    address = link_of(browser, "Change: blog, each day")
+    address = link_of(browser, "Change: MisarBlog, each day")
     assert address == "/wallet/budget?of=blog&amp;period=day"
     page = browser.get("/wallet/budget?of=blog&period=day")
-    assert "Change a budget blog, each day: 3 credits spent, 17 left until" in words(page)
+    assert "Change a budget MisarBlog, each day: 3 credits spent, 17 left until" in words(page)
     assert 'value="20"' in page.content.decode()
     assert "<select" not in page.content.decode()
     answer = send(browser, product="blog", credits="30", query="?of=blog&period=day")

@@ -340,11 +340,11 @@ def test_the_number_of_queries_does_not_grow_with_refunds(
     for life in lives:
         life.refunds(4)
         life.refunds(6, status="pending")
-    with django_assert_max_num_queries(33):
+    with django_assert_max_num_queries(35):
         browser.get("/wallet?range=12m")
 
 
 def test_a_page_of_other_entries_asks_nothing_about_payments(give, article_rate, django_assert_num_queries):
     entry = give(FAN, 25)
     with django_assert_num_queries(0):
-        assert tables.described([entry], {}) == [(entry, "Top-up", "blog")]
+        assert tables.described([entry], {}) == [(entry, "Top-up", "MisarBlog")]

@@ -90,7 +90,7 @@ def test_each_grant_says_why_by_whom_until_when_and_what_is_left_of_it(clock, da
     charge(dana, 3)
     hold(dana.pk, 9)
     assert grants_of(dana) == [
-        ["Welcome <b>", "blog", "16 Jan 2020 in 6 days", "7", "7 of 10"],
+        ["Welcome <b>", "MisarBlog", "16 Jan 2020 in 6 days", "7", "7 of 10"],
         ["Sorry for the outage", "Misar", "10 Mar 2020", "2", "20 of 20"],
     ]
     assert "Left in all 27" in shown_to(dana)
@@ -134,7 +134,7 @@ def test_of_a_grant_that_has_ended_only_what_is_held_is_left(clock, dana):
     shown = shown_to(dana)
     assert "Granted 4 4 0 Paid 42 0 42 In all 46 4 42" in shown
     [row] = grants_of(dana)
-    assert row == ["Welcome", "blog", "Ended 11 Jan 2020", "4", "4 of 10"]
+    assert row == ["Welcome", "MisarBlog", "Ended 11 Jan 2020", "4", "4 of 10"]
 
 
 def test_a_grant_that_was_taken_back_is_gone_at_once(dana):
@@ -257,13 +257,13 @@ def lived(clock, dana):
 def test_the_history_names_the_reasons_of_grants(lived):
     rows = table(browser_of(lived).get("/wallet"), HISTORY)
     assert [(row[0], row[1], row[3], row[4]) for row in rows] == [
-        ("Generate an article × 6", "blog", "−6", "38"),
+        ("Generate an article × 6", "MisarBlog", "−6", "38"),
         ("Granted: Sorry", "", "+2", "44"),
-        ("Taken back: A mistake", "blog", "−5", "42"),
-        ("Granted: A mistake", "blog", "+5", "47"),
-        ("Ended unspent: =Welcome", "blog", "−7", "42"),
-        ("Generate an article × 3", "blog", "−3", "49"),
-        ("Granted: =Welcome", "blog", "+10", "52"),
+        ("Taken back: A mistake", "MisarBlog", "−5", "42"),
+        ("Granted: A mistake", "MisarBlog", "+5", "47"),
+        ("Ended unspent: =Welcome", "MisarBlog", "−7", "42"),
+        ("Generate an article × 3", "MisarBlog", "−3", "49"),
+        ("Granted: =Welcome", "MisarBlog", "+10", "52"),
         ("Top-up", rows[-1][1], "+42", "42"),
     ]
 

@@ -63,8 +63,8 @@ def test_the_open_holds_say_for_what_how_many_credits_and_until_when(dana):
     answer = browser_of(dana).get("/wallet")
     until = [in_words(each.expires_at, "j M Y, H:i") for each in (second, first)]
     assert table(answer, HELD) == [
-        ["Send an email × 6", "mail", until[0], "12"],
-        ["Generate an article", "blog", until[1], "1"],
+        ["Send an email × 6", "MisarMail", until[0], "12"],
+        ["Generate an article", "MisarBlog", until[1], "1"],
     ]
     assert "Held in all 13" in words(answer)
 
@@ -202,7 +202,7 @@ def test_a_capture_is_named_and_belongs_to_the_charges(worked):
 
 def test_spending_counts_a_capture_less_what_was_given_back(worked):
     [row] = table(browser_of(worked).get("/wallet"), "spending")
-    assert row == ["Generate an article", "blog", "3", "2", "100%"]
+    assert row == ["Generate an article", "MisarBlog", "3", "2", "100%"]
 
 
 def test_the_file_and_the_statement_agree_with_the_history(worked):

@@ -6,6 +6,7 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
+from accounts import maintenance
 from tests.factories import UserFactory
 from tests.html import browser_of, hidden, link, words
 from tests.wallet import by_hand
@@ -82,8 +83,9 @@ def test_a_payment_without_an_event_from_stripe_is_waited_for(checkout, stand_in
     answer = browser.get(f"{SUCCESS}&session={checkout}")
     assert ADDING in words(answer)
     assert f'data-waiting="/wallet/top-up/state?session={checkout}"' in answer.content.decode()
-    assert state_of(browser, checkout) == "waiting"
     assert available_of(fan.pk) == 0
+    assert state_of(browser, checkout) == "paid"  # The page asks for this, and then Stripe is asked.
+    assert available_of(fan.pk) == 25
 
 
 def test_without_javascript_the_page_looks_again_a_bounded_number_of_times(checkout, browser):
@@ -215,9 +217,78 @@ def test_the_state_is_kept_by_no_cache(browser):
     assert "no-store" in answer["Cache-Control"]
 
 
-def test_looking_moves_nothing(checkout, stand_in, browser):
+def test_the_first_page_waits_for_nothing(checkout, stand_in, browser):
     stand_in.happens("pay", checkout)
     before = list(TopUp.objects.values())
     browser.get(f"{SUCCESS}&session={checkout}")
-    state_of(browser, checkout)
     assert list(TopUp.objects.values()) == before
+
+
+# --- Stripe is asked ----------------------------------------------------------------------------------
+
+
+def test_without_javascript_the_second_page_asks_stripe(checkout, stand_in, browser):
+    stand_in.happens("pay", checkout)
+    answer = browser.get(f"{SUCCESS}&session={checkout}&looks=1")
+    assert "25 credits were added. Your balance is 25." in words(answer)
+
+
+def test_the_event_that_comes_later_credits_nothing_again(checkout, stand_in, deliver, browser, fan):
+    stand_in.happens("pay", checkout)
+    assert state_of(browser, checkout) == "paid"
+    for event in stand_in.events(checkout):
+        assert deliver(event).status_code == 200
+    assert available_of(fan.pk) == 25
+    assert StripeEvent.objects.get().state == "handled"
+
+
+def test_a_payment_that_the_bank_has_not_confirmed_is_on_its_way(checkout, stand_in, browser, fan):
+    stand_in.happens("pay_later", checkout)
+    assert state_of(browser, checkout) == "on_its_way"
+    assert available_of(fan.pk) == 0
+
+
+def test_a_checkout_that_is_open_is_waited_for(checkout, browser):
+    assert state_of(browser, checkout) == "waiting"
+    assert TopUp.objects.get().state == "created"
+
+
+def test_stripe_is_asked_once_a_minute(checkout, one_window, stand_in, browser, fan):
+    assert state_of(browser, checkout) == "waiting"
+    stand_in.happens("pay", checkout)
+    assert state_of(browser, checkout) == "waiting"
+    assert "Adding your 25 credits." in words(browser.get(f"{SUCCESS}&session={checkout}&looks=1"))
+    assert available_of(fan.pk) == 0
+
+
+@pytest.mark.parametrize("trouble", [{"api_failure": 500}, {"api_failure": 401}])
+def test_while_stripe_is_out_of_reach_the_page_waits(checkout, stand_in, tell, browser, trouble):
+    stand_in.happens("pay", checkout)
+    stand_in.misbehaves(**trouble)
+    assert state_of(browser, checkout) == "waiting"
+    assert ADDING in words(browser.get(f"{SUCCESS}&session={checkout}&looks=1"))
+
+
+def test_what_cannot_be_credited_is_waited_for_until_staff_decide(browser, stand_in, fan):
+    session_id = stand_in.paid_session(currency="eur", user_id=fan.pk)
+    TopUp.objects.create(
+        user_id=fan.pk, state="created", amount_cents=2500, stripe_session_id=session_id, product="wallet"
+    )
+    assert state_of(browser, session_id) == "waiting"
+    assert available_of(fan.pk) == 0
+
+
+def test_during_maintenance_nothing_is_added(checkout, stand_in, browser, fan):
+    stand_in.happens("pay", checkout)
+    maintenance.remember("We move the database.")
+    try:
+        assert state_of(browser, checkout) == "waiting"
+    finally:
+        maintenance.remember(None)
+    assert available_of(fan.pk) == 0
+
+
+def test_another_user_has_nothing_asked(checkout, stand_in, fan):
+    stand_in.happens("pay", checkout)
+    assert state_of(browser_of(), checkout) == "unknown"
+    assert available_of(fan.pk) == 0
