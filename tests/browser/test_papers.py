@@ -42,6 +42,9 @@ def test_a_user_enters_the_buyer_and_takes_the_receipt(open_browser, give, size,
     assert person.sees("10115 Berlin")
     file = download(person, "Download PDF")
     assert "王小明 GmbH Hauptstraße 1 10115 Berlin Germany VAT number DE123456789" in file
+    person.page.emulate_media(media="print")
+    assert "Download PDF" not in person.reads()
+    assert "10115 Berlin" in person.reads()
 
 
 def test_a_user_takes_a_month_as_files(ada, give):

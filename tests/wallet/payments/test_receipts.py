@@ -66,7 +66,7 @@ def test_a_receipt_tells_what_was_paid_and_what_it_became(anna, give, credit):
         "Wallet of": "Anna <b>, Misar ID usr_anna",
         "Balance after": "2,250 credits",
         "Date": "22 November 2026, 09:47 UTC",
-        "Bought in": "blog",
+        "Bought in": "MisarBlog",
         "Top-up": topup.pk,
         "Stripe payment": "pi_3Qabcdef…opqrXY12",
     }
@@ -82,7 +82,7 @@ def test_a_receipt_leads_to_the_wallet_its_statement_and_the_switches(anna, cred
 
 
 @pytest.mark.parametrize(
-    "told", ["$25.00", "25 credits", "usr_anna", "22 November 2026, 09:47 UTC", "blog", "pi_cs_test_1"]
+    "told", ["$25.00", "25 credits", "usr_anna", "22 November 2026, 09:47 UTC", "MisarBlog", "pi_cs_test_1"]
 )
 def test_the_page_tells_what_the_text_tells(anna, credit, told):
     topup = credit()
