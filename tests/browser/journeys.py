@@ -1,0 +1,130 @@
+"""The ways through the pages of users and creators, for tests whose browsers measure different things.
+
+The addresses come from the URL configuration, so a new page is opened without being named here. A route with
+a new kind of argument fails the tests until `path_of` knows a row for it.
+"""
+
+import re
+from collections.abc import Callable
+
+from django.urls import get_resolver, is_valid_path, resolve
+
+from foundation.http.envelope import is_api_path
+from tests.browser.longest import PRODUCT, LongestValues, address, long
+from tests.codes import code_of
+from tests.factories import StaffFactory
+from tests.reflow import Measurer, routes
+
+# Routes without a page of their own: a browser only posts to them, or the answer is a file or JSON.
+NO_PAGES = {
+    "dashboard/tips/<slug:pk>/message",
+    "schema",
+    "sign-in/misar",
+    "wallet/budget/remove",
+    "wallet/top-up/state",
+}
+# In the back-office: files, redirects to the row's page, pages that no staff may open, and Django's own.
+NO_PAGES_OF_ROWS = re.compile(r"/(csv|history|delete|autocomplete|jsi18n|log(in|out))/?$")
+PASSWORD = "correct horse battery"
+
+
+def pages(*, of_the_back_office: bool) -> set[str]:
+    """The routes of the pages of the back-office, or of all other pages."""
+    found = {route for route in routes(get_resolver().url_patterns) if not is_api_path(f"/{route}")}
+    own = {route for route in found - NO_PAGES if route.startswith("admin/") == of_the_back_office}
+    return {
+        route
+        for route in own
+        if not ("(" in route or route.endswith(".csv") or NO_PAGES_OF_ROWS.search(route))
+    }
+
+
+def opened(*browsers: Measurer) -> set[str]:
+    """The routes that were opened, or that redirected to a page that was."""
+    paths = {path for each in browsers for path in each.seen}
+    # A checkout leads to Stripe's page.
+    return {resolve(path).route for path in paths if is_valid_path(path)}
+
+
+def path_of(route: str, longest: LongestValues) -> str:
+    """The address of a route: of the row with the longest values, if it names one."""
+    path = re.sub(r"^(dashboard/)(\w+)/<\w+:pk>", lambda found: found[1] + longest.keys[found[2]], route)
+    return "/" + path.replace("<month:month>", f"{longest.now:%Y-%m}")
+
+
+# --- The ways ---------------------------------------------------------------------------------------------
+
+
+def opens_all_pages(browser_of: Callable[..., Measurer], longest: LongestValues) -> list[Measurer]:
+    """Open every page as each kind of visitor, send the forms, and return the browsers."""
+    visitor, dana, grace = browser_of(), browser_of(longest.creator), browser_of()
+    for path in ("/sign-in/closed", "/signed-out", "/sign-in?next=/dashboard", "/nowhere"):
+        visitor.opens(path)
+    visitor.opens("/docs")
+    visitor.page.locator(".opblock-summary-control").first.click()
+    visitor.page.locator(".opblock-body").wait_for()
+    visitor.measures("with an operation open")
+    opens_the_pages_of_a_creator(dana, longest)
+    sends_the_forms_of_a_creator(dana, longest)
+    signs_in_as_staff(grace)
+    missing = pages(of_the_back_office=False) - opened(visitor, dana, grace)
+    assert not missing, f"no browser opened {missing}"
+    return [visitor, dana, grace]
+
+
+def opens_the_pages_of_a_creator(browser: Measurer, longest: LongestValues) -> None:
+    for route in sorted(pages(of_the_back_office=False)):
+        browser.opens(path_of(route, longest))
+    for name, row in longest.joined.items():
+        browser.opens(f"/dashboard/{name}s/{row.pk}", again=True)
+    for path in (
+        "/wallet?range=12m&from=x&to=x",
+        f"/wallet?product={long(40)}&returnTo=https://{long(60)}.misar.io/",
+        "/dashboard?range=12m&currency=KWD",
+        f"/dashboard/sponsors/add?copy={longest.sponsor.pk}",
+        "/dashboard/tips?refunded=yes",
+    ):
+        browser.opens(path, again=True)
+
+
+def sends_the_forms_of_a_creator(browser: Measurer, longest: LongestValues) -> None:
+    """Send each form with errors, and with long values that are accepted."""
+    browser.opens("/wallet")
+    browser.sends(".top-up", own_amount=long(100))
+    browser.opens(f"/wallet/budget?of={PRODUCT}&period=month", again=True)
+    browser.opens("/wallet/budget", again=True)
+    browser.sends("main form", credits=long(16))
+    browser.opens("/dashboard/sponsors/add")
+    browser.sends("form[data-once]")
+    browser.sends("form[data-once]", sponsor_name=long(201), target_url=long(3000), price=long(200))
+    browser.opens(f"/dashboard/{longest.keys['subscriptions']}")
+    browser.sends("main form", price=long(100))
+    browser.sends("main form", price="999999.99", plan=f"Monthly {long(92)}")
+    browser.opens(f"/dashboard/{longest.keys['tips']}")
+    browser.sends("form[action$=refund]", amount=long(100))
+    browser.sends("form[action$=refund]", amount="1.00")
+    browser.opens("/dashboard/tips")
+    browser.sends(".list-filters", search=address())
+    browser.sends(".list-filters", search="another@example.com")
+    browser.opens("/dashboard/keys")
+    browser.sends("form[data-once]")
+    browser.page.locator("[name=scopes][value=monetization]").check()
+    browser.sends("form[data-once]", name=long(80))
+
+
+def signs_in_as_staff(browser: Measurer) -> None:
+    """Through the pages of the password, of the second factor and of its recovery codes."""
+    member = StaffFactory.create(misar_id=f"staff:{long(100)}", name=long(200), with_second_factor=False)
+    member.set_password(PASSWORD)
+    member.save()
+    browser.opens("/sign-in/staff?next=/account/second-factor")
+    browser.sends("main form", login=long(200), password="wrong")
+    browser.sends("main form", login=member.pk, password=PASSWORD)
+    browser.sends("main form", code="000000")
+    secret = browser.page.locator("details code").inner_text()
+    browser.sends("main form", code=code_of(secret, good_for=10))
+    for path in ("/account/recovery-codes/new", "/account/password", "/account/code", "/sign-out"):
+        browser.opens(path)
+    browser.sends("main form")
+    browser.opens("/sign-in/staff")
+    browser.sends("main form", login=member.pk, password=PASSWORD)
