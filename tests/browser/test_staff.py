@@ -1,7 +1,5 @@
 """Staff sign in with a password and a code, and the back-office has the same security policy."""
 
-import re
-
 import pytest
 
 from tests.codes import code_of
@@ -41,7 +39,7 @@ def test_staff_sign_in_with_a_code_and_walk_the_back_office(open_browser, look, 
         ada.goes_to(f"/admin/{path}")
         assert ada.page.locator("#site-name").count() == 1
         ada.is_never_stopped_by_the_page()
-    ada.page.get_by_role("button", name=re.compile("log out", re.IGNORECASE)).click()
+    ada.presses("Sign out")
     assert ada.is_at("/signed-out")
 
 
