@@ -8,6 +8,7 @@ import logging
 import time
 from collections import Counter
 from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
 from django.db import Error, connection
@@ -65,9 +66,9 @@ def note(request: KeyRequest, *, secret: str) -> None:
         return
     try:
         with deadlines.within(4 * WAIT_SECONDS_MAX):
-            request.key_id = request.key_id or _key_of(secret)
-            if request.key_id is not None:
-                _record(request)
+            key_id = request.key_id or _key_of(secret)
+            if key_id is not None:
+                _record(request, key_id)
     except Error as error:
         if connection.in_atomic_block:
             raise  # The transaction is lost.
@@ -121,10 +122,10 @@ def _key_of(secret: str) -> UUID | None:
     return ApiKey.objects.filter(digest=digest_of(secret)).values_list("pk", flat=True).first()
 
 
-def _record(request: KeyRequest) -> None:
-    values = {
+def _record(request: KeyRequest, key_id: UUID | str) -> None:
+    values: dict[str, Any] = {
         "id": request.pk,
-        "key": request.key_id,
+        "key": key_id,
         "arrived_at": request.arrived_at,
         "method": request.method,
         "path": request.path,

@@ -28,6 +28,8 @@ from accounts.misar_ids import MISAR_ID_LENGTH, STAFF_PREFIX, validate_misar_id
 from accounts.redactions import Redaction as Redaction  # The same.
 from foundation.mailboxes import Addressed, not_filled
 
+METHOD_LENGTH, PATH_LENGTH = 20, 200
+
 
 class Plan(models.Model):
     """A plan sets the platform fee of its creators and how many API keys each creator may have."""
@@ -352,8 +354,8 @@ class KeyRequest(models.Model):
         ApiKey, on_delete=models.CASCADE, related_name="requests", db_constraint=False, db_index=False
     )
     arrived_at = models.DateTimeField()
-    method = models.CharField(max_length=20)
-    path = models.CharField(max_length=200, help_text="Without the query.")
+    method = models.CharField(max_length=METHOD_LENGTH)
+    path = models.CharField(max_length=PATH_LENGTH, help_text="Without the query.")
     status = models.SmallIntegerField(help_text="The status of the answer.")
     request_id = models.CharField(max_length=128, help_text="The X-Request-ID of the answer.")
 

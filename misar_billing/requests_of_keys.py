@@ -14,13 +14,11 @@ from accounts import key_requests
 from accounts.api_keys import API_KEY_PREFIX
 from accounts.authentication import bearer_of
 from accounts.errors import InvalidToken
-from accounts.models import ApiKey, KeyRequest
+from accounts.models import METHOD_LENGTH, PATH_LENGTH, ApiKey, KeyRequest
 from foundation.http.request_ids import Handler
 from misar_billing.scrubbing import scrubbed
 
 logger = logging.getLogger(__name__)
-
-METHOD_LENGTH, PATH_LENGTH = (KeyRequest._meta.get_field(name).max_length for name in ("method", "path"))
 
 
 def record(get_response: Handler) -> Handler:
@@ -34,7 +32,8 @@ def record(get_response: Handler) -> Handler:
         # After a 503 the database is out of reach, or accepts no changes.
         if response.status_code != HTTPStatus.SERVICE_UNAVAILABLE:
             # The server closes an answer when all of it was sent. Django closes the request in the same way.
-            response._resource_closers.append(_recording(request, secret, arrived_at, response.status_code))
+            recording = _recording(request, secret, arrived_at, response.status_code)
+            response._resource_closers.append(recording)  # type: ignore[attr-defined]
         return response
 
     return middleware
@@ -50,16 +49,16 @@ def _api_key_of(request: HttpRequest) -> str | None:
 
 def _recording(request: HttpRequest, secret: str, arrived_at: datetime, status: int) -> Callable[[], None]:
     def run() -> None:
-        key = getattr(request, "auth", None)
-        seen = KeyRequest(
-            key_id=key.pk if isinstance(key, ApiKey) else None,
-            arrived_at=arrived_at,
-            method=str(request.method)[:METHOD_LENGTH],
-            path=_path_of(request),
-            status=status,
-            request_id=request.request_id,  # type: ignore[attr-defined]
-        )
         try:
+            seen = KeyRequest(
+                arrived_at=arrived_at,
+                method=str(request.method)[:METHOD_LENGTH],
+                path=_path_of(request),
+                status=status,
+                request_id=request.request_id,  # type: ignore[attr-defined]
+            )
+            if isinstance(key := getattr(request, "auth", None), ApiKey):
+                seen.key = key
             key_requests.note(seen, secret=secret)
         except Exception:  # Django would ignore it without a word.
             logger.exception("A request of an API key was not recorded", extra={"request": request})

@@ -202,9 +202,9 @@ def test_a_key_that_only_reads_is_tried_by_reading(page):
 @pytest.mark.parametrize("scope", ["monetization", "read"])
 def test_the_line_with_the_new_key_works_as_it_is(page, scope):
     html = page.post(KEYS, filled(scopes=[scope])).content.decode()
-    line = unescape(re.search(r'<code id="line">(.*?)</code>', html, re.DOTALL)[1])
+    [line] = re.findall(r'<code id="line">(.*?)</code>', html, re.DOTALL)
     assert "YOUR_KEY" not in html
-    method, address, headers, body = sent_by(line)
+    method, address, headers, body = sent_by(unescape(line))
     answer = Client().generic(method, address.removeprefix("http://testserver"), body, headers=headers)
     assert answer.status_code == 200, answer.content
     assert Tip.objects.exists() == (scope == "monetization")
