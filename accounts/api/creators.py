@@ -83,6 +83,10 @@ REFUSALS = schema.REFUSALS | {
 }
 
 
-def errors(*statuses: int) -> dict[int, Any]:
-    """Return the schema of error answers: the given statuses, and those that every endpoint can return."""
-    return schema.refusals(CreatorError, REFUSALS, *statuses, 400, 401, 403, 404, 405, 429, 500, 503)
+def errors(*statuses: int, but: int | None = None) -> dict[int, Any]:
+    """Return the schema of error answers: the given statuses, and those that every endpoint can return.
+
+    `but` is a status that this endpoint never returns.
+    """
+    usual = {400, 401, 403, 404, 405, 429, 500, 503} - {but}
+    return schema.refusals(CreatorError, REFUSALS, *statuses, *usual)

@@ -34,7 +34,7 @@ class KeyViewSet(CreatorViewSet):
         operation_id="keys_list",
         summary="List API keys",
         tags=["API keys"],
-        responses={200: serializers.KeyList} | errors(),
+        responses={200: serializers.KeyList} | errors(but=403),
     )
     def list(self, request: Request) -> HttpResponse:
         """List your keys, newest first, revoked ones too. No answer but that of a new key has its secret.

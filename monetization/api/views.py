@@ -281,7 +281,7 @@ class StatsViewSet(CreatorViewSet):
                 description="Whole UTC days; each period ends today.",
             )
         ],
-        responses={200: data_of("Stats", serializers.StatsData)} | errors(),
+        responses={200: data_of("Stats", serializers.StatsData)} | errors(but=403),
     )
     @standby.may_answer_late
     def retrieve(self, request: Request) -> HttpResponse:

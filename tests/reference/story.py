@@ -78,9 +78,10 @@ class Story:
         self.exchanges.append(self._stable(exchange))
 
     def by_operation(self) -> list[dict[str, Any]]:
-        """Return the exchanges of each operation together, in the order of the operations' beginnings."""
+        """Return the exchanges of each operation together, by status."""
         order = list(dict.fromkeys(each["operation"] for each in self.exchanges))
-        return sorted(self.exchanges, key=lambda each: order.index(each["operation"]))
+        place = {operation: number for number, operation in enumerate(order)}
+        return sorted(self.exchanges, key=lambda each: (place[each["operation"]], each["answer"]["status"]))
 
     def in_days(self, days: float) -> str:
         """A midnight, so many days after the present day."""
@@ -183,6 +184,8 @@ class Operation:
         assert response.status_code == status, (self.operation, name, response.status_code, response.content)
         typed = {} if body is None else {"Content-Type": "application/json"}
         request = {"method": self.method, "path": path, "headers": caller.shown | typed | headers}
+        if body is not None:
+            request["body"] = _read(body)
         answer = response.json()
         told = {header: response[header] for header in TOLD_HEADERS if response.has_header(header)}
         if status != HTTPStatus.METHOD_NOT_ALLOWED:
@@ -192,8 +195,16 @@ class Operation:
                 "operation": self.operation,
                 "name": name,
                 "summary": summary,
-                "request": request | ({} if body is None else {"body": body}),
+                "request": request,
                 "answer": {"status": status, "headers": told, "body": answer},
             }
         )
         return answer
+
+
+def _read(body: Any) -> Any:
+    """Return the JSON that a body is; a text that is not JSON stays a text."""
+    try:
+        return json.loads(body) if isinstance(body, str) else body
+    except ValueError:
+        return body

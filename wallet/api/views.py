@@ -322,8 +322,8 @@ class WalletViewSet(JSONViewSet):
         not call it yourself.
 
         The request needs Stripe's signature, of the last 300 seconds. A paid checkout is credited once,
-        however often and by whichever event Stripe reports it. A refund or a dispute takes credits back. An
-        event that is not ours is accepted and has no effect.
+        however often Stripe reports it. A refund or a dispute takes credits back. An event that is not ours
+        is accepted and has no effect.
 
         A 5xx makes Stripe send the event again.
         """
