@@ -1,6 +1,7 @@
 """What a creator's server, and the creator's browser, do with the endpoints under /mail/v1."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from accounts.models import User
 from monetization import sponsors
@@ -41,14 +42,14 @@ def tips(story: Story, who: Callers) -> None:
     )
     tip(who.key, "recorded", "The tip was recorded, with its fee")
     tip(who.key, "replayed", AGAIN)
-    invalid = {"amount_cents": 49, "currency": "dollars"}
+    invalid: dict[str, Any] = {"amount_cents": 49, "currency": "dollars"}
     tip(who.key, "invalid", "Every wrong field is named", 400, **invalid)
     tip(who.none, "no_credentials", NO_CREDENTIAL, 401)
     tip(who.contacts_key, "missing_scope", NO_SCOPE, 403)
     tip(
         who.key, "recorded_otherwise", "The Stripe id was recorded with another amount", 409, amount_cents=900
     )
-    other = {"stripe_payment_id": "pi_3PzYxWvUtSrQpO"}
+    other: dict[str, Any] = {"stripe_payment_id": "pi_3PzYxWvUtSrQpO"}
     tip(who.key, "recorded_with_a_key", "A tip with an Idempotency-Key", headers=KEY, **other)
     tip(who.key, "key_reused", KEY_USED, 409, headers=KEY, **other, amount_cents=900)
 
@@ -77,7 +78,10 @@ def subscriptions(story: Story, who: Callers) -> None:
     create(
         who.key, "recorded_otherwise", "The Stripe id was recorded at another price", 409, amount_cents=899
     )
-    other = {"stripe_subscription_id": "sub_1PzYxWvUtSrQpO", "subscriber_email": "rosa@example.com"}
+    other: dict[str, Any] = {
+        "stripe_subscription_id": "sub_1PzYxWvUtSrQpO",
+        "subscriber_email": "rosa@example.com",
+    }
     create(who.key, "recorded_with_a_key", "One with an Idempotency-Key", 201, headers=KEY, **other)
     create(who.key, "key_reused", KEY_USED, 409, headers=KEY, **other, amount_cents=899)
 
@@ -88,7 +92,7 @@ def subscriptions(story: Story, who: Callers) -> None:
     listed(who.contacts_key, "missing_scope", NO_SCOPE, 403)
 
     change = story.operation("subscriptions_change", "PATCH", f"{MONEY}/subscriptions/{{}}")
-    late = {"status": "past_due", "occurred_at": "2026-06-02T10:00:00Z"}
+    late: dict[str, Any] = {"status": "past_due", "occurred_at": "2026-06-02T10:00:00Z"}
     change(who.key, "changed", "The subscription as it is now", on=made, status="cancelled")
     change(who.key, "older", "An older change has no effect", on=made, **late)
     change(who.key, "invalid", "Nothing is said to change", 400, on=made)
@@ -143,7 +147,11 @@ def keys(story: Story, who: Callers, creator: User) -> None:
     """Makes two keys and revokes them. The plan has room for both, but for a moment."""
     User.objects.filter(pk=creator.pk).update(plan="max")
     create = story.operation("keys_create", "POST", f"{MAIL}/keys")
-    asked = {"name": "Newsletter", "scopes": ["monetization", "read"], "expiresAt": "2027-06-01T00:00:00Z"}
+    asked: dict[str, Any] = {
+        "name": "Newsletter",
+        "scopes": ["monetization", "read"],
+        "expiresAt": "2027-06-01T00:00:00Z",
+    }
     made = create(who.browser, "created", "The key, with its secret", 201, **asked)["keyId"]
     create(who.browser, "invalid", "There is no such scope", 400, **asked | {"scopes": ["everything"]})
     User.objects.filter(pk=creator.pk).update(plan="free")

@@ -1,5 +1,7 @@
 """What products do with holds, grants and budgets of a user."""
 
+from typing import Any
+
 from accounts.models import ServiceKey
 from tests.reference.story import Story
 from tests.reference.wallet_story import (
@@ -27,7 +29,7 @@ TTL = 900
 def held(story: Story, who: Callers) -> None:
     """Makes holds and ends them in each way."""
     hold = story.operation("wallet_hold", "POST", f"{WALLET}/holds", user_id=USER, feature=FEATURE)
-    key = {"idempotency_key": "chat:77"}
+    key: dict[str, Any] = {"idempotency_key": "chat:77"}
     work = hold(who.blog, "held", "The credits are set aside", count=8, ttl_seconds=TTL, **key)["holdId"]
     hold(who.blog, "replayed", AGAIN, count=8, ttl_seconds=TTL, **key)
     hold(who.blog, "denied", "The user has too few credits", count=500, idempotency_key="chat:78")
@@ -114,7 +116,7 @@ def _ended_otherwise(story: Story, who: Callers, work: str) -> None:
 def too_many_holds(story: Story, who: Callers, service: ServiceKey) -> None:
     """Makes as many holds of another user as a product may have open, and then one more."""
     hold = story.operation("wallet_hold", "POST", f"{WALLET}/holds", user_id=OTHER_USER, feature=FEATURE)
-    work = {"user_id": OTHER_USER, "feature": FEATURE, "count": 1, "ttl_seconds": TTL}
+    work: dict[str, Any] = {"user_id": OTHER_USER, "feature": FEATURE, "count": 1, "ttl_seconds": TTL}
     for number in range(debits.OPEN_HOLDS_OF_PRODUCT_MAX):
         holds.authorize(service=service, key=f"chat:{number}", **work)
     hold(who.blog, "too_many", "The user has 200 open holds of your product", 409, idempotency_key="chat:200")
@@ -123,7 +125,7 @@ def too_many_holds(story: Story, who: Callers, service: ServiceKey) -> None:
 def granted(story: Story, who: Callers, service: ServiceKey) -> None:
     """Grants, with caps of 100 credits a grant and 1,000 a month. One grant stays."""
     grant = story.operation("wallet_grant", "POST", f"{WALLET}/grants", user_id=USER, credits=10)
-    welcome = {
+    welcome: dict[str, Any] = {
         "expires_at": story.in_days(30),
         "reason": "Welcome to the blog",
         "idempotency_key": "welcome",
@@ -139,7 +141,10 @@ def granted(story: Story, who: Callers, service: ServiceKey) -> None:
     )
     grant(who.none, "no_credentials", NO_KEY, 403, **welcome)
     grant(who.charges_only, "may_not_grant", NO_RIGHT, 403, **welcome)
-    sorry = welcome | {"reason": "Sorry for the outage", "idempotency_key": "outage:2026-06-01"}
+    sorry: dict[str, Any] = welcome | {
+        "reason": "Sorry for the outage",
+        "idempotency_key": "outage:2026-06-01",
+    }
     grant(who.blog, "over_cap", "More than the service key may grant", 409, **sorry | {"credits": 101})
     grant(who.blog, "key_reused", "The key was used for other credits", 409, **welcome | {"credits": 20})
 

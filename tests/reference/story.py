@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from types import MappingProxyType
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlencode
 
 from django.test import Client
@@ -174,7 +174,7 @@ class Operation:
         GET and DELETE send the fields in the query, the others as a JSON body. `raw` replaces the body.
         """
         fields = {key: value for key, value in (self.usual | fields).items() if key != but}
-        path, body = self.path.format(on), raw
+        path, body = self.path.format(on), cast(Any, raw)
         if self.method in ("GET", "DELETE"):
             path += f"?{urlencode(fields)}" if fields else ""
         elif raw is None:
@@ -183,7 +183,11 @@ class Operation:
         response = self.story.send(caller, self.method, path, body, headers)
         assert response.status_code == status, (self.operation, name, response.status_code, response.content)
         typed = {} if body is None else {"Content-Type": "application/json"}
-        request = {"method": self.method, "path": path, "headers": caller.shown | typed | headers}
+        request: dict[str, Any] = {
+            "method": self.method,
+            "path": path,
+            "headers": caller.shown | typed | headers,
+        }
         if body is not None:
             request["body"] = _read(body)
         answer = response.json()

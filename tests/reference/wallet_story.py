@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import dataclass
+from typing import Any
 
 from tests.conftest import Sandbox, paid_checkout, signed
 from tests.reference.story import Caller, Story
@@ -71,7 +72,7 @@ def rates(story: Story, who: Callers) -> None:
 def charges(story: Story, who: Callers) -> None:
     """Charges and quotes. The user begins with 42 credits."""
     deduct = story.operation("wallet_deduct", "POST", f"{WALLET}/deduct", user_id=USER, feature=FEATURE)
-    key = {"idempotency_key": "article:my-post"}
+    key: dict[str, Any] = {"idempotency_key": "article:my-post"}
     deduct(who.blog, "allowed", "The credits were taken", count=3, **key)
     deduct(who.blog, "replayed", AGAIN, count=3, **key)
     deduct(who.blog, "denied", "The user has too few credits: nothing was taken", count=500)
@@ -123,8 +124,9 @@ def batches(story: Story, who: Callers) -> None:
 def refunds(story: Story, who: Callers) -> None:
     """Gives the charge `article:my-post` back, in two parts."""
     refund = story.operation("wallet_refund", "POST", f"{WALLET}/refund", user_id=USER)
-    charge, key = {"charge_key": "article:my-post"}, {"idempotency_key": "undo:my-post"}
-    part = charge | key | {"credits": 1, "reason": "One picture could not be drawn."}
+    charge: dict[str, Any] = {"charge_key": "article:my-post"}
+    key: dict[str, Any] = {"idempotency_key": "undo:my-post"}
+    part: dict[str, Any] = charge | key | {"credits": 1, "reason": "One picture could not be drawn."}
     refund(who.blog, "part", "A part of a charge was given back", **part)
     refund(who.blog, "replayed", AGAIN, **part)
     refund(who.blog, "invalid", "Two fields name the charge", 400, **part, hold_id="hold_77")
@@ -136,7 +138,7 @@ def refunds(story: Story, who: Callers) -> None:
         idempotency_key="undo:another",
     )
     refund(who.blog, "key_reused", "The key was used for other credits", 409, **charge, **key, credits=2)
-    over = {"idempotency_key": "undo:more", "credits": 3}
+    over: dict[str, Any] = {"idempotency_key": "undo:more", "credits": 3}
     refund(who.blog, "nothing_left", "Less is left of the charge", 409, **charge, **over)
     refund(who.blog, "rest", "All that is left was given back", **charge, idempotency_key="undo:the-rest")
     deduct = story.operation("wallet_deduct", "POST", f"{WALLET}/deduct", user_id=USER, feature=FEATURE)
