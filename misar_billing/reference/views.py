@@ -54,7 +54,8 @@ def rendered(base: str) -> Rendered:
     """Return the page for readers who reach the service at `base`. In production there is one base."""
     context = {
         "base": base,
-        "first": {each: code(first_charge(each, base)) for each in LANGUAGES},
+        "first": {each: code(program(f"first_charge.{each}", base)) for each in LANGUAGES},
+        "retry": code(program("retry.python", base)),
         "tags": page.tags(base),
         "common": page.common_errors(),
         "codes": errors.TABLE,
@@ -70,9 +71,9 @@ def rendered(base: str) -> Rendered:
     return Rendered(content, f'"{hashlib.sha256(content).hexdigest()[:32]}"')
 
 
-def first_charge(language: str, base: str) -> str:
-    """Return the program of the first section, in one of LANGUAGES."""
-    return render_to_string(f"reference/first_charge.{language}.txt", {"base": base}).strip()
+def program(name: str, base: str) -> str:
+    """Return a program of the introduction, such as `first_charge.python`."""
+    return render_to_string(f"reference/{name}.txt", {"base": base}).strip()
 
 
 def _a_minute(limit: int) -> str:

@@ -61,6 +61,7 @@ def opens_all_pages(browser_of: Callable[..., Measurer], longest: LongestValues)
     for path in ("/sign-in/closed", "/signed-out", "/sign-in?next=/dashboard", "/nowhere"):
         visitor.opens(path)
     visitor.opens("/docs")
+    visitor.opens("/docs/try")
     visitor.page.locator(".opblock-summary-control").first.click()
     visitor.page.locator(".opblock-body").wait_for()
     visitor.measures("with an operation open")

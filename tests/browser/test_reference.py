@@ -1,4 +1,4 @@
-"""The API reference in a real browser: in both colors and sizes, with and without JavaScript, and on paper."""
+"""The API reference in a real browser: in both colors and sizes, without JavaScript, and on paper."""
 
 import re
 

@@ -9,15 +9,16 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
+import playwright
 import pytest
 
 from misar_billing.reference import exchanges, views
 from misar_billing.reference.exchanges import Exchange, Request
 from misar_billing.reference.samples import VARIABLES, WIDTH, Sample
 from tests.conftest import product
-from tests.test_doc_samples import node
 from wallet.books import funds
 from wallet.books.models import Entry
 
@@ -60,6 +61,12 @@ def recorder() -> Iterator[tuple[str, list[Request]]]:
     finally:
         server.shutdown()
         server.server_close()
+
+
+def node() -> str:
+    """The Node that Playwright brings, so that the samples also run where none is installed."""
+    found = Path(playwright.__file__).parent / "driver" / "node"
+    return str(found) if found.exists() else shutil.which("node") or pytest.skip("Node is not installed here")
 
 
 def run(language: str, programs: list[str], **variables: str) -> str:
@@ -140,7 +147,7 @@ def test_the_lines_of_samples_fit_into_their_column(language):
 def test_the_first_program_charges_gives_back_and_captures_once(language, live_server, give, article_rate):
     give("usr_demo", 42)
     key = product("blog").headers["x-wallet-service-key"]
-    program = views.first_charge(language, live_server.url).replace(
+    program = views.program(f"first_charge.{language}", live_server.url).replace(
         "export WALLET_SERVICE_KEY=wsk_...", f"export WALLET_SERVICE_KEY={key}"
     )
     outputs = [run(language, [program], WALLET_SERVICE_KEY=key) for _ in range(2)]
@@ -150,3 +157,18 @@ def test_the_first_program_charges_gives_back_and_captures_once(language, live_s
     assert all("39" in output for output in outputs)
     # The second time, the key of the first charge is used up: it was given back.
     assert [output.count("error") for output in outputs] == [0, 1]
+
+
+@pytest.mark.slow
+@pytest.mark.django_db(transaction=True)
+def test_the_function_that_tries_again_charges_once(live_server, give, article_rate):
+    give("usr_demo", 42)
+    names: dict[str, Any] = {}
+    exec(views.program("retry.python", live_server.url), names)  # noqa: S102
+    body = {"user_id": "usr_demo", "feature": article_rate, "idempotency_key": "article:1"}
+    assert [names["charge"](body, product("blog").headers) for _ in range(2)] == [True, True]
+    assert (
+        names["charge"]({**body, "count": 500, "idempotency_key": "article:2"}, product("blog").headers)
+        is False
+    )
+    assert funds.available_of("usr_demo") == 41
