@@ -14,9 +14,7 @@ def test_nothing_on_it_stops_a_reader(open_browser, size, scheme):
     reader = open_browser(size=size, scheme=scheme)
     reader.goes_to("/docs")
     assert reader.sees("API reference")
-    reader.is_never_stopped_by_the_page()
-    for each in reader.page.locator(".parts details").all()[:8]:
-        each.locator("summary").click()
+    reader.page.evaluate("document.querySelectorAll('.parts details').forEach((each) => (each.open = true))")
     reader.is_never_stopped_by_the_page()
 
 
