@@ -1,7 +1,7 @@
 """What a schema says about the fields of a body, an answer or a query, as rows for the page."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from django.utils.safestring import SafeString
@@ -68,8 +68,7 @@ class Reader:
         schema = self.resolved(schema)
         inner = self.resolved(schema["items"]) if schema.get("type") == "array" else schema
         text = without_choices(schema.get("description", ""))
-        variants = inner.get("oneOf") or inner.get("anyOf") or [inner]
-        fields = {each.name: each for variant in variants for each in reversed(self.fields(variant))}
+        fields = self.of_all_variants(inner)
         choices = [str(each) for each in inner.get("enum", ()) if each not in (None, "")]
         return Field(
             name,
@@ -77,7 +76,26 @@ class Reader:
             is_required,
             tuple(choices),
             inline(text),
-            tuple(fields.values()),
+            fields,
+        )
+
+    def of_all_variants(self, schema: Schema) -> tuple[Field, ...]:
+        """Return the fields of every form of an object. Those that one of the forms lacks may be absent."""
+        variants = [self.fields(each) for each in schema.get("oneOf") or schema.get("anyOf") or [schema]]
+        variants = [each for each in variants if each]  # A batch also takes an item that is no charge.
+        found = {each.name: each for fields in reversed(variants) for each in fields}
+        texts: dict[str, set[str]] = {}
+        for each in (each for fields in variants for each in fields):
+            texts.setdefault(each.name, set()).add(each.text)
+        always = [{each.name for each in fields if each.is_required} for fields in variants]
+        return tuple(
+            replace(
+                found[name],
+                is_required=all(name in names for names in always),
+                # What is true of one form only, such as `allowed` is true, is left to the examples.
+                text=found[name].text if len(texts[name]) == 1 else inline(""),
+            )
+            for name in dict.fromkeys(each.name for fields in variants for each in fields)
         )
 
     def resolved(self, schema: Schema) -> Schema:
@@ -93,7 +111,7 @@ class Reader:
         kind = schema.get("type", "object" if "properties" in schema else "any value")
         if kind == "array":
             items = self.resolved(schema["items"])
-            kind = "list of objects" if items.get("properties") else f"list of {items.get('type', 'value')}s"
+            kind = f"list of {'object' if self.of_all_variants(items) else items.get('type', 'value')}s"
             yield kind
             yield from _range(schema.get("minItems"), schema.get("maxItems"), "items")
         elif schema.get("format") in FORMATS:
