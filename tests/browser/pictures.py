@@ -122,14 +122,14 @@ class Pictures:
     def top_up(self) -> None:
         """Go to the checkout, and come back from a payment that is not confirmed yet."""
         self.page.goto(f"{self.address}/wallet")
-        self.page.get_by_role("button", name="Continue to payment").click()
+        self.page.get_by_role("button", name="Pay $25").click()
         self.take("sandbox-checkout")
         self.page.get_by_role("button", name="Pay later").click()
         self.page.wait_for_url(f"{self.address}/wallet?**")
         self.take("wallet-on-its-way")
         # Leave a second one on Stripe's page; staff ask Stripe about it below.
         self.page.goto(f"{self.address}/wallet")
-        self.page.get_by_role("button", name="Continue to payment").click()
+        self.page.get_by_role("button", name="Pay $25").click()
         self.page.get_by_role("button", name="Pay later").wait_for()
 
     def sign_in_as_staff(self) -> None:

@@ -24,7 +24,7 @@ def paid(open_browser):
     person = open_browser()
     person.comes_signed_in(dana)
     person.page.get_by_text("$25", exact=True).click()
-    person.presses("Continue to payment")
+    person.presses("Pay $25")
     person.presses("Pay $25.00")
     assert person.sees("25 credits were added.")
     return TopUp.objects.get()

@@ -356,6 +356,18 @@ def test_blanks_around_the_words_of_a_list_are_forgiven(monkeypatch):
     assert found["ALLOWED_HOSTS"] == ["a.b", "c.d"]
 
 
+def test_products_have_the_names_of_the_setting(monkeypatch):
+    assert read(monkeypatch)["PRODUCT_NAMES"] == {"blog": "MisarBlog", "mail": "MisarMail"}
+    found = read(monkeypatch, PRODUCT_NAMES=" blog = Misar Blog , reach=Reach=1,")
+    assert found["PRODUCT_NAMES"] == {"blog": "Misar Blog", "reach": "Reach=1"}
+
+
+@pytest.mark.parametrize("wrong", ["blog", "blog=", "=MisarBlog", "blog=A,blog=B"])
+def test_a_list_of_names_that_cannot_be_read_stops_the_service(monkeypatch, wrong):
+    with pytest.raises(ImproperlyConfigured, match="PRODUCT_NAMES"):
+        read(monkeypatch, PRODUCT_NAMES=wrong)
+
+
 def test_in_production_an_api_call_over_plain_http_is_refused_and_a_page_redirected(settings):
     settings.PRODUCTION = settings.SECURE_SSL_REDIRECT = True
     client = Client()

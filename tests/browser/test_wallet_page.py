@@ -1,0 +1,124 @@
+"""The wallet's page as a user works with it: the pace, the sum on the button, filters that apply at once."""
+
+from datetime import timedelta
+
+import pytest
+from django.db import transaction
+from django.utils import timezone
+
+from tests.wallet.past import charged, gave_back, wrote
+
+USER = "usr_demo"
+LOOKS = [("desktop", "light"), ("desktop", "dark"), ("phone", "light"), ("phone", "dark")]
+
+
+@pytest.fixture
+def month_of_spending(transactional_db):
+    """30 days ago 1,000 credits came in; since then, 40 articles and 2,000 emails were charged."""
+    now = timezone.now()
+    with transaction.atomic():
+        wrote(1000, now - timedelta(days=29, hours=23), user_id=USER)
+        for day in range(20, 0, -1):
+            article = {"feature": "blog.article.generate", "product": "blog", "count": 2, "user_id": USER}
+            charge = charged(2, now - timedelta(days=day), **article)
+        gave_back(charge, 1, now - timedelta(hours=3))
+        charged(2, now - timedelta(hours=2), count=2, user_id=USER)
+
+
+@pytest.mark.parametrize(("size", "scheme"), LOOKS)
+def test_a_user_reads_the_pace_and_filters_without_a_button(open_browser, month_of_spending, size, scheme):
+    ada = open_browser(size=size, scheme=scheme)
+    ada.comes_signed_in()
+    page = ada.page
+    pace = page.locator("dl.pace")
+    assert pace.get_by_text("at the pace of the last 30 days").is_visible()
+    assert pace.get_by_text("More than a year").is_visible()  # 959 credits, 41 of them in 30 days.
+    spending = page.locator("[aria-labelledby=spending] tbody").first.inner_text()
+    assert "MisarBlog" in spending
+    assert "2,000 emails" in spending
+    assert "Send emails (per 1,000)" in spending
+
+    assert page.get_by_role("button", name="Show").count() == 0
+    product = page.get_by_label("Product", exact=True)
+    product.focus()
+    product.select_option("mail")
+    page.wait_for_url("**product=mail**")
+    rows = page.locator("#history table tbody tr")
+    assert rows.count() == 1
+    assert "Send emails × 2,000" in rows.first.inner_text()
+    assert page.evaluate("document.activeElement.name") == "product"
+    assert "product=mail" in page.get_by_role("link", name="Download CSV").get_attribute("href")
+    assert page.locator("[data-count]").inner_text() == "The history shows the entries that match."
+    ada.is_never_stopped_by_the_page()
+    page.reload()
+    assert product.input_value() == "mail"
+    assert rows.count() == 1
+
+    ada.follows("Clear filters")
+    assert rows.count() == 23
+    page.get_by_label("To", exact=True).fill("2026-01-01")
+    assert ada.sees("No entries match these filters.")
+    page.get_by_label("From", exact=True).fill("2026-01-02")
+    assert ada.sees("The last day comes before the first.")
+    assert page.get_by_label("To", exact=True).get_attribute("aria-invalid") == "true"
+    assert page.evaluate("scrollX") == 0
+    ada.is_never_stopped_by_the_page()
+
+
+def test_filters_work_without_javascript(open_browser, month_of_spending):
+    ada = open_browser(javascript=False)
+    ada.comes_signed_in()
+    ada.page.get_by_label("Product", exact=True).select_option("mail")
+    ada.presses("Show")
+    assert ada.page.locator("#history table tbody tr").count() == 1
+
+
+def test_a_filter_of_a_user_who_was_signed_out_leads_to_the_sign_in(open_browser, month_of_spending):
+    ada = open_browser(may_fail=True)
+    ada.comes_signed_in()
+    ada.page.context.clear_cookies()
+    ada.page.get_by_label("Product", exact=True).select_option("mail")
+    ada.page.wait_for_url("**/sign-in?next=**product%3Dmail**")
+
+
+@pytest.mark.parametrize(("size", "scheme"), [("desktop", "light"), ("phone", "dark")])
+def test_the_button_names_the_sum(open_browser, size, scheme):
+    ada = open_browser(size=size, scheme=scheme)
+    ada.comes_signed_in()
+    button = ada.page.locator("form.top-up button")
+    assert button.inner_text() == "Pay $25"
+    ada.page.get_by_text("$50", exact=True).click()
+    assert button.inner_text() == "Pay $50"
+    ada.page.get_by_text("Other", exact=True).click()
+    assert button.inner_text() == "Pay"
+    for written, words in [
+        ("1,000", "Pay $1,000"),
+        ("$40", "Pay $40"),
+        ("40.00", "Pay $40"),
+        ("12.50", "Pay"),
+    ]:
+        ada.types("Other amount", written)
+        assert button.inner_text() == words
+    ada.page.get_by_text("$50", exact=True).click()
+    ada.presses("Pay $50")
+    ada.page.get_by_role("button", name="Pay $50.00").wait_for()
+    ada.page.go_back()
+    ada.page.get_by_role("button", name="Pay $50").wait_for()
+    assert button.get_attribute("aria-disabled") is None
+
+
+def test_a_time_says_the_users_own(open_browser, month_of_spending):
+    ada = open_browser()
+    ada.comes_signed_in()
+    time = ada.page.locator("#history time").first
+    time.hover()
+    assert ada.page.wait_for_function("document.querySelector('#history time').title.endsWith(', your time')")
+
+
+def test_no_page_without_a_history_loads_the_library_of_charts(ada):
+    loaded = []
+    ada.page.on("request", lambda request: loaded.append(request.url))
+    ada.comes_signed_in()
+    ada.page.wait_for_load_state("networkidle")
+    assert ada.sees("No credits yet")
+    assert not [url for url in loaded if "uplot" in url.lower() or "chart" in url]
