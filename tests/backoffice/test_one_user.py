@@ -120,8 +120,8 @@ def test_spending_of_this_month_and_the_last_is_shown_by_feature(staff, article_
     gave_back(charge, 3, now)
     answer = page_of(staff, "usr_1")
     assert [row.partition("> ")[2] for row in rows_of(answer, "spending")] == [
-        "Generate an article blog.article.generate blog 3 10",
-        "Send an email mail.send mail 0 5",
+        "Generate an article blog.article.generate MisarBlog 3 10",
+        "Send emails (per 1,000) mail.send MisarMail 0 5",
     ]
     months = answer.context["spending"].this_month, answer.context["spending"].last_month
     assert [month.total for month in months] == [3, 15]

@@ -163,7 +163,7 @@ def test_a_window_or_a_product_that_there_is_not_is_as_if_none_was_named(staff):
         page = of_the_page(staff, f"/admin/?{query}")
         assert (page["period"].name, page["product"]) == ("30d", "")
     said = text_of(staff.get("/admin/?product=blog"))
-    assert "Last 30 days, blog" in said
+    assert "Last 30 days, MisarBlog" in said
     assert staff.get("/admin/?product=a%00b").status_code == 400
 
 

@@ -100,7 +100,7 @@ def test_captures_are_charges(staff, give, article_rate, as_service, product):
     assert "Kind is Charge or Charge of a hold" in words(staff.get(charged.figure.url))
     assert moved.flow_chart.sentence == "42 credits topped up, 5 charged."
     assert list(tiles) == ["Topped up", "Charged", "Given back", "Adjusted by staff"]
-    [row] = [row for row in moved.by_product.rows if row.words == "blog"]
+    [row] = [row for row in moved.by_product.rows if row.words == "MisarBlog"]
     figures = [cell.text for cell in row.cells]
     assert figures[1:3] == ["5", "1"]
     assert "4 held for work in progress" in words(answer)
@@ -112,4 +112,4 @@ def test_the_products_of_captures_are_in_the_chart(staff, give, article_rate):
         capture(hold("usr_1", 5, product=product))
     days.close_days()
     chart = staff.get("/admin/").context["movements"].product_chart
-    assert chart.sentence == "blog 5, mail 5."
+    assert chart.sentence == "MisarBlog 5, MisarMail 5."

@@ -42,17 +42,17 @@ def test_the_pages_show_them(seeded):
     assert states() == ["active", "active", "active", "voided"]
     answer = browser_of(User.objects.get(pk=GRANTED)).get("/wallet")
     assert [(row[0], row[1], row[4]) for row in table(answer, "grants_title")] == [
-        ("Welcome to the blog", "blog", "2 of 10"),
+        ("Welcome to the blog", "MisarBlog", "2 of 10"),
         ("Sorry for the slow campaigns in October", "Misar", "18 of 20"),
-        ("A year of the newsletter", "mail", "15 of 15"),
+        ("A year of the newsletter", "MisarMail", "15 of 15"),
     ]
     assert [row[:3] for row in table(answer, "budgets_title")] == [
         ["All products, each month", "You", "22 of 100"],
-        ["blog, each day Used up", "You", "8 of 8"],
+        ["MisarBlog, each day Used up", "You", "8 of 8"],
         ["reach, each day Stops all charges", "You", "0 of 0"],
-        ["mail, each month", "mail", "4 of 40"],
+        ["MisarMail, each month", "MisarMail", "4 of 40"],
     ]
-    assert "Your budget for blog is used up" in words(answer)
+    assert "Your budget for MisarBlog is used up" in words(answer)
 
 
 def test_a_second_run_adds_nothing_while_grants_are_left(seeded):

@@ -43,8 +43,8 @@ def test_the_pages_show_them(seeded, staff):
     held = table(browser_of(user).get("/wallet"), "held_title")
     assert {(row[0], row[1]) for row in held} >= {
         ("Send a campaign × 4", "reach"),
-        ("Generate an article × 3", "blog"),
-        ("Send an email × 6", "mail"),
+        ("Generate an article × 3", "MisarBlog"),
+        ("Send emails × 6,000", "MisarMail"),
     }
     assert "Your wallet is frozen." in words(browser_of(User.objects.get(pk=FROZEN)).get("/wallet"))
     [act] = Act.objects.all()
