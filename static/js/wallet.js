@@ -138,6 +138,11 @@
   // The library is the heaviest part of the page, so it comes when the rest is there.
   const later = document.querySelector("script[data-later]")?.dataset.later.split(" ") ?? [];
   addEventListener("load", () => {
-    for (const source of later) document.body.append(Object.assign(document.createElement("script"), { src: source, async: false }));
+    for (const address of later) {
+      const [name, parts] = /\.css$/.test(address)
+        ? ["link", { rel: "stylesheet", href: address }]
+        : ["script", { src: address, async: false }];
+      document.head.append(Object.assign(document.createElement(name), parts));
+    }
   });
 })();

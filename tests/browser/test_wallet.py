@@ -92,7 +92,7 @@ def test_the_page_waits_for_the_webhook_and_does_not_believe_the_redirect(at_the
         pass
     assert state.value.json() == {"state": "waiting"}
     assert available_of(USER) == 0
-    site.sandbox.control("settings", drop_webhooks=False, api_failure=0)
+    site.sandbox.control("settings", drop_webhooks=False, api_failure=None)
     session_id = TopUp.objects.get().stripe_session_id
     (event,) = requests.get(
         f"{site.sandbox.address}/_sandbox/events", {"session": session_id}, timeout=120

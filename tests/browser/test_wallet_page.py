@@ -1,6 +1,7 @@
 """The wallet's page as a user works with it: the pace, the sum on the button, filters that apply at once."""
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.db import transaction
@@ -19,8 +20,8 @@ def month_of_spending(transactional_db):
     with transaction.atomic():
         wrote(1000, now - timedelta(days=29, hours=23), user_id=USER)
         for day in range(20, 0, -1):
-            article = {"feature": "blog.article.generate", "product": "blog", "count": 2, "user_id": USER}
-            charge = charged(2, now - timedelta(days=day), **article)
+            article: Any = {"feature": "blog.article.generate", "product": "blog", "count": 2}
+            charge = charged(2, now - timedelta(days=day), user_id=USER, **article)
         gave_back(charge, 1, now - timedelta(hours=3))
         charged(2, now - timedelta(hours=2), count=2, user_id=USER)
 
