@@ -14,6 +14,7 @@ from tests.browser.longest import PRODUCT, LongestValues, address, long
 from tests.codes import code_of
 from tests.factories import StaffFactory
 from tests.reflow import Measurer, routes
+from wallet.models import TopUp
 
 # Routes without a page of their own: a browser only posts to them, or the answer is a file or JSON.
 NO_PAGES = {
@@ -35,7 +36,7 @@ def pages(*, of_the_back_office: bool) -> set[str]:
     return {
         route
         for route in own
-        if not ("(" in route or route.endswith(".csv") or NO_PAGES_OF_ROWS.search(route))
+        if not ("(" in route or route.endswith((".csv", ".pdf")) or NO_PAGES_OF_ROWS.search(route))
     }
 
 
@@ -49,7 +50,9 @@ def opened(*browsers: Measurer) -> set[str]:
 def path_of(route: str, longest: LongestValues) -> str:
     """The address of a route: of the row with the longest values, if it names one."""
     path = re.sub(r"^(dashboard/)(\w+)/<\w+:pk>", lambda found: found[1] + longest.keys[found[2]], route)
-    return "/" + path.replace("<month:month>", f"{longest.now:%Y-%m}")
+    paid = TopUp.objects.of_user(longest.creator.pk).filter(state=TopUp.State.PAID).latest("pk")
+    rows = {"month:month": f"{longest.now:%Y-%m}", "slug:number": paid.pk, "str:entry_id": paid.entry_id}
+    return "/" + re.sub("<(.+?)>", lambda found: str(rows[found[1]]), path)
 
 
 # --- The ways ---------------------------------------------------------------------------------------------

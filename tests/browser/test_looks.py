@@ -129,7 +129,7 @@ def test_pages_before_signing_in(looker):
     assert not visitor.problems, "\n".join(visitor.problems)
 
 
-def test_the_page_to_try_the_api(ada):
+def test_the_page_of_swagger(ada):
     ada.goes_to("/docs/try")
     assert ada.sees("/io/wallet/deduct")
     # Swagger puts a copy button inside the button that opens an operation, and its links are one line high.
