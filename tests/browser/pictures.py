@@ -23,8 +23,18 @@ from tests.environment import ROOT
 PLACE = ROOT / "docs" / "pictures"
 HEIGHT_MAX = 2400  # The beginning of a long list is enough.
 # The pages by who is signed in: the name of each picture, and the page's address.
-SIGNED_OUT = {"sign-in": "/sign-in", "sign-in-staff": "/sign-in/staff", "not-found": "/nowhere"}
-USER = {"wallet": "/wallet", "statements": "/wallet/statements", "account": "/account"}
+SIGNED_OUT = {
+    "reference": "/docs",
+    "sign-in": "/sign-in?next=/dashboard",
+    "sign-in-staff": "/sign-in/staff",
+    "not-found": "/nowhere",
+}
+USER = {
+    "wallet": "/wallet",
+    "statements": "/wallet/statements",
+    "receipts": "/wallet/receipts",
+    "account": "/account",
+}
 CREATOR = {
     "dashboard": "/dashboard",
     "sponsors": "/dashboard/sponsors",
@@ -119,6 +129,18 @@ class Pictures:
             self.page.get_by_role("button", name="Sign in", exact=True).click()
         self.page.wait_for_url(f"{self.address}/account")
 
+    def make_key(self) -> None:
+        """Make an API key, send some requests with it, and take a picture of the page that lists them."""
+        self.page.goto(f"{self.address}/dashboard/keys")
+        self.page.get_by_label("Name", exact=True).fill("website")
+        self.page.get_by_role("button", name="Make the key").click()
+        secret = self.page.locator("#secret").inner_text()
+        for path in ("stats", "tips?limit=5", "tip", "subscriptions"):
+            self.page.context.request.get(
+                f"{self.address}/mail/v1/monetization/{path}", headers={"Authorization": f"Bearer {secret}"}
+            )
+        self.follow("/dashboard/keys", "tbody a[href*='/dashboard/keys/']", "key")
+
     def top_up(self) -> None:
         """Go to the checkout, and come back from a payment that is not confirmed yet."""
         self.page.goto(f"{self.address}/wallet")
@@ -163,7 +185,9 @@ def take_all(new_context: Any, address: str) -> None:
     dana.sign_in("Dana Demo")
     dana.visit(USER)
     dana.follow("/wallet/statements", "main a[href*='/wallet/statements/']", "statement", which=1)
+    dana.follow("/wallet/receipts", "main a[href*='/wallet/receipts/top_']:not([href$='pdf'])", "receipt")
     dana.visit(CREATOR)
+    dana.make_key()
     dana.follow("/dashboard/tips", "tbody a[href*='/dashboard/tips/']", "tip")
     dana.follow("/dashboard/subscriptions", "tbody a[href*='/dashboard/subscriptions/']", "subscription")
     dana.top_up()
