@@ -31,7 +31,7 @@ class AccountsConfig(AppConfig):
             envelope.register(prefix, envelope.Envelope())
         WatchingCommand.pauses = Pauses(maintenance.round_of_work, maintenance.last_known)
         erased_texts.register(Act, "told", "reason", redacted=True)
-        erased_texts.register(BuyerDetails, "name", "address")
+        erased_texts.register(BuyerDetails, "name", "address", "country", "vat_number")
         # No migration adds the default plans: after a test flushes the database, no migration runs again, but
         # Django sends post_migrate again.
         post_migrate.connect(make_default_plans, sender=self)

@@ -111,9 +111,12 @@ def test_a_visitor_must_sign_in_and_the_forms_address_leads_to_the_page(dana, cl
 
 
 def test_a_buyer_goes_with_its_user_and_an_erasure_reads_its_texts(dana):
-    buyers.save(dana.pk, Buyer("Acme", "c/o nora@example.com\nBerlin"))
+    address = "nora@example.com"
+    buyers.save(dana.pk, Buyer(f"Acme {address}", f"c/o {address}\nBerlin", f"Malta {address}", address))
     erased_texts.erase_from_texts("nora@example.com")
-    assert buyers.buyer_of(dana.pk).address == "c/o (erased)\nBerlin"
+    assert buyers.buyer_of(dana.pk) == Buyer(
+        "Acme (erased)", "c/o (erased)\nBerlin", "Malta (erased)", "(erased)"
+    )
     dana.delete()
     assert not BuyerDetails.objects.exists()
 
