@@ -12,19 +12,24 @@ import psycopg
 REMOVED = "[removed]"
 
 # Most texts have none of these, so that one look is enough.
-_SUSPECT = re.compile(r"@|%40|[wm]sk_|whsec_|[sr]k_|eyJ|://|bearer|basic|DETAIL|Failing row", re.IGNORECASE)
+_SUSPECT = re.compile(
+    r"@|%(?:25)*40|[wm]sk_|whsec_|[sr]k_|eyJ|://|bearer|basic|DETAIL|Failing row", re.IGNORECASE
+)
 # An address, also as it stands in a URL. It begins and ends where a text or a URL would part it. The lengths
 # are those of the longest address, so that a long text takes no long time.
 _PART = r"""[^\s"'<>()\[\]{},;:=/?&|\\@]"""
-_ADDRESS = re.compile(rf"{_PART}{{1,320}}(?:@|%40){_PART}{{1,255}}", re.IGNORECASE)
+_ADDRESS = re.compile(rf"{_PART}{{1,320}}(?:@|%(?:25){{0,3}}40){_PART}{{1,255}}", re.IGNORECASE)
+# The start of a word. An escaped character ends with a letter or a digit: key%3Dmsk_ is key=msk_.
+_STARTS = r"(?:\b|(?<=%[0-9A-Fa-f]{2}))"
 _SECRETS = (
     # The password of a URL, or a name without one.
     (re.compile(r"(\b[a-z][a-z0-9+.-]*://)[^\s/?#\"']*@", re.IGNORECASE), r"\1" + REMOVED + "@"),
     # The query of a URL or of a path, in which a person may have searched for an address.
     (re.compile(r"((?:\b[a-z][a-z0-9+.-]*://|(?<![\w:/])/)[^\s?#\"']*)\?[^\s\"']*", re.IGNORECASE), r"\1"),
-    # Our keys, and those of Stripe.
-    (re.compile(r"\b(?:wsk|msk|whsec|(?:sk|rk|pk)_(?:live|test))_[\w.-]+"), REMOVED),
-    (re.compile(r"\b(?:sk|rk)_[A-Za-z0-9_]{6,}"), REMOVED),
+    # Our keys, and those of Stripe. One of ours is known by its digits, whatever precedes it.
+    (re.compile(r"[wm]sk_[0-9a-f]{16,}"), REMOVED),
+    (re.compile(rf"{_STARTS}(?:wsk|msk|whsec|(?:sk|rk|pk)_(?:live|test))_[\w.-]+"), REMOVED),
+    (re.compile(rf"{_STARTS}(?:sk|rk)_[A-Za-z0-9_]{{6,}}"), REMOVED),
     (re.compile(r"\b(bearer|basic)(\s+|%20)[\w.~+/=%-]+", re.IGNORECASE), r"\1 " + REMOVED),
     # A JSON Web Token: it begins with {" in base64.
     (re.compile(r"\beyJ[\w-]{4,}(?:\.[\w-]*)*"), REMOVED),
