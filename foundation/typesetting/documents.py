@@ -9,20 +9,25 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from foundation.errors import TryAgainLater
 
 FILES_AT_ONCE = 2  # Of one web process. One file is the work of a processor for a tenth of a second or two.
-WAIT_SECONDS = 2.0  # How long a request waits for its turn.
+# How many requests wait for their turn, and how long. Each of them occupies a thread, so more of them are
+# refused at once: threads must stay free for charges.
+WAITING_AT_ONCE = 2
+WAIT_SECONDS = 2.0
 SECONDS_MAX = 8.0  # With the wait for a turn, within the 10 seconds that a stopping server gives a request.
 # One thread: on a machine with many processors, the stacks of as many threads would pass the child's limit.
 ENVIRONMENT = {"PATH": os.defpath, "RAYON_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "2"}
 CHILD = Path(__file__).with_name("child.py")
 
 _turns = threading.BoundedSemaphore(FILES_AT_ONCE)
+_places = threading.BoundedSemaphore(FILES_AT_ONCE + WAITING_AT_ONCE)
 
 
 class CannotTypeset(TryAgainLater):
@@ -39,22 +44,34 @@ def pdf(template: Path, data: Mapping[str, Any]) -> bytes:
     a text has a character that no font knows, `sys.inputs.unknown` is "yes" and the template says so in the
     file. Raises CannotTypeset.
     """
-    if not _turns.acquire(timeout=WAIT_SECONDS):
-        raise CannotTypeset
-    try:
-        child = subprocess.run(  # noqa: S603  (our own program; the data is on its standard input)
-            [sys.executable, "-I", str(CHILD), str(template)],
-            input=json.dumps(data).encode(),
-            capture_output=True,
-            env=ENVIRONMENT,
-            timeout=SECONDS_MAX,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        raise CannotTypeset from None
-    finally:
-        _turns.release()
+    with _turn():
+        try:
+            child = subprocess.run(  # noqa: S603  (our own program; the data is on its standard input)
+                [sys.executable, "-I", str(CHILD), str(template)],
+                input=json.dumps(data).encode(),
+                capture_output=True,
+                env=ENVIRONMENT,
+                timeout=SECONDS_MAX,
+                check=False,
+            )
+        except subprocess.TimeoutExpired:
+            raise CannotTypeset from None
     if child.returncode:
         # What the child wrote may name a person, so the log gets the exit code alone.
         raise RuntimeError(f"{template.name} was not set: exit code {child.returncode}")
     return child.stdout
+
+
+@contextmanager
+def _turn() -> Iterator[None]:
+    if not _places.acquire(blocking=False):
+        raise CannotTypeset
+    try:
+        if not _turns.acquire(timeout=WAIT_SECONDS):
+            raise CannotTypeset
+        try:
+            yield
+        finally:
+            _turns.release()
+    finally:
+        _places.release()
