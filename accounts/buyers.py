@@ -53,8 +53,18 @@ def buyer_of(user_id: str) -> Buyer:
 
 
 def save(user_id: str, buyer: Buyer) -> None:
-    """Store the buyer of a user's receipts. If all fields are "", delete what is stored."""
+    """Store the buyer of a user's receipts. If all fields are "", delete what is stored.
+
+    One statement inserts or updates the row. If two forms are sent at once, an INSERT alone would fail, and
+    PostgreSQL would log it with the name and the address.
+    """
     if buyer == Buyer():
         BuyerDetails.objects.filter(pk=user_id).delete()
-    else:
-        BuyerDetails.objects.update_or_create(pk=user_id, defaults=asdict(buyer))
+        return
+    entered = asdict(buyer)
+    BuyerDetails.objects.bulk_create(
+        [BuyerDetails(user_id=user_id, **entered)],
+        update_conflicts=True,
+        unique_fields=["user"],
+        update_fields=list(entered),
+    )

@@ -20,15 +20,19 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from accounts import api_keys
+from accounts import api_keys, buyers, key_requests
+from accounts.buyers import Buyer
 from accounts.mail import outbox
 from accounts.models import Act, Plan, Right, User
 from monetization import subscriptions, tips
 from monetization.models import Erasure
+from monetization.privacy import erasure
 from tests.accounts.signing_in.test_staff_sign_in import PASSWORD, SIGN_IN
 from tests.codes import code_of
 from tests.conftest import product
 from tests.factories import StaffFactory, UserFactory, enter
+from tests.html import browser_of
+from tests.monetization.conftest import STATS
 from wallet.models import Audit, Entry, Rate, StripeEvent, Wallet
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -136,6 +140,25 @@ def test_creators_records_and_the_erasure_of_a_reader(
     assert Erasure.objects.get().tips == 1
     assert "alex@example.com" not in StripeEvent.objects.get().payload
     assert json.loads(StripeEvent.objects.get().payload)["data"]["object"]["amount_total"] == 2500
+
+
+def test_users_enter_a_buyer_and_read_the_requests_of_their_keys(roles, acting_as):
+    dana = UserFactory.create()
+    user = browser_of(dana)
+    with acting_as("runtime"):
+        for name in ("Acme", "Acme Ltd"):
+            answer = user.post("/account/buyer", {"name": f"{name} ada@example.com"})
+            assert answer.status_code == 302
+        erasure.erase("ada@example.com", actor="operator")
+        assert buyers.buyer_of(dana.pk) == Buyer("Acme Ltd (erased)")
+        user.post("/account/buyer", {})
+        assert buyers.buyer_of(dana.pk) == Buyer()
+        key, secret = api_keys.issue(owner=dana, name="mine", scopes=["read"])
+        Client().get(STATS, headers={"Authorization": f"Bearer {secret}"})
+        assert key_requests.recent(key).count() == 1
+        assert user.post(f"/dashboard/keys/{key.pk}").status_code == 302
+        assert not key_requests.recent(key).exists()
+        assert key_requests.forget_old() == 0
 
 
 def test_staff_sign_in(roles, acting_as, staff_member):

@@ -98,6 +98,15 @@ def test_numbers_of_any_country_get_no_hint_if_nothing_is_known_against_them(dan
     assert "Please check" not in words(browser.get("/account"))
 
 
+def test_one_statement_stores_a_new_buyer_and_a_known_one(dana, django_assert_num_queries):
+    """After a SELECT, the INSERT of a second form would fail, and PostgreSQL's log would have its row."""
+    for name in ("Acme", "Acme Ltd"):
+        with django_assert_num_queries(1) as queries:
+            buyers.save(dana.pk, Buyer(name=name))
+        assert "ON CONFLICT" in queries[0]["sql"]
+        assert buyers.buyer_of(dana.pk) == Buyer(name=name)
+
+
 def test_a_buyer_is_of_one_user(dana):
     enter(browser_of(dana))
     other = UserFactory.create()
