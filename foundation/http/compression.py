@@ -45,7 +45,8 @@ class Compression(GZipMiddleware):
 def _may_shrink(request: HttpRequest, response: HttpResponseBase) -> bool:
     return (
         not is_api_path(request.path)
-        and request.method in {"GET", "HEAD"}
+        # A stream is compressed while it is sent, so the answer to a HEAD would get a body.
+        and (request.method == "GET" or (request.method == "HEAD" and not response.streaming))
         and response.status_code == HTTPStatus.OK
         and response.get("Content-Type", "").startswith(TEXTS)
         and "no-transform" not in response.get("Cache-Control", "")

@@ -11,6 +11,7 @@ from django.template.loader import render_to_string
 from django.utils.cache import patch_cache_control
 from django.views.decorators.gzip import gzip_page
 from django.views.decorators.http import condition, require_safe
+from django.views.decorators.vary import vary_on_headers
 
 from misar_billing.reference import errors, page
 from misar_billing.reference.prose import code
@@ -85,6 +86,8 @@ def base_of(request: HttpRequest) -> str:
     return settings.PUBLIC_URL if settings.PRODUCTION else request.build_absolute_uri("/").rstrip("/")
 
 
+# A cache updates what it keeps by the headers of a 304, which is not compressed.
+@vary_on_headers("Accept-Encoding")
 @gzip_page  # It is public, so its compressed size tells nothing.
 @require_safe
 @condition(etag_func=lambda request: rendered(base_of(request)).etag)

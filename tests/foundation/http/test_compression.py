@@ -123,6 +123,12 @@ def test_a_head_has_the_headers_of_the_get(browser):
         assert head[name] == get[name]
 
 
+def test_a_head_of_a_stream_gets_no_body(browser):
+    answer = browser.head("/static/css/look.css")
+    assert b"".join(answer.streaming_content) == b""
+    assert not is_compressed(answer)
+
+
 def test_a_strong_etag_becomes_weak_and_a_304_stays_empty():
     assert answer_to(page(ETag='"v1"'))["ETag"] == 'W/"v1"'
     answer = answer_to(lambda request: HttpResponse(status=304, headers={"ETag": '"v1"'}))
