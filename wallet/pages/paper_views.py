@@ -1,6 +1,8 @@
 """Statements as files, and receipts as pages and files."""
 
 from datetime import date
+from functools import wraps
+from typing import Any
 
 from django.http import (
     Http404,
@@ -15,7 +17,8 @@ from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_GET, require_safe
 
-from accounts.decorators import page_of_the_user
+from accounts.decorators import View, page_of_the_user
+from accounts.throttling import hit
 from foundation import spreadsheets
 from foundation.http.last_resort import answer
 from foundation.typesetting.documents import CannotTypeset
@@ -27,12 +30,35 @@ from wallet.payments import receipted
 from wallet.payments.receipted import Receipt
 
 WAIT_SECONDS = 5
+# A few files are set at the same time, so one user must not take all the turns.
+FILES_PER_MINUTE = 30
+
+
+def not_too_many_files(view: View) -> View:
+    """Limit how many PDF files a user gets. Above FILES_PER_MINUTE, the answer is a 429."""
+
+    @wraps(view)
+    def wrapped(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        count = hit("wallet.papers", user_of(request).pk, limit=FILES_PER_MINUTE)
+        if count.allowed:
+            return view(request, *args, **kwargs)
+        return answer(
+            request,
+            429,
+            "Too many files in one minute.",
+            "Please wait a minute, then try again.",
+            retry_after_seconds=count.wait_seconds,
+        )
+
+    return wrapped
+
 
 # --- Statements -------------------------------------------------------------------------------------
 
 
 @page_of_the_user
 @require_safe
+@not_too_many_files
 def statement_pdf(request: HttpRequest, month: date) -> HttpResponse:
     """Return the statement of one month as a PDF file.
 
@@ -94,6 +120,7 @@ def receipt(request: HttpRequest, number: str) -> HttpResponse:
 
 @page_of_the_user
 @require_safe
+@not_too_many_files
 def receipt_pdf(request: HttpRequest, number: str) -> HttpResponse:
     """Return one receipt of the user as a PDF file."""
     found = _receipt_or_404(request, number)

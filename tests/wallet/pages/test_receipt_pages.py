@@ -16,6 +16,7 @@ from tests.html import browser_of, link, table, words
 from tests.wallet.pages.papers import text_of
 from tests.wallet.reversed import charge_of, dispute_of, refund_of
 from wallet.models import TopUp
+from wallet.pages import paper_views
 from wallet.payments import receipted, reversals
 
 pytestmark = pytest.mark.django_db
@@ -239,6 +240,17 @@ def test_a_file_waits_for_its_turn_and_not_for_ever(dana, topup, monkeypatch):
         for _ in turns:
             documents._turns.release()
     assert browser_of(dana).get(f"/wallet/receipts/{topup.pk}.pdf").status_code == 200
+
+
+def test_one_user_does_not_take_every_turn(dana, topup, monkeypatch, one_window):
+    monkeypatch.setattr(paper_views, "FILES_PER_MINUTE", 2)
+    browser, file = browser_of(dana), f"/wallet/receipts/{topup.pk}.pdf"
+    assert [browser.get(each).status_code for each in (file, "/wallet/statements/2026-01.pdf")] == [200, 200]
+    refused = browser.get(file)
+    assert (refused.status_code, int(refused["Retry-After"]) > 0) == (429, True)
+    assert "Too many files in one minute." in words(refused)
+    assert browser.get(file.removesuffix(".pdf")).status_code == 200
+    assert browser_of().get("/wallet/statements/2026-01.pdf").status_code == 200
 
 
 def test_few_requests_wait_for_their_turn(dana, topup, monkeypatch):
