@@ -11,14 +11,16 @@ import sys
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
+
+from django.conf import settings
 
 from foundation.errors import TryAgainLater
 
 FILES_AT_ONCE = 2  # Of one web process. One file is the work of a processor for a tenth of a second or two.
-# How many requests wait for their turn, and how long. Each of them occupies a thread, so more of them are
-# refused at once: threads must stay free for charges.
+# How many requests wait for their turn, and how long.
 WAITING_AT_ONCE = 2
 WAIT_SECONDS = 2.0
 SECONDS_MAX = 8.0  # With the wait for a turn, within the 10 seconds that a stopping server gives a request.
@@ -27,7 +29,12 @@ ENVIRONMENT = {"PATH": os.defpath, "RAYON_NUM_THREADS": "1", "MALLOC_ARENA_MAX":
 CHILD = Path(__file__).with_name("child.py")
 
 _turns = threading.BoundedSemaphore(FILES_AT_ONCE)
-_places = threading.BoundedSemaphore(FILES_AT_ONCE + WAITING_AT_ONCE)
+
+
+@cache
+def _places() -> threading.BoundedSemaphore:
+    """The places of requests for files. Each occupies a thread; half of the threads stay free for charges."""
+    return threading.BoundedSemaphore(min(FILES_AT_ONCE + WAITING_AT_ONCE, max(1, settings.WEB_THREADS // 2)))
 
 
 class CannotTypeset(TryAgainLater):
@@ -64,7 +71,8 @@ def pdf(template: Path, data: Mapping[str, Any]) -> bytes:
 
 @contextmanager
 def _turn() -> Iterator[None]:
-    if not _places.acquire(blocking=False):
+    places = _places()
+    if not places.acquire(blocking=False):
         raise CannotTypeset
     try:
         if not _turns.acquire(timeout=WAIT_SECONDS):
@@ -74,4 +82,4 @@ def _turn() -> Iterator[None]:
         finally:
             _turns.release()
     finally:
-        _places.release()
+        places.release()

@@ -257,13 +257,13 @@ def test_few_requests_wait_for_their_turn(dana, topup, monkeypatch):
     """Each one that waits occupies a thread, which charges need."""
     places = documents.FILES_AT_ONCE + documents.WAITING_AT_ONCE
     for _ in range(places):
-        assert documents._places.acquire(blocking=False)
+        assert documents._places().acquire(blocking=False)
     try:
         monkeypatch.setattr(documents, "WAIT_SECONDS", 60)
         assert browser_of(dana).get(f"/wallet/receipts/{topup.pk}.pdf").status_code == 503
     finally:
         for _ in range(places):
-            documents._places.release()
+            documents._places().release()
     assert browser_of(dana).get(f"/wallet/receipts/{topup.pk}.pdf").status_code == 200
 
 
