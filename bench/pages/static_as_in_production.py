@@ -5,14 +5,14 @@ this module is on its path, not in its tree.
 """
 
 import os
-from typing import Any
+from pathlib import Path
 
 from misar_billing import settings as service
 from misar_billing.settings import *  # noqa: F403 (all settings of that checkout)
 
-STATIC_ROOT = os.environ["BENCH_STATIC_ROOT"]
+STATIC_ROOT = Path(os.environ["BENCH_STATIC_ROOT"])
 WHITENOISE_USE_FINDERS = WHITENOISE_AUTOREFRESH = False
-STORAGES: dict[str, dict[str, Any]] = {
+STORAGES = {
     **service.STORAGES,
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
 }
