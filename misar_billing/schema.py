@@ -10,7 +10,8 @@ from misar_billing.reference.words import FIELDS, TAGS
 
 Endpoint = tuple[str, str, str, Any]
 JSON = "application/json"
-INT64 = {"maximum": 2**63 - 1, "minimum": -(2**63)}
+# Bounds that only say how a database stores a number.
+OF_STORAGE = {"maximum": {2**31 - 1, 2**63 - 1}, "minimum": {-(2**31), -(2**63)}}
 
 
 def without_aliases(endpoints: list[Endpoint]) -> list[Endpoint]:
@@ -26,8 +27,8 @@ def with_words(result: dict[str, Any], **left_out: Any) -> dict[str, Any]:
             words = FIELDS.get(f"{component}.{name}") or FIELDS.get(name)
             if words and "description" not in field:
                 shape["properties"][name] = _described(field, words)
-            for bound, value in INT64.items():  # The range of a column says nothing to a caller.
-                if field.get(bound) == value:
+            for bound, values in OF_STORAGE.items():
+                if field.get(bound) in values:
                     del shape["properties"][name][bound]
     for operation in _operations(result):
         for parameter in operation.get("parameters", ()):
@@ -43,8 +44,8 @@ def with_examples(result: dict[str, Any], **left_out: Any) -> dict[str, Any]:
             answer = operation["responses"][str(each.answer.status)]["content"][JSON]
             answer.setdefault("examples", {})[each.name] = _example(each, each.answer.body)
             if each.answer.status < HTTPStatus.BAD_REQUEST and each.request.body is not None:
-                asked = operation["requestBody"]["content"][JSON]
-                asked.setdefault("examples", {})[each.name] = _example(each, each.request.body)
+                body = operation["requestBody"]["content"][JSON]
+                body.setdefault("examples", {})[each.name] = _example(each, each.request.body)
     return result
 
 

@@ -437,15 +437,14 @@ STAFF_REFUND_CENTS_MAX = _counts_by_role("STAFF_REFUND_CENTS_MAX", default="bill
 
 # Who sells the credits, as receipts and statements name the issuer. Lines of the address are separated by
 # semicolons. What is empty is left out; `check --deploy` warns about it.
-ISSUER_NAME = env.str("ISSUER_NAME", default="" if PRODUCTION else "Misar (sandbox)").strip()
+_NAME, _ADDRESS, _TAX_NUMBER = (
+    ("", "", "") if PRODUCTION else ("Misar (sandbox)", "1 Sandbox Street; Nowhere", "XX000000000")
+)
+ISSUER_NAME = env.str("ISSUER_NAME", default=_NAME).strip()
 ISSUER_ADDRESS = [
-    line.strip()
-    for line in env.str("ISSUER_ADDRESS", default="" if PRODUCTION else "1 Sandbox Street; Nowhere").split(
-        ";"
-    )
-    if line.strip()
+    line.strip() for line in env.str("ISSUER_ADDRESS", default=_ADDRESS).split(";") if line.strip()
 ]
-ISSUER_TAX_NUMBER = env.str("ISSUER_TAX_NUMBER", default="" if PRODUCTION else "XX000000000").strip()
+ISSUER_TAX_NUMBER = env.str("ISSUER_TAX_NUMBER", default=_TAX_NUMBER).strip()
 
 # --- Fees -------------------------------------------------------------------------------------------
 

@@ -26,6 +26,7 @@ from wallet.charges import budgets
 from wallet.errors import GapInHistory
 from wallet.models import Entry, Hold, Wallet
 from wallet.pages import held, tables
+from wallet.prices import units
 
 SEES_USERS = "accounts.view_user"
 ENTRIES_SHOWN = 25
@@ -95,7 +96,7 @@ def _credits(user_id: str, may: May) -> dict[str, Any]:
             parts["budgets"] = budgets.budgets_of(user_id)
     if may("wallet.view_entry"):
         entries = grants.with_grant(Entry.objects.of_user(user_id))[:ENTRIES_SHOWN]
-        parts["entries"] = tables.described(entries, tables.labels_of_features())
+        parts["entries"] = tables.described(entries, units.features())
         try:
             parts["spending"] = in_time(lambda: credits.spending_of(user_id))
             parts["no_spending"] = "" if parts["spending"] else TOO_MANY

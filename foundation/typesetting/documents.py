@@ -40,7 +40,7 @@ def _places() -> threading.BoundedSemaphore:
 class CannotTypeset(TryAgainLater):
     """Raised when a file cannot be made now: too many are being made, or this one took too long."""
 
-    sentence = "This file cannot be made right now. Nothing was changed; please try again in a minute."
+    sentence = "This file cannot be made right now. Nothing was changed; please try again in a moment."
     headers = {"Retry-After": "5"}
 
 

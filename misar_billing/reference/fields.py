@@ -10,8 +10,6 @@ from misar_billing.reference.prose import inline, without_choices
 
 Schema = Mapping[str, Any]
 
-# Bounds that only say how a database stores a number.
-OF_STORAGE = {2**31 - 1, -(2**31), 2**63 - 1, -(2**63)}
 FORMATS = {"date-time": "time", "uri": "web address", "uuid": "UUID", "date": "date"}
 
 
@@ -131,7 +129,6 @@ class Reader:
 
 def _range(least: Any, most: Any, unit: str = "") -> Iterator[str]:
     """Yield limits in words: 1 to 100, at least 1, up to 255 characters."""
-    least, most = (None if each in OF_STORAGE else each for each in (least, most))
     unit = unit and f" {unit}"
     if least is not None and most is not None:
         yield f"{least:,} to {most:,}{unit}"

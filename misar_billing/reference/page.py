@@ -123,24 +123,24 @@ def tags(base: str) -> list[Tag]:
     """Return every operation by its tag, in the schema's order. The samples call `base`."""
     document = schema()
     described = {each["name"]: each.get("description", "") for each in document.get("tags", ())}
-    found: dict[str, list[Operation]] = {name: [] for name in described}
+    by_tag: dict[str, list[Operation]] = {name: [] for name in described}
     for path, methods in document["paths"].items():
         for method in METHODS:
             if operation := methods.get(method):
-                found.setdefault(operation["tags"][0], []).append(
+                by_tag.setdefault(operation["tags"][0], []).append(
                     _operation(document, path, method, operation, base)
                 )
     return [
         Tag(slug_of(name), name, blocks(described.get(name, "")), operations)
-        for name, operations in found.items()
+        for name, operations in by_tag.items()
         if operations
     ]
 
 
 def common_errors() -> list[Shown]:
     """Return the errors of every operation, and before them those that several answer about the caller."""
-    found = [*_shared_errors().values(), *(Shown(each) for each in exchanges.common())]
-    return sorted(found, key=lambda each: each.status)
+    errors = [*_shared_errors().values(), *(Shown(each) for each in exchanges.common())]
+    return sorted(errors, key=lambda each: each.status)
 
 
 @cache

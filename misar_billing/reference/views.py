@@ -9,7 +9,6 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
 from django.utils.cache import patch_cache_control
-from django.views.decorators.gzip import gzip_page
 from django.views.decorators.http import condition, require_safe
 from django.views.decorators.vary import vary_on_headers
 
@@ -88,7 +87,6 @@ def base_of(request: HttpRequest) -> str:
 
 # A cache updates what it keeps by the headers of a 304, which is not compressed.
 @vary_on_headers("Accept-Encoding")
-@gzip_page  # It is public, so its compressed size tells nothing.
 @require_safe
 @condition(etag_func=lambda request: rendered(base_of(request)).etag)
 def reference(request: HttpRequest) -> HttpResponse:

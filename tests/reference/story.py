@@ -32,7 +32,7 @@ UUID = re.compile(r"\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{1
 CURSOR = re.compile(r"\beyJ[A-Za-z0-9_-]+")
 CHECKOUT = re.compile(r"^http://\S+/c/pay/\S+$")
 CHECKOUT_SESSION = "cs_test_b1Wm4zQd7pN2xT6rVgJkHs9E"
-TOLD_HEADERS = (
+KEPT_HEADERS = (
     *("Retry-After", "Idempotent-Replayed", "X-RateLimit-Limit", "X-RateLimit-Remaining"),
     *("X-RateLimit-Reset", "Link", "Allow"),
 )
@@ -191,16 +191,16 @@ class Operation:
         if body is not None:
             request["body"] = _read(body)
         answer = response.json()
-        told = {header: response[header] for header in TOLD_HEADERS if response.has_header(header)}
+        kept = {header: response[header] for header in KEPT_HEADERS if response.has_header(header)}
         if status != HTTPStatus.METHOD_NOT_ALLOWED:
-            told.pop("Allow", None)  # Django REST framework sends it with every answer.
+            kept.pop("Allow", None)  # Django REST framework sends it with every answer.
         self.story.keep(
             {
                 "operation": self.operation,
                 "name": name,
                 "summary": summary,
                 "request": request,
-                "answer": {"status": status, "headers": told, "body": answer},
+                "answer": {"status": status, "headers": kept, "body": answer},
             }
         )
         return answer

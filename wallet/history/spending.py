@@ -40,10 +40,10 @@ SELECT product, feature, sum(units)::bigint, sum(credits)::bigint {MOVES}
 HAVING sum(credits) > 0
  ORDER BY 4 DESC, product, feature
 """
-# The same in all, from two places of the sequence on, and the time of the wallet's first entry.
+# The same in all, since the beginning of the month and lately, and the time of the wallet's first entry.
 SPENT_SINCE = f"""
-SELECT coalesce(sum(credits) FILTER (WHERE sequence > %(one)s), 0)::bigint,
-       coalesce(sum(credits) FILTER (WHERE sequence > %(other)s), 0)::bigint,
+SELECT coalesce(sum(credits) FILTER (WHERE sequence > %(month)s), 0)::bigint,
+       coalesce(sum(credits) FILTER (WHERE sequence > %(lately)s), 0)::bigint,
        (SELECT created_at FROM wallet_entry WHERE wallet_id = %(user_id)s AND sequence = 1) {MOVES}
 """  # noqa: S608
 
@@ -117,19 +117,20 @@ def by_feature(*, user_id: str, first_day: date, last_day: date) -> list[Spendin
         rows = cursor.fetchall()
     described = features(row[1] for row in rows)
     percents = shares([credits for *_, credits in rows])
-    found = []
+    spendings = []
     for (product, feature, units, credits), percent in zip(rows, percents, strict=True):
         of = described.get(feature, Feature(feature))
-        found.append(Spending(product, feature, of.priced_label, units, of.count_of(units), credits, percent))
-    return found
+        spendings.append(
+            Spending(product, feature, of.priced_label, units, of.count_of(units), credits, percent)
+        )
+    return spendings
 
 
 def pace(user_id: str, *, today: date) -> Pace:
     """Return how fast a user spends. Days are in UTC; a wallet without entries has spent nothing in 1 day."""
-    month, lately = today.replace(day=1), today - timedelta(days=PACE_DAYS - 1)
-    one, other, last = cuts(user_id, [start_of(month), start_of(lately), end_of(today)])
-    values = {"one": one.sequence, "other": other.sequence, "last": last.sequence}
-    values["first"] = min(one.sequence, other.sequence)
+    first_days = today.replace(day=1), today - timedelta(days=PACE_DAYS - 1)
+    month, lately, last = (cut.sequence for cut in cuts(user_id, [*map(start_of, first_days), end_of(today)]))
+    values = {"month": month, "lately": lately, "first": min(month, lately), "last": last}
     with connection.cursor() as cursor:
         cursor.execute(SPENT_SINCE, {"user_id": user_id, **values})
         this_month, spent_lately, began = cursor.fetchone()

@@ -93,15 +93,15 @@ class TopUpForm(KeyedForm):
 class HistoryForm(forms.Form):
     """Which entries of the history to show. An invalid filter gets an error and is not applied."""
 
-    def __init__(self, data: dict[str, str], *, choices: Choices, labels: dict[str, Feature]) -> None:
+    def __init__(self, data: dict[str, str], *, choices: Choices, features: dict[str, Feature]) -> None:
         super().__init__(data, auto_id="history_%s")
         kinds = [(name, label) for name, (label, _) in tables.KIND_GROUPS.items()]
         makers = products.named(choices.products)
-        features = [(each, labels.get(each, Feature(each)).label) for each in choices.features]
+        labels = [(each, features.get(each, Feature(each)).label) for each in choices.features]
         self.fields |= {
             "kind": _choice_field("What", "Everything", kinds),
             "product": _choice_field("Product", "All products", makers),
-            "feature": _choice_field("Feature", "All features", features),
+            "feature": _choice_field("Feature", "All features", labels),
             "from": DayField("From"),
             "to": DayField("To"),
         }

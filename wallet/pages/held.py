@@ -7,6 +7,7 @@ from wallet.charges import holds
 from wallet.charges.models import Hold
 from wallet.history import products
 from wallet.pages import tables
+from wallet.prices import units
 
 SHOWN_MAX = 20
 
@@ -30,9 +31,9 @@ def held_of(funds: Funds) -> Held | None:
     if not funds.held:
         return None
     page = holds.page(user_id=funds.user_id, product=None, state=Hold.State.OPEN, limit=SHOWN_MAX)
-    labels = tables.labels_of_features()
+    features = units.features()
     lines = [
-        (hold, tables.units_of(hold.feature, hold.count, labels), products.name_of(hold.product))
+        (hold, tables.units_of(hold.feature, hold.count, features), products.name_of(hold.product))
         for hold in page.holds
     ]
     others_count = others_credits = 0

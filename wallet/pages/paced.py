@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import date
 
+from foundation.words import count
 from wallet.books.funds import Funds
 from wallet.history import spending
 from wallet.history.spending import PACE_DAYS_MIN, Pace
@@ -49,4 +50,4 @@ def in_words(days: int) -> str:
         return "More than a year"
     if not days:
         return "Less than a day"
-    return f"About {days} {'day' if days == 1 else 'days'}"
+    return f"About {count(days, 'day')}"

@@ -9,11 +9,9 @@ from django.http import (
     HttpRequest,
     HttpResponse,
     HttpResponseBase,
-    HttpResponseRedirect,
     StreamingHttpResponse,
 )
-from django.shortcuts import render
-from django.urls import reverse
+from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_GET, require_safe
 
@@ -29,7 +27,6 @@ from wallet.pages.addresses import user_of
 from wallet.payments import receipted
 from wallet.payments.receipted import Receipt
 
-WAIT_SECONDS = 5
 # A few files are set at the same time, so one user must not take all the turns.
 FILES_PER_MINUTE = 30
 
@@ -137,9 +134,7 @@ def receipt_of_entry(request: HttpRequest, entry_id: str) -> HttpResponse:
     """Redirect to the receipt of a top-up's entry, or to the list of receipts if the entry has none."""
     paid = TopUp.objects.of_user(user_of(request).pk).filter(entry_id=entry_id, state=TopUp.State.PAID)
     number = paid.values_list("pk", flat=True).first()
-    return HttpResponseRedirect(
-        reverse("wallet:receipt", args=[number]) if number else reverse("wallet:receipts")
-    )
+    return redirect("wallet:receipt", number) if number else redirect("wallet:receipts")
 
 
 def _receipt_or_404(request: HttpRequest, number: str) -> Receipt:
@@ -157,4 +152,5 @@ def _file(content: bytes, name: str) -> HttpResponse:
 
 def _not_now(request: HttpRequest, error: CannotTypeset) -> HttpResponse:
     sentence, _, next_step = str(error).partition(". ")
-    return answer(request, error.status, f"{sentence}.", next_step, retry_after_seconds=WAIT_SECONDS)
+    wait_seconds = int(error.headers["Retry-After"])
+    return answer(request, error.status, f"{sentence}.", next_step, retry_after_seconds=wait_seconds)

@@ -1,12 +1,14 @@
 """What statements and receipts say, as pages and files show it."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 from django.conf import settings
 from django.utils.dateformat import format as in_words
 
+from accounts import buyers
 from accounts.buyers import Buyer
 from accounts.models import User
 from foundation import money, words
@@ -15,8 +17,8 @@ from foundation.typesetting import documents
 from wallet.history import products
 from wallet.history.statements import DayLine, MonthlyStatement
 from wallet.pages import tables
-from wallet.payments import receipted
 from wallet.payments.receipted import Receipt
+from wallet.prices import units
 
 TEMPLATES = Path(settings.BASE_DIR) / "templates" / "wallet" / "papers"
 CURRENCY = "USD"
@@ -32,7 +34,8 @@ def issuer_lines() -> list[str]:
 
 def buyer_of(user: User) -> Buyer:
     """Return the buyer of a user's receipts: what the user entered, or at least a name."""
-    return receipted.buyer_of(user.pk, name=one_line(user.name) or user.misar_id)
+    entered = buyers.buyer_of(user.pk)
+    return entered if entered.name else replace(entered, name=one_line(user.name) or user.misar_id)
 
 
 def buyer_lines(buyer: Buyer) -> list[str]:
@@ -43,7 +46,7 @@ def buyer_lines(buyer: Buyer) -> list[str]:
 def facts_of(receipt: Receipt) -> list[tuple[str, str]]:
     """Return what a receipt says about itself: names and values."""
     product = receipt.topup.product
-    found = {
+    facts = {
         "Receipt number": receipt.topup.pk,
         "Date of payment": f"{in_words(receipt.paid_at.astimezone(UTC), 'j F Y, H:i')} UTC",
         "Wallet of": f"Misar ID {receipt.topup.user_id}",
@@ -52,7 +55,7 @@ def facts_of(receipt: Receipt) -> list[tuple[str, str]]:
         "Stripe payment": one_line(receipt.reference),
         "State": receipt.state,
     }
-    return [(name, value) for name, value in found.items() if value]
+    return [(name, value) for name, value in facts.items() if value]
 
 
 def items_of(receipt: Receipt) -> list[tuple[str, str, str, str]]:
@@ -114,7 +117,7 @@ def statement_pdf(statement: MonthlyStatement, *, user: User, made_at: datetime)
     made = f"Made on {in_words(made_at.astimezone(UTC), 'j F Y, H:i')} UTC"
     is_running = statement.last_day >= made_at.astimezone(UTC).date()
     running = "; the month is not over, so figures may still change" if is_running else ""
-    entries = tables.described(statement.entries, tables.labels_of_features())
+    entries = tables.described(statement.entries, units.features())
     return documents.pdf(
         TEMPLATES / "statement.typ",
         {

@@ -10,7 +10,7 @@ from wallet.charges.models import LotMove
 from wallet.history import products
 from wallet.payments import causes
 from wallet.payments.causes import Reversal
-from wallet.prices.units import Feature, features
+from wallet.prices.units import Feature
 
 Kind = Entry.Kind
 
@@ -39,7 +39,7 @@ KINDS_OF_GRANTS = (Kind.GRANT, Kind.EXPIRY)
 TAKEN_BACK = "Taken back"
 
 
-def described(entries: Iterable[Entry], labels: dict[str, Feature]) -> list[tuple[Entry, str, str]]:
+def described(entries: Iterable[Entry], features: dict[str, Feature]) -> list[tuple[Entry, str, str]]:
     """Return each entry with a description and the name of its product.
 
     The description has the reason of a grant. It never contains another reason that a staff member wrote:
@@ -52,7 +52,7 @@ def described(entries: Iterable[Entry], labels: dict[str, Feature]) -> list[tupl
     def what(entry: Entry) -> str:
         if entry.pk in taken_back:
             return f"{TAKEN_BACK}: {entry.reason}"
-        return what_happened(entry, labels, reversals.get(entry.pk))
+        return what_happened(entry, features, reversals.get(entry.pk))
 
     return [(entry, what(entry), products.name_of(entry.product)) for entry in entries]
 
@@ -69,7 +69,7 @@ def _of_grants_taken_back(entries: Iterable[Entry]) -> set[str]:
     return {ended[place] for place in places if place in ended}
 
 
-def what_happened(entry: Entry, labels: dict[str, Feature], reversal: Reversal | None = None) -> str:
+def what_happened(entry: Entry, features: dict[str, Feature], reversal: Reversal | None = None) -> str:
     """Return a short description of an entry.
 
     It is the kind of the entry, or the label of its feature and the units, or what happened to its payment,
@@ -81,18 +81,13 @@ def what_happened(entry: Entry, labels: dict[str, Feature], reversal: Reversal |
         return f"{KIND_NAMES[entry.kind]}: {entry.reason}"
     if not entry.feature:
         return KIND_NAMES[entry.kind]
-    units = units_of(entry.feature, entry.count, labels)
+    units = units_of(entry.feature, entry.count, features)
     return units if entry.kind == Kind.DEDUCT else f"{KIND_NAMES[entry.kind]}: {units}"
 
 
-def units_of(feature: str, units: int | None, labels: dict[str, Feature]) -> str:
+def units_of(feature: str, units: int | None, features: dict[str, Feature]) -> str:
     """Return the label of a feature, and how many things were charged if they are more than one."""
-    return labels.get(feature, Feature(feature)).times(units)
-
-
-def labels_of_features() -> dict[str, Feature]:
-    """Return the label and the unit of each feature in the rate table, also of rates that are not active."""
-    return features()
+    return features.get(feature, Feature(feature)).times(units)
 
 
 CSV_HEADER = "id time type credits balance_after feature count product stripe_session_id reason".split()

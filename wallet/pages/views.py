@@ -227,9 +227,9 @@ def _days_part(request: HttpRequest, funds: Funds) -> dict[str, Any]:
 
 def _history_part(request: HttpRequest, user_id: str) -> dict[str, Any]:
     """Return one page of entries, with the filters and the cursor from the URL."""
-    labels = tables.labels_of_features()
+    features = units.features()
     filters = HistoryForm(
-        addresses.chosen(request, *addresses.FILTERS), choices=spending.choices(user_id), labels=labels
+        addresses.chosen(request, *addresses.FILTERS), choices=spending.choices(user_id), features=features
     )
     choice = filters.choice()
     cursor = request.GET.get("cursor") or None
@@ -244,7 +244,7 @@ def _history_part(request: HttpRequest, user_id: str) -> dict[str, Any]:
         "filters": filters,
         "is_filtered": choice != statements.EVERYTHING,
         "kept": addresses.chosen(request, "returnTo", "range").items(),
-        "entries": tables.described(page.entries, labels),
+        "entries": tables.described(page.entries, features),
         "page_is_lost": lost,
         "older_url": older,
         "newest_url": addresses.address(request, cursor="") + "#history" if cursor else "",
@@ -267,7 +267,7 @@ def history_csv(request: HttpRequest) -> HttpResponseBase:
     """
     user_id = user_of(request).pk
     filters = HistoryForm(
-        addresses.chosen(request, *addresses.FILTERS), choices=spending.choices(user_id), labels={}
+        addresses.chosen(request, *addresses.FILTERS), choices=spending.choices(user_id), features={}
     )
     if not filters.is_valid():
         return HttpResponseRedirect(addresses.address(request) + "#history")
@@ -308,6 +308,6 @@ def statement(request: HttpRequest, month: date) -> HttpResponse:
         "previous": max((each for each in months if each < month), default=None),
         "next": min((each for each in months if each > month), default=None),
         "kinds": [(tables.KIND_NAMES[each.kind], each) for each in summary.by_kind],
-        "entries": tables.described(summary.entries, tables.labels_of_features()),
+        "entries": tables.described(summary.entries, units.features()),
     }
     return render(request, "wallet/statement.html", context)

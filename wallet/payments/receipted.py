@@ -1,4 +1,4 @@
-"""Receipts: what a paid top-up was, who bought it, and what became of the money since.
+"""Receipts: what a paid top-up was, and what became of the money since.
 
 Only a top-up that was paid has a receipt. Its number is the top-up's id, which never changes. Amounts are in
 US cents. `receipts.py` sends the mail about it.
@@ -9,8 +9,6 @@ from datetime import datetime
 
 from django.db.models import Q
 
-from accounts import buyers
-from accounts.buyers import Buyer
 from foundation import money
 from wallet.payments import reported
 from wallet.payments.models import TopUp, TopUpQuerySet
@@ -20,7 +18,7 @@ RECEIPTS_A_PAGE = 50
 
 
 @dataclass(frozen=True)
-class Reversal:
+class MoneyBack:
     """Money of a payment that went back, or returned, after the payment.
 
     `cents` is below 0 if the buyer, or the buyer's bank, got money. `at` is None if only the charge reported
@@ -76,22 +74,22 @@ class Receipt:
         return self.topup.payment_intent_id or self.topup.stripe_session_id or ""
 
     @property
-    def reversals(self) -> list[Reversal]:
+    def reversals(self) -> list[MoneyBack]:
         """What went back or returned, oldest first. Their sum is what left the payment."""
         refunds = [
-            Reversal(
+            MoneyBack(
                 "Refund", -each.amount_cents, each.created_at, each.pk, is_on_its_way=not each.has_succeeded
             )
             for each in self.reported.live_refunds
         ]
         disputes = [
-            Reversal("Dispute by your bank", -each.withdrawn_cents, each.created_at, each.pk)
+            MoneyBack("Dispute by your bank", -each.withdrawn_cents, each.created_at, each.pk)
             for each in self.reported.disputes
             if each.withdrawn_cents
         ]
         listed_cents = sum(each.amount_cents for each in self.reported.live_refunds)
         unlisted_cents = self.reported.refunded_cents + self.reported.pending_cents - listed_cents
-        unlisted = [Reversal("Refund", -unlisted_cents)] if unlisted_cents > 0 else []
+        unlisted = [MoneyBack("Refund", -unlisted_cents)] if unlisted_cents > 0 else []
         return sorted([*refunds, *disputes], key=lambda each: (each.at, each.stripe_id)) + unlisted
 
 
@@ -119,19 +117,13 @@ def page_of(*, user_id: str, after: str = "") -> Page:
         topups = topups.filter(
             Q(created_at__lt=last.created_at) | Q(created_at=last.created_at, pk__lt=last.pk)
         )
-    found = list(topups[: RECEIPTS_A_PAGE + 1])
-    shown = found[:RECEIPTS_A_PAGE]
+    rows = list(topups[: RECEIPTS_A_PAGE + 1])
+    shown = rows[:RECEIPTS_A_PAGE]
     of_intents = reported.of_intents(each.payment_intent_id for each in shown)
     receipts = [
         Receipt(each, of_intents[each.payment_intent_id].of_session(each.stripe_session_id)) for each in shown
     ]
-    return Page(receipts, older=shown[-1].pk if len(found) > RECEIPTS_A_PAGE else "")
-
-
-def buyer_of(user_id: str, *, name: str) -> Buyer:
-    """Return who bought: what the user entered. If the user entered no name, `name` takes its place."""
-    entered = buyers.buyer_of(user_id)
-    return entered if entered.name else Buyer(name, entered.address, entered.country, entered.vat_number)
+    return Page(receipts, older=shown[-1].pk if len(rows) > RECEIPTS_A_PAGE else "")
 
 
 def _paid(user_id: str) -> TopUpQuerySet:

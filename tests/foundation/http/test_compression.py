@@ -155,9 +155,8 @@ def test_a_file_is_sent_while_it_is_still_being_read():
     while not text.decompress(next(parts)):
         pass
     assert 1 <= next(read) < 100_000
-    for (
-        close
-    ) in answer._resource_closers:  # As if the browser went away; close() would end the test's database.
+    # As if the browser went away. close() itself would end the test's connection to the database.
+    for close in answer._resource_closers:
         close()
     assert closed == [True]
 
