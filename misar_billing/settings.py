@@ -412,7 +412,7 @@ CORS_ALLOW_HEADERS = ["authorization", "content-type"]
 CORS_EXPOSE_HEADERS = ["X-Request-ID", "Retry-After"]
 
 # The names of products on users' pages and in mails, by the product of a service key.
-PRODUCT_NAMES = _pairs("PRODUCT_NAMES", default="blog=MisarBlog,mail=MisarMail")
+PRODUCT_NAMES = _pairs("PRODUCT_NAMES", default="blog=MisarBlog,mail=MisarMail,reach=MisarReach")
 
 # --- Limits -----------------------------------------------------------------------------------------
 

@@ -158,12 +158,12 @@ def test_a_stale_page_sent_again_after_paying_pays_nothing_again(open_browser, s
 
 def test_the_way_back_to_a_product_is_kept_through_the_payment(ada):
     ada.comes_signed_in(going_to="/wallet?returnTo=https://www.misar.blog/editor%3Fa%3D1")
-    link = ada.page.get_by_role("link", name="Back to misar.blog").first
+    link = ada.page.get_by_role("link", name="Back to MisarBlog").first
     assert link.get_attribute("href") == "https://www.misar.blog/editor?a=1"
     ada.presses("Pay $25")
     ada.presses("Pay $25.00")
     assert ada.sees("25 credits were added.")
-    link = ada.page.get_by_role("link", name="Back to misar.blog").first
+    link = ada.page.get_by_role("link", name="Back to MisarBlog").first
     assert link.get_attribute("href") == "https://www.misar.blog/editor?a=1"
 
 

@@ -357,7 +357,11 @@ def test_blanks_around_the_words_of_a_list_are_forgiven(monkeypatch):
 
 
 def test_products_have_the_names_of_the_setting(monkeypatch):
-    assert read(monkeypatch)["PRODUCT_NAMES"] == {"blog": "MisarBlog", "mail": "MisarMail"}
+    assert read(monkeypatch)["PRODUCT_NAMES"] == {
+        "blog": "MisarBlog",
+        "mail": "MisarMail",
+        "reach": "MisarReach",
+    }
     found = read(monkeypatch, PRODUCT_NAMES=" blog = Misar Blog , reach=Reach=1,")
     assert found["PRODUCT_NAMES"] == {"blog": "Misar Blog", "reach": "Reach=1"}
 

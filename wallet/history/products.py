@@ -19,8 +19,8 @@ def name_of(product: str) -> str:
 
     A product without a name in the setting keeps the text that its service key has.
 
-    >>> name_of("blog"), name_of("reach"), name_of("wallet"), name_of("")
-    ('MisarBlog', 'reach', 'Wallet', '')
+    >>> name_of("blog"), name_of("shop"), name_of("wallet"), name_of("")
+    ('MisarBlog', 'shop', 'Wallet', '')
     """
     names: dict[str, str] = settings.PRODUCT_NAMES
     return "Wallet" if product == WALLET else names.get(product, product)

@@ -31,9 +31,18 @@ def is_allowed(url: str) -> bool:
 
 
 def name_of(url: str) -> str:
-    """Return the name of an allowed URL for the link "Back to ...": its host, or Misar for our own site."""
+    """Return the name of an allowed URL for the link "Back to ...".
+
+    A product's own site has the product's name, another site its host, and our own site is Misar. A creator's
+    blog, such as someone.misar.blog, keeps its host, which tells the user more than the product's name.
+    """
     host = (urlsplit(url).hostname or "") if is_allowed_address(url) else ""
-    return host.removeprefix("www.") or OUR_OWN_NAME
+    host = host.removeprefix("www.")
+    names: dict[str, str] = settings.PRODUCT_NAMES
+    sites = {
+        site: name for product, name in names.items() for site in (f"misar.{product}", f"{product}.misar.io")
+    }
+    return sites.get(host, host) or OUR_OWN_NAME
 
 
 def name_of_wallet(query: Mapping[str, str]) -> str:

@@ -247,7 +247,7 @@ def test_the_products_are_those_of_the_users_wallet(browser, dana, give):
     set_budget(5, dana.pk, set_by="product", product="mail")
     html = browser.get("/wallet/budget").content.decode()
     options = [option.partition(">")[2].partition("<")[0] for option in html.split("<option")[1:]]
-    assert options == ["All products", "chat", "MisarBlog", "MisarMail", "reach"]
+    assert options == ["All products", "chat", "MisarBlog", "MisarMail", "MisarReach"]
 
 
 def test_a_budget_is_changed_on_a_page_that_names_it(browser, dana):

@@ -219,15 +219,17 @@ def test_no_link_leads_anywhere_else_and_nothing_of_it_is_shown(subtests):
         ("/", "Misar"),
         ("/settings?to=https://misar.blog/", "Misar"),
         ("https://misar.io", "misar.io"),
-        ("https://misar.blog/write?x=1#y", "misar.blog"),
-        ("https://www.misar.blog/write", "misar.blog"),
-        ("https://mail.misar.io/a", "mail.misar.io"),
-        ("https://www.mail.misar.io/a", "mail.misar.io"),
+        ("https://misar.blog/write?x=1#y", "MisarBlog"),
+        ("https://www.misar.blog/write", "MisarBlog"),
+        ("https://someone.misar.blog/", "someone.misar.blog"),
+        ("https://mail.misar.io/a", "MisarMail"),
+        ("https://www.mail.misar.io/a", "MisarMail"),
+        ("https://shop.misar.io/a", "shop.misar.io"),
         ("HTTPS://WWW.MISAR.IO:443/x", "misar.io"),
         ("https://wwwx.misar.io/", "wwwx.misar.io"),
         ("https://misar.io/@evil.com", "misar.io"),
         ("https://xn--caf-dma.misar.io/", "xn--caf-dma.misar.io"),
     ],
 )
-def test_a_link_is_named_after_its_host(url, name):
+def test_a_link_is_named_after_its_product_or_its_host(url, name):
     assert return_urls.name_of(url) == name
