@@ -1,5 +1,5 @@
-/* Optional help for several pages: it keeps a form from being sent twice by a second click, shows print buttons,
-   and opens the tables of charts on paper. */
+/* Optional help for several pages: it keeps a form from being sent twice by a second click, says times in the
+   user's own time zone, shows print buttons, and opens the tables of charts on paper. */
 
 "use strict";
 
@@ -22,6 +22,16 @@
     // After going back to the page, the form can be sent again.
     addEventListener("pageshow", () => set(false));
   }
+
+  // --- Times in the user's own time zone -------------------------------------------------------------
+
+  addEventListener("pointerover", ({ target }) => {
+    const time = target.closest?.("time[datetime*='T']:not([data-local])");
+    if (!time) return;
+    const local = new Date(time.dateTime).toLocaleString("en", { dateStyle: "medium", timeStyle: "short" });
+    time.title = [time.title, `${local}, your time`].filter(Boolean).join("; ");
+    time.dataset.local = "";
+  });
 
   // --- Printing ------------------------------------------------------------------------------------
 

@@ -1,6 +1,5 @@
 /* The wallet's page works without this. It checks a payment until it is confirmed, cleans the address
-   afterwards, names the sum on the button, applies the filters of the history, says times in the user's own
-   time zone, and loads the library of charts. */
+   afterwards, names the sum on the button, applies the filters of the history, and loads the library of charts. */
 
 "use strict";
 
@@ -76,13 +75,42 @@
   const TYPED_AFTER_MS = 600;
   let typing = 0;
   let asked = 0;
+  let shown = location.search;
 
   // A day is complete with the last digit of its year; before that, browsers report years such as 0202.
   const isComplete = (field) => field.type !== "date" || !field.value || field.value >= "2000";
 
-  async function apply() {
+  function apply() {
     const address = new URL(filters.action);
     for (const [name, value] of new FormData(filters)) if (value) address.searchParams.set(name, value);
+    return show(address, (page) => {
+      copyErrors(page);
+      // Each choice is a step that the browser's Back undoes. The same choice again is none.
+      if (address.search !== shown) history.pushState(null, "", address);
+      shown = address.search;
+    });
+  }
+
+  // Back and Forward bring the choice as well as the entries. A jump within the page is also a step of theirs.
+  function goBack() {
+    if (location.search === shown) return;
+    clearTimeout(typing);
+    return show(new URL(location.href), (page) => {
+      for (const field of filters.elements) if (field.id) field.value = page.getElementById(field.id).value;
+      copyErrors(page);
+      shown = location.search;
+    });
+  }
+
+  function copyErrors(page) {
+    for (const field of filters.querySelectorAll(".input")) {
+      const wrong = page.getElementById(field.id).getAttribute("aria-invalid");
+      if (wrong) field.setAttribute("aria-invalid", wrong);
+      else field.removeAttribute("aria-invalid");
+    }
+  }
+
+  async function show(address, then) {
     const mine = ++asked;
     try {
       const answer = await fetch(address, { headers: { Accept: "text/html" } });
@@ -93,16 +121,14 @@
       for (const part of document.querySelectorAll("[data-part]")) {
         part.replaceWith(page.querySelector(`[data-part="${part.dataset.part}"]`));
       }
-      for (const field of filters.querySelectorAll(".input")) {
-        const wrong = page.getElementById(field.id).getAttribute("aria-invalid");
-        if (wrong) field.setAttribute("aria-invalid", wrong);
-        else field.removeAttribute("aria-invalid");
-      }
       hideShow();
-      history.replaceState(null, "", address);
+      then(page);
       document.querySelector("[data-count]").textContent = page.querySelector("[data-count]").textContent;
     } catch {
-      filters.submit();
+      if (mine !== asked) return;
+      // After Back, the address is there already.
+      if (address.search === location.search) location.reload();
+      else location.assign(address);
     }
   }
 
@@ -112,6 +138,7 @@
 
   if (filters) {
     hideShow();
+    addEventListener("popstate", goBack);
     filters.addEventListener("change", ({ target }) => {
       clearTimeout(typing);
       if (isComplete(target)) typing = setTimeout(apply, target.type === "date" ? TYPED_AFTER_MS : 0);
@@ -122,16 +149,6 @@
       apply();
     });
   }
-
-  // --- Times in the user's own time zone -------------------------------------------------------------
-
-  addEventListener("pointerover", ({ target }) => {
-    const time = target.closest?.("time[datetime*='T']:not([data-local])");
-    if (!time) return;
-    const local = new Date(time.dateTime).toLocaleString("en", { dateStyle: "medium", timeStyle: "short" });
-    time.title = [time.title, `${local}, your time`].filter(Boolean).join("; ");
-    time.dataset.local = "";
-  });
 
   // --- Charts ----------------------------------------------------------------------------------------
 

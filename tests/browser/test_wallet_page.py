@@ -1,11 +1,13 @@
 """The wallet's page as a user works with it: the pace, the sum on the button, filters that apply at once."""
 
+import re
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.db import transaction
 from django.utils import timezone
+from playwright.sync_api import expect
 
 from tests.wallet.past import charged, gave_back, wrote
 
@@ -66,6 +68,32 @@ def test_a_user_reads_the_pace_and_filters_without_a_button(open_browser, month_
     ada.is_never_stopped_by_the_page()
 
 
+def test_back_undoes_a_filter_and_forward_repeats_it(open_browser, month_of_spending):
+    ada = open_browser()
+    ada.comes_signed_in()
+    page = ada.page
+    rows = page.locator("#history table tbody tr")
+    product = page.get_by_label("Product", exact=True)
+    product.select_option("mail")
+    page.wait_for_url("**product=mail**")
+    product.select_option("blog")
+    page.wait_for_url("**product=blog**")
+    page.go_back()
+    expect(rows).to_have_count(1)
+    assert product.input_value() == "mail"
+    page.go_back()
+    expect(rows).to_have_count(23)
+    assert product.input_value() == ""
+    page.go_forward()
+    expect(rows).to_have_count(1)
+    assert product.input_value() == "mail"
+    # A jump within the page is no step of the filter.
+    page.evaluate("location.hash = 'days'")
+    page.go_back()
+    assert product.input_value() == "mail"
+    ada.is_never_stopped_by_the_page()
+
+
 def test_filters_work_without_javascript(open_browser, month_of_spending):
     ada = open_browser(javascript=False)
     ada.comes_signed_in()
@@ -108,12 +136,26 @@ def test_the_button_names_the_sum(open_browser, size, scheme):
     assert button.get_attribute("aria-disabled") is None
 
 
-def test_a_time_says_the_users_own(open_browser, month_of_spending):
+@pytest.mark.parametrize(("path", "place"), [("/wallet", "#history"), ("/wallet/statements", "main .table")])
+def test_a_time_says_the_users_own(open_browser, month_of_spending, path, place):
     ada = open_browser()
     ada.comes_signed_in()
-    time = ada.page.locator("#history time").first
+    if path == "/wallet/statements":
+        ada.goes_to(path)
+        ada.page.locator("main li a").first.click()
+    time = ada.page.locator(f"{place} time").first
     time.hover()
-    assert ada.page.wait_for_function("document.querySelector('#history time').title.endsWith(', your time')")
+    expect(time).to_have_attribute("title", re.compile(", your time$"))
+
+
+def test_no_button_that_needs_javascript_is_shown_without_it(open_browser, month_of_spending):
+    ada = open_browser(javascript=False)
+    ada.comes_signed_in()
+    ada.goes_to("/wallet/statements")
+    ada.page.locator("main li a").first.click()
+    button = ada.page.locator("[data-print]")
+    assert button.count() == 1
+    assert not button.is_visible()
 
 
 def test_no_page_without_a_history_loads_the_library_of_charts(ada):
