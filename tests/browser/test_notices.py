@@ -9,7 +9,7 @@ def test_the_notice_of_a_success_has_the_focus_once(open_browser, size, javascri
     ada = open_browser(size=size, javascript=javascript)
     ada.comes_signed_in(going_to="/account")
     assert ada.page.locator(":focus").count() == 0
-    ada.page.get_by_role("button", name="Save", exact=True).first.click()
+    ada.page.get_by_role("button", name="Save emails").click()
     notice = ada.page.locator(".notices:focus")
     notice.wait_for()
     assert notice.get_by_role("status").inner_text() == "Saved."
@@ -18,3 +18,15 @@ def test_the_notice_of_a_success_has_the_focus_once(open_browser, size, javascri
     ada.goes_to("/account")
     assert ada.page.locator(".notices").count() == 0
     assert ada.page.locator(":focus").count() == 0
+
+
+@pytest.mark.parametrize("javascript", [True, False])
+def test_the_errors_of_a_form_have_the_focus(open_browser, javascript):
+    ada = open_browser(javascript=javascript, may_fail=True)
+    ada.comes_signed_in()
+    ada.page.get_by_text("Other", exact=True).click()
+    ada.types("Other amount", "12.50")
+    ada.page.locator("form.top-up button").click()
+    ada.page.locator(".notice-bad:focus").wait_for()
+    ada.page.keyboard.press("Tab")
+    assert ada.page.locator(".notice-bad a:focus").count() == 1  # It leads to the field.
