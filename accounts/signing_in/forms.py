@@ -51,6 +51,9 @@ class MailSwitches(forms.Form):
         return {name for name, is_on in self.cleaned_data.items() if is_on}
 
 
+TOO_LONG = {"max_length": "Use at most %(limit_value)d characters; this has %(show_value)d."}
+
+
 class BuyerForm(forms.Form):
     """Who buys, for receipts. Each field may be empty. A VAT number is kept as the user writes it."""
 
@@ -58,6 +61,7 @@ class BuyerForm(forms.Form):
         required=False,
         label="Name or company",
         max_length=buyers.NAME_LENGTH,
+        error_messages=TOO_LONG,
         validators=[validate_line],
         widget=forms.TextInput(attrs={"class": "input", "autocomplete": "organization"}),
     )
@@ -65,14 +69,16 @@ class BuyerForm(forms.Form):
         required=False,
         label="Address",
         max_length=buyers.ADDRESS_LENGTH,
+        error_messages=TOO_LONG,
         validators=[validate_lines],
-        help_text="Street, postal code and city, as on a letter.",
+        help_text="Street, postal code and city.",
         widget=forms.Textarea(attrs={"class": "input", "rows": 3, "autocomplete": "street-address"}),
     )
     country = forms.CharField(
         required=False,
         label="Country",
         max_length=buyers.COUNTRY_LENGTH,
+        error_messages=TOO_LONG,
         validators=[validate_line],
         widget=forms.TextInput(attrs={"class": "input", "autocomplete": "country-name"}),
     )
@@ -80,8 +86,9 @@ class BuyerForm(forms.Form):
         required=False,
         label="VAT number",
         max_length=buyers.VAT_NUMBER_LENGTH,
+        error_messages=TOO_LONG,
         validators=[validate_line],
-        help_text="With the letters of its country, such as DE123456789. Leave it empty if you have none.",
+        help_text="With its country letters, such as DE123456789. Optional.",
         widget=forms.TextInput(attrs={"class": "input", "autocomplete": "off", "spellcheck": "false"}),
     )
 

@@ -267,13 +267,13 @@ def test_no_user_is_sent_to_another_site_after_signing_in(client, sandbox, hosti
     [
         ("", "to continue to your wallet."),
         ("/wallet?kind=charges", "to continue to your wallet."),
-        ("/wallet?returnTo=https://www.misar.blog/x", "your wallet, and from there back to misar.blog."),
+        ("/wallet?returnTo=https://www.misar.blog/x", "your wallet, and from there back to MisarBlog."),
         ("/wallet?returnTo=https://evil.example/", "to continue to your wallet."),
         ("/wallet/statements/2026-11", "to continue to your statements."),
         ("/dashboard/tips", "to continue to your dashboard."),
         ("/dashboard/keys", "to continue to your API keys."),
         ("/account?x=1", "to continue to your account."),
-        ("/walletry", "to continue. You need"),
+        ("/walletry", "to continue. You don"),
     ],
 )
 def test_the_page_names_where_the_user_goes_on(client, db, going_to, name):
