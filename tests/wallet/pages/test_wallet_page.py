@@ -155,7 +155,7 @@ def test_what_things_cost_lists_the_active_rates(dana):
     rates.set_rate(feature="old.thing", label="Old thing", credits=5, unit="thing", active=False, actor="t")
     rates.set_rate(feature="reach.send", label="Send a campaign", credits=2, unit="campaign", actor="t")
     rows = table(browser_of(dana).get("/wallet"), "rates")
-    assert ["Send a campaign", "campaign", "2"] in rows
+    assert ["Send a campaign", "2 credits per campaign"] in rows
     assert "Old thing" not in [row[0] for row in rows]
 
 
