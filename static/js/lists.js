@@ -1,4 +1,4 @@
-/* Copies a key that is shown once, or a line with it, and moves the focus to the errors of a form. */
+/* Copies a key that is shown once, or a command with it, and moves the focus to the errors of a form. */
 
 "use strict";
 

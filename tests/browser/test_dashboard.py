@@ -281,7 +281,7 @@ def test_a_new_key_and_its_line_are_copied(dana):
     dana.presses("Make the key")
     assert dana.page.get_by_role("heading", level=1).inner_text() == "Your new key"
     secret = dana.page.locator("#secret").inner_text()
-    for button, text in (("Copy the key", secret), ("Copy the line", f'"Authorization: Bearer {secret}"')):
+    for button, text in (("Copy the key", secret), ("Copy the command", f'"Authorization: Bearer {secret}"')):
         dana.presses(button)
         beside = dana.page.locator(f"button:has-text('{button}') ~ [role=status]")
         expect(beside).to_have_text("Copied.")

@@ -28,7 +28,7 @@ class SubscriptionFilterForm(FilterForm):
     status = choice_field("Status", "All", Subscription.Status.choices)
     interval = choice_field("Billing interval", "All", [("unknown", "Not known, so not in MRR")])
     currency = choice_field("Currency", "All currencies")
-    search = search_field("E-mail or Stripe id")
+    search = search_field("Email or Stripe id")
 
 
 class Terms(TypedDict, total=False):

@@ -45,7 +45,7 @@ class TipFilterForm(FilterForm):
     message = choice_field("Message", "All", [("with", "With a message"), ("without", "Without")])
     refunded = choice_field("Refunded", "All", [("yes", "Refunded"), ("no", "Not refunded")])
     stripe = choice_field("Stripe id", "All", [("none", "Without one")])
-    search = search_field("E-mail, name or Stripe id")
+    search = search_field("Email, name or Stripe id")
     field_order = ("from", "to", "search", "currency", "least", "message", "refunded", "stripe")
     folded = ("currency", "least", "message", "refunded", "stripe")
 
