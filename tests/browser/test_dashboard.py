@@ -234,7 +234,7 @@ def test_a_key_is_shown_once_works_and_is_revoked(dana, site):
     dana.goes_to("/dashboard/keys")
     dana.page.locator("form [name=name]").fill("My site")
     dana.page.locator("[name=scopes][value=monetization]").check()
-    dana.presses("Make the key")
+    dana.presses("Create key")
     secret = dana.page.locator("#secret").inner_text()
     headers = {"Authorization": f"Bearer {secret}"}
     stats = site.at("/mail/v1/monetization/stats")
@@ -278,7 +278,7 @@ def test_a_new_key_and_its_line_are_copied(dana):
     dana.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     dana.goes_to("/dashboard/keys")
     dana.page.locator("form [name=name]").fill("My site")
-    dana.presses("Make the key")
+    dana.presses("Create key")
     assert dana.page.get_by_role("heading", level=1).inner_text() == "Your new key"
     secret = dana.page.locator("#secret").inner_text()
     for button, text in (("Copy the key", secret), ("Copy the command", f'"Authorization: Bearer {secret}"')):

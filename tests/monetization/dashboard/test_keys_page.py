@@ -277,7 +277,7 @@ def test_the_plans_limit_is_shown_and_holds(creator, page):
     a_key(creator)
     answer = page.get(KEYS)
     assert "Your plan allows no more keys." in words(answer)
-    assert "Make the key" not in words(answer)
+    assert "Create key" not in words(answer)
     refused = page.post(KEYS, filled())
     assert refused.status_code == 403
     assert "Your plan allows 1 active API key. Revoke one, or change your plan." in words(refused)
