@@ -71,8 +71,9 @@ def test_a_new_user_is_made_at_the_first_sign_in(ada):
 
 def test_mails_can_be_switched_off(ada):
     ada.signs_in(going_to="/account")
-    ada.page.get_by_label("Receipts").uncheck()
-    ada.presses("Save")
+    receipts = ada.page.get_by_role("checkbox", name="Receipts")
+    receipts.uncheck()
+    ada.presses("Save emails")
     assert ada.sees("Saved.")
-    assert not ada.page.get_by_label("Receipts").is_checked()
+    assert not receipts.is_checked()
     assert User.objects.get().mails_off == ["receipt"]
