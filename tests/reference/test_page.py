@@ -131,7 +131,7 @@ def test_every_exchange_that_was_recorded_is_shown(html):
 
 def test_it_is_light_on_its_way():
     """The page is compressed. The style sheets and the script are not, in the sandbox."""
-    files = ("css/tokens.css", "css/parts.css", "css/look.css", "css/reference.css", "js/reference.js")
+    files = ("css/base.css", "css/look.css", "css/reference.css", "js/reference.js")
     static = django_settings.BASE_DIR / "static"
     response = Client().get("/docs", headers={"Accept-Encoding": "gzip"})
     assert response["Content-Encoding"] == "gzip"
