@@ -34,7 +34,7 @@ def name_of(url: str) -> str:
     """Return the name of an allowed URL for the link "Back to ...".
 
     A product's own site has the product's name, another site its host, and our own site is Misar. A creator's
-    blog, such as someone.misar.blog, keeps its host, which tells the user more than the product's name.
+    blog, such as ada.misar.blog, keeps its host, which tells the user more than the product's name.
     """
     host = (urlsplit(url).hostname or "") if is_allowed_address(url) else ""
     host = host.removeprefix("www.")
