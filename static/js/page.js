@@ -1,5 +1,6 @@
 /* Optional help for several pages: it keeps a form from being sent twice by a second click, says times in the
-   user's own time zone, shows print buttons, and opens the tables of charts on paper. */
+   user's own time zone, shows print buttons, opens the tables of charts on paper, and loads what a page names in
+   `data-later`. */
 
 "use strict";
 
@@ -50,5 +51,18 @@
   addEventListener("afterprint", () => {
     for (const table of opened) table.open = false;
     opened.clear();
+  });
+
+  // --- What a page can do without for a moment -------------------------------------------------------
+
+  // A connection brings everything at once, so what is not needed for the first sight comes after the rest.
+  const later = document.querySelector("script[data-later]")?.dataset.later.split(" ") ?? [];
+  addEventListener("load", () => {
+    for (const address of later) {
+      const [name, parts] = /\.css$/.test(address)
+        ? ["link", { rel: "stylesheet", href: address }]
+        : ["script", { src: address, async: false }];
+      document.head.append(Object.assign(document.createElement(name), parts));
+    }
   });
 })();

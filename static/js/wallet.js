@@ -1,5 +1,5 @@
 /* The wallet's page works without this. It checks a payment until it is confirmed, cleans the address
-   afterwards, names the sum on the button, applies the filters of the history, and loads the library of charts. */
+   afterwards, names the sum on the button, and applies the filters of the history. */
 
 "use strict";
 
@@ -60,6 +60,7 @@
   if (pays) {
     topUp.addEventListener("input", nameSum);
     // After going back to the page, the browser has put the last choice into the form.
+    nameSum();
     addEventListener("pageshow", nameSum);
   }
 
@@ -149,17 +150,4 @@
       apply();
     });
   }
-
-  // --- Charts ----------------------------------------------------------------------------------------
-
-  // The library is the heaviest part of the page, so it comes when the rest is there.
-  const later = document.querySelector("script[data-later]")?.dataset.later.split(" ") ?? [];
-  addEventListener("load", () => {
-    for (const address of later) {
-      const [name, parts] = /\.css$/.test(address)
-        ? ["link", { rel: "stylesheet", href: address }]
-        : ["script", { src: address, async: false }];
-      document.head.append(Object.assign(document.createElement(name), parts));
-    }
-  });
 })();
