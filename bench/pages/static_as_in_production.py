@@ -5,6 +5,7 @@ this module is on its path, not in its tree.
 """
 
 import os
+from importlib.util import find_spec
 from pathlib import Path
 
 from misar_billing import settings as service
@@ -14,5 +15,11 @@ STATIC_ROOT = Path(os.environ["BENCH_STATIC_ROOT"])
 WHITENOISE_USE_FINDERS = WHITENOISE_AUTOREFRESH = False
 STORAGES = {
     **service.STORAGES,
-    "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
+    "staticfiles": {
+        "BACKEND": (
+            "misar_billing.static_files.StaticFilesStorage"
+            if find_spec("misar_billing.static_files")
+            else "whitenoise.storage.CompressedManifestStaticFilesStorage"  # Of an earlier commit.
+        )
+    },
 }

@@ -1,0 +1,52 @@
+"""What collectstatic makes for production."""
+
+import gzip
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.environment import ROOT
+
+CODE = """
+import django
+from django.conf import settings
+django.setup()
+settings.STATIC_ROOT = {folder!r}
+settings.STORAGES["staticfiles"]["BACKEND"] = "misar_billing.static_files.StaticFilesStorage"
+from django.core.management import call_command
+call_command("collectstatic", interactive=False, verbosity=0)
+"""
+
+
+@pytest.fixture(scope="module")
+def collected(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("static")
+    subprocess.run(
+        [sys.executable, "-c", CODE.format(folder=str(folder))],
+        cwd=ROOT,
+        env=os.environ | {"DJANGO_SETTINGS_MODULE": "misar_billing.settings"},
+        check=True,
+    )
+    return folder
+
+
+def test_style_sheets_lose_their_comments_and_keep_their_rules(collected: Path):
+    paths = json.loads((collected / "staticfiles.json").read_text())["paths"]
+    sheets = [path.name for path in (ROOT / "static" / "css").glob("*.css")]
+    assert sheets
+    for name in sheets:
+        small = (collected / paths[f"css/{name}"]).read_text()
+        written = (ROOT / "static" / "css" / name).read_text()
+        assert "/*" not in small
+        assert small.count("{") == written.count("{"), name
+        assert len(small) < len(written), name
+
+
+def test_files_are_compressed(collected: Path):
+    paths = json.loads((collected / "staticfiles.json").read_text())["paths"]
+    small = collected / paths["css/base.css"]
+    assert gzip.decompress(Path(f"{small}.gz").read_bytes()) == small.read_bytes()
