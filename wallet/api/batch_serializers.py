@@ -85,11 +85,16 @@ def item_of(data: Any, reader: DeductItem) -> Item:
 
 # --- The answer ---------------------------------------------------------------------------------------
 
+STATUS = (
+    "That of a single charge: 200, 400, 403, 409 or 500. With 503 it is not known whether it was charged: "
+    "send the item again."
+)
+
 
 class ItemAllowed(DeductionAllowed):
     """The credits were taken, now or by an earlier request with the same key."""
 
-    status = serializers.IntegerField(help_text="200")
+    status = serializers.IntegerField(help_text=STATUS)
     replayed = serializers.BooleanField(
         required=False, help_text="True if it is the answer to an earlier request; else left out."
     )
@@ -98,15 +103,13 @@ class ItemAllowed(DeductionAllowed):
 class ItemDenied(DeductionDenied):
     """The charge was refused, and the credits, a budget or a freeze say why. Nothing was taken."""
 
-    status = serializers.IntegerField(help_text="200")
+    status = serializers.IntegerField(help_text=STATUS)
 
 
 class ItemFailed(DeductError):
     """The charge failed as the single charge would have failed, with this status."""
 
-    status = serializers.IntegerField(
-        help_text="400, 403, 409 or 500 as for a single charge. 503: it is not known; send the item again."
-    )
+    status = serializers.IntegerField(help_text=STATUS)
 
 
 class BatchAnswer(serializers.Serializer):

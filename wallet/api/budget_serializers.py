@@ -29,7 +29,7 @@ class BudgetRequest(StrictSerializer):
         min_value=0, max_value=CREDITS_MAX, help_text="0 stops all charges of the product for this user."
     )
     alert_percent = StrictInteger(
-        min_value=1, max_value=100, default=100, help_text="At which part of it to send an alert."
+        min_value=1, max_value=100, default=100, help_text="Kept for alerts, which are not sent yet."
     )
 
 

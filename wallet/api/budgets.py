@@ -23,6 +23,12 @@ PERIOD = OpenApiParameter(
     required=True,
     description="The period of the budget to remove.",
 )
+USER_ID = OpenApiParameter(
+    "user_id",
+    schema.USER_ID.type,
+    required=True,
+    description="The user's Misar ID.",
+)
 SET_BY_PRODUCT = Budget.SetBy.PRODUCT
 
 
@@ -67,7 +73,7 @@ class BudgetViewSet(ResourceViewSet):
         operation_id="wallet_budget_remove",
         summary="Remove a budget",
         tags=["Budgets"],
-        parameters=[schema.USER_ID, PERIOD],
+        parameters=[USER_ID, PERIOD],
         responses={200: serializers.Deleted} | errors(403, 429, shape=CodedError),
     )
     def destroy(self, request: Request) -> HttpResponse:
