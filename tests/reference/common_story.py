@@ -13,10 +13,10 @@ SLOW = "The limit of requests a minute is reached"
 
 def refused(story: Story, who: Callers, creator: Caller, settings: Any) -> None:
     refund = story.operation(None, "POST", f"{WALLET}/refund", user_id=USER, idempotency_key="undo:1")
-    refund(who.blog, "not_json", "The body cannot be read", 400, raw='{"user_id": "usr_123",}')
+    refund(who.blog, "not_json", "The body cannot be read", 400, raw='{"user_id": "usr_demo",}')
     refund(
         *(who.blog, "wrong_media_type", "The body is not said to be JSON", 415),
-        raw="user_id=usr_123",
+        raw="user_id=usr_demo",
         headers={"Content-Type": "application/x-www-form-urlencoded"},
     )
     story.show(LONG, "70,000 characters")

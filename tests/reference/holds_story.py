@@ -65,7 +65,7 @@ def _ended_otherwise(story: Story, who: Callers, work: str) -> None:
     """Makes a hold that is extended and voided, and one that expires. `work` is a captured hold."""
     hold = story.operation("wallet_hold", "POST", f"{WALLET}/holds", user_id=USER, feature=FEATURE)
     capture = story.operation("wallet_hold_capture", "POST", f"{WALLET}/holds/{{}}/capture", user_id=USER)
-    second = hold(who.blog, "held_again", "Another hold", count=2, idempotency_key="chat:79")["holdId"]
+    second = hold(who.blog, "", "", count=2, idempotency_key="chat:79")["holdId"]
     read = story.operation("wallet_hold_read", "GET", f"{WALLET}/holds/{{}}", user_id=USER)
     read(who.blog, "open", "An open hold", on=second)
     read(who.user, "captured", "A captured one, as its user reads it", on=work, but="user_id")
@@ -107,7 +107,7 @@ def _ended_otherwise(story: Story, who: Callers, work: str) -> None:
     extend(who.blog, "hold_voided", "The hold was voided", 409, on=second)
     hold(*(who.blog, "key_ended", "The hold of this key was voided", 409), count=2, idempotency_key="chat:79")
 
-    short = hold(who.blog, "held_for_a_minute", "A short hold", idempotency_key="chat:80", ttl_seconds=60)
+    short = hold(who.blog, "", "", idempotency_key="chat:80", ttl_seconds=60)
     story.clock.advance(minutes=2)
     capture(who.blog, "hold_expired", "The hold has expired", 409, on=short["holdId"])
     extend(who.blog, "hold_expired", "The hold has expired", 409, on=short["holdId"])
@@ -149,7 +149,7 @@ def granted(story: Story, who: Callers, service: ServiceKey) -> None:
     grant(who.blog, "key_reused", "The key was used for other credits", 409, **welcome | {"credits": 20})
 
     listed = story.operation("wallet_grants", "GET", f"{WALLET}/grants", user_id=USER)
-    mistake = grant(who.blog, "granted_by_mistake", "Another grant", **sorry)["id"]
+    mistake = grant(who.blog, "", "", **sorry)["id"]
     page = listed(who.blog, "first_page", "The newest grants", limit=1)
     listed(who.blog, "next_page", "The page after it", limit=1, cursor=page["nextCursor"])
     listed(who.blog, "invalid", "There is no such state", 400, state="open")

@@ -169,7 +169,7 @@ class Operation:
         but: str = "",
         **fields: Any,
     ) -> Any:
-        """Play it with some fields changed, on the row `on`; `but` is left out.
+        """Play it with some fields changed, on the row `on`; `but` is left out. It is kept if it has a name.
 
         GET and DELETE send the fields in the query, the others as a JSON body. `raw` replaces the body.
         """
@@ -194,6 +194,8 @@ class Operation:
         kept = {header: response[header] for header in KEPT_HEADERS if response.has_header(header)}
         if status != HTTPStatus.METHOD_NOT_ALLOWED:
             kept.pop("Allow", None)  # Django REST framework sends it with every answer.
+        if not name:
+            return answer
         self.story.keep(
             {
                 "operation": self.operation,

@@ -8,7 +8,7 @@ from tests.conftest import Sandbox, paid_checkout, signed
 from tests.reference.story import Caller, Story
 from wallet.books import ledger
 
-USER = "usr_123"
+USER = "usr_demo"
 OTHER_USER = "usr_456"
 FEATURE = "blog.article.generate"
 WALLET = "/io/wallet"
