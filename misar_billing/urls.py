@@ -3,9 +3,9 @@
 from django.contrib import admin
 from django.urls import include, path
 from django.views.generic import RedirectView
-from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
+from drf_spectacular.views import SpectacularSwaggerSplitView
 
-from misar_billing.reference.views import reference
+from misar_billing.reference.views import OpenApiDocument, reference
 
 handler400 = "foundation.http.last_resort.bad_request"
 handler403 = "foundation.http.last_resort.permission_denied"
@@ -25,7 +25,7 @@ urlpatterns = [
     path("", include("monetization.dashboard.urls")),
     path("mail/v1/", include(creators)),
     path("v1/", include(creators)),
-    path("schema", SpectacularAPIView.as_view(), name="schema"),
+    path("schema", OpenApiDocument.as_view(), name="schema"),
     path("docs", reference, name="docs"),
     path("docs/try", SpectacularSwaggerSplitView.as_view(url_name="schema"), name="docs-try"),
     path("admin/", admin.site.urls),

@@ -17,10 +17,6 @@ class Row:
     remedy: str
 
     @property
-    def slug(self) -> str:
-        return f"error-{self.code.value.replace('_', '-')}"
-
-    @property
     def text(self) -> SafeString:
         """What the code means, and what to do."""
         return inline(f"{self.code.label} {self.remedy}")

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 FILE = Path(__file__).with_name("exchanges.json")
+BASE = "https://api.misar.io"  # Where the service of the exchanges is reached.
 
 
 @dataclass(frozen=True)
@@ -61,11 +62,6 @@ def all_exchanges() -> tuple[Exchange, ...]:
     )
 
 
-def of(operation_id: str) -> list[Exchange]:
-    """Return the exchanges of one operation, in the order of the file."""
+def of(operation_id: str | None) -> list[Exchange]:
+    """Return the exchanges of one operation, in the order of the file. None: those of every operation."""
     return [each for each in all_exchanges() if each.operation == operation_id]
-
-
-def common() -> list[Exchange]:
-    """Return the errors that many operations can answer."""
-    return [each for each in all_exchanges() if each.operation is None]

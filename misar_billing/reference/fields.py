@@ -2,20 +2,34 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Any
 
 from django.utils.safestring import SafeString
 
 from misar_billing.reference.prose import inline, without_choices
+from misar_billing.reference.words import FIELDS
 
 Schema = Mapping[str, Any]
 
+NO_TEXT = inline("")
 FORMATS = {"date-time": "time", "uri": "web address", "uuid": "UUID", "date": "date"}
 
 
 @dataclass(frozen=True)
+class Home:
+    """The operation that lists the fields of an object which several operations answer."""
+
+    slug: str
+    summary: str
+
+
+@dataclass(frozen=True)
 class Field:
-    """A field with its type and limits in words. `fields` are those of an object or of a list's items."""
+    """A field with its type and limits in words. `fields` are those of an object or of a list's items.
+
+    An object that another operation lists has no `fields` here: `home` says where they are.
+    """
 
     name: str
     kind: str
@@ -23,6 +37,7 @@ class Field:
     choices: tuple[str, ...]
     text: SafeString
     fields: tuple["Field", ...]
+    home: Home | None = None
 
 
 @dataclass(frozen=True)
@@ -32,26 +47,38 @@ class Shape:
     text: SafeString
     is_list: bool
     fields: tuple[Field, ...]
+    home: Home | None = None
 
 
 class Reader:
-    """Reads the schemas of one document, which refer to its components."""
+    """Reads the schemas of one document, which refer to its components.
 
-    def __init__(self, document: Schema) -> None:
+    `homes` has the components whose fields one operation lists for all; `here` is the operation that is read.
+    """
+
+    def __init__(self, document: Schema, homes: Mapping[str, Home] = MappingProxyType({}), here: str = ""):
         self.components: Schema = document["components"]["schemas"]
+        self.homes, self.here = homes, here
 
     def shapes(self, schema: Schema) -> list[Shape]:
         """Return the forms that a body of this schema may have."""
-        schema = self.resolved(schema)
-        variants = schema.get("oneOf") or schema.get("anyOf")
+        resolved = self.resolved(schema)
+        variants = resolved.get("oneOf") or resolved.get("anyOf")
         if variants:
-            return [
-                Shape(inline(self.resolved(each).get("description", "")), False, self.fields(each))
-                for each in variants
-            ]
-        if schema.get("type") == "array":
-            return [Shape(inline(""), True, self.fields(schema["items"]))]
-        return [Shape(inline(""), False, self.fields(schema))]
+            texts = (inline(self.resolved(each).get("description", "")) for each in variants)
+            return [self._shape(each, text) for each, text in zip(variants, texts, strict=True)]
+        if resolved.get("type") == "array":
+            return [self._shape(resolved["items"], is_list=True)]
+        return [self._shape(schema)]
+
+    def _shape(self, schema: Schema, text: SafeString = NO_TEXT, *, is_list: bool = False) -> Shape:
+        home = self.home(schema)
+        return Shape(text, is_list, () if home else self.fields(schema), home)
+
+    def home(self, schema: Schema) -> Home | None:
+        """Return the other operation that lists the fields of this object, if there is one."""
+        home = self.homes.get(component_of(schema))
+        return home if home and home.slug != self.here else None
 
     def fields(self, schema: Schema) -> tuple[Field, ...]:
         """Return the fields of an object; nothing for any other value."""
@@ -63,10 +90,11 @@ class Reader:
         )
 
     def field(self, name: str, schema: Schema, *, is_required: bool) -> Field:
-        schema = self.resolved(schema)
+        outer, schema = schema, self.resolved(schema)
         inner = self.resolved(schema["items"]) if schema.get("type") == "array" else schema
         text = without_choices(schema.get("description", ""))
-        fields = self.of_all_variants(inner)
+        home = self.home(schema["items"] if schema.get("type") == "array" else outer)
+        fields = () if home else self.of_all_variants(inner)
         choices = [str(each) for each in inner.get("enum", ()) if each not in (None, "")]
         return Field(
             name,
@@ -75,6 +103,7 @@ class Reader:
             tuple(choices),
             inline(text),
             fields,
+            home,
         )
 
     def of_all_variants(self, schema: Schema) -> tuple[Field, ...]:
@@ -90,8 +119,8 @@ class Reader:
             replace(
                 found[name],
                 is_required=all(name in names for names in always),
-                # What is true of one form only, such as `allowed` is true, is left to the examples.
-                text=found[name].text if len(texts[name]) == 1 else inline(""),
+                # What is true of one form only, such as `allowed` is true, is not said of all of them.
+                text=found[name].text if len(texts[name]) == 1 else inline(FIELDS.get(name, "")),
             )
             for name in dict.fromkeys(each.name for fields in variants for each in fields)
         )
@@ -136,6 +165,13 @@ def _range(least: Any, most: Any, unit: str = "") -> Iterator[str]:
         yield f"up to {most:,}{unit}"
     elif least is not None:
         yield f"at least {least:,}{unit}"
+
+
+def component_of(schema: Schema) -> str:
+    """Return the name of the component that a schema refers to; empty if it refers to none."""
+    if len(schema.get("allOf", ())) == 1:
+        schema = schema["allOf"][0]
+    return _last(schema.get("$ref", ""))
 
 
 def _last(reference: str) -> str:

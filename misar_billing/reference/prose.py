@@ -29,14 +29,17 @@ def inline(text: str) -> SafeString:
 
 
 def blocks(text: str) -> SafeString:
-    """Return paragraphs and lists as HTML. A blank line ends a block; an item begins with `* ` or `- `."""
+    """Return paragraphs and lists as HTML, without the end tags that may be left out.
+
+    A blank line ends a block; an item begins with `* ` or `- `.
+    """
     parts = []
     for block in re.split(r"\n\s*\n", text.strip()):
         first, *items = ITEM.split(block)
         if first.strip():
-            parts.append(format_html("<p>{}</p>", inline(first)))
+            parts.append(format_html("<p>{}", inline(first)))
         if items:
-            rows = format_html_join("", "<li>{}</li>", ((inline(item),) for item in items))
+            rows = format_html_join("", "<li>{}", ((inline(item),) for item in items))
             parts.append(format_html("<ul>{}</ul>", rows))
     return mark_safe("".join(parts))  # noqa: S308 (each part is made by format_html)
 

@@ -8,7 +8,9 @@
 
   // --- The language of the samples -------------------------------------------------------------------
 
-  const languages = [...document.querySelectorAll("[name=language]")];
+  const languages = [...document.querySelectorAll(".bar .segments a")];
+  const samples = [...document.querySelectorAll(".sample")];
+  const languageOf = (link) => new URL(link.href).searchParams.get("lang");
   const stored = (use) => {
     try {
       return use(localStorage);
@@ -16,33 +18,57 @@
       return null; // The browser keeps nothing for this site.
     }
   };
-  const remembered = languages.find((each) => each.id === stored((all) => all.getItem("language")));
-  if (remembered) remembered.checked = true;
-  for (const each of languages) {
-    each.addEventListener("change", () => stored((all) => all.setItem("language", each.id)));
+
+  // Take the samples out of the page that the link leads to, so that the reader stays at the same place.
+  const show = async (link) => {
+    const answer = await fetch(link.href);
+    const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+    const others = page.querySelectorAll(".sample");
+    if (!answer.ok || others.length !== samples.length) throw new Error("This is another version of the page.");
+    samples.forEach((each, place) => (each.textContent = others[place].textContent));
+    for (const each of languages) each.removeAttribute("aria-current");
+    link.setAttribute("aria-current", "true");
+  };
+  for (const link of languages) {
+    link.addEventListener("click", async (event) => {
+      if (event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return;
+      event.preventDefault();
+      stored((all) => all.setItem("language", languageOf(link)));
+      try {
+        await show(link);
+        history.replaceState(null, "", link.search + location.hash);
+      } catch {
+        location.assign(link.href);
+      }
+    });
   }
+  const remembered = languages.find((each) => languageOf(each) === stored((all) => all.getItem("language")));
+  if (remembered && !remembered.hasAttribute("aria-current") && !location.search) show(remembered).catch(() => {});
 
   // --- Copying a sample ------------------------------------------------------------------------------
 
   if (navigator.clipboard) {
-    for (const sample of document.querySelectorAll(".sample")) {
+    for (const sample of samples) {
       const button = document.createElement("button");
       button.type = "button";
       button.className = "button button-quiet copy";
       button.textContent = "Copy";
       button.addEventListener("click", async () => {
-        const shown = [...sample.querySelectorAll("pre")].find((each) => each.offsetParent);
-        await navigator.clipboard.writeText(shown.textContent);
+        await navigator.clipboard.writeText(sample.textContent);
         button.textContent = "Copied";
         setTimeout(() => (button.textContent = "Copy"), 2000);
       });
-      sample.append(button);
+      const box = document.createElement("div");
+      box.className = "copied";
+      sample.replaceWith(box);
+      box.append(sample, button);
     }
   }
 
   // --- Finding ---------------------------------------------------------------------------------------
 
   const SHOWN_MAX = 20;
+  const FIND_HEIGHT = 72;
   const find = document.getElementById("find");
   const found = document.getElementById("found");
   const count = document.getElementById("found-count");
@@ -62,7 +88,7 @@
       const path = part.querySelector(".route code");
       if (path) all.push({ name: path.textContent, at: heading.id, place: nameOf(heading) });
       for (const term of part.querySelectorAll("dt")) {
-        const name = (term.querySelector("code") || term).textContent;
+        const name = (term.querySelector("code") || term.firstChild).textContent.trim();
         all.push({ name, at: term.id || heading.id, place: nameOf(heading) });
       }
     }
@@ -120,7 +146,7 @@
     if (event.key !== "/" || writes || event.ctrlKey || event.metaKey || event.altKey) return;
     event.preventDefault();
     if (getComputedStyle(contents).display === "none") contents.showPopover();
-    find.focus();
+    find.focus({ preventScroll: true });
   });
 
   // --- The place of the text ---------------------------------------------------------------------------
@@ -135,7 +161,12 @@
     if (!link || link.hasAttribute("aria-current")) return;
     places.querySelector("[aria-current]")?.removeAttribute("aria-current");
     link.setAttribute("aria-current", "true");
-    if (contents.scrollHeight > contents.clientHeight) link.scrollIntoView({ block: "nearest" });
+    // scrollIntoView would scroll the text too.
+    const [inside, around] = [link, contents].map((each) => each.getBoundingClientRect());
+    const above = inside.top - around.top - FIND_HEIGHT;
+    const below = inside.bottom - around.bottom + FIND_HEIGHT;
+    if (above < 0) contents.scrollTop += above;
+    else if (below > 0) contents.scrollTop += below;
   };
   const watch = new IntersectionObserver(
     (seen) => seen.filter((each) => each.isIntersecting).forEach((each) => mark(each.target.id)),
