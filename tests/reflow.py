@@ -11,8 +11,9 @@ WIDTHS = (320, 641, 961, 1280)
 WIDTHS_OF_THE_BACK_OFFICE = (320, 768, 1025, 1280)
 PAPER = 673  # An A4 page between the margins of look.css.
 
-# Shows what is hidden until the user opens it.
+# Shows what is hidden until the user opens it, or scrolls to it.
 OPEN_ALL = """
+for (const each of document.querySelectorAll(".section")) each.style.contentVisibility = "visible";
 for (const each of document.querySelectorAll("details")) each.open = true;
 for (const each of document.querySelectorAll("[hidden]:not(.chart-read-out)")) each.hidden = false;
 for (const each of document.querySelectorAll("input[value=other]")) each.checked = true;
