@@ -133,7 +133,7 @@ class Pictures:
         """Make an API key, send some requests with it, and take a picture of the page that lists them."""
         self.page.goto(f"{self.address}/dashboard/keys")
         self.page.get_by_label("Name", exact=True).fill("website")
-        self.page.get_by_role("button", name="Make the key").click()
+        self.page.get_by_role("button", name="Create key").click()
         secret = self.page.locator("#secret").inner_text()
         for path in ("stats", "tips?limit=5", "tip", "subscriptions"):
             self.page.context.request.get(

@@ -49,7 +49,7 @@ def test_the_pages_show_them(seeded):
     assert [row[:3] for row in table(answer, "budgets_title")] == [
         ["All products, each month", "You", "22 of 100"],
         ["MisarBlog, each day Used up", "You", "8 of 8"],
-        ["reach, each day Stops all charges", "You", "0 of 0"],
+        ["MisarReach, each day Stops all charges", "You", "0 of 0"],
         ["MisarMail, each month", "MisarMail", "4 of 40"],
     ]
     assert "Your budget for MisarBlog is used up" in words(answer)

@@ -42,7 +42,7 @@ def test_the_pages_show_them(seeded, staff):
     user = User.objects.get(pk=HOLDER)
     held = table(browser_of(user).get("/wallet"), "held_title")
     assert {(row[0], row[1]) for row in held} >= {
-        ("Send a campaign × 4", "reach"),
+        ("Send a campaign × 4", "MisarReach"),
         ("Generate an article × 3", "MisarBlog"),
         ("Send emails × 6,000", "MisarMail"),
     }

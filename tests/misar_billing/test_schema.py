@@ -259,7 +259,7 @@ def credentials(transactional_db, token):
         ("wallet_hold_capture", "service key", FEWER, {200, 400, 404}),
         ("wallet_hold_void", "service key", FEWER, {200, 400, 404}),
         ("wallet_hold_extend", "service key", FEWER, {200, 400, 404}),
-        ("wallet_grant", "service key", FEWER, {200, 400}),
+        ("wallet_grant", "service key", EXAMPLES, {200, 400}),
         ("wallet_grant", "bearer", 20, {403}),
         ("wallet_grants", "service key", FEWER, {200, 400}),
         ("wallet_grants", "bearer", FEWER, {200, 400, 403}),
@@ -268,7 +268,7 @@ def credentials(transactional_db, token):
         ("wallet_budget_remove", "service key", FEWER, {200, 400}),
         ("wallet_budgets", "service key", FEWER, {200, 400}),
         ("wallet_budgets", "bearer", FEWER, {200, 400, 403}),
-        ("wallet_deduct_batch", "service key", FEWER, {200, 400}),
+        ("wallet_deduct_batch", "service key", EXAMPLES, {200, 400}),
         ("wallet_deduct_batch", "bearer", 20, {403}),
     ],
 )

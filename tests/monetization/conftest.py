@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -10,7 +11,7 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from accounts import api_keys
+from accounts import api_keys, key_requests
 from accounts.models import User
 from monetization import subscriptions
 from monetization.models import FirstAnswer, Sponsor, Subscription, Tip
@@ -149,6 +150,13 @@ def next_page(response: Any) -> str:
 def unhurried(settings: Any) -> None:
     """Tests ask more often than creators may; test_rate_limit.py has it otherwise."""
     settings.CREATOR_REQUESTS_PER_MINUTE = 100_000
+
+
+@pytest.fixture(autouse=True)
+def _a_new_minute(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let this process have recorded no requests of keys in this minute, whatever ran before."""
+    monkeypatch.setattr(key_requests, "_counted", Counter())
+    monkeypatch.setattr(key_requests, "_rests_until", float("-inf"))
 
 
 @pytest.fixture

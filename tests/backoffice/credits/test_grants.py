@@ -195,8 +195,8 @@ def test_the_lists_of_entries_name_a_grant_and_its_end_and_lead_to_it(staff, eac
     answer = staff.get(reverse("admin:wallet_entry_changelist"), {"kind__exact": "expiry"})
     assert link in answer.text
     entries = table(user_page(staff), "entries")
-    assert ["Taken back: Welcome See the grant", "mail"] in [row[:2] for row in entries]
-    assert ["Ended unspent: Welcome See the grant", "blog"] in [row[:2] for row in entries]
+    assert ["Taken back: Welcome See the grant", "MisarMail"] in [row[:2] for row in entries]
+    assert ["Ended unspent: Welcome See the grant", "MisarBlog"] in [row[:2] for row in entries]
     assert ["Granted: Sorry See the grant", ""] in [row[:2] for row in entries]
     see = f'<a href="{page("lot_change", voided.pk)}">See the grant</a>'
     assert user_page(staff).text.count(see) == 2

@@ -181,7 +181,7 @@ def test_a_users_page_shows_what_is_available_and_the_open_holds(staff, each):
     assert table(answer, "holds") == [
         [
             "Generate an article × 3 blog.article.generate",
-            "blog",
+            "MisarBlog",
             until,
             "3",
             f"Void this hold , {each['open'].pk}",
