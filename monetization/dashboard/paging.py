@@ -20,10 +20,11 @@ from django.views import View
 
 from accounts.decorators import page_of_the_user
 from accounts.models import User
-from foundation import money, spreadsheets
+from foundation import money
 from foundation.database import standby
 from foundation.errors import InvalidCursor
 from foundation.http.fields import Moment
+from foundation.http.files import csv_file
 from foundation.spreadsheets import Cell
 from monetization import keyset
 from monetization.dashboard import curl
@@ -114,13 +115,8 @@ class RecordList(View):
     def _file(self, form: FilterForm) -> StreamingHttpResponse:
         header = [name for title in self.columns for name in (title, *_decimal(title))]
         rows = (list(self._cells(record, form.now)) for record in keyset.every_row(form.records()))
-        response = StreamingHttpResponse(
-            spreadsheets.rows_as_csv(header, rows), content_type="text/csv; charset=utf-8"
-        )
         who = re.sub(r"[^A-Za-z0-9_-]+", "-", form.creator.pk)[:64].strip("-") or "creator"
-        filename = f"{self.tab}-{who}-{form.now:%Y-%m-%d}.csv"
-        response["Content-Disposition"] = f'attachment; filename="{filename}"'
-        return response
+        return csv_file(f"{self.tab}-{who}-{form.now:%Y-%m-%d}.csv", header, rows)
 
     def _cells(self, record: Any, now: datetime) -> Iterator[Cell]:
         for title, value in self.columns.items():

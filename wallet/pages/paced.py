@@ -25,7 +25,7 @@ class Paced:
 
 
 def paced_of(funds: Funds, *, today: date) -> Paced:
-    """Return the pace of a user. Of a frozen wallet, and one with nothing to spend, nothing is foretold."""
+    """Return the pace of a user. A frozen wallet, and one with nothing to spend, gets no forecast."""
     pace = spending.pace(funds.user_id, today=today)
     days = None if funds.frozen else pace.lasts_days(funds.available)
     if days is None:

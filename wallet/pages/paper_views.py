@@ -9,7 +9,6 @@ from django.http import (
     HttpRequest,
     HttpResponse,
     HttpResponseBase,
-    StreamingHttpResponse,
 )
 from django.shortcuts import redirect, render
 from django.utils import timezone
@@ -17,7 +16,7 @@ from django.views.decorators.http import require_GET, require_safe
 
 from accounts.decorators import View, page_of_the_user
 from accounts.throttling import hit
-from foundation import spreadsheets
+from foundation.http.files import csv_file
 from foundation.http.last_resort import answer
 from foundation.typesetting.documents import CannotTypeset
 from wallet.history import statements
@@ -77,11 +76,7 @@ def statement_csv(request: HttpRequest, month: date) -> HttpResponseBase:
     user_id = user_of(request).pk
     choice = statements.Choice(first_day=month, last_day=statements.last_day_of_month(month))
     rows = (tables.csv_row(entry) for entry in statements.history(user_id=user_id, choice=choice))
-    response = StreamingHttpResponse(
-        spreadsheets.rows_as_csv(tables.CSV_HEADER, rows), content_type="text/csv; charset=utf-8"
-    )
-    response["Content-Disposition"] = f'attachment; filename="wallet-statement-{month:%Y-%m}.csv"'
-    return response
+    return csv_file(f"wallet-statement-{month:%Y-%m}.csv", tables.CSV_HEADER, rows)
 
 
 # --- Receipts ---------------------------------------------------------------------------------------

@@ -13,7 +13,6 @@ from django.http import (
     HttpResponseBase,
     HttpResponseRedirect,
     JsonResponse,
-    StreamingHttpResponse,
 )
 from django.shortcuts import render
 from django.template.loader import render_to_string
@@ -24,11 +23,12 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from accounts.decorators import page_of_the_user
 from accounts.throttling import hit
-from foundation import money, spreadsheets
+from foundation import money
 from foundation.database import standby
 from foundation.errors import BillingError, InvalidCursor
 from foundation.forms import new_key
 from foundation.http import content_security
+from foundation.http.files import csv_file
 from wallet.books.funds import Funds, funds_of
 from wallet.books.models import Entry
 from wallet.history import products, spending, statements
@@ -272,12 +272,8 @@ def history_csv(request: HttpRequest) -> HttpResponseBase:
     if not filters.is_valid():
         return HttpResponseRedirect(addresses.address(request) + "#history")
     rows = (tables.csv_row(entry) for entry in statements.history(user_id=user_id, choice=filters.choice()))
-    response = StreamingHttpResponse(
-        spreadsheets.rows_as_csv(tables.CSV_HEADER, rows), content_type="text/csv; charset=utf-8"
-    )
     owner = re.sub(r"[^A-Za-z0-9_-]+", "-", user_id)[:64].strip("-") or "user"
-    response["Content-Disposition"] = f'attachment; filename="wallet-{owner}-{chart.today()}.csv"'
-    return response
+    return csv_file(f"wallet-{owner}-{chart.today()}.csv", tables.CSV_HEADER, rows)
 
 
 @page_of_the_user
