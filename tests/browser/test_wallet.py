@@ -12,7 +12,7 @@ from tests.deployment import eventually
 from tests.wallet.granted import grant, set_budget
 from tests.wallet.held import hold
 from wallet.books.funds import available_of
-from wallet.models import TopUp
+from wallet.models import StripeRefund, TopUp
 
 USER = "usr_demo"
 # The right edge of the text itself: a cell may be wider than its text.
@@ -266,7 +266,8 @@ def test_credits_of_a_refund_that_failed_are_seen_to_come_back(at_the_checkout, 
     assert ada.sees("25 credits were added.")
     session_id = TopUp.objects.get().stripe_session_id
     refund = site.sandbox.control(f"sessions/{session_id}/refund", amount=1000, status="pending")
-    eventually(lambda: available_of(USER) == 15)
+    # Stripe reports the charge and the refund in two events. The page names the refund after the second.
+    eventually(lambda: available_of(USER) == 15 and StripeRefund.objects.exists())
     ada.goes_to("/wallet")
     assert ada.sees("A refund of $10.00 of your payment of $25.00")
     assert ada.sees("Its credits are already taken back.")

@@ -33,6 +33,7 @@ from tests.wallet.racing import (
 from tests.wallet.reversed import take_back
 from wallet.books.funds import available_of, funds_of
 from wallet.charges import budgets, lapsing
+from wallet.errors import GrantEndOutOfRange
 from wallet.grants import granting
 from wallet.grants.caps import Caps
 from wallet.models import Entry, GrantedMonth, Hold, Lot, LotMove, Wallet
@@ -58,6 +59,15 @@ def for_a_moment(monkeypatch):
 
 def granted(credits=10, user_id="usr_1", **asked):
     return patiently(partial(grant, user_id, credits, **asked))
+
+
+def granted_for_a_moment(credits, user_id="usr_1", *, lasts):
+    """A lot that ends so long after now. It lasts longer if its end had passed before it was written."""
+    while True:
+        try:
+            return granted(credits, user_id, lasts=lasts)
+        except GrantEndOutOfRange:
+            lasts *= 2
 
 
 def moves_of(entry):
@@ -169,7 +179,7 @@ def test_a_lot_pays_before_its_end_or_ends_and_never_both(give, article_rate, fo
     """Charges, holds and the tidier come at the very end of a lot that one of them could use up."""
     if paid:
         give("usr_1", paid)
-    lot = granted(10, lasts=SOON)
+    lot = granted_for_a_moment(10, lasts=SOON)
     at_its_end = partial(at_the_end, "wallet_lot", lot.pk)
     outcomes = outcomes_at_once(
         [
@@ -197,7 +207,7 @@ def test_a_lot_pays_before_its_end_or_ends_and_never_both(give, article_rate, fo
 @pytest.mark.parametrize("lead", LEADS)
 def test_a_capture_against_the_end_of_its_lot(give, article_rate, for_a_moment, lead):
     """A lot of 10 ends. A hold has 6 of it, and 3 of these are captured. Charges take what is free."""
-    lot = granted(10, lasts=SOON)
+    lot = granted_for_a_moment(10, lasts=SOON)
     hold_id = hold("chat:1", 6).hold.pk
     at_its_end = partial(at_the_end, "wallet_lot", lot.pk)
     outcomes = outcomes_at_once(
@@ -286,7 +296,7 @@ def test_credits_that_come_back_to_a_lot_are_spent_once(give, article_rate, roun
 
 @pytest.mark.parametrize("lead", LEADS)
 def test_credits_that_come_back_around_the_end_of_a_lot_are_lost_or_free(article_rate, for_a_moment, lead):
-    lot = granted(6, lasts=2 * SOON)
+    lot = granted_for_a_moment(6, lasts=2 * SOON)
     first = charge(6, "article:1")
     at_its_end = partial(at_the_end, "wallet_lot", lot.pk)
     outcomes = outcomes_at_once(
@@ -314,8 +324,8 @@ def test_the_tidier_beside_charges_writes_each_end_once(give, article_rate, for_
     users = [f"usr_{n}" for n in range(4)]
     for user_id in users:
         give(user_id, 100)
-        granted(3, user_id, lasts=timedelta(milliseconds=20))
-        last = granted(4, user_id, lasts=timedelta(milliseconds=60))
+        granted_for_a_moment(3, user_id, lasts=timedelta(milliseconds=20))
+        last = granted_for_a_moment(4, user_id, lasts=timedelta(milliseconds=60))
     wait_for_the_end(last)
 
     def tidy():
