@@ -1,6 +1,12 @@
 """The data of charts and of tables of figures. Three pages have charts.
 
 `templates/_chart.html` shows the table of a Chart, and `static/js/chart.js` draws the chart from this table.
+
+A few very high figures would flatten all others, so chart.js cuts them. The rule: sort all figures of a
+chart by size, leaving out zeros; a stack of bars counts as one figure. The highest figures are cut if they
+are at most three, at most one in five, and each is at least five times the highest figure that stays. The
+axis then ends just above that one. A cut bar shows a break, and its figure stands at the cut, below the
+drawing and in the table. A line whose last point would be cut is drawn whole: this point is what holds now.
 """
 
 from collections.abc import Sequence
@@ -22,10 +28,14 @@ class Column:
     """A column and its heading.
 
     `color` is 1, 2 or 3. With 0, the column gets the next color in turn. With None, the column is not drawn.
+    `is_before` marks the figures of the period before, which are drawn as a muted line. A table has at most
+    one such column, and it comes last. The first day of that period stands in the row of the period's first
+    day, and so on.
     """
 
     name: str
     color: int | None = 0
+    is_before: bool = False
 
 
 @dataclass(frozen=True)

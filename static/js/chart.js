@@ -2,13 +2,17 @@
 
    The table's first column is where a point stands: a <time datetime> for days, any words for names. Each further
    column is a series, named by its heading. A cell's number is its data-value where it has one, else its text.
-   A heading may say data-color (1, 2 or 3; else the columns in turn) or data-not-drawn: a column only to be read.
+   A heading may say data-color (1, 2 or 3; else the columns in turn), data-not-drawn (a column only to be read) or
+   data-before: the figures of the period before, drawn as a muted dashed line over the others and never stacked.
    A table says data-words where its first column's own words say when: weeks and months, not days.
 
    data-chart     "steps" (a level that holds until the next point), "line", or "bars" (several series are
                   stacked, what is below zero downwards)
    data-unit      said after a number in the read-out, such as "credits"
    data-decimals  how many decimals numbers have; 0 where it is missing
+
+   A few points that are far higher than all others are cut, so that the others stay readable. The figure of a cut
+   point is written at the cut and below the drawing; foundation/charts.py has the rule.
 
    The drawing goes into [data-chart-plot], the words that describe it come from [data-chart-sentence].
    Colours are the page's tokens, read again when the colour scheme changes. */
@@ -19,6 +23,9 @@
   const DAY_SECONDS = 24 * 60 * 60;
   const SERIES_COLORS = ["--chart-1", "--chart-2", "--chart-3"];
   const LABEL_FONT = 13;
+  const CUT_MAX = 3;
+  const CUT_SHARE = 5;
+  const CUT_FROM = 5;
 
   const MONTHS = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split(" ");
   const MONTHS_FROM_DAYS = 120;
@@ -34,11 +41,14 @@
   }
 
   function read(table) {
-    const heads = [...table.tHead.rows[0].cells].slice(1).filter((cell) => !("notDrawn" in cell.dataset));
+    const drawn = [...table.tHead.rows[0].cells].slice(1).filter((cell) => !("notDrawn" in cell.dataset));
+    const heads = drawn.filter((cell) => !("before" in cell.dataset));
+    const before = drawn.find((cell) => "before" in cell.dataset);
     const names = heads.map((cell) => cell.textContent.trim());
     const rows = [...table.tBodies[0].rows];
     const times = rows.map((row) => row.cells[0].querySelector("time")?.dateTime);
     const areDays = times.every(Boolean);
+    const valuesOf = (cell) => rows.map((row) => numberOf(row.cells[cell.cellIndex]));
     return {
       names,
       areDays,
@@ -46,7 +56,8 @@
       words: rows.map((row) => row.cells[0].textContent.trim()),
       x: areDays ? times.map((day) => Date.parse(day) / 1000) : rows.map((row, index) => index),
       colors: heads.map((cell, index) => Number(cell.dataset.color ?? index + 1)),
-      series: heads.map((cell) => rows.map((row) => numberOf(row.cells[cell.cellIndex]))),
+      series: heads.map(valuesOf),
+      before: before ? { name: before.textContent.trim(), values: valuesOf(before) } : null,
     };
   }
 
@@ -63,6 +74,40 @@
         return side[at];
       }),
     );
+  }
+
+  // --- What is cut ---------------------------------------------------------------------------------
+
+  // Everything that is drawn, as { at, value, isBefore }: the two ends of each stack of bars, or each point.
+  function heightsOf(data, isBars) {
+    const each = (values, isBefore) => values.map((value, at) => ({ at, value: value ?? 0, isBefore }));
+    const sum = (sign) => data.x.map((x, at) => data.series.reduce((total, values) => total + (values[at] * sign > 0 ? values[at] : 0), 0));
+    const lines = isBars ? [sum(1), sum(-1)] : data.series;
+    return [...lines.flatMap((values) => each(values, false)), ...each(data.before?.values ?? [], true)];
+  }
+
+  // The last point of a line is never cut: it is what holds now.
+  function cutOf(data, isBars) {
+    const heights = heightsOf(data, isBars);
+    const sizes = heights.map((height) => Math.abs(height.value)).filter(Boolean).sort((one, other) => other - one);
+    let count = Math.min(CUT_MAX, Math.floor(sizes.length / CUT_SHARE));
+    while (count && sizes[count - 1] < CUT_FROM * sizes[count]) count--;
+    const end = count ? sizes[count] : Infinity;
+    const points = heights.filter((height) => Math.abs(height.value) > end);
+    const cutsLast = !isBars && points.some((point) => point.at === data.x.length - 1 && !point.isBefore);
+    return cutsLast ? { end: Infinity, points: [] } : { end, points };
+  }
+
+  function whenOf(data, at) {
+    return data.areDays && data.isDaily ? dayLong.format(new Date(data.x[at] * 1000)) : data.words[at];
+  }
+
+  function cutWords(data, cut, say) {
+    const words = cut.points.map((point) => {
+      const figure = `${whenOf(data, point.at)}: ${say(point.value)}`;
+      return point.isBefore ? `${figure} (${data.before.name})` : figure;
+    });
+    return words.length ? `Cut to fit: ${words.join("; ")}.` : "";
   }
 
   // --- Drawing -------------------------------------------------------------------------------------
@@ -113,12 +158,51 @@
     return { values: axisDays, incrs: [1, 2, 3, 7, 14, 28, 56].map((step) => step * DAY_SECONDS) };
   }
 
-  // Zero is always in sight, and the highest value has air above it.
-  function valueRange(u, lowest, highest) {
-    const low = Math.min(0, lowest ?? 0);
-    const high = Math.max(0, highest ?? 0);
-    const air = (high - low || 1) * 0.1;
-    return [low < 0 ? low - air : 0, high > 0 || low === 0 ? high + air : 0];
+  // Zero is always in sight, and the highest value has air above it. What is cut reaches the edge.
+  function valueRange(end) {
+    return (u, lowest, highest) => {
+      const low = Math.max(-end, Math.min(0, lowest ?? 0));
+      const high = Math.min(end, Math.max(0, highest ?? 0));
+      const air = (high - low || 1) * (end < Infinity ? 0.2 : 0.1);
+      return [low < 0 ? low - air : 0, high > 0 || low === 0 ? high + air : 0];
+    };
+  }
+
+  // Two slanted strips across each cut bar or line near the edge, and its figure beyond the edge.
+  function drawCuts(cut, data, say, ink, muted, ground) {
+    return (u) => {
+      const ctx = u.ctx;
+      const pixel = devicePixelRatio;
+      const half = Math.min(20, ((u.bbox.width / pixel / data.x.length) * 0.7) / 2 + 3) * pixel;
+      const written = { 1: -Infinity, "-1": -Infinity };
+      ctx.save();
+      ctx.font = `600 ${LABEL_FONT * pixel}px system-ui, sans-serif`;
+      ctx.textAlign = "center";
+      ctx.textBaseline = "middle";
+      for (const point of [...cut.points].sort((one, other) => one.at - other.at)) {
+        const side = Math.sign(point.value);
+        const edge = side > 0 ? u.bbox.top : u.bbox.top + u.bbox.height;
+        const x = u.valToPos(data.x[point.at], "x", true);
+        ctx.strokeStyle = ground;
+        ctx.lineWidth = 3 * pixel;
+        for (const away of [12, 18]) {
+          const y = edge + side * away * pixel;
+          ctx.beginPath();
+          ctx.moveTo(x - half, y + 3 * pixel);
+          ctx.lineTo(x + half, y - 3 * pixel);
+          ctx.stroke();
+        }
+        const words = say(point.value);
+        const width = ctx.measureText(words).width;
+        const place = Math.min(Math.max(x, width / 2), ctx.canvas.width - width / 2);
+        // Below the chart stand all figures, so one without room is left out here.
+        if (place - width / 2 < written[side] + 6 * pixel) continue;
+        written[side] = place + width / 2;
+        ctx.fillStyle = point.isBefore ? muted : ink;
+        ctx.fillText(words, place, edge - side * 9 * pixel);
+      }
+      ctx.restore();
+    };
   }
 
   function drawZero(color) {
@@ -151,12 +235,14 @@
   function keyOf(data) {
     const key = document.createElement("ul");
     key.className = "chart-key";
-    data.names.forEach((name, index) => {
+    const add = (name, color) => {
       const line = document.createElement("li");
-      line.className = `chart-key-${data.colors[index]}`;
+      line.className = `chart-key-${color}`;
       line.textContent = name;
       key.append(line);
-    });
+    };
+    data.names.forEach((name, index) => add(name, data.colors[index]));
+    if (data.before) add(data.before.name, "before");
     return key;
   }
 
@@ -201,14 +287,14 @@
       const at = u.cursor.idx;
       box.hidden = at === null || at === undefined || u.cursor.left < 0;
       if (box.hidden) return;
-      const when = data.areDays && data.isDaily ? dayLong.format(new Date(data.x[at] * 1000)) : data.words[at];
+      const amountOf = (values) => (values[at] === null ? "nothing" : `${say(values[at])} ${unit}`.trim());
       const lines = data.series.map((values, index) => {
         const line = document.createElement("strong");
-        const amount = values[at] === null ? "nothing" : `${say(values[at])} ${unit}`.trim();
-        line.textContent = data.names.length > 1 ? `${data.names[index]}: ${amount}` : amount;
+        line.textContent = data.names.length > 1 ? `${data.names[index]}: ${amountOf(values)}` : amountOf(values);
         return line;
       });
-      box.replaceChildren(when, ...lines);
+      const before = data.before ? [`${data.before.name}: ${amountOf(data.before.values)}`] : [];
+      box.replaceChildren(whenOf(data, at), ...lines, ...before);
       const x = u.over.offsetLeft + u.valToPos(data.x[at], "x");
       const flips = x + box.offsetWidth + 12 > u.root.clientWidth;
       box.style.transform = `translate(${Math.max(0, flips ? x - box.offsetWidth - 12 : x + 12)}px, 0)`;
@@ -217,12 +303,10 @@
 
   // --- One chart -----------------------------------------------------------------------------------
 
-  function options(figure, plot, data, box) {
+  function options(figure, plot, data, box, cut, say) {
     const kind = figure.dataset.chart;
     const token = tokens(figure);
     const decimals = Number(figure.dataset.decimals ?? 0);
-    const format = new Intl.NumberFormat("en", { minimumFractionDigits: decimals, maximumFractionDigits: decimals });
-    const say = (value) => format.format(value).replace("-", "\u2212");
     const colors = data.colors.map((number) => token(SERIES_COLORS[(number - 1) % SERIES_COLORS.length]));
     const isBars = kind === "bars";
     const last = data.x.length - 1;
@@ -244,17 +328,22 @@
     const bar = (index) => ({ fill: colors[index], width: 0, paths: uPlot.paths.bars({ size: [0.7, 40] }), points: { show: false } });
     // The highest of stacked bars lies at the back.
     const drawn = isBars ? data.names.map((name, index) => bar(data.names.length - 1 - index)) : data.names.map((name, index) => line(index));
+    if (data.before) {
+      const stepped = kind === "steps" ? uPlot.paths.stepped({ align: 1 }) : uPlot.paths.linear();
+      drawn.push({ stroke: token("--muted"), width: 1.5, dash: [4, 4], paths: stepped, points: { show: data.x.length === 1 } });
+    }
+    const cutsSide = (side) => cut.points.some((point) => Math.sign(point.value) === side);
     const barAir = !data.areDays ? 0.5 : last ? (data.x[last] - data.x[0]) / last / 2 : DAY_SECONDS / 2;
     return {
       width: plot.clientWidth,
       height: plot.clientHeight,
-      padding: [12, labels.length ? Math.ceil(widthOf(labels.map((label) => label.words))) + 16 : 20, 0, 0],
+      padding: [cutsSide(1) ? 20 : 12, labels.length ? Math.ceil(widthOf(labels.map((label) => label.words))) + 16 : 20, cutsSide(-1) ? 20 : 0, 0],
       legend: { show: false },
       tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), "Etc/UTC"),
       cursor: { y: false, drag: { x: false, y: false }, points: isBars ? { show: false } : { size: 8, width: 0 } },
       scales: {
         x: { time: data.areDays, range: isBars ? (u, low, high) => [low - barAir, high + barAir] : last ? undefined : [data.x[0] - DAY_SECONDS, data.x[0] + DAY_SECONDS] },
-        y: { range: valueRange },
+        y: { range: valueRange(cut.end) },
       },
       axes: [
         { ...axis, space: 72, size: 32, gap: 8, ...axisOfPoints(data) },
@@ -263,7 +352,7 @@
       series: [{}, ...drawn],
       hooks: {
         drawAxes: [drawZero(token("--control-line"))],
-        draw: [drawLabels(labels, data, colors, token("--card"))],
+        draw: [drawLabels(labels, data, colors, token("--card")), drawCuts(cut, data, say, token("--ink"), token("--muted"), token("--card"))],
         setCursor: [showReadOut(box, data, say, figure.dataset.unit ?? "")],
       },
     };
@@ -278,19 +367,31 @@
     const plot = figure.querySelector("[data-chart-plot]");
     const details = figure.querySelector("details");
     const data = read(table);
+    const isBars = figure.dataset.chart === "bars";
+    const decimals = Number(figure.dataset.decimals ?? 0);
+    const format = new Intl.NumberFormat("en", { minimumFractionDigits: decimals, maximumFractionDigits: decimals });
+    const say = (value) => format.format(value).replace("-", "\u2212");
+    const cut = cutOf(data, isBars);
     const box = document.createElement("div");
     box.className = "chart-read-out";
     box.hidden = true;
     plot.setAttribute("role", "img");
     plot.setAttribute("aria-label", figure.querySelector("[data-chart-sentence]")?.textContent.trim() ?? "");
 
-    if (figure.dataset.chart === "bars" && data.names.length > 1) plot.after(keyOf(data));
+    if (cut.points.length) {
+      const note = document.createElement("p");
+      note.className = "chart-cut";
+      note.textContent = cutWords(data, cut, say);
+      plot.after(note);
+    }
+    if ((isBars && data.names.length > 1) || data.before) plot.after(keyOf(data));
 
-    const shown = figure.dataset.chart === "bars" ? stacked(data.series).reverse() : data.series;
+    const shown = isBars ? stacked(data.series).reverse() : [...data.series];
+    if (data.before) shown.push(data.before.values);
     let chart = null;
     const redraw = () => {
       chart?.destroy();
-      chart = new uPlot(options(figure, plot, data, box), [data.x, ...shown], plot);
+      chart = new uPlot(options(figure, plot, data, box, cut, say), [data.x, ...shown], plot);
       plot.append(box);
     };
     redraw();
