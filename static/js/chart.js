@@ -3,7 +3,7 @@
    The table's first column is where a point stands: a <time datetime> for days, any words for names. Each further
    column is a series, named by its heading. A cell's number is its data-value where it has one, else its text.
    A heading may say data-color (1, 2 or 3; else the columns in turn), data-not-drawn (a column only to be read) or
-   data-before: the figures of the period before, drawn as a muted dashed line over the others and never stacked.
+   data-before: the figures of the period before, drawn as a muted line over the others and never stacked.
    A table says data-words where its first column's own words say when: weeks and months, not days.
 
    data-chart     "steps" (a level that holds until the next point), "line", or "bars" (several series are
@@ -104,10 +104,10 @@
 
   function cutWords(data, cut, say) {
     const words = cut.points.map((point) => {
-      const figure = `${whenOf(data, point.at)}: ${say(point.value)}`;
-      return point.isBefore ? `${figure} (${data.before.name})` : figure;
+      const when = point.isBefore ? `${whenOf(data, point.at)}, ${data.before.name}` : whenOf(data, point.at);
+      return `${say(point.value)} (${when})`;
     });
-    return words.length ? `Cut to fit: ${words.join("; ")}.` : "";
+    return `Beyond the axis: ${words.join("; ")}.`;
   }
 
   // --- Drawing -------------------------------------------------------------------------------------
@@ -330,14 +330,16 @@
     const drawn = isBars ? data.names.map((name, index) => bar(data.names.length - 1 - index)) : data.names.map((name, index) => line(index));
     if (data.before) {
       const stepped = kind === "steps" ? uPlot.paths.stepped({ align: 1 }) : uPlot.paths.linear();
-      drawn.push({ stroke: token("--muted"), width: 1.5, dash: [4, 4], paths: stepped, points: { show: data.x.length === 1 } });
+      drawn.push({ stroke: token("--muted"), width: 1.5, paths: stepped, points: { show: data.x.length === 1 } });
     }
     const cutsSide = (side) => cut.points.some((point) => Math.sign(point.value) === side);
+    const days = axisOfPoints(data);
+    const below = cutsSide(-1) ? LABEL_FONT + 4 : 0;
     const barAir = !data.areDays ? 0.5 : last ? (data.x[last] - data.x[0]) / last / 2 : DAY_SECONDS / 2;
     return {
       width: plot.clientWidth,
       height: plot.clientHeight,
-      padding: [cutsSide(1) ? 20 : 12, labels.length ? Math.ceil(widthOf(labels.map((label) => label.words))) + 16 : 20, cutsSide(-1) ? 20 : 0, 0],
+      padding: [cutsSide(1) ? 20 : 12, labels.length ? Math.ceil(widthOf(labels.map((label) => label.words))) + 16 : 20, 0, 0],
       legend: { show: false },
       tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), "Etc/UTC"),
       cursor: { y: false, drag: { x: false, y: false }, points: isBars ? { show: false } : { size: 8, width: 0 } },
@@ -346,7 +348,7 @@
         y: { range: valueRange(cut.end) },
       },
       axes: [
-        { ...axis, space: 72, size: 32, gap: 8, ...axisOfPoints(data) },
+        { ...axis, space: 72, gap: 8 + below, ...days, size: (days.size ?? 32) + below },
         { ...axis, incrs: incrs.sort((one, other) => one - other), space: 44, size: axisSize, values: axisNumbers(decimals), grid: { show: true, stroke: token("--line"), width: 1 } },
       ],
       series: [{}, ...drawn],
