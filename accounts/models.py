@@ -311,6 +311,13 @@ class ServiceKey(models.Model):
 class ApiKey(models.Model):
     """A creator's `msk_` key. Its scopes say what the key may do with the owner's records."""
 
+    class State(models.TextChoices):
+        """The state of a key at a moment. It is computed and never stored."""
+
+        ACTIVE = "active", "Active"
+        EXPIRED = "expired", "Expired"
+        REVOKED = "revoked", "Revoked"
+
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     owner = models.ForeignKey(User, on_delete=models.PROTECT, related_name="api_keys")
     name = models.CharField(max_length=80)
@@ -338,9 +345,21 @@ class ApiKey(models.Model):
     def __str__(self) -> str:
         return f"{self.name} ({self.prefix}…)"
 
+    def state_at(self, moment: datetime) -> State:
+        """Return the key's state at that moment."""
+        if self.revoked_at:
+            return self.State.REVOKED
+        is_over = self.expires_at is not None and self.expires_at <= moment
+        return self.State.EXPIRED if is_over else self.State.ACTIVE
+
+    @property
+    def state(self) -> State:
+        """The key's state now."""
+        return self.state_at(timezone.now())
+
     def is_usable(self, at: datetime) -> bool:
         """Return whether the key is valid at this time."""
-        return self.revoked_at is None and (self.expires_at is None or self.expires_at > at)
+        return self.state_at(at) == self.State.ACTIVE
 
 
 class KeyRequest(models.Model):

@@ -5,7 +5,7 @@ from typing import Any
 from django import template
 from django.template.defaultfilters import stringfilter
 
-from foundation import money, text, words
+from foundation import money, states, text, words
 
 register = template.Library()
 
@@ -29,6 +29,6 @@ register.filter("count", words.count)
 
 
 @register.inclusion_tag("_tag.html", name="tag")
-def state_tag(word: str, tone: str = "") -> dict[str, Any]:
-    """Show a state as a word with a colour beside it: {% tag "Active" "good" %}."""
-    return {"word": word, "tone": tone}
+def state_tag(word: str, tone: str | None = None) -> dict[str, Any]:
+    """Show a state in its colour: {% tag "Active" %}. A word that is no state may be given one."""
+    return {"word": word, "tone": states.tone_of(word) if tone is None else tone}

@@ -3,22 +3,18 @@
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from django.template.loader import render_to_string
 from django.utils.html import format_html, format_html_join
 
 from accounts.misar_ids import is_misar_id
 from backoffice.lists.links import row_link, user_link
-from foundation import money
+from foundation import money, states
 from wallet.models import Audit, Wallet
 from wallet.payments.reconciliation import findings
-
-TONES = {Audit.Outcome.CLEAN: "good", Audit.Outcome.FOUND: "bad", Audit.Outcome.UNFINISHED: "warn"}
 
 
 def outcome_tag(audit: Audit) -> str:
     """Return the outcome of an audit as a tag."""
-    tone = TONES[Audit.Outcome(audit.outcome)]
-    return render_to_string("_tag.html", {"word": audit.get_outcome_display(), "tone": tone})
+    return states.tag(audit.get_outcome_display())
 
 
 def in_words(audit: Audit) -> str:

@@ -109,7 +109,7 @@ class GrantAdmin(AddressedAdmin):
     # The file has these as they are now.
     kept_out_of_files = ("remaining", "held", "expired")
     also_in_files = ("state_now", "left_now", "held_now", "spent", "written_off")
-    its_state = state_column(lambda lot: (State(lot.state_now).label, grants.TONES.get(lot.state_now, "")))
+    its_state = state_column(lambda lot: State(lot.state_now).label)
     granted = column("granted", lambda lot: money.plain(lot.credits))
     left = column("left", lambda lot: money.plain(lot.left_now))
     set_aside = column("held", lambda lot: money.plain(lot.held_now))

@@ -29,8 +29,6 @@ from wallet.grants import granting
 from wallet.models import Entry, Hold, HoldPart, Lot, LotMove, Wallet
 
 State = Lot.State
-# The colour of each state. The other states are grey.
-TONES = {State.ACTIVE: "good"}
 STAFF = "staff"  # Who granted, if no product did.
 REASON_LENGTH = 200
 MOVES_SHOWN_MAX = 50

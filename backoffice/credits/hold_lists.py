@@ -63,7 +63,7 @@ class HoldAdmin(AddressedAdmin):
     staff_actions = holds.OF_HOLD
     kept_out_of_files = ("state", "ended_at")
     also_in_files = ("state_now", "ended_now")
-    its_state = state_column(lambda hold: (State(hold.state_now).label, holds.TONES.get(hold.state_now, "")))
+    its_state = state_column(lambda hold: State(hold.state_now).label)
     ended = column("ended at", lambda hold: hold.ended_now)
     what = column("feature", holds.units)
     set_aside = column("credits", lambda hold: money.plain(hold.credits))

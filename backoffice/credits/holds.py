@@ -15,8 +15,6 @@ from wallet.charges import holds
 from wallet.models import Hold, Wallet
 
 State = Hold.State
-# The colour of each state. The other states are grey.
-TONES = {State.OPEN: "accent", State.CAPTURED: "good"}
 UNTIDIED = "overdue"  # In the URL of the list: holds that have expired, but whose row is still open.
 # What a frozen wallet may do. The wallet's page for its user says the same (templates/wallet/wallet.html).
 REFUSED_WHILE_FROZEN = "Charges and holds are refused. Captures of open holds, refunds and top-ups go on."

@@ -31,20 +31,15 @@ DISPUTE_STATUSES = {
     "appeal_under_review": "Appeal, under review",
 }
 UNANSWERED = "unanswered"  # In the URL of the list: disputes of all statuses that need an answer.
-TONES = {
-    **{"succeeded": "good", "won": "good", "pending": "warn", "requires_action": "warn"},
-    **{"failed": "bad", "lost": "bad", **dict.fromkeys(StripeDispute.UNANSWERED, "bad")},
-}
 
 
 @dataclass(frozen=True)
 class Reversal:
-    """A refund or a dispute: as a sentence, and its state in words with a colour."""
+    """A refund or a dispute as a sentence, and its state in words."""
 
     row: StripeRefund | StripeDispute
     sentence: str
     state: str
-    tone: str
 
     @property
     def url(self) -> str:
@@ -56,7 +51,7 @@ def of_payment(reported: Reported) -> list[Reversal]:
     """Return the refunds and disputes of a payment that Stripe has reported, newest first."""
     rows: list[StripeRefund | StripeDispute] = [*reported.refunds, *reported.disputes]
     rows.sort(key=lambda row: (row.created_at, row.pk), reverse=True)
-    return [Reversal(row, in_words(row), status_of(row), TONES.get(row.status, "")) for row in rows]
+    return [Reversal(row, in_words(row), status_of(row)) for row in rows]
 
 
 def in_words(row: StripeRefund | StripeDispute) -> str:

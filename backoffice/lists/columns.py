@@ -4,10 +4,8 @@ from collections.abc import Callable
 from typing import Any
 
 from django.contrib import admin
-from django.template.loader import render_to_string
-from django.utils.safestring import SafeString
 
-from foundation import money
+from foundation import money, states
 
 
 def column(label: str, show: Callable[[Any], Any]) -> Any:
@@ -20,14 +18,9 @@ def column(label: str, show: Callable[[Any], Any]) -> Any:
     return show_row
 
 
-def state_column(state_of: Callable[[Any], tuple[str, str]]) -> Any:
-    """Return a column with a state as a tag. `state_of` takes the row and returns the word and the colour."""
-
-    def show(row: Any) -> SafeString:
-        word, tone = state_of(row)
-        return render_to_string("_tag.html", {"word": word, "tone": tone})
-
-    return column("state", show)
+def state_column(state_of: Callable[[Any], str]) -> Any:
+    """Return a column with a state as a tag. `state_of` takes the row and returns the word."""
+    return column("state", lambda row: states.tag(state_of(row)))
 
 
 def amount_column(label: str, field: str, *, dash_for_zero: bool = False) -> Any:

@@ -13,7 +13,6 @@ from django.template.defaultfilters import pluralize
 from accounts import maintenance
 from accounts.models import Maintenance, OutgoingMail, ServiceKey, StoppedProduct
 from backoffice.credits import funds, grants, holds
-from backoffice.credits.audits import TONES
 from backoffice.credits.reversals import UNANSWERED
 from backoffice.overview import backlog
 from backoffice.overview.figures import in_time
@@ -144,13 +143,9 @@ def _of_maintenance() -> Iterator[Line]:
 # --- Examinations -----------------------------------------------------------------------------------
 
 
-def checks() -> list[tuple[Examination, Audit | None, str]]:
-    """Return each kind of audit with its last audit, and the colour of that audit's outcome.
-
-    The audit is None and the colour is "" if no audit of this kind has run yet.
-    """
-    found = [(examination, audits.last(examination.kind)) for examination in EXAMINATIONS]
-    return [(each, audit, TONES[Audit.Outcome(audit.outcome)] if audit else "") for each, audit in found]
+def checks() -> list[tuple[Examination, Audit | None]]:
+    """Return each kind of audit with its last audit: None if no audit of this kind has run yet."""
+    return [(examination, audits.last(examination.kind)) for examination in EXAMINATIONS]
 
 
 def _of_examination(examination: Examination, at: datetime) -> Iterator[Line]:

@@ -4,13 +4,13 @@ from datetime import datetime
 from typing import Any
 
 from django import template
-from django.utils import timezone
 
 from accounts import actors
 from accounts.mail import outbox
 from accounts.models import ApiKey, OutgoingMail
 from backoffice.credits import budgets, grants, parked
 from backoffice.one_user.credits import OPEN_STATES
+from foundation import states
 from foundation.words import count
 from monetization import fees
 from wallet.history import products
@@ -18,13 +18,6 @@ from wallet.models import Lot, RefundRequest, StripeEvent, TopUp
 from wallet.payments import stripe_gateway
 
 register = template.Library()
-
-# The colour of each state. The row's model has the word for the state.
-TONES = {
-    **{"paid": "good", "handled": "good", "sent": "good", "resolved": "accent"},
-    **{"pending": "warn", "waiting": "warn", "failed": "bad", "parked": "bad"},
-    **{"asking": "warn", "made": "good", "refused": "bad"},
-}
 
 register.filter("actor", actors.name_of)
 register.filter("granter", grants.granter)
@@ -45,19 +38,20 @@ def mail_kind(name: str) -> str:
 def state(row: TopUp | StripeEvent | RefundRequest | OutgoingMail | ApiKey) -> dict[str, str]:
     """The state of a row in a word and a colour."""
     if isinstance(row, ApiKey):
-        if row.revoked_at:
-            return {"word": "Revoked"}
-        return {"word": "Active", "tone": "good"} if row.is_usable(timezone.now()) else {"word": "Expired"}
+        return _in_colour(row.state.label)
     if isinstance(row, StripeEvent) and row.state == StripeEvent.State.WAITING and row.tries:
         return {"word": f"Failed {count(row.tries, 'time')}", "tone": "bad"}
-    return {"word": row.get_state_display(), "tone": TONES.get(row.state, "")}
+    return _in_colour(row.get_state_display())
 
 
 @register.inclusion_tag("_tag.html")
 def grant_state(lot: Lot, now: datetime) -> dict[str, str]:
     """The state of a grant at this time, in a word and a colour."""
-    state = lot.state_at(now)
-    return {"word": state.label, "tone": grants.TONES.get(state, "")}
+    return _in_colour(lot.state_at(now).label)
+
+
+def _in_colour(word: str) -> dict[str, str]:
+    return {"word": word, "tone": states.tone_of(word)}
 
 
 @register.inclusion_tag("backoffice/_user_row_actions.html", takes_context=True)

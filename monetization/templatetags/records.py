@@ -7,7 +7,7 @@ from monetization import fees
 from monetization.figures import stats
 from monetization.figures.changes import mrr_moved
 from monetization.figures.supporters import ANONYMOUS, ERASED
-from monetization.models import Sponsor, Subscription, Tip
+from monetization.models import Subscription, Tip
 from monetization.privacy.placeholders import is_erased
 
 register = template.Library()
@@ -15,18 +15,6 @@ register = template.Library()
 # {{ tip.fee_bps|percent }} shows "5%". {{ sponsor.active_until|until }} shows "through 18 Dec 2026".
 register.filter("percent", fees.percent)
 register.filter("until", words.end_words)
-
-TONES: dict[str, str] = {
-    Sponsor.State.ACTIVE: "good",
-    Sponsor.State.UPCOMING: "accent",
-    Subscription.Status.PAST_DUE: "warn",
-}
-
-
-@register.filter
-def tone(state: str) -> str:
-    """Return the name of the colour of a placement's state or a subscription's status; "" for no colour."""
-    return TONES.get(state, "")
 
 
 @register.filter

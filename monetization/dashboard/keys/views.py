@@ -73,7 +73,6 @@ def key(request: HttpRequest, pk: UUID) -> HttpResponse:
     context = {
         "tab": "keys",
         "key": shown,
-        "is_active": shown.is_usable(timezone.now()),
         "requests": key_requests.recent(shown, errors_only=errors_only),
         "errors_only": errors_only,
         "requests_max": key_requests.KEPT_OF_A_KEY,

@@ -34,13 +34,6 @@ LISTS: dict[str, tuple[str, dict[str, str]]] = {
     "unknown_interval": ("subscriptions", {"interval": "unknown"}),
     "no_stripe_id": ("tips", {"stripe": "none"}),
 }
-TONES = {
-    "created": "good",
-    "reactivated": "good",
-    "past_due": "warn",
-    "cancelled": "plain",
-    "changed": "accent",
-}
 
 
 @page_of_the_user
@@ -130,7 +123,6 @@ def _records(creator: User, currency: str, period: Period, at: datetime) -> dict
             (
                 change,
                 shown_email(change.subscription.subscriber_email),
-                TONES[change.kind],
                 changes.mrr_moved(change.yearly_cents_delta),
             )
             for change in changes.recent_changes(creator, currency)
