@@ -2,10 +2,9 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any, Generic, TypeVar
 
-from django.db.models import Model, Q, QuerySet
+from django.db.models import BooleanField, F, Func, Model, QuerySet, Value
 
 from foundation.errors import InvalidCursor
 from foundation.http.cursors import cursor_at, row_id_of
@@ -28,9 +27,10 @@ def page_of(
 ) -> Page[Row]:
     """Return up to `limit` rows (1 to 1000) that come after the row of the cursor.
 
-    The queryset must be ordered by a moment, then by pk. `among` has all rows of the creator. A cursor may
-    name any row of `among`, because the row of a cursor can leave the queryset between two pages. Raises
-    InvalidCursor if the cursor names no such row.
+    The queryset must be ordered by fields that are never NULL, the last of them pk, all in one direction.
+    `among` has all rows of the creator. A cursor may name any row of `among`, because the row of a cursor can
+    leave the queryset between two pages. If a field of that row has changed since, the page begins after the
+    row's new place. Raises InvalidCursor if the cursor names no such row.
     """
     assert 1 <= limit <= ROWS_MAX, "the edge has refused anything else"
     if cursor is not None:
@@ -43,7 +43,7 @@ def page_of(
 
 
 def every_row(queryset: QuerySet[Row]) -> Iterator[Row]:
-    """Yield every row of a queryset that is ordered by a moment, then by pk.
+    """Yield every row of a queryset that is ordered as in `page_of`.
 
     Each query reads up to 1000 rows. Between two queries, no database cursor and no transaction is open. So a
     slow caller blocks nothing.
@@ -55,11 +55,16 @@ def every_row(queryset: QuerySet[Row]) -> Iterator[Row]:
         yield from rows
 
 
-def _after(queryset: QuerySet[Any], last: Model) -> Q:
+def _after(queryset: QuerySet[Any], last: Model) -> Func:
     """Return the condition for the rows after `last`. It lets PostgreSQL start to read an index at `last`."""
-    by, tie = (str(each) for each in queryset.query.order_by)
-    field, beyond = by.removeprefix("-"), "lt" if by.startswith("-") else "gt"
-    assert tie == ("-pk" if by.startswith("-") else "pk"), "both run in the same direction"
-    moment: datetime = getattr(last, field)
-    from_there = Q(**{f"{field}__{beyond}e": moment})
-    return from_there & (Q(**{f"{field}__{beyond}": moment}) | Q(**{f"pk__{beyond}": last.pk}))
+    order = [str(each) for each in queryset.query.order_by]
+    names = [each.removeprefix("-") for each in order]
+    is_down = order[0].startswith("-")
+    assert names[-1] == "pk", "the order is complete"
+    assert all(each.startswith("-") == is_down for each in order), "all run in the same direction"
+    fields = [last._meta.pk if name == "pk" else last._meta.get_field(name) for name in names]
+    values = [Value(getattr(last, name), field) for name, field in zip(names, fields, strict=True)]
+    # Of rows, PostgreSQL compares the first fields that differ.
+    rows = (Func(*each, function="ROW", output_field=BooleanField()) for each in (map(F, names), values))
+    beyond = " < " if is_down else " > "
+    return Func(*rows, template="%(expressions)s", arg_joiner=beyond, output_field=BooleanField())

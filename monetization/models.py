@@ -16,11 +16,13 @@ from django.db.models.functions import Coalesce, Upper
 from django.utils import timezone
 
 from accounts.models import User
-from foundation.identifiers import IDENTIFIER_LENGTH, primary_key
+from foundation.identifiers import primary_key
 from foundation.mailboxes import Addressed, not_filled
 from monetization import identifiers
 from monetization.days.models import ClosedDay as ClosedDay
 from monetization.days.models import DayTotal as DayTotal
+from monetization.first_answers import KEY_LENGTH
+from monetization.first_answers import FirstAnswer as FirstAnswer
 from monetization.privacy.models import Erasure as Erasure
 
 NAME_LENGTH = 200
@@ -29,7 +31,6 @@ EMAIL_LENGTH = 254
 URL_LENGTH = 2048
 STRIPE_ID_LENGTH = 255
 MESSAGE_LENGTH = 500
-KEY_LENGTH = 255
 FORM_KEY_LENGTH = 64
 PRICE_CENTS_MAX = 99_999_999
 
@@ -248,7 +249,14 @@ class Subscription(Addressed):
         ]
         indexes = [
             models.Index(fields=["creator", "-created_at", "-id"], name="monetization_sub_newest"),
-            models.Index(fields=["creator", "status"], name="monetization_sub_status"),
+            # The other orders of a creator's list, and the search for a plan.
+            models.Index(
+                fields=["creator", "currency", "yearly_cents", "id"], name="monetization_sub_by_mrr"
+            ),
+            models.Index(fields=["creator", "status", "created_at", "id"], name="monetization_sub_by_state"),
+            models.Index(
+                "creator", OpClass(Upper("plan"), "text_pattern_ops"), name="monetization_sub_plan_begins"
+            ),
             # The subscriptions of one reader of a creator, for the count of readers who pay.
             models.Index("creator", Coalesce("mailbox", "reader"), name="monetization_sub_payer"),
             models.Index(
@@ -386,6 +394,9 @@ class Tip(Addressed):
         ]
         indexes = [
             models.Index(fields=["creator", "-created_at", "-id"], name="monetization_tip_newest"),
+            models.Index(
+                fields=["creator", "currency", "gross_cents", "id"], name="monetization_tip_by_amount"
+            ),
             # Staff search by the beginning of an address or a name. With this operator class, an index serves
             # LIKE in every collation. It serves equality too.
             models.Index(
@@ -461,40 +472,3 @@ class Refund(models.Model):
 
     def __str__(self) -> str:
         return self.id
-
-
-class FirstAnswer(models.Model):
-    """The fields of the first answer to a POST, without e-mail addresses. A replay gets the same answer.
-
-    `endpoint` is an endpoint of the API, or the dashboard's form that makes an API key. If the row that the
-    POST made is edited later, the stored answer does not change. Erasing a reader empties the answers about
-    this reader. After that, a replay of such an answer raises KeyReused.
-    """
-
-    class Endpoint(models.TextChoices):
-        SPONSOR = "sponsor", "Sponsor"
-        SUBSCRIPTION = "subscription", "Subscription"
-        TIP = "tip", "Tip"
-        API_KEY = "api_key", "API key"
-
-    creator = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
-    endpoint = models.CharField(max_length=12, choices=Endpoint)
-    key = models.CharField(max_length=KEY_LENGTH)
-    # An HMAC of the body, with SECRET_KEY. From a plain digest, addresses in the body could be guessed.
-    digest = models.CharField(max_length=64)
-    row_id = models.CharField(max_length=IDENTIFIER_LENGTH)
-    # JSON as text, because jsonb does not keep the order of the fields.
-    answer = models.TextField()
-    created_at = models.DateTimeField(default=timezone.now)
-
-    class Meta:
-        default_permissions = ()
-        constraints = [
-            models.UniqueConstraint(
-                fields=["creator", "endpoint", "key"], name="monetization_firstanswer_key_once"
-            ),
-        ]
-        indexes = [models.Index(fields=["row_id"], name="monetization_firstanswer_row")]
-
-    def __str__(self) -> str:
-        return f"{self.endpoint} {self.key}"

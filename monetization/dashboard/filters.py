@@ -1,34 +1,50 @@
 """The base form and the fields that the filters of all lists use."""
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 from django import forms
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from accounts.models import User
+from foundation.text import both_forms
 from monetization.figures import sums
 from monetization.models import EMAIL_LENGTH
 
-SEARCH = "search"
+SEARCH, SORT = "search", "sort"
+
+
+class Order(NamedTuple):
+    """An order of a list: how the page names it, and the fields, as `keyset.page_of` requires them."""
+
+    label: str
+    fields: tuple[str, ...]
 
 
 class FilterForm(forms.Form):
-    """The filters of a list of a creator's records. A filter with an invalid value is not applied.
+    """The filters and the order of a list of a creator's records. An invalid filter is not applied.
 
     The form shows an error for an invalid value. `conditions` maps the name of a field to a function that
-    makes a query condition from the field's cleaned value.
+    makes a query condition from the field's cleaned value. `orders` maps the values of `sort` to orders: the
+    name of a column, with a minus if the largest or newest row comes first. A list without a valid `sort` has
+    the first order.
     """
 
     model: ClassVar[Any]
-    order: ClassVar[tuple[str, str]] = ("-created_at", "-pk")
+    orders: ClassVar[Mapping[str, Order]] = {"-date": Order("Newest first", ("-created_at", "-pk"))}
     conditions: ClassVar[Mapping[str, Callable[[Any], Q]]]
     folded: ClassVar[tuple[str, ...]] = ()  # Fields that the page hides until one of them is used.
 
     def __init__(self, given: Mapping[str, str], creator: User) -> None:
         super().__init__({}, auto_id="filter_%s")
+        if len(self.orders) > 1:
+            choices = [(name, order.label) for name, order in self.orders.items()]
+            self.fields[SORT] = forms.ChoiceField(required=False, label="Sort by", choices=choices)
         self.data = {name: text for name in self.fields if (text := given.get(name, "").strip())}
+        self.default_order = next(iter(self.orders))
+        if self.data.get(SORT) not in self.orders or self.data[SORT] == self.default_order:
+            self.data.pop(SORT, None)
         self.creator, self.now = creator, timezone.now()
         self.currencies = sums.currencies_of(creator)
         for name, field in self.fields.items():
@@ -49,11 +65,21 @@ class FilterForm(forms.Form):
     def records(self) -> QuerySet[Any]:
         """Return the creator's records that match all valid filters."""
         self.is_valid()
-        records = self.mine.order_by(*self.order)
+        records = self.mine.order_by(*self.orders[self.order].fields)
         for name, condition in self.conditions.items():
             if (value := self.cleaned_data.get(name)) not in (None, ""):
                 records = records.filter(condition(value))
         return records
+
+    @property
+    def narrowed(self) -> int:
+        """The number of filters that were given."""
+        return len(self.data.keys() - {SORT})
+
+    @property
+    def order(self) -> str:
+        """The order of the list, one of `orders`."""
+        return self.data.get(SORT, self.default_order)
 
     @property
     def is_search(self) -> bool:
@@ -77,3 +103,9 @@ def choice_field(label: str, everything: str, choices: Iterable[tuple[str, Any]]
 def search_field(label: str) -> forms.CharField:
     widget = forms.TextInput(attrs={"type": "search", "autocomplete": "off", "spellcheck": "false"})
     return forms.CharField(required=False, label=label, max_length=EMAIL_LENGTH + 1, widget=widget)
+
+
+def begins(field: str, text: str) -> Q:
+    """Return the condition that a field begins with this text, in upper or lower case."""
+    forms_of_text = [(f"{field}__istartswith", form) for form in sorted(both_forms(text))]
+    return Q.create(forms_of_text, connector=Q.OR)

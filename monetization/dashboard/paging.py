@@ -8,6 +8,7 @@ the URL, so a creator can bookmark the list.
 
 import re
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
@@ -28,7 +29,7 @@ from foundation.http.files import csv_file
 from foundation.spreadsheets import Cell
 from monetization import keyset
 from monetization.dashboard import curl
-from monetization.dashboard.filters import SEARCH, FilterForm
+from monetization.dashboard.filters import SEARCH, SORT, FilterForm
 
 ROWS_A_PAGE = 50
 
@@ -43,6 +44,18 @@ def address(page: str, query: Mapping[str, str] | None = None) -> str:
     """Return the URL of the dashboard page with this name. Empty values of the query are left out."""
     kept = {name: value for name, value in (query or {}).items() if value}
     return reverse(f"dashboard:{page}") + (f"?{urlencode(kept)}" if kept else "")
+
+
+@dataclass(frozen=True)
+class Head:
+    """The head of a column that can be sorted. A click on it shows the list in the order `sort`, at `url`.
+
+    `direction` is "ascending", "descending", or "" if the list is sorted by another column.
+    """
+
+    sort: str
+    url: str
+    direction: str
 
 
 @method_decorator(page_of_the_user, name="dispatch")
@@ -103,6 +116,7 @@ class RecordList(View):
             "records": page.rows,
             "page_is_lost": is_lost,
             "list_url": address(self.tab),
+            "heads": self._heads(form),
             "csv_url": address(f"{self.tab}-csv", form.in_address),
             "older_cursor": older,
             "older_url": address(self.tab, form.in_address | {"cursor": older}) if older else "",
@@ -111,6 +125,23 @@ class RecordList(View):
         }
         context |= self.more_context(form, page.rows)
         return render(request, f"monetization/{self.tab}.html", context)
+
+    def _heads(self, form: FilterForm) -> dict[str, Head]:
+        """Return the heads of the columns that can be sorted, by the column's name.
+
+        The first click on a head gives the first of the column's orders, the next click the other one.
+        """
+        heads: dict[str, Head] = {}
+        for column in dict.fromkeys(name.removeprefix("-") for name in form.orders):
+            names = [name for name in form.orders if name.removeprefix("-") == column]
+            direction = ""
+            if form.order in names:
+                direction = "descending" if form.order.startswith("-") else "ascending"
+                names.remove(form.order)
+            sort = names[0] if names else form.order
+            query = form.in_address | {SORT: "" if sort == form.default_order else sort}
+            heads[column] = Head(sort, address(self.tab, query), direction)
+        return heads
 
     def _file(self, form: FilterForm) -> StreamingHttpResponse:
         header = [name for title in self.columns for name in (title, *_decimal(title))]

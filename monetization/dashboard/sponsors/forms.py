@@ -10,7 +10,7 @@ from foundation.forms import KeyedForm
 from foundation.http.fields import PlainText
 from monetization import sponsors
 from monetization.dashboard.fields import Ruled, amount_field, cents_of, moment_field
-from monetization.dashboard.filters import FilterForm, choice_field
+from monetization.dashboard.filters import FilterForm, Order, choice_field
 from monetization.fields import Currency, WebAddress
 from monetization.models import NAME_LENGTH, PRICE_CENTS_MAX, Sponsor
 
@@ -22,7 +22,7 @@ class SponsorFilterForm(FilterForm):
     """
 
     model = Sponsor
-    order = ("-active_from", "-pk")
+    orders = {"-from": Order("Latest first", ("-active_from", "-pk"))}
     conditions = {"position": lambda position: Q(position=position)}
     state = choice_field("State", "All states", Sponsor.State.choices)
     position = choice_field("Position", "All positions", Sponsor.Position.choices)

@@ -3,32 +3,76 @@
 from typing import Any, TypedDict
 
 from django import forms
-from django.db.models import Q
+from django.db.models import Count, Q, Sum
 
 from foundation.http.fields import PlainText
 from monetization.dashboard.fields import Ruled, amount_field, cents_of
-from monetization.dashboard.filters import FilterForm, choice_field, search_field
+from monetization.dashboard.filters import FilterForm, Order, begins, choice_field, search_field
+from monetization.figures import stats
 from monetization.models import PLAN_LENGTH, PRICE_CENTS_MAX, Subscription
+
+Status = Subscription.Status
 
 
 class SubscriptionFilterForm(FilterForm):
-    """Filters subscriptions by status, billing interval, currency, and e-mail address or id."""
+    """Filters subscriptions by status, interval and currency, and by a reader, a plan or an id."""
 
     model = Subscription
+    # Amounts of different currencies are not compared: each currency is a group of its own.
+    orders = {
+        "-date": Order("Newest first", ("-created_at", "-pk")),
+        "date": Order("Oldest first", ("created_at", "pk")),
+        "-mrr": Order("Largest MRR first", ("-currency", "-yearly_cents", "-pk")),
+        "mrr": Order("Smallest MRR first", ("currency", "yearly_cents", "pk")),
+        "-state": Order("Past due first", ("-status", "-created_at", "-pk")),
+        "state": Order("Active first", ("status", "created_at", "pk")),
+    }
     conditions = {
         "status": lambda status: Q(status=status),
         # Leave out cancelled subscriptions: even with a known interval, they would not be in MRR.
         "interval": lambda unknown: Q(interval=unknown) & ~Q(status=Subscription.Status.CANCELLED),
         "currency": lambda currency: Q(currency=currency),
-        # The beginning of an e-mail address, in any spelling, or a whole id.
+        # The beginning of an e-mail address in any spelling, the beginning of a plan's name in upper or lower
+        # case, or a whole id.
         "search": lambda text: (
-            Subscription.mailbox_begins(text) | Q(stripe_subscription_id=text) | Q(pk=text)
+            Subscription.mailbox_begins(text)
+            | begins("plan", text)
+            | Q(stripe_subscription_id=text)
+            | Q(pk=text)
         ),
     }
     status = choice_field("Status", "All", Subscription.Status.choices)
     interval = choice_field("Billing interval", "All", [("unknown", "Not known, so not in MRR")])
     currency = choice_field("Currency", "All currencies")
-    search = search_field("Email or Stripe id")
+    search = search_field("Email, plan or Stripe id")
+
+    def totals(self) -> list[dict[str, Any]]:
+        """Return how many subscriptions match the filters, by state, and their MRR, with one query.
+
+        There is one row per currency. The currency with the most subscriptions is first. MRR and the part of
+        it that is at risk are rounded once, half up, as on the overview.
+        """
+        states = {f"{status}_count": Count("pk", filter=Q(status=status)) for status in Status}
+        is_past_due = Q(status=Status.PAST_DUE)
+        rows = (
+            self.records()
+            .order_by()
+            .values("currency")
+            .annotate(
+                count=Count("pk"),
+                yearly=Sum("yearly_cents"),
+                yearly_at_risk=Sum("yearly_cents", filter=is_past_due, default=0),
+                **states,
+            )
+        )
+        return [
+            row
+            | {
+                "mrr_cents": stats.mrr_of(row.pop("yearly")),
+                "at_risk_cents": stats.mrr_of(row.pop("yearly_at_risk")),
+            }
+            for row in rows.order_by("-count", "currency")
+        ]
 
 
 class Terms(TypedDict, total=False):

@@ -11,6 +11,7 @@ from accounts.decorators import page_of_the_user
 from foundation import money
 from foundation.errors import BillingError
 from monetization import subscriptions as verbs
+from monetization.dashboard.filters import FilterForm
 from monetization.dashboard.paging import RecordList, user_of
 from monetization.dashboard.subscriptions.forms import SubscriptionFilterForm, SubscriptionForm
 from monetization.dashboard.subscriptions.preview import preview_of
@@ -19,7 +20,7 @@ from monetization.models import Subscription
 
 
 class SubscriptionList(RecordList):
-    """The list of subscriptions, newest first."""
+    """The list of subscriptions, with the totals of all that match the filters."""
 
     tab = "subscriptions"
     filter_form = SubscriptionFilterForm
@@ -38,6 +39,11 @@ class SubscriptionList(RecordList):
         ),
         "stripe_subscription_id": "stripe_subscription_id",
     }
+
+    def more_context(self, form: FilterForm, records: list[Any]) -> dict[str, Any]:
+        """Return the totals of all subscriptions that match the filters."""
+        assert isinstance(form, SubscriptionFilterForm)
+        return {"totals": form.totals()}
 
 
 @page_of_the_user

@@ -9,9 +9,8 @@ from django.db.models import Count, F, Q, Sum
 from foundation import money
 from foundation.calendar import start_of
 from foundation.forms import DayField
-from foundation.text import both_forms
 from monetization.dashboard.fields import amount_field, cents_of
-from monetization.dashboard.filters import FilterForm, choice_field, search_field
+from monetization.dashboard.filters import FilterForm, Order, begins, choice_field, search_field
 from monetization.models import Tip
 
 
@@ -23,6 +22,13 @@ class TipFilterForm(FilterForm):
     """
 
     model = Tip
+    # Amounts of different currencies are not compared: each currency is a group of its own.
+    orders = {
+        "-date": Order("Newest first", ("-created_at", "-pk")),
+        "date": Order("Oldest first", ("created_at", "pk")),
+        "-amount": Order("Largest first", ("-currency", "-gross_cents", "-pk")),
+        "amount": Order("Smallest first", ("currency", "gross_cents", "pk")),
+    }
     conditions = {
         "from": lambda day: Q(created_at__gte=start_of(day)),
         "to": lambda day: Q(created_at__lte=datetime.combine(day, time.max, UTC)),
@@ -34,10 +40,7 @@ class TipFilterForm(FilterForm):
         # Matches the beginning of an e-mail address in any spelling, the beginning of a name in upper or
         # lower case, or a whole id.
         "search": lambda text: (
-            Tip.mailbox_begins(text)
-            | Q.create([("name__istartswith", form) for form in sorted(both_forms(text))], connector=Q.OR)
-            | Q(stripe_payment_id=text)
-            | Q(pk=text)
+            Tip.mailbox_begins(text) | begins("name", text) | Q(stripe_payment_id=text) | Q(pk=text)
         ),
     }
     currency = choice_field("Currency", "All currencies")

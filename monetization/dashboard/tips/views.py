@@ -25,7 +25,7 @@ HIDDEN_FROM = "hidden from these pages and files, and from mail not yet sent; th
 
 
 class TipList(RecordList):
-    """The list of tips, newest first, with the totals of all tips that match the filters."""
+    """The list of tips, with the totals of all that match the filters."""
 
     tab = "tips"
     filter_form = TipFilterForm
