@@ -106,6 +106,14 @@ class User(Addressed, AbstractBaseUser, PermissionsMixin):
         editable=False,
         help_text="The kinds of mail that this user switched off.",
     )
+    mails_weekly = ArrayField(
+        models.CharField(max_length=KIND_LENGTH),
+        default=list,
+        db_default=[],  # As above.
+        blank=True,
+        editable=False,
+        help_text="The kinds of mail that this user gets once a week, all news in one mail.",
+    )
 
     objects: ClassVar[UserManager] = UserManager()
 

@@ -122,7 +122,7 @@ ACCOUNTS = {
     "accounts_user": Access(
         insert=True,
         update=(
-            *("name", "email", "mailbox", "plan_id", "mails_off", "is_active", "is_staff"),
+            *("name", "email", "mailbox", "plan_id", "mails_off", "mails_weekly", "is_active", "is_staff"),
             *("password", "last_login"),  # Django hashes a password anew when its own settings have changed.
         ),
         auditor=("misar_id", "plan_id", "is_active", "is_staff", "is_superuser", "created_at"),
@@ -207,6 +207,7 @@ MONETIZATION = {
         update=("reason",),  # When a reader is erased.
         auditor=ALL,
     ),
+    "monetization_digest": Access(insert=True, update=("next_week",), delete=True, auditor=ALL),
     "monetization_firstanswer": Access(insert=True, update=("row_id", "answer", "key", "digest")),
     "monetization_erasure": APPENDS,
     "monetization_closedday": Access(operator=("INSERT", "DELETE"), auditor=ALL),

@@ -10,12 +10,13 @@ class MonetizationConfig(AppConfig):
     def ready(self) -> None:
         from accounts import destinations
         from foundation import erased_texts
-        from monetization import mails
+        from monetization import digests, mails
         from monetization.models import Refund, Tip
         from monetization.sealed import ERASURES, REFUNDS, SUBSCRIPTION_EVENTS
         from wallet.seals import tables
 
         mails.register()
+        digests.register()
         destinations.register("/dashboard", lambda query: "your dashboard")
         destinations.register("/dashboard/keys", lambda query: "your API keys")
         erased_texts.register(Tip, "name", "message")  # A reader may write an e-mail address there.

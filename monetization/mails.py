@@ -1,21 +1,28 @@
 """Mails to creators about a new tip, or about a subscription that is past due.
 
+The mail about the tips of a week is in digests.py.
+
 A mail quotes the reader's message line by line, as plain text. A subject never contains an address.
 """
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
 
+from django.utils import timezone
+
 from accounts.mail import outbox
 from accounts.models import User
 from foundation import money
+from foundation.calendar import day_of
 from foundation.text import one_line
 from monetization import fees
+from monetization.figures.periods import beginning_of
 from monetization.models import (
     MESSAGE_LENGTH,
     NAME_LENGTH,
     PLAN_LENGTH,
     STRIPE_ID_LENGTH,
+    Digest,
     SubscriptionEvent,
     Tip,
 )
@@ -30,7 +37,7 @@ SUBJECT_NAME_LENGTH = 60
 
 def register() -> None:
     """Register the two kinds of mail of this module with the outbox."""
-    outbox.register(TIP, outbox.Kind("Tips", "When a reader has given you a tip."))
+    outbox.register(TIP, outbox.Kind("Tips", "When a reader has given you a tip.", begin_weekly))
     outbox.register(
         PAST_DUE,
         outbox.Kind("Payments past due", "When the payment of a reader's subscription has not come."),
@@ -41,8 +48,11 @@ def register() -> None:
 def tell_of_tip(creator: User, tip: Tip) -> None:
     """Queue the mail about a new tip, once per tip, in the transaction that records the tip.
 
-    No mail is queued if the creator has no e-mail address or has switched off this kind of mail.
+    No mail is queued if the creator has no e-mail address, has switched off this kind of mail, or gets the
+    tips of a week in one mail (digests.py).
     """
+    if outbox.is_weekly(creator, TIP):
+        return
     name = one_line(tip.name, NAME_LENGTH)
     short_name = one_line(tip.name, SUBJECT_NAME_LENGTH) or "a reader"
     gross = money.amount(tip.gross_cents, tip.currency)
@@ -90,6 +100,12 @@ def tell_of_past_due(creator: User, event: SubscriptionEvent) -> None:
             "stripe_subscription_id": one_line(subscription.stripe_subscription_id or "", STRIPE_ID_LENGTH),
         },
     )
+
+
+def begin_weekly(creator: User) -> None:
+    """Let the next digest be about this week, if the creator has no unfinished one."""
+    week = beginning_of(day_of(timezone.now()), "week")
+    Digest.objects.bulk_create([Digest(creator=creator, next_week=week)], ignore_conflicts=True)
 
 
 def withdraw(kind: str, row_ids: Iterable[str | int]) -> None:

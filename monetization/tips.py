@@ -12,7 +12,7 @@ from accounts.models import Plan, User
 from foundation import money
 from foundation.errors import BillingError
 from foundation.mailboxes import stored_mailbox
-from monetization import fees, mails
+from monetization import digests, fees, mails
 from monetization.errors import AlreadyRecorded, ChangedMeanwhile, NotFound, RefundTooLarge
 from monetization.models import Refund, Tip
 
@@ -190,4 +190,5 @@ def hide_message(*, creator: User, tip_id: str, hidden: bool) -> Tip:
         # Drop the mail about the tip if it was not sent yet. The mail would show the message, and the creator
         # already knows about the tip.
         mails.withdraw(mails.TIP, [tip.pk])
+        digests.write_waiting_again(creator)
     return tip

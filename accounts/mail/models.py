@@ -6,7 +6,8 @@ from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 
-KIND_LENGTH, FACT_LENGTH, SUBJECT_LENGTH = 40, 200, 200
+# A fact may contain a Misar ID, which has up to 255 characters.
+KIND_LENGTH, FACT_LENGTH, SUBJECT_LENGTH = 40, 300, 200
 
 
 class OutgoingMail(models.Model):

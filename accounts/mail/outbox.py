@@ -9,13 +9,13 @@ import re
 import smtplib
 import traceback
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from email.utils import parseaddr
 from functools import wraps
-from typing import Any, ParamSpec
+from typing import Any, ParamSpec, TypedDict, Unpack
 
 from django.conf import settings
 from django.core.mail import EmailMultiAlternatives, get_connection
@@ -53,10 +53,15 @@ SMTP_STATUS = re.compile(r"\d\.\d{1,3}\.\d{1,3}\b", re.ASCII)
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of mail, with the texts of its switch on the account page."""
+    """A kind of mail, with the texts of its switch on the account page.
+
+    If `begin_weekly` is set, a user may get the news of a week in one mail instead. It is called with the
+    user, in the transaction of this choice.
+    """
 
     label: str
     sentence: str
+    begin_weekly: Callable[[User], None] | None = None
 
 
 # The registered kinds by name, in the order of the switches on the account page.
@@ -66,6 +71,18 @@ KINDS: dict[str, Kind] = {}
 def register(name: str, kind: Kind) -> None:
     """Register a kind of mail that an app sends."""
     KINDS[name] = kind
+
+
+@dataclass(frozen=True)
+class Written:
+    """The result of a writer: how many mails it wrote, and how many it could not write."""
+
+    written: int = 0
+    failed: int = 0
+
+
+# The functions that write the mails for which no event's transaction does it, or did it.
+WRITERS: list[Callable[[], Written]] = []
 
 
 @dataclass(frozen=True)
@@ -92,15 +109,31 @@ def wants(user: User, kind: str) -> bool:
     return kind not in user.mails_off
 
 
-def set_switches(user: User, on: set[str]) -> None:
-    """Switch these kinds on and all other kinds of KINDS off. Kinds that are not in KINDS do not change."""
+def is_weekly(user: User, kind: str) -> bool:
+    """Return whether the user wants this kind of mail once a week, instead of a mail about each event."""
+    return wants(user, kind) and kind in user.mails_weekly
+
+
+def set_switches(user: User, on: Collection[str], *, weekly: Collection[str] = ()) -> None:
+    """Switch these kinds on and all other kinds of KINDS off. Kinds that are not in KINDS do not change.
+
+    Those of `on` that are also in `weekly` come once a week.
+    """
     with transaction.atomic():
         # With `no_key`, other processes can still write rows that refer to this user.
         locked = User.objects.select_for_update(no_key=True).get(pk=user.pk)
-        unknown = [kind for kind in locked.mails_off if kind not in KINDS]
-        locked.mails_off = unknown + [kind for kind in KINDS if kind not in on]
-        locked.save(update_fields=["mails_off"])
-    user.mails_off = locked.mails_off
+        began = [kind for kind in KINDS if kind in on and kind in weekly]
+        locked.mails_off = _unknown(locked.mails_off) + [kind for kind in KINDS if kind not in on]
+        locked.mails_weekly = _unknown(locked.mails_weekly) + began
+        locked.save(update_fields=["mails_off", "mails_weekly"])
+        for kind in began:
+            if begin := KINDS[kind].begin_weekly:
+                begin(locked)
+    user.mails_off, user.mails_weekly = locked.mails_off, locked.mails_weekly
+
+
+def _unknown(kinds: list[str]) -> list[str]:
+    return [kind for kind in kinds if kind not in KINDS]
 
 
 # --- Writing ------------------------------------------------------------------------------------------
@@ -124,46 +157,89 @@ def isolated(verb: Callable[P, None]) -> Callable[P, None]:
             # If this error were hidden, the caller's transaction would roll back without any error.
             if connection.needs_rollback or connection.closed_in_transaction:
                 raise
-            # Log only the error's class and line: its message or traceback may contain the address.
-            where = traceback.extract_tb(error.__traceback__)[-1]
-            kind = type(error).__name__
-            logger.error("A mail was not written: %s in %s, line %s", kind, where.filename, where.lineno)
+            _log_unwritten(error)
 
     return wrapped
 
 
+def _log_unwritten(error: Exception) -> None:
+    """Log only the error's class and line: its message or traceback may contain the address."""
+    where = traceback.extract_tb(error.__traceback__)[-1]
+    kind = type(error).__name__
+    logger.error("A mail was not written: %s in %s, line %s", kind, where.filename, where.lineno)
+
+
+class Letter(TypedDict):
+    """What a mail says. `template` is a path without its ending: the .txt and the .html are rendered.
+
+    `public_url`, `kind` and `subject` are added to the context.
+    """
+
+    subject: str
+    template: str
+    context: Mapping[str, Any]
+
+
 @isolated
-def queue(
-    *,
-    user: User | None,
-    to: str,
-    kind: str,
-    fact: str,
-    subject: str,
-    template: str,
-    context: Mapping[str, Any],
-) -> None:
+def queue(*, user: User | None, to: str, kind: str, fact: str, **letter: Unpack[Letter]) -> None:
+    """Write a mail as `write` does; if that fails, the caller's transaction continues."""
+    write(user=user, to=to, kind=kind, fact=fact, **letter)
+
+
+def write(*, user: User | None, to: str, kind: str, fact: str, **letter: Unpack[Letter]) -> bool:
     """Write a mail in the caller's transaction. Another process sends the mail after the commit.
 
-    `template` is a path without its ending. The .txt and the .html template are rendered now; `public_url`,
-    `kind` and `subject` are added to their context. `fact` names the event, such as receipt:top_...; each
-    fact has only one mail. Nothing is written if mail is off, if the user switched this kind off, or if `to`
-    is not a valid address.
+    The templates are rendered now. `fact` names the event, such as receipt:top_...; each fact has only one
+    mail. Return False, and write nothing, if the user switched this kind off, or if `to` is not a valid
+    address.
     """
     if not is_address(to) or (user is not None and not wants(user, kind)):
-        return
+        return False
+    mail = OutgoingMail(user=user, to=to, kind=kind, fact=fact, **_texts(kind, **letter))
+    OutgoingMail.objects.bulk_create([mail], ignore_conflicts=True)
+    return True
+
+
+def write_again(mail: OutgoingMail, **letter: Unpack[Letter]) -> None:
+    """Replace the texts of a waiting mail, which the caller has locked.
+
+    If another process is sending this mail right now, the earlier texts may still arrive.
+    """
+    OutgoingMail.objects.filter(pk=mail.pk, state=State.WAITING).update(**_texts(mail.kind, **letter))
+
+
+def decline(*, user: User, kind: str, fact: str) -> None:
+    """Record that no mail about this fact is wanted, so that none is written later."""
+    now = timezone.now()
+    mail = OutgoingMail(user=user, kind=kind, fact=fact, state=State.DROPPED, given_up_at=now)
+    OutgoingMail.objects.bulk_create([mail], ignore_conflicts=True)
+
+
+def write_each(ids: Iterable[str], verb: Callable[[str], bool]) -> Written:
+    """Call `verb` with each id; it returns whether it wrote a mail, in a transaction of its own.
+
+    An error of one is logged and does not stop the others, unless the connection to the database is lost.
+    """
+    written = failed = 0
+    for each in ids:
+        try:
+            written += verb(each)
+        except Exception as error:
+            if not connection.is_usable():
+                raise
+            _log_unwritten(error)
+            failed += 1
+    return Written(written, failed)
+
+
+def _texts(kind: str, *, subject: str, template: str, context: Mapping[str, Any]) -> dict[str, str]:
     subject = one_line(subject, SUBJECT_LENGTH)
     context = {"public_url": settings.PUBLIC_URL, "kind": KINDS[kind], **context, "subject": subject}
-    mail = OutgoingMail(
-        user=user,
-        to=to,
-        kind=kind,
-        fact=fact,
-        subject=subject,
-        text=_storable(render_to_string(f"{template}.txt", context)),
-        html=_storable(render_to_string(f"{template}.html", context)),
-    )
-    OutgoingMail.objects.bulk_create([mail], ignore_conflicts=True)
+    return {
+        "subject": subject,
+        "text": _storable(render_to_string(f"{template}.txt", context)),
+        "html": _storable(render_to_string(f"{template}.html", context)),
+    }
 
 
 def _storable(text: str) -> str:

@@ -10,6 +10,7 @@ from accounts import buyers
 from accounts.buyers import Buyer
 from accounts.mail import outbox
 from accounts.misar_ids import STAFF_PREFIX
+from accounts.models import User
 from foundation.validators import validate_line, validate_lines
 
 
@@ -37,18 +38,38 @@ def _full_name(name: str) -> str:
     return name if name.casefold().startswith(STAFF_PREFIX) else STAFF_PREFIX + name
 
 
-class MailSwitches(forms.Form):
-    """Which mails a user gets, with a checkbox for each kind of mail."""
+HOW_OFTEN = "Choose how often you want this email."
+EACH, WEEK, NONE = "each", "week", "none"
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+
+class MailSwitches(forms.Form):
+    """Which mails a user gets: a checkbox for each kind, or how often if there is a weekly mail."""
+
+    def __init__(self, *args: Any, user: User, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         for name, kind in outbox.KINDS.items():
-            self.fields[name] = forms.BooleanField(required=False, label=kind.label, help_text=kind.sentence)
+            wanted = outbox.wants(user, name)
+            texts = {"label": kind.label, "help_text": kind.sentence}
+            if kind.begin_weekly is None:
+                self.fields[name] = forms.BooleanField(required=False, initial=wanted, **texts)
+                continue
+            self.fields[name] = forms.ChoiceField(
+                choices={EACH: "Each time", WEEK: "Once a week, on Monday", NONE: "None"},
+                initial=(WEEK if outbox.is_weekly(user, name) else EACH) if wanted else NONE,
+                widget=forms.RadioSelect,
+                error_messages={"required": HOW_OFTEN, "invalid_choice": HOW_OFTEN},
+                **texts,
+            )
 
     @property
     def switched_on(self) -> set[str]:
-        """The kinds that are switched on."""
-        return {name for name, is_on in self.cleaned_data.items() if is_on}
+        """The kinds that are switched on, also those that come once a week."""
+        return {name for name, choice in self.cleaned_data.items() if choice not in (False, NONE)}
+
+    @property
+    def weekly(self) -> set[str]:
+        """The kinds that come once a week."""
+        return {name for name, choice in self.cleaned_data.items() if choice == WEEK}
 
 
 TOO_LONG = {"max_length": "Use at most %(limit_value)d characters; this has %(show_value)d."}

@@ -175,10 +175,11 @@ def account(request: HttpRequest) -> HttpResponse:
     """Show the account page, and save which mails the user wants."""
     if request.method != "POST":
         return _account_page(request)
-    switches = MailSwitches(request.POST)
+    user = _user_of(request)
+    switches = MailSwitches(request.POST, user=user)
     if not switches.is_valid():
         return _account_page(request, switches=switches, status=400)
-    outbox.set_switches(_user_of(request), switches.switched_on)
+    outbox.set_switches(user, switches.switched_on, weekly=switches.weekly)
     messages.success(request, "Saved.")
     return redirect("account")
 
@@ -209,9 +210,8 @@ def _account_page(
     status: int = 200,
 ) -> HttpResponse:
     user = _user_of(request)
-    wanted = {kind: outbox.wants(user, kind) for kind in outbox.KINDS}
     context = {
-        "switches": switches or MailSwitches(initial=wanted),
+        "switches": switches or MailSwitches(user=user),
         "form": buyer or BuyerForm(initial=asdict(buyers.buyer_of(user.pk))),
         "plan_gives": plans.what_it_gives(user.plan),
         "mail_enabled": settings.MAIL_ENABLED,

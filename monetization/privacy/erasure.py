@@ -10,9 +10,10 @@ from django.db import transaction
 from django.db.models import Q
 
 from accounts.mail import outbox
+from accounts.models import User
 from foundation import erased_texts
 from foundation.database.transactions import retried
-from monetization import mails
+from monetization import digests, mails
 from monetization.models import Erasure, FirstAnswer, Subscription, SubscriptionEvent, Tip
 from monetization.privacy import readers
 from monetization.privacy.placeholders import STAND_IN_DOMAIN
@@ -44,6 +45,7 @@ def erase(email: str, *, actor: str) -> Erasure:
         # answer is missed.
         _erase_answers(stand_in)
         _drop_mails(stand_in)
+        digests.write_waiting_again(User.objects.get(pk=creator_id))
     outbox.forget(email)
     _erase_keys(email)
     erased_texts.erase_from_texts(email)

@@ -1,11 +1,20 @@
-"""Send the receipt of a top-up to the wallet's owner by mail."""
+"""Send the receipt of a top-up to the wallet's owner by mail.
 
-from datetime import UTC
+A receipt is written with the credits of its payment. If that failed, or if the owner had no e-mail address
+then, `manage.py send_mail` writes it later (`write_missing`), up to seven days after the payment.
+"""
 
+from datetime import UTC, datetime, timedelta
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import Exists, OuterRef, QuerySet, Value
+from django.db.models.functions import Concat
+from django.utils import timezone
 from django.utils.dateformat import format as in_words
 
 from accounts.mail import outbox
-from accounts.models import User
+from accounts.models import OutgoingMail, User
 from foundation import money
 from foundation.text import beginning, ending, one_line
 from wallet.books.funds import Funds, funds_of
@@ -15,11 +24,17 @@ from wallet.payments.models import TopUp
 
 SHOWN_WHOLE_MAX = 20
 KIND = "receipt"
+# An older mail would confuse a user.
+MISSING_MAX = outbox.WAITED_MAX
+# A bank transfer may take two weeks from its checkout to its payment.
+PAID_AFTER_MAX = timedelta(days=14)
+WRITTEN_AT_ONCE = 1000
 
 
 def register() -> None:
     """Register this kind of mail with the outbox."""
     outbox.register(KIND, outbox.Kind("Receipts", "When a payment has become credits in your wallet."))
+    outbox.WRITERS.append(write_missing)
 
 
 @outbox.isolated
@@ -30,8 +45,52 @@ def queue(topup: TopUp) -> None:
     address.
     """
     user = User.objects.filter(pk=topup.user_id).first()
-    if user is None or not user.email:
-        return
+    if user is not None and user.email:
+        _write(topup, user)
+
+
+def missing(at: datetime) -> QuerySet[TopUp]:
+    """Return the top-ups paid in the last seven days that have no receipt, and whose owner has an address.
+
+    There are none if mail is off.
+    """
+    if not settings.MAIL_ENABLED:
+        return TopUp.objects.none()
+    mails = OutgoingMail.objects.filter(fact=Concat(Value("receipt:"), OuterRef("pk")))
+    owners = User.objects.filter(pk=OuterRef("user_id")).exclude(email="")
+    paid = TopUp.objects.filter(
+        # The index has the time of creation.
+        state=TopUp.State.PAID,
+        created_at__gt=at - MISSING_MAX - PAID_AFTER_MAX,
+        paid_at__gt=at - MISSING_MAX,
+    )
+    return paid.filter(~Exists(mails), Exists(owners))
+
+
+def write_missing() -> outbox.Written:
+    """Write up to 1000 missing receipts. It is safe to run this twice at the same time."""
+    # In a random order, so that receipts that cannot be written do not stand before all others for ever.
+    topups = missing(timezone.now()).order_by("?")
+    return outbox.write_each(list(topups.values_list("pk", flat=True)[:WRITTEN_AT_ONCE]), _write_late)
+
+
+@transaction.atomic
+def _write_late(topup_id: str) -> bool:
+    topup = TopUp.objects.select_related("entry").get(pk=topup_id)
+    user = User.objects.get(pk=topup.user_id)
+    if _write(topup, user, is_late=True):
+        return True
+    # The user switched receipts off, so this payment gets none when they are switched on again.
+    outbox.decline(user=user, kind=KIND, fact=_fact(topup))
+    return False
+
+
+def _fact(topup: TopUp) -> str:
+    return f"receipt:{topup.pk}"
+
+
+def _write(topup: TopUp, user: User, *, is_late: bool = False) -> bool:
+    """Write the receipt. A late one says what the balance is now, since it may have moved on."""
     entry, paid_at = topup.entry, topup.paid_at
     assert entry is not None
     assert topup.paid_cents is not None
@@ -41,19 +100,20 @@ def queue(topup: TopUp) -> None:
     funds = funds_of(topup.user_id)
     # The entry is in the statement of the month in which it was written.
     written_at = entry.created_at.astimezone(UTC)
-    outbox.queue(
+    return outbox.write(
         user=user,
         to=user.email,
         kind=KIND,
-        fact=f"receipt:{topup.pk}",
+        fact=_fact(topup),
         subject=f"Receipt: {paid} for {credits}",
         template="wallet/mail/receipt",
         context={
             "paid": paid,
             "credits": credits,
             "balance": money.credits(funds.balance),
+            "is_late": is_late,
             **held_in_words(funds),
-            "settled": _settled(entry, funds),
+            "settled": "" if is_late else _settled(entry, funds),
             "owner": owner_in_words(user),
             "date": f"{in_words(paid_at.astimezone(UTC), 'j F Y, H:i')} UTC",
             # The wallet's own page is not a product, so the receipt does not name it.
