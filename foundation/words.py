@@ -76,14 +76,40 @@ def span_words(first_day: date, last_day: date, *, today: date) -> str:
     >>> today = date(2026, 12, 5)
     >>> span_words(date(2026, 12, 3), date(2026, 12, 9), today=today)
     '3–9 Dec'
+    >>> span_words(date(2026, 11, 26), date(2026, 12, 3), today=today)
+    '26 Nov – 3 Dec'
     >>> span_words(date(2026, 12, 26), date(2027, 1, 22), today=today)
-    '26 Dec–22 Jan 2027'
+    '26 Dec 2026 – 22 Jan 2027'
     """
-    first, last = (
-        f"{day.day} {day:%b}" if day.year == today.year else day_words(day) for day in (first_day, last_day)
-    )
+    if first_day.year == last_day.year == today.year:
+        first, last = (f"{day.day} {day:%b}" for day in (first_day, last_day))
+    else:
+        first, last = day_words(first_day), day_words(last_day)
     if first_day == last_day:
         return last
     if (first_day.year, first_day.month) == (last_day.year, last_day.month):
-        first = f"{first_day.day}"
-    return f"{first}\N{EN DASH}{last}"
+        return f"{first_day.day}\N{EN DASH}{last}"
+    if first_day.year == last_day.year:
+        first = f"{first_day.day} {first_day:%b}"
+    return f"{first} \N{EN DASH} {last}"
+
+
+def period_words(begins: datetime, ends: datetime, *, today: date) -> str:
+    """Return the half-open period [begins, ends), in UTC, as text: its days, and a time if it is no midnight.
+
+    >>> from datetime import UTC
+    >>> today, begins = date(2026, 12, 5), datetime(2026, 12, 3, tzinfo=UTC)
+    >>> period_words(begins, datetime(2026, 12, 10, tzinfo=UTC), today=today)
+    '3–9 Dec'
+    >>> period_words(begins, datetime(2026, 12, 9, 18, tzinfo=UTC), today=today)
+    '3 Dec 2026 – 9 Dec 2026, 18:00'
+    """
+    if begins.time() == ends.time() == time.min:
+        return span_words(begins.date(), last_day_of(ends), today=today)
+    last = day_words(last_day_of(ends)) if ends.time() == time.min else moment(ends)
+    return f"{beginning_words(begins)} \N{EN DASH} {last}"
+
+
+def beginning_words(begins: datetime) -> str:
+    """Return when a period begins, in UTC, as text: its first day, and the time if it is no midnight."""
+    return day_words(begins) if begins.time() == time.min else moment(begins)

@@ -1,15 +1,19 @@
-"""Place, edit and cancel sponsors. Placements must not overlap if the creator has one sponsor at a time."""
+"""Place, edit, cancel and restore sponsors.
+
+Placements must not overlap if the creator has one sponsor at a time.
+"""
 
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import Any, TypedDict, Unpack
 
 from django.contrib.postgres.expressions import ArraySubquery
 from django.db import transaction
 from django.db.models import Count, Subquery
+from django.db.models.functions import Now
 from django.utils import timezone
 
 from accounts.models import User
@@ -26,6 +30,9 @@ from monetization.models import FORM_KEY_LENGTH, Earner, Sponsor
 
 NAMED_MAX = 10  # The most sponsors, or pairs of sponsors, that an error names.
 CONFLICTS_NAMED = 3  # The most names in Conflicts.
+# A page offers to undo a cancellation for ten seconds. The request needs a moment for its way, too.
+UNDO_OFFERED = timedelta(seconds=10)
+UNDO_ACCEPTED = UNDO_OFFERED + timedelta(seconds=5)
 # The fields that can be edited, with the words for them in an error.
 FIELDS = {
     "sponsor_name": "sponsor's name",
@@ -159,11 +166,36 @@ def open_fields(sponsor: Sponsor, *, at: datetime) -> frozenset[str]:
 @transaction.atomic
 def cancel(*, creator: User, sponsor_id: str) -> Sponsor:
     """Cancel a placement. Raises NotFound if the creator has no such active or upcoming placement."""
-    now = timezone.now()
-    standing = Sponsor.objects.visible_to(creator).active_or_upcoming(now)
-    if not standing.filter(pk=sponsor_id).update(cancelled_at=now):
+    standing = Sponsor.objects.visible_to(creator).active_or_upcoming(timezone.now())
+    # The database's clock, because `restore` compares with it: the clocks of two hosts can differ by seconds.
+    if not standing.filter(pk=sponsor_id).update(cancelled_at=Now()):
         raise NotFound
     return Sponsor.objects.get(pk=sponsor_id)
+
+
+@transaction.atomic
+def restore(*, creator: User, sponsor_id: str, cancelled_at: datetime) -> Sponsor:
+    """Undo a cancellation of the last 15 seconds. The placement is then as it was before.
+
+    `cancelled_at` says which cancellation: if the placement was cancelled again, or by staff, this undoes
+    nothing. A second call for the same cancellation changes nothing. Raises NotFound, also for another
+    creator's placement. Raises TooLate. Raises PositionTaken if the creator has one sponsor at a time, and
+    another one has taken the place.
+    """
+    earner = _locked(creator)  # The same lock as `place`: only one of the two gets the place.
+    mine = Sponsor.objects.visible_to(creator).select_for_update()
+    sponsor = mine.filter(pk=sponsor_id).first()
+    if sponsor is None:
+        raise NotFound
+    if sponsor.cancelled_at is None:
+        return sponsor
+    cancelled = Sponsor.objects.filter(pk=sponsor_id, cancelled_at=cancelled_at)
+    if not cancelled.filter(cancelled_at__gt=Now() - UNDO_ACCEPTED).update(cancelled_at=None):
+        raise TooLate("A cancellation can be undone for ten seconds only")
+    sponsor.cancelled_at = None
+    if earner.one_sponsor_at_a_time:
+        _require_free(creator, sponsor.position, sponsor.active_from, sponsor.active_until, but=sponsor)
+    return sponsor
 
 
 @transaction.atomic

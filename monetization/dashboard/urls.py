@@ -4,7 +4,13 @@ from django.urls import path
 
 from monetization.dashboard.keys.views import key, keys, revoke_key
 from monetization.dashboard.overview.views import overview
-from monetization.dashboard.sponsors.views import SponsorList, add_sponsor, cancel_sponsor, edit_sponsor
+from monetization.dashboard.sponsors.views import (
+    SponsorList,
+    add_sponsor,
+    cancel_sponsor,
+    edit_sponsor,
+    restore_sponsor,
+)
 from monetization.dashboard.subscriptions.views import SubscriptionList, change_subscription
 from monetization.dashboard.tips.views import TipList, hide_message, tip
 
@@ -17,6 +23,7 @@ urlpatterns = [
     path("dashboard/sponsors/add", add_sponsor, name="add-sponsor"),
     path("dashboard/sponsors/<slug:pk>/edit", edit_sponsor, name="edit-sponsor"),
     path("dashboard/sponsors/<slug:pk>/cancel", cancel_sponsor, name="cancel-sponsor"),
+    path("dashboard/sponsors/restore/<str:token>", restore_sponsor, name="restore-sponsor"),
     path("dashboard/subscriptions", SubscriptionList.as_view(), name="subscriptions"),
     path("dashboard/subscriptions.csv", SubscriptionList.as_view(is_file=True), name="subscriptions-csv"),
     path("dashboard/subscriptions/<slug:pk>", change_subscription, name="subscription"),

@@ -1,4 +1,4 @@
-"""Six weeks of a creator's sponsor placements, prepared for a page that draws them."""
+"""Six weeks of a creator's sponsor placements, for a page that draws them and turns to other weeks."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,6 +15,7 @@ WEEKS = 6
 DAYS = 7 * WEEKS
 BLOCKS_MAX = 30  # The page draws at most this many placements of a position.
 NARROW_DAYS = 4  # A slot of at most this many days has no room for words.
+WEEKS_AWAY_MAX = 54  # The page turns to about a year before and after now.
 
 
 @dataclass(frozen=True)
@@ -69,12 +70,18 @@ class Row:
 
 @dataclass(frozen=True)
 class Timeline:
-    """Six weeks from a Monday, in UTC. `weeks` are the Mondays. `today_offset_days` is 0 (Monday) to 6."""
+    """Six weeks from a Monday, in UTC. `weeks` are the Mondays, and `days` are the six weeks in words.
+
+    `weeks_away` is how many weeks after the present week these six begin: a multiple of 6, negative for the
+    past. `today_offset_days` is 0 (Monday) to 6, and None if today is not one of the days.
+    """
 
     first_day: date
     last_day: date
+    days: str
     weeks: list[date]
-    today_offset_days: int
+    weeks_away: int
+    today_offset_days: int | None
     rows: list[Row]
 
     @property
@@ -82,14 +89,31 @@ class Timeline:
         """Whether no position has a placement."""
         return not any(row.blocks for row in self.rows)
 
+    @property
+    def earlier(self) -> int | None:
+        """The `weeks_away` of the six weeks before these; None if the page does not turn to them."""
+        return self.weeks_away - WEEKS if self.weeks_away > -WEEKS_AWAY_MAX else None
 
-def six_weeks(creator: User, *, at: datetime) -> Timeline:
-    """Return the placements of six weeks by position. The first day is the Monday of the week of `at`.
+    @property
+    def later(self) -> int | None:
+        """The `weeks_away` of the six weeks after these; None if the page does not turn to them."""
+        return self.weeks_away + WEEKS if self.weeks_away < WEEKS_AWAY_MAX else None
 
-    Cancelled placements are left out. This takes one query.
+
+def weeks_away(text: str) -> int:
+    """Return the `weeks_away` that a URL asks for: a multiple of 6 from -54 to 54; 0 for any other text."""
+    possible = range(-WEEKS_AWAY_MAX, WEEKS_AWAY_MAX + 1, WEEKS)
+    return next((number for number in possible if str(number) == text), 0)
+
+
+def six_weeks(creator: User, *, at: datetime, weeks_away: int = 0) -> Timeline:
+    """Return the placements of six weeks by position. Cancelled placements are left out.
+
+    The first day is the Monday of the week that is `weeks_away` weeks after the week of `at`. This takes one
+    query.
     """
     today = day_of(at)
-    first_day = today - today.weekday() * DAY
+    first_day = today - today.weekday() * DAY + 7 * weeks_away * DAY
     last_day = first_day + (DAYS - 1) * DAY
     shown = (
         Sponsor.objects.visible_to(creator)
@@ -100,8 +124,10 @@ def six_weeks(creator: User, *, at: datetime) -> Timeline:
     return Timeline(
         first_day=first_day,
         last_day=last_day,
+        days=span_words(first_day, last_day, today=today),
         weeks=[first_day + 7 * week * DAY for week in range(WEEKS)],
-        today_offset_days=today.weekday(),
+        weeks_away=weeks_away,
+        today_offset_days=today.weekday() if weeks_away == 0 else None,
         rows=[
             _row(position, [each for each in placements if each.position == position], first_day, at)
             for position in Sponsor.Position
@@ -113,7 +139,7 @@ def _row(position: Sponsor.Position, placements: list[Sponsor], monday: date, at
     in_conflict = sponsors.in_conflict([each for each in placements if each.active_until > at])
     today = day_of(at)
     blocks: list[Slot] = []
-    free = {monday + number * DAY for number in range((today - monday).days, DAYS)}
+    free = {monday + number * DAY for number in range(max(0, (today - monday).days), DAYS)}
     for sponsor in placements:
         first_day, last_day = day_of(sponsor.active_from), last_day_of(sponsor.active_until)
         first_drawn, last_drawn = max(first_day, monday), min(last_day, monday + (DAYS - 1) * DAY)

@@ -18,6 +18,8 @@ from wallet.models import TopUp
 
 # Routes without a page of their own: a browser only posts to them, or the answer is a file or JSON.
 NO_PAGES = {
+    "dashboard/sponsors/<slug:pk>/cancel",
+    "dashboard/sponsors/restore/<str:token>",
     "dashboard/tips/<slug:pk>/message",
     "schema",
     "sign-in/misar",

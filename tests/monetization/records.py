@@ -99,6 +99,11 @@ def place(
     )
 
 
+def upcoming(creator: Any, name: str = "Acme", **facts: Any) -> Sponsor:
+    """A placement of a week that begins in three days."""
+    return place(creator, name, starts=timezone.now() + days(3), **facts)
+
+
 def broken_records() -> list[tuple[Any, ...]]:
     """Rows that are not what their history adds up to."""
     return sql(

@@ -66,7 +66,9 @@ def overview(request: HttpRequest) -> HttpResponse:
             "currency": "" if currency == currencies[0] else currency,
         }
         codes = {code: code for code in currencies}
+        weeks_away = timeline.weeks_away(request.GET.get("weeks", ""))
         context |= _records(creator, currency, period, at) | {
+            "timeline": timeline.six_weeks(creator, at=at, weeks_away=weeks_away),
             "ranges": _choices(state, "range", periods.RANGES, period.name, periods.RANGE_DEFAULT),
             "currencies": _choices(state, "currency", codes, currency, currencies[0]),
         }
@@ -116,7 +118,6 @@ def _records(creator: User, currency: str, period: Period, at: datetime) -> dict
         "income_chart": charts.income_chart(creator, currency, at=at),
         "wider_range": wider,
         "has_subscribers": any(each.paying_subscribers for each in figures.values()),
-        "timeline": timeline.six_weeks(creator, at=at),
         "tips": [(tip, giver(tip)) for tip in tips],
         "supporters": supporters.top(creator, currency, period),
         "changes": [

@@ -6,9 +6,9 @@ from urllib.parse import urlsplit
 
 from django.utils.text import get_text_list
 
-from foundation.calendar import DAY
+from foundation.calendar import DAY, day_of
 from foundation.text import one_line
-from foundation.words import NAME_SHOWN, count
+from foundation.words import NAME_SHOWN, beginning_words, count, period_words
 from monetization.models import Sponsor
 from monetization.sponsors import Conflicts
 
@@ -17,11 +17,11 @@ State = Sponsor.State
 
 @dataclass(frozen=True)
 class PlacementRow:
-    """A placement in the list, with the placements that overlap with it."""
+    """A placement on a page, with the placements that overlap with it."""
 
     sponsor: Sponsor
     at: datetime
-    conflicts: Conflicts | None
+    conflicts: Conflicts | None = None
 
     @property
     def state(self) -> Sponsor.State:
@@ -42,6 +42,20 @@ class PlacementRow:
         return (
             f"begins in {_days(self.sponsor.active_from - self.at)}" if self.state == State.UPCOMING else ""
         )
+
+    @property
+    def days(self) -> str:
+        """The days on which the placement is shown, and a time if it does not begin or end at midnight."""
+        return period_words(self.sponsor.active_from, self.sponsor.active_until, today=day_of(self.at))
+
+    @property
+    def begins(self) -> str:
+        return beginning_words(self.sponsor.active_from)
+
+    @property
+    def initials(self) -> str:
+        """The first letters of one or two words of the sponsor's name. They stand where a logo is missing."""
+        return "".join(word[0] for word in self.sponsor.sponsor_name.split()[:2]).upper()
 
     @property
     def conflict(self) -> str:

@@ -1,33 +1,47 @@
-"""A creator's sponsors: the list, its CSV file, and the forms that add, change and cancel a placement."""
+"""A creator's sponsors: the list, its CSV file, and what adds, changes, cancels and restores a placement."""
 
 from calendar import monthrange
-from datetime import MAXYEAR, UTC, datetime, timedelta
+from datetime import MAXYEAR, date, datetime
 from typing import Any
 
 from django.contrib import messages
-from django.http import HttpRequest, HttpResponse
+from django.core import signing
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
 from django.utils import timezone
-from django.views.decorators.http import require_http_methods
+from django.utils.decorators import method_decorator
+from django.views.decorators.http import require_http_methods, require_POST
 
 from accounts.decorators import page_of_the_user
 from foundation import words
 from foundation.errors import BillingError, KeyReused
 from foundation.forms import new_key
+from foundation.http.content_security import shows_logos
 from foundation.text import one_line
 from monetization import sponsors as verbs
 from monetization.dashboard.filters import FilterForm
 from monetization.dashboard.paging import RecordList, user_of
-from monetization.dashboard.sponsors.forms import SponsorFilterForm, SponsorForm, sponsor_initial
+from monetization.dashboard.sponsors.forms import (
+    SponsorFilterForm,
+    SponsorForm,
+    fields_sent,
+    period_initial,
+    sponsor_initial,
+)
+from monetization.dashboard.sponsors.known import known_sponsors
 from monetization.dashboard.sponsors.rows import PlacementRow, conflict_of
 from monetization.errors import ChangedMeanwhile, NotFound, TooLate
 from monetization.fields import DEFAULT_CURRENCY
-from monetization.figures import sums
+from monetization.figures import sums, timeline
 from monetization.models import Sponsor
 
 BEGUN = "This placement has begun, so only its end and its addresses can still change."
+CANCELLED = "Readers no longer see this sponsor, the slot is free, and its price left your booked income."
+UNDO = "monetization.undo"  # The salt of the tokens that name a cancellation.
 
 
+@method_decorator(shows_logos, name="dispatch")
 class SponsorList(RecordList):
     """The list of placements. Each row shows a placement's state and the placements that overlap it."""
 
@@ -50,11 +64,14 @@ class SponsorList(RecordList):
     }
 
     def more_context(self, form: FilterForm, records: list[Sponsor]) -> dict[str, Any]:
-        """Return the rows of the page, and how many placements of the creator overlap."""
+        """Return the rows of the page, how many placements of the creator overlap, and six weeks to turn."""
         conflicts = verbs.conflicts(form.creator, at=form.now, among=records)
         return {
             "placements": [PlacementRow(each, form.now, conflicts.get(each.pk)) for each in records],
             "overlapping": verbs.double_booked(form.creator, at=form.now),
+            "timeline": timeline.six_weeks(
+                form.creator, at=form.now, weeks_away=timeline.weeks_away(self.request.GET.get("weeks", ""))
+            ),
         }
 
 
@@ -66,8 +83,8 @@ def add_sponsor(request: HttpRequest) -> HttpResponse:
     if request.method != "POST":
         copied = Sponsor.objects.visible_to(creator).filter(pk=request.GET.get("copy", "")).first()
         initial = _copy_of(copied) if copied else _beginning(request)
-        return _form_page(request, SponsorForm(initial=initial | {"key": new_key()}), copied=copied)
-    form = SponsorForm(request.POST)
+        return _form_page(request, _form(request, initial=initial | {"key": new_key()}), copied=copied)
+    form = _form(request, request.POST)
     if not form.is_valid():
         if "key" in form.errors:
             form.renew_key()
@@ -95,13 +112,12 @@ def edit_sponsor(request: HttpRequest, pk: str) -> HttpResponse:
     editable = verbs.open_fields(sponsor, at=timezone.now())
     if not editable:
         return _edit_page(request, sponsor, trouble=_over(sponsor))
-    form = SponsorForm(request.POST, initial=sponsor_initial(sponsor), editable=editable)
+    form = _form(request, request.POST, initial=sponsor_initial(sponsor), editable=editable)
     if not form.is_valid():
         return _edit_page(request, sponsor, form, status=400)
     # If the form was opened before the placement began, it also sends fields that can no longer change. If
     # such a field has a new value, `edit` raises TooLate, which names the field.
-    sent = {"price_cents" if name == "price" else name for name in request.POST}
-    closed = SponsorForm(request.POST, editable=frozenset(verbs.FIELDS.keys() & sent) - editable)
+    closed = SponsorForm(request.POST, editable=frozenset(fields_sent(request.POST)) - editable)
     if not closed.is_valid():
         return _edit_page(request, sponsor, trouble=BEGUN)
     try:
@@ -124,29 +140,42 @@ def edit_sponsor(request: HttpRequest, pk: str) -> HttpResponse:
 
 
 @page_of_the_user
-@require_http_methods(["GET", "HEAD", "POST"])
+@require_POST
 def cancel_sponsor(request: HttpRequest, pk: str) -> HttpResponse:
-    """Cancel a placement on POST. This cannot be undone. A GET shows what cancelling does."""
+    """Cancel a placement at once. The notice on the next page offers to undo it."""
     sponsor = _own(request, pk)
-    if request.method == "POST":
-        try:
-            verbs.cancel(creator=user_of(request), sponsor_id=pk)
-        except NotFound:  # The placement has ended, or was cancelled before.
-            sponsor.refresh_from_db()
-        else:
-            messages.success(request, f"{_name(sponsor)} is cancelled.")
-            return redirect("dashboard:sponsors")
-    state = sponsor.state_at(timezone.now())
-    if state in (Sponsor.State.ENDED, Sponsor.State.CANCELLED):
+    try:
+        cancelled = verbs.cancel(creator=user_of(request), sponsor_id=pk)
+    except NotFound:  # The placement has ended, or was cancelled before.
+        sponsor.refresh_from_db()
         messages.info(request, _over(sponsor))
-        return redirect("dashboard:sponsors")
-    context = {
-        "tab": "sponsors",
-        "sponsor": sponsor,
-        "is_active": state == Sponsor.State.ACTIVE,
-        "editable": (),
-    }
-    return render(request, "monetization/sponsor_cancel.html", context)
+    else:
+        # The token names this cancellation, so it cannot undo a later one or one by staff.
+        token = signing.dumps([pk, cancelled.cancelled_at.isoformat()], salt=UNDO)
+        undo = reverse("dashboard:restore-sponsor", args=[token])
+        messages.success(request, f"{_name(sponsor)} is cancelled. {CANCELLED}", extra_tags=undo)
+    return redirect("dashboard:sponsors")
+
+
+@page_of_the_user
+@require_POST
+def restore_sponsor(request: HttpRequest, token: str) -> HttpResponse:
+    """Undo a cancellation, if it is not too late and the place was not taken."""
+    try:
+        pk, cancelled_at = signing.loads(token, salt=UNDO)
+    except signing.BadSignature:
+        raise Http404 from None
+    sponsor = _own(request, pk)
+    try:
+        restored = verbs.restore(
+            creator=user_of(request), sponsor_id=pk, cancelled_at=datetime.fromisoformat(cancelled_at)
+        )
+    except BillingError as error:
+        messages.error(request, f"{_name(sponsor)} stays cancelled. {error}.")
+    else:
+        messages.success(request, f"{_name(restored)} is back, as it was.")
+        _warn_of_conflicts(request, restored)
+    return redirect("dashboard:sponsors")
 
 
 def _edit_page(
@@ -164,9 +193,10 @@ def _edit_page(
     if trouble:
         sponsor.refresh_from_db()
     editable = verbs.open_fields(sponsor, at=timezone.now())
-    form = form or SponsorForm(initial=sponsor_initial(sponsor), editable=editable)
+    form = form or _form(request, initial=sponsor_initial(sponsor), editable=editable)
     about = {
         "sponsor": sponsor,
+        "row": PlacementRow(sponsor, timezone.now()),
         "editable": editable,
         "has_begun": editable == verbs.OPEN_WHILE_ACTIVE,
         "is_over": not editable,
@@ -175,8 +205,12 @@ def _edit_page(
     return _form_page(request, form, status=409 if trouble else status, **about)
 
 
+def _form(request: HttpRequest, *data: Any, **options: Any) -> SponsorForm:
+    return SponsorForm(*data, used=sums.currencies_of(user_of(request)), **options)
+
+
 def _form_page(request: HttpRequest, form: SponsorForm, *, status: int = 200, **about: Any) -> HttpResponse:
-    context = {"tab": "sponsors", "form": form} | about
+    context = {"tab": "sponsors", "form": form, "known": known_sponsors(user_of(request))} | about
     return render(request, "monetization/sponsor_form.html", context, status=status)
 
 
@@ -202,22 +236,22 @@ def _warn_of_conflicts(request: HttpRequest, sponsor: Sponsor) -> None:
 
 
 def _beginning(request: HttpRequest) -> dict[str, Any]:
-    """Return the first values of an empty form. A link of the overview may give the position and the days."""
+    """Return the first values of an empty form. A link of the timeline may give the position and the days."""
     position = request.GET.get("position", "")
     currencies = sums.currencies_of(user_of(request))
     return {
         "position": position if position in Sponsor.Position.values else Sponsor.Position.HEADER,
-        "active_from": _midnight(request.GET.get("from", "")),
-        "active_until": _midnight(request.GET.get("until", ""), days_later=1),
+        "first_day": _day(request.GET.get("from", "")),
+        "last_day": _day(request.GET.get("until", "")),
         "currency": currencies[0] if currencies else DEFAULT_CURRENCY,
     }
 
 
-def _midnight(day: str, *, days_later: int = 0) -> datetime | None:
-    """Return the first moment of a day such as 2026-12-31, plus `days_later` days; None for other text."""
+def _day(text: str) -> date | None:
+    """Return a day such as 2026-12-31; None for other text."""
     try:
-        return datetime.strptime(day, "%Y-%m-%d").replace(tzinfo=UTC) + timedelta(days=days_later)
-    except (ValueError, OverflowError):
+        return date.fromisoformat(text)
+    except ValueError:
         return None
 
 
@@ -234,7 +268,7 @@ def _copy_of(sponsor: Sponsor) -> dict[str, Any]:
     begins, ends = (_months_later(each, months) for each in (sponsor.active_from, sponsor.active_until))
     if ends <= begins:
         ends = begins + (sponsor.active_until - sponsor.active_from)
-    return sponsor_initial(sponsor) | {"active_from": begins, "active_until": ends}
+    return sponsor_initial(sponsor) | period_initial(begins, ends)
 
 
 def _months_later(moment: datetime, months: int) -> datetime:

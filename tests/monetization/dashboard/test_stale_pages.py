@@ -118,8 +118,10 @@ def test_a_webhook_between_the_read_and_the_lock_is_noticed(creator):
 
 
 FIELDS = (
-    "active_from",
-    "active_until",
+    "first_day",
+    "starts_at",
+    "last_day",
+    "ends_at",
     "target_url",
     "logo_url",
     "sponsor_name",
@@ -144,7 +146,8 @@ def shown(answer):
     values = {
         matched('name="([^"]*)"', tag)[1]: unescape(matched('value="([^"]*)"', tag)[1]) for tag in inputs
     }
-    return {name: values[name] for name in FIELDS}
+    values["currency"] = matched('<option value="([^"]*)" selected', answer.content.decode())[1]
+    return {name: values.get(name, "") for name in FIELDS}
 
 
 @pytest.fixture

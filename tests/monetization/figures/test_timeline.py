@@ -6,7 +6,7 @@ import pytest
 
 from foundation.calendar import end_of, start_of
 from monetization import sponsors
-from monetization.figures.timeline import BLOCKS_MAX, six_weeks
+from monetization.figures.timeline import BLOCKS_MAX, six_weeks, weeks_away
 from tests.monetization.records import NOON, clock_at, days, place
 
 pytestmark = pytest.mark.django_db
@@ -73,7 +73,7 @@ def test_a_block_covers_its_days_and_is_cut_to_what_is_shown(creator, stranger):
     assert (before.first_day, before.last_day) == (date(2026, 5, 19), date(2026, 6, 9))
     assert (acme.first_day, acme.last_day) == (date(2026, 6, 15), date(2026, 6, 21))
     assert (beyond.first_day, beyond.last_day) == (date(2026, 7, 18), date(2026, 8, 7))
-    assert [each.days for each in found.blocks] == ["19 May–9 Jun", "15–21 Jun", "18 Jul–7 Aug"]
+    assert [each.days for each in found.blocks] == ["19 May – 9 Jun", "15–21 Jun", "18 Jul – 7 Aug"]
     assert [(gap.offset_days, gap.width_days) for gap in found.gaps] == [(2, 5), (14, 26)]
     assert (found.gaps[0].first_day, found.gaps[0].last_day) == (date(2026, 6, 10), date(2026, 6, 14))
 
@@ -82,15 +82,15 @@ def test_a_block_covers_its_days_and_is_cut_to_what_is_shown(creator, stranger):
     ("starts", "ends", "days_shown", "cut"),
     [
         # The last day of the six weeks is Sunday, 3 January 2027.
-        (date(2026, 12, 26), date(2027, 1, 22), "26 Dec–22 Jan 2027", (False, True)),
-        (date(2026, 12, 26), date(2027, 1, 3), "26 Dec–3 Jan 2027", (False, False)),
-        (date(2026, 12, 26), date(2027, 1, 4), "26 Dec–4 Jan 2027", (False, True)),
-        (date(2026, 11, 23), date(2026, 12, 6), "23 Nov–6 Dec", (False, False)),
-        (date(2026, 11, 22), date(2026, 12, 6), "22 Nov–6 Dec", (True, False)),
-        (date(2025, 11, 1), date(2026, 12, 6), "1 Nov 2025–6 Dec", (True, False)),
-        (date(2025, 12, 31), date(2027, 12, 31), "31 Dec 2025–31 Dec 2027", (True, True)),
+        (date(2026, 12, 26), date(2027, 1, 22), "26 Dec 2026 – 22 Jan 2027", (False, True)),
+        (date(2026, 12, 26), date(2027, 1, 3), "26 Dec 2026 – 3 Jan 2027", (False, False)),
+        (date(2026, 12, 26), date(2027, 1, 4), "26 Dec 2026 – 4 Jan 2027", (False, True)),
+        (date(2026, 11, 23), date(2026, 12, 6), "23 Nov – 6 Dec", (False, False)),
+        (date(2026, 11, 22), date(2026, 12, 6), "22 Nov – 6 Dec", (True, False)),
+        (date(2025, 11, 1), date(2026, 12, 6), "1 Nov 2025 – 6 Dec 2026", (True, False)),
+        (date(2025, 12, 31), date(2027, 12, 31), "31 Dec 2025 – 31 Dec 2027", (True, True)),
         (date(2027, 1, 2), date(2027, 1, 9), "2–9 Jan 2027", (False, True)),
-        (date(2027, 1, 1), date(2027, 2, 1), "1 Jan 2027–1 Feb 2027", (False, True)),
+        (date(2027, 1, 1), date(2027, 2, 1), "1 Jan – 1 Feb 2027", (False, True)),
         (date(2027, 1, 2), date(2027, 1, 2), "2 Jan 2027", (False, False)),
     ],
 )
@@ -114,6 +114,36 @@ def test_a_block_has_the_state_of_that_moment(creator):
     put(creator, "Active", 2, 3)
     put(creator, "Upcoming", 4, 5)
     assert [each.state for each in row(creator).blocks] == ["ended", "active", "upcoming"]
+
+
+def test_it_turns_to_other_weeks(creator):
+    put(creator, "Now", 7, 13)
+    put(creator, "Beyond", 40, 60)
+    later = six_weeks(creator, at=WEDNESDAY, weeks_away=6)
+    assert (later.first_day, later.last_day, later.days) == (
+        date(2026, 7, 20),
+        date(2026, 8, 30),
+        "20 Jul – 30 Aug",
+    )
+    assert (later.today_offset_days, later.earlier, later.later) == (None, 0, 12)
+    header, footer, _ = later.rows
+    assert where(header.blocks) == [("Beyond", 0, 19)]
+    assert header.blocks[0].is_cut_before
+    assert [(gap.offset_days, gap.width_days) for gap in header.gaps] == [(19, 23)]
+    assert [(gap.offset_days, gap.width_days) for gap in footer.gaps] == [(0, 42)]
+    before = six_weeks(creator, at=WEDNESDAY, weeks_away=-6)
+    assert before.last_day == date(2026, 6, 7)
+    assert [row.gaps for row in before.rows] == [[], [], []]  # What is past can no longer be sold.
+    assert six_weeks(creator, at=WEDNESDAY, weeks_away=54).later is None
+    assert six_weeks(creator, at=WEDNESDAY, weeks_away=-54).earlier is None
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [("6", 6), ("-12", -12), ("54", 54), ("60", 0), ("7", 0), ("", 0), ("06", 0), ("\u0666", 0), ("x", 0)],
+)
+def test_an_address_turns_by_six_weeks_only(text, number):
+    assert weeks_away(text) == number
 
 
 def test_overlaps_are_flagged(creator):
