@@ -6,6 +6,8 @@ from typing import Literal
 
 from foundation import money
 
+Better = Literal["more", "less", ""]  # "" if more is neither good nor bad.
+
 
 @dataclass(frozen=True)
 class Change:
@@ -21,12 +23,15 @@ class Change:
         return bool(self.words)
 
 
+UNCHANGED = Change()
+
+
 def change(
     now: int,
     then: int | None,
     *,
     than: str,
-    better: Literal["more", "less", ""] = "",
+    better: Better = "",
     write: Callable[[int], str] = money.plain,
 ) -> Change:
     """Return how `now` compares with `then`, the figure of the period before.
@@ -44,7 +49,7 @@ def change(
     ('Up by under 1% on the 7 days before', 'Up from −4 in the 7 days before')
     """
     if then is None or now == then:
-        return Change()
+        return UNCHANGED
     is_up = now > then
     tone: Literal["good", "bad", ""] = ""
     if better:

@@ -17,11 +17,13 @@ from django.db.models.functions import Greatest, Now
 
 from backoffice.credits import funds
 from backoffice.overview import charts
+from backoffice.overview.charts import Flows, then_words
 from backoffice.overview.links import entries, rows, within
 from foundation import money, operators
 from foundation.charts import Cell, Chart, Column, Row, Table
+from foundation.comparisons import UNCHANGED, Better, Change, change
 from foundation.words import count
-from monetization.figures.periods import Period
+from monetization.figures.periods import Period, before
 from monetization.models import Tip
 from wallet.books import days
 from wallet.books.days import Flow
@@ -48,11 +50,16 @@ NAMES = {
 }
 # Amounts of these kinds have no sign, because the name says whether credits were added or taken.
 UNSIGNED = {Kind.TOPUP, Kind.DEDUCT, Kind.REFUND}
+# For the other kinds, more is neither good nor bad.
+BETTER: dict[Kind, Better] = {Kind.TOPUP: "more", Kind.DEDUCT: "more", Kind.REFUND: "less"}
 
 
 @dataclass(frozen=True)
 class Tile:
-    """One large figure with its name and its unit. `details` are the lines below it."""
+    """One large figure with its name and its unit. `details` are the lines below it.
+
+    `change` compares the figure with the period before.
+    """
 
     key: str
     label: str
@@ -60,6 +67,7 @@ class Tile:
     unit: str
     details: Sequence[str] = ()
     needs_attention: bool = False
+    change: Change = UNCHANGED
 
 
 @dataclass(frozen=True)
@@ -152,27 +160,47 @@ def movements_of(period: Period, product: str) -> Movements:
     If `product` is not "", the tiles and the first chart count only this product, and there is no chart by
     product.
     """
-    flows = days.flows(period.first_day, period.last_day)
-    shown = [flow for flow in flows if flow.product == product] if product else flows
+    flows = _flows(period)
+    shown = flows.of_product(product)
     return Movements(
-        tiles=_tiles(shown, period, product),
-        flow_chart=charts.flow_chart(shown, period, product),
-        product_chart=None if product else charts.product_chart(flows, period),
-        by_product=_by_product(flows, period),
+        tiles=_tiles(shown, product),
+        flow_chart=charts.flow_chart(shown, product),
+        product_chart=None if product else charts.product_chart(flows),
+        by_product=_by_product(flows),
         # An index has this order, so PostgreSQL needs one index lookup, even if there are no entries.
-        ever_moved=bool(flows) or Entry.objects.order_by("-pk").values("pk").first() is not None,
-        change=sum(flow.credits for flow in flows),
+        ever_moved=bool(flows.now) or Entry.objects.order_by("-pk").values("pk").first() is not None,
+        change=sum(flow.credits for flow in flows.now),
     )
 
 
-def _tiles(flows: Sequence[Flow], period: Period, product: str) -> list[Tile]:
-    credits, moves = _by_kind(flows)
+def _flows(period: Period) -> Flows:
+    """Return the sums of a period and of the period before, which one query reads."""
+    earlier = before(period)
+    assert earlier, "only the period of all time has none before, and this page doesn't show it"
+    both = days.flows(earlier.first_day, period.last_day)
+    now = [flow for flow in both if flow.day >= period.first_day]
+    return Flows(period, now, earlier, both[: len(both) - len(now)])
 
-    def tile(kind: Kind, amount: int, *details: str, label: str = "", is_signed: bool = False) -> Tile:
+
+def _tiles(flows: Flows, product: str) -> list[Tile]:
+    period = flows.period
+    credits, moves = _by_kind(flows.now)
+    credits_then, moves_then = _by_kind(flows.then)
+
+    def tile(kind: Kind, *details: str, label: str = "", is_signed: bool = False) -> Tile:
+        amount, then = credits[kind], credits_then[kind]
+        if kind == Kind.DEDUCT:
+            amount, then = -amount, -then
         url = entries(period, product=product or None, kinds=_kinds_shown_as(kind)) if moves[kind] else ""
         text = money.signed(amount) if is_signed and amount else money.plain(amount)
-        details = (count(moves[kind], "entry", "entries"), *details)
-        return Tile(kind.value, label or NAMES[kind], Cell(text, url), money.unit(amount), details)
+        return Tile(
+            kind.value,
+            label or NAMES[kind],
+            Cell(text, url),
+            money.unit(amount),
+            (count(moves[kind], "entry", "entries"), *details),
+            change=change(amount, then, than=flows.before.label, better=BETTER.get(kind, "")),
+        )
 
     charged, given_back, adjusted = -credits[Kind.DEDUCT], credits[Kind.REFUND], moves[Kind.ADJUSTMENT]
     net = [f"{money.plain(charged - given_back)} net of what was given back"] if given_back else []
@@ -180,11 +208,11 @@ def _tiles(flows: Sequence[Flow], period: Period, product: str) -> list[Tile]:
     added, taken = days.adjusted(period.first_day, period.last_day, product) if adjusted else (0, 0)
     both = [f"{money.signed(added)} added, {money.plain(taken)} taken"] if adjusted else []
     return [
-        tile(Kind.TOPUP, credits[Kind.TOPUP]),
-        tile(Kind.DEDUCT, charged, *net),
-        tile(Kind.REFUND, given_back),
-        tile(Kind.ADJUSTMENT, credits[Kind.ADJUSTMENT], *both, label="Adjusted by staff", is_signed=True),
-        *(tile(kind, credits[kind], is_signed=True) for kind in OTHERS if moves[kind]),
+        tile(Kind.TOPUP),
+        tile(Kind.DEDUCT, *net),
+        tile(Kind.REFUND),
+        tile(Kind.ADJUSTMENT, *both, label="Adjusted by staff", is_signed=True),
+        *(tile(kind, is_signed=True) for kind in OTHERS if moves[kind] or moves_then[kind]),
     ]
 
 
@@ -203,22 +231,34 @@ def _kinds_shown_as(kind: Kind) -> tuple[Kind, ...]:
     return CHARGES if kind == Kind.DEDUCT else (kind,)
 
 
-def _by_product(flows: Sequence[Flow], period: Period) -> Table:
-    """Return a table with a row for each product and a column for each kind of entries."""
-    kinds = [*MAIN_KINDS, *(kind for kind in OTHERS if any(flow.kind == kind for flow in flows))]
-    names = sorted({flow.product for flow in flows}, key=lambda name: (not name, name))
+def _by_product(flows: Flows) -> Table:
+    """Return a table with a row for each product and a column for each kind of entries.
+
+    Its column of the period before has the credits charged.
+    """
+    kinds = [*MAIN_KINDS, *(kind for kind in OTHERS if any(flow.kind == kind for flow in flows.now))]
+    names = {flow.product for flow in flows.now} | {
+        flow.product for flow in flows.then if flow.kind in CHARGES
+    }
     table_rows = []
-    for name in names:
-        credits, moves = _by_kind([flow for flow in flows if flow.product == name])
+    for name in sorted(names, key=lambda name: (not name, name)):
+        of_product = [flow for flow in flows.now if flow.product == name]
+        credits, moves = _by_kind(of_product)
+        then, _ = _by_kind([flow for flow in flows.then if flow.product == name])
         cells = []
         for kind in kinds:
-            url = entries(period, product=name, kinds=_kinds_shown_as(kind)) if moves[kind] else ""
+            url = entries(flows.period, product=name, kinds=_kinds_shown_as(kind)) if moves[kind] else ""
             amount = credits[kind]
             text = money.plain(abs(amount)) if kind in UNSIGNED or not amount else money.signed(amount)
             cells.append(Cell(text, url))
-        cells.append(Cell(money.plain(sum(moves.values())), entries(period, product=name)))
+        charged_then = -then[Kind.DEDUCT]
+        url = entries(flows.before, product=name, kinds=CHARGES) if charged_then else ""
+        cells.append(Cell(money.plain(charged_then), url))
+        url = entries(flows.period, product=name) if of_product else ""
+        cells.append(Cell(money.plain(sum(moves.values())), url))
         table_rows.append(Row(name_of(name) or "No product", cells))
-    columns = [*(Column(NAMES[kind]) for kind in kinds), Column("Entries")]
+    before_column = Column(f"Charged, {then_words(flows.before)}")
+    columns = [*(Column(NAMES[kind]) for kind in kinds), before_column, Column("Entries")]
     return Table("Product", columns, table_rows)
 
 
@@ -228,29 +268,36 @@ def _by_product(flows: Sequence[Flow], period: Period) -> Table:
 def tips_of(period: Period) -> Table:
     """Return a table of the tips recorded in the period. The currency with the most tips comes first.
 
-    All refunds of these tips count, even refunds made after the period.
+    All refunds of these tips count, even refunds made after the period. The last column is the gross amount
+    of the period before.
     """
+    earlier = before(period)
+    assert earlier
+    shown = Q(created_at__gte=period.since)
+    names = ("gross", "fee", "refunded", "fee_returned")
     sums = (
-        Tip.objects.filter(created_at__gte=period.since, created_at__lt=period.until)
+        Tip.objects.filter(created_at__gte=earlier.since, created_at__lt=period.until)
         .values("currency")
         .annotate(
-            tips=Count("pk"),
-            gross=Sum("gross_cents"),
-            fee=Sum("fee_cents"),
-            refunded=Sum("refunded_cents"),
-            fee_returned=Sum("fee_returned_cents"),
+            tips=Count("pk", filter=shown),
+            **{name: Sum(f"{name}_cents", filter=shown, default=0) for name in names},
+            then=Sum("gross_cents", filter=~shown, default=0),
         )
         .order_by("-tips", "currency")
     )
     table_rows = []
     for row in sums:
         currency = row["currency"]
-        url = rows(Tip, currency__exact=currency, **within(period.since, period.until))
-        amounts = [row[name] for name in ("gross", "fee", "refunded", "fee_returned")]
-        cells = [
-            Cell(money.figure(amount, currency), url if amount or place < 2 else "")
-            for place, amount in enumerate(amounts)
-        ]
-        table_rows.append(Row(currency, [Cell(money.plain(row["tips"]), url), *cells]))
-    names = ("Tips", "Gross", "Platform fee", "Refunded", "Fee returned")
-    return Table("Currency", [Column(name) for name in names], table_rows)
+        url, url_then = (
+            rows(Tip, currency__exact=currency, **within(each.since, each.until))
+            for each in (period, earlier)
+        )
+        cells = [Cell(money.plain(row["tips"]), url if row["tips"] else "")]
+        for name in names:
+            has_rows = row["tips"] if name in ("gross", "fee") else row[name]
+            cells.append(Cell(money.figure(row[name], currency), url if has_rows else ""))
+        cells.append(Cell(money.figure(row["then"], currency), url_then if row["then"] else ""))
+        table_rows.append(Row(currency, cells))
+    headings = ("Tips", "Gross", "Platform fee", "Refunded", "Fee returned")
+    columns = [*map(Column, headings), Column(f"Gross, {then_words(earlier)}")]
+    return Table("Currency", columns, table_rows)

@@ -43,7 +43,7 @@
   function read(table) {
     const drawn = [...table.tHead.rows[0].cells].slice(1).filter((cell) => !("notDrawn" in cell.dataset));
     const heads = drawn.filter((cell) => !("before" in cell.dataset));
-    const before = drawn.find((cell) => "before" in cell.dataset);
+    const before = drawn.filter((cell) => "before" in cell.dataset);
     const names = heads.map((cell) => cell.textContent.trim());
     const rows = [...table.tBodies[0].rows];
     const times = rows.map((row) => row.cells[0].querySelector("time")?.dateTime);
@@ -57,7 +57,7 @@
       x: areDays ? times.map((day) => Date.parse(day) / 1000) : rows.map((row, index) => index),
       colors: heads.map((cell, index) => Number(cell.dataset.color ?? index + 1)),
       series: heads.map(valuesOf),
-      before: before ? { name: before.textContent.trim(), values: valuesOf(before) } : null,
+      before: before.map((cell) => ({ name: cell.textContent.trim(), values: valuesOf(cell) })),
     };
   }
 
@@ -78,12 +78,12 @@
 
   // --- What is cut ---------------------------------------------------------------------------------
 
-  // Everything that is drawn, as { at, value, isBefore }: the two ends of each stack of bars, or each point.
+  // Everything that is drawn, as { at, value, before }: the two ends of each stack of bars, or each point.
   function heightsOf(data, isBars) {
-    const each = (values, isBefore) => values.map((value, at) => ({ at, value: value ?? 0, isBefore }));
+    const each = (values, before = "") => values.map((value, at) => ({ at, value: value ?? 0, before }));
     const sum = (sign) => data.x.map((x, at) => data.series.reduce((total, values) => total + (values[at] * sign > 0 ? values[at] : 0), 0));
     const lines = isBars ? [sum(1), sum(-1)] : data.series;
-    return [...lines.flatMap((values) => each(values, false)), ...each(data.before?.values ?? [], true)];
+    return [...lines.flatMap((values) => each(values)), ...data.before.flatMap(({ name, values }) => each(values, name))];
   }
 
   // The last point of a line is never cut: it is what holds now.
@@ -94,7 +94,7 @@
     while (count && sizes[count - 1] < CUT_FROM * sizes[count]) count--;
     const end = count ? sizes[count] : Infinity;
     const points = heights.filter((height) => Math.abs(height.value) > end);
-    const cutsLast = !isBars && points.some((point) => point.at === data.x.length - 1 && !point.isBefore);
+    const cutsLast = !isBars && points.some((point) => point.at === data.x.length - 1 && !point.before);
     return cutsLast ? { end: Infinity, points: [] } : { end, points };
   }
 
@@ -104,7 +104,7 @@
 
   function cutWords(data, cut, say) {
     const words = cut.points.map((point) => {
-      const when = point.isBefore ? `${whenOf(data, point.at)}, ${data.before.name}` : whenOf(data, point.at);
+      const when = point.before ? `${whenOf(data, point.at)}, ${point.before}` : whenOf(data, point.at);
       return `${say(point.value)} (${when})`;
     });
     return `Beyond the axis: ${words.join("; ")}.`;
@@ -198,7 +198,7 @@
         // Below the chart stand all figures, so one without room is left out here.
         if (place - width / 2 < written[side] + 6 * pixel) continue;
         written[side] = place + width / 2;
-        ctx.fillStyle = point.isBefore ? muted : ink;
+        ctx.fillStyle = point.before ? muted : ink;
         ctx.fillText(words, place, edge - side * 9 * pixel);
       }
       ctx.restore();
@@ -242,7 +242,7 @@
       key.append(line);
     };
     data.names.forEach((name, index) => add(name, data.colors[index]));
-    if (data.before) add(data.before.name, "before");
+    data.before.forEach(({ name }) => add(name, "before"));
     return key;
   }
 
@@ -293,7 +293,11 @@
         line.textContent = data.names.length > 1 ? `${data.names[index]}: ${amountOf(values)}` : amountOf(values);
         return line;
       });
-      const before = data.before ? [`${data.before.name}: ${amountOf(data.before.values)}`] : [];
+      const before = data.before.map(({ name, values }) => {
+        const line = document.createElement("span");
+        line.textContent = `${name}: ${amountOf(values)}`;
+        return line;
+      });
       box.replaceChildren(whenOf(data, at), ...lines, ...before);
       const x = u.over.offsetLeft + u.valToPos(data.x[at], "x");
       const flips = x + box.offsetWidth + 12 > u.root.clientWidth;
@@ -318,20 +322,18 @@
       ticks: { show: false },
     };
     const incrs = [1, 2, 5].flatMap((step) => [...Array(12)].map((_, power) => step * 10 ** (power - decimals)));
+    const paths = kind === "steps" ? uPlot.paths.stepped({ align: 1 }) : uPlot.paths.linear();
     const line = (index) => ({
       stroke: colors[index],
       width: 2,
       fill: kind === "steps" && data.names.length === 1 ? token("--accent-soft") : undefined,
-      paths: kind === "steps" ? uPlot.paths.stepped({ align: 1 }) : uPlot.paths.linear(),
+      paths,
       points: { show: data.x.length === 1 },
     });
     const bar = (index) => ({ fill: colors[index], width: 0, paths: uPlot.paths.bars({ size: [0.7, 40] }), points: { show: false } });
     // The highest of stacked bars lies at the back.
     const drawn = isBars ? data.names.map((name, index) => bar(data.names.length - 1 - index)) : data.names.map((name, index) => line(index));
-    if (data.before) {
-      const stepped = kind === "steps" ? uPlot.paths.stepped({ align: 1 }) : uPlot.paths.linear();
-      drawn.push({ stroke: token("--muted"), width: 1.5, paths: stepped, points: { show: data.x.length === 1 } });
-    }
+    drawn.push(...data.before.map(() => ({ stroke: token("--muted"), width: 1.5, paths, points: { show: data.x.length === 1 } })));
     const cutsSide = (side) => cut.points.some((point) => Math.sign(point.value) === side);
     const days = axisOfPoints(data);
     const below = cutsSide(-1) ? LABEL_FONT + 4 : 0;
@@ -386,10 +388,10 @@
       note.textContent = cutWords(data, cut, say);
       plot.after(note);
     }
-    if ((isBars && data.names.length > 1) || data.before) plot.after(keyOf(data));
+    if ((isBars && data.names.length > 1) || data.before.length) plot.after(keyOf(data));
 
     const shown = isBars ? stacked(data.series).reverse() : [...data.series];
-    if (data.before) shown.push(data.before.values);
+    shown.push(...data.before.map(({ values }) => values));
     let chart = null;
     const redraw = () => {
       chart?.destroy();

@@ -4,6 +4,7 @@ import html
 import json
 import re
 from datetime import UTC, date, datetime, timedelta
+from decimal import ROUND_HALF_UP, Decimal
 from random import Random
 from urllib.parse import parse_qsl, urlsplit
 
@@ -13,6 +14,8 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from backoffice.overview import figures
+from foundation import money
+from foundation.comparisons import Change
 from monetization.figures.periods import period_of
 from tests.backoffice.overviews import DAY, NOW, behind, text_of
 from tests.factories import StaffFactory, UserFactory, enter
@@ -111,6 +114,78 @@ def test_every_figure_is_what_the_rows_behind_its_link_add_up_to(staff, path):
         assert behind(staff, row.cells[-1].url).count() == signed(row.cells[-1].text)
 
 
+BEFORE = """
+SELECT coalesce(sum(credits), 0)::int FROM wallet_entry
+ WHERE kind = %s AND (%s = '' OR product = %s)
+   AND created_at >= '2026-07-01Z'::timestamptz - interval '1 day' * 2 * %s
+   AND created_at < '2026-07-01Z'::timestamptz - interval '1 day' * %s
+"""
+
+
+@pytest.mark.parametrize("closed", [False, True])
+@pytest.mark.parametrize(("period", "length"), [("7d", 7), ("", 30), ("12m", 365)])
+@pytest.mark.parametrize("product", ["", "blog"])
+def test_a_tile_says_how_it_compares_with_the_period_before(staff, closed, period, length, product):
+    a_history(3)
+    wrote(-8, NOW - 370 * DAY, product="blog")
+    if closed:
+        days.close_days(now=NOW - 10 * DAY)
+    tiles = {
+        tile.key: tile
+        for tile in of_the_page(staff, f"/admin/?range={period}&product={product}")["movements"].tiles
+    }
+    for kind in ("topup", "deduct", "refund", "adjustment", "grant", "clawback"):
+        [(now,)] = sql(SUM, kind, product, product, length - 1)
+        [(then,)] = sql(BEFORE, kind, product, product, length, length)
+        if kind == "deduct":
+            now, then = -now, -then
+        words = tiles[kind].change.words if kind in tiles else ""
+        if now == then:
+            wanted = ""
+        elif then == 0:
+            wanted = f"New: none in the {length} days before"
+        elif then < 0:
+            wanted = f"{'Up' if now > then else 'Down'} from {money.plain(then)} in the {length} days before"
+        else:
+            percent = (Decimal(100 * (now - then)) / then).quantize(Decimal(1), ROUND_HALF_UP)
+            wanted = f"{money.signed(int(percent))}% on the {length} days before"
+        assert words == wanted, kind
+
+
+def test_more_charges_are_good_and_more_given_back_is_bad(staff):
+    for ago, charges in ((40, 1), (10, 2)):
+        for number in range(charges):
+            wrote(50, NOW - ago * DAY, product="blog")
+            charge = charged(10, NOW - (ago - number) * DAY)
+            gave_back(charge, 4, NOW - (ago - number) * DAY)
+    tiles = {tile.key: tile.change for tile in of_the_page(staff)["movements"].tiles}
+    than = "+100% on the 30 days before"
+    assert tiles["deduct"] == Change(than, "good")
+    assert tiles["refund"] == Change(than, "bad")
+    assert tiles["adjustment"] == Change(than)
+    content = staff.get("/admin/").content.decode()
+    assert f'<p class="change change-good">{than}</p>' in content
+    assert f'<p class="change change-bad">{than}</p>' in content
+
+
+def test_a_chart_shows_the_days_of_the_period_before_beside_its_own(staff):
+    wrote(500, NOW - 400 * DAY)
+    for ago, credits in ((365, 6), (60, 5), (59, 4), (30, 3), (29, 2), (0, 1)):
+        charged(credits, NOW - ago * DAY, product=("blog", "mail")[credits % 2])
+    moved = of_the_page(staff)["movements"]
+    names = ["Topped up", "Charged", "Charged, 30 days before"]
+    assert [column.name for column in moved.flow_chart.table.columns] == names
+    assert [column.is_before for column in moved.flow_chart.table.columns] == [False, False, True]
+    bars = [[cell.text for cell in bar.cells] for bar in moved.flow_chart.table.rows]
+    assert (bars[0], bars[29]) == (["0", "−2", "−4"], ["0", "−1", "−3"])
+    assert {cell for bar in bars[1:29] for cell in bar} == {"0"}
+    assert [column.name for column in moved.product_chart.table.columns][-1] == "All, 30 days before"
+    assert [cell.text for cell in moved.product_chart.table.rows[0].cells] == ["2", "0", "4"]
+    # Weeks are compared day by day, too, so none of the days before is left out or counted twice.
+    by_week = of_the_page(staff, "/admin/?range=12m")["movements"].flow_chart
+    assert [bar.cells[-1].text for bar in by_week.table.rows][-1] == "−6"
+
+
 def test_what_is_said_below_the_figures(staff):
     wrote(50, NOW - 3 * DAY, product="blog")
     charge = charged(9, NOW - 2 * DAY)
@@ -188,8 +263,9 @@ def test_tips_by_currency_each_figure_with_its_rows(staff):
     ):
         sql(TIP, f"tip_{number}", creator.pk, cents, 25, cents - 25, currency, NOW - ago)
     dollars, euros = of_the_page(staff)["tips"].rows
-    assert [cell.text for cell in dollars.cells] == ["2", "12.00", "0.50", "0.00", "0.00"]
-    assert [cell.text for cell in euros.cells] == ["1", "9.00", "0.25", "0.00", "0.00"]
+    assert [cell.text for cell in dollars.cells] == ["2", "12.00", "0.50", "0.00", "0.00", "0.00"]
+    assert [cell.text for cell in euros.cells] == ["1", "9.00", "0.25", "0.00", "0.00", "1.00"]
+    assert {tip.pk for tip in behind(staff, euros.cells[5].url)} == {"tip_3"}
     assert {tip.pk for tip in behind(staff, dollars.cells[0].url)} == {"tip_0", "tip_1"}
     assert {tip.pk for tip in behind(staff, euros.cells[1].url)} == {"tip_2"}
 
