@@ -30,7 +30,7 @@ def built(model_name: str, index: models.Index, of: str) -> migrations.SeparateD
 
 class Migration(migrations.Migration):
     atomic = False
-    dependencies = [("monetization", "0015_laws_on_a_cluster")]
+    dependencies = [("monetization", "0017_digests")]
 
     operations = [
         built("tip", BY_AMOUNT, "monetization_tip (creator_id, currency, gross_cents, id)"),
