@@ -26,6 +26,8 @@ register.filter("day", words.day_words)
 # {{ tip.name|short:60 }}, {{ creators|count:"creator" }}
 register.filter("short", stringfilter(text.one_line))
 register.filter("count", words.count)
+# {{ tip.stripe_payment_id|middle_cut }}: pi_3OaB…kLmN
+register.filter("middle_cut", stringfilter(text.middle_cut))
 
 
 @register.inclusion_tag("_tag.html", name="tag")

@@ -106,6 +106,15 @@ def ending(text: str, length: int) -> str:
     return text[next(fitting, max(len(text) - length, 0)) :]
 
 
+def middle_cut(text: str) -> str:
+    """Return an id in at most 16 code points: its beginning and its end, if it is longer.
+
+    >>> middle_cut("pi_3OaBcDeFgHiJkLmN"), middle_cut("sub_1OaBcDeFgHiJ")
+    ('pi_3OaB…kLmN', 'sub_1OaBcDeFgHiJ')
+    """
+    return text if len(text) <= 16 else f"{beginning(text, 7)}…{ending(text, 4)}"
+
+
 def one_line(text: str, length: int | None = None) -> str:
     """Return a text in one line of printable characters, with at most `length` code points.
 

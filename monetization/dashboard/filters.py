@@ -39,7 +39,8 @@ class FilterForm(forms.Form):
     def __init__(self, given: Mapping[str, str], creator: User) -> None:
         super().__init__({}, auto_id="filter_%s")
         if len(self.orders) > 1:
-            choices = [(name, order.label) for name, order in self.orders.items()]
+            names = ["", *list(self.orders)[1:]]
+            choices = [(name, each.label) for name, each in zip(names, self.orders.values(), strict=True)]
             self.fields[SORT] = forms.ChoiceField(required=False, label="Sort by", choices=choices)
         self.data = {name: text for name in self.fields if (text := given.get(name, "").strip())}
         self.default_order = next(iter(self.orders))

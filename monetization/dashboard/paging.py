@@ -48,7 +48,7 @@ def address(page: str, query: Mapping[str, str] | None = None) -> str:
 
 @dataclass(frozen=True)
 class Head:
-    """The head of a column that can be sorted. A click on it shows the list in the order `sort`, at `url`.
+    """The head of a column that can be sorted. A click on it shows the list at `url`, sorted by `sort`.
 
     `direction` is "ascending", "descending", or "" if the list is sorted by another column.
     """
@@ -116,6 +116,8 @@ class RecordList(View):
             "records": page.rows,
             "page_is_lost": is_lost,
             "list_url": address(self.tab),
+            "unfiltered_url": address(self.tab, {SORT: form.data.get(SORT, "")}),
+            "order_words": form.orders[form.order].label.lower(),
             "heads": self._heads(form),
             "csv_url": address(f"{self.tab}-csv", form.in_address),
             "older_cursor": older,
@@ -139,8 +141,8 @@ class RecordList(View):
                 direction = "descending" if form.order.startswith("-") else "ascending"
                 names.remove(form.order)
             sort = names[0] if names else form.order
-            query = form.in_address | {SORT: "" if sort == form.default_order else sort}
-            heads[column] = Head(sort, address(self.tab, query), direction)
+            sort = "" if sort == form.default_order else sort
+            heads[column] = Head(sort, address(self.tab, form.in_address | {SORT: sort}), direction)
         return heads
 
     def _file(self, form: FilterForm) -> StreamingHttpResponse:

@@ -36,6 +36,18 @@ def giver(tip: Tip) -> str:
 
 
 @register.filter
+def refund_words(tip: Tip) -> str:
+    """Return the tag of a refund: "Refunded" or, of a part, "3.33 refunded"; "" without a refund."""
+    if not tip.refunded_cents:
+        return ""
+    return (
+        "Refunded"
+        if not tip.refundable_cents
+        else f"{money.figure(tip.refunded_cents, tip.currency)} refunded"
+    )
+
+
+@register.filter
 def monthly(subscription: Subscription) -> str:
     """Return how much a subscription adds to MRR, rounded; a dash if the subscription is not in MRR."""
     if subscription.status == Subscription.Status.CANCELLED:

@@ -43,7 +43,8 @@ class SubscriptionList(RecordList):
     def more_context(self, form: FilterForm, records: list[Any]) -> dict[str, Any]:
         """Return the totals of all subscriptions that match the filters."""
         assert isinstance(form, SubscriptionFilterForm)
-        return {"totals": form.totals()}
+        totals = form.totals()
+        return {"totals": totals, "found": sum(row["count"] for row in totals)}
 
 
 @page_of_the_user

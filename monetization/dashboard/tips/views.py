@@ -48,7 +48,8 @@ class TipList(RecordList):
     def more_context(self, form: FilterForm, records: list[Any]) -> dict[str, Any]:
         """Return the totals of all tips that match the filters."""
         assert isinstance(form, TipFilterForm)
-        return {"totals": form.totals()}
+        totals = form.totals()
+        return {"totals": totals, "found": sum(row["count"] for row in totals)}
 
 
 @page_of_the_user
