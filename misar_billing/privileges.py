@@ -170,7 +170,7 @@ ACCOUNTS = {
 }
 
 MONETIZATION = {
-    "monetization_earner": Access(insert=True, update=("one_sponsor_at_a_time",), auditor=ALL),
+    "monetization_earner": Access(insert=True, update=("one_sponsor_at_a_time", "dismissed"), auditor=ALL),
     "monetization_sponsor": Access(
         insert=True,
         update=(

@@ -38,8 +38,7 @@ PRICE_CENTS_MAX = 99_999_999
 class Earner(models.Model):
     """A creator's own rules.
 
-    A transaction that adds or edits a placement locks this row, so the creator's placements are checked one
-    after the other.
+    Adding or editing a placement locks this row, so the creator's placements are checked one by one.
     """
 
     creator = models.OneToOneField(
@@ -48,6 +47,8 @@ class Earner(models.Model):
     one_sponsor_at_a_time = models.BooleanField(
         default=False, help_text="Refuse a placement whose position is taken in that period."
     )
+    # What the creator dismissed on the overview, see dashboard/overview/dismissals.py.
+    dismissed = models.JSONField(default=dict, db_default={}, editable=False)
 
     class Meta:
         default_permissions = ("view",)

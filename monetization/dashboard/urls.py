@@ -3,7 +3,7 @@
 from django.urls import path
 
 from monetization.dashboard.keys.views import key, keys, revoke_key
-from monetization.dashboard.overview.views import overview
+from monetization.dashboard.overview.views import dismiss, overview
 from monetization.dashboard.sponsors.views import (
     SponsorList,
     add_sponsor,
@@ -18,6 +18,7 @@ app_name = "dashboard"
 urlpatterns = [
     path("dashboard", overview, name="overview"),
     path("dashboard/", overview, name="overview-with-slash"),
+    path("dashboard/dismiss", dismiss, name="dismiss"),
     path("dashboard/sponsors", SponsorList.as_view(), name="sponsors"),
     path("dashboard/sponsors.csv", SponsorList.as_view(is_file=True), name="sponsors-csv"),
     path("dashboard/sponsors/add", add_sponsor, name="add-sponsor"),

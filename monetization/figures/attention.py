@@ -20,6 +20,16 @@ from monetization.figures.stats import mrr_of
 from monetization.models import Sponsor
 
 Kind = Literal["past_due", "double_booked", "starting", "ended", "unknown_interval", "no_stripe_id"]
+# Lines of the first group are about money at risk. Those of the last are about records that lack something.
+Group = Literal["risk", "soon", "bookkeeping"]
+GROUPS: dict[Kind, Group] = {
+    "past_due": "risk",
+    "double_booked": "risk",
+    "starting": "soon",
+    "ended": "soon",
+    "unknown_interval": "bookkeeping",
+    "no_stripe_id": "bookkeeping",
+}
 SOON = timedelta(days=3)
 # These two marks around a name isolate its text direction. So a name that is written from right to left does
 # not change the order of the words beside it. `one_line` removes such marks inside a name, which would end
@@ -45,12 +55,18 @@ class Line:
     """One thing that needs attention, as a plain sentence that may contain names.
 
     `kind` says which list shows the rows of the line. `position` is a position of placements if the line is
-    about one position, else "". Names are shortened and isolated (`quoted`). The page escapes them.
+    about one position, else "". `number` is how many records a line of bookkeeping counts. Names are
+    shortened and isolated (`quoted`). The page escapes them.
     """
 
     kind: Kind
     sentence: str
     position: str = ""
+    number: int = 0
+
+    @property
+    def group(self) -> Group:
+        return GROUPS[self.kind]
 
 
 def lines(creator: User, *, at: datetime) -> list[Line]:
@@ -128,7 +144,7 @@ def _of_subscriptions(creator: User) -> tuple[list[Line], list[Line]]:
     )
     return (
         [Line("past_due", past_due)] if late else [],
-        [Line("unknown_interval", not_known)] if unknown else [],
+        [Line("unknown_interval", not_known, number=unknown)] if unknown else [],
     )
 
 
@@ -187,10 +203,11 @@ def _without_stripe_id(creator: User) -> Iterator[Line]:
     with connection.cursor() as cursor:
         cursor.execute(WITHOUT_STRIPE_ID, {"creator": creator.pk, "limit": TIPS_COUNTED + 1})
         [number] = cursor.fetchone() or [0]
-    if number > TIPS_COUNTED:
-        yield Line("no_stripe_id", f"More than {count(TIPS_COUNTED, 'tip')} have no Stripe id.")
-    elif number:
-        yield Line("no_stripe_id", f"{count(number, 'tip')} {pluralize(number, 'has,have')} no Stripe id.")
+    if number:
+        some = f"{count(number, 'tip')} {pluralize(number, 'has,have')}"
+        if number > TIPS_COUNTED:
+            some = f"More than {count(TIPS_COUNTED, 'tip')} have"
+        yield Line("no_stripe_id", f"{some} no Stripe id.", number=number)
 
 
 def _named(clauses: list[str], when: str) -> str:

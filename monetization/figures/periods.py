@@ -1,7 +1,8 @@
 """The periods that figures cover, and the steps of charts. A period is a number of whole UTC days.
 
-The last day of a period is today, except in `before`. The URL of a page names the period. `7d`, `30d` and
-`90d` are 7, 30 and 90 days, `12m` is exactly one year, and `all` begins with the creator's first record.
+The last day of a period is today, except in `before` and `between`. The URL of a page names the period. `7d`,
+`30d` and `90d` are 7, 30 and 90 days, `12m` is exactly one year, and `all` begins with the creator's first
+record. For days that the creator chose, the URL has the first and the last day.
 """
 
 from collections.abc import Iterator
@@ -17,6 +18,8 @@ from foundation.words import day_words
 
 RANGES = {"7d": "7 days", "30d": "30 days", "90d": "90 days", "12m": "12 months", "all": "all time"}
 RANGE_DEFAULT = "30d"
+CHOSEN = "chosen"  # The name of a period between two days that the creator chose.
+CHOSEN_DAYS_MAX = 731  # Two years. The steps of a chart are then at most a week.
 # A placement may be recorded long after it began, so its beginning may be in the far past. The period `all`
 # never begins before this day.
 FIRST_DAY = date(2000, 1, 1)
@@ -40,7 +43,7 @@ SELECT least((SELECT min(created_at) FROM monetization_tip WHERE creator_id = %(
 class Period:
     """The UTC days from `first_day` to `last_day`, both included.
 
-    `name` is one of RANGES, or a period of the API. `label` fits after the word "in": "the last 30 days".
+    `name` is one of RANGES, CHOSEN, or a period of the API. `label` names the days: "the last 30 days".
     """
 
     name: str
@@ -62,6 +65,15 @@ class Period:
     def days(self) -> int:
         """The number of days, at least 1."""
         return (self.last_day - self.first_day).days + 1
+
+    @property
+    def within(self) -> str:
+        """The period as an adverb: "in the last 30 days", "from 1 Oct 2026 to 9 Oct 2026", "so far"."""
+        if self.name == "all":
+            return "so far"
+        if self.name != CHOSEN:
+            return f"in {self.label}"
+        return f"on {self.label}" if self.days == 1 else f"from {self.label}"
 
 
 def period_of(creator: User | None, name: str, *, at: datetime) -> Period:
@@ -87,12 +99,19 @@ def last_days(count: int, *, name: str, at: datetime) -> Period:
     return Period(name, today - timedelta(days=count - 1), today, label)
 
 
+def between(first_day: date, last_day: date) -> Period:
+    """Return the period from one day to another, both included."""
+    first, last = day_words(first_day), day_words(last_day)
+    return Period(CHOSEN, first_day, last_day, first if first_day == last_day else f"{first} to {last}")
+
+
 def before(period: Period) -> Period | None:
     """Return the period of the same length that ends on the day before `period` begins; None for `all`."""
     if period.name == "all":
         return None
     first_day = period.first_day - timedelta(days=period.days)
-    return Period(period.name, first_day, period.first_day - DAY, f"the {period.days} days before")
+    label = "the day before" if period.days == 1 else f"the {period.days} days before"
+    return Period(period.name, first_day, period.first_day - DAY, label)
 
 
 def _a_year_before(day: date) -> date:

@@ -8,16 +8,19 @@ figures of stats.of_period().
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
-from django.db.models import DateField, Sum
-from django.db.models.functions import Coalesce, TruncMonth
+from django.db.models import Case, DateField, F, Max, QuerySet, Sum, When
+from django.db.models.functions import Coalesce, Trunc, TruncMonth
 
 from accounts.models import User
 from foundation.calendar import DAY, MONTHS_OF_A_YEAR, add_months, day_of
 from monetization.figures import sums
-from monetization.figures.periods import Period, step_of, steps
+from monetization.figures.periods import Period, before, beginning_of, step_of, steps
 from monetization.figures.stats import mrr_of
 from monetization.figures.sums import Sums
-from monetization.models import Sponsor
+from monetization.models import ClosedDay, DayTotal, Sponsor
+
+# Days are closed every night. If more days are open, closing was late, and the points are not known.
+OPEN_DAYS_MAX = 2
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,14 @@ class MrrDay:
 
     day: date
     last_day: date
+    mrr_cents: int
+
+
+@dataclass(frozen=True)
+class StepBefore:
+    """Of a step of the period before: the gross amount of tips, and MRR at its end, in the smallest unit."""
+
+    gross_cents: int
     mrr_cents: int
 
 
@@ -107,6 +118,63 @@ def mrr_by_day(creator: User, currency: str, period: Period) -> list[MrrDay]:
     return points
 
 
+def steps_before(creator: User, currency: str, period: Period) -> list[StepBefore]:
+    """Return for each step of the period what the period before had as many days earlier, oldest first.
+
+    The list is empty if there is no period before. This takes one query.
+    """
+    earlier = before(period)
+    if earlier is None:
+        return []
+    step = step_of(period)
+    by_step = sums.by_step(creator, currency, earlier, step, days_later=period.days)
+    yearly = by_step.get(None, Sums()).yearly_cents
+    points = []
+    for begins, _, _ in steps(period, step):
+        found = by_step.get(begins, Sums())
+        yearly += found.yearly_cents
+        points.append(StepBefore(found.gross_cents, mrr_of(yearly)))
+    return points
+
+
+def booked_by_day(creator: User, currency: str, period: Period) -> list[int]:
+    """Return the prices of the placements that begin in each step of the period, oldest first.
+
+    Cancelled placements are left out. This takes one query.
+    """
+    step = step_of(period)
+    begun = _booked(creator, currency, period).annotate(
+        step=Trunc("active_from", step, output_field=DateField(), tzinfo=UTC)
+    )
+    prices = dict(begun.values_list("step").annotate(price=Coalesce(Sum("price_cents"), 0)))
+    return [prices.get(begins, 0) for begins, _, _ in steps(period, step)]
+
+
+def payers_by_day(creator: User, currency: str, period: Period, *, at_end: int) -> list[int]:
+    """Return how many readers pay at the end of each step of the period, oldest first.
+
+    They are read from the totals of closed days. `at_end` is the number at the end of the period, or now: the
+    last point. The list is empty if more than OPEN_DAYS_MAX days of the period are not closed yet. This takes
+    two queries.
+    """
+    closed = ClosedDay.objects.aggregate(last=Max("day"))["last"]
+    if closed is None or (period.last_day - closed).days > OPEN_DAYS_MAX:
+        return []
+    totals = DayTotal.objects.filter(creator=creator, currency=currency, day__lte=period.last_day)
+    day = Case(When(day__gte=period.first_day, then=F("day")), output_field=DateField())
+    deltas = totals.order_by().values_list(day).annotate(delta=Sum("payers_delta"))
+    step = step_of(period)
+    by_step: dict[date | None, int] = {}
+    for of_day, delta in deltas:
+        begins = of_day and beginning_of(of_day, step)
+        by_step[begins] = by_step.get(begins, 0) + delta
+    paying, points = by_step.get(None, 0), []
+    for begins, _, _ in steps(period, step):
+        paying += by_step.get(begins, 0)
+        points.append(paying)
+    return [*points[:-1], at_end]
+
+
 def income_by_month(
     creator: User, currency: str, *, at: datetime, months: int = MONTHS_OF_A_YEAR
 ) -> list[IncomeMonth]:
@@ -119,11 +187,14 @@ def income_by_month(
     period = Period("", shown[0], add_months(last, 1) - DAY, "")
     by_month = sums.by_step(creator, currency, period, "month")
     begins = TruncMonth("active_from", output_field=DateField(), tzinfo=UTC)
-    sponsors = Sponsor.objects.visible_to(creator).booked().filter(currency=currency)
-    within = sponsors.filter(active_from__gte=period.since, active_from__lt=period.until).order_by()
-    months_of = within.annotate(month=begins).values_list("month")
+    months_of = _booked(creator, currency, period).annotate(month=begins).values_list("month")
     booked = dict(months_of.annotate(price=Coalesce(Sum("price_cents"), 0)))
     return [IncomeMonth(month, _kept(by_month.get(month, Sums())), booked.get(month, 0)) for month in shown]
+
+
+def _booked(creator: User, currency: str, period: Period) -> QuerySet[Sponsor]:
+    booked = Sponsor.objects.visible_to(creator).booked().filter(currency=currency)
+    return booked.filter(active_from__gte=period.since, active_from__lt=period.until).order_by()
 
 
 def _kept(tips: Sums) -> int:

@@ -6,7 +6,6 @@ different currencies are never added.
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Literal
 
 from django.db.models import Count, Q, Sum
 from django.db.models.functions import Coalesce
@@ -41,20 +40,6 @@ class Churn:
         if not self.of:
             return None
         return (2000 * self.left + self.of) // (2 * self.of) / 10
-
-
-@dataclass(frozen=True)
-class Trend:
-    """How a figure compares with the earlier figure.
-
-    `kind` is up, down, same, new (the earlier figure was 0) or none (there is no earlier figure). `percent`
-    is the size of the change, a whole number, rounded half up and never negative. It is 0 for a change of
-    less than half a percent. It is None if `kind` is "same", "new" or "none", or if the earlier figure was 0
-    or less.
-    """
-
-    kind: Literal["up", "down", "same", "new", "none"]
-    percent: int | None = None
 
 
 @dataclass
@@ -97,6 +82,11 @@ class Figures:
         return self.net_cents - (self.refunded_cents - self.fee_returned_cents)
 
     @property
+    def earned_cents(self) -> int:
+        """What the creator earned after fees: what they keep of tips, and the prices of sponsors booked."""
+        return self.net_after_refunds_cents + self.sponsors_booked_cents
+
+    @property
     def average_tip_cents(self) -> int | None:
         """The average gross amount of a tip, rounded half up; None without tips."""
         return (2 * self.gross_cents + self.tips) // (2 * self.tips) if self.tips else None
@@ -132,21 +122,6 @@ def of_period(creator: User, period: Period) -> dict[str, Figures]:
     _add_unsettled(by_currency, creator, period, now)
     _add_readers(by_currency, creator, period, now)
     return dict(sorted(by_currency.items()))
-
-
-def trend(now: int, before: int | None) -> Trend:
-    """Return how a figure compares with the figure of the period before.
-
-    `before` is None if there is no period before.
-    """
-    if before is None:
-        return Trend("none")
-    if now == before:
-        return Trend("same")
-    if before == 0 and now > 0:
-        return Trend("new")
-    kind: Literal["up", "down"] = "up" if now > before else "down"
-    return Trend(kind, (200 * abs(now - before) + before) // (2 * before) if before > 0 else None)
 
 
 def mrr_of(yearly_cents: int) -> int:

@@ -58,7 +58,7 @@ BY_CURRENCY = f"{MOVES} SELECT currency, {SUMS} FROM moves GROUP BY currency"  #
 # The row with NULL as its day holds all changes of subscriptions before the period.
 BY_STEP = f"""
 {MOVES}
-SELECT CASE WHEN is_within THEN date_trunc(%(step)s, day::timestamp)::date END, {SUMS}
+SELECT CASE WHEN is_within THEN date_trunc(%(step)s, (day + %(days_later)s)::timestamp)::date END, {SUMS}
   FROM moves WHERE currency = %(currency)s
  GROUP BY 1
 """  # noqa: S608 (made of names of this module)
@@ -115,12 +115,16 @@ def by_currency(creator: User, period: Period, *, at: datetime) -> dict[str, Sum
     )
 
 
-def by_step(creator: User, currency: str, period: Period, step: Step) -> dict[date | None, Sums]:
+def by_step(
+    creator: User, currency: str, period: Period, step: Step, *, days_later: int = 0
+) -> dict[date | None, Sums]:
     """Return the sums of each step that has records, by the step's first day. This takes one query.
 
-    The key None has the changes of subscriptions before the period.
+    The key None has the changes of subscriptions before the period. A record counts in the step that contains
+    the day `days_later` days after its own, so that the steps of a later period can be compared with it.
     """
-    return _read(BY_STEP, creator, period, changes_until=period.until, currency=currency, step=step)
+    values = {"currency": currency, "step": step, "days_later": days_later}
+    return _read(BY_STEP, creator, period, changes_until=period.until, **values)
 
 
 def currencies_of(creator: User) -> list[str]:
@@ -133,7 +137,7 @@ def currencies_of(creator: User) -> list[str]:
         return [currency for (currency,) in cursor.fetchall()]
 
 
-def _read(query: str, creator: User, period: Period, **values: str | datetime) -> dict[Any, Sums]:
+def _read(query: str, creator: User, period: Period, **values: str | int | datetime) -> dict[Any, Sums]:
     days = {"first_day": period.first_day, "last_day": period.last_day}
     moments = {"since": period.since, "until": period.until}
     with connection.cursor() as cursor:

@@ -20,6 +20,7 @@ from wallet.models import TopUp
 NO_PAGES = {
     "dashboard/sponsors/<slug:pk>/cancel",
     "dashboard/sponsors/restore/<str:token>",
+    "dashboard/dismiss",
     "dashboard/tips/<slug:pk>/message",
     "schema",
     "sign-in/misar",

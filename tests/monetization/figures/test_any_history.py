@@ -11,11 +11,12 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from foundation.calendar import day_of
+from foundation.calendar import day_of, start_of
 from monetization.days import closing
 from monetization.figures import series, stats, supporters
-from monetization.figures.periods import RANGES, before, period_of
+from monetization.figures.periods import CHOSEN, RANGES, before, between, period_of
 from monetization.figures.stats import Figures
+from monetization.models import ClosedDay
 from tests.monetization.conftest import STATS, caller_with, key_of
 from tests.monetization.histories import Life, lived
 from tests.monetization.records import NOON, broken_records, clock_at, days
@@ -102,6 +103,7 @@ def plainly(creator, currency, period, now):
         "refunded_cents": back,
         "fee_returned_cents": returned,
         "net_after_refunds_cents": net - back + returned,
+        "earned_cents": net - back + returned + price,
         "sponsors_booked": booked,
         "sponsors_booked_cents": price,
         "mrr_cents": mrr,
@@ -140,15 +142,22 @@ def shown(figures, expected):
     return {name: getattr(figures, name) for name in expected}
 
 
+def periods_of(creator, now):
+    """Every range, and days in the past that a creator could choose."""
+    chosen = between(day_of(now) - days(38), day_of(now) - days(9))
+    return [*(period_of(creator, name, at=now) for name in RANGES), chosen]
+
+
 def check_figures(creator, now):
     """Every figure of every range, and of the period before it, against SQL."""
-    for name in RANGES:
-        period = period_of(creator, name, at=now)
+    for period in periods_of(creator, now):
         found = stats.of_period(creator, period)
         earlier = before(period)
         found_before = stats.of_period(creator, earlier) if earlier else {}
         for currency in CURRENCIES:
-            expected = plainly(creator, currency, period, now) | of_now(creator, currency, now)
+            expected = plainly(creator, currency, period, now)
+            if period.until > now:
+                expected |= of_now(creator, currency, now)
             assert shown(found.get(currency, Figures()), expected) == expected
             if earlier:
                 expected = plainly(creator, currency, earlier, now)
@@ -172,8 +181,8 @@ def check_api(creator, now):
 
 def check_series(creator, now):
     """Each point against SQL of its days; all of them together against the figures."""
-    for name in RANGES:
-        period = period_of(creator, name, at=now)
+    for period in periods_of(creator, now):
+        earlier = before(period)
         for currency, figures in stats.of_period(creator, period).items():
             points = series.tips_by_day(creator, currency, period)
             sums = ["tips", "gross_cents", "net_cents", "refunded_cents", "fee_returned_cents"]
@@ -184,10 +193,28 @@ def check_series(creator, now):
             assert [(point.day, point.last_day) for point in mrr] == [
                 (point.day, point.last_day) for point in points
             ]
-            if name == "7d":
-                for point in mrr:
-                    end = period.until - days((period.last_day - point.last_day).days) - A_MOMENT
-                    assert point.mrr_cents == who_paid(creator, currency, end)[1]
+            booked = series.booked_by_day(creator, currency, period)
+            assert (len(booked), sum(booked)) == (len(points), figures.sponsors_booked_cents)
+            paying = series.payers_by_day(creator, currency, period, at_end=figures.paying_subscribers)
+            assert len(paying) in (0, len(points))
+            earlier_steps = series.steps_before(creator, currency, period)
+            assert len(earlier_steps) == (len(points) if earlier else 0)
+            if earlier:
+                then = plainly(creator, currency, earlier, now)
+                assert sum(step.gross_cents for step in earlier_steps) == then["gross_cents"]
+                assert earlier_steps[-1].mrr_cents == then["mrr_cents"]
+            if period.name in ("7d", CHOSEN):
+                for at, point in enumerate(mrr):
+                    end = min(now, start_of(point.last_day) + days(1) - A_MOMENT)
+                    who, cents, _ = who_paid(creator, currency, end)
+                    assert point.mrr_cents == cents
+                    # An open day has the number of the last closed day, but the last point is of now.
+                    is_closed = ClosedDay.objects.filter(day=point.day).exists()
+                    assert not paying or paying[at] == len(who) or not is_closed
+                    a_period_ago = start_of(point.last_day) + days(1 - period.days) - A_MOMENT
+                    assert earlier_steps[at].mrr_cents == who_paid(creator, currency, a_period_ago)[1]
+                    on_the_day = between(point.day, point.day)
+                    assert booked[at] == plainly(creator, currency, on_the_day, now)["sponsors_booked_cents"]
 
 
 def check_supporters(creator, now):

@@ -8,8 +8,8 @@ import pytest
 from foundation.calendar import add_months, last_day_of, written
 from monetization import sponsors
 from monetization.figures import stats, sums
-from monetization.figures.periods import RANGES, before, period_of
-from monetization.figures.stats import Figures, Trend
+from monetization.figures.periods import RANGES, before, between, period_of
+from monetization.figures.stats import Figures
 from tests.monetization.records import NOON, change, clock_at, days, place, refund, subscribe, tip
 
 pytestmark = pytest.mark.django_db
@@ -93,6 +93,30 @@ def test_the_window_before_is_as_long_and_ends_the_day_before(creator, name):
 
 def test_before_all_time_there_is_nothing(creator):
     assert before(period(creator, "all")) is None
+
+
+@pytest.mark.parametrize(
+    ("first_day", "last_day", "label", "within", "earlier"),
+    [
+        (TODAY, TODAY, "15 Jun 2026", "on 15 Jun 2026", (TODAY - days(1), TODAY - days(1), "the day before")),
+        (
+            *(date(2026, 2, 27), date(2026, 3, 1), "27 Feb 2026 to 1 Mar 2026"),
+            *("from 27 Feb 2026 to 1 Mar 2026", (date(2026, 2, 24), date(2026, 2, 26), "the 3 days before")),
+        ),
+    ],
+)
+def test_chosen_days_are_both_included(first_day, last_day, label, within, earlier):
+    chosen = between(first_day, last_day)
+    assert (chosen.label, chosen.within) == (label, within)
+    found = before(chosen)
+    assert found
+    assert (found.first_day, found.last_day, found.label) == earlier
+    assert found.until == chosen.since
+
+
+def test_a_range_says_when_it_is(creator):
+    assert period(creator).within == "in the last 30 days"
+    assert period(creator, "all").within == "so far"
 
 
 def test_a_period_that_ends_at_midnight_ends_the_day_before():
@@ -180,32 +204,6 @@ def test_a_window_ends_before_the_midnight_at_which_the_next_begins(creator):
     assert (earlier.gross_cents, found.gross_cents) == (100, 500)
     assert (earlier.paying_subscribers, found.paying_subscribers) == (1, 2)
     assert (earlier.new_subscribers, found.new_subscribers) == (1, 1)
-
-
-# --- Trends -----------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("now", "then", "expected"),
-    [
-        (5, None, Trend("none")),
-        (0, 0, Trend("same")),
-        (7, 7, Trend("same")),
-        (7, 0, Trend("new")),
-        (-7, 0, Trend("down")),
-        (150, 100, Trend("up", 50)),
-        (50, 100, Trend("down", 50)),
-        (0, 100, Trend("down", 100)),
-        (-50, 100, Trend("down", 150)),
-        (50, -100, Trend("up")),
-        (-200, -100, Trend("down")),
-        (1001, 1000, Trend("up", 0)),
-        (201, 200, Trend("up", 1)),
-        (10**9, 1, Trend("up", 10**11 - 100)),
-    ],
-)
-def test_a_trend_says_how_a_figure_stands_to_what_it_was(now, then, expected):
-    assert stats.trend(now, then) == expected
 
 
 # --- Currencies -------------------------------------------------------------------------------------
