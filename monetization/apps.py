@@ -10,7 +10,8 @@ class MonetizationConfig(AppConfig):
     def ready(self) -> None:
         from accounts import destinations
         from foundation import erased_texts
-        from monetization import digests, mails
+        from monetization import mails
+        from monetization.digests import writing as digests
         from monetization.models import Refund, Tip
         from monetization.sealed import ERASURES, REFUNDS, SUBSCRIPTION_EVENTS
         from wallet.seals import tables

@@ -1,6 +1,6 @@
 """Mails to creators about a new tip, or about a subscription that is past due.
 
-The mail about the tips of a week is in digests.py.
+The mail about the tips of a week is in digests/.
 
 A mail quotes the reader's message line by line, as plain text. A subject never contains an address.
 """
@@ -49,7 +49,7 @@ def tell_of_tip(creator: User, tip: Tip) -> None:
     """Queue the mail about a new tip, once per tip, in the transaction that records the tip.
 
     No mail is queued if the creator has no e-mail address, has switched off this kind of mail, or gets the
-    tips of a week in one mail (digests.py).
+    tips of a week in one mail (digests/).
     """
     if outbox.is_weekly(creator, TIP):
         return

@@ -21,6 +21,7 @@ from foundation.mailboxes import Addressed, not_filled
 from monetization import identifiers
 from monetization.days.models import ClosedDay as ClosedDay
 from monetization.days.models import DayTotal as DayTotal
+from monetization.digests.models import Digest as Digest
 from monetization.first_answers import KEY_LENGTH
 from monetization.first_answers import FirstAnswer as FirstAnswer
 from monetization.privacy.models import Erasure as Erasure
@@ -163,8 +164,7 @@ class Sponsor(models.Model):
         indexes = [
             models.Index(fields=["creator", "active_from", "id"], name="monetization_sponsor_soonest"),
             models.Index(fields=["creator", "position", "active_from"], name="monetization_sponsor_slot"),
-            # For the back-office's list of all creators' placements. The other indexes named *_all are for
-            # such lists too.
+            # For the back-office's list of all creators' rows, as the other indexes named *_all.
             models.Index(fields=["-created_at"], name="monetization_sponsor_all"),
             models.Index(
                 OpClass(Upper("sponsor_name"), "text_pattern_ops"), name="monetization_sponsor_begins"
@@ -473,27 +473,3 @@ class Refund(models.Model):
 
     def __str__(self) -> str:
         return self.id
-
-
-class Digest(models.Model):
-    """A creator who gets the tips of each week in one mail, and the first week without such a mail yet.
-
-    The row is made when the creator chooses this. It outlives the choice until the mail about the week of the
-    last such tip is written.
-    """
-
-    creator = models.OneToOneField(
-        settings.AUTH_USER_MODEL, primary_key=True, on_delete=models.CASCADE, related_name="+"
-    )
-    next_week = models.DateField(db_index=True, help_text="The Monday (UTC) with which the week begins.")
-
-    class Meta:
-        default_permissions = ()
-        constraints = [
-            models.CheckConstraint(
-                condition=Q(next_week__iso_week_day=1), name="monetization_digest_week_begins_on_monday"
-            ),
-        ]
-
-    def __str__(self) -> str:
-        return self.creator_id

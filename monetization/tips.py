@@ -12,7 +12,8 @@ from accounts.models import Plan, User
 from foundation import money
 from foundation.errors import BillingError
 from foundation.mailboxes import stored_mailbox
-from monetization import digests, fees, mails
+from monetization import fees, mails
+from monetization.digests import writing as digests
 from monetization.errors import AlreadyRecorded, ChangedMeanwhile, NotFound, RefundTooLarge
 from monetization.models import Refund, Tip
 

@@ -384,6 +384,11 @@ def _of_mails(at: datetime) -> Iterator[Line]:
             "Check that manage.py send_mail --watch runs.",
             rows(OutgoingMail, state__exact="waiting"),
         )
+    if unwritten := backlog.unwritten_receipts(at).count():
+        yield Line(
+            f"{count(unwritten, 'payment')} {pluralize(unwritten, 'has,have')} no receipt after an hour.",
+            "manage.py send_mail writes it as soon as it can. Its log says what stops it.",
+        )
 
 
 def _of_days(at: datetime) -> Iterator[Line]:

@@ -14,6 +14,7 @@ from accounts.models import OutgoingMail
 from backoffice.credits import funds, grants
 from wallet.charges.models import HoldQuerySet, LotQuerySet
 from wallet.models import Entry, Hold, Lot, RefundRequest, Seal, StripeDispute, StripeEvent, TopUp, Wallet
+from wallet.payments import receipts
 
 LATE_EVENT = timedelta(minutes=5)
 LATE_PAYMENT = timedelta(hours=1)
@@ -99,6 +100,10 @@ def waiting_mails() -> QuerySet[OutgoingMail]:
 
 def late_mails(at: datetime) -> QuerySet[OutgoingMail]:
     return waiting_mails().filter(next_try_at__lt=at - LATE_MAIL)
+
+
+def unwritten_receipts(at: datetime) -> QuerySet[TopUp]:
+    return receipts.missing(at).filter(paid_at__lt=at - LATE_MAIL)
 
 
 def with_seals(entries: QuerySet[Entry]) -> QuerySet[Any]:

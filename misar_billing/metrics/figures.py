@@ -171,12 +171,14 @@ def _mails(at: datetime) -> Iterator[GaugeMetricFamily]:
     yield labelled(
         "misar_mails",
         "Mails. waiting: not sent yet. late: due for over an hour. given_up: refused or failed too often in "
-        "the last seven days. At most 10000 are counted.",
+        "the last seven days. unwritten: receipts missing for over an hour. "
+        "At most 10000 are counted.",
         "state",
         {
             "waiting": counted(backlog.waiting_mails()),
             "late": counted(backlog.late_mails(at)),
             "given_up": counted(backlog.given_up_mails(at)),
+            "unwritten": counted(backlog.unwritten_receipts(at)),
         },
     )
 

@@ -13,7 +13,8 @@ from accounts.mail import outbox
 from accounts.models import User
 from foundation import erased_texts
 from foundation.database.transactions import retried
-from monetization import digests, mails
+from monetization import mails
+from monetization.digests import writing as digests
 from monetization.models import Erasure, FirstAnswer, Subscription, SubscriptionEvent, Tip
 from monetization.privacy import readers
 from monetization.privacy.placeholders import STAND_IN_DOMAIN

@@ -15,8 +15,10 @@ from hypothesis import strategies as st
 from accounts.mail import outbox
 from accounts.models import OutgoingMail, User
 from foundation.calendar import day_of, start_of
-from monetization import digests, mails, tips
+from monetization import mails, tips
 from monetization.days import closing
+from monetization.digests import news
+from monetization.digests import writing as digests
 from monetization.figures.periods import beginning_of
 from monetization.models import Digest
 from monetization.privacy import erasure
@@ -373,9 +375,9 @@ def test_more_tips_take_no_more_queries_and_the_texts_stay_short(weekly):
             place(weekly, f"Sponsor {number}.", starts=NEXT_MONDAY + days(8))
     assert queries(1) <= few + 1  # The plans of new subscriptions.
     text = digests_of(weekly).last().text
-    assert text.count(" from a reader") == digests.NAMED_MAX
-    assert text.count("× plan") == digests.PLANS_MAX
-    assert text.count("(header)") == digests.SPONSORS_MAX
+    assert text.count(" from a reader") == news.NAMED_MAX
+    assert text.count("× plan") == news.PLANS_MAX
+    assert text.count("(header)") == news.SPONSORS_MAX
 
 
 # --- Hidden and erased --------------------------------------------------------------------------------

@@ -215,21 +215,6 @@ def test_a_lost_transaction_raises_in_its_caller(anna):
 # --- Switches ---------------------------------------------------------------------------------------
 
 
-def test_every_kind_is_on_until_it_is_switched_off(anna):
-    assert all(outbox.wants(anna, kind) for kind in outbox.KINDS)
-    outbox.set_switches(anna, set())
-    assert not any(outbox.wants(anna, kind) for kind in outbox.KINDS)
-    assert not any(outbox.wants(User.objects.get(pk=anna.pk), kind) for kind in outbox.KINDS)
-    outbox.set_switches(anna, set(outbox.KINDS))
-    assert User.objects.get(pk=anna.pk).mails_off == []
-
-
-def test_kinds_it_does_not_know_stay_as_they_are(anna):
-    User.objects.filter(pk=anna.pk).update(mails_off=["of_tomorrow"])
-    outbox.set_switches(anna, {*outbox.KINDS, "of_tomorrow", "nonsense"})
-    assert User.objects.get(pk=anna.pk).mails_off == ["of_tomorrow"]
-
-
 def test_what_is_switched_off_is_not_written(anna):
     outbox.set_switches(anna, set())
     queue(anna)

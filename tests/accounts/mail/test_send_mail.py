@@ -73,6 +73,12 @@ def test_the_command_ends_with_1_when_something_failed(anna):
     assert send_mail() == (1, "1 sent, 1 failed, 0 given up\n")
 
 
+def test_the_command_ends_with_1_when_something_could_not_be_written(anna, monkeypatch):
+    writers = [lambda: outbox.Written(1, 0), lambda: outbox.Written(0, 2)]
+    monkeypatch.setattr(outbox, "WRITERS", writers)
+    assert send_mail() == (1, "0 sent, 0 failed, 0 given up, 2 not written\n")
+
+
 def test_the_command_says_that_mail_is_off(settings):
     settings.MAIL_ENABLED = False
     assert send_mail() == (2, "Mail is off: EMAIL_URL is not set.")

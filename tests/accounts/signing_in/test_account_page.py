@@ -1,5 +1,7 @@
 """The account page: what the plan gives, and the buyer that a user enters for receipts."""
 
+import re
+
 import pytest
 from django.urls import reverse
 
@@ -142,3 +144,41 @@ def test_a_plan_says_what_it_gives(dana, fee_bps, key_limit, gives):
     plan = plans.add_plan(slug="own", name="Own", fee_bps=fee_bps, key_limit=key_limit, actor="test")
     plans.assign(user=dana, plan=plan)
     assert f"Plan: Own {gives}" in words(browser_of(dana).get("/account"))
+
+
+# --- Emails -------------------------------------------------------------------------------------------
+
+
+def chosen(browser):
+    page = browser.get("/account").content.decode()
+    radios = re.findall(r'<input type="radio" name="tip_received" value="(\w+)"[^>]*?( checked)?>', page)
+    return [value for value, is_checked in radios if is_checked]
+
+
+@pytest.mark.parametrize(
+    ("how", "off", "weekly"),
+    [
+        ("each", ["reversal", "subscription_past_due"], []),
+        ("week", ["reversal", "subscription_past_due"], ["tip_received"]),
+        ("none", ["reversal", "subscription_past_due", "tip_received"], []),
+    ],
+)
+def test_a_user_chooses_how_often_tips_are_told(dana, how, off, weekly):
+    browser = browser_of(dana)
+    assert chosen(browser) == ["each"]
+    assert browser.post("/account", {"receipt": "on", "tip_received": how})["Location"] == "/account"
+    dana.refresh_from_db()
+    assert (sorted(dana.mails_off), dana.mails_weekly) == (off, weekly)
+    assert chosen(browser) == [how]
+
+
+@pytest.mark.parametrize("wrong", [{}, {"tip_received": "on"}, {"tip_received": "daily"}])
+def test_a_choice_that_there_is_not_is_refused_in_words(dana, wrong):
+    answer = browser_of(dana).post("/account", {"receipt": "on"} | wrong)
+    assert answer.status_code == 400
+    page = answer.content.decode()
+    assert page.count("Choose how often you want this email.") == 2
+    assert 'href="#id_tip_received"' in page
+    assert 'id="id_tip_received"' in page
+    dana.refresh_from_db()
+    assert (dana.mails_off, dana.mails_weekly) == ([], [])

@@ -91,8 +91,9 @@ def test_mails():
     mail("receipt:2", to="ada@example.com", next_try_at=at - timedelta(hours=2))
     mail("receipt:3", state="failed", given_up_at=at)
     shown = Exposed()
-    states = {state: shown.value("misar_mails", state=state) for state in ("waiting", "late", "given_up")}
-    assert states == {"waiting": 2, "late": 1, "given_up": 1}
+    kinds = ("waiting", "late", "given_up", "unwritten")
+    states = {state: shown.value("misar_mails", state=state) for state in kinds}
+    assert states == {"waiting": 2, "late": 1, "given_up": 1, "unwritten": 0}
     assert "ada@example.com" not in shown.text
 
 

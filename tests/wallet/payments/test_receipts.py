@@ -1,7 +1,7 @@
 """The receipt of a top-up: written with the credit, once, and never in its way."""
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.core import mail
@@ -9,7 +9,11 @@ from django.db import transaction
 
 from accounts.mail import outbox
 from accounts.models import OutgoingMail
+from backoffice.overview import attention, backlog
+from tests.crowd import at_once
 from tests.factories import UserFactory
+from tests.monetization.records import clock_at
+from tests.wallet.entries import sql
 from wallet.books.funds import available_of
 from wallet.models import TopUp
 from wallet.payments import receipts, settlement
@@ -183,3 +187,103 @@ def test_the_page_loads_nothing_from_elsewhere_and_carries_no_inline_style(anna,
     for word in ("src=", "<link", "<script", "@import", "url(", "style="):
         assert word not in html
     assert not re.search(r"\son\w+\s*=", html)
+
+
+# --- Written later ------------------------------------------------------------------------------------
+
+SOON = PAID_AT + timedelta(minutes=5)
+
+
+def write_missing(at=SOON):
+    with clock_at(at):
+        return receipts.write_missing()
+
+
+@pytest.fixture
+def unwritten(anna, credit, settings):
+    """A payment whose receipt could not be rendered."""
+    templates = settings.TEMPLATES
+    settings.TEMPLATES = [templates[0] | {"DIRS": [], "APP_DIRS": False}]
+    with clock_at(PAID_AT):
+        topup = credit()
+    settings.TEMPLATES = templates
+    assert not OutgoingMail.objects.exists()
+    return topup
+
+
+def test_a_receipt_that_could_not_be_written_is_written_once_later(anna, unwritten):
+    assert write_missing() == outbox.Written(1, 0)
+    receipt = the_mail()
+    assert (receipt.to, receipt.user, receipt.fact) == (ADDRESS, anna, f"receipt:{unwritten.pk}")
+    assert receipt.subject == "Receipt: $25.00 for 25 credits"
+    assert lines_of(receipt.text)["Balance now"] == "25 credits"
+    assert "Balance after" not in receipt.text + receipt.html
+    outbox.send_due(10)
+    assert write_missing() == outbox.Written(0, 0)
+    assert OutgoingMail.objects.count() == 1
+
+
+def test_a_receipt_that_a_database_error_stopped_is_written_later(anna, credit):
+    sql(
+        "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'no'; END $$;"
+        "CREATE TRIGGER refuse BEFORE INSERT ON accounts_outgoingmail FOR EACH ROW EXECUTE FUNCTION refuse()"
+    )
+    with clock_at(PAID_AT):
+        assert credit().state == "paid"
+    assert write_missing() == outbox.Written(0, 1)
+    sql("DROP TRIGGER refuse ON accounts_outgoingmail")
+    assert write_missing() == outbox.Written(1, 0)
+
+
+def test_an_owner_who_gets_an_address_gets_the_receipt_there(credit):
+    with clock_at(PAID_AT):
+        credit()
+    assert write_missing() == outbox.Written(0, 0)
+    anna = UserFactory.create(misar_id="usr_anna", email="")
+    UserFactory.create(misar_id="usr_other", email="other@example.com")
+    assert write_missing() == outbox.Written(0, 0)
+    type(anna).objects.filter(pk=anna.pk).update(email="anna@elsewhere.example")
+    assert write_missing() == outbox.Written(1, 0)
+    assert the_mail().to == "anna@elsewhere.example"
+
+
+def test_none_is_written_that_is_not_wanted_and_none_when_receipts_are_on_again(anna, credit):
+    outbox.set_switches(anna, set())
+    with clock_at(PAID_AT):
+        credit()
+    assert write_missing() == outbox.Written(0, 0)
+    assert the_mail().state == "dropped"
+    outbox.set_switches(anna, set(outbox.KINDS))
+    assert write_missing() == outbox.Written(0, 0)
+    outbox.send_due(10)
+    assert mail.outbox == []
+
+
+def test_none_is_written_long_after_its_payment(unwritten):
+    late = PAID_AT + timedelta(days=7)
+    assert write_missing(late) == outbox.Written(0, 0)
+    assert write_missing(late - timedelta(seconds=1)) == outbox.Written(1, 0)
+
+
+def test_a_payment_that_is_not_credited_and_a_server_without_mail_have_none(anna, settings):
+    TopUp.objects.create(user_id="usr_anna", created_at=PAID_AT)
+    assert write_missing() == outbox.Written(0, 0)
+    settings.MAIL_ENABLED = False
+    assert not receipts.missing(SOON).exists()
+
+
+def test_a_missing_receipt_needs_attention_an_hour_later(unwritten):
+    assert not backlog.unwritten_receipts(PAID_AT + timedelta(hours=1)).exists()
+    later = PAID_AT + timedelta(hours=1, seconds=1)
+    assert backlog.unwritten_receipts(later).get() == unwritten
+    sentences = [line.sentence for line in attention.lines(at=later, sees=lambda permission: True)]
+    assert "1 payment has no receipt after an hour." in sentences
+    write_missing()
+    assert not backlog.unwritten_receipts(later).exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_processes_write_one_receipt(unwritten):
+    with clock_at(SOON):
+        at_once([receipts.write_missing] * 4)
+    assert OutgoingMail.objects.count() == 1

@@ -1,0 +1,1 @@
+"""The weekly mails to creators who want the tips of a week in one mail."""
