@@ -123,6 +123,7 @@ class User(Addressed, AbstractBaseUser, PermissionsMixin):
             ("assign_plan", "Can put a user on another plan"),
             ("grant_access", "Can give other users access to the back-office, and take it away"),
             ("export_lists", "Can download the lists of the back-office as files"),
+            ("note_user", "Can write notes on users"),
         )
         # For searches by the beginning of a text, in upper or lower case. With this operator class, an index
         # serves LIKE in every collation. It serves equality too.

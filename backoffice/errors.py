@@ -10,6 +10,13 @@ class ChangedSince(BillingError):
     sentence = "A colleague changed this after you opened the form; open it again to see the current values"
 
 
+class ColleagueActed(BillingError):
+    """Raised when another staff member acted on the user after the form showed what would change."""
+
+    status = 409
+    sentence = "A colleague acted on this user after you saw what would change; preview it again"
+
+
 class NothingToChange(BillingError):
     """Raised when an action would change nothing, because the row already has these values."""
 

@@ -1,4 +1,4 @@
-"""The roles of staff: support may view, billing may also act, and admin may also change settings.
+"""The roles of staff: support may view and write notes, billing may act, and admin may also change settings.
 
 The roles are groups. Each run of `migrate` sets their permissions to what this file says, so a change by hand
 does not last. Settings such as STAFF_CREDITS_A_DAY say how much a role may move.
@@ -21,7 +21,7 @@ SUPPORT = (
     *("wallet.view_rate", "wallet.view_ratechange", "wallet.view_audit", "wallet.view_closedday"),
     *("monetization.view_earner", "monetization.view_sponsor", "monetization.view_subscription"),
     *("monetization.view_subscriptionevent", "monetization.view_tip", "monetization.view_refund"),
-    "monetization.view_erasure",
+    *("monetization.view_erasure", "accounts.note_user"),
 )
 BILLING = (
     *SUPPORT,

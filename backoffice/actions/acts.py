@@ -84,6 +84,11 @@ def on_row(row: models.Model) -> models.QuerySet[Act]:
     return Act.objects.filter(model=row._meta.label_lower, row_id=str(row.pk)).order_by("-created_at", "-pk")
 
 
+def newest_about(user_id: str) -> int:
+    """Return the id of the newest act about this user; 0 if there is none."""
+    return about_user(user_id).values_list("pk", flat=True).first() or 0
+
+
 def about_user(user_id: str) -> models.QuerySet[Act]:
     """Return the acts about this user, newest first."""
     return Act.objects.filter(about=user_id).order_by("-created_at", "-pk")

@@ -1,17 +1,18 @@
 """The base forms of staff actions.
 
-Each form has a reason and a form key. A SettingForm also checks that the row did not change after the form
-was shown.
+Each form has a reason and a form key. A PreviewedForm shows what will change before it is done. A SettingForm
+checks that the row did not change after the form was shown.
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from django import forms
 
 from accounts.models import User
-from backoffice.errors import BeyondAllowance, ChangedSince, NothingToChange
+from backoffice.errors import BeyondAllowance, ChangedSince, ColleagueActed, NothingToChange
 from foundation.errors import BillingError
 from foundation.validators import validate_id, validate_lines
 
@@ -53,6 +54,80 @@ class ReasonForm(forms.Form):
         if isinstance(refusal, BeyondAllowance):
             for name, help_text in self._unlimited.items():
                 self[name].help_text = help_text
+
+
+@dataclass(frozen=True)
+class Effect:
+    """A figure that an action changes, in credits: its name, and its values before and after the action."""
+
+    label: str
+    before: int
+    after: int
+
+
+@dataclass(frozen=True)
+class Preview:
+    """What an action would change, and the id of the newest act about the user (0: there is none)."""
+
+    effects: Sequence[Effect]
+    newest_act: int
+
+
+class PreviewedForm(ReasonForm):
+    """A form that is sent twice: the first time it shows what will change, the second time this is done.
+
+    `seen` says for which values the effects were shown, and which act about the user was the newest then. If
+    a value was changed after that, or if a colleague acted on the user, the form shows the effects again.
+    Products may move credits meanwhile: the action then does the same to another balance, and its summary
+    says so. Without `seen`, the form was not sent from its page, and the action is done at once.
+    """
+
+    seen = forms.CharField(required=False, max_length=100, initial="-", widget=forms.HiddenInput)
+    # What the effects don't depend on.
+    unseen: ClassVar[tuple[str, ...]] = ("reason", "key", "seen")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.effects: Sequence[Effect] = ()
+        self.is_seen = False
+
+    def clean(self) -> dict[str, Any]:
+        form_data = super().clean() or self.cleaned_data
+        seen = form_data.get("seen", "-")
+        self.is_seen = not seen or seen.partition(":")[2] == self._digest(form_data)
+        return form_data
+
+    def show(self, preview: Preview) -> None:
+        """Show the effects. The form does the action when it is sent again with the same values."""
+        self.effects, self.is_seen = preview.effects, True
+        self.change_data(seen=f"{preview.newest_act}:{self._digest(self.cleaned_data)}")
+
+    def require_no_act_since(self, newest_act: int) -> None:
+        """Raise ColleagueActed if the newest act about the user is not the one when the effects were shown.
+
+        The caller must have locked the user's wallet.
+        """
+        seen = self.cleaned_data["seen"]
+        if self.is_seen and seen and seen.partition(":")[0] != str(newest_act):
+            raise ColleagueActed
+
+    def refuse(self, refusal: BillingError, *, is_sent_again: bool = False) -> None:
+        """Show why nothing was done, and preview the action again.
+
+        With `is_sent_again`, the same form is sent again as it was, so there is nothing to preview.
+        """
+        super().refuse(refusal)
+        if not is_sent_again:
+            self.is_seen = False
+            self.change_data(seen="-")
+
+    def change_data(self, **values: str) -> None:
+        """Show the form as it was sent, with these values changed."""
+        self.data = {**{name: self.data[name] for name in self.data}, **values}
+
+    def _digest(self, form_data: Mapping[str, Any]) -> str:
+        values = {name: form_data.get(name) for name in self.fields if name not in self.unseen}
+        return hashlib.sha256(repr(sorted(values.items())).encode()).hexdigest()
 
 
 class SettingForm(ReasonForm):

@@ -21,7 +21,7 @@ from django.urls import URLPattern, path, reverse
 from accounts.models import User
 from backoffice.actions import acts
 from backoffice.actions.acts import Done
-from backoffice.actions.forms import ReasonForm
+from backoffice.actions.forms import PreviewedForm, ReasonForm
 from backoffice.actions.staff_action import StaffAction
 from backoffice.lists.links import user_link
 from backoffice.lists.read_only import ReadOnlyAdmin
@@ -147,12 +147,13 @@ class ActingAdmin(ReadOnlyAdmin):
         return self._form_page(action, request, row)
 
     def _form_page(self, action: StaffAction, request: HttpRequest, row: Any) -> HttpResponse:
-        """Perform the action if a valid form was sent. Show the form otherwise, with its errors."""
+        """Perform the action if a valid form was sent, and seen. Show the form otherwise, with its errors."""
         staff = cast(User, request.user)
         form = action.form(request.POST or None, initial={"key": secrets.token_hex(16)}, row=row, staff=staff)
         if request.method == "POST" and form.is_valid():
             with refusals_shown_on(form):
-                return self._perform(action, request, row, form)
+                if not self._shows_effects(action, row, form):
+                    return self._perform(action, request, row, form)
         context = self.admin_site.each_context(request) | {
             "title": action.label,
             "warning": action.warning(row) if callable(action.warning) else action.warning,
@@ -163,9 +164,19 @@ class ActingAdmin(ReadOnlyAdmin):
             "facts": action.facts(row),
             "back": self._back_url(request, row),
             "form": form,
+            "button": "Preview" if isinstance(form, PreviewedForm) and not form.is_seen else action.label,
             "media": self.media + form.media,
         }
         return TemplateResponse(request, "backoffice/action.html", context)
+
+    def _shows_effects(self, action: StaffAction, row: Any, form: ReasonForm) -> bool:
+        """Show on the form what the action will change, unless the staff member has seen it."""
+        if action.preview is None or not isinstance(form, PreviewedForm) or form.is_seen:
+            return False
+        preview = action.preview(row, form.cleaned_data, form.staff)
+        if preview.effects:
+            form.show(preview)
+        return bool(preview.effects)
 
     def _perform(self, action: StaffAction, request: HttpRequest, row: Any, form: ReasonForm) -> HttpResponse:
         """Perform the action once for this form, and write the act. Raises what the action raises.
@@ -180,6 +191,8 @@ class ActingAdmin(ReadOnlyAdmin):
             result = action.run(row, form.cleaned_data, staff)
             done = result if isinstance(result, Done) else Done(row, result, self.about(row))
             secret = done.secret
+            if isinstance(form, PreviewedForm):
+                form.require_no_act_since(acts.newest_about(done.about))
             return done
 
         act = acts.perform(

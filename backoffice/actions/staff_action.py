@@ -6,7 +6,7 @@ from typing import Any
 
 from accounts.models import User
 from backoffice.actions.acts import Done
-from backoffice.actions.forms import ReasonForm
+from backoffice.actions.forms import Preview, PreviewedForm, ReasonForm
 
 # The label and the value of each fact about a row. A fact without a value is not shown.
 Facts = list[tuple[str, str]]
@@ -20,6 +20,9 @@ class StaffAction:
     function and returns a summary. If the act is about another row or user, or if there is a secret to show,
     `run` returns a Done. If `run` raises a BillingError, the form shows the error and nothing has changed.
     The page shows the `facts` of the row and, above the form, the `warning`.
+
+    `preview` takes the same arguments as `run` and returns what `run` would change. The form must be a
+    PreviewedForm. If nothing would change, the form has one step.
 
     `follow_up` calls another service, after the transaction of `run` and its act were committed. It takes the
     same arguments and returns what happened, for the staff member. It also runs when the same form is sent
@@ -35,4 +38,8 @@ class StaffAction:
     facts: Callable[[Any], Facts] = lambda row: []
     warning: str | Callable[[Any], str] = ""
     has_secret: bool = False
+    preview: Callable[[Any, dict[str, Any], User], Preview] | None = None
     follow_up: Callable[[Any, dict[str, Any], User], str] | None = None
+
+    def __post_init__(self) -> None:
+        assert self.preview is None or issubclass(self.form, PreviewedForm)

@@ -10,7 +10,7 @@ from accounts.models import User
 from backoffice.actions.acts import Done
 from backoffice.actions.forms import ReasonForm, SettingForm, summary_of_changes
 from backoffice.actions.staff_action import Facts, StaffAction
-from backoffice.credits import budgets, grants, holds, limits, parked, refunds, reversals
+from backoffice.credits import budgets, grants, holds, limits, parked, previews, refunds, reversals
 from backoffice.credits.credits_form import CreditsForm
 from backoffice.credits.funds import facts_of_wallet
 from foundation import money
@@ -290,6 +290,7 @@ OF_WALLET = (
         adjust,
         AdjustmentForm,
         facts=facts_of_wallet,
+        preview=previews.of(adjust, lambda wallet, form_data: wallet.pk),
     ),
     *grants.OF_WALLET,
     *budgets.OF_WALLET,
@@ -304,6 +305,7 @@ OF_ENTRY = (
         GiveBackForm,
         applies=lambda entry: entry.kind in give_backs.CHARGES,
         facts=_charge_facts,
+        preview=previews.of(give_back, lambda charge, form_data: charge.wallet_id),
     ),
 )
 OF_STRIPE_EVENT = (
@@ -324,6 +326,7 @@ OF_STRIPE_EVENT = (
         applies=resolving.is_resolvable,
         facts=_event_facts,
         warning=_what_resolving_does,
+        preview=previews.of(resolve, lambda event, form_data: form_data.get("user_id") or event.user_id),
     ),
 )
 OF_TOPUP = (

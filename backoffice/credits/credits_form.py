@@ -5,11 +5,11 @@ from typing import Any, cast
 from django import forms
 from django.conf import settings
 
-from backoffice.actions.forms import ReasonForm
+from backoffice.actions.forms import PreviewedForm
 from backoffice.credits import limits
 
 
-class CreditsForm(ReasonForm):
+class CreditsForm(PreviewedForm):
     """How many credits, and why. The form shows how many credits the staff member may still move."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

@@ -12,9 +12,9 @@ from django.utils import timezone
 from accounts.actors import actor_of
 from accounts.models import User
 from backoffice.actions.acts import Done
-from backoffice.actions.forms import ReasonForm
+from backoffice.actions.forms import PreviewedForm
 from backoffice.actions.staff_action import Facts, StaffAction
-from backoffice.credits import limits
+from backoffice.credits import limits, previews
 from backoffice.credits.credits_form import CreditsForm
 from backoffice.credits.funds import facts_of_wallet
 from backoffice.errors import NothingToChange
@@ -234,6 +234,7 @@ OF_WALLET = (
         grant,
         GrantForm,
         facts=facts_of_wallet,
+        preview=previews.of(grant, lambda wallet, form_data: wallet.pk),
     ),
 )
 OF_LOT = (
@@ -242,9 +243,10 @@ OF_LOT = (
         "Void this grant",
         "wallet.void_lot",
         void,
-        ReasonForm,
+        PreviewedForm,
         applies=seems_active,
         facts=facts_of_lot,
         warning=_what_voiding_does,
+        preview=previews.of(void, lambda lot, form_data: lot.wallet_id),
     ),
 )

@@ -2,21 +2,21 @@
 
 import re
 import secrets
-from typing import Any, cast
+from typing import Any
 
 from django import forms
-from django.db import DatabaseError
-from django.http import QueryDict
+from django.db import DatabaseError, transaction
 
 from accounts.actors import actor_of
 from accounts.models import User
-from backoffice.actions.forms import ReasonForm
+from backoffice.actions import acts
+from backoffice.actions.forms import Effect, Preview, PreviewedForm, ReasonForm
 from backoffice.actions.staff_action import Facts, StaffAction
 from backoffice.credits import limits
 from foundation import money
-from foundation.database.transactions import is_out_of_reach
+from foundation.database.transactions import is_out_of_reach, retried
 from foundation.errors import BillingError
-from wallet.books.funds import available_of
+from wallet.books.funds import available_of, funds_of
 from wallet.errors import LeavesDebt, RefundRefused, RefundUnanswered
 from wallet.models import RefundRequest, TopUp
 from wallet.payments import refund_requests
@@ -47,7 +47,7 @@ class DollarsField(forms.CharField):
         return cents
 
 
-class RefundForm(ReasonForm):
+class RefundForm(PreviewedForm):
     """How much of a top-up to refund. If the refund leaves a debt, the form comes back with a box to tick."""
 
     amount = DollarsField(required=False, label="Amount in US dollars")
@@ -55,6 +55,7 @@ class RefundForm(ReasonForm):
     debt = forms.IntegerField(required=False, min_value=0, widget=forms.HiddenInput)
     accept_debt = forms.BooleanField(required=False, label="Refund it anyway, and leave this debt")
     field_order = ("amount", "reason", "accept_debt")
+    unseen = (*PreviewedForm.unseen, "debt", "accept_debt")
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -71,11 +72,11 @@ class RefundForm(ReasonForm):
         form_data["accepted_debt"] = form_data["debt"] if is_accepted else 0
         return form_data
 
-    def refuse(self, refusal: BillingError) -> None:
-        super().refuse(refusal)
+    def refuse(self, refusal: BillingError, *, is_sent_again: bool = False) -> None:
+        super().refuse(refusal, is_sent_again=isinstance(refusal, RefundUnanswered))
         if isinstance(refusal, LeavesDebt):
             self.refused_words = "Nothing has changed yet."
-            self._show_again(debt=str(refusal.debt), accept_debt="")
+            self.change_data(debt=str(refusal.debt), accept_debt="")
             self.fields["accept_debt"] = self.base_fields["accept_debt"]
             self.order_fields(self.field_order)
         elif isinstance(refusal, RefundUnanswered):
@@ -83,11 +84,7 @@ class RefundForm(ReasonForm):
             self["amount"].help_text = "Keep this amount: the form then asks for the same refund again."
         elif isinstance(refusal, RefundRefused):
             self.refused_words = "Stripe made no refund."
-            self._show_again(key=secrets.token_hex(16))  # The old key belongs to the refused request.
-
-    def _show_again(self, **values: str) -> None:
-        """Show the form as it was sent, with these values changed."""
-        self.data = {**cast(QueryDict, self.data).dict(), **values}
+            self.change_data(key=secrets.token_hex(16))  # The old key belongs to the refused request.
 
 
 def refund(topup: TopUp, form_data: dict[str, Any], staff: User) -> str:
@@ -102,6 +99,20 @@ def refund(topup: TopUp, form_data: dict[str, Any], staff: User) -> str:
     )
     limits.require_refunds_kept(staff, requested.amount_cents)
     return f"Asked Stripe to refund {money.dollars(requested.amount_cents)}."
+
+
+@retried
+@transaction.atomic
+def preview_refund(topup: TopUp, form_data: dict[str, Any], staff: User) -> Preview:
+    """Return what the balance becomes when Stripe reports the refund. Raises what `refund` raises."""
+    standing, balance = refund_requests.standing_of(topup), funds_of(topup.user_id).balance
+    cents = form_data["amount"] or standing.refundable_cents
+    taken, _ = refund_requests.taken_by(topup, standing, cents)
+    refund(topup, form_data, staff)
+    effects = [Effect("Balance, once Stripe reports it", balance, balance - taken)] if taken else []
+    shown = Preview(effects, acts.newest_about(topup.user_id))
+    transaction.set_rollback(True)
+    return shown
 
 
 def ask(topup: TopUp, form_data: dict[str, Any], staff: User) -> str:
@@ -184,6 +195,7 @@ OF_TOPUP = (
         RefundForm,
         applies=lambda topup: not refund_requests.why_not(topup, standing_seen(topup)),
         facts=facts_of,
+        preview=preview_refund,
         follow_up=ask,
     ),
 )

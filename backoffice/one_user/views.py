@@ -1,24 +1,25 @@
 """The view of the page that shows everything about one user."""
 
+import secrets
 from collections.abc import Callable
 from typing import Any, cast
 
+from django.contrib import messages
 from django.contrib.admin import AdminSite
 from django.contrib.admin.utils import unquote
 from django.core.exceptions import PermissionDenied
 from django.db import models
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 
 from accounts.misar_ids import is_misar_id
 from accounts.models import Act, ApiKey, OutgoingMail, User
-from backoffice.actions import acts
-from backoffice.actions.pages import ActingAdmin
+from backoffice.actions.pages import ActingAdmin, refusals_shown_on
 from backoffice.credits import grants
 from backoffice.credits.holds import REFUSED_WHILE_FROZEN
 from backoffice.find import search
 from backoffice.find.search import May
-from backoffice.one_user import credits, records
+from backoffice.one_user import credits, notes, records
 from backoffice.overview.figures import in_time
 from wallet.books import ledger
 from wallet.books.funds import funds_of
@@ -43,7 +44,10 @@ ActionsOn = Callable[[models.Model], list[dict[str, str]]]
 
 
 def one_user(site: AdminSite, request: HttpRequest, object_id: str) -> HttpResponse:
-    """Show everything about one user. A staff member sees only the parts with rows that they may view."""
+    """Show everything about one user. A staff member sees only the parts with rows that they may view.
+
+    A POST writes a note on the user.
+    """
     may = cast(User, request.user).has_perm
     user_id = unquote(object_id)
     if not may(SEES_USERS):
@@ -51,6 +55,12 @@ def one_user(site: AdminSite, request: HttpRequest, object_id: str) -> HttpRespo
     if not is_misar_id(user_id):
         raise Http404
     person = User.objects.select_related("plan").filter(pk=user_id).first()
+    note_form = _note_form(request, person or Wallet.objects.filter(pk=user_id).first(), may)
+    if note_form and note_form.is_bound and note_form.is_valid():
+        with refusals_shown_on(note_form):
+            notes.write(request, note_form.row, note_form)
+            messages.success(request, "The note is saved.")
+            return HttpResponseRedirect(f"{request.path}#notes")
     # The id by which the find box led here.
     with_id = search.with_id(request.GET.get("found", ""), may=may)
     found = next((match for match in with_id if match.about == user_id and match.name != user_id), None)
@@ -62,6 +72,7 @@ def one_user(site: AdminSite, request: HttpRequest, object_id: str) -> HttpRespo
         "is_unknown": not search.is_known(user_id),
         "found": found,
         "actions_on": actions_on,
+        "note_form": note_form,
     }
     context |= _credits(user_id, may) | _records(user_id, person, may)
     on_wallet = actions_on(context["wallet"]) if "wallet" in context else []
@@ -75,6 +86,20 @@ def one_user(site: AdminSite, request: HttpRequest, object_id: str) -> HttpRespo
     listed += context.get("keys", ())
     context["found_actions"] = actions_on(found.row) if found and found.row not in listed else []
     return TemplateResponse(request, "backoffice/one_user.html", context)
+
+
+def _note_form(request: HttpRequest, row: User | Wallet | None, may: May) -> notes.NoteForm | None:
+    """Return the form of a note, filled in if it was sent; None if the staff member may not write one.
+
+    There is none about a user of whom nothing is known, and none about oneself.
+    """
+    staff = cast(User, request.user)
+    if request.method == "POST" and not may(notes.WRITES_NOTES):
+        raise PermissionDenied
+    if row is None or row.pk == staff.pk or not may(notes.WRITES_NOTES):
+        return None
+    form_data = request.POST if request.method == "POST" else None
+    return notes.NoteForm(form_data, initial={"key": secrets.token_hex(16)}, row=row, staff=staff)
 
 
 def _credits(user_id: str, may: May) -> dict[str, Any]:
@@ -119,7 +144,8 @@ def _records(user_id: str, person: User | None, may: May) -> dict[str, Any]:
     """
     parts: dict[str, Any] = {}
     if may("accounts.view_act"):
-        parts["acts"] = [(act, _page_of(act, may)) for act in acts.about_user(user_id)[:ACTS_SHOWN]]
+        parts["acts"] = [(act, _page_of(act, may)) for act in notes.other_acts(user_id)[:ACTS_SHOWN]]
+        parts["notes"] = list(notes.of_user(user_id))
     if person is None:  # Only a user who has signed in can have keys, mails and records.
         return parts
     if may("accounts.view_apikey"):

@@ -164,8 +164,8 @@ def test_more_charges_are_good_and_more_given_back_is_bad(staff):
     assert tiles["refund"] == Change(than, "bad")
     assert tiles["adjustment"] == Change(than)
     content = staff.get("/admin/").content.decode()
-    assert f'<p class="change change-good">{than}</p>' in content
-    assert f'<p class="change change-bad">{than}</p>' in content
+    assert f'<p class="small change change-good">{than}</p>' in content
+    assert f'<p class="small change change-bad">{than}</p>' in content
 
 
 def test_a_chart_shows_the_days_of_the_period_before_beside_its_own(staff):

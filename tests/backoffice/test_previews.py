@@ -1,0 +1,213 @@
+"""Before credits move by hand, the form says what the balance becomes, and nothing else is then done."""
+
+import secrets
+from datetime import timedelta
+from functools import partial
+
+import pytest
+from django.contrib.admin.utils import quote
+from django.urls import reverse
+from django.utils import timezone
+
+from accounts.models import Act
+from tests.backoffice.members import member_of, signed_in
+from tests.crowd import at_once
+from tests.wallet.granted import grant
+from tests.wallet.held import capture, hold
+from tests.wallet.past import charged
+from wallet.books.funds import funds_of
+from wallet.models import Entry, Lot, RefundRequest, StripeEvent, Wallet
+
+pytestmark = pytest.mark.django_db
+
+FRESH = "-"  # What a form says that was opened and not sent before.
+
+
+@pytest.fixture
+def billing():
+    return signed_in(member_of("billing"))
+
+
+@pytest.fixture(autouse=True)
+def usual_limits(settings):
+    settings.STAFF_CREDITS_A_DAY = {"billing": 1000}
+
+
+def address(action, row_id, of="wallet"):
+    return reverse(f"admin:wallet_{of}_{action}", args=[quote(row_id)])
+
+
+def asked(**fields):
+    return {"reason": "asked by mail", "key": secrets.token_hex(8), "seen": FRESH} | fields
+
+
+def again(page, form, **changed):
+    """Send the form as the page shows it now, with what a staff member changed."""
+    return form | {"seen": page.context["form"]["seen"].value()} | changed
+
+
+def effects(page):
+    assert page.status_code == 200
+    return [(effect.label, effect.before, effect.after) for effect in page.context["form"].effects]
+
+
+def adjust(client, form, user_id="usr_1"):
+    return client.post(address("adjust", user_id), form)
+
+
+def test_an_adjustment_is_shown_first_and_done_when_the_form_is_sent_again(give, billing):
+    give("usr_1", 28)
+    assert billing.get(address("adjust", "usr_1")).context["button"] == "Preview"
+    form = asked(credits="3")
+    page = adjust(billing, form)
+    assert effects(page) == [("Balance", 28, 31)]
+    assert page.context["button"] == "Adjust the balance"
+    assert 'id="preview"' in page.text
+    assert Entry.objects.count() == 1
+    assert not Act.objects.exists()
+    for _ in range(2):  # The second form of the two is as good as none.
+        assert adjust(billing, again(page, form)).status_code == 302
+    assert funds_of("usr_1").balance == 31
+    assert Act.objects.get().told == "Adjusted by +3 credits to 31."
+
+
+def test_other_values_are_shown_again_and_another_reason_is_not(give, billing):
+    give("usr_1", 28)
+    form = asked(credits="3")
+    page = adjust(billing, form)
+    changed = again(page, form, credits="30")
+    page = adjust(billing, changed)
+    assert effects(page) == [("Balance", 28, 58)]
+    assert funds_of("usr_1").balance == 28
+    assert adjust(billing, again(page, changed, reason="As agreed")).status_code == 302
+    assert funds_of("usr_1").balance == 58
+
+
+@pytest.mark.parametrize("seen", ["", "-", "0:", "x" * 101])
+def test_what_a_form_claims_to_have_seen_is_checked(give, billing, seen):
+    """Only a form that was never on a page says nothing."""
+    give("usr_1", 28)
+    page = adjust(billing, asked(credits="3", seen=seen))
+    assert (page.status_code == 302) is (seen == "")
+    assert funds_of("usr_1").balance == (31 if seen == "" else 28)
+
+
+def test_held_credits_are_told_from_the_balance(give, billing, article_rate):
+    give("usr_1", 28)
+    hold("usr_1", 5)
+    assert effects(adjust(billing, asked(credits="-3"))) == [("Balance", 28, 25), ("Available", 23, 20)]
+
+
+def test_what_cannot_be_done_is_refused_before_it_is_shown(give, billing, settings):
+    give("usr_1", 28)
+    settings.STAFF_CREDITS_A_DAY = {"billing": 50}
+    for credits, words in (("-29", "available"), ("51", "in 24 hours")):
+        page = adjust(billing, asked(credits=credits))
+        assert effects(page) == []
+        assert words in " ".join(page.context["form"].non_field_errors())
+        assert page.context["button"] == "Preview"
+    assert Entry.objects.count() == 1
+
+
+def test_a_preview_creates_no_wallet(billing):
+    assert effects(adjust(billing, asked(credits="3"))) == [("Balance", 0, 3)]
+    assert not Wallet.objects.exists()
+
+
+def test_a_charge_after_the_preview_does_not_stop_the_adjustment(give, billing):
+    give("usr_1", 28)
+    form = asked(credits="3")
+    page = adjust(billing, form)
+    charged(5, timezone.now())
+    assert adjust(billing, again(page, form)).status_code == 302
+    assert Act.objects.get().told == "Adjusted by +3 credits to 26."
+
+
+def test_a_colleagues_act_after_the_preview_stops_the_action(give, billing):
+    give("usr_1", 28)
+    form = asked(credits="3")
+    page = adjust(billing, form)
+    colleague = signed_in(member_of("billing"))
+    assert adjust(colleague, asked(credits="3", seen="")).status_code == 302
+    refused = adjust(billing, again(page, form))
+    assert "A colleague acted on this user" in refused.text
+    assert funds_of("usr_1").balance == 31
+    # The form can be sent again, and then shows the balance of now.
+    page = adjust(billing, again(refused, form))
+    assert effects(page) == [("Balance", 31, 34)]
+    assert adjust(billing, again(page, form)).status_code == 302
+    assert funds_of("usr_1").balance == 34
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_two_colleagues_who_saw_the_same_balance_one_acts(give, billing):
+    give("usr_1", 28)
+    clients = [billing, signed_in(member_of("billing"))]
+    forms = [asked(credits="3") for _ in clients]
+    sent = [again(adjust(client, form), form) for client, form in zip(clients, forms, strict=True)]
+    calls = [partial(adjust, client, form) for client, form in zip(clients, sent, strict=True)]
+    answers = [answer.status_code for answer in at_once(calls)]
+    assert sorted(answers) == [200, 302]
+    assert funds_of("usr_1").balance == 31
+
+
+def test_a_grant_and_its_end(give, billing):
+    give("usr_1", 28)
+    ends = timezone.now() + timedelta(days=2)
+    form = asked(
+        credits="5",
+        shown_reason="Sorry",
+        expires_at_0=ends.date().isoformat(),
+        expires_at_1=ends.strftime("%H:%M"),
+    )
+    page = billing.post(address("grant", "usr_1"), form)
+    assert effects(page) == [("Balance", 28, 33)]
+    assert not Lot.objects.exists()
+    assert billing.post(address("grant", "usr_1"), again(page, form)).status_code == 302
+    lot = Lot.objects.get()
+    form = asked()
+    page = billing.post(address("void", lot.pk, "lot"), form)
+    assert effects(page) == [("Balance", 33, 28)]
+    assert funds_of("usr_1").balance == 33
+    assert billing.post(address("void", lot.pk, "lot"), again(page, form)).status_code == 302
+    assert funds_of("usr_1").balance == 28
+
+
+def test_a_part_of_a_charge_is_given_back(give, billing, article_rate):
+    give("usr_1", 28)
+    grant("usr_1", 4)
+    capture(hold("usr_1", 6))
+    charge = Entry.objects.get(kind=Entry.Kind.CAPTURE)
+    before = funds_of("usr_1").balance
+    form = asked(credits="1")
+    page = billing.post(address("give-back", charge.pk, "entry"), form)
+    assert effects(page) == [("Balance", before, before + 1)]
+    assert billing.post(address("give-back", charge.pk, "entry"), again(page, form)).status_code == 302
+    assert funds_of("usr_1").balance == before + 1
+
+
+def test_an_event_is_resolved_at_once_without_credits_and_shown_first_with_them(
+    give, billing, deliver, checkout_event
+):
+    give("usr_2", 28)
+    deliver(checkout_event(currency="eur"))
+    event = StripeEvent.objects.get()
+    page = billing.post(address("resolve", event.pk, "stripeevent"), asked(credits="5", user_id="usr_2"))
+    assert effects(page) == [("Balance", 28, 33)]
+    assert page.context["original"].state == StripeEvent.State.PARKED
+    event.refresh_from_db()
+    assert event.state == StripeEvent.State.PARKED
+    assert billing.post(address("resolve", event.pk, "stripeevent"), asked()).status_code == 302
+    event.refresh_from_db()
+    assert event.state == StripeEvent.State.RESOLVED
+
+
+def test_a_refund_of_a_top_up_says_what_the_balance_becomes(billing, pay, settings):
+    settings.STAFF_TOPUP_REFUND_CENTS_A_DAY = {"billing": 10_000}
+    topup = pay()
+    form = asked(amount="10")
+    page = billing.post(address("refund", topup.pk, "topup"), form)
+    assert effects(page) == [("Balance, once Stripe reports it", 25, 15)]
+    assert not RefundRequest.objects.exists()
+    assert billing.post(address("refund", topup.pk, "topup"), again(page, form)).status_code == 302
+    assert RefundRequest.objects.get().amount_cents == 1000
