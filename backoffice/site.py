@@ -31,6 +31,8 @@ class BackOffice(admin.AdminSite):
     site_title = "Misar Billing"
     index_title = "Back-office"
     site_url = None
+    # A script opens Django's column of links, which moves the page. templates/backoffice/_menu.html has ours.
+    enable_nav_sidebar = False
 
     def get_urls(self) -> list[Any]:
         pages = [
@@ -42,7 +44,7 @@ class BackOffice(admin.AdminSite):
         return pages + [page for page in super().get_urls() if getattr(page, "name", "") != "view_on_site"]
 
     def get_app_list(self, request: HttpRequest, app_label: str | None = None) -> list[Any]:
-        """Return the lists that the staff member may see. The column beside each page shows them."""
+        """Return the lists that the staff member may see. The menu of each page shows them."""
         apps = super().get_app_list(request, app_label)
         if app_label:
             return apps
@@ -67,7 +69,7 @@ class BackOffice(admin.AdminSite):
     def app_index(  # type: ignore[override]
         self, request: HttpRequest, app_label: str, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        """Redirect to the overview. An app has no page; the lists of all apps are beside the overview."""
+        """Redirect to the overview. An app has no page; the menu has the lists of all apps."""
         return redirect("admin:index")
 
     def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:

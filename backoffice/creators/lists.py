@@ -14,10 +14,11 @@ from django.utils import timezone
 from backoffice.actions.pages import ActingAdmin
 from backoffice.creators import actions
 from backoffice.lists.change_list import is_private
-from backoffice.lists.columns import amount_column, column
+from backoffice.lists.columns import amount_column, column, refund_tag
 from backoffice.lists.filters import ListedFilter
 from backoffice.lists.links import list_link, row_link, user_link
 from backoffice.lists.read_only import ReadOnlyAdmin
+from backoffice.lists.totals import Amounts, States
 from foundation import money
 from monetization import fees, sponsors
 from monetization.models import Earner, Erasure, Refund, Sponsor, Subscription, SubscriptionEvent, Tip
@@ -59,6 +60,7 @@ class ReadersAdmin(CreatorsAdmin):
 @admin.register(Earner)
 class EarnerAdmin(ActingAdmin):
     list_display = ("creator_id", "one_sponsor_at_a_time", "everything")
+    two_lines = ("creator_id", "", "", "one_sponsor_at_a_time")
     sortable_by = ("creator_id",)
     search_fields = ("creator__misar_id",)
     search_help_text = "A creator's whole Misar ID. A creator appears here after placing a sponsor."
@@ -84,7 +86,13 @@ class SponsorAdmin(CreatorsAdmin):
         *("created_at", "its_creator", "sponsor_name", "position", "active_from", "active_until"),
         *("price", "cancelled_at", "id"),
     )
+    two_lines = ("sponsor_name", "price", "created_at", "position")
     figures = ("price",)
+    also_sortable_by = {
+        **{"sponsor_name": ("sponsor_name",), "price": ("currency", "price_cents")},
+        **{"active_from": ("active_from",), "active_until": ("active_until",)},
+    }
+    sums = Amounts({"priced": "price_cents"})
     list_filter = ("position",)
     lookups = ("creator__misar_id__exact", "currency__exact", "created_at__gte", "created_at__lt")
     search_fields = ("id", "creator__misar_id")
@@ -104,7 +112,13 @@ class SubscriptionAdmin(ReadersAdmin):
     list_display = (
         *("created_at", "its_creator", "subscriber_email", "plan", "amount", "interval", "status", "id"),
     )
+    two_lines = ("subscriber_email", "amount", "created_at", "status")
     figures = ("amount",)
+    also_sortable_by = {
+        **{"amount": ("currency", "amount_cents"), "status": ("status",)},
+        **{"plan": ("plan",), "interval": ("interval",)},
+    }
+    sums = States("status")
     list_filter = ("status", "interval", CurrencyFilter)
     lookups = ("creator__misar_id__exact", "created_at__gte", "created_at__lt")
     search_fields = ("id", "creator__misar_id", "stripe_subscription_id")
@@ -125,7 +139,10 @@ class SubscriptionAdmin(ReadersAdmin):
 @admin.register(SubscriptionEvent)
 class SubscriptionEventAdmin(CreatorsAdmin):
     list_display = ("created_at", "of", "its_creator", "kind", "status", "plan", "yearly", "occurred_at")
+    two_lines = ("its_creator", "yearly", "created_at", "kind")
     figures = ("yearly",)
+    also_sortable_by = {"kind": ("kind",), "occurred_at": ("occurred_at",)}
+    sums = States("kind")
     list_filter = ("kind",)
     lookups = ("subscription__id__exact", "creator__misar_id__exact")
     search_fields = ("subscription__id", "creator__misar_id")
@@ -138,7 +155,13 @@ class SubscriptionEventAdmin(CreatorsAdmin):
 @admin.register(Tip)
 class TipAdmin(ReadersAdmin):
     list_display = ("created_at", "its_creator", "gross", "fee", "net", "refunded", "name", "id")
-    figures = ("gross", "fee", "net", "refunded")
+    two_lines = ("its_creator", "gross", "created_at", "refunded")
+    figures = ("gross", "fee", "net")
+    also_sortable_by = {
+        **{"gross": ("currency", "gross_cents"), "net": ("currency", "net_cents")},
+        "refunded": ("currency", "refunded_cents"),
+    }
+    sums = Amounts({"gross": "gross_cents", "fee": "fee_cents", "refunded": "refunded_cents"})
     list_filter = (CurrencyFilter,)
     lookups = ("creator__misar_id__exact", "created_at__gte", "created_at__lt")
     search_fields = ("id", "creator__misar_id", "stripe_payment_id")
@@ -151,7 +174,7 @@ class TipAdmin(ReadersAdmin):
     staff_actions = actions.OF_TIP
     gross = amount_column("gross", "gross_cents")
     net = amount_column("net", "net_cents")
-    refunded = amount_column("refunded", "refunded_cents", dash_for_zero=True)
+    refunded = column("refunded", lambda tip: _refunded(tip))
     fee_returned = amount_column("fee returned", "fee_returned_cents", dash_for_zero=True)
 
     @admin.display(description="fee")
@@ -163,10 +186,20 @@ class TipAdmin(ReadersAdmin):
         return list_link(Refund, "Its refunds", tip__id__exact=tip.pk) if tip.refunded_cents else ""
 
 
+def _refunded(tip: Tip) -> str:
+    if not tip.refunded_cents:
+        return ""
+    amount = money.amount(tip.refunded_cents, tip.currency)
+    return refund_tag(amount, is_whole=tip.refunded_cents == tip.gross_cents)
+
+
 @admin.register(Refund)
 class RefundAdmin(CreatorsAdmin):
     list_display = (*("created_at", "of", "its_creator", "amount", "fee_returned", "actor", "reason", "id"),)
+    two_lines = ("its_creator", "amount", "created_at", "of")
     figures = ("amount", "fee_returned")
+    also_sortable_by = {"amount": ("currency", "amount_cents")}
+    sums = Amounts({"refunded": "amount_cents", "fee returned": "fee_returned_cents"})
     list_filter = (CurrencyFilter,)
     lookups = (*("creator__misar_id__exact", "created_at__gte", "created_at__lt", "tip__id__exact"),)
     search_fields = ("id", "tip__id", "creator__misar_id")
@@ -181,6 +214,7 @@ class RefundAdmin(CreatorsAdmin):
 @admin.register(Erasure)
 class ErasureAdmin(ReadOnlyAdmin):
     list_display = ("created_at", "actor", "tips", "subscriptions")
+    two_lines = ("created_at", "tips", "actor", "")
     figures = ("tips", "subscriptions")
     instant = "created_at"
     ordering = ("-created_at",)

@@ -18,11 +18,13 @@ from backoffice.credits.lists import AddressedAdmin
 from backoffice.lists.columns import column, state_column
 from backoffice.lists.filters import ListedFilter
 from backoffice.lists.links import row_link
+from backoffice.lists.totals import Credits
 from foundation import money
 from wallet.charges.models import LotQuerySet
 from wallet.models import Entry, Lot
 
 State = Lot.State
+STAFF = "-"
 SOON = {"24h": timedelta(hours=24), "7d": timedelta(days=7), "30d": timedelta(days=30)}
 
 
@@ -71,7 +73,7 @@ class EndFilter(admin.SimpleListFilter):
 
 
 class GranterFilter(ListedFilter):
-    """Grants of one product, or of staff."""
+    """Grants of one product, or of staff. In the URL, "-" is staff, because no product has this name."""
 
     title = "granted by"
     parameter_name = "product__exact"
@@ -80,7 +82,13 @@ class GranterFilter(ListedFilter):
         return ServiceKey.objects.order_by("product").values_list("product", flat=True).distinct()
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [("", "Staff"), *super().lookups(request, model_admin)]
+        return [
+            (STAFF, "Staff"),
+            *(each for each in super().lookups(request, model_admin) if each[0] != STAFF),
+        ]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        return queryset.filter(product="") if self.value() == STAFF else super().queryset(request, queryset)
 
 
 @admin.register(Lot)
@@ -89,8 +97,11 @@ class GrantAdmin(AddressedAdmin):
         *("created_at", "user", "its_state", "granted", "left", "ending_at", "granted_by", "reason"),
         "id",
     )
+    two_lines = ("user", "granted", "created_at", "its_state")
     figures = ("granted", "left")
     sortable_by = ("created_at",)
+    also_sortable_by = {"granted": ("credits",), "ending_at": ("expires_at",)}
+    sums = Credits("credits", "granted")
     list_filter = (StateFilter, EndFilter, GranterFilter)
     instant = "created_at"
     lookups = ("created_at__gte", "created_at__lt", "expires_at__lt", "wallet__user_id__exact")

@@ -14,6 +14,7 @@ from backoffice.credits import grants, holds
 from backoffice.credits.lists import AddressedAdmin, ProductFilter
 from backoffice.lists.columns import column, state_column
 from backoffice.lists.links import row_link
+from backoffice.lists.totals import Credits
 from foundation import money
 from wallet.charges.models import HoldQuerySet
 from wallet.models import Entry, Hold, Lot
@@ -45,8 +46,14 @@ class StateFilter(admin.SimpleListFilter):
 @admin.register(Hold)
 class HoldAdmin(AddressedAdmin):
     list_display = ("created_at", "user", "its_state", "what", "product", "set_aside", "expires_at", "id")
+    two_lines = ("user", "set_aside", "created_at", "its_state")
     figures = ("set_aside",)
     sortable_by = ("created_at",)
+    also_sortable_by = {
+        **{"set_aside": ("credits",), "expires_at": ("expires_at",)},
+        **{"what": ("feature",), "product": ("product",)},
+    }
+    sums = Credits("credits", "in total")
     list_filter = (StateFilter, ProductFilter)
     instant = "created_at"
     lookups = ("created_at__gte", "created_at__lt", "expires_at__lt", "wallet__user_id__exact")

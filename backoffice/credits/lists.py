@@ -21,10 +21,11 @@ from backoffice.actions.pages import ActingAdmin
 from backoffice.credits import actions, audits, funds, grants, parked, refunds, reversals
 from backoffice.credits.entry_pages import EntryPaginator
 from backoffice.lists.change_list import is_private
-from backoffice.lists.columns import column
+from backoffice.lists.columns import column, refund_tag
 from backoffice.lists.filters import ListedFilter
 from backoffice.lists.links import list_link, row_link, row_url
 from backoffice.lists.read_only import ReadOnlyAdmin
+from backoffice.lists.totals import Amounts, Credits, Numbers, States
 from backoffice.one_user.credits import events_of
 from foundation import money
 from wallet.books import days, ledger
@@ -127,8 +128,10 @@ class WalletAdmin(AddressedAdmin):
         *("user_id", "can_be_spent", "held_now", "credits", "is_frozen", "entries", "created_at"),
         "everything",
     )
+    two_lines = ("user_id", "can_be_spent", "created_at", "held_now")
     figures = ("can_be_spent", "held_now", "credits", "entries")
     sortable_by = ("user_id",)
+    also_sortable_by = {"entries": ("entries_count",), "created_at": ("created_at",)}
     list_filter = (FundsFilter, "frozen")
     search_fields = ("user_id",)
     search_help_text = "A whole Misar ID or e-mail address."
@@ -174,10 +177,13 @@ class WalletAdmin(AddressedAdmin):
 
 @admin.register(Entry)
 class EntryAdmin(AddressedAdmin):
-    list_display = ("created_at", "user", "kind", "what", "product", "moved", "balance_after", "actor", "id")
+    list_display = ("created_at", "user", "kind", "what", "product", "moved", "balance_after", "id")
+    two_lines = ("user", "moved", "created_at", "kind")
     paginator = EntryPaginator
     figures = ("moved", "balance_after")
     sortable_by = ("created_at",)
+    also_sortable_by = {"moved": ("credits",), "kind": ("kind",), "product": ("product",)}
+    sums = Credits("credits", "in total")
     list_filter = ("kind", ProductFilter)
     instant = "created_at"
     lookups = (
@@ -250,9 +256,15 @@ class EntryAdmin(AddressedAdmin):
 
 @admin.register(TopUp)
 class TopUpAdmin(AddressedAdmin):
-    list_display = ("created_at", "user", "product", "state", "asked", "paid", "stripe_session_id", "remark")
+    list_display = ("created_at", "user", "product", "state", "asked", "paid", "refunded", "remark", "id")
+    two_lines = ("user", "paid", "created_at", "state")
     figures = ("asked", "paid")
     sortable_by = ("created_at",)
+    also_sortable_by = {
+        **{"state": ("state",), "product": ("product",)},
+        **{"asked": ("amount_cents",), "paid": ("paid_cents",)},
+    }
+    sums = Amounts({"paid": "paid_cents"}, in_dollars=True)
     list_filter = ("state", ProductFilter)
     instant = "created_at"
     lookups = ("created_at__gte", "created_at__lt", "user_id__exact")
@@ -271,9 +283,13 @@ class TopUpAdmin(AddressedAdmin):
     staff_actions = actions.OF_TOPUP
     asked = column("asked for", lambda topup: _dollars(topup.amount_cents))
     paid = column("paid", lambda topup: _dollars(topup.paid_cents))
+    refunded = column("refunded", lambda topup: _refunded(topup))
     its_entry = column("entry", lambda topup: row_link(Entry, topup.entry_id))
     payment = column("payment at Stripe", lambda topup: reversals.payment_link(topup.payment_intent_id))
     change_form_template = "backoffice/topup.html"
+
+    def read_more(self, rows: list[Any]) -> None:
+        refunds.see_standings(rows)
 
     def render_change_form(
         self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
@@ -301,15 +317,23 @@ class TopUpAdmin(AddressedAdmin):
         return parts
 
 
+def _refunded(topup: TopUp) -> str:
+    cents = refunds.standing_seen(topup).reported.refunded_cents
+    return refund_tag(money.dollars(cents), is_whole=cents >= (topup.paid_cents or 0)) if cents else ""
+
+
 def _dollars(cents: int | None) -> str:
     return "–" if cents is None else money.dollars(cents)
 
 
 @admin.register(StripeEvent)
 class StripeEventAdmin(AddressedAdmin):
-    list_display = ("received_at", "type", "state", "tries", "user", "stripe_session_id", "remark", "id")
+    list_display = ("received_at", "type", "state", "tries", "user", "remark")
+    two_lines = ("type", "", "received_at", "state")
     figures = ("tries",)
     sortable_by = ("received_at",)
+    also_sortable_by = {"type": ("type",), "state": ("state",), "tries": ("tries",)}
+    sums = States("state")
     list_filter = ("state", TypeFilter)
     instant = "received_at"
     lookups = (
@@ -354,8 +378,10 @@ class RateAdmin(ActingAdmin):
     """Prices. A price is withdrawn, never removed."""
 
     list_display = ("feature", "label", "credits", "unit", "active")
+    two_lines = ("feature", "credits", "label", "active")
     figures = ("credits",)
     sortable_by = ("feature",)
+    also_sortable_by = {"label": ("label",), "credits": ("credits",), "active": ("active",)}
     list_filter = ("active",)
     search_fields = ("feature",)
     search_help_text = "A whole feature name."
@@ -369,6 +395,7 @@ class RateAdmin(ActingAdmin):
 @admin.register(RateChange)
 class RateChangeAdmin(ReadOnlyAdmin):
     list_display = ("created_at", "feature", "label", "credits", "unit", "active", "actor")
+    two_lines = ("feature", "credits", "created_at", "active")
     figures = ("credits",)
     instant = "created_at"
     lookups = ("feature__exact",)
@@ -382,8 +409,11 @@ class AuditAdmin(ReadOnlyAdmin):
     """The checks of the ledger, of its seals and of Stripe, with their findings."""
 
     list_display = ("ended_at", "kind", "outcome_tag", "seen_count", "found_count", "remark")
+    two_lines = ("kind", "found_count", "ended_at", "outcome_tag")
     figures = ("seen_count", "found_count")
     sortable_by = ("ended_at",)
+    also_sortable_by = {"kind": ("kind",), "outcome_tag": ("outcome",), "found_count": ("found_count",)}
+    sums = States("outcome")
     list_filter = ("kind", "outcome")
     instant = "ended_at"
     ordering = ("-ended_at",)
@@ -407,8 +437,11 @@ class ClosedDayAdmin(ReadOnlyAdmin):
     """Finished days and their totals."""
 
     list_display = ("day", "entries", "closed_at")
+    two_lines = ("day", "entries", "closed_at", "")
     figures = ("entries",)
     sortable_by = ("day",)
+    also_sortable_by = {"entries": ("entries",)}
+    sums = Numbers("entries", "entry", "entries")
     ordering = ("-day",)
     nothing_yet = "No day has been added up yet. close_days runs every night."
     fields = ("day", "entries", "totals", "closed_at")

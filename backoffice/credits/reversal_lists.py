@@ -17,9 +17,10 @@ from accounts.addresses import ids_with_address
 from backoffice.credits import refunds, reversals
 from backoffice.credits.lists import AddressedAdmin
 from backoffice.lists.change_list import is_private
-from backoffice.lists.columns import column
+from backoffice.lists.columns import column, state_column
 from backoffice.lists.filters import ListedFilter
 from backoffice.lists.links import row_link
+from backoffice.lists.totals import Amounts
 from foundation import money
 from wallet.models import Payment, RefundRequest, StripeDispute, StripeRefund, TopUp
 
@@ -58,6 +59,9 @@ class ReversalAdmin(AddressedAdmin):
     sortable_by = ("created_at",)
     ordering = ("-created_at",)
     figures: ClassVar[Sequence[str]] = ("amount",)
+    two_lines = ("user", "amount", "created_at", "state")
+    also_sortable_by = {"amount": ("amount_cents",), "state": ("status",)}
+    sums = Amounts({"in total": "amount_cents"}, in_dollars=True)
     lookups = ("payment_intent_id__exact",)
     search_fields = ("id", "payment_intent_id", "charge_id")
     amount = column("amount", lambda row: money.dollars(row.amount_cents))
@@ -95,7 +99,7 @@ class ReversalAdmin(AddressedAdmin):
 class StripeRefundAdmin(ReversalAdmin):
     """Refunds as Stripe last reported them."""
 
-    list_display = ("created_at", "state", "amount", "user", "its_topup", "reason", "payment", "id")
+    list_display = ("created_at", "user", "state", "amount", "its_topup", "reason")
     list_filter = (StatusFilter,)
     search_help_text = "A whole Misar ID or e-mail address, or the whole ID of a refund, payment or charge."
     nothing_yet = "A refund appears here when Stripe reports it."
@@ -103,7 +107,7 @@ class StripeRefundAdmin(ReversalAdmin):
         *("user", "its_topup", "amount", "state", "what_follows", "reason", "its_request", "payment"),
         *("charge_id", "created_at", "reported_at"),
     )
-    state = column("status", reversals.status_of)
+    state = state_column(reversals.status_of)
 
     @admin.display(description="what it means")
     def what_follows(self, refund: Any) -> str:
@@ -122,16 +126,7 @@ class StripeDisputeAdmin(ReversalAdmin):
     """Disputes and inquiries as Stripe last reported them."""
 
     list_display = (
-        "created_at",
-        "state",
-        "amount",
-        "withdrawn",
-        "answer_due",
-        "user",
-        "its_topup",
-        "reason",
-        "payment",
-        "id",
+        *("created_at", "user", "state", "amount", "withdrawn", "answer_due", "its_topup", "reason"),
     )
     figures = ("amount", "withdrawn")
     list_filter = (DisputeFilter,)
@@ -141,7 +136,7 @@ class StripeDisputeAdmin(ReversalAdmin):
         *("user", "its_topup", "amount", "withdrawn", "state", "answer_due", "what_follows", "reason"),
         *("moved", "payment", "charge_id", "created_at", "reported_at"),
     )
-    state = column("status", reversals.status_of)
+    state = state_column(reversals.status_of)
     withdrawn = column("money withdrawn", lambda dispute: money.dollars(max(0, dispute.withdrawn_cents)))
 
     @admin.display(description="what it means")
@@ -168,9 +163,12 @@ class RefundRequestAdmin(AddressedAdmin):
 
     owner_field = "topup__user_id"
     list_select_related = ("topup",)
-    list_display = ("created_at", "state", "amount", "user", "its_topup", "by", "its_refund", "remark", "id")
+    list_display = ("created_at", "user", "state", "amount", "its_topup", "by", "remark", "id")
+    two_lines = ("user", "amount", "created_at", "state")
     figures = ("amount",)
     sortable_by = ("created_at",)
+    also_sortable_by = {"amount": ("amount_cents",), "state": ("state",)}
+    sums = Amounts({"in total": "amount_cents"}, in_dollars=True)
     list_filter = ("state",)
     instant = "created_at"
     search_fields = ("id", "topup_id", "stripe_refund_id", "topup__user_id")

@@ -1,14 +1,16 @@
 """Reads a list of the back-office. One query reads one page of rows, and is not slower for a large table.
 
 Rows are counted up to CEILING. Only declared filters are accepted: a URL with another filter shows the
-whole list. Rows are sorted only by columns with an index. This module changes no data.
+whole list. Rows are sorted by columns with an index, and
+by others if the list has at most CEILING rows. This module changes no data.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 from typing import Any, cast
+from urllib.parse import parse_qsl
 
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.utils import (
@@ -30,15 +32,27 @@ from django.core.exceptions import FieldDoesNotExist
 from django.core.paginator import Paginator
 from django.db import models
 from django.http import HttpRequest
+from django.utils.html import format_html
 from django.utils.text import capfirst
 
 from backoffice import kept_searches
+from backoffice.lists.columns import when
 from backoffice.lists.facts import in_plain_words, instant, moment_in_words
+from backoffice.lists.totals import Totals
+from foundation import states
+from foundation.text import middle_cut
 
 # No list counts or shows more rows than this.
 CEILING = 10_000
 # The URL parameter with the token of a search for an e-mail address (backoffice/kept_searches.py).
 SEARCH_TOKEN = "search"  # noqa: S105 (a name)
+# The choice of a filter's menu that leaves the filter out.
+ANY = ""
+# The columns with ids, which are shortened, and the fields with states, which are tags.
+ID_COLUMNS = {"id", "fact"}
+STATE_COLUMNS = {"state", "status", "outcome"}
+# The places of a row of two lines. The title and the figure are in its first line.
+PLACES = ("title", "figure", "when", "state")
 WORDS = {"exact": "is", "in": "is", "gte": "from", "lt": "before"}
 
 
@@ -60,6 +74,15 @@ def address_with(request: HttpRequest, term: str) -> str:
     elif term:
         query[SEARCH_VAR] = term
     return f"{request.path}?{query.urlencode()}" if query else request.path
+
+
+def leave_out_any(request: HttpRequest, names: Iterable[str]) -> None:
+    """Take the filters with these names out of the request if they are set to ANY."""
+    query = request.GET.copy()
+    for name in names:
+        if query.get(name) == ANY:
+            del query[name]
+    request.GET = query  # type: ignore[assignment]
 
 
 def read_token(request: HttpRequest) -> str:
@@ -112,6 +135,15 @@ class CappedPaginator(Paginator):
         return self._counted > CEILING
 
     @property
+    def can_be_sorted(self) -> bool:
+        """Whether all rows are few enough to be sorted and summed without an index. A subclass may refuse."""
+        return not self.has_more
+
+    def totals(self, totals: Totals) -> Sequence[str]:
+        """What all rows come to; nothing if they are too many."""
+        return totals.of(self.all_rows) if self.can_be_sorted else ()
+
+    @property
     def all_rows(self) -> models.QuerySet[Any]:
         """A query of which the first CEILING + 1 rows are those of the list. A subclass may narrow it."""
         return cast("models.QuerySet[Any]", self.object_list)
@@ -121,15 +153,33 @@ class CappedPaginator(Paginator):
 class Column:
     """A column of a list.
 
-    `sort_url` is "" if the list cannot be sorted by the column. `sorted` is "" if the list is now not sorted
-    by the column.
+    `place` is its place in a row of two lines, on a phone: title, figure, when or state; "" if it is left out
+    there. `sort_url` is "" if the list cannot be sorted by the column. `sorted` is "" if the list is now not
+    sorted by the column.
     """
 
     name: str
     label: str
     is_figure: bool
+    place: str
     sort_url: str
     sorted: str
+
+
+@dataclass(frozen=True)
+class Filter:
+    """A menu of the filters: its name in the URL, its label and its choices.
+
+    A choice has its value, its label, and whether it is chosen.
+    """
+
+    name: str
+    label: str
+    choices: Sequence[tuple[str, str, bool]]
+
+    @property
+    def is_active(self) -> bool:
+        return not self.choices[0][2]
 
 
 class List(ChangeList):
@@ -173,12 +223,41 @@ class List(ChangeList):
         pages = self.model_admin.get_paginator(request, self.queryset, self.list_per_page)
         self.paginator = pages
         self.page_num = min(max(1, self.page_num), pages.num_pages)
+        self._sort(pages)
         self.result_count, self.full_result_count = pages.count, None
         self.show_full_result_count = self.show_admin_actions = self.can_show_all = False
         self.multi_page = pages.num_pages > 1
-        self.result_list = pages.page(self.page_num).object_list
+        self.result_list = list(pages.page(self.page_num).object_list)
+        self.model_admin.read_more(self.result_list)
+
+    def get_ordering(self, request: HttpRequest, queryset: Any) -> Any:
+        """The order in which an index has the rows. Another order is set when the rows are counted."""
+        params = self.params
+        if self.also_sorted_by:
+            self.params = {name: value for name, value in params.items() if name != ORDER_VAR}
+        try:
+            return super().get_ordering(request, queryset)
+        finally:
+            self.params = params
 
     # --- For the template ---
+
+    @cached_property
+    def totals(self) -> Sequence[str]:
+        """What all rows come to, in words; nothing if the list has no totals or too many rows."""
+        if self.model_admin.sums is None or not self.result_count:
+            return ()
+        return cast("Sequence[str]", self.paginator.totals(self.model_admin.sums))
+
+    @property
+    def has_no_totals(self) -> bool:
+        """Whether the list has totals, but not of so many rows."""
+        return self.model_admin.sums is not None and not self.totals
+
+    @property
+    def unfiltered_url(self) -> str:
+        """The URL of this list without the filters that have a menu."""
+        return self.get_query_string(remove=[PAGE_VAR, *(each.name for each in self.filters)])
 
     @property
     def counted(self) -> str:
@@ -210,6 +289,21 @@ class List(ChangeList):
     def csv_url(self) -> str:
         """The URL of this list as a CSV file."""
         return str(self.model_admin.url_of("csv")) + self.get_query_string(remove=[ORDER_VAR])
+
+    @cached_property
+    def filters(self) -> list[Filter]:
+        """The filters with a menu. The first choice of each leaves the filter out."""
+        return [self._menu(spec) for spec in self.filter_specs]
+
+    @property
+    def filters_active(self) -> int:
+        return sum(each.is_active for each in self.filters)
+
+    @cached_property
+    def kept(self) -> list[tuple[str, str]]:
+        """What the URL has besides the filters with a menu, such as the order."""
+        url = self.get_query_string(remove=[PAGE_VAR, *(each.name for each in self.filters)])
+        return parse_qsl(url.removeprefix("?"), keep_blank_values=True)
 
     @property
     def search_url(self) -> str:
@@ -251,14 +345,28 @@ class List(ChangeList):
     # --- Internal ---
 
     def _keep_sortable_order(self) -> None:
-        """Keep only the first sort column of the request, and drop it too if no index has its order."""
+        """Keep only the first sort column of the request, and drop it too if the list is not sorted by it."""
         order = self.params.pop(ORDER_VAR, "").split(".")[0]
         self.filter_params.pop(ORDER_VAR, None)
+        self.also_sorted_by: Sequence[str] = ()
         place = order.removeprefix("-")
         if place.isascii() and place.isdigit() and int(place) < len(self.list_display):
-            if self.list_display[int(place)] in (self.sortable_by or ()):
+            column = self.list_display[int(place)]
+            self.also_sorted_by = self.model_admin.also_sortable_by.get(column, ())
+            if self.also_sorted_by or column in (self.sortable_by or ()):
                 self.params[ORDER_VAR] = order
                 self.filter_params[ORDER_VAR] = [order]
+
+    def _sort(self, pages: CappedPaginator) -> None:
+        """Sort the rows by a column without an index, if they are few."""
+        if not self.also_sorted_by:
+            return
+        if pages.can_be_sorted:
+            sign = "-" if self.params[ORDER_VAR].startswith("-") else ""
+            fields = [field if field == "currency" else sign + field for field in self.also_sorted_by]
+            pages.object_list = self.queryset = self.queryset.order_by(*fields, "-pk")
+        else:
+            del self.params[ORDER_VAR]
 
     def _parsed(self, lookup: str, values: Any) -> list[Any]:
         """The values of a lookup. A time without a time zone is in UTC."""
@@ -282,15 +390,27 @@ class List(ChangeList):
         )
         return f"{capfirst(str(field.verbose_name))} {WORDS[word]} {' or '.join(shown)}"
 
+    def _menu(self, spec: Any) -> Filter:
+        """The menu of a filter of Django, whose choices are URLs."""
+        choices, name = [], spec.expected_parameters()[0]
+        for choice in spec.choices(self):
+            query = dict(parse_qsl(choice["query_string"].removeprefix("?"), keep_blank_values=True))
+            choices.append((query.get(name, ANY), str(choice["display"]), bool(choice["selected"])))
+        return Filter(name, capfirst(str(spec.title)), choices)
+
     def _column(self, place: int, name: Any, sorted_now: str) -> Column:
         label, _ = label_for_field(name, self.model, model_admin=self.model_admin, return_attr=True)
-        sort_url = ""
-        if name in (self.sortable_by or ()):
-            sort_url = self.get_query_string({ORDER_VAR: f"-{place}" if sorted_now == "asc" else str(place)})
+        sort_url, is_figure = "", name in self.model_admin.figures
+        is_also_sorted = name in self.model_admin.also_sortable_by and self.paginator.can_be_sorted
+        if is_also_sorted or name in (self.sortable_by or ()):
+            # The first click on a figure shows the largest ones.
+            descends = sorted_now == "asc" or (is_figure and not sorted_now)
+            sort_url = self.get_query_string({ORDER_VAR: f"-{place}" if descends else str(place)}, [PAGE_VAR])
         return Column(
             name=name,
             label="ID" if label == "id" else capfirst(str(label)),
-            is_figure=name in self.model_admin.figures,
+            is_figure=is_figure,
+            place=dict(zip(self.model_admin.two_lines, PLACES, strict=False)).get(name, ""),
             sort_url=sort_url,
             sorted={"asc": "ascending", "desc": "descending"}.get(sorted_now, ""),
         )
@@ -298,10 +418,14 @@ class List(ChangeList):
     def _shown(self, row: models.Model, name: str) -> str:
         empty = self.model_admin.get_empty_value_display()
         field, _, value = lookup_field(name, row, self.model_admin)
+        if name in ID_COLUMNS and value:
+            return format_html('<code title="{}">{}</code>', value, middle_cut(str(value)))
+        if field is not None and name in STATE_COLUMNS:
+            return states.tag(display_for_field(value, field, empty))
         if (plain := in_plain_words(field, value)) is not None:
             return plain
         if isinstance(value, datetime):
-            return moment_in_words(value)
+            return when(value)
         if field is None:
             return display_for_value(value, "" if value == "" else empty)
         return display_for_field(value, field, empty)

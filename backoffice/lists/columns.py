@@ -1,10 +1,14 @@
 """Columns that show more than the value of a field. Lists and the pages of rows can have these columns."""
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 from django.contrib import admin
+from django.utils import dateformat
+from django.utils.html import format_html
 
+from backoffice.lists.facts import moment_in_words
 from foundation import money, states
 
 
@@ -35,3 +39,18 @@ def amount_column(label: str, field: str, *, dash_for_zero: bool = False) -> Any
         return "–" if has_none else money.amount(value, row.currency)
 
     return column(label, show)
+
+
+def refund_tag(amount: str, *, is_whole: bool) -> str:
+    """Return what was refunded of a payment as a tag. The amount is left out if it is the whole payment."""
+    return states.tag("Refunded" if is_whole else f"{amount} refunded")
+
+
+def when(moment: datetime) -> str:
+    """Return a time in UTC to the minute. The seconds, which staff compare with logs, are in its title."""
+    return format_html(
+        '<time datetime="{}" title="{} UTC">{}</time>',
+        moment.astimezone(UTC).isoformat(),
+        moment_in_words(moment),
+        dateformat.format(moment.astimezone(UTC), "j M Y, H:i"),
+    )

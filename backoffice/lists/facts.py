@@ -14,19 +14,34 @@ from django.utils.text import capfirst
 
 from foundation import money
 
+# Ids that staff copy into other systems, such as Stripe's dashboard.
+COPIED = {
+    *("misar_id", "user_id", "stripe_session_id", "idempotency_key", "charge_id", "payment", "sessions"),
+    *("stripe_payment_id", "stripe_subscription_id", "its_refund"),
+}
+
 
 @dataclass(frozen=True)
 class Fact:
-    """One field and its value, as the page of a row shows them. `help_text` may be ""."""
+    """One field and its value, as the page of a row shows them. `help_text` may be "".
+
+    `is_copied`: the page has a button that copies the value.
+    """
 
     name: str
     label: str
     shown: str
-    help_text: str
+    help_text: str = ""
+    is_copied: bool = False
 
 
 def facts_of(model_admin: Any, adminform: Any, row: models.Model) -> Iterator[Fact]:
-    """Yield the facts of a row. Booleans, integers and columns have the same format as in lists."""
+    """Yield the facts of a row. Booleans, integers and columns have the same format as in lists.
+
+    A row's id comes first if it is a text, such as one of Stripe.
+    """
+    if model_admin.opts.pk.name == "id" and isinstance(row.pk, str):
+        yield Fact("id", "ID", row.pk, is_copied=True)
     for fieldset in adminform:
         for line in fieldset:
             for each in line:
@@ -41,6 +56,7 @@ def facts_of(model_admin: Any, adminform: Any, row: models.Model) -> Iterator[Fa
                     label=capfirst(each.field["label"]),
                     shown=each.contents() if plain is None else plain,
                     help_text=each.field["help_text"],
+                    is_copied=bool(value) and each.field["name"] in COPIED,
                 )
 
 

@@ -11,7 +11,7 @@ from django import forms
 from django.contrib import admin
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.utils import quote, unquote
-from django.contrib.admin.views.main import ERROR_FLAG, SEARCH_VAR
+from django.contrib.admin.views.main import ERROR_FLAG
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import models
 from django.db.models import Q
@@ -21,9 +21,13 @@ from django.urls import URLPattern, path, reverse
 
 from backoffice.lists import change_list, csv_files, facts, filters
 from backoffice.lists.links import name_of_page
+from backoffice.lists.totals import Totals
 from foundation.database import standby
 
 EXPORT_PERMISSION = "accounts.export_lists"
+
+# The name of the text in the find box, which also searches in the list of the page.
+FIND_BOX = "sought"
 
 T = TypeVar("T")
 
@@ -51,6 +55,13 @@ class ReadOnlyAdmin(admin.ModelAdmin):
     instant: ClassVar[str] = ""
     # Columns with numbers, which are aligned to the right.
     figures: ClassVar[Sequence[str]] = ()
+    # What a phone shows of a row, in two lines: its title and its figure, its time and its state.
+    # The first column must be one of them, because it links to the row.
+    two_lines: ClassVar[Sequence[str]] = ()
+    # Columns without an index and their fields: a list of few rows is sorted by them too.
+    also_sortable_by: ClassVar[Mapping[str, Sequence[str]]] = {}
+    # What all rows come to, above them.
+    sums: ClassVar[Totals | None] = None
     # Fields that the CSV file leaves out, besides those in `exclude`.
     kept_out_of_files: ClassVar[Sequence[str]] = ()
     # Columns of the CSV file that are no fields: names of annotations of the list's query.
@@ -107,9 +118,9 @@ class ReadOnlyAdmin(admin.ModelAdmin):
         if request.method == "POST":
             if not self.has_view_permission(request):
                 raise PermissionDenied
-            if SEARCH_VAR not in request.POST:
+            if FIND_BOX not in request.POST:
                 return HttpResponseNotAllowed(["GET", "HEAD"])
-            term = self.address_term(request.POST[SEARCH_VAR].strip())
+            term = self.address_term(request.POST[FIND_BOX].strip())
             return HttpResponseRedirect(change_list.address_with(request, term), status=303)
         if len(request.GET) > 1 and ERROR_FLAG in request.GET:
             # ERROR_FLAG is about an unknown filter in an earlier URL, not about the filters in this URL.
@@ -177,6 +188,11 @@ class ReadOnlyAdmin(admin.ModelAdmin):
 
     # --- What a list reads ---
 
+    def get_changelist_instance(self, request: HttpRequest) -> Any:
+        menus = change_list.lookups_of(self.opts, self.get_list_filter(request))
+        change_list.leave_out_any(request, menus)
+        return super().get_changelist_instance(request)
+
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[change_list.List]:
         return change_list.List
 
@@ -193,6 +209,9 @@ class ReadOnlyAdmin(admin.ModelAdmin):
     ) -> tuple[models.QuerySet[Any], bool]:
         term = search_term.strip()
         return (self.matching(queryset, term) if term else queryset), False
+
+    def read_more(self, rows: list[Any]) -> None:
+        """Read what the columns need besides the rows of a page, for all of them together."""
 
     def address_term(self, term: str) -> str:
         """The search term for the URL of the list. A subclass may turn an e-mail address into an id."""

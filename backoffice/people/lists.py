@@ -33,6 +33,7 @@ from backoffice.lists.change_list import is_private
 from backoffice.lists.columns import column
 from backoffice.lists.links import row_link, user_link
 from backoffice.lists.read_only import ReadOnlyAdmin
+from backoffice.lists.totals import States
 from backoffice.people import actions
 from backoffice.roles import roles_of
 from foundation import money
@@ -80,6 +81,11 @@ class ServiceKeyAdmin(KeyAdmin):
         *("prefix", "product", "stopped", "its_rights", "feature_prefixes"),
         *("created_at", "last_used", "expires_at", "revoked_at"),
     )
+    two_lines = ("prefix", "", "created_at", "product")
+    also_sortable_by = {
+        **{"product": ("product",), "created_at": ("created_at",)},
+        **{"expires_at": ("expires_at",), "revoked_at": ("revoked_at",)},
+    }
     list_filter = (StoppedFilter,)
     lookups = ("product__exact",)
     search_fields = ("product", "prefix")
@@ -121,6 +127,10 @@ class ApiKeyAdmin(KeyAdmin):
     list_display = (
         *("prefix", "name", "its_owner", "scopes", "created_at", "last_used", "expires_at", "revoked_at"),
     )
+    two_lines = ("name", "prefix", "created_at", "its_owner")
+    also_sortable_by = {
+        **{"name": ("name",), "expires_at": ("expires_at",), "revoked_at": ("revoked_at",)},
+    }
     instant = "created_at"
     lookups = ("owner__misar_id__exact",)
     sortable_by = ("created_at",)
@@ -141,6 +151,8 @@ class ApiKeyAdmin(KeyAdmin):
 @admin.register(User)
 class UserAdmin(ActingAdmin):
     list_display = ("misar_id", "name", "email", "plan", "is_staff", "is_active", "created_at", "everything")
+    two_lines = ("misar_id", "plan", "created_at", "name")
+    also_sortable_by = {"name": ("name",), "plan": ("plan_id",), "created_at": ("created_at",)}
     list_filter = ("plan", "is_staff", "is_active")
     list_select_related = ("plan",)
     sortable_by = ("misar_id",)
@@ -169,6 +181,7 @@ class PlanAdmin(ActingAdmin):
     """The list of plans. A plan is never removed, because users may be on it."""
 
     list_display = ("slug", "name", "fee_bps", "key_limit")
+    two_lines = ("slug", "fee_bps", "name", "key_limit")
     figures = ("fee_bps", "key_limit")
     fields = ("slug", "name", "fee_bps", "key_limit")
     staff_actions = actions.OF_PLAN
@@ -178,6 +191,7 @@ class PlanAdmin(ActingAdmin):
 @admin.register(PlanChange)
 class PlanChangeAdmin(ReadOnlyAdmin):
     list_display = ("created_at", "slug", "name", "fee_bps", "key_limit", "actor")
+    two_lines = ("name", "fee_bps", "created_at", "actor")
     figures = ("fee_bps", "key_limit")
     instant = "created_at"
     lookups = ("slug__exact",)
@@ -189,7 +203,10 @@ class OutgoingMailAdmin(ActingAdmin):
     """The list of mails and their states. It never shows the address or the text of a mail."""
 
     list_display = ("created_at", "kind", "fact", "its_user", "state", "tries", "sent_at", "last_error")
+    two_lines = ("kind", "tries", "created_at", "state")
     figures = ("tries",)
+    also_sortable_by = {"kind": ("kind",), "state": ("state",), "sent_at": ("sent_at",)}
+    sums = States("state")
     list_filter = ("state",)
     instant = "created_at"
     lookups = ("user__misar_id__exact", "kind__exact")
@@ -208,6 +225,7 @@ class ActAdmin(ActingAdmin):
     """The list of the acts of staff, with their reasons."""
 
     list_display = ("created_at", "its_staff", "label", "its_row", "user", "told", "reason")
+    two_lines = ("label", "user", "created_at", "its_staff")
     instant = "created_at"
     lookups = ("about__exact", "model__exact", "row_id__exact", "staff__misar_id__exact")
     sortable_by = ("created_at",)
@@ -238,6 +256,7 @@ class RoleAdmin(ReadOnlyAdmin):
     """The list of roles, with their members and permissions. backoffice/roles.py creates the roles."""
 
     list_display = ("name", "count_of_members")
+    two_lines = ("name", "count_of_members", "", "")
     figures = ("count_of_members",)
     ordering = ("name",)
     fields = ("name", "members", "allowed")

@@ -32,7 +32,7 @@ def arrived():
 def test_each_spelling_finds_all_users(staff, typed):
     ids = arrived()
     assert ids_with_address(typed) == ids
-    answer = staff.post(reverse("admin:accounts_user_changelist"), {"q": typed}, follow=True)
+    answer = staff.post(reverse("admin:accounts_user_changelist"), {"sought": typed}, follow=True)
     assert [user.pk for user in answer.context["cl"].result_list] == ids
     found = staff.post(reverse("admin:find"), {"sought": typed}, follow=True).context["found"]
     assert {match.name for match in found.matches} == set(ids)
@@ -90,7 +90,7 @@ def test_wallets_are_searched_by_each_spelling(staff, give):
     give("usr_1", 5)
     users.arrive(misar_id="usr_1", email=UNICODE)
     for typed in SAME:
-        answer = staff.post(reverse("admin:wallet_wallet_changelist"), {"q": typed}, follow=True)
+        answer = staff.post(reverse("admin:wallet_wallet_changelist"), {"sought": typed}, follow=True)
         assert [wallet.pk for wallet in answer.context["cl"].result_list] == ["usr_1"]
     assert Wallet.objects.count() == 1
 
@@ -109,7 +109,7 @@ def test_a_search_with_nul_finds_no_rows_in_any_list(staff, give, page, term):
     tip(creator, email="zoe@x.co")
     subscribe(creator, "zoe@x.co")
     assert ids_with_address(term) == []
-    answer = staff.post(reverse(f"admin:{page}_changelist"), {"q": term}, follow=True)
+    answer = staff.post(reverse(f"admin:{page}_changelist"), {"sought": term}, follow=True)
     assert answer.status_code == 200
     assert list(answer.context["cl"].result_list) == []
 

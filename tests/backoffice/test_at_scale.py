@@ -314,9 +314,9 @@ def test_no_page_reads_the_ledger_from_end_to_end(staff, give):
                 wrong += looked_at(staff.get, address, QUERIES_MAX)
             if admin.site._registry[model].search_fields:
                 for term in ADDRESSES:
-                    post = lambda url: staff.post(url, {"q": term})  # noqa: B023, E731 (called at once)
+                    post = lambda url: staff.post(url, {"sought": term})  # noqa: B023, E731 (called at once)
                     wrong += looked_at(post, reverse(f"{name}_changelist"), QUERIES_MAX)
-                    answer = staff.post(reverse(f"{name}_changelist"), {"q": term})
+                    answer = staff.post(reverse(f"{name}_changelist"), {"sought": term})
                     wrong += looked_at(staff.get, answer.headers["Location"], QUERIES_MAX)
             wrong += looked_at(staff.get, reverse(f"{name}_csv"), QUERIES_MAX)
         for model, query in (

@@ -82,7 +82,7 @@ def test_a_file_that_is_cut_says_so(staff, monkeypatch):
 def test_the_file_of_a_search_for_an_address_has_a_url_without_it(staff):
     UserFactory.create(misar_id="usr_a", email="ada@example.com")
     UserFactory.create()
-    page = staff.post(reverse("admin:accounts_user_changelist"), {"q": "ada@example.com"}, follow=True)
+    page = staff.post(reverse("admin:accounts_user_changelist"), {"sought": "ada@example.com"}, follow=True)
     url = link(page, "Download as CSV")
     assert "ada" not in url
     assert [row["misar_id"] for row in rows_of(staff.get(url))] == ["usr_a"]

@@ -228,7 +228,7 @@ def test_a_search_must_match_the_whole_term(staff, subtests, give):
     for model in ADMINS:
         with subtests.test(model=model._meta.label):
             for term in islice(terms, 5):
-                page = staff.post(list_of(model), {"q": term}, follow=True)
+                page = staff.post(list_of(model), {"sought": term}, follow=True)
                 assert page.status_code in (200, 405), term
                 if page.status_code == 200 and page.context["cl"].search_fields:
                     assert found(page) == [], term
@@ -237,7 +237,7 @@ def test_a_search_must_match_the_whole_term(staff, subtests, give):
 def test_a_search_becomes_an_address_that_can_be_kept_with_its_filters(staff, give):
     give("usr_1", 10)
     url = f"{list_of(Entry)}?kind__exact=topup&p=1"
-    answer = staff.post(url, {"q": " usr_1 "})
+    answer = staff.post(url, {"sought": " usr_1 "})
     assert answer.status_code == 303
     assert answer.headers["Location"] == f"{list_of(Entry)}?kind__exact=topup&q=usr_1"
     assert len(found(staff.get(answer.headers["Location"]))) == 1
@@ -247,12 +247,12 @@ def test_a_search_becomes_an_address_that_can_be_kept_with_its_filters(staff, gi
 def test_an_e_mail_address_finds_its_users_rows_and_is_in_no_link(staff, give, model):
     give("usr_1", 10)
     UserFactory.create(misar_id="usr_1", email="Ada@Example.com")
-    answer = staff.post(list_of(model), {"q": "ada@example.COM"})
+    answer = staff.post(list_of(model), {"sought": "ada@example.COM"})
     assert answer.headers["Location"] == f"{list_of(model)}?q=usr_1"
     assert len(found(staff.get(answer.headers["Location"]))) == 1
     give("usr_2", 10)
     UserFactory.create(misar_id="usr_2", email="ada@example.com")
-    both = staff.post(list_of(model), {"q": "ada@example.com"}, follow=True)
+    both = staff.post(list_of(model), {"sought": "ada@example.com"}, follow=True)
     assert len(found(both)) == 2
     assert not [line for line in both.text.split('href="') if "ada" in line.split('"')[0]]
 
@@ -264,7 +264,7 @@ def test_a_reader_is_found_by_address_in_upper_and_lower_case(staff):
         creator=creator, subscriber_email="Alex@Example.com", plan="monthly", amount_cents=799, currency="USD"
     )
     for row in (tip, subscription):
-        assert found(staff.post(list_of(type(row)), {"q": "aLEX@example.com"}, follow=True)) == [row.pk]
+        assert found(staff.post(list_of(type(row)), {"sought": "aLEX@example.com"}, follow=True)) == [row.pk]
         assert found(staff.get(list_of(type(row)), {"q": row.pk})) == [row.pk]
         assert found(staff.get(list_of(type(row)), {"creator__misar_id__exact": creator.pk})) == [row.pk]
 
@@ -274,7 +274,7 @@ def test_a_search_for_an_address_has_a_url_that_can_be_kept_and_goes_through_all
     for _ in range(51):
         tips.record(creator=creator, amount_cents=500, email="alex@example.com")
     other = tips.record(creator=creator, amount_cents=500, email="other@example.com")
-    answer = staff.post(f"{list_of(Tip)}?when=today&p=1", {"q": "Alex@example.com"})
+    answer = staff.post(f"{list_of(Tip)}?when=today&p=1", {"sought": "Alex@example.com"})
     address = answer.headers["Location"]
     assert answer.status_code == 303
     assert re.fullmatch(rf"{list_of(Tip)}\?when=today&search=[\w-]+", address)
@@ -298,7 +298,7 @@ def test_a_search_for_an_address_has_a_url_that_can_be_kept_and_goes_through_all
 def test_what_was_searched_for_is_not_logged(staff, caplog):
     with caplog.at_level(logging.DEBUG):
         logging.getLogger("django.db.backends").setLevel(logging.CRITICAL)
-        staff.post(list_of(User), {"q": "secret@example.com"}, follow=True)
+        staff.post(list_of(User), {"sought": "secret@example.com"}, follow=True)
         staff.get(list_of(User), {"q": "secret@example.com"})
     assert "secret@example.com" not in caplog.text
 
@@ -326,29 +326,84 @@ def test_acts_are_found_by_user_by_staff_and_by_row(staff, give):
 # --- Order and pages ------------------------------------------------------------------------------------
 
 
-def test_a_list_is_sorted_only_by_the_columns_that_it_declares(staff, subtests, rf):
+def order_of(model, request, **asked):
+    """The order of a list for a staff member who asks for it."""
+    of_model: Any = admin.site.get_model_admin(model)
+    return of_model.get_changelist_instance(request(list_of(model), asked)).queryset.query.order_by
+
+
+@pytest.fixture
+def request_of_staff(staff, rf):
+    member = staff.get("/admin/").wsgi_request.user
+
+    def request(url, asked):
+        asking = rf.get(url, asked)
+        asking.user = member
+        return asking
+
+    return request
+
+
+def test_a_list_is_sorted_only_by_the_columns_that_it_declares(staff, subtests, request_of_staff):
     """Every column in both directions by the change list, and one of them by the page."""
-    request = staff.get("/admin/").wsgi_request
-
-    def order(model, **asked):
-        asking = rf.get(list_of(model), asked)
-        asking.user = request.user
-        of_model: Any = admin.site.get_model_admin(model)
-        return of_model.get_changelist_instance(asking).queryset.query.order_by
-
     for model in ADMINS:
         of_model: Any = admin.site.get_model_admin(model)
-        usual = order(model)
+        usual = order_of(model, request_of_staff)
         with subtests.test(model=model._meta.label):
             for place, name in enumerate(of_model.list_display):
                 for sign in ("", "-"):
-                    asked = order(model, o=f"{sign}{place}")
+                    asked = order_of(model, request_of_staff, o=f"{sign}{place}")
                     if name in of_model.sortable_by:
                         assert asked[0].removesuffix("_id") == f"{sign}{name}".removesuffix("_id")
+                    elif name in of_model.also_sortable_by:
+                        fields = of_model.also_sortable_by[name]
+                        assert asked == (
+                            *(each if each == "currency" else sign + each for each in fields),
+                            "-pk",
+                        )
                     else:
                         assert asked == usual
             shown = staff.get(list_of(model), {"o": f"-{place}"}).context["cl"]
             assert shown.queryset.query.order_by == asked
+
+
+def test_a_list_of_more_rows_than_are_counted_is_sorted_by_its_index_alone(
+    staff, request_of_staff, monkeypatch
+):
+    monkeypatch.setattr(change_list, "CEILING", 1)
+    usual, place = (
+        order_of(Tip, request_of_staff),
+        admin.site.get_model_admin(Tip).list_display.index("gross"),
+    )
+    tips.record(creator=UserFactory.create(), amount_cents=700)
+    few = staff.get(list_of(Tip), {"o": str(place)}).context["cl"]
+    assert few.queryset.query.order_by == ("currency", "gross_cents", "-pk")
+    assert few.columns[place].sorted == "ascending"
+    tips.record(creator=UserFactory.create(), amount_cents=500)
+    many = staff.get(list_of(Tip), {"o": str(place)})
+    assert many.context["cl"].queryset.query.order_by == usual
+    assert (many.context["cl"].columns[place].sort_url, many.context["cl"].columns[place].sorted) == ("", "")
+    assert "choose filters for totals" in many.text
+    assert "12.00 USD" not in many.text
+
+
+def test_rows_are_sorted_by_amount_within_their_currency_and_in_a_stable_order(staff):
+    creator = UserFactory.create()
+    amounts = [(700, "USD"), (500, "USD"), (900, "EUR"), (700, "USD")]
+    made = [tips.record(creator=creator, amount_cents=cents, currency=code).pk for cents, code in amounts]
+    place = admin.site.get_model_admin(Tip).list_display.index("gross")
+    newest_of_equals = sorted([made[0], made[3]], reverse=True)
+    assert found(staff.get(list_of(Tip), {"o": str(place)})) == [made[2], made[1], *newest_of_equals]
+    assert found(staff.get(list_of(Tip), {"o": f"-{place}"})) == [made[2], *newest_of_equals, made[1]]
+
+
+def test_every_list_has_two_lines_on_a_phone_and_the_link_to_the_row_is_in_them(subtests):
+    for model in ADMINS:
+        of_model: Any = admin.site.get_model_admin(model)
+        with subtests.test(model=model._meta.label):
+            assert len(of_model.two_lines) == len(change_list.PLACES)
+            assert of_model.list_display[0] in of_model.two_lines
+            assert set(of_model.two_lines) - {""} <= set(of_model.list_display)
 
 
 def test_pages_end_at_the_ceiling_and_say_so(staff, monkeypatch):

@@ -260,7 +260,7 @@ def test_there_are_many_addresses():
 
 def test_every_address_sends_anonymous_visitors_to_sign_in(client, db):
     for address in sorted({*admin_addresses()} - OPEN):
-        for answer in (client.get(address), client.post(address, {"q": "x", "reason": "x", "key": "k"})):
+        for answer in (client.get(address), client.post(address, {"sought": "x", "reason": "x", "key": "k"})):
             assert answer.status_code == 302, address
             assert "/sign-in" in answer["Location"] or "/admin/login/" in answer["Location"], address
 

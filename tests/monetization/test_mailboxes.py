@@ -184,7 +184,7 @@ def test_each_spelling_finds_all_in_the_back_office(staff, creator, typed):
     subscriptions = {subscribe(creator, email).pk for email in SAME}
     tip(creator, email=NEIGHBOURS[0])
     for name, rows in (("tip", given), ("subscription", subscriptions)):
-        answer = staff.post(reverse(f"admin:monetization_{name}_changelist"), {"q": typed}, follow=True)
+        answer = staff.post(reverse(f"admin:monetization_{name}_changelist"), {"sought": typed}, follow=True)
         assert {row.pk for row in answer.context["cl"].result_list} == rows
     found = staff.post(reverse("admin:find"), {"sought": typed}, follow=True).context["found"]
     assert {match.name for match in found.matches} == given | subscriptions

@@ -101,7 +101,7 @@ def test_a_user_an_id_and_a_key_find_their_holds(staff, each, give):
         ("usr_unknown", 0),
     ):
         assert len(found(staff, LIST, q=term)) == expected, term
-    answer = staff.post(LIST, {"q": "ada@example.com"})
+    answer = staff.post(LIST, {"sought": "ada@example.com"})
     assert answer["Location"] == f"{LIST}?q={USER}"
     assert found(staff, LIST, wallet__user_id__exact="usr_other") == [other.pk]
 
