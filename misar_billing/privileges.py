@@ -179,6 +179,12 @@ MONETIZATION = {
         ),
         auditor=ALL,
     ),
+    "monetization_freeslotslink": Access(
+        insert=True,
+        update=("nonce", "title", "created_at"),
+        delete=True,
+        auditor=("creator_id", "title", "created_at"),
+    ),
     "monetization_subscription": Access(
         insert=True,
         update=(

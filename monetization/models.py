@@ -24,6 +24,7 @@ from monetization.days.models import DayTotal as DayTotal
 from monetization.digests.models import Digest as Digest
 from monetization.first_answers import KEY_LENGTH
 from monetization.first_answers import FirstAnswer as FirstAnswer
+from monetization.free_slots.models import FreeSlotsLink as FreeSlotsLink
 from monetization.privacy.models import Erasure as Erasure
 
 NAME_LENGTH = 200

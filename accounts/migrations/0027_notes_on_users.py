@@ -4,7 +4,7 @@ from django.db import migrations
 
 
 class Migration(migrations.Migration):
-    dependencies = [("accounts", "0025_requests_of_keys")]
+    dependencies = [("accounts", "0026_weekly_mails")]
 
     operations = [
         migrations.AlterModelOptions(

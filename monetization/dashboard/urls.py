@@ -4,6 +4,7 @@ from django.urls import path
 
 from monetization.dashboard.keys.views import key, keys, revoke_key
 from monetization.dashboard.overview.views import dismiss, overview
+from monetization.dashboard.sponsors.free_slots import free_slots, revoke_link, share
 from monetization.dashboard.sponsors.views import (
     SponsorList,
     add_sponsor,
@@ -25,6 +26,9 @@ urlpatterns = [
     path("dashboard/sponsors/<slug:pk>/edit", edit_sponsor, name="edit-sponsor"),
     path("dashboard/sponsors/<slug:pk>/cancel", cancel_sponsor, name="cancel-sponsor"),
     path("dashboard/sponsors/restore/<str:token>", restore_sponsor, name="restore-sponsor"),
+    path("dashboard/sponsors/free-slots", share, name="share-free-slots"),
+    path("dashboard/sponsors/free-slots/revoke", revoke_link, name="revoke-free-slots"),
+    path("free-slots/<str:token>", free_slots, name="free-slots"),
     path("dashboard/subscriptions", SubscriptionList.as_view(), name="subscriptions"),
     path("dashboard/subscriptions.csv", SubscriptionList.as_view(is_file=True), name="subscriptions-csv"),
     path("dashboard/subscriptions/<slug:pk>", change_subscription, name="subscription"),

@@ -8,7 +8,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
     dependencies = [
         ("accounts", "0026_weekly_mails"),
-        ("monetization", "0015_laws_on_a_cluster"),
+        ("monetization", "0016_free_slots_link"),
     ]
 
     operations = [

@@ -73,6 +73,12 @@ class Site:
         return self.address + path
 
 
+def answer_as_another_site(route: Route) -> None:
+    """Answer for a site that the tests cannot reach: with a picture, such as a sponsor's logo."""
+    picture = '<svg xmlns="http://www.w3.org/2000/svg" width="9" height="3"><path d="M0 0h9v3"/></svg>'
+    route.fulfill(body=picture, content_type="image/svg+xml")
+
+
 @pytest.fixture
 def open_browser(chromium: Browser, site: Site) -> Iterator[Callable[..., "Person"]]:
     """Open a separate browser for a person. Complaints of any of them fail the test at its end."""

@@ -1,0 +1,1 @@
+"""The link with which a creator shows their free days to a possible sponsor."""
