@@ -31,6 +31,7 @@ BILLING = (
     *("wallet.replay_stripeevent", "wallet.resolve_stripeevent"),
     *("accounts.assign_plan", "accounts.revoke_apikey", "accounts.export_lists"),
     "accounts.stop_product",
+    "wallet.view_closedmonth",
     *("monetization.refund_tip", "monetization.change_status", "monetization.cancel_sponsor"),
     "monetization.set_rule",
 )

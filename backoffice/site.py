@@ -7,9 +7,10 @@ from allauth.account.decorators import reauthentication_required, secure_admin_l
 from django.contrib import admin, auth
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
-from django.urls import path
+from django.urls import path, reverse
 
 from backoffice.find.views import find
+from backoffice.month_end import views as month_end
 from backoffice.one_user.views import one_user
 from backoffice.overview.views import overview
 
@@ -39,6 +40,22 @@ class BackOffice(admin.AdminSite):
             path("find/", self.admin_view(partial(find, self)), name="find"),
             path("find/<str:token>/", self.admin_view(partial(find, self)), name="found"),
             path("user/<path:object_id>/", self.admin_view(partial(one_user, self)), name="one_user"),
+            path("month-end/", self.admin_view(partial(month_end.month_list, self)), name="month_ends"),
+            path(
+                "month-end/<month:month>/",
+                self.admin_view(partial(month_end.month_end, self)),
+                name="month_end",
+            ),
+            path(
+                "month-end/<month:month>/summary.csv",
+                self.admin_view(partial(month_end.summary_file, self)),
+                name="month_end_summary",
+            ),
+            path(
+                "month-end/<month:month>/entries.csv",
+                self.admin_view(partial(month_end.entries_file, self)),
+                name="month_end_entries",
+            ),
         ]
         # Leave out view_on_site, because rows have no page outside the back-office.
         return pages + [page for page in super().get_urls() if getattr(page, "name", "") != "view_on_site"]
@@ -54,6 +71,9 @@ class BackOffice(admin.AdminSite):
         parts = {
             title: [visible[name] for name in names if name in visible] for title, names in LISTS.items()
         }
+        if "Entry" in visible and request.user.has_perm(month_end.PERMISSION):
+            page = {"name": "Month end", "object_name": "MonthEnd", "admin_url": reverse("admin:month_ends")}
+            parts["Credits"].append((visible["Entry"][0], page))
         return [
             {**part[0][0], "name": title, "models": [model for _, model in part]}
             for title, part in parts.items()

@@ -18,7 +18,7 @@ from monetization.days import closing as creators_days
 from sandbox import claim, environment
 from sandbox.private_postgres import PrivateServer
 from sandbox.processes import MAIL, SANDBOX, SEAL, TIDY, WEB, Processes, ProcessTrouble, refuse_busy_ports
-from wallet.books import days
+from wallet.books import days, months
 
 WELCOME = """
 Misar Billing is running. Ctrl-C stops it; the data stays in {data_dir}.
@@ -100,6 +100,7 @@ def seed() -> dict[str, str]:
         # An earlier run may have closed days for which entries were just written.
         days.reopen(date.min)
         days.close_days()
+        months.close_months()
         creators_days.reopen(date.min)
         creators_days.close_days()
     others = {

@@ -1,6 +1,7 @@
 """The wallet's models. Each model is defined in the package that writes it."""
 
 from wallet.books.models import Audit, ClosedDay, DayTotal, Entry, OutOfOrderEntry, Wallet
+from wallet.books.totals import ClosedMonth, FeatureTotal, MonthTotal
 from wallet.charges.models import Budget, GiveBack, Hold, HoldPart, Lot, LotMove
 from wallet.grants.models import GrantedMonth
 from wallet.payments.models import (
@@ -19,14 +20,17 @@ __all__ = [
     "Audit",
     "Budget",
     "ClosedDay",
+    "ClosedMonth",
     "DayTotal",
     "Entry",
+    "FeatureTotal",
     "GiveBack",
     "GrantedMonth",
     "Hold",
     "HoldPart",
     "Lot",
     "LotMove",
+    "MonthTotal",
     "OutOfOrderEntry",
     "Payment",
     "Rate",

@@ -23,12 +23,19 @@ NEWEST = 1_000
 # One SQL statement reads one snapshot, so the count and the totals come from the same entries. If another
 # process closes the same day at the same time, it waits at its first INSERT until the day is closed. Then
 # it writes nothing.
-CLOSE = """
-WITH added AS MATERIALIZED (
-     SELECT product, kind, sum(credits) AS credits, count(*) AS entries
+ADDED = """
+     SELECT product, feature, kind, sum(credits)::bigint AS credits,
+            coalesce(sum(moved.granted), 0)::bigint AS granted, count(*) AS entries
        FROM wallet_entry
+       LEFT JOIN LATERAL (
+            SELECT sum(credits) AS granted FROM wallet_lotmove
+             WHERE wallet_lotmove.wallet_id = wallet_entry.wallet_id
+               AND wallet_lotmove.sequence = wallet_entry.sequence) AS moved ON true
       WHERE created_at >= %(since)s AND created_at < %(until)s
-      GROUP BY product, kind),
+      GROUP BY product, feature, kind
+"""
+CLOSE = f"""
+WITH added AS MATERIALIZED ({ADDED}),
 closed AS (
      INSERT INTO wallet_closedday (day, entries, closed_at)
      SELECT %(day)s, coalesce(sum(entries), 0), now() FROM added
@@ -36,9 +43,28 @@ closed AS (
      RETURNING day, entries, closed_at),
 kept AS (
      INSERT INTO wallet_daytotal (day_id, product, kind, credits, entries)
-     SELECT closed.day, added.product, added.kind, added.credits, added.entries FROM closed CROSS JOIN added)
+     SELECT closed.day, added.product, added.kind, sum(added.credits), sum(added.entries)
+       FROM closed CROSS JOIN added GROUP BY closed.day, added.product, added.kind),
+parts AS (
+     INSERT INTO wallet_featuretotal (day_id, product, feature, kind, credits, granted, entries)
+     SELECT closed.day, product, feature, kind, added.credits, granted, added.entries
+       FROM closed CROSS JOIN added
+     ON CONFLICT DO NOTHING)
 SELECT day, entries, closed_at FROM closed
+"""  # noqa: S608 (made of texts of this module)
+
+# Releases before this table closed days without it.
+WITHOUT_FEATURES = """
+SELECT day FROM wallet_closedday closed
+ WHERE entries > 0 AND NOT EXISTS (SELECT FROM wallet_featuretotal WHERE day_id = closed.day)
+ ORDER BY day
 """
+ADD_FEATURES = f"""
+WITH added AS MATERIALIZED ({ADDED})
+INSERT INTO wallet_featuretotal (day_id, product, feature, kind, credits, granted, entries)
+SELECT %(day)s, product, feature, kind, credits, granted, entries FROM added
+ON CONFLICT DO NOTHING
+"""  # noqa: S608 (made of texts of this module)
 
 # The finished days that are not closed yet, oldest first. The search starts at the day of the first entry. No
 # index has the order of the times, so it only reads the entries before the first closed day (usually none),
@@ -145,6 +171,19 @@ def close_days(*, now: datetime | None = None) -> list[ClosedDay]:
             if row := cursor.fetchone():
                 closed.append(ClosedDay(*row))
     return closed
+
+
+def add_features() -> list[date]:
+    """Add up the features of closed days that an earlier release closed without them. Return these days.
+
+    Each day is a transaction of its own. It is safe to call this function again, also from two processes.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(WITHOUT_FEATURES)
+        days = [day for (day,) in cursor.fetchall()]
+        for day in days:
+            cursor.execute(ADD_FEATURES, {"day": day, "since": start_of(day), "until": end_of(day)})
+    return days
 
 
 def open_days(*, now: datetime | None = None) -> list[date]:

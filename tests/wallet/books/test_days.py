@@ -314,7 +314,7 @@ def close_days(*options):
 def test_the_command_says_what_it_did_and_is_safe_to_run_again(three_days):
     said = close_days()
     assert said.startswith(f"{ClosedDay.objects.count()} days added up, 2026-03-01 to ")
-    assert said.endswith(": 3 entries.\n")
+    assert ": 3 entries.\n2026-03 closed.\n2026-04 closed.\n" in said
     assert close_days() == "No finished day was open.\n"
 
 

@@ -1,4 +1,4 @@
-"""`manage.py close_days [--again 2026-11-01]`: store the totals of each finished day."""
+"""`manage.py close_days [--again 2026-11-01]`: store the totals of each finished day and month."""
 
 from argparse import ArgumentParser
 from datetime import date
@@ -6,7 +6,7 @@ from typing import Any
 
 from foundation.operators import LookingCommand, day
 from foundation.words import count
-from wallet.books import days
+from wallet.books import days, months
 
 
 class Command(LookingCommand):
@@ -28,10 +28,13 @@ class Command(LookingCommand):
     def handle(self, *, again: date | None, **options: Any) -> None:
         if again is not None:
             self.stdout.write(f"{count(days.reopen(again), 'day')} forgotten, from {again} on.")
-        closed = days.close_days()
-        if not closed:
+        if closed := days.close_days():
+            entries = sum(each.entries for each in closed)
+            which = f"{closed[0].day}" if len(closed) == 1 else f"{closed[0].day} to {closed[-1].day}"
+            self.stdout.write(f"{count(len(closed), 'day')} added up, {which}: {entries} entries.")
+        else:
             self.stdout.write("No finished day was open.")
-            return
-        entries = sum(each.entries for each in closed)
-        which = f"{closed[0].day}" if len(closed) == 1 else f"{closed[0].day} to {closed[-1].day}"
-        self.stdout.write(f"{count(len(closed), 'day')} added up, {which}: {entries} entries.")
+        if featured := days.add_features():
+            self.stdout.write(f"{count(len(featured), 'earlier day')} added up by feature.")
+        for month in months.close_months():
+            self.stdout.write(f"{month:%Y-%m} closed.")

@@ -1,0 +1,128 @@
+"""The pages of the end of the month: what they say is the sum of the entries, before and after closing."""
+
+import csv
+from datetime import date
+
+import pytest
+from django.urls import reverse
+
+from foundation import money
+from tests.backoffice.members import member_of, signed_in
+from tests.backoffice.plans import captured
+from tests.wallet.books.test_months import APRIL, MARCH, MAY, NOW, a_quarter, closed_until
+from tests.wallet.entries import sql
+from tests.wallet.past import charged, topped_up
+from wallet.books import laws
+from wallet.books.months import LINES
+from wallet.models import ClosedDay, Entry
+
+pytestmark = pytest.mark.django_db
+
+MONTHS = reverse("admin:month_ends")
+FILES = ("month_end_summary", "month_end_entries")
+
+
+def address(month: date, name: str = "month_end") -> str:
+    return reverse(f"admin:{name}", args=[month])
+
+
+def rows_of(answer) -> list[list[str]]:
+    assert answer.status_code == 200
+    return list(csv.reader(answer.getvalue().decode().splitlines()))
+
+
+def balance_of_all() -> int:
+    """What `check_ledger` proves of each wallet: its balance is the sum of its entries."""
+    assert laws.violations() == []
+    [(balance,)] = sql("SELECT sum(balance)::int FROM wallet_wallet")
+    return int(balance)
+
+
+@pytest.mark.parametrize("is_closed", [False, True])
+def test_pages_and_files_sum_to_the_books(staff, is_closed):
+    a_quarter()
+    if is_closed:
+        closed_until(NOW)
+    closing = 0
+    for month in (MARCH, APRIL, MAY):
+        page = staff.get(address(month))
+        assert page.status_code == 200
+        found = page.context["month"]
+        assert (found.closed_at is not None) == (is_closed and month != MAY)
+        assert found.opening == closing
+        closing = found.opening + sum(line.sum.credits for line in page.context["lines"])
+        assert f">{money.plain(closing)}<" in page.content.decode()
+        header, opening, *parts, last = rows_of(staff.get(address(month, "month_end_summary")))
+        column = header.index("credits")
+        assert int(opening[column]) + sum(int(row[column]) for row in parts) == int(last[column]) == closing
+        entries = rows_of(staff.get(address(month, "month_end_entries")))[1:]
+        assert len(entries) == int(last[header.index("entries")]) == found.moved.entries
+        assert sum(int(row[5]) for row in entries) == found.moved.credits
+    assert closing == balance_of_all()
+    listed = staff.get(MONTHS)
+    assert f">{money.plain(closing)}<" in listed.content.decode()
+    assert (MARCH in listed.context["waiting"]) == (not is_closed)
+
+
+def test_each_figure_leads_to_its_entries(staff):
+    a_quarter()
+    page = staff.get(address(APRIL))
+    for (name, kinds), line in zip(LINES.items(), page.context["lines"], strict=True):
+        count = Entry.objects.filter(kind__in=kinds, created_at__year=2026, created_at__month=4).count()
+        assert line.sum.entries == count, name
+        if count:
+            assert staff.get(line.url).context["cl"].result_count == count
+    for row in page.context["revenue"].rows[:-1]:
+        *_, entries = row.cells
+        credits = sum(int(each[5]) for each in rows_of(staff.get(entries.url))[1:])
+        assert row.cells[2].text == money.plain(-credits)
+
+
+def test_a_closed_month_says_the_same_when_more_is_written(staff):
+    a_quarter()
+    closed_until(NOW)
+    before = rows_of(staff.get(address(APRIL, "month_end_summary")))
+    charged(2, NOW)
+    ClosedDay.objects.all().delete()
+    assert rows_of(staff.get(address(APRIL, "month_end_summary"))) == before
+    assert "These figures stay as they are." in staff.get(address(APRIL)).content.decode()
+
+
+def test_a_file_of_entries_is_read_in_pages(staff, monkeypatch):
+    topped_up(100, "2026-03-01 00:00:00")
+    for _ in range(5):  # They have the same time, so their ids decide.
+        charged(1, "2026-03-01 10:30:00")
+    charged(1, "2026-03-31 23:59:59")
+    whole = rows_of(staff.get(address(MARCH, "month_end_entries")))
+    monkeypatch.setattr("backoffice.month_end.files.PAGE_SIZE", 2)
+    assert rows_of(staff.get(address(MARCH, "month_end_entries"))) == whole
+    assert len(whole) == 1 + Entry.objects.count()
+
+
+def test_who_may_open_it():
+    a_quarter()
+    for role, allowed in (("support", False), ("billing", True), ("admin", True)):
+        member = signed_in(member_of(role))
+        addresses = [MONTHS, address(MARCH), *(address(MARCH, name) for name in FILES)]
+        assert {member.get(each).status_code for each in addresses} == {200 if allowed else 403}, role
+        assert (MONTHS in member.get("/admin/").content.decode()) == allowed
+
+
+def test_months_before_the_ledger_and_after_now_are_not_there(staff):
+    assert "There is no month yet" in staff.get(MONTHS).content.decode()
+    a_quarter()
+    assert staff.get(address(date(2026, 2, 1))).status_code == 404
+    assert staff.get(address(date(2026, 2, 1), "month_end_summary")).status_code == 404
+    assert staff.get("/admin/month-end/2999-01/").status_code == 404
+    assert staff.get(f"{MONTHS}?before=2026-04").context["months"][0].first_day == MARCH
+    assert staff.get(f"{MONTHS}?before=nonsense").status_code == 200
+
+
+def test_closed_months_cost_the_same_however_many_there_are(staff):
+    a_quarter()
+    closed_until(NOW)
+    with captured() as few:
+        staff.get(f"{MONTHS}?before=2026-04")
+    with captured() as more:
+        staff.get(f"{MONTHS}?before=2026-05")
+    assert len(more) == len(few)

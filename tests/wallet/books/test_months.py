@@ -1,0 +1,241 @@
+"""The ledger by month: what is stored once, what is read live, and that both are the sum of the entries."""
+
+from datetime import UTC, date, datetime, timedelta
+from io import StringIO
+from random import Random
+
+import pytest
+from django.core.management import call_command
+from django.db import transaction
+from django.db.utils import IntegrityError
+
+from tests.crowd import begin
+from tests.wallet.charges.test_any_history import BEGINNINGS, History, branches  # noqa: F401 (a fixture)
+from tests.wallet.entries import sql
+from tests.wallet.past import at, charged, gave_back, topped_up, wrote
+from tests.wallet.resting import rest
+from wallet.books import days, laws, months
+from wallet.books.months import LINES, Part
+from wallet.models import ClosedDay, ClosedMonth, Entry, FeatureTotal, MonthTotal, Wallet
+
+pytestmark = pytest.mark.django_db
+
+_, OF_MONTHS = laws.LAWS_OF_DAYS
+MARCH, APRIL, MAY = date(2026, 3, 1), date(2026, 4, 1), date(2026, 5, 1)
+NOW = datetime(2026, 5, 20, 12, tzinfo=UTC)
+
+# The same in another way: entry by entry over the text of the month, and grants from the moves of lots.
+BY_HAND = """
+SELECT product, feature, kind, sum(credits)::int,
+       (SELECT coalesce(sum(move.credits), 0)::int FROM wallet_lotmove move, wallet_entry moved
+         WHERE (moved.wallet_id, moved.sequence) = (move.wallet_id, move.sequence)
+           AND (moved.product, moved.feature, moved.kind) = (entry.product, entry.feature, entry.kind)
+           AND to_char(moved.created_at AT TIME ZONE 'UTC', 'YYYY-MM') = %s),
+       count(*)::int
+  FROM wallet_entry entry
+ WHERE to_char(created_at AT TIME ZONE 'UTC', 'YYYY-MM') = %s
+ GROUP BY 1, 2, 3 ORDER BY 1, 2, 3
+"""
+HELD_BEFORE = """
+SELECT (SELECT coalesce(sum(credits), 0)::int FROM wallet_entry
+         WHERE to_char(created_at AT TIME ZONE 'UTC', 'YYYY-MM') < %s),
+       (SELECT coalesce(sum(move.credits), 0)::int FROM wallet_lotmove move JOIN wallet_entry
+         USING (wallet_id, sequence) WHERE to_char(created_at AT TIME ZONE 'UTC', 'YYYY-MM') < %s)
+"""
+
+
+def is_as_by_hand(month: date) -> None:
+    """The month's figures are those of its entries, and it begins with the sum of all earlier ones."""
+    found, name = months.month_of(month), f"{month:%Y-%m}"
+    assert found.parts == [Part(*row) for row in sql(BY_HAND, name, name)]
+    assert [(found.opening, found.opening_granted)] == sql(HELD_BEFORE, name, name)
+    assert found.moved.credits == sum(found.line(line).credits for line in LINES)
+
+
+def a_quarter(seed: int = 0) -> None:
+    """Moves of two products over three months, some of them at the very edges of one."""
+    chance = Random(seed)  # noqa: S311 (a history, and no secret)
+    topped_up(500, "2026-03-01 00:00:00")
+    moments = sorted(
+        at("2026-03-01 00:00:01")
+        + timedelta(
+            days=chance.choice((0, 30, 31, 60, 61, chance.randrange(80))), seconds=chance.choice((0, 86_398))
+        )
+        for _ in range(40)
+    )
+    for moment in moments:
+        feature, product = chance.choice(
+            (("mail.send", "mail"), ("blog.article", "blog"), ("blog.chat", "blog"))
+        )
+        charge = charged(chance.randrange(1, 4), moment, feature=feature, product=product)
+        if chance.random() < 0.3:
+            gave_back(charge, 1, moment)
+        if chance.random() < 0.2:
+            wrote(chance.choice((-1, 2)), moment)
+
+
+def closed_until(moment: datetime) -> list[date]:
+    days.close_days(now=moment)
+    return months.close_months()
+
+
+# --- What a month says --------------------------------------------------------------------------------
+
+
+def test_every_kind_of_entry_is_in_exactly_one_line():
+    assert sorted(kind for kinds in LINES.values() for kind in kinds) == sorted(Entry.Kind)
+
+
+@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("closed", ["none", "some", "all", "with gaps", "without features"])
+def test_months_are_what_the_entries_add_up_to_whatever_is_closed(seed, closed):
+    a_quarter(seed)
+    if closed != "none":
+        closed_until(at("2026-04-10 05:00:00") if closed == "some" else NOW)
+    if closed == "with gaps":
+        ClosedDay.objects.filter(day__in=[date(2026, 5, 3), date(2026, 5, 9)]).delete()
+    if closed == "without features":
+        FeatureTotal.objects.filter(day_id__gte=date(2026, 5, 9)).delete()
+    for month in (MARCH, APRIL, MAY):
+        is_as_by_hand(month)
+    assert months.month_of(MAY).ends.credits == sum(Wallet.objects.values_list("balance", flat=True))
+
+
+# Of these histories, one has no dispute that is won.
+KINDS = {"both": set(Entry.Kind) - {Entry.Kind.REINSTATEMENT}, "grants": set(Entry.Kind)}
+
+
+@pytest.mark.parametrize("branches", ["both branches"], indirect=True)
+@pytest.mark.parametrize("mood", ["both", "grants"])
+def test_three_months_with_entries_of_every_kind_sum_to_the_books(mood, branches):  # noqa: F811
+    with History(mood) as history:
+        for number, name in enumerate([*BEGINNINGS[mood], *[""] * 240]):
+            if number % 5 == 0:
+                history.pass_time(history.clock.now + timedelta(hours=40))
+            history.take(name, f"months:{mood}:{number}")
+            if number > 100 and history.clock.now > at("2020-06-10 00:00:00"):
+                break
+        history.tidy()
+        end = history.clock.now
+        closed = closed_until(end)
+        assert len(closed) >= 3
+        newest = list(months.newest(200, now=end))
+        assert [each.first_day for each in newest if each.closed_at] == closed[::-1]
+        for each in newest:
+            is_as_by_hand(each.first_day)
+            whole = months.month_of(each.first_day)
+            assert (each.begins, each.moved, each.ends) == (whole.begins, whole.moved, whole.ends)
+        balances = sql("SELECT sum(balance)::int, sum(granted)::int FROM wallet_wallet")
+        assert [(newest[0].ends.credits, newest[0].ends.granted)] == balances
+        assert {part.kind for each in newest for part in each.parts} == KINDS[mood]
+        history.compare_the_laws()
+
+
+# --- Closing ------------------------------------------------------------------------------------------
+
+
+def test_a_month_is_closed_when_all_of_its_days_are():
+    a_quarter()
+    assert closed_until(at("2026-04-01 00:59:59")) == []
+    assert closed_until(at("2026-04-01 01:00:00")) == [MARCH]
+    assert closed_until(NOW) == [APRIL]
+    assert closed_until(NOW) == []
+    assert list(ClosedMonth.objects.order_by("month").values_list("month", "opening")) == [
+        (MARCH, 0),
+        (APRIL, months.month_of(MARCH).ends.credits),
+    ]
+
+
+def test_a_month_without_entries_is_closed_too():
+    topped_up(5, "2026-03-30 10:00:00")
+    assert closed_until(NOW) == [MARCH, APRIL]
+    april = months.month_of(APRIL)
+    assert (april.begins.credits, april.parts, april.ends.credits) == (5, [], 5)
+
+
+def test_a_month_with_a_day_that_is_open_waits():
+    a_quarter()
+    days.close_days(now=NOW)
+    ClosedDay.objects.filter(day=date(2026, 3, 9)).delete()
+    assert months.close_months() == []
+
+
+def test_days_that_an_earlier_release_closed_get_their_features():
+    a_quarter()
+    days.close_days(now=NOW)
+    before = list(FeatureTotal.objects.order_by("day", "product", "feature", "kind").values_list(*PARTS))
+    FeatureTotal.objects.filter(day_id__lt=APRIL).delete()
+    assert months.close_months() == []
+    out = StringIO()
+    call_command("close_days", stdout=out)
+    assert "earlier days added up by feature.\n2026-03 closed.\n2026-04 closed." in out.getvalue()
+    after = FeatureTotal.objects.filter(day_id__lt=MAY).order_by("day", "product", "feature", "kind")
+    assert list(after.values_list(*PARTS)) == [row for row in before if row[0] < MAY]
+
+
+PARTS = ("day_id", "product", "feature", "kind", "credits", "granted", "entries")
+
+
+def test_days_that_are_added_up_again_leave_a_closed_month_as_it_is():
+    a_quarter()
+    closed_until(NOW)
+    before = list(MonthTotal.objects.order_by("pk").values())
+    days.reopen(MARCH)
+    assert not FeatureTotal.objects.exists()
+    assert months.month_of(MARCH).closed_at is not None
+    closed_until(NOW)
+    assert list(MonthTotal.objects.order_by("pk").values()) == before
+
+
+@pytest.mark.parametrize("table", ["wallet_closedmonth", "wallet_monthtotal"])
+@pytest.mark.parametrize(
+    "statement", ["UPDATE {} SET entries = entries + 1", "DELETE FROM {}", "TRUNCATE {}"]
+)
+def test_a_closed_month_cannot_be_changed(table, statement):
+    a_quarter()
+    closed_until(NOW)
+    with pytest.raises(IntegrityError), transaction.atomic():
+        sql(statement.format(table))
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_that_close_at_once_close_each_month_once():
+    with transaction.atomic():
+        a_quarter()
+    days.close_days(now=NOW)
+    one, other = (begin(months.close_months) for _ in range(2))
+    one.result(timeout=120), other.result(timeout=120)
+    assert list(ClosedMonth.objects.order_by("month").values_list("month", flat=True)) == [MARCH, APRIL]
+    for month in (MARCH, APRIL, MAY):
+        is_as_by_hand(month)
+
+
+# --- The law ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.breaks_the_books
+@pytest.mark.parametrize(
+    ("change", "subject"),
+    [
+        ("UPDATE wallet_monthtotal SET credits = credits - 1 WHERE kind = 'topup'", "2026-03 wallet topup"),
+        ("UPDATE wallet_monthtotal SET granted = 1 WHERE kind = 'topup'", "2026-03 wallet topup"),
+        ("DELETE FROM wallet_monthtotal WHERE kind = 'topup'", "2026-03 wallet topup"),
+        ("UPDATE wallet_closedmonth SET opening = 7 WHERE month = '2026-04-01'", "2026-04"),
+        ("UPDATE wallet_closedmonth SET entries = 0 WHERE month = '2026-03-01'", "2026-03"),
+        ("DELETE FROM wallet_closedmonth WHERE month = '2026-04-01'", "2026-04"),
+    ],
+)
+def test_the_law_names_a_month_that_its_days_do_not_add_up_to(change, subject):
+    a_quarter()
+    closed_until(NOW)
+    rest()
+    sql(change)
+    assert subject in [row.subject for row in laws.violations() if row.law == OF_MONTHS]
+
+
+@pytest.mark.breaks_the_books
+def test_the_law_names_a_day_whose_features_do_not_add_up():
+    a_quarter()
+    closed_until(NOW)
+    sql("UPDATE wallet_featuretotal SET granted = granted + 1 WHERE kind = 'topup'")
+    assert {row.subject for row in laws.violations()} == {"2026-03-01 wallet topup", "2026-03 wallet topup"}

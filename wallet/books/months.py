@@ -1,0 +1,296 @@
+"""The ledger by month: what users held, what each kind of entry added or took, and by which feature.
+
+A month is a UTC month, and an entry belongs to the month in which it was written, as with days. The figures
+of a closed month are stored and final. Those of any other month are read from the totals of its closed days,
+and from the entries of the days that are open.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+from django.db import connection
+from django.db.models import F, Sum
+
+from foundation.calendar import DAY, add_months, day_of, end_of, start_of
+from wallet.books.models import Entry
+from wallet.books.totals import ClosedMonth, MonthTotal
+
+# The lines of a month, in the order of its page. Every kind of entry is in exactly one line.
+LINES: dict[str, tuple[Entry.Kind, ...]] = {
+    "sold": (Entry.Kind.TOPUP,),
+    "granted": (Entry.Kind.GRANT,),
+    "used": (Entry.Kind.DEDUCT, Entry.Kind.CAPTURE),
+    "given back": (Entry.Kind.REFUND,),
+    "expired": (Entry.Kind.EXPIRY,),
+    "clawed back": (Entry.Kind.CLAWBACK,),
+    "reinstated": (Entry.Kind.REINSTATEMENT,),
+    "adjusted": (Entry.Kind.ADJUSTMENT,),
+}
+# What features earned: what was used, less what was given back.
+OF_FEATURES = (*LINES["used"], *LINES["given back"])
+
+# The closed days whose features are added up. A day without entries has none.
+FEATURED = """
+     SELECT day FROM wallet_closedday closed
+      WHERE day BETWEEN %(first_day)s AND %(last_day)s
+        AND (entries = 0 OR EXISTS (SELECT FROM wallet_featuretotal WHERE day_id = closed.day))
+"""
+
+# In two halves, as `days.FLOWS`, and in one statement for the same reason.
+PARTS = f"""
+WITH featured AS MATERIALIZED ({FEATURED}),
+began AS MATERIALIZED (SELECT min(day)::timestamp AS at FROM featured)
+SELECT product, feature, kind, sum(credits)::bigint, sum(granted)::bigint, sum(entries)::bigint
+  FROM (SELECT product, feature, kind, credits, granted, entries
+          FROM wallet_featuretotal WHERE day_id IN (SELECT day FROM featured)
+         UNION ALL
+        SELECT product, feature, kind, credits, granted, entries
+          FROM (SELECT (created_at AT TIME ZONE 'UTC')::date AS day, product, feature, kind,
+                       sum(credits)::bigint AS credits, coalesce(sum(moved.granted), 0)::bigint AS granted,
+                       count(*) AS entries
+                  FROM wallet_entry
+                  LEFT JOIN LATERAL (
+                       SELECT sum(credits) AS granted FROM wallet_lotmove
+                        WHERE wallet_lotmove.wallet_id = wallet_entry.wallet_id
+                          AND wallet_lotmove.sequence = wallet_entry.sequence) AS moved ON true
+                 WHERE created_at >= %(since)s
+                       AND created_at < (SELECT coalesce(at AT TIME ZONE 'UTC', %(until)s) FROM began)
+                    OR created_at < %(until)s
+                       AND created_at >= (
+                           SELECT min(each) AT TIME ZONE 'UTC'
+                             FROM began, generate_series(at, %(last_day)s::timestamp, '1 day') AS each
+                            WHERE NOT EXISTS (SELECT FROM featured WHERE day = each::date))
+                 GROUP BY 1, 2, 3, 4) AS live
+         WHERE NOT EXISTS (SELECT FROM featured WHERE featured.day = live.day)) AS part
+ GROUP BY 1, 2, 3
+ ORDER BY 1, 2, 3
+"""  # noqa: S608 (made of texts of this module)
+
+# Whether all days of a month are closed with their features, of the first month from the first closed day on.
+IS_ADDED_UP = f"""
+WITH featured AS MATERIALIZED ({FEATURED})
+SELECT NOT EXISTS (
+       SELECT FROM generate_series(
+                   greatest(%(first_day)s::date, (SELECT min(day) FROM wallet_closedday))::timestamp,
+                   %(last_day)s::timestamp, '1 day') AS each
+        WHERE NOT EXISTS (SELECT FROM featured WHERE day = each::date))
+"""  # noqa: S608 (made of texts of this module)
+
+# One statement, so a month and its totals are of the same days. If two processes close the same month, one
+# waits for the other and then writes nothing.
+CLOSE = """
+WITH parts AS MATERIALIZED (
+     SELECT product, feature, kind, sum(credits)::bigint AS credits, sum(granted)::bigint AS granted,
+            sum(entries)::bigint AS entries
+       FROM wallet_featuretotal
+      WHERE day_id BETWEEN %(first_day)s AND %(last_day)s
+      GROUP BY 1, 2, 3),
+before AS (
+     SELECT opening + sum(coalesce(credits, 0)) AS opening,
+            opening_granted + sum(coalesce(granted, 0)) AS opening_granted
+       FROM wallet_closedmonth closed LEFT JOIN wallet_monthtotal total ON total.month = closed.month
+      WHERE closed.month = %(month_before)s
+      GROUP BY closed.id),
+closed AS (
+     INSERT INTO wallet_closedmonth (month, opening, opening_granted, entries)
+     SELECT %(first_day)s, coalesce((SELECT opening FROM before), 0),
+            coalesce((SELECT opening_granted FROM before), 0), coalesce((SELECT sum(entries) FROM parts), 0)
+     ON CONFLICT (month) DO NOTHING
+     RETURNING month)
+INSERT INTO wallet_monthtotal (month, product, feature, kind, credits, granted, entries)
+SELECT closed.month, parts.* FROM closed CROSS JOIN parts
+"""
+
+# The month of the first entry. No index has the order of the times, so it is found as in `days.OPEN_DAYS`.
+FIRST_MONTH = """
+WITH closed AS (SELECT min(day)::timestamp AT TIME ZONE 'UTC' AS began FROM wallet_closedday),
+written AS (
+     SELECT min(created_at) AS began
+       FROM wallet_entry
+      WHERE created_at >= '-infinity'
+        AND created_at <= (SELECT least(created_at, began) FROM wallet_entry, closed ORDER BY id LIMIT 1))
+SELECT date_trunc('month', least(closed.began, written.began) AT TIME ZONE 'UTC')::date FROM closed, written
+"""
+
+
+@dataclass(frozen=True)
+class Part:
+    """The sum of the entries of one product, feature and kind in a month.
+
+    `credits` is positive if credits were added and negative if they were taken. `granted` is the part of it
+    that was of grants. `entries` is a count.
+    """
+
+    product: str
+    feature: str
+    kind: str
+    credits: int
+    granted: int
+    entries: int
+
+
+@dataclass(frozen=True)
+class Total:
+    """What several parts add up to."""
+
+    credits: int = 0
+    granted: int = 0
+    entries: int = 0
+
+    @property
+    def paid(self) -> int:
+        """The part of the credits that was not of grants."""
+        return self.credits - self.granted
+
+
+def sum_of(parts: Iterable[Part]) -> Total:
+    """Return what these parts add up to."""
+    rows = [(part.credits, part.granted, part.entries) for part in parts]
+    return Total(*map(sum, zip(*rows, strict=True)))
+
+
+@dataclass(frozen=True)
+class Month:
+    """A month of the ledger, in credits. `closed_at` is None while the month is not closed.
+
+    `opening` is what all balances came to when the month began, debts subtracted, and `opening_granted` the
+    part of it that was of grants.
+    """
+
+    first_day: date
+    opening: int
+    opening_granted: int
+    parts: list[Part]
+    closed_at: datetime | None = None
+
+    @property
+    def last_day(self) -> date:
+        return last_day_of(self.first_day)
+
+    @property
+    def moved(self) -> Total:
+        """What all entries of the month add up to."""
+        return sum_of(self.parts)
+
+    @property
+    def begins(self) -> Total:
+        """What all balances came to when the month began."""
+        return Total(self.opening, self.opening_granted)
+
+    @property
+    def ends(self) -> Total:
+        """What all balances came to when the month ended, or now."""
+        return Total(self.opening + self.moved.credits, self.opening_granted + self.moved.granted)
+
+    def line(self, name: str) -> Total:
+        """Return what the entries of a line add up to; the name is one of LINES."""
+        return sum_of(part for part in self.parts if part.kind in LINES[name])
+
+    def features(self) -> dict[tuple[str, str], list[Part]]:
+        """Return the charges, and what was given back of charges, by product and feature, sorted."""
+        found: dict[tuple[str, str], list[Part]] = {}
+        for part in self.parts:
+            if part.kind in OF_FEATURES:
+                found.setdefault((part.product, part.feature), []).append(part)
+        return found
+
+
+def last_day_of(month: date) -> date:
+    """Return the last day of the month that begins on this day."""
+    return add_months(month, 1) - DAY
+
+
+def first_month() -> date | None:
+    """Return the first day of the month of the first entry; None without entries."""
+    with connection.cursor() as cursor:
+        cursor.execute(FIRST_MONTH)
+        [(month,)] = cursor.fetchall()
+    return month
+
+
+def close_months() -> list[date]:
+    """Close each finished month whose days are all closed, oldest first. Return the first day of each.
+
+    A month is closed once and stays as it is. Each is a transaction of its own. It is safe to call this
+    function again, also from two processes at the same time.
+    """
+    closed = []
+    last = ClosedMonth.objects.order_by("-month").values_list("month", flat=True).first()
+    month = add_months(last, 1) if last else first_month()
+    while month and _is_added_up(month):
+        values = _days(month) | {"month_before": add_months(month, -1)}
+        with connection.cursor() as cursor:
+            cursor.execute(CLOSE, values)
+        closed.append(month)
+        month = add_months(month, 1)
+    return closed
+
+
+def month_of(first_day: date) -> Month:
+    """Return the month that begins on this day: as it was closed, or as far as it is written."""
+    if closed := ClosedMonth.objects.filter(month=first_day).first():
+        totals = MonthTotal.objects.filter(month=first_day).order_by("product", "feature", "kind")
+        parts = [Part(*row) for row in totals.values_list(*Part.__annotations__)]
+        return Month(first_day, closed.opening, closed.opening_granted, parts, closed.closed_at)
+    opening, granted = _opening(first_day)
+    return Month(first_day, opening, granted, _parts(first_day, last_day_of(first_day)))
+
+
+def newest(count: int, *, now: datetime, until: date | None = None) -> Iterator[Month]:
+    """Yield so many months, newest first, from the month of `until` on, by default that of `now`.
+
+    Closed months are read in two queries; each other month takes one more.
+    """
+    first = first_month()
+    month = min(until or day_of(now), day_of(now)).replace(day=1)
+    if first is None:
+        return
+    wanted = [add_months(month, -back) for back in range(count) if add_months(month, -back) >= first]
+    closed = ClosedMonth.objects.in_bulk(wanted, field_name="month")
+    parts: dict[date, list[Part]] = {}
+    by_kind = MonthTotal.objects.filter(month__in=closed).values_list("month", "kind")
+    sums = by_kind.annotate(Sum("credits"), Sum("granted"), Sum("entries"))
+    for of_month, kind, credits, granted, entries in sums.order_by("month", "kind"):
+        parts.setdefault(of_month, []).append(Part("", "", kind, credits, granted, entries))
+    for each in wanted:
+        if row := closed.get(each):
+            yield Month(each, row.opening, row.opening_granted, parts.get(each, []), row.closed_at)
+        else:
+            yield month_of(each)
+
+
+def _opening(month: date) -> tuple[int, int]:
+    """Return what all balances came to when a month began, and the part of it that was of grants."""
+    last = ClosedMonth.objects.filter(month__lt=month).order_by("-month").first()
+    opening, granted = 0, 0
+    first = first_month()
+    if last:
+        totals = MonthTotal.objects.filter(month=last.month)
+        moved = totals.aggregate(credits=Sum("credits", default=0), granted=Sum(F("granted"), default=0))
+        opening, granted = last.opening + moved["credits"], last.opening_granted + moved["granted"]
+        first = add_months(last.month, 1)
+    if first and first < month:
+        parts = _parts(first, month - DAY)
+        opening += sum(part.credits for part in parts)
+        granted += sum(part.granted for part in parts)
+    return opening, granted
+
+
+def _parts(first_day: date, last_day: date) -> list[Part]:
+    values: dict[str, Any] = {"first_day": first_day, "last_day": last_day}
+    with connection.cursor() as cursor:
+        cursor.execute(PARTS, values | {"since": start_of(first_day), "until": end_of(last_day)})
+        return [Part(*row) for row in cursor.fetchall()]
+
+
+def _is_added_up(month: date) -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute(IS_ADDED_UP, _days(month))
+        [(is_added_up,)] = cursor.fetchall()
+    return bool(is_added_up)
+
+
+def _days(month: date) -> dict[str, date]:
+    return {"first_day": month, "last_day": last_day_of(month)}
