@@ -15,8 +15,16 @@ PAPER = 673  # An A4 page between the margins of look.css.
 OPEN_ALL = """
 for (const each of document.querySelectorAll(".section")) each.style.contentVisibility = "visible";
 for (const each of document.querySelectorAll("details")) each.open = true;
+for (const each of document.querySelectorAll("form[data-filters]")) each.classList.add("is-open");
 for (const each of document.querySelectorAll("[hidden]:not(.chart-read-out)")) each.hidden = false;
 for (const each of document.querySelectorAll("input[value=other]")) each.checked = true;
+"""
+# The filters of a list would replace parts of the page; without their script, the answer is a page.
+SEND = """
+form => {
+  form.noValidate = true;
+  form.matches("[data-filters]") ? form.submit() : form.requestSubmit();
+}
 """
 # Sets every word of many W in letters that join to one grapheme cluster. Chromium never breaks such a word,
 # so its box must clip it.
@@ -99,7 +107,7 @@ class Measurer:
         for name, value in values.items():
             form.locator(f"[name={name}]").first.fill(value)
         with self.page.expect_navigation():
-            form.evaluate("form => { form.noValidate = true; form.requestSubmit(); }")
+            form.evaluate(SEND)
         self.seen.add(self.path)
         self.measures(f"after {selector}")
 

@@ -224,10 +224,9 @@ def test_a_subscription_is_cancelled_after_a_preview(dana):
 def test_a_reader_is_found_without_their_address_in_the_url(dana):
     dana.goes_to("/dashboard/subscriptions")
     dana.page.locator("[name=search]").fill("b@example.com")
-    dana.page.locator("form:has([name=search]) button").first.click()
-    dana.page.wait_for_load_state()
+    dana.page.keyboard.press("Enter")
+    expect(dana.page.get_by_text("a@example.com")).to_have_count(0)
     assert "b@example.com" in dana.reads()
-    assert "a@example.com" not in dana.reads()
     assert "example.com" not in dana.page.url
 
 
