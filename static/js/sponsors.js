@@ -21,12 +21,12 @@
 
   // --- Logos -----------------------------------------------------------------------------------------
 
-  for (const logo of document.querySelectorAll(".logo img")) {
-    const show = () => logo.closest(".logo").classList.toggle("has-logo", logo.naturalWidth > 0);
-    logo.addEventListener("load", show);
-    logo.addEventListener("error", show);
-    if (logo.complete) show();
+  // These events do not bubble. Listening here also serves the rows that a filter brings later.
+  const show = (logo) => logo.closest(".logo")?.classList.toggle("has-logo", logo.naturalWidth > 0);
+  for (const each of ["load", "error"]) {
+    document.addEventListener(each, ({ target }) => target instanceof HTMLImageElement && show(target), true);
   }
+  for (const logo of document.querySelectorAll(".logo img")) if (logo.complete) show(logo);
 
   // --- Undo ------------------------------------------------------------------------------------------
 

@@ -6,6 +6,8 @@ from typing import Any
 
 from django.contrib import messages
 from django.core import signing
+from django.db.models import Count, Q, QuerySet, Sum
+from django.db.models.functions import Coalesce
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
@@ -64,15 +66,30 @@ class SponsorList(RecordList):
     }
 
     def more_context(self, form: FilterForm, records: list[Sponsor]) -> dict[str, Any]:
-        """Return the rows of the page, how many placements of the creator overlap, and six weeks to turn."""
+        """Return the rows of the page, how many placements overlap, the totals, and six weeks."""
         conflicts = verbs.conflicts(form.creator, at=form.now, among=records)
         return {
             "placements": [PlacementRow(each, form.now, conflicts.get(each.pk)) for each in records],
+            "totals": _totals(form.records()),
             "overlapping": verbs.double_booked(form.creator, at=form.now),
             "timeline": timeline.six_weeks(
                 form.creator, at=form.now, weeks_away=timeline.weeks_away(self.request.GET.get("weeks", ""))
             ),
         }
+
+
+def _totals(placements: QuerySet[Sponsor]) -> list[dict[str, Any]]:
+    """Return how many placements there are in each currency, and what is booked: not cancelled."""
+    is_booked = Q(cancelled_at=None)
+    return list(
+        placements.order_by("currency")
+        .values("currency")
+        .annotate(
+            count=Count("pk"),
+            cancelled_count=Count("pk", filter=~is_booked),
+            booked_cents=Coalesce(Sum("price_cents", filter=is_booked), 0),
+        )
+    )
 
 
 @page_of_the_user

@@ -9,6 +9,7 @@ from tests.html import browser_of, link, table, words
 from tests.monetization.dashboard.list_pages import file_of
 from tests.monetization.dashboard.sponsor_pages import ADD, LIST, edit_of, fields, seen_by
 from tests.monetization.records import NOON, days, place, upcoming
+from tests.wallet.entries import sql
 
 pytestmark = pytest.mark.django_db
 
@@ -102,3 +103,44 @@ def test_the_list_turns_to_other_weeks_and_keeps_its_filters(creator, page):
     assert link(answer, "This week") == "?position=header#weeks"
     assert "All three positions are free in these weeks." in words(answer)
     assert "All three positions are free" not in words(page.get(f"{LIST}?weeks=nonsense"))
+
+
+def test_the_totals_are_those_of_a_separate_query(creator, page, stranger):
+    for number in range(55):  # More than one page.
+        place(creator, f"Acme {number}", starts=NOON + days(number), price_cents=100 + number, currency="USD")
+    upcoming(creator, "Acme in yen", price_cents=500, currency="JPY")
+    upcoming(creator, "Acme for nothing")
+    gone = upcoming(creator, "Acme no more", price_cents=7, currency="JPY")
+    upcoming(creator, "Globex", price_cents=9_999)
+    upcoming(stranger, "Acme of another", price_cents=9_999)
+    Sponsor.objects.filter(pk=gone.pk).update(cancelled_at=NOON)
+    expected = sql(
+        """
+        SELECT currency, count(*)::text, count(cancelled_at)::text,
+               to_char(coalesce(sum(price_cents) FILTER (WHERE cancelled_at IS NULL), 0)
+                       / CASE currency WHEN 'JPY' THEN 1.0 ELSE 100.0 END,
+                       CASE currency WHEN 'JPY' THEN 'FM999990' ELSE 'FM999990.00' END)
+          FROM monetization_sponsor WHERE creator_id = %s AND sponsor_name LIKE 'Acme%%'
+         GROUP BY currency ORDER BY currency
+        """,
+        creator.pk,
+    )
+    found = table(page.get(f"{LIST}?sponsor=acme"), "totals")
+    assert [tuple(row) for row in found] == expected
+    assert len(expected) == 2
+
+
+def test_the_list_is_sorted_by_name_and_by_days(creator, page):
+    for name, first in (("Globex", 3), ("Acme", 9), ("Initech", 6)):
+        place(creator, name, starts=NOON + days(365 * 100 + first))
+
+    def names(query):
+        return [row[0].split()[0] for row in rows_of(page.get(f"{LIST}{query}"))]
+
+    assert names("") == names("?sort=-from") == ["Acme", "Initech", "Globex"]
+    assert names("?sort=from") == names("?state=upcoming") == ["Globex", "Initech", "Acme"]
+    assert names("?state=upcoming&sort=-from") == ["Acme", "Initech", "Globex"]
+    assert names("?sort=name") == ["Acme", "Globex", "Initech"]
+    assert names("?sort=-name") == ["Initech", "Globex", "Acme"]
+    assert link(page.get(LIST), "Days") == f"{LIST}?sort=from"
+    assert link(page.get(f"{LIST}?state=upcoming"), "Days") == f"{LIST}?state=upcoming&sort=-from"

@@ -113,10 +113,12 @@ def test_a_conflict_names_the_other_sponsors(creator, page):
 
 def test_only_possible_actions_are_offered(creator, page):
     over = place(creator, "Past", starts=timezone.now() - days(9), ends=timezone.now() - days(2))
-    html = page.get(LIST).content.decode()
-    assert edit_of(over) not in html
-    assert cancel_of(over) not in html
-    assert f"{ADD}?copy={over.pk}" in html
+    for path in (LIST, edit_of(over)):
+        html = page.get(path).content.decode()
+        assert "Edit Past</" not in html
+        assert 'aria-label="Edit Past"' not in html
+        assert cancel_of(over) not in html
+        assert f"{ADD}?copy={over.pk}" in html
 
 
 def test_an_invalid_filter_is_shown_and_not_applied(creator, page):
