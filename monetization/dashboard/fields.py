@@ -1,17 +1,15 @@
-"""The fields of the dashboard's forms: text, moments and amounts.
+"""The fields of the dashboard's forms: text and amounts.
 
 A text field uses the rules of the API's own field, so a page accepts exactly what the API accepts.
 """
 
 import re
-from datetime import datetime
 from typing import Any
 
 from django import forms
 from rest_framework import serializers as drf
 
 from foundation import money
-from foundation.http.fields import Moment
 
 # Matches 1,234.50 and 1234.5. It does not match a number with more digits than an amount may have.
 AMOUNT = re.compile(r"([0-9]{1,3}(?:,[0-9]{3}){1,3}|[0-9]{1,12})(?:\.([0-9]{0,3}))?", re.ASCII)
@@ -39,28 +37,6 @@ class Ruled(forms.CharField):
             details: Any = error.detail
             sentences = [self.error_messages.get(each.code, f"This {each}.") for each in details]
             raise forms.ValidationError(sentences) from None
-
-
-class MomentInput(forms.DateTimeInput):
-    """An input for a moment in UTC. It shows seconds only if the moment has seconds."""
-
-    input_type = "datetime-local"
-
-    def format_value(self, value: Any) -> Any:
-        if isinstance(value, datetime):
-            return f"{value:%Y-%m-%dT%H:%M:%S}" if value.second else f"{value:%Y-%m-%dT%H:%M}"
-        return value
-
-
-def moment_field(label: str, help_text: str) -> Ruled:
-    return Ruled(
-        Moment(),
-        label=label,
-        help_text=help_text,
-        # `step` lets browsers accept any second: a placement from the API may end at 23:59:59.
-        widget=MomentInput(attrs={"class": "input input-short", "step": "any"}),
-        error_messages={"required": "Choose a day and a time."},
-    )
 
 
 def cents_of(text: str, currency: str, *, most: int | None = None, any_step: int | None = None) -> int:

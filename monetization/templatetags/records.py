@@ -12,9 +12,8 @@ from monetization.privacy.placeholders import is_erased
 
 register = template.Library()
 
-# {{ tip.fee_bps|percent }} shows "5%". {{ sponsor.active_until|until }} shows "through 18 Dec 2026".
+# {{ tip.fee_bps|percent }} shows "5%".
 register.filter("percent", fees.percent)
-register.filter("until", words.end_words)
 
 
 @register.filter

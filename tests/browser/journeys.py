@@ -19,6 +19,7 @@ from wallet.models import TopUp
 # Routes without a page of their own: a browser only posts to them, or the answer is a file or JSON.
 NO_PAGES = {
     "dashboard/sponsors/<slug:pk>/cancel",
+    "dashboard/sponsors/free-slots/revoke",
     "dashboard/sponsors/restore/<str:token>",
     "dashboard/dismiss",
     "dashboard/tips/<slug:pk>/message",
@@ -54,7 +55,12 @@ def path_of(route: str, longest: LongestValues) -> str:
     """The address of a route: of the row with the longest values, if it names one."""
     path = re.sub(r"^(dashboard/)(\w+)/<\w+:pk>", lambda found: found[1] + longest.keys[found[2]], route)
     paid = TopUp.objects.of_user(longest.creator.pk).filter(state=TopUp.State.PAID).latest("pk")
-    rows = {"month:month": f"{longest.now:%Y-%m}", "slug:number": paid.pk, "str:entry_id": paid.entry_id}
+    rows = {
+        "month:month": f"{longest.now:%Y-%m}",
+        "slug:number": paid.pk,
+        "str:entry_id": paid.entry_id,
+        "str:token": longest.free_slots_token,
+    }
     return "/" + re.sub("<(.+?)>", lambda found: str(rows[found[1]]), path)
 
 

@@ -19,6 +19,7 @@ from backoffice.actions import acts
 from backoffice.credits import actions
 from demo.made_up_past import clock_at
 from monetization import sponsors, subscriptions, tips
+from monetization.free_slots import links
 from monetization.models import Sponsor, Subscription, Tip
 from monetization.privacy import erasure
 from tests.conftest import Caller
@@ -275,6 +276,7 @@ class LongestValues:
             price_cents=99_999_999,
             currency="USD",
         )
+        self.free_slots_token = links.token_of(links.make(creator=self.creator, title=long(100)))
         newest: dict[str, Any] = {"creator": self.creator}
         late = Subscription.objects.latest("pk")
         subscriptions.change(subscription_id=late.pk, status="past_due", plan=f"Weekly {long(93)}", **newest)

@@ -227,6 +227,7 @@ def test_it_is_made_shown_again_renamed_and_replaced(creator, page, settings):
     assert "The new link works now." in words(answer)
     assert f"https://billing.example{first}" in words(answer)
     assert f"https://billing.example{first}" in words(page.get(SHARE))
+    assert "no-transform" in page.get(SHARE)["Cache-Control"]
     page.post(SHARE, {"title": "The Law Blog"})
     assert address_of(creator) == first
     answer = page.post(SHARE, {"title": "The Law Blog", "new": "1"}, follow=True)

@@ -14,6 +14,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from accounts.decorators import page_of_the_user
 from accounts.throttling import hit
 from foundation.http.client_addresses import client_network
+from foundation.http.compression import shows_a_secret
 from foundation.http.fields import PlainText
 from foundation.http.last_resort import answer
 from monetization.dashboard import curl
@@ -39,6 +40,7 @@ class LinkForm(forms.Form):
 
 
 @page_of_the_user
+@shows_a_secret
 @require_http_methods(["GET", "HEAD", "POST"])
 def share(request: HttpRequest) -> HttpResponse:
     """Show the creator's link. A POST makes a new link, or changes the title of the present one."""
