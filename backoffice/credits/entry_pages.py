@@ -3,11 +3,11 @@
 No index has entries in the order of their times, because every charge would pay for it. So the time is cut
 into stretches, each with the number of its entries, and a page reads only the stretches that it is in. The
 stored totals give the number of each closed day. In all other stretches the entries are counted, up to the
-most that the list shows. These stretches are short near the present and grow towards the past, so a few are
-enough for a busy and for a quiet ledger.
+most that the list shows, and their credits are summed. These stretches are short near the present and grow
+towards the past, so a few are enough for a busy and for a quiet ledger.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -21,6 +21,8 @@ from django.db.models.lookups import Lookup
 from django.utils import timezone
 
 from backoffice.lists.change_list import CEILING, CappedPaginator
+from backoffice.lists.totals import Totals
+from foundation import money
 from foundation.calendar import FIRST_DAY, LAST_DAY, day_of, end_of, start_of
 from wallet.books import days
 from wallet.models import DayTotal, Entry
@@ -34,8 +36,8 @@ STRETCHES_MAX = 10  # The last one is older than seven years.
 # them may be at the end.
 SINCE, UNTIL = "created_at >= (SELECT %s::timestamptz)", "created_at < (SELECT %s::timestamptz)"
 COUNT = """
-SELECT {place}, count(*)
-  FROM (SELECT 1 FROM wallet_entry WHERE {conditions} LIMIT %s) AS counted
+SELECT {place}, count(*), coalesce(sum(credits), 0)
+  FROM (SELECT credits FROM wallet_entry WHERE {conditions} LIMIT %s) AS counted
 """
 
 
@@ -54,14 +56,16 @@ class Choice:
 
 @dataclass(frozen=True)
 class Stretch:
-    """The time from `since` to before `until`, and how many entries of the list were written in it.
+    """The time from `since` to before `until`, and the number and the sum of the list's entries in it.
 
-    If `entries` is above CEILING, there may be more.
+    If `is_cut`, there are more entries than were counted.
     """
 
     since: datetime
     until: datetime
     entries: int = 0
+    credits: int = 0
+    is_cut: bool = False
 
 
 class EntryPaginator(CappedPaginator):
@@ -75,6 +79,25 @@ class EntryPaginator(CappedPaginator):
         if self._choice is None:
             return super()._counted
         return min(sum(stretch.entries for stretch in self._stretches), CEILING + 1)
+
+    @property
+    def can_be_sorted(self) -> bool:
+        return self._choice is None and super().can_be_sorted
+
+    @property
+    def known_count(self) -> int | None:
+        """The number of all entries, also of more than the list shows: closed days have their totals."""
+        if self._choice is None:
+            return super().known_count
+        is_cut = any(stretch.is_cut for stretch in self._stretches)
+        return None if is_cut else sum(stretch.entries for stretch in self._stretches)
+
+    def totals(self, totals: Totals) -> Sequence[str]:
+        if self._choice is None:
+            return super().totals(totals)
+        if self.known_count is None:
+            return ()
+        return [f"{money.credits(sum(stretch.credits for stretch in self._stretches))} in total"]
 
     def page(self, number: Any) -> Page[Any]:
         if self._choice is None:
@@ -188,8 +211,12 @@ def _from_totals(first: datetime, last: datetime, choice: Choice) -> Iterator[St
         totals = totals.filter(product=choice.product)
     if choice.kinds:
         totals = totals.filter(kind__in=choice.kinds)
-    numbers = totals.order_by("-day_id").values_list("day_id").annotate(entries=Sum("entries"))
-    yield from (Stretch(start_of(day), end_of(day), entries) for day, entries in numbers)
+    numbers = (
+        totals.order_by("-day_id")
+        .values_list("day_id")
+        .annotate(entries=Sum("entries"), credits=Sum("credits"))
+    )
+    yield from (Stretch(start_of(day), end_of(day), *sums) for day, *sums in numbers)
 
 
 def _counted(stretches: Iterable[Stretch], choice: Choice) -> list[Stretch]:
@@ -207,5 +234,8 @@ def _counted(stretches: Iterable[Stretch], choice: Choice) -> list[Stretch]:
         values += [*conditions.values(), CEILING + 1]
     with connection.cursor() as cursor:
         cursor.execute(" UNION ALL ".join(queries), values)
-        numbers = dict(cursor.fetchall())
-    return [replace(stretch, entries=numbers[place]) for place, stretch in enumerate(stretches)]
+        sums = {place: (entries, int(credits)) for place, entries, credits in cursor.fetchall()}
+    return [
+        replace(stretch, entries=entries, credits=credits, is_cut=entries > CEILING)
+        for stretch, (entries, credits) in ((stretch, sums[place]) for place, stretch in enumerate(stretches))
+    ]

@@ -41,6 +41,7 @@ from backoffice.lists.facts import in_plain_words, instant, moment_in_words
 from backoffice.lists.totals import Totals
 from foundation import states
 from foundation.text import middle_cut
+from foundation.words import count
 
 # No list counts or shows more rows than this.
 CEILING = 10_000
@@ -133,6 +134,11 @@ class CappedPaginator(Paginator):
     def has_more(self) -> bool:
         """Whether there are more rows than are counted."""
         return self._counted > CEILING
+
+    @property
+    def known_count(self) -> int | None:
+        """The number of all rows; None if there are more than were counted."""
+        return None if self.has_more else self.count
 
     @property
     def can_be_sorted(self) -> bool:
@@ -262,10 +268,10 @@ class List(ChangeList):
     @property
     def counted(self) -> str:
         """How many rows there are, such as "1 tip" or "10,000+ tips"."""
-        if self.paginator.has_more:
+        number = self.paginator.known_count
+        if number is None:
             return f"{CEILING:,}+ {self.opts.verbose_name_plural}"
-        noun = self.opts.verbose_name if self.result_count == 1 else self.opts.verbose_name_plural
-        return f"{self.result_count:,} {noun}"
+        return count(number, str(self.opts.verbose_name), str(self.opts.verbose_name_plural))
 
     @property
     def is_cut(self) -> bool:

@@ -6,9 +6,14 @@ a new kind of argument fails the tests until `path_of` knows a row for it.
 
 import re
 from collections.abc import Callable
+from typing import Any
 
+from django.contrib import admin
+from django.contrib.admin.utils import quote
 from django.urls import get_resolver, is_valid_path, resolve
 
+from accounts.models import User
+from backoffice.actions.pages import ActingAdmin
 from foundation.http.envelope import is_api_path
 from tests.browser.longest import PRODUCT, LongestValues, address, long
 from tests.codes import code_of
@@ -31,6 +36,7 @@ NO_PAGES = {
 # In the back-office: files, redirects to the row's page, pages that no staff may open, and Django's own.
 NO_PAGES_OF_ROWS = re.compile(r"/(csv|history|delete|autocomplete|jsi18n|log(in|out))/?$")
 PASSWORD = "correct horse battery"
+ROWS_MAX = 100  # Of a list: an action applies to one of its newest rows.
 
 
 def pages(*, of_the_back_office: bool) -> set[str]:
@@ -62,6 +68,45 @@ def path_of(route: str, longest: LongestValues) -> str:
         "str:token": longest.free_slots_token,
     }
     return "/" + re.sub("<(.+?)>", lambda found: str(rows[found[1]]), path)
+
+
+# --- The back-office -------------------------------------------------------------------------------------
+
+
+def paths_of_the_back_office(longest: LongestValues) -> list[str]:
+    """The addresses of all pages of the back-office but the results of a search."""
+    routes_of_pages = sorted(pages(of_the_back_office=True))
+    return [path for route in routes_of_pages for path in paths_of(route, longest)]
+
+
+def paths_of(route: str, longest: LongestValues) -> list[str]:
+    """The addresses of a route: of the newest row of a list; for an action, the newest that it applies to."""
+    if route == "admin/find/<str:token>/":
+        return []  # A search leads there.
+    if "<path:object_id>" not in route:
+        return [f"/{route}"]
+    if route == "admin/user/<path:object_id>/":
+        return [f"/admin/user/{quote(misar_id)}/" for misar_id in longest.misar_ids]
+    _, app, model, _, *rest = route.rstrip("/").split("/")
+    rows = row_by_action(app, model, longest.staff)
+    action = rest[0] if rest else "change"
+    return [f"/{route}".replace("<path:object_id>", quote(str(rows[action].pk)))] if action in rows else []
+
+
+def row_by_action(app: str, model: str, staff: User) -> dict[str, Any]:
+    """The newest row of a list that has each page, by the page's name."""
+    its_admin = next(
+        each
+        for each in admin.site._registry.values()
+        if (each.opts.app_label, each.opts.model_name) == (app, model)
+    )
+    rows = list(its_admin.model._default_manager.order_by("-pk")[:ROWS_MAX])
+    by_action = {"change": rows[0]}
+    if isinstance(its_admin, ActingAdmin):
+        for row in rows:
+            for action in its_admin.staff_actions_on(row, staff):
+                by_action.setdefault(action.name, row)
+    return by_action
 
 
 # --- The ways ---------------------------------------------------------------------------------------------

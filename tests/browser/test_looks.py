@@ -13,7 +13,7 @@ from django.utils import timezone
 from accounts import users
 from accounts.models import ServiceKey
 from demo.made_up_past import clock_at
-from tests.browser.journeys import opens_all_pages
+from tests.browser.journeys import opens_all_pages, paths_of_the_back_office
 from tests.chromium import SIZES
 from tests.factories import UserFactory
 from tests.reflow import OPEN_ALL, Measurer
@@ -98,6 +98,14 @@ def history(give, article_rate):
 def test_every_page_of_a_user_or_creator(looker, longest):
     problems = [problem for browser in opens_all_pages(looker, longest) for problem in browser.problems]
     assert not problems, "\n".join(problems)
+
+
+def test_every_page_of_the_back_office(looker, longest):
+    """Lists, rows, and the pages that add and act, as the URL configuration has them."""
+    bea = looker(longest.staff)
+    for path in paths_of_the_back_office(longest):
+        bea.opens(path)
+    assert not bea.problems, "\n".join(bea.problems)
 
 
 def test_pages_of_a_user_with_a_history(looker, history):

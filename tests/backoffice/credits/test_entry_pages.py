@@ -10,6 +10,8 @@ from django.utils import timezone
 from backoffice.credits import entry_pages
 from backoffice.credits.entry_pages import EntryPaginator
 from backoffice.lists import change_list
+from backoffice.lists.totals import Credits
+from foundation import money
 from foundation.calendar import day_of, end_of, start_of
 from tests.wallet.entries import sql
 from tests.wallet.resting import resting_triggers
@@ -19,6 +21,7 @@ from wallet.models import ClosedDay, Entry
 pytestmark = [pytest.mark.django_db, pytest.mark.breaks_the_books]
 
 PER_PAGE = 7
+SUM = Credits("credits", "in total")
 PRODUCTS, KINDS = ("mail", "blog", ""), ("deduct", "capture", "topup")
 INSERT = """
 INSERT INTO wallet_entry (id, wallet_id, sequence, kind, credits, balance_after, feature, count, product,
@@ -96,9 +99,29 @@ def test_each_page_is_a_slice_of_all_entries(monkeypatch, seed):
         wanted = list(rows)
         pages = EntryPaginator(rows, PER_PAGE)
         assert (pages.count, pages.has_more) == (min(len(wanted), ceiling), len(wanted) > ceiling)
+        if pages.known_count is not None:
+            total = money.credits(sum(entry.credits for entry in wanted))
+            assert (pages.known_count, pages.totals(SUM)) == (len(wanted), [f"{total} in total"])
+        else:
+            assert (pages.has_more, pages.totals(SUM)) == (True, ())
         shown = [entry for number in pages.page_range for entry in pages.page(number).object_list]
         assert shown == wanted[:ceiling]
         assert list(pages.all_rows[: ceiling + 1]) == wanted[: ceiling + 1]
+
+
+def test_closed_days_give_the_sum_of_more_entries_than_a_list_shows(monkeypatch):
+    for module in (change_list, entry_pages):
+        monkeypatch.setattr(module, "CEILING", 2)
+    now = timezone.now()
+    moments = [now - timedelta(days=9, seconds=number) for number in range(5)]
+    with resting_triggers(), connection.cursor() as cursor:
+        cursor.execute(INSERT, [["topup"] * 5, ["mail"] * 5, moments])
+    rows = Entry.objects.order_by("-created_at")
+    before = EntryPaginator(rows, PER_PAGE)
+    assert (before.known_count, before.totals(SUM)) == (None, ())
+    days.close_days(now=now)
+    after = EntryPaginator(rows, PER_PAGE)
+    assert (after.count, after.known_count, after.totals(SUM)) == (2, 5, ["25 credits in total"])
 
 
 def test_an_entry_with_a_time_ahead_of_the_clock_is_on_the_first_page():
