@@ -16,6 +16,8 @@ from django.utils import timezone
 from accounts.actors import actor_of
 from accounts.models import Act, User
 from backoffice.lists import change_list
+from foundation.money import amount
+from foundation.text import middle_cut
 from monetization import subscriptions, tips
 from monetization.models import Tip
 from tests.factories import StaffFactory, UserFactory, enter
@@ -212,6 +214,73 @@ def test_a_difference_is_shown_in_words_with_a_link_to_its_user(staff):
         "<br>Stripe has $100.00; the top-up has $90.00.</p>"
     ) in page.text
     assert "<strong>later</strong>" in page.text  # A kind of another release.
+
+
+def test_the_menus_of_the_filters_lead_to_the_same_rows_as_their_values(staff, give):
+    give("usr_1", 10)
+    charge = charged(2, timezone.now())
+    page = staff.get(list_of(Entry), {"kind__exact": "deduct", "wallet__user_id__exact": "usr_1", "o": "0"})
+    shown = page.context["cl"]
+    kinds, products, when = shown.filters
+    assert (kinds.name, products.name, when.name) == ("kind__exact", "product__exact", "when")
+    assert [label for _, label, is_chosen in kinds.choices if is_chosen] == ["Charge"]
+    assert [each.is_active for each in shown.filters] == [True, False, False]
+    assert shown.kept == [("wallet__user_id__exact", "usr_1"), ("o", "0")]
+    assert found(page) == [charge.pk]
+    # A form without scripts sends each menu, also those that leave their filter out.
+    sent = dict(shown.kept) | {"kind__exact": "", "product__exact": "", "when": ""}
+    everything = staff.get(list_of(Entry), sent)
+    assert len(found(everything)) == 2
+    assert everything.context["cl"].filters_active == 0
+    assert staff.get(list_of(Entry) + shown.unfiltered_url).context["cl"].filters_active == 0
+
+
+# --- Totals and facts -----------------------------------------------------------------------------------
+
+
+def test_totals_are_of_all_rows_of_the_filter_in_each_currency(staff):
+    creator = UserFactory.create()
+    for cents, code in ((700, "USD"), (500, "USD"), (900, "EUR")):
+        tip = tips.record(creator=creator, amount_cents=cents, currency=code)
+    tips.refund(creator=creator, tip_id=tip.pk, amount_cents=200, key="k", actor="user:x")
+    sql = """
+    SELECT currency, sum(gross_cents), sum(fee_cents), sum(refunded_cents) FROM monetization_tip
+     GROUP BY currency ORDER BY currency
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(sql)
+        wanted = [
+            ", ".join(
+                f"{amount(cents, code)} {word}"
+                for word, cents in zip(("gross", "fee", "refunded"), map(int, sums), strict=True)
+            )
+            for code, *sums in cursor.fetchall()
+        ]
+    page = staff.get(list_of(Tip))
+    assert page.context["cl"].totals == wanted
+    assert wanted[0].startswith("9.00 EUR gross, ")
+    assert "2.00 EUR refunded</span>" in page.text
+    dollars = staff.get(list_of(Tip), {"currency__exact": "USD"}).context["cl"]
+    assert (dollars.counted, dollars.totals) == ("2 tips", wanted[1:])
+    assert staff.get(list_of(Tip), {"currency__exact": "KWD"}).context["cl"].totals == ()
+
+
+def test_no_list_has_a_column_of_stripes_ids_and_the_page_of_a_row_has_them_to_copy(staff, give):
+    at_stripe = {"stripe_session_id", "payment", "payment_intent_id", "charge_id", "its_refund", "sessions"}
+    for model in ADMINS:
+        of_model: Any = admin.site.get_model_admin(model)
+        assert not at_stripe & set(of_model.list_display), model
+        assert model.__name__ not in ("StripeEvent", "StripeRefund", "StripeDispute") or (
+            "id" not in of_model.list_display
+        )
+    give("usr_1", 10)
+    topup = TopUp.objects.get()
+    page = staff.get(reverse("admin:wallet_topup_change", args=[topup.pk.replace("_", "_5F")]))
+    assert f'<span id="fact-id">{topup.pk}</span>' in page.text
+    assert f'<span id="fact-stripe_session_id">{topup.stripe_session_id}</span>' in page.text
+    assert 'data-copy="fact-stripe_session_id"' in page.text
+    listed = staff.get(list_of(TopUp)).text
+    assert f'<code title="{topup.pk}">{middle_cut(topup.pk)}</code>' in listed
 
 
 # --- Searching ------------------------------------------------------------------------------------------

@@ -57,7 +57,7 @@ def test_staff_filter_sort_and_open_a_list(comes_in, creator, look):
     page = grace.page
     if size == "phone":
         grace.presses("Menu")
-    page.get_by_role("navigation", name="Lists").get_by_role("link", name="Tips", exact=True).click()
+    page.get_by_role("navigation", name="Menu").get_by_role("link", name="Tips", exact=True).click()
     assert grace.is_at(TIPS)
     assert grace.sees("60 tips · ")
     grace.is_never_stopped_by_the_page()
@@ -113,7 +113,7 @@ def test_the_one_search_box_finds_everywhere_or_in_the_list(comes_in, creator):
 def test_a_phone_without_scripts_has_the_menu_and_the_filters(comes_in, creator):
     grace = comes_in(size="phone", javascript=False)
     grace.presses("Menu")
-    grace.page.get_by_role("navigation", name="Lists").get_by_role("link", name="Entries").click()
+    grace.page.get_by_role("navigation", name="Menu").get_by_role("link", name="Entries").click()
     assert grace.is_at(ENTRIES)
     grace.presses("Filters")
     grace.page.get_by_label("Kind").select_option("adjustment")

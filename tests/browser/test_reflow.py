@@ -50,7 +50,7 @@ def test_no_page_of_the_back_office_is_too_wide(measurer, longest):
         bea.opens(f"/admin/monetization/{name}/{row.pk}/change/")
     for sought in (long(300), address(), f"pi_0{long(251)}"):
         bea.opens("/admin/find/")
-        bea.sends(".find-large", sought=sought)
+        bea.sends(".find-box", sought=sought)
     assert not bea.problems, "\n".join(bea.problems)
     assert routes_of_pages - opened(bea) == set()
 
