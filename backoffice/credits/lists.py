@@ -3,7 +3,6 @@
 What staff may do to the rows is in actions.py. A search finds only whole ids, keys and e-mail addresses.
 """
 
-import json
 from collections.abc import Iterable
 from typing import Any, cast
 
@@ -18,7 +17,7 @@ from accounts.addresses import ids_with_address
 from accounts.misar_ids import is_misar_id
 from accounts.models import ServiceKey, User
 from backoffice.actions.pages import ActingAdmin
-from backoffice.credits import actions, audits, funds, grants, parked, refunds, reversals
+from backoffice.credits import actions, audits, funds, grants, parked, payloads, refunds, reversals
 from backoffice.credits.entry_pages import EntryPaginator
 from backoffice.lists.change_list import is_private
 from backoffice.lists.columns import column, refund_tag
@@ -363,14 +362,7 @@ class StripeEventAdmin(AddressedAdmin):
 
     @admin.display(description="as Stripe sent it")
     def as_sent(self, event: StripeEvent) -> str:
-        """The event as indented JSON. An event that cannot be parsed is shown as Stripe sent it."""
-        try:
-            text = json.dumps(json.loads(event.payload), indent=2, ensure_ascii=False)
-        except (ValueError, RecursionError):
-            text = event.payload
-        # UTF-8 cannot encode half of a surrogate pair, so it is shown as an escape sequence.
-        text = text.encode(errors="backslashreplace").decode()
-        return format_html('<pre tabindex="0">{}</pre>', text)  # Keyboard users can then scroll the text.
+        return payloads.as_html(event.payload)
 
 
 @admin.register(Rate)
