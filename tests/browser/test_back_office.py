@@ -84,8 +84,12 @@ def finds(person, sought):
     box.press("Enter")
 
 
+# These say first what the balance becomes.
+PREVIEWED = {"Adjust the balance", "Give this charge back", "Resolve it by hand"}
+
+
 def does(person, act, reason, **fields):
-    """Fill in the form of a staff action and send it."""
+    """Fill in the form of a staff action and send it; twice, if it shows first what it will change."""
     for label, value in fields.items():
         named = re.compile(
             f"^{label.replace('_', ' ')}( |$)", re.IGNORECASE
@@ -93,7 +97,11 @@ def does(person, act, reason, **fields):
         person.page.get_by_label(named).fill(value)
     person.types("Reason", reason)
     person.is_never_stopped_by_the_page()
-    person.presses(act)
+    if act in PREVIEWED:
+        person.presses("Preview")
+        person.page.locator("#preview, [role=alert]").wait_for()
+    if act not in PREVIEWED or person.page.locator("#preview").count():
+        person.presses(act)
 
 
 def status_of(person, path, form=None):
@@ -209,6 +217,9 @@ def test_billing_adjusts_within_the_limit_and_once(comes_in, case, look):
     assert bea.sees("Nothing has changed.")
     bea.is_never_stopped_by_the_page()
     bea.types("Credits", "8")
+    bea.presses("Preview")
+    assert bea.sees("22 → to 30 credits")
+    bea.is_never_stopped_by_the_page()
     with bea.page.expect_request(lambda request: request.method == "POST") as sent:
         bea.presses("Adjust the balance")
     assert bea.is_at("/admin/user/usr_5Fada/")
@@ -281,6 +292,7 @@ def test_billing_needs_no_script(comes_in, case):
     bea.follows("Adjust the balance")
     bea.types("Credits", "-2")
     bea.types("Reason", "Given twice")
+    bea.presses("Preview")
     bea.presses("Adjust the balance")
     assert bea.is_at("/admin/user/usr_5Fada/")
     assert available_of("usr_ada") == 20

@@ -58,14 +58,17 @@ def sees_after_a_while(person, text):
     return False
 
 
-def asks_for(person, dollars):
-    """Fill in the form of a refund and send it."""
+def asks_for(person, dollars, *, in_debt=False):
+    """Fill in the form of a refund, see what it will change, and send it; `in_debt`: it is refused first."""
     person.follows("Refund this top-up")
     person.is_never_stopped_by_the_page()
     person.page.get_by_label(re.compile("^Amount in US dollars")).fill(dollars)
     person.types("Reason", "They were charged for a plan that we no longer have")
     shoot(person, "form")
-    person.presses("Refund this top-up")
+    person.presses("Preview")
+    if not in_debt:
+        assert person.sees("once Stripe reports it")
+        person.presses("Refund this top-up")
 
 
 def shoot(person, name):
@@ -122,13 +125,15 @@ def test_staff_confirm_a_debt_and_the_user_then_owes(paid, bea, look):
     spend(20, USER)
     person = bea(*look)
     person.goes_to(page_of(paid))
-    asks_for(person, "25")
+    asks_for(person, "25", in_debt=True)
     said = "This refund takes back 25 credits. The user has 5, so it leaves a debt of 20 credits."
     assert person.sees(said)
     person.is_never_stopped_by_the_page()
     shoot(person, "debt")
     assert not RefundRequest.objects.exists()
     person.page.get_by_label("Refund it anyway, and leave this debt").check()
+    person.presses("Preview")
+    assert person.sees("once Stripe reports it")
     person.presses("Refund this top-up")
     assert person.sees("Stripe refunds $25.00.")
     assert sees_after_a_while(person, "Refunded $25.00")

@@ -1,0 +1,123 @@
+"""Staff read the overview, compare it with the period before, write a note, and adjust a balance."""
+
+from datetime import timedelta
+
+import pytest
+from django.contrib.auth.models import Group
+from django.db import transaction
+from django.utils import timezone
+
+from tests.factories import StaffFactory, UserFactory
+from tests.wallet.past import charged, topped_up
+from wallet.books.funds import funds_of
+from wallet.models import StripeEvent
+
+LOOKS = [("desktop", "light"), ("phone", "dark")]
+DAY = timedelta(days=1)
+# How many pixels of the first chart's plot have a colour of the page, in the rows of the plot that are higher
+# than a quarter of it above the zero line.
+PIXELS = """
+(token) => {
+  const plot = document.querySelector("figure[data-chart=bars]");
+  const canvas = plot.querySelector("canvas");
+  const over = plot.querySelector(".u-over");
+  const scale = canvas.width / canvas.clientWidth;
+  const [left, top, width, height] = [over.offsetLeft, over.offsetTop, over.clientWidth, over.clientHeight]
+    .map((each) => Math.round(each * scale));
+  const colour = getComputedStyle(document.documentElement).getPropertyValue(token).trim();
+  const wanted = colour.match(/[0-9a-f]{2}/gi).map((part) => parseInt(part, 16));
+  const { data } = canvas.getContext("2d").getImageData(left, top, width, Math.round(height / 3));
+  let count = 0;
+  for (let at = 0; at < data.length; at += 4) {
+    if (wanted.every((part, index) => data[at + index] === part)) count++;
+  }
+  return count;
+}
+"""
+
+
+@pytest.fixture
+def history(site):
+    """Two periods of top-ups and charges of Ada; one top-up of this period is far larger than all others."""
+    UserFactory.create(misar_id="usr_1", name="Ada Lovelace")
+    now = timezone.now()
+    for ago in range(59, 0, -4):
+        with transaction.atomic():
+            topped_up(5000 if ago == 11 else 20, now - ago * DAY, user_id="usr_1", product="blog")
+            charged(6, now - ago * DAY, user_id="usr_1", product="blog")
+    StripeEvent.objects.create(
+        id="evt_1",
+        type="charge.refunded",
+        state="parked",
+        payload='{"id": "evt_1", "client_secret": "cs_secret", "object": {"amount": 500}}',
+    )
+
+
+@pytest.fixture
+def bea(open_browser):
+    def come(size, scheme):
+        member = StaffFactory.create(misar_id="staff:bea", name="Bea", is_superuser=False)
+        member.groups.add(Group.objects.get(name="billing"))
+        person = open_browser(size=size, scheme=scheme)
+        person.comes_signed_in(member, going_to="/admin/")
+        return person
+
+    return come
+
+
+def looks_right_in_both_schemes(person):
+    for scheme in ("dark", "light"):
+        person.page.emulate_media(color_scheme=scheme)
+        person.is_never_stopped_by_the_page()
+
+
+@pytest.mark.parametrize("look", LOOKS, ids=" ".join)
+def test_staff_compare_periods_write_a_note_and_preview_an_adjustment(history, bea, look):
+    person = bea(*look)
+    # The overview: words, the line of the period before, and a bar that is cut.
+    assert person.sees("% on the 30 days before")
+    assert person.sees("Topped up, 30 days before")
+    cut = person.page.locator(".chart-cut").first.inner_text()
+    assert cut.startswith("Beyond the axis: 5,000 (")
+    # Other bars, of 20 credits, and the muted line reach into the upper third of the plot.
+    assert person.page.evaluate(PIXELS, "--chart-1") > 100
+    assert person.page.evaluate(PIXELS, "--muted") > 10
+    looks_right_in_both_schemes(person)
+
+    # A note on a user.
+    person.goes_to("/admin/user/usr_5F1/")
+    person.page.get_by_text("Add a note").click()
+    person.presses("Save this note")
+    assert person.sees("This field is required.")
+    looks_right_in_both_schemes(person)
+    person.types("Note", "Called about October.")
+    person.presses("Save this note")
+    assert person.is_at("/admin/user/usr_5F1/#notes")
+    assert person.sees("Called about October.")
+    looks_right_in_both_schemes(person)
+
+    # An adjustment says what the balance becomes, and then does it.
+    balance = funds_of("usr_1").balance
+    person.follows("Adjust the balance")
+    person.types("Credits", "3")
+    person.types("Reason", "Goodwill")
+    person.presses("Preview")
+    shown = person.page.locator("#preview dd")
+    shown.wait_for()
+    assert shown.inner_text().replace("\n", " ").split()[0] == f"{balance:,}"
+    assert f"{balance + 3:,} credits" in shown.inner_text()
+    assert shown.evaluate("each => each.getBoundingClientRect().top < innerHeight")
+    assert funds_of("usr_1").balance == balance
+    looks_right_in_both_schemes(person)
+    person.presses("Adjust the balance")
+    assert person.is_at("/admin/user/usr_5F1/")
+    assert funds_of("usr_1").balance == balance + 3
+
+    # The JSON of an event.
+    person.goes_to("/admin/wallet/stripeevent/evt_5F1/change/")
+    text = person.page.locator("#payload").inner_text()
+    assert '"client_secret": "(hidden)"' in text
+    assert text.rstrip().endswith("}")
+    person.presses("Copy the JSON")
+    person.page.locator("[data-copied]", has_text=".").first.wait_for()
+    looks_right_in_both_schemes(person)
