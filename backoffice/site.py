@@ -56,6 +56,11 @@ class BackOffice(admin.AdminSite):
                 self.admin_view(partial(month_end.entries_file, self)),
                 name="month_end_entries",
             ),
+            path(
+                "month-end/<month:month>/stripe.csv",
+                self.admin_view(partial(month_end.stripe_file, self)),
+                name="month_end_stripe",
+            ),
         ]
         # Leave out view_on_site, because rows have no page outside the back-office.
         return pages + [page for page in super().get_urls() if getattr(page, "name", "") != "view_on_site"]

@@ -113,8 +113,8 @@ def seed() -> dict[str, str]:
 
 def check_the_books() -> None:
     """Run the nightly checks once, so the back-office shows their time and result."""
-    checks = (("seal_ledger",), ("check_ledger",), ("check_ledger", "--seals"), ("reconcile_stripe",))
-    for command in checks:
+    checks = (("check_ledger",), ("check_ledger", "--seals"), ("reconcile_stripe",))
+    for command in (("seal_ledger",), *checks, ("read_payouts",)):
         try:
             call_command(*command, stdout=StringIO(), stderr=StringIO())
         except CommandError:

@@ -115,6 +115,14 @@ WALLET = {
     "wallet_featuretotal": Access(operator=("INSERT", "DELETE"), auditor=ALL),
     "wallet_closedmonth": APPENDED_BY_OPERATORS,
     "wallet_monthtotal": APPENDED_BY_OPERATORS,
+    "wallet_stripemovement": APPENDED_BY_OPERATORS,
+    "wallet_stripepayout": Access(
+        operator=("INSERT", "UPDATE (status, arrives_at, itemized_at)"), auditor=ALL
+    ),
+    "wallet_payoutitem": APPENDED_BY_OPERATORS,
+    "wallet_payoutreading": APPENDED_BY_OPERATORS,
+    "wallet_closedmoney": APPENDED_BY_OPERATORS,
+    "wallet_monthmoney": APPENDED_BY_OPERATORS,
     "wallet_audit": APPENDED_BY_OPERATORS,
     "wallet_reconciliationrun": Access(operator=("INSERT", "UPDATE"), auditor=ALL),
     "wallet_seal": APPENDED_BY_OPERATORS,

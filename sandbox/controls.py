@@ -14,7 +14,7 @@ from django.http import HttpRequest, HttpResponseBase, JsonResponse
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST, require_safe
 
-from sandbox import behaviour, disputes, events, grants, refunds, sessions, sso, store
+from sandbox import behaviour, disputes, events, grants, payouts, refunds, sessions, sso, store
 from sandbox.errors import NoSuchObject, StripeError
 from sandbox.store import Body, Document
 
@@ -94,6 +94,15 @@ def refund_session(request: HttpRequest, session_id: str) -> JsonResponse:
     if status is None and "pending" in body:
         status = "pending" if _flag(body, "pending") else "succeeded"
     return JsonResponse(refund(session_id, amount=_cents(body), status=status).body)
+
+
+@control
+@require_POST
+def pay_out(request: HttpRequest) -> JsonResponse:
+    """Pay out all money that waits, at once; with `{"amount": cents}`, so much, as if by hand."""
+    amount = _cents(_body(request, "amount"))
+    made = payouts.pay_out_now() if amount is None else payouts.pay_out_by_hand(amount)
+    return JsonResponse(made.body)
 
 
 @control

@@ -35,7 +35,8 @@ FIELDS: dict[str, dict[str, tuple[str, ...]]] = {
         "transfer_reversal": (),
     },
     "dispute": {"charge": ("charge",), "payment_intent": ("payment_intent",)},
-    "balance_transaction": {"source": ("charge", "refund", "dispute")},
+    "balance_transaction": {"source": ("charge", "refund", "dispute", "payout")},
+    "payout": {"balance_transaction": ("balance_transaction",)},
 }
 
 Tree = dict[str, Any]

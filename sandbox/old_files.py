@@ -7,8 +7,14 @@ from collections.abc import Iterator
 from sandbox import shapes
 from sandbox.shapes import Body
 
-# 1: every charge, refund and dispute has its balance transactions.
-VERSION = 1
+# 1: every charge, refund and dispute has its balance transactions. 2: each of these waits for its payout.
+VERSION = 2
+DAY_SECONDS = 86_400
+
+
+def paid_out_at(created: int) -> int:
+    """The first midnight (UTC) at which money that moved then may be paid out, after two days."""
+    return (created // DAY_SECONDS + 3) * DAY_SECONDS
 
 
 def complete(connection: sqlite3.Connection) -> None:
@@ -16,8 +22,13 @@ def complete(connection: sqlite3.Connection) -> None:
     with connection:
         connection.execute("BEGIN IMMEDIATE")
         (version,) = connection.execute("PRAGMA user_version").fetchone()
-        if version < VERSION:
+        if version < 1:
             _add_balance_transactions(connection)
+        if version < VERSION:
+            connection.execute(
+                "UPDATE documents SET due_at = (created / ? + 3) * ? WHERE object = 'balance_transaction'",
+                (DAY_SECONDS, DAY_SECONDS),
+            )
             connection.execute(f"PRAGMA user_version = {VERSION}")
 
 

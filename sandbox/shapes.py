@@ -341,6 +341,40 @@ def transaction_of_dispute(dispute: Body, *, amount: int, fee: int, created: int
     )
 
 
+def payout(*, amount: int, created: int, automatic: bool) -> Body:
+    """A payout that arrived at the bank a day after it was made."""
+    return {
+        "id": new_id("po_1"),
+        "object": "payout",
+        "amount": amount,
+        "arrival_date": created + 86_400,
+        "automatic": automatic,
+        "balance_transaction": new_id("txn_1"),
+        "created": created,
+        "currency": "usd",
+        "description": "STRIPE PAYOUT",
+        "livemode": False,
+        "metadata": {},
+        "method": "standard",
+        "reconciliation_status": "completed" if automatic else "not_applicable",
+        "source_type": "card",
+        "status": "paid",
+        "type": "bank_account",
+    }
+
+
+def transaction_of_payout(payout: Body) -> Body:
+    """The money that a payout takes from the balance."""
+    return _transaction(
+        payout,
+        transaction_id=payout["balance_transaction"],
+        amount=-payout["amount"],
+        kind="payout",
+        category="payout",
+        description=payout["description"],
+    )
+
+
 def _transaction(
     source: Body,
     *,

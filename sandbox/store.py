@@ -150,6 +150,8 @@ def forget_everything() -> None:
 def add(document: Document) -> Document:
     """Store a new object."""
     body = document.body
+    if body["object"] == "balance_transaction" and body["type"] != "payout":
+        document.due_at = old_files.paid_out_at(body["created"])
     with transaction() as connection:
         connection.execute(
             "INSERT INTO documents (id, object, created, session, body, notes, due_at)"

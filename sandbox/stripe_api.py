@@ -1,10 +1,12 @@
-"""The part of Stripe's API that a wallet calls: Checkout Sessions, payments, refunds, disputes, and events.
+"""The part of Stripe's API that a wallet calls: sessions, payments, refunds, disputes, payouts and events.
 
 A handler reads its parameters, refuses unknown ones, and calls one verb. endpoint.py does what every call
 needs.
 """
 
-from sandbox import refunds, sessions, store
+import time
+
+from sandbox import payouts, refunds, sessions, store
 from sandbox.checkout_parameters import new_session
 from sandbox.errors import NoSuchObject, StripeError
 from sandbox.listing import listed, listed_by_payment, retrieved
@@ -135,8 +137,9 @@ def retrieve_balance_transaction(parameters: Parameters, *, transaction_id: str,
 
 
 def list_balance_transactions(parameters: Parameters, **where: str) -> Body:
-    """Every move of money, newest first. There are no payouts here, so a filter by one finds nothing."""
+    """Every move of money, newest first, or those that are in an automatic payout."""
     kind, currency, payout = (parameters.text(name) for name in ("type", "currency", "payout"))
+    in_payout = set(payouts.items_of(payout)) if payout else None
     return listed_by_payment(
         "balance_transaction",
         parameters,
@@ -145,8 +148,26 @@ def list_balance_transactions(parameters: Parameters, **where: str) -> Body:
         wanted=lambda moved: (
             (kind is None or moved["type"] == kind)
             and (currency is None or moved["currency"] == currency)
-            and payout is None
+            and (in_payout is None or moved["id"] in in_payout)
         ),
+    )
+
+
+# --- Payouts ----------------------------------------------------------------------------------------
+
+
+def retrieve_payout(parameters: Parameters, *, payout_id: str, **where: str) -> Body:
+    return retrieved("payout", parameters, payout_id, param="payout")
+
+
+def list_payouts(parameters: Parameters, **where: str) -> Body:
+    status = parameters.choice("status", "pending", "paid", "failed", "canceled")
+    payouts.let_time_pass(time.time())
+    return listed(
+        "payout",
+        parameters,
+        address="/v1/payouts",
+        wanted=lambda payout: status is None or payout["status"] == status,
     )
 
 

@@ -13,6 +13,14 @@ from wallet.payments.models import (
     StripeRefund,
     TopUp,
 )
+from wallet.payments.payouts.models import (
+    ClosedMoney,
+    MonthMoney,
+    PayoutItem,
+    PayoutReading,
+    StripeMovement,
+    StripePayout,
+)
 from wallet.prices.models import Rate, RateChange
 from wallet.seals.models import Seal, TableSeal
 
@@ -20,6 +28,7 @@ __all__ = [
     "Audit",
     "Budget",
     "ClosedDay",
+    "ClosedMoney",
     "ClosedMonth",
     "DayTotal",
     "Entry",
@@ -30,9 +39,12 @@ __all__ = [
     "HoldPart",
     "Lot",
     "LotMove",
+    "MonthMoney",
     "MonthTotal",
     "OutOfOrderEntry",
     "Payment",
+    "PayoutItem",
+    "PayoutReading",
     "Rate",
     "RateChange",
     "ReconciliationRun",
@@ -40,6 +52,8 @@ __all__ = [
     "Seal",
     "StripeDispute",
     "StripeEvent",
+    "StripeMovement",
+    "StripePayout",
     "StripeRefund",
     "TableSeal",
     "TopUp",

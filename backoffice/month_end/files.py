@@ -1,21 +1,22 @@
 """A month as CSV files: its figures, and all of its entries."""
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from datetime import UTC, datetime, timedelta
 
-from django.db.models import Q, QuerySet
+from django.db.models import F, OuterRef, Q, QuerySet, Subquery
 
 from foundation.spreadsheets import Cell
 from wallet.books.months import LINES, Month
-from wallet.models import Entry
+from wallet.models import Entry, PayoutItem, StripeMovement
 
 HEADER = ("month", "line", "product", "feature", "kind", "credits", "granted", "paid", "entries")
 ENTRY_COLUMNS = (
     *("id", "created_at", "wallet_id", "sequence", "kind", "credits", "balance_after", "product", "feature"),
     *("count", "reverses_id", "stripe_session_id", "idempotency_key", "actor", "effective_at"),
 )
-# A page of entries lies within one hour, and is sorted; so a file of any length needs little memory.
-STRETCH, PAGE_SIZE = timedelta(hours=1), 2_000
+# The entries of a stretch are sorted by the database, so it is short where there are many of them.
+SHORTEST, LONGEST = timedelta(minutes=1), timedelta(days=8)
+PAGE_SIZE = 2_000
 
 
 def summary(month: Month) -> Iterator[tuple[Cell, ...]]:
@@ -41,23 +42,51 @@ def entries(
     """
     named = {"product": product, "feature": feature}
     chosen = Entry.objects.filter(**{name: value for name, value in named.items() if value is not None})
-    start = since
+    start, stretch = since, timedelta(hours=1)
     while start < until:
-        yield from _within(chosen.filter(created_at__lt=min(start + STRETCH, until)), start)
-        start += STRETCH
+        end = min(start + stretch, until)
+        count = yield from _within(chosen.filter(created_at__lt=end), start)
+        start, stretch = end, max(stretch / 2, SHORTEST) if count > PAGE_SIZE else min(stretch * 2, LONGEST)
 
 
-def _within(chosen: QuerySet[Entry], start: datetime) -> Iterator[tuple[Cell, ...]]:
-    after = Q(created_at__gte=start)
+def _within(chosen: QuerySet[Entry], start: datetime) -> Generator[tuple[Cell, ...], None, int]:
+    """Yield the entries from `start` on, oldest first. Return how many they were."""
+    after, count = Q(created_at__gte=start), 0
     while rows := list(
         chosen.filter(after).order_by("created_at", "pk").values_list(*ENTRY_COLUMNS)[:PAGE_SIZE]
     ):
         yield from (tuple(map(_cell, row)) for row in rows)
+        count += len(rows)
         last_id, last_at, *_ = rows[-1]
         after = Q(created_at__gte=last_at) & (Q(created_at__gt=last_at) | Q(pk__gt=last_id))
+    return count
 
 
 def _cell(value: str | int | datetime | None) -> Cell:
     if isinstance(value, datetime):
         return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
     return value
+
+
+MOVEMENT_COLUMNS = (
+    *("id", "created_at", "category", "currency", "amount", "fee", "net", "source_id", "payment_intent_id"),
+    "payout_id",
+)
+
+
+def movements(since: datetime, until: datetime) -> Iterator[tuple[Cell, ...]]:
+    """Yield what moved at Stripe from `since` to before `until`, oldest first, each with its payout.
+
+    Amounts are in the smallest unit of the currency.
+    """
+    sent_in = PayoutItem.objects.filter(movement_id=OuterRef("pk")).values("payout_id")
+    rows = StripeMovement.objects.annotate(net=F("amount") - F("fee"), payout_id=Subquery(sent_in))
+    after = Q(created_at__gte=since)
+    while page := list(
+        rows.filter(after, created_at__lt=until)
+        .order_by("created_at", "pk")
+        .values_list(*MOVEMENT_COLUMNS)[:PAGE_SIZE]
+    ):
+        yield from (tuple(map(_cell, row)) for row in page)
+        last_id, last_at, *_ = page[-1]
+        after = Q(created_at__gte=last_at) & (Q(created_at__gt=last_at) | Q(pk__gt=last_id))

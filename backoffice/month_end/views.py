@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from accounts.models import User
 from backoffice.lists.read_only import EXPORT_PERMISSION
-from backoffice.month_end import figures, files
+from backoffice.month_end import figures, files, stripe
 from backoffice.overview.figures import in_time, one_moment
 from foundation.calendar import add_months, day_of
 from foundation.http.files import csv_file
@@ -65,6 +65,7 @@ def month_end(site: AdminSite, request: HttpRequest, month: date) -> HttpRespons
             "month": found,
             "is_over": found.last_day < day_of(timezone.now()),
             "lines": figures.statement(found),
+            "stripe": in_time(lambda: (stripe.side_of(month),)),
             "revenue": figures.revenue(found),
             "may_take_files": request.user.has_perm(EXPORT_PERMISSION),
             **figures.neighbors(found, first=first, last=day_of(timezone.now())),
@@ -89,6 +90,15 @@ def entries_file(site: AdminSite, request: HttpRequest, month: date) -> HttpResp
     logger.info("%s took the entries of %s as a file.", request.user.pk, f"{month:%Y-%m}")
     rows = files.entries(period.since, period.until, product, feature)
     return csv_file(f"entries-{month:%Y-%m}.csv", files.ENTRY_COLUMNS, rows)
+
+
+def stripe_file(site: AdminSite, request: HttpRequest, month: date) -> HttpResponseBase:
+    """What moved at Stripe in a month, as a CSV file that is read while it is sent."""
+    _require(request, PERMISSION, EXPORT_PERMISSION)
+    period = figures.period_of(month)
+    logger.info("%s took Stripe's movements of %s as a file.", request.user.pk, f"{month:%Y-%m}")
+    rows = files.movements(period.since, period.until)
+    return csv_file(f"stripe-{month:%Y-%m}.csv", files.MOVEMENT_COLUMNS, rows)
 
 
 def _found(month: date) -> Month:

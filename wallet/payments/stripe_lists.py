@@ -7,7 +7,7 @@ StripeOutOfReach. Linked objects are expanded, at most four levels deep, as far 
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -28,6 +28,7 @@ PAGE_SIZE = 100
 LISTED_MAX = 1_000_000
 # Stripe's ids have no other characters. Another text in an address could ask for something else.
 ASKABLE = re.compile(r"[A-Za-z0-9_]+", re.ASCII)
+CURRENCY = re.compile(r"[a-z]{3}", re.ASCII)
 OF_SESSIONS = ("payment_intent.latest_charge",)
 
 
@@ -105,6 +106,29 @@ def _balance_transaction(value: object) -> Body:
     return value
 
 
+def _movement(value: object) -> Body:
+    moved = _balance_transaction(value)
+    _require(moved.get("fee"), int, "the fee of a balance transaction")
+    _require_currency(moved)
+    return moved
+
+
+def _payout(value: object) -> Body:
+    payout = _movable(value, "payout")
+    _require(payout.get("amount"), int, "the amount of a payout")
+    _require(payout.get("automatic"), bool, "automatic")
+    _require_name(payout.get("reconciliation_status"), "reconciliation_status")
+    _require_currency(payout)
+    if not is_time(payout.get("arrival_date")):
+        raise wrong_answer("arrival_date is no time")
+    return payout
+
+
+def _require_currency(value: Body) -> None:
+    if not CURRENCY.fullmatch(str(value.get("currency"))):
+        raise wrong_answer("the currency is no currency")
+
+
 def _charge(value: Body) -> Body:
     _require_id(value, "charge")
     return value
@@ -152,6 +176,10 @@ BALANCE_TRANSACTIONS = Kind(
     "balance_transaction", lambda client: client.v1.balance_transactions, ("source",), _balance_transaction
 )
 
+# The same list for what a month comes to: it needs fees, and links of all kinds.
+MOVEMENTS = replace(BALANCE_TRANSACTIONS, check=_movement)
+PAYOUTS = Kind("payout", lambda client: client.v1.payouts, (), _payout)
+
 
 def pages(kind: Kind, *, first: datetime, end: datetime) -> Iterator[list[Body]]:
     """Yield the objects that were created from `first` on and before `end`, in pages, newest first.
@@ -170,6 +198,14 @@ def sessions_of_payment(payment_intent_id: str) -> list[Body]:
 def refunds_of_payment(payment_intent_id: str) -> list[Body]:
     """Return the refunds of a payment intent. Raises StripeOutOfReach."""
     return [each for page in _pages(REFUNDS, {"payment_intent": payment_intent_id}) for each in page]
+
+
+def movements_in_payout(payout_id: str) -> Iterator[list[Body]]:
+    """Yield the balance transactions in an automatic payout, its own included. Raises StripeOutOfReach.
+
+    Of other payouts Stripe does not know what is in them.
+    """
+    return _pages(MOVEMENTS, {"payout": payout_id})
 
 
 def has_any(kind: Kind, *, first: datetime, end: datetime) -> bool:

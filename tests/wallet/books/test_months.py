@@ -20,7 +20,7 @@ from wallet.models import ClosedDay, ClosedMonth, Entry, FeatureTotal, MonthTota
 
 pytestmark = pytest.mark.django_db
 
-_, OF_MONTHS = laws.LAWS_OF_DAYS
+_, OF_MONTHS, _ = laws.LAWS_OF_DAYS
 MARCH, APRIL, MAY = date(2026, 3, 1), date(2026, 4, 1), date(2026, 5, 1)
 NOW = datetime(2026, 5, 20, 12, tzinfo=UTC)
 

@@ -97,4 +97,24 @@ LAWS_OF_DAYS = {
             OR months = 0 AND closed.month <> (SELECT min(month) FROM closed)
          ORDER BY 1
     """,
+    # Whether they are of top-ups may be found later, when a payment that was parked is resolved.
+    "A closed month of money is what moved at Stripe in it": """
+        WITH kept AS (
+             SELECT month, currency, category, sum(movements) AS movements, sum(amount) AS amount,
+                    sum(fee) AS fee
+               FROM wallet_monthmoney GROUP BY 1, 2, 3),
+        there AS (
+             SELECT date_trunc('month', created_at AT TIME ZONE 'UTC')::date AS month, currency, category,
+                    count(*) AS movements, sum(amount) AS amount, sum(fee) AS fee
+               FROM wallet_stripemovement GROUP BY 1, 2, 3)
+        SELECT concat_ws(' ', to_char(month, 'YYYY-MM'), currency, category),
+               format('%%s and %%s fees in %%s movements kept, %%s and %%s in %%s there',
+                      coalesce(kept.amount, 0), coalesce(kept.fee, 0), coalesce(kept.movements, 0),
+                      coalesce(there.amount, 0), coalesce(there.fee, 0), coalesce(there.movements, 0))
+          FROM kept FULL JOIN there USING (month, currency, category)
+         WHERE (kept.movements, kept.amount, kept.fee) IS DISTINCT FROM
+               (there.movements, there.amount, there.fee)
+           AND (kept.month IS NOT NULL OR month IN (SELECT closed.month FROM wallet_closedmoney closed))
+         ORDER BY 1
+    """,
 }

@@ -1,0 +1,106 @@
+"""What a month says of our balance at Stripe: its movements, its fees and its payouts. Amounts are text."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from foundation import money as amounts
+from foundation.charts import Cell, Column, Row, Table
+from wallet.payments.payouts import money
+from wallet.payments.payouts.money import Money, Moved, Payout
+
+# Stripe's reporting categories in our words, in the order of the page.
+NAMES = {
+    ("charge", True): "Top-ups",
+    ("charge", False): "Other payments",
+    ("refund", True): "Refunds of top-ups",
+    ("refund", False): "Other refunds",
+    ("refund_failure", True): "Failed refunds of top-ups",
+    ("refund_failure", False): "Other failed refunds",
+    ("dispute", True): "Disputes of top-ups",
+    ("dispute", False): "Other disputes",
+    ("dispute_reversal", True): "Disputes of top-ups that returned money",
+    ("dispute_reversal", False): "Other disputes that returned money",
+    ("fee", False): "Stripe's other fees",
+    ("payout", False): "Payouts to our bank",
+    ("payout_reversal", False): "Payouts that came back",
+}
+
+
+@dataclass(frozen=True)
+class Balance:
+    """Our balance at Stripe in one currency: what it began with, what moved, and what it ended with."""
+
+    currency: str
+    opening: str
+    closing: str
+    moved: Table
+    paid_out: str
+    waiting: str
+
+
+@dataclass(frozen=True)
+class StripeSide:
+    """The part of a month's page about Stripe. `url` of a payout leads to Stripe's dashboard."""
+
+    closed_at: datetime | None
+    read_until: datetime | None
+    balances: Sequence[Balance]
+    payouts: Sequence[tuple[Payout, str, str, str]]
+
+
+def side_of(month: date) -> StripeSide | None:
+    """Return what a month says of Stripe; None if nothing of it is read."""
+    found = money.money_of(month)
+    if found is None:
+        return None
+    currencies = sorted({*found.opening, *(each.currency for each in found.moved)})
+    sent = [
+        (
+            each,
+            *(_written(amount, each.currency) for amount in (each.amount, each.net, each.amount - each.net)),
+        )
+        for each in money.payouts_of(month)
+    ]
+    balances = [_balance(found, currency) for currency in currencies]
+    return StripeSide(found.closed_at, money.read_until(), balances, sent)
+
+
+def _balance(found: Money, currency: str) -> Balance:
+    moved = [each for each in found.moved if each.currency == currency]
+    order = list(NAMES)
+    moved.sort(
+        key=lambda each: (order.index(_key(each)) if _key(each) in NAMES else len(order), each.category)
+    )
+    rows = [
+        Row(NAMES.get(_key(each), each.category.replace("_", " ").capitalize()), _cells(each))
+        for each in moved
+    ]
+    names = ("Gross", "Stripe's fee", "Net", "Movements")
+    of_topups = [each for each in moved if each.of_topups]
+    net, paid_out = sum(each.net for each in of_topups), sum(each.paid_out for each in of_topups)
+    return Balance(
+        currency.upper(),
+        _written(found.opening.get(currency, 0), currency),
+        _written(found.closing.get(currency, 0), currency),
+        Table("What moved", [Column(name) for name in names], rows),
+        _written(paid_out, currency),
+        _written(net - paid_out, currency),
+    )
+
+
+def _key(moved: Moved) -> tuple[str, bool]:
+    return moved.category, moved.of_topups
+
+
+def _cells(moved: Moved) -> list[Cell]:
+    figures = (moved.amount, -moved.fee, moved.net)
+    return [
+        *(Cell(_written(each, moved.currency)) for each in figures),
+        Cell(amounts.plain(moved.movements)),
+    ]
+
+
+def _written(smallest_units: int, currency: str) -> str:
+    code = currency.upper()
+    return amounts.figure(smallest_units, code) if amounts.is_currency(code) else str(smallest_units)

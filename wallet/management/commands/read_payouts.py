@@ -1,0 +1,43 @@
+"""`manage.py read_payouts [--since 2026-01-01]`: read Stripe's balance transactions and payouts."""
+
+from argparse import ArgumentParser
+from datetime import datetime
+from typing import Any
+
+from django.core.management.base import CommandError
+
+from foundation.operators import COULD_NOT_LOOK, LookingCommand, moment
+from wallet.errors import StripeOutOfReach
+from wallet.payments.payouts import money, reading
+
+
+class Command(LookingCommand):
+    help = (
+        "Read what moved on our balance at Stripe since the last run, with Stripe's fees and payouts, and "
+        "close the money of each finished month. It changes nothing at Stripe. Safe to run again, and to run "
+        "twice at the same time. Exit code 0: done. 2: could not."
+    )
+    purpose = "read payouts"
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument(
+            "--since",
+            type=moment,
+            help="where the first run begins: 90d or a date; the default is the first top-up",
+        )
+
+    def handle(self, *, since: datetime | None, **options: Any) -> None:
+        try:
+            with self.progress("Reading what Stripe has") as advance:
+                until = reading.read(since=since, on_page=advance)
+        except StripeOutOfReach as error:
+            raise CommandError(
+                "Could not read: Stripe cannot be reached, refuses our key, or answers wrongly.",
+                returncode=COULD_NOT_LOOK,
+            ) from error
+        if until is None:
+            self.stdout.write("There is no top-up yet.")
+            return
+        self.stdout.write(f"Read until {until:%Y-%m-%d %H:%M} UTC.")
+        for month in money.close():
+            self.stdout.write(f"Money of {month:%Y-%m} closed.")

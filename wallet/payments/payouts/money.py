@@ -1,0 +1,180 @@
+"""A month's money at Stripe: what came and went by category, Stripe's fees, and what was paid out.
+
+A movement belongs to the UTC month in which the money moved at Stripe. So a dispute of a payment of November
+that takes its money in December is in December. The money of a month is closed when all of its movements
+are read, and what is in each automatic payout of it.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+from django.db import connection
+from django.db.models import F, Sum
+
+from foundation.calendar import add_months, day_of, start_of
+from wallet.payments.payouts.models import ClosedMoney, MonthMoney, PayoutReading, StripePayout
+from wallet.payments.payouts.reading import read_until
+
+# By the index on the time. A payment of which the books know nothing has no row of its own.
+ADDED = """
+     SELECT movement.currency, movement.category,
+            payment.state IS NOT NULL AND payment.state IN ('credited', 'by_hand') AS of_topups,
+            count(*) AS movements, sum(movement.amount)::bigint AS amount, sum(movement.fee)::bigint AS fee,
+            coalesce(sum(movement.amount - movement.fee)
+                     FILTER (WHERE payout.created_at < %(until)s), 0)::bigint AS paid_out
+       FROM wallet_stripemovement movement
+       LEFT JOIN wallet_payment payment
+         ON payment.stripe_id = movement.payment_intent_id AND movement.payment_intent_id <> ''
+       LEFT JOIN wallet_payoutitem item ON item.movement_id = movement.id
+       LEFT JOIN wallet_stripepayout payout ON payout.id = item.payout_id
+      WHERE movement.created_at >= %(since)s AND movement.created_at < %(until)s
+      GROUP BY 1, 2, 3
+      ORDER BY 1, 2, 3
+"""
+CLOSE = f"""
+WITH added AS MATERIALIZED ({ADDED}),
+closed AS (
+     INSERT INTO wallet_closedmoney (month) VALUES (%(month)s) ON CONFLICT (month) DO NOTHING RETURNING month)
+INSERT INTO wallet_monthmoney (month, currency, category, of_topups, movements, amount, fee, paid_out)
+SELECT closed.month, added.* FROM closed CROSS JOIN added
+"""  # noqa: S608 (made of texts of this module)
+# The payouts that were made in a month, and those with top-ups of it: of these payments, what it sent.
+PAYOUTS = """
+WITH sent AS (
+     SELECT item.payout_id, count(*) AS movements, sum(movement.amount - movement.fee)::bigint AS net
+       FROM wallet_stripemovement movement
+       JOIN wallet_payment payment
+         ON payment.stripe_id = movement.payment_intent_id AND movement.payment_intent_id <> ''
+        AND payment.state IN ('credited', 'by_hand')
+       JOIN wallet_payoutitem item ON item.movement_id = movement.id
+      WHERE movement.created_at >= %(since)s AND movement.created_at < %(until)s
+      GROUP BY 1)
+SELECT id, created_at, arrives_at, status, is_automatic, itemized_at IS NOT NULL, currency, amount,
+       coalesce(movements, 0), coalesce(net, 0)
+  FROM wallet_stripepayout LEFT JOIN sent ON payout_id = id
+ WHERE created_at >= %(since)s AND created_at < %(until)s OR id IN (SELECT payout_id FROM sent)
+ ORDER BY created_at, id
+ LIMIT %(most)s
+"""
+PAYOUTS_MAX = 200
+
+
+@dataclass(frozen=True)
+class Moved:
+    """What the movements of one category and currency add up to. Amounts are in the smallest unit."""
+
+    currency: str
+    category: str
+    of_topups: bool
+    movements: int
+    amount: int
+    fee: int
+    paid_out: int
+
+    @property
+    def net(self) -> int:
+        """What the balance changed by."""
+        return self.amount - self.fee
+
+
+@dataclass(frozen=True)
+class Payout:
+    """A payout, and what it sent of the month's top-ups: how many movements, and their net."""
+
+    id: str
+    created_at: datetime
+    arrives_at: datetime
+    status: str
+    is_automatic: bool
+    is_itemized: bool
+    currency: str
+    amount: int
+    movements: int
+    net: int
+
+
+@dataclass(frozen=True)
+class Money:
+    """A month's money at Stripe. `opening` is the balance by currency when the month began."""
+
+    month: date
+    opening: dict[str, int]
+    moved: list[Moved]
+    closed_at: datetime | None = None
+
+    @property
+    def closing(self) -> dict[str, int]:
+        """The balance by currency when the month ended, or when it was last read."""
+        return _balances(self.opening, ((each.currency, each.net) for each in self.moved))
+
+
+def close() -> list[date]:
+    """Close the money of each finished month that is read whole, oldest first. Return the first day of each.
+
+    Each is a statement of its own, so it is safe to call this again, also from two processes.
+    """
+    until, closed = read_until(), []
+    month = _first_open()
+    while month and until and start_of(add_months(month, 1)) <= until and _is_itemized(month):
+        with connection.cursor() as cursor:
+            cursor.execute(CLOSE, _times(month) | {"month": month})
+        closed.append(month)
+        month = add_months(month, 1)
+    return closed
+
+
+def money_of(month: date) -> Money | None:
+    """Return a month's money: as it was closed, or as far as it is read. None if none of it is read."""
+    earlier = MonthMoney.objects.filter(month__lt=month).values("currency").order_by("currency")
+    sums = earlier.annotate(net=Sum(F("amount") - F("fee"))).values_list("currency", "net")
+    opening = dict(sums)
+    if closed := ClosedMoney.objects.filter(month=month).first():
+        rows = MonthMoney.objects.filter(month=month).order_by("currency", "category", "of_topups")
+        moved = [Moved(*row) for row in rows.values_list(*Moved.__annotations__)]
+        return Money(month, opening, moved, closed.closed_at)
+    first = _first_open()
+    if first is None or month < first or (until := read_until()) is None or until <= start_of(month):
+        return None
+    while first < month:  # Months that are not closed yet, usually none.
+        opening = _balances(opening, ((each.currency, each.net) for each in _added(first)))
+        first = add_months(first, 1)
+    return Money(month, opening, _added(month))
+
+
+def payouts_of(month: date) -> list[Payout]:
+    """Return the payouts made in a month and those with its top-ups, oldest first; at most 200."""
+    with connection.cursor() as cursor:
+        cursor.execute(PAYOUTS, _times(month) | {"most": PAYOUTS_MAX})
+        return [Payout(*row) for row in cursor.fetchall()]
+
+
+def _first_open() -> date | None:
+    """Return the first month that is not closed; None before the first reading."""
+    if last := ClosedMoney.objects.order_by("-month").first():
+        return add_months(last.month, 1)
+    first = PayoutReading.objects.order_by("since").first()
+    return day_of(first.since).replace(day=1) if first else None
+
+
+def _is_itemized(month: date) -> bool:
+    made = StripePayout.objects.filter(is_automatic=True, created_at__lt=start_of(add_months(month, 1)))
+    return not made.filter(itemized_at=None).exclude(status__in=StripePayout.ENDED).exists()
+
+
+def _added(month: date) -> list[Moved]:
+    with connection.cursor() as cursor:
+        cursor.execute(ADDED, _times(month))
+        return [Moved(*row) for row in cursor.fetchall()]
+
+
+def _balances(opening: dict[str, int], moved: Iterable[tuple[str, int]]) -> dict[str, int]:
+    found = dict(opening)
+    for currency, net in moved:
+        found[currency] = found.get(currency, 0) + net
+    return found
+
+
+def _times(month: date) -> dict[str, Any]:
+    return {"since": start_of(month), "until": start_of(add_months(month, 1))}

@@ -1,0 +1,128 @@
+"""Read what moved on our balance at Stripe, and the payouts, into rows.
+
+A run goes on where the last one ended, a month at a time, so it may be interrupted and run again, also twice
+at the same time: a row is added once. Payouts that may still change are asked for again.
+"""
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from django.db import transaction
+from django.db.models import Q
+from django.utils import timezone
+
+from foundation.calendar import add_months, day_of, start_of
+from wallet.payments import stripe_lists
+from wallet.payments.models import TopUp
+from wallet.payments.payouts.models import PayoutItem, PayoutReading, StripeMovement, StripePayout
+from wallet.payments.sessions import payment_at, text_at
+from wallet.payments.stripe_lists import MOVEMENTS, PAYOUTS, Body
+
+# The newest movements are read by the next run, because Stripe's lists may be some seconds behind.
+SETTLING = timedelta(minutes=10)
+# A payout that arrived may still be sent back by the bank within some days.
+CHANGES_FOR = timedelta(days=14)
+PAYOUTS_AT_A_TIME = 500
+
+OnPage = Callable[[int], None]
+
+
+def read(*, since: datetime | None = None, on_page: OnPage = lambda count: None) -> datetime | None:
+    """Read all that is new. Return until when everything is read; None if there is nothing to read.
+
+    The first run begins with `since`, or with our first top-up. Raises StripeOutOfReach.
+    """
+    end = timezone.now() - SETTLING
+    start = read_until() or since or _first_topup()
+    if start is None:
+        return None
+    while start < end:
+        stop = min(start_of(add_months(day_of(start).replace(day=1), 1)), end)
+        # Payouts first: the money that one takes is a movement as well.
+        for page in stripe_lists.pages(PAYOUTS, first=start, end=stop):
+            _store_payouts(page)
+            on_page(len(page))
+        for page in stripe_lists.pages(MOVEMENTS, first=start, end=stop):
+            _store_movements(page)
+            on_page(len(page))
+        PayoutReading.objects.create(since=start, until=stop)
+        start = stop
+    _follow_payouts(end, on_page)
+    return start
+
+
+def read_until() -> datetime | None:
+    """Return until when all movements are read; None before the first run."""
+    newest = PayoutReading.objects.order_by("-until").values_list("until", flat=True)
+    return newest.first()
+
+
+def _first_topup() -> datetime | None:
+    first = TopUp.objects.order_by("created_at").values_list("created_at", flat=True).first()
+    return start_of(day_of(first)) if first else None
+
+
+def _store_movements(page: Sequence[Body]) -> None:
+    rows = [
+        StripeMovement(
+            id=each["id"],
+            created_at=_moment(each["created"]),
+            category=each["reporting_category"],
+            currency=each["currency"],
+            amount=each["amount"],
+            fee=each["fee"],
+            source_id=text_at(each, "source", "id") or text_at(each, "source"),
+            payment_intent_id=payment_at(each, "source"),
+        )
+        for each in page
+    ]
+    StripeMovement.objects.bulk_create(rows, ignore_conflicts=True)
+
+
+def _store_payouts(page: Sequence[Body]) -> None:
+    rows = [
+        StripePayout(
+            id=each["id"],
+            created_at=_moment(each["created"]),
+            arrives_at=_moment(each["arrival_date"]),
+            amount=each["amount"],
+            currency=each["currency"],
+            status=each["status"],
+            is_automatic=each["automatic"],
+        )
+        for each in page
+    ]
+    StripePayout.objects.bulk_create(rows, ignore_conflicts=True)
+
+
+def _follow_payouts(now: datetime, on_page: OnPage) -> None:
+    """Ask for payouts that may have changed, and for what is in those of which Stripe can say it by now."""
+    is_young = Q(created_at__gte=now - CHANGES_FOR) & ~Q(status__in=StripePayout.ENDED)
+    is_open = Q(is_automatic=True, itemized_at=None) & ~Q(status__in=StripePayout.ENDED)
+    for payout in StripePayout.objects.filter(is_young | is_open).order_by("created_at")[:PAYOUTS_AT_A_TIME]:
+        body = stripe_lists.one(PAYOUTS, payout.id)
+        on_page(0)
+        if body is None:
+            continue
+        mine = StripePayout.objects.filter(pk=payout.pk)
+        mine.update(status=body["status"], arrives_at=_moment(body["arrival_date"]))
+        if payout.is_automatic and not payout.itemized_at and body["reconciliation_status"] == "completed":
+            _itemize(payout, on_page)
+
+
+@transaction.atomic
+def _itemize(payout: StripePayout, on_page: OnPage) -> None:
+    for page in stripe_lists.movements_in_payout(payout.id):
+        items = [
+            PayoutItem(movement_id=each["id"], payout_id=payout.id)
+            for each in page
+            if each["reporting_category"] != "payout"
+        ]
+        PayoutItem.objects.bulk_create(items, ignore_conflicts=True)
+        on_page(len(page))
+    StripePayout.objects.filter(pk=payout.pk, itemized_at=None).update(itemized_at=timezone.now())
+
+
+def _moment(seconds: Any) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)
