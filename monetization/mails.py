@@ -37,11 +37,11 @@ SUBJECT_NAME_LENGTH = 60
 
 def register() -> None:
     """Register the two kinds of mail of this module with the outbox."""
-    outbox.register(TIP, outbox.Kind("Tips", "When a reader has given you a tip.", begin_weekly))
     outbox.register(
         PAST_DUE,
         outbox.Kind("Payments past due", "When the payment of a reader's subscription has not come."),
     )
+    outbox.register(TIP, outbox.Kind("Tips", "When a reader has given you a tip.", begin_weekly))
 
 
 @outbox.isolated

@@ -14,6 +14,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from django.utils.functional import LazyObject, empty
+from django.utils.http import url_has_allowed_host_and_scheme
 
 from foundation.database.transactions import is_out_of_reach
 from foundation.errors import first_line
@@ -41,11 +42,13 @@ def answer(
     *,
     retry_after_seconds: int = 0,
     way_on: Mapping[str, str] | None = None,
+    others_may: bool = True,
 ) -> HttpResponse:
     """Return an error: JSON in the envelope of an API path, or else a page that says what to do next.
 
     The page has a link that this visitor may open: `way_on`, or else the wallet or the back-office. If a
-    signed-in user may not do something, the page says who is signed in and offers to sign in as another user.
+    signed-in user may not do something, the page says who is signed in and offers to sign in as another user,
+    unless another user would be refused too (`others_may`).
     """
     headers = {"Cache-Control": "no-store"}
     if retry_after_seconds:
@@ -59,7 +62,7 @@ def answer(
         "next_step": next_step,
         "way_on": way_on or _way_on(request, visitor),
         "user": visitor,
-        "refused": visitor is not None and status == HTTPStatus.FORBIDDEN,
+        "refused": visitor is not None and status == HTTPStatus.FORBIDDEN and others_may,
         "request_id": getattr(request, "request_id", ""),
     }
     response = render(request, "error.html", page, status=status)
@@ -136,10 +139,24 @@ crashed = _handler(500, FAILED, CONTACT_US)
 too_many_requests = _handler(
     429, "Too many tries.", "Please wait a minute, then try again.", retry_after_seconds=60
 )
-# Most forms with a wrong CSRF token were opened before the user signed in or out.
-form_too_old = _handler(
-    403,
-    "This form is too old to be sent.",
-    "You opened it before you signed in or out, or cookies are switched off. Nothing was changed. "
-    "Open the page again and send the form once more.",
-)
+
+
+def form_too_old(request: HttpRequest, reason: str = "") -> HttpResponse:
+    """Answer a form with a wrong CSRF token. Most such forms were opened before the user signed in or out."""
+    return answer(
+        request,
+        HTTPStatus.FORBIDDEN,
+        "This form is too old to be sent.",
+        "You opened it before you signed in or out, or cookies are switched off. Nothing was changed. "
+        "Open the page again and send the form once more.",
+        way_on=_page_of_form(request),
+        others_may=False,
+    )
+
+
+def _page_of_form(request: HttpRequest) -> Mapping[str, str] | None:
+    """Return a link to the page with the form, if the browser says that it is a page of this site."""
+    came_from = request.headers.get("Referer", "")
+    if not url_has_allowed_host_and_scheme(came_from, {request.get_host()}, request.is_secure()):
+        return None
+    return {"url": came_from, "words": "Go back to the form"}

@@ -357,6 +357,25 @@ def test_a_form_from_before_signing_in_gets_an_error_page_in_words(ada):
     assert answer.status_code == 403
     assert "too old to be sent" in answer.text
     assert "DEBUG" not in answer.text
+    assert "Sign in as another user" not in answer.text
+
+
+@pytest.mark.parametrize(
+    ("came_from", "leads_back"),
+    [
+        ("http://testserver/account?a=1", True),
+        ("https://evil.example/account", False),
+        ("//evil.example/account", False),
+        ("javascript:alert(1)", False),
+        ("", False),
+    ],
+)
+def test_the_error_page_of_an_old_form_leads_back_to_it(ada, came_from, leads_back):
+    strict = Client(enforce_csrf_checks=True)
+    enter(strict, ada)
+    answer = strict.post("/account", {"receipt": "on"}, headers={"Referer": came_from})
+    assert ("Go back to the form" in answer.text) is leads_back
+    assert f'<a href="{came_from if leads_back else "/wallet"}">' in answer.text
 
 
 def test_a_secret_that_an_earlier_release_stored_still_opens():

@@ -79,7 +79,7 @@ def test_with_holds_each_part_says_what_is_held_of_it(dana):
     hold(dana.pk, 12)
     shown = shown_to(dana)
     assert (
-        "Available now 40 credits Balance Held Available Granted 10 10 0 Paid 42 2 40 In all 52 12 40 "
+        "Available now 40 credits Balance Held Available Granted 10 10 0 Paid 42 2 40 Total 52 12 40 "
         "One balance"
     ) in shown
 
@@ -132,7 +132,7 @@ def test_of_a_grant_that_has_ended_only_what_is_held_is_left(clock, dana):
     hold(dana.pk, 4, ttl_seconds=3 * 24 * 3600)
     clock.advance(days=1)
     shown = shown_to(dana)
-    assert "Granted 4 4 0 Paid 42 0 42 In all 46 4 42" in shown
+    assert "Granted 4 4 0 Paid 42 0 42 Total 46 4 42" in shown
     [row] = grants_of(dana)
     assert row == ["Welcome", "MisarBlog", "Ended 11 Jan 2020", "4", "4 of 10"]
 
@@ -217,7 +217,7 @@ def test_more_paid_credits_are_held_than_there_are(dana):
     grant(dana.pk, 20)
     take_back(bought(dana), 10)
     shown = shown_to(dana)
-    assert "Granted 20 0 20 Paid 32 40 −8 In all 52 40 12" in shown
+    assert "Granted 20 0 20 Paid 32 40 −8 Total 52 40 12" in shown
     assert (
         "8 credits more are held than you have paid, because a payment was refunded or disputed: 12 credits "
         "of your grants can be spent until a hold ends or you top up."

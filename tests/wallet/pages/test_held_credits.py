@@ -66,7 +66,7 @@ def test_the_open_holds_say_for_what_how_many_credits_and_until_when(dana):
         ["Send an email × 6", "MisarMail", until[0], "12"],
         ["Generate an article", "MisarBlog", until[1], "1"],
     ]
-    assert "Held in all 13" in words(answer)
+    assert "Total held 13" in words(answer)
 
 
 def test_only_some_holds_are_named_and_the_others_are_added_up(dana, monkeypatch):
@@ -80,7 +80,7 @@ def test_only_some_holds_are_named_and_the_others_are_added_up(dana, monkeypatch
         ("Generate an article × 3", "3"),
         ("2 more", "3"),
     ]
-    assert "Held in all 10" in words(answer)
+    assert "Total held 10" in words(answer)
 
 
 def test_what_has_ended_is_not_held(dana):
@@ -89,7 +89,7 @@ def test_what_has_ended_is_not_held(dana):
     past_hold(dana.pk, credits=9)
     shown = shown_to(dana)
     assert "Your balance 39 credits" in shown
-    assert "Held in all" not in shown
+    assert "Total held" not in shown
 
 
 def test_an_overdue_hold_is_not_listed_beside_an_open_one(dana):
