@@ -123,7 +123,8 @@ def _add_sponsors(news: News, creator: User, period: Period) -> None:
     begins = Q(active_from__gte=period.since, active_from__lt=period.until)
     ends = Q(active_until__gt=period.since, active_until__lte=period.until)
     placements = Sponsor.objects.visible_to(creator).booked().filter(begins | ends)
-    for placement in placements.order_by("active_from", "pk")[:SPONSORS_MAX]:
+    shown = list(placements.order_by("active_from", "pk")[: SPONSORS_MAX + 1])
+    for placement in shown[:SPONSORS_MAX]:
         first, last = day_of(placement.active_from), last_day_of(placement.active_until)
         name, position = (
             one_line(placement.sponsor_name, NAME_LENGTH),
@@ -136,3 +137,5 @@ def _add_sponsors(news: News, creator: User, period: Period) -> None:
             if period.first_day <= day <= period.last_day
         ]
         news.sponsors.append(f"{name} ({position}) {' and '.join(starts_and_ends)}: {days}")
+    if len(shown) > SPONSORS_MAX:
+        news.sponsors.append("and others")

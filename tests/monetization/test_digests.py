@@ -378,6 +378,7 @@ def test_more_tips_take_no_more_queries_and_the_texts_stay_short(weekly):
     assert text.count(" from a reader") == news.NAMED_MAX
     assert text.count("× plan") == news.PLANS_MAX
     assert text.count("(header)") == news.SPONSORS_MAX
+    assert "- and others\n" in text
 
 
 # --- Hidden and erased --------------------------------------------------------------------------------
