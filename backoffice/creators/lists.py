@@ -63,10 +63,14 @@ class EarnerAdmin(ActingAdmin):
     two_lines = ("creator_id", "", "", "one_sponsor_at_a_time")
     sortable_by = ("creator_id",)
     search_fields = ("creator__misar_id",)
-    search_help_text = "A creator's whole Misar ID. A creator appears here after placing a sponsor."
+    search_help_text = (
+        "A creator's whole Misar ID. A creator appears here after placing a sponsor, or after dismissing a "
+        "part of the overview."
+    )
     ordering = ("creator_id",)
     nothing_yet = "A creator appears here after placing a sponsor."
     fields = ("creator", "one_sponsor_at_a_time", "overlaps")
+    kept_out_of_files = ("dismissed",)
     owner_field = "creator_id"
     staff_actions = actions.OF_EARNER
 

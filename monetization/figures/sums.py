@@ -123,8 +123,15 @@ def by_step(
     The key None has the changes of subscriptions before the period. A record counts in the step that contains
     the day `days_later` days after its own, so that the steps of a later period can be compared with it.
     """
-    values = {"currency": currency, "step": step, "days_later": days_later}
-    return _read(BY_STEP, creator, period, changes_until=period.until, **values)
+    return _read(
+        BY_STEP,
+        creator,
+        period,
+        changes_until=period.until,
+        currency=currency,
+        step=step,
+        days_later=days_later,
+    )
 
 
 def currencies_of(creator: User) -> list[str]:

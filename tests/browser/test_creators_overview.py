@@ -52,6 +52,25 @@ def double_book(creator) -> None:
         )
 
 
+def reads_a_definition(dana) -> None:
+    """It opens inside the screen, moves nothing, and closes with Escape."""
+    page = dana.page
+    button = page.locator("[popovertarget=definition_mrr]")
+    button.scroll_into_view_if_needed()
+    before = button.bounding_box()
+    button.click()
+    definition = page.locator("#definition_mrr")
+    expect(definition).to_be_visible()
+    assert button.bounding_box() == before
+    box, width = definition.bounding_box(), page.viewport_size["width"]
+    assert box["x"] >= 0
+    assert box["x"] + box["width"] <= width
+    assert dana.finds() == []
+    page.keyboard.press("Escape")
+    expect(definition).to_be_hidden()
+    expect(button).to_be_focused()
+
+
 @pytest.mark.parametrize(("size", "scheme"), LOOKS)
 def test_a_new_creator_ticks_off_steps_and_then_reads_figures(open_browser, creator, size, scheme):
     dana = open_browser(size=size, scheme=scheme)
@@ -75,21 +94,7 @@ def test_a_new_creator_ticks_off_steps_and_then_reads_figures(open_browser, crea
     page.locator("figure[data-chart] canvas").first.wait_for()
     dana.is_never_stopped_by_the_page()
 
-    # A definition opens inside the screen and moves nothing.
-    button = page.locator("[popovertarget=definition_mrr]")
-    button.scroll_into_view_if_needed()
-    before = button.bounding_box()
-    button.click()
-    definition = page.locator("#definition_mrr")
-    expect(definition).to_be_visible()
-    assert button.bounding_box() == before
-    box, width = definition.bounding_box(), page.viewport_size["width"]
-    assert box["x"] >= 0
-    assert box["x"] + box["width"] <= width
-    assert dana.finds() == []
-    page.keyboard.press("Escape")
-    expect(definition).to_be_hidden()
-    expect(button).to_be_focused()
+    reads_a_definition(dana)
 
     # Bookkeeping is folded, is dismissed, and stays away for other days too.
     assert page.locator(".attention").inner_text().index("Money at risk") >= 0

@@ -151,8 +151,9 @@ class Tiles:
         changed = None
         # The change of a percentage, in percent, is hard to read. So the text has the earlier percentage.
         if then.percent is not None and now.percent is not None and now.percent != then.percent:
-            word, tone = ("Up", "bad") if now.percent > then.percent else ("Down", "good")
-            changed = Change(f"{word} from {percent(then)} in {self.than}", tone)
+            before = f"from {percent(then)} in {self.than}"
+            is_up = now.percent > then.percent
+            changed = Change(f"Up {before}", "bad") if is_up else Change(f"Down {before}", "good")
         return Tile("churn", "Churn, 30 days", "subscriptions", percent(now), "", parts, changed)
 
     def _pair(self, name: str) -> tuple[int, int | None]:

@@ -23,7 +23,11 @@ def steps_of(creator: User) -> dict[str, bool] | None:
 
     A key that was revoked counts too: the creator knows how to make one.
     """
-    records = (Tip, Subscription, Sponsor)
-    steps = {"key": ApiKey.objects.filter(owner=creator, scopes__contains=["monetization"]).exists()}
-    steps |= {each._meta.model_name: each.objects.visible_to(creator).exists() for each in records}
+    keys = ApiKey.objects.filter(owner=creator, scopes__contains=["monetization"])
+    steps = {
+        "key": keys.exists(),
+        "tip": Tip.objects.visible_to(creator).exists(),
+        "subscription": Subscription.objects.visible_to(creator).exists(),
+        "sponsor": Sponsor.objects.visible_to(creator).exists(),
+    }
     return None if all(steps.values()) else steps
