@@ -62,7 +62,7 @@ def _after(queryset: QuerySet[Any], last: Model) -> Func:
     is_down = order[0].startswith("-")
     assert names[-1] == "pk", "the order is complete"
     assert all(each.startswith("-") == is_down for each in order), "all run in the same direction"
-    fields = [last._meta.pk if name == "pk" else last._meta.get_field(name) for name in names]
+    fields: list[Any] = [last._meta.pk if name == "pk" else last._meta.get_field(name) for name in names]
     values = [Value(getattr(last, name), field) for name, field in zip(names, fields, strict=True)]
     # Of rows, PostgreSQL compares the first fields that differ.
     rows = (Func(*each, function="ROW", output_field=BooleanField()) for each in (map(F, names), values))

@@ -22,7 +22,8 @@ def words() -> Iterator[tuple[Any, str]]:
             continue
         for field in model._meta.get_fields():
             if field.name in STATE_FIELDS and getattr(field, "choices", None):
-                yield from ((model, label) for _, label in field.choices)  # type: ignore[union-attr]
+                choices: Any = field.choices  # type: ignore[union-attr]
+                yield from ((model, label) for _, label in choices)
         computed = getattr(model, "State", None)
         if computed and issubclass(computed, models.TextChoices):
             yield from ((model, label) for label in computed.labels)

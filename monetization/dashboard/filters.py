@@ -108,5 +108,5 @@ def search_field(label: str) -> forms.CharField:
 
 def begins(field: str, text: str) -> Q:
     """Return the condition that a field begins with this text, in upper or lower case."""
-    forms_of_text = [(f"{field}__istartswith", form) for form in sorted(both_forms(text))]
+    forms_of_text: list[Any] = [(f"{field}__istartswith", form) for form in sorted(both_forms(text))]
     return Q.create(forms_of_text, connector=Q.OR)

@@ -8,10 +8,14 @@ from django.db.models import Count, F, Q, Sum
 
 from foundation import money
 from foundation.calendar import start_of
-from foundation.forms import DayField
+from foundation.forms import FIRST_DAY, LAST_DAY, DayField
 from monetization.dashboard.fields import amount_field, cents_of
 from monetization.dashboard.filters import FilterForm, Order, begins, choice_field, search_field
+from monetization.figures import sums
+from monetization.figures.periods import Period
 from monetization.models import Tip
+
+EVER = Period("ever", FIRST_DAY, LAST_DAY, "all time")
 
 
 class TipFilterForm(FilterForm):
@@ -75,10 +79,16 @@ class TipFilterForm(FilterForm):
         """Return the sums of all tips that match the filters, with one query.
 
         There is one row per currency. The currency with the most tips is first. All refunds of these tips
-        count, even if a refund was made on a day outside the filter.
+        count, even if a refund was made on a day outside the filter. If the only filter is the currency, the
+        sums come from the stored days, because a creator may have very many tips.
         """
+        if self.narrowed > ("currency" in self.data):
+            return self._sums_of_rows()
+        return self._sums_of_days()
+
+    def _sums_of_rows(self) -> list[dict[str, Any]]:
         parts = ("gross_cents", "fee_cents", "net_cents", "refunded_cents", "fee_returned_cents")
-        sums = (
+        rows = (
             self.records()
             .order_by()
             .values("currency")
@@ -88,7 +98,26 @@ class TipFilterForm(FilterForm):
                 **{name: Sum(name) for name in parts},
             )
         )
-        return list(sums.order_by("-count", "currency"))
+        return list(rows.order_by("-count", "currency"))
+
+    def _sums_of_days(self) -> list[dict[str, Any]]:
+        self.is_valid()
+        chosen = self.cleaned_data.get("currency", "")
+        rows = [
+            {
+                "currency": currency,
+                "count": found.tips,
+                "gross_cents": found.gross_cents,
+                "fee_cents": found.fee_cents,
+                "net_cents": found.net_cents,
+                "refunded_cents": found.refunded_cents,
+                "fee_returned_cents": found.fee_returned_cents,
+                "net_after_refunds_cents": found.net_cents - found.refunded_cents + found.fee_returned_cents,
+            }
+            for currency, found in sums.by_currency(self.creator, EVER, at=self.now).items()
+            if found.tips and chosen in ("", currency)
+        ]
+        return sorted(rows, key=lambda row: (-row["count"], row["currency"]))
 
 
 # `from` is a keyword of Python, so the class cannot declare that field as an attribute.

@@ -13,6 +13,7 @@ from monetization import keyset, tips
 from monetization.dashboard.sponsors.forms import SponsorFilterForm
 from monetization.dashboard.subscriptions.forms import SubscriptionFilterForm
 from monetization.dashboard.tips.forms import TipFilterForm
+from monetization.days import closing
 from monetization.models import Sponsor, Subscription, Tip
 from monetization.privacy import erasure
 from tests.factories import UserFactory
@@ -20,6 +21,7 @@ from tests.monetization.records import NOON, change, clock_at, days, place, refu
 
 pytestmark = pytest.mark.django_db
 
+PARTS = ("gross", "fee", "net", "refunded", "fee_returned", "net_after_refunds")
 A_MOMENT = timedelta(microseconds=1)
 DAY = NOON.date()
 HOSTILE = [
@@ -404,19 +406,31 @@ def test_totals_are_per_currency_with_the_most_used_first(creator, stranger):
     assert tips_of(creator, message="with").totals() == []
 
 
-@pytest.mark.parametrize("filters", [{}, {"refunded": "yes"}, {"currency": "EUR", "least": "3"}])
-def test_totals_are_what_the_rows_add_up_to(creator, filters, django_assert_num_queries):
+@pytest.mark.parametrize(
+    "filters",
+    [
+        *({}, {"currency": "EUR"}, {"currency": "none"}, {"sort": "-amount"}),
+        *({"refunded": "yes"}, {"currency": "EUR", "least": "3"}),
+    ],
+)
+@pytest.mark.parametrize("closed", [False, True])
+def test_totals_are_what_the_rows_add_up_to(creator, filters, closed, django_assert_num_queries):
     for n in range(9):
-        given_tip = tip(creator, 100 + 97 * n, currency=("USD", "EUR", "JPY")[n % 3])
+        with clock_at(NOON + days(n)):
+            given_tip = tip(creator, 100 + 97 * n, currency=("USD", "EUR", "JPY")[n % 3])
         if n % 2:
             refund(given_tip, 40 + n)
+    subscribe(creator, currency="GBP")
+    if closed:
+        closing.close_days(now=NOON + days(6))
     form = tips_of(creator, **filters)
     with django_assert_num_queries(1):
         totals = form.totals()
-    assert totals
+    assert {total["currency"] for total in totals} == {row.currency for row in form.records()} != set()
     for total in totals:
         currency = total.pop("currency")
         rows = [row for row in form.records() if row.currency == currency]
+        assert total.keys() == {f"{part}_cents" for part in PARTS} | {"count"}
         assert total.pop("count") == len(rows)
         for name, value in total.items():
             assert type(value) is int
