@@ -66,6 +66,7 @@ def test_staff_filter_sort_and_open_a_list(comes_in, creator, look):
         assert height < LIST_HEIGHT_MAX
         grace.presses("Filters")
     currency = page.get_by_label("Currency")
+    currency.focus()
     currency.select_option("EUR")
     assert grace.sees("No rows match.")
     assert currency.evaluate("each => each === document.activeElement")

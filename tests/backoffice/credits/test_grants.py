@@ -12,6 +12,7 @@ from django.utils.dateformat import format as in_words
 
 from accounts.actors import actor_of
 from accounts.models import Act
+from foundation.text import middle_cut
 from tests.backoffice.credits.pages import USER, facts, file_of, found, page, send, sent, user_page
 from tests.backoffice.members import member_of, signed_in
 from tests.crowd import at_once
@@ -138,7 +139,9 @@ def test_the_figures_of_the_list_are_those_of_the_wallet(staff, give, article_ra
         lapsing.lapse_wallet(USER)
     [row] = staff.get(LIST, {"state": "voided"}).context["cl"].result_list
     assert (row.left_now, row.held_now, row.spent, row.written_off) == (4, 4, 0, 6)
-    assert facts(staff.get(page("hold_change", open_hold.pk)))["From grants"] == f"{voided.pk} (4)"
+    assert (
+        facts(staff.get(page("hold_change", open_hold.pk)))["From grants"] == f"{middle_cut(voided.pk)} (4)"
+    )
 
 
 def test_wallets_are_filtered_by_what_is_granted(staff, give, ada):
@@ -177,7 +180,7 @@ def test_a_grant_and_its_entries_lead_to_each_other(staff, each):
     used = each["used"]
     charge = Entry.objects.get(kind="capture")
     shown = facts(staff.get(page("lot_change", used.pk)))
-    assert shown["Entries"] == f"{charge.pk} (−2), {used.entry_id} (+2)"
+    assert shown["Entries"] == f"{middle_cut(charge.pk)} (−2), {middle_cut(used.entry_id)} (+2)"
     assert (shown["Granted by"], shown["Made by"], shown["Reason"]) == (
         "blog",
         "wsk_test",
@@ -185,7 +188,7 @@ def test_a_grant_and_its_entries_lead_to_each_other(staff, each):
     )
     for entry, moved in ((charge.pk, "−2"), (used.entry_id, "+2")):
         answer = staff.get(page("entry_change", entry))
-        assert facts(answer)["Grants"] == f"{used.pk} ({moved})"
+        assert facts(answer)["Grants"] == f"{middle_cut(used.pk)} ({moved})"
         assert page("lot_change", used.pk) in answer.text
 
 
