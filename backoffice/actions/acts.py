@@ -85,8 +85,9 @@ def on_row(row: models.Model) -> models.QuerySet[Act]:
 
 
 def newest_about(user_id: str) -> int:
-    """Return the id of the newest act about this user; 0 if there is none."""
-    return about_user(user_id).values_list("pk", flat=True).first() or 0
+    """Return the id of the newest act about this user; 0 if there is none, and for ""."""
+    newest = about_user(user_id).values_list("pk", flat=True).first() if user_id else None
+    return newest or 0
 
 
 def about_user(user_id: str) -> models.QuerySet[Act]:

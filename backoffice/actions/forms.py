@@ -21,9 +21,10 @@ class ReasonForm(forms.Form):
     """A form with a reason and a form key. A form that is sent twice takes effect once.
 
     `row` is the row that the action changes, or None if the action adds a row. `staff` is the staff member
-    who sends the form.
+    who sends the form. `is_seen` is false if the form first shows what it will change (PreviewedForm).
     """
 
+    is_seen = True
     reason = forms.CharField(
         max_length=500,
         validators=[validate_lines],
@@ -88,7 +89,7 @@ class PreviewedForm(ReasonForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.effects: Sequence[Effect] = ()
+        self.preview: Preview | None = None
         self.is_seen = False
 
     def clean(self) -> dict[str, Any]:
@@ -99,7 +100,7 @@ class PreviewedForm(ReasonForm):
 
     def show(self, preview: Preview) -> None:
         """Show the effects. The form does the action when it is sent again with the same values."""
-        self.effects, self.is_seen = preview.effects, True
+        self.preview, self.is_seen = preview, True
         self.change_data(seen=f"{preview.newest_act}:{self._digest(self.cleaned_data)}")
 
     def require_no_act_since(self, newest_act: int) -> None:
@@ -108,7 +109,7 @@ class PreviewedForm(ReasonForm):
         The caller must have locked the user's wallet.
         """
         seen = self.cleaned_data["seen"]
-        if self.is_seen and seen and seen.partition(":")[0] != str(newest_act):
+        if seen and seen.partition(":")[0] != str(newest_act):
             raise ColleagueActed
 
     def refuse(self, refusal: BillingError, *, is_sent_again: bool = False) -> None:

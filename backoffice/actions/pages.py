@@ -152,7 +152,7 @@ class ActingAdmin(ReadOnlyAdmin):
         form = action.form(request.POST or None, initial={"key": secrets.token_hex(16)}, row=row, staff=staff)
         if request.method == "POST" and form.is_valid():
             with refusals_shown_on(form):
-                if not self._shows_effects(action, row, form):
+                if not self._previews(action, row, form):
                     return self._perform(action, request, row, form)
         context = self.admin_site.each_context(request) | {
             "title": action.label,
@@ -164,19 +164,17 @@ class ActingAdmin(ReadOnlyAdmin):
             "facts": action.facts(row),
             "back": self._back_url(request, row),
             "form": form,
-            "button": "Preview" if isinstance(form, PreviewedForm) and not form.is_seen else action.label,
+            "button": "Preview" if action.preview and not form.is_seen else action.label,
             "media": self.media + form.media,
         }
         return TemplateResponse(request, "backoffice/action.html", context)
 
-    def _shows_effects(self, action: StaffAction, row: Any, form: ReasonForm) -> bool:
+    def _previews(self, action: StaffAction, row: Any, form: ReasonForm) -> bool:
         """Show on the form what the action will change, unless the staff member has seen it."""
         if action.preview is None or not isinstance(form, PreviewedForm) or form.is_seen:
             return False
-        preview = action.preview(row, form.cleaned_data, form.staff)
-        if preview.effects:
-            form.show(preview)
-        return bool(preview.effects)
+        form.show(action.preview(row, form.cleaned_data, form.staff))
+        return True
 
     def _perform(self, action: StaffAction, request: HttpRequest, row: Any, form: ReasonForm) -> HttpResponse:
         """Perform the action once for this form, and write the act. Raises what the action raises.

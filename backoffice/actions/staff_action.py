@@ -22,7 +22,7 @@ class StaffAction:
     The page shows the `facts` of the row and, above the form, the `warning`.
 
     `preview` takes the same arguments as `run` and returns what `run` would change. The form must be a
-    PreviewedForm. If nothing would change, the form has one step.
+    PreviewedForm.
 
     `follow_up` calls another service, after the transaction of `run` and its act were committed. It takes the
     same arguments and returns what happened, for the staff member. It also runs when the same form is sent

@@ -1,6 +1,5 @@
 """Notes that staff write about a user. A note is an act, so it says who wrote it, and it never changes."""
 
-from collections.abc import Sequence
 from typing import cast
 
 from django import forms
@@ -32,9 +31,9 @@ class NoteForm(ReasonForm):
     )
 
 
-def of_user(user_id: str) -> Sequence[Act]:
+def of_user(user_id: str) -> list[Act]:
     """Return the newest notes about a user, newest first."""
-    return acts.about_user(user_id).filter(verb=NOTE)[:NOTES_SHOWN]
+    return list(acts.about_user(user_id).filter(verb=NOTE)[:NOTES_SHOWN])
 
 
 def other_acts(user_id: str) -> QuerySet[Act]:

@@ -145,7 +145,7 @@ def _records(user_id: str, person: User | None, may: May) -> dict[str, Any]:
     parts: dict[str, Any] = {}
     if may("accounts.view_act"):
         parts["acts"] = [(act, _page_of(act, may)) for act in notes.other_acts(user_id)[:ACTS_SHOWN]]
-        parts["notes"] = list(notes.of_user(user_id))
+        parts["notes"] = notes.of_user(user_id)
     if person is None:  # Only a user who has signed in can have keys, mails and records.
         return parts
     if may("accounts.view_apikey"):

@@ -48,7 +48,8 @@ def again(page, form, **changed):
 
 def effects(page):
     assert page.status_code == 200
-    return [(effect.label, effect.before, effect.after) for effect in page.context["form"].effects]
+    preview = page.context["form"].preview
+    return [(effect.label, effect.before, effect.after) for effect in preview.effects] if preview else None
 
 
 def adjust(client, form, user_id="usr_1"):
@@ -103,7 +104,7 @@ def test_what_cannot_be_done_is_refused_before_it_is_shown(give, billing, settin
     settings.STAFF_CREDITS_A_DAY = {"billing": 50}
     for credits, words in (("-29", "available"), ("51", "in 24 hours")):
         page = adjust(billing, asked(credits=credits))
-        assert effects(page) == []
+        assert effects(page) is None
         assert words in " ".join(page.context["form"].non_field_errors())
         assert page.context["button"] == "Preview"
     assert Entry.objects.count() == 1
@@ -186,7 +187,7 @@ def test_a_part_of_a_charge_is_given_back(give, billing, article_rate):
     assert funds_of("usr_1").balance == before + 1
 
 
-def test_an_event_is_resolved_at_once_without_credits_and_shown_first_with_them(
+def test_an_event_is_resolved_after_a_preview_with_and_without_credits(
     give, billing, deliver, checkout_event
 ):
     give("usr_2", 28)
@@ -197,7 +198,13 @@ def test_an_event_is_resolved_at_once_without_credits_and_shown_first_with_them(
     assert page.context["original"].state == StripeEvent.State.PARKED
     event.refresh_from_db()
     assert event.state == StripeEvent.State.PARKED
-    assert billing.post(address("resolve", event.pk, "stripeevent"), asked()).status_code == 302
+    form = asked()
+    page = billing.post(address("resolve", event.pk, "stripeevent"), form)
+    assert effects(page) == []
+    assert "No credits will move." in page.text
+    event.refresh_from_db()
+    assert event.state == StripeEvent.State.PARKED
+    assert billing.post(address("resolve", event.pk, "stripeevent"), again(page, form)).status_code == 302
     event.refresh_from_db()
     assert event.state == StripeEvent.State.RESOLVED
 

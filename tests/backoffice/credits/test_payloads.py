@@ -12,13 +12,9 @@ from wallet.models import StripeEvent
 
 
 def test_everything_is_shown_in_its_order_but_secrets():
-    event = {
-        "id": "evt_1",
-        "data": {"object": {"client_secret": "pi_1_secret_x", "amount": 5, "of": [{}]}},
-    }
-    shown = payloads.as_text(json.dumps(event))
-    event["data"]["object"]["client_secret"] = "(hidden)"
-    assert json.loads(shown) == event
+    about = {"client_secret": "pi_1_secret_x", "amount": 5, "of": [{}]}
+    shown = payloads.as_text(json.dumps({"id": "evt_1", "data": {"object": about}}))
+    assert json.loads(shown)["data"]["object"] == about | {"client_secret": "(hidden)"}
     assert list(json.loads(shown)) == ["id", "data"]
     assert shown.startswith('{\n  "id": "evt_1",\n')
     assert json.loads(payloads.as_text('{"client_secret": null}')) == {"client_secret": None}
