@@ -86,6 +86,8 @@ class PreviewedForm(ReasonForm):
     seen = forms.CharField(required=False, max_length=100, initial="-", widget=forms.HiddenInput)
     # What the effects don't depend on.
     unseen: ClassVar[tuple[str, ...]] = ("reason", "key", "seen")
+    # After these refusals, the same form is sent again as it was. After others, it shows the effects again.
+    sent_again: ClassVar[tuple[type[BillingError], ...]] = ()
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -112,13 +114,9 @@ class PreviewedForm(ReasonForm):
         if seen and seen.partition(":")[0] != str(newest_act):
             raise ColleagueActed
 
-    def refuse(self, refusal: BillingError, *, is_sent_again: bool = False) -> None:
-        """Show why nothing was done, and preview the action again.
-
-        With `is_sent_again`, the same form is sent again as it was, so there is nothing to preview.
-        """
+    def refuse(self, refusal: BillingError) -> None:
         super().refuse(refusal)
-        if not is_sent_again:
+        if not isinstance(refusal, self.sent_again):
             self.is_seen = False
             self.change_data(seen="-")
 

@@ -56,6 +56,7 @@ class RefundForm(PreviewedForm):
     accept_debt = forms.BooleanField(required=False, label="Refund it anyway, and leave this debt")
     field_order = ("amount", "reason", "accept_debt")
     unseen = (*PreviewedForm.unseen, "debt", "accept_debt")
+    sent_again = (RefundUnanswered,)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -72,8 +73,8 @@ class RefundForm(PreviewedForm):
         form_data["accepted_debt"] = form_data["debt"] if is_accepted else 0
         return form_data
 
-    def refuse(self, refusal: BillingError, *, is_sent_again: bool = False) -> None:
-        super().refuse(refusal, is_sent_again=isinstance(refusal, RefundUnanswered))
+    def refuse(self, refusal: BillingError) -> None:
+        super().refuse(refusal)
         if isinstance(refusal, LeavesDebt):
             self.refused_words = "Nothing has changed yet."
             self.change_data(debt=str(refusal.debt), accept_debt="")

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import psycopg
 from django.db import OperationalError, connection, transaction
@@ -286,6 +286,7 @@ def tips_of(period: Period) -> Table:
         .order_by("-tips", "currency")
     )
     table_rows = []
+    row: Any
     for row in sums:
         currency = row["currency"]
         url, url_then = (

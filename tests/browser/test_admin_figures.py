@@ -14,8 +14,8 @@ from wallet.models import StripeEvent
 
 LOOKS = [("desktop", "light"), ("phone", "dark")]
 DAY = timedelta(days=1)
-# How many pixels in the upper third of the first chart's plot have each of these colours of the page. A canvas
-# that is read twice makes Chromium complain.
+# How many pixels in the upper third of the first chart's plot have each of these colours of the page.
+# Chromium complains about a canvas that is read twice.
 PIXELS = """
 (tokens) => {
   const plot = document.querySelector("figure[data-chart=bars]");
