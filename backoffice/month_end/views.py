@@ -33,9 +33,7 @@ def month_list(site: AdminSite, request: HttpRequest) -> HttpResponse:
     until = _month_in(request.GET.get("before", ""))
     with one_moment():
         first = months.first_month()
-        found = in_time(
-            lambda: list(months.newest(MONTHS_SHOWN, now=now, until=until and add_months(until, -1)))
-        )
+        found = in_time(lambda: months.newest(MONTHS_SHOWN, now=now, until=until and add_months(until, -1)))
     context = site.each_context(request) | {
         "title": "Month end",
         "too_slow": found is None,

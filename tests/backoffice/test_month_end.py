@@ -11,15 +11,16 @@ from tests.backoffice.members import member_of, signed_in
 from tests.backoffice.plans import captured
 from tests.wallet.books.test_months import APRIL, MARCH, MAY, NOW, a_quarter, closed_until
 from tests.wallet.entries import sql
-from tests.wallet.past import charged, topped_up
+from tests.wallet.past import at, charged, topped_up
 from wallet.books import laws
 from wallet.books.months import LINES
-from wallet.models import ClosedDay, Entry
+from wallet.models import ClosedDay, Entry, PayoutItem, PayoutReading, StripeMovement, StripePayout
+from wallet.payments.payouts import money as money_at_stripe
 
 pytestmark = pytest.mark.django_db
 
 MONTHS = reverse("admin:month_ends")
-FILES = ("month_end_summary", "month_end_entries")
+FILES = ("month_end_summary", "month_end_entries", "month_end_stripe")
 
 
 def address(month: date, name: str = "month_end") -> str:
@@ -97,6 +98,44 @@ def test_a_file_of_entries_is_read_in_pages(staff, monkeypatch):
     monkeypatch.setattr("backoffice.month_end.files.PAGE_SIZE", 2)
     assert rows_of(staff.get(address(MARCH, "month_end_entries"))) == whole
     assert len(whole) == 1 + Entry.objects.count()
+
+
+def test_what_stripe_says_of_the_month(staff):
+    topup = topped_up(25, "2026-03-30 10:00:00").topup
+    noon = at("2026-03-30 12:00:00")
+    facts = {"currency": "usd", "created_at": noon}
+    StripeMovement.objects.create(
+        id="txn_1",
+        category="charge",
+        amount=2500,
+        fee=103,
+        payment_intent_id=topup.payment_intent_id,
+        **facts,
+    )
+    StripeMovement.objects.create(id="txn_2", category="network_cost", amount=-7, fee=0, **facts)
+    assert "are not read yet" in staff.get(address(MARCH)).content.decode()
+    PayoutReading.objects.create(since=at("2026-03-30 00:00:00"), until=NOW)
+    StripePayout.objects.create(
+        id="po_1", amount=2397, arrives_at=noon, status="paid", is_automatic=True, **facts
+    )
+    PayoutItem.objects.create(movement_id="txn_1", payout_id="po_1")
+    StripePayout.objects.update(itemized_at=NOW)
+    before = staff.get(address(MARCH)).context["stripe"][0]
+    assert money_at_stripe.close() == [MARCH, APRIL]
+    side = staff.get(address(MARCH)).context["stripe"][0]
+    assert side.closed_at
+    assert (side.balances, side.payouts) == (before.balances, before.payouts)
+    [balance] = side.balances
+    said = [(row.words, *(cell.text for cell in row.cells)) for row in balance.moved.rows]
+    assert said == [
+        ("Top-ups", "25.00", "−1.03", "23.97", "1"),
+        ("Network cost", "−0.07", "0.00", "−0.07", "1"),
+    ]
+    assert (balance.opening, balance.closing) == ("0.00", "23.90")
+    assert (balance.paid_out, balance.waiting) == ("23.97", "0.00")
+    header, *movements = rows_of(staff.get(address(MARCH, "month_end_stripe")))
+    assert [row[header.index("payout_id")] for row in movements] == ["po_1", ""]
+    assert sum(int(row[header.index("net")]) for row in movements) == 2390
 
 
 def test_who_may_open_it():

@@ -83,6 +83,8 @@ def paths_of(route: str, longest: LongestValues) -> list[str]:
     """The addresses of a route: of the newest row of a list; for an action, the newest that it applies to."""
     if route == "admin/find/<str:token>/":
         return []  # A search leads there.
+    if "<month:month>" in route:
+        return [f"/{route}".replace("<month:month>", f"{longest.now:%Y-%m}")]
     if "<path:object_id>" not in route:
         return [f"/{route}"]
     if route == "admin/user/<path:object_id>/":

@@ -5,7 +5,7 @@ of a closed month are stored and final. Those of any other month are read from t
 and from the entries of the days that are open.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
@@ -238,27 +238,34 @@ def month_of(first_day: date) -> Month:
     return Month(first_day, opening, granted, _parts(first_day, last_day_of(first_day)))
 
 
-def newest(count: int, *, now: datetime, until: date | None = None) -> Iterator[Month]:
-    """Yield so many months, newest first, from the month of `until` on, by default that of `now`.
+def newest(count: int, *, now: datetime, until: date | None = None) -> list[Month]:
+    """Return so many months, newest first, from the month of `until` on, by default that of `now`.
 
-    Closed months are read in two queries; each other month takes one more.
+    The parts of a closed month are by kind alone. Closed months are read in two queries; each other month
+    takes one more.
     """
     first = first_month()
-    month = min(until or day_of(now), day_of(now)).replace(day=1)
     if first is None:
-        return
-    wanted = [add_months(month, -back) for back in range(count) if add_months(month, -back) >= first]
+        return []
+    month = min(until or day_of(now), day_of(now)).replace(day=1)
+    wanted = [each for back in range(count) if (each := add_months(month, -back)) >= first]
     closed = ClosedMonth.objects.in_bulk(wanted, field_name="month")
     parts: dict[date, list[Part]] = {}
     by_kind = MonthTotal.objects.filter(month__in=closed).values_list("month", "kind")
     sums = by_kind.annotate(Sum("credits"), Sum("granted"), Sum("entries"))
     for of_month, kind, credits, granted, entries in sums.order_by("month", "kind"):
         parts.setdefault(of_month, []).append(Part("", "", kind, credits, granted, entries))
-    for each in wanted:
+    found: list[Month] = []
+    for each in reversed(wanted):
         if row := closed.get(each):
-            yield Month(each, row.opening, row.opening_granted, parts.get(each, []), row.closed_at)
+            theirs = parts.get(each, [])
+            found.append(Month(each, row.opening, row.opening_granted, theirs, row.closed_at))
+        elif found:
+            begins = found[-1].ends
+            found.append(Month(each, begins.credits, begins.granted, _parts(each, last_day_of(each))))
         else:
-            yield month_of(each)
+            found.append(month_of(each))
+    return found[::-1]
 
 
 def _opening(month: date) -> tuple[int, int]:

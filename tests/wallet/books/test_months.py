@@ -119,7 +119,7 @@ def test_three_months_with_entries_of_every_kind_sum_to_the_books(mood, branches
         end = history.clock.now
         closed = closed_until(end)
         assert len(closed) >= 3
-        newest = list(months.newest(200, now=end))
+        newest = months.newest(200, now=end)
         assert [each.first_day for each in newest if each.closed_at] == closed[::-1]
         for each in newest:
             is_as_by_hand(each.first_day)
