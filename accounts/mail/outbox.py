@@ -81,8 +81,15 @@ class Written:
     failed: int = 0
 
 
-# The functions that write the mails for which no event's transaction does it, or did it.
-WRITERS: list[Callable[[], Written]] = []
+GoOn = Callable[[], bool]
+# The functions that write the mails that no event's transaction writes, or that it could not write. They
+# begin no more mails when their argument returns False.
+WRITERS: list[Callable[[GoOn], Written]] = []
+
+
+def always() -> bool:
+    """Return True: there is no reason to stop."""
+    return True
 
 
 @dataclass(frozen=True)
@@ -215,13 +222,15 @@ def decline(*, user: User, kind: str, fact: str) -> None:
     OutgoingMail.objects.bulk_create([mail], ignore_conflicts=True)
 
 
-def write_each(ids: Iterable[str], verb: Callable[[str], bool]) -> Written:
-    """Call `verb` with each id; it returns whether it wrote a mail, in a transaction of its own.
+def write_each(ids: Iterable[str], verb: Callable[[str], bool], *, go_on: GoOn) -> Written:
+    """Call `verb` with each id, while `go_on()` is true. `verb` returns whether it wrote a mail.
 
     An error of one is logged and does not stop the others, unless the connection to the database is lost.
     """
     written = failed = 0
     for each in ids:
+        if not go_on():
+            break
         try:
             written += verb(each)
         except Exception as error:
@@ -250,7 +259,7 @@ def _storable(text: str) -> str:
 # --- Sending ------------------------------------------------------------------------------------------
 
 
-def send_due(limit: int, *, go_on: Callable[[], bool] = lambda: True) -> Outcome:
+def send_due(limit: int, *, go_on: GoOn = always) -> Outcome:
     """Send up to `limit` mails that are due, oldest first, over one connection, while `go_on()` is true.
 
     Several processes may call this at the same time. A mail that fails does not stop the other mails, and

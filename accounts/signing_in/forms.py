@@ -49,7 +49,7 @@ class MailSwitches(forms.Form):
         super().__init__(*args, **kwargs)
         for name, kind in outbox.KINDS.items():
             wanted = outbox.wants(user, name)
-            texts = {"label": kind.label, "help_text": kind.sentence}
+            texts: dict[str, Any] = {"label": kind.label, "help_text": kind.sentence}
             if kind.begin_weekly is None:
                 self.fields[name] = forms.BooleanField(required=False, initial=wanted, **texts)
                 continue

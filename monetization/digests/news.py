@@ -65,15 +65,16 @@ class News:
         return bool(self.without_a_mail or refunds or self.subscriptions or self.sponsors)
 
 
-def news_of(creator: User, week: date) -> News:
+def news_of(creator: User, week: date, *, lock_tips: bool) -> News:
     """Return the news of the week that begins on this Monday, in six to eight queries.
 
-    Locks the tips that it names until the end of the transaction.
+    With `lock_tips`, it locks the tips that it names until the end of the transaction. So an erasure or a
+    hidden message either is seen here, or waits and then sees the mail.
     """
     period, following = _period(week), _period(week + WEEK)
     by_currency = sums.by_currency(creator, period, at=timezone.now())
     news = News({code: each for code, each in sorted(by_currency.items()) if each.tips or each.refunds})
-    _add_tips(news, creator, period)
+    _add_tips(news, creator, period, lock_tips=lock_tips)
     _add_subscriptions(news, creator, period)
     _add_sponsors(news, creator, following)
     return news
@@ -83,7 +84,7 @@ def _period(week: date) -> Period:
     return Period("7d", week, week + WEEK - DAY, f"the week of {week}")
 
 
-def _add_tips(news: News, creator: User, period: Period) -> None:
+def _add_tips(news: News, creator: User, period: Period, *, lock_tips: bool) -> None:
     values: dict[str, Any] = {
         "creator": creator.pk,
         "since": period.since,
@@ -96,9 +97,8 @@ def _add_tips(news: News, creator: User, period: Period) -> None:
         cursor.execute(WITHOUT_A_MAIL, values)
         rows = cursor.fetchall()
     news.without_a_mail = rows[0][1] if rows else 0
-    # Locked, so an erasure or a hidden message either is seen here, or waits and then sees the mail.
-    locked = Tip.objects.select_for_update(no_key=True).filter(pk__in=[pk for pk, _ in rows])
-    tips = {tip.pk: tip for tip in locked.order_by("pk")}
+    largest = Tip.objects.filter(pk__in=[pk for pk, _ in rows]).order_by("pk")
+    tips = {tip.pk: tip for tip in (largest.select_for_update(no_key=True) if lock_tips else largest)}
     news.largest = [tips[pk] for pk, _ in rows]
 
 

@@ -43,12 +43,12 @@ def register() -> None:
 # --- Writing ------------------------------------------------------------------------------------------
 
 
-def write_due() -> outbox.Written:
+def write_due(go_on: outbox.GoOn = outbox.always) -> outbox.Written:
     """Write up to 1000 digests of finished weeks. It is safe to run this twice at the same time."""
     due = Digest.objects.filter(next_week__lte=last_week())
     # In a random order, so that digests that cannot be written do not stand before all others for ever.
     ids = list(due.order_by("?").values_list("pk", flat=True)[:WRITTEN_AT_ONCE])
-    return outbox.write_each(ids, write_next)
+    return outbox.write_each(ids, write_next, go_on=go_on)
 
 
 def last_week() -> date:
@@ -82,7 +82,7 @@ def write_next(creator_id: str) -> bool:
         digest.delete()
     if not outbox.wants(creator, mails.TIP):
         return False
-    news = news_of(creator, week)
+    news = news_of(creator, week, lock_tips=True)
     return news.is_worth_a_mail(is_weekly=is_weekly) and outbox.write(
         user=creator,
         to=creator.email,
@@ -95,12 +95,13 @@ def write_next(creator_id: str) -> bool:
 def write_waiting_again(creator: User) -> None:
     """Write the creator's waiting digests again, without what was hidden or erased in this transaction.
 
-    A digest that another process is writing now waits for the rows of the tips that it names.
+    Changes of the tips wait here for the lock on the mail, so the last one sees all. A lock on tips besides
+    could be a deadlock. A digest that another process is writing now waits for the tips that it names.
     """
     waiting = OutgoingMail.objects.filter(user=creator, state="waiting", fact__startswith=f"{FACT}:")
     for mail in waiting.select_for_update(no_key=True).order_by("pk"):
         week = date.fromisoformat(mail.fact.split(":")[1])
-        outbox.write_again(mail, **_letter(news_of(creator, week), week))
+        outbox.write_again(mail, **_letter(news_of(creator, week, lock_tips=False), week))
 
 
 # --- Texts --------------------------------------------------------------------------------------------

@@ -1,6 +1,7 @@
 """The weekly mail: each tip of a week told once, whatever the creator chooses, and figures that add up."""
 
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from io import StringIO
 
 import hypothesis as h
@@ -217,7 +218,9 @@ def cents(text):
 @h.given(weeks=WEEKS)
 def test_each_tip_is_told_once_and_the_figures_are_those_of_other_sql(weeks):
     creator = UserFactory.create()
-    choice, made = "each", []
+    choice = "each"
+    recorded_with: dict[str, str] = {}  # The choice when each tip was recorded, by the reader's name.
+    chosen_at_the_end: dict[str, str] = {}  # The choice on the Monday after it.
     for number, week in enumerate(weeks):
         monday = datetime(2025, 3, 3, 2, tzinfo=UTC) + number * days(7)
         for hour, amount, is_refunded, chosen in week:
@@ -225,19 +228,20 @@ def test_each_tip_is_told_once_and_the_figures_are_those_of_other_sql(weeks):
             if chosen:
                 choice = chosen
                 choose(creator, choice, at)
-            made.append((f"Reader {len(made)}.", choice, number))
-            given = tip_at(creator, at, amount, name=made[-1][0])
+            name = f"Reader {len(recorded_with)}."
+            recorded_with[name] = choice
+            made = tip_at(creator, at, amount, name=name)
             if is_refunded:
                 with clock_at(at + timedelta(hours=1)):
-                    refund(given)
+                    refund(made)
         write_at(monday + days(7))
-        made = [(name, kept if at_week < number else (kept, choice), at_week) for name, kept, at_week in made]
+        chosen_at_the_end = dict.fromkeys(recorded_with, choice) | chosen_at_the_end
     texts = [mail.text for mail in OutgoingMail.objects.filter(user=creator)]
-    for name, (recorded_with, at_the_end), _ in made:
+    for name, recorded in recorded_with.items():
         told = sum(name in text for text in texts)
-        if recorded_with == "each" or (recorded_with == "week" and at_the_end != "none"):
+        if recorded == "each" or (recorded == "week" and chosen_at_the_end[name] != "none"):
             assert told == 1, name
-        elif recorded_with == "week":
+        elif recorded == "week":
             assert told == 0, name
         else:
             assert told <= 1, name
@@ -322,6 +326,13 @@ def test_a_digest_that_waits_is_dropped_when_tips_are_switched_off(weekly):
     choose(weekly, "none", NEXT_MONDAY)
     outbox.send_due(10)
     assert the_digest(weekly).state == "dropped"
+
+
+def test_a_process_that_is_stopped_leaves_the_rest_for_later(weekly):
+    tip_at(weekly, TUESDAY)
+    with clock_at(NEXT_MONDAY):
+        assert digests.write_due(lambda: False) == outbox.Written(0, 0)
+        assert digests.write_due(lambda: True) == outbox.Written(1, 0)
 
 
 def test_a_creator_without_an_address_stops_no_other(weekly, stranger):
@@ -417,19 +428,21 @@ def test_nothing_of_an_erased_or_hidden_tip_is_written_afterwards(weekly):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_two_writers_an_erasure_and_a_choice_at_once(creator):
+def test_two_writers_an_erasure_a_hidden_message_and_a_choice_at_once(creator):
     for round_number in range(4):
         monday = NEXT_MONDAY + round_number * days(7)
         choose(creator, "week", monday - days(6))
         with clock_at(monday - days(5)):
             give(creator)
-            tip(creator, name=f"Kept {round_number}.")
+            kept = tip(creator, name=f"Kept {round_number}.", message="Rude words")
+        hide = partial(tips.hide_message, creator=creator, tip_id=kept.pk, hidden=True)
         with clock_at(monday):
             at_once(
                 [
                     lambda: patiently(digests.write_due),
                     lambda: patiently(digests.write_due),
                     lambda: patiently(lambda: erasure.erase(READER, actor="operator")),
+                    lambda hide=hide: patiently(hide),
                     lambda: patiently(
                         lambda: outbox.set_switches(creator, OTHERS | {mails.TIP}, weekly={mails.TIP})
                     ),
@@ -438,5 +451,6 @@ def test_two_writers_an_erasure_and_a_choice_at_once(creator):
             write_at(monday)
         assert digests_of(creator).count() == round_number + 1
         assert tables_with(NAME, MESSAGE, READER) == set()
+        assert "accounts_outgoingmail" not in tables_with("Rude words")
         assert f"Kept {round_number}." in digests_of(creator).last().text
     assert Digest.objects.get().next_week == (NEXT_MONDAY + days(21)).date()

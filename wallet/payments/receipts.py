@@ -67,11 +67,12 @@ def missing(at: datetime) -> QuerySet[TopUp]:
     return paid.filter(~Exists(mails), Exists(owners))
 
 
-def write_missing() -> outbox.Written:
+def write_missing(go_on: outbox.GoOn = outbox.always) -> outbox.Written:
     """Write up to 1000 missing receipts. It is safe to run this twice at the same time."""
     # In a random order, so that receipts that cannot be written do not stand before all others for ever.
     topups = missing(timezone.now()).order_by("?")
-    return outbox.write_each(list(topups.values_list("pk", flat=True)[:WRITTEN_AT_ONCE]), _write_late)
+    ids = list(topups.values_list("pk", flat=True)[:WRITTEN_AT_ONCE])
+    return outbox.write_each(ids, _write_late, go_on=go_on)
 
 
 @transaction.atomic

@@ -33,7 +33,7 @@ class Command(WatchingCommand):
         late = outbox.Written()
         if time.monotonic() >= self._write_at:
             for write in outbox.WRITERS:
-                one = write()
+                one = write(self.goes_on)
                 late = outbox.Written(late.written + one.written, late.failed + one.failed)
             self._write_at = time.monotonic() + WRITTEN_EVERY_SECONDS
         outcome = outbox.send_due(SENT_AT_ONCE, go_on=self.goes_on)

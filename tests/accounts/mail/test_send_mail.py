@@ -74,7 +74,7 @@ def test_the_command_ends_with_1_when_something_failed(anna):
 
 
 def test_the_command_ends_with_1_when_something_could_not_be_written(anna, monkeypatch):
-    writers = [lambda: outbox.Written(1, 0), lambda: outbox.Written(0, 2)]
+    writers = [lambda go_on: outbox.Written(1, 0), lambda go_on: outbox.Written(0, 2)]
     monkeypatch.setattr(outbox, "WRITERS", writers)
     assert send_mail() == (1, "0 sent, 0 failed, 0 given up, 2 not written\n")
 

@@ -119,7 +119,7 @@ def test_several_refunds_of_one_payment_are_added_up_without_those_that_failed(b
     life.happens(f"refunds/{life.refunds(3)}/fail")
     shown = words(browser.get("/wallet"))
     refunded = f"$15.00 of y{payment()} was refunded to {WHERE_TO}."
-    assert f"{refunded} In all, 15 credits were taken back, last on" in shown
+    assert f"{refunded} In total, 15 credits were taken back, last on" in shown
 
 
 def test_what_was_taken_of_a_payment_before_the_debt_began_is_counted(browser, pays, spends):
@@ -129,7 +129,7 @@ def test_what_was_taken_of_a_payment_before_the_debt_began_is_counted(browser, p
     life.refunds(15)
     shown = words(browser.get("/wallet"))
     assert "You owe 15 credits." in shown
-    assert f"Y{payment()} was refunded to {WHERE_TO}. In all, 25 credits were taken back, last on" in shown
+    assert f"Y{payment()} was refunded to {WHERE_TO}. In total, 25 credits were taken back, last on" in shown
 
 
 def test_a_refund_and_a_dispute_of_one_payment_are_both_named(browser, pays, spends):
@@ -140,7 +140,7 @@ def test_a_refund_and_a_dispute_of_one_payment_are_both_named(browser, pays, spe
     assert (
         f"$10.00 of y{payment()} was refunded to {WHERE_TO}. "
         f"Your bank disputed $15.00 of y{payment()} and took the money back. "
-        "In all, 25 credits were taken back, last on"
+        "In total, 25 credits were taken back, last on"
     ) in words(browser.get("/wallet"))
 
 
