@@ -442,7 +442,7 @@ def test_two_writers_an_erasure_a_hidden_message_and_a_choice_at_once(creator):
                     lambda: patiently(digests.write_due),
                     lambda: patiently(digests.write_due),
                     lambda: patiently(lambda: erasure.erase(READER, actor="operator")),
-                    lambda hide=hide: patiently(hide),
+                    partial(patiently, hide),
                     lambda: patiently(
                         lambda: outbox.set_switches(creator, OTHERS | {mails.TIP}, weekly={mails.TIP})
                     ),

@@ -46,8 +46,14 @@ def page(creator):
     return browser_of(creator)
 
 
+def token_of(creator):
+    link = links.link_of(creator)
+    assert link is not None
+    return links.token_of(link)
+
+
 def address_of(creator):
-    return f"/free-slots/{links.token_of(links.link_of(creator))}"
+    return f"/free-slots/{token_of(creator)}"
 
 
 def free_days(creator, at=WEDNESDAY):
@@ -260,7 +266,7 @@ def test_only_its_creator_can_change_it(creator, stranger, page):
 
 def test_the_database_does_not_hold_what_opens_the_page(creator):
     links.make(creator=creator)
-    token = links.token_of(links.link_of(creator))
+    token = token_of(creator)
     assert len(token.partition(":")[0]) == 22
     [(row,)] = sql("SELECT link::text FROM monetization_freeslotslink link")
     assert token.partition(":")[2] not in row

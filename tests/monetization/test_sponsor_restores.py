@@ -2,6 +2,7 @@
 
 from collections import Counter
 from datetime import timedelta
+from functools import partial
 
 import pytest
 from django.db import transaction
@@ -119,7 +120,7 @@ def test_of_an_undo_and_a_new_placement_at_once_one_gets_the_place(creator):
     sponsors.set_one_at_a_time(creator=creator, on=True)
     gone = cancelled(creator)
     acts = [lambda: restore(gone), lambda: place(creator, "Globex", starts=gone.active_from)] * 4
-    outcomes = outcomes_at_once([lambda act=act: patiently(act) for act in acts])
+    outcomes = outcomes_at_once([partial(patiently, act) for act in acts])
     kinds = Counter(type(each.exception()) for each in outcomes)
     assert kinds in ({type(None): 4, PositionTaken: 4}, {type(None): 1, PositionTaken: 7})
     assert Sponsor.objects.filter(cancelled_at=None).count() == 1

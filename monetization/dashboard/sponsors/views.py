@@ -78,7 +78,7 @@ class SponsorList(RecordList):
         }
 
 
-def _totals(placements: QuerySet[Sponsor]) -> list[dict[str, Any]]:
+def _totals(placements: QuerySet[Sponsor]) -> list[Any]:
     """Return how many placements there are in each currency, and what is booked: not cancelled."""
     is_booked = Q(cancelled_at=None)
     return list(
@@ -167,6 +167,7 @@ def cancel_sponsor(request: HttpRequest, pk: str) -> HttpResponse:
         sponsor.refresh_from_db()
         messages.info(request, _over(sponsor))
     else:
+        assert cancelled.cancelled_at is not None
         # The token names this cancellation, so it cannot undo a later one or one by staff.
         token = signing.dumps([pk, cancelled.cancelled_at.isoformat()], salt=UNDO)
         undo = reverse("dashboard:restore-sponsor", args=[token])

@@ -1,6 +1,7 @@
 """The sponsors page by days: first and last day, exact times, known sponsors, logos, and other weeks."""
 
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
@@ -53,7 +54,7 @@ def test_a_form_sent_as_it_was_shown_changes_nothing(creator, page):
 def test_the_form_offers_known_sponsors_and_currencies(creator, page, stranger):
     for number, target in enumerate(("https://old.example", "https://new.example")):
         begins = NOON + days(9 * number)
-        upcoming_facts = {"starts": begins, "price_cents": 100, "currency": "JPY"}
+        upcoming_facts: dict[str, Any] = {"starts": begins, "price_cents": 100, "currency": "JPY"}
         Sponsor.objects.filter(pk=place(creator, "Acme", **upcoming_facts).pk).update(target_url=target)
     place(stranger, "Secret Sauce")
     html = page.get(ADD).content.decode()
