@@ -16,8 +16,6 @@ from django.utils import timezone
 from accounts.actors import actor_of
 from accounts.models import Act, User
 from backoffice.lists import change_list
-from foundation.money import amount
-from foundation.text import middle_cut
 from monetization import subscriptions, tips
 from monetization.models import Tip
 from tests.factories import StaffFactory, UserFactory, enter
@@ -235,54 +233,6 @@ def test_the_menus_of_the_filters_lead_to_the_same_rows_as_their_values(staff, g
     assert staff.get(list_of(Entry) + shown.unfiltered_url).context["cl"].filters_active == 0
 
 
-# --- Totals and facts -----------------------------------------------------------------------------------
-
-
-def test_totals_are_of_all_rows_of_the_filter_in_each_currency(staff):
-    creator = UserFactory.create()
-    for cents, code in ((700, "USD"), (500, "USD"), (900, "EUR")):
-        tip = tips.record(creator=creator, amount_cents=cents, currency=code)
-    tips.refund(creator=creator, tip_id=tip.pk, amount_cents=200, key="k", actor="user:x")
-    sql = """
-    SELECT currency, sum(gross_cents), sum(fee_cents), sum(refunded_cents) FROM monetization_tip
-     GROUP BY currency ORDER BY currency
-    """
-    with connection.cursor() as cursor:
-        cursor.execute(sql)
-        wanted = [
-            ", ".join(
-                f"{amount(cents, code)} {word}"
-                for word, cents in zip(("gross", "fee", "refunded"), map(int, sums), strict=True)
-            )
-            for code, *sums in cursor.fetchall()
-        ]
-    page = staff.get(list_of(Tip))
-    assert page.context["cl"].totals == wanted
-    assert wanted[0].startswith("9.00 EUR gross, ")
-    assert "2.00 EUR refunded</span>" in page.text
-    dollars = staff.get(list_of(Tip), {"currency__exact": "USD"}).context["cl"]
-    assert (dollars.counted, dollars.totals) == ("2 tips", wanted[1:])
-    assert staff.get(list_of(Tip), {"currency__exact": "KWD"}).context["cl"].totals == ()
-
-
-def test_no_list_has_a_column_of_stripes_ids_and_the_page_of_a_row_has_them_to_copy(staff, give):
-    at_stripe = {"stripe_session_id", "payment", "payment_intent_id", "charge_id", "its_refund", "sessions"}
-    for model in ADMINS:
-        of_model: Any = admin.site.get_model_admin(model)
-        assert not at_stripe & set(of_model.list_display), model
-        assert model.__name__ not in ("StripeEvent", "StripeRefund", "StripeDispute") or (
-            "id" not in of_model.list_display
-        )
-    give("usr_1", 10)
-    topup = TopUp.objects.get()
-    page = staff.get(reverse("admin:wallet_topup_change", args=[topup.pk.replace("_", "_5F")]))
-    assert f'<span id="fact-id">{topup.pk}</span>' in page.text
-    assert f'<span id="fact-stripe_session_id">{topup.stripe_session_id}</span>' in page.text
-    assert 'data-copy="fact-stripe_session_id"' in page.text
-    listed = staff.get(list_of(TopUp)).text
-    assert f'<code title="{topup.pk}">{middle_cut(topup.pk)}</code>' in listed
-
-
 # --- Searching ------------------------------------------------------------------------------------------
 
 
@@ -464,25 +414,6 @@ def test_a_list_of_more_rows_than_are_counted_is_sorted_by_its_index_alone(
     assert (many.context["cl"].columns[place].sort_url, many.context["cl"].columns[place].sorted) == ("", "")
     assert "choose filters for totals" in many.text
     assert "12.00 USD" not in many.text
-
-
-def test_rows_are_sorted_by_amount_within_their_currency_and_in_a_stable_order(staff):
-    creator = UserFactory.create()
-    amounts = [(700, "USD"), (500, "USD"), (900, "EUR"), (700, "USD")]
-    made = [tips.record(creator=creator, amount_cents=cents, currency=code).pk for cents, code in amounts]
-    place = admin.site.get_model_admin(Tip).list_display.index("gross")
-    newest_of_equals = sorted([made[0], made[3]], reverse=True)
-    assert found(staff.get(list_of(Tip), {"o": str(place)})) == [made[2], made[1], *newest_of_equals]
-    assert found(staff.get(list_of(Tip), {"o": f"-{place}"})) == [made[2], *newest_of_equals, made[1]]
-
-
-def test_every_list_has_two_lines_on_a_phone_and_the_link_to_the_row_is_in_them(subtests):
-    for model in ADMINS:
-        of_model: Any = admin.site.get_model_admin(model)
-        with subtests.test(model=model._meta.label):
-            assert len(of_model.two_lines) == len(change_list.PLACES)
-            assert of_model.list_display[0] in of_model.two_lines
-            assert set(of_model.two_lines) - {""} <= set(of_model.list_display)
 
 
 def test_pages_end_at_the_ceiling_and_say_so(staff, monkeypatch):
