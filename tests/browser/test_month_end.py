@@ -39,11 +39,12 @@ def last_month():
     return month
 
 
+@pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("size", SIZES)
-def test_finance_reads_a_closed_month(open_browser, last_month, size):
+def test_finance_reads_a_closed_month(open_browser, last_month, size, scheme):
     member = StaffFactory.create(misar_id="staff:finance", is_superuser=False)
     member.groups.add(Group.objects.get(name="billing"))
-    fay = open_browser(size=size)
+    fay = open_browser(size=size, scheme=scheme)
     fay.comes_signed_in(member, going_to="/admin/")
     fay.page.locator("a[href='/admin/month-end/'] >> visible=true").first.click()
     assert fay.page.locator("h1").inner_text() == "Month end"
@@ -72,8 +73,6 @@ def test_finance_reads_a_closed_month(open_browser, last_month, size):
 
 
 def looks_right(person):
-    """No violation of axe-core's rules in either colour scheme, and no sideways scroll."""
-    for scheme in ("light", "dark"):
-        person.page.emulate_media(color_scheme=scheme)
-        assert person.finds(rules=[]) == []
+    """No violation of axe-core's rules, and no sideways scroll."""
+    assert person.finds() == []
     assert person.page.evaluate("document.documentElement.scrollWidth <= innerWidth")

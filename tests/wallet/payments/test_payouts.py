@@ -40,6 +40,13 @@ def this_month():
     return timezone.now().astimezone(UTC).date().replace(day=1)
 
 
+def money_in(month):
+    """A month's money. It must be read."""
+    found = money.money_of(month)
+    assert found is not None
+    return found
+
+
 def by_category(found):
     return {(each.category, each.of_topups): (each.movements, each.amount, each.fee) for each in found.moved}
 
@@ -52,7 +59,7 @@ def test_everything_that_moved_is_read_and_adds_up(life, stand_in):
     payout = stand_in.sandbox.control("payouts")
     late = life("usr_3", 10)
     assert reading.read() is not None
-    found = money.money_of(this_month())
+    found = money_in(this_month())
     assert by_category(found) == {
         ("charge", True): (3, 2500 + 5000 + 1000, 102 + 175 + 59),
         ("refund", True): (1, -1000, 0),
@@ -105,7 +112,7 @@ def test_charges_that_gave_no_credits_are_apart(stand_in):
     stand_in.paid_session(cents=700, user_id="usr_1")  # Its webhook has not come.
     since = timezone.now() - timedelta(days=1)
     reading.read(since=since)
-    found = money.money_of(this_month())
+    found = money_in(this_month())
     assert by_category(found) == {("charge", False): (1, 700, 50)}
 
 
@@ -166,7 +173,7 @@ def test_a_month_waits_until_stripe_has_said_what_its_payouts_hold(spring):
     StripePayout.objects.update(itemized_at=timezone.now())
     assert [each.month for each in money.close()] == [4]
     assert money.close() == []
-    march, april = (money.money_of(MARCH.date().replace(month=month)) for month in (3, 4))
+    march, april = (money_in(MARCH.date().replace(month=month)) for month in (3, 4))
     assert (march.opening, march.closing) == ({}, {"usd": 2398})
     assert [each.paid_out for each in march.moved] == [0]
     assert (april.opening, april.closing) == ({"usd": 2398}, {"usd": -500})
@@ -176,16 +183,16 @@ def test_a_month_waits_until_stripe_has_said_what_its_payouts_hold(spring):
 
 def test_a_closed_month_of_money_stays_as_it_is(spring):
     money.close()
-    before = money.money_of(MARCH.date())
+    before = money_in(MARCH.date())
     PayoutItem.objects.create(movement_id="txn_1", payout_id="po_1")
-    assert money.money_of(MARCH.date()) == before
+    assert money_in(MARCH.date()) == before
     for table in (MonthMoney, ClosedMoney, StripeMovement):
         with pytest.raises(IntegrityError), transaction.atomic():
             sql(f"DELETE FROM {table._meta.db_table}")
 
 
 def test_months_that_are_not_closed_begin_with_those_before(spring):
-    april = money.money_of(add_months(MARCH.date(), 1))
+    april = money_in(add_months(MARCH.date(), 1))
     assert (april.opening, april.closing, april.closed_at) == ({"usd": 2398}, {"usd": -500}, None)
     assert money.money_of(add_months(MARCH.date(), 3)) is None
 
