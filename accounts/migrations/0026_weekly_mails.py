@@ -23,13 +23,20 @@ class Migration(migrations.Migration):
                 size=None,
             ),
         ),
-        migrations.AlterField(
-            model_name="outgoingmail",
-            name="fact",
-            field=models.CharField(
-                help_text="What the mail is about, as receipt:top_... Each fact has only one mail.",
-                max_length=300,
-                unique=True,
-            ),
+        # A longer text needs no new table, but a shorter one would: going back leaves the column as it is.
+        migrations.RunSQL(
+            sql="ALTER TABLE accounts_outgoingmail ALTER COLUMN fact TYPE varchar(300)",
+            reverse_sql=migrations.RunSQL.noop,
+            state_operations=[
+                migrations.AlterField(
+                    model_name="outgoingmail",
+                    name="fact",
+                    field=models.CharField(
+                        help_text="What the mail is about, as receipt:top_... Each fact has only one mail.",
+                        max_length=300,
+                        unique=True,
+                    ),
+                ),
+            ],
         ),
     ]
