@@ -1,5 +1,6 @@
 """The weekly mail: each tip of a week told once, whatever the creator chooses, and figures that add up."""
 
+from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from io import StringIO
@@ -437,17 +438,14 @@ def test_two_writers_an_erasure_a_hidden_message_and_a_choice_at_once(creator):
             kept = tip(creator, name=f"Kept {round_number}.", message="Rude words")
         hide = partial(tips.hide_message, creator=creator, tip_id=kept.pk, hidden=True)
         with clock_at(monday):
-            at_once(
-                [
-                    lambda: patiently(digests.write_due),
-                    lambda: patiently(digests.write_due),
-                    lambda: patiently(lambda: erasure.erase(READER, actor="operator")),
-                    partial(patiently, hide),
-                    lambda: patiently(
-                        lambda: outbox.set_switches(creator, OTHERS | {mails.TIP}, weekly={mails.TIP})
-                    ),
-                ]
-            )
+            calls: list[Callable[[], object]] = [
+                digests.write_due,
+                digests.write_due,
+                lambda: erasure.erase(READER, actor="operator"),
+                hide,
+                lambda: outbox.set_switches(creator, OTHERS | {mails.TIP}, weekly={mails.TIP}),
+            ]
+            at_once([partial(patiently, call) for call in calls])
             write_at(monday)
         assert digests_of(creator).count() == round_number + 1
         assert tables_with(NAME, MESSAGE, READER) == set()
