@@ -55,15 +55,10 @@ def side_of(month: date) -> StripeSide | None:
     if found is None:
         return None
     currencies = sorted({*found.opening, *(each.currency for each in found.moved)})
-    sent = [
-        (
-            each,
-            *(_written(amount, each.currency) for amount in (each.amount, each.net, each.amount - each.net)),
-        )
-        for each in money.payouts_of(month)
-    ]
     balances = [_balance(found, currency) for currency in currencies]
-    return StripeSide(found.closed_at, money.read_until(), balances, sent)
+    return StripeSide(
+        found.closed_at, money.read_until(), balances, list(map(_sent, money.payouts_of(month)))
+    )
 
 
 def _balance(found: Money, currency: str) -> Balance:
@@ -87,6 +82,13 @@ def _balance(found: Money, currency: str) -> Balance:
         _written(paid_out, currency),
         _written(net - paid_out, currency),
     )
+
+
+def _sent(payout: Payout) -> tuple[Payout, str, str, str]:
+    amount, ours, other = (
+        _written(each, payout.currency) for each in (payout.amount, payout.net, payout.amount - payout.net)
+    )
+    return payout, amount, ours, other
 
 
 def _key(moved: Moved) -> tuple[str, bool]:

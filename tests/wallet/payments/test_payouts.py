@@ -91,6 +91,7 @@ def test_a_second_run_reads_on_and_stores_nothing_twice(life, stand_in, monkeypa
     assert not StripeMovement.objects.exists()
     stand_in.sandbox.control("payouts")
     second = reading.read()
+    assert second is not None
     assert PayoutReading.objects.get(until=second).since == first
     before = [list(model.objects.order_by("pk").values()) for model in ROWS]
     assert [len(rows) for rows in before] == [2, 1, 1]
