@@ -175,8 +175,8 @@ def test_every_constraint_and_unique_index_is_watched(db):
             (checks if isinstance(constraint, models.CheckConstraint) else uniques).add(constraint.name)
     # And foreign keys that Django cannot write: both columns are of the same wallet.
     assert checks | set(FOREIGN_KEYS) == set(CONSTRAINT_NAMES)
-    # And those that say unique=True: one checkout one top-up, one top-up one entry, one month. And primary keys
-    # that Django does not know, or that let a payment be credited once.
+    # And those that say unique=True: one checkout one top-up, one top-up one entry, each month once. And the
+    # primary keys that Django does not know, or that let a payment be credited once.
     uniques |= {"wallet_topup_stripe_session_id_key", "wallet_topup_entry_id_key", "wallet_payment_pkey"}
     uniques |= {"wallet_closedmonth_month_key", "wallet_closedmoney_month_key"}
     uniques |= {"wallet_stripemovement_pkey", "wallet_payoutitem_pkey"}
