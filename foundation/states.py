@@ -19,7 +19,7 @@ _WORDS: dict[Tone, tuple[str, ...]] = {
     ),
     "accent": (
         *("Upcoming", "Open", "Running", "Resolved by hand", "Credited by hand", "Plan or price changed"),
-        "Staff",
+        *("In transit", "Staff"),
     ),
     "warn": (
         *("Past due", "Pending", "Payment on its way", "Waiting to be handled", "Waiting to be sent"),
@@ -35,7 +35,7 @@ _WORDS: dict[Tone, tuple[str, ...]] = {
         *("Ended", "Cancelled", "Expired", "Revoked", "Voided", "Used", "Refunded", "Being created"),
         *("Waiting for payment", "No longer wanted", "Kept for later", "Not ours", "Never ran"),
         *("Closed by hand without credits", "Under review", "Prevented"),
-        *("Inquiry, under review", "Inquiry closed", "Appeal, under review"),
+        *("Inquiry, under review", "Inquiry closed", "Appeal, under review", "Canceled"),
     ),
 }
 TONES: dict[str, Tone] = {word: tone for tone, words in _WORDS.items() for word in words}

@@ -1,4 +1,4 @@
-"""What the rows of a list come to, their order and their two lines on a phone, and where the ids of Stripe stand."""
+"""What the rows of a list come to, their order, their two lines on a phone, and where Stripe's ids stand."""
 
 from typing import Any
 
