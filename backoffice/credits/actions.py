@@ -326,7 +326,11 @@ OF_STRIPE_EVENT = (
         applies=resolving.is_resolvable,
         facts=_event_facts,
         warning=_what_resolving_does,
-        preview=previews.of(resolve, lambda event, form_data: form_data.get("user_id") or event.user_id),
+        preview=previews.of(
+            resolve,
+            lambda event, form_data: form_data.get("user_id") or event.user_id,
+            locks_wallet_first=False,
+        ),
     ),
 )
 OF_TOPUP = (

@@ -18,18 +18,20 @@ Run = Callable[[Any, dict[str, Any], User], str | Done]
 Show = Callable[[Any, dict[str, Any], User], Preview]
 
 
-def of(run: Run, user_of: Callable[[Any, dict[str, Any]], str]) -> Show:
+def of(run: Run, user_of: Callable[[Any, dict[str, Any]], str], *, locks_wallet_first: bool = True) -> Show:
     """Return a preview of `run`, which moves credits of the user that `user_of` returns.
 
     The preview runs the action and rolls it back, so it shows exactly what the action does, and raises what
-    the action raises.
+    the action raises. Without `locks_wallet_first`, the wallet is locked by `run` alone: it must be so if
+    `run` locks a payment before the wallet, as a payment that comes in does.
     """
 
     @retried
     @transaction.atomic
     def preview(row: Any, form_data: dict[str, Any], staff: User) -> Preview:
         user_id = user_of(row, form_data)
-        ledger.lock(user_id)  # So no other transaction moves credits between the two figures.
+        if locks_wallet_first:
+            ledger.lock(user_id)  # So no other transaction moves credits between the two figures.
         before = funds_of(user_id)
         run(copy(row), form_data, staff)
         after = funds_of(user_id)
