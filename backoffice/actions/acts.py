@@ -57,7 +57,7 @@ def perform(
     if not (member.is_active and member.is_staff and member.has_perm(permission)):
         raise AccessRefused("Your access was changed meanwhile")
     content = hashlib.sha256(json.dumps((page, dict(form_data)), sort_keys=True).encode()).hexdigest()
-    if first := Act.objects.filter(staff=staff, form_key=form_key).first():
+    if first := of_form(staff, form_key):
         if first.content != content:
             raise KeyReused
         return first
@@ -77,6 +77,11 @@ def perform(
         content=content,
         created_at=timezone.now(),
     )
+
+
+def of_form(staff: User, form_key: str) -> Act | None:
+    """Return the act that a form of this staff member has saved, or None."""
+    return Act.objects.filter(staff=staff, form_key=form_key).first()
 
 
 def on_row(row: models.Model) -> models.QuerySet[Act]:

@@ -26,7 +26,7 @@ from backoffice.actions.staff_action import StaffAction
 from backoffice.lists.links import user_link
 from backoffice.lists.read_only import ReadOnlyAdmin
 from foundation.database.transactions import is_out_of_reach
-from foundation.errors import BillingError
+from foundation.errors import BillingError, KeyReused
 
 ACTS_SHOWN_MAX = 20
 BUSY = "The database is busy right now. Nothing has changed; please send this again."
@@ -170,9 +170,14 @@ class ActingAdmin(ReadOnlyAdmin):
         return TemplateResponse(request, "backoffice/action.html", context)
 
     def _previews(self, action: StaffAction, row: Any, form: ReasonForm) -> bool:
-        """Show on the form what the action will change, unless the staff member has seen it."""
+        """Show on the form what the action will change, unless the staff member has seen it.
+
+        Raises KeyReused if this form was done before: a browser went back to it.
+        """
         if action.preview is None or not isinstance(form, PreviewedForm) or form.is_seen:
             return False
+        if acts.of_form(form.staff, form.cleaned_data["key"]):
+            raise KeyReused
         form.show(action.preview(row, form.cleaned_data, form.staff))
         return True
 

@@ -73,6 +73,18 @@ class RefundForm(PreviewedForm):
         form_data["accepted_debt"] = form_data["debt"] if is_accepted else 0
         return form_data
 
+    def show(self, preview: Preview) -> None:
+        """Show the effects, and fill in how much is left if the amount was empty.
+
+        What is left may grow meanwhile, for example when an earlier refund fails. The second form then still
+        refunds what the first one showed.
+        """
+        left = refund_requests.standing_of(self.row).refundable_cents
+        if self.cleaned_data["amount"] is None and left <= DOLLARS_MAX * 100:
+            self.cleaned_data["amount"] = left
+            self.change_data(amount=f"{left // 100}.{left % 100:02}")
+        super().show(preview)
+
     def refuse(self, refusal: BillingError) -> None:
         super().refuse(refusal)
         if isinstance(refusal, LeavesDebt):

@@ -15,8 +15,9 @@ from tests.crowd import at_once
 from tests.wallet.granted import grant
 from tests.wallet.held import capture, hold
 from tests.wallet.past import charged
+from wallet.books import ledger
 from wallet.books.funds import funds_of
-from wallet.models import Entry, Lot, RefundRequest, StripeEvent, Wallet
+from wallet.models import Entry, Lot, Payment, RefundRequest, StripeEvent, StripeRefund, Wallet
 
 pytestmark = pytest.mark.django_db
 
@@ -218,3 +219,57 @@ def test_a_refund_of_a_top_up_says_what_the_balance_becomes(billing, pay, settin
     assert not RefundRequest.objects.exists()
     assert billing.post(address("refund", topup.pk, "topup"), again(page, form)).status_code == 302
     assert RefundRequest.objects.get().amount_cents == 1000
+
+
+def test_an_empty_amount_refunds_what_was_shown_even_if_more_is_left_then(
+    billing, pay, settings, stand_in, report
+):
+    settings.STAFF_TOPUP_REFUND_CENTS_A_DAY = {"billing": 10_000}
+    topup = pay()
+    form = asked(amount="10")
+    there = address("refund", topup.pk, "topup")
+    stand_in.misbehaves(refunds_pending=True)
+    assert billing.post(there, form | {"seen": ""}).status_code == 302
+    report(topup)
+    form = asked(amount="")
+    page = billing.post(there, form)
+    assert effects(page) == [("Balance, once Stripe reports it", 15, 0)]
+    shown = page.context["form"]["amount"].value()
+    assert shown == "15.00"
+    stand_in.sandbox.control(f"refunds/{StripeRefund.objects.get().pk}/fail")
+    report(topup)
+    for _ in range(2):
+        assert billing.post(there, again(page, form, amount=shown)).status_code == 302
+    assert RefundRequest.objects.latest("created_at").amount_cents == 1500
+    assert RefundRequest.objects.count() == 2
+
+
+def test_a_form_that_was_done_is_not_shown_again(billing, give, pay, settings):
+    """A browser that goes back shows the form with its old key."""
+    settings.STAFF_TOPUP_REFUND_CENTS_A_DAY = {"billing": 10_000}
+    give("usr_1", 28)
+    for there, form in (
+        (address("refund", pay("usr_2").pk, "topup"), asked(amount="10")),
+        (address("adjust", "usr_1"), asked(credits="3")),
+    ):
+        assert billing.post(there, again(billing.post(there, form), form)).status_code == 302
+        page = billing.post(there, form)
+        assert effects(page) is None
+        assert "This form was used already" in page.text
+
+
+def test_a_preview_locks_a_payment_before_the_wallet_as_a_payment_that_comes_in_does(
+    give, billing, deliver, checkout_event, monkeypatch
+):
+    give("usr_2", 28)
+    deliver(checkout_event(currency="eur"))
+    there = address("resolve", StripeEvent.objects.get().pk, "stripeevent")
+    lock, has_claimed = ledger.lock, []
+
+    def locked(*args, **options):
+        has_claimed.append(Payment.objects.exists())
+        return lock(*args, **options)
+
+    monkeypatch.setattr(ledger, "lock", locked)
+    assert effects(billing.post(there, asked(credits="5", user_id="usr_2"))) == [("Balance", 28, 33)]
+    assert all(has_claimed)
