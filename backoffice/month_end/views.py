@@ -16,6 +16,7 @@ from backoffice.lists.read_only import EXPORT_PERMISSION
 from backoffice.month_end import figures, files, stripe
 from backoffice.overview.figures import in_time, one_moment
 from foundation.calendar import add_months, day_of
+from foundation.forms import FIRST_DAY
 from foundation.http.files import csv_file
 from wallet.books import months
 from wallet.books.months import Month
@@ -108,10 +109,12 @@ def _found(month: date) -> Month:
 
 
 def _month_in(text: str) -> date | None:
+    """Return the first day of a month such as 2026-10; None for other text, and for a month before 2000."""
     try:
-        return date.fromisoformat(f"{text}-01")
+        month = date.fromisoformat(f"{text}-01")
     except ValueError:
         return None
+    return month if month >= FIRST_DAY else None
 
 
 def _require(request: HttpRequest, *permissions: str) -> None:
