@@ -194,7 +194,12 @@ def restore(*, creator: User, sponsor_id: str, cancelled_at: datetime) -> Sponso
         raise TooLate("A cancellation can be undone for ten seconds only")
     sponsor.cancelled_at = None
     if earner.one_sponsor_at_a_time:
-        _require_free(creator, sponsor.position, sponsor.active_from, sponsor.active_until, but=sponsor)
+        # A placement that is over took nothing meanwhile. It may have overlapped before the rule.
+        _require_free(
+            *(creator, sponsor.position, sponsor.active_from, sponsor.active_until),
+            but=sponsor,
+            ignores_past=True,
+        )
     return sponsor
 
 
@@ -289,12 +294,15 @@ def _require_free(
     active_until: datetime,
     *,
     but: Sponsor | None = None,
+    ignores_past: bool = False,
 ) -> None:
     there = Sponsor.objects.visible_to(creator).overlapping(
         position=position, active_from=active_from, active_until=active_until
     )
     if but is not None:
         there = there.exclude(pk=but.pk)
+    if ignores_past:
+        there = there.filter(active_until__gt=Now())
     if names := list(there.order_by("active_from").values_list("sponsor_name", flat=True)[:NAMED_MAX]):
         raise PositionTaken(position, names)
 

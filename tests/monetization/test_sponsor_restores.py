@@ -108,6 +108,16 @@ def test_a_taken_place_stays_taken_for_one_sponsor_at_a_time(creator):
     assert Sponsor.objects.get(pk=gone.pk).cancelled_at == gone.cancelled_at
 
 
+def test_a_placement_that_is_over_takes_no_place(creator):
+    """It may have shared the place before the creator had the rule."""
+    now = timezone.now()
+    place(creator, "Over", starts=now - days(20), ends=now - days(10))
+    running = place(creator, "Acme", starts=now - days(30), ends=now + days(30))
+    sponsors.set_one_at_a_time(creator=creator, on=True)
+    gone = sponsors.cancel(creator=creator, sponsor_id=running.pk)
+    assert restore(gone).cancelled_at is None
+
+
 def test_without_the_rule_two_may_share_a_place(creator):
     gone = cancelled(creator)
     upcoming(creator, "Globex")
