@@ -80,7 +80,7 @@ def write_next(creator_id: str) -> bool:
         digest.save(update_fields=["next_week"])
     else:
         digest.delete()
-    if not outbox.wants(creator, mails.TIP):
+    if not (creator.is_active and outbox.wants(creator, mails.TIP)):
         return False
     news = news_of(creator, week, lock_tips=True)
     return news.is_worth_a_mail(is_weekly=is_weekly) and outbox.write(

@@ -346,6 +346,13 @@ def test_a_creator_without_an_address_stops_no_other(weekly, stranger):
     assert set(Digest.objects.values_list("next_week", flat=True)) == {MONDAY + days(7)}
 
 
+def test_a_closed_account_gets_no_digest(weekly):
+    tip_at(weekly, TUESDAY)
+    User.objects.filter(pk=weekly.pk).update(is_active=False)
+    assert write_at() == outbox.Written(0, 0)
+    assert not digests_of(weekly).exists()
+
+
 def test_one_that_cannot_be_written_stops_no_other_and_is_written_later(weekly, stranger, settings):
     choose(stranger, "week", BEFORE)
     for each in (weekly, stranger):
