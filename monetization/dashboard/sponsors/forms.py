@@ -7,6 +7,7 @@ from typing import Any
 from django import forms
 from django.db.models import Q, QuerySet
 
+from accounts.models import User
 from foundation import money
 from foundation.calendar import DAY, day_of, last_day_of
 from foundation.forms import DayInput, KeyedForm
@@ -34,7 +35,12 @@ class SponsorFilterForm(FilterForm):
     """
 
     model = Sponsor
-    orders = {"-from": Order("Latest first", ("-active_from", "-pk"))}
+    orders = {
+        "-from": Order("Latest first", ("-active_from", "-pk")),
+        "from": Order("Earliest first", ("active_from", "pk")),
+        "name": Order("Sponsor, A to Z", ("sponsor_name", "pk")),
+        "-name": Order("Sponsor, Z to A", ("-sponsor_name", "-pk")),
+    }
     conditions = {
         "sponsor": lambda name: Q(sponsor_name__icontains=name),
         "position": lambda position: Q(position=position),
@@ -49,13 +55,17 @@ class SponsorFilterForm(FilterForm):
     state = choice_field("State", "All states", Sponsor.State.choices)
     position = choice_field("Position", "All positions", Sponsor.Position.choices)
 
+    def __init__(self, given: Mapping[str, str], creator: User) -> None:
+        if given.get("state", "").strip() == Sponsor.State.UPCOMING:  # Its first order is another one.
+            first = self.orders["from"]
+            self.orders = {"from": first} | dict(self.orders)  # type: ignore[misc]
+        super().__init__(given, creator)
+
     def records(self) -> QuerySet[Any]:
         """Return the placements that match. The state is the state at `self.now`, when the form was made."""
         placements: Any = super().records()
         state = self.cleaned_data.get("state")
-        if state:
-            placements = placements.in_state(state, self.now)
-        return placements.order_by("active_from", "pk") if state == Sponsor.State.UPCOMING else placements
+        return placements.in_state(state, self.now) if state else placements
 
 
 def web_address(*schemes: str, **options: Any) -> Ruled:
