@@ -1,7 +1,7 @@
 """A creator's sponsors: the list, its CSV file, and what adds, changes, cancels and restores a placement."""
 
 from calendar import monthrange
-from datetime import MAXYEAR, date, datetime
+from datetime import MAXYEAR, UTC, date, datetime
 from typing import Any
 
 from django.contrib import messages
@@ -40,6 +40,7 @@ from monetization.models import Sponsor
 
 BEGUN = "This placement has begun, so only its end and its addresses can still change."
 CANCELLED = "Readers no longer see this sponsor, the slot is free, and its price left your booked income."
+LATEST = datetime.max.replace(tzinfo=UTC)
 UNDO = "monetization.undo"  # The salt of the tokens that name a cancellation.
 
 
@@ -285,7 +286,7 @@ def _copy_of(sponsor: Sponsor) -> dict[str, Any]:
         months += 1
     begins, ends = (_months_later(each, months) for each in (sponsor.active_from, sponsor.active_until))
     if ends <= begins:
-        ends = begins + (sponsor.active_until - sponsor.active_from)
+        ends = begins + min(sponsor.active_until - sponsor.active_from, LATEST - begins)
     return sponsor_initial(sponsor) | period_initial(begins, ends)
 
 

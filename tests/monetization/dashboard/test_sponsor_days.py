@@ -145,3 +145,10 @@ def test_the_list_is_sorted_by_name_and_by_days(creator, page):
     assert names("?sort=-name") == ["Initech", "Globex", "Acme"]
     assert link(page.get(LIST), "Days") == f"{LIST}?sort=from"
     assert link(page.get(f"{LIST}?state=upcoming"), "Days") == f"{LIST}?state=upcoming&sort=-from"
+
+
+def test_the_last_placement_of_the_calendar_can_be_copied(creator, page):
+    placed = place(
+        creator, starts=datetime(9998, 12, 31, tzinfo=UTC), ends=datetime(9999, 12, 31, tzinfo=UTC)
+    )
+    assert page.get(f"{ADD}?copy={placed.pk}").status_code == 200
