@@ -68,20 +68,19 @@ SELECT product, feature, kind, sum(credits)::bigint, sum(granted)::bigint, sum(e
  ORDER BY 1, 2, 3
 """  # noqa: S608 (made of texts of this module)
 
-# Whether all days of a month are closed with their features, of the first month from the first closed day on.
-IS_ADDED_UP = f"""
-WITH featured AS MATERIALIZED ({FEATURED})
-SELECT NOT EXISTS (
-       SELECT FROM generate_series(
+# One statement reads one snapshot, so a month is closed with the totals of all of its days or not at all,
+# also while `close_days --again` forgets days. All days are those from the first closed day on, and each must
+# have its features. If two processes close the same month, one waits for the other and then writes nothing.
+CLOSE = f"""
+WITH featured AS MATERIALIZED ({FEATURED}),
+missing AS MATERIALIZED (
+     SELECT each
+       FROM generate_series(
                    greatest(%(first_day)s::date, (SELECT min(day) FROM wallet_closedday))::timestamp,
                    %(last_day)s::timestamp, '1 day') AS each
-        WHERE NOT EXISTS (SELECT FROM featured WHERE day = each::date))
-"""  # noqa: S608 (made of texts of this module)
-
-# One statement, so a month and its totals are of the same days. If two processes close the same month, one
-# waits for the other and then writes nothing.
-CLOSE = """
-WITH parts AS MATERIALIZED (
+      WHERE NOT EXISTS (SELECT FROM featured WHERE day = each::date)
+      LIMIT 1),
+parts AS MATERIALIZED (
      SELECT product, feature, kind, sum(credits)::bigint AS credits, sum(granted)::bigint AS granted,
             sum(entries)::bigint AS entries
        FROM wallet_featuretotal
@@ -97,11 +96,14 @@ closed AS (
      INSERT INTO wallet_closedmonth (month, opening, opening_granted, entries)
      SELECT %(first_day)s, coalesce((SELECT opening FROM before), 0),
             coalesce((SELECT opening_granted FROM before), 0), coalesce((SELECT sum(entries) FROM parts), 0)
+      WHERE NOT EXISTS (SELECT FROM missing)
      ON CONFLICT (month) DO NOTHING
-     RETURNING month)
-INSERT INTO wallet_monthtotal (month, product, feature, kind, credits, granted, entries)
-SELECT closed.month, parts.* FROM closed CROSS JOIN parts
-"""
+     RETURNING month),
+kept AS (
+     INSERT INTO wallet_monthtotal (month, product, feature, kind, credits, granted, entries)
+     SELECT closed.month, parts.* FROM closed CROSS JOIN parts)
+SELECT month FROM closed
+"""  # noqa: S608 (made of texts of this module)
 
 # The month of the first entry. No index has the order of the times, so it is found as in `days.OPEN_DAYS`.
 FIRST_MONTH = """
@@ -214,17 +216,11 @@ def close_months() -> list[date]:
     """Close each finished month whose days are all closed, oldest first. Return the first day of each.
 
     A month is closed once and stays as it is. Each is a transaction of its own. It is safe to call this
-    function again, also from two processes at the same time.
+    function again, also from two processes at the same time: only one of them closes each month.
     """
     closed = []
-    last = ClosedMonth.objects.order_by("-month").values_list("month", flat=True).first()
-    month = add_months(last, 1) if last else first_month()
-    while month and _is_added_up(month):
-        values = _days(month) | {"month_before": add_months(month, -1)}
-        with connection.cursor() as cursor:
-            cursor.execute(CLOSE, values)
+    while (month := _first_open()) and _close(month):
         closed.append(month)
-        month = add_months(month, 1)
     return closed
 
 
@@ -292,12 +288,15 @@ def _parts(first_day: date, last_day: date) -> list[Part]:
         return [Part(*row) for row in cursor.fetchall()]
 
 
-def _is_added_up(month: date) -> bool:
+def _first_open() -> date | None:
+    """Return the month that is closed next; None without entries."""
+    last = ClosedMonth.objects.order_by("-month").values_list("month", flat=True).first()
+    return add_months(last, 1) if last else first_month()
+
+
+def _close(month: date) -> bool:
+    """Close a month if all of its days are closed. Return whether this call has closed it."""
+    values = {"first_day": month, "last_day": last_day_of(month), "month_before": add_months(month, -1)}
     with connection.cursor() as cursor:
-        cursor.execute(IS_ADDED_UP, _days(month))
-        [(is_added_up,)] = cursor.fetchall()
-    return bool(is_added_up)
-
-
-def _days(month: date) -> dict[str, date]:
-    return {"first_day": month, "last_day": last_day_of(month)}
+        cursor.execute(CLOSE, values)
+        return cursor.fetchone() is not None

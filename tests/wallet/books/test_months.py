@@ -204,10 +204,28 @@ def test_two_that_close_at_once_close_each_month_once():
         a_quarter()
     days.close_days(now=NOW)
     one, other = (begin(months.close_months) for _ in range(2))
-    one.result(timeout=120), other.result(timeout=120)
+    found = [each.result(timeout=120) for each in (one, other)]
+    assert sorted([*found[0], *found[1]]) == [MARCH, APRIL]
     assert list(ClosedMonth.objects.order_by("month").values_list("month", flat=True)) == [MARCH, APRIL]
     for month in (MARCH, APRIL, MAY):
         is_as_by_hand(month)
+
+
+def test_a_month_whose_days_are_forgotten_at_the_last_moment_is_not_closed(monkeypatch):
+    """`close_days --again` runs in another process, after this one has seen which month comes next."""
+    a_quarter()
+    days.close_days(now=NOW)
+    next_month = months._first_open
+
+    def forgotten() -> date | None:
+        month = next_month()
+        days.reopen(date(2026, 3, 20))
+        return month
+
+    monkeypatch.setattr(months, "_first_open", forgotten)
+    assert months.close_months() == []
+    assert not ClosedMonth.objects.exists()
+    assert not MonthTotal.objects.exists()
 
 
 # --- The law ------------------------------------------------------------------------------------------
