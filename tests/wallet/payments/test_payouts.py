@@ -213,3 +213,102 @@ def test_the_law_names_a_month_that_its_movements_do_not_add_up_to(spring, chang
     rest()
     sql(change)
     assert {row.law for row in laws.violations()} == {OF_MONEY}
+
+
+# --- Payouts that fail, and late runs -------------------------------------------------------------------
+
+
+def sent(pk, day, amount, status="paid", **facts):
+    moment = datetime(2026, 3, day, tzinfo=UTC)
+    facts = {"currency": "usd", "is_automatic": True, "itemized_at": moment} | facts
+    return StripePayout.objects.create(
+        id=pk, created_at=moment, arrives_at=moment, amount=amount, status=status, **facts
+    )
+
+
+def moved(pk, day, category, amount, payout="", **facts):
+    StripeMovement.objects.create(
+        id=pk,
+        created_at=datetime(2026, 3, day, 12, tzinfo=UTC),
+        category=category,
+        currency="usd",
+        amount=amount,
+        fee=0,
+        **facts,
+    )
+    if payout:
+        PayoutItem.objects.create(movement_id=pk, payout_id=payout)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "paid_out"),
+    [
+        ("paid", "", 2500),
+        ("failed", "", 0),
+        ("failed", "paid", 2500),
+        ("failed", "pending", 2500),
+        ("failed", "failed", 0),
+    ],
+)
+def test_a_payout_that_failed_sent_nothing_until_another_sends_its_money(first, second, paid_out):
+    moved("txn_1", 3, "charge", 2500, "po_1")
+    sent("po_1", 5, 2500, first)
+    moved("txn_2", 5, "payout", -2500)
+    if first == "failed":
+        moved("txn_3", 8, "payout_reversal", 2500, "po_2" if second else "", source_id="po_1")
+    if second:
+        sent("po_2", 10, 2500, second)
+        moved("txn_4", 10, "payout", -2500)
+    PayoutReading.objects.create(since=MARCH, until=datetime(2026, 4, 2, tzinfo=UTC))
+    before = {each.category: each.paid_out for each in money_in(MARCH.date()).moved}
+    assert before["charge"] == paid_out
+    money.close()
+    assert {each.category: each.paid_out for each in money_in(MARCH.date()).moved} == before
+
+
+@pytest.fixture
+def told_by_stripe(monkeypatch):
+    """Stripe has nothing new, and says of each payout what is set here."""
+    said = {}
+
+    def one(kind, pk):
+        body = {"arrival_date": int(MARCH.timestamp()), "reconciliation_status": "in_progress"}
+        asked.append(pk)
+        return body | said.get(pk, {"status": "paid"})
+
+    asked = []
+    monkeypatch.setattr(reading.stripe_lists, "one", one)
+    monkeypatch.setattr(reading.stripe_lists, "pages", lambda kind, **where: iter(()))
+    said["asked"] = asked
+    return said
+
+
+def test_payouts_are_followed_from_the_last_run_on_however_long_ago_it_was(told_by_stripe):
+    sent("po_old", 1, 100)
+    sent("po_young", 20, 200)
+    sent("po_under_way", 2, 300, "in_transit")
+    sent("po_failed", 21, 400, "failed")
+    PayoutReading.objects.create(since=MARCH, until=datetime(2026, 3, 22, tzinfo=UTC))
+    told_by_stripe["po_young"] = {"status": "failed"}
+    reading.read()
+    assert told_by_stripe["asked"] == ["po_under_way", "po_young"]
+    states = dict(StripePayout.objects.values_list("id", "status"))
+    assert states == {
+        "po_old": "paid",
+        "po_young": "failed",
+        "po_under_way": "paid",
+        "po_failed": "failed",
+    }
+
+
+def test_a_payout_of_which_stripe_never_says_what_is_in_it_holds_up_no_month(told_by_stripe):
+    sent("po_1", 5, 100, itemized_at=None)
+    PayoutReading.objects.create(since=MARCH, until=datetime(2026, 4, 2, tzinfo=UTC))
+    told_by_stripe["po_1"] = {"status": "paid"}
+    reading.read()
+    assert money.close() == []
+    told_by_stripe["po_1"] = {"status": "paid", "reconciliation_status": "not_applicable"}
+    reading.read()
+    assert money.close()[0] == MARCH.date()
+    [payout] = money.payouts_of(MARCH.date())
+    assert (payout.is_automatic, payout.is_itemized) == (False, False)

@@ -1,7 +1,7 @@
 """What Stripe says of our balance there: each move of money with its fee, and each payout with what is in it.
 
 Amounts are in the smallest unit of their currency, positive for money that came. Rows are read from Stripe
-by `manage.py read_payouts`, and only added; a payout's state alone changes until it has arrived.
+by `manage.py read_payouts`, and only added; of a payout, what became of it may change.
 """
 
 from django.db import models
@@ -37,7 +37,10 @@ class StripeMovement(models.Model):
 
 
 class StripePayout(models.Model):
-    """A payout of Stripe to our bank. Stripe says what is in it only of automatic ones."""
+    """A payout of Stripe to our bank. Stripe says what is in it only of automatic ones.
+
+    `is_automatic` is also False if Stripe made a payout by itself and does not say what is in it.
+    """
 
     id = models.CharField(primary_key=True, max_length=STRIPE_ID_LENGTH)
     created_at = models.DateTimeField()
@@ -50,7 +53,8 @@ class StripePayout(models.Model):
         null=True, help_text="When what is in it was read. Empty while Stripe has not said it."
     )
 
-    # A payout in one of these states does not change any more, but a paid one may fail some days later.
+    # A payout in one of these states does not change any more, and its money has come back. One that is paid
+    # may still fail some days later.
     ENDED = ("failed", "canceled")
 
     class Meta:

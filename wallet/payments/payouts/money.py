@@ -17,24 +17,39 @@ from foundation.calendar import add_months, day_of, start_of
 from wallet.payments.payouts.models import ClosedMoney, MonthMoney, PayoutReading, StripePayout
 from wallet.payments.payouts.reading import read_until
 
+# The payouts of a month by whose end their money had left: those that did not fail, and those that did where
+# the money that came back was sent by such a payout in its turn. All of it is in the range of the month.
+SENT = """
+     SELECT id FROM wallet_stripepayout
+      WHERE created_at >= %(since)s AND created_at < %(until)s AND status NOT IN ('failed', 'canceled')
+      UNION
+     SELECT back.source_id
+       FROM sent
+       JOIN wallet_payoutitem item ON item.payout_id = sent.id
+       JOIN wallet_stripemovement back ON back.id = item.movement_id
+      WHERE back.category = 'payout_reversal'
+        AND back.created_at >= %(since)s AND back.created_at < %(until)s
+"""
 # By the index on the time. A payment of which the books know nothing has no row of its own.
 ADDED = """
      SELECT movement.currency, movement.category,
             payment.state IS NOT NULL AND payment.state IN ('credited', 'by_hand') AS of_topups,
             count(*) AS movements, sum(movement.amount)::bigint AS amount, sum(movement.fee)::bigint AS fee,
             coalesce(sum(movement.amount - movement.fee)
-                     FILTER (WHERE payout.created_at < %(until)s), 0)::bigint AS paid_out
+                     FILTER (WHERE sent.id IS NOT NULL), 0)::bigint AS paid_out
        FROM wallet_stripemovement movement
        LEFT JOIN wallet_payment payment
          ON payment.stripe_id = movement.payment_intent_id AND movement.payment_intent_id <> ''
        LEFT JOIN wallet_payoutitem item ON item.movement_id = movement.id
-       LEFT JOIN wallet_stripepayout payout ON payout.id = item.payout_id
+       LEFT JOIN sent ON sent.id = item.payout_id
       WHERE movement.created_at >= %(since)s AND movement.created_at < %(until)s
       GROUP BY 1, 2, 3
       ORDER BY 1, 2, 3
 """
+MONTH = f"WITH RECURSIVE sent (id) AS ({SENT}) {ADDED}"
 CLOSE = f"""
-WITH added AS MATERIALIZED ({ADDED}),
+WITH RECURSIVE sent (id) AS ({SENT}),
+added AS MATERIALIZED ({ADDED}),
 closed AS (
      INSERT INTO wallet_closedmoney (month) VALUES (%(month)s) ON CONFLICT (month) DO NOTHING RETURNING month)
 INSERT INTO wallet_monthmoney (month, currency, category, of_topups, movements, amount, fee, paid_out)
@@ -165,7 +180,7 @@ def _is_itemized(month: date) -> bool:
 
 def _added(month: date) -> list[Moved]:
     with connection.cursor() as cursor:
-        cursor.execute(ADDED, _times(month))
+        cursor.execute(MONTH, _times(month))
         return [Moved(*row) for row in cursor.fetchall()]
 
 

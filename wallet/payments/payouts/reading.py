@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from foundation.calendar import add_months, day_of, start_of
@@ -23,7 +23,6 @@ from wallet.payments.stripe_lists import MOVEMENTS, PAYOUTS, Body
 SETTLING = timedelta(minutes=10)
 # A payout that arrived may still be sent back by the bank within some days.
 CHANGES_FOR = timedelta(days=14)
-PAYOUTS_AT_A_TIME = 500
 
 OnPage = Callable[[int], None]
 
@@ -37,6 +36,8 @@ def read(*, since: datetime | None = None, on_page: OnPage = lambda count: None)
     start = read_until() or since or _first_topup()
     if start is None:
         return None
+    # First, because a run that is interrupted after it has read on would look back less far the next time.
+    _follow(StripePayout.objects.filter(_may_change(start)), on_page)
     while start < end:
         stop = min(start_of(add_months(day_of(start).replace(day=1), 1)), end)
         # Payouts first: the money that one takes is a movement as well.
@@ -48,14 +49,24 @@ def read(*, since: datetime | None = None, on_page: OnPage = lambda count: None)
             on_page(len(page))
         PayoutReading.objects.create(since=start, until=stop)
         start = stop
-    _follow_payouts(end, on_page)
+    _follow(StripePayout.objects.filter(is_automatic=True, itemized_at=None), on_page)
     return start
+
+
+def _may_change(start: datetime) -> Q:
+    """The payouts whose state may have changed since the run that read until `start`."""
+    return Q(created_at__gte=start - CHANGES_FOR) | ~Q(status="paid")
 
 
 def read_until() -> datetime | None:
     """Return until when all movements are read; None before the first run."""
     newest = PayoutReading.objects.order_by("-until").values_list("until", flat=True)
     return newest.first()
+
+
+def reads_on_from() -> datetime | None:
+    """Return until when all is read, or where the first run begins; None if there is nothing to read."""
+    return read_until() or _first_topup()
 
 
 def _first_topup() -> datetime | None:
@@ -96,19 +107,27 @@ def _store_payouts(page: Sequence[Body]) -> None:
     StripePayout.objects.bulk_create(rows, ignore_conflicts=True)
 
 
-def _follow_payouts(now: datetime, on_page: OnPage) -> None:
-    """Ask for payouts that may have changed, and for what is in those of which Stripe can say it by now."""
-    is_young = Q(created_at__gte=now - CHANGES_FOR) & ~Q(status__in=StripePayout.ENDED)
-    is_open = Q(is_automatic=True, itemized_at=None) & ~Q(status__in=StripePayout.ENDED)
-    for payout in StripePayout.objects.filter(is_young | is_open).order_by("created_at")[:PAYOUTS_AT_A_TIME]:
+def _follow(payouts: QuerySet[StripePayout], on_page: OnPage) -> None:
+    """Ask what became of these payouts, and for what is in those of which Stripe can say it by now."""
+    for payout in list(payouts.exclude(status__in=StripePayout.ENDED).order_by("created_at", "pk")):
         body = stripe_lists.one(PAYOUTS, payout.id)
         on_page(0)
         if body is None:
             continue
         mine = StripePayout.objects.filter(pk=payout.pk)
         mine.update(status=body["status"], arrives_at=_moment(body["arrival_date"]))
-        if payout.is_automatic and not payout.itemized_at and body["reconciliation_status"] == "completed":
+        if not payout.is_automatic or payout.itemized_at:
+            continue
+        if body["reconciliation_status"] == "completed":
             _itemize(payout, on_page)
+        elif _is_never_itemized(payout, body):
+            mine.update(is_automatic=False)
+
+
+def _is_never_itemized(payout: StripePayout, body: Body) -> bool:
+    """Whether Stripe will not say what is in a payout, though it was made by itself."""
+    is_old = payout.created_at < timezone.now() - CHANGES_FOR
+    return is_old and body["reconciliation_status"] == "not_applicable"
 
 
 @transaction.atomic
