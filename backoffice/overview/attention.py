@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from django.template.defaultfilters import pluralize
+from django.urls import reverse
 
 from accounts import maintenance
 from accounts.models import Maintenance, OutgoingMail, ServiceKey, StoppedProduct
@@ -35,6 +36,7 @@ from wallet.models import (
     TopUp,
     Wallet,
 )
+from wallet.payments.payouts import reading
 from wallet.payments.reconciliation.findings import HEADINGS, REPAIRED
 
 LATE_AUDIT = timedelta(hours=26)  # Audits run every night. The two extra hours allow for a slow audit.
@@ -124,6 +126,8 @@ def lines(*, at: datetime, sees: Sees) -> list[Line]:
         needed += _of_mails(at)
     if sees("wallet.view_closedday"):
         needed += _of_days(at)
+    if sees("wallet.view_closedmonth"):
+        needed += _of_payouts(at)
     return sorted(needed, key=lambda line: not line.is_bad)
 
 
@@ -404,3 +408,14 @@ def _of_days(at: datetime) -> Iterator[Line]:
                 f"Run manage.py {command} every night. Until then the figures are slower, but as exact.",
                 link,
             )
+
+
+def _of_payouts(at: datetime) -> Iterator[Line]:
+    until = reading.reads_on_from()
+    if until and until < at - backlog.LATE_PAYOUTS:
+        since = moment(until.astimezone(UTC).replace(second=0))
+        yield Line(
+            f"Stripe's fees and payouts are not read since {since}.",
+            "Run manage.py read_payouts every night. Until then no month of money is closed.",
+            reverse("admin:month_ends"),
+        )

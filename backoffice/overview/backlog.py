@@ -22,6 +22,7 @@ LATE_REFUND = timedelta(minutes=1)
 LATE_HOLD = timedelta(minutes=10)
 LATE_MAIL = timedelta(hours=1)
 LATE_SEAL = timedelta(hours=1)
+LATE_PAYOUTS = timedelta(hours=50)  # Two nights, and two hours for a slow run.
 MAILS_LOOKED_BACK = timedelta(days=7)
 REFUNDS_LOOKED_BACK = timedelta(days=7)
 

@@ -25,6 +25,7 @@ from backoffice.overview import attention, backlog
 from wallet.books import audits
 from wallet.identifiers import transaction_id
 from wallet.models import Audit, Entry, StripeEvent
+from wallet.payments.payouts import reading
 
 SECONDS_MAX = 2.0  # For all figures of one reading. Prometheus waits 10 seconds.
 # A database that stands still takes time, so it is not asked again at once.
@@ -151,6 +152,13 @@ def _checks(at: datetime) -> Iterator[GaugeMetricFamily]:
         "When the check last finished, in seconds since 1970; 0 if it never has.",
         "check",
         {kind: audit.ended_at.timestamp() if audit else 0 for kind, audit in finished.items()},
+    )
+    until = reading.reads_on_from()
+    yield gauge(
+        "misar_payouts_read_until_timestamp_seconds",
+        "Until when Stripe's fees and payouts are read, in seconds since 1970. Before the first run: when "
+        "the first top-up was; without top-ups: now.",
+        (until or at).timestamp(),
     )
 
 

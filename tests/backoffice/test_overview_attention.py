@@ -11,7 +11,7 @@ from tests.factories import UserFactory
 from tests.monetization.records import clock_at, tip
 from tests.wallet.past import wrote
 from wallet.books import days
-from wallet.models import Audit, StripeEvent, TopUp
+from wallet.models import Audit, PayoutReading, StripeEvent, TopUp
 from wallet.seals import sealing
 
 pytestmark = pytest.mark.django_db
@@ -109,6 +109,16 @@ class TestAttention:
         sealing.seal()
         assert sentences() == ["2 finished days have no daily totals, from 26 Jun 2026 on."]
         days.close_days(now=NOW - DAY)
+        assert sentences() == []
+
+    def test_payouts_that_are_not_read_for_two_nights(self, staff):
+        TopUp.objects.create(user_id="usr_1", state="expired", amount_cents=500, created_at=NOW - 3 * DAY)
+        [line] = attention()
+        assert line.sentence == "Stripe's fees and payouts are not read since 27 Jun 2026, 00:00."
+        assert staff.get(line.url).status_code == 200
+        begun = PayoutReading.objects.create(since=NOW - 3 * DAY, until=NOW - 51 * HOUR)
+        assert sentences() == ["Stripe's fees and payouts are not read since 28 Jun 2026, 09:30."]
+        PayoutReading.objects.create(since=begun.until, until=NOW - 49 * HOUR)
         assert sentences() == []
 
     def test_creators_days_that_are_not_added_up(self):

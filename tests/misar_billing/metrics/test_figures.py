@@ -14,7 +14,7 @@ from misar_billing.metrics.figures import FIGURES, Figure, Figures, gauge
 from tests.conftest import paid_checkout, product
 from tests.misar_billing.metrics.exposed import Exposed, forget_what_was_read
 from wallet.books import ledger
-from wallet.models import Audit, Entry, Hold, StripeEvent
+from wallet.models import Audit, Entry, Hold, PayoutReading, StripeEvent, TopUp
 from wallet.seals import sealing
 
 pytestmark = pytest.mark.django_db
@@ -68,6 +68,20 @@ def test_checks_that_found_something_or_could_not_look():
     finished = shown.value("misar_check_last_finished_timestamp_seconds", check="laws")
     assert abs(at.timestamp() - finished - 7200) < 1
     assert shown.value("misar_check_last_finished_timestamp_seconds", check="seals") == 0
+
+
+def test_until_when_payouts_are_read():
+    def shown() -> float:
+        return Exposed().value("misar_payouts_read_until_timestamp_seconds")
+
+    at = timezone.now()
+    assert abs(at.timestamp() - shown()) < 600  # There is nothing to read.
+    TopUp.objects.create(user_id="usr_1", amount_cents=500, created_at=at - timedelta(days=9))
+    forget_what_was_read()
+    assert 8 * 86_400 < at.timestamp() - shown() < 10 * 86_400
+    PayoutReading.objects.create(since=at - timedelta(days=9), until=at - timedelta(days=2))
+    forget_what_was_read()
+    assert abs(at.timestamp() - shown() - 2 * 86_400) < 1
 
 
 def test_holds_and_grants_that_are_late(give, article_rate):
