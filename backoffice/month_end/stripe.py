@@ -24,6 +24,7 @@ NAMES = {
     ("fee", False): "Stripe's other fees",
     ("payout", False): "Payouts to our bank",
     ("payout_reversal", False): "Payouts that came back",
+    ("topup", False): "Money that we added",  # Stripe's word for it is our users' word for something else.
 }
 
 
