@@ -299,3 +299,20 @@ def test_no_search_reads_a_whole_table(db):
         for node in nodes:
             assert node["Node Type"] != "Seq Scan", query
             assert "Index Name" not in node or "Index Cond" in node, query
+
+
+# --- The find box ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["index", "wallet_entry_changelist", "month_ends", "find"])
+def test_the_box_is_empty_on_a_page_that_shows_no_search(staff, name):
+    page = staff.get(reverse(f"admin:{name}"))
+    assert 'id="find_anywhere" value=""' in page.text
+
+
+def test_the_box_keeps_what_was_searched_for(staff):
+    UserFactory.create(misar_id="usr_one", name="Ines Pilot")
+    UserFactory.create(misar_id="usr_two", name="Ines Lang")
+    assert 'id="find_anywhere" value="ines"' in find(staff, "ines").text
+    entries = staff.post(reverse("admin:wallet_entry_changelist"), {"sought": "usr_one"}, follow=True)
+    assert 'id="find_anywhere" value="usr_one"' in entries.text
