@@ -16,6 +16,7 @@ from backoffice.credits import limits
 from foundation import money
 from foundation.database.transactions import is_out_of_reach, retried
 from foundation.errors import BillingError
+from wallet.books import ledger
 from wallet.books.funds import available_of, funds_of
 from wallet.errors import LeavesDebt, RefundRefused, RefundUnanswered
 from wallet.models import RefundRequest, TopUp
@@ -110,6 +111,8 @@ def refund(topup: TopUp, form_data: dict[str, Any], staff: User) -> str:
         key=form_data["key"],
         actor=actor_of(staff),
     )
+    # So two staff members who refund two top-ups of a user see each other's acts (PreviewedForm).
+    ledger.lock(topup.user_id)
     limits.require_refunds_kept(staff, requested.amount_cents)
     return f"Asked Stripe to refund {money.dollars(requested.amount_cents)}."
 

@@ -273,3 +273,20 @@ def test_a_preview_locks_a_payment_before_the_wallet_as_a_payment_that_comes_in_
     monkeypatch.setattr(ledger, "lock", locked)
     assert effects(billing.post(there, asked(credits="5", user_id="usr_2"))) == [("Balance", 28, 33)]
     assert all(has_claimed)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_two_colleagues_who_refund_two_top_ups_of_a_user_one_sees_the_other(billing, pay, settings):
+    settings.STAFF_TOPUP_REFUND_CENTS_A_DAY = {"billing": 10_000}
+    calls = []
+    for client in (billing, signed_in(member_of("billing"))):
+        there = address("refund", pay().pk, "topup")
+        calls.append((client, there, asked(amount="10")))
+    sent = [
+        partial(client.post, there, again(client.post(there, form), form)) for client, there, form in calls
+    ]
+    answers = at_once(sent)
+    assert sorted(answer.status_code for answer in answers) == [200, 302]
+    [refused] = [answer for answer in answers if answer.status_code == 200]
+    assert "A colleague acted on this user" in refused.text
+    assert RefundRequest.objects.count() == Act.objects.count() == 1
