@@ -63,6 +63,7 @@ STAFF = {
     "admin-resolve": "/admin/wallet/stripeevent/evt_5Fdemo_5Fin_5Feuros/resolve/",
     "admin-plan": "/admin/accounts/user/usr_5Fdemo/plan/",
     "admin-acts": "/admin/accounts/act/",
+    "admin-month-ends": "/admin/month-end/",
     "admin-user-debt": "/admin/user/usr_5Foskar/",
     "admin-user-held": "/admin/user/usr_5Fhana/",
     "admin-holds": "/admin/wallet/hold/",
@@ -154,6 +155,24 @@ class Pictures:
         self.page.get_by_role("button", name="Pay $25").click()
         self.page.get_by_role("button", name="Pay later").wait_for()
 
+    def share_free_days(self) -> None:
+        """Make the link that shows a creator's free days, and follow it."""
+        self.page.goto(f"{self.address}/dashboard/sponsors/free-slots")
+        self.page.locator("main form button").first.click()
+        self.page.wait_for_load_state()
+        self.take("sponsors-share")
+        self.page.goto(self.page.locator("#link").inner_text())
+        self.take("free-days")
+
+    def preview(self) -> None:
+        """Take a picture of an adjustment before it is saved."""
+        self.page.goto(f"{self.address}/admin/wallet/wallet/usr_5Fines/adjust/")
+        self.page.locator("[name=credits]").fill("10")
+        self.page.locator("[name=reason]").fill("Promised in ticket 4711")
+        self.page.get_by_role("button", name="Preview").click()
+        self.page.wait_for_load_state()
+        self.take("admin-preview")
+
     def sign_in_as_staff(self) -> None:
         kept = json.loads((Path(os.environ.get("DATA_DIR") or ROOT / "var") / "demo.json").read_text())
         self.page.goto(f"{self.address}/sign-in/staff")
@@ -190,6 +209,7 @@ def take_all(new_context: Any, address: str) -> None:
     dana.make_key()
     dana.follow("/dashboard/tips", "tbody a[href*='/dashboard/tips/']", "tip")
     dana.follow("/dashboard/subscriptions", "tbody a[href*='/dashboard/subscriptions/']", "subscription")
+    dana.share_free_days()
     dana.top_up()
     for person, pages in OTHERS.items():
         other = Pictures(new_context(), address)
@@ -203,6 +223,8 @@ def take_all(new_context: Any, address: str) -> None:
     staff.visit(STAFF)
     for name, (path, label) in ACTS.items():
         staff.act(name, path, label)
+    staff.follow("/admin/month-end/", "main tbody a[href*='/admin/month-end/']", "admin-month-end", which=1)
+    staff.preview()
 
 
 def make_small() -> None:

@@ -424,9 +424,9 @@ class Audit(models.Model):
     """One examination of the books: when it ran, how many rows it checked, and what it found."""
 
     class Kind(models.TextChoices):
-        LAWS = "laws", "Laws of the books"
-        STRIPE = "stripe", "Stripe against the books"
-        SEALS = "seals", "Seals of the history"
+        LAWS = "laws", "Ledger check"
+        STRIPE = "stripe", "Stripe reconciliation"
+        SEALS = "seals", "Seal check"
 
     class Outcome(models.TextChoices):
         CLEAN = "clean", "Clean"
