@@ -32,10 +32,11 @@ class Command(WatchingCommand):
         """Write what no event has written, send the mail that is due, and delete old mail once an hour."""
         late = outbox.Written()
         if time.monotonic() >= self._write_at:
+            # Set first: if a writer cannot read its table, the next rounds still send the mail that waits.
+            self._write_at = time.monotonic() + WRITTEN_EVERY_SECONDS
             for write in outbox.WRITERS:
                 one = write(self.goes_on)
                 late = outbox.Written(late.written + one.written, late.failed + one.failed)
-            self._write_at = time.monotonic() + WRITTEN_EVERY_SECONDS
         outcome = outbox.send_due(SENT_AT_ONCE, go_on=self.goes_on)
         if time.monotonic() >= self._prune_at:
             outbox.prune()

@@ -8,9 +8,10 @@ from io import StringIO
 
 import pytest
 from django.core.management import CommandError, call_command
-from django.db import connection
+from django.db import OperationalError, connection
 
 from accounts.mail import outbox
+from accounts.management.commands.send_mail import Command
 from accounts.models import OutgoingMail
 from sandbox.environment import free_port
 from tests import databases
@@ -77,6 +78,19 @@ def test_the_command_ends_with_1_when_something_could_not_be_written(anna, monke
     writers = [lambda go_on: outbox.Written(1, 0), lambda go_on: outbox.Written(0, 2)]
     monkeypatch.setattr(outbox, "WRITERS", writers)
     assert send_mail() == (1, "0 sent, 0 failed, 0 given up, 2 not written\n")
+
+
+def test_a_writer_that_cannot_read_does_not_keep_the_mail_that_waits(anna, monkeypatch):
+    queue(anna)
+
+    def times_out(go_on):
+        raise OperationalError("canceling statement due to statement timeout")
+
+    monkeypatch.setattr(outbox, "WRITERS", [times_out])
+    command = Command()
+    with pytest.raises(OperationalError):
+        command.work()
+    assert command.work().sentence == "1 sent, 0 failed, 0 given up"
 
 
 def test_the_command_says_that_mail_is_off(settings):
