@@ -39,7 +39,9 @@ def _full_name(name: str) -> str:
 
 
 HOW_OFTEN = "Choose how often you want this email."
-EACH, WEEK, NONE = "each", "week", "none"
+# While workers are replaced, a page of one release is sent to another. The release before has a checkbox: it
+# sends "on", and reads "false" as off.
+EACH, WEEK, NONE = "on", "week", "false"
 
 
 class MailSwitches(forms.Form):

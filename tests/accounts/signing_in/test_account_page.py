@@ -3,6 +3,7 @@
 import re
 
 import pytest
+from django.forms import CheckboxInput
 from django.urls import reverse
 
 from accounts import buyers, plans
@@ -158,21 +159,27 @@ def chosen(browser):
 @pytest.mark.parametrize(
     ("how", "off", "weekly"),
     [
-        ("each", ["reversal", "subscription_past_due"], []),
+        ("on", ["reversal", "subscription_past_due"], []),
         ("week", ["reversal", "subscription_past_due"], ["tip_received"]),
-        ("none", ["reversal", "subscription_past_due", "tip_received"], []),
+        ("false", ["reversal", "subscription_past_due", "tip_received"], []),
     ],
 )
 def test_a_user_chooses_how_often_tips_are_told(dana, how, off, weekly):
     browser = browser_of(dana)
-    assert chosen(browser) == ["each"]
+    assert chosen(browser) == ["on"]
     assert browser.post("/account", {"receipt": "on", "tip_received": how})["Location"] == "/account"
     dana.refresh_from_db()
     assert (sorted(dana.mails_off), dana.mails_weekly) == (off, weekly)
     assert chosen(browser) == [how]
 
 
-@pytest.mark.parametrize("wrong", [{}, {"tip_received": "on"}, {"tip_received": "daily"}])
+@pytest.mark.parametrize(("how", "is_on"), [("on", True), ("week", True), ("false", False)])
+def test_a_checkbox_of_the_release_before_reads_the_choice(how, is_on):
+    """A page of this release may be sent to a worker of the release before, which has a checkbox."""
+    assert CheckboxInput().value_from_datadict({"tip_received": how}, {}, "tip_received") == is_on
+
+
+@pytest.mark.parametrize("wrong", [{}, {"tip_received": "daily"}])
 def test_a_choice_that_there_is_not_is_refused_in_words(dana, wrong):
     answer = browser_of(dana).post("/account", {"receipt": "on"} | wrong)
     assert answer.status_code == 400
