@@ -20,15 +20,16 @@ from wallet.payments.payouts.reading import read_until
 # The payouts of a month by whose end their money had left: those that did not fail, and those that did where
 # the money that came back was sent by such a payout in its turn. All of it is in the range of the month.
 SENT = """
+WITH RECURSIVE back AS MATERIALIZED (
+     SELECT moved.source_id AS failed_id, item.payout_id AS sent_in
+       FROM wallet_stripemovement moved JOIN wallet_payoutitem item ON item.movement_id = moved.id
+      WHERE moved.created_at >= %(since)s AND moved.created_at < %(until)s
+            AND moved.category = 'payout_reversal'),
+sent (id) AS (
      SELECT id FROM wallet_stripepayout
       WHERE created_at >= %(since)s AND created_at < %(until)s AND status NOT IN ('failed', 'canceled')
       UNION
-     SELECT back.source_id
-       FROM sent
-       JOIN wallet_payoutitem item ON item.payout_id = sent.id
-       JOIN wallet_stripemovement back ON back.id = item.movement_id
-      WHERE back.category = 'payout_reversal'
-        AND back.created_at >= %(since)s AND back.created_at < %(until)s
+     SELECT back.failed_id FROM sent JOIN back ON back.sent_in = sent.id)
 """
 # By the index on the time. A payment of which the books know nothing has no row of its own.
 ADDED = """
@@ -46,9 +47,8 @@ ADDED = """
       GROUP BY 1, 2, 3
       ORDER BY 1, 2, 3
 """
-MONTH = f"WITH RECURSIVE sent (id) AS ({SENT}) {ADDED}"
 CLOSE = f"""
-WITH RECURSIVE sent (id) AS ({SENT}),
+{SENT},
 added AS MATERIALIZED ({ADDED}),
 closed AS (
      INSERT INTO wallet_closedmoney (month) VALUES (%(month)s) ON CONFLICT (month) DO NOTHING RETURNING month)
@@ -180,7 +180,7 @@ def _is_itemized(month: date) -> bool:
 
 def _added(month: date) -> list[Moved]:
     with connection.cursor() as cursor:
-        cursor.execute(MONTH, _times(month))
+        cursor.execute(f"{SENT} {ADDED}", _times(month))
         return [Moved(*row) for row in cursor.fetchall()]
 
 
