@@ -8,6 +8,7 @@ from django.contrib.admin import AdminSite
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
+from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.utils import timezone
 
@@ -76,7 +77,9 @@ def summary_file(site: AdminSite, request: HttpRequest, month: date) -> HttpResp
     """The figures of a month as a CSV file. Amounts are credits."""
     _require(request, PERMISSION, EXPORT_PERMISSION)
     with one_moment():
-        found = _found(month)
+        found = in_time(lambda: _found(month))
+    if found is None:  # The page of the month says what to do.
+        return redirect("admin:month_end", month)
     logger.info("%s took the month %s as a file.", request.user.pk, f"{month:%Y-%m}")
     return csv_file(f"month-{month:%Y-%m}.csv", files.HEADER, list(files.summary(found)))
 

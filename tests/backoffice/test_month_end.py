@@ -89,6 +89,14 @@ def test_a_closed_month_says_the_same_when_more_is_written(staff):
     assert "These figures stay as they are." in staff.get(address(APRIL)).content.decode()
 
 
+def test_a_month_that_takes_too_long_says_what_helps(staff, monkeypatch):
+    a_quarter()
+    monkeypatch.setattr("backoffice.month_end.views.in_time", lambda read: None)
+    for page in (staff.get(MONTHS), staff.get(address(MARCH, "month_end_summary"), follow=True)):
+        assert page.status_code == 200
+        assert "quick after the next <code>close_days</code>" in page.content.decode()
+
+
 def test_a_file_of_entries_is_read_in_pages(staff, monkeypatch):
     topped_up(100, "2026-03-01 00:00:00")
     for _ in range(5):  # They have the same time, so their ids decide.
@@ -154,7 +162,7 @@ def test_months_before_the_ledger_and_after_now_are_not_there(staff):
     assert staff.get(address(date(2026, 2, 1), "month_end_summary")).status_code == 404
     assert staff.get("/admin/month-end/2999-01/").status_code == 404
     assert staff.get(f"{MONTHS}?before=2026-04").context["months"][0].first_day == MARCH
-    for before in ("nonsense", "0001-01", "9999-12"):
+    for before in ("nonsense", "0001-01", "0002-01", "9999-12"):
         assert staff.get(f"{MONTHS}?before={before}").status_code == 200
 
 

@@ -244,7 +244,10 @@ def newest(count: int, *, now: datetime, until: date | None = None) -> list[Mont
     if first is None:
         return []
     month = min(until or day_of(now), day_of(now)).replace(day=1)
-    wanted = [each for back in range(count) if (each := add_months(month, -back)) >= first]
+    wanted: list[date] = []
+    while month >= first and len(wanted) < count:
+        wanted.append(month)
+        month = add_months(month, -1)
     closed = ClosedMonth.objects.in_bulk(wanted, field_name="month")
     parts: dict[date, list[Part]] = {}
     by_kind = MonthTotal.objects.filter(month__in=closed).values_list("month", "kind")
