@@ -26,12 +26,13 @@ def as_html(payload: str) -> str:
 def as_text(payload: str) -> str:
     """Return a payload as indented JSON. One that cannot be parsed is returned as Stripe sent it.
 
-    At most SHOWN_MAX characters are returned, and then how many are left out.
+    At most SHOWN_MAX characters are returned, and then how many are left out. If a payload that cannot be
+    parsed names a secret, nothing of it is returned.
     """
     try:
         text = json.dumps(_without_secrets(json.loads(payload)), indent=2, ensure_ascii=False)
     except (ValueError, RecursionError):
-        text = payload
+        text = "It cannot be read, and may hold a secret." if any(map(payload.count, SECRETS)) else payload
     # UTF-8 cannot encode half of a surrogate pair, so it is shown as an escape sequence.
     text = text.encode(errors="backslashreplace").decode()
     if (left_out := len(text) - SHOWN_MAX) > 0:

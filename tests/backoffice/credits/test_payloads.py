@@ -25,6 +25,10 @@ def test_what_cannot_be_parsed_is_shown_as_it_came(payload):
     assert payloads.as_text(payload) == payload
 
 
+def test_a_secret_in_what_cannot_be_parsed_is_not_shown():
+    assert "pi_1" not in payloads.as_text('{"client_secret": "pi_1_secret_x", ' + "[" * 100_000)
+
+
 def test_half_of_a_surrogate_pair_is_escaped():
     assert payloads.as_text('{"name": "\\ud800"}') == '{\n  "name": "\\ud800"\n}'
 
