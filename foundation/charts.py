@@ -28,8 +28,9 @@ class Column:
     """A column and its heading.
 
     `color` is 1, 2 or 3. With 0, the column gets the next color in turn. With None, the column is not drawn.
-    `is_before` marks the figures of the period before, which are drawn as a muted line. Such columns
-    come last. The first day of that period stands in the row of the period's first day, and so on.
+    `is_before` marks the figures of the period before, which are drawn as a dashed line: in `color`, which
+    is that of the same figures now, or muted without one. Such columns come last. The first day of that
+    period stands in the row of the period's first day, and so on.
     """
 
     name: str

@@ -123,7 +123,7 @@ def product_chart(flows: Flows) -> Chart | None:
 def _chart(
     series: Sequence[Series], then: Sequence[Series], flows: Flows, *, title: str, sentence: str, caption: str
 ) -> Chart:
-    """Return a chart of `series`, with a muted line for each of `then` in the period before.
+    """Return a chart of `series`, with a dashed line for each of `then` in the period before.
 
     A line is left out if nothing moved in that period.
     """
@@ -143,7 +143,10 @@ def _chart(
         # whole step, so that all bars are equally far apart.
         rows.append(Row(step_words(first_day, step), cells, begins))
     columns = [Column(each.name) for each in series]
-    columns += [Column(f"{each.name}, {then_words(flows.before)}", is_before=True) for each in then]
+    colors = {each: color for color, each in enumerate(series, 1)}
+    columns += [
+        Column(f"{each.name}, {then_words(flows.before)}", colors.get(each), is_before=True) for each in then
+    ]
     return Chart(
         title,
         sentence,

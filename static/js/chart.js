@@ -3,7 +3,8 @@
    The table's first column is where a point stands: a <time datetime> for days, any words for names. Each further
    column is a series, named by its heading. A cell's number is its data-value where it has one, else its text.
    A heading may say data-color (1, 2 or 3; else the columns in turn), data-not-drawn (a column only to be read) or
-   data-before: the figures of the period before, drawn as a muted line over the others and never stacked.
+   data-before: the figures of the period before, drawn as a dashed line over the others and never stacked, in its
+   data-color or else muted.
    A table says data-words where its first column's own words say when: weeks and months, not days.
 
    data-chart     "steps" (a level that holds until the next point), "line", or "bars" (several series are
@@ -57,7 +58,7 @@
       x: areDays ? times.map((day) => Date.parse(day) / 1000) : rows.map((row, index) => index),
       colors: heads.map((cell, index) => Number(cell.dataset.color ?? index + 1)),
       series: heads.map(valuesOf),
-      before: before.map((cell) => ({ name: cell.textContent.trim(), values: valuesOf(cell) })),
+      before: before.map((cell) => ({ name: cell.textContent.trim(), color: Number(cell.dataset.color ?? 0), values: valuesOf(cell) })),
     };
   }
 
@@ -235,14 +236,14 @@
   function keyOf(data) {
     const key = document.createElement("ul");
     key.className = "chart-key";
-    const add = (name, color) => {
+    const add = (name, ...kinds) => {
       const line = document.createElement("li");
-      line.className = `chart-key-${color}`;
+      line.className = kinds.map((kind) => `chart-key-${kind}`).join(" ");
       line.textContent = name;
       key.append(line);
     };
     data.names.forEach((name, index) => add(name, data.colors[index]));
-    data.before.forEach(({ name }) => add(name, "before"));
+    data.before.forEach(({ name, color }) => add(name, "before", color));
     return key;
   }
 
@@ -311,7 +312,8 @@
     const kind = figure.dataset.chart;
     const token = tokens(figure);
     const decimals = Number(figure.dataset.decimals ?? 0);
-    const colors = data.colors.map((number) => token(SERIES_COLORS[(number - 1) % SERIES_COLORS.length]));
+    const colorOf = (number) => token(SERIES_COLORS[(number - 1) % SERIES_COLORS.length]);
+    const colors = data.colors.map(colorOf);
     const isBars = kind === "bars";
     const last = data.x.length - 1;
     const labels = lastLabels(data, isBars, say);
@@ -333,7 +335,12 @@
     const bar = (index) => ({ fill: colors[index], width: 0, paths: uPlot.paths.bars({ size: [0.7, 40] }), points: { show: false } });
     // The highest of stacked bars lies at the back.
     const drawn = isBars ? data.names.map((name, index) => bar(data.names.length - 1 - index)) : data.names.map((name, index) => line(index));
-    drawn.push(...data.before.map(() => ({ stroke: token("--muted"), width: 1.5, paths, points: { show: data.x.length === 1 } })));
+    const dashed = { paths, dash: [5, 4], points: { show: data.x.length === 1 } };
+    for (const { color } of data.before) {
+      // Over bars, a dash has an edge in the colour of the ground, because a bar may have its colour.
+      if (isBars) drawn.push({ ...dashed, stroke: token("--card"), width: 4 });
+      drawn.push({ ...dashed, stroke: color ? colorOf(color) : token("--muted"), width: 1.5 });
+    }
     const cutsSide = (side) => cut.points.some((point) => Math.sign(point.value) === side);
     const days = axisOfPoints(data);
     const below = cutsSide(-1) ? LABEL_FONT + 4 : 0;
@@ -391,7 +398,9 @@
     if ((isBars && data.names.length > 1) || data.before.length) plot.after(keyOf(data));
 
     const shown = isBars ? stacked(data.series).reverse() : [...data.series];
-    shown.push(...data.before.map(({ values }) => values));
+    // A dashed line along zero would only cut the feet of the bars.
+    const withoutZeros = (values) => values.map((value, at) => (value || values[at - 1] || values[at + 1] ? value : null));
+    shown.push(...data.before.flatMap(({ values }) => (isBars ? Array(2).fill(withoutZeros(values)) : [values])));
     let chart = null;
     const redraw = () => {
       chart?.destroy();

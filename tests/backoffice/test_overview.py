@@ -176,10 +176,12 @@ def test_a_chart_shows_the_days_of_the_period_before_beside_its_own(staff):
     names = ["Topped up", "Charged", "Charged, 30 days before"]
     assert [column.name for column in moved.flow_chart.table.columns] == names
     assert [column.is_before for column in moved.flow_chart.table.columns] == [False, False, True]
+    assert [column.color for column in moved.flow_chart.table.columns] == [0, 0, 2]  # As "Charged" now.
     bars = [[cell.text for cell in bar.cells] for bar in moved.flow_chart.table.rows]
     assert (bars[0], bars[29]) == (["0", "−2", "−4"], ["0", "−1", "−3"])
     assert {cell for bar in bars[1:29] for cell in bar} == {"0"}
-    assert [column.name for column in moved.product_chart.table.columns][-1] == "All, 30 days before"
+    of_all = moved.product_chart.table.columns[-1]
+    assert (of_all.name, of_all.color) == ("All, 30 days before", None)
     assert [cell.text for cell in moved.product_chart.table.rows[0].cells] == ["2", "0", "4"]
     # Weeks are compared day by day, too, so none of the days before is left out or counted twice.
     by_week = of_the_page(staff, "/admin/?range=12m")["movements"].flow_chart

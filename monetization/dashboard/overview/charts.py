@@ -103,7 +103,7 @@ def mrr_chart(
         sentence=f"{sentence}.",
         caption=f"Monthly recurring revenue at the end of each {step_of(period)}, in {currency}; "
         "days are UTC",
-        table=_with_before(table, currency, f"MRR, {than}", [p.mrr_cents for p in before]),
+        table=_with_before(table, currency, f"MRR, {than}", [p.mrr_cents for p in before], color=1),
         drawn="steps",
         unit=currency,
         decimals=money.EXPONENTS[currency],
@@ -142,14 +142,16 @@ def income_chart(creator: User, currency: str, *, at: datetime) -> Chart | None:
     )
 
 
-def _with_before(table: Table, currency: str, name: str, cents: Sequence[int]) -> Table:
+def _with_before(
+    table: Table, currency: str, name: str, cents: Sequence[int], *, color: int | None = None
+) -> Table:
     if not any(cents):
         return table
     rows = [
         replace(row, cells=[*row.cells, *_cells(currency, each)])
         for row, each in zip(table.rows, cents, strict=True)
     ]
-    return replace(table, columns=[*table.columns, Column(name, None, is_before=True)], rows=rows)
+    return replace(table, columns=[*table.columns, Column(name, color, is_before=True)], rows=rows)
 
 
 def _cells(currency: str, *amounts: int) -> list[Cell]:
