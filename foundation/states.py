@@ -34,7 +34,7 @@ _WORDS: dict[Tone, tuple[str, ...]] = {
     "": (
         *("Ended", "Cancelled", "Expired", "Revoked", "Voided", "Used", "Refunded", "Being created"),
         *("Waiting for payment", "No longer wanted", "Kept for later", "Not ours", "Never ran"),
-        *("Closed by hand without credits", "Under review", "Prevented"),
+        *("Closed by hand without credits", "Under review", "Prevented", "Withdrawn"),
         *("Inquiry, under review", "Inquiry closed", "Appeal, under review", "Canceled"),
     ),
 }

@@ -19,6 +19,7 @@ from foundation.validators import validate_id, validate_line
 from wallet.books.models import FEATURE_LENGTH
 from wallet.charges import adjustments, give_backs
 from wallet.errors import EventFailed, NotToResolve, StripeOutOfReach
+from wallet.history.products import name_of
 from wallet.models import Entry, Rate, StripeEvent, TopUp, Wallet
 from wallet.payments import inbox, resolving, sessions, settlement, stripe_gateway
 from wallet.payments.sessions import text_at
@@ -79,7 +80,7 @@ def give_back(charge: Entry, form_data: dict[str, Any], staff: User) -> str:
 def _charge_facts(charge: Entry) -> Facts:
     given_back = Entry.objects.given_back(charge)
     return [
-        ("Charged", f"{money.credits(charge.charged)} for {charge.feature}, by {charge.product}"),
+        ("Charged", f"{money.credits(charge.charged)} for {charge.feature}, by {name_of(charge.product)}"),
         ("Given back", money.credits(given_back)),
         ("Left", money.credits(charge.charged - given_back)),
     ]

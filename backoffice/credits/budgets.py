@@ -14,6 +14,7 @@ from foundation.text import is_id
 from wallet.books.models import PRODUCT_LENGTH
 from wallet.charges import budgets
 from wallet.charges.counters import BudgetNow
+from wallet.history.products import name_of
 from wallet.models import Budget, Wallet
 
 SetBy, Period = Budget.SetBy, Budget.Period
@@ -21,12 +22,12 @@ SetBy, Period = Budget.SetBy, Budget.Period
 
 def setter(budget: BudgetNow) -> str:
     """Return who set a budget: the user, or a product."""
-    return budget.product if budget.set_by == SetBy.PRODUCT else "the user"
+    return name_of(budget.product) if budget.set_by == SetBy.PRODUCT else "the user"
 
 
 def in_words(budget: BudgetNow) -> str:
-    """Return a budget as staff read it: "20 credits a day for blog, set by the user"."""
-    products = budget.product or "all products"
+    """Return a budget as staff read it: "20 credits a day for MisarBlog, set by the user"."""
+    products = name_of(budget.product) or "all products"
     credits = money.credits(budget.credits)
     return f"{credits} a {budget.period} for {products}, set by {setter(budget)}"
 

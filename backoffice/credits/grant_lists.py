@@ -21,6 +21,7 @@ from backoffice.lists.links import row_link
 from backoffice.lists.totals import Credits
 from foundation import money
 from wallet.charges.models import LotQuerySet
+from wallet.history.products import name_of
 from wallet.models import Entry, Lot
 
 State = Lot.State
@@ -80,6 +81,9 @@ class GranterFilter(ListedFilter):
 
     def offered(self) -> Iterable[str]:
         return ServiceKey.objects.order_by("product").values_list("product", flat=True).distinct()
+
+    def label(self, value: str) -> str:
+        return name_of(value)
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
         return [

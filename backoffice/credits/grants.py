@@ -26,6 +26,7 @@ from wallet.books.funds import time_of
 from wallet.charges.models import LotQuerySet, has_ended
 from wallet.errors import GrantEndOutOfRange
 from wallet.grants import granting
+from wallet.history.products import name_of
 from wallet.models import Entry, Hold, HoldPart, Lot, LotMove, Wallet
 
 State = Lot.State
@@ -119,11 +120,11 @@ def entries_of(lot: Lot) -> list[tuple[Entry, int]]:
 
 def granter(lot: Lot) -> str:
     """Return who granted: a product, or staff."""
-    return lot.product or STAFF
+    return name_of(lot.product) or STAFF
 
 
 def in_words(lot: Lot) -> str:
-    """Return a grant as staff read it: "Active, 7 of 10 credits left, from blog"."""
+    """Return a grant as staff read it: "Active, 7 of 10 credits left, from MisarBlog"."""
     now = _as_it_is_now(lot)
     left = f"{money.plain(now.left_now)} of {money.credits(lot.credits)} left"
     return f"{State(now.state_now).label}, {left}, from {granter(lot)}"

@@ -12,7 +12,7 @@ from django.utils.html import format_html_join
 from accounts import actors
 from backoffice.credits import grants, holds
 from backoffice.credits.lists import AddressedAdmin, ProductFilter
-from backoffice.lists.columns import column, state_column
+from backoffice.lists.columns import column, product_column, state_column
 from backoffice.lists.links import row_link
 from backoffice.lists.totals import Credits
 from foundation import money
@@ -45,13 +45,13 @@ class StateFilter(admin.SimpleListFilter):
 
 @admin.register(Hold)
 class HoldAdmin(AddressedAdmin):
-    list_display = ("created_at", "user", "its_state", "what", "product", "set_aside", "expires_at", "id")
+    list_display = ("created_at", "user", "its_state", "what", "its_product", "set_aside", "expires_at", "id")
     two_lines = ("user", "set_aside", "created_at", "its_state")
     figures = ("set_aside",)
     sortable_by = ("created_at",)
     also_sortable_by = {
         **{"set_aside": ("credits",), "expires_at": ("expires_at",)},
-        **{"what": ("feature",), "product": ("product",)},
+        **{"what": ("feature",), "its_product": ("product",)},
     }
     sums = Credits("credits", "in total")
     list_filter = (StateFilter, ProductFilter)
@@ -63,7 +63,7 @@ class HoldAdmin(AddressedAdmin):
     needs_the_primary = True
     nothing_yet = "A hold appears here when a product sets credits aside before its work."
     fields = (
-        *("user", "its_state", "what", "product", "set_aside", "its_parts", "captured", "its_charge"),
+        *("user", "its_state", "what", "its_product", "set_aside", "its_parts", "captured", "its_charge"),
         *("made_by", "available_before", "idempotency_key", "created_at", "expires_at", "ended"),
     )
     owner_field = "wallet_id"
@@ -73,6 +73,7 @@ class HoldAdmin(AddressedAdmin):
     its_state = state_column(lambda hold: State(hold.state_now).label)
     ended = column("ended at", lambda hold: hold.ended_now)
     what = column("feature", holds.units)
+    its_product = product_column()
     set_aside = column("credits", lambda hold: money.plain(hold.credits))
     made_by = column("made by", lambda hold: actors.name_of(hold.actor))
 

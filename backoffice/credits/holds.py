@@ -12,6 +12,7 @@ from foundation import money
 from wallet.books import ledger
 from wallet.books.funds import time_of
 from wallet.charges import holds
+from wallet.history.products import name_of
 from wallet.models import Hold, Wallet
 
 State = Hold.State
@@ -54,7 +55,7 @@ def void(hold: Hold, form_data: dict[str, Any], staff: User) -> str:
         raise NothingToChange("This hold has expired already")
     if outcome.replayed:
         raise NothingToChange("This hold was voided already")
-    return f"Voided a hold of {hold.product}: {money.credits(hold.credits)} can be spent again."
+    return f"Voided a hold of {name_of(hold.product)}: {money.credits(hold.credits)} can be spent again."
 
 
 def freeze(wallet: Wallet, form_data: dict[str, Any], staff: User) -> str:
@@ -76,7 +77,7 @@ def facts_of_hold(hold: Hold) -> Facts:
     return [
         ("State", as_of_now(hold).get_state_display()),
         ("Held", money.credits(hold.credits)),
-        ("For", f"{units(hold)}, by {hold.product}"),
+        ("For", f"{units(hold)}, by {name_of(hold.product)}"),
     ]
 
 

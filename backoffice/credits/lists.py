@@ -20,7 +20,7 @@ from backoffice.actions.pages import ActingAdmin
 from backoffice.credits import actions, audits, funds, grants, parked, payloads, refunds, reversals
 from backoffice.credits.entry_pages import EntryPaginator
 from backoffice.lists.change_list import is_private
-from backoffice.lists.columns import column, refund_tag
+from backoffice.lists.columns import column, product_column, refund_tag, state_column
 from backoffice.lists.filters import ListedFilter
 from backoffice.lists.links import list_link, row_link, row_url
 from backoffice.lists.read_only import ReadOnlyAdmin
@@ -28,7 +28,7 @@ from backoffice.lists.totals import Amounts, Credits, Numbers, States
 from backoffice.one_user.credits import events_of
 from foundation import money
 from wallet.books import days, ledger
-from wallet.history.products import WALLET
+from wallet.history.products import WALLET, name_of
 from wallet.models import (
     Audit,
     ClosedDay,
@@ -70,6 +70,9 @@ class ProductFilter(ListedFilter):
     def offered(self) -> Iterable[str]:
         named = ServiceKey.objects.order_by("product").values_list("product", flat=True).distinct()
         return sorted({*named, *days.products(), WALLET} - {""})
+
+    def label(self, value: str) -> str:
+        return name_of(value)
 
 
 class TypeFilter(ListedFilter):
@@ -176,12 +179,12 @@ class WalletAdmin(AddressedAdmin):
 
 @admin.register(Entry)
 class EntryAdmin(AddressedAdmin):
-    list_display = ("created_at", "user", "kind", "what", "product", "moved", "balance_after", "id")
+    list_display = ("created_at", "user", "kind", "what", "its_product", "moved", "balance_after", "id")
     two_lines = ("user", "moved", "created_at", "kind")
     paginator = EntryPaginator
     figures = ("moved", "balance_after")
     sortable_by = ("created_at",)
-    also_sortable_by = {"moved": ("credits",), "kind": ("kind",), "product": ("product",)}
+    also_sortable_by = {"moved": ("credits",), "kind": ("kind",), "its_product": ("product",)}
     sums = Credits("credits", "in total")
     list_filter = ("kind", ProductFilter)
     instant = "created_at"
@@ -194,12 +197,13 @@ class EntryAdmin(AddressedAdmin):
     ordering = ("-created_at",)
     nothing_yet = "Entries are written when users top up and products charge."
     fields = (
-        *("user", "kind", "moved", "balance_before", "balance_after", "held", "its_feature", "product"),
+        *("user", "kind", "moved", "balance_before", "balance_after", "held", "its_feature", "its_product"),
         *("actor", "reason", "its_hold", "its_grants", "its_topup", "it_reverses", "reversed_by"),
         *("stripe_session_id", "idempotency_key", "sequence", "effective_at", "created_at"),
     )
     owner_field = "wallet_id"
     staff_actions = actions.OF_ENTRY
+    its_product = product_column()
     moved = column("credits", lambda entry: money.signed(entry.credits))
     also_in_files = ("grant_id",)
     its_hold = column("captured hold", lambda entry: row_link(Hold, entry.hold_id))
@@ -255,12 +259,12 @@ class EntryAdmin(AddressedAdmin):
 
 @admin.register(TopUp)
 class TopUpAdmin(AddressedAdmin):
-    list_display = ("created_at", "user", "product", "state", "asked", "paid", "refunded", "remark", "id")
+    list_display = ("created_at", "user", "its_product", "state", "asked", "paid", "refunded", "remark", "id")
     two_lines = ("user", "paid", "created_at", "state")
     figures = ("asked", "paid")
     sortable_by = ("created_at",)
     also_sortable_by = {
-        **{"state": ("state",), "product": ("product",)},
+        **{"state": ("state",), "its_product": ("product",)},
         **{"asked": ("amount_cents",), "paid": ("paid_cents",)},
     }
     sums = Amounts({"paid": "paid_cents"}, in_dollars=True)
@@ -274,12 +278,13 @@ class TopUpAdmin(AddressedAdmin):
     ordering = ("-created_at",)
     nothing_yet = "A top-up appears here as soon as a user asks for one."
     fields = (
-        *("user", "product", "state", "asked", "paid", "its_entry", "remark", "stripe_session_id"),
+        *("user", "its_product", "state", "asked", "paid", "its_entry", "remark", "stripe_session_id"),
         *("payment", "livemode", "created_at", "paid_at"),
     )
     same_in_files = {"currency": "USD"}
     kept_out_of_files = ("form_key",)
     staff_actions = actions.OF_TOPUP
+    its_product = product_column()
     asked = column("asked for", lambda topup: _dollars(topup.amount_cents))
     paid = column("paid", lambda topup: _dollars(topup.paid_cents))
     refunded = column("refunded", lambda topup: _refunded(topup))
@@ -369,26 +374,28 @@ class StripeEventAdmin(AddressedAdmin):
 class RateAdmin(ActingAdmin):
     """Prices. A price is withdrawn, never removed."""
 
-    list_display = ("feature", "label", "credits", "unit", "active")
-    two_lines = ("feature", "credits", "label", "active")
+    list_display = ("feature", "label", "credits", "unit", "its_state")
+    two_lines = ("feature", "credits", "label", "its_state")
     figures = ("credits",)
     sortable_by = ("feature",)
-    also_sortable_by = {"label": ("label",), "credits": ("credits",), "active": ("active",)}
+    also_sortable_by = {"label": ("label",), "credits": ("credits",), "its_state": ("active",)}
     list_filter = ("active",)
     search_fields = ("feature",)
     search_help_text = "A whole feature name."
     ordering = ("feature",)
     nothing_yet = "No feature has a price, so none can be charged."
-    fields = ("feature", "label", "credits", "unit", "active")
+    fields = ("feature", "label", "credits", "unit", "its_state")
+    its_state = state_column(lambda price: "Active" if price.active else "Withdrawn")
     staff_actions = actions.OF_RATE
     addition = actions.NEW_RATE
 
 
 @admin.register(RateChange)
 class RateChangeAdmin(ReadOnlyAdmin):
-    list_display = ("created_at", "feature", "label", "credits", "unit", "active", "actor")
-    two_lines = ("feature", "credits", "created_at", "active")
+    list_display = ("created_at", "feature", "label", "credits", "unit", "its_state", "actor")
+    two_lines = ("feature", "credits", "created_at", "its_state")
     figures = ("credits",)
+    its_state = state_column(lambda price: "Active" if price.active else "Withdrawn")
     instant = "created_at"
     lookups = ("feature__exact",)
     search_fields = ("feature",)
@@ -442,7 +449,7 @@ class ClosedDayAdmin(ReadOnlyAdmin):
     def totals(self, closed: ClosedDay) -> str:
         rows = (
             (
-                total.product or "–",
+                name_of(total.product) or "–",
                 total.get_kind_display(),
                 money.signed(total.credits),
                 money.plain(total.entries),

@@ -37,7 +37,7 @@ from django.utils.text import capfirst
 
 from backoffice import kept_searches
 from backoffice.lists.columns import when
-from backoffice.lists.facts import in_plain_words, instant, moment_in_words
+from backoffice.lists.facts import STATES, in_plain_words, instant, moment_in_words
 from backoffice.lists.totals import Totals
 from foundation import states
 from foundation.text import middle_cut
@@ -49,9 +49,8 @@ CEILING = 10_000
 SEARCH_TOKEN = "search"  # noqa: S105 (a name)
 # The choice of a filter's menu that leaves the filter out.
 ANY = ""
-# The columns with ids, which are shortened, and the fields with states, which are tags.
+# The columns with ids, which are shortened.
 ID_COLUMNS = {"id", "fact"}
-STATE_COLUMNS = {"state", "status", "outcome"}
 # The places of a row of two lines. The title and the figure are in its first line.
 PLACES = ("title", "figure", "when", "state")
 WORDS = {"exact": "is", "in": "is", "gte": "from", "lt": "before"}
@@ -426,7 +425,7 @@ class List(ChangeList):
         field, _, value = lookup_field(name, row, self.model_admin)
         if name in ID_COLUMNS and value:
             return format_html('<code title="{}">{}</code>', value, middle_cut(str(value)))
-        if field is not None and name in STATE_COLUMNS:
+        if field is not None and name in STATES:
             return states.tag(display_for_field(value, field, empty))
         if (plain := in_plain_words(field, value)) is not None:
             return plain

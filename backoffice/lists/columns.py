@@ -10,6 +10,7 @@ from django.utils.html import format_html
 
 from backoffice.lists.facts import moment_in_words
 from foundation import money, states
+from wallet.history.products import name_of
 
 
 def column(label: str, show: Callable[[Any], Any]) -> Any:
@@ -25,6 +26,11 @@ def column(label: str, show: Callable[[Any], Any]) -> Any:
 def state_column(state_of: Callable[[Any], str]) -> Any:
     """Return a column with a state as a tag. `state_of` takes the row and returns the word."""
     return column("state", lambda row: states.tag(state_of(row)))
+
+
+def product_column() -> Any:
+    """Return a column with the name of the row's product, as users' pages write it."""
+    return column("product", lambda row: name_of(row.product))
 
 
 def amount_column(label: str, field: str, *, dash_for_zero: bool = False) -> Any:

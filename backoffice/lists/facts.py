@@ -12,8 +12,10 @@ from django.utils import dateformat, timezone
 from django.utils.dateparse import parse_datetime
 from django.utils.text import capfirst
 
-from foundation import money
+from foundation import money, states
 
+# Fields with states, which lists and pages of rows show as tags.
+STATES = {"state", "status", "outcome"}
 # Ids that staff copy into other systems, such as Stripe's dashboard.
 COPIED = {
     *("misar_id", "user_id", "stripe_session_id", "idempotency_key", "charge_id", "payment", "sessions"),
@@ -47,6 +49,8 @@ def facts_of(model_admin: Any, adminform: Any, row: models.Model) -> Iterator[Fa
             for each in line:
                 field, _, value = lookup_field(each.field["field"], row, model_admin)
                 plain = in_plain_words(field, value)
+                if field is not None and field.name in STATES and value:
+                    plain = states.tag(dict(field.flatchoices).get(value, value))
                 if field is None and isinstance(value, datetime):
                     plain = f"{moment_in_words(value)} UTC"
                 elif field is None and value is None:

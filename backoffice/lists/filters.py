@@ -51,12 +51,16 @@ class ListedFilter(SimpleListFilter):
         """The values to choose from."""
         raise NotImplementedError
 
+    def label(self, value: str) -> str:
+        """The words for a value on the page."""
+        return value
+
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
         offered = list(self.offered())
         chosen = self.value()
         if chosen and chosen not in offered:
             offered.append(chosen)
-        return [(value, value) for value in offered]
+        return [(value, self.label(value)) for value in offered]
 
     def queryset(self, request: HttpRequest, queryset: models.QuerySet[Any]) -> models.QuerySet[Any]:
         chosen = self.value()

@@ -3,8 +3,10 @@
 from typing import Any
 
 from django.contrib import admin
+from django.contrib.admin.utils import quote
 from django.db import connection
 from django.urls import reverse
+from django.utils import timezone
 
 from backoffice.lists import change_list
 from foundation.money import amount
@@ -13,7 +15,8 @@ from monetization import tips
 from monetization.models import Tip
 from tests.backoffice.test_lists import ADMINS, found, list_of
 from tests.factories import UserFactory
-from wallet.models import TopUp
+from tests.wallet.past import charged, wrote
+from wallet.models import Entry, StripeEvent, TopUp
 
 
 def test_totals_are_of_all_rows_of_the_filter_in_each_currency(staff):
@@ -78,3 +81,16 @@ def test_every_list_has_two_lines_on_a_phone_and_the_link_to_the_row_is_in_them(
             assert len(of_model.two_lines) == len(change_list.PLACES)
             assert of_model.list_display[0] in of_model.two_lines
             assert set(of_model.two_lines) - {""} <= set(of_model.list_display)
+
+
+def test_products_and_states_are_written_alike_in_lists_and_on_pages(staff):
+    wrote(5, timezone.now())
+    charged(3, timezone.now(), product="blog")
+    entry = Entry.objects.get(kind="deduct")
+    page = staff.get(reverse("admin:wallet_entry_changelist"))
+    assert '<td class="field-its_product" data-label="Product">MisarBlog</td>' in page.text
+    assert ("blog", "MisarBlog", False) in page.context["cl"].filters[1].choices
+    assert "MisarBlog" in staff.get(reverse("admin:wallet_entry_change", args=[quote(entry.pk)])).text
+    event = StripeEvent.objects.create(id="evt_1", type="x", state="parked")
+    shown = staff.get(reverse("admin:wallet_stripeevent_change", args=[quote(event.pk)])).text
+    assert '<span class="tag tag-bad">Parked for staff</span>' in shown

@@ -44,8 +44,8 @@ def test_a_users_page_shows_each_budget(staff, ada):
     answer = user_page(staff)
     assert table(answer, "budgets") == [
         ["All products", "the user", "month", "4 of 200", "196", resets[0]],
-        ["blog", "the user", "day", "4 of 4", "0", resets[1]],
-        ["blog", "blog", "day", "4 of 50", "46", resets[1]],
+        ["MisarBlog", "the user", "day", "4 of 4", "0", resets[1]],
+        ["MisarBlog", "MisarBlog", "day", "4 of 50", "46", resets[1]],
     ]
     assert "Remove a budget" in words(answer)
 
@@ -64,7 +64,7 @@ def test_billing_removes_one_budget_once(billing, ada):
     assert [label for _, label in form.context["form"].fields["budget"].choices] == [
         "Choose a budget",
         "200 credits a month for all products, set by the user",
-        "50 credits a day for blog, set by blog",
+        "50 credits a day for MisarBlog, set by MisarBlog",
     ]
     assert "charges no longer stop at this budget" in words(form)
     for _ in range(2):

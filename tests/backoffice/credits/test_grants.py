@@ -182,7 +182,7 @@ def test_a_grant_and_its_entries_lead_to_each_other(staff, each):
     shown = facts(staff.get(page("lot_change", used.pk)))
     assert shown["Entries"] == f"{middle_cut(charge.pk)} (−2), {middle_cut(used.entry_id)} (+2)"
     assert (shown["Granted by"], shown["Made by"], shown["Reason"]) == (
-        "blog",
+        "MisarBlog",
         "wsk_test",
         "Welcome The user sees it.",
     )
@@ -224,9 +224,9 @@ def test_a_users_page_shows_paid_and_granted_credits_and_each_grant(staff, each,
     act = f"Void this grant , {each['active'].pk}"
     assert table(answer, "grants") == [
         ["Sorry from staff", "Active", ends["active"], "10", "10", "3", act],
-        ["Welcome from mail", "Voided", voided_at, "5", "0", "0", ""],
-        ["Welcome from blog", "Used", ends["used"], "2", "0", "0", ""],
-        ["Welcome from blog", "Expired", ends["expired"], "6", "0", "0", ""],
+        ["Welcome from MisarMail", "Voided", voided_at, "5", "0", "0", ""],
+        ["Welcome from MisarBlog", "Used", ends["used"], "2", "0", "0", ""],
+        ["Welcome from MisarBlog", "Expired", ends["expired"], "6", "0", "0", ""],
     ]
     assert f"{LIST}?wallet__user_id__exact={USER}" in answer.text
     assert open_hold.pk in answer.text
@@ -380,7 +380,7 @@ def test_billing_voids_a_grant_of_any_product(billing, ada, give):
         "This removes 5 credits from the user's wallet. Open holds keep 3 credits: their captures can still "
         "spend them, and what they release is removed too. What was spent (2 credits) stays spent."
     ) in shown
-    assert "State Active Granted 10 credits, by mail Left 8 credits Held 3 credits Ends" in shown
+    assert "State Active Granted 10 credits, by MisarMail Left 8 credits Held 3 credits Ends" in shown
     for _ in range(2):
         assert send(billing, page("lot_void", lot.pk), key="k1").status_code == 302
     lot.refresh_from_db()
@@ -390,7 +390,7 @@ def test_billing_voids_a_grant_of_any_product(billing, ada, give):
     assert (act.about, act.model, act.told) == (
         USER,
         "wallet.lot",
-        "Voided a grant of mail: 5 credits removed; 3 credits kept for open holds.",
+        "Voided a grant of MisarMail: 5 credits removed; 3 credits kept for open holds.",
     )
     capture(open_hold, 1)
     assert funds_of(USER).balance == 5

@@ -62,7 +62,10 @@ def test_the_list_shows_each_hold_newest_first(staff, each):
     shown = words(answer)
     assert '<span class="tag tag-accent">Open</span>' in answer.text
     assert '<span class="tag">Voided</span>' in answer.text
-    for text in ("Voided blog.article.generate × 6 blog 6", "Open blog.article.generate × 3 blog 3"):
+    for text in (
+        "Voided blog.article.generate × 6 MisarBlog 6",
+        "Open blog.article.generate × 3 MisarBlog 3",
+    ):
         assert text in shown
 
 
@@ -127,7 +130,7 @@ def test_the_page_of_a_captured_hold_leads_to_its_charge(staff, each):
         "4 of 5, for 4 credits",
         middle_cut(charge.pk),
     )
-    assert (shown["Product"], shown["Made by"]) == ("blog", "wsk_test")
+    assert (shown["Product"], shown["Made by"]) == ("MisarBlog", "wsk_test")
     assert page("entry_change", charge.pk) in answer.text
 
 
@@ -233,7 +236,7 @@ def test_billing_voids_a_hold_of_any_product(ada):
     assert (act.about, act.model, act.told) == (
         USER,
         "wallet.hold",
-        "Voided a hold of mail: 5 credits can be spent again.",
+        "Voided a hold of MisarMail: 5 credits can be spent again.",
     )
     assert "Ada asked for it." in words(user_page(billing))
     assert "Ada asked for it." in words(billing.get(page("hold_change", held.pk)))
@@ -242,7 +245,7 @@ def test_billing_voids_a_hold_of_any_product(ada):
 def test_the_form_says_what_voiding_means(ada):
     held = hold(USER, 5)
     shown = words(signed_in_as("billing").get(page("hold_void", held.pk)))
-    assert "State Open Held 5 credits For blog.article.generate × 5, by blog" in shown
+    assert "State Open Held 5 credits For blog.article.generate × 5, by MisarBlog" in shown
     assert "The product can no longer charge for this work: its capture is refused." in shown
 
 
