@@ -207,7 +207,7 @@ def _without_stripe_id(creator: User) -> Iterator[Line]:
         some = f"{count(number, 'tip')} {pluralize(number, 'has,have')}"
         if number > TIPS_COUNTED:
             some = f"More than {count(TIPS_COUNTED, 'tip')} have"
-        yield Line("no_stripe_id", f"{some} no Stripe id.", number=number)
+        yield Line("no_stripe_id", f"{some} no Stripe ID.", number=number)
 
 
 def _named(clauses: list[str], when: str) -> str:

@@ -20,7 +20,7 @@ def creator(site):
 
 
 def earn(creator, *, ago: int) -> None:
-    """A tip with a Stripe id and one without, and a subscription."""
+    """A tip with a Stripe ID and one without, and a subscription."""
     with clock_at(timezone.now() - timedelta(days=ago)):
         for stripe_id in (f"pi_{ago}", None):
             tips.record(
@@ -98,9 +98,9 @@ def test_a_new_creator_ticks_off_steps_and_then_reads_figures(open_browser, crea
 
     # Bookkeeping is folded, is dismissed, and stays away for other days too.
     assert page.locator(".attention").inner_text().index("Money at risk") >= 0
-    assert not page.get_by_text("no Stripe id").is_visible()
+    assert not page.get_by_text("no Stripe ID").is_visible()
     page.locator(".bookkeeping > summary").click()
-    assert page.get_by_text("2 tips have no Stripe id.").is_visible()
+    assert page.get_by_text("2 tips have no Stripe ID.").is_visible()
     dana.presses("Dismiss until there is more")
     assert dana.sees("It comes back when there is something new.")
     assert page.locator(".bookkeeping").count() == 0

@@ -109,7 +109,7 @@ def test_a_creator_sorts_filters_and_searches_their_tips(open_browser, creator, 
     assert totals.nth(1).inner_text() == "3"
     assert page.locator("[data-count]").inner_text() == "3 rows in the list, largest first."
     assert "refunded=yes&sort=-amount" in page.get_by_role("link", name="Download CSV").get_attribute("href")
-    page.get_by_label("Email, name or Stripe id", exact=True).fill("R58@Example.com")
+    page.get_by_label("Email, name or Stripe ID", exact=True).fill("R58@Example.com")
     page.keyboard.press("Enter")
     expect(rows).to_have_count(1)
     assert "58" not in page.url
@@ -118,7 +118,7 @@ def test_a_creator_sorts_filters_and_searches_their_tips(open_browser, creator, 
 
     rows.locator("a").first.click()
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
-    page.get_by_role("button", name="Copy the Stripe id").click()
+    page.get_by_role("button", name="Copy the Stripe ID").click()
     expect(page.get_by_text("Copied.")).to_be_visible()
     assert page.evaluate("navigator.clipboard.readText()") == "pi_3OaBcDeFgHiJkLmNo58"
     assert page.locator(".id-short").nth(1).inner_text() == "pi_3OaB…No58"
@@ -143,7 +143,7 @@ def test_a_creator_sorts_and_searches_their_subscriptions(open_browser, creator,
     assert rows.count() == 10
     assert {row.strip() for row in page.locator("table.subscriptions .tag").all_inner_texts()} == {"Active"}
     unfold(page)
-    page.get_by_label("Email, plan or Stripe id", exact=True).fill("gold")
+    page.get_by_label("Email, plan or Stripe ID", exact=True).fill("gold")
     page.keyboard.press("Enter")
     expect(rows).to_have_count(2)
     sort_by(page, "MRR", "Largest MRR first")
@@ -164,7 +164,7 @@ def test_lists_work_without_javascript(open_browser, creator, records):
     dana.presses("Show")
     assert dana.is_at("/dashboard/subscriptions?status=past_due&sort=-mrr")
     assert page.locator("table.subscriptions tbody tr").count() == 20
-    page.get_by_label("Email, plan or Stripe id", exact=True).fill("r9@")
+    page.get_by_label("Email, plan or Stripe ID", exact=True).fill("r9@")
     dana.presses("Show")
     assert page.locator("table.subscriptions tbody tr").count() == 1
     assert page.get_by_label("Status", exact=True).input_value() == "past_due"

@@ -44,7 +44,7 @@ class SubscriptionFilterForm(FilterForm):
     status = choice_field("Status", "All", Subscription.Status.choices)
     interval = choice_field("Billing interval", "All", [("unknown", "Not known, so not in MRR")])
     currency = choice_field("Currency", "All currencies")
-    search = search_field("Email, plan or Stripe id")
+    search = search_field("Email, plan or Stripe ID")
 
     def totals(self) -> list[dict[str, Any]]:
         """Return how many subscriptions match the filters, by state, and their MRR, with one query.

@@ -19,7 +19,7 @@ EVER = Period("ever", FIRST_DAY, LAST_DAY, "all time")
 
 
 class TipFilterForm(FilterForm):
-    """Filters tips by day, currency, amount, message, refund, Stripe id, and a search for a reader or an id.
+    """Filters tips by day, currency, amount, message, refund, Stripe ID, and a search for a reader or an id.
 
     Days are in UTC. The first and the last day are included. The filter "With a message" also finds tips with
     a hidden message. The filter "Refunded" also finds tips that were refunded in part.
@@ -51,8 +51,8 @@ class TipFilterForm(FilterForm):
     least = amount_field("At least", required=False)
     message = choice_field("Message", "All", [("with", "With a message"), ("without", "Without")])
     refunded = choice_field("Refunded", "All", [("yes", "Refunded"), ("no", "Not refunded")])
-    stripe = choice_field("Stripe id", "All", [("none", "Without one")])
-    search = search_field("Email, name or Stripe id")
+    stripe = choice_field("Stripe ID", "All", [("none", "Without one")])
+    search = search_field("Email, name or Stripe ID")
     field_order = ("from", "to", "search", "currency", "least", "message", "refunded", "stripe")
     folded = ("currency", "least", "message", "refunded", "stripe")
 

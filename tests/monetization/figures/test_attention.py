@@ -166,7 +166,7 @@ def test_many_that_start_are_one_line_with_their_count(creator):
     )
 
 
-# --- Tips without a Stripe id -----------------------------------------------------------------------
+# --- Tips without a Stripe ID -----------------------------------------------------------------------
 
 
 def test_tips_without_a_stripe_id_have_a_line_where_others_have_one(creator, stranger):
@@ -175,7 +175,7 @@ def test_tips_without_a_stripe_id_have_a_line_where_others_have_one(creator, str
         tip(creator)
     assert lines_of(creator) == []
     tip(creator, stripe_payment_id="pi_1")
-    assert lines_of(creator) == [Line("no_stripe_id", "2 tips have no Stripe id.", number=2)]
+    assert lines_of(creator) == [Line("no_stripe_id", "2 tips have no Stripe ID.", number=2)]
 
 
 def test_very_many_are_not_counted_out(creator, monkeypatch):
@@ -183,7 +183,7 @@ def test_very_many_are_not_counted_out(creator, monkeypatch):
     tip(creator, stripe_payment_id="pi_1")
     for _ in range(4):
         tip(creator)
-    assert lines_of(creator) == [Line("no_stripe_id", "More than 2 tips have no Stripe id.", number=3)]
+    assert lines_of(creator) == [Line("no_stripe_id", "More than 2 tips have no Stripe ID.", number=3)]
 
 
 # --- The sentence -----------------------------------------------------------------------------------
