@@ -133,7 +133,6 @@ def _letter(news: News, week: date) -> outbox.Letter:
 
 
 def _amounts(code: str, each: Sums) -> dict[str, str]:
-    kept = each.net_cents - (each.refunded_cents - each.fee_returned_cents)
     return {
         "currency": code,
         "tips": count(each.tips, "tip"),
@@ -142,7 +141,7 @@ def _amounts(code: str, each: Sums) -> dict[str, str]:
         "refunded": money.amount(-each.refunded_cents, code) if each.refunds else "",
         "refunds": count(each.refunds, "refund"),
         "fee_returned": money.amount(each.fee_returned_cents, code) if each.fee_returned_cents else "",
-        "kept": money.amount(kept, code),
+        "kept": money.amount(each.net_after_refunds_cents, code),
     }
 
 

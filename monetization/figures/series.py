@@ -189,13 +189,12 @@ def income_by_month(
     begins = TruncMonth("active_from", output_field=DateField(), tzinfo=UTC)
     months_of = _booked(creator, currency, period).annotate(month=begins).values_list("month")
     booked = dict(months_of.annotate(price=Coalesce(Sum("price_cents"), 0)))
-    return [IncomeMonth(month, _kept(by_month.get(month, Sums())), booked.get(month, 0)) for month in shown]
+    return [
+        IncomeMonth(month, by_month.get(month, Sums()).net_after_refunds_cents, booked.get(month, 0))
+        for month in shown
+    ]
 
 
 def _booked(creator: User, currency: str, period: Period) -> QuerySet[Sponsor]:
     booked = Sponsor.objects.visible_to(creator).booked().filter(currency=currency)
     return booked.filter(active_from__gte=period.since, active_from__lt=period.until).order_by()
-
-
-def _kept(tips: Sums) -> int:
-    return tips.net_cents - (tips.refunded_cents - tips.fee_returned_cents)

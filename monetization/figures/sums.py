@@ -104,6 +104,11 @@ class Sums:
         """The gross amount of the tips minus the platform's fee."""
         return self.gross_cents - self.fee_cents
 
+    @property
+    def net_after_refunds_cents(self) -> int:
+        """What the creator keeps: the net, minus what was refunded, plus the fees that were returned."""
+        return self.net_cents - (self.refunded_cents - self.fee_returned_cents)
+
 
 def by_currency(creator: User, period: Period, *, at: datetime) -> dict[str, Sums]:
     """Return the sums of a period by currency, also of a currency with records only before it.

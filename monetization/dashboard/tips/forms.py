@@ -15,6 +15,8 @@ from monetization.figures import sums
 from monetization.figures.periods import Period
 from monetization.models import Tip
 
+# What the totals of a list add up.
+PARTS = ("gross_cents", "fee_cents", "net_cents", "refunded_cents", "fee_returned_cents")
 EVER = Period("ever", FIRST_DAY, LAST_DAY, "all time")
 
 
@@ -87,7 +89,6 @@ class TipFilterForm(FilterForm):
         return self._sums_of_days()
 
     def _sums_of_rows(self) -> list[dict[str, Any]]:
-        parts = ("gross_cents", "fee_cents", "net_cents", "refunded_cents", "fee_returned_cents")
         rows = (
             self.records()
             .order_by()
@@ -95,7 +96,7 @@ class TipFilterForm(FilterForm):
             .annotate(
                 count=Count("pk"),
                 net_after_refunds_cents=Sum(F("net_cents") - F("refunded_cents") + F("fee_returned_cents")),
-                **{name: Sum(name) for name in parts},
+                **{name: Sum(name) for name in PARTS},
             )
         )
         return list(rows.order_by("-count", "currency"))
@@ -107,12 +108,8 @@ class TipFilterForm(FilterForm):
             {
                 "currency": currency,
                 "count": found.tips,
-                "gross_cents": found.gross_cents,
-                "fee_cents": found.fee_cents,
-                "net_cents": found.net_cents,
-                "refunded_cents": found.refunded_cents,
-                "fee_returned_cents": found.fee_returned_cents,
-                "net_after_refunds_cents": found.net_cents - found.refunded_cents + found.fee_returned_cents,
+                "net_after_refunds_cents": found.net_after_refunds_cents,
+                **{part: getattr(found, part) for part in PARTS},
             }
             for currency, found in sums.by_currency(self.creator, EVER, at=self.now).items()
             if found.tips and chosen in ("", currency)
