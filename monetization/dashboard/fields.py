@@ -1,4 +1,4 @@
-"""The fields of the dashboard's forms: text and amounts.
+"""The fields of the dashboard's forms: text, days and amounts.
 
 A text field uses the rules of the API's own field, so a page accepts exactly what the API accepts.
 """
@@ -10,6 +10,7 @@ from django import forms
 from rest_framework import serializers as drf
 
 from foundation import money
+from foundation.forms import DayInput
 
 # Matches 1,234.50 and 1234.5. It does not match a number with more digits than an amount may have.
 AMOUNT = re.compile(r"([0-9]{1,3}(?:,[0-9]{3}){1,3}|[0-9]{1,12})(?:\.([0-9]{0,3}))?", re.ASCII)
@@ -37,6 +38,17 @@ class Ruled(forms.CharField):
             details: Any = error.detail
             sentences = [self.error_messages.get(each.code, f"This {each}.") for each in details]
             raise forms.ValidationError(sentences) from None
+
+
+def day_field(label: str, missing: str, help_text: str = "") -> forms.DateField:
+    """Return a field for a day in UTC. `missing` is the error if it is empty."""
+    return forms.DateField(
+        label=label,
+        help_text=help_text,
+        input_formats=["%Y-%m-%d"],
+        widget=DayInput(format="%Y-%m-%d", attrs={"class": "input input-short"}),
+        error_messages={"required": missing, "invalid": "Enter a date such as 2026-10-31."},
+    )
 
 
 def cents_of(text: str, currency: str, *, most: int | None = None, any_step: int | None = None) -> int:

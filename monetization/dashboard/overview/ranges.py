@@ -8,12 +8,10 @@ from django import forms
 
 from accounts.models import User
 from foundation.calendar import day_of
-from foundation.forms import DayInput
 from foundation.words import count, day_words
+from monetization.dashboard.fields import day_field
 from monetization.figures import periods
 from monetization.figures.periods import CHOSEN_DAYS_MAX, FIRST_DAY, Period
-
-NOT_A_DAY = "Enter a date such as 2026-10-31."
 
 
 class ChosenDays(forms.Form):
@@ -46,19 +44,10 @@ class ChosenDays(forms.Form):
         return data
 
 
-def _day_field(label: str, required: str) -> forms.DateField:
-    return forms.DateField(
-        label=label,
-        input_formats=["%Y-%m-%d"],
-        widget=DayInput(format="%Y-%m-%d"),
-        error_messages={"required": required, "invalid": NOT_A_DAY},
-    )
-
-
 # `from` is a keyword of Python, so the class cannot declare that field as an attribute.
 ChosenDays.base_fields = {
-    "from": _day_field("First day", "Enter the first day too."),
-    "to": _day_field("Last day", "Enter the last day too."),
+    "from": day_field("First day", "Enter the first day too."),
+    "to": day_field("Last day", "Enter the last day too."),
 }
 
 

@@ -10,10 +10,10 @@ from django.db.models import Q, QuerySet
 from accounts.models import User
 from foundation import money
 from foundation.calendar import DAY, day_of, last_day_of
-from foundation.forms import DayInput, KeyedForm
+from foundation.forms import KeyedForm
 from foundation.http.fields import PlainText
 from monetization import sponsors
-from monetization.dashboard.fields import Ruled, amount_field, cents_of
+from monetization.dashboard.fields import Ruled, amount_field, cents_of, day_field
 from monetization.dashboard.filters import FilterForm, Order, choice_field
 from monetization.fields import Currency, WebAddress
 from monetization.models import NAME_LENGTH, PRICE_CENTS_MAX, Sponsor
@@ -76,16 +76,6 @@ def web_address(*schemes: str, **options: Any) -> Ruled:
     return Ruled(WebAddress(*schemes), **options)
 
 
-def day_field(label: str, help_text: str, missing: str) -> forms.DateField:
-    return forms.DateField(
-        label=label,
-        help_text=help_text,
-        input_formats=["%Y-%m-%d"],
-        widget=DayInput(format="%Y-%m-%d", attrs={"class": "input input-short"}),
-        error_messages={"required": missing, "invalid": "Enter a date such as 2026-10-31."},
-    )
-
-
 class TimeInput(forms.TimeInput):
     """A browser's time field. It shows seconds only if the time has seconds."""
 
@@ -140,8 +130,8 @@ class SponsorForm(KeyedForm):
         widget=forms.RadioSelect(attrs={"class": "chip-input"}),
         error_messages={"required": "Choose a position.", "invalid_choice": "Choose one of these positions."},
     )
-    first_day = day_field("First day", "First day it is shown.", "Choose the first day.")
-    last_day = day_field("Last day", "Last day it is shown.", "Choose the last day.")
+    first_day = day_field("First day", "Choose the first day.", "First day it is shown.")
+    last_day = day_field("Last day", "Choose the last day.", "Last day it is shown.")
     starts_at = time_field("Starts at, UTC", "On the first day. Empty: when the day begins.")
     ends_at = time_field("Ends at, UTC", "On the last day. Empty: when the day is over.")
     target_url = web_address(
