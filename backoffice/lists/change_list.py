@@ -1,8 +1,8 @@
 """Reads a list of the back-office. One query reads one page of rows, and is not slower for a large table.
 
 Rows are counted up to CEILING. Only declared filters are accepted: a URL with another filter shows the
-whole list. Rows are sorted by columns with an index, and
-by others if the list has at most CEILING rows. This module changes no data.
+whole list. Rows are sorted by columns with an index, and by others if the list has at most CEILING rows. This
+module changes no data.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
