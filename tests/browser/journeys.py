@@ -74,9 +74,9 @@ def path_of(route: str, longest: LongestValues) -> str:
 
 
 def paths_of_the_back_office(longest: LongestValues) -> list[str]:
-    """The addresses of all pages of the back-office but the results of a search."""
+    """The addresses of all pages of the back-office but the results of a search, and of a year's overview."""
     routes_of_pages = sorted(pages(of_the_back_office=True))
-    return [path for route in routes_of_pages for path in paths_of(route, longest)]
+    return [*(path for route in routes_of_pages for path in paths_of(route, longest)), "/admin/?range=12m"]
 
 
 def paths_of(route: str, longest: LongestValues) -> list[str]:

@@ -343,28 +343,3 @@ def is_kept_from_themselves(adam):
 def test_an_admin_changes_no_history(comes_in, case):
     adam = comes_in("admin")
     is_shut_out_of(adam, OF_NO_ROLE, case)
-
-
-# --- All pages ----------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("look", LOOKS, ids=" ".join)
-def test_the_overview_and_every_list_pass_the_checks_of_a_page(comes_in, case, look):
-    size, scheme = look
-    adam = comes_in("admin", size=size, scheme=scheme)
-    for window in ("", "?range=12m"):
-        adam.goes_to(f"/admin/{window}")
-        adam.is_never_stopped_by_the_page()
-    lists = adam.page.eval_on_selector_all(
-        "#nav-sidebar a, main a", "all => all.map((each) => new URL(each.href).pathname)"
-    )
-    paths = sorted({path for path in lists if re.fullmatch(r"/admin/\w+/\w+/", path)} - {"/admin/find/"})
-    assert len(paths) > 15
-    # All lists have the same template, so on a phone a few are enough, and everywhere a few rows.
-    for number, path in enumerate(paths if size == "desktop" else paths[::5]):
-        adam.goes_to(path)
-        adam.is_never_stopped_by_the_page()
-        first = adam.page.locator("#result_list tbody a").first
-        if number % 3 == 0 and first.count():
-            first.click()
-            adam.is_never_stopped_by_the_page()
