@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 from io import StringIO
+from types import SimpleNamespace
 
 import pytest
 from django.core.management import CommandError, call_command
@@ -268,18 +269,16 @@ def test_a_payout_that_failed_sent_nothing_until_another_sends_its_money(first, 
 
 @pytest.fixture
 def told_by_stripe(monkeypatch):
-    """Stripe has nothing new, and says of each payout what is set here."""
-    said = {}
+    """Stripe has nothing new, and says of each payout what `of` has. `asked` are the payouts asked for."""
+    said = SimpleNamespace(asked=[], of={})
 
     def one(kind, pk):
         body = {"arrival_date": int(MARCH.timestamp()), "reconciliation_status": "in_progress"}
-        asked.append(pk)
-        return body | said.get(pk, {"status": "paid"})
+        said.asked.append(pk)
+        return body | said.of.get(pk, {"status": "paid"})
 
-    asked = []
     monkeypatch.setattr(reading.stripe_lists, "one", one)
     monkeypatch.setattr(reading.stripe_lists, "pages", lambda kind, **where: iter(()))
-    said["asked"] = asked
     return said
 
 
@@ -289,9 +288,9 @@ def test_payouts_are_followed_from_the_last_run_on_however_long_ago_it_was(told_
     sent("po_under_way", 2, 300, "in_transit")
     sent("po_failed", 21, 400, "failed")
     PayoutReading.objects.create(since=MARCH, until=datetime(2026, 3, 22, tzinfo=UTC))
-    told_by_stripe["po_young"] = {"status": "failed"}
+    told_by_stripe.of["po_young"] = {"status": "failed"}
     reading.read()
-    assert told_by_stripe["asked"] == ["po_under_way", "po_young"]
+    assert told_by_stripe.asked == ["po_under_way", "po_young"]
     states = dict(StripePayout.objects.values_list("id", "status"))
     assert states == {
         "po_old": "paid",
@@ -304,10 +303,10 @@ def test_payouts_are_followed_from_the_last_run_on_however_long_ago_it_was(told_
 def test_a_payout_of_which_stripe_never_says_what_is_in_it_holds_up_no_month(told_by_stripe):
     sent("po_1", 5, 100, itemized_at=None)
     PayoutReading.objects.create(since=MARCH, until=datetime(2026, 4, 2, tzinfo=UTC))
-    told_by_stripe["po_1"] = {"status": "paid"}
+    told_by_stripe.of["po_1"] = {"status": "paid"}
     reading.read()
     assert money.close() == []
-    told_by_stripe["po_1"] = {"status": "paid", "reconciliation_status": "not_applicable"}
+    told_by_stripe.of["po_1"] = {"status": "paid", "reconciliation_status": "not_applicable"}
     reading.read()
     assert money.close()[0] == MARCH.date()
     [payout] = money.payouts_of(MARCH.date())
