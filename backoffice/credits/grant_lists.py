@@ -25,7 +25,6 @@ from wallet.history.products import name_of
 from wallet.models import Entry, Lot
 
 State = Lot.State
-STAFF = "-"
 SOON = {"24h": timedelta(hours=24), "7d": timedelta(days=7), "30d": timedelta(days=30)}
 
 
@@ -74,25 +73,17 @@ class EndFilter(admin.SimpleListFilter):
 
 
 class GranterFilter(ListedFilter):
-    """Grants of one product, or of staff. In the URL, "-" is staff, because no product has this name."""
+    """Grants of one product, or of staff."""
 
     title = "granted by"
     parameter_name = "product__exact"
+    without = "Staff"
 
     def offered(self) -> Iterable[str]:
         return ServiceKey.objects.order_by("product").values_list("product", flat=True).distinct()
 
     def label(self, value: str) -> str:
         return name_of(value)
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [
-            (STAFF, "Staff"),
-            *(each for each in super().lookups(request, model_admin) if each[0] != STAFF),
-        ]
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        return queryset.filter(product="") if self.value() == STAFF else super().queryset(request, queryset)
 
 
 @admin.register(Lot)

@@ -75,6 +75,12 @@ class ProductFilter(ListedFilter):
         return name_of(value)
 
 
+class ProductOfEntryFilter(ProductFilter):
+    """Entries of one product, or those that no product wrote."""
+
+    without = "No product"
+
+
 class TypeFilter(ListedFilter):
     """Rows of one event type. The filter offers the types that Stripe is set up to send."""
 
@@ -186,7 +192,7 @@ class EntryAdmin(AddressedAdmin):
     sortable_by = ("created_at",)
     also_sortable_by = {"moved": ("credits",), "kind": ("kind",), "its_product": ("product",)}
     sums = Credits("credits", "in total")
-    list_filter = ("kind", ProductFilter)
+    list_filter = ("kind", ProductOfEntryFilter)
     instant = "created_at"
     lookups = (
         *("created_at__gte", "created_at__lt", "wallet__user_id__exact", "stripe_session_id__exact"),

@@ -40,12 +40,19 @@ class When(SimpleListFilter):
         return queryset.filter(**{f"{self.instant}__gte": since})
 
 
+# In the URL, for rows whose value is empty: an empty value in the URL is no choice.
+NO_VALUE = "-"
+
+
 class ListedFilter(SimpleListFilter):
     """Rows with one value. The page offers some values. The URL may name a value that is not offered.
 
     A subclass sets `parameter_name` (the lookup) and defines `offered`. The filter does not read the values
-    from the table, because this takes too long in a table with millions of rows.
+    from the table, because this takes too long in a table with millions of rows. If rows may have an empty
+    value, `without` has the words for them.
     """
+
+    without = ""
 
     def offered(self) -> Iterable[str]:
         """The values to choose from."""
@@ -56,12 +63,16 @@ class ListedFilter(SimpleListFilter):
         return value
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        offered = list(self.offered())
+        offered = [(value, self.label(value)) for value in self.offered()]
+        if self.without:
+            offered.insert(0, (NO_VALUE, self.without))
         chosen = self.value()
-        if chosen and chosen not in offered:
-            offered.append(chosen)
-        return [(value, self.label(value)) for value in offered]
+        if chosen and chosen not in dict(offered):
+            offered.append((chosen, self.label(chosen)))
+        return offered
 
     def queryset(self, request: HttpRequest, queryset: models.QuerySet[Any]) -> models.QuerySet[Any]:
         chosen = self.value()
-        return queryset if chosen is None else queryset.filter(**{cast(str, self.parameter_name): chosen})
+        if chosen is None:
+            return queryset
+        return queryset.filter(**{cast(str, self.parameter_name): "" if chosen == NO_VALUE else chosen})

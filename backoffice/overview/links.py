@@ -8,6 +8,7 @@ from django.contrib.admin.utils import quote
 from django.db import models
 from django.urls import reverse
 
+from backoffice.lists.filters import NO_VALUE
 from monetization.figures.periods import Period
 from wallet.models import Entry
 
@@ -45,7 +46,7 @@ def entries(
     if kinds:
         conditions["kind__exact" if len(kinds) == 1 else "kind__in"] = ",".join(kinds)
     if product is not None:
-        conditions["product__exact"] = product
+        conditions["product__exact"] = product or NO_VALUE
     return rows(Entry, **conditions, **within(period.since, period.until))
 
 

@@ -176,9 +176,9 @@ def test_each_role_sees_the_lists_with_users_and_top_ups(reversed_twice, role):
         page = client.get(LISTS[model]).text
         assert topup.user_id in page
         assert topup.pk in page
-        assert f"/test/payments/{topup.payment_intent_id}" in page
-        row = model.objects.get()
-        assert topup.user_id in client.get(page_of(row, "change")).text
+        of_row = client.get(page_of(model.objects.get(), "change")).text
+        assert topup.user_id in of_row
+        assert f"/test/payments/{topup.payment_intent_id}" in of_row
 
 
 def test_the_lists_are_searched_by_whole_ids(reversed_twice, staff):

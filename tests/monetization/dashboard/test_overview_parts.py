@@ -77,7 +77,7 @@ def test_a_definition_opens_above_the_page_without_javascript(dana, key):
 
 def test_a_change_has_words_and_a_colour(dana):
     html = page_of(dana, "?range=90d").content.decode()
-    assert re.search(r'<p class="change change-(good|bad)">[^<]* the 90 days before</p>', html)
+    assert re.search(r'<p class="small change change-(good|bad)">[^<]* the 90 days before</p>', html)
 
 
 @pytest.mark.parametrize(
