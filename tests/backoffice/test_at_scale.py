@@ -1,4 +1,4 @@
-"""With 250,000 entries, all lists, the user page and the overview read the ledger by its indexes.
+"""With 250,000 entries, lists, user pages, the overview and the month ends read the ledger by its indexes.
 
 The rows are written past the ledger, in one transaction that is rolled back: what is looked at is how
 PostgreSQL answers the pages, which is in its plans whatever the machine.
@@ -16,11 +16,14 @@ from django.db.models import Count
 from django.urls import reverse
 from django.utils import timezone
 
+from backoffice.month_end import files
+from foundation.calendar import add_months, day_of
 from foundation.database.patience import patient
 from tests.backoffice.plans import LEDGER, captured, rows_read, scans_of
 from tests.factories import UserFactory
-from wallet.books import days
+from wallet.books import days, months
 from wallet.models import Entry, TopUp, Wallet
+from wallet.payments.payouts import money
 
 pytestmark = [pytest.mark.django_db, pytest.mark.slow, pytest.mark.breaks_the_books]
 
@@ -36,6 +39,11 @@ QUERIES_MAX = 12
 QUERIES_OF_TOPUP_MAX = 16
 # A user's page and the overview say more, and as often for a long history as for a short one.
 QUERIES_OF_PAGES_MAX = 60
+# The page of a month, its files, and the list of months. A file takes one for each of its pages besides.
+QUERIES_OF_MONTHS_MAX = 40
+# What a month at Stripe is added up from. The payments and payouts of these movements may be read whole, as
+# long as a month is a large part of them.
+AT_STRIPE = ("wallet_stripemovement",)
 
 # One wallet has a tenth of all entries, and a hundredth of each kind. Nearly all other entries are
 # charges, as in production. Later rows have later times. One product has five entries.
@@ -92,6 +100,23 @@ SELECT 'grant_' || n, CASE WHEN n %% 100 = 7 THEN 'usr_heavy' ELSE wallet_id END
   FROM filling,
        LATERAL (SELECT now() - interval '365 days' * (%(entries)s - n) / %(entries)s AS began) AS times
  WHERE n %% 10 = 7;
+INSERT INTO wallet_lotmove (lot_id, wallet_id, sequence, credits, remaining_after)
+SELECT 'grant_' || n, wallet_id, sequence, -1, 0 FROM filling JOIN wallet_entry USING (wallet_id)
+ WHERE n %% 10 = 7 AND wallet_entry.id = 'txn_' || n;
+INSERT INTO wallet_payment (stripe_id, state, session_id, user_id, entry_id, refunded_cents, created_at)
+SELECT 'pi_' || n, 'credited', 'cs_' || n, wallet_id, 'txn_' || n, 0, now() FROM filling WHERE kind = 'topup';
+INSERT INTO wallet_stripemovement (id, created_at, category, currency, amount, fee, source_id,
+       payment_intent_id)
+SELECT 'txn_m' || n, now() - interval '365 days' * (%(entries)s - n) / %(entries)s, 'charge', 'usd', 500,
+       45, 'ch_' || n, 'pi_' || n
+  FROM filling WHERE kind = 'topup';
+INSERT INTO wallet_payoutitem (movement_id, payout_id)
+SELECT id, 'po_' || created_at::date FROM wallet_stripemovement;
+INSERT INTO wallet_stripepayout (id, created_at, arrives_at, amount, currency, status, is_automatic,
+       itemized_at)
+SELECT payout_id, min(moved.created_at), now(), 455 * count(*), 'usd', 'paid', true, now()
+  FROM wallet_payoutitem JOIN wallet_stripemovement moved ON moved.id = movement_id GROUP BY 1;
+INSERT INTO wallet_payoutreading (since, until) VALUES (now() - interval '365 days', now());
 INSERT INTO wallet_stripeevent (id, type, state, payload, stripe_session_id, user_id, remark, traceback,
        tries, received_at)
 SELECT 'evt_' || n, 'checkout.session.completed',
@@ -208,14 +233,14 @@ def pages_of_rows():
     yield reverse("admin:wallet_stripeevent_change", args=[quote("evt_1")])
 
 
-def looked_at(get, address, most):
+def looked_at(get, address, most, *tables):
     """What is wrong with one page: it reads the whole ledger, or runs too many queries."""
     with captured() as queries:
         answer = get(address)
         assert answer.status_code in (200, 302, 303), address
     wrong = [
         f"{address} reads the whole of {table}: {query[:1500]}"
-        for table, query in scans_of(queries, LEDGER, "wallet_hold", "wallet_lot")
+        for table, query in scans_of(queries, LEDGER, "wallet_hold", "wallet_lot", "wallet_lotmove", *tables)
     ]
     if len(queries) > most:
         wrong.append(f"{address} asks {len(queries)} times")
@@ -272,14 +297,49 @@ def lists_with_closed_days():
     ]
 
 
+def month_ends():
+    """The list of months, and the pages and files of an open month and two others, each with its limit."""
+    yield reverse("admin:month_ends"), QUERIES_OF_MONTHS_MAX
+    this_month = day_of(timezone.now()).replace(day=1)
+    for month in (this_month, add_months(this_month, -1), add_months(this_month, -6)):
+        for name in ("month_end", "month_end_summary", "month_end_stripe"):
+            yield reverse(f"admin:{name}", args=[month]), QUERIES_OF_MONTHS_MAX
+    entries = reverse("admin:month_end_entries", args=[add_months(this_month, -1)])
+    # Each page of a file is at least half full, or the last one of its stretch of time.
+    pages = 31 * ENTRIES // 365 // (files.PAGE_SIZE // 2)
+    yield entries, QUERIES_OF_MONTHS_MAX + 2 * pages
+    yield f"{entries}?product=once&feature=mail.send", QUERIES_OF_MONTHS_MAX
+
+
+def to_the_end(client):
+    """A page, or a file that is read to its end."""
+
+    def get(address):
+        answer = client.get(address)
+        assert answer.getvalue()
+        return answer
+
+    return get
+
+
+def reading_months(get):
+    """What is wrong with the pages and the files of the end of a month, once days and months are closed."""
+    for address, most in month_ends():
+        yield from looked_at(get, address, most, *AT_STRIPE)
+        for query, rows in rows_read(asked_by(get, address)):
+            if rows > ROWS_READ_WITH_DAYS_MAX:
+                yield f"{address} reads {rows} rows of the ledger: {query[:1500]}"
+
+
 def counts_of_lists(client):
     """The number of queries of each list."""
     counts = {}
-    for model in admin.site._registry:
+    of_models: Any = admin.site._registry
+    for model in of_models:
         with captured() as queries:
             page = client.get(reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist"))
         # An empty list queries neither its rows nor their totals.
-        sums = admin.site._registry[model].sums is not None
+        sums = of_models[model].sums is not None
         counts[model._meta.label] = len(queries) + (1 + sums) * (page.context["cl"].result_count == 0)
     return counts
 
@@ -348,5 +408,8 @@ def test_no_page_reads_the_ledger_from_end_to_end(staff, give):
             for query, rows in rows_read(asked_by(staff.get, address))
             if rows > ROWS_READ_WITH_DAYS_MAX
         ]
+        assert len(months.close_months()) >= 11
+        assert len(money.close()) >= 11
+        wrong += reading_months(to_the_end(staff))
     assert wrong == [], "\n".join(each[:600] for each in wrong)
     assert len(of_a_small_user) <= QUERIES_OF_PAGES_MAX
