@@ -177,7 +177,8 @@ def test_a_user_chooses_how_often_tips_are_told(dana, how, off, weekly):
 @pytest.mark.parametrize(("how", "is_on"), [("on", True), ("week", True), ("false", False)])
 def test_a_checkbox_of_the_release_before_reads_the_choice(how, is_on):
     """A page of this release may be sent to a worker of the release before, which has a checkbox."""
-    assert CheckboxInput().value_from_datadict({"tip_received": how}, MultiValueDict(), "tip_received") == is_on
+    sent = {"tip_received": how}
+    assert CheckboxInput().value_from_datadict(sent, MultiValueDict(), "tip_received") == is_on
 
 
 @pytest.mark.parametrize("wrong", [{}, {"tip_received": "daily"}])
