@@ -130,7 +130,9 @@ def test_what_stripe_says_of_the_month(staff):
     StripePayout.objects.update(itemized_at=NOW)
     before = staff.get(address(MARCH)).context["stripe"][0]
     assert money_at_stripe.close() == [MARCH, APRIL]
-    side = staff.get(address(MARCH)).context["stripe"][0]
+    page = staff.get(address(MARCH))
+    assert '<span class="tag tag-good">Paid</span>' in page.text
+    side = page.context["stripe"][0]
     assert side.closed_at
     assert (side.balances, side.payouts) == (before.balances, before.payouts)
     [balance] = side.balances

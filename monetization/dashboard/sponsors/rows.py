@@ -53,6 +53,12 @@ class PlacementRow:
         return beginning_words(self.sponsor.active_from)
 
     @property
+    def logo(self) -> str:
+        """The address of the logo; "" if a browser may not load it here, because it is not https."""
+        url = self.sponsor.logo_url
+        return url if url.startswith("https://") else ""
+
+    @property
     def initials(self) -> str:
         """The first letters of one or two words of the sponsor's name. They stand where a logo is missing."""
         return "".join(word[0] for word in self.sponsor.sponsor_name.split()[:2]).upper()

@@ -64,11 +64,6 @@ class StripePayout(models.Model):
     def __str__(self) -> str:
         return self.id
 
-    @property
-    def state(self) -> str:
-        """Its status as pages write it."""
-        return self.status.replace("_", " ").capitalize()
-
 
 class PayoutItem(models.Model):
     """The payout in which a movement was paid out."""

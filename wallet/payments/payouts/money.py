@@ -109,6 +109,11 @@ class Payout:
     movements: int
     net: int
 
+    @property
+    def state(self) -> str:
+        """Its status as pages write it."""
+        return self.status.replace("_", " ").capitalize()
+
 
 @dataclass(frozen=True)
 class Money:
