@@ -117,7 +117,7 @@ class EraseForm(ReasonForm):
     def clean_reason(self) -> str:
         reason: str = self.cleaned_data["reason"]
         if "@" in reason:
-            raise forms.ValidationError("Don't enter an e-mail address here; it would be kept.")
+            raise forms.ValidationError("Don't enter an email address here; it would be kept.")
         return reason
 
 

@@ -101,7 +101,7 @@ class GrantAdmin(AddressedAdmin):
     instant = "created_at"
     lookups = ("created_at__gte", "created_at__lt", "expires_at__lt", "wallet__user_id__exact")
     search_fields = ("wallet_id", "id")
-    search_help_text = "A whole Misar ID, e-mail address or grant ID."
+    search_help_text = "A whole Misar ID, email address or grant ID."
     ordering = ("-created_at",)
     needs_the_primary = True
     nothing_yet = "A grant appears here when a product or staff give a user credits with an end."

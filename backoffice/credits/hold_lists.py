@@ -58,7 +58,7 @@ class HoldAdmin(AddressedAdmin):
     instant = "created_at"
     lookups = ("created_at__gte", "created_at__lt", "expires_at__lt", "wallet__user_id__exact")
     search_fields = ("wallet_id", "id", "idempotency_key")
-    search_help_text = "A whole Misar ID, e-mail address, hold ID or idempotency key."
+    search_help_text = "A whole Misar ID, email address, hold ID or idempotency key."
     ordering = ("-created_at",)
     needs_the_primary = True
     nothing_yet = "A hold appears here when a product sets credits aside before its work."

@@ -142,7 +142,7 @@ class WalletAdmin(AddressedAdmin):
     also_sortable_by = {"entries": ("entries_count",), "created_at": ("created_at",)}
     list_filter = (FundsFilter, "frozen")
     search_fields = ("user_id",)
-    search_help_text = "A whole Misar ID or e-mail address."
+    search_help_text = "A whole Misar ID or email address."
     ordering = ("user_id",)
     needs_the_primary = True
     nothing_yet = "A wallet opens with the first credits of its user."
@@ -199,7 +199,7 @@ class EntryAdmin(AddressedAdmin):
         "kind__in",
     )
     search_fields = ("id", "idempotency_key", "stripe_session_id")
-    search_help_text = "A whole Misar ID, e-mail address, idempotency key, entry ID or Stripe session ID."
+    search_help_text = "A whole Misar ID, email address, idempotency key, entry ID or Stripe session ID."
     ordering = ("-created_at",)
     nothing_yet = "Entries are written when users top up and products charge."
     fields = (
@@ -279,7 +279,7 @@ class TopUpAdmin(AddressedAdmin):
     lookups = ("created_at__gte", "created_at__lt", "user_id__exact")
     search_fields = ("user_id", "id", "stripe_session_id", "payment_intent_id")
     search_help_text = (
-        "A whole Misar ID or e-mail address, or the whole ID of a top-up, Stripe session or payment intent."
+        "A whole Misar ID or email address, or the whole ID of a top-up, Stripe session or payment intent."
     )
     ordering = ("-created_at",)
     nothing_yet = "A top-up appears here as soon as a user asks for one."
@@ -352,7 +352,7 @@ class StripeEventAdmin(AddressedAdmin):
     )
     search_fields = ("id", "stripe_session_id", "payment_intent_id", "user_id")
     search_help_text = (
-        "A whole Misar ID or e-mail address, or the whole ID of an event, Stripe session or payment intent."
+        "A whole Misar ID or email address, or the whole ID of an event, Stripe session or payment intent."
     )
     ordering = ("-received_at",)
     nothing_yet = "Nothing has come from Stripe yet."

@@ -101,7 +101,7 @@ class StripeRefundAdmin(ReversalAdmin):
 
     list_display = ("created_at", "user", "state", "amount", "its_topup", "reason")
     list_filter = (StatusFilter,)
-    search_help_text = "A whole Misar ID or e-mail address, or the whole ID of a refund, payment or charge."
+    search_help_text = "A whole Misar ID or email address, or the whole ID of a refund, payment or charge."
     nothing_yet = "A refund appears here when Stripe reports it."
     fields = (
         *("user", "its_topup", "amount", "state", "what_follows", "reason", "its_request", "payment"),
@@ -130,7 +130,7 @@ class StripeDisputeAdmin(ReversalAdmin):
     )
     figures = ("amount", "withdrawn")
     list_filter = (DisputeFilter,)
-    search_help_text = "A whole Misar ID or e-mail address, or the whole ID of a dispute, payment or charge."
+    search_help_text = "A whole Misar ID or email address, or the whole ID of a dispute, payment or charge."
     nothing_yet = "A dispute appears here when Stripe reports it."
     fields = (
         *("user", "its_topup", "amount", "withdrawn", "state", "answer_due", "what_follows", "reason"),
@@ -172,7 +172,7 @@ class RefundRequestAdmin(AddressedAdmin):
     list_filter = ("state",)
     instant = "created_at"
     search_fields = ("id", "topup_id", "stripe_refund_id", "topup__user_id")
-    search_help_text = "A whole Misar ID or e-mail address, or the whole ID of a request, top-up or refund."
+    search_help_text = "A whole Misar ID or email address, or the whole ID of a request, top-up or refund."
     ordering = ("-created_at",)
     nothing_yet = "A request appears here when a staff member refunds a top-up."
     fields = (

@@ -157,7 +157,7 @@ class UserAdmin(ActingAdmin):
     list_select_related = ("plan",)
     sortable_by = ("misar_id",)
     search_fields = ("misar_id",)
-    search_help_text = "A whole Misar ID or e-mail address."
+    search_help_text = "A whole Misar ID or email address."
     ordering = ("misar_id",)
     fields = (
         *("misar_id", "name", "email", "plan", "may_sign_in", "may_enter", "may_all", "its_roles"),

@@ -106,7 +106,7 @@ def test_the_one_search_box_finds_everywhere_or_in_the_list(comes_in, creator):
     assert grace.sees("1 tip · ")
     assert "reader7" not in grace.page.url
     assert box.input_value() == "reader7@example.com"
-    grace.page.get_by_role("link", name="Remove: found by e-mail address").click()
+    grace.page.get_by_role("link", name="Remove: found by email address").click()
     assert grace.sees("60 tips · ")
     box.fill("usr_ada")
     box.press("Enter")
