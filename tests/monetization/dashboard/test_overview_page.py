@@ -169,7 +169,7 @@ def test_the_plan_its_fee_and_an_example_are_said(dana):
     said = words(page_of(dana))
     assert "Your plan: Pro · platform fee 4% · a 5.00 USD tip pays you 4.80 USD." in said
     assert "a 5.00 EUR tip pays you 4.80 EUR." in words(page_of(dana, "?currency=EUR"))
-    assert "Days are in UTC" in said
+    assert "Days and times are in UTC" in said
 
 
 # --- Range and currency -----------------------------------------------------------------------------
