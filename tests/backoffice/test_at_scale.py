@@ -101,8 +101,7 @@ SELECT 'grant_' || n, CASE WHEN n %% 100 = 7 THEN 'usr_heavy' ELSE wallet_id END
        LATERAL (SELECT now() - interval '365 days' * (%(entries)s - n) / %(entries)s AS began) AS times
  WHERE n %% 10 = 7;
 INSERT INTO wallet_lotmove (lot_id, wallet_id, sequence, credits, remaining_after)
-SELECT 'grant_' || n, wallet_id, sequence, -1, 0 FROM filling JOIN wallet_entry USING (wallet_id)
- WHERE n %% 10 = 7 AND wallet_entry.id = 'txn_' || n;
+SELECT 'grant_' || substr(id, 5), wallet_id, sequence, -1, 0 FROM wallet_entry WHERE id ~ '^txn_[0-9]*7$';
 INSERT INTO wallet_payment (stripe_id, state, session_id, user_id, entry_id, refunded_cents, created_at)
 SELECT 'pi_' || n, 'credited', 'cs_' || n, wallet_id, 'txn_' || n, 0, now() FROM filling WHERE kind = 'topup';
 INSERT INTO wallet_stripemovement (id, created_at, category, currency, amount, fee, source_id,
