@@ -4,6 +4,7 @@ Every complaint of the browser fails a test: an error on the console, a violatio
 policy, a missing file.
 """
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from html.parser import HTMLParser
 from pathlib import Path
@@ -147,8 +148,10 @@ class Person:
     def follows(self, name: str) -> None:
         self.page.get_by_role("link", name=name, exact=True).first.click()
 
-    def types(self, label: str, text: str) -> None:
-        self.page.get_by_label(label, exact=True).fill(text)
+    def types(self, label: str | re.Pattern[str], text: str) -> None:
+        """Fill in a field. A list can have the same label, as one of the back-office's menu has."""
+        named = self.page.get_by_label(label, exact=True)
+        self.page.locator("input, textarea").and_(named).fill(text)
 
     def sees(self, text: str) -> bool:
         """Waits until the text appears."""

@@ -94,7 +94,7 @@ def does(person, act, reason, **fields):
         named = re.compile(
             f"^{label.replace('_', ' ')}( |$)", re.IGNORECASE
         )  # Some labels end with "optional".
-        person.page.get_by_label(named).fill(value)
+        person.types(named, value)
     person.types("Reason", reason)
     person.is_never_stopped_by_the_page()
     if act in PREVIEWED:
@@ -177,7 +177,7 @@ def test_support_sees_no_action_and_reaches_none(comes_in, case):
         sue.goes_to(f"/admin/{path.format(**case)}")
         labels = sue.page.locator("main a, main button").all_inner_texts()
         acts = re.compile(
-            r"^(adjust the|give .* back|handle it|resolve|refund|record a|change|revoke|add )", re.I
+            r"^(adjust the|give .* back|handle it|resolve|refund|record a|change|revoke |add )", re.I
         )
         assert [label for label in labels if acts.match(label)] == []
         assert sue.page.get_by_text("CSV").count() == 0

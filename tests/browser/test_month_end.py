@@ -46,6 +46,8 @@ def test_finance_reads_a_closed_month(open_browser, last_month, size, scheme):
     member.groups.add(Group.objects.get(name="billing"))
     fay = open_browser(size=size, scheme=scheme)
     fay.comes_signed_in(member, going_to="/admin/")
+    if size == "phone":
+        fay.presses("Menu")
     fay.page.locator("a[href='/admin/month-end/'] >> visible=true").first.click()
     assert fay.page.locator("h1").inner_text() == "Month end"
     rows = fay.page.locator(".month-table tbody tr")

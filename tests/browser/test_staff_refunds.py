@@ -177,7 +177,7 @@ def test_staff_follow_a_dispute_from_the_overview(paid, bea, site, look):
     assert person.sees("The bank took the money")
     person.is_never_stopped_by_the_page()
     shoot(person, "dispute")
-    person.follows(paid.pk)
+    person.page.get_by_title(paid.pk, exact=True).first.click()
     assert person.sees("Disputed $25.00, money withdrawn")
     person.is_never_stopped_by_the_page()
     shoot(person, "topup-disputed")
