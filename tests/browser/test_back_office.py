@@ -218,7 +218,7 @@ def test_billing_adjusts_within_the_limit_and_once(comes_in, case, look):
     bea.is_never_stopped_by_the_page()
     bea.types("Credits", "8")
     bea.presses("Preview")
-    assert bea.sees("22 → to 30 credits")
+    assert bea.sees("22 →to 30 credits")
     bea.is_never_stopped_by_the_page()
     with bea.page.expect_request(lambda request: request.method == "POST") as sent:
         bea.presses("Adjust the balance")
