@@ -1,7 +1,8 @@
 """A month as CSV files: its figures, and all of its entries."""
 
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from django.db.models import F, OuterRef, Q, QuerySet, Subquery
 
@@ -45,16 +46,19 @@ def entries(
     start, stretch = since, timedelta(hours=1)
     while start < until:
         end = min(start + stretch, until)
-        count = yield from _within(chosen.filter(created_at__lt=end), start)
+        count = yield from _in_order(chosen.filter(created_at__lt=end), ENTRY_COLUMNS, start)
         start, stretch = end, max(stretch / 2, SHORTEST) if count > PAGE_SIZE else min(stretch * 2, LONGEST)
 
 
-def _within(chosen: QuerySet[Entry], start: datetime) -> Generator[tuple[Cell, ...], None, int]:
-    """Yield the entries from `start` on, oldest first. Return how many they were."""
+def _in_order(
+    chosen: QuerySet[Any], columns: Sequence[str], start: datetime
+) -> Generator[tuple[Cell, ...], None, int]:
+    """Yield the rows from `start` on, oldest first. Return how many they were.
+
+    `columns` begin with the id and the time.
+    """
     after, count = Q(created_at__gte=start), 0
-    while rows := list(
-        chosen.filter(after).order_by("created_at", "pk").values_list(*ENTRY_COLUMNS)[:PAGE_SIZE]
-    ):
+    while rows := list(chosen.filter(after).order_by("created_at", "pk").values_list(*columns)[:PAGE_SIZE]):
         yield from (tuple(map(_cell, row)) for row in rows)
         count += len(rows)
         last_id, last_at, *_ = rows[-1]
@@ -81,12 +85,4 @@ def movements(since: datetime, until: datetime) -> Iterator[tuple[Cell, ...]]:
     """
     sent_in = PayoutItem.objects.filter(movement_id=OuterRef("pk")).values("payout_id")
     rows = StripeMovement.objects.annotate(net=F("amount") - F("fee"), payout_id=Subquery(sent_in))
-    after = Q(created_at__gte=since)
-    while page := list(
-        rows.filter(after, created_at__lt=until)
-        .order_by("created_at", "pk")
-        .values_list(*MOVEMENT_COLUMNS)[:PAGE_SIZE]
-    ):
-        yield from (tuple(map(_cell, row)) for row in page)
-        last_id, last_at, *_ = page[-1]
-        after = Q(created_at__gte=last_at) & (Q(created_at__gt=last_at) | Q(pk__gt=last_id))
+    yield from _in_order(rows.filter(created_at__lt=until), MOVEMENT_COLUMNS, since)
