@@ -7,23 +7,34 @@ from django.db.models.functions import Now
 from wallet.books.models import FEATURE_LENGTH, PRODUCT_LENGTH, ClosedDay, Entry
 
 
-class FeatureTotal(models.Model):
-    """The sum of the entries of one product, feature and kind on a closed day.
+class TotalByFeature(models.Model):
+    """The sum of some entries of one product, feature and kind.
 
-    Its credits and entries are a part of a DayTotal. `granted` is the part of the credits that was of grants,
-    with the same sign; the rest was paid. Entries without a feature, such as top-ups, have the feature "".
+    `granted` is the part of the credits that was of grants, with the same sign; the rest was paid. Entries
+    without a feature, such as top-ups, have the feature "".
     """
 
-    # Without a foreign key in the database, as DayTotal.
-    day = models.ForeignKey(
-        ClosedDay, on_delete=models.CASCADE, related_name="features", db_index=False, db_constraint=False
-    )
     product = models.CharField(max_length=PRODUCT_LENGTH, blank=True)
     feature = models.CharField(max_length=FEATURE_LENGTH, blank=True)
     kind = models.CharField(max_length=20, choices=Entry.Kind)
     credits = models.BigIntegerField()
     granted = models.BigIntegerField()
     entries = models.BigIntegerField()
+
+    class Meta:
+        abstract = True
+
+
+class FeatureTotal(TotalByFeature):
+    """The sum of the entries of one product, feature and kind on a closed day.
+
+    Its credits and entries are a part of a DayTotal.
+    """
+
+    # Without a foreign key in the database, as DayTotal.
+    day = models.ForeignKey(
+        ClosedDay, on_delete=models.CASCADE, related_name="features", db_index=False, db_constraint=False
+    )
 
     class Meta:
         default_permissions = ()
@@ -63,16 +74,10 @@ class ClosedMonth(models.Model):
         return f"{self.month:%Y-%m}"
 
 
-class MonthTotal(models.Model):
-    """The sum of the entries of one product, feature and kind in a closed month; see FeatureTotal."""
+class MonthTotal(TotalByFeature):
+    """The sum of the entries of one product, feature and kind in a closed month."""
 
     month = models.DateField(help_text="Its first day.")
-    product = models.CharField(max_length=PRODUCT_LENGTH, blank=True)
-    feature = models.CharField(max_length=FEATURE_LENGTH, blank=True)
-    kind = models.CharField(max_length=20, choices=Entry.Kind)
-    credits = models.BigIntegerField()
-    granted = models.BigIntegerField()
-    entries = models.BigIntegerField()
 
     class Meta:
         default_permissions = ()
