@@ -15,7 +15,7 @@ import requests
 from axe_playwright_python.base import AXE_SCRIPT
 from django.conf import settings as django_settings
 from django.test import Client
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Route
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Route, expect
 
 from accounts import users
 from accounts.models import User
@@ -25,6 +25,8 @@ from tests.conftest import Sandbox
 from tests.factories import enter
 from tests.wallet.conftest import forget_the_client
 
+WAIT_MS_MAX = 60_000
+expect.set_options(timeout=WAIT_MS_MAX)
 HTML_BYTES_MAX = 150 * 1024
 SCRIPT_BYTES_MAX = 100 * 1024
 # The rule about targets of 24 px is off by default.
@@ -106,7 +108,7 @@ def open_browser(chromium: Browser, site: Site) -> Iterator[Callable[..., "Perso
         )
         contexts.append(context)
         context.route(lambda url: url.startswith("https://"), answer_as_another_site)
-        context.set_default_timeout(60_000)
+        context.set_default_timeout(WAIT_MS_MAX)
         page = context.new_page()
         if javascript:
             page.add_init_script(REPORT_VIOLATIONS)

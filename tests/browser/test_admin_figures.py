@@ -6,6 +6,7 @@ import pytest
 from django.contrib.auth.models import Group
 from django.db import transaction
 from django.utils import timezone
+from playwright.sync_api import expect
 
 from tests.factories import StaffFactory, UserFactory
 from tests.wallet.past import charged, topped_up
@@ -109,7 +110,7 @@ def test_staff_compare_periods_write_a_note_and_preview_an_adjustment(history, b
     shown = person.page.locator("#preview dd")
     shown.wait_for()
     assert shown.inner_text().replace("\n", " ").split()[0] == f"{balance:,}"
-    assert f"{balance + 3:,} credits" in shown.inner_text()
+    expect(shown).to_contain_text(f"{balance + 3:,} credits")
     assert shown.evaluate("each => each.getBoundingClientRect().top < innerHeight")
     assert funds_of("usr_1").balance == balance
     person.is_never_stopped_by_the_page()

@@ -5,6 +5,7 @@ import re
 import pytest
 from django.contrib.admin.utils import quote
 from django.contrib.auth.models import Group
+from playwright.sync_api import expect
 
 from accounts import api_keys
 from accounts.models import Act, ApiKey, Plan, ServiceKey, User
@@ -180,15 +181,15 @@ def test_support_sees_no_action_and_reaches_none(comes_in, case):
             r"^(adjust the|give .* back|handle it|resolve|refund|record a|change|revoke |add )", re.I
         )
         assert [label for label in labels if acts.match(label)] == []
-        assert sue.page.get_by_text("CSV").count() == 0
+        expect(sue.page.get_by_text("CSV")).to_have_count(0)
     is_shut_out_of(sue, (*OF_BILLING, *OF_ADMINS, *OF_NO_ROLE), case)
 
 
 def test_a_page_without_permission_says_so(comes_in, case):
     sue = comes_in("support", may_fail=True)
     sue.goes_to("/admin/wallet/wallet/usr_5Fada/adjust/")
-    assert sue.page.locator("h1").count() == 1
-    assert sue.page.get_by_label("Credits").count() == 0
+    expect(sue.page.locator("h1")).to_have_count(1)
+    expect(sue.page.get_by_label("Credits")).to_have_count(0)
 
 
 def test_support_cannot_send_again_what_billing_sent(comes_in, case):
@@ -281,7 +282,9 @@ def test_billing_configures_nothing(comes_in, case):
     bea = comes_in("billing")
     for path in ("wallet/rate/", "accounts/plan/", "accounts/servicekey/", "accounts/user/usr_5Fada/change/"):
         bea.goes_to(f"/admin/{path}")
-        assert bea.page.get_by_role("link", name=re.compile("^(Add|Change access|Change this)")).count() == 0
+        expect(
+            bea.page.get_by_role("link", name=re.compile("^(Add|Change access|Change this)"))
+        ).to_have_count(0)
     is_shut_out_of(bea, (*OF_ADMINS, *OF_NO_ROLE), case)
 
 

@@ -3,6 +3,7 @@
 import re
 
 import pytest
+from playwright.sync_api import expect
 
 from monetization import tips
 from tests.factories import StaffFactory, UserFactory
@@ -99,13 +100,13 @@ def test_staff_filter_sort_and_open_a_list(comes_in, creator, look):
 def test_the_one_search_box_finds_everywhere_or_in_the_list(comes_in, creator):
     grace = comes_in()
     grace.goes_to(TIPS)
-    assert grace.page.get_by_role("search").count() == 1
+    expect(grace.page.get_by_role("search")).to_have_count(1)
     box = grace.page.locator("#find_anywhere")
     box.fill("reader7@example.com")
     grace.presses("In tips")
     assert grace.sees("1 tip · ")
     assert "reader7" not in grace.page.url
-    assert box.input_value() == "reader7@example.com"
+    expect(box).to_have_value("reader7@example.com")
     grace.page.get_by_role("link", name="Remove: found by email address").click()
     assert grace.sees("60 tips · ")
     box.fill("usr_ada")
@@ -122,7 +123,7 @@ def test_a_phone_without_scripts_has_the_menu_and_the_filters(comes_in, creator)
     grace.page.get_by_label("Kind").select_option("adjustment")
     grace.presses("Show")
     grace.page.wait_for_url(re.compile("kind__exact=adjustment"))
-    assert grace.page.get_by_role("button", name="Filters · 1", exact=True).is_visible()
+    expect(grace.page.get_by_role("button", name="Filters · 1", exact=True)).to_be_visible()
     grace.presses("Filters · 1")
     grace.follows("Clear filters")
     assert grace.sees("3 entries")

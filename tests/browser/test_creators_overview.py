@@ -77,8 +77,8 @@ def test_a_new_creator_ticks_off_steps_and_then_reads_figures(open_browser, crea
     dana.comes_signed_in(going_to="/dashboard")
     page = dana.page
     done = page.locator(".steps .is-done")
-    assert done.count() == 0
-    assert page.locator("[data-figure]").count() == 0
+    expect(done).to_have_count(0)
+    expect(page.locator("[data-figure]")).to_have_count(0)
     page.get_by_text("Record your first tip").click()
     assert dana.sees("Authorization: Bearer YOUR_KEY")
     dana.is_never_stopped_by_the_page()
@@ -88,7 +88,7 @@ def test_a_new_creator_ticks_off_steps_and_then_reads_figures(open_browser, crea
     earn(creator, ago=2)
     double_book(creator)
     page.reload()
-    assert page.locator(".welcome").count() == 0  # All four steps are done.
+    expect(page.locator(".welcome")).to_have_count(0)  # All four steps are done.
     # Two tips of 10.00 USD at 4 %. The placements begin later.
     expect(page.locator("[data-figure=earned]")).to_have_text("19.20 USD")
     page.locator("figure[data-chart] canvas").first.wait_for()
@@ -98,12 +98,12 @@ def test_a_new_creator_ticks_off_steps_and_then_reads_figures(open_browser, crea
 
     # Bookkeeping is folded, is dismissed, and stays away for other days too.
     assert page.locator(".attention").inner_text().index("Money at risk") >= 0
-    assert not page.get_by_text("no Stripe ID").is_visible()
+    expect(page.get_by_text("no Stripe ID")).to_be_hidden()
     page.locator(".bookkeeping > summary").click()
-    assert page.get_by_text("2 tips have no Stripe ID.").is_visible()
+    expect(page.get_by_text("2 tips have no Stripe ID.")).to_be_visible()
     dana.presses("Dismiss until there is more")
     assert dana.sees("It comes back when there is something new.")
-    assert page.locator(".bookkeeping").count() == 0
+    expect(page.locator(".bookkeeping")).to_have_count(0)
 
     # Chosen days, with an error first.
     page.get_by_text("Custom range").click()
@@ -118,7 +118,7 @@ def test_a_new_creator_ticks_off_steps_and_then_reads_figures(open_browser, crea
     page.get_by_role("button", name="Show").click()
     page.wait_for_url("**from=**")
     expect(page.locator("[data-figure=tips]")).to_have_text("2")
-    assert page.locator(".bookkeeping").count() == 0
+    expect(page.locator(".bookkeeping")).to_have_count(0)
     dana.is_never_stopped_by_the_page()
 
 
@@ -133,5 +133,5 @@ def test_without_javascript_the_overview_says_all_the_same(open_browser, creator
     expect(page.locator("#definition_earned")).to_be_hidden()
     dana.presses("Dismiss these steps")
     assert dana.is_at("/dashboard?range=7d")
-    assert page.locator(".welcome").count() == 0
-    assert page.locator("figure table").first.is_visible()
+    expect(page.locator(".welcome")).to_have_count(0)
+    expect(page.locator("figure table").first).to_be_visible()

@@ -80,13 +80,13 @@ def test_the_overview_shows_what_was_earned_and_what_to_do(dana):
     assert "1 subscription is past due" in page_text
     assert "platform fee 4" in page_text
     assert "double-booked" in page_text.lower()
-    assert dana.page.locator("figure[data-chart] canvas").count() == 3
+    expect(dana.page.locator("figure[data-chart] canvas")).to_have_count(3)
     dana.follows("7 days")
     assert "range=7d" in dana.page.url
     dana.follows("EUR")
     assert "range=7d" in dana.page.url
     assert "currency=EUR" in dana.page.url
-    assert "USD" not in dana.page.locator(".figures").inner_text()
+    expect(dana.page.locator(".figures")).not_to_contain_text("USD")
 
 
 # How many pixels of the first chart have the colour that refunds are drawn in.
@@ -266,7 +266,7 @@ def test_a_keys_requests_are_read_filtered_and_deleted(open_browser, creator, si
     dana.follows("Errors only")
     assert dana.is_at(f"/dashboard/keys/{key.pk}?show=errors")
     assert dana.sees("404 Not Found")
-    assert dana.page.get_by_text("200 OK").count() == 0
+    expect(dana.page.get_by_text("200 OK")).to_have_count(0)
     dana.page.get_by_text("Delete these requests").click()
     dana.presses("Delete all requests")
     assert dana.sees("The recorded requests of My site are deleted.")
@@ -278,7 +278,7 @@ def test_a_new_key_and_its_line_are_copied(dana):
     dana.goes_to("/dashboard/keys")
     dana.page.locator("form [name=name]").fill("My site")
     dana.presses("Create key")
-    assert dana.page.get_by_role("heading", level=1).inner_text() == "Your new key"
+    expect(dana.page.get_by_role("heading", level=1)).to_have_text("Your new key")
     secret = dana.page.locator("#secret").inner_text()
     for button, text in (("Copy the key", secret), ("Copy the command", f'"Authorization: Bearer {secret}"')):
         dana.presses(button)
@@ -334,4 +334,4 @@ def test_every_page_of_a_dashboard_that_is_empty(open_browser, look, creator):
     for path in ("", "/sponsors", "/subscriptions", "/tips", "/keys"):
         dana.visits(f"/dashboard{path}")
         dana.is_never_stopped_by_the_page()
-        assert dana.page.locator("canvas").count() == 0  # Never a chart of zeros.
+        expect(dana.page.locator("canvas")).to_have_count(0)  # Never a chart of zeros.

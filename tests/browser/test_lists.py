@@ -56,10 +56,10 @@ def unfold(page):
     """Open the filters, which are folded on a phone."""
     fold = page.get_by_role("button", name=re.compile("^Filters"))
     if fold.is_visible():
-        assert not page.locator("#filter_fields").is_visible()
-        assert fold.get_attribute("aria-expanded") == "false"
+        expect(page.locator("#filter_fields")).to_be_hidden()
+        expect(fold).to_have_attribute("aria-expanded", "false")
         fold.click()
-        assert fold.get_attribute("aria-expanded") == "true"
+        expect(fold).to_have_attribute("aria-expanded", "true")
 
 
 def sort_by(page, head, choice):
@@ -77,11 +77,11 @@ def test_a_creator_sorts_filters_and_searches_their_tips(open_browser, creator, 
     dana.comes_signed_in(creator, going_to="/dashboard/tips")
     page = dana.page
     rows, totals = page.locator("table.tips tbody tr"), page.locator(".totals tbody td")
-    assert rows.count() == 50
-    assert totals.nth(1).inner_text() == "60"
-    assert page.get_by_role("button", name="Show").count() == 0
-    assert "Refunded" in rows.first.inner_text()
-    assert "0.50 refunded" in rows.nth(1).inner_text()
+    expect(rows).to_have_count(50)
+    expect(totals.nth(1)).to_have_text("60")
+    expect(page.get_by_role("button", name="Show")).to_have_count(0)
+    expect(rows.first).to_contain_text("Refunded")
+    expect(rows.nth(1)).to_contain_text("0.50 refunded")
     assert "pi_3OaB" not in dana.reads()
     if size == "phone":
         assert page.evaluate("document.documentElement.scrollHeight") < PHONE_HEIGHT_MAX
@@ -94,7 +94,7 @@ def test_a_creator_sorts_filters_and_searches_their_tips(open_browser, creator, 
     page.wait_for_url("**/tips?sort=amount")
     expect(rows.first).to_contain_text("1.00 USD")
     if size == "desktop":
-        assert page.locator("th[aria-sort=ascending]").inner_text() == "Gross"
+        expect(page.locator("th[aria-sort=ascending]")).to_have_text("Gross")
         assert page.evaluate("document.activeElement.innerText") == "Gross"
     page.go_back()
     expect(rows.first).to_contain_text("1.59 USD")
@@ -106,13 +106,13 @@ def test_a_creator_sorts_filters_and_searches_their_tips(open_browser, creator, 
     page.get_by_label("Refunded", exact=True).select_option("yes")
     page.wait_for_url("**/tips?**refunded=yes**")
     expect(rows).to_have_count(3)
-    assert totals.nth(1).inner_text() == "3"
-    assert page.locator("[data-count]").inner_text() == "3 rows in the list, largest first."
+    expect(totals.nth(1)).to_have_text("3")
+    expect(page.locator("[data-count]")).to_have_text("3 rows in the list, largest first.")
     assert "refunded=yes&sort=-amount" in page.get_by_role("link", name="Download CSV").get_attribute("href")
     page.get_by_label("Email, name or Stripe ID", exact=True).fill("R58@Example.com")
     page.keyboard.press("Enter")
     expect(rows).to_have_count(1)
-    assert "58" not in page.url
+    assert "example.com" not in page.url.lower()
     assert page.locator("[data-part=narrowed]").text_content() == " · 2"
     dana.is_never_stopped_by_the_page()
 
@@ -121,7 +121,7 @@ def test_a_creator_sorts_filters_and_searches_their_tips(open_browser, creator, 
     page.get_by_role("button", name="Copy the Stripe ID").click()
     expect(page.get_by_text("Copied.")).to_be_visible()
     assert page.evaluate("navigator.clipboard.readText()") == "pi_3OaBcDeFgHiJkLmNo58"
-    assert page.locator(".id-short").nth(1).inner_text() == "pi_3OaB…No58"
+    expect(page.locator(".id-short").nth(1)).to_have_text("pi_3OaB…No58")
     dana.is_never_stopped_by_the_page()
 
 
@@ -140,7 +140,7 @@ def test_a_creator_sorts_and_searches_their_subscriptions(open_browser, creator,
     expect(rows.first).to_contain_text("Past due")
     dana.follows("Older")
     page.wait_for_url("**cursor=**")
-    assert rows.count() == 10
+    expect(rows).to_have_count(10)
     assert {row.strip() for row in page.locator("table.subscriptions .tag").all_inner_texts()} == {"Active"}
     unfold(page)
     page.get_by_label("Email, plan or Stripe ID", exact=True).fill("gold")
@@ -158,19 +158,19 @@ def test_lists_work_without_javascript(open_browser, creator, records):
     dana = open_browser(size="phone", javascript=False)
     dana.comes_signed_in(creator, going_to="/dashboard/subscriptions")
     page = dana.page
-    assert not page.get_by_role("button", name=re.compile("^Filters")).is_visible()
+    expect(page.get_by_role("button", name=re.compile("^Filters"))).to_be_hidden()
     page.get_by_label("Sort by", exact=True).select_option(label="Largest MRR first")
     page.get_by_label("Status", exact=True).select_option("past_due")
     dana.presses("Show")
     assert dana.is_at("/dashboard/subscriptions?status=past_due&sort=-mrr")
-    assert page.locator("table.subscriptions tbody tr").count() == 20
+    expect(page.locator("table.subscriptions tbody tr")).to_have_count(20)
     page.get_by_label("Email, plan or Stripe ID", exact=True).fill("r9@")
     dana.presses("Show")
-    assert page.locator("table.subscriptions tbody tr").count() == 1
-    assert page.get_by_label("Status", exact=True).input_value() == "past_due"
+    expect(page.locator("table.subscriptions tbody tr")).to_have_count(1)
+    expect(page.get_by_label("Status", exact=True)).to_have_value("past_due")
     # The whole id is there to be copied, and no button that cannot copy it.
     page.locator("table.subscriptions tbody a").first.click()
     assert (
         page.locator("#subscription_id").inner_text() == Subscription.objects.get(reader="r9@example.com").pk
     )
-    assert not page.get_by_role("button", name=re.compile("^Copy")).is_visible()
+    expect(page.get_by_role("button", name=re.compile("^Copy"))).to_be_hidden()

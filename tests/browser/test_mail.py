@@ -2,6 +2,7 @@
 
 import pytest
 from django.utils import timezone
+from playwright.sync_api import expect
 
 from accounts.models import OutgoingMail, User
 from foundation.calendar import day_of, start_of
@@ -44,7 +45,7 @@ def test_a_creator_gets_the_tips_of_a_week_in_one_mail(open_browser, settings, s
     assert digests.write_due().written == 1
     ada.page = ada.page.context.new_page()  # Without the policy of the service's pages.
     ada.page.set_content(OutgoingMail.objects.get().html)
-    assert ada.page.get_by_role("heading", name="1 new subscription").is_visible()
+    expect(ada.page.get_by_role("heading", name="1 new subscription")).to_be_visible()
     for scheme in ("light", "dark"):
         ada.page.emulate_media(color_scheme=scheme)
         assert ada.finds() == []

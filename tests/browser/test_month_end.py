@@ -6,6 +6,7 @@ import pytest
 from django.contrib.auth.models import Group
 from django.db import transaction
 from django.utils import timezone
+from playwright.sync_api import expect
 
 from foundation.calendar import add_months
 from tests.chromium import SIZES
@@ -49,13 +50,13 @@ def test_finance_reads_a_closed_month(open_browser, last_month, size, scheme):
     if size == "phone":
         fay.presses("Menu")
     fay.page.locator("a[href='/admin/month-end/'] >> visible=true").first.click()
-    assert fay.page.locator("h1").inner_text() == "Month end"
+    expect(fay.page.locator("h1")).to_have_text("Month end")
     rows = fay.page.locator(".month-table tbody tr")
-    assert rows.count() == 2
-    assert "Not closed" not in rows.nth(1).inner_text()
+    expect(rows).to_have_count(2)
+    expect(rows.nth(1)).not_to_contain_text("Not closed")
     looks_right(fay)
     rows.nth(1).locator("a").first.click()
-    assert f"{last_month:%B %Y}" in fay.page.locator("h1").inner_text()
+    expect(fay.page.locator("h1")).to_contain_text(f"{last_month:%B %Y}")
     text = fay.page.locator("#content-main").inner_text()
     for said in (
         "These figures stay as they are.",
@@ -71,7 +72,7 @@ def test_finance_reads_a_closed_month(open_browser, last_month, size, scheme):
         fay.page.get_by_role("link", name="Figures as CSV").click()
     assert download.value.suggested_filename == f"month-{last_month:%Y-%m}.csv"
     fay.page.locator("tr:has-text('Charges, those of holds included.') a").click()
-    assert fay.page.locator("#result_list tbody tr").count() == 1
+    expect(fay.page.locator("#result_list tbody tr")).to_have_count(1)
 
 
 def looks_right(person):

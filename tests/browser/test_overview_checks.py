@@ -1,6 +1,7 @@
 """How the overview lays out the checks."""
 
 from django.utils import timezone
+from playwright.sync_api import expect
 
 from tests.factories import StaffFactory
 from wallet.books import days
@@ -35,5 +36,5 @@ def test_four_checks_are_two_rows_of_two_and_no_outcome_or_command_wraps(open_br
         for said in checks.locator(".check-said").all():
             assert said.bounding_box()["height"] < ONE_LINE_PIXELS_MAX
         command = checks.locator("code")
-        assert command.inner_text() == "manage.py check_ledger --seals"
+        expect(command).to_have_text("manage.py check_ledger --seals")
         assert command.evaluate("code => code.getClientRects().length") == 1

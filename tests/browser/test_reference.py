@@ -48,7 +48,7 @@ def test_a_chosen_language_changes_all_samples_where_they_are_and_is_remembered(
     expect(sample).to_contain_text("import requests")
     assert ada.is_at("/docs?lang=python#wallet-deduct")
     assert ada.page.evaluate("window.isStillHere")
-    assert ada.page.locator(".sample", has_text="curl ").count() == 0
+    expect(ada.page.locator(".sample", has_text="curl ")).to_have_count(0)
     assert ada.page.locator(".bar [aria-current]").all_inner_texts() == ["Python"]
     ada.goes_to("/docs")
     expect(sample).to_contain_text("import requests")
@@ -83,18 +83,18 @@ def test_a_reader_finds_a_field_by_keyboard(ada):
     ada.page.keyboard.type("no such words")
     assert ada.sees("No match for “no such words”")
     ada.page.keyboard.press("Escape")
-    assert ada.page.get_by_role("link", name="Credentials", exact=True).first.is_visible()
+    expect(ada.page.get_by_role("link", name="Credentials", exact=True).first).to_be_visible()
 
 
 def test_on_a_phone_one_button_opens_the_contents(open_browser):
     reader = open_browser(size="phone")
     reader.goes_to("/docs")
     link = reader.page.locator("#contents").get_by_role("link", name="Idempotency")
-    assert not link.is_visible()
+    expect(link).to_be_hidden()
     reader.presses("Contents")
     link.click()
     assert reader.is_at("/docs#idempotency")
-    assert not link.is_visible()
+    expect(link).to_be_hidden()
 
 
 def test_without_javascript_every_part_is_there(open_browser):
@@ -121,7 +121,7 @@ def test_paper_has_every_sample_and_answer_and_no_navigation(ada):
     ada.goes_to("/docs")
     ada.page.evaluate("dispatchEvent(new Event('beforeprint'))")
     ada.page.emulate_media(media="print")
-    assert ada.page.locator(".contents:visible, .bar:visible, .copy:visible").count() == 0
+    expect(ada.page.locator(".contents:visible, .bar:visible, .copy:visible")).to_have_count(0)
     assert ada.page.locator("pre:visible").count() == ada.page.locator("pre").count()
     ada.page.evaluate("dispatchEvent(new Event('afterprint'))")
-    assert ada.page.locator(".parts details[open]").count() == 0
+    expect(ada.page.locator(".parts details[open]")).to_have_count(0)

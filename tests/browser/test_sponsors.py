@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 from django.utils import timezone
+from playwright.sync_api import expect
 
 from accounts.models import User
 from monetization import sponsors
@@ -29,11 +30,11 @@ def test_a_creators_way_with_a_sponsor(open_browser, look):
     dana.page.reload()
     # Another name stays without addresses, and what the creator wrote stays.
     dana.types("Sponsor", "Globex")
-    assert dana.page.locator("[name=target_url]").input_value() == ""
+    expect(dana.page.locator("[name=target_url]")).to_have_value("")
     dana.types("Logo address", "https://logos.example/own.svg")
     dana.types("Sponsor", "Acme Corp")
-    assert dana.page.locator("[name=target_url]").input_value() == "https://acme.example.com"
-    assert dana.page.locator("[name=logo_url]").input_value() == "https://logos.example/own.svg"
+    expect(dana.page.locator("[name=target_url]")).to_have_value("https://acme.example.com")
+    expect(dana.page.locator("[name=logo_url]")).to_have_value("https://logos.example/own.svg")
     assert dana.page.get_by_label("Starts at, UTC").is_hidden()
     first = (timezone.now() + days(1)).date()
     dana.page.locator("[name=first_day]").fill(f"{first}")
@@ -106,7 +107,7 @@ def test_a_missing_logo_leaves_the_initials(open_browser):
         dana.goes_to("/dashboard/sponsors")
     logo = dana.page.locator(".logo")
     dana.page.wait_for_function("document.querySelector('.logo img').complete")
-    assert logo.get_attribute("data-initials") == "AC"
+    expect(logo).to_have_attribute("data-initials", "AC")
     assert "has-logo" not in logo.get_attribute("class")
     # Nothing is drawn over the initials.
     assert dana.page.locator(".logo img").bounding_box()["width"] == 0

@@ -1,6 +1,7 @@
 """Staff sign in with a password and a code, and the back-office has the same security policy."""
 
 import pytest
+from playwright.sync_api import expect
 
 from tests.codes import code_of
 from tests.factories import StaffFactory
@@ -37,7 +38,7 @@ def test_staff_sign_in_with_a_code_and_walk_the_back_office(open_browser, look, 
     # test_back_office.py covers the lists and the actions.
     for path in ("wallet/wallet/usr_5F1/change/", "accounts/servicekey/add/", "password_change/"):
         ada.goes_to(f"/admin/{path}")
-        assert ada.page.locator("#site-name").count() == 1
+        expect(ada.page.locator("#site-name")).to_have_count(1)
         ada.is_never_stopped_by_the_page()
     ada.presses("Sign out")
     assert ada.is_at("/signed-out")
@@ -58,7 +59,7 @@ def test_the_first_day_begins_with_the_second_factor(ada, member):
     ada.page.locator("input[name=code]").fill(code_of(secret, good_for=10))
     ada.presses("Turn on")
     assert ada.is_at("/account/recovery-codes")
-    assert ada.page.locator(".codes code").count() == 10
+    expect(ada.page.locator(".codes code")).to_have_count(10)
     ada.is_never_stopped_by_the_page()
     ada.follows("I have saved them")
     assert ada.is_at("/admin/")

@@ -6,6 +6,7 @@ import re
 import pytest
 from django.contrib.admin.utils import quote
 from django.contrib.auth.models import Group
+from playwright.sync_api import expect
 
 from accounts import users
 from tests.backoffice.refunds import spend
@@ -110,7 +111,7 @@ def test_a_refund_that_fails_gives_the_credits_back(paid, bea, site, look):
     asks_for(person, "")
     assert sees_after_a_while(person, "Refund of $25.00 pending")
     assert available_of(USER) == 0
-    assert person.page.get_by_role("link", name="Refund this top-up", exact=True).count() == 0
+    expect(person.page.get_by_role("link", name="Refund this top-up", exact=True)).to_have_count(0)
     site.sandbox.control(f"refunds/{StripeRefund.objects.get().pk}/fail")
     assert sees_after_a_while(person, "Refund of $25.00 failed")
     assert "Reinstatement" in person.reads()

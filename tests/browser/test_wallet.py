@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 import requests
+from playwright.sync_api import expect
 
 from accounts.mail import outbox
 from sandbox.environment import mail_directory
@@ -160,12 +161,12 @@ def test_a_stale_page_sent_again_after_paying_pays_nothing_again(open_browser, s
 def test_the_way_back_to_a_product_is_kept_through_the_payment(ada):
     ada.comes_signed_in(going_to="/wallet?returnTo=https://www.misar.blog/editor%3Fa%3D1")
     link = ada.page.get_by_role("link", name="Back to MisarBlog").first
-    assert link.get_attribute("href") == "https://www.misar.blog/editor?a=1"
+    expect(link).to_have_attribute("href", "https://www.misar.blog/editor?a=1")
     ada.presses("Pay $25")
     ada.presses("Pay $25.00")
     assert ada.sees("25 credits were added.")
     link = ada.page.get_by_role("link", name="Back to MisarBlog").first
-    assert link.get_attribute("href") == "https://www.misar.blog/editor?a=1"
+    expect(link).to_have_attribute("href", "https://www.misar.blog/editor?a=1")
 
 
 @pytest.mark.parametrize(
@@ -193,7 +194,7 @@ def test_amounts_out_of_bounds_are_refused_beside_the_field(open_browser):
         ada.types("Other amount", amount)
         ada.page.locator("[data-pays]").click()
         ada.page.locator("#id_own_amount_error").wait_for()
-        assert ada.page.get_by_label("Other amount").input_value() == amount
+        expect(ada.page.get_by_label("Other amount")).to_have_value(amount)
     assert not TopUp.objects.exists()
 
 
@@ -258,7 +259,7 @@ def test_a_user_sees_a_debt_and_pays_it_off(
     ada.page.get_by_role("link", name="Payment disputed").click()
     mail = ada.page.frame_locator("iframe")
     mail.get_by_text("You owe 20 credits.").wait_for()
-    assert mail.get_by_role("link", name="Pay what you owe").get_attribute("href") == site.at("/wallet")
+    expect(mail.get_by_role("link", name="Pay what you owe")).to_have_attribute("href", site.at("/wallet"))
 
 
 def test_credits_of_a_refund_that_failed_are_seen_to_come_back(at_the_checkout, site):
@@ -317,15 +318,15 @@ def test_a_user_sets_a_budget_meets_it_and_raises_it(
     ada.presses("Save")
     assert ada.sees("Saved. MisarBlog can charge you at most 5 credits each day.")
     row = ada.page.locator("table.budgets tbody tr")
-    assert "MisarBlog, each day" in row.inner_text()
-    assert "3 of 5" in row.inner_text()
+    expect(row).to_contain_text("MisarBlog, each day")
+    expect(row).to_contain_text("3 of 5")
 
     refused = as_service.deduct(USER, count=3, idempotency_key="second").json()
     assert (refused["allowed"], refused["balanceBefore"]) == (False, 2)
     assert as_service.deduct(USER, count=2, idempotency_key="third").json()["allowed"] is True
     ada.page.reload()
     assert ada.sees("Your budget for MisarBlog is used up: 5 of 5 credits today.")
-    assert "Used up" in row.inner_text()
+    expect(row).to_contain_text("Used up")
     ada.is_never_stopped_by_the_page()
 
     ada.follows("Change: MisarBlog, each day")
@@ -345,7 +346,7 @@ def test_a_wrong_budget_is_refused_beside_the_field(open_browser):
     ada.types("Limit, in credits", "1.5")
     ada.presses("Save")
     ada.page.locator("#id_credits_error").wait_for()
-    assert ada.page.get_by_label("Limit, in credits").input_value() == "1.5"
+    expect(ada.page.get_by_label("Limit, in credits")).to_have_value("1.5")
     ada.is_never_stopped_by_the_page()
 
 
@@ -368,5 +369,5 @@ def test_a_user_sees_what_is_granted_and_until_when(open_browser, article_rate, 
     assert split.split() == ["Granted", "30", "4", "26"]
     edges = ada.page.locator("#grants td.amount, #grants tfoot td.number").evaluate_all(RIGHT_EDGES)
     assert max(edges) - min(edges) < 1
-    assert ada.page.locator("table.budgets").get_by_role("button").count() == 0  # The product's own.
+    expect(ada.page.locator("table.budgets").get_by_role("button")).to_have_count(0)  # The product's own.
     ada.is_never_stopped_by_the_page()

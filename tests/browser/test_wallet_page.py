@@ -34,36 +34,36 @@ def test_a_user_reads_the_pace_and_filters_without_a_button(open_browser, month_
     ada.comes_signed_in()
     page = ada.page
     pace = page.locator("dl.pace")
-    assert pace.get_by_text("at the pace of the last 30 days").is_visible()
-    assert pace.get_by_text("More than a year").is_visible()  # 959 credits, 41 of them in 30 days.
+    expect(pace.get_by_text("at the pace of the last 30 days")).to_be_visible()
+    expect(pace.get_by_text("More than a year")).to_be_visible()  # 959 credits, 41 of them in 30 days.
     spending = page.locator("[aria-labelledby=spending] tbody").first.inner_text()
     assert "MisarBlog" in spending
     assert "2,000 emails" in spending
     assert "Send emails (per 1,000)" in spending
 
-    assert page.get_by_role("button", name="Show").count() == 0
+    expect(page.get_by_role("button", name="Show")).to_have_count(0)
     product = page.get_by_label("Product", exact=True)
     product.focus()
     product.select_option("mail")
     page.wait_for_url("**product=mail**")
     rows = page.locator("#history table tbody tr")
-    assert rows.count() == 1
-    assert "Send emails × 2,000" in rows.first.inner_text()
+    expect(rows).to_have_count(1)
+    expect(rows.first).to_contain_text("Send emails × 2,000")
     assert page.evaluate("document.activeElement.name") == "product"
     assert "product=mail" in page.get_by_role("link", name="Download CSV").get_attribute("href")
-    assert page.locator("[data-count]").inner_text() == "The history shows the entries that match."
+    expect(page.locator("[data-count]")).to_have_text("The history shows the entries that match.")
     ada.is_never_stopped_by_the_page()
     page.reload()
-    assert product.input_value() == "mail"
-    assert rows.count() == 1
+    expect(product).to_have_value("mail")
+    expect(rows).to_have_count(1)
 
     ada.follows("Clear filters")
-    assert rows.count() == 23
+    expect(rows).to_have_count(23)
     page.get_by_label("To", exact=True).fill("2026-01-01")
     assert ada.sees("No entries match these filters.")
     page.get_by_label("From", exact=True).fill("2026-01-02")
     assert ada.sees("The last day comes before the first.")
-    assert page.get_by_label("To", exact=True).get_attribute("aria-invalid") == "true"
+    expect(page.get_by_label("To", exact=True)).to_have_attribute("aria-invalid", "true")
     assert page.evaluate("scrollX") == 0
     ada.is_never_stopped_by_the_page()
 
@@ -80,17 +80,17 @@ def test_back_undoes_a_filter_and_forward_repeats_it(open_browser, month_of_spen
     page.wait_for_url("**product=blog**")
     page.go_back()
     expect(rows).to_have_count(1)
-    assert product.input_value() == "mail"
+    expect(product).to_have_value("mail")
     page.go_back()
     expect(rows).to_have_count(23)
-    assert product.input_value() == ""
+    expect(product).to_have_value("")
     page.go_forward()
     expect(rows).to_have_count(1)
-    assert product.input_value() == "mail"
+    expect(product).to_have_value("mail")
     # A jump within the page is no step of the filter.
     page.evaluate("location.hash = 'days'")
     page.go_back()
-    assert product.input_value() == "mail"
+    expect(product).to_have_value("mail")
     ada.is_never_stopped_by_the_page()
 
 
@@ -99,7 +99,7 @@ def test_filters_work_without_javascript(open_browser, month_of_spending):
     ada.comes_signed_in()
     ada.page.get_by_label("Product", exact=True).select_option("mail")
     ada.presses("Show")
-    assert ada.page.locator("#history table tbody tr").count() == 1
+    expect(ada.page.locator("#history table tbody tr")).to_have_count(1)
 
 
 def test_a_filter_of_a_user_who_was_signed_out_leads_to_the_sign_in(open_browser, month_of_spending):
@@ -115,11 +115,11 @@ def test_the_button_names_the_sum(open_browser, size, scheme):
     ada = open_browser(size=size, scheme=scheme)
     ada.comes_signed_in()
     button = ada.page.locator("form.top-up button")
-    assert button.inner_text() == "Pay $25"
+    expect(button).to_have_text("Pay $25")
     ada.page.get_by_text("$50", exact=True).click()
-    assert button.inner_text() == "Pay $50"
+    expect(button).to_have_text("Pay $50")
     ada.page.get_by_text("Other", exact=True).click()
-    assert button.inner_text() == "Pay"
+    expect(button).to_have_text("Pay")
     for written, words in [
         ("1,000", "Pay $1,000"),
         ("$40", "Pay $40"),
@@ -127,7 +127,7 @@ def test_the_button_names_the_sum(open_browser, size, scheme):
         ("12.50", "Pay"),
     ]:
         ada.types("Other amount", written)
-        assert button.inner_text() == words
+        expect(button).to_have_text(words)
     ada.page.get_by_text("$50", exact=True).click()
     ada.presses("Pay $50")
     ada.page.get_by_role("button", name="Pay $50.00").wait_for()
@@ -154,8 +154,8 @@ def test_no_button_that_needs_javascript_is_shown_without_it(open_browser, month
     ada.goes_to("/wallet/statements")
     ada.page.locator("main li a").first.click()
     button = ada.page.locator("[data-print]")
-    assert button.count() == 1
-    assert not button.is_visible()
+    expect(button).to_have_count(1)
+    expect(button).to_be_hidden()
 
 
 def test_no_page_without_a_history_loads_the_library_of_charts(ada):
