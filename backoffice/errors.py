@@ -4,17 +4,19 @@ from foundation.errors import BillingError
 
 
 class ChangedSince(BillingError):
-    """Raised when another staff member changed the values after the form was shown."""
+    """Raised when the values changed after the form was shown."""
 
     status = 409
-    sentence = "A colleague changed this after you opened the form; open it again to see the current values"
+    sentence = "This was changed after you opened the form; open it again to see the current values"
 
 
-class ColleagueActed(BillingError):
-    """Raised when another staff member acted on the user after the form showed what would change."""
+class OutdatedPreview(BillingError):
+    """Raised when an action would do other than its preview showed. The sentence says why.
+
+    The form then shows a new preview.
+    """
 
     status = 409
-    sentence = "A colleague acted on this user after you saw what would change; preview it again"
 
 
 class NothingToChange(BillingError):

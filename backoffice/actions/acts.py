@@ -89,10 +89,9 @@ def on_row(row: models.Model) -> models.QuerySet[Act]:
     return Act.objects.filter(model=row._meta.label_lower, row_id=str(row.pk)).order_by("-created_at", "-pk")
 
 
-def newest_about(user_id: str) -> int:
-    """Return the id of the newest act about this user; 0 if there is none, and for ""."""
-    newest = about_user(user_id).values_list("pk", flat=True).first() if user_id else None
-    return newest or 0
+def newest_about(user_id: str) -> Act | None:
+    """Return the newest act about this user; None if there is none, and for ""."""
+    return about_user(user_id).first() if user_id else None
 
 
 def about_user(user_id: str) -> models.QuerySet[Act]:

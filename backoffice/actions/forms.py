@@ -11,8 +11,9 @@ from typing import Any, ClassVar
 
 from django import forms
 
-from accounts.models import User
-from backoffice.errors import BeyondAllowance, ChangedSince, ColleagueActed, NothingToChange
+from accounts.models import Act, User
+from backoffice.errors import BeyondAllowance, ChangedSince, NothingToChange, OutdatedPreview
+from foundation import money
 from foundation.errors import BillingError
 from foundation.validators import validate_id, validate_lines
 
@@ -59,31 +60,45 @@ class ReasonForm(forms.Form):
 
 @dataclass(frozen=True)
 class Effect:
-    """A figure that an action changes, in credits: its name, and its values before and after the action."""
+    """A figure that an action changes: its name, and its values before and after the action.
+
+    The values are in credits, or in the smallest unit of `currency`.
+    """
 
     label: str
     before: int
     after: int
+    currency: str = ""
+
+    @property
+    def before_in_words(self) -> str:
+        """The value before the action: "28", or "10.00 USD"."""
+        return money.amount(self.before, self.currency) if self.currency else money.plain(self.before)
+
+    @property
+    def after_in_words(self) -> str:
+        """The value after the action: "31 credits", or "7.50 USD"."""
+        return money.amount(self.after, self.currency) if self.currency else money.credits(self.after)
 
 
 @dataclass(frozen=True)
 class Preview:
-    """What an action would change, and the id of the newest act about the user (0: there is none)."""
+    """What an action would change, and the Misar ID of the user that its act would be about."""
 
     effects: Sequence[Effect]
-    newest_act: int
+    about: str
 
 
 class PreviewedForm(ReasonForm):
     """A form that is sent twice: the first time it shows what will change, the second time this is done.
 
     `seen` says for which values the effects were shown, and which act about the user was the newest then. If
-    a value was changed after that, or if a colleague acted on the user, the form shows the effects again.
-    Products may move credits meanwhile: the action then does the same to another balance, and its summary
-    says so. Without `seen`, the form was not sent from its page, and the action is done at once.
+    it is missing, or if a value was changed after that, or if staff acted on the user, the form shows the
+    effects again. Products may move credits meanwhile: the action then does the same to another balance, and
+    its summary says so.
     """
 
-    seen = forms.CharField(required=False, max_length=100, initial="-", widget=forms.HiddenInput)
+    seen = forms.CharField(required=False, max_length=100, widget=forms.HiddenInput)
     # What the effects don't depend on.
     unseen: ClassVar[tuple[str, ...]] = ("reason", "key", "seen")
     # After these refusals, the same form is sent again as it was. After others, it shows the effects again.
@@ -96,29 +111,29 @@ class PreviewedForm(ReasonForm):
 
     def clean(self) -> dict[str, Any]:
         form_data = super().clean() or self.cleaned_data
-        seen = form_data.get("seen", "-")
-        self.is_seen = not seen or seen.partition(":")[2] == self._digest(form_data)
+        self.is_seen = form_data.get("seen", "").partition(":")[2] == self._digest(form_data)
         return form_data
 
-    def show(self, preview: Preview) -> None:
+    def show(self, preview: Preview, newest_act: Act | None) -> None:
         """Show the effects. The form does the action when it is sent again with the same values."""
         self.preview, self.is_seen = preview, True
-        self.change_data(seen=f"{preview.newest_act}:{self._digest(self.cleaned_data)}")
+        newest = newest_act.pk if newest_act else 0
+        self.change_data(seen=f"{newest}:{self._digest(self.cleaned_data)}")
 
-    def require_no_act_since(self, newest_act: int) -> None:
-        """Raise ColleagueActed if the newest act about the user is not the one when the effects were shown.
+    def require_no_act_since(self, newest: Act | None) -> None:
+        """Raise OutdatedPreview if this act about the user was saved after the effects were shown.
 
-        The caller must have locked the user's wallet.
+        The caller must have locked the user's wallet, and read the newest act after that.
         """
-        seen = self.cleaned_data["seen"]
-        if seen and seen.partition(":")[0] != str(newest_act):
-            raise ColleagueActed
+        if newest and self.cleaned_data["seen"].partition(":")[0] != str(newest.pk):
+            who = "You have" if newest.staff_id == self.staff.pk else "A colleague has"
+            raise OutdatedPreview(f"{who} acted on this user since you saw what would change: {newest.told}")
 
     def refuse(self, refusal: BillingError) -> None:
         super().refuse(refusal)
         if not isinstance(refusal, self.sent_again):
             self.is_seen = False
-            self.change_data(seen="-")
+            self.change_data(seen="")
 
     def change_data(self, **values: str) -> None:
         """Show the form as it was sent, with these values changed."""

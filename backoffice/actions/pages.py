@@ -7,25 +7,27 @@ These pages never edit a row directly. Each page requires its own permission and
 import secrets
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from copy import copy
 from functools import partial
 from typing import Any, ClassVar, cast
 
 from django.contrib import admin, messages
 from django.contrib.admin.utils import quote, unquote
 from django.core.exceptions import PermissionDenied
-from django.db import DatabaseError, models
+from django.db import DatabaseError, models, transaction
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 
-from accounts.models import User
+from accounts.models import Act, User
 from backoffice.actions import acts
 from backoffice.actions.acts import Done
-from backoffice.actions.forms import PreviewedForm, ReasonForm
+from backoffice.actions.forms import Preview, PreviewedForm, ReasonForm
 from backoffice.actions.staff_action import StaffAction
+from backoffice.errors import OutdatedPreview, OwnAffairs
 from backoffice.lists.links import user_link
 from backoffice.lists.read_only import ReadOnlyAdmin
-from foundation.database.transactions import is_out_of_reach
+from foundation.database.transactions import is_out_of_reach, retried
 from foundation.errors import BillingError, KeyReused
 
 ACTS_SHOWN_MAX = 20
@@ -50,6 +52,22 @@ def refusals_shown_on(form: ReasonForm) -> Iterator[None]:
         if not is_out_of_reach(error):
             raise
         form.add_error(None, BUSY)
+
+
+@retried
+@transaction.atomic
+def _rehearse(action: StaffAction, row: Any, form: PreviewedForm) -> tuple[Preview, Act | None]:
+    """Return what the action would change, and the newest act about the user. Nothing is changed.
+
+    Raises what the action raises, and OwnAffairs if its act would be about the staff member.
+    """
+    assert action.preview is not None
+    preview = action.preview(copy(row), form.cleaned_data | {"seen": ""}, form.staff)
+    if preview.about == form.staff.pk:
+        raise OwnAffairs
+    newest_act = acts.newest_about(preview.about)
+    transaction.set_rollback(True)
+    return preview, newest_act
 
 
 class ActingAdmin(ReadOnlyAdmin):
@@ -152,8 +170,12 @@ class ActingAdmin(ReadOnlyAdmin):
         form = action.form(request.POST or None, initial={"key": secrets.token_hex(16)}, row=row, staff=staff)
         if request.method == "POST" and form.is_valid():
             with refusals_shown_on(form):
-                if not self._previews(action, row, form):
-                    return self._perform(action, request, row, form)
+                if form.is_seen:
+                    try:
+                        return self._perform(action, request, row, form)
+                    except OutdatedPreview as refusal:
+                        form.refuse(refusal)
+                self._show_preview(action, row, form)
         context = self.admin_site.each_context(request) | {
             "title": action.label,
             "warning": action.warning(row) if callable(action.warning) else action.warning,
@@ -169,17 +191,15 @@ class ActingAdmin(ReadOnlyAdmin):
         }
         return TemplateResponse(request, "backoffice/action.html", context)
 
-    def _previews(self, action: StaffAction, row: Any, form: ReasonForm) -> bool:
-        """Show on the form what the action will change, unless the staff member has seen it.
+    def _show_preview(self, action: StaffAction, row: Any, form: ReasonForm) -> None:
+        """Show on the form what the action will change.
 
         Raises KeyReused if this form was done before: a browser went back to it.
         """
-        if action.preview is None or not isinstance(form, PreviewedForm) or form.is_seen:
-            return False
+        assert isinstance(form, PreviewedForm)
         if acts.of_form(form.staff, form.cleaned_data["key"]):
             raise KeyReused
-        form.show(action.preview(row, form.cleaned_data, form.staff))
-        return True
+        form.show(*_rehearse(action, row, form))
 
     def _perform(self, action: StaffAction, request: HttpRequest, row: Any, form: ReasonForm) -> HttpResponse:
         """Perform the action once for this form, and write the act. Raises what the action raises.

@@ -21,8 +21,8 @@ class StaffAction:
     `run` returns a Done. If `run` raises a BillingError, the form shows the error and nothing has changed.
     The page shows the `facts` of the row and, above the form, the `warning`.
 
-    `preview` takes the same arguments as `run` and returns what `run` would change. The form must be a
-    PreviewedForm.
+    `preview` takes the same arguments as `run` and returns what `run` would change. It may run the action,
+    because its transaction is rolled back. The form is then a PreviewedForm.
 
     `follow_up` calls another service, after the transaction of `run` and its act were committed. It takes the
     same arguments and returns what happened, for the staff member. It also runs when the same form is sent
@@ -42,4 +42,4 @@ class StaffAction:
     follow_up: Callable[[Any, dict[str, Any], User], str] | None = None
 
     def __post_init__(self) -> None:
-        assert self.preview is None or issubclass(self.form, PreviewedForm)
+        assert (self.preview is not None) == issubclass(self.form, PreviewedForm)

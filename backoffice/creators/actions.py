@@ -9,7 +9,7 @@ from django.db.models import Sum
 from accounts.actors import actor_of
 from accounts.models import User
 from backoffice import roles
-from backoffice.actions.forms import ReasonForm
+from backoffice.actions.forms import Effect, Preview, PreviewedForm, ReasonForm
 from backoffice.actions.staff_action import Facts, StaffAction
 from backoffice.errors import BeyondAllowance, NothingToChange
 from foundation import money
@@ -21,7 +21,7 @@ from monetization.privacy import erasure
 from monetization.privacy.placeholders import is_erased
 
 
-class RefundForm(ReasonForm):
+class RefundForm(PreviewedForm):
     """How much of a tip was refunded."""
 
     amount_cents = forms.IntegerField(min_value=1, required=False, label="Amount")
@@ -62,6 +62,18 @@ def refund(tip: Tip, form_data: dict[str, Any], staff: User) -> str:
     refunded = money.amount(made.amount_cents, made.currency)
     fee = money.amount(made.fee_returned_cents, made.currency)
     return f"Recorded a refund of {refunded}. This includes {fee} of the platform fee."
+
+
+def preview_refund(tip: Tip, form_data: dict[str, Any], staff: User) -> Preview:
+    """Return what the refund leaves of the tip, and to its creator. Raises what `refund` raises."""
+    before = Tip.objects.select_for_update().get(pk=tip.pk)
+    refund(tip, form_data, staff)
+    after = Tip.objects.get(pk=tip.pk)
+    figures = (
+        ("Left of the tip", before.refundable_cents, after.refundable_cents),
+        ("Kept by the creator", before.net_after_refunds_cents, after.net_after_refunds_cents),
+    )
+    return Preview([Effect(*figure, tip.currency) for figure in figures], tip.creator_id)
 
 
 def _require_within_role(staff: User, tip: Tip) -> None:
@@ -195,6 +207,7 @@ OF_TIP = (
         RefundForm,
         applies=lambda tip: tip.refunded_cents < tip.gross_cents,
         facts=_tip_facts,
+        preview=preview_refund,
     ),
     ERASE,
 )

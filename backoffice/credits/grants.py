@@ -10,14 +10,14 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from accounts.actors import actor_of
-from accounts.models import User
+from accounts.models import Act, User
 from backoffice.actions.acts import Done
-from backoffice.actions.forms import PreviewedForm
+from backoffice.actions.forms import Preview, PreviewedForm
 from backoffice.actions.staff_action import Facts, StaffAction
 from backoffice.credits import limits, previews
 from backoffice.credits.credits_form import CreditsForm
 from backoffice.credits.funds import facts_of_wallet
-from backoffice.errors import NothingToChange
+from backoffice.errors import NothingToChange, OutdatedPreview
 from foundation import money
 from foundation.errors import BillingError
 from foundation.validators import validate_line
@@ -189,13 +189,32 @@ def grant(wallet: Wallet, form_data: dict[str, Any], staff: User) -> Done:
     return Done(lot, summary, about=wallet.pk)
 
 
+class VoidForm(PreviewedForm):
+    """`removed` is how many credits the preview says are removed. No more than these are."""
+
+    removed = forms.IntegerField(required=False, widget=forms.HiddenInput)
+
+    def show(self, preview: Preview, newest_act: Act | None) -> None:
+        self.cleaned_data["removed"] = sum(each.before - each.after for each in preview.effects[:1])
+        self.change_data(removed=str(self.cleaned_data["removed"]))
+        super().show(preview, newest_act)
+
+
 def void(lot: Lot, form_data: dict[str, Any], staff: User) -> str:
-    """Take a grant back: what is neither spent nor held is removed."""
+    """Take a grant back: what is neither spent nor held is removed.
+
+    A hold that ends after the preview was shown leaves more to remove. Then nothing is done.
+    """
     outcome = granting.void(user_id=lot.wallet_id, grant_id=lot.pk, product=None)
     if outcome.replayed:
         raise NothingToChange("This grant was voided already")
     if outcome.state != State.VOIDED:
         raise NothingToChange("This grant has ended already")
+    if form_data["seen"] and outcome.removed > (form_data["removed"] or 0):
+        raise OutdatedPreview(
+            f"This would now remove {money.credits(outcome.removed)}, and you saw {form_data['removed']:,}, "
+            "because credits that were held are free again"
+        )
     summary = f"Voided a grant of {granter(lot)}: {money.credits(outcome.removed)} removed"
     kept = f"; {money.credits(outcome.held)} kept for open holds" if outcome.held else ""
     return f"{summary}{kept}."
@@ -244,7 +263,7 @@ OF_LOT = (
         "Void this grant",
         "wallet.void_lot",
         void,
-        PreviewedForm,
+        VoidForm,
         applies=seems_active,
         facts=facts_of_lot,
         warning=_what_voiding_does,

@@ -5,7 +5,9 @@ from typing import Any
 from django.utils import timezone
 
 from accounts.models import User
+from backoffice.actions.forms import PreviewedForm
 from backoffice.actions.staff_action import Facts, StaffAction
+from backoffice.credits import previews
 from backoffice.credits.funds import facts_of_wallet
 from backoffice.errors import NothingToChange
 from foundation import money
@@ -106,9 +108,11 @@ OF_HOLD = (
         "Void this hold",
         "wallet.void_hold",
         void,
+        PreviewedForm,
         applies=seems_open,
         facts=facts_of_hold,
         warning="The product can no longer charge for this work: its capture is refused. The user can spend "
         "the credits again.",
+        preview=previews.of(void, lambda hold, form_data: hold.wallet_id),
     ),
 )

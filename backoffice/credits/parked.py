@@ -30,7 +30,7 @@ BY_HAND = (
     "user's balance by that, then resolve it."
 )
 DECIDED = (
-    "A colleague decided about this payment before, and nothing is missing. If the user paid twice, refund "
+    "Staff decided about this payment before, and nothing is missing. If the user paid twice, refund "
     "one payment in Stripe's dashboard. Then resolve it without credits."
 )
 NO_MONEY = (

@@ -5,16 +5,15 @@ import secrets
 from typing import Any
 
 from django import forms
-from django.db import DatabaseError, transaction
+from django.db import DatabaseError
 
 from accounts.actors import actor_of
-from accounts.models import User
-from backoffice.actions import acts
+from accounts.models import Act, User
 from backoffice.actions.forms import Effect, Preview, PreviewedForm, ReasonForm
 from backoffice.actions.staff_action import Facts, StaffAction
 from backoffice.credits import limits
 from foundation import money
-from foundation.database.transactions import is_out_of_reach, retried
+from foundation.database.transactions import is_out_of_reach
 from foundation.errors import BillingError
 from wallet.books import ledger
 from wallet.books.funds import available_of, funds_of
@@ -74,7 +73,7 @@ class RefundForm(PreviewedForm):
         form_data["accepted_debt"] = form_data["debt"] if is_accepted else 0
         return form_data
 
-    def show(self, preview: Preview) -> None:
+    def show(self, preview: Preview, newest_act: Act | None) -> None:
         """Show the effects, and fill in how much is left if the amount was empty.
 
         What is left may grow meanwhile, for example when an earlier refund fails. The second form then still
@@ -84,7 +83,7 @@ class RefundForm(PreviewedForm):
         if self.cleaned_data["amount"] is None and left <= DOLLARS_MAX * 100:
             self.cleaned_data["amount"] = left
             self.change_data(amount=f"{left // 100}.{left % 100:02}")
-        super().show(preview)
+        super().show(preview, newest_act)
 
     def refuse(self, refusal: BillingError) -> None:
         super().refuse(refusal)
@@ -117,8 +116,6 @@ def refund(topup: TopUp, form_data: dict[str, Any], staff: User) -> str:
     return f"Asked Stripe to refund {money.dollars(requested.amount_cents)}."
 
 
-@retried
-@transaction.atomic
 def preview_refund(topup: TopUp, form_data: dict[str, Any], staff: User) -> Preview:
     """Return what the balance becomes when Stripe reports the refund. Raises what `refund` raises."""
     standing, balance = refund_requests.standing_of(topup), funds_of(topup.user_id).balance
@@ -126,9 +123,7 @@ def preview_refund(topup: TopUp, form_data: dict[str, Any], staff: User) -> Prev
     taken, _ = refund_requests.taken_by(topup, standing, cents)
     refund(topup, form_data, staff)
     effects = [Effect("Balance, once Stripe reports it", balance, balance - taken)] if taken else []
-    shown = Preview(effects, acts.newest_about(topup.user_id))
-    transaction.set_rollback(True)
-    return shown
+    return Preview(effects, topup.user_id)
 
 
 def ask(topup: TopUp, form_data: dict[str, Any], staff: User) -> str:

@@ -2,9 +2,17 @@
 
 import pytest
 
+from tests.backoffice.members import StaffBrowser, signed_in
+from tests.factories import StaffFactory
 from tests.wallet.conftest import new_gateway, stand_in, start_topup, stripe_at
 
 __all__ = ["new_gateway", "stand_in", "start_topup", "stripe_at"]
+
+
+@pytest.fixture
+def staff(db: None) -> StaffBrowser:
+    """A browser of a signed-in staff member who sends each form twice that shows a preview first."""
+    return signed_in(StaffFactory.create())
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ from functools import partial
 import pytest
 from django.contrib.admin.utils import quote
 from django.db import DatabaseError, IntegrityError, connection, transaction
-from django.test import Client
 from django.urls import reverse
 
 from accounts import actors
@@ -14,6 +13,7 @@ from accounts.models import Act, User
 from backoffice.actions import acts
 from backoffice.actions.acts import Done
 from foundation.errors import KeyReused
+from tests.backoffice.members import StaffBrowser, ready, signed_in
 from tests.crowd import at_once, outcomes_at_once
 from tests.factories import StaffFactory, UserFactory, enter
 from wallet.books import ledger
@@ -37,9 +37,7 @@ def form(**changes):
 
 
 def another_member():
-    client = Client()
-    enter(client, StaffFactory.create())
-    return client
+    return signed_in(StaffFactory.create())
 
 
 def perform(staff, *, run, form_key=KEY, reason="asked by mail", label="Adjust the balance", **fields):
@@ -152,10 +150,10 @@ def test_a_refused_form_can_be_corrected_and_sent_again(staff):
 @pytest.mark.django_db(transaction=True)
 def test_one_form_sent_many_times_at_once_is_one_act():
     member = StaffFactory.create()
-    clients = [Client() for _ in range(6)]
+    clients = [StaffBrowser() for _ in range(6)]
     for client in clients:
         enter(client, member)
-    answers = at_once([partial(client.post, page_of(), form()) for client in clients])
+    answers = at_once([ready(client, page_of(), form()) for client in clients])
     assert {answer.status_code for answer in answers} == {302}
     assert Act.objects.count() == Entry.objects.count() == 1
 

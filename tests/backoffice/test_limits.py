@@ -18,7 +18,7 @@ from backoffice import roles
 from backoffice.credits import limits
 from monetization import tips
 from monetization.models import Refund
-from tests.backoffice.members import member_of, signed_in
+from tests.backoffice.members import member_of, ready, signed_in
 from tests.crowd import at_once
 from tests.factories import StaffFactory, UserFactory
 from tests.monetization.records import clock_at
@@ -44,8 +44,15 @@ def billing():
 
 
 def send(client, name, row, /, **fields):
-    page = reverse(f"admin:{name}", args=[quote(row)])
-    return client.post(page, {"reason": "asked by mail", "key": secrets.token_hex(8)} | fields)
+    return client.post(page_of(name, row), form_of(**fields))
+
+
+def page_of(name, row):
+    return reverse(f"admin:{name}", args=[quote(row)])
+
+
+def form_of(**fields):
+    return {"reason": "asked by mail", "key": secrets.token_hex(8)} | fields
 
 
 def adjust(client, credits, user_id="usr_1"):
@@ -191,7 +198,10 @@ def test_the_form_sent_again_is_not_counted_twice(billing):
 def test_forms_sent_at_once_do_not_pass_the_limit_together(billing):
     """Each form removes 60 of 100 from another wallet, so no lock of a wallet puts them in order."""
     clients = [signed_in(billing) for _ in range(6)]
-    calls = [partial(adjust, client, 60, user_id=f"usr_{n}") for n, client in enumerate(clients)]
+    calls = [
+        ready(client, page_of("wallet_wallet_adjust", f"usr_{n}"), form_of(credits="60"))
+        for n, client in enumerate(clients)
+    ]
     assert sorted(answer.status_code for answer in at_once(calls)) == [200] * 5 + [302]
     assert limits.of(billing) == limits.Allowance(100, 60)
 

@@ -6,22 +6,27 @@ from functools import partial
 
 import pytest
 from django.contrib.admin.utils import quote
+from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
 from accounts.models import Act
-from tests.backoffice.members import member_of, signed_in
+from monetization import tips
+from monetization.models import Refund
+from tests.backoffice.members import member_of, signed_in, value_of
 from tests.crowd import at_once
+from tests.factories import UserFactory
 from tests.wallet.granted import grant
 from tests.wallet.held import capture, hold
 from tests.wallet.past import charged
 from wallet.books import ledger
 from wallet.books.funds import funds_of
+from wallet.charges import holds
 from wallet.models import Entry, Lot, Payment, RefundRequest, StripeEvent, StripeRefund, Wallet
 
 pytestmark = pytest.mark.django_db
 
-FRESH = "-"  # What a form says that was opened and not sent before.
+FRESH = ""  # What a form says that was opened and not sent before.
 
 
 @pytest.fixture
@@ -85,13 +90,17 @@ def test_other_values_are_shown_again_and_another_reason_is_not(give, billing):
     assert funds_of("usr_1").balance == 58
 
 
-@pytest.mark.parametrize("seen", ["", "-", "0:", "x" * 101])
-def test_what_a_form_claims_to_have_seen_is_checked(give, billing, seen):
-    """Only a form that was never on a page says nothing."""
+@pytest.mark.parametrize("seen", [None, "", "-", "0:", "x" * 101])
+def test_a_form_that_has_not_shown_its_effects_does_nothing(give, billing, seen):
     give("usr_1", 28)
-    page = adjust(billing, asked(credits="3", seen=seen))
-    assert (page.status_code == 302) is (seen == "")
-    assert funds_of("usr_1").balance == (31 if seen == "" else 28)
+    form = asked(credits="3", seen=seen)
+    if seen is None:
+        del form["seen"]
+    # The browser of tests sends a form without this field twice.
+    page = Client.post(billing, address("adjust", "usr_1"), form)
+    assert effects(page) == (None if seen and len(seen) > 100 else [("Balance", 28, 31)])
+    assert funds_of("usr_1").balance == 28
+    assert not Act.objects.exists()
 
 
 def test_held_credits_are_told_from_the_balance(give, billing, article_rate):
@@ -130,15 +139,29 @@ def test_a_colleagues_act_after_the_preview_stops_the_action(give, billing):
     form = asked(credits="3")
     page = adjust(billing, form)
     colleague = signed_in(member_of("billing"))
-    assert adjust(colleague, asked(credits="3", seen="")).status_code == 302
+    other = asked(credits="3")
+    assert adjust(colleague, again(adjust(colleague, other), other)).status_code == 302
     refused = adjust(billing, again(page, form))
-    assert "A colleague acted on this user" in refused.text
+    assert (
+        "A colleague has acted on this user since you saw what would change: Adjusted by +3 credits to 31."
+        in refused.text
+    )
     assert funds_of("usr_1").balance == 31
-    # The form can be sent again, and then shows the balance of now.
-    page = adjust(billing, again(refused, form))
-    assert effects(page) == [("Balance", 31, 34)]
-    assert adjust(billing, again(page, form)).status_code == 302
+    # The page shows what would change now. The form that it shows is done when it is sent.
+    assert effects(refused) == [("Balance", 31, 34)]
+    assert adjust(billing, again(refused, form)).status_code == 302
     assert funds_of("usr_1").balance == 34
+
+
+def test_ones_own_act_in_another_window_stops_the_action_and_is_called_ones_own(give, billing):
+    give("usr_1", 28)
+    forms = [asked(credits="3"), asked(credits="4")]
+    pages = [adjust(billing, form) for form in forms]
+    assert adjust(billing, again(pages[0], forms[0])).status_code == 302
+    refused = adjust(billing, again(pages[1], forms[1]))
+    assert "You have acted on this user since you saw what would change" in refused.text
+    assert "colleague has" not in refused.text
+    assert effects(refused) == [("Balance", 31, 35)]
 
 
 @pytest.mark.django_db(transaction=True)
@@ -171,8 +194,70 @@ def test_a_grant_and_its_end(give, billing):
     page = billing.post(address("void", lot.pk, "lot"), form)
     assert effects(page) == [("Balance", 33, 28)]
     assert funds_of("usr_1").balance == 33
-    assert billing.post(address("void", lot.pk, "lot"), again(page, form)).status_code == 302
+    sent = again(page, form, removed="5")
+    assert billing.post(address("void", lot.pk, "lot"), sent).status_code == 302
     assert funds_of("usr_1").balance == 28
+
+
+def test_no_more_of_a_grant_is_removed_than_was_shown(give, billing, article_rate):
+    give("usr_1", 28)
+    lot = grant("usr_1", 5)
+    held = hold("usr_1", 4)
+    there, form = address("void", lot.pk, "lot"), asked()
+    page = billing.post(there, form)
+    assert effects(page) == [("Balance", 33, 32), ("Available", 29, 28)]
+    holds.void(user_id="usr_1", hold_id=held.pk, product=None)
+    refused = billing.post(there, again(page, form, removed=value_of(page, "removed")))
+    assert "This would now remove 5 credits, and you saw 1" in refused.text
+    assert effects(refused) == [("Balance", 33, 28)]
+    lot.refresh_from_db()
+    assert (lot.voided_at, Act.objects.exists(), funds_of("usr_1").balance) == (None, False, 33)
+    sent = again(refused, form, removed=value_of(refused, "removed"))
+    assert billing.post(there, sent).status_code == 302
+    assert funds_of("usr_1").balance == 28
+
+
+def test_less_of_a_grant_may_be_removed_than_was_shown(give, billing, article_rate):
+    give("usr_1", 28)
+    lot = grant("usr_1", 5)
+    there, form = address("void", lot.pk, "lot"), asked()
+    page = billing.post(there, form)
+    assert effects(page) == [("Balance", 33, 28)]
+    hold("usr_1", 4)
+    assert billing.post(there, again(page, form, removed=value_of(page, "removed"))).status_code == 302
+    assert (
+        Act.objects.get().told
+        == "Voided a grant of MisarBlog: 1 credit removed; 4 credits kept for open holds."
+    )
+
+
+def test_a_hold_is_voided_after_a_preview(give, billing, article_rate):
+    give("usr_1", 28)
+    there, form = address("void", hold("usr_1", 4).pk, "hold"), asked()
+    page = billing.post(there, form)
+    assert effects(page) == [("Available", 24, 28)]
+    assert funds_of("usr_1").held == 4
+    assert billing.post(there, again(page, form)).status_code == 302
+    assert funds_of("usr_1").held == 0
+
+
+def test_a_refund_of_a_tip_is_recorded_after_a_preview(billing, settings):
+    settings.STAFF_REFUND_CENTS_MAX = {"billing": 1000}
+    tip = tips.record(
+        creator=UserFactory.create(), amount_cents=1000, email="alex@example.com", stripe_payment_id="pi_1"
+    )
+    kept, fee_returned = tip.net_cents, tip.fee_cents * 400 // 1000
+    there = reverse("admin:monetization_tip_refund", args=[quote(tip.pk)])
+    form = asked(amount_cents="400")
+    page = billing.post(there, form)
+    assert effects(page) == [
+        ("Left of the tip", 1000, 600),
+        ("Kept by the creator", kept, kept - 400 + fee_returned),
+    ]
+    assert "10.00 USD" in page.text
+    assert not Refund.objects.exists()
+    assert billing.post(there, again(page, form)).status_code == 302
+    assert Refund.objects.get().amount_cents == 400
 
 
 def test_a_part_of_a_charge_is_given_back(give, billing, article_rate):
@@ -229,7 +314,7 @@ def test_an_empty_amount_refunds_what_was_shown_even_if_more_is_left_then(
     form = asked(amount="10")
     there = address("refund", topup.pk, "topup")
     stand_in.misbehaves(refunds_pending=True)
-    assert billing.post(there, form | {"seen": ""}).status_code == 302
+    assert billing.post(there, again(billing.post(there, form), form)).status_code == 302
     report(topup)
     form = asked(amount="")
     page = billing.post(there, form)
@@ -288,5 +373,5 @@ def test_of_two_colleagues_who_refund_two_top_ups_of_a_user_one_sees_the_other(b
     answers = at_once(sent)
     assert sorted(answer.status_code for answer in answers) == [200, 302]
     [refused] = [answer for answer in answers if answer.status_code == 200]
-    assert "A colleague acted on this user" in refused.text
+    assert "A colleague has acted on this user" in refused.text
     assert RefundRequest.objects.count() == Act.objects.count() == 1

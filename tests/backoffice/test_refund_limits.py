@@ -1,13 +1,12 @@
 """How much of top-ups staff may refund in 24 hours, by role, also with forms sent at the same time."""
 
 from datetime import timedelta
-from functools import partial
 
 import pytest
 
 from accounts.actors import actor_of
 from backoffice.credits import limits
-from tests.backoffice.members import member_of, signed_in
+from tests.backoffice.members import member_of, ready, signed_in
 from tests.backoffice.refunds import errors_of, form_of, page_of, send
 from tests.crowd import at_once
 from tests.wallet import by_hand
@@ -112,6 +111,6 @@ def test_the_same_form_is_not_counted_twice(pay, member, billing):
 def test_forms_sent_at_once_do_not_pass_the_limit_together(stand_in, pay, member):
     """Each form refunds $20 of $30 of another user's top-up, so no lock of a top-up puts them in order."""
     topups = [pay(user_id=f"usr_{number}") for number in range(4)]
-    calls = [partial(send, signed_in(member), topup, amount="20") for topup in topups]
+    calls = [ready(signed_in(member), page_of(topup), form_of(amount="20")) for topup in topups]
     assert sorted(answer.status_code for answer in at_once(calls)) == [200, 200, 200, 302]
     assert limits.of_refunds(member) == limits.RefundAllowance(3000, 2000)

@@ -1,13 +1,11 @@
 """Staff refund a top-up through Stripe: the form, what Stripe answers, and when the books move."""
 
-from functools import partial
-
 import pytest
 
 from accounts.models import Act
 from backoffice.credits import refunds
 from foundation import erased_texts
-from tests.backoffice.members import member_of, signed_in
+from tests.backoffice.members import member_of, ready, signed_in
 from tests.backoffice.refunds import errors_of, form_of, page_of, refunds_at, send, spend
 from tests.crowd import at_once, locked_by_another
 from tests.factories import StaffFactory
@@ -450,7 +448,7 @@ def test_an_erased_address_is_erased_from_the_reason_of_a_request(paid_row):
 def test_one_form_sent_twice_at_once_makes_one_refund(stand_in, pay):
     topup, member, form = pay(), member_of("billing"), form_of(amount="10")
     clients = [signed_in(member) for _ in range(3)]
-    answers = at_once([partial(client.post, page_of(topup), form) for client in clients])
+    answers = at_once([ready(client, page_of(topup), form) for client in clients])
     # Only a few calls to Stripe may run at once, so a form may come back. Then it is sent again.
     assert 302 in [answer.status_code for answer in answers]
     assert all(UNANSWERED in errors_of(answer)[0] for answer in answers if answer.status_code != 302)
@@ -462,7 +460,7 @@ def test_one_form_sent_twice_at_once_makes_one_refund(stand_in, pay):
 def test_colleagues_who_refund_the_same_top_up_at_once_do_not_ask_for_more_than_is_left(stand_in, pay):
     topup = pay()
     clients = [signed_in(member_of("billing")) for _ in range(3)]
-    answers = at_once([partial(send, client, topup, amount="15") for client in clients])
+    answers = at_once([ready(client, page_of(topup), form_of(amount="15")) for client in clients])
     assert sorted(answer.status_code for answer in answers) == [200, 200, 302]
     assert RefundRequest.objects.count() == 1
     assert [refund["amount"] for refund in refunds_at(stand_in, topup)] == [1500]

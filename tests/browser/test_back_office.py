@@ -86,7 +86,7 @@ def finds(person, sought):
 
 
 # These say first what the balance becomes.
-PREVIEWED = {"Adjust the balance", "Give this charge back", "Resolve it by hand"}
+PREVIEWED = {"Adjust the balance", "Give this charge back", "Record a refund", "Resolve it by hand"}
 
 
 def does(person, act, reason, **fields):

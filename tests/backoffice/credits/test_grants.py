@@ -1,7 +1,6 @@
 """Grants in the back-office: their list, their pages, what staff may do, and how they are found."""
 
 from datetime import timedelta
-from functools import partial
 
 import pytest
 from django.contrib.admin.utils import quote
@@ -14,7 +13,7 @@ from accounts.actors import actor_of
 from accounts.models import Act
 from foundation.text import middle_cut
 from tests.backoffice.credits.pages import USER, facts, file_of, found, page, send, sent, user_page
-from tests.backoffice.members import member_of, signed_in
+from tests.backoffice.members import member_of, ready, signed_in
 from tests.crowd import at_once
 from tests.factories import StaffFactory, UserFactory, enter
 from tests.html import table, words
@@ -183,7 +182,7 @@ def test_a_grant_and_its_entries_lead_to_each_other(staff, each):
     assert shown["Entries"] == f"{middle_cut(charge.pk)} (−2), {middle_cut(used.entry_id)} (+2)"
     assert (shown["Granted by"], shown["Made by"], shown["Reason"]) == (
         "MisarBlog",
-        "wsk_test",
+        "MisarBlog, key wsk_test",
         "Welcome The user sees it.",
     )
     for entry, moved in ((charge.pk, "−2"), (used.entry_id, "+2")):
@@ -292,9 +291,9 @@ def test_a_grant_from_the_users_page_leads_back_to_it_and_makes_the_wallet(billi
 @pytest.mark.django_db(transaction=True)
 def test_the_same_form_sent_at_once_grants_once(ada):
     member = member_of("billing")
-    form = asked(10, key="k1")
+    form = asked(10, key="k1", reason="Ada asked for it.")
     clients = [signed_in(member) for _ in range(4)]
-    calls = [partial(send, client, page("wallet_grant", USER), **form) for client in clients]
+    calls = [ready(client, page("wallet_grant", USER), form) for client in clients]
     assert {answer.status_code for answer in at_once(calls)} == {302}
     assert Lot.objects.count() == Act.objects.count() == 1
 
@@ -304,7 +303,7 @@ def test_grants_at_once_do_not_pass_the_days_limit_together(ada):
     member = member_of("billing")
     clients = [signed_in(member) for _ in range(4)]
     calls = [
-        partial(send, client, page("wallet_grant", f"usr_{n}"), **asked(60))
+        ready(client, page("wallet_grant", f"usr_{n}"), asked(60, key=f"k{n}", reason="Asked for."))
         for n, client in enumerate(clients)
     ]
     assert sorted(answer.status_code for answer in at_once(calls)) == [200, 200, 200, 302]

@@ -276,7 +276,7 @@ def test_the_second_of_two_changes_of_one_price_is_refused(staff):
     seen = staff.get(page).context["form"].initial["seen"]
     assert staff.post(page, RATE | {"credits": "2", "seen": seen}).status_code == 302
     answer = staff.post(page, RATE | {"credits": "3", "seen": seen, "key": "k2"})
-    assert "A colleague changed this" in answer.text
+    assert "This was changed after you opened the form" in answer.text
     assert rates.price(rate.feature, 1) == 2
 
 

@@ -84,7 +84,10 @@ def test_a_form_that_changes_nothing_is_refused(staff, key, fields, sentence):
 def test_a_form_that_a_colleague_overtook_changes_nothing(staff, key):
     seen = staff.get(page_of(key, "rights")).context["form"].initial["seen"]
     set_rights(key, ["read"])
-    assert "A colleague changed this" in send(staff, key, "rights", rights=["charge"], seen=seen).text
+    assert (
+        "This was changed after you opened the form"
+        in send(staff, key, "rights", rights=["charge"], seen=seen).text
+    )
     key.refresh_from_db()
     assert key.rights == ["read"]
 
@@ -238,7 +241,10 @@ def test_the_limits_change_alone_and_go_with_the_right(staff, key):
     assert (form.initial["grant_max"], form.initial["grant_month_max"]) == (100, 5000)
     seen = form.initial["seen"]
     assert send(staff, key, "rights", **granting, **LIMITS | {"grant_max": "50"}).status_code == 302
-    assert "A colleague changed this" in send(staff, key, "rights", **granting, **LIMITS, seen=seen).text
+    assert (
+        "This was changed after you opened the form"
+        in send(staff, key, "rights", **granting, **LIMITS, seen=seen).text
+    )
     assert send(staff, key, "rights", rights=["read"]).status_code == 302
     key.refresh_from_db()
     assert (key.rights, key.grant_max, key.grant_month_max) == (["read"], None, None)
