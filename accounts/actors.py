@@ -13,10 +13,19 @@ def actor_of(cause: User | ServiceKey) -> str:
     return f"{_SERVICE}{cause.prefix}" if isinstance(cause, ServiceKey) else f"{_USER}{cause.pk}"
 
 
-def name_of(actor: str) -> str:
-    """Return an actor's name as the back-office shows it.
+def key_prefix_of(actor: str) -> str:
+    """Return the prefix of the service key that is the actor; "" for another actor.
 
-    >>> name_of("stripe"), name_of("user:staff:grace"), name_of("service:wsk_1a2b3c4d")
-    ('Stripe', 'staff:grace', 'wsk_1a2b3c4d')
+    >>> key_prefix_of("service:wsk_1a2b3c4d"), key_prefix_of("stripe")
+    ('wsk_1a2b3c4d', '')
     """
-    return "Stripe" if actor == STRIPE else actor.removeprefix(_USER).removeprefix(_SERVICE)
+    return actor.removeprefix(_SERVICE) if actor.startswith(_SERVICE) else ""
+
+
+def user_id_of(actor: str) -> str:
+    """Return the Misar ID of the user or staff member who is the actor; "" for another actor.
+
+    >>> user_id_of("user:staff:grace"), user_id_of("stripe")
+    ('staff:grace', '')
+    """
+    return actor.removeprefix(_USER) if actor.startswith(_USER) else ""

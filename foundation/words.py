@@ -106,10 +106,14 @@ def period_words(begins: datetime, ends: datetime, *, today: date) -> str:
     """
     if begins.time() == ends.time() == time.min:
         return span_words(begins.date(), last_day_of(ends), today=today)
-    last = day_words(last_day_of(ends)) if ends.time() == time.min else moment(ends)
-    return f"{beginning_words(begins)} \N{EN DASH} {last}"
+    return f"{beginning_words(begins)} \N{EN DASH} {ending_words(ends)}"
 
 
 def beginning_words(begins: datetime) -> str:
     """Return when a period begins, in UTC, as text: its first day, and the time if it is no midnight."""
     return day_words(begins) if begins.time() == time.min else moment(begins)
+
+
+def ending_words(ends: datetime) -> str:
+    """Return when a period ends, in UTC, as text: its last day, and the time if it is no midnight."""
+    return day_words(last_day_of(ends)) if ends.time() == time.min else moment(ends)

@@ -14,12 +14,13 @@ from django.utils import timezone
 from backoffice.actions.pages import ActingAdmin
 from backoffice.creators import actions
 from backoffice.lists.change_list import is_private
-from backoffice.lists.columns import amount_column, column, refund_tag
+from backoffice.lists.columns import actor_column, amount_column, column, refund_tag
 from backoffice.lists.filters import ListedFilter
 from backoffice.lists.links import list_link, row_link, user_link
 from backoffice.lists.read_only import ReadOnlyAdmin
 from backoffice.lists.totals import Amounts, States
 from foundation import money
+from foundation.words import beginning_words, ending_words
 from monetization import fees, sponsors
 from monetization.models import Earner, Erasure, Refund, Sponsor, Subscription, SubscriptionEvent, Tip
 
@@ -87,14 +88,14 @@ class EarnerAdmin(ActingAdmin):
 @admin.register(Sponsor)
 class SponsorAdmin(CreatorsAdmin):
     list_display = (
-        *("created_at", "its_creator", "sponsor_name", "position", "active_from", "active_until"),
+        *("created_at", "its_creator", "sponsor_name", "position", "first_day", "last_day"),
         *("price", "cancelled_at", "id"),
     )
     two_lines = ("sponsor_name", "price", "created_at", "position")
     figures = ("price",)
     also_sortable_by = {
         **{"sponsor_name": ("sponsor_name",), "price": ("currency", "price_cents")},
-        **{"active_from": ("active_from",), "active_until": ("active_until",)},
+        **{"first_day": ("active_from",), "last_day": ("active_until",)},
     }
     sums = Amounts({"priced": "price_cents"})
     list_filter = ("position",)
@@ -102,13 +103,15 @@ class SponsorAdmin(CreatorsAdmin):
     search_fields = ("id", "creator__misar_id")
     search_help_text = "The whole ID of a placement, or a creator's whole Misar ID."
     fields = (
-        *("its_creator", "sponsor_name", "position", "active_from", "active_until", "price"),
+        *("its_creator", "sponsor_name", "position", "first_day", "last_day", "price"),
         *("logo_url", "target_url", "cancelled_at", "created_at"),
     )
     kept_out_of_files = ("form_key",)
     nothing_yet = "No creator has placed a sponsor."
     staff_actions = actions.OF_SPONSOR
     price = amount_column("price", "price_cents")
+    first_day = column("first day", lambda sponsor: beginning_words(sponsor.active_from))
+    last_day = column("last day", lambda sponsor: ending_words(sponsor.active_until))
 
 
 @admin.register(Subscription)
@@ -199,7 +202,7 @@ def _refunded(tip: Tip) -> str:
 
 @admin.register(Refund)
 class RefundAdmin(CreatorsAdmin):
-    list_display = (*("created_at", "of", "its_creator", "amount", "fee_returned", "actor", "reason", "id"),)
+    list_display = (*("created_at", "of", "its_creator", "amount", "fee_returned", "by", "reason", "id"),)
     two_lines = ("its_creator", "amount", "created_at", "of")
     figures = ("amount", "fee_returned")
     also_sortable_by = {"amount": ("currency", "amount_cents")}
@@ -208,8 +211,9 @@ class RefundAdmin(CreatorsAdmin):
     lookups = (*("creator__misar_id__exact", "created_at__gte", "created_at__lt", "tip__id__exact"),)
     search_fields = ("id", "tip__id", "creator__misar_id")
     search_help_text = "The whole ID of a refund or a tip, or a creator's whole Misar ID."
-    fields = ("of", "its_creator", "amount", "fee_returned", "actor", "reason", "key", "created_at")
+    fields = ("of", "its_creator", "amount", "fee_returned", "by", "reason", "key", "created_at")
     nothing_yet = "No tip has been refunded."
+    by = actor_column()
     of = column("tip", lambda refund: row_link(Tip, refund.tip_id))
     amount = amount_column("amount", "amount_cents")
     fee_returned = amount_column("fee returned", "fee_returned_cents")
@@ -217,8 +221,10 @@ class RefundAdmin(CreatorsAdmin):
 
 @admin.register(Erasure)
 class ErasureAdmin(ReadOnlyAdmin):
-    list_display = ("created_at", "actor", "tips", "subscriptions")
-    two_lines = ("created_at", "tips", "actor", "")
+    list_display = ("created_at", "by", "tips", "subscriptions")
+    two_lines = ("created_at", "tips", "by", "")
+    fields = ("by", "tips", "subscriptions", "created_at")
+    by = actor_column()
     figures = ("tips", "subscriptions")
     instant = "created_at"
     ordering = ("-created_at",)

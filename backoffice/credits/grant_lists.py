@@ -11,10 +11,10 @@ from django.db.models.functions import Now
 from django.http import HttpRequest
 from django.utils.html import format_html_join
 
-from accounts import actors
 from accounts.models import ServiceKey
 from backoffice.credits import grants
 from backoffice.credits.lists import AddressedAdmin
+from backoffice.lists import actors
 from backoffice.lists.columns import column, state_column
 from backoffice.lists.filters import ListedFilter
 from backoffice.lists.links import row_link
@@ -130,7 +130,7 @@ class GrantAdmin(AddressedAdmin):
     @admin.display(description="made by")
     def made_by(self, lot: Lot) -> str:
         entry = Entry.objects.filter(wallet_id=lot.wallet_id, pk=lot.entry_id)
-        return actors.name_of(entry.values_list("actor", flat=True).first() or "")
+        return actors.in_words(entry.values_list("actor", flat=True).first() or "", lot.product)
 
     @admin.display(description="entries")
     def its_entries(self, lot: Lot) -> str:

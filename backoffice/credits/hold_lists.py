@@ -9,10 +9,9 @@ from django.db.models.functions import Now
 from django.http import HttpRequest
 from django.utils.html import format_html_join
 
-from accounts import actors
 from backoffice.credits import grants, holds
 from backoffice.credits.lists import AddressedAdmin, ProductFilter
-from backoffice.lists.columns import column, product_column, state_column
+from backoffice.lists.columns import actor_column, column, product_column, state_column
 from backoffice.lists.links import row_link
 from backoffice.lists.totals import Credits
 from foundation import money
@@ -75,7 +74,7 @@ class HoldAdmin(AddressedAdmin):
     what = column("feature", holds.units)
     its_product = product_column()
     set_aside = column("credits", lambda hold: money.plain(hold.credits))
-    made_by = column("made by", lambda hold: actors.name_of(hold.actor))
+    made_by = actor_column("made by")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         return (

@@ -20,7 +20,7 @@ from backoffice.actions.pages import ActingAdmin
 from backoffice.credits import actions, audits, funds, grants, parked, payloads, refunds, reversals
 from backoffice.credits.entry_pages import EntryPaginator
 from backoffice.lists.change_list import is_private
-from backoffice.lists.columns import column, product_column, refund_tag, state_column
+from backoffice.lists.columns import actor_column, column, product_column, refund_tag, state_column
 from backoffice.lists.filters import ListedFilter
 from backoffice.lists.links import list_link, row_link, row_url
 from backoffice.lists.read_only import ReadOnlyAdmin
@@ -204,12 +204,13 @@ class EntryAdmin(AddressedAdmin):
     nothing_yet = "Entries are written when users top up and products charge."
     fields = (
         *("user", "kind", "moved", "balance_before", "balance_after", "held", "its_feature", "its_product"),
-        *("actor", "reason", "its_hold", "its_grants", "its_topup", "it_reverses", "reversed_by"),
+        *("by", "reason", "its_hold", "its_grants", "its_topup", "it_reverses", "reversed_by"),
         *("stripe_session_id", "idempotency_key", "sequence", "effective_at", "created_at"),
     )
     owner_field = "wallet_id"
     staff_actions = actions.OF_ENTRY
     its_product = product_column()
+    by = actor_column()
     moved = column("credits", lambda entry: money.signed(entry.credits))
     also_in_files = ("grant_id",)
     its_hold = column("captured hold", lambda entry: row_link(Hold, entry.hold_id))
@@ -398,15 +399,17 @@ class RateAdmin(ActingAdmin):
 
 @admin.register(RateChange)
 class RateChangeAdmin(ReadOnlyAdmin):
-    list_display = ("created_at", "feature", "label", "credits", "unit", "its_state", "actor")
+    list_display = ("created_at", "feature", "label", "credits", "unit", "its_state", "by")
     two_lines = ("feature", "credits", "created_at", "its_state")
     figures = ("credits",)
     its_state = state_column(lambda price: "Active" if price.active else "Withdrawn")
+    by = actor_column()
     instant = "created_at"
     lookups = ("feature__exact",)
     search_fields = ("feature",)
     search_help_text = "A whole feature name."
     ordering = ("-created_at",)
+    fields = ("feature", "label", "credits", "unit", "its_state", "by", "created_at")
 
 
 @admin.register(Audit)

@@ -12,12 +12,11 @@ from django.contrib import admin
 from django.db.models import OuterRef, Q, QuerySet, Subquery
 from django.http import HttpRequest
 
-from accounts import actors
 from accounts.addresses import ids_with_address
 from backoffice.credits import refunds, reversals
 from backoffice.credits.lists import AddressedAdmin
 from backoffice.lists.change_list import is_private
-from backoffice.lists.columns import column, state_column
+from backoffice.lists.columns import actor_column, column, state_column
 from backoffice.lists.filters import ListedFilter
 from backoffice.lists.links import row_link
 from backoffice.lists.totals import Amounts
@@ -182,7 +181,7 @@ class RefundRequestAdmin(AddressedAdmin):
     kept_out_of_files = ("form_key",)
     staff_actions = refunds.OF_REQUEST
     amount = column("amount", lambda requested: money.dollars(requested.amount_cents))
-    by = column("asked for by", lambda requested: actors.name_of(requested.actor))
+    by = actor_column("asked for by")
     its_topup = column("top-up", lambda requested: row_link(TopUp, requested.topup_id))
     what_follows = column("what it means", reversals.what_request_means)
     its_refund = column("refund at Stripe", lambda requested: refund_link(requested.stripe_refund_id))

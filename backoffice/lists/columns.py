@@ -8,6 +8,7 @@ from django.contrib import admin
 from django.utils import dateformat
 from django.utils.html import format_html
 
+from backoffice.lists.actors import in_words
 from backoffice.lists.facts import moment_in_words
 from foundation import money, states
 from wallet.history.products import name_of
@@ -31,6 +32,11 @@ def state_column(state_of: Callable[[Any], str]) -> Any:
 def product_column() -> Any:
     """Return a column with the name of the row's product, as users' pages write it."""
     return column("product", lambda row: name_of(row.product))
+
+
+def actor_column(label: str = "by") -> Any:
+    """Return a column with the name of the row's actor."""
+    return column(label, lambda row: in_words(row.actor, getattr(row, "product", "")))
 
 
 def amount_column(label: str, field: str, *, dash_for_zero: bool = False) -> Any:

@@ -30,7 +30,7 @@ from accounts.models import (
 )
 from backoffice.actions.pages import ActingAdmin
 from backoffice.lists.change_list import is_private
-from backoffice.lists.columns import column
+from backoffice.lists.columns import actor_column, column
 from backoffice.lists.links import row_link, user_link
 from backoffice.lists.read_only import ReadOnlyAdmin
 from backoffice.lists.totals import States
@@ -190,12 +190,14 @@ class PlanAdmin(ActingAdmin):
 
 @admin.register(PlanChange)
 class PlanChangeAdmin(ReadOnlyAdmin):
-    list_display = ("created_at", "slug", "name", "fee_bps", "key_limit", "actor")
-    two_lines = ("name", "fee_bps", "created_at", "actor")
+    list_display = ("created_at", "slug", "name", "fee_bps", "key_limit", "by")
+    two_lines = ("name", "fee_bps", "created_at", "by")
+    by = actor_column()
     figures = ("fee_bps", "key_limit")
     instant = "created_at"
     lookups = ("slug__exact",)
     ordering = ("-created_at",)
+    fields = ("slug", "name", "fee_bps", "key_limit", "by", "created_at")
 
 
 @admin.register(OutgoingMail)

@@ -5,10 +5,10 @@ from typing import Any
 
 from django import template
 
-from accounts import actors
 from accounts.mail import outbox
 from accounts.models import ApiKey, OutgoingMail
 from backoffice.credits import budgets, grants, parked
+from backoffice.lists import actors
 from backoffice.one_user.credits import OPEN_STATES
 from foundation import states
 from foundation.words import count
@@ -19,7 +19,8 @@ from wallet.payments import stripe_gateway
 
 register = template.Library()
 
-register.filter("actor", actors.name_of)
+register.filter("actor", actors.in_words)
+register.filter("person", actors.person)
 register.filter("granter", grants.granter)
 register.filter("setter", budgets.setter)
 register.filter("what_to_do", parked.what_to_do)

@@ -47,7 +47,7 @@ def test_support_writes_a_note_and_colleagues_read_it_newest_first(ada, grace):
     assert texts(other) == ["Called again.\n<b>Angry</b>", "Called us."]
     page = other.get(PAGE).text
     assert "Called again.<br>&lt;b&gt;Angry&lt;/b&gt;" in page
-    assert "staff:grace" in page.partition('id="notes"')[2].partition("</section>")[0]
+    assert "grace (staff)" in page.partition('id="notes"')[2].partition("</section>")[0]
     act = Act.objects.latest("pk")
     assert (act.staff_id, act.verb, act.about, act.model, act.row_id) == (
         *("staff:grace", "note", "usr_1"),

@@ -147,9 +147,9 @@ def test_the_newest_entries_show_what_happened_by_whom_and_why(staff, article_ra
     answer = page_of(staff, "usr_1")
     newest, second, _ = rows_of(answer, "entries")
     assert "Sorry for the wait" in newest
-    assert newest.endswith("+5 102 staff:grace")
+    assert newest.endswith("+5 102 grace (staff)")
     assert "Generate an article × 3" in second
-    assert second.endswith("−3 97 wsk_1a2b3c4d")
+    assert second.endswith("−3 97 Key wsk_1a2b3c4d")
     for entry in (adjusted, charge):
         assert reverse("admin:wallet_entry_change", args=[quote(entry.pk)]) in answer.text
     assert "?wallet__user_id__exact=usr_1" in answer.text

@@ -3,6 +3,7 @@
 Staff actions have tests of their own (test_acts.py). Here their forms are sent without a reason and a key.
 """
 
+import re
 import secrets
 from datetime import timedelta
 from typing import Any
@@ -269,3 +270,17 @@ def test_a_user_who_is_not_staff_can_open_no_address(client, db):
     client.force_login(UserFactory.create())
     for address in sorted({*admin_addresses()} - OPEN):
         assert client.get(address).status_code in (302, 403), address
+
+
+def test_no_page_shows_an_actor_as_the_database_has_it(rows, as_role):
+    client = as_role("superuser")
+    named = set()
+    for model in ADMINS:
+        pages = [page_of(model, "changelist")]
+        if row := model._default_manager.first():
+            pages.append(page_of(model, "change", quote(row.pk)))
+        for page in pages:
+            text = client.get(page).text
+            assert not re.search(r">\s*(service:|user:)", text), page
+            named |= set(re.findall(r"MisarBlog, key \w+|The installation", text))
+    assert named == {"MisarBlog, key wsk_test", "The installation"}

@@ -1,6 +1,7 @@
 """The lists and actions for creators' records. Actions use the same domain functions as the API."""
 
-from datetime import timedelta
+import re
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -154,6 +155,28 @@ def test_staff_switch_a_creators_rule_and_see_what_overlaps(staff, earner):
     sponsors.cancel(creator=earner, sponsor_id=placed.pk)
     assert run_action(staff, "earner_rule", row, on="on").status_code == 302
     assert Earner.objects.get().one_sponsor_at_a_time is True
+
+
+@pytest.mark.parametrize(
+    ("ends", "last"), [((2026, 12, 8), "7 Dec 2026"), ((2026, 12, 8, 9, 30), "8 Dec 2026, 09:30")]
+)
+def test_placements_are_shown_by_days_as_their_creators_see_them(staff, earner, ends, last):
+    placed = sponsors.place(
+        creator=earner,
+        position="header",
+        sponsor_name="Acme",
+        active_from=datetime(2026, 12, 1, tzinfo=UTC),
+        active_until=datetime(*ends, tzinfo=UTC),
+        logo_url="https://a.example/l.png",
+        target_url="https://a.example",
+        currency="USD",
+    )
+    row = re.compile(rf"1 Dec 2026</(td|dd)>.*?{re.escape(last)}</\1>", re.DOTALL)
+    for page in (
+        reverse("admin:monetization_sponsor_changelist"),
+        reverse("admin:monetization_sponsor_change", args=[quote(placed.pk)]),
+    ):
+        assert row.search(staff.get(page).text), page
 
 
 def test_a_full_refund_sent_twice_refunds_once(staff, tip):

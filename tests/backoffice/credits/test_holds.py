@@ -130,7 +130,7 @@ def test_the_page_of_a_captured_hold_leads_to_its_charge(staff, each):
         "4 of 5, for 4 credits",
         middle_cut(charge.pk),
     )
-    assert (shown["Product"], shown["Made by"]) == ("MisarBlog", "wsk_test")
+    assert (shown["Product"], shown["Made by"]) == ("MisarBlog", "MisarBlog, key wsk_test")
     assert page("entry_change", charge.pk) in answer.text
 
 
