@@ -8,6 +8,7 @@ masked anew for each page, and each answer gets up to 100 random bytes, so that 
 (docs/decisions/0052).
 """
 
+import re
 from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
@@ -15,10 +16,12 @@ from typing import Any
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.middleware.gzip import GZipMiddleware
+from django.utils.cache import patch_vary_headers
 from django.views.decorators.cache import cache_control
 
 from foundation.http.envelope import is_api_path
 
+WEIGHT = re.compile(r"q\s*=\s*([01](?:\.[0-9]{0,3})?)", re.ASCII)
 View = Callable[..., HttpResponseBase]
 TEXTS = (
     "text/",
@@ -39,7 +42,27 @@ class Compression(GZipMiddleware):
 
     def __call__(self, request: HttpRequest) -> Any:
         response: Any = self.get_response(request)
-        return self.process_response(request, response) if _may_shrink(request, response) else response
+        if not _may_shrink(request, response):
+            return response
+        if not accepts_gzip(request.headers.get("Accept-Encoding", "")):
+            patch_vary_headers(response, ["Accept-Encoding"])  # A cache must not give this to all callers.
+            return response
+        return self.process_response(request, response)
+
+
+def accepts_gzip(accept_encoding: str) -> bool:
+    """Return whether a caller names gzip, does not refuse it (q=0), and does not prefer the plain answer.
+
+    Django's middleware looks for the word alone. A coding without a weight, or with one that is no number,
+    counts as 1.
+    """
+    weights = {}
+    for each in accept_encoding.lower().split(","):
+        coding, *parameters = (part.strip() for part in each.split(";"))
+        weight = WEIGHT.fullmatch(parameters[0]) if parameters else None
+        weights[coding] = float(weight[1]) if weight else 1.0
+    gzip = weights.get("gzip", 0)
+    return gzip > 0 and gzip >= weights.get("identity", 0)
 
 
 def _may_shrink(request: HttpRequest, response: HttpResponseBase) -> bool:

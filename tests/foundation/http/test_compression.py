@@ -27,8 +27,8 @@ def browser():
     return client
 
 
-def answer_to(view, method="GET", path="/page"):
-    request = RequestFactory().generic(method, path, headers={"Accept-Encoding": "gzip"})
+def answer_to(view, method="GET", path="/page", accepted="gzip"):
+    request = RequestFactory().generic(method, path, headers={"Accept-Encoding": accepted})
     return Compression(view)(request)
 
 
@@ -54,6 +54,31 @@ def test_a_caller_that_does_not_accept_it_gets_the_text(browser):
     assert not is_compressed(answer)
     assert "Accept-Encoding" in answer["Vary"]  # A cache keeps both.
     assert answer.text.startswith("<!doctype html>")
+
+
+@pytest.mark.parametrize(
+    ("accepted", "is_gzip"),
+    [
+        ("gzip", True),
+        ("GZIP;q=0.5", True),
+        ("deflate, gzip ; q=1.0, *;q=0.5", True),
+        ("gzip, identity; q=0", True),
+        ("gzip;q=0.5, identity;q=0.5", True),
+        ("gzip;q=x", True),
+        ("gzip;q=0", False),
+        ("gzip; q=0.000, deflate", False),
+        ("*, gzip;q=0", False),
+        ("gzip;q=0.5, identity", False),
+        ("gzip;q=0.2, identity;q=0.7", False),
+        ("gzipped", False),
+        ("*", False),
+        ("", False),
+    ],
+)
+def test_gzip_is_sent_to_callers_that_want_it(accepted, is_gzip):
+    answer = answer_to(page(), accepted=accepted)
+    assert is_compressed(answer) is is_gzip
+    assert answer["Vary"] == "Accept-Encoding"
 
 
 def test_the_length_of_the_same_page_differs():
