@@ -6,16 +6,17 @@ is left out. Requests with service keys are not recorded: charges are too many, 
 
 import logging
 import time
-from collections import Counter
+from collections import Counter, deque
+from contextlib import suppress
 from datetime import timedelta
+from http import HTTPStatus
 from typing import Any
-from uuid import UUID
 
 from django.db import Error, connection
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from accounts.key_secrets import SECRET_LENGTH, digest_of
+from accounts.key_secrets import digest_of
 from accounts.models import ApiKey, KeyRequest
 from foundation import deadlines
 from foundation.errors import first_line
@@ -36,6 +37,8 @@ UNPROVEN_MAX = 100
 WAIT_SECONDS_MAX = 0.25
 # After an error, a process records nothing for this long.
 REST_SECONDS = 60.0
+# So many requests that were answered with 503 wait in a process until one can be recorded.
+WAITING_MAX = 100
 
 # All of it is one transaction, sent at once. It waits for no disk and no standby: a crash of PostgreSQL may
 # lose the requests of the last second.
@@ -52,6 +55,8 @@ DELETE FROM accounts_keyrequest
 _minute = 0
 _counted: Counter[object] = Counter()
 _rests_until = float("-inf")
+# The newest of them, each with the digest of its secret.
+_waiting: deque[tuple[KeyRequest, str]] = deque(maxlen=WAITING_MAX)
 
 
 def note(request: KeyRequest, *, secret: str) -> None:
@@ -60,15 +65,23 @@ def note(request: KeyRequest, *, secret: str) -> None:
     `request.key_id` is None if the service did not accept the key. Then the owner of a key that was revoked,
     or has expired, or was sent to a wrong address, is found by its secret. If there is none, or if the limits
     or the database do not allow it, nothing is recorded.
+
+    After a 503 the database is out of reach, or accepts no changes. Then the request waits in this process
+    for the next one that has another answer.
     """
     global _rests_until
+    if request.status == HTTPStatus.SERVICE_UNAVAILABLE:
+        if _has_room(request):
+            _waiting.append((request, digest_of(secret)))
+        return
     if time.monotonic() < _rests_until or not _has_room(request):
         return
     try:
         with deadlines.within(4 * WAIT_SECONDS_MAX):
-            key_id = request.key_id or _key_of(secret)
-            if key_id is not None:
-                _record(request, key_id)
+            _record(request, digest_of(secret))
+            with suppress(IndexError):  # Another thread may have taken the last one.
+                while _waiting:
+                    _record(*_waiting.popleft())
     except Error as error:
         if connection.in_atomic_block:
             raise  # The transaction is lost.
@@ -116,13 +129,10 @@ def _has_room(request: KeyRequest) -> bool:
     return _counted[counted] <= limit
 
 
-def _key_of(secret: str) -> UUID | None:
-    if len(secret) != SECRET_LENGTH:
-        return None
-    return ApiKey.objects.filter(digest=digest_of(secret)).values_list("pk", flat=True).first()
-
-
-def _record(request: KeyRequest, key_id: UUID | str) -> None:
+def _record(request: KeyRequest, digest: str) -> None:
+    owners = ApiKey.objects.filter(digest=digest).values_list("pk", flat=True)
+    if (key_id := request.key_id or owners.first()) is None:
+        return
     values: dict[str, Any] = {
         "id": request.pk,
         "key": key_id,

@@ -1,9 +1,7 @@
 """The middleware that records requests with API keys, for their owners, after the answer was sent."""
 
 import logging
-from collections.abc import Callable
 from datetime import datetime
-from http import HTTPStatus
 
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
@@ -29,11 +27,14 @@ def record(get_response: Handler) -> Handler:
             return get_response(request)
         arrived_at = timezone.now()
         response = get_response(request)
-        # After a 503 the database is out of reach, or accepts no changes.
-        if response.status_code != HTTPStatus.SERVICE_UNAVAILABLE:
-            # The server closes an answer when all of it was sent. Django closes the request in the same way.
-            recording = _recording(request, secret, arrived_at, response.status_code)
-            response._resource_closers.append(recording)  # type: ignore[attr-defined]
+        close = response.close
+
+        def record_and_close() -> None:
+            _record(request, secret, arrived_at, response.status_code)
+            close()  # Afterwards, because Django then gives back the connection to the database.
+
+        # The server closes an answer when all of it was sent.
+        response.close = record_and_close  # type: ignore[method-assign]
         return response
 
     return middleware
@@ -47,23 +48,20 @@ def _api_key_of(request: HttpRequest) -> str | None:
     return token if token and token.startswith(API_KEY_PREFIX) else None
 
 
-def _recording(request: HttpRequest, secret: str, arrived_at: datetime, status: int) -> Callable[[], None]:
-    def run() -> None:
-        try:
-            seen = KeyRequest(
-                arrived_at=arrived_at,
-                method=str(request.method)[:METHOD_LENGTH],
-                path=_path_of(request),
-                status=status,
-                request_id=request.request_id,  # type: ignore[attr-defined]
-            )
-            if isinstance(key := getattr(request, "auth", None), ApiKey):
-                seen.key = key
-            key_requests.note(seen, secret=secret)
-        except Exception:  # Django would ignore it without a word.
-            logger.exception("A request of an API key was not recorded", extra={"request": request})
-
-    return run
+def _record(request: HttpRequest, secret: str, arrived_at: datetime, status: int) -> None:
+    try:
+        seen = KeyRequest(
+            arrived_at=arrived_at,
+            method=str(request.method)[:METHOD_LENGTH],
+            path=_path_of(request),
+            status=status,
+            request_id=request.request_id,  # type: ignore[attr-defined]
+        )
+        if isinstance(key := getattr(request, "auth", None), ApiKey):
+            seen.key = key
+        key_requests.note(seen, secret=secret)
+    except Exception:  # The answer was sent. Nothing may keep it from being closed.
+        logger.exception("A request of an API key was not recorded", extra={"request": request})
 
 
 def _path_of(request: HttpRequest) -> str:

@@ -31,6 +31,7 @@ def _a_new_process(monkeypatch):
     """Let this process have counted nothing, and not rest."""
     monkeypatch.setattr(key_requests, "_counted", type(key_requests._counted)())
     monkeypatch.setattr(key_requests, "_rests_until", float("-inf"))
+    key_requests._waiting.clear()
 
 
 @pytest.fixture
@@ -293,14 +294,30 @@ def test_many_at_once_are_all_recorded(issued):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_no_request_is_recorded_during_maintenance(issued):
+def test_a_request_that_is_refused_during_maintenance_is_recorded_with_the_next_one(owner, issued):
     key, secret = issued
+    other, others_secret = api_keys.issue(owner=owner, name="other", scopes=["read"])
     maintenance.begin("Moving.")
     try:
-        assert caller_with(secret).post(TIP, TIP_BODY).status_code == 503
-        assert recorded(key) == []
+        for each in (secret, "msk_" + "x" * 43, others_secret):
+            assert caller_with(each).post(TIP, TIP_BODY).status_code == 503
+        assert not KeyRequest.objects.exists()
     finally:
         maintenance.end()
+    assert caller_with(secret).get(STATS).status_code == 200
+    assert recorded(key) == [("GET", STATS, 200), ("POST", TIP, 503)]
+    assert recorded(other) == [("POST", TIP, 503)]
+    caller_with(secret).get(STATS)
+    assert KeyRequest.objects.count() == 4
+
+
+def test_of_many_requests_that_wait_the_newest_are_kept_in_memory(issued, monkeypatch):
+    key, _ = issued
+    monkeypatch.setattr(key_requests, "OF_A_KEY_MAX", 1000)
+    for number in range(key_requests.WAITING_MAX + 20):
+        key_requests.note(seen(key, at=NOON + number * SECOND, status=503), secret="")
+    assert len(key_requests._waiting) == key_requests.WAITING_MAX
+    assert key_requests._waiting[0][0].arrived_at == NOON + 20 * SECOND
 
 
 # --- A flood ----------------------------------------------------------------------------------------
