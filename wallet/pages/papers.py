@@ -24,6 +24,8 @@ TEMPLATES = Path(settings.BASE_DIR) / "templates" / "wallet" / "papers"
 CURRENCY = "USD"
 NO_TAX = "No tax was added to this payment."
 WORTH = "1 credit = US$1."
+# Our checkouts have always taken cards alone (stripe_gateway). Stripe alone knows the number of the card.
+PAID_BY = "Card, through Stripe"
 
 
 def issuer_lines() -> list[str]:
@@ -52,6 +54,7 @@ def facts_of(receipt: Receipt) -> list[tuple[str, str]]:
         "Wallet of": f"Misar ID {receipt.topup.user_id}",
         # The wallet's own page is not a product.
         "Bought in": "" if product == products.WALLET else one_line(products.name_of(product)),
+        "Paid by": PAID_BY,
         "Stripe payment": one_line(receipt.reference),
         "State": receipt.state,
     }

@@ -67,6 +67,7 @@ def test_a_receipt_has_what_a_tax_office_wants(dana, topup):
                 f"{day_of(topup)}, {topup.paid_at:%H:%M} UTC",
                 "Misar ID usr_dana",
                 topup.payment_intent_id,
+                "Card, through Stripe",
             ),
             *("Misar credits 25 1.00 25.00", "No tax was added to this payment."),
         ):
