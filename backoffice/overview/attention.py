@@ -131,11 +131,15 @@ def lines(*, at: datetime, sees: Sees) -> list[Line]:
     return sorted(needed, key=lambda line: not line.is_bad)
 
 
+def _minute(at: datetime) -> str:
+    return moment(at.astimezone(UTC).replace(second=0))
+
+
 def _of_maintenance() -> Iterator[Line]:
     if maintenance.last_known() is None:
         return
     for paused in Maintenance.objects.all():
-        since = moment(paused.since.astimezone(UTC).replace(second=0))
+        since = _minute(paused.since)
         yield Line(
             f"Changes are paused since {since}.",
             "Charges, payments and forms get a 503. An operator ends it with manage.py maintenance end.",
@@ -166,14 +170,12 @@ def _of_examination(examination: Examination, at: datetime) -> Iterator[Line]:
         why = (audit.remark,) if audit.remark else ()
         yield Line(f"The last {name} could not finish.", f"Run {command} again.", row(audit), why)
     if audit.ended_at < at - LATE_AUDIT:
-        when = moment(audit.ended_at.astimezone(UTC).replace(second=0))
+        when = _minute(audit.ended_at)
         yield Line(f"The {name} last ran on {when}.", f"Find out why {command} does not run.", row(audit))
 
 
 def _violated(audit: Audit) -> Line:
-    subjects: dict[str, list[str]] = {}
-    for finding in audit.findings:
-        subjects.setdefault(str(finding.get("law")), []).append(str(finding.get("subject")))
+    subjects = _by_law(audit)
     are_all = audit.found_count <= len(audit.findings)
     sentence = f"{count(audit.found_count, 'violation')} of the ledger's laws."
     if are_all:
@@ -198,10 +200,7 @@ def _disagreeing(audit: Audit) -> Line:
 
 
 def _tampered(audit: Audit) -> Line:
-    subjects: dict[str, list[str]] = {}
-    for finding in audit.findings:
-        subjects.setdefault(str(finding.get("law")), []).append(str(finding.get("subject")))
-    named = _named(subjects, are_all=audit.found_count <= len(audit.findings))
+    named = _named(_by_law(audit), are_all=audit.found_count <= len(audit.findings))
     return Line(
         f"{count(audit.found_count, 'difference')} between the ledger and its seals.",
         "Change nothing and keep a copy of the database. Find out who wrote to it other than the service.",
@@ -226,12 +225,20 @@ def _not_sealed(at: datetime) -> Iterator[Line]:
     old_enough = Entry.objects.filter(created_at__lt=at - backlog.LATE_SEAL)
     entry = backlog.with_seals(old_enough).order_by("-pk").first()
     if entry is not None and entry.sealed_to < entry.sequence:
-        when = moment(entry.created_at.astimezone(UTC).replace(second=0))
+        when = _minute(entry.created_at)
         yield Line(
             f"Entries up to {when} are not sealed.",
             "Run manage.py seal_ledger every few minutes.",
             row(entry),
         )
+
+
+def _by_law(audit: Audit) -> dict[str, list[str]]:
+    """Return what violates each law, by the name of the law."""
+    subjects: dict[str, list[str]] = {}
+    for finding in audit.findings:
+        subjects.setdefault(str(finding.get("law")), []).append(str(finding.get("subject")))
+    return subjects
 
 
 def _named(groups: dict[str, list[str]], *, are_all: bool) -> list[str]:
@@ -413,7 +420,7 @@ def _of_days(at: datetime) -> Iterator[Line]:
 def _of_payouts(at: datetime) -> Iterator[Line]:
     until = reading.reads_on_from()
     if until and until < at - backlog.LATE_PAYOUTS:
-        since = moment(until.astimezone(UTC).replace(second=0))
+        since = _minute(until)
         yield Line(
             f"Stripe's fees and payouts are not read since {since}.",
             "Run manage.py read_payouts every night. Until then no month of money is closed.",

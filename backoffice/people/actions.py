@@ -18,6 +18,7 @@ from backoffice.errors import NothingToChange
 from backoffice.people import access
 from foundation import money
 from foundation.validators import validate_id, validate_line
+from foundation.words import moment
 
 # The largest value of PostgreSQL's type `integer`.
 POSITIVE_INTEGER_MAX = 2_147_483_647
@@ -177,7 +178,7 @@ def _product_facts(key: ServiceKey) -> Facts:
     return [
         ("Product", key.product),
         ("Usable keys", str(keys)),
-        ("Stopped", f"{stopped_at:%-d %B %Y, %H:%M} UTC" if stopped_at else ""),
+        ("Stopped", f"{moment(stopped_at)} UTC" if stopped_at else ""),
     ]
 
 
@@ -186,7 +187,7 @@ def _key_facts(key: ServiceKey | ApiKey) -> Facts:
     return [
         ("Key", f"{key.prefix}…"),
         ("Of", key.owner_id if isinstance(key, ApiKey) else key.product),
-        ("Last used", f"{used:%-d %B %Y, %H:%M} UTC" if used else "never"),
+        ("Last used", f"{moment(used)} UTC" if used else "never"),
     ]
 
 
