@@ -41,7 +41,15 @@ def register() -> None:
         PAST_DUE,
         outbox.Kind("Payments past due", "When the payment of a reader's subscription has not come."),
     )
-    outbox.register(TIP, outbox.Kind("Tips", "When a reader has given you a tip.", begin_weekly))
+    outbox.register(
+        TIP,
+        outbox.Kind(
+            "Tips",
+            "When a reader has given you a tip. A weekly mail is about the whole week, also about its days "
+            "before you chose it.",
+            begin_weekly,
+        ),
+    )
 
 
 @outbox.isolated

@@ -2,8 +2,9 @@
 
 `manage.py send_mail` writes the mail about a week (Monday to Sunday, UTC) from Monday, 01:10 UTC on. It has
 the figures of the whole week, and names the largest tips. A tip that had a mail of its own is not named
-again. A tip recorded while the choice is "once a week" is in the mail about its week, even if the creator
-chooses "each time" before Monday. If the creator chooses "none" before, no mail is written.
+again. The mail is about the whole week: also about the days before the creator chose "once a week", even if
+the choice then was "none", and about the days after the creator chose "each time" again. The choice on Monday
+decides only whether there is a mail: with "none", no mail is written.
 """
 
 from datetime import date
