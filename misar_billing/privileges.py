@@ -201,10 +201,11 @@ MONETIZATION = {
         update=(
             *("subscriber_email", "reader", "mailbox"),
             *("plan", "interval", "amount_cents", "yearly_cents", "status", "status_at", "terms_at"),
+            "unknown_since",
         ),
         auditor=(
             *("id", "creator_id", "plan", "interval", "amount_cents", "currency", "yearly_cents", "status"),
-            *("stripe_subscription_id", "status_at", "terms_at", "created_at"),
+            *("stripe_subscription_id", "status_at", "terms_at", "unknown_since", "created_at"),
         ),
     ),
     "monetization_subscriptionevent": APPENDS,

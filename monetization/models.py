@@ -224,6 +224,9 @@ class Subscription(Addressed):
     stripe_subscription_id = models.CharField(  # noqa: DJ001 (two NULLs are not equal)
         max_length=STRIPE_ID_LENGTH, null=True, blank=True
     )
+    # Since when the interval is not known. It is NULL if the interval is known, if the subscription is
+    # cancelled, and if an earlier release wrote the row.
+    unknown_since = models.DateTimeField(null=True, blank=True, editable=False)
     # The times of the last change of the status, and of the terms (plan and price), outside this service. An
     # older change never overwrites a newer one. Both times are NULL until the first change is recorded,
     # because this change may have happened before the subscription was recorded.
@@ -398,6 +401,12 @@ class Tip(Addressed):
             models.Index(fields=["creator", "-created_at", "-id"], name="monetization_tip_newest"),
             models.Index(
                 fields=["creator", "currency", "gross_cents", "id"], name="monetization_tip_by_amount"
+            ),
+            # Finds the newest tip without a Stripe id, for the overview.
+            models.Index(
+                fields=["creator", "created_at"],
+                condition=Q(stripe_payment_id=None),
+                name="monetization_tip_no_stripe_id",
             ),
             # Staff search by the beginning of an address or a name. With this operator class, an index serves
             # LIKE in every collation. It serves equality too.

@@ -80,6 +80,7 @@ def record(
         stripe_subscription_id=stripe_subscription_id,
         created_at=timezone.now(),
     )
+    subscription.unknown_since = _unknown_since(subscription)
     with transaction.atomic():
         Subscription.objects.bulk_create([subscription], ignore_conflicts=True)
         known = Subscription.objects.visible_to(creator)
@@ -202,15 +203,22 @@ def _change(
 
 
 def _update_income(subscription: Subscription, changed: list[str]) -> int:
-    """Save these fields and the yearly income that follows from them. Return the change of that income."""
+    """Save these fields and what follows from them. Return the change of the yearly income."""
     before = subscription.yearly_cents
     subscription.yearly_cents = yearly_cents(
         status=subscription.status,
         interval=subscription.interval,
         amount_cents=subscription.amount_cents,
     )
-    subscription.save(update_fields=[*changed, "yearly_cents"])
+    subscription.unknown_since = _unknown_since(subscription)
+    subscription.save(update_fields=[*changed, "yearly_cents", "unknown_since"])
     return subscription.yearly_cents - before
+
+
+def _unknown_since(subscription: Subscription) -> datetime | None:
+    if subscription.status == Status.CANCELLED or subscription.interval != Interval.UNKNOWN:
+        return None
+    return subscription.unknown_since or timezone.now()
 
 
 def _moment_of(occurred_at: datetime | None, *, last_change: datetime | None) -> datetime:

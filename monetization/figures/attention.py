@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Literal
 
 from django.db import connection
@@ -37,11 +37,14 @@ SOON = timedelta(days=3)
 ISOLATE, END_OF_ISOLATE = "\N{FIRST STRONG ISOLATE}", "\N{POP DIRECTIONAL ISOLATE}"
 # Tips without a Stripe id are counted up to this number. Counting more takes time and tells nothing new.
 TIPS_COUNTED = 1000
+LONG_AGO = datetime.fromtimestamp(0, UTC)
 
-# The result is 0 if none of the creator's tips has a Stripe id: this creator does not record Stripe ids. Both
-# inner SELECTs use the index on Stripe ids.
+# The count is 0 if none of the creator's tips has a Stripe id: this creator does not record Stripe ids. Each
+# inner SELECT uses an index.
 WITHOUT_STRIPE_ID = """
-SELECT count(*)
+SELECT count(*),
+       (SELECT max(created_at) FROM monetization_tip
+         WHERE creator_id = %(creator)s AND stripe_payment_id IS NULL)
   FROM (SELECT FROM monetization_tip
          WHERE creator_id = %(creator)s AND stripe_payment_id IS NULL
            AND EXISTS (SELECT FROM monetization_tip
@@ -55,14 +58,16 @@ class Line:
     """One thing that needs attention, as a plain sentence that may contain names.
 
     `kind` says which list shows the rows of the line. `position` is a position of placements if the line is
-    about one position, else "". `number` is how many records a line of bookkeeping counts. Names are
-    shortened and isolated (`quoted`). The page escapes them.
+    about one position, else "". `number` is how many records a line of bookkeeping counts, and `newest` is
+    when the newest of them came to lack something, or LONG_AGO if that is not known. Names are shortened and
+    isolated (`quoted`). The page escapes them.
     """
 
     kind: Kind
     sentence: str
     position: str = ""
     number: int = 0
+    newest: datetime = LONG_AGO
 
     @property
     def group(self) -> Group:
@@ -131,6 +136,7 @@ def _of_subscriptions(creator: User) -> tuple[list[Line], list[Line]]:
     rows = unsettled.by_currency(creator)
     late = sum(row.past_due for row in rows.values())
     unknown = sum(row.of_unknown_interval for row in rows.values())
+    newest = max((row.newest_unknown for row in rows.values() if row.newest_unknown), default=LONG_AGO)
     at_risk = [
         money.amount(mrr_of(row.yearly_cents_past_due), currency)
         for currency, row in rows.items()
@@ -144,7 +150,7 @@ def _of_subscriptions(creator: User) -> tuple[list[Line], list[Line]]:
     )
     return (
         [Line("past_due", past_due)] if late else [],
-        [Line("unknown_interval", not_known, number=unknown)] if unknown else [],
+        [Line("unknown_interval", not_known, number=unknown, newest=newest)] if unknown else [],
     )
 
 
@@ -202,12 +208,12 @@ def _ended(placements: list[Sponsor], at: datetime) -> Iterator[Line]:
 def _without_stripe_id(creator: User) -> Iterator[Line]:
     with connection.cursor() as cursor:
         cursor.execute(WITHOUT_STRIPE_ID, {"creator": creator.pk, "limit": TIPS_COUNTED + 1})
-        [number] = cursor.fetchone() or [0]
+        number, newest = cursor.fetchone() or (0, LONG_AGO)
     if number:
         some = f"{count(number, 'tip')} {pluralize(number, 'has,have')}"
         if number > TIPS_COUNTED:
             some = f"More than {count(TIPS_COUNTED, 'tip')} have"
-        yield Line("no_stripe_id", f"{some} no Stripe ID.", number=number)
+        yield Line("no_stripe_id", f"{some} no Stripe ID.", number=number, newest=newest)
 
 
 def _named(clauses: list[str], when: str) -> str:

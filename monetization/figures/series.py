@@ -5,16 +5,19 @@ series takes one or two queries; more rows do not need more queries. The sums of
 figures of stats.of_period().
 """
 
+from bisect import bisect_left
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from itertools import accumulate
 
-from django.db.models import Case, DateField, F, Max, QuerySet, Sum, When
-from django.db.models.functions import Coalesce, Trunc, TruncMonth
+from django.db.models import DateField, Max, QuerySet, Sum, Value
+from django.db.models.functions import Coalesce, Greatest, Trunc, TruncMonth
 
 from accounts.models import User
 from foundation.calendar import DAY, MONTHS_OF_A_YEAR, add_months, day_of
 from monetization.figures import sums
-from monetization.figures.periods import Period, before, beginning_of, step_of, steps
+from monetization.figures.periods import Period, before, step_of, steps
 from monetization.figures.stats import mrr_of
 from monetization.figures.sums import Sums
 from monetization.models import ClosedDay, DayTotal, Sponsor
@@ -157,22 +160,31 @@ def payers_by_day(creator: User, currency: str, period: Period, *, at_end: int) 
     last point. The list is empty if more than OPEN_DAYS_MAX days of the period are not closed yet. This takes
     two queries.
     """
-    closed = ClosedDay.objects.aggregate(last=Max("day"))["last"]
+    closed = last_closed_day()
     if closed is None or (period.last_day - closed).days > OPEN_DAYS_MAX:
         return []
-    totals = DayTotal.objects.filter(creator=creator, currency=currency, day__lte=period.last_day)
-    day = Case(When(day__gte=period.first_day, then=F("day")), output_field=DateField())
-    deltas = totals.order_by().values_list(day).annotate(delta=Sum("payers_delta"))
-    step = step_of(period)
-    by_step: dict[date | None, int] = {}
-    for of_day, delta in deltas:
-        begins = of_day and beginning_of(of_day, step)
-        by_step[begins] = by_step.get(begins, 0) + delta
-    paying, points = by_step.get(None, 0), []
-    for begins, _, _ in steps(period, step):
-        paying += by_step.get(begins, 0)
-        points.append(paying)
-    return [*points[:-1], at_end]
+    last_days = [last_day for _, _, last_day in steps(period, step_of(period))]
+    return [*paying_at_the_end_of(creator, currency, last_days)[:-1], at_end]
+
+
+def last_closed_day() -> date | None:
+    """Return the last day whose totals are stored; None if no day is closed. This takes one query."""
+    day: date | None = ClosedDay.objects.aggregate(last=Max("day"))["last"]
+    return day
+
+
+def paying_at_the_end_of(creator: User, currency: str, days: Sequence[date]) -> list[int]:
+    """Return how many readers pay at the end of each of these days, by the totals of closed days.
+
+    The days must be sorted. An open day has the number of the last closed day. This takes one query.
+    """
+    totals = DayTotal.objects.filter(creator=creator, currency=currency, day__lte=days[-1]).order_by()
+    # The changes of all days up to the first are one row.
+    deltas = totals.values_list(Greatest("day", Value(days[0]))).annotate(delta=Sum("payers_delta"))
+    moves = [0] * len(days)
+    for day, delta in deltas:
+        moves[bisect_left(days, day)] += delta
+    return list(accumulate(moves))
 
 
 def income_by_month(

@@ -101,7 +101,7 @@ def test_a_new_creator_ticks_off_steps_and_then_reads_figures(open_browser, crea
     expect(page.get_by_text("no Stripe ID")).to_be_hidden()
     page.locator(".bookkeeping > summary").click()
     expect(page.get_by_text("2 tips have no Stripe ID.")).to_be_visible()
-    dana.presses("Dismiss until there is more")
+    dana.presses("Dismiss until there is something new")
     assert dana.sees("It comes back when there is something new.")
     expect(page.locator(".bookkeeping")).to_have_count(0)
 

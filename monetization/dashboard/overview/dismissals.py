@@ -5,6 +5,7 @@ creator's other devices have their own.
 """
 
 from collections.abc import Iterable
+from datetime import datetime
 from typing import Any
 
 from django import forms
@@ -18,11 +19,24 @@ FIRST_STEPS, BOOKKEEPING = "first_steps", "bookkeeping"
 
 
 class DismissalForm(forms.Form):
-    """A part of the overview that the creator dismisses, and the numbers in the lines of the page."""
+    """A part of the overview that the creator dismisses, and what the lines of the page counted."""
 
     part = forms.ChoiceField(choices=[(FIRST_STEPS, ""), (BOOKKEEPING, "")])
     no_stripe_id = forms.IntegerField(required=False, min_value=0, max_value=TIPS_COUNTED + 1)
+    no_stripe_id_newest = forms.DateTimeField(required=False)
     unknown_interval = forms.IntegerField(required=False, min_value=0, max_value=2**31)
+    unknown_interval_newest = forms.DateTimeField(required=False)
+
+    @property
+    def seen(self) -> dict[str, Any]:
+        """What the creator dismissed, as the creator's row stores it; {} for the first steps."""
+        if self.cleaned_data["part"] != BOOKKEEPING:
+            return {}
+        values = {name: value for name, value in self.cleaned_data.items() if name != "part" and value}
+        return {
+            name: value.isoformat() if isinstance(value, datetime) else value
+            for name, value in values.items()
+        }
 
 
 def of_creator(creator: User) -> dict[str, Any]:
@@ -31,19 +45,31 @@ def of_creator(creator: User) -> dict[str, Any]:
     return row or {}
 
 
-def dismiss(creator: User, part: str, numbers: dict[str, int]) -> None:
-    """Store that the creator dismissed a part of the overview. `numbers` are those of its lines, by kind."""
+def dismiss(creator: User, part: str, seen: dict[str, Any]) -> None:
+    """Store that the creator dismissed a part of the overview, and what the page then showed in it."""
     Earner.objects.bulk_create([Earner(creator=creator)], ignore_conflicts=True)
     with transaction.atomic():
         row = Earner.objects.select_for_update().get(pk=creator.pk)
-        row.dismissed[part] = numbers
+        row.dismissed[part] = seen
         row.save(update_fields=["dismissed"])
 
 
 def not_dismissed(lines: Iterable[Line], dismissed: dict[str, Any]) -> list[Line]:
-    """Return the lines about bookkeeping that count more records than when the creator dismissed them.
+    """Return the lines about bookkeeping if one of them has something new since they were dismissed.
 
-    Lines are dismissed together. If one of them counts more, all come back.
+    Lines are dismissed together, and come back together.
     """
     lines, seen = list(lines), dismissed.get(BOOKKEEPING, {})
-    return lines if any(line.number > seen.get(line.kind, 0) for line in lines) else []
+    return lines if any(_has_new(line, seen) for line in lines) else []
+
+
+def _has_new(line: Line, seen: dict[str, Any]) -> bool:
+    """Return whether the line counts more records than were seen, or a newer one.
+
+    The number alone would not show a new record in the place of one that was mended, or one above the number
+    up to which tips are counted. The time alone would not show a record that another process dated earlier
+    and stored later. A page of the release before has sent no time.
+    """
+    newest = seen.get(f"{line.kind}_newest")
+    is_newer = bool(newest) and line.newest > datetime.fromisoformat(newest)
+    return is_newer or line.number > seen.get(line.kind, 0)

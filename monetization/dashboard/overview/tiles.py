@@ -70,6 +70,7 @@ class Series:
     booked: Sequence[int] = ()
     mrr: Sequence[int] = ()
     payers: Sequence[int] = ()
+    churn: Sequence[float | None] = ()
 
     @property
     def earned(self) -> list[int]:
@@ -154,7 +155,8 @@ class Tiles:
             before = f"from {percent(then)} in {self.than}"
             is_up = now.percent > then.percent
             changed = Change(f"Up {before}", "bad") if is_up else Change(f"Down {before}", "good")
-        return Tile("churn", "Churn, 30 days", "subscriptions", percent(now), "", parts, changed)
+        spark = sparklines.points_of(self.series.churn)
+        return Tile("churn", "Churn, 30 days", "subscriptions", percent(now), "", parts, changed, spark)
 
     def _pair(self, name: str) -> tuple[int, int | None]:
         return getattr(self.now, name), None if self.then is None else getattr(self.then, name)

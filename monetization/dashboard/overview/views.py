@@ -20,7 +20,7 @@ from monetization.dashboard.overview.dismissals import DismissalForm
 from monetization.dashboard.overview.tiles import NOT_RECORDED, Series, Tiles
 from monetization.dashboard.paging import user_of
 from monetization.fields import DEFAULT_CURRENCY
-from monetization.figures import attention, changes, periods, series, stats, sums, supporters, timeline
+from monetization.figures import attention, changes, churn, periods, series, stats, sums, supporters, timeline
 from monetization.figures.attention import Line
 from monetization.figures.periods import Period
 from monetization.figures.series import MrrDay, TipDay
@@ -109,9 +109,8 @@ def dismiss(request: HttpRequest) -> HttpResponse:
     """
     creator, form = user_of(request), DismissalForm(request.POST)
     if form.is_valid() and sums.currencies_of(creator):
-        numbers = {name: form.cleaned_data[name] or 0 for name in ("no_stripe_id", "unknown_interval")}
         part = form.cleaned_data["part"]
-        dismissals.dismiss(creator, part, numbers if part == dismissals.BOOKKEEPING else {})
+        dismissals.dismiss(creator, part, form.seen)
         messages.success(request, DISMISSED[part])
     kept = {name: request.GET.get(name, "") for name in ("range", "from", "to", "currency")}
     return redirect(paging.address("overview", kept))
@@ -197,6 +196,7 @@ def _series(
         booked=series.booked_by_day(creator, currency, period),
         mrr=[each.mrr_cents for each in mrr],
         payers=series.payers_by_day(creator, currency, period, at_end=now.paying_subscribers),
+        churn=churn.by_day(creator, currency, period, at_end=now.churn),
     )
 
 

@@ -9,8 +9,9 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from monetization.days import closing
-from monetization.figures import attention, changes, series, stats, sums, supporters, timeline
+from monetization.figures import attention, changes, churn, series, stats, sums, supporters, timeline
 from monetization.figures.periods import before, period_of
+from monetization.figures.stats import Churn
 from tests.monetization.records import NOON, clock_at
 from tests.wallet.entries import sql
 
@@ -77,6 +78,7 @@ def everything(creator, name):
         series.steps_before(creator, currency, period)
         series.booked_by_day(creator, currency, period)
         series.payers_by_day(creator, currency, period, at_end=0)
+        churn.by_day(creator, currency, period, at_end=Churn())
         series.income_by_month(creator, currency, at=NOON, months=24)
         supporters.top(creator, currency, period)
         changes.recent_changes(creator, currency)
@@ -169,6 +171,7 @@ def test_the_figures_of_closed_days_read_no_record(creator):
         series.mrr_by_day(creator, "USD", year)
         series.steps_before(creator, "USD", year)
         series.payers_by_day(creator, "USD", year, at_end=0)
+        churn.by_day(creator, "USD", year, at_end=Churn())
         series.income_by_month(creator, "USD", at=NOON, months=24)
         attention.summary(creator, at=NOON)
 

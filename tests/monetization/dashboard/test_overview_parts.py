@@ -1,7 +1,7 @@
 """Parts of the overview: the first answer, the chosen days, what is dismissed, and the small lines."""
 
 import re
-from datetime import date
+from datetime import date, timedelta
 
 import pytest
 from django.test import Client
@@ -9,8 +9,8 @@ from django.test import Client
 from monetization.dashboard.overview import sparklines
 from monetization.dashboard.overview.ranges import ChosenDays
 from monetization.dashboard.overview.tiles import DEFINITIONS, NOT_RECORDED
-from monetization.figures import periods, series
-from monetization.models import Earner
+from monetization.figures import attention, periods, series
+from monetization.models import Earner, Subscription
 from tests.factories import UserFactory
 from tests.html import browser_of, hidden, link, words
 from tests.monetization.dashboard.overview import charts, live, page_of, tile, value
@@ -34,6 +34,10 @@ def dana():
     creator = UserFactory.create(name="Dana", plan_id="pro")
     live(creator)
     return creator
+
+
+def minutes(number):
+    return timedelta(minutes=number)
 
 
 def errors(answer):
@@ -211,6 +215,12 @@ def bookkeeping(answer):
     return re.search(r'(?s)<details class="bookkeeping">.*?</details>', answer.content.decode())
 
 
+def dismissal(answer):
+    """The form with which the page dismisses bookkeeping."""
+    names = re.findall(r'name="((?:part|unknown_interval|no_stripe_id)(?:_newest)?)"', bookkeeping(answer)[0])
+    return {name: hidden(answer, name) for name in names}
+
+
 def test_money_at_risk_stands_above_bookkeeping(dana):
     html = page_of(dana).content.decode()
     order = ["Money at risk", "past due", "double-booked", 'class="bookkeeping"', "no known billing period"]
@@ -221,8 +231,12 @@ def test_money_at_risk_stands_above_bookkeeping(dana):
 def test_dismissed_bookkeeping_comes_back_when_there_is_more(dana):
     answer = page_of(dana, "?range=90d&currency=EUR")
     assert bookkeeping(answer)
-    form = {name: hidden(answer, name) for name in ("part", "unknown_interval")}
-    assert form == {"part": "bookkeeping", "unknown_interval": "1"}
+    form = dismissal(answer)
+    assert form == {
+        "part": "bookkeeping",
+        "unknown_interval": "1",
+        "unknown_interval_newest": (NOON - days(4)).isoformat(),
+    }
     browser = browser_of(dana)
     url = matched(r'action="(/dashboard/dismiss[^"]*)"', answer.content.decode())[1].replace("&amp;", "&")
     answer = browser.post(url, form, follow=True)
@@ -231,6 +245,71 @@ def test_dismissed_bookkeeping_comes_back_when_there_is_more(dana):
     assert not bookkeeping(answer)
     assert "Money at risk" in words(answer)
     assert not bookkeeping(page_of(dana))  # Also in another browser.
+    subscribe(dana, "new@example.com", "gold", 100)
+    assert bookkeeping(page_of(dana))
+
+
+def test_a_new_record_in_the_place_of_a_mended_one_brings_bookkeeping_back(dana):
+    browser_of(dana).post("/dashboard/dismiss", dismissal(page_of(dana)))
+    with clock_at(NOON + minutes(1)):
+        change(Subscription.objects.get(interval="unknown"), plan="monthly")
+        assert not bookkeeping(page_of(dana))
+        subscribe(dana, "new@example.com", "gold", 100)
+        assert bookkeeping(page_of(dana))
+
+
+@pytest.mark.parametrize("changed", [{"plan": "gold"}, {"status": "active"}])
+def test_a_subscription_that_comes_to_lack_something_is_new(dana, changed):
+    """One that had a plan with a known interval, and one that was cancelled."""
+    with clock_at(NOON - days(9)):
+        later = subscribe(dana, "later@example.com", "gold" if "status" in changed else "monthly", 100)
+        if "status" in changed:
+            change(later, status="cancelled")
+    browser_of(dana).post("/dashboard/dismiss", dismissal(page_of(dana)))
+    change(Subscription.objects.get(interval="unknown", status="active"), status="cancelled")
+    assert not bookkeeping(page_of(dana))
+    with clock_at(NOON + minutes(1)):
+        # However long ago it happened: it is recorded now.
+        change(later, **changed, occurred_at=NOON - days(5))
+        assert bookkeeping(page_of(dana))
+
+
+def test_what_changes_without_becoming_new_stays_dismissed(dana):
+    browser_of(dana).post("/dashboard/dismiss", dismissal(page_of(dana)))
+    with clock_at(NOON + minutes(1)):
+        for changed in ({"status": "past_due"}, {"plan": "platinum"}, {"amount_cents": 1}):
+            change(Subscription.objects.get(interval="unknown"), **changed)
+            assert not bookkeeping(page_of(dana))
+
+
+def test_a_tip_above_the_number_that_is_counted_is_new_too(dana, monkeypatch):
+    monkeypatch.setattr(attention, "TIPS_COUNTED", 1)
+    change(Subscription.objects.get(interval="unknown"), status="cancelled")
+    for _ in range(3):
+        tip(dana)
+    answer = page_of(dana)
+    assert "More than 1 tip have no Stripe ID." in words(answer)
+    browser_of(dana).post("/dashboard/dismiss", dismissal(answer))
+    with clock_at(NOON + minutes(1)):
+        tip(dana, stripe_payment_id="pi_known")
+        assert not bookkeeping(page_of(dana))
+        tip(dana)
+        assert bookkeeping(page_of(dana))
+
+
+def test_a_tip_that_was_dated_earlier_and_stored_later_is_new_too(dana):
+    tip(dana)
+    browser_of(dana).post("/dashboard/dismiss", dismissal(page_of(dana)))
+    with clock_at(NOON - minutes(5)):
+        tip(dana)
+    assert bookkeeping(page_of(dana))
+
+
+def test_what_the_release_before_stored_still_counts(dana):
+    """It compared numbers alone."""
+    dismissed = {"bookkeeping": {"unknown_interval": 1, "no_stripe_id": 0}}
+    Earner.objects.update_or_create(creator=dana, defaults={"dismissed": dismissed})
+    assert not bookkeeping(page_of(dana))
     subscribe(dana, "new@example.com", "gold", 100)
     assert bookkeeping(page_of(dana))
 
@@ -247,13 +326,19 @@ def test_two_parts_are_dismissed_apart(dana):
     browser.post("/dashboard/dismiss", {"part": "bookkeeping", "unknown_interval": "1"})
     browser.post("/dashboard/dismiss", {"part": "first_steps"})
     assert Earner.objects.get(pk=dana.pk).dismissed == {
-        "bookkeeping": {"no_stripe_id": 0, "unknown_interval": 1},
+        "bookkeeping": {"unknown_interval": 1},
         "first_steps": {},
     }
 
 
 @pytest.mark.parametrize(
-    "form", [{}, {"part": "everything"}, {"part": "bookkeeping", "unknown_interval": "many"}]
+    "form",
+    [
+        {},
+        {"part": "everything"},
+        {"part": "bookkeeping", "unknown_interval": "many"},
+        {"part": "bookkeeping", "no_stripe_id_newest": "soon"},
+    ],
 )
 def test_a_form_that_is_not_the_pages_changes_nothing(dana, form):
     answer = browser_of(dana).post("/dashboard/dismiss", form)

@@ -5,6 +5,7 @@ records and the names of the plans, and shares nothing with the verbs.
 """
 
 from datetime import date, timedelta
+from decimal import ROUND_HALF_UP, Decimal
 from random import Random
 
 import hypothesis.strategies as st
@@ -13,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 
 from foundation.calendar import day_of, start_of
 from monetization.days import closing
-from monetization.figures import series, stats, supporters
+from monetization.figures import churn, series, stats, supporters
 from monetization.figures.periods import CHOSEN, RANGES, before, between, period_of
 from monetization.figures.stats import Figures
 from monetization.models import ClosedDay
@@ -114,6 +115,13 @@ def plainly(creator, currency, period, now):
     }
 
 
+def in_percent(left, of):
+    """The part of a set in percent, with one decimal, rounded half up; None if there is no one in it."""
+    if not of:
+        return None
+    return float((Decimal(100 * len(left)) / len(of)).quantize(Decimal("0.1"), ROUND_HALF_UP))
+
+
 def of_now(creator, currency, now):
     """The figures that are of now alone, by SQL."""
     *_, at_risk = who_paid(creator, currency, now)
@@ -197,6 +205,9 @@ def check_series(creator, now):
             assert (len(booked), sum(booked)) == (len(points), figures.sponsors_booked_cents)
             paying = series.payers_by_day(creator, currency, period, at_end=figures.paying_subscribers)
             assert len(paying) in (0, len(points))
+            leaving = churn.by_day(creator, currency, period, at_end=figures.churn)
+            assert len(leaving) in (0, len(points))
+            assert not leaving or leaving[-1] == figures.churn.percent
             earlier_steps = series.steps_before(creator, currency, period)
             assert len(earlier_steps) == (len(points) if earlier else 0)
             if earlier:
@@ -211,6 +222,8 @@ def check_series(creator, now):
                     # An open day has the number of the last closed day, but the last point is of now.
                     is_closed = ClosedDay.objects.filter(day=point.day).exists()
                     assert not paying or paying[at] == len(who) or not is_closed
+                    a_month_ago, *_ = who_paid(creator, currency, end - days(30))
+                    assert not leaving or leaving[at] == in_percent(a_month_ago - who, a_month_ago)
                     a_period_ago = start_of(point.last_day) + days(1 - period.days) - A_MOMENT
                     assert earlier_steps[at].mrr_cents == who_paid(creator, currency, a_period_ago)[1]
                     on_the_day = between(point.day, point.day)
