@@ -6,9 +6,12 @@ from random import Random
 from django.utils import timezone
 
 from accounts.actors import actor_of
+from accounts.mail import outbox
 from accounts.models import User
 from demo.made_up_past import clock_at
-from monetization import sponsors, subscriptions, tips
+from foundation.calendar import start_of
+from monetization import mails, sponsors, subscriptions, tips
+from monetization.digests import writing
 from monetization.models import Sponsor, Subscription
 
 READERS = ("ada", "bela", "chen", "dora", "emil", "fatou", "goro", "hana", "ivan", "jules", "kofi", "lena")
@@ -34,6 +37,16 @@ def live_through_a_year(creator: User, days: int) -> None:
         with clock_at(at):
             live_through_a_day(creator, at, chance)
     book_sponsors(creator, today, days)
+
+
+def write_a_weekly_mail(creator: User) -> None:
+    """Write the mail about the last week. It waits for the process that sends mails.
+
+    The creator had chosen one mail a week before that week. The caller sets the choice of the present.
+    """
+    with clock_at(start_of(writing.last_week())):
+        outbox.set_switches(creator, {mails.TIP}, weekly={mails.TIP})
+    writing.write_next(creator.pk)
 
 
 def live_through_a_day(creator: User, at: datetime, chance: Random) -> None:

@@ -56,16 +56,18 @@ def seed() -> dict[str, str]:
     names_and_keys = demo_credentials()
     dana = User.objects.get(pk=DEMO_USER)
     wanted = {kind for kind in outbox.KINDS if outbox.wants(dana, kind)}
+    weekly = {kind for kind in wanted if outbox.is_weekly(dana, kind)}
     outbox.set_switches(dana, set())  # Without this, a year of mails would be sent at once.
     if not Tip.objects.filter(creator_id=DEMO_USER).exists():
         year_of_a_newsletter.live_through_a_year(dana, DAYS)
+        year_of_a_newsletter.write_a_weekly_mail(dana)
     if not Wallet.objects.filter(pk=DEMO_USER).exists():
         for feature, label, credits, unit in RATES:
             if not Rate.objects.filter(feature=feature).exists():
                 rates.set_rate(feature=feature, label=label, credits=credits, unit=unit, actor="sandbox")
         live_through_a_year(Random(2026))  # noqa: S311 (made-up data, the same every time, no secret)
     staff_history.have_seen_something(User.objects.get(pk=DEMO_STAFF))
-    outbox.set_switches(dana, wanted)
+    outbox.set_switches(dana, wanted, weekly=weekly)
     return names_and_keys | {"user_id": DEMO_USER, "user_name": DEMO_NAME, "feature": DEMO_FEATURE}
 
 
