@@ -106,6 +106,15 @@ def ending(text: str, length: int) -> str:
     return text[next(fitting, max(len(text) - length, 0)) :]
 
 
+def initials(text: str) -> str:
+    """Return the first grapheme cluster of each of the first two words, in capitals.
+
+    >>> initials("ada lovelace"), initials("👩‍🚀 news")
+    ('AL', '👩\u200d🚀N')
+    """
+    return "".join(word[0] for word in map(_CLUSTER.findall, text.split()[:2])).upper()
+
+
 def middle_cut(text: str) -> str:
     """Return an id in at most 16 code points: its beginning and its end, if it is longer.
 

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from foundation.text import (
     beginning,
     ending,
+    initials,
     is_id,
     is_printable,
     is_printable_in_ids,
@@ -155,6 +156,21 @@ def test_a_cluster_longer_than_the_limit_is_cut_inside():
     assert beginning(stacked, 200) == "a" + "\u0301" * 199
     assert ending(stacked, 200) == "\u0301" * 200
     assert beginning("xy" + stacked, 200) == "xy"
+
+
+@pytest.mark.parametrize(
+    ("name", "letters"),
+    [
+        ("acme & sons", "A&"),
+        ("Globex", "G"),
+        ("👩‍🚀 news", "👩‍🚀N"),
+        ("🇩🇪 post", "🇩🇪P"),
+        ("e\u0301cole normale", "E\u0301N"),
+        ("नमस्ते दुनिया", "नदु"),
+    ],
+)
+def test_initials_are_whole_clusters(name, letters):
+    assert initials(name) == letters
 
 
 @settings(max_examples=200, deadline=None)

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 from django.utils.text import get_text_list
 
 from foundation.calendar import DAY, day_of
-from foundation.text import one_line
+from foundation.text import initials, one_line
 from foundation.words import NAME_SHOWN, beginning_words, count, period_words
 from monetization.models import Sponsor
 from monetization.sponsors import Conflicts
@@ -61,7 +61,7 @@ class PlacementRow:
     @property
     def initials(self) -> str:
         """The first letters of one or two words of the sponsor's name. They stand where a logo is missing."""
-        return "".join(word[0] for word in self.sponsor.sponsor_name.split()[:2]).upper()
+        return initials(self.sponsor.sponsor_name)
 
     @property
     def conflict(self) -> str:
