@@ -29,7 +29,7 @@ _WORDS: dict[Tone, tuple[str, ...]] = {
     "bad": (
         *("Failed", "Given up", "Parked for staff", "Refused by Stripe", "Something found", "Lost"),
         *("Needs an answer", "Inquiry, needs an answer", "Appeal, needs an answer"),
-        *("Owes", "Frozen", "May not sign in"),
+        *("Owes", "Frozen", "May not sign in", "Unknown"),
     ),
     "": (
         *("Ended", "Cancelled", "Expired", "Revoked", "Voided", "Used", "Refunded", "Being created"),

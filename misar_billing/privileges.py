@@ -117,7 +117,8 @@ WALLET = {
     "wallet_monthtotal": APPENDED_BY_OPERATORS,
     "wallet_stripemovement": APPENDED_BY_OPERATORS,
     "wallet_stripepayout": Access(
-        operator=("INSERT", "UPDATE (status, arrives_at, is_automatic, itemized_at)"), auditor=ALL
+        operator=("INSERT", "UPDATE (status, arrives_at, is_automatic, itemized_at, unknown_since)"),
+        auditor=ALL,
     ),
     "wallet_payoutitem": APPENDED_BY_OPERATORS,
     "wallet_payoutreading": APPENDED_BY_OPERATORS,

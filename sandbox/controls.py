@@ -32,6 +32,7 @@ SESSION_VERBS: Verbs = {
     "expire": sessions.expire,
 }
 REFUND_VERBS: Verbs = {"succeed": refunds.succeed, "fail": refunds.fail, "cancel": refunds.cancel}
+PAYOUT_VERBS: Verbs = {"fail": payouts.fail, "cancel": payouts.cancel}
 DISPUTE_VERBS: Verbs = {
     "submit": disputes.submit,
     "escalate": disputes.escalate,
@@ -99,10 +100,23 @@ def refund_session(request: HttpRequest, session_id: str) -> JsonResponse:
 @control
 @require_POST
 def pay_out(request: HttpRequest) -> JsonResponse:
-    """Pay out all money that waits, at once; with `{"amount": cents}`, so much, as if by hand."""
-    amount = _cents(_body(request, "amount"))
-    made = payouts.pay_out_now() if amount is None else payouts.pay_out_by_hand(amount)
+    """Pay out all money that waits, at once; with `{"amount": cents}`, so much, as if by hand.
+
+    A payout by hand may have a `"status"`: "paid", or "pending" as long as it can be canceled.
+    """
+    body = _body(request, "amount", "status")
+    amount, status = _cents(body), _choice(body, "status", ("paid", "pending")) or "paid"
+    made = payouts.pay_out_now() if amount is None else payouts.pay_out_by_hand(amount, status=status)
     return JsonResponse(made.body)
+
+
+@control
+@require_POST
+def payout_verb(request: HttpRequest, payout_id: str, verb: str) -> JsonResponse:
+    if verb not in PAYOUT_VERBS:
+        return _unknown_verb(PAYOUT_VERBS, verb)
+    _body(request)
+    return JsonResponse(PAYOUT_VERBS[verb](payout_id).body)
 
 
 @control

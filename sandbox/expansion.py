@@ -36,7 +36,10 @@ FIELDS: dict[str, dict[str, tuple[str, ...]]] = {
     },
     "dispute": {"charge": ("charge",), "payment_intent": ("payment_intent",)},
     "balance_transaction": {"source": ("charge", "refund", "dispute", "payout")},
-    "payout": {"balance_transaction": ("balance_transaction",)},
+    "payout": {
+        "balance_transaction": ("balance_transaction",),
+        "failure_balance_transaction": ("balance_transaction",),
+    },
 }
 
 Tree = dict[str, Any]

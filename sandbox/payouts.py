@@ -1,14 +1,15 @@
 """Payouts: Stripe sends what is on the balance to the merchant's bank, by itself each day, or when asked.
 
 Money can be paid out from the second midnight (UTC) after it moved. An automatic payout knows what is in it.
-Payouts are made when a program asks for them, each as of its midnight.
+Payouts are made when a program asks for them, each as of its midnight. The money of a payout that fails or is
+canceled is on the balance again, and is in a later payout.
 """
 
 import time
 from itertools import groupby
 
 from sandbox import shapes, store
-from sandbox.errors import Refused
+from sandbox.errors import NoSuchObject, Refused
 from sandbox.store import Body, Document
 
 DAY_SECONDS = 86_400
@@ -37,10 +38,21 @@ def pay_out_now() -> Document:
         return _pay_out(waiting, created=int(time.time()))
 
 
-def pay_out_by_hand(amount: int) -> Document:
+def pay_out_by_hand(amount: int, *, status: str = "paid") -> Document:
     """A payout that the merchant asked for. Stripe does not know which transactions are in it."""
     with store.transaction():
-        return _sent(amount, created=int(time.time()), automatic=False, items=[])
+        return _sent(amount, created=int(time.time()), automatic=False, items=[], status=status)
+
+
+def fail(payout_id: str) -> Document:
+    """The bank returned the money of a payout, even long after it was paid."""
+    reason = {"failure_code": "could_not_process", "failure_message": "The bank could not process it."}
+    return _came_back(payout_id, "failed", allowed=("pending", "paid"), **reason)
+
+
+def cancel(payout_id: str) -> Document:
+    """The merchant canceled a payout that was not on its way yet. Automatic ones cannot be canceled."""
+    return _came_back(payout_id, "canceled", allowed=("pending",))
 
 
 def items_of(payout_id: str) -> list[str]:
@@ -57,8 +69,22 @@ def _pay_out(moves: list[Document], *, created: int) -> Document:
     return _sent(amount, created=created, automatic=True, items=[moved.id for moved in moves])
 
 
-def _sent(amount: int, *, created: int, automatic: bool, items: list[str]) -> Document:
-    body: Body = shapes.payout(amount=amount, created=created, automatic=automatic)
+def _came_back(payout_id: str, status: str, *, allowed: tuple[str, ...], **reason: str) -> Document:
+    with store.transaction():
+        payout = store.get("payout", payout_id)
+        if payout is None:
+            raise NoSuchObject("payout", payout_id, param="payout")
+        if payout.body["status"] not in allowed:
+            raise Refused(f"This payout is {payout.body['status']}.")
+        payout.body |= {"status": status, "failure_balance_transaction": shapes.new_id("txn_1"), **reason}
+        store.save(payout)
+        moved = shapes.transaction_of_returned_payout(payout.body, created=int(time.time()))
+        store.add(Document(moved, session=""))
+    return payout
+
+
+def _sent(amount: int, *, created: int, automatic: bool, items: list[str], status: str = "paid") -> Document:
+    body: Body = shapes.payout(amount=amount, created=created, automatic=automatic, status=status)
     store.add(Document(shapes.transaction_of_payout(body), session=""))
     if automatic:
         items = [*items, body["balance_transaction"]]

@@ -341,8 +341,8 @@ def transaction_of_dispute(dispute: Body, *, amount: int, fee: int, created: int
     )
 
 
-def payout(*, amount: int, created: int, automatic: bool) -> Body:
-    """A payout that arrived at the bank a day after it was made."""
+def payout(*, amount: int, created: int, automatic: bool, status: str) -> Body:
+    """A payout that arrives at the bank a day after it was made."""
     return {
         "id": new_id("po_1"),
         "object": "payout",
@@ -353,12 +353,15 @@ def payout(*, amount: int, created: int, automatic: bool) -> Body:
         "created": created,
         "currency": "usd",
         "description": "STRIPE PAYOUT",
+        "failure_balance_transaction": None,
+        "failure_code": None,
+        "failure_message": None,
         "livemode": False,
         "metadata": {},
         "method": "standard",
         "reconciliation_status": "completed" if automatic else "not_applicable",
         "source_type": "card",
-        "status": "paid",
+        "status": status,
         "type": "bank_account",
     }
 
@@ -372,6 +375,19 @@ def transaction_of_payout(payout: Body) -> Body:
         kind="payout",
         category="payout",
         description=payout["description"],
+    )
+
+
+def transaction_of_returned_payout(payout: Body, *, created: int) -> Body:
+    """The money of a payout that failed or was canceled: it is on the balance again."""
+    return _transaction(
+        payout,
+        transaction_id=payout["failure_balance_transaction"],
+        amount=payout["amount"],
+        kind="payout_failure" if payout["status"] == "failed" else "payout_cancel",
+        category="payout_reversal",
+        description=f"REFUND FOR PAYOUT ({payout['description']})",
+        created=created,
     )
 
 

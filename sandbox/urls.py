@@ -94,6 +94,7 @@ urlpatterns = [
     path("_sandbox/refunds/<str:refund_id>/<str:verb>", controls.refund_verb),
     path("_sandbox/disputes/<str:dispute_id>/<str:verb>", controls.dispute_verb),
     path("_sandbox/payouts", controls.pay_out),
+    path("_sandbox/payouts/<str:payout_id>/<str:verb>", controls.payout_verb),
     path("_sandbox/events", controls.list_events),
     path("_sandbox/events/<str:event_id>/resend", controls.resend),
     path("_sandbox/deliveries", controls.list_deliveries),

@@ -180,6 +180,10 @@ class StripeOutOfReach(TryAgainLater):
     headers = {"Retry-After": "5"}
 
 
+class WrongAnswer(StripeOutOfReach):
+    """Raised when Stripe answers, and the answer cannot be used."""
+
+
 class NotToResolve(Conflict):
     """Raised when staff cannot resolve an event: it is already handled, or its payment is credited."""
 

@@ -1,14 +1,18 @@
 """What a month says of our balance at Stripe: its movements, its fees and its payouts. Amounts are text."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 
 from foundation import money as amounts
+from foundation.calendar import add_months, start_of
 from foundation.charts import Cell, Column, Row, Table
 from wallet.payments.payouts import money
+from wallet.payments.payouts.models import CAME_BACK
 from wallet.payments.payouts.money import Money, Moved, Payout
 
+# Our category of what came back in this month of payouts that were made in an earlier one.
+OF_EARLIER = "came_back_from_earlier"
 # Stripe's reporting categories in our words, in the order of the page.
 NAMES = {
     ("charge", True): "Top-ups",
@@ -23,7 +27,8 @@ NAMES = {
     ("dispute_reversal", False): "Other disputes that returned money",
     ("fee", False): "Stripe's other fees",
     ("payout", False): "Payouts to our bank",
-    ("payout_reversal", False): "Payouts that came back",
+    (CAME_BACK, False): "Payouts that came back",
+    (OF_EARLIER, False): "Payouts of earlier months that came back",
     ("topup", False): "Money that we added",  # Stripe's word for it is our users' word for something else.
 }
 
@@ -38,16 +43,25 @@ class Balance:
     moved: Table
     paid_out: str
     waiting: str
+    came_back_later: str
 
 
 @dataclass(frozen=True)
 class StripeSide:
-    """The part of a month's page about Stripe. `url` of a payout leads to Stripe's dashboard."""
+    """The part of a month's page about Stripe.
+
+    Each payout has its amount, what it sent of this month's top-ups, and what it sent besides.
+    """
 
     closed_at: datetime | None
     read_until: datetime | None
     balances: Sequence[Balance]
     payouts: Sequence[tuple[Payout, str, str, str]]
+
+    @property
+    def has_unknown(self) -> bool:
+        """Whether Stripe does not know one of the payouts."""
+        return any(payout.is_unknown for payout, *_ in self.payouts)
 
 
 def side_of(month: date) -> StripeSide | None:
@@ -56,14 +70,16 @@ def side_of(month: date) -> StripeSide | None:
     if found is None:
         return None
     currencies = sorted({*found.opening, *(each.currency for each in found.moved)})
-    balances = [_balance(found, currency) for currency in currencies]
-    return StripeSide(
-        found.closed_at, money.read_until(), balances, list(map(_sent, money.payouts_of(month)))
-    )
+    earlier = {each.currency: each for each in money.of_earlier_payouts(month)}
+    payouts = money.payouts_of(month)
+    balances = [_balance(found, currency, earlier.get(currency), payouts) for currency in currencies]
+    return StripeSide(found.closed_at, money.read_until(), balances, list(map(_sent, payouts)))
 
 
-def _balance(found: Money, currency: str) -> Balance:
+def _balance(found: Money, currency: str, earlier: Moved | None, payouts: Sequence[Payout]) -> Balance:
     moved = [each for each in found.moved if each.currency == currency]
+    if earlier:
+        moved = list(_apart(moved, earlier))
     order = list(NAMES)
     moved.sort(
         key=lambda each: (order.index(_key(each)) if _key(each) in NAMES else len(order), each.category)
@@ -75,6 +91,11 @@ def _balance(found: Money, currency: str) -> Balance:
     names = ("Gross", "Stripe's fee", "Net", "Movements")
     of_topups = [each for each in moved if each.of_topups]
     net, paid_out = sum(each.net for each in of_topups), sum(each.paid_out for each in of_topups)
+    came_back_later = sum(
+        payout.net
+        for payout in payouts
+        if payout.currency == currency and _came_back_later(payout, found.month)
+    )
     return Balance(
         currency.upper(),
         _written(found.opening.get(currency, 0), currency),
@@ -82,7 +103,30 @@ def _balance(found: Money, currency: str) -> Balance:
         Table("What moved", [Column(name) for name in names], rows),
         _written(paid_out, currency),
         _written(net - paid_out, currency),
+        _written(came_back_later, currency) if came_back_later else "",
     )
+
+
+def _apart(moved: Sequence[Moved], earlier: Moved) -> Iterator[Moved]:
+    """Yield the movements, and apart what came back of payouts of earlier months."""
+    for each in moved:
+        if each.category != CAME_BACK:
+            yield each
+            continue
+        yield replace(earlier, category=OF_EARLIER)
+        if each.movements > earlier.movements:
+            yield replace(
+                each,
+                movements=each.movements - earlier.movements,
+                amount=each.amount - earlier.amount,
+                fee=each.fee - earlier.fee,
+            )
+
+
+def _came_back_later(payout: Payout, month: date) -> bool:
+    """Whether a payout of this month came back after the end of the month."""
+    end = start_of(add_months(month, 1))
+    return bool(payout.came_back_at and start_of(month) <= payout.created_at < end <= payout.came_back_at)
 
 
 def _sent(payout: Payout) -> tuple[Payout, str, str, str]:
@@ -98,9 +142,10 @@ def _key(moved: Moved) -> tuple[str, bool]:
 
 def _cells(moved: Moved) -> list[Cell]:
     figures = (moved.amount, -moved.fee, moved.net)
+    url = "#payouts_title" if moved.category in (CAME_BACK, OF_EARLIER) else ""
     return [
         *(Cell(_written(each, moved.currency)) for each in figures),
-        Cell(amounts.plain(moved.movements)),
+        Cell(amounts.plain(moved.movements), url),
     ]
 
 

@@ -148,6 +148,61 @@ def test_what_stripe_says_of_the_month(staff):
     assert sum(int(row[header.index("net")]) for row in movements) == 2390
 
 
+def test_a_payout_that_came_back_from_an_earlier_month(staff):
+    """March is closed, then its payout fails: March's figures stay, and April says what came back."""
+    topup = topped_up(25, "2026-03-10 10:00:00").topup
+    facts = {"currency": "usd", "fee": 0}
+    for pk, day, category, amount, extra in (
+        ("txn_1", "2026-03-10", "charge", 2500, {"payment_intent_id": topup.payment_intent_id}),
+        ("txn_2", "2026-03-12", "payout", -2500, {}),
+        ("txn_3", "2026-04-02", "payout_reversal", 2500, {"source_id": "po_1"}),
+        ("txn_4", "2026-04-05", "payout", -400, {}),
+        ("txn_5", "2026-04-06", "payout_reversal", 400, {"source_id": "po_2"}),
+    ):
+        StripeMovement.objects.create(
+            id=pk, created_at=at(f"{day} 12:00:00"), category=category, amount=amount, **facts, **extra
+        )
+    for pk, day, amount in (("po_1", "2026-03-12", 2500), ("po_2", "2026-04-05", 400)):
+        moment = at(f"{day} 12:00:00")
+        StripePayout.objects.create(
+            id=pk,
+            created_at=moment,
+            arrives_at=moment,
+            amount=amount,
+            currency="usd",
+            status="paid",
+            is_automatic=True,
+            itemized_at=moment,
+        )
+    PayoutItem.objects.create(movement_id="txn_1", payout_id="po_1")
+    PayoutReading.objects.create(since=at("2026-03-01 00:00:00"), until=at("2026-04-10 00:00:00"))
+    assert money_at_stripe.close() == [MARCH]
+    [before] = staff.get(address(MARCH)).context["stripe"][0].balances
+    StripePayout.objects.update(status="failed")
+    page = staff.get(address(MARCH))
+    [balance] = page.context["stripe"][0].balances
+    assert balance == before
+    assert balance.paid_out == balance.came_back_later == "25.00"
+    assert "Of what was paid out, 25.00 USD came back in a later month" in page.text
+    april = staff.get(address(APRIL))
+    [balance] = april.context["stripe"][0].balances
+    said = [(row.words, row.cells[2].text, row.cells[3].text) for row in balance.moved.rows]
+    assert said == [
+        ("Payouts to our bank", "−4.00", "1"),
+        ("Payouts that came back", "4.00", "1"),
+        ("Payouts of earlier months that came back", "25.00", "1"),
+    ]
+    assert (balance.opening, balance.closing) == ("0.00", "25.00")
+    payouts = [(payout.id, payout.state) for payout, *_ in april.context["stripe"][0].payouts]
+    assert payouts == [("po_1", "Failed"), ("po_2", "Failed")]
+    assert f'<a href="{address(APRIL)}"><time datetime="2026-04-02' in page.text
+    _, *movements = rows_of(staff.get(address(APRIL, "month_end_stripe")))
+    assert [(row[2], row[7]) for row in movements if row[7]] == [
+        ("payout_reversal", "po_1"),
+        ("payout_reversal", "po_2"),
+    ]
+
+
 def test_who_may_open_it():
     a_quarter()
     for role, allowed in (("support", False), ("billing", True), ("admin", True)):

@@ -27,7 +27,7 @@ from foundation.http import outgoing
 from foundation.http.strict_json import depth_of
 from foundation.text import beginning
 from wallet.books.models import STRIPE_ID_LENGTH
-from wallet.errors import BadSignature, StripeOutOfReach, UnreadableEvent
+from wallet.errors import BadSignature, StripeOutOfReach, UnreadableEvent, WrongAnswer
 from wallet.payments.return_urls import URL_CHARACTERS
 
 logger = logging.getLogger(__name__)
@@ -321,10 +321,10 @@ def is_time(value: object) -> TypeGuard[int]:
     return type(value) is int and 0 < value < TIME_MAX
 
 
-def wrong_answer(reason: str) -> StripeOutOfReach:
+def wrong_answer(reason: str) -> WrongAnswer:
     """Log why an answer of Stripe cannot be used, and return the error to raise."""
     logger.error("Stripe gave a wrong answer: %s", reason)
-    return StripeOutOfReach()
+    return WrongAnswer()
 
 
 def verified_event(body: bytes, signature: str) -> dict[str, Any]:

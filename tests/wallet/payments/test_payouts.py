@@ -10,11 +10,14 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from foundation.calendar import add_months
+from sandbox import store
 from tests.wallet.entries import sql
 from tests.wallet.lives import Life
 from tests.wallet.resting import rest, resting_triggers
 from wallet.books import laws
+from wallet.errors import WrongAnswer
 from wallet.models import ClosedMoney, MonthMoney, PayoutItem, PayoutReading, StripeMovement, StripePayout
+from wallet.payments import settlement
 from wallet.payments.payouts import money, reading
 
 pytestmark = pytest.mark.django_db
@@ -260,6 +263,8 @@ def test_a_payout_that_failed_sent_nothing_until_another_sends_its_money(first, 
     if second:
         sent("po_2", 10, 2500, second)
         moved("txn_4", 10, "payout", -2500)
+    if second == "failed":
+        moved("txn_5", 12, "payout_reversal", 2500, source_id="po_2")
     PayoutReading.objects.create(since=MARCH, until=datetime(2026, 4, 2, tzinfo=UTC))
     before = {each.category: each.paid_out for each in money_in(MARCH.date()).moved}
     assert before["charge"] == paid_out
@@ -275,7 +280,10 @@ def told_by_stripe(monkeypatch):
     def one(kind, pk):
         body = {"arrival_date": int(MARCH.timestamp()), "reconciliation_status": "in_progress"}
         said.asked.append(pk)
-        return body | said.of.get(pk, {"status": "paid"})
+        answer = said.of.get(pk, {"status": "paid"})
+        if isinstance(answer, WrongAnswer):
+            raise answer
+        return answer if answer is None else body | answer
 
     monkeypatch.setattr(reading.stripe_lists, "one", one)
     monkeypatch.setattr(reading.stripe_lists, "pages", lambda kind, **where: iter(()))
@@ -311,3 +319,171 @@ def test_a_payout_of_which_stripe_never_says_what_is_in_it_holds_up_no_month(tol
     assert money.close()[0] == MARCH.date()
     [payout] = money.payouts_of(MARCH.date())
     assert (payout.is_automatic, payout.is_itemized) == (False, False)
+
+
+# --- Payouts that Stripe does not know -------------------------------------------------------------------
+
+
+def read_payouts():
+    """What the command writes, and its exit code."""
+    out, code = StringIO(), 0
+    try:
+        call_command("read_payouts", stdout=out)
+    except SystemExit as exit:
+        code = exit.code
+    return out.getvalue(), code
+
+
+def test_a_payout_that_stripe_does_not_know_holds_up_no_other(life, stand_in, monkeypatch):
+    life()
+    yesterday = timezone.now() - timedelta(days=1)
+    StripePayout.objects.create(
+        id="po_other",  # It was read with a key of another account.
+        created_at=yesterday,
+        arrives_at=yesterday,
+        amount=100,
+        currency="usd",
+        status="in_transit",
+        is_automatic=True,
+    )
+    known = stand_in.sandbox.control("payouts")
+    out, code = read_payouts()
+    assert code == 1
+    assert "Payout po_other of" in out
+    assert known["id"] not in out
+    assert StripePayout.objects.get(pk=known["id"]).itemized_at
+    since = StripePayout.objects.get(pk="po_other").unknown_since
+    assert read_payouts()[1] == 1
+    assert StripePayout.objects.get(pk="po_other").unknown_since == since
+    months = {each.id: each.state for each in money.payouts_of(this_month())}
+    assert months[known["id"]] == "Paid"
+    if "po_other" in months:  # Not on the first day of a month.
+        assert months["po_other"] == "Unknown"
+    monkeypatch.setattr(reading, "UNKNOWN_FOR", timedelta(0))  # A week later.
+    out, code = read_payouts()
+    assert (code, "po_other" in out) == (0, False)
+
+
+def test_a_month_waits_a_week_for_a_payout_that_stripe_does_not_know(told_by_stripe):
+    sent("po_1", 5, 100, itemized_at=None)
+    PayoutReading.objects.create(since=MARCH, until=datetime(2026, 5, 2, tzinfo=UTC))
+    told_by_stripe.of["po_1"] = None
+    reading.read()
+    assert money.close() == []
+    StripePayout.objects.update(unknown_since=timezone.now() - timedelta(days=8))
+    assert [each.month for each in money.close()[:2]] == [3, 4]
+    told_by_stripe.asked.clear()
+    reading.read()
+    assert told_by_stripe.asked == []
+    [payout] = money.payouts_of(MARCH.date())
+    assert (payout.state, payout.is_itemized) == ("Unknown", False)
+
+
+def test_a_payout_that_stripe_knows_again_is_as_the_others(told_by_stripe):
+    sent("po_1", 5, 100, "in_transit")
+    PayoutReading.objects.create(since=MARCH, until=datetime(2026, 5, 2, tzinfo=UTC))
+    told_by_stripe.of["po_1"] = None
+    reading.read()
+    assert [each.pk for each in reading.unknown()] == ["po_1"]
+    told_by_stripe.of["po_1"] = {"status": "paid"}
+    reading.read()
+    assert not reading.unknown().exists()
+    assert money.payouts_of(MARCH.date())[0].state == "Paid"
+
+
+def test_a_wrong_answer_about_one_payout_holds_up_no_other(told_by_stripe, monkeypatch):
+    sent("po_1", 5, 100, "in_transit")
+    sent("po_2", 6, 100, "in_transit")
+    PayoutReading.objects.create(since=MARCH, until=datetime(2026, 5, 2, tzinfo=UTC))
+    told_by_stripe.of["po_1"] = WrongAnswer()
+    reading.read()
+    assert [each.pk for each in reading.unknown()] == ["po_1"]
+    assert StripePayout.objects.get(pk="po_2").status == "paid"
+
+
+# --- Payouts that come back after their month -----------------------------------------------------------
+
+
+def read_on():
+    """Read the newest stretch again: Stripe's times are whole seconds, and a test is faster than these."""
+    with resting_triggers():
+        PayoutReading.objects.order_by("-until")[:1].get().delete()
+    reading.read()
+
+
+@pytest.fixture
+def long_ago(stand_in, monkeypatch):
+    """A top-up of $25 of 70 days ago, which Stripe paid out by itself two midnights later; that payout."""
+    monkeypatch.setenv("DATA_DIR", str(stand_in.sandbox.data_dir))
+    paid_at = timezone.now() - timedelta(days=70)
+    session = store.add_paid_session(
+        user_id="usr_1", product="blog", amount_cents=2500, created=int(paid_at.timestamp())
+    )
+    settlement.settle(stand_in.session(session["id"]), happened_at=paid_at)
+    reading.read(since=paid_at - timedelta(days=1))
+    payout = StripePayout.objects.get()
+    assert money.close()[-1] == add_months(this_month(), -1)
+    return payout
+
+
+def test_a_payout_that_fails_after_its_month_comes_back_in_a_later_one(long_ago, stand_in):
+    month = long_ago.created_at.date().replace(day=1)
+    closed = money_in(month)
+    failed = stand_in.sandbox.control(f"payouts/{long_ago.pk}/fail")
+    read_on()
+    assert money_in(month) == closed
+    assert {each.law for each in laws.violations()} == set()
+    now = money_in(this_month())
+    assert by_category(now) == {("payout_reversal", False): (1, 2398, 0)}
+    assert now.opening == {"usd": 0}
+    assert now.closing == {"usd": 2398}
+    [earlier] = money.of_earlier_payouts(this_month())
+    assert (earlier.currency, earlier.movements, earlier.net) == ("usd", 1, 2398)
+    back = StripeMovement.objects.get(pk=failed["failure_balance_transaction"])
+    for page in (month, this_month()):
+        [payout] = money.payouts_of(page)
+        assert (payout.id, payout.state, payout.came_back_at) == (long_ago.pk, "Failed", back.created_at)
+    # Then Stripe sends it with the next payout.
+    again = stand_in.sandbox.control("payouts")
+    assert again["amount"] == 2398
+    read_on()
+    assert PayoutItem.objects.get(pk=back.pk).payout_id == again["id"]
+    assert money_in(this_month()).closing == {"usd": 0}
+    assert money_in(month) == closed
+
+
+def test_a_payout_by_hand_is_canceled(life, stand_in):
+    life()
+    made = stand_in.sandbox.control("payouts", amount=500, status="pending")
+    reading.read()
+    assert money.payouts_of(this_month())[0].state == "Pending"
+    stand_in.sandbox.control(f"payouts/{made['id']}/cancel")
+    read_on()
+    [payout] = money.payouts_of(this_month())
+    assert payout.state == "Canceled"
+    assert payout.came_back_at
+    assert money.of_earlier_payouts(this_month()) == []
+    assert money_in(this_month()).closing == {"usd": 2500 - 102}
+
+
+def test_what_a_month_paid_out_is_the_same_before_and_after_its_payout_fails(told_by_stripe):
+    """Its money comes back after the end of the month, before the month is closed."""
+    moved("txn_1", 3, "charge", 2500, "po_1")
+    sent("po_1", 5, 2500)
+    moved("txn_2", 5, "payout", -2500)
+    PayoutReading.objects.create(since=MARCH, until=datetime(2026, 4, 12, tzinfo=UTC))
+    before = money_in(MARCH.date())
+    StripeMovement.objects.create(
+        id="txn_3",
+        created_at=datetime(2026, 4, 11, tzinfo=UTC),
+        category="payout_reversal",
+        currency="usd",
+        amount=2500,
+        fee=0,
+        source_id="po_1",
+    )
+    StripePayout.objects.update(status="failed")
+    assert money_in(MARCH.date()) == before
+    assert money.close() == [MARCH.date()]
+    assert money_in(MARCH.date()).moved == before.moved
+    assert sum(each.paid_out for each in before.moved) == 2500

@@ -11,6 +11,9 @@ from django.db.models.functions import Now
 from wallet.books.models import STRIPE_ID_LENGTH
 
 NAME_LENGTH = 100
+# Stripe's reporting category of the money of a payout that failed or was canceled. The source of such a
+# movement is that payout.
+CAME_BACK = "payout_reversal"
 
 
 class StripeMovement(models.Model):
@@ -30,7 +33,12 @@ class StripeMovement(models.Model):
 
     class Meta:
         default_permissions = ()
-        indexes = [models.Index(fields=["created_at", "id"], name="wallet_movement_created")]
+        indexes = [
+            models.Index(fields=["created_at", "id"], name="wallet_movement_created"),
+            models.Index(
+                fields=["source_id"], condition=Q(category=CAME_BACK), name="wallet_movement_came_back"
+            ),
+        ]
 
     def __str__(self) -> str:
         return self.id
@@ -52,9 +60,13 @@ class StripePayout(models.Model):
     itemized_at = models.DateTimeField(
         null=True, help_text="When what is in it was read. Empty while Stripe has not said it."
     )
+    unknown_since = models.DateTimeField(
+        null=True,
+        help_text="Since when Stripe does not know it, or answers wrongly. Empty while it knows it.",
+    )
 
     # A payout in one of these states does not change any more, and its money has come back. One that is paid
-    # may still fail some days later.
+    # may still fail: Stripe's documentation says within five business days, and two weeks were seen.
     ENDED = ("failed", "canceled")
 
     class Meta:

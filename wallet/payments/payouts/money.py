@@ -2,7 +2,7 @@
 
 A movement belongs to the UTC month in which the money moved at Stripe. So a dispute of a payment of November
 that takes its money in December is in December. The money of a month is closed when all of its movements
-are read, and what is in each automatic payout of it.
+are read, and what is in each automatic payout of it, unless Stripe does not know that payout for a week.
 """
 
 from collections.abc import Iterable
@@ -14,23 +14,30 @@ from django.db import connection
 from django.db.models import F, Sum
 
 from foundation.calendar import add_months, day_of, start_of
-from wallet.payments.payouts.models import ClosedMoney, MonthMoney, PayoutReading, StripePayout
-from wallet.payments.payouts.reading import read_until
+from wallet.payments.payouts.models import CAME_BACK, ClosedMoney, MonthMoney, PayoutReading, StripePayout
+from wallet.payments.payouts.reading import known, read_until
 
-# The payouts of a month by whose end their money had left: those that did not fail, and those that did where
-# the money that came back was sent by such a payout in its turn. All of it is in the range of the month.
-SENT = """
-WITH RECURSIVE back AS MATERIALIZED (
-     SELECT moved.source_id AS failed_id, item.payout_id AS sent_in
-       FROM wallet_stripemovement moved JOIN wallet_payoutitem item ON item.movement_id = moved.id
-      WHERE moved.created_at >= %(since)s AND moved.created_at < %(until)s
-            AND moved.category = 'payout_reversal'),
+# What came back in a month, of payouts that failed or were canceled.
+BACK = f"""
+     SELECT id, source_id AS payout_id, currency, amount, fee, created_at
+       FROM wallet_stripemovement
+      WHERE category = '{CAME_BACK}' AND created_at >= %(since)s AND created_at < %(until)s
+"""  # noqa: S608 (made of texts of the project)
+# The payouts of a month by whose end their money had left: those of which nothing came back in the month, and
+# those where what came back was sent by such a payout in its turn. So a payout that comes back after the end
+# of the month counts as sent, whether the month is closed before or after that.
+SENT = f"""
+WITH RECURSIVE back AS MATERIALIZED ({BACK}),
 sent (id) AS (
-     SELECT id FROM wallet_stripepayout
-      WHERE created_at >= %(since)s AND created_at < %(until)s AND status NOT IN ('failed', 'canceled')
+     SELECT id FROM wallet_stripepayout payout
+      WHERE created_at >= %(since)s AND created_at < %(until)s
+        AND NOT EXISTS (SELECT FROM back WHERE back.payout_id = payout.id)
       UNION
-     SELECT back.failed_id FROM sent JOIN back ON back.sent_in = sent.id)
-"""
+     SELECT back.payout_id
+       FROM sent
+       JOIN wallet_payoutitem item ON item.payout_id = sent.id
+       JOIN back ON back.id = item.movement_id)
+"""  # noqa: S608 (made of texts of this module)
 # By the index on the time. A payment of which the books know nothing has no row of its own.
 ADDED = """
      SELECT movement.currency, movement.category,
@@ -55,9 +62,18 @@ closed AS (
 INSERT INTO wallet_monthmoney (month, currency, category, of_topups, movements, amount, fee, paid_out)
 SELECT closed.month, added.* FROM closed CROSS JOIN added
 """  # noqa: S608 (made of texts of this module)
-# The payouts that were made in a month, and those with top-ups of it: of these payments, what it sent.
-PAYOUTS = """
-WITH sent AS (
+# What came back in a month, of payouts of earlier months. A payout before the first reading has no row.
+OF_EARLIER = f"""
+SELECT back.currency, count(*), sum(back.amount)::bigint, sum(back.fee)::bigint
+  FROM ({BACK}) AS back LEFT JOIN wallet_stripepayout payout ON payout.id = back.payout_id
+ WHERE (payout.created_at < %(since)s) IS NOT FALSE
+ GROUP BY 1 ORDER BY 1
+"""  # noqa: S608 (made of texts of this module)
+# The payouts that were made in a month, those that came back in it, and those with top-ups of it: of these
+# payments, what it sent.
+PAYOUTS = f"""
+WITH back AS ({BACK}),
+sent AS (
      SELECT item.payout_id, count(*) AS movements, sum(movement.amount - movement.fee)::bigint AS net
        FROM wallet_stripemovement movement
        JOIN wallet_payment payment
@@ -66,13 +82,16 @@ WITH sent AS (
        JOIN wallet_payoutitem item ON item.movement_id = movement.id
       WHERE movement.created_at >= %(since)s AND movement.created_at < %(until)s
       GROUP BY 1)
-SELECT id, created_at, arrives_at, status, is_automatic, itemized_at IS NOT NULL, currency, amount,
-       coalesce(movements, 0), coalesce(net, 0)
-  FROM wallet_stripepayout LEFT JOIN sent ON payout_id = id
- WHERE created_at >= %(since)s AND created_at < %(until)s OR id IN (SELECT payout_id FROM sent)
+SELECT id, created_at, arrives_at, status, is_automatic, itemized_at IS NOT NULL, unknown_since IS NOT NULL,
+       currency, amount, coalesce(movements, 0), coalesce(net, 0),
+       (SELECT min(moved.created_at) FROM wallet_stripemovement moved
+         WHERE moved.source_id = payout.id AND moved.category = '{CAME_BACK}')
+  FROM wallet_stripepayout payout LEFT JOIN sent ON payout_id = id
+ WHERE created_at >= %(since)s AND created_at < %(until)s
+    OR id IN (SELECT payout_id FROM sent) OR id IN (SELECT payout_id FROM back)
  ORDER BY created_at, id
  LIMIT %(most)s
-"""
+"""  # noqa: S608 (made of texts of this module)
 PAYOUTS_MAX = 200
 
 
@@ -96,7 +115,10 @@ class Moved:
 
 @dataclass(frozen=True)
 class Payout:
-    """A payout, and what it sent of the month's top-ups: how many movements, and their net."""
+    """A payout, and what it sent of the month's top-ups: how many movements, and their net.
+
+    `came_back_at` is when its money was back on our balance, None unless it failed or was canceled.
+    """
 
     id: str
     created_at: datetime
@@ -104,15 +126,24 @@ class Payout:
     status: str
     is_automatic: bool
     is_itemized: bool
+    is_unknown: bool
     currency: str
     amount: int
     movements: int
     net: int
+    came_back_at: datetime | None
 
     @property
     def state(self) -> str:
         """Its status as pages write it."""
+        if self.is_unknown:
+            return "Unknown"
         return self.status.replace("_", " ").capitalize()
+
+    @property
+    def came_back_in(self) -> date | None:
+        """The first day of the month in which its money came back."""
+        return day_of(self.came_back_at).replace(day=1) if self.came_back_at else None
 
 
 @dataclass(frozen=True)
@@ -163,8 +194,21 @@ def money_of(month: date) -> Money | None:
     return Money(month, opening, _added(month))
 
 
+def of_earlier_payouts(month: date) -> list[Moved]:
+    """Return what came back in a month of payouts of earlier months, by currency."""
+    with connection.cursor() as cursor:
+        cursor.execute(OF_EARLIER, _times(month))
+        return [
+            Moved(currency, CAME_BACK, False, movements, amount, fee, paid_out=0)
+            for currency, movements, amount, fee in cursor.fetchall()
+        ]
+
+
 def payouts_of(month: date) -> list[Payout]:
-    """Return the payouts made in a month and those with its top-ups, oldest first; at most 200."""
+    """Return the payouts made in a month, those that came back in it, and those with its top-ups.
+
+    The oldest is first. There are at most 200.
+    """
     with connection.cursor() as cursor:
         cursor.execute(PAYOUTS, _times(month) | {"most": PAYOUTS_MAX})
         return [Payout(*row) for row in cursor.fetchall()]
@@ -179,7 +223,7 @@ def _first_open() -> date | None:
 
 
 def _is_itemized(month: date) -> bool:
-    made = StripePayout.objects.filter(is_automatic=True, created_at__lt=start_of(add_months(month, 1)))
+    made = known().filter(is_automatic=True, created_at__lt=start_of(add_months(month, 1)))
     return not made.filter(itemized_at=None).exclude(status__in=StripePayout.ENDED).exists()
 
 

@@ -13,9 +13,10 @@ from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from foundation.calendar import add_months, day_of, start_of
+from wallet.errors import WrongAnswer
 from wallet.payments import stripe_lists
 from wallet.payments.models import TopUp
-from wallet.payments.payouts.models import PayoutItem, PayoutReading, StripeMovement, StripePayout
+from wallet.payments.payouts.models import CAME_BACK, PayoutItem, PayoutReading, StripeMovement, StripePayout
 from wallet.payments.sessions import payment_at, text_at
 from wallet.payments.stripe_lists import MOVEMENTS, PAYOUTS, Body
 
@@ -23,6 +24,9 @@ from wallet.payments.stripe_lists import MOVEMENTS, PAYOUTS, Body
 SETTLING = timedelta(minutes=10)
 # A payout that arrived may still be sent back by the bank within some days.
 CHANGES_FOR = timedelta(days=14)
+# So long a payout that Stripe does not know is asked for again, and its month waits for what is in it. Until
+# then, an operator can mend the cause, such as a key of another account.
+UNKNOWN_FOR = timedelta(days=7)
 
 OnPage = Callable[[int], None]
 
@@ -49,13 +53,30 @@ def read(*, since: datetime | None = None, on_page: OnPage = lambda count: None)
             on_page(len(page))
         PayoutReading.objects.create(since=start, until=stop)
         start = stop
+    came_back = StripeMovement.objects.filter(category=CAME_BACK).values("source_id")
+    _follow(StripePayout.objects.filter(pk__in=came_back).exclude(status__in=StripePayout.ENDED), on_page)
     _follow(StripePayout.objects.filter(is_automatic=True, itemized_at=None), on_page)
     return start
 
 
+def unknown() -> QuerySet[StripePayout]:
+    """Return the payouts that Stripe does not know, oldest first. They are asked for again for a week."""
+    return StripePayout.objects.filter(unknown_since__gte=_given_up_until()).order_by("created_at", "pk")
+
+
+def known() -> QuerySet[StripePayout]:
+    """Return all payouts but those that Stripe has not known for a week."""
+    return StripePayout.objects.exclude(unknown_since__lt=_given_up_until())
+
+
+def _given_up_until() -> datetime:
+    return timezone.now() - UNKNOWN_FOR
+
+
 def _may_change(start: datetime) -> Q:
     """The payouts whose state may have changed since the run that read until `start`."""
-    return Q(created_at__gte=start - CHANGES_FOR) | ~Q(status="paid")
+    may_fail = Q(created_at__gte=start - CHANGES_FOR) | ~Q(status="paid")
+    return may_fail & ~Q(status__in=StripePayout.ENDED)
 
 
 def read_until() -> datetime | None:
@@ -108,20 +129,34 @@ def _store_payouts(page: Sequence[Body]) -> None:
 
 
 def _follow(payouts: QuerySet[StripePayout], on_page: OnPage) -> None:
-    """Ask what became of these payouts, and for what is in those of which Stripe can say it by now."""
-    for payout in list(payouts.exclude(status__in=StripePayout.ENDED).order_by("created_at", "pk")):
-        body = stripe_lists.one(PAYOUTS, payout.id)
-        on_page(0)
-        if body is None:
-            continue
-        mine = StripePayout.objects.filter(pk=payout.pk)
-        mine.update(status=body["status"], arrives_at=_moment(body["arrival_date"]))
-        if not payout.is_automatic or payout.itemized_at:
-            continue
+    """Ask what became of these payouts, and for what is in those of which Stripe can say it by now.
+
+    A payout that Stripe does not know, or answers wrongly about, is marked and holds up no other payout.
+    """
+    for payout in list((payouts & known()).order_by("created_at", "pk")):
+        try:
+            is_known = _ask(payout, on_page)
+        except WrongAnswer:
+            is_known = False
+        if not is_known and payout.unknown_since is None:
+            StripePayout.objects.filter(pk=payout.pk).update(unknown_since=timezone.now())
+
+
+def _ask(payout: StripePayout, on_page: OnPage) -> bool:
+    """Store what became of a payout, and what is in it. Return whether Stripe knows it."""
+    body = stripe_lists.one(PAYOUTS, payout.id)
+    on_page(0)
+    if body is None:
+        return False
+    mine = StripePayout.objects.filter(pk=payout.pk)
+    mine.update(status=body["status"], arrives_at=_moment(body["arrival_date"]))
+    if payout.is_automatic and not payout.itemized_at:
         if body["reconciliation_status"] == "completed":
             _itemize(payout, on_page)
         elif _is_never_itemized(payout, body):
             mine.update(is_automatic=False)
+    mine.update(unknown_since=None)  # Last, because what is in it may be a wrong answer.
+    return True
 
 
 def _is_never_itemized(payout: StripePayout, body: Body) -> bool:
