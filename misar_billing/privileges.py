@@ -115,6 +115,7 @@ WALLET = {
     "wallet_featuretotal": Access(operator=("INSERT", "DELETE"), auditor=ALL),
     "wallet_closedmonth": APPENDED_BY_OPERATORS,
     "wallet_monthtotal": APPENDED_BY_OPERATORS,
+    "wallet_latetotal": APPENDED_BY_OPERATORS,
     "wallet_stripemovement": APPENDED_BY_OPERATORS,
     "wallet_stripepayout": Access(
         operator=("INSERT", "UPDATE (status, arrives_at, is_automatic, itemized_at, unknown_since)"),

@@ -1,7 +1,7 @@
 """The wallet's models. Each model is defined in the package that writes it."""
 
 from wallet.books.models import Audit, ClosedDay, DayTotal, Entry, OutOfOrderEntry, Wallet
-from wallet.books.totals import ClosedMonth, FeatureTotal, MonthTotal
+from wallet.books.totals import ClosedMonth, FeatureTotal, LateTotal, MonthTotal
 from wallet.charges.models import Budget, GiveBack, Hold, HoldPart, Lot, LotMove
 from wallet.grants.models import GrantedMonth
 from wallet.payments.models import (
@@ -37,6 +37,7 @@ __all__ = [
     "GrantedMonth",
     "Hold",
     "HoldPart",
+    "LateTotal",
     "Lot",
     "LotMove",
     "MonthMoney",

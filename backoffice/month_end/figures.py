@@ -16,6 +16,8 @@ from wallet.books import months
 from wallet.books.months import LINES, Month, Part, Total, sum_of
 from wallet.history.products import name_of
 
+# The line of what came into earlier months after they were closed.
+LATE = "Late entries"
 # What each line says, besides what its name says.
 MEANINGS = {
     "sold": "Credits that users paid for at Stripe.",
@@ -26,6 +28,7 @@ MEANINGS = {
     "clawed back": "Credits of payments that were refunded or disputed.",
     "reinstated": "Credits of refunds that failed, and of disputes that returned money.",
     "adjusted": "What staff added and took by hand.",
+    LATE: "Entries that came into an earlier month after it was closed.",
 }
 
 
@@ -57,6 +60,8 @@ def statement(month: Month) -> list[Line]:
         moved = month.line(name)
         url = entries(period_of(month.first_day), kinds=kinds) if moved.entries else ""
         lines.append(Line(name.capitalize(), MEANINGS[name], moved, url))
+    if month.late:
+        lines.append(Line(LATE, MEANINGS[LATE], month.booked, "#late_title"))
     return lines
 
 
@@ -85,15 +90,19 @@ def _cells(parts: Sequence[Part], url: str) -> list[Cell]:
 
 def by_month(found: Sequence[Month]) -> Table:
     """Return the months as rows, with a column for each line."""
-    names = ("Opening", *(name.capitalize() for name in LINES), "Closing")
-    rows = [Row(f"{month.first_day:%B %Y}", list(_row_of(month)), month.first_day) for month in found]
-    return Table("Month", [Column(name) for name in names], rows)
+    has_late = any(month.late for month in found)
+    lines = [*(name.capitalize() for name in LINES), *([LATE] if has_late else [])]
+    rows = [Row(f"{month.first_day:%B %Y}", list(_row_of(month, lines)), month.first_day) for month in found]
+    return Table("Month", [Column(name) for name in ("Opening", *lines, "Closing")], rows)
 
 
-def _row_of(month: Month) -> Iterator[Cell]:
+def _row_of(month: Month, lines: Sequence[str]) -> Iterator[Cell]:
     yield Cell(money.plain(month.opening))
-    for line in statement(month):
-        yield Cell(_signed(line.sum.credits), line.url)
+    said = {line.name: line for line in statement(month)}
+    for name in lines:
+        line = said.get(name)
+        url = reverse("admin:month_end", args=[month.first_day]) + "#late_title" if name == LATE else ""
+        yield Cell(_signed(line.sum.credits), url or line.url) if line else Cell("0")
     yield Cell(money.plain(month.ends.credits))
 
 

@@ -31,6 +31,18 @@ def summary(month: Month) -> Iterator[tuple[Cell, ...]]:
                 paid = part.credits - part.granted
                 whose = (part.product, part.feature, part.kind)
                 yield (name, line, *whose, part.credits, part.granted, paid, part.entries)
+    for late in month.late:
+        whose = (late.product, late.feature, late.kind)
+        paid = late.credits - late.granted
+        yield (
+            name,
+            f"late entries of {late.month:%Y-%m}",
+            *whose,
+            late.credits,
+            late.granted,
+            paid,
+            late.entries,
+        )
     yield (name, "closing", "", "", "", ends.credits, ends.granted, ends.paid, moved.entries)
 
 

@@ -67,6 +67,7 @@ def month_end(site: AdminSite, request: HttpRequest, month: date) -> HttpRespons
             "lines": figures.statement(found),
             "stripe": in_time(lambda: (stripe.side_of(month),)),
             "revenue": figures.revenue(found),
+            "came_late": months.late_of(month),
             "may_take_files": request.user.has_perm(EXPORT_PERMISSION),
             **figures.neighbors(found, first=first, last=day_of(timezone.now())),
         }

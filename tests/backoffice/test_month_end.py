@@ -9,10 +9,19 @@ from django.urls import reverse
 from foundation import money
 from tests.backoffice.members import member_of, signed_in
 from tests.backoffice.plans import captured
-from tests.wallet.books.test_months import APRIL, MARCH, MAY, NOW, a_quarter, closed_until
+from tests.wallet.books.test_months import (
+    APRIL,
+    MARCH,
+    MAY,
+    NOW,
+    a_quarter,
+    booked_when,
+    came_late,
+    closed_until,
+)
 from tests.wallet.entries import sql
 from tests.wallet.past import at, charged, topped_up
-from wallet.books import laws
+from wallet.books import laws, months
 from wallet.books.months import LINES
 from wallet.models import ClosedDay, Entry, PayoutItem, PayoutReading, StripeMovement, StripePayout
 from wallet.payments.payouts import money as money_at_stripe
@@ -201,6 +210,34 @@ def test_a_payout_that_came_back_from_an_earlier_month(staff):
         ("payout_reversal", "po_1"),
         ("payout_reversal", "po_2"),
     ]
+
+
+def test_late_entries_have_a_line_and_lead_to_their_month(staff):
+    a_quarter()
+    closed_until(NOW)
+    before = rows_of(staff.get(address(MARCH, "month_end_summary")))
+    came_late()
+    months.book_late(MARCH, booked_by="anna", reason="Restore of 20 May")
+    booked_when("2026-05-20 12:00:00")
+    assert rows_of(staff.get(address(MARCH, "month_end_summary"))) == before
+    march = staff.get(address(MARCH))
+    assert "came into this month after it was closed" in march.text
+    assert f'<a href="{address(MAY)}#late_title">May 2026</a>.' in march.text
+    may = staff.get(address(MAY))
+    [line] = [line for line in may.context["lines"] if line.name == "Late entries"]
+    assert (line.sum.credits, line.sum.entries, line.url) == (35, 3, "#late_title")
+    assert "Restore of 20 May" in may.text
+    month = may.context["month"]
+    assert month.opening + sum(each.sum.credits for each in may.context["lines"]) == month.ends.credits
+    assert month.ends.credits == balance_of_all()
+    header, opening, *parts, last = rows_of(staff.get(address(MAY, "month_end_summary")))
+    column = header.index("credits")
+    assert int(opening[column]) + sum(int(row[column]) for row in parts) == int(last[column])
+    listed = staff.get(f"{MONTHS}?before=2026-06")
+    assert [column.name for column in listed.context["table"].columns][-2:] == ["Late entries", "Closing"]
+    for row in listed.context["table"].rows:
+        figures = [int(cell.text.replace("\N{MINUS SIGN}", "-").replace(",", "")) for cell in row.cells]
+        assert sum(figures[:-1]) == figures[-1]
 
 
 def test_who_may_open_it():

@@ -1,10 +1,16 @@
-"""The stored totals of finished days by feature, and those of finished months."""
+"""The stored totals of finished days by feature, those of finished months, and what came into these later."""
+
+from datetime import date
 
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
 
+from foundation.calendar import day_of
 from wallet.books.models import FEATURE_LENGTH, PRODUCT_LENGTH, ClosedDay, Entry
+
+NAME_LENGTH = 100
+REASON_LENGTH = 200
 
 
 class TotalByFeature(models.Model):
@@ -90,3 +96,37 @@ class MonthTotal(TotalByFeature):
 
     def __str__(self) -> str:
         return f"{self.month:%Y-%m} {self.product} {self.feature} {self.kind}: {self.credits}"
+
+
+class LateTotal(TotalByFeature):
+    """What a closed month lacks, of one product, feature and kind, and an operator has booked later.
+
+    Entries came into the month after it was closed, as with a restore. They count in the month in which they
+    were booked, that of `created_at`. The figures are below 0 for entries that are gone.
+    """
+
+    month = models.DateField(help_text="The first day of the closed month that has the entries.")
+    number = models.BigIntegerField(help_text="1 for what was booked first of that month, and so on.")
+    booked_by = models.CharField(max_length=NAME_LENGTH)
+    reason = models.CharField(max_length=REASON_LENGTH)
+    created_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        default_permissions = ()
+        constraints = [
+            # Of two that book the same at once, only one can.
+            models.UniqueConstraint(
+                fields=["month", "number", "product", "kind", "feature"], name="wallet_latetotal_once"
+            ),
+            models.CheckConstraint(
+                condition=~Q(credits=0, granted=0, entries=0), name="wallet_latetotal_changes_something"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.month:%Y-%m} {self.product} {self.feature} {self.kind}: {self.credits}"
+
+    @property
+    def booked_in(self) -> date:
+        """The first day of the month in which it counts."""
+        return day_of(self.created_at).replace(day=1)

@@ -5,7 +5,7 @@ from io import StringIO
 from random import Random
 
 import pytest
-from django.core.management import call_command
+from django.core.management import CommandError, call_command
 from django.db import transaction
 from django.db.utils import IntegrityError
 
@@ -13,10 +13,10 @@ from tests.crowd import begin
 from tests.wallet.charges.test_any_history import BEGINNINGS, History, branches  # noqa: F401 (a fixture)
 from tests.wallet.entries import sql
 from tests.wallet.past import at, charged, gave_back, topped_up, wrote
-from tests.wallet.resting import rest
+from tests.wallet.resting import rest, resting_triggers
 from wallet.books import days, laws, months
 from wallet.books.months import LINES, Part
-from wallet.models import ClosedDay, ClosedMonth, Entry, FeatureTotal, MonthTotal, Wallet
+from wallet.models import ClosedDay, ClosedMonth, Entry, FeatureTotal, LateTotal, MonthTotal, Wallet
 
 pytestmark = pytest.mark.django_db
 
@@ -187,13 +187,15 @@ def test_days_that_are_added_up_again_leave_a_closed_month_as_it_is():
     assert list(MonthTotal.objects.order_by("pk").values()) == before
 
 
-@pytest.mark.parametrize("table", ["wallet_closedmonth", "wallet_monthtotal"])
+@pytest.mark.parametrize("table", ["wallet_closedmonth", "wallet_monthtotal", "wallet_latetotal"])
 @pytest.mark.parametrize(
     "statement", ["UPDATE {} SET entries = entries + 1", "DELETE FROM {}", "TRUNCATE {}"]
 )
 def test_a_closed_month_cannot_be_changed(table, statement):
     a_quarter()
     closed_until(NOW)
+    came_late()
+    months.book_late(MARCH, **BOOKED)
     with pytest.raises(IntegrityError), transaction.atomic():
         sql(statement.format(table))
 
@@ -228,6 +230,143 @@ def test_a_month_whose_days_are_forgotten_at_the_last_moment_is_not_closed(monke
     assert not MonthTotal.objects.exists()
 
 
+# --- Late entries -------------------------------------------------------------------------------------
+
+BOOKED = {"booked_by": "anna", "reason": "Restore of 20 May"}
+
+
+def came_late() -> None:
+    """Entries come into March, which is closed: a charge of a new user, and one that is given back."""
+    with resting_triggers():
+        topped_up(40, "2026-03-20 10:00:00", user_id="usr_late")
+        gave_back(charged(7, "2026-03-20 11:00:00", user_id="usr_late"), 2, "2026-03-31 23:00:00")
+    days.reopen(MARCH)
+    days.close_days(now=NOW)
+
+
+def booked_when(moment: str) -> None:
+    """Let what is booked late have been booked then."""
+    with resting_triggers():
+        sql("UPDATE wallet_latetotal SET created_at = %s", at(moment))
+
+
+def test_late_entries_count_in_the_month_in_which_they_are_booked():
+    a_quarter()
+    closed_until(NOW)
+    before = [months.month_of(month) for month in (MARCH, APRIL)]
+    came_late()
+    assert {row.law for row in laws.violations()} == {OF_MONTHS}
+    lacking = months.lacking(MARCH)
+    assert [(part.kind, part.credits, part.entries) for part in lacking] == [
+        ("deduct", -7, 1),
+        ("refund", 2, 1),
+        ("topup", 40, 1),
+    ]
+    assert months.book_late(MARCH, **BOOKED) == lacking
+    booked_when("2026-05-20 12:00:00")
+    assert laws.violations() == []
+    assert months.lacking(MARCH) == months.book_late(MARCH, **BOOKED) == []
+    assert [months.month_of(month) for month in (MARCH, APRIL)] == before
+    may = months.month_of(MAY)
+    assert (may.booked.credits, may.booked.entries) == (35, 3)
+    assert may.opening == before[-1].ends.credits
+    balances = sum(Wallet.objects.values_list("balance", flat=True))
+    assert may.ends.credits == balances == months.newest(1, now=NOW)[0].ends.credits
+    # June and July begin with them, whether May is closed or not.
+    june = date(2026, 6, 1)
+    assert months.month_of(june).opening == balances
+    closed_until(at("2026-07-02 00:00:00"))
+    assert months.month_of(june).closed_at
+    assert months.month_of(june).opening == months.month_of(date(2026, 7, 1)).opening == balances
+    assert [each.opening for each in months.newest(2, now=at("2026-07-02 00:00:00"))] == [balances, balances]
+    assert laws.violations() == []
+
+
+def test_late_entries_that_come_twice_are_booked_twice():
+    a_quarter()
+    closed_until(NOW)
+    came_late()
+    months.book_late(MARCH, **BOOKED)
+    with resting_triggers():
+        charged(1, "2026-03-31 23:30:00", user_id="usr_late")
+    days.reopen(MARCH)
+    days.close_days(now=NOW)
+    assert [part.credits for part in months.book_late(MARCH, **BOOKED)] == [-1]
+    assert laws.violations() == []
+    assert {late.number for late in months.late_of(MARCH)} == {1, 2}
+
+
+@pytest.mark.breaks_the_books
+def test_entries_that_are_gone_are_booked_below_zero():
+    a_quarter()
+    charged(3, "2026-03-15 10:00:00", user_id="usr_1", feature="blog.rare", product="blog")
+    closed_until(NOW)
+    with resting_triggers():
+        sql("DELETE FROM wallet_entry WHERE feature = 'blog.rare'")
+    days.reopen(MARCH)
+    days.close_days(now=NOW)
+    [part] = months.book_late(MARCH, **BOOKED)
+    assert (part.credits, part.entries) == (3, -1)
+    assert OF_MONTHS not in {row.law for row in laws.violations()}
+
+
+def test_nothing_is_late_in_a_month_that_is_open_or_has_an_open_day():
+    a_quarter()
+    closed_until(at("2026-04-10 05:00:00"))
+    assert months.book_late(APRIL, **BOOKED) == []
+    came_late()
+    ClosedDay.objects.filter(day=date(2026, 3, 9)).delete()
+    assert months.book_late(MARCH, **BOOKED) == []
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_that_book_the_same_at_once_book_it_once():
+    with transaction.atomic():
+        a_quarter()
+        closed_until(NOW)
+        came_late()
+    both = [begin(lambda: months.book_late(MARCH, **BOOKED)) for _ in range(2)]
+    answers = []
+    for each in both:
+        try:
+            answers.append(len(each.result(timeout=120)))
+        except IntegrityError:
+            answers.append(0)
+    assert sorted(answers) == [0, 3]
+    assert months.lacking(MARCH) == []
+
+
+def booked_by_the_command(*options: str) -> tuple[str, int]:
+    out, code = StringIO(), 0
+    try:
+        call_command("book_late_entries", "2026-03-20", *options, stdout=out)
+    except SystemExit as exit:
+        code = int(str(exit.code))
+    return out.getvalue(), code
+
+
+def test_the_command_shows_what_is_late_and_books_it_with_a_reason():
+    a_quarter()
+    closed_until(NOW)
+    came_late()
+    said, code = booked_by_the_command()
+    assert code == 1
+    assert "2026-03 mail mail.send deduct: −7 credits in 1 entry." in said
+    assert not LateTotal.objects.exists()
+    for options in (["--reason", "Restore"], ["--by", "anna"], ["--reason", "a\nb", "--by", "anna"]):
+        with pytest.raises(CommandError) as refused:
+            booked_by_the_command(*options)
+        assert refused.value.returncode == 2
+    assert booked_by_the_command("--reason", "Restore of 20 May", "--by", "anna")[1] == 0
+    assert {(each.booked_by, each.reason) for each in months.late_of(MARCH)} == {
+        ("anna", "Restore of 20 May")
+    }
+    assert booked_by_the_command() == (
+        "2026-03 lacks nothing, is not closed, or has a day that is not added up.\n",
+        0,
+    )
+
+
 # --- The law ------------------------------------------------------------------------------------------
 
 
@@ -241,6 +380,11 @@ def test_a_month_whose_days_are_forgotten_at_the_last_moment_is_not_closed(monke
         ("UPDATE wallet_closedmonth SET opening = 7 WHERE month = '2026-04-01'", "2026-04"),
         ("UPDATE wallet_closedmonth SET entries = 0 WHERE month = '2026-03-01'", "2026-03"),
         ("DELETE FROM wallet_closedmonth WHERE month = '2026-04-01'", "2026-04"),
+        (
+            "INSERT INTO wallet_latetotal (month, number, product, feature, kind, credits, granted, entries,"
+            " booked_by, reason) VALUES ('2026-03-01', 1, 'wallet', '', 'topup', 1, 0, 1, '', '')",
+            "2026-03 wallet topup",
+        ),
     ],
 )
 def test_the_law_names_a_month_that_its_days_do_not_add_up_to(change, subject):

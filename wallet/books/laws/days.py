@@ -45,9 +45,22 @@ LAWS_OF_DAYS = {
          ORDER BY 1
     """,
     # A month is checked while its days are closed; close_days --again opens them for a moment.
+    # What came into it later is booked in a later month.
     "A closed month is what its days add up to, and begins with what the month before ended with": """
-        WITH kept AS (
+        WITH stored AS (
              SELECT month, product, feature, kind, credits, granted, entries FROM wallet_monthtotal),
+        kept AS (
+             SELECT month, product, feature, kind, sum(credits) AS credits, sum(granted) AS granted,
+                    sum(entries) AS entries
+               FROM (SELECT * FROM stored
+                      UNION ALL
+                     SELECT month, product, feature, kind, credits, granted, entries
+                       FROM wallet_latetotal) AS each
+              GROUP BY 1, 2, 3, 4),
+        booked AS (
+             SELECT date_trunc('month', created_at AT TIME ZONE 'UTC')::date AS month,
+                    sum(credits) AS credits, sum(granted) AS granted
+               FROM wallet_latetotal GROUP BY 1),
         there AS (
              SELECT date_trunc('month', day_id)::date AS month, product, feature, kind,
                     sum(credits) AS credits, sum(granted) AS granted, sum(part.entries) AS entries
@@ -55,8 +68,9 @@ LAWS_OF_DAYS = {
               GROUP BY 1, 2, 3, 4),
         closed AS (
              SELECT wallet_closedmonth.*,
-                    opening + coalesce(moved.credits, 0) AS closing,
-                    opening_granted + coalesce(moved.granted, 0) AS closing_granted,
+                    opening + coalesce(moved.credits, 0) + coalesce(booked.credits, 0) AS closing,
+                    opening_granted + coalesce(moved.granted, 0) + coalesce(booked.granted, 0)
+                    AS closing_granted,
                     coalesce(moved.entries, 0) AS kept_entries,
                     NOT EXISTS (
                         SELECT FROM generate_series(
@@ -70,15 +84,16 @@ LAWS_OF_DAYS = {
                     AS is_added_up
                FROM wallet_closedmonth
                LEFT JOIN (SELECT month, sum(credits) AS credits, sum(granted) AS granted,
-                                 sum(entries) AS entries FROM kept GROUP BY 1) AS moved USING (month))
+                                 sum(entries) AS entries FROM stored GROUP BY 1) AS moved USING (month)
+               LEFT JOIN booked USING (month))
         SELECT concat_ws(' ', to_char(month, 'YYYY-MM'), nullif(product, ''), nullif(feature, ''), kind),
                format('%%s credits (%%s granted) in %%s entries kept, %%s (%%s) in %%s there',
                       coalesce(kept.credits, 0), coalesce(kept.granted, 0), coalesce(kept.entries, 0),
                       coalesce(there.credits, 0), coalesce(there.granted, 0), coalesce(there.entries, 0))
           FROM kept FULL JOIN there USING (month, product, feature, kind) JOIN closed USING (month)
          WHERE closed.is_added_up
-           AND (kept.credits, kept.granted, kept.entries)
-               IS DISTINCT FROM (there.credits, there.granted, there.entries)
+           AND (coalesce(kept.credits, 0), coalesce(kept.granted, 0), coalesce(kept.entries, 0)) <>
+               (coalesce(there.credits, 0), coalesce(there.granted, 0), coalesce(there.entries, 0))
          UNION ALL
         SELECT to_char(month, 'YYYY-MM'), 'totals of a month that is not closed'
           FROM kept WHERE NOT EXISTS (SELECT FROM closed WHERE closed.month = kept.month) GROUP BY month
