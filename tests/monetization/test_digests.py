@@ -374,8 +374,8 @@ def test_one_that_cannot_be_written_stops_no_other_and_is_written_later(weekly, 
     choose(stranger, "week", BEFORE)
     for each in (weekly, stranger):
         tip_at(each, TUESDAY)
+    sql("CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'no'; END $$")
     sql(
-        "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'no'; END $$;"
         "CREATE TRIGGER refuse BEFORE INSERT ON accounts_outgoingmail FOR EACH ROW"
         " WHEN (NEW.user_id = 'usr_stranger') EXECUTE FUNCTION refuse()"
     )

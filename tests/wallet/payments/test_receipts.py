@@ -224,10 +224,8 @@ def test_a_receipt_that_could_not_be_written_is_written_once_later(anna, unwritt
 
 
 def test_a_receipt_that_a_database_error_stopped_is_written_later(anna, credit):
-    sql(
-        "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'no'; END $$;"
-        "CREATE TRIGGER refuse BEFORE INSERT ON accounts_outgoingmail FOR EACH ROW EXECUTE FUNCTION refuse()"
-    )
+    sql("CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'no'; END $$")
+    sql("CREATE TRIGGER refuse BEFORE INSERT ON accounts_outgoingmail FOR EACH ROW EXECUTE FUNCTION refuse()")
     with clock_at(PAID_AT):
         assert credit().state == "paid"
     assert write_missing() == outbox.Written(0, 1)

@@ -54,9 +54,9 @@ ADDED = """
       GROUP BY 1, 2, 3
       ORDER BY 1, 2, 3
 """
+# A cluster refuses an INSERT whose own list of WITH is recursive.
 CLOSE = f"""
-{SENT},
-added AS MATERIALIZED ({ADDED}),
+WITH added AS MATERIALIZED ({SENT} {ADDED}),
 closed AS (
      INSERT INTO wallet_closedmoney (month) VALUES (%(month)s) ON CONFLICT (month) DO NOTHING RETURNING month)
 INSERT INTO wallet_monthmoney (month, currency, category, of_topups, movements, amount, fee, paid_out)
