@@ -98,7 +98,7 @@ class PreviewedForm(ReasonForm):
     its summary says so.
     """
 
-    seen = forms.CharField(required=False, max_length=100, widget=forms.HiddenInput)
+    seen = forms.CharField(required=False, widget=forms.HiddenInput)
     # What the effects don't depend on.
     unseen: ClassVar[tuple[str, ...]] = ("reason", "key", "seen")
     # After these refusals, the same form is sent again as it was. After others, it shows the effects again.

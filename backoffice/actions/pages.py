@@ -139,7 +139,7 @@ class ActingAdmin(ReadOnlyAdmin):
         if row is not None:
             context["staff_actions"] = self.links_on(row, cast(User, request.user))
             context["about"] = self.about(row)
-            context["acts"] = list(acts.on_row(row)[:ACTS_SHOWN_MAX])
+            context["acts"] = [(act, "") for act in acts.on_row(row)[:ACTS_SHOWN_MAX]]
         return super().render_change_form(request, context, *args, **kwargs)
 
     def add_view(

@@ -28,6 +28,7 @@ UNSAVED = (
     "The database is busy, so Stripe's answer was not saved. Send this form again: the same refund is never "
     "made twice."
 )
+SEEN = "_standing"  # The attribute of a row that keeps what `standing_seen` has read.
 REPORTS = "The credits are taken back when Stripe reports the refund, usually within seconds."
 
 
@@ -226,14 +227,14 @@ OF_REQUEST = (
 
 def standing_seen(topup: TopUp) -> Standing:
     """Return what became of the payment of a row that a page shows. The page reads it once."""
-    seen: Standing = vars(topup).setdefault("_standing", None) or refund_requests.standing_of(topup)
-    vars(topup)["_standing"] = seen
-    return seen
+    if SEEN not in vars(topup):
+        see_standings([topup])
+    standing: Standing = vars(topup)[SEEN]
+    return standing
 
 
 def see_standings(topups: list[TopUp]) -> None:
     """Read what became of the payments of all rows of a page together, for `standing_seen`."""
-    for topup_id, standing in refund_requests.standings_of(topups).items():
-        for topup in topups:
-            if topup.pk == topup_id:
-                vars(topup)["_standing"] = standing
+    standings = refund_requests.standings_of(topups)
+    for topup in topups:
+        vars(topup)[SEEN] = standings[topup.pk]

@@ -9,7 +9,7 @@ _WORDS = {
     actors.STRIPE: "Stripe",
     actors.OPERATOR: "An operator",
     actors.DEFAULT: "The installation",
-    lapsing.ACTOR: "The end of its time",
+    lapsing.ACTOR: "Time",
 }
 
 
