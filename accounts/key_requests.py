@@ -16,7 +16,7 @@ from django.db import Error, connection
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from accounts.key_secrets import digest_of
+from accounts.key_secrets import SECRET_LENGTH, digest_of
 from accounts.models import ApiKey, KeyRequest
 from foundation import deadlines
 from foundation.errors import first_line
@@ -72,13 +72,13 @@ def note(request: KeyRequest, *, secret: str) -> None:
     global _rests_until
     if request.status == HTTPStatus.SERVICE_UNAVAILABLE:
         if _has_room(request):
-            _waiting.append((request, digest_of(secret)))
+            _waiting.append((request, _digest_of(secret)))
         return
     if time.monotonic() < _rests_until or not _has_room(request):
         return
     try:
         with deadlines.within(4 * WAIT_SECONDS_MAX):
-            _record(request, digest_of(secret))
+            _record(request, _digest_of(secret))
             with suppress(IndexError):  # Another thread may have taken the last one.
                 while _waiting:
                     _record(*_waiting.popleft())
@@ -129,9 +129,16 @@ def _has_room(request: KeyRequest) -> bool:
     return _counted[counted] <= limit
 
 
+def _digest_of(secret: str) -> str:
+    """Return the digest of a secret; "" if no key can have this secret, so that none is looked for."""
+    return digest_of(secret) if len(secret) == SECRET_LENGTH else ""
+
+
 def _record(request: KeyRequest, digest: str) -> None:
-    owners = ApiKey.objects.filter(digest=digest).values_list("pk", flat=True)
-    if (key_id := request.key_id or owners.first()) is None:
+    key_id = request.key_id
+    if key_id is None and digest:
+        key_id = ApiKey.objects.filter(digest=digest).values_list("pk", flat=True).first()
+    if key_id is None:
         return
     values: dict[str, Any] = {
         "id": request.pk,

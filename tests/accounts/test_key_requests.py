@@ -294,9 +294,9 @@ def test_many_at_once_are_all_recorded(issued):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_request_that_is_refused_during_maintenance_is_recorded_with_the_next_one(owner, issued):
+def test_a_request_that_is_refused_during_maintenance_is_recorded_with_the_next_one(issued):
     key, secret = issued
-    other, others_secret = api_keys.issue(owner=owner, name="other", scopes=["read"])
+    other, others_secret = api_keys.issue(owner=UserFactory.create(), name="other", scopes=["read"])
     maintenance.begin("Moving.")
     try:
         for each in (secret, "msk_" + "x" * 43, others_secret):

@@ -60,7 +60,7 @@ def test_a_caller_that_does_not_accept_it_gets_the_text(browser):
     ("accepted", "is_gzip"),
     [
         ("gzip", True),
-        ("GZIP;q=0.5", True),
+        ("gzip;q=0.5", True),
         ("deflate, gzip ; q=1.0, *;q=0.5", True),
         ("gzip, identity; q=0", True),
         ("gzip;q=0.5, identity;q=0.5", True),
