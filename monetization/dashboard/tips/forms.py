@@ -1,5 +1,6 @@
 """The filters of the list of tips, and the forms that refund a tip or hide its message."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, time
 from typing import Any
 
@@ -7,17 +8,16 @@ from django import forms
 from django.db.models import Count, F, Q, Sum
 
 from foundation import money
-from foundation.calendar import start_of
-from foundation.forms import FIRST_DAY, LAST_DAY, DayField
+from foundation.calendar import DAY, FIRST_DAY, LAST_DAY, start_of
+from foundation.forms import DayField
 from monetization.dashboard.fields import amount_field, cents_of
-from monetization.dashboard.filters import FilterForm, Order, begins, choice_field, search_field
+from monetization.dashboard.filters import SORT, FilterForm, Order, begins, choice_field, search_field
 from monetization.figures import sums
 from monetization.figures.periods import Period
-from monetization.models import Tip
+from monetization.models import Refund, Tip
 
 # What the totals of a list add up.
 PARTS = ("gross_cents", "fee_cents", "net_cents", "refunded_cents", "fee_returned_cents")
-EVER = Period("ever", FIRST_DAY, LAST_DAY, "all time")
 
 
 class TipFilterForm(FilterForm):
@@ -78,13 +78,13 @@ class TipFilterForm(FilterForm):
         return data
 
     def totals(self) -> list[dict[str, Any]]:
-        """Return the sums of all tips that match the filters, with one query.
+        """Return the sums of all tips that match the filters, with two queries at most.
 
         There is one row per currency. The currency with the most tips is first. All refunds of these tips
-        count, even if a refund was made on a day outside the filter. If the only filter is the currency, the
-        sums come from the stored days, because a creator may have very many tips.
+        count, even if a refund was made on a day outside the filter. If the only filters are days and the
+        currency, the sums come from the stored days, because a creator may have very many tips.
         """
-        if self.narrowed > ("currency" in self.data):
+        if self.data.keys() - {SORT, "from", "to", "currency"}:
             return self._sums_of_rows()
         return self._sums_of_days()
 
@@ -103,18 +103,34 @@ class TipFilterForm(FilterForm):
 
     def _sums_of_days(self) -> list[dict[str, Any]]:
         self.is_valid()
-        chosen = self.cleaned_data.get("currency", "")
-        rows = [
-            {
-                "currency": currency,
-                "count": found.tips,
-                "net_after_refunds_cents": found.net_after_refunds_cents,
-                **{part: getattr(found, part) for part in PARTS},
-            }
-            for currency, found in sums.by_currency(self.creator, EVER, at=self.now).items()
-            if found.tips and chosen in ("", currency)
-        ]
+        first, last, chosen = (self.cleaned_data.get(name) for name in ("from", "to", "currency"))
+        period = Period("", first or FIRST_DAY, last or LAST_DAY, "")
+        has_days = bool(first or last)
+        refunds = self._refunds_of_tips(period) if has_days else {}
+        rows = []
+        for currency, found in sums.by_currency(self.creator, period, at=self.now).items():
+            if not found.tips or chosen not in (None, "", currency):
+                continue
+            if has_days:
+                # The refunds in `found` were made in the period, perhaps of earlier tips.
+                back, fee = refunds.get(currency, (0, 0))
+                found = replace(found, refunded_cents=back, fee_returned_cents=fee)
+            row = {part: getattr(found, part) for part in (*PARTS, "net_after_refunds_cents")}
+            rows.append({"currency": currency, "count": found.tips, **row})
         return sorted(rows, key=lambda row: (-row["count"], row["currency"]))
+
+    def _refunds_of_tips(self, period: Period) -> dict[str, tuple[int, int]]:
+        """Return the refunds, and the fees returned with them, of the tips of a period, by currency.
+
+        A refund comes after its tip, but another host may have dated it a moment earlier.
+        """
+        made = Refund.objects.filter(creator=self.creator, created_at__gte=period.since - DAY)
+        of_tips = made.filter(tip__created_at__gte=period.since, tip__created_at__lt=period.until)
+        rows = of_tips.order_by().values_list("currency")
+        return {
+            currency: (back, fee)
+            for currency, back, fee in rows.annotate(Sum("amount_cents"), Sum("fee_returned_cents"))
+        }
 
 
 # `from` is a keyword of Python, so the class cannot declare that field as an attribute.
