@@ -27,10 +27,11 @@ def page_of(
 ) -> Page[Row]:
     """Return up to `limit` rows (1 to 1000) that come after the row of the cursor.
 
-    The queryset must be ordered by fields that are never NULL, the last of them pk, all in one direction.
-    `among` has all rows of the creator. A cursor may name any row of `among`, because the row of a cursor can
-    leave the queryset between two pages. If a field of that row has changed since, the page begins after the
-    row's new place. Raises InvalidCursor if the cursor names no such row.
+    The queryset must be ordered by fields that are never NULL, the last of them pk, all in one direction. A
+    field may be an annotation that `among` has too. `among` has all rows of the creator. A cursor may name
+    any row of `among`, because the row of a cursor can leave the queryset between two pages. If a field of
+    that row has changed since, the page begins after the row's new place. Raises InvalidCursor if the cursor
+    names no such row.
     """
     assert 1 <= limit <= ROWS_MAX, "the edge has refused anything else"
     if cursor is not None:
@@ -62,7 +63,11 @@ def _after(queryset: QuerySet[Any], last: Model) -> Func:
     is_down = order[0].startswith("-")
     assert names[-1] == "pk", "the order is complete"
     assert all(each.startswith("-") == is_down for each in order), "all run in the same direction"
-    fields: list[Any] = [last._meta.pk if name == "pk" else last._meta.get_field(name) for name in names]
+    computed = queryset.query.annotations
+    fields: list[Any] = [
+        computed[name].output_field if name in computed else last._meta.get_field(name)
+        for name in [*names[:-1], last._meta.pk.name]
+    ]
     values = [Value(getattr(last, name), field) for name, field in zip(names, fields, strict=True)]
     # Of rows, PostgreSQL compares the first fields that differ.
     rows = (Func(*each, function="ROW", output_field=BooleanField()) for each in (map(F, names), values))

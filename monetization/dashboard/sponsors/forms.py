@@ -6,6 +6,7 @@ from typing import Any
 
 from django import forms
 from django.db.models import Q, QuerySet
+from django.db.models.functions import Coalesce
 
 from accounts.models import User
 from foundation import money
@@ -40,6 +41,9 @@ class SponsorFilterForm(FilterForm):
         "from": Order("Earliest first", ("active_from", "pk")),
         "name": Order("Sponsor, A to Z", ("sponsor_name", "pk")),
         "-name": Order("Sponsor, Z to A", ("-sponsor_name", "-pk")),
+        # Prices of different currencies are not compared: each currency is a group of its own.
+        "-price": Order("Highest price first", ("-currency", "-known_price_cents", "-pk")),
+        "price": Order("Lowest price first", ("currency", "known_price_cents", "pk")),
     }
     conditions = {
         "sponsor": lambda name: Q(sponsor_name__icontains=name),
@@ -60,6 +64,12 @@ class SponsorFilterForm(FilterForm):
             first = self.orders["from"]
             self.orders = {"from": first} | dict(self.orders)  # type: ignore[misc]
         super().__init__(given, creator)
+
+    @property
+    def mine(self) -> QuerySet[Any]:
+        """All placements of the creator. Sorted by price, one without a price stands with those for 0."""
+        placements: QuerySet[Any] = super().mine
+        return placements.annotate(known_price_cents=Coalesce("price_cents", 0))
 
     def records(self) -> QuerySet[Any]:
         """Return the placements that match. The state is the state at `self.now`, when the form was made."""

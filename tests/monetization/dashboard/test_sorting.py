@@ -11,13 +11,14 @@ from django.test.utils import CaptureQueriesContext
 
 from foundation import money
 from monetization import keyset
+from monetization.dashboard.sponsors.forms import SponsorFilterForm
 from monetization.dashboard.subscriptions.forms import SubscriptionFilterForm
 from monetization.dashboard.tips.forms import TipFilterForm
 from monetization.figures import stats
 from tests.html import browser_of, hidden, link, table, words
 from tests.monetization.dashboard.list_pages import file_of
 from tests.monetization.dashboard.test_overview_cost import analyze, fill, nodes, rows_read
-from tests.monetization.records import NOON, change, clock_at, days, refund, subscribe, tip
+from tests.monetization.records import NOON, change, clock_at, days, place, refund, subscribe, tip
 from tests.wallet.entries import sql
 
 pytestmark = pytest.mark.django_db
@@ -53,6 +54,18 @@ def some_subscriptions(creator, count):
             change(one, status=("past_due", "cancelled")[number % 2])
 
 
+def some_placements(creator, count):
+    """Placements in two currencies, some without a price and some for 0."""
+    for number in range(count):
+        place(
+            creator,
+            f"Sponsor {number % 4}",
+            starts=NOON + days(number // 2),
+            price_cents=(None, 0, 100, 29900)[number * 7 % 4],
+            currency=("USD", "EUR")[number % 3 == 0],
+        )
+
+
 def sorted_by(rows, fields):
     """The rows in the order of these fields, by Python."""
     names = [each.removeprefix("-") for each in fields]
@@ -62,7 +75,12 @@ def sorted_by(rows, fields):
 
 
 @pytest.mark.parametrize(
-    ("form_class", "make"), [(TipFilterForm, some_tips), (SubscriptionFilterForm, some_subscriptions)]
+    ("form_class", "make"),
+    [
+        (TipFilterForm, some_tips),
+        (SubscriptionFilterForm, some_subscriptions),
+        (SponsorFilterForm, some_placements),
+    ],
 )
 def test_each_order_is_complete_and_the_same_page_by_page(creator, stranger, form_class, make):
     make(creator, 23)
