@@ -4,7 +4,8 @@ from contextlib import suppress
 from typing import Any
 
 from django.contrib import messages
-from django.db.models import F
+from django.db.models import F, TextField
+from django.db.models.functions import Coalesce
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_http_methods, require_POST
@@ -12,14 +13,17 @@ from django.views.decorators.http import require_http_methods, require_POST
 from accounts.actors import actor_of
 from accounts.decorators import page_of_the_user
 from foundation import money
+from foundation.mailboxes import mailbox_of
 from monetization import tips as verbs
 from monetization.dashboard.filters import FilterForm
 from monetization.dashboard.paging import RecordList, user_of
 from monetization.dashboard.tips.forms import MessageForm, RefundForm, TipFilterForm
 from monetization.dashboard.tips.thanks import thanks_url
 from monetization.errors import ChangedMeanwhile, RefundTooLarge
-from monetization.models import Refund, Tip
+from monetization.models import Refund, Subscription, Tip
+from monetization.privacy.placeholders import is_erased
 
+SUBSCRIPTIONS_MAX = 10
 # Says where a hidden message is no longer shown, and where it is still returned.
 HIDDEN_FROM = "hidden from these pages and files, and from mail not yet sent; the API still returns it"
 
@@ -156,8 +160,25 @@ def _page(
             "created_at", "pk"
         ),
         "thanks_url": thanks_url(tip),
+        "subscriptions": _subscriptions_of_reader(tip),
     }
     return render(request, "monetization/tip.html", context, status=status)
+
+
+def _subscriptions_of_reader(tip: Tip) -> list[Subscription]:
+    """Return up to SUBSCRIPTIONS_MAX of the reader's subscriptions to this creator, the newest first.
+
+    There are none for a tip without an address, and none for an erased reader.
+    """
+    if not tip.email or is_erased(tip.email):
+        return []
+    Subscription.fill_mailboxes()
+    # The index of a creator's readers has this expression.
+    payer = Coalesce("mailbox", "reader", output_field=TextField())
+    theirs = (
+        Subscription.objects.visible_to(tip.creator).alias(payer=payer).filter(payer=mailbox_of(tip.email))
+    )
+    return list(theirs.order_by("-created_at", "-pk")[:SUBSCRIPTIONS_MAX])
 
 
 def _preview_page(
