@@ -25,7 +25,7 @@ from backoffice.lists.totals import Totals
 from foundation import money
 from foundation.calendar import FIRST_DAY, LAST_DAY, day_of, end_of, start_of
 from wallet.books import days
-from wallet.models import DayTotal, Entry
+from wallet.models import DayTotal, Entry, FeatureTotal
 
 # Before and after the times of all entries.
 LONG_AGO, FAR_AHEAD = start_of(FIRST_DAY), start_of(LAST_DAY)
@@ -43,14 +43,15 @@ SELECT {place}, count(*), coalesce(sum(credits), 0)
 
 @dataclass(frozen=True)
 class Choice:
-    """What the list shows: entries from `since` to before `until`, of a product and of some kinds.
+    """What the list shows: entries from `since` to before `until`, of a product, a feature and some kinds.
 
-    A product None and kinds () mean all.
+    None and kinds () mean all.
     """
 
     since: datetime = LONG_AGO
     until: datetime = FAR_AHEAD
     product: str | None = None
+    feature: str | None = None
     kinds: tuple[str, ...] = ()
 
 
@@ -69,7 +70,7 @@ class Stretch:
 
 
 class EntryPaginator(CappedPaginator):
-    """Pages of all entries, or of those of a time, of a product, or of kinds that include charges.
+    """Pages of all entries, or of those of a time, a product, a feature, or kinds that include charges.
 
     Other lists of entries, such as those of one wallet, have an index and are read like all lists.
     """
@@ -146,8 +147,8 @@ class EntryPaginator(CappedPaginator):
 def _choice_of(rows: models.QuerySet[Any]) -> Choice | None:
     """What a query of entries shows, if stretches of time serve it; otherwise None.
 
-    They do if the query sorts by time and filters by time, product and kind alone. Entries of other kinds
-    than charges have an index with their order.
+    They do if the query sorts by time and filters by time, product, feature and kind alone. Entries of other
+    kinds than charges have an index with their order.
     """
     if rows.query.is_empty() or str(rows.query.order_by[0]).removeprefix("-") != "created_at":
         return None
@@ -163,6 +164,8 @@ def _choice_of(rows: models.QuerySet[Any]) -> Choice | None:
                 choice = replace(choice, until=min(choice.until, value))
             case "product", "exact":
                 choice = replace(choice, product=value)
+            case "feature", "exact":
+                choice = replace(choice, feature=value)
             case "kind", "exact":
                 choice = replace(choice, kinds=(value,))
             case "kind", "in":
@@ -177,7 +180,7 @@ def _choice_of(rows: models.QuerySet[Any]) -> Choice | None:
 
 def _stretches(choice: Choice) -> list[Stretch]:
     """All of the chosen time, newest first."""
-    closed = days.last_closed()
+    closed = None if choice.feature is not None and days.lack_features() else days.last_closed()
     first = _midnight_from(max(start_of(closed[0]), choice.since)) if closed else choice.until
     last = start_of(day_of(min(end_of(closed[1]), choice.until))) if closed else choice.since
     if first >= last:
@@ -206,7 +209,10 @@ def _growing(since: datetime, until: datetime) -> Iterator[Stretch]:
 
 def _from_totals(first: datetime, last: datetime, choice: Choice) -> Iterator[Stretch]:
     """A stretch for each closed day with entries of the list, newest first."""
-    totals = DayTotal.objects.filter(day_id__gte=day_of(first), day_id__lt=day_of(last))
+    within = {"day_id__gte": day_of(first), "day_id__lt": day_of(last)}
+    totals: models.QuerySet[Any] = DayTotal.objects.filter(**within)
+    if choice.feature is not None:
+        totals = FeatureTotal.objects.filter(**within, feature=choice.feature)
     if choice.product is not None:
         totals = totals.filter(product=choice.product)
     if choice.kinds:
@@ -228,6 +234,8 @@ def _counted(stretches: Iterable[Stretch], choice: Choice) -> list[Stretch]:
         conditions: dict[str, Any] = {SINCE: stretch.since, UNTIL: stretch.until}
         if choice.product is not None:
             conditions["product = %s"] = choice.product
+        if choice.feature is not None:
+            conditions["feature = %s"] = choice.feature
         if choice.kinds:
             conditions["kind = ANY(%s)"] = list(choice.kinds)
         queries.append(COUNT.format(place=place, conditions=" AND ".join(conditions)))

@@ -196,7 +196,7 @@ class EntryAdmin(AddressedAdmin):
     instant = "created_at"
     lookups = (
         *("created_at__gte", "created_at__lt", "wallet__user_id__exact", "stripe_session_id__exact"),
-        "kind__in",
+        *("kind__in", "feature__exact"),
     )
     search_fields = ("id", "idempotency_key", "stripe_session_id")
     search_help_text = "A whole Misar ID, email address, idempotency key, entry ID or Stripe session ID."

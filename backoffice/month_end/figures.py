@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
-from urllib.parse import urlencode
 
 from django.urls import reverse
 
@@ -13,7 +12,7 @@ from foundation.calendar import add_months
 from foundation.charts import Cell, Column, Row, Table
 from monetization.figures.periods import Period
 from wallet.books import months
-from wallet.books.months import LINES, Month, Part, Total, sum_of
+from wallet.books.months import LINES, OF_FEATURES, Month, Part, Total, sum_of
 from wallet.history.products import name_of
 
 # The line of what came into earlier months after they were closed.
@@ -70,11 +69,12 @@ def revenue(month: Month) -> Table:
     columns = ("Used", "Given back", "Net", "Of grants", "Paid", "Entries")
     rows = []
     everything: list[Part] = []
+    period = period_of(month.first_day)
     for (product, feature), parts in month.features().items():
         everything += parts
-        query = urlencode({"product": product, "feature": feature})
-        file = f"{reverse('admin:month_end_entries', args=[month.first_day])}?{query}"
-        rows.append(Row(f"{name_of(product) or 'No product'}, {feature}", _cells(parts, file)))
+        named = {"feature__exact": feature} if feature else {}
+        url = entries(period, kinds=OF_FEATURES, product=product, **named)
+        rows.append(Row(f"{name_of(product) or 'No product'}, {feature}", _cells(parts, url)))
     if len(rows) > 1:
         rows.append(Row("Total", _cells(everything, "")))
     return Table("Product and feature", [Column(name) for name in columns], rows)

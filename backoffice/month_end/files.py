@@ -46,19 +46,12 @@ def summary(month: Month) -> Iterator[tuple[Cell, ...]]:
     yield (name, "closing", "", "", "", ends.credits, ends.granted, ends.paid, moved.entries)
 
 
-def entries(
-    since: datetime, until: datetime, product: str | None, feature: str | None
-) -> Iterator[tuple[Cell, ...]]:
-    """Yield the entries that were written from `since` to before `until`, oldest first.
-
-    With `product` and `feature`, only entries that have these, also if they are "".
-    """
-    named = {"product": product, "feature": feature}
-    chosen = Entry.objects.filter(**{name: value for name, value in named.items() if value is not None})
+def entries(since: datetime, until: datetime) -> Iterator[tuple[Cell, ...]]:
+    """Yield the entries that were written from `since` to before `until`, oldest first."""
     start, stretch = since, timedelta(hours=1)
     while start < until:
         end = min(start + stretch, until)
-        count = yield from _in_order(chosen.filter(created_at__lt=end), ENTRY_COLUMNS, start)
+        count = yield from _in_order(Entry.objects.filter(created_at__lt=end), ENTRY_COLUMNS, start)
         start, stretch = end, max(stretch / 2, SHORTEST) if count > PAGE_SIZE else min(stretch * 2, LONGEST)
 
 

@@ -86,12 +86,11 @@ def summary_file(site: AdminSite, request: HttpRequest, month: date) -> HttpResp
 
 
 def entries_file(site: AdminSite, request: HttpRequest, month: date) -> HttpResponseBase:
-    """The entries of a month, or those of one product and feature, as a CSV file, read while it is sent."""
+    """The entries of a month as a CSV file that is read while it is sent."""
     _require(request, PERMISSION, EXPORT_PERMISSION, "wallet.view_entry")
-    product, feature = request.GET.get("product"), request.GET.get("feature")
     period = figures.period_of(month)
     logger.info("%s took the entries of %s as a file.", request.user.pk, f"{month:%Y-%m}")
-    rows = files.entries(period.since, period.until, product, feature)
+    rows = files.entries(period.since, period.until)
     return csv_file(f"entries-{month:%Y-%m}.csv", files.ENTRY_COLUMNS, rows)
 
 

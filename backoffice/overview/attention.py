@@ -41,6 +41,7 @@ from wallet.payments.reconciliation.findings import HEADINGS, REPAIRED
 
 LATE_AUDIT = timedelta(hours=26)  # Audits run every night. The two extra hours allow for a slow audit.
 LATE_DAY = timedelta(days=2)
+UNKNOWN_SHOWN = 5
 
 Sees = Callable[[str], bool]
 
@@ -425,4 +426,13 @@ def _of_payouts(at: datetime) -> Iterator[Line]:
             f"Stripe's fees and payouts are not read since {since}.",
             "Run manage.py read_payouts every night. Until then no month of money is closed.",
             reverse("admin:month_ends"),
+        )
+    unknown = list(reading.unknown()[:UNKNOWN_SHOWN])
+    if unknown:
+        yield Line(
+            "Stripe does not know a payout that was read before, or answers wrongly about it.",
+            "Check that the Stripe key is of the right account and mode. Its month waits for a week.",
+            reverse("admin:month_ends"),
+            [f"{payout.pk} of {day_words(payout.created_at.date())}" for payout in unknown],
+            is_bad=True,
         )

@@ -288,7 +288,14 @@ def reading_too_much(get):
 def lists_with_closed_days():
     """Lists of entries that closed days cut into stretches, of dense and of rare products."""
     entries = reverse("admin:wallet_entry_changelist")
-    filters = ("", "kind__exact=deduct&product__exact=reach", "product__exact=mail", "product__exact=once")
+    filters = (
+        *("", "kind__exact=deduct&product__exact=reach", "product__exact=mail", "product__exact=once"),
+        # As the rows of a month's revenue lead to them.
+        *(
+            f"kind__in=deduct,capture,refund&product__exact={product}&feature__exact=mail.send"
+            for product in ("mail", "once")
+        ),
+    )
     return [
         f"{entries}?{each}&{place}"
         for each in filters
@@ -307,7 +314,6 @@ def month_ends():
     # Each page of a file is at least half full, or the last one of its stretch of time.
     pages = 31 * ENTRIES // 365 // (files.PAGE_SIZE // 2)
     yield entries, QUERIES_OF_MONTHS_MAX + 2 * pages
-    yield f"{entries}?product=once&feature=mail.send", QUERIES_OF_MONTHS_MAX
 
 
 def to_the_end(client):

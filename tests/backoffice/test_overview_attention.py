@@ -11,7 +11,7 @@ from tests.factories import UserFactory
 from tests.monetization.records import clock_at, tip
 from tests.wallet.past import wrote
 from wallet.books import days
-from wallet.models import Audit, PayoutReading, StripeEvent, TopUp
+from wallet.models import Audit, PayoutReading, StripeEvent, StripePayout, TopUp
 from wallet.seals import sealing
 
 pytestmark = pytest.mark.django_db
@@ -119,6 +119,25 @@ class TestAttention:
         begun = PayoutReading.objects.create(since=NOW - 3 * DAY, until=NOW - 51 * HOUR)
         assert sentences() == ["Stripe's fees and payouts are not read since 28 Jun 2026, 09:30."]
         PayoutReading.objects.create(since=begun.until, until=NOW - 49 * HOUR)
+        assert sentences() == []
+
+    def test_payouts_that_stripe_does_not_know(self, staff):
+        payout = StripePayout.objects.create(
+            id="po_1",
+            created_at=NOW - DAY,
+            arrives_at=NOW,
+            amount=100,
+            currency="usd",
+            status="paid",
+            is_automatic=True,
+            unknown_since=NOW - HOUR,
+        )
+        [line] = attention()
+        assert line.sentence.startswith("Stripe does not know a payout")
+        assert line.details == ["po_1 of 29 Jun 2026"]
+        assert staff.get(line.url).status_code == 200
+        payout.unknown_since = NOW - 8 * DAY
+        payout.save()
         assert sentences() == []
 
     def test_creators_days_that_are_not_added_up(self):

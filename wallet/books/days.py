@@ -186,6 +186,14 @@ def add_features() -> list[date]:
     return days
 
 
+def lack_features() -> bool:
+    """Return whether a closed day with entries has no totals by feature, as after an earlier release."""
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT EXISTS ({WITHOUT_FEATURES})")
+        [(is_lacking,)] = cursor.fetchall()
+    return bool(is_lacking)
+
+
 def open_days(*, now: datetime | None = None) -> list[date]:
     """Return the days that can be closed at `now` but are not, oldest first; [] if there are no entries.
 
