@@ -57,6 +57,7 @@ def test_finance_reads_a_closed_month(open_browser, last_month, size, scheme):
     looks_right(fay)
     rows.nth(1).locator("a").first.click()
     expect(fay.page.locator("h1")).to_contain_text(f"{last_month:%B %Y}")
+    fay.page.locator("summary", has_text="Payouts (1)").click()
     text = fay.page.locator("#content-main").inner_text()
     for said in (
         "These figures stay as they are.",
