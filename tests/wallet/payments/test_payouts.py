@@ -330,7 +330,7 @@ def read_payouts():
     try:
         call_command("read_payouts", stdout=out)
     except SystemExit as exit:
-        code = exit.code
+        code = int(str(exit.code))
     return out.getvalue(), code
 
 
