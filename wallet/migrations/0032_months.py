@@ -8,6 +8,8 @@ from django.db import migrations, models
 
 from foundation.database.sql_texts import numbered_here
 
+# A cluster takes one statement at a time.
+NEXT = "--- next:"
 FORWARD, REVERSE = (Path(__file__).parent / "months.sql").read_text().split("--- reverse:")
 NUMBERED = ("wallet_featuretotal", "wallet_closedmonth", "wallet_monthtotal")
 
@@ -142,6 +144,6 @@ class Migration(migrations.Migration):
                 ],
             },
         ),
-        migrations.RunSQL(sql=FORWARD, reverse_sql=REVERSE),
+        migrations.RunSQL(sql=FORWARD.split(NEXT), reverse_sql=REVERSE.split(NEXT)),
         *(migrations.RunSQL(sql=sql, reverse_sql=reverse) for sql, reverse in map(numbered_here, NUMBERED)),
     ]

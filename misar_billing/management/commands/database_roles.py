@@ -203,8 +203,9 @@ def _statements(cursor: Any, roles: dict[str, str], *, missing: list[str], keep:
             f"misar_billing/privileges.py does not name {', '.join(unnamed)}. Nothing was changed."
         )
     insertable = dict.fromkeys(tables, privileges.ALL)
+    is_cluster = cluster.is_distributed()
     # On a cluster the node that numbers a row names the key when it passes the row on, in the caller's name.
-    if not cluster.is_distributed():
+    if not is_cluster:
         cursor.execute(INSERTABLE)
         insertable |= {name: tuple(rest) for name, rest in cursor.fetchall()}
     names = {role: quoted(name) for role, name in roles.items()}
@@ -214,7 +215,7 @@ def _statements(cursor: Any, roles: dict[str, str], *, missing: list[str], keep:
     for name in missing:
         yield f"CREATE ROLE {quoted(name)} LOGIN"
     # On a cluster always: a node that was added later has the roles, but not this membership.
-    if not _is_member(cursor, roles) or cluster.is_distributed():
+    if not _is_member(cursor, roles) or is_cluster:
         yield f"GRANT {names['runtime']} TO {names['operator']}"
     if not keep:
         yield from _revoked(cursor, roles, everyone=everyone, database=database)
@@ -223,9 +224,12 @@ def _statements(cursor: Any, roles: dict[str, str], *, missing: list[str], keep:
     for granted, table, role in privileges.grants(insertable, **names):
         yield f"GRANT {granted} ON public.{table} TO {role}"
     for name, kind, is_of_identity in relations:
-        # A column that is an identity needs no privilege on its sequence.
+        # A column that is an identity needs no privilege on its sequence, except on a cluster for rows that a
+        # SELECT finds. Only commands write such rows.
         if kind == "S" and not is_of_identity:
             yield f"GRANT USAGE ON SEQUENCE public.{quoted(name)} TO {names['runtime']}"
+        elif kind == "S" and is_cluster:
+            yield f"GRANT USAGE ON SEQUENCE public.{quoted(name)} TO {names['operator']}"
     yield from _limits(cursor, roles["runtime"], database=database)
 
 
