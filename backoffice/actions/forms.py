@@ -117,6 +117,8 @@ class PreviewedForm(ReasonForm):
     def show(self, preview: Preview, newest_act: Act | None) -> None:
         """Show the effects. The form does the action when it is sent again with the same values."""
         self.preview, self.is_seen = preview, True
+        if self.errors:  # The preview that the form had shown before was outdated.
+            self.refused_words = "Nothing has changed yet. Below is what would change now."
         newest = newest_act.pk if newest_act else 0
         self.change_data(seen=f"{newest}:{self._digest(self.cleaned_data)}")
 

@@ -179,7 +179,7 @@ def _subscription(subscription: Subscription) -> str:
     return f"{status}, {amount}, {subscription.subscriber_email} to this creator"
 
 
-NAME, EMAIL, MISAR_ID, STRIPE_PAYMENT = "Name", "E-mail address", "Misar ID", "Stripe payment"
+NAME, EMAIL, MISAR_ID, STRIPE_PAYMENT = "Name", "Email address", "Misar ID", "Stripe payment"
 CHECKOUT, CHARGE = "Stripe checkout", "Stripe charge"
 USERS = Look(
     "user",

@@ -124,10 +124,10 @@ def test_a_misar_id_that_looks_like_an_address_is_not_put_into_an_address(staff)
     [
         ("Ada Love", "Name begins with"),
         ("ADA LOVELACE", "Name"),
-        ("ada.l", "E-mail address begins with"),
-        ("ada.lovelace@Example", "E-mail address begins with"),
-        ("Ada.Lovelace@example.COM", "E-mail address"),
-        (" <ada.lovelace@example.com> ", "E-mail address"),
+        ("ada.l", "Email address begins with"),
+        ("ada.lovelace@Example", "Email address begins with"),
+        ("Ada.Lovelace@example.COM", "Email address"),
+        (" <ada.lovelace@example.com> ", "Email address"),
         ("Usr_A", "Misar ID begins with"),
     ],
 )
@@ -187,7 +187,7 @@ def test_readers_and_sponsors_are_found_by_the_beginning(staff):
     placement = place(creator, "Rosa Roses")
     by_address = results(staff, "rosa@R")
     assert {name for name, _ in by_address} == {given.pk, subscription.pk}
-    assert {by for _, by in by_address} == {"E-mail address begins with rosa@R"}
+    assert {by for _, by in by_address} == {"Email address begins with rosa@R"}
     assert {name for name, _ in results(staff, "ROSA R")} == {given.pk, placement.pk}
 
 

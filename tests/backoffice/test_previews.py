@@ -148,6 +148,7 @@ def test_a_colleagues_act_after_the_preview_stops_the_action(give, billing):
     )
     assert funds_of("usr_1").balance == 31
     # The page shows what would change now. The form that it shows is done when it is sent.
+    assert "Below is what would change now." in refused.text
     assert effects(refused) == [("Balance", 31, 34)]
     assert adjust(billing, again(refused, form)).status_code == 302
     assert funds_of("usr_1").balance == 34

@@ -28,9 +28,10 @@ from monetization import subscriptions, tips
 from monetization.models import Erasure
 from monetization.privacy import erasure
 from tests.accounts.signing_in.test_staff_sign_in import PASSWORD, SIGN_IN
+from tests.backoffice.members import signed_in
 from tests.codes import code_of
 from tests.conftest import product
-from tests.factories import StaffFactory, UserFactory, enter
+from tests.factories import StaffFactory, UserFactory
 from tests.html import browser_of
 from tests.monetization.conftest import STATS
 from wallet.models import Audit, Entry, Rate, StripeEvent, Wallet
@@ -46,9 +47,7 @@ def staff_member(transactional_db: None) -> User:
 @pytest.fixture
 def browser(staff_member: User) -> Client:
     """A browser of a signed-in staff member."""
-    client = Client()
-    enter(client, staff_member)
-    return client
+    return signed_in(staff_member)
 
 
 def send(browser: Client, page: str, row: Any = None, **fields: Any) -> Act:

@@ -14,6 +14,7 @@ from monetization import sponsors, subscriptions, tips
 from monetization.models import Earner, Erasure, Refund, Subscription, Tip
 from tests.factories import UserFactory
 
+NIGHT = datetime(2026, 12, 8, tzinfo=UTC)
 MODELS = ["earner", "sponsor", "subscription", "subscriptionevent", "tip", "refund", "erasure"]
 
 
@@ -158,7 +159,7 @@ def test_staff_switch_a_creators_rule_and_see_what_overlaps(staff, earner):
 
 
 @pytest.mark.parametrize(
-    ("ends", "last"), [((2026, 12, 8), "7 Dec 2026"), ((2026, 12, 8, 9, 30), "8 Dec 2026, 09:30")]
+    ("ends", "last"), [(NIGHT, "7 Dec 2026"), (NIGHT + timedelta(hours=9.5), "8 Dec 2026, 09:30")]
 )
 def test_placements_are_shown_by_days_as_their_creators_see_them(staff, earner, ends, last):
     placed = sponsors.place(
@@ -166,7 +167,7 @@ def test_placements_are_shown_by_days_as_their_creators_see_them(staff, earner, 
         position="header",
         sponsor_name="Acme",
         active_from=datetime(2026, 12, 1, tzinfo=UTC),
-        active_until=datetime(*ends, tzinfo=UTC),
+        active_until=ends,
         logo_url="https://a.example/l.png",
         target_url="https://a.example",
         currency="USD",

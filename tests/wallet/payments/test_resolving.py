@@ -11,7 +11,9 @@ from django.urls import reverse
 from django.utils import timezone
 
 from accounts.models import Act
+from tests.backoffice.members import signed_in
 from tests.crowd import outcomes_at_once, patiently, wallet_locked_by_another
+from tests.factories import StaffFactory
 from tests.wallet import by_hand
 from tests.wallet.resting import resting_triggers
 from wallet.books.funds import available_of
@@ -279,6 +281,11 @@ def test_a_replay_and_a_resolution_at_once_leave_one_of_them(deliver, checkout_e
 
 
 # --- In the back-office -------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def staff(db):
+    return signed_in(StaffFactory.create())
 
 
 @pytest.fixture
