@@ -45,7 +45,7 @@ def register() -> None:
         TIP,
         outbox.Kind(
             "Tips",
-            "When a reader has given you a tip. A weekly mail is about the whole week, also about its days "
+            "When a reader has given you a tip. A weekly email is about the whole week, also about its days "
             "before you chose it.",
             begin_weekly,
         ),

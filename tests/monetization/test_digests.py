@@ -327,7 +327,7 @@ def test_the_mail_is_about_the_whole_week_also_the_days_of_none(creator, before)
     text = the_digest(creator).text
     assert "5.00 USD from Bea" in text
     assert "You had an email about" not in text
-    sentence = "A weekly mail is about the whole week, also about its days before you chose it."
+    sentence = "A weekly email is about the whole week, also about its days before you chose it."
     assert sentence in browser_of(creator).get("/account").content.decode()
 
 

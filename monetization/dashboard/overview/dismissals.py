@@ -70,6 +70,6 @@ def _has_new(line: Line, seen: dict[str, Any]) -> bool:
     up to which tips are counted. The time alone would not show a record that another process dated earlier
     and stored later. A page of the release before has sent no time.
     """
-    newest = seen.get(f"{line.kind}_newest")
-    is_newer = bool(newest) and line.newest > datetime.fromisoformat(newest)
+    newest: str = seen.get(f"{line.kind}_newest", "")
+    is_newer = newest != "" and line.newest > datetime.fromisoformat(newest)
     return is_newer or line.number > seen.get(line.kind, 0)

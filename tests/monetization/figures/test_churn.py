@@ -34,7 +34,8 @@ def four(creator):
 def test_a_point_is_who_left_within_30_days_of_who_paid_30_days_before(creator, stranger, four):
     cancelled(four[0], 4)
     cancelled(four[1], 2)
-    cancelled(*subscribed(stranger, 50, "reader2@example.com"), 3)
+    [other] = subscribed(stranger, 50, "reader2@example.com")
+    cancelled(other, 3)
     closing.close_days(now=NOON)
     assert line(creator) == [0, 0, 25, 25, 50, 50, 25]
 
@@ -50,7 +51,8 @@ def test_a_reader_who_comes_back_or_pays_for_another_one_has_not_left(creator, f
 
 
 def test_currencies_are_apart(creator, four):
-    cancelled(*subscribed(creator, 50, "reader0@example.com", currency="EUR"), 4)
+    [euros] = subscribed(creator, 50, "reader0@example.com", currency="EUR")
+    cancelled(euros, 4)
     closing.close_days(now=NOON)
     assert line(creator) == [0, 0, 0, 0, 0, 0, 25]
     assert line(creator, "EUR") == [0, 0, 100, 100, 100, 100, 25]
