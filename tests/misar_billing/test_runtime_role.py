@@ -34,7 +34,20 @@ from tests.conftest import product
 from tests.factories import StaffFactory, UserFactory
 from tests.html import browser_of
 from tests.monetization.conftest import STATS
-from wallet.models import Audit, Entry, Rate, StripeEvent, Wallet
+from tests.wallet.past import topped_up
+from wallet.models import (
+    Audit,
+    Entry,
+    FeatureTotal,
+    MonthMoney,
+    MonthTotal,
+    PayoutReading,
+    Rate,
+    StripeEvent,
+    StripeMovement,
+    Wallet,
+)
+from wallet.payments.payouts import money
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -173,12 +186,22 @@ def test_staff_sign_in(roles, acting_as, staff_member):
 
 
 def test_an_operator_runs_the_commands(roles, acting_as, give):
+    last_month = timezone.now() - timedelta(days=32)
+    with transaction.atomic():
+        topped_up(5, last_month)
     give("usr_1", 5)
+    facts = {"category": "charge", "currency": "usd", "amount": 500, "fee": 45}
+    StripeMovement.objects.create(id="txn_1", created_at=last_month, **facts)
+    PayoutReading.objects.create(since=last_month, until=timezone.now())
     with acting_as("operator"):
         call_command("close_days", stdout=StringIO())
         call_command("close_creators_days", again=datetime(2026, 1, 1, tzinfo=UTC).date(), stdout=StringIO())
         call_command("close_days", again=datetime(2026, 1, 1, tzinfo=UTC).date(), stdout=StringIO())
+        assert money.close()
         call_command("check_ledger", stdout=StringIO())
+    assert FeatureTotal.objects.exists()
+    assert MonthTotal.objects.exists()
+    assert MonthMoney.objects.exists()
     assert Audit.objects.get().outcome == "clean"
 
 
