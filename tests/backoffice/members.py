@@ -29,7 +29,7 @@ class StaffBrowser(Client):
         super().__init__(**defaults)
         self._filled_in: dict[str, dict[str, str]] = {}
 
-    def post(self, path: Any, data: Any = None, *args: Any, **options: Any) -> Any:  # type: ignore[override]
+    def post(self, path: Any, data: Any = None, *args: Any, **options: Any) -> Any:
         if not isinstance(data, dict) or "key" not in data or "seen" in data:
             return super().post(path, data, *args, **options)
         answer = super().post(path, data | self._filled_in.get(data["key"], {}), *args, **options)
