@@ -233,10 +233,9 @@ def overlaps(creator: User, *, at: datetime) -> Iterator[tuple[Sponsor, Sponsor]
 def conflicts(creator: User, *, at: datetime, among: Sequence[Sponsor]) -> dict[str, Conflicts]:
     """Return the conflicts of each placement of `among` with other placements in the same position.
 
-    The keys are the ids of the placements.
-    Only placements that are active or upcoming at `at` count. A placement without a conflict is left out.
-    This takes one query. The query returns at most three names for each placement of `among`, even if the
-    creator has very many placements.
+    The keys are the ids of the placements. Only placements that are active or upcoming at `at` count. A
+    placement without a conflict is left out. This takes one query. The query returns at most three names for
+    each placement of `among`, even if the creator has very many placements.
     """
     standing = Sponsor.objects.visible_to(creator).active_or_upcoming(at)
     others = standing.sharing_with_outer_row()

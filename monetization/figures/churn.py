@@ -16,8 +16,8 @@ from monetization.figures.periods import Period, step_of, steps
 from monetization.figures.stats import CHURN_DAYS, Churn
 from monetization.models import Subscription
 
-# A line is left out if more subscriptions were cancelled, because each of their readers must be read.
-CANCELLED_MAX = 5000
+# With more cancellations the line is left out: it reads the reader of each one (5,000 took 0.25 seconds).
+CANCELLED_MAX = 2000
 
 # `readers` are those with a cancelled subscription in the period or the 30 days before it. Only they can have
 # left. `lives` has the times in which each of them paid: from an event of a subscription to its next event.

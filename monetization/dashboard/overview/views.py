@@ -22,7 +22,7 @@ from monetization.dashboard.paging import user_of
 from monetization.fields import DEFAULT_CURRENCY
 from monetization.figures import attention, changes, churn, periods, series, stats, sums, supporters, timeline
 from monetization.figures.attention import Line
-from monetization.figures.periods import Period
+from monetization.figures.periods import RANGE_DEFAULT, Period
 from monetization.figures.series import MrrDay, TipDay
 from monetization.figures.stats import Figures
 from monetization.models import Tip
@@ -68,34 +68,26 @@ def overview(request: HttpRequest) -> HttpResponse:
     }
     if currencies:
         period, chosen = ranges.period_of(creator, request.GET, at=at)
-        # Default values are left out of the URL, so that each page has only one URL.
-        state = {"currency": "" if currency == currencies[0] else currency}
-        if period.name == periods.CHOSEN:
-            days = chosen.days
-        else:
-            days = {"range": "" if period.name == periods.RANGE_DEFAULT else period.name}
+        days = chosen.days if period.name == periods.CHOSEN else _in_url("range", period.name, RANGE_DEFAULT)
+        kept = _in_url("currency", currency, currencies[0])
         weeks_away = timeline.weeks_away(request.GET.get("weeks", ""))
         context |= _records(creator, currency, period, at) | {
             "timeline": timeline.six_weeks(creator, at=at, weeks_away=weeks_away),
             "ranges": [
-                _choice(
-                    words,
-                    state | {"range": "" if name == periods.RANGE_DEFAULT else name},
-                    name == period.name,
-                )
+                _choice(words, kept | _in_url("range", name, RANGE_DEFAULT), name == period.name)
                 for name, words in periods.RANGES.items()
             ],
             "currencies": [
-                _choice(code, days | {"currency": "" if code == currencies[0] else code}, code == currency)
+                _choice(code, days | _in_url("currency", code, currencies[0]), code == currency)
                 for code in currencies
             ],
             "chosen": chosen,
-            "kept": state,
-            "dismiss_url": paging.address("dismiss", state | days),
+            "kept": kept,
+            "dismiss_url": paging.address("dismiss", kept | days),
             "attention": _attention(creator, dismissed, at),
         }
         if wider := context["wider_range"]:
-            url = paging.address("overview", state | {"range": wider})
+            url = paging.address("overview", kept | {"range": wider})
             context["wider"] = {"name": periods.RANGES[wider], "url": url}
     return render(request, "monetization/overview.html", context)
 
@@ -208,6 +200,11 @@ def _wider_range(creator: User, period: Period, day: date, at: datetime) -> str:
         (name for name in longer if periods.period_of(creator, name, at=at).first_day <= day),
         "",
     )
+
+
+def _in_url(name: str, value: str, default: str) -> dict[str, str]:
+    """Return a parameter for a URL. A default value is left out, so that each page has only one URL."""
+    return {name: "" if value == default else value}
 
 
 def _choice(words: str, query: dict[str, str], is_chosen: bool) -> dict[str, Any]:
