@@ -171,19 +171,23 @@ def test_many_that_start_are_one_line_with_their_count(creator):
 
 def test_tips_without_a_stripe_id_have_a_line_where_others_have_one(creator, stranger):
     tip(stranger, stripe_payment_id="pi_1")
-    for _ in range(2):
-        tip(creator)
+    for ago in (1, 2):
+        with clock_at(NOON - days(ago)):
+            tip(creator)
     assert lines_of(creator) == []
     tip(creator, stripe_payment_id="pi_1")
-    assert lines_of(creator) == [Line("no_stripe_id", "2 tips have no Stripe ID.", number=2)]
+    sentence = "2 tips have no Stripe ID."
+    assert lines_of(creator) == [Line("no_stripe_id", sentence, number=2, newest=NOON - days(1))]
 
 
 def test_very_many_are_not_counted_out(creator, monkeypatch):
     monkeypatch.setattr("monetization.figures.attention.TIPS_COUNTED", 2)
     tip(creator, stripe_payment_id="pi_1")
-    for _ in range(4):
-        tip(creator)
-    assert lines_of(creator) == [Line("no_stripe_id", "More than 2 tips have no Stripe ID.", number=3)]
+    for ago in (4, 3, 1, 2):
+        with clock_at(NOON - days(ago)):
+            tip(creator)
+    sentence = "More than 2 tips have no Stripe ID."
+    assert lines_of(creator) == [Line("no_stripe_id", sentence, number=3, newest=NOON - days(1))]
 
 
 # --- The sentence -----------------------------------------------------------------------------------
