@@ -22,9 +22,9 @@ ROWS = """
 def test_no_row_has_a_hole(chromium: Browser, count: int):
     page = chromium.new_page()
     page.set_content(
-        f'<style>{SHEETS}</style><div class="overview"><div class="tiles">{TILE * count}</div></div>'
+        f'<style>{SHEETS}</style><main class="overview"><div class="tiles">{TILE * count}</div></main>'
     )
-    for width in range(320, 1601, 20):
+    for width in range(320, 1601, 40):
         page.set_viewport_size({"width": width, "height": 800})
         rows = page.evaluate(ROWS)
         in_a_row = [tiles for tiles, left_over in rows]
