@@ -197,7 +197,6 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "foundation.http.https_only.require_https",
     "foundation.http.compression.Compression",  # Before static files: the sandbox has no compressed ones.
-    "foundation.http.preloads.name_style_sheets",  # Inside: it reads the page before it is compressed.
     "misar_billing.middleware.StaticFiles",
     "corsheaders.middleware.CorsMiddleware",
     "misar_billing.middleware.Sessions",
