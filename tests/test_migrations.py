@@ -2,7 +2,7 @@
 
 import importlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import pytest
@@ -55,13 +55,14 @@ def test_a_migration_sends_one_statement_at_a_time():
     assert several == []
 
 
-def texts_of(operations: list[Operation]) -> Iterator[str]:
+def texts_of(operations: Sequence[Operation]) -> Iterator[str]:
     """Every text of SQL that these operations send, forwards or backwards."""
     for operation in operations:
         if isinstance(operation, SeparateDatabaseAndState):
             yield from texts_of(operation.database_operations)
         elif isinstance(operation, RunSQL):
-            for texts in (operation.sql, operation.reverse_sql or ""):
+            sent = vars(operation)
+            for texts in (sent["sql"], sent["reverse_sql"] or ""):
                 yield from [texts] if isinstance(texts, str) else map(str, texts)
 
 
