@@ -17,8 +17,9 @@ from wallet.models import PayoutReading, StripeMovement, StripePayout
 
 
 @pytest.fixture
-def last_month():
+def last_month(monkeypatch):
     """Credits bought, used and given back in the month before this one, and what Stripe did; all closed."""
+    monkeypatch.setattr(days, "SETTLING", timedelta(0))  # So it can be closed in the first hour of a month.
     this_month = timezone.now().replace(day=1, hour=0, minute=0, second=0, microsecond=0)
     month = add_months(this_month.date(), -1)
     noon = this_month - timedelta(days=5)

@@ -96,7 +96,9 @@ def test_a_second_run_reads_on_and_stores_nothing_twice(life, stand_in, monkeypa
     stand_in.sandbox.control("payouts")
     second = reading.read()
     assert second is not None
-    assert PayoutReading.objects.get(until=second).since == first
+    assert PayoutReading.objects.filter(
+        since=first
+    ).exists()  # Early in a month there are two: one of each month.
     before = [list(model.objects.order_by("pk").values()) for model in ROWS]
     assert [len(rows) for rows in before] == [2, 1, 1]
     with resting_triggers():  # As if the run had been interrupted before it stored how far it came.
