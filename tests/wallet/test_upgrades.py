@@ -26,6 +26,7 @@ BEFORE = {  # The migrations whose operations are transactions of their own, and
     "0025_guard_grants_and_budgets": "0024_refunds_tell_what_grants_got",
     "0028_entries_with_fewer_indexes": "0027_seals",
     "0029_wallets_move_by_several_entries": "0028_entries_with_fewer_indexes",
+    "0035_payouts_that_came_back": "0034_words_and_unused_indexes",
 }
 GUARD = "0021_guard_what_is_set_aside"
 FEWER_INDEXES = "0028_entries_with_fewer_indexes"
