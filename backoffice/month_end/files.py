@@ -32,17 +32,8 @@ def summary(month: Month) -> Iterator[tuple[Cell, ...]]:
                 whose = (part.product, part.feature, part.kind)
                 yield (name, line, *whose, part.credits, part.granted, paid, part.entries)
     for late in month.late:
-        whose = (late.product, late.feature, late.kind)
-        paid = late.credits - late.granted
-        yield (
-            name,
-            f"late entries of {late.month:%Y-%m}",
-            *whose,
-            late.credits,
-            late.granted,
-            paid,
-            late.entries,
-        )
+        line, whose = f"late entries of {late.month:%Y-%m}", (late.product, late.feature, late.kind)
+        yield (name, line, *whose, late.credits, late.granted, late.credits - late.granted, late.entries)
     yield (name, "closing", "", "", "", ends.credits, ends.granted, ends.paid, moved.entries)
 
 
