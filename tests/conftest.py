@@ -28,6 +28,7 @@ from django.utils import timezone
 from accounts import key_uses, maintenance, sso, throttling
 from accounts.models import Right
 from accounts.service_keys import GRANT_MAX, GRANT_MONTH_MAX, issue_service_key
+from foundation.calendar import day_of, end_of
 from tests import all_laws, clusters, databases, limits, pooled_run
 from tests.chromium import CHROMIUM, FLAGS
 from tests.factories import StaffFactory, enter
@@ -42,6 +43,7 @@ from wallet.prices import rates
 
 NEVER_AGAIN_SECONDS = 10.0**9
 START_SECONDS_MAX = 120  # On a busy machine.
+A_MINUTE = timedelta(minutes=1)
 
 # --- The database -----------------------------------------------------------------------------------
 
@@ -102,6 +104,14 @@ def django_db_setup(
         yield
         with django_db_blocker.unblock():
             stack.close()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup() -> None:
+    """If this UTC day has less than a minute left, wait for the next one: a test is to be of one day."""
+    left = end_of(day_of(timezone.now())) - timezone.now()
+    if left < A_MINUTE:
+        time.sleep(left.total_seconds() + 0.1)
 
 
 @pytest.fixture(autouse=True)

@@ -1,18 +1,14 @@
 """The wallet's verbs as racing callers use them, each in a thread, and how the calls ended."""
 
-import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from datetime import timedelta
 from functools import partial
 from typing import Any
 
 from django.db import transaction
-from django.utils import timezone
 
 from accounts.models import ServiceKey
-from foundation.calendar import day_of, end_of
 from foundation.errors import BillingError
 from tests.crowd import THREAD_SECONDS_MAX, begin, patiently, wait_until_all_wait
 from tests.wallet.entries import sql
@@ -23,7 +19,6 @@ from wallet.models import Entry, Hold
 
 BLOG, MAIL = (ServiceKey(product=product, prefix=f"wsk_{product}") for product in ("blog", "mail"))
 FEATURE = "blog.article.generate"
-A_MINUTE = timedelta(minutes=1)
 Outcomes = Sequence[Future[Any]]
 
 
@@ -67,13 +62,6 @@ def at_the_end(table: str, row_id: str, milliseconds: int, call: Callable[[], An
         row_id,
     )
     return call()
-
-
-def wait_for_a_new_day() -> None:
-    """If this UTC day has less than a minute left, wait for the next one: a race is to be of one period."""
-    left = end_of(day_of(timezone.now())) - timezone.now()
-    if left < A_MINUTE:
-        time.sleep(left.total_seconds() + 0.1)
 
 
 def errors(outcomes: Outcomes) -> list[Any]:

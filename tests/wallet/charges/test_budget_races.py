@@ -23,7 +23,6 @@ from tests.wallet.racing import (
     kinds,
     refund,
     void,
-    wait_for_a_new_day,
     waiting_callers,
 )
 from wallet.books import laws
@@ -34,11 +33,6 @@ from wallet.models import Budget, Entry, Hold, LotMove, Wallet
 pytestmark = pytest.mark.django_db(transaction=True)
 
 ROUNDS = 2
-
-
-@pytest.fixture(autouse=True)
-def one_day():
-    wait_for_a_new_day()
 
 
 def charges(number, credits=3, service=BLOG):

@@ -27,7 +27,6 @@ from tests.wallet.racing import (
     kinds,
     refund,
     void,
-    wait_for_a_new_day,
     waiting_callers,
 )
 from tests.wallet.reversed import take_back
@@ -44,11 +43,6 @@ ROUNDS = 2
 SOON = timedelta(milliseconds=500)
 # How long before the end of a lot the first call begins. So the end comes before, among or after the calls.
 LEADS = (0, 15, 60)
-
-
-@pytest.fixture(autouse=True)
-def one_day():
-    wait_for_a_new_day()
 
 
 @pytest.fixture
