@@ -92,7 +92,8 @@ def past_grant(
     )
     lots.begin(entry, lot)
     if product:
-        product_caps.count(product, CAPS, credits, month=began.date().replace(day=1))
+        # A time never falls, so after an entry of today the grant is in the month of now.
+        product_caps.count(product, CAPS, credits, month=entry.created_at.date().replace(day=1))
     return lot
 
 
