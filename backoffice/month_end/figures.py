@@ -60,7 +60,8 @@ def statement(month: Month) -> list[Line]:
         url = entries(period_of(month.first_day), kinds=kinds) if moved.entries else ""
         lines.append(Line(name.capitalize(), MEANINGS[name], moved, url))
     if month.late:
-        lines.append(Line(LATE, MEANINGS[LATE], month.booked, "#late_title"))
+        url = reverse("admin:month_end", args=[month.first_day]) + "#late_title"
+        lines.append(Line(LATE, MEANINGS[LATE], month.booked, url))
     return lines
 
 
@@ -101,8 +102,7 @@ def _row_of(month: Month, lines: Sequence[str]) -> Iterator[Cell]:
     said = {line.name: line for line in statement(month)}
     for name in lines:
         line = said.get(name)
-        url = reverse("admin:month_end", args=[month.first_day]) + "#late_title" if name == LATE else ""
-        yield Cell(_signed(line.sum.credits), url or line.url) if line else Cell("0")
+        yield Cell(_signed(line.sum.credits), line.url) if line else Cell("0")
     yield Cell(money.plain(month.ends.credits))
 
 

@@ -240,7 +240,7 @@ def test_late_entries_have_a_line_and_lead_to_their_month(staff):
     assert f'<a href="{address(MAY)}#late_title">May 2026</a>.' in march.text
     may = staff.get(address(MAY))
     [line] = [line for line in may.context["lines"] if line.name == "Late entries"]
-    assert (line.sum.credits, line.sum.entries, line.url) == (35, 3, "#late_title")
+    assert (line.sum.credits, line.sum.entries, line.url) == (35, 3, f"{address(MAY)}#late_title")
     assert "Restore of 20 May" in may.text
     month = may.context["month"]
     assert month.opening + sum(each.sum.credits for each in may.context["lines"]) == month.ends.credits

@@ -32,10 +32,10 @@ class DismissalForm(forms.Form):
         """What the creator dismissed, as the creator's row stores it; {} for the first steps."""
         if self.cleaned_data["part"] != BOOKKEEPING:
             return {}
-        values = {name: value for name, value in self.cleaned_data.items() if name != "part" and value}
         return {
             name: value.isoformat() if isinstance(value, datetime) else value
-            for name, value in values.items()
+            for name, value in self.cleaned_data.items()
+            if name != "part" and value
         }
 
 
