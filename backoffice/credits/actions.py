@@ -329,7 +329,8 @@ OF_STRIPE_EVENT = (
         warning=_what_resolving_does,
         preview=previews.of(
             resolve,
-            lambda event, form_data: form_data.get("user_id") or event.user_id,
+            # As the act: without credits, it is about the user of the event.
+            lambda event, form_data: form_data["user_id"] if form_data.get("credits") else event.user_id,
             locks_wallet_first=False,
         ),
     ),

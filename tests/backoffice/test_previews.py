@@ -296,6 +296,23 @@ def test_an_event_is_resolved_after_a_preview_with_and_without_credits(
     assert event.state == StripeEvent.State.RESOLVED
 
 
+def test_an_event_is_resolved_without_credits_though_the_form_names_another_user(
+    give, billing, deliver, checkout_event
+):
+    """Without credits the act is about the user of the event, so acts about this user count."""
+    deliver(checkout_event(currency="eur"))
+    event = StripeEvent.objects.get()
+    give(event.user_id, 28)
+    adjustment = asked(credits="3")
+    adjust(billing, again(adjust(billing, adjustment, event.user_id), adjustment), event.user_id)
+    form = asked(user_id="usr_other")
+    page = billing.post(address("resolve", event.pk, "stripeevent"), form)
+    assert effects(page) == []
+    assert billing.post(address("resolve", event.pk, "stripeevent"), again(page, form)).status_code == 302
+    event.refresh_from_db()
+    assert event.state == StripeEvent.State.RESOLVED
+
+
 def test_a_refund_of_a_top_up_says_what_the_balance_becomes(billing, pay, settings):
     settings.STAFF_TOPUP_REFUND_CENTS_A_DAY = {"billing": 10_000}
     topup = pay()
