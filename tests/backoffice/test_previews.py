@@ -19,6 +19,7 @@ from tests.factories import UserFactory
 from tests.wallet.granted import grant
 from tests.wallet.held import capture, hold
 from tests.wallet.past import charged
+from tests.wallet.resting import resting_triggers
 from wallet.books import ledger
 from wallet.books.funds import funds_of
 from wallet.charges import holds
@@ -163,6 +164,20 @@ def test_ones_own_act_in_another_window_stops_the_action_and_is_called_ones_own(
     assert "You have acted on this user since you saw what would change" in refused.text
     assert "colleague has" not in refused.text
     assert effects(refused) == [("Balance", 31, 35)]
+
+
+def test_a_colleagues_act_is_noticed_though_their_hosts_clock_is_behind(give, billing):
+    give("usr_1", 28)
+    first, form, other = asked(credits="1"), asked(credits="3"), asked(credits="4")
+    adjust(billing, again(adjust(billing, first), first))
+    with resting_triggers():  # The host of the first act had a clock that was a minute ahead.
+        Act.objects.update(created_at=timezone.now() + timedelta(minutes=1))
+    page = adjust(billing, form)
+    colleague = signed_in(member_of("billing"))
+    assert adjust(colleague, again(adjust(colleague, other), other)).status_code == 302
+    refused = adjust(billing, again(page, form))
+    assert "A colleague has acted on this user" in refused.text
+    assert effects(refused) == [("Balance", 33, 36)]
 
 
 @pytest.mark.django_db(transaction=True)
