@@ -74,8 +74,8 @@ def _given_up_until() -> datetime:
 
 
 def _may_change(start: datetime) -> Q:
-    """The payouts whose state may have changed since the run that read until `start`."""
-    may_fail = Q(created_at__gte=start - CHANGES_FOR) | ~Q(status="paid")
+    """The payouts whose state may have changed since the run that read until `start`, or is not known."""
+    may_fail = Q(created_at__gte=start - CHANGES_FOR) | ~Q(status="paid") | Q(unknown_since__isnull=False)
     return may_fail & ~Q(status__in=StripePayout.ENDED)
 
 
