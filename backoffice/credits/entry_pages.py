@@ -10,7 +10,8 @@ towards the past, so a few are enough for a busy and for a quiet ledger.
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from functools import cached_property
+from functools import cached_property, reduce
+from operator import or_
 from typing import Any, cast
 
 from django.core.paginator import Page
@@ -31,6 +32,8 @@ from wallet.models import DayTotal, Entry, FeatureTotal
 LONG_AGO, FAR_AHEAD = start_of(FIRST_DAY), start_of(LAST_DAY)
 SHORTEST, GROWTH = timedelta(minutes=15), 4
 STRETCHES_MAX = 10  # The last one is older than seven years.
+# A query reads at most so many ranges of time. A page has 50 rows, so only a file can need more.
+RANGES_MAX = 50
 # PostgreSQL does not know the result of a subquery when it plans, so it expects few entries and uses the
 # index. Otherwise it would often read the table from its beginning until it has found enough, although all of
 # them may be at the end.
@@ -140,8 +143,7 @@ class EntryPaginator(CappedPaginator):
         rows = super().all_rows
         if not here:
             return rows.none(), 0
-        since, until = min(each.since for each in here), max(each.until for each in here)
-        return rows.filter(created_at__gte=since, created_at__lt=until), before
+        return rows.filter(_within(here)), before
 
 
 def _choice_of(rows: models.QuerySet[Any]) -> Choice | None:
@@ -223,6 +225,21 @@ def _from_totals(first: datetime, last: datetime, choice: Choice) -> Iterator[St
         .annotate(entries=Sum("entries"), credits=Sum("credits"))
     )
     yield from (Stretch(start_of(day), end_of(day), *sums) for day, *sums in numbers)
+
+
+def _within(stretches: Iterable[Stretch]) -> models.Q:
+    """The condition for the time of these stretches, in as few ranges as there are.
+
+    No index has the features of entries. So entries between two of a rare feature are not read.
+    """
+    ranges: list[tuple[datetime, datetime]] = []
+    for stretch in sorted(stretches, key=lambda each: each.since):
+        since = ranges.pop()[0] if ranges and ranges[-1][1] == stretch.since else stretch.since
+        ranges.append((since, stretch.until))
+    if len(ranges) > RANGES_MAX:
+        ranges = [(ranges[0][0], ranges[-1][1])]
+    conditions = (models.Q(created_at__gte=since, created_at__lt=until) for since, until in ranges)
+    return reduce(or_, conditions)
 
 
 def _counted(stretches: Iterable[Stretch], choice: Choice) -> list[Stretch]:

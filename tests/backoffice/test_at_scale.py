@@ -46,7 +46,8 @@ QUERIES_OF_MONTHS_MAX = 40
 AT_STRIPE = ("wallet_stripemovement",)
 
 # One wallet has a tenth of all entries, and a hundredth of each kind. Nearly all other entries are
-# charges, as in production. Later rows have later times. One product has five entries.
+# charges, as in production. Later rows have later times. One product has five entries, and one feature of
+# busy products three.
 FILL = """
 CREATE TEMP TABLE filling ON COMMIT DROP AS
 SELECT n,
@@ -59,7 +60,8 @@ INSERT INTO wallet_entry (id, wallet_id, sequence, kind, credits, balance_after,
        idempotency_key, stripe_session_id, actor, reason, reverses_id, effective_at, created_at)
 SELECT 'txn_' || n, wallet_id, row_number() OVER (PARTITION BY wallet_id ORDER BY n), kind,
        CASE WHEN kind IN ('topup', 'refund', 'adjustment') THEN 5 ELSE -1 END, 100,
-       CASE WHEN kind IN ('deduct', 'refund') THEN 'mail.send' ELSE '' END,
+       CASE WHEN n %% %(seldom)s = 19 THEN 'mail.rare' WHEN kind IN ('deduct', 'refund') THEN 'mail.send'
+            ELSE '' END,
        CASE WHEN kind = 'deduct' THEN 1 END,
        CASE WHEN kind = 'topup' THEN 'wallet' WHEN kind = 'adjustment' THEN ''
             WHEN n %% %(once)s = 9 THEN 'once'
@@ -149,7 +151,9 @@ def fill():
         indexes = cursor.fetchall()
         for name, _ in indexes:
             cursor.execute(f"DROP INDEX {name}")
-        cursor.execute(FILL, {"entries": ENTRIES, "wallets": WALLETS, "once": ENTRIES // 5})
+        cursor.execute(
+            FILL, {"entries": ENTRIES, "wallets": WALLETS, "once": ENTRIES // 5, "seldom": ENTRIES // 3}
+        )
         for _, definition in indexes:
             cursor.execute(definition)
         cursor.execute("SET LOCAL session_replication_role = origin")
@@ -286,7 +290,7 @@ def reading_too_much(get):
 
 
 def lists_with_closed_days():
-    """Lists of entries that closed days cut into stretches, of dense and of rare products."""
+    """Lists of entries that closed days cut into stretches, of dense and of rare products and features."""
     entries = reverse("admin:wallet_entry_changelist")
     filters = (
         *("", "kind__exact=deduct&product__exact=reach", "product__exact=mail", "product__exact=once"),
@@ -295,6 +299,8 @@ def lists_with_closed_days():
             f"kind__in=deduct,capture,refund&product__exact={product}&feature__exact=mail.send"
             for product in ("mail", "once")
         ),
+        "feature__exact=mail.rare",
+        "kind__in=deduct,capture,refund&product__exact=mail&feature__exact=mail.rare",
     )
     return [
         f"{entries}?{each}&{place}"

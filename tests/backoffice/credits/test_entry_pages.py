@@ -16,17 +16,19 @@ from foundation.calendar import day_of, end_of, start_of
 from tests.wallet.entries import sql
 from tests.wallet.resting import resting_triggers
 from wallet.books import days
-from wallet.models import ClosedDay, Entry
+from wallet.models import ClosedDay, Entry, FeatureTotal
 
 pytestmark = [pytest.mark.django_db, pytest.mark.breaks_the_books]
 
 PER_PAGE = 7
 SUM = Credits("credits", "in total")
 PRODUCTS, KINDS = ("mail", "blog", ""), ("deduct", "capture", "topup")
+FEATURES = ("mail.send", "mail.rare")
 INSERT = """
 INSERT INTO wallet_entry (id, wallet_id, sequence, kind, credits, balance_after, feature, count, product,
        idempotency_key, stripe_session_id, hold_id, actor, reason, effective_at, created_at)
-SELECT 'txn_' || n, 'usr_1', n, kind, CASE kind WHEN 'topup' THEN 5 ELSE -1 END, 100, 'mail.send', 1,
+SELECT 'txn_' || n, 'usr_1', n, kind, CASE kind WHEN 'topup' THEN 5 ELSE -1 END, 100,
+       CASE WHEN n %% 5 = 0 THEN 'mail.rare' ELSE 'mail.send' END, 1,
        product, '', CASE kind WHEN 'topup' THEN 'cs_' || n ELSE '' END,
        CASE kind WHEN 'capture' THEN 'hold_' || n END, 'sql', '', moment, moment
   FROM unnest(%s::text[], %s::text[], %s::timestamptz[]) WITH ORDINALITY AS entry (kind, product, moment, n)
@@ -60,6 +62,8 @@ def close(chance, now):
         days.close_days(now=now - timedelta(days=chance.choice((0, 0, 3, 35))))
     if chance.random() < 0.3 and (closed := list(ClosedDay.objects.all())):
         chance.choice(closed).delete()
+    if chance.random() < 0.1:  # As the release before leaves them.
+        FeatureTotal.objects.all().delete()
 
 
 def filtered(chance, now, moments):
@@ -67,6 +71,8 @@ def filtered(chance, now, moments):
     rows = Entry.objects.all()
     if chance.random() < 0.4:
         rows = rows.filter(product=chance.choice((*PRODUCTS, "nothing")))
+    if chance.random() < 0.4:
+        rows = rows.filter(feature=chance.choice((*FEATURES, "nothing")))
     if chance.random() < 0.4:
         kinds = chance.choice((["deduct"], ["deduct", "capture"], ["topup"]))
         rows = rows.filter(kind=kinds[0]) if len(kinds) == 1 else rows.filter(kind__in=kinds)
@@ -90,6 +96,7 @@ def test_each_page_is_a_slice_of_all_entries(monkeypatch, seed):
     monkeypatch.setattr(change_list, "CEILING", ceiling)
     monkeypatch.setattr(entry_pages, "CEILING", ceiling)
     chance = Random(seed)  # noqa: S311 (a history, and no secret)
+    monkeypatch.setattr(entry_pages, "RANGES_MAX", chance.choice((1, 3, 50)))
     now = timezone.now()
     moments = history(chance, now)
     close(chance, now)
