@@ -71,8 +71,9 @@ def note(request: KeyRequest, *, secret: str) -> None:
     """
     global _rests_until
     if request.status == HTTPStatus.SERVICE_UNAVAILABLE:
-        if _has_room(request):
-            _waiting.append((request, _digest_of(secret)))
+        digest = _digest_of(secret)
+        if (request.key_id or digest) and _has_room(request):
+            _waiting.append((request, digest))
         return
     if time.monotonic() < _rests_until or not _has_room(request):
         return

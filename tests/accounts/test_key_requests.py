@@ -320,6 +320,17 @@ def test_of_many_requests_that_wait_the_newest_are_kept_in_memory(issued, monkey
     assert key_requests._waiting[0][0].arrived_at == NOON + 20 * SECOND
 
 
+def test_a_secret_that_no_key_can_have_pushes_no_request_out_of_memory(issued):
+    key, secret = issued
+    key_requests.note(seen(None, status=503), secret=secret)
+    for number in range(2 * key_requests.WAITING_MAX):
+        if number % 50 == 0:
+            key_requests._counted.clear()  # The next minute.
+        key_requests.note(seen(None, status=503), secret="msk_x")
+    key_requests.note(seen(key), secret=secret)
+    assert sorted(KeyRequest.objects.filter(key=key).values_list("status", flat=True)) == [200, 503]
+
+
 # --- A flood ----------------------------------------------------------------------------------------
 
 
