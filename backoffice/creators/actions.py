@@ -7,15 +7,16 @@ from django.conf import settings
 from django.db.models import Sum
 
 from accounts.actors import actor_of
-from accounts.models import User
+from accounts.models import Act, User
 from backoffice import roles
 from backoffice.actions.forms import Effect, Preview, PreviewedForm, ReasonForm
 from backoffice.actions.staff_action import Facts, StaffAction
-from backoffice.errors import BeyondAllowance, NothingToChange
+from backoffice.errors import BeyondAllowance, NothingToChange, OutdatedPreview
 from foundation import money
 from foundation.errors import KeyReused
 from foundation.words import count
 from monetization import sponsors, subscriptions, tips
+from monetization.errors import ChangedMeanwhile
 from monetization.models import Earner, Refund, Sponsor, Subscription, Tip
 from monetization.privacy import erasure
 from monetization.privacy.placeholders import is_erased
@@ -25,6 +26,8 @@ class RefundForm(PreviewedForm):
     """How much of a tip was refunded."""
 
     amount_cents = forms.IntegerField(min_value=1, required=False, label="Amount")
+    # How much was refunded before, by the preview.
+    refunded = forms.IntegerField(required=False, widget=forms.HiddenInput)
     field_order = ("amount_cents", "reason")
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -38,6 +41,12 @@ class RefundForm(PreviewedForm):
         if most is not None:
             self.show_limit("amount_cents", _limit_in_words(most, currency))
 
+    def show(self, preview: Preview, newest_act: Act | None) -> None:
+        left_before = preview.effects[0].before
+        self.cleaned_data["refunded"] = self.row.gross_cents - left_before
+        self.change_data(refunded=str(self.cleaned_data["refunded"]))
+        super().show(preview, newest_act)
+
 
 def _tip_facts(tip: Tip) -> Facts:
     return [
@@ -48,14 +57,18 @@ def _tip_facts(tip: Tip) -> Facts:
 
 
 def refund(tip: Tip, form_data: dict[str, Any], staff: User) -> str:
-    """Record a refund."""
-    made = tips.refund(
-        tip_id=tip.pk,
-        amount_cents=form_data["amount_cents"],
-        reason=form_data["reason"],
-        key=form_data["key"],
-        actor=actor_of(staff),
-    )
+    """Record a refund, unless another one was recorded after the preview: it may be the same."""
+    try:
+        made = tips.refund(
+            tip_id=tip.pk,
+            amount_cents=form_data["amount_cents"],
+            reason=form_data["reason"],
+            key=form_data["key"],
+            actor=actor_of(staff),
+            seen_refunded_cents=form_data["refunded"] if form_data["seen"] else None,
+        )
+    except ChangedMeanwhile as error:
+        raise OutdatedPreview("This tip was refunded since you saw what would change") from error
     if made.actor != actor_of(staff):  # A colleague's form had this key.
         raise KeyReused
     _require_within_role(staff, tip)

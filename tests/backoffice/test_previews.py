@@ -50,7 +50,9 @@ def asked(**fields):
 
 def again(page, form, **changed):
     """Send the form as the page shows it now, with what a staff member changed."""
-    return form | {"seen": page.context["form"]["seen"].value()} | changed
+    shown = page.context["form"]
+    hidden = {name: shown[name].value() for name in ("seen", "refunded") if name in shown.fields}
+    return form | hidden | changed
 
 
 def effects(page):
@@ -274,6 +276,22 @@ def test_a_refund_of_a_tip_is_recorded_after_a_preview(billing, settings):
     assert not Refund.objects.exists()
     assert billing.post(there, again(page, form)).status_code == 302
     assert Refund.objects.get().amount_cents == 400
+
+
+def test_a_refund_that_the_creator_recorded_after_the_preview_is_not_recorded_twice(billing, settings):
+    settings.STAFF_REFUND_CENTS_MAX = {"billing": 1000}
+    tip = tips.record(
+        creator=UserFactory.create(), amount_cents=1000, email="alex@example.com", stripe_payment_id="pi_1"
+    )
+    there, form = reverse("admin:monetization_tip_refund", args=[quote(tip.pk)]), asked(amount_cents="400")
+    page = billing.post(there, form)
+    tips.refund(tip_id=tip.pk, amount_cents=400, key="theirs", actor="user:usr_1")
+    refused = billing.post(there, again(page, form))
+    assert "This tip was refunded since you saw what would change" in refused.text
+    assert effects(refused)[0] == ("Left of the tip", 600, 200)
+    assert Refund.objects.count() == 1
+    assert billing.post(there, again(refused, form)).status_code == 302
+    assert Refund.objects.count() == 2
 
 
 def test_a_part_of_a_charge_is_given_back(give, billing, article_rate):
