@@ -230,8 +230,7 @@ def test_a_key_without_a_use_says_so(staff):
     assert "never" in Browser(owner).get(reverse("dashboard:keys")).content.decode()
     KeyUse.objects.create(digest=api_key.digest, used_at=NOON)
     assert (
-        "30 June 2026, 12:00 UTC"
-        in staff.get(reverse("admin:accounts_apikey_revoke", args=[api_key.pk])).text
+        "30 Jun 2026, 12:00 UTC" in staff.get(reverse("admin:accounts_apikey_revoke", args=[api_key.pk])).text
     )
     revoke = reverse("dashboard:revoke-key", args=[api_key.pk])
     assert "30 Jun 2026, 12:00" in Browser(owner).get(revoke).content.decode()
