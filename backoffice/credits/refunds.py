@@ -12,6 +12,7 @@ from accounts.models import Act, User
 from backoffice.actions.forms import Effect, Preview, PreviewedForm, ReasonForm
 from backoffice.actions.staff_action import Facts, StaffAction
 from backoffice.credits import limits
+from backoffice.errors import OutdatedPreview
 from foundation import money
 from foundation.database.transactions import is_out_of_reach
 from foundation.errors import BillingError
@@ -54,6 +55,8 @@ class RefundForm(PreviewedForm):
     amount = DollarsField(required=False, label="Amount in US dollars")
     # How large a debt the box is about, in credits.
     debt = forms.IntegerField(required=False, min_value=0, widget=forms.HiddenInput)
+    # How much was left of the payment, in cents, by the preview.
+    left = forms.IntegerField(required=False, widget=forms.HiddenInput)
     accept_debt = forms.BooleanField(required=False, label="Refund it anyway, and leave this debt")
     field_order = ("amount", "reason", "accept_debt")
     unseen = (*PreviewedForm.unseen, "debt", "accept_debt")
@@ -84,6 +87,8 @@ class RefundForm(PreviewedForm):
         if self.cleaned_data["amount"] is None and left <= DOLLARS_MAX * 100:
             self.cleaned_data["amount"] = left
             self.change_data(amount=f"{left // 100}.{left % 100:02}")
+        self.cleaned_data["left"] = left
+        self.change_data(left=str(left))
         super().show(preview, newest_act)
 
     def refuse(self, refusal: BillingError) -> None:
@@ -103,6 +108,8 @@ class RefundForm(PreviewedForm):
 
 def refund(topup: TopUp, form_data: dict[str, Any], staff: User) -> str:
     """Save the request for a refund. `ask` then sends it to Stripe."""
+    if form_data["seen"]:
+        _require_left(topup, form_data["left"])
     requested = refund_requests.request(
         topup=topup,
         amount_cents=form_data["amount"],
@@ -115,6 +122,15 @@ def refund(topup: TopUp, form_data: dict[str, Any], staff: User) -> str:
     ledger.lock(topup.user_id)
     limits.require_refunds_kept(staff, requested.amount_cents)
     return f"Asked Stripe to refund {money.dollars(requested.amount_cents)}."
+
+
+def _require_left(topup: TopUp, seen: int | None) -> None:
+    """Raise OutdatedPreview if less is left of the payment than was seen: it may be the same refund."""
+    left = refund_requests.standing_of(TopUp.objects.locked().get(pk=topup.pk)).refundable_cents
+    if seen is not None and left < seen:
+        raise OutdatedPreview(
+            f"Of this payment {money.dollars(left)} are left, and you saw {money.dollars(seen)}"
+        )
 
 
 def preview_refund(topup: TopUp, form_data: dict[str, Any], staff: User) -> Preview:

@@ -3,6 +3,7 @@
 import secrets
 from datetime import timedelta
 from functools import partial
+from html import unescape
 
 import pytest
 from django.contrib.admin.utils import quote
@@ -51,7 +52,7 @@ def asked(**fields):
 def again(page, form, **changed):
     """Send the form as the page shows it now, with what a staff member changed."""
     shown = page.context["form"]
-    hidden = {name: shown[name].value() for name in ("seen", "refunded") if name in shown.fields}
+    hidden = {name: shown[name].value() for name in ("seen", "refunded", "left") if name in shown.fields}
     return form | hidden | changed
 
 
@@ -378,6 +379,24 @@ def test_an_empty_amount_refunds_what_was_shown_even_if_more_is_left_then(
         assert billing.post(there, again(page, form, amount=shown)).status_code == 302
     assert RefundRequest.objects.latest("created_at").amount_cents == 1500
     assert RefundRequest.objects.count() == 2
+
+
+def test_a_refund_that_was_made_at_stripe_after_the_preview_is_not_made_twice(
+    billing, pay, settings, stand_in, report
+):
+    settings.STAFF_TOPUP_REFUND_CENTS_A_DAY = {"billing": 10_000}
+    topup = pay()
+    there, form = address("refund", topup.pk, "topup"), asked(amount="10")
+    page = billing.post(there, form)
+    assert effects(page) == [("Balance, once Stripe reports it", 25, 15)]
+    stand_in.sandbox.control(f"sessions/{topup.stripe_session_id}/refund", amount=1000)
+    report(topup)
+    refused = billing.post(there, again(page, form))
+    assert "Of this payment $15.00 are left, and you saw $25.00" in unescape(refused.text)
+    assert effects(refused) == [("Balance, once Stripe reports it", 15, 5)]
+    assert not RefundRequest.objects.exists()
+    assert billing.post(there, again(refused, form)).status_code == 302
+    assert RefundRequest.objects.get().amount_cents == 1000
 
 
 def test_a_form_that_was_done_is_not_shown_again(billing, give, pay, settings):
