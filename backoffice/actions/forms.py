@@ -83,10 +83,15 @@ class Effect:
 
 @dataclass(frozen=True)
 class Preview:
-    """What an action would change, and the Misar ID of the user that its act would be about."""
+    """What an action would change, and the Misar ID of the user that its act would be about.
+
+    `basis` is a figure that the action checks when it is done, such as how much was left before. None means
+    that there is none.
+    """
 
     effects: Sequence[Effect]
     about: str
+    basis: int | None = None
 
 
 class PreviewedForm(ReasonForm):
@@ -95,10 +100,11 @@ class PreviewedForm(ReasonForm):
     `seen` says for which values the effects were shown, and which act about the user was the newest then. If
     it is missing, or if a value was changed after that, or if staff acted on the user, the form shows the
     effects again. Products may move credits meanwhile: the action then does the same to another balance, and
-    its summary says so.
+    its summary says so. `basis` is that of the preview. An action that depends on it raises OutdatedPreview.
     """
 
     seen = forms.CharField(required=False, widget=forms.HiddenInput)
+    basis = forms.IntegerField(required=False, widget=forms.HiddenInput)
     # What the effects don't depend on.
     unseen: ClassVar[tuple[str, ...]] = ("reason", "key", "seen")
     # After these refusals, the same form is sent again as it was. After others, it shows the effects again.
@@ -120,6 +126,8 @@ class PreviewedForm(ReasonForm):
         if self.errors:  # The preview that the form had shown before was outdated.
             self.refused_words = "Nothing has changed yet. Below is what would change now."
         newest = newest_act.pk if newest_act else 0
+        self.cleaned_data["basis"] = preview.basis
+        self.change_data(basis="" if preview.basis is None else str(preview.basis))
         self.change_data(seen=f"{newest}:{self._digest(self.cleaned_data)}")
 
     def require_no_act_since(self, newest: Act | None) -> None:

@@ -7,7 +7,7 @@ from django.conf import settings
 from django.db.models import Sum
 
 from accounts.actors import actor_of
-from accounts.models import Act, User
+from accounts.models import User
 from backoffice import roles
 from backoffice.actions.forms import Effect, Preview, PreviewedForm, ReasonForm
 from backoffice.actions.staff_action import Facts, StaffAction
@@ -26,8 +26,6 @@ class RefundForm(PreviewedForm):
     """How much of a tip was refunded."""
 
     amount_cents = forms.IntegerField(min_value=1, required=False, label="Amount")
-    # How much was refunded before, by the preview.
-    refunded = forms.IntegerField(required=False, widget=forms.HiddenInput)
     field_order = ("amount_cents", "reason")
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -40,12 +38,6 @@ class RefundForm(PreviewedForm):
         most = roles.allowance(self.staff, settings.STAFF_REFUND_CENTS_MAX)
         if most is not None:
             self.show_limit("amount_cents", _limit_in_words(most, currency))
-
-    def show(self, preview: Preview, newest_act: Act | None) -> None:
-        left_before = preview.effects[0].before
-        self.cleaned_data["refunded"] = self.row.gross_cents - left_before
-        self.change_data(refunded=str(self.cleaned_data["refunded"]))
-        super().show(preview, newest_act)
 
 
 def _tip_facts(tip: Tip) -> Facts:
@@ -65,7 +57,7 @@ def refund(tip: Tip, form_data: dict[str, Any], staff: User) -> str:
             reason=form_data["reason"],
             key=form_data["key"],
             actor=actor_of(staff),
-            seen_refunded_cents=form_data["refunded"] if form_data["seen"] else None,
+            seen_refunded_cents=form_data["basis"] if form_data["seen"] else None,
         )
     except ChangedMeanwhile as error:
         raise OutdatedPreview("This tip was refunded since you saw what would change") from error
@@ -86,7 +78,8 @@ def preview_refund(tip: Tip, form_data: dict[str, Any], staff: User) -> Preview:
         ("Left of the tip", before.refundable_cents, after.refundable_cents),
         ("Kept by the creator", before.net_after_refunds_cents, after.net_after_refunds_cents),
     )
-    return Preview([Effect(*figure, tip.currency) for figure in figures], tip.creator_id)
+    effects = [Effect(*figure, tip.currency) for figure in figures]
+    return Preview(effects, tip.creator_id, basis=before.refunded_cents)
 
 
 def _require_within_role(staff: User, tip: Tip) -> None:

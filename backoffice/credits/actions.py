@@ -1,5 +1,6 @@
 """What staff may do to wallets, charges, payments and prices."""
 
+from dataclasses import replace
 from typing import Any
 
 from django import forms
@@ -8,11 +9,12 @@ from accounts.actors import actor_of
 from accounts.misar_ids import MISAR_ID_LENGTH, is_misar_id
 from accounts.models import User
 from backoffice.actions.acts import Done
-from backoffice.actions.forms import ReasonForm, SettingForm, summary_of_changes
+from backoffice.actions.forms import Preview, ReasonForm, SettingForm, summary_of_changes
 from backoffice.actions.staff_action import Facts, StaffAction
 from backoffice.credits import budgets, grants, holds, limits, parked, previews, refunds, reversals
 from backoffice.credits.credits_form import CreditsForm
 from backoffice.credits.funds import facts_of_wallet
+from backoffice.errors import OutdatedPreview
 from foundation import money
 from foundation.errors import KeyReused
 from foundation.validators import validate_id, validate_line
@@ -73,8 +75,18 @@ def give_back(charge: Entry, form_data: dict[str, Any], staff: User) -> str:
     )
     if entry.actor != actor_of(staff):  # A colleague's form already used this key.
         raise KeyReused
+    given_back = Entry.objects.given_back(charge) - entry.credits
+    if form_data["seen"] and given_back != form_data["basis"]:  # It may have been for the same reason.
+        raise OutdatedPreview("Credits of this charge were given back since you saw what would change")
     limits.require_kept(staff, entry.credits)
     return f"Gave {money.credits(entry.credits)} of {charge.pk} back."
+
+
+def preview_give_back(charge: Entry, form_data: dict[str, Any], staff: User) -> Preview:
+    """Return what giving back adds to the balance. Raises what `give_back` raises."""
+    given_back = Entry.objects.given_back(charge)
+    show = previews.of(give_back, lambda charge, form_data: charge.wallet_id)
+    return replace(show(charge, form_data, staff), basis=given_back)
 
 
 def _charge_facts(charge: Entry) -> Facts:
@@ -306,7 +318,7 @@ OF_ENTRY = (
         GiveBackForm,
         applies=lambda entry: entry.kind in give_backs.CHARGES,
         facts=_charge_facts,
-        preview=previews.of(give_back, lambda charge, form_data: charge.wallet_id),
+        preview=preview_give_back,
     ),
 )
 OF_STRIPE_EVENT = (

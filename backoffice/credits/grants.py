@@ -1,6 +1,7 @@
 """Grants: what staff read of them, how staff grant credits, and how they take a grant back."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -10,7 +11,7 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from accounts.actors import actor_of
-from accounts.models import Act, User
+from accounts.models import User
 from backoffice.actions.acts import Done
 from backoffice.actions.forms import Preview, PreviewedForm
 from backoffice.actions.staff_action import Facts, StaffAction
@@ -189,17 +190,6 @@ def grant(wallet: Wallet, form_data: dict[str, Any], staff: User) -> Done:
     return Done(lot, summary, about=wallet.pk)
 
 
-class VoidForm(PreviewedForm):
-    """`removed` is how many credits the preview says are removed. No more than these are."""
-
-    removed = forms.IntegerField(required=False, widget=forms.HiddenInput)
-
-    def show(self, preview: Preview, newest_act: Act | None) -> None:
-        self.cleaned_data["removed"] = sum(each.before - each.after for each in preview.effects[:1])
-        self.change_data(removed=str(self.cleaned_data["removed"]))
-        super().show(preview, newest_act)
-
-
 def void(lot: Lot, form_data: dict[str, Any], staff: User) -> str:
     """Take a grant back: what is neither spent nor held is removed.
 
@@ -210,14 +200,20 @@ def void(lot: Lot, form_data: dict[str, Any], staff: User) -> str:
         raise NothingToChange("This grant was voided already")
     if outcome.state != State.VOIDED:
         raise NothingToChange("This grant has ended already")
-    if form_data["seen"] and outcome.removed > (form_data["removed"] or 0):
+    if form_data["seen"] and outcome.removed > (seen := form_data["basis"] or 0):
         raise OutdatedPreview(
-            f"This would now remove {money.credits(outcome.removed)}, and you saw {form_data['removed']:,}, "
+            f"This would now remove {money.credits(outcome.removed)}, and you saw {seen:,}, "
             "because credits that were held are free again"
         )
     summary = f"Voided a grant of {granter(lot)}: {money.credits(outcome.removed)} removed"
     kept = f"; {money.credits(outcome.held)} kept for open holds" if outcome.held else ""
     return f"{summary}{kept}."
+
+
+def preview_void(lot: Lot, form_data: dict[str, Any], staff: User) -> Preview:
+    """Return what voiding removes. Raises what `void` raises."""
+    preview = previews.of(void, lambda lot, form_data: lot.wallet_id)(lot, form_data, staff)
+    return replace(preview, basis=sum(effect.before - effect.after for effect in preview.effects[:1]))
 
 
 def _what_voiding_does(lot: Lot) -> str:
@@ -263,10 +259,10 @@ OF_LOT = (
         "Void this grant",
         "wallet.void_lot",
         void,
-        VoidForm,
+        PreviewedForm,
         applies=seems_active,
         facts=facts_of_lot,
         warning=_what_voiding_does,
-        preview=previews.of(void, lambda lot, form_data: lot.wallet_id),
+        preview=preview_void,
     ),
 )

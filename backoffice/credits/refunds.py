@@ -55,8 +55,6 @@ class RefundForm(PreviewedForm):
     amount = DollarsField(required=False, label="Amount in US dollars")
     # How large a debt the box is about, in credits.
     debt = forms.IntegerField(required=False, min_value=0, widget=forms.HiddenInput)
-    # How much was left of the payment, in cents, by the preview.
-    left = forms.IntegerField(required=False, widget=forms.HiddenInput)
     accept_debt = forms.BooleanField(required=False, label="Refund it anyway, and leave this debt")
     field_order = ("amount", "reason", "accept_debt")
     unseen = (*PreviewedForm.unseen, "debt", "accept_debt")
@@ -83,12 +81,10 @@ class RefundForm(PreviewedForm):
         What is left may grow meanwhile, for example when an earlier refund fails. The second form then still
         refunds what the first one showed.
         """
-        left = refund_requests.standing_of(self.row).refundable_cents
-        if self.cleaned_data["amount"] is None and left <= DOLLARS_MAX * 100:
+        left = preview.basis or 0
+        if self.cleaned_data["amount"] is None and 0 < left <= DOLLARS_MAX * 100:
             self.cleaned_data["amount"] = left
             self.change_data(amount=f"{left // 100}.{left % 100:02}")
-        self.cleaned_data["left"] = left
-        self.change_data(left=str(left))
         super().show(preview, newest_act)
 
     def refuse(self, refusal: BillingError) -> None:
@@ -109,7 +105,7 @@ class RefundForm(PreviewedForm):
 def refund(topup: TopUp, form_data: dict[str, Any], staff: User) -> str:
     """Save the request for a refund. `ask` then sends it to Stripe."""
     if form_data["seen"]:
-        _require_left(topup, form_data["left"])
+        _require_left(topup, form_data["basis"])
     requested = refund_requests.request(
         topup=topup,
         amount_cents=form_data["amount"],
@@ -140,7 +136,7 @@ def preview_refund(topup: TopUp, form_data: dict[str, Any], staff: User) -> Prev
     taken, _ = refund_requests.taken_by(topup, standing, cents)
     refund(topup, form_data, staff)
     effects = [Effect("Balance, once Stripe reports it", balance, balance - taken)] if taken else []
-    return Preview(effects, topup.user_id)
+    return Preview(effects, topup.user_id, basis=standing.refundable_cents)
 
 
 def ask(topup: TopUp, form_data: dict[str, Any], staff: User) -> str:

@@ -47,7 +47,7 @@ def ready(browser: StaffBrowser, path: str, data: dict[str, str]) -> Callable[[]
 
 def filled_in(page: Any) -> dict[str, str]:
     """What the page of a preview fills into its form: what was seen, and amounts that were left open."""
-    inputs = re.findall(r'<input [^>]*?name="(seen|removed|refunded|left|amount)"[^>]*>', page.text)
+    inputs = re.findall(r'<input [^>]*?name="(seen|basis|amount)"[^>]*>', page.text)
     return {name: value_of(page, name) for name in inputs}
 
 
