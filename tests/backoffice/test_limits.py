@@ -230,7 +230,7 @@ def test_staff_who_may_not_adjust_can_close_an_event_without_credits(deliver, ch
     member.user_permissions.add(Permission.objects.get(codename="resolve_stripeevent"))
     client = signed_in(member)
     page = client.get(reverse("admin:wallet_stripeevent_resolve", args=[event.pk]))
-    assert set(page.context["form"].fields) == {"reason", "key", "seen"}
+    assert set(page.context["form"].fields) == {"reason", "key", "seen", "basis"}
     assert (
         send(client, "wallet_stripeevent_resolve", event.pk, credits="25", user_id="usr_1").status_code == 302
     )
