@@ -97,8 +97,9 @@ def newest_about(user_id: str) -> Act | None:
 
     Host clocks differ, so a later act can carry an earlier time. It has the larger number.
     """
-    newest = about_user(user_id)[:NEWEST] if user_id else ()
-    return max(newest, key=lambda act: act.pk, default=None)
+    if not user_id:
+        return None
+    return max(about_user(user_id)[:NEWEST], key=lambda act: act.pk, default=None)
 
 
 def about_user(user_id: str) -> models.QuerySet[Act]:
