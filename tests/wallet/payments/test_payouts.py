@@ -95,10 +95,10 @@ def test_a_second_run_reads_on_and_stores_nothing_twice(life, stand_in, monkeypa
     assert not StripeMovement.objects.exists()
     stand_in.sandbox.control("payouts")
     second = reading.read()
-    assert second is not None
-    assert PayoutReading.objects.filter(
-        since=first
-    ).exists()  # Early in a month there are two: one of each month.
+    assert first
+    assert second
+    # Early in a month, the second run makes two: one of each month.
+    assert PayoutReading.objects.filter(since=first).exists()
     before = [list(model.objects.order_by("pk").values()) for model in ROWS]
     assert [len(rows) for rows in before] == [2, 1, 1]
     with resting_triggers():  # As if the run had been interrupted before it stored how far it came.
