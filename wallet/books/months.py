@@ -132,7 +132,7 @@ each AS (
 SELECT product, feature, kind, sum(credits)::bigint, sum(granted)::bigint, sum(entries)::bigint
   FROM each
  WHERE NOT EXISTS (SELECT FROM missing)
-   AND EXISTS (SELECT FROM wallet_closedmonth WHERE month = %(first_day)s)
+   AND EXISTS (SELECT FROM wallet_closedmonth WHERE month >= %(first_day)s)
  GROUP BY 1, 2, 3
 HAVING sum(credits) <> 0 OR sum(granted) <> 0 OR sum(entries) <> 0
  ORDER BY 1, 2, 3
@@ -293,7 +293,8 @@ def late_of(month: date) -> list[LateTotal]:
 def lacking(month: date) -> list[Part]:
     """Return what the days of a closed month have besides its figures and what was booked late of it.
 
-    It is [] for a month that is not closed, and while one of its days is open. The parts are below 0 for
+    A month before the first closed one has no figures. It is [] for a month after the last closed one, and
+    while one of its days is open. The parts are below 0 for
     entries that are gone.
     """
     with connection.cursor() as cursor:

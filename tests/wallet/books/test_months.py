@@ -281,6 +281,28 @@ def test_late_entries_count_in_the_month_in_which_they_are_booked():
     assert laws.violations() == []
 
 
+def test_an_entry_before_the_first_closed_month_is_late_too():
+    a_quarter()
+    closed_until(NOW)
+    with resting_triggers():
+        topped_up(40, "2026-02-10 10:00:00", user_id="usr_late")
+    closed_until(NOW)
+    assert {row.law for row in laws.violations()} == {OF_MONTHS}
+    february = date(2026, 2, 1)
+    assert [(part.kind, part.credits) for part in months.lacking(february)] == [("topup", 40)]
+    assert months.lacking(date(2026, 1, 1)) == []
+    months.book_late(february, **BOOKED)
+    booked_when("2026-05-20 12:00:00")
+    assert laws.violations() == []
+    assert months.lacking(february) == []
+    balances = sum(Wallet.objects.values_list("balance", flat=True))
+    assert months.month_of(MAY).ends.credits == balances
+    closed_until(at("2026-06-02 00:00:00"))
+    assert months.month_of(MAY).closed_at
+    assert months.month_of(date(2026, 6, 1)).opening == balances
+    assert laws.violations() == []
+
+
 def test_late_entries_that_come_twice_are_booked_twice():
     a_quarter()
     closed_until(NOW)

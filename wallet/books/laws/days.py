@@ -45,7 +45,7 @@ LAWS_OF_DAYS = {
          ORDER BY 1
     """,
     # A month is checked while its days are closed; close_days --again opens them for a moment.
-    # What came into it later is booked in a later month.
+    # What came into it later is booked in a later month, and so is what came into one before the first.
     "A closed month is what its days add up to, and begins with what the month before ended with": """
         WITH stored AS (
              SELECT month, product, feature, kind, credits, granted, entries FROM wallet_monthtotal),
@@ -90,13 +90,13 @@ LAWS_OF_DAYS = {
                format('%%s credits (%%s granted) in %%s entries kept, %%s (%%s) in %%s there',
                       coalesce(kept.credits, 0), coalesce(kept.granted, 0), coalesce(kept.entries, 0),
                       coalesce(there.credits, 0), coalesce(there.granted, 0), coalesce(there.entries, 0))
-          FROM kept FULL JOIN there USING (month, product, feature, kind) JOIN closed USING (month)
-         WHERE closed.is_added_up
+          FROM kept FULL JOIN there USING (month, product, feature, kind) LEFT JOIN closed USING (month)
+         WHERE (closed.is_added_up OR month < (SELECT min(month) FROM closed))
            AND (coalesce(kept.credits, 0), coalesce(kept.granted, 0), coalesce(kept.entries, 0)) <>
                (coalesce(there.credits, 0), coalesce(there.granted, 0), coalesce(there.entries, 0))
          UNION ALL
         SELECT to_char(month, 'YYYY-MM'), 'totals of a month that is not closed'
-          FROM kept WHERE NOT EXISTS (SELECT FROM closed WHERE closed.month = kept.month) GROUP BY month
+          FROM stored WHERE NOT EXISTS (SELECT FROM closed WHERE closed.month = stored.month) GROUP BY month
          UNION ALL
         SELECT to_char(closed.month, 'YYYY-MM'),
                format('opens with %%s credits (%%s granted), %%s (%%s) before; %%s entries counted, %%s there',
