@@ -142,7 +142,7 @@ def _key(moved: Moved) -> tuple[str, bool]:
 
 def _cells(moved: Moved) -> list[Cell]:
     figures = (moved.amount, -moved.fee, moved.net)
-    url = "#payouts_title" if moved.category in (CAME_BACK, OF_EARLIER) else ""
+    url = "#payouts" if moved.category in (CAME_BACK, OF_EARLIER) else ""
     return [
         *(Cell(_written(each, moved.currency)) for each in figures),
         Cell(amounts.plain(moved.movements), url),

@@ -217,6 +217,9 @@ def test_a_payout_that_came_back_from_an_earlier_month(staff):
         ("Payouts of earlier months that came back", "25.00", "1"),
     ]
     assert (balance.opening, balance.closing) == ("0.00", "25.00")
+    # A browser opens the folded part that has the target of a link.
+    assert {row.cells[3].url for row in balance.moved.rows[1:]} == {"#payouts"}
+    assert '<div class="table-frame" id="payouts"' in april.text.partition("<details")[2]
     payouts = [(payout.id, payout.state) for payout, *_ in april.context["stripe"][0].payouts]
     assert payouts == [("po_1", "Failed"), ("po_2", "Failed")]
     assert f'<a href="{address(APRIL)}"><time datetime="2026-04-02' in page.text
