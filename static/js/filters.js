@@ -120,4 +120,11 @@
     event.preventDefault();
     sortBy(head);
   });
+
+  // The user may have chosen something before this script was there.
+  const isChosen = (field) =>
+    field.options
+      ? !(field.querySelector("[selected]") ?? field.options[0]).selected
+      : field.value && field.value !== field.defaultValue;
+  if ([...filters.querySelectorAll("select, [type=date]")].some(isChosen)) apply();
 })();

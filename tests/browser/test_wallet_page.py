@@ -94,6 +94,22 @@ def test_back_undoes_a_filter_and_forward_repeats_it(open_browser, month_of_spen
     ada.is_never_stopped_by_the_page()
 
 
+def test_a_choice_counts_also_before_the_script_is_there(open_browser, month_of_spending):
+    ada = open_browser()
+    ada.comes_signed_in()
+    page, asked = ada.page, []
+    page.route("**/filters*.js", lambda route: asked.append(route))
+    with page.expect_request("**/filters*.js"):
+        page.goto(ada.site.at("/wallet"), wait_until="domcontentloaded")
+    page.get_by_label("Product", exact=True).select_option("mail")
+    page.get_by_label("From", exact=True).fill("2026-01-01")
+    expect(page.locator("#history table tbody tr")).to_have_count(23)
+    [script] = asked
+    script.continue_()
+    expect(page.locator("#history table tbody tr")).to_have_count(1)
+    page.wait_for_url("**product=mail&from=2026-01-01**")
+
+
 def test_filters_work_without_javascript(open_browser, month_of_spending):
     ada = open_browser(javascript=False)
     ada.comes_signed_in()
