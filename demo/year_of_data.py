@@ -162,7 +162,7 @@ def charge_for(user_id: str, feature: str, at: datetime) -> Entry:
 def give_back(charge: Entry) -> None:
     """A staff member gives the credits of failed work back."""
     staff, key = User.objects.get(pk=DEMO_STAFF), f"failed:{charge.pk}"
-    form_data = {"credits": None, "reason": "The work failed", "key": key}
+    form_data = {"credits": None, "reason": "The work failed", "key": key, "seen": ""}
     staff_history.act(
         staff,
         permission="wallet.give_back_entry",
