@@ -15,7 +15,7 @@ import requests
 from axe_playwright_python.base import AXE_SCRIPT
 from django.conf import settings as django_settings
 from django.test import Client
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Route, expect
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Error, Page, Route, expect
 
 from accounts import users
 from accounts.models import User
@@ -43,6 +43,20 @@ REPORT_VIOLATIONS = """
 document.addEventListener("securitypolicyviolation", (event) =>
   console.error(`policy: ${event.violatedDirective} blocked ${event.blockedURI}`));
 """
+
+# A click returns before the browser leaves the page. What is read then can be of either page, so a page notes
+# that it is being left; the next page has no such note.
+NOTE_LEAVING = """
+addEventListener("click", (event) => {
+  const link = event.target.closest?.("a[href]");
+  if (!link || event.defaultPrevented || link.target || link.hasAttribute("download")) return;
+  if (link.href.split("#")[0] !== location.href.split("#")[0] || !link.hash) window.leaving = true;
+});
+addEventListener("submit", (event) => {
+  if (!event.defaultPrevented) window.leaving = true;
+});
+"""
+IS_WHOLE = "!window.leaving && document.readyState === 'complete'"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -112,6 +126,7 @@ def open_browser(chromium: Browser, site: Site) -> Iterator[Callable[..., "Perso
         page = context.new_page()
         if javascript:
             page.add_init_script(REPORT_VIOLATIONS)
+            page.add_init_script(NOTE_LEAVING)
         if not may_fail:  # Chromium also reports the errors that a test causes on purpose.
             page.on("console", complain)
         page.on("pageerror", lambda error: complaints.append(str(error)))
@@ -139,7 +154,21 @@ class Person:
     """A person with a browser: what they do and what they see."""
 
     def __init__(self, page: Page, site: Site, complaints: list[str]) -> None:
-        self.page, self.site, self.complaints = page, site, complaints
+        self._page, self.site, self.complaints = page, site, complaints
+        page.on("download", lambda _: page.evaluate("window.leaving = false"))
+
+    @property
+    def page(self) -> Page:
+        """Their page, once it is whole: after a link or a form, the page that it leads to."""
+        for _ in range(WAIT_MS_MAX // 20):
+            try:
+                if self._page.evaluate(IS_WHOLE):
+                    return self._page
+            except Error as error:
+                if "navigat" not in str(error):
+                    raise
+            self._page.wait_for_timeout(20)
+        raise AssertionError(f"The page after {self._page.url} never came")
 
     def goes_to(self, path: str) -> None:
         self.page.goto(self.site.at(path))

@@ -55,45 +55,44 @@ def first_cells(person, column):
 def test_staff_filter_sort_and_open_a_list(comes_in, creator, look):
     size, scheme = look
     grace = comes_in(size=size, scheme=scheme)
-    page = grace.page
     if size == "phone":
         grace.presses("Menu")
-    page.get_by_role("navigation", name="Menu").get_by_role("link", name="Tips", exact=True).click()
+    grace.page.get_by_role("navigation", name="Menu").get_by_role("link", name="Tips", exact=True).click()
     assert grace.is_at(TIPS)
     assert grace.sees("60 tips · ")
     grace.is_never_stopped_by_the_page()
     if size == "phone":
-        height = page.evaluate("document.documentElement.scrollHeight")
+        height = grace.page.evaluate("document.documentElement.scrollHeight")
         assert height < LIST_HEIGHT_MAX
         grace.presses("Filters")
-    currency = page.get_by_label("Currency")
+    currency = grace.page.get_by_label("Currency")
     currency.focus()
     currency.select_option("EUR")
     assert grace.sees("No rows match.")
     assert currency.evaluate("each => each === document.activeElement")
     currency.select_option("USD")
     assert grace.sees("60 tips · ")
-    assert "currency__exact=USD" in page.url
+    assert "currency__exact=USD" in grace.page.url
     grace.is_never_stopped_by_the_page()
     if size == "phone":
         grace.presses("Done")
     else:
         grace.follows("Gross")
-        page.wait_for_url(re.compile("o=-2"))
+        grace.page.wait_for_url(re.compile("o=-2"))
         assert first_cells(grace, "gross")[:2] == ["5.59 USD", "5.58 USD"]
-        assert page.locator("[aria-sort=descending]").inner_text().startswith("Gross")
+        assert grace.page.locator("[aria-sort=descending]").inner_text().startswith("Gross")
         assert first_cells(grace, "refunded")[:2] == ["Refunded", ""]
-    assert "currency__exact=USD" in page.url
+    assert "currency__exact=USD" in grace.page.url
     # On a phone the whole row is the link: it lies over the figure.
-    page.locator("#result_list tbody").locator(".in-figure" if size == "phone" else "th a").first.click(
+    grace.page.locator("#result_list tbody").locator(".in-figure" if size == "phone" else "th a").first.click(
         force=size == "phone"
     )
-    page.wait_for_url(re.compile(r"/change/$"))
-    copy = page.get_by_role("button", name="Copy: ID")
-    page.context.grant_permissions(["clipboard-read", "clipboard-write"], origin=grace.site.address)
+    grace.page.wait_for_url(re.compile(r"/change/$"))
+    copy = grace.page.get_by_role("button", name="Copy: ID")
+    grace.page.context.grant_permissions(["clipboard-read", "clipboard-write"], origin=grace.site.address)
     copy.click()
     assert grace.sees("Copied.")
-    assert page.evaluate("navigator.clipboard.readText()").startswith("tip_")
+    assert grace.page.evaluate("navigator.clipboard.readText()").startswith("tip_")
     grace.is_never_stopped_by_the_page()
 
 

@@ -54,19 +54,18 @@ def double_book(creator) -> None:
 
 def reads_a_definition(dana) -> None:
     """It opens inside the screen, moves nothing, and closes with Escape."""
-    page = dana.page
-    button = page.locator("[popovertarget=definition_mrr]")
+    button = dana.page.locator("[popovertarget=definition_mrr]")
     button.scroll_into_view_if_needed()
     before = button.bounding_box()
     button.click()
-    definition = page.locator("#definition_mrr")
+    definition = dana.page.locator("#definition_mrr")
     expect(definition).to_be_visible()
     assert button.bounding_box() == before
-    box, width = definition.bounding_box(), page.viewport_size["width"]
+    box, width = definition.bounding_box(), dana.page.viewport_size["width"]
     assert box["x"] >= 0
     assert box["x"] + box["width"] <= width
     assert dana.finds() == []
-    page.keyboard.press("Escape")
+    dana.page.keyboard.press("Escape")
     expect(definition).to_be_hidden()
     expect(button).to_be_focused()
 
@@ -75,11 +74,10 @@ def reads_a_definition(dana) -> None:
 def test_a_new_creator_ticks_off_steps_and_then_reads_figures(open_browser, creator, size, scheme):
     dana = open_browser(size=size, scheme=scheme)
     dana.comes_signed_in(going_to="/dashboard")
-    page = dana.page
-    done = page.locator(".steps .is-done")
+    done = dana.page.locator(".steps .is-done")
     expect(done).to_have_count(0)
-    expect(page.locator("[data-figure]")).to_have_count(0)
-    page.get_by_text("Record your first tip").click()
+    expect(dana.page.locator("[data-figure]")).to_have_count(0)
+    dana.page.get_by_text("Record your first tip").click()
     assert dana.sees("Authorization: Bearer YOUR_KEY")
     dana.is_never_stopped_by_the_page()
 
@@ -87,38 +85,38 @@ def test_a_new_creator_ticks_off_steps_and_then_reads_figures(open_browser, crea
     earn(creator, ago=40)
     earn(creator, ago=2)
     double_book(creator)
-    page.reload()
-    expect(page.locator(".welcome")).to_have_count(0)  # All four steps are done.
+    dana.page.reload()
+    expect(dana.page.locator(".welcome")).to_have_count(0)  # All four steps are done.
     # Two tips of 10.00 USD at 4 %. The placements begin later.
-    expect(page.locator("[data-figure=earned]")).to_have_text("19.20 USD")
-    page.locator("figure[data-chart] canvas").first.wait_for()
+    expect(dana.page.locator("[data-figure=earned]")).to_have_text("19.20 USD")
+    dana.page.locator("figure[data-chart] canvas").first.wait_for()
     dana.is_never_stopped_by_the_page()
 
     reads_a_definition(dana)
 
     # Bookkeeping is folded, is dismissed, and stays away for other days too.
-    assert page.locator(".attention").inner_text().index("Money at risk") >= 0
-    expect(page.get_by_text("no Stripe ID")).to_be_hidden()
-    page.locator(".bookkeeping > summary").click()
-    expect(page.get_by_text("2 tips have no Stripe ID.")).to_be_visible()
+    assert dana.page.locator(".attention").inner_text().index("Money at risk") >= 0
+    expect(dana.page.get_by_text("no Stripe ID")).to_be_hidden()
+    dana.page.locator(".bookkeeping > summary").click()
+    expect(dana.page.get_by_text("2 tips have no Stripe ID.")).to_be_visible()
     dana.presses("Dismiss until there is something new")
     assert dana.sees("It comes back when there is something new.")
-    expect(page.locator(".bookkeeping")).to_have_count(0)
+    expect(dana.page.locator(".bookkeeping")).to_have_count(0)
 
     # Chosen days, with an error first.
-    page.get_by_text("Custom range").click()
+    dana.page.get_by_text("Custom range").click()
     now = timezone.now()
-    page.get_by_label("First day").fill((now - timedelta(days=30)).date().isoformat())
-    page.get_by_label("Last day").fill((now - timedelta(days=41)).date().isoformat())
-    page.get_by_role("button", name="Show").click()
+    dana.page.get_by_label("First day").fill((now - timedelta(days=30)).date().isoformat())
+    dana.page.get_by_label("Last day").fill((now - timedelta(days=41)).date().isoformat())
+    dana.page.get_by_role("button", name="Show").click()
     assert dana.sees("The last day comes before the first.")
     dana.is_never_stopped_by_the_page()
-    page.get_by_label("First day").fill((now - timedelta(days=45)).date().isoformat())
-    page.get_by_label("Last day").fill((now - timedelta(days=35)).date().isoformat())
-    page.get_by_role("button", name="Show").click()
-    page.wait_for_url("**from=**")
-    expect(page.locator("[data-figure=tips]")).to_have_text("2")
-    expect(page.locator(".bookkeeping")).to_have_count(0)
+    dana.page.get_by_label("First day").fill((now - timedelta(days=45)).date().isoformat())
+    dana.page.get_by_label("Last day").fill((now - timedelta(days=35)).date().isoformat())
+    dana.page.get_by_role("button", name="Show").click()
+    dana.page.wait_for_url("**from=**")
+    expect(dana.page.locator("[data-figure=tips]")).to_have_text("2")
+    expect(dana.page.locator(".bookkeeping")).to_have_count(0)
     dana.is_never_stopped_by_the_page()
 
 
@@ -126,12 +124,11 @@ def test_without_javascript_the_overview_says_all_the_same(open_browser, creator
     earn(creator, ago=1)
     dana = open_browser(size="phone", javascript=False)
     dana.comes_signed_in(going_to="/dashboard?range=7d")
-    page = dana.page
-    page.locator("[popovertarget=definition_earned]").click()
-    expect(page.locator("#definition_earned")).to_be_visible()
-    page.keyboard.press("Escape")
-    expect(page.locator("#definition_earned")).to_be_hidden()
+    dana.page.locator("[popovertarget=definition_earned]").click()
+    expect(dana.page.locator("#definition_earned")).to_be_visible()
+    dana.page.keyboard.press("Escape")
+    expect(dana.page.locator("#definition_earned")).to_be_hidden()
     dana.presses("Dismiss these steps")
     assert dana.is_at("/dashboard?range=7d")
-    expect(page.locator(".welcome")).to_have_count(0)
-    expect(page.locator("figure table").first).to_be_visible()
+    expect(dana.page.locator(".welcome")).to_have_count(0)
+    expect(dana.page.locator("figure table").first).to_be_visible()

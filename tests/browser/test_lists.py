@@ -75,53 +75,54 @@ def sort_by(page, head, choice):
 def test_a_creator_sorts_filters_and_searches_their_tips(open_browser, creator, records, size, scheme):
     dana = open_browser(size=size, scheme=scheme)
     dana.comes_signed_in(creator, going_to="/dashboard/tips")
-    page = dana.page
-    rows, totals = page.locator("table.tips tbody tr"), page.locator(".totals tbody td")
+    rows, totals = dana.page.locator("table.tips tbody tr"), dana.page.locator(".totals tbody td")
     expect(rows).to_have_count(50)
     expect(totals.nth(1)).to_have_text("60")
-    expect(page.get_by_role("button", name="Show")).to_have_count(0)
+    expect(dana.page.get_by_role("button", name="Show")).to_have_count(0)
     expect(rows.first).to_contain_text("Refunded")
     expect(rows.nth(1)).to_contain_text("0.50 refunded")
     assert "pi_3OaB" not in dana.reads()
     if size == "phone":
-        assert page.evaluate("document.documentElement.scrollHeight") < PHONE_HEIGHT_MAX
+        assert dana.page.evaluate("document.documentElement.scrollHeight") < PHONE_HEIGHT_MAX
     dana.is_never_stopped_by_the_page()
 
-    sort_by(page, "Gross", "Largest first")
-    page.wait_for_url("**/tips?sort=-amount")
+    sort_by(dana.page, "Gross", "Largest first")
+    dana.page.wait_for_url("**/tips?sort=-amount")
     expect(rows.first).to_contain_text("1.59 USD")
-    sort_by(page, "Gross", "Smallest first")
-    page.wait_for_url("**/tips?sort=amount")
+    sort_by(dana.page, "Gross", "Smallest first")
+    dana.page.wait_for_url("**/tips?sort=amount")
     expect(rows.first).to_contain_text("1.00 USD")
     if size == "desktop":
-        expect(page.locator("th[aria-sort=ascending]")).to_have_text("Gross")
-        assert page.evaluate("document.activeElement.innerText") == "Gross"
-    page.go_back()
+        expect(dana.page.locator("th[aria-sort=ascending]")).to_have_text("Gross")
+        assert dana.page.evaluate("document.activeElement.innerText") == "Gross"
+    dana.page.go_back()
     expect(rows.first).to_contain_text("1.59 USD")
 
-    unfold(page)
-    more = page.get_by_text("More filters")
-    if page.locator(".more-filters[open]").count() == 0:
+    unfold(dana.page)
+    more = dana.page.get_by_text("More filters")
+    if dana.page.locator(".more-filters[open]").count() == 0:
         more.click()
-    page.get_by_label("Refunded", exact=True).select_option("yes")
-    page.wait_for_url("**/tips?**refunded=yes**")
+    dana.page.get_by_label("Refunded", exact=True).select_option("yes")
+    dana.page.wait_for_url("**/tips?**refunded=yes**")
     expect(rows).to_have_count(3)
     expect(totals.nth(1)).to_have_text("3")
-    expect(page.locator("[data-count]")).to_have_text("3 rows in the list, largest first.")
-    assert "refunded=yes&sort=-amount" in page.get_by_role("link", name="Download CSV").get_attribute("href")
-    page.get_by_label("Email, name or Stripe ID", exact=True).fill("R58@Example.com")
-    page.keyboard.press("Enter")
+    expect(dana.page.locator("[data-count]")).to_have_text("3 rows in the list, largest first.")
+    assert "refunded=yes&sort=-amount" in dana.page.get_by_role("link", name="Download CSV").get_attribute(
+        "href"
+    )
+    dana.page.get_by_label("Email, name or Stripe ID", exact=True).fill("R58@Example.com")
+    dana.page.keyboard.press("Enter")
     expect(rows).to_have_count(1)
-    assert "example.com" not in page.url.lower()
-    assert page.locator("[data-part=narrowed]").text_content() == " · 2"
+    assert "example.com" not in dana.page.url.lower()
+    assert dana.page.locator("[data-part=narrowed]").text_content() == " · 2"
     dana.is_never_stopped_by_the_page()
 
     rows.locator("a").first.click()
-    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
-    page.get_by_role("button", name="Copy the Stripe ID").click()
-    expect(page.get_by_text("Copied.")).to_be_visible()
-    assert page.evaluate("navigator.clipboard.readText()") == "pi_3OaBcDeFgHiJkLmNo58"
-    expect(page.locator(".id-short").nth(1)).to_have_text("pi_3OaB…No58")
+    dana.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    dana.page.get_by_role("button", name="Copy the Stripe ID").click()
+    expect(dana.page.get_by_text("Copied.")).to_be_visible()
+    assert dana.page.evaluate("navigator.clipboard.readText()") == "pi_3OaBcDeFgHiJkLmNo58"
+    expect(dana.page.locator(".id-short").nth(1)).to_have_text("pi_3OaB…No58")
     dana.is_never_stopped_by_the_page()
 
 
@@ -129,48 +130,49 @@ def test_a_creator_sorts_filters_and_searches_their_tips(open_browser, creator, 
 def test_a_creator_sorts_and_searches_their_subscriptions(open_browser, creator, records, size, scheme):
     dana = open_browser(size=size, scheme=scheme)
     dana.comes_signed_in(creator, going_to="/dashboard/subscriptions")
-    page = dana.page
-    rows, totals = page.locator("table.subscriptions tbody tr"), page.locator(".totals tbody td")
+    rows, totals = dana.page.locator("table.subscriptions tbody tr"), dana.page.locator(".totals tbody td")
     assert [totals.nth(n).inner_text() for n in range(1, 5)] == ["60", "40", "20", "0"]
     if size == "phone":
-        assert page.evaluate("document.documentElement.scrollHeight") < PHONE_HEIGHT_MAX
+        assert dana.page.evaluate("document.documentElement.scrollHeight") < PHONE_HEIGHT_MAX
     dana.is_never_stopped_by_the_page()
-    sort_by(page, "Status", "Past due first")
-    page.wait_for_url("**/subscriptions?sort=-state")
+    sort_by(dana.page, "Status", "Past due first")
+    dana.page.wait_for_url("**/subscriptions?sort=-state")
     expect(rows.first).to_contain_text("Past due")
     dana.follows("Older")
-    page.wait_for_url("**cursor=**")
+    dana.page.wait_for_url("**cursor=**")
     expect(rows).to_have_count(10)
-    assert {row.strip() for row in page.locator("table.subscriptions .tag").all_inner_texts()} == {"Active"}
-    unfold(page)
-    page.get_by_label("Email, plan or Stripe ID", exact=True).fill("gold")
-    page.keyboard.press("Enter")
+    assert {row.strip() for row in dana.page.locator("table.subscriptions .tag").all_inner_texts()} == {
+        "Active"
+    }
+    unfold(dana.page)
+    dana.page.get_by_label("Email, plan or Stripe ID", exact=True).fill("gold")
+    dana.page.keyboard.press("Enter")
     expect(rows).to_have_count(2)
-    sort_by(page, "MRR", "Largest MRR first")
+    sort_by(dana.page, "MRR", "Largest MRR first")
     expect(rows.first).to_contain_text("5.08 USD")
-    assert "gold" not in page.url
+    assert "gold" not in dana.page.url
     dana.is_never_stopped_by_the_page()
-    page.set_viewport_size({"width": 320, "height": 700})
+    dana.page.set_viewport_size({"width": 320, "height": 700})
     dana.is_never_stopped_by_the_page()
 
 
 def test_lists_work_without_javascript(open_browser, creator, records):
     dana = open_browser(size="phone", javascript=False)
     dana.comes_signed_in(creator, going_to="/dashboard/subscriptions")
-    page = dana.page
-    expect(page.get_by_role("button", name=re.compile("^Filters"))).to_be_hidden()
-    page.get_by_label("Sort by", exact=True).select_option(label="Largest MRR first")
-    page.get_by_label("Status", exact=True).select_option("past_due")
+    expect(dana.page.get_by_role("button", name=re.compile("^Filters"))).to_be_hidden()
+    dana.page.get_by_label("Sort by", exact=True).select_option(label="Largest MRR first")
+    dana.page.get_by_label("Status", exact=True).select_option("past_due")
     dana.presses("Show")
     assert dana.is_at("/dashboard/subscriptions?status=past_due&sort=-mrr")
-    expect(page.locator("table.subscriptions tbody tr")).to_have_count(20)
-    page.get_by_label("Email, plan or Stripe ID", exact=True).fill("r9@")
+    expect(dana.page.locator("table.subscriptions tbody tr")).to_have_count(20)
+    dana.page.get_by_label("Email, plan or Stripe ID", exact=True).fill("r9@")
     dana.presses("Show")
-    expect(page.locator("table.subscriptions tbody tr")).to_have_count(1)
-    expect(page.get_by_label("Status", exact=True)).to_have_value("past_due")
+    expect(dana.page.locator("table.subscriptions tbody tr")).to_have_count(1)
+    expect(dana.page.get_by_label("Status", exact=True)).to_have_value("past_due")
     # The whole id is there to be copied, and no button that cannot copy it.
-    page.locator("table.subscriptions tbody a").first.click()
+    dana.page.locator("table.subscriptions tbody a").first.click()
     assert (
-        page.locator("#subscription_id").inner_text() == Subscription.objects.get(reader="r9@example.com").pk
+        dana.page.locator("#subscription_id").inner_text()
+        == Subscription.objects.get(reader="r9@example.com").pk
     )
-    expect(page.get_by_role("button", name=re.compile("^Copy"))).to_be_hidden()
+    expect(dana.page.get_by_role("button", name=re.compile("^Copy"))).to_be_hidden()

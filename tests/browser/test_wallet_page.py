@@ -32,64 +32,62 @@ def month_of_spending(transactional_db):
 def test_a_user_reads_the_pace_and_filters_without_a_button(open_browser, month_of_spending, size, scheme):
     ada = open_browser(size=size, scheme=scheme)
     ada.comes_signed_in()
-    page = ada.page
-    pace = page.locator("dl.pace")
+    pace = ada.page.locator("dl.pace")
     expect(pace.get_by_text("at the pace of the last 30 days")).to_be_visible()
     expect(pace.get_by_text("More than a year")).to_be_visible()  # 959 credits, 41 of them in 30 days.
-    spending = page.locator("[aria-labelledby=spending] tbody").first.inner_text()
+    spending = ada.page.locator("[aria-labelledby=spending] tbody").first.inner_text()
     assert "MisarBlog" in spending
     assert "2,000 emails" in spending
     assert "Send emails (per 1,000)" in spending
 
-    expect(page.get_by_role("button", name="Show")).to_have_count(0)
-    product = page.get_by_label("Product", exact=True)
+    expect(ada.page.get_by_role("button", name="Show")).to_have_count(0)
+    product = ada.page.get_by_label("Product", exact=True)
     product.focus()
     product.select_option("mail")
-    page.wait_for_url("**product=mail**")
-    rows = page.locator("#history table tbody tr")
+    ada.page.wait_for_url("**product=mail**")
+    rows = ada.page.locator("#history table tbody tr")
     expect(rows).to_have_count(1)
     expect(rows.first).to_contain_text("Send emails × 2,000")
-    assert page.evaluate("document.activeElement.name") == "product"
-    assert "product=mail" in page.get_by_role("link", name="Download CSV").get_attribute("href")
-    expect(page.locator("[data-count]")).to_have_text("The history shows the entries that match.")
+    assert ada.page.evaluate("document.activeElement.name") == "product"
+    assert "product=mail" in ada.page.get_by_role("link", name="Download CSV").get_attribute("href")
+    expect(ada.page.locator("[data-count]")).to_have_text("The history shows the entries that match.")
     ada.is_never_stopped_by_the_page()
-    page.reload()
+    ada.page.reload()
     expect(product).to_have_value("mail")
     expect(rows).to_have_count(1)
 
     ada.follows("Clear filters")
     expect(rows).to_have_count(23)
-    page.get_by_label("To", exact=True).fill("2026-01-01")
+    ada.page.get_by_label("To", exact=True).fill("2026-01-01")
     assert ada.sees("No entries match these filters.")
-    page.get_by_label("From", exact=True).fill("2026-01-02")
+    ada.page.get_by_label("From", exact=True).fill("2026-01-02")
     assert ada.sees("The last day comes before the first.")
-    expect(page.get_by_label("To", exact=True)).to_have_attribute("aria-invalid", "true")
-    assert page.evaluate("scrollX") == 0
+    expect(ada.page.get_by_label("To", exact=True)).to_have_attribute("aria-invalid", "true")
+    assert ada.page.evaluate("scrollX") == 0
     ada.is_never_stopped_by_the_page()
 
 
 def test_back_undoes_a_filter_and_forward_repeats_it(open_browser, month_of_spending):
     ada = open_browser()
     ada.comes_signed_in()
-    page = ada.page
-    rows = page.locator("#history table tbody tr")
-    product = page.get_by_label("Product", exact=True)
+    rows = ada.page.locator("#history table tbody tr")
+    product = ada.page.get_by_label("Product", exact=True)
     product.select_option("mail")
-    page.wait_for_url("**product=mail**")
+    ada.page.wait_for_url("**product=mail**")
     product.select_option("blog")
-    page.wait_for_url("**product=blog**")
-    page.go_back()
+    ada.page.wait_for_url("**product=blog**")
+    ada.page.go_back()
     expect(rows).to_have_count(1)
     expect(product).to_have_value("mail")
-    page.go_back()
+    ada.page.go_back()
     expect(rows).to_have_count(23)
     expect(product).to_have_value("")
-    page.go_forward()
+    ada.page.go_forward()
     expect(rows).to_have_count(1)
     expect(product).to_have_value("mail")
     # A jump within the page is no step of the filter.
-    page.evaluate("location.hash = 'days'")
-    page.go_back()
+    ada.page.evaluate("location.hash = 'days'")
+    ada.page.go_back()
     expect(product).to_have_value("mail")
     ada.is_never_stopped_by_the_page()
 
