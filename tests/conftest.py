@@ -341,7 +341,9 @@ def chromium() -> Iterator[Any]:
     # Playwright's event loop stays in this thread, and Django would refuse to use the database because of it.
     os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=FLAGS)
+        browser = playwright.chromium.launch(
+            executable_path=str(CHROMIUM), args=FLAGS, timeout=START_SECONDS_MAX * 1000
+        )
         yield browser
         browser.close()
 

@@ -4,6 +4,7 @@ import time
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from types import SimpleNamespace
 
 import pytest
 import requests
@@ -232,12 +233,12 @@ def test_errors_are_found_among_the_others(issued):
 def test_the_caller_does_not_wait_for_the_record(live_server, issued, monkeypatch):
     """Over real HTTP, while another session locks the table."""
     key, secret = issued
-    monkeypatch.setattr(key_requests, "WAIT_SECONDS_MAX", 30)
+    monkeypatch.setattr(key_requests, "WAIT_SECONDS_MAX", 120)
     with second_connection() as other, other.cursor() as cursor:
         cursor.execute("BEGIN")
         cursor.execute("LOCK TABLE accounts_keyrequest IN ACCESS EXCLUSIVE MODE")
         headers = {"Authorization": f"Bearer {secret}"}
-        answer = requests.get(live_server.url + STATS, headers=headers, timeout=10)
+        answer = requests.get(live_server.url + STATS, headers=headers, timeout=60)
         assert answer.json()["success"] is True
         eventually(lambda: another_waits(cursor))
         cursor.execute("ROLLBACK")
@@ -269,6 +270,7 @@ def test_what_cannot_be_recorded_soon_is_left_out_and_logged_once(issued, monkey
     assert caller.get(STATS).status_code == 200
     assert recorded(key) == []
     monkeypatch.setattr(key_requests, "_rests_until", time.monotonic())
+    monkeypatch.setattr(key_requests, "WAIT_SECONDS_MAX", 30)
     caller.get(STATS)
     assert recorded(key) == [("GET", STATS, 200)]
 
@@ -335,10 +337,10 @@ def test_a_secret_that_no_key_can_have_pushes_no_request_out_of_memory(issued):
 
 
 @pytest.fixture
-def in_one_minute():
-    """Let the test run in one minute, as a process counts them."""
-    while time.monotonic() % 60 > 50:
-        time.sleep(0.1)
+def in_one_minute(monkeypatch):
+    """Stop the clock by which a process counts minutes: a busy machine may need longer than one."""
+    now = time.monotonic()
+    monkeypatch.setattr(key_requests, "time", SimpleNamespace(monotonic=lambda: now))
 
 
 def test_a_flood_writes_no_flood_of_rows(issued, django_assert_num_queries, in_one_minute):

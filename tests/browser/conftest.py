@@ -15,7 +15,7 @@ import requests
 from axe_playwright_python.base import AXE_SCRIPT
 from django.conf import settings as django_settings
 from django.test import Client
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Error, Page, Route, expect
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Error, Locator, Page, Route, expect
 
 from accounts import users
 from accounts.models import User
@@ -57,6 +57,10 @@ addEventListener("submit", (event) => {
 });
 """
 IS_WHOLE = "!window.leaving && document.readyState === 'complete'"
+# Where pages run no scripts, the test makes this note before it clicks on what leads away from the page.
+LEADS_AWAY = (
+    "each => each.matches('a[href]:not([href^=\"#\"]), form button:not([type=button], [popovertarget])')"
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -130,7 +134,7 @@ def open_browser(chromium: Browser, site: Site) -> Iterator[Callable[..., "Perso
         if not may_fail:  # Chromium also reports the errors that a test causes on purpose.
             page.on("console", complain)
         page.on("pageerror", lambda error: complaints.append(str(error)))
-        return Person(page, site, complaints)
+        return Person(page, site, complaints, javascript=javascript)
 
     yield open_one
     for context in contexts:
@@ -153,17 +157,26 @@ def longest(site: Site, settings: Any, deliver: Any, checkout_event: Any) -> Lon
 class Person:
     """A person with a browser: what they do and what they see."""
 
-    def __init__(self, page: Page, site: Site, complaints: list[str]) -> None:
-        self._page, self.site, self.complaints = page, site, complaints
+    def __init__(self, page: Page, site: Site, complaints: list[str], *, javascript: bool = True) -> None:
+        self._page, self.site, self.complaints, self.javascript = page, site, complaints, javascript
         page.on("download", lambda _: page.evaluate("window.leaving = false"))
 
     @property
     def page(self) -> Page:
         """Their page, once it is whole: after a link or a form, the page that it leads to."""
+        self.waits()
+        return self._page
+
+    @page.setter
+    def page(self, page: Page) -> None:
+        self._page = page
+
+    def waits(self) -> None:
+        """Wait until their page is whole. Then the service has also done what a form asked for."""
         for _ in range(WAIT_MS_MAX // 20):
             try:
                 if self._page.evaluate(IS_WHOLE):
-                    return self._page
+                    return
             except Error as error:
                 if "navigat" not in str(error):
                     raise
@@ -174,10 +187,17 @@ class Person:
         self.page.goto(self.site.at(path))
 
     def presses(self, name: str) -> None:
-        self.page.get_by_role("button", name=name, exact=True).click()
+        self.clicks(self.page.get_by_role("button", name=name, exact=True))
 
     def follows(self, name: str) -> None:
-        self.page.get_by_role("link", name=name, exact=True).first.click()
+        self.clicks(self.page.get_by_role("link", name=name, exact=True).first)
+
+    def clicks(self, control: Locator) -> None:
+        """Click on a link or a button, and wait for the page that it leads to."""
+        if not self.javascript and control.evaluate(LEADS_AWAY):
+            control.evaluate("() => { window.leaving = true }")
+        control.click()
+        self.waits()
 
     def types(self, label: str | re.Pattern[str], text: str) -> None:
         """Fill in a field. A list can have the same label, as one of the back-office's menu has."""

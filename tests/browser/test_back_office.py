@@ -82,7 +82,8 @@ def finds(person, sought):
     """Use the find box in the header."""
     box = person.page.locator("#find_anywhere")
     box.fill(sought)
-    box.press("Enter")
+    with person.page.expect_navigation():
+        box.press("Enter")
 
 
 # These say first what the balance becomes.

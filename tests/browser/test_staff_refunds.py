@@ -51,7 +51,7 @@ def page_of(topup):
 
 def sees_after_a_while(person, text):
     """Reload the page until it has the text: Stripe's report arrives a moment later."""
-    for _ in range(100):
+    for _ in range(300):
         if text in person.reads():
             return True
         person.page.wait_for_timeout(200)

@@ -113,7 +113,7 @@ def test_two_processes_close_each_day_once(records):
     numbers, start = [], threading.Barrier(3)
 
     def close():
-        start.wait(10)
+        start.wait(60)
         numbers.append(len(closing.close_days(now=NOON)))
         connection.close()
 

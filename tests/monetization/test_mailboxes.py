@@ -345,7 +345,7 @@ def test_two_readers_of_the_figures_fill_at_once(creator):
     counts, start = [], threading.Barrier(4)
 
     def count():
-        start.wait(10)
+        start.wait(60)
         counts.append(payers.at(creator, [datetime.now(UTC)])["USD"].paying)
         connection.close()
 

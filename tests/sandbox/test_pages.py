@@ -14,6 +14,7 @@ import requests
 from tests.chromium import CHROMIUM
 from tests.sandbox.conftest import Receiver, StandIn, line, session_params
 
+WAIT_MS_MAX = 60_000
 HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(1)>"
 
 pytestmark = [
@@ -51,6 +52,7 @@ def shop() -> Iterator[str]:
 def tab(chromium: Any) -> Iterator[Any]:
     """One tab on a phone for all tests here, since a new tab takes Chromium half a second of work."""
     context = chromium.new_context(viewport={"width": 390, "height": 844})
+    context.set_default_timeout(WAIT_MS_MAX)
     yield context.new_page()
     context.close()
 
@@ -92,13 +94,19 @@ def button(page: Any, name: str) -> Any:
     return page.get_by_role("button", name=name, exact=True)
 
 
+def press(page: Any, name: str) -> None:
+    """Press a button, and wait for the answer: a click returns before the browser leaves the page."""
+    with page.expect_navigation():
+        button(page, name).click()
+
+
 def test_a_buyer_pays_and_returns_to_the_shop(
     page: Any, new_session: Callable[..., Any], shop: str, receiver: Receiver
 ):
     session = new_session()
     page.goto(session.url)
     assert page.get_by_label("Card number").input_value() == "4242 4242 4242 4242"
-    button(page, "Pay $25.00").click()
+    press(page, "Pay $25.00")
     page.wait_for_url(f"{shop}/done?session_id={session.id}&a=%7Bb%7D")
     (webhook,) = receiver.wait_for(1)
     assert webhook.event["data"]["object"]["payment_status"] == "paid"
@@ -108,7 +116,7 @@ def test_a_buyer_without_javascript_pays(chromium: Any, new_session: Callable[..
     context = chromium.new_context(java_script_enabled=False)
     tab = context.new_page()
     tab.goto(new_session().url)
-    button(tab, "Pay $25.00").click()
+    press(tab, "Pay $25.00")
     tab.wait_for_url(f"{shop}/done?**")
     context.close()
 
@@ -116,17 +124,17 @@ def test_a_buyer_without_javascript_pays(chromium: Any, new_session: Callable[..
 def test_a_buyer_is_declined_and_tries_again(page: Any, new_session: Callable[..., Any], shop: str):
     session = new_session()
     page.goto(session.url)
-    button(page, "Decline").click()
+    press(page, "Decline")
     assert page.url == session.url
     assert "Your card was declined." in page.get_by_role("alert").inner_text()
-    button(page, "Pay $25.00").click()
+    press(page, "Pay $25.00")
     page.wait_for_url(f"{shop}/done?**")
 
 
 def test_a_declined_test_card_is_declined(page: Any, new_session: Callable[..., Any]):
     page.goto(new_session().url)
     page.get_by_label("Card number").fill("4000 0000 0000 0002")
-    button(page, "Pay $25.00").click()
+    press(page, "Pay $25.00")
     assert "Your card was declined." in page.get_by_role("alert").inner_text()
 
 
@@ -148,11 +156,11 @@ def test_a_buyer_pays_later_and_the_payment_arrives(
 ):
     session = new_session()
     page.goto(session.url)
-    button(page, "Pay later").click()
+    press(page, "Pay later")
     page.wait_for_url(f"{shop}/done?**")
     page.goto(session.url)
     assert "has not confirmed the payment yet" in page.content()
-    button(page, "Let it succeed").click()
+    press(page, "Let it succeed")
     page.get_by_text("This payment is complete.").wait_for()
     receiver.wait_for(2)
     assert receiver.types() == ["checkout.session.async_payment_succeeded", "checkout.session.completed"]
@@ -175,7 +183,7 @@ def test_a_second_tab_pays_once_and_returns_as_well(
     other = page.context.new_page()
     other.goto(session.url)
     for tab in (page, other):
-        button(tab, "Pay $25.00").click()
+        press(tab, "Pay $25.00")
         tab.wait_for_url(f"{shop}/done?**")
     receiver.wait_for(1)
     assert receiver.types() == ["checkout.session.completed"]
@@ -228,12 +236,12 @@ def test_staff_refund_and_dispute_from_the_page(
     page.goto(stand_in.url)
     page.get_by_role("table").first.get_by_role("link").click()
     page.get_by_label("Amount in dollars", exact=True).fill("10.00")
-    button(page, "Refund").click()
+    press(page, "Refund")
     page.get_by_text("$15.00 can still be refunded.").wait_for()
-    button(page, "Dispute").click()
+    press(page, "Dispute")
     page.get_by_text("The bank has taken $25.00 and decides who gets it.").wait_for()
     assert button(page, "Refund").count() == 0
-    button(page, "Merchant wins").click()
+    press(page, "Merchant wins")
     types = [event["type"] for event in stand_in.look("events", session=session.id)["data"]]
     assert types[::-1] == [
         "checkout.session.completed",
@@ -273,11 +281,11 @@ def test_every_end_of_a_refund_is_played_from_the_page(
 ):
     open_paid()
     page.locator("#status").select_option(label=begins)
-    button(page, "Refund").click()
+    press(page, "Refund")
     refunds = page.get_by_role("region", name="Refunds")
     refunds.get_by_text(first, exact=True).wait_for()
     for name in presses:
-        button(page, name).click()
+        press(page, name)
     refunds.get_by_text(last, exact=True).wait_for()
     assert refunds.get_by_role("button").count() == (1 if last == "Refunded" else 0)
     categories = page.get_by_role("region", name="Balance transactions").locator("tbody tr td:first-child")
@@ -321,12 +329,12 @@ def test_every_end_of_a_dispute_is_played_from_the_page(
 ):
     open_paid()
     page.locator("#kind").select_option(label=begins)
-    button(page, "Dispute").click()
+    press(page, "Dispute")
     for each in presses:
         if each[0].isdigit():
             page.get_by_label("Part that comes back, in dollars").fill(each)
         else:
-            button(page, each).click()
+            press(page, each)
     disputes = page.locator("section[aria-labelledby=disputes]")
     disputes.get_by_text(tag, exact=True).wait_for()
     disputes.get_by_text(sentence).wait_for()
@@ -365,7 +373,7 @@ def test_an_event_is_sent_twice_at_once_from_the_page(
     stand_in.control(f"sessions/{new_session().id}/pay")
     receiver.wait_for(1)
     page.goto(stand_in.url)
-    button(page, "Twice at once").click()
+    press(page, "Twice at once")
     receiver.wait_for(3)
 
 
@@ -378,7 +386,7 @@ def test_failures_are_switched_on_and_off_from_the_page(page: Any, stand_in: Sta
     page.get_by_label("Shuffling of webhooks").fill("2")
     page.get_by_label("Delay of API answers").fill("1.5")
     page.get_by_label("The API", exact=True).select_option("503")
-    button(page, "Save").click()
+    press(page, "Save")
     changed = stand_in.look("settings")
     assert {name: changed[name] for name in changed if name not in {"redirect_origins", "code_seconds"}} == {
         "drop_webhooks": True,
@@ -400,7 +408,7 @@ def test_failures_are_switched_on_and_off_from_the_page(page: Any, stand_in: Sta
     ]
     page.get_by_label("Drop all webhooks").uncheck()
     page.get_by_label("The API", exact=True).select_option("")
-    button(page, "Save").click()
+    press(page, "Save")
     page.get_by_text("33% of the webhooks are being dropped.").wait_for()
     assert stand_in.look("settings")["api_failure"] is None
 
@@ -445,11 +453,11 @@ def test_a_new_user_signs_in_after_a_mistake(chromium: Any, sign_in_address: str
     tab.goto(sign_in_address)
     tab.get_by_label("Misar ID").fill("staff:nova")
     tab.get_by_label("Name").fill(HOSTILE)
-    button(tab, "Sign in").click()
+    press(tab, "Sign in")
     assert "Not signed in" in tab.get_by_role("alert").inner_text()
     assert tab.get_by_label("Name").input_value() == HOSTILE
     tab.get_by_label("Misar ID").fill("usr_nova")
-    button(tab, "Sign in").click()
+    press(tab, "Sign in")
     tab.wait_for_url(f"{shop}/callback?code=*&state=abc")
     tab.context.close()
 
@@ -481,5 +489,5 @@ def test_the_next_code_appears_automatically(page: Any, stand_in: StandIn):
     page.goto(f"{stand_in.url}/second-factor")
     page.get_by_text("No second factor yet").wait_for()
     file.write_text('{"staff_totp_secret": "JBSWY3DPEHPK3PXP"}')
-    page.locator(".figure").wait_for(timeout=60_000)
+    page.locator(".figure").wait_for()
     file.unlink()
