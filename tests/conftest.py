@@ -25,17 +25,19 @@ from django.test import Client, TransactionTestCase
 from django.test.testcases import QuietWSGIRequestHandler
 from django.utils import timezone
 
-from accounts import key_uses, maintenance, sso, throttling
+from accounts import key_requests, key_uses, maintenance, sso, throttling
 from accounts.models import Right
 from accounts.service_keys import GRANT_MAX, GRANT_MONTH_MAX, issue_service_key
 from foundation.calendar import day_of, end_of
+from foundation.typesetting import documents
+from misar_billing.metrics import figures
 from tests import all_laws, clusters, databases, limits, pooled_run
 from tests.chromium import CHROMIUM, FLAGS
 from tests.factories import StaffFactory, enter
 from wallet import identifiers
 from wallet.books import ledger
 from wallet.books.models import STRIPE_ID_LENGTH
-from wallet.charges import gathering
+from wallet.charges import batches, gathering
 from wallet.models import Entry, TopUp
 from wallet.payments import claims, stripe_gateway
 from wallet.payments.models import Payment
@@ -55,7 +57,8 @@ hypothesis.settings.register_profile(
 hypothesis.settings.load_profile("of any machine")
 
 
-# How long the service waits for the issuer and for Stripe, and a charge for others. A busy machine is slow.
+# How long the service waits for the issuer, for Stripe and for a file, a charge for others, and what may be
+# left out for its own end. A busy machine is slow.
 CALLS: dict[tuple[Any, str], Any] = {
     (sso.KeySet, "FETCH_TIMEOUT_SECONDS"): sso.KeySet.FETCH_TIMEOUT_SECONDS,
     (sso.KeySet, "FETCH_SECONDS_MAX"): sso.KeySet.FETCH_SECONDS_MAX,
@@ -64,7 +67,12 @@ CALLS: dict[tuple[Any, str], Any] = {
     (stripe_gateway, "CALL_SECONDS_MAX"): stripe_gateway.CALL_SECONDS_MAX,
     (stripe_gateway, "BUSY_SECONDS_MAX"): stripe_gateway.BUSY_SECONDS_MAX,
     (gathering, "SECONDS_MAX"): gathering.SECONDS_MAX,
+    (batches, "SECONDS_MAX"): batches.SECONDS_MAX,
     (key_uses, "WAIT_SECONDS_MAX"): key_uses.WAIT_SECONDS_MAX,
+    (key_requests, "WAIT_SECONDS_MAX"): key_requests.WAIT_SECONDS_MAX,
+    (documents, "WAIT_SECONDS"): documents.WAIT_SECONDS,
+    (documents, "SECONDS_MAX"): documents.SECONDS_MAX,
+    (figures, "SECONDS_MAX"): figures.SECONDS_MAX,
 }
 
 

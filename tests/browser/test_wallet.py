@@ -81,7 +81,8 @@ def test_a_payment_whose_webhook_is_lost_arrives_because_stripe_is_asked(at_the_
     ada = at_the_checkout
     site.sandbox.control("settings", drop_webhooks=True)
     questions = []
-    ada.page.route(STATE, questions.append)  # Hold them back: the page may be gone a second later.
+    # Hold the script's questions back: after the first answer, the page with these words is gone.
+    ada.page.route(STATE, lambda question: questions.append(question))
     ada.presses("Pay $25.00")
     assert ada.sees("Adding your 25 credits. This usually takes a few seconds.")
     ada.page.unroute(STATE)
