@@ -56,7 +56,7 @@ class Deployment:
             env=self.environment,
             capture_output=True,
             text=True,
-            timeout=300,
+            timeout=600,
         )
         assert done.returncode == 0, done.stderr
         return done.stdout.strip().splitlines()[-1]

@@ -19,7 +19,7 @@ from sandbox.environment import free_port
 from soak.proxy import CONFIGURATION, program
 from tests.deployment import eventually
 
-PATIENCE = 60
+PATIENCE = 120
 
 
 @dataclass

@@ -56,7 +56,7 @@ def test_a_small_run_measures_every_variant_under_every_load_and_leaves_clean_bo
         env=os.environ | {"DATA_DIR": str(tmp_path)},
         capture_output=True,
         text=True,
-        timeout=900,
+        timeout=1800,
     )
     assert run.returncode == 0, run.stderr
     report = json.loads(run.stdout)
@@ -105,7 +105,7 @@ def test_this_checkout_is_compared_with_a_commit_on_a_database_of_its_own(tmp_pa
         env=os.environ | {"DATA_DIR": str(tmp_path), "WEB_WORKERS": "1"},
         capture_output=True,
         text=True,
-        timeout=900,
+        timeout=1800,
     )
     assert run.returncode == 0, run.stderr
     report = json.loads(run.stdout)

@@ -88,7 +88,7 @@ def test_a_small_run_measures_requests_and_commands_at_each_length(tmp_path):
         env=os.environ | {"DATA_DIR": str(tmp_path)},
         capture_output=True,
         text=True,
-        timeout=900,
+        timeout=1800,
     )
     assert run.returncode == 0, run.stderr
     report = json.loads(run.stdout)

@@ -126,7 +126,7 @@ def test_a_short_round_loses_nothing_doubles_nothing_and_resumes_after_every_fau
         env=environment(tmp_path),
         capture_output=True,
         text=True,
-        timeout=900,
+        timeout=1800,
     )
     assert run.returncode == 0, run.stdout[-3000:] + run.stderr[-3000:]
     found = json.loads(run.stdout)

@@ -6,6 +6,7 @@ policy, a missing file.
 
 import re
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -22,8 +23,9 @@ from accounts.models import User
 from tests.browser.longest import LongestValues
 from tests.chromium import CHROMIUM, SIZES
 from tests.conftest import Sandbox
+from tests.deployment import eventually
 from tests.factories import enter
-from tests.wallet.conftest import forget_the_client
+from tests.wallet.conftest import StandIn, forget_the_client
 
 WAIT_MS_MAX = 60_000
 expect.set_options(timeout=WAIT_MS_MAX)
@@ -82,6 +84,9 @@ def site(live_server: Any, sandbox: Sandbox, settings: Any) -> Iterator["Site"]:
     sandbox.control("reset")
     sandbox.control("settings", redirect_origins=[live_server.url])
     yield Site(live_server.url, sandbox)
+    # What is under way arrives before the books are cleared.
+    deliveries = partial(StandIn(sandbox).look, "deliveries")
+    eventually(lambda: all(each["tries"] or each["state"] != "waiting" for each in deliveries()))
     sandbox.control("reset")
     forget_the_client()
 

@@ -23,7 +23,7 @@ from sandbox.environment import free_port
 from sandbox.private_postgres import PrivateServer
 from tests.environment import ROOT
 
-PATIENCE_SECONDS = 300  # On a busy machine.
+PATIENCE_SECONDS = 600  # On a busy machine.
 PROCESSES = 5  # The sandbox, the web server, the mail sender, the tidier and the sealer.
 # For runs that are about another process. Each worker loads the whole service.
 ONE_WORKER = {"WEB_WORKERS": "1"}

@@ -185,7 +185,7 @@ def test_a_watching_command_and_its_errors_are_lines_of_json(db):
         line = watching.stdout.readline()
     finally:
         watching.terminate()
-        rest, _ = watching.communicate(timeout=60)
+        rest, _ = watching.communicate(timeout=120)
     event = json.loads(line)
     assert event["event"].startswith("The database cannot be used, trying again")
     assert event["command"] == "tidy"

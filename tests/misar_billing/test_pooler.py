@@ -262,7 +262,7 @@ def test_a_command_that_needs_its_own_session_says_so(url, django_db_blocker):
         env={**os.environ, "DATABASE_URL": url},
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=600,
     )
     assert done.returncode == 2
     assert "This command needs a session of its own" in done.stderr

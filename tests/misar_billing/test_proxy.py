@@ -112,7 +112,7 @@ def test_haproxy_accepts_the_configuration(environment, tmp_path):
         environment = {"PROXY_CERTIFICATE": certificate(tmp_path)}
     command = [haproxy(), "-c", "-f", str(CONFIGURATION)]
     checked = subprocess.run(
-        command, env=os.environ | environment, capture_output=True, text=True, timeout=60
+        command, env=os.environ | environment, capture_output=True, text=True, timeout=120
     )
     assert checked.returncode == 0, checked.stderr
     assert "deprecated" not in checked.stderr

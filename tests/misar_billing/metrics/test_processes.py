@@ -30,7 +30,7 @@ def folder(tmp_path, monkeypatch):
 def worker() -> int:
     """A worker that counts three and ends as if it was killed: without tidying up."""
     with subprocess.Popen([sys.executable, "-c", WORKER], env=os.environ) as process:
-        assert process.wait(timeout=60) == 0
+        assert process.wait(timeout=120) == 0
     return process.pid
 
 

@@ -2,8 +2,8 @@
 
 import csv
 import io
+import os
 import re
-import time
 from datetime import UTC, datetime
 
 import pytest
@@ -117,6 +117,11 @@ def test_the_longest_file_takes_a_bounded_time(dana):
     for number in range(180):
         day = datetime(2026, 11, 2 + number // 8, number % 24, tzinfo=UTC)
         move(dana.pk, -1, created_at=day, effective_at=day, reason="Moved")
-    browser, begun = browser_of(dana), time.monotonic()
+    browser, begun = browser_of(dana), processor_seconds()
     assert "Every entry" in pdf(browser, "2026-11")
-    assert time.monotonic() - begun < 5
+    assert processor_seconds() - begun < 5
+
+
+def processor_seconds() -> float:
+    """What this process and the children that have ended have used so far. A busy machine gives it slowly."""
+    return sum(os.times()[:4])
