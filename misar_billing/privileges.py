@@ -118,7 +118,10 @@ WALLET = {
     "wallet_latetotal": APPENDED_BY_OPERATORS,
     "wallet_stripemovement": APPENDED_BY_OPERATORS,
     "wallet_stripepayout": Access(
-        operator=("INSERT", "UPDATE (status, arrives_at, is_automatic, itemized_at, unknown_since)"),
+        operator=(
+            "INSERT",
+            "UPDATE (status, arrives_at, is_automatic, itemized_at, unknown_since, asked_at)",
+        ),
         auditor=ALL,
     ),
     "wallet_payoutitem": APPENDED_BY_OPERATORS,

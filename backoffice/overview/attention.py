@@ -427,7 +427,7 @@ def _of_payouts(at: datetime) -> Iterator[Line]:
             "Run manage.py read_payouts every night. Until then no month of money is closed.",
             reverse("admin:month_ends"),
         )
-    unknown = list(reading.unknown()[:UNKNOWN_SHOWN])
+    unknown = list((reading.unknown() & reading.waited_for())[:UNKNOWN_SHOWN])
     if unknown:
         yield Line(
             "Stripe does not know a payout that was read before, or answers wrongly about it.",

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 from io import StringIO
+from itertools import pairwise
 from types import SimpleNamespace
 
 import pytest
@@ -87,6 +88,12 @@ def _movements_of(life):
     return StripeMovement.objects.filter(payment_intent_id=intent).values("id")
 
 
+def stored():
+    """All rows, without the time of the last question."""
+    rows = [list(model.objects.order_by("pk").values()) for model in ROWS]
+    return [[{**row, "asked_at": None} for row in of_model] for of_model in rows]
+
+
 def test_a_second_run_reads_on_and_stores_nothing_twice(life, stand_in, monkeypatch):
     life()
     with monkeypatch.context() as earlier:
@@ -99,12 +106,12 @@ def test_a_second_run_reads_on_and_stores_nothing_twice(life, stand_in, monkeypa
     assert second
     # Early in a month, the second run makes two: one of each month.
     assert PayoutReading.objects.filter(since=first).exists()
-    before = [list(model.objects.order_by("pk").values()) for model in ROWS]
+    before = stored()
     assert [len(rows) for rows in before] == [2, 1, 1]
     with resting_triggers():  # As if the run had been interrupted before it stored how far it came.
         PayoutReading.objects.all().delete()
     reading.read()
-    assert [list(model.objects.order_by("pk").values()) for model in ROWS] == before
+    assert stored() == before
 
 
 def test_a_payout_by_hand_has_no_items(life, stand_in):
@@ -317,10 +324,75 @@ def test_a_payout_of_which_stripe_never_says_what_is_in_it_holds_up_no_month(tol
     reading.read()
     assert money.close() == []
     told_by_stripe.of["po_1"] = {"status": "paid", "reconciliation_status": "not_applicable"}
+    asked_for(days_ago=28)
     reading.read()
     assert money.close()[0] == MARCH.date()
     [payout] = money.payouts_of(MARCH.date())
     assert (payout.is_automatic, payout.is_itemized) == (False, False)
+
+
+def asked_for(days_ago):
+    """The last question for all payouts was so long ago."""
+    StripePayout.objects.update(asked_at=timezone.now() - timedelta(days=days_ago))
+
+
+# --- How often a payout is asked for ---------------------------------------------------------------------
+
+
+def nights_of_questions(told_by_stripe, monkeypatch, nights):
+    """Read every night. Return the nights, counted from 0, in which Stripe was asked for a payout."""
+    start, asked = timezone.now(), []
+    StripePayout.objects.update(created_at=start)
+    for night in range(nights):
+        monkeypatch.setattr(reading.timezone, "now", lambda night=night: start + timedelta(days=night))
+        told_by_stripe.asked.clear()
+        reading.read()
+        asked += [night] if told_by_stripe.asked else []
+    monkeypatch.undo()
+    return asked
+
+
+@pytest.mark.parametrize(
+    ("facts", "answer"),
+    [
+        ({}, None),
+        ({"itemized_at": None}, {"status": "paid"}),
+        ({"status": "failed", "itemized_at": None}, {"status": "failed"}),
+        ({"status": "in_transit"}, {"status": "in_transit"}),
+    ],
+    ids=["unknown", "not itemized", "failed and not itemized", "under way"],
+)
+def test_a_payout_that_nothing_settles_is_asked_for_more_and_more_seldom(
+    told_by_stripe, monkeypatch, facts, answer
+):
+    yesterday = timezone.now() - timedelta(days=1)
+    PayoutReading.objects.create(since=yesterday - timedelta(days=1), until=yesterday)
+    sent("po_1", 5, 100, **facts)
+    told_by_stripe.of["po_1"] = answer
+    asked = nights_of_questions(told_by_stripe, monkeypatch, 400)
+    assert asked[:15] == list(range(15))
+    pauses = [later - earlier for earlier, later in pairwise(asked[14:])]
+    assert pauses[:9] == [2, 2, 2, 2, 3, 3, 4, 4, 5]
+    assert asked[-6:] == [244, 272, 300, 328, 356, 384]
+
+
+def test_a_payout_whose_money_came_back_is_asked_for_at_once_however_old_it_is(told_by_stripe):
+    sent("po_1", 5, 100, "paid", asked_at=timezone.now())
+    PayoutReading.objects.create(since=MARCH, until=datetime(2026, 5, 2, tzinfo=UTC))
+    reading.read()
+    assert told_by_stripe.asked == []
+    StripeMovement.objects.create(
+        id="txn_1",
+        created_at=timezone.now() - timedelta(days=1),
+        category="payout_reversal",
+        currency="usd",
+        amount=100,
+        fee=0,
+        source_id="po_1",
+    )
+    told_by_stripe.of["po_1"] = {"status": "failed"}
+    reading.read()
+    assert StripePayout.objects.get().status == "failed"
 
 
 # --- Payouts that Stripe does not know -------------------------------------------------------------------
@@ -363,7 +435,9 @@ def test_a_payout_that_stripe_does_not_know_holds_up_no_other(life, stand_in, mo
         assert months["po_other"] == "Unknown"
     monkeypatch.setattr(reading, "UNKNOWN_FOR", timedelta(0))  # A week later.
     out, code = read_payouts()
-    assert (code, "po_other" in out) == (0, False)
+    assert code == 0
+    assert "Payout po_other of" in out
+    assert "It is asked for again by the next run." in out
 
 
 def test_a_month_waits_a_week_for_a_payout_that_stripe_does_not_know(told_by_stripe):
@@ -374,11 +448,37 @@ def test_a_month_waits_a_week_for_a_payout_that_stripe_does_not_know(told_by_str
     assert money.close() == []
     StripePayout.objects.update(unknown_since=timezone.now() - timedelta(days=8))
     assert [each.month for each in money.close()[:2]] == [3, 4]
-    told_by_stripe.asked.clear()
-    reading.read()
-    assert told_by_stripe.asked == []
     [payout] = money.payouts_of(MARCH.date())
     assert (payout.state, payout.is_itemized) == ("Unknown", False)
+
+
+def test_a_payout_that_stripe_knows_again_after_its_month_was_closed(told_by_stripe, monkeypatch):
+    moved("txn_1", 3, "charge", 2500)
+    sent("po_1", 5, 2500, itemized_at=None, unknown_since=timezone.now() - timedelta(days=70))
+    PayoutReading.objects.create(since=MARCH, until=datetime(2026, 4, 2, tzinfo=UTC))
+    assert money.close() == [MARCH.date()]
+    closed = money_in(MARCH.date())
+    asked_for(days_ago=9)  # After 61 days: the pause is 8 days.
+    told_by_stripe.of["po_1"] = {"status": "paid", "reconciliation_status": "completed"}
+    monkeypatch.setattr(
+        reading.stripe_lists,
+        "movements_in_payout",
+        lambda payout_id: [[{"id": "txn_1", "reporting_category": "charge"}]],
+    )
+    reading.read()
+    [payout] = money.payouts_of(MARCH.date())
+    assert (payout.state, payout.is_itemized) == ("Paid", True)
+    assert money_in(MARCH.date()) == closed
+    assert {each.law for each in laws.violations()} == set()
+
+
+def test_the_command_says_when_it_asks_for_an_unknown_payout_again(told_by_stripe):
+    asked_at = timezone.now() - timedelta(days=1)
+    sent("po_1", 5, 100, unknown_since=asked_at - timedelta(days=35), asked_at=asked_at)
+    PayoutReading.objects.create(since=MARCH, until=datetime(2026, 4, 2, tzinfo=UTC))
+    out, code = read_payouts()
+    assert f"asked for again from {asked_at + timedelta(days=5):%Y-%m-%d} on." in out
+    assert (code, told_by_stripe.asked) == (0, [])
 
 
 def test_a_payout_that_stripe_knows_again_is_as_the_others(told_by_stripe):

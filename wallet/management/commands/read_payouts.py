@@ -15,7 +15,8 @@ class Command(LookingCommand):
     help = (
         "Read what moved on our balance at Stripe since the last run, with Stripe's fees and payouts, and "
         "close the money of each finished month. It changes nothing at Stripe. Safe to run again, and to run "
-        "twice at the same time. Exit code 0: done. 1: done, but Stripe does not know a payout. 2: could not."
+        "twice at the same time. Exit code 0: done. 1: done, but Stripe does not know a payout that its "
+        "month waits for. 2: could not."
     )
     purpose = "read payouts"
 
@@ -41,11 +42,12 @@ class Command(LookingCommand):
         self.stdout.write(f"Read until {until:%Y-%m-%d %H:%M} UTC.")
         for month in money.close():
             self.stdout.write(f"Money of {month:%Y-%m} closed.")
-        unknown = list(reading.unknown())
-        for payout in unknown:
+        for payout in reading.unknown():
+            again = reading.next_question(payout)
             self.stdout.write(
                 f"Payout {payout.pk} of {payout.created_at:%Y-%m-%d}: Stripe does not know it, or answers "
-                f"wrongly, since {payout.unknown_since:%Y-%m-%d}. It is asked for again for a week."
+                f"wrongly, since {payout.unknown_since:%Y-%m-%d}. It is asked for again "
+                + (f"from {again:%Y-%m-%d} on." if again else "by the next run.")
             )
-        if unknown:
+        if (reading.unknown() & reading.waited_for()).exists():
             self.found()

@@ -64,6 +64,7 @@ class StripePayout(models.Model):
         null=True,
         help_text="Since when Stripe does not know it, or answers wrongly. Empty while it knows it.",
     )
+    asked_at = models.DateTimeField(null=True, help_text="When Stripe was last asked for it.")
 
     # A payout in one of these states does not change any more, and its money has come back. One that is paid
     # may still fail: Stripe's documentation says within five business days, and two weeks were seen.

@@ -15,7 +15,7 @@ from django.db.models import F, Sum
 
 from foundation.calendar import add_months, day_of, start_of
 from wallet.payments.payouts.models import CAME_BACK, ClosedMoney, MonthMoney, PayoutReading, StripePayout
-from wallet.payments.payouts.reading import known, read_until
+from wallet.payments.payouts.reading import read_until, waited_for
 
 # What came back in a month, of payouts that failed or were canceled.
 BACK = f"""
@@ -223,7 +223,7 @@ def _first_open() -> date | None:
 
 
 def _is_itemized(month: date) -> bool:
-    made = known().filter(is_automatic=True, created_at__lt=start_of(add_months(month, 1)))
+    made = waited_for().filter(is_automatic=True, created_at__lt=start_of(add_months(month, 1)))
     return not made.filter(itemized_at=None).exclude(status__in=StripePayout.ENDED).exists()
 
 

@@ -1,7 +1,8 @@
 """Read what moved on our balance at Stripe, and the payouts, into rows.
 
 A run goes on where the last one ended, a month at a time, so it may be interrupted and run again, also twice
-at the same time: a row is added once. Payouts that may still change are asked for again.
+at the same time: a row is added once. Payouts that may still change are asked for again: in each run at
+first, and then in growing pauses. So none is given up, and none is asked for every night for good.
 """
 
 from collections.abc import Callable, Sequence
@@ -24,9 +25,12 @@ from wallet.payments.stripe_lists import MOVEMENTS, PAYOUTS, Body
 SETTLING = timedelta(minutes=10)
 # A payout that arrived may still be sent back by the bank within some days.
 CHANGES_FOR = timedelta(days=14)
-# So long a payout that Stripe does not know is asked for again, and its month waits for what is in it. Until
-# then, an operator can mend the cause, such as a key of another account.
+# So long the month of a payout that Stripe does not know waits for what is in it. Until then, an operator can
+# mend the cause, such as a key of another account.
 UNKNOWN_FOR = timedelta(days=7)
+# After CHANGES_FOR, the pause between two questions for a payout is a seventh of its time without an answer
+# that settles it, in whole days: 2 days after 14, 10 days after 70. It never gets longer than this.
+LONGEST_PAUSE = timedelta(days=28)
 
 OnPage = Callable[[int], None]
 
@@ -60,17 +64,26 @@ def read(*, since: datetime | None = None, on_page: OnPage = lambda count: None)
 
 
 def unknown() -> QuerySet[StripePayout]:
-    """Return the payouts that Stripe does not know, oldest first. They are asked for again for a week."""
-    return StripePayout.objects.filter(unknown_since__gte=_given_up_until()).order_by("created_at", "pk")
+    """Return the payouts that Stripe does not know, oldest first."""
+    return StripePayout.objects.filter(unknown_since__isnull=False).order_by("created_at", "pk")
 
 
-def known() -> QuerySet[StripePayout]:
-    """Return all payouts but those that Stripe has not known for a week."""
-    return StripePayout.objects.exclude(unknown_since__lt=_given_up_until())
+def waited_for() -> QuerySet[StripePayout]:
+    """Return all payouts but those that Stripe has not known for a week: no month waits for these."""
+    return StripePayout.objects.exclude(unknown_since__lt=timezone.now() - UNKNOWN_FOR)
 
 
-def _given_up_until() -> datetime:
-    return timezone.now() - UNKNOWN_FOR
+def next_question(payout: StripePayout) -> datetime | None:
+    """Return from when on a run asks for a payout that is not settled; None if the next run does."""
+    if payout.asked_at is None:
+        return None
+    back = StripeMovement.objects.filter(category=CAME_BACK, source_id=payout.pk).order_by("-created_at")
+    came_back_at = back.values_list("created_at", flat=True).first()
+    times = (payout.created_at, payout.unknown_since, came_back_at)
+    unsettled = payout.asked_at - max(filter(None, times))
+    if unsettled < CHANGES_FOR:
+        return None
+    return payout.asked_at + min(timedelta(days=unsettled.days // 7), LONGEST_PAUSE)
 
 
 def _may_change(start: datetime) -> Q:
@@ -133,13 +146,19 @@ def _follow(payouts: QuerySet[StripePayout], on_page: OnPage) -> None:
 
     A payout that Stripe does not know, or answers wrongly about, is marked and holds up no other payout.
     """
-    for payout in list((payouts & known()).order_by("created_at", "pk")):
+    now = timezone.now()
+    for payout in list(payouts.order_by("created_at", "pk")):
+        asks_from = next_question(payout)
+        if asks_from and now < asks_from:
+            continue
         try:
             is_known = _ask(payout, on_page)
         except WrongAnswer:
             is_known = False
+        mine = StripePayout.objects.filter(pk=payout.pk)
+        mine.update(asked_at=now)
         if not is_known and payout.unknown_since is None:
-            StripePayout.objects.filter(pk=payout.pk).update(unknown_since=timezone.now())
+            mine.update(unknown_since=now)
 
 
 def _ask(payout: StripePayout, on_page: OnPage) -> bool:
