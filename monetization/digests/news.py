@@ -42,10 +42,12 @@ SELECT id, number
 class News:
     """What happened to a creator in a week, and which placements begin or end in the week after it.
 
+    `sums` are of the currencies with tips or refunds in the week; `before` has those of the week before it.
     `without_a_mail` is how many of the tips had no mail of their own; `largest` are some of them.
     """
 
     sums: dict[str, Sums]
+    before: dict[str, Sums] = field(default_factory=dict)
     without_a_mail: int = 0
     largest: list[Tip] = field(default_factory=list)
     subscriptions: Counter[str] = field(default_factory=Counter)
@@ -66,18 +68,25 @@ class News:
 
 
 def news_of(creator: User, week: date, *, lock_tips: bool) -> News:
-    """Return the news of the week that begins on this Monday, in six to eight queries.
+    """Return the news of the week that begins on this Monday, in seven to nine queries.
 
     With `lock_tips`, it locks the tips that it names until the end of the transaction. So an erasure or a
     hidden message either is seen here, or waits and then sees the mail.
     """
     period, following = _period(week), _period(week + WEEK)
-    by_currency = sums.by_currency(creator, period, at=timezone.now())
-    news = News({code: each for code, each in sorted(by_currency.items()) if each.tips or each.refunds})
+    now = timezone.now()
+    news = News(
+        _with_money(sums.by_currency(creator, period, at=now)),
+        before=_with_money(sums.by_currency(creator, _period(week - WEEK), at=now)),
+    )
     _add_tips(news, creator, period, lock_tips=lock_tips)
     _add_subscriptions(news, creator, period)
     _add_sponsors(news, creator, following)
     return news
+
+
+def _with_money(by_currency: dict[str, Sums]) -> dict[str, Sums]:
+    return {code: each for code, each in sorted(by_currency.items()) if each.tips or each.refunds}
 
 
 def _period(week: date) -> Period:

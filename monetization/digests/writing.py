@@ -120,7 +120,7 @@ def _letter(news: News, week: date) -> outbox.Letter:
         "context": {
             "days": days,
             "year": week.year,
-            "currencies": [_amounts(code, each) for code, each in news.sums.items()],
+            "currencies": [_amounts(code, each, news.before.get(code)) for code, each in news.sums.items()],
             "largest": [_named(tip) for tip in news.largest],
             "had_a_mail": had_a_mail and count(had_a_mail, "tip"),
             "new": count(new, "new subscription") if new else "",
@@ -133,7 +133,7 @@ def _letter(news: News, week: date) -> outbox.Letter:
     }
 
 
-def _amounts(code: str, each: Sums) -> dict[str, str]:
+def _amounts(code: str, each: Sums, before: Sums | None) -> dict[str, str]:
     return {
         "currency": code,
         "tips": count(each.tips, "tip"),
@@ -143,7 +143,18 @@ def _amounts(code: str, each: Sums) -> dict[str, str]:
         "refunds": count(each.refunds, "refund"),
         "fee_returned": money.amount(each.fee_returned_cents, code) if each.fee_returned_cents else "",
         "kept": money.amount(each.net_after_refunds_cents, code),
+        "compared": _compared(code, each, before),
     }
+
+
+def _compared(code: str, each: Sums, before: Sums | None) -> str:
+    """Return how what the creator keeps compares with the week before, in words."""
+    if before is None:
+        return "No tips or refunds the week before"
+    more = each.net_after_refunds_cents - before.net_after_refunds_cents
+    if not more:
+        return "As much as the week before"
+    return f"{money.amount(abs(more), code)} {'more' if more > 0 else 'less'} than the week before"
 
 
 def _named(tip: Tip) -> dict[str, Any]:

@@ -132,6 +132,7 @@ EUR: 1 tip
 Gross: 7.00 EUR
 Platform fee: −0.35 EUR
 You keep: 6.65 EUR
+No tips or refunds the week before.
 
 USD: 2 tips
 Gross: 1,254.56 USD
@@ -139,6 +140,7 @@ Platform fee: −62.73 USD
 1 refund: −10.00 USD
 Fee returned: 0.50 USD
 You keep: 1,182.33 USD
+233.28 USD more than the week before.
 
 Largest tips
 
@@ -212,6 +214,10 @@ SELECT coalesce(sum(amount_cents), 0), coalesce(sum(fee_returned_cents), 0) FROM
 """
 
 
+def of_week(creator, monday):
+    return [int(cents) for query in (TIPS, REFUNDS) for cents in sql(query, creator.pk, monday)[0]]
+
+
 def cents(text):
     return int(text.removesuffix(" USD").replace(",", "").replace(".", "").replace("−", "-"))
 
@@ -225,7 +231,7 @@ def test_each_tip_is_told_once_and_the_figures_are_those_of_other_sql(weeks):
     chosen_at_the_end: dict[str, str] = {}  # The choice on the Monday after it.
     in_a_weekly_week: set[str] = set()  # The tips of weeks in which the choice was "week" at some time.
     for number, week in enumerate(weeks):
-        of_week, is_weekly_week = [], choice == "week"
+        names, is_weekly_week = [], choice == "week"
         monday = datetime(2025, 3, 3, 2, tzinfo=UTC) + number * days(7)
         for hour, amount, is_refunded, chosen in week:
             at = monday + timedelta(hours=hour)
@@ -235,13 +241,13 @@ def test_each_tip_is_told_once_and_the_figures_are_those_of_other_sql(weeks):
                 is_weekly_week |= choice == "week"
             name = f"Reader {len(recorded_with)}."
             recorded_with[name] = choice
-            of_week.append(name)
+            names.append(name)
             made = tip_at(creator, at, amount, name=name)
             if is_refunded:
                 with clock_at(at + timedelta(hours=1)):
                     refund(made)
         write_at(monday + days(7))
-        in_a_weekly_week.update(of_week if is_weekly_week else ())
+        in_a_weekly_week.update(names if is_weekly_week else ())
         chosen_at_the_end = dict.fromkeys(recorded_with, choice) | chosen_at_the_end
     texts = [mail.text for mail in OutgoingMail.objects.filter(user=creator)]
     for name, recorded in recorded_with.items():
@@ -250,12 +256,26 @@ def test_each_tip_is_told_once_and_the_figures_are_those_of_other_sql(weeks):
         assert told == (recorded == "each" or is_in_a_digest), name
     for each in digests_of(creator):
         week = each.fact.split(":")[1]
-        [[gross, fee]], [[refunded, returned]] = sql(TIPS, creator.pk, week), sql(REFUNDS, creator.pk, week)
+        gross, fee, refunded, returned = of_week(creator, week)
+        earlier = of_week(creator, str(date.fromisoformat(week) - timedelta(days=7)))
         facts = dict(line.split(": ", 1) for line in each.text.splitlines() if ": " in line)
         if gross or refunded:
             assert cents(facts["Gross"]) == gross
             assert cents(facts["Platform fee"]) == -fee
-            assert cents(facts["You keep"]) == gross - fee - refunded + returned
+            kept = gross - fee - refunded + returned
+            assert cents(facts["You keep"]) == kept
+            more = kept - (earlier[0] - earlier[1] - earlier[2] + earlier[3])
+            [compared] = [line for line in each.text.splitlines() if line.endswith("the week before.")]
+            if not (earlier[0] or earlier[2]):
+                assert compared == "No tips or refunds the week before."
+            elif more:
+                amount, word = (
+                    f"{abs(more) // 100:,}.{abs(more) % 100:02d} USD",
+                    "more" if more > 0 else "less",
+                )
+                assert compared == f"{amount} {word} than the week before."
+            else:
+                assert compared == "As much as the week before."
 
 
 # --- Once -------------------------------------------------------------------------------------------
