@@ -50,10 +50,12 @@ class Balance:
 class StripeSide:
     """The part of a month's page about Stripe.
 
-    Each payout has its amount, what it sent of this month's top-ups, and what it sent besides.
+    `counts_from` is from when on movements are read: what was on the balance before counts as 0. Each payout
+    has its amount, what it sent of this month's top-ups, and what it sent besides.
     """
 
     closed_at: datetime | None
+    counts_from: datetime | None
     read_until: datetime | None
     balances: Sequence[Balance]
     payouts: Sequence[tuple[Payout, str, str, str]]
@@ -73,7 +75,9 @@ def side_of(month: date) -> StripeSide | None:
     earlier = {each.currency: each for each in money.of_earlier_payouts(month)}
     payouts = money.payouts_of(month)
     balances = [_balance(found, currency, earlier.get(currency), payouts) for currency in currencies]
-    return StripeSide(found.closed_at, money.read_until(), balances, list(map(_sent, payouts)))
+    return StripeSide(
+        found.closed_at, money.read_since(), money.read_until(), balances, list(map(_sent, payouts))
+    )
 
 
 def _balance(found: Money, currency: str, earlier: Moved | None, payouts: Sequence[Payout]) -> Balance:

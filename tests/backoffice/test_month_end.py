@@ -9,6 +9,7 @@ from django.urls import reverse
 from foundation import money
 from tests.backoffice.members import member_of, signed_in
 from tests.backoffice.plans import captured
+from tests.html import words
 from tests.wallet.books.test_months import (
     APRIL,
     MARCH,
@@ -166,6 +167,7 @@ def test_what_stripe_says_of_the_month(staff):
         ("Network cost", "−0.07", "0.00", "−0.07", "1"),
     ]
     assert (balance.opening, balance.closing) == ("0.00", "23.90")
+    assert "Balances count from 30 Mar 2026 on, the first day that is read." in words(page)
     assert (balance.paid_out, balance.waiting) == ("23.97", "0.00")
     header, *movements = rows_of(staff.get(address(MARCH, "month_end_stripe")))
     assert [row[header.index("payout_id")] for row in movements] == ["po_1", ""]

@@ -14,8 +14,8 @@ from django.db import connection
 from django.db.models import F, Sum
 
 from foundation.calendar import add_months, day_of, start_of
-from wallet.payments.payouts.models import CAME_BACK, ClosedMoney, MonthMoney, PayoutReading, StripePayout
-from wallet.payments.payouts.reading import read_until, waited_for
+from wallet.payments.payouts.models import CAME_BACK, ClosedMoney, MonthMoney, StripePayout
+from wallet.payments.payouts.reading import read_since, read_until, waited_for
 
 # What came back in a month, of payouts that failed or were canceled.
 BACK = f"""
@@ -218,8 +218,8 @@ def _first_open() -> date | None:
     """Return the first month that is not closed; None before the first reading."""
     if last := ClosedMoney.objects.order_by("-month").first():
         return add_months(last.month, 1)
-    first = PayoutReading.objects.order_by("since").first()
-    return day_of(first.since).replace(day=1) if first else None
+    since = read_since()
+    return day_of(since).replace(day=1) if since else None
 
 
 def _is_itemized(month: date) -> bool:

@@ -98,6 +98,11 @@ def read_until() -> datetime | None:
     return newest.first()
 
 
+def read_since() -> datetime | None:
+    """Return from when on movements are read; None before the first run."""
+    return PayoutReading.objects.order_by("since").values_list("since", flat=True).first()
+
+
 def reads_on_from() -> datetime | None:
     """Return until when all is read, or where the first run begins; None if there is nothing to read."""
     return read_until() or _first_topup()
