@@ -1,7 +1,7 @@
 """The base forms of staff actions.
 
 Each form has a reason and a form key. A PreviewedForm shows what will change before it is done. A SettingForm
-checks that the row did not change after the form was shown.
+also checks that the row did not change after the form was shown.
 """
 
 import hashlib
@@ -82,16 +82,27 @@ class Effect:
 
 
 @dataclass(frozen=True)
+class Change:
+    """A setting that an action changes: its name, and its values in words. `before` is None for a new row."""
+
+    label: str
+    before: str | None
+    after: str
+
+
+@dataclass(frozen=True)
 class Preview:
     """What an action would change, and the Misar ID of the user that its act would be about.
 
-    `basis` is a figure that the action checks when it is done, such as how much was left before. None means
-    that there is none.
+    `effects` are figures, and `changes` are settings. `basis` is a figure that the action checks when it is
+    done, such as how much was left before. None means that there is none. `note` says from when on it holds.
     """
 
     effects: Sequence[Effect]
     about: str
     basis: int | None = None
+    changes: Sequence[Change] = ()
+    note: str = ""
 
 
 class PreviewedForm(ReasonForm):
@@ -147,28 +158,31 @@ class PreviewedForm(ReasonForm):
 
     def change_data(self, **values: str) -> None:
         """Show the form as it was sent, with these values changed."""
-        self.data = {**{name: self.data[name] for name in self.data}, **values}
+        data = self.data.copy()  # Of several values of one field, it keeps all.
+        for name, value in values.items():
+            data[name] = value
+        self.data = data
 
     def _digest(self, form_data: Mapping[str, Any]) -> str:
         values = {name: form_data.get(name) for name in self.fields if name not in self.unseen}
         return hashlib.sha256(repr(sorted(values.items())).encode()).hexdigest()
 
 
-class SettingForm(ReasonForm):
+class SettingForm(PreviewedForm):
     """A form that shows the values of a row and changes them.
 
-    The form also sends a digest of the values that it showed. The form is refused if another staff member
-    changed the row after the form was shown.
+    `opened` is a digest of the values that the form showed when it was opened. The form is refused if another
+    staff member changed the row after that.
     """
 
-    seen = forms.CharField(required=False, widget=forms.HiddenInput)
+    opened = forms.CharField(required=False, widget=forms.HiddenInput)
     setting: ClassVar[tuple[str, ...]] = ()
     field_order: tuple[str, ...] = ()
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         if self.row is not None:
-            self.initial = {**self.shown(self.row), "seen": self.digest(self.row), **self.initial}
+            self.initial = {**self.shown(self.row), "opened": self.digest(self.row), **self.initial}
 
     @classmethod
     def shown(cls, row: Any) -> dict[str, Any]:
@@ -190,7 +204,7 @@ class SettingForm(ReasonForm):
 
         The caller must have locked the row.
         """
-        if form_data["seen"] and form_data["seen"] != cls.digest(row):
+        if form_data["opened"] and form_data["opened"] != cls.digest(row):
             raise ChangedSince
 
 

@@ -8,6 +8,7 @@ from django import forms
 from accounts.actors import actor_of
 from accounts.misar_ids import MISAR_ID_LENGTH, is_misar_id
 from accounts.models import User
+from backoffice.actions import changes
 from backoffice.actions.acts import Done
 from backoffice.actions.forms import Preview, ReasonForm, SettingForm, summary_of_changes
 from backoffice.actions.staff_action import Facts, StaffAction
@@ -258,8 +259,8 @@ def change_rate(rate: Rate, form_data: dict[str, Any], staff: User) -> str:
     """Change the price of a feature from now on."""
     before, values = rates.locked(rate.pk), RateForm.values(form_data)
     RateForm.require_as_shown(before, form_data)
-    words_before = _rate_in_words(**RateForm.shown(before))
-    summary = summary_of_changes(before.feature, words_before, _rate_in_words(**values))
+    words_before = _rate_in_words(before)
+    summary = summary_of_changes(before.feature, words_before, _words_of(**values))
     rates.set_rate(feature=before.feature, actor=actor_of(staff), **values)
     return summary
 
@@ -268,11 +269,15 @@ def add_rate(row: None, form_data: dict[str, Any], staff: User) -> Done:
     """Set the first price of a feature."""
     values = RateForm.values(form_data)
     rate = rates.add_rate(feature=form_data["feature"], actor=actor_of(staff), **values)
-    words = _rate_in_words(**values)
+    words = _words_of(**values)
     return Done(rate, f"Priced {rate.feature}: {words['price']} for each {rate.unit}; {words['state']}.")
 
 
-def _rate_in_words(*, label: str, credits: int, unit: str, active: bool) -> dict[str, str]:
+def _rate_in_words(rate: Rate) -> dict[str, str]:
+    return _words_of(**RateForm.shown(rate))
+
+
+def _words_of(*, label: str, credits: int, unit: str, active: bool) -> dict[str, str]:
     return {
         "label": label,
         "price": money.credits(credits),
@@ -359,5 +364,23 @@ OF_TOPUP = (
     ),
     *refunds.OF_TOPUP,
 )
-OF_RATE = (StaffAction("set", "Change this price", "wallet.change_rate", change_rate, RateForm),)
-NEW_RATE = StaffAction("add", "Add a price", "wallet.add_rate", add_rate, NewRateForm)
+OF_RATE = (
+    StaffAction(
+        "set",
+        "Change this price",
+        "wallet.change_rate",
+        change_rate,
+        RateForm,
+        preview=changes.of(
+            change_rate, _rate_in_words, note="From the next charge on. Earlier charges stay as they are."
+        ),
+    ),
+)
+NEW_RATE = StaffAction(
+    "add",
+    "Add a price",
+    "wallet.add_rate",
+    add_rate,
+    NewRateForm,
+    preview=changes.of(add_rate, lambda rate: {"feature": rate.feature, **_rate_in_words(rate)}),
+)

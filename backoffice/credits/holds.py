@@ -5,6 +5,7 @@ from typing import Any
 from django.utils import timezone
 
 from accounts.models import User
+from backoffice.actions import changes
 from backoffice.actions.forms import PreviewedForm
 from backoffice.actions.staff_action import Facts, StaffAction
 from backoffice.credits import previews
@@ -74,6 +75,10 @@ def let_go_on(wallet: Wallet, form_data: dict[str, Any], staff: User) -> str:
     return "No longer frozen. Products can charge it again."
 
 
+def _accepted(wallet: Wallet) -> dict[str, str]:
+    return {"charges and holds": "refused" if wallet.frozen else "accepted"}
+
+
 def facts_of_hold(hold: Hold) -> Facts:
     """Return what a hold sets aside, for which product."""
     return [
@@ -89,17 +94,21 @@ OF_WALLET = (
         "Freeze this wallet",
         "wallet.freeze_wallet",
         freeze,
+        PreviewedForm,
         applies=lambda wallet: not (wallet.frozen or wallet._state.adding),
         facts=facts_of_wallet,
         warning=f"This works at once. {REFUSED_WHILE_FROZEN}",
+        preview=changes.of(freeze, _accepted, about=lambda wallet: wallet.pk),
     ),
     StaffAction(
         "go-on",
         "Let this wallet go on",
         "wallet.freeze_wallet",
         let_go_on,
+        PreviewedForm,
         applies=lambda wallet: wallet.frozen,
         facts=facts_of_wallet,
+        preview=changes.of(let_go_on, _accepted, about=lambda wallet: wallet.pk),
     ),
 )
 OF_HOLD = (

@@ -11,8 +11,9 @@ from accounts import api_keys, plans, service_keys
 from accounts.actors import actor_of
 from accounts.models import DEFAULT_RIGHTS, ApiKey, Plan, Right, ServiceKey, User
 from backoffice import roles
+from backoffice.actions import changes
 from backoffice.actions.acts import Done
-from backoffice.actions.forms import ReasonForm, SettingForm, summary_of_changes
+from backoffice.actions.forms import PreviewedForm, ReasonForm, SettingForm, summary_of_changes
 from backoffice.actions.staff_action import Facts, StaffAction
 from backoffice.errors import NothingToChange
 from backoffice.people import access
@@ -22,6 +23,7 @@ from foundation.words import moment
 
 # The largest value of PostgreSQL's type `integer`.
 POSITIVE_INTEGER_MAX = 2_147_483_647
+FROM_NOW_ON = "From the next tip on. Earlier tips keep their fee."
 
 # --- Keys ---------------------------------------------------------------------------------------------
 
@@ -247,8 +249,8 @@ def change_plan(plan: Plan, form_data: dict[str, Any], staff: User) -> str:
     """Change a plan's name, fee or key limit. Earlier tips keep their fee."""
     before, values = plans.locked(plan.pk), PlanForm.values(form_data)
     PlanForm.require_as_shown(before, form_data)
-    words_before = _plan_in_words(**PlanForm.shown(before))
-    summary = summary_of_changes(before.name, words_before, _plan_in_words(**values))
+    words_before = _plan_in_words(before)
+    summary = summary_of_changes(before.name, words_before, _words_of(**values))
     plans.set_plan(slug=plan.pk, actor=actor_of(staff), **values)
     return summary
 
@@ -257,11 +259,15 @@ def add_plan(row: None, form_data: dict[str, Any], staff: User) -> Done:
     """Add a plan."""
     values = PlanForm.values(form_data)
     plan = plans.add_plan(slug=form_data["slug"], actor=actor_of(staff), **values)
-    words = _plan_in_words(**values)
+    words = _words_of(**values)
     return Done(plan, f"Made {plan.name}: fee {words['fee']}, API keys {words['API keys']}.")
 
 
-def _plan_in_words(*, name: str, fee_bps: int, key_limit: int | None) -> dict[str, str]:
+def _plan_in_words(plan: Plan) -> dict[str, str]:
+    return _words_of(**PlanForm.shown(plan))
+
+
+def _words_of(*, name: str, fee_bps: int, key_limit: int | None) -> dict[str, str]:
     return {
         "name": name,
         "fee": _fee_in_words(fee_bps),
@@ -273,7 +279,7 @@ def _fee_in_words(fee_bps: int) -> str:
     return f"{fee_bps // 100}.{fee_bps % 100:02d}%"
 
 
-class PlanChoice(ReasonForm):
+class PlanChoice(PreviewedForm):
     """The plan that a user moves to."""
 
     plan = forms.ModelChoiceField(Plan.objects.all())
@@ -290,8 +296,11 @@ def assign_plan(user: User, form_data: dict[str, Any], staff: User) -> str:
     if before == after:
         raise NothingToChange
     plans.assign(user=user, plan=after)
-    old, new = (f"{plan.name} (fee {_fee_in_words(plan.fee_bps)})" for plan in (before, after))
-    return f"Moved from {old} to {new}."
+    return f"Moved from {_name_and_fee(before)} to {_name_and_fee(after)}."
+
+
+def _name_and_fee(plan: Plan) -> str:
+    return f"{plan.name} (fee {_fee_in_words(plan.fee_bps)})"
 
 
 class RolesField(forms.ModelMultipleChoiceField):
@@ -374,6 +383,7 @@ OF_SERVICE_KEY = (
         set_rights,
         RightsForm,
         applies=lambda key: key.revoked_at is None,
+        preview=changes.of(set_rights, _key_in_words, note="From the next request of the key on."),
         warning="Requests that need a right which you take away fail from now on.",
     ),
     _revoking("accounts.revoke_servicekey", revoke),
@@ -401,11 +411,52 @@ NEW_SERVICE_KEY = StaffAction(
     "add", "Add a service key", "accounts.add_servicekey", issue, ServiceKeyForm, has_secret=True
 )
 OF_API_KEY = (_revoking("accounts.revoke_apikey", revoke_api_key),)
-OF_PLAN = (StaffAction("set", "Change this plan", "accounts.change_plan", change_plan, PlanForm),)
-NEW_PLAN = StaffAction("add", "Add a plan", "accounts.add_plan", add_plan, NewPlanForm)
+OF_PLAN = (
+    StaffAction(
+        "set",
+        "Change this plan",
+        "accounts.change_plan",
+        change_plan,
+        PlanForm,
+        preview=changes.of(change_plan, _plan_in_words, note=FROM_NOW_ON),
+    ),
+)
+NEW_PLAN = StaffAction(
+    "add",
+    "Add a plan",
+    "accounts.add_plan",
+    add_plan,
+    NewPlanForm,
+    preview=changes.of(add_plan, _plan_in_words),
+)
 OF_USER = (
-    StaffAction("plan", "Change plan", "accounts.assign_plan", assign_plan, PlanChoice, facts=_plan_facts),
-    StaffAction("access", "Change access", "accounts.grant_access", set_access, AccessForm),
+    StaffAction(
+        "plan",
+        "Change plan",
+        "accounts.assign_plan",
+        assign_plan,
+        PlanChoice,
+        facts=_plan_facts,
+        preview=changes.of(
+            assign_plan,
+            lambda user: {"plan": _name_and_fee(user.plan)},
+            about=lambda user: user.pk,
+            note=FROM_NOW_ON,
+        ),
+    ),
+    StaffAction(
+        "access",
+        "Change access",
+        "accounts.grant_access",
+        set_access,
+        AccessForm,
+        preview=changes.of(
+            set_access,
+            _access_in_words,
+            about=lambda user: user.pk,
+            note="From the user's next request on.",
+        ),
+    ),
     StaffAction(
         "second-factor",
         "Reset the second factor",

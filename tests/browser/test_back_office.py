@@ -87,7 +87,10 @@ def finds(person, sought):
 
 
 # These say first what the balance becomes.
-PREVIEWED = {"Adjust the balance", "Give this charge back", "Record a refund", "Resolve it by hand"}
+PREVIEWED = {
+    *("Adjust the balance", "Give this charge back", "Record a refund", "Resolve it by hand"),
+    *("Change this price", "Change this plan", "Change access", "Freeze this wallet"),
+}
 
 
 def does(person, act, reason, **fields):

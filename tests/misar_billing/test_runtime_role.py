@@ -120,10 +120,13 @@ def test_staff_act_in_the_back_office(roles, acting_as, browser, give, as_servic
     assert Entry.objects.filter(kind="adjustment", actor="user:staff:ada").count() == 1
 
 
+HIDDEN = ("reason", "key", "seen", "basis")  # What a browser sends anew each time.
+
+
 def seen(browser: Client, page: str, row: Any) -> dict[str, Any]:
     """Return what the form of a setting shows, as a browser sends it back."""
     form = browser.get(reverse(f"admin:{page}", args=[quote(row)])).context["form"]
-    shown = {name: form[name].value() for name in form.fields if name not in ("reason", "key")}
+    shown = {name: form[name].value() for name in form.fields if name not in HIDDEN}
     return {name: value for name, value in shown.items() if value not in (None, False)}
 
 

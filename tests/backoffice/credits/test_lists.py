@@ -161,7 +161,7 @@ def test_a_price_is_changed_and_every_setting_is_kept(staff):
     page = reverse("admin:wallet_rate_set", args=[rate.pk])
     shown = staff.get(page).context["form"].initial
     assert (shown["label"], shown["credits"], shown["unit"], shown["active"]) == ("Post", 2, "post", True)
-    changed = {"credits": "3", "feature": "renamed", "key": "k2", "seen": shown["seen"]}
+    changed = {"credits": "3", "feature": "renamed", "key": "k2", "opened": shown["opened"]}
     assert staff.post(page, body | changed).status_code == 302
     assert Act.objects.latest("pk").told == "reach.post: price from 2 credits to 3 credits."
     assert rates.price("reach.post", 1) == 3
@@ -273,9 +273,9 @@ def test_a_price_that_makes_no_sense_is_not_set(staff, change, sentence):
 def test_the_second_of_two_changes_of_one_price_is_refused(staff):
     rate = Rate.objects.get(feature="blog.article.generate")
     page = reverse("admin:wallet_rate_set", args=[rate.pk])
-    seen = staff.get(page).context["form"].initial["seen"]
-    assert staff.post(page, RATE | {"credits": "2", "seen": seen}).status_code == 302
-    answer = staff.post(page, RATE | {"credits": "3", "seen": seen, "key": "k2"})
+    opened = staff.get(page).context["form"].initial["opened"]
+    assert staff.post(page, RATE | {"credits": "2", "opened": opened}).status_code == 302
+    answer = staff.post(page, RATE | {"credits": "3", "opened": opened, "key": "k2"})
     assert "This was changed after you opened the form" in answer.text
     assert rates.price(rate.feature, 1) == 2
 

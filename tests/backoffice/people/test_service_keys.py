@@ -82,11 +82,11 @@ def test_a_form_that_changes_nothing_is_refused(staff, key, fields, sentence):
 
 
 def test_a_form_that_a_colleague_overtook_changes_nothing(staff, key):
-    seen = staff.get(page_of(key, "rights")).context["form"].initial["seen"]
+    opened = staff.get(page_of(key, "rights")).context["form"].initial["opened"]
     set_rights(key, ["read"])
     assert (
         "This was changed after you opened the form"
-        in send(staff, key, "rights", rights=["charge"], seen=seen).text
+        in send(staff, key, "rights", rights=["charge"], opened=opened).text
     )
     key.refresh_from_db()
     assert key.rights == ["read"]
@@ -239,11 +239,11 @@ def test_the_limits_change_alone_and_go_with_the_right(staff, key):
     assert send(staff, key, "rights", **granting, **LIMITS).status_code == 302
     form = staff.get(page_of(key, "rights")).context["form"]
     assert (form.initial["grant_max"], form.initial["grant_month_max"]) == (100, 5000)
-    seen = form.initial["seen"]
+    opened = form.initial["opened"]
     assert send(staff, key, "rights", **granting, **LIMITS | {"grant_max": "50"}).status_code == 302
     assert (
         "This was changed after you opened the form"
-        in send(staff, key, "rights", **granting, **LIMITS, seen=seen).text
+        in send(staff, key, "rights", **granting, **LIMITS, opened=opened).text
     )
     assert send(staff, key, "rights", rights=["read"]).status_code == 302
     key.refresh_from_db()
