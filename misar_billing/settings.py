@@ -357,6 +357,7 @@ STATIC_URL = "/static/"
 STATIC_ROOT = BASE_DIR / "staticfiles" if PRODUCTION else None
 STATICFILES_DIRS = [BASE_DIR / "static"]
 WHITENOISE_USE_FINDERS = not PRODUCTION
+WHITENOISE_ALLOW_ALL_ORIGINS = False  # No other site reads them.
 WHITENOISE_AUTOREFRESH = not PRODUCTION  # A changed style sheet is used without a restart.
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},

@@ -1,6 +1,5 @@
 /* Optional help for several pages: it keeps a form from being sent twice by a second click, says times in the
-   user's own time zone, shows print buttons, opens the tables of charts on paper, and loads what a page names in
-   `data-later`. */
+   user's own time zone, shows print buttons, and opens the tables of charts on paper. */
 
 "use strict";
 
@@ -26,13 +25,15 @@
 
   // --- Times in the user's own time zone -------------------------------------------------------------
 
-  addEventListener("pointerover", ({ target }) => {
-    const time = target.closest?.("time[datetime*='T']:not([data-local])");
+  const sayLocal = (target) => {
+    const time = target?.closest?.("time[datetime*='T']:not([data-local])");
     if (!time) return;
     const local = new Date(time.dateTime).toLocaleString("en", { dateStyle: "medium", timeStyle: "short" });
     time.title = [time.title, `${local}, your time`].filter(Boolean).join("; ");
     time.dataset.local = "";
-  });
+  };
+  addEventListener("pointerover", ({ target }) => sayLocal(target));
+  sayLocal(document.querySelector("time:hover")); // The pointer was there before this script.
 
   // --- Printing ------------------------------------------------------------------------------------
 
@@ -51,18 +52,5 @@
   addEventListener("afterprint", () => {
     for (const table of opened) table.open = false;
     opened.clear();
-  });
-
-  // --- What a page can do without for a moment -------------------------------------------------------
-
-  // A connection brings everything at once, so what is not needed for the first sight comes after the rest.
-  const later = document.querySelector("script[data-later]")?.dataset.later.split(" ") ?? [];
-  addEventListener("load", () => {
-    for (const address of later) {
-      const [name, parts] = /\.css$/.test(address)
-        ? ["link", { rel: "stylesheet", href: address }]
-        : ["script", { src: address, async: false }];
-      document.head.append(Object.assign(document.createElement(name), parts));
-    }
   });
 })();

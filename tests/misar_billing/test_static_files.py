@@ -3,6 +3,7 @@
 import gzip
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -34,16 +35,31 @@ def collected(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def whole(name: str) -> list[str]:
+    """The names of a sheet and of those that it imports, which name no files of their own."""
+    imported = re.findall(r'@import url\("([^"]+)"\);', (ROOT / "static" / "css" / name).read_text())
+    assert not any("url(" in (ROOT / "static" / "css" / each).read_text() for each in imported)
+    return [*imported, name]
+
+
 def test_style_sheets_lose_their_comments_and_keep_their_rules(collected: Path):
     paths = json.loads((collected / "staticfiles.json").read_text())["paths"]
     sheets = [path.name for path in (ROOT / "static" / "css").glob("*.css")]
     assert sheets
     for name in sheets:
         small = (collected / paths[f"css/{name}"]).read_text()
-        written = (ROOT / "static" / "css" / name).read_text()
+        written = "".join((ROOT / "static" / "css" / each).read_text() for each in whole(name))
         assert "/*" not in small
+        assert "@import" not in small  # A browser would wait for one sheet after the other.
         assert small.count("{") == written.count("{"), name
         assert len(small) < len(written), name
+
+
+def test_the_look_of_all_pages_is_one_file(collected: Path):
+    paths = json.loads((collected / "staticfiles.json").read_text())["paths"]
+    look = (collected / paths["css/look.css"]).read_text()
+    assert look.startswith((collected / paths["css/base.css"]).read_text())
+    assert whole("look.css") == ["base.css", "look.css"]
 
 
 def test_files_are_compressed(collected: Path):

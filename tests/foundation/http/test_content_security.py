@@ -19,7 +19,7 @@ def directives(response):
     "path",
     [
         *("/sign-in", "/sign-in/staff", "/signed-out", "/docs", "/schema", "/nowhere", "/admin/", "/wallet"),
-        *("/io/wallet/rates", "/io/wallet/nowhere", "/mail/v1/keys", "/static/css/look.css"),
+        *("/io/wallet/rates", "/io/wallet/nowhere", "/mail/v1/keys", "/static/icon.svg"),
     ],
 )
 def test_every_answer_has_the_policy(client, path):
@@ -28,6 +28,14 @@ def test_every_answer_has_the_policy(client, path):
     assert policy["script-src"] == policy["style-src"] == ["'self'"]
     assert policy["frame-ancestors"] == policy["base-uri"] == ["'none'"]
     assert policy["form-action"][0] == "'self'"
+
+
+@pytest.mark.parametrize("path", ["/static/css/look.css", "/static/js/page.js"])
+def test_a_sheet_and_a_script_load_nothing(client, path):
+    answer = client.get(path)
+    assert directives(answer) == {"default-src": ["'none'"]}
+    assert answer["X-Content-Type-Options"] == "nosniff"
+    assert "Access-Control-Allow-Origin" not in answer
 
 
 @pytest.mark.parametrize("path", ["/admin/", "/admin/wallet/entry/", "/admin/wallet/wallet/", "/account"])

@@ -465,7 +465,7 @@ def test_all_scripts_of_the_page_together_stay_small(dana):
     html = browser_of(dana).get("/wallet").content.decode()
     scripts = re.findall(r'<script src="/static/([^"]+)"', html)
     scripts += matched(r'data-later="([^"]+)"', html)[1].replace("/static/", "").split()
-    assert len(scripts) == 7  # With the two style sheets of the charts.
+    assert len(scripts) == 8  # With the two style sheets of the charts.
     assert sum((ROOT / "static" / each).stat().st_size for each in scripts) < SCRIPT_BYTES_MAX
 
 
