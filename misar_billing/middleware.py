@@ -34,7 +34,7 @@ def is_without_page(request: HttpRequest) -> bool:
 
 
 class StaticFiles(PagesOnly, WhiteNoiseMiddleware):
-    """Sheets and scripts have a policy of their own: they load nothing, and a page waits for their headers too."""
+    """Sheets and scripts have a short policy of their own: they load nothing, and a page waits for them."""
 
     @staticmethod
     def serve(static_file: Any, request: HttpRequest) -> HttpResponseBase:

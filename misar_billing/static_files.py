@@ -1,4 +1,4 @@
-"""Static files in production: style sheets whole and without comments, compressed, with names that never repeat."""
+"""Static files in production: style sheets without comments and imports, compressed, with hashed names."""
 
 import re
 from pathlib import Path
@@ -9,7 +9,7 @@ from django.contrib.staticfiles import finders
 from django.core.files.base import ContentFile, File
 from whitenoise.storage import CompressedManifestStaticFilesStorage  # type: ignore[import-untyped]
 
-# The name may already have its hash, which also gives the importing sheet a new name when the imported one changes.
+# The imported name may have its hash already. So a sheet gets a new name when the imported one changes.
 IMPORT = re.compile(r'^@import url\("([a-z-]+)(?:\.[0-9a-f]{12})?\.css"\);$', re.MULTILINE)
 
 
@@ -28,11 +28,12 @@ class StaticFilesStorage(CompressedManifestStaticFilesStorage):
 def _with_imports(name: str, sheet: str) -> str:
     """Put the sheets that a sheet imports from its folder in the place of the lines that import them.
 
-    One sheet is one request, and two sheets together compress better than each alone. An imported sheet names no
-    files, as their names would stay without a hash.
+    One sheet is one request, and two sheets together compress better than each alone. An imported sheet must
+    name no files, because their names would stay without a hash.
     """
 
     def text_of(imported: re.Match[str]) -> str:
-        return Path(finders.find(str(Path(name).with_name(f"{imported[1]}.css")))).read_text()
+        source = finders.find(str(Path(name).with_name(f"{imported[1]}.css")))
+        return Path(source).read_text() if source else imported[0]
 
     return IMPORT.sub(text_of, sheet)

@@ -1,5 +1,4 @@
-/* Loads what a page can do without for a moment, and names in `data-later`. A connection brings everything at once,
-   so what is not needed for the first sight comes after the rest, and this file is small. */
+/* Loads what a page names in `data-later` after its first sight, which waits for this file too. */
 
 "use strict";
 
