@@ -367,6 +367,8 @@ def _is_signed(text: str, header: str, secret: str) -> bool:
 @cache
 def _client() -> stripe.StripeClient:
     """One client per process, made on first use, so that no socket is opened before gunicorn forks."""
+    # Otherwise the library tells Stripe our kernel and an id of the machine, kept in the home directory.
+    stripe.enable_telemetry = False
     return stripe.StripeClient(
         settings.STRIPE_SECRET_KEY,
         stripe_version=API_VERSION,

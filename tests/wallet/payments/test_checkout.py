@@ -1,5 +1,6 @@
 """Buying credits, from the wish to the balance, with the sandbox as Stripe; and what a broken Stripe does."""
 
+import json
 import os
 import socket
 import subprocess
@@ -18,7 +19,9 @@ from sandbox.environment import free_port
 from tests.conftest import Caller, Sandbox
 from tests.crowd import begin, wallet_locked_by_another
 from tests.deployment import eventually
+from tests.scripted_server import json_of
 from tests.wallet.conftest import StandIn, forget_the_client, request_topup
+from tests.wallet.stripe_answers import NEW, PAID, answers
 from wallet.books.funds import available_of
 from wallet.models import Entry, StripeEvent, TopUp
 from wallet.payments import stripe_gateway
@@ -301,6 +304,27 @@ def test_what_stripe_says_of_us_stays_out_of_the_answer_and_the_log(stand_in, as
     assert b"sk_test" not in answer.content
     assert "sk_test" not in caplog.text
     assert "usr_private" not in caplog.text
+
+
+def test_stripe_learns_nothing_of_the_machine(stripe_at, as_service, monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    monkeypatch.setattr("stripe._telemetry_id._loaded", False)  # As in a new process.
+    requests = []
+
+    def answer(handler):
+        requests.append(handler.headers)
+        json_of(PAID | NEW, Request_Id="req_1")(handler)
+
+    answers(stripe_at, answer)
+    assert request_topup(as_service).status_code == 200
+    stripe_gateway.retrieve_session("cs_test_1")  # It would report how long the first request took.
+
+    assert len(requests) == 2
+    for headers in requests:
+        client = json.loads(headers["X-Stripe-Client-User-Agent"])
+        assert client.keys().isdisjoint({"telemetry_id", "platform"})
+        assert "X-Stripe-Client-Telemetry" not in headers
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_stripe_that_answers_nonsense(as_service, settings, new_gateway):
