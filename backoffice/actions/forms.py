@@ -6,6 +6,7 @@ also checks that the row did not change after the form was shown.
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -158,7 +159,7 @@ class PreviewedForm(ReasonForm):
 
     def change_data(self, **values: str) -> None:
         """Show the form as it was sent, with these values changed."""
-        data = self.data.copy()  # Of several values of one field, it keeps all.
+        data: Any = copy(self.data)  # It keeps all values of a field that has several.
         for name, value in values.items():
             data[name] = value
         self.data = data

@@ -86,10 +86,10 @@ def finds(person, sought):
         box.press("Enter")
 
 
-# These say first what the balance becomes.
+# These say first what will change.
 PREVIEWED = {
     *("Adjust the balance", "Give this charge back", "Record a refund", "Resolve it by hand"),
-    *("Change this price", "Change this plan", "Change access", "Freeze this wallet"),
+    *("Change this price", "Change this plan", "Change plan", "Change access", "Freeze this wallet"),
 }
 
 

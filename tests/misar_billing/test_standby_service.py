@@ -65,6 +65,7 @@ def served(books, tmp_path_factory):
         }
         with service.serving():
             service.credit(100)
+            assert service.deduct("first")[0].json()["allowed"]  # Each test can run alone.
             yield pair, service
     finally:
         pair.end()
