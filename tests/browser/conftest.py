@@ -59,6 +59,8 @@ addEventListener("submit", (event) => {
 });
 """
 IS_WHOLE = "!window.leaving && document.readyState === 'complete'"
+# Some scripts and sheets are loaded after that: static/js/later.js.
+IS_WHOLE_WITH_SCRIPTS = f"{IS_WHOLE} && !document.querySelector('[data-later]')"
 # Where pages run no scripts, the test makes this note before it clicks on what leads away from the page.
 LEADS_AWAY = (
     "each => each.matches('a[href]:not([href^=\"#\"]), form button:not([type=button], [popovertarget])')"
@@ -178,9 +180,10 @@ class Person:
 
     def waits(self) -> None:
         """Wait until their page is whole. Then the service has also done what a form asked for."""
+        is_whole = IS_WHOLE_WITH_SCRIPTS if self.javascript else IS_WHOLE
         for _ in range(WAIT_MS_MAX // 20):
             try:
-                if self._page.evaluate(IS_WHOLE):
+                if self._page.evaluate(is_whole):
                     return
             except Error as error:
                 if "navigat" not in str(error):
@@ -203,6 +206,10 @@ class Person:
             control.evaluate("() => { window.leaving = true }")
         control.click()
         self.waits()
+
+    def chooses(self, name: str) -> None:
+        """Choose one of several by its label. A button may say the same."""
+        self.page.locator("label").and_(self.page.get_by_text(name, exact=True)).click()
 
     def types(self, label: str | re.Pattern[str], text: str) -> None:
         """Fill in a field. A list can have the same label, as one of the back-office's menu has."""

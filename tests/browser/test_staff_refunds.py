@@ -24,7 +24,7 @@ def paid(open_browser):
     dana = users.arrive(misar_id=USER, name="Dana Demo", email="dana@example.com")
     person = open_browser()
     person.comes_signed_in(dana)
-    person.page.get_by_text("$25", exact=True).click()
+    person.chooses("$25")
     person.presses("Pay $25")
     person.presses("Pay $25.00")
     assert person.sees("25 credits were added.")

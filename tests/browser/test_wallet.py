@@ -30,7 +30,7 @@ def at_the_checkout(ada):
     """Signed in, and before Stripe's page for $25."""
     ada.comes_signed_in()
     assert ada.sees("No credits yet")
-    ada.page.get_by_text("$25", exact=True).click()
+    ada.chooses("$25")
     ada.presses("Pay $25")
     ada.page.wait_for_url("**/c/pay/*")
     return ada
@@ -124,7 +124,7 @@ def test_leaving_the_checkout_charges_nothing(at_the_checkout):
 def test_without_javascript_the_page_looks_again_by_itself(open_browser, site):
     ada = open_browser(javascript=False)
     ada.comes_signed_in()
-    ada.page.get_by_text("Other", exact=True).click()
+    ada.chooses("Other")
     ada.types("Other amount", "12")
     ada.presses("Pay")  # The button can't follow the choice, so it names no sum.
     assert ada.sees("Pay $12.00")
@@ -205,7 +205,7 @@ def test_amounts_out_of_bounds_are_refused_beside_the_field(open_browser):
     ada = open_browser(may_fail=True)  # The refused form is a 400.
     ada.comes_signed_in()
     for amount in ("9", "100001", "12.50", "ten", "-5"):
-        ada.page.get_by_text("Other", exact=True).click()
+        ada.chooses("Other")
         ada.types("Other amount", amount)
         ada.page.locator("[data-pays]").click()
         ada.page.locator("#id_own_amount_error").wait_for()

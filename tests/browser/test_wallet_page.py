@@ -130,9 +130,9 @@ def test_the_button_names_the_sum(open_browser, size, scheme):
     ada.comes_signed_in()
     button = ada.page.locator("form.top-up button")
     expect(button).to_have_text("Pay $25")
-    ada.page.get_by_text("$50", exact=True).click()
+    ada.chooses("$50")
     expect(button).to_have_text("Pay $50")
-    ada.page.get_by_text("Other", exact=True).click()
+    ada.chooses("Other")
     expect(button).to_have_text("Pay")
     for written, words in [
         ("1,000", "Pay $1,000"),
@@ -142,7 +142,7 @@ def test_the_button_names_the_sum(open_browser, size, scheme):
     ]:
         ada.types("Other amount", written)
         expect(button).to_have_text(words)
-    ada.page.get_by_text("$50", exact=True).click()
+    ada.chooses("$50")
     ada.presses("Pay $50")
     ada.page.get_by_role("button", name="Pay $50.00").wait_for()
     ada.page.go_back()
