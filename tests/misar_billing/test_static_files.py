@@ -66,3 +66,11 @@ def test_files_are_compressed(collected: Path):
     paths = json.loads((collected / "staticfiles.json").read_text())["paths"]
     small = collected / paths["css/base.css"]
     assert gzip.decompress(Path(f"{small}.gz").read_bytes()) == small.read_bytes()
+
+
+def test_a_sheet_that_names_files_stays_imported_so_that_their_names_have_a_hash(collected: Path):
+    paths = json.loads((collected / "staticfiles.json").read_text())["paths"]
+    forms = (collected / paths["admin/css/forms.css"]).read_text()
+    named = re.findall(r'url\("?([^")]+)"?\)', forms)
+    assert Path(paths["admin/css/widgets.css"]).name in named
+    assert all(re.search(r"\.[0-9a-f]{12}\.\w+$", each) for each in named), named
