@@ -54,10 +54,12 @@ class Courier:
         self._lock = threading.Lock()
 
     def carry_what_is_due(self) -> None:
-        played = behaviour.current()
         # Read this before the rows: a delivery that ends between the two reads must not be sent twice.
         under_way = self._now_under_way()
-        for delivery_id, event_id in events.deliveries_due(time.time()).items():
+        due = events.deliveries_due(time.time())
+        # Read this after the rows: what is queued after webhooks are no longer dropped must not be dropped.
+        played = behaviour.current()
+        for delivery_id, event_id in due.items():
             if played.drop_webhooks or is_lost(delivery_id, played.drop_share):
                 events.drop(delivery_id)
             elif delivery_id not in under_way and len(self._now_under_way()) < AT_ONCE_MAX:

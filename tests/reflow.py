@@ -26,6 +26,15 @@ form => {
   form.matches("[data-filters]") ? form.submit() : form.requestSubmit();
 }
 """
+# All is there that comes after the first sight: static/js/later.js.
+IS_WHOLE = "() => !document.querySelector('[data-later]')"
+# A chart takes its new width after the next frame.
+REDRAW = """
+async () => {
+  const frame = () => new Promise(requestAnimationFrame);
+  if (document.querySelector(".uplot")) await frame().then(frame);
+}
+"""
 # Sets every word of many W in letters that join to one grapheme cluster. Chromium never breaks such a word,
 # so its box must clip it.
 JOIN_LETTERS = """
@@ -40,10 +49,7 @@ JOIN_LETTERS = """
 # Finds the parts that stick out of the window or of their own box, and the scrolling frames that a keyboard
 # cannot reach or that have no name.
 MEASURE = """
-async () => {
-  // A chart takes its new width after the next frame.
-  const frame = () => new Promise(requestAnimationFrame);
-  if (document.querySelector(".uplot")) await frame().then(frame);
+() => {
   const root = document.documentElement;
   const found = [];
   const nameOf = (each) =>
@@ -94,7 +100,7 @@ class Measurer:
     def opens(self, path: str, *, again: bool = False) -> None:
         """Open a page and measure it, unless it was opened before. `again`: measure it all the same."""
         self.page.set_viewport_size({"width": self.widths[0], "height": 800})
-        self.page.goto(self.address + path)
+        self._goes_to(path)
         is_new = self.path not in self.seen
         self.seen |= {urlsplit(path).path, self.path}
         if is_new or again:
@@ -108,6 +114,7 @@ class Measurer:
             form.locator(f"[name={name}]").first.fill(value)
         with self.page.expect_navigation():
             form.evaluate(SEND)
+        self.page.wait_for_function(IS_WHOLE)
         self.seen.add(self.path)
         self.measures(f"after {selector}")
 
@@ -130,15 +137,20 @@ class Measurer:
 
     def prints(self, path: str) -> None:
         """Open a page and measure it as it is printed."""
-        self.page.goto(self.address + path)
+        self._goes_to(path)
         self.page.emulate_media(media="print")
         self.page.set_viewport_size({"width": PAPER, "height": 1000})
         self._measure("on paper")
         self.page.emulate_media(media="screen")
 
+    def _goes_to(self, path: str) -> None:
+        self.page.goto(self.address + path)
+        self.page.wait_for_function(IS_WHOLE)
+
     def _measures_read_outs(self, what: str) -> None:
         """Point at both ends of each chart, on the narrowest phone."""
         self.page.set_viewport_size({"width": self.widths[0], "height": 800})
+        self.page.evaluate(REDRAW)
         for plot in self.page.locator(".u-over").all():
             width = plot.bounding_box()["width"]
             for x in (1, width - 2):
@@ -146,6 +158,7 @@ class Measurer:
                 self._measure(f"{what} with the chart's values")
 
     def _measure(self, what: str) -> None:
+        self.page.evaluate(REDRAW)
         answer = self.page.evaluate(MEASURE)
         if answer["tooWide"] > 0 or answer["found"]:
             lines = [f"{self.path[:100]} {what} is {answer['tooWide']} px too wide", *answer["found"][:6]]

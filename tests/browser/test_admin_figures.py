@@ -111,7 +111,7 @@ def test_staff_compare_periods_write_a_note_and_preview_an_adjustment(history, b
     shown.wait_for()
     assert shown.inner_text().replace("\n", " ").split()[0] == f"{balance:,}"
     expect(shown).to_contain_text(f"{balance + 3:,} credits")
-    assert shown.evaluate("each => each.getBoundingClientRect().top < innerHeight")
+    expect(shown).to_be_in_viewport()
     assert funds_of("usr_1").balance == balance
     person.is_never_stopped_by_the_page()
     person.presses("Adjust the balance")

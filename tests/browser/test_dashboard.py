@@ -185,7 +185,7 @@ def test_a_tip_is_refunded_with_a_preview_and_only_once(dana, records):
     assert "2.40 USD" in page_text  # What the creator gives; the fee of 4 % comes back with it.
     assert "0.10 USD" in page_text
     assert not Refund.objects.exists()
-    dana.page.get_by_role("button", name="Record the refund").dblclick()
+    dana.clicks_twice("Record the refund")
     dana.page.wait_for_url(re.compile(rf"/dashboard/tips/{records.pk}$"))
     assert dana.sees("Refunds so far")
     assert Refund.objects.get().amount_cents == 250

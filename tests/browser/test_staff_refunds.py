@@ -10,6 +10,7 @@ from playwright.sync_api import expect
 
 from accounts import users
 from tests.backoffice.refunds import spend
+from tests.deployment import eventually
 from tests.factories import StaffFactory
 from wallet.books.funds import available_of
 from wallet.models import RefundRequest, StripeRefund, TopUp
@@ -169,8 +170,10 @@ def test_stripe_does_not_answer_and_the_same_form_is_sent_again(paid, bea, site,
 @pytest.mark.parametrize("look", LOOKS[:1], ids=" ".join)
 def test_staff_follow_a_dispute_from_the_overview(paid, bea, site, look):
     site.sandbox.control(f"sessions/{paid.stripe_session_id}/dispute")
+    # Stripe reports the dispute and then the money in two events.
+    eventually(lambda: available_of(USER) == 0)
     person = bea(*look)
-    assert sees_after_a_while(person, "1 dispute needs an answer.")
+    assert person.sees("1 dispute needs an answer.")
     person.follows("1 dispute needs an answer.")
     person.is_never_stopped_by_the_page()
     shoot(person, "disputes")

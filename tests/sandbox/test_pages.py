@@ -114,6 +114,7 @@ def test_a_buyer_pays_and_returns_to_the_shop(
 
 def test_a_buyer_without_javascript_pays(chromium: Any, new_session: Callable[..., Any], shop: str):
     context = chromium.new_context(java_script_enabled=False)
+    context.set_default_timeout(WAIT_MS_MAX)
     tab = context.new_page()
     tab.goto(new_session().url)
     press(tab, "Pay $25.00")

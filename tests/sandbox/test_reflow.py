@@ -18,6 +18,7 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(not CHROMIUM.exists(), reason=f"there is no {CHROMIUM} here"),
 ]
+WAIT_MS_MAX = 60_000
 USER_ID = f"usr_{long(251)}"
 FILES = "django.core.mail.backends.filebased.EmailBackend"
 SIGN_IN = {
@@ -32,6 +33,7 @@ SIGN_IN = {
 @pytest.fixture
 def measurer(chromium: Any, stand_in: StandIn) -> Any:
     context = chromium.new_context(reduced_motion="reduce")
+    context.set_default_timeout(WAIT_MS_MAX)
     yield Measurer(context.new_page(), stand_in.url)
     context.close()
 
