@@ -18,6 +18,8 @@ from sandbox.parameters import Parameters, Tree, decoded
 from sandbox.store import Body
 
 Handler = Callable[..., Body]
+# How soon a call that waits learns of a shorter delay.
+LOOKS_EVERY_SECONDS = 0.1
 
 
 def endpoint(
@@ -82,9 +84,10 @@ def page_address(request: HttpRequest) -> str:
 
 
 def _misbehave() -> None:
-    """Wait or fail as the sandbox's settings say."""
-    played = behaviour.current()
-    time.sleep(played.api_delay_seconds)
+    """Wait or fail as the sandbox's settings say. A shorter delay also holds for the calls that wait."""
+    began = time.monotonic()
+    while (left := began + (played := behaviour.current()).api_delay_seconds - time.monotonic()) > 0:
+        time.sleep(min(left, LOOKS_EVERY_SECONDS))
     if played.api_failure is not None:
         raise Outage(played.api_failure)
 

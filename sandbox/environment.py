@@ -31,6 +31,8 @@ SECRETS: dict[str, Callable[[], str]] = {
     "SSO_CLIENT_SECRET": lambda: secrets.token_urlsafe(32),
 }
 DATABASE_URL_DIGEST = "DATABASE_URL_DIGEST"
+# One for each port that this process has chosen.
+_claims: list[socket.socket] = []
 
 
 class SandboxRefused(BillingError):
@@ -134,16 +136,21 @@ def mail_url(data_dir: Path) -> str:
 
 
 def free_port() -> int:
-    """A port of this machine that is free right now.
+    """A port of this machine that is free right now, and that is given once as long as this process runs.
 
     It is below those that systems give to outgoing connections, so it stays free until it is used: Linux
-    gives the ports from 32768 on.
+    gives the ports from 32768 on. Other processes that choose a port see from the UDP port of the same number
+    that it is taken.
     """
     while True:
         port = 20_000 + secrets.randbelow(12_768)
+        claim = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         with socket.socket() as probe, suppress(OSError):
+            claim.bind(("127.0.0.1", port))
             probe.bind(("127.0.0.1", port))
+            _claims.append(claim)
             return port
+        claim.close()
 
 
 @contextmanager

@@ -21,14 +21,14 @@ from sandbox.signals import send
 from tests.conftest import paid_checkout, signed
 
 # Tests of a request's limits make each limit this many times longer, and the expected total too. So the extra
-# time of a busy machine is not mistaken for a wait too many.
+# time of a busy machine is not mistaken for a wait too many. Tests of something else have `limits.PATIENCE`.
 TIMES = 2
 
 
 class Deployment:
-    """gunicorn with two workers on its own private PostgreSQL; its limits are `TIMES` times longer."""
+    """gunicorn with two workers on its own private PostgreSQL; its limits are so many `times` longer."""
 
-    def __init__(self, data_dir):
+    def __init__(self, data_dir, *, times=TIMES):
         self.server = PrivateServer(data_dir)
         self.port = free_port()
         self.internal_port = free_port()
@@ -46,7 +46,7 @@ class Deployment:
             "STRIPE_WEBHOOK_SECRETS": self.secret,
             "WEB_WORKERS": "2",
             "LOG_LEVEL": "ERROR",
-            "LIMITS_TIMES": str(TIMES),
+            "LIMITS_TIMES": str(times),
         }
 
     def manage(self, *command):
@@ -123,13 +123,13 @@ def eventually(fact: Callable[..., object], seconds: float = 120) -> None:
 
 
 @contextmanager
-def deployed(data_dir):
+def deployed(data_dir, *, times=TIMES):
     """A running one, with 100 credits for usr_1. Skips the test if there is no PostgreSQL to start."""
     try:
         postgres_programs.find_programs(os.environ)
     except configuration.NoDatabase as missing:
         pytest.skip(str(missing))
-    deployment = Deployment(data_dir)
+    deployment = Deployment(data_dir, times=times)
     with ExitStack() as stack:
         stack.enter_context(deployment.server.lease(create=True))
         deployment.manage("migrate")

@@ -41,6 +41,8 @@ class Server:
             "WEB_WORKERS": "1",
             "WEB_THREADS": "2",
             "LOG_LEVEL": "ERROR",
+            # How long gunicorn waits for a worker, and for what runs when it stops: longer on a busy machine.
+            "GUNICORN_CMD_ARGS": f"--timeout={PATIENCE} --graceful-timeout={PATIENCE}",
         }
         command = [sys.executable, "-m", "gunicorn", "--config", "python:misar_billing.gunicorn_conf"]
         self.process = subprocess.Popen(

@@ -14,6 +14,7 @@ from django.conf import settings
 from foundation.database.configuration import NAME
 from tests.conftest import Sandbox
 from tests.deployment import Deployment, eventually
+from tests.limits import PATIENCE
 from tests.replication import (
     ADMINISTRATOR,
     OPERATOR,
@@ -47,7 +48,7 @@ class History:
 @contextmanager
 def serving(server, books, folder):
     """The service on a server, as the runtime role."""
-    deployment = Deployment(folder)
+    deployment = Deployment(folder, times=PATIENCE)
     deployment.service_key = books.service_key
     deployment.environment |= {"DATABASE_URL": server.url(RUNTIME), "WEB_WORKERS": "1"}
     with deployment.serving():

@@ -172,9 +172,9 @@ def test_health_is_not_touched(client, paused):
 
 @pytest.fixture
 def usual_memory(monkeypatch):
-    """A process of production, which has not read anything yet."""
-    monkeypatch.setattr(maintenance, "REMEMBERED_SECONDS", 1.0)
-    monkeypatch.setattr(maintenance, "RENEWED_AFTER_SECONDS", 0.5)
+    """A process which has not read anything yet, and remembers as in production, only longer."""
+    monkeypatch.setattr(maintenance, "REMEMBERED_SECONDS", 1000)
+    monkeypatch.setattr(maintenance, "RENEWED_AFTER_SECONDS", 500)
     maintenance.remember(None, at=float("-inf"))
 
 
@@ -190,7 +190,7 @@ def test_it_is_read_once_and_again_when_it_is_old(db, usual_memory, django_asser
     Maintenance.objects.create(reason=WHY)
     with django_assert_num_queries(0):
         assert maintenance.reason() is None
-    aged(0.6)
+    aged(600)
     with django_assert_num_queries(1):
         assert maintenance.reason() == WHY
 
@@ -199,10 +199,10 @@ def test_what_another_thread_reads_now_is_not_read_twice(db, usual_memory, djang
     maintenance.reason()
     Maintenance.objects.create(reason=WHY)
     with maintenance._renewing:
-        aged(0.6)
+        aged(600)
         with django_assert_num_queries(0):
             assert maintenance.reason() is None
-        aged(0.5)  # Now it is too old to rely on, so this thread waits for no other one.
+        aged(500)  # Now it is too old to rely on, so this thread waits for no other one.
         with django_assert_num_queries(1):
             assert maintenance.reason() == WHY
 
@@ -220,7 +220,7 @@ def out_of_reach(call):
 
 def test_with_the_database_out_of_reach_a_page_shows_what_was_known_and_a_change_is_refused(db, usual_memory):
     maintenance.remember(WHY)
-    aged(5)
+    aged(5000)
     assert out_of_reach(maintenance.last_known) == WHY
     with pytest.raises(OperationalError):
         out_of_reach(maintenance.reason)
@@ -245,7 +245,7 @@ def test_before_the_roles_have_their_privileges_no_charge_is_refused(
                 cursor.execute("SAVEPOINT inside")
                 assert maintenance.reason() is None
                 cursor.execute("ROLLBACK TO SAVEPOINT inside")
-                aged(5)
+                aged(5000)
     assert maintenance.reason() is None
     [record] = caplog.records
     assert "permission denied" in record.getMessage()

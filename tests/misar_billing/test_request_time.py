@@ -121,6 +121,7 @@ def test_waits_that_are_in_time_one_by_one_are_not_in_time_together(
 @pytest.mark.django_db(transaction=True)
 def test_staff_have_more_time_for_their_pages(monkeypatch):
     monkeypatch.setattr(deadlines, "REQUEST_SECONDS", -1)
+    monkeypatch.setattr(deadlines, "STAFF_PAGE_SECONDS", 3600)
     assert served("/wallet", method="GET", HTTP_COOKIE=COOKIE)[0] == 503
     assert served("/admin/", method="GET", HTTP_COOKIE=COOKIE)[0] == 302
 
@@ -169,7 +170,8 @@ def read(ours, reader, length):
     return environ
 
 
-def test_a_body_in_pieces_is_read_whole():
+def test_a_body_in_pieces_is_read_whole(monkeypatch):
+    monkeypatch.setattr(bodies, "BODY_SECONDS_MAX", 3600)
     with dripping([b"abc"] * 4, every=0.01) as (ours, reader):
         environ = read(ours, reader, 12)
     assert environ["wsgi.input"].read() == b"abc" * 4

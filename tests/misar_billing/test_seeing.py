@@ -22,6 +22,7 @@ from sandbox.environment import free_port
 from tests import databases
 from tests.conftest import paid_checkout, signed
 from tests.deployment import eventually
+from tests.limits import PATIENCE
 
 pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
 
@@ -63,8 +64,9 @@ class Served:
             "WEB_THREADS": "4",
             "LOG_FORMAT": "json",
             "LOG_REQUESTS": "true",
+            "LIMITS_TIMES": str(PATIENCE),
         }
-        command = [sys.executable, "-m", "gunicorn", "--config", "python:misar_billing.gunicorn_conf"]
+        command = [sys.executable, "-m", "gunicorn", "--config", "python:tests.unhurried_server"]
         with log.open("w") as stream:
             self.process = subprocess.Popen(
                 [*command, "misar_billing.wsgi"], cwd=settings.BASE_DIR, env=environment, stderr=stream

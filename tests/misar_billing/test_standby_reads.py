@@ -43,8 +43,9 @@ def servers(books):
 @pytest.fixture
 def pair(servers, django_db_blocker, monkeypatch):
     """The servers. The connection of this thread leads to the primary."""
-    # On a busy machine, a standby that is in step may be later than usual.
-    monkeypatch.setattr(standby, "PAUSES", (0.01, 0.2, 0.2))
+    # On a busy machine, a standby that is in step may be later than usual, and so may its answer.
+    monkeypatch.setattr(standby, "PAUSES", (0.01, *[0.2] * 100))
+    monkeypatch.setattr(standby, "SECONDS_WITHOUT_A_DEADLINE", 60.0)
     servers.standby.end()
     servers.standby = servers._another()
     servers.standby.follow(servers.primary)
@@ -74,6 +75,12 @@ def impatient(monkeypatch):
     """The standby is tried again at once."""
     monkeypatch.setattr(standby, "SECONDS_AFTER_LATE", 0.0)
     monkeypatch.setattr(standby, "SECONDS_AFTER_A_FAILURE", 0.0)
+
+
+@pytest.fixture
+def hasty(monkeypatch):
+    """The primary answers soon if the standby is late."""
+    monkeypatch.setattr(standby, "PAUSES", (0.01, 0.2, 0.2))
 
 
 def of(server, *, port: int = 0, lag_seconds_max: float = SOON) -> Standby:
@@ -160,7 +167,7 @@ def test_no_write_goes_to_the_standby_even_after_its_promotion(pair, outcomes):
     assert outcomes == [CANCELLED, FOREIGN, SKIPPED]
 
 
-def test_a_current_read_has_all_that_was_acknowledged(pair, outcomes, impatient):
+def test_a_current_read_has_all_that_was_acknowledged(pair, outcomes, impatient, hasty):
     reads = of(pair.standby)
     pause(pair)
     write()
@@ -171,7 +178,7 @@ def test_a_current_read_has_all_that_was_acknowledged(pair, outcomes, impatient)
     assert reads.answer(lambda: (port(), words()), late=False) == (pair.standby.port, 1)
 
 
-def test_own_writes_are_seen_while_the_standby_goes_on(pair, outcomes, impatient):
+def test_own_writes_are_seen_while_the_standby_goes_on(pair, outcomes, impatient, hasty):
     reads = of(pair.standby)
     for count in range(1, 101):
         write()
@@ -179,7 +186,7 @@ def test_own_writes_are_seen_while_the_standby_goes_on(pair, outcomes, impatient
     assert set(outcomes) <= {ANSWERED, LATE}
 
 
-def test_a_late_read_is_never_older_than_the_bound(pair, outcomes, impatient, monkeypatch):
+def test_a_late_read_is_never_older_than_the_bound(pair, outcomes, impatient, hasty, monkeypatch):
     """Seconds pass as the test says."""
     now = 1000.0
     monkeypatch.setattr(standby.time, "monotonic", lambda: now)
@@ -196,7 +203,7 @@ def test_a_late_read_is_never_older_than_the_bound(pair, outcomes, impatient, mo
     assert outcomes[-2:] == [ANSWERED, LATE]
 
 
-def test_a_standby_that_is_cut_off_does_not_answer(pair, outcomes, impatient):
+def test_a_standby_that_is_cut_off_does_not_answer(pair, outcomes, impatient, hasty):
     """It has replayed all that it received."""
     in_step(pair)
     pair.standby.alter_system("primary_conninfo", "")

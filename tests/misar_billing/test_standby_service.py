@@ -8,6 +8,7 @@ import pytest
 import requests
 
 from tests.deployment import Deployment, eventually
+from tests.limits import PATIENCE
 from tests.replication import RUNTIME, Pair, manage
 
 pytestmark = pytest.mark.slow
@@ -50,7 +51,7 @@ def of_the_creator() -> dict[str, str]:
 def served(books, tmp_path_factory):
     """A primary and a standby for which it does not wait, and the service with both."""
     pair = Pair(books)
-    service = Service(tmp_path_factory.mktemp("standby"))
+    service = Service(tmp_path_factory.mktemp("standby"), times=PATIENCE)
     service.service_key = books.service_key
     try:
         pair.standby.follow(pair.primary)
@@ -84,8 +85,13 @@ def test_own_charges_are_in_the_history_whichever_server_answers(served):
         assert service.deduct(f"own:{number}")[0].json()["allowed"]
         charged.append(service.keys()[0])
     assert len(set(charged)) == 20
-    eventually(lambda: service.keys() and service.outcomes().get("answered"))
-    assert any("wallet_entry" in statement for statement in statements_of_the_service(pair.standby))
+    eventually(
+        lambda: (
+            service.keys()
+            and any("wallet_entry" in statement for statement in statements_of_the_service(pair.standby))
+        )
+    )
+    assert service.outcomes()["answered"]
 
 
 def test_the_balance_and_what_can_be_spent_are_never_read_from_the_standby(served):
@@ -149,11 +155,15 @@ def test_a_revoked_key_is_refused_at_once(served):
 
 
 def test_without_the_standby_the_primary_answers_and_charges_go_on(served):
-    """This comes last: the standby does not come back."""
     pair, service = served
     eventually(lambda: service.keys() and service.outcomes().get("answered"))
+    failed = service.outcomes().get("failed", 0)
     pair.standby.kill()
-    assert service.deduct("without")[0].json()["allowed"]
-    for _ in range(8):  # Each thread has a session that is lost.
-        assert service.get("/io/wallet/transactions", user_id="usr_1").ok
-    assert service.outcomes()["failed"]
+    try:
+        assert service.deduct("without")[0].json()["allowed"]
+        for _ in range(8):  # Each thread has a session that is lost.
+            assert service.get("/io/wallet/transactions", user_id="usr_1").ok
+        # A read that was late before, or has failed, keeps the next ones from it for some seconds.
+        eventually(lambda: service.keys() and service.outcomes().get("failed", 0) > failed)
+    finally:
+        pair.standby.start()

@@ -276,7 +276,7 @@ def test_a_refused_call_leaves_its_key_free(stand_in: StandIn):
 
 
 def test_a_key_in_use_is_409(stand_in: StandIn):
-    stand_in.control("settings", api_delay_seconds=3)
+    stand_in.control("settings", api_delay_seconds=600)
     impatient = stand_in.client(KEY, http_client=stripe.RequestsClient(timeout=0.3))
     params = session_params()
     with pytest.raises(stripe.APIConnectionError):

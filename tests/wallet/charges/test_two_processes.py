@@ -9,6 +9,7 @@ import pytest
 from foundation.database import configuration
 from sandbox.environment import free_port
 from tests.deployment import deployed
+from tests.limits import PATIENCE
 
 pytestmark = pytest.mark.slow
 
@@ -35,7 +36,7 @@ class TwoProcesses:
 @pytest.fixture(scope="module")
 def two(tmp_path_factory):
     data_dir = tmp_path_factory.mktemp("deployment") / "data"
-    with deployed(data_dir) as first, ExitStack() as stack:
+    with deployed(data_dir, times=PATIENCE) as first, ExitStack() as stack:
         processes = []
         for _ in range(2):
             one = copy(first)

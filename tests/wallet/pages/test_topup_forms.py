@@ -99,15 +99,15 @@ def test_sent_twice_at_once_it_opens_one_checkout(stand_in, settings, api_delay_
 @pytest.mark.django_db(transaction=True)
 def test_a_second_one_that_finds_no_place_leaves_the_first_alone(stand_in, settings):
     settings.STRIPE_CALLS_AT_ONCE = 1
-    stand_in.misbehaves(api_delay_seconds=2)
+    stand_in.misbehaves(api_delay_seconds=600)
     first = begin(start)
     while stripe_gateway._places()._value:  # Until the first one has it.
         time.sleep(0.01)
     with pytest.raises(StripeOutOfReach):
         start()
     assert TopUp.objects.get().state == State.CREATING
-    address = first.result(timeout=120)
     stand_in.misbehaves(api_delay_seconds=0)
+    address = first.result(timeout=120)
     assert TopUp.objects.get().state == State.CREATED
     assert start() == address
 

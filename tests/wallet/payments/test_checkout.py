@@ -432,7 +432,7 @@ def test_a_session_that_stripe_made_although_we_gave_up_is_credited_to_its_recor
     # Longer than one try; the second one meets its own key, whose first call still runs.
     monkeypatch.setattr(stripe_gateway, "READ_TIMEOUT_SECONDS", 1)
     forget_the_client()
-    stand_in.misbehaves(api_delay_seconds=3)
+    stand_in.misbehaves(api_delay_seconds=600)
     answer = request_topup(Caller({"x-wallet-service-key": service_key}))
     assert refused_for_now(answer)
     topup = TopUp.objects.get()
