@@ -1,6 +1,7 @@
 """What staff may do to users, plans and keys."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from django import forms
@@ -13,9 +14,9 @@ from accounts.models import DEFAULT_RIGHTS, ApiKey, Plan, Right, ServiceKey, Use
 from backoffice import roles
 from backoffice.actions import changes
 from backoffice.actions.acts import Done
-from backoffice.actions.forms import PreviewedForm, ReasonForm, SettingForm, summary_of_changes
+from backoffice.actions.forms import Preview, PreviewedForm, ReasonForm, SettingForm, summary_of_changes
 from backoffice.actions.staff_action import Facts, StaffAction
-from backoffice.errors import NothingToChange
+from backoffice.errors import NothingToChange, OutdatedPreview
 from backoffice.people import access
 from foundation import money
 from foundation.validators import validate_id, validate_line
@@ -295,8 +296,21 @@ def assign_plan(user: User, form_data: dict[str, Any], staff: User) -> str:
     before, after = User.objects.select_for_update().get(pk=user.pk).plan, form_data["plan"]
     if before == after:
         raise NothingToChange
+    if form_data["seen"] and after.fee_bps != form_data["basis"]:
+        raise OutdatedPreview("The fee of this plan was changed since you saw what would change")
     plans.assign(user=user, plan=after)
     return f"Moved from {_name_and_fee(before)} to {_name_and_fee(after)}."
+
+
+def preview_plan(user: User, form_data: dict[str, Any], staff: User) -> Preview:
+    """Return which plan takes the place of which, with their fees. Raises what `assign_plan` raises."""
+    show = changes.of(
+        assign_plan,
+        lambda user: {"plan": _name_and_fee(user.plan)},
+        about=lambda user: user.pk,
+        note=FROM_NOW_ON,
+    )
+    return replace(show(user, form_data, staff), basis=form_data["plan"].fee_bps)
 
 
 def _name_and_fee(plan: Plan) -> str:
@@ -437,12 +451,7 @@ OF_USER = (
         assign_plan,
         PlanChoice,
         facts=_plan_facts,
-        preview=changes.of(
-            assign_plan,
-            lambda user: {"plan": _name_and_fee(user.plan)},
-            about=lambda user: user.pk,
-            note=FROM_NOW_ON,
-        ),
+        preview=preview_plan,
     ),
     StaffAction(
         "access",

@@ -8,6 +8,7 @@ from django.contrib.auth.models import Group
 from django.test import Client
 from django.urls import reverse
 
+from accounts import plans
 from accounts.models import Act, Plan, PlanChange, User
 from accounts.service_keys import issue_service_key
 from tests.backoffice.members import filled_in, member_of, signed_in
@@ -113,6 +114,20 @@ def test_a_users_plan_is_shown_before_it_is_changed(admin):
     answer, changes, _ = previewed(admin, page, form)
     assert changes == [("plan", "Free (fee 5.00%)", "Max (fee 3.00%)")]
     assert done(admin, page, form, answer).status_code == 302
+    assert User.objects.get(pk=user.pk).plan_id == "max"
+
+
+def test_a_plan_whose_fee_is_changed_after_the_preview_is_shown_again(admin):
+    user = UserFactory.create(misar_id="usr_1")
+    page = page_of("accounts_user_plan", user.pk)
+    form = opened(admin, page, plan="max")
+    answer, *_ = previewed(admin, page, form)
+    plans.set_plan(slug="max", name="Max", fee_bps=2000, key_limit=None, actor="user:staff:bo")
+    again = done(admin, page, form, answer)
+    assert "The fee of this plan was changed since you saw what would change" in words(again)
+    assert again.context["form"].preview.changes[0].after == "Max (fee 20.00%)"
+    assert User.objects.get(pk=user.pk).plan_id == "free"
+    assert done(admin, page, form, again).status_code == 302
     assert User.objects.get(pk=user.pk).plan_id == "max"
 
 
