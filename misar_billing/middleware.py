@@ -39,7 +39,7 @@ class StaticFiles(PagesOnly, WhiteNoiseMiddleware):
     @staticmethod
     def serve(static_file: Any, request: HttpRequest) -> HttpResponseBase:
         response = cast(HttpResponseBase, WhiteNoiseMiddleware.serve(static_file, request))
-        if response["Content-Type"].startswith(("text/css", "text/javascript")):
+        if response.get("Content-Type", "").startswith(("text/css", "text/javascript")):
             response["Content-Security-Policy"] = "default-src 'none'"
         return response
 

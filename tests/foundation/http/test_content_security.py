@@ -64,3 +64,11 @@ def test_elsewhere_than_in_the_sandbox_the_wallet_leads_to_stripe(client, settin
     settings.CHECKOUT_ORIGINS = [settings.STRIPE_CHECKOUT_ORIGIN]
     client.force_login(UserFactory.create())
     assert directives(client.get("/wallet"))["form-action"] == ["'self'", "https://checkout.stripe.com"]
+
+
+def test_a_sheet_that_a_browser_still_has_is_not_sent_again(client):
+    path = "/static/css/look.css"
+    kept = {"If-Modified-Since": client.get(path)["Last-Modified"]}
+    assert client.get(path, headers=kept).status_code == 304
+    assert client.get(path, headers={"Range": "bytes=99999999-"}).status_code == 416
+    assert client.post(path).status_code == 405
