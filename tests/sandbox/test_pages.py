@@ -451,6 +451,7 @@ def test_a_user_of_the_demo_signs_in_with_one_press(page: Any, sign_in_address: 
 
 def test_a_new_user_signs_in_after_a_mistake(chromium: Any, sign_in_address: str, shop: str):
     tab = chromium.new_context(java_script_enabled=False).new_page()
+    tab.set_default_timeout(WAIT_MS_MAX)
     tab.goto(sign_in_address)
     tab.get_by_label("Misar ID").fill("staff:nova")
     tab.get_by_label("Name").fill(HOSTILE)
@@ -471,6 +472,7 @@ def test_a_sign_in_is_cancelled(page: Any, sign_in_address: str, shop: str):
 
 def test_a_mails_html_is_shown_and_its_script_does_not_run(chromium: Any, stand_in: StandIn):
     page = chromium.new_page()  # Not `tab`: the blocked script is a complaint.
+    page.set_default_timeout(WAIT_MS_MAX)
     folder = stand_in.data_dir / "mail"
     folder.mkdir(exist_ok=True)
     content = b"Subject: Hello\nContent-Type: text/html\n\n<p style='color: red'>In the frame</p>"
