@@ -7,7 +7,7 @@ from contextlib import ExitStack, suppress
 import pytest
 
 from misar_billing.internal_listener import AT_ONCE
-from tests.proxied import serving
+from tests.proxied import PATIENCE, serving
 
 pytestmark = pytest.mark.slow
 
@@ -30,7 +30,7 @@ def test_clients_that_send_slowly_do_not_keep_it_from_answering(tmp_path):
         thread = threading.Thread(target=drip, args=(slow, is_over))
         thread.start()
         try:
-            with socket.create_connection(address, timeout=20) as asking:
+            with socket.create_connection(address, timeout=PATIENCE) as asking:
                 asking.sendall(b"GET /ready HTTP/1.0\r\n\r\n")
                 assert b"ready" in b"".join(iter(lambda: asking.recv(1000), b""))
         finally:
@@ -42,7 +42,7 @@ def test_clients_that_send_slowly_do_not_keep_it_from_answering(tmp_path):
 def test_a_head_that_is_too_long_or_cut_off_gets_no_answer_that_waits(tmp_path, head):
     with (
         serving(tmp_path / "one") as server,
-        socket.create_connection(("127.0.0.1", server.internal_port), timeout=20) as client,
+        socket.create_connection(("127.0.0.1", server.internal_port), timeout=PATIENCE) as client,
     ):
         client.sendall(head)
         with suppress(OSError):  # It may have been refused by now.

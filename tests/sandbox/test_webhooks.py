@@ -181,6 +181,7 @@ def test_everything_survives_a_restart(start_another: Callable[..., StandIn], re
     params: Any = {"payment_intent": stand_in.paid_session()["payment_intent"], "amount": 100}
     refund = stand_in.stripe.v1.refunds.create(params=params, options=options)
     receiver.wait_for(3)
+    wait_until(lambda: {each["state"] for each in stand_in.look("deliveries")["data"]} == {"delivered"})
     waiting = stand_in.new_session()
     stand_in.control("settings", api_delay_seconds=0.01)
     receiver.answers = [503] * 50

@@ -8,7 +8,7 @@ from django.db import connection, transaction
 from django.db.migrations.executor import MigrationExecutor
 
 from tests import all_laws
-from tests.crowd import begin, wait_until_another_waits
+from tests.crowd import THREAD_SECONDS_MAX, begin, wait_until_another_waits
 from tests.test_migrations import tables
 from tests.wallet.entries import insert_entry, sql
 from tests.wallet.granted import grant, lots_of, set_budget, spent
@@ -79,7 +79,7 @@ def test_a_verb_that_reads_entries_before_it_changes_the_wallet_goes_on(wallet_a
         upgrade = begin(wallet_at)
         wait_until_another_waits()
         sql("UPDATE wallet_wallet SET created_at = created_at WHERE user_id = 'usr_1'")
-    upgrade.result(timeout=60)
+    upgrade.result(timeout=THREAD_SECONDS_MAX)
 
 
 def test_a_charge_and_the_end_of_its_foreign_key_do_not_deadlock(wallet_at, give):
@@ -98,7 +98,7 @@ def test_a_charge_and_the_end_of_its_foreign_key_do_not_deadlock(wallet_at, give
         wait_until_another_waits()
         list(steps)
         transaction.set_rollback(True)
-    upgrade.result(timeout=60)
+    upgrade.result(timeout=THREAD_SECONDS_MAX)
     assert (
         sql("SELECT FROM pg_constraint WHERE contype = 'f' AND conname LIKE 'wallet_entry_wallet_id_%%'")
         == []
@@ -297,4 +297,4 @@ def test_a_verb_and_the_migration_of_grants_do_not_deadlock(wallet_at, give, art
             wait_until_another_waits()
             list(steps)
             transaction.set_rollback(True)
-        upgrade.result(timeout=60)
+        upgrade.result(timeout=THREAD_SECONDS_MAX)

@@ -56,7 +56,7 @@ def test_ended_grants_take_no_place_of_active_ones(staff):
 
 def test_an_ended_grant_that_only_an_overdue_hold_set_aside_of_is_among_the_others():
     active = grant(USER, 4)
-    ending = past_grant(USER, 3, ended=timedelta(milliseconds=-500))
+    ending = past_grant(USER, 3, ended=timedelta(seconds=-3))
     past_hold(USER, credits=3)
     while time_of(USER) < ending.expires_at:
         time.sleep(0.02)

@@ -273,15 +273,20 @@ def test_forms_of_different_keys_all_count_also_for_a_new_wallet():
 # --- Deadlocks --------------------------------------------------------------------------------------
 
 
-def test_a_webhook_that_was_the_victim_of_a_deadlock_is_tried_again(give, deliver, checkout_event):
+def test_a_webhook_that_was_the_victim_of_a_deadlock_is_tried_again(
+    give, deliver, checkout_event, monkeypatch
+):
     """It holds its top-up and waits for the wallet, whose holder then asks for the top-up.
 
-    PostgreSQL ends the transaction whose patience ends first, which is the webhook's.
+    PostgreSQL ends the transaction whose patience ends first, which is the webhook's. It looks for a deadlock
+    only once, so the holder must have asked by then.
     """
+    options = connection.settings_dict["OPTIONS"]
+    monkeypatch.setitem(options, "options", f"{options['options']} -c deadlock_timeout=5s")
     give("usr_1", 5)
     TopUp.objects.create(user_id="usr_1", stripe_session_id="cs_test_1", state="created", amount_cents=2500)
     with transaction.atomic():
-        sql("SET LOCAL deadlock_timeout = '10s'; SET LOCAL lock_timeout = 0; SET LOCAL statement_timeout = 0")
+        sql("SET LOCAL deadlock_timeout = '60s'; SET LOCAL lock_timeout = 0; SET LOCAL statement_timeout = 0")
         sql("SELECT 1 FROM wallet_wallet WHERE user_id = 'usr_1' FOR UPDATE")
         delivering = begin(lambda: deliver(checkout_event()))
         wait_until_another_waits()

@@ -41,6 +41,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 ROUNDS = 2
 SOON = timedelta(milliseconds=500)
+NOT_SO_SOON = timedelta(seconds=3)  # Before the race, something is to be done with the lot.
 # How long before the end of a lot the first call begins. So the end comes before, among or after the calls.
 LEADS = (0, 15, 60)
 
@@ -201,7 +202,7 @@ def test_a_lot_pays_before_its_end_or_ends_and_never_both(give, article_rate, fo
 @pytest.mark.parametrize("lead", LEADS)
 def test_a_capture_against_the_end_of_its_lot(give, article_rate, for_a_moment, lead):
     """A lot of 10 ends. A hold has 6 of it, and 3 of these are captured. Charges take what is free."""
-    lot = granted_for_a_moment(10, lasts=SOON)
+    lot = granted_for_a_moment(10, lasts=NOT_SO_SOON)
     hold_id = hold("chat:1", 6).hold.pk
     at_its_end = partial(at_the_end, "wallet_lot", lot.pk)
     outcomes = outcomes_at_once(
@@ -290,7 +291,7 @@ def test_credits_that_come_back_to_a_lot_are_spent_once(give, article_rate, roun
 
 @pytest.mark.parametrize("lead", LEADS)
 def test_credits_that_come_back_around_the_end_of_a_lot_are_lost_or_free(article_rate, for_a_moment, lead):
-    lot = granted_for_a_moment(6, lasts=2 * SOON)
+    lot = granted_for_a_moment(6, lasts=NOT_SO_SOON)
     first = charge(6, "article:1")
     at_its_end = partial(at_the_end, "wallet_lot", lot.pk)
     outcomes = outcomes_at_once(

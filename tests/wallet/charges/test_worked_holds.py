@@ -52,7 +52,7 @@ def test_the_documented_numbers_come_out(as_service, give, article_rate):
     note()
     post("refund", hold_id=first, credits=2, idempotency_key="wrong:1")
     note()
-    third = post("holds", feature=FEATURE, count=6, ttl_seconds=1, idempotency_key="answer:3")["holdId"]
+    third = post("holds", feature=FEATURE, count=6, ttl_seconds=3, idempotency_key="answer:3")["holdId"]
     note()
     wait_for_the_end(third)
     note()

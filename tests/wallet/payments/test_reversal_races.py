@@ -4,7 +4,7 @@ from collections import Counter
 from functools import partial
 
 import pytest
-from django.db import transaction
+from django.db import connection, transaction
 
 from tests.crowd import at_once, begin, outcomes_at_once, patiently, wait_until_another_waits
 from tests.wallet import by_hand
@@ -222,12 +222,17 @@ def test_two_sessions_of_one_payment_and_its_refund_at_once(deliver_at_once, che
 # --- Deadlocks ----------------------------------------------------------------------------------------
 
 
-def test_a_fact_that_was_the_victim_of_a_deadlock_is_tried_again(deliver, checkout_event):
-    """It holds the payment and waits for the wallet, whose holder then asks for the payment."""
+def test_a_fact_that_was_the_victim_of_a_deadlock_is_tried_again(deliver, checkout_event, monkeypatch):
+    """It holds the payment and waits for the wallet, whose holder then asks for the payment.
+
+    PostgreSQL looks once for a deadlock of the fact, so the holder must have asked by then.
+    """
     deliver(checkout_event())
+    options = connection.settings_dict["OPTIONS"]
+    monkeypatch.setitem(options, "options", f"{options['options']} -c deadlock_timeout=5s")
     fact = event_of("refund.created", refund_of(INTENT, 1000))
     with transaction.atomic():
-        sql("SET LOCAL deadlock_timeout = '10s'; SET LOCAL lock_timeout = 0; SET LOCAL statement_timeout = 0")
+        sql("SET LOCAL deadlock_timeout = '60s'; SET LOCAL lock_timeout = 0; SET LOCAL statement_timeout = 0")
         sql("SELECT 1 FROM wallet_wallet WHERE user_id = 'usr_1' FOR UPDATE")
         delivering = begin(lambda: deliver(fact))
         wait_until_another_waits()

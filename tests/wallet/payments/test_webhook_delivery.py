@@ -227,7 +227,12 @@ def test_a_timestamp_more_than_five_minutes_off_is_refused(body, seconds):
 
 @pytest.mark.parametrize("seconds", [-295, -1, 0, 1, 295])
 def test_a_timestamp_within_five_minutes_is_fine(body, seconds):
-    assert post(body, signed(body, at=int(time.time()) + seconds)).content == RECEIVED
+    in_time = False
+    while not in_time:  # On a busy machine what is 295 seconds old may be 301 when it is read.
+        stamp = int(time.time()) + seconds
+        answer = post(body, signed(body, at=stamp))
+        in_time = abs(stamp - time.time()) < 300
+    assert answer.content == RECEIVED
 
 
 def test_a_good_stamp_does_not_lend_itself_to_an_old_signature(body):
