@@ -154,7 +154,7 @@ def unhurried(settings: Any) -> None:
 
 @pytest.fixture(autouse=True)
 def _a_new_minute(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let this process have recorded no requests of keys in this minute, and none wait, whatever ran before."""
+    """Let this process have recorded no requests of keys in this minute, and let none wait."""
     key_requests._waiting.clear()
     monkeypatch.setattr(key_requests, "_counted", Counter())
     monkeypatch.setattr(key_requests, "_rests_until", float("-inf"))
