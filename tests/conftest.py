@@ -45,7 +45,8 @@ from wallet.prices import rates
 
 NEVER_AGAIN_SECONDS = 10.0**9
 START_SECONDS_MAX = 120  # On a busy machine.
-A_MINUTE = timedelta(minutes=1)
+# How long a test may take on a busy machine, and one in a browser or of a load.
+TEST_LASTS, SLOW_TEST_LASTS = timedelta(minutes=1), timedelta(minutes=5)
 
 # --- The database -----------------------------------------------------------------------------------
 
@@ -115,10 +116,10 @@ def django_db_setup(
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_runtest_setup() -> None:
-    """If this UTC day has less than a minute left, wait for the next one: a test is to be of one day."""
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """If this UTC day may end during the test, wait for the next one: a test is to be of one day."""
     left = end_of(day_of(timezone.now())) - timezone.now()
-    if left < A_MINUTE:
+    if left < (SLOW_TEST_LASTS if item.get_closest_marker("slow") else TEST_LASTS):
         time.sleep(left.total_seconds() + 0.1)
 
 
