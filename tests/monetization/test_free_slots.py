@@ -15,6 +15,7 @@ from monetization.free_slots import links
 from monetization.free_slots.models import FreeSlotsLink
 from monetization.free_slots.weeks import DAYS, free_weeks
 from monetization.models import Sponsor
+from tests.accounts.test_throttling import with_time_left
 from tests.factories import UserFactory
 from tests.html import browser_of, words
 from tests.monetization.dashboard.list_pages import HOSTILE, is_text_only, requires_sign_in, strict_browser_of
@@ -206,6 +207,7 @@ def test_a_link_still_works_after_the_secret_key_was_changed(creator, client, se
 
 def test_one_network_may_open_it_only_so_often(creator):
     links.make(creator=creator)
+    with_time_left(10)
     for _ in range(OPENED_PER_MINUTE):
         assert hit("monetization.free-slots", "203.0.113.9", limit=OPENED_PER_MINUTE).allowed
     for path in (address_of(creator), "/free-slots/x"):

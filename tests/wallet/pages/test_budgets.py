@@ -324,7 +324,7 @@ def test_there_are_at_most_fifty(browser, dana, monkeypatch):
     assert send(browser, credits="6").status_code == 303
 
 
-def test_too_many_changes_must_wait(browser, dana, monkeypatch):
+def test_too_many_changes_must_wait(browser, dana, monkeypatch, one_window):
     monkeypatch.setattr(budget_views, "BUDGETS_PER_MINUTE", 1)
     assert send(browser).status_code == 303
     answer = send(browser, credits="30")

@@ -313,7 +313,8 @@ def test_a_table_is_left_for_the_next_round_while_rows_may_still_come_below_its_
     assert found() == []
 
 
-def test_sealing_waits_for_rows_that_come_below_the_key(open_act):
+def test_sealing_waits_for_rows_that_come_below_the_key(open_act, monkeypatch):
+    monkeypatch.setattr(sealing, "SETTLING_SECONDS_MAX", 60)
     sealer = begin(sealing.seal)
     open_act.execute("COMMIT")
     assert sealer.result(timeout=60).failed == {}
