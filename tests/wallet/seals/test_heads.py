@@ -1,9 +1,11 @@
 """The seal file: written whole or not at all, never over another file, and refused if it was changed."""
 
+import gc
 import gzip
 import io
 import json
 import stat
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,14 @@ from wallet.seals import heads, sealing
 from wallet.seals.files import FileRefused, NotAsWritten
 
 pytestmark = pytest.mark.filterwarnings("error")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def nothing_left_of_other_tests() -> None:
+    """Collect their garbage now: a socket that one of them left open warns when it goes, here as an error."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        gc.collect()
 
 
 @pytest.mark.parametrize("name", ["seals.jsonl", "seals.jsonl.gz"])
