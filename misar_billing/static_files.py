@@ -28,8 +28,8 @@ class StaticFilesStorage(CompressedManifestStaticFilesStorage):
 def _with_imports(name: str, sheet: str) -> str:
     """Put the sheets that a sheet imports from its folder in the place of the lines that import them.
 
-    One sheet is one request, and two sheets together compress better than each alone. A sheet that names files
-    stays imported, such as one of Django: in another sheet, their names would get no hash.
+    One sheet is one request, and two sheets together compress better than each alone. A sheet that names
+    files stays imported, such as one of Django: in another sheet, their names would get no hash.
     """
 
     def text_of(imported: re.Match[str]) -> str:
