@@ -32,7 +32,8 @@ expect.set_options(timeout=WAIT_MS_MAX)
 HTML_BYTES_MAX = 150 * 1024
 SCRIPT_BYTES_MAX = 100 * 1024
 # The rule about targets of 24 px is off by default. axe-core would load sheets and media again, for two rules
-# that are experimental or not serious, and a busy server's answers would come after its own.
+# that are experimental or not serious. From that the page would get 404s and violations of the policy, also
+# after axe-core's answer.
 RUN_AXE = """
 (rules) => axe.run(document, {
   ...(rules.length ? { runOnly: rules } : { rules: { "target-size": { enabled: true } } }),
@@ -42,13 +43,10 @@ RUN_AXE = """
 """
 # axe-core calls this moderate. Two landmarks of one name are no help to a person who moves between them.
 ALSO_REFUSED = {"landmark-unique"}
-# Chromium reports violations on the console as well, but not all of them in all frames. axe-core tries inline
-# styles of its own, and the policy stops them; these events come later than axe-core's answer.
+# Chromium reports violations on the console as well, but not all of them in all frames.
 REPORT_VIOLATIONS = """
-document.addEventListener("securitypolicyviolation", ({ effectiveDirective, blockedURI }) => {
-  if (window.axe && effectiveDirective.startsWith("style-src")) return;
-  console.error(`policy: ${effectiveDirective} blocked ${blockedURI}`);
-});
+document.addEventListener("securitypolicyviolation", (event) =>
+  console.error(`policy: ${event.violatedDirective} blocked ${event.blockedURI}`));
 """
 
 # A click returns before the browser leaves the page. What is read then can be of either page, so a page notes
@@ -293,12 +291,10 @@ class Person:
 
     def finds(self, *, rules: Sequence[str] = (), but_for: Sequence[str] = ()) -> list[str]:
         """Return what axe-core finds serious on the page as it is, by `rules` or by all rules but some."""
-        so_far = len(self.complaints)
         if not self.page.evaluate("window.axe !== undefined"):
             self.page.evaluate(AXE_SCRIPT)
         violations = self.page.evaluate(RUN_AXE, list(rules))
         also = ALSO_REFUSED if "/admin/" in self.page.url else set()
-        del self.complaints[so_far:]  # axe-core tries inline styles of its own, and the policy stops them.
         return [
             f"{each['id']} ({each['impact']}): {node['html'][:200]} {node['failureSummary']}"
             for each in violations
