@@ -29,6 +29,8 @@ LISTED_MAX = 1_000_000
 # Stripe's ids have no other characters. Another text in an address could ask for something else.
 ASKABLE = re.compile(r"[A-Za-z0-9_]+", re.ASCII)
 CURRENCY = re.compile(r"[a-z]{3}", re.ASCII)
+# PostgreSQL's bigint.
+AMOUNT_MAX = 2**63 - 1
 OF_SESSIONS = ("payment_intent.latest_charge",)
 
 
@@ -137,6 +139,8 @@ def _charge(value: Body) -> Body:
 def _require(value: object, wanted: Any, name: str) -> None:
     if not isinstance(value, wanted) or (isinstance(value, bool) and wanted is not bool):
         raise wrong_answer(f"{name} has the wrong type")
+    if isinstance(value, int) and abs(value) > AMOUNT_MAX:
+        raise wrong_answer(f"{name} is too large to be stored")
 
 
 def _require_name(value: object, name: str) -> None:

@@ -122,11 +122,11 @@ def test_a_payout_whose_money_came_back_is_asked_for_at_once_however_old_it_is(t
 # --- Payouts that Stripe does not know -------------------------------------------------------------------
 
 
-def read_payouts():
+def read_payouts(*options):
     """What the command writes, and its exit code."""
     out, code = StringIO(), 0
     try:
-        call_command("read_payouts", stdout=out)
+        call_command("read_payouts", *options, stdout=out)
     except SystemExit as exit:
         code = int(str(exit.code))
     return out.getvalue(), code
@@ -203,6 +203,10 @@ def test_the_command_says_when_it_asks_for_an_unknown_payout_again(told_by_strip
     out, code = read_payouts()
     assert f"asked for again from {asked_at + timedelta(days=5):%Y-%m-%d} on." in out
     assert (code, told_by_stripe.asked) == (0, [])
+    told_by_stripe.of["po_1"] = {"status": "paid"}  # The operator has mended the key.
+    out, code = read_payouts("--all")
+    assert "po_1" not in out
+    assert (code, told_by_stripe.asked) == (0, ["po_1"])
 
 
 def test_a_payout_that_stripe_knows_again_is_as_the_others(told_by_stripe):

@@ -178,6 +178,7 @@ WRONG_EVERYWHERE: list[dict[str, Any]] = [
     {"amount": "500"},
     {"amount": 5.0},
     {"amount": True},
+    {"amount": 2**63},
 ]
 WRONG: list[tuple[Any, dict[str, Any]]] = [
     *((kind, wrong) for kind in LISTS for wrong in WRONG_EVERYWHERE),

@@ -1,4 +1,4 @@
-"""`manage.py read_payouts [--since 2026-01-01]`: read Stripe's balance transactions and payouts."""
+"""`manage.py read_payouts [--since 2026-01-01] [--all]`: read Stripe's balance transactions and payouts."""
 
 from argparse import ArgumentParser
 from datetime import datetime
@@ -26,11 +26,18 @@ class Command(LookingCommand):
             type=moment,
             help="where the first run begins: 90d or a date; the default is the first top-up",
         )
+        parser.add_argument(
+            "--all",
+            action="store_true",
+            dest="without_pauses",
+            help="also ask for each payout that is not settled and would be asked for later, such as after "
+            "you gave the service the right key",
+        )
 
-    def handle(self, *, since: datetime | None, **options: Any) -> None:
+    def handle(self, *, since: datetime | None, without_pauses: bool, **options: Any) -> None:
         try:
             with self.progress("Reading what Stripe has") as advance:
-                until = reading.read(since=since, on_page=advance)
+                until = reading.read(since=since, without_pauses=without_pauses, on_page=advance)
         except StripeOutOfReach as error:
             raise CommandError(
                 "Could not read: Stripe cannot be reached, refuses our key, or answers wrongly.",

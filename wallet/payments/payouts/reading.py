@@ -35,17 +35,25 @@ LONGEST_PAUSE = timedelta(days=28)
 OnPage = Callable[[int], None]
 
 
-def read(*, since: datetime | None = None, on_page: OnPage = lambda count: None) -> datetime | None:
+def read(
+    *, since: datetime | None = None, without_pauses: bool = False, on_page: OnPage = lambda count: None
+) -> datetime | None:
     """Read all that is new. Return until when everything is read; None if there is nothing to read.
 
-    The first run begins with `since`, or with our first top-up. Raises StripeOutOfReach.
+    The first run begins with `since`, or with our first top-up. `without_pauses` asks for every payout that
+    is not settled, also if its next question is due later. Raises StripeOutOfReach.
     """
-    end = timezone.now() - SETTLING
+
+    def follow(payouts: QuerySet[StripePayout]) -> None:
+        _follow(payouts, on_page, without_pauses=without_pauses)
+
+    began = timezone.now()
+    end = began - SETTLING
     start = read_until() or since or _first_topup()
     if start is None:
         return None
     # First, because a run that is interrupted after it has read on would look back less far the next time.
-    _follow(StripePayout.objects.filter(_may_change(start)), on_page)
+    follow(StripePayout.objects.filter(_may_change(start)))
     while start < end:
         stop = min(start_of(add_months(day_of(start).replace(day=1), 1)), end)
         # Payouts first: the money that one takes is a movement as well.
@@ -58,8 +66,8 @@ def read(*, since: datetime | None = None, on_page: OnPage = lambda count: None)
         PayoutReading.objects.create(since=start, until=stop)
         start = stop
     came_back = StripeMovement.objects.filter(category=CAME_BACK).values("source_id")
-    _follow(StripePayout.objects.filter(pk__in=came_back).exclude(status__in=StripePayout.ENDED), on_page)
-    _follow(StripePayout.objects.filter(is_automatic=True, itemized_at=None), on_page)
+    follow(StripePayout.objects.filter(pk__in=came_back).exclude(status__in=StripePayout.ENDED))
+    follow(StripePayout.objects.filter(is_automatic=True, itemized_at=None).exclude(asked_at__gte=began))
     return start
 
 
@@ -146,7 +154,7 @@ def _store_payouts(page: Sequence[Body]) -> None:
     StripePayout.objects.bulk_create(rows, ignore_conflicts=True)
 
 
-def _follow(payouts: QuerySet[StripePayout], on_page: OnPage) -> None:
+def _follow(payouts: QuerySet[StripePayout], on_page: OnPage, *, without_pauses: bool) -> None:
     """Ask what became of these payouts, and for what is in those of which Stripe can say it by now.
 
     A payout that Stripe does not know, or answers wrongly about, is marked and holds up no other payout.
@@ -154,7 +162,7 @@ def _follow(payouts: QuerySet[StripePayout], on_page: OnPage) -> None:
     now = timezone.now()
     for payout in list(payouts.order_by("created_at", "pk")):
         asks_from = next_question(payout)
-        if asks_from and now < asks_from:
+        if asks_from and now < asks_from and not without_pauses:
             continue
         try:
             is_known = _ask(payout, on_page)
