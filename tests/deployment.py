@@ -22,7 +22,7 @@ from tests.conftest import paid_checkout, signed
 
 # Tests of a request's limits make each limit this many times longer, and the expected total too. So the extra
 # time of a busy machine is not mistaken for a wait too many. Tests of something else have `limits.PATIENCE`.
-TIMES = 2
+TIMES = 4
 
 
 class Deployment:

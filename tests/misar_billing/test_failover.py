@@ -8,14 +8,15 @@ import pytest
 
 from foundation.database import configuration
 from tests.callers import calling
-from tests.deployment import TIMES, Deployment, eventually
+from tests.deployment import Deployment, eventually
 from tests.replication import OPERATOR, RUNTIME, Pair, manage
 
 pytestmark = pytest.mark.slow
 
 THREADS = 16  # Two workers of eight.
-RESUME_SECONDS_MAX = 2 * TIMES
-ANSWER_SECONDS_MAX = 3 * TIMES
+# Two seconds and three, and more on a busy machine.
+RESUME_SECONDS_MAX = 8
+ANSWER_SECONDS_MAX = 6
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +70,7 @@ def all_resume(callers):
     assert callers.seconds_to_resume(since) < RESUME_SECONDS_MAX
     # The first request that notices a session that can't write closes it.
     refused = [answer for answer in callers.answers(since) if not answer.is_acknowledged]
-    assert len(refused) <= THREADS * TIMES
+    assert len(refused) <= THREADS * 2
 
 
 def test_a_promoted_standby_has_everything_that_was_acknowledged(pair, callers):
